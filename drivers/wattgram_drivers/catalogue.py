@@ -1,0 +1,292 @@
+"""The catalogue: register maps in TOML become Devices; mistakes are named by file, place and allowed words.
+
+A map's shape is `schema()`, which editors use too; what a shape cannot say is checked row by row here.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Collection, Iterator, Mapping
+from decimal import Decimal
+from difflib import get_close_matches
+from fractions import Fraction
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from .device import WORDS, Device, Limits, Register
+from .errors import MapError
+from .plan import make_plan
+from .quantity import KIND_SIGN, QUANTITIES, SIGN_DIRECTION, UNITS, orientation
+
+SUNSPEC = "sunspec"
+"""A name of the catalogue without a map: `sunspec.discover` finds its registers by asking the device."""
+
+_NAMED_DIRECTIONS = ("import", "export", "charge", "discharge")
+_TYPE = {"type": "string", "enum": list(WORDS)}
+_TABLE = {"type": "string", "enum": ["holding", "input"]}
+_WORD_ORDER = {"type": "string", "enum": ["big", "little"]}
+_ADDRESS = {"type": "integer", "minimum": 0, "maximum": 0xFFFF}
+_SECONDS = {"type": "number", "minimum": 0, "maximum": 300}
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of a map; `maps/device.schema.json` is this."""
+    register = _object(
+        {
+            "address": {**_ADDRESS, "description": "as in the request, counted from 0"},
+            "unit": {"type": "string", "enum": list(UNITS), "description": "the register's own unit"},
+            "table": _TABLE,
+            "type": _TYPE,
+            "word_order": {**_WORD_ORDER, "description": "which word of a long value comes first"},
+            "scale": {"type": "number", "description": "raw x scale is in the unit"},
+            "scale_address": {**_ADDRESS, "description": "register with a decimal exponent"},
+            "factors": {
+                "type": "array", "items": {"type": "string"}, "description": "registers to multiply by",
+            },
+            "sign": {
+                "type": "string", "enum": list(SIGN_DIRECTION), "description": "what a positive value means",
+            },
+            "invalid": {
+                "type": "array", "items": {"type": "integer", "minimum": 0},
+                "description": "raw bit patterns of the full width that mean: not available",
+            },
+            "note": {"type": "string"},
+        },
+        required=["address", "unit"],
+    )
+    limits = _object({
+        "max_registers": {"type": "integer", "minimum": 1, "maximum": 125},
+        "gap": {"type": "integer", "minimum": 0, "maximum": 125},
+        "even": {"type": "boolean"},
+        "windows": {
+            "type": "array", "items": {"type": "array", "items": _ADDRESS, "minItems": 2, "maxItems": 2},
+        },
+        "request_delay": _SECONDS,
+        "connect_delay": _SECONDS,
+        "timeout": _SECONDS,
+        "one_client": {"type": "boolean"},
+    })
+    shape = _object(
+        {
+            "vendor": {"type": "string"},
+            "model": {"type": "string"},
+            "kind": {"type": "string", "enum": list(KIND_SIGN)},
+            "source": {"type": "string", "description": "the manual or reader that the rows come from"},
+            "unit": {"type": "integer", "minimum": 0, "maximum": 255},
+            "transports": {
+                "type": "array", "items": {"type": "string", "enum": ["tcp", "rtu", "rtutcp"]}, "minItems": 1,
+            },
+            "night": {"type": "string", "enum": ["answers", "silent", "not-available", "zeros"]},
+            "defaults": _object({"table": _TABLE, "type": _TYPE, "word_order": _WORD_ORDER}),
+            "limits": limits,
+            "registers": {
+                "type": "object",
+                "minProperties": 1,
+                "propertyNames": {"enum": sorted(QUANTITIES)},
+                "additionalProperties": register,
+            },
+        },
+        required=["vendor", "model", "kind", "source", "registers"],
+    )
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": dialect, "title": "wattgram register map", **shape}
+
+
+def names(directory: Path | None = None) -> list[str]:
+    """Every driver that a configuration may name: shipped maps, those in `directory`, and sunspec."""
+    return sorted({*_files(directory), SUNSPEC})
+
+
+def load(name: str, directory: Path | None = None) -> Device:
+    """A map by name; one in `directory` goes before a shipped one.
+
+    MapError for a name that is not a map, with the nearest names, and for a map with mistakes.
+    """
+    files = _files(directory)
+    if name == SUNSPEC:
+        raise MapError([f"{SUNSPEC}: not a map; its registers are found by asking the device"])
+    if name not in files:
+        raise MapError([f"no driver {name!r}{_hint(name, names(directory))}"])
+    try:
+        text = files[name].read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise MapError([f"{files[name].name}: {error}"]) from error
+    return parse(text, files[name].name)
+
+
+def parse(text: str, filename: str) -> Device:
+    """A map's text as a Device named after the file. MapError lists every mistake in it."""
+    try:
+        # Decimal keeps 0.1 the tenth that the manual means.
+        content = tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        raise MapError([f"{filename}: {error}"]) from error
+    mistakes = list(_misshapen(content, schema(), ""))
+    if not mistakes:
+        rows = {name: {**content.get("defaults", {}), **row} for name, row in content["registers"].items()}
+        mistakes = list(_contradictions(rows))
+    if mistakes:
+        raise MapError([f"{filename}: {mistake}" for mistake in mistakes])
+    device = _device(content, rows, Path(filename).stem)
+    try:
+        make_plan(device)
+    except MapError as error:
+        raise MapError([f"{filename}: limits: {mistake}" for mistake in error.mistakes]) from error
+    return device
+
+
+def _files(directory: Path | None) -> dict[str, Any]:
+    """Maps by name; the values are paths, or what importlib gives for one inside the package."""
+    shipped = resources.files(__package__).joinpath("maps")
+    files: dict[str, Any] = {
+        file.name.removesuffix(".toml"): file for file in shipped.iterdir() if file.name.endswith(".toml")
+    }
+    if directory is not None and directory.is_dir():
+        files.update({file.stem: file for file in sorted(directory.glob("*.toml"))})
+    return files
+
+
+def _device(content: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], name: str) -> Device:
+    limits: dict[str, Any] = {
+        key: float(value) if isinstance(value, Decimal) else value
+        for key, value in content.get("limits", {}).items()
+    }
+    if "windows" in limits:
+        limits["windows"] = tuple((low, high) for low, high in limits["windows"])
+    optional = {key: content[key] for key in ("unit", "night") if key in content}
+    if "transports" in content:
+        optional["transports"] = tuple(content["transports"])
+    return Device(
+        name=name,
+        vendor=content["vendor"],
+        model=content["model"],
+        kind=content["kind"],
+        registers=tuple(_register(quantity, row, content) for quantity, row in rows.items()),
+        limits=Limits(**limits),
+        source=content["source"],
+        **optional,
+    )
+
+
+def _register(name: str, row: Mapping[str, Any], content: Mapping[str, Any]) -> Register:
+    """A row in the vocabulary's unit and sign."""
+    turn = orientation(QUANTITIES[name], content["kind"], row.get("sign", ""))
+    return Register(
+        quantity=name,
+        address=row["address"],
+        table=row["table"],
+        type=row["type"],
+        word_order=row.get("word_order", "big"),
+        scale=Fraction(row.get("scale", 1)) * UNITS[row["unit"]][1] * turn,
+        scale_address=row.get("scale_address"),
+        factors=tuple(row.get("factors", ())),
+        invalid=tuple(row.get("invalid", ())),
+        note=row.get("note", ""),
+    )
+
+
+def _contradictions(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """What is wrong with rows of the right shape."""
+    for name, row in rows.items():
+        place = f"registers.{name}"
+        for key in ("table", "type"):
+            if key not in row:
+                yield f"{place}: missing key {key!r}; give it here or in defaults"
+        width = WORDS[row["type"]] if "type" in row else 1
+        if row["address"] + width > 0x10000:
+            yield f"{place}: address {row['address']} leaves no room for {row['type']}"
+        yield from (
+            f"{place}: invalid {value:#x} is wider than {row['type']}"
+            for value in row.get("invalid", ())
+            if value >> (16 * width)
+        )
+        scale = Fraction(row.get("scale", 1))
+        if scale == 0:
+            yield f"{place}: scale must not be 0"
+        unit, wanted = row["unit"], QUANTITIES[name].unit
+        if UNITS[unit][0] != wanted:
+            fitting = [each for each, (base, _) in UNITS.items() if base == wanted]
+            yield f"{place}: unit {unit!r} does not fit{_hint(unit, fitting)}"
+        yield from _sign_mistakes(name, row.get("sign", ""))
+        for factor in row.get("factors", ()):
+            others = [each for each in rows if not rows[each].get("factors")]
+            if factor not in others:
+                yield f"{place}: factor {factor!r} is no register without factors{_hint(factor, others)}"
+
+
+def _sign_mistakes(name: str, sign: str) -> Iterator[str]:
+    """A quantity that names its direction cannot count the other one."""
+    named = [f"{word}+" for word in _NAMED_DIRECTIONS if word in name.split("_")]
+    if sign and named and sign not in named:
+        yield f"registers.{name}: sign {sign!r} contradicts the name; allowed: {', '.join(named)}"
+
+
+def _misshapen(value: object, shape: Mapping[str, Any], place: str) -> Iterator[str]:
+    """Where a value differs from its JSON schema; knows the words that `schema` uses."""
+    where = f"{place}: " if place else ""
+    if not _is(value, shape["type"]):
+        yield f"{where}found {_plain(value)}; expected {shape['type']}"
+    elif isinstance(value, dict):
+        yield from _misshapen_table(value, shape, place)
+    elif isinstance(value, list):
+        least, most = shape.get("minItems", 0), shape.get("maxItems", len(value))
+        if not least <= len(value) <= most:
+            yield f"{where}found {len(value)} items; expected {least if least > len(value) else most}"
+        for index, item in enumerate(value):
+            yield from _misshapen(item, shape["items"], f"{place}[{index}]")
+    elif "enum" in shape and value not in shape["enum"]:
+        yield f"{where}found {_plain(value)}{_hint(str(value), shape['enum'])}"
+    elif isinstance(value, int | Decimal) and not _within(value, shape):
+        yield f"{where}found {value}; allowed: {shape.get('minimum', '')} to {shape.get('maximum', '')}"
+
+
+def _misshapen_table(value: Mapping[str, Any], shape: Mapping[str, Any], place: str) -> Iterator[str]:
+    where = f"{place}: " if place else ""
+    known = shape.get("properties", {})
+    for key, item in value.items():
+        inner = f"{place}.{key}" if place else key
+        if key in known:
+            yield from _misshapen(item, known[key], inner)
+        elif not shape["additionalProperties"]:
+            yield f"{where}unknown key {key!r}{_hint(key, known)}"
+        elif key not in shape["propertyNames"]["enum"]:
+            yield f"{where}unknown quantity {key!r}{_hint(key, shape['propertyNames']['enum'])}"
+        else:
+            yield from _misshapen(item, shape["additionalProperties"], inner)
+    if len(value) < shape.get("minProperties", 0):
+        yield f"{where}found none; expected at least {shape['minProperties']}"
+    for key in shape.get("required", ()):
+        if key not in value:
+            yield f"{where}missing key {key!r}"
+
+
+def _is(value: object, kind: str) -> bool:
+    if isinstance(value, bool):
+        return kind == "boolean"
+    if isinstance(value, Decimal):
+        return kind == "number" and value.is_finite()
+    kinds: Mapping[str, tuple[type, ...]] = {
+        "object": (dict,), "array": (list,), "string": (str,), "integer": (int,), "number": (int,),
+    }
+    return isinstance(value, kinds.get(kind, ()))
+
+
+def _within(value: int | Decimal, shape: Mapping[str, Any]) -> bool:
+    return bool(shape.get("minimum", value) <= value <= shape.get("maximum", value))
+
+
+def _plain(value: object) -> str:
+    return str(value) if isinstance(value, Decimal) else repr(value)
+
+
+def _hint(found: str, allowed: Collection[str]) -> str:
+    """What may stand there instead; a long list is left out when something near was found."""
+    near = get_close_matches(found, allowed, n=3, cutoff=0.5)
+    listed = f"; allowed: {', '.join(allowed)}" if len(allowed) <= 100 or not near else ""
+    return listed + (f"; nearest: {', '.join(map(repr, near))}" if near else "")
+
+
+def _object(properties: dict[str, Any], required: Collection[str] = ()) -> dict[str, Any]:
+    shape = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {**shape, "required": list(required)} if required else shape

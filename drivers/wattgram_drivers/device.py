@@ -1,0 +1,94 @@
+"""What a device is on the bus: registers, limits, and one reading of them. Frozen facts, no behaviour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Literal
+
+Table = Literal["holding", "input"]
+WordOrder = Literal["big", "little"]
+Type = Literal["u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64"]
+Kind = Literal["meter", "inverter", "battery", "genset", "charger", "sensor"]
+Night = Literal["answers", "silent", "not-available", "zeros"]
+
+WORDS: dict[Type, int] = {"u16": 1, "i16": 1, "u32": 2, "i32": 2, "u64": 4, "i64": 4, "f32": 2, "f64": 4}
+"""Registers that a value of each type fills."""
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """One quantity's place on the wire.
+
+    `address` counts from 0 as in the request. The value in the quantity's SI unit and sign is
+    raw x `scale` x 10^(register at `scale_address`) x the values of the quantities in `factors`.
+    `scale` is exact, so that 2301 x 1/10 is 230.1 and not 230.10000000000002. `invalid` lists raw bit
+    patterns (full width of the type) that mean "not available"; NaN always does for floats.
+    """
+
+    quantity: str
+    address: int
+    table: Table
+    type: Type
+    word_order: WordOrder = "big"
+    scale: Fraction = Fraction(1)
+    scale_address: int | None = None
+    factors: tuple[str, ...] = ()
+    invalid: tuple[int, ...] = ()
+    note: str = ""
+
+    @property
+    def words(self) -> int:
+        """Registers that the value fills."""
+        return WORDS[self.type]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How a device wants to be spoken to; seconds and registers. Sources stand in its map."""
+
+    max_registers: int = 125       # in one request
+    gap: int = 0                   # unneeded registers that may be read to join two requests
+    even: bool = False             # start and count of a request must be even
+    windows: tuple[tuple[int, int], ...] = ()   # a request must stay inside one of these (first, last)
+    request_delay: float = 0.0     # silence between two requests
+    connect_delay: float = 0.0     # silence after a connection is made
+    timeout: float = 1.0           # for one answer
+    one_client: bool = False       # refuses or breaks a second connection
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A register map: what a model offers and how to ask it. `name` is the map's name in the catalogue."""
+
+    name: str
+    vendor: str
+    model: str
+    kind: Kind
+    registers: tuple[Register, ...]
+    limits: Limits = field(default_factory=Limits)
+    unit: int = 1
+    transports: tuple[str, ...] = ("tcp", "rtu", "rtutcp")
+    night: Night = "answers"
+    source: str = ""
+    serial: str = ""
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """Names of what it offers, in the order of its registers and so of a decoded block."""
+        return tuple(register.quantity for register in self.registers)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The raw registers of one device at one time.
+
+    `image` is the plan's words, big-endian as on the wire; `valid` has one byte a word, 1 where an answer
+    filled it. `time` is UTC in ns with millisecond resolution: when the first answer arrived.
+    `monotonic` is the same instant in seconds of a clock that is never set.
+    """
+
+    time: int
+    monotonic: float
+    image: bytes
+    valid: bytes

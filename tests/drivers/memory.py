@@ -1,0 +1,67 @@
+"""A device made of words, a clock set by hand, and the decoder at the end: what the tests share."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from wattgram_drivers.device import Device, Reading, Table
+from wattgram_drivers.errors import Refused
+from wattgram_drivers.reader import Reader
+from wattgram_ext.decode import Decoder
+
+
+@dataclass
+class HandClock:
+    """Time as the test sets it: UTC in ns, and seconds."""
+
+    now: int = 1_700_000_000_123_456_789
+    seconds: float = 0.0
+
+    def time(self) -> int:
+        """UTC in ns."""
+        return self.now
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        return self.seconds
+
+
+class Memory:
+    """Answers reads from `words` (0 elsewhere); refuses requests that touch `illegal` or exceed `longest`."""
+
+    def __init__(
+        self, words: Mapping[int, int], illegal: Collection[int] = (), longest: int = 125, code: int = 2
+    ) -> None:
+        self.words = words
+        self.illegal = set(illegal)
+        self.longest = longest
+        self.code = code
+        self.requests: list[tuple[Table, int, int]] = []
+
+    async def read(
+        self, unit: int, table: Table, address: int, count: int, *,
+        timeout: float = 1.0,  # noqa: ASYNC109 - the bus interface has it
+        delay: float = 0.0,
+    ) -> bytes:
+        """The words' octets; Refused with `code`."""
+        self.requests.append((table, address, count))
+        wanted = range(address, address + count)
+        if count > self.longest or not self.illegal.isdisjoint(wanted):
+            raise Refused(f"{address}+{count}", self.code)
+        return struct.pack(f">{count}H", *(self.words.get(each, 0) for each in wanted))
+
+
+def decode(reader: Reader, reading: Reading) -> dict[str, float]:
+    """The values of a reading by their quantities, NaN where absent."""
+    plan = reader.plan
+    doubles = Decoder(plan.fields(), plan.factors(), plan.words).decode(reading.image, reading.valid)
+    return dict(zip(plan.quantities, struct.unpack(f"{len(plan.quantities)}d", doubles), strict=True))
+
+
+def values(device: Device, words: Mapping[int, int], illegal: Collection[int] = ()) -> dict[str, float]:
+    """What a device whose registers hold `words` reads as."""
+    reader = Reader(device, device.unit)
+    return decode(reader, asyncio.run(reader.read(Memory(words, illegal), HandClock())))

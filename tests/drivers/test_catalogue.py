@@ -1,0 +1,221 @@
+"""The catalogue: shipped maps are sound, mistakes are named, a user's map goes before a shipped one."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from wattgram_drivers.catalogue import SUNSPEC, load, names, parse, schema
+from wattgram_drivers.errors import MapError
+from wattgram_drivers.plan import make_plan
+from wattgram_drivers.quantity import QUANTITIES
+
+MAPS = Path(load.__code__.co_filename).parent / "maps"
+SHIPPED = [name for name in names() if name != SUNSPEC]
+
+# Rows, rows with a single source, table, longest request, word order: counted in the register tables.
+FACTS = {
+    "acrel_adl400_dtsd1352": (34, 17, "holding", 125, "big"),
+    "eastron_sdm630": (40, 0, "input", 80, "big"),
+    "huawei_sun2000": (36, 14, "holding", 64, "big"),
+    "sungrow_sg_string": (41, 6, "input", 100, "little"),
+}
+
+BARE = 'vendor = "V"\nmodel = "M"\nkind = "meter"\nsource = "S"\n'
+HEAD = BARE + 'defaults = { table = "input", type = "u16" }\n'
+ROW = '[registers]\nfrequency = { address = 1, unit = "Hz" }\n'
+
+
+def mistakes(text: str) -> list[str]:
+    with pytest.raises(MapError) as caught:
+        parse(text, "bad.toml")
+    return caught.value.mistakes
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_map_is_sound(name: str) -> None:
+    device = load(name)
+    assert device.name == name
+    assert set(device.quantities) <= set(QUANTITIES)
+    assert device.source
+    assert make_plan(device).words >= 1
+    ends = sorted((register.address, register.address + register.words) for register in device.registers)
+    assert all(before[1] <= after[0] for before, after in pairwise(ends)), "registers overlap"
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_map_points_editors_to_the_schema(name: str) -> None:
+    assert (MAPS / f"{name}.toml").read_text().startswith("#:schema ./device.schema.json\n")
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_maps_hold_every_row_of_the_register_tables(name: str) -> None:
+    rows, single, table, longest, order = FACTS[name]
+    device = load(name)
+    assert len(device.registers) == rows
+    assert sum("single source" in register.note for register in device.registers) == single
+    assert {register.table for register in device.registers} == {table}
+    assert {register.word_order for register in device.registers} == {order}
+    assert device.limits.max_registers == longest
+
+
+def test_every_shipped_map_has_its_facts_here() -> None:
+    assert set(FACTS) == set(SHIPPED)
+
+
+def test_limits_are_the_vendors() -> None:
+    eastron, huawei, sungrow = (
+        load(name).limits for name in ("eastron_sdm630", "huawei_sun2000", "sungrow_sg_string")
+    )
+    assert (eastron.even, eastron.request_delay) == (True, 0.06)
+    assert (huawei.gap, huawei.connect_delay, huawei.request_delay) == (16, 1.0, 0.05)
+    assert (huawei.timeout, huawei.one_client, load("huawei_sun2000").night) == (5.0, True, "silent")
+    assert sungrow.windows[0] == (4999, 5036)  # 38 registers
+
+
+def test_the_committed_schema_is_the_generated_one() -> None:
+    assert json.loads((MAPS / "device.schema.json").read_text()) == schema()
+
+
+def test_a_tenth_is_a_tenth_and_units_and_signs_become_the_vocabularys() -> None:
+    rows = '[registers]\nvoltage_l1n = { address = 1, scale = 0.1, unit = "V" }\n'
+    rows += 'active_power_total = { address = 2, type = "i16", scale = 0.1, unit = "kW", sign = "export+" }\n'
+    rows += 'active_energy_export = { address = 3, type = "u32", unit = "kWh", sign = "export+" }\n'
+    rows += 'battery_soc = { address = 5, unit = "%" }\n'
+    rows += 'battery_power = { address = 6, unit = "W", sign = "charge+", invalid = [0x8000, 0x7FFF] }\n'
+    device = parse(HEAD + rows, "mine.toml")
+    scales = {register.quantity: register.scale for register in device.registers}
+    assert scales == {
+        "voltage_l1n": Fraction(1, 10), "active_power_total": Fraction(-100), "battery_power": Fraction(-1),
+        "active_energy_export": Fraction(1000), "battery_soc": Fraction(1, 100),
+    }
+    assert device.registers[-1].invalid == (0x8000, 0x7FFF)
+    assert device.name == "mine"
+
+
+def test_a_mistyped_key_is_named_with_the_allowed_and_the_nearest() -> None:
+    (unknown, missing) = mistakes(HEAD + '[registers]\nfrequency = { adress = 1, unit = "Hz" }\n')
+    assert unknown.startswith("bad.toml: registers.frequency: unknown key 'adress'; allowed: address, unit, ")
+    assert "nearest: 'address'" in unknown
+    assert missing == "bad.toml: registers.frequency: missing key 'address'"
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ('voltage_a = { address = 1, unit = "V" }', "registers: unknown quantity 'voltage_a'"),
+        (
+            'frequency = { address = 1, unit = "V" }',
+            "registers.frequency: unit 'V' does not fit; allowed: Hz, rpm",
+        ),
+        (
+            'frequency = { address = 65536, unit = "Hz" }',
+            "registers.frequency.address: found 65536; allowed: 0 to 65535",
+        ),
+        (
+            'frequency = { address = 65535, type = "u32", unit = "Hz" }',
+            "address 65535 leaves no room for u32",
+        ),
+        (
+            'frequency = { address = "1", unit = "Hz" }',
+            "registers.frequency.address: found '1'; expected integer",
+        ),
+        (
+            'frequency = { address = true, unit = "Hz" }',
+            "registers.frequency.address: found True; expected integer",
+        ),
+        (
+            'frequency = { address = 1, unit = "Hz", type = "u61" }',
+            "registers.frequency.type: found 'u61'; allowed: u16",
+        ),
+        (
+            'frequency = { address = 1, unit = "Hz", scale = nan }',
+            "registers.frequency.scale: found NaN; expected number",
+        ),
+        ('frequency = { address = 1, unit = "Hz", scale = 0 }', "registers.frequency: scale must not be 0"),
+        (
+            'frequency = { address = 1, unit = "Hz", invalid = [0x10000] }',
+            "invalid 0x10000 is wider than u16",
+        ),
+        (
+            'frequency = { address = 1, unit = "Hz", factors = ["ct_ratio"] }',
+            "factor 'ct_ratio' is no register",
+        ),
+        (
+            'frequency = { address = 1, unit = "Hz", sign = "up" }',
+            "registers.frequency.sign: found 'up'; allowed: export+",
+        ),
+        (
+            'import_power = { address = 1, unit = "W", sign = "export+" }',
+            "contradicts the name; allowed: import+",
+        ),
+        ("frequency = 1", "registers.frequency: found 1; expected object"),
+        ("", "registers: found none; expected at least 1"),
+    ],
+)
+def test_every_mistake_says_place_found_and_allowed(row: str, message: str) -> None:
+    assert message in mistakes(f"{HEAD}[registers]\n{row}\n")[0]
+
+
+def test_all_mistakes_come_at_once() -> None:
+    text = 'vendor = 1\nkind = "metre"\nsource = "S"\n[limits]\nmax_registers = 200\nwindows = [[1]]\n'
+    found = mistakes(text)
+    assert found == [
+        "bad.toml: vendor: found 1; expected string",
+        "bad.toml: kind: found 'metre'; allowed: meter, inverter, genset, battery, charger, sensor; "
+        "nearest: 'meter'",
+        "bad.toml: limits.max_registers: found 200; allowed: 1 to 125",
+        "bad.toml: limits.windows[0]: found 1 items; expected 2",
+        "bad.toml: missing key 'model'",
+        "bad.toml: missing key 'registers'",
+    ]
+
+
+def test_a_row_needs_its_table_and_type_from_somewhere() -> None:
+    assert [mistake.split("; ")[0] for mistake in mistakes(BARE + ROW)] == [
+        "bad.toml: registers.frequency: missing key 'table'",
+        "bad.toml: registers.frequency: missing key 'type'",
+    ]
+
+
+def test_a_value_that_fits_no_request_is_a_mistake() -> None:
+    text = HEAD.replace("u16", "u32") + "[limits]\nmax_registers = 1\n" + ROW
+    assert mistakes(text)[0].startswith("bad.toml: limits: registers 1-2 (input) do not fit one request")
+
+
+def test_broken_toml_is_named_with_its_line() -> None:
+    assert mistakes("vendor = \n")[0].startswith("bad.toml: Invalid value (at line 1")
+
+
+def test_a_users_map_goes_before_a_shipped_one(tmp_path: Path) -> None:
+    (tmp_path / "eastron_sdm630.toml").write_text(HEAD + ROW)
+    (tmp_path / "own_meter.toml").write_text(HEAD + ROW)
+    assert load("eastron_sdm630", tmp_path).quantities == ("frequency",)
+    assert set(names(tmp_path)) == {*names(), "own_meter"}
+    assert len(load("eastron_sdm630").registers) == 40
+
+
+def test_an_unknown_device_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(MapError, match=r"no driver 'eastron_sdm360'.*nearest: 'eastron_sdm630'"):
+        load("eastron_sdm360", tmp_path)
+
+
+def test_a_name_is_never_a_path(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text(HEAD)
+    with pytest.raises(MapError, match="no driver"):
+        load("../x", tmp_path / "maps")
+
+
+def test_sunspec_is_a_name_without_a_map() -> None:
+    assert SUNSPEC in names()
+    with pytest.raises(MapError, match="not a map"):
+        load(SUNSPEC)
+
+
+def test_an_unreadable_map_is_a_mistake_of_that_file(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_bytes(b"vendor = '\xff'")
+    with pytest.raises(MapError, match=r"own\.toml: 'utf-8' codec"):
+        load("own", tmp_path)
