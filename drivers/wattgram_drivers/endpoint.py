@@ -1,0 +1,161 @@
+"""Where a bus is: `tcp://host:502`, `rtu:///dev/ttyUSB0?baudrate=9600`, `rtutcp://host:502`."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import posixpath
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, get_args
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+Scheme = Literal["tcp", "rtu", "rtutcp"]
+Parity = Literal["N", "E", "O"]
+
+BAUDRATES = (
+    300, 600, 1200, 1800, 2400, 4800, 9600, 14400, 19200, 28800, 38400, 57600, 76800, 115200, 128000, 230400,
+    256000, 460800, 500000, 921600, 1000000,
+)
+_SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
+_PARITIES: dict[str, Parity] = {"N": "N", "E": "E", "O": "O"}
+_PARITY_WORDS: dict[str, Parity] = {"none": "N", "even": "E", "odd": "O"}
+_OPTIONS = ("baudrate", "parity", "stopbits", "bytesize")
+_HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One bus. `tcp` and `rtutcp` have `host` and `port`; `rtu` has `path` and the line's settings.
+
+    `str()` is the normal form: what `parse` takes and what messages show.
+    """
+
+    scheme: Scheme
+    host: str = ""
+    port: int = 502
+    path: str = ""
+    baudrate: int = 9600
+    parity: Parity = "N"
+    stopbits: int = 1
+    bytesize: int = 8
+
+    @property
+    def serial(self) -> bool:
+        """Whether it is a serial line of this machine."""
+        return self.scheme == "rtu"
+
+    @property
+    def key(self) -> str:
+        """The wire itself: host and port, or the line's path.
+
+        Endpoints with one key share one connection; when their `str()` differs they contradict each other.
+        """
+        return self.path if self.serial else self._authority
+
+    @property
+    def _authority(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def __str__(self) -> str:
+        if not self.serial:
+            return f"{self.scheme}://{self._authority}"
+        return (
+            f"rtu://{self.path}?baudrate={self.baudrate}&parity={self.parity}"
+            f"&stopbits={self.stopbits}&bytesize={self.bytesize}"
+        )
+
+
+def parse(url: str, *, listen: bool = False) -> Endpoint:
+    """The endpoint that `url` names; nothing is opened or looked up.
+
+    Defaults: port 502; 9600 baud, no parity, 1 stop bit, 8 bits. Port 0 (any free one) is for listening only.
+    Raises ValueError: what was found, what is allowed and, where one is near, the word that was meant.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"{url!r} is not an address: {error}") from None
+    if parts.scheme not in _SCHEMES or "://" not in url:
+        example = "tcp://host:502, rtu:///dev/ttyUSB0?baudrate=9600, rtutcp://host:502"
+        near = _nearest(parts.scheme, _SCHEMES)
+        raise ValueError(f"{url!r}: scheme {parts.scheme!r} is not known; allowed: {example}{near}")
+    if parts.fragment or parts.username is not None:
+        raise ValueError(f"{url!r}: neither a user nor a fragment (#) is allowed")
+    if parts.scheme == "rtu":
+        return _line(url, parts)
+    if parts.path not in ("", "/") or parts.query:
+        raise ValueError(f"{url!r}: only host and port are allowed, found {(parts.path + parts.query)!r}")
+    if port == 0 and not listen:
+        raise ValueError(f"{url!r}: port 0 is not a port to connect to; allowed: 1 to 65535")
+    scheme: Scheme = "tcp" if parts.scheme == "tcp" else "rtutcp"
+    return Endpoint(scheme, _host(url, parts.hostname or ""), 502 if port is None else port)
+
+
+def _host(url: str, host: str) -> str:
+    """A name in lower case or an IP address in its shortest form."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        if not _HOST.fullmatch(host) or len(host) > 253:
+            raise ValueError(
+                f"{url!r}: {host!r} is not a host; allowed: a name, an IPv4 address, an IPv6 address in []"
+            ) from None
+    return host.removesuffix(".")
+
+
+def _line(url: str, parts: SplitResult) -> Endpoint:
+    """A serial line with its settings."""
+    path = parts.path
+    if parts.netloc or not path.startswith("/") or path.endswith("/"):
+        found = parts.netloc + path
+        raise ValueError(
+            f"{url!r}: {found!r} is not the path of a serial line; allowed: three slashes and a path, "
+            f"as in rtu:///dev/{posixpath.basename(found) or 'ttyUSB0'}"
+        )
+    options: dict[str, str] = {}
+    try:
+        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError as error:
+        raise ValueError(f"{url!r}: {error}; allowed: name=value joined by &") from None
+    for name, value in pairs:
+        if name not in _OPTIONS:
+            allowed = ", ".join(_OPTIONS)
+            near = _nearest(name, _OPTIONS)
+            raise ValueError(f"{url!r}: option {name!r} is not known; allowed: {allowed}{near}")
+        if name in options:
+            raise ValueError(f"{url!r}: option {name!r} is given twice")
+        options[name] = value
+    return Endpoint(
+        "rtu",
+        port=0,
+        # normpath keeps two leading slashes, which mean nothing here
+        path="/" + posixpath.normpath(path).lstrip("/"),
+        baudrate=_number(url, "baudrate", options.get("baudrate", "9600"), BAUDRATES),
+        parity=_parity(url, options.get("parity", "N")),
+        stopbits=_number(url, "stopbits", options.get("stopbits", "1"), (1, 2)),
+        bytesize=_number(url, "bytesize", options.get("bytesize", "8"), (8,)),
+    )
+
+
+def _number(url: str, name: str, text: str, allowed: tuple[int, ...]) -> int:
+    words = [str(number) for number in allowed]
+    if text not in words:
+        raise ValueError(f"{url!r}: {name} {text!r}; allowed: {', '.join(words)}{_nearest(text, words)}")
+    return int(text)
+
+
+def _parity(url: str, text: str) -> Parity:
+    letter = _PARITIES.get(text.upper())
+    if letter is None:
+        meant = difflib.get_close_matches(text.lower(), _PARITY_WORDS, 1)
+        near = f"; did you mean {_PARITY_WORDS[meant[0]]!r}?" if meant else ""
+        raise ValueError(f"{url!r}: parity {text!r}; allowed: N (none), E (even), O (odd){near}")
+    return letter
+
+
+def _nearest(word: str, allowed: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(allowed), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,84 @@
+"""Addresses of buses: normal forms, sharing keys, and messages that help."""
+
+from __future__ import annotations
+
+import pytest
+from wattgram_drivers.endpoint import Endpoint, parse
+
+
+@pytest.mark.parametrize(
+    ("url", "normal"),
+    [
+        ("tcp://10.1.1.20", "tcp://10.1.1.20:502"),
+        ("tcp://10.1.1.20:1502/", "tcp://10.1.1.20:1502"),
+        ("TCP://Meter.Plant.Example:502", "tcp://meter.plant.example:502"),
+        ("tcp://[2001:DB8:0:0::1]:502", "tcp://[2001:db8::1]:502"),
+        ("rtutcp://gateway:4001", "rtutcp://gateway:4001"),
+        ("rtutcp://gateway", "rtutcp://gateway:502"),
+        ("rtu:///dev/ttyUSB0", "rtu:///dev/ttyUSB0?baudrate=9600&parity=N&stopbits=1&bytesize=8"),
+        (
+            "rtu:////dev//serial/by-id/x?parity=e&baudrate=19200",
+            "rtu:///dev/serial/by-id/x?baudrate=19200&parity=E&stopbits=1&bytesize=8",
+        ),
+    ],
+)
+def test_an_address_has_one_normal_form(url: str, normal: str) -> None:
+    endpoint = parse(url)
+    assert str(endpoint) == normal
+    assert parse(normal) == endpoint
+
+
+def test_defaults_are_those_of_the_contract() -> None:
+    assert parse("rtu:///dev/ttyS0") == Endpoint("rtu", "", 0, "/dev/ttyS0", 9600, "N", 1, 8)
+    assert parse("tcp://host").port == 502
+
+
+def test_endpoints_on_one_wire_share_a_key() -> None:
+    assert parse("tcp://HOST").key == parse("tcp://host:502").key
+    assert parse("tcp://[::1]").key == parse("tcp://[0:0::1]:502").key == "[::1]:502"
+    assert parse("tcp://host:502").key == parse("rtutcp://host:502").key
+    assert parse("rtu:///dev/ttyS0?baudrate=19200").key == parse("rtu:///dev//ttyS0").key == "/dev/ttyS0"
+    assert parse("tcp://host:502").key != parse("tcp://host:503").key
+
+
+def test_port_0_is_for_listening_only() -> None:
+    assert parse("tcp://127.0.0.1:0", listen=True).port == 0
+    with pytest.raises(ValueError, match="port 0 is not a port to connect to"):
+        parse("tcp://127.0.0.1:0")
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("tpc://host", ["'tpc'", "tcp://host:502", "did you mean 'tcp'?"]),
+        ("rtutpc://host", ["did you mean 'rtutcp'?"]),
+        ("10.0.0.1:502", ["scheme", "tcp://host:502"]),
+        ("", ["scheme", "tcp://host:502"]),
+        ("tcp:host", ["tcp://host:502"]),
+        ("tcp://", ["is not a host"]),
+        ("tcp://bad host", ["'bad host' is not a host"]),
+        ("tcp://host:70000", ["Port out of range 0-65535"]),
+        ("tcp://host:5o2", ["is not an address"]),
+        ("tcp://[::1", ["is not an address"]),
+        ("tcp://user@host", ["neither a user nor a fragment"]),
+        ("tcp://10.0.0.0/28", ["only host and port are allowed", "/28"]),
+        ("tcp://host?unit=1", ["only host and port are allowed"]),
+        ("rtu://ttyUSB0", ["'ttyUSB0'", "as in rtu:///dev/ttyUSB0"]),
+        ("rtu:///dev/", ["is not the path of a serial line"]),
+        ("rtu:///dev/ttyS0?boudrate=9600", ["'boudrate'", "baudrate, parity", "did you mean 'baudrate'?"]),
+        ("rtu:///dev/ttyS0?baudrate=9601", ["baudrate '9601'", "19200", "did you mean '9600'?"]),
+        ("rtu:///dev/ttyS0?baudrate=", ["baudrate ''"]),
+        ("rtu:///dev/ttyS0?parity=evn", ["parity 'evn'", "N (none), E (even), O (odd)", "did you mean 'E'?"]),
+        ("rtu:///dev/ttyS0?stopbits=3", ["stopbits '3'", "allowed: 1, 2"]),
+        ("rtu:///dev/ttyS0?bytesize=7", ["bytesize '7'", "allowed: 8"]),
+        ("rtu:///dev/ttyS0?parity=N&parity=E", ["'parity' is given twice"]),
+        ("rtu:///dev/ttyS0?baudrate", ["name=value"]),
+    ],
+)
+def test_a_wrong_address_says_what_was_found_and_what_is_allowed(url: str, words: list[str]) -> None:
+    with pytest.raises(ValueError, match=r".") as caught:
+        parse(url)
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
