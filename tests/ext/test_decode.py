@@ -1,0 +1,165 @@
+"""Decoder: manuals' and hand-made values, equality with the reference, refusal of what is malformed."""
+
+from __future__ import annotations
+
+import math
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wattgram_ext.decode import Decoder
+
+from tests import reference
+
+Field = tuple[int, str, bool, float, float, int, list[int]]
+TYPES = ("u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64")
+
+
+def decoded(fields: list[Field], image: str, factors: list[tuple[int, int]] | None = None) -> list[float]:
+    """Values of an image written as hexadecimal words, all of it read."""
+    raw = bytes.fromhex(image)
+    words = len(raw) // 2
+    out = Decoder(fields, factors or [], words).decode(raw, b"\x01" * words)
+    return list(struct.unpack(f"{len(fields)}d", out))
+
+
+def plain(kind: str, *, little: bool = False, invalid: list[int] | None = None) -> Field:
+    return (0, kind, little, 1.0, 1.0, -1, invalid or [])
+
+
+def test_a_tenth_of_2301_is_230_1() -> None:
+    assert decoded([(0, "u16", False, 1.0, 10.0, -1, [])], "08fd") == [230.1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "image", "value"),
+    [  # two's complement and IEEE 754 by hand; 0x43664000 is 230.25
+        ("u16", "ffff", 65535.0),
+        ("i16", "ffff", -1.0),
+        ("u32", "0001 0000", 65536.0),
+        ("i32", "ffff fffe", -2.0),
+        ("u64", "8000 0000 0000 0000", 2.0**63),
+        ("i64", "8000 0000 0000 0000", -(2.0**63)),
+        ("f32", "4366 4000", 230.25),
+        ("f64", "406c c800 0000 0000", 230.25),
+    ],
+)
+def test_every_type_reads_its_bits(kind: str, image: str, value: float) -> None:
+    assert decoded([plain(kind)], image) == [value]
+    swapped = " ".join(reversed(image.split()))
+    assert decoded([plain(kind, little=True)], swapped) == [value]
+
+
+def test_a_64_bit_integer_is_rounded_to_nearest() -> None:
+    # 2**53 + 1 and 2**53 + 3 lie midway between doubles: ties to even
+    assert decoded([plain("u64")], "0020 0000 0000 0001") == [2.0**53]
+    assert decoded([plain("u64")], "0020 0000 0000 0003") == [2.0**53 + 4]
+
+
+def test_a_sentinel_is_its_raw_bits() -> None:
+    assert math.isnan(decoded([plain("i16", invalid=[0x8000])], "8000")[0])
+    assert decoded([plain("i16", invalid=[0x8000])], "7fff") == [32767.0]
+    assert math.isnan(decoded([plain("u32", little=True, invalid=[0xFFFF0000])], "0000 ffff")[0])
+
+
+@pytest.mark.parametrize("image", ["7fc0 0000", "7f80 0001", "7f80 0000", "ff80 0000", "ffff ffff"])
+def test_no_nan_and_no_infinity_of_a_float_is_a_value(image: str) -> None:
+    assert math.isnan(decoded([plain("f32")], image)[0])
+
+
+def test_a_scale_register_is_a_power_of_ten() -> None:
+    # SunSpec: value = raw * 10**sf; 0x8000 is a scale that is not implemented
+    field: Field = (0, "i16", False, 1.0, 1.0, 1, [0x8000])
+    assert decoded([field], "08fd ffff") == [230.1]
+    assert decoded([field], "08fd fffd") == [2.301]
+    assert decoded([field], "08fd 0002") == [230100.0]
+    for scale in ("8000", "000b", "fff5", "7fff"):
+        assert math.isnan(decoded([field], f"08fd {scale}")[0])
+
+
+def test_a_factor_multiplies_and_one_that_is_not_set_counts_as_one() -> None:
+    fields: list[Field] = [(0, "u16", False, 1.0, 1.0, -1, []), (1, "u16", False, 1.0, 1.0, -1, [0xFFFF])]
+    assert decoded(fields, "0005 0028", [(0, 1)]) == [200.0, 40.0]
+    assert decoded(fields, "0005 0000", [(0, 1)]) == [5.0, 0.0]
+    assert math.isnan(decoded(fields, "0005 ffff", [(0, 1)])[0])
+
+
+def test_a_word_that_was_not_read_takes_its_values_and_only_them() -> None:
+    fields: list[Field] = [(0, "u32", False, 1.0, 1.0, -1, []), (2, "u16", False, 1.0, 1.0, 3, [])]
+    decoder = Decoder(fields, [], 4)
+    image = struct.pack(">4H", 1, 2, 3, 0)
+    for missing, lost in ((0, {0}), (1, {0}), (2, {1}), (3, {1})):
+        valid = bytes(i != missing for i in range(4))
+        values = struct.unpack("2d", decoder.decode(image, valid))
+        assert {i for i, value in enumerate(values) if math.isnan(value)} == lost
+
+
+@pytest.mark.parametrize(
+    ("fields", "factors", "words", "named"),
+    [
+        ([(0, "u8", False, 1.0, 1.0, -1, [])], [], 1, "field 0: type 'u8'"),
+        ([(1, "u16", False, 1.0, 1.0, -1, [])], [], 1, "field 0: u16 at word 1"),
+        ([(-1, "u16", False, 1.0, 1.0, -1, [])], [], 1, "field 0: u16 at word -1"),
+        ([(0, "u64", False, 1.0, 1.0, -1, [])], [], 3, "field 0: u64 at word 0"),
+        ([(0, "u16", False, 1.0, 1.0, 1, [])], [], 1, "field 0: scale at 1"),
+        ([(0, "u16", False, 1.0, 0.0, -1, [])], [], 1, "field 0: scale 1.0/0.0"),
+        ([(0, "u16", False, math.nan, 1.0, -1, [])], [], 1, "field 0: scale nan/1.0"),
+        ([(0, "u16", False, 1.0, 1.0, -1, [65536])], [], 1, "field 0: invalid pattern 0x10000"),
+        ([(0, "u16", False, 1.0, 1.0, -1, [-1])], [], 1, "field 0: invalid pattern"),
+        ([(0, "u16", False, 1.0, 1.0, -1, [])], [(0, 1)], 1, "factor 0: fields 0, 1"),
+        ([], [], -1, "words: -1"),
+        ([], [], 1 << 70, "words"),
+    ],
+)
+def test_a_wrong_plan_is_refused_by_name(
+    fields: list[Field], factors: list[tuple[int, int]], words: int, named: str
+) -> None:
+    with pytest.raises(ValueError, match=named.replace("(", r"\(")):
+        Decoder(fields, factors, words)
+
+
+@given(st.binary(max_size=40), st.binary(max_size=20))
+def test_a_block_of_another_length_is_refused(image: bytes, valid: bytes) -> None:
+    decoder = Decoder([plain("u64")], [], 7)
+    if len(image) == 14 and len(valid) == 7:
+        assert len(decoder.decode(image, valid)) == 8
+    else:
+        with pytest.raises(ValueError, match="bytes, expected"):
+            decoder.decode(image, valid)
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> tuple[list[Field], list[tuple[int, int]], int]:
+    words = draw(st.integers(4, 12))
+    kinds = draw(st.lists(st.sampled_from(TYPES), min_size=1, max_size=8))
+    fields: list[Field] = [
+        (
+            draw(st.integers(0, words - int(kind[1:]) // 16)),
+            kind,
+            draw(st.booleans()),
+            draw(st.sampled_from([1.0, -1.0, 0.1, 1000.0, 3.6e6, 1e300])),
+            draw(st.sampled_from([1.0, 10.0, 1000.0, 3.0])),
+            draw(st.integers(-1, words - 1)),
+            draw(st.lists(st.sampled_from([0, 0x8000, 0xFFFF]), max_size=2)),
+        )
+        for kind in kinds
+    ]
+    index = st.integers(0, len(fields) - 1)
+    return fields, draw(st.lists(st.tuples(index, index), max_size=3)), words
+
+
+# words that matter: small exponents, sentinels, halves of infinities
+WORDS = st.one_of(st.integers(0, 65535), st.sampled_from([0, 1, 10, 11, 0x7F80, 0x7FF0, 0x8000, 0xFFF6, 0xFFFF]))
+
+
+@given(st.data(), plans())
+def test_compiled_and_reference_give_the_same_bits(
+    data: st.DataObject, plan: tuple[list[Field], list[tuple[int, int]], int]
+) -> None:
+    fields, factors, words = plan
+    image = struct.pack(f">{words}H", *data.draw(st.lists(WORDS, min_size=words, max_size=words)))
+    valid = bytes(data.draw(st.lists(st.sampled_from([0, 1, 1, 1, 1, 255]), min_size=words, max_size=words)))
+    values = struct.unpack(f"{len(fields)}d", Decoder(fields, factors, words).decode(image, valid))
+    expected = struct.unpack(f"{len(fields)}d", reference.Decoder(fields, factors, words).decode(image, valid))
+    assert [x.hex() for x in values] == [x.hex() for x in expected]

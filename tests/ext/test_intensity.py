@@ -1,0 +1,327 @@
+"""Accounts: METHOD's worked examples and rules, with the numbers of its tables or of a hand calculation."""
+
+from __future__ import annotations
+
+import struct
+from math import inf, isnan, nan
+
+import pytest
+from wattgram_ext.intensity import OUTPUTS, ROLES, Accounts
+
+CHONGQING = 558.1  # g/kWh, METHOD 2.2, 2023
+HOUR = 3600.0
+
+
+def unpack(row: bytes) -> dict[str, float]:
+    return dict(zip(OUTPUTS, struct.unpack(f"{len(OUTPUTS)}d", row), strict=True))
+
+
+def step(
+    accounts: Accounts, *powers: float, seconds: float = HOUR, grid: float = CHONGQING, clean: float = nan
+) -> dict[str, float]:
+    return unpack(accounts.step(struct.pack(f"{3 + len(powers)}d", seconds, grid, clean, *powers)))
+
+
+def site(*roles: str, factor: float = 0.0, method: str = "proportional", windows: int = 0) -> Accounts:
+    return Accounts(roles, [factor] * len(roles), method=method, windows=windows)
+
+
+def test_roles_and_outputs_are_the_contracts() -> None:
+    assert " ".join(ROLES) == "grid pv wind hydro genset chp battery load ev"
+    assert len(OUTPUTS) == len(set(OUTPUTS)) == 30
+
+
+# METHOD 4.11, worked examples
+
+
+def test_example_1_import_and_direct_pv() -> None:
+    row = step(site("grid", "pv"), 100e3, 50e3)
+    assert row["load_power"] == 150e3
+    assert row["emission_intensity"] == pytest.approx(372.07, abs=0.005)
+    assert row["emission_rate"] == pytest.approx(55.81e3)
+
+
+def test_example_2_import_and_lifecycle_pv() -> None:
+    row = step(site("grid", "pv", factor=45), 100e3, 50e3)
+    assert row["emission_intensity"] == pytest.approx(387.07, abs=0.005)
+
+
+def test_example_3_charging_carries_the_mix() -> None:
+    accounts = site("grid", "pv", "battery")
+    row = step(accounts, 60e3, 40e3, -20e3)
+    assert row["load_power"] == 80e3
+    assert row["emission_intensity"] == pytest.approx(334.86)
+    assert row["emission_rate"] == pytest.approx(26.789e3, abs=0.5)
+    assert accounts.stock()[1] == pytest.approx(6.697e3, abs=0.5)
+
+
+def test_example_4_a_battery_concentrates_carbon_by_its_losses() -> None:
+    accounts = site("grid", "battery")
+    step(accounts, 10e3, -10e3)
+    assert accounts.stock() == pytest.approx((9500, 5581))
+    step(accounts, 0.0, 5e3, seconds=0)  # both ends of the hour, so its mean is 5 kW
+    row = step(accounts, 0.0, 5e3)
+    assert accounts.stock() == pytest.approx((4236.8, 2489.03), abs=0.05)
+    assert row["battery_intensity"] == pytest.approx(618.39, abs=0.005)
+    assert row["emission_intensity"] == pytest.approx(618.39, abs=0.005)
+
+
+def test_example_5_pv_beyond_the_load_is_exported() -> None:
+    row = step(site("grid", "pv"), -120e3, 200e3)
+    assert row["grid_export_power"] == 120e3
+    assert row["load_power"] == 80e3
+    assert row["emission_intensity"] == 0
+    assert row["self_consumption"] == pytest.approx(0.4)
+    assert row["self_sufficiency"] == 1
+
+
+def test_example_6_surplus_of_one_hour_gives_no_credit_in_another() -> None:
+    accounts = site("grid", "pv", windows=1)
+    for grid, pv in ((10.0, 0.0), (-5.0, 15.0), (5.0, 5.0)):
+        step(accounts, grid, pv, seconds=0, clean=0.342)
+        step(accounts, grid, pv, clean=0.342)
+    assert unpack(accounts.window(0, 3 * HOUR))["clean_share"] == pytest.approx(0.671, abs=0.0005)
+
+
+def test_example_7_a_hundred_megawatt_hours_from_chongqings_grid() -> None:
+    row = step(site("grid"), 100e6)
+    tce = row["grid_import_energy"] / 1000 * 0.1229 / 1000  # kgce/kWh, GB/T 2589-2020
+    assert row["emission"] / 1e6 == pytest.approx(55.81)
+    assert tce == pytest.approx(12.29)
+    assert row["emission"] / 1e6 / tce == pytest.approx(4.541, abs=0.0005)
+
+
+def test_example_8_pounds_per_megawatt_hour() -> None:
+    row = step(site("grid"), 1e3, grid=870 * 0.45359237)
+    assert row["emission_intensity"] == pytest.approx(394.63, abs=0.005)
+
+
+# METHOD 4.1, 4.4: balance and sharing
+
+
+def test_local_first_gives_pv_to_the_load_before_the_battery() -> None:
+    # 100 import, 60 PV, load 100, charge 60; local first: PV and 40 import to the load, import to the battery
+    local, proportional = site("grid", "pv", "battery", method="local-first"), site("grid", "pv", "battery")
+    assert step(local, 100e3, 60e3, -60e3)["emission_rate"] == pytest.approx(40 * 558.1)
+    assert local.stock()[1] == pytest.approx(60 * 558.1)
+    assert step(proportional, 100e3, 60e3, -60e3)["emission_rate"] == pytest.approx(100 * 100 / 160 * 558.1)
+
+
+def test_local_first_never_charges_import_while_pv_is_exported() -> None:
+    # genset 50 at 800, PV 100, export 70, charge 20, load 60: PV gives 60, 20 and 20; the genset is exported
+    accounts = Accounts(["grid", "pv", "battery", "genset"], [0, 0, 0, 800], method="local-first")
+    row = step(accounts, -70e3, 100e3, -20e3, 50e3)
+    assert row["emission_rate"] == 0
+    assert accounts.stock()[1] == 0
+    assert accounts.ledger()[2] == pytest.approx(50 * 800)
+
+
+def test_local_first_takes_battery_then_gensets_then_import() -> None:
+    # load 100 + charge 0: PV 10, genset 30 at 800, import 60; own mix is 30 * 800 + 60 * 558.1
+    accounts = Accounts(["grid", "pv", "genset"], [0, 0, 800], method="local-first")
+    row = step(accounts, 60e3, 10e3, 30e3)
+    assert row["emission_rate"] == pytest.approx(30 * 800 + 60 * 558.1)
+    assert row["scope1"] == pytest.approx(24e3)
+    assert row["self_sufficiency"] == pytest.approx(0.1)
+
+
+def test_meters_of_one_connection_are_summed_before_the_sign_is_taken() -> None:
+    row = step(site("grid", "grid", "grid"), 30e3, -10e3, 5e3)
+    assert (row["grid_import_power"], row["grid_export_power"]) == (25e3, 0)
+
+
+def test_what_an_inverter_draws_at_night_is_load() -> None:
+    row = step(site("grid", "pv", "pv"), 1000, -20, 0)
+    assert (row["load_power"], row["pv_power"]) == (1000, 0)
+
+
+def test_residual_is_what_sub_meters_count_beyond_the_load() -> None:
+    row = step(site("grid", "load", "ev"), 10e3, 6e3, 5e3)
+    assert (row["residual_power"], row["residual_energy"]) == (1e3, 1e3)
+    assert isnan(step(site("grid", "load", "ev"), 10e3, 6e3, nan)["residual_power"])
+    assert isnan(step(site("grid"), 10e3)["residual_power"])
+
+
+# METHOD 4.5: near zero, negative, gaps
+
+
+def test_no_supply_has_no_intensity_and_no_rate() -> None:
+    row = step(site("grid", "pv"), 0, 0)
+    assert isnan(row["emission_intensity"])
+    assert row["emission_rate"] == 0
+    assert isnan(row["self_consumption"])
+
+
+def test_a_slightly_negative_load_is_meter_noise_and_a_larger_one_a_fault() -> None:
+    noise = step(site("grid", "pv"), -102e3, 100e3)
+    assert noise["load_power"] == 0
+    assert isnan(noise["emission_intensity"])
+    fault = step(site("grid", "pv"), -102.1e3, 100e3)
+    assert isnan(fault["load_power"])
+    assert isnan(fault["emission_intensity"])
+    assert fault["grid_export_power"] == 102.1e3
+
+
+def test_exporting_without_load_has_no_intensity() -> None:
+    # 200.3 - 120.3 - 80 is 1.4e-14 in doubles, which is no load
+    row = step(site("grid", "pv", "battery"), -120.3, 200.3, -80)
+    assert row["load_power"] == 0
+    assert isnan(row["emission_intensity"])
+
+
+def test_without_a_grid_meters_value_there_is_no_balance() -> None:
+    accounts = site("grid", "pv", windows=1)
+    row = step(accounts, nan, 50e3)
+    assert row["coverage"] == 0
+    assert {name for name, value in row.items() if not isnan(value)} == {"coverage", "grid_intensity"}
+    assert accounts.ledger() == (0, 0, 0, 0, 0)
+    assert unpack(accounts.window(0, HOUR))["coverage"] == 0
+
+
+def test_a_missing_producer_leaves_the_balance_and_lowers_coverage() -> None:
+    accounts = site("grid", "pv", "pv", "battery", windows=1)
+    row = step(accounts, 100e3, 50e3, nan, 0)
+    assert (row["load_power"], row["pv_power"], row["coverage"]) == (150e3, 50e3, 0.75)
+    assert isnan(step(site("grid", "pv"), 100e3, nan)["pv_power"])
+    assert unpack(accounts.window(0, HOUR))["coverage"] == 0.75
+
+
+def test_the_power_of_an_interval_is_the_mean_of_its_ends_or_the_one_that_is_there() -> None:
+    accounts = site("grid")
+    assert step(accounts, 10.0, seconds=0)["load_energy"] == 0
+    assert step(accounts, 20.0)["load_energy"] == 15
+    assert step(accounts, nan)["load_energy"] == 20
+    assert step(accounts, 30.0)["load_energy"] == 30
+    assert step(accounts, 50.0, seconds=-1)["load_power"] == 50
+
+
+@pytest.mark.parametrize("bad", [nan, inf, -1.0, 1e7])
+def test_a_grid_intensity_that_is_none_leaves_no_balance(bad: float) -> None:
+    row = step(site("grid"), 10.0, grid=bad)
+    assert row["coverage"] == 0
+    assert all(isnan(value) for name, value in row.items() if name != "coverage")
+
+
+# METHOD 4.6, 4.8, 4.10: battery, inventories, avoided
+
+
+def test_discharge_beyond_the_known_stock_opens_one_at_the_grids_intensity() -> None:
+    accounts = site("grid", "battery")
+    row = step(accounts, 0, 9.5e3)  # 10 kWh out of the store
+    assert row["battery_intensity"] == pytest.approx(558.1 / 0.95)
+    assert accounts.ledger() == pytest.approx((0, 5581, 0, 0, 5581))
+    assert accounts.stock() == (0, 0)
+
+
+def test_inventories_count_fuel_and_import_and_do_not_subtract_export() -> None:
+    accounts = Accounts(["grid", "chp", "pv"], [0, 400, 0], windows=1)
+    step(accounts, 10e3, 5e3, 0, seconds=0)
+    step(accounts, 10e3, 5e3, 0)
+    step(accounts, -10e3, 0, 20e3, seconds=0)
+    step(accounts, -10e3, 0, 20e3)
+    window = unpack(accounts.window(0, 2 * HOUR))
+    assert window["scope1"] == pytest.approx(5 * 400)
+    assert window["scope2_location"] == pytest.approx(10 * 558.1)
+    assert window["scope2_market"] == pytest.approx(10 * 609.6)  # MEE 2023, METHOD 4.8
+    assert isnan(window["captured"])
+
+
+def test_avoided_is_self_use_at_the_grids_intensity_and_export_at_the_difference() -> None:
+    # PV 200 at 41: 80 used, 120 exported with a mix of 41
+    row = step(site("grid", "pv", factor=41), -120e3, 200e3)
+    assert row["avoided"] == pytest.approx(80 * 558.1 + 120 * (558.1 - 41))
+
+
+def test_the_grids_clean_share_counts_where_it_is_known() -> None:
+    assert step(site("grid", "pv"), 50e3, 50e3, clean=0.342)["clean_share"] == pytest.approx(0.671)
+    assert step(site("grid", "pv"), 50e3, 50e3)["clean_share"] == pytest.approx(0.5)
+
+
+# Windows, state, refusals
+
+
+def test_a_window_is_a_ratio_of_sums() -> None:
+    accounts = site("grid", windows=2)
+    step(accounts, 1e3, seconds=0)
+    step(accounts, 1e3, seconds=900, grid=1000)  # 250 Wh, 250 g
+    step(accounts, 9e3, seconds=0)
+    step(accounts, 9e3, seconds=900, grid=200)  # 2250 Wh, 450 g
+    window = unpack(accounts.window(1, HOUR))
+    assert window["emission_intensity"] == pytest.approx(700 / 2.5)
+    assert window["grid_intensity"] == pytest.approx(700 / 2.5)
+    assert window["load_power"] == pytest.approx(5e3)
+    assert window["load_energy"] == pytest.approx(2500)
+    assert window["emission_rate"] == pytest.approx(1400)
+    assert window["coverage"] == 0.5
+    accounts.reset(1)
+    assert isnan(unpack(accounts.window(1, HOUR))["load_energy"])
+    assert unpack(accounts.window(0, HOUR))["load_energy"] == pytest.approx(2500)
+
+
+def test_without_import_a_windows_grid_intensity_is_the_mean_over_time() -> None:
+    accounts = site("grid", "pv", windows=1)
+    step(accounts, -1e3, 2e3, seconds=900, grid=100)
+    step(accounts, -1e3, 2e3, seconds=2700, grid=500)
+    assert unpack(accounts.window(0, HOUR))["grid_intensity"] == pytest.approx(400)
+
+
+def test_accounts_continue_where_they_were() -> None:
+    first, second = site("grid", "battery", windows=1), site("grid", "battery", windows=1)
+    step(first, 10e3, -5e3)
+    second.restore(first.state())
+    assert second.stock() == first.stock()
+    assert step(second, 0, 3e3) == pytest.approx(step(first, 0, 3e3), nan_ok=True)
+    assert second.state() == first.state()
+
+
+def test_a_foreign_or_damaged_state_is_refused_and_changes_nothing() -> None:
+    accounts = site("grid", "battery", windows=1)
+    step(accounts, 10e3, -5e3)
+    state = accounts.state()
+    foreign = [
+        (site("battery", "grid", windows=1).state(), "other channels"),
+        (site("grid", windows=1).state(), "other channels"),
+        (site("grid", "battery", windows=2).state(), "2 windows"),
+        (state[:-1], "windows"),
+        (state[:10], "not one of these"),
+        (b"", "not one of these"),
+        (b"x" * len(state), "not one of these"),
+        (state[:8] + struct.pack("I", 99) + state[12:], "version 99"),
+        (state[:24] + struct.pack("d", nan) + state[32:], "damaged"),
+        (state[:24] + struct.pack("d", -1.0) + state[32:], "damaged"),
+    ]
+    for bad, named in foreign:
+        with pytest.raises(ValueError, match=named):
+            accounts.restore(bad)
+    assert accounts.state() == state
+
+
+def test_wrong_accounts_are_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="channel 0: role 'roof'"):
+        site("roof")
+    with pytest.raises(ValueError, match="factors: 1"):
+        Accounts(["grid", "pv"], [0])
+    with pytest.raises(ValueError, match="channel 0: factor nan"):
+        site("pv", factor=nan)
+    with pytest.raises(ValueError, match="method: 'fair'"):
+        site("grid", method="fair")
+    with pytest.raises(ValueError, match="charge_efficiency"):
+        Accounts(["grid"], [0], charge_efficiency=0)
+    with pytest.raises(ValueError, match="windows"):
+        site("grid", windows=-1)
+    with pytest.raises(ValueError, match="residual_factor"):
+        Accounts(["grid"], [0], residual_factor=nan)
+    with pytest.raises(ValueError, match="window of 0"):
+        site("grid", windows=1).window(0, 0)
+    with pytest.raises(IndexError):
+        site("grid", windows=1).window(1, 1)
+    with pytest.raises(IndexError):
+        site("grid", windows=1).reset(-1)
+
+
+def test_blocks_are_whole_rows() -> None:
+    accounts = site("grid", "pv")
+    assert accounts.step(b"") == b""
+    for length in range(1, 40):
+        with pytest.raises(ValueError, match="expected rows of 40"):
+            accounts.step(bytes(length))
