@@ -1,0 +1,231 @@
+"""The machines of a simulated factory: each says what power it has now; only the battery remembers."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from .sky import Noise, chance, smoothstep
+
+ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev",
+         "production", "capture", "fuel")
+"""What a part may be; the site's vocabulary."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One device of the site: its role, its nameplate power in W, and the group that its load belongs to.
+
+    For production, capture and fuel the nameplate is the number of units (pieces, kg, m3) made in an hour.
+    """
+
+    name: str
+    role: str
+    rated_power: float
+    group: str = ""
+
+    def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            raise ValueError(f"part {self.name!r}: role {self.role!r} is none of {', '.join(ROLES)}")
+        if not self.rated_power > 0:
+            raise ValueError(f"part {self.name!r}: rated power must be above 0, found {self.rated_power!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What all machines see at one instant: UTC second, local hour of the week (Monday 0:00 = 0), weather."""
+
+    second: float
+    week_hour: float
+    irradiance: float    # W/m2 on level ground under a clear sky
+    ambient: float       # degC
+
+
+class Machine(Protocol):
+    """Something with a power that the moment alone decides."""
+
+    def power(self, moment: Moment) -> float:
+        """W in the sign of the machine's role, never negative."""
+
+
+WORKDAY = (
+    (0, 0.62), (2, 0.62), (2.1, 0.38), (2.5, 0.38), (2.6, 0.6), (5.8, 0.58),      # night shift, its break
+    (6.2, 0.80), (9.5, 0.85), (11.5, 0.85), (11.7, 0.55), (12.3, 0.55), (12.6, 0.84),   # early shift, noon
+    (13.8, 0.80), (14.0, 0.68), (14.3, 0.82), (17.9, 0.82), (18.1, 0.55), (18.6, 0.55),  # late shift, dinner
+    (18.9, 0.78), (21.8, 0.76), (22.2, 0.64),
+)
+"""Share of rated power of an industrial load over a working day of three shifts: (local hour, share)."""
+REST_DAY = ((0, 0.28), (6, 0.28), (9, 0.34), (17, 0.34), (20, 0.28))
+OFFICE_DAY = ((0, 0.18), (6, 0.2), (8, 0.6), (9.5, 0.72), (15, 0.8), (17.5, 0.7), (19, 0.45), (22, 0.25),
+              (23, 0.18))
+OFFICE_REST = ((0, 0.16), (8, 0.2), (14, 0.26), (20, 0.18))
+PEAK_DAY = ((0, 0.0), (17.5, 0.0), (17.6, 0.7), (19.5, 0.7), (19.6, 0.0))
+IDLE_DAY = ((0, 0.0),)
+
+
+class Week:
+    """A share over the hours of a week, linear between its points, five working days and two others."""
+
+    def __init__(self, workday: Sequence[tuple[float, float]], other: Sequence[tuple[float, float]]) -> None:
+        # Friday's night shift works until Saturday six o'clock.
+        saturday = [point for point in workday if point[0] < 6] + [point for point in other if point[0] > 6]
+        days = [*[workday] * 5, saturday, other]
+        points = [(24 * day + hour, share) for day, table in enumerate(days) for hour, share in table]
+        points.append((168.0, points[0][1]))
+        self._hours = [hour for hour, _ in points]
+        self._shares = [share for _, share in points]
+
+    def at(self, week_hour: float) -> float:
+        """The share at a local hour of the week, 0 up to 168."""
+        i = min(bisect_right(self._hours, week_hour), len(self._hours) - 1)
+        before, after = self._hours[i - 1], self._hours[i]
+        x = (week_hour - before) / (after - before)
+        return self._shares[i - 1] + (self._shares[i] - self._shares[i - 1]) * x
+
+
+class Load:
+    """A sub-metered load: its week, with slow drift and the swing of its batches."""
+
+    def __init__(self, part: Part, seed: int) -> None:
+        office = part.group in {"building", "office"}
+        self._rated = part.rated_power
+        self._week = Week(OFFICE_DAY, OFFICE_REST) if office else Week(WORKDAY, REST_DAY)
+        self._swing = 0.05 if office else 0.085    # of two noises: never above rated power
+        self._batch = Noise(420, seed, part.name)
+        self._drift = Noise(2700, seed, part.name)
+
+    def power(self, moment: Moment) -> float:
+        """W drawn."""
+        noise = self._batch.at(moment.second) + self._drift.at(moment.second)
+        return self._rated * self._week.at(moment.week_hour) * (1 + self._swing * noise)
+
+
+class Scheduled:
+    """A producer that follows a week: chp with the shifts, a genset through the evening peak."""
+
+    def __init__(self, part: Part, week: Week, seed: int) -> None:
+        self._rated = part.rated_power
+        self._week = week
+        self._noise = Noise(600, seed, part.name)
+
+    def power(self, moment: Moment) -> float:
+        """W produced."""
+        return self._rated * self._week.at(moment.week_hour) * (1 + 0.04 * self._noise.at(moment.second))
+
+
+class Flow:
+    """Wind or water: a mean share of the rated power with swings of hours and of minutes."""
+
+    def __init__(self, part: Part, mean: float, slow: float, fast: float, seed: int) -> None:
+        self._rated, self._mean, self._slow, self._fast = part.rated_power, mean, slow, fast
+        self._hours = Noise(10800, seed, part.name)
+        self._minutes = Noise(180, seed, part.name)
+
+    def power(self, moment: Moment) -> float:
+        """W produced."""
+        swing = self._slow * self._hours.at(moment.second) + self._fast * self._minutes.at(moment.second)
+        share = self._mean + swing
+        return self._rated * min(1.0, max(0.0, share))
+
+
+class Charger:
+    """An EV charger: in each two hours one car may come, fills at its own power and tapers at the end."""
+
+    SLOT = 7200
+
+    def __init__(self, part: Part, seed: int) -> None:
+        self._rated = part.rated_power
+        self._name = (seed, part.name)
+        self._slot = -1
+        self._start = self._end = self._share = 0.0
+
+    def power(self, moment: Moment) -> float:
+        """W charged."""
+        slot = int(moment.second // self.SLOT)
+        if slot != self._slot:
+            self._slot = slot
+            self._plan(slot, moment.week_hour % 24)
+        into = moment.second - slot * self.SLOT
+        ramp = smoothstep((into - self._start) / 90)
+        taper = smoothstep((self._end - into) / (0.25 * (self._end - self._start)))
+        return self._rated * self._share * ramp * taper
+
+    def _plan(self, slot: int, hour: float) -> None:
+        busy = 0.8 if 6 <= hour < 20 else 0.2
+        comes = chance(*self._name, slot, "comes") < busy
+        self._start = 200 + 1500 * chance(*self._name, slot, "start")
+        self._end = self._start + 2400 + 2400 * chance(*self._name, slot, "stay")
+        self._share = 0.5 + 0.45 * chance(*self._name, slot, "share") if comes else 0.0
+
+
+class Inverter:
+    """A PV inverter on a roof array 15 % larger than itself, under passing clouds.
+
+    Array: irradiance over 1000 W/m2, cells 0.03 K m2/W above ambient (Ross), -0.35 %/K.
+    Inverter: self-consumption and losses after Schmidt and Sauer (Sonnenenergie 4, 1996), p_self 0.5 %,
+    linear 0.5 %, square 1.0 % of rated; clipped at rated; asleep while the array cannot feed it.
+    """
+
+    def __init__(self, part: Part, lag: float, seed: int) -> None:
+        self.rated = part.rated_power
+        self._lag = lag    # s after which the site's clouds reach this roof
+        self._clouds = Noise(200, seed, "clouds"), Noise(840, seed, "clouds"), Noise(14400, seed, "clouds")
+        self.dc_power = 0.0
+        self.cell = 25.0
+
+    def power(self, moment: Moment) -> float:
+        """W on the AC side."""
+        irradiance = moment.irradiance
+        if irradiance:
+            irradiance *= self._transmission(moment.second - self._lag)
+        self.cell = moment.ambient + 0.03 * irradiance
+        available = 1.15 * irradiance / 1000 * (1 - 0.0035 * (self.cell - 25))
+        produced = min(1.0, available - (0.005 + 0.005 * available + 0.01 * available**2))
+        if produced <= 0.002:
+            self.dc_power = 0.0
+            return 0.0
+        # When clipping, the tracker leaves the array's best point and takes what output and losses need.
+        self.dc_power = self.rated * min(available, 1.0206)
+        return self.rated * produced
+
+    def _transmission(self, second: float) -> float:
+        small, large, spell = (noise.at(second) for noise in self._clouds)
+        return 1 - 0.68 * smoothstep(0.9 * (0.55 * small + 0.45 * large + 0.7 * spell) + 0.2)
+
+
+class Battery:
+    """A battery of two hours of its rated power behind a controller that keeps the site's import small.
+
+    Charges on surplus, covers the larger a part of a deficit the fuller it is, and fills from the grid at
+    night (0-6 h). Efficiency 0.95
+    each way; `soc` stays within LOW and HIGH because the power fades out towards them.
+    """
+
+    LOW, HIGH, FADE = 0.10, 0.95, 0.04
+    EFFICIENCY = 0.95
+    LAG = 30.0       # s of the controller
+    COVER = 0.6      # of a deficit, when full
+    NIGHT_FILL = 0.85
+
+    def __init__(self, part: Part, seed: int) -> None:
+        self.rated = part.rated_power
+        self.capacity = 2 * part.rated_power    # Wh
+        self.soc = 0.45 + 0.1 * chance(seed, part.name, "soc")
+        self.power = 0.0                        # W, discharge+, of the present step
+        self._wanted = 0.0
+
+    def control(self, deficit: float, moment: Moment) -> None:
+        """Choose the power of the next second from the site's deficit in W (load less own production)."""
+        aim = self.COVER * self.soc * deficit if deficit > 0 else deficit
+        if moment.week_hour % 24 < 6:
+            aim = -0.25 * self.rated if self.soc < self.NIGHT_FILL else 0.0
+        self._wanted += (min(self.rated, max(-self.rated, aim)) - self._wanted) / self.LAG
+        full, empty = (self.HIGH - self.soc) / self.FADE, (self.soc - self.LOW) / self.FADE
+        self.power = max(-self.rated * max(0.0, full), min(self.rated * max(0.0, empty), self._wanted))
+
+    def elapse(self, seconds: float) -> None:
+        """Let the present power run for so long."""
+        watts = self.power / self.EFFICIENCY if self.power > 0 else self.power * self.EFFICIENCY
+        self.soc -= watts * seconds / 3600 / self.capacity
