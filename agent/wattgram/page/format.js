@@ -1,0 +1,67 @@
+// Numbers, durations and times as this page writes them. What is not a number is "—".
+
+export const NONE = "—";
+
+export const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
+
+export function grams(value) {
+  return isNumber(value) ? value.toFixed(Math.abs(value) < 99.5 ? 1 : 0) : NONE;
+}
+
+export function power(watts) {
+  if (!isNumber(watts)) return NONE;
+  if (Math.abs(watts) < 5) return "0 kW";
+  const [value, unit] = Math.abs(watts) >= 9.995e5 ? [watts / 1e6, "MW"] : [watts / 1e3, "kW"];
+  return `${value.toFixed(Math.abs(value) < 9.95 ? 2 : 1).replace("-", "\u2212")} ${unit}`;
+}
+
+export function rate(gramsPerHour) {
+  if (!isNumber(gramsPerHour)) return NONE;
+  if (Math.abs(gramsPerHour) >= 999500) return `${(gramsPerHour / 1e6).toFixed(2)} t/h`;
+  return `${(gramsPerHour / 1e3).toFixed(1)} kg/h`;
+}
+
+export function share(value) {
+  return isNumber(value) ? `${Math.round(value * 100)} %` : NONE;
+}
+
+export function count(value) {
+  return isNumber(value) ? Math.round(value).toLocaleString("en-GB").replaceAll(",", "\u202f") : NONE;
+}
+
+export function age(seconds) {
+  if (!isNumber(seconds)) return NONE;
+  if (seconds < 10) return `${Math.max(0, seconds).toFixed(1)} s`;
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 172800) return `${Math.round(seconds / 3600)} h`;
+  if (seconds < 63072000) return `${Math.round(seconds / 86400)} days`;
+  return `${(seconds / 31557600).toFixed(1)} years`;
+}
+
+// Times in the site's zone; an unknown or missing zone is UTC, and says so.
+export class SiteTime {
+  constructor(zone) {
+    this.zone = "UTC";
+    try {
+      new Intl.DateTimeFormat("en-GB", { timeZone: zone });
+      if (zone) this.zone = zone;
+    } catch {
+      // keep UTC
+    }
+    const options = { timeZone: this.zone, hourCycle: "h23" };
+    const clock = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
+    this.clockFormat = new Intl.DateTimeFormat("en-GB", { ...options, ...clock });
+    this.dayFormat = new Intl.DateTimeFormat("en-GB", { ...options, weekday: "short", day: "numeric", month: "short", year: "numeric" });
+  }
+
+  clock(text) {
+    const time = new Date(text);
+    return Number.isNaN(time.getTime()) ? NONE : this.clockFormat.format(time);
+  }
+
+  full(text) {
+    const time = new Date(text);
+    return Number.isNaN(time.getTime()) ? NONE : `${this.dayFormat.format(time)}, ${this.clockFormat.format(time)}`;
+  }
+}
