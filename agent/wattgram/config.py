@@ -1,0 +1,310 @@
+"""One TOML file becomes a Config; every mistake in it is one line, and nothing starts with a mistake."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from zoneinfo import ZoneInfo, available_timezones
+
+from wattgram_drivers import catalogue, endpoint
+from wattgram_drivers.device import Device
+from wattgram_drivers.endpoint import Endpoint
+from wattgram_drivers.errors import MapError
+
+from . import parse, units
+from .errors import ConfigError
+from .grid.table import FactorTable
+from .parse import Table
+
+ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev", "production", "capture", "fuel")
+LOOPBACK = "127.0.0.1:8380"
+GROUPS = ("industry", "power", "building", "transport")
+
+
+@dataclass(frozen=True, slots=True)
+class SiteConfig:
+    """The place: its name in tags and topics, its local time, the period of its balance in s."""
+
+    name: str
+    timezone: ZoneInfo
+    tick: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class GridConfig:
+    """Which factor stands for the grid; `factor` in g/kWh replaces the zone's."""
+
+    zone: str = "CN-CQ"
+    basis: str = "direct"
+    method: str = "proportional"
+    factor: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceConfig:
+    """A device and where it is. `device` is its map, None for a SunSpec device, which tells about itself."""
+
+    name: str
+    role: str
+    driver: str
+    device: Device | None
+    endpoint: Endpoint
+    unit: int
+    interval: float = 1.0
+    invert: bool = False
+    rated_power: float | None = None
+    group: str = ""
+    quantities: tuple[str, ...] = ()
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MqttConfig:
+    """A broker; `version` 5 tells why a message is refused, 3 is for brokers that know no other."""
+
+    host: str
+    port: int
+    tls: bool = False
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    prefix: str = "wattgram"
+    client_id: str | None = None
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InfluxConfig:
+    """A database that takes InfluxDB's v2 write call."""
+
+    url: str
+    org: str
+    bucket: str
+    token: str | None = field(default=None, repr=False)
+    ca: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolConfig:
+    """The durable buffer: a directory, bytes at most, seconds of history, seconds between syncs."""
+
+    path: Path
+    max_size: int = 2**30
+    keep: float = 30 * 86400.0
+    sync: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class HttpConfig:
+    """The live page: where it listens ("" = not at all) and the token that another than loopback demands."""
+
+    listen: str = LOOPBACK
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A whole configuration, without mistakes."""
+
+    site: SiteConfig
+    devices: tuple[DeviceConfig, ...]
+    spool: SpoolConfig
+    grid: GridConfig = GridConfig()
+    mqtt: MqttConfig | None = None
+    influxdb: InfluxConfig | None = None
+    http: HttpConfig = HttpConfig()
+    maps: Path | None = None
+
+
+def load(path: Path) -> Config:
+    """Read a configuration; ConfigError with every mistake in it."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror or error}"]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path}: byte {error.start}: found no UTF-8; allowed: TOML in UTF-8"]) from error
+    return read(text, path)
+
+
+def read(text: str, path: Path) -> Config:
+    """A Config from TOML text; `path` names it in mistakes and is where relative files and maps are looked for."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([f"{path}: not TOML: {error}"]) from error
+    mistakes: list[str] = []
+    top = Table(str(path), "", data, mistakes)
+    maps = path.parent / "devices.d"
+    maps_or_none = maps if maps.is_dir() else None
+    site = _site(top.table("site", required=True))
+    grid = _grid(top.table("grid"))
+    devices = _devices(top.tables("device", required=True), maps_or_none)
+    broker, database = top.table("mqtt"), top.table("influxdb")
+    mqtt = _mqtt(broker, path.parent) if "mqtt" in data else None
+    influxdb = _influxdb(database, path.parent) if "influxdb" in data else None
+    spool = _spool(top.table("spool"))
+    http = _http(top.table("http"), path.parent)
+    top.take("goals", parse.table, {})
+    top.done()
+    if mistakes:
+        raise ConfigError(mistakes)
+    return Config(site, devices, spool, grid, mqtt, influxdb, http, maps_or_none)
+
+
+def _site(table: Table) -> SiteConfig:
+    name = table.take("name", parse.matching(r"[a-z0-9-]{1,64}", "1 to 64 of a-z, 0-9 and -"), parse.REQUIRED)
+    zones = parse.choice(sorted(available_timezones()), "a name of the IANA zone database")
+    zone = table.take("timezone", zones, "UTC")
+    tick = table.take("tick", parse.bounded(units.duration, 0.1, 900.0, "100ms to 15min"), 1.0)
+    if tick and abs(900.0 / tick - round(900.0 / tick)) > 1e-9:
+        table.mistake("tick", f"found {tick:g}s; allowed: a part of 15 minutes, such as \"1s\", \"5s\" or \"1min\"")
+    table.done()
+    return SiteConfig(name or "", ZoneInfo(zone or "UTC"), tick or 1.0)
+
+
+def _grid(table: Table) -> GridConfig:
+    factors = FactorTable.shipped()
+    grid = GridConfig(
+        zone=table.take("zone", parse.choice(factors.zones, "a zone of the shipped table"), "CN-CQ"),
+        basis=table.take("basis", parse.choice(["direct", "lifecycle"]), "direct"),
+        method=table.take("method", parse.choice(["proportional", "local-first"]), "proportional"),
+        factor=table.take("factor_g_per_kwh", parse.number(0.0, 2000.0), None),
+    )
+    for source in table.tables("source"):
+        source.take("kind", parse.choice(["file", "mqtt", "electricitymaps", "ukgrid", "energycharts"]), parse.REQUIRED)
+        source.mistake("", "live grid sources are not in this version yet; allowed: none, the shipped table is used")
+    table.done()
+    return grid
+
+
+def _devices(tables: Sequence[Table], maps: Path | None) -> tuple[DeviceConfig, ...]:
+    devices: list[DeviceConfig] = []
+    names: set[str] = set()
+    lines: dict[str, Endpoint] = {}
+    for table in tables:
+        device = _device(table, maps)
+        if device.name in names:
+            table.mistake("name", f"found {device.name!r} a second time; allowed: one name a device")
+        names.add(device.name)
+        where = device.endpoint
+        if where is not None and lines.setdefault(where.key, where) != where:
+            table.mistake(
+                "url",
+                f"found {str(where)!r}; allowed: the settings of the other devices on this line, "
+                f"{str(lines[where.key])!r}",
+            )
+        devices.append(device)
+    return tuple(devices)
+
+
+def _device(table: Table, maps: Path | None) -> DeviceConfig:
+    spelling = parse.matching(r"[a-z0-9][a-z0-9_-]{0,63}", "1 to 64 of a-z, 0-9, - and _")
+    name = table.take("name", spelling, parse.REQUIRED)
+    if name:
+        table.rename(f"{table.place} ({name})")
+    role = table.take("role", parse.choice(ROLES), parse.REQUIRED)
+    driver = table.take("driver", parse.choice(catalogue.names(maps), "a driver of `wattgram drivers`"), parse.REQUIRED)
+    device: Device | None = None
+    if driver and driver != catalogue.SUNSPEC:
+        try:
+            device = catalogue.load(driver, maps)
+        except MapError as error:
+            for mistake in error.mistakes:
+                table.mistake("driver", mistake)
+    where: Endpoint = table.take("url", _url, parse.REQUIRED)
+    default_unit = device.unit if device else 1
+    highest = 247 if where is not None and where.scheme != "tcp" else 255
+    unit = table.take("unit", parse.whole(0 if highest == 255 else 1, highest), default_unit)
+    known = parse.choice(device.quantities, "a quantity of the driver") if device else parse.text
+    made = DeviceConfig(
+        name=name or "",
+        role=role or "",
+        driver=driver or "",
+        device=device,
+        endpoint=where,
+        unit=unit if unit is not None else 1,
+        interval=table.take("interval", parse.bounded(units.duration, 0.1, 86400.0, "100ms to 1d"), 1.0) or 1.0,
+        invert=table.take("invert", parse.flag, False),
+        rated_power=table.take("rated_power", parse.bounded(units.power, 1.0, 1e10, "1 W to 10000 MW"), None),
+        group=table.take("group", parse.choice(GROUPS), ""),
+        quantities=tuple(table.take("quantities", parse.listed(known), ()) or ()),
+        timeout=table.take("timeout", parse.bounded(units.duration, 0.01, 60.0, "10ms to 1min"), None),
+    )
+    table.done()
+    return made
+
+
+def _url(value: object) -> Endpoint:
+    return endpoint.parse(parse.text(value))
+
+
+def _mqtt(table: Table, directory: Path) -> MqttConfig:
+    address = table.take("url", parse.address({"mqtt": 1883, "mqtts": 8883}), parse.REQUIRED)
+    scheme, host, port = address or ("mqtt", "", 0)
+    mqtt = MqttConfig(
+        host=host,
+        port=port,
+        tls=scheme == "mqtts",
+        username=table.take("username", parse.text, None),
+        password=table.take("password", parse.secret(directory), None),
+        prefix=table.take("prefix", parse.matching(r"[^/#+\x00][^#+\x00]*", "a topic without # and +"), "wattgram"),
+        client_id=table.take("client_id", parse.text, None),
+        ca=table.take("ca", parse.file(directory), None),
+        cert=table.take("cert", parse.file(directory), None),
+        key=table.take("key", parse.file(directory), None),
+    )
+    if table.take("homeassistant", parse.flag, False):
+        table.mistake("homeassistant", "found true; discovery is not in this version yet; allowed: false")
+    if mqtt.password is not None and mqtt.username is None:
+        table.mistake("username", "missing; a password needs one")
+    if (mqtt.cert is None) != (mqtt.key is None):
+        table.mistake("key" if mqtt.key is None else "cert", "missing; a client certificate needs cert and key")
+    if not mqtt.tls and (mqtt.ca or mqtt.cert):
+        table.mistake("url", "found mqtt:// with certificates; allowed: mqtts:// when ca, cert or key is given")
+    table.done()
+    return mqtt
+
+
+def _influxdb(table: Table, directory: Path) -> InfluxConfig:
+    address = table.take("url", parse.address({"http": 80, "https": 443}), parse.REQUIRED)
+    influxdb = InfluxConfig(
+        url=str(table.data.get("url", "")).rstrip("/") if address else "",
+        org=table.take("org", parse.text, ""),
+        bucket=table.take("bucket", parse.matching(r".+", "a bucket's name"), parse.REQUIRED) or "",
+        token=table.take("token", parse.secret(directory), None),
+        ca=table.take("ca", parse.file(directory), None),
+    )
+    table.done()
+    return influxdb
+
+
+def _spool(table: Table) -> SpoolConfig:
+    spool = SpoolConfig(
+        path=Path(table.take("path", parse.text, None) or state_directory()),
+        max_size=int(table.take("max_size", parse.bounded(units.size, 2**22, 2**50, "4MiB and up"), 2**30) or 0),
+        keep=table.take("keep", parse.bounded(units.duration, 3600.0, 3.2e8, "1h to 10 years"), 30 * 86400.0) or 0.0,
+        sync=table.take("sync", parse.bounded(units.duration, 0.1, 60.0, "100ms to 1min"), 1.0) or 0.0,
+    )
+    table.done()
+    return spool
+
+
+def state_directory() -> Path:
+    """Where state is kept when the configuration does not say: systemd's directory, else the user's."""
+    if systemd := os.environ.get("STATE_DIRECTORY"):
+        return Path(systemd.split(":")[0])
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "wattgram"
+
+
+def _http(table: Table, directory: Path) -> HttpConfig:
+    listen: str = table.take("listen", parse.listen, LOOPBACK)
+    token: str | None = table.take("token", parse.secret(directory), None)
+    if listen and token is None and not listen.startswith(("127.", "localhost:", "[::1]:")):
+        table.mistake("token", f"missing; listening on {listen!r}, which is not loopback, needs one")
+    table.done()
+    return HttpConfig(listen or "", token)

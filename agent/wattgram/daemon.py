@@ -1,0 +1,151 @@
+"""A Config becomes the running parts, in one TaskGroup; signals end them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import signal as signals
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from wattgram_drivers.modbus import Bus
+
+from .clock import Clock
+from .config import Config
+from .deliver import Delivery
+from .errors import SpoolError
+from .health import PERIOD, Health
+from .http import Server
+from .poll import Line
+from .sinks import Sink
+from .site import Site
+from .source import Source
+from .spool import Spool
+
+log = logging.getLogger(__name__)
+
+PRUNE_PERIOD = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that runs."""
+
+    clock: Clock
+    site: Site
+    spool: Spool
+    lines: tuple[Line, ...]
+    deliveries: tuple[Delivery, ...]
+    health: Health
+
+
+def sinks(config: Config) -> list[Sink]:
+    """The configured sinks; a library is imported only when its sink is wanted."""
+    made: list[Sink] = []
+    if config.mqtt is not None:
+        from .sinks.mqtt import MqttSink  # noqa: PLC0415 - 16 MB that a site without a broker need not carry
+
+        made.append(MqttSink(config.mqtt, config.site.name))
+    if config.influxdb is not None:
+        from .sinks.influx import InfluxSink  # noqa: PLC0415 - 50 MB that a site without a database need not carry
+
+        made.append(InfluxSink(config.influxdb))
+    return made
+
+
+@contextlib.asynccontextmanager
+async def assembled(config: Config, clock: Clock, seed: int = 0) -> AsyncIterator[Parts]:
+    """The parts of a configuration with an open spool; closed, and so on disk, at the end.
+
+    SpoolError when the spool cannot be opened.
+    """
+    chance = random.Random(seed)  # noqa: S311 - it spreads retries, it keeps no secret
+    targets = sinks(config)
+    spool = Spool(
+        config.spool.path,
+        max_size=config.spool.max_size,
+        keep=config.spool.keep,
+        sinks=[sink.name for sink in targets],
+    )
+    await spool.open()
+    try:
+        started = clock.monotonic()
+        sources = [Source(device, config.site.name, started) for device in config.devices]
+        site = Site(config, sources, spool, clock)
+        await site.restore()
+        buses = {one.endpoint.key: one.endpoint for one in config.devices}
+        lines = tuple(
+            Line(Bus(endpoint), [one for one in sources if one.config.endpoint.key == key], site, clock, chance)
+            for key, endpoint in buses.items()
+        )
+        deliveries = tuple(Delivery(sink, spool, clock, chance) for sink in targets)
+        yield Parts(clock, site, spool, lines, deliveries, Health(site, spool, lines, deliveries, clock))
+    finally:
+        await spool.close()
+
+
+async def run(parts: Parts, stop: asyncio.Event, page_at: asyncio.Future[str] | None = None) -> None:
+    """Run until `stop`; `page_at` gets the page's URL, "" without a page.
+
+    OSError when the page's address is taken.
+    """
+    config = parts.site.config
+    async with contextlib.AsyncExitStack() as stack:
+        address = ""
+        if config.http.listen:
+            server = Server(config.http.listen, config.http.token, parts.health)
+            address = (await stack.enter_async_context(server.serve())).url
+        if page_at is not None:
+            page_at.set_result(address)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(line.run(), name=f"bus {line.name}") for line in parts.lines]
+            tasks += [group.create_task(one.run(), name=f"deliver {one.sink.name}") for one in parts.deliveries]
+            tasks.append(group.create_task(parts.site.run(), name="site"))
+            tasks.append(group.create_task(_sync(parts, config.spool.sync), name="spool"))
+            tasks.append(group.create_task(_report(parts), name="gateway"))
+            log.info("%s: %d devices on %d buses", config.site.name, len(config.devices), len(parts.lines))
+            await stop.wait()
+            for task in tasks:
+                task.cancel()
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signal in (signals.SIGTERM, signals.SIGINT):
+        loop.add_signal_handler(signal, stop.set)
+    return stop
+
+
+async def _sync(parts: Parts, period: float) -> None:
+    """Put the spool on disk every period and keep it within its bounds; a disk that refuses is reported once."""
+    health, spool, clock = parts.health, parts.spool, parts.clock
+    pruned = clock.monotonic()
+    while True:
+        # Real seconds, since what may be lost is real; a little early, since a commit takes time.
+        await asyncio.sleep(0.9 * period)
+        try:
+            await spool.sync()
+            if clock.monotonic() - pruned > PRUNE_PERIOD:
+                pruned = clock.monotonic()
+                if lost := await spool.prune(clock.time()):
+                    parts.site.event("", "spool full", f"{lost} undelivered records deleted, the oldest")
+        except SpoolError as error:
+            if not health.spool_error:
+                log.error("spool: %s; %d records wait in memory", error, spool.pending)
+            health.spool_error = str(error)
+        else:
+            if health.spool_error:
+                log.info("spool: the disk takes records again")
+            health.spool_error = ""
+
+
+async def _report(parts: Parts) -> None:
+    if parts.spool.set_aside is not None:
+        parts.site.event("", "spool unreadable", f"set aside as {parts.spool.set_aside.name}")
+    while True:
+        await parts.clock.sleep(PERIOD)
+        parts.spool.append(parts.health.gateway_record())

@@ -1,0 +1,29 @@
+"""What can go wrong in the agent; the type answers whether to try again."""
+
+
+class WattgramError(Exception):
+    """Anything that the agent reports."""
+
+
+class ConfigError(WattgramError):
+    """The configuration has mistakes, one line each: file, place, found, allowed, nearest word. Final."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+class SpoolError(WattgramError):
+    """The disk does not take or give records now. Retry; what was appended is still in memory."""
+
+
+class SinkError(WattgramError):
+    """The sink did not take the batch; keep it and retry, not before `retry_after` seconds when that is given.
+
+    `accepted` is how many records at the head of the batch it took all the same.
+    """
+
+    def __init__(self, message: str, *, accepted: int = 0, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.accepted = accepted
+        self.retry_after = retry_after

@@ -1,0 +1,1 @@
+"""What the grid emits now, and where the number comes from."""

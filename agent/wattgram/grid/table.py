@@ -1,0 +1,106 @@
+"""The shipped table of official yearly factors: the anchor under every other grid source."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+
+NS = 1_000_000_000
+
+FAMILIES = {
+    "direct": ("provincial_average", "regional_average", "national_average"),
+    "lifecycle": ("national_carbon_footprint_lifecycle",),
+}
+"""Kinds of a row by basis. CO2 factors and carbon footprints are never mixed (METHOD 0.5)."""
+
+RESIDUAL = "national_average_excluding_market_traded_non_fossil"
+"""The kind of row that serves as residual mix of the market-based method (METHOD 4.8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What the grid emits: g/kWh, its clean share (NaN unknown), and where that comes from.
+
+    `tier` is METHOD 3.4's: 4 site-supplied, 5 official yearly factor. `valid_to` is UTC ns.
+    """
+
+    intensity: float
+    clean_share: float
+    basis: str
+    source: str
+    tier: int
+    valid_to: int
+
+    def age(self, time: int) -> float:
+        """Seconds since the end of what it is valid for; 0 inside."""
+        return max(0.0, (time - self.valid_to) / NS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    zone: str
+    year: int
+    intensity: float
+    kind: str
+
+
+class FactorTable:
+    """Factors by zone and year; sources of every row stand in grid_factors_cn.csv."""
+
+    def __init__(self, rows: Iterable[_Row], clean: dict[tuple[str, int], float]) -> None:
+        self._rows = tuple(rows)
+        self._clean = clean
+
+    @classmethod
+    def shipped(cls) -> FactorTable:
+        """The table that comes with the package."""
+        here = files(__package__)
+        with here.joinpath("grid_factors_cn.csv").open(encoding="utf-8") as file:
+            rows = [
+                _Row(row["zone"], int(row["year"]), float(row["kg_co2_per_kwh"]) * 1000.0, row["kind"])
+                for row in csv.DictReader(file)
+            ]
+        with here.joinpath("generation_mix.csv").open(encoding="utf-8") as file:
+            clean = {
+                (row["zone"], int(row["year"])): float(row["share"])
+                for row in csv.DictReader(file)
+                if row["fuel"] == "non_fossil_implied"
+            }
+        return cls(rows, clean)
+
+    @property
+    def zones(self) -> list[str]:
+        """Zones that have a factor."""
+        kinds = [kind for family in FAMILIES.values() for kind in family]
+        return sorted({row.zone for row in self._rows if row.kind in kinds})
+
+    def signal(self, zone: str, basis: str, time: int) -> Signal:
+        """The newest factor of the zone not later than the year of `time` (UTC ns), else its oldest.
+
+        With basis "lifecycle" a zone without a footprint takes the nation's, and the source says so.
+        KeyError for a zone that is not in the table.
+        """
+        rows = self._family(zone, FAMILIES[basis]) or self._family(zone.split("-", maxsplit=1)[0], FAMILIES[basis])
+        row = _newest(rows, zone, time)
+        end = int(datetime(row.year + 1, 1, 1, tzinfo=UTC).timestamp()) * NS
+        clean = self._clean.get((row.zone, row.year), float("nan"))
+        return Signal(row.intensity, clean, basis, f"table {row.zone} {row.year} {row.kind}", 5, end)
+
+    def residual(self, zone: str, time: int) -> float:
+        """g/kWh of the residual mix of the zone's nation in the year of `time`."""
+        nation = zone.split("-", maxsplit=1)[0]
+        return _newest(self._family(nation, (RESIDUAL,)), nation, time).intensity
+
+    def _family(self, zone: str, kinds: tuple[str, ...]) -> list[_Row]:
+        return [row for row in self._rows if row.zone == zone and row.kind in kinds]
+
+
+def _newest(rows: list[_Row], zone: str, time: int) -> _Row:
+    if not rows:
+        raise KeyError(zone)
+    year = datetime.fromtimestamp(time // NS, UTC).year
+    known = [row for row in rows if row.year <= year]
+    return max(known, key=lambda row: row.year) if known else min(rows, key=lambda row: row.year)

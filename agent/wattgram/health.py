@@ -1,0 +1,152 @@
+"""What the daemon tells about itself: the page's view, /healthz, /metrics and the gateway record."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from .clock import NS, Clock
+from .deliver import Delivery
+from .poll import Line
+from .record import Record, Series, record
+from .site import Site
+from .spool import Spool
+from .units import rfc3339
+
+HISTORY = (
+    "emission_intensity", "grid_intensity", "load_power", "pv_power", "grid_import_power", "grid_export_power",
+    "battery_discharge_power", "battery_charge_power",
+)
+"""Columns of the page's history."""
+
+POINTS = 1800
+"""Points of a history answer at most; a longer one is thinned."""
+
+PERIOD = 60.0
+"""Seconds between two gateway records."""
+
+
+class Health:
+    """Reads the parts of a running daemon; changes none of them."""
+
+    def __init__(
+        self, site: Site, spool: Spool, lines: Sequence[Line], deliveries: Sequence[Delivery], clock: Clock
+    ) -> None:
+        self._site = site
+        self._spool = spool
+        self._lines = lines
+        self._deliveries = deliveries
+        self._clock = clock
+        self.spool_error = ""
+        names = tuple(self.metrics())
+        self._series = Series("gateway", (("site", site.config.site.name),), names)
+
+    def now(self) -> dict[str, Any]:
+        """The state of this moment, as /api/now shows it."""
+        site, time, now = self._site, self._clock.time(), self._clock.monotonic()
+        signal = site.signal(time)
+        return {
+            "site": site.config.site.name,
+            "time": rfc3339(time),
+            "timezone": str(site.config.site.timezone),
+            "simulated_speed": self._clock.speed,
+            "emission": site.latest.as_dict() if site.latest else {},
+            "emission_time": rfc3339(site.latest.time) if site.latest else None,
+            "devices": [
+                {
+                    "name": source.config.name,
+                    "role": source.config.role,
+                    "driver": source.config.driver,
+                    "state": source.state(now),
+                    "age": round(source.age(now), 1),
+                    "power": power if isfinite(power := source.power(now)) else None,
+                    "quality": "good" if source.state(now) == "good" else "stale",
+                    "detail": source.error,
+                }
+                for source in site.sources
+            ],
+            "grid": {
+                "zone": site.config.grid.zone,
+                "source": signal.source,
+                "tier": signal.tier,
+                "age": signal.age(time),
+                "intensity": signal.intensity,
+                "basis": signal.basis,
+            },
+            "sinks": [
+                {
+                    "name": one.sink.name,
+                    "state": one.progress.state,
+                    "pending": self._spool.undelivered(one.sink.name),
+                    "detail": one.progress.detail,
+                }
+                for one in self._deliveries
+            ],
+            "events": [
+                {"time": rfc3339(one.time), "device": one.device, "event": one.event, "detail": one.detail}
+                for one in reversed(site.happenings)
+            ],
+        }
+
+    async def history(self, seconds: float) -> dict[str, list[float | None]]:
+        """Columns of the ticks of the last `seconds`: time in s, the rest in their units, None where undefined."""
+        since = self._clock.time() - int(seconds * NS)
+        records = await self._spool.history("emission", since, {"window": "tick"})
+        records = records[:: max(1, len(records) // POINTS)]
+        columns: dict[str, list[float | None]] = {"time": [one.time / NS for one in records]}
+        for name in HISTORY:
+            columns[name] = [_number(one, name) for one in records]
+        return columns
+
+    def health(self) -> tuple[bool, dict[str, Any]]:
+        """Whether all is well, and what is not."""
+        now = self._clock.monotonic()
+        devices = {one.config.name: one.state(now) for one in self._site.sources}
+        sinks = {one.sink.name: one.progress.state for one in self._deliveries}
+        well = not self.spool_error and "away" not in sinks.values()
+        return well, {
+            "ok": well,
+            "spool": self.spool_error or "good",
+            "devices": devices,
+            "sinks": sinks,
+        }
+
+    def metrics(self) -> dict[str, float]:
+        """Self-metrics by name; sizes in bytes, times in s."""
+        now = self._clock.monotonic()
+        measured: dict[str, float] = {
+            "uptime": now,
+            "memory": float(_resident()),
+            "cpu_time": sum(resource.getrusage(resource.RUSAGE_SELF)[:2]),
+            "readings": float(sum(line.readings for line in self._lines)),
+            "read_failures": float(sum(line.failures for line in self._lines)),
+            "records": float(self._site.records),
+            "ticks": float(self._site.ticks),
+            "devices_good": float(sum(one.state(now) == "good" for one in self._site.sources)),
+            "spool_unsynced": float(self._spool.pending),
+            "spool_lost": float(self._spool.lost + self._spool.dropped),
+            "spool_refused": float(self._spool.refused),
+        }
+        for one in self._deliveries:
+            measured[f"{one.sink.name}_delivered"] = float(one.progress.delivered)
+            measured[f"{one.sink.name}_undelivered"] = float(self._spool.undelivered(one.sink.name))
+        return measured
+
+    def gateway_record(self) -> Record:
+        """The self-metrics as a record."""
+        values: Mapping[str, float] = self.metrics()
+        return record(self._series, self._clock.time() // 1_000_000 * 1_000_000, values)
+
+
+def _number(one: Record, name: str) -> float | None:
+    value = one[name]
+    return value if isinstance(value, float) and isfinite(value) else None
+
+
+def _resident() -> int:
+    """Bytes of this process in memory."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize()

@@ -1,0 +1,69 @@
+"""Records: what the world is told. A series is what stays the same between records of one key."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isnan, nan
+from typing import Literal
+
+Kind = Literal["device", "emission", "goal", "event", "gateway"]
+Value = float | int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Kind, tags and field names of a family of records; with a time it is a record's key.
+
+    `fields` names the numbers in the order of a record's block; `integers` says which of them are whole;
+    `texts` names the string fields. A field's type never changes.
+    """
+
+    kind: Kind
+    tags: tuple[tuple[str, str], ...]
+    fields: tuple[str, ...] = ()
+    integers: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+
+    def tag(self, name: str) -> str:
+        """The tag's value; KeyError when this kind has no such tag."""
+        return dict(self.tags)[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record: `time` in UTC ns, `values` one native double a field (NaN = absent), `texts` in order."""
+
+    series: Series
+    time: int
+    values: bytes = b""
+    texts: tuple[str, ...] = ()
+
+    def numbers(self) -> tuple[float, ...]:
+        """The block as floats, NaN where absent."""
+        return struct.unpack(f"{len(self.series.fields)}d", self.values)
+
+    def __getitem__(self, name: str) -> float | str:
+        """A field by name; NaN when absent; KeyError when the series has no such field."""
+        if name in self.series.texts:
+            return self.texts[self.series.texts.index(name)]
+        if name not in self.series.fields:
+            raise KeyError(name)
+        return self.numbers()[self.series.fields.index(name)]
+
+    def as_dict(self) -> dict[str, Value]:
+        """Fields that are present, whole numbers as int."""
+        present: dict[str, Value] = {
+            name: text for name, text in zip(self.series.texts, self.texts, strict=True) if text
+        }
+        for name, number in zip(self.series.fields, self.numbers(), strict=True):
+            if not isnan(number):
+                present[name] = int(number) if name in self.series.integers else number
+        return present
+
+
+def record(series: Series, time: int, fields: Mapping[str, Value]) -> Record:
+    """A record from named fields; what is not named is absent."""
+    values = struct.pack(f"{len(series.fields)}d", *(fields.get(name, nan) for name in series.fields))
+    return Record(series, time, values, tuple(str(fields.get(name, "")) for name in series.texts))

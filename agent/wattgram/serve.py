@@ -1,0 +1,93 @@
+"""The devices of a configuration, or one device, served from the site model through their own register maps."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from wattgram_drivers import catalogue, sunspec
+from wattgram_drivers.device import Device
+from wattgram_drivers.endpoint import Endpoint
+from wattgram_drivers.simulator import Faults, Served, Simulator
+
+from .clock import NS, Clock
+from .plant import Part
+from .simulate import Factory
+
+RATED = {
+    "grid": 630e3, "pv": 110e3, "wind": 100e3, "hydro": 100e3, "genset": 200e3, "chp": 100e3, "battery": 100e3,
+    "ev": 44e3,
+}
+"""W of a part whose rated power nobody gave; loads take 60 kW."""
+
+MODELS = {"pv": (103,), "wind": (103,), "hydro": (103,), "genset": (103,), "chp": (103,), "battery": (802,)}
+"""SunSpec models that a part of a role is served with; the others are meters, model 203."""
+
+HEALTHY = Faults()
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """One simulated device: what it is on the site and where it answers; those of one `bus` share an endpoint."""
+
+    bus: str
+    part: Part
+    driver: str
+    device: Device | None
+    endpoint: Endpoint
+    unit: int
+    faults: Faults = HEALTHY
+
+
+def part(name: str, role: str, rated_power: float | None, group: str) -> Part:
+    """The part of the site model that stands behind a device."""
+    return Part(name, role, rated_power or RATED.get(role, 60e3), group)
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    stands: Sequence[Stand], factory: Factory, clock: Clock, *, refresh: float = 1.0
+) -> AsyncIterator[Mapping[str, Endpoint]]:
+    """Serve until the block ends; yields the address at which each stand really answers, by name.
+
+    Registers change every `refresh` seconds of the clock, at the same instant in all devices. OSError when an address is taken.
+    """
+    actual: dict[str, Endpoint] = {}
+    async with contextlib.AsyncExitStack() as stack:
+        for group in _by_bus(stands):
+            simulator = Simulator(
+                group[0].endpoint,
+                {one.unit: _served(one, factory, clock, int(refresh * NS)) for one in group},
+                {one.unit: one.faults for one in group},
+            )
+            started = await simulator.start()
+            stack.push_async_callback(simulator.stop)
+            actual |= {one.part.name: started for one in group}
+        yield actual
+
+
+def _served(stand: Stand, factory: Factory, clock: Clock, refresh: int) -> Served:
+    constants: Mapping[int, int] = {}
+    device = stand.device
+    if device is None:
+        models = MODELS.get(stand.part.role, (203,))
+        device, constants = sunspec.chain(models, "wattgram", f"simulated {stand.part.role}", stand.part.name)
+
+    def values() -> Mapping[str, float]:
+        factory.advance(clock.time() // refresh * refresh)
+        return factory.values(stand.part.name)
+
+    return Served(device, values, constants)
+
+
+def _by_bus(stands: Iterable[Stand]) -> list[list[Stand]]:
+    buses: dict[str, list[Stand]] = {}
+    for one in stands:
+        buses.setdefault(one.bus, []).append(one)
+    return list(buses.values())
+
+
+def driver(name: str) -> Device | None:
+    """A device of the catalogue, None for SunSpec; MapError when there is no such driver."""
+    return None if name == catalogue.SUNSPEC else catalogue.load(name)

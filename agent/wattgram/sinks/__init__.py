@@ -1,0 +1,32 @@
+"""Where records go: one file a sink, each the one client of its library.
+
+A sink has three verbs and no memory: it never buffers and never retries; `deliver` does, out of the spool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ..record import Record
+
+
+class Sink(Protocol):
+    """A place that takes batches of records."""
+
+    name: str
+    """Its position in the spool goes by this name."""
+    limit: int
+    """Records in a batch at most."""
+
+    async def open(self) -> None:
+        """Connect; SinkError when it cannot be reached now."""
+
+    async def write(self, records: Sequence[Record], replayed: int) -> dict[int, str]:
+        """Deliver; returns when the sink has them, with the reason for each index that it refused for good.
+
+        The first `replayed` records were read before an outage ended. SinkError: keep the rest and retry.
+        """
+
+    async def close(self) -> None:
+        """Disconnect; never raises for a connection that is gone."""

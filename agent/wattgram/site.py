@@ -1,0 +1,250 @@
+"""The hinge: readings become powers with a role and a sign, powers become accounts, accounts become records."""
+
+from __future__ import annotations
+
+import json
+import logging
+import struct
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from wattgram_drivers.device import Reading
+from wattgram_ext.intensity import OUTPUTS, Accounts
+
+from .clock import NS, Clock
+from .config import Config
+from .grid.table import FactorTable, Signal
+from .record import Record, Series
+from .source import Source
+from .spool import Spool
+
+log = logging.getLogger(__name__)
+
+BALANCE = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev")
+"""Roles whose power is a channel of the accounts."""
+
+PRODUCERS = ("pv", "wind", "hydro", "genset", "chp")
+"""Roles whose power is never below zero: what an inverter draws at night is load (METHOD 4.1)."""
+
+FACTORS = {
+    "direct": {"pv": 0.0, "wind": 0.0, "hydro": 0.0, "genset": 762.0, "chp": 505.0},
+    "lifecycle": {"pv": 41.0, "wind": 11.0, "hydro": 24.0, "genset": 762.0, "chp": 505.0},
+}
+"""g/kWh of own production. Lifecycle: IPCC AR5 WG3 Annex III medians, rooftop PV, onshore wind, hydro (METHOD 1.1).
+Genset: diesel 266.8 g per kWh of heat at 35 %; CHP: natural gas 202.0 at 40 % (METHOD 1.2, efficiencies assumed)."""
+
+WINDOWS = ("15m", "1h", "1d", "1mo")
+
+COVERAGE = 8 * OUTPUTS.index("coverage")
+"""Where the coverage stands in a row of the accounts, in bytes."""
+
+GAP = 3
+"""Ticks after which power is not integrated across a pause."""
+
+LATEST = 0.9
+"""Share of a tick's period after which it is computed with what there is."""
+
+EXTRA = ("grid_tier", "grid_age", "revision")
+TEXTS = ("grid_source", "basis")
+STATE = "site"
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that an operator should know, as in the event record."""
+
+    time: int
+    device: str
+    event: str
+    detail: str
+
+
+class Site:
+    """Takes readings, computes the balance of every tick, appends the records of both to the spool."""
+
+    def __init__(self, config: Config, sources: Sequence[Source], spool: Spool, clock: Clock) -> None:
+        self.config = config
+        self.sources = tuple(sources)
+        self.latest: Record | None = None
+        self.happenings: deque[Happening] = deque(maxlen=50)
+        self.readings = 0
+        self.records = 0
+        self.ticks = 0
+        self._spool = spool
+        self._clock = clock
+        self._factors = FactorTable.shipped()
+        self._channels = [one for one in self.sources if one.config.role in BALANCE]
+        now = clock.time()
+        basis = config.grid.basis
+        self._accounts = Accounts(
+            [one.config.role for one in self._channels],
+            [FACTORS[basis].get(one.config.role, 0.0) for one in self._channels],
+            method=config.grid.method,
+            residual_factor=self._factors.residual(config.grid.zone, now),
+            windows=len(WINDOWS),
+        )
+        self._emission = {window: self._series(window) for window in ("tick", *WINDOWS)}
+        self._starts: dict[str, int] = {}
+        self._last: int | None = None
+        self._states = {one.config.name: "waiting" for one in self.sources}
+
+    def take(self, source: Source, reading: Reading) -> None:
+        """A reading of one device becomes its record."""
+        self.readings += 1
+        self._append(source.take(reading))
+
+    async def restore(self) -> None:
+        """Continue accounts and windows where the last process left them."""
+        stored = await self._spool.state(STATE)
+        if stored is None:
+            return
+        head, _, accounts = stored.partition(b"\n")
+        try:
+            starts = json.loads(head)
+            self._accounts.restore(accounts)
+        except ValueError as error:
+            log.warning("accounts begin anew: %s", error)
+            self.event("", "accounts began anew", str(error))
+        else:
+            self._starts = {window: int(start) for window, start in starts.items()}
+
+    async def run(self) -> None:
+        """Balance every tick of the wall clock until cancelled.
+
+        A tick is computed when the readings that were due at it have come, at the latest just before the next.
+        """
+        period = int(self.config.site.tick * NS)
+        while True:
+            time = (self._clock.time() // period + 1) * period
+            await self._clock.sleep((time - self._clock.time()) / NS)
+            while self._clock.time() < time + period * LATEST and not self._complete(time):
+                await self._clock.sleep(self.config.site.tick / 50)
+            self.tick(time)
+
+    def tick(self, time: int) -> None:
+        """Balance at one instant, UTC ns."""
+        now = self._clock.monotonic()
+        self._watch(now, time)
+        signal = self.signal(time)
+        gap = time - self._last if self._last is not None else 0
+        seconds = gap / NS if 0 < gap <= GAP * self.config.site.tick * NS else 0.0
+        self._last = time
+        self._roll(time, signal, opening=False)
+        powers = (self._power(one, now) for one in self._channels)
+        block = struct.pack(f"{3 + len(self._channels)}d", seconds, signal.intensity, signal.clean_share, *powers)
+        row = self._accounts.step(block)
+        self.ticks += 1
+        self.latest = self._emitted("tick", time, row, signal)
+        self._append(self.latest)
+        self._roll(time, signal, opening=True)
+        self._save()
+
+    def signal(self, time: int) -> Signal:
+        """What the grid emits at a time."""
+        grid = self.config.grid
+        signal = self._factors.signal(grid.zone, grid.basis, time)
+        if grid.factor is None:
+            return signal
+        return Signal(grid.factor, signal.clean_share, grid.basis, "configuration", 4, time)
+
+    def event(self, device: str, event: str, detail: str) -> None:
+        """Something happened; "" for the site itself."""
+        happening = Happening(self._clock.time() // 1_000_000 * 1_000_000, device, event, detail)
+        self.happenings.append(happening)
+        tags = (("site", self.config.site.name), ("device", device))
+        series = Series("event", tags, (), (), ("event", "detail"))
+        self._append(Record(series, happening.time, b"", (event, detail)))
+
+    def energy(self, window: str) -> dict[str, float]:
+        """The accounts of a running window by name, NaN where undefined."""
+        index = WINDOWS.index(window)
+        return dict(zip(OUTPUTS, struct.unpack(f"{len(OUTPUTS)}d", self._accounts.window(index, 0.0)), strict=True))
+
+    def _complete(self, time: int) -> bool:
+        now = self._clock.monotonic()
+        return all(
+            one.latest is not None and one.latest.record.time >= time
+            for one in self._channels
+            if one.config.interval <= self.config.site.tick and one.state(now) == "good"
+        )
+
+    def _append(self, made: Record) -> None:
+        self.records += 1
+        self._spool.append(made)
+
+    def _power(self, source: Source, now: float) -> float:
+        power = source.power(now)
+        return 0.0 if source.config.role in PRODUCERS and power < 0.0 else power
+
+    def _watch(self, now: float, time: int) -> None:
+        """Report devices that fell silent or came back."""
+        for source in self.sources:
+            name, state = source.config.name, source.state(now)
+            before = self._states[name]
+            if state == before:
+                continue
+            self._states[name] = state
+            if state in ("stale", "lost"):
+                self._append(source.stale_record(time))
+                self.event(name, "device lost", source.error or "no reading")
+            elif before != "waiting":
+                self.event(name, "device back", "")
+
+    def _roll(self, time: int, signal: Signal, *, opening: bool) -> None:
+        """Close the windows that end at or before `time`; with `opening`, begin those that start at it.
+
+        The interval that ends at a boundary belongs to the window before it, so a window is closed after the tick
+        at its end; one whose end was missed is closed before the next tick is added.
+        """
+        for index, window in enumerate(WINDOWS):
+            start = self._starts.get(window)
+            if start is not None and (end := self.window_end(window, start)) <= time and (opening or end < time):
+                row = self._accounts.window(index, (end - start) / NS)
+                if struct.unpack_from("d", row, COVERAGE)[0] > 0.0:
+                    self._append(self._emitted(window, start, row, signal))
+                self._accounts.reset(index)
+                start = None
+            if start is None:
+                self._starts[window] = self.window_start(window, time if opening else time - 1)
+
+    def window_start(self, window: str, time: int) -> int:
+        """Start of the window in which `time` lies, in the site's local time; UTC ns."""
+        if window in ("15m", "1h"):
+            return _floor(time, 900 if window == "15m" else 3600, self._zone_offset(time))
+        local = datetime.fromtimestamp(time // NS, self.config.site.timezone)
+        start = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        if window == "1mo":
+            start = start.replace(day=1)
+        return int(start.timestamp()) * NS
+
+    def window_end(self, window: str, start: int) -> int:
+        """End of the window that begins at `start`; days are as long as the site's clock makes them."""
+        if window in ("15m", "1h"):
+            return start + (900 if window == "15m" else 3600) * NS
+        local = datetime.fromtimestamp(start // NS, self.config.site.timezone)
+        one_day, into_next_month = timedelta(days=1), timedelta(days=32)
+        later = local + one_day if window == "1d" else (local + into_next_month).replace(day=1)
+        return int(later.timestamp()) * NS
+
+    def _zone_offset(self, time: int) -> int:
+        offset = datetime.fromtimestamp(time // NS, UTC).astimezone(self.config.site.timezone).utcoffset()
+        return int(offset.total_seconds()) if offset else 0
+
+    def _series(self, window: str) -> Series:
+        tags = (("site", self.config.site.name), ("window", window))
+        return Series("emission", tags, (*OUTPUTS, *EXTRA), ("grid_tier", "revision"), TEXTS)
+
+    def _emitted(self, window: str, time: int, row: bytes, signal: Signal) -> Record:
+        extra = struct.pack("3d", signal.tier, signal.age(time), 0.0)
+        return Record(self._emission[window], time, row + extra, (signal.source, signal.basis))
+
+    def _save(self) -> None:
+        self._spool.put_state(STATE, json.dumps(self._starts).encode() + b"\n" + self._accounts.state())
+
+
+def _floor(time: int, seconds: int, offset: int) -> int:
+    """The last whole multiple of `seconds` in a local time that is `offset` seconds ahead of UTC."""
+    step = seconds * NS
+    return (time + offset * NS) // step * step - offset * NS

@@ -1,0 +1,113 @@
+"""A configured device as the site knows it: its registers become a record and a power in its role's direction."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from math import nan
+
+from wattgram_drivers.device import Device, Reading
+from wattgram_drivers.plan import Field, Plan
+from wattgram_drivers.quantity import QUANTITIES
+from wattgram_ext.decode import Decoder
+
+from .config import DeviceConfig
+from .record import Record, Series
+
+METERED = (("active_power_total",), ("active_power_l1", "active_power_l2", "active_power_l3"))
+POWERS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "grid": (("meter_active_power_total",), *METERED),
+    "battery": (("battery_power",), *METERED),
+}
+"""Quantities that give a role's power, best first, METERED for the others; several are added."""
+
+STALE_AFTER = 3
+"""Intervals without a reading after which a device's value leaves the balance (SPEC 6.9)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The last reading of a device: its record, its power in W in the role's direction (NaN: none), when."""
+
+    record: Record
+    power: float
+    monotonic: float
+
+
+class Source:
+    """Decodes one device's readings; knows whether it is alive."""
+
+    def __init__(self, config: DeviceConfig, site: str, started: float) -> None:
+        self.config = config
+        self.latest: Latest | None = None
+        self.error = ""
+        self._tags = (("site", site), ("device", config.name), ("role", config.role), ("driver", config.driver))
+        self._started = started
+        self._decoder: Decoder | None = None
+        self._series = Series("device", self._tags, (), (), ("quality",))
+        self._power: tuple[int, ...] = ()
+
+    def equip(self, device: Device, plan: Plan) -> None:
+        """Take over what the device offers and how its image is laid out; before the first reading."""
+        names = tuple(place.register.quantity for place in plan.places)
+        fields = plan.fields()
+        if self.config.invert:
+            fields = tuple(
+                field if not QUANTITIES[name].sign else _negated(field)
+                for name, field in zip(names, fields, strict=True)
+            )
+            names = tuple(_other_direction(name, names) for name in names)
+        self._decoder = Decoder(fields, plan.factors(), plan.words)
+        self._series = Series("device", self._tags, names, (), ("quality",))
+        choices = POWERS.get(self.config.role, METERED)
+        if device.kind == "inverter" and self.config.role == "grid":
+            choices = choices[:1]  # an inverter's own power is not the incomer's
+        chosen = next((choice for choice in choices if set(choice) <= set(names)), ())
+        self._power = tuple(names.index(name) for name in chosen)
+
+    @property
+    def has_power(self) -> bool:
+        """Whether any of its quantities gives its role's power."""
+        return bool(self._power)
+
+    def take(self, reading: Reading) -> Record:
+        """Decode a reading into this device's record."""
+        assert self._decoder is not None  # equip comes before the first reading
+        values = self._decoder.decode(reading.image, reading.valid)
+        record = Record(self._series, reading.time, values, ("good",))
+        power = sum(struct.unpack_from("d", values, 8 * index)[0] for index in self._power) if self._power else nan
+        self.latest = Latest(record, power, reading.monotonic)
+        self.error = ""
+        return record
+
+    def stale_record(self, time: int) -> Record:
+        """A record that says only that there is no value."""
+        return Record(self._series, time, struct.pack("d", nan) * len(self._series.fields), ("stale",))
+
+    def age(self, now: float) -> float:
+        """Seconds since the last reading, or since the start."""
+        return now - (self.latest.monotonic if self.latest else self._started)
+
+    def state(self, now: float) -> str:
+        """good; stale after it fell silent; waiting for its first reading, lost when that does not come."""
+        late = self.age(now) > STALE_AFTER * self.config.interval
+        if self.latest is None:
+            return "lost" if late else "waiting"
+        return "stale" if late else "good"
+
+    def power(self, now: float) -> float:
+        """W in the role's direction, NaN when there is no value that is alive."""
+        return self.latest.power if self.latest and self.state(now) == "good" else nan
+
+
+def _negated(field: Field) -> Field:
+    position, kind, little, numerator, denominator, scale, invalid = field
+    return position, kind, little, -numerator, denominator, scale, invalid
+
+
+def _other_direction(name: str, names: tuple[str, ...]) -> str:
+    """The name of an energy counter seen from the other side; a meter wired the other way counts import as export."""
+    for one, other in (("import", "export"), ("export", "import")):
+        if one in name and (swapped := name.replace(one, other)) in names:
+            return swapped
+    return name

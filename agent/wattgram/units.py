@@ -1,0 +1,47 @@
+"""Quantities as people write them in a configuration, and conversions with their sources."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+LB_PER_MWH = 0.45359237
+"""g/kWh in one lb/MWh: the international pound is 453.59237 g by definition."""
+
+KGCE_PER_KWH = 0.1229
+"""Standard coal equivalent of electricity, kgce/kWh (METHOD 1.2; equivalent value of GB/T 2589-2020)."""
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 10**3, "MB": 10**6, "GB": 10**9}
+_WATTS = {"W": 1.0, "kW": 1e3, "MW": 1e6}
+_WRITTEN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*\Z")
+
+
+def duration(value: object) -> float:
+    """Seconds from `"1s"`, `"100ms"`, `"5min"`, `"2h"`, `"30d"` or a plain number of seconds; ValueError."""
+    return _measure(value, _SECONDS, "a duration such as \"1s\", \"100ms\", \"5min\", \"2h\" or \"30d\"")
+
+
+def size(value: object) -> int:
+    """Bytes from `"512MiB"`, `"1GiB"` or a plain number of bytes; ValueError."""
+    return int(_measure(value, _BYTES, "a size such as \"512MiB\" or \"1GiB\""))
+
+
+def power(value: object) -> float:
+    """Watts from `"250 kW"`, `"1.2 MW"` or a plain number of W; ValueError."""
+    return _measure(value, _WATTS, "a power such as \"250 kW\" or a number of W")
+
+
+def _measure(value: object, units: dict[str, float] | dict[str, int], allowed: str) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        return float(value)
+    written = _WRITTEN.match(value) if isinstance(value, str) else None
+    if written is None or written[2] not in units:
+        raise ValueError(f"found {value!r}; allowed: {allowed}")
+    return float(written[1]) * units[written[2]]
+
+
+def rfc3339(time: int) -> str:
+    """UTC ns as RFC 3339 with milliseconds and Z."""
+    seconds, rest = divmod(time, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1_000_000:03d}Z"
