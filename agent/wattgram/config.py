@@ -162,7 +162,7 @@ def _site(table: Table) -> SiteConfig:
     zone = table.take("timezone", zones, "UTC")
     tick = table.take("tick", parse.bounded(units.duration, 0.1, 900.0, "100ms to 15min"), 1.0)
     if tick and abs(900.0 / tick - round(900.0 / tick)) > 1e-9:
-        table.mistake("tick", f"found {tick:g}s; allowed: a part of 15 minutes, such as \"1s\", \"5s\" or \"1min\"")
+        table.mistake("tick", f'found {tick:g}s; allowed: a part of 15 minutes, such as "1s", "5s" or "1min"')
     table.done()
     return SiteConfig(name or "", ZoneInfo(zone or "UTC"), tick or 1.0)
 

@@ -111,12 +111,24 @@ async def run(parts: Parts, stop: asyncio.Event, page_at: asyncio.Future[str] | 
                 task.cancel()
 
 
-def stop_on_signals() -> asyncio.Event:
+class Stop(asyncio.Event):
+    """Set when the parts shall end."""
+
+    interrupted = False
+    """Whether someone pressed Ctrl-C, and so wants to hear of it (SPEC 3: exit code 130)."""
+
+    def interrupt(self) -> None:
+        """End because of SIGINT."""
+        self.interrupted = True
+        self.set()
+
+
+def stop_on_signals() -> Stop:
     """An event that SIGTERM and SIGINT set."""
-    stop = asyncio.Event()
+    stop = Stop()
     loop = asyncio.get_running_loop()
-    for signal in (signals.SIGTERM, signals.SIGINT):
-        loop.add_signal_handler(signal, stop.set)
+    loop.add_signal_handler(signals.SIGTERM, stop.set)
+    loop.add_signal_handler(signals.SIGINT, stop.interrupt)
     return stop
 
 

@@ -17,8 +17,14 @@ from .spool import Spool
 from .units import rfc3339
 
 HISTORY = (
-    "emission_intensity", "grid_intensity", "load_power", "pv_power", "grid_import_power", "grid_export_power",
-    "battery_discharge_power", "battery_charge_power",
+    "emission_intensity",
+    "grid_intensity",
+    "load_power",
+    "pv_power",
+    "grid_import_power",
+    "grid_export_power",
+    "battery_discharge_power",
+    "battery_charge_power",
 )
 """Columns of the page's history."""
 
@@ -65,6 +71,7 @@ class Health:
                     "power": power if isfinite(power := source.power(now)) else None,
                     "quality": "good" if source.state(now) == "good" else "stale",
                     "detail": source.error,
+                    "soc": source.number("battery_soc"),
                 }
                 for source in site.sources
             ],

@@ -198,7 +198,7 @@ def listen(value: object) -> str:
     except ValueError:
         good = False
     if not good:
-        raise ValueError(f"found {value!r}; allowed: HOST:PORT such as \"127.0.0.1:8380\", or \"\" to turn it off")
+        raise ValueError(f'found {value!r}; allowed: HOST:PORT such as "127.0.0.1:8380", or "" to turn it off')
     return str(value)
 
 

@@ -94,7 +94,7 @@ class Line:
         try:
             while True:
                 time, order = due[0]
-                await self._clock.sleep((time - self._clock.time()) / NS)
+                await self._clock.sleep(time - self._clock.monotonic())
                 station = self._stations[order]
                 await self._visit(station)
                 heapq.heapreplace(due, (self._again(station), order))
@@ -127,15 +127,14 @@ class Line:
         if station.failures == GIVE_UP_MAP and source.config.device is None and not isinstance(error, BusDown):
             station.reader = None
 
-    def _next(self, interval: float) -> int:
-        """The next whole multiple of an interval on the wall clock, in ns."""
+    def _next(self, interval: float) -> float:
+        """Monotonic s of the next whole multiple of an interval on the wall clock, which may be set meanwhile."""
         step = int(interval * NS)
-        return (self._clock.time() // step + 1) * step
+        return self._clock.monotonic() + (step - self._clock.time() % step) / NS
 
-    def _again(self, station: _Station) -> int:
+    def _again(self, station: _Station) -> float:
         interval = station.source.config.interval
         if station.failures <= 1:
             return self._next(interval)
         wait = min(LONGEST_WAIT, interval * 2.0 ** min(station.failures - 1, 16))
-        return self._clock.time() + int(wait * self._chance.uniform(0.75, 1.0) * NS)
-
+        return self._clock.monotonic() + wait * self._chance.uniform(0.75, 1.0)

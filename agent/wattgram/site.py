@@ -43,6 +43,9 @@ COVERAGE = 8 * OUTPUTS.index("coverage")
 GAP = 3
 """Ticks after which power is not integrated across a pause."""
 
+CONFIRMED = 5
+"""Ticks in a row that make a change of the balance's state an event."""
+
 LATEST = 0.9
 """Share of a tick's period after which it is computed with what there is."""
 
@@ -88,6 +91,8 @@ class Site:
         self._emission = {window: self._series(window) for window in ("tick", *WINDOWS)}
         self._starts: dict[str, int] = {}
         self._last: int | None = None
+        self._faulty = False
+        self._odd_ticks = 0
         self._states = {one.config.name: "waiting" for one in self.sources}
 
     def take(self, source: Source, reading: Reading) -> None:
@@ -138,6 +143,7 @@ class Site:
         self.ticks += 1
         self.latest = self._emitted("tick", time, row, signal)
         self._append(self.latest)
+        self._judge(self.latest)
         self._roll(time, signal, opening=True)
         self._save()
 
@@ -177,6 +183,16 @@ class Site:
     def _power(self, source: Source, now: float) -> float:
         power = source.power(now)
         return 0.0 if source.config.role in PRODUCERS and power < 0.0 else power
+
+    def _judge(self, tick: Record) -> None:
+        """Report a balance whose load would be negative: a meter is the wrong way round or one is missing."""
+        present = tick.as_dict()
+        faulty = "grid_import_power" in present and "load_power" not in present
+        self._odd_ticks = self._odd_ticks + 1 if faulty != self._faulty else 0
+        if self._odd_ticks >= CONFIRMED:
+            self._odd_ticks, self._faulty = 0, faulty
+            detail = "more leaves the site than comes in: a meter is the wrong way round or one is missing"
+            self.event("", "balance fault" if faulty else "balance restored", detail if faulty else "")
 
     def _watch(self, now: float, time: int) -> None:
         """Report devices that fell silent or came back."""

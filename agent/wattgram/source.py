@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from math import nan
+from math import isfinite, nan
 
 from wattgram_drivers.device import Device, Reading
 from wattgram_drivers.plan import Field, Plan
@@ -79,6 +79,13 @@ class Source:
         self.latest = Latest(record, power, reading.monotonic)
         self.error = ""
         return record
+
+    def number(self, quantity: str) -> float | None:
+        """A quantity of the last reading, None when it has none."""
+        if self.latest is None or quantity not in self._series.fields:
+            return None
+        value = self.latest.record[quantity]
+        return value if isinstance(value, float) and isfinite(value) else None
 
     def stale_record(self, time: int) -> Record:
         """A record that says only that there is no value."""

@@ -19,17 +19,17 @@ _WRITTEN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*\Z")
 
 def duration(value: object) -> float:
     """Seconds from `"1s"`, `"100ms"`, `"5min"`, `"2h"`, `"30d"` or a plain number of seconds; ValueError."""
-    return _measure(value, _SECONDS, "a duration such as \"1s\", \"100ms\", \"5min\", \"2h\" or \"30d\"")
+    return _measure(value, _SECONDS, 'a duration such as "1s", "100ms", "5min", "2h" or "30d"')
 
 
 def size(value: object) -> int:
     """Bytes from `"512MiB"`, `"1GiB"` or a plain number of bytes; ValueError."""
-    return int(_measure(value, _BYTES, "a size such as \"512MiB\" or \"1GiB\""))
+    return int(_measure(value, _BYTES, 'a size such as "512MiB" or "1GiB"'))
 
 
 def power(value: object) -> float:
     """Watts from `"250 kW"`, `"1.2 MW"` or a plain number of W; ValueError."""
-    return _measure(value, _WATTS, "a power such as \"250 kW\" or a number of W")
+    return _measure(value, _WATTS, 'a power such as "250 kW" or a number of W')
 
 
 def _measure(value: object, units: dict[str, float] | dict[str, int], allowed: str) -> float:

@@ -30,7 +30,8 @@ class Registers:
         turn = sum(address == request.address for _, address in self.served)
         words = self.words if isinstance(self.words, Mapping) else self.words(turn)
         data = b"".join(
-            words.get(address, 0).to_bytes(2, "big") for address in range(request.address, request.address + request.count)
+            words.get(address, 0).to_bytes(2, "big")
+            for address in range(request.address, request.address + request.count)
         )
         self.served.append((time.time(), request.address))
         return [Step(data=request.frame(bytes([request.code, len(data)]) + data))]
@@ -79,7 +80,10 @@ class Daemon:
         with (self.folder / "daemon.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "wattgram", "run", "-c", str(self.path)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
             )
 
     def kill(self) -> float:
@@ -109,14 +113,16 @@ def daemon(folder: Path, configuration: str, environment: Mapping[str, str] | No
         running.stop()
 
 
-def configuration(folder: Path, devices: str, *, mqtt: str = "", influxdb: str = "", http: str = "", more: str = "") -> str:
+def configuration(
+    folder: Path, devices: str, *, mqtt: str = "", influxdb: str = "", http: str = "", more: str = ""
+) -> str:
     """A whole configuration around these devices; sinks and page only where an address is given."""
     text = f'[site]\nname = "works"\ntimezone = "Asia/Shanghai"\n{more}\n'
     text += f'[spool]\npath = "{folder / "spool"}"\n[http]\nlisten = "{http}"\n{devices}\n'
     if mqtt:
         text += f'[mqtt]\nurl = "{mqtt}"\n'
     if influxdb:
-        text += f'[influxdb]\n{influxdb}\n'
+        text += f"[influxdb]\n{influxdb}\n"
     return text
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.agent.running import Registers, configuration, daemon, device, one_device
 from tests.agent.words import INVERTER_VALUES, METER, METER_VALUES, inverter
 from tests.conftest import Bucket
-from tests.servers import Broker, Heard, Victoria, mosquitto, free_port, subscriber, wait_for
+from tests.servers import Broker, Heard, Victoria, free_port, mosquitto, subscriber, wait_for
 
 
 def messages(heard: Heard, topic: str) -> list[dict[str, object]]:
@@ -39,7 +39,7 @@ def test_broker_and_database_have_the_registers_to_the_last_digit_with_the_readi
         with daemon(tmp_path, text, {"TOKEN": bucket.token}) as running:
             inverters = "wattgram/works/device/roof-east"
             wait_for(lambda: len(messages(heard, inverters)) >= 5, 30, "five readings of the inverter")
-            wait_for(lambda: len(bucket.rows('SELECT * FROM device')) >= 8, 30, "points in the database")
+            wait_for(lambda: len(bucket.rows("SELECT * FROM device")) >= 8, 30, "points in the database")
             assert running.stop() == 0
         said = messages(heard, inverters)
         assert ("wattgram/works/status", "online") in heard.messages()
@@ -80,9 +80,7 @@ def test_victoria_metrics_has_what_the_broker_has(tmp_path: Path, broker: Broker
         with daemon(tmp_path, configuration(tmp_path, devices, mqtt=broker.url, influxdb=database)):
             wait_for(lambda: len(messages(heard, topic)) >= 4, 30, "four readings")
             metric = 'device_voltage_l1n{device="roof-victoria"}'
-            wait_for(
-                lambda: sum(len(series["values"]) for series in victoria.export(metric)) >= 4, 30, "four points"
-            )
+            wait_for(lambda: sum(len(series["values"]) for series in victoria.export(metric)) >= 4, 30, "four points")
         said = {round(seconds(message) * 1000): message["voltage_l1n"] for message in messages(heard, topic)}
         (series,) = victoria.export(metric)
     stored = dict(zip(series["timestamps"], series["values"], strict=True))
@@ -98,7 +96,9 @@ def test_after_kill_9_with_the_broker_down_everything_older_than_a_second_arrive
         with daemon(tmp_path, text) as running:
             wait_for(lambda: len(roof.served) >= 30, 30, "some seconds of readings")
             killed = running.kill()
-            before = [moment for moment, address in roof.served if address == roof.served[0][1] and moment < killed - 1.0]
+            before = [
+                moment for moment, address in roof.served if address == roof.served[0][1] and moment < killed - 1.0
+            ]
             assert len(before) >= 3
             with mosquitto(tmp_path, port=port) as broker, subscriber(broker, "wattgram/#") as heard:
                 running.start()

@@ -1,0 +1,68 @@
+"""The shipped factors against METHOD 2.1 and 2.2, and the rule which year is taken."""
+
+from __future__ import annotations
+
+import csv
+from datetime import UTC, datetime
+from importlib.resources import files
+from math import isnan
+
+import pytest
+from wattgram.grid.table import FactorTable
+
+TABLE = FactorTable.shipped()
+
+
+def at(year: int, month: int = 6) -> int:
+    return int(datetime(year, month, 1, tzinfo=UTC).timestamp()) * 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("zone", "year", "expected"),
+    [
+        ("CN-CQ", 2021, 474.3),
+        ("CN-CQ", 2022, 522.7),
+        ("CN-CQ", 2023, 558.1),
+        ("CN-CQ", 2026, 558.1),  # the newest not later than the reading
+        ("CN-CQ", 2019, 474.3),  # older than the table: its oldest
+        ("CN-SC", 2023, 156.4),
+        ("CN-GRID-SW", 2023, 247.2),
+        ("CN", 2023, 530.6),
+        ("CN-NM", 2022, 684.9),
+    ],
+)
+def test_direct_factors_are_those_of_the_official_notices(zone: str, year: int, expected: float) -> None:
+    signal = TABLE.signal(zone, "direct", at(year))
+    assert signal.intensity == pytest.approx(expected)
+    assert signal.tier == 5
+
+
+def test_the_footprint_is_the_nations_and_says_so() -> None:
+    assert TABLE.signal("CN-CQ", "lifecycle", at(2023)).intensity == pytest.approx(620.5)
+    signal = TABLE.signal("CN-CQ", "lifecycle", at(2026))
+    assert signal.intensity == pytest.approx(577.7)
+    assert signal.source.startswith("table CN 2024 ")
+
+
+def test_the_residual_mix_is_the_nations() -> None:
+    assert TABLE.residual("CN-CQ", at(2026)) == pytest.approx(609.6)
+
+
+def test_the_clean_share_is_the_implied_one_where_there_is_one() -> None:
+    assert TABLE.signal("CN-CQ", "direct", at(2023)).clean_share == 0.325
+    assert isnan(TABLE.signal("CN-YN", "direct", at(2023)).clean_share)
+
+
+def test_age_counts_from_the_end_of_the_factors_year() -> None:
+    signal = TABLE.signal("CN-CQ", "direct", at(2026))
+    assert signal.age(at(2024, 1)) == 0.0
+    assert signal.age(at(2024, 2)) == 31 * 86400.0
+
+
+def test_every_zone_of_the_file_has_a_factor() -> None:
+    with files("wattgram.grid").joinpath("grid_factors_cn.csv").open(encoding="utf-8") as file:
+        zones = {row["zone"] for row in csv.DictReader(file)}
+    assert set(TABLE.zones) == zones
+    assert len(zones) == 38  # 30 provincial units, 7 grids and the nation
+    for zone in zones:
+        assert 100.0 < TABLE.signal(zone, "direct", at(2023)).intensity < 850.0
