@@ -9,6 +9,7 @@ import hmac
 import ipaddress
 import json
 import logging
+import os
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -110,7 +111,11 @@ class Server:
     @contextlib.asynccontextmanager
     async def serve(self) -> AsyncIterator[Server]:
         """Serve until the block ends. OSError when the address cannot be had."""
-        server = await asyncio.start_server(self._accept, self._host, self._port, limit=HEAD_SIZE)
+        try:
+            server = await asyncio.start_server(self._accept, self._host, self._port, limit=HEAD_SIZE)
+        except OSError as error:
+            said = os.strerror(error.errno).lower() if error.errno else str(error)
+            raise OSError(f"live page at {self._host}:{self._port}: {said}") from error
         host, port = server.sockets[0].getsockname()[:2]
         self.address = host, port
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"

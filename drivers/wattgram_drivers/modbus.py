@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 from collections import defaultdict
 from collections.abc import Iterator
@@ -418,7 +419,7 @@ class Bus:
             raise BusDown(f"{self.endpoint}: no connection within {limit:g} s") from None
         except (OSError, ValueError) as error:   # ValueError: the line cannot do this baud rate
             link.end("not connected")
-            raise BusDown(f"{self.endpoint}: cannot be opened: {error}") from error
+            raise BusDown(f"{self.endpoint}: cannot be opened: {_in_words(error)}") from error
         except BaseException:
             link.end("given up")
             raise
@@ -544,6 +545,12 @@ def _registers(request: _Request, answer: _Answer) -> bytes:
         stated = answer.body[0] if answer.body else 0
         raise BadAnswer(f"the answer states {stated} bytes and has {len(answer.body) - 1}, asked were {size}")
     return answer.body[1:]
+
+
+def _in_words(error: OSError | ValueError) -> str:
+    """What the system says, without asyncio's numbers and addresses."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number).lower() if number else str(error)
 
 
 def _parameters(endpoint: Endpoint) -> CommParams:

@@ -12,6 +12,9 @@ from .plan import Block, Request, Span, coalesce, make_plan, spans_of
 RETRY = 3600.0
 """Seconds after which registers that were refused are asked for again: firmware and settings change."""
 
+PATIENCE = 8
+"""Refused requests in one reading; the learning goes on at the next, so that neighbours on the bus need not wait."""
+
 _NOT_THERE = (2, 3)
 """Exceptions that concern the registers asked for: illegal data address, illegal data value (or count)."""
 
@@ -54,6 +57,7 @@ class _Image:
         self.valid = bytearray(words)
         self.stamp: tuple[int, float] | None = None
         self.refusal: Refused | None = None
+        self.refused = 0
 
     def put(self, position: int, answer: bytes, clock: Clock) -> None:
         """Words from `position` on; the first ones stamp the reading."""
@@ -67,13 +71,16 @@ class _Image:
 class Reader:
     """One device at one unit address; `plan` says how to decode what `read` returns.
 
-    A request that the unit refuses for its registers is split until the illegal ones are known; they are left
-    out, their words stay invalid, and after `RETRY` seconds the whole request is tried again.
+    A request that the unit refuses for its registers is split until the illegal ones are known, over several
+    readings where it takes more than `patience` refusals; they are left out, their words stay invalid, and after `RETRY` seconds the whole request is tried again.
     """
 
-    def __init__(self, device: Device, unit: int, quantities: Collection[str] | None = None) -> None:
+    def __init__(
+        self, device: Device, unit: int, quantities: Collection[str] | None = None, *, patience: int = PATIENCE
+    ) -> None:
         self.device = device
         self.unit = unit
+        self.patience = patience
         self.plan = make_plan(device, quantities)
         self._requests: list[list[Request]] = []
         self._holes: set[Span] = set()
@@ -100,7 +107,8 @@ class Reader:
         for index, block in enumerate(self.plan.blocks):
             self._requests[index] = await self._read_block(bus, clock, block, self._requests[index], image)
         if image.stamp is None:
-            self._forget()
+            if not any(self._requests):
+                self._forget()
             raise image.refusal or Refused(f"unit {self.unit} has none of the registers asked for", 2)
         time, monotonic = image.stamp
         return Reading(time, monotonic, bytes(image.octets), bytes(image.valid))
@@ -108,7 +116,7 @@ class Reader:
     async def _read_block(
         self, bus: Bus, clock: Clock, block: Block, requests: list[Request], image: _Image
     ) -> list[Request]:
-        """Ask the requests of a block; what to ask the next time."""
+        """Ask the requests of a block while there is patience; what to ask the next time."""
         following: list[Request] = []
         for request in requests:
             answered = await self._ask(bus, clock, block, request, image)
@@ -123,7 +131,9 @@ class Reader:
     async def _ask(
         self, bus: Bus, clock: Clock, block: Block, request: Request, image: _Image
     ) -> list[Request]:
-        """Read a request, or its halves when the unit refuses it; the requests that were answered."""
+        """Read a request, or its halves when the unit refuses it; the requests that were answered or must wait."""
+        if image.refused >= self.patience:
+            return [request]
         limits = self.device.limits
         try:
             answer = await bus.read(
@@ -134,6 +144,7 @@ class Reader:
             if refused.code not in _NOT_THERE:
                 raise
             image.refusal = refused
+            image.refused += 1
             self._retry_at = clock.monotonic() + RETRY
             if len(request.spans) == 1:
                 self._holes.update(request.spans)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from math import isnan
 
 import pytest
@@ -107,13 +108,28 @@ def test_even_requests_stay_even_while_learning() -> None:
 
 
 def test_a_unit_that_refuses_everything_is_refused_and_asked_again_in_full() -> None:
-    reader, bus = Reader(meter(Limits()), 7), Memory(WORDS, illegal=range(100))
+    reader, bus = Reader(meter(Limits()), 7, patience=99), Memory(WORDS, illegal=range(100))
     for _ in range(2):
         with pytest.raises(Refused):
             read(reader, bus)
         assert bus.requests[0] == ("holding", 10, 7)
     bus.illegal.clear()
     assert read(reader, bus).valid == b"\1" * 7
+
+
+def test_learning_is_spread_over_readings_so_that_neighbours_need_not_wait() -> None:
+    registers = tuple(Register(f"dc_voltage_{n}", n, "holding", "u16") for n in range(1, 33))
+    reader = Reader(Device("wide", "", "", "inverter", registers), 7, patience=4)
+    bus = Memory({n: n for n in range(40)}, illegal=range(5, 33))
+    for _ in range(40):
+        with contextlib.suppress(Refused):
+            reading = read(reader, bus)
+        # Four refusals, and the four registers that are there in at most as many requests.
+        assert len(bus.requests) <= 8
+    assert {name for name, value in decode(reader, reading).items() if not isnan(value)} == {
+        f"dc_voltage_{n}" for n in range(1, 5)
+    }
+    assert bus.requests[-1] == ("holding", 1, 4)
 
 
 @pytest.mark.parametrize("code", [1, 4, 5, 6, 11])
