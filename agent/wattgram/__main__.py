@@ -6,36 +6,28 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from decimal import Decimal
 from math import isfinite
-from pathlib import Path
 
-from wattgram_drivers import catalogue, sunspec
+from wattgram_drivers import catalogue, endpoint, sunspec
 from wattgram_drivers.device import Device
-from wattgram_drivers.endpoint import Endpoint, parse
+from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.errors import DriverError, MapError
 from wattgram_drivers.quantity import QUANTITIES
 
-from . import __version__
+from .arguments import parsed
 from .clock import Clock
-from .config import load
+from .config import LOOPBACK, load
 from .errors import ConfigError, SpoolError
 from .parse import nearest
 from .tables import table
 from .units import rfc3339
-
-LATER = {
-    "scan": "finds devices on a host, a network or a serial line",
-    "report": "energy and carbon ledger with coverage and provenance",
-    "goals": "the claims of the two articles with their state",
-    "replay": "recomputes results from stored readings",
-    "export": "raw and computed series as CSV, Parquet or line protocol",
-}
-"""Commands of the contract that this version does not have yet."""
 
 INTERRUPTED = 130
 
@@ -46,169 +38,96 @@ class UsageError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; its exit code."""
-    options = _parser().parse_args(arguments)
+    try:
+        code = _command(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who read the results has seen enough; the interpreter's own flush at the end must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return code
+
+
+def _command(arguments: Sequence[str]) -> int:
+    options = parsed(arguments)
     logging.basicConfig(
         level=logging.DEBUG if options.verbose else logging.INFO,
         format="%(asctime)s %(levelname).1s %(message)s",
         stream=sys.stderr,
     )
     try:
-        code: int = options.command(options)
+        return COMMANDS[options.name](options)
+    except BrokenPipeError:
+        raise
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        _say(str(error))
         return 2
     except (UsageError, MapError) as error:
-        print(f"wattgram {options.name}: {error}", file=sys.stderr)
+        _say(f"wattgram {options.name}: {error}")
         return 2
     except (DriverError, SpoolError, OSError) as error:
-        print(f"wattgram {options.name}: {error}", file=sys.stderr)
+        _say(f"wattgram {options.name}: {getattr(error, 'strerror', None) or error}")
         return 1
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return code
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="wattgram",
-        description="Reads PV inverters and industrial meters over Modbus and computes the site's CO2 intensity.",
-        epilog="example: wattgram demo --seconds 20",
-    )
-    parser.add_argument("--version", action="version", version=f"wattgram {__version__}")
-    commands = parser.add_subparsers(title="commands", dest="name", required=True, metavar="COMMAND")
-
-    def command(
-        name: str, function: Callable[[argparse.Namespace], int], does: str, example: str
-    ) -> argparse.ArgumentParser:
-        one = commands.add_parser(
-            name, help=does, description=does[0].upper() + does[1:] + ".", epilog=f"example: {example}"
-        )
-        one.add_argument("-v", "--verbose", action="store_true", help="log details to stderr")
-        one.set_defaults(command=function)
-        return one
-
-    def results(one: argparse.ArgumentParser) -> None:
-        one.add_argument("--format", choices=("table", "json"), default="table", help="default: table")
-
-    def configuration(one: argparse.ArgumentParser, *, required: bool = True) -> None:
-        one.add_argument("-c", "--config", type=Path, required=required, metavar="FILE", help="the TOML configuration")
-
-    demo = command("demo", _demo, "a simulated factory, read by the real daemon, with the live page",
-                   "wattgram demo --seconds 20 --format json")
-    demo.add_argument("--seconds", type=_positive, metavar="N", help="end after so many seconds (default: at Ctrl-C)")
-    demo.add_argument("--speed", type=_positive, default=60.0, metavar="X", help="times real time (default: 60)")
-    demo.add_argument("--http", default="127.0.0.1:8380", metavar="ADDR",
-                      help='live page, "" for none (default: %(default)s)')
-    results(demo)
-
-    run = command("run", _run, "the daemon", "wattgram run -c /etc/wattgram/wattgram.toml")
-    configuration(run)
-
-    check = command("check", _check, "validate a configuration and print its poll plan",
-                    "wattgram check -c site.toml --live")
-    configuration(check)
-    check.add_argument("--live", action="store_true",
-                       help="read each device once, connect to each sink, test signs and balance")
-    results(check)
-
-    read = command("read", _read, "one reading of one device",
-                   "wattgram read tcp://10.1.1.20:502 --driver sunspec --unit 126")
-    read.add_argument("url", metavar="URL", help="tcp://HOST[:PORT], rtu://PATH?baudrate=N&parity=P or rtutcp://HOST:PORT")
-    read.add_argument("--driver", required=True, metavar="NAME", help="a name of `wattgram drivers`")
-    read.add_argument("--unit", type=int, metavar="N", help="Modbus address (default: the device's)")
-    read.add_argument("--raw", action="store_true", help="also the raw words")
-    results(read)
-
-    drivers = command("drivers", _drivers, "the catalogue, or one register map", "wattgram drivers eastron_sdm630")
-    drivers.add_argument("driver", nargs="?", metavar="NAME")
-    results(drivers)
-
-    simulate = command("simulate", _simulate, "serve the devices of a configuration, or one, from the site model",
-                       "wattgram simulate eastron_sdm630 --listen tcp://127.0.0.1:1502")
-    simulate.add_argument("driver", nargs="?", metavar="NAME", help="one device of the catalogue")
-    configuration(simulate, required=False)
-    simulate.add_argument("--listen", default="tcp://127.0.0.1:1502", metavar="URL", help="default: %(default)s")
-    simulate.add_argument("--unit", type=int, metavar="N", help="Modbus address (default: the device's)")
-    simulate.add_argument("--role", metavar="ROLE", help="what the one device measures (default: by its kind)")
-    simulate.add_argument("--speed", type=_positive, default=1.0, metavar="X", help="times real time (default: 1)")
-    simulate.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same series (default: 1)")
-    simulate.add_argument("--fault", action="append", default=[], metavar="[DEVICE:]FAULT",
-                          help="silent, late=SECONDS, exception=CODE or sleeping; may be given more than once")
-
-    for name, does in LATER.items():
-        later = command(name, _later, f"{does} (not in this version yet)", f"wattgram {name} --help")
-        later.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    return parser
-
-
-def _positive(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0.0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"found {text!r}; allowed: a number above 0")
-    return number
-
-
-def _later(options: argparse.Namespace) -> int:
-    print(f"wattgram {options.name}: not in this version yet; it will be: {LATER[options.name]}", file=sys.stderr)
-    return 1
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from .demo import demonstrate, start_time  # noqa: PLC0415 - the simulator's server is heavy and only needed here
+    from .daemon import stop_on_signals  # noqa: PLC0415 - commands that only look something up start without it
+    from .demo import demonstrate, page_address, start_time  # noqa: PLC0415 - so is the simulator's server
+
+    http = page_address(options.http, LOOPBACK)
 
     async def demo() -> int:
-        from .daemon import stop_on_signals  # noqa: PLC0415
-
         stop = stop_on_signals()
         page_at = asyncio.get_running_loop().create_future()
-        page_at.add_done_callback(lambda told: _announce(told.result(), options))
+        page_at.add_done_callback(lambda told: _announce(told.result(), http, options))
         summary = await demonstrate(
             stop,
             start=start_time(datetime.now(UTC)),
             speed=options.speed,
             seconds=options.seconds,
-            http=options.http,
+            http=http,
             page_at=page_at,
         )
         if options.format == "json":
             print(json.dumps(asdict(summary)))
         else:
-            intensity = summary.emission_intensity
+            error, intensity = summary.balance_error, summary.emission_intensity
             rows = [
                 ("readings", f"{summary.readings:,}"),
                 ("records", f"{summary.records:,}"),
                 ("delivered to the embedded store", f"{summary.delivered:,}"),
                 ("lost", f"{summary.lost:,}"),
-                ("energy balance error", f"{100 * summary.balance_error:.4f} %"),
+                ("energy balance error", "-" if error is None else f"{error:.4%}"),
                 ("emission intensity", "-" if intensity is None else f"{intensity:.1f} g/kWh"),
             ]
-            print(table(("demo", ""), rows, right=(1,)))
-        return 0
+            print(table(("summary", ""), rows, right=(1,)))
+        return INTERRUPTED if stop.interrupted else 0
 
     return asyncio.run(demo())
 
 
-def _announce(address: str, options: argparse.Namespace) -> None:
+def _announce(address: str, asked: str, options: argparse.Namespace) -> None:
     page = f"live page: {address}" if address else "no live page"
+    if options.http is None and asked != LOOPBACK:
+        page += f" ({LOOPBACK} is taken)"
     end = f"ends after {options.seconds:g} s" if options.seconds else "Ctrl-C ends it"
-    print(f"simulated factory at {options.speed:g} times real time; {page}; {end}", file=sys.stderr, flush=True)
+    _say(f"simulated factory at {options.speed:g} times real time; {page}; {end}")
 
 
 def _run(options: argparse.Namespace) -> int:
     config = load(options.config)
 
-    async def run() -> None:
+    async def run() -> int:
         from . import daemon  # noqa: PLC0415 - commands that only look something up start without it
 
         stop = daemon.stop_on_signals()
         async with daemon.assembled(config, Clock(), seed=time.time_ns()) as parts:
             await daemon.run(parts, stop)
+        return INTERRUPTED if stop.interrupted else 0
 
-    asyncio.run(run())
-    return 0
+    return asyncio.run(run())
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -217,6 +136,7 @@ def _check(options: argparse.Namespace) -> int:
     config = load(options.config)
     report = check.planned(config)
     if options.live:
+        _say(f"reading {len(config.devices)} devices on {len(report.buses)} buses, connecting to the sinks ...")
         asyncio.run(check.live(config, report, Clock()))
     if options.format == "json":
         buses = [asdict(bus) for bus in report.buses]
@@ -224,19 +144,28 @@ def _check(options: argparse.Namespace) -> int:
     else:
         rows = [(bus.url, str(bus.requests), f"{bus.busy_share:.1%}") for bus in report.buses]
         print(table(("bus", "requests a round", "predicted busy"), rows, right=(1, 2)))
+        if report.devices:
+            print(f"\n{table(('device', 'role', 'answer', 'power'), report.devices, right=(3,))}")
+        print()
         for note in report.notes:
             print(f"note: {note}")
         for finding in report.findings:
             print(f"finding: {finding}")
-        print("ok" if report.ok else f"{len(report.findings)} findings")
+        count = len(report.findings)
+        print("ok" if report.ok else f"not ok: {count} finding{'s' if count > 1 else ''}")
     return 0 if report.ok else 1
 
 
 def _read(options: argparse.Namespace) -> int:
-    from .look import look  # noqa: PLC0415
+    from .look import advised, look  # noqa: PLC0415
 
     device = _device(options.driver)
-    looked = asyncio.run(look(_endpoint(options.url), device, options.unit, Clock()))
+    place = _endpoint(options.url)
+    try:
+        looked = asyncio.run(look(place, device, _unit(options.unit, place), Clock()))
+    except DriverError as error:
+        print(f"wattgram read: {advised(error)}", file=sys.stderr)
+        return 1
     if options.format == "json":
         values = {one.quantity: one.value for one in looked.values if isfinite(one.value)}
         answer: dict[str, object] = {
@@ -250,16 +179,21 @@ def _read(options: argparse.Namespace) -> int:
     rows = [
         [
             one.quantity,
-            f"{one.value:.10g}" if isfinite(one.value) else "-",
+            _plain(one.value, one.digits),
             QUANTITIES[one.quantity].unit,
             f"{one.table} {one.address}",
-            *([" ".join(one.words) or "not answered"] if options.raw else []),
+            *([" ".join(one.words) or "refused by the device"] if options.raw else []),
         ]
         for one in looked.values
     ]
-    print(f"{looked.vendor} {looked.model}, {rfc3339(looked.time)}", file=sys.stderr)
+    _say(f"{looked.vendor} {looked.model}, {rfc3339(looked.time)}")
     print(table(head, rows, right=(1,)))
     return 0
+
+
+def _plain(value: float, digits: int) -> str:
+    """A number as people write it, without exponent; "-" where the device says that there is none."""
+    return format(Decimal(f"{value:.{digits}g}"), "f") if isfinite(value) else "-"
 
 
 def _drivers(options: argparse.Namespace) -> int:
@@ -281,7 +215,7 @@ def _drivers(options: argparse.Namespace) -> int:
 def _one_driver(options: argparse.Namespace) -> int:
     device = _device(options.driver)
     if options.format == "json":
-        print(json.dumps(_entry(options.driver)))
+        print(json.dumps([_entry(options.driver)]))
     elif device is None:
         print("sunspec: asks the device itself; it may offer\n")
         offered = [(name, QUANTITIES[name].unit, QUANTITIES[name].meaning) for name in sunspec.quantities()]
@@ -290,7 +224,7 @@ def _one_driver(options: argparse.Namespace) -> int:
         print(f"{device.vendor} {device.model}\nsource: {device.source}\n")
         rows = [
             (one.quantity, QUANTITIES[one.quantity].unit, f"{one.table} {one.address}", one.type, one.word_order,
-             str(float(one.scale)), one.note)
+             f"{float(one.scale):g}", one.note)
             for one in device.registers
         ]
         print(table(("quantity", "unit", "register", "type", "words", "scale", "note"), rows, right=(5,)))
@@ -316,22 +250,27 @@ def _listed(value: object) -> list[str]:
 
 def _simulate(options: argparse.Namespace) -> int:
     from . import standing  # noqa: PLC0415
+    from .daemon import stop_on_signals  # noqa: PLC0415
 
     if (options.driver is None) == (options.config is None):
-        raise UsageError("found both or neither; allowed: a driver's NAME or -c FILE")
+        found = "neither" if options.config is None else "both"
+        raise UsageError(f"found {found}; allowed: either NAME, one device of `wattgram drivers`, or -c FILE")
     try:
-        stands = (
-            standing.of_config(load(options.config), options.fault)
-            if options.config
-            else standing.of_driver(
-                options.driver, _device(options.driver), _endpoint(options.listen, listen=True), options.unit,
-                options.role, options.fault,
-            )
-        )
+        if options.config:
+            stands = standing.of_config(load(options.config), options.fault)
+        else:
+            device, place = _device(options.driver), _endpoint(options.listen, listen=True)
+            unit = _unit(options.unit, place)
+            stands = standing.of_driver(options.driver, device, place, unit, options.role, options.fault)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    asyncio.run(standing.serve(stands, options.speed, options.seed, _say))
-    return 0
+
+    async def simulate() -> int:
+        stop = stop_on_signals()
+        await standing.serve(stop, stands, options.speed, options.seed, _say)
+        return INTERRUPTED if stop.interrupted else 0
+
+    return asyncio.run(simulate())
 
 
 def _say(text: str) -> None:
@@ -341,15 +280,26 @@ def _say(text: str) -> None:
 def _device(name: str) -> Device | None:
     names = catalogue.names()
     if name not in names:
-        raise UsageError(f"found driver {name!r}{nearest(name, names)}; allowed: a name of `wattgram drivers`")
+        raise UsageError(f"found driver {name!r}{nearest(name, names)}; allowed: {', '.join(names)}")
     return None if name == catalogue.SUNSPEC else catalogue.load(name)
 
 
 def _endpoint(url: str, *, listen: bool = False) -> Endpoint:
     try:
-        return parse(url, listen=listen)
+        return endpoint.parse(url, listen=listen)
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def _unit(unit: int | None, place: Endpoint) -> int | None:
+    if unit is not None and place.scheme != "tcp" and not 1 <= unit <= 247:
+        raise UsageError(f"found --unit {unit} on {place.scheme}; allowed: 1 to 247")
+    return unit
+
+
+COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
+    "demo": _demo, "run": _run, "check": _check, "read": _read, "drivers": _drivers, "simulate": _simulate,
+}
 
 
 if __name__ == "__main__":

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
 
 from wattgram_drivers import sunspec
 from wattgram_drivers.device import Device
 from wattgram_drivers.endpoint import Endpoint
-from wattgram_drivers.errors import DriverError
+from wattgram_drivers.errors import BusDown, DriverError
 from wattgram_drivers.modbus import Bus
 from wattgram_drivers.plan import Plan, make_plan
 
 from .clock import Clock
-from .config import Config, DeviceConfig
-from .daemon import sinks
+from .config import Config, DeviceConfig, InfluxConfig, MqttConfig
 from .errors import SinkError
+from .look import TIMEOUT, advised, in_words
 from .poll import equipped
-from .site import BALANCE
+from .site import BALANCE, PRODUCERS
 from .source import Source
 
 TURNAROUND = {"tcp": 0.005, "rtutcp": 0.02, "rtu": 0.02}
@@ -33,6 +36,12 @@ OVERHEAD = 13
 SUNSPEC_MODELS = (103, 160)
 """Stand-in for a SunSpec device's plan before it has been asked."""
 
+ONE_WAY = (*PRODUCERS, "load", "ev")
+"""Roles whose power is not below zero in normal operation."""
+
+NOISE = 50.0
+"""W below zero that say nothing: what an inverter draws at night, a meter's zero."""
+
 
 @dataclass(frozen=True, slots=True)
 class BusPlan:
@@ -45,9 +54,13 @@ class BusPlan:
 
 @dataclass(slots=True)
 class Report:
-    """Plans and findings; not ok when a plan cannot fit, or something live is wrong."""
+    """Plans and findings; not ok when a plan cannot fit, or something live is wrong.
+
+    `devices`: name, role, whether it answers and its power, of each that was read.
+    """
 
     buses: list[BusPlan]
+    devices: list[tuple[str, str, str, str]] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -73,7 +86,8 @@ def planned(config: Config) -> Report:
         report.buses.append(BusPlan(str(endpoint), sum(len(plan.blocks) for _, plan in plans), busy))
         if busy > 1.0:
             report.findings.append(
-                f"{endpoint}: the plan needs {busy:.0%} of the time; longer intervals or fewer quantities would fit"
+                f"{endpoint}: the plan needs {busy:.0%} of the time; intervals {math.ceil(10 * busy) / 10:g} times "
+                "as long would fit, or fewer devices or quantities on this bus"
             )
     if not any(device.role == "grid" for device in config.devices):
         report.notes.append("no device has the role grid: the site is taken as an island without import or export")
@@ -101,60 +115,115 @@ def seconds(endpoint: Endpoint, device: Device, plan: Plan) -> float:
 async def live(config: Config, report: Report, clock: Clock) -> None:
     """Read each device once, connect to each sink, look at signs and balance; adds what is wrong to the report."""
     sources = [Source(device, config.site.name, clock.monotonic()) for device in config.devices]
-    for key in dict.fromkeys(one.config.endpoint.key for one in sources):
-        group = [one for one in sources if one.config.endpoint.key == key]
-        bus = Bus(group[0].config.endpoint)
-        try:
-            for source in group:
-                await _look(bus, source, report, clock)
-        finally:
-            await bus.close()
-    _balance(sources, report, clock)
-    for sink in sinks(config):
-        try:
-            await sink.open()
-            refused = await sink.write((), 0)
-            report.findings += [f"{sink.name}: {reason}" for reason in refused.values()]
-            report.notes.append(f"{sink.name}: reached")
-        except SinkError as error:
-            report.findings.append(f"{sink.name}: {error}")
-        finally:
-            await sink.close()
+    buses: dict[str, list[Source]] = {}
+    for source in sources:
+        buses.setdefault(source.config.endpoint.key, []).append(source)
+    problems: dict[str, str] = {}
+    for found in await asyncio.gather(*(_visit(group, clock) for group in buses.values())):
+        problems |= found
+    for source in sources:
+        _judge(source, problems.get(source.config.name, ""), report)
+    _balance(sources, report)
+    if config.mqtt is not None:
+        await _broker(config.mqtt, config.site.name, report)
+    if config.influxdb is not None:
+        await _database(config.influxdb, report)
 
 
-async def _look(bus: Bus, source: Source, report: Report, clock: Clock) -> None:
-    name = source.config.name
+async def _visit(sources: Sequence[Source], clock: Clock) -> dict[str, str]:
+    """Read the devices of one bus; why by name, for those that cannot be read."""
+    problems: dict[str, str] = {}
+    away = ""
+    bus = Bus(sources[0].config.endpoint, timeout=TIMEOUT)
     try:
-        await bus.connect(max(2.0, source.config.device.limits.connect_delay) if source.config.device else 2.0)
-        reader = await equipped(bus, source)
-        source.take(await reader.read(bus, clock))
-    except DriverError as error:
-        report.findings.append(f"{name}: {error}")
-        return
-    if source.config.role in BALANCE and not source.has_power:
-        report.findings.append(f"{name}: offers no quantity that gives the power of a {source.config.role}")
-        return
-    power = source.power(clock.monotonic())
-    report.notes.append(f"{name}: answers, {_watts(power)}")
-    if source.config.role in ("pv", "wind", "hydro", "genset", "chp", "load", "ev") and power < -50.0:
-        report.findings.append(f"{name}: {_watts(power)} is against the role {source.config.role}; try invert = true")
+        for source in sources:
+            config = source.config
+            try:
+                if not away:
+                    await bus.connect(config.device.limits.connect_delay if config.device else 0.0)
+            except BusDown as error:
+                away = problems[config.name] = advised(error)
+                continue
+            if away:  # it would wait as long for the same answer
+                problems[config.name] = f"not asked, {config.endpoint} cannot be opened, see above"
+                continue
+            try:
+                source.take(await (await equipped(bus, source)).read(bus, clock))
+            except DriverError as error:
+                problems[config.name] = advised(error)
+    finally:
+        await bus.close()
+    return problems
 
 
-def _balance(sources: Sequence[Source], report: Report, clock: Clock) -> None:
-    now = clock.monotonic()
-    powers = {role: [one.power(now) for one in sources if one.config.role == role] for role in BALANCE}
-    inflow = sum(sum(powers[role]) for role in ("grid", "pv", "wind", "hydro", "genset", "chp", "battery"))
-    metered = sum(sum(powers[role]) for role in ("load", "ev"))
-    if not powers["grid"] or not math.isfinite(inflow):
+def _judge(source: Source, problem: str, report: Report) -> None:
+    """What one device's answer says about its configuration."""
+    name, role = source.config.name, source.config.role
+    if source.latest is None:
+        report.devices.append((name, role, "no answer", "-"))
+        report.findings.append(f"{name}: {problem}")
         return
-    if inflow < 0:
+    power = source.latest.power
+    report.devices.append((name, role, "answers", _watts(power)))
+    if role in BALANCE and not source.has_power:
         report.findings.append(
-            f"balance: the load would be {_watts(inflow)}; a meter is the wrong way round or one is missing"
+            f"{name}: offers no quantity that gives the power of a {role}; allowed: a driver or quantities with "
+            "active_power_total"
         )
-    elif math.isfinite(metered) and metered > 1.02 * inflow + 100.0:
+    elif role in ONE_WAY and power < -NOISE:
+        report.findings.append(f"{name}: {_watts(power)} is against the role {role}; try invert = true")
+
+
+def _balance(sources: Sequence[Source], report: Report) -> None:
+    powers = {role: [one.latest.power if one.latest else math.nan for one in sources if one.config.role == role]
+              for role in BALANCE}
+    inflow = sum(sum(powers[role]) for role in ("grid", *PRODUCERS, "battery"))
+    metered = sum(sum(powers[role]) for role in ("load", "ev"))
+    if not powers["grid"]:
+        return
+    if not math.isfinite(inflow):
+        report.notes.append("balance: not tested, since not every source gave its power")
+    elif inflow < -NOISE:
+        report.findings.append(
+            f"balance: the load would be {_watts(inflow)}; a meter is the wrong way round or a source is missing"
+        )
+    elif math.isfinite(metered) and metered > 1.02 * inflow + 2 * NOISE:
         report.findings.append(
             f"balance: the sub-meters count {_watts(metered)} of a load of {_watts(inflow)}; a source is not metered"
         )
+
+
+async def _broker(config: MqttConfig, site: str, report: Report) -> None:
+    from .sinks.mqtt import MqttSink  # noqa: PLC0415 - a check without a broker need not load its library
+
+    # Another client and another status topic than the daemon's, which may be running and must stay `online`.
+    sink = MqttSink(replace(config, client_id=None), f"{site}/check")
+    try:
+        await sink.open()
+    except SinkError as error:
+        report.findings.append(f"mqtt: {error}; check that the broker runs, its address, user and certificates")
+    else:
+        report.notes.append(f"mqtt: {config.host}:{config.port} lets us in")
+    finally:
+        await sink.close()
+
+
+async def _database(config: InfluxConfig, report: Report) -> None:
+    """Whether something listens; nothing is written, so token and bucket stay untested."""
+    parts = urlsplit(config.url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        secure = ssl.create_default_context(cafile=config.ca) if parts.scheme == "https" else None
+        async with asyncio.timeout(TIMEOUT):
+            _, writer = await asyncio.open_connection(parts.hostname, port, ssl=secure)
+    except TimeoutError:
+        report.findings.append(f"influxdb: {config.url}: no connection within {TIMEOUT:g} s; check address and network")
+    except OSError as error:
+        why = in_words(error)
+        report.findings.append(f"influxdb: {config.url}: {why}; check that the database runs, and its address")
+    else:
+        writer.close()
+        report.notes.append(f"influxdb: {config.url} takes connections; token and bucket show with the first write")
 
 
 def _plan(device: DeviceConfig) -> tuple[Device, Plan]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import isfinite, nan
+from math import isfinite
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -48,15 +50,35 @@ class Summary:
     """What a demonstration did.
 
     `balance_error`: what the sub-meters differ from the balance, as a share of the load's energy, over the ticks
-    in which every device was read. `emission_intensity`: g/kWh of load over the same ticks.
+    in which every device was read. `emission_intensity`: g/kWh of load over the same ticks. None: no such tick.
     """
 
     readings: int
     records: int
     delivered: int
     lost: int
-    balance_error: float
+    balance_error: float | None
     emission_intensity: float | None
+
+
+def page_address(asked: str | None, default: str) -> str:
+    """Where the page will listen: `asked`, or when nothing is asked `default` if it is free, else any free port.
+
+    OSError, in words for the one who asked, when `asked` cannot be had.
+    """
+    listen = default if asked is None else asked
+    if not listen:
+        return ""
+    host, _, port = listen.rpartition(":")
+    try:
+        family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+        socket.create_server((host.strip("[]"), int(port)), family=family).close()
+    except OSError as error:
+        if asked is None:
+            return f"{host}:0"
+        why = os.strerror(error.errno or 0).lower()
+        raise OSError(f"the live page cannot listen on {listen}: {why}; --http {host}:0 takes a free port") from error
+    return listen
 
 
 def start_time(now: datetime) -> int:
@@ -136,7 +158,7 @@ def _summary(parts: Parts, records: list[Record]) -> Summary:
         records=spool.appended,
         delivered=spool.head,
         lost=spool.appended - spool.head,
-        balance_error=residual / load if load else nan,
+        balance_error=residual / load if load else None,
         emission_intensity=1000.0 * emission / load if load else None,
     )
 

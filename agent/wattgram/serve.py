@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from wattgram_drivers import catalogue, sunspec
 from wattgram_drivers.device import Device
 from wattgram_drivers.endpoint import Endpoint
+from wattgram_drivers.quantity import QUANTITIES
 from wattgram_drivers.simulator import Faults, Served, Simulator
 
 from .clock import NS, Clock
@@ -29,7 +30,10 @@ HEALTHY = Faults()
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """One simulated device: what it is on the site and where it answers; those of one `bus` share an endpoint."""
+    """One simulated device: what it is on the site and where it answers; those of one `bus` share an endpoint.
+
+    `backwards`: a meter that is wired the other way, as `invert = true` in a configuration expects it.
+    """
 
     bus: str
     part: Part
@@ -38,6 +42,7 @@ class Stand:
     endpoint: Endpoint
     unit: int
     faults: Faults = HEALTHY
+    backwards: bool = False
 
 
 def part(name: str, role: str, rated_power: float | None, group: str) -> Part:
@@ -51,7 +56,8 @@ async def serving(
 ) -> AsyncIterator[Mapping[str, Endpoint]]:
     """Serve until the block ends; yields the address at which each stand really answers, by name.
 
-    Registers change every `refresh` seconds of the clock, at the same instant in all devices. OSError when an address is taken.
+    Registers change every `refresh` seconds of the clock, at the same instant in all devices. OSError when an
+    address is taken.
     """
     actual: dict[str, Endpoint] = {}
     async with contextlib.AsyncExitStack() as stack:
@@ -76,9 +82,24 @@ def _served(stand: Stand, factory: Factory, clock: Clock, refresh: int) -> Serve
 
     def values() -> Mapping[str, float]:
         factory.advance(clock.time() // refresh * refresh)
-        return factory.values(stand.part.name)
+        made = factory.values(stand.part.name)
+        return _backwards(made) if stand.backwards else made
 
     return Served(device, values, constants)
+
+
+def _backwards(values: Mapping[str, float]) -> dict[str, float]:
+    """What a meter shows through which the current flows the other way."""
+    return {
+        _other_direction(name): -value if QUANTITIES[name].sign else value for name, value in values.items()
+    }
+
+
+def _other_direction(name: str) -> str:
+    for one, other in (("import", "export"), ("export", "import")):
+        if one in name:
+            return name.replace(one, other)
+    return name
 
 
 def _by_bus(stands: Iterable[Stand]) -> list[list[Stand]]:

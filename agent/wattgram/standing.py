@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import isfinite
 
 from wattgram_drivers.device import Device
 from wattgram_drivers.endpoint import Endpoint
@@ -12,7 +14,6 @@ from wattgram_drivers.simulator import Faults
 
 from .clock import Clock
 from .config import ROLES, Config
-from .daemon import stop_on_signals
 from .parse import nearest
 from .serve import Stand, part, serving
 from .simulate import Factory
@@ -29,7 +30,7 @@ def of_config(config: Config, faults: Sequence[str]) -> list[Stand]:
     stands = [
         Stand(
             one.endpoint.key, part(one.name, one.role, one.rated_power, one.group), one.driver, one.device,
-            one.endpoint, one.unit,
+            one.endpoint, one.unit, backwards=one.invert,
         )
         for one in config.devices
     ]
@@ -48,9 +49,10 @@ def of_driver(
     return _with_faults([stand], faults)
 
 
-async def serve(stands: Sequence[Stand], speed: float, seed: int, say: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM; `say` gets a line for each device with its address."""
-    stop = stop_on_signals()
+async def serve(
+    stop: asyncio.Event, stands: Sequence[Stand], speed: float, seed: int, say: Callable[[str], None]
+) -> None:
+    """Serve until `stop`; `say` gets a line for each device with its address. OSError when an address is taken."""
     clock = Clock(time.time_ns(), speed)
     factory = Factory([one.part for one in stands], seed=seed, start=clock.time())
     async with serving(stands, factory, clock) as endpoints:
@@ -78,12 +80,15 @@ def _fault(faults: Faults, text: str) -> Faults:
         match kind:
             case "silent" if not value:
                 return replace(faults, silent=True)
-            case "late":
+            case "late" if isfinite(float(value)) and float(value) > 0.0:
                 return replace(faults, late=float(value))
-            case "exception":
+            case "exception" if 1 <= int(value) <= 255:
                 return replace(faults, exception=int(value))
             case "sleeping" if not value:
                 return replace(faults, sleeping=True)
     except ValueError:
         pass
-    raise ValueError(f"found fault {text!r}; allowed: silent, late=SECONDS, exception=CODE, sleeping")
+    near = nearest(kind, ("silent", "late", "exception", "sleeping"))
+    raise ValueError(
+        f"found fault {text!r}{near}; allowed: silent, late=SECONDS, exception=CODE (1 to 255), sleeping"
+    )

@@ -1,0 +1,164 @@
+"""What the commands take: their options, with mistakes told in one line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from . import __version__, parse
+from .config import LOOPBACK, ROLES
+
+LATER = {
+    "scan": "finds devices on a host, a network or a serial line",
+    "report": "energy and carbon ledger with coverage and provenance",
+    "goals": "the claims of the two articles with their state",
+    "replay": "recomputes results from stored readings",
+    "export": "raw and computed series as CSV, Parquet or line protocol",
+}
+"""Commands of the contract that this version does not have yet."""
+
+NAMES = ("demo", "run", "check", "read", "drivers", "simulate", *LATER)
+
+
+def parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of a command, which is `name` among them.
+
+    SystemExit after help (0), a mistake (2) or a command that this version does not have (1).
+    """
+    word = next((one for one in arguments if not one.startswith("-")), "")
+    parser = _parser()
+    if word in LATER and not {"-h", "--help"} & set(arguments):
+        print(f"wattgram {word}: not in this version yet; it will be: {LATER[word]}", file=sys.stderr)
+        sys.exit(1)
+    if word and word not in NAMES:
+        parser.error(f"found command {word!r}{parse.nearest(word, NAMES)}; allowed: {', '.join(NAMES)}")
+    return parser.parse_args(arguments)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2."""
+        self.exit(2, f"{self.prog}: {message}; see `{self.prog} --help`\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="wattgram",
+        description="Reads PV inverters and industrial meters over Modbus and computes the site's CO2 intensity.",
+        epilog="example: wattgram demo --seconds 20",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"wattgram {__version__}")
+    commands = parser.add_subparsers(title="commands", dest="name", required=True, metavar="COMMAND")
+
+    def command(name: str, does: str, example: str) -> argparse.ArgumentParser:
+        one = commands.add_parser(
+            name, help=does, description=does[0].upper() + does[1:] + ".", epilog=f"example: {example}",
+            allow_abbrev=False,
+        )
+        one.add_argument("-v", "--verbose", action="store_true", help="log details to stderr")
+        return one
+
+    def results(one: argparse.ArgumentParser) -> None:
+        formats = _option(parse.choice(("table", "json")))
+        one.add_argument("--format", type=formats, default="table", metavar="table|json", help="default: table")
+
+    def configuration(one: argparse.ArgumentParser, *, required: bool = True) -> None:
+        one.add_argument("-c", "--config", type=Path, required=required, metavar="FILE", help="the TOML configuration")
+
+    def unit(one: argparse.ArgumentParser) -> None:
+        one.add_argument("--unit", type=_whole(0, 255), metavar="N", help="Modbus address (default: the device's)")
+
+    demo = command("demo", "a simulated factory, read by the real daemon, with the live page",
+                   "wattgram demo --seconds 20 --format json")
+    demo.add_argument("--seconds", type=_number(0.1, 1e9), metavar="N",
+                      help="end after so many seconds (default: at Ctrl-C)")
+    demo.add_argument("--speed", type=_number(0.1, 900.0), default=60.0, metavar="X",
+                      help="times real time (default: 60)")
+    demo.add_argument("--http", type=_option(_page), metavar="ADDR",
+                      help=f'live page, "" for none (default: {LOOPBACK}, or any free port when that is taken)')
+    results(demo)
+
+    run = command("run", "the daemon: reads, computes and publishes until it is told to end",
+                  "wattgram run -c /etc/wattgram/wattgram.toml")
+    configuration(run)
+
+    check = command("check", "validate a configuration and print its poll plan",
+                    "wattgram check -c site.toml --live")
+    configuration(check)
+    check.add_argument("--live", action="store_true",
+                       help="read each device once, connect to each sink, test signs and balance")
+    results(check)
+
+    read = command("read", "one reading of one device",
+                   "wattgram read tcp://10.1.1.20:502 --driver sunspec --unit 126")
+    read.add_argument("url", metavar="URL", help="tcp://HOST[:PORT], rtu://PATH?baudrate=N&parity=P or rtutcp://HOST:PORT")
+    read.add_argument("--driver", required=True, metavar="NAME", help="a name of `wattgram drivers`")
+    unit(read)
+    read.add_argument("--raw", action="store_true", help="also the raw words")
+    results(read)
+
+    drivers = command("drivers", "the catalogue, or one register map", "wattgram drivers eastron_sdm630")
+    drivers.add_argument("driver", nargs="?", metavar="NAME")
+    results(drivers)
+
+    simulate = command("simulate", "serve the devices of a configuration, or one, from the site model",
+                       "wattgram simulate eastron_sdm630 --listen tcp://127.0.0.1:1502")
+    simulate.add_argument("driver", nargs="?", metavar="NAME", help="one device of the catalogue")
+    configuration(simulate, required=False)
+    simulate.add_argument("--listen", default="tcp://127.0.0.1:1502", metavar="URL", help="default: %(default)s")
+    unit(simulate)
+    simulate.add_argument("--role", type=_option(parse.choice(ROLES)), metavar="ROLE",
+                          help=f"what the one device measures: {', '.join(ROLES)} (default: by its kind)")
+    simulate.add_argument("--speed", type=_number(0.1, 900.0), default=1.0, metavar="X",
+                          help="times real time (default: 1)")
+    simulate.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same series (default: 1)")
+    simulate.add_argument("--fault", action="append", default=[], metavar="[DEVICE:]FAULT",
+                          help="silent, late=SECONDS, exception=CODE or sleeping (marks every value as not available); "
+                               "may be given more than once")
+
+    for name, does in LATER.items():
+        command(name, f"{does} (not in this version yet)", f"wattgram {name} --help")
+    return parser
+
+
+def _option(parser: parse.Parser) -> Callable[[str], Any]:
+    """A parser of configuration values for the command line."""
+
+    def typed(text: str) -> Any:
+        try:
+            return parser(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return typed
+
+
+def _whole(low: int, high: int) -> Callable[[str], Any]:
+    checked = parse.whole(low, high)
+    return _option(lambda value: checked(int(str(value)) if str(value).isdecimal() else value))
+
+
+def _number(low: float, high: float) -> Callable[[str], Any]:
+    def parser(value: object) -> float:
+        try:
+            number = float(str(value))
+        except ValueError:
+            number = -1.0
+        if not low <= number <= high:
+            raise ValueError(f"found {value!r}; allowed: a number from {low:g} to {high:g}")
+        return number
+
+    return _option(parser)
+
+
+def _page(value: object) -> str:
+    listen = parse.listen(value)
+    if listen and not listen.startswith(("127.", "localhost:", "[::1]:")):
+        raise ValueError(f"found {value!r}; allowed: an address of this machine alone, such as {LOOPBACK}")
+    return listen
