@@ -169,7 +169,10 @@ def _read(options: argparse.Namespace) -> int:
     if options.format == "json":
         values = {one.quantity: one.value for one in looked.values if isfinite(one.value)}
         answer: dict[str, object] = {
-            "time": rfc3339(looked.time), "driver": options.driver, "quality": "good", "values": values,
+            "time": rfc3339(looked.time),
+            "driver": options.driver,
+            "quality": "good",
+            "values": values,
         }
         if options.raw:
             answer["raw"] = {one.quantity: one.words for one in looked.values}
@@ -204,8 +207,13 @@ def _drivers(options: argparse.Namespace) -> int:
         print(json.dumps(entries))
     else:
         rows = [
-            (str(one["name"]), str(one["vendor"]), str(one["model"]), str(len(_listed(one["quantities"]))),
-             " ".join(_listed(one["transports"])))
+            (
+                str(one["name"]),
+                str(one["vendor"]),
+                str(one["model"]),
+                str(len(_listed(one["quantities"]))),
+                " ".join(_listed(one["transports"])),
+            )
             for one in entries
         ]
         print(table(("name", "vendor", "model", "quantities", "transports"), rows, right=(3,)))
@@ -223,8 +231,15 @@ def _one_driver(options: argparse.Namespace) -> int:
     else:
         print(f"{device.vendor} {device.model}\nsource: {device.source}\n")
         rows = [
-            (one.quantity, QUANTITIES[one.quantity].unit, f"{one.table} {one.address}", one.type, one.word_order,
-             f"{float(one.scale):g}", one.note)
+            (
+                one.quantity,
+                QUANTITIES[one.quantity].unit,
+                f"{one.table} {one.address}",
+                one.type,
+                one.word_order,
+                f"{float(one.scale):g}",
+                one.note,
+            )
             for one in device.registers
         ]
         print(table(("quantity", "unit", "register", "type", "words", "scale", "note"), rows, right=(5,)))
@@ -235,11 +250,17 @@ def _entry(name: str) -> dict[str, object]:
     device = _device(name)
     if device is None:
         return {
-            "name": name, "vendor": "any", "model": "SunSpec", "quantities": list(sunspec.quantities()),
+            "name": name,
+            "vendor": "any",
+            "model": "SunSpec",
+            "quantities": list(sunspec.quantities()),
             "transports": ["tcp", "rtu", "rtutcp"],
         }
     return {
-        "name": name, "vendor": device.vendor, "model": device.model, "quantities": list(device.quantities),
+        "name": name,
+        "vendor": device.vendor,
+        "model": device.model,
+        "quantities": list(device.quantities),
         "transports": list(device.transports),
     }
 
@@ -298,7 +319,12 @@ def _unit(unit: int | None, place: Endpoint) -> int | None:
 
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
-    "demo": _demo, "run": _run, "check": _check, "read": _read, "drivers": _drivers, "simulate": _simulate,
+    "demo": _demo,
+    "run": _run,
+    "check": _check,
+    "read": _read,
+    "drivers": _drivers,
+    "simulate": _simulate,
 }
 
 

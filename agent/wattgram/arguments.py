@@ -58,7 +58,10 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, does: str, example: str) -> argparse.ArgumentParser:
         one = commands.add_parser(
-            name, help=does, description=does[0].upper() + does[1:] + ".", epilog=f"example: {example}",
+            name,
+            help=does,
+            description=does[0].upper() + does[1:] + ".",
+            epilog=f"example: {example}",
             allow_abbrev=False,
         )
         one.add_argument("-v", "--verbose", action="store_true", help="log details to stderr")
@@ -74,30 +77,43 @@ def _parser() -> argparse.ArgumentParser:
     def unit(one: argparse.ArgumentParser) -> None:
         one.add_argument("--unit", type=_whole(0, 255), metavar="N", help="Modbus address (default: the device's)")
 
-    demo = command("demo", "a simulated factory, read by the real daemon, with the live page",
-                   "wattgram demo --seconds 20 --format json")
-    demo.add_argument("--seconds", type=_number(0.1, 1e9), metavar="N",
-                      help="end after so many seconds (default: at Ctrl-C)")
-    demo.add_argument("--speed", type=_number(0.1, 900.0), default=60.0, metavar="X",
-                      help="times real time (default: 60)")
-    demo.add_argument("--http", type=_option(_page), metavar="ADDR",
-                      help=f'live page, "" for none (default: {LOOPBACK}, or any free port when that is taken)')
+    demo = command(
+        "demo",
+        "a simulated factory, read by the real daemon, with the live page",
+        "wattgram demo --seconds 20 --format json",
+    )
+    demo.add_argument(
+        "--seconds", type=_number(0.1, 1e9), metavar="N", help="end after so many seconds (default: at Ctrl-C)"
+    )
+    demo.add_argument(
+        "--speed", type=_number(0.1, 900.0), default=60.0, metavar="X", help="times real time (default: 60)"
+    )
+    demo.add_argument(
+        "--http",
+        type=_option(_page),
+        metavar="ADDR",
+        help=f'live page, "" for none (default: {LOOPBACK}, or any free port when that is taken)',
+    )
     results(demo)
 
-    run = command("run", "the daemon: reads, computes and publishes until it is told to end",
-                  "wattgram run -c /etc/wattgram/wattgram.toml")
+    run = command(
+        "run",
+        "the daemon: reads, computes and publishes until it is told to end",
+        "wattgram run -c /etc/wattgram/wattgram.toml",
+    )
     configuration(run)
 
-    check = command("check", "validate a configuration and print its poll plan",
-                    "wattgram check -c site.toml --live")
+    check = command("check", "validate a configuration and print its poll plan", "wattgram check -c site.toml --live")
     configuration(check)
-    check.add_argument("--live", action="store_true",
-                       help="read each device once, connect to each sink, test signs and balance")
+    check.add_argument(
+        "--live", action="store_true", help="read each device once, connect to each sink, test signs and balance"
+    )
     results(check)
 
-    read = command("read", "one reading of one device",
-                   "wattgram read tcp://10.1.1.20:502 --driver sunspec --unit 126")
-    read.add_argument("url", metavar="URL", help="tcp://HOST[:PORT], rtu://PATH?baudrate=N&parity=P or rtutcp://HOST:PORT")
+    read = command("read", "one reading of one device", "wattgram read tcp://10.1.1.20:502 --driver sunspec --unit 126")
+    read.add_argument(
+        "url", metavar="URL", help="tcp://HOST[:PORT], rtu://PATH?baudrate=N&parity=P or rtutcp://HOST:PORT"
+    )
     read.add_argument("--driver", required=True, metavar="NAME", help="a name of `wattgram drivers`")
     unit(read)
     read.add_argument("--raw", action="store_true", help="also the raw words")
@@ -107,20 +123,33 @@ def _parser() -> argparse.ArgumentParser:
     drivers.add_argument("driver", nargs="?", metavar="NAME")
     results(drivers)
 
-    simulate = command("simulate", "serve the devices of a configuration, or one, from the site model",
-                       "wattgram simulate eastron_sdm630 --listen tcp://127.0.0.1:1502")
+    simulate = command(
+        "simulate",
+        "serve the devices of a configuration, or one, from the site model",
+        "wattgram simulate eastron_sdm630 --listen tcp://127.0.0.1:1502",
+    )
     simulate.add_argument("driver", nargs="?", metavar="NAME", help="one device of the catalogue")
     configuration(simulate, required=False)
     simulate.add_argument("--listen", default="tcp://127.0.0.1:1502", metavar="URL", help="default: %(default)s")
     unit(simulate)
-    simulate.add_argument("--role", type=_option(parse.choice(ROLES)), metavar="ROLE",
-                          help=f"what the one device measures: {', '.join(ROLES)} (default: by its kind)")
-    simulate.add_argument("--speed", type=_number(0.1, 900.0), default=1.0, metavar="X",
-                          help="times real time (default: 1)")
+    simulate.add_argument(
+        "--role",
+        type=_option(parse.choice(ROLES)),
+        metavar="ROLE",
+        help=f"what the one device measures: {', '.join(ROLES)} (default: by its kind)",
+    )
+    simulate.add_argument(
+        "--speed", type=_number(0.1, 900.0), default=1.0, metavar="X", help="times real time (default: 1)"
+    )
     simulate.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same series (default: 1)")
-    simulate.add_argument("--fault", action="append", default=[], metavar="[DEVICE:]FAULT",
-                          help="silent, late=SECONDS, exception=CODE or sleeping (marks every value as not available); "
-                               "may be given more than once")
+    simulate.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="[DEVICE:]FAULT",
+        help="silent, late=SECONDS, exception=CODE or sleeping (marks every value as not available); "
+        "may be given more than once",
+    )
 
     for name, does in LATER.items():
         command(name, f"{does} (not in this version yet)", f"wattgram {name} --help")

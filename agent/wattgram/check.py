@@ -175,8 +175,10 @@ def _judge(source: Source, problem: str, report: Report) -> None:
 
 
 def _balance(sources: Sequence[Source], report: Report) -> None:
-    powers = {role: [one.latest.power if one.latest else math.nan for one in sources if one.config.role == role]
-              for role in BALANCE}
+    powers = {
+        role: [one.latest.power if one.latest else math.nan for one in sources if one.config.role == role]
+        for role in BALANCE
+    }
     inflow = sum(sum(powers[role]) for role in ("grid", *PRODUCERS, "battery"))
     metered = sum(sum(powers[role]) for role in ("load", "ev"))
     if not powers["grid"]:

@@ -130,8 +130,15 @@ def _config(
         site=SiteConfig("demo-factory", ZoneInfo(TIMEZONE), tick=speed),
         devices=tuple(
             DeviceConfig(
-                one.part.name, one.part.role, one.driver, one.device, endpoints[one.part.name], one.unit,
-                interval=speed, rated_power=one.part.rated_power, group=one.part.group,
+                one.part.name,
+                one.part.role,
+                one.driver,
+                one.device,
+                endpoints[one.part.name],
+                one.unit,
+                interval=speed,
+                rated_power=one.part.rated_power,
+                group=one.part.group,
                 quantities=SUBMETER if one.part.role in ("load", "ev") else (),
             )
             for one in stands

@@ -70,8 +70,8 @@ class View(Protocol):
 class Limits:
     """How long a client may take (s) and how many there may be."""
 
-    request: float = 10.0     # from the first wait for a request to its end; also ends an idle connection
-    response: float = 10.0    # until the client has taken the answer
+    request: float = 10.0  # from the first wait for a request to its end; also ends an idle connection
+    response: float = 10.0  # until the client has taken the answer
     connections: int = 64
 
 
@@ -180,7 +180,7 @@ class Server:
             return self._exchange(path, query)
         try:
             return await self._route(path, query, headers)
-        except Exception:    # a fault behind the View must not end the daemon
+        except Exception:  # a fault behind the View must not end the daemon
             log.exception("the answer to %r failed", path)
             return _refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "The answer failed; the log says why.")
 
@@ -246,7 +246,7 @@ async def _receive(peer: h11.Connection, reader: asyncio.StreamReader) -> h11.Re
             peer.receive_data(await reader.read(HEAD_SIZE))
         elif isinstance(event, h11.Request):
             if peer.their_state is h11.SEND_BODY and not _has_body(event):
-                peer.next_event()    # its end, which is already there
+                peer.next_event()  # its end, which is already there
             return event
         else:
             return None

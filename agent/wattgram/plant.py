@@ -9,8 +9,7 @@ from typing import Protocol
 
 from .sky import Noise, chance, smoothstep
 
-ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev",
-         "production", "capture", "fuel")
+ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev", "production", "capture", "fuel")
 """What a part may be; the site's vocabulary."""
 
 
@@ -39,8 +38,8 @@ class Moment:
 
     second: float
     week_hour: float
-    irradiance: float    # W/m2 on level ground under a clear sky
-    ambient: float       # degC
+    irradiance: float  # W/m2 on level ground under a clear sky
+    ambient: float  # degC
 
 
 class Machine(Protocol):
@@ -51,15 +50,31 @@ class Machine(Protocol):
 
 
 WORKDAY = (
-    (0, 0.62), (2, 0.62), (2.1, 0.38), (2.5, 0.38), (2.6, 0.6), (5.8, 0.58),      # night shift, its break
-    (6.2, 0.80), (9.5, 0.85), (11.5, 0.85), (11.7, 0.55), (12.3, 0.55), (12.6, 0.84),   # early shift, noon
-    (13.8, 0.80), (14.0, 0.68), (14.3, 0.82), (17.9, 0.82), (18.1, 0.55), (18.6, 0.55),  # late shift, dinner
-    (18.9, 0.78), (21.8, 0.76), (22.2, 0.64),
+    (0, 0.62),
+    (2, 0.62),
+    (2.1, 0.38),
+    (2.5, 0.38),
+    (2.6, 0.6),
+    (5.8, 0.58),  # night shift, its break
+    (6.2, 0.80),
+    (9.5, 0.85),
+    (11.5, 0.85),
+    (11.7, 0.55),
+    (12.3, 0.55),
+    (12.6, 0.84),  # early shift, noon
+    (13.8, 0.80),
+    (14.0, 0.68),
+    (14.3, 0.82),
+    (17.9, 0.82),
+    (18.1, 0.55),
+    (18.6, 0.55),  # late shift, dinner
+    (18.9, 0.78),
+    (21.8, 0.76),
+    (22.2, 0.64),
 )
 """Share of rated power of an industrial load over a working day of three shifts: (local hour, share)."""
 REST_DAY = ((0, 0.28), (6, 0.28), (9, 0.34), (17, 0.34), (20, 0.28))
-OFFICE_DAY = ((0, 0.18), (6, 0.2), (8, 0.6), (9.5, 0.72), (15, 0.8), (17.5, 0.7), (19, 0.45), (22, 0.25),
-              (23, 0.18))
+OFFICE_DAY = ((0, 0.18), (6, 0.2), (8, 0.6), (9.5, 0.72), (15, 0.8), (17.5, 0.7), (19, 0.45), (22, 0.25), (23, 0.18))
 OFFICE_REST = ((0, 0.16), (8, 0.2), (14, 0.26), (20, 0.18))
 PEAK_DAY = ((0, 0.0), (17.5, 0.0), (17.6, 0.7), (19.5, 0.7), (19.6, 0.0))
 IDLE_DAY = ((0, 0.0),)
@@ -92,7 +107,7 @@ class Load:
         office = part.group in {"building", "office"}
         self._rated = part.rated_power
         self._week = Week(OFFICE_DAY, OFFICE_REST) if office else Week(WORKDAY, REST_DAY)
-        self._swing = 0.05 if office else 0.085    # of two noises: never above rated power
+        self._swing = 0.05 if office else 0.085  # of two noises: never above rated power
         self._batch = Noise(420, seed, part.name)
         self._drift = Noise(2700, seed, part.name)
 
@@ -170,7 +185,7 @@ class Inverter:
 
     def __init__(self, part: Part, lag: float, seed: int) -> None:
         self.rated = part.rated_power
-        self._lag = lag    # s after which the site's clouds reach this roof
+        self._lag = lag  # s after which the site's clouds reach this roof
         self._clouds = Noise(200, seed, "clouds"), Noise(840, seed, "clouds"), Noise(14400, seed, "clouds")
         self.dc_power = 0.0
         self.cell = 25.0
@@ -205,15 +220,15 @@ class Battery:
 
     LOW, HIGH, FADE = 0.10, 0.95, 0.04
     EFFICIENCY = 0.95
-    LAG = 30.0       # s of the controller
-    COVER = 0.6      # of a deficit, when full
+    LAG = 30.0  # s of the controller
+    COVER = 0.6  # of a deficit, when full
     NIGHT_FILL = 0.85
 
     def __init__(self, part: Part, seed: int) -> None:
         self.rated = part.rated_power
-        self.capacity = 2 * part.rated_power    # Wh
+        self.capacity = 2 * part.rated_power  # Wh
         self.soc = 0.45 + 0.1 * chance(seed, part.name, "soc")
-        self.power = 0.0                        # W, discharge+, of the present step
+        self.power = 0.0  # W, discharge+, of the present step
         self._wanted = 0.0
 
     def control(self, deficit: float, moment: Moment) -> None:

@@ -17,7 +17,13 @@ from .plant import Part
 from .simulate import Factory
 
 RATED = {
-    "grid": 630e3, "pv": 110e3, "wind": 100e3, "hydro": 100e3, "genset": 200e3, "chp": 100e3, "battery": 100e3,
+    "grid": 630e3,
+    "pv": 110e3,
+    "wind": 100e3,
+    "hydro": 100e3,
+    "genset": 200e3,
+    "chp": 100e3,
+    "battery": 100e3,
     "ev": 44e3,
 }
 """W of a part whose rated power nobody gave; loads take 60 kW."""
@@ -90,9 +96,7 @@ def _served(stand: Stand, factory: Factory, clock: Clock, refresh: int) -> Serve
 
 def _backwards(values: Mapping[str, float]) -> dict[str, float]:
     """What a meter shows through which the current flows the other way."""
-    return {
-        _other_direction(name): -value if QUANTITIES[name].sign else value for name, value in values.items()
-    }
+    return {_other_direction(name): -value if QUANTITIES[name].sign else value for name, value in values.items()}
 
 
 def _other_direction(name: str) -> str:

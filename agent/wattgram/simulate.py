@@ -34,8 +34,8 @@ PRODUCERS = ("pv", "wind", "hydro", "genset", "chp")
 CONSUMERS = ("load", "ev")
 COUNTED = ("production", "capture", "fuel")
 POWER_FACTOR = {"load": 0.92, "ev": 0.985, "pv": 0.999, "battery": 0.995}
-SLEEPING, PRODUCING, THROTTLED = 2.0, 4.0, 5.0    # SunSpec model 103, point St
-EMPTY, DISCHARGING, CHARGING, FULL, HOLDING = 2.0, 3.0, 4.0, 5.0, 6.0    # SunSpec model 802, point ChaSt
+SLEEPING, PRODUCING, THROTTLED = 2.0, 4.0, 5.0  # SunSpec model 103, point St
+EMPTY, DISCHARGING, CHARGING, FULL, HOLDING = 2.0, 3.0, 4.0, 5.0, 6.0  # SunSpec model 802, point ChaSt
 
 
 @dataclass(slots=True)
@@ -45,9 +45,9 @@ class Meter:
     power: float = 0.0
     positive: float = 0.0
     negative: float = 0.0
-    count: float = 0.0           # pieces, kg or m3
-    day_began: float = 0.0       # `positive` at local midnight
-    session_began: float = 0.0   # `positive` when the present charging session began
+    count: float = 0.0  # pieces, kg or m3
+    day_began: float = 0.0  # `positive` at local midnight
+    session_began: float = 0.0  # `positive` when the present charging session began
 
     def elapse(self, seconds: float) -> None:
         """Let the present power run for so long."""
@@ -184,7 +184,7 @@ class Factory:
 
     def _settle(self) -> None:
         """Give every part the power of the step that begins."""
-        flows = []    # W into the site's loads and stores; own sources negative
+        flows = []  # W into the site's loads and stores; own sources negative
         for name, machine in self._machines.items():
             power, meter = machine.power(self._moment), self._meters[name]
             if meter.power <= 0 < power:

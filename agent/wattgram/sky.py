@@ -17,17 +17,20 @@ def sun_altitude(second: float, latitude: float, longitude: float) -> float:
     day = datetime.fromtimestamp(second, UTC).timetuple().tm_yday
     b = 2 * pi * (day - 1) / 365
     declination = (
-        0.006918 - 0.399912 * cos(b) + 0.070257 * sin(b) - 0.006758 * cos(2 * b) + 0.000907 * sin(2 * b)
-        - 0.002697 * cos(3 * b) + 0.00148 * sin(3 * b)
+        0.006918
+        - 0.399912 * cos(b)
+        + 0.070257 * sin(b)
+        - 0.006758 * cos(2 * b)
+        + 0.000907 * sin(2 * b)
+        - 0.002697 * cos(3 * b)
+        + 0.00148 * sin(3 * b)
     )
     angle = 2 * pi * (day - 81) / 364
     equation = 9.87 * sin(2 * angle) - 7.53 * cos(angle) - 1.5 * sin(angle)
     minutes = (second % 86400) / 60 + 4 * longitude + equation
     hour_angle = radians(minutes / 4 - 180)
     north = radians(latitude)
-    return degrees(
-        asin(sin(north) * sin(declination) + cos(north) * cos(declination) * cos(hour_angle))
-    )
+    return degrees(asin(sin(north) * sin(declination) + cos(north) * cos(declination) * cos(hour_angle)))
 
 
 def clear_sky(altitude: float) -> float:

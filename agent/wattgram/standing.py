@@ -19,7 +19,11 @@ from .serve import Stand, part, serving
 from .simulate import Factory
 
 ROLE_OF_KIND = {
-    "meter": "grid", "inverter": "pv", "battery": "battery", "genset": "genset", "charger": "ev",
+    "meter": "grid",
+    "inverter": "pv",
+    "battery": "battery",
+    "genset": "genset",
+    "charger": "ev",
     "sensor": "production",
 }
 """The role in which a single device is simulated when none is given."""
@@ -29,8 +33,13 @@ def of_config(config: Config, faults: Sequence[str]) -> list[Stand]:
     """The devices of a configuration, each where the configuration looks for it. ValueError: a wrong fault."""
     stands = [
         Stand(
-            one.endpoint.key, part(one.name, one.role, one.rated_power, one.group), one.driver, one.device,
-            one.endpoint, one.unit, backwards=one.invert,
+            one.endpoint.key,
+            part(one.name, one.role, one.rated_power, one.group),
+            one.driver,
+            one.device,
+            one.endpoint,
+            one.unit,
+            backwards=one.invert,
         )
         for one in config.devices
     ]
@@ -89,6 +98,4 @@ def _fault(faults: Faults, text: str) -> Faults:
     except ValueError:
         pass
     near = nearest(kind, ("silent", "late", "exception", "sleeping"))
-    raise ValueError(
-        f"found fault {text!r}{near}; allowed: silent, late=SECONDS, exception=CODE (1 to 255), sleeping"
-    )
+    raise ValueError(f"found fault {text!r}{near}; allowed: silent, late=SECONDS, exception=CODE (1 to 255), sleeping")

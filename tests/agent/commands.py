@@ -27,7 +27,12 @@ def wattgram(*arguments: str, cwd: Path | None = None) -> Ended:
     """Run a command to its end."""
     process = subprocess.run(
         [sys.executable, "-m", "wattgram", *arguments],
-        cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=2 * START, check=False,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=2 * START,
+        check=False,
     )
     return Ended(process.returncode, process.stdout, process.stderr)
 

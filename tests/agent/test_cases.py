@@ -16,7 +16,12 @@ def ended(case: Path, command: str) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of a command over a case's configuration."""
     process = subprocess.run(
         [sys.executable, "-m", "wattgram", command, "-c", "wattgram.toml"],
-        cwd=case, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+        cwd=case,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     return process.returncode, process.stdout, process.stderr
 

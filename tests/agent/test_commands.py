@@ -22,20 +22,33 @@ PRESENT = ("demo", "run", "check", "read", "drivers", "simulate")
 LATER = ("scan", "report", "goals", "replay", "export")
 
 SUNSPEC = {
-    40000: 0x5375, 40001: 0x6E53,                      # marker "SunS"
-    40002: 1, 40003: 66,                               # model 1, 66 registers
-    40004: 0x4143, 40005: 0x4D45,                      # Mn: "ACME"
-    40020: 0x4932, 40021: 0x3030,                      # Md: "I200"
-    40070: 103, 40071: 50,                             # model 103, three-phase inverter, 50 registers
-    40080: 2305, 40083: 0xFFFF,                        # PhVphA 2305, V_SF -1: 230.5 V
-    40084: 4200, 40085: 1,                             # W 4200, W_SF 1: 42000 W
-    40086: 5001, 40087: 0xFFFE,                        # Hz 5001, Hz_SF -2: 50.01 Hz
-    40094: 0x000F, 40095: 0x4240,                      # WH 0x000F4240: 1000000 Wh
-    40103: 0x8000,                                     # TmpCab: not implemented
-    40122: 0xFFFF, 40123: 0,                           # end
+    40000: 0x5375,
+    40001: 0x6E53,  # marker "SunS"
+    40002: 1,
+    40003: 66,  # model 1, 66 registers
+    40004: 0x4143,
+    40005: 0x4D45,  # Mn: "ACME"
+    40020: 0x4932,
+    40021: 0x3030,  # Md: "I200"
+    40070: 103,
+    40071: 50,  # model 103, three-phase inverter, 50 registers
+    40080: 2305,
+    40083: 0xFFFF,  # PhVphA 2305, V_SF -1: 230.5 V
+    40084: 4200,
+    40085: 1,  # W 4200, W_SF 1: 42000 W
+    40086: 5001,
+    40087: 0xFFFE,  # Hz 5001, Hz_SF -2: 50.01 Hz
+    40094: 0x000F,
+    40095: 0x4240,  # WH 0x000F4240: 1000000 Wh
+    40103: 0x8000,  # TmpCab: not implemented
+    40122: 0xFFFF,
+    40123: 0,  # end
 }
 SUNSPEC_VALUES = {
-    "voltage_l1n": 230.5, "active_power_total": 42000.0, "frequency": 50.01, "energy_total": 1000000.0,
+    "voltage_l1n": 230.5,
+    "active_power_total": 42000.0,
+    "frequency": 50.01,
+    "energy_total": 1000000.0,
 }
 
 
@@ -119,7 +132,7 @@ def test_the_catalogue_is_a_table_and_a_json_list() -> None:
     for one in listed:
         cells = row(table.out, one["name"])
         assert str(len(one["quantities"])) in cells
-        assert cells[-len(one["transports"]):] == one["transports"]
+        assert cells[-len(one["transports"]) :] == one["transports"]
 
 
 def test_one_map_shows_where_each_quantity_stands_and_its_source() -> None:
@@ -139,7 +152,10 @@ def test_a_reader_that_closes_the_pipe_is_no_mistake() -> None:
         theirs.close()
         process = subprocess.run(
             [sys.executable, "-m", "wattgram", "drivers", "sunspec"],
-            stdout=ours.fileno(), stderr=subprocess.PIPE, timeout=60, check=False,
+            stdout=ours.fileno(),
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
         )
     assert (process.returncode, process.stderr) == (0, b"")
 
@@ -175,7 +191,13 @@ def test_raw_words_stand_beside_their_value() -> None:
     with device(Registers(METER)) as server:
         ended = wattgram("read", server.url, "--driver", "eastron_sdm630", "--raw")
     assert row(ended.out, "active_energy_import") == [
-        "active_energy_import", "1234500", "Wh", "input", "72", "449a", "5000",
+        "active_energy_import",
+        "1234500",
+        "Wh",
+        "input",
+        "72",
+        "449a",
+        "5000",
     ]
 
 
@@ -334,9 +356,7 @@ def watts(power: float) -> dict[int, int]:
         (50e3, 20e3, ""),
     ],
 )
-def test_check_live_finds_a_meter_the_wrong_way_round(
-    tmp_path: Path, incomer: float, hall: float, words: str
-) -> None:
+def test_check_live_finds_a_meter_the_wrong_way_round(tmp_path: Path, incomer: float, hall: float, words: str) -> None:
     with device(Registers(watts(incomer))) as one, device(Registers(watts(hall))) as other:
         devices = one_device("incomer", "grid", "eastron_sdm630", one.port)
         devices += one_device("hall", "load", "eastron_sdm630", other.port)

@@ -64,9 +64,10 @@ def test_so_short_that_nothing_was_balanced_there_is_no_number_rather_than_a_wro
 
 
 def test_a_page_address_that_is_asked_for_and_taken_ends_with_one_line(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, started(
-        tmp_path, "demo", "--http", f"127.0.0.1:{taken.getsockname()[1]}"
-    ) as demo:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        started(tmp_path, "demo", "--http", f"127.0.0.1:{taken.getsockname()[1]}") as demo,
+    ):
         ended = demo.ended()
         port = taken.getsockname()[1]
     assert (ended.code, ended.out) == (1, "")

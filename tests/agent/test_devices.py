@@ -35,10 +35,16 @@ OBSERVED = 12.0  # seconds
 DRIVER = "eastron_sdm630"
 
 SUNSPEC = {
-    40000: 0x5375, 40001: 0x6E53, 40002: 1, 40003: 66,   # marker "SunS", model 1
-    40070: 103, 40071: 50,                               # model 103, three-phase inverter
-    40084: 4200, 40085: 1,                               # W 4200, W_SF 1: 42000 W
-    40122: 0xFFFF, 40123: 0,                             # end
+    40000: 0x5375,
+    40001: 0x6E53,
+    40002: 1,
+    40003: 66,  # marker "SunS", model 1
+    40070: 103,
+    40071: 50,  # model 103, three-phase inverter
+    40084: 4200,
+    40085: 1,  # W 4200, W_SF 1: 42000 W
+    40122: 0xFFFF,
+    40123: 0,  # end
 }
 
 BAD: dict[str, tuple[Behaviour, str]] = {
@@ -150,7 +156,9 @@ def test_a_device_that_falls_silent_is_lost_and_later_back(
     behaviour = turning(Registers(METER), bad, now + 5.0, now + 12.0)
     with device(behaviour) as one, subscriber(broker, "wattgram/#") as heard:
         text = configuration(
-            tmp_path, one_device("incomer", "grid", DRIVER, one.port, timeout="300ms"), mqtt=broker.url,
+            tmp_path,
+            one_device("incomer", "grid", DRIVER, one.port, timeout="300ms"),
+            mqtt=broker.url,
             http=f"127.0.0.1:{page}",
         )
         with daemon(tmp_path, text):

@@ -87,9 +87,7 @@ def test_now_is_the_views_state_and_is_not_stored(address: tuple[str, int], view
 
 
 @pytest.mark.parametrize(("query", "seconds"), [("", 3600), ("?minutes=1", 60), ("?minutes=1440", 86400)])
-def test_history_is_asked_in_minutes(
-    address: tuple[str, int], view: FixedView, query: str, seconds: float
-) -> None:
+def test_history_is_asked_in_minutes(address: tuple[str, int], view: FixedView, query: str, seconds: float) -> None:
     answer, body = ask(address, f"/api/history{query}")
     assert answer.status == 200
     assert view.asked == [seconds]
@@ -97,9 +95,7 @@ def test_history_is_asked_in_minutes(
 
 
 @pytest.mark.parametrize("minutes", ["0", "1441", "-5", "1.5", "ten", "", "99999999999", "%F0%9D%9F%99"])
-def test_history_of_another_length_is_refused(
-    address: tuple[str, int], view: FixedView, minutes: str
-) -> None:
+def test_history_of_another_length_is_refused(address: tuple[str, int], view: FixedView, minutes: str) -> None:
     answer, _ = ask(address, f"/api/history?minutes={minutes}")
     # An empty value is no value: parse_qs leaves it out, and the default holds.
     assert answer.status == (400 if minutes else 200)
@@ -149,8 +145,21 @@ def test_one_connection_serves_many_requests(address: tuple[str, int]) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/nothing", "/..%2f", "/..%2f..%2fhttp.py", "/../http.py", "/%2e%2e/http.py", "//etc/passwd", "/page/",
-     "/\\..\\x", "/.", "/app.js/", "/APP.JS", "/api", "/api/now/"],
+    [
+        "/nothing",
+        "/..%2f",
+        "/..%2f..%2fhttp.py",
+        "/../http.py",
+        "/%2e%2e/http.py",
+        "//etc/passwd",
+        "/page/",
+        "/\\..\\x",
+        "/.",
+        "/app.js/",
+        "/APP.JS",
+        "/api",
+        "/api/now/",
+    ],
 )
 def test_what_is_not_a_file_of_the_page_is_404(address: tuple[str, int], path: str) -> None:
     assert ask(address, path)[0].status == 404
@@ -172,19 +181,17 @@ def test_a_body_is_not_read_and_ends_the_connection(address: tuple[str, int], vi
     ("request_", "expected"),
     [
         (b"hello\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\n\r\n", 400),                                                   # no Host
-        (b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil\r\n\r\n", 400),                  # two
+        (b"GET / HTTP/1.1\r\n\r\n", 400),  # no Host
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil\r\n\r\n", 400),  # two
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nbad header\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n", 400),
         (b"GET http://evil/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 400),
         (b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 40 + b"\r\n\r\n", 400),   # TLS
-        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 70_000, 431),                 # too long
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 40 + b"\r\n\r\n", 400),  # TLS
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 70_000, 431),  # too long
     ],
 )
-def test_what_is_not_http_is_refused_cleanly(
-    address: tuple[str, int], request_: bytes, expected: int
-) -> None:
+def test_what_is_not_http_is_refused_cleanly(address: tuple[str, int], request_: bytes, expected: int) -> None:
     assert status(raw(address, request_)) == expected
     assert ask(address, "/healthz")[0].status == 200
 
@@ -213,7 +220,7 @@ def test_more_clients_than_allowed_are_turned_away(view: FixedView) -> None:
 
 
 def test_a_fault_of_the_view_is_500_and_the_server_lives(address: tuple[str, int], view: FixedView) -> None:
-    view.state["emission"]["load_power"] = nan    # not JSON: against the View's contract
+    view.state["emission"]["load_power"] = nan  # not JSON: against the View's contract
     answer, body = ask(address, "/api/now")
     assert answer.status == 500
     assert b"Traceback" not in body
@@ -251,8 +258,14 @@ def test_what_is_no_address_is_named(listen: str) -> None:
 @pytest.mark.parametrize("path", ["/", "/api/now", "/app.js", "/metrics", "/healthz", "/nothing"])
 @pytest.mark.parametrize(
     "headers",
-    [{}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}, {"Authorization": "Bearer"},
-     {"Cookie": f"wattgram={TOKEN}"}, {"Cookie": "wattgram=;;;=\u00ff"}],
+    [
+        {},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": f"Basic {TOKEN}"},
+        {"Authorization": "Bearer"},
+        {"Cookie": f"wattgram={TOKEN}"},
+        {"Cookie": "wattgram=;;;=\u00ff"},
+    ],
 )
 def test_without_the_token_nothing_is_told(path: str, headers: dict[str, str]) -> None:
     with served(FixedView(), TOKEN, "0.0.0.0:0") as (_, port):

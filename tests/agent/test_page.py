@@ -11,8 +11,14 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.agent.view import HOSTILE, FixedView, served
 
 FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
 ]
 
 
@@ -23,7 +29,7 @@ class Opened:
     page: Page
     view: FixedView
     complaints: list[str] = field(default_factory=list)
-    elsewhere: list[str] = field(default_factory=list)    # requests to another host
+    elsewhere: list[str] = field(default_factory=list)  # requests to another host
 
     def text(self, selector: str) -> str:
         return self.page.locator(selector).inner_text()
@@ -31,7 +37,7 @@ class Opened:
     def show(self, **changes: object) -> None:
         """Change the state and wait until the page has asked for it again."""
         self.view.state.update(changes)
-        for _ in range(2):    # the first answer may have been made before the change
+        for _ in range(2):  # the first answer may have been made before the change
             with self.page.expect_response("**/api/now"):
                 pass
 
@@ -65,9 +71,9 @@ def opened(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Opened]
 
 def test_the_page_shows_the_numbers_without_complaint(opened: Opened) -> None:
     assert opened.text("#site") == "liangjiang-foundry"
-    assert opened.text("#intensity") == "279"              # 279.05 g/kWh
-    assert opened.text("#grid-intensity") == "558"         # 558.1 g/kWh
-    assert opened.text("#difference") == "50 % cleaner than the grid"    # 279.05 / 558.1 = 0.5
+    assert opened.text("#intensity") == "279"  # 279.05 g/kWh
+    assert opened.text("#grid-intensity") == "558"  # 558.1 g/kWh
+    assert opened.text("#difference") == "50 % cleaner than the grid"  # 279.05 / 558.1 = 0.5
     assert opened.text("#rate") == "55.8 kg/h"
     assert opened.text("#clean") == "67 %"
     assert opened.text("#own") == "61 %"
@@ -94,7 +100,7 @@ def test_the_flow_picture_tells_each_power(opened: Opened) -> None:
         "Grid: 80.0 kW, imported. Solar: 95.5 kW. Battery: 24.5 kW, discharging. "
         "Factory: 170.0 kW, without vehicles. Vehicles: 30.0 kW."
     )
-    assert opened.page.locator("#flow g.still").count() == 1    # no generator on this site
+    assert opened.page.locator("#flow g.still").count() == 1  # no generator on this site
 
 
 def test_a_hostile_name_stays_text(opened: Opened) -> None:
@@ -121,8 +127,9 @@ def test_states_are_words_and_colours(opened: Opened) -> None:
 
 
 def test_no_number_is_a_dash_with_the_reason(opened: Opened) -> None:
-    devices = [dict(one, state="lost", power=None) if one["role"] == "grid" else one
-               for one in opened.view.state["devices"]]
+    devices = [
+        dict(one, state="lost", power=None) if one["role"] == "grid" else one for one in opened.view.state["devices"]
+    ]
     opened.show(emission={"grid_intensity": 558.1, "coverage": 0.0}, devices=devices)
     expect(opened.page.locator("#difference")).to_have_text("No data — the grid meter incomer is lost.")
     assert opened.text("#intensity") == "—"
@@ -132,10 +139,16 @@ def test_no_number_is_a_dash_with_the_reason(opened: Opened) -> None:
 
 
 def test_export_and_charging_run_outwards(opened: Opened) -> None:
-    emission = dict(opened.view.state["emission"], grid_import_power=0.0, grid_export_power=12e3,
-                    battery_discharge_power=0.0, battery_charge_power=8.25e3, emission_intensity=600.0)
+    emission = dict(
+        opened.view.state["emission"],
+        grid_import_power=0.0,
+        grid_export_power=12e3,
+        battery_discharge_power=0.0,
+        battery_charge_power=8.25e3,
+        emission_intensity=600.0,
+    )
     opened.show(emission=emission, simulated_speed=1.0)
-    expect(opened.page.locator("#difference")).to_have_text("8 % more than the grid")    # 600 / 558.1 = 1.075
+    expect(opened.page.locator("#difference")).to_have_text("8 % more than the grid")  # 600 / 558.1 = 1.075
     title = opened.page.locator("#flow title").text_content() or ""
     assert "Grid: 12.0 kW, exported." in title
     assert "Battery: 8.25 kW, charging." in title

@@ -11,9 +11,9 @@ from wattgram.plant import Battery, Inverter, Moment
 from wattgram.simulate import NS, Factory, Part, demo_parts
 from wattgram.sky import Noise, clear_sky, sun_altitude
 
-NIGHT = int(datetime(2026, 6, 23, 18, 0, tzinfo=UTC).timestamp()) * NS      # Wednesday 2:00 in Chongqing
-MORNING = int(datetime(2026, 6, 24, 2, 0, tzinfo=UTC).timestamp()) * NS     # Wednesday 10:00 in Chongqing
-SUNDAY = int(datetime(2026, 6, 28, 1, 0, tzinfo=UTC).timestamp()) * NS      # Sunday 9:00 in Chongqing
+NIGHT = int(datetime(2026, 6, 23, 18, 0, tzinfo=UTC).timestamp()) * NS  # Wednesday 2:00 in Chongqing
+MORNING = int(datetime(2026, 6, 24, 2, 0, tzinfo=UTC).timestamp()) * NS  # Wednesday 10:00 in Chongqing
+SUNDAY = int(datetime(2026, 6, 28, 1, 0, tzinfo=UTC).timestamp()) * NS  # Sunday 9:00 in Chongqing
 
 
 def highest_sun(day: datetime, latitude: float, longitude: float) -> float:
@@ -34,7 +34,7 @@ def powers(factory: Factory) -> dict[str, float]:
         (3, 21, 29.6, 60.4),
         (9, 23, 29.6, 60.4),
         (6, 21, 52.0, 61.45),
-        (12, 21, -33.0, 80.45),    # 90 - |-33 + 23.45|
+        (12, 21, -33.0, 80.45),  # 90 - |-33 + 23.45|
     ],
 )
 def test_noon_altitude_is_the_complement_of_latitude_plus_declination(
@@ -135,7 +135,7 @@ def test_inverters_sleep_at_night() -> None:
     factory = Factory(demo_parts(), start=NIGHT)
     asleep = factory.values("roof-east")
     assert asleep["active_power_total"] == 0.0
-    assert asleep["status"] == 2.0    # SunSpec model 103: sleeping
+    assert asleep["status"] == 2.0  # SunSpec model 103: sleeping
     assert isnan(asleep["dc_power"])
     assert isnan(asleep["dc_voltage_1"])
     factory.advance(NIGHT + 600 * NS)
@@ -146,7 +146,7 @@ def test_inverters_produce_by_day_with_losses() -> None:
     factory = Factory(demo_parts(), start=MORNING)
     values = factory.values("roof-east")
     assert 0 < values["active_power_total"] <= 110e3
-    assert values["status"] == 4.0    # SunSpec model 103: MPPT
+    assert values["status"] == 4.0  # SunSpec model 103: MPPT
     assert values["efficiency"] == pytest.approx(values["active_power_total"] / values["dc_power"])
     assert 0.9 < values["efficiency"] < 0.99
     strings = [values[f"dc_voltage_{n}"] * values[f"dc_current_{n}"] for n in (1, 2)]
@@ -261,7 +261,7 @@ def test_two_incomers_share_by_their_rated_power() -> None:
 
 @pytest.mark.parametrize("role", ["wind", "hydro", "genset", "chp"])
 def test_other_producers_lower_the_import(role: str) -> None:
-    evening = MORNING + 8 * 3600 * NS + 1800 * NS    # 18:30, when a genset covers the peak
+    evening = MORNING + 8 * 3600 * NS + 1800 * NS  # 18:30, when a genset covers the peak
     parts = [Part("incomer", "grid", 300e3), Part("hall", "load", 80e3), Part("maker", role, 40e3)]
     factory = Factory(parts, start=evening)
     factory.advance(evening + 600 * NS)

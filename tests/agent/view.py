@@ -12,7 +12,7 @@ from typing import Any
 from wattgram.http import Limits, Server
 
 TIME = "2026-06-24T02:30:00.000Z"
-SECOND = 1782268200    # the same instant
+SECOND = 1782268200  # the same instant
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
 
 
@@ -29,10 +29,20 @@ class FixedView:
             "simulated_speed": 60.0,
             "emission_time": TIME,
             "emission": {
-                "load_power": 200e3, "grid_import_power": 80e3, "grid_export_power": 0.0, "pv_power": 95.5e3,
-                "generation_power": 0.0, "battery_discharge_power": 24.5e3, "battery_charge_power": 0.0,
-                "emission_intensity": 279.05, "grid_intensity": 558.1, "emission_rate": 55810.0,
-                "clean_share": 0.67, "self_sufficiency": 0.61, "coverage": 1.0, "grid_tier": 5,
+                "load_power": 200e3,
+                "grid_import_power": 80e3,
+                "grid_export_power": 0.0,
+                "pv_power": 95.5e3,
+                "generation_power": 0.0,
+                "battery_discharge_power": 24.5e3,
+                "battery_charge_power": 0.0,
+                "emission_intensity": 279.05,
+                "grid_intensity": 558.1,
+                "emission_rate": 55810.0,
+                "clean_share": 0.67,
+                "self_sufficiency": 0.61,
+                "coverage": 1.0,
+                "grid_tier": 5,
                 "grid_age": 0.0,
             },
             "devices": [
@@ -43,7 +53,12 @@ class FixedView:
                 device("ev-charger", "ev", 30e3),
             ],
             "grid": {
-                "zone": "CN-CQ", "source": "table", "tier": 5, "age": 0.0, "intensity": 558.1, "basis": "direct",
+                "zone": "CN-CQ",
+                "source": "table",
+                "tier": 5,
+                "age": 0.0,
+                "intensity": 558.1,
+                "basis": "direct",
             },
             "sinks": [{"name": "influxdb", "state": "away", "pending": 18234, "detail": "refused"}],
             "events": [{"time": TIME, "device": HOSTILE, "event": "device lost", "detail": "silent"}],
@@ -57,8 +72,14 @@ class FixedView:
         times = [float(SECOND - 600 + 10 * i) for i in range(60)]
         emission: dict[str, Any] = self.state["emission"]
         names = (
-            "emission_intensity", "grid_intensity", "load_power", "pv_power", "grid_import_power",
-            "grid_export_power", "battery_discharge_power", "battery_charge_power",
+            "emission_intensity",
+            "grid_intensity",
+            "load_power",
+            "pv_power",
+            "grid_import_power",
+            "grid_export_power",
+            "battery_discharge_power",
+            "battery_charge_power",
         )
         columns: dict[str, list[float | None]] = {name: [emission.get(name)] * len(times) for name in names}
         return {"time": list(times), **columns}
