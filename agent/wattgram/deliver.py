@@ -16,6 +16,9 @@ log = logging.getLogger(__name__)
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
 
+SAID = 5
+"""Different reasons that are logged in one outage."""
+
 
 @dataclass(slots=True)
 class Progress:
@@ -37,27 +40,39 @@ class Delivery:
         self._clock = clock
         self._chance = chance
         self._replayed_until = spool.head
+        self._said: set[str] = set()
 
     async def run(self) -> None:
-        """Deliver until cancelled."""
+        """Deliver until cancelled.
+
+        A sink that fails in a way it should not is tried again too: ending the daemon for it would stop polling and
+        the other sink, and a restart would only meet the same record.
+        """
         wait = FIRST_WAIT
-        while True:
-            try:
-                await self.sink.open()
-                if self.progress.state == "away":
-                    self._replayed_until = self._spool.head
-                while True:
-                    await self._one_batch()
-                    wait = FIRST_WAIT
-            except (SinkError, SpoolError) as error:
-                self._away(error)
-                asked = getattr(error, "retry_after", None)
+        try:
+            while True:
+                asked = None
+                try:
+                    await self.sink.open()
+                    if self.progress.state == "away":
+                        self._replayed_until = self._spool.last
+                    while True:
+                        await self._one_batch()
+                        wait = FIRST_WAIT
+                except SinkError as error:
+                    self._away(str(error))
+                    asked = error.retry_after
+                except SpoolError as error:
+                    self._away(str(error))
+                except Exception as error:  # noqa: BLE001 - see above
+                    self._away(f"internal error, {type(error).__name__}: {error}", error)
                 await self.sink.close()
-                await self._clock.sleep(asked or wait * self._chance.uniform(0.75, 1.25))
+                # Several gateways that lost one server must not come back at one moment, nor before it asked them to.
+                pause = asked * self._chance.uniform(1.0, 1.25) if asked else wait * self._chance.uniform(0.75, 1.25)
+                await self._clock.sleep(pause)
                 wait = min(LONGEST_WAIT, wait * 2.0)
-            except BaseException:
-                await self.sink.close()
-                raise
+        finally:
+            await self.sink.close()
 
     async def _one_batch(self) -> None:
         batch = await self._spool.batch(self.sink.name, self.sink.limit)
@@ -65,28 +80,29 @@ class Delivery:
         try:
             refused = await self.sink.write(batch.records, replayed)
         except SinkError as error:
-            self._settle(batch, error.accepted)
+            await self._settle(batch, error.accepted, error.refused)
             raise
-        if refused:
-            await self._spool.refuse(self.sink.name, batch, refused)
-            self.progress.refused += len(refused)
-            reason = next(iter(refused.values()))
-            log.warning("%s refuses %d records, set aside: %s", self.sink.name, len(refused), reason)
-        self._settle(batch, len(batch.seqs))
-        self.progress.delivered -= len(refused)
+        await self._settle(batch, len(batch.seqs), refused)
         if self.progress.state != "online":
             self._online()
 
-    def _settle(self, batch: Batch, count: int) -> None:
+    async def _settle(self, batch: Batch, count: int, refused: dict[int, str]) -> None:
+        if refused:
+            await self._spool.refuse(self.sink.name, batch, refused)
+            reason = next(iter(refused.values()))
+            log.warning("%s refuses %d records, set aside: %s", self.sink.name, len(refused), reason)
         self._spool.settle(self.sink.name, batch, count)
-        self.progress.delivered += count
+        self.progress.delivered += count - len(refused)
+        self.progress.refused += len(refused)
 
     def _online(self) -> None:
         if self.progress.state == "away":
-            log.info("%s is back, %d records to deliver", self.sink.name, self._spool.undelivered(self.sink.name))
+            log.info("%s is back, %d records left to deliver", self.sink.name, self._spool.undelivered(self.sink.name))
         self.progress.state, self.progress.detail = "online", ""
+        self._said.clear()
 
-    def _away(self, error: Exception) -> None:
-        if self.progress.state != "away" or self.progress.detail != str(error):
-            log.warning("%s is away: %s", self.sink.name, error)
-        self.progress.state, self.progress.detail = "away", str(error)
+    def _away(self, reason: str, bug: Exception | None = None) -> None:
+        self.progress.state, self.progress.detail = "away", reason
+        if reason not in self._said and len(self._said) < SAID:
+            self._said.add(reason)
+            log.warning("%s is away: %s", self.sink.name, reason, exc_info=bug)

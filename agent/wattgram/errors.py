@@ -1,5 +1,7 @@
 """What can go wrong in the agent; the type answers whether to try again."""
 
+from collections.abc import Mapping
+
 
 class WattgramError(Exception):
     """Anything that the agent reports."""
@@ -20,10 +22,19 @@ class SpoolError(WattgramError):
 class SinkError(WattgramError):
     """The sink did not take the batch; keep it and retry, not before `retry_after` seconds when that is given.
 
-    `accepted` is how many records at the head of the batch it took all the same.
+    `accepted` is how many records at the head of the batch it is done with all the same; `refused` says by index which
+    of those it will never take, and why.
     """
 
-    def __init__(self, message: str, *, accepted: int = 0, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        accepted: int = 0,
+        refused: Mapping[int, str] | None = None,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.accepted = accepted
+        self.refused = dict(refused or {})
         self.retry_after = retry_after

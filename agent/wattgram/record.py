@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isnan, nan
+from math import isfinite, nan
 from typing import Literal
 
 Kind = Literal["device", "emission", "goal", "event", "gateway"]
@@ -53,12 +53,12 @@ class Record:
         return self.numbers()[self.series.fields.index(name)]
 
     def as_dict(self) -> dict[str, Value]:
-        """Fields that are present, whole numbers as int."""
+        """Fields that are present and finite, whole numbers as int."""
         present: dict[str, Value] = {
             name: text for name, text in zip(self.series.texts, self.texts, strict=True) if text
         }
         for name, number in zip(self.series.fields, self.numbers(), strict=True):
-            if not isnan(number):
+            if isfinite(number):
                 present[name] = int(number) if name in self.series.integers else number
         return present
 

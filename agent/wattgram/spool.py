@@ -1,57 +1,45 @@
 """The durable buffer: every record is on disk before a sink sees it; each sink has its own position.
 
-SQLite in WAL mode with synchronous=FULL, which alone of its modes keeps what was committed through a power cut.
 `append` only remembers; one commit a sync period puts everything on disk, in a thread, so the loop never waits for
-a card. What a sink asks for comes from what is on disk.
+a card. While the disk takes nothing, records stay in memory and sinks get them from there.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
+import errno
 import logging
+import os
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from .errors import SpoolError
-from .record import Record, Series
+from .record import Record
+from .store import FILE, REFUSED, Batch, Numbered, Refusal, Store, unreadable
+
+__all__ = ["Batch", "Spool"]
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-FILE = "spool.db"
-
-PENDING = 100_000
+PENDING = 50_000
 """Records kept in memory while the disk takes nothing; past that the oldest are dropped and counted."""
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS series (id INTEGER PRIMARY KEY, spec TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS record (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, series INTEGER NOT NULL, time INTEGER NOT NULL,
-    data BLOB NOT NULL, texts TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS position (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS refused (seq INTEGER, sink TEXT, reason TEXT, series INTEGER, time INTEGER, data BLOB,
-    texts TEXT, PRIMARY KEY (seq, sink));
-CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, data BLOB NOT NULL);
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Records in the order in which they were appended; `seqs` numbers each for `settle`."""
-
-    records: tuple[Record, ...]
-    seqs: tuple[int, ...]
 
 
 class Spool:
-    """Append, sync, batch, settle, history; on disk and bounded. One per process and directory."""
+    """Append, sync, batch, settle, history; on disk and bounded. One per directory.
+
+    appended: records of this process. head: number of the last record on disk. last: number of the last record.
+    dropped: records that never came to disk. lost: undelivered records that were deleted for want of room or were
+    damaged. refused: records that a sink refused. set_aside: the damaged file that was put away, if any.
+    """
 
     def __init__(self, path: Path, *, max_size: int, keep: float, sinks: Sequence[str]) -> None:
         self.path = path
@@ -60,49 +48,32 @@ class Spool:
         self.sinks = tuple(sinks)
         self.appended = 0
         self.dropped = 0
-        self.lost = 0
         self.refused = 0
-        self.set_aside: Path | None = None
         self.head = 0
-        self.positions: dict[str, int] = {}
-        self._pending: list[Record] = []
+        self.last = 0
+        self.positions: dict[str, int] = dict.fromkeys(self.sinks, 0)
+        self._reach = 0
+        self._era = 0
+        self._told = 0
+        self._pending: deque[Record] = deque()
         self._state: dict[str, bytes] = {}
         self._moved: dict[str, int] = {}
-        self._ids: dict[Series, int] = {}
-        self._series: dict[int, Series] = {}
+        self._refused: deque[Refusal] = deque(maxlen=REFUSED)
         self._synced = asyncio.Event()
+        self._syncing = asyncio.Lock()
+        self._store = Store(path, max_size)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
-        self._db: sqlite3.Connection | None = None
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="history")
 
-    async def open(self) -> None:
-        """Open or make the spool; a file that is no longer a database is set aside. SpoolError when it cannot be."""
-        await self._run(self._open)
+    @property
+    def lost(self) -> int:
+        """Undelivered records that were deleted for want of room, or damaged."""
+        return self._store.lost + self._store.unreadable
 
-    async def close(self) -> None:
-        """Put everything on disk and close; SpoolError when the disk refuses the last records."""
-        try:
-            await self.sync()
-        finally:
-            if self._db is not None:
-                await self._run(self._db.close)
-            self._thread.shutdown()
-
-    def append(self, record: Record) -> None:
-        """Remember a record for the next sync."""
-        self.appended += 1
-        self._pending.append(record)
-        if len(self._pending) > PENDING:
-            over = len(self._pending) - PENDING
-            del self._pending[:over]
-            self.dropped += over
-
-    def put_state(self, name: str, data: bytes) -> None:
-        """Remember a piece of state; it goes to disk in one transaction with the records before it."""
-        self._state[name] = data
-
-    async def state(self, name: str) -> bytes | None:
-        """A piece of state as of the last sync."""
-        return await self._run(lambda: self._one("SELECT data FROM state WHERE name = ?", name))
+    @property
+    def set_aside(self) -> Path | None:
+        """Where the damaged file is; None when there was none."""
+        return self._store.set_aside
 
     @property
     def pending(self) -> int:
@@ -110,204 +81,194 @@ class Spool:
         return len(self._pending)
 
     def undelivered(self, sink: str) -> int:
-        """Records on disk that a sink has not settled."""
-        return self.head - self.positions.get(sink, 0)
+        """Records that a sink could have and has not settled."""
+        return max(0, self._reach - self.positions.get(sink, 0))
+
+    async def open(self) -> None:
+        """Open or make the spool; a damaged one is set aside. On a full or read-only disk it works from memory.
+
+        SpoolError when another process has it or the place is wrong.
+        """
+        try:
+            await self._enter()
+        except SpoolError as error:
+            if self._final(error):
+                self._store.close()
+                self._shut()
+                raise
+            log.error("spool: %s; records are kept in memory until the disk takes them", error)
+
+    async def close(self) -> None:
+        """Put everything on disk and close; SpoolError when the disk refuses the last records."""
+        try:
+            await self.sync()
+        except SpoolError as error:
+            raise SpoolError(f"{error}; {self.pending} records are lost") from error
+        finally:
+            try:
+                await self._run(self._store.close)
+            finally:
+                self._shut()
+
+    def append(self, record: Record) -> None:
+        """Remember a record for the next sync."""
+        self.appended += 1
+        self.last += 1
+        self._pending.append(record)
+        if len(self._pending) > PENDING:
+            self._pending.popleft()
+            self.dropped += 1
+
+    def put_state(self, name: str, data: bytes) -> None:
+        """Remember a piece of state; it goes to disk in one transaction with the records before it."""
+        self._state[name] = data
+
+    async def state(self, name: str) -> bytes | None:
+        """A piece of state as of the last sync; None when there is none or the disk could not be opened."""
+        return await self._run(partial(self._store.state, name)) if self._store.is_open else None
 
     async def sync(self) -> None:
-        """Commit what was appended; SpoolError keeps it in memory for the next time."""
-        records, state, moved = self._pending, self._state, self._moved
-        if not (records or state or moved):
-            return
-        self._pending, self._state, self._moved = [], {}, {}
-        try:
-            await self._run(lambda: self._commit(records, state, moved))
-        except SpoolError:
-            self._pending = records + self._pending
-            self._state = state | self._state
-            self._moved = moved | self._moved
-            raise
-        synced, self._synced = self._synced, asyncio.Event()
-        synced.set()
+        """Commit what was appended; SpoolError keeps it in memory for the next time, and sinks get it from there."""
+        async with self._syncing:
+            # What is remembered here changes only after the commit, so one that is cancelled is simply done again.
+            due = self.last
+            try:
+                if not self._store.is_open:
+                    await self._enter()
+                    due = self.last
+                await self._commit()
+            except SpoolError:
+                self._serve(due)
+                raise
+            self._serve(self.head)
 
     async def batch(self, sink: str, limit: int) -> Batch:
         """The next records of a sink, oldest first; waits until there are some."""
         while True:
-            synced = self._synced
-            after = self.positions.get(sink, 0)
-            if self.head > after and (found := await self._run(partial(self._read, after, limit))).seqs:
-                return found
-            await synced.wait()
+            synced, head, after = self._synced, self.head, self.positions.get(sink, 0)
+            if after < head and self._store.is_open:
+                found = await self._run(partial(self._store.read, after, limit))
+                if found.seqs:
+                    return Batch(found.records, found.seqs, self._era)
+                self._move(sink, head)  # what was there is gone
+            elif after < self._reach:
+                if (found := self._remembered(after, limit)).seqs:
+                    return found
+                self._move(sink, self._reach)  # dropped
+            else:
+                await synced.wait()
 
     def settle(self, sink: str, batch: Batch, count: int) -> None:
         """The sink is done with the first `count` records of its batch."""
-        if count:
-            self.positions[sink] = self._moved[sink] = batch.seqs[count - 1]
+        if count and batch.era == self._era:
+            self._move(sink, batch.seqs[count - 1])
 
     async def refuse(self, sink: str, batch: Batch, reasons: dict[int, str]) -> None:
-        """Set records of a batch aside, by index, with the sink's reason; they are kept but not sent again."""
+        """Set records of a batch aside, by index, with the sink's reason; kept from the next sync on, the latest."""
         self.refused += len(reasons)
-        await self._run(lambda: self._refuse(sink, batch, reasons))
+        self._refused.extend(
+            Refusal(batch.seqs[index], sink, reason, batch.records[index]) for index, reason in reasons.items()
+        )
 
     async def history(self, kind: str, since: int, tags: dict[str, str] | None = None) -> list[Record]:
         """Records of a kind with a time of at least `since` (UTC ns), oldest first, as of the last sync."""
-        return await self._run(lambda: self._history(kind, since, tags or {}))
+        if not self._store.is_open:
+            return []
+        return await self._run(partial(self._store.history, kind, since, tags or {}), self._reader)
 
     async def prune(self, now: int) -> int:
-        """Delete history past its age, then the oldest of all past `max_size`; how many undelivered ones went."""
-        return await self._run(lambda: self._prune(now))
+        """Delete delivered records past their age; how many undelivered ones were lost since the last call."""
+        await self._run(partial(self._store.mark, now))
+        old = now - int(self.keep * 1e9)
+        # A piece at a time, so that a commit never waits for a month to be deleted.
+        while await self._run(partial(self._store.expire, old, self._delivered())):
+            pass
+        lost, self._told = self.lost - self._told, self.lost
+        return lost
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def _enter(self) -> None:
+        """Open the file; records that came before it was there get the numbers after its last."""
+        await self._run(self._store.open)
+        store = self._store
+        self.head = self._reach = store.head
+        # A sink that is new to this spool starts at the oldest record.
+        self.positions = {sink: max(store.positions.get(sink, 0), store.oldest - 1) for sink in self.sinks}
+        self._moved.clear()
+        self._era += 1
+        self.last = self.head + len(self._pending)
+
+    async def _commit(self) -> None:
+        records: list[Numbered] = list(enumerate(self._pending, self._first()))
+        state, moved, refused = dict(self._state), dict(self._moved), list(self._refused)
+        if not (records or state or moved or refused):
+            return
+        store, delivered = self._store, self._delivered()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            await self._run(lambda: store.commit(records, state, moved, refused, delivered))
+        finally:
+            self.head = store.head
+            while self._pending and self._first() <= self.head:
+                self._pending.popleft()
+        self._state = {name: data for name, data in self._state.items() if state.get(name) is not data}
+        self._moved = {sink: seq for sink, seq in self._moved.items() if moved.get(sink) != seq}
+        for one in refused:
+            if self._refused and self._refused[0] is one:
+                self._refused.popleft()
+        for sink in self.sinks:
+            self._move(sink, store.oldest - 1)
+
+    def _serve(self, reach: int) -> None:
+        """Let sinks have the records up to there."""
+        self._reach = max(reach, self.head)
+        synced, self._synced = self._synced, asyncio.Event()
+        synced.set()
+
+    def _remembered(self, after: int, limit: int) -> Batch:
+        first = max(after + 1, self._first())
+        last = min(self._reach, first + limit - 1)
+        start = first - self._first()
+        found = tuple(islice(self._pending, start, start + max(0, last - first + 1)))
+        return Batch(found, tuple(range(first, first + len(found))), self._era)
+
+    def _first(self) -> int:
+        """Number of the oldest record in memory, where they are consecutive."""
+        return self.last - len(self._pending) + 1
+
+    def _move(self, sink: str, seq: int) -> None:
+        if seq > self.positions.get(sink, 0):
+            self.positions[sink] = self._moved[sink] = seq
+
+    def _delivered(self) -> int:
+        """Every sink is done with the records up to this number."""
+        return min(self.positions.values(), default=self.head)
+
+    async def _run(self, work: Callable[[], T], thread: ThreadPoolExecutor | None = None) -> T:
+        """Do it in a thread; a damaged file is set aside and it is done again on the new one."""
+        loop, generation = asyncio.get_running_loop(), self._store.generation
+        try:
+            try:
+                return await loop.run_in_executor(thread or self._thread, work)
+            except sqlite3.DatabaseError as error:
+                if not unreadable(error):
+                    raise
+            await loop.run_in_executor(self._thread, self._store.recover, generation)
+            return await loop.run_in_executor(thread or self._thread, work)
         except (sqlite3.Error, OSError) as error:
             raise SpoolError(f"{self.path / FILE}: {error}") from error
 
-    def _open(self) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
+    def _final(self, error: SpoolError) -> bool:
+        """Whether waiting will not help: another process, a wrong place, no permission."""
+        cause = error.__cause__
+        if isinstance(cause, BlockingIOError) or cause is None:
+            return True
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EROFS, errno.EIO, errno.EDQUOT):
+            return False
         try:
-            self._db = self._connect()
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError:
-            self._put_aside()
-            self._db = self._connect()
-        self._series = {number: _series(spec) for number, spec in self._db.execute("SELECT id, spec FROM series")}
-        self._ids = {series: number for number, series in self._series.items()}
-        stored = dict(self._db.execute("SELECT sink, seq FROM position"))
-        oldest = (self._one("SELECT min(seq) FROM record") or 1) - 1
-        # A sink that is new to this spool starts at the oldest record.
-        self.positions = {sink: max(stored.get(sink, 0), oldest) for sink in self.sinks}
-        self.head = self._one("SELECT seq FROM sqlite_sequence WHERE name = 'record'") or 0
+            disk = os.statvfs(self.path)
+        except OSError:
+            return True
+        return not (disk.f_flag & os.ST_RDONLY or disk.f_bavail == 0)
 
-    def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path / FILE, check_same_thread=False, isolation_level=None)
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-            db.execute("PRAGMA locking_mode = EXCLUSIVE")
-            db.executescript(_SCHEMA)
-            db.execute("SELECT max(seq) FROM record").fetchone()
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-    def _put_aside(self) -> None:
-        number = 1
-        while (aside := self.path / f"{FILE}.corrupt-{number}").exists():
-            number += 1
-        for suffix in ("-wal", "-shm"):
-            (self.path / (FILE + suffix)).unlink(missing_ok=True)
-        (self.path / FILE).rename(aside)
-        self.set_aside = aside
-        log.error("spool unreadable, set aside as %s; a new one begins", aside)
-
-    def _commit(self, records: list[Record], state: dict[str, bytes], moved: dict[str, int]) -> None:
-        db = self._opened()
-        db.execute("BEGIN IMMEDIATE")
-        new: dict[Series, int] = {}
-        try:
-            rows = [
-                (self._ids.get(one.series) or new.get(one.series) or self._add(db, one.series, new),
-                 one.time, one.values, _texts(one.texts))
-                for one in records
-            ]
-            db.executemany("INSERT INTO record (series, time, data, texts) VALUES (?, ?, ?, ?)", rows)
-            db.executemany("INSERT OR REPLACE INTO state (name, data) VALUES (?, ?)", state.items())
-            db.executemany("INSERT OR REPLACE INTO position (sink, seq) VALUES (?, ?)", moved.items())
-            head = self._one("SELECT seq FROM sqlite_sequence WHERE name = 'record'") or 0
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
-        self._ids |= new
-        self._series |= {number: series for series, number in new.items()}
-        self.head = head
-
-    @staticmethod
-    def _add(db: sqlite3.Connection, series: Series, new: dict[Series, int]) -> int:
-        number = db.execute("INSERT INTO series (spec) VALUES (?)", (_spec(series),)).lastrowid
-        assert number is not None  # an INSERT into a table with a rowid has one
-        new[series] = number
-        return number
-
-    def _read(self, after: int, limit: int) -> Batch:
-        rows = self._opened().execute(
-            "SELECT seq, series, time, data, texts FROM record WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
-        ).fetchall()
-        return Batch(tuple(self._record(row[1:]) for row in rows), tuple(row[0] for row in rows))
-
-    def _refuse(self, sink: str, batch: Batch, reasons: dict[int, str]) -> None:
-        rows = [
-            (batch.seqs[index], sink, reason, self._ids[one.series], one.time, one.values, _texts(one.texts))
-            for index, reason in reasons.items()
-            for one in (batch.records[index],)
-        ]
-        self._opened().executemany("INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-
-    def _history(self, kind: str, since: int, tags: dict[str, str]) -> list[Record]:
-        wanted = [
-            number for number, series in self._series.items()
-            if series.kind == kind and tags.items() <= dict(series.tags).items()
-        ]
-        marks = ", ".join("?" * len(wanted))
-        rows = self._opened().execute(
-            # only question marks are put into the text
-            f"SELECT series, time, data, texts FROM record WHERE series IN ({marks}) AND time >= ? ORDER BY time",  # noqa: S608
-            (*wanted, since),
-        )
-        return [self._record(row) for row in rows]
-
-    def _prune(self, now: int) -> int:
-        db = self._opened()
-        delivered = min(self.positions.values(), default=self.head)
-        old = now - int(self.keep * 1e9)
-        db.execute("DELETE FROM record WHERE seq <= ? AND time < ?", (delivered, old))
-        lost = 0
-        while self._size(db) > self.max_size * 0.9:
-            oldest = self._one("SELECT min(seq) FROM record")
-            if oldest is None:
-                break
-            last = oldest + max(1, (self.head - oldest) // 20)
-            db.execute("DELETE FROM record WHERE seq <= ?", (last,))
-            lost += max(0, last - max(delivered, oldest - 1))
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            for sink, seq in self.positions.items():
-                if seq < last:
-                    self.positions[sink] = self._moved[sink] = last
-        self.lost += lost
-        return lost
-
-    def _size(self, db: sqlite3.Connection) -> int:
-        pages, free, page = (
-            db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
-        )
-        return int((pages - free) * page)
-
-    def _record(self, row: Sequence[Any]) -> Record:
-        number, time, data, texts = row
-        return Record(self._series[number], time, data, tuple(json.loads(texts)) if texts else ())
-
-    def _one(self, query: str, *arguments: object) -> Any:
-        row = self._opened().execute(query, arguments).fetchone()
-        return row[0] if row else None
-
-    def _opened(self) -> sqlite3.Connection:
-        if self._db is None:
-            raise SpoolError(f"{self.path / FILE}: not open")
-        return self._db
-
-
-def _texts(texts: Iterable[str]) -> str:
-    texts = list(texts)
-    return json.dumps(texts, ensure_ascii=False) if texts else ""
-
-
-def _spec(series: Series) -> str:
-    return json.dumps([series.kind, series.tags, series.fields, series.integers, series.texts], ensure_ascii=False)
-
-
-def _series(spec: str) -> Series:
-    kind, tags, fields, integers, texts = json.loads(spec)
-    return Series(kind, tuple((name, value) for name, value in tags), tuple(fields), tuple(integers), tuple(texts))
+    def _shut(self) -> None:
+        self._thread.shutdown()
+        self._reader.shutdown()

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import aiomqtt
+import paho.mqtt.client as paho
 
 from ..config import MqttConfig
 from ..errors import SinkError
@@ -37,19 +38,40 @@ FINAL = frozenset({0x87, 0x90, 0x99})
 NOT_THIS_VERSION = frozenset({1, 0x84})
 """A broker's refusal of the protocol version, in the words of 3.1.1 and of 5."""
 
+V5, V311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
+
+
+class _Talk(logging.Logger):
+    """What paho says: the last line is often the only reason there is; the log gets it when debugging."""
+
+    def __init__(self) -> None:
+        super().__init__("paho", logging.WARNING)
+        self.last = ""
+
+    def handle(self, record: logging.LogRecord) -> None:
+        """Keep a line."""
+        self.last = record.getMessage()
+        log.debug("mqtt: paho: %s", self.last)
+
 
 class _Connection(aiomqtt.Client):
     """One connection. Never used a second time: paho would send what an earlier one had queued."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+        self._talk = _Talk()
+        super().__init__(logger=self._talk, timeout=TIMEOUT, **options)
+        self._client.connect_timeout = TIMEOUT  # of TCP and TLS, which aiomqtt does not pass on
+        self.reached = False
         self._acknowledged: dict[int, asyncio.Future[ReasonCode]] = {}
 
     def send(self, topic: str, payload: bytes, *, retain: bool = False) -> asyncio.Future[ReasonCode]:
-        """Send with QoS 1; the future gets the broker's reason code. SinkError when the link is down."""
+        """Send with QoS 1; the future gets the broker's reason code.
+
+        SinkError when the link is down, ValueError for an impossible topic.
+        """
         info = self._client.publish(topic, payload, qos=1, retain=retain)
         if info.rc != 0:
-            raise SinkError(f"cannot send: {info.rc.name}")
+            raise SinkError(f"cannot send: {paho.error_string(info.rc)}")
         acknowledged = asyncio.get_running_loop().create_future()
         self._acknowledged[info.mid] = acknowledged
         return acknowledged
@@ -58,10 +80,46 @@ class _Connection(aiomqtt.Client):
         """Done when the connection ends."""
         return self._disconnected
 
+    def because(self, what: str) -> str:
+        """What happened, with paho's reason where it gave one."""
+        return f"{what} ({self._talk.last})" if self._talk.last else what
+
+    def abandon(self) -> None:
+        """Let go of the socket, whatever state it is in; nothing is heard of it after."""
+        self._client.on_disconnect = None
+        self._client._sock_close()  # paho's own ways to close first want to write
+        if self._disconnected.done() and not self._disconnected.cancelled():
+            self._disconnected.exception()  # seen, so that asyncio does not report it as forgotten
+
     def _on_publish(self, client: Any, userdata: Any, mid: int, reason_code: Any, properties: Any) -> None:
         acknowledged = self._acknowledged.pop(mid, None)
         if acknowledged is not None and not acknowledged.done():
             acknowledged.set_result(reason_code)
+
+    def _on_socket_open(self, client: Any, userdata: Any, sock: Any) -> None:
+        self.reached = True
+        super()._on_socket_open(client, userdata, sock)
+
+    def _on_disconnect(self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None) -> None:
+        if self._connected.done():
+            super()._on_disconnect(client, userdata, flags, reason_code, properties)
+        else:  # which aiomqtt would sit out until its time-out
+            text = self.because("connection closed before the broker answered")
+            self._connected.set_exception(aiomqtt.MqttError(text))
+
+    def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:
+        def register() -> None:
+            if sock.fileno() >= 0:  # it may be closed by the time the loop comes to it
+                self._loop.add_writer(sock.fileno(), self._writable)
+
+        self._loop.call_soon_threadsafe(register)
+
+    def _writable(self) -> None:
+        try:
+            self._client.loop_write()
+        except OSError as error:
+            if not self._disconnected.done():
+                self._disconnected.set_exception(error)
 
 
 class MqttSink:
@@ -75,32 +133,12 @@ class MqttSink:
         self._topic = f"{config.prefix}/{site}"
         self._messages = Messages()
         self._client: _Connection | None = None
-        self._protocol = aiomqtt.ProtocolVersion.V5
-        self._tls: ssl.SSLContext | None = None
+        self._protocol = V5
 
     async def open(self) -> None:
         """Connect, announce the last will and `online`; SinkError when the broker is away or refuses."""
-        config = self._config
-        client = _Connection(
-            hostname=config.host,
-            port=config.port,
-            username=config.username,
-            password=config.password,
-            identifier=config.client_id,
-            protocol=self._protocol,
-            will=aiomqtt.Will(f"{self._topic}/status", b"offline", qos=1, retain=True),
-            timeout=TIMEOUT,
-            keepalive=15,
-            max_queued_outgoing_messages=4 * WINDOW,
-            tls_context=self._tls_context(),
-        )
-        try:
-            await client.__aenter__()
-        except aiomqtt.MqttError as error:
-            self._other_version(error)
-            raise SinkError(f"{config.host}:{config.port}: {error}") from error
-        self._client = client
-        reasons = await self._acknowledged([client.send(f"{self._topic}/status", b"online", retain=True)])
+        client = self._client = await self._connect()
+        reasons = await self._acknowledged({0: client.send(f"{self._topic}/status", b"online", retain=True)})
         for reason in reasons.values():
             log.warning("mqtt: the broker refuses %s/status: %s", self._topic, reason)
 
@@ -111,18 +149,19 @@ class MqttSink:
             raise SinkError("not connected")
         refused: dict[int, str] = {}
         for start in range(0, len(records), WINDOW):
-            window = records[start : start + WINDOW]
+            waiting: dict[int, asyncio.Future[ReasonCode]] = {}
             try:
-                waiting = [
-                    client.send(self.topic(record), self._messages.message(record, replayed=start + index < replayed))
-                    for index, record in enumerate(window)
-                ]
-                reasons = await self._acknowledged(waiting)
+                for index, record in enumerate(records[start : start + WINDOW], start):
+                    try:
+                        payload = self._messages.message(record, replayed=index < replayed)
+                        waiting[index] = client.send(self.topic(record), payload)
+                    except ValueError as error:
+                        refused[index] = f"not writable as a message: {error}"
+                refused |= await self._acknowledged(waiting)
             except SinkError as error:
-                if not refused:
-                    error.accepted = start
+                error.accepted = start
+                error.refused = {index: reason for index, reason in refused.items() if index < start}
                 raise
-            refused |= {start + index: reason for index, reason in reasons.items()}
         return refused
 
     async def close(self) -> None:
@@ -132,13 +171,12 @@ class MqttSink:
             return
         try:
             if not client.lost().done():
-                async with asyncio.timeout(TIMEOUT):
-                    await asyncio.wait([client.send(f"{self._topic}/status", b"offline", retain=True)], timeout=1.0)
-            await client.__aexit__(None, None, None)
-        except (aiomqtt.MqttError, SinkError, OSError, TimeoutError) as error:
+                await asyncio.wait([client.send(f"{self._topic}/status", b"offline", retain=True)], timeout=1.0)
+                await client.__aexit__(None, None, None)
+        except (aiomqtt.MqttError, SinkError, OSError) as error:
             log.debug("mqtt: unclean end: %s", error)
-        if client.lost().done():
-            client.lost().exception()  # seen, so that asyncio does not report it as forgotten
+        finally:
+            client.abandon()
 
     def topic(self, record: Record) -> str:
         """Where a record is published."""
@@ -152,41 +190,86 @@ class MqttSink:
                 return f"{self._topic}/goal/{series.tag('goal')}"
         return f"{self._topic}/{series.kind}"
 
-    async def _acknowledged(self, waiting: list[asyncio.Future[ReasonCode]]) -> dict[int, str]:
+    async def _connect(self) -> _Connection:
+        """A connection by MQTT 5, or by 3.1.1 where the broker knows no 5."""
+        connection = self._connection(self._protocol)
+        try:
+            return await _entered(connection)
+        except aiomqtt.MqttError as error:
+            first = error
+        code = getattr(getattr(first, "rc", None), "value", getattr(first, "rc", None))
+        # Some brokers refuse a version that they do not know in its own words, some by silence or a closed connection,
+        # which may as well mean trouble; so only the words are remembered.
+        said, silent = code in NOT_THIS_VERSION, code is None and connection.reached
+        if self._protocol is V5 and (said or silent):
+            try:
+                connection = await _entered(self._connection(V311))
+            except aiomqtt.MqttError as second:
+                log.debug("mqtt: nor by 3.1.1: %s", second)
+                first = second if said else first
+            else:
+                if said:
+                    self._protocol = V311
+                log.info("mqtt: by version 3.1.1, which cannot tell why a message is refused; by 5: %s", first)
+                return connection
+        raise SinkError(f"{self._config.host}:{self._config.port}: {first}") from first
+
+    def _connection(self, protocol: aiomqtt.ProtocolVersion) -> _Connection:
+        config = self._config
+        return _Connection(
+            hostname=config.host,
+            port=config.port,
+            username=config.username,
+            password=config.password,
+            identifier=config.client_id,
+            protocol=protocol,
+            will=aiomqtt.Will(f"{self._topic}/status", b"offline", qos=1, retain=True),
+            keepalive=15,
+            max_queued_outgoing_messages=4 * WINDOW,
+            tls_context=self._tls_context(),
+        )
+
+    async def _acknowledged(self, waiting: dict[int, asyncio.Future[ReasonCode]]) -> dict[int, str]:
         """Wait for all; the reason by index of those refused for good. SinkError for anything to try again."""
         client = self._client
         assert client is not None  # only called between open and close
-        lost = client.lost()
-        pending: set[asyncio.Future[Any]] = set(waiting)
-        async with asyncio.timeout(TIMEOUT) as deadline:
-            try:
-                while pending:
-                    done, pending = await asyncio.wait({*pending, lost}, return_when=asyncio.FIRST_COMPLETED)
-                    pending.discard(lost)
-                    if lost in done and pending:
-                        raise SinkError("connection lost before the broker acknowledged")
-            except asyncio.CancelledError as error:
-                if deadline.expired():
-                    raise SinkError(f"the broker did not acknowledge within {TIMEOUT:g} s") from error
-                raise
-        reasons = {index: one.result() for index, one in enumerate(waiting) if one.result().is_failure}
+        loop, lost = asyncio.get_running_loop(), client.lost()
+        deadline = loop.time() + TIMEOUT
+        pending: set[asyncio.Future[Any]] = {one for one in waiting.values() if not one.done()}
+        while pending:
+            if lost.done():
+                raise SinkError(client.because("connection lost before the broker acknowledged"))
+            left = deadline - loop.time()
+            done, pending = await asyncio.wait(
+                {*pending, lost}, timeout=max(0.0, left), return_when=asyncio.FIRST_COMPLETED
+            )
+            pending.discard(lost)
+            if not done and pending:
+                raise SinkError(f"the broker did not acknowledge within {TIMEOUT:g} s")
+        reasons = {index: one.result() for index, one in waiting.items() if one.result().is_failure}
         for reason in reasons.values():
             if reason.value not in FINAL:
                 raise SinkError(f"the broker refuses for now: {reason}")
         return {index: f"{reason} (0x{reason.value:02x})" for index, reason in reasons.items()}
 
-    def _other_version(self, error: aiomqtt.MqttError) -> None:
-        """Change the protocol version for the next attempt where this one may be the reason."""
-        code = getattr(getattr(error, "rc", None), "value", getattr(error, "rc", None))
-        unanswered = not isinstance(error, aiomqtt.exceptions.MqttCodeError) and "timed out" in str(error)
-        if code in NOT_THIS_VERSION or unanswered:
-            five, three = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
-            self._protocol = three if self._protocol is five else five
-
     def _tls_context(self) -> ssl.SSLContext | None:
+        """Read anew for each connection, since certificates are renewed; SinkError names the files."""
         config = self._config
-        if config.tls and self._tls is None:
-            self._tls = ssl.create_default_context(cafile=config.ca)
+        if not config.tls:
+            return None
+        try:
+            context = ssl.create_default_context(cafile=config.ca)
             if config.cert is not None:
-                self._tls.load_cert_chain(config.cert, config.key)
-        return self._tls
+                context.load_cert_chain(config.cert, config.key)
+        except OSError as error:
+            files = ", ".join(str(one) for one in (config.ca, config.cert, config.key) if one)
+            raise SinkError(f"{files}: {error}") from error
+        return context
+
+
+async def _entered(connection: _Connection) -> _Connection:
+    try:
+        return await connection.__aenter__()
+    except BaseException:
+        connection.abandon()
+        raise

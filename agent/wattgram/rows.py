@@ -1,0 +1,48 @@
+"""Records and series as rows of the spool's tables, each record with a checksum."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from .record import Record, Series
+
+COLUMNS = "seq, series, time, data, texts, crc"
+
+
+def row(seq: int, series: int, record: Record) -> tuple[int, int, int, bytes, str, int]:
+    # Escaped: a text may hold what UTF-8 cannot.
+    texts = json.dumps(record.texts) if record.texts else ""
+    return seq, series, record.time, record.values, texts, crc(seq, series, record.time, record.values, texts)
+
+
+def crc(seq: int, series: int, time: int, data: bytes, texts: str) -> int:
+    """SQLite keeps no checksum of a page, and a number that a dying card changed looks like any other."""
+    return zlib.crc32(f"{seq},{series},{time},{texts}".encode(), zlib.crc32(data))
+
+
+def decoded(found: Sequence[Any], series: Mapping[int, Series]) -> Record | None:
+    """The record of a row; None when it is damaged."""
+    try:
+        seq, number, time, data, texts, checksum = found
+        if crc(seq, number, time, data, texts) != checksum:
+            return None
+        return Record(series[number], time, data, tuple(json.loads(texts)) if texts else ())
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def spec(series: Series) -> str:
+    return json.dumps([series.kind, series.tags, series.fields, series.integers, series.texts])
+
+
+def all_series(db: sqlite3.Connection) -> Iterator[tuple[int, Series]]:
+    for number, text in db.execute("SELECT id, spec FROM series"):
+        with contextlib.suppress(TypeError, ValueError):  # damaged: its records are
+            kind, tags, fields, integers, texts = json.loads(text)
+            pairs = tuple((name, value) for name, value in tags)
+            yield number, Series(kind, pairs, tuple(fields), tuple(integers), tuple(texts))
