@@ -176,14 +176,8 @@ class Store:
     def read(self, after: int, limit: int) -> Batch:
         """The first records after a number; none when there are none."""
         while True:
-            rows = (
-                self._opened()
-                .execute(
-                    f"SELECT {COLUMNS} FROM record WHERE seq > ? ORDER BY seq LIMIT ?",
-                    (after, limit),  # noqa: S608 - a constant
-                )
-                .fetchall()
-            )
+            query = f"SELECT {COLUMNS} FROM record WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608 - a constant
+            rows = self._opened().execute(query, (after, limit)).fetchall()
             found = [(one[0], record) for one in rows if (record := decoded(one, self._series))]
             if len(found) < len(rows) and rows[-1][0] > self._counted:
                 self._counted = rows[-1][0]

@@ -419,7 +419,7 @@ class Bus:
             raise BusDown(f"{self.endpoint}: no connection within {limit:g} s") from None
         except (OSError, ValueError) as error:   # ValueError: the line cannot do this baud rate
             link.end("not connected")
-            raise BusDown(f"{self.endpoint}: cannot be opened: {_in_words(error)}") from error
+            raise BusDown(f"{self.endpoint}: cannot be opened: {self._said(error)}") from error
         except BaseException:
             link.end("given up")
             raise
@@ -428,6 +428,11 @@ class Bus:
         self._link = link
         self._dirty = True   # answers to whoever used the line before
         return link
+
+    def _said(self, error: OSError | ValueError) -> str:
+        """What the system says; of a network without asyncio's numbers and addresses."""
+        number = getattr(error, "errno", None)
+        return os.strerror(number).lower() if number and not self.endpoint.serial else str(error)
 
     async def _trust(self, link: _Link, request: _Request, limit: float, delay: float) -> None:
         """Make sure that no earlier answer of the unit can be taken for the one to this request."""
@@ -545,12 +550,6 @@ def _registers(request: _Request, answer: _Answer) -> bytes:
         stated = answer.body[0] if answer.body else 0
         raise BadAnswer(f"the answer states {stated} bytes and has {len(answer.body) - 1}, asked were {size}")
     return answer.body[1:]
-
-
-def _in_words(error: OSError | ValueError) -> str:
-    """What the system says, without asyncio's numbers and addresses."""
-    number = getattr(error, "errno", None)
-    return os.strerror(number).lower() if number else str(error)
 
 
 def _parameters(endpoint: Endpoint) -> CommParams:
