@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from .device import WORDS, Device, Limits, Register
+from .device import WORDS, Device, Direction, Limits, Line, Register
 from .errors import MapError
 from .plan import make_plan
 from .quantity import KIND_SIGN, QUANTITIES, SIGN_DIRECTION, UNITS, orientation
@@ -27,6 +27,8 @@ _TYPE = {"type": "string", "enum": list(WORDS)}
 _TABLE = {"type": "string", "enum": ["holding", "input"]}
 _WORD_ORDER = {"type": "string", "enum": ["big", "little"]}
 _ADDRESS = {"type": "integer", "minimum": 0, "maximum": 0xFFFF}
+_WORD = {"type": "integer", "minimum": 0, "maximum": 0xFFFF}
+_PATTERNS = {"type": "array", "items": {"type": "integer", "minimum": 0}}
 _SECONDS = {"type": "number", "minimum": 0, "maximum": 300}
 
 
@@ -41,6 +43,22 @@ def schema() -> dict[str, Any]:
             "word_order": {**_WORD_ORDER, "description": "which word of a long value comes first"},
             "scale": {"type": "number", "description": "raw x scale is in the unit"},
             "scale_address": {**_ADDRESS, "description": "register with a decimal exponent"},
+            "offset": {"type": "integer", "description": "is taken from the raw value before it is scaled"},
+            "encoding": {
+                "type": "string", "enum": ["plain", "four-quadrant"],
+                "description": "four-quadrant: a power factor above 1 means 2 - value, below -1 -2 - value",
+            },
+            "direction": {
+                **_object(
+                    {
+                        "address": _ADDRESS,
+                        "mask": {**_WORD, "description": "bits of that register that tell the direction"},
+                        "negative": {**_WORD, "description": "what they hold when the value is negative"},
+                    },
+                    required=["address", "negative"],
+                ),
+                "description": "the value is a magnitude, its direction stands in another register",
+            },
             "factors": {
                 "type": "array", "items": {"type": "string"}, "description": "registers to multiply by",
             },
@@ -48,8 +66,7 @@ def schema() -> dict[str, Any]:
                 "type": "string", "enum": list(SIGN_DIRECTION), "description": "what a positive value means",
             },
             "invalid": {
-                "type": "array", "items": {"type": "integer", "minimum": 0},
-                "description": "raw bit patterns of the full width that mean: not available",
+                **_PATTERNS, "description": "raw bit patterns of the full width that mean: not available",
             },
             "note": {"type": "string"},
         },
@@ -78,6 +95,21 @@ def schema() -> dict[str, Any]:
                 "type": "array", "items": {"type": "string", "enum": ["tcp", "rtu", "rtutcp"]}, "minItems": 1,
             },
             "night": {"type": "string", "enum": ["answers", "silent", "not-available", "zeros"]},
+            "line": {
+                **_object(
+                    {
+                        "baudrate": {"type": "integer", "minimum": 300, "maximum": 1000000},
+                        "parity": {"type": "string", "enum": ["N", "E", "O"]},
+                        "stopbits": {"type": "integer", "minimum": 1, "maximum": 2},
+                    },
+                    required=["baudrate"],
+                ),
+                "description": "the serial port as delivered",
+            },
+            "invalid": {
+                **_object(dict.fromkeys(WORDS, _PATTERNS)),
+                "description": "patterns of each type that mean: not available; a row's own go before",
+            },
             "defaults": _object({"table": _TABLE, "type": _TYPE, "word_order": _WORD_ORDER}),
             "limits": limits,
             "registers": {
@@ -124,7 +156,7 @@ def parse(text: str, filename: str) -> Device:
         raise MapError([f"{filename}: {error}"]) from error
     mistakes = list(_misshapen(content, schema(), ""))
     if not mistakes:
-        rows = {name: {**content.get("defaults", {}), **row} for name, row in content["registers"].items()}
+        rows = {name: _complete(row, content) for name, row in content["registers"].items()}
         mistakes = list(_contradictions(rows))
     if mistakes:
         raise MapError([f"{filename}: {mistake}" for mistake in mistakes])
@@ -157,6 +189,8 @@ def _device(content: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], n
     optional = {key: content[key] for key in ("unit", "night") if key in content}
     if "transports" in content:
         optional["transports"] = tuple(content["transports"])
+    if "line" in content:
+        optional["line"] = Line(**content["line"])
     return Device(
         name=name,
         vendor=content["vendor"],
@@ -183,7 +217,16 @@ def _register(name: str, row: Mapping[str, Any], content: Mapping[str, Any]) -> 
         factors=tuple(row.get("factors", ())),
         invalid=tuple(row.get("invalid", ())),
         note=row.get("note", ""),
+        offset=row.get("offset", 0),
+        encoding=row.get("encoding", "plain"),
+        direction=Direction(**row["direction"]) if "direction" in row else None,
     )
+
+
+def _complete(row: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with what the map says for all rows, and for all of its type."""
+    full = {**content.get("defaults", {}), **row}
+    return {"invalid": content.get("invalid", {}).get(full.get("type"), []), **full}
 
 
 def _contradictions(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -208,6 +251,10 @@ def _contradictions(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         if UNITS[unit][0] != wanted:
             fitting = [each for each, (base, _) in UNITS.items() if base == wanted]
             yield f"{place}: unit {unit!r} does not fit{_hint(unit, fitting)}"
+        direction = row.get("direction", {})
+        mask, negative = direction.get("mask", 0xFFFF), direction.get("negative", 0)
+        if negative & ~mask or not mask:
+            yield f"{place}.direction: mask {mask:#x} leaves no room for negative {negative:#x}"
         yield from _sign_mistakes(name, row.get("sign", ""))
         for factor in row.get("factors", ()):
             others = [each for each in rows if not rows[each].get("factors")]

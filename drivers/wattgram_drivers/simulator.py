@@ -129,13 +129,15 @@ def encode(register: Register, value: float, *, exponent: int = 0, factor: float
 
     `exponent` is what its scale register holds, `factor` the product of the quantities in its `factors`.
     NaN becomes the first pattern in `invalid`, else NaN for a float and 0 for an integer. What does not fit
-    the type is clamped to its range, and kept off the patterns that mean "not available".
+    the type is clamped to its range, and kept off the patterns that mean "not available". A register's
+    `direction` stands in another word: `Simulator` puts it there, and here only the magnitude is left.
     """
     size = 16 * register.words
     if isnan(value):
         absent = register.invalid[0] if register.invalid else _NAN.get(register.type, 0)
         return _split(register, absent, size)
-    raw = value / (float(register.scale) * 10.0**exponent * factor)
+    raw = value / (float(register.scale) * 10.0**exponent * factor) + register.offset
+    raw = abs(raw) if register.direction else raw
     if register.type in _NAN:
         return _split(register, _float_bits(raw, size), size)
     signed = register.type.startswith("i")
@@ -155,6 +157,17 @@ def _float_bits(raw: float, size: int) -> int:
         return int.from_bytes(struct.pack(packing, raw), "big")
     except OverflowError:   # larger than any 32-bit float
         return 0x7F7FFFFF if raw > 0 else 0xFF7FFFFF
+
+
+def _directed(register: Register, value: float, word: int) -> int:
+    """The word that tells a magnitude's direction, its other bits as they are."""
+    direction = register.direction
+    if direction is None or isnan(value):
+        return word
+    if value / float(register.scale) < 0:
+        return word & ~direction.mask | direction.negative
+    says_negative = word & direction.mask == direction.negative
+    return word ^ direction.mask & -direction.mask if says_negative else word
 
 
 def _split(register: Register, bits: int, size: int) -> list[int]:
@@ -180,7 +193,7 @@ class _Unit:
             for register in registers
             for address in range(register.address, register.address + register.words)
         }
-        mapped |= {register.scale_address for register in registers if register.scale_address is not None}
+        mapped |= {address for register in registers for address in register.companions}
         mapped |= self._served.constants.keys()
         if self._served.fill:
             mapped = set(range(min(mapped), max(mapped) + 1))
@@ -202,6 +215,10 @@ class _Unit:
                 for place, word in enumerate(self._encoded(register, values, fixed), register.address - address):
                     if 0 <= place < count:
                         words[place] = word
+        for register in self._registers[table]:
+            if register.direction and address <= register.direction.address < end:
+                place = register.direction.address - address
+                words[place] = _directed(register, values.get(register.quantity, nan), words[place])
         return words
 
     def _encoded(self, register: Register, values: Mapping[str, float], fixed: Mapping[int, int]) -> list[int]:

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wattgram_drivers.device import Device, Limits, Register, Table, Type
+from wattgram_drivers.device import Device, Direction, Limits, Register, Table, Type
 from wattgram_drivers.errors import MapError
 from wattgram_drivers.plan import Plan, make_plan
 from wattgram_ext.decode import Decoder
@@ -90,8 +90,18 @@ def test_a_quantity_brings_its_factors() -> None:
 def test_fields_are_what_the_decoder_takes() -> None:
     row = Register("a", 5, "input", "i32", "little", Fraction(-1, 10), 7, (), (0x80000000,))
     found = make_plan(device(Limits(), row))
-    assert found.fields() == ((0, "i32", True, -1.0, 10.0, 2, (0x80000000,)),)
+    assert found.fields() == ((0, "i32", True, -1.0, 10.0, 2, (0x80000000,), 0.0, False, -1, 0, 0),)
     Decoder(found.fields(), found.factors(), found.words)
+
+
+def test_a_direction_comes_with_its_value_and_its_scale() -> None:
+    row = Register("a", 40, "input", "i16", scale_address=42, direction=Direction(33, 0x2, 0x2), offset=7)
+    found = make_plan(device(Limits(), row))
+    assert requests(found) == [(33, 10)]
+    assert found.fields() == ((7, "i16", False, 1.0, 1.0, 9, (), 7.0, False, 0, 0x2, 0x2),)
+    apart = make_plan(device(Limits(max_registers=4), row))
+    assert requests(apart) == [(33, 1), (40, 1), (42, 1)]
+    assert apart.fields() == ((1, "i16", False, 1.0, 1.0, 2, (), 7.0, False, 0, 0x2, 0x2),)
 
 
 def test_an_unknown_quantity_is_named() -> None:
@@ -111,6 +121,7 @@ rows = st.builds(
     table=st.sampled_from(get_args(Table)),
     type=st.sampled_from(get_args(Type)),
     scale_address=st.none() | st.integers(0, 400),
+    direction=st.none() | st.builds(Direction, st.integers(0, 400)),
 )
 limits = st.builds(
     Limits,
