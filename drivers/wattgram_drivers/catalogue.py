@@ -45,7 +45,8 @@ def schema() -> dict[str, Any]:
             "scale_address": {**_ADDRESS, "description": "register with a decimal exponent"},
             "offset": {"type": "integer", "description": "is taken from the raw value before it is scaled"},
             "encoding": {
-                "type": "string", "enum": ["plain", "four-quadrant"],
+                "type": "string",
+                "enum": ["plain", "four-quadrant"],
                 "description": "four-quadrant: a power factor above 1 means 2 - value, below -1 -2 - value",
             },
             "direction": {
@@ -60,30 +61,38 @@ def schema() -> dict[str, Any]:
                 "description": "the value is a magnitude, its direction stands in another register",
             },
             "factors": {
-                "type": "array", "items": {"type": "string"}, "description": "registers to multiply by",
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "registers to multiply by",
             },
             "sign": {
-                "type": "string", "enum": list(SIGN_DIRECTION), "description": "what a positive value means",
+                "type": "string",
+                "enum": list(SIGN_DIRECTION),
+                "description": "what a positive value means",
             },
             "invalid": {
-                **_PATTERNS, "description": "raw bit patterns of the full width that mean: not available",
+                **_PATTERNS,
+                "description": "raw bit patterns of the full width that mean: not available",
             },
             "note": {"type": "string"},
         },
         required=["address", "unit"],
     )
-    limits = _object({
-        "max_registers": {"type": "integer", "minimum": 1, "maximum": 125},
-        "gap": {"type": "integer", "minimum": 0, "maximum": 125},
-        "even": {"type": "boolean"},
-        "windows": {
-            "type": "array", "items": {"type": "array", "items": _ADDRESS, "minItems": 2, "maxItems": 2},
-        },
-        "request_delay": _SECONDS,
-        "connect_delay": _SECONDS,
-        "timeout": _SECONDS,
-        "one_client": {"type": "boolean"},
-    })
+    limits = _object(
+        {
+            "max_registers": {"type": "integer", "minimum": 1, "maximum": 125},
+            "gap": {"type": "integer", "minimum": 0, "maximum": 125},
+            "even": {"type": "boolean"},
+            "windows": {
+                "type": "array",
+                "items": {"type": "array", "items": _ADDRESS, "minItems": 2, "maxItems": 2},
+            },
+            "request_delay": _SECONDS,
+            "connect_delay": _SECONDS,
+            "timeout": _SECONDS,
+            "one_client": {"type": "boolean"},
+        }
+    )
     shape = _object(
         {
             "vendor": {"type": "string"},
@@ -92,7 +101,9 @@ def schema() -> dict[str, Any]:
             "source": {"type": "string", "description": "the manual or reader that the rows come from"},
             "unit": {"type": "integer", "minimum": 0, "maximum": 255},
             "transports": {
-                "type": "array", "items": {"type": "string", "enum": ["tcp", "rtu", "rtutcp"]}, "minItems": 1,
+                "type": "array",
+                "items": {"type": "string", "enum": ["tcp", "rtu", "rtutcp"]},
+                "minItems": 1,
             },
             "night": {"type": "string", "enum": ["answers", "silent", "not-available", "zeros"]},
             "line": {
@@ -181,8 +192,7 @@ def _files(directory: Path | None) -> dict[str, Any]:
 
 def _device(content: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], name: str) -> Device:
     limits: dict[str, Any] = {
-        key: float(value) if isinstance(value, Decimal) else value
-        for key, value in content.get("limits", {}).items()
+        key: float(value) if isinstance(value, Decimal) else value for key, value in content.get("limits", {}).items()
     }
     if "windows" in limits:
         limits["windows"] = tuple((low, high) for low, high in limits["windows"])
@@ -314,7 +324,11 @@ def _is(value: object, kind: str) -> bool:
     if isinstance(value, Decimal):
         return kind == "number" and value.is_finite()
     kinds: Mapping[str, tuple[type, ...]] = {
-        "object": (dict,), "array": (list,), "string": (str,), "integer": (int,), "number": (int,),
+        "object": (dict,),
+        "array": (list,),
+        "string": (str,),
+        "integer": (int,),
+        "number": (int,),
     }
     return isinstance(value, kinds.get(kind, ()))
 

@@ -69,14 +69,14 @@ class Register:
 class Limits:
     """How a device wants to be spoken to; seconds and registers. Sources stand in its map."""
 
-    max_registers: int = 125       # in one request
-    gap: int = 0                   # unneeded registers that may be read to join two requests
-    even: bool = False             # start and count of a request must be even
-    windows: tuple[tuple[int, int], ...] = ()   # a request must stay inside one of these (first, last)
-    request_delay: float = 0.0     # silence between two requests
-    connect_delay: float = 0.0     # silence after a connection is made
-    timeout: float = 1.0           # for one answer
-    one_client: bool = False       # refuses or breaks a second connection
+    max_registers: int = 125  # in one request
+    gap: int = 0  # unneeded registers that may be read to join two requests
+    even: bool = False  # start and count of a request must be even
+    windows: tuple[tuple[int, int], ...] = ()  # a request must stay inside one of these (first, last)
+    request_delay: float = 0.0  # silence between two requests
+    connect_delay: float = 0.0  # silence after a connection is made
+    timeout: float = 1.0  # for one answer
+    one_client: bool = False  # refuses or breaks a second connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Device:
     night: Night = "answers"
     source: str = ""
     serial: str = ""
-    line: Line | None = None       # None: not known, or it has no serial port
+    line: Line | None = None  # None: not known, or it has no serial port
 
     @property
     def quantities(self) -> tuple[str, ...]:

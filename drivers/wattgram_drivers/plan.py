@@ -92,9 +92,7 @@ class Plan:
         """A decoder's (target, factor) pairs: the target is multiplied by the factor's value."""
         index = {quantity: number for number, quantity in enumerate(self.quantities)}
         return tuple(
-            (number, index[factor])
-            for number, place in enumerate(self.places)
-            for factor in place.register.factors
+            (number, index[factor]) for number, place in enumerate(self.places) for factor in place.register.factors
         )
 
 
@@ -142,12 +140,7 @@ def _wanted(device: Device, quantities: Collection[str] | None) -> list[Register
         offered = ", ".join(device.quantities)
         raise MapError([f"{device.name}: no quantity {name!r}; it has {offered}" for name in unknown])
     needed = set(quantities)
-    needed.update(
-        factor
-        for register in device.registers
-        if register.quantity in needed
-        for factor in register.factors
-    )
+    needed.update(factor for register in device.registers if register.quantity in needed for factor in register.factors)
     return [register for register in device.registers if register.quantity in needed]
 
 

@@ -27,7 +27,7 @@ from .endpoint import Endpoint
 Values = Callable[[], Mapping[str, float]]
 """Gives quantities in the vocabulary's units and signs; NaN or missing = not available."""
 
-_NO_EXPONENT = 0x8000   # SunSpec's "not implemented" for a scale factor
+_NO_EXPONENT = 0x8000  # SunSpec's "not implemented" for a scale factor
 _TABLES: dict[int, Table] = {3: "holding", 4: "input"}
 
 
@@ -52,7 +52,7 @@ class Faults:
     silent: bool = False
     late: float = 0.0
     exception: int = 0
-    sleeping: bool = False   # answers, and marks every value as not available
+    sleeping: bool = False  # answers, and marks every value as not available
 
 
 _WELL = Faults()
@@ -94,7 +94,7 @@ class Simulator:
         if not await server.listen():
             raise OSError(f"{self.endpoint}: cannot be served: in use, or not an address of this machine")
         self._server = server
-        listener: object = server.transport   # annotated as a transport, on a network an asyncio.Server
+        listener: object = server.transport  # annotated as a transport, on a network an asyncio.Server
         if isinstance(listener, asyncio.Server):
             self.endpoint = replace(self.endpoint, port=listener.sockets[0].getsockname()[1])
         return self.endpoint
@@ -110,7 +110,7 @@ class Simulator:
         code, unit = request.function_code, self._units.get(request.dev_id)
         faults = self.faults.get(request.dev_id, _WELL)
         if faults.silent or (unit is None and self.endpoint.scheme != "tcp"):
-            return None   # on a line, nobody speaks for a unit that is not there
+            return None  # on a line, nobody speaks for a unit that is not there
         if unit is None:
             return 0.0, ExceptionResponse(code, ExcCodes.GATEWAY_NO_RESPONSE)
         if faults.exception:
@@ -155,7 +155,7 @@ def _float_bits(raw: float, size: int) -> int:
     packing = ">f" if size == 32 else ">d"
     try:
         return int.from_bytes(struct.pack(packing, raw), "big")
-    except OverflowError:   # larger than any 32-bit float
+    except OverflowError:  # larger than any 32-bit float
         return 0x7F7FFFFF if raw > 0 else 0xFF7FFFFF
 
 
@@ -189,9 +189,7 @@ class _Unit:
     def _fixed(self, registers: list[Register]) -> dict[int, int]:
         """Every address of a table with what it holds before values are written over it."""
         mapped = {
-            address
-            for register in registers
-            for address in range(register.address, register.address + register.words)
+            address for register in registers for address in range(register.address, register.address + register.words)
         }
         mapped |= {address for register in registers for address in register.companions}
         mapped |= self._served.constants.keys()
@@ -224,7 +222,7 @@ class _Unit:
     def _encoded(self, register: Register, values: Mapping[str, float], fixed: Mapping[int, int]) -> list[int]:
         value = values.get(register.quantity, nan)
         if register.quantity in self._factors and isnan(value):
-            value = 1.0   # transformer ratios that the source does not know
+            value = 1.0  # transformer ratios that the source does not know
         factor = 1.0
         for name in register.factors:
             ratio = values.get(name, nan)

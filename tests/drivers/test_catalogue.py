@@ -67,9 +67,7 @@ def test_every_shipped_map_has_its_facts_here() -> None:
 
 
 def test_limits_are_the_vendors() -> None:
-    eastron, huawei, sungrow = (
-        load(name).limits for name in ("eastron_sdm630", "huawei_sun2000", "sungrow_sg_string")
-    )
+    eastron, huawei, sungrow = (load(name).limits for name in ("eastron_sdm630", "huawei_sun2000", "sungrow_sg_string"))
     assert (eastron.even, eastron.request_delay) == (True, 0.06)
     assert (huawei.gap, huawei.connect_delay, huawei.request_delay) == (16, 1.0, 0.05)
     assert (huawei.timeout, huawei.one_client, load("huawei_sun2000").night) == (5.0, True, "silent")
@@ -89,8 +87,11 @@ def test_a_tenth_is_a_tenth_and_units_and_signs_become_the_vocabularys() -> None
     device = parse(HEAD + rows, "mine.toml")
     scales = {register.quantity: register.scale for register in device.registers}
     assert scales == {
-        "voltage_l1n": Fraction(1, 10), "active_power_total": Fraction(-100), "battery_power": Fraction(-1),
-        "active_energy_export": Fraction(1000), "battery_soc": Fraction(1, 100),
+        "voltage_l1n": Fraction(1, 10),
+        "active_power_total": Fraction(-100),
+        "battery_power": Fraction(-1),
+        "active_energy_export": Fraction(1000),
+        "battery_soc": Fraction(1, 100),
     }
     assert device.registers[-1].invalid == (0x8000, 0x7FFF)
     assert device.name == "mine"
@@ -165,8 +166,7 @@ def test_all_mistakes_come_at_once() -> None:
     found = mistakes(text)
     assert found == [
         "bad.toml: vendor: found 1; expected string",
-        "bad.toml: kind: found 'metre'; allowed: meter, inverter, genset, battery, charger, sensor; "
-        "nearest: 'meter'",
+        "bad.toml: kind: found 'metre'; allowed: meter, inverter, genset, battery, charger, sensor; nearest: 'meter'",
         "bad.toml: limits.max_registers: found 200; allowed: 1 to 125",
         "bad.toml: limits.windows[0]: found 1 items; expected 2",
         "bad.toml: missing key 'model'",

@@ -14,9 +14,7 @@ from wattgram_drivers.plan import Plan, make_plan
 from wattgram_ext.decode import Decoder
 
 
-def register(
-    quantity: str, address: int, type_: Type = "u16", scale: int | None = None, *factors: str
-) -> Register:
+def register(quantity: str, address: int, type_: Type = "u16", scale: int | None = None, *factors: str) -> Register:
     return Register(quantity, address, "input", type_, scale_address=scale, factors=factors)
 
 
@@ -61,7 +59,8 @@ def test_a_request_stays_in_its_window() -> None:
 def test_tables_are_read_apart() -> None:
     rows = (register("a", 1), Register("b", 2, "holding", "u16"))
     assert {(block.table, block.address) for block in make_plan(device(Limits(), *rows)).blocks} == {
-        ("input", 1), ("holding", 2),
+        ("input", 1),
+        ("holding", 2),
     }
 
 
@@ -79,8 +78,10 @@ def test_a_scale_register_out_of_reach_is_read_apart() -> None:
 
 def test_a_quantity_brings_its_factors() -> None:
     rows = (
-        register("energy", 0, "u32", None, "pt", "ct"), register("x", 50),
-        register("pt", 141), register("ct", 142),
+        register("energy", 0, "u32", None, "pt", "ct"),
+        register("x", 50),
+        register("pt", 141),
+        register("ct", 142),
     )
     found = make_plan(device(Limits(), *rows), ["energy"])
     assert found.quantities == ("energy", "pt", "ct")
@@ -129,7 +130,8 @@ limits = st.builds(
     gap=st.integers(0, 125),
     even=st.booleans(),
     # Windows that begin and end evenly and overlap by a value's width, so that every value fits one.
-    windows=st.just(()) | st.integers(20, 200).map(
+    windows=st.just(())
+    | st.integers(20, 200).map(
         lambda width: tuple((start, start + 2 * width + 7) for start in range(0, 440, 2 * width))
     ),
 )

@@ -39,7 +39,16 @@ def field(
 ) -> Field:
     """A field without offset, quadrants and direction unless said so."""
     return (
-        position, kind, little, numerator, denominator, scale_position, invalid, offset, quadrants, *direction,
+        position,
+        kind,
+        little,
+        numerator,
+        denominator,
+        scale_position,
+        invalid,
+        offset,
+        quadrants,
+        *direction,
     )
 
 
