@@ -10,9 +10,9 @@ import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from math import fsum, isfinite, isnan, nan
+from math import copysign, fsum, isfinite, isnan, nan
 
-Field = tuple[int, str, bool, float, float, int, Sequence[int]]
+Field = tuple[int, str, bool, float, float, int, Sequence[int], float, bool, int, int, int]
 
 FORMATS = {"u16": "H", "i16": "h", "u32": "I", "i32": "i", "u64": "Q", "i64": "q", "f32": "f", "f64": "d"}
 
@@ -36,7 +36,8 @@ class Decoder:
 
     @staticmethod
     def value(row: Field, image: bytes, valid: bytes) -> float:
-        position, kind, little, numerator, denominator, scale_position, invalid = row
+        position, kind, little, numerator, denominator, scale_position, invalid, offset, quadrants, *turn = row
+        direction, mask, negative = turn
         last = position + int(kind[1:]) // 16
         words = [image[2 * i : 2 * i + 2] for i in range(position, last)]
         raw = b"".join(reversed(words) if little else words)
@@ -48,8 +49,16 @@ class Decoder:
                 return nan
             numerator *= 10.0 ** max(exponent, 0)
             denominator *= 10.0 ** max(-exponent, 0)
-        number = float(struct.unpack(">" + FORMATS[kind], raw)[0])
-        return finite(number * numerator / denominator)
+        number = float(struct.unpack(">" + FORMATS[kind], raw)[0]) - offset
+        if direction >= 0:
+            if not valid[direction]:
+                return nan
+            bits = int.from_bytes(image[2 * direction : 2 * direction + 2], "big")
+            number = -abs(number) if bits & mask == negative else abs(number)
+        result = number * numerator / denominator
+        if quadrants and abs(result) > 1:
+            result = copysign(2, result) - result
+        return finite(result)
 
 
 def spell(value: float) -> str:

@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from .device import WORDS, Device, Limits, Register
+from .device import WORDS, Device, Direction, Limits, Line, Register
 from .errors import MapError
 from .plan import make_plan
 from .quantity import KIND_SIGN, QUANTITIES, SIGN_DIRECTION, UNITS, orientation
@@ -27,6 +27,8 @@ _TYPE = {"type": "string", "enum": list(WORDS)}
 _TABLE = {"type": "string", "enum": ["holding", "input"]}
 _WORD_ORDER = {"type": "string", "enum": ["big", "little"]}
 _ADDRESS = {"type": "integer", "minimum": 0, "maximum": 0xFFFF}
+_WORD = {"type": "integer", "minimum": 0, "maximum": 0xFFFF}
+_PATTERNS = {"type": "array", "items": {"type": "integer", "minimum": 0}}
 _SECONDS = {"type": "number", "minimum": 0, "maximum": 300}
 
 
@@ -41,32 +43,56 @@ def schema() -> dict[str, Any]:
             "word_order": {**_WORD_ORDER, "description": "which word of a long value comes first"},
             "scale": {"type": "number", "description": "raw x scale is in the unit"},
             "scale_address": {**_ADDRESS, "description": "register with a decimal exponent"},
+            "offset": {"type": "integer", "description": "is taken from the raw value before it is scaled"},
+            "encoding": {
+                "type": "string",
+                "enum": ["plain", "four-quadrant"],
+                "description": "four-quadrant: a power factor above 1 means 2 - value, below -1 -2 - value",
+            },
+            "direction": {
+                **_object(
+                    {
+                        "address": _ADDRESS,
+                        "mask": {**_WORD, "description": "bits of that register that tell the direction"},
+                        "negative": {**_WORD, "description": "what they hold when the value is negative"},
+                    },
+                    required=["address", "negative"],
+                ),
+                "description": "the value is a magnitude, its direction stands in another register",
+            },
             "factors": {
-                "type": "array", "items": {"type": "string"}, "description": "registers to multiply by",
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "registers to multiply by",
             },
             "sign": {
-                "type": "string", "enum": list(SIGN_DIRECTION), "description": "what a positive value means",
+                "type": "string",
+                "enum": list(SIGN_DIRECTION),
+                "description": "what a positive value means",
             },
             "invalid": {
-                "type": "array", "items": {"type": "integer", "minimum": 0},
+                **_PATTERNS,
                 "description": "raw bit patterns of the full width that mean: not available",
             },
             "note": {"type": "string"},
         },
         required=["address", "unit"],
     )
-    limits = _object({
-        "max_registers": {"type": "integer", "minimum": 1, "maximum": 125},
-        "gap": {"type": "integer", "minimum": 0, "maximum": 125},
-        "even": {"type": "boolean"},
-        "windows": {
-            "type": "array", "items": {"type": "array", "items": _ADDRESS, "minItems": 2, "maxItems": 2},
-        },
-        "request_delay": _SECONDS,
-        "connect_delay": _SECONDS,
-        "timeout": _SECONDS,
-        "one_client": {"type": "boolean"},
-    })
+    limits = _object(
+        {
+            "max_registers": {"type": "integer", "minimum": 1, "maximum": 125},
+            "gap": {"type": "integer", "minimum": 0, "maximum": 125},
+            "even": {"type": "boolean"},
+            "windows": {
+                "type": "array",
+                "items": {"type": "array", "items": _ADDRESS, "minItems": 2, "maxItems": 2},
+            },
+            "request_delay": _SECONDS,
+            "connect_delay": _SECONDS,
+            "timeout": _SECONDS,
+            "one_client": {"type": "boolean"},
+        }
+    )
     shape = _object(
         {
             "vendor": {"type": "string"},
@@ -75,9 +101,26 @@ def schema() -> dict[str, Any]:
             "source": {"type": "string", "description": "the manual or reader that the rows come from"},
             "unit": {"type": "integer", "minimum": 0, "maximum": 255},
             "transports": {
-                "type": "array", "items": {"type": "string", "enum": ["tcp", "rtu", "rtutcp"]}, "minItems": 1,
+                "type": "array",
+                "items": {"type": "string", "enum": ["tcp", "rtu", "rtutcp"]},
+                "minItems": 1,
             },
             "night": {"type": "string", "enum": ["answers", "silent", "not-available", "zeros"]},
+            "line": {
+                **_object(
+                    {
+                        "baudrate": {"type": "integer", "minimum": 300, "maximum": 1000000},
+                        "parity": {"type": "string", "enum": ["N", "E", "O"]},
+                        "stopbits": {"type": "integer", "minimum": 1, "maximum": 2},
+                    },
+                    required=["baudrate"],
+                ),
+                "description": "the serial port as delivered",
+            },
+            "invalid": {
+                **_object(dict.fromkeys(WORDS, _PATTERNS)),
+                "description": "patterns of each type that mean: not available; a row's own go before",
+            },
             "defaults": _object({"table": _TABLE, "type": _TYPE, "word_order": _WORD_ORDER}),
             "limits": limits,
             "registers": {
@@ -103,16 +146,20 @@ def load(name: str, directory: Path | None = None) -> Device:
 
     MapError for a name that is not a map, with the nearest names, and for a map with mistakes.
     """
+    return parse(text(name, directory), f"{name}.toml")
+
+
+def text(name: str, directory: Path | None = None) -> str:
+    """A map as it stands in its file. MapError for a name that is not a map, and for a file that cannot be read."""
     files = _files(directory)
     if name == SUNSPEC:
         raise MapError([f"{SUNSPEC}: not a map; its registers are found by asking the device"])
     if name not in files:
         raise MapError([f"no driver {name!r}{_hint(name, names(directory))}"])
     try:
-        text = files[name].read_bytes().decode("utf-8")
+        return str(files[name].read_bytes().decode("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise MapError([f"{files[name].name}: {error}"]) from error
-    return parse(text, files[name].name)
 
 
 def parse(text: str, filename: str) -> Device:
@@ -124,7 +171,7 @@ def parse(text: str, filename: str) -> Device:
         raise MapError([f"{filename}: {error}"]) from error
     mistakes = list(_misshapen(content, schema(), ""))
     if not mistakes:
-        rows = {name: {**content.get("defaults", {}), **row} for name, row in content["registers"].items()}
+        rows = {name: _complete(row, content) for name, row in content["registers"].items()}
         mistakes = list(_contradictions(rows))
     if mistakes:
         raise MapError([f"{filename}: {mistake}" for mistake in mistakes])
@@ -149,14 +196,15 @@ def _files(directory: Path | None) -> dict[str, Any]:
 
 def _device(content: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], name: str) -> Device:
     limits: dict[str, Any] = {
-        key: float(value) if isinstance(value, Decimal) else value
-        for key, value in content.get("limits", {}).items()
+        key: float(value) if isinstance(value, Decimal) else value for key, value in content.get("limits", {}).items()
     }
     if "windows" in limits:
         limits["windows"] = tuple((low, high) for low, high in limits["windows"])
     optional = {key: content[key] for key in ("unit", "night") if key in content}
     if "transports" in content:
         optional["transports"] = tuple(content["transports"])
+    if "line" in content:
+        optional["line"] = Line(**content["line"])
     return Device(
         name=name,
         vendor=content["vendor"],
@@ -183,7 +231,16 @@ def _register(name: str, row: Mapping[str, Any], content: Mapping[str, Any]) -> 
         factors=tuple(row.get("factors", ())),
         invalid=tuple(row.get("invalid", ())),
         note=row.get("note", ""),
+        offset=row.get("offset", 0),
+        encoding=row.get("encoding", "plain"),
+        direction=Direction(**row["direction"]) if "direction" in row else None,
     )
+
+
+def _complete(row: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with what the map says for all rows, and for all of its type."""
+    full = {**content.get("defaults", {}), **row}
+    return {"invalid": content.get("invalid", {}).get(full.get("type"), []), **full}
 
 
 def _contradictions(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -208,6 +265,10 @@ def _contradictions(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         if UNITS[unit][0] != wanted:
             fitting = [each for each, (base, _) in UNITS.items() if base == wanted]
             yield f"{place}: unit {unit!r} does not fit{_hint(unit, fitting)}"
+        direction = row.get("direction", {})
+        mask, negative = direction.get("mask", 0xFFFF), direction.get("negative", 0)
+        if negative & ~mask or not mask:
+            yield f"{place}.direction: mask {mask:#x} leaves no room for negative {negative:#x}"
         yield from _sign_mistakes(name, row.get("sign", ""))
         for factor in row.get("factors", ()):
             others = [each for each in rows if not rows[each].get("factors")]
@@ -267,7 +328,11 @@ def _is(value: object, kind: str) -> bool:
     if isinstance(value, Decimal):
         return kind == "number" and value.is_finite()
     kinds: Mapping[str, tuple[type, ...]] = {
-        "object": (dict,), "array": (list,), "string": (str,), "integer": (int,), "number": (int,),
+        "object": (dict,),
+        "array": (list,),
+        "string": (str,),
+        "integer": (int,),
+        "number": (int,),
     }
     return isinstance(value, kinds.get(kind, ()))
 

@@ -11,9 +11,20 @@ WordOrder = Literal["big", "little"]
 Type = Literal["u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64"]
 Kind = Literal["meter", "inverter", "battery", "genset", "charger", "sensor"]
 Night = Literal["answers", "silent", "not-available", "zeros"]
+Encoding = Literal["plain", "four-quadrant"]
+Parity = Literal["N", "E", "O"]
 
 WORDS: dict[Type, int] = {"u16": 1, "i16": 1, "u32": 2, "i32": 2, "u64": 4, "i64": 4, "f32": 2, "f64": 4}
 """Registers that a value of each type fills."""
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """Where the direction of a magnitude stands: the value is negative when word & `mask` == `negative`."""
+
+    address: int
+    mask: int = 0xFFFF
+    negative: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +32,11 @@ class Register:
     """One quantity's place on the wire.
 
     `address` counts from 0 as in the request. The value in the quantity's SI unit and sign is
-    raw x `scale` x 10^(register at `scale_address`) x the values of the quantities in `factors`.
+    (raw - `offset`) x `scale` x 10^(register at `scale_address`) x the values of the quantities in `factors`.
     `scale` is exact, so that 2301 x 1/10 is 230.1 and not 230.10000000000002. `invalid` lists raw bit
     patterns (full width of the type) that mean "not available"; NaN always does for floats.
+    With a `direction` the raw value is a magnitude, as the device may or may not sign it itself.
+    `encoding` four-quadrant is a power factor that leads: above 1 it means 2 - value, below -1 -2 - value.
     """
 
     quantity: str
@@ -36,25 +49,46 @@ class Register:
     factors: tuple[str, ...] = ()
     invalid: tuple[int, ...] = ()
     note: str = ""
+    offset: int = 0
+    encoding: Encoding = "plain"
+    direction: Direction | None = None
 
     @property
     def words(self) -> int:
         """Registers that the value fills."""
         return WORDS[self.type]
 
+    @property
+    def companions(self) -> tuple[int, ...]:
+        """Addresses of the words that its value depends on, in its own table: scale and direction."""
+        direction = None if self.direction is None else self.direction.address
+        return tuple(each for each in (self.scale_address, direction) if each is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How a device wants to be spoken to; seconds and registers. Sources stand in its map."""
 
-    max_registers: int = 125       # in one request
-    gap: int = 0                   # unneeded registers that may be read to join two requests
-    even: bool = False             # start and count of a request must be even
-    windows: tuple[tuple[int, int], ...] = ()   # a request must stay inside one of these (first, last)
-    request_delay: float = 0.0     # silence between two requests
-    connect_delay: float = 0.0     # silence after a connection is made
-    timeout: float = 1.0           # for one answer
-    one_client: bool = False       # refuses or breaks a second connection
+    max_registers: int = 125  # in one request
+    gap: int = 0  # unneeded registers that may be read to join two requests
+    even: bool = False  # start and count of a request must be even
+    windows: tuple[tuple[int, int], ...] = ()  # a request must stay inside one of these (first, last)
+    request_delay: float = 0.0  # silence between two requests
+    connect_delay: float = 0.0  # silence after a connection is made
+    timeout: float = 1.0  # for one answer
+    one_client: bool = False  # refuses or breaks a second connection
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How a device's serial port is set when it is delivered."""
+
+    baudrate: int
+    parity: Parity = "N"
+    stopbits: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.baudrate} 8{self.parity}{self.stopbits}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +106,7 @@ class Device:
     night: Night = "answers"
     source: str = ""
     serial: str = ""
+    line: Line | None = None  # None: not known, or it has no serial port
 
     @property
     def quantities(self) -> tuple[str, ...]:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from .device import Device, Limits, Register, Table
 from .errors import MapError
 
-Field = tuple[int, str, bool, float, float, int, tuple[int, ...]]
-"""Position, type, low word first, numerator, denominator, scale position or -1, invalid patterns."""
+Field = tuple[int, str, bool, float, float, int, tuple[int, ...], float, bool, int, int, int]
+"""Position, type, low word first, numerator, denominator, scale position or -1, invalid patterns, offset,
+four quadrants, direction position or -1, its mask, its negative."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Registers `first` to `last` that must come in one request: a value, with its scale register."""
+    """Registers `first` to `last` that must come in one request: a value, with its scale and direction."""
 
     table: Table
     first: int
@@ -44,11 +45,30 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a register's value begins in the image, and its scale register (-1 = it has none)."""
+    """Where a register's value begins in the image, and its scale and direction (-1 = it has none)."""
 
     register: Register
     position: int
     scale_position: int = -1
+    direction_position: int = -1
+
+    def field(self) -> Field:
+        """The decoder's field."""
+        one = self.register
+        return (
+            self.position,
+            one.type,
+            one.word_order == "little",
+            float(one.scale.numerator),
+            float(one.scale.denominator),
+            self.scale_position,
+            one.invalid,
+            float(one.offset),
+            one.encoding == "four-quadrant",
+            self.direction_position,
+            one.direction.mask if one.direction else 0,
+            one.direction.negative if one.direction else 0,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +86,13 @@ class Plan:
 
     def fields(self) -> tuple[Field, ...]:
         """A decoder's fields, one a place."""
-        return tuple(
-            (
-                place.position,
-                place.register.type,
-                place.register.word_order == "little",
-                float(place.register.scale.numerator),
-                float(place.register.scale.denominator),
-                place.scale_position,
-                place.register.invalid,
-            )
-            for place in self.places
-        )
+        return tuple(place.field() for place in self.places)
 
     def factors(self) -> tuple[tuple[int, int], ...]:
         """A decoder's (target, factor) pairs: the target is multiplied by the factor's value."""
         index = {quantity: number for number, quantity in enumerate(self.quantities)}
         return tuple(
-            (number, index[factor])
-            for number, place in enumerate(self.places)
-            for factor in place.register.factors
+            (number, index[factor]) for number, place in enumerate(self.places) for factor in place.register.factors
         )
 
 
@@ -133,24 +140,17 @@ def _wanted(device: Device, quantities: Collection[str] | None) -> list[Register
         offered = ", ".join(device.quantities)
         raise MapError([f"{device.name}: no quantity {name!r}; it has {offered}" for name in unknown])
     needed = set(quantities)
-    needed.update(
-        factor
-        for register in device.registers
-        if register.quantity in needed
-        for factor in register.factors
-    )
+    needed.update(factor for register in device.registers if register.quantity in needed for factor in register.factors)
     return [register for register in device.registers if register.quantity in needed]
 
 
 def spans_of(register: Register, limits: Limits) -> list[Span]:
-    """One span of the value with its scale register; two when they lie too far apart for one request."""
+    """One span of the value with its companions; one each when they lie too far apart for one request."""
     value = Span(register.table, register.address, register.address + register.words - 1)
-    if register.scale_address is None:
-        return [value]
-    scale = Span(register.table, register.scale_address, register.scale_address)
-    first, last = min(value.first, scale.first), max(value.last, scale.last)
-    both = Span(register.table, first, last)
-    return [both] if _request(first, last, (both,), limits) else [value, scale]
+    alone = [value, *(Span(register.table, each, each) for each in register.companions)]
+    first, last = min(span.first for span in alone), max(span.last for span in alone)
+    together = Span(register.table, first, last)
+    return [together] if _request(first, last, (together,), limits) else alone
 
 
 def _request(first: int, last: int, spans: tuple[Span, ...], limits: Limits) -> Request | None:
@@ -168,17 +168,15 @@ def _request(first: int, last: int, spans: tuple[Span, ...], limits: Limits) -> 
 
 def _place(register: Register, blocks: Sequence[Block]) -> Place:
     last = register.address + register.words - 1
-    scale = register.scale_address
-    if scale is None:
-        return Place(register, _position(blocks, register.table, register.address, last))
-    together = [
-        block for block in blocks
-        if _covers(block, register.table, min(register.address, scale), max(last, scale))
-    ] or blocks
+    lowest = min(register.address, *register.companions, last)
+    highest = max(last, *register.companions, last)
+    together = [block for block in blocks if _covers(block, register.table, lowest, highest)] or blocks
+    scale, direction = register.scale_address, register.direction
     return Place(
         register,
         _position(together, register.table, register.address, last),
-        _position(together, register.table, scale, scale),
+        -1 if scale is None else _position(together, register.table, scale, scale),
+        -1 if direction is None else _position(together, register.table, direction.address, direction.address),
     )
 
 

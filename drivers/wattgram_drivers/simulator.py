@@ -27,7 +27,7 @@ from .endpoint import Endpoint
 Values = Callable[[], Mapping[str, float]]
 """Gives quantities in the vocabulary's units and signs; NaN or missing = not available."""
 
-_NO_EXPONENT = 0x8000   # SunSpec's "not implemented" for a scale factor
+_NO_EXPONENT = 0x8000  # SunSpec's "not implemented" for a scale factor
 _TABLES: dict[int, Table] = {3: "holding", 4: "input"}
 
 
@@ -35,8 +35,8 @@ _TABLES: dict[int, Table] = {3: "holding", 4: "input"}
 class Served:
     """A device to serve. `constants` are words at addresses of its tables: identity, lengths, scale factors.
 
-    A scale register that is not among them holds 0. With `fill`, addresses between the first and the last
-    one that nothing is said about hold 0, so that reads over gaps work; without it they are refused.
+    A scale register is never a value: it holds what they say, else 0. With `fill`, addresses between the first and
+    the last one that nothing is said about hold 0, so that reads over gaps work; without it they are refused.
     """
 
     device: Device
@@ -52,7 +52,7 @@ class Faults:
     silent: bool = False
     late: float = 0.0
     exception: int = 0
-    sleeping: bool = False   # answers, and marks every value as not available
+    sleeping: bool = False  # answers, and marks every value as not available
 
 
 _WELL = Faults()
@@ -94,7 +94,7 @@ class Simulator:
         if not await server.listen():
             raise OSError(f"{self.endpoint}: cannot be served: in use, or not an address of this machine")
         self._server = server
-        listener: object = server.transport   # annotated as a transport, on a network an asyncio.Server
+        listener: object = server.transport  # annotated as a transport, on a network an asyncio.Server
         if isinstance(listener, asyncio.Server):
             self.endpoint = replace(self.endpoint, port=listener.sockets[0].getsockname()[1])
         return self.endpoint
@@ -110,7 +110,7 @@ class Simulator:
         code, unit = request.function_code, self._units.get(request.dev_id)
         faults = self.faults.get(request.dev_id, _WELL)
         if faults.silent or (unit is None and self.endpoint.scheme != "tcp"):
-            return None   # on a line, nobody speaks for a unit that is not there
+            return None  # on a line, nobody speaks for a unit that is not there
         if unit is None:
             return 0.0, ExceptionResponse(code, ExcCodes.GATEWAY_NO_RESPONSE)
         if faults.exception:
@@ -129,13 +129,15 @@ def encode(register: Register, value: float, *, exponent: int = 0, factor: float
 
     `exponent` is what its scale register holds, `factor` the product of the quantities in its `factors`.
     NaN becomes the first pattern in `invalid`, else NaN for a float and 0 for an integer. What does not fit
-    the type is clamped to its range, and kept off the patterns that mean "not available".
+    the type is clamped to its range, and kept off the patterns that mean "not available". A register's
+    `direction` stands in another word: `Simulator` puts it there, and here only the magnitude is left.
     """
     size = 16 * register.words
     if isnan(value):
         absent = register.invalid[0] if register.invalid else _NAN.get(register.type, 0)
         return _split(register, absent, size)
-    raw = value / (float(register.scale) * 10.0**exponent * factor)
+    raw = value / (float(register.scale) * 10.0**exponent * factor) + register.offset
+    raw = abs(raw) if register.direction else raw
     if register.type in _NAN:
         return _split(register, _float_bits(raw, size), size)
     signed = register.type.startswith("i")
@@ -153,8 +155,19 @@ def _float_bits(raw: float, size: int) -> int:
     packing = ">f" if size == 32 else ">d"
     try:
         return int.from_bytes(struct.pack(packing, raw), "big")
-    except OverflowError:   # larger than any 32-bit float
+    except OverflowError:  # larger than any 32-bit float
         return 0x7F7FFFFF if raw > 0 else 0xFF7FFFFF
+
+
+def _directed(register: Register, value: float, word: int) -> int:
+    """The word that tells a magnitude's direction, its other bits as they are."""
+    direction = register.direction
+    if direction is None or isnan(value):
+        return word
+    if value / float(register.scale) < 0:
+        return word & ~direction.mask | direction.negative
+    says_negative = word & direction.mask == direction.negative
+    return word ^ direction.mask & -direction.mask if says_negative else word
 
 
 def _split(register: Register, bits: int, size: int) -> list[int]:
@@ -172,15 +185,16 @@ class _Unit:
         for register in served.device.registers:
             self._registers[register.table].append(register)
         self._words = {table: self._fixed(registers) for table, registers in self._registers.items() if registers}
+        for table, registers in self._registers.items():
+            scales = {register.scale_address for register in registers}
+            self._registers[table] = [register for register in registers if register.address not in scales]
 
     def _fixed(self, registers: list[Register]) -> dict[int, int]:
         """Every address of a table with what it holds before values are written over it."""
         mapped = {
-            address
-            for register in registers
-            for address in range(register.address, register.address + register.words)
+            address for register in registers for address in range(register.address, register.address + register.words)
         }
-        mapped |= {register.scale_address for register in registers if register.scale_address is not None}
+        mapped |= {address for register in registers for address in register.companions}
         mapped |= self._served.constants.keys()
         if self._served.fill:
             mapped = set(range(min(mapped), max(mapped) + 1))
@@ -202,12 +216,16 @@ class _Unit:
                 for place, word in enumerate(self._encoded(register, values, fixed), register.address - address):
                     if 0 <= place < count:
                         words[place] = word
+        for register in self._registers[table]:
+            if register.direction and address <= register.direction.address < end:
+                place = register.direction.address - address
+                words[place] = _directed(register, values.get(register.quantity, nan), words[place])
         return words
 
     def _encoded(self, register: Register, values: Mapping[str, float], fixed: Mapping[int, int]) -> list[int]:
         value = values.get(register.quantity, nan)
         if register.quantity in self._factors and isnan(value):
-            value = 1.0   # transformer ratios that the source does not know
+            value = 1.0  # transformer ratios that the source does not know
         factor = 1.0
         for name in register.factors:
             ratio = values.get(name, nan)

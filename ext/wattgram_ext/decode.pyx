@@ -3,14 +3,14 @@
 """Registers to numbers.
 
 a. One C struct a field, checked once in the constructor; `value` relies on those checks.
-b. value = raw * numerator / denominator, with a scale register's power of ten put into whichever of the two
-   it makes larger. Both stay whole numbers, so a decimal scale costs one rounding: 2301 with 1/10 is 230.1.
+b. value = (raw - offset) * numerator / denominator, with a scale register's power of ten put into whichever of
+   the two it makes larger. Both stay whole numbers, so a decimal scale costs one rounding: 2301 with 1/10 is 230.1.
 c. A reading takes less than a microsecond, so the interpreter's lock is kept.
 """
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.math cimport INFINITY, NAN, isfinite
+from libc.math cimport INFINITY, NAN, fabs, isfinite
 from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
@@ -32,10 +32,15 @@ cdef struct Field:
     int position        # word
     int length          # words
     int scale_position  # word, or -1
+    int direction       # word, or -1
+    uint16_t mask
+    uint16_t negative
+    bint quadrants
     int invalid         # first of its patterns in the common list
     int invalid_end
     double numerator
     double denominator
+    double offset
 
 
 cdef struct Factor:
@@ -95,7 +100,7 @@ cdef inline double value(
     """The field's value in its unit; NaN when absent, marked so, scaled by no scale, or too large."""
     cdef double numerator = field.numerator
     cdef double denominator = field.denominator
-    cdef double result
+    cdef double raw, result
     cdef uint64_t bits
     cdef int exponent, i
     for i in range(field.position, field.position + field.length):
@@ -115,7 +120,19 @@ cdef inline double value(
             denominator *= POWERS[-exponent]
         else:
             numerator *= POWERS[exponent]
-    result = number(field.kind, bits) * numerator / denominator
+    raw = number(field.kind, bits) - field.offset
+    if field.direction >= 0:
+        if not valid[field.direction]:
+            return NAN
+        raw = fabs(raw)
+        if (word(image, field.direction) & field.mask) == field.negative:
+            raw = -raw
+    result = raw * numerator / denominator
+    if field.quadrants:
+        if result > 1:
+            result = 2 - result
+        elif result < -1:
+            result = -2 - result
     return result if isfinite(result) else NAN
 
 
@@ -157,7 +174,10 @@ cdef class Decoder:
     cdef int set_fields(self, list fields) except -1:
         cdef Field *field
         cdef int filled = 0
-        for i, (position, kind, little, numerator, denominator, scale_position, invalid) in enumerate(fields):
+        for i, (
+            position, kind, little, numerator, denominator, scale_position, invalid,
+            offset, quadrants, direction, mask, negative,
+        ) in enumerate(fields):
             if kind not in KINDS:
                 raise ValueError(f"field {i}: type {kind!r}, expected one of {' '.join(KINDS)}")
             length = int(kind[1:]) // 16
@@ -167,6 +187,12 @@ cdef class Decoder:
                 raise ValueError(f"field {i}: scale at {scale_position} is not within {self.words} words")
             if not -INFINITY < numerator < INFINITY or not 0 < denominator < INFINITY:
                 raise ValueError(f"field {i}: scale {numerator}/{denominator}, expected finite and > 0 below")
+            if not -INFINITY < offset < INFINITY:
+                raise ValueError(f"field {i}: offset {offset}, expected a finite one")
+            if not -1 <= direction < self.words:
+                raise ValueError(f"field {i}: direction at {direction} is not within {self.words} words")
+            if not 0 <= mask <= 0xFFFF or not 0 <= negative <= 0xFFFF:
+                raise ValueError(f"field {i}: direction {mask:#x}, {negative:#x}, expected 16 bits each")
             field = &self.fields[i]
             field.kind = KINDS[kind]
             field.little = little
@@ -175,6 +201,11 @@ cdef class Decoder:
             field.scale_position = scale_position
             field.numerator = numerator
             field.denominator = denominator
+            field.offset = offset
+            field.quadrants = quadrants
+            field.direction = direction
+            field.mask = mask
+            field.negative = negative
             field.invalid = filled
             for bits in invalid:
                 if not 0 <= bits < 1 << 16 * length:

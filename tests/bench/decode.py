@@ -32,11 +32,12 @@ PEERS = {
 
 
 def main() -> None:
-    fields: list[tuple[int, str, bool, float, float, int, list[int]]] = []
+    fields: list[tuple[int, str, bool, float, float, int, list[int], float, bool, int, int, int]] = []
     words = 0
     for i in range(CHANNELS):
         kind = TYPES[i % len(TYPES)]
-        fields.append((words, kind, i % 6 == 5, 1.0, 10.0, -1, [(1 << int(kind[1:])) - 1]))
+        invalid = [(1 << int(kind[1:])) - 1]
+        fields.append((words, kind, i % 6 == 5, 1.0, 10.0, -1, invalid, 0.0, False, -1, 0, 0))
         words += int(kind[1:]) // 16
     image = bytes((7 * i + 3) % 251 for i in range(2 * words))
     valid = b"\x01" * words
@@ -44,7 +45,7 @@ def main() -> None:
     registers = list(struct.unpack(f">{words}H", image))
     plan: list[tuple[int, int, Any, Literal["big", "little"], float]] = [
         (position, position + int(kind[1:]) // 16, PEERS[kind], "little" if little else "big", denominator)
-        for position, kind, little, _, denominator, _, _ in fields
+        for position, kind, little, _, denominator, *_ in fields
     ]
     convert: Any = ModbusClientMixin.convert_from_registers  # its type says that a number may be a text
 

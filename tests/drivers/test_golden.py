@@ -6,24 +6,37 @@ out from IEEE 754: (-1)^sign x 2^(exponent - 127) x (1 + mantissa / 2^23).
 
 from __future__ import annotations
 
+import tomllib
 from math import isnan
+from pathlib import Path
+from typing import Any
 
 import pytest
-from wattgram_drivers.catalogue import load
+from wattgram_drivers.catalogue import SUNSPEC, load, names
 
 from tests.drivers.memory import values
 
 
 def test_eastron_sdm630_floats() -> None:
-    read = values(load("eastron_sdm630"), {
-        0: 0x4366, 1: 0x0000,      # exponent 134 - 127 = 7, mantissa 0.796875: 128 x 1.796875 = 230
-        2: 0x4366, 3: 0x3333,      # 0x3333 = 13107 more: 230 + 13107 x 2^7 / 2^23 = 230.1999969482422
-        52: 0xC4FA, 53: 0x0000,    # sign 1, exponent 10, mantissa 0.953125: -1024 x 1.953125 = -2000
-        70: 0x4248, 71: 0x0000,    # exponent 5, mantissa 0.5625: 32 x 1.5625 = 50
-        72: 0x42C8, 73: 0x0000,    # exponent 6, mantissa 0.5625: 64 x 1.5625 = 100 kWh
-        62: 0xBF80, 63: 0x0000,    # -1
-        342: 0x7FC0, 343: 0x0000,  # not a number
-    })
+    read = values(
+        load("eastron_sdm630"),
+        {
+            0: 0x4366,
+            1: 0x0000,  # exponent 134 - 127 = 7, mantissa 0.796875: 128 x 1.796875 = 230
+            2: 0x4366,
+            3: 0x3333,  # 0x3333 = 13107 more: 230 + 13107 x 2^7 / 2^23 = 230.1999969482422
+            52: 0xC4FA,
+            53: 0x0000,  # sign 1, exponent 10, mantissa 0.953125: -1024 x 1.953125 = -2000
+            70: 0x4248,
+            71: 0x0000,  # exponent 5, mantissa 0.5625: 32 x 1.5625 = 50
+            72: 0x42C8,
+            73: 0x0000,  # exponent 6, mantissa 0.5625: 64 x 1.5625 = 100 kWh
+            62: 0xBF80,
+            63: 0x0000,  # -1
+            342: 0x7FC0,
+            343: 0x0000,  # not a number
+        },
+    )
     assert read["voltage_l1n"] == 230.0
     assert read["voltage_l2n"] == 230.0 + 13107 / 65536
     assert read["active_power_total"] == -2000.0
@@ -34,12 +47,14 @@ def test_eastron_sdm630_floats() -> None:
 
 
 ACREL = {
-    10: 0x0001, 11: 0xE240,    # 123456 x 0.01 kWh
-    97: 2301,                  # x 0.1 V
-    100: 125,                  # x 0.01 A
-    119: 5001,                 # x 0.01 Hz
-    362: 0xFFFF, 363: 0xFF38,  # -200 W on the secondary side
-    383: 0xFC7C,               # -900 x 0.001
+    10: 0x0001,
+    11: 0xE240,  # 123456 x 0.01 kWh
+    97: 2301,  # x 0.1 V
+    100: 125,  # x 0.01 A
+    119: 5001,  # x 0.01 Hz
+    362: 0xFFFF,
+    363: 0xFF38,  # -200 W on the secondary side
+    383: 0xFC7C,  # -900 x 0.001
 }
 
 
@@ -61,17 +76,25 @@ def test_acrel_takes_a_ratio_that_was_never_set_as_one() -> None:
 
 
 def test_huawei_sun2000_integers() -> None:
-    read = values(load("huawei_sun2000"), {
-        30073: 0x0001, 30074: 0xADB0,  # 110000 W
-        32016: 7250,                   # x 0.1 V
-        32080: 0x0001, 32081: 0x86A0,  # 100000 W
-        32084: 0xFC18,                 # -1000 x 0.001
-        32086: 9853,                   # x 0.01 %
-        32087: 0xFFC9,                 # -55 x 0.1 degC
-        32088: 1500,                   # x 0.001 Mohm
-        32106: 0x0012, 32107: 0xD687,  # 1234567 x 0.01 kWh
-        32085: 0xFFFF, 32064: 0x7FFF, 32065: 0xFFFF,  # not available
-    })
+    read = values(
+        load("huawei_sun2000"),
+        {
+            30073: 0x0001,
+            30074: 0xADB0,  # 110000 W
+            32016: 7250,  # x 0.1 V
+            32080: 0x0001,
+            32081: 0x86A0,  # 100000 W
+            32084: 0xFC18,  # -1000 x 0.001
+            32086: 9853,  # x 0.01 %
+            32087: 0xFFC9,  # -55 x 0.1 degC
+            32088: 1500,  # x 0.001 Mohm
+            32106: 0x0012,
+            32107: 0xD687,  # 1234567 x 0.01 kWh
+            32085: 0xFFFF,
+            32064: 0x7FFF,
+            32065: 0xFFFF,  # not available
+        },
+    )
     assert read["rated_power"] == 110_000.0
     assert read["dc_voltage_1"] == 725.0
     assert read["active_power_total"] == 100_000.0
@@ -85,16 +108,25 @@ def test_huawei_sun2000_integers() -> None:
 
 
 def test_sungrow_sg_has_the_low_word_first() -> None:
-    read = values(load("sungrow_sg_string"), {
-        5000: 1100,                    # x 0.1 kW
-        5005: 0x2710, 5006: 0x0000,    # 10000 h
-        5030: 0x86A0, 5031: 0x0001,    # 100000 W
-        5034: 0xFC18,                  # -1000 x 0.001
-        5082: 0xFF38, 5083: 0xFFFF,    # -200 W: to the grid
-        5143: 0xE240, 5144: 0x0001,    # 123456 x 0.1 kWh
-        5147: 4999,                    # x 0.01 Hz
-        5003: 0xFFFF, 5004: 0xFFFF, 5114: 0xFFFF,  # not available
-    })
+    read = values(
+        load("sungrow_sg_string"),
+        {
+            5000: 1100,  # x 0.1 kW
+            5005: 0x2710,
+            5006: 0x0000,  # 10000 h
+            5030: 0x86A0,
+            5031: 0x0001,  # 100000 W
+            5034: 0xFC18,  # -1000 x 0.001
+            5082: 0xFF38,
+            5083: 0xFFFF,  # -200 W: to the grid
+            5143: 0xE240,
+            5144: 0x0001,  # 123456 x 0.1 kWh
+            5147: 4999,  # x 0.01 Hz
+            5003: 0xFFFF,
+            5004: 0xFFFF,
+            5114: 0xFFFF,  # not available
+        },
+    )
     assert read["rated_power"] == 110_000.0
     assert read["operating_time"] == 36_000_000.0
     assert read["active_power_total"] == 100_000.0
@@ -104,3 +136,29 @@ def test_sungrow_sg_has_the_low_word_first() -> None:
     assert read["frequency_highres"] == 49.99
     assert isnan(read["energy_total"])
     assert isnan(read["dc_voltage_4"])
+
+
+def golden() -> dict[str, dict[str, dict[str, Any]]]:
+    """Devices by their map's name, with their rows."""
+    files = sorted(Path(__file__).with_name("golden").glob("*.toml"))
+    return {name: rows for file in files for name, rows in tomllib.loads(file.read_text()).items()}
+
+
+@pytest.mark.parametrize("name", golden())
+def test_words_worked_out_by_hand_read_as_their_values(name: str) -> None:
+    rows = golden()[name]
+    words = {
+        row["address"] + place: int(word, 16)
+        for row in rows.values()
+        for place, word in enumerate(row["words"].split())
+    }
+    expected = {quantity: row["value"] for quantity, row in rows.items() if "value" in row}
+    read = values(load(name), words)
+    found = {quantity: read[quantity] for quantity in expected}
+    assert found == pytest.approx(expected, rel=1e-12, nan_ok=True)
+
+
+def test_every_map_has_three_such_values() -> None:
+    counts = {name: sum("value" in row for row in rows.values()) for name, rows in golden().items()}
+    assert set(counts) == set(names()) - {SUNSPEC}
+    assert min(counts.values()) >= 3

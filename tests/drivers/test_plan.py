@@ -8,15 +8,13 @@ from typing import get_args
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wattgram_drivers.device import Device, Limits, Register, Table, Type
+from wattgram_drivers.device import Device, Direction, Limits, Register, Table, Type
 from wattgram_drivers.errors import MapError
 from wattgram_drivers.plan import Plan, make_plan
 from wattgram_ext.decode import Decoder
 
 
-def register(
-    quantity: str, address: int, type_: Type = "u16", scale: int | None = None, *factors: str
-) -> Register:
+def register(quantity: str, address: int, type_: Type = "u16", scale: int | None = None, *factors: str) -> Register:
     return Register(quantity, address, "input", type_, scale_address=scale, factors=factors)
 
 
@@ -61,7 +59,8 @@ def test_a_request_stays_in_its_window() -> None:
 def test_tables_are_read_apart() -> None:
     rows = (register("a", 1), Register("b", 2, "holding", "u16"))
     assert {(block.table, block.address) for block in make_plan(device(Limits(), *rows)).blocks} == {
-        ("input", 1), ("holding", 2),
+        ("input", 1),
+        ("holding", 2),
     }
 
 
@@ -79,8 +78,10 @@ def test_a_scale_register_out_of_reach_is_read_apart() -> None:
 
 def test_a_quantity_brings_its_factors() -> None:
     rows = (
-        register("energy", 0, "u32", None, "pt", "ct"), register("x", 50),
-        register("pt", 141), register("ct", 142),
+        register("energy", 0, "u32", None, "pt", "ct"),
+        register("x", 50),
+        register("pt", 141),
+        register("ct", 142),
     )
     found = make_plan(device(Limits(), *rows), ["energy"])
     assert found.quantities == ("energy", "pt", "ct")
@@ -90,8 +91,18 @@ def test_a_quantity_brings_its_factors() -> None:
 def test_fields_are_what_the_decoder_takes() -> None:
     row = Register("a", 5, "input", "i32", "little", Fraction(-1, 10), 7, (), (0x80000000,))
     found = make_plan(device(Limits(), row))
-    assert found.fields() == ((0, "i32", True, -1.0, 10.0, 2, (0x80000000,)),)
+    assert found.fields() == ((0, "i32", True, -1.0, 10.0, 2, (0x80000000,), 0.0, False, -1, 0, 0),)
     Decoder(found.fields(), found.factors(), found.words)
+
+
+def test_a_direction_comes_with_its_value_and_its_scale() -> None:
+    row = Register("a", 40, "input", "i16", scale_address=42, direction=Direction(33, 0x2, 0x2), offset=7)
+    found = make_plan(device(Limits(), row))
+    assert requests(found) == [(33, 10)]
+    assert found.fields() == ((7, "i16", False, 1.0, 1.0, 9, (), 7.0, False, 0, 0x2, 0x2),)
+    apart = make_plan(device(Limits(max_registers=4), row))
+    assert requests(apart) == [(33, 1), (40, 1), (42, 1)]
+    assert apart.fields() == ((1, "i16", False, 1.0, 1.0, 2, (), 7.0, False, 0, 0x2, 0x2),)
 
 
 def test_an_unknown_quantity_is_named() -> None:
@@ -111,6 +122,7 @@ rows = st.builds(
     table=st.sampled_from(get_args(Table)),
     type=st.sampled_from(get_args(Type)),
     scale_address=st.none() | st.integers(0, 400),
+    direction=st.none() | st.builds(Direction, st.integers(0, 400)),
 )
 limits = st.builds(
     Limits,
@@ -118,7 +130,8 @@ limits = st.builds(
     gap=st.integers(0, 125),
     even=st.booleans(),
     # Windows that begin and end evenly and overlap by a value's width, so that every value fits one.
-    windows=st.just(()) | st.integers(20, 200).map(
+    windows=st.just(())
+    | st.integers(20, 200).map(
         lambda width: tuple((start, start + 2 * width + 7) for start in range(0, 440, 2 * width))
     ),
 )

@@ -11,13 +11,14 @@ import struct
 import subprocess
 import tty
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from math import inf, isnan, nan, prod
 from pathlib import Path
 
 import pytest
 from wattgram_drivers import catalogue, sunspec
-from wattgram_drivers.device import Device, Limits, Register, Table, Type, WordOrder
+from wattgram_drivers.device import Device, Direction, Limits, Register, Table, Type, WordOrder
 from wattgram_drivers.endpoint import Endpoint, parse
 from wattgram_drivers.errors import BadAnswer, NoAnswer, Refused
 from wattgram_drivers.modbus import Bus
@@ -97,6 +98,8 @@ def test_scales_are_undone() -> None:
     assert encode(register(kind="i16"), -5000.0, exponent=1) == [0x10000 - 500]
     assert encode(register(kind="i16"), 49.98, exponent=-2) == [4998]
     assert encode(tenth, 230.1, factor=3.0) == [767]
+    assert encode(replace(tenth, offset=1000), 21.5) == [1215]
+    assert encode(replace(tenth, direction=Direction(7)), -21.5) == [215]
 
 
 def test_not_available_has_the_maps_pattern_and_no_value_takes_it() -> None:
@@ -106,7 +109,7 @@ def test_not_available_has_the_maps_pattern_and_no_value_takes_it() -> None:
     huawei = register(kind="u32", invalid=(0xFFFFFFFF,))
     assert encode(huawei, nan) == [0xFFFF, 0xFFFF]
     assert encode(huawei, 1e12) == [0xFFFF, 0xFFFE]
-    assert encode(register(kind="u32", invalid=(0,)), 0.0) == [0, 0]   # a SunSpec counter at 0 is not supported
+    assert encode(register(kind="u32", invalid=(0,)), 0.0) == [0, 0]  # a SunSpec counter at 0 is not supported
 
 
 def served(
@@ -115,6 +118,7 @@ def served(
     endpoint: Endpoint = ANYWHERE,
 ) -> None:
     """Serve METER as unit 1, or these units, and read them with our own master."""
+
     async def main() -> None:
         simulator = Simulator(endpoint, units or {1: Served(METER, lambda: VALUES)})
         bus = Bus(await simulator.start(), timeout=2.0)
@@ -135,7 +139,7 @@ async def check_meter(bus: Bus) -> None:
     assert words(await bus.read(1, "holding", 10, 3)) == [0x4366, 0, 5002]
     assert words(await bus.read(1, "holding", 20, 2)) == [0xFFFE, 0xFFFF]
     assert words(await bus.read(1, "input", 5, 4)) == [0, 0, 0, 123]
-    assert words(await bus.read(1, "holding", 11, 2)) == [0, 5002]   # from the middle of a value
+    assert words(await bus.read(1, "holding", 11, 2)) == [0, 5002]  # from the middle of a value
 
 
 @pytest.mark.parametrize("scheme", ["tcp", "rtutcp"])
@@ -158,7 +162,7 @@ def test_a_device_is_served_on_a_serial_line(tmp_path: Path) -> None:
         bus = Bus(parse(f"rtu://{ends[0]}"), timeout=2.0)
         await check_meter(bus)
         with pytest.raises(NoAnswer):
-            await bus.read(2, "holding", 10, 3, timeout=0.05)   # nobody speaks for a unit that is not there
+            await bus.read(2, "holding", 10, 3, timeout=0.05)  # nobody speaks for a unit that is not there
         await check_meter(bus)
         await bus.close()
         await simulator.stop()
@@ -185,8 +189,19 @@ def test_mbpoll_reads_the_same() -> None:
     async def work(simulator: Simulator, bus: Bus) -> None:
         async def poll(*arguments: str) -> str:
             process = await asyncio.create_subprocess_exec(
-                mbpoll, "-m", "tcp", "-p", str(simulator.endpoint.port), "-a", "1", "-0", "-1", "-q", *arguments,
-                "127.0.0.1", stdout=subprocess.PIPE,
+                mbpoll,
+                "-m",
+                "tcp",
+                "-p",
+                str(simulator.endpoint.port),
+                "-a",
+                "1",
+                "-0",
+                "-1",
+                "-q",
+                *arguments,
+                "127.0.0.1",
+                stdout=subprocess.PIPE,
             )
             output, _ = await process.communicate()
             return output.decode()
@@ -204,7 +219,10 @@ def test_holes_are_filled_and_the_rest_is_refused() -> None:
         assert words(await bus.read(1, "holding", 12, 8)) == [5002, 0, 0, 0, 0, 0, 0, 0]
         assert words(await bus.read(2, "holding", 12, 1)) == [5002]
         for unit, table, address, count in (
-            (1, "holding", 9, 2), (1, "holding", 21, 2), (1, "input", 10, 1), (2, "holding", 12, 2),
+            (1, "holding", 9, 2),
+            (1, "holding", 21, 2),
+            (1, "input", 10, 1),
+            (2, "holding", 12, 2),
         ):
             with pytest.raises(Refused) as caught:
                 await bus.read(unit, "input" if table == "input" else "holding", address, count)
@@ -238,8 +256,13 @@ def test_a_unit_that_is_not_there_is_the_gateways_word_on_tcp() -> None:
     "pdu",
     [
         # write single coil, single register, coils, registers; mask write; read and write; read coils
-        "05 000a ff00", "06 000a 0001", "0f 000a 0001 01 01", "10 000a 0001 02 0001", "16 000a 0000 ffff",
-        "17 000a 0001 000a 0001 02 0001", "01 000a 0001",
+        "05 000a ff00",
+        "06 000a 0001",
+        "0f 000a 0001 01 01",
+        "10 000a 0001 02 0001",
+        "16 000a 0000 ffff",
+        "17 000a 0001 000a 0001 02 0001",
+        "01 000a 0001",
     ],
 )
 def test_only_the_two_reads_exist(pdu: str) -> None:
@@ -261,7 +284,7 @@ def test_the_words_of_one_request_come_from_one_moment() -> None:
     pair = device(register("active_energy_import", 0, "u32"), register("active_energy_export", 2, "u32"))
 
     def values() -> Mapping[str, float]:
-        moment = next(moments) * 65537.0   # the same number in both words
+        moment = next(moments) * 65537.0  # the same number in both words
         return {"active_energy_import": moment, "active_energy_export": moment}
 
     async def work(simulator: Simulator, bus: Bus) -> None:
@@ -396,10 +419,13 @@ def test_a_pseudo_terminal_serves_too() -> None:
 @pytest.mark.parametrize("name", [one for one in catalogue.names() if one != catalogue.SUNSPEC])
 def test_what_a_map_serves_is_what_it_reads(name: str) -> None:
     """Every device of the catalogue, each register with a raw number of its own: wire, plan, decode and back."""
-    toy = catalogue.load(name)
+    shipped = catalogue.load(name)
+    toy = replace(shipped, limits=replace(shipped.limits, request_delay=0.0))
     values: dict[str, float] = {}
+    scales = {one.scale_address for one in toy.registers}
     for number, one in enumerate(sorted(toy.registers, key=lambda one: len(one.factors)), 1):
-        values[one.quantity] = number * float(one.scale) * prod(values[factor] for factor in one.factors)
+        raw = 0 if one.address in scales else number / 64 if one.encoding == "four-quadrant" else number
+        values[one.quantity] = raw * float(one.scale) * prod(values[factor] for factor in one.factors)
 
     async def work(simulator: Simulator, bus: Bus) -> None:
         reader = Reader(toy, 1)
@@ -407,6 +433,21 @@ def test_what_a_map_serves_is_what_it_reads(name: str) -> None:
         assert found == {quantity: pytest.approx(value, rel=1e-6) for quantity, value in values.items()}
 
     served(work, {1: Served(toy, lambda: values)})
+
+
+@pytest.mark.parametrize("power", [-2500.0, 2500.0])
+@pytest.mark.parametrize(("name", "word"), [("solis_hybrid_33xxx", "battery_direction"), ("sungrow_sh_hybrid", "")])
+def test_a_direction_is_served_with_its_magnitude(name: str, word: str, power: float) -> None:
+    device = catalogue.load(name)
+
+    async def work(simulator: Simulator, bus: Bus) -> None:
+        reader = Reader(device, 1)
+        found = decode(reader, await reader.read(bus, HandClock()))
+        assert found["battery_power"] == power
+        assert found["battery_current"] == power / 500
+        assert word not in found or (found[word] == 0) == (power < 0)
+
+    served(work, {1: Served(device, lambda: {"battery_power": power, "battery_current": power / 500})})
 
 
 def test_a_sunspec_chain_is_found_and_read() -> None:

@@ -12,7 +12,7 @@ from wattgram_ext.decode import Decoder
 
 from tests import reference
 
-Field = tuple[int, str, bool, float, float, int, list[int]]
+Field = tuple[int, str, bool, float, float, int, list[int], float, bool, int, int, int]
 TYPES = ("u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64")
 
 
@@ -24,12 +24,40 @@ def decoded(fields: list[Field], image: str, factors: list[tuple[int, int]] | No
     return list(struct.unpack(f"{len(fields)}d", out))
 
 
+def field(
+    position: int,
+    kind: str,
+    little: bool,
+    numerator: float,
+    denominator: float,
+    scale_position: int,
+    invalid: list[int],
+    *,
+    offset: float = 0.0,
+    quadrants: bool = False,
+    direction: tuple[int, int, int] = (-1, 0, 0),
+) -> Field:
+    """A field without offset, quadrants and direction unless said so."""
+    return (
+        position,
+        kind,
+        little,
+        numerator,
+        denominator,
+        scale_position,
+        invalid,
+        offset,
+        quadrants,
+        *direction,
+    )
+
+
 def plain(kind: str, *, little: bool = False, invalid: list[int] | None = None) -> Field:
-    return (0, kind, little, 1.0, 1.0, -1, invalid or [])
+    return field(0, kind, little, 1.0, 1.0, -1, invalid or [])
 
 
 def test_a_tenth_of_2301_is_230_1() -> None:
-    assert decoded([(0, "u16", False, 1.0, 10.0, -1, [])], "08fd") == [230.1]
+    assert decoded([field(0, "u16", False, 1.0, 10.0, -1, [])], "08fd") == [230.1]
 
 
 @pytest.mark.parametrize(
@@ -70,23 +98,56 @@ def test_no_nan_and_no_infinity_of_a_float_is_a_value(image: str) -> None:
 
 def test_a_scale_register_is_a_power_of_ten() -> None:
     # SunSpec: value = raw * 10**sf; 0x8000 is a scale that is not implemented
-    field: Field = (0, "i16", False, 1.0, 1.0, 1, [0x8000])
-    assert decoded([field], "08fd ffff") == [230.1]
-    assert decoded([field], "08fd fffd") == [2.301]
-    assert decoded([field], "08fd 0002") == [230100.0]
+    scaled = field(0, "i16", False, 1.0, 1.0, 1, [0x8000])
+    assert decoded([scaled], "08fd ffff") == [230.1]
+    assert decoded([scaled], "08fd fffd") == [2.301]
+    assert decoded([scaled], "08fd 0002") == [230100.0]
     for scale in ("8000", "000b", "fff5", "7fff"):
-        assert math.isnan(decoded([field], f"08fd {scale}")[0])
+        assert math.isnan(decoded([scaled], f"08fd {scale}")[0])
+
+
+def test_an_offset_is_taken_before_the_scale() -> None:
+    # Deye: (raw - 1000) x 0.1 degC, so 1215 is 21.5 and 988 is -1.2
+    deye = field(0, "u16", False, 1.0, 10.0, -1, [0], offset=1000.0)
+    assert decoded([deye], "04bf") == [21.5]
+    assert decoded([deye], "03dc") == [-1.2]
+    assert math.isnan(decoded([deye], "0000")[0])
+
+
+def test_a_power_factor_of_four_quadrants_is_folded_back() -> None:
+    # Schneider PM2000 list v1.05: 1.25 means 0.75 and -1.25 means -0.75; 0x3fa00000 is 1.25, 0x3f000000 is 0.5
+    schneider = field(0, "f32", False, 1.0, 1.0, -1, [], quadrants=True)
+    assert decoded([schneider], "3fa0 0000") == [0.75]
+    assert decoded([schneider], "bfa0 0000") == [-0.75]
+    assert decoded([schneider], "3f00 0000") == [0.5]
+    assert decoded([schneider], "bf80 0000") == [-1.0]
+    assert math.isnan(decoded([schneider], "7fc0 0000")[0])
+
+
+def test_a_direction_stands_in_another_register() -> None:
+    # Solis: 0 in 33135 is charging, so discharge is positive; the power may or may not carry a sign itself
+    solis = field(0, "i32", False, 1.0, 1.0, -1, [], direction=(2, 0xFFFF, 0))
+    assert decoded([solis], "0000 07d0 0001") == [2000.0]
+    assert decoded([solis], "0000 07d0 0000") == [-2000.0]
+    assert decoded([solis], "ffff f830 0001") == [2000.0]
+    assert decoded([solis], "ffff f830 0000") == [-2000.0]
+    # Sungrow: bit 1 of 13000 is charging, whatever the other bits say
+    sungrow = field(0, "i16", False, -1.0, 1.0, -1, [], direction=(1, 2, 2))
+    assert decoded([sungrow], "0064 0003") == [100.0]
+    assert decoded([sungrow], "0064 0005") == [-100.0]
+    lost = Decoder([solis], [], 3).decode(bytes.fromhex("0000 07d0 0001"), b"\1\1\0")
+    assert math.isnan(struct.unpack("d", lost)[0])
 
 
 def test_a_factor_multiplies_and_one_that_is_not_set_counts_as_one() -> None:
-    fields: list[Field] = [(0, "u16", False, 1.0, 1.0, -1, []), (1, "u16", False, 1.0, 1.0, -1, [0xFFFF])]
+    fields: list[Field] = [field(0, "u16", False, 1.0, 1.0, -1, []), field(1, "u16", False, 1.0, 1.0, -1, [0xFFFF])]
     assert decoded(fields, "0005 0028", [(0, 1)]) == [200.0, 40.0]
     assert decoded(fields, "0005 0000", [(0, 1)]) == [5.0, 0.0]
     assert math.isnan(decoded(fields, "0005 ffff", [(0, 1)])[0])
 
 
 def test_a_word_that_was_not_read_takes_its_values_and_only_them() -> None:
-    fields: list[Field] = [(0, "u32", False, 1.0, 1.0, -1, []), (2, "u16", False, 1.0, 1.0, 3, [])]
+    fields: list[Field] = [field(0, "u32", False, 1.0, 1.0, -1, []), field(2, "u16", False, 1.0, 1.0, 3, [])]
     decoder = Decoder(fields, [], 4)
     image = struct.pack(">4H", 1, 2, 3, 0)
     for missing, lost in ((0, {0}), (1, {0}), (2, {1}), (3, {1})):
@@ -98,16 +159,19 @@ def test_a_word_that_was_not_read_takes_its_values_and_only_them() -> None:
 @pytest.mark.parametrize(
     ("fields", "factors", "words", "named"),
     [
-        ([(0, "u8", False, 1.0, 1.0, -1, [])], [], 1, "field 0: type 'u8'"),
-        ([(1, "u16", False, 1.0, 1.0, -1, [])], [], 1, "field 0: u16 at word 1"),
-        ([(-1, "u16", False, 1.0, 1.0, -1, [])], [], 1, "field 0: u16 at word -1"),
-        ([(0, "u64", False, 1.0, 1.0, -1, [])], [], 3, "field 0: u64 at word 0"),
-        ([(0, "u16", False, 1.0, 1.0, 1, [])], [], 1, "field 0: scale at 1"),
-        ([(0, "u16", False, 1.0, 0.0, -1, [])], [], 1, "field 0: scale 1.0/0.0"),
-        ([(0, "u16", False, math.nan, 1.0, -1, [])], [], 1, "field 0: scale nan/1.0"),
-        ([(0, "u16", False, 1.0, 1.0, -1, [65536])], [], 1, "field 0: invalid pattern 0x10000"),
-        ([(0, "u16", False, 1.0, 1.0, -1, [-1])], [], 1, "field 0: invalid pattern"),
-        ([(0, "u16", False, 1.0, 1.0, -1, [])], [(0, 1)], 1, "factor 0: fields 0, 1"),
+        ([field(0, "u8", False, 1.0, 1.0, -1, [])], [], 1, "field 0: type 'u8'"),
+        ([field(1, "u16", False, 1.0, 1.0, -1, [])], [], 1, "field 0: u16 at word 1"),
+        ([field(-1, "u16", False, 1.0, 1.0, -1, [])], [], 1, "field 0: u16 at word -1"),
+        ([field(0, "u64", False, 1.0, 1.0, -1, [])], [], 3, "field 0: u64 at word 0"),
+        ([field(0, "u16", False, 1.0, 1.0, 1, [])], [], 1, "field 0: scale at 1"),
+        ([field(0, "u16", False, 1.0, 0.0, -1, [])], [], 1, "field 0: scale 1.0/0.0"),
+        ([field(0, "u16", False, math.nan, 1.0, -1, [])], [], 1, "field 0: scale nan/1.0"),
+        ([field(0, "u16", False, 1.0, 1.0, -1, [65536])], [], 1, "field 0: invalid pattern 0x10000"),
+        ([field(0, "u16", False, 1.0, 1.0, -1, [-1])], [], 1, "field 0: invalid pattern"),
+        ([field(0, "u16", False, 1.0, 1.0, -1, [], offset=math.inf)], [], 1, "field 0: offset inf"),
+        ([field(0, "u16", False, 1.0, 1.0, -1, [], direction=(1, 1, 1))], [], 1, "field 0: direction at 1"),
+        ([field(0, "u16", False, 1.0, 1.0, -1, [], direction=(0, 1 << 16, 0))], [], 1, "field 0: direction 0x1"),
+        ([field(0, "u16", False, 1.0, 1.0, -1, [])], [(0, 1)], 1, "factor 0: fields 0, 1"),
         ([], [], -1, "words: -1"),
         ([], [], 1 << 70, "words"),
     ],
@@ -134,7 +198,7 @@ def plans(draw: st.DrawFn) -> tuple[list[Field], list[tuple[int, int]], int]:
     words = draw(st.integers(4, 12))
     kinds = draw(st.lists(st.sampled_from(TYPES), min_size=1, max_size=8))
     fields: list[Field] = [
-        (
+        field(
             draw(st.integers(0, words - int(kind[1:]) // 16)),
             kind,
             draw(st.booleans()),
@@ -142,6 +206,13 @@ def plans(draw: st.DrawFn) -> tuple[list[Field], list[tuple[int, int]], int]:
             draw(st.sampled_from([1.0, 10.0, 1000.0, 3.0])),
             draw(st.integers(-1, words - 1)),
             draw(st.lists(st.sampled_from([0, 0x8000, 0xFFFF]), max_size=2)),
+            offset=draw(st.sampled_from([0.0, 1000.0, -3.0])),
+            quadrants=draw(st.booleans()),
+            direction=(
+                draw(st.integers(-1, words - 1)),
+                draw(st.sampled_from([0xFFFF, 2, 1])),
+                draw(st.sampled_from([0, 1, 2])),
+            ),
         )
         for kind in kinds
     ]
