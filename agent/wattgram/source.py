@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import isfinite, nan
 
 from wattgram_drivers.device import Device, Reading
-from wattgram_drivers.plan import Field, Plan
+from wattgram_drivers.plan import Plan
 from wattgram_drivers.quantity import QUANTITIES
 from wattgram_ext.decode import Decoder
 
@@ -53,7 +53,7 @@ class Source:
         fields = plan.fields()
         if self.config.invert:
             fields = tuple(
-                field if not QUANTITIES[name].sign else _negated(field)
+                field if not QUANTITIES[name].sign else field._replace(numerator=-field.numerator)
                 for name, field in zip(names, fields, strict=True)
             )
             names = tuple(_other_direction(name, names) for name in names)
@@ -105,11 +105,6 @@ class Source:
     def power(self, now: float) -> float:
         """W in the role's direction, NaN when there is no value that is alive."""
         return self.latest.power if self.latest and self.state(now) == "good" else nan
-
-
-def _negated(field: Field) -> Field:
-    position, kind, little, numerator, denominator, scale, invalid = field
-    return position, kind, little, -numerator, denominator, scale, invalid
 
 
 def _other_direction(name: str, names: tuple[str, ...]) -> str:

@@ -51,11 +51,11 @@ _REQUESTS: dict[int, type[ReadHoldingRegistersRequest]] = {
     4: ReadInputRegistersRequest,
 }
 _EXCEPTION = 0x80
-_CONNECT_TIMEOUT = 3.0      # at least: a lost SYN is repeated after 1 s
-_LUMP = 0.05                # USB adapters and serial servers hold bytes back (16 ms is typical)
-_SILENT_REQUESTS = 3        # in a row, any unit: the connection itself may be half-open
-_MAX_BUFFER = 4096          # a network peer that sends more than this unasked is not a Modbus server
-_MAX_OWED = 64              # answers of one unit that are kept in mind
+_CONNECT_TIMEOUT = 3.0  # at least: a lost SYN is repeated after 1 s
+_LUMP = 0.05  # USB adapters and serial servers hold bytes back (16 ms is typical)
+_SILENT_REQUESTS = 3  # in a row, any unit: the connection itself may be half-open
+_MAX_BUFFER = 4096  # a network peer that sends more than this unasked is not a Modbus server
+_MAX_OWED = 64  # answers of one unit that are kept in mind
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class _Tcp:
         self._transaction = 0
 
     def frame(self, request: _Request) -> bytes:
-        self._transaction = self._transaction % 0xFFFF + 1   # never 0, which careless servers send
+        self._transaction = self._transaction % 0xFFFF + 1  # never 0, which careless servers send
         return self._framer.buildFrame(request.pdu(self._transaction))
 
     def idle(self, received: bytearray) -> None:
@@ -143,7 +143,7 @@ class _Tcp:
         frame = bytes(received[:size])
         del received[:size]
         if len(received) >= 6:
-            self._size(received)   # no frame follows: this one lacks bytes and was filled up by the next
+            self._size(received)  # no frame follows: this one lacks bytes and was filled up by the next
         return _Answer(int.from_bytes(frame[:2], "big"), frame[6], frame[7], frame[8:])
 
     @staticmethod
@@ -171,10 +171,10 @@ class _Tcp:
 class _Unit:
     """What one unit may still send that nobody waits for."""
 
-    owed: list[tuple[int, int]] = field(default_factory=list)   # requests given up, the oldest first
-    answered: tuple[int, int] | None = None   # the last answer; a copy of it may follow
-    unasked: bool = False    # something came unasked since the last answer
-    doubles: bool = False    # something came unasked before or during the last request
+    owed: list[tuple[int, int]] = field(default_factory=list)  # requests given up, the oldest first
+    answered: tuple[int, int] | None = None  # the last answer; a copy of it may follow
+    unasked: bool = False  # something came unasked since the last answer
+    doubles: bool = False  # something came unasked before or during the last request
 
     def ambiguous(self, request: _Request) -> bool:
         """Whether an earlier answer could pass for this request's."""
@@ -205,7 +205,7 @@ class _Rtu:
             if code & ~_EXCEPTION in _REQUESTS:
                 end = start + (5 if code & _EXCEPTION else 5 + received[start + 2])
             elif start == 0:
-                end = len(received)   # a foreign function, whose length is not known: all that there is
+                end = len(received)  # a foreign function, whose length is not known: all that there is
             else:
                 continue
             frame = bytes(received[start:end])
@@ -232,11 +232,12 @@ class _Rtu:
         unit = self._units[request.unit]
         if not unit.ambiguous(request):
             return
-        other = 7 - request.code   # 3 and 4: even a refusal of the other function cannot be mistaken
+        other = 7 - request.code  # 3 and 4: even a refusal of the other function cannot be mistaken
         for code in (request.code, other):
             mistakable = {request.shape, unit.answered, *unit.owed}
             fewer = (
-                request.count - count for count in range(1, MAX_REGISTERS + 1)
+                request.count - count
+                for count in range(1, MAX_REGISTERS + 1)
                 if (code, 2 * count) not in mistakable and request.address + count <= 0x10000
             )
             # fewer registers than wanted are as legal as the request, and an even number stays even
@@ -265,7 +266,7 @@ class _Link(ModbusProtocol):
         self.received = bytearray()
         self.last_activity = self.loop.time()
         self.silent_requests = 0
-        self.reason = ""   # why it ended; empty while it stands
+        self.reason = ""  # why it ended; empty while it stands
         self._network = not endpoint.serial
         self._made = asyncio.Event()
         self._waiter: asyncio.Future[None] | None = None
@@ -273,7 +274,7 @@ class _Link(ModbusProtocol):
     async def open(self) -> None:
         """Connect; OSError when that fails."""
         await self.call_create()
-        await self._made.wait()   # a serial line reports its connection some turns of the loop later
+        await self._made.wait()  # a serial line reports its connection some turns of the loop later
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, unless it was given up while it was being made."""
@@ -353,9 +354,9 @@ class Bus:
         self._link: _Link | None = None
         self._framing: _Framing = _Tcp() if endpoint.scheme == "tcp" else _Rtu()
         self._connect_delay = 0.0
-        self._dirty = False   # an answer was given up: its bytes may still be on their way
+        self._dirty = False  # an answer was given up: its bytes may still be on their way
         bits = 1 + endpoint.bytesize + (endpoint.parity != "N") + endpoint.stopbits
-        self._character = bits / endpoint.baudrate   # seconds
+        self._character = bits / endpoint.baudrate  # seconds
         # pymodbus logs other devices' frames with an error; what it reports is in our exceptions
         logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
 
@@ -417,7 +418,7 @@ class Bus:
         except TimeoutError:
             link.end("not connected")
             raise BusDown(f"{self.endpoint}: no connection within {limit:g} s") from None
-        except (OSError, ValueError) as error:   # ValueError: the line cannot do this baud rate
+        except (OSError, ValueError) as error:  # ValueError: the line cannot do this baud rate
             link.end("not connected")
             raise BusDown(f"{self.endpoint}: cannot be opened: {self._said(error)}") from error
         except BaseException:
@@ -426,7 +427,7 @@ class Bus:
         if link.reason:
             raise BusDown(f"{self.endpoint}: connection lost: {link.reason}")
         self._link = link
-        self._dirty = True   # answers to whoever used the line before
+        self._dirty = True  # answers to whoever used the line before
         return link
 
     def _said(self, error: OSError | ValueError) -> str:
@@ -453,7 +454,7 @@ class Bus:
         """Send one request and return the registers of its answer."""
         await self._silence(link, request, limit, delay)
         self._framing.idle(link.received)
-        frames = 8 + 5 + 2 * request.count   # bytes of request and answer
+        frames = 8 + 5 + 2 * request.count  # bytes of request and answer
         wire = frames * self._character if self.endpoint.serial else 0.0
         deadline = link.loop.time() + limit + wire
         link.transmit(self._framing.frame(request))
@@ -471,7 +472,7 @@ class Bus:
             if isinstance(error, _FramingLost):
                 link.end(str(error))
             raise BadAnswer(f"{self.endpoint} {request}: {error}") from None
-        except BaseException:   # cancelled
+        except BaseException:  # cancelled
             self._give_up(request)
             raise
         self._framing.settled(request)
@@ -526,7 +527,7 @@ def _request(endpoint: Endpoint, unit: int, table: Table, address: int, count: i
     if endpoint.scheme == "tcp":
         first, last = 0, 255
     else:
-        first, last = 1, 247   # on a serial line 0 is for everyone and nobody answers
+        first, last = 1, 247  # on a serial line 0 is for everyone and nobody answers
     if not first <= unit <= last:
         raise ValueError(f"{endpoint}: unit {unit}; allowed: {first} to {last}")
     where = f"{endpoint} unit {unit}"

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .device import Device, Limits, Register, Table
 from .errors import MapError
 
-Field = tuple[int, str, bool, float, float, int, tuple[int, ...], float, bool, int, int, int]
-"""Position, type, low word first, numerator, denominator, scale position or -1, invalid patterns, offset,
-four quadrants, direction position or -1, its mask, its negative."""
+
+class Field(NamedTuple):
+    """How a decoder reads one value: see `wattgram_ext.decode`, which takes it in this order."""
+
+    position: int
+    type: str
+    little: bool
+    numerator: float
+    denominator: float
+    scale_position: int
+    invalid: tuple[int, ...]
+    offset: float
+    quadrants: bool
+    direction_position: int
+    mask: int
+    negative: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +69,7 @@ class Place:
     def field(self) -> Field:
         """The decoder's field."""
         one = self.register
-        return (
+        return Field(
             self.position,
             one.type,
             one.word_order == "little",

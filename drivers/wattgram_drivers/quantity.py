@@ -14,40 +14,88 @@ from .device import Kind
 BY_KIND = "by kind"
 """Sign of quantities whose direction depends on the device: see `KIND_SIGN`."""
 
-KIND_SIGN: Mapping[Kind, str] = MappingProxyType({
-    "meter": "import+",
-    "inverter": "generation+",
-    "genset": "generation+",
-    "battery": "discharge+",
-    "charger": "consumption+",
-    "sensor": "import+",
-})
+KIND_SIGN: Mapping[Kind, str] = MappingProxyType(
+    {
+        "meter": "import+",
+        "inverter": "generation+",
+        "genset": "generation+",
+        "battery": "discharge+",
+        "charger": "consumption+",
+        "sensor": "import+",
+    }
+)
 """What a positive power means at the terminals of each kind of device."""
 
-SIGN_DIRECTION: Mapping[str, int] = MappingProxyType({
-    "export+": 1, "generation+": 1, "discharge+": 1,
-    "import+": -1, "consumption+": -1, "charge+": -1,
-    "forward+": 0, "lagging+": 0, "vendor-dependent": 0,
-})
+SIGN_DIRECTION: Mapping[str, int] = MappingProxyType(
+    {
+        "export+": 1,
+        "generation+": 1,
+        "discharge+": 1,
+        "import+": -1,
+        "consumption+": -1,
+        "charge+": -1,
+        "forward+": 0,
+        "lagging+": 0,
+        "vendor-dependent": 0,
+    }
+)
 """Sign words of a register: 1 = positive out of the device or site, -1 = into it, 0 = no such direction."""
 
-UNITS: Mapping[str, tuple[str, Fraction]] = MappingProxyType({
-    **{unit: (unit, Fraction(1)) for unit in (
-        "W", "Wh", "var", "varh", "VA", "VAh", "V", "A", "Ah", "Hz", "degC", "s", "kg", "m3", "ohm", "1",
-        "Pa", "kg/s", "m3/s", "kg/m3", "m/s",
-    )},
-    "kW": ("W", Fraction(1000)), "MW": ("W", Fraction(10**6)), "mW": ("W", Fraction(1, 1000)),
-    "kWh": ("Wh", Fraction(1000)), "MWh": ("Wh", Fraction(10**6)),
-    "kvar": ("var", Fraction(1000)), "kvarh": ("varh", Fraction(1000)),
-    "kVA": ("VA", Fraction(1000)), "kVAh": ("VAh", Fraction(1000)),
-    "mV": ("V", Fraction(1, 1000)), "mA": ("A", Fraction(1, 1000)),
-    "kohm": ("ohm", Fraction(1000)), "Mohm": ("ohm", Fraction(10**6)),
-    "%": ("1", Fraction(1, 100)), "ppm": ("1", Fraction(1, 10**6)), "pulse": ("1", Fraction(1)),
-    "min": ("s", Fraction(60)), "h": ("s", Fraction(3600)), "rpm": ("Hz", Fraction(1, 60)),
-    "kPa": ("Pa", Fraction(1000)), "bar": ("Pa", Fraction(10**5)),
-    "t": ("kg", Fraction(1000)), "l": ("m3", Fraction(1, 1000)),
-    "kg/h": ("kg/s", Fraction(1, 3600)), "m3/h": ("m3/s", Fraction(1, 3600)),
-})
+UNITS: Mapping[str, tuple[str, Fraction]] = MappingProxyType(
+    {
+        **{
+            unit: (unit, Fraction(1))
+            for unit in (
+                "W",
+                "Wh",
+                "var",
+                "varh",
+                "VA",
+                "VAh",
+                "V",
+                "A",
+                "Ah",
+                "Hz",
+                "degC",
+                "s",
+                "kg",
+                "m3",
+                "ohm",
+                "1",
+                "Pa",
+                "kg/s",
+                "m3/s",
+                "kg/m3",
+                "m/s",
+            )
+        },
+        "kW": ("W", Fraction(1000)),
+        "MW": ("W", Fraction(10**6)),
+        "mW": ("W", Fraction(1, 1000)),
+        "kWh": ("Wh", Fraction(1000)),
+        "MWh": ("Wh", Fraction(10**6)),
+        "kvar": ("var", Fraction(1000)),
+        "kvarh": ("varh", Fraction(1000)),
+        "kVA": ("VA", Fraction(1000)),
+        "kVAh": ("VAh", Fraction(1000)),
+        "mV": ("V", Fraction(1, 1000)),
+        "mA": ("A", Fraction(1, 1000)),
+        "kohm": ("ohm", Fraction(1000)),
+        "Mohm": ("ohm", Fraction(10**6)),
+        "%": ("1", Fraction(1, 100)),
+        "ppm": ("1", Fraction(1, 10**6)),
+        "pulse": ("1", Fraction(1)),
+        "min": ("s", Fraction(60)),
+        "h": ("s", Fraction(3600)),
+        "rpm": ("Hz", Fraction(1, 60)),
+        "kPa": ("Pa", Fraction(1000)),
+        "bar": ("Pa", Fraction(10**5)),
+        "t": ("kg", Fraction(1000)),
+        "l": ("m3", Fraction(1, 1000)),
+        "kg/h": ("kg/s", Fraction(1, 3600)),
+        "m3/h": ("m3/s", Fraction(1, 3600)),
+    }
+)
 """Units that a map may state: the vocabulary's unit and what one of them is in it."""
 
 
@@ -149,8 +197,13 @@ _ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("insulation_resistance", "ohm", "insulation of the DC side to earth", ""),
     ("{efficiency|output_percentage|load_percentage|throttle_percent}", "1", "share, 0 to 1", ""),
     ("{operating_time|uptime|charge_time}", "s", "time in operation", ""),
-    ("temperature_{internal|heatsink|transformer|other|ambient|module|medium|boost|dc|dc_transformer|ipm|flow"
-     "|return|1|2|3|4}", "degC", "temperature", ""),
+    (
+        "temperature_{internal|heatsink|transformer|other|ambient|module|medium|boost|dc|dc_transformer|ipm|flow"
+        "|return|1|2|3|4}",
+        "degC",
+        "temperature",
+        "",
+    ),
     # Grid side as an inverter or its meter reports it
     (f"{{meter_active|grid}}_power_{_PHASES}", "W", "power at the grid's meter", "import+"),
     ("meter_active_power_total_i16", "W", "power at the grid's meter, second register", "import+"),
@@ -188,14 +241,30 @@ _ROWS: tuple[tuple[str, str, str, str], ...] = (
     # State, identity, settings: codes and counts as the device writes them
     ("{alarm|fault|status_bits}_{1..8}", "1", "bits as the device sets them", ""),
     ("alarm_vendor_{1..4}", "1", "vendor's alarm bits", ""),
-    ("status{|_vendor|_inverter|_grid_connection|_pv_connection|_storage_connection|_active_controls}", "1",
-     "state code", ""),
-    ("{fault_code|error_code|working_mode|controller_mode|derating_mode|power_flow_status|ac_type}", "1",
-     "state code", ""),
-    ("{model_id|device_type_code|model_type_register|meter_type|output_type|der_type|sunspec_did}", "1",
-     "code of the model or type", ""),
-    ("{string_count|mppt_count|module_count|port_count|starts_total|string_index|device_address}", "1",
-     "count or number", ""),
+    (
+        "status{|_vendor|_inverter|_grid_connection|_pv_connection|_storage_connection|_active_controls}",
+        "1",
+        "state code",
+        "",
+    ),
+    (
+        "{fault_code|error_code|working_mode|controller_mode|derating_mode|power_flow_status|ac_type}",
+        "1",
+        "state code",
+        "",
+    ),
+    (
+        "{model_id|device_type_code|model_type_register|meter_type|output_type|der_type|sunspec_did}",
+        "1",
+        "code of the model or type",
+        "",
+    ),
+    (
+        "{string_count|mppt_count|module_count|port_count|starts_total|string_index|device_address}",
+        "1",
+        "count or number",
+        "",
+    ),
     ("module_{1..24}_{id|status|alarm}", "1", "state of a tracker module", ""),
     ("module_{1..24}_temperature", "degC", "temperature of a tracker module", ""),
     ("port_{1..24}_{id|type|status}", "1", "state of a DC port", ""),
@@ -228,9 +297,7 @@ _ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("gas_so2_co2_ratio", "1", "ratio of two gases", ""),
 )
 
-QUANTITIES: Mapping[str, Quantity] = MappingProxyType({
-    name: Quantity(name, unit, meaning, sign)
-    for pattern, unit, meaning, sign in _ROWS
-    for name in _expand(pattern)
-})
+QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
+    {name: Quantity(name, unit, meaning, sign) for pattern, unit, meaning, sign in _ROWS for name in _expand(pattern)}
+)
 """Every word of the vocabulary by its name."""

@@ -25,7 +25,12 @@ class Bus(Protocol):
     """What a reader needs of a bus."""
 
     async def read(
-        self, unit: int, table: Table, address: int, count: int, *,
+        self,
+        unit: int,
+        table: Table,
+        address: int,
+        count: int,
+        *,
         timeout: float,  # noqa: ASYNC109 - a fact of the device, on its way to the one who waits
         delay: float,
     ) -> bytes:
@@ -72,7 +77,8 @@ class Reader:
     """One device at one unit address; `plan` says how to decode what `read` returns.
 
     A request that the unit refuses for its registers is split until the illegal ones are known, over several
-    readings where it takes more than `patience` refusals; they are left out, their words stay invalid, and after `RETRY` seconds the whole request is tried again.
+    readings where it takes more than `patience` refusals. They are left out, their words stay invalid, and
+    `RETRY` seconds after the last refusal the whole request is tried again.
     """
 
     def __init__(
@@ -128,17 +134,19 @@ class Reader:
             following += answered
         return following
 
-    async def _ask(
-        self, bus: Bus, clock: Clock, block: Block, request: Request, image: _Image
-    ) -> list[Request]:
+    async def _ask(self, bus: Bus, clock: Clock, block: Block, request: Request, image: _Image) -> list[Request]:
         """Read a request, or its halves when the unit refuses it; the requests that were answered or must wait."""
         if image.refused >= self.patience:
             return [request]
         limits = self.device.limits
         try:
             answer = await bus.read(
-                self.unit, request.table, request.address, request.count,
-                timeout=limits.timeout, delay=limits.request_delay,
+                self.unit,
+                request.table,
+                request.address,
+                request.count,
+                timeout=limits.timeout,
+                delay=limits.request_delay,
             )
         except Refused as refused:
             if refused.code not in _NOT_THERE:
@@ -162,8 +170,6 @@ class Reader:
         return [request]
 
     def _forget(self) -> None:
-        self._requests = [
-            [Request(block.table, block.address, block.count, block.spans)] for block in self.plan.blocks
-        ]
+        self._requests = [[Request(block.table, block.address, block.count, block.spans)] for block in self.plan.blocks]
         self._holes = set()
         self._retry_at = None

@@ -23,9 +23,7 @@ class Decoder:
 
     def __init__(
         self,
-        fields: Sequence[
-            tuple[int, str, bool, float, float, int, Sequence[int], float, bool, int, int, int]
-        ],
+        fields: Sequence[tuple[int, str, bool, float, float, int, Sequence[int], float, bool, int, int, int]],
         factors: Sequence[tuple[int, int]],
         words: int,
     ) -> None: ...
