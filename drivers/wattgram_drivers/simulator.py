@@ -35,7 +35,7 @@ _TABLES: dict[int, Table] = {3: "holding", 4: "input"}
 class Served:
     """A device to serve. `constants` are words at addresses of its tables: identity, lengths, scale factors.
 
-    A scale register that is not among them holds 0. With `fill`, addresses between the first and the last
+    A scale register is never a value: it holds what they say, else 0. With `fill`, addresses between the first and the last
     one that nothing is said about hold 0, so that reads over gaps work; without it they are refused.
     """
 
@@ -185,6 +185,9 @@ class _Unit:
         for register in served.device.registers:
             self._registers[register.table].append(register)
         self._words = {table: self._fixed(registers) for table, registers in self._registers.items() if registers}
+        for table, registers in self._registers.items():
+            scales = {register.scale_address for register in registers}
+            self._registers[table] = [register for register in registers if register.address not in scales]
 
     def _fixed(self, registers: list[Register]) -> dict[int, int]:
         """Every address of a table with what it holds before values are written over it."""

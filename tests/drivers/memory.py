@@ -42,7 +42,12 @@ class Memory:
         self.requests: list[tuple[Table, int, int]] = []
 
     async def read(
-        self, unit: int, table: Table, address: int, count: int, *,
+        self,
+        unit: int,
+        table: Table,
+        address: int,
+        count: int,
+        *,
         timeout: float = 1.0,  # noqa: ASYNC109 - the bus interface has it
         delay: float = 0.0,
     ) -> bytes:

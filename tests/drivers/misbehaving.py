@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Literal, Self
 
-READ_FRAME = 8   # bytes of a read request on RTU
+READ_FRAME = 8  # bytes of a read request on RTU
 
 
 def crc16(data: bytes) -> bytes:
@@ -216,6 +216,7 @@ def in_turn(*behaviours: Behaviour) -> Behaviour:
 
 def thrown(dice: random.Random, behaviours: Sequence[Behaviour]) -> Behaviour:
     """Chance decides, anew for each request."""
+
     def act(request: Request) -> Sequence[Step]:
         return dice.choice(behaviours)(request)
 

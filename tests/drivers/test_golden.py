@@ -6,10 +6,13 @@ out from IEEE 754: (-1)^sign x 2^(exponent - 127) x (1 + mantissa / 2^23).
 
 from __future__ import annotations
 
+import tomllib
 from math import isnan
+from pathlib import Path
+from typing import Any
 
 import pytest
-from wattgram_drivers.catalogue import load
+from wattgram_drivers.catalogue import SUNSPEC, load, names
 
 from tests.drivers.memory import values
 
@@ -133,3 +136,29 @@ def test_sungrow_sg_has_the_low_word_first() -> None:
     assert read["frequency_highres"] == 49.99
     assert isnan(read["energy_total"])
     assert isnan(read["dc_voltage_4"])
+
+
+def golden() -> dict[str, dict[str, dict[str, Any]]]:
+    """Devices by their map's name, with their rows."""
+    files = sorted(Path(__file__).with_name("golden").glob("*.toml"))
+    return {name: rows for file in files for name, rows in tomllib.loads(file.read_text()).items()}
+
+
+@pytest.mark.parametrize("name", golden())
+def test_words_worked_out_by_hand_read_as_their_values(name: str) -> None:
+    rows = golden()[name]
+    words = {
+        row["address"] + place: int(word, 16)
+        for row in rows.values()
+        for place, word in enumerate(row["words"].split())
+    }
+    expected = {quantity: row["value"] for quantity, row in rows.items() if "value" in row}
+    read = values(load(name), words)
+    found = {quantity: read[quantity] for quantity in expected}
+    assert found == pytest.approx(expected, rel=1e-12, nan_ok=True)
+
+
+def test_every_map_has_three_such_values() -> None:
+    counts = {name: sum("value" in row for row in rows.values()) for name, rows in golden().items()}
+    assert set(counts) == set(names()) - {SUNSPEC}
+    assert min(counts.values()) >= 3

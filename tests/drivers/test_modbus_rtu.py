@@ -22,7 +22,7 @@ from wattgram_drivers.modbus import Bus
 
 from tests.drivers import misbehaving as bad
 
-LIMIT = 0.15   # time-out of one answer in these tests, seconds
+LIMIT = 0.15  # time-out of one answer in these tests, seconds
 Peer = bad.Server | bad.Slave
 
 
@@ -85,8 +85,16 @@ def test_a_refusal_has_its_number(wire: Wire) -> None:
 @both
 @pytest.mark.parametrize(
     "behaviour",
-    [bad.wrong_function, bad.unknown_function, bad.refuses_another_function, bad.short, bad.long_byte_count,
-     bad.odd_bytes, bad.garbage, bad.cut],
+    [
+        bad.wrong_function,
+        bad.unknown_function,
+        bad.refuses_another_function,
+        bad.short,
+        bad.long_byte_count,
+        bad.odd_bytes,
+        bad.garbage,
+        bad.cut,
+    ],
 )
 def test_an_answer_that_does_not_fit_is_an_error_and_the_next_read_is_right(
     wire: Wire, behaviour: bad.Behaviour
@@ -123,6 +131,7 @@ def test_the_answer_of_another_unit_is_never_taken(wire: Wire) -> None:
 def test_one_late_answer_shifts_nothing() -> None:
     """Asked 350, 100, 50, 60, 70, 80, pymodbus 3.16.1 returns time-out, 350, 100, 50, 60, 70."""
     for lateness in (1.01, 1.2, 1.5, 2.5, 4.0):
+
         async def work(bus: Bus) -> None:
             with pytest.raises(NoAnswer):
                 await bus.read(1, "holding", 350, 1)
@@ -133,7 +142,7 @@ def test_one_late_answer_shifts_nothing() -> None:
                     answered += 1
                 except (NoAnswer, BadAnswer):
                     continue
-            assert answered >= 1   # a unit that works again is believed again
+            assert answered >= 1  # a unit that works again is believed again
 
         with_peer(bad.Server(bad.first(bad.late(lateness * LIMIT)), rtu=True, in_order=True), work)
 
@@ -147,13 +156,14 @@ def test_a_late_answer_costs_one_probe() -> None:
 
     server = bad.Server(bad.first(bad.late(1.1 * LIMIT)), rtu=True, in_order=True)
     with_peer(server, work)
-    assert len(server.requests) == 7   # six reads and the question whose answer cannot be mistaken
+    assert len(server.requests) == 7  # six reads and the question whose answer cannot be mistaken
     assert server.requests[1].count != 1
 
 
 @both
 def test_a_late_refusal_is_not_taken_for_the_next_request(wire: Wire) -> None:
     """Else a good register would be learned as a hole."""
+
     def behaviour(request: bad.Request) -> list[bad.Step]:
         delay = 1.3 * LIMIT if request.number == 0 else 0.3 * LIMIT
         return [bad.Step(delay, bad.refuses(2)(request)[0].data if request.number == 0 else request.right())]
@@ -222,9 +232,10 @@ def test_doubled_answers_do_no_harm(wire: Wire) -> None:
 
 def test_a_unit_that_doubles_its_answers_is_watched() -> None:
     """Its second answers arrive while the next one is waited for."""
+
     async def work(bus: Bus) -> None:
         await right(bus, 350, 1)
-        await asyncio.sleep(0.08)   # the first doubled answer gives the unit away
+        await asyncio.sleep(0.08)  # the first doubled answer gives the unit away
         for address in (100, 50, 60, 70):
             await right(bus, address, 1)
 
@@ -238,9 +249,22 @@ def test_a_unit_that_doubles_its_answers_is_watched() -> None:
 def test_no_sequence_of_faults_gives_a_wrong_value(seed: int) -> None:
     """Late, cut, doubled, foreign, refused, silent, in any sequence; a unit answers in turn, however late."""
     faults = [
-        bad.honest, bad.honest, bad.honest, bad.silent, bad.late(0.03), bad.late(0.06), bad.cut, bad.doubled,
-        bad.wrong_unit, bad.wrong_function, bad.short, bad.garbage, bad.garbage_first, bad.refuses(6),
-        bad.in_pieces, bad.resets,
+        bad.honest,
+        bad.honest,
+        bad.honest,
+        bad.silent,
+        bad.late(0.03),
+        bad.late(0.06),
+        bad.cut,
+        bad.doubled,
+        bad.wrong_unit,
+        bad.wrong_function,
+        bad.short,
+        bad.garbage,
+        bad.garbage_first,
+        bad.refuses(6),
+        bad.in_pieces,
+        bad.resets,
     ]
     dice = random.Random(seed)
     good = 0
@@ -261,12 +285,13 @@ def test_no_sequence_of_faults_gives_a_wrong_value(seed: int) -> None:
             await bus.close()
 
     asyncio.run(main())
-    assert good >= 5   # the bus recovers; most requests meet a fault or its aftermath
+    assert good >= 5  # the bus recovers; most requests meet a fault or its aftermath
 
 
 @pytest.mark.parametrize(("baudrate", "characters"), [(300, 3.5), (1200, 3.5)])
 def test_requests_keep_the_silent_interval(baudrate: int, characters: float) -> None:
     """3.5 characters of 10 bits (8N1) before each request (Modbus over Serial Line V1.02, 2.5.1.1)."""
+
     async def work(bus: Bus) -> None:
         for address in range(4):
             await right(bus, address, 1)
@@ -290,6 +315,7 @@ def test_the_device_may_want_more_silence() -> None:
 
 def test_a_line_that_is_never_silent_is_an_error() -> None:
     """A babbling unit: 0.6 s of noise without a pause, four time-outs long."""
+
     async def work(bus: Bus) -> None:
         with pytest.raises(DriverError):
             await bus.read(1, "holding", 0, 1)

@@ -23,7 +23,7 @@ from wattgram_drivers.modbus import Bus
 
 from tests.drivers import misbehaving as bad
 
-LIMIT = 0.15   # time-out of one answer in these tests, seconds
+LIMIT = 0.15  # time-out of one answer in these tests, seconds
 
 
 def words(data: bytes) -> list[int]:
@@ -78,8 +78,17 @@ def test_an_exception_answer_is_a_refusal_with_its_number(code: int) -> None:
 @pytest.mark.parametrize(
     "behaviour",
     [
-        bad.wrong_unit, bad.wrong_function, bad.unknown_function, bad.refuses_another_function, bad.short,
-        bad.odd_bytes, bad.long_byte_count, bad.garbage, bad.garbage_first, bad.long_header, bad.huge_header,
+        bad.wrong_unit,
+        bad.wrong_function,
+        bad.unknown_function,
+        bad.refuses_another_function,
+        bad.short,
+        bad.odd_bytes,
+        bad.long_byte_count,
+        bad.garbage,
+        bad.garbage_first,
+        bad.long_header,
+        bad.huge_header,
         bad.cut,
     ],
 )
@@ -92,9 +101,7 @@ def test_an_answer_that_does_not_fit_is_an_error_and_the_next_read_is_right(beha
     with_server(bad.Server(bad.first(behaviour)), work)
 
 
-@pytest.mark.parametrize(
-    "behaviour", [bad.garbage, bad.huge_header, bad.long_header, bad.cut, bad.spliced]
-)
+@pytest.mark.parametrize("behaviour", [bad.garbage, bad.huge_header, bad.long_header, bad.cut, bad.spliced])
 def test_a_connection_whose_frames_are_lost_is_made_anew(behaviour: bad.Behaviour) -> None:
     async def work(bus: Bus) -> None:
         with pytest.raises(BadAnswer):
@@ -134,7 +141,7 @@ def test_transaction_ids_are_never_0() -> None:
 def test_a_connection_that_ends_during_a_request_is_known_at_once(behaviour: bad.Behaviour) -> None:
     async def main() -> None:
         async with bad.Server(bad.first(behaviour)) as server:
-            bus = Bus(parse(server.url), timeout=3600.0)   # waiting for the time-out would hang the test
+            bus = Bus(parse(server.url), timeout=3600.0)  # waiting for the time-out would hang the test
             with pytest.raises(BusDown, match="connection lost"):
                 await bus.read(1, "holding", 100, 3)
             assert not bus.connected
@@ -176,9 +183,26 @@ def test_doubled_answers_do_no_harm() -> None:
 
 def test_no_sequence_of_faults_gives_a_wrong_value() -> None:
     faults = [
-        bad.honest, bad.honest, bad.honest, bad.silent, bad.late(0.03), bad.late(0.08), bad.wrong_unit,
-        bad.short, bad.wrong_function, bad.wrong_id, bad.id_zero, bad.doubled, bad.doubled_late(0.01),
-        bad.cut_off, bad.garbage, bad.refuses(6), bad.resets, bad.closes, bad.in_pieces, bad.long_byte_count,
+        bad.honest,
+        bad.honest,
+        bad.honest,
+        bad.silent,
+        bad.late(0.03),
+        bad.late(0.08),
+        bad.wrong_unit,
+        bad.short,
+        bad.wrong_function,
+        bad.wrong_id,
+        bad.id_zero,
+        bad.doubled,
+        bad.doubled_late(0.01),
+        bad.cut_off,
+        bad.garbage,
+        bad.refuses(6),
+        bad.resets,
+        bad.closes,
+        bad.in_pieces,
+        bad.long_byte_count,
     ]
     dice = random.Random(20601)
     good = 0
@@ -198,7 +222,7 @@ def test_no_sequence_of_faults_gives_a_wrong_value() -> None:
             await bus.close()
 
     asyncio.run(main())
-    assert good > 40   # a third of the dice's faces are harmless
+    assert good > 40  # a third of the dice's faces are harmless
 
 
 def test_a_first_connection_that_fails_is_tried_again_later() -> None:
@@ -249,7 +273,7 @@ def test_a_device_is_left_alone_after_the_connection_and_between_requests() -> N
             assert server.requests[0].time - start >= 0.05
             await bad.until(lambda: not bus.connected)
             start = loop.time()
-            await right(bus)   # opens the connection anew: the device's delay holds again
+            await right(bus)  # opens the connection anew: the device's delay holds again
             assert server.requests[1].time - start >= 0.05
             await bus.close()
         async with bad.Server(bad.honest) as server:

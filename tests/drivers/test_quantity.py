@@ -8,8 +8,27 @@ import pytest
 from wattgram_drivers.quantity import BY_KIND, QUANTITIES, SIGN_DIRECTION, UNITS, orientation
 
 SI = {
-    "W", "Wh", "var", "varh", "VA", "VAh", "V", "A", "Ah", "Hz", "degC", "s", "kg", "m3", "ohm", "1",
-    "Pa", "kg/s", "m3/s", "kg/m3", "m/s",
+    "W",
+    "Wh",
+    "var",
+    "varh",
+    "VA",
+    "VAh",
+    "V",
+    "A",
+    "Ah",
+    "Hz",
+    "degC",
+    "s",
+    "kg",
+    "m3",
+    "ohm",
+    "1",
+    "Pa",
+    "kg/s",
+    "m3/s",
+    "kg/m3",
+    "m/s",
 }
 
 
@@ -24,11 +43,23 @@ def test_every_quantity_has_an_si_unit_a_meaning_and_a_known_sign() -> None:
 @pytest.mark.parametrize(
     ("name", "unit"),
     [
-        ("active_power_total", "W"), ("active_power_l3", "W"), ("voltage_l3l1", "V"), ("dc_voltage_24", "V"),
-        ("active_energy_import_l2", "Wh"), ("active_energy_import_t2", "Wh"), ("energy_total_highres", "Wh"),
-        ("reactive_energy_export_q4", "varh"), ("apparent_energy_total", "VAh"), ("power_factor_total", "1"),
-        ("battery_soc", "1"), ("operating_time", "s"), ("pulse_count_8", "1"), ("totalizer_2_float", "kg"),
-        ("volume_total", "m3"), ("insulation_resistance", "ohm"), ("battery_capacity_ah", "Ah"),
+        ("active_power_total", "W"),
+        ("active_power_l3", "W"),
+        ("voltage_l3l1", "V"),
+        ("dc_voltage_24", "V"),
+        ("active_energy_import_l2", "Wh"),
+        ("active_energy_import_t2", "Wh"),
+        ("energy_total_highres", "Wh"),
+        ("reactive_energy_export_q4", "varh"),
+        ("apparent_energy_total", "VAh"),
+        ("power_factor_total", "1"),
+        ("battery_soc", "1"),
+        ("operating_time", "s"),
+        ("pulse_count_8", "1"),
+        ("totalizer_2_float", "kg"),
+        ("volume_total", "m3"),
+        ("insulation_resistance", "ohm"),
+        ("battery_capacity_ah", "Ah"),
     ],
 )
 def test_families_are_spelled_out(name: str, unit: str) -> None:
@@ -50,9 +81,9 @@ def test_what_no_rule_says_is_no_word(name: str) -> None:
         ("active_power_total", "inverter", "consumption+", -1),
         ("active_power_total", "charger", "consumption+", 1),
         ("meter_active_power_total", "inverter", "export+", -1),  # Huawei 37113
-        ("meter_active_power_total", "inverter", "import+", 1),   # Sungrow 5082
-        ("battery_power", "inverter", "charge+", -1),             # Huawei 37765
-        ("battery_power", "inverter", "discharge+", 1),           # Deye 590
+        ("meter_active_power_total", "inverter", "import+", 1),  # Sungrow 5082
+        ("battery_power", "inverter", "charge+", -1),  # Huawei 37765
+        ("battery_power", "inverter", "discharge+", 1),  # Deye 590
         ("active_energy_export", "meter", "export+", 1),
         ("battery_energy_charge", "inverter", "charge+", 1),
         ("battery_power_charge", "inverter", "charge+", 1),

@@ -17,9 +17,7 @@ WORDS = {address: 100 + address for address in range(10, 30)}
 
 
 def meter(limits: Limits, step: int = 1) -> Device:
-    registers = tuple(
-        Register(name, 10 + step * index, "holding", "u16") for index, name in enumerate(NAMES)
-    )
+    registers = tuple(Register(name, 10 + step * index, "holding", "u16") for index, name in enumerate(NAMES))
     return Device("d", "v", "m", "meter", registers, limits)
 
 
@@ -145,8 +143,7 @@ def test_a_hole_learned_before_silence_is_tried_again_too() -> None:
             return await super().read(unit, table, address, count)
 
     registers = tuple(
-        Register(name, address, "holding", "u16")
-        for name, address in zip(NAMES[:4], (10, 11, 12, 20), strict=True)
+        Register(name, address, "holding", "u16") for name, address in zip(NAMES[:4], (10, 11, 12, 20), strict=True)
     )
     reader = Reader(Device("d", "v", "m", "meter", registers, Limits()), 1)
     bus, clock = Dying(WORDS, illegal=[11]), HandClock()

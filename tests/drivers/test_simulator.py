@@ -11,13 +11,14 @@ import struct
 import subprocess
 import tty
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from math import inf, isnan, nan, prod
 from pathlib import Path
 
 import pytest
 from wattgram_drivers import catalogue, sunspec
-from wattgram_drivers.device import Device, Limits, Register, Table, Type, WordOrder
+from wattgram_drivers.device import Device, Direction, Limits, Register, Table, Type, WordOrder
 from wattgram_drivers.endpoint import Endpoint, parse
 from wattgram_drivers.errors import BadAnswer, NoAnswer, Refused
 from wattgram_drivers.modbus import Bus
@@ -97,6 +98,8 @@ def test_scales_are_undone() -> None:
     assert encode(register(kind="i16"), -5000.0, exponent=1) == [0x10000 - 500]
     assert encode(register(kind="i16"), 49.98, exponent=-2) == [4998]
     assert encode(tenth, 230.1, factor=3.0) == [767]
+    assert encode(replace(tenth, offset=1000), 21.5) == [1215]
+    assert encode(replace(tenth, direction=Direction(7)), -21.5) == [215]
 
 
 def test_not_available_has_the_maps_pattern_and_no_value_takes_it() -> None:
@@ -416,10 +419,13 @@ def test_a_pseudo_terminal_serves_too() -> None:
 @pytest.mark.parametrize("name", [one for one in catalogue.names() if one != catalogue.SUNSPEC])
 def test_what_a_map_serves_is_what_it_reads(name: str) -> None:
     """Every device of the catalogue, each register with a raw number of its own: wire, plan, decode and back."""
-    toy = catalogue.load(name)
+    shipped = catalogue.load(name)
+    toy = replace(shipped, limits=replace(shipped.limits, request_delay=0.0))
     values: dict[str, float] = {}
+    scales = {one.scale_address for one in toy.registers}
     for number, one in enumerate(sorted(toy.registers, key=lambda one: len(one.factors)), 1):
-        values[one.quantity] = number * float(one.scale) * prod(values[factor] for factor in one.factors)
+        raw = 0 if one.address in scales else number / 64 if one.encoding == "four-quadrant" else number
+        values[one.quantity] = raw * float(one.scale) * prod(values[factor] for factor in one.factors)
 
     async def work(simulator: Simulator, bus: Bus) -> None:
         reader = Reader(toy, 1)
@@ -427,6 +433,21 @@ def test_what_a_map_serves_is_what_it_reads(name: str) -> None:
         assert found == {quantity: pytest.approx(value, rel=1e-6) for quantity, value in values.items()}
 
     served(work, {1: Served(toy, lambda: values)})
+
+
+@pytest.mark.parametrize("power", [-2500.0, 2500.0])
+@pytest.mark.parametrize(("name", "word"), [("solis_hybrid_33xxx", "battery_direction"), ("sungrow_sh_hybrid", "")])
+def test_a_direction_is_served_with_its_magnitude(name: str, word: str, power: float) -> None:
+    device = catalogue.load(name)
+
+    async def work(simulator: Simulator, bus: Bus) -> None:
+        reader = Reader(device, 1)
+        found = decode(reader, await reader.read(bus, HandClock()))
+        assert found["battery_power"] == power
+        assert found["battery_current"] == power / 500
+        assert word not in found or (found[word] == 0) == (power < 0)
+
+    served(work, {1: Served(device, lambda: {"battery_power": power, "battery_current": power / 500})})
 
 
 def test_a_sunspec_chain_is_found_and_read() -> None:
