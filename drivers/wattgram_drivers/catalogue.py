@@ -146,16 +146,20 @@ def load(name: str, directory: Path | None = None) -> Device:
 
     MapError for a name that is not a map, with the nearest names, and for a map with mistakes.
     """
+    return parse(text(name, directory), f"{name}.toml")
+
+
+def text(name: str, directory: Path | None = None) -> str:
+    """A map as it stands in its file. MapError for a name that is not a map, and for a file that cannot be read."""
     files = _files(directory)
     if name == SUNSPEC:
         raise MapError([f"{SUNSPEC}: not a map; its registers are found by asking the device"])
     if name not in files:
         raise MapError([f"no driver {name!r}{_hint(name, names(directory))}"])
     try:
-        text = files[name].read_bytes().decode("utf-8")
+        return str(files[name].read_bytes().decode("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise MapError([f"{files[name].name}: {error}"]) from error
-    return parse(text, files[name].name)
 
 
 def parse(text: str, filename: str) -> Device:

@@ -35,8 +35,8 @@ _TABLES: dict[int, Table] = {3: "holding", 4: "input"}
 class Served:
     """A device to serve. `constants` are words at addresses of its tables: identity, lengths, scale factors.
 
-    A scale register is never a value: it holds what they say, else 0. With `fill`, addresses between the first and the last
-    one that nothing is said about hold 0, so that reads over gaps work; without it they are refused.
+    A scale register is never a value: it holds what they say, else 0. With `fill`, addresses between the first and
+    the last one that nothing is said about hold 0, so that reads over gaps work; without it they are refused.
     """
 
     device: Device

@@ -335,6 +335,9 @@ _POINTS: Mapping[int, Mapping[str, str]] = {
 }
 """Quantity of each point that we publish; {} is the number of the repeating block."""
 
+MODELS = (1, *sorted(_POINTS))
+"""Models that we know: 1 names the device, the others measure."""
+
 _BLOCK_POINTS: Mapping[int, Mapping[str, str]] = {714: _DER_PORT}
 """Those of the repeating block, where its points have the names of the fixed part's."""
 

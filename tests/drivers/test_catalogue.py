@@ -174,7 +174,8 @@ def test_an_offset_a_coding_and_a_direction_are_said_in_a_row() -> None:
 
 def test_patterns_of_a_type_hold_for_rows_that_have_none_of_their_own() -> None:
     head = HEAD + "[invalid]\nu16 = [0xFFFF, 0xFFFE]\n"
-    rows = '[registers]\nfrequency = { address = 1, unit = "Hz" }\nvoltage_l1n = { address = 2, unit = "V", invalid = [] }\n'
+    rows = '[registers]\nfrequency = { address = 1, unit = "Hz" }\n'
+    rows += 'voltage_l1n = { address = 2, unit = "V", invalid = [] }\n'
     rows += 'voltage_l2n = { address = 3, unit = "V", invalid = [0x8000] }\n'
     rows += 'voltage_l3n = { address = 4, type = "i16", unit = "V" }\n'
     patterns = [register.invalid for register in parse(head + rows, "mine.toml").registers]
