@@ -110,8 +110,10 @@ def test_a_shipped_map_is_sound(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_a_shipped_map_points_editors_to_the_schema(name: str) -> None:
-    assert (MAPS / f"{name}.toml").read_text().startswith("#:schema ./device.schema.json\n")
+def test_a_shipped_map_points_editors_to_the_schema_and_readers_to_its_facts(name: str) -> None:
+    schema_line, remark, *_ = (MAPS / f"{name}.toml").read_text().splitlines()
+    assert schema_line == "#:schema ./device.schema.json"
+    assert remark.startswith("# "), "what a reader of the map must know"
 
 
 @pytest.mark.parametrize("name", FACTS)
