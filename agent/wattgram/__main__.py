@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from math import isfinite
 
-from wattgram_drivers import catalogue, endpoint, sunspec
+from wattgram_drivers import catalogue, endpoint, pages, sunspec
 from wattgram_drivers.device import Device
 from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.errors import DriverError, MapError
@@ -221,28 +221,11 @@ def _drivers(options: argparse.Namespace) -> int:
 
 
 def _one_driver(options: argparse.Namespace) -> int:
-    device = _device(options.driver)
+    _device(options.driver)  # a name that is not in the catalogue gets the nearest one
     if options.format == "json":
         print(json.dumps([_entry(options.driver)]))
-    elif device is None:
-        print("sunspec: asks the device itself; it may offer\n")
-        offered = [(name, QUANTITIES[name].unit, QUANTITIES[name].meaning) for name in sunspec.quantities()]
-        print(table(("quantity", "unit", "meaning"), offered))
     else:
-        print(f"{device.vendor} {device.model}\nsource: {device.source}\n")
-        rows = [
-            (
-                one.quantity,
-                QUANTITIES[one.quantity].unit,
-                f"{one.table} {one.address}",
-                one.type,
-                one.word_order,
-                f"{float(one.scale):g}",
-                one.note,
-            )
-            for one in device.registers
-        ]
-        print(table(("quantity", "unit", "register", "type", "words", "scale", "note"), rows, right=(5,)))
+        print(pages.page(options.driver), end="")
     return 0
 
 

@@ -61,7 +61,7 @@ def page(name: str, directory: Path | None = None) -> str:
     head = [f"{device.vendor} {device.model} ({device.kind})", *_remarks(catalogue.text(name, directory)), ""]
     head += [f"source: {device.source}", f"wires: {', '.join(device.transports)}"]
     head += [f"{'; '.join(_knowledge(device))}"] if _knowledge(device) else []
-    titles = ("quantity", "unit", "sign", "meaning", "code", "address", "type", "note")
+    titles = ("quantity", "unit", "sign", "meaning", "code", "address", "type", "scale", "note")
     rows = [
         (*_meaning(QUANTITIES[one.quantity], QUANTITIES[one.quantity].sign_of(device.kind)), *_place(one))
         for one in device.registers
@@ -111,7 +111,9 @@ def _meaning(quantity: Quantity, sign: str) -> tuple[str, ...]:
 
 def _place(register: Register) -> tuple[str, ...]:
     order = ", low word first" if register.words > 1 and register.word_order == "little" else ""
-    return _TABLES[register.table], str(register.address), register.type + order, register.note
+    power = f" x 10^({register.scale_address})" if register.scale_address is not None else ""
+    scale = f"{float(register.scale):g}{power}"
+    return _TABLES[register.table], str(register.address), register.type + order, scale, register.note
 
 
 def _remarks(text: str) -> list[str]:

@@ -138,9 +138,11 @@ def test_the_catalogue_is_a_table_and_a_json_list() -> None:
 def test_one_map_shows_where_each_quantity_stands_and_its_source() -> None:
     ended = wattgram("drivers", "huawei_sun2000")
     assert ended.code == 0
-    assert ended.out.startswith("Huawei SUN2000\nsource: ")
-    # Register list of the SUN2000: voltage of phase A at 32069, one word, 0.1 V.
-    assert row(ended.out, "voltage_l1n")[:7] == ["voltage_l1n", "V", "holding", "32069", "u16", "big", "0.1"]
+    assert ended.out.startswith("Huawei SUN2000 (inverter)\n")
+    assert "\nsource: " in ended.out
+    # Register list of the SUN2000: voltage of phase A at holding register 32069, one word, 0.1 V.
+    shown = row(ended.out, "voltage_l1n")
+    assert (shown[:2], shown[-4:]) == (["voltage_l1n", "V"], ["3", "32069", "u16", "0.1"])
     (one,) = json.loads(wattgram("drivers", "huawei_sun2000", "--format", "json").out)
     assert one["name"] == "huawei_sun2000"
     assert "active_power_total" in row(wattgram("drivers", "sunspec").out, "active_power_total")

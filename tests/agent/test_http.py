@@ -311,5 +311,6 @@ def test_open_connections_end_with_the_server(view: FixedView) -> None:
         client = socket.create_connection(address, timeout=5)
         client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert client.recv(65536).startswith(b"HTTP/1.1 200")
-    assert client.recv(65536) == b""
+    # What is left of the answer, and then the end; without an end the socket's time-out fails the test.
+    assert len(b"".join(iter(lambda: client.recv(65536), b""))) < 65536
     client.close()
