@@ -36,7 +36,7 @@ def test_a_page_has_the_maps_remarks_its_limits_and_its_quantities() -> None:
     assert "wires: rtu, rtutcp, tcp" in lines
     assert "9600 8N1; at most 40 registers a request" in lines
     (power,) = [line.split() for line in lines if line.startswith("battery_power ")]
-    assert power == ["battery_power", "W", "discharge+", "power", "of", "the", "battery", "4", "33149", "i32"]
+    assert power == ["battery_power", "W", "discharge+", "power", "of", "the", "battery", "4", "33149", "i32", "1"]
     (grid,) = [line.split() for line in lines if line.startswith("meter_active_power_total ")]
     assert "import+" in grid, "the vocabulary's direction, whatever the register's"
 
@@ -57,5 +57,5 @@ def test_a_users_map_has_a_page_and_a_line(tmp_path: Path) -> None:
         '[registers]\nfrequency = { address = 1, table = "input", type = "f32", unit = "Hz", word_order = "little" }\n'
     )
     assert page("own", tmp_path).splitlines()[:2] == ["V M (meter)", "Ours."]
-    assert page("own", tmp_path).splitlines()[-1].endswith("4     1        f32, low word first")
+    assert page("own", tmp_path).splitlines()[-1].endswith("4     1        f32, low word first  1")
     assert "| `own` | V M | 1 | tcp, rtu, rtutcp |  |" in listing(tmp_path)
