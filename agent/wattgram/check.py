@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field
 
 from wattgram_drivers import sunspec
 from wattgram_drivers.device import Device
@@ -17,10 +15,12 @@ from wattgram_drivers.modbus import Bus
 from wattgram_drivers.plan import Plan, make_plan
 
 from .clock import Clock
-from .config import Config, DeviceConfig, InfluxConfig, MqttConfig
+from .config import Config, DeviceConfig
+from .daemon import sinks
 from .errors import SinkError
-from .look import TIMEOUT, advised, in_words
+from .look import TIMEOUT, advised
 from .poll import equipped
+from .sinks import Sink
 from .site import BALANCE, PRODUCERS
 from .source import Source
 
@@ -124,10 +124,8 @@ async def live(config: Config, report: Report, clock: Clock) -> None:
     for source in sources:
         _judge(source, problems.get(source.config.name, ""), report)
     _balance(sources, report)
-    if config.mqtt is not None:
-        await _broker(config.mqtt, config.site.name, report)
-    if config.influxdb is not None:
-        await _database(config.influxdb, report)
+    for sink in sinks(config):
+        await _greet(sink, report)
 
 
 async def _visit(sources: Sequence[Source], clock: Clock) -> dict[str, str]:
@@ -195,37 +193,13 @@ def _balance(sources: Sequence[Source], report: Report) -> None:
         )
 
 
-async def _broker(config: MqttConfig, site: str, report: Report) -> None:
-    from .sinks.mqtt import MqttSink  # noqa: PLC0415 - a check without a broker need not load its library
-
-    # Another client and another status topic than the daemon's, which may be running and must stay `online`.
-    sink = MqttSink(replace(config, client_id=None), f"{site}/check")
+async def _greet(sink: Sink, report: Report) -> None:
     try:
-        await sink.open()
+        await sink.probe()
     except SinkError as error:
-        report.findings.append(f"mqtt: {error}; check that the broker runs, its address, user and certificates")
+        report.findings.append(f"{sink.name}: {error}; check that it runs, its address, login and certificates")
     else:
-        report.notes.append(f"mqtt: {config.host}:{config.port} lets us in")
-    finally:
-        await sink.close()
-
-
-async def _database(config: InfluxConfig, report: Report) -> None:
-    """Whether something listens; nothing is written, so token and bucket stay untested."""
-    parts = urlsplit(config.url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        secure = ssl.create_default_context(cafile=config.ca) if parts.scheme == "https" else None
-        async with asyncio.timeout(TIMEOUT):
-            _, writer = await asyncio.open_connection(parts.hostname, port, ssl=secure)
-    except TimeoutError:
-        report.findings.append(f"influxdb: {config.url}: no connection within {TIMEOUT:g} s; check address and network")
-    except OSError as error:
-        why = in_words(error)
-        report.findings.append(f"influxdb: {config.url}: {why}; check that the database runs, and its address")
-    else:
-        writer.close()
-        report.notes.append(f"influxdb: {config.url} takes connections; token and bucket show with the first write")
+        report.notes.append(f"{sink.name}: reached, and it lets us in")
 
 
 def _plan(device: DeviceConfig) -> tuple[Device, Plan]:

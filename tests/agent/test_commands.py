@@ -15,6 +15,7 @@ import pytest
 from tests.agent.commands import Ended, started, wattgram
 from tests.agent.running import Registers, configuration, device, one_device
 from tests.agent.words import INVERTER_VALUES, METER, METER_VALUES, inverter
+from tests.conftest import Bucket
 from tests.drivers.misbehaving import honest, refuses, silent
 from tests.servers import Broker, free_port, program, request
 
@@ -319,7 +320,7 @@ def test_check_live_reads_each_device_and_greets_the_broker(tmp_path: Path, brok
     assert ended.code == 0, ended.out
     assert row(ended.out, "incomer") == ["incomer", "grid", "answers", "12.345", "kW"]
     assert row(ended.out, "roof") == ["roof", "pv", "answers", "50.000", "kW"]
-    assert f"note: mqtt: 127.0.0.1:{broker.port} lets us in" in ended.out
+    assert "note: mqtt: reached, and it lets us in" in ended.out
     assert ended.out.endswith("\nok\n")
     assert "wattgram/works/status" not in broker.log  # a daemon that runs meanwhile stays `online`
 
@@ -340,7 +341,24 @@ def test_check_live_finds_what_is_away_and_still_looks_at_the_rest(tmp_path: Pat
     assert roof.startswith(f"roof: tcp://127.0.0.1:{away}: cannot be opened: connection refused")
     assert other == f"roof-2: not asked, tcp://127.0.0.1:{away} cannot be opened, see above"
     assert mqtt.startswith(f"mqtt: 127.0.0.1:{broker}: ")
-    assert influx.startswith(f"influxdb: http://127.0.0.1:{database}: connection refused")
+    assert influx.startswith(f"influxdb: http://127.0.0.1:{database}: ")
+
+
+def test_check_live_finds_a_token_that_the_database_does_not_take(tmp_path: Path, bucket: Bucket) -> None:
+    with device(Registers(METER)) as meter:
+        path = tmp_path / "wattgram.toml"
+        for token, code in ((bucket.token, 0), ("wrong", 1)):
+            (tmp_path / "token").write_text(token)
+            influxdb = (
+                f'url = "{bucket.write.url}"\norg = "plant"\nbucket = "{bucket.name}"\ntoken = {{ file = "token" }}'
+            )
+            devices = one_device("incomer", "grid", "eastron_sdm630", meter.port)
+            path.write_text(configuration(tmp_path, devices, influxdb=influxdb))
+            ended = wattgram("check", "-c", str(path), "--live")
+            assert ended.code == code, ended.out
+    assert "finding: influxdb: " in ended.out
+    assert "HTTP 401" in ended.out
+    assert bucket.rows("SELECT * FROM device") == []
 
 
 def watts(power: float) -> dict[int, int]:

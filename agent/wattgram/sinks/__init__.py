@@ -1,6 +1,7 @@
 """Where records go: one file a sink, each the one client of its library.
 
-A sink has three verbs and no memory: it never buffers and never retries; `deliver` does, out of the spool.
+A sink opens, writes and closes. It has no memory: it never buffers and never retries; `deliver` does that, out of the
+spool.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ class Sink(Protocol):
     """Its position in the spool goes by this name."""
     limit: int
     """Records in a batch at most."""
+
+    async def probe(self) -> None:
+        """Reach the server and prove the login, leaving nothing there; SinkError says what is wrong."""
 
     async def open(self) -> None:
         """Connect; SinkError when it cannot be reached now."""

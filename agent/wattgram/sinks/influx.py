@@ -50,6 +50,16 @@ class InfluxSink:
         self._client: InfluxDBClientAsync | None = None
         self._write: WriteApiAsync | None = None
 
+    async def probe(self) -> None:
+        """Write nothing: a database looks at token, organisation and bucket before it misses the points."""
+        await self.open()
+        try:
+            await self._post(b"")
+        except ApiException as error:
+            log.debug("influxdb: an empty write: %s", _said(error))  # refused for its content, so all else was right
+        finally:
+            await self.close()
+
     async def open(self) -> None:
         """Make a client; the first write tells whether the database is there. SinkError for an unreadable CA."""
         config = self._config

@@ -135,6 +135,16 @@ class MqttSink:
         self._client: _Connection | None = None
         self._protocol = V5
 
+    async def probe(self) -> None:
+        """Log in with a name and without a will of its own, so that a daemon that runs meanwhile is not disturbed."""
+        connection = await self._connect(lasting=False)
+        try:
+            await connection.__aexit__(None, None, None)
+        except aiomqtt.MqttError as error:
+            log.debug("mqtt: unclean end: %s", error)
+        finally:
+            connection.abandon()
+
     async def open(self) -> None:
         """Connect, announce the last will and `online`; SinkError when the broker is away or refuses."""
         client = self._client = await self._connect()
@@ -190,9 +200,9 @@ class MqttSink:
                 return f"{self._topic}/goal/{series.tag('goal')}"
         return f"{self._topic}/{series.kind}"
 
-    async def _connect(self) -> _Connection:
+    async def _connect(self, *, lasting: bool = True) -> _Connection:
         """A connection by MQTT 5, or by 3.1.1 where the broker knows no 5."""
-        connection = self._connection(self._protocol)
+        connection = self._connection(self._protocol, lasting)
         try:
             return await _entered(connection)
         except aiomqtt.MqttError as error:
@@ -203,7 +213,7 @@ class MqttSink:
         said, silent = code in NOT_THIS_VERSION, code is None and connection.reached
         if self._protocol is V5 and (said or silent):
             try:
-                connection = await _entered(self._connection(V311))
+                connection = await _entered(self._connection(V311, lasting))
             except aiomqtt.MqttError as second:
                 log.debug("mqtt: nor by 3.1.1: %s", second)
                 first = second if said else first
@@ -214,16 +224,17 @@ class MqttSink:
                 return connection
         raise SinkError(f"{self._config.host}:{self._config.port}: {first}") from first
 
-    def _connection(self, protocol: aiomqtt.ProtocolVersion) -> _Connection:
+    def _connection(self, protocol: aiomqtt.ProtocolVersion, lasting: bool) -> _Connection:
         config = self._config
+        will = aiomqtt.Will(f"{self._topic}/status", b"offline", qos=1, retain=True)
         return _Connection(
             hostname=config.host,
             port=config.port,
             username=config.username,
             password=config.password,
-            identifier=config.client_id,
+            identifier=config.client_id if lasting else None,
             protocol=protocol,
-            will=aiomqtt.Will(f"{self._topic}/status", b"offline", qos=1, retain=True),
+            will=will if lasting else None,
             keepalive=15,
             max_queued_outgoing_messages=4 * WINDOW,
             tls_context=self._tls_context(),
