@@ -73,8 +73,8 @@ def _command(arguments: Sequence[str]) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from .daemon import stop_on_signals  # noqa: PLC0415 - commands that only look something up start without it
-    from .demo import demonstrate, page_address, start_time  # noqa: PLC0415 - so is the simulator's server
+    from .daemon import stop_on_signals
+    from .demo import demonstrate, page_address, start_time
 
     http = page_address(options.http, LOOPBACK)
 
@@ -120,7 +120,7 @@ def _run(options: argparse.Namespace) -> int:
     config = load(options.config)
 
     async def run() -> int:
-        from . import daemon  # noqa: PLC0415 - commands that only look something up start without it
+        from . import daemon
 
         stop = daemon.stop_on_signals()
         async with daemon.assembled(config, Clock(), seed=time.time_ns()) as parts:
@@ -131,7 +131,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from . import check  # noqa: PLC0415
+    from . import check
 
     config = load(options.config)
     report = check.planned(config)
@@ -157,7 +157,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _read(options: argparse.Namespace) -> int:
-    from .look import advised, look  # noqa: PLC0415
+    from .look import advised, look
 
     device = _device(options.driver)
     place = _endpoint(options.url)
@@ -253,8 +253,8 @@ def _listed(value: object) -> list[str]:
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    from . import standing  # noqa: PLC0415
-    from .daemon import stop_on_signals  # noqa: PLC0415
+    from . import standing
+    from .daemon import stop_on_signals
 
     if (options.driver is None) == (options.config is None):
         found = "neither" if options.config is None else "both"
