@@ -6,8 +6,7 @@ import os
 import struct
 from dataclasses import dataclass
 
-from wattgram_drivers import sunspec
-from wattgram_drivers.device import Device, Reading, Table
+from wattgram_drivers.device import Device, Reading
 from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.errors import BadAnswer, BusDown, DriverError, NoAnswer, Refused
 from wattgram_drivers.modbus import Bus
@@ -16,6 +15,7 @@ from wattgram_drivers.reader import Reader
 from wattgram_ext.decode import Decoder
 
 from .clock import Clock
+from .poll import discovered
 
 TIMEOUT = 3.0
 """Seconds for an answer while nobody is in a hurry, unless the device wants more."""
@@ -67,19 +67,12 @@ async def look(endpoint: Endpoint, device: Device | None, unit: int | None, cloc
     try:
         await bus.connect(device.limits.connect_delay if device else 0.0)
         number = unit if unit is not None else device.unit if device else 1
-        known = device or await _discovered(bus, number)
+        known = device or await discovered(bus, number, TIMEOUT)
         reader = Reader(known, number, patience=len(known.registers) * 2)  # nobody waits behind a look
         reading = await reader.read(bus, clock)
         return Looked(reading.time, known.vendor, known.model, _values(reader.plan, reading))
     finally:
         await bus.close()
-
-
-async def _discovered(bus: Bus, unit: int) -> Device:
-    async def read(table: Table, address: int, count: int) -> bytes:
-        return await bus.read(unit, table, address, count)
-
-    return await sunspec.discover(read)
 
 
 def _values(plan: Plan, reading: Reading) -> tuple[Value, ...]:

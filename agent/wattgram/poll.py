@@ -16,7 +16,6 @@ from wattgram_drivers.modbus import Bus
 from wattgram_drivers.reader import Reader
 
 from .clock import NS, Clock
-from .config import DeviceConfig
 from .source import Source
 
 log = logging.getLogger(__name__)
@@ -53,7 +52,7 @@ async def equipped(bus: Bus, source: Source) -> Reader:
     Whatever the bus raises; MapError when the configuration's quantities are not among the device's.
     """
     config = source.config
-    device = config.device or await _discovered(bus, config)
+    device = config.device or await discovered(bus, config.unit, config.timeout or DISCOVERY_TIMEOUT)
     if config.timeout is not None:
         device = replace(device, limits=replace(device.limits, timeout=config.timeout))
     reader = Reader(device, config.unit, config.quantities or None)
@@ -61,9 +60,11 @@ async def equipped(bus: Bus, source: Source) -> Reader:
     return reader
 
 
-async def _discovered(bus: Bus, config: DeviceConfig) -> Device:
+async def discovered(bus: Bus, unit: int, limit: float) -> Device:
+    """What a SunSpec device says it is; `limit` in s for each answer. Whatever the bus raises."""
+
     async def read(table: Table, address: int, count: int) -> bytes:
-        return await bus.read(config.unit, table, address, count, timeout=config.timeout or DISCOVERY_TIMEOUT)
+        return await bus.read(unit, table, address, count, timeout=limit)
 
     return await sunspec.discover(read)
 
@@ -124,7 +125,7 @@ class Line:
         if station.failures == 1:
             log.warning("%s: %s", source.config.name, error)
         source.error = str(error)
-        if station.failures == GIVE_UP_MAP and source.config.device is None and not isinstance(error, BusDown):
+        if station.failures >= GIVE_UP_MAP and source.config.device is None and not isinstance(error, BusDown):
             station.reader = None
 
     def _next(self, interval: float) -> float:

@@ -123,6 +123,8 @@ class Site:
         period = int(self.config.site.tick * NS)
         while True:
             time = (self._clock.time() // period + 1) * period
+            if time == self._last:  # the wall clock is slewed, so the sleep ended a little before its whole second
+                time += period
             await self._clock.sleep((time - self._clock.time()) / NS)
             while self._clock.time() < time + period * LATEST and not self._complete(time):
                 await self._clock.sleep(self.config.site.tick / 50)
@@ -162,11 +164,6 @@ class Site:
         tags = (("site", self.config.site.name), ("device", device))
         series = Series("event", tags, (), (), ("event", "detail"))
         self._append(Record(series, happening.time, b"", (event, detail)))
-
-    def energy(self, window: str) -> dict[str, float]:
-        """The accounts of a running window by name, NaN where undefined."""
-        index = WINDOWS.index(window)
-        return dict(zip(OUTPUTS, struct.unpack(f"{len(OUTPUTS)}d", self._accounts.window(index, 0.0)), strict=True))
 
     def _complete(self, time: int) -> bool:
         now = self._clock.monotonic()

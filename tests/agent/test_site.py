@@ -256,3 +256,24 @@ def test_a_pause_is_not_integrated(tmp_path: Path) -> None:
     works = Works(tmp_path, {"incomer": "grid"})
     works.tick(incomer=60e3)
     assert works.tick(600.0, incomer=60e3)["load_energy"] == 0.0
+
+
+def test_a_sleep_that_ends_early_makes_no_tick_twice(tmp_path: Path) -> None:
+    class Slewed(Hands):
+        """Wakes half a millisecond before its time, and ends the test after twenty sleeps."""
+
+        sleeps = 0
+
+        async def sleep(self, seconds: float) -> None:
+            self.sleeps += 1
+            if self.sleeps > 20:
+                raise TimeoutError
+            self.now += max(0, int(seconds * NS) - 500_000)
+
+    works = Works(tmp_path, {})
+    works.site._clock = Slewed(NOON)  # type: ignore[assignment]  # a clock by hand
+    with pytest.raises(TimeoutError):
+        asyncio.run(works.site.run())
+    times = [one.time for one in works.appended("emission", "tick")]
+    assert len(times) >= 9
+    assert times == [NOON + number * NS for number in range(1, len(times) + 1)]
