@@ -82,3 +82,20 @@ def test_a_wrong_address_says_what_was_found_and_what_is_allowed(url: str, words
     assert "\n" not in message
     for word in words:
         assert word in message
+
+
+@pytest.mark.parametrize(
+    ("url", "character", "silence"),
+    [
+        ("rtu:///dev/x?baudrate=9600", 11 / 9600, 38.5 / 9600),
+        ("rtu:///dev/x?baudrate=19200&parity=E", 11 / 19200, 38.5 / 19200),
+        ("rtu:///dev/x?baudrate=2400&stopbits=2", 11 / 2400, 38.5 / 2400),
+        ("rtu:///dev/x?baudrate=115200", 11 / 115200, 0.00175),
+        ("rtutcp://host", 0.0, 0.0),
+    ],
+)
+def test_times_of_the_wire(url: str, character: float, silence: float) -> None:
+    """By hand from Modbus over Serial Line V1.02, section 2.5.1.1."""
+    line = parse(url)
+    assert line.character == pytest.approx(character, rel=1e-12)
+    assert line.silence == pytest.approx(silence, rel=1e-12)
