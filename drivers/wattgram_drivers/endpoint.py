@@ -1,4 +1,4 @@
-"""Where a bus is: `tcp://host:502`, `rtu:///dev/ttyUSB0?baudrate=9600`, `rtutcp://host:502`."""
+"""Where a bus is: `tcp://host:502`, `rtu:///dev/ttyUSB0?baudrate=9600`, `rtutcp://host:502` and rarer ones."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
 
-Scheme = Literal["tcp", "rtu", "rtutcp"]
+Scheme = Literal["tcp", "rtu", "rtutcp", "udp", "tls", "ascii"]
 Parity = Literal["N", "E", "O"]
 
 BAUDRATES = (
@@ -41,13 +41,16 @@ _SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 _PARITIES: dict[str, Parity] = {"N": "N", "E": "E", "O": "O"}
 _PARITY_WORDS: dict[str, Parity] = {"none": "N", "even": "E", "odd": "O"}
 _OPTIONS = ("baudrate", "parity", "stopbits", "bytesize")
+_FILES = ("ca", "cert", "key")
+_PORTS: dict[Scheme, int] = {"tls": 802}  # 502 else (Modbus/TCP Security V21, section 5)
 _HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One bus. `tcp` and `rtutcp` have `host` and `port`; `rtu` has `path` and the line's settings.
+    """One bus. `rtu` and `ascii` have `path` and the line's settings, the others `host` and `port`.
 
+    `tls` may name files: who signed the device's certificate, and a client certificate with its key.
     `str()` is the normal form: what `parse` takes and what messages show.
     """
 
@@ -59,30 +62,37 @@ class Endpoint:
     parity: Parity = "N"
     stopbits: int = 1
     bytesize: int = 8
+    ca: str = ""
+    cert: str = ""
+    key_file: str = ""
 
     @property
     def serial(self) -> bool:
         """Whether it is a serial line of this machine."""
-        return self.scheme == "rtu"
+        return self.scheme in ("rtu", "ascii")
+
+    @property
+    def addressed(self) -> bool:
+        """Whether its frames carry a transaction id, and any unit from 0 to 255."""
+        return self.scheme in ("tcp", "udp", "tls")
 
     @property
     def character(self) -> float:
-        """Seconds of one character on a serial line, 0 on a network.
-
-        11 bits, as the standard has it. A line without parity and with one stop bit needs 10; many devices time
-        their silent interval with 11 all the same.
-        """
-        return 11 / self.baudrate if self.serial else 0.0
+        """Seconds of one character on a serial line (start, data, parity and stop bits), 0 on a network."""
+        if not self.serial:
+            return 0.0
+        return (1 + self.bytesize + (self.parity != "N") + self.stopbits) / self.baudrate
 
     @property
     def silence(self) -> float:
         """Seconds of silence between two frames on a serial line, 0 on a network.
 
-        3.5 characters; 1.75 ms above 19200 baud (Modbus over Serial Line V1.02, section 2.5.1.1).
+        3.5 characters; 1.75 ms above 19200 baud (Modbus over Serial Line V1.02, section 2.5.1.1). The standard's
+        character has 11 bits, and devices may time it so on a line that needs 10.
         """
         if not self.serial:
             return 0.0
-        return 3.5 * self.character if self.baudrate <= 19200 else 0.00175
+        return 3.5 * 11 / self.baudrate if self.baudrate <= 19200 else 0.00175
 
     @property
     def key(self) -> str:
@@ -98,9 +108,11 @@ class Endpoint:
 
     def __str__(self) -> str:
         if not self.serial:
-            return f"{self.scheme}://{self._authority}"
+            files = {"ca": self.ca, "cert": self.cert, "key": self.key_file}
+            options = "&".join(f"{name}={quote(path)}" for name, path in files.items() if path)
+            return f"{self.scheme}://{self._authority}" + (f"?{options}" if options else "")
         return (
-            f"rtu://{self.path}?baudrate={self.baudrate}&parity={self.parity}"
+            f"{self.scheme}://{self.path}?baudrate={self.baudrate}&parity={self.parity}"
             f"&stopbits={self.stopbits}&bytesize={self.bytesize}"
         )
 
@@ -108,7 +120,7 @@ class Endpoint:
 def parse(url: str, *, listen: bool = False) -> Endpoint:
     """The endpoint that `url` names; nothing is opened or looked up.
 
-    Defaults: port 502; 9600 baud, no parity, 1 stop bit, 8 bits. Port 0 (any free one) is for listening only.
+    Defaults: port 502 (tls: 802); 9600 baud, no parity, 1 stop bit, 8 bits. Port 0, any free one, is to listen at.
     Raises ValueError: what was found, what is allowed and, where one is near, the word that was meant.
     """
     try:
@@ -122,14 +134,24 @@ def parse(url: str, *, listen: bool = False) -> Endpoint:
         raise ValueError(f"{url!r}: scheme {parts.scheme!r} is not known; allowed: {example}{near}")
     if parts.fragment or parts.username is not None:
         raise ValueError(f"{url!r}: neither a user nor a fragment (#) is allowed")
-    if parts.scheme == "rtu":
-        return _line(url, parts)
-    if parts.path not in ("", "/") or parts.query:
+    scheme = next(each for each in _SCHEMES if each == parts.scheme)
+    if scheme in ("rtu", "ascii"):
+        return _line(url, scheme, parts)
+    files = _options(url, parts, _FILES) if scheme == "tls" else {}
+    if parts.path not in ("", "/") or (parts.query and scheme != "tls"):
         raise ValueError(f"{url!r}: only host and port are allowed, found {(parts.path + parts.query)!r}")
     if port == 0 and not listen:
         raise ValueError(f"{url!r}: port 0 is not a port to connect to; allowed: 1 to 65535")
-    scheme: Scheme = "tcp" if parts.scheme == "tcp" else "rtutcp"
-    return Endpoint(scheme, _host(url, parts.hostname or ""), 502 if port is None else port)
+    if "key" in files and "cert" not in files:
+        raise ValueError(f"{url!r}: found key without cert; allowed: both, or cert alone with the key in the same file")
+    return Endpoint(
+        scheme,
+        _host(url, parts.hostname or ""),
+        _PORTS.get(scheme, 502) if port is None else port,
+        ca=files.get("ca", ""),
+        cert=files.get("cert", ""),
+        key_file=files.get("key", ""),
+    )
 
 
 def _host(url: str, host: str) -> str:
@@ -144,38 +166,44 @@ def _host(url: str, host: str) -> str:
     return host.removesuffix(".")
 
 
-def _line(url: str, parts: SplitResult) -> Endpoint:
+def _line(url: str, scheme: Scheme, parts: SplitResult) -> Endpoint:
     """A serial line with its settings."""
     path = parts.path
     if parts.netloc or not path.startswith("/") or path.endswith("/"):
         found = parts.netloc + path
         raise ValueError(
             f"{url!r}: {found!r} is not the path of a serial line; allowed: three slashes and a path, "
-            f"as in rtu:///dev/{posixpath.basename(found) or 'ttyUSB0'}"
+            f"as in {scheme}:///dev/{posixpath.basename(found) or 'ttyUSB0'}"
         )
-    options: dict[str, str] = {}
-    try:
-        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
-    except ValueError as error:
-        raise ValueError(f"{url!r}: {error}; allowed: name=value joined by &") from None
-    for name, value in pairs:
-        if name not in _OPTIONS:
-            allowed = ", ".join(_OPTIONS)
-            near = _nearest(name, _OPTIONS)
-            raise ValueError(f"{url!r}: option {name!r} is not known; allowed: {allowed}{near}")
-        if name in options:
-            raise ValueError(f"{url!r}: option {name!r} is given twice")
-        options[name] = value
+    options = _options(url, parts, _OPTIONS)
     return Endpoint(
-        "rtu",
+        scheme,
         port=0,
         # normpath keeps two leading slashes, which mean nothing here
         path="/" + posixpath.normpath(path).lstrip("/"),
         baudrate=_number(url, "baudrate", options.get("baudrate", "9600"), BAUDRATES),
         parity=_parity(url, options.get("parity", "N")),
         stopbits=_number(url, "stopbits", options.get("stopbits", "1"), (1, 2)),
-        bytesize=_number(url, "bytesize", options.get("bytesize", "8"), (8,)),
+        bytesize=_number(url, "bytesize", options.get("bytesize", "8"), (8,) if scheme == "rtu" else (7, 8)),
     )
+
+
+def _options(url: str, parts: SplitResult, allowed: tuple[str, ...]) -> dict[str, str]:
+    """What stands behind the question mark."""
+    options: dict[str, str] = {}
+    try:
+        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError as error:
+        raise ValueError(f"{url!r}: {error}; allowed: name=value joined by &") from None
+    for name, value in pairs:
+        if name not in allowed:
+            words = ", ".join(allowed)
+            near = _nearest(name, allowed)
+            raise ValueError(f"{url!r}: option {name!r} is not known; allowed: {words}{near}")
+        if name in options:
+            raise ValueError(f"{url!r}: option {name!r} is given twice")
+        options[name] = value
+    return options
 
 
 def _number(url: str, name: str, text: str, allowed: tuple[int, ...]) -> int:

@@ -87,10 +87,10 @@ def test_a_wrong_address_says_what_was_found_and_what_is_allowed(url: str, words
 @pytest.mark.parametrize(
     ("url", "character", "silence"),
     [
-        ("rtu:///dev/x?baudrate=9600", 11 / 9600, 38.5 / 9600),
+        ("rtu:///dev/x?baudrate=9600", 10 / 9600, 38.5 / 9600),
         ("rtu:///dev/x?baudrate=19200&parity=E", 11 / 19200, 38.5 / 19200),
         ("rtu:///dev/x?baudrate=2400&stopbits=2", 11 / 2400, 38.5 / 2400),
-        ("rtu:///dev/x?baudrate=115200", 11 / 115200, 0.00175),
+        ("rtu:///dev/x?baudrate=115200", 10 / 115200, 0.00175),
         ("rtutcp://host", 0.0, 0.0),
     ],
 )

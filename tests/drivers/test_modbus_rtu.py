@@ -151,13 +151,42 @@ def test_a_late_answer_costs_one_probe() -> None:
     async def work(bus: Bus) -> None:
         with pytest.raises(NoAnswer):
             await bus.read(1, "holding", 350, 1)
-        for address in (100, 50, 60, 70, 80):
-            await right(bus, address, 1)
+        for address, count in ((100, 1), (50, 2), (60, 1), (70, 2), (80, 3)):
+            await right(bus, address, count)
 
     server = bad.Server(bad.first(bad.late(1.1 * LIMIT)), rtu=True, in_order=True)
     with_peer(server, work)
     assert len(server.requests) == 7  # six reads and the question whose answer cannot be mistaken
     assert server.requests[1].count != 1
+
+
+@both
+def test_requests_that_look_alike_are_told_apart_by_a_question_between(wire: Wire) -> None:
+    """Else a second copy of the first answer, which may come at any time, could pass for the second answer."""
+
+    async def work(bus: Bus) -> None:
+        await right(bus, 100, 2)
+        await right(bus, 100, 2)  # the same registers: a copy would be right as well
+        await right(bus, 200, 2)
+        await right(bus, 300, 2, unit=2)
+
+    peer = wire(bad.honest)
+    with_peer(peer, work)
+    asked = [(request.unit, request.address, request.count) for request in peer.requests]
+    assert asked == [(1, 100, 2), (1, 100, 2), (1, 200, 1), (1, 200, 2), (2, 300, 2)]
+
+
+def test_a_copy_that_comes_during_the_next_request_is_not_its_answer() -> None:
+    def behaviour(request: bad.Request) -> list[bad.Step]:
+        if request.number == 0:
+            return [bad.Step(data=request.right()), bad.Step(0.05, request.right())]
+        return [bad.Step(0.1, request.right())]
+
+    async def work(bus: Bus) -> None:
+        for address in (350, 100, 50):
+            await right(bus, address, 1)
+
+    with_peer(bad.Server(behaviour, rtu=True, in_order=True), work)
 
 
 @both
@@ -199,8 +228,8 @@ def test_a_late_answer_of_one_unit_does_not_hold_up_another() -> None:
     async def work(bus: Bus) -> None:
         with pytest.raises(NoAnswer):
             await bus.read(9, "holding", 350, 1)
-        for address in (100, 50, 60):
-            await right(bus, address, 1, unit=2)
+        for count in (1, 2, 3):
+            await right(bus, 100, count, unit=2)
 
     server = bad.Server(bad.by_unit({9: bad.late(1.5 * LIMIT), 2: bad.late(0.3 * LIMIT)}), rtu=True)
     with_peer(server, work)
@@ -290,17 +319,17 @@ def test_no_sequence_of_faults_gives_a_wrong_value(seed: int) -> None:
 
 @pytest.mark.parametrize(("baudrate", "characters"), [(300, 3.5), (1200, 3.5)])
 def test_requests_keep_the_silent_interval(baudrate: int, characters: float) -> None:
-    """3.5 characters of 10 bits (8N1) before each request (Modbus over Serial Line V1.02, 2.5.1.1)."""
+    """3.5 characters of 11 bits before each request (Modbus over Serial Line V1.02, 2.5.1.1)."""
 
     async def work(bus: Bus) -> None:
-        for address in range(4):
-            await right(bus, address, 1)
+        for count in range(1, 5):
+            await right(bus, 100, count)
 
     slave = bad.Slave(bad.honest)
     with_peer(slave, work, f"?baudrate={baudrate}")
     assert len(slave.quiet) == 4
     # the slave notes the time after its write, the master when it reads: 1 ms for the difference
-    assert min(slave.quiet[1:]) >= characters * 10 / baudrate - 0.001
+    assert min(slave.quiet[1:]) >= characters * 11 / baudrate - 0.001
 
 
 def test_the_device_may_want_more_silence() -> None:
