@@ -179,6 +179,11 @@ def doubled_late(seconds: float) -> Behaviour:
     return lambda request: [Step(data=request.right()), Step(seconds, request.right())]
 
 
+def doubled_after(dice: random.Random, most: float) -> Behaviour:
+    """The second copy comes up to `most` seconds after the first."""
+    return lambda request: [Step(data=request.right()), Step(dice.uniform(0, most), request.right())]
+
+
 def cut(request: Request) -> Sequence[Step]:
     return [Step(data=request.right()[:-3])]
 
