@@ -9,19 +9,16 @@ import asyncio
 import itertools
 import logging
 import random
-import shutil
 import socket
 import struct
-import subprocess
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import pytest
 from wattgram_drivers.endpoint import parse
 from wattgram_drivers.errors import BadAnswer, BusDown, DriverError, NoAnswer, Refused
 from wattgram_drivers.modbus import Bus
 
-from tests.drivers import leap
+from tests.drivers import leap, libmodbus
 from tests.drivers import misbehaving as bad
 
 LIMIT = 0.15  # time-out of one answer in these tests, seconds
@@ -389,57 +386,7 @@ def test_the_library_below_writes_no_log(caplog: pytest.LogCaptureFixture) -> No
     assert not caplog.records
 
 
-LIBMODBUS_SERVER = """
-#include <errno.h>
-#include <modbus.h>
-#include <stdio.h>
-#include <unistd.h>
-
-int main(void) {
-    modbus_t *ctx = modbus_new_tcp("127.0.0.1", 0);
-    modbus_mapping_t *map = modbus_mapping_new(0, 0, 1000, 1000);
-    uint8_t query[MODBUS_TCP_MAX_ADU_LENGTH];
-    int listener = modbus_tcp_listen(ctx, 1), length;
-    for (int i = 0; i < 1000; i++) {
-        map->tab_registers[i] = i;
-        map->tab_input_registers[i] = 60000 - i;
-    }
-    dup2(listener, 3);   /* where the test finds the port */
-    puts("ready");
-    fflush(stdout);
-    modbus_tcp_accept(ctx, &listener);
-    while ((length = modbus_receive(ctx, query)) >= 0)
-        if (length > 0)
-            modbus_reply(ctx, query, length, map);
-    return 0;
-}
-"""
-
-
-@pytest.fixture(scope="module")
-def libmodbus_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A server by another hand: libmodbus, compiled from C."""
-    folder = tmp_path_factory.mktemp("libmodbus")
-    source, program = folder / "server.c", folder / "server"
-    source.write_text(LIBMODBUS_SERVER)
-    compiler = shutil.which("cc")
-    assert compiler, "a C compiler and libmodbus-dev are needed"
-    command = [compiler, "-I/usr/include/modbus", "-o", str(program), str(source), "-lmodbus"]
-    subprocess.run(command, check=True)
-    return program
-
-
-def listening_port(pid: int) -> int:
-    """The port of a process' descriptor 3, out of /proc."""
-    inode = Path(f"/proc/{pid}/fd/3").readlink().name.removeprefix("socket:[").removesuffix("]")
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        columns = line.split()
-        if columns[9] == inode:
-            return int(columns[1].split(":")[1], 16)
-    raise AssertionError("the server does not listen")
-
-
-def test_libmodbus_is_understood(libmodbus_server: Path) -> None:
+def test_libmodbus_is_understood() -> None:
     async def main(port: int) -> None:
         bus = Bus(parse(f"tcp://127.0.0.1:{port}"), timeout=2.0)
         for count in (1, 2, 20, 124, 125):
@@ -451,10 +398,5 @@ def test_libmodbus_is_understood(libmodbus_server: Path) -> None:
         await right(bus, 998, 2)
         await bus.close()
 
-    with subprocess.Popen([libmodbus_server], stdout=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stdout is not None
-            assert server.stdout.readline() == "ready\n"
-            asyncio.run(main(listening_port(server.pid)))
-        finally:
-            server.kill()
+    with libmodbus.server() as port:
+        asyncio.run(main(port))
