@@ -38,6 +38,7 @@ BAUDRATES = (
     1000000,
 )
 _SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
+_SERVED: tuple[Scheme, ...] = ("tcp", "rtu", "rtutcp")
 _PARITIES: dict[str, Parity] = {"N": "N", "E": "E", "O": "O"}
 _PARITY_WORDS: dict[str, Parity] = {"none": "N", "even": "E", "odd": "O"}
 _OPTIONS = ("baudrate", "parity", "stopbits", "bytesize")
@@ -135,6 +136,8 @@ def parse(url: str, *, listen: bool = False) -> Endpoint:
     if parts.fragment or parts.username is not None:
         raise ValueError(f"{url!r}: neither a user nor a fragment (#) is allowed")
     scheme = next(each for each in _SCHEMES if each == parts.scheme)
+    if listen and scheme not in _SERVED:
+        raise ValueError(f"{url!r}: {scheme} is not served; allowed: {', '.join(_SERVED)}")
     if scheme in ("rtu", "ascii"):
         return _line(url, scheme, parts)
     files = _options(url, parts, _FILES) if scheme == "tls" else {}

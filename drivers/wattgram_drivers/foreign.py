@@ -32,9 +32,12 @@ class ForeignLink(Link):
         self._wire: _Wire | None = None
 
     async def open(self) -> None:
-        """Connect."""
+        """Connect; ConnectionError too when the other side is not who it should be."""
         self._wire = _Wire(_parameters(self.endpoint), self)
-        await self._wire.call_create()
+        try:
+            await self._wire.call_create()
+        except ssl.SSLError as error:
+            raise ConnectionError(f"TLS: {getattr(error, 'verify_message', '') or error.reason}") from error
         await self._wire.made.wait()  # a serial line reports its connection some turns of the loop later
 
     def transmit(self, frame: bytes) -> None:
@@ -141,5 +144,5 @@ def _context(endpoint: Endpoint) -> ssl.SSLContext:
     """Verified TLS; OSError when a file cannot be read."""
     context = ssl.create_default_context(cafile=endpoint.ca or None)
     if endpoint.cert:
-        context.load_cert_chain(endpoint.cert, endpoint.key or None)
+        context.load_cert_chain(endpoint.cert, endpoint.key_file or None)
     return context

@@ -99,3 +99,38 @@ def test_times_of_the_wire(url: str, character: float, silence: float) -> None:
     line = parse(url)
     assert line.character == pytest.approx(character, rel=1e-12)
     assert line.silence == pytest.approx(silence, rel=1e-12)
+
+
+def test_rarer_transports() -> None:
+    assert str(parse("udp://10.1.1.20")) == "udp://10.1.1.20:502"
+    assert str(parse("tls://10.1.1.20")) == "tls://10.1.1.20:802"  # Modbus/TCP Security V21, section 5
+    secured = parse("tls://meter:8020?ca=/etc/ca.pem&cert=/etc/us.pem&key=/etc/us.key")
+    assert (secured.port, secured.ca, secured.cert, secured.key_file) == (
+        8020,
+        "/etc/ca.pem",
+        "/etc/us.pem",
+        "/etc/us.key",
+    )
+    assert parse(str(secured)) == secured
+    line = parse("ascii:///dev/ttyS0?bytesize=7&parity=E")
+    assert line.serial
+    assert parse(str(line)) == line
+
+
+@pytest.mark.parametrize(
+    ("url", "listen", "message"),
+    [
+        ("tls://meter?key=/etc/us.key", False, "found key without cert"),
+        (
+            "tls://meter?crt=/etc/us.pem",
+            False,
+            "option 'crt' is not known; allowed: ca, cert, key",
+        ),
+        ("udp://meter?ca=/etc/ca.pem", False, "only host and port are allowed"),
+        ("rtu:///dev/ttyS0?bytesize=7", False, "bytesize '7'; allowed: 8"),
+        ("udp://127.0.0.1:1502", True, "udp is not served; allowed: tcp, rtu, rtutcp"),
+    ],
+)
+def test_mistakes_in_rarer_transports(url: str, listen: bool, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse(url, listen=listen)
