@@ -80,11 +80,11 @@ def asked(endpoint: Endpoint, unit: int, table: Table, address: int, count: int)
     first, last = (0, 255) if endpoint.addressed else (1, 247)
     if not first <= unit <= last:
         raise ValueError(f"{endpoint}: unit {unit}; allowed: {first} to {last}")
-    where = f"{endpoint} unit {unit}"
     if not 1 <= count <= MAX_REGISTERS:
-        raise ValueError(f"{where}: {count} registers in one request; allowed: 1 to {MAX_REGISTERS}")
+        raise ValueError(f"{endpoint} unit {unit}: {count} registers in one request; allowed: 1 to {MAX_REGISTERS}")
     if not 0 <= address <= 0x10000 - count:
-        raise ValueError(f"{where}: registers {address}..{address + count - 1}; allowed: 0 to 65535")
+        last_register = address + count - 1
+        raise ValueError(f"{endpoint} unit {unit}: registers {address}..{last_register}; allowed: 0 to 65535")
     return Request(unit, READS[table], address, count)
 
 
