@@ -14,7 +14,7 @@ from .endpoint import Endpoint
 MAX_BUFFER = 4096
 """Bytes that may wait unread; a network peer that sends more unasked is not a Modbus server."""
 
-_WORTH_A_PAUSE = 8  # characters: what a UART hands over at once
+_FIFO = 8  # characters that a UART may have received and not handed over yet
 
 
 class Link:
@@ -173,8 +173,8 @@ class Line(Link):
 
     async def more(self, deadline: float, missing: int = 0) -> None:
         """Not disturbed before `missing` bytes can be in."""
-        if missing > _WORTH_A_PAUSE and not self.reason:
-            pause = min(missing * self.endpoint.character, deadline - self.loop.time())
+        if missing > _FIFO and not self.reason:
+            pause = min((missing - _FIFO) * self.endpoint.character, deadline - self.loop.time())
             before = len(self.received)
             self._deafen()
             try:
