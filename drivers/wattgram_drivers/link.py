@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import termios
 from typing import cast
 
 import serial
@@ -149,6 +150,9 @@ class Line(Link):
             exclusive=True,
         )
         self._handle = self._port.fileno()
+        settings = termios.tcgetattr(self._handle)
+        settings[6][termios.VMIN] = 1  # else nothing to read looks like a line that was hung up
+        termios.tcsetattr(self._handle, termios.TCSANOW, settings)
         self._listen()
 
     def transmit(self, frame: bytes) -> None:
