@@ -12,13 +12,25 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from .catalogue import SUNSPEC
 from .device import Device, Kind, Table
 from .errors import BadAnswer, Refused
-from .sunspec_members import Identity, Member, described, pick
+from .sunspec_members import Identity, Member, described, pick, place
 from .sunspec_members import members as members_of
 from .sunspec_models import TABLE, Found, definition
 from .sunspec_points import MODELS, POINTS, quantities
 from .sunspec_serve import END, MARKER, Section, chain, chains
 
-__all__ = ["BASES", "MAX_MODELS", "MODELS", "Read", "Section", "chain", "chains", "discover", "members", "quantities"]
+__all__ = [
+    "BASES",
+    "MAX_MODELS",
+    "MODELS",
+    "Read",
+    "Section",
+    "chain",
+    "chains",
+    "discover",
+    "members",
+    "place",
+    "quantities",
+]
 
 Read = Callable[[Table, int, int], Awaitable[bytes]]
 """Reads `count` registers of a table from an address; raises what a bus raises (Refused for an exception)."""

@@ -12,6 +12,8 @@ from .errors import BadAnswer
 from .sunspec_models import Found, registers
 from .sunspec_points import DER, INVERTERS, METERS, POINTS, STORAGE, TRACKERS
 
+KINDS: tuple[Kind, ...] = ("inverter", "meter", "battery")
+
 _INVERTER_FAMILIES = (INVERTERS[:3], INVERTERS[3:], (DER,))
 _METER_FAMILIES = (METERS[:4], METERS[4:])
 
@@ -59,22 +61,28 @@ def members(chain: Sequence[Found]) -> tuple[Member, ...]:
     return tuple(found)
 
 
+def place(driver: str, kind: Kind) -> tuple[Kind, int]:
+    """Kind and number of the member that a driver's name means; plain `sunspec` is the first of `kind`."""
+    name = SUNSPEC_NAME.fullmatch(driver)
+    if name is None:
+        raise ValueError(f"found driver {driver!r}; allowed: {SUNSPEC}, or {SUNSPEC}:KIND with a number")
+    named = next((each for each in KINDS if each == name["kind"]), kind)
+    return named, int(name["number"] or 1)
+
+
 def pick(found: Sequence[Member], driver: str, kind: Kind | None) -> Member:
     """The member that a driver's name means; plain `sunspec` the first of a kind, else the first AC side.
 
     BadAnswer lists the members when the named one is not among them. `found` has at least one.
     """
-    name = SUNSPEC_NAME.fullmatch(driver)
-    if name is None:
-        raise ValueError(f"found driver {driver!r}; allowed: {SUNSPEC}, or {SUNSPEC}:KIND with a number")
-    if name["kind"]:
-        wanted = (name["kind"], int(name["number"] or 1))
-        for one in found:
-            if (one.kind, one.number) == wanted:
-                return one
-        raise BadAnswer(f"no {driver} in this unit; found {', '.join(one.driver for one in found)}")
-    ac = [one for one in found if one.kind != "battery"]
-    return next((one for one in (*(one for one in found if one.kind == kind), *ac)), found[0])
+    ac = next((one for one in found if one.kind != "battery"), found[0])
+    wanted = place(driver, kind or ac.kind)
+    for one in found:
+        if (one.kind, one.number) == wanted:
+            return one
+    if driver == SUNSPEC:
+        return ac
+    raise BadAnswer(f"no {driver} in this unit; found {', '.join(one.driver for one in found)}")
 
 
 def described(member: Member, identity: Identity, *, alone: bool) -> Device:
