@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import isnan
 
 import pytest
 import sunspec2.device  # type: ignore[import-untyped]  # has no stubs
 import sunspec2.modbus.client  # type: ignore[import-untyped]  # has no stubs
 from wattgram_drivers import sunspec
-from wattgram_drivers.device import Device, Table
+from wattgram_drivers.device import Table
 from wattgram_drivers.endpoint import parse
 from wattgram_drivers.errors import BadAnswer, NoAnswer, Refused
 from wattgram_drivers.modbus import Bus
@@ -24,87 +24,8 @@ from wattgram_drivers.plan import make_plan
 from wattgram_drivers.quantity import QUANTITIES
 from wattgram_drivers.reader import Reader
 
-from tests.drivers.memory import HandClock, Memory, decode, values
-
-MARKER = (0x5375, 0x6E53)
-COMMON_66 = (
-    1,
-    66,
-    *struct.unpack(">32H", b"Acme".ljust(32, b"\0") + b"Roof 10".ljust(32, b"\0")),
-    *[0] * 16,
-    *struct.unpack(">16H", b"SN-0042".ljust(32, b"\0")),
-    1,
-    0x8000,
-)
-END = (0xFFFF, 0)
-
-
-class Chain(Memory):
-    """Serves words from `base` and refuses every other register."""
-
-    def __init__(self, words: Sequence[int], base: int = 40000) -> None:
-        held = dict(enumerate(words, base))
-        super().__init__(held, illegal=set(range(0x10000)) - set(held))
-
-    async def ask(self, table: Table, address: int, count: int) -> bytes:
-        return await self.read(1, table, address, count)
-
-
-def discover(words: Sequence[int], base: int = 40000) -> Device:
-    return asyncio.run(sunspec.discover(Chain(words, base).ask))
-
-
-def written(number: int, points: Mapping[str, float], blocks: Sequence[Mapping[str, float]] = ()) -> tuple[int, ...]:
-    """The words of a model as pysunspec2 encodes them; scale factors among the points first."""
-    definition = sunspec2.device.get_model_def(number)
-    model = sunspec2.device.Model(number)
-    if blocks:
-        block_size = sum(point["size"] for point in definition["group"]["groups"][0]["points"])
-        fixed = sum(point["size"] for point in definition["group"]["points"]) - 2
-        model = sunspec2.device.Model(number, model_len=fixed + block_size * len(blocks))
-    for group, content in ((model, points), *zip(next(iter(model.groups.values()), ()), blocks, strict=True)):
-        for name, value in content.items():
-            if name.endswith("_SF"):
-                group.points[name].value = value
-        for name, value in content.items():
-            if not name.endswith("_SF"):
-                group.points[name].cvalue = value
-    octets = model.get_mb()
-    return struct.unpack(f">{len(octets) // 2}H", octets)
-
-
-def read(words: Sequence[int]) -> dict[str, float]:
-    reader = Reader(discover(words), 1)
-    return decode(reader, asyncio.run(reader.read(Chain(words), HandClock())))
-
-
-INVERTER = {
-    "A_SF": -1,
-    "A": 152.4,
-    "AphA": 50.8,
-    "V_SF": -1,
-    "PhVphA": 230.1,
-    "PPVphAB": 398.6,
-    "W_SF": 1,
-    "W": 110_000.0,
-    "Hz_SF": -2,
-    "Hz": 49.98,
-    "VA_SF": 1,
-    "VA": 110_500.0,
-    "VAr_SF": 1,
-    "VAr": -5_000.0,
-    "PF_SF": -1,
-    "PF": 99.5,
-    "WH_SF": 0,
-    "WH": 123_456_789.0,
-    "DCV_SF": -1,
-    "DCV": 725.5,
-    "DCW_SF": 1,
-    "DCW": 112_000.0,
-    "Tmp_SF": 0,
-    "TmpCab": -12.0,
-    "St": 4,
-}
+from tests.drivers.chains import COMMON_66, END, INVERTER, MARKER, Chain, discover, read, written
+from tests.drivers.memory import HandClock, decode, values
 
 
 def test_an_inverter_reads_as_pysunspec2_wrote_it() -> None:
