@@ -431,3 +431,33 @@ def test_pysunspec2_and_we_find_the_same_on_a_real_socket() -> None:
     assert other.models[1][0].points["SN"].value == "SN-1"
     assert [len(other.models[number]) for number in (1, *MODELS)] == [1, 1, 1, 1, 1]
     assert other.models[160][0].groups["module"][1].points["ID"].value == 2
+
+
+PLAIN = [number for number in sunspec.MODELS if number not in (1, 160, 714, 803, 804)]
+"""Models without blocks, all of whose points pysunspec2 writes from nothing."""
+
+
+def filled(number: int) -> sunspec2.device.Model:
+    """A model of pysunspec2 whose scale factors are -1 and whose numbers all differ."""
+    model = sunspec2.device.Model(number)
+    for count, (name, point) in enumerate(model.points.items()):
+        kind = point.pdef["type"]
+        if kind == "sunssf":
+            point.value = -1
+        elif name not in ("ID", "L") and kind not in ("string", "pad"):
+            point.value = 1000.25 + count if kind.startswith("float") else 1001 + count
+    return model
+
+
+@pytest.mark.parametrize("number", PLAIN)
+def test_every_number_of_every_model_is_the_one_that_pysunspec2_wrote(number: int) -> None:
+    model = filled(number)
+    octets = model.get_mb()
+    words = (*MARKER, *COMMON_66, *struct.unpack(f">{len(octets) // 2}H", octets), *END)
+    points = {point.offset: point for point in model.points.values()}
+    found = read(words)
+    for row in discover(words).registers:
+        point = points[row.address - 40070]
+        unit = point.pdef.get("units", "").strip()  # none for model 701's power factor, which is in ones
+        share = 100 if unit in ("PF", "Pct") or "%" in unit else 1
+        assert found[row.quantity] == pytest.approx(point.cvalue / share, rel=1e-15), point.pdef["name"]
