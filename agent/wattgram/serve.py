@@ -93,7 +93,8 @@ def _chained(stands: Sequence[Stand], factory: Factory, clock: Clock, refresh: i
 
     The simulator knows one device a unit, so each register is called by its member and its quantity.
     """
-    places = {sunspec.place(one.driver, KIND_OF_ROLE.get(one.part.role, "meter")): one for one in stands}
+    asked = [one for one in stands if one.device is None]
+    places = {sunspec.place(one.driver, KIND_OF_ROLE.get(one.part.role, "meter")): one for one in asked}
     sections, owners = [], []
     for kind, models in MODELS.items():
         for number in range(1, 1 + max((each for other, each in places if other == kind), default=0)):

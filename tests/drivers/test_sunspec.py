@@ -7,9 +7,7 @@ Overview 12040.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import struct
-from collections.abc import Mapping
 from math import isnan
 
 import pytest
@@ -24,7 +22,7 @@ from wattgram_drivers.plan import make_plan
 from wattgram_drivers.quantity import QUANTITIES
 from wattgram_drivers.reader import Reader
 
-from tests.drivers.chains import COMMON_66, END, INVERTER, MARKER, Chain, discover, read, written
+from tests.drivers.chains import COMMON_66, END, INVERTER, MARKER, Chain, answer, discover, read, written
 from tests.drivers.memory import HandClock, decode, values
 
 
@@ -391,20 +389,6 @@ def test_a_refused_identity_is_no_reason_to_give_up() -> None:
     assert asyncio.run(sunspec.discover(shy)).vendor == ""
 
 
-async def answer(words: Mapping[int, int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Modbus TCP as its specification has it, for reads of `words`; exception 2 for any other register."""
-    with contextlib.suppress(asyncio.IncompleteReadError):
-        while True:
-            request = await reader.readexactly(12)
-            transaction, _, _, unit, code, address, count = struct.unpack(">3H2B2H", request)
-            wanted = range(address, address + count)
-            body = bytes((code | 0x80, 2))
-            if all(each in words for each in wanted):
-                body = bytes((code, 2 * count)) + struct.pack(f">{count}H", *(words[each] for each in wanted))
-            writer.write(struct.pack(">3HB", transaction, 0, len(body) + 1, unit) + body)
-    writer.close()
-
-
 def test_pysunspec2_and_we_find_the_same_on_a_real_socket() -> None:
     device, shape = sunspec.chain(MODELS, "Acme", "Roof 110", "SN-1")
     power = next(register for register in device.registers if register.quantity == "active_power_total")
@@ -461,3 +445,26 @@ def test_every_number_of_every_model_is_the_one_that_pysunspec2_wrote(number: in
         unit = point.pdef.get("units", "").strip()  # none for model 701's power factor, which is in ones
         share = 100 if unit in ("PF", "Pct") or "%" in unit else 1
         assert found[row.quantity] == pytest.approx(point.cvalue / share, rel=1e-15), point.pdef["name"]
+
+
+def test_pysunspec2_finds_the_models_of_every_member_where_we_do() -> None:
+    sections = [sunspec.Section(models, "Acme", "One", "SN-1") for models in ((103, 160), (203,), (203,), (802,))]
+    devices, words = sunspec.chains(sections)
+
+    async def scanned() -> sunspec2.modbus.client.SunSpecModbusClientDeviceTCP:
+        server = await asyncio.start_server(lambda *streams: answer(words, *streams), "127.0.0.1", 0)
+        async with server:
+            other = sunspec2.modbus.client.SunSpecModbusClientDeviceTCP(
+                1, "127.0.0.1", server.sockets[0].getsockname()[1]
+            )
+            await asyncio.to_thread(other.scan)
+            await asyncio.to_thread(other.close)
+        return other
+
+    other = asyncio.run(scanned())
+    windows = [first for one in devices for first, _ in one.limits.windows]
+    assert windows == [other.models[model][nth].model_addr for model, nth in WHERE]
+
+
+WHERE = ((103, 0), (160, 0), (203, 0), (203, 1), (802, 0))
+"""Model and how many of its number stand before it."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from wattgram_drivers import sunspec
+from wattgram_drivers.errors import BadAnswer
 from wattgram_drivers.plan import make_plan
 from wattgram_drivers.sunspec_models import Found, definition, registers
 
@@ -155,3 +158,22 @@ def test_a_length_up_to_the_last_address_is_planned(number: int) -> None:
     found = discover((*MARKER, *COMMON_66, number, 0xFFFF, *[0] * 10))
     make_plan(found)
     assert all(row.address + row.words <= 0x10000 for row in found.registers)
+
+
+HEADS = st.tuples(st.sampled_from([*sunspec.MODELS, 64001]), st.sampled_from([0, 1, 24, 50, 66, 105, 124, 300, 0xFFFF]))
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.lists(HEADS, max_size=12), st.lists(st.integers(0, 0xFFFF), max_size=40))
+def test_whatever_a_chain_claims_its_members_can_be_planned_or_it_is_refused(
+    heads: list[tuple[int, int]], rest: list[int]
+) -> None:
+    words = [word for number, length in heads for word in (number, length, *[number] * min(length, 300))]
+    try:
+        found = members((*MARKER, *words, *rest))
+    except BadAnswer:
+        return
+    assert len({one.name for one in found}) == len(found)
+    for one in found:
+        assert len(set(one.quantities)) == len(one.quantities) > 0
+        make_plan(one)
