@@ -162,7 +162,7 @@ def _read(options: argparse.Namespace) -> int:
     device = _device(options.driver)
     place = _endpoint(options.url)
     try:
-        looked = asyncio.run(look(place, device, _unit(options.unit, place), Clock()))
+        looked = asyncio.run(look(place, device, _unit(options.unit, place), Clock(), options.driver))
     except DriverError as error:
         print(f"wattgram read: {advised(error)}", file=sys.stderr)
         return 1
@@ -282,10 +282,12 @@ def _say(text: str) -> None:
 
 
 def _device(name: str) -> Device | None:
-    names = catalogue.names()
+    if catalogue.is_sunspec(name):
+        return None
+    names = [*catalogue.names(), *catalogue.SUNSPEC_MEMBERS]
     if name not in names:
         raise UsageError(f"found driver {name!r}{nearest(name, names)}; allowed: {', '.join(names)}")
-    return None if name == catalogue.SUNSPEC else catalogue.load(name)
+    return catalogue.load(name)
 
 
 def _endpoint(url: str, *, listen: bool = False) -> Endpoint:

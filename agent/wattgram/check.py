@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wattgram_drivers import sunspec
-from wattgram_drivers.device import Device
+from wattgram_drivers.device import Device, Kind
 from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.errors import BusDown, DriverError
 from wattgram_drivers.modbus import Bus
 from wattgram_drivers.plan import Plan, make_plan
 
 from .clock import Clock
-from .config import Config, DeviceConfig
+from .config import KIND_OF_ROLE, Config, DeviceConfig
 from .daemon import sinks
 from .errors import SinkError
 from .look import TIMEOUT, advised
@@ -33,7 +33,7 @@ BITS = 11
 OVERHEAD = 13
 """Characters of an RTU request (8) and of an answer without its registers (5)."""
 
-SUNSPEC_MODELS = (103, 160)
+SUNSPEC_MODELS: Mapping[Kind, tuple[int, ...]] = {"inverter": (103, 160), "meter": (203,), "battery": (802,)}
 """Stand-in for a SunSpec device's plan before it has been asked."""
 
 ONE_WAY = (*PRODUCERS, "load", "ev")
@@ -203,8 +203,11 @@ async def _greet(sink: Sink, report: Report) -> None:
 
 
 def _plan(device: DeviceConfig) -> tuple[Device, Plan]:
-    known = device.device or sunspec.chain(SUNSPEC_MODELS, "", "", "")[0]
-    return known, make_plan(known, device.quantities or None)
+    if device.device is not None:
+        return device.device, make_plan(device.device, device.quantities or None)
+    kind, _ = sunspec.place(device.driver, KIND_OF_ROLE.get(device.role, "meter"))
+    known, _ = sunspec.chain(SUNSPEC_MODELS[kind], "", "", "")
+    return known, make_plan(known, [name for name in device.quantities if name in known.quantities] or None)
 
 
 def _watts(power: float) -> str:

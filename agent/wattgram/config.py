@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
 from wattgram_drivers import catalogue, endpoint
-from wattgram_drivers.device import Device
+from wattgram_drivers.device import Device, Kind
 from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.errors import MapError
 
@@ -21,6 +21,13 @@ from .parse import Table
 
 ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev", "production", "capture", "fuel")
 LOOPBACK = "127.0.0.1:8380"
+KIND_OF_ROLE: Mapping[str, Kind] = {
+    **dict.fromkeys(("grid", "load", "ev"), "meter"),
+    **dict.fromkeys(("pv", "wind", "hydro", "genset", "chp"), "inverter"),
+    "battery": "battery",
+}
+"""Which member of a SunSpec unit a role means when its driver names none."""
+
 GROUPS = ("industry", "power", "building", "transport")
 
 
@@ -208,9 +215,9 @@ def _device(table: Table, maps: Path | None) -> DeviceConfig:
     if name:
         table.rename(f"{table.place} ({name})")
     role = table.take("role", parse.choice(ROLES), parse.REQUIRED)
-    driver = table.take("driver", parse.choice(catalogue.names(maps), "a driver of `wattgram drivers`"), parse.REQUIRED)
+    driver = table.take("driver", _driver(maps), parse.REQUIRED)
     device: Device | None = None
-    if driver and driver != catalogue.SUNSPEC:
+    if driver and not catalogue.is_sunspec(driver):
         try:
             device = catalogue.load(driver, maps)
         except MapError as error:
@@ -237,6 +244,11 @@ def _device(table: Table, maps: Path | None) -> DeviceConfig:
     )
     table.done()
     return made
+
+
+def _driver(maps: Path | None) -> parse.Parser:
+    listed = parse.choice([*catalogue.names(maps), *catalogue.SUNSPEC_MEMBERS], "a driver of `wattgram drivers`")
+    return lambda value: value if isinstance(value, str) and catalogue.is_sunspec(value) else listed(value)
 
 
 def _url(value: object) -> Endpoint:

@@ -6,6 +6,7 @@ import os
 import struct
 from dataclasses import dataclass
 
+from wattgram_drivers.catalogue import SUNSPEC
 from wattgram_drivers.device import Device, Reading
 from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.errors import BadAnswer, BusDown, DriverError, NoAnswer, Refused
@@ -61,13 +62,15 @@ class Looked:
     values: tuple[Value, ...]
 
 
-async def look(endpoint: Endpoint, device: Device | None, unit: int | None, clock: Clock) -> Looked:
-    """Read a device once; None asks a SunSpec device what it is. DriverError when that fails."""
+async def look(
+    endpoint: Endpoint, device: Device | None, unit: int | None, clock: Clock, driver: str = SUNSPEC
+) -> Looked:
+    """Read a device once; None asks a SunSpec device what it is, `driver` says which of its members. DriverError."""
     bus = Bus(endpoint, timeout=TIMEOUT)
     try:
         await bus.connect(device.limits.connect_delay if device else 0.0)
         number = unit if unit is not None else device.unit if device else 1
-        known = device or await discovered(bus, number, TIMEOUT)
+        known = device or await discovered(bus, number, TIMEOUT, driver)
         reader = Reader(known, number, patience=len(known.registers) * 2)  # nobody waits behind a look
         reading = await reader.read(bus, clock)
         return Looked(reading.time, known.vendor, known.model, _values(reader.plan, reading))

@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from wattgram_drivers import sunspec
-from wattgram_drivers.device import Device, Reading, Table
+from wattgram_drivers.catalogue import SUNSPEC
+from wattgram_drivers.device import Device, Kind, Reading, Table
 from wattgram_drivers.errors import BusDown, DriverError
 from wattgram_drivers.modbus import Bus
 from wattgram_drivers.reader import Reader
 
 from .clock import NS, Clock
+from .config import KIND_OF_ROLE
 from .source import Source
 
 log = logging.getLogger(__name__)
@@ -52,7 +54,8 @@ async def equipped(bus: Bus, source: Source) -> Reader:
     Whatever the bus raises; MapError when the configuration's quantities are not among the device's.
     """
     config = source.config
-    device = config.device or await discovered(bus, config.unit, config.timeout or DISCOVERY_TIMEOUT)
+    limit, kind = config.timeout or DISCOVERY_TIMEOUT, KIND_OF_ROLE.get(config.role)
+    device = config.device or await discovered(bus, config.unit, limit, config.driver, kind)
     if config.timeout is not None:
         device = replace(device, limits=replace(device.limits, timeout=config.timeout))
     reader = Reader(device, config.unit, config.quantities or None)
@@ -60,13 +63,16 @@ async def equipped(bus: Bus, source: Source) -> Reader:
     return reader
 
 
-async def discovered(bus: Bus, unit: int, limit: float) -> Device:
-    """What a SunSpec device says it is; `limit` in s for each answer. Whatever the bus raises."""
+async def discovered(bus: Bus, unit: int, limit: float, driver: str = SUNSPEC, kind: Kind | None = None) -> Device:
+    """What a SunSpec device says it is: the member that `driver` names, or the first of a kind.
+
+    `limit` in s for each answer. Whatever the bus raises; BadAnswer when there is no such member.
+    """
 
     async def read(table: Table, address: int, count: int) -> bytes:
         return await bus.read(unit, table, address, count, timeout=limit)
 
-    return await sunspec.discover(read)
+    return await sunspec.discover(read, driver, kind)
 
 
 class Line:

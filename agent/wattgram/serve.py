@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wattgram_drivers import catalogue, sunspec
-from wattgram_drivers.device import Device
+from wattgram_drivers.device import Device, Kind
 from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.quantity import QUANTITIES
 from wattgram_drivers.simulator import Faults, Served, Simulator
 
 from .clock import NS, Clock
+from .config import KIND_OF_ROLE
 from .plant import Part
 from .simulate import Factory
 
@@ -28,8 +29,8 @@ RATED = {
 }
 """W of a part whose rated power nobody gave; loads take 60 kW."""
 
-MODELS = {"pv": (103,), "wind": (103,), "hydro": (103,), "genset": (103,), "chp": (103,), "battery": (802,)}
-"""SunSpec models that a part of a role is served with; the others are meters, model 203."""
+MODELS: Mapping[Kind, tuple[int, ...]] = {"inverter": (103,), "meter": (203,), "battery": (802,)}
+"""SunSpec models that a member of each kind is served with."""
 
 HEALTHY = Faults()
 
@@ -70,8 +71,8 @@ async def serving(
         for group in _by_bus(stands):
             simulator = Simulator(
                 group[0].endpoint,
-                {one.unit: _served(one, factory, clock, int(refresh * NS)) for one in group},
-                {one.unit: one.faults for one in group},
+                {unit: _served(behind, factory, clock, int(refresh * NS)) for unit, behind in _by_unit(group).items()},
+                {one.unit: one.faults for one in sorted(group, key=lambda one: one.faults != HEALTHY)},
             )
             started = await simulator.start()
             stack.push_async_callback(simulator.stop)
@@ -79,19 +80,50 @@ async def serving(
         yield actual
 
 
-def _served(stand: Stand, factory: Factory, clock: Clock, refresh: int) -> Served:
-    constants: Mapping[int, int] = {}
-    device = stand.device
+def _served(stands: Sequence[Stand], factory: Factory, clock: Clock, refresh: int) -> Served:
+    """What a unit serves: the members of a SunSpec chain, or one device with its map."""
+    device = stands[-1].device
     if device is None:
-        models = MODELS.get(stand.part.role, (203,))
-        device, constants = sunspec.chain(models, "wattgram", f"simulated {stand.part.role}", stand.part.name)
+        return _chained(stands, factory, clock, refresh)
+    return Served(device, lambda: _values(stands[-1], factory, clock, refresh))
+
+
+def _chained(stands: Sequence[Stand], factory: Factory, clock: Clock, refresh: int) -> Served:
+    """The members of one chain; where a number is not taken stands one that measures nothing.
+
+    The simulator knows one device a unit, so each register is called by its member and its quantity.
+    """
+    asked = [one for one in stands if one.device is None]
+    places = {sunspec.place(one.driver, KIND_OF_ROLE.get(one.part.role, "meter")): one for one in asked}
+    sections, owners = [], []
+    for kind, models in MODELS.items():
+        for number in range(1, 1 + max((each for other, each in places if other == kind), default=0)):
+            stand = places.get((kind, number))
+            role, serial = (stand.part.role, stand.part.name) if stand else (kind, f"{kind}-{number}")
+            sections.append(sunspec.Section(models, "wattgram", f"simulated {role}", serial))
+            owners.append(stand)
+    devices, words = sunspec.chains(sections)
+    registers = [
+        replace(register, quantity=f"{number} {register.quantity}")
+        for number, member in enumerate(devices)
+        for register in member.registers
+    ]
 
     def values() -> Mapping[str, float]:
-        factory.advance(clock.time() // refresh * refresh)
-        made = factory.values(stand.part.name)
-        return _backwards(made) if stand.backwards else made
+        return {
+            f"{number} {quantity}": value
+            for number, owner in enumerate(owners)
+            if owner is not None
+            for quantity, value in _values(owner, factory, clock, refresh).items()
+        }
 
-    return Served(device, values, constants)
+    return Served(replace(devices[0], registers=tuple(registers)), values, words)
+
+
+def _values(stand: Stand, factory: Factory, clock: Clock, refresh: int) -> Mapping[str, float]:
+    factory.advance(clock.time() // refresh * refresh)
+    made = factory.values(stand.part.name)
+    return _backwards(made) if stand.backwards else made
 
 
 def _backwards(values: Mapping[str, float]) -> dict[str, float]:
@@ -113,6 +145,13 @@ def _by_bus(stands: Iterable[Stand]) -> list[list[Stand]]:
     return list(buses.values())
 
 
+def _by_unit(stands: Iterable[Stand]) -> dict[int, list[Stand]]:
+    units: dict[int, list[Stand]] = {}
+    for one in stands:
+        units.setdefault(one.unit, []).append(one)
+    return units
+
+
 def driver(name: str) -> Device | None:
     """A device of the catalogue, None for SunSpec; MapError when there is no such driver."""
-    return None if name == catalogue.SUNSPEC else catalogue.load(name)
+    return None if catalogue.is_sunspec(name) else catalogue.load(name)

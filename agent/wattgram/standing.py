@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import isfinite
 
+from wattgram_drivers import sunspec
 from wattgram_drivers.device import Device
 from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.simulator import Faults
@@ -50,11 +52,12 @@ def of_driver(
     name: str, device: Device | None, endpoint: Endpoint, unit: int | None, role: str | None, faults: Sequence[str]
 ) -> list[Stand]:
     """One device of the catalogue. ValueError: a wrong role or fault."""
-    role = role or (ROLE_OF_KIND[device.kind] if device else "pv")
+    kind = device.kind if device else sunspec.place(name, "inverter")[0]
+    role = role or ROLE_OF_KIND[kind]
     if role not in ROLES:
         raise ValueError(f"found role {role!r}{nearest(role, ROLES)}; allowed: {', '.join(ROLES)}")
     number = unit if unit is not None else device.unit if device else 1
-    stand = Stand(endpoint.key, part(name.replace("_", "-"), role, None, ""), name, device, endpoint, number)
+    stand = Stand(endpoint.key, part(re.sub("[_:]", "-", name), role, None, ""), name, device, endpoint, number)
     return _with_faults([stand], faults)
 
 

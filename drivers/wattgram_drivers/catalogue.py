@@ -5,6 +5,7 @@ A map's shape is `schema()`, which editors use too; what a shape cannot say is c
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
@@ -21,6 +22,12 @@ from .quantity import KIND_SIGN, QUANTITIES, SIGN_DIRECTION, UNITS, orientation
 
 SUNSPEC = "sunspec"
 """A name of the catalogue without a map: `sunspec.discover` finds its registers by asking the device."""
+
+SUNSPEC_MEMBERS = tuple(f"{SUNSPEC}:{kind}" for kind in ("inverter", "meter", "battery"))
+"""The first of each kind behind a unit; a number at the end means a further one."""
+
+SUNSPEC_NAME = re.compile(rf"{SUNSPEC}(:(?P<kind>inverter|meter|battery)(?P<number>[1-9]\d?)?)?")
+"""Every name that is asked for its registers."""
 
 _NAMED_DIRECTIONS = ("import", "export", "charge", "discharge")
 _TYPE = {"type": "string", "enum": list(WORDS)}
@@ -141,6 +148,11 @@ def names(directory: Path | None = None) -> list[str]:
     return sorted({*_files(directory), SUNSPEC})
 
 
+def is_sunspec(name: str) -> bool:
+    """Whether a driver has no map and asks the device: sunspec, or sunspec:KIND for one of several."""
+    return SUNSPEC_NAME.fullmatch(name) is not None
+
+
 def load(name: str, directory: Path | None = None) -> Device:
     """A map by name; one in `directory` goes before a shipped one.
 
@@ -152,8 +164,8 @@ def load(name: str, directory: Path | None = None) -> Device:
 def text(name: str, directory: Path | None = None) -> str:
     """A map as it stands in its file. MapError for a name that is not a map, and for a file that cannot be read."""
     files = _files(directory)
-    if name == SUNSPEC:
-        raise MapError([f"{SUNSPEC}: not a map; its registers are found by asking the device"])
+    if is_sunspec(name):
+        raise MapError([f"{name}: not a map; its registers are found by asking the device"])
     if name not in files:
         raise MapError([f"no driver {name!r}{_hint(name, names(directory))}"])
     try:

@@ -52,7 +52,7 @@ def page(name: str, directory: Path | None = None) -> str:
 
     MapError for a name that is not in the catalogue, and for a map with mistakes.
     """
-    if name == catalogue.SUNSPEC:
+    if catalogue.is_sunspec(name):
         known = ", ".join(str(number) for number in sunspec.MODELS)
         rows = [_meaning(QUANTITIES[quantity], "") for quantity in sunspec.quantities()]
         head = ["sunspec: asks the device itself which of these it offers", f"models: {known}", ""]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import NamedTuple
 
 from .device import Device, Limits, Register, Table
@@ -87,11 +87,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Blocks to read, words of the image that they fill, and the place of each value in it."""
+    """Blocks to read in their order, words of the image that they fill, and the place of each value in it.
+
+    `twice` has the two positions of each scale that cannot come in one request with its values: it is read before
+    and after them, and counts where both are the same. A scale that moves in between would be a power of ten.
+    """
 
     blocks: tuple[Block, ...]
     words: int
     places: tuple[Place, ...]
+    twice: tuple[tuple[int, int], ...] = ()
 
     @property
     def quantities(self) -> tuple[str, ...]:
@@ -116,14 +121,18 @@ def make_plan(device: Device, quantities: Collection[str] | None = None) -> Plan
     MapError when a quantity is not one of the device's, or a value does not fit the device's limits.
     """
     registers = _wanted(device, quantities)
-    spans = [span for register in registers for span in spans_of(register, device.limits)]
+    lone = {register: span for register in registers if (span := _lone_scale(register, device.limits))}
+    spans = {span for register in registers for span in spans_of(register, device.limits)}
+    scales = coalesce(lone.values(), device.limits)
     blocks = []
     words = 0
-    for request in coalesce(spans, device.limits):
+    for request in [*scales, *coalesce(spans - set(lone.values()), device.limits), *scales]:
         blocks.append(Block(request.table, request.address, request.count, words, request.spans))
         words += request.count
-    places = tuple(_place(register, blocks) for register in registers)
-    return Plan(tuple(blocks), words, places)
+    last = blocks[len(blocks) - len(scales) :]
+    places = tuple(_place(register, blocks, last if register in lone else ()) for register in registers)
+    twice = {(_position(blocks, *place), _position(last, *place)) for place in map(astuple, lone.values())}
+    return Plan(tuple(blocks), words, places, tuple(sorted(twice)))
 
 
 def coalesce(spans: Iterable[Span], limits: Limits, gap: int | None = None) -> list[Request]:
@@ -167,6 +176,14 @@ def spans_of(register: Register, limits: Limits) -> list[Span]:
     return [together] if _request(first, last, (together,), limits) else alone
 
 
+def _lone_scale(register: Register, limits: Limits) -> Span | None:
+    """The span of a scale that cannot come in one request with its value; None when it can, or there is none."""
+    address = register.scale_address
+    if address is None or len(spans_of(register, limits)) == 1:
+        return None
+    return Span(register.table, address, address)
+
+
 def _request(first: int, last: int, spans: tuple[Span, ...], limits: Limits) -> Request | None:
     """The request that covers first to last, or None when the limits forbid it."""
     start, end = first, last
@@ -180,7 +197,8 @@ def _request(first: int, last: int, spans: tuple[Span, ...], limits: Limits) -> 
     return Request(spans[0].table, start, end - start + 1, spans)
 
 
-def _place(register: Register, blocks: Sequence[Block]) -> Place:
+def _place(register: Register, blocks: Sequence[Block], scales: Sequence[Block]) -> Place:
+    """Where a register lies in the blocks; `scales` are those that hold its scale when that comes apart."""
     last = register.address + register.words - 1
     lowest = min(register.address, *register.companions, last)
     highest = max(last, *register.companions, last)
@@ -189,7 +207,7 @@ def _place(register: Register, blocks: Sequence[Block]) -> Place:
     return Place(
         register,
         _position(together, register.table, register.address, last),
-        -1 if scale is None else _position(together, register.table, scale, scale),
+        -1 if scale is None else _position(scales or together, register.table, scale, scale),
         -1 if direction is None else _position(together, register.table, direction.address, direction.address),
     )
 

@@ -72,6 +72,11 @@ class _Image:
         count = len(answer) // 2
         self.valid[position : position + count] = b"\1" * count
 
+    def settle(self, before: int, after: int) -> None:
+        """The later of two readings of a word counts only when the earlier one was the same."""
+        if not self.valid[before] or self.octets[2 * before : 2 * before + 2] != self.octets[2 * after : 2 * after + 2]:
+            self.valid[after] = 0
+
 
 class Reader:
     """One device at one unit address; `plan` says how to decode what `read` returns.
@@ -116,6 +121,8 @@ class Reader:
             if not any(self._requests):
                 self._forget()
             raise image.refusal or Refused(f"unit {self.unit} has none of the registers asked for", 2)
+        for before, after in self.plan.twice:
+            image.settle(before, after)
         time, monotonic = image.stamp
         return Reading(time, monotonic, bytes(image.octets), bytes(image.valid))
 

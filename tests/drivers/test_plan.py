@@ -70,10 +70,12 @@ def test_a_scale_register_comes_with_its_value() -> None:
     assert [(place.position, place.scale_position) for place in found.places] == [(0, 5), (3, 5)]
 
 
-def test_a_scale_register_out_of_reach_is_read_apart() -> None:
-    found = make_plan(device(Limits(), register("a", 400, "i16", 100)))
-    assert requests(found) == [(100, 1), (400, 1)]
-    assert (found.places[0].position, found.places[0].scale_position) == (1, 0)
+def test_a_scale_register_out_of_reach_is_read_before_and_after() -> None:
+    rows = (register("a", 400, "i16", 100), register("b", 401, "i16", 100), register("near", 105, "i16", 100))
+    found = make_plan(device(Limits(), *rows))
+    assert requests(found) == [(100, 1), (100, 6), (400, 2), (100, 1)]
+    assert [(place.position, place.scale_position) for place in found.places] == [(7, 9), (8, 9), (6, 1)]
+    assert found.twice == ((0, 9),)
 
 
 def test_a_quantity_brings_its_factors() -> None:
@@ -101,8 +103,8 @@ def test_a_direction_comes_with_its_value_and_its_scale() -> None:
     assert requests(found) == [(33, 10)]
     assert found.fields() == ((7, "i16", False, 1.0, 1.0, 9, (), 7.0, False, 0, 0x2, 0x2),)
     apart = make_plan(device(Limits(max_registers=4), row))
-    assert requests(apart) == [(33, 1), (40, 1), (42, 1)]
-    assert apart.fields() == ((1, "i16", False, 1.0, 1.0, 2, (), 7.0, False, 0, 0x2, 0x2),)
+    assert requests(apart) == [(42, 1), (33, 1), (40, 1), (42, 1)]
+    assert apart.fields() == ((2, "i16", False, 1.0, 1.0, 3, (), 7.0, False, 1, 0x2, 0x2),)
 
 
 def test_an_unknown_quantity_is_named() -> None:
@@ -158,6 +160,9 @@ def test_any_plan_covers_each_value_once_within_the_limits(drawn: list[Register]
         assert block.table == table
         return block.address + word - block.position
 
+    def block_of(word: int) -> int:
+        return sum(block.position <= word for block in found.blocks)
+
     assert [place.register for place in found.places] == drawn
     for place in found.places:
         row = place.register
@@ -167,3 +172,6 @@ def test_any_plan_covers_each_value_once_within_the_limits(drawn: list[Register]
             assert place.scale_position == -1
         else:
             assert address_at(place.scale_position, row.table) == row.scale_address
+            of_value, of_scale = (block_of(word) for word in (place.position, place.scale_position))
+            before = [first for first, last in found.twice if last == place.scale_position]
+            assert of_value == of_scale or block_of(*before) <= of_value < of_scale

@@ -7,16 +7,14 @@ Overview 12040.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import struct
-from collections.abc import Mapping, Sequence
 from math import isnan
 
 import pytest
 import sunspec2.device  # type: ignore[import-untyped]  # has no stubs
 import sunspec2.modbus.client  # type: ignore[import-untyped]  # has no stubs
 from wattgram_drivers import sunspec
-from wattgram_drivers.device import Device, Table
+from wattgram_drivers.device import Table
 from wattgram_drivers.endpoint import parse
 from wattgram_drivers.errors import BadAnswer, NoAnswer, Refused
 from wattgram_drivers.modbus import Bus
@@ -24,87 +22,8 @@ from wattgram_drivers.plan import make_plan
 from wattgram_drivers.quantity import QUANTITIES
 from wattgram_drivers.reader import Reader
 
-from tests.drivers.memory import HandClock, Memory, decode, values
-
-MARKER = (0x5375, 0x6E53)
-COMMON_66 = (
-    1,
-    66,
-    *struct.unpack(">32H", b"Acme".ljust(32, b"\0") + b"Roof 10".ljust(32, b"\0")),
-    *[0] * 16,
-    *struct.unpack(">16H", b"SN-0042".ljust(32, b"\0")),
-    1,
-    0x8000,
-)
-END = (0xFFFF, 0)
-
-
-class Chain(Memory):
-    """Serves words from `base` and refuses every other register."""
-
-    def __init__(self, words: Sequence[int], base: int = 40000) -> None:
-        held = dict(enumerate(words, base))
-        super().__init__(held, illegal=set(range(0x10000)) - set(held))
-
-    async def ask(self, table: Table, address: int, count: int) -> bytes:
-        return await self.read(1, table, address, count)
-
-
-def discover(words: Sequence[int], base: int = 40000) -> Device:
-    return asyncio.run(sunspec.discover(Chain(words, base).ask))
-
-
-def written(number: int, points: Mapping[str, float], blocks: Sequence[Mapping[str, float]] = ()) -> tuple[int, ...]:
-    """The words of a model as pysunspec2 encodes them; scale factors among the points first."""
-    definition = sunspec2.device.get_model_def(number)
-    model = sunspec2.device.Model(number)
-    if blocks:
-        block_size = sum(point["size"] for point in definition["group"]["groups"][0]["points"])
-        fixed = sum(point["size"] for point in definition["group"]["points"]) - 2
-        model = sunspec2.device.Model(number, model_len=fixed + block_size * len(blocks))
-    for group, content in ((model, points), *zip(next(iter(model.groups.values()), ()), blocks, strict=True)):
-        for name, value in content.items():
-            if name.endswith("_SF"):
-                group.points[name].value = value
-        for name, value in content.items():
-            if not name.endswith("_SF"):
-                group.points[name].cvalue = value
-    octets = model.get_mb()
-    return struct.unpack(f">{len(octets) // 2}H", octets)
-
-
-def read(words: Sequence[int]) -> dict[str, float]:
-    reader = Reader(discover(words), 1)
-    return decode(reader, asyncio.run(reader.read(Chain(words), HandClock())))
-
-
-INVERTER = {
-    "A_SF": -1,
-    "A": 152.4,
-    "AphA": 50.8,
-    "V_SF": -1,
-    "PhVphA": 230.1,
-    "PPVphAB": 398.6,
-    "W_SF": 1,
-    "W": 110_000.0,
-    "Hz_SF": -2,
-    "Hz": 49.98,
-    "VA_SF": 1,
-    "VA": 110_500.0,
-    "VAr_SF": 1,
-    "VAr": -5_000.0,
-    "PF_SF": -1,
-    "PF": 99.5,
-    "WH_SF": 0,
-    "WH": 123_456_789.0,
-    "DCV_SF": -1,
-    "DCV": 725.5,
-    "DCW_SF": 1,
-    "DCW": 112_000.0,
-    "Tmp_SF": 0,
-    "TmpCab": -12.0,
-    "St": 4,
-}
+from tests.drivers.chains import COMMON_66, END, INVERTER, MARKER, Chain, answer, discover, read, written
+from tests.drivers.memory import HandClock, decode, values
 
 
 def test_an_inverter_reads_as_pysunspec2_wrote_it() -> None:
@@ -470,20 +389,6 @@ def test_a_refused_identity_is_no_reason_to_give_up() -> None:
     assert asyncio.run(sunspec.discover(shy)).vendor == ""
 
 
-async def answer(words: Mapping[int, int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Modbus TCP as its specification has it, for reads of `words`; exception 2 for any other register."""
-    with contextlib.suppress(asyncio.IncompleteReadError):
-        while True:
-            request = await reader.readexactly(12)
-            transaction, _, _, unit, code, address, count = struct.unpack(">3H2B2H", request)
-            wanted = range(address, address + count)
-            body = bytes((code | 0x80, 2))
-            if all(each in words for each in wanted):
-                body = bytes((code, 2 * count)) + struct.pack(f">{count}H", *(words[each] for each in wanted))
-            writer.write(struct.pack(">3HB", transaction, 0, len(body) + 1, unit) + body)
-    writer.close()
-
-
 def test_pysunspec2_and_we_find_the_same_on_a_real_socket() -> None:
     device, shape = sunspec.chain(MODELS, "Acme", "Roof 110", "SN-1")
     power = next(register for register in device.registers if register.quantity == "active_power_total")
@@ -510,3 +415,56 @@ def test_pysunspec2_and_we_find_the_same_on_a_real_socket() -> None:
     assert other.models[1][0].points["SN"].value == "SN-1"
     assert [len(other.models[number]) for number in (1, *MODELS)] == [1, 1, 1, 1, 1]
     assert other.models[160][0].groups["module"][1].points["ID"].value == 2
+
+
+PLAIN = [number for number in sunspec.MODELS if number not in (1, 160, 714, 803, 804)]
+"""Models without blocks, all of whose points pysunspec2 writes from nothing."""
+
+
+def filled(number: int) -> sunspec2.device.Model:
+    """A model of pysunspec2 whose scale factors are -1 and whose numbers all differ."""
+    model = sunspec2.device.Model(number)
+    for count, (name, point) in enumerate(model.points.items()):
+        kind = point.pdef["type"]
+        if kind == "sunssf":
+            point.value = -1
+        elif name not in ("ID", "L") and kind not in ("string", "pad"):
+            point.value = 1000.25 + count if kind.startswith("float") else 1001 + count
+    return model
+
+
+@pytest.mark.parametrize("number", PLAIN)
+def test_every_number_of_every_model_is_the_one_that_pysunspec2_wrote(number: int) -> None:
+    model = filled(number)
+    octets = model.get_mb()
+    words = (*MARKER, *COMMON_66, *struct.unpack(f">{len(octets) // 2}H", octets), *END)
+    points = {point.offset: point for point in model.points.values()}
+    found = read(words)
+    for row in discover(words).registers:
+        point = points[row.address - 40070]
+        unit = point.pdef.get("units", "").strip()  # none for model 701's power factor, which is in ones
+        share = 100 if unit in ("PF", "Pct") or "%" in unit else 1
+        assert found[row.quantity] == pytest.approx(point.cvalue / share, rel=1e-15), point.pdef["name"]
+
+
+def test_pysunspec2_finds_the_models_of_every_member_where_we_do() -> None:
+    sections = [sunspec.Section(models, "Acme", "One", "SN-1") for models in ((103, 160), (203,), (203,), (802,))]
+    devices, words = sunspec.chains(sections)
+
+    async def scanned() -> sunspec2.modbus.client.SunSpecModbusClientDeviceTCP:
+        server = await asyncio.start_server(lambda *streams: answer(words, *streams), "127.0.0.1", 0)
+        async with server:
+            other = sunspec2.modbus.client.SunSpecModbusClientDeviceTCP(
+                1, "127.0.0.1", server.sockets[0].getsockname()[1]
+            )
+            await asyncio.to_thread(other.scan)
+            await asyncio.to_thread(other.close)
+        return other
+
+    other = asyncio.run(scanned())
+    windows = [first for one in devices for first, _ in one.limits.windows]
+    assert windows == [other.models[model][nth].model_addr for model, nth in WHERE]
+
+
+WHERE = ((103, 0), (160, 0), (203, 0), (203, 1), (802, 0))
+"""Model and how many of its number stand before it."""
