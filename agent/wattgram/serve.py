@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from wattgram_drivers import catalogue, sunspec
 from wattgram_drivers.device import Device
 from wattgram_drivers.endpoint import Endpoint
+from wattgram_drivers.faults import CALM, WELL, Faults, Trouble
 from wattgram_drivers.quantity import QUANTITIES
-from wattgram_drivers.simulator import Faults, Served, Simulator
+from wattgram_drivers.simulator import Simulator
+from wattgram_drivers.unit import Served
 
 from .clock import NS, Clock
 from .plant import Part

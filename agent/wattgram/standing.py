@@ -10,7 +10,7 @@ from math import isfinite
 
 from wattgram_drivers.device import Device
 from wattgram_drivers.endpoint import Endpoint
-from wattgram_drivers.simulator import Faults
+from wattgram_drivers.faults import Faults
 
 from .clock import Clock
 from .config import ROLES, Config

@@ -19,11 +19,14 @@ from pathlib import Path
 import pytest
 from wattgram_drivers import catalogue, sunspec
 from wattgram_drivers.device import Device, Direction, Limits, Register, Table, Type, WordOrder
+from wattgram_drivers.encode import encode
 from wattgram_drivers.endpoint import Endpoint, parse
 from wattgram_drivers.errors import BadAnswer, NoAnswer, Refused
+from wattgram_drivers.faults import Faults
 from wattgram_drivers.modbus import Bus
 from wattgram_drivers.reader import Reader
-from wattgram_drivers.simulator import Faults, Served, Simulator, encode
+from wattgram_drivers.simulator import Simulator
+from wattgram_drivers.unit import Served
 
 from tests.drivers.memory import HandClock, decode
 
