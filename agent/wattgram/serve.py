@@ -33,14 +33,13 @@ RATED = {
 MODELS = {"pv": (103,), "wind": (103,), "hydro": (103,), "genset": (103,), "chp": (103,), "battery": (802,)}
 """SunSpec models that a part of a role is served with; the others are meters, model 203."""
 
-HEALTHY = Faults()
-
 
 @dataclass(frozen=True, slots=True)
 class Stand:
     """One simulated device: what it is on the site and where it answers; those of one `bus` share an endpoint.
 
-    `backwards`: a meter that is wired the other way, as `invert = true` in a configuration expects it.
+    `backwards`: a meter that is wired the other way, as `invert = true` in a configuration expects it. `trouble`
+    is the bus', the same in all its stands.
     """
 
     bus: str
@@ -49,8 +48,9 @@ class Stand:
     device: Device | None
     endpoint: Endpoint
     unit: int
-    faults: Faults = HEALTHY
+    faults: Faults = WELL
     backwards: bool = False
+    trouble: Trouble = CALM
 
 
 def part(name: str, role: str, rated_power: float | None, group: str) -> Part:
@@ -60,12 +60,12 @@ def part(name: str, role: str, rated_power: float | None, group: str) -> Part:
 
 @contextlib.asynccontextmanager
 async def serving(
-    stands: Sequence[Stand], factory: Factory, clock: Clock, *, refresh: float = 1.0
+    stands: Sequence[Stand], factory: Factory, clock: Clock, *, refresh: float = 1.0, seed: int = 1
 ) -> AsyncIterator[Mapping[str, Endpoint]]:
     """Serve until the block ends; yields the address at which each stand really answers, by name.
 
-    Registers change every `refresh` seconds of the clock, at the same instant in all devices. OSError when an
-    address is taken.
+    Registers change every `refresh` seconds of the clock, at the same instant in all devices. `seed` is for
+    faults that strike a share of the requests. OSError when an address is taken.
     """
     actual: dict[str, Endpoint] = {}
     async with contextlib.AsyncExitStack() as stack:
@@ -74,6 +74,8 @@ async def serving(
                 group[0].endpoint,
                 {one.unit: _served(one, factory, clock, int(refresh * NS)) for one in group},
                 {one.unit: one.faults for one in group},
+                group[0].trouble,
+                seed=seed,
             )
             started = await simulator.start()
             stack.push_async_callback(simulator.stop)

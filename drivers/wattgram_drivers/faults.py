@@ -162,14 +162,15 @@ def answer(asked: Asked, said: Sequence[int] | int, faults: Faults, dice: Random
 
     An answer of a wrong unit, function or transaction has other registers (each bit turned over), so that one
     that is taken for the right one shows. Flipped bits are always to be noticed: RTU's checksum finds up to
-    three; Modbus TCP has none, so there they are in the header, the function or the byte count.
+    three; Modbus TCP has none, so there they are in the header, the function or the byte count. For the same
+    reason an answer is not short and long at once.
     """
     if faults.silent:
         return ()
     code, unit, transaction = asked.code, asked.unit, asked.transaction
     foreign = False
     if faults.wrong_unit:
-        unit, foreign = unit % 247 + 1, True
+        unit, foreign = (unit + 123) % 247 + 1, True  # far away: that one is hardly on the bus
     if faults.wrong_function and code in _OTHER:
         code, foreign = _OTHER[code], True
     if faults.wrong_transaction and transaction is not None:
@@ -177,7 +178,8 @@ def answer(asked: Asked, said: Sequence[int] | int, faults: Faults, dice: Random
     if isinstance(said, int):
         pdu, checked = bytes([code | _EXCEPTION, said]), 8
     else:
-        words = [*said[: max(len(said) - faults.short, 0)], *[0] * faults.long][:_MOST]
+        missing, more = faults.short, 0 if faults.short else faults.long
+        words = [*said[: max(len(said) - missing, 0)], *[0] * more][:_MOST]
         words = [word ^ 0xFFFF for word in words] if foreign else words
         pdu, checked = bytes([code, 2 * len(words)]) + struct.pack(f">{len(words)}H", *words), 9
     data = frame(unit, pdu, transaction)
