@@ -111,12 +111,9 @@ class Course:
         """`faults` with only what strikes the request at `now` (s); what is `spared` has no chance to."""
         if faults is not self._faults:
             self._faults, self._spent, self._until = faults, set(), {}
-        missing: dict[str, Any] = {
-            one.name: one.default
-            for one in fields(faults)
-            if one.name in names(faults) and (one.name in spared or not self._strikes(faults, one.name, now))
-        }
-        return replace(faults, shares={}, **missing)
+        missed = {one for one in names(faults) if one in spared or not self._strikes(faults, one, now)}
+        defaults: dict[str, Any] = {one.name: one.default for one in fields(faults) if one.name in missed}
+        return replace(faults, shares={}, **defaults) if missed or faults.shares else faults
 
     def _strikes(self, faults: Faults | Trouble, name: str, now: float) -> bool:
         if now < self._until.get(name, -inf):

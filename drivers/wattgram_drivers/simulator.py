@@ -12,7 +12,7 @@ import contextlib
 import logging
 import socket
 import struct
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -50,8 +50,9 @@ class Simulator:
         self.trouble = trouble
         self._units = {unit: Unit(served) for unit, served in units.items()}
         self._course = Course(f"{seed}")
-        self._courses = {unit: Course(f"{seed} {unit}") for unit in range(256)}
-        self._free = [0.0] * 256  # on RTU, loop time at which the last answer of each unit has left
+        self._boots = 0
+        self._courses = _Courses(seed)
+        self._free: defaultdict[int, float] = defaultdict(float)  # on RTU, when each unit's last answer has left
         self._sessions: list[_Session] = []  # connections, the oldest first
         self._server: _TcpServer | _SerialServer | None = None
         self._reboot: asyncio.Task[None] | None = None
@@ -112,6 +113,9 @@ class Simulator:
         self._sessions.append(session)
         if self.endpoint.serial:
             return
+        if self._reboot:  # it was on its way in when the reboot began
+            session.reset()
+            return
         trouble = self._course.strike(self.trouble, session.loop.time(), spared=_OF_REQUESTS)
         if trouble.one_client and others:
             for one in others if trouble.one_client == "kick" else (session,):
@@ -129,6 +133,7 @@ class Simulator:
         trouble = self._course.strike(self.trouble, now, spared=_OF_NETWORKS if self.endpoint.serial else spared)
         if trouble.rebooting and not self._reboot:
             self._reboot = asyncio.create_task(self._rebooting(trouble.rebooting), name=f"reboot {self.endpoint}")
+            self._boots += 1  # what it wanted to say is forgotten
         session.dead = session.dead or trouble.half_open
         if session.dead or trouble.first_swallowed or self._reboot:
             return
@@ -137,7 +142,7 @@ class Simulator:
             start = max(start + self.endpoint.silence, self._free[request.dev_id])
         for leaving in self._answer(request, now):
             self._free[request.dev_id] = max(self._free[request.dev_id], start + leaving.delay)
-            session.loop.call_at(start + leaving.delay, self._leave, session, leaving.data)
+            session.loop.call_at(start + leaving.delay, self._leave, session, leaving.data, self._boots)
 
     def _answer(self, request: ModbusPDU, now: float) -> Sequence[Leaving]:
         number, code, unit = request.dev_id, request.function_code, self._units.get(request.dev_id)
@@ -155,8 +160,8 @@ class Simulator:
         transaction = request.transaction_id if self.endpoint.scheme == "tcp" else None
         return answer(Asked(number, code, transaction), said, struck, course.dice)
 
-    def _leave(self, session: _Session, data: bytes) -> None:
-        if not session.dead and not self._reboot:
+    def _leave(self, session: _Session, data: bytes, boots: int) -> None:
+        if not session.dead and boots == self._boots:
             session.transmit(data)
 
     async def _rebooting(self, seconds: float) -> None:
@@ -175,6 +180,17 @@ class Simulator:
                     await self._open()
         finally:
             self._reboot = None
+
+
+class _Courses(dict[int, Course]):
+    """The course of each unit's faults, made when it is first wanted."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._seed = seed
+
+    def __missing__(self, unit: int) -> Course:
+        return self.setdefault(unit, Course(f"{self._seed} {unit}"))
 
 
 _OF_CONNECTIONS = ("one_client", "slow_accept")

@@ -129,7 +129,8 @@ class Unit:
         """The values after what has happened to the counters, and what happens now."""
         counters = {name: value for name, value in values.items() if is_counter(name) and not isnan(value)}
         if faults.reset:
-            self._taken = counters
+            self._taken |= counters
+            self._lifts.clear()
         if faults.glitch:
             return {**values, **dict.fromkeys(counters, 0.0)}
         return {**values, **{name: value - self._taken.get(name, 0.0) for name, value in counters.items()}}

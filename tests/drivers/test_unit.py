@@ -187,6 +187,16 @@ def test_a_scale_that_a_lifted_counter_needs_stays() -> None:
     assert unit.read("holding", 0, 3, both) == [0xFFFF, 0xFFFF, 3]
 
 
+def test_a_counter_that_was_about_to_roll_over_is_low_after_a_reset() -> None:
+    source = {"active_energy_import": 5.0}
+    meter = replace(METER, registers=(Register("active_energy_import", 0, "holding", "u16"),))
+    unit = Unit(Served(meter, lambda: source))
+    assert unit.read("holding", 0, 1, Faults(rollover=3)) == [0xFFFD]
+    assert unit.read("holding", 0, 1, Faults(reset=True)) == [0]
+    source["active_energy_import"] += 2
+    assert unit.read("holding", 0, 1) == [2]
+
+
 def test_a_signed_counter_rolls_over_to_its_least_number() -> None:
     """Two's complement: 32767 + 1 is -32768."""
     source = {"active_energy_import": 5.0}

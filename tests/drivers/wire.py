@@ -77,9 +77,10 @@ class Wire:
         assert self._relay is not None
         assert self._relay.stdin is not None
         assert self._relay.stdout is not None
+        self._relay.kill()  # a relay whose line nobody reads any more may be stuck in a write
+        self._relay.wait()
         self._relay.stdin.close()
         self._relay.stdout.close()
-        self._relay.wait(20)
 
     def urls(self) -> tuple[str, str]:
         """Both ends with the line's settings."""
