@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import __version__, parse
+from . import __version__, misbehave, parse
 from .config import LOOPBACK, ROLES
 
 LATER = {
@@ -126,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate = command(
         "simulate",
         "serve the devices of a configuration, or one, from the site model",
-        "wattgram simulate eastron_sdm630 --listen tcp://127.0.0.1:1502",
+        "wattgram simulate -c site.toml --fault roof:late=1.5 --fault garbled@10% --fault rebooting=30s@0.1%",
     )
     simulate.add_argument("driver", nargs="?", metavar="NAME", help="one device of the catalogue")
     configuration(simulate, required=False)
@@ -146,14 +146,24 @@ def _parser() -> argparse.ArgumentParser:
         "--fault",
         action="append",
         default=[],
-        metavar="[DEVICE:]FAULT",
-        help="silent, late=SECONDS, exception=CODE or sleeping (marks every value as not available); "
-        "may be given more than once",
+        metavar=misbehave.SYNTAX,
+        help="what one device or all of them do wrong, see below; may be given more than once",
     )
+    simulate.formatter_class = argparse.RawDescriptionHelpFormatter
+    simulate.epilog = _FAULTS.format(listed=misbehave.listed()) + f"\n{simulate.epilog}"
 
     for name, does in LATER.items():
         command(name, f"{does} (not in this version yet)", f"wattgram {name} --help")
     return parser
+
+
+_FAULTS = """\
+faults (the last five are of the whole bus, the others of one unit):
+{listed}
+
+SECONDS may be 1.5, 500ms, 30s or 5min. @SHARE, such as @10% or @0.1, strikes a part of the requests. busy, storm,
+glitch, reset, rollover, half-open and rebooting come once, or again and again with a share.
+"""
 
 
 def _option(parser: parse.Parser) -> Callable[[str], Any]:

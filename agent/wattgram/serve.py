@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from wattgram_drivers import catalogue, sunspec
 from wattgram_drivers.device import Device, Kind
 from wattgram_drivers.endpoint import Endpoint
+from wattgram_drivers.faults import CALM, WELL, Faults, Trouble
 from wattgram_drivers.quantity import QUANTITIES
-from wattgram_drivers.simulator import Faults, Served, Simulator
+from wattgram_drivers.simulator import Simulator
+from wattgram_drivers.unit import Served
 
 from .clock import NS, Clock
 from .config import KIND_OF_ROLE
@@ -32,14 +34,13 @@ RATED = {
 MODELS: Mapping[Kind, tuple[int, ...]] = {"inverter": (103,), "meter": (203,), "battery": (802,)}
 """SunSpec models that a member of each kind is served with."""
 
-HEALTHY = Faults()
-
 
 @dataclass(frozen=True, slots=True)
 class Stand:
     """One simulated device: what it is on the site and where it answers; those of one `bus` share an endpoint.
 
-    `backwards`: a meter that is wired the other way, as `invert = true` in a configuration expects it.
+    `backwards`: a meter that is wired the other way, as `invert = true` in a configuration expects it. `trouble`
+    is the bus', the same in all its stands.
     """
 
     bus: str
@@ -48,8 +49,9 @@ class Stand:
     device: Device | None
     endpoint: Endpoint
     unit: int
-    faults: Faults = HEALTHY
+    faults: Faults = WELL
     backwards: bool = False
+    trouble: Trouble = CALM
 
 
 def part(name: str, role: str, rated_power: float | None, group: str) -> Part:
@@ -59,12 +61,12 @@ def part(name: str, role: str, rated_power: float | None, group: str) -> Part:
 
 @contextlib.asynccontextmanager
 async def serving(
-    stands: Sequence[Stand], factory: Factory, clock: Clock, *, refresh: float = 1.0
+    stands: Sequence[Stand], factory: Factory, clock: Clock, *, refresh: float = 1.0, seed: int = 1
 ) -> AsyncIterator[Mapping[str, Endpoint]]:
     """Serve until the block ends; yields the address at which each stand really answers, by name.
 
-    Registers change every `refresh` seconds of the clock, at the same instant in all devices. OSError when an
-    address is taken.
+    Registers change every `refresh` seconds of the clock, at the same instant in all devices. `seed` is for
+    faults that strike a share of the requests. OSError when an address is taken.
     """
     actual: dict[str, Endpoint] = {}
     async with contextlib.AsyncExitStack() as stack:
@@ -72,7 +74,9 @@ async def serving(
             simulator = Simulator(
                 group[0].endpoint,
                 {unit: _served(behind, factory, clock, int(refresh * NS)) for unit, behind in _by_unit(group).items()},
-                {one.unit: one.faults for one in sorted(group, key=lambda one: one.faults != HEALTHY)},
+                {one.unit: one.faults for one in sorted(group, key=lambda one: one.faults != WELL)},
+                group[0].trouble,
+                seed=seed,
             )
             started = await simulator.start()
             stack.push_async_callback(simulator.stop)

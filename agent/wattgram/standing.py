@@ -7,15 +7,14 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import isfinite
 
 from wattgram_drivers import sunspec
 from wattgram_drivers.device import Device
 from wattgram_drivers.endpoint import Endpoint
-from wattgram_drivers.simulator import Faults
 
 from .clock import Clock
 from .config import ROLES, Config
+from .misbehave import possible, wish
 from .parse import nearest
 from .serve import Stand, part, serving
 from .simulate import Factory
@@ -67,38 +66,26 @@ async def serve(
     """Serve until `stop`; `say` gets a line for each device with its address. OSError when an address is taken."""
     clock = Clock(time.time_ns(), speed)
     factory = Factory([one.part for one in stands], seed=seed, start=clock.time())
-    async with serving(stands, factory, clock) as endpoints:
+    async with serving(stands, factory, clock, seed=seed) as endpoints:
         for one in stands:
             say(f"{one.part.name}: {one.driver} as {one.part.role} at {endpoints[one.part.name]} unit {one.unit}")
         await stop.wait()
 
 
 def _with_faults(stands: Sequence[Stand], faults: Sequence[str]) -> list[Stand]:
-    """Each fault is FAULT for every device or DEVICE:FAULT for one."""
+    """Each fault strikes one device and, where it is the bus', all on it; or every device that can have it."""
     by_name = {one.part.name: one for one in stands}
-    for fault in faults:
-        name, colon, what = fault.partition(":")
-        if colon and name not in by_name:
-            raise ValueError(f"found device {name!r} in a fault{nearest(name, by_name)}; allowed: {', '.join(by_name)}")
-        for affected in [name] if colon else list(by_name):
-            one = by_name[affected]
-            by_name[affected] = replace(one, faults=_fault(one.faults, what if colon else fault))
+    for text in faults:
+        asked = wish(text, by_name)
+        meant = [by_name[asked.device]] if asked.device else list(by_name.values())
+        possible(asked, [one.endpoint.scheme for one in meant])
+        buses = {one.bus for one in meant}
+        for one in stands if asked.kind.of_bus else meant:
+            now = by_name[one.part.name]
+            if one.bus not in buses or one.endpoint.scheme not in asked.kind.schemes:
+                continue
+            if asked.kind.of_bus:
+                by_name[one.part.name] = replace(now, trouble=asked.added(now.trouble))
+            else:
+                by_name[one.part.name] = replace(now, faults=asked.added(now.faults))
     return list(by_name.values())
-
-
-def _fault(faults: Faults, text: str) -> Faults:
-    kind, _, value = text.partition("=")
-    try:
-        match kind:
-            case "silent" if not value:
-                return replace(faults, silent=True)
-            case "late" if isfinite(float(value)) and float(value) > 0.0:
-                return replace(faults, late=float(value))
-            case "exception" if 1 <= int(value) <= 255:
-                return replace(faults, exception=int(value))
-            case "sleeping" if not value:
-                return replace(faults, sleeping=True)
-    except ValueError:
-        pass
-    near = nearest(kind, ("silent", "late", "exception", "sleeping"))
-    raise ValueError(f"found fault {text!r}{near}; allowed: silent, late=SECONDS, exception=CODE (1 to 255), sleeping")

@@ -1,79 +1,79 @@
 """Serves devices from a source of values, on real Modbus TCP, RTU over TCP or a serial line. Read-only.
 
 Words are made when a request comes, all of one request from one call of the source, so a 32-bit value is
-never torn. The server is pymodbus'; what is answered, when and whether at all, is decided here.
+never torn. The server is pymodbus': it takes requests apart. What leaves, when and whether at all, is said by
+`unit` and `faults`; the bytes go to the connection as they say.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import socket
 import struct
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from math import isnan, nan
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-from pymodbus.constants import ExcCodes
 from pymodbus.framer import FramerType
-from pymodbus.pdu import ExceptionResponse, ModbusPDU
-from pymodbus.pdu.register_message import ReadHoldingRegistersResponse, ReadInputRegistersResponse
+from pymodbus.pdu import ModbusPDU
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.server.requesthandler import ServerRequestHandler
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from .device import Device, Register, Table
+from .device import Table
 from .endpoint import Endpoint
+from .faults import CALM, WELL, Asked, Course, Faults, Leaving, Trouble, answer, exception
+from .unit import Served, Unit
 
-Values = Callable[[], Mapping[str, float]]
-"""Gives quantities in the vocabulary's units and signs; NaN or missing = not available."""
-
-_NO_EXPONENT = 0x8000  # SunSpec's "not implemented" for a scale factor
+_ILLEGAL_FUNCTION = 1
+_GATEWAY_NO_RESPONSE = 11
 _TABLES: dict[int, Table] = {3: "holding", 4: "input"}
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A device to serve. `constants` are words at addresses of its tables: identity, lengths, scale factors.
-
-    A scale register is never a value: it holds what they say, else 0. With `fill`, addresses between the first and
-    the last one that nothing is said about hold 0, so that reads over gaps work; without it they are refused.
-    """
-
-    device: Device
-    values: Values
-    constants: Mapping[int, int] = field(default_factory=dict)
-    fill: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Faults:
-    """What a unit does wrong: answers nothing; `late` by seconds; only with an `exception`; values asleep."""
-
-    silent: bool = False
-    late: float = 0.0
-    exception: int = 0
-    sleeping: bool = False  # answers, and marks every value as not available
-
-
-_WELL = Faults()
-
-
 class Simulator:
-    """The units of one bus. `faults` may be changed while it serves."""
+    """The units of one bus. `faults` and `trouble` may be changed while it serves; `seed` is for their shares."""
 
     def __init__(
-        self, endpoint: Endpoint, units: Mapping[int, Served], faults: Mapping[int, Faults] | None = None
+        self,
+        endpoint: Endpoint,
+        units: Mapping[int, Served],
+        faults: Mapping[int, Faults] | None = None,
+        trouble: Trouble = CALM,
+        *,
+        seed: int = 1,
     ) -> None:
         """Nothing is opened yet. Port 0 means any free one; `start` returns which."""
         self.endpoint = endpoint
         self.faults: dict[int, Faults] = dict(faults or {})
-        self._units = {unit: _Unit(served) for unit, served in units.items()}
+        self.trouble = trouble
+        self._units = {unit: Unit(served) for unit, served in units.items()}
+        self._course = Course(f"{seed}")
+        self._boots = 0
+        self._courses = _Courses(seed)
+        self._free: defaultdict[int, float] = defaultdict(float)  # on RTU, when each unit's last answer has left
+        self._sessions: list[_Session] = []  # connections, the oldest first
         self._server: _TcpServer | _SerialServer | None = None
+        self._reboot: asyncio.Task[None] | None = None
         # pymodbus would log each refused request with a dump of other connections' frames
         logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
 
     async def start(self) -> Endpoint:
         """Serve from now on; the endpoint with its real port. OSError when that address cannot be had."""
+        await self._open()
+        if addresses := self._addresses():
+            self.endpoint = replace(self.endpoint, port=addresses[0][1][1])
+        return self.endpoint
+
+    async def stop(self) -> None:
+        """Close the address and all connections."""
+        if self._reboot:
+            self._reboot.cancel()
+            await asyncio.wait([self._reboot])
+        await self._close()
+
+    async def _open(self) -> None:
         server: _TcpServer | _SerialServer
         if self.endpoint.serial:
             server = _SerialServer(
@@ -90,150 +90,120 @@ class Simulator:
                 framer=FramerType.SOCKET if self.endpoint.scheme == "tcp" else FramerType.RTU,
                 address=(self.endpoint.host, self.endpoint.port),
             )
-        server.reply = self._reply
+        server.connected, server.ended, server.asked = self._connected, self._ended, self._asked
         if not await server.listen():
             raise OSError(f"{self.endpoint}: cannot be served: in use, or not an address of this machine")
         self._server = server
-        listener: object = server.transport  # annotated as a transport, on a network an asyncio.Server
-        if isinstance(listener, asyncio.Server):
-            self.endpoint = replace(self.endpoint, port=listener.sockets[0].getsockname()[1])
-        return self.endpoint
 
-    async def stop(self) -> None:
-        """Close the address and all connections."""
+    async def _close(self) -> None:
         if self._server:
             await self._server.shutdown()  # type: ignore[no-untyped-call]  # pymodbus leaves it bare
             self._server = None
 
-    def _reply(self, request: ModbusPDU) -> tuple[float, ModbusPDU] | None:
-        """Seconds to wait and the answer; None for silence."""
-        code, unit = request.function_code, self._units.get(request.dev_id)
-        faults = self.faults.get(request.dev_id, _WELL)
-        if faults.silent or (unit is None and self.endpoint.scheme != "tcp"):
-            return None  # on a line, nobody speaks for a unit that is not there
+    def _addresses(self) -> list[tuple[int, tuple[str, int]]]:
+        """Family and address of each listening socket; none on a serial line."""
+        listener: object = self._server and self._server.transport  # annotated as a transport, on a network a server
+        if not isinstance(listener, asyncio.Server):
+            return []
+        return [(one.family, one.getsockname()) for one in listener.sockets]
+
+    def _connected(self, session: _Session) -> None:
+        """Someone has connected: who must go, and when will there be an answer?"""
+        others = tuple(self._sessions)
+        self._sessions.append(session)
+        if self.endpoint.serial:
+            return
+        if self._reboot:  # it was on its way in when the reboot began
+            session.reset()
+            return
+        trouble = self._course.strike(self.trouble, session.loop.time(), spared=_OF_REQUESTS)
+        if trouble.one_client and others:
+            for one in others if trouble.one_client == "kick" else (session,):
+                one.reset()
+        session.ready = session.loop.time() + trouble.slow_accept
+
+    def _ended(self, session: _Session) -> None:
+        if session in self._sessions:
+            self._sessions.remove(session)
+
+    def _asked(self, session: _Session, request: ModbusPDU) -> None:
+        """Answer a request, in the way that trouble and faults leave."""
+        now = session.loop.time()
+        spared = _OF_CONNECTIONS if session.asked == 1 else (*_OF_CONNECTIONS, "first_swallowed")
+        trouble = self._course.strike(self.trouble, now, spared=_OF_NETWORKS if self.endpoint.serial else spared)
+        if trouble.rebooting and not self._reboot:
+            self._reboot = asyncio.create_task(self._rebooting(trouble.rebooting), name=f"reboot {self.endpoint}")
+            self._boots += 1  # what it wanted to say is forgotten
+        session.dead = session.dead or trouble.half_open
+        if session.dead or trouble.first_swallowed or self._reboot:
+            return
+        start = max(now, session.ready)
+        if self.endpoint.scheme != "tcp":  # a unit on a line waits for the end of the frame, and does one by one
+            start = max(start + self.endpoint.silence, self._free[request.dev_id])
+        for leaving in self._answer(request, now):
+            self._free[request.dev_id] = max(self._free[request.dev_id], start + leaving.delay)
+            session.loop.call_at(start + leaving.delay, self._leave, session, leaving.data, self._boots)
+
+    def _answer(self, request: ModbusPDU, now: float) -> Sequence[Leaving]:
+        number, code, unit = request.dev_id, request.function_code, self._units.get(request.dev_id)
+        table = _TABLES.get(code)
+        course, faults = self._courses[number], self.faults.get(number, WELL)
+        counts = unit and table and unit.counts(table, request.address, request.count)
+        struck = course.strike(faults, now, spared=() if counts else ("glitch",))
+        said: list[int] | int = exception(struck, course.dice)
         if unit is None:
-            return 0.0, ExceptionResponse(code, ExcCodes.GATEWAY_NO_RESPONSE)
-        if faults.exception:
-            return faults.late, ExceptionResponse(code, faults.exception)
-        if code not in _TABLES:
-            return faults.late, ExceptionResponse(code, ExcCodes.ILLEGAL_FUNCTION)
-        words = unit.read(_TABLES[code], request.address, request.count, sleeping=faults.sleeping)
-        if isinstance(words, ExcCodes):
-            return faults.late, ExceptionResponse(code, words)
-        response = ReadHoldingRegistersResponse if code == 3 else ReadInputRegistersResponse
-        return faults.late, response(registers=words)
+            if self.endpoint.scheme != "tcp":
+                return ()  # on a line, nobody speaks for a unit that is not there
+            said = _GATEWAY_NO_RESPONSE
+        elif not said:
+            said = unit.read(table, request.address, request.count, struck) if table else _ILLEGAL_FUNCTION
+        transaction = request.transaction_id if self.endpoint.scheme == "tcp" else None
+        return answer(Asked(number, code, transaction), said, struck, course.dice)
 
+    def _leave(self, session: _Session, data: bytes, boots: int) -> None:
+        if not session.dead and boots == self._boots:
+            session.transmit(data)
 
-def encode(register: Register, value: float, *, exponent: int = 0, factor: float = 1.0) -> list[int]:
-    """The words that stand for `value` (SI, the vocabulary's sign): the inverse of decoding.
-
-    `exponent` is what its scale register holds, `factor` the product of the quantities in its `factors`.
-    NaN becomes the first pattern in `invalid`, else NaN for a float and 0 for an integer. What does not fit
-    the type is clamped to its range, and kept off the patterns that mean "not available". A register's
-    `direction` stands in another word: `Simulator` puts it there, and here only the magnitude is left.
-    """
-    size = 16 * register.words
-    if isnan(value):
-        absent = register.invalid[0] if register.invalid else _NAN.get(register.type, 0)
-        return _split(register, absent, size)
-    raw = value / (float(register.scale) * 10.0**exponent * factor) + register.offset
-    raw = abs(raw) if register.direction else raw
-    if register.type in _NAN:
-        return _split(register, _float_bits(raw, size), size)
-    signed = register.type.startswith("i")
-    low, high = (-(1 << size - 1), (1 << size - 1) - 1) if signed else (0, (1 << size) - 1)
-    number = round(min(max(raw, low), high))
-    while number and number % (1 << size) in register.invalid:
-        number += 1 if number < 0 else -1
-    return _split(register, number % (1 << size), size)
-
-
-_NAN = {"f32": 0x7FC00000, "f64": 0x7FF8000000000000}
-
-
-def _float_bits(raw: float, size: int) -> int:
-    packing = ">f" if size == 32 else ">d"
-    try:
-        return int.from_bytes(struct.pack(packing, raw), "big")
-    except OverflowError:  # larger than any 32-bit float
-        return 0x7F7FFFFF if raw > 0 else 0xFF7FFFFF
-
-
-def _directed(register: Register, value: float, word: int) -> int:
-    """The word that tells a magnitude's direction, its other bits as they are."""
-    direction = register.direction
-    if direction is None or isnan(value):
-        return word
-    if value / float(register.scale) < 0:
-        return word & ~direction.mask | direction.negative
-    says_negative = word & direction.mask == direction.negative
-    return word ^ direction.mask & -direction.mask if says_negative else word
-
-
-def _split(register: Register, bits: int, size: int) -> list[int]:
-    words = [bits >> shift & 0xFFFF for shift in range(size - 16, -1, -16)]
-    return words if register.word_order == "big" else words[::-1]
-
-
-class _Unit:
-    """The registers of one unit, made of constants and of values at the time of a request."""
-
-    def __init__(self, served: Served) -> None:
-        self._served = served
-        self._factors = {name for register in served.device.registers for name in register.factors}
-        self._registers: dict[Table, list[Register]] = {"holding": [], "input": []}
-        for register in served.device.registers:
-            self._registers[register.table].append(register)
-        self._words = {table: self._fixed(registers) for table, registers in self._registers.items() if registers}
-        for table, registers in self._registers.items():
-            scales = {register.scale_address for register in registers}
-            self._registers[table] = [register for register in registers if register.address not in scales]
-
-    def _fixed(self, registers: list[Register]) -> dict[int, int]:
-        """Every address of a table with what it holds before values are written over it."""
-        mapped = {
-            address for register in registers for address in range(register.address, register.address + register.words)
-        }
-        mapped |= {address for register in registers for address in register.companions}
-        mapped |= self._served.constants.keys()
-        if self._served.fill:
-            mapped = set(range(min(mapped), max(mapped) + 1))
-        return {address: self._served.constants.get(address, 0) for address in mapped}
-
-    def read(self, table: Table, address: int, count: int, *, sleeping: bool) -> list[int] | ExcCodes:
-        """The words, or why not."""
-        if count > self._served.device.limits.max_registers:
-            return ExcCodes.ILLEGAL_VALUE
-        fixed = self._words.get(table, {})
-        end = address + count
+    async def _rebooting(self, seconds: float) -> None:
+        """Go away with all connections, and come back at the same address."""
         try:
-            words = [fixed[each] for each in range(address, end)]
-        except KeyError:
-            return ExcCodes.ILLEGAL_ADDRESS
-        values = {} if sleeping else self._served.values()
-        for register in self._registers[table]:
-            if register.address < end and register.address + register.words > address:
-                for place, word in enumerate(self._encoded(register, values, fixed), register.address - address):
-                    if 0 <= place < count:
-                        words[place] = word
-        for register in self._registers[table]:
-            if register.direction and address <= register.direction.address < end:
-                place = register.direction.address - address
-                words[place] = _directed(register, values.get(register.quantity, nan), words[place])
-        return words
+            with contextlib.ExitStack() as held:
+                if not self.endpoint.serial:
+                    addresses = self._addresses()
+                    for session in tuple(self._sessions):
+                        session.reset()
+                    await self._close()
+                    for family, address in addresses:
+                        held.enter_context(_held(family, address))
+                await asyncio.sleep(seconds)
+                if not self.endpoint.serial:
+                    await self._open()
+        finally:
+            self._reboot = None
 
-    def _encoded(self, register: Register, values: Mapping[str, float], fixed: Mapping[int, int]) -> list[int]:
-        value = values.get(register.quantity, nan)
-        if register.quantity in self._factors and isnan(value):
-            value = 1.0  # transformer ratios that the source does not know
-        factor = 1.0
-        for name in register.factors:
-            ratio = values.get(name, nan)
-            factor *= 1.0 if isnan(ratio) else ratio
-        exponent = 0 if register.scale_address is None else fixed[register.scale_address]
-        if exponent == _NO_EXPONENT or factor == 0.0:
-            return encode(register, nan)
-        return encode(register, value, exponent=(exponent ^ 0x8000) - 0x8000, factor=factor)
+
+class _Courses(dict[int, Course]):
+    """The course of each unit's faults, made when it is first wanted."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._seed = seed
+
+    def __missing__(self, unit: int) -> Course:
+        return self.setdefault(unit, Course(f"{self._seed} {unit}"))
+
+
+_OF_CONNECTIONS = ("one_client", "slow_accept")
+_OF_REQUESTS = ("first_swallowed", "half_open", "rebooting")
+_OF_NETWORKS = (*_OF_CONNECTIONS, "first_swallowed", "half_open")
+
+
+def _held(family: int, address: tuple[str, int]) -> socket.socket:
+    """A socket that keeps an address for us and takes no connections."""
+    kept = socket.socket(family)
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(address)
+    return kept
 
 
 def _no_store() -> SimDevice:
@@ -242,32 +212,72 @@ def _no_store() -> SimDevice:
 
 
 class _Session(ServerRequestHandler):
-    """One connection of a client.
+    """One connection of a client, or the line.
 
-    pymodbus' own handler gives a late answer the transaction id of the newest request, and names no function
-    in the refusal of one that its data store does not know.
+    pymodbus' own handler gives a late answer the transaction id of the newest request, forgets one of two
+    requests that come together, and names no function in the refusal of one that its data store does not know.
     """
 
+    def __init__(self, server: _TcpServer | _SerialServer) -> None:
+        super().__init__(server, None, None, None)  # type: ignore[no-untyped-call]  # pymodbus leaves it bare
+        self.asked = 0  # requests so far
+        self.ready = 0.0  # loop time before which nothing is answered
+        self.dead = False  # half-open: nothing is answered any more
+        self._requests: deque[ModbusPDU] = deque()
+
+    def callback_connected(self) -> None:
+        """Tell the simulator."""
+        super().callback_connected()
+        self.server.connected(self)
+
+    def callback_disconnected(self, exc: Exception | None) -> None:
+        """Tell the simulator."""
+        super().callback_disconnected(exc)
+        self.server.ended(self)
+
+    def callback_data(self, data: bytes, addr: tuple[str, int] | None = None) -> int:
+        """Take all whole requests; bytes used."""
+        used, more = 0, 1
+        while more and used < len(data):
+            more = super().callback_data(data[used:], addr)
+            used += more
+            if self.last_pdu:
+                self._requests.append(self.last_pdu)
+        return used
+
     def handle_later(self) -> None:
-        """Answer the request that just came."""
-        request = self.last_pdu
-        reply = self.server.reply(request) if request else None
-        if request is None or reply is None:
-            return
-        delay, answer = reply
-        answer.transaction_id, answer.dev_id = request.transaction_id, request.dev_id
-        self.loop.call_later(delay, self.server_send, answer, None)
+        """Answer the request whose turn it is: pymodbus calls this once for each."""
+        self.asked += 1
+        self.server.asked(self, self._requests.popleft())
+
+    def transmit(self, data: bytes) -> None:
+        """Send these bytes, if there is still somebody to send them to."""
+        transport: object = self.transport
+        if isinstance(transport, asyncio.WriteTransport) and not transport.is_closing():
+            transport.write(data)
+
+    def reset(self) -> None:
+        """End a network connection at once: RST, as a device does that lost its memory."""
+        transport: object = self.transport
+        if isinstance(transport, asyncio.WriteTransport):
+            connection = transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            transport.abort()
 
 
 class _TcpServer(ModbusTcpServer):
-    reply: Callable[[ModbusPDU], tuple[float, ModbusPDU] | None]
+    connected: Callable[[_Session], None]
+    ended: Callable[[_Session], None]
+    asked: Callable[[_Session, ModbusPDU], None]
 
     def callback_new_connection(self) -> _Session:
-        return _Session(self, None, None, None)  # type: ignore[no-untyped-call]  # pymodbus leaves it bare
+        return _Session(self)
 
 
 class _SerialServer(ModbusSerialServer):
-    reply: Callable[[ModbusPDU], tuple[float, ModbusPDU] | None]
+    connected: Callable[[_Session], None]
+    ended: Callable[[_Session], None]
+    asked: Callable[[_Session, ModbusPDU], None]
 
     def callback_new_connection(self) -> _Session:
-        return _Session(self, None, None, None)  # type: ignore[no-untyped-call]  # pymodbus leaves it bare
+        return _Session(self)

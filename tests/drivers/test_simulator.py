@@ -19,11 +19,14 @@ from pathlib import Path
 import pytest
 from wattgram_drivers import catalogue, sunspec
 from wattgram_drivers.device import Device, Direction, Limits, Register, Table, Type, WordOrder
+from wattgram_drivers.encode import encode
 from wattgram_drivers.endpoint import Endpoint, parse
 from wattgram_drivers.errors import BadAnswer, NoAnswer, Refused
+from wattgram_drivers.faults import Faults
 from wattgram_drivers.modbus import Bus
 from wattgram_drivers.reader import Reader
-from wattgram_drivers.simulator import Faults, Served, Simulator, encode
+from wattgram_drivers.simulator import Simulator
+from wattgram_drivers.unit import Served
 
 from tests.drivers.memory import HandClock, decode
 
@@ -341,6 +344,38 @@ def test_a_late_answer_keeps_its_own_transaction_id() -> None:
         assert words(await bus.read(1, "holding", 10, 1)) == [0x4366]
 
     served(work)
+
+
+def test_two_requests_in_one_piece_are_both_answered() -> None:
+    async def work(simulator: Simulator, bus: Bus) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", simulator.endpoint.port)
+        # transactions 7 and 8: one register from 12 (50.02 Hz), one from 10 (the high word of 230.0)
+        writer.write(bytes.fromhex("0007 0000 0006 01 03 000c 00010008 0000 0006 01 03 000a 0001"))
+        assert await reader.readexactly(22) == bytes.fromhex("0007 0000 0005 01 03 02 138a0008 0000 0005 01 03 02 4366")
+        writer.close()
+
+    served(work)
+
+
+def test_the_same_seed_gives_the_same_faults() -> None:
+    async def struck(seed: int) -> list[bool]:
+        faults = {1: Faults(exception=4, shares={"exception": 0.5})}
+        simulator = Simulator(ANYWHERE, {1: Served(METER, lambda: VALUES)}, faults, seed=seed)
+        bus = Bus(await simulator.start(), timeout=10.0)
+        refused = []
+        for _ in range(30):
+            try:
+                await bus.read(1, "holding", 10, 1)
+                refused.append(False)
+            except Refused:
+                refused.append(True)
+        await bus.close()
+        await simulator.stop()
+        return refused
+
+    first = asyncio.run(struck(7))
+    assert asyncio.run(struck(7)) == first
+    assert asyncio.run(struck(8)) != first
 
 
 def test_a_late_unit_on_rtu_is_never_mistaken() -> None:
