@@ -42,6 +42,8 @@ STEP = 100.0
 
 QUANTITIES = {
     "eastron_sdm630": ("voltage_l1n", "active_power_total", "frequency", "active_energy_import"),
+    # four requests that look alike, so that each late answer could pass for the next one on RTU
+    "chint_ddsu666": ("power_factor_total", "frequency", "active_energy_import", "active_energy_export"),
     "sunspec": ("voltage_l1n", "active_power_total", "frequency", "energy_total"),
 }
 
@@ -77,7 +79,7 @@ FRAMES = Faults(
     ),
 )
 MILD = replace(FRAMES, shares=dict.fromkeys(FRAMES.shares, SHARE / 4))
-"""For a device that is asked a dozen questions before its first reading, and again after three failures in a row."""
+"""For devices that are asked many questions: one fails the whole reading."""
 
 STORMS = Faults(storm=30.0, shares={"storm": SHARE / 10})
 ASLEEP = Faults(
@@ -131,7 +133,8 @@ PLAYERS = (
     *(Player("tcp", unit, "eastron_sdm630", FRAMES) for unit in (1, 2, 3)),
     Player("tcp", 4, "eastron_sdm630", STORMS),
     Player("tcp", 5, "eastron_sdm630", Faults(silent=True)),
-    *(Player("rtutcp", unit, "eastron_sdm630", FRAMES) for unit in (1, 2)),
+    Player("rtutcp", 1, "eastron_sdm630", FRAMES),
+    Player("rtutcp", 2, "chint_ddsu666", MILD),
     Player("rtutcp", 3, "eastron_sdm630", COUNTERS),
     Player("sunspec", 1, "sunspec", ASLEEP),
     Player("sunspec", 2, "sunspec", MILD),
@@ -140,9 +143,16 @@ PLAYERS = (
 
 def base(player: Player, quantity: str) -> float:
     """A number of its own for each; all fit the SunSpec registers with their served scales to the last digit."""
-    place = QUANTITIES[player.driver].index(quantity)
-    number = 10 * (PLAYERS.index(player) + 1)
-    return (210.0 + number / 10, 1000.0 * number, 49.0 + number / 100, 1_000_000.0 * number)[place]
+    number = 10.0 * (PLAYERS.index(player) + 1)
+    return {
+        "power_factor_total": number / 1000,
+        "voltage_l1n": 210.0 + number / 10,
+        "active_power_total": 1000.0 * number,
+        "frequency": 49.0 + number / 100,
+        "active_energy_import": 1_000_000.0 * number,
+        "active_energy_export": 2_000_000.0 * number,
+        "energy_total": 1_000_000.0 * number,
+    }[quantity]
 
 
 def true(player: Player, quantity: str, hours: float) -> float:
