@@ -66,7 +66,8 @@ class Receiver(Protocol):
 class _Station:
     """One device on the line: its reader once it is known, and how often it failed in a row.
 
-    `due` is when it is visited next (monotonic s) and `instant` the wall time that this stands for (UTC ns);
+    `due` is when it is visited next (monotonic s) and `instant` the wall time that this stands for (UTC ns). `fair`
+    is when it would be read with time for everybody: an interval after the last, also where an instant is skipped.
     `slow_period` counts the slow intervals up to the last reading of the slow quantities.
     """
 
@@ -75,6 +76,7 @@ class _Station:
     failures: int = 0
     due: float = 0.0
     instant: int = 0
+    fair: float = 0.0
     slow_period: int = -1
 
     @property
@@ -94,6 +96,10 @@ class _Station:
         """Whether its silence may mean that it is night."""
         device = self.reader.device if self.reader else self.config.device
         return device is not None and device.night == "silent"
+
+    def late(self, now: float) -> float:
+        """Intervals that its reading is overdue."""
+        return (now - self.fair) / self.config.interval
 
 
 async def equipped(bus: Bus, source: Source, limit: float = inf) -> Reader:
@@ -171,12 +177,12 @@ class Line:
         self.usage.note()
         if self._lost and now < self._up_at:
             await self._clock.sleep(self._up_at - now)
-        elif station := self._overdue(now):
-            await self._visit(station)
-            self._begins = True
         elif attempt := self._attempt(now):
             await self._visit(*attempt)
             self._begins = False
+        elif station := self._overdue(now):
+            await self._visit(station)
+            self._begins = True
         else:
             self._begins = False
             times = [one.due for one in self._stations]
@@ -187,12 +193,10 @@ class Line:
         living = [one for one in self._stations if not one.failures]
         if not any(one.due <= now for one in living):
             return None
-        late = {order: (now - one.due) / one.config.interval for order, one in enumerate(living)}
-        worst = max(late.values())
         # Devices of one instant have due times that differ by microseconds, and shall keep their order.
-        alike = SAME * self._clock.speed
-        due = [one for order, one in enumerate(living) if late[order] > worst - ALIKE and one.due <= now + alike]
-        return min(due, key=lambda one: one.config.interval)
+        due = [one for one in living if one.due <= now + SAME * self._clock.speed]
+        worst = max(one.late(now) for one in due)
+        return min((one for one in due if one.late(now) > worst - ALIKE), key=lambda one: one.config.interval)
 
     def _attempt(self, now: float) -> tuple[_Station, float] | None:
         """A device that failed and may be tried now, and the real seconds that there are for it.
@@ -208,7 +212,7 @@ class Line:
             whole = station.timeout + self._first(station)
             if free >= whole:
                 return station, free
-            if self._begins and station.failures % WHOLE == 0:
+            if self._begins and free > 0.0 and station.failures % WHOLE == 0:
                 return station, whole
             if self._begins and free >= 2 * self._first(station):
                 return station, free
@@ -295,6 +299,7 @@ class Line:
         if instant == station.instant:  # the wall clock is slewed, so the visit came a little before its instant
             instant += step
         station.due, station.instant = now + (instant - wall) / NS, instant
+        station.fair = min(max(station.fair + station.config.interval, now), station.due)
 
     def _wait(self, shortest: float, failures: int) -> float:
         """Seconds until the next attempt; by chance, so that many that failed at once do not come back in step."""

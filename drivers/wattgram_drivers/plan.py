@@ -209,8 +209,11 @@ def make_plan(
 
 
 def is_slow(quantity: str) -> bool:
-    """Whether it changes slowly: all but power, current, voltage, frequency and power factor as they are now."""
-    measured = QUANTITIES[quantity].unit in _FAST_UNITS or "power_factor" in quantity
+    """Whether it changes slowly: all but power, current, voltage, frequency and power factor as they are now.
+
+    A battery's charge is not slow either: it is shown beside its power, and is absent where it is not read.
+    """
+    measured = QUANTITIES[quantity].unit in _FAST_UNITS or "power_factor" in quantity or quantity == "battery_soc"
     return not measured or _SETTING.search(quantity) is not None
 
 

@@ -326,10 +326,13 @@ def test_an_unknown_slow_quantity_is_named() -> None:
     ("slow", "names"),
     [
         (False, "active_power_total reactive_power_l1 apparent_power_total power_factor_total voltage_l1l2 current_n"),
-        (False, "frequency dc_power_1 dc_voltage dc_current_24 battery_power grid_current_l1 battery_cell_voltage_min"),
+        (
+            False,
+            "frequency dc_power_1 dc_voltage dc_current_24 battery_power battery_soc grid_current_l1 battery_voltage",
+        ),
         (
             True,
-            "active_energy_import reactive_energy_total energy_daily battery_soc temperature_internal status alarm_1",
+            "active_energy_import reactive_energy_total energy_daily battery_soh temperature_internal status alarm_1",
         ),
         (True, "rated_power rated_current power_limit power_limit_max voltage_nominal frequency_nominal ct_ratio"),
         (True, "current_limit max_current battery_max_charge_power power_factor_setpoint voltage_limit_max"),
