@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import socket
 from collections import defaultdict
@@ -350,6 +351,8 @@ class Bus:
         """Nothing is opened yet. `timeout` in seconds is for one answer, where `read` gives none."""
         self.endpoint = endpoint
         self.timeout = timeout
+        self.busy = 0.0
+        """Real seconds that requests have used the bus, their silences included."""
         self._lock = asyncio.Lock()
         self._link: _Link | None = None
         self._framing: _Framing = _Tcp() if endpoint.scheme == "tcp" else _Rtu()
@@ -389,21 +392,28 @@ class Bus:
         *,
         timeout: float | None = None,  # noqa: ASYNC109 - the device's own time for one answer, not the caller's
         delay: float = 0.0,
+        deadline: float | None = None,
     ) -> bytes:
         """`count` registers from `address` (counted from 0) as 2 x `count` bytes, big-endian as on the wire.
 
         `timeout` and `delay` (silence before the request) in seconds. On a serial line the time that the
         bytes need is added to the time-out. A unit that owes an answer on RTU costs a second request first.
+        `deadline` is the loop's time at which the answer must be in, whatever the time-out says.
         Raises BusDown, NoAnswer, BadAnswer, Refused; ValueError for a request that Modbus does not have.
         """
         request = _request(self.endpoint, unit, table, address, count)
         limit = self.timeout if timeout is None else timeout
         async with self._lock:
             link = await self._open()
-            await self._silence(link, request, limit, delay)
-            self._framing.idle(link.received)
-            await self._trust(link, request, limit, delay)
-            return await self._ask(link, request, limit, delay)
+            began = link.loop.time()
+            end = math.inf if deadline is None else deadline
+            try:
+                await self._silence(link, request, limit, delay)
+                self._framing.idle(link.received)
+                await self._trust(link, request, limit, delay, end)
+                return await self._ask(link, request, limit, delay, end)
+            finally:
+                self.busy += link.loop.time() - began
 
     async def _open(self) -> _Link:
         if self._link and not self._link.reason:
@@ -435,12 +445,12 @@ class Bus:
         number = getattr(error, "errno", None)
         return os.strerror(number).lower() if number and not self.endpoint.serial else str(error)
 
-    async def _trust(self, link: _Link, request: _Request, limit: float, delay: float) -> None:
+    async def _trust(self, link: _Link, request: _Request, limit: float, delay: float, end: float) -> None:
         """Make sure that no earlier answer of the unit can be taken for the one to this request."""
         failure: BadAnswer | None = None
         for probe in self._framing.probes(request):
             try:
-                await self._ask(link, probe, limit, delay)
+                await self._ask(link, probe, limit, delay, end)
             except Refused:
                 return
             except BadAnswer as error:
@@ -450,20 +460,21 @@ class Bus:
         if failure:
             raise failure
 
-    async def _ask(self, link: _Link, request: _Request, limit: float, delay: float) -> bytes:
+    async def _ask(self, link: _Link, request: _Request, limit: float, delay: float, end: float) -> bytes:
         """Send one request and return the registers of its answer."""
         await self._silence(link, request, limit, delay)
         self._framing.idle(link.received)
         frames = 8 + 5 + 2 * request.count  # bytes of request and answer
         wire = frames * self._character if self.endpoint.serial else 0.0
-        deadline = link.loop.time() + limit + wire
+        asked = link.loop.time()
+        deadline = min(asked + limit + wire, end)
         link.transmit(self._framing.frame(request))
         try:
             answer = await self._answer(link, request, deadline)
             registers = _registers(request, answer)
         except TimeoutError:
             self._give_up(request)
-            raise self._unanswered(link, request, limit) from None
+            raise self._unanswered(link, request, min(limit, max(0.0, round(end - asked, 3)))) from None
         except ConnectionError as error:
             self._give_up(request)
             raise BusDown(f"{self.endpoint} {request}: connection lost: {error}") from None
