@@ -139,11 +139,12 @@ def _check(options: argparse.Namespace) -> int:
         _say(f"reading {len(config.devices)} devices on {len(report.buses)} buses, connecting to the sinks ...")
         asyncio.run(check.live(config, report, Clock()))
     if options.format == "json":
-        buses = [asdict(bus) for bus in report.buses]
+        buses = [{"url": bus.url, "busy_share": bus.busy_share, "requests": bus.requests} for bus in report.buses]
         print(json.dumps({"ok": report.ok, "buses": buses, "findings": report.findings}))
     else:
-        rows = [(bus.url, str(bus.requests), f"{bus.busy_share:.1%}") for bus in report.buses]
-        print(table(("bus", "requests a round", "predicted busy"), rows, right=(1, 2)))
+        rows = [(bus.url, str(bus.requests), f"{bus.busy_share:.1%}", f"{bus.whole_share:.1%}") for bus in report.buses]
+        head = ("bus", "requests a round", "predicted busy", "if nothing were slow")
+        print(table(head, rows, right=(1, 2, 3)))
         if report.devices:
             print(f"\n{table(('device', 'role', 'answer', 'power'), report.devices, right=(3,))}")
         print()

@@ -5,33 +5,26 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from wattgram_drivers import sunspec
 from wattgram_drivers.device import Device, Kind
-from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.errors import BusDown, DriverError
 from wattgram_drivers.modbus import Bus
-from wattgram_drivers.plan import Plan, make_plan
+from wattgram_drivers.plan import make_plan, price_of
 
 from .clock import Clock
 from .config import KIND_OF_ROLE, Config, DeviceConfig
 from .daemon import sinks
 from .errors import SinkError
 from .look import TIMEOUT, advised
-from .poll import equipped
+from .poll import equipped, slow_of
 from .sinks import Sink
 from .site import BALANCE, PRODUCERS
 from .source import Source
 
-TURNAROUND = {"tcp": 0.005, "rtutcp": 0.02, "rtu": 0.02}
-"""Seconds that a unit thinks about a request, assumed where nothing was measured."""
-
-BITS = 11
-"""Bits of a character on a serial line: start, eight data, parity or second stop, stop."""
-
-OVERHEAD = 13
-"""Characters of an RTU request (8) and of an answer without its registers (5)."""
+FASTER = (9600, 19200, 38400, 57600, 115200)
+"""Baud rates that most serial devices can be set to."""
 
 SUNSPEC_MODELS: Mapping[Kind, tuple[int, ...]] = {"inverter": (103, 160), "meter": (203,), "battery": (802,)}
 """Stand-in for a SunSpec device's plan before it has been asked."""
@@ -43,13 +36,26 @@ NOISE = 50.0
 """W below zero that say nothing: what an inverter draws at night, a meter's zero."""
 
 
+FULL = 0.8
+"""Share of the time above which a bus has no room for repetitions and devices that answer late."""
+
+SLOW = 60.0
+"""Seconds at least of the slow interval that is suggested."""
+
+
 @dataclass(frozen=True, slots=True)
 class BusPlan:
-    """One bus: requests of one round, and the share of the time that it is predicted to be busy."""
+    """One bus: requests of one round, and the share of the time that it is predicted to be busy.
+
+    `whole_share`: the share if the slow quantities were read at every interval. `longest_round`: seconds for
+    everything of every device once.
+    """
 
     url: str
     requests: int
     busy_share: float
+    whole_share: float
+    longest_round: float
 
 
 @dataclass(slots=True)
@@ -78,38 +84,20 @@ def planned(config: Config) -> Report:
     report = Report([])
     for devices in buses.values():
         endpoint = devices[0].endpoint
-        plans = [_plan(device) for device in devices]
-        busy = sum(
-            seconds(endpoint, known, plan) / device.interval
-            for device, (known, plan) in zip(devices, plans, strict=True)
-        )
-        report.buses.append(BusPlan(str(endpoint), sum(len(plan.blocks) for _, plan in plans), busy))
-        if busy > 1.0:
-            report.findings.append(
-                f"{endpoint}: the plan needs {busy:.0%} of the time; intervals {math.ceil(10 * busy) / 10:g} times "
-                "as long would fit, or fewer devices or quantities on this bus"
+        found = budget(devices)
+        report.buses.append(found)
+        if found.busy_share > 1.0:
+            report.findings.append(f"{endpoint}: {_needs(found)}; {_advice(devices, found)}")
+        elif found.busy_share > FULL:
+            report.notes.append(f"{endpoint}: {_needs(found)}, which leaves little room; {_advice(devices, found)}")
+        elif found.longest_round > (shortest := min(one.interval for one in devices)):
+            report.notes.append(
+                f"{endpoint}: everything of all devices at once takes {found.longest_round:.2f} s, more than the "
+                f"shortest interval of {shortest:g} s; the readings that follow come late"
             )
     if not any(device.role == "grid" for device in config.devices):
         report.notes.append("no device has the role grid: the site is taken as an island without import or export")
     return report
-
-
-def seconds(endpoint: Endpoint, device: Device, plan: Plan) -> float:
-    """Seconds that one reading keeps its bus busy: wire time, silence and the unit's own time.
-
-    On a serial line a request of n registers takes (13 + 2 n) characters of 11 bits and two silent intervals of
-    3.5 characters, at least 1.75 ms above 19200 baud (Modbus over Serial Line V1.02, 2.5.1.1).
-    """
-    total = 0.0
-    for block in plan.blocks:
-        pause = device.limits.request_delay
-        if endpoint.scheme == "rtu":
-            character = BITS / endpoint.baudrate
-            silence = 3.5 * character if endpoint.baudrate <= 19200 else 0.00175
-            total += (OVERHEAD + 2 * block.count) * character + silence
-            pause = max(pause, silence)
-        total += max(pause, 0.0) + TURNAROUND[endpoint.scheme]
-    return total
 
 
 async def live(config: Config, report: Report, clock: Clock) -> None:
@@ -202,12 +190,61 @@ async def _greet(sink: Sink, report: Report) -> None:
         report.notes.append(f"{sink.name}: reached, and it lets us in")
 
 
-def _plan(device: DeviceConfig) -> tuple[Device, Plan]:
-    if device.device is not None:
-        return device.device, make_plan(device.device, device.quantities or None)
-    kind, _ = sunspec.place(device.driver, KIND_OF_ROLE.get(device.role, "meter"))
-    known, _ = sunspec.chain(SUNSPEC_MODELS[kind], "", "", "")
-    return known, make_plan(known, [name for name in device.quantities if name in known.quantities] or None)
+def budget(devices: Sequence[DeviceConfig]) -> BusPlan:
+    """What the devices of one bus ask of it."""
+    requests = 0
+    busy = whole_share = longest = 0.0
+    for config in devices:
+        known = config.device or _stand_in(config)
+        price = price_of(config.endpoint, known.limits)
+        # What a stand-in does not have, the real device may.
+        quantities = [name for name in config.quantities if name in known.quantities]
+        slow = [name for name in slow_of(config, known) if name in known.quantities]
+        plan = make_plan(known, quantities or None, price, slow)
+        fast, whole = price.seconds(plan.fast_blocks), price.seconds(plan.blocks)
+        requests += len(plan.blocks)
+        longest += whole
+        whole_share += whole / config.interval
+        busy += fast / config.interval + (whole - fast) / (config.slow_interval or config.interval)
+    return BusPlan(str(devices[0].endpoint), requests, busy, whole_share, longest)
+
+
+def _stand_in(config: DeviceConfig) -> Device:
+    """A SunSpec device of the kind that will be asked for."""
+    kind, _ = sunspec.place(config.driver, KIND_OF_ROLE.get(config.role, "meter"))
+    return sunspec.chain(SUNSPEC_MODELS[kind], "", "", "")[0]
+
+
+def _needs(plan: BusPlan) -> str:
+    return f"the plan needs {plan.busy_share:.0%} of the time"
+
+
+def _advice(devices: Sequence[DeviceConfig], found: BusPlan) -> str:
+    """What would help, each with the share of the time that it would need."""
+    times = math.ceil(10 * found.busy_share / (1.0 if found.busy_share > 1.0 else FULL)) / 10
+    said = f"intervals {times:g} times as long would fit"
+    others = {
+        f'slow_interval = "{SLOW:g}s"': [_slowed(one) for one in devices],
+        "only the power of each device": [_power_alone(one) for one in devices],
+    }
+    faster = next((rate for rate in FASTER if rate > devices[0].endpoint.baudrate), None)
+    if devices[0].endpoint.serial and faster is not None:
+        others[f"{faster} baud"] = [replace(one, endpoint=replace(one.endpoint, baudrate=faster)) for one in devices]
+    shares = {change: budget(changed).busy_share for change, changed in others.items()}
+    helps = [f"{change} would need {share:.0%}" for change, share in shares.items() if share < 0.95 * found.busy_share]
+    return ", ".join([said, *helps, "or fewer devices on this bus"])
+
+
+def _slowed(config: DeviceConfig) -> DeviceConfig:
+    """With its slow quantities read about once a minute."""
+    return replace(config, slow_interval=config.slow_interval or config.interval * math.ceil(SLOW / config.interval))
+
+
+def _power_alone(config: DeviceConfig) -> DeviceConfig:
+    """With nothing but the power that the balance needs."""
+    power = ("active_power_total",)
+    offered = config.device.quantities if config.device else power
+    return replace(config, quantities=power) if set(power) <= set(config.quantities or offered) else config
 
 
 def _watts(power: float) -> str:

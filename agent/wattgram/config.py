@@ -13,6 +13,7 @@ from wattgram_drivers import catalogue, endpoint
 from wattgram_drivers.device import Device, Kind
 from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.errors import MapError
+from wattgram_drivers.plan import is_slow
 
 from . import parse, units
 from .errors import ConfigError
@@ -52,7 +53,11 @@ class GridConfig:
 
 @dataclass(frozen=True, slots=True)
 class DeviceConfig:
-    """A device and where it is. `device` is its map, None for a SunSpec device, which tells about itself."""
+    """A device and where it is. `device` is its map, None for a SunSpec device, which tells about itself.
+
+    With a `slow_interval` the quantities in `slow`, or where it is empty those that change slowly by the vocabulary,
+    are read once in that many seconds only.
+    """
 
     name: str
     role: str
@@ -66,6 +71,8 @@ class DeviceConfig:
     group: str = ""
     quantities: tuple[str, ...] = ()
     timeout: float | None = None
+    slow_interval: float | None = None
+    slow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +248,10 @@ def _device(table: Table, maps: Path | None) -> DeviceConfig:
         group=table.take("group", parse.choice(GROUPS), ""),
         quantities=tuple(table.take("quantities", parse.listed(known), ()) or ()),
         timeout=table.take("timeout", parse.bounded(units.duration, 0.01, 60.0, "10ms to 1min"), None),
+        slow_interval=table.take("slow_interval", parse.bounded(units.duration, 0.1, 86400.0, "100ms to 1d"), None),
+        slow=tuple(table.take("slow", parse.listed(known), ()) or ()),
     )
+    _two_speeds(table, made)
     table.done()
     return made
 
@@ -249,6 +259,34 @@ def _device(table: Table, maps: Path | None) -> DeviceConfig:
 def _driver(maps: Path | None) -> parse.Parser:
     listed = parse.choice([*catalogue.names(maps), *catalogue.SUNSPEC_MEMBERS], "a driver of `wattgram drivers`")
     return lambda value: value if isinstance(value, str) and catalogue.is_sunspec(value) else listed(value)
+
+
+def _two_speeds(table: Table, device: DeviceConfig) -> None:
+    """What cannot be about fast and slow quantities."""
+    found = table.data.get("slow_interval")
+    if found is None:
+        if "slow" in table.data:
+            table.mistake("slow", 'found without slow_interval; allowed: with one, such as slow_interval = "1min"')
+        return
+    if device.slow_interval is not None:
+        times = device.slow_interval / device.interval
+        if times < 1.0 - 1e-9 or abs(times - round(times)) > 1e-9 * times:
+            nearest = device.interval * max(1, round(times))
+            table.mistake(
+                "slow_interval",
+                f"found {found!r}, nearest: '{nearest:g}s'; allowed: a whole multiple of the interval, "
+                f"which is {device.interval:g}s",
+            )
+    if table.data.get("slow") == []:
+        table.mistake("slow", "found []; allowed: at least one quantity, or no slow at all")
+    if device.device is None:
+        return
+    offered = device.quantities or device.device.quantities
+    slow = device.slow or tuple(name for name in offered if is_slow(name))
+    if offered and set(offered) <= set(slow):
+        table.mistake(
+            "slow_interval", f"found with slow quantities only; allowed: interval = {found!r} without slow_interval"
+        )
 
 
 def _url(value: object) -> Endpoint:

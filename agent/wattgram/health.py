@@ -47,7 +47,7 @@ class Health:
         self._deliveries = deliveries
         self._clock = clock
         self.spool_error = ""
-        names = tuple(self.metrics())
+        names = tuple(self._measured())
         self._series = Series("gateway", (("site", site.config.site.name),), names)
 
     def now(self) -> dict[str, Any]:
@@ -83,6 +83,15 @@ class Health:
                 "intensity": signal.intensity,
                 "basis": signal.basis,
             },
+            "buses": [
+                {
+                    "url": line.name,
+                    "busy_share": round(line.usage.share, 4),
+                    "requests": line.requests,
+                    "failures": line.failures,
+                }
+                for line in self._lines
+            ],
             "sinks": [
                 {
                     "name": one.sink.name,
@@ -122,7 +131,17 @@ class Health:
         }
 
     def metrics(self) -> dict[str, float]:
-        """Self-metrics by name; sizes in bytes, times in s."""
+        """Self-metrics by name, those of a bus with its label; sizes in bytes, times in s, shares 0 to 1."""
+        buses = {_labelled("bus_busy_share", bus=line.name): line.usage.share for line in self._lines}
+        return self._measured() | buses
+
+    def gateway_record(self) -> Record:
+        """The self-metrics as a record."""
+        values: Mapping[str, float] = self._measured()
+        return record(self._series, self._clock.time() // 1_000_000 * 1_000_000, values)
+
+    def _measured(self) -> dict[str, float]:
+        """What concerns the whole gateway."""
         now = self._clock.monotonic()
         measured: dict[str, float] = {
             "uptime": now,
@@ -130,6 +149,7 @@ class Health:
             "cpu_time": sum(resource.getrusage(resource.RUSAGE_SELF)[:2]),
             "readings": float(sum(line.readings for line in self._lines)),
             "read_failures": float(sum(line.failures for line in self._lines)),
+            "bus_headroom": 1.0 - max((line.usage.share for line in self._lines), default=0.0),
             "records": float(self._site.records),
             "ticks": float(self._site.ticks),
             "devices_good": float(sum(one.state(now) == "good" for one in self._site.sources)),
@@ -142,10 +162,13 @@ class Health:
             measured[f"{one.sink.name}_undelivered"] = float(self._spool.undelivered(one.sink.name))
         return measured
 
-    def gateway_record(self) -> Record:
-        """The self-metrics as a record."""
-        values: Mapping[str, float] = self.metrics()
-        return record(self._series, self._clock.time() // 1_000_000 * 1_000_000, values)
+
+def _labelled(name: str, **labels: str) -> str:
+    """A metric's name with its labels as Prometheus writes them."""
+    escaped = (
+        (label, value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")) for label, value in labels.items()
+    )
+    return name + "{" + ",".join(f'{label}="{value}"' for label, value in escaped) + "}"
 
 
 def _number(one: Record, name: str) -> float | None:

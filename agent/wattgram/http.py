@@ -63,7 +63,7 @@ class View(Protocol):
         """Whether all is well, and the details."""
 
     def metrics(self) -> Mapping[str, float]:
-        """Self-metrics by name."""
+        """Self-metrics by name, with labels as Prometheus writes them; those of one name follow one another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,9 +316,14 @@ def _refusal(status: HTTPStatus, text: str, *headers: tuple[str, str]) -> Respon
 def _exposition(metrics: Mapping[str, float]) -> bytes:
     """Prometheus' text format, version 0.0.4."""
     lines = []
-    for name, value in metrics.items():
+    known = ""
+    for full, value in metrics.items():
+        name, brace, labels = full.partition("{")
         word = "wattgram_" + re.sub(r"[^a-zA-Z0-9_]", "_", name)
-        lines.append(f"# TYPE {word} gauge\n{word} {float(value)!r}\n")
+        if word != known:
+            lines.append(f"# TYPE {word} gauge\n")
+        lines.append(f"{word}{brace}{labels} {float(value)!r}\n")
+        known = word
     return "".join(lines).encode()
 
 

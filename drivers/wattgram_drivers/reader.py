@@ -1,13 +1,15 @@
-"""Reads one unit of a bus by its plan, and learns which registers the unit does not have."""
+"""Reads one unit of a bus by its plan, within a time, and learns which registers the unit does not have."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import asyncio
+from collections.abc import Collection, Iterable
+from math import inf
 from typing import Protocol
 
 from .device import Device, Reading, Table
-from .errors import BadAnswer, Refused
-from .plan import Block, Request, Span, coalesce, make_plan, spans_of
+from .errors import BadAnswer, DriverError, Refused
+from .plan import FEWEST, Block, Learned, Plan, Price, Span, arrange, fills, in_order, make_plan, spans_of
 
 RETRY = 3600.0
 """Seconds after which registers that were refused are asked for again: firmware and settings change."""
@@ -33,11 +35,13 @@ class Bus(Protocol):
         *,
         timeout: float,  # noqa: ASYNC109 - a fact of the device, on its way to the one who waits
         delay: float,
+        deadline: float | None = None,
     ) -> bytes:
         """The registers' octets as on the wire.
 
         `delay` is the silence in seconds that the unit needs between two requests, `timeout` what one answer
-        may take. Refused, NoAnswer, BadAnswer or BusDown when it fails.
+        may take, `deadline` the loop's time at which it must be there whatever the time-out says. Refused,
+        NoAnswer, BadAnswer or BusDown when it fails.
         """
         ...
 
@@ -54,28 +58,45 @@ class Clock(Protocol):
         ...
 
 
-class _Image:
-    """The words of a reading while it is being made."""
+class _Round:
+    """A reading while it is being made: its words, its time, and what has come between."""
 
-    def __init__(self, words: int) -> None:
-        self.octets = bytearray(2 * words)
-        self.valid = bytearray(words)
+    def __init__(self, plan: Plan, bus: Bus, clock: Clock, within: float | None) -> None:
+        self.bus = bus
+        self.octets = bytearray(2 * plan.words)
+        self.valid = bytearray(plan.words)
         self.stamp: tuple[int, float] | None = None
-        self.refusal: Refused | None = None
         self.refused = 0
+        self.failure: DriverError | None = None
+        self.refusal: Refused | None = None
+        self.missed: set[Span] = set()
+        self._plan = plan
+        self._settled: set[Span] = set()
+        self.clock = clock
+        self._loop = asyncio.get_running_loop()
+        self.deadline = None if within is None else self._loop.time() + within
 
-    def put(self, position: int, answer: bytes, clock: Clock) -> None:
-        """Words from `position` on; the first ones stamp the reading."""
+    @property
+    def left(self) -> float:
+        """Real seconds until the deadline."""
+        return inf if self.deadline is None else self.deadline - self._loop.time()
+
+    def put(self, block: Block, answer: bytes) -> None:
+        """The words of a block's spans; the first ones stamp the reading."""
         if self.stamp is None:
-            self.stamp = clock.time() // _MS * _MS, clock.monotonic()
-        self.octets[2 * position : 2 * position + len(answer)] = answer
-        count = len(answer) // 2
-        self.valid[position : position + count] = b"\1" * count
+            self.stamp = self.clock.time() // _MS * _MS, self.clock.monotonic()
+        for span in block.spans:
+            position, offset, count = self._plan.positions[span], span.first - block.address, span.last - span.first + 1
+            words, place = answer[2 * offset : 2 * (offset + count)], slice(2 * position, 2 * (position + count))
+            if span in self._plan.twice and self.valid[position] and self.octets[place] == words:
+                self._settled.add(span)
+            self.octets[place] = words
+            self.valid[position : position + count] = b"\1" * count
 
-    def settle(self, before: int, after: int) -> None:
-        """The later of two readings of a word counts only when the earlier one was the same."""
-        if not self.valid[before] or self.octets[2 * before : 2 * before + 2] != self.octets[2 * after : 2 * after + 2]:
-            self.valid[after] = 0
+    def settle(self) -> None:
+        """A scale that is to be read twice and was not the same both times is not known."""
+        for span in self._plan.twice - self._settled:
+            self.valid[self._plan.positions[span]] = 0
 
 
 class Reader:
@@ -83,20 +104,31 @@ class Reader:
 
     A request that the unit refuses for its registers is split until the illegal ones are known, over several
     readings where it takes more than `patience` refusals. They are left out, their words stay invalid, and
-    `RETRY` seconds after the last refusal the whole request is tried again.
+    `RETRY` seconds after the last refusal everything is tried again. `requests` counts what was asked.
     """
 
     def __init__(
-        self, device: Device, unit: int, quantities: Collection[str] | None = None, *, patience: int = PATIENCE
+        self,
+        device: Device,
+        unit: int,
+        quantities: Collection[str] | None = None,
+        *,
+        price: Price = FEWEST,
+        slow: Collection[str] = (),
+        patience: int = PATIENCE,
     ) -> None:
         self.device = device
         self.unit = unit
+        self.price = price
         self.patience = patience
-        self.plan = make_plan(device, quantities)
-        self._requests: list[list[Request]] = []
+        self.plan = make_plan(device, quantities, price, slow)
+        self.requests = 0
         self._holes: set[Span] = set()
+        self._cuts: dict[tuple[Table, int], Block] = {}  # where a refused request was split
+        self._doubted: set[Span] = set()  # of requests that failed by themselves, and not answered since
+        self._missed: set[Span] = set()  # for which the last reading had no time
+        self._courses: dict[bool, tuple[Block, ...]] = {}
         self._retry_at: float | None = None
-        self._forget()
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -107,76 +139,131 @@ class Reader:
             if not self._holes.isdisjoint(spans_of(place.register, self.device.limits))
         )
 
-    async def read(self, bus: Bus, clock: Clock) -> Reading:
-        """One reading, stamped when its first answer came.
+    def seconds(self, *, slow: bool = True) -> float:
+        """Predicted real seconds that a reading keeps the bus busy."""
+        return self.price.seconds(self._course(slow))
 
-        Refused when the unit is busy or refuses every register; NoAnswer, BadAnswer and BusDown as they come.
+    async def read(self, bus: Bus, clock: Clock, *, slow: bool = True, within: float | None = None) -> Reading:
+        """One reading, stamped when its first answer came; without the slow quantities unless `slow`.
+
+        It ends at the first request that fails, or after `within` real seconds. What was read until then is
+        returned with the rest invalid; the next reading begins with what there was no time for, and ends with what
+        failed. When nothing was read: Refused when the unit is busy or refuses every register; NoAnswer, BadAnswer
+        and BusDown as they come.
         """
         if self._retry_at is not None and clock.monotonic() >= self._retry_at:
             self._forget()
-        image = _Image(self.plan.words)
-        for index, block in enumerate(self.plan.blocks):
-            self._requests[index] = await self._read_block(bus, clock, block, self._requests[index], image)
-        if image.stamp is None:
-            if not any(self._requests):
+        made = _Round(self.plan, bus, clock, within)
+        for block in self._order(slow):
+            await self._ask(block, made)
+        self._missed = made.missed - self._doubted
+        if made.stamp is None:
+            if self._holes.issuperset(self.plan.spans):
                 self._forget()
-            raise image.refusal or Refused(f"unit {self.unit} has none of the registers asked for", 2)
-        for before, after in self.plan.twice:
-            image.settle(before, after)
-        time, monotonic = image.stamp
-        return Reading(time, monotonic, bytes(image.octets), bytes(image.valid))
+            none = Refused(f"unit {self.unit} has none of the registers asked for", 2)
+            raise made.failure or made.refusal or none
+        made.settle()
+        time, monotonic = made.stamp
+        return Reading(time, monotonic, bytes(made.octets), bytes(made.valid))
 
-    async def _read_block(
-        self, bus: Bus, clock: Clock, block: Block, requests: list[Request], image: _Image
-    ) -> list[Request]:
-        """Ask the requests of a block while there is patience; what to ask the next time."""
-        following: list[Request] = []
-        for request in requests:
-            answered = await self._ask(bus, clock, block, request, image)
-            remaining = [span for piece in answered for span in piece.spans]
-            if len(remaining) < len(request.spans):
-                # What remains is joined again around the holes. Without a hole the unit refuses long requests
-                # or the registers between the values, and the pieces that it answered must stay.
-                answered = coalesce(remaining, self.device.limits, gap=0)
-            following += answered
-        return following
+    def _order(self, slow: bool) -> list[Block]:
+        """What to ask: first what was missed, last what failed, so that it costs the others nothing."""
+        blocks = list(self._course(slow))
+        if not slow:
+            brought = {span for block in blocks for span in block.spans}
+            late = self._missed - brought
+            blocks += [block for block in self._course(True) if not late.isdisjoint(block.spans)]
+        if self.plan.twice:
+            return blocks
+        return sorted(
+            blocks, key=lambda one: (not self._doubted.isdisjoint(one.spans), self._missed.isdisjoint(one.spans))
+        )
 
-    async def _ask(self, bus: Bus, clock: Clock, block: Block, request: Request, image: _Image) -> list[Request]:
-        """Read a request, or its halves when the unit refuses it; the requests that were answered or must wait."""
-        if image.refused >= self.patience:
-            return [request]
+    async def _ask(self, block: Block, made: _Round) -> None:
+        """Read a block, or its halves when the unit refuses it."""
+        late = made.stamp is not None and made.left < self.price.seconds([block])
+        if made.failure is not None or made.refused >= self.patience or late:
+            made.missed.update(block.spans)
+            return
         limits = self.device.limits
+        left = made.left
+        self.requests += 1
         try:
-            answer = await bus.read(
+            answer = await made.bus.read(
                 self.unit,
-                request.table,
-                request.address,
-                request.count,
+                block.table,
+                block.address,
+                block.count,
                 timeout=limits.timeout,
                 delay=limits.request_delay,
+                deadline=made.deadline,
             )
+            if len(answer) != 2 * block.count:
+                raise BadAnswer(f"unit {self.unit}: {len(answer)} octets for {block.count} registers")
         except Refused as refused:
             if refused.code not in _NOT_THERE:
-                raise
-            image.refusal = refused
-            image.refused += 1
-            self._retry_at = clock.monotonic() + RETRY
-            if len(request.spans) == 1:
-                self._holes.update(request.spans)
-                return []
-            middle = len(request.spans) // 2
-            answered: list[Request] = []
-            for half in (request.spans[:middle], request.spans[middle:]):
-                for part in coalesce(half, limits):
-                    answered += await self._ask(bus, clock, block, part, image)
-            return answered
-        if len(answer) != 2 * request.count:
-            raise BadAnswer(f"unit {self.unit}: {len(answer)} octets for {request.count} registers")
-        self._holes.difference_update(request.spans)
-        image.put(block.position + request.address - block.address, answer, clock)
-        return [request]
+                self._fail(block, made, refused)
+                return
+            self._retry_at = made.clock.monotonic() + RETRY
+            made.refusal = refused
+            made.refused += 1
+            for half in self._split(block):
+                for part in arrange(half, limits, self.price, learned=self._learned()):
+                    await self._ask(part, made)
+        except DriverError as error:
+            self._fail(block, made, error, cut=left < limits.timeout / 2)
+        else:
+            if not (self._doubted.isdisjoint(block.spans) and self._holes.isdisjoint(block.spans)):
+                self._doubted.difference_update(block.spans)
+                self._holes.difference_update(block.spans)
+                self._courses.clear()
+            made.put(block, answer)
+
+    def _fail(self, block: Block, made: _Round, error: DriverError, *, cut: bool = False) -> None:
+        """The request failed; `cut`: for lack of time, which says nothing about its registers."""
+        made.failure = error
+        if cut:
+            made.missed.update(block.spans)
+        else:
+            self._doubted.update(block.spans)
+            self._courses.clear()
+
+    def _split(self, block: Block) -> list[tuple[Span, ...]]:
+        """What remains to be asked after a block was refused: the unit does not have what fills it alone."""
+        self._courses.clear()
+        holes = {span for span in block.spans if fills(span, block, self.device.limits)}
+        self._holes.update(holes)
+        self._doubted.update(block.spans)
+        rest = tuple(span for span in block.spans if span not in holes)
+        if holes or len(rest) < 2:
+            return [rest]
+        middle = len(rest) // 2
+        self._cuts[block.table, rest[middle].first] = block
+        return [rest[:middle], rest[middle:]]
+
+    def _learned(self) -> Learned:
+        """What the unit refused. A cut is void when a hole explains it and the rest of its block has been answered."""
+        return Learned(
+            frozenset(self._holes),
+            frozenset(
+                where
+                for where, block in self._cuts.items()
+                if self._holes.isdisjoint(block.spans) or not self._doubted.isdisjoint(set(block.spans) - self._holes)
+            ),
+        )
+
+    def _course(self, slow: bool) -> tuple[Block, ...]:
+        """The requests of a reading as far as is known; all of them where the unit has nothing fast."""
+        if slow not in self._courses:
+            there = [span for span in self.plan.spans if span not in self._holes]
+            wanted: Iterable[Span] = there if slow else self.plan.fast - self._holes or there
+            limits = self.device.limits
+            blocks = arrange(wanted, limits, self.price, along=there, learned=self._learned())
+            self._courses[slow] = in_order(blocks, self.plan.twice, limits, self.price)
+        return self._courses[slow]
 
     def _forget(self) -> None:
-        self._requests = [[Request(block.table, block.address, block.count, block.spans)] for block in self.plan.blocks]
-        self._holes = set()
+        """Take everything as there."""
+        for known in (self._holes, self._cuts, self._doubted, self._courses):
+            known.clear()
         self._retry_at = None

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -333,6 +334,72 @@ def test_a_line_that_has_no_time_for_its_meters_is_found(tmp_path: Path, count: 
     assert ended.code == table.code == (0 if fits else 1)
     assert table.out.rstrip().endswith("\nok" if fits else "not ok: 1 finding")
     assert fits or "the plan needs 103% of the time; intervals 1.1 times as long would fit" in table.out
+    assert fits == ("the plan needs 93% of the time, which leaves little room" in table.out)
+
+
+def checked(tmp_path: Path, devices: str) -> tuple[dict[str, Any], str]:
+    """What `check` says of devices, as JSON and as a table."""
+    path = tmp_path / "wattgram.toml"
+    path.write_text(configuration(tmp_path, devices))
+    ended, table = wattgram("check", "-c", str(path), "--format", "json"), wattgram("check", "-c", str(path))
+    assert (ended.code, ended.err) == (table.code, table.err)
+    return json.loads(ended.out), table.out
+
+
+def meters(count: int, more: str = "") -> str:
+    """So many meters on one line at 9600 baud, of which everything is read once in two seconds."""
+    return "".join(
+        f'[[device]]\nname = "meter-{unit}"\nrole = "load"\ndriver = "eastron_sdm630"\nunit = {unit}\n'
+        f'url = "rtu:///dev/ttyUSB0?baudrate=9600"\ninterval = "2s"\n{more}\n'
+        for unit in range(1, count + 1)
+    )
+
+
+def test_a_plan_with_slow_quantities_is_shown_with_and_without_them(tmp_path: Path) -> None:
+    # Hand calculation of tests/drivers/test_plan.py: 652.291667 ms for everything, 516.718750 ms without the counters
+    # from 342 on. Every 2 s, once a minute in full: 3 x (516.718750 / 2000 + 135.572917 / 60000) = 0.781857;
+    # everything every time: 3 x 652.291667 / 2000 = 0.978438.
+    report, table = checked(tmp_path, meters(3, 'slow_interval = "1min"'))
+    (bus,) = report["buses"]
+    assert set(bus) == {"url", "busy_share", "requests"}
+    assert (bus["requests"], report["findings"]) == (12, [])
+    assert bus["busy_share"] == pytest.approx(0.781857, rel=1e-5)
+    assert row(table, "rtu:///dev/ttyUSB0?baudrate=9600&parity=N&stopbits=1&bytesize=8")[1:] == ["12", "78.2%", "97.8%"]
+    # Everything at once takes 3 x 0.652 = 1.96 s and so fits the two seconds.
+    assert "note: rtu" not in table
+
+
+def test_a_plan_that_leaves_no_room_is_noted(tmp_path: Path) -> None:
+    report, table = checked(tmp_path, meters(4, 'slow_interval = "1min"').replace('"2s"', '"2500ms"'))
+    # 4 x (0.516719 / 2.5 + 0.135573 / 60) = 0.835788
+    assert report["buses"][0]["busy_share"] == pytest.approx(0.835788, rel=1e-5)
+    assert report["findings"] == []
+    assert "the plan needs 84% of the time, which leaves little room" in table
+
+
+def test_a_reading_that_is_longer_than_another_devices_interval_is_noted(tmp_path: Path) -> None:
+    mixed = meters(1) + meters(1, 'quantities = ["active_power_total"]').replace("meter-1", "quick").replace(
+        "unit = 1", "unit = 2"
+    ).replace('"2s"', '"500ms"')
+    # 0.652 / 2 + 0.103490 / 0.5 = 53 %, but the big meter alone takes longer than the quick one's interval.
+    report, table = checked(tmp_path, mixed)
+    assert report["findings"] == []
+    assert "everything of all devices at once takes 0.76 s, more than the shortest interval of 0.5 s" in table
+
+
+def test_a_plan_that_cannot_fit_is_told_what_would_help_and_how_much(tmp_path: Path) -> None:
+    # Everything of four meters every 2 s: 4 x 652.291667 / 2000 = 130 %. With slow_interval 1min 4 x (516.718750 / 2000
+    # + 135.572917 / 60000) = 104 %; the power alone 4 x 103.489583 / 2000 = 21 %. At 19200 baud a character takes
+    # 0.572917 ms, a request 13 of them + 3.5 of them + 80 ms = 89.453125 ms, so 4 x 89.453125 + 112 x 1.145833
+    # = 486.145833 ms a meter: 97 %.
+    report, table = checked(tmp_path, meters(4))
+    (finding,) = report["findings"]
+    assert "the plan needs 130% of the time; intervals 1.4 times as long would fit" in finding
+    assert 'slow_interval = "60s" would need 104%' in finding
+    assert "only the power of each device would need 21%" in finding
+    assert "19200 baud would need 97%" in finding
+    assert finding in table
+    assert not report["ok"]
 
 
 def test_check_live_reads_each_device_and_greets_the_broker(tmp_path: Path, broker: Broker) -> None:

@@ -263,7 +263,9 @@ def test_a_day_of_every_misbehaviour(hours: int, caplog: pytest.LogCaptureFixtur
         return judge, early, late
 
     judge, early, late = leap.run(main())
-    print(f"{judge.readings.total()} readings, {judge.values} values, {len(judge.wrong)} wrong; objects {early}, {late}")
+    print(
+        f"{judge.readings.total()} readings, {judge.values} values, {len(judge.wrong)} wrong; objects {early}, {late}"
+    )
     assert not judge.wrong
     visits = hours * HOUR / INTERVAL
     for player in PLAYERS:

@@ -50,6 +50,7 @@ class Memory:
         *,
         timeout: float = 1.0,  # noqa: ASYNC109 - the bus interface has it
         delay: float = 0.0,
+        deadline: float | None = None,
     ) -> bytes:
         """The words' octets; Refused with `code`."""
         self.requests.append((table, address, count))

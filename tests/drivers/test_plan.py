@@ -1,16 +1,21 @@
-"""The planner: every value in one request, within the limits, in as few requests as these allow."""
+"""The planner: every value in one request, within the limits, for as little of the bus' time as these allow."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from math import inf
 from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from wattgram_drivers.catalogue import load
 from wattgram_drivers.device import Device, Direction, Limits, Register, Table, Type
+from wattgram_drivers.endpoint import parse
 from wattgram_drivers.errors import MapError
-from wattgram_drivers.plan import Plan, make_plan
+from wattgram_drivers.plan import FEWEST, Block, Learned, Plan, Price, Span, arrange, is_slow, make_plan, price_of
+from wattgram_drivers.quantity import QUANTITIES
 from wattgram_ext.decode import Decoder
 
 
@@ -22,8 +27,12 @@ def device(limits: Limits, *registers: Register) -> Device:
     return Device("d", "v", "m", "meter", registers, limits)
 
 
+def asked(blocks: Sequence[Block]) -> list[tuple[int, int]]:
+    return [(block.address, block.count) for block in blocks]
+
+
 def requests(plan: Plan) -> list[tuple[int, int]]:
-    return [(block.address, block.count) for block in plan.blocks]
+    return asked(plan.blocks)
 
 
 def test_neighbours_are_read_together_and_gaps_are_not() -> None:
@@ -48,7 +57,8 @@ def test_even_devices_are_asked_evenly() -> None:
     rows = (register("a", 11), register("b", 21, "u32"))
     found = make_plan(device(Limits(even=True), *rows))
     assert requests(found) == [(10, 2), (20, 4)]
-    assert [place.position for place in found.places] == [1, 3]
+    assert [place.position for place in found.places] == [0, 1]
+    assert found.words == 3  # what is read to make it even has no place
 
 
 def test_a_request_stays_in_its_window() -> None:
@@ -67,15 +77,38 @@ def test_tables_are_read_apart() -> None:
 def test_a_scale_register_comes_with_its_value() -> None:
     found = make_plan(device(Limits(), register("a", 40, "i16", 45), register("b", 43, "i16", 45)))
     assert requests(found) == [(40, 6)]
-    assert [(place.position, place.scale_position) for place in found.places] == [(0, 5), (3, 5)]
+    # 40 to 45, then 43 to 45 again: the second value has words of its own.
+    assert [(place.position, place.scale_position) for place in found.places] == [(0, 5), (6, 8)]
 
 
 def test_a_scale_register_out_of_reach_is_read_before_and_after() -> None:
     rows = (register("a", 400, "i16", 100), register("b", 401, "i16", 100), register("near", 105, "i16", 100))
     found = make_plan(device(Limits(), *rows))
-    assert requests(found) == [(100, 1), (100, 6), (400, 2), (100, 1)]
-    assert [(place.position, place.scale_position) for place in found.places] == [(7, 9), (8, 9), (6, 1)]
-    assert found.twice == ((0, 9),)
+    assert requests(found) == [(100, 6), (400, 2), (100, 1)]
+    assert found.twice == {Span("input", 100, 100)}
+
+
+@pytest.mark.parametrize(
+    ("counts", "order"),
+    [
+        # ends of values in registers; a gap of 0 keeps them apart
+        ((2, 2, 4, 4), (2, 4, 2, 4)),
+        ((1, 2, 4, 8), (1, 2, 4, 8)),
+        ((4, 2, 2, 2, 4), (2, 4, 2, 4, 2)),
+        ((2, 2, 2), (2, 2, 2)),  # there is no other order
+    ],
+)
+def test_requests_that_look_alike_are_kept_apart(counts: Sequence[int], order: Sequence[int]) -> None:
+    types: dict[int, Type] = {1: "u16", 2: "u32", 4: "u64"}
+    rows = []
+    for number, count in enumerate(counts):
+        # eight registers are two values side by side
+        rows += [
+            register(f"q{number}_{part}", 100 * number + 4 * part, types[min(count, 4)])
+            for part in range(1 + (count == 8))
+        ]
+    found = make_plan(device(Limits(), *rows))
+    assert tuple(count for _, count in requests(found)) == tuple(order)
 
 
 def test_a_quantity_brings_its_factors() -> None:
@@ -104,7 +137,7 @@ def test_a_direction_comes_with_its_value_and_its_scale() -> None:
     assert found.fields() == ((7, "i16", False, 1.0, 1.0, 9, (), 7.0, False, 0, 0x2, 0x2),)
     apart = make_plan(device(Limits(max_registers=4), row))
     assert requests(apart) == [(42, 1), (33, 1), (40, 1), (42, 1)]
-    assert apart.fields() == ((2, "i16", False, 1.0, 1.0, 3, (), 7.0, False, 1, 0x2, 0x2),)
+    assert apart.fields() == ((1, "i16", False, 1.0, 1.0, 2, (), 7.0, False, 0, 0x2, 0x2),)
 
 
 def test_an_unknown_quantity_is_named() -> None:
@@ -144,24 +177,21 @@ limits = st.builds(
 def test_any_plan_covers_each_value_once_within_the_limits(drawn: list[Register], bounds: Limits) -> None:
     found = make_plan(device(bounds, *drawn))
 
-    assert found.words == sum(block.count for block in found.blocks)
-    position = 0
     for block in found.blocks:
-        assert block.position == position
-        position += block.count
         assert block.count <= bounds.max_registers
         last = block.address + block.count - 1
         assert not bounds.even or (block.address % 2 == 0 and block.count % 2 == 0)
         windows = bounds.windows or ((0, 0xFFFF),)
         assert any(low <= block.address and last <= high for low, high in windows)
+        assert all(block.address <= one.first and one.last <= last and one.table == block.table for one in block.spans)
+
+    assert {span for block in found.blocks for span in block.spans} == set(found.spans)
+    words = [(span.table, address) for span in found.spans for address in range(span.first, span.last + 1)]
+    assert found.words == len(words)
 
     def address_at(word: int, table: Table) -> int:
-        block = next(each for each in found.blocks if each.position <= word < each.position + each.count)
-        assert block.table == table
-        return block.address + word - block.position
-
-    def block_of(word: int) -> int:
-        return sum(block.position <= word for block in found.blocks)
+        assert words[word][0] == table
+        return words[word][1]
 
     assert [place.register for place in found.places] == drawn
     for place in found.places:
@@ -172,6 +202,174 @@ def test_any_plan_covers_each_value_once_within_the_limits(drawn: list[Register]
             assert place.scale_position == -1
         else:
             assert address_at(place.scale_position, row.table) == row.scale_address
-            of_value, of_scale = (block_of(word) for word in (place.position, place.scale_position))
-            before = [first for first, last in found.twice if last == place.scale_position]
-            assert of_value == of_scale or block_of(*before) <= of_value < of_scale
+
+
+def partitions(spans: Sequence[Span]) -> Iterator[list[list[Span]]]:
+    """Every way to put spans into requests."""
+    if not spans:
+        yield []
+        return
+    first, *others = spans
+    for rest in partitions(others):
+        yield [[first], *rest]
+        for index, group in enumerate(rest):
+            yield [*rest[:index], [first, *group], *rest[index + 1 :]]
+
+
+def cost(groups: Sequence[Sequence[Span]], spans: Sequence[Span], bounds: Limits, price: Price) -> float:
+    """Seconds of these requests, infinite when one is not allowed; written without the planner."""
+    total = 0.0
+    needed = {register for span in spans for register in range(span.first, span.last + 1)}
+    for group in groups:
+        low, high = min(one.first for one in group), max(one.last for one in group)
+        run = longest = 0
+        for register in range(low, high + 1):
+            run = 0 if register in needed else run + 1
+            longest = max(longest, run)
+        if bounds.even:
+            low -= low % 2
+            high += (high - low + 1) % 2
+        fits = not bounds.windows or any(first <= low and high <= last for first, last in bounds.windows)
+        if high - low + 1 > bounds.max_registers or longest > bounds.gap or not fits:
+            return inf
+        total += price.request + price.register * (high - low + 1)
+    return total
+
+
+small = st.builds(lambda first, words: Span("input", first, first + words - 1), st.integers(0, 40), st.integers(1, 8))
+tight = st.builds(
+    Limits,
+    max_registers=st.integers(10, 30),
+    gap=st.integers(0, 20),
+    even=st.booleans(),
+    windows=st.just(()) | st.just(((0, 29), (20, 49))),
+)
+prices = st.builds(Price, st.sampled_from([1.0, 5.0, 20.0]), st.sampled_from([0.0, 1.0, 3.0]))
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(st.lists(small, min_size=1, max_size=6, unique=True), tight, prices)
+def test_no_other_way_to_read_the_same_is_cheaper(spans: list[Span], bounds: Limits, price: Price) -> None:
+    found = arrange(spans, bounds, price)
+    best = min(cost(groups, spans, bounds, price) for groups in partitions(spans))
+    assert price.seconds(found) == pytest.approx(best)
+    assert {span for block in found for span in block.spans} == set(spans)
+
+
+@pytest.mark.parametrize(
+    ("url", "delay", "request_ms", "register_ms"),
+    [
+        # 11 / 9600 = 1.145833 ms a character: 13 of them, twice 3.5 of them, 20 ms turnaround; 2 a register.
+        ("rtu:///dev/ttyS0?baudrate=9600&parity=E", 0.0, 14.895833 + 2 * 4.010417 + 20, 2.291667),
+        # The device's own 60 ms take the place of the second silence.
+        ("rtu:///dev/ttyS0?baudrate=9600&parity=E", 0.06, 14.895833 + 4.010417 + 60 + 20, 2.291667),
+        # 11 / 115200 = 0.0954861 ms a character; above 19200 baud the silence is 1.75 ms.
+        ("rtu:///dev/ttyS0?baudrate=115200&parity=E", 0.0, 1.241319 + 2 * 1.75 + 20, 0.190972),
+        ("tcp://meter", 0.0, 5, 0),
+        ("tcp://meter", 0.05, 55, 0),
+        ("rtutcp://gateway", 0.0, 20, 0),
+    ],
+)
+def test_the_price_of_a_bus_by_hand(url: str, delay: float, request_ms: float, register_ms: float) -> None:
+    price = price_of(parse(url), Limits(request_delay=delay))
+    assert 1000 * price.request == pytest.approx(request_ms, abs=1e-5)
+    assert 1000 * price.register == pytest.approx(register_ms, abs=1e-5)
+
+
+def test_a_gap_is_bridged_only_where_it_is_cheaper_than_another_request() -> None:
+    rows = (register("a", 0), register("b", 21))
+    wide = device(Limits(gap=100), *rows)
+    # 20 registers take 20 x 22 / 2400 = 183 ms at 2400 baud, a request (13 + 7) x 11 / 2400 + 20 ms = 112 ms.
+    slow_line, fast_line = (parse(f"rtu:///dev/ttyS0?baudrate={baud}&parity=E") for baud in (2400, 9600))
+    assert requests(make_plan(wide, price=price_of(slow_line, wide.limits))) == [(0, 1), (21, 1)]
+    # At 9600 baud: 46 ms against 20 x 11 / 9600 + 20 ms = 43 ms; with 10 ms of pause instead of 4 it is 49 ms.
+    assert requests(make_plan(wide, price=price_of(fast_line, wide.limits))) == [(0, 1), (21, 1)]
+    paused = device(Limits(gap=100, request_delay=0.01), *rows)
+    assert requests(make_plan(paused, price=price_of(fast_line, paused.limits))) == [(0, 22)]
+    # On a network registers cost nothing.
+    assert requests(make_plan(wide, price=price_of(parse("tcp://h"), wide.limits))) == [(0, 22)]
+
+
+def test_where_nothing_is_known_of_a_gap_it_is_never_read() -> None:
+    rows = (register("a", 0), register("b", 2))
+    assert requests(make_plan(device(Limits(gap=0), *rows), price=Price(1000.0, 0.0))) == [(0, 1), (2, 1)]
+
+
+def test_a_meter_on_a_line_at_9600_baud_by_hand() -> None:
+    # SDM630, 8E1: values in 0-35, 52-85, 200-205, 224-225 and 342-357 (its map). 0-85 is longer than its 80 registers,
+    # so it is cut where most is saved, at 36-51; 18 registers between 205 and 224 cost 18 x 2.291667 = 41 ms, a
+    # request 98.906250 ms (above), and the map allows 20. 4 requests and 36 + 34 + 26 + 16 = 112 registers:
+    # 4 x 98.906250 + 112 x 2.291667 = 652.291667 ms.
+    meter = load("eastron_sdm630")
+    price = price_of(parse("rtu:///dev/ttyUSB0?baudrate=9600&parity=E"), meter.limits)
+    plan = make_plan(meter, price=price)
+    assert requests(plan) == [(0, 36), (52, 34), (200, 26), (342, 16)]
+    assert 1000 * price.seconds(plan.blocks) == pytest.approx(652.291667, abs=1e-4)
+    # One request a value, as mbmd does: 40 x (98.906250 + 2 x 2.291667) = 4139.583333 ms.
+    each = [block for name in meter.quantities for block in make_plan(meter, [name], price).blocks]
+    assert 1000 * price.seconds(each) == pytest.approx(4139.583333, abs=1e-4)
+    # What a plant's balance and ledger want of it: the powers and both counters, 52-75, in one request:
+    # 98.906250 + 24 x 2.291667 = 153.906250 ms.
+    few = make_plan(meter, ["active_power_total", "active_energy_import", "active_energy_export"], price)
+    assert requests(few) == [(52, 24)]
+    assert 1000 * price.seconds(few.blocks) == pytest.approx(153.906250, abs=1e-4)
+
+
+def test_slow_quantities_are_left_to_their_own_time_unless_they_come_for_free() -> None:
+    # Without the counters in 342-357 a reading needs three of the four requests; those in 72-79 lie within 52-85.
+    meter = load("eastron_sdm630")
+    price = price_of(parse("rtu:///dev/ttyUSB0?baudrate=9600&parity=E"), meter.limits)
+    slow = [name for name in meter.quantities if is_slow(name)]
+    assert [name for name in slow if "energy" not in name] == []
+    plan = make_plan(meter, price=price, slow=slow)
+    assert requests(plan) == [(0, 36), (52, 34), (200, 26), (342, 16)]
+    assert asked(plan.fast_blocks) == [(0, 36), (52, 34), (200, 26)]
+    assert Span("input", 72, 73) in plan.fast_blocks[1].spans
+    # 3 x 98.906250 + 96 x 2.291667 = 516.718750 ms
+    assert 1000 * price.seconds(plan.fast_blocks) == pytest.approx(516.718750, abs=1e-4)
+    assert (plan.places, plan.words) == (make_plan(meter).places, make_plan(meter).words)
+
+
+def test_what_a_fast_quantity_is_multiplied_by_is_fast() -> None:
+    rows = (register("power", 0, "u32", None, "pt"), register("energy", 50), register("pt", 141))
+    plan = make_plan(device(Limits(), *rows), slow=["energy", "pt"])
+    assert asked(plan.fast_blocks) == [(0, 2), (141, 1)]
+
+
+def test_a_device_with_nothing_fast_is_read_in_full() -> None:
+    plan = make_plan(device(Limits(), register("a", 0), register("b", 9)), slow=["a", "b"])
+    assert plan.fast_blocks == plan.blocks
+
+
+def test_an_unknown_slow_quantity_is_named() -> None:
+    with pytest.raises(MapError, match="d: no quantity 'c'; it has a"):
+        make_plan(device(Limits(), register("a", 1)), slow=["c"])
+
+
+@pytest.mark.parametrize(
+    ("slow", "names"),
+    [
+        (False, "active_power_total reactive_power_l1 apparent_power_total power_factor_total voltage_l1l2 current_n"),
+        (
+            False,
+            "frequency dc_power_1 dc_voltage dc_current_24 battery_power battery_soc grid_current_l1 battery_voltage",
+        ),
+        (
+            True,
+            "active_energy_import reactive_energy_total energy_daily battery_soh temperature_internal status alarm_1",
+        ),
+        (True, "rated_power rated_current power_limit power_limit_max voltage_nominal frequency_nominal ct_ratio"),
+        (True, "current_limit max_current battery_max_charge_power power_factor_setpoint voltage_limit_max"),
+    ],
+)
+def test_the_vocabulary_says_what_is_slow(slow: bool, names: str) -> None:
+    assert {name: is_slow(name) for name in names.split()} == dict.fromkeys(names.split(), slow)
+    assert set(names.split()) <= set(QUANTITIES)
+
+
+def test_requests_keep_off_what_the_unit_refused() -> None:
+    spans = [Span("input", number, number) for number in range(10)]
+    learned = Learned(frozenset({Span("input", 4, 4)}), frozenset({("input", 8)}))
+    there = [span for span in spans if span.first != 4]
+    assert asked(arrange(there, Limits(gap=9), FEWEST, learned=learned)) == [(0, 4), (5, 3), (8, 2)]
+    assert asked(arrange(there, Limits(gap=9), FEWEST)) == [(0, 10)]

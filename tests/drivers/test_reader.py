@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from math import isnan
+from collections.abc import Collection, Sequence
+from math import inf, isnan
 
 import pytest
 from wattgram_drivers.device import Device, Limits, Reading, Register, Table
 from wattgram_drivers.errors import BadAnswer, NoAnswer, Refused
+from wattgram_drivers.plan import Price
 from wattgram_drivers.reader import RETRY, Reader
 
+from tests.drivers import leap
 from tests.drivers.memory import HandClock, Memory, decode
 
 NAMES = ("voltage_l1n", "voltage_l2n", "voltage_l3n", "current_l1", "current_l2", "current_l3", "frequency")
@@ -163,8 +166,7 @@ def test_a_hole_learned_before_silence_is_tried_again_too() -> None:
     )
     reader = Reader(Device("d", "v", "m", "meter", registers, Limits()), 1)
     bus, clock = Dying(WORDS, illegal=[11]), HandClock()
-    with pytest.raises(NoAnswer):
-        read(reader, bus, clock)
+    assert read(reader, bus, clock).valid == b"\1\0\1\0"
     bus.alive = True
     assert read(reader, bus, clock).valid == b"\1\0\1\1"
     bus.illegal.clear()
@@ -190,4 +192,143 @@ def test_the_devices_time_out_and_delay_go_with_every_request() -> None:
             return bytes(14)
 
     read(Reader(meter(Limits(timeout=5.0, request_delay=0.06)), 1), Noting({}))
-    assert seen == [{"timeout": 5.0, "delay": 0.06}]
+    assert seen == [{"timeout": 5.0, "delay": 0.06, "deadline": None}]
+
+
+class Slow(Memory):
+    """Each answer takes `pace` seconds of the loop; None comes at addresses in `mute`, and at no one's deadline."""
+
+    def __init__(self, pace: float, mute: Collection[int] = ()) -> None:
+        super().__init__({address: 100 + address for address in range(100)})
+        self.pace = pace
+        self.mute = mute
+
+    async def read(
+        self,
+        unit: int,
+        table: Table,
+        address: int,
+        count: int,
+        *,
+        timeout: float = 1.0,  # noqa: ASYNC109 - the bus interface has it
+        delay: float = 0.0,
+        deadline: float | None = None,
+    ) -> bytes:
+        loop = asyncio.get_running_loop()
+        answer = await super().read(unit, table, address, count)
+        ends = inf if deadline is None else deadline
+        pace = timeout if address in self.mute else self.pace
+        if address in self.mute or loop.time() + pace > ends:
+            await asyncio.sleep(min(pace, ends - loop.time()))
+            raise NoAnswer(f"unit {unit}")
+        await asyncio.sleep(pace)
+        return answer
+
+
+APART = tuple(Register(name, 20 * index, "holding", "u16") for index, name in enumerate(NAMES[:4]))
+PRICE = Price(0.001, 0.0)
+ORDER = [0, 20, 40, 60]
+
+
+def paced(
+    reader: Reader, bus: Memory, readings: int, *, within: float, slow: Sequence[bool] = (True,)
+) -> list[tuple[list[int], bytes]]:
+    """Addresses asked and words answered of some readings in a row; nothing where a reading failed."""
+
+    async def run() -> list[tuple[list[int], bytes]]:
+        made = []
+        for number in range(readings):
+            bus.requests.clear()
+            valid = b""
+            with contextlib.suppress(NoAnswer):
+                reading = await reader.read(bus, HandClock(), slow=slow[number % len(slow)], within=within)
+                valid = reading.valid
+            made.append(([address for _, address, _ in bus.requests], valid))
+        return made
+
+    return leap.run(run())
+
+
+def apart(timeout: float, slow: Collection[str] = ()) -> Reader:
+    """A reader of four values that need a request each."""
+    return Reader(Device("d", "v", "m", "meter", APART, Limits(timeout=timeout)), 1, price=PRICE, slow=slow)
+
+
+def test_a_slow_unit_is_read_in_turns() -> None:
+    # An answer takes 0.2 s and a reading may take 0.5 s: two answers, and a third that is not waited for.
+    found = paced(apart(0.45), Slow(0.2), 3, within=0.5)
+    assert found[0] == ([0, 20, 40], b"\1\1\0\0")
+    assert found[1] == ([40, 60, 0], b"\0\0\1\1")
+    assert found[2] == ([0, 20, 40], b"\1\1\0\0")
+
+
+def test_a_reading_ends_with_its_time() -> None:
+    async def run() -> float:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        with pytest.raises(NoAnswer):
+            await apart(5.0).read(Slow(9.0), HandClock(), within=0.1)
+        return loop.time() - began
+
+    assert leap.run(run()) == pytest.approx(0.1)
+
+
+def test_a_request_that_is_never_answered_costs_the_others_nothing() -> None:
+    found = paced(apart(0.05), Slow(0.0, mute=[0]), 3, within=0.5)
+    assert found[0] == ([0], b"")
+    assert found[1] == found[2] == ([20, 40, 60, 0], b"\0\1\1\1")
+
+
+def test_an_answer_that_is_lost_is_asked_for_again_at_once() -> None:
+    bus = Slow(0.0, mute=[20])
+    reader = apart(0.05)
+    assert paced(reader, bus, 1, within=0.5) == [([0, 20], b"\1\0\0\0")]
+    bus.mute = ()
+    assert paced(reader, bus, 1, within=0.5) == [([40, 60, 0, 20], b"\1\1\1\1")]
+    assert paced(reader, bus, 1, within=0.5) == [(ORDER, b"\1\1\1\1")]
+
+
+def test_slow_quantities_are_read_when_they_are_due_and_later_when_they_were_missed() -> None:
+    reader, bus = apart(0.45, slow=NAMES[2:4]), Slow(0.0)
+    found = paced(reader, bus, 3, within=0.5, slow=(True, False, False))
+    assert found == [(ORDER, b"\1\1\1\1"), ([0, 20], b"\1\1\0\0"), ([0, 20], b"\1\1\0\0")]
+    bus.pace = 0.2
+    assert paced(reader, bus, 1, within=0.5) == [([0, 20, 40], b"\1\1\0\0")]
+    bus.pace = 0.0
+    assert paced(reader, bus, 2, within=0.5, slow=(False,)) == [([40, 60, 0, 20], b"\1\1\1\1"), found[1]]
+
+
+def test_a_hole_among_the_slow_is_learned_for_both_ways_to_read() -> None:
+    registers = tuple(Register(name, 10 + index, "holding", "u16") for index, name in enumerate(NAMES))
+    reader = Reader(Device("d", "v", "m", "meter", registers, Limits(gap=9)), 1, slow=[NAMES[3]])
+    bus = Memory(WORDS, illegal=[13])
+    read(reader, bus)
+    assert reader.missing == (NAMES[3],)
+    assert read(reader, bus).valid == b"\1\1\1\0\1\1\1"
+    assert bus.requests == [("holding", 10, 3), ("holding", 14, 3)]
+
+    async def fast() -> Reading:
+        bus.requests.clear()
+        return await reader.read(bus, HandClock(), slow=False)
+
+    assert asyncio.run(fast()).valid == b"\1\1\1\0\1\1\1"
+    assert bus.requests == [("holding", 10, 3), ("holding", 14, 3)]
+
+
+def test_fast_quantities_that_are_all_refused_leave_the_slow_ones() -> None:
+    reader, bus = apart(0.5, slow=NAMES[2:4]), Slow(0.0)
+    bus.illegal = {0, 20}
+    found = paced(reader, bus, 2, within=0.5, slow=(True, False))
+    assert [valid for _, valid in found] == [b"\0\0\1\1"] * 2
+
+
+def test_the_predicted_seconds_are_those_of_its_requests() -> None:
+    # 4 requests of 30 ms and 1 ms a register, or 2 of them when only the fast ones are due.
+    device = Device("d", "v", "m", "meter", APART, Limits())
+    reader = Reader(device, 1, price=Price(0.030, 0.001), slow=NAMES[2:4])
+    assert reader.seconds() == pytest.approx(0.124)
+    assert reader.seconds(slow=False) == pytest.approx(0.062)
+    bus = Memory(WORDS, illegal=[60])
+    read(reader, bus)
+    assert reader.requests == 4
+    assert reader.seconds() == pytest.approx(0.093)
