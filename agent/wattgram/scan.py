@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import ipaddress
 import re
+import termios
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -240,11 +241,13 @@ class Scan:
         async with _closing(place) as bus:
             try:
                 await bus.connect()
-            except BusDown:
-                if place == self._goal.endpoints[0]:
-                    raise
+            except (BusDown, termios.error) as error:  # the latter when the adapter does not have this parity
+                if not self.opened and place == self._goal.endpoints[-1]:
+                    if isinstance(error, BusDown):
+                        raise
+                    raise BusDown(f"{place}: cannot be opened: {error}") from error
                 self._progress.step(f"{_setting(place)} cannot be set", len(units))
-                return False  # the adapter does not have this rate
+                return False
             self.opened.add(place)
             for unit in units:
                 there |= await self._ask(bus, unit, _hasty(place)) is not None

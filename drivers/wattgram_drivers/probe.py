@@ -44,6 +44,9 @@ _FURTHER_UNITS = (126, 2, 200, 100, 10, 125, 0)
 """Where devices stand that are not at their map's address: SunSpec inverters behind an SMA gateway 126 (itself 125),
 SMA's data managers 2, a GEN24's meter and an Alfen station 200, Victron's GX 100, DSE 10, Huawei's own Wi-Fi 0."""
 
+STANDARD = Line(19200, "E")
+"""What a device has by default (Modbus over Serial Line V1.02, sections 2.5.1 and 3.4)."""
+
 _FURTHER_LINES = (
     Line(19200, "N"),
     Line(38400, "N"),
@@ -87,7 +90,9 @@ def lines(devices: Iterable[Device]) -> tuple[Line, ...]:
     for device in devices:
         if device.line:
             vendors[device.line].add(device.vendor)
-    delivered = sorted(vendors, key=lambda line: (-len(vendors[line]), abs(line.baudrate - 9600), str(line)))
+    delivered = sorted(
+        vendors, key=lambda line: (-len(vendors[line]), line != STANDARD, abs(line.baudrate - 9600), str(line))
+    )
     return tuple(dict.fromkeys((*delivered, *_FURTHER_LINES)))
 
 
