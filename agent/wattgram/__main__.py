@@ -157,6 +157,39 @@ def _check(options: argparse.Namespace) -> int:
     return 0 if report.ok else 1
 
 
+def _scan(options: argparse.Namespace) -> int:
+    from . import paste, scan
+    from .identify import catalogued
+    from .look import advised
+    from .progress import Progress
+
+    devices, clock = catalogued(), Clock()
+    try:
+        goal = scan.goal(options.url, devices.values())
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    for unit in (options.units[0], options.units[-1]) if options.units else ():
+        _unit(unit, goal.endpoints[0], option="--units")
+    progress = Progress(sys.stderr, clock)
+    walk = scan.Scan(goal, options.units, devices, clock, progress)
+    code = 0
+    try:
+        asyncio.run(walk.run())
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except DriverError as error:
+        code = 1
+        progress.say(f"wattgram scan: {advised(error)}")
+    progress.clear()
+    if options.format == "json":
+        print(json.dumps(paste.entries(walk.found)))
+    elif walk.found:
+        print(paste.listing(walk.found))
+    if not walk.found and code == 0:
+        _say(scan.advice(goal, walk))
+    return code
+
+
 def _read(options: argparse.Namespace) -> int:
     from .look import advised, look
 
@@ -298,9 +331,9 @@ def _endpoint(url: str, *, listen: bool = False) -> Endpoint:
         raise UsageError(str(error)) from error
 
 
-def _unit(unit: int | None, place: Endpoint) -> int | None:
+def _unit(unit: int | None, place: Endpoint, *, option: str = "--unit") -> int | None:
     if unit is not None and place.scheme != "tcp" and not 1 <= unit <= 247:
-        raise UsageError(f"found --unit {unit} on {place.scheme}; allowed: 1 to 247")
+        raise UsageError(f"found {option} {unit} on {place.scheme}; allowed: 1 to 247")
     return unit
 
 
@@ -308,6 +341,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "demo": _demo,
     "run": _run,
     "check": _check,
+    "scan": _scan,
     "read": _read,
     "drivers": _drivers,
     "simulate": _simulate,

@@ -12,7 +12,6 @@ from . import __version__, misbehave, parse
 from .config import LOOPBACK, ROLES
 
 LATER = {
-    "scan": "finds devices on a host, a network or a serial line",
     "report": "energy and carbon ledger with coverage and provenance",
     "goals": "the claims of the two articles with their state",
     "replay": "recomputes results from stored readings",
@@ -20,7 +19,7 @@ LATER = {
 }
 """Commands of the contract that this version does not have yet."""
 
-NAMES = ("demo", "run", "check", "read", "drivers", "simulate", *LATER)
+NAMES = ("demo", "run", "check", "scan", "read", "drivers", "simulate", *LATER)
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
@@ -110,6 +109,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     results(check)
 
+    scan = command(
+        "scan",
+        "find devices on a host, a network or a serial line; prints [[device]] blocks for the configuration",
+        "wattgram scan rtu:///dev/ttyUSB0 --units 1-20",
+    )
+    scan.add_argument(
+        "url",
+        metavar="URL",
+        help="tcp://HOST[:PORT], tcp://NETWORK[:PORT]/PREFIX, rtutcp://HOST:PORT or rtu://PATH; baud rate, parity and "
+        "stop bits that are not stated are tried",
+    )
+    scan.add_argument(
+        "--units",
+        type=_option(_span),
+        metavar="A-B",
+        help="Modbus addresses to ask (default: where devices stand as delivered; on a serial line all)",
+    )
+    results(scan)
+
     read = command("read", "one reading of one device", "wattgram read tcp://10.1.1.20:502 --driver sunspec --unit 126")
     read.add_argument(
         "url", metavar="URL", help="tcp://HOST[:PORT], rtu://PATH?baudrate=N&parity=P or rtutcp://HOST:PORT"
@@ -194,6 +212,15 @@ def _number(low: float, high: float) -> Callable[[str], Any]:
         return number
 
     return _option(parser)
+
+
+def _span(value: object) -> range:
+    """Unit addresses: A-B, or one."""
+    first, dash, last = str(value).partition("-")
+    ends = (first, last if dash else first)
+    if not all(end.isdecimal() for end in ends) or not 0 <= int(ends[0]) <= int(ends[1]) <= 255:
+        raise ValueError(f"found {value!r}; allowed: A-B such as 1-20, or one unit, from 0 to 255")
+    return range(int(ends[0]), int(ends[1]) + 1)
 
 
 def _page(value: object) -> str:

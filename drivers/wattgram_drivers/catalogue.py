@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from .device import WORDS, Device, Direction, Limits, Line, Register
+from .device import WORDS, Device, Direction, Excerpt, Identity, Label, Limits, Line, Mark, Register
 from .errors import MapError
 from .plan import make_plan
 from .quantity import KIND_SIGN, QUANTITIES, SIGN_DIRECTION, UNITS, orientation
@@ -100,6 +100,37 @@ def schema() -> dict[str, Any]:
             "one_client": {"type": "boolean"},
         }
     )
+    excerpt = {
+        "address": {**_ADDRESS, "description": "as in the request, counted from 0"},
+        "registers": {"type": "integer", "minimum": 1, "maximum": 125, "description": "read at once; 1 if not given"},
+        "table": {**_TABLE, "description": "holding if not given"},
+        "skip": {"type": "integer", "minimum": 0, "maximum": 249, "description": "octets before those meant"},
+        "length": {"type": "integer", "minimum": 1, "maximum": 250, "description": "octets meant; else the rest"},
+    }
+    label = _object({**excerpt, "number": {"type": "boolean", "description": "a number, not a text"}}, ["address"])
+    mark = _object(
+        {
+            **excerpt,
+            "values": {**_PATTERNS, "minItems": 1, "description": "numbers, high word first"},
+            "ranges": {
+                "type": "array",
+                "minItems": 1,
+                "items": {**_PATTERNS, "minItems": 2, "maxItems": 2},
+                "description": "first and last of such numbers",
+            },
+            "pattern": {"type": "string", "description": "regular expression that the text begins with"},
+        },
+        ["address"],
+    )
+    identity = _object(
+        {
+            "source": {"type": "string", "description": "who knows"},
+            "marks": {"type": "array", "items": mark, "minItems": 1, "description": "all hold: it is this model"},
+            "model": {**label, "description": "where the device has the name of its model"},
+            "serial": {**label, "description": "where it has its serial number"},
+        },
+        ["source"],
+    )
     shape = _object(
         {
             "vendor": {"type": "string"},
@@ -130,6 +161,7 @@ def schema() -> dict[str, Any]:
             },
             "defaults": _object({"table": _TABLE, "type": _TYPE, "word_order": _WORD_ORDER}),
             "limits": limits,
+            "identity": {**identity, "description": "how wattgram scan recognises the device"},
             "registers": {
                 "type": "object",
                 "minProperties": 1,
@@ -185,6 +217,8 @@ def parse(text: str, filename: str) -> Device:
     if not mistakes:
         rows = {name: _complete(row, content) for name, row in content["registers"].items()}
         mistakes = list(_contradictions(rows))
+        if "identity" in content:
+            mistakes += _identity_mistakes(content["identity"])
     if mistakes:
         raise MapError([f"{filename}: {mistake}" for mistake in mistakes])
     device = _device(content, rows, Path(filename).stem)
@@ -217,6 +251,8 @@ def _device(content: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], n
         optional["transports"] = tuple(content["transports"])
     if "line" in content:
         optional["line"] = Line(**content["line"])
+    if "identity" in content:
+        optional["identity"] = _identity(content["identity"])
     return Device(
         name=name,
         vendor=content["vendor"],
@@ -227,6 +263,32 @@ def _device(content: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], n
         source=content["source"],
         **optional,
     )
+
+
+def _identity(content: Mapping[str, Any]) -> Identity:
+    return Identity(
+        marks=tuple(
+            Mark(
+                _excerpt(mark),
+                tuple(mark.get("values", ())),
+                tuple((low, high) for low, high in mark.get("ranges", ())),
+                mark.get("pattern", ""),
+            )
+            for mark in content.get("marks", ())
+        ),
+        model=_label(content.get("model")),
+        serial=_label(content.get("serial")),
+        source=content["source"],
+    )
+
+
+def _label(content: Mapping[str, Any] | None) -> Label | None:
+    return None if content is None else Label(_excerpt(content), content.get("number", False))
+
+
+def _excerpt(content: Mapping[str, Any]) -> Excerpt:
+    keys = ("address", "registers", "table", "skip", "length")
+    return Excerpt(**{key: content[key] for key in keys if key in content})
 
 
 def _register(name: str, row: Mapping[str, Any], content: Mapping[str, Any]) -> Register:
@@ -286,6 +348,36 @@ def _contradictions(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
             others = [each for each in rows if not rows[each].get("factors")]
             if factor not in others:
                 yield f"{place}: factor {factor!r} is no register without factors{_hint(factor, others)}"
+
+
+def _identity_mistakes(content: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with an identity of the right shape."""
+    marks = {f"marks[{index}]": mark for index, mark in enumerate(content.get("marks", ()))}
+    labels = {key: content[key] for key in ("model", "serial") if key in content}
+    if not marks and not labels:
+        yield "identity: says nothing; allowed: marks, model, serial"
+    for key, row in {**marks, **labels}.items():
+        place = f"identity.{key}"
+        count = row.get("registers", 1)
+        size = 2 * count - row.get("skip", 0)
+        if row["address"] + count > 0x10000:
+            yield f"{place}: address {row['address']} leaves no room for {count} registers"
+        if size < row.get("length", 1):
+            yield f"{place}: skip and length leave the {2 * count} octets of the answer"
+        size = row.get("length", size)
+        number = row.get("number", "values" in row or "ranges" in row)
+        if number and size > 8:
+            yield f"{place}: found a number of {size} octets; allowed: 1 to 8"
+        numbers = [*row.get("values", ()), *(end for ends in row.get("ranges", ()) for end in ends)]
+        yield from (f"{place}: {each:#x} is wider than {size} octets" for each in numbers if each >> (8 * size))
+        yield from (f"{place}: range {low} to {high} is empty" for low, high in row.get("ranges", ()) if low > high)
+    for key, mark in marks.items():
+        if ("pattern" in mark) == ("values" in mark or "ranges" in mark):
+            yield f"identity.{key}: needs either a pattern, or values and ranges"
+        try:
+            re.compile(mark.get("pattern", ""))
+        except re.error as error:
+            yield f"identity.{key}: pattern {mark['pattern']!r}: {error}"
 
 
 def _sign_mistakes(name: str, sign: str) -> Iterator[str]:

@@ -92,6 +92,45 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Excerpt:
+    """Registers that are read in one request, and the octets of the answer that are meant (`length` 0: the rest)."""
+
+    address: int
+    registers: int = 1
+    table: Table = "holding"
+    skip: int = 0
+    length: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What tells a model: a text with `pattern` in it, or a number (high word first) of `values` or `ranges`."""
+
+    excerpt: Excerpt
+    values: tuple[int, ...] = ()
+    ranges: tuple[tuple[int, int], ...] = ()
+    pattern: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Where a device has its model or serial number: a text, or a number."""
+
+    excerpt: Excerpt
+    number: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """How a model is recognised: every one of `marks` holds. `source` says who knows."""
+
+    marks: tuple[Mark, ...] = ()
+    model: Label | None = None
+    serial: Label | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """A register map: what a model offers and how to ask it. `name` is the map's name in the catalogue."""
 
@@ -107,6 +146,7 @@ class Device:
     source: str = ""
     serial: str = ""
     line: Line | None = None  # None: not known, or it has no serial port
+    identity: Identity = Identity()
 
     @property
     def quantities(self) -> tuple[str, ...]:

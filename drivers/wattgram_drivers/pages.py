@@ -23,6 +23,9 @@ _NIGHT = {
     "not-available": "without sun its values are marked not available",
     "zeros": "answers zeros without sun",
 }
+_LISTED = 4
+"""Codes that are listed one by one."""
+
 _TABLES = {"holding": "3", "input": "4"}
 
 
@@ -61,6 +64,7 @@ def page(name: str, directory: Path | None = None) -> str:
     head = [f"{device.vendor} {device.model} ({device.kind})", *_remarks(catalogue.text(name, directory)), ""]
     head += [f"source: {device.source}", f"wires: {', '.join(device.transports)}"]
     head += [f"{'; '.join(_knowledge(device))}"] if _knowledge(device) else []
+    head += [f"recognised by: {'; '.join(_marks(device))} ({device.identity.source})"] if device.identity.marks else []
     titles = ("quantity", "unit", "sign", "meaning", "code", "address", "type", "scale", "note")
     rows = [
         (*_meaning(QUANTITIES[one.quantity], QUANTITIES[one.quantity].sign_of(device.kind)), *_place(one))
@@ -85,6 +89,18 @@ def _knowledge(device: Device) -> list[str]:
     if device.night in _NIGHT:
         known.append(_NIGHT[device.night])
     return known
+
+
+def _marks(device: Device) -> Iterator[str]:
+    """What `wattgram scan` recognises it by; long lists of codes are counted."""
+    for mark in device.identity.marks:
+        one = mark.excerpt
+        last = f"-{one.address + one.registers - 1}" if one.registers > 1 else ""
+        numbers = [*map(str, mark.values), *(f"{low}-{high}" for low, high in mark.ranges)]
+        said = f"says {mark.pattern}" if mark.pattern else f"is {', '.join(numbers)}"
+        if len(numbers) > _LISTED:
+            said = f"is one of {len(numbers)} codes"
+        yield f"{one.table} {one.address}{last} {said}"
 
 
 def _limits(limits: Limits) -> Iterator[str]:

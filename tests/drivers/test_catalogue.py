@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from wattgram_drivers.catalogue import SUNSPEC, load, names, parse, schema
-from wattgram_drivers.device import Direction, Line
+from wattgram_drivers.device import Direction, Excerpt, Label, Line, Mark
 from wattgram_drivers.errors import MapError
 from wattgram_drivers.plan import make_plan
 from wattgram_drivers.quantity import QUANTITIES
@@ -325,3 +325,43 @@ def test_an_unreadable_map_is_a_mistake_of_that_file(tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_bytes(b"vendor = '\xff'")
     with pytest.raises(MapError, match=r"own\.toml: 'utf-8' codec"):
         load("own", tmp_path)
+
+
+def test_an_identity_is_marks_and_labels_with_a_source() -> None:
+    text = '[identity]\nsource = "M"\nmodel = { address = 9, registers = 5, skip = 2 }\n'
+    text += "serial = { address = 20, registers = 2, number = true }\n"
+    text += (
+        'marks = [{ address = 1, table = "input", values = [7] }, { address = 2, registers = 2, pattern = "SUN" }]\n'
+    )
+    identity = parse(HEAD + text + ROW, "mine.toml").identity
+    assert identity.marks == (
+        Mark(Excerpt(1, table="input"), values=(7,)),
+        Mark(Excerpt(2, 2), pattern="SUN"),
+    )
+    assert identity.model == Label(Excerpt(9, 5, skip=2))
+    assert (identity.serial, identity.source) == (Label(Excerpt(20, 2), number=True), "M")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ('source = "M"', "identity: says nothing; allowed: marks, model, serial"),
+        ("marks = [{ address = 1, values = [1] }]", "identity: missing key 'source'"),
+        ('source = "M"\nmarks = [{ address = 1 }]', "identity.marks[0]: needs either a pattern, or values and ranges"),
+        ('source = "M"\nmarks = [{ address = 1, pattern = "(" }]', "identity.marks[0]: pattern '(': missing )"),
+        ('source = "M"\nmarks = [{ address = 1, values = [0x10000] }]', "0x10000 is wider than 2 octets"),
+        ('source = "M"\nmarks = [{ address = 1, ranges = [[5, 4]] }]', "identity.marks[0]: range 5 to 4 is empty"),
+        (
+            'source = "M"\nmarks = [{ address = 1, registers = 5, values = [1] }]',
+            "a number of 10 octets; allowed: 1 to 8",
+        ),
+        ('source = "M"\nmodel = { address = 65535, registers = 2 }', "address 65535 leaves no room for 2 registers"),
+        ('source = "M"\nserial = { address = 1, skip = 2 }', "identity.serial: skip and length leave the 2 octets"),
+        (
+            'source = "M"\nserail = { address = 1 }',
+            "identity: unknown key 'serail'; allowed: source, marks, model, serial",
+        ),
+    ],
+)
+def test_mistakes_of_an_identity_are_named(row: str, message: str) -> None:
+    assert message in "\n".join(mistakes(f"{HEAD}[identity]\n{row}\n{ROW}"))

@@ -41,6 +41,17 @@ def test_a_page_has_the_maps_remarks_its_limits_and_its_quantities() -> None:
     assert "import+" in grid, "the vocabulary's direction, whatever the register's"
 
 
+def test_a_page_says_what_the_device_is_recognised_by() -> None:
+    lines = page("siemens_pac3200_pac4200").splitlines()
+    (line,) = [line for line in lines if line.startswith("recognised by: ")]
+    assert line.startswith(
+        "recognised by: holding 64001-64027 is 42; holding 64001-64027 says 7KM(211|421)[12] (Siemens"
+    )
+    assert "recognised by: input 4999 is one of 18 codes (bohdan-s" in page("sungrow_sh_hybrid")
+    assert "recognised by: input 11 is 71-73 (victronenergy/" in page("carlogavazzi_em24_din")
+    assert "recognised" not in page("lovato_dmg")
+
+
 @pytest.mark.parametrize("name", names())
 def test_every_driver_has_a_page(name: str) -> None:
     assert page(name).endswith("\n")
