@@ -10,7 +10,8 @@ from math import isfinite, nan
 from wattgram_drivers import catalogue, probe, sunspec
 from wattgram_drivers.device import Device, Label, Table
 from wattgram_drivers.errors import BadAnswer, DriverError, NoAnswer, Refused
-from wattgram_drivers.modbus import EXCEPTIONS, Bus
+from wattgram_drivers.modbus import Bus
+from wattgram_drivers.pdu import EXCEPTIONS
 from wattgram_drivers.probe import Evidence
 from wattgram_drivers.reader import Reader
 from wattgram_ext.decode import Decoder
@@ -66,6 +67,7 @@ class Unit:
         *,
         timeout: float = 0.0,  # noqa: ASYNC109 - a reader gives the device's own; here the scan's limit holds
         delay: float = 0.0,
+        deadline: float | None = None,
     ) -> bytes:
         """What a bus answers, remembered. Refused, NoAnswer, BadAnswer; BusDown is not remembered."""
         question = (table, address, count)
@@ -75,7 +77,13 @@ class Unit:
             limit = self._greeting if question == GREETING else self._limit
             try:
                 self._said[question] = await self._bus.read(
-                    self.number, table, address, count, timeout=limit, delay=max(delay, self._silence)
+                    self.number,
+                    table,
+                    address,
+                    count,
+                    timeout=limit,
+                    delay=max(delay, self._silence),
+                    deadline=deadline,
                 )
             except (Refused, NoAnswer, BadAnswer) as error:
                 self._said[question] = error
@@ -153,18 +161,18 @@ async def identify(unit: Unit, devices: Mapping[str, Device], clock: Clock) -> l
 
 
 async def _sunspec(unit: Unit, clock: Clock) -> list[Known]:
-    """The SunSpec devices of a unit."""
+    """The SunSpec devices of a unit, one or several in one chain."""
 
     async def read(table: Table, address: int, count: int) -> bytes:
         return await unit.read(unit.number, table, address, count)
 
     try:
-        devices = [await sunspec.discover(read)]
+        devices = await sunspec.members(read)
     except (Refused, NoAnswer, BadAnswer):
         return []
     return [
         Known(
-            catalogue.SUNSPEC,
+            device.name,
             device.vendor,
             device.model,
             device.serial,

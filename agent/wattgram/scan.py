@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import ipaddress
 import re
-import termios
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -241,7 +240,7 @@ class Scan:
         async with _closing(place) as bus:
             try:
                 await bus.connect()
-            except (BusDown, termios.error) as error:  # the latter when the adapter does not have this parity
+            except BusDown as error:  # also when the adapter does not have this parity
                 if not self.opened and place == self._goal.endpoints[-1]:
                     if isinstance(error, BusDown):
                         raise

@@ -138,17 +138,20 @@ class Line(Link):
     _handle = -1
 
     async def open(self) -> None:
-        """Set the line up; ValueError when it cannot do the baud rate."""
+        """Set the line up; ValueError when it cannot do the baud rate, OSError when it cannot do the parity."""
         where = self.endpoint
-        self._port = serial.Serial(
-            where.path,
-            baudrate=where.baudrate,
-            bytesize=where.bytesize,
-            parity=where.parity,
-            stopbits=where.stopbits,
-            timeout=0,
-            exclusive=True,
-        )
+        try:
+            self._port = serial.Serial(
+                where.path,
+                baudrate=where.baudrate,
+                bytesize=where.bytesize,
+                parity=where.parity,
+                stopbits=where.stopbits,
+                timeout=0,
+                exclusive=True,
+            )
+        except termios.error as error:
+            raise OSError(f"{where.path} cannot be set to {where}: {error.args[-1]}") from error
         self._handle = self._port.fileno()
         settings = termios.tcgetattr(self._handle)
         settings[6][termios.VMIN] = 1  # else nothing to read looks like a line that was hung up
