@@ -112,7 +112,7 @@ class LeapClock(Clock):
         return asyncio.get_running_loop().time()
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(max(0.0, seconds))
+        await asyncio.sleep(max(1e-6, seconds))  # on a clock that stands still between, less might never end
 
 
 @dataclass(frozen=True, slots=True)
