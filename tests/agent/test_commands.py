@@ -310,14 +310,14 @@ def serial_line(count: int) -> str:
     """So many meters on one line, of which only the power is read."""
     return "".join(
         f'[[device]]\nname = "meter-{unit}"\nrole = "load"\ndriver = "eastron_sdm630"\nunit = {unit}\n'
-        f'url = "rtu:///dev/ttyUSB0?baudrate=9600"\nquantities = ["active_power_total"]\n'
+        f'url = "rtu:///dev/ttyUSB0?baudrate=9600&parity=E"\nquantities = ["active_power_total"]\n'
         for unit in range(1, count + 1)
     )
 
 
 @pytest.mark.parametrize(("count", "fits"), [(9, True), (10, False)])
 def test_a_line_that_has_no_time_for_its_meters_is_found(tmp_path: Path, count: int, fits: bool) -> None:
-    # Hand calculation, 9600 baud, 11 bits a character: a request of 8 and an answer of 5 + 2 x 2 characters take
+    # Hand calculation, 9600 baud 8E1, 11 bits a character: a request of 8 and an answer of 5 + 2 x 2 characters take
     # 17 x 11 / 9600 = 19.479 ms, the silence after it 3.5 x 11 / 9600 = 4.010 ms, the meter's own pause 60 ms (its
     # manual), its turnaround 20 ms (assumed): 103.490 ms a meter and second.
     path = tmp_path / "wattgram.toml"
