@@ -193,7 +193,7 @@ def test_tls_is_verified_and_never_left(tls: Certificates) -> None:
                 await get(web.url, TOKEN, NOW)
             assert web.asked == []
             assert await get(web.url, TOKEN, NOW, tls.ca) == b"{}"
-            with pytest.raises(FeedRefused, match="leads to .*; expected https"):
+            with pytest.raises(FeedRefused, match=r"leads to .*; expected https"):
                 await get(web.url, TOKEN, NOW, tls.ca)
 
     run(work())

@@ -117,9 +117,7 @@ class Factors:
         if not (isfinite(found) and isfinite(whole) and found > 0.0 and whole > 0.0):
             raise ValueError("no fuel has an amount above 0")
         if below_zero < -TOLERANCE * whole:
-            raise ValueError(
-                f"a fuel has the amount {below_zero:g}; only a storage may be below 0"
-            )
+            raise ValueError(f"a fuel has the amount {below_zero:g}; only a storage may be below 0")
         if found / whole > 1.0 + TOLERANCE:
             raise ValueError(f"the fuels add up to {found / whole:.3g} of the whole; expected at most {1 + TOLERANCE}")
         if found / whole < 1.0 - TOLERANCE:
