@@ -129,12 +129,13 @@ def test_the_state_of_a_source_and_what_is_logged(caplog: pytest.LogCaptureFixtu
     assert caplog.messages == ["grid source feed: no answer", "grid source feed is back"]
 
 
-def test_the_history_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wattgram.grid.feed.MOST", 100)
-    (feed,) = feeds("feed")
+def test_the_history_is_bounded() -> None:
+    feed = Feed("feed", Hands(NOON), most=100)  # type: ignore[arg-type]  # a clock by hand
     for minute in range(-300, 0):
         feed.put([signal(400.0, NOON + minute * 60 * NS, 60)])
     assert len(feed._actual) == 100
     latest: Signal | None = feed.at(NOON)
     assert latest is not None
     assert latest.valid_from == NOON - 60 * NS
+    with pytest.raises(ValueError, match="found 101 values; at most 100 are kept"):
+        feed.put([signal(400.0, NOON - minute * 60 * NS, 60) for minute in range(101)])

@@ -12,8 +12,8 @@ from .signal import FORECAST, NS, SUPPLIED, Signal, possible
 
 log = logging.getLogger(__name__)
 
-MOST = 50_000
-"""Signals that are kept: more than a year of quarter hours."""
+MOST = 3_000
+"""Signals that are kept: a month of quarter hours."""
 
 SAID = 5
 """Different reasons that are logged in one outage."""
@@ -25,18 +25,23 @@ _beginning = attrgetter("valid_from")
 
 
 class Feed:
-    """The signals of one source. `max_age` is how long in s one serves after it ended, a forecast not at all.
+    """The signals of one source, the latest `most` of them.
+
+    `max_age` is how long in s one serves after it ended, a forecast not at all.
 
     `mean` in g/kWh is the feed's over the year; with it the feed gives the shape and the official factor the level
     (METHOD 4.3). None: the feed's own level.
     """
 
-    def __init__(self, name: str, clock: Clock, *, max_age: float = 7200.0, mean: float | None = None) -> None:
+    def __init__(
+        self, name: str, clock: Clock, *, max_age: float = 7200.0, mean: float | None = None, most: int = MOST
+    ) -> None:
         self.name = name
         self.mean = mean
         self.detail = ""
         self._clock = clock
         self._max_age = int(max_age * NS)
+        self._most = most
         self._actual: list[Signal] = []
         self._forecast: list[Signal] = []
         self._away = False
@@ -57,13 +62,15 @@ class Feed:
         return "away" if self._away or self._actual or self._forecast else "waiting"
 
     def put(self, signals: Sequence[Signal], remark: str = "") -> None:
-        """Add signals, each in place of what was known of its span; ValueError when none of them is possible."""
+        """Add signals, in place of what was known of their time; ValueError when none is possible, or too many come."""
+        if len(signals) > self._most:
+            raise ValueError(f"found {len(signals)} values; at most {self._most} are kept")
         latest = self._clock.time() + AHEAD
         good = [one for one in signals if possible(one.intensity) and _timely(one, latest)]
         if not good:
             raise ValueError("found no value that is possible and not ahead of time" if signals else "found no value")
-        self._actual = _merged(self._actual, [one for one in good if one.tier != FORECAST])
-        self._forecast = _merged(self._forecast, [one for one in good if one.tier == FORECAST])
+        self._actual = _merged(self._actual, [one for one in good if one.tier != FORECAST])[-self._most :]
+        self._forecast = _merged(self._forecast, [one for one in good if one.tier == FORECAST])[-self._most :]
         if self._away:
             log.info("grid source %s is back", self.name)
         self._away, self.detail = False, remark
@@ -95,4 +102,4 @@ def _merged(old: list[Signal], new: Sequence[Signal]) -> list[Signal]:
     fresh = sorted({one.valid_from: one for one in new}.values(), key=_beginning)
     low = bisect_left(old, fresh[0].valid_from, key=_beginning)
     high = bisect_right(old, fresh[-1].valid_from, key=_beginning)
-    return [*old[:low], *fresh, *old[high:]][-MOST:]
+    return [*old[:low], *fresh, *old[high:]]

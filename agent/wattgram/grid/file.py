@@ -12,8 +12,11 @@ from .entries import Terms, mean, signals
 from .feed import Feed
 from .signal import Signal
 
-LARGEST = 16 << 20
-"""Bytes of a file at most: a mix for each quarter of an hour of some years."""
+LARGEST = 8 << 20
+"""Bytes of a file at most: what a year of quarter hours with twenty fuels needs, and more."""
+
+ROWS = 40_000
+"""Values of a file at most: a year of quarter hours has 35136."""
 
 SETTLED = NS
 """Age in ns from which a file counts as written to its end."""

@@ -10,8 +10,8 @@ from ..clock import Clock
 from ..config import MqttConfig
 from . import electricitymaps, energycharts, ukgrid
 from .entries import Terms
-from .feed import Feed
-from .file import FileSource
+from .feed import MOST, Feed
+from .file import ROWS, FileSource
 from .mix import Factors
 from .settings import SourceConfig
 from .web import Shape, WebSource
@@ -30,7 +30,8 @@ def made(
     config: SourceConfig, basis: str, broker: MqttConfig | None, clock: Clock, chance: random.Random
 ) -> GridSource:
     """A configured source, ready to run."""
-    feed = Feed(config.name, clock, max_age=config.max_age, mean=config.mean)
+    most = ROWS if config.kind == "file" else MOST
+    feed = Feed(config.name, clock, max_age=config.max_age, mean=config.mean, most=most)
     factors = Factors.shipped(config.factors, basis)
     if config.kind == "file":
         assert config.path is not None  # a required key
