@@ -391,7 +391,7 @@ def test_a_retained_message_must_say_its_time() -> None:
 
 
 def test_the_topic_of_a_real_broker_is_heard_across_its_restart(
-    broker: Broker, monkeypatch: pytest.MonkeyPatch
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("wattgram.grid.mqtt.FIRST_WAIT", 0.05)
     monkeypatch.setattr("wattgram.grid.mqtt.LONGEST_WAIT", 0.2)
@@ -410,6 +410,7 @@ def test_the_topic_of_a_real_broker_is_heard_across_its_restart(
         await told('{"mix": {"coal": 0.5, "hydro": 0.5}}', 420.0)
         broker.publish("grid/mix", json.dumps({"pad": "x" * 100_000}))  # kept away by the broker, MQTT 5, 3.1.2.11.4
         await told("411", 411.0)
+        assert "unusable" not in caplog.text
         broker.kill()
         await until(lambda: "127.0.0.1" in source.feed.detail)
         assert source.feed.state(clock.time()) == "good"  # its last value is fresh for a while
