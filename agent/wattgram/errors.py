@@ -38,3 +38,15 @@ class SinkError(WattgramError):
         self.accepted = accepted
         self.refused = dict(refused or {})
         self.retry_after = retry_after
+
+
+class FeedError(WattgramError):
+    """A grid source gave nothing usable now. Keep what there is; ask again, not before `retry_after` s when given."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class FeedRefused(FeedError):
+    """A grid source will not answer until its configuration changes: wrong token, zone or address. Ask seldom."""

@@ -15,7 +15,10 @@ from wattgram_ext.intensity import OUTPUTS, Accounts
 
 from .clock import NS, Clock
 from .config import Config
-from .grid.table import FactorTable, Signal
+from .grid.feed import Feed
+from .grid.ladder import Ladder
+from .grid.signal import Signal
+from .grid.table import FactorTable
 from .record import Record, Series
 from .source import Source
 from .spool import Spool
@@ -67,8 +70,11 @@ class Happening:
 class Site:
     """Takes readings, computes the balance of every tick, appends the records of both to the spool."""
 
-    def __init__(self, config: Config, sources: Sequence[Source], spool: Spool, clock: Clock) -> None:
+    def __init__(
+        self, config: Config, sources: Sequence[Source], spool: Spool, clock: Clock, feeds: Sequence[Feed] = ()
+    ) -> None:
         self.config = config
+        self.grid = Ladder(config.grid.zone, config.grid.basis, config.grid.factor, feeds)
         self.sources = tuple(sources)
         self.latest: Record | None = None
         self.happenings: deque[Happening] = deque(maxlen=50)
@@ -77,7 +83,6 @@ class Site:
         self.ticks = 0
         self._spool = spool
         self._clock = clock
-        self._factors = FactorTable.shipped()
         self._channels = [one for one in self.sources if one.config.role in BALANCE]
         now = clock.time()
         basis = config.grid.basis
@@ -85,7 +90,7 @@ class Site:
             [one.config.role for one in self._channels],
             [FACTORS[basis].get(one.config.role, 0.0) for one in self._channels],
             method=config.grid.method,
-            residual_factor=self._factors.residual(config.grid.zone, now),
+            residual_factor=FactorTable.shipped().residual(config.grid.zone, now),
             windows=len(WINDOWS),
         )
         self._emission = {window: self._series(window) for window in ("tick", *WINDOWS)}
@@ -150,12 +155,8 @@ class Site:
         self._save()
 
     def signal(self, time: int) -> Signal:
-        """What the grid emits at a time."""
-        grid = self.config.grid
-        signal = self._factors.signal(grid.zone, grid.basis, time)
-        if grid.factor is None:
-            return signal
-        return Signal(grid.factor, signal.clean_share, grid.basis, "configuration", 4, time)
+        """What the grid emits at a time, as far as it is known by now."""
+        return self.grid.at(time)
 
     def event(self, device: str, event: str, detail: str) -> None:
         """Something happened; "" for the site itself."""
