@@ -9,10 +9,13 @@ from importlib.resources import files
 from .bars import Bar, chart
 from .figures import APART, CARBON, ENERGY, FIGURES, SHARES, Figure
 from .ledger import ENOUGH, Row
-from .report import Report, digits
+from .report import Report, digits, written
 
 CHARTED = 62
 """Periods in a chart at most, the latest."""
+
+SHORT = 16
+"""Lines of a table that is not divided between two pages."""
 
 UP = ("pv_energy_kwh", "generation_energy_kwh", "battery_discharge_energy_kwh", "grid_import_energy_kwh")
 DOWN = ("grid_export_energy_kwh", "battery_charge_energy_kwh")
@@ -73,7 +76,7 @@ def _head(shown: Report, period: str) -> str:
         ("intensity", _number(site, 1), "g/kWh", beside),
         ("clean share", _percent(total.value(BY_KEY["clean_share"])), "", ""),
         ("self-sufficiency", _percent(total.value(BY_KEY["self_sufficiency"])), "", ""),
-        ("coverage", _percent(total.coverage), "", "" if total.enough else "not enough data"),
+        ("coverage", _percent(total.coverage), "", "" if total.enough else f"not enough data: below {ENOUGH:.0%}"),
     )
     tiles = "".join(
         f"<div><dt>{name}</dt><dd>{value}{f' <small>{unit}</small>' if unit else ''}</dd>"
@@ -83,8 +86,9 @@ def _head(shown: Report, period: str) -> str:
     until, covered = escape(shown.local(shown.over)), _percent(total.coverage)
     warning = "" if total.complete else f"<p class=quiet>Not over: counted until {until}.</p>"
     if not total.enough:
+        of = "the period" if total.complete else f"the time until {until}"
         warning += (
-            f"<p class=warning><b>Not enough data:</b> {covered} of the time until {until} is covered; "
+            f"<p class=warning><b>Not enough data:</b> {covered} of {of} is covered; "
             f"below {ENOUGH:.0%} no figure can be relied on.</p>"
         )
     return (
@@ -140,7 +144,9 @@ def _table(title: str, shown: Report, figures: Sequence[Figure]) -> str:
     if not present and figures is not SHARES:
         return ""
     rows = [*shown.rows, shown.total]
-    columns = [_column([row.value(one) for row in rows], one.unit) for one in present]
+    columns = [
+        [cell.replace(",", NARROW) or "-" for cell in column] for column in written(rows, present, percent=f"{NARROW}%")
+    ]
     heads = [(one.head, "" if one.unit == "1" else one.unit) for one in present]
     if figures is SHARES:
         columns.append([_percent(row.coverage) for row in rows])
@@ -153,8 +159,9 @@ def _table(title: str, shown: Report, figures: Sequence[Figure]) -> str:
         + "</tr>"
         for index, row in enumerate(rows)
     ]
+    kind = " class=short" if len(rows) <= SHORT else ""
     return (
-        f"<section><h2>{title}</h2><table><thead><tr><th>period</th>{head}</tr></thead>"
+        f"<section><h2>{title}</h2><table{kind}><thead><tr><th>period</th>{head}</tr></thead>"
         f"<tbody>{''.join(lines[:-1])}</tbody><tbody class=total>{lines[-1]}</tbody></table></section>"
     )
 
@@ -227,22 +234,15 @@ def _rules(shown: Report) -> str:
         "every ratio is a ratio of sums over the period, never a mean of ratios. METHOD names sections of the emission "
         "method that this program follows. Proportional: every outflow of the site carries the mix of its inflows. "
         "Local first: own renewables, battery, fuel and import are used up in this order.</p>"
-        "<table class=words><thead><tr><th>figure</th><th>unit</th><th>rule</th><th>source</th></tr></thead>"
+        '<table class="words rules"><thead><tr><th>figure</th><th>unit</th><th>rule</th><th>source</th></tr></thead>'
         f"<tbody>{lines}{coverage}</tbody></table></section>"
     )
-
-
-def _column(values: Sequence[float | None], unit: str) -> list[str]:
-    if unit == "1":
-        return [_percent(one) for one in values]
-    decimals = digits(values)
-    return [_number(one, decimals) for one in values]
 
 
 def _number(value: float | None, decimals: int | None = None) -> str:
     if value is None:
         return "-"
-    return f"{value:,.{digits([value]) if decimals is None else decimals}f}".replace(",", NARROW)
+    return f"{value:z,.{digits([value]) if decimals is None else decimals}f}".replace(",", NARROW)
 
 
 def _percent(value: float | None) -> str:

@@ -205,25 +205,35 @@ def as_csv(shown: Report) -> str:
 
 
 def digits(values: Iterable[float | None]) -> int:
-    """Decimals with which a column of numbers is read best."""
+    """Decimals with which numbers of one unit are read best beside each other."""
     largest = max((abs(one) for one in values if one is not None), default=0.0)
     return 0 if largest >= 10_000 or not largest else 1 if largest >= 100 else 3
 
 
+def written(rows: Sequence[Row], figures: Sequence[Figure], *, percent: str) -> list[list[str]]:
+    """A column of each figure, "" where there is no number; figures of one unit have the same decimals."""
+    decimals = {
+        unit: digits(row.value(one) for one in figures if one.unit == unit for row in rows)
+        for unit in {one.unit for one in figures}
+    }
+
+    def cell(value: float | None, unit: str) -> str:
+        if value is None:
+            return ""
+        return f"{100 * value:.1f}{percent}" if unit == "1" else f"{value:z,.{decimals[unit]}f}"
+
+    return [[cell(row.value(one), one.unit) for row in rows] for one in figures]
+
+
 def _figures(rows: Sequence[Row], figures: Sequence[Figure], *, coverage: bool) -> str:
     head = [one.head if one.unit == "1" else f"{one.head} {one.unit}" for one in figures]
-    columns = [_column([row.value(one) for row in rows], one.unit) for one in figures]
+    columns = [[cell or "-" for cell in column] for column in written(rows, figures, percent="%")]
     if coverage:
         head.append("coverage")
         columns.append([f"{row.coverage:.1%}" for row in rows])
     states = [row.state for row in rows]
     cells = list(zip((row.span.name for row in rows), *columns, states, strict=True))
     return table(("period", *head, ""), cells, right=range(1, len(head) + 1))
-
-
-def _column(values: Sequence[float | None], unit: str) -> list[str]:
-    form = ".1%" if unit == "1" else f",.{digits(values)}f"
-    return ["-" if one is None else format(one, form) for one in values]
 
 
 def _row(row: Row) -> dict[str, object]:

@@ -570,7 +570,17 @@ def test_html_shows_what_was_summed(two_sources: Path) -> None:
     page = Read(paper.page(made(two_sources)))
     head, row, total = page.table("load")
     assert head[:3] == ["period", "loadkWh", "importkWh"]
-    assert row == ["2026-06-01not enough data", "40.000", "10.000", "8.000", "20.000", "0", "1.500", "2.000", "0.300"]
+    assert row == [
+        "2026-06-01not enough data",
+        "40.000",
+        "10.000",
+        "8.000",
+        "20.000",
+        "0.000",
+        "1.500",
+        "2.000",
+        "0.300",
+    ]
     assert total[1:] == row[1:]
     _, carbon, _ = page.table("emission")
     assert carbon[1:4] == ["8.000", "200.0", "526.5"]
