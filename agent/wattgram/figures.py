@@ -17,8 +17,8 @@ class Figure:
     source: str
 
 
-BALANCE = "site balance at the metering point, METHOD 4.1"
-SHARING = "proportional sharing or local first, METHOD 4.4"
+BALANCE = "METHOD 4.1"
+SHARING = "METHOD 4.4"
 INVENTORY = "GHG Protocol, scope 2 guidance; METHOD 4.8"
 
 ENERGY = (
@@ -85,7 +85,7 @@ CARBON = (
         "grid",
         "g/kWh",
         "sum of import x grid intensity / sum of import; absent without import",
-        "the grid sources below",
+        "the grid sources named above",
     ),
     Figure(
         "scope1_kg",

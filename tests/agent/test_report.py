@@ -29,6 +29,7 @@ from wattgram_drivers.endpoint import parse
 from tests.agent.commands import wattgram
 from tests.agent.running import configuration, daemon, one_device
 from tests.agent.stored import QUARTER, event, held, quarters, stored, utc, window
+from tests.agent.test_site import Works
 from tests.servers import free_port, request, wait_for
 
 HOSTILE = "<script>alert('x')</script>"
@@ -349,6 +350,29 @@ def test_events_of_the_period_are_counted_by_device(two_sources: Path) -> None:
     (lost,) = made(two_sources).events
     assert (lost.device, lost.event, lost.count, lost.detail) == ("roof", "device lost", 2, HOSTILE)
     assert (lost.first, lost.last) == (utc("2026-06-01T06:05:00Z"), utc("2026-06-01T06:20:00Z"))
+
+
+def test_a_day_of_quarters_is_the_day_that_the_accounts_themselves_kept(tmp_path: Path) -> None:
+    # The accounts keep the day's sums beside those of its quarters and build its ratios from them: another way to it.
+    start = utc("2026-06-01T00:00:00+08:00")
+    works = Works(tmp_path / "unused", {"incomer": "grid", "roof": "pv", "battery": "battery"}, start=start, tick=60.0)
+    for minute in range(24 * 60 + 2):
+        sun = max(0.0, 1.0 - abs(minute - 720) / 360) * 150e3
+        battery = 20e3 if 1080 <= minute < 1200 else -15e3 if 660 <= minute < 780 else 0.0
+        load = 90e3 if 480 <= minute < 1080 else 40e3
+        works.tick(60.0 if minute else 0.0, incomer=load - sun - battery, roof=sun, battery=battery)
+    (day,) = works.appended("emission", "1d")
+    assert len(works.appended("emission", "15m")) == 96
+    spool = stored(tmp_path / "spool", works.appended("emission", "15m"))
+    (row,) = made(spool, zone="Asia/Shanghai").rows
+    kept = day.as_dict()
+    for one in FIGURES:
+        value = row.value(one)
+        assert (value is None) == (one.field not in kept), one.key
+        if value is not None:
+            expected = float(kept[one.field]) / (1.0 if one.unit in {"1", "g/kWh"} else 1000.0)
+            assert value == pytest.approx(expected, rel=1e-9), one.key
+    assert row.coverage == pytest.approx(float(kept["coverage"]), rel=1e-9)
 
 
 # The history
