@@ -19,6 +19,10 @@ class SpoolError(WattgramError):
     """The disk does not take or give records now. Retry; what was appended is still in memory."""
 
 
+class HistoryError(WattgramError):
+    """There is no stored history to read, or nothing in it of what was asked; the message says what there is. Final."""
+
+
 class SinkError(WattgramError):
     """The sink did not take the batch; keep it and retry, not before `retry_after` seconds when that is given.
 
