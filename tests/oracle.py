@@ -18,6 +18,8 @@ ZERO = Decimal(0)
 PRODUCERS = ("pv", "wind", "hydro", "genset", "chp")
 RENEWABLES = ("pv", "wind", "hydro")
 GROUPS = ("industry", "power", "building", "transport")
+TRACE = Decimal("1e-6")
+"""Wh: a store with less is empty."""
 DIGITS = Context(prec=50)
 
 
@@ -418,9 +420,8 @@ class Oracle:
             pool.clean += to_store.clean * hours * self.charge_efficiency
             pool.own += to_store.own * hours * self.charge_efficiency
             pool.dearest = max(pool.dearest, to_store.carbon / charge)
-        if self.self_discharge > 0 and pool.energy > 0:
-            pool.scale((1 - self.self_discharge) ** hours)
-            self._empty_below(Decimal("1e-6"))
+        pool.scale((1 - self.self_discharge) ** hours)
+        self._empty_below(TRACE)
 
     def _correct(self, soc: Decimal | None, seconds: Decimal, grid: Decimal, grid_clean: Decimal) -> None:
         """METHOD 4.6: the first known charge opens the stock at the grid's; later ones correct S slowly."""
@@ -428,7 +429,7 @@ class Oracle:
             return
         pool, target = self.pool, soc * self.capacity
         if not pool.opened:
-            missing = max(target - pool.energy, ZERO)
+            missing = target - pool.energy if target - pool.energy > TRACE else ZERO
             pool.energy += missing
             pool.carbon += missing * grid
             pool.clean += missing * grid_clean
@@ -440,7 +441,7 @@ class Oracle:
             lower = target < pool.energy
             pool.scale(((pool.energy - target) * (-seconds / self.soc_time).exp() + target) / pool.energy)
             if lower:
-                self._empty_below(max(self.capacity / 1000, Decimal("1e-6")))
+                self._empty_below(max(self.capacity / 1000, TRACE))
 
     def _empty_below(self, least: Decimal) -> None:
         if self.pool.energy < least:

@@ -115,10 +115,9 @@ cdef inline double empty_below(Stock *stock, double least) noexcept nogil:
 
 
 cdef inline double rest(Stock *stock, const Battery *battery, double hours) noexcept nogil:
-    """Self-discharge; grams lost."""
-    if not battery.keeping < 0 or not stock.energy > 0:
-        return 0
-    scale(stock, exp(battery.keeping * hours))
+    """Self-discharge; grams lost with a trace that is left, so that no quotient by the energy overflows."""
+    if battery.keeping < 0:
+        scale(stock, exp(battery.keeping * hours))
     return empty_below(stock, TRACE)
 
 
@@ -127,7 +126,7 @@ cdef inline double open_stock(
 ) noexcept nogil:
     """The first known state of charge: Wh that were there before anybody looked, at the grid's intensity."""
     cdef double missing = soc * battery.capacity - stock.energy
-    if not missing > 0:
+    if not missing > TRACE:
         stock.opened = 1.0 if stock.energy > 0 else 0.0
         return 0
     stock.energy += missing
