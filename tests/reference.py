@@ -1,4 +1,4 @@
-"""Decoder and Encoder in plain Python, written from their stubs: same names, same arguments. The accounts have an oracle."""
+"""Decoder and Encoder in plain Python, written from their stubs: same names, same arguments."""
 
 from __future__ import annotations
 

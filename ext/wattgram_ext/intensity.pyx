@@ -13,17 +13,19 @@ d. All that a restart must keep is one block of memory, which `state` and `resto
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.math cimport INFINITY, NAN, fabs, isfinite, isnan, log1p
+from libc.math cimport INFINITY, NAN, isfinite, isnan, log1p
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
+from .booking cimport Tariff, book
+from .channels cimport BATTERY, CHP, GRID, KIND_COUNT, METERS, PV, Channels, Flows, Row, Seen, balance, flows
 from .pool cimport (
     Battery, Delivery, Stock, charge, correct, delivered_intensity, delivery, discharge, open_stock, rest,
 )
 from .sharing cimport SOURCE_COUNT, Parcel, Shares, share_locally, share_proportionally
 from .units cimport (
-    G_PER_KG, MOST_INTENSITY, MOST_POWER, MOST_RATE, MOST_SECONDS, SECONDS_PER_HOUR, WH_PER_KWH, positive,
+    G_PER_KG, MOST_INTENSITY, MOST_POWER, MOST_SECONDS, SECONDS_PER_HOUR, WH_PER_KWH,
 )
 from .windows cimport *
 
@@ -46,11 +48,6 @@ DETAILS = (
 CLOSED = ("row", "window", *OUTPUTS, *DETAILS)
 
 
-cdef enum:               # kinds of channels: the roles in their order, then sub-meters by group and without
-    GRID, PV, WIND, HYDRO, GENSET, CHP, BATTERY, METERS
-    KIND_COUNT = METERS + GROUP_COUNT + 1
-
-
 cdef enum:               # as COLUMNS
     ENERGY, CARBON, SOC, CERTIFICATES, CAPTURED_MASS, ENDS
     COLUMN_COUNT
@@ -63,52 +60,10 @@ cdef enum:
     VERSION = 2
 
 
-# METHOD 4.5: a balance load that is negative within this share of the inflow is meter noise.
-cdef double NOISE = 0.02
-# A load within this share of the inflow is what subtracting the channels' sums leaves over, not a load.
-cdef double ROUNDING = 1e-9
 # METHOD 4.5, E_min: of the rated power over the window, and in steps of the meter's register.
 cdef double LEAST_SHARE = 0.005
 cdef double LEAST_STEPS = 5.0
 cdef uint64_t MAGIC = 0x3147_4D41_5247_5457  # "WTGRAMG1", read in native order
-
-
-cdef struct Row:         # one row in
-    double seconds
-    double hours
-    double per_hour      # 1 / hours
-    double grid          # g/Wh
-    double grid_clean
-    const double *powers
-    const double *energies   # NULL where the interval has none
-    const double *carbon     # NULL without that column
-    double soc
-    double certificates  # Wh
-
-
-cdef struct Flows:       # one interval's powers, W; none negative but residual and groups
-    double load
-    double imported
-    double exported
-    double pv
-    double generation
-    double discharge
-    double charge
-    double residual      # NaN where a sub-meter is missing
-    double renewable     # pv, wind, hydro
-    double renewable_carbon  # g/h
-    double fuel          # genset, chp
-    double fuel_carbon   # g/h
-    double groups[GROUP_COUNT]
-    double coverage
-
-
-cdef struct Seen:        # channels that were there
-    int grid
-    int pv
-    int generation
-    int battery
-    int meters
 
 
 cdef struct Header:
@@ -119,12 +74,6 @@ cdef struct Header:
     uint32_t roles       # FNV-1a over the channels' roles
 
 
-cdef inline double counted(double energy, double per_hour, double otherwise) noexcept nogil:
-    """The power that a counter's Wh make, or the other one where they are none."""
-    cdef double power = energy * per_hour
-    return power if 0 <= power <= MOST_POWER else otherwise
-
-
 cdef object checked(str name, double value, double least, double most):
     if not least <= value <= most:
         raise ValueError(f"{name}: {value}, expected {least:g} to {most:g}")
@@ -133,31 +82,24 @@ cdef object checked(str name, double value, double least, double most):
 
 @cython.final
 cdef class Accounts:
-    cdef int channels
+    cdef Channels channels
+    cdef Tariff tariff
+    cdef Battery battery
     cdef int windows
+    cdef int hour                  # the window in which certificates are matched; -1 without
     cdef int width                 # doubles of a row in
     cdef int columns[COLUMN_COUNT]     # each column's place in a row; -1 without it
-    cdef int firsts[KIND_COUNT + 1]    # each kind's first place in `order`; the next kind's is its end
-    cdef int hour
     cdef bint local_first
-    cdef bint grouped
-    cdef double residual_factor    # g/Wh
-    cdef double official_factor    # g/Wh; NaN = the row's
-    cdef double certificate_factor     # g/Wh
     cdef double rated_power
     cdef double register_step
-    cdef Battery battery
-    cdef int *order                # channels sorted by kind
-    cdef double *factor            # g/Wh
     cdef bytes ended
-    # the block that state() copies, and its parts
+    # the block that state() copies, and its parts; the last are the channels' powers at the instant before
     cdef char *block
     cdef Py_ssize_t block_size
     cdef Header *header
     cdef Stock *store
     cdef Sums *totals
     cdef Sums *starts              # the totals at each window's start
-    cdef double *before            # each channel's power at the instant before, W
 
     def __cinit__(
         self,
@@ -197,13 +139,13 @@ cdef class Accounts:
         checked("capacity", capacity, 0, MOST_POWER)
         checked("soc_time", soc_time, 1e-3, MOST_SECONDS)
         checked("self_discharge", self_discharge, 0, 0.999)
-        self.channels = len(roles)
+        self.channels.count = len(roles)
         self.windows = windows
         self.hour = hour
         self.local_first = method == "local-first"
-        self.residual_factor = residual_factor / WH_PER_KWH
-        self.official_factor = official_factor / WH_PER_KWH
-        self.certificate_factor = certificate_factor / WH_PER_KWH
+        self.tariff.residual = residual_factor / WH_PER_KWH
+        self.tariff.official = official_factor / WH_PER_KWH
+        self.tariff.certificate = certificate_factor / WH_PER_KWH
         self.rated_power = rated_power
         self.register_step = register_step
         self.battery = Battery(
@@ -211,20 +153,20 @@ cdef class Accounts:
         )
         self.ended = b""
         # one element more than needed: calloc(0) may answer NULL
-        self.order = <int *> calloc(self.channels + 1, sizeof(int))
-        self.factor = <double *> calloc(self.channels + 1, sizeof(double))
+        self.channels.order = <int *> calloc(self.channels.count + 1, sizeof(int))
+        self.channels.factor = <double *> calloc(self.channels.count + 1, sizeof(double))
         self.block_size = (
-            sizeof(Header) + sizeof(Stock) + (1 + windows) * sizeof(Sums) + self.channels * sizeof(double)
+            sizeof(Header) + sizeof(Stock) + (1 + windows) * sizeof(Sums) + self.channels.count * sizeof(double)
         )
         self.block = <char *> calloc(1, self.block_size)
-        if self.order == NULL or self.factor == NULL or self.block == NULL:
+        if self.channels.order == NULL or self.channels.factor == NULL or self.block == NULL:
             raise MemoryError
         self.header = <Header *> self.block
         self.store = <Stock *> (self.header + 1)
         self.totals = <Sums *> (self.store + 1)
         self.starts = self.totals + 1
-        self.before = <double *> (self.starts + windows)
-        self.header[0] = Header(MAGIC, VERSION, self.channels, windows, 2166136261)
+        self.channels.before = <double *> (self.starts + windows)
+        self.header[0] = Header(MAGIC, VERSION, self.channels.count, windows, 2166136261)
         self.set_channels(roles, factors, groups)
         self.set_columns(columns)
 
@@ -232,8 +174,8 @@ cdef class Accounts:
         """Nothing is left to do; without it the class would not show the stub's signature."""
 
     def __dealloc__(self):
-        free(self.order)
-        free(self.factor)
+        free(self.channels.order)
+        free(self.channels.factor)
         free(self.block)
 
     cdef int set_channels(self, list roles, list factors, groups) except -1:
@@ -243,7 +185,7 @@ cdef class Accounts:
             if len(values) != len(roles):
                 raise ValueError(f"{name}: {len(values)}, expected one a channel: {len(roles)}")
         kinds = []
-        for i in range(self.channels):
+        for i in range(self.channels.count):
             if roles[i] not in ROLES:
                 raise ValueError(f"channel {i}: role {roles[i]!r}, expected one of {' '.join(ROLES)}")
             if names[i] and names[i] not in GROUPS:
@@ -253,25 +195,25 @@ cdef class Accounts:
             if PV <= kind <= CHP:
                 if not 0 <= factors[i] <= MOST_INTENSITY:
                     raise ValueError(f"channel {i}: factor {factors[i]}, expected 0 to {MOST_INTENSITY} g/kWh")
-                self.factor[i] = factors[i] / WH_PER_KWH
+                self.channels.factor[i] = factors[i] / WH_PER_KWH
             elif kind >= METERS:
                 kind = METERS + (GROUPS.index(names[i]) if names[i] else GROUP_COUNT)
-                self.grouped = self.grouped or kind < METERS + GROUP_COUNT
+                self.channels.grouped = self.channels.grouped or kind < METERS + GROUP_COUNT
             kinds.append(kind)
-            self.before[i] = NAN
+            self.channels.before[i] = NAN
         for kind in range(KIND_COUNT):
-            self.firsts[kind] = place
-            for i in range(self.channels):
+            self.channels.firsts[kind] = place
+            for i in range(self.channels.count):
                 if kinds[i] == kind:
-                    self.order[place] = i
+                    self.channels.order[place] = i
                     place += 1
-        self.firsts[KIND_COUNT] = place
+        self.channels.firsts[KIND_COUNT] = place
         return 0
 
     cdef int set_columns(self, columns) except -1:
         cdef int column
-        sizes = (2 * self.channels, self.channels, 1, 1, 1, self.windows)
-        self.width = HEAD + self.channels
+        sizes = (2 * self.channels.count, self.channels.count, 1, 1, 1, self.windows)
+        self.width = HEAD + self.channels.count
         for column in range(COLUMN_COUNT):
             self.columns[column] = -1
         for name in columns:
@@ -287,10 +229,6 @@ cdef class Accounts:
         if self.columns[SOC] >= 0 and not self.battery.capacity > 0:
             raise ValueError("capacity: 0, expected the battery's Wh with a state of charge")
         return 0
-
-    cdef inline int count(self, int first, int last) noexcept nogil:
-        """Channels of the kinds first to last."""
-        return self.firsts[last + 1] - self.firsts[first]
 
     # a row is read
 
@@ -318,155 +256,6 @@ cdef class Accounts:
             row.certificates = 0
         return row
 
-    cdef inline double power(self, int channel, const double *powers, bint ends) noexcept nogil:
-        """The channel's mean power over the interval by its samples, W; NaN when missing."""
-        cdef double now = powers[channel]
-        cdef double before = self.before[channel]
-        cdef double mean
-        if not fabs(now) <= MOST_POWER:
-            now = NAN
-        self.before[channel] = now
-        mean = 0.5 * (before + now)
-        if not ends or isnan(before):
-            return now
-        return before if isnan(mean) else mean
-
-    cdef double net(self, int kind, const Row *row, bint one_way, int *seen, double *both) noexcept nogil:
-        """The sum of a kind's channels, W; adds those that are there to `seen`.
-
-        What a channel's two counters counted both ways is added to `both`. With `one_way` an unknown power against
-        the role's direction is none.
-        """
-        # copies, since the compiler must assume that writing `before` changes what the row points to
-        cdef const double *powers = row.powers
-        cdef const double *energies = row.energies
-        cdef bint ends = row.seconds > 0
-        cdef double result = 0
-        cdef double power, forward, backward
-        cdef int there = 0
-        cdef int i, channel
-        for i in range(self.firsts[kind], self.firsts[kind + 1]):
-            channel = self.order[i]
-            power = self.power(channel, powers, ends)
-            if energies != NULL:
-                forward = counted(energies[2 * channel], row.per_hour, positive(power))
-                backward = counted(energies[2 * channel + 1], row.per_hour, positive(-power))
-                if one_way and isnan(backward):
-                    backward = 0
-                power = forward - backward
-                if not isnan(power):
-                    both[0] += min(forward, backward)
-            if not isnan(power):
-                there += 1
-                result += power
-        seen[0] += there
-        return result
-
-    cdef double produced(self, int kind, const Row *row, int *seen, double *carbon) noexcept nogil:
-        """The production of a kind's channels, W; adds to `seen` and to `carbon` (g/h).
-
-        A producer that draws power, as an inverter at night, produces nothing and so adds to the load (4.1).
-        What its fuel meter says is burnt at idle too (4.7).
-        """
-        cdef const double *powers = row.powers
-        cdef const double *energies = row.energies
-        cdef bint ends = row.seconds > 0
-        cdef const double *rates = row.carbon
-        cdef double result = 0
-        cdef double burnt = 0
-        cdef double power, rate
-        cdef int there = 0
-        cdef int i, channel
-        for i in range(self.firsts[kind], self.firsts[kind + 1]):
-            channel = self.order[i]
-            power = self.power(channel, powers, ends)
-            if energies != NULL:
-                power = counted(energies[2 * channel], row.per_hour, power)
-            rate = 0
-            if not isnan(power):
-                there += 1
-                power = positive(power)
-                result += power
-                rate = power * self.factor[channel]
-            if rates != NULL and 0 <= rates[channel] <= MOST_RATE:
-                rate = rates[channel]
-            burnt += rate
-        seen[0] += there
-        carbon[0] += burnt
-        return result
-
-    cdef Flows flows(self, const Row *row, Seen *seen) noexcept nogil:
-        """Sum the channels by kind; remembers the powers for the next interval.
-
-        Grid and battery channels are summed before the sign is taken (4.1): what one channel counted both ways
-        stays, between channels the sign of the sum decides. The load is left for the balance, and the residual is
-        still the sum of the sub-meters.
-        """
-        cdef Flows result
-        cdef double both = 0
-        cdef double ignored = 0
-        cdef double power, renewable
-        cdef int i
-        seen[0] = Seen(0, 0, 0, 0, 0)
-        result.load = result.renewable_carbon = result.fuel_carbon = result.coverage = 0
-        power = self.net(GRID, row, False, &seen.grid, &both)
-        result.imported = positive(power) + both
-        result.exported = positive(-power) + both
-        both = 0
-        power = self.net(BATTERY, row, False, &seen.battery, &both)
-        result.discharge = positive(power) + both
-        result.charge = positive(-power) + both
-        result.residual = self.net(METERS + GROUP_COUNT, row, True, &seen.meters, &ignored)
-        if self.grouped:
-            for i in range(GROUP_COUNT):
-                result.groups[i] = self.net(METERS + i, row, True, &seen.meters, &ignored)
-                result.residual += result.groups[i]
-        result.pv = self.produced(PV, row, &seen.pv, &result.renewable_carbon)
-        renewable = (
-            self.produced(WIND, row, &seen.generation, &result.renewable_carbon)
-            + self.produced(HYDRO, row, &seen.generation, &result.renewable_carbon)
-        )
-        result.fuel = (
-            self.produced(GENSET, row, &seen.generation, &result.fuel_carbon)
-            + self.produced(CHP, row, &seen.generation, &result.fuel_carbon)
-        )
-        result.renewable = result.pv + renewable
-        result.generation = result.fuel + renewable
-        return result
-
-    # balanced
-
-    cdef inline bint balance(self, const Row *row, const Seen *seen, Flows *flows, double *out) noexcept nogil:
-        """Whether the flows make a balance; it and the powers are put out. METHOD 4.1, 4.5."""
-        cdef double inflow
-        cdef int meters = self.count(METERS, METERS + GROUP_COUNT)
-        cdef int there = seen.grid + seen.pv + seen.generation + seen.battery
-        cdef int i
-        if seen.grid < self.count(GRID, GRID) or there == 0:
-            return False
-        flows.coverage = <double> there / self.count(GRID, BATTERY)
-        inflow = flows.imported + flows.renewable + flows.fuel + flows.discharge
-        flows.load = inflow - (flows.exported + flows.charge)
-        out[COVERAGE] = flows.coverage
-        out[1] = flows.imported
-        out[2] = flows.exported
-        out[3] = flows.pv if seen.pv or not self.count(PV, PV) else NAN
-        out[4] = flows.generation if seen.generation or not self.count(WIND, CHP) else NAN
-        out[5] = flows.discharge if seen.battery or not self.count(BATTERY, BATTERY) else NAN
-        out[6] = flows.charge if seen.battery or not self.count(BATTERY, BATTERY) else NAN
-        for i in range(1, 7):
-            out[POWER_COUNT + i] = out[i] * row.hours
-        if flows.load < -NOISE * inflow:
-            return False  # a balance fault: wrong sign, swapped transformer or a meter that is not there
-        if flows.load <= ROUNDING * inflow:
-            flows.load = 0
-        flows.residual = flows.residual - flows.load if meters and seen.meters == meters else NAN
-        out[0] = flows.load
-        out[7] = flows.residual
-        out[POWER_COUNT] = flows.load * row.hours
-        out[POWER_COUNT + 7] = flows.residual * row.hours
-        return True
-
     # shared out
 
     cdef inline Shares share_out(self, const Row *row, const Flows *flows, const Parcel *drawn) noexcept nogil:
@@ -478,103 +267,6 @@ cdef class Accounts:
         if self.local_first:
             return share_locally(sources, flows.load, flows.charge, flows.exported)
         return share_proportionally(sources, flows.load, flows.charge, flows.exported)
-
-    # booked
-
-    cdef inline void book(
-        self, const Row *row, const Flows *flows, const Shares *shares, const Delivery *drawn, double *out
-    ) noexcept nogil:
-        """The interval into its row and, where it has a length, into the sums."""
-        cdef double gained[SUM_CORE]
-        cdef const Parcel *load = &shares.load
-        cdef const Parcel *exported = &shares.exported
-        cdef double official = row.grid if isnan(self.official_factor) else self.official_factor
-        cdef double matched
-        cdef int i
-        gained[SUM_LOAD] = flows.load
-        gained[SUM_IMPORT] = flows.imported
-        gained[SUM_EXPORT] = flows.exported
-        gained[SUM_PV] = flows.pv
-        gained[SUM_GENERATION] = flows.generation
-        gained[SUM_DISCHARGE] = flows.discharge
-        gained[SUM_CHARGE] = flows.charge
-        gained[SUM_RESIDUAL] = 0 if isnan(flows.residual) else flows.residual
-        gained[SUM_EMISSION] = load.carbon
-        gained[SUM_SCOPE1] = flows.fuel_carbon
-        gained[SUM_SCOPE2_LOCATION] = flows.imported * official
-        gained[SUM_SCOPE2_MARKET] = flows.imported * self.residual_factor
-        gained[SUM_AVOIDED] = (load.own + flows.exported) * row.grid - exported.carbon
-        gained[SUM_IMPORT_CARBON] = flows.imported * row.grid
-        gained[SUM_RENEWABLE_CARBON] = flows.renewable_carbon
-        gained[SUM_EXPORT_CARBON] = exported.carbon
-        gained[SUM_DISCHARGE_CARBON] = drawn.parcel.carbon
-        gained[SUM_CLEAN_LOAD] = load.clean
-        gained[SUM_OWN_LOAD] = load.own
-        gained[SUM_OWN_EXPORT] = exported.own
-        gained[SUM_OWN_PRODUCTION] = flows.renewable
-        gained[SUM_FUEL] = flows.fuel
-        for i in range(SUM_GRID):
-            gained[i] *= row.hours
-        gained[SUM_GRID] = row.grid * WH_PER_KWH * row.seconds
-        gained[SUM_TIME] = row.seconds
-        gained[SUM_COVERED] = row.seconds * flows.coverage
-        gained[SUM_RESIDUAL_TIME] = 0 if isnan(flows.residual) else row.seconds
-        if self.columns[CERTIFICATES] >= 0:
-            matched = self.match(row.certificates, gained[SUM_IMPORT])
-            gained[SUM_SCOPE2_MARKET] -= matched * (self.residual_factor - self.certificate_factor)
-
-        out[EMISSION_INTENSITY] = ratio(load.carbon, flows.load) * WH_PER_KWH
-        out[EMISSION_RATE] = load.carbon
-        for i in range(5):
-            out[EMISSION + i] = gained[SUM_EMISSION + i]
-        out[CLEAN_SHARE] = share(load.clean, flows.load)
-        out[SELF_CONSUMPTION] = share(flows.renewable - exported.own, flows.renewable)
-        out[SELF_SUFFICIENCY] = share(load.own, flows.load)
-        if not row.seconds > 0:
-            return
-        for i in range(SUM_CORE):
-            add(self.totals, i, gained[i])
-        if drawn.opening > 0:
-            add(self.totals, SUM_OPENING, drawn.opening * row.grid)
-        if self.grouped:
-            self.book_groups(row, flows, load)
-        if self.columns[CERTIFICATES] >= 0:
-            self.certify()
-
-    cdef void book_groups(self, const Row *row, const Flows *flows, const Parcel *load) noexcept nogil:
-        """A group's use carries the load's mix."""
-        cdef double energy
-        cdef double carbon = load.carbon / flows.load if flows.load > 0 else 0.0
-        cdef double own = load.own / flows.load if flows.load > 0 else 0.0
-        cdef int i
-        for i in range(GROUP_COUNT):
-            energy = flows.groups[i] * row.hours
-            add(self.totals, SUM_GROUP_ENERGY + i, energy)
-            add(self.totals, SUM_GROUP_EMISSION + i, energy * carbon)
-            add(self.totals, SUM_GROUP_OWN + i, energy * own)
-
-    cdef double match(self, double offered, double imported) noexcept nogil:
-        """Wh of certificates that this interval adds to the hour's match: within what was offered and imported in
-        the hour (METHOD 4.8)."""
-        cdef const Sums *start = self.starts + self.hour
-        cdef double matched
-        add(self.totals, SUM_CERTIFICATES, offered)
-        matched = min(since(self.totals, start, SUM_CERTIFICATES), since(self.totals, start, SUM_IMPORT) + imported)
-        matched = positive(matched - since(self.totals, start, SUM_MATCHED))
-        add(self.totals, SUM_MATCHED, matched)
-        return matched
-
-    cdef void certify(self) noexcept nogil:
-        """Wh of the hour's load that certificates made clean: what of them own renewables leave to cover, times the
-        share of it that was not clean (METHOD 4.9)."""
-        cdef const Sums *start = self.starts + self.hour
-        cdef double load = since(self.totals, start, SUM_LOAD)
-        cdef double left = load - since(self.totals, start, SUM_OWN_LOAD)
-        cdef double dirty = load - since(self.totals, start, SUM_CLEAN_LOAD)
-        cdef double certified = 0
-        if left > ROUNDING * load:
-            certified = min(since(self.totals, start, SUM_MATCHED), left) * dirty / left
-        add(self.totals, SUM_CERTIFIED, certified - since(self.totals, start, SUM_CERTIFIED))
 
     # moved into the store
 
@@ -603,10 +295,11 @@ cdef class Accounts:
         """One row in to one row out; both as in the stub."""
         cdef Row row = self.read(given)
         cdef Seen seen
-        cdef Flows flows = self.flows(&row, &seen)
+        cdef Flows moved = flows(&self.channels, &row, &seen)
         cdef Shares shares
         cdef Delivery drawn
         cdef double captured = self.column(given, CAPTURED_MASS)
+        cdef const Sums *hour = self.starts + self.hour if self.columns[CERTIFICATES] >= 0 else NULL
         cdef bint balanced
         cdef int i
         for i in range(OUTPUT_COUNT):
@@ -619,21 +312,23 @@ cdef class Accounts:
         if not 0 <= given[1] <= MOST_INTENSITY:
             return
         out[GRID_INTENSITY] = given[1]
-        balanced = self.balance(&row, &seen, &flows, out)
+        balanced = balance(&self.channels, &row, &seen, &moved, out)
         if not out[COVERAGE] > 0:
             return
         drawn = delivery(
-            self.store, flows.discharge, row.hours, self.battery.discharge, row.grid, row.grid_clean
+            self.store, moved.discharge, row.hours, self.battery.discharge, row.grid, row.grid_clean
         )
-        if flows.discharge > 0:
-            out[BATTERY_INTENSITY] = drawn.parcel.carbon / flows.discharge * WH_PER_KWH
+        if moved.discharge > 0:
+            out[BATTERY_INTENSITY] = drawn.parcel.carbon / moved.discharge * WH_PER_KWH
         elif self.store.energy > 0:
             out[BATTERY_INTENSITY] = delivered_intensity(self.store, self.battery.discharge) * WH_PER_KWH
         if not balanced:
             return
-        shares = self.share_out(&row, &flows, &drawn.parcel)
-        self.book(&row, &flows, &shares, &drawn, out)
-        self.move(&row, &flows, &shares, &drawn)
+        shares = self.share_out(&row, &moved, &drawn.parcel)
+        book(
+            self.totals, hour, &self.tariff, self.channels.grouped, &row, &moved, &shares, &drawn, out,
+        )
+        self.move(&row, &moved, &shares, &drawn)
 
     cdef inline void sums(self, int index, double *sums) noexcept nogil:
         cdef int i
@@ -758,7 +453,7 @@ cdef class Accounts:
         cdef Header *header = <Header *> PyBytes_AS_STRING(state)
         cdef const double *numbers
         cdef Py_ssize_t i
-        cdef Py_ssize_t count = (<char *> self.before - <char *> self.store) // <Py_ssize_t> sizeof(double)
+        cdef Py_ssize_t count = (<char *> self.channels.before - <char *> self.store) // <Py_ssize_t> sizeof(double)
         cdef Py_ssize_t stock = sizeof(Stock) // <Py_ssize_t> sizeof(double)
         if PyBytes_GET_SIZE(state) < <Py_ssize_t> sizeof(Header) or header.magic != MAGIC:
             raise ValueError("state: not one of these accounts")
