@@ -36,10 +36,9 @@ GAP = 2
 """Intervals after which what was counted is known and when it flowed is not (METHOD 4.5)."""
 
 REFRESH = 60.0
-"""Seconds between two changes of a register that its device copies rarely: as much may come at once."""
+"""Seconds between two changes of a register that its device copies rarely: as much may come at once.
 
-PATIENCE = 900.0
-"""The same for the slowest: what more than REFRESH allows is believed when as much time has passed."""
+What comes of rarer copies, or of a register that stood still for a month, is held until it has grown again."""
 
 DIGITS = 6
 """Places of the shortest display, at whose end a counter may begin anew (Siemens PAC meters do at 10^12 Wh)."""
@@ -155,35 +154,36 @@ def step(counter: Counter, state: State | None, value: float, time: int) -> tupl
         state = _set_back(state, time - state.time - int(counter.interval * NS))
     held = state.held
     goes_on = held is not None and _follows(counter, state, held, value, time)
-    if held is None or not goes_on or held.last <= held.first or _kind(counter, state, held) == "glitch":
+    if not (held and goes_on and _stays(counter, state, held)):
         rise = value - state.value
-        most = counter.most(_seconds(state, time, held if goes_on else None), state.value)
+        most = counter.most(state.seconds(time), state.value)
         if -counter.resolution(state.value) <= rise <= most:
-            return _believed(counter, state, value, time, goes_on=goes_on)
+            return _believed(counter, state, value, time)
         if not goes_on and (amount := _wrapped(counter, state.value, value, most)) is not None:
             told = Count(amount, "rollover", "rollover", state.value, value)
             return State(value, time, state.time), told
-    held = Held(held.first, held.start, max(held.last, value), held.reads + 1) if held and goes_on else None
-    held = held or Held(value, time, value, 1)
+    if held and goes_on:
+        held = held._replace(last=max(held.last, value), reads=held.reads + 1)
+    else:
+        held = Held(value, time, value, 1)
     kind = _kind(counter, state, held)
     if held.reads < CONFIRMED or held.last <= held.first or kind == "glitch":
         return replace(state, held=held), Count(0.0, "glitch")
-    return _anew(state, held, kind, time)
+    return _anew(counter, state, held, kind, time)
 
 
-def _believed(counter: Counter, state: State, value: float, time: int, *, goes_on: bool) -> tuple[State, Count]:
-    """The value counts on from the last believed one; what was held meanwhile was a glitch, unless it has stayed."""
+def _believed(counter: Counter, state: State, value: float, time: int) -> tuple[State, Count]:
+    """The value counts on from the last believed one; what was held meanwhile was a glitch."""
     amount = max(0.0, value - state.value)
     gap = time - state.time > GAP * counter.interval * NS
     verdict: Verdict = "estimated" if gap and amount else "good"
     after = State(max(value, state.value), time, state.time if amount else state.since)
-    held = state.held
-    if held is None or (goes_on and held.first > state.value):
+    if state.held is None:
         return after, Count(amount, verdict)
-    return after, Count(amount, verdict, "glitch", state.value, held.first)
+    return after, Count(amount, verdict, "glitch", state.value, state.held.first)
 
 
-def _anew(state: State, held: Held, kind: Verdict, time: int) -> tuple[State, Count]:
+def _anew(counter: Counter, state: State, held: Held, kind: Verdict, time: int) -> tuple[State, Count]:
     """The held values are the new level: a reset counter has counted from 0, another meter from where it stood."""
     after = State(held.last, time, held.start)
     if kind == "reset":
@@ -191,7 +191,15 @@ def _anew(state: State, held: Held, kind: Verdict, time: int) -> tuple[State, Co
     amount = held.last - held.first
     if state.value == 0.0:  # a device that was asleep when counting began: 0 was the wrong value
         return after, Count(amount, "good", "glitch", held.first, 0.0)
+    rise = held.first - state.value
+    if 0.0 < rise <= counter.most((held.start - state.since) / NS, state.value):  # its register had stood still
+        return after, Count(rise + amount, "estimated")
     return after, Count(amount, "exchange", "exchange", state.value, held.first)
+
+
+def _stays(counter: Counter, state: State, held: Held) -> bool:
+    """Whether held values that go on are a level of their own: above the last believed one, or counting."""
+    return (held.first > state.value or held.last > held.first) and _kind(counter, state, held) != "glitch"
 
 
 def _kind(counter: Counter, state: State, held: Held) -> Verdict:
@@ -214,13 +222,6 @@ def _follows(counter: Counter, state: State, held: Held, value: float, time: int
     before = max(state.time, held.start - int(max(REFRESH, counter.interval) * NS))
     most = counter.most(max(counter.interval, (time - before) / NS), held.first)
     return value >= held.last - counter.resolution(held.last) and value - held.first <= most
-
-
-def _seconds(state: State, time: int, held: Held | None) -> float:
-    """As `State.seconds`; for a jump that was seen and has stayed only as long as a register may take to be copied."""
-    if held is None or held.first < state.value:
-        return state.seconds(time)
-    return max(state.seconds(held.start), min(state.seconds(time), PATIENCE))
 
 
 def _wrapped(counter: Counter, before: float, value: float, most: float) -> float | None:

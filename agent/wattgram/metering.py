@@ -131,13 +131,14 @@ class Metering:
 
     def __init__(self) -> None:
         self._directed: tuple[Directed, ...] = ()
-        self._names: tuple[str, ...] = ()
         self._states: dict[str, State] = {}
 
     def equip(self, directed: Sequence[Directed], fields: Mapping[str, str]) -> None:
         """Use these counters; `fields`: the name of a register's quantity in the record, where it is another."""
-        self._directed = tuple(directed)
-        self._names = tuple(fields.get(one.register.quantity, one.register.quantity) for one in directed)
+        self._directed = tuple(
+            replace(one, counter=replace(one.counter, quantity=fields.get(key := one.register.quantity, key)))
+            for one in directed
+        )
 
     def take(self, values: Mapping[str, float], scales: Mapping[str, float], time: int) -> Metered:
         """Count on from the values of a reading by register; `scales`: factors of a scale that are not in its map."""
@@ -145,13 +146,13 @@ class Metering:
         verdicts: list[Verdict] = []
         happened: list[Happened] = []
         resolution = {1: 0.0, -1: 0.0}
-        for one, name in zip(self._directed, self._names, strict=True):
+        for one in self._directed:
             key = one.register.quantity
             value, scale = values[key], scales.get(key, 1.0)
             if not (isfinite(value) and isfinite(scale) and scale > 0.0):
                 counts.append((one, nan))
                 continue
-            counter = replace(one.counter, quantity=name, count=one.counter.count * scale)
+            counter = one.counter if scale == 1.0 else replace(one.counter, count=one.counter.count * scale)
             self._states[key], count = step(counter, self._states.get(key), value, time)
             counts.append((one, nan if count.verdict == "glitch" else count.amount))
             verdicts.append(count.verdict)

@@ -44,12 +44,12 @@ class Source:
         self.config = config
         self.latest: Latest | None = None
         self.error = ""
+        self.metering = Metering()
         self._tags = (("site", site), ("device", config.name), ("role", config.role), ("driver", config.driver))
         self._started = started
         self._decoder: Decoder | None = None
         self._series = Series("device", self._tags, (), (), ("quality",))
         self._power: tuple[int, ...] = ()
-        self.metering = Metering()
         self._counted: tuple[tuple[int, Place], ...] = ()
         self._index: dict[str, int] = {}
 
