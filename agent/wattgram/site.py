@@ -55,6 +55,7 @@ LATEST = 0.9
 EXTRA = ("grid_tier", "grid_age", "revision")
 TEXTS = ("grid_source", "basis")
 STATE = "site"
+COUNTERS = "counters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +102,16 @@ class Site:
         self._states = {one.config.name: "waiting" for one in self.sources}
 
     def take(self, source: Source, reading: Reading) -> None:
-        """A reading of one device becomes its record."""
+        """A reading of one device becomes its record, and what its counters went through an event."""
         self.readings += 1
         self._append(source.take(reading))
+        for event, detail in source.latest.metered.happened if source.latest else ():
+            self.event(source.config.name, event, detail)
 
     async def restore(self) -> None:
-        """Continue accounts and windows where the last process left them."""
+        """Continue counters, accounts and windows where the last process left them."""
+        if (counters := await self._spool.state(COUNTERS)) is not None:
+            self._restore_counters(counters)
         stored = await self._spool.state(STATE)
         if stored is None:
             return
@@ -119,6 +124,15 @@ class Site:
             self.event("", "accounts began anew", str(error))
         else:
             self._starts = {window: int(start) for window, start in starts.items()}
+
+    def _restore_counters(self, stored: bytes) -> None:
+        try:
+            states = json.loads(stored)
+            for source in self.sources:
+                source.metering.restore(states.get(source.config.name, {}))
+        except (AttributeError, ValueError) as error:
+            log.warning("counters begin anew: %s", error)
+            self.event("", "counters began anew", str(error))
 
     async def run(self) -> None:
         """Balance every tick of the wall clock until cancelled.
@@ -256,6 +270,8 @@ class Site:
 
     def _save(self) -> None:
         self._spool.put_state(STATE, json.dumps(self._starts).encode() + b"\n" + self._accounts.state())
+        counters = {source.config.name: source.metering.dump() for source in self.sources}
+        self._spool.put_state(COUNTERS, json.dumps(counters).encode())
 
 
 def _floor(time: int, seconds: int, offset: int) -> int:
