@@ -332,7 +332,7 @@ def _endpoint(url: str, *, listen: bool = False) -> Endpoint:
 
 
 def _unit(unit: int | None, place: Endpoint, *, option: str = "--unit") -> int | None:
-    if unit is not None and place.scheme != "tcp" and not 1 <= unit <= 247:
+    if unit is not None and not place.addressed and not 1 <= unit <= 247:
         raise UsageError(f"found {option} {unit} on {place.scheme}; allowed: 1 to 247")
     return unit
 
