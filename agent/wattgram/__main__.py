@@ -143,8 +143,9 @@ def _check(options: argparse.Namespace) -> int:
         print(json.dumps({"ok": report.ok, "buses": buses, "findings": report.findings}))
     else:
         rows = [(bus.url, str(bus.requests), f"{bus.busy_share:.1%}", f"{bus.whole_share:.1%}") for bus in report.buses]
-        head = ("bus", "requests a round", "predicted busy", "if nothing were slow")
-        print(table(head, rows, right=(1, 2, 3)))
+        head = ("bus", "requests a round", "predicted busy", "without slow_interval")
+        columns = len(head) if any(busy != whole for _, _, busy, whole in rows) else len(head) - 1
+        print(table(head[:columns], [row[:columns] for row in rows], right=(1, 2, 3)[: columns - 1]))
         if report.devices:
             print(f"\n{table(('device', 'role', 'answer', 'power'), report.devices, right=(3,))}")
         print()
@@ -352,7 +353,7 @@ def _endpoint(url: str, *, listen: bool = False) -> Endpoint:
 
 
 def _unit(unit: int | None, place: Endpoint, *, option: str = "--unit") -> int | None:
-    if unit is not None and place.scheme != "tcp" and not 1 <= unit <= 247:
+    if unit is not None and not place.addressed and not 1 <= unit <= 247:
         raise UsageError(f"found {option} {unit} on {place.scheme}; allowed: 1 to 247")
     return unit
 

@@ -235,7 +235,7 @@ def _device(table: Table, maps: Path | None) -> DeviceConfig:
                 table.mistake("driver", mistake)
     where: Endpoint = table.take("url", _url, parse.REQUIRED)
     default_unit = device.unit if device else 1
-    highest = 247 if where is not None and where.scheme != "tcp" else 255
+    highest = 247 if where is not None and not where.addressed else 255
     unit = table.take("unit", parse.whole(0 if highest == 255 else 1, highest), default_unit)
     known = parse.choice(device.quantities, "a quantity of the driver") if device else parse.text
     made = DeviceConfig(

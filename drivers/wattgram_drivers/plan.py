@@ -14,7 +14,9 @@ from .endpoint import Endpoint, Scheme
 from .errors import MapError
 from .quantity import QUANTITIES
 
-TURNAROUND: Mapping[Scheme, float] = MappingProxyType({"tcp": 0.005, "rtutcp": 0.02, "rtu": 0.02})
+TURNAROUND: Mapping[Scheme, float] = MappingProxyType(
+    {"tcp": 0.005, "udp": 0.005, "tls": 0.005, "rtutcp": 0.02, "rtu": 0.02, "ascii": 0.02}
+)
 """Seconds between a request and its answer beyond their time on the wire, assumed: no map states them.
 
 A serial unit needs 20 to 50 ms (FlowFuse/website issue 4805); mbmd's README counts 33 ms a request in all, wire
@@ -88,9 +90,10 @@ def price_of(endpoint: Endpoint, limits: Limits) -> Price:
     turnaround, and the silence before the next request: the line's, or the device's own where that is longer. Two
     characters a register. On a network a turnaround and the device's own silence; registers cost nothing.
     """
-    wire = OVERHEAD * endpoint.character + endpoint.silence
+    letters = 2 if endpoint.scheme == "ascii" else 1  # two characters an octet
+    wire = letters * OVERHEAD * endpoint.character + endpoint.silence
     pause = max(endpoint.silence, limits.request_delay)
-    return Price(wire + TURNAROUND[endpoint.scheme] + pause, 2 * endpoint.character)
+    return Price(wire + TURNAROUND[endpoint.scheme] + pause, 2 * letters * endpoint.character)
 
 
 @dataclass(frozen=True, slots=True)

@@ -350,7 +350,7 @@ def meters(count: int, more: str = "") -> str:
     """So many meters on one line at 9600 baud, of which everything is read once in two seconds."""
     return "".join(
         f'[[device]]\nname = "meter-{unit}"\nrole = "load"\ndriver = "eastron_sdm630"\nunit = {unit}\n'
-        f'url = "rtu:///dev/ttyUSB0?baudrate=9600"\ninterval = "2s"\n{more}\n'
+        f'url = "rtu:///dev/ttyUSB0?baudrate=9600&parity=E"\ninterval = "2s"\n{more}\n'
         for unit in range(1, count + 1)
     )
 
@@ -364,7 +364,7 @@ def test_a_plan_with_slow_quantities_is_shown_with_and_without_them(tmp_path: Pa
     assert set(bus) == {"url", "busy_share", "requests"}
     assert (bus["requests"], report["findings"]) == (12, [])
     assert bus["busy_share"] == pytest.approx(0.781857, rel=1e-5)
-    assert row(table, "rtu:///dev/ttyUSB0?baudrate=9600&parity=N&stopbits=1&bytesize=8")[1:] == ["12", "78.2%", "97.8%"]
+    assert row(table, "rtu:///dev/ttyUSB0?baudrate=9600&parity=E&stopbits=1&bytesize=8")[1:] == ["12", "78.2%", "97.8%"]
     # Everything at once takes 3 x 0.652 = 1.96 s and so fits the two seconds.
     assert "note: rtu" not in table
 

@@ -268,6 +268,9 @@ def test_no_other_way_to_read_the_same_is_cheaper(spans: list[Span], bounds: Lim
         ("tcp://meter", 0.0, 5, 0),
         ("tcp://meter", 0.05, 55, 0),
         ("rtutcp://gateway", 0.0, 20, 0),
+        ("tls://meter", 0.0, 5, 0),
+        # Two characters an octet.
+        ("ascii:///dev/ttyS0?baudrate=9600&parity=E", 0.0, 2 * 14.895833 + 2 * 4.010417 + 20, 2 * 2.291667),
     ],
 )
 def test_the_price_of_a_bus_by_hand(url: str, delay: float, request_ms: float, register_ms: float) -> None:
