@@ -146,29 +146,9 @@ def _parser() -> argparse.ArgumentParser:
         "serve the devices of a configuration, or one, from the site model",
         "wattgram simulate -c site.toml --fault roof:late=1.5 --fault garbled@10% --fault rebooting=30s@0.1%",
     )
-    simulate.add_argument("driver", nargs="?", metavar="NAME", help="one device of the catalogue")
     configuration(simulate, required=False)
-    simulate.add_argument("--listen", default="tcp://127.0.0.1:1502", metavar="URL", help="default: %(default)s")
     unit(simulate)
-    simulate.add_argument(
-        "--role",
-        type=_option(parse.choice(ROLES)),
-        metavar="ROLE",
-        help=f"what the one device measures: {', '.join(ROLES)} (default: by its kind)",
-    )
-    simulate.add_argument(
-        "--speed", type=_number(0.1, 900.0), default=1.0, metavar="X", help="times real time (default: 1)"
-    )
-    simulate.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same series (default: 1)")
-    simulate.add_argument(
-        "--fault",
-        action="append",
-        default=[],
-        metavar=misbehave.SYNTAX,
-        help="what one device or all of them do wrong, see below; may be given more than once",
-    )
-    simulate.formatter_class = argparse.RawDescriptionHelpFormatter
-    simulate.epilog = _FAULTS.format(listed=misbehave.listed()) + f"\n{simulate.epilog}"
+    _simulate_options(simulate)
 
     report = command(
         "report",
@@ -198,6 +178,30 @@ faults (the last five are of the whole bus, the others of one unit):
 SECONDS may be 1.5, 500ms, 30s or 5min. @SHARE, such as @10% or @0.1, strikes a part of the requests. busy, storm,
 glitch, reset, rollover, half-open and rebooting come once, or again and again with a share.
 """
+
+
+def _simulate_options(simulate: argparse.ArgumentParser) -> None:
+    simulate.add_argument("driver", nargs="?", metavar="NAME", help="one device of the catalogue")
+    simulate.add_argument("--listen", default="tcp://127.0.0.1:1502", metavar="URL", help="default: %(default)s")
+    simulate.add_argument(
+        "--role",
+        type=_option(parse.choice(ROLES)),
+        metavar="ROLE",
+        help=f"what the one device measures: {', '.join(ROLES)} (default: by its kind)",
+    )
+    simulate.add_argument(
+        "--speed", type=_number(0.1, 900.0), default=1.0, metavar="X", help="times real time (default: 1)"
+    )
+    simulate.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same series (default: 1)")
+    simulate.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar=misbehave.SYNTAX,
+        help="what one device or all of them do wrong, see below; may be given more than once",
+    )
+    simulate.formatter_class = argparse.RawDescriptionHelpFormatter
+    simulate.epilog = _FAULTS.format(listed=misbehave.listed()) + f"\n{simulate.epilog}"
 
 
 def _option(parser: parse.Parser) -> Callable[[str], Any]:
