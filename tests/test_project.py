@@ -96,7 +96,7 @@ def test_the_built_package_has_every_data_file_of_its_sources() -> None:
     for name, source in (("wattgram", "agent"), ("wattgram_drivers", "drivers"), ("wattgram_ext", "ext")):
         installed = Path(importlib.import_module(name).__file__ or "").parent
         for path in files():
-            if path.parts[:2] == (source, name) and path.suffix not in {".pyx", ".c", ".cpp", ".so", ".pyc"}:
+            if path.parts[:2] == (source, name) and path.suffix not in {".pyx", ".pxd", ".c", ".cpp", ".so", ".pyc"}:
                 assert (installed / Path(*path.parts[2:])).exists(), f"the wheel lacks {path}"
 
 

@@ -24,7 +24,7 @@ from wattgram_drivers.quantity import QUANTITIES
 from .arguments import parsed
 from .clock import Clock
 from .config import LOOPBACK, load
-from .errors import ConfigError, SpoolError
+from .errors import ConfigError, HistoryError, SpoolError
 from .parse import nearest
 from .tables import table
 from .units import rfc3339
@@ -67,7 +67,7 @@ def _command(arguments: Sequence[str]) -> int:
     except (UsageError, MapError) as error:
         _say(f"wattgram {options.name}: {error}")
         return 2
-    except (DriverError, SpoolError, OSError) as error:
+    except (DriverError, SpoolError, HistoryError, OSError) as error:
         _say(f"wattgram {options.name}: {getattr(error, 'strerror', None) or error}")
         return 1
 
@@ -312,6 +312,26 @@ def _simulate(options: argparse.Namespace) -> int:
     return asyncio.run(simulate())
 
 
+def _report(options: argparse.Namespace) -> int:
+    from . import paper, report
+
+    config = load(options.config)
+    try:
+        options.period.bounds(config.site.timezone)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    made = report.report(config, options.period, Clock().time())
+    if options.format == "csv":
+        print(report.as_csv(made), end="")
+    elif options.format == "json":
+        print(report.as_json(made))
+    elif options.format == "html":
+        print(paper.page(made), end="")
+    else:
+        print(report.as_table(made))
+    return 0
+
+
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -346,6 +366,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "read": _read,
     "drivers": _drivers,
     "simulate": _simulate,
+    "report": _report,
 }
 
 

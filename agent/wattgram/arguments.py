@@ -8,18 +8,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import __version__, misbehave, parse
+from . import __version__, misbehave, parse, period
 from .config import LOOPBACK, ROLES
 
 LATER = {
-    "report": "energy and carbon ledger with coverage and provenance",
     "goals": "the claims of the two articles with their state",
     "replay": "recomputes results from stored readings",
     "export": "raw and computed series as CSV, Parquet or line protocol",
 }
 """Commands of the contract that this version does not have yet."""
 
-NAMES = ("demo", "run", "check", "scan", "read", "drivers", "simulate", *LATER)
+NAMES = ("demo", "run", "check", "scan", "read", "drivers", "simulate", "report", *LATER)
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
@@ -66,9 +65,10 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("-v", "--verbose", action="store_true", help="log details to stderr")
         return one
 
-    def results(one: argparse.ArgumentParser) -> None:
-        formats = _option(parse.choice(("table", "json")))
-        one.add_argument("--format", type=formats, default="table", metavar="table|json", help="default: table")
+    def results(one: argparse.ArgumentParser, *more: str) -> None:
+        formats = ("table", "json", *more)
+        checked = _option(parse.choice(formats))
+        one.add_argument("--format", type=checked, default="table", metavar="|".join(formats), help="default: table")
 
     def configuration(one: argparse.ArgumentParser, *, required: bool = True) -> None:
         one.add_argument("-c", "--config", type=Path, required=required, metavar="FILE", help="the TOML configuration")
@@ -146,10 +146,43 @@ def _parser() -> argparse.ArgumentParser:
         "serve the devices of a configuration, or one, from the site model",
         "wattgram simulate -c site.toml --fault roof:late=1.5 --fault garbled@10% --fault rebooting=30s@0.1%",
     )
-    simulate.add_argument("driver", nargs="?", metavar="NAME", help="one device of the catalogue")
     configuration(simulate, required=False)
-    simulate.add_argument("--listen", default="tcp://127.0.0.1:1502", metavar="URL", help="default: %(default)s")
     unit(simulate)
+    _simulate_options(simulate)
+
+    report = command(
+        "report",
+        "energy and carbon ledger with coverage and provenance, from the stored history",
+        "wattgram report -c site.toml --period 2026-11-01..2026-11-30 --format html > november.html",
+    )
+    configuration(report)
+    report.add_argument(
+        "--period",
+        type=_option(period.asked),
+        default=period.Asked("day"),
+        metavar="day|month|year|FROM..TO",
+        help="a row for every stored day (default), month or year; or the days from FROM to TO: local dates, "
+        "TO included, or times such as 2026-11-01T06:00:00Z",
+    )
+    results(report, "csv", "html")
+
+    for name, does in LATER.items():
+        command(name, f"{does} (not in this version yet)", f"wattgram {name} --help")
+    return parser
+
+
+_FAULTS = """\
+faults (the last five are of the whole bus, the others of one unit):
+{listed}
+
+SECONDS may be 1.5, 500ms, 30s or 5min. @SHARE, such as @10% or @0.1, strikes a part of the requests. busy, storm,
+glitch, reset, rollover, half-open and rebooting come once, or again and again with a share.
+"""
+
+
+def _simulate_options(simulate: argparse.ArgumentParser) -> None:
+    simulate.add_argument("driver", nargs="?", metavar="NAME", help="one device of the catalogue")
+    simulate.add_argument("--listen", default="tcp://127.0.0.1:1502", metavar="URL", help="default: %(default)s")
     simulate.add_argument(
         "--role",
         type=_option(parse.choice(ROLES)),
@@ -169,19 +202,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     simulate.formatter_class = argparse.RawDescriptionHelpFormatter
     simulate.epilog = _FAULTS.format(listed=misbehave.listed()) + f"\n{simulate.epilog}"
-
-    for name, does in LATER.items():
-        command(name, f"{does} (not in this version yet)", f"wattgram {name} --help")
-    return parser
-
-
-_FAULTS = """\
-faults (the last five are of the whole bus, the others of one unit):
-{listed}
-
-SECONDS may be 1.5, 500ms, 30s or 5min. @SHARE, such as @10% or @0.1, strikes a part of the requests. busy, storm,
-glitch, reset, rollover, half-open and rebooting come once, or again and again with a share.
-"""
 
 
 def _option(parser: parse.Parser) -> Callable[[str], Any]:

@@ -17,6 +17,8 @@ from wattgram_drivers.plan import is_slow
 
 from . import parse, units
 from .errors import ConfigError
+from .grid import settings
+from .grid.settings import SourceConfig
 from .grid.table import FactorTable
 from .parse import Table
 
@@ -43,12 +45,13 @@ class SiteConfig:
 
 @dataclass(frozen=True, slots=True)
 class GridConfig:
-    """Which factor stands for the grid; `factor` in g/kWh replaces the zone's."""
+    """Which factor stands for the grid; `factor` in g/kWh replaces the zone's; `sources` are asked before, in order."""
 
     zone: str = "CN-CQ"
     basis: str = "direct"
     method: str = "proportional"
     factor: float | None = None
+    sources: tuple[SourceConfig, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,7 @@ def read(text: str, path: Path) -> Config:
     maps = path.parent / "devices.d"
     maps_or_none = maps if maps.is_dir() else None
     site = _site(top.table("site", required=True))
-    grid = _grid(top.table("grid"))
+    grid = _grid(top.table("grid"), path.parent, site.timezone, broker="mqtt" in data)
     devices = _devices(top.tables("device", required=True), maps_or_none)
     broker, database = top.table("mqtt"), top.table("influxdb")
     mqtt = _mqtt(broker, path.parent) if "mqtt" in data else None
@@ -181,17 +184,17 @@ def _site(table: Table) -> SiteConfig:
     return SiteConfig(name or "", ZoneInfo(zone or "UTC"), tick or 1.0)
 
 
-def _grid(table: Table) -> GridConfig:
+def _grid(table: Table, directory: Path, zone: ZoneInfo, *, broker: bool) -> GridConfig:
     factors = FactorTable.shipped()
+    basis = table.take("basis", parse.choice(["direct", "lifecycle"]), "direct")
+    read = (settings.read(one, directory, basis, zone, broker=broker) for one in table.tables("source"))
     grid = GridConfig(
         zone=table.take("zone", parse.choice(factors.zones, "a zone of the shipped table"), "CN-CQ"),
-        basis=table.take("basis", parse.choice(["direct", "lifecycle"]), "direct"),
+        basis=basis,
         method=table.take("method", parse.choice(["proportional", "local-first"]), "proportional"),
         factor=table.take("factor_g_per_kwh", parse.number(0.0, 2000.0), None),
+        sources=tuple(one for one in read if one is not None),
     )
-    for source in table.tables("source"):
-        source.take("kind", parse.choice(["file", "mqtt", "electricitymaps", "ukgrid", "energycharts"]), parse.REQUIRED)
-        source.mistake("", "live grid sources are not in this version yet; allowed: none, the shipped table is used")
     table.done()
     return grid
 

@@ -16,6 +16,8 @@ from .clock import Clock
 from .config import Config
 from .deliver import Delivery
 from .errors import SpoolError
+from .grid import sources as grid_sources
+from .grid.sources import GridSource
 from .health import PERIOD, Health
 from .http import Server
 from .poll import Line
@@ -37,6 +39,7 @@ class Parts:
     site: Site
     spool: Spool
     lines: tuple[Line, ...]
+    grid: tuple[GridSource, ...]
     deliveries: tuple[Delivery, ...]
     health: Health
 
@@ -73,7 +76,10 @@ async def assembled(config: Config, clock: Clock, seed: int = 0) -> AsyncIterato
     try:
         started = clock.monotonic()
         sources = [Source(device, config.site.name, started) for device in config.devices]
-        site = Site(config, sources, spool, clock)
+        grid = tuple(
+            grid_sources.made(one, config.grid.basis, config.mqtt, clock, chance) for one in config.grid.sources
+        )
+        site = Site(config, sources, spool, clock, [one.feed for one in grid])
         await site.restore()
         buses = {one.endpoint.key: one.endpoint for one in config.devices}
         lines = tuple(
@@ -81,7 +87,7 @@ async def assembled(config: Config, clock: Clock, seed: int = 0) -> AsyncIterato
             for key, endpoint in buses.items()
         )
         deliveries = tuple(Delivery(sink, spool, clock, chance) for sink in targets)
-        yield Parts(clock, site, spool, lines, deliveries, Health(site, spool, lines, deliveries, clock))
+        yield Parts(clock, site, spool, lines, grid, deliveries, Health(site, spool, lines, deliveries, clock))
     finally:
         await spool.close()
 
@@ -101,6 +107,7 @@ async def run(parts: Parts, stop: asyncio.Event, page_at: asyncio.Future[str] | 
             page_at.set_result(address)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(line.run(), name=f"bus {line.name}") for line in parts.lines]
+            tasks += [group.create_task(one.run(), name=f"grid {one.feed.name}") for one in parts.grid]
             tasks += [group.create_task(one.run(), name=f"deliver {one.sink.name}") for one in parts.deliveries]
             tasks.append(group.create_task(parts.site.run(), name="site"))
             tasks.append(group.create_task(_sync(parts, config.spool.sync), name="spool"))

@@ -19,6 +19,10 @@ class SpoolError(WattgramError):
     """The disk does not take or give records now. Retry; what was appended is still in memory."""
 
 
+class HistoryError(WattgramError):
+    """There is no stored history to read, or nothing in it of what was asked; the message says what there is. Final."""
+
+
 class SinkError(WattgramError):
     """The sink did not take the batch; keep it and retry, not before `retry_after` seconds when that is given.
 
@@ -38,3 +42,15 @@ class SinkError(WattgramError):
         self.accepted = accepted
         self.refused = dict(refused or {})
         self.retry_after = retry_after
+
+
+class FeedError(WattgramError):
+    """A grid source gave nothing usable now. Keep what there is; ask again, not before `retry_after` s when given."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class FeedRefused(FeedError):
+    """A grid source will not answer until its configuration changes: wrong token, zone or address. Ask seldom."""

@@ -82,6 +82,8 @@ class Health:
                 "age": signal.age(time),
                 "intensity": signal.intensity,
                 "basis": signal.basis,
+                "raw": signal.raw if isfinite(signal.raw) else None,
+                "sources": self._grid(time),
             },
             "buses": [
                 {
@@ -128,7 +130,25 @@ class Health:
             "spool": self.spool_error or "good",
             "devices": devices,
             "sinks": sinks,
+            "grid": self._grid(self._clock.time()),
         }
+
+    def _grid(self, time: int) -> list[dict[str, Any]]:
+        """The grid's sources in their order; one that is away makes nothing unwell, the next one stands in."""
+        shown = []
+        for feed in self._site.grid.feeds:
+            signal = feed.at(time)
+            shown.append(
+                {
+                    "name": feed.name,
+                    "state": feed.state(time),
+                    "detail": feed.detail,
+                    "tier": signal.tier if signal else None,
+                    "age": signal.age(time) if signal else None,
+                    "intensity": signal.intensity if signal else None,
+                }
+            )
+        return shown
 
     def metrics(self) -> dict[str, float]:
         """Self-metrics by name, those of a bus with its label; sizes in bytes, times in s, shares 0 to 1."""

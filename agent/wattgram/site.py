@@ -15,7 +15,10 @@ from wattgram_ext.intensity import OUTPUTS, Accounts
 
 from .clock import NS, Clock
 from .config import Config
-from .grid.table import FactorTable, Signal
+from .grid.feed import Feed
+from .grid.ladder import Ladder
+from .grid.signal import Signal
+from .grid.table import FactorTable
 from .record import Record, Series
 from .source import Source
 from .spool import Spool
@@ -52,6 +55,7 @@ LATEST = 0.9
 EXTRA = ("grid_tier", "grid_age", "revision")
 TEXTS = ("grid_source", "basis")
 STATE = "site"
+COUNTERS = "counters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +71,11 @@ class Happening:
 class Site:
     """Takes readings, computes the balance of every tick, appends the records of both to the spool."""
 
-    def __init__(self, config: Config, sources: Sequence[Source], spool: Spool, clock: Clock) -> None:
+    def __init__(
+        self, config: Config, sources: Sequence[Source], spool: Spool, clock: Clock, feeds: Sequence[Feed] = ()
+    ) -> None:
         self.config = config
+        self.grid = Ladder(config.grid.zone, config.grid.basis, config.grid.factor, feeds)
         self.sources = tuple(sources)
         self.latest: Record | None = None
         self.happenings: deque[Happening] = deque(maxlen=50)
@@ -77,7 +84,6 @@ class Site:
         self.ticks = 0
         self._spool = spool
         self._clock = clock
-        self._factors = FactorTable.shipped()
         self._channels = [one for one in self.sources if one.config.role in BALANCE]
         now = clock.time()
         basis = config.grid.basis
@@ -85,7 +91,7 @@ class Site:
             [one.config.role for one in self._channels],
             [FACTORS[basis].get(one.config.role, 0.0) for one in self._channels],
             method=config.grid.method,
-            residual_factor=self._factors.residual(config.grid.zone, now),
+            residual_factor=FactorTable.shipped().residual(config.grid.zone, now),
             windows=len(WINDOWS),
         )
         self._emission = {window: self._series(window) for window in ("tick", *WINDOWS)}
@@ -96,12 +102,16 @@ class Site:
         self._states = {one.config.name: "waiting" for one in self.sources}
 
     def take(self, source: Source, reading: Reading) -> None:
-        """A reading of one device becomes its record."""
+        """A reading of one device becomes its record, and what its counters went through an event."""
         self.readings += 1
         self._append(source.take(reading))
+        for event, detail in source.latest.metered.happened if source.latest else ():
+            self.event(source.config.name, event, detail)
 
     async def restore(self) -> None:
-        """Continue accounts and windows where the last process left them."""
+        """Continue counters, accounts and windows where the last process left them."""
+        if (counters := await self._spool.state(COUNTERS)) is not None:
+            self._restore_counters(counters)
         stored = await self._spool.state(STATE)
         if stored is None:
             return
@@ -114,6 +124,15 @@ class Site:
             self.event("", "accounts began anew", str(error))
         else:
             self._starts = {window: int(start) for window, start in starts.items()}
+
+    def _restore_counters(self, stored: bytes) -> None:
+        try:
+            states = json.loads(stored)
+            for source in self.sources:
+                source.metering.restore(states.get(source.config.name, {}))
+        except (AttributeError, ValueError) as error:
+            log.warning("counters begin anew: %s", error)
+            self.event("", "counters began anew", str(error))
 
     async def run(self) -> None:
         """Balance every tick of the wall clock until cancelled.
@@ -150,12 +169,8 @@ class Site:
         self._save()
 
     def signal(self, time: int) -> Signal:
-        """What the grid emits at a time."""
-        grid = self.config.grid
-        signal = self._factors.signal(grid.zone, grid.basis, time)
-        if grid.factor is None:
-            return signal
-        return Signal(grid.factor, signal.clean_share, grid.basis, "configuration", 4, time)
+        """What the grid emits at a time, as far as it is known by now."""
+        return self.grid.at(time)
 
     def event(self, device: str, event: str, detail: str) -> None:
         """Something happened; "" for the site itself."""
@@ -255,6 +270,8 @@ class Site:
 
     def _save(self) -> None:
         self._spool.put_state(STATE, json.dumps(self._starts).encode() + b"\n" + self._accounts.state())
+        counters = {source.config.name: source.metering.dump() for source in self.sources}
+        self._spool.put_state(COUNTERS, json.dumps(counters).encode())
 
 
 def _floor(time: int, seconds: int, offset: int) -> int:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from math import isfinite, nan
+from dataclasses import dataclass, replace
+from math import isfinite, nan, prod
 
 from wattgram_drivers.device import Device, Reading
-from wattgram_drivers.plan import Plan
+from wattgram_drivers.plan import Place, Plan
 from wattgram_drivers.quantity import QUANTITIES
 from wattgram_ext.decode import Decoder
 
 from .config import DeviceConfig
+from .metering import Metered, Metering, counters_of
 from .record import Record, Series
 
 METERED = (("active_power_total",), ("active_power_l1", "active_power_l2", "active_power_l3"))
@@ -27,11 +28,13 @@ STALE_AFTER = 3
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """The last reading of a device: its record, its power in W in the role's direction (NaN: none), when."""
+    """The last reading of a device: its record, its power in W in the role's direction (NaN: none), when, and what
+    it counted since the one before."""
 
     record: Record
     power: float
     monotonic: float
+    metered: Metered
 
 
 class Source:
@@ -41,15 +44,19 @@ class Source:
         self.config = config
         self.latest: Latest | None = None
         self.error = ""
+        self.metering = Metering()
         self._tags = (("site", site), ("device", config.name), ("role", config.role), ("driver", config.driver))
         self._started = started
         self._decoder: Decoder | None = None
         self._series = Series("device", self._tags, (), (), ("quality",))
         self._power: tuple[int, ...] = ()
+        self._counted: tuple[tuple[int, Place], ...] = ()
+        self._index: dict[str, int] = {}
 
     def equip(self, device: Device, plan: Plan) -> None:
         """Take over what the device offers and how its image is laid out; before the first reading."""
-        names = tuple(place.register.quantity for place in plan.places)
+        names = plan.quantities
+        self._index = {name: index for index, name in enumerate(names)}
         fields = plan.fields()
         if self.config.invert:
             fields = tuple(
@@ -64,6 +71,7 @@ class Source:
             choices = choices[:1]  # an inverter's own power is not the incomer's
         chosen = next((choice for choice in choices if set(choice) <= set(names)), ())
         self._power = tuple(names.index(name) for name in chosen)
+        self._equip_counters(device, plan, names)
 
     @property
     def has_power(self) -> bool:
@@ -74,9 +82,10 @@ class Source:
         """Decode a reading into this device's record."""
         assert self._decoder is not None  # equip comes before the first reading
         values = self._decoder.decode(reading.image, reading.valid)
-        record = Record(self._series, reading.time, values, ("good",))
-        power = sum(struct.unpack_from("d", values, 8 * index)[0] for index in self._power) if self._power else nan
-        self.latest = Latest(record, power, reading.monotonic)
+        power = sum(_at(values, index) for index in self._power) if self._power else nan
+        metered = self._metered(reading, values)
+        record = Record(self._series, reading.time, values, (metered.quality,))
+        self.latest = Latest(record, power, reading.monotonic, metered)
         self.error = ""
         return record
 
@@ -105,6 +114,35 @@ class Source:
     def power(self, now: float) -> float:
         """W in the role's direction, NaN when there is no value that is alive."""
         return self.latest.power if self.latest and self.state(now) == "good" else nan
+
+    def _equip_counters(self, device: Device, plan: Plan, names: tuple[str, ...]) -> None:
+        config = self.config
+        read = replace(device, registers=tuple(place.register for place in plan.places))
+        directed = counters_of(
+            read, config.role, invert=config.invert, rated_power=config.rated_power, interval=config.interval
+        )
+        used = {one.register.quantity for one in directed}
+        self._counted = tuple(each for each in enumerate(plan.places) if each[1].register.quantity in used)
+        self.metering.equip(directed, {name: names[self._index[name]] for name in used})
+
+    def _metered(self, reading: Reading, values: bytes) -> Metered:
+        counted = {place.register.quantity: _at(values, index) for index, place in self._counted}
+        scales = {place.register.quantity: self._scale(place, reading, values) for _, place in self._counted}
+        return self.metering.take(counted, scales, reading.time)
+
+    def _scale(self, place: Place, reading: Reading, values: bytes) -> float:
+        """What a register's scale is multiplied by in this reading: a counter wraps at its width times both."""
+        exponent = 0
+        if place.scale_position >= 0:
+            (exponent,) = struct.unpack_from(">h", reading.image, 2 * place.scale_position)
+            if not -10 <= exponent <= 10:  # then the value is not there either
+                return nan
+        return 10.0**exponent * prod(_at(values, self._index[factor]) for factor in place.register.factors)
+
+
+def _at(values: bytes, index: int) -> float:
+    value: float = struct.unpack_from("d", values, 8 * index)[0]
+    return value
 
 
 def _other_direction(name: str, names: tuple[str, ...]) -> str:

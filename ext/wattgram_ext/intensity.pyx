@@ -4,22 +4,34 @@
 
 a. Inside, power is W, energy Wh, carbon g and an intensity g/Wh; g/kWh is spoken at the two ends only.
 b. Energy that comes in carries three things per Wh: its carbon, its clean share and the share that is the
-   site's own renewable production. Every rule of sharing (4.4) and the battery (4.6) moves these three
+   site's own renewable production. Every rule of sharing (`sharing`) and the battery (`pool`) moves these three
    alike, so each output is a sum over what arrived somewhere.
-c. First the sums for one interval in plain inline functions, then the class that loops over rows.
-d. Sums since the start are kept in double-double; a window is the difference to a snapshot, so windows cost
-   nothing while they run. An interval without a balance moves nothing: no sum, no stock, no covered time.
-e. All that a restart must keep is one block of memory, which `state` and `restore` copy.
+c. A row is read, balanced, shared out, booked and moved into the store; each of the five is one function. An
+   interval without a balance moves nothing: no sum, no stock, no covered time.
+d. All that a restart must keep is one block of memory, which `state` and `restore` copy.
 """
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.math cimport INFINITY, NAN, fabs, isfinite, isnan
+from libc.math cimport INFINITY, NAN, isfinite, isnan, log1p
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
+from .booking cimport Tariff, book
+from .channels cimport BATTERY, CHP, GRID, KIND_COUNT, METERS, PV, Channels, Flows, Row, Seen, balance, flows
+from .pool cimport (
+    Battery, Delivery, Stock, charge, correct, delivered_intensity, delivery, discharge, open_stock, rest,
+)
+from .sharing cimport SOURCE_COUNT, Parcel, Shares, share_locally, share_proportionally
+from .units cimport (
+    G_PER_KG, MOST_INTENSITY, MOST_POWER, MOST_SECONDS, SECONDS_PER_HOUR, WH_PER_KWH,
+)
+from .windows cimport *
+
 ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev")
+GROUPS = ("industry", "power", "building", "transport")
+COLUMNS = ("energy", "carbon", "soc", "certificates", "captured", "ends")
 OUTPUTS = (
     "load_power", "grid_import_power", "grid_export_power", "pv_power", "generation_power",
     "battery_discharge_power", "battery_charge_power", "residual_power",
@@ -29,139 +41,29 @@ OUTPUTS = (
     "emission", "scope1", "scope2_location", "scope2_market", "avoided", "captured",
     "clean_share", "self_consumption", "self_sufficiency", "coverage",
 )
+DETAILS = (
+    *[f"{group}_{kind}" for kind in ("energy", "emission", "own_energy") for group in (*GROUPS, "rest")],
+    "fuel_energy", "fuel_rate", "fuel_intensity", "matched_energy", "carbon_free_share",
+)
+CLOSED = ("row", "window", *OUTPUTS, *DETAILS)
 
 
-cdef enum:               # roles, in the order of ROLES
-    GRID, PV, WIND, HYDRO, GENSET, CHP, BATTERY, LOAD, EV
+cdef enum:               # as COLUMNS
+    ENERGY, CARBON, SOC, CERTIFICATES, CAPTURED_MASS, ENDS
+    COLUMN_COUNT
 
 
 cdef enum:
-    POWER_COUNT = 8      # load, import, export, pv, generation, discharge, charge, residual
     HEAD = 3             # of a row in: seconds, grid g/kWh, grid clean share
-    VERSION = 1
+    CLOSED_COUNT = 2 + OUTPUT_COUNT + DETAIL_COUNT
+    LONG = 64            # rows from which the interpreter's lock is worth giving back
+    VERSION = 2
 
 
-cdef enum:               # places in a row out behind the powers and energies; as OUTPUTS
-    EMISSION_INTENSITY = 16
-    GRID_INTENSITY
-    BATTERY_INTENSITY
-    EMISSION_RATE
-    EMISSION
-    SCOPE1
-    SCOPE2_LOCATION
-    SCOPE2_MARKET
-    AVOIDED
-    CAPTURED
-    CLEAN_SHARE
-    SELF_CONSUMPTION
-    SELF_SUFFICIENCY
-    COVERAGE
-    OUTPUT_COUNT
-
-
-cdef enum:               # running sums; the first eight are the energies in the order of the powers
-    SUM_LOAD
-    SUM_IMPORT
-    SUM_EXPORT
-    SUM_PV
-    SUM_GENERATION
-    SUM_DISCHARGE
-    SUM_CHARGE
-    SUM_RESIDUAL
-    SUM_EMISSION         # g that reached the load
-    SUM_SCOPE1
-    SUM_SCOPE2_LOCATION
-    SUM_SCOPE2_MARKET
-    SUM_AVOIDED
-    SUM_CARBON_IN        # g
-    SUM_CARBON_EXPORT
-    SUM_CARBON_DISCHARGE
-    SUM_OPENING
-    SUM_CLEAN_LOAD       # Wh
-    SUM_OWN_LOAD
-    SUM_OWN_EXPORT
-    SUM_OWN_PRODUCTION
-    SUM_GRID             # g/kWh x s
-    SUM_TIME             # s with a balance
-    SUM_COVERED          # the same, weighted with the share of channels that were there
-    SUM_RESIDUAL_TIME    # s with every sub-meter there
-    SUM_COUNT
-
-
-# METHOD 4.5: a balance load that is negative within this share of the inflow is meter noise.
-cdef double NOISE = 0.02
-# A load within this share of the inflow is what subtracting the channels' sums leaves over, not a load.
-cdef double ROUNDING = 1e-9
-# Beyond these a number is not a site's: they keep every product and sum finite.
-cdef double MOST_POWER = 1e12       # W
-cdef double MOST_INTENSITY = 1e6    # g/kWh
-cdef double MOST_SECONDS = 1e9
-cdef double SECONDS_PER_HOUR = 3600.0
-cdef double WH_PER_KWH = 1000.0
+# METHOD 4.5, E_min: of the rated power over the window, and in steps of the meter's register.
+cdef double LEAST_SHARE = 0.005
+cdef double LEAST_STEPS = 5.0
 cdef uint64_t MAGIC = 0x3147_4D41_5247_5457  # "WTGRAMG1", read in native order
-
-
-cdef struct Mix:         # per Wh
-    double carbon        # g
-    double clean         # 0-1
-    double own           # 0-1
-
-
-cdef struct Source:
-    double power         # W that are not yet given to anybody
-    Mix mix
-
-
-cdef struct Arrival:     # what reached one outflow, per hour
-    double carbon        # g/h
-    double clean         # W
-    double own           # W
-
-
-cdef struct Flows:       # one interval's powers, W, none negative but residual
-    double load
-    double imported
-    double exported
-    double pv
-    double generation
-    double discharge
-    double charge
-    double residual
-    double renewable     # pv, wind, hydro
-    double renewable_carbon  # g/h
-    double fuel          # genset, chp
-    double fuel_carbon   # g/h
-
-
-cdef struct Seen:        # channels that were there
-    int grid
-    int pv
-    int generation
-    int battery
-    int meters
-
-
-cdef struct Stock:
-    double energy        # Wh inside the store
-    double carbon        # g
-    double clean         # Wh
-    double own           # Wh
-
-
-cdef struct Efficiency:
-    double charge
-    double discharge
-
-
-cdef struct Delivery:    # what a discharge takes from the store
-    double energy        # Wh out of the known stock
-    double opening       # Wh of a stock that nobody saw being charged
-    Mix mix              # of the energy at the site's bus
-
-
-cdef struct Total:       # a double-double
-    double high
-    double low
 
 
 cdef struct Header:
@@ -172,194 +74,32 @@ cdef struct Header:
     uint32_t roles       # FNV-1a over the channels' roles
 
 
-# One interval
+cdef object checked(str name, double value, double least, double most):
+    if not least <= value <= most:
+        raise ValueError(f"{name}: {value}, expected {least:g} to {most:g}")
+    return None
 
-cdef inline double interval_power(double before, double now) noexcept nogil:
-    """Mean of the two ends, W, or the end that is there; NaN without any."""
-    if isnan(before):
-        return now
-    if isnan(now):
-        return before
-    return 0.5 * (before + now)
-
-
-cdef inline double share(double part, double whole) noexcept nogil:
-    """part / whole within 0 to 1; NaN where whole is not positive."""
-    if not whole > 0:
-        return NAN
-    return max(0.0, min(1.0, part / whole))
-
-
-cdef inline double ratio(double part, double whole) noexcept nogil:
-    """part / whole; NaN where whole is not positive."""
-    return part / whole if whole > 0 else NAN
-
-
-cdef inline Source source(double power, double carbon, double own) noexcept nogil:
-    """Own production: W and g/h; renewable where own is 1."""
-    return Source(power, Mix(carbon / power if power > 0 else 0.0, own, own))
-
-
-cdef inline void take(Source *origin, Arrival *target, double power) noexcept nogil:
-    """Give up to `power` W of a source to an outflow."""
-    cdef double given = min(power, origin.power)
-    origin.power -= given
-    target.carbon += given * origin.mix.carbon
-    target.clean += given * origin.mix.clean
-    target.own += given * origin.mix.own
-
-
-cdef inline void serve(Source *sources, int count, Arrival *target, double power) noexcept nogil:
-    """Fill an outflow of `power` W from the sources in their order."""
-    cdef double before
-    cdef int i
-    for i in range(count):
-        if power <= 0:
-            return
-        before = sources[i].power
-        take(&sources[i], target, power)
-        power -= before - sources[i].power
-
-
-cdef inline void share_proportionally(
-    Source *sources, const Flows *flows, Arrival *load, Arrival *charge, Arrival *export_
-) noexcept nogil:
-    """METHOD 4.4, default: every outflow carries the mix of the inflows.
-
-    The inflow's carbon is spread over the outflows, which is the same as the mix but for meter noise; so
-    none is made or lost when the meters disagree.
-    """
-    cdef double outflow = flows.load + flows.charge + flows.exported
-    cdef Arrival inflow = Arrival(0, 0, 0)
-    cdef double part
-    cdef int i
-    for i in range(4):
-        take(&sources[i], &inflow, sources[i].power)
-    if not outflow > 0:
-        return
-    part = flows.load / outflow
-    load[0] = Arrival(inflow.carbon * part, inflow.clean * part, inflow.own * part)
-    part = flows.charge / outflow
-    charge[0] = Arrival(inflow.carbon * part, inflow.clean * part, inflow.own * part)
-    part = flows.exported / outflow
-    export_[0] = Arrival(inflow.carbon * part, inflow.clean * part, inflow.own * part)
-
-
-cdef inline void share_locally(
-    Source *sources, const Flows *flows, Arrival *load, Arrival *charge, Arrival *export_
-) noexcept nogil:
-    """METHOD 4.4, local first: renewable, battery, fuel and import are used up in that order.
-
-    The load is served first, then charging, then export; the last outflow that there is takes all that is
-    left, so that meter noise neither makes nor loses carbon. The net battery power is either a source or an
-    outflow, so a battery never charges itself.
-    """
-    cdef double load_power = flows.load
-    cdef double charge_power = flows.charge
-    if not flows.exported > 0:
-        if charge_power > 0:
-            charge_power = INFINITY
-        else:
-            load_power = INFINITY
-    serve(sources, 4, load, load_power)
-    serve(sources, 4, charge, charge_power)
-    serve(sources, 4, export_, INFINITY)
-
-
-cdef inline Delivery delivery(
-    const Stock *stock, double energy, double efficiency, double grid, double grid_clean
-) noexcept nogil:
-    """METHOD 4.6: what `energy` Wh at the bus take from the store, and what each of them carries.
-
-    What the known stock cannot give was charged before anybody looked: it counts with the grid's intensity
-    inside the store, as METHOD's start value does. With no energy: what the next Wh would carry.
-    """
-    cdef Delivery result
-    cdef double wanted = energy / efficiency
-    cdef double part, carbon, clean, own
-    result.energy = min(wanted, stock.energy)
-    result.opening = wanted - result.energy
-    if wanted > 0:
-        part = result.energy / wanted
-    else:
-        part = 1.0 if stock.energy > 0 else 0.0
-    carbon = clean = own = 0
-    if stock.energy > 0:
-        carbon = stock.carbon / stock.energy
-        clean = stock.clean / stock.energy
-        own = stock.own / stock.energy
-    # carbon is concentrated by the loss, shares are not
-    result.mix.carbon = (part * carbon + (1 - part) * grid) / efficiency
-    result.mix.clean = part * clean + (1 - part) * grid_clean
-    result.mix.own = part * own
-    return result
-
-
-cdef inline void discharge(Stock *stock, double energy) noexcept nogil:
-    """Take Wh (inside the store, at most what is in it) out of the known stock, each with the same carbon."""
-    cdef double left
-    if not energy < stock.energy:
-        stock[0] = Stock(0, 0, 0, 0)
-        return
-    # the part that stays, not the part that goes: its intensity is then the same to the last bit but one
-    left = (stock.energy - energy) / stock.energy
-    stock.energy -= energy
-    stock.carbon *= left
-    stock.clean *= left
-    stock.own *= left
-
-
-cdef inline void charge(
-    Stock *stock, const Arrival *arrival, double power, double hours, double efficiency
-) noexcept nogil:
-    """METHOD 4.6: the store gains what the losses leave of the energy, and all of its carbon."""
-    cdef double kept = hours * efficiency
-    stock.energy += power * kept
-    stock.carbon += arrival.carbon * hours
-    stock.clean += arrival.clean * kept
-    stock.own += arrival.own * kept
-
-
-# Sums
-
-cdef inline void add(Total *total, double value) noexcept nogil:
-    """Knuth's TwoSum, then renormalised: an error of 1e-32 a sum, so years of ticks lose no gram."""
-    cdef double high = total.high + value
-    cdef double shadow = high - total.high
-    cdef double low = (total.high - (high - shadow)) + (value - shadow) + total.low
-    total.high = high + low
-    total.low = low - (total.high - high)
-
-
-cdef inline double since(const Total *total, const Total *start) noexcept nogil:
-    """total - start, to the last bit of a double."""
-    cdef double high = total.high - start.high
-    cdef double shadow = high - total.high
-    cdef double low = (total.high - (high - shadow)) - (start.high + shadow)
-    return high + (low + (total.low - start.low))
-
-
-# The accounts
 
 @cython.final
 cdef class Accounts:
-    cdef int channels
+    cdef Channels channels
+    cdef Tariff tariff
+    cdef Battery battery
     cdef int windows
-    cdef int firsts[10]        # each role's first place in `order`; the next role's is its end
+    cdef int hour                  # the window in which certificates are matched; -1 without
+    cdef int width                 # doubles of a row in
+    cdef int columns[COLUMN_COUNT]     # each column's place in a row; -1 without it
     cdef bint local_first
-    cdef double residual_factor    # g/Wh
-    cdef Efficiency efficiency
-    cdef int *role
-    cdef int *order            # channels sorted by role
-    cdef double *factor        # g/Wh
-    # the block that state() copies, and its parts
+    cdef double rated_power
+    cdef double register_step
+    cdef bytes ended
+    # the block that state() copies, and its parts; the last are the channels' powers at the instant before
     cdef char *block
     cdef Py_ssize_t block_size
     cdef Header *header
     cdef Stock *store
-    cdef Total *totals
-    cdef Total *starts         # the totals at each window's start
-    cdef double *before        # each channel's power at the instant before, W
+    cdef Sums *totals
+    cdef Sums *starts              # the totals at each window's start
 
     def __cinit__(
         self,
@@ -371,333 +111,339 @@ cdef class Accounts:
         double charge_efficiency=0.95,
         double discharge_efficiency=0.95,
         int windows=0,
+        columns=(),
+        groups=None,
+        double rated_power=0.0,
+        double register_step=0.0,
+        double official_factor=NAN,
+        double certificate_factor=0.0,
+        int hour=-1,
+        double capacity=0.0,
+        double soc_time=3600.0,
+        double self_discharge=0.0,
     ):
-        cdef int i
         roles, factors = list(roles), list(factors)
-        if len(factors) != len(roles):
-            raise ValueError(f"factors: {len(factors)}, expected one a channel: {len(roles)}")
         if method not in ("proportional", "local-first"):
             raise ValueError(f"method: {method!r}, expected proportional or local-first")
-        if not 0 <= residual_factor <= MOST_INTENSITY:
-            raise ValueError(f"residual_factor: {residual_factor} g/kWh, expected 0 to {MOST_INTENSITY}")
-        for name, efficiency in (("charge", charge_efficiency), ("discharge", discharge_efficiency)):
-            # a thousandth is no battery's; it keeps the mix of a discharge finite
-            if not 0.001 <= efficiency <= 1:
-                raise ValueError(f"{name}_efficiency: {efficiency}, expected 0.001 to 1")
-        if not 0 <= windows <= 1000:
-            raise ValueError(f"windows: {windows}, expected 0 to 1000")
-        self.channels = len(roles)
+        checked("residual_factor", residual_factor, 0, MOST_INTENSITY)
+        # a thousandth is no battery's; it keeps the mix of a discharge finite
+        checked("charge_efficiency", charge_efficiency, 0.001, 1)
+        checked("discharge_efficiency", discharge_efficiency, 0.001, 1)
+        checked("windows", windows, 0, 1000)
+        checked("rated_power", rated_power, 0, MOST_POWER)
+        checked("register_step", register_step, 0, MOST_POWER)
+        if not isnan(official_factor):
+            checked("official_factor", official_factor, 0, MOST_INTENSITY)
+        checked("certificate_factor", certificate_factor, 0, MOST_INTENSITY)
+        checked("hour", hour, -1, windows - 1)
+        checked("capacity", capacity, 0, MOST_POWER)
+        checked("soc_time", soc_time, 1e-3, MOST_SECONDS)
+        checked("self_discharge", self_discharge, 0, 0.999)
+        self.channels.count = len(roles)
         self.windows = windows
+        self.hour = hour
         self.local_first = method == "local-first"
-        self.residual_factor = residual_factor / WH_PER_KWH
-        self.efficiency = Efficiency(charge_efficiency, discharge_efficiency)
+        self.tariff.residual = residual_factor / WH_PER_KWH
+        self.tariff.official = official_factor / WH_PER_KWH
+        self.tariff.certificate = certificate_factor / WH_PER_KWH
+        self.rated_power = rated_power
+        self.register_step = register_step
+        self.battery = Battery(
+            charge_efficiency, discharge_efficiency, capacity, soc_time, log1p(-self_discharge)
+        )
+        self.ended = b""
         # one element more than needed: calloc(0) may answer NULL
-        self.role = <int *> calloc(self.channels + 1, sizeof(int))
-        self.order = <int *> calloc(self.channels + 1, sizeof(int))
-        self.factor = <double *> calloc(self.channels + 1, sizeof(double))
+        self.channels.order = <int *> calloc(self.channels.count + 1, sizeof(int))
+        self.channels.factor = <double *> calloc(self.channels.count + 1, sizeof(double))
         self.block_size = (
-            sizeof(Header) + sizeof(Stock)
-            + (1 + windows) * SUM_COUNT * sizeof(Total) + self.channels * sizeof(double)
+            sizeof(Header) + sizeof(Stock) + (1 + windows) * sizeof(Sums) + self.channels.count * sizeof(double)
         )
         self.block = <char *> calloc(1, self.block_size)
-        if self.role == NULL or self.order == NULL or self.factor == NULL or self.block == NULL:
+        if self.channels.order == NULL or self.channels.factor == NULL or self.block == NULL:
             raise MemoryError
         self.header = <Header *> self.block
         self.store = <Stock *> (self.header + 1)
-        self.totals = <Total *> (self.store + 1)
-        self.starts = self.totals + SUM_COUNT
-        self.before = <double *> (self.starts + windows * SUM_COUNT)
-        self.set_channels(roles, factors)
-        self.header[0] = Header(MAGIC, VERSION, self.channels, windows, 2166136261)
-        for i in range(self.channels):
-            self.before[i] = NAN
-            self.header.roles = (self.header.roles ^ <uint32_t> self.role[i]) * <uint32_t> 16777619
+        self.totals = <Sums *> (self.store + 1)
+        self.starts = self.totals + 1
+        self.channels.before = <double *> (self.starts + windows)
+        self.header[0] = Header(MAGIC, VERSION, self.channels.count, windows, 2166136261)
+        self.set_channels(roles, factors, groups)
+        self.set_columns(columns)
 
     def __init__(self, *_, **__):
         """Nothing is left to do; without it the class would not show the stub's signature."""
 
     def __dealloc__(self):
-        free(self.role)
-        free(self.order)
-        free(self.factor)
+        free(self.channels.order)
+        free(self.channels.factor)
         free(self.block)
 
-    cdef int set_channels(self, list roles, list factors) except -1:
-        cdef int i, role
-        for i in range(self.channels):
+    cdef int set_channels(self, list roles, list factors, groups) except -1:
+        cdef int i, kind, place = 0
+        names = ["transport" if role == "ev" else "" for role in roles] if groups is None else list(groups)
+        for name, values in (("factors", factors), ("groups", names)):
+            if len(values) != len(roles):
+                raise ValueError(f"{name}: {len(values)}, expected one a channel: {len(roles)}")
+        kinds = []
+        for i in range(self.channels.count):
             if roles[i] not in ROLES:
                 raise ValueError(f"channel {i}: role {roles[i]!r}, expected one of {' '.join(ROLES)}")
-            role = ROLES.index(roles[i])
-            self.role[i] = role
-            if PV <= role <= CHP:
+            if names[i] and names[i] not in GROUPS:
+                raise ValueError(f"channel {i}: group {names[i]!r}, expected one of {' '.join(GROUPS)}")
+            kind = ROLES.index(roles[i])
+            self.header.roles = (self.header.roles ^ <uint32_t> kind) * <uint32_t> 16777619
+            if PV <= kind <= CHP:
                 if not 0 <= factors[i] <= MOST_INTENSITY:
                     raise ValueError(f"channel {i}: factor {factors[i]}, expected 0 to {MOST_INTENSITY} g/kWh")
-                self.factor[i] = factors[i] / WH_PER_KWH
-        place = 0
-        for role in range(len(ROLES)):
-            self.firsts[role] = place
-            for i in range(self.channels):
-                if self.role[i] == role:
-                    self.order[place] = i
+                self.channels.factor[i] = factors[i] / WH_PER_KWH
+            elif kind >= METERS:
+                kind = METERS + (GROUPS.index(names[i]) if names[i] else GROUP_COUNT)
+                self.channels.grouped = self.channels.grouped or kind < METERS + GROUP_COUNT
+            kinds.append(kind)
+            self.channels.before[i] = NAN
+        for kind in range(KIND_COUNT):
+            self.channels.firsts[kind] = place
+            for i in range(self.channels.count):
+                if kinds[i] == kind:
+                    self.channels.order[place] = i
                     place += 1
-        self.firsts[len(ROLES)] = place
+        self.channels.firsts[KIND_COUNT] = place
         return 0
 
-    cdef double power(self, int channel, const double *powers, bint ends) noexcept nogil:
-        """The channel's power over the interval, W; NaN when missing."""
-        cdef double now = powers[channel]
-        if not fabs(now) <= MOST_POWER:
-            now = NAN
-        cdef double result = interval_power(self.before[channel], now) if ends else now
-        self.before[channel] = now
-        return result
+    cdef int set_columns(self, columns) except -1:
+        cdef int column
+        sizes = (2 * self.channels.count, self.channels.count, 1, 1, 1, self.windows)
+        self.width = HEAD + self.channels.count
+        for column in range(COLUMN_COUNT):
+            self.columns[column] = -1
+        for name in columns:
+            if name not in COLUMNS:
+                raise ValueError(f"columns: {name!r}, expected some of {' '.join(COLUMNS)}")
+            column = COLUMNS.index(name)
+            if self.columns[column] >= 0:
+                raise ValueError(f"columns: {name!r} twice, expected once")
+            self.columns[column] = self.width
+            self.width += sizes[column]
+        if self.columns[CERTIFICATES] >= 0 and self.hour < 0:
+            raise ValueError("hour: -1, expected the index of the hourly window that certificates are matched in")
+        if self.columns[SOC] >= 0 and not self.battery.capacity > 0:
+            raise ValueError("capacity: 0, expected the battery's Wh with a state of charge")
+        return 0
 
-    cdef double total(self, int role, const double *powers, bint ends, int *seen) noexcept nogil:
-        """The sum of a role's channels, W; adds the number of those that are there to `seen`."""
-        cdef double result = 0
-        cdef double power
-        cdef int i
-        for i in range(self.firsts[role], self.firsts[role + 1]):
-            power = self.power(self.order[i], powers, ends)
-            if not isnan(power):
-                seen[0] += 1
-                result += power
-        return result
+    # a row is read
 
-    cdef double produced(
-        self, int role, const double *powers, bint ends, int *seen, double *carbon
+    cdef inline double column(self, const double *given, int column) noexcept nogil:
+        """A column of one double; NaN without it."""
+        return given[self.columns[column]] if self.columns[column] >= 0 else NAN
+
+    cdef inline Row read(self, const double *given) noexcept nogil:
+        cdef Row row
+        row.seconds = given[0] if 0 < given[0] <= MOST_SECONDS else 0.0
+        row.hours = row.seconds / SECONDS_PER_HOUR
+        row.per_hour = SECONDS_PER_HOUR / row.seconds if row.seconds > 0 else 0.0
+        row.grid = given[1] / WH_PER_KWH
+        row.grid_clean = max(0.0, min(1.0, given[2])) if not isnan(given[2]) else 0.0
+        row.powers = given + HEAD
+        row.energies = NULL
+        row.carbon = NULL
+        if self.columns[ENERGY] >= 0 and row.seconds > 0:
+            row.energies = given + self.columns[ENERGY]
+        if self.columns[CARBON] >= 0:
+            row.carbon = given + self.columns[CARBON]
+        row.soc = self.column(given, SOC)
+        row.certificates = self.column(given, CERTIFICATES)
+        if not 0 <= row.certificates <= MOST_POWER * row.hours:
+            row.certificates = 0
+        return row
+
+    # shared out
+
+    cdef inline Shares share_out(self, const Row *row, const Flows *flows, const Parcel *drawn) noexcept nogil:
+        cdef Parcel sources[SOURCE_COUNT]
+        sources[0] = Parcel(flows.renewable, flows.renewable_carbon, flows.renewable, flows.renewable)
+        sources[1] = drawn[0]
+        sources[2] = Parcel(flows.fuel, flows.fuel_carbon, 0, 0)
+        sources[3] = Parcel(flows.imported, flows.imported * row.grid, flows.imported * row.grid_clean, 0)
+        if self.local_first:
+            return share_locally(sources, flows.load, flows.charge, flows.exported)
+        return share_proportionally(sources, flows.load, flows.charge, flows.exported)
+
+    # moved into the store
+
+    cdef inline void move(
+        self, const Row *row, const Flows *flows, const Shares *shares, const Delivery *drawn
     ) noexcept nogil:
-        """The production of a role's channels, W; adds to `seen` and to `carbon` (g/h).
+        cdef double lost = 0
+        if row.seconds > 0:
+            discharge(self.store, drawn.energy)
+            charge(self.store, &shares.charge, flows.charge, row.hours, self.battery.charge)
+            lost = rest(self.store, &self.battery, row.hours)
+        if 0 <= row.soc <= 1:
+            if not self.store.opened > 0:
+                add(
+                    self.totals, SUM_OPENING,
+                    open_stock(self.store, &self.battery, row.soc, row.grid, row.grid_clean) * row.grid,
+                )
+            elif row.seconds > 0:
+                lost += correct(self.store, &self.battery, row.soc, row.seconds)
+        if lost > 0:
+            add(self.totals, SUM_LOST, lost)
 
-        A producer that draws power, as an inverter at night, produces nothing and so adds to the load (4.1).
-        """
-        cdef double result = 0
-        cdef double power
-        cdef int i
-        for i in range(self.firsts[role], self.firsts[role + 1]):
-            power = self.power(self.order[i], powers, ends)
-            if not isnan(power):
-                seen[0] += 1
-                power = power if power > 0 else 0.0
-                result += power
-                carbon[0] += power * self.factor[self.order[i]]
-        return result
-
-    cdef Flows flows(self, const double *powers, bint ends, Seen *seen) noexcept nogil:
-        """Sum the channels by role; remembers the powers for the next interval.
-
-        Grid and battery channels are summed before the sign is taken (4.1). The load is left for the
-        balance, and the residual is still the sum of the sub-meters.
-        """
-        cdef Flows result = Flows(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-        cdef double grid, battery, renewable
-        seen[0] = Seen(0, 0, 0, 0, 0)
-        grid = self.total(GRID, powers, ends, &seen.grid)
-        battery = self.total(BATTERY, powers, ends, &seen.battery)
-        result.residual = self.total(LOAD, powers, ends, &seen.meters)
-        result.residual += self.total(EV, powers, ends, &seen.meters)
-        result.pv = self.produced(PV, powers, ends, &seen.pv, &result.renewable_carbon)
-        renewable = (
-            self.produced(WIND, powers, ends, &seen.generation, &result.renewable_carbon)
-            + self.produced(HYDRO, powers, ends, &seen.generation, &result.renewable_carbon)
-        )
-        result.fuel = (
-            self.produced(GENSET, powers, ends, &seen.generation, &result.fuel_carbon)
-            + self.produced(CHP, powers, ends, &seen.generation, &result.fuel_carbon)
-        )
-        result.renewable = result.pv + renewable
-        result.generation = result.fuel + renewable
-        result.imported = grid if grid > 0 else 0.0
-        result.exported = -grid if grid < 0 else 0.0
-        result.discharge = battery if battery > 0 else 0.0
-        result.charge = -battery if battery < 0 else 0.0
-        return result
-
-    cdef int count(self, int first, int last) noexcept nogil:
-        """Channels with the roles first to last."""
-        return self.firsts[last + 1] - self.firsts[first]
+    # rows and windows
 
     cdef void row(self, const double *given, double *out) noexcept nogil:
         """One row in to one row out; both as in the stub."""
-        cdef double seconds = given[0] if 0 < given[0] <= MOST_SECONDS else 0.0
-        cdef double hours = seconds / SECONDS_PER_HOUR
-        cdef double grid = given[1] / WH_PER_KWH
-        cdef double grid_clean = max(0.0, min(1.0, given[2])) if not isnan(given[2]) else 0.0
-        cdef double inflow, outflow, coverage, residual_power
-        cdef double gained[SUM_COUNT]
+        cdef Row row = self.read(given)
         cdef Seen seen
-        cdef Flows flows = self.flows(given + HEAD, seconds > 0, &seen)
+        cdef Flows moved = flows(&self.channels, &row, &seen)
+        cdef Shares shares
         cdef Delivery drawn
-        cdef Source sources[4]
-        cdef Arrival load = Arrival(0, 0, 0)
-        cdef Arrival stored = Arrival(0, 0, 0)
-        cdef Arrival exported = Arrival(0, 0, 0)
-        cdef int meters = self.count(LOAD, EV)
+        cdef double captured = self.column(given, CAPTURED_MASS)
+        cdef const Sums *hour = self.starts + self.hour if self.columns[CERTIFICATES] >= 0 else NULL
+        cdef bint balanced
         cdef int i
-
         for i in range(OUTPUT_COUNT):
             out[i] = NAN
         out[COVERAGE] = 0
+        if row.seconds > 0 and 0 <= captured <= MOST_POWER:
+            out[CAPTURED] = captured * G_PER_KG
+            add(self.totals, SUM_CAPTURED, out[CAPTURED])
+            add(self.totals, SUM_CAPTURED_TIME, row.seconds)
         if not 0 <= given[1] <= MOST_INTENSITY:
             return
         out[GRID_INTENSITY] = given[1]
-        if seen.grid < self.count(GRID, GRID) or self.count(GRID, BATTERY) == 0:
+        balanced = balance(&self.channels, &row, &seen, &moved, out)
+        if not out[COVERAGE] > 0:
             return
-
-        coverage = <double> (seen.grid + seen.pv + seen.generation + seen.battery) / self.count(GRID, BATTERY)
-        inflow = flows.imported + flows.renewable + flows.fuel + flows.discharge
-        outflow = flows.exported + flows.charge
-        flows.load = inflow - outflow
-        drawn = delivery(self.store, flows.discharge * hours, self.efficiency.discharge, grid, grid_clean)
-        out[COVERAGE] = coverage
-        out[1] = flows.imported
-        out[2] = flows.exported
-        out[3] = flows.pv if seen.pv or not self.count(PV, PV) else NAN
-        out[4] = flows.generation if seen.generation or not self.count(WIND, CHP) else NAN
-        out[5] = flows.discharge if seen.battery or not self.count(BATTERY, BATTERY) else NAN
-        out[6] = flows.charge if seen.battery or not self.count(BATTERY, BATTERY) else NAN
-        for i in range(1, 7):
-            out[POWER_COUNT + i] = out[i] * hours
-        if flows.discharge > 0 or self.store.energy > 0:
-            out[BATTERY_INTENSITY] = drawn.mix.carbon * WH_PER_KWH
-        if flows.load < -NOISE * inflow:
-            return  # a balance fault: wrong sign, swapped transformer or a meter that is not there
-        if flows.load <= ROUNDING * inflow:
-            flows.load = 0
-        flows.residual -= flows.load
-        out[0] = flows.load
-        out[POWER_COUNT] = flows.load * hours
-        residual_power = flows.residual if meters and seen.meters == meters else NAN
-        out[7] = residual_power
-        out[POWER_COUNT + 7] = residual_power * hours
-
-        sources[0] = source(flows.renewable, flows.renewable_carbon, 1)
-        sources[1] = Source(flows.discharge, drawn.mix)
-        sources[2] = source(flows.fuel, flows.fuel_carbon, 0)
-        sources[3] = Source(flows.imported, Mix(grid, grid_clean, 0))
-        if self.local_first:
-            share_locally(sources, &flows, &load, &stored, &exported)
-        else:
-            share_proportionally(sources, &flows, &load, &stored, &exported)
-
-        gained[SUM_LOAD] = flows.load
-        gained[SUM_IMPORT] = flows.imported
-        gained[SUM_EXPORT] = flows.exported
-        gained[SUM_PV] = flows.pv
-        gained[SUM_GENERATION] = flows.generation
-        gained[SUM_DISCHARGE] = flows.discharge
-        gained[SUM_CHARGE] = flows.charge
-        gained[SUM_RESIDUAL] = 0 if isnan(residual_power) else residual_power
-        gained[SUM_EMISSION] = load.carbon
-        gained[SUM_SCOPE1] = flows.fuel_carbon
-        gained[SUM_SCOPE2_LOCATION] = flows.imported * grid
-        gained[SUM_SCOPE2_MARKET] = flows.imported * self.residual_factor
-        gained[SUM_AVOIDED] = (load.own + flows.exported) * grid - exported.carbon
-        gained[SUM_CARBON_IN] = gained[SUM_SCOPE2_LOCATION] + flows.renewable_carbon + flows.fuel_carbon
-        gained[SUM_CARBON_EXPORT] = exported.carbon
-        gained[SUM_CARBON_DISCHARGE] = flows.discharge * drawn.mix.carbon
-        gained[SUM_CLEAN_LOAD] = load.clean
-        gained[SUM_OWN_LOAD] = load.own
-        gained[SUM_OWN_EXPORT] = exported.own
-        gained[SUM_OWN_PRODUCTION] = flows.renewable
-
-        out[EMISSION_INTENSITY] = ratio(load.carbon, flows.load) * WH_PER_KWH
-        out[EMISSION_RATE] = load.carbon
-        for i in range(5):
-            out[EMISSION + i] = gained[SUM_EMISSION + i] * hours
-        out[CLEAN_SHARE] = share(load.clean, flows.load)
-        out[SELF_CONSUMPTION] = share(flows.renewable - exported.own, flows.renewable)
-        out[SELF_SUFFICIENCY] = share(load.own, flows.load)
-
-        if not seconds > 0:
+        drawn = delivery(
+            self.store, moved.discharge, row.hours, self.battery.discharge, row.grid, row.grid_clean
+        )
+        if moved.discharge > 0:
+            out[BATTERY_INTENSITY] = drawn.parcel.carbon / moved.discharge * WH_PER_KWH
+        elif self.store.energy > 0:
+            out[BATTERY_INTENSITY] = delivered_intensity(self.store, self.battery.discharge) * WH_PER_KWH
+        if not balanced:
             return
-        for i in range(SUM_GRID):
-            gained[i] *= hours
-        gained[SUM_OPENING] = drawn.opening * grid
-        gained[SUM_GRID] = given[1] * seconds
-        gained[SUM_TIME] = seconds
-        gained[SUM_COVERED] = seconds * coverage
-        gained[SUM_RESIDUAL_TIME] = 0 if isnan(residual_power) else seconds
+        shares = self.share_out(&row, &moved, &drawn.parcel)
+        book(
+            self.totals, hour, &self.tariff, self.channels.grouped, &row, &moved, &shares, &drawn, out,
+        )
+        self.move(&row, &moved, &shares, &drawn)
+
+    cdef inline void sums(self, int index, double *sums) noexcept nogil:
+        cdef int i
         for i in range(SUM_COUNT):
-            add(&self.totals[i], gained[i])
-        discharge(self.store, drawn.energy)
-        charge(self.store, &stored, flows.charge, hours, self.efficiency.charge)
+            sums[i] = since(self.totals, self.starts + index, i)
 
-    cdef void rows(self, const double *given, double *out, Py_ssize_t count) noexcept nogil:
+    cdef inline double least_load(self, double seconds) noexcept nogil:
+        """Wh below which a window's load has no intensity (METHOD 4.5, E_min)."""
+        return max(LEAST_SHARE * self.rated_power * seconds / SECONDS_PER_HOUR, LEAST_STEPS * self.register_step)
+
+    cdef inline void restart(self, int index) noexcept nogil:
+        memcpy(self.starts + index, self.totals, sizeof(Sums))
+
+    cdef void close(self, Py_ssize_t place, int index, double seconds, double *out) noexcept nogil:
+        """A window's end to a row of CLOSED."""
+        cdef double sums[SUM_COUNT]
+        self.sums(index, sums)
+        out[0] = place
+        out[1] = index
+        fill_outputs(sums, seconds, self.least_load(seconds), out + 2)
+        fill_details(sums, out + 2 + OUTPUT_COUNT)
+        self.restart(index)
+
+    cdef void rows(self, const double *given, Py_ssize_t count, double *out, double *closed) noexcept nogil:
         cdef Py_ssize_t i
+        cdef const double *ends
+        cdef int index
         for i in range(count):
-            self.row(given + i * (HEAD + self.channels), out + i * OUTPUT_COUNT)
+            self.row(given + i * self.width, out + i * OUTPUT_COUNT)
+            if self.columns[ENDS] < 0:
+                continue
+            ends = given + i * self.width + self.columns[ENDS]
+            for index in range(self.windows):
+                if 0 < ends[index] < INFINITY:
+                    self.close(i, index, ends[index], closed)
+                    closed += CLOSED_COUNT
+
+    cdef Py_ssize_t closing(self, const double *given, Py_ssize_t count) noexcept nogil:
+        """How many windows end in these rows."""
+        cdef Py_ssize_t i, result = 0
+        cdef int index
+        for i in range(count):
+            for index in range(self.windows):
+                result += 0 < given[i * self.width + self.columns[ENDS] + index] < INFINITY
+        return result
 
     def step(self, bytes block not None):
-        cdef Py_ssize_t size = (HEAD + self.channels) * <Py_ssize_t> sizeof(double)
+        cdef Py_ssize_t size = self.width * <Py_ssize_t> sizeof(double)
         cdef Py_ssize_t count = PyBytes_GET_SIZE(block) // size
-        cdef bytes out
+        cdef const double *given = <const double *> PyBytes_AS_STRING(block)
+        cdef double *out
+        cdef double *closed
+        cdef bytes result
+        cdef bytes ended = b""
         if PyBytes_GET_SIZE(block) != count * size:
             raise ValueError(f"block: {len(block)} bytes, expected rows of {size}")
-        out = PyBytes_FromStringAndSize(NULL, count * OUTPUT_COUNT * <Py_ssize_t> sizeof(double))
-        self.rows(<const double *> PyBytes_AS_STRING(block), <double *> PyBytes_AS_STRING(out), count)
-        return out
+        result = PyBytes_FromStringAndSize(NULL, count * OUTPUT_COUNT * <Py_ssize_t> sizeof(double))
+        if self.columns[ENDS] >= 0:
+            ended = PyBytes_FromStringAndSize(
+                NULL, self.closing(given, count) * CLOSED_COUNT * <Py_ssize_t> sizeof(double)
+            )
+        out = <double *> PyBytes_AS_STRING(result)
+        closed = <double *> PyBytes_AS_STRING(ended)
+        if count < LONG:
+            self.rows(given, count, out, closed)
+        else:
+            with nogil:
+                self.rows(given, count, out, closed)
+        self.ended = ended
+        return result
 
-    cdef Total *start(self, int index) except NULL:
+    def closed(self):
+        return self.ended
+
+    cdef int inside(self, int index) except -1:
         if not 0 <= index < self.windows:
             raise IndexError(f"window {index}, expected 0 to {self.windows - 1}")
-        return self.starts + index * SUM_COUNT
+        return 0
 
     def window(self, int index, double seconds):
-        cdef Total *start = self.start(index)
         cdef double sums[SUM_COUNT]
-        cdef double *out
-        cdef double hours, residual_hours
-        cdef bytes row
-        cdef int i
+        cdef bytes row = PyBytes_FromStringAndSize(NULL, OUTPUT_COUNT * <Py_ssize_t> sizeof(double))
+        self.inside(index)
         if not 0 < seconds < INFINITY:
             raise ValueError(f"window of {seconds} s, expected more than 0")
-        row = PyBytes_FromStringAndSize(NULL, OUTPUT_COUNT * <Py_ssize_t> sizeof(double))
-        out = <double *> PyBytes_AS_STRING(row)
-        for i in range(OUTPUT_COUNT):
-            out[i] = NAN
-        for i in range(SUM_COUNT):
-            sums[i] = since(&self.totals[i], &start[i])
-        out[COVERAGE] = share(sums[SUM_COVERED], seconds)
-        if not sums[SUM_TIME] > 0:
-            return row
-        hours = sums[SUM_TIME] / SECONDS_PER_HOUR
-        residual_hours = sums[SUM_RESIDUAL_TIME] / SECONDS_PER_HOUR
-        for i in range(7):
-            out[i] = sums[i] / hours
-            out[POWER_COUNT + i] = sums[i]
-        if residual_hours > 0:
-            out[7] = sums[SUM_RESIDUAL] / residual_hours
-            out[POWER_COUNT + 7] = sums[SUM_RESIDUAL]
-        for i in range(5):
-            out[EMISSION + i] = sums[SUM_EMISSION + i]
-        out[EMISSION_RATE] = sums[SUM_EMISSION] / hours
-        out[EMISSION_INTENSITY] = ratio(sums[SUM_EMISSION], sums[SUM_LOAD]) * WH_PER_KWH
-        out[GRID_INTENSITY] = sums[SUM_GRID] / sums[SUM_TIME]
-        if sums[SUM_IMPORT] > 0:
-            out[GRID_INTENSITY] = sums[SUM_SCOPE2_LOCATION] / sums[SUM_IMPORT] * WH_PER_KWH
-        out[BATTERY_INTENSITY] = ratio(sums[SUM_CARBON_DISCHARGE], sums[SUM_DISCHARGE]) * WH_PER_KWH
-        out[CLEAN_SHARE] = share(sums[SUM_CLEAN_LOAD], sums[SUM_LOAD])
-        out[SELF_CONSUMPTION] = share(
-            sums[SUM_OWN_PRODUCTION] - sums[SUM_OWN_EXPORT], sums[SUM_OWN_PRODUCTION]
-        )
-        out[SELF_SUFFICIENCY] = share(sums[SUM_OWN_LOAD], sums[SUM_LOAD])
+        self.sums(index, sums)
+        fill_outputs(sums, seconds, self.least_load(seconds), <double *> PyBytes_AS_STRING(row))
+        return row
+
+    def details(self, int index):
+        cdef double sums[SUM_COUNT]
+        cdef bytes row = PyBytes_FromStringAndSize(NULL, DETAIL_COUNT * <Py_ssize_t> sizeof(double))
+        self.inside(index)
+        self.sums(index, sums)
+        fill_details(sums, <double *> PyBytes_AS_STRING(row))
         return row
 
     def reset(self, int index):
-        memcpy(self.start(index), self.totals, SUM_COUNT * sizeof(Total))
+        self.inside(index)
+        self.restart(index)
 
     def stock(self):
         return self.store.energy, self.store.carbon
 
+    def concentrated(self):
+        return bool(self.store.carbon > 2 * self.store.dearest * self.store.energy)
+
     def ledger(self):
-        # nothing is lost: the store's losses concentrate its carbon in what it delivers
+        cdef const double *sums = self.totals.high
         return (
-            self.totals[SUM_CARBON_IN].high,
-            self.totals[SUM_EMISSION].high,
-            self.totals[SUM_CARBON_EXPORT].high,
-            0.0,
-            self.totals[SUM_OPENING].high,
+            sums[SUM_IMPORT_CARBON] + sums[SUM_RENEWABLE_CARBON] + sums[SUM_SCOPE1],
+            sums[SUM_EMISSION],
+            sums[SUM_EXPORT_CARBON],
+            sums[SUM_LOST],
+            sums[SUM_OPENING],
         )
 
     def state(self):
@@ -707,7 +453,8 @@ cdef class Accounts:
         cdef Header *header = <Header *> PyBytes_AS_STRING(state)
         cdef const double *numbers
         cdef Py_ssize_t i
-        cdef Py_ssize_t count = (<char *> self.before - <char *> self.store) // <Py_ssize_t> sizeof(double)
+        cdef Py_ssize_t count = (<char *> self.channels.before - <char *> self.store) // <Py_ssize_t> sizeof(double)
+        cdef Py_ssize_t stock = sizeof(Stock) // <Py_ssize_t> sizeof(double)
         if PyBytes_GET_SIZE(state) < <Py_ssize_t> sizeof(Header) or header.magic != MAGIC:
             raise ValueError("state: not one of these accounts")
         if header.version != VERSION:
@@ -718,6 +465,6 @@ cdef class Accounts:
             raise ValueError(f"state: made with {header.windows} windows, expected {self.windows}")
         numbers = <const double *> (header + 1)
         for i in range(count):
-            if not isfinite(numbers[i]) or (i < 4 and numbers[i] < 0):
+            if not isfinite(numbers[i]) or (i < stock and numbers[i] < 0):
                 raise ValueError("state: damaged")
         memcpy(self.block, PyBytes_AS_STRING(state), self.block_size)

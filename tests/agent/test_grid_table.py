@@ -8,7 +8,7 @@ from importlib.resources import files
 from math import isnan
 
 import pytest
-from wattgram.grid.table import FactorTable
+from wattgram.grid.table import CONTEXT, FAMILIES, RESIDUAL, FactorTable
 
 TABLE = FactorTable.shipped()
 
@@ -53,10 +53,32 @@ def test_the_clean_share_is_the_implied_one_where_there_is_one() -> None:
     assert isnan(TABLE.signal("CN-YN", "direct", at(2023)).clean_share)
 
 
-def test_age_counts_from_the_end_of_the_factors_year() -> None:
+def test_age_counts_from_the_end_of_the_factors_year_in_china() -> None:
     signal = TABLE.signal("CN-CQ", "direct", at(2026))
-    assert signal.age(at(2024, 1)) == 0.0
-    assert signal.age(at(2024, 2)) == 31 * 86400.0
+    new_year = at(2024, 1) - 8 * 3600 * 1_000_000_000  # midnight at +08:00
+    assert signal.age(new_year) == 0.0
+    assert signal.age(new_year + 31 * 86400 * 1_000_000_000) == 31 * 86400.0
+
+
+def test_the_year_of_a_reading_is_that_of_the_calendar_in_china() -> None:
+    new_year = at(2023, 1) - 8 * 3600 * 1_000_000_000
+    assert TABLE.signal("CN-CQ", "direct", new_year - 1).intensity == pytest.approx(522.7)
+    assert TABLE.signal("CN-CQ", "direct", new_year).intensity == pytest.approx(558.1)
+
+
+def test_every_row_of_the_file_is_of_one_family_and_no_family_is_mixed() -> None:
+    with files("wattgram.grid").joinpath("grid_factors_cn.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    direct, footprint = FAMILIES["direct"], FAMILIES["lifecycle"]
+    kinds = [*direct, *footprint, RESIDUAL, *CONTEXT]
+    assert sorted(kinds) == sorted({row["kind"] for row in rows})
+    assert len(kinds) == len(set(kinds))
+    for row in rows:
+        basis = "direct" if row["kind"] in direct else "lifecycle" if row["kind"] in footprint else ""
+        if basis:
+            signal = TABLE.signal(row["zone"], basis, at(int(row["year"])))
+            assert signal.intensity == pytest.approx(1000.0 * float(row["kg_co2_per_kwh"]))
+            assert (signal.basis, signal.source) == (basis, f"table {row['zone']} {row['year']} {row['kind']}")
 
 
 def test_every_zone_of_the_file_has_a_factor() -> None:

@@ -75,19 +75,20 @@ class Works:
             source.equip(meter, self.plan)
         self.site = Site(self.config, list(self.sources.values()), self.spool, self.clock)  # type: ignore[arg-type]  # a clock by hand
 
-    def reads(self, **watts: float) -> None:
-        """Each named meter is read now."""
+    def reads(self, kwh: float = 0.0, **watts: float) -> None:
+        """Each named meter is read now; all have counted so much import."""
         places = {place.register.quantity: place.position for place in self.plan.places}
         for name, power in watts.items():
             image = bytearray(2 * self.plan.words)
             struct.pack_into(">f", image, 2 * places["active_power_total"], power)
+            struct.pack_into(">f", image, 2 * places["active_energy_import"], kwh)
             reading = Reading(self.clock.time(), self.clock.monotonic(), bytes(image), b"\1" * self.plan.words)
             self.site.take(self.sources[name.replace("_", "-")], reading)
 
-    def tick(self, seconds: float = 1.0, **watts: float) -> Record:
+    def tick(self, seconds: float = 1.0, kwh: float = 0.0, **watts: float) -> Record:
         """So much later, these readings and a tick."""
         self.clock.now += int(seconds * NS)
-        self.reads(**watts)
+        self.reads(kwh, **watts)
         self.site.tick(self.clock.now)
         assert self.site.latest is not None
         return self.site.latest
@@ -250,6 +251,70 @@ def test_a_window_goes_on_after_a_restart(tmp_path: Path) -> None:
     assert quarter.time == NOON
     assert quarter["load_energy"] == pytest.approx(15e3)
     assert quarter["coverage"] == pytest.approx(1.0)
+
+
+def happened(works: Works) -> list[tuple[object, object, str]]:
+    return [(one["event"], one["detail"], one.series.tag("device")) for one in works.appended("event")]
+
+
+def test_what_a_counter_went_through_is_an_event_once_and_the_quality_of_its_records(tmp_path: Path) -> None:
+    works = Works(tmp_path, {"incomer": "grid"})
+    for kwh in (1234.5, 0.0, 0.0, 1234.5, 1234.625, 0.0, 0.125, 0.25, 0.375):
+        works.tick(incomer=60e3, kwh=kwh)
+    meters = works.appended("device")
+    assert [one["quality"] for one in meters] == [
+        *("good", "glitch", "glitch", "good", "good"),
+        *("glitch", "glitch", "reset", "good"),
+    ]
+    assert [one["active_energy_import"] for one in meters][5] == 0.0
+    assert happened(works) == [
+        ("counter glitch", "active_energy_import: 1234500 Wh, then 0 Wh", "incomer"),
+        ("counter reset", "active_energy_import: 1234625 Wh, then 0 Wh", "incomer"),
+    ]
+
+
+def test_counters_go_on_after_a_restart(tmp_path: Path) -> None:
+    async def first() -> None:
+        works = Works(tmp_path, {"incomer": "grid", "press": "load"})
+        await works.spool.open()
+        works.tick(incomer=60e3, press=20e3, kwh=1234.5)
+        works.tick(incomer=60e3, press=20e3, kwh=0.0)
+        await works.spool.close()
+
+    async def second() -> Works:
+        works = Works(tmp_path, {"incomer": "grid", "press": "load"}, start=NOON + 3600 * NS)
+        await works.spool.open()
+        await works.site.restore()
+        works.tick(incomer=60e3, kwh=1294.5)
+        await works.spool.close()
+        works.tick(press=20e3, kwh=1254.5)
+        return works
+
+    asyncio.run(first())
+    works = asyncio.run(second())
+    # An hour of 60 and of 20 kW; the 0 before the restart was a glitch.
+    for name, energy in (("incomer", 60e3), ("press", 20e3)):
+        latest = works.sources[name].latest
+        assert latest is not None
+        assert (latest.metered.positive, latest.metered.quality) == (energy, "estimated")
+    assert [one.series.tag("device") for one in works.appended("event")] == ["press"]
+
+
+def test_counters_whose_state_cannot_be_read_begin_anew(tmp_path: Path) -> None:
+    async def begun() -> list[tuple[object, object, str]]:
+        works = Works(tmp_path, {"incomer": "grid"})
+        await works.spool.open()
+        works.spool.put_state("counters", b'{"incomer": {"active_energy_import": 7}}')
+        await works.spool.sync()
+        await works.site.restore()
+        works.tick(incomer=60e3, kwh=1234.5)
+        found = happened(works)
+        await works.spool.close()
+        return found
+
+    ((event, detail, name),) = asyncio.run(begun())
+    assert (event, name) == ("counters began anew", "")
+    assert "no counter's state" in str(detail)
 
 
 def test_a_pause_is_not_integrated(tmp_path: Path) -> None:

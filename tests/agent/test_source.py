@@ -1,4 +1,4 @@
-"""Which quantity is a role's power, and what `invert` turns."""
+"""Which quantity is a role's power, what `invert` turns, and what a reading says was counted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import struct
 from fractions import Fraction
 
 import pytest
+from wattgram.clock import NS
 from wattgram.config import DeviceConfig
+from wattgram.metering import Metered
 from wattgram.source import Source
 from wattgram_drivers.catalogue import load
 from wattgram_drivers.device import Device, Reading, Register
@@ -79,3 +81,86 @@ def test_a_device_is_good_then_stale_and_one_that_never_answered_is_lost() -> No
     words = make_plan(device).words
     source.take(Reading(0, 100.0, bytes(2 * words), b"\1" * words))
     assert [source.state(now) for now in (100.0, 115.0, 115.1)] == ["good", "good", "stale"]
+
+
+def counting(
+    device: Device, role: str, *readings: list[int], invert: bool = False, rated_power: float = 50e3
+) -> Source:
+    """A source after readings of these words, a second apart."""
+    config = DeviceConfig("one", role, "made", device, HERE, 1, invert=invert, rated_power=rated_power)
+    source = Source(config, "works", 0.0)
+    plan = make_plan(device)
+    source.equip(device, plan)
+    for number, words in enumerate(readings):
+        image = struct.pack(f">{plan.words}H", *words)
+        source.take(Reading(number * NS, float(number), image, b"\1" * plan.words))
+    return source
+
+
+def metered(source: Source) -> Metered:
+    assert source.latest is not None
+    return source.latest.metered
+
+
+def test_a_reading_says_what_was_counted_since_the_one_before() -> None:
+    # 1 kWh counters in 16 bits.
+    device = made("meter", "active_energy_import", "active_energy_export")
+    source = counting(device, "grid", [100, 7], [101, 7])
+    assert metered(source)[:3] == (1000.0, 0.0, "good")
+    turned = counting(device, "grid", [100, 7], [101, 7], invert=True)
+    assert metered(turned)[:3] == (0.0, 1000.0, "good")
+
+
+def test_a_glitch_is_the_records_quality_and_its_value_stays() -> None:
+    device = made("meter", "active_energy_import", "active_energy_export")
+    source = counting(device, "grid", [100, 7], [0, 7])
+    assert source.latest is not None
+    assert source.latest.record.as_dict() == {
+        "quality": "glitch",
+        "active_energy_import": 0.0,
+        "active_energy_export": 7000.0,
+    }
+    assert metered(source).negative == 0.0
+    (told,) = metered(counting(device, "grid", [100, 7], [0, 7], [100, 7], invert=True)).happened
+    # The field of the record, which is named for the other direction.
+    assert told == ("counter glitch", "active_energy_export: 100000 Wh, then 0 Wh")
+
+
+def test_a_counter_wraps_at_its_width_times_its_scale_of_the_moment() -> None:
+    # SunSpec: acc32 with a scale factor of 1, so it ends at 2^32 x 10 Wh; 0 is not a value.
+    register = Register("energy_total", 0, "holding", "u32", scale_address=2, invalid=(0,))
+    device = Device("made", "", "", "inverter", (register,))
+    source = counting(device, "pv", [0xFFFF, 0xFFFD, 1], [0, 2, 1])
+    assert metered(source)[:3:2] == (50.0, "rollover")
+    assert source.latest is not None
+    assert source.latest.record["quality"] == "good"
+    (told,) = metered(source).happened
+    assert told == ("counter rollover", "energy_total: 42949672930 Wh, then 20 Wh")
+
+
+def test_transformer_ratios_are_part_of_a_counters_scale() -> None:
+    # Acrel: raw x 0.01 kWh x PT x CT; with 10 and 40 a count is 4 kWh, and 16 bits end at 262 144 kWh.
+    device = Device(
+        "made",
+        "",
+        "",
+        "meter",
+        (
+            Register("active_energy_import", 0, "holding", "u16", scale=Fraction(10), factors=("pt_ratio", "ct_ratio")),
+            Register("pt_ratio", 1, "holding", "u16"),
+            Register("ct_ratio", 2, "holding", "u16"),
+        ),
+    )
+    source = counting(device, "grid", [0xFFFF, 10, 40], [0, 10, 40], rated_power=400e3)
+    assert metered(source)[:3:2] == (4000.0, "rollover")
+    assert metered(source).resolution == (4000.0, 0.0)
+
+
+def test_quantities_that_are_not_read_are_not_counted() -> None:
+    device = made("meter", "active_energy_import", "active_energy_export", "active_power_total")
+    config = DeviceConfig("one", "grid", "made", device, HERE, 1, quantities=("active_power_total",))
+    source = Source(config, "works", 0.0)
+    plan = make_plan(device, config.quantities)
+    source.equip(device, plan)
+    source.take(Reading(0, 0.0, b"\0\1", b"\1"))
+    assert [str(number) for number in metered(source)[:2]] == ["nan", "nan"]

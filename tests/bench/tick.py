@@ -111,24 +111,24 @@ class Numpy:
 class PlainC:
     """tick.c, compiled by cc -O3."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, roles: list[str], factors: list[float], most: int) -> None:
         library = Path(folder, "tick.so")
         source = Path(__file__).with_suffix(".c")
         subprocess.run(["cc", "-O3", "-shared", "-fPIC", "-o", library, source, "-lm"], check=True)
         self.code = ctypes.CDLL(str(library))
-        self.roles = (ctypes.c_int * len(ROLES))(*(GROUPS[name] for name in ROLES))
-        self.factors = (ctypes.c_double * len(ROLES))(*(factor / 1000 for factor in FACTORS))
+        self.roles = (ctypes.c_int * len(roles))(*(GROUPS[name] for name in roles))
+        self.factors = (ctypes.c_double * len(roles))(*(factor / 1000 for factor in factors))
         self.state = ctypes.create_string_buffer(self.code.state_size())
-        first = struct.pack(f"{len(ROLES)}d", *[nan] * len(ROLES))
+        first = struct.pack(f"{len(roles)}d", *[nan] * len(roles))
         before = ctypes.addressof(self.state) + self.code.state_size() - 64 * 8  # State's last part
         ctypes.memmove(before, first, len(first))
-        self.out = ctypes.create_string_buffer(30 * 8 * BLOCK)
+        self.out = ctypes.create_string_buffer(30 * 8 * most)
 
     def run(self, block: bytes, rows: int, *, rewind: bool = False) -> bytes:
         """So many rows; with rewind the first one again and again."""
         self.code.ticks(
             self.state,
-            len(ROLES),
+            len(self.roles),
             self.roles,
             self.factors,
             block,
@@ -157,7 +157,7 @@ def main() -> None:
     blocks = [struct.pack(f"{len(one)}d", *one) for one in rows]
     block = b"".join(blocks)
     with tempfile.TemporaryDirectory() as folder:
-        numpy, plain = Numpy(), PlainC(folder)
+        numpy, plain = Numpy(), PlainC(folder, ROLES, FACTORS, BLOCK)
         expected = accounts()(block)
         agree("NumPy", expected, b"".join(numpy.step(np.frombuffer(one)).tobytes() for one in blocks))
         agree("C", expected, plain.run(block, BLOCK))

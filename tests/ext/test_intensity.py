@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from math import inf, isnan, nan
+from typing import Any
 
 import pytest
-from wattgram_ext.intensity import OUTPUTS, ROLES, Accounts
+from wattgram_ext.intensity import CLOSED, COLUMNS, DETAILS, GROUPS, OUTPUTS, ROLES, Accounts
 
 CHONGQING = 558.1  # g/kWh, METHOD 2.2, 2023
 HOUR = 3600.0
@@ -17,9 +19,20 @@ def unpack(row: bytes) -> dict[str, float]:
 
 
 def step(
-    accounts: Accounts, *powers: float, seconds: float = HOUR, grid: float = CHONGQING, clean: float = nan
+    accounts: Accounts,
+    *powers: float,
+    seconds: float = HOUR,
+    grid: float = CHONGQING,
+    clean: float = nan,
+    more: Sequence[float] = (),
 ) -> dict[str, float]:
-    return unpack(accounts.step(struct.pack(f"{3 + len(powers)}d", seconds, grid, clean, *powers)))
+    """One row; `more` are its columns behind the powers."""
+    rows = [seconds, grid, clean, *powers, *more]
+    return unpack(accounts.step(struct.pack(f"{len(rows)}d", *rows)))
+
+
+def details(accounts: Accounts, index: int = 0) -> dict[str, float]:
+    return dict(zip(DETAILS, struct.unpack(f"{len(DETAILS)}d", accounts.details(index)), strict=True))
 
 
 def site(*roles: str, factor: float = 0.0, method: str = "proportional", windows: int = 0) -> Accounts:
@@ -29,6 +42,8 @@ def site(*roles: str, factor: float = 0.0, method: str = "proportional", windows
 def test_roles_and_outputs_are_the_contracts() -> None:
     assert " ".join(ROLES) == "grid pv wind hydro genset chp battery load ev"
     assert len(OUTPUTS) == len(set(OUTPUTS)) == 30
+    assert " ".join(GROUPS) == "industry power building transport"
+    assert " ".join(COLUMNS) == "energy carbon soc certificates captured ends"
 
 
 # METHOD 4.11, worked examples
@@ -162,6 +177,12 @@ def test_a_slightly_negative_load_is_meter_noise_and_a_larger_one_a_fault() -> N
     assert fault["grid_export_power"] == 102.1e3
 
 
+def test_an_island_of_which_nothing_is_known_has_no_balance() -> None:
+    row = step(site("pv", "battery"), nan, nan)
+    assert row["coverage"] == 0
+    assert isnan(row["load_power"])
+
+
 def test_exporting_without_load_has_no_intensity() -> None:
     # 200.3 - 120.3 - 80 is 1.4e-14 in doubles, which is no load
     row = step(site("grid", "pv", "battery"), -120.3, 200.3, -80)
@@ -213,6 +234,16 @@ def test_discharge_beyond_the_known_stock_opens_one_at_the_grids_intensity() -> 
     assert accounts.stock() == (0, 0)
 
 
+def test_avoided_is_a_ledger_of_its_own() -> None:
+    # the same site with more avoided: nothing of the inventory or of the carbon's ledger knows
+    near, far = site("grid", "pv"), site("grid", "pv")
+    one, other = step(near, -10e3, 30e3, grid=100.0), step(far, -10e3, 30e3, grid=900.0)
+    assert (one["avoided"], other["avoided"]) == pytest.approx((3000, 27000))  # 20 used + 10 exported
+    for name in ("emission", "scope1", "scope2_location", "scope2_market"):
+        assert one[name] == other[name] == 0
+    assert near.ledger() == far.ledger()
+
+
 def test_inventories_count_fuel_and_import_and_do_not_subtract_export() -> None:
     accounts = Accounts(["grid", "chp", "pv"], [0, 400, 0], windows=1)
     step(accounts, 10e3, 5e3, 0, seconds=0)
@@ -235,6 +266,243 @@ def test_avoided_is_self_use_at_the_grids_intensity_and_export_at_the_difference
 def test_the_grids_clean_share_counts_where_it_is_known() -> None:
     assert step(site("grid", "pv"), 50e3, 50e3, clean=0.342)["clean_share"] == pytest.approx(0.671)
     assert step(site("grid", "pv"), 50e3, 50e3)["clean_share"] == pytest.approx(0.5)
+
+
+# METHOD 4.1: energy from counters
+
+
+def counting(*roles: str, **more: Any) -> Accounts:
+    return Accounts(roles, [0.0] * len(roles), columns=["energy"], windows=1, **more)
+
+
+def test_an_intervals_energy_is_the_counters_and_its_power_their_mean() -> None:
+    # the samples say 10 kW at both ends, the counter 12 kWh over the hour
+    row = step(counting("grid"), 10e3, more=[12e3, 0.0])
+    assert (row["grid_import_energy"], row["grid_import_power"], row["load_energy"]) == (12e3, 12e3, 12e3)
+
+
+def test_a_counter_that_is_not_there_leaves_the_integral_of_the_power() -> None:
+    row = step(counting("grid", "pv"), -4e3, 10e3, more=[0.0, nan, 9e3, nan])
+    assert (row["grid_export_energy"], row["pv_energy"], row["load_energy"]) == (4e3, 9e3, 5e3)
+
+
+def test_an_incomer_that_counted_both_ways_within_an_interval_keeps_both() -> None:
+    # 3 kWh came in, then 2 kWh went out; PV 5: load 6
+    row = step(counting("grid", "pv"), 0.0, 0.0, more=[3e3, 2e3, 5e3, nan])
+    assert (row["grid_import_energy"], row["grid_export_energy"], row["load_energy"]) == (3e3, 2e3, 6e3)
+    assert row["scope2_location"] == pytest.approx(3 * 558.1)  # exports are not subtracted, METHOD 4.8
+
+
+def test_phases_counted_apart_are_one_connection() -> None:
+    row = step(counting("grid", "grid", "pv"), 0.0, 0.0, 0.0, more=[3e3, 0.0, 0.0, 5e3, 4e3, nan])
+    assert (row["grid_import_energy"], row["grid_export_energy"], row["load_energy"]) == (0, 2e3, 2e3)
+
+
+def test_a_counter_stands_in_for_a_power_that_is_missing() -> None:
+    row = step(counting("grid", "pv"), nan, nan, more=[8e3, 0.0, 2e3, nan])
+    assert (row["load_energy"], row["coverage"]) == (10e3, 1)
+    # an incomer's export counter says nothing about import
+    assert step(counting("grid"), nan, more=[nan, 1e3])["coverage"] == 0
+
+
+@pytest.mark.parametrize("bad", [-1.0, inf, nan, 1e16])
+def test_an_energy_that_cannot_be_is_none(bad: float) -> None:
+    assert step(counting("grid"), 10e3, more=[bad, 0.0])["grid_import_energy"] == 10e3
+
+
+# METHOD 4.5, E_min
+
+
+def test_a_window_with_too_small_a_load_has_no_intensity_but_rate_and_energy() -> None:
+    # 0.5 % of 630 kW over an hour is 3150 Wh; five steps of 1 kWh are 5000 Wh
+    for power, step_size, known in (
+        (3151.0, 0.0, True),
+        (3149.0, 0.0, False),
+        (4999.0, 1e3, False),
+        (5001.0, 1e3, True),
+    ):
+        accounts = Accounts(["grid"], [0], windows=1, rated_power=630e3, register_step=step_size)
+        step(accounts, power)
+        row = unpack(accounts.window(0, HOUR))
+        assert isnan(row["emission_intensity"]) is not known
+        assert row["emission_rate"] == pytest.approx(power / 1000 * 558.1)
+        assert row["load_energy"] == power
+
+
+# METHOD 4.6: state of charge, self-discharge
+
+
+def battery(**more: Any) -> Accounts:
+    return Accounts(["grid", "battery"], [0, 0], columns=["soc"], capacity=10e3, windows=1, **more)
+
+
+def test_the_first_state_of_charge_opens_the_stock_at_the_grids_intensity() -> None:
+    accounts = battery()
+    step(accounts, 1e3, 0.0, seconds=0, more=[0.4])
+    assert accounts.stock() == pytest.approx((4e3, 4 * 558.1))  # K0 = S0 EF
+    assert accounts.ledger() == pytest.approx((0, 0, 0, 0, 4 * 558.1))
+    step(accounts, 1e3, 0.0, seconds=0, more=[0.5])
+    assert accounts.stock() == pytest.approx((4e3, 4 * 558.1))  # opened once
+
+
+def test_a_later_state_of_charge_draws_the_energy_slowly_and_leaves_the_carbon() -> None:
+    accounts = battery(soc_time=HOUR)
+    step(accounts, 1e3, 0.0, seconds=0, more=[0.8])
+    step(accounts, 1e3, 0.0, more=[0.4])
+    # 4000 + 4000 / e = 5471.518 Wh
+    assert accounts.stock() == pytest.approx((5471.518, 8 * 558.1), abs=0.001)
+    step(accounts, 1e3, 0.0, more=[nan])
+    assert accounts.stock() == pytest.approx((5471.518, 8 * 558.1), abs=0.001)
+
+
+def test_the_carbon_of_a_stock_that_is_cut_to_almost_nothing_is_lost_and_booked() -> None:
+    accounts = battery(soc_time=60.0)
+    step(accounts, 1e3, 0.0, seconds=0, more=[0.5])
+    step(accounts, 1e3, 0.0, more=[0.0])  # 5000 Wh / e^60
+    assert accounts.stock() == (0, 0)
+    came, to_load, to_export, lost, opening = accounts.ledger()
+    assert lost == pytest.approx(5 * 558.1)
+    assert came + opening == pytest.approx(to_load + to_export + lost, rel=1e-9)
+
+
+def test_self_discharge_concentrates_carbon_until_it_is_an_alarm() -> None:
+    accounts = Accounts(["grid", "battery"], [0, 0], self_discharge=0.4)
+    step(accounts, 10e3, -10e3)  # 9500 Wh with 5581 g; 60 % of it is there an hour later
+    assert accounts.stock() == pytest.approx((5700, 5581))
+    assert not accounts.concentrated()  # 979 g/kWh, below twice 558.1
+    step(accounts, 1e3, 0.0, seconds=0)
+    step(accounts, 1e3, 0.0)
+    assert accounts.stock() == pytest.approx((3420, 5581))
+    assert accounts.concentrated()  # 1632 g/kWh
+
+
+def test_several_batteries_are_one_pool() -> None:
+    # one charges from the other: at the site's bus nothing moves
+    accounts = Accounts(["grid", "battery", "battery"], [0] * 3)
+    row = step(accounts, 1e3, 5e3, -5e3)
+    assert (row["battery_discharge_power"], row["battery_charge_power"]) == (0, 0)
+    assert accounts.stock() == (0, 0)
+
+
+# METHOD 4.7: fuel
+
+
+def test_a_fuel_meter_says_what_a_genset_emits() -> None:
+    # 3 L/h of diesel at 36 MJ/L and 74.1 g/MJ: 8002.8 g/h for 10 kW
+    accounts = Accounts(["grid", "genset"], [0, 762], columns=["carbon"], windows=1)
+    row = step(accounts, 0.0, 10e3, more=[nan, 3 * 36 * 74.1])
+    assert row["emission_intensity"] == pytest.approx(800.28)
+    assert row["scope1"] == pytest.approx(8002.8)
+    assert details(accounts)["fuel_intensity"] == pytest.approx(800.28)
+    accounts.reset(0)
+    assert step(accounts, 0.0, 10e3, more=[nan, nan])["scope1"] == pytest.approx(7620)
+
+
+@pytest.mark.parametrize("method", ["proportional", "local-first"])
+def test_an_idling_genset_has_a_rate_and_no_intensity(method: str) -> None:
+    accounts = Accounts(["grid", "genset"], [0, 762], columns=["carbon"], windows=1, method=method)
+    row = step(accounts, 0.0, 0.0, more=[nan, 1500.0])
+    assert (row["emission_rate"], row["scope1"]) == (1500, 1500)
+    assert isnan(row["emission_intensity"])
+    assert details(accounts)["fuel_rate"] == 1500
+    assert isnan(details(accounts)["fuel_intensity"])
+    # with a load from the grid, the load bears it
+    assert step(accounts, 10e3, 0.0, seconds=0, more=[nan, 1500.0])["emission_rate"] == pytest.approx(5581 + 1500)
+
+
+# Sub-meters by group
+
+
+def test_groups_carry_the_loads_mix_and_the_rest_is_what_nobody_metered() -> None:
+    # import 6 kW at 558.1 and PV 4: load 10 at 334.86 g/kWh, 40 % own; presses 5, charger 2, an office lamp 1
+    accounts = Accounts(
+        ["grid", "pv", "load", "ev", "load"], [0] * 5, groups=["", "", "industry", "transport", ""], windows=1
+    )
+    step(accounts, 6e3, 4e3, 5e3, 2e3, 1e3)
+    parts = details(accounts)
+    energies = [parts[f"{group}_energy"] for group in (*GROUPS, "rest")]
+    assert energies == pytest.approx([5e3, 0, 0, 2e3, 3e3])
+    emissions = [parts[f"{group}_emission"] for group in (*GROUPS, "rest")]
+    assert emissions == pytest.approx([5 * 334.86, 0, 0, 2 * 334.86, 3 * 334.86])
+    assert parts["transport_own_energy"] == pytest.approx(800)
+
+
+def test_a_charger_is_transport_unless_told_otherwise() -> None:
+    accounts = site("grid", "ev", "load", windows=1)
+    step(accounts, 10e3, 2e3, 3e3)
+    assert (details(accounts)["transport_energy"], details(accounts)["rest_energy"]) == (2e3, 8e3)
+
+
+# METHOD 4.8 to 4.10: inventories
+
+
+def contract(**settings: Any) -> Accounts:
+    return Accounts(["grid", "pv"], [0, 0], columns=["certificates"], windows=2, hour=0, **settings)
+
+
+def test_certificates_are_matched_within_the_hour_and_not_beyond() -> None:
+    # imports 10 and 10 kWh; certificates 4 and 30 kWh: 4 and 10 are matched, the surplus of the second is nobody's
+    accounts = contract(certificate_factor=20.0)
+    for offered in (4e3, 30e3):
+        step(accounts, 10e3, 0.0, seconds=0, more=[nan])
+        step(accounts, 10e3, 0.0, more=[offered])
+        accounts.reset(0)
+    window = unpack(accounts.window(1, 2 * HOUR))
+    assert details(accounts, 1)["matched_energy"] == pytest.approx(14e3)
+    assert window["scope2_market"] == pytest.approx(14 * 20 + 6 * 609.6)
+    assert window["scope2_location"] == pytest.approx(20 * 558.1)
+
+
+def test_certificates_of_an_hour_cover_its_earlier_import() -> None:
+    accounts = contract()
+    step(accounts, 10e3, 0.0, seconds=0, more=[nan])
+    first = step(accounts, 10e3, 0.0, seconds=1800, more=[0.0])
+    second = step(accounts, 10e3, 0.0, seconds=1800, more=[8e3])
+    assert first["scope2_market"] == pytest.approx(5 * 609.6)
+    assert second["scope2_market"] == pytest.approx((5 - 8) * 609.6)
+    assert unpack(accounts.window(0, HOUR))["scope2_market"] == pytest.approx(2 * 609.6)
+
+
+def test_the_official_factor_stands_in_scope_2_while_the_feeds_shape_stays_in_the_intensity() -> None:
+    row = step(Accounts(["grid"], [0], official_factor=558.1), 10e3, grid=400.0)
+    assert row["scope2_location"] == pytest.approx(5581)
+    assert row["emission"] == pytest.approx(4000)
+
+
+def test_example_6_with_contracts() -> None:
+    # L 10, 10, 10; O 0, 15, 5; K 4, 0, 20; g 0.342: (4 + 6 g) + 10 + (5 + 5) = 26.052 of 30; import 10, 0, 5
+    accounts = contract()
+    for grid, pv, offered in ((10.0, 0.0, 4.0), (-5.0, 15.0, 0.0), (5.0, 5.0, 20.0)):
+        step(accounts, grid, pv, seconds=0, clean=0.342, more=[nan])
+        step(accounts, grid, pv, clean=0.342, more=[offered])
+        accounts.reset(0)
+    assert details(accounts, 1)["carbon_free_share"] == pytest.approx(26.052 / 30)
+    assert unpack(accounts.window(1, 3 * HOUR))["clean_share"] == pytest.approx(0.671, abs=0.0005)
+
+
+def test_captured_carbon_is_counted_without_a_balance_and_netted_with_nothing() -> None:
+    accounts = Accounts(["grid"], [0], columns=["captured"], windows=1)
+    assert step(accounts, 10e3, more=[2.5])["captured"] == 2500
+    assert step(accounts, nan, more=[1.5], grid=nan)["captured"] == 1500
+    assert isnan(step(accounts, 10e3, more=[nan])["captured"])
+    window = unpack(accounts.window(0, 3 * HOUR))
+    assert (window["captured"], window["emission"]) == (4000, pytest.approx(2 * 5581))
+
+
+# Windows that end in a block
+
+
+def test_a_window_that_ends_in_a_block_is_told_with_its_row_and_begins_anew() -> None:
+    accounts = Accounts(["grid"], [0], columns=["ends"], windows=2)
+    rows = [(HOUR, CHONGQING, nan, 1e3, ends, 0.0) for ends in (0.0, 2 * HOUR, 0.0)]
+    accounts.step(b"".join(struct.pack("6d", *row) for row in rows))
+    closed = struct.unpack(f"{len(CLOSED)}d", accounts.closed())
+    found = dict(zip(CLOSED, closed, strict=True))
+    assert (found["row"], found["window"], found["load_energy"], found["coverage"]) == (1, 0, 2e3, 1)
+    assert unpack(accounts.window(0, HOUR))["load_energy"] == 1e3
+    assert unpack(accounts.window(1, 3 * HOUR))["load_energy"] == 3e3
+    accounts.step(b"")
+    assert accounts.closed() == b""
 
 
 # Windows, state, refusals
@@ -311,6 +579,24 @@ def test_wrong_accounts_are_refused_by_name() -> None:
         site("grid", windows=-1)
     with pytest.raises(ValueError, match="residual_factor"):
         Accounts(["grid"], [0], residual_factor=nan)
+    with pytest.raises(ValueError, match="channel 0: group 'steel'"):
+        Accounts(["load"], [0], groups=["steel"])
+    with pytest.raises(ValueError, match="groups: 2"):
+        Accounts(["load"], [0], groups=["", ""])
+    with pytest.raises(ValueError, match="columns: 'fuel'"):
+        Accounts(["grid"], [0], columns=["fuel"])
+    with pytest.raises(ValueError, match="'soc' twice"):
+        Accounts(["grid"], [0], columns=["soc", "soc"], capacity=1)
+    with pytest.raises(ValueError, match="capacity"):
+        Accounts(["grid"], [0], columns=["soc"])
+    with pytest.raises(ValueError, match="hour"):
+        Accounts(["grid"], [0], columns=["certificates"], windows=1)
+    with pytest.raises(ValueError, match="hour: 1"):
+        Accounts(["grid"], [0], windows=1, hour=1)
+    with pytest.raises(ValueError, match="self_discharge: 1"):
+        Accounts(["grid"], [0], self_discharge=1)
+    with pytest.raises(IndexError):
+        site("grid", windows=1).details(1)
     with pytest.raises(ValueError, match="window of 0"):
         site("grid", windows=1).window(0, 0)
     with pytest.raises(IndexError):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta, timezone
 from importlib.resources import files
 
-NS = 1_000_000_000
+from .signal import NS, OFFICIAL, Signal
 
 FAMILIES = {
     "direct": ("provincial_average", "regional_average", "national_average"),
@@ -19,24 +19,11 @@ FAMILIES = {
 RESIDUAL = "national_average_excluding_market_traded_non_fossil"
 """The kind of row that serves as residual mix of the market-based method (METHOD 4.8)."""
 
+CONTEXT = frozenset({"national_fossil_only", "former_ets_reporting_grid_factor", "ember_lifecycle_intensity"})
+"""Kinds of a row that are no grid's factor today: of fossil plants alone, superseded, or another publisher's."""
 
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """What the grid emits: g/kWh, its clean share (NaN unknown), and where that comes from.
-
-    `tier` is METHOD 3.4's: 4 site-supplied, 5 official yearly factor. `valid_to` is UTC ns.
-    """
-
-    intensity: float
-    clean_share: float
-    basis: str
-    source: str
-    tier: int
-    valid_to: int
-
-    def age(self, time: int) -> float:
-        """Seconds since the end of what it is valid for; 0 inside."""
-        return max(0.0, (time - self.valid_to) / NS)
+CHINA = timezone(timedelta(hours=8))
+"""Whose calendar years the factors are for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +72,10 @@ class FactorTable:
         """
         rows = self._family(zone, FAMILIES[basis]) or self._family(zone.split("-", maxsplit=1)[0], FAMILIES[basis])
         row = _newest(rows, zone, time)
-        end = int(datetime(row.year + 1, 1, 1, tzinfo=UTC).timestamp()) * NS
         clean = self._clean.get((row.zone, row.year), float("nan"))
-        return Signal(row.intensity, clean, basis, f"table {row.zone} {row.year} {row.kind}", 5, end)
+        source = f"table {row.zone} {row.year} {row.kind}"
+        begin, end = _new_year(row.year), _new_year(row.year + 1)
+        return Signal(row.intensity, basis, source, OFFICIAL, begin, end, clean_share=clean)
 
     def residual(self, zone: str, time: int) -> float:
         """g/kWh of the residual mix of the zone's nation in the year of `time`."""
@@ -101,6 +89,10 @@ class FactorTable:
 def _newest(rows: list[_Row], zone: str, time: int) -> _Row:
     if not rows:
         raise KeyError(zone)
-    year = datetime.fromtimestamp(time // NS, UTC).year
+    year = datetime.fromtimestamp(time // NS, CHINA).year
     known = [row for row in rows if row.year <= year]
     return max(known, key=lambda row: row.year) if known else min(rows, key=lambda row: row.year)
+
+
+def _new_year(year: int) -> int:
+    return int(datetime(year, 1, 1, tzinfo=CHINA).timestamp()) * NS

@@ -3,6 +3,9 @@
 aiomqtt is kept for the connection; acknowledgements are read from paho itself, because a broker's "not authorised"
 reaches aiomqtt's callers as success, and a message that waits for its acknowledgement when the link drops would
 stall for the whole time-out.
+
+`MqttSink.listen` is the other direction, what somebody publishes for us. It is here because this file alone knows how
+to reach a broker of either version, with its certificates and its ways to fail.
 """
 
 from __future__ import annotations
@@ -10,11 +13,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import aiomqtt
 import paho.mqtt.client as paho
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from ..config import MqttConfig
 from ..errors import SinkError
@@ -37,6 +43,12 @@ FINAL = frozenset({0x87, 0x90, 0x99})
 
 NOT_THIS_VERSION = frozenset({1, 0x84})
 """A broker's refusal of the protocol version, in the words of 3.1.1 and of 5."""
+
+REFUSED = 0x80
+"""The lowest code of a refusal in a SUBACK, of either version."""
+
+HEAD = 4096
+"""Bytes that a message's topic and properties may have beside its payload."""
 
 V5, V311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
 
@@ -122,6 +134,14 @@ class _Connection(aiomqtt.Client):
                 self._disconnected.set_exception(error)
 
 
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What was heard; a retained one was published before we listened, nobody knows when."""
+
+    payload: bytes
+    retained: bool
+
+
 class MqttSink:
     """A broker; see the contract of topics in the README."""
 
@@ -200,9 +220,27 @@ class MqttSink:
                 return f"{self._topic}/goal/{series.tag('goal')}"
         return f"{self._topic}/{series.kind}"
 
-    async def _connect(self, *, lasting: bool = True) -> _Connection:
-        """A connection by MQTT 5, or by 3.1.1 where the broker knows no 5."""
-        connection = self._connection(self._protocol, lasting)
+    async def listen(self, topic: str, largest: int) -> AsyncIterator[Message]:
+        """What is published on a topic, until the connection ends with a SinkError.
+
+        A broker of version 5 keeps what is larger than `largest` bytes to itself; of another one the end is missing.
+        """
+        connection = await self._connect(lasting=False, largest=largest)
+        try:
+            reasons = await connection.subscribe(topic, qos=1)
+            if any(getattr(reason, "value", reason) >= REFUSED for reason in reasons):
+                raise SinkError(f"{self._config.host}:{self._config.port}: the broker refuses the topic {topic!r}")
+            async for message in connection.messages:
+                payload = bytes(message.payload or b"")
+                yield Message(payload[: largest + 1], message.retain)
+        except aiomqtt.MqttError as error:
+            raise SinkError(f"{self._config.host}:{self._config.port}: {connection.because(str(error))}") from error
+        finally:
+            connection.abandon()
+
+    async def _connect(self, *, lasting: bool = True, largest: int = 0) -> _Connection:
+        """A connection by MQTT 5, or by 3.1.1 where the broker knows no 5; it takes packets of `largest`, 0 any."""
+        connection = self._connection(self._protocol, lasting, largest)
         try:
             return await _entered(connection)
         except aiomqtt.MqttError as error:
@@ -213,7 +251,7 @@ class MqttSink:
         said, silent = code in NOT_THIS_VERSION, code is None and connection.reached
         if self._protocol is V5 and (said or silent):
             try:
-                connection = await _entered(self._connection(V311, lasting))
+                connection = await _entered(self._connection(V311, lasting, largest))
             except aiomqtt.MqttError as second:
                 log.debug("mqtt: nor by 3.1.1: %s", second)
                 first = second if said else first
@@ -224,8 +262,11 @@ class MqttSink:
                 return connection
         raise SinkError(f"{self._config.host}:{self._config.port}: {first}") from first
 
-    def _connection(self, protocol: aiomqtt.ProtocolVersion, lasting: bool) -> _Connection:
+    def _connection(self, protocol: aiomqtt.ProtocolVersion, lasting: bool, largest: int) -> _Connection:
         config = self._config
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho leaves this one untyped
+        if largest:
+            properties.MaximumPacketSize = largest + HEAD
         will = aiomqtt.Will(f"{self._topic}/status", b"offline", qos=1, retain=True)
         return _Connection(
             hostname=config.host,
@@ -237,6 +278,8 @@ class MqttSink:
             will=will if lasting else None,
             keepalive=15,
             max_queued_outgoing_messages=4 * WINDOW,
+            max_queued_incoming_messages=4 * WINDOW,
+            properties=properties if largest and protocol is V5 else None,
             tls_context=self._tls_context(),
         )
 

@@ -1,0 +1,173 @@
+"""Generation by fuel times emission factors: METHOD 4.2."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from math import isfinite
+
+from ..parse import nearest
+from .foreign import quoted
+from .signal import ESTIMATED, MEASURED, Signal
+
+TOLERANCE = 0.02
+"""How far shares may be from 1 and still be taken as 1 (METHOD 4.2)."""
+
+UNKNOWN = "unknown"
+
+CLEAN = frozenset({"biomass", "geothermal", "hydro", "nuclear", "solar", "wind"})
+"""Fuels that count as clean; what comes out of a storage does not, since nobody says what went in."""
+
+IPCC = {
+    "coal": ("coal_pulverised", "coal_pulverised"),
+    "gas": ("gas_combined_cycle", "gas_combined_cycle"),
+    "oil": ("em_default_oil", "em_default_oil"),
+    "biomass": ("em_default_biomass", "biomass_dedicated"),
+    "geothermal": ("geothermal", "geothermal"),
+    "hydro": ("hydro", "hydro"),
+    "nuclear": ("nuclear", "nuclear"),
+    "solar": ("em_default_solar", "em_default_solar"),
+    "wind": ("wind_onshore", "wind_onshore"),
+    "battery discharge": ("em_default_battery_discharge_2025", "em_default_battery_discharge_2025"),
+    "hydro discharge": ("em_default_hydro_discharge_2025", "em_default_hydro_discharge_2025"),
+    UNKNOWN: ("em_default_unknown", "em_default_unknown"),
+}
+"""Rows of emission_factors.csv by fuel, for basis direct and lifecycle: the medians of IPCC AR5 (METHOD 1.1)."""
+
+CHINA = IPCC | {
+    "coal": ("cn_coal_fleet_net_derived_2023", "cn_mee_2024_coal"),
+    "gas": ("gas_combined_cycle", "cn_mee_2024_gas"),
+    "biomass": ("em_default_biomass", "cn_mee_2023_biomass"),
+    "hydro": ("hydro", "cn_mee_2024_hydro"),
+    "nuclear": ("nuclear", "cn_mee_2024_nuclear"),
+    "solar": ("em_default_solar", "cn_mee_2023_solar_pv"),
+    "wind": ("wind_onshore", "cn_mee_2023_wind"),
+}
+"""The same for China: its coal fleet's heat rate and the ministry's footprints, which meet the published totals
+(METHOD 1.3, 1.4)."""
+
+SETS = {"china": CHINA, "ipcc": IPCC}
+
+SPELLINGS = {
+    "battery": "battery discharge",
+    "battery storage": "battery discharge",
+    "fossil": "coal",
+    "hard coal": "coal",
+    "hydro storage": "hydro discharge",
+    "lignite": "coal",
+    "natural gas": "gas",
+    "non fossil": "hydro",  # the larger part of it where the implied shares are used (METHOD 2.4)
+    "other": UNKNOWN,
+    "pumped storage": "hydro discharge",
+    "pv": "solar",
+    "thermal": "coal",
+    "water": "hydro",
+}
+"""Other names of fuels."""
+
+STORAGE = frozenset({"battery discharge", "hydro discharge"})
+"""Fuels whose negative amount is charging: a use of power, not a source of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mixed:
+    """A mix with its intensity in g/kWh; `shares` by fuel add up to 1."""
+
+    intensity: float
+    clean_share: float
+    shares: Mapping[str, float]
+    estimated: bool
+
+
+class Factors:
+    """g/kWh by fuel on one basis; sources of every row stand in emission_factors.csv."""
+
+    def __init__(self, name: str, basis: str, by_fuel: Mapping[str, float]) -> None:
+        self.name = name
+        self.basis = basis
+        self.by_fuel = dict(by_fuel)
+
+    @classmethod
+    def shipped(cls, name: str, basis: str) -> Factors:
+        """A set ("china", "ipcc") on a basis ("direct", "lifecycle")."""
+        place = ("direct", "lifecycle").index(basis)
+        column = ("direct_g_per_kwh", "lifecycle_g_per_kwh")[place]
+        with files(__package__).joinpath("emission_factors.csv").open(encoding="utf-8") as file:
+            rows = {row["fuel"]: row[column] for row in csv.DictReader(file)}
+        return cls(name, basis, {fuel: float(rows[pair[place]]) for fuel, pair in SETS[name].items()})
+
+    def mixed(self, amounts: Mapping[str, float | None], total: float | None = None) -> Mixed:
+        """The mix of what each fuel gives, in shares or any power; None is an amount that nobody knows.
+
+        `total` is what all of them should add up to; None takes their sum. ValueError for what is no mix: see METHOD
+        4.2 for sums that are wrong. A fuel without a factor counts as unknown.
+        """
+        known: dict[str, float] = {}
+        below_zero = 0.0
+        for name, amount in amounts.items():
+            fuel = fuel_of(name)
+            if amount is None or (fuel in STORAGE and amount < 0.0):
+                continue
+            below_zero = min(below_zero, amount)
+            known[fuel] = known.get(fuel, 0.0) + max(0.0, amount)
+        found = sum(known.values())
+        whole = found if total is None else total
+        if not (isfinite(found) and isfinite(whole) and found > 0.0 and whole > 0.0):
+            raise ValueError("no fuel has an amount above 0")
+        if below_zero < -TOLERANCE * whole:
+            raise ValueError(f"a fuel has the amount {below_zero:g}; only a storage may be below 0")
+        if found / whole > 1.0 + TOLERANCE:
+            raise ValueError(f"the fuels add up to {found / whole:.3g} of the whole; expected at most {1 + TOLERANCE}")
+        if found / whole < 1.0 - TOLERANCE:
+            known[UNKNOWN] = known.get(UNKNOWN, 0.0) + whole - found
+            found = whole
+        shares = {fuel: amount / found for fuel, amount in known.items()}
+        missing = total is None and None in amounts.values()
+        return Mixed(
+            intensity=sum(share * self.by_fuel[fuel] for fuel, share in shares.items()),
+            clean_share=min(1.0, sum(share for fuel, share in shares.items() if fuel in CLEAN)),
+            shares=shares,
+            estimated=missing or shares.get(UNKNOWN, 0.0) > TOLERANCE,
+        )
+
+    def signal(
+        self,
+        amounts: Mapping[str, float | None],
+        total: float | None,
+        source: str,
+        span: tuple[int, int],
+        arrived: int,
+        *,
+        tier: int | None = None,
+        estimated: bool = False,
+    ) -> Signal:
+        """The mix as a signal over a span; a live one, of tier 1 or 2, when no tier is given."""
+        mixed = self.mixed(amounts, total)
+        estimated = estimated or mixed.estimated
+        return Signal(
+            mixed.intensity,
+            self.basis,
+            f"{source} mix, factors {self.name}",
+            tier or (ESTIMATED if estimated else MEASURED),
+            *span,
+            arrived,
+            mixed.clean_share,
+            estimated,
+            mixed.shares,
+        )
+
+
+def fuel_of(name: str) -> str:
+    """The fuel that a name means, "unknown" for none."""
+    plain = " ".join(name.lower().replace("_", " ").split())
+    fuel = SPELLINGS.get(plain, plain)
+    return fuel if fuel in IPCC else UNKNOWN
+
+
+def checked_name(name: str) -> None:
+    """ValueError for a name that no fuel has, with the nearest one."""
+    if fuel_of(name) == UNKNOWN and name.strip().lower() not in (UNKNOWN, "other"):
+        known = [*IPCC, *SPELLINGS]
+        raise ValueError(f"found {quoted(name)}{nearest(name.lower(), known)}; expected a fuel: {', '.join(IPCC)}")

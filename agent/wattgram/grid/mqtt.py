@@ -1,0 +1,67 @@
+"""A topic on which the site, or somebody for it, tells the grid's intensity or mix."""
+
+from __future__ import annotations
+
+import random
+
+from ..clock import Clock
+from ..config import MqttConfig
+from ..errors import SinkError
+from ..sinks.mqtt import Message, MqttSink
+from . import profile
+from .entries import Terms, signals
+from .feed import Feed
+from .signal import Signal
+
+LARGEST = 65_536
+"""Bytes of a message at most."""
+
+FIRST_WAIT = 1.0
+LONGEST_WAIT = 60.0
+
+
+class MqttSource:
+    """Listens to one topic of a broker; values have tier 1, or 2 when they are marked as estimated."""
+
+    def __init__(
+        self, feed: Feed, broker: MqttConfig, topic: str, terms: Terms, clock: Clock, chance: random.Random
+    ) -> None:
+        self.feed = feed
+        self._broker = MqttSink(broker, "")
+        self._topic = topic
+        self._terms = terms
+        self._clock = clock
+        self._chance = chance
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        wait = FIRST_WAIT
+        while True:
+            try:
+                async for message in self._broker.listen(self._topic, LARGEST):
+                    wait = FIRST_WAIT
+                    self.take(message)
+            except SinkError as error:
+                self.feed.failed(str(error))
+            except Exception as error:  # noqa: BLE001 - a source must not end the daemon, whatever it sent
+                self.feed.failed(f"internal error, {type(error).__name__}", error)
+            await self._clock.sleep(wait * self._chance.uniform(0.75, 1.25))
+            wait = min(LONGEST_WAIT, 2.0 * wait)
+
+    def take(self, message: Message) -> None:
+        """A message becomes signals; one that cannot be read changes nothing but the state."""
+        try:
+            self.feed.put(self._signals(message))
+        except ValueError as error:
+            self.feed.failed(f"unusable message: {error}")
+
+    def _signals(self, message: Message) -> list[Signal]:
+        if len(message.payload) > LARGEST:
+            raise ValueError(f"found more than {LARGEST} bytes")
+        entries = profile.from_json(message.payload)
+        if message.retained and any(entry.time is None for entry in entries):
+            raise ValueError("found a retained message without a time, so nobody knows how old it is")
+        good, bad = signals(entries, self._terms, self._clock.time(), live=True)
+        if bad:
+            raise ValueError(bad[0])
+        return good

@@ -1,0 +1,237 @@
+# cython: language_level=3, cdivision=True
+"""From a row's samples, counters and fuel rates to the site's flows and their balance: METHOD 4.1, 4.5, 4.7."""
+
+from libc.math cimport NAN, fabs, isnan
+
+from .units cimport MOST_POWER, MOST_RATE, positive
+from .windows cimport COVERAGE, GROUP_COUNT, POWER_COUNT
+
+
+cdef extern from *:
+    """
+    #define NOISE 0.02            /* METHOD 4.5: so much less than nothing, of the inflow, is meter noise */
+    #define ROUNDING 1e-9         /* of the inflow: what subtracting sums leaves over, not a load */
+    """
+    const double NOISE
+    const double ROUNDING
+
+
+cdef enum:               # kinds of channels: the roles in their order, then sub-meters by group and without
+    GRID, PV, WIND, HYDRO, GENSET, CHP, BATTERY, METERS
+    KIND_COUNT = METERS + GROUP_COUNT + 1
+
+
+cdef struct Row:         # one row in
+    double seconds
+    double hours
+    double per_hour      # 1 / hours
+    double grid          # g/Wh
+    double grid_clean
+    const double *powers
+    const double *energies   # NULL where the interval has none
+    const double *carbon     # NULL without that column
+    double soc
+    double certificates  # Wh
+
+
+cdef struct Flows:       # one interval's powers, W; none negative but residual and groups
+    double load
+    double imported
+    double exported
+    double pv
+    double generation
+    double discharge
+    double charge
+    double residual      # NaN where a sub-meter is missing
+    double renewable     # pv, wind, hydro
+    double renewable_carbon  # g/h
+    double fuel          # genset, chp
+    double fuel_carbon   # g/h
+    double groups[GROUP_COUNT]
+    double coverage
+
+
+cdef struct Seen:        # channels that were there
+    int grid
+    int pv
+    int generation
+    int battery
+    int meters
+
+
+cdef struct Channels:
+    int count
+    int firsts[KIND_COUNT + 1]   # each kind's first place in `order`; the next kind's is its end
+    bint grouped         # whether a sub-meter has a group
+    int *order           # channels sorted by kind
+    double *factor       # g/Wh
+    double *before       # each channel's power at the instant before, W
+
+
+cdef inline double counted(double energy, double per_hour, double otherwise) noexcept nogil:
+    """The power that a counter's Wh make, or the other one where they are none."""
+    cdef double power = energy * per_hour
+    return power if 0 <= power <= MOST_POWER else otherwise
+
+
+cdef inline int count(const Channels *channels, int first, int last) noexcept nogil:
+    """Channels of the kinds first to last."""
+    return channels.firsts[last + 1] - channels.firsts[first]
+
+
+cdef inline double sampled(const Channels *channels, int channel, const double *powers, bint ends) noexcept nogil:
+    """The channel's mean power over the interval by its samples, W; NaN when missing."""
+    cdef double now = powers[channel]
+    cdef double before = channels.before[channel]
+    cdef double mean
+    if not fabs(now) <= MOST_POWER:
+        now = NAN
+    channels.before[channel] = now
+    mean = 0.5 * (before + now)
+    if not ends or isnan(before):
+        return now
+    return before if isnan(mean) else mean
+
+
+cdef inline double net(
+    const Channels *channels, int kind, const Row *row, bint one_way, int *seen, double *both
+) noexcept nogil:
+    """The sum of a kind's channels, W; adds those that are there to `seen`.
+
+    What a channel's two counters counted both ways is added to `both`. With `one_way` an unknown power against
+    the role's direction is none.
+    """
+    # copies, since the compiler must assume that writing `before` changes what the row points to
+    cdef const double *powers = row.powers
+    cdef const double *energies = row.energies
+    cdef bint ends = row.seconds > 0
+    cdef double result = 0
+    cdef double power, forward, backward
+    cdef int there = 0
+    cdef int i, channel
+    for i in range(channels.firsts[kind], channels.firsts[kind + 1]):
+        channel = channels.order[i]
+        power = sampled(channels, channel, powers, ends)
+        if energies != NULL:
+            forward = counted(energies[2 * channel], row.per_hour, positive(power))
+            backward = counted(energies[2 * channel + 1], row.per_hour, positive(-power))
+            if one_way and isnan(backward):
+                backward = 0
+            power = forward - backward
+            if not isnan(power):
+                both[0] += min(forward, backward)
+        if not isnan(power):
+            there += 1
+            result += power
+    seen[0] += there
+    return result
+
+
+cdef inline double produced(
+    const Channels *channels, int kind, const Row *row, int *seen, double *carbon
+) noexcept nogil:
+    """The production of a kind's channels, W; adds to `seen` and to `carbon` (g/h).
+
+    A producer that draws power, as an inverter at night, produces nothing and so adds to the load (4.1).
+    What its fuel meter says is burnt at idle too (4.7).
+    """
+    cdef const double *powers = row.powers
+    cdef const double *energies = row.energies
+    cdef bint ends = row.seconds > 0
+    cdef const double *rates = row.carbon
+    cdef double result = 0
+    cdef double burnt = 0
+    cdef double power, rate
+    cdef int there = 0
+    cdef int i, channel
+    for i in range(channels.firsts[kind], channels.firsts[kind + 1]):
+        channel = channels.order[i]
+        power = sampled(channels, channel, powers, ends)
+        if energies != NULL:
+            power = counted(energies[2 * channel], row.per_hour, power)
+        rate = 0
+        if not isnan(power):
+            there += 1
+            power = positive(power)
+            result += power
+            rate = power * channels.factor[channel]
+        if rates != NULL and 0 <= rates[channel] <= MOST_RATE:
+            rate = rates[channel]
+        burnt += rate
+    seen[0] += there
+    carbon[0] += burnt
+    return result
+
+
+cdef inline Flows flows(const Channels *channels, const Row *row, Seen *seen) noexcept nogil:
+    """Sum the channels by kind; remembers the powers for the next interval.
+
+    Grid and battery channels are summed before the sign is taken (4.1): what one channel counted both ways
+    stays, between channels the sign of the sum decides. The load is left for the balance, and the residual is
+    still the sum of the sub-meters.
+    """
+    cdef Flows result
+    cdef double both = 0
+    cdef double ignored = 0
+    cdef double power, renewable
+    cdef int i
+    seen[0] = Seen(0, 0, 0, 0, 0)
+    result.load = result.renewable_carbon = result.fuel_carbon = result.coverage = 0
+    power = net(channels, GRID, row, False, &seen.grid, &both)
+    result.imported = positive(power) + both
+    result.exported = positive(-power) + both
+    both = 0
+    power = net(channels, BATTERY, row, False, &seen.battery, &both)
+    result.discharge = positive(power) + both
+    result.charge = positive(-power) + both
+    result.residual = net(channels, METERS + GROUP_COUNT, row, True, &seen.meters, &ignored)
+    if channels.grouped:
+        for i in range(GROUP_COUNT):
+            result.groups[i] = net(channels, METERS + i, row, True, &seen.meters, &ignored)
+            result.residual += result.groups[i]
+    result.pv = produced(channels, PV, row, &seen.pv, &result.renewable_carbon)
+    renewable = (
+        produced(channels, WIND, row, &seen.generation, &result.renewable_carbon)
+        + produced(channels, HYDRO, row, &seen.generation, &result.renewable_carbon)
+    )
+    result.fuel = (
+        produced(channels, GENSET, row, &seen.generation, &result.fuel_carbon)
+        + produced(channels, CHP, row, &seen.generation, &result.fuel_carbon)
+    )
+    result.renewable = result.pv + renewable
+    result.generation = result.fuel + renewable
+    return result
+
+
+cdef inline bint balance(
+    const Channels *channels, const Row *row, const Seen *seen, Flows *flows, double *out
+) noexcept nogil:
+    """Whether the flows make a balance; it and the powers are put out. METHOD 4.1, 4.5."""
+    cdef double inflow
+    cdef int meters = count(channels, METERS, METERS + GROUP_COUNT)
+    cdef int there = seen.grid + seen.pv + seen.generation + seen.battery
+    cdef int i
+    if seen.grid < count(channels, GRID, GRID) or there == 0:
+        return False
+    flows.coverage = <double> there / count(channels, GRID, BATTERY)
+    inflow = flows.imported + flows.renewable + flows.fuel + flows.discharge
+    flows.load = inflow - (flows.exported + flows.charge)
+    out[COVERAGE] = flows.coverage
+    out[1] = flows.imported
+    out[2] = flows.exported
+    out[3] = flows.pv if seen.pv or not count(channels, PV, PV) else NAN
+    out[4] = flows.generation if seen.generation or not count(channels, WIND, CHP) else NAN
+    out[5] = flows.discharge if seen.battery or not count(channels, BATTERY, BATTERY) else NAN
+    out[6] = flows.charge if seen.battery or not count(channels, BATTERY, BATTERY) else NAN
+    for i in range(1, 7):
+        out[POWER_COUNT + i] = out[i] * row.hours
+    if flows.load < -NOISE * inflow:
+        return False  # a balance fault: wrong sign, swapped transformer or a meter that is not there
+    if flows.load <= ROUNDING * inflow:
+        flows.load = 0
+    flows.residual = flows.residual - flows.load if meters and seen.meters == meters else NAN
+    out[0] = flows.load
+    out[7] = flows.residual
+    out[POWER_COUNT] = flows.load * row.hours
+    out[POWER_COUNT + 7] = flows.residual * row.hours
+    return True

@@ -1,0 +1,25 @@
+# cython: language_level=3
+"""Factors between units, and the bounds of a site's numbers, which keep every product and sum finite."""
+
+cdef extern from *:
+    """
+    #define WH_PER_KWH 1000.0
+    #define G_PER_KG 1000.0
+    #define SECONDS_PER_HOUR 3600.0
+    #define MOST_POWER 1e12       /* W */
+    #define MOST_INTENSITY 1e6    /* g/kWh */
+    #define MOST_RATE 1e15        /* g/h: the product of the two */
+    #define MOST_SECONDS 1e9
+    """
+    const double WH_PER_KWH
+    const double G_PER_KG
+    const double SECONDS_PER_HOUR
+    const double MOST_POWER
+    const double MOST_INTENSITY
+    const double MOST_RATE
+    const double MOST_SECONDS
+
+
+cdef inline double positive(double value) noexcept nogil:
+    """The value, 0 where it is below; NaN stays."""
+    return 0.0 if value < 0 else value

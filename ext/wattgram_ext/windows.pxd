@@ -1,0 +1,178 @@
+# cython: language_level=3, cdivision=True
+"""Running sums, and from a window's sums to its numbers: always ratios of sums.
+
+The sums since the start are double-doubles. A window is the difference to a snapshot of them, so windows cost
+nothing while they run.
+"""
+
+from libc.math cimport NAN
+
+from .units cimport MOST_INTENSITY, SECONDS_PER_HOUR, WH_PER_KWH
+
+
+cdef enum:
+    POWER_COUNT = 8      # load, import, export, pv, generation, discharge, charge, residual
+    GROUP_COUNT = 4
+
+
+cdef enum:               # places in a row out behind the powers and energies; as OUTPUTS
+    EMISSION_INTENSITY = 16
+    GRID_INTENSITY
+    BATTERY_INTENSITY
+    EMISSION_RATE
+    EMISSION
+    SCOPE1
+    SCOPE2_LOCATION
+    SCOPE2_MARKET
+    AVOIDED
+    CAPTURED
+    CLEAN_SHARE
+    SELF_CONSUMPTION
+    SELF_SUFFICIENCY
+    COVERAGE
+    OUTPUT_COUNT
+
+
+cdef enum:               # places behind the three of each group and of the rest; as DETAILS
+    FUEL_ENERGY = 15
+    FUEL_RATE
+    FUEL_INTENSITY
+    MATCHED_ENERGY
+    CARBON_FREE_SHARE
+    DETAIL_COUNT
+
+
+cdef enum:               # running sums; the first eight are the energies in the order of the powers
+    SUM_LOAD
+    SUM_IMPORT
+    SUM_EXPORT
+    SUM_PV
+    SUM_GENERATION
+    SUM_DISCHARGE
+    SUM_CHARGE
+    SUM_RESIDUAL
+    SUM_EMISSION         # g that reached the load; then as OUTPUTS
+    SUM_SCOPE1
+    SUM_SCOPE2_LOCATION
+    SUM_SCOPE2_MARKET
+    SUM_AVOIDED
+    SUM_IMPORT_CARBON    # g
+    SUM_RENEWABLE_CARBON
+    SUM_EXPORT_CARBON
+    SUM_DISCHARGE_CARBON
+    SUM_CLEAN_LOAD       # Wh
+    SUM_OWN_LOAD
+    SUM_OWN_EXPORT
+    SUM_OWN_PRODUCTION
+    SUM_FUEL
+    SUM_GRID             # g/kWh x s
+    SUM_TIME             # s with a balance
+    SUM_COVERED          # the same, weighted with the share of channels that were there
+    SUM_RESIDUAL_TIME    # s with every sub-meter there
+    SUM_CORE             # so many are there on every site; the others only where something feeds them
+    SUM_GROUP_ENERGY = SUM_CORE
+    SUM_GROUP_EMISSION = SUM_GROUP_ENERGY + GROUP_COUNT
+    SUM_GROUP_OWN = SUM_GROUP_EMISSION + GROUP_COUNT
+    SUM_CERTIFICATES = SUM_GROUP_OWN + GROUP_COUNT
+    SUM_MATCHED          # Wh of certificates within the hour's import
+    SUM_CERTIFIED        # Wh of load that certificates made clean
+    SUM_CAPTURED         # g, balance or not
+    SUM_CAPTURED_TIME    # s
+    SUM_OPENING          # g
+    SUM_LOST
+    SUM_COUNT
+
+
+cdef struct Sums:        # double-doubles, the two halves apart so that a loop over them is vectorised
+    double high[SUM_COUNT]
+    double low[SUM_COUNT]
+
+
+cdef inline void add(Sums *sums, int i, double value) noexcept nogil:
+    """Knuth's TwoSum, then renormalised: an error of 1e-32 a sum, so years of ticks lose no gram."""
+    cdef double high = sums.high[i] + value
+    cdef double shadow = high - sums.high[i]
+    cdef double low = (sums.high[i] - (high - shadow)) + (value - shadow) + sums.low[i]
+    sums.high[i] = high + low
+    sums.low[i] = low - (sums.high[i] - high)
+
+
+cdef inline double since(const Sums *sums, const Sums *start, int i) noexcept nogil:
+    """What came since the start, to the last bit of a double."""
+    cdef double high = sums.high[i] - start.high[i]
+    cdef double shadow = high - sums.high[i]
+    cdef double low = (sums.high[i] - (high - shadow)) - (start.high[i] + shadow)
+    return high + (low + (sums.low[i] - start.low[i]))
+
+
+cdef inline double share(double part, double whole) noexcept nogil:
+    """part / whole within 0 to 1; NaN where whole is not positive."""
+    if not whole > 0:
+        return NAN
+    return max(0.0, min(1.0, part / whole))
+
+
+cdef inline double ratio(double part, double whole) noexcept nogil:
+    """part / whole; NaN where whole is not positive."""
+    return part / whole if whole > 0 else NAN
+
+
+cdef inline void fill_outputs(const double *sums, double seconds, double least_load, double *out) noexcept nogil:
+    """OUTPUTS of a window of nominally so many s; its intensity is NaN below the least load, Wh (METHOD 4.5)."""
+    cdef double hours = sums[SUM_TIME] / SECONDS_PER_HOUR
+    cdef double residual_hours = sums[SUM_RESIDUAL_TIME] / SECONDS_PER_HOUR
+    cdef int i
+    for i in range(OUTPUT_COUNT):
+        out[i] = NAN
+    out[COVERAGE] = share(sums[SUM_COVERED], seconds)
+    if sums[SUM_CAPTURED_TIME] > 0:
+        out[CAPTURED] = sums[SUM_CAPTURED]
+    if not sums[SUM_TIME] > 0:
+        return
+    for i in range(SUM_RESIDUAL):
+        out[i] = sums[i] / hours
+        out[POWER_COUNT + i] = sums[i]
+    if residual_hours > 0:
+        out[SUM_RESIDUAL] = sums[SUM_RESIDUAL] / residual_hours
+        out[POWER_COUNT + SUM_RESIDUAL] = sums[SUM_RESIDUAL]
+    for i in range(5):
+        out[EMISSION + i] = sums[SUM_EMISSION + i]
+    out[EMISSION_RATE] = sums[SUM_EMISSION] / hours
+    if not sums[SUM_LOAD] < least_load:
+        out[EMISSION_INTENSITY] = ratio(sums[SUM_EMISSION], sums[SUM_LOAD]) * WH_PER_KWH
+    out[GRID_INTENSITY] = sums[SUM_GRID] / sums[SUM_TIME]
+    if sums[SUM_IMPORT] > 0:
+        out[GRID_INTENSITY] = sums[SUM_IMPORT_CARBON] / sums[SUM_IMPORT] * WH_PER_KWH
+    out[BATTERY_INTENSITY] = ratio(sums[SUM_DISCHARGE_CARBON], sums[SUM_DISCHARGE]) * WH_PER_KWH
+    out[CLEAN_SHARE] = share(sums[SUM_CLEAN_LOAD], sums[SUM_LOAD])
+    out[SELF_CONSUMPTION] = share(sums[SUM_OWN_PRODUCTION] - sums[SUM_OWN_EXPORT], sums[SUM_OWN_PRODUCTION])
+    out[SELF_SUFFICIENCY] = share(sums[SUM_OWN_LOAD], sums[SUM_LOAD])
+
+
+cdef inline void fill_groups(const double *parts, double whole, double *out) noexcept nogil:
+    """The groups' parts and the rest of the whole."""
+    cdef int i
+    out[GROUP_COUNT] = whole
+    for i in range(GROUP_COUNT):
+        out[i] = parts[i]
+        out[GROUP_COUNT] -= parts[i]
+
+
+cdef inline void fill_details(const double *sums, double *out) noexcept nogil:
+    """DETAILS of a window."""
+    cdef double intensity
+    cdef int i
+    for i in range(DETAIL_COUNT):
+        out[i] = NAN
+    if not sums[SUM_TIME] > 0:
+        return
+    fill_groups(sums + SUM_GROUP_ENERGY, sums[SUM_LOAD], out)
+    fill_groups(sums + SUM_GROUP_EMISSION, sums[SUM_EMISSION], out + GROUP_COUNT + 1)
+    fill_groups(sums + SUM_GROUP_OWN, sums[SUM_OWN_LOAD], out + 2 * (GROUP_COUNT + 1))
+    out[FUEL_ENERGY] = sums[SUM_FUEL]
+    out[FUEL_RATE] = sums[SUM_SCOPE1] / (sums[SUM_TIME] / SECONDS_PER_HOUR)
+    intensity = ratio(sums[SUM_SCOPE1], sums[SUM_FUEL]) * WH_PER_KWH
+    if intensity <= MOST_INTENSITY:
+        out[FUEL_INTENSITY] = intensity
+    out[MATCHED_ENERGY] = sums[SUM_MATCHED]
+    out[CARBON_FREE_SHARE] = share(sums[SUM_CLEAN_LOAD] + sums[SUM_CERTIFIED], sums[SUM_LOAD])

@@ -1,0 +1,580 @@
+"""METHOD 4.1 to 4.9 as it is written, in 50 digits: the second opinion on the compiled accounts.
+
+It keeps every interval and forms each window's sums from the beginning, so it shares neither running sums nor their
+rounding with what it judges. Where METHOD is silent, the contract in `intensity.pyi` and ext/README.md speaks.
+Units: W, Wh, g, g/Wh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Context, Decimal, localcontext
+from itertools import pairwise
+from math import isfinite, nan
+
+Pair = tuple[Decimal, Decimal]
+ZERO = Decimal(0)
+PRODUCERS = ("pv", "wind", "hydro", "genset", "chp")
+RENEWABLES = ("pv", "wind", "hydro")
+GROUPS = ("industry", "power", "building", "transport")
+TRACE = Decimal("1e-6")
+"""Wh: a store with less is empty."""
+DIGITS = Context(prec=50)
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """One row in; what is left out is unknown."""
+
+    seconds: float
+    grid: float
+    clean: float
+    powers: tuple[float, ...]
+    energy: tuple[tuple[float, float], ...] = ()
+    carbon: tuple[float, ...] = ()
+    soc: float = nan
+    certificates: float = nan
+    captured: float = nan
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """Power with what it carries: g/h, W of clean and W of own renewable production."""
+
+    power: Decimal = ZERO
+    carbon: Decimal = ZERO
+    clean: Decimal = ZERO
+    own: Decimal = ZERO
+
+    def __add__(self, other: Parcel) -> Parcel:
+        return Parcel(
+            self.power + other.power, self.carbon + other.carbon, self.clean + other.clean, self.own + other.own
+        )
+
+    def part(self, share: Decimal) -> Parcel:
+        return Parcel(self.power * share, self.carbon * share, self.clean * share, self.own * share)
+
+
+NOTHING = Parcel()
+
+
+@dataclass(slots=True)
+class Pool:
+    """METHOD 4.6: the store's energy S (Wh), carbon K (g), clean and own energy (Wh)."""
+
+    energy: Decimal = ZERO
+    carbon: Decimal = ZERO
+    clean: Decimal = ZERO
+    own: Decimal = ZERO
+    opened: bool = False
+    dearest: Decimal = ZERO
+
+    def scale(self, factor: Decimal) -> None:
+        """The energy changes and the carbon does not."""
+        self.energy, self.clean, self.own = self.energy * factor, self.clean * factor, self.own * factor
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """What one interval moved: Wh and g."""
+
+    seconds: Decimal
+    sums: dict[str, Decimal] = field(default_factory=dict)
+    covered: Decimal | None = None
+    residual: Decimal | None = None
+    captured: Decimal | None = None
+
+    def __getitem__(self, name: str) -> Decimal:
+        return self.sums.get(name, ZERO)
+
+
+def number(value: float, low: float, high: float) -> Decimal | None:
+    """The value where it is one from low to high."""
+    return Decimal(value) if isfinite(value) and low <= value <= high else None
+
+
+def ratio(part: Decimal, whole: Decimal) -> Decimal | None:
+    return part / whole if whole > 0 else None
+
+
+def share(part: Decimal, whole: Decimal) -> Decimal | None:
+    return min(Decimal(1), max(ZERO, part / whole)) if whole > 0 else None
+
+
+def per_kwh(value: Decimal | None) -> Decimal | None:
+    return None if value is None else value * 1000
+
+
+def connection(flows: Sequence[Pair]) -> Pair:
+    """Channels of one connection: each keeps what it counted both ways, between them the sign of the sum decides."""
+    both = sum((min(one) for one in flows), ZERO)
+    net = sum((forward - backward for forward, backward in flows), ZERO)
+    return max(net, ZERO) + both, max(-net, ZERO) + both
+
+
+def proportional(inflows: Sequence[Parcel], outflows: Sequence[Decimal]) -> list[Parcel]:
+    """METHOD 4.4: every outflow carries the mix. Where nothing flows out, what burns is the load's."""
+    total = sum(inflows, NOTHING)
+    whole = sum(outflows, ZERO)
+    if whole == 0:
+        return [total, NOTHING, NOTHING]
+    return [total.part(one / whole) for one in outflows]
+
+
+def local_first(inflows: Sequence[Parcel], outflows: Sequence[Decimal]) -> list[Parcel]:
+    """METHOD 4.4: inflows and outflows laid end to end in their order; who lies beside whom is served by him.
+
+    The last outflow takes all that is left. What an idle producer burns is the load's.
+    """
+    last = max((i for i, one in enumerate(outflows) if one > 0), default=0)
+    result = [NOTHING, NOTHING, NOTHING]
+    begin = ZERO
+    for parcel in inflows:
+        if parcel.power == 0:
+            result[0] += parcel
+            continue
+        end, low = begin + parcel.power, ZERO
+        for i, outflow in enumerate(outflows[: last + 1]):
+            high = low + outflow if i < last else max(end, low)
+            beside = max(ZERO, min(end, high) - max(begin, low))
+            result[i] += parcel.part(beside / parcel.power)
+            low = high
+        begin = end
+    return result
+
+
+class Oracle:
+    """The accounts of a site, one instant a call."""
+
+    def __init__(
+        self,
+        roles: Sequence[str],
+        factors: Sequence[float],
+        *,
+        method: str = "proportional",
+        residual_factor: float = 609.6,
+        charge_efficiency: float = 0.95,
+        discharge_efficiency: float = 0.95,
+        windows: int = 0,
+        groups: Sequence[str] | None = None,
+        rated_power: float = 0.0,
+        register_step: float = 0.0,
+        official_factor: float = nan,
+        certificate_factor: float = 0.0,
+        hour: int = -1,
+        capacity: float = 0.0,
+        soc_time: float = 3600.0,
+        self_discharge: float = 0.0,
+    ) -> None:
+        self.roles = tuple(roles)
+        self.factors = [Decimal(factor) / 1000 for factor in factors]
+        self.share_out: Callable[[Sequence[Parcel], Sequence[Decimal]], list[Parcel]] = (
+            proportional if method == "proportional" else local_first
+        )
+        self.residual = Decimal(residual_factor) / 1000
+        self.charge_efficiency = Decimal(charge_efficiency)
+        self.discharge_efficiency = Decimal(discharge_efficiency)
+        self.groups = tuple(groups) if groups else tuple("transport" if role == "ev" else "" for role in roles)
+        self.rated_power, self.register_step = Decimal(rated_power), Decimal(register_step)
+        self.official = Decimal(official_factor) / 1000 if isfinite(official_factor) else None
+        self.certificate = Decimal(certificate_factor) / 1000
+        self.hour = hour
+        self.capacity, self.soc_time = Decimal(capacity), Decimal(soc_time)
+        self.self_discharge = Decimal(self_discharge)
+        self.pool = Pool()
+        self.before: list[Decimal | None] = [None] * len(self.roles)
+        self.intervals: list[Interval] = []
+        self.starts = [0] * windows
+        self.hours = [0]
+        self.lost = self.opening = ZERO
+
+    # one instant
+
+    def tick(self, given: Instant) -> dict[str, Decimal | None]:
+        """OUTPUTS of the interval that ends here, by name; None where undefined."""
+        with localcontext(DIGITS):
+            return self._tick(given)
+
+    def _tick(self, given: Instant) -> dict[str, Decimal | None]:
+        seconds = max(number(given.seconds, 0, 1e9) or ZERO, ZERO)
+        hours = seconds / 3600
+        flows = [self._flow(i, given, hours) for i in range(len(self.roles))]
+        captured = number(given.captured, 0, 1e12)
+        result: dict[str, Decimal | None] = {"coverage": ZERO}
+        if captured is not None and seconds > 0:
+            result["captured"] = captured * 1000
+        else:
+            captured = None
+        interval = Interval(seconds, captured=None if captured is None else captured * 1000)
+        found = number(given.grid, 0, 1e6)
+        result["grid_intensity"] = found
+        if found is not None and self._balanced(flows):
+            interval = self._account(given, flows, found / 1000, hours, interval, result)
+        if seconds > 0:
+            self.intervals.append(interval)
+        return result
+
+    def _flow(self, channel: int, given: Instant, hours: Decimal) -> Pair | None:
+        """METHOD 4.1: mean W with the role's direction and against it; None = missing."""
+        now, before = number(given.powers[channel], -1e12, 1e12), self.before[channel]
+        self.before[channel] = now
+        mean = now
+        if hours > 0 and before is not None:
+            mean = before if now is None else (before + now) / 2
+        forward = backward = None
+        if mean is not None:
+            forward, backward = max(mean, ZERO), max(-mean, ZERO)
+        if given.energy and hours > 0:
+            limit = 1e12 * float(hours)
+            counted, counted_back = (number(value, 0, limit) for value in given.energy[channel])
+            forward = forward if counted is None else counted / hours
+            backward = backward if counted_back is None else counted_back / hours
+        if backward is None and self.roles[channel] not in ("grid", "battery"):
+            backward = ZERO
+        return None if forward is None or backward is None else (forward, backward)
+
+    def _balanced(self, flows: Sequence[Pair | None]) -> bool:
+        grids = [flow for role, flow in zip(self.roles, flows, strict=True) if role == "grid"]
+        parts = [flow for role, flow in zip(self.roles, flows, strict=True) if role not in ("load", "ev")]
+        return None not in grids and any(flow is not None for flow in parts)
+
+    def _account(
+        self,
+        given: Instant,
+        flows: Sequence[Pair | None],
+        grid: Decimal,
+        hours: Decimal,
+        interval: Interval,
+        result: dict[str, Decimal | None],
+    ) -> Interval:
+        def of(*roles: str) -> list[Pair]:
+            return [flow for role, flow in zip(self.roles, flows, strict=True) if role in roles and flow is not None]
+
+        def there(*roles: str) -> bool:
+            return bool(of(*roles)) or not any(role in roles for role in self.roles)
+
+        def produced(*roles: str) -> Decimal:
+            return sum((forward for forward, _ in of(*roles)), ZERO)
+
+        parts = [role for role in self.roles if role not in ("load", "ev")]
+        coverage = Decimal(len(of(*set(parts)))) / len(parts)
+        grid_clean = min(Decimal(1), max(ZERO, Decimal(given.clean))) if isfinite(given.clean) else ZERO
+        imported, exported = connection(of("grid"))
+        discharge, charge = connection(of("battery"))
+        own, fuel = produced(*RENEWABLES), produced("genset", "chp")
+        own_carbon, fuel_carbon = self._burnt(given, flows, RENEWABLES), self._burnt(given, flows, ("genset", "chp"))
+        drawn, known, opening = self._drawn(discharge, hours, grid, grid_clean)
+        inflow = imported + own + fuel + discharge
+        load = inflow - exported - charge
+        powers: dict[str, Decimal | None] = {
+            "grid_import": imported,
+            "grid_export": exported,
+            "pv": produced("pv") if there("pv") else None,
+            "generation": produced("wind", "hydro", "genset", "chp")
+            if there("wind", "hydro", "genset", "chp")
+            else None,
+            "battery_discharge": discharge if there("battery") else None,
+            "battery_charge": charge if there("battery") else None,
+        }
+        result["coverage"] = coverage
+        if discharge > 0:
+            result["battery_intensity"] = drawn.carbon / discharge * 1000
+        elif self.pool.energy > 0:
+            result["battery_intensity"] = self.pool.carbon / self.pool.energy / self.discharge_efficiency * 1000
+        faulty = load < -inflow / 50  # METHOD 4.5: beyond 2 % of the inflow
+        if load <= inflow / 10**9:
+            load = ZERO
+        meters = [role for role in self.roles if role in ("load", "ev")]
+        counted = of("load", "ev")
+        residual = None
+        if meters and len(counted) == len(meters):
+            residual = sum((forward - backward for forward, backward in counted), ZERO) - load
+        if not faulty:
+            powers |= {"load": load, "residual": residual}
+        for name, power in powers.items():
+            result[f"{name}_power"] = power
+            result[f"{name}_energy"] = None if power is None else power * hours
+        if faulty:
+            return interval
+        inflows = [
+            Parcel(own, own_carbon, own, own),
+            drawn,
+            Parcel(fuel, fuel_carbon),
+            Parcel(imported, imported * grid, imported * grid_clean),
+        ]
+        to_load, to_store, to_export = self.share_out(inflows, (load, charge, exported))
+        official = grid if self.official is None else self.official
+        sums = {
+            "load": load,
+            "grid_import": imported,
+            "grid_export": exported,
+            "pv": produced("pv"),
+            "generation": produced("wind", "hydro") + fuel,
+            "battery_discharge": discharge,
+            "battery_charge": charge,
+            "emission": to_load.carbon,
+            "scope1": fuel_carbon,
+            "scope2_location": imported * official,
+            "avoided": (to_load.own + exported) * grid - to_export.carbon,
+            "import_carbon": imported * grid,
+            "own_carbon": own_carbon,
+            "export_carbon": to_export.carbon,
+            "discharge_carbon": drawn.carbon,
+            "clean": to_load.clean,
+            "own": to_load.own,
+            "own_export": to_export.own,
+            "own_production": own,
+            "fuel": fuel,
+        }
+        sums |= self._groups(flows, load, to_load)
+        sums = {name: value * hours for name, value in sums.items()}
+        sums["certificates"] = number(given.certificates, 0, 1e12 * float(hours)) or ZERO
+        sums["grid_time"] = grid * interval.seconds
+        interval = Interval(
+            interval.seconds,
+            sums,
+            coverage * interval.seconds,
+            None if residual is None else residual * hours,
+            interval.captured,
+        )
+        result |= {
+            "emission_intensity": per_kwh(ratio(to_load.carbon, load)),
+            "emission_rate": to_load.carbon,
+            "emission": sums["emission"],
+            "scope1": sums["scope1"],
+            "scope2_location": sums["scope2_location"],
+            "scope2_market": self._market(interval),
+            "avoided": sums["avoided"],
+            "clean_share": share(to_load.clean, load),
+            "self_consumption": share(own - to_export.own, own),
+            "self_sufficiency": share(to_load.own, load),
+        }
+        if hours > 0:
+            self.opening += opening * grid
+            self._move(known, to_store, charge, hours)
+        self._correct(number(given.soc, 0, 1), interval.seconds, grid, grid_clean)
+        return interval
+
+    def _groups(self, flows: Sequence[Pair | None], load: Decimal, to_load: Parcel) -> dict[str, Decimal]:
+        """What the sub-meters of each group use, with the load's mix."""
+        sums = {}
+        for group in GROUPS:
+            used = sum(
+                (
+                    flow[0] - flow[1]
+                    for role, name, flow in zip(self.roles, self.groups, flows, strict=True)
+                    if role in ("load", "ev") and name == group and flow is not None
+                ),
+                ZERO,
+            )
+            sums[f"{group}_energy"] = used
+            sums[f"{group}_emission"] = used * to_load.carbon / load if load > 0 else ZERO
+            sums[f"{group}_own_energy"] = used * to_load.own / load if load > 0 else ZERO
+        return sums
+
+    def _market(self, interval: Interval) -> Decimal:
+        """METHOD 4.8: what this interval adds to the hour's C_MB."""
+        matched_before, _ = self._matched(len(self.intervals))
+        self.intervals.append(interval)
+        matched, _ = self._matched(len(self.intervals))
+        self.intervals.pop()
+        return interval["grid_import"] * self.residual - (matched - matched_before) * (self.residual - self.certificate)
+
+    def _burnt(self, given: Instant, flows: Sequence[Pair | None], roles: Sequence[str]) -> Decimal:
+        """METHOD 4.7: g/h by fuel where it is metered, else production times factor."""
+        result = ZERO
+        for i, role in enumerate(self.roles):
+            if role not in roles:
+                continue
+            rate, flow = number(given.carbon[i], 0, 1e15) if given.carbon else None, flows[i]
+            if rate is not None:
+                result += rate
+            elif flow is not None:
+                result += flow[0] * self.factors[i]
+        return result
+
+    def _drawn(
+        self, discharge: Decimal, hours: Decimal, grid: Decimal, grid_clean: Decimal
+    ) -> tuple[Parcel, Decimal, Decimal]:
+        """METHOD 4.6: what a discharge carries, the Wh that it takes from the store and those nobody saw charged."""
+        pool, eta = self.pool, self.discharge_efficiency
+        wanted = discharge * hours / eta
+        known = min(wanted, pool.energy)
+        part = known / wanted if wanted > 0 else Decimal(pool.energy > 0)
+        k, clean, own = (ratio(x, pool.energy) or ZERO for x in (pool.carbon, pool.clean, pool.own))
+        carbon = (part * k + (1 - part) * grid) / eta
+        drawn = Parcel(discharge, discharge * carbon, discharge * (part * clean + (1 - part) * grid_clean))
+        return Parcel(discharge, drawn.carbon, drawn.clean, discharge * part * own), known, wanted - known
+
+    def _move(self, known: Decimal, to_store: Parcel, charge: Decimal, hours: Decimal) -> None:
+        pool = self.pool
+        if known > 0 and known == pool.energy:
+            pool = self.pool = Pool()
+        elif known > 0:
+            pool.carbon -= pool.carbon / pool.energy * known
+            pool.scale((pool.energy - known) / pool.energy)
+        if charge > 0:
+            pool.energy += charge * hours * self.charge_efficiency
+            pool.carbon += to_store.carbon * hours
+            pool.clean += to_store.clean * hours * self.charge_efficiency
+            pool.own += to_store.own * hours * self.charge_efficiency
+            pool.dearest = max(pool.dearest, to_store.carbon / charge)
+        pool.scale((1 - self.self_discharge) ** hours)
+        self._empty_below(TRACE)
+
+    def _correct(self, soc: Decimal | None, seconds: Decimal, grid: Decimal, grid_clean: Decimal) -> None:
+        """METHOD 4.6: the first known charge opens the stock at the grid's; later ones correct S slowly."""
+        if soc is None or not self.capacity:
+            return
+        pool, target = self.pool, soc * self.capacity
+        if not pool.opened:
+            missing = target - pool.energy if target - pool.energy > TRACE else ZERO
+            pool.energy += missing
+            pool.carbon += missing * grid
+            pool.clean += missing * grid_clean
+            self.opening += missing * grid
+            if missing > 0:
+                pool.dearest = max(pool.dearest, grid)
+            pool.opened = pool.energy > 0
+        elif seconds > 0 and pool.energy > 0:
+            lower = target < pool.energy
+            pool.scale(((pool.energy - target) * (-seconds / self.soc_time).exp() + target) / pool.energy)
+            if lower:
+                self._empty_below(max(self.capacity / 1000, TRACE))
+
+    def _empty_below(self, least: Decimal) -> None:
+        if self.pool.energy < least:
+            self.lost += self.pool.carbon
+            self.pool = Pool()
+
+    # sums
+
+    def reset(self, index: int) -> None:
+        """A window begins anew."""
+        self.starts[index] = len(self.intervals)
+        if index == self.hour:
+            self.hours.append(len(self.intervals))
+
+    def _each_hour(self, end: int) -> Iterator[list[Interval]]:
+        for first, last in pairwise([*(start for start in self.hours if start < end), end]):
+            yield self.intervals[first:last]
+
+    def _matched(self, end: int) -> Pair:
+        """METHOD 4.8, 4.9 over the first `end` intervals: Wh matched, Wh of load that was carbon-free, hour by hour."""
+        matched = free = ZERO
+        for hour in self._each_hour(end):
+            load, own, clean, imported, offered = (
+                sum((one[name] for one in hour), ZERO)
+                for name in ("load", "own", "clean", "grid_import", "certificates")
+            )
+            contract = min(imported, offered)  # sum of m <= E_imp(h), m <= q(h)
+            rest_clean = (clean - own) / (load - own) if load > own else ZERO
+            matched += contract
+            free += min(load, own + contract) + max(load - own - contract, ZERO) * rest_clean
+        return matched, free
+
+    def window(self, index: int, seconds: float) -> dict[str, Decimal | None]:
+        """OUTPUTS of a running window."""
+        with localcontext(DIGITS):
+            return self._window(self.starts[index], Decimal(seconds))
+
+    def _window(self, start: int, nominal: Decimal) -> dict[str, Decimal | None]:
+        inside = self.intervals[start:]
+        covered = [one for one in inside if one.covered is not None]
+
+        def total(name: str) -> Decimal:
+            return sum((one[name] for one in covered), ZERO)
+
+        result: dict[str, Decimal | None] = {
+            "coverage": share(sum((one.covered or ZERO for one in covered), ZERO), nominal)
+        }
+        captured = [one.captured for one in inside if one.captured is not None]
+        result["captured"] = sum(captured, ZERO) if captured else None
+        time = sum((one.seconds for one in covered), ZERO)
+        if not covered:
+            return result
+        hours = time / 3600
+        for name in (
+            "load",
+            "grid_import",
+            "grid_export",
+            "pv",
+            "generation",
+            "battery_discharge",
+            "battery_charge",
+        ):
+            result[f"{name}_energy"], result[f"{name}_power"] = total(name), total(name) / hours
+        metered = [(one.residual, one.seconds) for one in covered if one.residual is not None]
+        if metered:
+            energy = sum((residual for residual, _ in metered), ZERO)
+            result["residual_energy"] = energy
+            result["residual_power"] = energy / (sum((part for _, part in metered), ZERO) / 3600)
+        matched, _ = self._delta(self._matched, start)
+        load = total("load")
+        least = max(Decimal("0.005") * self.rated_power * nominal / 3600, 5 * self.register_step)  # METHOD 4.5, E_min
+        result |= {
+            "emission": total("emission"),
+            "scope1": total("scope1"),
+            "scope2_location": total("scope2_location"),
+            "scope2_market": total("grid_import") * self.residual - matched * (self.residual - self.certificate),
+            "avoided": total("avoided"),
+            "emission_rate": total("emission") / hours,
+            "emission_intensity": None if load < least else per_kwh(ratio(total("emission"), load)),
+            "grid_intensity": per_kwh(
+                ratio(total("import_carbon"), total("grid_import"))
+                if total("grid_import") > 0
+                else total("grid_time") / time
+            ),
+            "battery_intensity": per_kwh(ratio(total("discharge_carbon"), total("battery_discharge"))),
+            "clean_share": share(total("clean"), load),
+            "self_consumption": share(total("own_production") - total("own_export"), total("own_production")),
+            "self_sufficiency": share(total("own"), load),
+        }
+        return result
+
+    def _delta(self, function: Callable[[int], Pair], start: int) -> Pair:
+        now, then = function(len(self.intervals)), function(start)
+        return now[0] - then[0], now[1] - then[1]
+
+    def details(self, index: int) -> dict[str, Decimal | None]:
+        """DETAILS of a running window."""
+        with localcontext(DIGITS):
+            return self._details(self.starts[index])
+
+    def _details(self, start: int) -> dict[str, Decimal | None]:
+        covered = [one for one in self.intervals[start:] if one.covered is not None]
+        if not covered:
+            return {}
+
+        def total(name: str) -> Decimal:
+            return sum((one[name] for one in covered), ZERO)
+
+        result: dict[str, Decimal | None] = {}
+        for kind, whole in (("energy", "load"), ("emission", "emission"), ("own_energy", "own")):
+            for group in GROUPS:
+                result[f"{group}_{kind}"] = total(f"{group}_{kind}")
+            result[f"rest_{kind}"] = total(whole) - sum((total(f"{group}_{kind}") for group in GROUPS), ZERO)
+        matched, free = self._delta(self._matched, start)
+        intensity = per_kwh(ratio(total("scope1"), total("fuel")))
+        return result | {
+            "fuel_energy": total("fuel"),
+            "fuel_rate": total("scope1") / sum((one.seconds for one in covered), ZERO) * 3600,
+            "fuel_intensity": intensity if intensity is not None and intensity <= 10**6 else None,
+            "matched_energy": matched,
+            "carbon_free_share": share(free, total("load")),
+        }
+
+    def ledger(self) -> tuple[Decimal, Decimal, Decimal, Decimal, Decimal]:
+        """Grams: in, to load, to export, lost, opening."""
+        with localcontext(DIGITS):
+            load, export, *arrived = (
+                sum((one[name] for one in self.intervals), ZERO)
+                for name in ("emission", "export_carbon", "import_carbon", "own_carbon", "scope1")
+            )
+            return sum(arrived, ZERO), load, export, self.lost, self.opening
+
+    def concentrated(self) -> bool:
+        """The alarm of METHOD 4.6: k above twice the dearest inflow."""
+        with localcontext(DIGITS):
+            return self.pool.carbon > 2 * self.pool.dearest * self.pool.energy
