@@ -7,7 +7,7 @@ less is a debt that this interval and those after it pay: causal, without delay.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import inf, isfinite, nan
+from math import exp, inf, isfinite, nan
 from typing import Any, NamedTuple
 
 from .clock import NS
@@ -52,40 +52,56 @@ class Lane(NamedTuple):
 
     debt: what the counter said more than was told, as of its last reading, less what was paid since. open: what power
     told since that reading. step: by how much the counter grew when it last did, inf before its first reading.
+    slack: of the debt, what is but the rounding of its register. grew, steady: whether it had grown when it was last
+    read, and the time before as well: such a counter says all of each interval, and is paid at once.
     """
 
     debt: float = 0.0
     open: float = 0.0
     step: float = inf
+    slack: float = 0.0
+    grew: bool = False
+    steady: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether there is a counter, which has been read."""
+        return isfinite(self.step)
 
     @property
     def outstanding(self) -> float:
         """What the counter has said less all that was told."""
         return self.debt - self.open
 
-    def advance(self, flowed: float, most: float, amount: Amount | None) -> tuple[Lane, float, float]:
-        """An interval's end: what power told of it (NaN: nothing), what can have flowed at most (0: it is none), and
-        what the counter said. The lane after it, the interval's energy, and what belongs to the gap before it."""
+    def advance(
+        self, flowed: float, most: float, amount: Amount | None, share: float = 1.0, slack: float = 0.0
+    ) -> tuple[Lane, float, float]:
+        """An interval's end: what power told of it (NaN: nothing), what can have flowed at most (0: it is none), what
+        the counter said, and the share of a debt that the interval pays. The lane after it, the interval's energy, and
+        what belongs to the gap before it."""
         energy = flowed if isfinite(flowed) else 0.0
-        if isfinite(self.step):  # else there is no counter to correct what is cut off here
+        if self.counts:  # else there is no counter to correct what is cut off here
             energy = min(energy, most)
         lane, late = self._replace(open=self.open + energy), 0.0
         if amount is not None:
-            lane, late = lane._read(amount)
+            lane, late = lane._read(amount, slack)
         if most <= 0.0 or (amount is None and not isfinite(flowed)):
             return lane, nan, late
-        paid = lane._payment(energy, most)
+        paid = (1.0 if lane.steady else share) * lane._payment(energy, most)
         return lane._replace(debt=lane.debt - paid), energy + paid, late
 
-    def _read(self, amount: Amount) -> tuple[Lane, float]:
+    def _read(self, amount: Amount, slack: float) -> tuple[Lane, float]:
         debt, late = self.debt + amount.energy - self.open, 0.0
-        step = self.step if isfinite(self.step) else 0.0
+        step, grew = self.step if self.counts else 0.0, amount.energy > 0.0
         if amount.bridged:
             late = max(0.0, debt)
             debt = 0.0 if amount.broken else min(0.0, debt)
-        elif amount.energy > 0.0:
+        elif grew:
             step = amount.energy
-        return Lane(debt, 0.0, max(step, amount.resolution)), late
+        steady = slack > 0.0 and grew and self.grew
+        if steady:
+            step = 0.0
+        return Lane(debt, 0.0, max(step, amount.resolution), slack * amount.resolution, grew, steady), late
 
     def _payment(self, energy: float, most: float) -> float:
         """What is added to an interval's energy, or taken from it.
@@ -93,7 +109,7 @@ class Lane(NamedTuple):
         A counter shows whole steps, and power knows what it does not show yet: to be ahead by a step is no debt.
         """
         if self.debt > 0.0:
-            return min(self.debt, most - energy)
+            return min(max(0.0, self.debt - self.slack), most - energy)
         return -min(energy, max(0.0, -self.debt - self.step))
 
 
@@ -104,12 +120,16 @@ CLEAR = Lane()
 class Channel:
     """One device's way from power and counters to energy.
 
-    period: s between two instants. rated_power in W, inf when it is not known. time, power: of the last instant.
-    gap: nothing was told of a pause, and the counters have not been read since.
+    period: s between two instants. rated_power in W, inf when it is not known.
+    spread: s in which a debt falls to 1/e, so that a coarse counter's step is no peak of power; 0: it is paid at once.
+    slack: steps of a register that may be its rounding, and that nobody pays.
+    time, power: of the last instant. gap: nothing was told of a pause, and the counters have not been read since.
     """
 
     period: float
     rated_power: float = inf
+    spread: float = 0.0
+    slack: float = 0.0
     time: int | None = None
     power: float = nan
     positive: Lane = CLEAR
@@ -136,8 +156,9 @@ class Channel:
             for energy, resolution in zip(metered[:2], metered.resolution, strict=True)
         )
         # max(NaN, 0) is NaN: what is not known stays so
-        positive, told, late = self.positive.advance(max(flowed, 0.0), most, forth)
-        negative, against, late_against = self.negative.advance(max(-flowed, 0.0), most, back)
+        share = 1.0 - exp(-seconds / self.spread) if self.spread > 0.0 and seconds > 0.0 else 1.0
+        positive, told, late = self.positive.advance(max(flowed, 0.0), most, forth, share, self.slack)
+        negative, against, late_against = self.negative.advance(max(-flowed, 0.0), most, back, share, self.slack)
         gap = gap and forth is None and back is None
         after = replace(self, time=time, power=power, positive=positive, negative=negative, gap=gap)
         return after, Energies(told, against, late, late_against)
@@ -169,12 +190,12 @@ def _amount(energy: float, resolution: float, verdict: Verdict, *, gap: bool) ->
     return Amount(energy, resolution, gap or verdict in BRIDGED, verdict in BROKEN)
 
 
-def _dumped(lane: Lane) -> list[float | None]:
-    return [lane.debt, lane.open, lane.step if isfinite(lane.step) else None]
+def _dumped(lane: Lane) -> list[object]:
+    return [lane.debt, lane.open, lane.step if lane.counts else None, lane.slack, lane.grew, lane.steady]
 
 
-def _loaded(debt: float, open_: float, step: float | None) -> Lane:
-    lane = Lane(float(debt), float(open_), inf if step is None else float(step))
+def _loaded(debt: float, open_: float, step: float | None, slack: float, *grown: bool) -> Lane:
+    lane = Lane(float(debt), float(open_), inf if step is None else float(step), float(slack), *map(bool, grown))
     if not isfinite(lane.outstanding):
         raise ValueError("a debt is finite")
     return lane

@@ -81,6 +81,16 @@ def test_a_power_that_shows_too_little_still_comes_to_the_counters_energy() -> N
     assert sum(positive(told)[1:]) == pytest.approx(200.0)
 
 
+def test_a_debt_can_be_paid_little_by_little() -> None:
+    # Power tells 1 Wh a second; the counter shows 10 Wh more once. In 60 s a debt falls to 1/e: the first second pays
+    # 10 x (1 - e^(-1/60)) = 0.165285 Wh of it, and after ten minutes 10 x e^-10 = 0.00045 Wh are left.
+    instants = [(1.0, 3600.0, said(amount)) for amount in (0.0, 1.0, 11.0, *[1.0] * 599)]
+    channel, told = run(Channel(1.0, spread=60.0), instants)
+    assert told[2].positive == pytest.approx(1.165285, abs=1e-6)
+    assert channel.positive.debt == pytest.approx(0.00045, abs=1e-5)
+    assert max(positive(told)[1:]) == told[2].positive
+
+
 def test_no_more_is_paid_than_rated_power_allows() -> None:
     # 3600 W x 1.2 for a second is 1.2 Wh; the counter says 4 Wh in the second in which power says 1.
     instants = [(1.0, 3600.0, said(amount)) for amount in (0.0, 4.0, *[1.0] * 20)]
