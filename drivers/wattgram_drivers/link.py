@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import os
 import socket
@@ -18,7 +19,7 @@ MAX_BUFFER = 4096
 _FIFO = 8  # characters that a UART may have received and not handed over yet
 
 
-class Link:
+class Link(abc.ABC):
     """What every connection has; `open`, `transmit` and `close` are the wire's own."""
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -30,17 +31,17 @@ class Link:
         self.reason = ""  # why it ended; empty while it stands
         self._waiter: asyncio.Future[None] | None = None
 
+    @abc.abstractmethod
     async def open(self) -> None:
         """Connect; OSError or ValueError when that fails."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def transmit(self, frame: bytes) -> None:
         """Send one request."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def close(self) -> None:
         """Let go of the wire."""
-        raise NotImplementedError
 
     def end(self, reason: str) -> None:
         """Close; who waits for an answer is told `reason`, unless the wire ended with its own before."""
