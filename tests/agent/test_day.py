@@ -24,7 +24,7 @@ from wattgram.source import Source
 from wattgram_drivers import catalogue, sunspec
 from wattgram_drivers.device import Device, Reading
 from wattgram_drivers.endpoint import Endpoint
-from wattgram_drivers.faults import CALM, Faults, Trouble
+from wattgram_drivers.faults import CALM, Faults, Trouble, names
 from wattgram_drivers.modbus import Bus
 from wattgram_drivers.simulator import Simulator
 from wattgram_drivers.unit import Served, is_counter
@@ -47,41 +47,33 @@ QUANTITIES = {
     "sunspec": ("voltage_l1n", "active_power_total", "frequency", "energy_total"),
 }
 
-FRAMES = Faults(
-    silent=True,
-    late=1.5,
-    exception=4,
-    busy=20.0,
-    short=1,
-    long=1,
-    garbled=True,
-    cut=True,
-    doubled=True,
-    wrong_unit=True,
-    wrong_function=True,
-    wrong_transaction=True,
-    shares=dict.fromkeys(
-        (
-            "silent",
-            "late",
-            "exception",
-            "busy",
-            "short",
-            "long",
-            "garbled",
-            "cut",
-            "doubled",
-            "wrong_unit",
-            "wrong_function",
-            "wrong_transaction",
-        ),
-        SHARE,
+
+def by_chance(faults: Faults, share: float) -> Faults:
+    """Each of these faults strikes that share of the requests."""
+    return replace(faults, shares=dict.fromkeys(names(faults), share))
+
+
+FRAMES = by_chance(
+    Faults(
+        silent=True,
+        late=1.5,
+        exception=4,
+        busy=20.0,
+        short=1,
+        long=1,
+        garbled=True,
+        cut=True,
+        doubled=True,
+        wrong_unit=True,
+        wrong_function=True,
+        wrong_transaction=True,
     ),
+    SHARE,
 )
-MILD = replace(FRAMES, shares=dict.fromkeys(FRAMES.shares, SHARE / 4))
+MILD = by_chance(FRAMES, SHARE / 4)
 """For devices that are asked many questions: one fails the whole reading."""
 
-STORMS = Faults(storm=30.0, shares={"storm": SHARE / 10})
+STORMS = by_chance(Faults(storm=30.0), SHARE / 10)
 ASLEEP = Faults(
     sleeping=True,
     zeros=True,
