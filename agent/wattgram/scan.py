@@ -166,7 +166,7 @@ class Scan:
 
     def _host_units(self, place: Endpoint) -> list[int]:
         """A serial server has a line's units behind it."""
-        return list(self._units or (probe.units(self._devices.values()) if place.scheme == "tcp" else LINE_UNITS))
+        return list(self._units or (probe.units(self._devices.values()) if place.addressed else LINE_UNITS))
 
     async def _network(self) -> None:
         places = self._goal.endpoints
@@ -189,7 +189,7 @@ class Scan:
         async with _closing(place) as bus:
             await bus.connect(self._connect_delay)
             self.opened.add(place)
-            limit = PATIENT if place.scheme == "tcp" else HASTY
+            limit = PATIENT if place.addressed else HASTY
             queue = list(units)
             while queue:
                 unit = queue.pop(0)
@@ -197,7 +197,7 @@ class Scan:
                 answered = await self._ask(bus, unit, limit)
                 if answered is not None:
                     limit = min(limit, max(HASTY, 4 * (answered - before)))
-                    if unit == 1 and place.scheme == "tcp" and self._units is None:
+                    if unit == 1 and place.addressed and self._units is None:
                         queue = list(dict.fromkeys([*await self._announced(bus), *queue]))
                 if counted:
                     self._progress.step(f"{place} unit {unit}, {len(self._rows)} found")
@@ -240,11 +240,9 @@ class Scan:
         async with _closing(place) as bus:
             try:
                 await bus.connect()
-            except BusDown as error:  # also when the adapter does not have this parity
+            except BusDown:  # also when the adapter does not have this parity
                 if not self.opened and place == self._goal.endpoints[-1]:
-                    if isinstance(error, BusDown):
-                        raise
-                    raise BusDown(f"{place}: cannot be opened: {error}") from error
+                    raise
                 self._progress.step(f"{_setting(place)} cannot be set", len(units))
                 return False
             self.opened.add(place)

@@ -151,12 +151,12 @@ class Line(Link):
                 timeout=0,
                 exclusive=True,
             )
+            self._handle = self._port.fileno()
+            settings = termios.tcgetattr(self._handle)
+            settings[6][termios.VMIN] = 1  # else nothing to read looks like a line that was hung up
+            termios.tcsetattr(self._handle, termios.TCSANOW, settings)
         except termios.error as error:
             raise OSError(f"{where.path} cannot be set to {where}: {error.args[-1]}") from error
-        self._handle = self._port.fileno()
-        settings = termios.tcgetattr(self._handle)
-        settings[6][termios.VMIN] = 1  # else nothing to read looks like a line that was hung up
-        termios.tcsetattr(self._handle, termios.TCSANOW, settings)
         self._listen()
 
     def transmit(self, frame: bytes) -> None:
