@@ -99,10 +99,12 @@ def window_end(window: str, start: int, zone: ZoneInfo) -> int:
     return _midnight(_next("day" if window == "1d" else "month", day), zone)
 
 
-def quarter(time: int, zone: ZoneInfo) -> int:
-    """End of the last quarter of an hour of the site's clock that is over at `time`, UTC ns."""
+def window_start(window: str, time: int, zone: ZoneInfo) -> int:
+    """Start of the window in which `time` lies, by the site's clock; UTC ns."""
+    if window not in WINDOWS:
+        return _midnight(_first("day" if window == "1d" else "month", local_day(time, zone)), zone)
     ahead = datetime.fromtimestamp(time // NS, UTC).astimezone(zone).utcoffset() or timedelta()
-    offset, step = int(ahead.total_seconds()) * NS, WINDOWS["15m"] * NS
+    offset, step = int(ahead.total_seconds()) * NS, WINDOWS[window] * NS
     return (time + offset) // step * step - offset
 
 

@@ -20,7 +20,7 @@ from .figures import APART, CARBON, ENERGY, FIGURES, SHARES, Figure
 from .grid.table import FactorTable
 from .history import History
 from .ledger import ENOUGH, WINDOWS, Ledger, Row, summed
-from .period import Asked, local_day, quarter, spans
+from .period import Asked, local_day, spans, window_start
 from .record import Record
 from .tables import table
 from .units import rfc3339
@@ -88,7 +88,7 @@ def report(config: Config, wanted: Asked, now: int) -> Report:
     stored = history.stored()
     if stored is None:
         raise HistoryError(_nothing(history))
-    over = quarter(now, zone)
+    over = window_start("15m", now, zone)  # the last quarter of an hour that is over
     found = spans(wanted, stored[0], over, zone)
     roles = {one.role for one in config.devices}
     hydro, fuel = bool(roles & {"wind", "hydro"}), bool(roles & {"genset", "chp"})

@@ -8,7 +8,6 @@ import struct
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 from wattgram_drivers.device import Reading
 from wattgram_ext.intensity import OUTPUTS, Accounts
@@ -19,6 +18,7 @@ from .grid.feed import Feed
 from .grid.ladder import Ladder
 from .grid.signal import Signal
 from .grid.table import FactorTable
+from .period import window_end, window_start
 from .record import Record, Series
 from .source import Source
 from .spool import Spool
@@ -226,39 +226,17 @@ class Site:
         The interval that ends at a boundary belongs to the window before it, so a window is closed after the tick
         at its end; one whose end was missed is closed before the next tick is added.
         """
+        zone = self.config.site.timezone
         for index, window in enumerate(WINDOWS):
             start = self._starts.get(window)
-            if start is not None and (end := self.window_end(window, start)) <= time and (opening or end < time):
+            if start is not None and (end := window_end(window, start, zone)) <= time and (opening or end < time):
                 row = self._accounts.window(index, (end - start) / NS)
                 if struct.unpack_from("d", row, COVERAGE)[0] > 0.0:
                     self._append(self._emitted(window, start, row, signal))
                 self._accounts.reset(index)
                 start = None
             if start is None:
-                self._starts[window] = self.window_start(window, time if opening else time - 1)
-
-    def window_start(self, window: str, time: int) -> int:
-        """Start of the window in which `time` lies, in the site's local time; UTC ns."""
-        if window in ("15m", "1h"):
-            return _floor(time, 900 if window == "15m" else 3600, self._zone_offset(time))
-        local = datetime.fromtimestamp(time // NS, self.config.site.timezone)
-        start = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-        if window == "1mo":
-            start = start.replace(day=1)
-        return int(start.timestamp()) * NS
-
-    def window_end(self, window: str, start: int) -> int:
-        """End of the window that begins at `start`; days are as long as the site's clock makes them."""
-        if window in ("15m", "1h"):
-            return start + (900 if window == "15m" else 3600) * NS
-        local = datetime.fromtimestamp(start // NS, self.config.site.timezone)
-        one_day, into_next_month = timedelta(days=1), timedelta(days=32)
-        later = local + one_day if window == "1d" else (local + into_next_month).replace(day=1)
-        return int(later.timestamp()) * NS
-
-    def _zone_offset(self, time: int) -> int:
-        offset = datetime.fromtimestamp(time // NS, UTC).astimezone(self.config.site.timezone).utcoffset()
-        return int(offset.total_seconds()) if offset else 0
+                self._starts[window] = window_start(window, time if opening else time - 1, zone)
 
     def _series(self, window: str) -> Series:
         tags = (("site", self.config.site.name), ("window", window))
@@ -272,9 +250,3 @@ class Site:
         self._spool.put_state(STATE, json.dumps(self._starts).encode() + b"\n" + self._accounts.state())
         counters = {source.config.name: source.metering.dump() for source in self.sources}
         self._spool.put_state(COUNTERS, json.dumps(counters).encode())
-
-
-def _floor(time: int, seconds: int, offset: int) -> int:
-    """The last whole multiple of `seconds` in a local time that is `offset` seconds ahead of UTC."""
-    step = seconds * NS
-    return (time + offset * NS) // step * step - offset * NS
