@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 from ..clock import NS, Clock
 from . import profile
 from .entries import Terms, mean, signals
 from .feed import Feed
+from .foreign import content
 from .signal import Signal
 
 LARGEST = 8 << 20
@@ -55,7 +55,7 @@ class FileSource:
             self._looked = mark
             if mark == self._read or not settled:
                 return
-            data = await asyncio.to_thread(self._content)
+            data = await asyncio.to_thread(content, self._path, LARGEST)
             self._read = mark
             await self._take(data)
         except OSError as error:
@@ -78,11 +78,3 @@ class FileSource:
     def _signals(self, data: bytes) -> tuple[list[Signal], list[str]]:
         read = profile.from_json if self._path.suffix.lower() == ".json" else profile.from_csv
         return signals(read(data), self._terms, self._clock.time(), live=False)
-
-    def _content(self) -> bytes:
-        """All of it; ValueError when it is too large or no plain file."""
-        with open(os.open(self._path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # a pipe must not hang us
-            data = file.read(LARGEST + 1)
-        if data is None or len(data) > LARGEST:
-            raise ValueError(f"found more than {LARGEST} bytes")
-        return data

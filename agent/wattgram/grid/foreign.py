@@ -1,10 +1,15 @@
-"""What others sent, before it is believed: JSON, numbers, times. Every mistake is a ValueError that quotes it."""
+"""What others sent, before it is believed: files, JSON, CSV, numbers, times. Mistakes are ValueErrors that quote."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import os
+from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
 from math import isfinite, nan
+from pathlib import Path
 from typing import Any
 
 from .signal import NS
@@ -26,6 +31,31 @@ def quoted(value: object) -> str:
     """A foreign value for a message: printable, on one line, short."""
     text = ascii(value)
     return text if len(text) <= QUOTED else f"{text[:QUOTED]}..."
+
+
+def content(path: Path, largest: int) -> bytes:
+    """All of a file; ValueError when it has more than `largest` bytes or is no plain file, OSError when it is away."""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # a pipe must not hang us
+        data = file.read(largest + 1)
+    if data is None or len(data) > largest:
+        raise ValueError(f"found more than {largest} bytes")
+    return data
+
+
+def columns(data: bytes) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
+    """The head of a CSV file with `,` or `;`, and of each line that is not empty its number and its cells by column."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start}: found no UTF-8") from error
+    first = text.partition("\n")[0]
+    rows = csv.reader(io.StringIO(text), delimiter=";" if first.count(";") > first.count(",") else ",", strict=True)
+    lines = _lines(rows)
+    _, cells = next(lines, (1, []))
+    head = [name.strip() for name in cells]
+    if not head or len(set(head)) < len(head):
+        raise ValueError(f"line 1: found {quoted(head)}; expected names of columns, each once")
+    return head, _named(head, lines)
 
 
 def document(data: bytes) -> Any:
@@ -92,6 +122,23 @@ def unix(value: object, what: str) -> int:
     if not EARLIEST <= seconds * NS < LATEST:
         raise ValueError(f"{what}: found {quoted(value)}; expected seconds since 1970, of this century")
     return int(seconds) * NS
+
+
+def _lines(rows: Any) -> Iterator[tuple[int, list[str]]]:
+    try:
+        for row in rows:
+            yield rows.line_num, row
+    except csv.Error as error:
+        raise ValueError(f"line {rows.line_num}: {error}") from error
+
+
+def _named(head: list[str], lines: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, dict[str, str]]]:
+    for number, row in lines:
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(row) != len(head):
+            raise ValueError(f"line {number}: found {len(row)} columns; expected {len(head)}")
+        yield number, {name: cell.strip() for name, cell in zip(head, row, strict=True)}
 
 
 def _spreadsheet(text: str) -> datetime:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .entries import Entry
-from .foreign import document, mapping, number, quoted, written
+from .foreign import columns, document, mapping, number, quoted, written
 from .mix import UNKNOWN, checked_name, fuel_of
 
 TIME = ("time", "datetime", "valid_from")
@@ -38,13 +36,16 @@ def from_json(data: bytes) -> list[Entry]:
 
 def from_csv(data: bytes) -> list[Entry]:
     """Entries of a CSV file: `time` with `intensity`, with a column a fuel, or with `fuel` and `share`; ValueError."""
-    text = _text(data)
-    head = text.partition("\n")[0]
-    rows = csv.reader(io.StringIO(text), delimiter=";" if head.count(";") > head.count(",") else ",", strict=True)
-    try:
-        return _from_rows(rows)
-    except csv.Error as error:
-        raise ValueError(f"line {rows.line_num}: {error}") from error
+    head, rows = columns(data)
+    long = {"fuel", "share"} <= set(head)
+    known = {*TIME, *UNTIL, *VALUE, *MARK, *BASIS, *(("fuel", "share") if long else ())}
+    for name in head:
+        if name not in known:
+            _named(name, "line 1")
+    lines = dict(rows)
+    if long:
+        return _grouped(lines)
+    return [_entry(f"line {place}", line) for place, line in lines.items()]
 
 
 def _entry(place: str, found: Mapping[str, Any]) -> Entry:
@@ -89,34 +90,6 @@ def _flag(value: object) -> bool:
     if text not in (*YES, *NO):
         raise ValueError(f"{MARK[0]}: found {quoted(value)}; expected true or false")
     return text in YES
-
-
-def _text(data: bytes) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"byte {error.start}: found no UTF-8") from error
-
-
-def _from_rows(rows: Any) -> list[Entry]:
-    head = [name.strip() for name in next(rows, [])]
-    if not head or len(set(head)) < len(head):
-        raise ValueError(f"line 1: found {quoted(head)}; expected names of columns, each once")
-    long = {"fuel", "share"} <= set(head)
-    known = {*TIME, *UNTIL, *VALUE, *MARK, *BASIS, *(("fuel", "share") if long else ())}
-    for name in head:
-        if name not in known:
-            _named(name, "line 1")
-    lines: dict[int, dict[str, str]] = {}
-    for row in rows:
-        if not any(cell.strip() for cell in row):
-            continue
-        if len(row) != len(head):
-            raise ValueError(f"line {rows.line_num}: found {len(row)} columns; expected {len(head)}")
-        lines[rows.line_num] = {name: cell.strip() for name, cell in zip(head, row, strict=True)}
-    if long:
-        return _grouped(lines)
-    return [_entry(f"line {place}", line) for place, line in lines.items()]
 
 
 def _grouped(lines: Mapping[int, Mapping[str, str]]) -> list[Entry]:
