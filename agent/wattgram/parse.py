@@ -27,6 +27,7 @@ class Table:
         self.data = data
         self.mistakes = mistakes
         self._known: list[str] = []
+        self._ignored: set[str] = set()
 
     def rename(self, place: str) -> None:
         """Name this table better in later mistakes."""
@@ -64,10 +65,14 @@ class Table:
             for number, one in enumerate(found or [], start=1)
         ]
 
+    def ignore(self, key: str) -> None:
+        """Say nothing in `done` about a key that is not allowed here: it has been told of in better words."""
+        self._ignored.add(key)
+
     def done(self) -> None:
         """Report the keys that nobody asked for."""
         for key in self.data:
-            if key not in self._known:
+            if key not in self._known and key not in self._ignored:
                 self.mistake(key, f"unknown key{nearest(key, self._known)}; allowed: {', '.join(sorted(self._known))}")
 
     def _below(self, key: str) -> str:

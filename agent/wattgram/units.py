@@ -14,6 +14,7 @@ KGCE_PER_KWH = 0.1229
 _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 10**3, "MB": 10**6, "GB": 10**9}
 _WATTS = {"W": 1.0, "kW": 1e3, "MW": 1e6}
+_WATT_HOURS = {"Wh": 1.0, "kWh": 1e3, "MWh": 1e6}
 _WRITTEN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*\Z")
 
 
@@ -30,6 +31,11 @@ def size(value: object) -> int:
 def power(value: object) -> float:
     """Watts from `"250 kW"`, `"1.2 MW"` or a plain number of W; ValueError."""
     return _measure(value, _WATTS, 'a power such as "250 kW" or a number of W')
+
+
+def energy(value: object) -> float:
+    """Watt-hours from `"200 kWh"`, `"1.2 MWh"` or a plain number of Wh; ValueError."""
+    return _measure(value, _WATT_HOURS, 'an energy such as "200 kWh" or a number of Wh')
 
 
 def _measure(value: object, units: dict[str, float] | dict[str, int], allowed: str) -> float:
