@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -14,13 +14,17 @@ from wattgram_drivers.device import Device, Kind
 from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.errors import MapError
 from wattgram_drivers.plan import is_slow
+from wattgram_drivers.quantity import QUANTITIES
 
-from . import parse, units
+from . import certificates, parse, roles, units
+from .certificates import CertificatesConfig
 from .errors import ConfigError
 from .grid import settings
 from .grid.settings import SourceConfig
 from .grid.table import FactorTable
+from .metering import counters_of
 from .parse import Table
+from .roles import BatteryConfig, EmissionConfig
 
 ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev", "production", "capture", "fuel")
 LOOPBACK = "127.0.0.1:8380"
@@ -52,6 +56,7 @@ class GridConfig:
     method: str = "proportional"
     factor: float | None = None
     sources: tuple[SourceConfig, ...] = ()
+    certificates: CertificatesConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ class DeviceConfig:
     """A device and where it is. `device` is its map, None for a SunSpec device, which tells about itself.
 
     With a `slow_interval` the quantities in `slow`, or where it is empty those that change slowly by the vocabulary,
-    are read once in that many seconds only.
+    are read once in that many seconds only. `battery` is about role battery, `emission` about those that produce.
     """
 
     name: str
@@ -76,6 +81,8 @@ class DeviceConfig:
     timeout: float | None = None
     slow_interval: float | None = None
     slow: tuple[str, ...] = ()
+    battery: BatteryConfig = field(default_factory=BatteryConfig)
+    emission: EmissionConfig = field(default_factory=EmissionConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +201,25 @@ def _grid(table: Table, directory: Path, zone: ZoneInfo, *, broker: bool) -> Gri
         method=table.take("method", parse.choice(["proportional", "local-first"]), "proportional"),
         factor=table.take("factor_g_per_kwh", parse.number(0.0, 2000.0), None),
         sources=tuple(one for one in read if one is not None),
+        certificates=_certificates(table.table("certificates"), directory, zone)
+        if "certificates" in table.data
+        else None,
     )
     table.done()
     return grid
+
+
+def _certificates(table: Table, directory: Path, zone: ZoneInfo) -> CertificatesConfig | None:
+    path = table.take("path", parse.text, parse.REQUIRED)
+    factor = table.take("factor_g_per_kwh", parse.number(0.0, 2000.0), 0.0)
+    table.done()
+    if not path:
+        return None
+    try:
+        certificates.read(directory / path, zone)
+    except ConfigError as error:
+        table.mistakes += error.mistakes
+    return CertificatesConfig(directory / path, factor or 0.0)
 
 
 def _devices(tables: Sequence[Table], maps: Path | None) -> tuple[DeviceConfig, ...]:
@@ -216,7 +239,37 @@ def _devices(tables: Sequence[Table], maps: Path | None) -> tuple[DeviceConfig, 
                 f"{str(lines[where.key])!r}",
             )
         devices.append(device)
-    return tuple(devices)
+    _one_pool(tables, devices)
+    return _with_fuel_meters(tables, devices)
+
+
+def _one_pool(tables: Sequence[Table], devices: Sequence[DeviceConfig]) -> None:
+    """Report the batteries without a capacity when others have one."""
+    batteries = [table for table, one in zip(tables, devices, strict=True) if one.role == "battery"]
+    if any("capacity" in table.data for table in batteries):
+        for table in batteries:
+            if "capacity" not in table.data:
+                table.mistake("capacity", "missing; batteries are one pool, so each has a capacity or none has")
+
+
+def _with_fuel_meters(tables: Sequence[Table], devices: Sequence[DeviceConfig]) -> tuple[DeviceConfig, ...]:
+    named = {one.name: one.role for one in devices}
+    counted = {one.name: _counted(one) for one in devices if one.role == "fuel"}
+    owners: dict[str, str] = {}
+    return tuple(
+        replace(one, emission=roles.metered(table, one.emission, one.role, named, counted, owners))
+        for table, one in zip(tables, devices, strict=True)
+    )
+
+
+def _counted(fuel: DeviceConfig) -> str | None:
+    """The unit in which a device counts fuel, "" when it does not, None when its driver is a mistake."""
+    if fuel.device is None:
+        return "" if catalogue.is_sunspec(fuel.driver) else None
+    read = fuel.quantities or fuel.device.quantities
+    registers = tuple(one for one in fuel.device.registers if one.quantity in read)
+    counters = counters_of(replace(fuel.device, registers=registers), fuel.role)
+    return QUANTITIES[counters[0].register.quantity].unit if counters else ""
 
 
 def _device(table: Table, maps: Path | None) -> DeviceConfig:
@@ -253,7 +306,10 @@ def _device(table: Table, maps: Path | None) -> DeviceConfig:
         timeout=table.take("timeout", parse.bounded(units.duration, 0.01, 60.0, "10ms to 1min"), None),
         slow_interval=table.take("slow_interval", parse.bounded(units.duration, 0.1, 86400.0, "100ms to 1d"), None),
         slow=tuple(table.take("slow", parse.listed(known), ()) or ()),
+        battery=roles.battery(table) if role == "battery" else BatteryConfig(),
+        emission=roles.emission(table, role),
     )
+    roles.refuse_others(table, role)
     _two_speeds(table, made)
     table.done()
     return made

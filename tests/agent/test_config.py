@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from wattgram.config import load, read
+from wattgram.config import Config, load, read
+from wattgram.roles import BatteryConfig, EmissionConfig, HeatConfig, Point
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = '[site]\nname = "works"\n[[device]]\nname = "incomer"\nrole = "grid"\ndriver = "sunspec"\nurl = "tcp://h"\n'
@@ -28,6 +29,13 @@ def test_the_sample_configuration_is_right(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     monkeypatch.setenv("INFLUX_TOKEN", "t")
     assert [one.role for one in load(ROOT / "deploy" / "wattgram.toml").devices] == ["grid", "pv"]
+
+
+def test_what_the_sample_comments_out_is_right_too(tmp_path: Path) -> None:
+    parts = (ROOT / "deploy" / "wattgram.toml").read_text().split("\n\n")
+    shown = [part.replace("\n# ", "\n").removeprefix("# ") for part in parts if part.startswith("# [[device]]")]
+    config = read("\n\n".join([SITE, *shown]), tmp_path / "site.toml")
+    assert [one.role for one in config.devices] == ["grid", "battery", "genset"]
 
 
 def test_powers_durations_and_sizes_are_read(tmp_path: Path) -> None:
@@ -60,3 +68,75 @@ def test_a_map_beside_the_configuration_is_a_driver(tmp_path: Path) -> None:
     device = load(path).devices[0].device
     assert device is not None
     assert device.registers[0].scale == 100
+
+
+def device(name: str, role: str, driver: str, *lines: str) -> str:
+    """One more [[device]] with the lines of its role."""
+    head = f'[[device]]\nname = "{name}"\nrole = "{role}"\ndriver = "{driver}"\nurl = "tcp://{name}"\n'
+    return head + "".join(f"{line}\n" for line in lines)
+
+
+def emission(config: Config, name: str) -> EmissionConfig:
+    return next(one.emission for one in config.devices if one.name == name)
+
+
+def test_a_role_that_says_nothing_has_the_defaults() -> None:
+    text = SITE + device("store", "battery", "sunspec") + device("set", "genset", "comap_intelilite")
+    config = read(text, Path("site.toml"))
+    assert config.devices[1].battery == BatteryConfig(None, 0.95, 0.95, 0.0)  # METHOD 4.11, example 4
+    assert emission(config, "set") == EmissionConfig(None, "", (), "", None, None)
+    assert config.grid.certificates is None
+
+
+def test_a_battery_has_a_capacity_in_wh() -> None:
+    lines = ("charge_efficiency = 0.96", "discharge_efficiency = 1", "self_discharge = 0.001")
+    text = SITE + device("one", "battery", "sunspec", 'capacity = "0.2 MWh"', *lines)
+    config = read(text + device("two", "battery", "sunspec", "capacity = 5000"), Path("site.toml"))
+    assert config.devices[1].battery == BatteryConfig(200e3, 0.96, 1.0, 0.001)
+    assert config.devices[2].battery.capacity == 5e3
+
+
+def test_an_efficiency_is_a_number_or_a_curve_over_load() -> None:
+    text = SITE + device("one", "genset", "comap_intelilite", 'fuel = "coal"', "efficiency = 0.3")
+    curve = ('rated_power = "400 kW"', "efficiency = [[0.25, 0.28], [1, 0.38]]")
+    text += device("two", "genset", "comap_intelilite", *curve) + device(
+        "roof", "pv", "sunspec", "emission_factor = 45"
+    )
+    config = read(text, Path("site.toml"))
+    assert emission(config, "one") == EmissionConfig(fuel="coal", efficiency=(Point(1.0, 0.3),))
+    assert emission(config, "two").efficiency == (Point(0.25, 0.28), Point(1.0, 0.38))
+    assert emission(config, "roof").emission_factor == 45.0
+
+
+@pytest.mark.parametrize(
+    ("lines", "factor"),
+    [
+        ((), 2162.0),  # METHOD 1.2: g per Nm3 of Chinese natural gas, which a CHP burns when it says nothing
+        (('fuel = "natural_gas"',), 2162.0),
+        (("fuel_factor = 1900",), 1900.0),
+        (('fuel = "diesel"', "fuel_factor = 2.65e6"), 2.65e6),
+        (("emission_factor = 500", "fuel_factor = 0"), 0.0),
+    ],
+)
+def test_a_fuel_meter_of_natural_gas_in_m3_has_a_factor(lines: tuple[str, ...], factor: float) -> None:
+    text = SITE + device("engine", "chp", "comap_intelilite", 'fuel_meter = "gas"', *lines)
+    config = read(text + device("gas", "fuel", "suto_s430_gasflow"), Path("site.toml"))
+    made = emission(config, "engine")
+    assert (made.fuel_meter, made.fuel_factor) == ("gas", factor)
+
+
+def test_the_heat_of_a_chp_has_three_keys() -> None:
+    lines = ("heat_efficiency = 0.45", "electric_reference = 0.5", "heat_reference = 0.9")
+    config = read(SITE + device("engine", "chp", "comap_intelilite", *lines), Path("site.toml"))
+    assert emission(config, "engine").heat == HeatConfig(0.45, 0.5, 0.9)
+
+
+def test_certificates_stand_beside_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "bought.csv").write_text("time,energy_kwh\n2026-06-01 08:00,120\n")
+    text = SITE + '[grid.certificates]\npath = "bought.csv"\n'
+    made = read(text, tmp_path / "site.toml").grid.certificates
+    assert made is not None
+    assert (made.path, made.factor) == (tmp_path / "bought.csv", 0.0)
+    made = read(text + "factor_g_per_kwh = 11\n", tmp_path / "site.toml").grid.certificates
+    assert made is not None
+    assert made.factor == 11.0
