@@ -283,6 +283,23 @@ def test_recalling_the_news_gives_what_was_known(puts: list[tuple[int, list[Sign
     assert again.changes() == Changes()
 
 
+@given(PUTS, st.integers(0, 20))
+def test_news_whose_first_ones_are_lost_still_give_all_signals_that_the_others_tell(
+    puts: list[tuple[int, list[Signal]]], lost: int
+) -> None:
+    feed, clock = made()
+    for pause, signals in puts:
+        clock.now += pause * UNIT
+        with suppress(ValueError):  # all of it ahead of time
+            feed.put(signals)
+    news = feed.changes().news[lost:]
+    told = {(one.valid_from, one.tier == 3) for one in news}
+    again, _ = made()
+    again.recall(news)
+    assert [*again._actual] == [one for one in feed._actual if (one.valid_from, False) in told]
+    assert [*again._forecast] == [one for one in feed._forecast if (one.valid_from, True) in told]
+
+
 @given(PUTS, st.sampled_from([0.0, 1500.0]), st.sampled_from(MOMENTS))
 def test_nothing_changes_before_until(puts: list[tuple[int, list[Signal]]], max_age: float, time: int) -> None:
     feed, clock = made(max_age=max_age)
