@@ -329,6 +329,47 @@ def test_the_mean_of_a_file_brings_its_shape_to_the_official_level(tmp_path: Pat
     assert ladder.at(NOON).raw == 400.0
 
 
+def test_a_file_that_is_read_again_after_a_restart_changes_nothing_unless_it_is_another_one(tmp_path: Path) -> None:
+    path = tmp_path / "day.csv"
+    text = "time,intensity\n2026-06-01 11:00,600\n2026-06-01 12:00,400\n"
+    write(path, text, 0)
+    first, _ = watched(path, shape=True)
+    look(first)
+    assert first.feed.changes().span == (NOON - 3600 * NS, NOON + 60 * NS + 1)
+    again, clock = watched(path, shape=True, seconds=600)
+    again.feed.recall([], first.feed.mark)
+    clock.now += 2 * NS
+    look(again)
+    # What this process answered before it had read the file, and no more.
+    assert again.feed.changes().span == (NOON + 600 * NS, NOON + 602 * NS + 1)
+    write(path, text.replace("600", "610"), 0)
+    other, _ = watched(path, shape=True, seconds=600)
+    other.feed.recall([], first.feed.mark)
+    look(other)
+    assert other.feed.changes().span == (NOON - 3600 * NS, NOON + 600 * NS + 1)
+
+
+def test_a_file_whose_mean_changes_changes_all_of_its_hours(tmp_path: Path) -> None:
+    path = tmp_path / "day.csv"
+    source, clock = watched(path, shape=True)
+    write(path, "time,intensity\n2026-06-01 10:00,600\n2026-06-01 11:00,400\n2026-06-01 12:00,500\n", 0)
+    look(source)
+    source.feed.changes()
+    clock.now += 60 * NS
+    write(path, "time,intensity\n2026-06-01 10:00,600\n2026-06-01 11:00,400\n2026-06-01 12:00,200\n", 63)
+    look(source)
+    assert source.feed.mean == pytest.approx(400.0)
+    assert source.feed.changes().span == (NOON - 2 * 3600 * NS, NOON + 120 * NS + 1)
+
+
+def test_a_file_without_a_row_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "day.csv"
+    source, _ = watched(path, shape=True)
+    write(path, "time,intensity\n", 0)
+    look(source)
+    assert source.feed.detail == "found no value; what was read before stays"
+
+
 # the topic
 
 

@@ -8,7 +8,7 @@ from importlib.resources import files
 from math import isnan
 
 import pytest
-from wattgram.grid.table import CONTEXT, FAMILIES, RESIDUAL, FactorTable
+from wattgram.grid.table import CONTEXT, FAMILIES, RESIDUAL, FactorTable, next_year
 
 TABLE = FactorTable.shipped()
 
@@ -64,6 +64,19 @@ def test_the_year_of_a_reading_is_that_of_the_calendar_in_china() -> None:
     new_year = at(2023, 1) - 8 * 3600 * 1_000_000_000
     assert TABLE.signal("CN-CQ", "direct", new_year - 1).intensity == pytest.approx(522.7)
     assert TABLE.signal("CN-CQ", "direct", new_year).intensity == pytest.approx(558.1)
+
+
+def test_the_next_year_begins_at_midnight_in_china() -> None:
+    new_year = at(2024, 1) - 8 * 3600 * 1_000_000_000
+    assert next_year(at(2023)) == next_year(new_year - 1) == new_year
+    assert next_year(new_year) == at(2025, 1) - 8 * 3600 * 1_000_000_000
+
+
+def test_one_zone_and_year_has_two_bases_and_another_zone_another_factor_however_often_they_are_asked_for() -> None:
+    for _ in range(2):
+        asked = [("CN-CQ", "direct"), ("CN-CQ", "lifecycle"), ("CN-SC", "direct")]
+        found = [TABLE.signal(zone, basis, at(2023)).intensity for zone, basis in asked]
+        assert found == pytest.approx([558.1, 620.5, 156.4])
 
 
 def test_every_row_of_the_file_is_of_one_family_and_no_family_is_mixed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from pathlib import Path
 
 from ..clock import NS, Clock
@@ -71,9 +72,8 @@ class FileSource:
         if not good and bad:
             raise ValueError(bad[0])
         remark = f"{len(bad)} of {len(good) + len(bad)} entries are not used, the first: {bad[0]}" if bad else ""
-        self.feed.put(good, remark)
-        if self._shape:
-            self.feed.mean = mean(good)
+        mark = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
+        self.feed.put(good, remark, mean=mean(good) if self._shape and good else None, mark=mark)
 
     def _signals(self, data: bytes) -> tuple[list[Signal], list[str]]:
         read = profile.from_json if self._path.suffix.lower() == ".json" else profile.from_csv

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import nan
 
-from .feed import Feed
-from .signal import SUPPLIED, Signal, possible
-from .table import FactorTable
+from .feed import Feed, Span, distinct
+from .signal import FOREVER, SUPPLIED, Signal, possible
+from .table import FactorTable, next_year
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What the sources said anew: by source the signals to remember, in order, and where that changes an answer."""
+
+    news: Mapping[str, tuple[Signal, ...]]
+    span: Span | None
 
 
 class Ladder:
@@ -31,19 +40,80 @@ class Ladder:
         """The value that is valid at a moment, UTC ns, as far as it is known by now."""
         anchor = self._anchor(time)
         for feed in self.feeds:
-            signal = feed.at(time)
-            if signal is not None and feed.mean is not None:
-                signal = levelled(signal, anchor, feed.mean)
+            signal = _told(feed, time, anchor)
             if signal is not None:
                 return signal
         return anchor
+
+    def until(self, time: int) -> int:
+        """The first UTC ns after `time` at which `at` may answer something else with what is known now."""
+        anchor = self._anchor(time)
+        until = next_year(time)
+        for feed in self.feeds:
+            until = min(until, feed.until(time))
+            if _told(feed, time, anchor) is not None:
+                break
+        return until
+
+    def mean(self, begin: int, end: int) -> Signal:
+        """The mean over a span of time, UTC ns: for energy of which nobody knows when it flowed (METHOD 4.5).
+
+        It is the last signal of the source that serves longest, with the mean intensity and clean share of all in
+        its own's place; a share that is unknown for a part is unknown. An empty span has the value of its beginning.
+        """
+        first = self.at(begin)
+        parts = [(first, min(self.until(begin), end) - begin)]
+        time = begin + parts[0][1]
+        while time < end:
+            until = min(self.until(time), end)
+            parts.append((self.at(time), until - time))
+            time = until
+        if len(parts) == 1:
+            return first
+        served: dict[tuple[str, int], int] = {}
+        for one, length in parts:
+            served[one.source, one.tier] = served.get((one.source, one.tier), 0) + length
+        longest = max(served, key=lambda source: served[source])
+        return replace(
+            [one for one, _ in parts if (one.source, one.tier) == longest][-1],
+            intensity=_weighted([(one.intensity, length) for one, length in parts]),
+            clean_share=_weighted([(one.clean_share, length) for one, length in parts]),
+            estimated=any(one.estimated for one, _ in parts),
+            shares=None,
+            raw=nan,
+        )
+
+    def changes(self) -> Learned:
+        """What is new since the last call. The span begins where a source is heard, not behind one before it."""
+        found = [feed.changes() for feed in self.feeds]
+        spans = [self._heard(index, one.span) for index, one in enumerate(found) if one.span is not None]
+        heard = [span for span in spans if span[0] < span[1]]
+        return Learned(
+            {name: one.news for name, one in zip(distinct(self.feeds), found, strict=True) if one.news},
+            (min(begin for begin, _ in heard), max(end for _, end in heard)) if heard else None,
+        )
+
+    def marks(self) -> dict[str, str]:
+        """By source that keeps what it says, which edition of it is known."""
+        return {name: feed.mark for name, feed in zip(distinct(self.feeds), self.feeds, strict=True) if feed.mark}
+
+    def _heard(self, index: int, span: Span) -> Span:
+        """The span from the first moment on at which no source before the one at `index` answers."""
+        begin, end = span
+        while begin < end:
+            anchor = self._anchor(begin)
+            before = [feed for feed in self.feeds[:index] if _told(feed, begin, anchor) is not None]
+            if not before:
+                break
+            begin = min(before[0].until(begin), next_year(begin))
+        return begin, end
 
     def _anchor(self, time: int) -> Signal:
         official = self._table.signal(self._zone, self._basis, time)
         if self._factor is None:
             return official
         return replace(
-            official, intensity=self._factor, source="configuration", tier=SUPPLIED, valid_from=0, valid_to=time
+            official, intensity=self._factor, source="configuration", tier=SUPPLIED, valid_from=0, valid_to=FOREVER
         )
 
 
@@ -55,3 +125,15 @@ def levelled(signal: Signal, anchor: Signal, mean: float) -> Signal | None:
     return replace(
         signal, intensity=intensity, source=f"{signal.source}, level of {anchor.source}", raw=signal.intensity
     )
+
+
+def _weighted(parts: Sequence[tuple[float, int]]) -> float:
+    """The mean of numbers by their weights. Counted from the first one, so that equal ones are their own mean."""
+    first = parts[0][0]
+    return first + sum((number - first) * weight for number, weight in parts) / sum(weight for _, weight in parts)
+
+
+def _told(feed: Feed, time: int, anchor: Signal) -> Signal | None:
+    """What a feed answers, brought to the level of the anchor where that is wanted."""
+    signal = feed.at(time)
+    return signal if signal is None or feed.mean is None else levelled(signal, anchor, feed.mean)

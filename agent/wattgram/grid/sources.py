@@ -30,8 +30,9 @@ def made(
     config: SourceConfig, basis: str, broker: MqttConfig | None, clock: Clock, chance: random.Random
 ) -> GridSource:
     """A configured source, ready to run."""
-    most = ROWS if config.kind == "file" else MOST
-    feed = Feed(config.name, clock, max_age=config.max_age, mean=config.mean, most=most)
+    kept = config.kind == "file"
+    most = ROWS if kept else MOST
+    feed = Feed(config.name, clock, max_age=config.max_age, mean=config.mean, most=most, keeps=kept)
     factors = Factors.shipped(config.factors, basis)
     if config.kind == "file":
         assert config.path is not None  # a required key

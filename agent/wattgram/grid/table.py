@@ -40,6 +40,7 @@ class FactorTable:
     def __init__(self, rows: Iterable[_Row], clean: dict[tuple[str, int], float]) -> None:
         self._rows = tuple(rows)
         self._clean = clean
+        self._signals: dict[tuple[str, str, int], Signal] = {}
 
     @classmethod
     def shipped(cls) -> FactorTable:
@@ -70,28 +71,42 @@ class FactorTable:
         With basis "lifecycle" a zone without a footprint takes the nation's, and the source says so.
         KeyError for a zone that is not in the table.
         """
+        asked = zone, basis, _year(time)
+        if asked not in self._signals:  # it is asked at every tick, and answers the same all year
+            self._signals[asked] = self._found(*asked)
+        return self._signals[asked]
+
+    def residual(self, zone: str, time: int) -> float:
+        """g/kWh of the residual mix of the zone's nation in the year of `time`."""
+        nation = zone.split("-", maxsplit=1)[0]
+        return _newest(self._family(nation, (RESIDUAL,)), nation, _year(time)).intensity
+
+    def _found(self, zone: str, basis: str, year: int) -> Signal:
         rows = self._family(zone, FAMILIES[basis]) or self._family(zone.split("-", maxsplit=1)[0], FAMILIES[basis])
-        row = _newest(rows, zone, time)
+        row = _newest(rows, zone, year)
         clean = self._clean.get((row.zone, row.year), float("nan"))
         source = f"table {row.zone} {row.year} {row.kind}"
         begin, end = _new_year(row.year), _new_year(row.year + 1)
         return Signal(row.intensity, basis, source, OFFICIAL, begin, end, clean_share=clean)
 
-    def residual(self, zone: str, time: int) -> float:
-        """g/kWh of the residual mix of the zone's nation in the year of `time`."""
-        nation = zone.split("-", maxsplit=1)[0]
-        return _newest(self._family(nation, (RESIDUAL,)), nation, time).intensity
-
     def _family(self, zone: str, kinds: tuple[str, ...]) -> list[_Row]:
         return [row for row in self._rows if row.zone == zone and row.kind in kinds]
 
 
-def _newest(rows: list[_Row], zone: str, time: int) -> _Row:
+def next_year(time: int) -> int:
+    """When the year after that of `time` begins in China, UTC ns: another factor may be valid from then on."""
+    return _new_year(_year(time) + 1)
+
+
+def _newest(rows: list[_Row], zone: str, year: int) -> _Row:
     if not rows:
         raise KeyError(zone)
-    year = datetime.fromtimestamp(time // NS, CHINA).year
     known = [row for row in rows if row.year <= year]
     return max(known, key=lambda row: row.year) if known else min(rows, key=lambda row: row.year)
+
+
+def _year(time: int) -> int:
+    return datetime.fromtimestamp(time // NS, CHINA).year
 
 
 def _new_year(year: int) -> int:

@@ -1,0 +1,167 @@
+"""Emission records again, from the instants that the accounts were fed with: with other factors, or with grid values
+that came late. What comes out as it was is not told again; what does not has the same key and a higher revision.
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from .books import EXTRA, Books
+from .clock import NS
+from .grid.signal import Signal
+from .record import Record
+
+BLOCK = 3600
+"""Instants that are computed at once, at most."""
+
+Published = Callable[[str, int, int], Mapping[int, Record]]
+"""Latest records of a window from a time to before another, by their time."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a replay did: instants, source-samples (instants times channels), records computed and changed by window."""
+
+    instants: int = 0
+    samples: int = 0
+    computed: Counter[str] = field(default_factory=Counter)
+    changed: Counter[str] = field(default_factory=Counter)
+
+
+class Replay:
+    """Takes the stored records of a site in the order in which they were appended.
+
+    books: that begin in the state of `begin`, UTC ns. From `since` to `until`, both UTC ns, each instant gets what its
+    grid emitted by today's knowledge; before and after it keeps what was published, so that the windows around are
+    whole and the battery's carbon goes on. windows: those that are told.
+    """
+
+    def __init__(
+        self, books: Books, begin: int, since: int, until: int, published: Published, windows: Iterable[str]
+    ) -> None:
+        self.books = books
+        self.reached = begin
+        self.counts = Counts()
+        self._since, self._until = since, until
+        self.published = published
+        self._windows = frozenset(windows)
+        self._times: list[int] = []
+        self._rows: list[bytes] = []
+        self._seen: dict[tuple[str, int], Record] = {}
+        self._known: tuple[Signal | None, int, int] = (None, 0, 0)  # what the grid emits, from when and until when
+        self._strange = False
+
+    def take(self, record: Record) -> Iterator[Record]:
+        """A stored record; what is to be told again."""
+        kind = record.series.kind
+        if kind == "emission":
+            if record.values[-8:] == bytes(8):
+                self._seen[record.series.tag("window"), record.time] = record
+        elif record.time <= self.reached or (self._times and record.time < self._times[-1]):
+            pass  # it took the place of another, or the clock was set back
+        elif kind == "instant":
+            if self._strange or record.series != self.books.layout.series("instant"):
+                return
+            if len(self._times) == BLOCK:
+                yield from self.finish()
+            self._times.append(record.time)
+            self._rows.append(record.values)
+        elif kind == "late" and record.series == self.books.layout.series("late"):
+            yield from self.finish()
+            yield from self._told(self.books.late(record.time, self._late(record)), record.time)
+        elif kind == "checkpoint":
+            yield from self.finish()
+            yield from self._checked(record)
+
+    def finish(self) -> Iterator[Record]:
+        """Compute what was taken so far; what is to be told again."""
+        times, rows, self._times, self._rows = self._times, self._rows, [], []
+        if not times:
+            return
+        before = dict(self.published("tick", times[0], times[-1] + 1))
+        for time in times:
+            if time not in before and (seen := self._seen.get(("tick", time))):
+                before[time] = seen
+        signals = [self._signal(time, before.get(time)) for time in times]
+        block = array("d", b"".join(rows))
+        width = len(self.books.layout.fields)
+        block[1::width] = array("d", [one.intensity for one in signals])
+        block[2::width] = array("d", [one.clean_share for one in signals])
+        self.reached = times[-1]
+        self.counts.instants += len(times)
+        self.counts.samples += len(times) * len(self.books.layout.channels)
+        yield from self._told(self.books.advance(times, block.tobytes(), signals), times[-1], before)
+        self._seen = {key: one for key, one in self._seen.items() if key[0] != "tick" or key[1] > self.reached}
+
+    def _told(self, made: Iterable[Record], time: int, ticks: Mapping[int, Record] | None = None) -> Iterator[Record]:
+        """Those that are not as they were published, a revision higher."""
+        for one in made:
+            window = one.series.tag("window")
+            if window == "tick":
+                before = (ticks or {}).get(one.time)
+            else:
+                before = self.published(window, one.time, one.time + 1).get(one.time)
+                before = before or self._seen.pop((window, one.time), None)
+            self.counts.computed[window] += 1
+            if before is None and time < self._since:
+                continue  # what was published before is not stored any more
+            if before is not None and _alike(one, before):
+                continue
+            self.counts.changed[window] += 1
+            if window in self._windows:
+                yield _revised(one, before)
+
+    def _checked(self, record: Record) -> Iterator[Record]:
+        """A state that was noted: accounts that began anew then do so now; else ours takes its place."""
+        how, noted = record.texts
+        state = base64.b85decode(noted)
+        if how == "anew":
+            try:
+                self.books.restore(state)
+            except ValueError:
+                self._strange = True  # another site's, until one of ours comes
+            else:
+                self._strange = False
+        elif not self._strange and self.books.state() != state:
+            yield Record(record.series, record.time, b"", ("", base64.b85encode(self.books.state()).decode()))
+
+    def _signal(self, time: int, before: Record | None) -> Signal:
+        """What the grid emitted, and where that is from."""
+        if self._since <= time <= self._until or before is None:
+            signal, asked, until = self._known
+            if signal is None or not asked <= time < until:
+                signal = self.books.ladder.at(time)
+                self._known = signal, time, self.books.ladder.until(time)
+            return signal
+        return _published_signal(before)
+
+    def _late(self, record: Record) -> bytes:
+        """A row of late energy at the grid's mean; as it was booked outside the period."""
+        seconds = struct.unpack_from("d", record.values)[0]
+        if not self._since <= record.time <= self._until:
+            return record.values
+        mean = self.books.ladder.mean(record.time - int(max(3600.0, seconds) * NS), record.time)
+        return record.values[:8] + struct.pack("2d", mean.intensity, mean.clean_share) + record.values[24:]
+
+
+def _alike(one: Record, before: Record) -> bool:
+    """Whether both say the same, their revision aside, to the last bit."""
+    return one.values[:-8] == before.values[:-8] and one.texts == before.texts and one.series == before.series
+
+
+def _revised(one: Record, before: Record | None) -> Record:
+    revision = 0.0 if before is None else struct.unpack_from("d", before.values, len(before.values) - 8)[0] + 1.0
+    return Record(one.series, one.time, one.values[:-8] + struct.pack("d", revision), one.texts)
+
+
+def _published_signal(before: Record) -> Signal:
+    clean, tier, age, _ = struct.unpack_from(f"{len(EXTRA)}d", before.values, len(before.values) - 8 * len(EXTRA))
+    intensity = before["grid_intensity"]
+    assert isinstance(intensity, float)  # a number of every emission
+    ended = before.time - round(age * NS) if age else before.time
+    return Signal(intensity, before.texts[1], before.texts[0], int(tier), 0, ended, clean_share=clean)

@@ -1,0 +1,232 @@
+"""Late truth: what a grid value that came late, or other factors, have changed is computed again and told again."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+from . import request
+from .arguments import EVERY
+from .books import Books
+from .clock import Clock
+from .errors import HistoryError, SpoolError
+from .grid import remembered
+from .history import History
+from .record import Record
+from .replay import Replay
+from .request import Request
+from .site import Site
+from .spool import Spool
+
+log = logging.getLogger(__name__)
+
+CHECK = 1.0
+"""Seconds between two looks at what the grid's sources have said."""
+
+SETTLE = 5.0
+"""Real seconds after late news before it is worked in, since more may follow; and at most a tenth of the time is
+spent on it."""
+
+PIECE = 5000
+"""Records that are handed on at once."""
+
+ROOM = 20_000
+"""Records that may wait for the disk; past that the replay does."""
+
+PAUSE = 0.02
+"""Real seconds between two blocks, in which the daemon has the processor for itself."""
+
+GRID = "grid"
+
+OVER = ("done", "failed")
+
+
+def replayed(
+    folder: Path,
+    site: str,
+    books: Books,
+    since: int,
+    until: int,
+    windows: Iterable[str],
+    tell: Callable[[Sequence[Record], Replay], None],
+) -> Replay:
+    """Compute a stored site again with fresh `books`, from the last state before `since`, both UTC ns; blocks.
+
+    `tell` gets what changed, piece by piece, and may raise to end it. HistoryError where nothing is stored.
+    """
+    history = History(folder, site)
+    with history.past() as past:
+        noted = past.checkpoint(since) or past.checkpoint(past.first() or 0)
+        if noted is None:
+            raise HistoryError(f"{folder}: no instants of {site} are stored there")
+        with contextlib.suppress(ValueError):  # another layout's: from the first state of ours on
+            books.restore(base64.b85decode(noted.texts[1]))
+        replay = Replay(books, noted.time, since, until, past.published, windows)
+        made: list[Record] = []
+        told = 0
+        for record in past.journal(noted.time):
+            made.extend(replay.take(record))
+            if len(made) >= PIECE or replay.counts.instants > told:
+                told = replay.counts.instants
+                tell(made, replay)
+                made = []
+        made.extend(replay.finish())
+        tell(made, replay)
+    return replay
+
+
+class Withdrawn(Exception):
+    """Who asked for a replay does not want it any more."""
+
+
+class Revision:
+    """Watches the grid's sources: what they say is remembered in the spool, and what came late is worked in."""
+
+    def __init__(self, site: Site, spool: Spool, clock: Clock) -> None:
+        self._site = site
+        self._spool = spool
+        self._clock = clock
+        self._span: tuple[int, int] | None = None
+        self._changed = 0.0
+        self._rest = 0.0
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="replay")
+
+    async def restore(self) -> None:
+        """Bring the sources back to what they knew, and what was not worked in yet."""
+        config = self._site.config
+        stored = await self._spool.state(GRID)
+        try:
+            found = json.loads(stored) if stored else {}
+            marks = {str(name): str(mark) for name, mark in found.get("marks", {}).items()}
+            span = found.get("span")
+            self._span = (int(span[0]), int(span[1])) if span else None
+        except (AttributeError, TypeError, ValueError, IndexError) as error:
+            log.warning("the state of the grid's sources begins anew: %s", error)
+            marks = {}
+
+        def recall() -> None:
+            with contextlib.suppress(HistoryError), History(config.spool.path, config.site.name).past() as past:
+                remembered.restore(self._site.grid.feeds, past.signals(), config.grid.basis, marks)
+
+        await asyncio.to_thread(recall)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        folder = self._site.config.spool.path
+        try:
+            while True:
+                await self._clock.sleep(CHECK)
+                self.look()
+                if self._span and time.monotonic() > max(self._changed + SETTLE, self._rest):
+                    await self._work_in(*self._span)
+                if (wish := request.pending(folder)) and request.answered(folder, wish).get("state") not in OVER:
+                    await self._answer(wish)
+        finally:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def look(self) -> None:
+        """Remember what the sources said, and note what of it came late."""
+        learned = self._site.grid.changes()
+        for name, news in learned.news.items():
+            for record in remembered.records_of(self._site.config.site.name, name, news):
+                self._spool.append(record)
+        if learned.span is not None:
+            begin, end = learned.span
+            last = self._site.last or 0
+            if begin <= last:
+                old = self._span or (begin, end)
+                self._span = min(begin, old[0]), max(end, old[1])
+                self._changed = time.monotonic()
+            self._keep()
+
+    async def revise(
+        self,
+        since: int,
+        until: int,
+        windows: Iterable[str],
+        progress: Callable[[Replay], None] | None = None,
+    ) -> Replay:
+        """Compute from `since` to `until` again, UTC ns, and go on from there; HistoryError where it cannot be.
+
+        The daemon goes on meanwhile; what it computes is computed again at the end, in one go.
+        """
+        site, loop, begun = self._site, asyncio.get_running_loop(), time.monotonic()
+        meanwhile: list[Record] = []
+        site.meanwhile = meanwhile
+        try:
+            await self._spool.sync()
+            ladder = site.grid.snapshot()
+            books = Books(site.config, ladder, self._clock.time())
+            folder, name = site.config.spool.path, site.config.site.name
+
+            async def take(made: Sequence[Record], replay: Replay) -> None:
+                if self._spool.pending > ROOM:
+                    await self._spool.sync()
+                site.retell(made)
+                if progress is not None:
+                    progress(replay)
+
+            def tell(made: Sequence[Record], replay: Replay) -> None:
+                asyncio.run_coroutine_threadsafe(take(made, replay), loop).result()
+                time.sleep(PAUSE)
+
+            replay = await loop.run_in_executor(
+                self._thread, replayed, folder, name, books, since, until, tuple(windows), tell
+            )
+            replay.published = lambda window, begin, end: {}  # what follows was published while we looked away
+            for record in list(meanwhile):
+                site.retell(list(replay.take(record)))
+            site.retell(list(replay.finish()))
+            replay.books.ladder = site.grid
+            site.adopt(replay.books)
+        finally:
+            site.meanwhile = None
+            self._rest = time.monotonic() + 10.0 * (time.monotonic() - begun)
+        changed = replay.counts.changed
+        if changed:
+            told = ", ".join(f"{changed[window]} of {window}" for window in EVERY if changed[window])
+            site.event("", "results revised", told)
+        return replay
+
+    async def _work_in(self, since: int, until: int) -> None:
+        self._span = None
+        try:
+            await self.revise(since, until, EVERY)
+        except (HistoryError, SpoolError) as error:
+            log.error("late grid values are not worked in: %s", error)
+        self._keep()
+
+    async def _answer(self, wish: Request) -> None:
+        """Do what a command asks for, and say how far it is."""
+        folder = self._site.config.spool.path
+        if wish.configuration != request.edition(self._site.config):
+            message = "the daemon runs with another configuration than this one; restart it first"
+            request.answer(folder, wish, "failed", {"message": message})
+            return
+
+        def progress(replay: Replay) -> None:
+            if request.pending(folder) != wish:
+                raise Withdrawn
+            request.answer(folder, wish, "working", {"reached": replay.reached})
+
+        try:
+            request.answer(folder, wish, "working", {})
+            counts = (await self.revise(wish.since, wish.until, wish.windows, progress)).counts
+        except Withdrawn:
+            log.info("a replay was called off")
+        except (HistoryError, SpoolError) as error:
+            request.answer(folder, wish, "failed", {"message": str(error)})
+        else:
+            request.answer(folder, wish, "done", asdict(counts))
+
+    def _keep(self) -> None:
+        state = {"marks": self._site.grid.marks(), "span": self._span}
+        self._spool.put_state(GRID, json.dumps(state).encode())
