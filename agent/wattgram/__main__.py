@@ -22,7 +22,7 @@ from wattgram_drivers.errors import DriverError, MapError
 from wattgram_drivers.quantity import QUANTITIES
 
 from .arguments import parsed
-from .clock import Clock
+from .clock import NS, Clock
 from .config import LOOPBACK, load
 from .errors import ConfigError, HistoryError, SpoolError
 from .parse import nearest
@@ -30,6 +30,7 @@ from .tables import table
 from .units import rfc3339
 
 INTERRUPTED = 130
+HOUR = 3600 * NS
 
 
 class UsageError(Exception):
@@ -332,6 +333,42 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
+def _replay(options: argparse.Namespace) -> int:
+    from . import recompute
+    from .period import instant
+    from .progress import Progress
+
+    config, clock = load(options.config), Clock()
+    zone = config.site.timezone
+    since = None if options.since is None else instant(options.since, zone)
+    until = None if options.until is None else instant(options.until, zone, last=True)
+    if since is not None and until is not None and until <= since:
+        raise UsageError(f"found --from {options.since} --to {options.until}; allowed: an end after the beginning")
+    bar = Progress(sys.stderr, clock)
+    begin, end = since or recompute.stored(config), min(until or clock.time(), clock.time())
+    bar.total = max(1, (end - begin) // HOUR)
+
+    def progress(what: str, reached: int) -> None:
+        hours = max(0, min(bar.total, (reached - begin) // HOUR)) if reached else bar.total
+        bar.step(what, hours - bar.done)
+
+    try:
+        outcome = asyncio.run(recompute.recompute(config, since, until, options.windows, clock, progress))
+    finally:
+        bar.clear()
+    if options.format == "json":
+        print(json.dumps({"from": rfc3339(outcome.since), "to": rfc3339(outcome.until), **outcome.as_json()}))
+        return 0
+    changed = [(one, f"{outcome.computed[one]:,}", f"{outcome.changed[one]:,}") for one in options.windows]
+    print(table(("window", "computed", "changed"), changed, right=(1, 2)))
+    rate = outcome.samples / outcome.seconds / 1e6 if outcome.seconds else 0.0
+    by = ", by the running daemon" if outcome.daemon else ""
+    _say(f"{outcome.instants:,} instants in {outcome.seconds:.1f} s, {rate:.1f} million samples a second{by}")
+    for name, left in outcome.undelivered.items():
+        _say(f"{name} has not taken {left:,} records yet; the next `wattgram run` brings them")
+    return 0
+
+
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -367,6 +404,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "drivers": _drivers,
     "simulate": _simulate,
     "report": _report,
+    "replay": _replay,
 }
 
 

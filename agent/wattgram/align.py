@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from .clock import NS
 from .metering import Metered
-from .reconcile import BRIDGED, NOTHING
+from .reconcile import BRIDGED, NOTHING, Flows
 
 HELD = 3
 """Intervals for which a value stands when no other comes (SPEC 6.9), and across which a line is drawn."""
@@ -41,6 +41,7 @@ class Track:
         self._near = int(tick * NS) // 2
         self._points: deque[Point] = deque()
         self._counted = 0  # time up to which what was counted has been handed on
+        self._told = 0  # the instant before
         self._kept = NOTHING  # what was counted before the process began
 
     def put(self, point: Point) -> None:
@@ -59,30 +60,34 @@ class Track:
         for point in self._points:
             self._kept = self._kept.then(point.metered)
         self._points.clear()
-        self._counted = 0
+        self._counted = self._told = 0
 
-    def take(self, time: int) -> tuple[float, Metered]:
-        """The power at an instant (NaN: none), and what was counted between the instant before and this one."""
+    def take(self, time: int) -> tuple[float, Flows | None, Metered]:
+        """The power at an instant (NaN: none); what flowed since the instant before, where readings between the two say
+        more of it than they do; and what was counted between them.
+
+        A count is told when it reaches to the instant, by a reading at it or after it, so that it is compared with the
+        energy of the same time; what belongs to a gap is told at once.
+        """
         metered, self._kept = self._kept, NOTHING
-        before = None
-        for index, point in enumerate(self._points):
-            if point.time > time:
-                part, rest = self._split(index, time)
-                metered = metered.then(part)
-                self._points[index] = point._replace(metered=rest)
-                break
-            metered = metered.then(point.metered)
-            self._points[index] = point._replace(metered=NOTHING)
-            if _counts(point.metered):
-                self._counted = point.time
-            before = point
-        after = next((point for point in self._points if point.time > time), None)
+        counts = [index for index, point in enumerate(self._points) if _counts(point.metered)]
+        for index in [one for one in counts if self._points[one].metered.verdict in BRIDGED]:
+            metered = metered.then(self._hand(index))
+        passed = [index for index in counts if self._points[index].time <= time]
+        later = next((index for index in counts if self._points[index].time > time), None)
+        if later is not None or (passed and self._points[passed[-1]].time == time):
+            for index in passed:
+                metered = metered.then(self._hand(index))
+        if later is not None:
+            metered = metered.then(self._split(later, time))
+        power = self._power(time)
+        flows, self._told = self._between(self._told, time), time
         # The readings since the last that counted say how the next count is to be spread.
         while len(self._points) > 1 and (
             self._points[1].time <= min(time, self._counted or time) or len(self._points) > MOST
         ):
-            self._points.popleft()
-        return self._power(before, after, time), metered
+            self._kept = self._kept.then(self._points.popleft().metered)
+        return power, flows, metered
 
     def dump(self) -> list[object]:
         """What a restart must not lose, as JSON knows it: energy that was counted and is not handed on."""
@@ -99,7 +104,9 @@ class Track:
             raise ValueError(f"found {dumped!r}, which is no track's state") from error
         self._kept = Metered(positive, negative)
 
-    def _power(self, before: Point | None, after: Point | None, time: int) -> float:
+    def _power(self, time: int) -> float:
+        before = next((point for point in reversed(self._points) if point.time <= time), None)
+        after = next((point for point in self._points if point.time > time), None)
         if before is not None and (before.time == time or after is None or after.time - before.time > self._held):
             return before.power if time - before.time <= self._held else self._soon(after, time)
         if before is None or after is None:
@@ -107,24 +114,40 @@ class Track:
         share = (time - before.time) / (after.time - before.time)
         return before.power + share * (after.power - before.power)
 
+    def _between(self, begin: int, end: int) -> Flows | None:
+        """Wh by all readings from one instant to the next; None where none lies between them, or not close enough."""
+        if not any(begin < point.time < end for point in self._points) or not begin:
+            return None
+        line = [point for point in self._points if isfinite(point.power)]
+        if line and line[-1].time < end:
+            line.append(line[-1]._replace(time=end))
+        covered = line and line[0].time <= begin and line[-1].time >= end
+        if not covered or any(b.time - a.time > self._held for a, b in pairwise(line) if b.time > begin):
+            return None
+        return Flows(*(_flowed(line, begin, end, sign) / NS / 3600.0 for sign in (1.0, -1.0)))
+
     def _soon(self, after: Point | None, time: int) -> float:
         """The first reading, or the first after a silence, stands for an instant that it was meant for."""
         return after.power if after is not None and after.time - time <= self._near else nan
 
-    def _split(self, index: int, time: int) -> tuple[Metered, Metered]:
-        """What a reading counted, before and after an instant that came before it."""
+    def _hand(self, index: int) -> Metered:
+        """All that a reading counted; it is told once."""
+        point = self._points[index]
+        self._points[index] = point._replace(metered=NOTHING)
+        self._counted = max(self._counted, point.time)
+        return point.metered
+
+    def _split(self, index: int, time: int) -> Metered:
+        """The part of what a reading counted that belongs before an instant, which came before it."""
         metered = self._points[index].metered
         begin = self._counted or (self._points[index - 1].time if index else time)
-        if not _counts(metered) or metered.verdict in BRIDGED or begin >= time:
-            return NOTHING, metered
-        parts = (
-            (one * share, one * (1.0 - share))
-            for one, share in zip(metered[:2], self._shares(index, begin, time), strict=True)
-        )
-        (positive, left), (negative, against) = parts
+        if not _counts(metered) or begin >= time:
+            return NOTHING
+        forth, back = self._shares(index, begin, time)
         self._counted = time
-        first = metered._replace(positive=positive, negative=negative, happened=())
-        return first, metered._replace(positive=left, negative=against)
+        rest = metered._replace(positive=metered.positive * (1.0 - forth), negative=metered.negative * (1.0 - back))
+        self._points[index] = self._points[index]._replace(metered=rest)
+        return metered._replace(positive=metered.positive * forth, negative=metered.negative * back, happened=())
 
     def _shares(self, index: int, begin: int, time: int) -> tuple[float, float]:
         """Of what flowed between `begin` and a reading, the part before `time`, in each direction by its power."""
@@ -143,7 +166,7 @@ def _counts(metered: Metered) -> bool:
 
 
 def _flowed(line: list[Point], begin: int, end: int, sign: float) -> float:
-    """W ns in one direction under the line between two times, by the power at their middles' ends."""
+    """W ns in one direction under the line between two times."""
     total = 0.0
     for one, other in pairwise(line):
         low, high = max(one.time, begin), min(other.time, end)

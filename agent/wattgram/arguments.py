@@ -10,15 +10,18 @@ from typing import Any, NoReturn
 
 from . import __version__, misbehave, parse, period
 from .config import LOOPBACK, ROLES
+from .ledger import WINDOWS
+
+EVERY = ("tick", *WINDOWS)
+"""Results that a replay computes."""
 
 LATER = {
     "goals": "the claims of the two articles with their state",
-    "replay": "recomputes results from stored readings",
     "export": "raw and computed series as CSV, Parquet or line protocol",
 }
 """Commands of the contract that this version does not have yet."""
 
-NAMES = ("demo", "run", "check", "scan", "read", "drivers", "simulate", "report", *LATER)
+NAMES = ("demo", "run", "check", "scan", "read", "drivers", "simulate", "report", "replay", *LATER)
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
@@ -166,6 +169,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     results(report, "csv", "html")
 
+    replay = command(
+        "replay",
+        "compute results again from stored readings, with today's factors or grid values that came late",
+        "wattgram replay -c site.toml --from 2026-11-01 --to 2026-11-30",
+    )
+    configuration(replay)
+    _replay_options(replay)
+    results(replay)
+
     for name, does in LATER.items():
         command(name, f"{does} (not in this version yet)", f"wattgram {name} --help")
     return parser
@@ -202,6 +214,25 @@ def _simulate_options(simulate: argparse.ArgumentParser) -> None:
     )
     simulate.formatter_class = argparse.RawDescriptionHelpFormatter
     simulate.epilog = _FAULTS.format(listed=misbehave.listed()) + f"\n{simulate.epilog}"
+
+
+def _replay_options(replay: argparse.ArgumentParser) -> None:
+    for option, dest, what in (("--from", "since", "all that is stored"), ("--to", "until", "now")):
+        replay.add_argument(
+            option,
+            dest=dest,
+            type=_option(period.end),
+            metavar="TIME",
+            help=f"a local day, {'from its beginning' if dest == 'since' else 'to its end'}, or a time such as "
+            f"2026-11-01T06:00:00Z (default: {what})",
+        )
+    replay.add_argument(
+        "--windows",
+        type=_option(_windows),
+        default=EVERY,
+        metavar=",".join(EVERY),
+        help="which results are told again where they changed (default: all)",
+    )
 
 
 def _option(parser: parse.Parser) -> Callable[[str], Any]:
@@ -241,6 +272,15 @@ def _span(value: object) -> range:
     if not all(end.isdecimal() for end in ends) or not 0 <= int(ends[0]) <= int(ends[1]) <= 255:
         raise ValueError(f"found {value!r}; allowed: A-B such as 1-20, or one unit, from 0 to 255")
     return range(int(ends[0]), int(ends[1]) + 1)
+
+
+def _windows(value: object) -> tuple[str, ...]:
+    """Windows, separated by commas, in their order."""
+    names = [one.strip() for one in str(value).split(",")]
+    for name in names:
+        if name not in EVERY:
+            raise ValueError(f"found {name!r}{parse.nearest(name, EVERY)}; allowed: {', '.join(EVERY)}")
+    return tuple(name for name in EVERY if name in names)
 
 
 def _page(value: object) -> str:

@@ -13,14 +13,15 @@ from wattgram_drivers.errors import BusDown, DriverError
 from wattgram_drivers.modbus import Bus
 from wattgram_drivers.plan import make_plan, price_of
 
+from .books import BALANCE
 from .clock import Clock
 from .config import KIND_OF_ROLE, Config, DeviceConfig
 from .daemon import sinks
 from .errors import SinkError
 from .look import TIMEOUT, advised
+from .point import PRODUCERS
 from .poll import equipped, slow_of
 from .sinks import Sink
-from .site import BALANCE, PRODUCERS
 from .source import Source
 
 FASTER = (9600, 19200, 38400, 57600, 115200)

@@ -16,7 +16,7 @@ from wattgram_drivers.errors import MapError
 from wattgram_drivers.plan import is_slow
 from wattgram_drivers.quantity import QUANTITIES
 
-from . import certificates, parse, roles, units
+from . import certificates, frozen, parse, roles, units
 from .certificates import CertificatesConfig
 from .errors import ConfigError
 from .grid import settings
@@ -64,7 +64,8 @@ class DeviceConfig:
     """A device and where it is. `device` is its map, None for a SunSpec device, which tells about itself.
 
     With a `slow_interval` the quantities in `slow`, or where it is empty those that change slowly by the vocabulary,
-    are read once in that many seconds only. `battery` is about role battery, `emission` about those that produce.
+    are read once in that many seconds only. `frozen_after`: seconds after which values that all stand still while power
+    flows are not believed. `battery` is about role battery, `emission` about those that produce.
     """
 
     name: str
@@ -81,6 +82,7 @@ class DeviceConfig:
     timeout: float | None = None
     slow_interval: float | None = None
     slow: tuple[str, ...] = ()
+    frozen_after: float = frozen.FROZEN
     battery: BatteryConfig = field(default_factory=BatteryConfig)
     emission: EmissionConfig = field(default_factory=EmissionConfig)
 
@@ -306,6 +308,8 @@ def _device(table: Table, maps: Path | None) -> DeviceConfig:
         timeout=table.take("timeout", parse.bounded(units.duration, 0.01, 60.0, "10ms to 1min"), None),
         slow_interval=table.take("slow_interval", parse.bounded(units.duration, 0.1, 86400.0, "100ms to 1d"), None),
         slow=tuple(table.take("slow", parse.listed(known), ()) or ()),
+        frozen_after=table.take("frozen_after", parse.bounded(units.duration, 60.0, 604800.0, "1min to 7d"), None)
+        or frozen.FROZEN,
         battery=roles.battery(table) if role == "battery" else BatteryConfig(),
         emission=roles.emission(table, role),
     )

@@ -21,6 +21,7 @@ from .grid.sources import GridSource
 from .health import PERIOD, Health
 from .http import Server
 from .poll import Line
+from .revise import Revision
 from .sinks import Sink
 from .site import Site
 from .source import Source
@@ -40,6 +41,7 @@ class Parts:
     spool: Spool
     lines: tuple[Line, ...]
     grid: tuple[GridSource, ...]
+    revision: Revision
     deliveries: tuple[Delivery, ...]
     health: Health
 
@@ -81,13 +83,16 @@ async def assembled(config: Config, clock: Clock, seed: int = 0) -> AsyncIterato
         )
         site = Site(config, sources, spool, clock, [one.feed for one in grid])
         await site.restore()
+        revision = Revision(site, spool, clock)
+        await revision.restore()
         buses = {one.endpoint.key: one.endpoint for one in config.devices}
         lines = tuple(
             Line(Bus(endpoint), [one for one in sources if one.config.endpoint.key == key], site, clock, chance)
             for key, endpoint in buses.items()
         )
         deliveries = tuple(Delivery(sink, spool, clock, chance) for sink in targets)
-        yield Parts(clock, site, spool, lines, grid, deliveries, Health(site, spool, lines, deliveries, clock))
+        health = Health(site, spool, lines, deliveries, clock)
+        yield Parts(clock, site, spool, lines, grid, revision, deliveries, health)
     finally:
         await spool.close()
 
@@ -110,6 +115,7 @@ async def run(parts: Parts, stop: asyncio.Event, page_at: asyncio.Future[str] | 
             tasks += [group.create_task(one.run(), name=f"grid {one.feed.name}") for one in parts.grid]
             tasks += [group.create_task(one.run(), name=f"deliver {one.sink.name}") for one in parts.deliveries]
             tasks.append(group.create_task(parts.site.run(), name="site"))
+            tasks.append(group.create_task(parts.revision.run(), name="revision"))
             tasks.append(group.create_task(_sync(parts, config.spool.sync), name="spool"))
             tasks.append(group.create_task(_report(parts), name="gateway"))
             log.info("%s: %d devices on %d buses", config.site.name, len(config.devices), len(parts.lines))

@@ -33,14 +33,14 @@ SUBMETER = ("active_power_total", "active_energy_import")
 SATURDAY = 5
 
 DRIVERS = {
-    "incomer": ("eastron_sdm630", "meters", 1),
+    "incomer": ("acrel_adl400_dtsd1352", "meters", 1),
     "foundry": ("acrel_adl400_dtsd1352", "meters", 2),
     "hall": ("eastron_sdm630", "meters", 3),
     "compressors": ("acrel_adl400_dtsd1352", "meters", 4),
     "ev-charger": ("eastron_sdm630", "meters", 5),
     "roof-east": ("huawei_sun2000", "roof-east", 1),
     "roof-west": ("sunspec", "roof-west", 126),
-    "battery": ("sunspec", "battery", 1),
+    "battery": ("huawei_luna2000", "battery", 1),
 }
 """Driver, gateway and unit of each part: the meters stand behind one gateway, as they would on a serial line."""
 
@@ -100,7 +100,7 @@ async def demonstrate(
     factory = Factory(demo_parts(), timezone=TIMEZONE, start=start)
     stands = _stands(factory.parts.values())
     with tempfile.TemporaryDirectory(prefix="wattgram-demo-") as directory:
-        async with serving(stands, factory, clock, refresh=speed) as endpoints:
+        async with serving(stands, factory, clock, refresh=1) as endpoints:
             config = _config(stands, endpoints, Path(directory), speed, http)
             async with assembled(config, clock) as parts:
                 ending = asyncio.create_task(_end(stop, seconds), name="end of demo")
@@ -136,7 +136,7 @@ def _config(
                 one.device,
                 endpoints[one.part.name],
                 one.unit,
-                interval=speed,
+                interval=speed / 2,
                 rated_power=one.part.rated_power,
                 group=one.part.group,
                 quantities=SUBMETER if one.part.role in ("load", "ev") else (),

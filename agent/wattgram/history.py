@@ -14,7 +14,10 @@ from pathlib import Path
 from .errors import HistoryError
 from .record import Record
 from .rows import COLUMNS, all_series, decoded
-from .store import FILE
+from .store import FILE, appended_before
+
+JOURNAL = ("instant", "late", "checkpoint", "emission")
+"""Kinds that a replay goes by."""
 
 
 class History:
@@ -62,6 +65,12 @@ class History:
         """Every site that has records here."""
         with self._opened() as db:
             return sorted({series.tag("site") for _, series in all_series(db)})
+
+    @contextlib.contextmanager
+    def past(self) -> Iterator[Past]:
+        """What a replay needs, of one look at the file; in one thread."""
+        with self._opened() as db:
+            yield Past(self, db)
 
     def _records(self, tags: dict[str, str], kind: str, since: int, until: int) -> Iterator[Record]:
         tags = {"site": self.site} | tags
@@ -114,6 +123,69 @@ class History:
             raise HistoryError(f"{file}: not a history of wattgram, or damaged: {error}") from error
         except OSError as error:
             raise HistoryError(f"{self.folder}: {error.strerror or error}") from error
+
+
+class Past:
+    """The stored instants of a site and what was published of them."""
+
+    def __init__(self, history: History, db: sqlite3.Connection) -> None:
+        self._history = history
+        self._db = db
+        self._series = {number: one for number, one in all_series(db) if ("site", history.site) in one.tags}
+
+    def checkpoint(self, at: int) -> Record | None:
+        """The last state that was noted at or before a time, UTC ns, as it is known by now."""
+        query = (
+            f"SELECT {_OF_RECORD} FROM latest JOIN record ON record.seq = latest.seq"  # noqa: S608 - constants, numbers
+            f" WHERE latest.series IN ({self._numbers('checkpoint')}) AND latest.time <= ?"
+            " ORDER BY latest.time DESC LIMIT 1"
+        )
+        return next(self._decoded(self._db.execute(query, (at,)), {}), None)
+
+    def first(self) -> int | None:
+        """The time of the first state that was noted, UTC ns; nothing can be replayed before it."""
+        query = f"SELECT min(time) FROM latest WHERE series IN ({self._numbers('checkpoint')})"  # noqa: S608 - numbers
+        found: int | None = self._db.execute(query).fetchone()[0]
+        return found
+
+    def journal(self, since: int) -> Iterator[Record]:
+        """Instants and what came of them in the order in which they were stored, from no later than `since` on."""
+        query = (
+            f"SELECT {COLUMNS} FROM record WHERE seq > ? AND series IN ({self._numbers(*JOURNAL)})"  # noqa: S608 - numbers
+            " ORDER BY seq"
+        )
+        return self._decoded(self._db.execute(query, (appended_before(self._db, since),)), {})
+
+    def published(self, window: str, since: int, until: int) -> dict[int, Record]:
+        """The latest records of a window from `since` to before `until`, by time; of ticks only the revised."""
+        numbers = [str(number) for number, one in self._series.items() if ("window", window) in one.tags]
+        query = (
+            f"SELECT {_OF_RECORD} FROM latest JOIN record ON record.seq = latest.seq"  # noqa: S608 - constants, numbers
+            f" WHERE latest.series IN ({', '.join(numbers)}) AND latest.time >= ? AND latest.time < ?"
+        )
+        return {one.time: one for one in self._decoded(self._db.execute(query, (since, until)), {})}
+
+    def signals(self) -> Iterator[Record]:
+        """Grid signals in the order in which they were stored."""
+        query = (
+            f"SELECT {_OF_RECORD} FROM latest JOIN record ON record.seq = latest.seq"  # noqa: S608 - constants, numbers
+            f" WHERE latest.series IN ({self._numbers('signal')}) ORDER BY record.seq"
+        )
+        return self._decoded(self._db.execute(query), {})
+
+    def _numbers(self, *kinds: str) -> str:
+        return ", ".join(str(number) for number, one in self._series.items() if one.kind in kinds)
+
+    def _decoded(self, rows: sqlite3.Cursor, texts: dict[str, tuple[str, ...]]) -> Iterator[Record]:
+        """Records of rows; texts that are alike are one object."""
+        for row in rows:
+            if (found := decoded(row, self._series, texts)) is None:
+                self._history.damaged += 1
+            else:
+                yield found
+
+
+_OF_RECORD = ", ".join(f"record.{name}" for name in COLUMNS.split(", "))
 
 
 def _revision(one: Record) -> float:

@@ -100,7 +100,8 @@ class Metered(NamedTuple):
         """Both as one, when nobody looked between them."""
         verdict = max(self.verdict, later.verdict, key=WORST.index)
         sums = (_sum([self.positive, later.positive]), _sum([self.negative, later.negative]))
-        return Metered(*sums, verdict, later.resolution, (*self.happened, *later.happened))
+        resolution = later.resolution if any(later.resolution) else self.resolution
+        return Metered(*sums, verdict, resolution, (*self.happened, *later.happened))
 
 
 def counters_of(
@@ -139,6 +140,12 @@ class Metering:
             replace(one, counter=replace(one.counter, quantity=fields.get(key := one.register.quantity, key)))
             for one in directed
         )
+
+    @property
+    def directions(self) -> tuple[bool, bool]:
+        """Whether a counter counts in the role's direction, and one against it."""
+        found = {one.direction for one in self._directed}
+        return 1 in found, -1 in found
 
     def take(self, values: Mapping[str, float], scales: Mapping[str, float], time: int) -> Metered:
         """Count on from the values of a reading by register; `scales`: factors of a scale that are not in its map."""

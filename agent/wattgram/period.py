@@ -53,9 +53,7 @@ class Asked:
         """From and to in UTC ns; None for all that is stored. ValueError when it ends before it begins."""
         if self.first is None or self.last is None:
             return None
-        start = _instant(self.first, zone)
-        last = self.last if isinstance(self.last, datetime) else self.last + timedelta(days=1)
-        end = _instant(last, zone)
+        start, end = instant(self.first, zone), instant(self.last, zone, last=True)
         if end <= start:
             raise ValueError(f"found {self.first}..{self.last}, which ends before it begins; allowed: {ALLOWED}")
         return start, end
@@ -69,7 +67,7 @@ def asked(value: object) -> Asked:
     first, dots, last = text.partition("..")
     if not dots:
         raise ValueError(f"found {text!r}{nearest(text, UNITS)}; allowed: {ALLOWED}")
-    return Asked("", _end(first), _end(last))
+    return Asked("", end(first), end(last))
 
 
 def spans(wanted: Asked, first: int, over: int, zone: ZoneInfo) -> list[Span]:
@@ -108,7 +106,9 @@ def window_start(window: str, time: int, zone: ZoneInfo) -> int:
     return (time + offset) // step * step - offset
 
 
-def _end(text: str) -> date | datetime:
+def end(value: object) -> date | datetime:
+    """A date or an instant as one is written; ValueError with what was found and what is allowed."""
+    text = str(value)
     mistake = f"found {text!r} as an end of the period; allowed: {ALLOWED}"
     if not (is_date := _DATE.fullmatch(text)) and not _TIME.fullmatch(text):
         raise ValueError(mistake)
@@ -148,7 +148,10 @@ def _midnight(day: date, zone: ZoneInfo) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) * NS
 
 
-def _instant(end: date | datetime, zone: ZoneInfo) -> int:
+def instant(end: date | datetime, zone: ZoneInfo, *, last: bool = False) -> int:
+    """UTC ns of an instant, or of the beginning of a local day; of its end where it is the `last`."""
+    if last and not isinstance(end, datetime):
+        end += timedelta(days=1)
     if not isinstance(end, datetime):
         return _midnight(end, zone)
     since = end - datetime(1970, 1, 1, tzinfo=UTC)

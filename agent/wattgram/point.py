@@ -22,8 +22,8 @@ PRODUCERS = ("pv", "wind", "hydro", "genset", "chp")
 
 
 class Told(NamedTuple):
-    """Of an instant: W at it, and Wh of its interval in the role's direction and against it, NaN where no counter that
-    is trusted says them. `late_*`: Wh that belong to a gap before it (METHOD 4.5)."""
+    """Of an instant: W at it, and Wh of its interval in the role's direction and against it, NaN where its two ends say
+    all that is known of them. `late_*`: Wh that belong to a gap before it (METHOD 4.5)."""
 
     power: float = nan
     positive: float = nan
@@ -64,15 +64,15 @@ class MeteringPoint:
 
     def take(self, time: int, *, believed: bool = True) -> Told:
         """What it tells of an instant, which follows the one before; nothing while it is not `believed`."""
-        power, metered = self._track.take(time)
+        power, flows, metered = self._track.take(time)
         if not believed:
-            power = nan
+            power, flows = nan, None
             metered = metered._replace(positive=nan, negative=nan)
-        self._corrected, energies = self._corrected.advance(time, power, metered)
+        self._corrected, energies = self._corrected.advance(time, power, metered, flows)
         positive, negative = energies.positive, energies.negative
-        if not self._corrected.positive.step:
+        if flows is None and not self._corrected.positive.step:
             positive = nan
-        if not self._corrected.negative.step:
+        if flows is None and not self._corrected.negative.step:
             negative = nan
         late_negative = 0.0 if self.config.role in PRODUCERS else energies.late_negative
         return Told(power, positive, negative, energies.late_positive, late_negative)

@@ -20,7 +20,17 @@ BROKEN = ("reset", "exchange")
 BRIDGED = ("estimated", *BROKEN)
 """Verdicts of amounts that flowed at times that nobody knows."""
 
+FINE = 50.0
+"""Steps in an interval from which on a counter resolves it, to 2 %."""
+
 NOTHING = Metered()
+
+
+class Flows(NamedTuple):
+    """Wh of an interval in the role's direction and against it, integrated from more readings than its two ends."""
+
+    positive: float
+    negative: float
 
 
 class Energies(NamedTuple):
@@ -53,7 +63,8 @@ class Lane(NamedTuple):
     debt: what the counter said more than was told, as of its last reading, less what was paid since. open: what power
     told since that reading. step: by how much the counter grew when it last did, inf before its first reading.
     slack: of the debt, what is but the rounding of its register. grew, steady: whether it had grown when it was last
-    read, and the time before as well: such a counter says all of each interval, and is paid at once.
+    read, and the time before as well, each time by many of its steps: such a counter says all of each interval, and is
+    paid at once.
     """
 
     debt: float = 0.0
@@ -98,7 +109,7 @@ class Lane(NamedTuple):
             debt = 0.0 if amount.broken else min(0.0, debt)
         elif grew:
             step = amount.energy
-        steady = slack > 0.0 and grew and self.grew
+        steady = slack > 0.0 and grew and self.grew and amount.energy >= FINE * amount.resolution
         if steady:
             step = 0.0
         return Lane(debt, 0.0, max(step, amount.resolution), slack * amount.resolution, grew, steady), late
@@ -136,11 +147,14 @@ class Channel:
     negative: Lane = CLEAR
     gap: bool = False
 
-    def advance(self, time: int, power: float, metered: Metered = NOTHING) -> tuple[Channel, Energies]:
+    def advance(
+        self, time: int, power: float, metered: Metered = NOTHING, flows: Flows | None = None
+    ) -> tuple[Channel, Energies]:
         """To the next instant: the power then (NaN: none), and what was metered since the last one.
 
-        An interval's power is the mean of its two ends, or the end that is there, before it is split by its sign;
-        without a counter its energy is that. Nothing is integrated across more than GAP periods, or backwards.
+        An interval's power is the mean of its two ends, or the end that is there, before it is split by its sign, where
+        `flows` does not say better; without a counter its energy is that. Nothing is integrated across more than GAP
+        periods, or backwards.
         """
         seconds = (time - self.time) / NS if self.time is not None else 0.0
         pause = seconds > GAP * self.period
@@ -157,8 +171,9 @@ class Channel:
         )
         # max(NaN, 0) is NaN: what is not known stays so
         share = 1.0 - exp(-seconds / self.spread) if self.spread > 0.0 and seconds > 0.0 else 1.0
-        positive, told, late = self.positive.advance(max(flowed, 0.0), most, forth, share, self.slack)
-        negative, against, late_against = self.negative.advance(max(-flowed, 0.0), most, back, share, self.slack)
+        forward, backward = (max(flowed, 0.0), max(-flowed, 0.0)) if flows is None or most <= 0.0 else flows
+        positive, told, late = self.positive.advance(forward, most, forth, share, self.slack)
+        negative, against, late_against = self.negative.advance(backward, most, back, share, self.slack)
         gap = gap and forth is None and back is None
         after = replace(self, time=time, power=power, positive=positive, negative=negative, gap=gap)
         return after, Energies(told, against, late, late_against)

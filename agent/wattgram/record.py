@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from math import isfinite, nan
 from typing import Literal
 
-Kind = Literal["device", "emission", "goal", "event", "gateway"]
+Kind = Literal["device", "emission", "goal", "event", "gateway", "instant", "late", "checkpoint", "signal"]
+
+INTERNAL = frozenset(("instant", "late", "checkpoint", "signal"))
+"""Kinds that no sink gets: what the accounts were fed with, kept so that they can be computed again."""
+
 Value = float | int | str
 
 
@@ -26,6 +30,11 @@ class Series:
     integers: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
 
+    @property
+    def internal(self) -> bool:
+        """Whether no sink gets its records."""
+        return self.kind in INTERNAL
+
     def tag(self, name: str) -> str:
         """The tag's value; KeyError when this kind has no such tag."""
         return dict(self.tags)[name]
@@ -39,6 +48,16 @@ class Record:
     time: int
     values: bytes = b""
     texts: tuple[str, ...] = ()
+
+    @property
+    def sought(self) -> bool:
+        """Whether it is asked for by its key alone: windows, checkpoints, and what took the place of another record.
+
+        `revision` is the last of an emission's numbers.
+        """
+        if self.series.kind == "emission":
+            return ("window", "tick") not in self.series.tags or self.values[-8:] != bytes(8)
+        return self.series.kind in ("checkpoint", "late", "signal")
 
     def numbers(self) -> tuple[float, ...]:
         """The block as floats, NaN where absent."""

@@ -13,6 +13,9 @@ from .record import Record, Series
 
 COLUMNS = "seq, series, time, data, texts, crc"
 
+SHORT, ALIKE = 500, 1000
+"""Length and number of the texts that a reader of many records keeps."""
+
 
 def row(seq: int, series: int, record: Record) -> tuple[int, int, int, bytes, str, int]:
     # Escaped: a text may hold what UTF-8 cannot.
@@ -25,13 +28,22 @@ def crc(seq: int, series: int, time: int, data: bytes, texts: str) -> int:
     return zlib.crc32(f"{seq},{series},{time},{texts}".encode(), zlib.crc32(data))
 
 
-def decoded(found: Sequence[Any], series: Mapping[int, Series]) -> Record | None:
-    """The record of a row; None when it is damaged."""
+def decoded(
+    found: Sequence[Any], series: Mapping[int, Series], known: dict[str, tuple[str, ...]] | None = None
+) -> Record | None:
+    """The record of a row; None when it is damaged. `known`: texts that came before, where many are alike."""
     try:
         seq, number, time, data, texts, checksum = found
         if crc(seq, number, time, data, texts) != checksum:
             return None
-        return Record(series[number], time, data, tuple(json.loads(texts)) if texts else ())
+        if not texts:
+            return Record(series[number], time, data)
+        if known is not None and texts in known:
+            return Record(series[number], time, data, known[texts])
+        pieces = tuple(json.loads(texts))
+        if known is not None and len(texts) <= SHORT and len(known) < ALIKE:
+            known[texts] = pieces
+        return Record(series[number], time, data, pieces)
     except (KeyError, TypeError, ValueError):
         return None
 

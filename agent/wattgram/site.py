@@ -1,61 +1,68 @@
-"""The hinge: readings become powers with a role and a sign, powers become accounts, accounts become records."""
+"""The hinge: readings become powers and energies at common instants, these become accounts, accounts become records."""
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import contextlib
 import json
 import logging
 import struct
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite, nan
+from typing import Any, Protocol
 
 from wattgram_drivers.device import Reading
 from wattgram_ext.intensity import OUTPUTS, Accounts
 
-from .clock import NS, Clock
+from . import battery, certificates, fuel
+from .align import Point, Track
+from .arrears import LEAST, Arrears
+from .balance import Balance
+from .books import HEAD, Books
+from .clock import MS, NS, Clock
+from .clock_watch import EARLIEST, ClockWatch, Waiting, wall_time
 from .config import Config
+from .counter import GAP
+from .frozen import Stillness
 from .grid.feed import Feed
 from .grid.ladder import Ladder
 from .grid.signal import Signal
-from .grid.table import FactorTable
-from .period import window_end, window_start
+from .history import JOURNAL
+from .metering import Happened, Metered
+from .period import window_end
+from .point import FuelLine, MeteringPoint, Told
 from .record import Record, Series
+from .roles import BURNERS
 from .source import Source
 from .spool import Spool
 
 log = logging.getLogger(__name__)
 
-BALANCE = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev")
-"""Roles whose power is a channel of the accounts."""
-
-PRODUCERS = ("pv", "wind", "hydro", "genset", "chp")
-"""Roles whose power is never below zero: what an inverter draws at night is load (METHOD 4.1)."""
-
-FACTORS = {
-    "direct": {"pv": 0.0, "wind": 0.0, "hydro": 0.0, "genset": 762.0, "chp": 505.0},
-    "lifecycle": {"pv": 41.0, "wind": 11.0, "hydro": 24.0, "genset": 762.0, "chp": 505.0},
-}
-"""g/kWh of own production. Lifecycle: IPCC AR5 WG3 Annex III medians, rooftop PV, onshore wind, hydro (METHOD 1.1).
-Genset: diesel 266.8 g per kWh of heat at 35 %; CHP: natural gas 202.0 at 40 % (METHOD 1.2, efficiencies assumed)."""
-
-WINDOWS = ("15m", "1h", "1d", "1mo")
-
-COVERAGE = 8 * OUTPUTS.index("coverage")
-"""Where the coverage stands in a row of the accounts, in bytes."""
-
-GAP = 3
-"""Ticks after which power is not integrated across a pause."""
-
-CONFIRMED = 5
-"""Ticks in a row that make a change of the balance's state an event."""
-
 LATEST = 0.9
-"""Share of a tick's period after which it is computed with what there is."""
+"""Share of a tick's period after which it is computed with what there is, if every device is read within a tick."""
 
-EXTRA = ("grid_tier", "grid_age", "revision")
-TEXTS = ("grid_source", "basis")
-STATE = "site"
-COUNTERS = "counters"
+PATIENCE = 10.0
+"""Seconds; devices that are read less often are not waited for, their last value stands until the next."""
+
+BEHIND = 600.0
+"""Seconds behind the clock after which ticks are left out: the process was stopped."""
+
+STATE, ENERGY, COUNTERS = "site", "energy", "counters"
+
+
+class Kept(Protocol):
+    """What a restart must not lose."""
+
+    def dump(self) -> list[object]:
+        """As JSON knows it."""
+        ...
+
+    def restore(self, dumped: Any) -> None:
+        """Continue from what `dump` gave; ValueError when it is none."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,127 +91,350 @@ class Site:
         self.ticks = 0
         self._spool = spool
         self._clock = clock
-        self._channels = [one for one in self.sources if one.config.role in BALANCE]
-        now = clock.time()
-        basis = config.grid.basis
-        self._accounts = Accounts(
-            [one.config.role for one in self._channels],
-            [FACTORS[basis].get(one.config.role, 0.0) for one in self._channels],
-            method=config.grid.method,
-            residual_factor=FactorTable.shipped().residual(config.grid.zone, now),
-            windows=len(WINDOWS),
-        )
-        self._emission = {window: self._series(window) for window in ("tick", *WINDOWS)}
-        self._starts: dict[str, int] = {}
+        self.books = Books(config, self.grid, max(clock.time(), EARLIEST))
+        self._layout = self.books.layout
+        tick = config.site.tick
+        names = [one.name for one in self._layout.channels]
+        by_name = {one.config.name: one for one in self.sources}
+        self._channels = [by_name[name] for name in names]
+        self._points = {name: MeteringPoint(by_name[name].config, tick) for name in names}
+        self._tracks = {
+            one.config.name: Track(one.config.interval, tick)
+            for one in self.sources
+            if one.config.role in ("fuel", "capture")
+        }
+        self._fuel = {
+            one.name: FuelLine(tick, fuel.factor(one, config.grid.basis) / 1000.0 / factor)
+            for one in self._layout.channels
+            if one.emission.fuel_meter and (factor := one.emission.fuel_factor)
+        }
+        bought = config.grid.certificates
+        self._bought = certificates.read(bought.path, config.site.timezone) if bought else None
+        incomers = [index for index, one in enumerate(self._layout.channels) if one.role == "grid"]
+        self._arrears = Arrears(len(names), incomers)
         self._last: int | None = None
-        self._faulty = False
-        self._odd_ticks = 0
+        self._checkpoint = "anew"
+        self._still: dict[str, Stillness] = {}
+        self._watch_clock = ClockWatch(tick)
+        self._waiting: Waiting[Source] = Waiting()
+        self._unstamped: list[tuple[float, str, str, str]] = []
+        roles = [one.role for one in self._layout.channels]
+        self._judge = Accounts(roles, [0.0] * len(roles))
+        self._balance = Balance(wiring=repr([(one.name, one.role, one.invert) for one in self._layout.channels]))
+        self.meanwhile: list[Record] | None = None
         self._states = {one.config.name: "waiting" for one in self.sources}
+        self._arrived = asyncio.Event()
 
     def take(self, source: Source, reading: Reading) -> None:
-        """A reading of one device becomes its record, and what its counters went through an event."""
+        """A reading of one device becomes its record, and what its counters went through an event.
+
+        While the clock is not set it waits, and is stamped when that is.
+        """
+        self._look_at_clock()
+        if self._watch_clock.unset:
+            self._waiting.add(source, reading)
+        else:
+            self._take(source, reading)
+
+    def _take(self, source: Source, reading: Reading) -> None:
         self.readings += 1
-        self._append(source.take(reading))
-        for event, detail in source.latest.metered.happened if source.latest else ():
-            self.event(source.config.name, event, detail)
+        record = source.take(reading)
+        assert source.latest is not None  # it has just been read
+        name, latest = source.config.name, source.latest
+        happened = [*latest.metered.happened, *self._moves(source, record, reading)]
+        self._append(source.unbelieved(record) if source.frozen else record)
+        if name in self._points:
+            self._points[name].put(reading.time, latest.power, latest.metered)
+        elif name in self._tracks:
+            self._tracks[name].put(Point(reading.time, nan, latest.metered))
+        for event, detail in happened:
+            self.event(name, event, detail)
+        self._arrived.set()
+
+    def _moves(self, source: Source, record: Record, reading: Reading) -> tuple[Happened, ...]:
+        """Whether the device still measures."""
+        config = source.config
+        still = self._still.get(config.name) or Stillness(
+            config.frozen_after, config.rated_power, source.metering.directions, config.interval
+        )
+        assert source.latest is not None  # it has just been read
+        power, metered = source.latest.power, source.latest.metered
+        still, told = still.advance(record.values, power, reading.time, reading.monotonic, metered)
+        self._still[config.name] = still
+        source.frozen = still.frozen
+        return told
 
     async def restore(self) -> None:
-        """Continue counters, accounts and windows where the last process left them."""
-        if (counters := await self._spool.state(COUNTERS)) is not None:
-            self._restore_counters(counters)
-        stored = await self._spool.state(STATE)
-        if stored is None:
-            return
-        head, _, accounts = stored.partition(b"\n")
-        try:
-            starts = json.loads(head)
-            self._accounts.restore(accounts)
-        except ValueError as error:
-            log.warning("accounts begin anew: %s", error)
-            self.event("", "accounts began anew", str(error))
-        else:
-            self._starts = {window: int(start) for window, start in starts.items()}
-
-    def _restore_counters(self, stored: bytes) -> None:
-        try:
-            states = json.loads(stored)
-            for source in self.sources:
-                source.metering.restore(states.get(source.config.name, {}))
-        except (AttributeError, ValueError) as error:
-            log.warning("counters begin anew: %s", error)
-            self.event("", "counters began anew", str(error))
+        """Continue counters, energies, accounts and windows where the last process left them."""
+        await self._restored(COUNTERS, "counters", self._restore_counters)
+        await self._restored(ENERGY, "energies", self._restore_energies)
+        await self._restored(STATE, "accounts", self._restore_books)
 
     async def run(self) -> None:
-        """Balance every tick of the wall clock until cancelled.
+        """Balance every tick of the wall clock until cancelled, and then those that can be told.
 
-        A tick is computed when the readings that were due at it have come, at the latest just before the next.
+        A tick is computed when every device that lives has been read at it or later, at the latest when it had to be.
         """
         period = int(self.config.site.tick * NS)
-        while True:
-            time = (self._clock.time() // period + 1) * period
-            if time == self._last:  # the wall clock is slewed, so the sleep ended a little before its whole second
+        time = (self._clock.time() // period + 1) * period
+        try:
+            while True:
+                await self._clock.sleep((time - self._clock.time()) / NS)
+                self._look_at_clock()
+                if self._watch_clock.unset:
+                    time += period
+                    continue
+                while (left := time + self._patience() - self._clock.time()) > 0 and not self._complete(time):
+                    await self._arrival(left / NS)
+                self.tick(time)
                 time += period
-            await self._clock.sleep((time - self._clock.time()) / NS)
-            while self._clock.time() < time + period * LATEST and not self._complete(time):
-                await self._clock.sleep(self.config.site.tick / 50)
-            self.tick(time)
+                ahead = (time - self._clock.time()) / NS
+                if not -BEHIND < ahead <= 2.0 * self.config.site.tick:  # stopped for long, or the clock was set
+                    time = (self._clock.time() // period + 1) * period
+        finally:
+            while time <= self._clock.time() and not self._watch_clock.unset:
+                self.tick(time)
+                time += period
 
     def tick(self, time: int) -> None:
         """Balance at one instant, UTC ns."""
-        now = self._clock.monotonic()
-        self._watch(now, time)
-        signal = self.signal(time)
+        self._watch(self._clock.monotonic(), time)
         gap = time - self._last if self._last is not None else 0
-        seconds = gap / NS if 0 < gap <= GAP * self.config.site.tick * NS else 0.0
+        pause = gap > GAP * self.config.site.tick * NS
+        seconds = 0.0 if pause or gap < 0 else gap / NS
+        told = [self._points[one.name].take(time) for one in self._layout.channels]
+        carbon = self._burnt(time, told, seconds)
+        for index, one in enumerate(told):
+            self._arrears.late(index, one.late_positive, one.late_negative)
+        if self._last is None:
+            self._note_state(time - 1)
+        elif pause:
+            self._arrears.wait(gap / NS, ())
+            self._settle_days(self._last, time, told)
         self._last = time
-        self._roll(time, signal, opening=False)
-        powers = (self._power(one, now) for one in self._channels)
-        block = struct.pack(f"{3 + len(self._channels)}d", seconds, signal.intensity, signal.clean_share, *powers)
-        row = self._accounts.step(block)
+        row = self._judged(time, self._row(seconds, told, carbon, time), seconds)
+        row, signal = self.books.priced(time, row)
+        self._append(Record(self._layout.series("instant"), time, row))
+        self._book(self.books.advance([time], row, [signal]))
         self.ticks += 1
-        self.latest = self._emitted("tick", time, row, signal)
-        self._append(self.latest)
-        self._judge(self.latest)
-        self._roll(time, signal, opening=True)
+        assert self.latest is not None  # an instant has a record
+        if seconds > 0.0 and not self.latest["coverage"] and not self._balance.withheld:
+            self._wait(seconds, told, carbon)
+        if self.books.begun("1h") == time:
+            self._settle(time, 3600.0, told)
+            self._note_state(time)
         self._save()
 
     def signal(self, time: int) -> Signal:
         """What the grid emits at a time, as far as it is known by now."""
         return self.grid.at(time)
 
+    @property
+    def last(self) -> int | None:
+        """The last instant that was told, UTC ns."""
+        return self._last
+
+    def retell(self, made: Iterable[Record]) -> None:
+        """Records that were computed again and take the place of others."""
+        for one in made:
+            self.records += 1
+            self._spool.append(one)
+
+    def adopt(self, books: Books) -> None:
+        """Go on with books that were computed again, up to the last instant."""
+        self.books = books
+        self._save()
+
     def event(self, device: str, event: str, detail: str) -> None:
         """Something happened; "" for the site itself."""
-        happening = Happening(self._clock.time() // 1_000_000 * 1_000_000, device, event, detail)
-        self.happenings.append(happening)
+        self.happenings.append(Happening(self._clock.time() // MS * MS, device, event, detail))
+        if self._watch_clock.unset:
+            self._unstamped.append((self._clock.monotonic(), device, event, detail))
+        else:
+            self._record_event(self._clock.time(), device, event, detail)
+
+    def _record_event(self, time: int, device: str, event: str, detail: str) -> None:
         tags = (("site", self.config.site.name), ("device", device))
         series = Series("event", tags, (), (), ("event", "detail"))
-        self._append(Record(series, happening.time, b"", (event, detail)))
+        self._append(Record(series, time // MS * MS, b"", (event, detail)))
+
+    # when a tick can be told
 
     def _complete(self, time: int) -> bool:
         now = self._clock.monotonic()
         return all(
-            one.latest is not None and one.latest.record.time >= time
+            self._points[one.config.name].reaches(time)
             for one in self._channels
-            if one.config.interval <= self.config.site.tick and one.state(now) == "good"
+            if one.config.interval <= self._longest and one.state(now) == "good"
         )
+
+    @property
+    def _longest(self) -> float:
+        """Seconds between readings of a device that a tick may wait for."""
+        return max(PATIENCE, self.config.site.tick)
+
+    def _patience(self) -> int:
+        """ns after a tick at which it is told with what there is."""
+        now, tick = self._clock.monotonic(), self.config.site.tick
+        waits = [
+            one.config.interval + tick if one.config.interval > tick else LATEST * tick
+            for one in self._channels
+            if one.config.interval <= self._longest and one.state(now) == "good"
+        ]
+        return int(max(waits, default=LATEST * tick) * NS)
+
+    async def _arrival(self, seconds: float) -> None:
+        """Until a device is read, or so many seconds."""
+        self._arrived.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds / self._clock.speed):
+                await self._arrived.wait()
+
+    # what a tick is made of
+
+    def _row(self, seconds: float, told: Sequence[Told], carbon: Sequence[float], time: int) -> bytes:
+        """An instant as the books take it, without the grid."""
+        columns = {
+            "energy": [energy for one in told for energy in (one.positive, one.negative)],
+            "carbon": carbon,
+            "soc": [self._state_of_charge()],
+            "certificates": [self._certificates(time, seconds)],
+            "captured": [self._captured(time)],
+        }
+        more = (number for name in self._layout.columns for number in columns[name])
+        numbers = (seconds, nan, nan, *(one.power for one in told), *more)
+        return struct.pack(f"{len(numbers)}d", *numbers)
+
+    def _burnt(self, time: int, told: Sequence[Told], seconds: float) -> list[float]:
+        """g/h that each channel's fuel emits, NaN where power times factor says it."""
+        rates = [nan] * len(told)
+        for index, (one, at) in enumerate(zip(self._layout.channels, told, strict=True)):
+            if one.role not in BURNERS:
+                continue
+            burnt = nan
+            if one.name in self._fuel:
+                metered = self._counted(one.emission.fuel_meter, time)
+                burnt, late = self._fuel[one.name].take(time, at.power, metered, seconds)
+                self._arrears.late(index, 0.0, 0.0, fuel.rate(one, nan, late) if late else 0.0)
+            rates[index] = fuel.rate(one, at.power, burnt)
+        return rates
+
+    def _counted(self, name: str, time: int) -> Metered:
+        return self._tracks[name].take(time)[2]
+
+    def _captured(self, time: int) -> float:
+        """kg that were captured since the instant before; NaN: not known."""
+        amounts = [self._counted(one.name, time).positive for one in self.config.devices if one.role == "capture"]
+        known = [one for one in amounts if isfinite(one)]
+        return sum(known) if known else nan
+
+    def _state_of_charge(self) -> float:
+        batteries = []
+        for one in self._channels:
+            if one.config.role == "battery":
+                soc = one.number("battery_soc") if one.state(self._clock.monotonic()) == "good" else None
+                batteries.append((one.config.battery.capacity, nan if soc is None else soc))
+        return battery.state_of_charge(batteries)
+
+    def _certificates(self, time: int, seconds: float) -> float:
+        return self._bought.at(time - int(seconds * NS), time) if self._bought and seconds > 0.0 else 0.0
+
+    # energy that belongs to totals alone
+
+    def _wait(self, seconds: float, told: Sequence[Told], carbon: Sequence[float]) -> None:
+        """An interval without an incomer: what the others told waits for it."""
+        hours = seconds / 3600.0
+        energies = []
+        for one in told:
+            energies.append(one.positive if isfinite(one.positive) else max(one.power, 0.0) * hours)
+            energies.append(one.negative if isfinite(one.negative) else max(-one.power, 0.0) * hours)
+        self._arrears.wait(seconds, energies, [rate * hours for rate in carbon])
+
+    def _settle_days(self, begin: int, end: int, told: Sequence[Told]) -> None:
+        """A pause across midnight: each day has its share of the time."""
+        while (start := self.books.begun("1d")) is not None:
+            midnight = window_end("1d", start, self.config.site.timezone)
+            if not begin < midnight < end:
+                return
+            self._settle(midnight, (midnight - begin) / NS, told, (midnight - begin) / (end - begin))
+            begin = midnight
+
+    def _settle(self, time: int, span: float, told: Sequence[Told], share: float = 1.0) -> None:
+        """Book what is in arrears at the end of an hour; the grid's intensity is the mean of the `span` s before."""
+        if not self._arrears.due:
+            return
+        seconds, energies, mass = self._arrears.take(share)
+        powers = [one.power for one in told]
+        for index, one in enumerate(self._layout.channels):
+            if seconds > LEAST and not (self._points[one.name].counts or any(energies[2 * index : 2 * index + 2])):
+                powers[index] = energies[2 * index] = energies[2 * index + 1] = nan  # nobody knows
+        signal = self.grid.mean(time - int(max(span, seconds) * NS), time)
+        hours = seconds / 3600.0
+        columns = {
+            "energy": energies,
+            "carbon": [one / hours if one else nan for one in mass],
+            "soc": [nan],
+            "certificates": [0.0],
+            "captured": [nan],
+        }
+        more = (number for name in self._layout.columns for number in columns[name])
+        numbers = (seconds, signal.intensity, signal.clean_share, *powers, *more)
+        row = struct.pack(f"{len(numbers)}d", *numbers)
+        self._append(Record(self._layout.series("late"), time, row))
+        self._book(self.books.late(time, row))
+
+    # records
 
     def _append(self, made: Record) -> None:
         self.records += 1
         self._spool.append(made)
+        if self.meanwhile is not None and made.series.kind in JOURNAL:
+            self.meanwhile.append(made)
 
-    def _power(self, source: Source, now: float) -> float:
-        power = source.power(now)
-        return 0.0 if source.config.role in PRODUCERS and power < 0.0 else power
+    def _book(self, made: Iterable[Record]) -> None:
+        for one in made:
+            self._append(one)
+            if ("window", "tick") in one.series.tags:
+                self.latest = one
 
-    def _judge(self, tick: Record) -> None:
-        """Report a balance whose load would be negative: a meter is the wrong way round or one is missing."""
-        present = tick.as_dict()
-        faulty = "grid_import_power" in present and "load_power" not in present
-        self._odd_ticks = self._odd_ticks + 1 if faulty != self._faulty else 0
-        if self._odd_ticks >= CONFIRMED:
-            self._odd_ticks, self._faulty = 0, faulty
-            detail = "more leaves the site than comes in: a meter is the wrong way round or one is missing"
-            self.event("", "balance fault" if faulty else "balance restored", detail if faulty else "")
+    def _note_state(self, time: int) -> None:
+        """The books' state into the history, for a replay to begin from; it is `anew` where it follows from nothing."""
+        state = base64.b85encode(self.books.state()).decode()
+        series = Series("checkpoint", (("site", self.config.site.name),), (), (), ("how", "state"))
+        self._append(Record(series, time, b"", (self._checkpoint, state)))
+        self._checkpoint = ""
+
+    # what an operator is told
+
+    def _judged(self, time: int, row: bytes, seconds: float) -> bytes:
+        """The row; without powers while they cannot be true (`balance`)."""
+        powers = row[8 * HEAD : 8 * (HEAD + len(self._layout.channels))]
+        grid = struct.pack("2d", 0.0, nan)  # what it emits makes no balance true or false
+        (tick,) = struct.iter_unpack(f"{len(OUTPUTS)}d", self._judge.step(row[:8] + grid + powers))
+        self._balance, verdict = self._balance.advance(dict(zip(OUTPUTS, tick, strict=True)), seconds)
+        for event, detail in verdict.happened:
+            self.event("", event, detail)
+        if not verdict.withheld:
+            return row
+        return row[: 8 * HEAD] + struct.pack("d", nan) * (self._layout.size // 8 - HEAD)
+
+    def _look_at_clock(self) -> None:
+        """Tell what became of the wall clock; readings that waited for it are stamped."""
+        self._watch_clock, told = self._watch_clock.advance(self._clock.time(), self._clock.monotonic())
+        if told.anchor is not None:
+            for at, device, event, detail in self._unstamped:
+                self._record_event(wall_time(told.anchor, at), device, event, detail)
+            self._unstamped.clear()
+            for source, reading in self._waiting.stamped(told.anchor):
+                self._take(source, reading)
+        if told.step:
+            for point in self._points.values():
+                point.clear()
+            for track in self._tracks.values():
+                track.clear()
+            self._last = None
+        for event, detail in told.happened:
+            self.event("", event, detail)
 
     def _watch(self, now: float, time: int) -> None:
         """Report devices that fell silent or came back."""
@@ -217,36 +447,52 @@ class Site:
             if state in ("stale", "lost"):
                 self._append(source.stale_record(time))
                 self.event(name, "device lost", source.error or "no reading")
-            elif before != "waiting":
+            elif state == "good" and before in ("stale", "lost"):
                 self.event(name, "device back", "")
 
-    def _roll(self, time: int, signal: Signal, *, opening: bool) -> None:
-        """Close the windows that end at or before `time`; with `opening`, begin those that start at it.
-
-        The interval that ends at a boundary belongs to the window before it, so a window is closed after the tick
-        at its end; one whose end was missed is closed before the next tick is added.
-        """
-        zone = self.config.site.timezone
-        for index, window in enumerate(WINDOWS):
-            start = self._starts.get(window)
-            if start is not None and (end := window_end(window, start, zone)) <= time and (opening or end < time):
-                row = self._accounts.window(index, (end - start) / NS)
-                if struct.unpack_from("d", row, COVERAGE)[0] > 0.0:
-                    self._append(self._emitted(window, start, row, signal))
-                self._accounts.reset(index)
-                start = None
-            if start is None:
-                self._starts[window] = window_start(window, time if opening else time - 1, zone)
-
-    def _series(self, window: str) -> Series:
-        tags = (("site", self.config.site.name), ("window", window))
-        return Series("emission", tags, (*OUTPUTS, *EXTRA), ("grid_tier", "revision"), TEXTS)
-
-    def _emitted(self, window: str, time: int, row: bytes, signal: Signal) -> Record:
-        extra = struct.pack("3d", signal.tier, signal.age(time), 0.0)
-        return Record(self._emission[window], time, row + extra, (signal.source, signal.basis))
+    # what a restart must not lose
 
     def _save(self) -> None:
-        self._spool.put_state(STATE, json.dumps(self._starts).encode() + b"\n" + self._accounts.state())
+        self._spool.put_state(STATE, self.books.state())
         counters = {source.config.name: source.metering.dump() for source in self.sources}
         self._spool.put_state(COUNTERS, json.dumps(counters).encode())
+        energies = {part: {name: one.dump() for name, one in each.items()} for part, each in self._kept().items()}
+        energy = energies | {
+            "time": self._last,
+            "arrears": self._arrears.dump(),
+            "balance": self._balance.dump(),
+        }
+        self._spool.put_state(ENERGY, json.dumps(energy).encode())
+
+    def _kept(self) -> Mapping[str, Mapping[str, Kept]]:
+        return {"points": self._points, "tracks": self._tracks, "fuel": self._fuel}
+
+    async def _restored(self, name: str, what: str, take: Callable[[bytes], None]) -> None:
+        """A piece of state; one that cannot be read is an event, and what it was for begins anew."""
+        if (stored := await self._spool.state(name)) is None:
+            return
+        try:
+            take(stored)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            log.warning("%s begin anew: %s", what, error)
+            self.event("", f"{what} began anew", str(error))
+
+    def _restore_counters(self, stored: bytes) -> None:
+        states = json.loads(stored)
+        for source in self.sources:
+            source.metering.restore(states.get(source.config.name, {}))
+
+    def _restore_energies(self, stored: bytes) -> None:
+        found: Any = json.loads(stored)
+        for part, each in self._kept().items():
+            for name, one in each.items():
+                if name in found[part]:
+                    one.restore(found[part][name])
+        self._last = None if found["time"] is None else int(found["time"])
+        self._balance = self._balance.restored(found["balance"])
+        if len(found["arrears"][3]) == len(self._layout.channels):
+            self._arrears.restore(found["arrears"])
+
+    def _restore_books(self, stored: bytes) -> None:
+        self.books.restore(stored)
+        self._checkpoint = ""

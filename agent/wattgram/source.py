@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import isfinite, nan, prod
 
 from wattgram_drivers.device import Device, Reading
-from wattgram_drivers.plan import Place, Plan
+from wattgram_drivers.plan import Place, Plan, is_slow
 from wattgram_drivers.quantity import QUANTITIES
 from wattgram_ext.decode import Decoder
 
@@ -44,6 +44,7 @@ class Source:
         self.config = config
         self.latest: Latest | None = None
         self.error = ""
+        self.frozen = False
         self.metering = Metering()
         self._tags = (("site", site), ("device", config.name), ("role", config.role), ("driver", config.driver))
         self._started = started
@@ -100,16 +101,23 @@ class Source:
         """A record that says only that there is no value."""
         return Record(self._series, time, struct.pack("d", nan) * len(self._series.fields), ("stale",))
 
+    def unbelieved(self, record: Record) -> Record:
+        """A reading of a device that is frozen: what it shows, and that it is not alive."""
+        return replace(record, texts=("stale",))
+
     def age(self, now: float) -> float:
         """Seconds since the last reading, or since the start."""
         return now - (self.latest.monotonic if self.latest else self._started)
 
     def state(self, now: float) -> str:
-        """good; stale after it fell silent; waiting for its first reading, lost when that does not come."""
+        """good; stale after it fell silent; frozen when its values stand still; waiting for its first reading, lost
+        when that does not come."""
         late = self.age(now) > STALE_AFTER * self.config.interval
         if self.latest is None:
             return "lost" if late else "waiting"
-        return "stale" if late else "good"
+        if late:
+            return "stale"
+        return "frozen" if self.frozen else "good"
 
     def power(self, now: float) -> float:
         """W in the role's direction, NaN when there is no value that is alive."""
@@ -122,6 +130,9 @@ class Source:
             read, config.role, invert=config.invert, rated_power=config.rated_power, interval=config.interval
         )
         used = {one.register.quantity for one in directed}
+        if config.slow_interval and any(one in config.slow if config.slow else is_slow(one) for one in used):
+            slow = config.slow_interval
+            directed = tuple(replace(one, counter=replace(one.counter, interval=slow)) for one in directed)
         self._counted = tuple(each for each in enumerate(plan.places) if each[1].register.quantity in used)
         self.metering.equip(directed, {name: names[self._index[name]] for name in used})
 

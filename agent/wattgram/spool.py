@@ -225,10 +225,10 @@ class Spool:
 
     def _remembered(self, after: int, limit: int) -> Batch:
         first = max(after + 1, self._first())
-        last = min(self._reach, first + limit - 1)
-        start = first - self._first()
-        found = tuple(islice(self._pending, start, start + max(0, last - first + 1)))
-        return Batch(found, tuple(range(first, first + len(found))), self._era)
+        there = islice(self._pending, first - self._first(), max(0, self._reach - self._first() + 1))
+        wanted = ((seq, one) for seq, one in enumerate(there, first) if not one.series.internal)
+        found = list(islice(wanted, limit))
+        return Batch(tuple(one for _, one in found), tuple(seq for seq, _ in found), self._era)
 
     def _first(self) -> int:
         """Number of the oldest record in memory, where they are consecutive."""

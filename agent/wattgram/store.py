@@ -52,9 +52,13 @@ CREATE TABLE IF NOT EXISTS refused (seq INTEGER, sink TEXT, reason TEXT NOT NULL
     time INTEGER NOT NULL, data BLOB NOT NULL, texts TEXT NOT NULL, PRIMARY KEY (seq, sink));
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS mark (seq INTEGER PRIMARY KEY, time INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS latest (series INTEGER, time INTEGER, seq INTEGER NOT NULL,
+    PRIMARY KEY (series, time)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS latest_by_seq ON latest (seq);
 """
 # A mark says that every record up to `seq` was appended before `time`: an index by time that costs one row a minute,
-# where one over the records would cost a page for each series at every commit.
+# where one over the records would cost a page for each series at every commit. `latest` has
+# the last record of a key for the few that are sought by it, which may stand far behind its time.
 
 Numbered = tuple[int, Record]
 
@@ -174,9 +178,13 @@ class Store:
             pass
 
     def read(self, after: int, limit: int) -> Batch:
-        """The first records after a number; none when there are none."""
+        """The first records after a number that a sink gets; none when there are none."""
         while True:
-            query = f"SELECT {COLUMNS} FROM record WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608 - a constant
+            internal = ", ".join(str(number) for number, one in list(self._series.items()) if one.internal)
+            query = (
+                f"SELECT {COLUMNS} FROM record WHERE seq > ? AND series NOT IN ({internal})"  # noqa: S608 - numbers
+                " ORDER BY seq LIMIT ?"
+            )
             rows = self._opened().execute(query, (after, limit)).fetchall()
             found = [(one[0], record) for one in rows if (record := decoded(one, self._series))]
             if len(found) < len(rows) and rows[-1][0] > self._counted:
@@ -204,7 +212,7 @@ class Store:
             rows = db.execute(
                 f"SELECT {COLUMNS} FROM record WHERE seq > ? AND series IN ({marks}) AND time >= ?"  # noqa: S608 - question marks
                 " ORDER BY time",
-                (_appended_before(db, since), *wanted, since),
+                (appended_before(db, since), *wanted, since),
             ).fetchall()
         return [record for one in rows if (record := decoded(one, self._series))]
 
@@ -226,7 +234,7 @@ class Store:
     def expire(self, before: int, delivered: int) -> bool:
         """Delete some of the delivered records that were appended before a time; whether there may be more."""
         db = self._opened()
-        last = min(delivered, _appended_before(db, before), self.oldest + CHUNK - 1)
+        last = min(delivered, appended_before(db, before), self.oldest + CHUNK - 1)
         if last < self.oldest:
             return False
         db.execute("DELETE FROM record WHERE seq <= ?", (last,))
@@ -336,6 +344,10 @@ class Store:
                 "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?)",
                 (row(seq, number(one.series), one) for seq, one in records),
             )
+            db.executemany(
+                "INSERT OR REPLACE INTO latest VALUES (?, ?, ?)",
+                [(number(one.series), one.time, seq) for seq, one in records if one.sought],
+            )
             db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", state.items())
             db.executemany("INSERT OR REPLACE INTO position VALUES (?, ?)", moved.items())
             if refused:
@@ -375,7 +387,9 @@ class Store:
 
     def _begin_at(self, oldest: int) -> None:
         self.oldest = oldest
-        self._opened().execute("DELETE FROM mark WHERE seq < ?", (oldest - 1,))
+        db = self._opened()
+        db.execute("DELETE FROM mark WHERE seq < ?", (oldest - 1,))
+        db.execute("DELETE FROM latest WHERE seq < ?", (oldest,))
 
     def _used(self) -> int:
         db = self._opened()
@@ -391,7 +405,7 @@ class Store:
         return self._db
 
 
-def _appended_before(db: sqlite3.Connection, time: int) -> int:
+def appended_before(db: sqlite3.Connection, time: int) -> int:
     """A number up to which every record was appended before a time, whichever way the clock was set since; 0."""
     last = db.execute(
         "SELECT max(seq) FROM mark WHERE seq < (SELECT coalesce(min(seq), ?) FROM mark WHERE time > ?)", (FAR, time)

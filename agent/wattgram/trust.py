@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from .clock import NS
 from .metering import Metered
-from .reconcile import CLEAR, NOTHING, Channel, Energies, Lane
+from .reconcile import CLEAR, NOTHING, Channel, Energies, Flows, Lane
 
 STILL = 3.0
 """Steps of a counter that power may tell without that it moves."""
@@ -36,13 +36,16 @@ class Corrected:
     positive: Trust = NONE
     negative: Trust = NONE
 
-    def advance(self, time: int, power: float, metered: Metered = NOTHING) -> tuple[Corrected, Energies]:
+    def advance(
+        self, time: int, power: float, metered: Metered = NOTHING, flows: Flows | None = None
+    ) -> tuple[Corrected, Energies]:
         """As `Channel.advance`, without what is not trusted yet or any more."""
-        forth, heard, begin = _heard(self.positive, metered.positive)
-        back, heard_back, begin_back = _heard(self.negative, metered.negative)
+        forth, heard, begin = _heard(self.positive, metered.positive, metered.resolution[0])
+        back, heard_back, begin_back = _heard(self.negative, metered.negative, metered.resolution[1])
         channel = self.channel
         flowed = _integrated(channel, time, power)
-        channel, told = channel.advance(time, power, metered._replace(positive=heard, negative=heard_back))
+        heard_both = metered._replace(positive=heard, negative=heard_back)
+        channel, told = channel.advance(time, power, heard_both, flows)
         channel = replace(
             channel,
             positive=channel.positive if begin is None else begin,
@@ -67,15 +70,19 @@ class Corrected:
             raise ValueError(f"found {dumped!r}, which is no channel's state") from error
 
 
-def _heard(trust: Trust, amount: float) -> tuple[Trust, float, Lane | None]:
-    """The trust after a reading, what is heard of it (NaN: nothing), and how its lane begins anew, if it does."""
+def _heard(trust: Trust, amount: float, resolution: float) -> tuple[Trust, float, Lane | None]:
+    """The trust after a reading, what is heard of it (NaN: nothing), and how its lane begins anew, if it does.
+
+    A part of a step is no smaller step.
+    """
+    step = max(amount, resolution)
     if not isfinite(amount):
         return trust, nan, None
     if amount > 0.0 and not trust.step:
         # The first step that is seen began before anybody looked.
-        return Trust(amount), nan, Lane(step=amount)
+        return Trust(step), nan, Lane(step=step)
     if amount > 0.0:
-        return Trust(amount), amount, None
+        return Trust(step), amount, None
     if trust.still > STILL * trust.step:
         return NONE, nan, CLEAR
     return trust, amount if trust.step else nan, None

@@ -74,6 +74,12 @@ class Course:
         changed += [one for one in put if one is not known.get(one.valid_from) and one.valid_from >= first]
         return [Change(one, self._touched(one.valid_from, old_begins, before)) for one in changed]
 
+    def snapshot(self) -> Course:
+        """A course of the same signals, which stay."""
+        made = Course(self._most, self._past)
+        made._signals = list(self._signals)
+        return made
+
     def recall(self, signal: Signal) -> None:
         """What a change did before, done again."""
         index = bisect_left(self._begins, signal.valid_from)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 from ..clock import Clock
@@ -132,6 +133,12 @@ class Feed:
         for one in signals:
             (self._forecast if one.tier == FORECAST else self._actual).recall(one)
         self.mark = mark
+
+    def snapshot(self) -> Feed:
+        """A feed that knows what this one knows by now."""
+        made = copy(self)
+        made._actual, made._forecast = self._actual.snapshot(), self._forecast.snapshot()
+        return made
 
     def failed(self, reason: str, bug: Exception | None = None) -> None:
         """The source gave nothing; each reason is logged once an outage."""

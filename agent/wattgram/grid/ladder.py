@@ -83,6 +83,14 @@ class Ladder:
             raw=nan,
         )
 
+    def official(self, time: int) -> Signal:
+        """The official yearly factor of a moment, or the configured one in its place."""
+        return self._anchor(time)
+
+    def snapshot(self) -> Ladder:
+        """What is known by now, which stays so while the sources go on."""
+        return Ladder(self._zone, self._basis, self._factor, [feed.snapshot() for feed in self.feeds], self._table)
+
     def changes(self) -> Learned:
         """What is new since the last call. The span begins where a source is heard, not behind one before it."""
         found = [feed.changes() for feed in self.feeds]
