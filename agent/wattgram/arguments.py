@@ -84,18 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         "a simulated factory, read by the real daemon, with the live page",
         "wattgram demo --seconds 20 --format json",
     )
-    demo.add_argument(
-        "--seconds", type=_number(0.1, 1e9), metavar="N", help="end after so many seconds (default: at Ctrl-C)"
-    )
-    demo.add_argument(
-        "--speed", type=_number(0.1, 900.0), default=60.0, metavar="X", help="times real time (default: 60)"
-    )
-    demo.add_argument(
-        "--http",
-        type=_option(_page),
-        metavar="ADDR",
-        help=f'live page, "" for none (default: {LOOPBACK}, or any free port when that is taken)',
-    )
+    _demo_options(demo)
     results(demo)
 
     run = command(
@@ -214,6 +203,21 @@ def _simulate_options(simulate: argparse.ArgumentParser) -> None:
     )
     simulate.formatter_class = argparse.RawDescriptionHelpFormatter
     simulate.epilog = _FAULTS.format(listed=misbehave.listed()) + f"\n{simulate.epilog}"
+
+
+def _demo_options(demo: argparse.ArgumentParser) -> None:
+    demo.add_argument(
+        "--seconds", type=_number(0.1, 1e9), metavar="N", help="end after so many seconds (default: at Ctrl-C)"
+    )
+    demo.add_argument(
+        "--speed", type=_number(0.1, 900.0), default=60.0, metavar="X", help="times real time (default: 60)"
+    )
+    demo.add_argument(
+        "--http",
+        type=_option(_page),
+        metavar="ADDR",
+        help=f'live page, "" for none (default: {LOOPBACK}, or any free port when that is taken)',
+    )
 
 
 def _replay_options(replay: argparse.ArgumentParser) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import struct
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import nan
+from typing import NamedTuple
 
 from wattgram_ext.intensity import DETAILS, OUTPUTS, Accounts
 
@@ -33,7 +35,7 @@ TOTALS = ("1d", "1mo")
 HEAD = 3
 """Columns before the powers: seconds, grid g/kWh, grid clean share."""
 
-EXTRA = ("grid_clean_share", "grid_tier", "grid_age", "revision")
+EXTRA = ("grid_clean_share", "official_intensity", "grid_tier", "grid_age", "revision")
 """Numbers of an emission behind the accounts' own; the revision is the last (`record.Record.sought`)."""
 
 TEXTS = ("grid_source", "basis", "method")
@@ -67,6 +69,7 @@ class Layout:
             "soc": ["soc"] if any(one.battery.capacity for one in channels) else [],
             "certificates": ["certificates"] if config.grid.certificates else [],
             "captured": ["captured"] if any(one.role == "capture" for one in config.devices) else [],
+            "official": ["official"],
         }
         columns = tuple(name for name, fields in more.items() if fields)
         head = ("seconds", "grid_intensity", "grid_clean_share")
@@ -86,8 +89,15 @@ class Layout:
         return Series("late" if kind == "late" else "instant", tags, self.fields)
 
 
+class Terms(NamedTuple):
+    """What the grid emits at an instant, and the official g/kWh of the location-based ledger."""
+
+    signal: Signal
+    official: float
+
+
 class Books:
-    """Advances over instants; knows which windows run. `time` only chooses the year of the residual and official mix.
+    """Advances over instants; knows which windows run. `time` only chooses the year of the residual mix.
 
     layout: of the rows it takes.
     """
@@ -113,7 +123,6 @@ class Books:
             groups=[one.group or ("transport" if one.role == "ev" else "") for one in channels],
             rated_power=sum(one for one in incomers if one) if all(incomers) else 0.0,
             register_step=max((_step(one) for one in channels if one.role == "grid"), default=0.0),
-            official_factor=ladder.official(time).intensity,
             certificate_factor=certificates.factor if certificates else 0.0,
             hour=WINDOWS.index("1h"),
             capacity=pool.capacity,
@@ -121,16 +130,24 @@ class Books:
         )
         self._series = {window: self._of(config.site.name, window) for window in ("tick", *WINDOWS)}
         self._starts: dict[str, int] = {}
-        self._label: tuple[bytes, tuple[str, ...]] = (struct.pack("3d", nan, nan, nan), ("", "", ""))
-        self._extra: tuple[Signal | None, bytes, tuple[str, ...]] = (None, b"", ())
+        self._label: tuple[bytes, tuple[str, ...]] = (struct.pack("4d", nan, nan, nan, nan), ("", "", ""))
+        self._extra: tuple[Terms | None, bytes, tuple[str, ...]] = (None, b"", ())
 
-    def priced(self, time: int, row: bytes) -> tuple[bytes, Signal]:
-        """The row with what the grid emits at a time, as far as it is known by now."""
-        signal = self.ladder.at(time)
-        return row[:8] + struct.pack("2d", signal.intensity, signal.clean_share) + row[8 * HEAD :], signal
+    def priced(self, rows: bytes, terms: Sequence[Terms]) -> bytes:
+        """The rows with what the grid emits in its columns."""
+        block, width = array("d", rows), len(self.layout.fields)
+        block[1::width] = array("d", [one.signal.intensity for one in terms])
+        block[2::width] = array("d", [one.signal.clean_share for one in terms])
+        place = self.layout.fields.index("official")
+        block[place::width] = array("d", [one.official for one in terms])
+        return block.tobytes()
 
-    def advance(self, times: Sequence[int], rows: bytes, signals: Sequence[Signal]) -> Iterator[Record]:
-        """Records of instants in their order, and of the windows that end with them; each row's grid is in it."""
+    def terms(self, time: int) -> Terms:
+        """What the grid emits at a time, as far as it is known by now."""
+        return Terms(self.ladder.at(time), self.ladder.official(time).intensity)
+
+    def advance(self, times: Sequence[int], rows: bytes, terms: Sequence[Terms]) -> Iterator[Record]:
+        """Records of instants in their order, and of the windows that end with them; each row has its grid in it."""
         size, begin = self.layout.size, 0
         while begin < len(times):
             yield from self._close(times[begin] - 1, WINDOWS)
@@ -139,7 +156,7 @@ class Books:
             end = max(begin + 1, bisect_right(times, over, begin))
             made = self._accounts.step(rows[begin * size : end * size])
             for index in range(begin, end):
-                self._label = self._labelled(times[index], signals[index])
+                self._label = self._labelled(times[index], terms[index])
                 at = (index - begin) * ROW
                 yield self._record("tick", times[index], made[at : at + ROW])
             begin = end
@@ -168,7 +185,8 @@ class Books:
 
     def state(self) -> bytes:
         """Everything that a restart must not lose, for `restore`."""
-        head = {"starts": self._starts, "label": [self._label[0].hex(), self._label[1]]}
+        starts = {window: self._starts[window] for window in WINDOWS if window in self._starts}
+        head = {"starts": starts, "label": [self._label[0].hex(), self._label[1]]}
         return json.dumps(head).encode() + b"\n" + self._accounts.state()
 
     def restore(self, state: bytes) -> None:
@@ -209,14 +227,15 @@ class Books:
         tags = (("site", site), ("window", window))
         return Series("emission", tags, (*OUTPUTS, *more, *EXTRA), WHOLE, TEXTS)
 
-    def _labelled(self, time: int, signal: Signal) -> tuple[bytes, tuple[str, ...]]:
+    def _labelled(self, time: int, terms: Terms) -> tuple[bytes, tuple[str, ...]]:
         """Where the grid's number comes from; a window has that of its last instant."""
+        signal = terms.signal
         age = signal.age(time)
         known, extra, texts = self._extra
-        if known is not signal or age:
-            extra = struct.pack("3d", signal.clean_share, signal.tier, age)
+        if known is not terms or age:
+            extra = struct.pack("4d", signal.clean_share, terms.official, signal.tier, age)
             texts = (signal.source, signal.basis, self._method)
-            self._extra = (None if age else signal, extra, texts)
+            self._extra = (None if age else terms, extra, texts)
         return extra, texts
 
     def _record(self, window: str, time: int, row: bytes) -> Record:

@@ -142,9 +142,17 @@ class Past:
         )
         return next(self._decoded(self._db.execute(query, (at,)), {}), None)
 
+    def noted(self, time: int) -> Record | None:
+        """The latest state that was noted of exactly this time, UTC ns."""
+        found = self.checkpoint(time)
+        return found if found is not None and found.time == time else None
+
     def first(self) -> int | None:
         """The time of the first state that was noted, UTC ns; nothing can be replayed before it."""
-        query = f"SELECT min(time) FROM latest WHERE series IN ({self._numbers('checkpoint')})"  # noqa: S608 - numbers
+        query = (
+            "SELECT min(record.time) FROM latest JOIN record ON record.seq = latest.seq"  # noqa: S608 - numbers
+            f" WHERE latest.series IN ({self._numbers('checkpoint')})"
+        )
         found: int | None = self._db.execute(query).fetchone()[0]
         return found
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import base64
 import struct
-from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from .books import EXTRA, Books
+from .books import EXTRA, Books, Terms
 from .clock import NS
 from .grid.signal import Signal
 from .record import Record
@@ -19,8 +19,29 @@ from .record import Record
 BLOCK = 3600
 """Instants that are computed at once, at most."""
 
-Published = Callable[[str, int, int], Mapping[int, Record]]
-"""Latest records of a window from a time to before another, by their time."""
+
+class Past(Protocol):
+    """What has been told before."""
+
+    def published(self, window: str, since: int, until: int) -> Mapping[int, Record]:
+        """The latest records of a window from `since` to before `until`, UTC ns, by their time."""
+        ...
+
+    def noted(self, time: int) -> Record | None:
+        """The latest state that was noted of exactly this time."""
+        ...
+
+
+class JustNow:
+    """The past of what is known from the records alone that a replay takes."""
+
+    def published(self, window: str, since: int, until: int) -> Mapping[int, Record]:
+        """Nothing."""
+        return {}
+
+    def noted(self, time: int) -> Record | None:
+        """Nothing."""
+        return None
 
 
 @dataclass(slots=True)
@@ -36,25 +57,26 @@ class Counts:
 class Replay:
     """Takes the stored records of a site in the order in which they were appended.
 
-    books: that begin in the state of `begin`, UTC ns. From `since` to `until`, both UTC ns, each instant gets what its
-    grid emitted by today's knowledge; before and after it keeps what was published, so that the windows around are
+    books: that begin in the state of `begin`, UTC ns. After `since`, up to `until`, both UTC ns, each instant gets what
+    its grid emitted by today's knowledge; before and after it keeps what was published, so that the windows around are
     whole and the battery's carbon goes on. windows: those that are told.
+    strange: the first records are of another site's devices, until a state of ours comes.
     """
 
     def __init__(
-        self, books: Books, begin: int, since: int, until: int, published: Published, windows: Iterable[str]
+        self, books: Books, begin: int, since: int, until: int, past: Past, windows: Iterable[str], *, strange: bool
     ) -> None:
         self.books = books
         self.reached = begin
         self.counts = Counts()
         self._since, self._until = since, until
-        self.published = published
+        self.past = past
         self._windows = frozenset(windows)
         self._times: list[int] = []
         self._rows: list[bytes] = []
         self._seen: dict[tuple[str, int], Record] = {}
-        self._known: tuple[Signal | None, int, int] = (None, 0, 0)  # what the grid emits, from when and until when
-        self._strange = False
+        self._known: tuple[Terms | None, int, int] = (None, 0, 0)  # what the grid emits, from when and until when
+        self._strange = strange
 
     def take(self, record: Record) -> Iterator[Record]:
         """A stored record; what is to be told again."""
@@ -83,19 +105,16 @@ class Replay:
         times, rows, self._times, self._rows = self._times, self._rows, [], []
         if not times:
             return
-        before = dict(self.published("tick", times[0], times[-1] + 1))
+        before = dict(self.past.published("tick", times[0], times[-1] + 1))
         for time in times:
             if time not in before and (seen := self._seen.get(("tick", time))):
                 before[time] = seen
-        signals = [self._signal(time, before.get(time)) for time in times]
-        block = array("d", b"".join(rows))
-        width = len(self.books.layout.fields)
-        block[1::width] = array("d", [one.intensity for one in signals])
-        block[2::width] = array("d", [one.clean_share for one in signals])
+        terms = [self._terms(time, before.get(time)) for time in times]
+        block = self.books.priced(b"".join(rows), terms)
         self.reached = times[-1]
         self.counts.instants += len(times)
         self.counts.samples += len(times) * len(self.books.layout.channels)
-        yield from self._told(self.books.advance(times, block.tobytes(), signals), times[-1], before)
+        yield from self._told(self.books.advance(times, block, terms), times[-1], before)
         self._seen = {key: one for key, one in self._seen.items() if key[0] != "tick" or key[1] > self.reached}
 
     def _told(self, made: Iterable[Record], time: int, ticks: Mapping[int, Record] | None = None) -> Iterator[Record]:
@@ -105,10 +124,10 @@ class Replay:
             if window == "tick":
                 before = (ticks or {}).get(one.time)
             else:
-                before = self.published(window, one.time, one.time + 1).get(one.time)
+                before = self.past.published(window, one.time, one.time + 1).get(one.time)
                 before = before or self._seen.pop((window, one.time), None)
             self.counts.computed[window] += 1
-            if before is None and time < self._since:
+            if before is None and time <= self._since:
                 continue  # what was published before is not stored any more
             if before is not None and _alike(one, before):
                 continue
@@ -127,26 +146,30 @@ class Replay:
                 self._strange = True  # another site's, until one of ours comes
             else:
                 self._strange = False
-        elif not self._strange and self.books.state() != state:
+        elif not self._strange:
+            before = self.past.noted(record.time)
+            if (base64.b85decode(before.texts[1]) if before else state) == self.books.state():
+                return
             yield Record(record.series, record.time, b"", ("", base64.b85encode(self.books.state()).decode()))
 
-    def _signal(self, time: int, before: Record | None) -> Signal:
+    def _terms(self, time: int, before: Record | None) -> Terms:
         """What the grid emitted, and where that is from."""
-        if self._since <= time <= self._until or before is None:
-            signal, asked, until = self._known
-            if signal is None or not asked <= time < until:
-                signal = self.books.ladder.at(time)
-                self._known = signal, time, self.books.ladder.until(time)
-            return signal
-        return _published_signal(before)
+        if not self._since < time <= self._until and before is not None:
+            return _published(before)
+        terms, asked, until = self._known
+        if terms is None or not asked <= time < until:
+            terms = self.books.terms(time)
+            self._known = terms, time, self.books.ladder.until(time)
+        return terms
 
     def _late(self, record: Record) -> bytes:
         """A row of late energy at the grid's mean; as it was booked outside the period."""
         seconds = struct.unpack_from("d", record.values)[0]
-        if not self._since <= record.time <= self._until:
+        if not self._since < record.time <= self._until:
             return record.values
         mean = self.books.ladder.mean(record.time - int(max(3600.0, seconds) * NS), record.time)
-        return record.values[:8] + struct.pack("2d", mean.intensity, mean.clean_share) + record.values[24:]
+        terms = Terms(mean, self.books.ladder.official(record.time).intensity)
+        return self.books.priced(record.values, [terms])
 
 
 def _alike(one: Record, before: Record) -> bool:
@@ -159,9 +182,12 @@ def _revised(one: Record, before: Record | None) -> Record:
     return Record(one.series, one.time, one.values[:-8] + struct.pack("d", revision), one.texts)
 
 
-def _published_signal(before: Record) -> Signal:
-    clean, tier, age, _ = struct.unpack_from(f"{len(EXTRA)}d", before.values, len(before.values) - 8 * len(EXTRA))
+def _published(before: Record) -> Terms:
+    clean, official, tier, age, _ = struct.unpack_from(
+        f"{len(EXTRA)}d", before.values, len(before.values) - 8 * len(EXTRA)
+    )
     intensity = before["grid_intensity"]
     assert isinstance(intensity, float)  # a number of every emission
     ended = before.time - round(age * NS) if age else before.time
-    return Signal(intensity, before.texts[1], before.texts[0], int(tier), 0, ended, clean_share=clean)
+    signal = Signal(intensity, before.texts[1], before.texts[0], int(tier), 0, ended, clean_share=clean)
+    return Terms(signal, official)

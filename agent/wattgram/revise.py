@@ -21,7 +21,7 @@ from .errors import HistoryError, SpoolError
 from .grid import remembered
 from .history import History
 from .record import Record
-from .replay import Replay
+from .replay import JustNow, Replay
 from .request import Request
 from .site import Site
 from .spool import Spool
@@ -67,9 +67,12 @@ def replayed(
         noted = past.checkpoint(since) or past.checkpoint(past.first() or 0)
         if noted is None:
             raise HistoryError(f"{folder}: no instants of {site} are stored there")
-        with contextlib.suppress(ValueError):  # another layout's: from the first state of ours on
+        try:
             books.restore(base64.b85decode(noted.texts[1]))
-        replay = Replay(books, noted.time, since, until, past.published, windows)
+            strange = False
+        except ValueError:
+            strange = True
+        replay = Replay(books, noted.time, since, until, past, windows, strange=strange)
         made: list[Record] = []
         told = 0
         for record in past.journal(noted.time):
@@ -126,7 +129,7 @@ class Revision:
                 await self._clock.sleep(CHECK)
                 self.look()
                 if self._span and time.monotonic() > max(self._changed + SETTLE, self._rest):
-                    await self._work_in(*self._span)
+                    await self._work_in()
                 if (wish := request.pending(folder)) and request.answered(folder, wish).get("state") not in OVER:
                     await self._answer(wish)
         finally:
@@ -181,7 +184,7 @@ class Revision:
             replay = await loop.run_in_executor(
                 self._thread, replayed, folder, name, books, since, until, tuple(windows), tell
             )
-            replay.published = lambda window, begin, end: {}  # what follows was published while we looked away
+            replay.past = JustNow()  # what follows was published while we looked away
             for record in list(meanwhile):
                 site.retell(list(replay.take(record)))
             site.retell(list(replay.finish()))
@@ -196,10 +199,11 @@ class Revision:
             site.event("", "results revised", told)
         return replay
 
-    async def _work_in(self, since: int, until: int) -> None:
-        self._span = None
+    async def _work_in(self) -> None:
+        assert self._span is not None  # or there is nothing to do
+        (begin, end), self._span = self._span, None
         try:
-            await self.revise(since, until, EVERY)
+            await self.revise(begin - 1, end, EVERY)
         except (HistoryError, SpoolError) as error:
             log.error("late grid values are not worked in: %s", error)
         self._keep()

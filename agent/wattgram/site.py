@@ -118,9 +118,12 @@ class Site:
         self._watch_clock = ClockWatch(tick)
         self._waiting: Waiting[Source] = Waiting()
         self._unstamped: list[tuple[float, str, str, str]] = []
-        roles = [one.role for one in self._layout.channels]
+        channels = self._layout.channels
+        roles = [one.role for one in channels]
         self._judge = Accounts(roles, [0.0] * len(roles))
-        self._balance = Balance(wiring=repr([(one.name, one.role, one.invert) for one in self._layout.channels]))
+        self._balance = Balance(
+            wiring=repr([(one.name, one.role, one.driver, one.unit, one.invert) for one in channels])
+        )
         self.meanwhile: list[Record] | None = None
         self._states = {one.config.name: "waiting" for one in self.sources}
         self._arrived = asyncio.Event()
@@ -206,21 +209,22 @@ class Site:
         carbon = self._burnt(time, told, seconds)
         for index, one in enumerate(told):
             self._arrears.late(index, one.late_positive, one.late_negative)
-        if self._last is None:
+        if self._checkpoint:
             self._note_state(time - 1)
-        elif pause:
+        if pause and self._last is not None:
             self._arrears.wait(gap / NS, ())
             self._settle_days(self._last, time, told)
         self._last = time
         row = self._judged(time, self._row(seconds, told, carbon, time), seconds)
-        row, signal = self.books.priced(time, row)
+        terms = [self.books.terms(time)]
+        row = self.books.priced(row, terms)
         self._append(Record(self._layout.series("instant"), time, row))
-        self._book(self.books.advance([time], row, [signal]))
+        self._book(self.books.advance([time], row, terms))
         self.ticks += 1
         assert self.latest is not None  # an instant has a record
         if seconds > 0.0 and not self.latest["coverage"] and not self._balance.withheld:
             self._wait(seconds, told, carbon)
-        if self.books.begun("1h") == time:
+        if self.books.begun("1h") is None:  # it ended with this tick
             self._settle(time, 3600.0, told)
             self._note_state(time)
         self._save()
@@ -300,6 +304,7 @@ class Site:
             "soc": [self._state_of_charge()],
             "certificates": [self._certificates(time, seconds)],
             "captured": [self._captured(time)],
+            "official": [nan],
         }
         more = (number for name in self._layout.columns for number in columns[name])
         numbers = (seconds, nan, nan, *(one.power for one in told), *more)
@@ -376,6 +381,7 @@ class Site:
             "soc": [nan],
             "certificates": [0.0],
             "captured": [nan],
+            "official": [self.grid.official(time).intensity],
         }
         more = (number for name in self._layout.columns for number in columns[name])
         numbers = (seconds, signal.intensity, signal.clean_share, *powers, *more)
@@ -416,7 +422,7 @@ class Site:
             self.event("", event, detail)
         if not verdict.withheld:
             return row
-        return row[: 8 * HEAD] + struct.pack("d", nan) * (self._layout.size // 8 - HEAD)
+        return struct.pack("d", 0.0) + struct.pack("d", nan) * (self._layout.size // 8 - 1)
 
     def _look_at_clock(self) -> None:
         """Tell what became of the wall clock; readings that waited for it are stamped."""

@@ -70,7 +70,6 @@ cdef inline void book(
     cdef double gained[SUM_CORE]
     cdef const Parcel *load = &shares.load
     cdef const Parcel *exported = &shares.exported
-    cdef double official = row.grid if isnan(tariff.official) else tariff.official
     cdef double matched
     cdef int i
     gained[SUM_LOAD] = flows.load
@@ -83,7 +82,7 @@ cdef inline void book(
     gained[SUM_RESIDUAL] = 0 if isnan(flows.residual) else flows.residual
     gained[SUM_EMISSION] = load.carbon
     gained[SUM_SCOPE1] = flows.fuel_carbon
-    gained[SUM_SCOPE2_LOCATION] = flows.imported * official
+    gained[SUM_SCOPE2_LOCATION] = flows.imported * row.official
     gained[SUM_SCOPE2_MARKET] = flows.imported * tariff.residual
     gained[SUM_AVOIDED] = (load.own + flows.exported) * row.grid - exported.carbon
     gained[SUM_IMPORT_CARBON] = flows.imported * row.grid

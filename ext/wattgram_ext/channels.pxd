@@ -32,6 +32,7 @@ cdef struct Row:         # one row in
     const double *carbon     # NULL without that column
     double soc
     double certificates  # Wh
+    double official      # g/Wh of the location-based ledger
 
 
 cdef struct Flows:       # one interval's powers, W; none negative but residual and groups

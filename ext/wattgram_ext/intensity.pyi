@@ -15,6 +15,7 @@ carbon: one a channel, g/h that a producer emits by its fuel; NaN = its power ti
 soc: state of charge of the battery, 0-1; NaN = unknown.
 certificates: Wh of bought certificates that were produced then; NaN = 0.
 captured: kg of CO2; NaN = unknown.
+official: g/kWh of scope2_location; NaN = official_factor.
 ends: one a window, its nominal length in s where it ends with this row; else 0 or NaN."""
 
 OUTPUTS: tuple[str, ...]

@@ -31,7 +31,7 @@ from .windows cimport *
 
 ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev")
 GROUPS = ("industry", "power", "building", "transport")
-COLUMNS = ("energy", "carbon", "soc", "certificates", "captured", "ends")
+COLUMNS = ("energy", "carbon", "soc", "certificates", "captured", "official", "ends")
 OUTPUTS = (
     "load_power", "grid_import_power", "grid_export_power", "pv_power", "generation_power",
     "battery_discharge_power", "battery_charge_power", "residual_power",
@@ -49,7 +49,7 @@ CLOSED = ("row", "window", *OUTPUTS, *DETAILS)
 
 
 cdef enum:               # as COLUMNS
-    ENERGY, CARBON, SOC, CERTIFICATES, CAPTURED_MASS, ENDS
+    ENERGY, CARBON, SOC, CERTIFICATES, CAPTURED_MASS, OFFICIAL, ENDS
     COLUMN_COUNT
 
 
@@ -212,7 +212,7 @@ cdef class Accounts:
 
     cdef int set_columns(self, columns) except -1:
         cdef int column
-        sizes = (2 * self.channels.count, self.channels.count, 1, 1, 1, self.windows)
+        sizes = (2 * self.channels.count, self.channels.count, 1, 1, 1, 1, self.windows)
         self.width = HEAD + self.channels.count
         for column in range(COLUMN_COUNT):
             self.columns[column] = -1
@@ -251,6 +251,9 @@ cdef class Accounts:
         if self.columns[CARBON] >= 0:
             row.carbon = given + self.columns[CARBON]
         row.soc = self.column(given, SOC)
+        row.official = self.column(given, OFFICIAL) / WH_PER_KWH
+        if not 0 <= row.official <= MOST_INTENSITY / WH_PER_KWH:
+            row.official = row.grid if isnan(self.tariff.official) else self.tariff.official
         row.certificates = self.column(given, CERTIFICATES)
         if not 0 <= row.certificates <= MOST_POWER * row.hours:
             row.certificates = 0

@@ -77,7 +77,7 @@ class Course:
     def snapshot(self) -> Course:
         """A course of the same signals, which stay."""
         made = Course(self._most, self._past)
-        made._signals = list(self._signals)
+        made._signals, made._begins = list(self._signals), list(self._begins)
         return made
 
     def recall(self, signal: Signal) -> None:
