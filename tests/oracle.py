@@ -36,6 +36,7 @@ class Instant:
     soc: float = nan
     certificates: float = nan
     captured: float = nan
+    official: float = nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +305,8 @@ class Oracle:
             Parcel(imported, imported * grid, imported * grid_clean),
         ]
         to_load, to_store, to_export = self.share_out(inflows, (load, charge, exported))
-        official = grid if self.official is None else self.official
+        official = number(given.official, 0, 1e6)
+        official = (grid if self.official is None else self.official) if official is None else official / 1000
         sums = {
             "load": load,
             "grid_import": imported,

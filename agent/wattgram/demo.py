@@ -49,8 +49,9 @@ DRIVERS = {
 class Summary:
     """What a demonstration did.
 
-    `balance_error`: what the sub-meters differ from the balance, as a share of the load's energy, over the ticks
-    in which every device was read. `emission_intensity`: g/kWh of load over the same ticks. None: no such tick.
+    `balance_error`: by how much the sub-meters' energy differs from the balance's, as a share of it, over the ticks
+    in which every device was read; within a tick coarse counters may differ by a step. `emission_intensity`: g/kWh of
+    load over the same ticks. None: no such tick.
     """
 
     readings: int
@@ -100,7 +101,7 @@ async def demonstrate(
     factory = Factory(demo_parts(), timezone=TIMEZONE, start=start)
     stands = _stands(factory.parts.values())
     with tempfile.TemporaryDirectory(prefix="wattgram-demo-") as directory:
-        async with serving(stands, factory, clock, refresh=1) as endpoints:
+        async with serving(stands, factory, clock) as endpoints:
             config = _config(stands, endpoints, Path(directory), speed, http)
             async with assembled(config, clock) as parts:
                 ending = asyncio.create_task(_end(stop, seconds), name="end of demo")
@@ -157,7 +158,7 @@ async def _end(stop: asyncio.Event, seconds: float | None) -> None:
 def _summary(parts: Parts, records: list[Record]) -> Summary:
     ticks = [one for one in records if one["coverage"] == 1.0]
     load = sum(_present(one, "load_energy") for one in ticks)
-    residual = sum(abs(_present(one, "residual_energy")) for one in ticks)
+    residual = abs(sum(_present(one, "residual_energy") for one in ticks))
     emission = sum(_present(one, "emission") for one in ticks)
     spool = parts.spool
     return Summary(

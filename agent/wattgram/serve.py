@@ -14,7 +14,7 @@ from wattgram_drivers.quantity import QUANTITIES
 from wattgram_drivers.simulator import Simulator
 from wattgram_drivers.unit import Served
 
-from .clock import NS, Clock
+from .clock import Clock
 from .config import KIND_OF_ROLE
 from .plant import Part
 from .simulate import Factory
@@ -61,19 +61,19 @@ def part(name: str, role: str, rated_power: float | None, group: str) -> Part:
 
 @contextlib.asynccontextmanager
 async def serving(
-    stands: Sequence[Stand], factory: Factory, clock: Clock, *, refresh: float = 1.0, seed: int = 1
+    stands: Sequence[Stand], factory: Factory, clock: Clock, *, seed: int = 1
 ) -> AsyncIterator[Mapping[str, Endpoint]]:
     """Serve until the block ends; yields the address at which each stand really answers, by name.
 
-    Registers change every `refresh` seconds of the clock, at the same instant in all devices. `seed` is for
-    faults that strike a share of the requests. OSError when an address is taken.
+    Registers change every second of the clock, at the same instant in all devices. `seed` is for faults that strike a
+    share of the requests. OSError when an address is taken.
     """
     actual: dict[str, Endpoint] = {}
     async with contextlib.AsyncExitStack() as stack:
         for group in _by_bus(stands):
             simulator = Simulator(
                 group[0].endpoint,
-                {unit: _served(behind, factory, clock, int(refresh * NS)) for unit, behind in _by_unit(group).items()},
+                {unit: _served(behind, factory, clock) for unit, behind in _by_unit(group).items()},
                 {one.unit: one.faults for one in sorted(group, key=lambda one: one.faults != WELL)},
                 group[0].trouble,
                 seed=seed,
@@ -84,15 +84,15 @@ async def serving(
         yield actual
 
 
-def _served(stands: Sequence[Stand], factory: Factory, clock: Clock, refresh: int) -> Served:
+def _served(stands: Sequence[Stand], factory: Factory, clock: Clock) -> Served:
     """What a unit serves: the members of a SunSpec chain, or one device with its map."""
     device = stands[-1].device
     if device is None:
-        return _chained(stands, factory, clock, refresh)
-    return Served(device, lambda: _values(stands[-1], factory, clock, refresh))
+        return _chained(stands, factory, clock)
+    return Served(device, lambda: _values(stands[-1], factory, clock))
 
 
-def _chained(stands: Sequence[Stand], factory: Factory, clock: Clock, refresh: int) -> Served:
+def _chained(stands: Sequence[Stand], factory: Factory, clock: Clock) -> Served:
     """The members of one chain; where a number is not taken stands one that measures nothing.
 
     The simulator knows one device a unit, so each register is called by its member and its quantity.
@@ -118,14 +118,14 @@ def _chained(stands: Sequence[Stand], factory: Factory, clock: Clock, refresh: i
             f"{number} {quantity}": value
             for number, owner in enumerate(owners)
             if owner is not None
-            for quantity, value in _values(owner, factory, clock, refresh).items()
+            for quantity, value in _values(owner, factory, clock).items()
         }
 
     return Served(replace(devices[0], registers=tuple(registers)), values, words)
 
 
-def _values(stand: Stand, factory: Factory, clock: Clock, refresh: int) -> Mapping[str, float]:
-    factory.advance(clock.time() // refresh * refresh)
+def _values(stand: Stand, factory: Factory, clock: Clock) -> Mapping[str, float]:
+    factory.advance(clock.time())
     made = factory.values(stand.part.name)
     return _backwards(made) if stand.backwards else made
 

@@ -51,6 +51,10 @@ BEHIND = 600.0
 """Seconds behind the clock after which ticks are left out: the process was stopped."""
 
 STATE, ENERGY, COUNTERS = "site", "energy", "counters"
+"""Pieces of state in the spool."""
+
+ANEW = {STATE: "accounts began anew", ENERGY: "energies began anew", COUNTERS: "counters began anew"}
+"""What an operator is told when a piece cannot be read."""
 
 
 class Kept(Protocol):
@@ -169,9 +173,12 @@ class Site:
 
     async def restore(self) -> None:
         """Continue counters, energies, accounts and windows where the last process left them."""
-        await self._restored(COUNTERS, "counters", self._restore_counters)
-        await self._restored(ENERGY, "energies", self._restore_energies)
-        await self._restored(STATE, "accounts", self._restore_books)
+        for name, take in (
+            (COUNTERS, self._restore_counters),
+            (ENERGY, self._restore_energies),
+            (STATE, self._restore_books),
+        ):
+            await self._restored(name, take)
 
     async def run(self) -> None:
         """Balance every tick of the wall clock until cancelled, and then those that can be told.
@@ -205,7 +212,7 @@ class Site:
         gap = time - self._last if self._last is not None else 0
         pause = gap > GAP * self.config.site.tick * NS
         seconds = 0.0 if pause or gap < 0 else gap / NS
-        told = [self._points[one.name].take(time) for one in self._layout.channels]
+        told = [self._points[one.config.name].take(time, believed=not one.frozen) for one in self._channels]
         carbon = self._burnt(time, told, seconds)
         for index, one in enumerate(told):
             self._arrears.late(index, one.late_positive, one.late_negative)
@@ -473,15 +480,15 @@ class Site:
     def _kept(self) -> Mapping[str, Mapping[str, Kept]]:
         return {"points": self._points, "tracks": self._tracks, "fuel": self._fuel}
 
-    async def _restored(self, name: str, what: str, take: Callable[[bytes], None]) -> None:
+    async def _restored(self, name: str, take: Callable[[bytes], None]) -> None:
         """A piece of state; one that cannot be read is an event, and what it was for begins anew."""
         if (stored := await self._spool.state(name)) is None:
             return
         try:
             take(stored)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            log.warning("%s begin anew: %s", what, error)
-            self.event("", f"{what} began anew", str(error))
+            log.warning("%s: %s", ANEW[name], error)
+            self.event("", ANEW[name], str(error))
 
     def _restore_counters(self, stored: bytes) -> None:
         states = json.loads(stored)

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import wattgram
-from wattgram import balance, clock_watch, counter, frozen
+from wattgram import balance, clock_watch, counter, frozen, site
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -18,6 +18,7 @@ def told() -> set[str]:
         *counter.EVENTS.values(),
         *(frozen.EVENT, frozen.BACK),
         *(balance.FAULT, balance.RESTORED, balance.WITHHELD, balance.EXCEEDED, balance.FIT),
+        *site.ANEW.values(),
         *(clock_watch.UNSET, clock_watch.SET, clock_watch.STEPPED),
     }
     for path in Path(wattgram.__file__).parent.rglob("*.py"):

@@ -50,6 +50,7 @@ class Site:
             "soc": (one.soc,),
             "certificates": (one.certificates,),
             "captured": (one.captured,),
+            "official": (one.official,),
             "ends": ends,
         }
         numbers = [one.seconds, one.grid, one.clean, *one.powers]
@@ -62,7 +63,14 @@ class Site:
 
     def without(self, *columns: str) -> Site:
         left = tuple(column for column in self.columns if column not in columns)
-        gone: dict[str, Any] = {"energy": (), "carbon": (), "soc": nan, "certificates": nan, "captured": nan}
+        gone: dict[str, Any] = {
+            "energy": (),
+            "carbon": (),
+            "soc": nan,
+            "certificates": nan,
+            "captured": nan,
+            "official": nan,
+        }
         blank = {name: value for name, value in gone.items() if name in columns}
         return replace(self, columns=left, instants=[replace(one, **blank) for one in self.instants])
 
@@ -112,6 +120,7 @@ def instants(draw: st.DrawFn, roles: list[str], columns: tuple[str, ...], missin
         draw(unknown(st.floats(0, 1))) if "soc" in columns else nan,
         draw(unknown(st.floats(0, 1e5))) if "certificates" in columns else nan,
         draw(unknown(st.floats(0, 100))) if "captured" in columns else nan,
+        draw(unknown(GRID)) if "official" in columns else nan,
     )
 
 

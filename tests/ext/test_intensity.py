@@ -43,7 +43,7 @@ def test_roles_and_outputs_are_the_contracts() -> None:
     assert " ".join(ROLES) == "grid pv wind hydro genset chp battery load ev"
     assert len(OUTPUTS) == len(set(OUTPUTS)) == 30
     assert " ".join(GROUPS) == "industry power building transport"
-    assert " ".join(COLUMNS) == "energy carbon soc certificates captured ends"
+    assert " ".join(COLUMNS) == "energy carbon soc certificates captured official ends"
 
 
 # METHOD 4.11, worked examples
@@ -461,6 +461,13 @@ def test_certificates_of_an_hour_cover_its_earlier_import() -> None:
     assert first["scope2_market"] == pytest.approx(5 * 609.6)
     assert second["scope2_market"] == pytest.approx((5 - 8) * 609.6)
     assert unpack(accounts.window(0, HOUR))["scope2_market"] == pytest.approx(2 * 609.6)
+
+
+def test_a_rows_own_official_factor_stands_before_that_of_the_site() -> None:
+    accounts = Accounts(["grid"], [0], official_factor=558.1, columns=["official"])
+    rows = [struct.pack("5d", 3600.0, 400.0, nan, 10e3, official) for official in (500.0, nan, -1.0)]
+    found = [unpack(accounts.step(row))["scope2_location"] for row in rows]
+    assert found == pytest.approx([5000.0, 5581.0, 5581.0])  # 10 kWh at 500, and at 558.1 g/kWh
 
 
 def test_the_official_factor_stands_in_scope_2_while_the_feeds_shape_stays_in_the_intensity() -> None:
