@@ -1,0 +1,601 @@
+"""The carbon accounts of a site, read a second time out of the method: plain Python, formula by formula.
+
+Written from METHOD sections 4 and 5, SPEC sections 2 and 5, the stub of `Accounts` (ext/wattgram_ext/intensity.pyi) and
+the rules in ext/README.md alone, without sight of the compiled loop and of the other oracle: where two people who read
+the same text disagree, it shows. Numbers in brackets are METHOD's sections; "Cases", "Battery" and so on the README's.
+"Silent" marks what none of them says: there the loop was asked from outside, and its answer makes sense.
+
+Every interval is kept; a window sums its intervals from scratch, by `math.fsum`, which rounds once.
+Inside: W, Wh, h, g; g/kWh only in factors and results. NaN is what is not known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from wattgram_ext.intensity import DETAILS, OUTPUTS  # their names, which are the contract
+
+NAN = math.nan
+RENEWABLE = ("pv", "wind", "hydro")
+FUELLED = ("genset", "chp")
+TWO_WAY = ("grid", "battery")
+METERED = ("load", "ev")  # sub-meters, which take no part in the balance
+GROUPS = ("industry", "power", "building", "transport")
+FLOWS = ("load", "grid_import", "grid_export", "pv", "generation", "battery_discharge", "battery_charge", "residual")
+GRAMS = ("emission", "scope1", "scope2_location", "scope2_market", "avoided")
+
+NOISE = 0.02  # of the inflow: a load that far below zero is meter noise (4.5)
+DUST = 1e-9  # of the inflow: a load that small is left over from subtracting doubles (Cases)
+EMPTY = 1e-6  # Wh in the store (Cases)
+CUT = 0.001  # of the capacity: what "almost 0" means (4.6, Battery)
+POWER = 1e12  # W: more is not a number of this world, nor are Wh that need more (Cases)
+IDLE = 1e6  # g/kWh: fuel for next to no output (Cases)
+
+
+def ratio(over: float, under: float) -> float:
+    """The quotient; NaN where it is undefined, never infinite (4.5)."""
+    return over / under if under > 0 else NAN
+
+
+def known(values: Iterable[float]) -> list[float]:
+    """Those that are numbers."""
+    return [value for value in values if not math.isnan(value)]
+
+
+def known_or_0(value: float) -> float:
+    """The value, and 0 for NaN: only where the text says that unknown counts as 0."""
+    return 0.0 if math.isnan(value) else value
+
+
+def total(values: Iterable[float]) -> float:
+    """Sum of those that are numbers; NaN without any."""
+    there = known(values)
+    return math.fsum(there) if there else NAN
+
+
+def positive(value: float) -> float:
+    """max(value, 0) of 4.1; NaN stays NaN."""
+    return value if math.isnan(value) or value > 0 else 0.0
+
+
+def plausible(value: float, most: float = math.inf) -> float:
+    """The value if it is a finite number from 0 to `most`, else NaN (COLUMNS: a number that cannot be)."""
+    return value if math.isfinite(value) and 0 <= value <= most else NAN
+
+
+def within_1(value: float) -> float:
+    """The nearest share from 0 to 1; NaN stays NaN."""
+    return value if math.isnan(value) else min(1.0, max(0.0, value))
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """Energy in Wh and what it carries (README): g of carbon, Wh of it that are clean, Wh of own renewables."""
+
+    energy: float = 0.0
+    carbon: float = 0.0
+    clean: float = 0.0
+    own: float = 0.0
+
+    def times(self, share: float) -> Parcel:
+        """That share of it."""
+        return Parcel(self.energy * share, self.carbon * share, self.clean * share, self.own * share)
+
+    def part(self, energy: float) -> Parcel:
+        """So many Wh of it; nothing comes of nothing."""
+        return self.times(energy / self.energy) if self.energy > 0 else Parcel()
+
+
+def mixed(parcels: Iterable[Parcel]) -> Parcel:
+    """All in one: numerators and denominator of the mix (4.4)."""
+    every = list(parcels)
+    return Parcel(*(math.fsum(getattr(p, name) for p in every) for name in ("energy", "carbon", "clean", "own")))
+
+
+def grid_parcel(energy: float, row: Row) -> Parcel:
+    """So many Wh of the grid's mix."""
+    return Parcel(energy, energy * row.grid / 1000, energy * row.grid_clean)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """The arguments of `Accounts`, under their names."""
+
+    roles: Sequence[str]
+    factors: Sequence[float]
+    method: str = "proportional"
+    residual_factor: float = 609.6
+    charge_efficiency: float = 0.95
+    discharge_efficiency: float = 0.95
+    windows: int = 0
+    columns: Sequence[str] = ()
+    groups: Sequence[str] | None = None
+    rated_power: float = 0.0
+    register_step: float = 0.0
+    official_factor: float = NAN
+    certificate_factor: float = 0.0
+    hour: int = -1
+    capacity: float = 0.0
+    soc_time: float = 3600.0
+    self_discharge: float = 0.0
+
+    def of(self, *roles: str) -> list[int]:
+        """The channels of these roles."""
+        return [channel for channel, role in enumerate(self.roles) if role in roles]
+
+    def group(self, channel: int) -> str:
+        """What a sub-meter is counted under; without groups each ev is transport."""
+        if self.groups is not None:
+            return self.groups[channel]
+        return "transport" if self.roles[channel] == "ev" else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row in, checked. `seconds` 0: no interval ends here. `ahead`, `back`: Wh by counters, a channel each."""
+
+    seconds: float
+    grid: float
+    grid_clean: float
+    power: Sequence[float]
+    ahead: Sequence[float]
+    back: Sequence[float]
+    carbon: Sequence[float]
+    soc: float
+    certificates: float
+    captured: float
+    ends: Sequence[float]
+
+
+def read(site: Site, values: Sequence[float]) -> Row:
+    """Cut a row into its columns."""
+    n = len(site.roles)
+    columns: dict[str, Sequence[float]] = {}
+    at = 3 + n
+    for name in site.columns:
+        width = {"energy": 2 * n, "carbon": n, "ends": site.windows}.get(name, 1)
+        columns[name] = values[at : at + width]
+        at += width
+    assert at == len(values)
+    seconds = values[0] if 0 < values[0] <= 1e9 else 0.0
+    most = POWER * seconds / 3600
+    energy = [plausible(value, most) for value in columns.get("energy", [NAN] * (2 * n))]
+    return Row(
+        seconds=seconds,
+        grid=plausible(values[1], 1e6),
+        grid_clean=known_or_0(plausible(values[2], 1)),
+        power=[value if abs(value) <= POWER else NAN for value in values[3 : 3 + n]],
+        ahead=energy[0::2],
+        back=energy[1::2],
+        carbon=[plausible(value) for value in columns.get("carbon", [NAN] * n)],
+        soc=plausible(columns.get("soc", [NAN])[0], 1),
+        certificates=known_or_0(plausible(columns.get("certificates", [NAN])[0], most)),
+        captured=plausible(columns.get("captured", [NAN])[0]) * 1000,
+        ends=[known_or_0(plausible(value)) for value in columns.get("ends", ())],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """One interval, booked. `flow`: Wh of FLOWS as a tick shows them; `balance`: its load before clamping."""
+
+    hours: float
+    grid: float
+    captured: float
+    coverage: float = 0.0  # share of the balance's channels that are there; 0: no balance
+    faulty: bool = False
+    flow: dict[str, float] = field(default_factory=lambda: dict.fromkeys(FLOWS, NAN))
+    balance: float = NAN
+    gross: float = 0.0  # Wh through all channels, either way: what the balance's rounding is measured by
+    inflow: Parcel = Parcel()
+    load: Parcel = Parcel()
+    charge: Parcel = Parcel()
+    export: Parcel = Parcel()
+    given: Parcel = Parcel()  # by the battery
+    battery_intensity: float = NAN  # g/kWh at which the battery gives, or would
+    own: float = 0.0  # Wh produced
+    fuel: Parcel = Parcel()
+    metered: dict[str, float] = field(default_factory=dict)  # Wh by group
+    certificates: float = 0.0
+
+    @property
+    def moves(self) -> bool:
+        """Whether there is a balance that holds: else it moves no energy, no carbon and no covered time (Cases)."""
+        return self.coverage > 0 and not self.faulty
+
+
+class Store:
+    """The battery pool (4.6): S is `inside.energy`, K `inside.carbon`; clean and own are shares of S in Wh."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.inside = Parcel()
+        self.opened = False  # by a state of charge, since it was last empty
+        self.opening = 0.0  # g booked as opening stock
+        self.lost = 0.0  # g booked as lost
+        self.most = 0.0  # g/Wh, c_max since it was empty
+        self.entered = Parcel()  # all that ever came in: the measure of its rounding
+
+    def add(self, parcel: Parcel, intensity: float) -> None:
+        """Put that inside, which came at that g/Wh."""
+        if parcel.energy > 0:
+            self.inside, self.entered = mixed([self.inside, parcel]), mixed([self.entered, parcel])
+            self.most = max(self.most, intensity)
+
+    def open(self, energy: float, row: Row) -> None:
+        """K_0 = S_0 EF: what was not seen being charged carries the grid's intensity (Battery)."""
+        self.add(grid_parcel(energy, row), row.grid / 1000)
+        self.opening += grid_parcel(energy, row).carbon
+
+    def given(self, energy: float, row: Row, *, instant: bool) -> Parcel:
+        """What a discharge of so many Wh carries: c_bat = k / eta_d; beyond the stock the grid's.
+
+        At an instant nothing runs out. Clean and own energy shrink with the losses, so their shares stay.
+        """
+        efficiency = self.site.discharge_efficiency
+        taken = energy / efficiency
+        seen = min(taken, self.inside.energy) if not instant or self.inside.energy == 0 else taken
+        out = mixed([self.inside.part(seen), grid_parcel(taken - seen, row)])
+        return Parcel(energy, out.carbon, out.clean * efficiency, out.own * efficiency)
+
+    def intensity(self) -> float:
+        """c_bat = k / eta_d in g/kWh; NaN of an empty store."""
+        return 1000 * ratio(self.inside.carbon, self.inside.energy * self.site.discharge_efficiency)
+
+    def discharge(self, energy: float, row: Row) -> None:
+        """S <- S - E / eta_d, K <- K - k E / eta_d; what is missing is an opening stock (Battery)."""
+        taken = energy / self.site.discharge_efficiency
+        if taken > self.inside.energy:
+            self.open(taken - self.inside.energy, row)
+            self.inside = Parcel()
+        elif taken > 0:
+            self.inside = self.inside.times(1 - taken / self.inside.energy)
+
+    def charge(self, parcel: Parcel) -> None:
+        """S <- S + eta_c E, K <- K + c_mix E."""
+        stored = parcel.times(self.site.charge_efficiency)
+        self.add(replace(stored, carbon=parcel.carbon), ratio(parcel.carbon, parcel.energy))
+
+    def resize(self, energy: float) -> None:
+        """Another S with K unchanged; the shares of clean and own energy stay (silent for a growing S)."""
+        self.inside = replace(self.inside.part(energy), carbon=self.inside.carbon)
+
+    def lose(self, hours: float) -> None:
+        """S <- S - E_loss: that share in an hour, however the hour is cut (4.11: splitting changes nothing)."""
+        self.resize(self.inside.energy * (1 - self.site.self_discharge) ** hours)
+
+    def correct(self, row: Row) -> None:
+        """The first state of charge opens the stock; later ones draw S slowly, K untouched (4.6, Battery)."""
+        if math.isnan(row.soc):
+            return
+        target, before = row.soc * self.site.capacity, self.inside.energy
+        if not self.opened:
+            self.opened = True
+            self.open(positive(target - before), row)
+            self.sweep()
+            return
+        if row.seconds:
+            self.resize(target + (before - target) * math.exp(-row.seconds / self.site.soc_time))
+            self.sweep(CUT * self.site.capacity if target < before else EMPTY)
+
+    def sweep(self, least: float = EMPTY) -> None:
+        """Below `least` it is empty, and the rest of K is lost, so that carbon is conserved (4.6)."""
+        if self.inside.energy < least:
+            self.lost += self.inside.carbon
+            self.inside, self.most, self.opened = Parcel(), 0.0, False
+
+    def concentrated(self) -> bool:
+        """The alarm k > 2 c_max (4.6)."""
+        return self.inside.carbon > 2 * self.most * self.inside.energy
+
+
+def two_ways(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Wh with the role's direction and against it of channels that are one connection (4.1: sum before the max).
+
+    The sign of the sum decides; what one channel counted both ways stays both (Energy).
+    """
+    both = math.fsum(min(pair) for pair in pairs)
+    net = math.fsum(value for ahead, back in pairs for value in (ahead, -back))
+    return both + positive(net), both + positive(-net)
+
+
+def proportional(sources: Sequence[Parcel], outflows: Sequence[float]) -> list[Parcel]:
+    """Load, charge and export carry c_mix each (4.4), and all that comes in goes out (4.11).
+
+    So c_mix is by the Wh that go out: they differ from those that come in only where the load was clamped.
+    """
+    mix, out = mixed(sources), math.fsum(outflows)
+    if out == 0:
+        return [replace(mix, energy=0.0), Parcel(), Parcel()]  # idle fuel is the load's (Fuel)
+    return [replace(mix.times(energy / out), energy=energy) for energy in outflows]
+
+
+def local_first(left: dict[str, Parcel], idle: Parcel, outflows: Sequence[float]) -> list[Parcel]:
+    """Renewables serve load, charge, export; then battery, fuel, import serve load, then charge; the rest is exported.
+
+    METHOD 4.4 with the README's order. That a discharge serves the charge of its interval before others do is not in
+    that order, but in what Battery says of several: what one charges from the other never leaves the site.
+    """
+    served: list[list[Parcel]] = [[idle], [], []]
+    wanted = list(outflows)
+    load, charge, export = range(3)
+    order = [("own", load), ("own", charge), ("own", export)]
+    order += [("battery", load), ("fuel", load), ("grid", load)]
+    order += [("battery", charge), ("fuel", charge), ("grid", charge)]
+    for source, outflow in order:
+        there = left[source]
+        energy = min(there.energy, wanted[outflow])
+        served[outflow].append(there if energy == there.energy else there.part(energy))
+        left[source] = Parcel() if energy == there.energy else there.times(1 - energy / there.energy)
+        wanted[outflow] -= energy
+    served[export] += left.values()
+    return [replace(mixed(parts), energy=energy) for parts, energy in zip(served, outflows, strict=True)]
+
+
+class Method:
+    """The accounts over rows in order, as `Accounts` keeps them; all intervals stay in `intervals`."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.store = Store(site)
+        self.intervals: list[Interval] = []
+        # Of each interval, where the hour of certificates that it is in began; without certificates it is its own.
+        self.hours: list[int] = []
+        self.starts = [0] * site.windows  # where each window began
+        self.before: Row | None = None
+        self.last = Interval(1.0, NAN, NAN)  # that of the last row, or its instant
+
+    def directions(self, channel: int, row: Row, hours: float) -> tuple[float, float]:
+        """Wh of the interval in the role's direction and against it; NaN = missing.
+
+        By the counters, each direction for itself, else by the trapezoid, or by the end that is there (4.1, Energy).
+        """
+        ends = known([self.before.power[channel] if self.before and row.seconds else NAN, row.power[channel]])
+        energy = math.fsum(ends) / len(ends) * hours if ends else NAN
+        ahead, back = (row.ahead[channel], row.back[channel]) if row.seconds else (NAN, NAN)
+        ahead = positive(energy) if math.isnan(ahead) else ahead
+        back = positive(-energy) if math.isnan(back) else back
+        return ahead, back if self.site.roles[channel] in TWO_WAY else known_or_0(back)
+
+    def interval(self, row: Row) -> Interval:
+        """The interval that ends with the row; else an hour of its instant, which moves nothing (silent)."""
+        site, store, hours, instant = self.site, self.store, row.seconds / 3600 or 1.0, row.seconds == 0
+        nothing = Interval(hours, row.grid, NAN if instant else row.captured)
+        flows = [self.directions(channel, row, hours) for channel in range(len(site.roles))]
+        there = [not math.isnan(ahead + back) for ahead, back in flows]
+        channels = [channel for channel, role in enumerate(site.roles) if role not in METERED]
+        present = [channel for channel in channels if there[channel]]
+        if not present or not all(there[c] for c in site.of("grid")) or math.isnan(row.grid):
+            return nothing
+
+        # Balance (4.1): P_load = P_imp - P_exp + P_pv + sum P_g + P_dis - P_ch
+        def some(*roles: str) -> list[int]:
+            return [channel for channel in site.of(*roles) if there[channel]]
+
+        def made(*roles: str) -> float:
+            return math.fsum(flows[channel][0] for channel in some(*roles))
+
+        def shown(value: float, *roles: str) -> float:
+            return NAN if site.of(*roles) and not some(*roles) else value  # all of a kind missing (Cases)
+
+        grid_import, grid_export = two_ways([flows[c] for c in site.of("grid")])
+        discharge, charge = two_ways([flows[c] for c in some("battery")])
+        own, fuelled = made(*RENEWABLE), made(*FUELLED)
+        inflow = math.fsum([grid_import, own, fuelled, discharge])
+        balance = math.fsum([grid_import, own, fuelled, discharge, -grid_export, -charge])
+        noise = abs(balance) <= DUST * inflow or -NOISE * inflow <= balance < 0  # (4.5)
+        load = 0.0 if noise else balance if balance >= 0 else NAN
+        counted = {channel: flows[channel][0] - flows[channel][1] for channel in some(*METERED)}
+        complete = site.of(*METERED) and len(counted) == len(site.of(*METERED))
+        given = store.given(discharge, row, instant=instant)
+        found = replace(
+            nothing,
+            coverage=len(present) / len(channels),
+            faulty=math.isnan(load),
+            flow={
+                "load": load,
+                "grid_import": grid_import,
+                "grid_export": grid_export,
+                "pv": shown(made("pv"), "pv"),
+                "generation": shown(made("wind", "hydro", *FUELLED), "wind", "hydro", *FUELLED),
+                "battery_discharge": shown(discharge, "battery"),
+                "battery_charge": shown(charge, "battery"),
+                "residual": math.fsum(counted.values()) - load if complete else NAN,
+            },
+            balance=balance,
+            gross=math.fsum(known(value for pair in flows for value in pair)),
+            inflow=Parcel(inflow),
+            battery_intensity=1000 * given.carbon / discharge if discharge > 0 else store.intensity(),
+        )
+        if found.faulty:
+            return found
+
+        # Sources: what each Wh carries (README); R_g by the fuel, else P_g c_g (4.7)
+        producers: dict[str, list[Parcel]] = {"own": [], "fuel": []}
+        for c in site.of(*RENEWABLE, *FUELLED):
+            energy = flows[c][0] if there[c] else 0.0  # fuel is burnt though the power is missing (Cases)
+            carbon = energy * site.factors[c] / 1000 if math.isnan(row.carbon[c]) else row.carbon[c] * hours
+            if site.roles[c] in RENEWABLE:
+                producers["own"].append(Parcel(energy, carbon, energy, energy))
+            else:
+                producers["fuel"].append(Parcel(energy, carbon))
+        imported = grid_parcel(grid_import, row)
+        sources = [imported, *producers["own"], *producers["fuel"], given]
+        outflows = [load, charge, grid_export]
+        if site.method == "proportional":
+            to_load, to_charge, to_export = proportional(sources, outflows)
+        else:
+            running = mixed(parcel for parcel in producers["fuel"] if parcel.energy > 0)
+            idle = mixed(parcel for parcel in producers["fuel"] if parcel.energy == 0)  # the load's (Fuel)
+            classes = {"own": mixed(producers["own"]), "battery": given, "fuel": running, "grid": imported}
+            to_load, to_charge, to_export = local_first(classes, idle, outflows)
+        if not instant:
+            store.discharge(discharge, row)
+            store.sweep()
+            store.charge(to_charge)
+            store.lose(hours)
+            store.sweep()
+        store.correct(row)
+        return replace(
+            found,
+            load=to_load,
+            charge=to_charge,
+            export=to_export,
+            given=given,
+            own=own,
+            fuel=mixed(producers["fuel"]),
+            metered={g: math.fsum(e for c, e in counted.items() if site.group(c) == g) for g in GROUPS},
+            certificates=row.certificates,
+            inflow=mixed(sources),
+        )
+
+    def step(self, values: Sequence[float]) -> tuple[dict[str, float], list[tuple[int, dict[str, float]]]]:
+        """Take one row; its OUTPUTS, and index, OUTPUTS and DETAILS of the windows that end with it."""
+        row = read(self.site, values)
+        interval = self.last = self.interval(row)
+        if row.seconds:
+            self.hours.append(self.starts[self.site.hour] if self.site.hour >= 0 else len(self.intervals))
+            self.intervals.append(interval)
+        self.before = row
+        ending = [index for index, seconds in enumerate(row.ends) if seconds > 0]
+        ended = [(index, self.window(index, row.ends[index]) | self.details(index)) for index in ending]
+        tick = self.tick(interval, instant=row.seconds == 0)
+        for index in ending:
+            self.reset(index)
+        return tick, ended
+
+    def tick(self, interval: Interval, *, instant: bool) -> dict[str, float]:
+        """OUTPUTS of one interval; of an instant energies and grams are 0."""
+        numbers = self.numbers([interval])
+        if interval.moves:
+            numbers["scope2_market"] = 0.0 if instant else self.hourly(len(self.intervals) - 1, self.market)
+        for name in FLOWS:
+            numbers[f"{name}_power"] = interval.flow[name] / interval.hours
+            numbers[f"{name}_energy"] = interval.flow[name]
+        numbers["battery_intensity"] = interval.battery_intensity
+        if instant:
+            numbers |= {name: 0 * numbers[name] for name in (*(f"{name}_energy" for name in FLOWS), *GRAMS)}
+        return numbers | {"grid_intensity": interval.grid, "coverage": interval.coverage}
+
+    def window(self, index: int, seconds: float) -> dict[str, float]:
+        """OUTPUTS of a window that is nominally that long."""
+        every = self.intervals[self.starts[index] :]
+        numbers = self.numbers(every)
+        covered = math.fsum(i.coverage * i.hours for i in every if i.moves)
+        numbers["coverage"] = min(1.0, covered / (seconds / 3600))
+        if any(i.moves for i in every):
+            numbers["scope2_market"] = self.hourly(self.starts[index], self.market)
+        # E_min = max(0.005 P_rated W, 5 register steps) (4.5)
+        if numbers["load_energy"] < max(0.005 * self.site.rated_power * seconds / 3600, 5 * self.site.register_step):
+            numbers["emission_intensity"] = NAN
+        return numbers
+
+    def reset(self, index: int) -> None:
+        """Start the window anew."""
+        self.starts[index] = len(self.intervals)
+
+    def numbers(self, every: Sequence[Interval]) -> dict[str, float]:
+        """OUTPUTS over these intervals but scope2_market and coverage: ratios of sums, never means of ratios (4.4)."""
+        moved = [interval for interval in every if interval.moves]
+        captured = total(interval.captured for interval in every)  # counted all the same, netted with nothing (Cases)
+        if not moved:
+            return dict.fromkeys(OUTPUTS, NAN) | {"captured": captured, "coverage": 0.0}
+
+        def sums(part: Callable[[Interval], float]) -> float:
+            return math.fsum(part(interval) for interval in moved)
+
+        # A kind that is missing is 0 in the balance (Cases), so in a window too.
+        energy = {name: math.fsum(known_or_0(i.flow[name]) for i in moved) for name in FLOWS}
+        hours = dict.fromkeys(FLOWS, sums(lambda i: i.hours))
+        # The residual's mean is over the time in which it is known (silent).
+        energy["residual"] = total(i.flow["residual"] for i in moved)
+        hours["residual"] = math.fsum(i.hours for i in moved if not math.isnan(i.flow["residual"]))
+        load, emission = energy["load"], sums(lambda i: i.load.carbon)
+        imported, by_grid = energy["grid_import"], sums(lambda i: i.flow["grid_import"] * i.grid / 1000)
+        by_time = sums(lambda i: i.grid * i.hours) / hours["load"]
+        official = self.site.official_factor
+        return {
+            **{f"{name}_power": ratio(energy[name], hours[name]) for name in FLOWS},
+            **{f"{name}_energy": energy[name] for name in FLOWS},
+            "emission_intensity": 1000 * ratio(emission, load),  # I_W (4.4)
+            "grid_intensity": 1000 * by_grid / imported if imported > 0 else by_time,  # (Sums)
+            "battery_intensity": 1000 * ratio(sums(lambda i: i.given.carbon), sums(lambda i: i.given.energy)),
+            "emission_rate": emission / hours["load"],  # R (4.4)
+            "emission": emission,
+            "scope1": sums(lambda i: i.fuel.carbon),  # (4.8, Inventories)
+            "scope2_location": by_grid if math.isnan(official) else imported * official / 1000,  # C_LB (4.8)
+            # own use x MEF + E_exp (MEF - c_mix), average-based: MEF is the grid's (4.10)
+            "avoided": sums(lambda i: (i.load.own + i.export.energy) * i.grid / 1000 - i.export.carbon),
+            "captured": captured,
+            "clean_share": ratio(sums(lambda i: i.load.clean), load),
+            # SCR = (E_pv - E_exp,pv) / E_pv, SSR = E_pv,self / E_load (5)
+            "self_consumption": within_1(1 - ratio(sums(lambda i: i.export.own), sums(lambda i: i.own))),
+            "self_sufficiency": ratio(sums(lambda i: i.load.own), load),
+        }
+
+    def details(self, index: int) -> dict[str, float]:
+        """DETAILS of a window. A group's use carries its load's mix; groups and rest are always the load (Cases)."""
+        start = self.starts[index]
+        moved = [interval for interval in self.intervals[start:] if interval.moves]
+        if not moved:
+            return dict.fromkeys(DETAILS, NAN)
+        numbers: dict[str, float] = {}
+        for name, part in (("energy", "energy"), ("emission", "carbon"), ("own_energy", "own")):
+            for group in GROUPS:
+                uses = [(i.metered[group], getattr(i.load, part), i.load.energy) for i in moved]
+                if part == "energy":
+                    numbers[f"{group}_energy"] = math.fsum(use for use, _, _ in uses)
+                else:  # without a load there is no mix to carry (silent)
+                    numbers[f"{group}_{name}"] = math.fsum(use * known_or_0(ratio(of, load)) for use, of, load in uses)
+            of_groups = math.fsum(numbers[f"{group}_{name}"] for group in GROUPS)
+            numbers[f"rest_{name}"] = math.fsum(getattr(i.load, part) for i in moved) - of_groups
+        fuel = mixed(i.fuel for i in moved)
+        intensity = 1000 * ratio(fuel.carbon, fuel.energy)  # c_g = R_g / P_g (4.7)
+        return numbers | {
+            "fuel_energy": fuel.energy,
+            "fuel_rate": fuel.carbon / math.fsum(i.hours for i in moved),
+            "fuel_intensity": intensity if intensity <= IDLE else NAN,
+            "matched_energy": self.hourly(start, self.matched),
+            "carbon_free_share": within_1(
+                ratio(self.hourly(start, self.carbon_free), math.fsum(i.load.energy for i in moved))
+            ),
+        }
+
+    def hourly(self, start: int, of: Callable[[Sequence[Interval]], float]) -> float:
+        """Sum, over the hours since `start`, of what each came to, less what the first had come to before `start`.
+
+        So a part of an hour counts what it added to its hour, which may be negative (Certificates).
+        """
+        hours = sorted(set(self.hours[start:]))
+        ends = [*hours[1:], len(self.intervals)]
+        whole = [of(self.intervals[hour:end]) for hour, end in zip(hours, ends, strict=True)]
+        return math.fsum([*whole, -of(self.intervals[hours[0] : start])])
+
+    def matched(self, hour: Sequence[Interval]) -> float:
+        """m(h): the most with m <= q(h) and m <= E_imp(h) (4.8), Wh. Without a balance q is 0 too (Cases)."""
+        return min(
+            math.fsum(i.flow["grid_import"] for i in hour if i.moves),
+            math.fsum(i.certificates for i in hour if i.moves),
+        )
+
+    def market(self, hour: Sequence[Interval]) -> float:
+        """C_MB(h) = m EF + (E_imp - m) EF_res (4.8), g."""
+        matched = self.matched(hour)
+        rest = math.fsum(i.flow["grid_import"] for i in hour if i.moves) - matched
+        return (matched * self.site.certificate_factor + rest * self.site.residual_factor) / 1000
+
+    def carbon_free(self, hour: Sequence[Interval]) -> float:
+        """min(L, O + K) + max(L - O - K, 0) g (4.9), Wh; g is the clean share of the load but O (Inventories)."""
+        load = mixed(i.load for i in hour)
+        supplied = load.own + self.matched(hour)
+        rest = load.energy - supplied
+        return load.energy if rest <= 0 else supplied + rest * ratio(load.clean - load.own, load.energy - load.own)
+
+    def ledger(self) -> tuple[float, float, float, float, float]:
+        """Grams since the start: in, to load, to export, lost, opening stock."""
+        store, moved = self.store, [i for i in self.intervals if i.moves]
+        came = math.fsum(i.inflow.carbon - i.given.carbon for i in moved)
+        used, exported = math.fsum(i.load.carbon for i in moved), math.fsum(i.export.carbon for i in moved)
+        return came, used, exported, store.lost, store.opening
