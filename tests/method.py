@@ -146,6 +146,7 @@ class Row:
     soc: float
     certificates: float
     captured: float
+    official: float
     ends: Sequence[float]
 
 
@@ -173,6 +174,7 @@ def read(site: Site, values: Sequence[float]) -> Row:
         soc=plausible(columns.get("soc", [NAN])[0], 1),
         certificates=known_or_0(plausible(columns.get("certificates", [NAN])[0], most)),
         captured=plausible(columns.get("captured", [NAN])[0]) * 1000,
+        official=plausible(columns.get("official", [NAN])[0], 1e6),
         ends=[known_or_0(plausible(value)) for value in columns.get("ends", ())],
     )
 
@@ -184,6 +186,7 @@ class Interval:
     hours: float
     grid: float
     captured: float
+    official: float = NAN
     coverage: float = 0.0  # share of the balance's channels that are there; 0: no balance
     faulty: bool = False
     flow: dict[str, float] = field(default_factory=lambda: dict.fromkeys(FLOWS, NAN))
@@ -362,7 +365,8 @@ class Method:
     def interval(self, row: Row) -> Interval:
         """The interval that ends with the row; else an hour of its instant, which moves nothing (silent)."""
         site, store, hours, instant = self.site, self.store, row.seconds / 3600 or 1.0, row.seconds == 0
-        nothing = Interval(hours, row.grid, NAN if instant else row.captured)
+        official = next((one for one in (row.official, self.site.official_factor) if not math.isnan(one)), row.grid)
+        nothing = Interval(hours, row.grid, NAN if instant else row.captured, official)
         flows = [self.directions(channel, row, hours) for channel in range(len(site.roles))]
         there = [not math.isnan(ahead + back) for ahead, back in flows]
         channels = [channel for channel, role in enumerate(site.roles) if role not in METERED]
@@ -515,7 +519,6 @@ class Method:
         load, emission = energy["load"], sums(lambda i: i.load.carbon)
         imported, by_grid = energy["grid_import"], sums(lambda i: i.flow["grid_import"] * i.grid / 1000)
         by_time = sums(lambda i: i.grid * i.hours) / hours["load"]
-        official = self.site.official_factor
         return {
             **{f"{name}_power": ratio(energy[name], hours[name]) for name in FLOWS},
             **{f"{name}_energy": energy[name] for name in FLOWS},
@@ -525,7 +528,7 @@ class Method:
             "emission_rate": emission / hours["load"],  # R (4.4)
             "emission": emission,
             "scope1": sums(lambda i: i.fuel.carbon),  # (4.8, Inventories)
-            "scope2_location": by_grid if math.isnan(official) else imported * official / 1000,  # C_LB (4.8)
+            "scope2_location": sums(lambda i: i.flow["grid_import"] * i.official / 1000),  # C_LB (4.8)
             # own use x MEF + E_exp (MEF - c_mix), average-based: MEF is the grid's (4.10)
             "avoided": sums(lambda i: (i.load.own + i.export.energy) * i.grid / 1000 - i.export.carbon),
             "captured": captured,

@@ -260,7 +260,7 @@ class Oracle:
 
         parts = [role for role in self.roles if role not in ("load", "ev")]
         coverage = Decimal(len(of(*set(parts)))) / len(parts)
-        grid_clean = min(Decimal(1), max(ZERO, Decimal(given.clean))) if isfinite(given.clean) else ZERO
+        grid_clean = min(Decimal(1), number(given.clean, 0, 1 + 1e-9) or ZERO)
         imported, exported = connection(of("grid"))
         discharge, charge = connection(of("battery"))
         own, fuel = produced(*RENEWABLES), produced("genset", "chp")

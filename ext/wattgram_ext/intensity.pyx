@@ -242,7 +242,8 @@ cdef class Accounts:
         row.hours = row.seconds / SECONDS_PER_HOUR
         row.per_hour = SECONDS_PER_HOUR / row.seconds if row.seconds > 0 else 0.0
         row.grid = given[1] / WH_PER_KWH
-        row.grid_clean = max(0.0, min(1.0, given[2])) if not isnan(given[2]) else 0.0
+        # a hair above 1 is the rounding of a sum of shares
+        row.grid_clean = min(1.0, given[2]) if 0 <= given[2] <= 1 + 1e-9 else 0.0
         row.powers = given + HEAD
         row.energies = NULL
         row.carbon = NULL
