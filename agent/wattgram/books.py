@@ -49,13 +49,15 @@ COVERAGE = 8 * OUTPUTS.index("coverage")
 class Layout:
     """What an instant's row holds, in its order: `channels`, the loop's further `columns`, and every number's name.
 
-    Rows of two layouts are not to be mixed: `series` and `late` differ when the site does.
+    Rows are kept in records of two series, `instant`, and `late` for energy that belongs to totals alone; they are
+    others when the site is.
     """
 
     channels: tuple[DeviceConfig, ...]
     columns: tuple[str, ...]
     fields: tuple[str, ...]
-    site: str
+    instant: Series
+    late: Series
 
     @classmethod
     def of(cls, config: Config) -> Layout:
@@ -73,20 +75,15 @@ class Layout:
         }
         columns = tuple(name for name, fields in more.items() if fields)
         head = ("seconds", "grid_intensity", "grid_clean_share")
-        return cls(
-            channels, columns, (*head, *names, *(one for name in columns for one in more[name])), config.site.name
-        )
+        fields = (*head, *names, *(one for name in columns for one in more[name]))
+        roles = " ".join(one.role for one in channels)
+        tags = (("site", config.site.name), ("roles", roles), ("columns", " ".join(columns)))
+        return cls(channels, columns, fields, Series("instant", tags, fields), Series("late", tags, fields))
 
     @property
     def size(self) -> int:
         """Bytes of a row."""
         return 8 * len(self.fields)
-
-    def series(self, kind: str) -> Series:
-        """Of records that hold such rows: `instant`, or `late` for energy that belongs to totals alone."""
-        roles = " ".join(one.role for one in self.channels)
-        tags = (("site", self.site), ("roles", roles), ("columns", " ".join(self.columns)))
-        return Series("late" if kind == "late" else "instant", tags, self.fields)
 
 
 class Terms(NamedTuple):

@@ -16,6 +16,9 @@ from .record import Record
 from .rows import COLUMNS, all_series, decoded
 from .store import FILE, appended_before
 
+MAPPED = 1 << 30
+"""Bytes of the file that are read where they lie; a replay goes through all of it once."""
+
 JOURNAL = ("instant", "late", "checkpoint", "emission")
 """Kinds that a replay goes by."""
 
@@ -70,6 +73,7 @@ class History:
     def past(self) -> Iterator[Past]:
         """What a replay needs, of one look at the file; in one thread."""
         with self._opened() as db:
+            db.execute(f"PRAGMA mmap_size = {MAPPED}")
             yield Past(self, db)
 
     def _records(self, tags: dict[str, str], kind: str, since: int, until: int) -> Iterator[Record]:

@@ -14,7 +14,7 @@ from typing import Protocol
 from .books import EXTRA, Books, Terms
 from .clock import NS
 from .grid.signal import Signal
-from .record import Record
+from .record import Record, Series
 
 BLOCK = 3600
 """Instants that are computed at once, at most."""
@@ -77,6 +77,7 @@ class Replay:
         self._seen: dict[tuple[str, int], Record] = {}
         self._known: tuple[Terms | None, int, int] = (None, 0, 0)  # what the grid emits, from when and until when
         self._strange = strange
+        self._series: Series | None = None
 
     def take(self, record: Record) -> Iterator[Record]:
         """A stored record; what is to be told again."""
@@ -87,18 +88,26 @@ class Replay:
         elif record.time <= self.reached or (self._times and record.time < self._times[-1]):
             pass  # it took the place of another, or the clock was set back
         elif kind == "instant":
-            if self._strange or record.series != self.books.layout.series("instant"):
+            if self._strange or not self._ours(record.series):
                 return
             if len(self._times) == BLOCK:
                 yield from self.finish()
             self._times.append(record.time)
             self._rows.append(record.values)
-        elif kind == "late" and record.series == self.books.layout.series("late"):
+        elif kind == "late" and record.series == self.books.layout.late:
             yield from self.finish()
             yield from self._told(self.books.late(record.time, self._late(record)), record.time)
         elif kind == "checkpoint":
             yield from self.finish()
             yield from self._checked(record)
+
+    def _ours(self, series: Series) -> bool:
+        """Whether instants are of our layout; a reader gives records of one series the same one."""
+        if series is not self._series:
+            if series != self.books.layout.instant:
+                return False
+            self._series = series
+        return True
 
     def finish(self) -> Iterator[Record]:
         """Compute what was taken so far; what is to be told again."""
@@ -174,7 +183,7 @@ class Replay:
 
 def _alike(one: Record, before: Record) -> bool:
     """Whether both say the same, their revision aside, to the last bit."""
-    return one.values[:-8] == before.values[:-8] and one.texts == before.texts and one.series == before.series
+    return one.values[:-8] == before.values[:-8] and one.texts == before.texts
 
 
 def _revised(one: Record, before: Record | None) -> Record:

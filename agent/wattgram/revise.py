@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 
 from . import request
@@ -206,6 +205,8 @@ class Revision:
             await self.revise(begin - 1, end, EVERY)
         except (HistoryError, SpoolError) as error:
             log.error("late grid values are not worked in: %s", error)
+        except Exception:  # a late value must not end the daemon
+            log.exception("late grid values are not worked in")
         self._keep()
 
     async def _answer(self, wish: Request) -> None:
@@ -228,8 +229,21 @@ class Revision:
             log.info("a replay was called off")
         except (HistoryError, SpoolError) as error:
             request.answer(folder, wish, "failed", {"message": str(error)})
+        except Exception as error:  # a question must not end the daemon
+            log.exception("a replay failed")
+            request.answer(folder, wish, "failed", {"message": f"internal error, {type(error).__name__}: {error}"})
         else:
-            request.answer(folder, wish, "done", asdict(counts))
+            request.answer(
+                folder,
+                wish,
+                "done",
+                {
+                    "instants": counts.instants,
+                    "samples": counts.samples,
+                    "computed": dict(counts.computed),
+                    "changed": dict(counts.changed),
+                },
+            )
 
     def _keep(self) -> None:
         state = {"marks": self._site.grid.marks(), "span": self._span}

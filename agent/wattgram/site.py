@@ -225,7 +225,7 @@ class Site:
         row = self._judged(time, self._row(seconds, told, carbon, time), seconds)
         terms = [self.books.terms(time)]
         row = self.books.priced(row, terms)
-        self._append(Record(self._layout.series("instant"), time, row))
+        self._append(Record(self._layout.instant, time, row))
         self._book(self.books.advance([time], row, terms))
         self.ticks += 1
         assert self.latest is not None  # an instant has a record
@@ -393,7 +393,7 @@ class Site:
         more = (number for name in self._layout.columns for number in columns[name])
         numbers = (seconds, signal.intensity, signal.clean_share, *powers, *more)
         row = struct.pack(f"{len(numbers)}d", *numbers)
-        self._append(Record(self._layout.series("late"), time, row))
+        self._append(Record(self._layout.late, time, row))
         self._book(self.books.late(time, row))
 
     # records

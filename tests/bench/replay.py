@@ -4,21 +4,35 @@ Blocks of a quarter of an hour are made once and fed again and again, among them
 month ends. `powers` is the row that tick.c takes too; `all columns` carries counters, fuel, charge, certificates,
 captured carbon and the ends of four windows besides. C and memcpy do the same quarter in turn with ours; the year is
 in processor time of one core.
+
+`from the spool` is a site's stored history, its devices' records among it, through `wattgram replay`'s own code: read,
+checked, computed and compared with what was published; with nothing changed, and with another factor, so that every
+record is made anew.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import struct
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import nan, pi, sin
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 
+from wattgram.arguments import EVERY
+from wattgram.books import Books
+from wattgram.config import GridConfig
+from wattgram.grid.ladder import Ladder
+from wattgram.record import Record
+from wattgram.revise import replayed
 from wattgram_ext.intensity import COLUMNS, OUTPUTS, Accounts
 
+from tests.agent.works import Plant
 from tests.bench.tick import PlainC
 
 ROLES = ["grid", *["pv"] * 8, "battery", "genset", *["load"] * 9]
@@ -27,6 +41,7 @@ QUARTER = 900
 HOUR = 4 * QUARTER
 DAY = 24 * HOUR
 MONTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+NOON = 1_780_286_400 * 10**9  # UTC ns
 GOAL = 20e6  # samples a second, a sample being one device's power at one instant
 
 
@@ -47,7 +62,7 @@ def quarter(*longer: float) -> bytes:
     for second in range(QUARTER):
         given = powers(second)
         ends = [float(length) for length in (QUARTER, *longer)] if second == QUARTER - 1 else []
-        more = (*counters(given), *[nan] * len(ROLES), 0.5, 10.0, 0.001, *ends, *[0.0] * (4 - len(ends)))
+        more = (*counters(given), *[nan] * len(ROLES), 0.5, 10.0, 0.001, 558.1, *ends, *[0.0] * (4 - len(ends)))
         rows.append(struct.pack(f"{3 + len(given) + len(more)}d", 1.0, 558.1, 0.342, *given, *more))
     return b"".join(rows)
 
@@ -78,6 +93,52 @@ def compare(name: str, step: Callable[[bytes], bytes], block: bytes, c: Callable
     print(f"replay {name}: {ours / plain:.2f}x plain C's time, {ours / copied:.0f}x memcpy of the input")
 
 
+SITE = {f"{role}-{number}": role for number, role in enumerate(ROLES)}
+
+
+async def history(folder: Path, hours: int) -> Plant:
+    """A spool that holds so many hours of seconds of 20 meters."""
+    plant = Plant(folder, SITE, NOON)
+    await plant.spool.open()
+    for second in range(hours * HOUR):
+        plant.tick(1.0, **dict(zip((name.replace("-", "_") for name in SITE), powers(second), strict=True)))
+        if second % QUARTER == 0:
+            await plant.spool.sync()
+    await plant.spool.close()
+    return plant
+
+
+def again(plant: Plant, factor: float | None) -> tuple[float, int]:
+    """Samples a second of processor time, and how many records were told again."""
+    told = 0
+
+    def count(made: Sequence[Record], _: object) -> None:
+        nonlocal told
+        told += len(made)
+
+    config = replace(plant.config, grid=GridConfig(factor=factor))
+    books = Books(config, Ladder("CN-CQ", "direct", factor), NOON)
+    start = process_time()
+    replay = replayed(config.spool.path, "works", books, 0, 2**62, EVERY, count)
+    return replay.counts.samples / (process_time() - start), told
+
+
+def from_the_spool() -> None:
+    peak = []
+    for hours in (1, 3):
+        with TemporaryDirectory() as folder:
+            plant = asyncio.run(history(Path(folder), hours))
+            same, nothing = again(plant, None)
+            other, told = again(plant, 700.0)
+            tracemalloc.start()
+            again(plant, None)
+            peak.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+    print(f"replay from the spool: {same / 1e6:.1f} million samples a second, {nothing} records told again")
+    print(f"replay with another factor: {other / 1e6:.1f} million samples a second, {told} records told again")
+    print(f"replay's memory from the spool: {peak[1] / peak[0]:.2f}x for three times the length")
+
+
 def main() -> None:
     plain_block = b"".join(struct.pack("23d", 1.0, 558.1, 0.342, *powers(second)) for second in range(QUARTER))
     inside, hour, day = quarter(), quarter(HOUR), quarter(HOUR, DAY)
@@ -103,6 +164,7 @@ def main() -> None:
     speed = sum(MONTHS) * DAY * len(ROLES) / spent
     print(f"replay of a year: {speed / 1e6:.0f} million samples a second, {speed / GOAL:.1f}x the goal")
     print(f"replay's memory: {(resident() - flat) / 2**20:+.1f} MiB from the first month to the last")
+    from_the_spool()
 
 
 if __name__ == "__main__":
