@@ -171,6 +171,10 @@ class Books:
             if window not in TOTALS:
                 self._accounts.reset(WINDOWS.index(window))
 
+    def series(self, window: str) -> Series:
+        """Of the records that it makes of a window, or of the tick."""
+        return self._series[window]
+
     def begun(self, window: str) -> int | None:
         """The start of the window that runs, UTC ns."""
         return self._starts.get(window)

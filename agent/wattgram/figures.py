@@ -100,7 +100,7 @@ CARBON = (
         "scope2_location",
         "scope 2 location",
         "kg",
-        "sum of import x grid intensity; export is not subtracted",
+        "sum of import x official factor; export is not subtracted",
         INVENTORY,
     ),
     Figure(

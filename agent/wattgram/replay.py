@@ -7,7 +7,7 @@ from __future__ import annotations
 import base64
 import struct
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,6 +15,9 @@ from .books import EXTRA, Books, Terms
 from .clock import NS
 from .grid.signal import Signal
 from .record import Record, Series
+
+UNREVISED = bytes(8)
+"""The revision of what was told first."""
 
 BLOCK = 3600
 """Instants that are computed at once, at most."""
@@ -77,62 +80,67 @@ class Replay:
         self._seen: dict[tuple[str, int], Record] = {}
         self._known: tuple[Terms | None, int, int] = (None, 0, 0)  # what the grid emits, from when and until when
         self._strange = strange
-        self._series: Series | None = None
+        self._kinds: dict[int, tuple[Series, str]] = {}
+        self._tick = books.series("tick")
+        self._ticks: dict[int, Record] = {}
 
-    def take(self, record: Record) -> Iterator[Record]:
+    def take(self, record: Record) -> Iterable[Record]:
         """A stored record; what is to be told again."""
-        kind = record.series.kind
-        if kind == "emission":
-            if record.values[-8:] == bytes(8):
-                self._seen[record.series.tag("window"), record.time] = record
+        series = record.series
+        known = self._kinds.get(id(series))  # a reader gives records of one series the same one
+        if known is None:
+            known = self._kinds[id(series)] = series, self._kind(series)
+        kind = known[1]
+        if kind == "tick":
+            if record.values[-8:] == UNREVISED:
+                self._ticks[record.time] = record
+        elif kind == "window":
+            if record.values[-8:] == UNREVISED:
+                self._seen[series.tag("window"), record.time] = record
         elif record.time <= self.reached or (self._times and record.time < self._times[-1]):
             pass  # it took the place of another, or the clock was set back
-        elif kind == "instant":
-            if self._strange or not self._ours(record.series):
-                return
-            if len(self._times) == BLOCK:
-                yield from self.finish()
+        elif kind == "instant" and not self._strange:
+            made = self.finish() if len(self._times) == BLOCK else ()
             self._times.append(record.time)
             self._rows.append(record.values)
-        elif kind == "late" and record.series == self.books.layout.late:
-            yield from self.finish()
-            yield from self._told(self.books.late(record.time, self._late(record)), record.time)
+            return made
+        elif kind == "late" and not self._strange:
+            return [
+                *self.finish(),
+                *self._told(self.books.late(record.time, self._late(record)), record.time, {}),
+            ]
         elif kind == "checkpoint":
-            yield from self.finish()
-            yield from self._checked(record)
+            return [*self.finish(), *self._checked(record)]
+        return ()
 
-    def _ours(self, series: Series) -> bool:
-        """Whether instants are of our layout; a reader gives records of one series the same one."""
-        if series is not self._series:
-            if series != self.books.layout.instant:
-                return False
-            self._series = series
-        return True
+    def _kind(self, series: Series) -> str:
+        """What records of a series are to us; "" for other devices'."""
+        if series.kind == "emission":
+            return "tick" if ("window", "tick") in series.tags else "window"
+        ours = series.kind == "checkpoint" or series in (self.books.layout.instant, self.books.layout.late)
+        return series.kind if ours else ""
 
-    def finish(self) -> Iterator[Record]:
+    def finish(self) -> Sequence[Record]:
         """Compute what was taken so far; what is to be told again."""
         times, rows, self._times, self._rows = self._times, self._rows, [], []
         if not times:
-            return
-        before = dict(self.past.published("tick", times[0], times[-1] + 1))
-        for time in times:
-            if time not in before and (seen := self._seen.get(("tick", time))):
-                before[time] = seen
+            return ()
+        before = self._ticks | dict(self.past.published("tick", times[0], times[-1] + 1))
+        self._ticks = {}
         terms = [self._terms(time, before.get(time)) for time in times]
         block = self.books.priced(b"".join(rows), terms)
         self.reached = times[-1]
         self.counts.instants += len(times)
         self.counts.samples += len(times) * len(self.books.layout.channels)
-        yield from self._told(self.books.advance(times, block, terms), times[-1], before)
-        self._seen = {key: one for key, one in self._seen.items() if key[0] != "tick" or key[1] > self.reached}
+        return list(self._told(self.books.advance(times, block, terms), times[-1], before))
 
-    def _told(self, made: Iterable[Record], time: int, ticks: Mapping[int, Record] | None = None) -> Iterator[Record]:
+    def _told(self, made: Iterable[Record], time: int, ticks: Mapping[int, Record]) -> Iterator[Record]:
         """Those that are not as they were published, a revision higher."""
         for one in made:
-            window = one.series.tag("window")
-            if window == "tick":
-                before = (ticks or {}).get(one.time)
+            if one.series is self._tick:
+                window, before = "tick", ticks.get(one.time)
             else:
+                window = one.series.tag("window")
                 before = self.past.published(window, one.time, one.time + 1).get(one.time)
                 before = before or self._seen.pop((window, one.time), None)
             self.counts.computed[window] += 1
