@@ -78,7 +78,7 @@ class Accounts:
     ) -> None: ...
     def step(self, block: bytes) -> bytes:
         """Advance over instants in order. Row in (doubles): seconds since the instant before (<= 0: an interval
-        does not end here), grid g/kWh, grid clean share (not 0 to 1: unknown, taken as 0), then one power in W a channel
+        does not end here), grid g/kWh, grid clean share (else than 0-1: unknown, 0), then one power in W a channel
         (NaN = missing), then `columns`. Row out: OUTPUTS. Power of an interval is its counters' energy over its time,
         else the mean of its two ends, or the end that is there. A missing grid channel leaves the balance undefined
         and coverage 0; any other missing channel of the balance leaves it, and coverage is the share that is present.

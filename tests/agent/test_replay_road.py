@@ -113,3 +113,20 @@ def test_what_cannot_be_replayed_is_one_line(tmp_path: Path) -> None:
     turned = wattgram("replay", "-c", str(path), "--from", "2026-11-02", "--to", "2026-11-01")
     assert turned.code == 2
     assert "allowed: an end after the beginning" in turned.err
+
+
+def test_after_kill_9_everything_follows_from_what_is_stored(tmp_path: Path) -> None:
+    """Windows, counters and accounts go on where the last commit was, so a replay over the kills changes nothing."""
+    with device(Registers(METER)) as meter:
+        with daemon(tmp_path, configuration(tmp_path, site(meter.port))) as running:
+            for pause in (2.0, 3.3, 2.6, 4.1):
+                time.sleep(pause)
+                running.kill()
+                running.start()
+            time.sleep(4.0)
+            assert running.stop() == 0
+        made = wattgram("replay", "-c", str(running.path), "--format", "json")
+    assert made.code == 0, made.err
+    summary = json.loads(made.out)
+    assert summary["instants"] >= 6
+    assert {window: one["changed"] for window, one in summary["windows"].items() if one["changed"]} == {}
