@@ -28,7 +28,7 @@ from .spool import Spool
 log = logging.getLogger(__name__)
 
 CHECK = 1.0
-"""Seconds between two looks at what the grid's sources have said."""
+"""Real seconds between two looks at what the grid's sources have said."""
 
 SETTLE = 5.0
 """Real seconds after late news before it is worked in, since more may follow; and at most a tenth of the time is
@@ -125,7 +125,7 @@ class Revision:
         folder = self._site.config.spool.path
         try:
             while True:
-                await self._clock.sleep(CHECK)
+                await asyncio.sleep(CHECK)
                 self.look()
                 if self._span and time.monotonic() > max(self._changed + SETTLE, self._rest):
                     await self._work_in()

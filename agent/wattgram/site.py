@@ -191,18 +191,17 @@ class Site:
             while True:
                 await self._clock.sleep((time - self._clock.time()) / NS)
                 self._look_at_clock()
-                if self._watch_clock.unset:
-                    time += period
+                ahead = (time - self._clock.time()) / NS
+                stopped_or_set = not -BEHIND < ahead <= 2.0 * self.config.site.tick
+                if self._watch_clock.unset or stopped_or_set:
+                    time = (self._clock.time() // period + 1) * period
                     continue
                 while (left := time + self._patience() - self._clock.time()) > 0 and not self._complete(time):
                     await self._arrival(left / NS)
                 self.tick(time)
                 time += period
-                ahead = (time - self._clock.time()) / NS
-                if not -BEHIND < ahead <= 2.0 * self.config.site.tick:  # stopped for long, or the clock was set
-                    time = (self._clock.time() // period + 1) * period
         finally:
-            while time <= self._clock.time() and not self._watch_clock.unset:
+            while 0 <= self._clock.time() - time < BEHIND * NS and not self._watch_clock.unset:
                 self.tick(time)
                 time += period
 

@@ -201,7 +201,8 @@ class Store:
         return bytes(found) if found is not None else None
 
     def history(self, kind: str, since: int, tags: Mapping[str, str]) -> list[Record]:
-        """Records of a kind with a time of at least `since`, oldest first. May run beside everything else."""
+        """Records of a kind with a time of at least `since`, oldest first, of each key the last. May run beside
+        everything else."""
         wanted = [
             number
             for number, series in list(self._series.items())
@@ -211,10 +212,11 @@ class Store:
             marks = ", ".join("?" * len(wanted))
             rows = db.execute(
                 f"SELECT {COLUMNS} FROM record WHERE seq > ? AND series IN ({marks}) AND time >= ?"  # noqa: S608 - question marks
-                " ORDER BY time",
+                " ORDER BY time, seq",
                 (appended_before(db, since), *wanted, since),
             ).fetchall()
-        return [record for one in rows if (record := decoded(one, self._series))]
+        found = (record for one in rows if (record := decoded(one, self._series)))
+        return list({(id(one.series), one.time): one for one in found}.values())
 
     def mark(self, now: int) -> None:
         """Note that everything on disk was appended before `now`, UTC ns; shrink a file that is too large."""

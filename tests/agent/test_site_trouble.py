@@ -120,6 +120,30 @@ def test_a_clock_of_1970(tmp_path: Path) -> None:
     assert plant.tick(1.0, incomer=60e3)["load_power"] == pytest.approx(60e3)
 
 
+def test_no_tick_is_told_of_1970_when_the_clock_is_set_while_the_site_waits(tmp_path: Path) -> None:
+    class SetLate(Hands):
+        """Is set at its sixth sleep, and ends the test at its fifteenth."""
+
+        sleeps = 0
+
+        async def sleep(self, seconds: float) -> None:
+            self.sleeps += 1
+            if self.sleeps == 15:
+                raise TimeoutError
+            if self.sleeps == 6:
+                self.now = START
+            self.go(max(seconds, 0.0))
+
+    plant = Plant(tmp_path, {}, START, clock=SetLate(1000 * NS))
+    with pytest.raises(TimeoutError):
+        asyncio.run(plant.site.run())
+    times = [one.time for one in plant.appended("emission", "tick")]
+    # The clock was set in a sleep of a second, so the first whole second after it is the second one.
+    assert times == [START + second * NS for second in range(2, 2 + len(times))]
+    assert len(times) >= 6
+    assert plant.events() == ["clock unset", "clock set"]
+
+
 def test_a_clock_that_is_set_forward_makes_no_energy(tmp_path: Path) -> None:
     plant = Plant(tmp_path, {"incomer": "grid"}, START)
     for _ in range(5):
