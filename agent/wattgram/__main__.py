@@ -361,9 +361,8 @@ def _replay(options: argparse.Namespace) -> int:
         return 0
     changed = [(one, f"{outcome.computed[one]:,}", f"{outcome.changed[one]:,}") for one in options.windows]
     print(table(("window", "computed", "changed"), changed, right=(1, 2)))
-    rate = outcome.samples / outcome.seconds / 1e6 if outcome.seconds else 0.0
-    by = ", by the running daemon" if outcome.daemon else ""
-    _say(f"{outcome.instants:,} instants in {outcome.seconds:.1f} s, {rate:.1f} million samples a second{by}")
+    by = " by the running daemon" if outcome.daemon else ""
+    _say(f"{outcome.instants:,} instants, {outcome.samples:,} samples, in {outcome.seconds:.1f} s{by}")
     for name, left in outcome.undelivered.items():
         _say(f"{name} has not taken {left:,} records yet; the next `wattgram run` brings them")
     return 0
