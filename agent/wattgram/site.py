@@ -9,17 +9,14 @@ import json
 import logging
 import struct
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from math import isfinite, nan
-from typing import Any, Protocol
+from math import nan
+from typing import Any
 
 from wattgram_drivers.device import Reading
 from wattgram_ext.intensity import OUTPUTS, Accounts
 
-from . import battery, certificates, fuel
-from .align import Point, Track
-from .arrears import LEAST, Arrears
 from .balance import Balance
 from .books import HEAD, Books
 from .clock import MS, NS, Clock
@@ -31,11 +28,10 @@ from .grid.feed import Feed
 from .grid.ladder import Ladder
 from .grid.signal import Signal
 from .history import JOURNAL
-from .metering import Happened, Metered
+from .instants import Instants
+from .metering import Happened
 from .period import window_end
-from .point import FuelLine, MeteringPoint, Told
 from .record import Record, Series
-from .roles import BURNERS
 from .source import Source
 from .spool import Spool
 
@@ -55,18 +51,6 @@ STATE, ENERGY, COUNTERS = "site", "energy", "counters"
 
 ANEW = {STATE: "accounts began anew", ENERGY: "energies began anew", COUNTERS: "counters began anew"}
 """What an operator is told when a piece cannot be read."""
-
-
-class Kept(Protocol):
-    """What a restart must not lose."""
-
-    def dump(self) -> list[object]:
-        """As JSON knows it."""
-        ...
-
-    def restore(self, dumped: Any) -> None:
-        """Continue from what `dump` gave; ValueError when it is none."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,29 +81,12 @@ class Site:
         self._clock = clock
         self.books = Books(config, self.grid, max(clock.time(), EARLIEST))
         self._layout = self.books.layout
-        tick = config.site.tick
-        names = [one.name for one in self._layout.channels]
-        by_name = {one.config.name: one for one in self.sources}
-        self._channels = [by_name[name] for name in names]
-        self._points = {name: MeteringPoint(by_name[name].config, tick) for name in names}
-        self._tracks = {
-            one.config.name: Track(one.config.interval, tick)
-            for one in self.sources
-            if one.config.role in ("fuel", "capture")
-        }
-        self._fuel = {
-            one.name: FuelLine(tick, fuel.factor(one, config.grid.basis) / 1000.0 / factor)
-            for one in self._layout.channels
-            if one.emission.fuel_meter and (factor := one.emission.fuel_factor)
-        }
-        bought = config.grid.certificates
-        self._bought = certificates.read(bought.path, config.site.timezone) if bought else None
-        incomers = [index for index, one in enumerate(self._layout.channels) if one.role == "grid"]
-        self._arrears = Arrears(len(names), incomers)
+        self._instants = Instants(config, self._layout, self.sources, self.grid)
+        self._channels = self._instants.channels
         self._last: int | None = None
         self._checkpoint = "anew"
         self._still: dict[str, Stillness] = {}
-        self._watch_clock = ClockWatch(tick)
+        self._watch_clock = ClockWatch(config.site.tick)
         self._waiting: Waiting[Source] = Waiting()
         self._unstamped: list[tuple[float, str, str, str]] = []
         channels = self._layout.channels
@@ -150,10 +117,7 @@ class Site:
         name, latest = source.config.name, source.latest
         happened = [*latest.metered.happened, *self._moves(source, record, reading)]
         self._append(source.unbelieved(record) if source.frozen else record)
-        if name in self._points:
-            self._points[name].put(reading.time, latest.power, latest.metered)
-        elif name in self._tracks:
-            self._tracks[name].put(Point(reading.time, nan, latest.metered))
+        self._instants.put(source, reading.time)
         for event, detail in happened:
             self.event(name, event, detail)
         self._arrived.set()
@@ -211,17 +175,14 @@ class Site:
         gap = time - self._last if self._last is not None else 0
         pause = gap > GAP * self.config.site.tick * NS
         seconds = 0.0 if pause or gap < 0 else gap / NS
-        told = [self._points[one.config.name].take(time, believed=not one.frozen) for one in self._channels]
-        carbon = self._burnt(time, told, seconds)
-        for index, one in enumerate(told):
-            self._arrears.late(index, one.late_positive, one.late_negative)
+        self._instants.take(time, seconds)
         if self._checkpoint:
             self._note_state(time - 1)
         if pause and self._last is not None:
-            self._arrears.wait(gap / NS, ())
-            self._settle_days(self._last, time, told)
+            self._instants.paused(gap / NS)
+            self._settle_days(self._last, time)
         self._last = time
-        row = self._judged(time, self._row(seconds, told, carbon, time), seconds)
+        row = self._judged(time, self._instants.row(time, seconds, self._clock.monotonic()), seconds)
         terms = [self.books.terms(time)]
         row = self.books.priced(row, terms)
         self._append(Record(self._layout.instant, time, row))
@@ -229,9 +190,9 @@ class Site:
         self.ticks += 1
         assert self.latest is not None  # an instant has a record
         if seconds > 0.0 and not self.latest["coverage"] and not self._balance.withheld:
-            self._wait(seconds, told, carbon)
+            self._instants.unbalanced(seconds)
         if self.books.begun("1h") is None:  # it ended with this tick
-            self._settle(time, 3600.0, told)
+            self._settle(time, 3600.0)
             self._note_state(time)
         self._save()
 
@@ -273,7 +234,7 @@ class Site:
     def _complete(self, time: int) -> bool:
         now = self._clock.monotonic()
         return all(
-            self._points[one.config.name].reaches(time)
+            self._instants.reaches(one, time)
             for one in self._channels
             if one.config.interval <= self._longest and one.state(now) == "good"
         )
@@ -300,100 +261,22 @@ class Site:
             async with asyncio.timeout(seconds / self._clock.speed):
                 await self._arrived.wait()
 
-    # what a tick is made of
-
-    def _row(self, seconds: float, told: Sequence[Told], carbon: Sequence[float], time: int) -> bytes:
-        """An instant as the books take it, without the grid."""
-        columns = {
-            "energy": [energy for one in told for energy in (one.positive, one.negative)],
-            "carbon": carbon,
-            "soc": [self._state_of_charge()],
-            "certificates": [self._certificates(time, seconds)],
-            "captured": [self._captured(time)],
-            "official": [nan],
-        }
-        more = (number for name in self._layout.columns for number in columns[name])
-        numbers = (seconds, nan, nan, *(one.power for one in told), *more)
-        return struct.pack(f"{len(numbers)}d", *numbers)
-
-    def _burnt(self, time: int, told: Sequence[Told], seconds: float) -> list[float]:
-        """g/h that each channel's fuel emits, NaN where power times factor says it."""
-        rates = [nan] * len(told)
-        for index, (one, at) in enumerate(zip(self._layout.channels, told, strict=True)):
-            if one.role not in BURNERS:
-                continue
-            burnt = nan
-            if one.name in self._fuel:
-                metered = self._counted(one.emission.fuel_meter, time)
-                burnt, late = self._fuel[one.name].take(time, at.power, metered, seconds)
-                self._arrears.late(index, 0.0, 0.0, fuel.rate(one, nan, late) if late else 0.0)
-            rates[index] = fuel.rate(one, at.power, burnt)
-        return rates
-
-    def _counted(self, name: str, time: int) -> Metered:
-        return self._tracks[name].take(time)[2]
-
-    def _captured(self, time: int) -> float:
-        """kg that were captured since the instant before; NaN: not known."""
-        amounts = [self._counted(one.name, time).positive for one in self.config.devices if one.role == "capture"]
-        known = [one for one in amounts if isfinite(one)]
-        return sum(known) if known else nan
-
-    def _state_of_charge(self) -> float:
-        batteries = []
-        for one in self._channels:
-            if one.config.role == "battery":
-                soc = one.number("battery_soc") if one.state(self._clock.monotonic()) == "good" else None
-                batteries.append((one.config.battery.capacity, nan if soc is None else soc))
-        return battery.state_of_charge(batteries)
-
-    def _certificates(self, time: int, seconds: float) -> float:
-        return self._bought.at(time - int(seconds * NS), time) if self._bought and seconds > 0.0 else 0.0
-
     # energy that belongs to totals alone
 
-    def _wait(self, seconds: float, told: Sequence[Told], carbon: Sequence[float]) -> None:
-        """An interval without an incomer: what the others told waits for it."""
-        hours = seconds / 3600.0
-        energies = []
-        for one in told:
-            energies.append(one.positive if isfinite(one.positive) else max(one.power, 0.0) * hours)
-            energies.append(one.negative if isfinite(one.negative) else max(-one.power, 0.0) * hours)
-        self._arrears.wait(seconds, energies, [rate * hours for rate in carbon])
-
-    def _settle_days(self, begin: int, end: int, told: Sequence[Told]) -> None:
+    def _settle_days(self, begin: int, end: int) -> None:
         """A pause across midnight: each day has its share of the time."""
         while (start := self.books.begun("1d")) is not None:
             midnight = window_end("1d", start, self.config.site.timezone)
             if not begin < midnight < end:
                 return
-            self._settle(midnight, (midnight - begin) / NS, told, (midnight - begin) / (end - begin))
+            self._settle(midnight, (midnight - begin) / NS, (midnight - begin) / (end - begin))
             begin = midnight
 
-    def _settle(self, time: int, span: float, told: Sequence[Told], share: float = 1.0) -> None:
-        """Book what is in arrears at the end of an hour; the grid's intensity is the mean of the `span` s before."""
-        if not self._arrears.due:
-            return
-        seconds, energies, mass = self._arrears.take(share)
-        powers = [one.power for one in told]
-        for index, one in enumerate(self._layout.channels):
-            if seconds > LEAST and not (self._points[one.name].counts or any(energies[2 * index : 2 * index + 2])):
-                powers[index] = energies[2 * index] = energies[2 * index + 1] = nan  # nobody knows
-        signal = self.grid.mean(time - int(max(span, seconds) * NS), time)
-        hours = seconds / 3600.0
-        columns = {
-            "energy": energies,
-            "carbon": [one / hours if one else nan for one in mass],
-            "soc": [nan],
-            "certificates": [0.0],
-            "captured": [nan],
-            "official": [self.grid.official(time).intensity],
-        }
-        more = (number for name in self._layout.columns for number in columns[name])
-        numbers = (seconds, signal.intensity, signal.clean_share, *powers, *more)
-        row = struct.pack(f"{len(numbers)}d", *numbers)
-        self._append(Record(self._layout.late, time, row))
-        self._book(self.books.late(time, row))
+    def _settle(self, time: int, span: float, share: float = 1.0) -> None:
+        """Book what is in arrears at the end of an hour."""
+        if (row := self._instants.late(time, span, share)) is not None:
+            self._append(Record(self._layout.late, time, row))
+            self._book(self.books.late(time, row))
 
     # records
 
@@ -440,10 +323,7 @@ class Site:
             for source, reading in self._waiting.stamped(told.anchor):
                 self._take(source, reading)
         if told.step:
-            for point in self._points.values():
-                point.clear()
-            for track in self._tracks.values():
-                track.clear()
+            self._instants.clear()
             self._last = None
         for event, detail in told.happened:
             self.event("", event, detail)
@@ -468,16 +348,12 @@ class Site:
         self._spool.put_state(STATE, self.books.state())
         counters = {source.config.name: source.metering.dump() for source in self.sources}
         self._spool.put_state(COUNTERS, json.dumps(counters).encode())
-        energies = {part: {name: one.dump() for name, one in each.items()} for part, each in self._kept().items()}
-        energy = energies | {
+        energy = {
             "time": self._last,
-            "arrears": self._arrears.dump(),
+            "instants": self._instants.dump(),
             "balance": self._balance.dump(),
         }
         self._spool.put_state(ENERGY, json.dumps(energy).encode())
-
-    def _kept(self) -> Mapping[str, Mapping[str, Kept]]:
-        return {"points": self._points, "tracks": self._tracks, "fuel": self._fuel}
 
     async def _restored(self, name: str, take: Callable[[bytes], None]) -> None:
         """A piece of state; one that cannot be read is an event, and what it was for begins anew."""
@@ -496,14 +372,9 @@ class Site:
 
     def _restore_energies(self, stored: bytes) -> None:
         found: Any = json.loads(stored)
-        for part, each in self._kept().items():
-            for name, one in each.items():
-                if name in found[part]:
-                    one.restore(found[part][name])
+        self._instants.restore(found["instants"])
         self._last = None if found["time"] is None else int(found["time"])
         self._balance = self._balance.restored(found["balance"])
-        if len(found["arrears"][3]) == len(self._layout.channels):
-            self._arrears.restore(found["arrears"])
 
     def _restore_books(self, stored: bytes) -> None:
         self.books.restore(stored)
