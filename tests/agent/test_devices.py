@@ -140,10 +140,13 @@ def test_ten_bad_devices_cost_the_good_ones_no_second_and_publish_nothing_but_th
 
 
 def turning(well: Behaviour, bad: Behaviour, since: float, until: float) -> Behaviour:
-    """`bad` between two wall times, `well` before and after."""
+    """`bad` between two times after the first request, whenever that comes, `well` before and after."""
+    begun: list[float] = []
 
     def act(request: Request) -> Sequence[Step]:
-        return bad(request) if since <= time.time() < until else well(request)
+        if not begun:
+            begun.append(time.time())
+        return bad(request) if since <= time.time() - begun[0] < until else well(request)
 
     return act
 
@@ -152,8 +155,8 @@ def turning(well: Behaviour, bad: Behaviour, since: float, until: float) -> Beha
 def test_a_device_that_falls_silent_is_lost_and_later_back(
     tmp_path: Path, broker: Broker, bad: Behaviour, why: str
 ) -> None:
-    page, now = free_port(), time.time()
-    behaviour = turning(Registers(METER), bad, now + 5.0, now + 12.0)
+    page = free_port()
+    behaviour = turning(Registers(METER), bad, 5.0, 12.0)
     with device(behaviour) as one, subscriber(broker, "wattgram/#") as heard:
         text = configuration(
             tmp_path,
@@ -176,7 +179,10 @@ def test_a_device_that_falls_silent_is_lost_and_later_back(
     assert qualities.count("stale") == 1
     stale = messages[qualities.index("stale")]
     assert set(stale) - {"replayed"} == {"time", "quality"}
-    assert {message["active_power_total"] for message in messages if message is not stale} == {12345.0}
+    # A reading in the midst of which the device turned has what was answered until then.
+    powers = [message.get("active_power_total") for message in messages if message is not stale]
+    assert set(powers) - {None} == {12345.0}
+    assert powers.count(None) <= 2
 
 
 def test_a_dead_unit_on_the_same_line_costs_its_neighbour_no_second(tmp_path: Path, broker: Broker) -> None:
