@@ -210,7 +210,7 @@ def _demo_options(demo: argparse.ArgumentParser) -> None:
         "--seconds", type=_number(0.1, 1e9), metavar="N", help="end after so many seconds (default: at Ctrl-C)"
     )
     demo.add_argument(
-        "--speed", type=_number(0.1, 900.0), default=60.0, metavar="X", help="times real time (default: 60)"
+        "--speed", type=_number(0.1, 900.0), default=20.0, metavar="X", help="times real time (default: 20)"
     )
     demo.add_argument(
         "--http",

@@ -33,7 +33,7 @@ SUBMETER = ("active_power_total", "active_energy_import")
 SATURDAY = 5
 
 DRIVERS = {
-    "incomer": ("acrel_adl400_dtsd1352", "meters", 1),
+    "incomer": ("eastron_sdm630", "meters", 1),
     "foundry": ("acrel_adl400_dtsd1352", "meters", 2),
     "hall": ("eastron_sdm630", "meters", 3),
     "compressors": ("acrel_adl400_dtsd1352", "meters", 4),
@@ -49,9 +49,8 @@ DRIVERS = {
 class Summary:
     """What a demonstration did.
 
-    `balance_error`: by how much the sub-meters' energy differs from the balance's, as a share of it, over the ticks
-    in which every device was read; within a tick coarse counters may differ by a step. `emission_intensity`: g/kWh of
-    load over the same ticks. None: no such tick.
+    `balance_error`: what the sub-meters differ from the balance, as a share of the load's energy, over the ticks
+    in which every device was read. `emission_intensity`: g/kWh of load over the same ticks. None: no such tick.
     """
 
     readings: int
@@ -137,7 +136,7 @@ def _config(
                 one.device,
                 endpoints[one.part.name],
                 one.unit,
-                interval=speed / 2,
+                interval=speed,
                 rated_power=one.part.rated_power,
                 group=one.part.group,
                 quantities=SUBMETER if one.part.role in ("load", "ev") else (),
@@ -158,7 +157,7 @@ async def _end(stop: asyncio.Event, seconds: float | None) -> None:
 def _summary(parts: Parts, records: list[Record]) -> Summary:
     ticks = [one for one in records if one["coverage"] == 1.0]
     load = sum(_present(one, "load_energy") for one in ticks)
-    residual = abs(sum(_present(one, "residual_energy") for one in ticks))
+    residual = sum(abs(_present(one, "residual_energy")) for one in ticks)
     emission = sum(_present(one, "emission") for one in ticks)
     spool = parts.spool
     return Summary(
