@@ -7,6 +7,7 @@ import contextlib
 import logging
 import random
 import signal as signals
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -30,6 +31,9 @@ from .spool import Spool
 log = logging.getLogger(__name__)
 
 PRUNE_PERIOD = 60.0
+
+PACK_PERIOD = 300.0
+"""Real seconds between two times at which the spool packs what it has; the longer, the better it packs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,16 +152,22 @@ def stop_on_signals() -> Stop:
 async def _sync(parts: Parts, period: float) -> None:
     """Put the spool on disk every period and keep it within its bounds; a disk that refuses is reported once."""
     health, spool, clock = parts.health, parts.spool, parts.clock
-    pruned = clock.monotonic()
+    pruned = packed = time.monotonic()
     while True:
         # Real seconds, since what may be lost is real; a little early, since a commit takes time.
         await asyncio.sleep(0.9 * period)
         try:
             await spool.sync()
-            if clock.monotonic() - pruned > PRUNE_PERIOD:
-                pruned = clock.monotonic()
-                if lost := await spool.prune(clock.time()):
-                    parts.site.event("", "spool full", f"{lost} undelivered records deleted, the oldest")
+            if time.monotonic() - packed > PACK_PERIOD:
+                packed = time.monotonic()
+                await spool.pack(clock.time())
+            if time.monotonic() - pruned > PRUNE_PERIOD:
+                pruned = time.monotonic()
+                lost = await spool.prune(clock.time())
+                if lost.given_up:
+                    parts.site.event("", "spool full", f"{lost.given_up} undelivered records deleted, the oldest")
+                if lost.damaged:
+                    parts.site.event("", "spool damaged", f"{lost.damaged} records were not readable")
         except SpoolError as error:
             if not health.spool_error:
                 log.error("spool: %s; %d records wait in memory", error, spool.pending)
@@ -171,6 +181,8 @@ async def _sync(parts: Parts, period: float) -> None:
 async def _report(parts: Parts) -> None:
     if parts.spool.set_aside is not None:
         parts.site.event("", "spool unreadable", f"set aside as {parts.spool.set_aside.name}")
+    for note in parts.spool.notes:
+        parts.site.event("", "spool damaged", note)
     while True:
         await parts.clock.sleep(PERIOD)
         parts.spool.append(parts.health.gateway_record())

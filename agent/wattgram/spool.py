@@ -1,6 +1,6 @@
 """The durable buffer: every record is on disk before a sink sees it; each sink has its own position.
 
-`append` only remembers; one commit a sync period puts everything on disk, in a thread, so the loop never waits for
+`append` only remembers; one write a sync period puts everything on disk, in a thread, so the loop never waits for
 a card. While the disk takes nothing, records stay in memory and sinks get them from there.
 """
 
@@ -11,23 +11,32 @@ import errno
 import logging
 import os
 import sqlite3
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from .errors import SpoolError
-from .record import Record
-from .store import FILE, REFUSED, Batch, Numbered, Refusal, Store, unreadable
+from .record import Kind, Record
+from .store import REFUSED, Batch, Numbered, Refusal, Store, unreadable
 
 __all__ = ["Batch", "Spool"]
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+
+class Pruned(NamedTuple):
+    """What was lost: undelivered records that gave way to newer ones, and records that could not be read."""
+
+    given_up: int
+    damaged: int
+
 
 PENDING = 50_000
 """Records kept in memory while the disk takes nothing; past that the oldest are dropped and counted."""
@@ -37,8 +46,9 @@ class Spool:
     """Append, sync, batch, settle, history; on disk and bounded. One per directory.
 
     appended: records of this process. head: number of the last record on disk. last: number of the last record.
-    dropped: records that never came to disk. lost: undelivered records that were deleted for want of room or were
-    damaged. refused: records that a sink refused. set_aside: the damaged file that was put away, if any.
+    dropped: records that never came to disk. lost: undelivered records that were deleted for want of room. damaged:
+    records that could not be read. refused: records that a sink refused. set_aside: the damaged file that was put
+    away, if any. notes: what else was found damaged when it was opened.
     """
 
     def __init__(self, path: Path, *, max_size: int, keep: float, sinks: Sequence[str]) -> None:
@@ -54,7 +64,8 @@ class Spool:
         self.positions: dict[str, int] = dict.fromkeys(self.sinks, 0)
         self._reach = 0
         self._era = 0
-        self._told = 0
+        self._told = (0, 0)
+        self._left: dict[str, int] = dict.fromkeys(self.sinks, 0)
         self._pending: deque[Record] = deque()
         self._state: dict[str, bytes] = {}
         self._moved: dict[str, int] = {}
@@ -67,8 +78,23 @@ class Spool:
 
     @property
     def lost(self) -> int:
-        """Undelivered records that were deleted for want of room, or damaged."""
-        return self._store.lost + self._store.unreadable
+        """Undelivered records that were deleted for want of room."""
+        return self._store.lost
+
+    @property
+    def damaged(self) -> int:
+        """Records that could not be read."""
+        return self._store.damaged
+
+    @property
+    def payload(self) -> int:
+        """Bytes of the records that this process has put on disk: their numbers, texts and time."""
+        return self._store.payload
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was found damaged when the spool was opened, a line each."""
+        return tuple(self._store.notes)
 
     @property
     def set_aside(self) -> Path | None:
@@ -81,8 +107,8 @@ class Spool:
         return len(self._pending)
 
     def undelivered(self, sink: str) -> int:
-        """Records that a sink could have and has not settled."""
-        return max(0, self._reach - self.positions.get(sink, 0))
+        """Records that a sink has not settled."""
+        return self._left.get(sink, 0)
 
     async def open(self) -> None:
         """Open or make the spool; a damaged one is set aside. On a full or read-only disk it works from memory.
@@ -115,12 +141,13 @@ class Spool:
         self.appended += 1
         self.last += 1
         self._pending.append(record)
+        self._count(record, 1)
         if len(self._pending) > PENDING:
-            self._pending.popleft()
+            self._count(self._pending.popleft(), -1)
             self.dropped += 1
 
     def put_state(self, name: str, data: bytes) -> None:
-        """Remember a piece of state; it goes to disk in one transaction with the records before it."""
+        """Remember a piece of state; it goes to disk in one write with the records before it."""
         self._state[name] = data
 
     async def state(self, name: str) -> bytes | None:
@@ -151,16 +178,22 @@ class Spool:
                 if found.seqs:
                     return Batch(found.records, found.seqs, self._era)
                 self._move(sink, head)  # what was there is gone
+                async with self._syncing:
+                    await self._recount()
             elif after < self._reach:
                 if (found := self._remembered(after, limit)).seqs:
                     return found
                 self._move(sink, self._reach)  # dropped
             else:
+                # It has everything; what was counted and is not there was not readable.
+                self._left[sink] = sum(not one.series.internal for one in islice(self._pending, self._waiting(), None))
                 await synced.wait()
 
     def settle(self, sink: str, batch: Batch, count: int) -> None:
         """The sink is done with the first `count` records of its batch."""
         if count and batch.era == self._era:
+            done = bisect_right(batch.seqs, self.positions.get(sink, 0))
+            self._left[sink] = max(0, self._left.get(sink, 0) - max(0, count - done))
             self._move(sink, batch.seqs[count - 1])
 
     async def refuse(self, sink: str, batch: Batch, reasons: dict[int, str]) -> None:
@@ -170,21 +203,31 @@ class Spool:
             Refusal(batch.seqs[index], sink, reason, batch.records[index]) for index, reason in reasons.items()
         )
 
-    async def history(self, kind: str, since: int, tags: dict[str, str] | None = None) -> list[Record]:
+    async def history(self, kind: Kind, since: int, tags: dict[str, str] | None = None) -> list[Record]:
         """Records of a kind with a time of at least `since` (UTC ns), oldest first, as of the last sync."""
         if not self._store.is_open:
             return []
         return await self._run(partial(self._store.history, kind, since, tags or {}), self._reader)
 
-    async def prune(self, now: int) -> int:
-        """Delete delivered records past their age; how many undelivered ones were lost since the last call."""
-        await self._run(partial(self._store.mark, now))
+    async def pack(self, now: int) -> None:
+        """Bring what was synced to where it stays, packed, before `now`, UTC ns; keep the bounds. Often is wasteful.
+
+        SpoolError when the disk refuses; then it is tried again with a later sync.
+        """
+        async with self._syncing:
+            self._store.delivered = self._delivered()
+            await self._run(partial(self._store.pack, now))
+            await self._recount()
+
+    async def prune(self, now: int) -> Pruned:
+        """Delete delivered records past their age; what was lost since the last call."""
         old = now - int(self.keep * 1e9)
+        self._store.delivered = self._delivered()
         # A piece at a time, so that a commit never waits for a month to be deleted.
-        while await self._run(partial(self._store.expire, old, self._delivered())):
+        while await self._run(partial(self._store.expire, old)):
             pass
-        lost, self._told = self.lost - self._told, self.lost
-        return lost
+        before, self._told = self._told, (self.lost, self.damaged)
+        return Pruned(self.lost - before[0], self.damaged - before[1])
 
     async def _enter(self) -> None:
         """Open the file; records that came before it was there get the numbers after its last."""
@@ -196,15 +239,36 @@ class Spool:
         self._moved.clear()
         self._era += 1
         self.last = self.head + len(self._pending)
+        await self._recount()
+
+    def _count(self, record: Record, by: int) -> None:
+        """A record more or less that every sink has to get."""
+        if not record.series.internal:
+            for sink in self.sinks:
+                self._left[sink] += by
+
+    async def _recount(self) -> None:
+        """Count anew what each sink has to get; not while a sync is at work."""
+        for sink in self.sinks:
+            after = None
+            while after != self.positions[sink]:  # it moves on meanwhile
+                after = self.positions[sink]
+                stored = await self._run(partial(self._store.undelivered, after))
+            waiting = sum(
+                not one.series.internal for seq, one in enumerate(self._pending, self._first()) if seq > after
+            )
+            self._left[sink] = stored + waiting
 
     async def _commit(self) -> None:
         records: list[Numbered] = list(enumerate(self._pending, self._first()))
         state, moved, refused = dict(self._state), dict(self._moved), list(self._refused)
         if not (records or state or moved or refused):
             return
-        store, delivered = self._store, self._delivered()
+        store = self._store
+        store.delivered = self._delivered()
+        given_up = store.lost
         try:
-            await self._run(lambda: store.commit(records, state, moved, refused, delivered))
+            await self._run(lambda: store.commit(records, state, moved, refused))
         finally:
             self.head = store.head
             while self._pending and self._first() <= self.head:
@@ -214,8 +278,8 @@ class Spool:
         for one in refused:
             if self._refused and self._refused[0] is one:
                 self._refused.popleft()
-        for sink in self.sinks:
-            self._move(sink, store.oldest - 1)
+        if store.lost > given_up:
+            await self._recount()
 
     def _serve(self, reach: int) -> None:
         """Let sinks have the records up to there."""
@@ -225,10 +289,14 @@ class Spool:
 
     def _remembered(self, after: int, limit: int) -> Batch:
         first = max(after + 1, self._first())
-        there = islice(self._pending, first - self._first(), max(0, self._reach - self._first() + 1))
+        there = islice(self._pending, first - self._first(), self._waiting())
         wanted = ((seq, one) for seq, one in enumerate(there, first) if not one.series.internal)
         found = list(islice(wanted, limit))
         return Batch(tuple(one for _, one in found), tuple(seq for seq, _ in found), self._era)
+
+    def _waiting(self) -> int:
+        """How many records in memory sinks may have already."""
+        return max(0, self._reach - self._first() + 1)
 
     def _first(self) -> int:
         """Number of the oldest record in memory, where they are consecutive."""
@@ -254,7 +322,7 @@ class Spool:
             await loop.run_in_executor(self._thread, self._store.recover, generation)
             return await loop.run_in_executor(thread or self._thread, work)
         except (sqlite3.Error, OSError) as error:
-            raise SpoolError(f"{self.path / FILE}: {error}") from error
+            raise SpoolError(f"{self.path}: {error}") from error
 
     def _final(self, error: SpoolError) -> bool:
         """Whether waiting will not help: another process, a wrong place, no permission."""

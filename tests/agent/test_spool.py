@@ -7,55 +7,20 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 from wattgram import spool as spool_module
 from wattgram.errors import SpoolError
+from wattgram.history import History
 from wattgram.record import Record, Series
 from wattgram.spool import Spool
-from wattgram.store import ASIDE, FILE
+from wattgram.store import FILE
 
 from tests.agent.made import METER, NOW, numbers, reading, readings
-
-NS = 1_000_000_000
-DAY = 86_400
-MIB = 2**20
-
-
-@asynccontextmanager
-async def opened(
-    folder: Path, sinks: tuple[str, ...] = ("one",), *, size: int = 64 * MIB, keep: float = 30 * DAY
-) -> AsyncIterator[Spool]:
-    spool = Spool(folder, max_size=size, keep=keep, sinks=sinks)
-    await spool.open()
-    try:
-        yield spool
-    finally:
-        await spool.close()
-
-
-def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(asyncio.wait_for(work(), 60))
-
-
-async def put(spool: Spool, records: list[Record]) -> None:
-    for one in records:
-        spool.append(one)
-    await spool.sync()
-
-
-async def delivered(spool: Spool, sink: str = "one", limit: int = 1000) -> list[float | str]:
-    """Everything that a sink can have now, settled."""
-    found: list[float | str] = []
-    while spool.undelivered(sink):
-        batch = await spool.batch(sink, limit)
-        found += numbers(batch.records)
-        spool.settle(sink, batch, len(batch.seqs))
-    return found
+from tests.agent.spools import DAY, MIB, NS, delivered, happening, killed, noisy, opened, put, run
 
 
 @contextmanager
@@ -81,7 +46,7 @@ def fill(folder: Path) -> None:
 
 
 def on_disk(folder: Path) -> int:
-    return sum(one.stat().st_size for one in folder.iterdir())
+    return sum(one.stat().st_size for one in folder.iterdir() if not one.name.endswith("-shm"))
 
 
 # order and positions
@@ -120,26 +85,26 @@ def test_a_sink_that_is_added_gets_the_history_and_one_that_went_holds_nothing_b
             await put(spool, readings(1, 5))
         async with opened(tmp_path, ("new",), keep=DAY) as spool:
             assert await delivered(spool, "new") == [1, 2, 3, 4, 5]
-            await spool.prune(NOW + 5 * NS)
-            assert await spool.prune(NOW + 5 * DAY * NS) == 0
-            assert await spool.history("device", 0) == []
+            assert spool.undelivered("gone") == 0
 
     run(work)
 
 
-def test_numbers_go_on_where_everything_was_deleted(tmp_path: Path) -> None:
+def test_numbers_go_on_after_a_clean_end_a_kill_and_a_pack(tmp_path: Path) -> None:
     async def work() -> None:
-        async with opened(tmp_path, keep=DAY) as spool:
-            await put(spool, readings(1, 5))
-            await delivered(spool)
-            await spool.sync()
-            await spool.prune(NOW + 5 * NS)
-            await spool.prune(NOW + 5 * DAY * NS)
-            assert await spool.history("device", 0) == []
+        last = 0
+        for end in ("close", "pack", "kill", "close"):
+            spool = Spool(tmp_path, max_size=64 * MIB, keep=DAY, sinks=("one",))
+            await spool.open()
+            assert spool.head == spool.last == last
+            await put(spool, readings(last + 1, last + 5))
+            if end == "pack":
+                await spool.pack(NOW)
+                await put(spool, readings(last + 6, last + 6))
+            last = spool.head
+            await (spool.close() if end == "close" else killed(spool))
         async with opened(tmp_path) as spool:
-            assert spool.head == 5
-            await put(spool, readings(6, 6))
-            assert await delivered(spool) == [6]
+            assert await delivered(spool) == list(range(1, last + 1))
 
     run(work)
 
@@ -201,7 +166,7 @@ def test_a_sync_that_is_cancelled_loses_and_doubles_nothing(tmp_path: Path) -> N
 def test_refused_records_are_kept_with_their_reason_but_not_without_bound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wattgram.store.REFUSED", 3)
+    monkeypatch.setattr("wattgram.store.database.REFUSED", 3)
 
     async def work() -> None:
         async with opened(tmp_path) as spool:
@@ -241,10 +206,10 @@ def test_history_is_found_though_the_clock_was_set_back(tmp_path: Path) -> None:
         async with opened(tmp_path) as spool:
             for number in (1, 100, 200):
                 await put(spool, [reading(number)])
-                await spool.prune(NOW + number * NS + NS)
+                await spool.pack(NOW + number * NS + NS)
             for number in (50, 60):  # 150 s back
                 await put(spool, [reading(number)])
-                await spool.prune(NOW + number * NS + NS)
+                await spool.pack(NOW + number * NS + NS)
             assert numbers(await spool.history("device", NOW + 55 * NS)) == [60, 100, 200]
             assert numbers(await spool.history("device", NOW + 150 * NS)) == [200]
             assert numbers(await spool.history("device", NOW)) == [1, 50, 60, 100, 200]
@@ -253,32 +218,35 @@ def test_history_is_found_though_the_clock_was_set_back(tmp_path: Path) -> None:
 
 
 def test_history_past_its_age_goes_once_it_is_delivered(tmp_path: Path) -> None:
+    """Events go one by one, readings by the segment: of these, none that is younger."""
+
     async def work() -> None:
-        async with opened(tmp_path, keep=100.0) as spool:
-            await put(spool, readings(1, 10))
-            await spool.prune(NOW + 11 * NS)
-            await put(spool, readings(11, 20))
-            await spool.prune(NOW + 120 * NS)
-            assert numbers(await spool.history("device", 0)) == list(range(1, 21))  # not delivered
-            await delivered(spool)
-            assert await spool.prune(NOW + 120 * NS) == 0
-            assert numbers(await spool.history("device", 0)) == list(range(11, 21))
+        async with opened(tmp_path, keep=100.0, size=4 * MIB) as spool:
+            for start in range(0, 60_000, 5000):
+                await put(spool, [happening(start + 1), *noisy(start + 1, start + 5000)])
+                await spool.pack(NOW + (start + 5001) * NS)
+            assert await spool.prune(NOW + 60_000 * NS) == (0, 0)
+            assert len(await spool.history("device", 0)) == 60_000  # not delivered
+            while spool.undelivered("one"):
+                batch = await spool.batch("one", 10_000)
+                spool.settle("one", batch, len(batch.seqs))
+            assert await spool.prune(NOW + 60_000 * NS) == (0, 0)
+            left = numbers(await spool.history("device", 0))
+            assert left == list(range(int(left[0]), 60_001))
+            assert 55_000 > int(left[0]) > 10_000
+            assert [one.time for one in await spool.history("event", 0)] == [NOW + 55_001 * NS]
 
     run(work)
 
 
-def test_another_process_can_read_the_history_meanwhile(tmp_path: Path) -> None:
+def test_what_a_process_has_synced_another_one_reads_at_once(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(tmp_path) as spool:
-            await put(spool, readings(1, 3))
-            script = (
-                "import sqlite3, sys; db = sqlite3.connect(f'file:{sys.argv[1]}?mode=ro', uri=True);"
-                "print(db.execute('SELECT count(*) FROM record').fetchone()[0])"
-            )
-            command = [sys.executable, "-c", script, str(tmp_path / FILE)]
-            said = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, timeout=30)
-            assert said.stdout == b"3\n"
-            await put(spool, readings(4, 5))
+            for first in (1, 4):
+                await put(spool, [happening(one) for one in range(first, first + 3)])
+                history = await asyncio.to_thread(lambda: [*History(tmp_path, "works").events(0, 2**62)])
+                assert [one.time for one in history] == [NOW + one * NS for one in range(1, first + 3)]
+                await spool.pack(NOW)
 
     run(work)
 
@@ -332,55 +300,78 @@ def test_a_place_that_can_never_be_is_an_error_at_once(tmp_path: Path) -> None:
 
 def test_a_full_spool_drops_the_oldest_keeps_its_size_and_says_how_many(tmp_path: Path) -> None:
     async def work() -> None:
-        size = 2 * MIB
+        size = 4 * MIB
         async with opened(tmp_path, size=size) as spool:
             largest = 0
-            for start in range(0, 40_000, 2000):
-                await put(spool, readings(start + 1, start + 2000))
-                largest = max(largest, on_disk(tmp_path) - (tmp_path / f"{FILE}-shm").stat().st_size)
-            assert largest <= size
+            for start in range(0, 300_000, 5000):
+                await put(spool, noisy(start + 1, start + 5000))
+                largest = max(largest, on_disk(tmp_path))
+            await spool.pack(NOW)
+            assert max(largest, on_disk(tmp_path)) <= size
+            left = spool.undelivered("one")
             found = await delivered(spool)
-            assert found == list(range(40_001 - len(found), 40_001))
-            assert len(found) > 5000
-            assert spool.lost == 40_000 - len(found)
-            assert await spool.prune(NOW) == spool.lost
-            assert await spool.prune(NOW) == 0
+            assert found == list(range(300_001 - len(found), 300_001))
+            assert len(found) == left > 100_000
+            assert spool.lost == 300_000 - len(found)
+            assert await spool.prune(NOW) == (spool.lost, 0)
+            assert await spool.prune(NOW) == (0, 0)
 
     run(work)
 
 
 def test_a_full_spool_gives_up_delivered_history_before_anything_else(tmp_path: Path) -> None:
     async def work() -> None:
-        async with opened(tmp_path, size=MIB) as spool:
-            for start in range(0, 20_000, 1000):
-                await put(spool, readings(start + 1, start + 1000))
-                assert await delivered(spool) == list(range(start + 1, start + 1001))
+        async with opened(tmp_path, size=4 * MIB) as spool:
+            for start in range(0, 300_000, 5000):
+                await put(spool, noisy(start + 1, start + 5000))
+                assert await delivered(spool) == list(range(start + 1, start + 5001))
+            assert (spool.lost, spool.undelivered("one")) == (0, 0)
+            assert len(await spool.history("device", 0)) < 300_000
+
+    run(work)
+
+
+def test_what_no_sink_gets_goes_before_what_one_waits_for(tmp_path: Path) -> None:
+    instant = Series("instant", (("site", "works"),), ("a", "b", "c", "d"))
+
+    async def work() -> None:
+        async with opened(tmp_path, size=4 * MIB) as spool:
+            await put(spool, noisy(1, 20_000))
+            for start in range(0, 200_000, 5000):
+                rows = [os.urandom(32) for _ in range(5000)]
+                await put(spool, [Record(instant, NOW + start + at, row) for at, row in enumerate(rows)])
+            assert 5000 <= len(await spool.history("instant", 0)) < 100_000
+            assert await delivered(spool) == list(range(1, 20_001))
             assert spool.lost == 0
 
     run(work)
 
 
-def test_a_backlog_larger_than_the_spool_still_leaves_the_newest(tmp_path: Path) -> None:
+def test_a_full_database_gives_up_its_oldest_and_says_how_many(tmp_path: Path) -> None:
     async def work() -> None:
-        async with opened(tmp_path, size=MIB) as spool:
-            await put(spool, readings(1, 30_000))
-            found = await delivered(spool)
-            assert found[-1] == 30_000
-            assert spool.lost + len(found) == 30_000
+        async with opened(tmp_path, size=4 * MIB) as spool:
+            for start in range(0, 40_000, 1000):
+                await put(spool, [happening(number) for number in range(start, start + 1000)])
+                await spool.pack(NOW)
+                assert on_disk(tmp_path) <= 4 * MIB
+            batches = [await spool.batch("one", 50_000)]
+            found = [int(one.texts[1]) for one in batches[0].records]
+            assert found == list(range(found[0], 40_000))
+            assert spool.lost == found[0] == 40_000 - spool.undelivered("one")
 
     run(work)
 
 
-def test_a_smaller_max_size_shrinks_the_file(tmp_path: Path) -> None:
+def test_a_smaller_max_size_shrinks_the_spool(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(tmp_path) as spool:
-            await put(spool, readings(1, 30_000))
-        assert on_disk(tmp_path) > MIB + MIB // 4
-        async with opened(tmp_path, size=MIB) as spool:
-            await put(spool, readings(30_001, 30_001))
-            await spool.prune(NOW)
-            assert (await delivered(spool))[-1] == 30_001
-        assert on_disk(tmp_path) <= MIB
+            await put(spool, noisy(1, 500_000))
+        assert on_disk(tmp_path) > 5 * MIB
+        async with opened(tmp_path, size=4 * MIB) as spool:
+            await put(spool, noisy(500_001, 500_001))
+            await spool.pack(NOW)
+            assert (await delivered(spool))[-1] == 500_001
+        assert on_disk(tmp_path) <= 4 * MIB
 
     run(work)
 
@@ -392,7 +383,7 @@ def test_memory_is_bounded_while_the_disk_takes_nothing(tmp_path: Path, monkeypa
         async with opened(tmp_path) as spool:
             for one in readings(1, 25):
                 spool.append(one)
-            assert (spool.pending, spool.dropped) == (10, 15)
+            assert (spool.pending, spool.dropped, spool.undelivered("one")) == (10, 15, 10)
             await spool.sync()
             assert await delivered(spool) == list(range(16, 26))
 
@@ -409,13 +400,12 @@ def test_on_a_full_disk_sinks_still_get_what_is_new_and_all_of_it_is_stored_afte
             assert await delivered(spool) == list(range(1, 11))
             fill(folder)
             last = 10
-            while not spool.pending:
-                last += 1
+            while not spool.pending:  # the journal has its room; what it holds cannot be packed
                 with suppress(SpoolError):
-                    await put(spool, [reading(last)])
-            assert spool.pending == 1
+                    await put(spool, noisy(last + 1, last + 500))
+                last += 500
             spool.append(reading(last + 1))
-            with pytest.raises(SpoolError, match="full"):
+            with pytest.raises(SpoolError, match=r"No space left|full"):
                 await spool.sync()
             assert await delivered(spool) == list(range(11, last + 2))
             (folder / "filler").unlink()
@@ -424,8 +414,9 @@ def test_on_a_full_disk_sinks_still_get_what_is_new_and_all_of_it_is_stored_afte
             await put(spool, [reading(last + 2)])
             assert await delivered(spool) == [last + 2]
             assert numbers(await spool.history("device", 0)) == list(range(1, last + 3))
+            assert spool.lost == spool.damaged == 0
 
-    with small_disk(tmp_path / "disk", "1m") as folder:
+    with small_disk(tmp_path / "disk", "2m") as folder:
         run(lambda: work(folder))
 
 
@@ -459,7 +450,7 @@ def test_closing_on_a_full_disk_says_what_is_lost_and_ends(tmp_path: Path) -> No
         async with opened(folder) as spool:
             await put(spool, readings(1, 5))
             fill(folder)
-            spool.append(Record(METER, NOW, b"\0" * 16, ("x" * 900_000,)))
+            spool.append(Record(METER, NOW, b"\0" * 16, (os.urandom(200_000).hex(),)))
 
     async def after(folder: Path) -> None:
         async with opened(folder) as spool:
@@ -470,128 +461,3 @@ def test_closing_on_a_full_disk_says_what_is_lost_and_ends(tmp_path: Path) -> No
             run(lambda: broken(folder))
         (folder / "filler").unlink()
         run(lambda: after(folder))
-
-
-# damage
-
-
-def filled(folder: Path, count: int = 2000) -> None:
-    async def work() -> None:
-        async with opened(folder) as spool:
-            await put(spool, readings(1, count))
-            spool.settle("one", await spool.batch("one", 100), 100)
-            spool.put_state("site", b"kept")
-
-    run(work)
-
-
-@pytest.mark.parametrize("content", [b"no database at all" * 1000, b"SQLite format 3\0" + b"\xff" * 8176])
-def test_a_file_that_is_no_database_is_set_aside_and_a_new_one_begins(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / FILE).write_bytes(content)
-
-    async def work() -> None:
-        async with opened(tmp_path) as spool:
-            assert spool.set_aside == tmp_path / ASIDE
-            await put(spool, readings(1, 3))
-            assert await delivered(spool) == [1, 2, 3]
-
-    run(work)
-    assert (tmp_path / ASIDE).read_bytes() == content
-
-
-def test_a_database_of_somebody_else_is_set_aside(tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / FILE)) as db:
-        db.execute("CREATE TABLE record (id TEXT)")
-
-    async def work() -> None:
-        async with opened(tmp_path) as spool:
-            assert spool.set_aside is not None
-            await put(spool, readings(1, 3))
-            assert await delivered(spool) == [1, 2, 3]
-
-    run(work)
-
-
-def test_of_a_file_that_lost_its_end_the_rest_arrives_and_the_hole_is_counted(tmp_path: Path) -> None:
-    filled(tmp_path)
-    os.truncate(tmp_path / FILE, (tmp_path / FILE).stat().st_size // 4096 * 2048)
-
-    async def work() -> None:
-        async with opened(tmp_path) as spool:
-            found = await delivered(spool)
-            assert spool.set_aside == tmp_path / ASIDE
-            assert found == sorted(set(found))
-            assert set(found) <= set(range(101, 2001))
-            assert len(found) > 100
-            assert spool.lost == 1900 - len(found)
-            assert await spool.state("site") == b"kept"
-            await put(spool, [reading(2001)])
-            assert await delivered(spool) == [2001]
-
-    run(work)
-
-
-def test_damage_that_is_met_while_running_is_survived_too(tmp_path: Path) -> None:
-    filled(tmp_path)
-
-    async def work() -> None:
-        async with opened(tmp_path) as spool:
-            first = await spool.batch("one", 10)
-            assert numbers(first.records) == list(range(101, 111))
-            size = (tmp_path / FILE).stat().st_size
-            with (tmp_path / FILE).open("r+b") as file:
-                file.seek(size // 4096 // 2 * 4096)
-                file.write(b"\xa5" * 4 * 4096)
-            found = await delivered(spool)
-            spool.append(reading(2001))
-            await spool.sync()
-            found += await delivered(spool)
-            assert spool.set_aside == tmp_path / ASIDE
-            assert found[-1] == 2001
-            assert found == sorted(set(found))
-            assert 0 < spool.lost < 600
-            assert spool.lost == 1901 - len(found)
-
-    run(work)
-
-
-def test_a_number_that_a_dying_card_changed_is_left_out_and_counted(tmp_path: Path) -> None:
-    filled(tmp_path, 300)
-    content = (tmp_path / FILE).read_bytes()
-    stored = reading(200).values
-    assert content.count(stored) == 1
-    (tmp_path / FILE).write_bytes(content.replace(stored, reading(999).values))
-
-    async def work() -> None:
-        async with opened(tmp_path) as spool:
-            assert await delivered(spool) == [*range(101, 200), *range(201, 301)]
-            assert spool.lost == 1
-            assert 999.0 not in numbers(await spool.history("device", 0))
-
-    run(work)
-
-
-def test_a_torn_log_gives_what_was_committed_before_it(tmp_path: Path) -> None:
-    # The holder is killed, so its write-ahead log stays; then the log's end is torn off, as by a power cut.
-    script = HOLD.replace('print("open"', 'await fill(spool)\n    print("open"').replace(
-        "async def main",
-        "from tests.agent.made import readings\nasync def fill(spool):\n"
-        "    for one in readings(1, 50):\n        spool.append(one)\n        await spool.sync()\nasync def main",
-    )
-    command, root = [sys.executable, "-c", script, str(tmp_path)], Path(__file__).parents[2]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"open\n"
-        holder.kill()
-        holder.wait(10)
-    wal = tmp_path / f"{FILE}-wal"
-    os.truncate(wal, wal.stat().st_size - 5000)
-
-    async def work() -> None:
-        async with opened(tmp_path) as spool:
-            found = await delivered(spool)
-            assert found == list(range(1, len(found) + 1))
-            assert 40 <= len(found) < 50
-            assert spool.set_aside is None
-
-    run(work)

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .record import Record, Series
+from ..record import Record, Series
 
 COLUMNS = "seq, series, time, data, texts, crc"
 
@@ -49,12 +49,21 @@ def decoded(
 
 
 def spec(series: Series) -> str:
+    """All that a series is, as one line of text."""
     return json.dumps([series.kind, series.tags, series.fields, series.integers, series.texts])
+
+
+def series_of(text: str) -> Series:
+    """The reverse of `spec`; ValueError when it is damaged."""
+    try:
+        kind, tags, fields, integers, texts = json.loads(text)
+        pairs = tuple((str(name), str(value)) for name, value in tags)
+        return Series(kind, pairs, tuple(fields), tuple(integers), tuple(texts))
+    except TypeError as error:
+        raise ValueError(f"found {text[:200]!r}, expected a series") from error
 
 
 def all_series(db: sqlite3.Connection) -> Iterator[tuple[int, Series]]:
     for number, text in db.execute("SELECT id, spec FROM series"):
-        with contextlib.suppress(TypeError, ValueError):  # damaged: its records are
-            kind, tags, fields, integers, texts = json.loads(text)
-            pairs = tuple((name, value) for name, value in tags)
-            yield number, Series(kind, pairs, tuple(fields), tuple(integers), tuple(texts))
+        with contextlib.suppress(ValueError):  # damaged: its records are
+            yield number, series_of(text)

@@ -1,23 +1,22 @@
-"""The spool's file: SQLite in WAL mode, bounded, and opened again whatever became of it.
+"""The spool's database: what is sought by its key, what happened, positions and state. SQLite in WAL mode, bounded,
+and opened again whatever became of it.
 
-Everything here blocks and belongs into the spool's thread, but `history`, which has a connection of its own.
 synchronous=FULL is the one mode that keeps what was committed through a power cut.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
-import os
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import SpoolError
-from .record import Record, Series
+from ..errors import SpoolError
+from ..record import Series
+from .block import Numbered
+from .journal import Refusal
 from .rows import COLUMNS, all_series, decoded, row, spec
 from .salvage import FAR, lengthen, readable, readable_rows
 
@@ -35,8 +34,8 @@ CHUNK = 1000
 REFUSED = 1000
 """Refused records that are kept, the latest."""
 
-SALVAGED = 200_000
-"""Delivered records that are carried over from an unreadable file, the latest; undelivered ones are always tried."""
+OWN = "database"
+"""The row of `ring` that says how many records the database itself has."""
 
 _SCHEMA = f"""
 PRAGMA page_size = {PAGE};
@@ -51,35 +50,15 @@ CREATE TABLE IF NOT EXISTS position (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL
 CREATE TABLE IF NOT EXISTS refused (seq INTEGER, sink TEXT, reason TEXT NOT NULL, series INTEGER NOT NULL,
     time INTEGER NOT NULL, data BLOB NOT NULL, texts TEXT NOT NULL, PRIMARY KEY (seq, sink));
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS ring (name TEXT PRIMARY KEY, seq INTEGER NOT NULL, total INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS mark (seq INTEGER PRIMARY KEY, time INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS latest (series INTEGER, time INTEGER, seq INTEGER NOT NULL,
     PRIMARY KEY (series, time)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS latest_by_seq ON latest (seq);
 """
-# A mark says that every record up to `seq` was appended before `time`: an index by time that costs one row a minute,
-# where one over the records would cost a page for each series at every commit. `latest` has
-# the last record of a key for the few that are sought by it, which may stand far behind its time.
-
-Numbered = tuple[int, Record]
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Records in the order in which they were appended; `seqs` numbers each for `settle`, within an `era`."""
-
-    records: tuple[Record, ...]
-    seqs: tuple[int, ...]
-    era: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A record that a sink will never take, and why."""
-
-    seq: int
-    sink: str
-    reason: str
-    record: Record
+# A mark says that every record up to `seq`, in the rings too, was appended before `time`: an index by time that costs
+# one row in some minutes. `latest` has the last record of a key for the few that are sought by it, which may stand far
+# behind its time. `ring` says how far each ring had come.
 
 
 def unreadable(error: Exception) -> bool:
@@ -88,18 +67,24 @@ def unreadable(error: Exception) -> bool:
     return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-class Store:
-    """One file in one directory, held by one process."""
+class Database:
+    """One file.
+
+    stored: number of the last record in it. head: that or the furthest position. rings: number and total of each ring
+    at the last commit. lost: undelivered records that were deleted for want of room. damaged: records that could not
+    be read.
+    """
 
     def __init__(self, folder: Path, max_size: int) -> None:
         self.folder = folder
+        self.stored = 0
         self.head = 0
         self.oldest = 1
         self.positions: dict[str, int] = {}
+        self.rings: dict[str, tuple[int, int]] = {}
         self.lost = 0
-        self.unreadable = 0
+        self.damaged = 0
         self.set_aside: Path | None = None
-        self.generation = 0
         self._checkpoint = max(16, min(1000, max_size // PAGE // 16))
         self._pages = max(64, max_size // PAGE - 2 * self._checkpoint)
         self._max_size = max_size
@@ -107,121 +92,103 @@ class Store:
         self._ids: dict[Series, int] = {}
         self._series: dict[int, Series] = {}
         self._db: sqlite3.Connection | None = None
-        self._lock: int | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there is a file to read and write."""
-        return self._db is not None
 
     def open(self) -> None:
         """Open or make the file. A damaged one is set aside and what can be read of it carried over.
 
-        SpoolError when another process has it; OSError, sqlite3.Error when the disk does not serve.
+        OSError, sqlite3.Error when the disk does not serve.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._hold()
         try:
             self._db = self._connect()
             self._load()
         except sqlite3.DatabaseError as error:
-            self._disconnect()
+            self.close()
             # SQLITE_ERROR: a sound database with other tables than ours.
             if not unreadable(error) and error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
                 raise
-            self.recover(self.generation)
+            self.recover()
 
     def close(self) -> None:
-        """Close the file and let others have it."""
-        self._disconnect()
-        lock, self._lock = self._lock, None
-        if lock is not None:
-            os.close(lock)
+        """Close the file."""
+        db, self._db = self._db, None
+        if db is not None:
+            db.close()
 
-    def recover(self, generation: int) -> None:
-        """Set a damaged file aside and go on with a new one; nothing when that was done since `generation`."""
-        if generation != self.generation:
-            return
-        self._disconnect()
+    def recover(self) -> None:
+        """Set a damaged file aside and go on with a new one."""
+        self.close()
         aside = self.folder / ASIDE
         for suffix in ("", "-wal"):
             with contextlib.suppress(FileNotFoundError):
                 (self.folder / (FILE + suffix)).replace(self.folder / (ASIDE + suffix))
         for leftover in (FILE + "-shm", ASIDE + "-shm"):
             (self.folder / leftover).unlink(missing_ok=True)
-        self.generation += 1
         self.set_aside = aside
         self._db = self._connect()
         before, self._ids, self._series = self.head, {}, {}
-        kept = self._salvage(aside)
+        kept, missing = self._salvage(aside)
         self._load()
         self.head = max(self.head, before)
-        log.error("spool unreadable, set aside as %s: %d records carried over, %d lost", aside, kept, self.unreadable)
+        self.damaged += missing
+        log.error("spool: %s, set aside as %s: %d records carried over, %d lost", FILE, aside, kept, missing)
 
     def commit(
         self,
         records: Sequence[Numbered],
         state: Mapping[str, bytes],
-        moved: Mapping[str, int],
+        positions: Mapping[str, int],
         refused: Iterable[Refusal],
+        rings: Mapping[str, tuple[int, int]],
         delivered: int,
     ) -> None:
         """Put everything on disk, in order; what fails leaves `head` where it came to. Again is harmless.
 
-        `delivered`: no sink needs the records up to there, so they go first when the file is full.
+        `delivered`: no sink needs the records up to there. The oldest go when the file is full, those before others.
         """
         *chunks, final = [records[start : start + CHUNK] for start in range(0, len(records), CHUNK)] or [()]
         for chunk in chunks:
-            self._transact(chunk, {}, {}, (), delivered)
-        self._transact(final, state, moved, tuple(refused), delivered)
+            self._transact(chunk, {}, {}, (), {}, delivered)
+        self._transact(final, state, positions, tuple(refused), rings, delivered)
         while self._used() > 0.95 * self._pages and self._trim(delivered):
             pass
 
-    def read(self, after: int, limit: int) -> Batch:
-        """The first records after a number that a sink gets; none when there are none."""
-        while True:
-            internal = ", ".join(str(number) for number, one in list(self._series.items()) if one.internal)
-            query = (
-                f"SELECT {COLUMNS} FROM record WHERE seq > ? AND series NOT IN ({internal})"  # noqa: S608 - numbers
-                " ORDER BY seq LIMIT ?"
-            )
-            rows = self._opened().execute(query, (after, limit)).fetchall()
-            found = [(one[0], record) for one in rows if (record := decoded(one, self._series))]
-            if len(found) < len(rows) and rows[-1][0] > self._counted:
-                self._counted = rows[-1][0]
-                self.unreadable += len(rows) - len(found)
-                log.error("spool: %d damaged records are left out", len(rows) - len(found))
-            if found or not rows:
-                return Batch(tuple(record for _, record in found), tuple(seq for seq, _ in found))
-            after = rows[-1][0]
+    def read(self, after: int, last: int, limit: int) -> tuple[list[Numbered], int]:
+        """The first records with numbers after one and up to another that a sink gets, at most so many.
 
-    def state(self, name: str) -> bytes | None:
-        """A piece of state."""
-        found = self._one("SELECT data FROM state WHERE name = ?", name)
-        return bytes(found) if found is not None else None
+        And the number up to which this is so.
+        """
+        internal = ", ".join(str(number) for number, one in self._series.items() if one.internal)
+        query = (
+            f"SELECT {COLUMNS} FROM record WHERE seq > ? AND seq <= ? AND series NOT IN ({internal})"  # noqa: S608 - numbers
+            " ORDER BY seq LIMIT ?"
+        )
+        rows = self._opened().execute(query, (after, last, limit)).fetchall()
+        found = [(one[0], record) for one in rows if (record := decoded(one, self._series))]
+        if len(found) < len(rows) and rows[-1][0] > self._counted:
+            self._counted = rows[-1][0]
+            self.damaged += len(rows) - len(found)
+            log.error("spool: %d damaged records are left out", len(rows) - len(found))
+        return found, rows[-1][0] if len(rows) == limit else last
 
-    def history(self, kind: str, since: int, tags: Mapping[str, str]) -> list[Record]:
-        """Records of a kind with a time of at least `since`, oldest first, of each key the last. May run beside
-        everything else."""
-        wanted = [
-            number
-            for number, series in list(self._series.items())
-            if series.kind == kind and tags.items() <= dict(series.tags).items()
-        ]
-        with contextlib.closing(sqlite3.connect(f"{self._url()}?mode=ro", uri=True)) as db:
-            marks = ", ".join("?" * len(wanted))
-            rows = db.execute(
-                f"SELECT {COLUMNS} FROM record WHERE seq > ? AND series IN ({marks}) AND time >= ?"  # noqa: S608 - question marks
-                " ORDER BY time, seq",
-                (appended_before(db, since), *wanted, since),
-            ).fetchall()
-        found = (record for one in rows if (record := decoded(one, self._series)))
-        return list({(id(one.series), one.time): one for one in found}.values())
+    def count(self, after: int) -> int:
+        """How many records with greater numbers a sink gets."""
+        internal = ", ".join(str(number) for number, one in self._series.items() if one.internal)
+        return int(
+            self._one(f"SELECT count(*) FROM record WHERE seq > ? AND series NOT IN ({internal})", after)  # noqa: S608 - numbers
+        )
 
-    def mark(self, now: int) -> None:
-        """Note that everything on disk was appended before `now`, UTC ns; shrink a file that is too large."""
+    def state(self) -> dict[str, bytes]:
+        """Every piece of state."""
+        return {name: bytes(data) for name, data in self._opened().execute("SELECT name, data FROM state")}
+
+    def mark(self, seq: int, now: int, oldest: int) -> None:
+        """Note that everything up to a number was appended before `now`, UTC ns; shrink a file that is too large.
+
+        `oldest`: notes of numbers before it are not needed any more.
+        """
         db = self._opened()
-        db.execute("INSERT OR IGNORE INTO mark VALUES (?, ?)", (self.head, now))  # the first time says most
+        db.execute("INSERT OR IGNORE INTO mark VALUES (?, ?)", (seq, now))  # the first time says most
+        db.execute("DELETE FROM mark WHERE seq < ?", (oldest,))
         pages = db.execute("PRAGMA page_count").fetchone()[0]
         if pages > self._pages:
             # As a script: it frees one page a step, and `execute` takes one step of what has no columns.
@@ -233,30 +200,21 @@ class Store:
             for suffix in ("", "-wal", "-shm"):
                 (self.folder / (ASIDE + suffix)).unlink(missing_ok=True)
 
-    def expire(self, before: int, delivered: int) -> bool:
-        """Delete some of the delivered records that were appended before a time; whether there may be more."""
+    def appended_before(self, time: int) -> int:
+        """See the function of this name."""
+        return appended_before(self._opened(), time)
+
+    def expire(self, last: int) -> bool:
+        """Delete some of the records up to a number; whether there may be more."""
         db = self._opened()
-        last = min(delivered, appended_before(db, before), self.oldest + CHUNK - 1)
-        if last < self.oldest:
-            return False
-        db.execute("DELETE FROM record WHERE seq <= ?", (last,))
-        self._begin_at(last + 1)
-        return True
-
-    def _hold(self) -> None:
-        """Keep other processes out as long as this one lives; a lock on the directory needs no file."""
-        if self._lock is not None:
-            return
-        lock = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(lock)
-            raise SpoolError(f"{self.folder} is in use by another wattgram process") from error
-        self._lock = lock
-
-    def _url(self) -> str:
-        return (self.folder.absolute() / FILE).as_uri()
+        found = db.execute("SELECT seq FROM record WHERE seq <= ? ORDER BY seq LIMIT ?", (last, CHUNK)).fetchall()
+        if len(found) == CHUNK:
+            last = found[-1][0]
+        if found:
+            db.execute("DELETE FROM record WHERE seq <= ?", (last,))
+        if last > 0:
+            self._begin_at(last + 1)
+        return len(found) == CHUNK
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.folder / FILE, check_same_thread=False, isolation_level=None)
@@ -270,59 +228,56 @@ class Store:
             raise
         return db
 
-    def _disconnect(self) -> None:
-        db, self._db = self._db, None
-        if db is not None:
-            db.close()
-
     def _load(self) -> None:
         db = self._opened()
         self._series = dict(all_series(db))
         self._ids = {series: number for number, series in self._series.items()}
         self.positions = dict(db.execute("SELECT sink, seq FROM position"))
+        self.rings = {name: (seq, total) for name, seq, total in db.execute("SELECT name, seq, total FROM ring")}
         latest = self._one("SELECT seq FROM sqlite_sequence WHERE name = 'record'") or 0
-        self.head = max(latest, self._one("SELECT max(seq) FROM record") or 0, *self.positions.values(), 0)
+        self.stored = max(latest, self._one("SELECT max(seq) FROM record") or 0)
+        self.head = max(self.stored, *self.positions.values(), 0)
         self.oldest = self._one("SELECT min(seq) FROM record") or self.head + 1
 
-    def _salvage(self, aside: Path) -> int:
-        """Carry over what can be read; how many records."""
+    def _salvage(self, aside: Path) -> tuple[int, int]:
+        """Carry over what can be read; how many records, and how many undelivered ones are missing."""
         kept: list[int] = []
+        missing = 0
         try:
             lengthen(aside, PAGE)
             with contextlib.closing(sqlite3.connect(aside, isolation_level=None)) as old:
                 series = dict(readable(lambda: all_series(old)))
                 moved = dict(readable(lambda: old.execute("SELECT sink, seq FROM position")))
                 state = dict(readable(lambda: old.execute("SELECT name, data FROM state")))
-                heads = readable(lambda: old.execute("SELECT seq FROM sqlite_sequence WHERE name = 'record'"))
-                head = max([self.head, *(seq for (seq,) in heads)])
+                rings = readable(lambda: old.execute("SELECT name, seq, total FROM ring"))
+                reached = {name: (seq, total) for name, seq, total in rings}
                 delivered = min(moved.values(), default=0)
                 chunk: list[Numbered] = []
-                for found in readable_rows(old, max(0, min(delivered, head - SALVAGED))):
+                for found in readable_rows(old, 0):
                     if record := decoded(found, series):
                         chunk.append((found[0], record))
                         kept.append(found[0])
                     if len(chunk) == CHUNK:
-                        self._transact(chunk, {}, {}, (), delivered)
+                        self._transact(chunk, {}, {}, (), {}, delivered)
                         chunk = []
-                self._transact(chunk, state, moved, (), delivered)
-                # Without a position the oldest that was found is all that is known of where it began.
-                before = delivered if moved else min(kept, default=1) - 1
-                self.unreadable += max(0, head - before - sum(seq > before for seq in kept))
+                self._transact(chunk, state, moved, (), reached, delivered)
+                missing = max(0, reached.get(OWN, (0, 0))[1] - len(kept))
         except (sqlite3.Error, OSError) as error:
             log.error("spool: not all of %s could be carried over: %s", aside, error)
-        return len(kept)
+        return len(kept), missing
 
     def _transact(
         self,
         records: Sequence[Numbered],
         state: Mapping[str, bytes],
-        moved: Mapping[str, int],
+        positions: Mapping[str, int],
         refused: Sequence[Refusal],
+        rings: Mapping[str, tuple[int, int]],
         delivered: int,
     ) -> None:
         while True:
             try:
-                return self._write(records, state, moved, refused)
+                return self._write(records, state, positions, refused, rings)
             except sqlite3.OperationalError as error:
                 bounded = error.sqlite_errorcode == sqlite3.SQLITE_FULL and self._used() > 0.7 * self._pages
                 if not (bounded and self._trim(delivered)):
@@ -332,8 +287,9 @@ class Store:
         self,
         records: Sequence[Numbered],
         state: Mapping[str, bytes],
-        moved: Mapping[str, int],
+        positions: Mapping[str, int],
         refused: Sequence[Refusal],
+        rings: Mapping[str, tuple[int, int]],
     ) -> None:
         db, new = self._opened(), dict[Series, int]()
 
@@ -351,7 +307,12 @@ class Store:
                 [(number(one.series), one.time, seq) for seq, one in records if one.sought],
             )
             db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", state.items())
-            db.executemany("INSERT OR REPLACE INTO position VALUES (?, ?)", moved.items())
+            db.executemany("INSERT OR REPLACE INTO position VALUES (?, ?)", positions.items())
+            reached = dict[str, tuple[int, int]]()
+            if rings:
+                count = db.execute("SELECT count(*) FROM record").fetchone()[0]
+                reached = {**rings, OWN: (max([self.stored, *(seq for seq, _ in records)]), count)}
+                db.executemany("INSERT OR REPLACE INTO ring VALUES (?, ?, ?)", ((n, *at) for n, at in reached.items()))
             if refused:
                 db.executemany(
                     "INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -371,8 +332,11 @@ class Store:
             raise
         self._ids |= new
         self._series |= {number: series for series, number in new.items()}
+        self.positions |= positions
+        self.rings |= reached
         if records:
-            self.head = max(self.head, records[-1][0])
+            self.stored = max(self.stored, records[-1][0])
+            self.head = max(self.head, self.stored)
 
     def _trim(self, delivered: int) -> bool:
         """Delete the oldest records to make room; whether there were any."""
@@ -381,17 +345,17 @@ class Store:
         if not found:
             return False
         # Not more than a twentieth, for a file so small that it holds few chunks.
-        last = found[min(len(found) - 1, (self.head - found[0][0]) // 20)][0]
+        last = found[min(len(found) - 1, self._one("SELECT count(*) FROM record") // 20)][0]
+        self.lost += self.count(delivered) - self.count(max(last, delivered))
         db.execute("DELETE FROM record WHERE seq <= ?", (last,))
-        self.lost += sum(delivered < seq <= last for (seq,) in found)
         self._begin_at(last + 1)
         return True
 
-    def _begin_at(self, oldest: int) -> None:
-        self.oldest = oldest
+    def _begin_at(self, first: int) -> None:
+        """What is before a number is gone."""
         db = self._opened()
-        db.execute("DELETE FROM mark WHERE seq < ?", (oldest - 1,))
-        db.execute("DELETE FROM latest WHERE seq < ?", (oldest,))
+        db.execute("DELETE FROM latest WHERE seq < ?", (first,))
+        self.oldest = self._one("SELECT min(seq) FROM record") or self.head + 1
 
     def _used(self) -> int:
         db = self._opened()

@@ -1,0 +1,27 @@
+"""What the spool has on disk: a journal of the last minutes, segments of packed blocks, and a database.
+
+    sync ──▶ journal ──pack──▶ readings-*.seg, instants-*.seg    what is read in order: a ring each
+                          └──▶ spool.db                          what is sought by its key: windows, events, state
+
+Everything here blocks and belongs into the spool's threads.
+"""
+
+from .block import Numbered
+from .database import ASIDE, FILE, REFUSED, unreadable
+from .journal import Refusal
+from .store import Batch, Store
+from .view import View, connected, loose_of
+
+__all__ = [
+    "ASIDE",
+    "FILE",
+    "REFUSED",
+    "Batch",
+    "Numbered",
+    "Refusal",
+    "Store",
+    "View",
+    "connected",
+    "loose_of",
+    "unreadable",
+]

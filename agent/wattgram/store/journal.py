@@ -1,0 +1,289 @@
+"""The journal: what was synced in the last minutes, in one small file that is written over and over.
+
+A sync is one frame: records, and what changed of the state, the positions and the refused ones. When everything has
+come to the segments and the database the journal begins again at the file's begin, with a new generation. The file
+keeps its size, so a sync writes the pages of its frame and nothing of the file system's own.
+
+The frames of a generation are one stream of deflate, flushed after each: the state of this second is mostly that of
+the last.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..record import Record, Series
+from .block import Numbered
+from .disk import put, sync_folder
+from .rows import series_of, spec
+
+FILE = "journal"
+
+_MAGIC = b"wgJ1"
+_HEAD = struct.Struct(
+    "<4sIIQIIIQ"
+)  # magic, checksum of the rest, of the body, generation, index, records, length, last
+_ROW = struct.Struct("<QIqII")  # number, series, time, bytes of values, of texts
+_LENGTH = struct.Struct("<I")
+_ALIGNED = 64
+"""Bytes; a frame begins at a multiple of it, so that those after a damaged one can be counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A record that a sink will never take, and why."""
+
+    seq: int
+    sink: str
+    reason: str
+    record: Record
+
+
+@dataclass(slots=True)
+class Entry:
+    """What one sync puts on disk, or several."""
+
+    records: Sequence[Numbered] = ()
+    state: Mapping[str, bytes] = field(default_factory=dict)
+    positions: Mapping[str, int] = field(default_factory=dict)
+    refused: Sequence[Refusal] = ()
+    reached: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """How far rings and database had come when the journal began: last number and count of each."""
+    size: int = 0
+    """Bytes of the file, as a frame says."""
+
+
+class Journal:
+    """The file, open for writing. Everything here blocks. notes: what was found damaged."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self.path = folder / FILE
+        self.size = size
+        self.notes: list[str] = []
+        self._file: int | None = None
+        self._generation = 0
+        self._index = 0
+        self._offset = 0
+        self._packer = _packer()
+        self._series: dict[Series, int] = {}
+
+    def open(self, known: int) -> tuple[list[Entry], int]:
+        """What it holds, and how many records past the `known` ones are not readable.
+
+        Nothing is written before `begin`. OSError when the disk does not serve.
+        """
+        try:
+            self._file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            if known:
+                self.notes.append(f"{FILE} is missing; what was read in the last minutes is lost")
+            return [], 0
+        data = self.path.read_bytes()
+        found = read(data, known)
+        self._generation, entries, damaged = found.generation, found.entries, found.damaged
+        if not found.frames:
+            self.notes.append(f"nothing in {FILE} is readable; what was read in the last minutes is lost")
+        elif entries and len(data) < entries[0].size:
+            self.notes.append(f"{FILE} has lost its end, with what was read in the last minutes or a part of it")
+        return entries, damaged
+
+    def begin(self, entry: Entry) -> None:
+        """Begin again; what was written before is not needed any more. OSError keeps what was there."""
+        self._generation = (self._generation + 1) % 2**64
+        self._index = self._offset = 0
+        self._packer, self._series = _packer(), {}
+        if self._file is None or os.fstat(self._file).st_size != self.size:
+            self._make(entry)
+        else:
+            self.write(entry)
+
+    def write(self, entry: Entry) -> bool:
+        """Put an entry on disk; False when there is no room behind what is there.
+
+        OSError when it is not there, and then it may be written again.
+        """
+        assert self._file is not None  # it has begun
+        packer, series = self._packer.copy(), dict(self._series)
+        frame = self._frame(entry, packer, series)
+        if self._offset + len(frame) > self.size:
+            return False
+        put(self._file, self._offset, frame)
+        self._packer, self._series = packer, series
+        self._offset += len(frame)
+        self._index += 1
+        return True
+
+    def close(self) -> None:
+        """Let go of the file."""
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
+
+    def _make(self, entry: Entry) -> None:
+        """A new file of the right size, in the place of the old one at once or not at all."""
+        self.close()
+        new = self.path.with_suffix(".new")
+        file = os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        try:
+            packer, series = _packer(), dict[Series, int]()
+            frame = self._frame(entry, packer, series)
+            # Written, not only allocated: the file system notes when a block is written for the first time.
+            put(file, 0, frame.ljust(self.size, b"\0"))
+            new.rename(self.path)
+            sync_folder(self.path.parent)
+        except BaseException:
+            os.close(file)
+            new.unlink(missing_ok=True)
+            raise
+        self._file, self._packer, self._series = file, packer, series
+        self._offset, self._index = len(frame), 1
+
+    def _frame(self, entry: Entry, packer: Any, series: dict[Series, int]) -> bytes:
+        body = packer.compress(_content(entry, series, self.size)) + packer.flush(zlib.Z_SYNC_FLUSH)
+        rest = struct.pack(
+            "<IQIIIQ",
+            zlib.crc32(body),
+            self._generation,
+            self._index,
+            len(entry.records),
+            len(body),
+            entry.records[-1][0] if entry.records else 0,
+        )
+        frame: bytes = _MAGIC + _LENGTH.pack(zlib.crc32(rest)) + rest + body
+        return frame.ljust(-(-len(frame) // _ALIGNED) * _ALIGNED, b"\0")
+
+
+def size_of(entry: Entry) -> int:
+    """About how many bytes an entry is before compression."""
+    records = sum(len(one.values) + sum(map(len, one.texts)) + 64 for _, one in entry.records)
+    refused = sum(2 * len(one.record.values) + 6 * sum(map(len, one.record.texts)) + 500 for one in entry.refused)
+    return records + refused + sum(len(data) + 64 for data in entry.state.values()) + 64 * len(entry.positions)
+
+
+class Found(NamedTuple):
+    """A journal's generation, how many frames it has, its entries up to the first damage, and how many records come
+    after that."""
+
+    generation: int
+    frames: int
+    entries: list[Entry]
+    damaged: int
+
+
+def read(data: bytes, known: int = 0) -> Found:
+    """What a journal's bytes hold; as damaged count records that are not `known`, by number, to be elsewhere.
+
+    The last frame may be torn by a power cut, and then was never said to be on disk; it is counted all the same.
+    """
+    frames = list(_heads(data))
+    generation = frames[0][0] if frames else 0
+    entries: list[Entry] = []
+    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+    series: dict[int, Series] = {}
+    for place, (_, index, count, body, checksum, _) in enumerate(frames):
+        sound = index == place and zlib.crc32(body) == checksum
+        try:
+            entries.append(_entry(unpacker.decompress(body if sound else b""), count, series))
+        except (ValueError, KeyError, TypeError, struct.error, zlib.error):
+            damaged = sum(frame[2] for frame in frames[place:] if frame[5] > known)
+            return Found(generation, len(frames), entries, damaged)
+    return Found(generation, len(frames), entries, 0)
+
+
+def _packer() -> Any:
+    return zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
+
+
+def _heads(data: bytes) -> Iterator[tuple[int, int, int, bytes, int, int]]:
+    """Frames of the newest generation: generation, index, records, body, its checksum, last record's number.
+
+    Past a damaged head, too.
+    """
+    found: list[tuple[int, int, int, bytes, int, int]] = []
+    at = 0
+    while (at := data.find(_MAGIC, at)) >= 0:
+        head = data[at : at + _HEAD.size]
+        step = 1
+        if at % _ALIGNED == 0 and len(head) == _HEAD.size and zlib.crc32(head[8:]) == _LENGTH.unpack_from(head, 4)[0]:
+            _, _, checksum, generation, index, count, length, last = _HEAD.unpack(head)
+            found.append((generation, index, count, data[at + _HEAD.size : at + _HEAD.size + length], checksum, last))
+            step = _ALIGNED
+        at += step
+    newest = max((one[0] for one in found), default=0)
+    yield from (one for one in found if one[0] == newest)
+
+
+def _content(entry: Entry, series: dict[Series, int], size: int) -> bytes:
+    defined: dict[int, str] = {}
+
+    def number(one: Series) -> int:
+        if one not in series:
+            series[one] = len(series)
+            defined[series[one]] = spec(one)
+        return series[one]
+
+    rows: list[bytes] = []
+    for seq, record in entry.records:
+        texts = json.dumps(record.texts).encode() if record.texts else b""  # escaped: UTF-8 cannot hold every text
+        rows += (
+            _ROW.pack(seq, number(record.series), record.time, len(record.values), len(texts)),
+            record.values,
+            texts,
+        )
+    refused = [
+        (
+            one.seq,
+            one.sink,
+            one.reason,
+            number(one.record.series),
+            one.record.time,
+            base64.b64encode(one.record.values).decode(),
+            one.record.texts,
+        )
+        for one in entry.refused
+    ]
+    about = json.dumps(
+        {
+            "series": defined,
+            "positions": dict(entry.positions),
+            "reached": dict(entry.reached),
+            "size": size,
+            "state": [(name, len(data)) for name, data in entry.state.items()],
+            "refused": refused,
+        }
+    ).encode()
+    return b"".join((_LENGTH.pack(len(about)), about, *rows, *entry.state.values()))
+
+
+def _entry(content: bytes, count: int, series: dict[int, Series]) -> Entry:
+    (length,) = _LENGTH.unpack_from(content)
+    at = _LENGTH.size + length
+    about = json.loads(content[_LENGTH.size : at])
+    series |= {int(number): series_of(text) for number, text in about["series"].items()}
+    records: list[Numbered] = []
+    for _ in range(count):
+        seq, number, time, values, texts = _ROW.unpack_from(content, at)
+        at += _ROW.size
+        data, told = content[at : at + values], content[at + values : at + values + texts]
+        at += values + texts
+        records.append((seq, Record(series[number], time, data, tuple(json.loads(told)) if told else ())))
+    state: dict[str, bytes] = {}
+    for name, size in about["state"]:
+        state[name] = content[at : at + size]
+        at += size
+    reached = {str(name): (int(last), int(count)) for name, (last, count) in about["reached"].items()}
+    refused = [*_refused(about["refused"], series)]
+    return Entry(records, state, about["positions"], refused, reached, about["size"])
+
+
+def _refused(listed: Iterable[Sequence[Any]], series: Mapping[int, Series]) -> Iterator[Refusal]:
+    for seq, sink, reason, number, time, values, texts in listed:
+        yield Refusal(seq, sink, reason, Record(series[number], time, base64.b64decode(values), tuple(texts)))
