@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Mapping, Sequence
-from math import isfinite, nan
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +177,7 @@ class Health:
             "spool_lost": float(self._spool.lost + self._spool.dropped),
             "spool_damaged": float(self._spool.damaged),
             "spool_payload": float(self._spool.payload),
-            "disk_written": _written(),
+            "spool_written": float(self._spool.written),
             "spool_refused": float(self._spool.refused),
         }
         for one in self._deliveries:
@@ -197,18 +197,6 @@ def _labelled(name: str, **labels: str) -> str:
 def _number(one: Record, name: str) -> float | None:
     value = one[name]
     return value if isinstance(value, float) and isfinite(value) else None
-
-
-def _written() -> float:
-    """Bytes that this process has had written to disks, whole pages and the file systems' own not counted; NaN unknown.
-
-    Of all that it writes; proc(5), `write_bytes`.
-    """
-    try:
-        lines = Path("/proc/self/io").read_text(encoding="ascii").splitlines()
-        return float(next(line for line in lines if line.startswith("write_bytes:")).split()[1])
-    except (OSError, StopIteration, ValueError):
-        return nan
 
 
 def _resident() -> int:

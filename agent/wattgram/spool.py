@@ -92,6 +92,11 @@ class Spool:
         return self._store.payload
 
     @property
+    def written(self) -> int:
+        """Bytes of the pages that this process has written for them."""
+        return self._store.written
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What was found damaged when the spool was opened, a line each."""
         return tuple(self._store.notes)

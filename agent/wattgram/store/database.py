@@ -72,7 +72,7 @@ class Database:
 
     stored: number of the last record in it. head: that or the furthest position. rings: number and total of each ring
     at the last commit. lost: undelivered records that were deleted for want of room. damaged: records that could not
-    be read.
+    be read. written: bytes, in pages.
     """
 
     def __init__(self, folder: Path, max_size: int) -> None:
@@ -84,6 +84,7 @@ class Database:
         self.rings: dict[str, tuple[int, int]] = {}
         self.lost = 0
         self.damaged = 0
+        self.written = 0
         self.set_aside: Path | None = None
         self._checkpoint = max(16, min(1000, max_size // PAGE // 16))
         self._pages = max(64, max_size // PAGE - 2 * self._checkpoint)
@@ -151,6 +152,8 @@ class Database:
         self._transact(final, state, positions, tuple(refused), rings, delivered)
         while self._used() > 0.95 * self._pages and self._trim(delivered):
             pass
+        _, logged, moved = self._opened().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        self.written += max(0, logged) * (PAGE + 24) + max(0, moved) * PAGE  # sqlite.org/fileformat2.html, 4.1
 
     def read(self, after: int, last: int, limit: int) -> tuple[list[Numbered], int]:
         """The first records with numbers after one and up to another that a sink gets, at most so many.

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+PAGE = 4096
+"""Bytes that a file system writes at least."""
 
-def put(file: int, offset: int, data: bytes) -> None:
-    """Write and wait until it is on disk."""
-    view = memoryview(data)
+
+def put(file: int, offset: int, data: bytes) -> int:
+    """Write and wait until it is on disk; bytes of the pages that this touched."""
+    view, at = memoryview(data), offset
     while view:
-        written = os.pwrite(file, view, offset)
-        view, offset = view[written:], offset + written
+        written = os.pwrite(file, view, at)
+        view, at = view[written:], at + written
     os.fdatasync(file)
+    return (-(-at // PAGE) - offset // PAGE) * PAGE
 
 
 def sync_folder(folder: Path) -> None:

@@ -62,12 +62,13 @@ class Entry:
 
 
 class Journal:
-    """The file, open for writing. Everything here blocks. notes: what was found damaged."""
+    """The file, open for writing. Everything here blocks. notes: what was found damaged. written: bytes, in pages."""
 
     def __init__(self, folder: Path, size: int) -> None:
         self.path = folder / FILE
         self.size = size
         self.notes: list[str] = []
+        self.written = 0
         self._file: int | None = None
         self._generation = 0
         self._index = 0
@@ -115,7 +116,7 @@ class Journal:
         frame = self._frame(entry, packer, series)
         if self._offset + len(frame) > self.size:
             return False
-        put(self._file, self._offset, frame)
+        self.written += put(self._file, self._offset, frame)
         self._packer, self._series = packer, series
         self._offset += len(frame)
         self._index += 1
@@ -136,7 +137,7 @@ class Journal:
             packer, series = _packer(), dict[Series, int]()
             frame = self._frame(entry, packer, series)
             # Written, not only allocated: the file system notes when a block is written for the first time.
-            put(file, 0, frame.ljust(self.size, b"\0"))
+            self.written += put(file, 0, frame.ljust(self.size, b"\0"))
             new.rename(self.path)
             sync_folder(self.path.parent)
         except BaseException:

@@ -59,7 +59,8 @@ class Ring:
     """The segments of one name in a folder.
 
     head: number of the last record. total: how many records there ever were. blank: files in which nothing is readable.
-    closed: whether the next block begins a new segment in any case.
+    closed: whether the next block begins a new segment in any case. absent: records that were missing at the end when
+    it was loaded. written: bytes, in pages.
     """
 
     def __init__(self, folder: Path, name: str, kinds: Sequence[Kind]) -> None:
@@ -72,6 +73,7 @@ class Ring:
         self.total = 0
         self.closed = False
         self.absent = 0
+        self.written = 0
         self._resumed = 0
         self._scanned: dict[int, _Scanned] = {}
         self._unpacked: dict[tuple[int, int], list[Numbered] | None] = {}
@@ -198,7 +200,7 @@ class Ring:
             self.append(records[:half], fresh)
             self.append(records[half:], fresh)
             return
-        _write(segment.path, scanned.end, block)
+        self.written += _write(segment.path, scanned.end, block)
         head = head_of(block, segment.number)
         assert head is not None  # it has just been encoded
         begin, length = head.place(0)
@@ -302,9 +304,9 @@ def _read(path: Path, offset: int, length: int) -> bytes:
         return os.pread(file.fileno(), length, offset)
 
 
-def _write(path: Path, offset: int, data: bytes) -> None:
+def _write(path: Path, offset: int, data: bytes) -> int:
     file = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
-        put(file, offset, data)
+        return put(file, offset, data)
     finally:
         os.close(file)

@@ -112,6 +112,14 @@ class Store:
         return self._parts.database.lost + self._parts.space.lost if self._parts else 0
 
     @property
+    def written(self) -> int:
+        """Bytes of the pages that this process has written; the file system's own are not among them."""
+        if self._parts is None:
+            return 0
+        parts = self._parts
+        return parts.database.written + parts.journal.written + sum(ring.written for ring in parts.rings.values())
+
+    @property
     def set_aside(self) -> Path | None:
         """Where a damaged database is; None when there was none."""
         return self._parts.database.set_aside if self._parts else None
