@@ -157,7 +157,7 @@ def test_a_server_that_says_when_to_come_back_is_not_asked_before(tmp_path: Path
 
 def test_what_a_failing_sink_took_is_not_sent_again(tmp_path: Path) -> None:
     async def work() -> None:
-        sink = Scripted(SinkError("in the middle", accepted=4, refused={2: "bad"}))
+        sink = Scripted(SinkError("in the middle", taken={0, 1, 3}, refused={2: "bad"}))
         async with delivering(tmp_path, sink, stored=6) as (delivery, spool, _):
             await until(lambda: delivery.progress.state == "online")
             assert sink.got == [([5, 6], 2)]
