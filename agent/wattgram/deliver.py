@@ -104,6 +104,7 @@ class Delivery:
         self._tries: Counter[int] = Counter()  # of records that the sink fails at although it takes others
         self._unwelcome: set[Series] = set()  # set aside for a reason that might have passed
         self._fatal: set[Series] = set()  # set aside because they cost the connection
+        self._takes = False  # whether the sink took anything since it was reached
         self._away_since: float | None = None
         self._told_away = False
         self._reasons, self._refusals = _Once(), _Once()
@@ -120,7 +121,7 @@ class Delivery:
                 asked, reached = None, False
                 try:
                     await self.sink.open()
-                    reached = True
+                    reached, self._takes = True, False
                     if self.progress.state == "away":
                         self._replayed_until = self._spool.last
                     while True:
@@ -147,9 +148,15 @@ class Delivery:
 
     # what is written
 
+    @property
+    def _patience(self) -> int:
+        """Failures at one record before a trial; none more while one has just been."""
+        return ATTEMPTS if self._portion == self.sink.limit else 1
+
     async def _turn(self) -> None:
         """One batch, or a piece of it where there is trouble."""
-        batch = await self._spool.batch(self.sink.name, self.sink.limit)
+        # Behind doubtful records there shall be others, by which to tell.
+        batch = await self._spool.batch(self.sink.name, self.sink.limit + len(self._ahead))
         if batch.era != self._era:
             self._era, self._ahead, self._tries = batch.era, set(), Counter()
         left: Sequence[int] = range(len(batch.seqs))
@@ -157,7 +164,7 @@ class Delivery:
             left = [index for index in left if batch.seqs[index] not in self._ahead]
         if not left:
             self._settle(batch, left)
-        elif self._failed_at[1] >= ATTEMPTS or batch.records[left[0]].series in self._fatal:
+        elif self._failed_at[1] >= self._patience or batch.records[left[0]].series in self._fatal:
             await self._trial(batch, left)
         else:
             end = self._portion
@@ -172,9 +179,11 @@ class Delivery:
         first, *others = left
         seq, series = batch.seqs[first], batch.records[first].series
         self._portion = 1
-        strangers = (one for one in others if batch.records[one].series not in {series, *self._fatal})
-        other = next(strangers, others[0] if others else None)
-        takes = other is not None and await self._write(batch, [other])
+        # By chance, because the other one may be what costs the connection.
+        others = [one for one in others if batch.records[one].series not in self._fatal] or others
+        takes = bool(others) and await self._write(batch, [self._chance.choice(others)])
+        if series in self._fatal:  # which is no news, so that it took any since it was reached is enough
+            takes = takes or self._takes
         try:
             await self._write(batch, [first])
         except Exception as error:
@@ -202,6 +211,7 @@ class Delivery:
             await self._refuse(batch, refused)
             self._settle(batch, [*(some[place] for place in error.taken), *refused])
             self.progress.delivered += len(error.taken)
+            self._takes = self._takes or bool(error.taken)
             if hopeless and hopeless.keys() == error.doubted.keys():
                 return True
             raise
@@ -210,7 +220,9 @@ class Delivery:
         self.progress.delivered += len(some) - len(refused)
         if self._unwelcome:
             self._unwelcome -= {one.series for place, one in enumerate(records) if place not in refused}
-        return len(refused) < len(some)
+        took = len(refused) < len(some)
+        self._takes = self._takes or took
+        return took
 
     def _hopeless(self, batch: Batch, some: Sequence[int], error: SinkError) -> dict[int, str]:
         """Those of the doubted records that are not tried again, since the sink takes others all the time."""
@@ -271,7 +283,6 @@ class Delivery:
         self.progress.state, self.progress.detail = "online", ""
         self._away_since, self._told_away = None, False
         self._reasons.clear()
-        self._refusals.clear()
 
     def _away(self, reason: str, pause: float, bug: Exception | None = None) -> None:
         """The sink failed and is tried again after `pause` seconds."""
