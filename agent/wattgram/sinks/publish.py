@@ -16,6 +16,7 @@ from typing import Protocol
 from ..errors import SinkError
 
 PUBLISH, PUBACK, PINGREQ, PINGRESP, DISCONNECT = 0x30, 0x40, 0xC0, 0xD0, 0xE0
+EXPECTED = frozenset({PUBACK, PINGRESP, DISCONNECT})
 QOS_1, RETAIN = 0x02, 0x01
 
 REFUSED = 0x80
@@ -228,6 +229,8 @@ class Line:
         """Take whole packets; what is left of the data. ValueError for what no broker says."""
         start = 0
         while True:
+            if start < len(data) and data[start] not in EXPECTED:
+                raise ValueError(f"the broker sent a packet of type 0x{data[start]:02x}, expected acknowledgements")
             at, length, shift = start + 1, 0, 0
             while True:  # the remaining length (1.5.5)
                 if at >= len(data):
@@ -246,19 +249,14 @@ class Line:
             start = at + length
 
     def _take(self, first: int, body: bytes) -> None:
-        match first:
-            case 0x40 if len(body) >= 2:
-                self._heard = self._loop.time()
-                if found := self._under_way.pop(int.from_bytes(body[:2], "big"), None):
-                    mail, number = found
-                    mail.answered(number, answer(body[2:]))
-            case 0xE0:
-                told = answer(body)
-                self._end(f"the broker ended the connection{f': {told}' if told.code else ''}")
-            case 0xD0:
-                pass
-            case _:
-                raise ValueError(f"the broker sent a packet of type 0x{first:02x}, expected acknowledgements")
+        if first == PUBACK:
+            self._heard = self._loop.time()
+            if found := self._under_way.pop(int.from_bytes(body[:2], "big"), None):
+                mail, number = found
+                mail.answered(number, answer(body[2:]))
+        elif first == DISCONNECT:
+            told = answer(body)
+            self._end(f"the broker ended the connection{f': {told}' if told.code else ''}")
 
     def _settle(self) -> None:
         if not self._done.done():
