@@ -153,7 +153,15 @@ def test_a_record_that_is_no_line_is_refused_alone(bucket: Bucket, run: Run) -> 
 
 @pytest.mark.parametrize(
     ("status", "text", "retry_after"),
-    [(401, "HTTP 401 .*token right", None), (429, "HTTP 429 .*on demand", 1.0), (503, "HTTP 503 .*on demand", None)],
+    [
+        (200, "HTTP 200, expected 204; is it a database", None),
+        (302, "HTTP 302 to 'http://portal.example/login', is that the right url", None),
+        (401, "HTTP 401 .*token right", None),
+        (403, "HTTP 403 .*may the token write to the bucket", None),
+        (429, "HTTP 429 .*on demand", 1.0),
+        (500, "HTTP 500 .*what does its log say", None),
+        (503, "HTTP 503 .*on demand", None),
+    ],
 )
 def test_a_database_that_says_not_now_keeps_the_records(
     bucket: Bucket, run: Run, status: int, text: str, retry_after: float | None
