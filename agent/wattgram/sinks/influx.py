@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from urllib.parse import urlsplit
 
-from aiohttp import ClientConnectorError, ClientError
+from aiohttp import ClientConnectorError, ClientError, ClientTimeout, ServerTimeoutError
 from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 from influxdb_client.rest import ApiException
 from influxdb_client.service.write_service import WriteService
@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 
 TIMEOUT = 10.0
 """Seconds for one request."""
+
+CONNECT = 0.5
+"""Share of it for finding the address and connecting."""
 
 LARGEST = 1_000_000
 """Bytes of lines in a request: what every proxy takes whose owner has never heard of us (nginx: 1 MiB), and larger
@@ -146,7 +149,7 @@ class InfluxSink:
             config.url,
             config.token or "",
             config.org,
-            timeout=int(TIMEOUT * 1000),
+            timeout=ClientTimeout(total=TIMEOUT, connect=CONNECT * TIMEOUT),
             ssl_context=await verifying(config.ca) if urlsplit(config.url).scheme == "https" else PLAIN,
             allow_redirects=False,  # a write that is redirected would become a read
         )
@@ -244,6 +247,9 @@ class InfluxSink:
             if error.status in SPLIT:
                 raise
             raise SinkError(f"{url}: {_said(error)}", retry_after=_retry_after(error)) from error
+        except ServerTimeoutError as error:
+            wait = f"{CONNECT * TIMEOUT:g} s"
+            raise SinkError(f"{url}: not connected within {wait}; is the host there, and does DNS work?") from error
         except TimeoutError as error:
             self._room.shrink(size, loop.time())
             raise SinkError(f"{url}: no answer within {TIMEOUT:g} s to {size} bytes; is it overloaded?") from error
@@ -280,7 +286,8 @@ def _body(error: ApiException) -> str:
 def _said(error: ApiException) -> str:
     status = error.status or 0
     hint = HINTS.get(status) or (HINTS[500] if status >= 500 else "")
-    text = f"HTTP {status} {error.reason}: {_body(error).strip()[:200]!r}"
+    words = str(error.reason or "")[:100]
+    text = f"HTTP {status} {words if words.isprintable() else repr(words)}: {_body(error).strip()[:200]!r}"
     if 300 <= status < 400:
         text, hint = f"HTTP {status} to {_header(error, 'location')[:200]!r}", "is that the right url?"
     return f"{text}, {hint}" if hint else text
