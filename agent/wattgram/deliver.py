@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import random
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 from .clock import Clock
 from .errors import SinkError, SpoolError
+from .outage import Outage, Teller
 from .record import Series
 from .sinks import Sink
 from .spool import Batch, Spool
-
-log = logging.getLogger(__name__)
 
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
@@ -27,53 +22,8 @@ SOON = 0.1
 ATTEMPTS = 3
 """Failures at one record before it is tried alone, and alone before it is set aside."""
 
-LONG = 60.0
-"""Seconds of an outage from which on an operator should know of it."""
-
-QUIET = 3600.0
-"""Seconds after which a reason that was told is told again."""
-
-SAID = 5
-"""Different reasons that are told at most within that time."""
-
-
-class Teller(Protocol):
-    """Who makes an event of what an operator should know."""
-
-    def event(self, device: str, event: str, detail: str) -> None:
-        """Something happened; "" for the site itself."""
-
-
-@dataclass(slots=True)
-class Progress:
-    """How a sink does: `state` is waiting, online or away; `detail` says in one line why it is away or what it
-    refuses."""
-
-    state: str = "waiting"
-    detail: str = ""
-    delivered: int = 0
-    refused: int = 0
-
-
-class _Once:
-    """Reasons that have been told; digits make no other reason."""
-
-    def __init__(self) -> None:
-        self._told: dict[str, float] = {}
-
-    def news(self, reason: str, now: float) -> bool:
-        """Whether it is to be told now."""
-        alike = re.sub(r"\d+", "0", reason)
-        known = alike in self._told
-        self._told = {one: last for one, last in self._told.items() if now - last < QUIET}
-        news = alike not in self._told and len(self._told) < SAID
-        if known or news:
-            self._told[alike] = now
-        return news
-
-    def clear(self) -> None:
-        """Tell everything again."""
-        self._told.clear()
+NEAR = 20
+"""Records behind a doubtful one of which one is written before it."""
 
 
 class _SetAside(Exception):
@@ -91,11 +41,11 @@ class Delivery:
         self, sink: Sink, spool: Spool, clock: Clock, chance: random.Random, teller: Teller | None = None
     ) -> None:
         self.sink = sink
-        self.progress = Progress()
+        self._outage = Outage(sink.name, clock, teller)
+        self.progress = self._outage.progress
         self._spool = spool
         self._clock = clock
         self._chance = chance
-        self._teller = teller
         self._replayed_until = spool.head
         self._portion = sink.limit  # records that are written at once
         self._failed_at = (-1, 0)  # the position, and how often in a row
@@ -105,9 +55,6 @@ class Delivery:
         self._unwelcome: set[Series] = set()  # set aside for a reason that might have passed
         self._fatal: set[Series] = set()  # set aside because they cost the connection
         self._takes = False  # whether the sink took anything since it was reached
-        self._away_since: float | None = None
-        self._told_away = False
-        self._reasons, self._refusals = _Once(), _Once()
 
     async def run(self) -> None:
         """Deliver until cancelled.
@@ -130,12 +77,13 @@ class Delivery:
                 except _SetAside:
                     asked, wait = SOON, FIRST_WAIT
                 except SpoolError as error:
-                    self._away(str(error), wait)
+                    reached = False
+                    self._outage.away(str(error), wait)
                 except SinkError as error:
                     asked = error.retry_after
-                    self._away(str(error), asked or wait)
+                    self._outage.away(str(error), asked or wait)
                 except Exception as error:  # noqa: BLE001 - see above
-                    self._away(_said(error), wait, error)
+                    self._outage.away(_said(error), wait, error)
                 if reached:
                     self._failed()
                 await self.sink.close()
@@ -179,8 +127,8 @@ class Delivery:
         first, *others = left
         seq, series = batch.seqs[first], batch.records[first].series
         self._portion = 1
-        # By chance, because the other one may be what costs the connection.
-        others = [one for one in others if batch.records[one].series not in self._fatal] or others
+        # By chance, because the other one may be what costs the connection; near, because it overtakes those between.
+        others = ([one for one in others if batch.records[one].series not in self._fatal] or others)[:NEAR]
         takes = bool(others) and await self._write(batch, [self._chance.choice(others)])
         if series in self._fatal:  # which is no news, so that it took any since it was reached is enough
             takes = takes or self._takes
@@ -192,7 +140,7 @@ class Delivery:
             if settled or not takes or (series not in self._fatal and self._tries[seq] < ATTEMPTS):
                 raise
             self._fatal.add(series)
-            self._online()
+            self._outage.over(self._spool.undelivered(self.sink.name))
             await self._refuse(batch, {first: f"{_said(error)}, although others are taken"})
             self._settle(batch, [first])
             raise _SetAside from error
@@ -250,16 +198,9 @@ class Delivery:
         self._ahead.difference_update(batch.seqs[:count])
 
     async def _refuse(self, batch: Batch, refused: dict[int, str]) -> None:
-        if not refused:
-            return
-        await self._spool.refuse(self.sink.name, batch, refused)
-        self.progress.refused += len(refused)
-        now = self._clock.monotonic()
-        for reason in dict.fromkeys(refused.values()):
-            if self._refusals.news(reason, now):
-                log.warning("%s refuses records, they are set aside: %s", self.sink.name, reason)
-                self._tell("records refused", reason)
-        self.progress.detail = f"{self.progress.refused} records set aside, the last: {reason}"
+        if refused:
+            await self._spool.refuse(self.sink.name, batch, refused)
+            self._outage.refused(refused.values())
 
     def _failed(self) -> None:
         """A sink that was reached did not get through."""
@@ -270,34 +211,7 @@ class Delivery:
         """The sink does what it was asked."""
         self._failed_at = (-1, 0)
         self._portion = min(self.sink.limit, 2 * self._portion)
-        self._online()
-
-    def _online(self) -> None:
-        if self.progress.state == "online":
-            return
-        left = self._spool.undelivered(self.sink.name)
-        if self.progress.state == "away":
-            log.info("%s is back, %d records left to deliver", self.sink.name, left)
-            if self._told_away:
-                self._tell("sink back", f"{left} records left to deliver")
-        self.progress.state, self.progress.detail = "online", ""
-        self._away_since, self._told_away = None, False
-        self._reasons.clear()
-
-    def _away(self, reason: str, pause: float, bug: Exception | None = None) -> None:
-        """The sink failed and is tried again after `pause` seconds."""
-        self.progress.state, self.progress.detail = "away", reason
-        now = self._clock.monotonic()
-        if self._reasons.news(reason, now):
-            log.warning("%s is away: %s", self.sink.name, reason, exc_info=bug)
-        self._away_since = now if self._away_since is None else self._away_since
-        if not self._told_away and now + pause - self._away_since >= LONG:
-            self._told_away = True
-            self._tell("sink away", reason)
-
-    def _tell(self, event: str, detail: str) -> None:
-        if self._teller is not None:
-            self._teller.event("", event, f"{self.sink.name}: {detail}")
+        self._outage.over(self._spool.undelivered(self.sink.name))
 
 
 def _said(error: Exception) -> str:

@@ -127,7 +127,7 @@ def test_an_outage_is_logged_when_it_begins_and_ends_not_at_every_attempt(
 
     caplog.set_level(logging.INFO)
     asyncio.run(work())
-    said = [one.getMessage() for one in caplog.records if one.name == "wattgram.deliver"]
+    said = [one.getMessage() for one in caplog.records if one.name == "wattgram.outage"]
     assert said == ["one is away: nobody there", "one is back, 0 records left to deliver"]
 
 

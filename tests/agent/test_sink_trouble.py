@@ -47,7 +47,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits of a twentieth of a second, and an outage is an event at once."""
     monkeypatch.setattr("wattgram.deliver.FIRST_WAIT", 0.05)
     monkeypatch.setattr("wattgram.deliver.LONGEST_WAIT", 0.1)
-    monkeypatch.setattr("wattgram.deliver.LONG", 0.0)
+    monkeypatch.setattr("wattgram.outage.LONG", 0.0)
 
 
 class Works:

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from wattgram.deliver import LONG
 from wattgram.errors import SinkError
+from wattgram.outage import LONG
 from wattgram.record import Record
 
 from tests.agent.delivering import Judging, Scripted, Told, delivering, put

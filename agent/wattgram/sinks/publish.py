@@ -216,6 +216,8 @@ class Line:
                     self._end("the broker closed the connection")
                     return
                 self._alive = True
+                # Else a broker that gathers small packets holds the last ones of a batch back for 40 ms.
+                self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
                 self._in = self._parsed(self._in + data)
                 self._fill()
                 if not (isinstance(self._sock, ssl.SSLSocket) and self._sock.pending()):
