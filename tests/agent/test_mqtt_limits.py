@@ -15,8 +15,9 @@ from wattgram.config import MqttConfig
 from wattgram.deliver import Delivery
 from wattgram.errors import SinkError
 from wattgram.record import Record
-from wattgram.sinks import mqtt
-from wattgram.sinks.mqtt import V311, MqttSink
+from wattgram.sinks import connection, mqtt
+from wattgram.sinks.connection import V311
+from wattgram.sinks.mqtt import MqttSink
 from wattgram.spool import Spool
 
 from tests.agent.delivering import Told
@@ -90,7 +91,7 @@ def test_by_3_1_1_a_record_at_which_the_broker_hangs_up_each_time_is_set_aside(
 
     async def work() -> None:
         sink, told = to(broker), Told()
-        sink._protocol = V311
+        sink._broker.protocol = V311
         spool = Spool(tmp_path / "spool", max_size=2**26, keep=1e6, sinks=["mqtt"])
         await spool.open()
         for one in [*readings(1, 30), large(31), *readings(32, 60), large(61), *readings(62, 90)]:
@@ -236,7 +237,7 @@ def test_what_a_broker_says_in_the_middle_of_a_batch_ends_it_with_a_reason(said:
 
 
 def test_a_broker_that_falls_silent_between_two_batches_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mqtt, "KEEPALIVE", 1)
+    monkeypatch.setattr(connection, "KEEPALIVE", 1)
     pings = 0
 
     async def tired(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:

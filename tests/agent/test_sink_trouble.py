@@ -404,7 +404,7 @@ def test_a_password_that_was_changed_keeps_everything_until_the_broker_knows_it_
         async with delivering(tmp_path, to_broker(port, username="gateway", password="g"), to_bucket(bucket)) as works:
             with mosquitto(tmp_path, port=port, users={"gateway": "other", "reader": "r"}):
                 await works.put(1, 20)
-                await works.away("mqtt", "Not authorized")
+                await works.away("mqtt", "Not authorized; are username, password and certificate right?")
                 await works.online("influxdb")
             with (
                 mosquitto(tmp_path, port=port, users={"gateway": "g", "reader": "r"}) as broker,
