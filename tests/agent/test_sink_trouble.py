@@ -205,7 +205,7 @@ def test_an_expired_certificate_is_named_and_after_its_renewal_all_arrives(
         (404, "are url, org and bucket right?"),
         (429, "it wants less at once, and gets it when it says"),
         (500, "what does its log say, is its disk full?"),
-        (503, "what does its log say, is its disk full?"),
+        (503, "is it starting, or overloaded?"),
     ],
 )
 def test_a_database_that_refuses_for_a_while_gets_everything_and_the_broker_notices_nothing(
@@ -423,25 +423,26 @@ def test_a_password_that_was_changed_keeps_everything_until_the_broker_knows_it_
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "text"),
     [
-        b"",
-        b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n",
-        b"\x00" * 512,
-        b"HTTP/1.1 204 No Content\r\ncontent-length: minus\r\n\r\n",
-        b"HTTP/1.1 999 " + b"\xff" * 20_000 + b"\r\n\r\n",
-        b"HTTP/1.1 400 Bad Request\r\ncontent-length: 7\r\n\r\n\xff\xfe\x00\x1b[2J",
-        b"HTTP/1.1 503 Away\r\nretry-after: \xb2\r\ncontent-length: 0\r\n\r\n",
-        b"HTTP/1.1 503 \x1b[2Jgone\r\ncontent-length: 0\r\n\r\n",
+        (b"", "the connection was closed without an answer; is it a database, does it restart?"),
+        (b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "no HTTP comes from there but "),
+        (b"\x00" * 512, "no HTTP comes from there but "),
+        (b"HTTP/1.1 204 No Content\r\ncontent-length: minus\r\n\r\n", "no HTTP comes from there but "),
+        (b"HTTP/1.1 999 " + b"\xff" * 20_000 + b"\r\n\r\n", "no HTTP comes from there but "),
+        (b"HTTP/1.1 400 Bad Request\r\ncontent-length: 7\r\n\r\n\xff\xfe\x00\x1b[2J", "HTTP 400 Bad Request: "),
+        (b"HTTP/1.1 503 Away\r\nretry-after: \xb2\r\ncontent-length: 0\r\n\r\n", "HTTP 503 Away: "),
+        (b"HTTP/1.1 503 \x1b[2Jgone\r\ncontent-length: 0\r\n\r\n", "HTTP 503 '\\x1b[2Jgone': "),
     ],
     ids=["nothing", "ssh", "zeros", "length", "long", "bytes", "superscript", "escape"],
 )
 def test_a_server_that_answers_garbage_is_away_in_one_line_and_nothing_is_lost(
-    tmp_path: Path, broker: Broker, answer: bytes
+    tmp_path: Path, broker: Broker, answer: bytes, text: str
 ) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
-            await reader.read(65536)
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
             writer.write(answer)
             await writer.drain()
         writer.close()
@@ -452,7 +453,7 @@ def test_a_server_that_answers_garbage_is_away_in_one_line_and_nothing_is_lost(
             database = InfluxSink(InfluxConfig(f"http://127.0.0.1:{port}", "plant", "energy"))
             async with delivering(tmp_path, to_broker(broker.port), database) as works:
                 await works.put(1, 20)
-                await works.away("influxdb", f"http://127.0.0.1:{port}: ")
+                await works.away("influxdb", f"http://127.0.0.1:{port}: {text}")
                 detail = works.detail("influxdb")
                 assert "internal error" not in detail
                 assert detail.isprintable()

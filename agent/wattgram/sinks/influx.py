@@ -4,6 +4,7 @@ therefore imported only when a database is configured."""
 from __future__ import annotations
 
 import asyncio
+import errno
 import gzip
 import ipaddress
 import logging
@@ -15,7 +16,15 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from urllib.parse import urlsplit
 
-from aiohttp import ClientConnectorError, ClientError, ClientTimeout, ServerTimeoutError
+from aiohttp import (
+    ClientConnectorError,
+    ClientError,
+    ClientOSError,
+    ClientResponseError,
+    ClientTimeout,
+    ServerDisconnectedError,
+    ServerTimeoutError,
+)
 from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 from influxdb_client.rest import ApiException
 from influxdb_client.service.write_service import WriteService
@@ -66,6 +75,9 @@ HINTS = {
     404: "are url, org and bucket right?",
     429: "it wants less at once, and gets it when it says",
     500: "what does its log say, is its disk full?",
+    502: "does the database behind the proxy run?",
+    503: "is it starting, or overloaded?",
+    504: "does the database behind the proxy run?",
 }
 
 _DROPPED = re.compile(r"dropped=(\d+)")
@@ -253,12 +265,8 @@ class InfluxSink:
         except TimeoutError as error:
             self._room.shrink(size, loop.time())
             raise SinkError(f"{url}: no answer within {TIMEOUT:g} s to {size} bytes; is it overloaded?") from error
-        except ClientConnectorError as error:
-            raise SinkError(f"{url}: {cause(error.os_error)}") from error
-        except OSError as error:
-            raise SinkError(f"{url}: {cause(error)}") from error
-        except ClientError as error:
-            raise SinkError(f"{url}: {str(error)[:200] or type(error).__name__}") from error
+        except (ClientError, OSError) as error:
+            raise SinkError(f"{url}: {_broken(error)}") from error
         if status != 204:
             raise SinkError(f"{url}: HTTP {status}, expected 204; {HINTS[200]}")
         self._room.grow(loop.time())
@@ -276,6 +284,18 @@ def _is_here(url: str) -> bool:
 def _series(line: Numbered) -> bytes:
     """What lines of one series have in common: all up to the first space."""
     return line[1].partition(b" ")[0]
+
+
+def _broken(error: ClientError | OSError) -> str:
+    """What went wrong before there was an answer."""
+    match error:
+        case ClientConnectorError():
+            return cause(error.os_error)
+        case ClientResponseError():
+            return f"no HTTP comes from there but {' '.join(error.message.split())[:200]!r}; {HINTS[200]}"
+        case ServerDisconnectedError() | ClientOSError(errno=None | errno.ECONNRESET | errno.EPIPE):
+            return "the connection was closed without an answer; is it a database, does it restart?"
+    return cause(error) if isinstance(error, OSError) else str(error)[:200]
 
 
 def _body(error: ApiException) -> str:
