@@ -80,7 +80,7 @@ class Delivery:
                     reached = False
                     self._outage.away(str(error), wait)
                 except SinkError as error:
-                    asked = error.retry_after
+                    asked, reached = error.retry_after, reached and not error.itself
                     self._outage.away(str(error), asked or wait)
                 except Exception as error:  # noqa: BLE001 - see above
                     self._outage.away(_said(error), wait, error)
@@ -136,8 +136,10 @@ class Delivery:
             await self._write(batch, [first])
         except Exception as error:
             settled = self._spool.positions.get(self.sink.name, 0) >= seq
-            self._tries[seq] += not settled
-            if settled or not takes or (series not in self._fatal and self._tries[seq] < ATTEMPTS):
+            if settled or not takes or (isinstance(error, SinkError) and error.itself):
+                raise
+            self._tries[seq] += 1
+            if series not in self._fatal and self._tries[seq] < ATTEMPTS:
                 raise
             self._fatal.add(series)
             self._outage.over(self._spool.undelivered(self.sink.name))

@@ -27,7 +27,8 @@ class SinkError(WattgramError):
     """The sink did not take the whole batch; keep the rest and retry, not before `retry_after` s when that is given.
 
     Indexes of the batch: `taken` are records that it has all the same, `refused` those that it will never take, and
-    why, `doubted` those that it refused for a reason that may pass.
+    why, `doubted` those that it refused for a reason that may pass. `itself`: what happened has nothing to do with what
+    was sent, so no record is to be suspected.
     """
 
     def __init__(
@@ -38,8 +39,10 @@ class SinkError(WattgramError):
         refused: Mapping[int, str] | None = None,
         doubted: Mapping[int, str] | None = None,
         retry_after: float | None = None,
+        itself: bool = False,
     ) -> None:
         super().__init__(message)
+        self.itself = itself
         self.taken = frozenset(taken)
         self.refused = dict(refused or {})
         self.doubted = dict(doubted or {})

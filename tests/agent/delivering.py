@@ -82,7 +82,8 @@ class Scripted:
 
 class Judging:
     """A sink that takes records one after the other: `judge` says of each number "" (taken), "never", "later", "cut"
-    (the connection ends at it), "lost" (it ends, and what it acknowledged before is not heard of) or "bug"."""
+    (the connection ends at it), "lost" (it ends, and what it acknowledged before is not heard of), "busy" (it ends for
+    a reason of the sink's own) or "bug"."""
 
     name = "one"
     limit = 10
@@ -115,6 +116,8 @@ class Judging:
                     raise SinkError("cut", taken=taken, refused=refused, doubted=doubted)
                 case "lost":
                     raise SinkError("lost")
+                case "busy":
+                    raise SinkError("busy", taken=taken, itself=True)
                 case "bug":
                     raise ZeroDivisionError("oops")
         if doubted:

@@ -7,6 +7,7 @@ import asyncio
 import json
 import random
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from wattgram.spool import Spool
 from tests.agent.delivering import Told
 from tests.agent.made import reading, readings, until
 from tests.agent.scripted import acknowledge, packet, scripted
-from tests.servers import Broker, mosquitto, subscriber
+from tests.servers import Broker, Certificates, mosquitto, subscriber
 
 DEVICE = "wattgram/works/device/incomer"
 
@@ -110,6 +111,25 @@ def test_by_3_1_1_a_record_at_which_the_broker_hangs_up_each_time_is_set_aside(
     with mosquitto(tmp_path, config_extra="max_packet_size 1000") as broker, subscriber(broker, DEVICE) as heard:
         asyncio.run(asyncio.wait_for(work(), 60))
         assert set(powers(heard.wait(88))) == set(range(1, 91)) - {31, 61}
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_a_broker_that_reads_slowly_gets_every_byte(tmp_path: Path, tls: Certificates, secure: bool) -> None:
+    async def work() -> None:
+        files = {"tls": True, "ca": tls.ca} if secure else {}
+        sink = MqttSink(replace(MqttConfig("127.0.0.1", broker.port), **files), "works")  # type: ignore[arg-type]
+        sink._broker.protocol = V311  # where nothing but our own window limits what is under way: here 6 MB
+        await sink.open()
+        broker.pause()
+        writing = asyncio.create_task(sink.write([reading(number, quality="x" * 60_000) for number in range(200)], 0))
+        await until(lambda: bool(sink._line and sink._line._blocked))
+        broker.resume()
+        assert await writing == {}
+        await sink.close()
+
+    with mosquitto(tmp_path, tls=tls if secure else None) as broker, subscriber(broker, DEVICE) as heard:
+        asyncio.run(asyncio.wait_for(work(), 60))
+        assert powers(heard.wait(200)) == list(range(200))
 
 
 def test_not_more_messages_are_under_way_than_the_broker_takes() -> None:

@@ -69,9 +69,25 @@ def test_the_one_record_of_a_quiet_site_is_not_set_aside_before_another_one_is_t
         async with delivering(tmp_path, sink, stored=1) as (delivery, spool, _):
             await until(lambda: sink.opened > 20)
             assert spool.refused == 0
-            await put(spool, 2, 2)
+            await put(spool, 2, 3)
+            await until(lambda: sorted(sink.taken) == [2, 3])
+            assert spool.refused == 0  # two failures beside others that are taken
+            await put(spool, 4, 4)
             await until(lambda: spool.undelivered("one") == 0)
-            assert (delivery.progress.delivered, spool.refused) == (1, 1)
+            assert (delivery.progress.delivered, spool.refused) == (3, 1)
+
+    asyncio.run(work())
+
+
+def test_a_sink_that_says_it_is_busy_whenever_one_record_comes_keeps_that_record(tmp_path: Path) -> None:
+    async def work() -> None:
+        sink = Judging(lambda number: "busy" if number == 7 else "")
+        async with delivering(tmp_path, sink, stored=mixed(30, 7)) as (_, spool, _):
+            await until(lambda: sink.opened > 30)
+            assert (spool.refused, spool.undelivered("one")) == (0, 24)
+            sink.judge = lambda _: ""
+            await until(lambda: spool.undelivered("one") == 0)
+        assert sink.taken == list(range(1, 31))
 
     asyncio.run(work())
 

@@ -65,6 +65,9 @@ SPLIT = frozenset({400, 413, 422})
 
 TOO_LARGE = 413
 
+SUSPICIOUS = 500
+"""The one other answer that may be about what was sent: a database can fail at a line."""
+
 DOUBTS = 3
 """Lines refused alone, and none taken, after which it is not the lines."""
 
@@ -180,6 +183,7 @@ class InfluxSink:
                 refused=written.refused,
                 doubted=written.doubted,
                 retry_after=error.retry_after,
+                itself=error.itself,
             ) from error
         return dict(sorted(written.refused.items()))
 
@@ -258,17 +262,18 @@ class InfluxSink:
         except ApiException as error:
             if error.status in SPLIT:
                 raise
-            raise SinkError(f"{url}: {_said(error)}", retry_after=_retry_after(error)) from error
+            itself = error.status != SUSPICIOUS
+            raise SinkError(f"{url}: {_said(error)}", retry_after=_retry_after(error), itself=itself) from error
         except ServerTimeoutError as error:
-            wait = f"{CONNECT * TIMEOUT:g} s"
-            raise SinkError(f"{url}: not connected within {wait}; is the host there, and does DNS work?") from error
+            said = f"not connected within {CONNECT * TIMEOUT:g} s; is the host there, and does DNS work?"
+            raise SinkError(f"{url}: {said}", itself=True) from error
         except TimeoutError as error:
             self._room.shrink(size, loop.time())
             raise SinkError(f"{url}: no answer within {TIMEOUT:g} s to {size} bytes; is it overloaded?") from error
         except (ClientError, OSError) as error:
-            raise SinkError(f"{url}: {_broken(error)}") from error
+            raise SinkError(f"{url}: {_broken(error)}", itself=isinstance(error, ClientConnectorError)) from error
         if status != 204:
-            raise SinkError(f"{url}: HTTP {status}, expected 204; {HINTS[200]}")
+            raise SinkError(f"{url}: HTTP {status}, expected 204; {HINTS[200]}", itself=True)
         self._room.grow(loop.time())
 
 

@@ -127,17 +127,16 @@ class MqttSink:
         if self._line is None:
             raise SinkError(f"{self._broker.where}: not connected")
         batch = _Batch(records, replayed, self._encoded)
-        failed = ""
+        failed, itself = "", False
         try:
             await self._line.publish(batch, TIMEOUT)
         except SinkError as error:
-            failed = str(error)
+            failed, itself = str(error), error.itself
         if batch.doubted and not failed:
             failed = f"refused for now: {next(iter(batch.doubted.values()))}"
         if failed:
-            raise SinkError(
-                f"{self._broker.where}: {failed}", taken=batch.taken, refused=batch.refused, doubted=batch.doubted
-            )
+            failed = f"{self._broker.where}: {failed}"
+            raise SinkError(failed, taken=batch.taken, refused=batch.refused, doubted=batch.doubted, itself=itself)
         return batch.refused
 
     async def close(self) -> None:

@@ -51,6 +51,9 @@ REASONS = {
 }
 """What PUBACK and DISCONNECT can say (2.4)."""
 
+OF_ITSELF = frozenset({0x89, 0x8B, 0x8D, 0x8E, 0x93, 0x96, 0x97, 0x98, 0x9C, 0x9D, 0x9F, 0xA0})
+"""Reasons to disconnect that have nothing to do with the message under way."""
+
 REASON_STRING, USER_PROPERTY = 0x1F, 0x26
 
 LONGEST = 4096
@@ -119,6 +122,7 @@ class Line:
         self._heard = 0.0  # when the last acknowledgement came
         self._done: asyncio.Future[None] = self._loop.create_future()
         self._over = ""
+        self._itself = False
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._loop.add_reader(sock, self._readable)
@@ -130,18 +134,19 @@ class Line:
 
         SinkError when the connection ends, also by us when nothing was acknowledged for `patience` seconds.
         """
+        if not self._over:
+            self._mail, self._done, self._heard = mail, self._loop.create_future(), self._loop.time()
+            try:
+                self._fill()
+                while not self._done.done():
+                    left = self._heard + patience - self._loop.time()
+                    if left <= 0.0:
+                        self._end(f"the broker did not acknowledge within {patience:g} s")
+                    await asyncio.wait([self._done], timeout=max(0.0, left))
+            finally:
+                self._mail = None
         if self._over:
-            raise SinkError(self._over)
-        self._mail, self._done, self._heard = mail, self._loop.create_future(), self._loop.time()
-        self._fill()
-        while not self._done.done():
-            left = self._heard + patience - self._loop.time()
-            if left <= 0.0:
-                self._end(f"the broker did not acknowledge within {patience:g} s")
-            await asyncio.wait([self._done], timeout=max(0.0, left))
-        self._mail = None
-        if self._over:
-            raise SinkError(self._over)
+            raise SinkError(self._over, itself=self._itself)
 
     def goodbye(self) -> None:
         """End in order, so that the broker keeps the last will to itself."""
@@ -258,6 +263,7 @@ class Line:
                 mail.answered(number, answer(body[2:]))
         elif first == DISCONNECT:
             told = answer(body)
+            self._itself = told.code in OF_ITSELF
             self._end(f"the broker ended the connection{f': {told}' if told.code else ''}")
 
     def _settle(self) -> None:
