@@ -24,7 +24,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -241,6 +241,39 @@ def certificates(folder: Path) -> Certificates:
     return Certificates(ca, cert, key, client_cert, client_key)
 
 
+def expired(right: Certificates, folder: Path) -> Certificates:
+    """The same with a server's certificate that its authority let end in 2021."""
+    openssl = program("openssl", "openssl")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "index.txt").touch()
+    (folder / "ca.cnf").write_text(
+        f"""[ca]
+default_ca = here
+[here]
+database = {folder}/index.txt
+new_certs_dir = {folder}
+rand_serial = yes
+default_md = sha256
+policy = any
+[any]
+commonName = supplied
+[leaf]
+basicConstraints = critical,CA:FALSE
+subjectAltName = IP:{LOOPBACK},DNS:localhost
+"""
+    )
+    request_file, cert = folder / "server.csr", folder / "server.pem"
+    authority = right.ca.with_suffix(".key")
+    signed = ["-cert", right.ca, "-keyfile", authority, "-in", request_file, "-out", cert]
+    ended = ["-startdate", "20200101000000Z", "-enddate", "20210101000000Z"]
+    for command in (
+        ["req", "-new", "-key", right.key, "-subj", "/CN=localhost", "-out", request_file],
+        ["ca", "-batch", "-notext", "-config", folder / "ca.cnf", "-extensions", "leaf", *signed, *ended],
+    ):
+        subprocess.run([openssl, *command], check=True, capture_output=True)
+    return replace(right, cert=cert)
+
+
 # MQTT
 
 
@@ -395,6 +428,10 @@ class Influx(Server):
         """Make a database; nothing when it is there."""
         self._ask("", f'CREATE DATABASE "{database}"')
 
+    def drop(self, database: str) -> None:
+        """Delete a database with all that is in it."""
+        self._ask("", f'DROP DATABASE "{database}"')
+
     def query(self, database: str, query: str) -> list[dict[str, Any]]:
         """Rows of an InfluxQL query: columns and GROUP BY tags by name, `name` = measurement, time in ns."""
         rows = []
@@ -460,15 +497,20 @@ class WriteV2(Server):
         """Its base address."""
         return f"{'https' if self._tls else 'http'}://{LOOPBACK}:{self.port}"
 
+    def calls(self) -> list[Call]:
+        """Each write that was answered; written a moment after the answer, so use `wait_for`."""
+        log = self._folder / "access.log"
+        lines = log.read_text().splitlines() if log.exists() else []
+        return [Call(int(status), int(size), coding) for status, size, coding in (line.split(" ", 2) for line in lines)]
+
     def statuses(self) -> list[int]:
         """What each call was answered; written a moment after the answer, so use `wait_for`."""
-        log = self._folder / "access.log"
-        return [int(line) for line in log.read_text().split()] if log.exists() else []
+        return [one.status for one in self.calls()]
 
     @contextmanager
     def answering(self, status: int) -> Iterator[None]:
-        """Every write within the block is answered 401, 429 (with Retry-After) or 503."""
-        assert status in {401, 429, 503}, f"{status} is not prepared"
+        """Every write within the block is answered with a status of ANSWERS."""
+        assert status in ANSWERS, f"{status} is not prepared"
         flag = self._folder / f"answer-{status}"
         flag.touch()
         try:
@@ -477,12 +519,52 @@ class WriteV2(Server):
             flag.unlink()
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A write as nginx saw it: its answer, the bytes of the request, and its Content-Encoding or "-"."""
+
+    status: int
+    size: int
+    coding: str
+
+
+ANSWERS = {
+    200: "return 200 '<html>please log in</html>'",
+    302: "return 302 http://portal.example/login",
+    401: """return 401 '{"code":"unauthorized","message":"on demand"}'""",
+    403: """return 403 '{"code":"forbidden","message":"on demand"}'""",
+    404: """return 404 '{"code":"not found","message":"on demand"}'""",
+    429: """add_header Retry-After $retry_after always;
+                return 429 '{"code":"too many requests","message":"on demand"}'""",
+    500: """return 500 '{"code":"internal error","message":"on demand"}'""",
+    503: """return 503 '{"code":"unavailable","message":"on demand"}'""",
+}
+"""What a write can be answered on demand, as nginx says it; 429 with the server's Retry-After."""
+
 NGINX_STORES = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
-def _write_v2(folder: Path, port: int, influx_port: int, *, token: str, org: str, tls: Certificates | None) -> str:
-    """The server that deploy/ ships, with addresses and secrets of this run and answers on demand."""
+def _write_v2(
+    folder: Path,
+    port: int,
+    influx_port: int,
+    *,
+    token: str,
+    org: str,
+    tls: Certificates | None,
+    largest: str,
+    retry_after: str,
+    unprocessable: bool,
+) -> str:
+    """The server that deploy/ ships, with addresses, secrets and limits of this run and answers on demand."""
     entry = "location = /api/v2/write {"
+    on_demand = "".join(
+        f"            if (-f {folder}/answer-{status}) {{ {answer}; }}\n" for status, answer in ANSWERS.items()
+    )
+    refuse = ""
+    if unprocessable:
+        on_demand += "            proxy_intercept_errors on; error_page 400 =422 @unprocessable;\n"
+        refuse = """location @unprocessable { return 422 '{"code":"unprocessable entity"}'; }\n    """
     secure = f" ssl; ssl_certificate {tls.cert}; ssl_certificate_key {tls.key}" if tls else ""
     text = (ROOT / "deploy/influxdb/nginx.conf").read_text()
     for shipped, here in {
@@ -490,13 +572,8 @@ def _write_v2(folder: Path, port: int, influx_port: int, *, token: str, org: str
         "127.0.0.1:8086": f"{LOOPBACK}:{influx_port}",
         "CHANGE-ME": token,
         '"plant"': f'"{org}"',
-        entry: f"""{entry}
-            if (-f {folder}/answer-401) {{ return 401 '{{"code":"unauthorized","message":"on demand"}}'; }}
-            if (-f {folder}/answer-429) {{
-                add_header Retry-After 1 always;
-                return 429 '{{"code":"too many requests","message":"on demand"}}';
-            }}
-            if (-f {folder}/answer-503) {{ return 503 '{{"code":"unavailable","message":"on demand"}}'; }}""",
+        "client_max_body_size 32m": f"client_max_body_size {largest}; set $retry_after '{retry_after}'",
+        entry: f"{refuse}{entry}\n{on_demand}",
     }.items():
         assert shipped in text, f"deploy/influxdb/nginx.conf has no {shipped}"
         text = text.replace(shipped, here)
@@ -512,13 +589,29 @@ def nginx_v2(
     *,
     port: int | None = None,
     tls: Certificates | None = None,
+    largest: str = "32m",
+    retry_after: str = "1",
+    unprocessable: bool = False,
 ) -> Iterator[WriteV2]:
     """The version 2 write call over InfluxDB 1.6: the bucket is the database, the verdict the real engine's.
 
-    401 with another token than `token`, 404 with another organisation than `org` and for every other path.
+    401 with another token than `token`, 404 with another organisation than `org` and for every other path, 413 for a
+    body of more than `largest` bytes, compressed as it came. `unprocessable`: the engine's 400 becomes a 422 without
+    its reason. `retry_after` goes with a 429 on demand.
     """
     port = port or free_port()
     folder = _folder(folder, "nginx", port)
+    server_block = _write_v2(
+        folder,
+        port,
+        influx_port,
+        token=token,
+        org=org,
+        tls=tls,
+        largest=largest,
+        retry_after=retry_after,
+        unprocessable=unprocessable,
+    )
     (folder / "nginx.conf").write_text(
         f"""
 daemon off;
@@ -527,10 +620,10 @@ error_log stderr;
 pid {folder}/nginx.pid;
 events {{ }}
 http {{
-    log_format status '$status';
-    access_log {folder}/access.log status;
+    log_format call '$status $request_length $http_content_encoding';
+    access_log {folder}/access.log call;
 {"".join(f"    {kind}_temp_path {folder}/{kind};{chr(10)}" for kind in NGINX_STORES)}
-{_write_v2(folder, port, influx_port, token=token, org=org, tls=tls)}
+{server_block}
 }}
 """
     )

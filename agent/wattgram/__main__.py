@@ -122,9 +122,11 @@ def _run(options: argparse.Namespace) -> int:
 
     async def run() -> int:
         from . import daemon
+        from .process import prepare
 
         stop = daemon.stop_on_signals()
         async with daemon.assembled(config, Clock(), seed=time.time_ns()) as parts:
+            prepare()
             await daemon.run(parts, stop)
         return INTERRUPTED if stop.interrupted else 0
 

@@ -186,7 +186,7 @@ async def _greet(sink: Sink, report: Report) -> None:
     try:
         await sink.probe()
     except SinkError as error:
-        report.findings.append(f"{sink.name}: {error}; check that it runs, its address, login and certificates")
+        report.findings.append(f"{sink.name}: {error}")
     else:
         report.notes.append(f"{sink.name}: reached, and it lets us in")
 

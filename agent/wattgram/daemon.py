@@ -94,7 +94,7 @@ async def assembled(config: Config, clock: Clock, seed: int = 0) -> AsyncIterato
             Line(Bus(endpoint), [one for one in sources if one.config.endpoint.key == key], site, clock, chance)
             for key, endpoint in buses.items()
         )
-        deliveries = tuple(Delivery(sink, spool, clock, chance) for sink in targets)
+        deliveries = tuple(Delivery(sink, spool, clock, chance, site) for sink in targets)
         health = Health(site, spool, lines, deliveries, clock)
         yield Parts(clock, site, spool, lines, grid, revision, deliveries, health)
     finally:

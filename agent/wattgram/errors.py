@@ -1,6 +1,6 @@
 """What can go wrong in the agent; the type answers whether to try again."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 
 class WattgramError(Exception):
@@ -24,23 +24,28 @@ class HistoryError(WattgramError):
 
 
 class SinkError(WattgramError):
-    """The sink did not take the batch; keep it and retry, not before `retry_after` seconds when that is given.
+    """The sink did not take the whole batch; keep the rest and retry, not before `retry_after` s when that is given.
 
-    `accepted` is how many records at the head of the batch it is done with all the same; `refused` says by index which
-    of those it will never take, and why.
+    Indexes of the batch: `taken` are records that it has all the same, `refused` those that it will never take, and
+    why, `doubted` those that it refused for a reason that may pass. `itself`: what happened has nothing to do with what
+    was sent, so no record is to be suspected.
     """
 
     def __init__(
         self,
         message: str,
         *,
-        accepted: int = 0,
+        taken: Iterable[int] = (),
         refused: Mapping[int, str] | None = None,
+        doubted: Mapping[int, str] | None = None,
         retry_after: float | None = None,
+        itself: bool = False,
     ) -> None:
         super().__init__(message)
-        self.accepted = accepted
+        self.itself = itself
+        self.taken = frozenset(taken)
         self.refused = dict(refused or {})
+        self.doubted = dict(doubted or {})
         self.retry_after = retry_after
 
 

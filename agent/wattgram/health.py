@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Mapping, Sequence
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +165,7 @@ class Health:
         now = self._clock.monotonic()
         measured: dict[str, float] = {
             "uptime": now,
-            "memory": float(_resident()),
+            "memory": _resident(),
             "cpu_time": sum(resource.getrusage(resource.RUSAGE_SELF)[:2]),
             "readings": float(sum(line.readings for line in self._lines)),
             "read_failures": float(sum(line.failures for line in self._lines)),
@@ -199,7 +199,10 @@ def _number(one: Record, name: str) -> float | None:
     return value if isinstance(value, float) and isfinite(value) else None
 
 
-def _resident() -> int:
-    """Bytes of this process in memory."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * resource.getpagesize()
+def _resident() -> float:
+    """Bytes of this process in memory; NaN while there is no file handle to ask with."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return nan
+    return float(pages * resource.getpagesize())

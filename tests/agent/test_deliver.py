@@ -1,95 +1,19 @@
-"""Delivery: order, back-off, the replayed flag, and sinks that fail in every way. Time is led, the spool real."""
+"""Delivery: order, back-off, the replayed flag, and sinks that fail. Time is led, the spool real.
+
+What single records do to a sink is in test_trial, trouble with real servers in test_sink_trouble.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
-from wattgram.clock import Clock
-from wattgram.deliver import Delivery
 from wattgram.errors import SinkError
-from wattgram.record import Record
-from wattgram.spool import Spool
 
-from tests.agent.made import numbers, readings, until
-
-
-class Leaping(Clock):
-    """Sleeps take no time and are noted."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.slept: list[float] = []
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        await asyncio.sleep(0)
-
-
-Answer = Callable[[Sequence[Record]], dict[int, str]]
-
-
-class Scripted:
-    """A sink whose answers are written down: one a write, then it takes everything."""
-
-    name = "one"
-    limit = 10
-
-    def __init__(self, *answers: Answer | Exception, unreachable: int = 0) -> None:
-        self.answers = list(answers)
-        self.unreachable = unreachable
-        self.got: list[tuple[list[float | str], int]] = []
-        self.opened = self.closed = 0
-
-    async def open(self) -> None:
-        self.opened += 1
-        if self.unreachable:
-            self.unreachable -= 1
-            raise SinkError("nobody there")
-
-    async def write(self, records: Sequence[Record], replayed: int) -> dict[int, str]:
-        answer = self.answers.pop(0) if self.answers else None
-        if isinstance(answer, Exception):
-            raise answer
-        self.got.append((numbers(records), replayed))
-        return answer(records) if answer else {}
-
-    async def close(self) -> None:
-        self.closed += 1
-
-
-@asynccontextmanager
-async def delivering(
-    folder: Path, sink: Scripted, *, stored: int = 0
-) -> AsyncIterator[tuple[Delivery, Spool, Leaping]]:
-    """A running delivery from a spool in which an earlier process left so many records."""
-    before = Spool(folder, max_size=2**26, keep=1e6, sinks=["one"])
-    await before.open()
-    for one in readings(1, stored):
-        before.append(one)
-    await before.close()
-    spool, clock = Spool(folder, max_size=2**26, keep=1e6, sinks=["one"]), Leaping()
-    await spool.open()
-    delivery = Delivery(sink, spool, clock, random.Random(1))
-    task = asyncio.create_task(delivery.run())
-    try:
-        yield delivery, spool, clock
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-        await spool.close()
-
-
-async def put(spool: Spool, first: int, last: int) -> None:
-    for one in readings(first, last):
-        spool.append(one)
-    await spool.sync()
+from tests.agent.delivering import Scripted, delivering, put
+from tests.agent.made import until
 
 
 def test_records_of_an_earlier_process_are_replayed_and_new_ones_are_not(tmp_path: Path) -> None:
@@ -157,7 +81,7 @@ def test_a_server_that_says_when_to_come_back_is_not_asked_before(tmp_path: Path
 
 def test_what_a_failing_sink_took_is_not_sent_again(tmp_path: Path) -> None:
     async def work() -> None:
-        sink = Scripted(SinkError("in the middle", accepted=4, refused={2: "bad"}))
+        sink = Scripted(SinkError("in the middle", taken={0, 1, 3}, refused={2: "bad"}))
         async with delivering(tmp_path, sink, stored=6) as (delivery, spool, _):
             await until(lambda: delivery.progress.state == "online")
             assert sink.got == [([5, 6], 2)]
@@ -203,7 +127,7 @@ def test_an_outage_is_logged_when_it_begins_and_ends_not_at_every_attempt(
 
     caplog.set_level(logging.INFO)
     asyncio.run(work())
-    said = [one.getMessage() for one in caplog.records if one.name == "wattgram.deliver"]
+    said = [one.getMessage() for one in caplog.records if one.name == "wattgram.outage"]
     assert said == ["one is away: nobody there", "one is back, 0 records left to deliver"]
 
 

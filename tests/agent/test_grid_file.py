@@ -24,7 +24,7 @@ from wattgram.grid.mix import Factors
 from wattgram.grid.mqtt import MqttSource
 from wattgram.grid.profile import from_csv, from_json
 from wattgram.grid.signal import Signal, possible
-from wattgram.sinks.mqtt import Message
+from wattgram.sinks.connection import Message
 
 from tests.agent.made import until
 from tests.agent.made_grid import Hands, utc

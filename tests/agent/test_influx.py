@@ -153,7 +153,15 @@ def test_a_record_that_is_no_line_is_refused_alone(bucket: Bucket, run: Run) -> 
 
 @pytest.mark.parametrize(
     ("status", "text", "retry_after"),
-    [(401, "HTTP 401 .*token right", None), (429, "HTTP 429 .*on demand", 1.0), (503, "HTTP 503 .*on demand", None)],
+    [
+        (200, "HTTP 200, expected 204; is it a database", None),
+        (302, "HTTP 302 to 'http://portal.example/login', is that the right url", None),
+        (401, "HTTP 401 .*token right", None),
+        (403, "HTTP 403 .*may the token write to the bucket", None),
+        (429, "HTTP 429 .*on demand", 1.0),
+        (500, "HTTP 500 .*what does its log say", None),
+        (503, "HTTP 503 .*on demand", None),
+    ],
 )
 def test_a_database_that_says_not_now_keeps_the_records(
     bucket: Bucket, run: Run, status: int, text: str, retry_after: float | None
@@ -163,7 +171,7 @@ def test_a_database_that_says_not_now_keeps_the_records(
             with bucket.write.answering(status), pytest.raises(SinkError, match=text) as raised:
                 await sink.write(readings(1, 10), 0)
             # The server's Retry-After is 1.
-            assert (raised.value.retry_after, raised.value.accepted) == (retry_after, 0)
+            assert (raised.value.retry_after, raised.value.taken) == (retry_after, set())
             assert await sink.write(readings(1, 10), 0) == {}
 
     run(work)
@@ -248,7 +256,7 @@ def test_what_was_settled_before_a_failure_is_told_with_it(run: Run) -> None:
                 batch = [reading(1), record(METER, NOW, {"active_power_total": -1.0}), *readings(3, 4)]
                 with pytest.raises(SinkError, match="HTTP 503") as raised:
                     await sink.write(batch, 0)
-                assert (raised.value.accepted, list(raised.value.refused), raised.value.retry_after) == (2, [1], 7.0)
+                assert (raised.value.taken, list(raised.value.refused), raised.value.retry_after) == ({0}, [1], 7.0)
 
     run(work)
 

@@ -7,7 +7,7 @@ import random
 from ..clock import Clock
 from ..config import MqttConfig
 from ..errors import SinkError
-from ..sinks.mqtt import Message, MqttSink
+from ..sinks.connection import Broker, Message
 from . import profile
 from .entries import Terms, signals
 from .feed import Feed
@@ -27,7 +27,7 @@ class MqttSource:
         self, feed: Feed, broker: MqttConfig, topic: str, terms: Terms, clock: Clock, chance: random.Random
     ) -> None:
         self.feed = feed
-        self._broker = MqttSink(broker, "")
+        self._broker = Broker(broker)
         self._topic = topic
         self._terms = terms
         self._clock = clock

@@ -1,7 +1,7 @@
-"""Where records go: one file a sink, each the one client of its library.
+"""Where records go: one file a sink, each foreign library known to one file.
 
-A sink opens, writes and closes. It has no memory: it never buffers and never retries; `deliver` does that, out of the
-spool.
+A sink opens, writes and closes. It has no memory of records: it never buffers and never retries; `deliver` does that,
+out of the spool.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ class Sink(Protocol):
     async def write(self, records: Sequence[Record], replayed: int) -> dict[int, str]:
         """Deliver; returns when the sink has them, with the reason for each index that it refused for good.
 
-        The first `replayed` records were read before an outage ended. SinkError: keep the rest and retry.
+        The first `replayed` records were read before an outage ended. SinkError says which of them the sink has,
+        refused for good or refused for now; keep the others and retry. Refused for good is only what the sink says of
+        the record, not of itself: in doubt, and while it took no other, it is refused for now.
         """
 
     async def close(self) -> None:
