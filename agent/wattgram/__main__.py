@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import faulthandler
 import json
 import logging
 import os
@@ -119,12 +120,16 @@ def _announce(address: str, asked: str, options: argparse.Namespace) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     config = load(options.config)
+    # systemd's watchdog ends what hangs by SIGABRT: what it was at goes to the journal.
+    faulthandler.enable()
 
     async def run() -> int:
         from . import daemon
+        from .notify import Supervisor
 
         stop = daemon.stop_on_signals()
-        async with daemon.assembled(config, Clock(), seed=time.time_ns()) as parts:
+        supervisor = Supervisor.found(os.environ, os.getpid())
+        async with daemon.assembled(config, Clock(), time.time_ns(), supervisor) as parts:
             await daemon.run(parts, stop)
         return INTERRUPTED if stop.interrupted else 0
 

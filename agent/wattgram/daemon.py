@@ -20,16 +20,24 @@ from .grid import sources as grid_sources
 from .grid.sources import GridSource
 from .health import PERIOD, Health
 from .http import Server
+from .notify import Supervisor
 from .poll import Line
 from .revise import Revision
 from .sinks import Sink
 from .site import Site
 from .source import Source
 from .spool import Spool
+from .watchdog import Part, Pulse, Watchdog
 
 log = logging.getLogger(__name__)
 
 PRUNE_PERIOD = 60.0
+
+COMMIT = 120.0
+"""Real seconds in which the disk takes what was read meanwhile, at most; a worn SD card may stall for many."""
+
+PRUNE = 3600.0
+"""Real seconds in which history past its age is deleted, at most: `keep` may have been made much shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,7 @@ class Parts:
     revision: Revision
     deliveries: tuple[Delivery, ...]
     health: Health
+    watchdog: Watchdog
 
 
 def sinks(config: Config) -> list[Sink]:
@@ -61,10 +70,12 @@ def sinks(config: Config) -> list[Sink]:
 
 
 @contextlib.asynccontextmanager
-async def assembled(config: Config, clock: Clock, seed: int = 0) -> AsyncIterator[Parts]:
+async def assembled(
+    config: Config, clock: Clock, seed: int = 0, supervisor: Supervisor | None = None
+) -> AsyncIterator[Parts]:
     """The parts of a configuration with an open spool; closed, and so on disk, at the end.
 
-    SpoolError when the spool cannot be opened.
+    `supervisor` will hear how they do. SpoolError when the spool cannot be opened.
     """
     chance = random.Random(seed)  # noqa: S311 - it spreads retries, it keeps no secret
     targets = sinks(config)
@@ -91,8 +102,9 @@ async def assembled(config: Config, clock: Clock, seed: int = 0) -> AsyncIterato
             for key, endpoint in buses.items()
         )
         deliveries = tuple(Delivery(sink, spool, clock, chance) for sink in targets)
-        health = Health(site, spool, lines, deliveries, clock)
-        yield Parts(clock, site, spool, lines, grid, revision, deliveries, health)
+        watchdog = Watchdog(supervisor or Supervisor(), clock)
+        health = Health(site, spool, lines, deliveries, watchdog, clock)
+        yield Parts(clock, site, spool, lines, grid, revision, deliveries, health, watchdog)
     finally:
         await spool.close()
 
@@ -111,13 +123,14 @@ async def run(parts: Parts, stop: asyncio.Event, page_at: asyncio.Future[str] | 
         if page_at is not None:
             page_at.set_result(address)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(line.run(), name=f"bus {line.name}") for line in parts.lines]
-            tasks += [group.create_task(one.run(), name=f"grid {one.feed.name}") for one in parts.grid]
-            tasks += [group.create_task(one.run(), name=f"deliver {one.sink.name}") for one in parts.deliveries]
-            tasks.append(group.create_task(parts.site.run(), name="site"))
-            tasks.append(group.create_task(parts.revision.run(), name="revision"))
-            tasks.append(group.create_task(_sync(parts, config.spool.sync), name="spool"))
+            watched: tuple[Part, ...] = (*parts.lines, *parts.grid, *parts.deliveries, parts.site, parts.revision)
+            disk = Pulse("spool")
+            parts.watchdog.watch([*(one.pulse for one in watched), disk])
+            tasks = [group.create_task(one.run(), name=one.pulse.name) for one in watched]
+            tasks.append(group.create_task(_sync(parts, config.spool.sync, disk), name=disk.name))
             tasks.append(group.create_task(_report(parts), name="gateway"))
+            # Tasks begin in the order of their making: when this one does, all others work.
+            tasks.append(group.create_task(_watch(parts), name="watchdog"))
             log.info("%s: %d devices on %d buses", config.site.name, len(config.devices), len(parts.lines))
             await stop.wait()
             for task in tasks:
@@ -145,17 +158,19 @@ def stop_on_signals() -> Stop:
     return stop
 
 
-async def _sync(parts: Parts, period: float) -> None:
+async def _sync(parts: Parts, period: float, pulse: Pulse) -> None:
     """Put the spool on disk every period and keep it within its bounds; a disk that refuses is reported once."""
     health, spool, clock = parts.health, parts.spool, parts.clock
     pruned = clock.monotonic()
     while True:
+        pulse.within(period + COMMIT)
         # Real seconds, since what may be lost is real; a little early, since a commit takes time.
         await asyncio.sleep(0.9 * period)
         try:
             await spool.sync()
             if clock.monotonic() - pruned > PRUNE_PERIOD:
                 pruned = clock.monotonic()
+                pulse.within(PRUNE)
                 if lost := await spool.prune(clock.time()):
                     parts.site.event("", "spool full", f"{lost} undelivered records deleted, the oldest")
         except SpoolError as error:
@@ -174,3 +189,8 @@ async def _report(parts: Parts) -> None:
     while True:
         await parts.clock.sleep(PERIOD)
         parts.spool.append(parts.health.gateway_record())
+
+
+async def _watch(parts: Parts) -> None:
+    site = parts.site
+    await parts.watchdog.run(parts.health.status, lambda event, detail: site.event("", event, detail))

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 
 from .clock import Clock
 from .errors import SinkError, SpoolError
-from .sinks import Sink
+from .sinks import STEP, Sink
 from .spool import Batch, Spool
 
 log = logging.getLogger(__name__)
 
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
+
+READ = 60.0
+"""Real seconds in which records that are there are read from the disk, at most."""
 
 SAID = 5
 """Different reasons that are logged in one outage."""
@@ -36,6 +39,7 @@ class Delivery:
     def __init__(self, sink: Sink, spool: Spool, clock: Clock, chance: random.Random) -> None:
         self.sink = sink
         self.progress = Progress()
+        self.pulse = sink.pulse
         self._spool = spool
         self._clock = clock
         self._chance = chance
@@ -53,6 +57,7 @@ class Delivery:
             while True:
                 asked = None
                 try:
+                    self.pulse.within(STEP)
                     await self.sink.open()
                     if self.progress.state == "away":
                         self._replayed_until = self._spool.last
@@ -66,16 +71,19 @@ class Delivery:
                     self._away(str(error))
                 except Exception as error:  # noqa: BLE001 - see above
                     self._away(f"internal error, {type(error).__name__}: {error}", error)
+                self.pulse.within(STEP)
                 await self.sink.close()
                 # Several gateways that lost one server must not come back at one moment, nor before it asked them to.
                 pause = asked * self._chance.uniform(1.0, 1.25) if asked else wait * self._chance.uniform(0.75, 1.25)
-                await self._clock.sleep(pause)
+                await self.pulse.sleep(self._clock, pause)
                 wait = min(LONGEST_WAIT, wait * 2.0)
         finally:
             await self.sink.close()
 
     async def _one_batch(self) -> None:
+        self.pulse.within(READ, unless=self._idle)
         batch = await self._spool.batch(self.sink.name, self.sink.limit)
+        self.pulse.within(STEP)
         replayed = sum(seq <= self._replayed_until for seq in batch.seqs)
         try:
             refused = await self.sink.write(batch.records, replayed)
@@ -85,6 +93,10 @@ class Delivery:
         await self._settle(batch, len(batch.seqs), refused)
         if self.progress.state != "online":
             self._online()
+
+    def _idle(self) -> bool:
+        """Whether there is nothing to deliver."""
+        return self._spool.undelivered(self.sink.name) == 0
 
     async def _settle(self, batch: Batch, count: int, refused: dict[int, str]) -> None:
         if refused:

@@ -17,6 +17,8 @@ from ..config import InfluxConfig
 from ..errors import SinkError
 from ..lines import Lines
 from ..record import Record
+from ..watchdog import Pulse
+from . import STEP
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,7 @@ class InfluxSink:
     def __init__(self, config: InfluxConfig) -> None:
         self._config = config
         self._lines = Lines()
+        self.pulse = Pulse(f"deliver {self.name}")
         self._client: InfluxDBClientAsync | None = None
         self._write: WriteApiAsync | None = None
 
@@ -117,6 +120,7 @@ class InfluxSink:
     async def _post(self, body: bytes) -> None:
         """One request. ApiException when the content is refused, SinkError for everything else."""
         assert self._write is not None  # only called between open and close
+        self.pulse.within(STEP)
         url = self._config.url
         try:
             async with asyncio.timeout(TIMEOUT + 1.0):

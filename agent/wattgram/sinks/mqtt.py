@@ -26,6 +26,8 @@ from ..config import MqttConfig
 from ..errors import SinkError
 from ..lines import Messages
 from ..record import Record
+from ..watchdog import Pulse
+from . import STEP
 
 if TYPE_CHECKING:
     from paho.mqtt.reasoncodes import ReasonCode
@@ -152,6 +154,7 @@ class MqttSink:
         self._config = config
         self._topic = f"{config.prefix}/{site}"
         self._messages = Messages()
+        self.pulse = Pulse(f"deliver {self.name}")
         self._client: _Connection | None = None
         self._protocol = V5
 
@@ -180,6 +183,7 @@ class MqttSink:
         refused: dict[int, str] = {}
         for start in range(0, len(records), WINDOW):
             waiting: dict[int, asyncio.Future[ReasonCode]] = {}
+            self.pulse.within(STEP)
             try:
                 for index, record in enumerate(records[start : start + WINDOW], start):
                     try:
