@@ -135,11 +135,9 @@ class Watchdog:
                 continue
             one.stuck = stuck
             if stuck:
-                place = _place(pulse.name) or "nowhere, its task has ended"
-                said = (
-                    f"{pulse.name}: no progress for {one.waited:.0f} s, expected within {pulse.seconds:.0f} s; "
-                    f"it waits at {place}"
-                )
+                place = _place(pulse.name)
+                where = f"it waits at {place}" if place else "its task has ended"
+                said = f"{pulse.name}: nothing for {one.waited:.0f} s, expected within {pulse.seconds:.0f} s; {where}"
                 log.error("%s%s", said, "; systemd's watchdog is not fed" if pulse.vital else "")
                 tell(STUCK, said)
             else:
