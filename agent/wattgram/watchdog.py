@@ -7,6 +7,7 @@ import inspect
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Protocol
 
@@ -138,7 +139,8 @@ class Watchdog:
                 place = _place(pulse.name)
                 where = f"it waits at {place}" if place else "its task has ended"
                 said = f"{pulse.name}: nothing for {one.waited:.0f} s, expected within {pulse.seconds:.0f} s; {where}"
-                log.error("%s%s", said, "; systemd's watchdog is not fed" if pulse.vital else "")
+                fed = not pulse.vital or self._supervisor.watchdog == inf
+                log.error("%s%s", said, "" if fed else "; systemd's watchdog is not fed any more")
                 tell(STUCK, said)
             else:
                 log.info("%s: goes on", pulse.name)
