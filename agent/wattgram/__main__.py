@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import faulthandler
 import json
 import logging
@@ -128,9 +129,9 @@ def _run(options: argparse.Namespace) -> int:
         from .notify import Supervisor
 
         stop = daemon.stop_on_signals()
-        supervisor = Supervisor.found(os.environ, os.getpid())
-        async with daemon.assembled(config, Clock(), time.time_ns(), supervisor) as parts:
-            await daemon.run(parts, stop)
+        with contextlib.closing(Supervisor.found(os.environ, os.getpid())) as supervisor:
+            async with daemon.assembled(config, Clock(), time.time_ns(), supervisor) as parts:
+                await daemon.run(parts, stop)
         return INTERRUPTED if stop.interrupted else 0
 
     return asyncio.run(run())

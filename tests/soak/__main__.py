@@ -24,17 +24,23 @@ from tests.soak.sample import FILES, MEASURES, RESIDENT, STORED, TASKS, WAITING,
 from tests.soak.slope import FEWEST, judged
 from tests.soak.works import KEEP, Works, works
 
-OUTAGE, EVERY_OUTAGE = 5.0, 300.0
-"""Real seconds for which a server is away, and between two outages."""
+OUTAGE = 5.0
+"""Real seconds for which a server is away."""
+
+SELDOM, OFTEN = 300.0, 10.0
+"""Real seconds between two outages; often in the warm-up, so that what the first ones cost is not taken for growth."""
 
 CALM = 120.0
 """Real seconds that belong to the warm-up beside the time in which the spool fills."""
+
+HIGHEST = 1e5
+"""Of any number that is asked for."""
 
 INTERRUPTED = 130
 
 
 class Ended(Exception):
-    """The daemon has ended by itself."""
+    """The daemon has ended by itself, or does not answer."""
 
 
 def options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -60,8 +66,8 @@ def _above(low: float) -> Callable[[str], float]:
             value = float(text)
         except ValueError:
             value = low
-        if not low < value <= 900.0 * 60.0:
-            raise argparse.ArgumentTypeError(f"found {text!r}; allowed: a number above {low:g}")
+        if not low < value <= HIGHEST:
+            raise argparse.ArgumentTypeError(f"found {text!r}; allowed: a number above {low:g}, up to {HIGHEST:g}")
         return value
 
     return number
@@ -87,7 +93,7 @@ def main(arguments: Sequence[str]) -> int:
             say(f"starting a factory, mosquitto, VictoriaMetrics and the daemon in {folder}")
             with works(Path(folder), datetime.now(UTC), asked.speed, asked.seed) as running:
                 try:
-                    watch(running, asked, taken)
+                    watch(running, asked, warm, taken)
                 except Ended as error:
                     say(f"{error}; its log:\n{running.daemon.log[-4000:]}")
                     code = 1
@@ -97,29 +103,39 @@ def main(arguments: Sequence[str]) -> int:
     return code or (1 if grown else 0)
 
 
-def watch(running: Works, asked: argparse.Namespace, taken: list[Sample]) -> None:
+def watch(running: Works, asked: argparse.Namespace, warm: float, taken: list[Sample]) -> None:
     """Look once a period until the time is over, and take a server away now and then."""
     begun = time.monotonic()
-    out = begun + EVERY_OUTAGE
+    look, outage, end = 0.0, OFTEN, 60.0 * asked.minutes
     servers: list[Server] = [running.broker, running.database]
-    while (now := time.monotonic() - begun) < 60.0 * asked.minutes:
-        if running.daemon.ended is not None:
-            raise Ended(f"the daemon has ended with {running.daemon.ended}")
-        before = taken[-1] if taken else None
-        taken.append(sample(running.daemon.pid, running.page, running.spool, now, before))
-        found = taken[-1].values
-        say(
-            f"{now / 60.0:.1f} of {asked.minutes:g} min: {found[RESIDENT]:.1f} MB, {found[FILES]:.0f} files, "
-            f"{found[TASKS]:.0f} tasks, spool {found[STORED]:.1f} MB, {found[WAITING]:.0f} records undelivered"
-        )
-        if time.monotonic() > out:
-            out += EVERY_OUTAGE
+    while min(look, outage) < end:
+        time.sleep(max(0.0, begun + min(look, outage) - time.monotonic()))
+        if look <= outage:
+            take(running, time.monotonic() - begun, asked.minutes, taken)
+            look += asked.every
+        else:
             servers.append(away := servers.pop(0))
-            say(f"{away.name} is away for {OUTAGE:g} s")
             away.stop()
             time.sleep(OUTAGE)
             away.start()
-        time.sleep(max(0.0, len(taken) * asked.every - (time.monotonic() - begun)))
+            now = time.monotonic() - begun
+            outage = now + (SELDOM if now > warm else OFTEN)
+
+
+def take(running: Works, now: float, minutes: float, taken: list[Sample]) -> None:
+    """A look; Ended when there is no daemon any more."""
+    before = taken[-1] if taken else None
+    try:
+        one = sample(running.daemon.pid, running.page, running.spool, now, before)
+    except OSError as error:
+        code = running.daemon.ended
+        raise Ended(f"no answer: {error}" if code is None else f"the daemon has ended with {code}") from error
+    taken.append(one)
+    found = one.values
+    say(
+        f"{now / 60.0:.1f} of {minutes:g} min: {found[RESIDENT]:.1f} MB, {found[FILES]:.0f} files, "
+        f"{found[TASKS]:.0f} tasks, spool {found[STORED]:.1f} MB, {found[WAITING]:.0f} records undelivered"
+    )
 
 
 def report(taken: Sequence[Sample], warm: float, speed: float) -> bool:
@@ -149,8 +165,8 @@ def report(taken: Sequence[Sample], warm: float, speed: float) -> bool:
     last = taken[-1]
     print(
         f"\n{last.time / 60.0:.1f} minutes at {speed:g} times real time; judged: {len(later)} looks after a warm-up of "
-        f"{warm / 60.0:.1f} minutes,\nin which the spool fills up to its {KEEP / 3600.0:g} h of history (keep); "
-        "what is written after that takes the place of what is old."
+        f"{warm / 60.0:.1f} minutes,\nin which the spool fills up to its {KEEP / 3600.0:g} h of history (keep) and "
+        "broker and database come and go;\nwhat is stored after that takes the place of what is old."
     )
     did = ("readings", "read_failures", "ticks", "mqtt_delivered", "influxdb_delivered", "spool_refused", "spool_lost")
     print(", ".join(f"{name.replace('_', ' ')} {last.metrics[name]:.0f}" for name in did))
