@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -75,11 +77,15 @@ def looks(folder: Path) -> int:
     return len(re.findall(r"^[0-9.]+ of [0-9.]+ min: ", (folder / "err.txt").read_text(), re.MULTILINE))
 
 
-def left_behind(folder: Path) -> list[str]:
-    """Processes and folders that a soak has left."""
+def processes(folder: Path) -> dict[int, str]:
+    """The commands that work in the soak's own folder, by number."""
     (place,) = re.findall(r"in (/\S+)$", (folder / "err.txt").read_text(), re.MULTILINE)
-    commands = [each.read_bytes() for each in Path("/proc").glob("[0-9]*/cmdline") if each.exists()]
-    return [each.decode() for each in commands if place.encode() in each] + ([place] if Path(place).exists() else [])
+    found = {}
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended meanwhile
+            if place in (text := command.read_text()):
+                found[int(command.parent.name)] = text
+    return found | ({0: place} if Path(place).exists() else {})
 
 
 def test_a_short_soak_measures_everything_says_that_it_is_too_short_and_leaves_nothing(tmp_path: Path) -> None:
@@ -96,7 +102,7 @@ def test_a_short_soak_measures_everything_says_that_it_is_too_short_and_leaves_n
     counted = dict(words.rsplit(" ", 1) for words in out.splitlines()[-1].split(", "))
     assert min(int(counted[name]) for name in ("readings", "ticks", "mqtt delivered", "influxdb delivered")) > 0
     assert (counted["spool refused"], counted["spool lost"]) == ("0", "0")
-    assert left_behind(tmp_path) == []
+    assert processes(tmp_path) == {}
 
 
 def test_ctrl_c_ends_a_soak_with_what_it_has(tmp_path: Path) -> None:
@@ -106,7 +112,18 @@ def test_ctrl_c_ends_a_soak_with_what_it_has(tmp_path: Path) -> None:
     assert process.wait(2 * START) == 130
     assert "resident memory" in (tmp_path / "out.txt").read_text()
     assert "Traceback" not in (tmp_path / "err.txt").read_text()
-    assert left_behind(tmp_path) == []
+    assert processes(tmp_path) == {}
+
+
+def test_a_daemon_that_ends_in_a_soak_is_told_with_what_was_found_until_then(tmp_path: Path) -> None:
+    process = soak(tmp_path, "--every", "1")
+    wait_for(lambda: looks(tmp_path) >= 2, 2 * START, "two looks")
+    (daemon,) = [number for number, command in processes(tmp_path).items() if "tests.soak.gateway" in command]
+    os.kill(daemon, signal.SIGKILL)
+    assert process.wait(2 * START) == 1
+    assert "the daemon has ended with -9; its log:\n" in (tmp_path / "err.txt").read_text()
+    assert "resident memory" in (tmp_path / "out.txt").read_text()
+    assert processes(tmp_path) == {}
 
 
 def test_help_has_an_example_and_a_mistake_says_what_is_allowed() -> None:
@@ -115,4 +132,4 @@ def test_help_has_an_example_and_a_mistake_says_what_is_allowed() -> None:
     assert "example: scripts/soak --minutes 20" in told.stdout
     wrong = subprocess.run([*asked, "--minutes", "-1"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (wrong.returncode, wrong.stdout) == (2, "")
-    assert "found '-1'; allowed: a number above 0" in wrong.stderr
+    assert "found '-1'; allowed: a number above 0, up to 100000" in wrong.stderr
