@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# What scripts/demo, scripts/test and scripts/bench share. Sourced by POSIX sh, in the checkout's root.
+# What scripts/demo, scripts/test, scripts/bench and scripts/soak share. Sourced by POSIX sh, in the checkout's root.
 # Results go to stdout, progress to stderr. Exit 2: the machine lacks something that we may not install.
 
 set -eu
@@ -74,6 +74,36 @@ forbid_services() {
 allow_services() {
     if grep -qsF "$policy_mark" "$policy"; then
         as_root rm -f "$policy"
+    fi
+}
+
+# Whether a program, or the file where $1 begins with /, is there.
+present() {
+    case $1 in
+    /*) [ -e "$1" ] ;;
+    *) command -v "$1" >/dev/null 2>&1 ;;
+    esac
+}
+
+# packages WHO NEEDS: what is missing of a list of PROGRAM:PACKAGE; none of their services is left to run.
+packages() {
+    missing=
+    for need in $2; do
+        present "${need%%:*}" || missing="$missing ${need##*:}"
+    done
+    [ -n "$missing" ] || return 0
+    may_install || give_up "$1 needs more programs: run as root: apt-get install$missing"
+    forbid_services
+    # shellcheck disable=SC2086 # a list of words
+    apt_install $missing
+    allow_services
+    if [ -d /run/systemd/system ]; then
+        for package in $missing; do
+            case $package in
+            nginx-light) as_root systemctl -q disable nginx ;;
+            mosquitto | influxdb | victoria-metrics) as_root systemctl -q disable "$package" ;;
+            esac
+        done
     fi
 }
 

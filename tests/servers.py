@@ -116,6 +116,17 @@ class Server:
         """What it wrote since its first start."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
+    @property
+    def pid(self) -> int:
+        """Its process number."""
+        assert self._process is not None, f"{self.name} does not run"
+        return self._process.pid
+
+    @property
+    def ended(self) -> int | None:
+        """Its exit code when it has ended by itself."""
+        return None if self._process is None else self._process.poll()
+
     def start(self) -> None:
         """Start and wait until it serves; AssertionError with its log when it ends before."""
         assert self._process is None, f"{self.name} runs already"

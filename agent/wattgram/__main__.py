@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import faulthandler
 import json
 import logging
 import os
@@ -119,15 +121,19 @@ def _announce(address: str, asked: str, options: argparse.Namespace) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     config = load(options.config)
+    # systemd's watchdog ends what hangs by SIGABRT: what it was at goes to the journal.
+    faulthandler.enable()
 
     async def run() -> int:
         from . import daemon
+        from .notify import Supervisor
         from .process import prepare
 
         stop = daemon.stop_on_signals()
-        async with daemon.assembled(config, Clock(), seed=time.time_ns()) as parts:
-            prepare()
-            await daemon.run(parts, stop)
+        with contextlib.closing(Supervisor.found(os.environ, os.getpid())) as supervisor:
+            async with daemon.assembled(config, Clock(), time.time_ns(), supervisor) as parts:
+                prepare()
+                await daemon.run(parts, stop)
         return INTERRUPTED if stop.interrupted else 0
 
     return asyncio.run(run())

@@ -21,12 +21,14 @@ from .grid import sources as grid_sources
 from .grid.sources import GridSource
 from .health import PERIOD, Health
 from .http import Server
+from .notify import Supervisor
 from .poll import Line
 from .revise import Revision
 from .sinks import Sink
 from .site import Site
 from .source import Source
 from .spool import Spool
+from .watchdog import Part, Pulse, Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,12 @@ PRUNE_PERIOD = 60.0
 
 PACK_PERIOD = 300.0
 """Real seconds between two times at which the spool packs what it has; the longer, the better it packs."""
+
+COMMIT = 120.0
+"""Real seconds in which the disk takes what was read meanwhile, at most; a worn SD card may stall for many."""
+
+PRUNE = 3600.0
+"""Real seconds in which history past its age is deleted, at most: `keep` may have been made much shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,7 @@ class Parts:
     revision: Revision
     deliveries: tuple[Delivery, ...]
     health: Health
+    watchdog: Watchdog
 
 
 def sinks(config: Config) -> list[Sink]:
@@ -65,10 +74,12 @@ def sinks(config: Config) -> list[Sink]:
 
 
 @contextlib.asynccontextmanager
-async def assembled(config: Config, clock: Clock, seed: int = 0) -> AsyncIterator[Parts]:
+async def assembled(
+    config: Config, clock: Clock, seed: int = 0, supervisor: Supervisor | None = None
+) -> AsyncIterator[Parts]:
     """The parts of a configuration with an open spool; closed, and so on disk, at the end.
 
-    SpoolError when the spool cannot be opened.
+    `supervisor` will hear how they do. SpoolError when the spool cannot be opened.
     """
     chance = random.Random(seed)  # noqa: S311 - it spreads retries, it keeps no secret
     targets = sinks(config)
@@ -95,8 +106,9 @@ async def assembled(config: Config, clock: Clock, seed: int = 0) -> AsyncIterato
             for key, endpoint in buses.items()
         )
         deliveries = tuple(Delivery(sink, spool, clock, chance, site) for sink in targets)
-        health = Health(site, spool, lines, deliveries, clock)
-        yield Parts(clock, site, spool, lines, grid, revision, deliveries, health)
+        watchdog = Watchdog(supervisor or Supervisor(), clock)
+        health = Health(site, spool, lines, deliveries, watchdog, clock)
+        yield Parts(clock, site, spool, lines, grid, revision, deliveries, health, watchdog)
     finally:
         await spool.close()
 
@@ -115,13 +127,14 @@ async def run(parts: Parts, stop: asyncio.Event, page_at: asyncio.Future[str] | 
         if page_at is not None:
             page_at.set_result(address)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(line.run(), name=f"bus {line.name}") for line in parts.lines]
-            tasks += [group.create_task(one.run(), name=f"grid {one.feed.name}") for one in parts.grid]
-            tasks += [group.create_task(one.run(), name=f"deliver {one.sink.name}") for one in parts.deliveries]
-            tasks.append(group.create_task(parts.site.run(), name="site"))
-            tasks.append(group.create_task(parts.revision.run(), name="revision"))
-            tasks.append(group.create_task(_sync(parts, config.spool.sync), name="spool"))
+            watched: tuple[Part, ...] = (*parts.lines, *parts.grid, *parts.deliveries, parts.site, parts.revision)
+            disk = Pulse("spool")
+            parts.watchdog.watch([*(one.pulse for one in watched), disk])
+            tasks = [group.create_task(one.run(), name=one.pulse.name) for one in watched]
+            tasks.append(group.create_task(_sync(parts, config.spool.sync, disk), name=disk.name))
             tasks.append(group.create_task(_report(parts), name="gateway"))
+            # Tasks begin in the order of their making: when this one does, all others work.
+            tasks.append(group.create_task(_watch(parts), name="watchdog"))
             log.info("%s: %d devices on %d buses", config.site.name, len(config.devices), len(parts.lines))
             await stop.wait()
             for task in tasks:
@@ -149,11 +162,12 @@ def stop_on_signals() -> Stop:
     return stop
 
 
-async def _sync(parts: Parts, period: float) -> None:
+async def _sync(parts: Parts, period: float, pulse: Pulse) -> None:
     """Put the spool on disk every period and keep it within its bounds; a disk that refuses is reported once."""
     health, spool, clock = parts.health, parts.spool, parts.clock
     pruned = packed = time.monotonic()
     while True:
+        pulse.within(period + COMMIT)
         # Real seconds, since what may be lost is real; a little early, since a commit takes time.
         await asyncio.sleep(0.9 * period)
         try:
@@ -163,6 +177,7 @@ async def _sync(parts: Parts, period: float) -> None:
                 await spool.pack(clock.time())
             if time.monotonic() - pruned > PRUNE_PERIOD:
                 pruned = time.monotonic()
+                pulse.within(PRUNE)
                 lost = await spool.prune(clock.time())
                 if lost.given_up:
                     parts.site.event("", "spool full", f"{lost.given_up} undelivered records deleted, the oldest")
@@ -186,3 +201,8 @@ async def _report(parts: Parts) -> None:
     while True:
         await parts.clock.sleep(PERIOD)
         parts.spool.append(parts.health.gateway_record())
+
+
+async def _watch(parts: Parts) -> None:
+    site = parts.site
+    await parts.watchdog.run(parts.health.status, lambda event, detail: site.event("", event, detail))

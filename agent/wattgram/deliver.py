@@ -10,11 +10,14 @@ from .clock import Clock
 from .errors import SinkError, SpoolError
 from .outage import Outage, Teller
 from .record import Series
-from .sinks import Sink
+from .sinks import STEP, Sink
 from .spool import Batch, Spool
 
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
+
+READ = 60.0
+"""Real seconds in which records that are there are read from the disk, at most."""
 
 SOON = 0.1
 """Seconds before a sink is tried again that does well but for one record."""
@@ -43,6 +46,7 @@ class Delivery:
         self.sink = sink
         self._outage = Outage(sink.name, clock, teller)
         self.progress = self._outage.progress
+        self.pulse = sink.pulse
         self._spool = spool
         self._clock = clock
         self._chance = chance
@@ -67,6 +71,7 @@ class Delivery:
             while True:
                 asked, reached = None, False
                 try:
+                    self.pulse.within(STEP)
                     await self.sink.open()
                     reached, self._takes = True, False
                     if self.progress.state == "away":
@@ -86,10 +91,11 @@ class Delivery:
                     self._outage.away(_said(error), wait, error)
                 if reached:
                     self._failed()
+                self.pulse.within(STEP)
                 await self.sink.close()
                 # Several gateways that lost one server must not come back at one moment, nor before it asked them to.
                 pause = asked * self._chance.uniform(1.0, 1.25) if asked else wait * self._chance.uniform(0.75, 1.25)
-                await self._clock.sleep(pause)
+                await self.pulse.sleep(self._clock, pause)
                 wait = min(LONGEST_WAIT, wait * 2.0)
         finally:
             await self.sink.close()
@@ -103,8 +109,10 @@ class Delivery:
 
     async def _turn(self) -> None:
         """One batch, or a piece of it where there is trouble."""
+        self.pulse.within(READ, unless=self._idle)
         # Behind doubtful records there shall be others, by which to tell.
         batch = await self._spool.batch(self.sink.name, self.sink.limit + len(self._ahead))
+        self.pulse.within(STEP)
         if batch.era != self._era:
             self._era, self._ahead, self._tries = batch.era, set(), Counter()
         left: Sequence[int] = range(len(batch.seqs))
@@ -153,6 +161,7 @@ class Delivery:
         """Write records of a batch, by index, and settle them; whether the sink took any."""
         records = [batch.records[index] for index in some]
         replayed = sum(batch.seqs[index] <= self._replayed_until for index in some)
+        self.pulse.within(STEP)
         try:
             refused = await self.sink.write(records, replayed)
         except SinkError as error:
@@ -186,6 +195,10 @@ class Delivery:
                 self._unwelcome.add(series)
                 hopeless[place] = reason
         return hopeless
+
+    def _idle(self) -> bool:
+        """Whether there is nothing to deliver."""
+        return self._spool.undelivered(self.sink.name) == 0
 
     # what became of it
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 from collections.abc import Mapping, Sequence
 from math import isfinite, nan
@@ -15,6 +16,7 @@ from .record import Record, Series, record
 from .site import Site
 from .spool import Spool
 from .units import rfc3339
+from .watchdog import Watchdog
 
 HISTORY = (
     "emission_intensity",
@@ -39,12 +41,19 @@ class Health:
     """Reads the parts of a running daemon; changes none of them."""
 
     def __init__(
-        self, site: Site, spool: Spool, lines: Sequence[Line], deliveries: Sequence[Delivery], clock: Clock
+        self,
+        site: Site,
+        spool: Spool,
+        lines: Sequence[Line],
+        deliveries: Sequence[Delivery],
+        watchdog: Watchdog,
+        clock: Clock,
     ) -> None:
         self._site = site
         self._spool = spool
         self._lines = lines
         self._deliveries = deliveries
+        self._watchdog = watchdog
         self._clock = clock
         self.spool_error = ""
         names = tuple(self._measured())
@@ -124,14 +133,31 @@ class Health:
         now = self._clock.monotonic()
         devices = {one.config.name: one.state(now) for one in self._site.sources}
         sinks = {one.sink.name: one.progress.state for one in self._deliveries}
-        well = not self.spool_error and "away" not in sinks.values()
+        stuck = self._watchdog.stuck
+        well = not self.spool_error and "away" not in sinks.values() and not stuck
         return well, {
             "ok": well,
             "spool": self.spool_error or "good",
             "devices": devices,
             "sinks": sinks,
             "grid": self._grid(self._clock.time()),
+            "stuck": stuck,
         }
+
+    def status(self) -> str:
+        """A line for people, as `systemctl status` shows it."""
+        now, sources = self._clock.monotonic(), self._site.sources
+        good = sum(one.state(now) == "good" for one in sources)
+        said = [f"{good} of {len(sources)} devices good"]
+        for one in self._deliveries:
+            name, state = one.sink.name, one.progress.state
+            left = f", {self._spool.undelivered(name)} records wait" if state == "away" else ""
+            said.append(f"{name} {state}{left}")
+        if self.spool_error:
+            said.append(f"spool: {self.spool_error}, {self._spool.pending} records wait in memory")
+        if stuck := self._watchdog.stuck:
+            said.append(f"no progress: {', '.join(stuck)}")
+        return "; ".join(said)
 
     def _grid(self, time: int) -> list[dict[str, Any]]:
         """The grid's sources in their order; one that is away makes nothing unwell, the next one stands in."""
@@ -151,9 +177,10 @@ class Health:
         return shown
 
     def metrics(self) -> dict[str, float]:
-        """Self-metrics by name, those of a bus with its label; sizes in bytes, times in s, shares 0 to 1."""
+        """Self-metrics by name, those of a part with its label; sizes in bytes, times in s, shares 0 to 1."""
         buses = {_labelled("bus_busy_share", bus=line.name): line.usage.share for line in self._lines}
-        return self._measured() | buses
+        stuck = {_labelled("part_stuck", part=name): float(is_so) for name, is_so in self._watchdog.states}
+        return self._measured() | buses | stuck
 
     def gateway_record(self) -> Record:
         """The self-metrics as a record."""
@@ -167,6 +194,8 @@ class Health:
             "uptime": now,
             "memory": _resident(),
             "cpu_time": sum(resource.getrusage(resource.RUSAGE_SELF)[:2]),
+            "tasks": float(len(asyncio.all_tasks())),
+            "parts_stuck": float(len(self._watchdog.stuck)),
             "readings": float(sum(line.readings for line in self._lines)),
             "read_failures": float(sum(line.failures for line in self._lines)),
             "bus_headroom": 1.0 - max((line.usage.share for line in self._lines), default=0.0),

@@ -25,6 +25,8 @@ from .clock import NS, Clock
 from .config import KIND_OF_ROLE, DeviceConfig
 from .source import Source
 from .usage import Usage
+from .watchdog import Pulse
+from .watched import Asked, WatchedBus
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +105,7 @@ class _Station:
         return (now - self.fair) / self.config.interval
 
 
-async def equipped(bus: Bus, source: Source, limit: float = inf) -> Reader:
+async def equipped(bus: Asked, source: Source, limit: float = inf) -> Reader:
     """A reader for a source, which a SunSpec device is asked about first; the source learns its layout.
 
     `limit` in s shortens the time-out of these questions. Whatever the bus raises; MapError when the
@@ -127,7 +129,7 @@ def slow_of(config: DeviceConfig, device: Device) -> tuple[str, ...]:
     return config.slow or tuple(name for name in device.quantities if is_slow(name))
 
 
-async def discovered(bus: Bus, unit: int, limit: float, driver: str = SUNSPEC, kind: Kind | None = None) -> Device:
+async def discovered(bus: Asked, unit: int, limit: float, driver: str = SUNSPEC, kind: Kind | None = None) -> Device:
     """What a SunSpec device says it is: the member that `driver` names, or the first of a kind.
 
     `limit` in s for each answer. Whatever the bus raises; BadAnswer when there is no such member.
@@ -151,6 +153,7 @@ class Line:
     ) -> None:
         self.name = str(bus.endpoint)
         self.bus = bus
+        self.pulse = Pulse(f"bus {self.name}")
         self.readings = 0
         self.failures = 0
         self.requests = 0
@@ -165,6 +168,7 @@ class Line:
         self._connect_delay = max(
             (one.config.device.limits.connect_delay for one in self._stations if one.config.device), default=0.0
         )
+        self._asked = WatchedBus(bus, self.pulse, self._connect_delay)
 
     async def run(self) -> None:
         """Poll until cancelled; then the connection is closed."""
@@ -181,7 +185,7 @@ class Line:
         now = self._clock.monotonic()
         self.usage.note()
         if self._lost and now < self._up_at:
-            await self._clock.sleep(self._up_at - now)
+            await self.pulse.sleep(self._clock, self._up_at - now)
         elif attempt := self._attempt(now):
             await self._visit(*attempt)
             self._begins = False
@@ -191,7 +195,7 @@ class Line:
         else:
             self._begins = False
             times = [one.due for one in self._stations]
-            await self._clock.sleep(min(time for time in times if time > now) - now)
+            await self.pulse.sleep(self._clock, min(time for time in times if time > now) - now)
 
     def _overdue(self, now: float) -> _Station | None:
         """Who is to be read: of those who answer and are due the one that is most intervals late."""
@@ -237,7 +241,7 @@ class Line:
     async def _visit(self, station: _Station, free: float = inf) -> None:
         """Read a device; `free`: real seconds that this may take at most."""
         try:
-            await self.bus.connect(self._connect_delay)
+            await self._asked.connect()
         except BusDown as error:
             self._down(error)
             return
@@ -247,13 +251,13 @@ class Line:
         asked = 0
         try:
             if station.reader is None:
-                station.reader = await equipped(self.bus, station.source, free)
+                station.reader = await equipped(self._asked, station.source, free)
             reader = station.reader
             asked = reader.requests
             period = self._slow_period(station)
             slow = period != station.slow_period
             within = min(free, station.timeout + reader.seconds(slow=slow))
-            reading = await reader.read(self.bus, self._clock, slow=slow, within=within)
+            reading = await reader.read(self._asked, self._clock, slow=slow, within=within)
         except DriverError as error:
             self._failed(station, error)
         else:

@@ -24,6 +24,7 @@ from .replay import JustNow, Replay
 from .request import Request
 from .site import Site
 from .spool import Spool
+from .watchdog import Pulse
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,9 @@ ROOM = 20_000
 
 PAUSE = 0.02
 """Real seconds between two blocks, in which the daemon has the processor for itself."""
+
+STEP = 600.0
+"""Real seconds in which a block of a replay is read and computed, at most."""
 
 GRID = "grid"
 
@@ -93,6 +97,7 @@ class Revision:
     """Watches the grid's sources: what they say is remembered in the spool, and what came late is worked in."""
 
     def __init__(self, site: Site, spool: Spool, clock: Clock) -> None:
+        self.pulse = Pulse("revision", vital=False)
         self._site = site
         self._spool = spool
         self._clock = clock
@@ -125,6 +130,7 @@ class Revision:
         folder = self._site.config.spool.path
         try:
             while True:
+                self.pulse.within(CHECK)
                 await asyncio.sleep(CHECK)
                 self.look()
                 if self._span and time.monotonic() > max(self._changed + SETTLE, self._rest):
@@ -163,6 +169,7 @@ class Revision:
         site, loop, begun = self._site, asyncio.get_running_loop(), time.monotonic()
         meanwhile: list[Record] = []
         site.meanwhile = meanwhile
+        self.pulse.within(STEP)
         try:
             await self._spool.sync()
             ladder = site.grid.snapshot()
@@ -172,6 +179,7 @@ class Revision:
             async def take(made: Sequence[Record], replay: Replay) -> None:
                 if self._spool.pending > ROOM:
                     await self._spool.sync()
+                self.pulse.within(STEP)
                 site.retell(made)
                 if progress is not None:
                     progress(replay)

@@ -34,6 +34,7 @@ from .period import window_end
 from .record import Record, Series
 from .source import Source
 from .spool import Spool
+from .watchdog import Pulse
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class Site:
         self.sources = tuple(sources)
         self.latest: Record | None = None
         self.happenings: deque[Happening] = deque(maxlen=50)
+        self.pulse = Pulse("site")
         self.readings = 0
         self.records = 0
         self.ticks = 0
@@ -153,6 +155,8 @@ class Site:
         time = (self._clock.time() // period + 1) * period
         try:
             while True:
+                # By the monotonic clock: where the wall clock is set back the waits below are of another time.
+                self.pulse.within((3.0 * self.config.site.tick + self._longest) / self._clock.speed)
                 await self._clock.sleep((time - self._clock.time()) / NS)
                 self._look_at_clock()
                 ahead = (time - self._clock.time()) / NS

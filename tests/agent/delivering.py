@@ -15,6 +15,7 @@ from wattgram.errors import SinkError
 from wattgram.record import Record
 from wattgram.sinks import Sink
 from wattgram.spool import Spool
+from wattgram.watchdog import Pulse
 
 from tests.agent.made import numbers, readings
 
@@ -57,6 +58,8 @@ class Scripted:
     def __init__(self, *answers: Answer | Exception, unreachable: int = 0) -> None:
         self.answers = list(answers)
         self.unreachable = unreachable
+        self.hangs = False
+        self.pulse = Pulse("deliver one")
         self.got: list[tuple[list[float | str], int]] = []
         self.opened = self.closed = 0
 
@@ -70,6 +73,8 @@ class Scripted:
             raise SinkError("nobody there")
 
     async def write(self, records: Sequence[Record], replayed: int) -> dict[int, str]:
+        if self.hangs:
+            await asyncio.Event().wait()
         answer = self.answers.pop(0) if self.answers else None
         if isinstance(answer, Exception):
             raise answer
@@ -90,6 +95,7 @@ class Judging:
 
     def __init__(self, judge: Callable[[float | str], str]) -> None:
         self.judge = judge
+        self.pulse = Pulse("deliver one")
         self.taken: list[float | str] = []
         self.opened = 0
 

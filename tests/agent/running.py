@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.drivers.misbehaving import Behaviour, Request, Server, Step
+from tests.servers import ROOT
 
 START, STOP = 30.0, 20.0  # seconds; generous, because the machine may be busy
 
@@ -55,10 +56,17 @@ def device(behaviour: Behaviour) -> Iterator[Server]:
 
 
 class Daemon:
-    """A process of `wattgram run`; what it logs is in `log`."""
+    """A process of `wattgram run`; what it logs is in `log`. `module` is what runs instead of `wattgram`."""
 
-    def __init__(self, folder: Path, configuration: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        configuration: str,
+        environment: Mapping[str, str] | None = None,
+        module: str = "wattgram",
+    ) -> None:
         self.folder = folder
+        self._module = module
         self.path = folder / "wattgram.toml"
         self.path.write_text(configuration)
         self._environment = dict(os.environ) | dict(environment or {})
@@ -79,7 +87,8 @@ class Daemon:
         """Run it."""
         with (self.folder / "daemon.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "wattgram", "run", "-c", str(self.path)],
+                [sys.executable, "-m", self._module, "run", "-c", str(self.path)],
+                cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -94,6 +103,11 @@ class Daemon:
         self._process.wait(STOP)
         return now
 
+    def ended(self) -> int:
+        """Its exit code, when it ends by itself."""
+        assert self._process is not None
+        return self._process.wait(START)
+
     def stop(self) -> int:
         """SIGTERM; its exit code."""
         assert self._process is not None
@@ -103,9 +117,11 @@ class Daemon:
 
 
 @contextmanager
-def daemon(folder: Path, configuration: str, environment: Mapping[str, str] | None = None) -> Iterator[Daemon]:
+def daemon(
+    folder: Path, configuration: str, environment: Mapping[str, str] | None = None, module: str = "wattgram"
+) -> Iterator[Daemon]:
     """The daemon with this configuration while the block lasts."""
-    running = Daemon(folder, configuration, environment)
+    running = Daemon(folder, configuration, environment, module)
     running.start()
     try:
         yield running

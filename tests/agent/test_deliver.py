@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 from wattgram.errors import SinkError
+from wattgram.sinks import STEP
 
 from tests.agent.delivering import Scripted, delivering, put
-from tests.agent.made import until
+from tests.agent.made import readings, until
 
 
 def test_records_of_an_earlier_process_are_replayed_and_new_ones_are_not(tmp_path: Path) -> None:
@@ -138,5 +139,44 @@ def test_each_connection_is_closed_and_the_last_one_at_the_end(tmp_path: Path) -
             await until(lambda: delivery.progress.delivered == 1)
             assert (sink.opened, sink.closed) == (2, 1)
         assert sink.closed == 2
+
+    asyncio.run(work())
+
+
+def test_nothing_to_deliver_is_a_wait_and_a_write_is_a_step_of_so_many_seconds(tmp_path: Path) -> None:
+    async def work() -> None:
+        sink = Scripted()
+        async with delivering(tmp_path, sink) as (delivery, spool, _):
+            await until(lambda: delivery.pulse.unless is not None)
+            assert delivery.pulse.unless is not None
+            assert delivery.pulse.unless()
+            spool.append(readings(1, 1)[0])
+            sink.hangs = True
+            await spool.sync()
+            assert not delivery.pulse.unless()
+            await until(lambda: delivery.pulse.unless is None)
+            steps = delivery.pulse.steps
+            await asyncio.sleep(0.1)
+            assert (delivery.pulse.steps, delivery.pulse.seconds) == (steps, STEP)
+
+    asyncio.run(work())
+
+
+def test_a_back_off_is_declared_however_long(tmp_path: Path) -> None:
+    async def work() -> None:
+        declared: list[float] = []
+        sink = Scripted(SinkError("too many", retry_after=3600.0))
+        async with delivering(tmp_path, sink) as (delivery, spool, clock):
+
+            async def sleep(seconds: float) -> None:
+                declared.append(delivery.pulse.seconds)
+                slept.append(seconds)
+
+            slept: list[float] = []
+            clock.sleep = sleep
+            await put(spool, 1, 1)
+            await until(lambda: delivery.progress.delivered == 1)
+        assert declared == slept
+        assert declared[0] >= 3600.0
 
     asyncio.run(work())

@@ -419,3 +419,31 @@ def test_waits_grow_to_five_minutes_and_never_beyond() -> None:
     assert all(0.5 * 2.0**n <= wait <= 2.0**n for n, wait in enumerate(waits[:8]))
     assert max(waits) <= LONGEST_WAIT
     assert min(waits[10:]) >= LONGEST_WAIT / 2
+
+
+def test_a_wait_for_the_next_hour_is_declared_in_real_seconds() -> None:
+    async def run() -> float:
+        # Ten past an hour on a clock at 20 times real time: 3000 s are left, 150 s for who looks at a watch.
+        clock = Clock(start=1_790_000_400 * NS // (3600 * NS) * 3600 * NS + 600 * NS, speed=20.0)
+        line, _ = line_of([metered("tcp://127.0.0.1:1", "one", 1, 3600.0)], clock)
+        async with running(line):
+            await until(lambda: line.pulse.steps > 0)
+            return line.pulse.seconds
+
+    assert asyncio.run(run()) == pytest.approx(150.0, abs=2.0)
+
+
+def test_a_request_and_the_back_off_of_a_bus_are_declared() -> None:
+    async def run() -> None:
+        async with Server(silent) as server:
+            line, _ = line_of([metered(server.url, "one", 1, 0.2)], Clock())
+            async with running(line):
+                await until(lambda: bool(server.requests))
+                # 5 s and the bus' own second to connect, then 10 times a time-out of 0.1 s and the meter's 60 ms.
+                assert line.pulse.seconds == pytest.approx(6.0 + 10 * 0.16)
+        line, _ = line_of([metered(f"tcp://127.0.0.1:{free_port()}", "one", 1, 0.2)], Clock())
+        async with running(line):
+            await until(lambda: line.failures == 1)
+            await until(lambda: 0.5 <= line.pulse.seconds <= 1.0)
+
+    asyncio.run(run())

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import wattgram
-from wattgram import balance, clock_watch, counter, frozen, outage, site
+from wattgram import balance, clock_watch, counter, frozen, outage, site, watchdog
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,6 +21,7 @@ def told() -> set[str]:
         *site.ANEW.values(),
         *(clock_watch.UNSET, clock_watch.SET, clock_watch.STEPPED),
         *(outage.REFUSED, outage.AWAY, outage.BACK),
+        *(watchdog.STUCK, watchdog.ON),
     }
     for path in Path(wattgram.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -7,6 +7,7 @@ import hashlib
 from pathlib import Path
 
 from ..clock import NS, Clock
+from ..watchdog import Pulse
 from . import profile
 from .entries import Terms, mean, signals
 from .feed import Feed
@@ -18,6 +19,9 @@ LARGEST = 8 << 20
 
 ROWS = 40_000
 """Values of a file at most: a year of quarter hours has 35136."""
+
+READ = 120.0
+"""Real seconds in which a file is read and understood, at most."""
 
 SETTLED = NS
 """Age in ns from which a file counts as written to its end."""
@@ -33,6 +37,7 @@ class FileSource:
         self, feed: Feed, path: Path, terms: Terms, clock: Clock, *, interval: float = 2.0, shape: bool = False
     ) -> None:
         self.feed = feed
+        self.pulse = Pulse(f"grid {feed.name}", vital=False)
         self._path = path
         self._terms = terms
         self._clock = clock
@@ -44,8 +49,9 @@ class FileSource:
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
+            self.pulse.within(READ)
             await self.look()
-            await self._clock.sleep(self._interval)
+            await self.pulse.sleep(self._clock, self._interval)
 
     async def look(self) -> None:
         """Read the file if it is another one than before and nobody is writing it."""

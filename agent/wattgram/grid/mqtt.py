@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from math import inf
 
 from ..clock import Clock
 from ..config import MqttConfig
 from ..errors import SinkError
 from ..sinks.connection import Broker, Message
+from ..watchdog import Pulse
 from . import profile
 from .entries import Terms, signals
 from .feed import Feed
@@ -27,6 +29,7 @@ class MqttSource:
         self, feed: Feed, broker: MqttConfig, topic: str, terms: Terms, clock: Clock, chance: random.Random
     ) -> None:
         self.feed = feed
+        self.pulse = Pulse(f"grid {feed.name}", vital=False)
         self._broker = Broker(broker)
         self._topic = topic
         self._terms = terms
@@ -37,6 +40,7 @@ class MqttSource:
         """Listen until cancelled."""
         wait = FIRST_WAIT
         while True:
+            self.pulse.within(inf)  # nobody knows when the next message comes
             try:
                 async for message in self._broker.listen(self._topic, LARGEST):
                     wait = FIRST_WAIT
@@ -45,7 +49,7 @@ class MqttSource:
                 self.feed.failed(str(error))
             except Exception as error:  # noqa: BLE001 - a source must not end the daemon, whatever it sent
                 self.feed.failed(f"internal error, {type(error).__name__}", error)
-            await self._clock.sleep(wait * self._chance.uniform(0.75, 1.25))
+            await self.pulse.sleep(self._clock, wait * self._chance.uniform(0.75, 1.25))
             wait = min(LONGEST_WAIT, 2.0 * wait)
 
     def take(self, message: Message) -> None:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from ..clock import Clock
 from ..config import MqttConfig
+from ..watchdog import Pulse
 from . import electricitymaps, energycharts, ukgrid
 from .entries import Terms
 from .feed import MOST, Feed
@@ -21,6 +22,7 @@ class GridSource(Protocol):
     """One source at work."""
 
     feed: Feed
+    pulse: Pulse
 
     async def run(self) -> None:
         """Bring signals into the feed until cancelled."""

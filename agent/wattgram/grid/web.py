@@ -9,8 +9,9 @@ from typing import Any, Protocol
 
 from ..clock import Clock
 from ..errors import FeedError, FeedRefused
+from ..watchdog import Pulse
 from .feed import Feed
-from .fetch import get
+from .fetch import TIMEOUT, get
 from .foreign import document
 from .signal import Signal
 
@@ -43,6 +44,7 @@ class WebSource:
         self, feed: Feed, shape: Shape, clock: Clock, chance: random.Random, interval: float, ca: Path | None = None
     ) -> None:
         self.feed = feed
+        self.pulse = Pulse(f"grid {feed.name}", vital=False)
         self._shape = shape
         self._clock = clock
         self._chance = chance
@@ -53,8 +55,9 @@ class WebSource:
     async def run(self) -> None:
         """Ask until cancelled."""
         while True:
+            self.pulse.within(2.0 * TIMEOUT)
             pause = await self.ask()
-            await self._clock.sleep(pause)
+            await self.pulse.sleep(self._clock, pause)
 
     async def ask(self) -> float:
         """Ask once; seconds until the next time."""

@@ -10,6 +10,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ..record import Record
+from ..watchdog import Pulse
+
+STEP = 120.0
+"""Real seconds that one step with a sink takes at most: names may resolve slowly, and time-outs add up."""
 
 
 class Sink(Protocol):
@@ -19,6 +23,8 @@ class Sink(Protocol):
     """Its position in the spool goes by this name."""
     limit: int
     """Records in a batch at most."""
+    pulse: Pulse
+    """Each request of a write that needs several is a step, of at most STEP."""
 
     async def probe(self) -> None:
         """Reach the server and prove the login, leaving nothing there; SinkError says what is wrong."""

@@ -33,6 +33,8 @@ from ..config import InfluxConfig
 from ..errors import SinkError
 from ..lines import Lines
 from ..record import Record
+from ..watchdog import Pulse
+from . import STEP
 from .cause import cause
 from .certificates import verifying
 
@@ -144,6 +146,7 @@ class InfluxSink:
         self._lines = Lines()
         self._room = _Room()
         self._compressed = not _is_here(config.url)
+        self.pulse = Pulse(f"deliver {self.name}")
         self._client: InfluxDBClientAsync | None = None
         self._service: WriteService | None = None
 
@@ -243,6 +246,7 @@ class InfluxSink:
     async def _post(self, body: bytes) -> None:
         """One request. ApiException when the content is refused, SinkError for everything else."""
         assert self._service is not None  # only called between open and close
+        self.pulse.within(STEP)
         url, loop, size = self._config.url, asyncio.get_running_loop(), len(body)
         more = {}
         if self._compressed and size >= WORTH:

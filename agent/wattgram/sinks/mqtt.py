@@ -9,6 +9,8 @@ from ..config import MqttConfig
 from ..errors import SinkError
 from ..lines import Messages
 from ..record import Record, Series
+from ..watchdog import Pulse
+from . import STEP
 from .connection import Broker, Connection
 from .publish import TOO_LARGE, Answer, Line
 
@@ -53,7 +55,9 @@ class _Batch:
 
     retain = False
 
-    def __init__(self, records: Sequence[Record], replayed: int, encoded: Callable[[Record, bool], _Encoded]) -> None:
+    def __init__(
+        self, records: Sequence[Record], replayed: int, encoded: Callable[[Record, bool], _Encoded], pulse: Pulse
+    ) -> None:
         self.taken: list[int] = []
         self.refused: dict[int, str] = {}
         self.doubted: dict[int, str] = {}
@@ -61,6 +65,7 @@ class _Batch:
         self._topics: dict[int, bytes] = {}
         self._replayed = replayed
         self._encoded = encoded
+        self._pulse = pulse
 
     def next(self) -> tuple[int, bytes, bytes] | None:
         """The next record that can be a message; none while the broker refuses one after the other."""
@@ -78,6 +83,7 @@ class _Batch:
 
     def answered(self, number: int, answer: Answer) -> None:
         """Whether the record is delivered, refused for good, or may be taken later."""
+        self._pulse.within(STEP)
         topic = self._topics.pop(number)
         if not answer.code:
             self.taken.append(number)
@@ -98,6 +104,7 @@ class MqttSink:
         self._topic = f"{config.prefix}/{site}"
         self._topics: dict[Series, bytes] = {}
         self._messages = Messages()
+        self.pulse = Pulse(f"deliver {self.name}")
         self._client: Connection | None = None
         self._line: Line | None = None
         self._status_refused = ""
@@ -126,7 +133,7 @@ class MqttSink:
         """Publish with a window of unacknowledged messages; refused are those that the broker will never take."""
         if self._line is None:
             raise SinkError(f"{self._broker.where}: not connected")
-        batch = _Batch(records, replayed, self._encoded)
+        batch = _Batch(records, replayed, self._encoded, self.pulse)
         failed, itself = "", False
         try:
             await self._line.publish(batch, TIMEOUT)

@@ -1,0 +1,36 @@
+"""`wattgram run` on a clock that runs faster: the whole daemon, as a process of its own.
+
+    python -m tests.soak.gateway CONFIG START SPEED SEED
+
+START is the clock's first time, UTC ns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+from wattgram import daemon
+from wattgram.clock import Clock
+from wattgram.config import load
+
+
+async def run(path: Path, clock: Clock, seed: int) -> None:
+    """Until SIGTERM."""
+    stop = daemon.stop_on_signals()
+    async with daemon.assembled(load(path), clock, seed) as parts:
+        await daemon.run(parts, stop)
+
+
+def main() -> int:
+    """The command."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname).1s %(message)s", stream=sys.stderr)
+    path, start, speed, seed = sys.argv[1:]
+    asyncio.run(run(Path(path), Clock(int(start), float(speed)), int(seed)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

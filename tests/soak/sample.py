@@ -1,0 +1,68 @@
+"""What a running daemon has and holds: of the kernel, of its own metrics, and of its spool's folder."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.servers import request
+
+MB = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One thing that must not grow, by more than `limit` an hour."""
+
+    name: str
+    unit: str
+    limit: float
+
+
+RESIDENT = Measure("resident memory", "MB", 1.0)
+FILES = Measure("open files", "", 0.5)
+TASKS = Measure("tasks", "", 0.5)
+THREADS = Measure("threads", "", 0.5)
+STORED = Measure("spool on disk", "MB", 0.5)
+WAITING = Measure("records undelivered", "", 60.0)
+WRITTEN = Measure("bytes to disk", "kB/s", 5.0)
+
+MEASURES = (RESIDENT, FILES, TASKS, THREADS, STORED, WAITING, WRITTEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One look: real seconds since the start, a value for each measure, and the daemon's own metrics."""
+
+    time: float
+    values: dict[Measure, float]
+    metrics: dict[str, float]
+    written: int
+
+
+def sample(pid: int, page: str, spool: Path, time: float, before: Sample | None) -> Sample:
+    """Look at the daemon; OSError when it has ended. What was written is a rate since `before`."""
+    process = Path(f"/proc/{pid}")
+    metrics = metrics_of(page)
+    status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+    io = dict(line.split(": ") for line in (process / "io").read_text().splitlines())
+    written = int(io["write_bytes"])
+    values = {
+        RESIDENT: 1024 * float(status["VmRSS"].split()[0]) / MB,
+        FILES: float(len(os.listdir(process / "fd"))),
+        TASKS: metrics["tasks"],
+        THREADS: float(status["Threads"]),
+        STORED: sum(512 * one.stat().st_blocks for one in spool.iterdir()) / MB,
+        WAITING: sum(value for name, value in metrics.items() if name.endswith("_undelivered")),
+    }
+    values[WRITTEN] = (written - before.written) / (time - before.time) / 1e3 if before else 0.0
+    return Sample(time, values, metrics, written)
+
+
+def metrics_of(page: str) -> dict[str, float]:
+    """What /metrics tells, by name and without `wattgram_`; those with a label are left out."""
+    status, body = request(f"{page}metrics")
+    assert status == 200, f"/metrics was answered {status}"
+    return {name: float(value) for name, value in re.findall(r"^wattgram_(\w+) (\S+)$", body.decode(), re.MULTILINE)}

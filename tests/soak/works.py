@@ -1,0 +1,101 @@
+"""The works that is read for so long: its devices, broker, database and daemon, each a process of its own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from wattgram.demo import DRIVERS, SUBMETER, TIMEZONE
+from wattgram.simulate import demo_parts
+
+from tests.agent.running import one_device
+from tests.servers import Broker, Server, Victoria, free_port, mosquitto, request, running, victoria_metrics
+
+KEEP = 3600.0
+"""Seconds of the clock for which the spool keeps what is delivered, the fewest that there can be: it is full early."""
+
+FAULTS = ("silent@0.1%", "garbled@0.2%", "late=1.5@0.1%", "rebooting=10s@0.01%")
+"""What the devices do wrong now and then, since most leaks are where something went wrong."""
+
+BEGIN = 23.5
+"""Local hour at which the daemon's clock begins, so that its first midnight is soon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Works:
+    """What runs, and where the daemon's spool is."""
+
+    broker: Broker
+    database: Victoria
+    plant: Server
+    daemon: Server
+    page: str
+    spool: Path
+
+
+def tick(speed: float) -> int:
+    """Seconds of the clock between two readings: about a real one, and a part of a quarter of an hour."""
+    return next(one for one in range(1, 901) if 900 % one == 0 and one >= min(speed, 900.0))
+
+
+def configuration(folder: Path, speed: float, broker: Broker, database: Victoria, listen: str) -> str:
+    """The demonstration's factory with both sinks and a spool that is full within the first hour of the clock."""
+    ports = {bus: free_port() for _, bus, _ in DRIVERS.values()}
+    period = f"{tick(speed)}s"
+    devices = []
+    for part in demo_parts():
+        driver, bus, unit = DRIVERS[part.name]
+        more: dict[str, object] = {"unit": unit, "interval": period, "rated_power": f"{part.rated_power:g} W"}
+        more |= {"group": part.group} if part.group else {}
+        text = one_device(part.name, part.role, driver, ports[bus], **more)
+        devices.append(text + (f"quantities = {list(SUBMETER)}\n" if part.role in ("load", "ev") else ""))
+    return f"""
+[site]
+name = "soak"
+timezone = "{TIMEZONE}"
+tick = "{period}"
+[spool]
+path = "{folder / "spool"}"
+keep = "{KEEP:g}s"
+max_size = "64MiB"
+[http]
+listen = "{listen}"
+[mqtt]
+url = "{broker.url}"
+[influxdb]
+url = "{database.url}"
+org = "plant"
+bucket = "energy"
+{"".join(devices)}"""
+
+
+def start(now: datetime) -> int:
+    """UTC ns of BEGIN o'clock two days ago, so that a database need not take what is still to come."""
+    local = now.astimezone(ZoneInfo(TIMEZONE)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return int((local - timedelta(days=2) + timedelta(hours=BEGIN)).timestamp()) * 1_000_000_000
+
+
+@contextmanager
+def works(folder: Path, now: datetime, speed: float, seed: int) -> Iterator[Works]:
+    """All of it while the block lasts."""
+    with ExitStack() as stack:
+        broker = stack.enter_context(mosquitto(folder))
+        database = stack.enter_context(victoria_metrics(folder))
+        port = free_port()
+        page = f"http://127.0.0.1:{port}/"
+        path = folder / "wattgram.toml"
+        path.write_text(configuration(folder, speed, broker, database, f"127.0.0.1:{port}"))
+        faults = [word for fault in FAULTS for word in ("--fault", fault)]
+        simulate = [*("-m", "wattgram", "simulate", "-c", str(path)), *("--speed", f"{speed:g}", "--seed", str(seed))]
+        meters = int(path.read_text().split("tcp://127.0.0.1:")[1].split('"')[0])
+        plant = Server("plant", [sys.executable, *simulate, *faults], folder, meters)
+        stack.enter_context(running(plant))
+        gateway = ["-m", "tests.soak.gateway", str(path), str(start(now)), f"{speed:g}", str(seed)]
+        daemon = Server("daemon", [sys.executable, *gateway], folder, port, lambda: request(page)[0] == 200)
+        stack.enter_context(running(daemon))
+        yield Works(broker, database, plant, daemon, page, folder / "spool")
