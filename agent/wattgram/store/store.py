@@ -207,7 +207,9 @@ class Store:
         """The first records after a number that a sink gets; none when there are none."""
         parts = self._opened()
         ring = parts.rings[SENT[0]]
-        while after < self.head:
+        found: list[Numbered] = []
+        while after < self.head and len(found) < limit:
+            left = limit - len(found)
             # The next block, up to its end or as far as is asked for, and what the others have up to there.
             ringed: list[Numbered] = []
             last = self.head
@@ -215,15 +217,13 @@ class Store:
                 unpacked = ring.unpacked(placed)
                 missing = placed.missing if placed.head.first > after + 1 else 0
                 self._miss(placed, missing + (placed.head.records if unpacked is None else 0))
-                ringed = _between(unpacked or [], after, limit)
-                last = ringed[-1][0] if len(ringed) == limit else placed.head.last
+                ringed = _between(unpacked or [], after, left)
+                last = ringed[-1][0] if len(ringed) == left else placed.head.last
             loose = [one for one in _between(self._loose, after, len(self._loose)) if not one[1].series.internal]
-            kept, last = parts.database.read(after, last, limit)
-            found = sorted((one for one in (*ringed, *kept, *loose) if one[0] <= last), key=_number)[:limit]
-            if found:
-                return Batch(tuple(record for _, record in found), tuple(seq for seq, _ in found))
+            kept, last = parts.database.read(after, last, left)
+            found += sorted((one for one in (*ringed, *kept, *loose) if one[0] <= last), key=_number)[:left]
             after = last
-        return Batch((), ())
+        return Batch(tuple(record for _, record in found), tuple(seq for seq, _ in found))
 
     def undelivered(self, after: int) -> int:
         """How many records with greater numbers a sink gets, of those on disk."""
