@@ -81,6 +81,8 @@ class Journal:
 
         Nothing is written before `begin`. OSError when the disk does not serve.
         """
+        self.close()
+        self.notes = []
         try:
             self._file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:

@@ -15,7 +15,7 @@ from pathlib import Path
 from ..errors import SpoolError
 from ..record import Kind, Record
 from .block import Numbered, whole
-from .database import FILE, OWN, Database
+from .database import FILE, OWN, Database, unreadable
 from .journal import Entry, Journal, Refusal, size_of
 from .ring import Placed, Ring
 from .space import Space
@@ -141,9 +141,16 @@ class Store:
         )
         parts.database.open()
         try:
-            self._load(parts)
+            try:
+                self._load(parts)
+            except sqlite3.DatabaseError as error:
+                if not unreadable(error):
+                    raise
+                parts.database.recover()
+                self._load(parts)
         except BaseException:
             parts.database.close()
+            parts.journal.close()
             raise
         self._parts = parts
 
