@@ -122,9 +122,10 @@ def _run(options: argparse.Namespace) -> int:
 
     async def run() -> int:
         from . import daemon
+        from .kernel import Kernel
 
         stop = daemon.stop_on_signals()
-        async with daemon.assembled(config, Clock(), seed=time.time_ns()) as parts:
+        async with daemon.assembled(config, Clock(), time.time_ns(), Kernel()) as parts:
             await daemon.run(parts, stop)
         return INTERRUPTED if stop.interrupted else 0
 

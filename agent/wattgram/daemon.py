@@ -20,6 +20,7 @@ from .grid import sources as grid_sources
 from .grid.sources import GridSource
 from .health import PERIOD, Health
 from .http import Server
+from .kernel import Witness
 from .poll import Line
 from .revise import Revision
 from .sinks import Sink
@@ -61,10 +62,13 @@ def sinks(config: Config) -> list[Sink]:
 
 
 @contextlib.asynccontextmanager
-async def assembled(config: Config, clock: Clock, seed: int = 0) -> AsyncIterator[Parts]:
+async def assembled(
+    config: Config, clock: Clock, seed: int = 0, witness: Witness | None = None
+) -> AsyncIterator[Parts]:
     """The parts of a configuration with an open spool; closed, and so on disk, at the end.
 
-    SpoolError when the spool cannot be opened.
+    `witness` says whether the clock is right; None where it is by definition. SpoolError when the spool cannot be
+    opened.
     """
     chance = random.Random(seed)  # noqa: S311 - it spreads retries, it keeps no secret
     targets = sinks(config)
@@ -81,7 +85,7 @@ async def assembled(config: Config, clock: Clock, seed: int = 0) -> AsyncIterato
         grid = tuple(
             grid_sources.made(one, config.grid.basis, config.mqtt, clock, chance) for one in config.grid.sources
         )
-        site = Site(config, sources, spool, clock, [one.feed for one in grid])
+        site = Site(config, sources, spool, clock, [one.feed for one in grid], witness)
         await site.restore()
         revision = Revision(site, spool, clock)
         await revision.restore()
@@ -154,7 +158,7 @@ async def _sync(parts: Parts, period: float) -> None:
         await asyncio.sleep(0.9 * period)
         try:
             await spool.sync()
-            if clock.monotonic() - pruned > PRUNE_PERIOD:
+            if clock.monotonic() - pruned > PRUNE_PERIOD and parts.site.keeper.dates:
                 pruned = clock.monotonic()
                 if lost := await spool.prune(clock.time()):
                     parts.site.event("", "spool full", f"{lost} undelivered records deleted, the oldest")
@@ -173,4 +177,4 @@ async def _report(parts: Parts) -> None:
         parts.site.event("", "spool unreadable", f"set aside as {parts.spool.set_aside.name}")
     while True:
         await parts.clock.sleep(PERIOD)
-        parts.spool.append(parts.health.gateway_record())
+        parts.site.tell(parts.health.gateway_record())
