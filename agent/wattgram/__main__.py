@@ -126,12 +126,13 @@ def _run(options: argparse.Namespace) -> int:
 
     async def run() -> int:
         from . import daemon
+        from .kernel import Kernel
         from .notify import Supervisor
         from .process import prepare
 
         stop = daemon.stop_on_signals()
         with contextlib.closing(Supervisor.found(os.environ, os.getpid())) as supervisor:
-            async with daemon.assembled(config, Clock(), time.time_ns(), supervisor) as parts:
+            async with daemon.assembled(config, Clock(), time.time_ns(), supervisor, Kernel()) as parts:
                 prepare()
                 await daemon.run(parts, stop)
         return INTERRUPTED if stop.interrupted else 0

@@ -62,6 +62,11 @@ class Track:
         self._points.clear()
         self._counted = self._told = 0
 
+    def skip(self, time: int) -> None:
+        """Pass over an instant that is not told; what was counted is kept."""
+        while len(self._points) > 1 and self._points[1].time <= time:
+            self._kept = self._kept.then(self._points.popleft().metered)
+
     def take(self, time: int) -> tuple[float, Flows | None, Metered]:
         """The power at an instant (NaN: none); what flowed since the instant before, where readings between the two say
         more of it than they do; and what was counted between them.

@@ -7,7 +7,7 @@ import struct
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nan
 from typing import NamedTuple
 
@@ -85,6 +85,16 @@ class Layout:
         """Bytes of a row."""
         return 8 * len(self.fields)
 
+    def of_era(self, era: int) -> Layout:
+        """The same rows, in series that no other era has."""
+        if not era:
+            return self
+        instant, late = (
+            replace(one, tags=(*((name, value) for name, value in one.tags if name != "era"), ("era", str(era))))
+            for one in (self.instant, self.late)
+        )
+        return replace(self, instant=instant, late=late)
+
 
 class Terms(NamedTuple):
     """What the grid emits at an instant, and the official g/kWh of the location-based ledger."""
@@ -96,10 +106,11 @@ class Terms(NamedTuple):
 class Books:
     """Advances over instants; knows which windows run. `time` only chooses the year of the residual mix.
 
-    layout: of the rows it takes.
+    layout: of the rows it takes. era: how often the clock was set back behind what had been told; what was told before
+    is of another site to a replay, since it is in no order with what came after.
     """
 
-    def __init__(self, config: Config, ladder: Ladder, time: int) -> None:
+    def __init__(self, config: Config, ladder: Ladder, time: int, era: int = 0) -> None:
         self.layout = Layout.of(config)
         self.ladder = ladder
         self._zone = config.site.timezone
@@ -129,6 +140,7 @@ class Books:
         self._starts: dict[str, int] = {}
         self._label: tuple[bytes, tuple[str, ...]] = (struct.pack("4d", nan, nan, nan, nan), ("", "", ""))
         self._extra: tuple[Terms | None, bytes, tuple[str, ...]] = (None, b"", ())
+        self.enter(era)
 
     def priced(self, rows: bytes, terms: Sequence[Terms]) -> bytes:
         """The rows with what the grid emits in its columns."""
@@ -187,11 +199,27 @@ class Books:
     def state(self) -> bytes:
         """Everything that a restart must not lose, for `restore`."""
         starts = {window: self._starts[window] for window in WINDOWS if window in self._starts}
-        head = {"starts": starts, "label": [self._label[0].hex(), self._label[1]]}
+        head = {"starts": starts, "label": [self._label[0].hex(), self._label[1]], "era": self.era}
         return json.dumps(head).encode() + b"\n" + self._accounts.state()
 
+    def set_back(self, time: int) -> None:
+        """The clock was wrong: go on with `time` as the next instant, UTC ns, before those that were told.
+
+        A quarter of an hour or an hour that lies ahead of it is not told; what the day and the month have belongs to
+        the day and the month of now.
+        """
+        for window, start in list(self._starts.items()):
+            if start < time:
+                continue
+            if window in TOTALS:
+                self._starts[window] = window_start(window, time - 1, self._zone)
+            else:
+                self._accounts.reset(WINDOWS.index(window))
+                del self._starts[window]
+        self.enter(self.era + 1)
+
     def restore(self, state: bytes) -> None:
-        """Continue from `state`; ValueError when it is another site's, or damaged."""
+        """Continue from `state`; ValueError when it is another site's or of another era, or damaged."""
         head, _, accounts = state.partition(b"\n")
         try:
             found = json.loads(head)
@@ -201,8 +229,15 @@ class Books:
             raise ValueError("state: no books' state") from error
         if len(label) != 8 * (len(EXTRA) - 1) or len(texts) != len(TEXTS):
             raise ValueError("state: no books' state")
+        if era_of(state) != self.era:
+            raise ValueError(f"state: of era {era_of(state)}, expected {self.era}")
         self._accounts.restore(accounts)
         self._starts, self._label = starts, (label, texts)
+
+    def enter(self, era: int) -> None:
+        """Go on in an era."""
+        self.era = era
+        self.layout = self.layout.of_era(era)
 
     def _open(self, time: int, windows: Sequence[str] = WINDOWS) -> None:
         """Begin the windows in which the time after this one lies, where none runs."""
@@ -241,6 +276,14 @@ class Books:
 
     def _record(self, window: str, time: int, row: bytes) -> Record:
         return Record(self._series[window], time, row + self._label[0] + bytes(8), self._label[1])
+
+
+def era_of(state: bytes) -> int:
+    """The era of books by their state; ValueError when it is none."""
+    try:
+        return int(json.loads(state.partition(b"\n")[0]).get("era", 0))
+    except (AttributeError, TypeError) as error:
+        raise ValueError("state: no books' state") from error
 
 
 def _step(device: DeviceConfig) -> float:

@@ -1,20 +1,17 @@
-"""Whether the wall clock can be right, by what it says beside the monotonic one; and readings that wait until it is.
+"""Whether the wall clock can be right, by what it says beside the monotonic one.
 
-A gateway without a battery-backed clock wakes up in 1970, or when its system was built. What it reads then has a known
-monotonic time and no known wall time: it is kept, and stamped when the clock has been set (SPEC 6.8).
-Wall time is UTC in ns, monotonic time in s of the clock that stamps readings, a step in s.
+A gateway without a battery-backed clock wakes up in 1970, when its system was built, or when it was last switched off.
+What it reads then has a known monotonic time and no known wall time: it waits, and is stamped when the clock has been
+set (SPEC 6.8). Wall time is UTC in ns, monotonic time in s of the clock that stamps readings, a step in s.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Generic, NamedTuple, TypeVar
+from math import inf
+from typing import NamedTuple
 
-from wattgram_drivers.device import Reading
-
-from .clock import MS, NS
+from .clock import NS
 from .metering import Happened
 from .units import rfc3339
 
@@ -22,90 +19,89 @@ EARLIEST = 1_735_689_600 * NS
 """2025-01-01T00:00:00Z: no gateway that runs this has been switched on before."""
 
 STEP = 1.0
-"""Seconds at least by which a clock must jump. A clock that is slewed gains 0.5 ms a second at most (adjtimex(2)), and
-a busy gateway reads its two clocks some milliseconds apart."""
+"""Seconds at least by which a clock must jump: a busy gateway reads its two clocks some milliseconds apart."""
 
-KEPT = 100_000
-"""Readings that wait at most: 50 minutes of 32 devices that are read once a second."""
+SLEWED = 500e-6
+"""Of the time since the clock was last read, by which the kernel slews it at most (adjtimex(2)); that is no step."""
 
-UNSET, SET, STEPPED = "clock unset", "clock set", "clock stepped"
+PATIENCE = 540.0
+"""Seconds after the machine was switched on for which a clock that nobody confirms is not believed."""
 
-_S = TypeVar("_S")
+UNSET, SET, UNCONFIRMED, STEPPED = "clock unset", "clock set", "clock not confirmed", "clock stepped"
 
 
 class Told(NamedTuple):
     """Of one pair of times.
 
-    unset: wall time means nothing now. anchor: the clock has just been set, and this is the wall time at which the
-    monotonic clock was 0 (`wall_time`). step: by how much a clock that was set has jumped; 0 mostly.
+    step: by how much a clock that was set has jumped, 0 mostly; of one that was unset meanwhile, by how much it is
+    off what it would show by now.
     """
 
     happened: tuple[Happened, ...] = ()
-    unset: bool = False
-    anchor: int | None = None
     step: float = 0.0
+
+
+Pair = tuple[int, float]
+"""Wall and monotonic time of one instant."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClockWatch:
     """Compares each pair of times with the one before.
 
-    tick: s between two pairs. earliest: the wall time before which the clock cannot be right. A clock that stands at
-    the last shutdown is later than that: it is taken as set, and its synchronisation as a step.
+    least: s that a jump has at least. earliest: the wall time before which the clock cannot be right. patience: s of
+    uptime until a clock is believed that nobody confirms. before: the last pair. sure: the last one when it was set.
     """
 
-    tick: float = 1.0
+    least: float = STEP
     earliest: int = EARLIEST
-    before: tuple[int, float] | None = None
+    patience: float = PATIENCE
+    before: Pair | None = None
+    sure: Pair | None = None
     unset: bool = False
 
-    def advance(self, wall: int, monotonic: float) -> tuple[ClockWatch, Told]:
+    def advance(
+        self, wall: int, monotonic: float, *, synchronised: bool = True, uptime: float = inf
+    ) -> tuple[ClockWatch, Told]:
         """Take both clocks, read at one instant; the watch after it, and what it found.
 
-        A jump is one of more than the larger of `STEP` and half a tick between two pairs, so slewing is none, however
-        long it takes. A clock that is not set jumps unnoticed until it is set.
+        A clock is set from the moment on at which a time server keeps it, somebody sets it, or the machine has run for
+        so long that nobody will. It stays so, whatever becomes of the server, while its time is possible.
         """
-        unset = wall < self.earliest
-        after = replace(self, before=(wall, monotonic), unset=unset)
-        if unset:
-            return after, Told(() if self.unset else (Happened(UNSET, self._impossible(wall)),), unset=True)
+        now = wall, monotonic
+        jumped = self.before is not None and self._step(self.before, now) != 0.0
+        believed = self.sure is not None or synchronised or jumped
+        possible = wall >= self.earliest
+        if not possible or not (believed or uptime >= self.patience):
+            why = self._impossible(wall) if not possible else self._unconfirmed(wall, uptime)
+            after = replace(self, before=now, unset=True)
+            return after, Told(() if self.unset else (Happened(UNSET, f"{why}; readings wait until it is set"),))
+        after = replace(self, before=now, sure=now, unset=False)
+        step = 0.0 if self.sure is None else self._step(self.sure, now)
         if self.unset:
-            anchor = wall - round(monotonic * NS)
-            detail = f"to {rfc3339(wall)}; what was read before is stamped by it"
-            return after, Told((Happened(SET, detail),), anchor=anchor)
-        if self.before is None:
-            return after, Told()
-        step = (wall - self.before[0] - round((monotonic - self.before[1]) * NS)) / NS
-        if abs(step) <= max(STEP, self.tick / 2.0):
-            return after, Told()
-        return after, Told((Happened(STEPPED, f"by {step:+.1f} s"),), step=step)
+            stamped = f"to {rfc3339(wall)}; what was read before is stamped by it"
+            if believed:
+                return after, Told((Happened(SET, stamped),), step)
+            detail = f"{stamped}, although no time server was heard for {uptime:.0f} s"
+            return after, Told((Happened(UNCONFIRMED, detail),), step)
+        return after, Told((Happened(STEPPED, f"by {step:+.1f} s"),) if step else (), step)
+
+    def _step(self, one: Pair, other: Pair) -> float:
+        """By how much the wall clock jumped between two pairs, s; 0 when it did not."""
+        passed = other[1] - one[1]
+        step = (other[0] - one[0] - round(passed * NS)) / NS
+        return step if abs(step) > self.least + SLEWED * passed else 0.0
 
     def _impossible(self, wall: int) -> str:
-        return f"found {rfc3339(wall)}, expected {rfc3339(self.earliest)} or later; readings wait until it is set"
+        return f"found {rfc3339(wall)}, expected {rfc3339(self.earliest)} or later"
 
-
-class Waiting(Generic[_S]):
-    """Readings with their source that wait for the clock, at most `limit`; the oldest give way and are counted."""
-
-    def __init__(self, limit: int = KEPT) -> None:
-        self.dropped = 0
-        self._kept: deque[tuple[_S, Reading]] = deque(maxlen=limit)
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def add(self, source: _S, reading: Reading) -> None:
-        """Keep one more."""
-        self.dropped += len(self._kept) == self._kept.maxlen
-        self._kept.append((source, reading))
-
-    def stamped(self, anchor: int) -> Iterator[tuple[_S, Reading]]:
-        """Give them back in the order in which they came, each with the wall time of its monotonic one (ms)."""
-        while self._kept:
-            source, reading = self._kept.popleft()
-            yield source, replace(reading, time=wall_time(anchor, reading.monotonic) // MS * MS)
+    def _unconfirmed(self, wall: int, uptime: float) -> str:
+        return (
+            f"found {rfc3339(wall)} {uptime:.0f} s after the machine was switched on, and no time server that keeps "
+            f"it, expected one within {self.patience:.0f} s"
+        )
 
 
 def wall_time(anchor: int, monotonic: float) -> int:
-    """UTC ns at a monotonic instant, by the `anchor` of a clock that has been set since."""
+    """UTC ns at a monotonic instant, by the wall time `anchor` at which the monotonic clock was 0."""
     return anchor + round(monotonic * NS)

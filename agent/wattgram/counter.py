@@ -150,8 +150,8 @@ def step(counter: Counter, state: State | None, value: float, time: int) -> tupl
     value = counter.unsigned(value)
     if state is None:
         return State(value, time, time - int(REFRESH * NS)), Count(0.0, "good")
-    if time <= state.time:
-        state = _set_back(state, time - state.time - int(counter.interval * NS))
+    if time <= state.time:  # the clock was set back by nobody knows how much: while nothing ran, or by very little
+        state = moved(state, time - state.time - int(counter.interval * NS))
     held = state.held
     goes_on = held is not None and _follows(counter, state, held, value, time)
     if not (held and goes_on and _stays(counter, state, held)):
@@ -233,7 +233,7 @@ def _wrapped(counter: Counter, before: float, value: float, most: float) -> floa
     return None
 
 
-def _set_back(state: State, by: int) -> State:
-    """The state under a clock that was set back: the new reading is one interval after the last."""
+def moved(state: State, by: int) -> State:
+    """The state with its times later by so many ns, for the clock has been set."""
     held = state.held
     return State(state.value, state.time + by, state.since + by, held and held._replace(start=held.start + by))

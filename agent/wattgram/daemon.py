@@ -21,6 +21,7 @@ from .grid import sources as grid_sources
 from .grid.sources import GridSource
 from .health import PERIOD, Health
 from .http import Server
+from .kernel import Witness
 from .notify import Supervisor
 from .poll import Line
 from .revise import Revision
@@ -75,11 +76,16 @@ def sinks(config: Config) -> list[Sink]:
 
 @contextlib.asynccontextmanager
 async def assembled(
-    config: Config, clock: Clock, seed: int = 0, supervisor: Supervisor | None = None
+    config: Config,
+    clock: Clock,
+    seed: int = 0,
+    supervisor: Supervisor | None = None,
+    witness: Witness | None = None,
 ) -> AsyncIterator[Parts]:
     """The parts of a configuration with an open spool; closed, and so on disk, at the end.
 
-    `supervisor` will hear how they do. SpoolError when the spool cannot be opened.
+    `supervisor` will hear how they do; `witness` says whether the clock is right, None where it is by definition.
+    SpoolError when the spool cannot be opened.
     """
     chance = random.Random(seed)  # noqa: S311 - it spreads retries, it keeps no secret
     targets = sinks(config)
@@ -96,7 +102,7 @@ async def assembled(
         grid = tuple(
             grid_sources.made(one, config.grid.basis, config.mqtt, clock, chance) for one in config.grid.sources
         )
-        site = Site(config, sources, spool, clock, [one.feed for one in grid])
+        site = Site(config, sources, spool, clock, [one.feed for one in grid], witness)
         await site.restore()
         revision = Revision(site, spool, clock)
         await revision.restore()
@@ -172,10 +178,11 @@ async def _sync(parts: Parts, period: float, pulse: Pulse) -> None:
         await asyncio.sleep(0.9 * period)
         try:
             await spool.sync()
-            if time.monotonic() - packed > PACK_PERIOD:
+            dated = parts.site.keeper.dates
+            if time.monotonic() - packed > PACK_PERIOD and dated:
                 packed = time.monotonic()
                 await spool.pack(clock.time())
-            if time.monotonic() - pruned > PRUNE_PERIOD:
+            if time.monotonic() - pruned > PRUNE_PERIOD and dated:
                 pruned = time.monotonic()
                 pulse.within(PRUNE)
                 lost = await spool.prune(clock.time())
@@ -200,7 +207,7 @@ async def _report(parts: Parts) -> None:
         parts.site.event("", "spool damaged", note)
     while True:
         await parts.clock.sleep(PERIOD)
-        parts.spool.append(parts.health.gateway_record())
+        parts.site.tell(parts.health.gateway_record())
 
 
 async def _watch(parts: Parts) -> None:

@@ -66,6 +66,7 @@ class Health:
         return {
             "site": site.config.site.name,
             "time": rfc3339(time),
+            "clock": site.keeper.state,
             "timezone": str(site.config.site.timezone),
             "simulated_speed": self._clock.speed,
             "emission": site.latest.as_dict() if site.latest else {},
@@ -114,7 +115,7 @@ class Health:
             ],
             "events": [
                 {"time": rfc3339(one.time), "device": one.device, "event": one.event, "detail": one.detail}
-                for one in reversed(site.happenings)
+                for one in reversed(site.events.latest)
             ],
         }
 
@@ -133,10 +134,11 @@ class Health:
         now = self._clock.monotonic()
         devices = {one.config.name: one.state(now) for one in self._site.sources}
         sinks = {one.sink.name: one.progress.state for one in self._deliveries}
-        stuck = self._watchdog.stuck
-        well = not self.spool_error and "away" not in sinks.values() and not stuck
+        stuck, clock = self._watchdog.stuck, self._site.keeper.state
+        well = not self.spool_error and "away" not in sinks.values() and not stuck and clock != "unset"
         return well, {
             "ok": well,
+            "clock": clock,
             "spool": self.spool_error or "good",
             "devices": devices,
             "sinks": sinks,

@@ -62,12 +62,12 @@ class Instants:
 
     def put(self, source: Source, time: int) -> None:
         """A device has been read at a time, UTC ns."""
-        name, latest = source.config.name, source.latest
-        assert latest is not None  # it has just been read
+        name, taken = source.config.name, source.taken
+        assert taken is not None  # it has just been read
         if name in self._points:
-            self._points[name].put(time, latest.power, latest.metered)
+            self._points[name].put(time, taken.power, taken.metered)
         elif name in self._tracks:
-            self._tracks[name].put(Point(time, nan, latest.metered))
+            self._tracks[name].put(Point(time, nan, taken.metered))
 
     def reaches(self, source: Source, time: int) -> bool:
         """Whether a channel has been read at an instant or after it."""
@@ -79,6 +79,20 @@ class Instants:
             point.clear()
         for track in self._tracks.values():
             track.clear()
+
+    def interrupt(self) -> None:
+        """Nothing joins the next instant to the last: what the counters say then belongs to the gap between them."""
+        for point in self._points.values():
+            point.interrupt()
+        for line in self._fuel.values():
+            line.interrupt()
+
+    def skip(self, time: int) -> None:
+        """Pass over an instant that is not told."""
+        for point in self._points.values():
+            point.skip(time)
+        for track in self._tracks.values():
+            track.skip(time)
 
     def take(self, time: int, seconds: float) -> None:
         """Go on to the instant after the last one, `seconds` s later (0: no interval ends here)."""

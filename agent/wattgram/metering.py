@@ -11,7 +11,7 @@ from typing import NamedTuple
 from wattgram_drivers.device import WORDS, Device, Register
 from wattgram_drivers.quantity import QUANTITIES
 
-from .counter import EVENTS, Count, Counter, State, Verdict, step
+from .counter import EVENTS, Count, Counter, State, Verdict, moved, step
 
 IMPORT, EXPORT, TOTAL = "active_energy_import", "active_energy_export", "active_energy_total"
 AT_TERMINALS = ("energy_export", "energy_import")
@@ -172,6 +172,10 @@ class Metering:
             (resolution[1], resolution[-1]),
             tuple(happened),
         )
+
+    def moved(self, by: int) -> None:
+        """The clock was set: by what it shows now, all that was read before was read `by` ns later."""
+        self._states = {name: moved(state, by) for name, state in self._states.items()}
 
     def dump(self) -> dict[str, object]:
         """What a restart must not lose, as JSON knows it."""

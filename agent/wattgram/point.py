@@ -62,6 +62,14 @@ class MeteringPoint:
         """The clock was set: readings before it have no time any more."""
         self._track.clear()
 
+    def interrupt(self) -> None:
+        """Nothing joins the next instant to the last: what the counters say then belongs to the gap between them."""
+        self._corrected = self._corrected.interrupted()
+
+    def skip(self, time: int) -> None:
+        """Pass over an instant that is not told."""
+        self._track.skip(time)
+
     def take(self, time: int, *, believed: bool = True) -> Told:
         """What it tells of an instant, which follows the one before; nothing while it is not `believed`."""
         power, flows, metered = self._track.take(time)
@@ -111,6 +119,10 @@ class FuelLine:
         if not self._corrected.positive.step or not seconds > 0.0:
             return nan, energies.late_positive
         return energies.positive / seconds * 3600.0, energies.late_positive
+
+    def interrupt(self) -> None:
+        """As of a metering point."""
+        self._corrected = self._corrected.interrupted()
 
     def dump(self) -> list[object]:
         """What a restart must not lose, as JSON knows it."""

@@ -305,7 +305,7 @@ class Line:
             return
         step = int(station.config.interval * NS)
         instant = (wall // step + 1) * step
-        if instant == station.instant:  # the wall clock is slewed, so the visit came a little before its instant
+        if instant == station.instant and instant - wall < step // 2:  # slewed: the visit came a little before it
             instant += step
         station.due, station.instant = now + (instant - wall) / NS, instant
         station.fair = min(max(station.fair + station.config.interval, now), station.due)

@@ -14,7 +14,7 @@ from math import inf
 
 from . import request
 from .arguments import EVERY
-from .books import Books
+from .books import Books, era_of
 from .clock import NS, Clock
 from .config import Config
 from .daemon import sinks
@@ -119,7 +119,8 @@ async def _here(
 ) -> Outcome:
     loop = asyncio.get_running_loop()
     ladder = await _ladder(config, clock)
-    books = Books(config, ladder, clock.time())
+    state = await spool.state(STATE)
+    books = Books(config, ladder, clock.time(), era_of(state) if state else 0)
 
     async def take(made: Sequence[Record]) -> None:
         for one in made:

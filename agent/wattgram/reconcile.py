@@ -178,6 +178,10 @@ class Channel:
         after = replace(self, time=time, power=power, positive=positive, negative=negative, gap=gap)
         return after, Energies(told, against, late, late_against)
 
+    def interrupted(self) -> Channel:
+        """Nothing joins the next instant to the last one; what the counters say then belongs to the gap."""
+        return replace(self, time=None, power=nan, gap=True)
+
     def dump(self) -> list[object]:
         """What a restart must not lose, as JSON knows it."""
         power = self.power if isfinite(self.power) else None

@@ -97,8 +97,10 @@ class Replay:
         elif kind == "window":
             if record.values[-8:] == UNREVISED:
                 self._seen[series.tag("window"), record.time] = record
+        elif kind == "checkpoint" and self._strange:
+            self._begin(record)
         elif record.time <= self.reached or (self._times and record.time < self._times[-1]):
-            pass  # it took the place of another, or the clock was set back
+            pass  # it took the place of another
         elif kind == "instant" and not self._strange:
             made = self.finish() if len(self._times) == BLOCK else ()
             self._times.append(record.time)
@@ -155,19 +157,28 @@ class Replay:
     def _checked(self, record: Record) -> Iterator[Record]:
         """A state that was noted: accounts that began anew then do so now; else ours takes its place."""
         how, noted = record.texts
-        state = base64.b85decode(noted)
         if how == "anew":
-            try:
-                self.books.restore(state)
-            except ValueError:
-                self._strange = True  # another site's, until one of ours comes
-            else:
-                self._strange = False
-        elif not self._strange:
-            before = self.past.noted(record.time)
-            if (base64.b85decode(before.texts[1]) if before else state) == self.books.state():
-                return
-            yield Record(record.series, record.time, b"", ("", base64.b85encode(self.books.state()).decode()))
+            self._begin(record)
+            return
+        before = self.past.noted(record.time)
+        if base64.b85decode(before.texts[1] if before else noted) == self.books.state():
+            return
+        yield Record(record.series, record.time, b"", ("", base64.b85encode(self.books.state()).decode()))
+
+    def _begin(self, record: Record) -> None:
+        """Accounts began anew with a state; when it is another site's they do so until one of ours comes.
+
+        Ours may be earlier than what came before it: the clock was set back, and what a wrong one told is not ours.
+        """
+        how, noted = record.texts
+        if how != "anew":
+            return
+        try:
+            self.books.restore(base64.b85decode(noted))
+        except ValueError:
+            self._strange = True
+        else:
+            self._strange, self.reached = False, record.time
 
     def _terms(self, time: int, before: Record | None) -> Terms:
         """What the grid emitted, and where that is from."""

@@ -173,7 +173,7 @@ class Revision:
         try:
             await self._spool.sync()
             ladder = site.grid.snapshot()
-            books = Books(site.config, ladder, self._clock.time())
+            books = Books(site.config, ladder, self._clock.time(), site.books.era)
             folder, name = site.config.spool.path, site.config.site.name
 
             async def take(made: Sequence[Record], replay: Replay) -> None:
@@ -196,7 +196,8 @@ class Revision:
                 site.retell(list(replay.take(record)))
             site.retell(list(replay.finish()))
             replay.books.ladder = site.grid
-            site.adopt(replay.books)
+            if site.books.era == replay.books.era:  # else the clock was set back meanwhile, and these are of before
+                site.adopt(replay.books)
         finally:
             site.meanwhile = None
             self._rest = time.monotonic() + 10.0 * (time.monotonic() - begun)

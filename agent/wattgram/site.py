@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import contextlib
 import json
 import logging
 import struct
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from math import nan
 from typing import Any
 
@@ -18,80 +16,82 @@ from wattgram_drivers.device import Reading
 from wattgram_ext.intensity import OUTPUTS, Accounts
 
 from .balance import Balance
-from .books import HEAD, Books
-from .clock import MS, NS, Clock
-from .clock_watch import EARLIEST, ClockWatch, Waiting, wall_time
+from .books import HEAD, Books, era_of
+from .clock import NS, Clock
+from .clock_watch import EARLIEST, STEP
 from .config import Config
 from .counter import GAP
+from .events import Events
 from .frozen import Stillness
 from .grid.feed import Feed
 from .grid.ladder import Ladder
 from .grid.signal import Signal
 from .history import JOURNAL
 from .instants import Instants
+from .kernel import Certain, Witness
 from .metering import Happened
+from .order import Order
 from .period import window_end
 from .record import Record, Series
 from .source import Source
 from .spool import Spool
+from .ticker import Ticker
+from .timekeeper import Timekeeper
+from .told import STAMPED, Told, named, names
+from .units import rfc3339
+from .waiting import Waiting
 from .watchdog import Pulse
 
 log = logging.getLogger(__name__)
 
-LATEST = 0.9
-"""Share of a tick's period after which it is computed with what there is, if every device is read within a tick."""
+DATED = 50
+"""Readings that waited for the clock and are taken at once, so that polling goes on."""
 
-PATIENCE = 10.0
-"""Seconds; devices that are read less often are not waited for, their last value stands until the next."""
-
-BEHIND = 600.0
-"""Seconds behind the clock after which ticks are left out: the process was stopped."""
-
-STATE, ENERGY, COUNTERS = "site", "energy", "counters"
+STATE, ENERGY, COUNTERS, TOLD = "site", "energy", "counters", "told"
 """Pieces of state in the spool."""
 
-ANEW = {STATE: "accounts began anew", ENERGY: "energies began anew", COUNTERS: "counters began anew"}
+ANEW = {
+    STATE: "accounts began anew",
+    ENERGY: "energies began anew",
+    COUNTERS: "counters began anew",
+    TOLD: "times began anew",
+}
 """What an operator is told when a piece cannot be read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Happening:
-    """Something that an operator should know, as in the event record."""
-
-    time: int
-    device: str
-    event: str
-    detail: str
 
 
 class Site:
     """Takes readings, computes the balance of every tick, appends the records of both to the spool."""
 
     def __init__(
-        self, config: Config, sources: Sequence[Source], spool: Spool, clock: Clock, feeds: Sequence[Feed] = ()
+        self,
+        config: Config,
+        sources: Sequence[Source],
+        spool: Spool,
+        clock: Clock,
+        feeds: Sequence[Feed] = (),
+        witness: Witness | None = None,
     ) -> None:
         self.config = config
         self.grid = Ladder(config.grid.zone, config.grid.basis, config.grid.factor, feeds)
         self.sources = tuple(sources)
         self.latest: Record | None = None
-        self.happenings: deque[Happening] = deque(maxlen=50)
-        self.pulse = Pulse("site")
         self.readings = 0
         self.records = 0
         self.ticks = 0
         self._spool = spool
         self._clock = clock
         self.books = Books(config, self.grid, max(clock.time(), EARLIEST))
-        self._layout = self.books.layout
-        self._instants = Instants(config, self._layout, self.sources, self.grid)
+        self._instants = Instants(config, self.books.layout, self.sources, self.grid)
         self._channels = self._instants.channels
-        self._last: int | None = None
+        self._order = Order(config.site.tick)
         self._checkpoint = "anew"
         self._still: dict[str, Stillness] = {}
-        self._watch_clock = ClockWatch(config.site.tick)
-        self._waiting: Waiting[Source] = Waiting()
-        self._unstamped: list[tuple[float, str, str, str]] = []
-        channels = self._layout.channels
+        self.keeper = Timekeeper(clock, witness or Certain())
+        self.events = Events(config.site.name, clock, self.keeper, self._append)
+        self._waiting = Waiting(spool, self.keeper.witness, self.keeper.ahead)
+        self._ticker = Ticker(config.site.tick, self._instants, clock, self.keeper, self._waiting)
+        self._told = Told()
+        channels = self.books.layout.channels
         roles = [one.role for one in channels]
         self._judge = Accounts(roles, [0.0] * len(roles))
         self._balance = Balance(
@@ -99,30 +99,32 @@ class Site:
         )
         self.meanwhile: list[Record] | None = None
         self._states = {one.config.name: "waiting" for one in self.sources}
-        self._arrived = asyncio.Event()
 
     def take(self, source: Source, reading: Reading) -> None:
         """A reading of one device becomes its record, and what its counters went through an event.
 
         While the clock is not set it waits, and is stamped when that is.
         """
-        self._look_at_clock()
-        if self._watch_clock.unset:
+        self.look()
+        if self.keeper.unset or self._waiting:
             self._waiting.add(source, reading)
         else:
             self._take(source, reading)
+        self._ticker.arrived()
 
     def _take(self, source: Source, reading: Reading) -> None:
+        stamp = self.keeper.at(reading.monotonic)
+        if abs(stamp - reading.time) > STEP * self._clock.speed * NS:  # the clock was set while it was read
+            reading = replace(reading, time=stamp)
         self.readings += 1
         record = source.take(reading)
-        assert source.latest is not None  # it has just been read
-        name, latest = source.config.name, source.latest
-        happened = [*latest.metered.happened, *self._moves(source, record, reading)]
+        assert source.taken is not None  # it has just been
+        name = source.config.name
+        happened = [*source.taken.metered.happened, *self._moves(source, record, reading)]
         self._append(source.unbelieved(record) if source.frozen else record)
         self._instants.put(source, reading.time)
         for event, detail in happened:
             self.event(name, event, detail)
-        self._arrived.set()
 
     def _moves(self, source: Source, record: Record, reading: Reading) -> tuple[Happened, ...]:
         """Whether the device still measures."""
@@ -130,8 +132,8 @@ class Site:
         still = self._still.get(config.name) or Stillness(
             config.frozen_after, config.rated_power, source.metering.directions, config.interval
         )
-        assert source.latest is not None  # it has just been read
-        power, metered = source.latest.power, source.latest.metered
+        assert source.taken is not None  # it has just been
+        power, metered = source.taken.power, source.taken.metered
         still, told = still.advance(record.values, power, reading.time, reading.monotonic, metered)
         self._still[config.name] = still
         source.frozen = still.frozen
@@ -139,57 +141,56 @@ class Site:
 
     async def restore(self) -> None:
         """Continue counters, energies, accounts and windows where the last process left them."""
+        self.look()  # so that what there is to tell of it waits for a clock that is not set
         for name, take in (
+            (TOLD, self._restore_told),
             (COUNTERS, self._restore_counters),
             (ENERGY, self._restore_energies),
             (STATE, self._restore_books),
         ):
-            await self._restored(name, take)
+            await self._restored(name, name, take)
+        for name in names([one.config.name for one in self.sources]):
+            await self._restored(TOLD, f"{TOLD} {name}", partial(self._told.restore_stamp, name))
+        if undated := await self._waiting.restore():
+            self.event("", "readings undated", f"{undated} waited for the clock when the machine was switched off")
 
     async def run(self) -> None:
-        """Balance every tick of the wall clock until cancelled, and then those that can be told.
+        """Balance every tick of the wall clock until cancelled, and then those that can be told."""
+        await self._ticker.run(self)
 
-        A tick is computed when every device that lives has been read at it or later, at the latest when it had to be.
-        """
-        period = int(self.config.site.tick * NS)
-        time = (self._clock.time() // period + 1) * period
-        try:
-            while True:
-                # By the monotonic clock: where the wall clock is set back the waits below are of another time.
-                self.pulse.within((3.0 * self.config.site.tick + self._longest) / self._clock.speed)
-                await self._clock.sleep((time - self._clock.time()) / NS)
-                self._look_at_clock()
-                ahead = (time - self._clock.time()) / NS
-                stopped_or_set = not -BEHIND < ahead <= 2.0 * self.config.site.tick
-                if self._watch_clock.unset or stopped_or_set:
-                    time = (self._clock.time() // period + 1) * period
-                    continue
-                while (left := time + self._patience() - self._clock.time()) > 0 and not self._complete(time):
-                    await self._arrival(left / NS)
-                self.tick(time)
-                time += period
-        finally:
-            while 0 <= self._clock.time() - time < BEHIND * NS and not self._watch_clock.unset:
-                self.tick(time)
-                time += period
+    @property
+    def pulse(self) -> Pulse:
+        """Its word to the watchdog."""
+        return self._ticker.pulse
 
     def tick(self, time: int) -> None:
-        """Balance at one instant, UTC ns."""
-        self._watch(self._clock.monotonic(), time)
-        gap = time - self._last if self._last is not None else 0
-        pause = gap > GAP * self.config.site.tick * NS
-        seconds = 0.0 if pause or gap < 0 else gap / NS
+        """Balance at one instant, UTC ns; nothing when it has been told, by a clock that was set back since."""
+        now = self._clock.monotonic()
+        self._watch(now, time)
+        step = self._order.advance(time, now - (self._clock.time() - time) / NS)
+        for event, detail in step.happened:
+            self.event("", event, detail)
+        if not step.told:
+            self._instants.skip(time)
+            return
+        if step.back:
+            self.books.set_back(time)
+            self._checkpoint = "anew"
+        if not step.joined:
+            self._instants.interrupt()
+        pause = not step.joined or step.gap > GAP * self.config.site.tick
+        seconds = 0.0 if pause else step.gap
         self._instants.take(time, seconds)
         if self._checkpoint:
             self._note_state(time - 1)
-        if pause and self._last is not None:
-            self._instants.paused(gap / NS)
-            self._settle_days(self._last, time)
-        self._last = time
-        row = self._judged(time, self._instants.row(time, seconds, self._clock.monotonic()), seconds)
+        if pause:
+            self._instants.paused(step.gap)
+        if pause and step.joined:
+            self._settle_days(time - round(step.gap * NS), time)
+        row = self._judged(time, self._instants.row(time, seconds, now), seconds)
         terms = [self.books.terms(time)]
         row = self.books.priced(row, terms)
-        self._append(Record(self._layout.instant, time, row))
+        self._append(Record(self.books.layout.instant, time, row))
         self._book(self.books.advance([time], row, terms))
         self.ticks += 1
         assert self.latest is not None  # an instant has a record
@@ -207,7 +208,7 @@ class Site:
     @property
     def last(self) -> int | None:
         """The last instant that was told, UTC ns."""
-        return self._last
+        return self._order.last
 
     def retell(self, made: Iterable[Record]) -> None:
         """Records that were computed again and take the place of others."""
@@ -222,48 +223,45 @@ class Site:
 
     def event(self, device: str, event: str, detail: str) -> None:
         """Something happened; "" for the site itself."""
-        self.happenings.append(Happening(self._clock.time() // MS * MS, device, event, detail))
-        if self._watch_clock.unset:
-            self._unstamped.append((self._clock.monotonic(), device, event, detail))
-        else:
-            self._record_event(self._clock.time(), device, event, detail)
+        self.events.tell(device, event, detail)
 
-    def _record_event(self, time: int, device: str, event: str, detail: str) -> None:
-        tags = (("site", self.config.site.name), ("device", device))
-        series = Series("event", tags, (), (), ("event", "detail"))
-        self._append(Record(series, time // MS * MS, b"", (event, detail)))
+    def tell(self, made: Record) -> None:
+        """A record of what is now; none while nobody knows when that is."""
+        if not self.keeper.unset:
+            self._append(made)
 
-    # when a tick can be told
+    # the clock
 
-    def _complete(self, time: int) -> bool:
-        now = self._clock.monotonic()
-        return all(
-            self._instants.reaches(one, time)
-            for one in self._channels
-            if one.config.interval <= self._longest and one.state(now) == "good"
-        )
+    def look(self) -> None:
+        """Tell what became of the wall clock; what waited for it gets its time."""
+        changes = self.keeper.changes
+        told = self.keeper.look()
+        if self._waiting and self.keeper.changes != changes:
+            self._ticker.begin(self.keeper.at(self._waiting.first))
+        if told.step:
+            self._order.interrupt()
+            self._instants.clear()
+            if told.step < 0.0:
+                for source in self.sources:
+                    source.metering.moved(round(told.step * NS))
+        if not self.keeper.unset:
+            self.events.stamp()
+        for event, detail in told.happened:
+            self.event("", event, detail)
+        if not self.keeper.unset and self._waiting:
+            self._date()
 
-    @property
-    def _longest(self) -> float:
-        """Seconds between readings of a device that a tick may wait for."""
-        return max(PATIENCE, self.config.site.tick)
-
-    def _patience(self) -> int:
-        """ns after a tick at which it is told with what there is."""
-        now, tick = self._clock.monotonic(), self.config.site.tick
-        waits = [
-            one.config.interval + tick if one.config.interval > tick else LATEST * tick
-            for one in self._channels
-            if one.config.interval <= self._longest and one.state(now) == "good"
-        ]
-        return int(max(waits, default=LATEST * tick) * NS)
-
-    async def _arrival(self, seconds: float) -> None:
-        """Until a device is read, or so many seconds."""
-        self._arrived.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds / self._clock.speed):
-                await self._arrived.wait()
+    def _date(self) -> None:
+        """Some of the readings that waited for the clock get their time."""
+        if self._waiting.dropped:
+            self.event("", "readings undated", f"{self._waiting.dropped} gave way while others waited for the clock")
+            self._waiting.dropped = 0
+        for _ in range(min(DATED, len(self._waiting))):
+            one = self._waiting.take()
+            if one.source is not None and one.reading is not None:
+                self._take(one.source, replace(one.reading, time=self.keeper.at(one.monotonic)))
+            else:
+                self._append(replace(one.record, time=self.keeper.at(one.monotonic)))
 
     # energy that belongs to totals alone
 
@@ -279,12 +277,15 @@ class Site:
     def _settle(self, time: int, span: float, share: float = 1.0) -> None:
         """Book what is in arrears at the end of an hour."""
         if (row := self._instants.late(time, span, share)) is not None:
-            self._append(Record(self._layout.late, time, row))
+            self._append(Record(self.books.layout.late, time, row))
             self._book(self.books.late(time, row))
 
     # records
 
     def _append(self, made: Record) -> None:
+        if made.series.kind in STAMPED:
+            made, name = self._told.stamped(made), named(made.series)
+            self._spool.put_state(f"{TOLD} {name}", self._told.stamp(name))
         self.records += 1
         self._spool.append(made)
         if self.meanwhile is not None and made.series.kind in JOURNAL:
@@ -292,9 +293,14 @@ class Site:
 
     def _book(self, made: Iterable[Record]) -> None:
         for one in made:
-            self._append(one)
-            if ("window", "tick") in one.series.tags:
+            window = one.series.tag("window")
+            if window == "tick":
                 self.latest = one
+            elif not self._told.first(one):
+                detail = f"{window} from {rfc3339(one.time)}: one was told, before the clock was set"
+                self.event("", "window not told", detail)
+                continue
+            self._append(one)
 
     def _note_state(self, time: int) -> None:
         """The books' state into the history, for a replay to begin from; it is `anew` where it follows from nothing."""
@@ -307,7 +313,7 @@ class Site:
 
     def _judged(self, time: int, row: bytes, seconds: float) -> bytes:
         """The row; without powers while they cannot be true (`balance`)."""
-        powers = row[8 * HEAD : 8 * (HEAD + len(self._layout.channels))]
+        powers = row[8 * HEAD : 8 * (HEAD + len(self._channels))]
         grid = struct.pack("2d", 0.0, nan)  # what it emits makes no balance true or false
         (tick,) = struct.iter_unpack(f"{len(OUTPUTS)}d", self._judge.step(row[:8] + grid + powers))
         self._balance, verdict = self._balance.advance(dict(zip(OUTPUTS, tick, strict=True)), seconds)
@@ -315,22 +321,7 @@ class Site:
             self.event("", event, detail)
         if not verdict.withheld:
             return row
-        return struct.pack("d", 0.0) + struct.pack("d", nan) * (self._layout.size // 8 - 1)
-
-    def _look_at_clock(self) -> None:
-        """Tell what became of the wall clock; readings that waited for it are stamped."""
-        self._watch_clock, told = self._watch_clock.advance(self._clock.time(), self._clock.monotonic())
-        if told.anchor is not None:
-            for at, device, event, detail in self._unstamped:
-                self._record_event(wall_time(told.anchor, at), device, event, detail)
-            self._unstamped.clear()
-            for source, reading in self._waiting.stamped(told.anchor):
-                self._take(source, reading)
-        if told.step:
-            self._instants.clear()
-            self._last = None
-        for event, detail in told.happened:
-            self.event("", event, detail)
+        return struct.pack("d", 0.0) + struct.pack("d", nan) * (self.books.layout.size // 8 - 1)
 
     def _watch(self, now: float, time: int) -> None:
         """Report devices that fell silent or came back."""
@@ -353,21 +344,29 @@ class Site:
         counters = {source.config.name: source.metering.dump() for source in self.sources}
         self._spool.put_state(COUNTERS, json.dumps(counters).encode())
         energy = {
-            "time": self._last,
             "instants": self._instants.dump(),
             "balance": self._balance.dump(),
         }
         self._spool.put_state(ENERGY, json.dumps(energy).encode())
+        told = {"order": self._order.dump(), "windows": self._told.dump()}
+        self._spool.put_state(TOLD, json.dumps(told).encode())
 
-    async def _restored(self, name: str, take: Callable[[bytes], None]) -> None:
+    async def _restored(self, name: str, piece: str, take: Callable[[bytes], None]) -> None:
         """A piece of state; one that cannot be read is an event, and what it was for begins anew."""
-        if (stored := await self._spool.state(name)) is None:
+        if (stored := await self._spool.state(piece)) is None:
             return
         try:
             take(stored)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             log.warning("%s: %s", ANEW[name], error)
             self.event("", ANEW[name], str(error))
+
+    def _restore_told(self, stored: bytes) -> None:
+        found: Any = json.loads(stored)
+        self._order.restore(found["order"])
+        self._told.restore(found["windows"])
+        if self._order.last is not None:
+            self.keeper.began_after(self._order.last)
 
     def _restore_counters(self, stored: bytes) -> None:
         states = json.loads(stored)
@@ -377,9 +376,9 @@ class Site:
     def _restore_energies(self, stored: bytes) -> None:
         found: Any = json.loads(stored)
         self._instants.restore(found["instants"])
-        self._last = None if found["time"] is None else int(found["time"])
         self._balance = self._balance.restored(found["balance"])
 
     def _restore_books(self, stored: bytes) -> None:
+        self.books.enter(era_of(stored))
         self.books.restore(stored)
         self._checkpoint = ""

@@ -42,7 +42,8 @@ class Source:
 
     def __init__(self, config: DeviceConfig, site: str, started: float) -> None:
         self.config = config
-        self.latest: Latest | None = None
+        self.latest: Latest | None = None  # that was read last
+        self.taken: Latest | None = None  # that was taken last: one that waited for the clock is older
         self.error = ""
         self.frozen = False
         self.metering = Metering()
@@ -81,14 +82,25 @@ class Source:
 
     def take(self, reading: Reading) -> Record:
         """Decode a reading into this device's record."""
+        values = self._decoded(reading)
+        self.taken = self._told(reading, values, self._metered(reading, values))
+        return self.taken.record
+
+    def show(self, reading: Reading) -> Record:
+        """Decode a reading that has no time yet: its counters count when it has got one and is taken."""
+        return self._told(reading, self._decoded(reading), Metered()).record
+
+    def _decoded(self, reading: Reading) -> bytes:
         assert self._decoder is not None  # equip comes before the first reading
-        values = self._decoder.decode(reading.image, reading.valid)
+        return self._decoder.decode(reading.image, reading.valid)
+
+    def _told(self, reading: Reading, values: bytes, metered: Metered) -> Latest:
         power = sum(_at(values, index) for index in self._power) if self._power else nan
-        metered = self._metered(reading, values)
         record = Record(self._series, reading.time, values, (metered.quality,))
-        self.latest = Latest(record, power, reading.monotonic, metered)
-        self.error = ""
-        return record
+        told = Latest(record, power, reading.monotonic, metered)
+        if self.latest is None or reading.monotonic >= self.latest.monotonic:
+            self.latest, self.error = told, ""
+        return told
 
     def number(self, quantity: str) -> float | None:
         """A quantity of the last reading, None when it has none."""

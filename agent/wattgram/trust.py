@@ -53,6 +53,10 @@ class Corrected:
         )
         return Corrected(channel, _told(forth, flowed), _told(back, -flowed)), told
 
+    def interrupted(self) -> Corrected:
+        """As `Channel.interrupted`."""
+        return replace(self, channel=self.channel.interrupted())
+
     def dump(self) -> list[object]:
         """What a restart must not lose, as JSON knows it."""
         return [self.channel.dump(), list(self.positive), list(self.negative)]

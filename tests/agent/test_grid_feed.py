@@ -312,3 +312,18 @@ def test_nothing_changes_before_until(puts: list[tuple[int, list[Signal]]], max_
     first = feed.at(time)
     assert all(feed.at(moment) is first for moment in (*MOMENTS, until - 1) if time <= moment < until)
     assert until == FOREVER or feed.at(until) is not first
+
+
+def test_a_feed_that_a_wrong_clock_filled_with_the_future_takes_what_is_said_now() -> None:
+    """Eight hours ahead the source spoke until there was no more room; then the clock was set right."""
+    feed, clock = made(NOON + 8 * HOUR, most=5)
+    for minute in range(5):
+        feed.put([known(400.0 + minute, 8 + minute / 60, 1 / 60)])
+        clock.now += HOUR // 60
+    clock.now = NOON
+    for minute in range(3):
+        feed.put([known(300.0 + minute, minute / 60, 1 / 60)])
+        found = feed.at(clock.now)
+        assert found is not None
+        assert found.intensity == 300.0 + minute
+        clock.now += HOUR // 60

@@ -37,6 +37,19 @@ class Settable(Clock):
         return super().time() + self.offset
 
 
+class Led(Clock):
+    """Stands where the test sets it, in s since it was made; its wall time can be set."""
+
+    now = 0.0
+    offset = 0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> int:
+        return super().time() + self.offset
+
+
 class Taken:
     """Remembers who was read when, in wall s."""
 
@@ -117,6 +130,44 @@ def test_a_wall_clock_that_is_set_back_stops_nobody() -> None:
             task.cancel()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("interval", [0.1, 1.0, 60.0, 300.0])
+@pytest.mark.parametrize("by", [-3600.0, -200.0, -60.0, -1.0, -0.25, 0.0, 0.25, 1.0, 200.0, 3600.0, 1e8, -1e8])
+def test_a_device_is_read_within_one_and_a_half_intervals_whatever_the_wall_clock_does(
+    interval: float, by: float
+) -> None:
+    clock = Led(1_790_000_000 * NS)
+    line, _ = line_of([metered("tcp://127.0.0.1:502", "one", 1, interval)], clock)
+    (station,) = line._stations
+    for visit in range(12):
+        line._schedule(station)
+        assert 0.0 < station.due - clock.now <= 1.5 * interval
+        clock.now = station.due
+        # Whoever is not set in this moment is read at whole intervals of the wall clock.
+        if visit not in (0, 5, 6, 7):
+            assert clock.time() % round(interval * NS) < 1000
+        if visit == 5:
+            clock.offset += round(by * NS)
+
+
+@pytest.mark.parametrize("by", [-3600.0, -1800.0, -5.0, 5.0, 3600.0])
+def test_slow_quantities_do_not_wait_for_a_clock_that_was_set(by: float) -> None:
+    clock = Led(1_790_000_000 * NS)
+    config = replace(metered("tcp://127.0.0.1:502", "one", 1, 1.0), slow_interval=3600.0)
+    line, _ = line_of([config], clock)
+    (station,) = line._stations
+    slow: list[float] = []
+    for visit in range(9000):
+        line._schedule(station)
+        clock.now = station.due
+        if (period := line._slow_period(station)) != station.slow_period:
+            station.slow_period = period
+            slow.append(clock.now)
+        if visit == 4000:
+            clock.offset += round(by * NS)
+    # An hour, and the 5 s that it was made longer.
+    assert all(later - earlier <= 3607.0 for earlier, later in pairwise([*slow, 9000.0]))
 
 
 def test_a_dead_unit_is_asked_more_and_more_rarely_and_found_again() -> None:
@@ -361,15 +412,6 @@ def test_a_fast_clock_makes_intervals_shorter_and_time_outs_not() -> None:
     assert line.failures == 0
 
 
-class HandClock(Clock):
-    """Stands where the test sets it, in its own seconds."""
-
-    now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @dataclass
 class Used:
     """A bus that was used for so many seconds."""
@@ -378,7 +420,7 @@ class Used:
 
 
 def test_the_busy_share_is_that_of_the_last_minute() -> None:
-    clock, bus = HandClock(), Used()
+    clock, bus = Led(), Used()
     usage = Usage(bus, clock)
     assert usage.share == 0.0
     for second in range(1, 121):  # a quarter of the first minute, half of the second
@@ -392,7 +434,7 @@ def test_the_busy_share_is_that_of_the_last_minute() -> None:
 
 def test_the_busy_share_is_of_real_time() -> None:
     # At ten times real time 100 s of the clock are 10 s, of which 3 were used.
-    clock, bus = HandClock(speed=10.0), Used()
+    clock, bus = Led(speed=10.0), Used()
     usage = Usage(bus, clock)
     clock.now, bus.busy = 100.0, 3.0
     assert usage.share == pytest.approx(0.3)

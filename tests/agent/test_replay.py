@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from wattgram.books import WINDOWS, Books
-from wattgram.clock import NS
+from wattgram.clock import NS, Clock
 from wattgram.config import GridConfig
 from wattgram.errors import HistoryError
 from wattgram.grid.feed import Feed
@@ -21,12 +21,14 @@ from wattgram.grid.ladder import Ladder
 from wattgram.grid.remembered import restore
 from wattgram.grid.signal import Signal
 from wattgram.history import History
+from wattgram.recompute import recompute
 from wattgram.record import Record
 from wattgram.replay import Replay
 from wattgram.revise import replayed
 from wattgram.roles import BatteryConfig
 from wattgram.store import FILE
 
+from tests.agent.led import Life
 from tests.agent.works import Hands, Plant
 
 START = int(datetime(2026, 6, 1, 14, 30, tzinfo=UTC).timestamp()) * NS  # 22:30 in Shanghai
@@ -81,7 +83,13 @@ def stored(folder: Path, minutes: int = 200, *, pause: float = 0.0, **more: obje
 
 
 def again(
-    plant: Plant, since: int, until: int, *, grid: GridConfig | None = None, feeds: tuple[Feed, ...] = ()
+    plant: Plant,
+    since: int,
+    until: int,
+    *,
+    grid: GridConfig | None = None,
+    feeds: tuple[Feed, ...] = (),
+    era: int = 0,
 ) -> tuple[list[Record], Replay]:
     config = replace(plant.config, grid=grid or plant.config.grid)
     ladder = Ladder(config.grid.zone, config.grid.basis, config.grid.factor, feeds)
@@ -89,7 +97,7 @@ def again(
     replay = replayed(
         config.spool.path,
         "works",
-        Books(config, ladder, START),
+        Books(config, ladder, START, era),
         since,
         until,
         EVERY,
@@ -244,3 +252,50 @@ def test_a_grid_value_that_comes_late_is_worked_in_while_the_site_goes_on(tmp_pa
     assert told == []
     assert replay.books.state() == plant.site.books.state()
     assert plant.events().count("results revised") <= 1
+
+
+def lived(folder: Path, back: float) -> Life:
+    """Forty minutes, a clock that is set back, and forty more, by ticks of 10 s."""
+    life = Life(folder, START, tick=10.0, roles={"incomer": "grid", "roof": "pv"})
+
+    async def work() -> None:
+        await life.begin()
+        await life.go(2400.0)
+        life.set(-back)
+        await life.go(2400.0)
+        await life.end()
+
+    asyncio.run(work())
+    return life
+
+
+@pytest.mark.parametrize("back", [30.0, 1200.0])
+def test_instants_that_waited_for_a_clock_that_was_set_back_are_none(tmp_path: Path, back: float) -> None:
+    life = lived(tmp_path, back)
+    told, replay = again(life.plant, 0, life.clock.now)
+    assert told == []
+    assert replay.counts.instants == len(life.of("emission", "tick"))
+    assert replay.books.state() == life.plant.site.books.state()
+
+
+def test_what_a_wrong_clock_told_is_of_another_site(tmp_path: Path) -> None:
+    """A day ahead: both stretches have times of their own, and a replay begins where the clock was set right."""
+    life = lived(tmp_path, 86400.0)
+    site = life.plant.site
+    assert site.books.era == 1
+    ticks = life.of("emission", "tick")
+    for since in (0, START - 86400 * NS + 3000 * NS, START + 1000 * NS):
+        told, replay = again(life.plant, since, life.clock.now, era=1)
+        assert told == []
+        assert replay.counts.instants in (239, 240)  # the clock was set within the first tick
+        assert replay.books.state() == site.books.state()
+    told, _ = again(life.plant, 0, life.clock.now, grid=GridConfig(factor=700.0), era=1)
+    changed = {one.time for one in told if ("window", "tick") in one.series.tags}
+    assert changed == {one.time for one in ticks if one.time < START - 3600 * NS}
+
+
+def test_the_command_replays_the_era_that_the_daemon_left(tmp_path: Path) -> None:
+    life = lived(tmp_path, 86400.0)
+    outcome = asyncio.run(recompute(life.plant.config, None, None, EVERY, Clock(), lambda *_: None))
+    assert outcome.instants in (239, 240)
+    assert sum(outcome.changed.values()) == 0

@@ -109,7 +109,7 @@ def test_a_clock_of_1970(tmp_path: Path) -> None:
         plant.flow(1.0, incomer=60e3)
         plant.read()
     assert plant.appended("device") == plant.appended("event") == []
-    assert [one.event for one in plant.site.happenings] == ["clock unset"]
+    assert [one.event for one in plant.site.events.latest] == ["clock unset"]
     clock.now = START
     plant.flow(1.0, incomer=60e3)
     plant.read()

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import wattgram
-from wattgram import balance, clock_watch, counter, frozen, outage, site, watchdog
+from wattgram import balance, clock_watch, counter, frozen, order, outage, site, watchdog
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,7 +19,8 @@ def told() -> set[str]:
         *(frozen.EVENT, frozen.BACK),
         *(balance.FAULT, balance.RESTORED, balance.WITHHELD, balance.EXCEEDED, balance.FIT),
         *site.ANEW.values(),
-        *(clock_watch.UNSET, clock_watch.SET, clock_watch.STEPPED),
+        *(clock_watch.UNSET, clock_watch.SET, clock_watch.UNCONFIRMED, clock_watch.STEPPED),
+        *(order.WAIT, order.GO_ON),
         *(outage.REFUSED, outage.AWAY, outage.BACK),
         *(watchdog.STUCK, watchdog.ON),
     }

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from wattgram.clock import NS
 from wattgram.config import Config, DeviceConfig, GridConfig, SiteConfig, SpoolConfig
 from wattgram.grid.feed import Feed
+from wattgram.kernel import Witness
 from wattgram.record import Record
 from wattgram.revise import Revision
 from wattgram.roles import BatteryConfig
@@ -66,6 +67,7 @@ class Plant:
         batteries: BatteryConfig | None = None,
         sinks: Sequence[str] = (),
         counted: Mapping[str, Sequence[float]] | None = None,
+        witness: Witness | None = None,
     ) -> None:
         self.clock = clock or Hands(start)
         devices = tuple(
@@ -81,7 +83,7 @@ class Plant:
         self.plan = make_plan(METER)
         for source in self.sources.values():
             source.equip(METER, self.plan)
-        self.site = Site(self.config, list(self.sources.values()), self.spool, self.clock, feeds)  # type: ignore[arg-type]  # a clock by hand
+        self.site = Site(self.config, list(self.sources.values()), self.spool, self.clock, feeds, witness)  # type: ignore[arg-type]  # a clock by hand
         self.revision = Revision(self.site, self.spool, self.clock)  # type: ignore[arg-type]  # the same
         self.counters = {name: list((counted or {}).get(name, (1000.0, 1000.0))) for name in roles}
         self._powers = dict.fromkeys(roles, 0.0)

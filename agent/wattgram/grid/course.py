@@ -24,12 +24,14 @@ class Change:
 class Course:
     """At most one signal for each beginning, the latest `most` of them.
 
-    The one that began last serves, to before `past` ns after its end.
+    The one that began last serves, to before `past` ns after its end. Of too many those go first that begin more than
+    `ahead` ns from now, if it is given: a clock that has been set back since put them there.
     """
 
-    def __init__(self, most: int, past: int) -> None:
+    def __init__(self, most: int, past: int, ahead: int | None = None) -> None:
         self._most = most
         self._past = past
+        self._ahead = ahead
         self._signals: list[Signal] = []
         self._begins: list[int] = []  # of the signals, since a year of them is searched at each value of a new file
 
@@ -66,8 +68,11 @@ class Course:
         known = dict(zip(old_begins[low:high], before[low:high], strict=True))
         # A repetition leaves the signal that was there, so `arrived` stays the time at which we learned it.
         put = [old if (old := known.get(one)) and old.repeats(fresh[one]) else fresh[one] for one in begins]
-        self._signals = [*before[:low], *put, *before[high:]][-self._most :]
-        self._begins = [*old_begins[:low], *begins, *old_begins[high:]][-self._most :]
+        signals, all_begins = [*before[:low], *put, *before[high:]], [*old_begins[:low], *begins, *old_begins[high:]]
+        end = len(signals)
+        if self._ahead is not None:
+            end = max(min(end, self._most), bisect_right(all_begins, now + self._ahead))
+        self._signals, self._begins = signals[:end][-self._most :], all_begins[:end][-self._most :]
         # Withdrawn ones first: `recall` would else find no room for one that came in the place of another.
         changed = [one.withdrawn(now) for begin, one in known.items() if begin not in fresh]
         first = self._begins[0]
@@ -76,7 +81,7 @@ class Course:
 
     def snapshot(self) -> Course:
         """A course of the same signals, which stay."""
-        made = Course(self._most, self._past)
+        made = Course(self._most, self._past, self._ahead)
         made._signals, made._begins = list(self._signals), list(self._begins)
         return made
 

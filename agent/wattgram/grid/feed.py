@@ -68,7 +68,8 @@ class Feed:
         self._clock = clock
         self._most = most
         self._keeps = keeps
-        self._actual = Course(most, int(max_age * NS) + 1)  # the moment at which it is so old still counts
+        # The moment at which it is so old still counts. A file says what will be, others only what was.
+        self._actual = Course(most, int(max_age * NS) + 1, None if keeps else AHEAD)
         self._forecast = Course(most, 0)
         self._begun = clock.time()
         self._heard = False

@@ -1,0 +1,34 @@
+"""What the kernel says of its clock, beside what it says elsewhere."""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from pathlib import Path
+
+from wattgram.kernel import SYNCHRONISED, Certain, Kernel
+
+UNSYNCHRONISED, FAULT = 0x40, 0x1000  # STA_UNSYNC and STA_CLOCKERR of adjtimex(2)
+
+
+def test_it_tells_whether_a_time_server_keeps_the_clock() -> None:
+    """The same call by its structure, of which the status is the sixth part; all but it and the first are longs."""
+    answer = ctypes.create_string_buffer(512)
+    ctypes.CDLL(None).adjtimex(answer)
+    *_, status = struct.unpack_from("@Illlli", answer.raw)
+    assert Kernel().synchronised() is (SYNCHRONISED.exists() or not status & (UNSYNCHRONISED | FAULT))
+
+
+def test_it_tells_how_long_the_machine_has_run() -> None:
+    before = float(Path("/proc/uptime").read_text().split()[0])
+    assert before - 0.1 <= Kernel().uptime() <= before + 60.0
+
+
+def test_it_tells_which_boot_this_is() -> None:
+    assert Kernel().boot() == Path("/proc/sys/kernel/random/boot_id").read_text().strip() != ""
+
+
+def test_a_clock_that_is_right_by_definition_has_a_witness_as_well() -> None:
+    witness = Certain()
+    assert (witness.synchronised(), witness.boot()) == (True, "")
+    assert 0.0 <= witness.uptime() < 60.0
