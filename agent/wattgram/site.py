@@ -40,7 +40,6 @@ from .timekeeper import Timekeeper
 from .told import STAMPED, Told, named, names
 from .units import rfc3339
 from .waiting import Waiting
-from .watchdog import Pulse
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +89,7 @@ class Site:
         self.events = Events(config.site.name, clock, self.keeper, self._append)
         self._waiting = Waiting(spool, self.keeper.witness, self.keeper.ahead)
         self._ticker = Ticker(config.site.tick, self._instants, clock, self.keeper, self._waiting)
+        self.pulse = self._ticker.pulse
         self._told = Told()
         channels = self.books.layout.channels
         roles = [one.role for one in channels]
@@ -157,11 +157,6 @@ class Site:
     async def run(self) -> None:
         """Balance every tick of the wall clock until cancelled, and then those that can be told."""
         await self._ticker.run(self)
-
-    @property
-    def pulse(self) -> Pulse:
-        """Its word to the watchdog."""
-        return self._ticker.pulse
 
     def tick(self, time: int) -> None:
         """Balance at one instant, UTC ns; nothing when it has been told, by a clock that was set back since."""
