@@ -35,7 +35,7 @@ PIECE = 64
 """Readings in a piece: two seconds of 32 devices, so that a second's sync writes little again."""
 
 INDEX = "waiting"
-"""The state that says which pieces there are, and of which boot."""
+"""The state that says which pieces there are, how much of the first was taken, and of which boot they are."""
 
 
 class Kept(NamedTuple):
@@ -109,7 +109,7 @@ class Waiting:
             found = json.loads(index)
             boot, numbers = str(found["boot"]), range(int(found["first"]), int(found["over"]))
             pieces = [await self._spool.state(f"{INDEX} {number}") for number in numbers]
-            kept = [one for piece in pieces for one in _read(piece or b"", self._ahead)]
+            kept = [one for piece in pieces for one in _read(piece or b"", self._ahead)][int(found["taken"]) :]
         except (AttributeError, KeyError, IndexError, TypeError, ValueError, SpoolError) as error:
             log.warning("readings that waited for the clock cannot be read: %s", error)
             return 0
@@ -149,17 +149,16 @@ class Waiting:
         """One has been taken from the first piece."""
         self._taken += 1
         first = self._pieces[0]
-        if self._taken < first.readings:
-            return
-        self._pieces.popleft()
-        self._taken = 0
-        self._bytes -= first.bytes
-        self._spool.put_state(f"{INDEX} {first.number}", b"")
+        if self._taken == first.readings:
+            self._pieces.popleft()
+            self._taken = 0
+            self._bytes -= first.bytes
+            self._spool.put_state(f"{INDEX} {first.number}", b"")
         self._index()
 
     def _index(self) -> None:
         first = self._pieces[0].number if self._pieces else self._numbers
-        index = {"boot": self._boot, "first": first, "over": self._numbers}
+        index = {"boot": self._boot, "first": first, "over": self._numbers, "taken": self._taken}
         self._spool.put_state(INDEX, json.dumps(index).encode() if self._pieces else b"")
 
 

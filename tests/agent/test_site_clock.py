@@ -293,6 +293,7 @@ def test_a_machine_that_was_just_switched_on_waits_for_its_time_server(tmp_path:
     assert ticks(life) == whole(1, 60)
     assert life.events() == ["clock unset", "clock set"]
     assert [one.time - START for one in life.of("event")] == [0, 41 * NS]
+    assert [one.time - START for one in life.plant.site.events.latest] == [0, 41 * NS]
 
 
 def test_a_clock_that_is_right_when_it_is_confirmed_makes_no_step(tmp_path: Path) -> None:
