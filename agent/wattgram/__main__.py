@@ -128,8 +128,9 @@ def _run(options: argparse.Namespace) -> int:
         from . import daemon
         from .kernel import Kernel
         from .notify import Supervisor
-        from .process import prepare
+        from .process import begin, prepare
 
+        begin()
         stop = daemon.stop_on_signals()
         with contextlib.closing(Supervisor.found(os.environ, os.getpid())) as supervisor:
             async with daemon.assembled(config, Clock(), time.time_ns(), supervisor, Kernel()) as parts:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import gc
 import logging
 import time
@@ -14,6 +16,9 @@ log = logging.getLogger(__name__)
 THREADS = 32
 """For what blocks, such as looking up a name where no name server answers. asyncio has the number of processors and
 four, which two sinks and a grid source could fill, and then nobody else would connect."""
+
+_ARENA_MAX = -8
+"""M_ARENA_MAX of mallopt(3), in malloc.h."""
 
 AGAIN = 60.0
 """Seconds for which a complaint is not repeated."""
@@ -37,6 +42,12 @@ class Complaints:
         if now - self._last.get(said, -AGAIN) >= AGAIN:
             log.error("%s", said)
         self._last = {one: at for one, at in self._last.items() if now - at < AGAIN} | {said: now}
+
+
+def begin() -> None:
+    """To be called before there are threads: they share one heap, of which each else keeps a part for itself."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
 
 
 def prepare() -> None:
