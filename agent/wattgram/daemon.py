@@ -23,6 +23,7 @@ from .health import PERIOD, Health
 from .http import Server
 from .kernel import Witness
 from .notify import Supervisor
+from .pace import Pace
 from .poll import Line
 from .revise import Revision
 from .sinks import Sink
@@ -171,13 +172,15 @@ def stop_on_signals() -> Stop:
 async def _sync(parts: Parts, period: float, pulse: Pulse) -> None:
     """Put the spool on disk every period and keep it within its bounds; a disk that refuses is reported once."""
     health, spool, clock = parts.health, parts.spool, parts.clock
-    pruned = packed = time.monotonic()
+    pruned = packed = begun = time.monotonic()
+    pace = Pace(period)
     while True:
         pulse.within(period + COMMIT)
-        # Real seconds, since what may be lost is real; a little early, since a commit takes time.
-        await asyncio.sleep(0.9 * period)
+        await asyncio.sleep(pace.wait(time.monotonic() - begun))
+        begun = time.monotonic()
         try:
             await spool.sync()
+            pace = pace.after(time.monotonic() - begun)
             dated = parts.site.keeper.dates
             if time.monotonic() - packed > PACK_PERIOD and dated:
                 packed = time.monotonic()

@@ -83,6 +83,12 @@ class Daemon:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def ended(self) -> int | None:
+        """Its exit code; None while it runs."""
+        assert self._process is not None
+        return self._process.poll()
+
     def start(self) -> None:
         """Run it."""
         with (self.folder / "daemon.log").open("ab") as log:
@@ -114,6 +120,12 @@ class Daemon:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         return self._process.wait(STOP)
+
+    def end(self) -> None:
+        """SIGKILL, also of one that is stopped; nothing when it does not run."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(STOP)
 
 
 @contextmanager
