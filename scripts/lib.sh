@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# What scripts/demo, scripts/test, scripts/bench and scripts/soak share. Sourced by POSIX sh, in the checkout's root.
+# What scripts/demo, test, bench, soak and faults share. Sourced by POSIX sh, in the checkout's root.
 # Results go to stdout, progress to stderr. Exit 2: the machine lacks something that we may not install.
 
 set -eu
@@ -77,10 +77,21 @@ allow_services() {
     fi
 }
 
-# Whether a program, or the file where $1 begins with /, is there.
+# Programs and files, and the Debian package that brings each: servers, and what breaks them.
+# shellcheck disable=SC2034 # for those who source this
+servers='mosquitto:mosquitto mosquitto_pub:mosquitto-clients influxd:influxdb nginx:nginx-light
+victoria-metrics:victoria-metrics'
+# shellcheck disable=SC2034
+faults='/usr/lib/*/faketime/libfaketimeMT.so.1:libfaketime nft:nftables ip:iproute2 mkfs.ext4:e2fsprogs'
+
+# Whether a program, or a file of this pattern, is there.
 present() {
     case $1 in
-    /*) [ -e "$1" ] ;;
+    /*)
+        # shellcheck disable=SC2086 # a pattern
+        set -- $1
+        [ -e "$1" ]
+        ;;
     *) command -v "$1" >/dev/null 2>&1 ;;
     esac
 }

@@ -61,7 +61,9 @@ def test_the_readme_begins_with_two_commands_and_nothing_else() -> None:
     assert [command for command in commands if command] == ["scripts/demo", "scripts/test"]
 
 
-@pytest.mark.parametrize("name", ["scripts/demo", "scripts/test", "scripts/bench", "scripts/soak", ".ci/run"])
+@pytest.mark.parametrize(
+    "name", ["scripts/demo", "scripts/test", "scripts/bench", "scripts/faults", "scripts/soak", ".ci/run"]
+)
 def test_a_script_can_be_executed(name: str) -> None:
     assert os.access(ROOT / name, os.X_OK)
 

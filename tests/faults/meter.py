@@ -1,0 +1,105 @@
+"""A Modbus TCP device that gives every reading a serial number, and knows when it served which."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from tests.drivers.misbehaving import Request, Server, Step
+
+NS = 1_000_000_000
+
+TIMEOUT = 10.0
+"""Seconds that the daemon is told to wait for an answer. A stall of the machine is shorter, so that what was served is
+what was read."""
+
+SERIAL, CHECKS = "active_power_total", ("voltage_l1n", "voltage_l2n")
+"""The quantities that carry a reading's serial number, and two words that follow from it and from the device."""
+
+MAP = """
+vendor = "wattgram"
+model = "serial numbers"
+kind = "{kind}"
+source = "tests/faults/meter.py"
+unit = 1
+transports = ["tcp"]
+defaults = {{ table = "holding", type = "u16", word_order = "big" }}
+[registers]
+active_power_total = {{ address = 0, type = "u32", unit = "W", sign = "{sign}" }}
+voltage_l1n = {{ address = 2, unit = "V" }}
+voltage_l2n = {{ address = 3, unit = "V" }}
+"""
+"""Its register map: one request a reading."""
+
+SIGNS = {"meter": "import+", "inverter": "generation+"}
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A reading that left the device: its serial number, when (UTC ns), and on which of the connections."""
+
+    serial: int
+    time: int
+    connection: int
+
+
+@dataclass(frozen=True, slots=True)
+class Had:
+    """A served reading, and when the device was asked for the next one (UTC ns).
+
+    The daemon asks again on a connection when it has the answer, or when its time-out is over. So where the next
+    request came long before that, it had this reading by then; `until` is None where nothing is known.
+    """
+
+    serial: int
+    time: int
+    until: int | None
+
+
+def checks(device: str, serial: int) -> tuple[int, int]:
+    """The two words beside a serial number."""
+    word = zlib.crc32(f"{device} {serial}".encode())
+    return word & 0xFFFF, word >> 16
+
+
+def never() -> float:
+    """No delay of an answer."""
+    return 0.0
+
+
+@dataclass
+class Meter:
+    """A device of a role; `served` is the log, `delay` says how many seconds the next answer takes."""
+
+    name: str
+    role: str
+    kind: str
+    interval: str
+    delay: Callable[[], float] = never
+    served: list[Served] = field(default_factory=list)
+    server: Server | None = None
+
+    def __call__(self, request: Request) -> Sequence[Step]:
+        assert self.server is not None  # it listens before it is asked
+        assert (request.address, request.count) == (0, 4), f"one request a reading, not {request}"
+        serial = len(self.served) + 1
+        words = (serial >> 16, serial & 0xFFFF, *checks(self.name, serial))
+        data = b"".join(word.to_bytes(2, "big") for word in words)
+        self.served.append(Served(serial, time.time_ns(), self.server.connections))
+        return [Step(self.delay(), request.frame(bytes([request.code, len(data)]) + data))]
+
+    def had(self) -> list[Had]:
+        """All that was served."""
+        served = [*self.served]
+        known = [
+            Had(one.serial, one.time, after.time if follows(one, after) else None) for one, after in pairwise(served)
+        ]
+        return known + [Had(one.serial, one.time, None) for one in served[-1:]]
+
+
+def follows(one: Served, after: Served) -> bool:
+    """Whether the daemon asked again because it had the answer."""
+    return one.connection == after.connection and after.time - one.time < TIMEOUT / 2 * NS

@@ -1,0 +1,57 @@
+"""Power cuts: the spool lies on a disk that stops at any write and forgets what was not flushed."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from tests.faults.disk import Disk, formatted
+from tests.faults.kill import AWAY
+from tests.faults.stage import Rounds, Stage
+from tests.faults.world import World, world
+
+WRITES = 24
+"""Of writes and flushes after which the power fails; a commit is two to ten."""
+
+LONGEST = 2.0
+"""Seconds after which the power fails in any case."""
+
+
+def cuts(stage: Stage) -> Rounds:
+    """Each life of the daemon begins with what the last one left on the disk."""
+    with world(stage.folder, stage.chance) as site:
+        content = formatted(site.folder / "empty")
+        for left in reversed(range(stage.rounds)):
+            disk = Disk(content)
+            with disk.mounted(site.spool):
+                site.database_may_be_away(AWAY)
+                site.start()
+                _cut(site, disk)
+                site.died(disk.died)
+                os.kill(site.daemon.pid, signal.SIGKILL)
+                disk.let_go()
+                site.daemon.end()
+            stage.counted["writes that were not flushed"] += len(disk.written)
+            content = disk.remains(site.chance)
+            if left:
+                yield site.compare()
+        with Disk(content).mounted(site.spool):
+            yield site.settled()
+
+
+def _cut(site: World, disk: Disk) -> None:
+    """Cut the power: one time in six while the daemon starts, mostly in the middle of a commit."""
+    match site.chance.randrange(6):
+        case 0:
+            site.sleep(0.3, 1.5)
+            disk.cut()
+        case 1:
+            site.works()
+            site.sleep(0.5, 2.5)
+            disk.cut()
+        case _:
+            site.works()
+            site.sleep(0.5, 2.5)
+            disk.cut_after(site.chance.randrange(WRITES))
+            if not disk.dead.wait(LONGEST):
+                disk.cut()

@@ -1,0 +1,50 @@
+"""The short form of scripts/faults, as CI runs it: real daemon, broker, databases and faults; four minutes in all."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.faults.__main__ import KINDS
+from tests.faults.stage import Kind
+from tests.servers import wait_for
+
+ROOT = Path(__file__).resolve().parents[2]
+SUITE = [sys.executable, "-m", "tests.faults"]
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_nothing_is_lost_duplicated_or_misdated(kind: Kind) -> None:
+    done = subprocess.run([*SUITE, "--short", kind.name], cwd=ROOT, capture_output=True, text=True, check=False)
+    line, total = done.stdout.splitlines()
+    assert total == "lost 0  duplicated 0  misdated 0", done.stderr
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(rf"{kind.name} +(skipped: .+|rounds +{kind.short}  records +[1-9]\d*  {total}.*)", line)
+
+
+def test_a_kind_that_is_not_known_is_a_mistake_of_usage() -> None:
+    done = subprocess.run([*SUITE, "kil"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "found 'kil'; allowed: kill, power" in done.stderr
+
+
+@pytest.mark.faults
+def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path) -> None:
+    said = tmp_path / "err"
+    with said.open("wb") as err, subprocess.Popen([*SUITE, "power"], cwd=ROOT, stdout=err, stderr=err) as process:
+        (folder,) = wait_for(lambda: re.findall(r"in (/\S+)", said.read_text()), 60, "its folder")
+        wait_for(lambda: folder in Path("/proc/mounts").read_text() or process.poll() is not None, 60, "a disk")
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130, said.read_text()
+    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert folder not in running
+    assert folder not in Path("/proc/mounts").read_text()
+    assert not Path(folder).exists()
