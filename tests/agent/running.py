@@ -84,7 +84,7 @@ class Daemon:
         return self._process.pid
 
     @property
-    def ended(self) -> int | None:
+    def code(self) -> int | None:
         """Its exit code; None while it runs."""
         assert self._process is not None
         return self._process.poll()

@@ -146,7 +146,7 @@ class World:
         wait_for(looked, PATIENCE, f"{what}; the daemon's log:\n{self.log_end()}")
 
     def _lives_on(self) -> None:
-        code = self.daemon.ended
+        code = self.daemon.code
         assert code is None, f"the daemon ended by itself with {code}; its log:\n{self.log_end()}"
 
 
