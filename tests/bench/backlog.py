@@ -1,9 +1,9 @@
 """A week without an uplink: does it fit the default spool, how many bytes is a value, and how long does it drain.
 
 50 devices with 20 quantities every 5 s for 7 days, in a spool of 1 GiB as the daemon writes it: a sync for every 5 s
-of readings, and packed as often as they would be. The quantities have the resolution and the noise of a meter's; beside
-them is the worst case that there is, singles of which every bit is noise. The week of 5 s then goes into InfluxDB behind
-nginx, whole, and to mosquitto, a message a record, by the daemon's own delivery.
+of readings, and packed as often as they would be. The quantities have the resolution and the noise of a meter; beside
+them is the worst case that there is, singles of which every bit is noise. The week of 5 s then goes into InfluxDB
+behind nginx, whole, and to mosquitto, a message a record, by the daemon's own delivery.
 
     python -m tests.bench.backlog [DAYS]
 """
