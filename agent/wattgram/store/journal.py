@@ -103,7 +103,8 @@ class Journal:
         self._generation = (self._generation + 1) % 2**64
         self._index = self._offset = 0
         self._packer, self._series = _packer(), {}
-        if size_of(entry) > self.size // 2:  # readings that wait for the clock may be many; the database has them
+        # Readings that wait for the clock may be many, and are among the state; the database has it, too.
+        if sum(map(len, entry.state.values())) > self.size // 2:
             entry = replace(entry, state={})
         if self._file is None or os.fstat(self._file).st_size != self.size:
             self._make(entry)
@@ -140,6 +141,7 @@ class Journal:
         try:
             packer, series = _packer(), dict[Series, int]()
             frame = self._frame(entry, packer, series)
+            os.posix_fallocate(file, 0, self.size)  # a disk that has no room says so before it is worn
             # Written, not only allocated: the file system notes when a block is written for the first time.
             self.written += put(file, 0, frame.ljust(self.size, b"\0"))
             new.rename(self.path)
@@ -164,13 +166,6 @@ class Journal:
         )
         frame: bytes = _MAGIC + _LENGTH.pack(zlib.crc32(rest)) + rest + body
         return frame.ljust(-(-len(frame) // _ALIGNED) * _ALIGNED, b"\0")
-
-
-def size_of(entry: Entry) -> int:
-    """About how many bytes an entry is before compression."""
-    records = sum(len(one.values) + sum(map(len, one.texts)) + 64 for _, one in entry.records)
-    refused = sum(2 * len(one.record.values) + 6 * sum(map(len, one.record.texts)) + 500 for one in entry.refused)
-    return records + refused + sum(len(data) + 64 for data in entry.state.values()) + 64 * len(entry.positions)
 
 
 class Found(NamedTuple):
