@@ -66,6 +66,7 @@ class Journal:
 
     def __init__(self, folder: Path, size: int) -> None:
         self.path = folder / FILE
+        self._new = folder / f"{FILE}.new"
         self.size = size
         self.notes: list[str] = []
         self.written = 0
@@ -83,6 +84,7 @@ class Journal:
         """
         self.close()
         self.notes = []
+        self._new.unlink(missing_ok=True)
         try:
             self._file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -136,19 +138,18 @@ class Journal:
     def _make(self, entry: Entry) -> None:
         """A new file of the right size, in the place of the old one at once or not at all."""
         self.close()
-        new = self.path.with_suffix(".new")
-        file = os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        file = os.open(self._new, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
         try:
             packer, series = _packer(), dict[Series, int]()
             frame = self._frame(entry, packer, series)
             os.posix_fallocate(file, 0, self.size)  # a disk that has no room says so before it is worn
             # Written, not only allocated: the file system notes when a block is written for the first time.
             self.written += put(file, 0, frame.ljust(self.size, b"\0"))
-            new.rename(self.path)
+            self._new.rename(self.path)
             sync_folder(self.path.parent)
         except BaseException:
             os.close(file)
-            new.unlink(missing_ok=True)
+            self._new.unlink(missing_ok=True)
             raise
         self._file, self._packer, self._series = file, packer, series
         self._offset, self._index = len(frame), 1
