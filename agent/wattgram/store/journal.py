@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from ..record import Record, Series
 from .block import Numbered
-from .disk import put, sync_folder
+from .disk import PAGE, put, sync_folder, touched
 from .rows import series_of, spec
 
 FILE = "journal"
@@ -121,11 +121,14 @@ class Journal:
         assert self._file is not None  # it has begun
         packer, series = self._packer.copy(), dict(self._series)
         frame = self._frame(entry, packer, series)
-        if self._offset + len(frame) > self.size:
+        offset = self._offset
+        if offset < self.size // 2 and touched(offset, len(frame)) > touched(0, len(frame)):
+            offset = -(-offset // PAGE) * PAGE  # while there is room enough, a page fewer is worn
+        if offset + len(frame) > self.size:
             return False
-        self.written += put(self._file, self._offset, frame)
+        self.written += put(self._file, offset, frame)
         self._packer, self._series = packer, series
-        self._offset += len(frame)
+        self._offset = offset + len(frame)
         self._index += 1
         return True
 
