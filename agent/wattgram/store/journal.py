@@ -92,6 +92,7 @@ class Journal:
                 self.notes.append(f"{FILE} is missing; what was read in the last minutes is lost")
             return [], 0
         data = self.path.read_bytes()
+        _forget(self._file)
         found = read(data, known)
         self._generation, entries, damaged = found.generation, found.entries, found.damaged
         if not found.frames:
@@ -148,6 +149,7 @@ class Journal:
             os.posix_fallocate(file, 0, self.size)  # a disk that has no room says so before it is worn
             # Written, not only allocated: the file system notes when a block is written for the first time.
             self.written += put(file, 0, frame.ljust(self.size, b"\0"))
+            _forget(file)
             self._new.rename(self.path)
             sync_folder(self.path.parent)
         except BaseException:
@@ -200,6 +202,11 @@ def read(data: bytes, known: int = 0) -> Found:
             damaged = sum(frame[2] for frame in frames[place:] if frame[5] > known)
             return Found(generation, len(frames), entries, damaged)
     return Found(generation, len(frames), entries, 0)
+
+
+def _forget(file: int) -> None:
+    """Nobody reads it again, and in large pieces of memory each small write counts for the whole piece."""
+    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _packer() -> Any:
