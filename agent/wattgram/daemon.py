@@ -42,9 +42,6 @@ PACK_PERIOD = 300.0
 COMMIT = 120.0
 """Real seconds in which the disk takes what was read meanwhile, at most; a worn SD card may stall for many."""
 
-PRUNE = 3600.0
-"""Real seconds in which history past its age is deleted, at most: `keep` may have been made much shorter."""
-
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -173,7 +170,7 @@ async def _sync(parts: Parts, period: float, pulse: Pulse) -> None:
     """Put the spool on disk every period and keep it within its bounds; a disk that refuses is reported once."""
     health, spool, clock = parts.health, parts.spool, parts.clock
     begun = time.monotonic()
-    pruned = packed = clock.monotonic()
+    pruned, packed, more = clock.monotonic(), clock.monotonic(), False
     pace = Pace(period)
     while True:
         pulse.within(period + COMMIT)
@@ -186,10 +183,10 @@ async def _sync(parts: Parts, period: float, pulse: Pulse) -> None:
             if dated and clock.monotonic() - packed > PACK_PERIOD:
                 packed = clock.monotonic()
                 await spool.pack(clock.time())
-            if dated and clock.monotonic() - pruned > PRUNE_PERIOD:
+            if dated and (more or clock.monotonic() - pruned > PRUNE_PERIOD):
                 pruned = clock.monotonic()
-                pulse.within(PRUNE)
                 lost = await spool.prune(clock.time())
+                more = lost.more
                 if lost.given_up:
                     parts.site.event("", "spool full", f"{lost.given_up} undelivered records deleted, the oldest")
                 if lost.damaged:

@@ -32,10 +32,14 @@ T = TypeVar("T")
 
 
 class Pruned(NamedTuple):
-    """What was lost: undelivered records that gave way to newer ones, and records that could not be read."""
+    """What was lost: undelivered records that gave way to newer ones, and records that could not be read.
+
+    more: whether there is more that is past its age.
+    """
 
     given_up: int
     damaged: int
+    more: bool
 
 
 PENDING = 50_000
@@ -226,14 +230,14 @@ class Spool:
             await self._recount()
 
     async def prune(self, now: int) -> Pruned:
-        """Delete delivered records past their age; what was lost since the last call."""
-        old = now - int(self.keep * 1e9)
+        """Delete some of the delivered records past their age; what was lost since the last call.
+
+        A piece at a time, so that a sync never waits for a month to be deleted.
+        """
         self._store.delivered = self._delivered()
-        # A piece at a time, so that a commit never waits for a month to be deleted.
-        while await self._run(partial(self._store.expire, old)):
-            pass
+        more = await self._run(partial(self._store.expire, now - int(self.keep * 1e9)))
         before, self._told = self._told, (self.lost, self.damaged)
-        return Pruned(self.lost - before[0], self.damaged - before[1])
+        return Pruned(self.lost - before[0], self.damaged - before[1], more)
 
     async def _enter(self) -> None:
         """Open the file; records that came before it was there get the numbers after its last."""
