@@ -25,29 +25,30 @@ Damage = Callable[[Path, random.Random], None]
 
 def torn(path: Path, chance: random.Random) -> None:
     """The last page was written in part: some of its sectors are what was there before, zeros."""
-    size = path.stat().st_size
-    start = (size - 1) // PAGE * PAGE
-    _overwrite(path, start + 512 * chance.randrange(1, 8), bytes(PAGE), size)
+    content = path.read_bytes()
+    start = (_end(content) - 1) // PAGE * PAGE + 512 * chance.randrange(8)
+    _overwrite(path, start, bytes(PAGE - start % PAGE), len(content))
 
 
 def truncated(path: Path, chance: random.Random) -> None:
     """The end is missing, as after a file system's repair."""
-    size = path.stat().st_size
-    os.truncate(path, max(0, size - chance.randrange(1, max(2, size // 2))))
+    os.truncate(path, chance.randrange(_end(path.read_bytes())))
 
 
 def flipped(path: Path, chance: random.Random) -> None:
     """Some bits are others, as of a card that forgets."""
     content = bytearray(path.read_bytes())
     for _ in range(chance.choice((1, 4, 64))):
-        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        place = _a_page(content, chance) + chance.randrange(PAGE)
+        if place < len(content):
+            content[place] ^= 1 << chance.randrange(8)
     _overwrite(path, 0, bytes(content), len(content))
 
 
 def foreign(path: Path, chance: random.Random) -> None:
     """A page has the content of something else."""
-    size = path.stat().st_size
-    _overwrite(path, chance.randrange(max(1, size // PAGE)) * PAGE, chance.randbytes(PAGE), size)
+    content = path.read_bytes()
+    _overwrite(path, _a_page(content, chance), chance.randbytes(PAGE), len(content))
 
 
 DAMAGES: tuple[Damage, ...] = (flipped, torn, truncated, foreign)
@@ -97,8 +98,23 @@ def _without_number(event: str, detail: str) -> bool:
 
 def _a_file(site: World) -> Path:
     """A file of the spool that is not empty, the larger ones more often."""
-    files = sorted(one for one in site.spool.iterdir() if one.is_file() and one.stat().st_size)
-    return site.chance.choices(files, [one.stat().st_size ** 0.5 for one in files])[0]
+    sizes = {one: len(_pages(one.read_bytes())) for one in sorted(site.spool.iterdir()) if one.is_file()}
+    there = [one for one, pages in sizes.items() if pages]
+    return site.chance.choices(there, [sizes[one] ** 0.5 for one in there])[0]
+
+
+def _pages(content: bytes | bytearray) -> list[int]:
+    """Where pages begin that hold something: much of a file may be room for later."""
+    return [start for start in range(0, len(content), PAGE) if any(content[start : start + PAGE])]
+
+
+def _a_page(content: bytes | bytearray, chance: random.Random) -> int:
+    return chance.choice(_pages(content))
+
+
+def _end(content: bytes) -> int:
+    """Up to where it holds something."""
+    return len(content.rstrip(b"\0"))
 
 
 def _overwrite(path: Path, start: int, data: bytes, size: int) -> None:
