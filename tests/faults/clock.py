@@ -19,6 +19,8 @@ from tests.faults.world import World, world
 LIBRARY = "faketime/libfaketimeMT.so.1"
 """Debian's package libfaketime; in the folder of the machine's libraries."""
 
+SHARED = Path("/dev/shm")
+
 
 @dataclass
 class FakeClock:
@@ -68,6 +70,15 @@ def steps(stage: Stage) -> Rounds:
             before += site.compare(site.drained())
             site.stop()
             yield before
+        sweep()
+
+
+def sweep() -> None:
+    """Remove what libfaketime leaves in memory of a process that was killed: two files named by its number."""
+    for path in SHARED.glob("*faketime_*"):
+        pid = path.name.rpartition("_")[2]
+        if pid.isdecimal() and not Path("/proc", pid).exists():
+            path.unlink(missing_ok=True)
 
 
 def forwards(site: World, clock: FakeClock) -> None:

@@ -8,10 +8,9 @@ served and nothing twice.
 
 from __future__ import annotations
 
-import os
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,38 +19,40 @@ from tests.faults.world import World, world
 
 PAGE = 4096
 
-Damage = Callable[[Path, random.Random], None]
+OLD = 0.2
+"""Share of rounds in which the damage may be anywhere; in the others it is in what was written last, which no database
+has."""
+
+Damage = Callable[[bytearray, int, random.Random], None]
+"""What becomes of a file's content at a page."""
 
 
-def torn(path: Path, chance: random.Random) -> None:
-    """The last page was written in part: some of its sectors are what was there before, zeros."""
-    size = path.stat().st_size
-    start = (size - 1) // PAGE * PAGE
-    _overwrite(path, start + 512 * chance.randrange(1, 8), bytes(PAGE), size)
+def torn(content: bytearray, page: int, chance: random.Random) -> None:
+    """The page was written in part: the other sectors have nothing."""
+    start, end = page + 512 * chance.randrange(8), min(page + PAGE, len(content))
+    content[start:end] = bytes(max(0, end - start))
 
 
-def truncated(path: Path, chance: random.Random) -> None:
-    """The end is missing, as after a file system's repair."""
-    size = path.stat().st_size
-    os.truncate(path, max(0, size - chance.randrange(1, max(2, size // 2))))
+def truncated(content: bytearray, page: int, chance: random.Random) -> None:
+    """The file ends there, as after a file system's repair."""
+    del content[page + chance.randrange(PAGE) :]
 
 
-def flipped(path: Path, chance: random.Random) -> None:
+def flipped(content: bytearray, page: int, chance: random.Random) -> None:
     """Some bits are others, as of a card that forgets."""
-    content = bytearray(path.read_bytes())
     for _ in range(chance.choice((1, 4, 64))):
-        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
-    _overwrite(path, 0, bytes(content), len(content))
+        place = chance.randrange(page, min(page + PAGE, len(content)))
+        content[place] ^= 1 << chance.randrange(8)
 
 
-def foreign(path: Path, chance: random.Random) -> None:
-    """A page has the content of something else."""
-    size = path.stat().st_size
-    _overwrite(path, chance.randrange(max(1, size // PAGE)) * PAGE, chance.randbytes(PAGE), size)
+def foreign(content: bytearray, page: int, chance: random.Random) -> None:
+    """The page has the content of something else."""
+    end = min(page + PAGE, len(content))
+    content[page:end] = chance.randbytes(end - page)
 
 
 DAMAGES: tuple[Damage, ...] = (flipped, torn, truncated, foreign)
-"""In this order, again and again, on a file by chance."""
+"""In this order, again and again, at a place by chance."""
 
 
 def damages(stage: Stage) -> Rounds:
@@ -59,6 +60,7 @@ def damages(stage: Stage) -> Rounds:
     with world(stage.folder, stage.chance) as site:
         told: set[str] = set()
         for number in range(stage.rounds):
+            before = _contents(site.spool)
             site.take_away(away=True)
             site.start()
             site.works()
@@ -68,8 +70,7 @@ def damages(stage: Stage) -> Rounds:
                 site.kill()
             else:
                 site.stop()
-            what, where = DAMAGES[number % len(DAMAGES)], _a_file(site)
-            what(where, stage.chance)
+            _damage(site.spool, {} if stage.chance.random() < OLD else before, DAMAGES[number % 4], stage.chance)
             site.take_away(away=False)
             site.start()
             site.works()
@@ -95,14 +96,20 @@ def _without_number(event: str, detail: str) -> bool:
     return event == "spool damaged" and not re.search(r"\d+ records", detail)
 
 
-def _a_file(site: World) -> Path:
-    """A file of the spool that is not empty, the larger ones more often."""
-    files = sorted(one for one in site.spool.iterdir() if one.is_file() and one.stat().st_size)
-    return site.chance.choices(files, [one.stat().st_size ** 0.5 for one in files])[0]
+def _damage(folder: Path, before: Mapping[Path, bytes], what: Damage, chance: random.Random) -> None:
+    """Damage one of the pages that are others than before, whichever files there are."""
+    contents = _contents(folder)
+    changed = [
+        (path, start)
+        for path, content in sorted(contents.items())
+        for start in range(0, len(content), PAGE)
+        if (page := content[start : start + PAGE]).strip(b"\0") and page != before.get(path, b"")[start : start + PAGE]
+    ]
+    path, page = chance.choice(changed)
+    content = bytearray(contents[path])
+    what(content, page, chance)
+    path.write_bytes(content)
 
 
-def _overwrite(path: Path, start: int, data: bytes, size: int) -> None:
-    """Put these bytes there, as far as the file reaches."""
-    with path.open("r+b") as file:
-        file.seek(start)
-        file.write(data[: max(0, size - start)])
+def _contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.glob("*") if path.is_file()}

@@ -13,8 +13,11 @@ from tests.faults.world import World, world
 WRITES = 24
 """Of writes and flushes after which the power fails; a commit is two to ten."""
 
+START = 120
+"""The same while the daemon starts, takes up what is there and makes its first commit, or while it ends."""
+
 LONGEST = 2.0
-"""Seconds after which the power fails in any case."""
+"""Seconds after which the power fails in any case; twice that while it starts."""
 
 
 def cuts(stage: Stage) -> Rounds:
@@ -25,7 +28,6 @@ def cuts(stage: Stage) -> Rounds:
             disk = Disk(content)
             with disk.mounted(site.spool):
                 site.database_may_be_away(AWAY)
-                site.start()
                 _cut(site, disk)
                 site.died(disk.died)
                 os.kill(site.daemon.pid, signal.SIGKILL)
@@ -40,18 +42,29 @@ def cuts(stage: Stage) -> Rounds:
 
 
 def _cut(site: World, disk: Disk) -> None:
-    """Cut the power: one time in six while the daemon starts, mostly in the middle of a commit."""
-    match site.chance.randrange(6):
+    """Start the daemon and cut the power: while it starts, works or ends, mostly in the middle of a commit."""
+    match site.chance.randrange(8):
         case 0:
-            site.sleep(0.3, 1.5)
-            disk.cut()
-        case 1:
+            site.start()
             site.works()
             site.sleep(0.5, 2.5)
             disk.cut()
+            return
+        case 1 | 2:
+            disk.cut_after(site.chance.randrange(START))
+            site.start()
+            if disk.dead.wait(LONGEST):
+                return
+        case 3:
+            site.start()
+            site.works()
+            site.sleep(0.5, 2.5)
+            disk.cut_after(site.chance.randrange(START))
+            os.kill(site.daemon.pid, signal.SIGTERM)
         case _:
+            site.start()
             site.works()
             site.sleep(0.5, 2.5)
             disk.cut_after(site.chance.randrange(WRITES))
-            if not disk.dead.wait(LONGEST):
-                disk.cut()
+    if not disk.dead.wait(LONGEST):
+        disk.cut()
