@@ -6,7 +6,9 @@ import asyncio
 import os
 import random
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -114,3 +116,17 @@ def test_a_damaged_store_opens_gives_nothing_wrong_and_says_what_is_missing(
             assert missing == 0 or counted >= missing or told, about
             assert counted == 0 or missing > 0 or told, about
             shutil.rmtree(copy)
+
+
+def test_rows_of_another_type_are_left_out_and_the_rest_is_there(
+    tmp_path: Path, whole: tuple[Path, list[Record]]
+) -> None:
+    copy = shutil.copytree(whole[0], tmp_path / "copy")
+    with closing(sqlite3.connect(copy / "spool.db", isolation_level=None)) as db:
+        db.executescript(
+            "CREATE TABLE strange (name, data); INSERT INTO strange VALUES ('a', NULL), ('b', 7);"
+            "DROP TABLE state; ALTER TABLE strange RENAME TO state;"
+            "UPDATE position SET seq = 'x'; UPDATE ring SET total = 'y';"
+        )
+    got, _, _ = asyncio.run(asyncio.wait_for(read_back(copy), 20))
+    assert set(said(whole[1])) <= set(said(got))

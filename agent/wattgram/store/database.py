@@ -182,7 +182,9 @@ class Database:
 
     def state(self) -> dict[str, bytes]:
         """Every piece of state."""
-        return {name: bytes(data) for name, data in self._opened().execute("SELECT name, data FROM state")}
+        rows = self._opened().execute("SELECT name, data FROM state")
+        # A page that a dying card changed may hold anything and still look like a table to SQLite.
+        return {name: data for name, data in rows if isinstance(name, str) and isinstance(data, bytes)}
 
     def mark(self, seq: int, now: int, oldest: int) -> None:
         """Note that everything up to a number was appended before `now`, UTC ns; shrink a file that is too large.
@@ -235,8 +237,13 @@ class Database:
         db = self._opened()
         self._series = dict(all_series(db))
         self._ids = {series: number for number, series in self._series.items()}
-        self.positions = dict(db.execute("SELECT sink, seq FROM position"))
-        self.rings = {name: (seq, total) for name, seq, total in db.execute("SELECT name, seq, total FROM ring")}
+        whole = (str, int)
+        found = db.execute("SELECT sink, seq FROM position").fetchall()
+        self.positions = {sink: seq for sink, seq in found if (type(sink), type(seq)) == whole}
+        rings = db.execute("SELECT name, seq, total FROM ring").fetchall()
+        self.rings = {
+            name: (seq, total) for name, seq, total in rings if (type(name), type(seq), type(total)) == (*whole, int)
+        }
         latest = self._one("SELECT seq FROM sqlite_sequence WHERE name = 'record'") or 0
         self.stored = max(latest, self._one("SELECT max(seq) FROM record") or 0)
         self.head = max(self.stored, *self.positions.values(), 0)
