@@ -130,3 +130,15 @@ def test_rows_of_another_type_are_left_out_and_the_rest_is_there(
         )
     got, _, _ = asyncio.run(asyncio.wait_for(read_back(copy), 20))
     assert set(said(whole[1])) <= set(said(got))
+
+
+def test_of_a_journal_without_its_first_page_what_was_in_it_is_counted(
+    tmp_path: Path, whole: tuple[Path, list[Record]]
+) -> None:
+    """Five syncs of 251 records were not packed; the first page has the heads of the stream that all of them are in."""
+    copy = shutil.copytree(whole[0], tmp_path / "copy")
+    with (copy / "journal").open("r+b") as file:
+        file.write(b"\xa5" * 4096)
+    got, counted, _ = asyncio.run(asyncio.wait_for(read_back(copy), 20))
+    assert said(got) == said(whole[1])[: -5 * (SETTLED + 1)]
+    assert counted == 5 * (SETTLED + 1)

@@ -9,14 +9,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import SpoolError
 from ..record import Series
 from .block import Numbered
-from .journal import Refusal
+from .journal import Entry
 from .rows import COLUMNS, all_series, decoded, row, spec
 from .salvage import FAR, lengthen, readable, readable_rows
 
@@ -133,23 +134,17 @@ class Database:
         self.damaged += missing
         log.error("spool: %s, set aside as %s: %d records carried over, %d lost", FILE, aside, kept, missing)
 
-    def commit(
-        self,
-        records: Sequence[Numbered],
-        state: Mapping[str, bytes],
-        positions: Mapping[str, int],
-        refused: Iterable[Refusal],
-        rings: Mapping[str, tuple[int, int]],
-        delivered: int,
-    ) -> None:
+    def commit(self, entry: Entry, delivered: int) -> None:
         """Put everything on disk, in order; what fails leaves `head` where it came to. Again is harmless.
 
-        `delivered`: no sink needs the records up to there. The oldest go when the file is full, those before others.
+        `reached` of the entry is how far the rings have come. `delivered`: no sink needs the records up to there. The
+        oldest go when the file is full, those before others.
         """
+        records = entry.records
         *chunks, final = [records[start : start + CHUNK] for start in range(0, len(records), CHUNK)] or [()]
         for chunk in chunks:
-            self._transact(chunk, {}, {}, (), {}, delivered)
-        self._transact(final, state, positions, tuple(refused), rings, delivered)
+            self._transact(Entry(chunk), delivered)
+        self._transact(replace(entry, records=final), delivered)
         while self._used() > 0.95 * self._pages and self._trim(delivered):
             pass
         _, logged, moved = self._opened().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
@@ -182,9 +177,7 @@ class Database:
 
     def state(self) -> dict[str, bytes]:
         """Every piece of state."""
-        rows = self._opened().execute("SELECT name, data FROM state")
-        # A page that a dying card changed may hold anything and still look like a table to SQLite.
-        return {name: data for name, data in rows if isinstance(name, str) and isinstance(data, bytes)}
+        return _states(self._opened())
 
     def mark(self, seq: int, now: int, oldest: int) -> None:
         """Note that everything up to a number was appended before `now`, UTC ns; shrink a file that is too large.
@@ -237,13 +230,7 @@ class Database:
         db = self._opened()
         self._series = dict(all_series(db))
         self._ids = {series: number for number, series in self._series.items()}
-        whole = (str, int)
-        found = db.execute("SELECT sink, seq FROM position").fetchall()
-        self.positions = {sink: seq for sink, seq in found if (type(sink), type(seq)) == whole}
-        rings = db.execute("SELECT name, seq, total FROM ring").fetchall()
-        self.rings = {
-            name: (seq, total) for name, seq, total in rings if (type(name), type(seq), type(total)) == (*whole, int)
-        }
+        self.positions, self.rings = _positions(db), _rings(db)
         latest = self._one("SELECT seq FROM sqlite_sequence WHERE name = 'record'") or 0
         self.stored = max(latest, self._one("SELECT max(seq) FROM record") or 0)
         self.head = max(self.stored, *self.positions.values(), 0)
@@ -257,10 +244,7 @@ class Database:
             lengthen(aside, PAGE)
             with contextlib.closing(sqlite3.connect(aside, isolation_level=None)) as old:
                 series = dict(readable(lambda: all_series(old)))
-                moved = dict(readable(lambda: old.execute("SELECT sink, seq FROM position")))
-                state = dict(readable(lambda: old.execute("SELECT name, data FROM state")))
-                rings = readable(lambda: old.execute("SELECT name, seq, total FROM ring"))
-                reached = {name: (seq, total) for name, seq, total in rings}
+                moved, state, reached = _positions(old, readable), _states(old, readable), _rings(old, readable)
                 delivered = min(moved.values(), default=0)
                 chunk: list[Numbered] = []
                 for found in readable_rows(old, 0):
@@ -268,39 +252,25 @@ class Database:
                         chunk.append((found[0], record))
                         kept.append(found[0])
                     if len(chunk) == CHUNK:
-                        self._transact(chunk, {}, {}, (), {}, delivered)
+                        self._transact(Entry(chunk), delivered)
                         chunk = []
-                self._transact(chunk, state, moved, (), reached, delivered)
+                self._transact(Entry(chunk, state, moved, (), reached), delivered)
                 missing = max(0, reached.get(OWN, (0, 0))[1] - len(kept))
         except (sqlite3.Error, OSError) as error:
             log.error("spool: not all of %s could be carried over: %s", aside, error)
         return len(kept), missing
 
-    def _transact(
-        self,
-        records: Sequence[Numbered],
-        state: Mapping[str, bytes],
-        positions: Mapping[str, int],
-        refused: Sequence[Refusal],
-        rings: Mapping[str, tuple[int, int]],
-        delivered: int,
-    ) -> None:
+    def _transact(self, entry: Entry, delivered: int) -> None:
         while True:
             try:
-                return self._write(records, state, positions, refused, rings)
+                return self._write(entry)
             except sqlite3.OperationalError as error:
                 bounded = error.sqlite_errorcode == sqlite3.SQLITE_FULL and self._used() > 0.7 * self._pages
                 if not (bounded and self._trim(delivered)):
                     raise
 
-    def _write(
-        self,
-        records: Sequence[Numbered],
-        state: Mapping[str, bytes],
-        positions: Mapping[str, int],
-        refused: Sequence[Refusal],
-        rings: Mapping[str, tuple[int, int]],
-    ) -> None:
+    def _write(self, entry: Entry) -> None:
+        records = entry.records
         db, new = self._opened(), dict[Series, int]()
 
         def number(series: Series) -> int:
@@ -316,19 +286,19 @@ class Database:
                 "INSERT OR REPLACE INTO latest VALUES (?, ?, ?)",
                 [(number(one.series), one.time, seq) for seq, one in records if one.sought],
             )
-            db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", state.items())
-            db.executemany("INSERT OR REPLACE INTO position VALUES (?, ?)", positions.items())
+            db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", entry.state.items())
+            db.executemany("INSERT OR REPLACE INTO position VALUES (?, ?)", entry.positions.items())
             reached = dict[str, tuple[int, int]]()
-            if rings:
+            if entry.reached:
                 count = db.execute("SELECT count(*) FROM record").fetchone()[0]
-                reached = {**rings, OWN: (max([self.stored, *(seq for seq, _ in records)]), count)}
+                reached = {**entry.reached, OWN: (max([self.stored, *(seq for seq, _ in records)]), count)}
                 db.executemany("INSERT OR REPLACE INTO ring VALUES (?, ?, ?)", ((n, *at) for n, at in reached.items()))
-            if refused:
+            if entry.refused:
                 db.executemany(
                     "INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?, ?, ?, ?)",
                     (
                         (one.seq, one.sink, one.reason, *row(0, number(one.record.series), one.record)[1:5])
-                        for one in refused
+                        for one in entry.refused
                     ),
                 )
                 db.execute(
@@ -342,7 +312,7 @@ class Database:
             raise
         self._ids |= new
         self._series |= {number: series for series, number in new.items()}
-        self.positions |= positions
+        self.positions |= entry.positions
         self.rings |= reached
         if records:
             self.stored = max(self.stored, records[-1][0])
@@ -387,6 +357,32 @@ def appended_before(db: sqlite3.Connection, time: int) -> int:
         "SELECT max(seq) FROM mark WHERE seq < (SELECT coalesce(min(seq), ?) FROM mark WHERE time > ?)", (FAR, time)
     ).fetchone()[0]
     return int(last or 0)
+
+
+Reading = Callable[[Callable[[], Iterable[Any]]], Iterable[Any]]
+"""How rows are taken: all, or those before the first damage."""
+
+
+def _all(rows: Callable[[], Iterable[Any]]) -> Iterable[Any]:
+    return rows()
+
+
+def _states(db: sqlite3.Connection, reading: Reading = _all) -> dict[str, bytes]:
+    return dict(_typed(reading(lambda: db.execute("SELECT name, data FROM state")), str, bytes))
+
+
+def _positions(db: sqlite3.Connection, reading: Reading = _all) -> dict[str, int]:
+    return dict(_typed(reading(lambda: db.execute("SELECT sink, seq FROM position")), str, int))
+
+
+def _rings(db: sqlite3.Connection, reading: Reading = _all) -> dict[str, tuple[int, int]]:
+    found = _typed(reading(lambda: db.execute("SELECT name, seq, total FROM ring")), str, int, int)
+    return {name: (seq, total) for name, seq, total in found}
+
+
+def _typed(rows: Iterable[Any], *types: type) -> Iterator[Any]:
+    """Rows of these types: a page that a dying card changed may hold others and still be a table to SQLite."""
+    return (row for row in rows if tuple(map(type, row)) == types)
 
 
 def _add(db: sqlite3.Connection, series: Series, new: dict[Series, int]) -> int:

@@ -97,6 +97,8 @@ class Journal:
         self._generation, entries, damaged = found.generation, found.entries, found.damaged
         if not found.frames:
             self.notes.append(f"nothing in {FILE} is readable; what was read in the last minutes is lost")
+        elif not entries and not damaged:
+            self.notes.append(f"the begin of {FILE} is not readable; what was read in the last minutes may be lost")
         elif entries and len(data) < entries[0].size:
             self.notes.append(f"{FILE} has lost its end, with what was read in the last minutes or a part of it")
         return entries, damaged
@@ -199,7 +201,9 @@ def read(data: bytes, known: int = 0) -> Found:
         try:
             entries.append(_entry(unpacker.decompress(body if sound else b""), count, series))
         except (ValueError, KeyError, TypeError, struct.error, zlib.error):
-            damaged = sum(frame[2] for frame in frames[place:] if frame[5] > known)
+            # By their numbers, which follow one another: of those in between even the head may be gone.
+            there = max([known, *(seq for entry in entries for seq, _ in entry.records[-1:])])
+            damaged = max(0, max(frame[5] for frame in frames) - there)
             return Found(generation, len(frames), entries, damaged)
     return Found(generation, len(frames), entries, 0)
 

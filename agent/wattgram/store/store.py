@@ -177,7 +177,7 @@ class Store:
         self.generation += 1
         database = self._opened().database
         database.recover()
-        database.commit((), self._state, self.positions, (), self._reached(self._opened()), self.delivered)
+        database.commit(Entry((), self._state, self.positions, (), self._reached(self._opened())), self.delivered)
 
     def commit(
         self,
@@ -335,7 +335,7 @@ class Store:
         kept.sort(key=_number)
         state, positions = {**self._state, **entry.state}, {**self.positions, **entry.positions}
         refused = [*self._refused, *entry.refused]
-        parts.database.commit(kept, state, positions, refused, self._reached(parts), self.delivered)
+        parts.database.commit(Entry(kept, state, positions, refused, self._reached(parts)), self.delivered)
         # Everything is where it belongs; what fails from here on costs nothing.
         self._take(entry)
         self._loose, self._refused, self._size = [], [], 0
