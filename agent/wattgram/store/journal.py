@@ -2,7 +2,8 @@
 
 A sync is one frame: records, and what changed of the state, the positions and the refused ones. When everything has
 come to the segments and the database the journal begins again at the file's begin, with a new generation. The file
-keeps its size, so a sync writes the pages of its frame and nothing of the file system's own.
+keeps its size, so a sync writes the pages of its frame and nothing of the file system's own. Each page has a checksum:
+behind the last frame are pages of older generations, and one that is none says that there was more.
 
 The frames of a generation are one stream of deflate, flushed after each: the state of this second is mostly that of
 the last.
@@ -22,12 +23,13 @@ from typing import Any, NamedTuple
 
 from ..record import Record, Series
 from .block import Numbered
-from .disk import PAGE, put, sync_folder, touched
+from .disk import PAGE, put, sync_folder
+from .pages import ROOM, opened, sealed
 from .rows import series_of, spec
 
 FILE = "journal"
 
-_MAGIC = b"wgJ1"
+_MAGIC = b"wgJ2"
 _HEAD = struct.Struct(
     "<4sIIQIIIQ"
 )  # magic, checksum of the rest, of the body, generation, index, records, length, last
@@ -70,10 +72,12 @@ class Journal:
         self.size = size
         self.notes: list[str] = []
         self.written = 0
+        self._room = size // PAGE * ROOM
         self._file: int | None = None
         self._generation = 0
         self._index = 0
         self._offset = 0
+        self._tail = b""
         self._packer = _packer()
         self._series: dict[Series, int] = {}
 
@@ -101,12 +105,15 @@ class Journal:
             self.notes.append(f"the begin of {FILE} is not readable; what was read in the last minutes may be lost")
         elif entries and len(data) < entries[0].size:
             self.notes.append(f"{FILE} has lost its end, with what was read in the last minutes or a part of it")
+        elif found.torn:
+            self.notes.append(f"a page at the end of {FILE} is not readable; what was read last may be lost")
         return entries, damaged
 
     def begin(self, entry: Entry) -> None:
         """Begin again; what was written before is not needed any more. OSError keeps what was there."""
         self._generation = (self._generation + 1) % 2**64
         self._index = self._offset = 0
+        self._tail = b""
         self._packer, self._series = _packer(), {}
         # Readings that wait for the clock may be many, and are among the state; the database has it, too.
         if sum(map(len, entry.state.values())) > self.size // 2:
@@ -124,15 +131,14 @@ class Journal:
         assert self._file is not None  # it has begun
         packer, series = self._packer.copy(), dict(self._series)
         frame = self._frame(entry, packer, series)
-        offset = self._offset
-        if offset < self.size // 2 and touched(offset, len(frame)) > touched(0, len(frame)):
-            offset = -(-offset // PAGE) * PAGE  # while there is room enough, a page fewer is worn
-        if offset + len(frame) > self.size:
+        page, content = self._offset // ROOM, self._tail + frame
+        if self._offset < self._room // 2 and -(-len(content) // ROOM) > -(-len(frame) // ROOM):
+            page, content = page + 1, frame  # while there is room enough, a page fewer is worn
+        if page * ROOM + len(content) > self._room:
             return False
-        self.written += put(self._file, offset, frame)
+        self.written += put(self._file, page * PAGE, sealed(content))
         self._packer, self._series = packer, series
-        self._offset = offset + len(frame)
-        self._index += 1
+        self._went(page, content)
         return True
 
     def close(self) -> None:
@@ -140,6 +146,12 @@ class Journal:
         file, self._file = self._file, None
         if file is not None:
             os.close(file)
+
+    def _went(self, page: int, content: bytes) -> None:
+        """It is on disk from a page on."""
+        self._offset = page * ROOM + len(content)
+        self._tail = content[len(content) // ROOM * ROOM :]
+        self._index += 1
 
     def _make(self, entry: Entry) -> None:
         """A new file of the right size, in the place of the old one at once or not at all."""
@@ -150,7 +162,7 @@ class Journal:
             frame = self._frame(entry, packer, series)
             os.posix_fallocate(file, 0, self.size)  # a disk that has no room says so before it is worn
             # Written, not only allocated: the file system notes when a block is written for the first time.
-            self.written += put(file, 0, frame.ljust(self.size, b"\0"))
+            self.written += put(file, 0, sealed(frame.ljust(self._room, b"\0")))
             _forget(file)
             self._new.rename(self.path)
             sync_folder(self.path.parent)
@@ -159,7 +171,8 @@ class Journal:
             self._new.unlink(missing_ok=True)
             raise
         self._file, self._packer, self._series = file, packer, series
-        self._offset, self._index = len(frame), 1
+        self._index = 0
+        self._went(0, frame)
 
     def _frame(self, entry: Entry, packer: Any, series: dict[Series, int]) -> bytes:
         body = packer.compress(_content(entry, series, self.size)) + packer.flush(zlib.Z_SYNC_FLUSH)
@@ -177,35 +190,39 @@ class Journal:
 
 
 class Found(NamedTuple):
-    """A journal's generation, how many frames it has, its entries up to the first damage, and how many records come
-    after that."""
+    """A journal's generation, how many frames it has, its entries up to the first damage, how many records come
+    after that, and whether there may have been more frames."""
 
     generation: int
     frames: int
     entries: list[Entry]
     damaged: int
+    torn: bool
 
 
-def read(data: bytes, known: int = 0) -> Found:
+def read(pages: bytes, known: int = 0) -> Found:
     """What a journal's bytes hold; as damaged count records that are not `known`, by number, to be elsewhere.
 
     The last frame may be torn by a power cut, and then was never said to be on disk; it is counted all the same.
     """
+    data, broken = opened(pages)
     frames = list(_heads(data))
-    generation = frames[0][0] if frames else 0
+    generation = frames[0].generation if frames else 0
+    end = max((frame.end for frame in frames), default=0) // ROOM
+    torn = not broken.isdisjoint((end, end + 1))  # where the next frame begins
     entries: list[Entry] = []
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
     series: dict[int, Series] = {}
-    for place, (_, index, count, body, checksum, _) in enumerate(frames):
-        sound = index == place and zlib.crc32(body) == checksum
+    for place, frame in enumerate(frames):
+        sound = frame.index == place and zlib.crc32(frame.body) == frame.checksum
         try:
-            entries.append(_entry(unpacker.decompress(body if sound else b""), count, series))
+            entries.append(_entry(unpacker.decompress(frame.body if sound else b""), frame.records, series))
         except (ValueError, KeyError, TypeError, struct.error, zlib.error):
             # By their numbers, which follow one another: of those in between even the head may be gone.
             there = max([known, *(seq for entry in entries for seq, _ in entry.records[-1:])])
-            damaged = max(0, max(frame[5] for frame in frames) - there)
-            return Found(generation, len(frames), entries, damaged)
-    return Found(generation, len(frames), entries, 0)
+            damaged = max(0, max(frame.last for frame in frames) - there)
+            return Found(generation, len(frames), entries, damaged, torn)
+    return Found(generation, len(frames), entries, 0, torn)
 
 
 def _forget(file: int) -> None:
@@ -218,23 +235,34 @@ def _packer() -> Any:
     return zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS, 6)
 
 
-def _heads(data: bytes) -> Iterator[tuple[int, int, int, bytes, int, int]]:
-    """Frames of the newest generation: generation, index, records, body, its checksum, last record's number.
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """One as it was found; body and checksum need not agree. last: its last record's number. end: where it ends."""
 
-    Past a damaged head, too.
-    """
-    found: list[tuple[int, int, int, bytes, int, int]] = []
+    generation: int
+    index: int
+    records: int
+    body: bytes
+    checksum: int
+    last: int
+    end: int
+
+
+def _heads(data: bytes) -> Iterator[_Frame]:
+    """Frames of the newest generation, past a damaged head, too."""
+    found: list[_Frame] = []
     at = 0
     while (at := data.find(_MAGIC, at)) >= 0:
         head = data[at : at + _HEAD.size]
         step = 1
         if at % _ALIGNED == 0 and len(head) == _HEAD.size and zlib.crc32(head[8:]) == _LENGTH.unpack_from(head, 4)[0]:
             _, _, checksum, generation, index, count, length, last = _HEAD.unpack(head)
-            found.append((generation, index, count, data[at + _HEAD.size : at + _HEAD.size + length], checksum, last))
+            start, end = at + _HEAD.size, at + _HEAD.size + length
+            found.append(_Frame(generation, index, count, data[start:end], checksum, last, end))
             step = _ALIGNED
         at += step
-    newest = max((one[0] for one in found), default=0)
-    yield from (one for one in found if one[0] == newest)
+    newest = max((one.generation for one in found), default=0)
+    yield from (one for one in found if one.generation == newest)
 
 
 def _content(entry: Entry, series: dict[Series, int], size: int) -> bytes:

@@ -1,0 +1,31 @@
+"""Pages with a checksum each, so that one whose content is gone cannot pass for one that was not written again."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+from .disk import PAGE
+
+ROOM = PAGE - 64
+"""Bytes of a page that are its content's; the rest, of which a checksum is the end, keeps that a multiple of 64."""
+
+_SUM = struct.Struct("<60xI")
+
+
+def sealed(content: bytes) -> bytes:
+    """Pages that hold the content, which ends with zeros."""
+    parts = [content[start : start + ROOM].ljust(ROOM, b"\0") for start in range(0, len(content), ROOM)]
+    return b"".join(part + _SUM.pack(zlib.crc32(part)) for part in parts)
+
+
+def opened(pages: bytes) -> tuple[bytes, set[int]]:
+    """The content of pages, whatever it is, and the numbers of those that are not as they were written."""
+    contents: list[bytes] = []
+    broken: set[int] = set()
+    for number, start in enumerate(range(0, len(pages), PAGE)):
+        page = pages[start : start + PAGE].ljust(PAGE, b"\0")
+        contents.append(page[:ROOM])
+        if _SUM.unpack_from(page, ROOM) != (zlib.crc32(page[:ROOM]),):
+            broken.add(number)
+    return b"".join(contents), broken
