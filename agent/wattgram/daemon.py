@@ -37,13 +37,10 @@ log = logging.getLogger(__name__)
 PRUNE_PERIOD = 60.0
 
 PACK_PERIOD = 300.0
-"""Real seconds between two times at which the spool packs what it has; the longer, the better it packs."""
+"""Seconds between two times at which the spool packs what it has; the longer, the better it packs."""
 
 COMMIT = 120.0
 """Real seconds in which the disk takes what was read meanwhile, at most; a worn SD card may stall for many."""
-
-PRUNE = 3600.0
-"""Real seconds in which history past its age is deleted, at most: `keep` may have been made much shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +169,8 @@ def stop_on_signals() -> Stop:
 async def _sync(parts: Parts, period: float, pulse: Pulse) -> None:
     """Put the spool on disk every period and keep it within its bounds; a disk that refuses is reported once."""
     health, spool, clock = parts.health, parts.spool, parts.clock
-    pruned = packed = begun = time.monotonic()
+    begun = time.monotonic()
+    pruned, packed, more = clock.monotonic(), clock.monotonic(), False
     pace = Pace(period)
     while True:
         pulse.within(period + COMMIT)
@@ -182,13 +180,13 @@ async def _sync(parts: Parts, period: float, pulse: Pulse) -> None:
             await spool.sync()
             pace = pace.after(time.monotonic() - begun)
             dated = parts.site.keeper.dates
-            if time.monotonic() - packed > PACK_PERIOD and dated:
-                packed = time.monotonic()
+            if dated and clock.monotonic() - packed > PACK_PERIOD:
+                packed = clock.monotonic()
                 await spool.pack(clock.time())
-            if time.monotonic() - pruned > PRUNE_PERIOD and dated:
-                pruned = time.monotonic()
-                pulse.within(PRUNE)
+            if dated and (more or clock.monotonic() - pruned > PRUNE_PERIOD):
+                pruned = clock.monotonic()
                 lost = await spool.prune(clock.time())
+                more = lost.more
                 if lost.given_up:
                     parts.site.event("", "spool full", f"{lost.given_up} undelivered records deleted, the oldest")
                 if lost.damaged:

@@ -21,6 +21,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import h11
 
+from .errors import SpoolError
+
 log = logging.getLogger(__name__)
 
 COOKIE = "wattgram"
@@ -189,16 +191,21 @@ class Server:
             case "/api/now":
                 return _json(self._view.now())
             case "/api/history":
-                minutes = query.get("minutes", ["60"])[0]
-                if not re.fullmatch(r"[0-9]{1,4}", minutes) or not 1 <= int(minutes) <= LONGEST_HISTORY:
-                    return _refusal(HTTPStatus.BAD_REQUEST, f"minutes: 1 to {LONGEST_HISTORY}, whole.")
-                return _json(await self._view.history(60.0 * int(minutes)))
+                return await self._history(query.get("minutes", ["60"])[0])
             case "/healthz":
                 well, details = self._view.health()
                 return _json(details, HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE)
             case "/metrics":
                 return Response(HTTPStatus.OK, _exposition(self._view.metrics()), PROMETHEUS, NO_STORE)
         return self._file(path, headers.get(b"if-none-match", ""))
+
+    async def _history(self, minutes: str) -> Response:
+        if not re.fullmatch(r"[0-9]{1,4}", minutes) or not 1 <= int(minutes) <= LONGEST_HISTORY:
+            return _refusal(HTTPStatus.BAD_REQUEST, f"minutes: 1 to {LONGEST_HISTORY}, whole.")
+        try:
+            return _json(await self._view.history(60.0 * int(minutes)))
+        except SpoolError as error:  # which /healthz tells, and the log has already
+            return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
 
     def _file(self, path: str, known: str) -> Response:
         file = self._files.get(path)

@@ -7,6 +7,11 @@ import time
 from pathlib import Path
 from typing import Protocol
 
+CLOCKS = Path("/sys/class/rtc")
+"""The clocks with a battery; one whose `hctosys` is 1 has set the kernel's."""
+
+PROCESSOR = Path("/proc/cpuinfo")
+
 SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
 """Is made by systemd-timesyncd when it has heard a server since the machine was switched on."""
 
@@ -26,6 +31,10 @@ class Witness(Protocol):
         """Whether a time server keeps the clock now; False also when nobody knows."""
         ...
 
+    def went_on(self) -> bool:
+        """Whether the clock went on while the machine was switched off; False also when nobody knows."""
+        ...
+
     def uptime(self) -> float:
         """Seconds since the machine was switched on."""
         ...
@@ -38,14 +47,26 @@ class Witness(Protocol):
 class Kernel:
     """The witness of a machine."""
 
-    def __init__(self) -> None:
+    def __init__(self, clocks: Path = CLOCKS, processor: Path = PROCESSOR) -> None:
         self._adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
+        self._clocks = clocks
+        self._processor = processor
 
     def synchronised(self) -> bool:
         """Asks for nothing to be changed, so it needs no right."""
         if SYNCHRONISED.exists():
             return True
         return self._adjtimex is not None and 0 <= self._adjtimex(ctypes.create_string_buffer(ROOM)) < ERROR
+
+    def went_on(self) -> bool:
+        """By a battery, or because the machine is a guest, whose time is its host's."""
+        try:
+            if any(one.read_text(encoding="ascii").strip() == "1" for one in self._clocks.glob("*/hctosys")):
+                return True
+            words = self._processor.read_text(encoding="utf-8", errors="replace").split()
+        except OSError:
+            return False
+        return "hypervisor" in words
 
     def uptime(self) -> float:
         """A machine that sleeps does not read meters, so its sleep need not count."""
@@ -67,6 +88,10 @@ class Certain:
 
     def synchronised(self) -> bool:
         """It is."""
+        return True
+
+    def went_on(self) -> bool:
+        """It did."""
         return True
 
     def uptime(self) -> float:

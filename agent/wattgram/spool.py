@@ -32,10 +32,14 @@ T = TypeVar("T")
 
 
 class Pruned(NamedTuple):
-    """What was lost: undelivered records that gave way to newer ones, and records that could not be read."""
+    """What was lost: undelivered records that gave way to newer ones, and records that could not be read.
+
+    more: whether there is more that is past its age.
+    """
 
     given_up: int
     damaged: int
+    more: bool
 
 
 PENDING = 50_000
@@ -66,6 +70,7 @@ class Spool:
         self._era = 0
         self._told = (0, 0)
         self._left: dict[str, int] = dict.fromkeys(self.sinks, 0)
+        self._coming = 0  # records that sinks will have after the next sync
         self._pending: deque[Record] = deque()
         self._state: dict[str, bytes] = {}
         self._moved: dict[str, int] = {}
@@ -112,7 +117,7 @@ class Spool:
         return len(self._pending)
 
     def undelivered(self, sink: str) -> int:
-        """Records that a sink has not settled."""
+        """Records that a sink could have and has not settled."""
         return self._left.get(sink, 0)
 
     async def open(self) -> None:
@@ -146,10 +151,9 @@ class Spool:
         self.appended += 1
         self.last += 1
         self._pending.append(record)
-        self._count(record, 1)
+        self._coming += not record.series.internal
         if len(self._pending) > PENDING:
-            self._count(self._pending.popleft(), -1)
-            self.dropped += 1
+            self._drop()
 
     def put_state(self, name: str, data: bytes) -> None:
         """Remember a piece of state; it goes to disk in one write with the records before it."""
@@ -163,7 +167,7 @@ class Spool:
         """Commit what was appended; SpoolError keeps it in memory for the next time, and sinks get it from there."""
         async with self._syncing:
             # What is remembered here changes only after the commit, so one that is cancelled is simply done again.
-            due = self.last
+            due, given_up = self.last, self._store.lost
             try:
                 if not self._store.is_open:
                     await self._enter()
@@ -173,6 +177,8 @@ class Spool:
                 self._serve(due)
                 raise
             self._serve(self.head)
+            if self._store.lost > given_up:
+                await self._recount()
 
     async def batch(self, sink: str, limit: int) -> Batch:
         """The next records of a sink, oldest first; waits until there are some."""
@@ -190,8 +196,7 @@ class Spool:
                     return found
                 self._move(sink, self._reach)  # dropped
             else:
-                # It has everything; what was counted and is not there was not readable.
-                self._left[sink] = sum(not one.series.internal for one in islice(self._pending, self._waiting(), None))
+                self._left[sink] = 0  # what was counted and is not there was not readable
                 await synced.wait()
 
     def settle(self, sink: str, batch: Batch, count: int) -> None:
@@ -225,14 +230,14 @@ class Spool:
             await self._recount()
 
     async def prune(self, now: int) -> Pruned:
-        """Delete delivered records past their age; what was lost since the last call."""
-        old = now - int(self.keep * 1e9)
+        """Delete some of the delivered records past their age; what was lost since the last call.
+
+        A piece at a time, so that a sync never waits for a month to be deleted.
+        """
         self._store.delivered = self._delivered()
-        # A piece at a time, so that a commit never waits for a month to be deleted.
-        while await self._run(partial(self._store.expire, old)):
-            pass
+        more = await self._run(partial(self._store.expire, now - int(self.keep * 1e9)))
         before, self._told = self._told, (self.lost, self.damaged)
-        return Pruned(self.lost - before[0], self.damaged - before[1])
+        return Pruned(self.lost - before[0], self.damaged - before[1], more)
 
     async def _enter(self) -> None:
         """Open the file; records that came before it was there get the numbers after its last."""
@@ -244,13 +249,20 @@ class Spool:
         self._moved.clear()
         self._era += 1
         self.last = self.head + len(self._pending)
+        self._coming = sum(not one.series.internal for one in self._pending)
         await self._recount()
 
-    def _count(self, record: Record, by: int) -> None:
-        """A record more or less that every sink has to get."""
-        if not record.series.internal:
+    def _drop(self) -> None:
+        """Forget the oldest record that did not come to disk."""
+        seq, record = self._first(), self._pending.popleft()
+        self.dropped += 1
+        if record.series.internal:
+            return
+        if seq > self._reach:
+            self._coming -= 1
+        else:
             for sink in self.sinks:
-                self._left[sink] += by
+                self._left[sink] -= seq > self.positions[sink]
 
     async def _recount(self) -> None:
         """Count anew what each sink has to get; not while a sync is at work."""
@@ -259,10 +271,8 @@ class Spool:
             while after != self.positions[sink]:  # it moves on meanwhile
                 after = self.positions[sink]
                 stored = await self._run(partial(self._store.undelivered, after))
-            waiting = sum(
-                not one.series.internal for seq, one in enumerate(self._pending, self._first()) if seq > after
-            )
-            self._left[sink] = stored + waiting
+            there = enumerate(islice(self._pending, self._waiting()), self._first())
+            self._left[sink] = stored + sum(seq > after and not one.series.internal for seq, one in there)
 
     async def _commit(self) -> None:
         records: list[Numbered] = list(enumerate(self._pending, self._first()))
@@ -271,7 +281,6 @@ class Spool:
             return
         store = self._store
         store.delivered = self._delivered()
-        given_up = store.lost
         try:
             await self._run(lambda: store.commit(records, state, moved, refused))
         finally:
@@ -283,12 +292,14 @@ class Spool:
         for one in refused:
             if self._refused and self._refused[0] is one:
                 self._refused.popleft()
-        if store.lost > given_up:
-            await self._recount()
 
     def _serve(self, reach: int) -> None:
         """Let sinks have the records up to there."""
         self._reach = max(reach, self.head)
+        later = sum(not one.series.internal for one in islice(self._pending, self._waiting(), None))
+        for sink in self.sinks:
+            self._left[sink] += self._coming - later
+        self._coming = later
         synced, self._synced = self._synced, asyncio.Event()
         synced.set()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from .clock import MS, NS, Clock
 from .clock_watch import STEP, ClockWatch, Told, wall_time
 from .kernel import Witness
@@ -37,7 +39,8 @@ class Timekeeper:
         """What became of the wall clock since the last look."""
         watch, wall, monotonic = self._watch, self._clock.time(), self._clock.monotonic()
         if watch.sure is None:
-            synchronised, uptime = self.witness.synchronised(), self.witness.uptime()
+            synchronised = self.witness.synchronised()
+            uptime = inf if self.witness.went_on() else self.witness.uptime()
             self._watch, told = watch.advance(wall, monotonic, synchronised=synchronised, uptime=uptime)
         else:
             self._watch, told = watch.advance(wall, monotonic)

@@ -37,6 +37,9 @@ class Server:
     def synchronised(self) -> bool:
         return self.keeps
 
+    def went_on(self) -> bool:
+        return False
+
     def uptime(self) -> float:
         return self._before + self._clock.passed
 

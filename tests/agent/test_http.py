@@ -9,6 +9,7 @@ from http.client import HTTPConnection, HTTPResponse
 from math import nan
 
 import pytest
+from wattgram.errors import SpoolError
 from wattgram.http import Limits, Server
 
 from tests.agent.view import FixedView, served
@@ -225,6 +226,18 @@ def test_a_fault_of_the_view_is_500_and_the_server_lives(address: tuple[str, int
     assert answer.status == 500
     assert b"Traceback" not in body
     assert ask(address, "/healthz")[0].status == 200
+
+
+def test_a_spool_that_gives_no_history_is_503_and_no_fault_of_ours(
+    address: tuple[str, int], view: FixedView, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def away(seconds: float) -> dict[str, object]:
+        raise SpoolError("/var/lib/wattgram: Input/output error")
+
+    monkeypatch.setattr(view, "history", away)
+    answer, body = ask(address, "/api/history")
+    assert (answer.status, b"Input/output error" in body) == (503, True)
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(

@@ -225,12 +225,12 @@ def test_history_past_its_age_goes_once_it_is_delivered(tmp_path: Path) -> None:
             for start in range(0, 60_000, 5000):
                 await put(spool, [happening(start + 1), *noisy(start + 1, start + 5000)])
                 await spool.pack(NOW + (start + 5001) * NS)
-            assert await spool.prune(NOW + 60_000 * NS) == (0, 0)
+            assert await spool.prune(NOW + 60_000 * NS) == (0, 0, False)
             assert len(await spool.history("device", 0)) == 60_000  # not delivered
             while spool.undelivered("one"):
                 batch = await spool.batch("one", 10_000)
                 spool.settle("one", batch, len(batch.seqs))
-            assert await spool.prune(NOW + 60_000 * NS) == (0, 0)
+            assert await spool.prune(NOW + 60_000 * NS) == (0, 0, False)
             left = numbers(await spool.history("device", 0))
             assert left == list(range(int(left[0]), 60_001))
             assert 55_000 > int(left[0]) > 10_000
@@ -295,6 +295,21 @@ def test_a_place_that_can_never_be_is_an_error_at_once(tmp_path: Path) -> None:
         run(work)
 
 
+def test_what_is_past_its_age_goes_a_piece_at_a_time(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with opened(tmp_path, keep=100.0) as spool:
+            await put(spool, [happening(number) for number in range(2500)])
+            await spool.pack(NOW)
+            spool.settle("one", await spool.batch("one", 2500), 2500)
+            left = []
+            for more in (True, True, False):
+                assert await spool.prune(NOW + DAY * NS) == (0, 0, more)
+                left.append(len(await spool.history("event", 0)))
+            assert left == [1500, 500, 0]
+
+    run(work)
+
+
 # bounds
 
 
@@ -313,8 +328,8 @@ def test_a_full_spool_drops_the_oldest_keeps_its_size_and_says_how_many(tmp_path
             assert found == list(range(300_001 - len(found), 300_001))
             assert len(found) == left > 100_000
             assert spool.lost == 300_000 - len(found)
-            assert await spool.prune(NOW) == (spool.lost, 0)
-            assert await spool.prune(NOW) == (0, 0)
+            assert await spool.prune(NOW) == (spool.lost, 0, False)
+            assert await spool.prune(NOW) == (0, 0, False)
 
     run(work)
 
@@ -383,8 +398,9 @@ def test_memory_is_bounded_while_the_disk_takes_nothing(tmp_path: Path, monkeypa
         async with opened(tmp_path) as spool:
             for one in readings(1, 25):
                 spool.append(one)
-            assert (spool.pending, spool.dropped, spool.undelivered("one")) == (10, 15, 10)
+            assert (spool.pending, spool.dropped, spool.undelivered("one")) == (10, 15, 0)
             await spool.sync()
+            assert spool.undelivered("one") == 10
             assert await delivered(spool) == list(range(16, 26))
 
     run(work)

@@ -137,6 +137,7 @@ def test_nothing_that_was_promised_is_lost_or_doubled_wherever_it_dies(tmp_path:
             asyncio.run(life(folder, promised))
         records, state, damaged = asyncio.run(found(folder))
         about = f"died at step {step}, {what}"
+        assert not (folder / "journal.new").exists(), about
         # What was settled before the last sync is not given again; what was settled after it may be.
         begin = len(promised.asked) - len(records)
         assert records == promised.asked[begin:] or records == promised.stored[len(promised.stored) - len(records) :], (

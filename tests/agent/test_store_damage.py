@@ -96,7 +96,7 @@ def test_a_damaged_store_opens_gives_nothing_wrong_and_says_what_is_missing(
 ) -> None:
     folder, records = whole
     expected, earlier = set(said(records)), {*said(noisy(1, SETTLED))}
-    for seed in range(6):
+    for seed in range(4):
         for name in sorted(path.name for path in folder.iterdir() if path.suffix != ".db-shm"):
             chance = random.Random(f"{name} {seed}")
             copy = shutil.copytree(folder, tmp_path / "copy")

@@ -31,6 +31,9 @@ class Boot:
     def synchronised(self) -> bool:
         return False
 
+    def went_on(self) -> bool:
+        return False
+
     def uptime(self) -> float:
         return 0.0
 

@@ -1,8 +1,9 @@
-"""A week without an uplink: does it fit the default spool, how many bytes is a value, and how fast is it packed.
+"""A week without an uplink: does it fit the default spool, how many bytes is a value, and how long does it drain.
 
 50 devices with 20 quantities every 5 s for 7 days, in a spool of 1 GiB as the daemon writes it: a sync for every 5 s
-of readings, and packed as often as they would be. The quantities have the resolution and the noise of a meter's; beside
-them is the worst case that there is, singles of which every bit is noise.
+of readings, and packed as often as they would be. The quantities have the resolution and the noise of a meter; beside
+them is the worst case that there is, singles of which every bit is noise. The week of 5 s then goes into InfluxDB
+behind nginx, whole, and to mosquitto, a message a record, by the daemon's own delivery.
 
     python -m tests.bench.backlog [DAYS]
 """
@@ -24,11 +25,16 @@ from wattgram.spool import Spool
 from wattgram.store.ring import Ring
 from wattgram.store.view import RINGS
 
+from tests.bench.catchup import drain, server
+
 DAY = 86_400
 DEVICES = 50
 START = 1_790_000_000_000_000_000
 LIMIT = 2**30
 WEEK = 7 * DAY
+
+DRAINED = 20 * 60.0
+"""Seconds in which the week shall be in the database."""
 
 # name, mean, swing over the day, noise, decimals: a three-phase meter on 100 kVA
 QUANTITIES = (
@@ -127,6 +133,20 @@ def packed_bytes(folder: Path) -> int:
     return total
 
 
+def drained(folder: Path, records: int, days: float) -> None:
+    """Bring it all to both sinks, and say how long that takes."""
+    for name in ("influxdb", "mqtt"):
+        with TemporaryDirectory(prefix="wattgram-backlog-") as place, server(name, Path(place)) as sink:
+            print(f"{records} records to {name}", file=sys.stderr)
+            took, used, _ = asyncio.run(drain(folder, sink))
+        week = took / days * 7
+        print(
+            f"backlog into {name}: {days:g} days in {took / 60:.1f} min, a week in {week / 60:.1f} min "
+            f"({week / DRAINED:.2f}x of 20 min), {records / took:.0f} records/s, {used / records * 1e6:.0f} us of "
+            f"processor each"
+        )
+
+
 def main() -> None:
     days = float(sys.argv[1]) if len(sys.argv) > 1 else 7.0
     with TemporaryDirectory(dir="/var/tmp") as folder:
@@ -144,6 +164,8 @@ def main() -> None:
                 f"backlog {name}: {each:.2f} bytes a value, a week {week / LIMIT:.2f}x the default spool; "
                 f"{span:g} days in {size / 2**20:.0f} MiB of files, {values / spent / 1e6:.2f} million values a second"
             )
+            if (interval, source) == (5, meter):
+                drained(place, values // len(NAMES), span)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,12 @@ def put(file: int, offset: int, data: bytes) -> int:
         written = os.pwrite(file, view, at)
         view, at = view[written:], at + written
     os.fdatasync(file)
-    return (-(-at // PAGE) - offset // PAGE) * PAGE
+    return touched(offset, len(data)) * PAGE
+
+
+def touched(offset: int, length: int) -> int:
+    """How many pages some bytes of a file are on."""
+    return -(-(offset + length) // PAGE) - offset // PAGE
 
 
 def sync_folder(folder: Path) -> None:

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from ..record import Record, Series
 from .block import Numbered
-from .disk import put, sync_folder
+from .disk import PAGE, put, sync_folder, touched
 from .rows import series_of, spec
 
 FILE = "journal"
@@ -66,6 +66,7 @@ class Journal:
 
     def __init__(self, folder: Path, size: int) -> None:
         self.path = folder / FILE
+        self._new = folder / f"{FILE}.new"
         self.size = size
         self.notes: list[str] = []
         self.written = 0
@@ -83,6 +84,7 @@ class Journal:
         """
         self.close()
         self.notes = []
+        self._new.unlink(missing_ok=True)
         try:
             self._file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -90,6 +92,7 @@ class Journal:
                 self.notes.append(f"{FILE} is missing; what was read in the last minutes is lost")
             return [], 0
         data = self.path.read_bytes()
+        _forget(self._file)
         found = read(data, known)
         self._generation, entries, damaged = found.generation, found.entries, found.damaged
         if not found.frames:
@@ -103,7 +106,8 @@ class Journal:
         self._generation = (self._generation + 1) % 2**64
         self._index = self._offset = 0
         self._packer, self._series = _packer(), {}
-        if size_of(entry) > self.size // 2:  # readings that wait for the clock may be many; the database has them
+        # Readings that wait for the clock may be many, and are among the state; the database has it, too.
+        if sum(map(len, entry.state.values())) > self.size // 2:
             entry = replace(entry, state={})
         if self._file is None or os.fstat(self._file).st_size != self.size:
             self._make(entry)
@@ -118,11 +122,14 @@ class Journal:
         assert self._file is not None  # it has begun
         packer, series = self._packer.copy(), dict(self._series)
         frame = self._frame(entry, packer, series)
-        if self._offset + len(frame) > self.size:
+        offset = self._offset
+        if offset < self.size // 2 and touched(offset, len(frame)) > touched(0, len(frame)):
+            offset = -(-offset // PAGE) * PAGE  # while there is room enough, a page fewer is worn
+        if offset + len(frame) > self.size:
             return False
-        self.written += put(self._file, self._offset, frame)
+        self.written += put(self._file, offset, frame)
         self._packer, self._series = packer, series
-        self._offset += len(frame)
+        self._offset = offset + len(frame)
         self._index += 1
         return True
 
@@ -135,18 +142,19 @@ class Journal:
     def _make(self, entry: Entry) -> None:
         """A new file of the right size, in the place of the old one at once or not at all."""
         self.close()
-        new = self.path.with_suffix(".new")
-        file = os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        file = os.open(self._new, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
         try:
             packer, series = _packer(), dict[Series, int]()
             frame = self._frame(entry, packer, series)
+            os.posix_fallocate(file, 0, self.size)  # a disk that has no room says so before it is worn
             # Written, not only allocated: the file system notes when a block is written for the first time.
             self.written += put(file, 0, frame.ljust(self.size, b"\0"))
-            new.rename(self.path)
+            _forget(file)
+            self._new.rename(self.path)
             sync_folder(self.path.parent)
         except BaseException:
             os.close(file)
-            new.unlink(missing_ok=True)
+            self._new.unlink(missing_ok=True)
             raise
         self._file, self._packer, self._series = file, packer, series
         self._offset, self._index = len(frame), 1
@@ -164,13 +172,6 @@ class Journal:
         )
         frame: bytes = _MAGIC + _LENGTH.pack(zlib.crc32(rest)) + rest + body
         return frame.ljust(-(-len(frame) // _ALIGNED) * _ALIGNED, b"\0")
-
-
-def size_of(entry: Entry) -> int:
-    """About how many bytes an entry is before compression."""
-    records = sum(len(one.values) + sum(map(len, one.texts)) + 64 for _, one in entry.records)
-    refused = sum(2 * len(one.record.values) + 6 * sum(map(len, one.record.texts)) + 500 for one in entry.refused)
-    return records + refused + sum(len(data) + 64 for data in entry.state.values()) + 64 * len(entry.positions)
 
 
 class Found(NamedTuple):
@@ -201,6 +202,11 @@ def read(data: bytes, known: int = 0) -> Found:
             damaged = sum(frame[2] for frame in frames[place:] if frame[5] > known)
             return Found(generation, len(frames), entries, damaged)
     return Found(generation, len(frames), entries, 0)
+
+
+def _forget(file: int) -> None:
+    """Nobody reads it again, and in large pieces of memory each small write counts for the whole piece."""
+    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _packer() -> Any:

@@ -16,7 +16,7 @@ from ..errors import SpoolError
 from ..record import Kind, Record
 from .block import Numbered, whole
 from .database import FILE, OWN, Database, unreadable
-from .journal import Entry, Journal, Refusal, size_of
+from .journal import Entry, Journal, Refusal
 from .ring import Placed, Ring
 from .space import Space
 from .view import RINGS, SENT, View, connected
@@ -24,7 +24,7 @@ from .view import RINGS, SENT, View, connected
 log = logging.getLogger(__name__)
 
 PACKED = 1 << 20
-"""Bytes of records in the journal, before compression, after which they are packed."""
+"""Bytes of records in the journal after which they are packed; state, of which the last is enough, does not count."""
 
 NOTHING = Entry()
 
@@ -358,8 +358,9 @@ class Store:
         self._refused = [*self._refused, *entry.refused]
         self._state |= entry.state
         self.positions |= entry.positions
-        self._size += size_of(entry)
-        self.payload += sum(8 + len(one.values) + sum(map(len, one.texts)) for _, one in entry.records)
+        size = sum(8 + len(one.values) + sum(map(len, one.texts)) for _, one in entry.records)
+        self._size += size
+        self.payload += size
         if entry.records:
             self.head = max(self.head, entry.records[-1][0])
 
