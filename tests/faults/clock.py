@@ -137,6 +137,18 @@ def from_1970(site: World, clock: FakeClock) -> None:
     site.sleep(2.0, 3.0)
 
 
+def killed_in_1970(site: World, clock: FakeClock) -> None:
+    """The same, and the daemon is killed before: what waited is on disk, and the next life knows when it was read."""
+    clock.set(site.chance.uniform(0, 1e6) - time.time())
+    _some_time(site)
+    site.kill()
+    site.start()
+    site.works()
+    site.sleep(1.5, 2.5)
+    clock.set(0.0)
+    site.sleep(2.0, 3.0)
+
+
 def from_1970_again(site: World, clock: FakeClock) -> None:
     """The same for a daemon that has a history."""
     clock.set(0.0)
@@ -152,10 +164,11 @@ def from_1970_again(site: World, clock: FakeClock) -> None:
 
 COURSES = (
     backwards,
-    from_1970,
+    killed_in_1970,
     backwards_while_down,
     there_and_back,
     from_1970_again,
+    from_1970,
     forwards,
     far_backwards,
 )

@@ -59,34 +59,39 @@ def damages(stage: Stage) -> Rounds:
     """The database is away while records gather; then the daemon ends, a file is damaged, and both come back."""
     with world(stage.folder, stage.chance) as site:
         told: set[str] = set()
+        silent: dict[str, str] = {}
         for number in range(stage.rounds):
             before = _contents(site.spool)
             site.take_away(away=True)
             site.start()
             site.works()
             site.sleep(1.5, 3.0)
-            counted, heard = _counted(site), len(site.heard.events)
             if number % 2:
                 site.kill()
             else:
                 site.stop()
-            _damage(site.spool, {} if stage.chance.random() < OLD else before, DAMAGES[number % 4], stage.chance)
+            done = _damage(site.spool, {} if stage.chance.random() < OLD else before, DAMAGES[number % 4], stage.chance)
+            heard = len(site.heard.events)
             site.take_away(away=False)
             site.start()
             site.works()
             verdict = site.compare(site.drained())
-            missing = [record for record in {one.record: None for one in verdict.lost} if record not in told]
-            counted = _counted(site) - counted
+            missing = {one.record: None for one in verdict.lost if one.record not in told and one.record not in silent}
+            counted = _counted(site)
             unknown = any(_without_number(*event) for event in site.heard.events[heard:])
-            told.update(missing if unknown else missing[:counted])
+            told.update([*missing][: None if unknown else counted])
+            silent |= {record: f"{done}, {counted} were told" for record in missing if record not in told}
             stage.counted["missing"] += len(missing)
             stage.counted["counted by the daemon"] += counted
-            yield replace(verdict, lost=tuple(one for one in verdict.lost if one.record not in told))
+            lost = [
+                one._replace(said=f"{one.said}; {silent[one.record]}") for one in verdict.lost if one.record in silent
+            ]
+            yield replace(verdict, lost=tuple(lost))
             site.stop()
 
 
 def _counted(site: World) -> int:
-    """Records that the daemon says are lost."""
+    """Records that the daemon says are lost, since it started."""
     metrics = site.metrics()
     return int(metrics["spool_lost"] + metrics.get("spool_damaged", 0.0))
 
@@ -96,19 +101,21 @@ def _without_number(event: str, detail: str) -> bool:
     return event == "spool damaged" and not re.search(r"\d+ records", detail)
 
 
-def _damage(folder: Path, before: Mapping[Path, bytes], what: Damage, chance: random.Random) -> None:
-    """Damage one of the pages that are others than before, whichever files there are."""
+def _damage(folder: Path, before: Mapping[Path, bytes], what: Damage, chance: random.Random) -> str:
+    """Damage one of the pages that are others than before, whichever files there are; what was done."""
     contents = _contents(folder)
-    changed = [
-        (path, start)
-        for path, content in sorted(contents.items())
-        for start in range(0, len(content), PAGE)
-        if (page := content[start : start + PAGE]).strip(b"\0") and page != before.get(path, b"")[start : start + PAGE]
-    ]
-    path, page = chance.choice(changed)
-    content = bytearray(contents[path])
-    what(content, page, chance)
-    path.write_bytes(content)
+    changed: dict[Path, list[int]] = {}
+    for path, content in sorted(contents.items()):
+        for page in range(0, len(content), PAGE):
+            there = content[page : page + PAGE]
+            if there.strip(b"\0") and there != before.get(path, b"")[page : page + PAGE]:
+                changed.setdefault(path, []).append(page)
+    path = chance.choice([*changed])
+    page = chance.choice(changed[path])
+    damaged = bytearray(contents[path])
+    what(damaged, page, chance)
+    path.write_bytes(damaged)
+    return f"{what.__name__} at {page} of {path.name}"
 
 
 def _contents(folder: Path) -> dict[Path, bytes]:

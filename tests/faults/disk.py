@@ -142,7 +142,7 @@ class Disk:
                 with contextlib.suppress(FileNotFoundError):  # who asked is gone
                     os.write(device, answer)
         except OSError as error:
-            if error.errno != errno.ENODEV:  # which says that it is unmounted
+            if error.errno not in (errno.ENODEV, errno.ECONNABORTED):  # which say that it is unmounted
                 raise
         finally:
             os.close(device)
