@@ -1,0 +1,1 @@
+"""Indicators by claim: each module is about one matter, and each function about one formula."""
