@@ -19,6 +19,7 @@ from wattgram_drivers.quantity import QUANTITIES
 from . import certificates, frozen, parse, roles, units
 from .certificates import CertificatesConfig
 from .errors import ConfigError
+from .goals.settings import GoalsConfig
 from .grid import settings
 from .grid.settings import SourceConfig
 from .grid.table import FactorTable
@@ -144,6 +145,7 @@ class Config:
     influxdb: InfluxConfig | None = None
     http: HttpConfig = HttpConfig()
     maps: Path | None = None
+    goals: GoalsConfig = field(default_factory=GoalsConfig)
 
 
 def load(path: Path) -> Config:
