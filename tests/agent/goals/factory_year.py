@@ -56,7 +56,7 @@ def local(day: date) -> int:
 
 @dataclass
 class Truth:
-    """What the simulator knows: by part, W in each quarter of an hour from the start, and units counted by local day."""
+    """What the simulator knows: by part, W in each quarter of an hour from the start; units counted by local day."""
 
     start: int
     powers: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
