@@ -14,7 +14,6 @@ from wattgram_drivers.device import Device, Kind
 from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.errors import MapError
 from wattgram_drivers.plan import is_slow
-from wattgram_drivers.quantity import QUANTITIES
 
 from . import certificates, frozen, parse, roles, units
 from .certificates import CertificatesConfig
@@ -22,7 +21,7 @@ from .errors import ConfigError
 from .grid import settings
 from .grid.settings import SourceConfig
 from .grid.table import FactorTable
-from .metering import counters_of
+from .metering import counted_in
 from .parse import Table
 from .roles import BatteryConfig, EmissionConfig
 
@@ -268,10 +267,7 @@ def _counted(fuel: DeviceConfig) -> str | None:
     """The unit in which a device counts fuel, "" when it does not, None when its driver is a mistake."""
     if fuel.device is None:
         return "" if catalogue.is_sunspec(fuel.driver) else None
-    read = fuel.quantities or fuel.device.quantities
-    registers = tuple(one for one in fuel.device.registers if one.quantity in read)
-    counters = counters_of(replace(fuel.device, registers=registers), fuel.role)
-    return QUANTITIES[counters[0].register.quantity].unit if counters else ""
+    return counted_in(fuel.device, fuel.role, fuel.quantities)
 
 
 def _device(table: Table, maps: Path | None) -> DeviceConfig:
