@@ -14,7 +14,6 @@ from wattgram_drivers.device import Device, Kind
 from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.errors import MapError
 from wattgram_drivers.plan import is_slow
-from wattgram_drivers.quantity import QUANTITIES
 
 from . import certificates, frozen, parse, roles, units
 from .certificates import CertificatesConfig
@@ -25,7 +24,7 @@ from .goals.settings import GoalsConfig
 from .grid import settings
 from .grid.settings import SourceConfig
 from .grid.table import FactorTable
-from .metering import counters_of
+from .metering import counted_in
 from .parse import Table
 from .roles import BatteryConfig, EmissionConfig
 
@@ -275,10 +274,7 @@ def _counted(one: DeviceConfig) -> str | None:
     """The unit in which a device counts what its role names, "" when it does not, None when its driver is a mistake."""
     if one.device is None:
         return "" if catalogue.is_sunspec(one.driver) else None
-    read = one.quantities or one.device.quantities
-    registers = tuple(register for register in one.device.registers if register.quantity in read)
-    counters = counters_of(replace(one.device, registers=registers), one.role)
-    return QUANTITIES[counters[0].register.quantity].unit if counters else ""
+    return counted_in(one.device, one.role, one.quantities)
 
 
 def _meters(devices: Sequence[DeviceConfig]) -> dict[str, Meter]:

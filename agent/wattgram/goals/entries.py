@@ -7,13 +7,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from .. import parse, supplied
 from ..errors import ConfigError
 from ..grid.foreign import number
 from ..parse import Table, nearest
 from . import written
+from .meters import Meter
 from .settings import Entry, Product
 
 COLUMNS = ("what", "value", "unit", "period", "name", "entered", "document")
@@ -24,6 +25,9 @@ LARGEST = 1 << 20
 ROWS = 10_000
 """Entries of a file at most: a day's tonnes of nine products over three years."""
 
+COUNTS = ("m3", "kg", "1")
+"""What a fuel meter may count."""
+
 LONGEST = 200
 """Characters of a text at most."""
 
@@ -32,38 +36,39 @@ LONGEST = 200
 class Kind:
     """An input that only people know; its value is from 0 to `most`, in `unit`.
 
-    of_product: the name of a product goes with it, as in `tonnes:food line`.
+    of: what its name goes on with, as in `tonnes:food line`, "" for nothing. unit: of a "meter" per unit of that.
     """
 
     unit: str
     most: float
     says: str
-    of_product: bool = False
+    of: Literal["", "product", "meter"] = ""
 
 
 KINDS: Mapping[str, Kind] = {
-    "allowance": Kind("tCO2e", 1e9, "emission allowances allotted or bought for the period"),
-    "process_emission": Kind("tCO2e", 1e9, "what processes emit besides burning fuel, such as calcination"),
+    "allowance": Kind("tCO2e", 1e9, "emission allowances of the period, allotted or bought"),
+    "process_emission": Kind("tCO2e", 1e9, "what processes emit besides burning fuel, such as calcination; 0 for none"),
     "captured_stored": Kind("tCO2", 1e9, "CO2 captured and stored, by certificate"),
-    "bought_heat": Kind("GJ", 1e9, "heat and steam bought"),
+    "heat": Kind("GJ", 1e9, "heat and steam bought"),
     "rnd_share": Kind("%", 100.0, "research and development, share of revenue"),
     "trained_staff": Kind("persons", 1e6, "people trained in energy matters"),
     "palm_oil_certified": Kind("%", 100.0, "share of the palm oil that is certified"),
-    "tonnes": Kind("t", 1e9, "mass of a product without a counter", of_product=True),
-    "fuel_heat": Kind("GJ", 1e9, "heat of a product's fuels without a meter, by net calorific value", of_product=True),
+    "tonnes": Kind("t", 1e9, "mass made of a product without a counter", "product"),
+    "pieces": Kind("pieces", 1e9, "pieces made of a product without a counter", "product"),
+    "fuel_heat": Kind("kWh", 1e6, "heat of a unit of a fuel meter's fuel, by net calorific value", "meter"),
 }
 
-WORDS = tuple(f"{what}:PRODUCT" if kind.of_product else what for what, kind in KINDS.items())
+WORDS = tuple(f"{what}:{kind.of.upper()}" if kind.of else what for what, kind in KINDS.items())
 
 
-def read(table: Table, directory: Path, products: Sequence[Product]) -> tuple[Entry, ...]:
+def read(table: Table, directory: Path, products: Sequence[Product], devices: Mapping[str, Meter]) -> tuple[Entry, ...]:
     """The entries of `[goals]`: its tables `entry`, and the lines of its file `entries`; mistakes go to the table."""
     name = table.take("entries", _text, None)
     mistakes: list[str] = []
     lines = _lines(directory / name, mistakes) if name else []
     found: dict[tuple[str, date, date, date], Entry] = {}
     for one in (*table.tables("entry"), *lines):
-        made = _entry(one, products)
+        made = _entry(one, products, devices)
         if made is None:
             continue
         key = made.what, made.first, made.last, made.entered
@@ -92,15 +97,15 @@ def _cells(cells: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
-def _entry(table: Table, products: Sequence[Product]) -> Entry | None:
+def _entry(table: Table, products: Sequence[Product], devices: Mapping[str, Meter]) -> Entry | None:
     """One entry; None when it has mistakes, which are told."""
     before = len(table.mistakes)
-    what = table.take("what", _what(products), parse.REQUIRED)
-    if what:
-        table.rename(f"{table.place} ({what})" if table.place else "")
+    what = table.take("what", _what(products, devices), parse.REQUIRED)
+    if what and table.place:
+        table.rename(f"{table.place} ({what})")
     kind = KINDS[what.partition(":")[0]] if what else None
     value = table.take("value", parse.number(0.0, kind.most) if kind else _anything, parse.REQUIRED)
-    unit = table.take("unit", parse.choice([kind.unit]) if kind else _anything, parse.REQUIRED)
+    unit = table.take("unit", parse.choice(_units(kind, what, devices)) if kind else _anything, parse.REQUIRED)
     period = table.take("period", written.period, parse.REQUIRED)
     name = table.take("name", _text, parse.REQUIRED)
     entered = table.take("entered", written.day, parse.REQUIRED)
@@ -112,26 +117,34 @@ def _entry(table: Table, products: Sequence[Product]) -> Entry | None:
     return Entry(what, value, unit, first, last, name, entered, document)
 
 
-def _what(products: Sequence[Product]) -> parse.Parser:
-    """The word for an input, with the name of a product where one belongs to it."""
-    named = {one.name: one for one in products}
+def _units(kind: Kind, what: str, devices: Mapping[str, Meter]) -> list[str]:
+    """The units that an input may have: one, but for a meter of which nobody knows what it counts."""
+    if kind.of != "meter":
+        return [kind.unit]
+    counts = devices[what.partition(":")[2]].counts
+    return [f"{kind.unit}/{'pulse' if unit == '1' else unit}" for unit in ([counts] if counts else COUNTS)]
+
+
+def _what(products: Sequence[Product], devices: Mapping[str, Meter]) -> parse.Parser:
+    """The word for an input, with the name that belongs to it."""
+    made = {one.name: one for one in products}
+    fuels = [name for name, meter in devices.items() if meter.role == "fuel"]
+    named = {"product": list(made), "meter": fuels}
+    places = {"product": "the name of a [[goals.product]]", "meter": "the name of a device with role fuel"}
 
     def parser(value: object) -> str:
         word, colon, name = _text(value).partition(":")
         kind = KINDS.get(word)
-        if kind is None or kind.of_product != bool(colon):
-            words = [one.partition(":")[0] for one in WORDS]
-            near = "" if kind else nearest(word, words)
-            raise ValueError(f"found {value!r}{near}; allowed: {', '.join(WORDS)}")
-        if not kind.of_product:
+        if kind is None or bool(kind.of) != bool(colon):
+            raise ValueError(f"found {value!r}{'' if kind else nearest(word, KINDS)}; allowed: {', '.join(WORDS)}")
+        if not kind.of:
             return word
-        if name not in named:
-            allowed = ", ".join(f"{word}:{one}" for one in named) or "the name of a [[goals.product]]"
-            raise ValueError(f"found {value!r}{nearest(name, named)}; allowed: {allowed}")
-        if word == "tonnes" and named[name].output:
-            raise ValueError(
-                f"found {value!r}, which {named[name].output!r} counts; allowed: of a product without output"
-            )
+        names = named[kind.of]
+        if name not in names:
+            allowed = ", ".join(f"{word}:{one}" for one in names) or f"{word}: and {places[kind.of]}"
+            raise ValueError(f"found {value!r}{nearest(name, names)}; allowed: {allowed}")
+        if kind.of == "product" and made[name].output:
+            raise ValueError(f"found {value!r}, which {made[name].output!r} counts; allowed: a product without output")
         return f"{word}:{name}"
 
     return parser

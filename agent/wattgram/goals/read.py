@@ -36,7 +36,7 @@ def read(table: Table, devices: Mapping[str, Meter], directory: Path) -> GoalsCo
         targets=_targets(table.table("target")),
         baselines=_baselines(table.table("baseline")),
         milestones=_milestones(table.tables("milestone")),
-        entries=entries.read(table, directory, made),
+        entries=entries.read(table, directory, made, devices),
         products=made,
         buildings=products.buildings(table.tables("building"), devices),
         model=model.read(modelled, made, devices, directory) if "model" in table.data else None,
