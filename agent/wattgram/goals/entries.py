@@ -15,6 +15,7 @@ from ..grid.foreign import number
 from ..parse import Table, nearest
 from . import written
 from .meters import Meter
+from .products import COUNTED
 from .settings import Entry, Product
 
 COLUMNS = ("what", "value", "unit", "period", "name", "entered", "document")
@@ -57,6 +58,9 @@ KINDS: Mapping[str, Kind] = {
     "pieces": Kind("pieces", 1e9, "pieces made of a product without a counter", "product"),
     "fuel_heat": Kind("kWh", 1e6, "heat of a unit of a fuel meter's fuel, by net calorific value", "meter"),
 }
+
+PLACES = {"product": "the name of a [[goals.product]] without output", "meter": "the name of a device with role fuel"}
+"""What the name of an input is, in words."""
 
 WORDS = tuple(f"{what}:{kind.of.upper()}" if kind.of else what for what, kind in KINDS.items())
 
@@ -128,26 +132,33 @@ def _units(kind: Kind, what: str, devices: Mapping[str, Meter]) -> list[str]:
 def _what(products: Sequence[Product], devices: Mapping[str, Meter]) -> parse.Parser:
     """The word for an input, with the name that belongs to it."""
     made = {one.name: one for one in products}
-    fuels = [name for name, meter in devices.items() if meter.role == "fuel"]
-    named = {"product": list(made), "meter": fuels}
-    places = {"product": "the name of a [[goals.product]]", "meter": "the name of a device with role fuel"}
+
+    def fits(word: str, name: str) -> bool:
+        if KINDS[word].of == "meter":
+            return name in devices and devices[name].role == "fuel"
+        return name in made and not made[name].output and word == _counted(made[name])
 
     def parser(value: object) -> str:
         word, colon, name = _text(value).partition(":")
         kind = KINDS.get(word)
         if kind is None or bool(kind.of) != bool(colon):
             raise ValueError(f"found {value!r}{'' if kind else nearest(word, KINDS)}; allowed: {', '.join(WORDS)}")
-        if not kind.of:
-            return word
-        names = named[kind.of]
-        if name not in names:
-            allowed = ", ".join(f"{word}:{one}" for one in names) or f"{word}: and {places[kind.of]}"
-            raise ValueError(f"found {value!r}{nearest(name, names)}; allowed: {allowed}")
-        if kind.of == "product" and made[name].output:
-            raise ValueError(f"found {value!r}, which {made[name].output!r} counts; allowed: a product without output")
-        return f"{word}:{name}"
+        if not kind.of or fits(word, name):
+            return word + colon + name
+        why = ""
+        if kind.of == "product" and name in made:
+            one = made[name]
+            why = f", which {one.output!r} counts" if one.output else f", whose goal {one.goal} takes {_counted(one)}"
+        fitting = [f"{word}:{one}" for one in (*made, *devices) if fits(word, one)]
+        allowed = ", ".join(fitting) or f"{word}: with {PLACES[kind.of]}"
+        raise ValueError(f"found {value!r}{why or nearest(str(value), fitting)}; allowed: {allowed}")
 
     return parser
+
+
+def _counted(product: Product) -> str:
+    """The word for what people count of a product."""
+    return "pieces" if product.goal == COUNTED else "tonnes"
 
 
 def _text(value: object) -> str:

@@ -21,7 +21,7 @@ def read(table: Table, products: Sequence[Product], devices: Mapping[str, Meter]
     before = len(table.mistakes)
     base = parse.number(-10.0, 40.0)
     reference = table.take("reference", written.period, parse.REQUIRED)
-    outputs = table.take("outputs", _outputs([one.name for one in products]), ())
+    outputs = table.take("outputs", _outputs([one.name for one in products if one.name]), ())
     heating, cooling = table.take("heating_base", base, None), table.take("cooling_base", base, None)
     weather = table.take("weather", meters.weather(devices), "")
     file = table.take("temperatures", parse.text, None)
