@@ -24,7 +24,7 @@ GOALS = ("A07", "A16", "A17", "A18", "A19", "A25", "B10", "B18")
 """Goals that have products of their own."""
 
 CAPTURING = "A19"
-"""The goal whose output may be captured CO2."""
+"""The goal whose output is what the devices of role capture count."""
 
 
 def read(tables: Sequence[Table], devices: Mapping[str, Meter]) -> tuple[Product, ...]:
@@ -60,10 +60,11 @@ def _product(table: Table, devices: Mapping[str, Meter]) -> Product:
     name = _name(table)
     goal = table.take("goal", parse.choice(GOALS), parse.REQUIRED) or ""
     process = _process(table, goal)
-    making = ("capture",) if goal == CAPTURING else ("production",)
-    output = table.take("output", meters.counting(devices, making), "") or ""
+    output = table.take("output", meters.counting(devices, ("production",)), "") or ""
     mass = table.take("unit_mass", parse.bounded(units.mass, 1e-6, 1e6, "1 mg to 1000 t"), None)
     counts = devices[output].counts if output else None
+    if "output" in table.data and goal == CAPTURING:
+        table.mistake("output", f"found with goal {goal!r}; allowed: none, since devices of role capture count for it")
     if "unit_mass" in table.data and "output" not in table.data:
         table.mistake("unit_mass", "found without output; allowed: with the device whose units it is of")
     elif counts in ("1", "m3") and goal and goal != COUNTED and "unit_mass" not in table.data:

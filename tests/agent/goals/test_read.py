@@ -29,7 +29,6 @@ DEVICES = "".join(
         device("roof", "pv", "sunspec"),
         device("pieces", "production", "wirenboard_wb_mcm8"),
         device("gas", "fuel", "suto_s430_gasflow"),
-        device("scrubber", "capture", "suto_s430_gasflow"),
     )
 )
 
@@ -80,14 +79,14 @@ def test_a_product_names_its_meters() -> None:
         '[[goals.product]]\nname = "billets"\ngoal = "A16"\nprocess = "eaf_70"\nenergy = ["oven"]\n'
         '[[goals.product]]\nname = "engines"\ngoal = "B18"\nenergy = ["bench"]\nrecovered = ["brake"]\n'
         'output = "pieces"\n'
-        '[[goals.product]]\nname = "captured"\ngoal = "A19"\noutput = "scrubber"\nunit_mass = "1.9 kg"\n'
+        '[[goals.product]]\nname = "capture plant"\ngoal = "A19"\nenergy = ["mixer"]\n'
         '[[goals.product]]\nname = "ingots"\ngoal = "A25"\nprocess = "aluminium_ingot"\n'
     )
     line, billets, engines, captured, ingots = made.products
     assert line == Product("食品线", "A07", "", ("mixer", "oven"), ("gas",), (), "pieces", 0.08)
     assert billets == Product("billets", "A16", "eaf_70", ("oven",))
     assert engines == Product("engines", "B18", energy=("bench",), recovered=("brake",), output="pieces")
-    assert captured == Product("captured", "A19", output="scrubber", unit_mass=1.9)
+    assert captured == Product("capture plant", "A19", energy=("mixer",))
     assert ingots.process == "aluminium_ingot"
 
 
