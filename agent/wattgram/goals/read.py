@@ -15,8 +15,8 @@ from .settings import Baseline, GoalsConfig, Milestone
 BASED = ("A02", "A07", "A09", "A17", "B04", "B07", "B18")
 """Goals that are measured against the site's own value of an earlier year."""
 
-PATH = "A20"
-"""The goal that is about the milestones of all others, and has none itself."""
+DISTANCE = "A20"
+"""The goal that is about the targets and milestones of all others, and has none itself."""
 
 _value = parse.number(-1e12, 1e12)
 _year = parse.whole(written.YEARS[0], written.YEARS[-1])
@@ -46,8 +46,7 @@ def read(table: Table, devices: Mapping[str, Meter], directory: Path) -> GoalsCo
 
 
 def _targets(table: Table) -> dict[str, float]:
-    measured = [one.id for one in claims() if one.shown != "context"]
-    found = {goal: table.take(goal, _value, None) for goal in _goals(table, measured, "a target")}
+    found = {goal: table.take(goal, _value, None) for goal in _goals(table, _measured(), "a target")}
     return {goal: value for goal, value in found.items() if value is not None}
 
 
@@ -76,10 +75,9 @@ def _goals(table: Table, allowed: Sequence[str], what: str) -> Iterator[str]:
 
 
 def _milestones(tables: Sequence[Table]) -> dict[str, tuple[Milestone, ...]]:
-    phased = [one.id for one in claims() if one.shown != "context" and one.id != PATH]
     found: dict[str, dict[int, Milestone]] = {}
     for table in tables:
-        goal = table.take("goal", _goal(phased, "milestones"), parse.REQUIRED)
+        goal = table.take("goal", _goal(_measured(), "milestones"), parse.REQUIRED)
         year, value = table.take("year", _year, parse.REQUIRED), table.take("value", _value, parse.REQUIRED)
         table.done()
         if goal is None or year is None or value is None:
@@ -89,6 +87,11 @@ def _milestones(tables: Sequence[Table]) -> dict[str, tuple[Milestone, ...]]:
             table.mistake("year", f"found {year} a second time for {goal}; allowed: one milestone a year")
         of_goal[year] = Milestone(year, value)
     return {goal: tuple(of_year[year] for year in sorted(of_year)) for goal, of_year in found.items()}
+
+
+def _measured() -> list[str]:
+    """Goals that have a number of their own."""
+    return [one.id for one in claims() if one.shown != "context" and one.id != DISTANCE]
 
 
 def _goal(allowed: Sequence[str], what: str) -> parse.Parser:

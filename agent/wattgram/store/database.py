@@ -203,13 +203,14 @@ class Database:
         return appended_before(self._opened(), time)
 
     def expire(self, last: int) -> bool:
-        """Delete some of the records up to a number; whether there may be more."""
+        """Delete some of the records up to a number, but not those that last; whether there may be more."""
         db = self._opened()
-        found = db.execute("SELECT seq FROM record WHERE seq <= ? ORDER BY seq LIMIT ?", (last, CHUNK)).fetchall()
+        going = f"seq <= ? AND NOT ({self._lasting()})"
+        found = db.execute(f"SELECT seq FROM record WHERE {going} ORDER BY seq LIMIT ?", (last, CHUNK)).fetchall()  # noqa: S608 - numbers
         if len(found) == CHUNK:
             last = found[-1][0]
         if found:
-            db.execute("DELETE FROM record WHERE seq <= ?", (last,))
+            db.execute(f"DELETE FROM record WHERE {going}", (last,))  # noqa: S608 - numbers
         if last > 0:
             self._begin_at(last + 1)
         return len(found) == CHUNK
@@ -234,7 +235,7 @@ class Database:
         latest = self._one("SELECT seq FROM sqlite_sequence WHERE name = 'record'") or 0
         self.stored = max(latest, self._one("SELECT max(seq) FROM record") or 0)
         self.head = max(self.stored, *self.positions.values(), 0)
-        self.oldest = self._one("SELECT min(seq) FROM record") or self.head + 1
+        self._look()
 
     def _salvage(self, aside: Path) -> tuple[int, int]:
         """Carry over what can be read; how many records, and how many undelivered ones are missing."""
@@ -281,6 +282,11 @@ class Database:
             db.executemany(
                 "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?)",
                 (row(seq, number(one.series), one) for seq, one in records),
+            )
+            # Of which only the last is kept, the one before goes; the same again is the same row.
+            db.executemany(
+                "DELETE FROM record WHERE seq IN (SELECT seq FROM latest WHERE series = ? AND time = ? AND seq < ?)",
+                [(number(one.series), one.time, seq) for seq, one in records if one.series.single],
             )
             db.executemany(
                 "INSERT OR REPLACE INTO latest VALUES (?, ?, ?)",
@@ -332,10 +338,18 @@ class Database:
         return True
 
     def _begin_at(self, first: int) -> None:
-        """What is before a number is gone."""
-        db = self._opened()
-        db.execute("DELETE FROM latest WHERE seq < ?", (first,))
-        self.oldest = self._one("SELECT min(seq) FROM record") or self.head + 1
+        """What is before a number is gone, but for what lasts."""
+        self._opened().execute("DELETE FROM latest WHERE seq < ? AND seq NOT IN (SELECT seq FROM record)", (first,))
+        self._look()
+
+    def _look(self) -> None:
+        """Find the oldest record, of those that do not outlive the others."""
+        self.oldest = self._one(f"SELECT min(seq) FROM record WHERE NOT ({self._lasting()})") or self.head + 1  # noqa: S608 - numbers
+
+    def _lasting(self) -> str:
+        """Which records stay although they are old: the last of each key, of the series that last."""
+        series = ", ".join(str(number) for number, one in self._series.items() if one.lasting)
+        return f"series IN ({series}) AND seq IN (SELECT seq FROM latest)"  # noqa: S608 - numbers
 
     def _used(self) -> int:
         db = self._opened()
