@@ -50,8 +50,6 @@ def _whole(table: Table) -> None:
         table.mistake(bases[0], "found without temperatures; allowed: with weather or temperatures")
     if where and not bases:
         table.mistake(where[0], "found without a base temperature; allowed: with heating_base or cooling_base")
-    if len(where) > 1:
-        table.mistake("temperatures", "found with weather; allowed: one of them")
 
 
 def _outputs(products: Sequence[str]) -> parse.Parser:

@@ -12,7 +12,7 @@ from .claim import claims
 from .meters import Meter
 from .settings import Baseline, GoalsConfig, Milestone
 
-BASED = ("A02", "A07", "A09", "A17", "B04", "B07", "B18")
+BASED = ("A02", "A07", "A09", "A17", "B04", "B07", "B10", "B18")
 """Goals that are measured against the site's own value of an earlier year."""
 
 DISTANCE = "A20"

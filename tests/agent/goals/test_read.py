@@ -107,6 +107,9 @@ def test_a_model_has_a_reference_and_what_energy_depends_on(tmp_path: Path) -> N
     assert made == Model(first, last, ("line",), 18.0, None, "roof")
     made = goals(weather + 'cooling_base = 26\ntemperatures = "days.csv"\n', tmp_path).model
     assert made == Model(first, last, ("line",), 18.0, 26.0, "", tmp_path / "days.csv")
+    made = goals(weather + 'weather = "roof"\ntemperatures = "days.csv"\n', tmp_path).model
+    assert made is not None
+    assert (made.weather, made.temperatures) == ("roof", tmp_path / "days.csv")
 
 
 @pytest.mark.parametrize(
