@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
+from math import isfinite
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from wattgram.config import read
 from wattgram.errors import ConfigError
 from wattgram.goals import entries
+from wattgram.goals.meters import Meter
+from wattgram.goals.read import read as read_goals
 from wattgram.goals.settings import Baseline, Building, Entry, GoalsConfig, Milestone, Model, Product
+from wattgram.parse import Table
 
 SITE = '[site]\nname = "works"\n'
 HEAD = "what,value,unit,period,name,entered,document\n"
@@ -271,3 +278,78 @@ def test_every_word_for_an_entry_is_read() -> None:
         product = PRODUCT.replace("A07", "B18") if word == "pieces" else PRODUCT
         unit = kind.unit + ("/m3" if kind.of == "meter" else "")
         assert [one.what for one in goals(product + entry(what, "1", unit, "2026")).entries] == [what]
+
+
+# whatever is written
+
+
+def test_a_device_whose_role_is_a_mistake_is_told_of_once() -> None:
+    text = SITE + device("incomer", "grid") + device("mixer", "lode") + '[[goals.building]]\nname = "b"\narea = 9\n'
+    with pytest.raises(ConfigError) as caught:
+        read(text + 'energy = ["mixer"]\n', Path("site.toml"))
+    (mistake,) = caught.value.mistakes
+    assert mistake.startswith("site.toml: device[2] (mixer).role: found 'lode', nearest: 'load'")
+
+
+def test_what_a_device_counts_decides_whether_a_unit_has_a_mass() -> None:
+    product = '[[goals.product]]\nname = "x"\ngoal = "A07"\noutput = "meter"\n'
+    volume = device("meter", "production", "suto_s430_gasflow")
+    mass = device("meter", "production", "siemens_sitrans_mass6000")
+    assert goals(mass + product).products[0].unit_mass == 1.0
+    assert goals(volume + product + 'unit_mass = "1.2 kg"\n').products[0].unit_mass == 1.2
+    assert mistakes(volume + product) == ["goals.product[1] (x).unit_mass: missing; kg of one m3 of 'meter'"]
+    (told,) = mistakes(device("meter", "production", "sunspec") + product)
+    assert told.startswith(
+        "goals.product[1] (x).output: found 'meter', which counts no volume, mass or pulses; allowed"
+    )
+
+
+KEYS = ("since", "district", "price", "nominal_voltage", "zone_renewable", "target", "baseline", "milestone", "entry")
+MORE = ("product", "building", "model", "name", "goal", "process", "energy", "fuel", "recovered", "output", "unit_mass")
+INNER = ("area", "design", "reference", "outputs", "heating_base", "cooling_base", "weather", "what", "value", "unit")
+LAST = ("period", "entered", "document", "year", "yearly", "A01", "A07", "A20", "B10", "x")
+WORDS = (
+    "A07",
+    "A16",
+    "A19",
+    "B18",
+    "eaf_70",
+    "pieces",
+    "oven",
+    "gas",
+    "tonnes:oven",
+    "fuel_heat:gas",
+    "heat",
+    "2026",
+    "",
+)
+
+scalars = st.one_of(
+    st.sampled_from(WORDS), st.text(max_size=5), st.integers(), st.floats(), st.booleans(), st.dates(), st.datetimes()
+)
+anything = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from((*KEYS, *MORE, *INNER, *LAST)), inner, max_size=6)
+    ),
+    max_leaves=8,
+)
+tables = st.dictionaries(st.sampled_from((*KEYS, *MORE)), anything, max_size=8)
+lists = st.lists(st.dictionaries(st.sampled_from((*MORE, *INNER, *LAST)), anything, max_size=8), max_size=3)
+
+
+@given(tables, lists, lists, lists)
+def test_whatever_is_written_is_read_or_told_in_lines(
+    data: dict[str, object], products: object, buildings: object, manual: object
+) -> None:
+    told: list[str] = []
+    data = {**data, "product": products, "building": buildings, "entry": manual}
+    meters = {"oven": Meter("load"), "gas": Meter("fuel", "m3"), "pieces": Meter("production", "1", frozenset())}
+    made = read_goals(Table("site.toml", "goals", data, told), meters, Path("/nowhere"))
+    for line in told:
+        assert re.match(r"site\.toml: goals\b.*: (found|missing|unknown|.*, )", line), line
+        assert line.isprintable(), line
+    if not told:
+        assert isinstance(made.price, float | None)
+        assert all(one.first <= one.last and isfinite(one.value) for one in made.entries)
+        assert all(set(one.energy) <= {"oven"} and one.unit_mass > 0.0 for one in made.products)
