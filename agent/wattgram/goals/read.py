@@ -90,8 +90,8 @@ def _milestones(tables: Sequence[Table]) -> dict[str, tuple[Milestone, ...]]:
 
 
 def _measured() -> list[str]:
-    """Goals that have a number of their own."""
-    return [one.id for one in claims() if one.shown != "context" and one.id != DISTANCE]
+    """Goals whose number is held against something; what people enter is shown as it is."""
+    return [one.id for one in claims() if one.shown in ("status", "number") and one.id != DISTANCE]
 
 
 def _goal(allowed: Sequence[str], what: str) -> parse.Parser:
@@ -108,7 +108,7 @@ def _goal(allowed: Sequence[str], what: str) -> parse.Parser:
             why = f", which has no place for {what}"
         else:
             why = nearest(goal, known)
-        few = ", ".join(allowed) if len(allowed) <= 12 else "a claim of docs/goals.md that is measured"
+        few = ", ".join(allowed) if len(allowed) <= 12 else "a claim that docs/goals.md shows as status or number"
         raise ValueError(f"found {goal!r}{why}; allowed: {few}")
 
     return parser
