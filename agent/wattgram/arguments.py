@@ -10,18 +10,18 @@ from typing import Any, NoReturn
 
 from . import __version__, misbehave, parse, period
 from .config import LOOPBACK, ROLES
+from .goals.claim import claims
 from .ledger import WINDOWS
 
 EVERY = ("tick", *WINDOWS)
 """Results that a replay computes."""
 
 LATER = {
-    "goals": "the claims of the two articles with their state",
     "export": "raw and computed series as CSV, Parquet or line protocol",
 }
 """Commands of the contract that this version does not have yet."""
 
-NAMES = ("demo", "run", "check", "scan", "read", "drivers", "simulate", "report", "replay", *LATER)
+NAMES = ("demo", "run", "check", "scan", "read", "drivers", "simulate", "report", "goals", "replay", *LATER)
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
@@ -76,9 +76,6 @@ def _parser() -> argparse.ArgumentParser:
     def configuration(one: argparse.ArgumentParser, *, required: bool = True) -> None:
         one.add_argument("-c", "--config", type=Path, required=required, metavar="FILE", help="the TOML configuration")
 
-    def unit(one: argparse.ArgumentParser) -> None:
-        one.add_argument("--unit", type=_whole(0, 255), metavar="N", help="Modbus address (default: the device's)")
-
     demo = command(
         "demo",
         "a simulated factory, read by the real daemon, with the live page",
@@ -106,27 +103,11 @@ def _parser() -> argparse.ArgumentParser:
         "find devices on a host, a network or a serial line; prints [[device]] blocks for the configuration",
         "wattgram scan rtu:///dev/ttyUSB0 --units 1-20",
     )
-    scan.add_argument(
-        "url",
-        metavar="URL",
-        help="tcp://HOST[:PORT], tcp://NETWORK[:PORT]/PREFIX, rtutcp://HOST:PORT or rtu://PATH; baud rate, parity and "
-        "stop bits that are not stated are tried",
-    )
-    scan.add_argument(
-        "--units",
-        type=_option(_span),
-        metavar="A-B",
-        help="Modbus addresses to ask (default: where devices stand as delivered; on a serial line all)",
-    )
+    _scan_options(scan)
     results(scan)
 
     read = command("read", "one reading of one device", "wattgram read tcp://10.1.1.20:502 --driver sunspec --unit 126")
-    read.add_argument(
-        "url", metavar="URL", help="tcp://HOST[:PORT], rtu://PATH?baudrate=N&parity=P or rtutcp://HOST:PORT"
-    )
-    read.add_argument("--driver", required=True, metavar="NAME", help="a name of `wattgram drivers`")
-    unit(read)
-    read.add_argument("--raw", action="store_true", help="also the raw words")
+    _read_options(read)
     results(read)
 
     drivers = command("drivers", "the catalogue, or one register map", "wattgram drivers eastron_sdm630")
@@ -139,7 +120,6 @@ def _parser() -> argparse.ArgumentParser:
         "wattgram simulate -c site.toml --fault roof:late=1.5 --fault garbled@10% --fault rebooting=30s@0.1%",
     )
     configuration(simulate, required=False)
-    unit(simulate)
     _simulate_options(simulate)
 
     report = command(
@@ -158,6 +138,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     results(report, "csv", "html")
 
+    goals = command(
+        "goals",
+        "every claim of the two articles with its indicator, target and state, from the stored history",
+        "wattgram goals -c site.toml --explain A12",
+    )
+    configuration(goals)
+    _goals_options(goals)
+    results(goals, "csv", "html")
+
     replay = command(
         "replay",
         "compute results again from stored readings, with today's factors or grid values that came late",
@@ -172,6 +161,34 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _scan_options(scan: argparse.ArgumentParser) -> None:
+    scan.add_argument(
+        "url",
+        metavar="URL",
+        help="tcp://HOST[:PORT], tcp://NETWORK[:PORT]/PREFIX, rtutcp://HOST:PORT or rtu://PATH; baud rate, parity and "
+        "stop bits that are not stated are tried",
+    )
+    scan.add_argument(
+        "--units",
+        type=_option(_span),
+        metavar="A-B",
+        help="Modbus addresses to ask (default: where devices stand as delivered; on a serial line all)",
+    )
+
+
+def _read_options(read: argparse.ArgumentParser) -> None:
+    read.add_argument(
+        "url", metavar="URL", help="tcp://HOST[:PORT], rtu://PATH?baudrate=N&parity=P or rtutcp://HOST:PORT"
+    )
+    read.add_argument("--driver", required=True, metavar="NAME", help="a name of `wattgram drivers`")
+    _unit_option(read)
+    read.add_argument("--raw", action="store_true", help="also the raw words")
+
+
+def _unit_option(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--unit", type=_whole(0, 255), metavar="N", help="Modbus address (default: the device's)")
+
+
 _FAULTS = """\
 faults (the last five are of the whole bus, the others of one unit):
 {listed}
@@ -182,6 +199,7 @@ glitch, reset, rollover, half-open and rebooting come once, or again and again w
 
 
 def _simulate_options(simulate: argparse.ArgumentParser) -> None:
+    _unit_option(simulate)
     simulate.add_argument("driver", nargs="?", metavar="NAME", help="one device of the catalogue")
     simulate.add_argument("--listen", default="tcp://127.0.0.1:1502", metavar="URL", help="default: %(default)s")
     simulate.add_argument(
@@ -217,6 +235,22 @@ def _demo_options(demo: argparse.ArgumentParser) -> None:
         type=_option(_page),
         metavar="ADDR",
         help=f'live page, "" for none (default: {LOOPBACK}, or any free port when that is taken)',
+    )
+
+
+def _goals_options(goals: argparse.ArgumentParser) -> None:
+    goals.add_argument(
+        "--period",
+        type=_option(period.asked),
+        metavar="day|month|year|FROM..TO",
+        help="the day, month or year that runs, or the days from FROM to TO as in `wattgram report` (default: what "
+        "each claim is measured over)",
+    )
+    goals.add_argument(
+        "--explain",
+        type=_option(_claim),
+        metavar="ID",
+        help="one claim, such as A12, with all that is needed to compute it again by hand; as table or json",
     )
 
 
@@ -285,6 +319,11 @@ def _windows(value: object) -> tuple[str, ...]:
         if name not in EVERY:
             raise ValueError(f"found {name!r}{parse.nearest(name, EVERY)}; allowed: {', '.join(EVERY)}")
     return tuple(name for name in EVERY if name in names)
+
+
+def _claim(value: object) -> str:
+    """The id of a claim, in either case."""
+    return str(parse.choice([one.id for one in claims()])(str(value).upper()))
 
 
 def _page(value: object) -> str:

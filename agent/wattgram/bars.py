@@ -41,8 +41,9 @@ def chart(title: str, bars: Sequence[Bar]) -> str:
     parts = [f'<svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img"><title>{escape(title)}</title>']
     for number in range(round(bottom / step), round(top / step) + 1):
         value, kind = number * step, "zero" if number == 0 else "line"
+        text = label(abs(value), step)
         parts.append(f'<path class="{kind}" d="M{LEFT:g} {y(value):.1f}H{WIDTH - RIGHT:g}"/>')
-        parts.append(f'<text x="{LEFT - 6:g}" y="{y(value) + 3.5:.1f}" text-anchor="end">{label(abs(value), step)}</text>')
+        parts.append(f'<text x="{LEFT - 6:g}" y="{y(value) + 3.5:.1f}" text-anchor="end">{text}</text>')
     pitch = (WIDTH - LEFT - RIGHT) / max(1, len(bars))
     wide = min(0.72 * pitch, 56.0)
     every = ceil(len(bars) / LABELS)

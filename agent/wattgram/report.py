@@ -15,7 +15,7 @@ from .figures import APART, CARBON, ENERGY, FIGURES, SHARES, Figure
 from .grid.table import FactorTable
 from .history import History
 from .ledger import ENOUGH, WINDOWS, Ledger, Row, summed
-from .period import Asked, local_day, spans, window_start
+from .period import Asked, local_day, local_minute, spans, window_start
 from .record import Record
 from .sheet import sheet
 from .tables import printable, table
@@ -62,7 +62,7 @@ class Report:
 
     def local(self, time: int) -> str:
         """An instant on the site's clock, to the minute, with the zone's name for it."""
-        return f"{datetime.fromtimestamp(time // NS, self.zone):%Y-%m-%d %H:%M %Z}"
+        return local_minute(time, self.zone)
 
     def shown(self, figures: Iterable[Figure]) -> list[Figure]:
         """The figures that the total has."""
