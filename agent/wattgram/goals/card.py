@@ -49,9 +49,11 @@ def value_of(card: Outcome) -> str:
 
 def target_of(card: Outcome) -> str:
     """Its target with the sign of its good side, escaped; "-" where there is none."""
-    if card.target is None:
-        return "-"
-    return f"{SIGNS[card.better]}{NARROW}{_amount(card, card.target.value)}"
+    return _aimed(card, card.target.value if card.target else None)
+
+
+def _aimed(card: Outcome, value: float | None) -> str:
+    return "-" if value is None else f"{SIGNS[card.better]}{NARROW}{_amount(card, value)}"
 
 
 def _amount(card: Outcome, value: float | None) -> str:
@@ -70,24 +72,28 @@ def _top(card: Outcome, words: Words) -> str:
 
 
 def _body(card: Outcome, about: About, words: Words) -> str:
-    value = f"<p class=value>{value_of(card)}</p>" if card.measured else ""
+    indicator = f"<p class=indicator>{escape(card.claim.indicator)}</p>"
+    if not card.measured:
+        return indicator
     return (
-        f"<div class=body><div><p class=indicator>{escape(card.claim.indicator)}</p>{value}"
-        f"<dl class=facts>{_numbers(card, words)}</dl></div>{_course(card, about, words)}</div>"
+        f"<div class=body><div>{indicator}<p class=value>{value_of(card)}</p>"
+        f"{_numbers(card, words)}</div>{_course(card, about, words)}</div>"
     )
 
 
 def _numbers(card: Outcome, words: Words) -> str:
+    target = card.target.value if card.target else None
+    total = card.path != target
     facts = (
         (words.target, target_of(card)),
-        (words.path, _amount(card, card.path)),
-        (words.projection, _amount(card, card.projection)),
-        (words.needed, _amount(card, card.needed)),
+        (words.path, _amount(card, card.path) if total else ""),
+        (words.projection, _amount(card, card.projection) if card.projection != card.value else ""),
+        (words.needed, _aimed(card, card.needed) if total or card.state == "off track" else ""),
         (words.beside, "<br>".join(_spaced(one) for one in extras(card))),
-        (words.coverage, percent(card.coverage)),
         (words.period, escape(words.period_gone.format(period=card.period, gone=percent(passed(card))))),
+        (words.coverage, percent(card.coverage)),
     )
-    return "".join(f"<dt>{escape(name)}</dt><dd>{text}</dd>" for name, text in facts if text not in {"", "-"})
+    return _listed(facts)
 
 
 def _notes(card: Outcome, words: Words) -> str:
@@ -100,14 +106,16 @@ def _notes(card: Outcome, words: Words) -> str:
     facts.append((words.formula, claim.formula))
     if card.target:
         facts.append((words.source, card.target.source))
-    elif claim.target:
+    elif claim.target not in {"", "none"}:
         facts += [(words.reference, claim.target), (words.reference_source, claim.source)]
-    lines = "".join(
-        f"<dt>{escape(name)}</dt><dd{' class=add' if name == words.add else ''}>{escape(text)}</dd>"
-        for name, text in facts
-        if text
-    )
-    return f'<dl class="facts notes">{lines}</dl>' if lines else ""
+    said = [(name, escape(text)) for name, text in facts if text != card.why]
+    return f'<div class="notes">{listed}</div>' if (listed := _listed(said)) else ""
+
+
+def _listed(facts: Sequence[tuple[str, str]]) -> str:
+    """Names and escaped texts, without those that have none."""
+    lines = "".join(f"<dt>{escape(name)}</dt><dd>{text}</dd>" for name, text in facts if text not in {"", "-"})
+    return f'<dl class="facts">{lines}</dl>' if lines else ""
 
 
 def _course(card: Outcome, about: About, words: Words) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from ..tables import printable, table
 from ..units import rfc3339
@@ -12,6 +12,9 @@ from .amounts import amount, exact, of_card, plain
 from .finding import Found, Missing
 from .outcome import Outcome
 from .text import SIGNS, covered, document, extras
+
+MORE = 2
+"""Decimals beyond those of a table."""
 
 LATEST = 14
 """Evaluations in the text, the latest; JSON has all."""
@@ -59,7 +62,7 @@ def passed(card: Outcome) -> float:
 
 def _facts(card: Outcome, about: About) -> Iterator[tuple[str, str]]:
     claim, found = card.claim, card.finding
-    digits = of_card(card)
+    digits = of_card(card) + MORE
     yield "state", card.state + (f": {card.why}" if card.why else "")
     yield "indicator", claim.indicator or "none: there is nothing to measure"
     yield "formula", claim.formula
@@ -93,7 +96,7 @@ def _facts(card: Outcome, about: About) -> Iterator[tuple[str, str]]:
 
 
 def _evaluations(card: Outcome, about: About) -> str:
-    digits, shown = of_card(card), card.evaluations[-LATEST:]
+    digits, shown = of_card(card) + MORE, card.evaluations[-LATEST:]
     rows = [
         (
             about.local(one.over),
@@ -104,9 +107,5 @@ def _evaluations(card: Outcome, about: About) -> str:
         for one in shown
     ]
     text = table(("as of", "value", "path", "good"), rows, right=(1, 2))
-    return text + _earlier(card.evaluations, shown)
-
-
-def _earlier(every: Sequence[object], shown: Sequence[object]) -> str:
-    left = len(every) - len(shown)
-    return f"\n{left} earlier {'one' if left == 1 else 'ones'}: --format json" if left else ""
+    left = len(card.evaluations) - len(shown)
+    return f"{text}\n{left} earlier: --format json" if left else text

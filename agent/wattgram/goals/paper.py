@@ -38,9 +38,9 @@ def page(cards: Sequence[Outcome], about: About, words: Words = ENGLISH) -> str:
 
 def _head(cards: Sequence[Outcome], about: About, words: Words, period: str) -> str:
     over = max((one.over for one in cards), default=about.made)
-    as_of = words.as_of.format(time=about.local(over), zone=about.timezone.key)
+    as_of = words.as_of.format(period=period, time=about.local(over), zone=about.timezone.key)
     return (
-        f"<header><h1>{escape(about.site)}</h1><p>{escape(words.subtitle.format(period=period))}</p>"
+        f"<header><h1>{escape(about.site)}</h1><p>{escape(words.subtitle)}</p>"
         f"<p class=quiet>{escape(as_of)}</p></header><p class=lead>{escape(words.lead)}</p>"
     )
 

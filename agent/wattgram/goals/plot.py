@@ -10,8 +10,8 @@ from math import ceil, floor
 
 from ..scale import label, step_of
 
-WIDTH, HEIGHT = 340.0, 128.0
-LEFT, RIGHT, TOP, BOTTOM = 46.0, 10.0, 8.0, 24.0
+WIDTH, HEIGHT = 340.0, 108.0
+LEFT, RIGHT, TOP, BOTTOM = 46.0, 10.0, 8.0, 20.0
 NEAR = 0.5
 """The axis begins at zero where the lowest number is below this share of the highest."""
 
@@ -66,8 +66,8 @@ def plot(title: str, lines: Lines, first: str, last: str) -> str:
     for kind, points in (("value", lines.value), ("projection", lines.projection)):
         if points and points[-1] not in lines.off:
             parts.append(f'<circle class="{kind}" cx="{x(points[-1][0]):.1f}" cy="{y(points[-1][1]):.1f}" r="2.6"/>')
-    parts.append(f'<text x="{LEFT:g}" y="{HEIGHT - 6:g}">{escape(first)}</text>')
-    parts.append(f'<text x="{WIDTH - RIGHT:g}" y="{HEIGHT - 6:g}" text-anchor="end">{escape(last)}</text>')
+    parts.append(f'<text x="{LEFT:g}" y="{HEIGHT - 5:g}">{escape(first)}</text>')
+    parts.append(f'<text x="{WIDTH - RIGHT:g}" y="{HEIGHT - 5:g}" text-anchor="end">{escape(last)}</text>')
     return "".join([*parts, "</svg>"])
 
 
