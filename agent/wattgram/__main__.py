@@ -325,23 +325,6 @@ def _simulate(options: argparse.Namespace) -> int:
     return asyncio.run(simulate())
 
 
-def _report(options: argparse.Namespace) -> int:
-    from . import paper, report
-
-    config = load(options.config)
-    _checked(options.period, config)
-    made = report.report(config, options.period, Clock().time())
-    if options.format == "csv":
-        print(report.as_csv(made), end="")
-    elif options.format == "json":
-        print(report.as_json(made))
-    elif options.format == "html":
-        print(paper.page(made), end="")
-    else:
-        print(report.as_table(made))
-    return 0
-
-
 def _goals(options: argparse.Namespace) -> int:
     from .goals import explain, paper, text
     from .goals.about import about
@@ -367,6 +350,30 @@ def _goals(options: argparse.Namespace) -> int:
         terminal = sys.stdout.isatty()
         width = shutil.get_terminal_size().columns if terminal else text.WIDTH
         print(text.as_table(cards, colour=terminal and not os.environ.get("NO_COLOR"), width=width))
+    return 0
+
+
+def _checked(period: Asked, config: Config) -> None:
+    try:
+        period.bounds(config.site.timezone)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _report(options: argparse.Namespace) -> int:
+    from . import paper, report
+
+    config = load(options.config)
+    _checked(options.period, config)
+    made = report.report(config, options.period, Clock().time())
+    if options.format == "csv":
+        print(report.as_csv(made), end="")
+    elif options.format == "json":
+        print(report.as_json(made))
+    elif options.format == "html":
+        print(paper.page(made), end="")
+    else:
+        print(report.as_table(made))
     return 0
 
 
@@ -403,13 +410,6 @@ def _replay(options: argparse.Namespace) -> int:
     for name, left in outcome.undelivered.items():
         _say(f"{name} has not taken {left:,} records yet; the next `wattgram run` brings them")
     return 0
-
-
-def _checked(period: Asked, config: Config) -> None:
-    try:
-        period.bounds(config.site.timezone)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
 
 
 def _say(text: str) -> None:

@@ -84,12 +84,13 @@ def _parser() -> argparse.ArgumentParser:
     _demo_options(demo)
     results(demo)
 
-    run = command(
-        "run",
-        "the daemon: reads, computes and publishes until it is told to end",
-        "wattgram run -c /etc/wattgram/wattgram.toml",
+    configuration(
+        command(
+            "run",
+            "the daemon: reads, computes and publishes until it is told to end",
+            "wattgram run -c /etc/wattgram/wattgram.toml",
+        )
     )
-    configuration(run)
 
     check = command("check", "validate a configuration and print its poll plan", "wattgram check -c site.toml --live")
     configuration(check)
@@ -107,7 +108,12 @@ def _parser() -> argparse.ArgumentParser:
     results(scan)
 
     read = command("read", "one reading of one device", "wattgram read tcp://10.1.1.20:502 --driver sunspec --unit 126")
-    _read_options(read)
+    read.add_argument(
+        "url", metavar="URL", help="tcp://HOST[:PORT], rtu://PATH?baudrate=N&parity=P or rtutcp://HOST:PORT"
+    )
+    read.add_argument("--driver", required=True, metavar="NAME", help="a name of `wattgram drivers`")
+    _unit(read)
+    read.add_argument("--raw", action="store_true", help="also the raw words")
     results(read)
 
     drivers = command("drivers", "the catalogue, or one register map", "wattgram drivers eastron_sdm630")
@@ -120,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
         "wattgram simulate -c site.toml --fault roof:late=1.5 --fault garbled@10% --fault rebooting=30s@0.1%",
     )
     configuration(simulate, required=False)
+    _unit(simulate)
     _simulate_options(simulate)
 
     report = command(
@@ -176,17 +183,20 @@ def _scan_options(scan: argparse.ArgumentParser) -> None:
     )
 
 
-def _read_options(read: argparse.ArgumentParser) -> None:
-    read.add_argument(
-        "url", metavar="URL", help="tcp://HOST[:PORT], rtu://PATH?baudrate=N&parity=P or rtutcp://HOST:PORT"
+def _goals_options(goals: argparse.ArgumentParser) -> None:
+    goals.add_argument(
+        "--period",
+        type=_option(period.asked),
+        metavar="day|month|year|FROM..TO",
+        help="the day, month or year that runs, or the days from FROM to TO as in `wattgram report` (default: what "
+        "each claim is measured over)",
     )
-    read.add_argument("--driver", required=True, metavar="NAME", help="a name of `wattgram drivers`")
-    _unit_option(read)
-    read.add_argument("--raw", action="store_true", help="also the raw words")
-
-
-def _unit_option(one: argparse.ArgumentParser) -> None:
-    one.add_argument("--unit", type=_whole(0, 255), metavar="N", help="Modbus address (default: the device's)")
+    goals.add_argument(
+        "--explain",
+        type=_option(_claim),
+        metavar="ID",
+        help="one claim, such as A12, with all that is needed to compute it again by hand; as table or json",
+    )
 
 
 _FAULTS = """\
@@ -198,8 +208,11 @@ glitch, reset, rollover, half-open and rebooting come once, or again and again w
 """
 
 
+def _unit(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--unit", type=_whole(0, 255), metavar="N", help="Modbus address (default: the device's)")
+
+
 def _simulate_options(simulate: argparse.ArgumentParser) -> None:
-    _unit_option(simulate)
     simulate.add_argument("driver", nargs="?", metavar="NAME", help="one device of the catalogue")
     simulate.add_argument("--listen", default="tcp://127.0.0.1:1502", metavar="URL", help="default: %(default)s")
     simulate.add_argument(
@@ -235,22 +248,6 @@ def _demo_options(demo: argparse.ArgumentParser) -> None:
         type=_option(_page),
         metavar="ADDR",
         help=f'live page, "" for none (default: {LOOPBACK}, or any free port when that is taken)',
-    )
-
-
-def _goals_options(goals: argparse.ArgumentParser) -> None:
-    goals.add_argument(
-        "--period",
-        type=_option(period.asked),
-        metavar="day|month|year|FROM..TO",
-        help="the day, month or year that runs, or the days from FROM to TO as in `wattgram report` (default: what "
-        "each claim is measured over)",
-    )
-    goals.add_argument(
-        "--explain",
-        type=_option(_claim),
-        metavar="ID",
-        help="one claim, such as A12, with all that is needed to compute it again by hand; as table or json",
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from .cells import sheet
 from .clock import NS
 from .config import Config
 from .errors import HistoryError
@@ -17,7 +18,6 @@ from .history import History
 from .ledger import ENOUGH, WINDOWS, Ledger, Row, summed
 from .period import Asked, local_day, local_minute, spans, window_start
 from .record import Record
-from .sheet import sheet
 from .tables import printable, table
 from .units import rfc3339
 from .versions import factors

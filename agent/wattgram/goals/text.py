@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from ..sheet import sheet
+from ..cells import sheet
 from ..tables import printable, table
 from ..units import rfc3339
 from .amounts import amount, decimals, exact, of_card
