@@ -79,7 +79,7 @@ def _facts(card: Outcome, about: About) -> Iterator[tuple[str, str]]:
         yield "target", f"{SIGNS[card.better]} {amount(card.target.value, claim.unit, digits)}"
         yield "its source", card.target.source
     elif claim.target:
-        yield "target", f"none that is set; by default {claim.target}"
+        yield "target", claim.target if claim.target.startswith("none") else f"none here; by default {claim.target}"
         yield "its source", claim.source
     if card.path is not None:
         yield "path", f"{amount(card.path, claim.unit, digits)}, which the target is as of now"

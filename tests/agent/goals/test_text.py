@@ -229,7 +229,7 @@ def test_explained_a_number_can_be_computed_again_from_what_is_written() -> None
 def test_explained_what_is_missing_is_said_with_what_to_add() -> None:
     text = explain.explain(LACKING, ABOUT)
     assert 'what to add  add a [[device]] with role = "ev"' in text
-    assert "target       none that is set; by default at least 34.2 %" in text
+    assert "target       none here; by default at least 34.2 %" in text
     assert "value" not in text
     assert "coverage" not in explain.explain(CONTEXT, ABOUT)
     assert "manual entry  Li Wei, 2026-03-01, register 7" in explain.explain(ENTERED, ABOUT)
