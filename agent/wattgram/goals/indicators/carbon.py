@@ -147,9 +147,7 @@ def after_peak(stretch: Stretch, facility: Facility) -> Found:
     """peak_year = argmax C_y; after it C_y <= C_peak: the last full year's net emission, t (goals B16)."""
     years = full_years(stretch, facility)
     if len(years) < FULL_YEARS:
-        raise Lacking(
-            f"{len(years)} full years in a row are known, {FULL_YEARS} are needed", "wait for more full years"
-        )
+        raise Lacking(f"full years in a row: {len(years)} known, {FULL_YEARS} needed", "wait for more full years")
     peak, last = max(years, key=lambda one: years[one].value), max(years)
     return Found(
         years[last].value,
