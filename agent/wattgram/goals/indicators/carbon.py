@@ -1,0 +1,183 @@
+"""The site's CO2 of a year: its total, its fall, its peak, and what is captured of it (A02, A14, B12, B16)."""
+
+from __future__ import annotations
+
+from ..day import Stretch
+from ..finding import Extra, Finding, Found, Input
+from ..indicator import Facility, Indicator, Target
+from ..settings import Baseline, Milestone
+from .entered import amount, amount_if_any
+from .inventory import inventory
+from .lacking import Lacking, finding
+from .sources import ENTRY_LINE, ENTRY_LINE_SOURCE, NATIONAL_LINE, NATIONAL_PATH, YEARLY, of_year
+from .stored import quotient, shown, summed
+from .years import between, fallen, part_of_year, year_of
+
+ENOUGH = 0.9
+"""Coverage below which a year does not count as a full one (METHOD 4.5)."""
+
+FULL_YEARS = 3
+"""Full years without which nothing is said of a peak (goals B16)."""
+
+ALERT = 0.8
+"""Share of the entry line from which a projection is an alert (METHOD 6.2, A14)."""
+
+
+@finding
+def net(stretch: Stretch, facility: Facility) -> Found:
+    """C_year = sum of E_imp x EF_grid + fuel x EF_fuel + process + bought heat - captured and stored, t (goals A02).
+
+    Stored is what people answer for (entry "captured_stored", t): what a meter at the stack counts may still come out.
+    """
+    whole = inventory(stretch, facility)
+    stored = amount_if_any("captured_stored", stretch, facility)
+    value = whole.total - stored.value
+    captured = stretch.sum("captured")
+    unproven = (
+        f"{shown(captured / 1e6)} t captured is not taken off: no entry captured_stored"
+        if captured and not stored.inputs
+        else ""
+    )
+    return Found(
+        value,
+        (*whole.inputs, *stored.inputs),
+        f"{whole.arithmetic} - {shown(stored.value)} = {shown(value)} t",
+        coverage=whole.coverage,
+        entry="; ".join(one for one in (whole.entry, stored.by) if one),
+        note="; ".join(one for one in (whole.note, unproven) if one),
+    )
+
+
+def net_target(stretch: Stretch, facility: Facility) -> Target | None:
+    """The path of the site's milestones, else -3.9 %/a from its baseline or from last year's total (goals A02).
+
+    Milestones begin at the baseline or at last year's total, too; None where there is neither.
+    """
+    year, base = year_of(stretch, facility), facility.goals.baselines.get("A02")
+    named = f"baseline of {base.year}" if base else f"total of {year - 1}"
+    if base is None:
+        last = _full(year - 1, facility)
+        if last is None:
+            return None
+        base = Baseline(last.value, year - 1)
+    on_path = between(Milestone(base.year, base.value), facility.goals.milestones.get("A02", ()), year)
+    if on_path is not None:
+        return of_year(on_path, f"milestones from the {named}, site choice", stretch, facility)
+    pace = f"{100.0 * YEARLY:g} %/a, {NATIONAL_PATH}" if base.yearly is None else f"{100.0 * base.yearly:g} %/a"
+    return of_year(fallen(base, year, YEARLY), f"{named} {pace}", stretch, facility)
+
+
+def _full(year: int, facility: Facility) -> Found | None:
+    """A whole year's net emission; None unless it is over and known for nine tenths of its time."""
+    stretch = facility.years(year)
+    if stretch.gone < 1.0:
+        return None
+    found: Finding = net(stretch, facility)
+    return found if isinstance(found, Found) and min(found.coverage, stretch.coverage) >= ENOUGH else None
+
+
+@finding
+def gross(stretch: Stretch, facility: Facility) -> Found:
+    """C_ets = fuel + process + E_imp x EF + heat x EF_heat, t; beside it what it comes to at this pace (goals A14)."""
+    whole = inventory(stretch, facility)
+    at_end = quotient(whole.total, stretch.gone, f"nothing of {stretch.name} is over")
+    line = ENTRY_LINE * part_of_year(stretch, facility)
+    share = quotient(at_end, line, f"{stretch.name} has no length")
+    said = f"at this pace {100.0 * share:.0f} % of the entry line"
+    alert = (
+        f"{said}: above it" if share >= 1.0 else f"{said}: alert from {100.0 * ALERT:.0f} %" if share >= ALERT else ""
+    )
+    return Found(
+        whole.total,
+        whole.inputs,
+        f"{whole.arithmetic} = {shown(whole.total)} t",
+        (
+            Extra("at the end of the period, at this pace", at_end, "tCO2e"),
+            Extra("national entry line", NATIONAL_LINE, "tCO2e/a"),
+        ),
+        whole.coverage,
+        whole.entry,
+        "; ".join(one for one in (alert, whole.note) if one),
+    )
+
+
+@finding
+def capture_share(stretch: Stretch, facility: Facility) -> Found:
+    """CCSS = M_stored / C_gross, % (goals B12); what meters captured where no stored mass is entered."""
+    whole = inventory(stretch, facility)
+    try:
+        stored = amount("captured_stored", stretch, facility)
+        taken, inputs, by, note = stored.value, stored.inputs, stored.by, ""
+        coverage = whole.coverage
+    except Lacking:
+        if not facility.of_role("capture"):
+            raise Lacking(
+                "no capture meter and no entry captured_stored",
+                'add a [[device]] with role = "capture", or a [[goals.entry]] with what = "captured_stored"',
+            ) from None
+        sums = summed(stretch, "captured")
+        taken, inputs, by = sums.tonnes("captured"), (sums.mass("captured", "captured"),), ""
+        note = "captured by meter; no entry captured_stored shows that it stays stored"
+        coverage = min(whole.coverage, sums.coverage)
+    value = 100.0 * quotient(taken, whole.total, f"nothing was emitted in {stretch.name}")
+    return Found(
+        value,
+        (*inputs, *whole.inputs),
+        f"100 x {shown(taken)} / ({whole.arithmetic}) = {shown(value)} %",
+        coverage=coverage,
+        entry="; ".join(one for one in (by, whole.entry) if one),
+        note="; ".join(one for one in (note, whole.note) if one),
+    )
+
+
+def full_years(stretch: Stretch, facility: Facility) -> dict[int, Found]:
+    """Net emission of the full years without a gap up to the period's, the oldest first."""
+    year = year_of(stretch, facility)
+    if facility.years(year).gone < 1.0:
+        year -= 1
+    found: dict[int, Found] = {}
+    while (one := _full(year, facility)) is not None:
+        found[year] = one
+        year -= 1
+    return dict(sorted(found.items()))
+
+
+@finding
+def after_peak(stretch: Stretch, facility: Facility) -> Found:
+    """peak_year = argmax C_y; after it C_y <= C_peak: the last full year's net emission, t (goals B16)."""
+    years = full_years(stretch, facility)
+    if len(years) < FULL_YEARS:
+        raise Lacking(f"full years in a row: {len(years)} known, {FULL_YEARS} needed", "wait for more full years")
+    peak, last = max(years, key=lambda one: years[one].value), max(years)
+    return Found(
+        years[last].value,
+        (
+            *(Input(f"net CO2 of {year}", one.value, "t", "goal A02 of that year") for year, one in years.items()),
+            *years[last].inputs,
+        ),
+        years[last].arithmetic,
+        (Extra("peak year", peak, ""), Extra("net CO2 of the peak year", years[peak].value, "tCO2/a")),
+        min(one.coverage for one in years.values()),
+        years[last].entry,
+        f"{last} is the highest so far: allowed until 2030" if peak == last and last <= 2030 else f"of {last}",
+    )
+
+
+def peak_target(stretch: Stretch, facility: Facility) -> Target | None:
+    """The highest of the full years before the last one; None with fewer than three full years (goals B16)."""
+    years = full_years(stretch, facility)
+    if len(years) < FULL_YEARS:
+        return None
+    before = {year: one.value for year, one in years.items() if year != max(years)}
+    year = max(before, key=lambda one: before[one])
+    return Target(before[year], f"peak so far, of {year}; peak by 2030, neutral by 2060 (METHOD 5, national path)")
+
+
+INDICATORS = {
+    "A02": Indicator(net, "lower", net_target, total=True),
+    "A14": Indicator(
+        gross, "lower", lambda stretch, facility: of_year(ENTRY_LINE, ENTRY_LINE_SOURCE, stretch, facility), total=True
+    ),
+    "B12": Indicator(capture_share),
+    "B16": Indicator(after_peak, "lower", peak_target),
+}

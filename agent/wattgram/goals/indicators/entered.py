@@ -1,0 +1,82 @@
+"""What people enter: an amount for a time, of which a period has the part of those days that are over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from ..day import Stretch
+from ..finding import Input
+from ..indicator import Facility
+from ..settings import Entry
+from .lacking import Lacking
+from .years import local, midnight
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """An amount, in the unit of its entries, and the entries behind it."""
+
+    value: float
+    inputs: tuple[Input, ...]
+    by: str
+
+
+def cited(entry: Entry) -> str:
+    """Who answers for an entry: name, date, document."""
+    return f"manual entry of {entry.name}, {entry.entered}, {entry.document}"
+
+
+def amount(what: str, stretch: Stretch, facility: Facility) -> Entered:
+    """The part of entries that is of the time which is over: each spreads evenly over its own days.
+
+    Lacking as soon as one day has no entry; a later entry takes the place of an earlier one on the days of both.
+    """
+    entries = [one for one in facility.goals.entries if one.what == what]
+    end = min(stretch.end, stretch.over)
+    day, last = local(stretch.start, facility), local(end - 1, facility)
+    taken: dict[Entry, float] = {}
+    while day <= last and end > stretch.start:
+        entry = facility.goals.entry(what, day)
+        if entry is None:
+            raise missing(what, str(day))
+        until = min([entry.last, last, *(one.first - timedelta(days=1) for one in entries if one.first > day)])
+        taken[entry] = taken.get(entry, 0.0) + (until - day).days + 1
+        if until == last:
+            after = midnight(last + timedelta(days=1), facility)
+            taken[entry] -= (after - end) / (after - midnight(last, facility))
+        day = until + timedelta(days=1)
+    if not taken:
+        raise missing(what, stretch.name)
+    inputs = tuple(_input(entry, days) for entry, days in taken.items())
+    return Entered(sum(one.value for one in inputs), inputs, "; ".join(dict.fromkeys(cited(one) for one in taken)))
+
+
+def amount_if_any(what: str, stretch: Stretch, facility: Facility) -> Entered:
+    """The same of what many sites do not have: nothing where nobody ever entered any."""
+    if any(one.what == what for one in facility.goals.entries):
+        return amount(what, stretch, facility)
+    return Entered(0.0, (), "")
+
+
+def latest(what: str, stretch: Stretch, facility: Facility) -> Entry:
+    """The entry about the last day that has begun; Lacking when there is none."""
+    day = local(min(stretch.end, stretch.over) - 1, facility)
+    entry = facility.goals.entry(what, day)
+    if entry is None:
+        raise missing(what, str(day))
+    return entry
+
+
+def missing(what: str, when: str) -> Lacking:
+    """What a site lacks when nobody entered a number about a day or a period."""
+    return Lacking(
+        f'no entry "{what}" about {when}',
+        f'add [[goals.entry]] with what = "{what}" for that time; 0 where the site has none',
+    )
+
+
+def _input(entry: Entry, days: float) -> Input:
+    whole = (entry.last - entry.first).days + 1
+    part = "" if days == whole else f", {days:g} of {whole} days"
+    return Input(entry.what, entry.value * days / whole, entry.unit, cited(entry) + part)

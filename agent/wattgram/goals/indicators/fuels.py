@@ -1,0 +1,82 @@
+"""The fuel of gensets and CHP: its heat, and the carbon of it that the balance of electricity leaves to heat."""
+
+from __future__ import annotations
+
+from math import nan
+
+from ...chp import electricity_share
+from ...config import DeviceConfig
+from ...fuel import efficiency
+from ...roles import ASSUMED, BURNERS, FUELS
+from ..day import Stretch
+from ..finding import Input
+from ..indicator import Facility
+from .lacking import Lacking
+
+
+def heat(stretch: Stretch, facility: Facility) -> tuple[Input, ...]:
+    """Heat of the fuel that each genset and CHP burnt, kWh by net calorific value.
+
+    amount x fuel_factor / EF_heat by its fuel meter, else electricity / efficiency at rated power (METHOD 4.7).
+    Lacking where a set's own factor stands in the place of its fuel.
+    """
+    found = []
+    for one in facility.of_role(*BURNERS):
+        if one.emission.emission_factor is not None:
+            raise Lacking(
+                f"the fuel of {one.name} is not said", f"give {one.name} fuel and efficiency, not emission_factor"
+            )
+        said = fuel_of(one)
+        if one.emission.fuel_meter and one.emission.fuel_factor is not None:
+            burnt, source = _metered(stretch, one) / FUELS[said], f"fuel meter {one.emission.fuel_meter}"
+        else:
+            eta = efficiency(one, nan)
+            burnt, source = stretch.energy([one.name]) / 1e3 / eta, f"electricity of {one.name} / efficiency {eta:g}"
+        found.append(Input(f"heat of {said}, {one.name}", burnt, "kWh", source))
+    return tuple(found)
+
+
+def electricity(stretch: Stretch, facility: Facility) -> float:
+    """kWh that gensets and CHP made."""
+    return stretch.energy(one.name for one in facility.of_role(*BURNERS)) / 1e3
+
+
+def heat_carbon(stretch: Stretch, facility: Facility) -> tuple[Input, ...]:
+    """t of CO2 that CHPs burnt for heat; `scope1` has that of their electricity alone.
+
+    C x (1 - a_el): C is the fuel's carbon by its meter, else electricity x EF_heat / eta_el, and a_el the share that is
+    electricity's at rated power (METHOD 4.7).
+    """
+    found = []
+    for one in facility.of_role(*BURNERS):
+        said = one.emission.heat
+        if said is None:
+            continue
+        eta = efficiency(one, nan)
+        share = electricity_share(
+            eta, said.efficiency, electric_reference=said.electric_reference, heat_reference=said.heat_reference
+        )
+        if one.emission.fuel_meter and one.emission.fuel_factor is not None:
+            burnt = _metered(stretch, one)
+        else:
+            burnt = stretch.energy([one.name]) / 1e3 / eta * FUELS[fuel_of(one)]
+        source = f"{1 - share:.4g} of the fuel's CO2, METHOD 4.7"
+        found.append(Input(f"heat of {one.name}", burnt * (1.0 - share) / 1e6, "t", source))
+    return tuple(found)
+
+
+def unowned(facility: Facility) -> tuple[str, ...]:
+    """Fuel meters of no genset or CHP, such as a boiler's: which fuel they count is not said, so nor is its CO2."""
+    owned = {one.emission.fuel_meter for one in facility.devices}
+    return tuple(one.name for one in facility.of_role("fuel") if one.name not in owned)
+
+
+def fuel_of(device: DeviceConfig) -> str:
+    """What a genset or CHP burns."""
+    return device.emission.fuel or ASSUMED[device.role].fuel
+
+
+def _metered(stretch: Stretch, device: DeviceConfig) -> float:
+    """g of CO2 that a fuel meter stands for."""
+    counted = stretch.device(device.emission.fuel_meter, lambda one: one.amount)
+    return counted * (device.emission.fuel_factor or 0.0)

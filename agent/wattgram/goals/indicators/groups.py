@@ -1,0 +1,160 @@
+"""Industry, power, buildings and transport apart, as their sub-meters tell (A10, B03, B04)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import fsum
+
+from ...config import GROUPS
+from ..day import Stretch
+from ..finding import Extra, Found, Input
+from ..indicator import Facility, Indicator, Target
+from .entered import amount_if_any
+from .lacking import Lacking, finding
+from .sources import NATIONAL_PATH, WEIGHT_SOURCE, YEARLY
+from .stored import quotient, shown, summed, windows
+from .years import part_of_year, same_days, year_of
+
+NATIONAL_SPLIT = (
+    Extra("the country: power", 40.0, "%"),
+    Extra("the country: industry", 40.0, "%"),
+    Extra("the country: building", 10.0, "%"),
+    Extra("the country: transport", 10.0, "%"),
+)
+"""The article's own round figures of 2021 (METHOD 6.3)."""
+
+CUTTING = ("industry", "power")
+"""Where the article expects most cuts."""
+
+
+def metered(facility: Facility, group: str) -> str:
+    """The group, when a sub-meter counts it; else Lacking."""
+    if not facility.of_group(group):
+        device = 'role = "ev"' if group == "transport" else f'role = "load" and group = "{group}"'
+        raise Lacking(f"no sub-meter of group {group}", f"add a [[device]] with {device}")
+    return group
+
+
+@finding
+def solar_charging(stretch: Stretch, facility: Facility) -> Found:
+    """PVEV = sum of E_ev x pvshare / sum of E_ev, % (goals A10).
+
+    pvshare is the own renewable share of the site's mix at each instant; with wind or hydro they are in it.
+    """
+    metered(facility, "transport")
+    sums = summed(stretch, "transport_own_energy", "transport_energy")
+    own, energy = sums.kwh("transport_own_energy"), sums.kwh("transport_energy")
+    value = 100.0 * quotient(own, energy, f"nothing was charged in {stretch.name}")
+    return Found(
+        value,
+        (
+            sums.energy("charged from own renewables", "transport_own_energy"),
+            sums.energy("charged, group transport", "transport_energy"),
+        ),
+        f"100 x {shown(own)} / {shown(energy)} = {shown(value)} %",
+        (Extra("charged", energy, "kWh"),),
+        sums.coverage,
+    )
+
+
+@finding
+def split(stretch: Stretch, facility: Facility) -> Found:
+    """share_k = C_k / sum of C_k, %: industry's share, beside it the others and what no group has (goals B03).
+
+    C_k is the CO2 of the electricity that a group's sub-meters counted; industry has the process emission, too, where
+    it is entered. A group without a sub-meter has no share: what it uses is in the unassigned one.
+    """
+    metered(facility, "industry")
+    groups = [one for one in GROUPS if facility.of_group(one)]
+    names = [f"{one}_emission" for one in (*groups, "rest")]
+    sums = summed(stretch, *names)
+    process = amount_if_any("process_emission", stretch, facility)
+    each = {name: sums.tonnes(name) for name in names}
+    each["industry_emission"] += process.value
+    whole = fsum(each.values())
+    shares = {name: 100.0 * quotient(one, whole, f"no CO2 in {stretch.name}") for name, one in each.items()}
+    said = {"rest": "unassigned"}
+    return Found(
+        shares["industry_emission"],
+        (*(sums.mass(f"CO2 of {name.removesuffix('_emission')}", name) for name in names), *process.inputs),
+        f"100 x {shown(each['industry_emission'])} / ({' + '.join(shown(one) for one in each.values())})"
+        f" = {shown(shares['industry_emission'])} %",
+        (
+            *(
+                Extra(said.get(group, group), shares[f"{group}_emission"], "%")
+                for group in (*groups, "rest")
+                if group != "industry"
+            ),
+            *NATIONAL_SPLIT,
+        ),
+        sums.coverage,
+        process.by,
+    )
+
+
+@finding
+def reduction(stretch: Stretch, facility: Facility) -> Found:
+    """red_k = 1 - C_k / C_k,base, % (goals B04): industry and power together, beside it each group.
+
+    C_k,base: the baseline B04 (t a year of these groups) times the part of the year that is over, else the same days
+    of the year before.
+    """
+    groups = [one for one in CUTTING if facility.of_group(one)] or [metered(facility, "industry")]
+    base = facility.goals.baselines.get("B04")
+    if base is None:
+        return _since_last_year(stretch, facility, groups)
+    sums = summed(stretch, *(f"{one}_emission" for one in groups))
+    now = fsum(sums.tonnes(f"{one}_emission") for one in groups)
+    gone = stretch.gone * part_of_year(stretch, facility)
+    before = base.value * gone
+    value = 100.0 * (1.0 - quotient(now, before, "the baseline B04 is 0"))
+    return Found(
+        value,
+        (
+            *(sums.mass(f"CO2 of {one}", f"{one}_emission") for one in groups),
+            Input(f"CO2 of {' and '.join(groups)} in {base.year}", base.value, "t/a", "[goals] baseline B04"),
+            Input("part of the year that is over", gone, "1", "calendar"),
+        ),
+        f"100 x (1 - {shown(now)} / ({shown(base.value)} x {shown(gone)})) = {shown(value)} %",
+        coverage=sums.coverage,
+    )
+
+
+def _since_last_year(stretch: Stretch, facility: Facility, groups: Sequence[str]) -> Found:
+    others = [one for one in GROUPS if facility.of_group(one) and one not in groups]
+    pairs = same_days(stretch, facility, [f"{one}_emission" for one in (*groups, *others)])
+    if not pairs.now:
+        raise Lacking(f"no day of {stretch.name} is stored a year before, too", "add [goals.baseline.B04]")
+    each = {one: pairs.sums(f"{one}_emission") for one in (*groups, *others)}
+    now, before = (fsum(each[one][side] for one in groups) / 1e6 for side in (0, 1))
+    value = 100.0 * (1.0 - quotient(now, before, f"no CO2 of {' and '.join(groups)} a year before"))
+    source = windows(len(pairs.now))
+    return Found(
+        value,
+        (
+            *(Input(f"CO2 of {one}", each[one][0] / 1e6, "t", source) for one in groups),
+            *(Input(f"CO2 of {one}", each[one][1] / 1e6, "t", f"{source} a year before") for one in groups),
+        ),
+        f"100 x (1 - {shown(now)} / {shown(before)}) = {shown(value)} %",
+        tuple(
+            Extra(one, 100.0 * (1.0 - quotient(*sides, f"no CO2 of {one} a year before")), "%")
+            for one, sides in each.items()
+            if sides[1] > 0.0
+        ),
+        pairs.coverage,
+    )
+
+
+def reduction_target(stretch: Stretch, facility: Facility) -> Target:
+    """1 - (1 - 3.9 %) ^ years since the baseline, or since last year without one, % (goals B04)."""
+    base = facility.goals.baselines.get("B04")
+    years = 1 if base is None else year_of(stretch, facility) - base.year
+    yearly = YEARLY if base is None or base.yearly is None else base.yearly
+    return Target(100.0 * (1.0 - (1.0 + yearly) ** years), f"{100.0 * yearly:g} %/a, {years} a: {NATIONAL_PATH}")
+
+
+INDICATORS = {
+    "A10": Indicator(solar_charging, target=lambda _stretch, _facility: Target(34.2, WEIGHT_SOURCE)),
+    "B03": Indicator(split),
+    "B04": Indicator(reduction, target=reduction_target),
+}

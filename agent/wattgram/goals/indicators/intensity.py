@@ -1,0 +1,136 @@
+"""CO2 per energy: of the site's power, of charging, against the year before, and per tce (A04, A05, A15, B05)."""
+
+from __future__ import annotations
+
+from math import fsum
+
+from ..day import Stretch
+from ..finding import Extra, Found, Input
+from ..indicator import Facility, Indicator, Target
+from . import fuels
+from .entered import amount_if_any
+from .groups import metered
+from .inventory import energetic
+from .lacking import Lacking, finding
+from .sources import AVERAGE, NATIONAL_PATH, YEARLY, grid_average
+from .stored import quotient, shown, summed, windows
+from .years import same_days
+
+KGCE_PER_KWH = 0.1229
+"""kgce a kWh, of electricity and of fuel heat alike (METHOD 1.2; 3.6 MJ / 29.3076 MJ = 0.1228)."""
+
+GJ_PER_TCE = 29.3076
+"""GJ a tce (METHOD 1.3)."""
+
+PARK = (
+    Extra("zero-carbon park of 0.2 to 1 Mtce/a, at most", 0.2, "tCO2/tce"),
+    Extra("zero-carbon park from 1 Mtce/a, at most", 0.3, "tCO2/tce"),
+)
+"""For parks, so a reference only: NDRC/MIIT/NEA zero-carbon park notice 2025, indicator annex (METHOD 5)."""
+
+
+@finding
+def of_load(stretch: Stretch, _facility: Facility) -> Found:
+    """I_site = C_elec / E_load, gCO2/kWh; gap = 1 - I_site / EF_CQ, % (goals A04; METHOD 4.4)."""
+    sums = summed(stretch, "emission", "load_energy")
+    carbon, load = sums.kg("emission"), sums.kwh("load_energy")
+    value = quotient(1e3 * carbon, load, f"no load in {stretch.name}")
+    return Found(
+        value,
+        (Input("CO2 of the load", carbon, "kg", sums.source), sums.energy("load", "load_energy")),
+        f"1000 x {shown(carbon)} / {shown(load)} = {shown(value)} g/kWh",
+        (Extra(f"below the grid's {AVERAGE:g} g/kWh by", 100.0 * (1.0 - value / AVERAGE), "%"),),
+        sums.coverage,
+    )
+
+
+@finding
+def of_charging(stretch: Stretch, facility: Facility) -> Found:
+    """I_ev = sum of E_ev x c_mix / sum of E_ev, gCO2/kWh; beside it the energy (goals B05)."""
+    metered(facility, "transport")
+    sums = summed(stretch, "transport_emission", "transport_energy")
+    carbon, energy = sums.kg("transport_emission"), sums.kwh("transport_energy")
+    value = quotient(1e3 * carbon, energy, f"nothing was charged in {stretch.name}")
+    return Found(
+        value,
+        (
+            Input("CO2 of charging", carbon, "kg", sums.source),
+            sums.energy("charged, group transport", "transport_energy"),
+        ),
+        f"1000 x {shown(carbon)} / {shown(energy)} = {shown(value)} g/kWh",
+        (Extra("charged", energy, "kWh"),),
+        sums.coverage,
+    )
+
+
+@finding
+def change(stretch: Stretch, facility: Facility) -> Found:
+    """dI = (I_y - I_(y-1)) / I_(y-1), %/a, over the days that are over and stored in both years (goals A05)."""
+    pairs = same_days(stretch, facility, ("emission", "load_energy"))
+    if not pairs.now:
+        raise Lacking(f"no day of {stretch.name} is stored a year before, too", "wait until a year of data is stored")
+    (carbon, carbon_before), (load, load_before) = pairs.sums("emission"), pairs.sums("load_energy")
+    now = 1e3 * quotient(carbon, load, f"no load on the days of {stretch.name} that both years have")
+    before = 1e3 * quotient(carbon_before, load_before, f"no load a year before {stretch.name}")
+    value = 100.0 * quotient(now - before, before, f"no CO2 a year before {stretch.name} to compare with")
+    source = windows(len(pairs.now))
+    earlier = f"{source} a year before"
+    return Found(
+        value,
+        (
+            Input("CO2 of the load", carbon / 1e3, "kg", source),
+            Input("load", load / 1e3, "kWh", source),
+            Input("CO2 of the load", carbon_before / 1e3, "kg", earlier),
+            Input("load", load_before / 1e3, "kWh", earlier),
+        ),
+        f"100 x ({shown(now)} - {shown(before)}) / {shown(before)} = {shown(value)} %/a",
+        (Extra("intensity", now, "g/kWh"), Extra("intensity a year before", before, "g/kWh")),
+        pairs.coverage,
+    )
+
+
+@finding
+def of_all_energy(stretch: Stretch, facility: Facility) -> Found:
+    """IE = C_total / E_total, tCO2/tce (goals A15; METHOD 4.11, example 7).
+
+    C_total: fuel, import, bought heat, and the process where it is entered. E_total: import, own renewables used, heat
+    of the fuel and bought heat; what a genset made is in its fuel.
+    """
+    carbon = energetic(stretch, facility)
+    process = amount_if_any("process_emission", stretch, facility)
+    bought = amount_if_any("heat", stretch, facility)
+    sums = summed(stretch, "grid_import_energy", "self_sufficiency.part")
+    heat = fuels.heat(stretch, facility)
+    mass = carbon.total + process.value
+    electricity = sums.kwh("grid_import_energy") + sums.kwh("self_sufficiency.part")
+    kwh = electricity + fsum(one.value for one in heat)
+    energy = kwh * KGCE_PER_KWH / 1e3 + bought.value / GJ_PER_TCE
+    value = quotient(mass, energy, f"no energy was used in {stretch.name}")
+    source = "METHOD 1.2 and 1.3"
+    unentered = "" if process.inputs else "the process is not in it: no entry process_emission"
+    return Found(
+        value,
+        (
+            *carbon.inputs,
+            *process.inputs,
+            sums.energy("import", "grid_import_energy"),
+            sums.energy("own renewables that the load used", "self_sufficiency.part"),
+            *heat,
+            Input("standard coal of a kWh", KGCE_PER_KWH, "kgce/kWh", source),
+            *((Input("heat of standard coal", GJ_PER_TCE, "GJ/tce", source),) if bought.inputs else ()),
+        ),
+        f"{shown(mass)} / ({shown(kwh)} x {KGCE_PER_KWH} / 1000 + {shown(bought.value)} / {GJ_PER_TCE})"
+        f" = {shown(value)} tCO2/tce",
+        (Extra("energy", energy, "tce"), *PARK),
+        min(carbon.coverage, sums.coverage),
+        "; ".join(one for one in (process.by, carbon.entry) if one),
+        "; ".join(one for one in (carbon.note, unentered, "reference only: the limits are for parks") if one),
+    )
+
+
+INDICATORS = {
+    "A04": Indicator(of_load, "lower", grid_average),
+    "A05": Indicator(change, "lower", lambda _stretch, _facility: Target(100.0 * YEARLY, NATIONAL_PATH)),
+    "A15": Indicator(of_all_energy, "lower"),
+    "B05": Indicator(of_charging, "lower", grid_average),
+}

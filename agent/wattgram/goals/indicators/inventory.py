@@ -1,0 +1,92 @@
+"""The site's inventory in t of CO2: fuel, import, process, bought heat (METHOD 4.8; goals A14)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import fsum
+
+from ..day import Stretch
+from ..finding import Input
+from ..indicator import Facility
+from . import fuels
+from .entered import amount, amount_if_any
+from .lacking import Lacking
+from .stored import shown, summed
+
+HEAT_FACTOR = 0.11
+"""tCO2/GJ of bought heat: GB/T 32150-2025 clauses 7.5.6 to 7.5.7 (METHOD 1.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """t of each part, with the inputs behind them; `entry`: the manual entries, `note`: what is not in it."""
+
+    fuel: float
+    imported: float
+    heat: float
+    process: float
+    inputs: tuple[Input, ...]
+    coverage: float
+    entry: str = ""
+    note: str = ""
+
+    @property
+    def direct(self) -> float:
+        """C_national = fuel + process, without what others emit for the site (goals B14)."""
+        return fsum((self.fuel, self.process))
+
+    @property
+    def total(self) -> float:
+        """C_ets = fuel + process + import x EF + heat x EF_heat (goals A14)."""
+        return fsum((self.fuel, self.process, self.imported, self.heat))
+
+    @property
+    def arithmetic(self) -> str:
+        """The total's terms, in t."""
+        return " + ".join(shown(one) for one in (self.fuel, self.process, self.imported, self.heat))
+
+
+def energetic(stretch: Stretch, facility: Facility) -> Inventory:
+    """What the site's energy emits: fuel burnt, import at the official factor, bought heat (entry "heat", GJ).
+
+    A fuel meter of no genset or CHP is not in it, and the note says so.
+    """
+    sums = summed(stretch, "scope1", "scope2_location")
+    bought = amount_if_any("heat", stretch, facility)
+    factor = Input("factor of bought heat", HEAT_FACTOR, "tCO2/GJ", "GB/T 32150-2025, METHOD 1.2")
+    for_heat = fuels.heat_carbon(stretch, facility)
+    unowned = ", ".join(fuels.unowned(facility))
+    return Inventory(
+        fuel=fsum((sums.tonnes("scope1"), *(one.value for one in for_heat))),
+        imported=sums.tonnes("scope2_location"),
+        heat=bought.value * HEAT_FACTOR,
+        process=0.0,
+        inputs=(
+            sums.mass("fuel burnt (scope 1)", "scope1"),
+            *for_heat,
+            sums.mass("import x official factor (scope 2)", "scope2_location"),
+            *((*bought.inputs, factor) if bought.inputs else ()),
+        ),
+        coverage=sums.coverage,
+        entry=bought.by,
+        note=f"fuel that {unowned} counts is in it only as far as process_emission has it" if unowned else "",
+    )
+
+
+def inventory(stretch: Stretch, facility: Facility) -> Inventory:
+    """The same with what the process itself emits (entry "process_emission", t); Lacking as long as nobody entered it.
+
+    A site without such emissions enters 0: no meter tells, and a total without them could pass for whole.
+    """
+    energy = energetic(stretch, facility)
+    try:
+        process = amount("process_emission", stretch, facility)
+    except Lacking as lacking:
+        so_far = f"metered so far: fuel {shown(energy.fuel)} t, import {shown(energy.imported)} t"
+        raise Lacking(f"{lacking.missing.what}; {so_far}", lacking.missing.add) from lacking
+    return replace(
+        energy,
+        process=process.value,
+        inputs=(*energy.inputs, *process.inputs),
+        entry="; ".join(one for one in (process.by, energy.entry) if one),
+    )

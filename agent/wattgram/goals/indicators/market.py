@@ -1,0 +1,143 @@
+"""Carbon in tonnes of allowances and in money (A22, B08, B14, B15); information, never a forecast of prices."""
+
+from __future__ import annotations
+
+from ..day import Stretch
+from ..finding import Extra, Found, Input
+from ..indicator import Facility, Indicator, Target
+from ..settings import Entry
+from .entered import cited, latest
+from .inventory import Inventory, inventory
+from .lacking import finding
+from .sources import (
+    CCER_PRICE,
+    ENTRY_LINE,
+    ENTRY_LINE_SOURCE,
+    NATIONAL_LINE,
+    NATIONAL_LINE_SOURCE,
+    NATIONAL_PRICE,
+    PILOT_PRICE,
+    PRICE_SOURCE,
+    of_year,
+)
+from .stored import quotient, shown, summed
+from .years import part_of_year
+
+
+def price(facility: Facility, default: float) -> Input:
+    """CNY/t: the site's own, else the mean of 2025."""
+    if facility.goals.price is not None:
+        return Input("price", facility.goals.price, "CNY/t", "[goals] price")
+    return Input("price", default, "CNY/t", PRICE_SOURCE)
+
+
+def projected(stretch: Stretch, gross: Inventory) -> float:
+    """C_ets at the period's end, t: C to date / elapsed share, which holds the mean rate for the rest (METHOD 6.1)."""
+    return quotient(gross.total, stretch.gone, f"nothing of {stretch.name} is over")
+
+
+def allowance(stretch: Stretch, facility: Facility) -> tuple[float, Input, Entry]:
+    """t that the site was given (entry "allowance", of a year), of which a shorter period has its part."""
+    entry = latest("allowance", stretch, facility)
+    part = part_of_year(stretch, facility)
+    source = cited(entry) if part == 1.0 else f"{cited(entry)}, x {part:.4f} of a year"
+    return entry.value * part, Input("allowance", entry.value * part, entry.unit, source), entry
+
+
+@finding
+def position(stretch: Stretch, facility: Facility) -> Found:
+    """pos = allowance - C_ets,projected, t (goals B08)."""
+    given, source, entry = allowance(stretch, facility)
+    gross = inventory(stretch, facility)
+    at_end = projected(stretch, gross)
+    value = given - at_end
+    return Found(
+        value,
+        (source, *gross.inputs, Input("share of the period that is over", stretch.gone, "1", "calendar")),
+        f"{shown(given)} - ({gross.arithmetic}) / {shown(stretch.gone)} = {shown(value)} t",
+        (
+            Extra("emitted so far", gross.total, "tCO2e"),
+            Extra("projected", at_end, "tCO2e"),
+            Extra("entry line", ENTRY_LINE, "tCO2e/a"),
+        ),
+        gross.coverage,
+        "; ".join(one for one in (cited(entry), gross.entry) if one),
+        gross.note,
+    )
+
+
+@finding
+def ledgers(stretch: Stretch, facility: Facility) -> Found:
+    """C_national = fuel + process; beside it C_pilot = C_national + E_imp x EF + heat x EF_heat, t (goals B14)."""
+    gross = inventory(stretch, facility)
+    return Found(
+        gross.direct,
+        gross.inputs,
+        f"{shown(gross.fuel)} + {shown(gross.process)} = {shown(gross.direct)} t",
+        (
+            Extra("pilot ledger", gross.total, "tCO2e"),
+            Extra("entry line of Chongqing", ENTRY_LINE, "tCO2e/a"),
+        ),
+        gross.coverage,
+        gross.entry,
+        gross.note,
+    )
+
+
+@finding
+def cost(stretch: Stretch, facility: Facility) -> Found:
+    """cost = max(0, C - allowance) x price, CNY (goals B15); C is C_ets projected to the period's end.
+
+    Price: [goals] price, else the pilots' mean, since C_ets is the pilot's ledger; beside it the national mean.
+    """
+    given, source, entry = allowance(stretch, facility)
+    gross = inventory(stretch, facility)
+    at_end, per_tonne = projected(stretch, gross), price(facility, PILOT_PRICE)
+    short = max(0.0, at_end - given)
+    value = short * per_tonne.value
+    return Found(
+        value,
+        (source, *gross.inputs, Input("share of the period that is over", stretch.gone, "1", "calendar"), per_tonne),
+        f"max(0, ({gross.arithmetic}) / {shown(stretch.gone)} - {shown(given)}) x {shown(per_tonne.value)}"
+        f" = {shown(value)} CNY",
+        (
+            Extra("short of", short, "tCO2e"),
+            Extra(f"at {NATIONAL_PRICE} CNY/t, national mean of 2025", short * NATIONAL_PRICE, "CNY"),
+        ),
+        gross.coverage,
+        "; ".join(one for one in (cited(entry), gross.entry) if one),
+        gross.note,
+    )
+
+
+@finding
+def savings(stretch: Stretch, facility: Facility) -> Found:
+    """V = saved x price, CNY (goals A22): what own renewables kept from being emitted, at a price of the market.
+
+    saved: the ledger `avoided`, at the grid's average factor (METHOD 4.10). It is netted with no inventory.
+    """
+    sums = summed(stretch, "avoided")
+    saved, per_tonne = sums.tonnes("avoided"), price(facility, NATIONAL_PRICE)
+    value = saved * per_tonne.value
+    others = (("national market", NATIONAL_PRICE), ("pilots", PILOT_PRICE), ("CCER", CCER_PRICE))
+    return Found(
+        value,
+        (sums.mass("avoided, average-based", "avoided"), per_tonne),
+        f"{shown(saved)} x {shown(per_tonne.value)} = {shown(value)} CNY",
+        tuple(Extra(f"at {each} CNY/t, {where}, mean of 2025", saved * each, "CNY") for where, each in others),
+        sums.coverage,
+        note="not a forecast; avoided at the grid's average factor, not a marginal one",
+    )
+
+
+INDICATORS = {
+    "A22": Indicator(savings, total=True),
+    "B08": Indicator(position, target=lambda _stretch, _facility: Target(0.0, ENTRY_LINE_SOURCE)),
+    "B14": Indicator(
+        ledgers,
+        "lower",
+        lambda stretch, facility: of_year(NATIONAL_LINE, NATIONAL_LINE_SOURCE, stretch, facility),
+        total=True,
+    ),
+    "B15": Indicator(cost, "lower"),
+}

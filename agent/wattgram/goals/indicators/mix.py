@@ -1,0 +1,107 @@
+"""What the site's energy is made of: its renewable, carbon-free and clean shares (A03, A13, B09)."""
+
+from __future__ import annotations
+
+from math import fsum
+
+from ..day import Stretch
+from ..finding import Extra, Found, Input
+from ..indicator import Facility, Indicator
+from . import fuels
+from .lacking import Lacking, finding
+from .solar import sufficiency
+from .sources import weight
+from .stored import quotient, shown, summed
+
+PARK_CLEAN = Extra("clean energy of a zero-carbon park", 90.0, "%")
+"""NDRC/MIIT/NEA zero-carbon park notice 2025, indicator annex (METHOD 5)."""
+
+
+@finding
+def renewable(stretch: Stretch, facility: Facility) -> Found:
+    """RS = (own renewables used + E_imp x rs_grid) / E_load, % (goals A03)."""
+    share, zone = facility.renewable, facility.grid_zone
+    if share is None:
+        raise Lacking(f"how much of zone {zone} is renewable is not known", "add zone_renewable to [goals]")
+    sums = summed(stretch, "self_sufficiency.part", "grid_import_energy", "load_energy")
+    own, imported, load = (sums.kwh(one) for one in sums.values)
+    value = 100.0 * quotient(own + imported * share, load, f"no load in {stretch.name}")
+    source = f"shipped for {zone}" if facility.goals.zone_renewable is None else "[goals] zone_renewable"
+    return Found(
+        value,
+        (
+            sums.energy("own renewables that the load used", "self_sufficiency.part"),
+            sums.energy("import", "grid_import_energy"),
+            Input("renewable share of the grid", share, "1", source),
+            sums.energy("load", "load_energy"),
+        ),
+        f"100 x ({shown(own)} + {shown(imported)} x {shown(share)}) / {shown(load)} = {shown(value)} %",
+        (Extra(f"renewable share of the grid ({source})", 100.0 * share, "%"), *sufficiency(stretch)),
+        sums.coverage,
+    )
+
+
+@finding
+def carbon_free(stretch: Stretch, _facility: Facility) -> Found:
+    """CFE = sum of hours min(L, O + K + rest x cfe_grid) / sum of L, % (goals A13; METHOD 4.9).
+
+    The windows hold it by whole hours. An hour of which the grid's share is unknown counts it as 0.
+    """
+    sums = summed(stretch, "carbon_free_share.part", "carbon_free_share.whole")
+    free, load = sums.kwh("carbon_free_share.part"), sums.kwh("carbon_free_share.whole")
+    value = 100.0 * quotient(free, load, f"no load in whole hours of {stretch.name}")
+    return Found(
+        value,
+        (
+            sums.energy("load that carbon-free power of the same hour covers (METHOD 4.9)", "carbon_free_share.part"),
+            sums.energy("load", "carbon_free_share.whole"),
+        ),
+        f"100 x {shown(free)} / {shown(load)} = {shown(value)} %",
+        sufficiency(stretch),
+        sums.coverage,
+        note="where the grid's carbon-free share is unknown an hour counts the site alone",
+    )
+
+
+@finding
+def clean(stretch: Stretch, facility: Facility) -> Found:
+    """CS = (own used + E_imp x cfe_grid + certified) / E_total, % (goals B09).
+
+    What is clean of the load without certificates is stored (`clean_share`). A certified kWh adds what the rest of the
+    load, behind own renewables, lacks to be clean, so no kWh counts twice (METHOD 4.9). E_total is the load plus what
+    burnt fuel held beyond the electricity that was made of it, which is in the load.
+    """
+    names = ("clean_share.part", "self_sufficiency.part", "load_energy")
+    certified = stretch.sum("matched_energy") is not None
+    sums = summed(stretch, *names, *(("matched_energy",) if certified else ()))
+    heat, made = fuels.heat(stretch, facility), fuels.electricity(stretch, facility)
+    free, own, load = (sums.kwh(one) for one in names)
+    total = load + max(0.0, fsum(one.value for one in heat) - made)
+    rest = load - own
+    matched = min(sums.kwh("matched_energy"), rest) if certified else 0.0
+    added = matched * max(0.0, load - free) / rest if rest > 0.0 else 0.0
+    otherwise = f"no energy was used in {stretch.name}"
+    value = 100.0 * quotient(free + added, total, otherwise)
+    inputs = [
+        sums.energy("clean part of the load, without certificates", "clean_share.part"),
+        sums.energy("own renewables that the load used", "self_sufficiency.part"),
+        sums.energy("load", "load_energy"),
+    ]
+    if certified:
+        inputs.append(sums.energy("certificates matched with import", "matched_energy"))
+    if heat:
+        inputs += [*heat, Input("electricity of gensets and CHP", made, "kWh", "meters of the sets")]
+    return Found(
+        value,
+        tuple(inputs),
+        f"100 x ({shown(free)} + {shown(added)}) / ({shown(load)} + {shown(total - load)}) = {shown(value)} %",
+        (Extra("of the site's own", 100.0 * quotient(own, total, otherwise), "%"), PARK_CLEAN),
+        sums.coverage,
+    )
+
+
+INDICATORS = {
+    "A03": Indicator(renewable, target=weight),
+    "A13": Indicator(carbon_free, target=weight),
+    "B09": Indicator(clean, target=weight),
+}

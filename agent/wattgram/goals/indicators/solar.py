@@ -1,0 +1,176 @@
+"""Own renewable power: how much of it the site uses, when, and what leaves it (A09, A11, A12, A21)."""
+
+from __future__ import annotations
+
+from math import fsum
+
+from ...config import DeviceConfig
+from ...roles import RENEWABLES
+from ..day import Day, Stretch
+from ..finding import Extra, Found, Input
+from ..indicator import Facility, Indicator, Target
+from .lacking import Lacking, finding
+from .stored import has, quotient, shown, summed, windows
+from .years import year_of
+
+ADD_PV = 'add a [[device]] with role = "pv"'
+
+NATIONAL_PV = Extra("PV that China built in 2024 (CPIA)", 277.57, "GW")
+"""finanznachrichten.de on CPIA, 2025-03-06; national context of A11."""
+
+
+@finding
+def alignment(stretch: Stretch, facility: Facility) -> Found:
+    """LAI = sum of quarters' min(load, PV) / sum of days' min(load, PV), % (goals A09)."""
+    if not facility.of_role("pv"):
+        raise Lacking("no PV", ADD_PV)
+
+    def known(day: Day) -> bool:
+        return day.quarters.count > 0
+
+    names = ("load_energy", "pv_energy")
+    coverage = summed(stretch, *names, also=known).coverage
+    days = [one for one in stretch.days if has(one, names) and known(one)]
+    together = fsum(one.quarters.overlap for one in days) / 1e3
+    possible = fsum(min(one.sums["load_energy"], one.sums["pv_energy"]) for one in days) / 1e3
+    value = 100.0 * quotient(together, possible, f"no day of {stretch.name} has both load and PV")
+    return Found(
+        value,
+        (
+            Input("load and PV in the same quarter of an hour", together, "kWh", f"quarters of {windows(len(days))}"),
+            Input("load and PV on the same day", possible, "kWh", windows(len(days))),
+        ),
+        f"100 x {shown(together)} / {shown(possible)} = {shown(value)} %",
+        coverage=coverage,
+    )
+
+
+def alignment_target(stretch: Stretch, facility: Facility) -> Target | None:
+    """The baseline + 2 points a year, or + 100 x `yearly` points; None without a baseline (goals A09)."""
+    base = facility.goals.baselines.get("A09")
+    if base is None:
+        return None
+    points = 2.0 if base.yearly is None else 100.0 * base.yearly
+    value = base.value + points * (year_of(stretch, facility) - base.year)
+    return Target(min(100.0, value), f"baseline of {base.year}, {points:+g} points/a, site choice")
+
+
+@finding
+def penetration(stretch: Stretch, facility: Facility) -> Found:
+    """PVPEN = P_pv,ac / P_load,max, kW/kW; beside it Yf = E_pv / P0, kWh/kWp (goals A11; IEC 61724-1).
+
+    P0 is `rated_power`; P_load,max the highest mean of 15 minutes so far.
+    """
+    devices = facility.of_role("pv")
+    if not devices:
+        raise Lacking("no PV", ADD_PV)
+    silent = [one.name for one in devices if not one.rated_power]
+    if silent:
+        raise Lacking(f"no rated power of {', '.join(silent)}", "add rated_power to each [[device]] of role pv")
+    power = fsum(one.rated_power or 0.0 for one in devices)
+    peak = max((one.quarters.peak for one in stretch.days), default=0.0)
+    value = quotient(power, peak, f"no load in the quarters of {stretch.name}")
+    made = summed(stretch, "pv_energy")
+    return Found(
+        value,
+        (
+            Input("rated power of PV", power / 1e3, "kW", "[[device]] rated_power"),
+            Input("highest load of 15 minutes", peak / 1e3, "kW", f"quarters of {windows(len(stretch.days))}"),
+            made.energy("PV energy", "pv_energy"),
+        ),
+        f"{shown(power / 1e3)} / {shown(peak / 1e3)} = {shown(value)} kW/kW",
+        (
+            Extra("yield of the time so far", made.values["pv_energy"] / power, "kWh/kWp"),
+            *performance(stretch, devices, facility),
+            NATIONAL_PV,
+        ),
+    )
+
+
+def performance(stretch: Stretch, devices: tuple[DeviceConfig, ...], facility: Facility) -> tuple[Extra, ...]:
+    """PR = Yf / Yr, Yr = H_poa / 1 kW/m2 (IEC 61724-1, METHOD 5), where insolation is measured; else nothing.
+
+    Each device counts with its own sensor, or with the site's only one, on the days on which both are known.
+    """
+    sensors = [one.name for one in facility.devices if stretch.device(one.name, lambda day: day.insolation_seconds)]
+    made, possible = [], []
+    for one in devices:
+        sensor = one.name if one.name in sensors else sensors[0] if len(sensors) == 1 else ""
+        for day in stretch.days:
+            here, there = day.devices.get(one.name), day.devices.get(sensor)
+            if here and there and here.seconds and there.insolation_seconds:
+                made.append(here.energy)
+                possible.append((one.rated_power or 0.0) / 1e3 * there.insolation)  # kW x Wh/m2 / (1 kW/m2) = Wh
+    if not fsum(possible) > 0.0:
+        return ()
+    return (Extra("performance ratio", quotient(fsum(made), fsum(possible), "no insolation"), "1"),)
+
+
+@finding
+def self_consumption(stretch: Stretch, facility: Facility) -> Found:
+    """SCR = (E_pv - E_exp,pv) / E_pv, %; beside it SSR = E_pv,self / E_load (goals A12; METHOD 5).
+
+    With wind or hydro all own renewables count, since the site's mix does not tell them apart.
+    """
+    if not facility.of_role(*RENEWABLES):
+        raise Lacking("no own renewable production", ADD_PV)
+    sums = summed(stretch, "self_consumption.part", "self_consumption.whole")
+    used, made = sums.kwh("self_consumption.part"), sums.kwh("self_consumption.whole")
+    value = 100.0 * quotient(used, made, f"nothing was produced in {stretch.name}")
+    return Found(
+        value,
+        (
+            sums.energy("own renewables less what of them was exported", "self_consumption.part"),
+            sums.energy("own renewables", "self_consumption.whole"),
+        ),
+        f"100 x {shown(used)} / {shown(made)} = {shown(value)} %",
+        sufficiency(stretch),
+        sums.coverage,
+    )
+
+
+def sufficiency(stretch: Stretch) -> tuple[Extra, ...]:
+    """SSR = E_pv,self / E_load, %, where it is defined (METHOD 5)."""
+    share = stretch.ratio("self_sufficiency")
+    return () if share is None else (Extra("self-sufficiency", 100.0 * share, "%"),)
+
+
+def self_consumption_target(_stretch: Stretch, facility: Facility) -> Target:
+    """At least 20 % of a year's production in the 22 main districts, 40 % elsewhere (METHOD 0.7)."""
+    where, value = ("22 main districts", 20.0) if facility.goals.district == "main" else ("other districts", 40.0)
+    return Target(
+        value, f"Chongqing distributed PV implementing rules, Aug 2025 (Beijing News via bjruji.com), {where}"
+    )
+
+
+@finding
+def clean_export(stretch: Stretch, facility: Facility) -> Found:
+    """E_exp,clean = sum of E_exp x (1 - fossil share of the site mix), kWh (goals A21).
+
+    Of each instant's export the own renewable part counts, which is own production less what the site kept. Clean power
+    that came from the grid and leaves again is not the site's.
+    """
+    if not facility.of_role(*RENEWABLES):
+        raise Lacking("no own renewable production", ADD_PV)
+    sums = summed(stretch, "self_consumption.part", "self_consumption.whole")
+    kept, made = sums.kwh("self_consumption.part"), sums.kwh("self_consumption.whole")
+    value = max(0.0, made - kept)
+    exported = stretch.sum("grid_export_energy")
+    return Found(
+        value,
+        (
+            sums.energy("own renewables", "self_consumption.whole"),
+            sums.energy("own renewables less what of them was exported", "self_consumption.part"),
+        ),
+        f"max(0, {shown(made)} - {shown(kept)}) = {shown(value)} kWh",
+        () if exported is None else (Extra("export", exported / 1e3, "kWh"),),
+        sums.coverage,
+    )
+
+
+INDICATORS = {
+    "A09": Indicator(alignment, target=alignment_target),
+    "A11": Indicator(penetration),
+    "A12": Indicator(self_consumption, target=self_consumption_target),
+    "A21": Indicator(clean_export, total=True),
+}

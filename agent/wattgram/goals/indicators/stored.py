@@ -1,0 +1,83 @@
+"""What the windows tell: sums over those days that have each of them, so that a quotient's sides are of one time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from math import fsum, inf, isfinite
+
+from ..day import Day, Stretch
+from ..finding import Input
+from .lacking import Lacking
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Wh and g by their names in `Day.sums`, over `days` days; `coverage`: their share of the time that is over."""
+
+    values: Mapping[str, float]
+    days: int
+    coverage: float
+
+    def kwh(self, name: str) -> float:
+        """An energy in kWh."""
+        return self.values[name] / 1e3
+
+    def kg(self, name: str) -> float:
+        """A mass in kg."""
+        return self.values[name] / 1e3
+
+    def tonnes(self, name: str) -> float:
+        """A mass in t."""
+        return self.values[name] / 1e6
+
+    @property
+    def source(self) -> str:
+        """Where its inputs are from."""
+        return windows(self.days)
+
+    def energy(self, what: str, name: str) -> Input:
+        """An energy as an input in kWh."""
+        return Input(what, self.kwh(name), "kWh", self.source)
+
+    def mass(self, what: str, name: str) -> Input:
+        """A mass as an input in t."""
+        return Input(what, self.tonnes(name), "t", self.source)
+
+
+def summed(stretch: Stretch, *names: str, also: Callable[[Day], bool] = lambda _day: True) -> Sums:
+    """Sums over the days that have all of `names` and for which `also` holds; Lacking when there is none."""
+    if not stretch.days:
+        raise Lacking(f"nothing is stored of {stretch.name}")
+    days = [one for one in stretch.days if has(one, names) and also(one)]
+    if not days:
+        absent = [name for name in names if stretch.sum(name) is None] or list(names)
+        raise Lacking(f"no day of {stretch.name} has {' and '.join(absent)}")
+    covered = fsum(one.covered for one in days)
+    coverage = min(1.0, covered / stretch.elapsed) if stretch.elapsed else 0.0
+    return Sums({name: fsum(one.sums[name] for one in days) for name in names}, len(days), coverage)
+
+
+def has(day: Day, names: Iterable[str]) -> bool:
+    """Whether each of the sums is stored of a day."""
+    return all(name in day.sums for name in names)
+
+
+def windows(days: int) -> str:
+    """The source of sums over some days."""
+    return f"windows, {days} day{'' if days == 1 else 's'}"
+
+
+def quotient(part: float, whole: float, otherwise: str) -> float:
+    """part / whole; Lacking with `otherwise` where it is undefined or no number."""
+    value = part / whole if whole > 0.0 else inf
+    if not isfinite(value):
+        raise Lacking(otherwise)
+    return value
+
+
+def shown(value: float) -> str:
+    """A number as it stands in arithmetic: four decimals at most, or four digits where that would say nothing."""
+    if value and not 1e-3 <= abs(value) < 1e12:
+        return f"{value:.4g}"
+    return f"{value:.4f}".rstrip("0").rstrip(".")

@@ -1,0 +1,96 @@
+"""Calendar years of the site: the year of a period, the same days a year before, and paths that fall by the year."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from itertools import pairwise
+from math import fsum
+
+from ..day import Day, Stretch
+from ..indicator import Facility
+from ..settings import Baseline, Milestone
+from .stored import has
+
+NS = 1_000_000_000
+
+
+def year_of(stretch: Stretch, facility: Facility) -> int:
+    """The local calendar year in which a period begins."""
+    return local(stretch.start, facility).year
+
+
+def local(instant: int, facility: Facility) -> date:
+    """The local day of an instant, UTC ns."""
+    return datetime.fromtimestamp(instant // NS, facility.timezone).date()
+
+
+def midnight(day: date, facility: Facility) -> int:
+    """When a local day begins, UTC ns."""
+    return int(datetime.combine(day, time(), facility.timezone).timestamp()) * NS
+
+
+def part_of_year(stretch: Stretch, facility: Facility) -> float:
+    """A period's length as a share of the calendar year in which it begins; 1 for that year itself."""
+    year = year_of(stretch, facility)
+    length = midnight(date(year + 1, 1, 1), facility) - midnight(date(year, 1, 1), facility)
+    return (stretch.end - stretch.start) / length
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Whole days and the same local dates of the year before.
+
+    coverage: share of the time that is over for which either has a balance.
+    """
+
+    now: Sequence[Day]
+    before: Sequence[Day]
+    coverage: float
+
+    def sums(self, name: str) -> tuple[float, float]:
+        """A sum over these days and over those a year before, Wh or g."""
+        return fsum(one.sums[name] for one in self.now), fsum(one.sums[name] for one in self.before)
+
+
+def same_days(stretch: Stretch, facility: Facility, names: Sequence[str]) -> Pairs:
+    """The days that are over and have each of `names` now and a year before; 29 February has no year before."""
+    wanted = {one.date.year - 1 for one in stretch.days}
+    stored = {one.date: one for year in wanted for one in facility.years(year).days}
+    found = [
+        (one, stored[day])
+        for one in stretch.days
+        if (day := _year_before(one.date)) in stored
+        and all(each.end >= midnight(each.date + timedelta(days=1), facility) for each in (one, stored[day]))
+        and has(one, names)
+        and has(stored[day], names)
+    ]
+    covered = fsum(min(one.covered, before.covered) for one, before in found)
+    coverage = min(1.0, covered / stretch.elapsed) if stretch.elapsed else 0.0
+    return Pairs([one for one, _ in found], [before for _, before in found], coverage)
+
+
+def _year_before(day: date) -> date | None:
+    try:
+        return day.replace(year=day.year - 1)
+    except ValueError:  # 29 February
+        return None
+
+
+def fallen(base: Baseline, year: int, yearly: float) -> float:
+    """value x (1 + yearly) ^ (year - year of the baseline), with the baseline's own change a year where it has one."""
+    change = yearly if base.yearly is None else base.yearly
+    return float(base.value * (1.0 + change) ** (year - base.year))
+
+
+def between(first: Milestone, later: Sequence[Milestone], year: int) -> float | None:
+    """path(t) = v0 + (target - v0) x (t - t0) / (T - t0) at the end of a year (goals A20); None outside the path.
+
+    first: where the path begins; later: milestones in any order, of which those before it count no more.
+    """
+    path = [first, *sorted((one for one in later if one.year > first.year), key=lambda one: one.year)]
+    for one, after in pairwise(path):
+        if one.year <= year <= after.year:
+            return one.value + (after.value - one.value) * (year - one.year) / (after.year - one.year)
+    return None

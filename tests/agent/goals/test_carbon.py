@@ -1,0 +1,204 @@
+"""The inventory of a year and what is measured against it (METHOD 2.3, 4.8); by hand."""
+
+from __future__ import annotations
+
+import pytest
+from wattgram.goals.day import Day, DeviceDay, Stretch
+from wattgram.goals.indicators.carbon import INDICATORS
+from wattgram.goals.settings import Baseline, Entry, GoalsConfig, Milestone
+from wattgram.roles import HeatConfig, Point
+
+from tests.agent.goals.given import (
+    DAY,
+    day,
+    device,
+    entry,
+    extras,
+    found,
+    lacking,
+    period,
+    plant,
+    whole_year,
+    year,
+)
+
+FIFTH = "2026-03-15"  # 73 of 365 days are over
+
+
+def of_process(value: float, *more: Entry) -> GoalsConfig:
+    return GoalsConfig(entries=(entry("process_emission", value, "2026-01-01", "2026-12-31"), *more))
+
+
+def burnt(**more: float) -> Day:
+    """10 t of fuel and 55.81 t of import (METHOD 4.11, example 7)."""
+    return day("2026-01-01", covered=73 * DAY, **{"scope1": 10_000, "scope2_location": 55_810, **more})
+
+
+# the inventory
+
+
+def test_the_inventory_has_all_of_its_parts() -> None:
+    # 10 + 55.81, a fifth of 20 of the process, a fifth of 500 GJ x 0.11: 10 + 55.81 + 4 + 11 = 80.81 t
+    goals = of_process(20, entry("heat", 500, "2026-01-01", "2026-12-31", "GJ"))
+    finding = found(INDICATORS["A14"].find(year(2026, burnt(), over=FIFTH), plant(goals=goals)))
+    assert finding.value == pytest.approx(80.81)
+    assert finding.entry == "manual entry of Li Wei, 2026-01-05, form 7; manual entry of Li Wei, 2026-01-05, form 7"
+    assert extras(finding)["at the end of the period, at this pace"] == pytest.approx(5 * 80.81)
+    assert [(one.value, one.unit) for one in finding.inputs] == [
+        (10.0, "t"),
+        (55.81, "t"),
+        (100.0, "GJ"),
+        (0.11, "tCO2/GJ"),
+        (4.0, "tCO2e"),
+    ]
+
+
+@pytest.mark.parametrize("claim", ["A02", "A14", "B12"])
+def test_a_process_that_nobody_speaks_of_is_not_taken_for_0(claim: str) -> None:
+    finding = INDICATORS[claim].find(year(2026, burnt(), over=FIFTH), plant())
+    assert lacking(finding) == (
+        'no entry "process_emission" about 2026-01-01; metered so far: fuel 10 t, import 55.81 t; '
+        'add [[goals.entry]] with what = "process_emission" for that time; 0 where the site has none'
+    )
+
+
+def test_heat_of_a_chp_is_in_the_inventory_though_not_in_its_electricity() -> None:
+    # 1000 kWh of electricity at 26.5 % are 1000 / 0.265 x 199.9 g = 754.34 kg of the fuel, half of it for heat:
+    # 0.265 / 0.53 = 0.46 / 0.92. scope1 has the other half, 377.17 kg; together 0.75434 t
+    heat = HeatConfig(0.46, electric_reference=0.53, heat_reference=0.92)
+    engine = device("engine", "chp", rated_power=100e3, efficiency=(Point(1.0, 0.265),), heat=heat)
+    made = day(
+        "2026-01-01",
+        devices={"engine": DeviceDay(energy=1e6, seconds=DAY)},
+        scope1=377.17,
+        scope2_location=0,
+    )
+    finding = found(INDICATORS["A14"].find(year(2026, made, over=FIFTH), plant(engine, goals=of_process(0))))
+    assert finding.value == pytest.approx(0.75434, abs=1e-5)
+
+
+def test_a_boilers_meter_is_named_since_its_fuel_is_not_known() -> None:
+    boiler = device("boiler", "fuel")
+    finding = found(INDICATORS["A14"].find(year(2026, burnt(), over=FIFTH), plant(boiler, goals=of_process(0))))
+    assert finding.note == "fuel that boiler counts is in it only as far as process_emission has it"
+
+
+# the entry line
+
+
+def test_the_entry_line_and_its_alert() -> None:
+    # 2200 t in a fifth of the year come to 11 000 t, 85 % of 13 000; 2600 to 13 000 and above; 2000 to 10 000, 77 %
+    for tonnes, said in ((2000, ""), (2200, "85 % of the entry line: alert from 80 %"), (2600, "100 % of the entry")):
+        days = burnt(scope1=0, scope2_location=1000.0 * tonnes)
+        finding = found(INDICATORS["A14"].find(year(2026, days, over=FIFTH), plant(goals=of_process(0))))
+        assert said in finding.note
+        assert bool(finding.note) == bool(said)
+    target = INDICATORS["A14"].target(year(2026), plant())
+    assert target is not None
+    assert (target.value, INDICATORS["A14"].total) == (13_000.0, True)
+
+
+def test_a_month_has_its_part_of_the_entry_line() -> None:
+    target = INDICATORS["A14"].target(period("2026-01-01", "2026-02-01"), plant())
+    assert target is not None
+    assert target.value == pytest.approx(13_000 * 31 / 365)
+
+
+# net emission and its path
+
+
+def test_what_is_stored_is_taken_off_and_what_is_captured_is_not() -> None:
+    stored = entry("captured_stored", 10, "2026-01-01", "2026-12-31", "tCO2")
+    net = INDICATORS["A02"].find
+    captured = year(2026, burnt(captured=1500), over=FIFTH)
+    finding = found(net(captured, plant(goals=of_process(0))))
+    assert finding.value == pytest.approx(65.81)
+    assert finding.note == "1.5 t captured is not taken off: no entry captured_stored"
+    # a fifth of 10 t
+    assert found(net(captured, plant(goals=of_process(0, stored)))).value == pytest.approx(63.81)
+
+
+@pytest.mark.parametrize(
+    ("goals", "wanted"),
+    [
+        (GoalsConfig(baselines={"A02": Baseline(1000.0, 2024)}), 923.521),  # x 0.961^2
+        (GoalsConfig(baselines={"A02": Baseline(1000.0, 2024, -0.1)}), 810.0),
+        (
+            GoalsConfig(
+                baselines={"A02": Baseline(1000.0, 2024)},
+                milestones={"A02": (Milestone(2060, 0.0), Milestone(2030, 400.0))},
+            ),
+            800.0,  # a third of the way to 400
+        ),
+        (
+            GoalsConfig(baselines={"A02": Baseline(1000.0, 2020)}, milestones={"A02": (Milestone(2022, 900.0),)}),
+            1000 * 0.961**6,  # behind the last milestone the yearly change counts
+        ),
+        (GoalsConfig(entries=(entry("process_emission", 90, "2025-01-01", "2025-12-31"),)), 96.1),
+        (GoalsConfig(), None),
+    ],
+)
+def test_the_path_begins_at_the_baseline_or_last_year(goals: GoalsConfig, wanted: float | None) -> None:
+    last = whole_year(2025, scope1=10_000, scope2_location=0)
+    target = INDICATORS["A02"].target(year(2026), plant(goals=goals, years=[last]))
+    assert (target and target.value) == (wanted and pytest.approx(wanted))
+
+
+# capture
+
+
+def test_captured_of_what_was_emitted() -> None:
+    days = year(2026, burnt(captured=6581), over=FIFTH)
+    find = INDICATORS["B12"].find
+    # the meter: 6.581 / 65.81 = 10 %; the certificate: a fifth of 16.4525 t = 3.2905, 5 %
+    meter = found(find(days, plant(device("stack", "capture"), goals=of_process(0))))
+    assert meter.value == pytest.approx(10.0)
+    assert "no entry captured_stored" in meter.note
+    stored = entry("captured_stored", 16.4525, "2026-01-01", "2026-12-31", "tCO2")
+    assert found(find(days, plant(goals=of_process(0, stored)))).value == pytest.approx(5.0)
+    assert "add a [[device]] with role" in lacking(find(days, plant(goals=of_process(0))))
+    nothing = year(2026, burnt(scope1=0, scope2_location=0, captured=0), over=FIFTH)
+    assert "nothing was emitted" in lacking(find(nothing, plant(device("stack", "capture"), goals=of_process(0))))
+
+
+# the peak
+
+
+def years(*tonnes: float, first: int = 2023) -> list[Stretch]:
+    return [whole_year(of, scope1=0, scope2_location=1000.0 * one) for of, one in enumerate(tonnes, first)]
+
+
+EVER = GoalsConfig(entries=(entry("process_emission", 0, "2020-01-01", "2039-12-31"),))
+
+
+def test_the_year_after_the_peak_stays_below_it() -> None:
+    this = year(2026, day("2026-01-01", scope1=0, scope2_location=1), over="2026-01-02")
+    site = plant(goals=EVER, years=[*years(100, 120, 110), this])
+    finding = INDICATORS["B16"].find(this, site)
+    assert found(finding).value == pytest.approx(110.0)
+    assert extras(finding) == pytest.approx({"peak year": 2024, "net CO2 of the peak year": 120.0})
+    target = INDICATORS["B16"].target(this, site)
+    assert target is not None
+    assert target.value == pytest.approx(120.0)
+
+
+@pytest.mark.parametrize(
+    ("first", "said"), [(2023, "2025 is the highest so far: allowed until 2030"), (2031, "of 2033")]
+)
+def test_a_new_peak_is_told(first: int, said: str) -> None:
+    this = year(first + 3, over=f"{first + 3}-01-02")
+    site = plant(goals=EVER, years=[*years(100, 120, 130, first=first), this])
+    finding = found(INDICATORS["B16"].find(this, site))
+    assert (finding.value, finding.note) == (pytest.approx(130.0), said)
+
+
+def test_two_full_years_say_nothing_of_a_peak() -> None:
+    # 2024 is known for less than nine tenths, so 2023 is not in a row with 2025
+    half = year(2024, day("2024-01-01", covered=183 * DAY, scope1=0, scope2_location=120))
+    first, _, last = years(100, 120, 110)
+    this = year(2026, over="2026-01-02")
+    site = plant(goals=EVER, years=[first, half, last, this])
+    assert lacking(INDICATORS["B16"].find(this, site)) == (
+        "full years in a row: 1 known, 3 needed; wait for more full years"
+    )
+    assert INDICATORS["B16"].target(this, site) is None

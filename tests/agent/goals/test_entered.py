@@ -1,0 +1,62 @@
+"""Manual entries by the days that are over, and the calendar of years."""
+
+from __future__ import annotations
+
+import pytest
+from wattgram.goals.indicators.entered import amount, amount_if_any
+from wattgram.goals.indicators.lacking import Lacking
+from wattgram.goals.indicators.years import between, fallen, part_of_year
+from wattgram.goals.settings import Baseline, GoalsConfig, Milestone
+
+from tests.agent.goals.given import entry, period, plant, year
+
+WHOLE = entry("process_emission", 365, "2026-01-01", "2026-12-31")
+
+
+@pytest.mark.parametrize(
+    ("over", "tonnes"), [("2026-01-11", 10.0), ("2026-01-11T12:00", 10.5), ("2027-01-01", 365.0), ("2027-05-01", 365.0)]
+)
+def test_an_entry_counts_by_the_days_that_are_over(over: str, tonnes: float) -> None:
+    got = amount("process_emission", year(2026, over=over), plant(goals=GoalsConfig(entries=(WHOLE,))))
+    assert got.value == pytest.approx(tonnes)
+    assert sum(one.value for one in got.inputs) == pytest.approx(tonnes)
+
+
+def test_a_later_entry_takes_the_place_of_an_earlier_one() -> None:
+    # 5 days of 1 t, 26 days of 52 / 26 = 2 t, 28 days of 1 t: 85 t until 1 March
+    better = entry("process_emission", 52, "2026-01-06", "2026-01-31", entered="2026-02-01")
+    site = plant(goals=GoalsConfig(entries=(WHOLE, better)))
+    got = amount("process_emission", year(2026, over="2026-03-01"), site)
+    assert got.value == pytest.approx(85.0)
+    assert [one.source.rpartition(", ")[2] for one in got.inputs] == ["33 of 365 days", "form 7"]
+
+
+def test_a_day_without_an_entry_leaves_all_open() -> None:
+    january = entry("process_emission", 31, "2026-01-01", "2026-01-31")
+    site = plant(goals=GoalsConfig(entries=(january,)))
+    assert amount("process_emission", year(2026, over="2026-02-01"), site).value == pytest.approx(31.0)
+    with pytest.raises(Lacking, match='no entry "process_emission" about 2026-02-01'):
+        amount("process_emission", year(2026, over="2026-02-02"), site)
+
+
+def test_what_nobody_ever_entered_may_be_nothing() -> None:
+    assert amount_if_any("heat", year(2026), plant()).value == 0.0
+    stale = GoalsConfig(entries=(entry("heat", 31, "2025-01-01", "2025-01-31", "GJ"),))
+    with pytest.raises(Lacking, match='no entry "heat" about 2026-01-01'):
+        amount_if_any("heat", year(2026), plant(goals=stale))
+
+
+def test_a_periods_part_of_its_year() -> None:
+    assert part_of_year(year(2028), plant()) == 1.0
+    assert part_of_year(period("2028-02-01", "2028-03-01"), plant()) == pytest.approx(29 / 366)
+
+
+def test_a_baseline_falls_by_the_year() -> None:
+    assert fallen(Baseline(1000.0, 2024), 2026, -0.039) == pytest.approx(923.521)  # 1000 x 0.961^2
+    assert fallen(Baseline(1000.0, 2024, -0.5), 2026, -0.039) == pytest.approx(250.0)
+
+
+@pytest.mark.parametrize(("of", "value"), [(2024, 1000.0), (2027, 700.0), (2030, 400.0), (2045, 200.0), (2061, None)])
+def test_a_path_of_milestones_is_straight_between_them(of: int, value: float | None) -> None:
+    later = (Milestone(2060, 0.0), Milestone(2030, 400.0), Milestone(2020, 5.0))
+    assert between(Milestone(2024, 1000.0), later, of) == (None if value is None else pytest.approx(value))

@@ -1,0 +1,114 @@
+"""Groups of sub-meters: their shares, their fall, their sun; by hand."""
+
+from __future__ import annotations
+
+import pytest
+from wattgram.goals.indicators.groups import INDICATORS
+from wattgram.goals.settings import Baseline, GoalsConfig
+
+from tests.agent.goals.given import day, device, entry, extras, found, lacking, period, plant, whole_year, year
+
+JANUARY = ("2026-01-01", "2026-02-01")
+PRESS = device("press", "load", "industry")
+PUMPS = device("pumps", "load", "power")
+CHARGER = device("charger", "ev")
+
+
+def test_charging_from_the_roof() -> None:
+    # 12 of 30 kWh: 40 %
+    charged = day("2026-01-01", transport_own_energy=12, transport_energy=30)
+    finding = INDICATORS["A10"].find(period(*JANUARY, charged), plant(CHARGER))
+    assert found(finding).value == pytest.approx(40.0)
+    target = INDICATORS["A10"].target(period(*JANUARY), plant())
+    assert target is not None
+    assert target.value == 34.2
+
+
+def test_charging_from_the_roof_needs_a_charger_and_a_car() -> None:
+    idle = day("2026-01-01", transport_own_energy=0, transport_energy=0)
+    assert 'role = "ev"' in lacking(INDICATORS["A10"].find(period(*JANUARY, idle), plant(PRESS)))
+    assert "nothing was charged" in lacking(INDICATORS["A10"].find(period(*JANUARY, idle), plant(CHARGER)))
+
+
+# the split
+
+
+def test_the_split_is_shown_beside_the_countrys() -> None:
+    # 50 + 10 + 40 = 100 kg of three: 50 %, 10 %, and 40 % that no group has
+    carbon = day(
+        "2026-01-01",
+        industry_emission=50,
+        power_emission=0,
+        building_emission=0,
+        transport_emission=10,
+        rest_emission=40,
+    )
+    finding = INDICATORS["B03"].find(period(*JANUARY, carbon), plant(PRESS, CHARGER))
+    assert found(finding).value == pytest.approx(50.0)
+    assert extras(finding) == pytest.approx(
+        {
+            "transport": 10.0,
+            "unassigned": 40.0,
+            "the country: power": 40.0,
+            "the country: industry": 40.0,
+            "the country: building": 10.0,
+            "the country: transport": 10.0,
+        }
+    )
+    assert INDICATORS["B03"].target(period(*JANUARY), plant()) is None
+
+
+def test_what_the_process_emits_is_industrys() -> None:
+    # 50 + 100 of 50 + 100 + 50 kg: 75 %
+    carbon = day("2026-01-01", industry_emission=50, rest_emission=50)
+    goals = GoalsConfig(entries=(entry("process_emission", 0.1, "2026-01-01", "2026-01-31"),))
+    finding = found(INDICATORS["B03"].find(period(*JANUARY, carbon), plant(PRESS, goals=goals)))
+    assert finding.value == pytest.approx(75.0)
+    assert "Li Wei" in finding.entry
+
+
+def test_a_split_without_industry_or_without_carbon() -> None:
+    zero = day("2026-01-01", industry_emission=0, rest_emission=0)
+    assert lacking(INDICATORS["B03"].find(period(*JANUARY, zero), plant(CHARGER))) == (
+        'no sub-meter of group industry; add a [[device]] with role = "load" and group = "industry"'
+    )
+    assert "no CO2" in lacking(INDICATORS["B03"].find(period(*JANUARY, zero), plant(PRESS)))
+
+
+# the fall
+
+
+def test_groups_fall_against_the_same_days_of_last_year() -> None:
+    # industry 60 after 80, power 30 after 20: 1 - 90 / 100 = 10 %; transport 5 after 10: 50 %
+    last = year(2025, day("2025-01-01", industry_emission=80, power_emission=20, transport_emission=10))
+    this = year(2026, day("2026-01-01", industry_emission=60, power_emission=30, transport_emission=5))
+    finding = INDICATORS["B04"].find(this, plant(PRESS, PUMPS, CHARGER, years=[last]))
+    assert found(finding).value == pytest.approx(10.0)
+    assert extras(finding) == pytest.approx({"industry": 25.0, "power": -50.0, "transport": 50.0})
+
+
+def test_groups_fall_against_a_baseline_by_the_part_of_the_year_that_is_over() -> None:
+    # 73 of 365 days are a fifth: 1 - 16 / (0.2 x 100) = 20 %; wanted since 2024: 1 - 0.961^2 = 7.6479 %
+    goals = GoalsConfig(baselines={"B04": Baseline(100.0, 2024)})
+    this = year(2026, day("2026-01-01", industry_emission=16_000), over="2026-03-15")
+    site = plant(PRESS, goals=goals)
+    assert found(INDICATORS["B04"].find(this, site)).value == pytest.approx(20.0)
+    target = INDICATORS["B04"].target(this, site)
+    assert target is not None
+    assert target.value == pytest.approx(7.6479)
+
+
+def test_a_year_of_fall_wanted_without_a_baseline() -> None:
+    target = INDICATORS["B04"].target(year(2026), plant())
+    assert target is not None
+    assert target.value == pytest.approx(3.9)
+
+
+def test_a_fall_from_nothing() -> None:
+    this = whole_year(2026, industry_emission=16_000)
+    find = INDICATORS["B04"].find
+    assert "is stored a year before" in lacking(find(this, plant(PRESS)))
+    none = year(2025, day("2025-01-01", industry_emission=0))
+    same = year(2026, day("2026-01-01", industry_emission=10))
+    assert lacking(find(same, plant(PRESS, years=[none]))) == "no CO2 of industry a year before"
+    assert "industry" in lacking(find(this, plant(CHARGER)))

@@ -1,0 +1,149 @@
+"""What holds of each of these indicators, whatever the days say: no exception, no number that is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+from math import isfinite
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from wattgram.goals.day import Day, DeviceDay, Quarters, Stretch
+from wattgram.goals.finding import Missing
+from wattgram.goals.indicator import Facility, Indicator
+from wattgram.goals.indicators import carbon, groups, intensity, market, mix, solar
+from wattgram.goals.settings import Baseline, Entry, GoalsConfig, Milestone
+from wattgram.roles import NATURAL_GAS_PER_M3
+from wattgram_ext.intensity import DETAILS, OUTPUTS
+
+from tests.agent.goals.given import DAY, NS, at, day, device, entry, period, plant, year
+
+MODULES = (carbon, groups, intensity, market, mix, solar)
+INDICATORS: dict[str, Indicator] = {claim: one for module in MODULES for claim, one in module.INDICATORS.items()}
+CLAIMS = sorted(INDICATORS)
+
+INVENTORY = ("scope1", "scope2_location", "scope2_market", "avoided", "captured")
+RATIOS = ("clean_share", "self_consumption", "self_sufficiency", "carbon_free_share")
+NAMES = (
+    *[one for one in (*OUTPUTS, *DETAILS) if one.endswith(("_energy", "emission")) or one in INVENTORY],
+    *[f"{one}.{side}" for one in RATIOS for side in ("part", "whole")],
+)
+"""All that `Day.sums` may hold and these indicators use."""
+
+DEVICES = (
+    device("incomer", "grid"),
+    device("roof-east", "pv", rated_power=110e3),
+    device("roof-west", "pv"),
+    device("set", "genset"),
+    device("engine", "chp", fuel_meter="gas", fuel_factor=NATURAL_GAS_PER_M3),
+    device("gas", "fuel"),
+    device("boiler", "fuel"),
+    device("biogas", "genset", emission_factor=0.0),
+    device("press", "load", "industry"),
+    device("pumps", "load", "power"),
+    device("charger", "ev"),
+    device("stack", "capture"),
+)
+
+amounts = st.one_of(st.just(0.0), st.floats(0.0, 1e15), st.floats(0.0, 1e-3), st.floats(0.0, 1e6))
+"""Wh, g, W; a terawatt-hour is 1e12 Wh."""
+spans = st.floats(0.0, DAY)
+
+
+@st.composite
+def days(draw: st.DrawFn, first: date) -> list[Day]:
+    """Up to five consecutive days, each of which has some of the sums, devices and quarters; the last may go on."""
+    made = []
+    for number in range(draw(st.integers(0, 5))):
+        when = first + timedelta(days=number)
+        sums = draw(st.dictionaries(st.sampled_from(NAMES), amounts, max_size=len(NAMES)))
+        sums |= dict.fromkeys(NAMES, draw(amounts)) if draw(st.booleans()) else {}
+        known = draw(st.lists(st.sampled_from(DEVICES), unique_by=lambda one: one.name, max_size=4))
+        devices = {
+            one.name: DeviceDay(
+                energy=draw(amounts),
+                seconds=draw(spans),
+                amount=draw(amounts),
+                insolation=draw(amounts),
+                insolation_seconds=draw(spans),
+            )
+            for one in known
+        }
+        quarters = Quarters(draw(st.integers(0, 96)), draw(amounts), draw(amounts))
+        one = day(str(when), covered=draw(spans), devices=devices, quarters=quarters)
+        made.append(replace(one, sums=sums))
+    return made
+
+
+@st.composite
+def entries(draw: st.DrawFn) -> list[Entry]:
+    """Some of the entries, not all of them about all of the year."""
+    what = ("process_emission", "allowance", "captured_stored", "heat")
+    ends = st.dates(date(2026, 1, 1), date(2026, 12, 31)).map(str)
+    return [
+        entry(one, draw(st.floats(0.0, 1e9)), "2026-01-01", draw(st.one_of(st.just("2026-12-31"), ends)))
+        for one in draw(st.lists(st.sampled_from(what), unique=True))
+    ]
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> tuple[Stretch, Facility]:
+    """A year or a month of a site of which anything may be missing, as of any instant in it."""
+    own = draw(days(date(2026, 1, 1)))
+    over = draw(st.integers(at("2026-01-01") + 1, at("2027-01-01") + NS))
+    this = Stretch("2026", at("2026-01-01"), at("2027-01-01"), over, own)
+    month = Stretch("2026-01", at("2026-01-01"), at("2026-02-01"), over, own)
+    past = [year(of, *draw(days(date(of, 1, 1)))) for of in (2023, 2024, 2025)]
+    base = st.one_of(st.none(), st.builds(Baseline, st.floats(0.0, 1e9), st.integers(2015, 2025)))
+    baselines = {claim: one for claim in ("A02", "A09", "B04") if (one := draw(base)) is not None}
+    goals = GoalsConfig(
+        price=draw(st.one_of(st.none(), st.floats(0.0, 1e4))),
+        baselines=baselines,
+        milestones={"A02": (Milestone(2030, draw(st.floats(0.0, 1e9))),)} if draw(st.booleans()) else {},
+        entries=tuple(draw(entries())),
+    )
+    devices = tuple(one for one in DEVICES if draw(st.booleans()))
+    share = draw(st.one_of(st.none(), st.floats(0.0, 1.0)))
+    site = plant(*devices, goals=goals, renewable=share, years=[*past, this])
+    return draw(st.sampled_from((this, month))), site
+
+
+def test_each_claim_has_one_indicator() -> None:
+    wanted = "A02 A03 A04 A05 A09 A10 A11 A12 A13 A14 A15 A21 A22 B03 B04 B05 B08 B09 B12 B14 B15 B16"
+    assert " ".join(CLAIMS) == wanted
+    assert sum(len(module.INDICATORS) for module in MODULES) == len(CLAIMS)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(worlds())
+def test_no_day_brings_an_indicator_down(world: tuple[Stretch, Facility]) -> None:
+    stretch, site = world
+    for claim, one in INDICATORS.items():
+        finding = one.find(stretch, site)
+        target = one.target(stretch, site)
+        assert target is None or (isfinite(target.value) and target.source), claim
+        if isinstance(finding, Missing):
+            assert finding.what, claim
+            continue
+        numbers = [finding.value, *(each.value for each in (*finding.inputs, *finding.extras))]
+        assert all(isfinite(number) for number in numbers), (claim, finding)
+        assert 0.0 <= finding.coverage <= 1.0, (claim, finding)
+        assert finding.inputs, claim
+        assert all(each.source and each.name for each in finding.inputs), (claim, finding)
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_of_a_site_of_which_nothing_is_stored_nothing_is_found(claim: str) -> None:
+    find: Callable[..., object] = INDICATORS[claim].find
+    assert isinstance(find(period("2026-01-01", "2026-02-01"), plant(*DEVICES)), Missing)
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_a_day_of_zeros_gives_no_number_but_zeros(claim: str) -> None:
+    # sums that are 0 are known to be 0; whatever would divide by them is undefined
+    zero = replace(day("2026-01-01"), sums=dict.fromkeys(NAMES, 0.0))
+    goals = GoalsConfig(entries=(entry("process_emission", 0, "2026-01-01", "2026-12-31"),))
+    finding = INDICATORS[claim].find(year(2026, zero, over="2026-01-02"), plant(*DEVICES, goals=goals, renewable=0.3))
+    assert isinstance(finding, Missing) or finding.value == 0.0, finding

@@ -1,0 +1,147 @@
+"""CO2 per energy: METHOD 4.11, examples 1 and 7, and by hand."""
+
+from __future__ import annotations
+
+import pytest
+from wattgram.goals.day import Day, DeviceDay
+from wattgram.goals.indicators.intensity import INDICATORS
+from wattgram.goals.settings import GoalsConfig
+from wattgram.roles import NATURAL_GAS_PER_M3
+
+from tests.agent.goals.given import day, device, entry, extras, found, lacking, period, plant, year
+
+JANUARY = ("2026-01-01", "2026-02-01")
+# METHOD 4.11, example 1, for an hour: import 100 kW at 558.1, PV 50 kW: load 150 kWh, 55.81 kg
+FIRST = day("2026-01-01", load_energy=150, emission=55.81)
+
+
+def test_intensity_and_its_gap_to_the_grid() -> None:
+    # 372.07 g/kWh; 1 - 372.0667 / 558.1 = a third
+    finding = INDICATORS["A04"].find(period(*JANUARY, FIRST), plant())
+    assert found(finding).value == pytest.approx(372.07, abs=0.005)
+    assert extras(finding) == pytest.approx({"below the grid's 558.1 g/kWh by": 100 / 3})
+
+
+@pytest.mark.parametrize("claim", ["A04", "B05"])
+def test_what_chongqings_grid_emits_is_to_be_undercut(claim: str) -> None:
+    target = INDICATORS[claim].target(period(*JANUARY), plant())
+    assert target is not None
+    assert (target.value, INDICATORS[claim].better) == (558.1, "lower")
+
+
+def test_no_load_no_intensity() -> None:
+    zero = day("2026-01-01", load_energy=0, emission=0)
+    assert lacking(INDICATORS["A04"].find(period(*JANUARY, zero), plant())) == "no load in 2026-01-01..2026-02-01"
+
+
+def test_charging_carries_the_sites_mix() -> None:
+    # 30 kWh of example 1's mix are 11.162 kg
+    charged = day("2026-01-01", transport_energy=30, transport_emission=11.162)
+    finding = INDICATORS["B05"].find(period(*JANUARY, charged), plant(device("charger", "ev")))
+    assert found(finding).value == pytest.approx(372.07, abs=0.005)
+    assert extras(finding) == {"charged": 30.0}
+
+
+def test_charging_needs_a_charger_and_a_car() -> None:
+    idle = day("2026-01-01", transport_energy=0, transport_emission=0)
+    find = INDICATORS["B05"].find
+    assert lacking(find(period(*JANUARY, idle), plant())) == (
+        'no sub-meter of group transport; add a [[device]] with role = "ev"'
+    )
+    assert "nothing was charged" in lacking(find(period(*JANUARY, idle), plant(device("charger", "ev"))))
+
+
+# year on year
+
+
+def test_intensity_is_compared_with_the_same_days_of_last_year() -> None:
+    # 40 kg of 100 kWh after 50 of 100: 400 / 500 - 1 = -20 %. 3 January has no year before, 4 January is not over.
+    last = year(
+        2025,
+        day("2025-01-01", load_energy=60, emission=20),
+        day("2025-01-02", load_energy=40, emission=30),
+        day("2025-01-04", load_energy=900, emission=900),
+    )
+    this = year(
+        2026,
+        day("2026-01-01", load_energy=50, emission=25),
+        day("2026-01-02", load_energy=50, emission=15),
+        day("2026-01-03", load_energy=900, emission=900),
+        day("2026-01-04", until="2026-01-04T12:00", covered=43200, load_energy=1, emission=9),
+        over="2026-01-04T12:00",
+    )
+    finding = INDICATORS["A05"].find(this, plant(years=[last, this]))
+    assert found(finding).value == pytest.approx(-20.0)
+    assert extras(finding) == pytest.approx({"intensity": 400.0, "intensity a year before": 500.0})
+    assert found(finding).coverage == pytest.approx(2 / 3.5)
+    target = INDICATORS["A05"].target(this, plant())
+    assert target is not None
+    assert target.value == pytest.approx(-3.9)
+
+
+def test_the_leap_day_has_no_year_before() -> None:
+    this = year(2028, day("2028-02-29", load_energy=50, emission=25))
+    last = year(2027, day("2027-02-28", load_energy=50, emission=25))
+    finding = INDICATORS["A05"].find(this, plant(years=[last]))
+    assert lacking(finding) == "no day of 2028 is stored a year before, too; wait until a year of data is stored"
+
+
+def test_a_year_without_carbon_is_nothing_to_compare_with() -> None:
+    last = year(2025, day("2025-01-01", load_energy=60, emission=0))
+    this = year(2026, day("2026-01-01", load_energy=60, emission=10))
+    assert lacking(INDICATORS["A05"].find(this, plant(years=[last]))) == "no CO2 a year before 2026 to compare with"
+
+
+# per tce
+
+
+def imported(**more: float) -> Day:
+    """METHOD 4.11, example 7: 100 MWh from the grid in Chongqing, 55.81 t."""
+    return day(
+        "2026-01-01",
+        scope1=0,
+        scope2_location=55810,
+        grid_import_energy=100_000,
+        self_sufficiency__part=more.get("own", 0.0),
+    )
+
+
+def test_a_factory_on_grid_power() -> None:
+    # 12.29 tce, 4.541 tCO2/tce
+    finding = INDICATORS["A15"].find(period(*JANUARY, imported()), plant())
+    assert found(finding).value == pytest.approx(4.541, abs=0.0005)
+    assert extras(finding)["energy"] == pytest.approx(12.29)
+    assert INDICATORS["A15"].target(period(*JANUARY), plant()) is None
+    assert "no entry process_emission" in found(finding).note
+
+
+def test_own_power_is_energy_without_carbon() -> None:
+    # 95.6 % of own power bring the limit of 0.2 (METHOD 0.9): 2172.7 MWh beside 100 are 95.6 % of all
+    finding = INDICATORS["A15"].find(period(*JANUARY, imported(own=2_172_727)), plant())
+    assert found(finding).value == pytest.approx(0.2, abs=0.0005)
+
+
+def test_process_and_bought_heat_are_in_it_where_they_are_entered() -> None:
+    # (55.81 + 310 + 29.3076 x 0.11) / (12.29 + 1) = 369.0338 / 13.29 = 27.7678
+    goals = GoalsConfig(
+        entries=(
+            entry("process_emission", 310, "2026-01-01", "2026-01-31"),
+            entry("heat", 29.3076, "2026-01-01", "2026-01-31", "GJ"),
+        )
+    )
+    finding = found(INDICATORS["A15"].find(period(*JANUARY, imported()), plant(goals=goals)))
+    assert finding.value == pytest.approx(27.7678, rel=1e-5)
+    assert finding.entry.startswith("manual entry of Li Wei, 2026-01-05, form 7")
+    assert "process_emission" not in finding.note
+
+
+def test_the_heat_of_metered_gas() -> None:
+    # 1000 m3 are 2 162 000 g and so 10 815.4 kWh at 199.9 g/kWh: 2.162 t / (10 815.4 x 0.1229 / 1000 tce) = 1.62653,
+    # which is 199.9 / 122.9 of any amount of gas
+    gas = device("engine", "chp", fuel_meter="gas", fuel_factor=NATURAL_GAS_PER_M3)
+    meters = {"gas": DeviceDay(amount=1000.0), "engine": DeviceDay(energy=4000e3)}
+    burnt = day(
+        "2026-01-01", devices=meters, scope1=2162, scope2_location=0, grid_import_energy=0, self_sufficiency__part=0
+    )
+    finding = INDICATORS["A15"].find(period(*JANUARY, burnt), plant(gas, device("gas", "fuel")))
+    assert found(finding).value == pytest.approx(1.62653, rel=1e-5)

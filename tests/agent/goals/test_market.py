@@ -1,0 +1,79 @@
+"""Allowances and money: METHOD 2.3's lines and prices, by hand."""
+
+from __future__ import annotations
+
+import pytest
+from wattgram.goals.day import Stretch
+from wattgram.goals.indicators.market import INDICATORS
+from wattgram.goals.settings import GoalsConfig
+
+from tests.agent.goals.given import DAY, day, entry, extras, found, lacking, plant, year
+
+# 200 t of fuel, 1900 t of import and a fifth of 500 t of the process in a fifth of the year: 2200 t, 11 000 t a year
+PROCESS = entry("process_emission", 500, "2026-01-01", "2026-12-31")
+FIFTH = year(2026, day("2026-01-01", covered=73 * DAY, scope1=200_000, scope2_location=1_900_000), over="2026-03-15")
+
+
+def given(allowance: float, price: float | None = None) -> GoalsConfig:
+    return GoalsConfig(price=price, entries=(PROCESS, entry("allowance", allowance, "2026-01-01", "2026-12-31")))
+
+
+@pytest.mark.parametrize(("allowance", "left"), [(12_000, 1000.0), (10_000, -1000.0)])
+def test_what_is_left_of_the_allowance(allowance: float, left: float) -> None:
+    finding = INDICATORS["B08"].find(FIFTH, plant(goals=given(allowance)))
+    assert found(finding).value == pytest.approx(left)
+    assert extras(finding) == pytest.approx({"emitted so far": 2200.0, "projected": 11_000.0, "entry line": 13_000.0})
+    target = INDICATORS["B08"].target(FIFTH, plant())
+    assert target is not None
+    assert (target.value, INDICATORS["B08"].better) == (0.0, "higher")
+
+
+@pytest.mark.parametrize("claim", ["B08", "B15"])
+def test_an_allowance_that_nobody_entered(claim: str) -> None:
+    assert lacking(INDICATORS[claim].find(FIFTH, plant())).startswith('no entry "allowance" about 2026-03-14; add')
+    stale = GoalsConfig(entries=(PROCESS, entry("allowance", 12_000, "2025-01-01", "2025-12-31")))
+    assert "2026-03-14" in lacking(INDICATORS[claim].find(FIFTH, plant(goals=stale)))
+
+
+def test_two_ledgers_stand_side_by_side() -> None:
+    # national: 200 + 100; pilot: 300 + 1900
+    finding = INDICATORS["B14"].find(FIFTH, plant(goals=given(0)))
+    assert found(finding).value == pytest.approx(300.0)
+    assert extras(finding) == pytest.approx({"pilot ledger": 2200.0, "entry line of Chongqing": 13_000.0})
+    target = INDICATORS["B14"].target(year(2026), plant())
+    assert target is not None
+    assert target.value == 26_000.0
+
+
+def test_what_is_short_costs_its_price() -> None:
+    # 1000 t x 40.36, beside it x 62.36; with the site's own price x 90
+    finding = INDICATORS["B15"].find(FIFTH, plant(goals=given(10_000)))
+    assert found(finding).value == pytest.approx(40_360.0)
+    assert extras(finding) == pytest.approx({"short of": 1000.0, "at 62.36 CNY/t, national mean of 2025": 62_360.0})
+    own = found(INDICATORS["B15"].find(FIFTH, plant(goals=given(10_000, price=90.0))))
+    assert own.value == pytest.approx(90_000.0)
+    assert own.inputs[-1].source == "[goals] price"
+
+
+def test_what_is_not_short_costs_nothing() -> None:
+    assert found(INDICATORS["B15"].find(FIFTH, plant(goals=given(12_000)))).value == 0.0
+
+
+@pytest.mark.parametrize(("price", "worth"), [(None, 3118.0), (100.0, 5000.0)])
+def test_what_was_avoided_has_a_worth(price: float | None, worth: float) -> None:
+    # 50 t x 62.36 or x 100
+    saved = year(2026, day("2026-01-01", avoided=50_000))
+    finding = INDICATORS["A22"].find(saved, plant(goals=GoalsConfig(price=price)))
+    assert found(finding).value == pytest.approx(worth)
+    assert extras(finding)["at 40.36 CNY/t, pilots, mean of 2025"] == pytest.approx(2018.0)
+    assert "not a forecast" in found(finding).note
+
+
+def test_what_is_not_stored_is_avoided_by_nobody() -> None:
+    assert lacking(INDICATORS["A22"].find(FIFTH, plant())) == "no day of 2026 has avoided"
+
+
+def test_a_period_that_has_not_begun_projects_nothing() -> None:
+    begun = Stretch("2026", FIFTH.start, FIFTH.end, FIFTH.start, FIFTH.days)
+    for claim in ("B08", "B15"):
+        assert lacking(INDICATORS[claim].find(begun, plant(goals=given(10_000))))

@@ -1,0 +1,105 @@
+"""Shares of the site's energy: renewable, carbon-free, clean; by hand, and METHOD 4.11, example 6."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from wattgram.goals.day import Day, DeviceDay
+from wattgram.goals.indicators.mix import INDICATORS
+from wattgram.goals.settings import GoalsConfig
+
+from tests.agent.goals.given import day, device, extras, found, lacking, period, plant, year
+
+JANUARY = ("2026-01-01", "2026-02-01")
+MIXED = day(
+    "2026-01-01",
+    load_energy=100,
+    grid_import_energy=60,
+    self_sufficiency__part=40,
+    self_sufficiency__whole=100,
+    clean_share__part=59.5,  # 40 + 60 x 0.325, the share that is not fossil in Chongqing (METHOD 2.4)
+    clean_share__whole=100,
+)
+
+
+def test_the_renewable_share_counts_own_power_and_the_grids() -> None:
+    # (40 + 60 x 0.342) / 100 = 60.52 %
+    finding = INDICATORS["A03"].find(period(*JANUARY, MIXED), plant(renewable=0.342))
+    assert found(finding).value == pytest.approx(60.52)
+    assert extras(finding) == pytest.approx(
+        {"renewable share of the grid (shipped for CN-CQ)": 34.2, "self-sufficiency": 40.0}
+    )
+
+
+def test_a_share_that_the_site_knows_better_is_named_as_its_own() -> None:
+    goals = GoalsConfig(zone_renewable=0.342)
+    finding = INDICATORS["A03"].find(period(*JANUARY, MIXED), plant(renewable=0.342, goals=goals))
+    assert "[goals] zone_renewable" in [one.source for one in found(finding).inputs]
+
+
+def test_a_grid_of_which_nobody_knows_the_renewable_share() -> None:
+    finding = INDICATORS["A03"].find(period(*JANUARY, MIXED), plant())
+    assert lacking(finding) == "how much of zone CN-CQ is renewable is not known; add zone_renewable to [goals]"
+
+
+@pytest.mark.parametrize(("of", "wanted"), [(2025, 34.2), (2026, 35.2), (2027, 35.2)])
+@pytest.mark.parametrize("claim", ["A03", "A13", "B09"])
+def test_the_weight_that_chongqing_wants_depends_on_the_year(claim: str, of: int, wanted: float) -> None:
+    target = INDICATORS[claim].target(year(of), plant())
+    assert target is not None
+    assert target.value == wanted
+
+
+def test_the_carbon_free_share_is_that_of_the_hours() -> None:
+    # METHOD 4.11, example 6: 67.1 % of 30 kWh are 20.13
+    hours = day("2026-01-01", carbon_free_share__part=20.13, carbon_free_share__whole=30)
+    assert found(INDICATORS["A13"].find(period(*JANUARY, hours), plant())).value == pytest.approx(67.1)
+
+
+def test_without_hours_there_is_no_carbon_free_share() -> None:
+    finding = INDICATORS["A13"].find(period(*JANUARY, MIXED), plant())
+    assert lacking(finding) == (
+        "no day of 2026-01-01..2026-02-01 has carbon_free_share.part and carbon_free_share.whole"
+    )
+
+
+def test_the_clean_share_of_a_site_without_fuel() -> None:
+    finding = INDICATORS["B09"].find(period(*JANUARY, MIXED), plant())
+    assert found(finding).value == pytest.approx(59.5)
+    assert extras(finding) == pytest.approx({"of the site's own": 40.0, "clean energy of a zero-carbon park": 90.0})
+
+
+def test_a_certified_kwh_is_not_clean_twice() -> None:
+    # of 60 kWh from the grid 40.5 are not clean; 30 certified kWh make half of them clean: 59.5 + 20.25 = 79.75 %
+    certified = day("2026-01-01", matched_energy=30, **{k.replace(".", "__"): v / 1e3 for k, v in MIXED.sums.items()})
+    assert found(INDICATORS["B09"].find(period(*JANUARY, certified), plant())).value == pytest.approx(79.75)
+
+
+def test_more_certificates_than_import_make_no_more_than_everything_clean() -> None:
+    certified = day("2026-01-01", matched_energy=90, **{k.replace(".", "__"): v / 1e3 for k, v in MIXED.sums.items()})
+    assert found(INDICATORS["B09"].find(period(*JANUARY, certified), plant())).value == pytest.approx(100.0)
+
+
+def test_what_a_genset_wastes_is_energy_too() -> None:
+    # 7 kWh by a diesel set of 35 %: 20 kWh of heat, 13 beyond its electricity; 59.5 / 113 = 52.655 %
+    burnt = period(*JANUARY, with_devices(7.0))
+    finding = INDICATORS["B09"].find(burnt, plant(device("set", "genset")))
+    assert found(finding).value == pytest.approx(52.6549, rel=1e-5)
+    heat = next(one for one in found(finding).inputs if one.name == "heat of diesel, set")
+    assert (heat.value, heat.unit) == (pytest.approx(20.0), "kWh")
+
+
+def test_a_set_whose_fuel_is_not_said_leaves_the_clean_share_open() -> None:
+    finding = INDICATORS["B09"].find(period(*JANUARY, MIXED), plant(device("set", "genset", emission_factor=300.0)))
+    assert lacking(finding) == "the fuel of set is not said; give set fuel and efficiency, not emission_factor"
+
+
+def test_a_period_without_load_has_no_shares() -> None:
+    zero = day("2026-01-01", **{name.replace(".", "__"): 0.0 for name in MIXED.sums})
+    for claim in ("A03", "B09"):
+        assert lacking(INDICATORS[claim].find(period(*JANUARY, zero), plant(renewable=0.3))).startswith("no ")
+
+
+def with_devices(kwh: float) -> Day:
+    return replace(MIXED, devices={"set": DeviceDay(energy=1000 * kwh, seconds=86400.0)})

@@ -1,0 +1,149 @@
+"""Own renewable power: PV's KPIs (METHOD 5), with the numbers of METHOD 4.11 and by hand."""
+
+from __future__ import annotations
+
+import pytest
+from wattgram.goals.day import Day, DeviceDay, Quarters
+from wattgram.goals.indicators.solar import INDICATORS
+from wattgram.goals.settings import Baseline, GoalsConfig
+
+from tests.agent.goals.given import DAY, day, device, extras, found, lacking, period, plant, year
+
+PV = device("roof-east", "pv", rated_power=110e3)
+WEST = device("roof-west", "pv", rated_power=90e3)
+JANUARY = ("2026-01-01", "2026-02-01")
+
+# METHOD 4.11, example 5, for an hour: PV 200, load 80, no battery: export 120, SCR 40 %, SSR 100 %
+FIFTH = day(
+    "2026-01-01",
+    self_consumption__part=80,
+    self_consumption__whole=200,
+    self_sufficiency__part=80,
+    self_sufficiency__whole=80,
+    grid_export_energy=120,
+)
+
+
+def test_self_consumption_and_self_sufficiency() -> None:
+    finding = INDICATORS["A12"].find(period(*JANUARY, FIFTH), plant(PV))
+    assert found(finding).value == pytest.approx(40.0)
+    assert extras(finding) == pytest.approx({"self-sufficiency": 100.0})
+    assert [one.value for one in found(finding).inputs] == [80.0, 200.0]
+
+
+def test_self_consumption_of_days_is_a_ratio_of_sums() -> None:
+    # (80 + 90) / (200 + 100) = 56.667 %, not the mean of 40 % and 90 %
+    second = day("2026-01-02", self_consumption__part=90, self_consumption__whole=100)
+    assert found(INDICATORS["A12"].find(period(*JANUARY, FIFTH, second), plant(PV))).value == pytest.approx(170 / 3)
+
+
+@pytest.mark.parametrize(("district", "wanted"), [("main", 20.0), ("other", 40.0)])
+def test_the_share_that_chongqing_wants_depends_on_the_district(district: str, wanted: float) -> None:
+    target = INDICATORS["A12"].target(period(*JANUARY), plant(PV, goals=GoalsConfig(district=district)))
+    assert target is not None
+    assert target.value == wanted
+
+
+def test_what_leaves_of_own_power() -> None:
+    finding = INDICATORS["A21"].find(period(*JANUARY, FIFTH), plant(PV))
+    assert found(finding).value == pytest.approx(120.0)
+    assert extras(finding) == {"export": 120.0}
+
+
+@pytest.mark.parametrize("claim", ["A12", "A21"])
+def test_without_production_there_is_no_number(claim: str) -> None:
+    find = INDICATORS[claim].find
+    assert lacking(find(period(*JANUARY, FIFTH), plant())) == (
+        'no own renewable production; add a [[device]] with role = "pv"'
+    )
+    assert lacking(find(period(*JANUARY), plant(PV))) == "nothing is stored of 2026-01-01..2026-02-01"
+
+
+def test_a_night_of_no_production_has_no_self_consumption() -> None:
+    night = day("2026-01-01", self_consumption__part=0, self_consumption__whole=0)
+    assert "nothing was produced" in lacking(INDICATORS["A12"].find(period(*JANUARY, night), plant(PV)))
+
+
+# alignment
+
+
+def sunny(when: str, load: float, pv: float, overlap: float) -> Day:
+    return day(when, quarters=Quarters(count=96, overlap=1000 * overlap), load_energy=load, pv_energy=pv)
+
+
+def test_alignment_is_what_load_and_pv_share_of_what_they_could() -> None:
+    # quarters: 30 + 15 = 45; days: min(100, 40) + min(20, 50) = 60; 45 / 60 = 75 %
+    days = [sunny("2026-01-01", 100, 40, 30), sunny("2026-01-02", 20, 50, 15)]
+    finding = found(INDICATORS["A09"].find(period("2026-01-01", "2026-01-03", *days), plant(PV)))
+    assert finding.value == pytest.approx(75.0)
+    assert finding.coverage == 1.0
+
+
+def test_days_without_quarters_are_no_part_of_the_alignment() -> None:
+    days = [sunny("2026-01-01", 100, 40, 30), day("2026-01-02", load_energy=100, pv_energy=100)]
+    finding = found(INDICATORS["A09"].find(period("2026-01-01", "2026-01-03", *days), plant(PV)))
+    assert finding.value == pytest.approx(75.0)
+    assert finding.coverage == pytest.approx(0.5)
+
+
+def test_a_day_without_sun_has_no_alignment() -> None:
+    finding = INDICATORS["A09"].find(period(*JANUARY, sunny("2026-01-01", 100, 0, 0)), plant(PV))
+    assert lacking(finding) == "no day of 2026-01-01..2026-02-01 has both load and PV"
+
+
+def test_the_alignment_wanted_grows_by_points() -> None:
+    # 60 % in 2024, + 2 points a year: 64 % in 2026; with yearly = 0.03, 66 %
+    for yearly, wanted in ((None, 64.0), (0.03, 66.0)):
+        goals = GoalsConfig(baselines={"A09": Baseline(60.0, 2024, yearly)})
+        target = INDICATORS["A09"].target(year(2026), plant(PV, goals=goals))
+        assert target is not None
+        assert target.value == pytest.approx(wanted)
+    assert INDICATORS["A09"].target(year(2026), plant(PV)) is None
+
+
+# penetration, yield, performance
+
+
+def bright(**insolation: float) -> Day:
+    """440 and 360 kWh of the two roofs, and the insolation that a device says, kWh/m2."""
+    made = {"roof-east": 440e3, "roof-west": 360e3}
+    devices = {
+        name: DeviceDay(
+            energy=made.get(name, 0.0),
+            seconds=DAY,
+            insolation=1000 * insolation.get(name.replace("-", "_"), 0.0),
+            insolation_seconds=DAY if name.replace("-", "_") in insolation else 0.0,
+        )
+        for name in ("roof-east", "roof-west", "mast")
+    }
+    return day("2026-01-01", quarters=Quarters(count=96, peak=400e3), devices=devices, pv_energy=800)
+
+
+def test_pv_per_peak_load_and_yield() -> None:
+    # (110 + 90) / 400 = 0.5 kW/kW; 800 / 200 = 4 kWh/kWp
+    finding = INDICATORS["A11"].find(period(*JANUARY, bright()), plant(PV, WEST))
+    assert found(finding).value == pytest.approx(0.5)
+    assert extras(finding) == pytest.approx(
+        {"yield of the time so far": 4.0, "PV that China built in 2024 (CPIA)": 277.57}
+    )
+
+
+def test_the_performance_ratio_needs_insolation() -> None:
+    # one sensor of 5 kWh/m2 for both: (440 + 360) / (110 x 5 + 90 x 5) = 0.8
+    mast = device("mast", "grid")
+    one = INDICATORS["A11"].find(period(*JANUARY, bright(mast=5.0)), plant(PV, WEST, mast))
+    assert extras(one)["performance ratio"] == pytest.approx(0.8)
+    # of two, each its own: (440 + 360) / (110 x 5 + 90 x 4) = 800 / 910
+    both = INDICATORS["A11"].find(period(*JANUARY, bright(roof_east=5.0, roof_west=4.0)), plant(PV, WEST))
+    assert extras(both)["performance ratio"] == pytest.approx(800 / 910)
+
+
+def test_pv_without_rated_power_is_named() -> None:
+    silent = device("roof-north", "pv")
+    finding = INDICATORS["A11"].find(period(*JANUARY, bright()), plant(PV, silent))
+    assert lacking(finding) == "no rated power of roof-north; add rated_power to each [[device]] of role pv"
+
+
+def test_pv_of_a_site_without_load_has_no_share_of_its_peak() -> None:
+    finding = INDICATORS["A11"].find(period(*JANUARY, day("2026-01-01", pv_energy=800)), plant(PV))
+    assert lacking(finding) == "no load in the quarters of 2026-01-01..2026-02-01"
