@@ -76,7 +76,7 @@ def electric(kwh: float) -> float:
 
 
 def _burnt(meter: DeviceConfig, facility: Facility) -> tuple[str, float | None]:
-    """The fuel, "" where nobody says it, and g of CO2 a unit: of the set that the meter serves, else the meter's own."""
+    """The fuel, "" = nobody says it, and g of CO2 a unit: of the set that the meter serves, else the meter's own."""
     for one in facility.devices:
         said = one.emission
         if said.fuel_meter == meter.name:

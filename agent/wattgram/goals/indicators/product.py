@@ -15,7 +15,7 @@ from ..specific import Specific, heat_per_piece, of_goal, per_tonne
 
 @answered
 def food_line(stretch: Stretch, facility: Facility) -> Found:
-    """SEC = E_line / M_product in kWh/t (METHOD 5; 6.2, A07); of several lines the sum of energy / the sum of output."""
+    """SEC = E_line / M_product in kWh/t (METHOD 5 and 6.2, A07); of several lines sum of energy / sum of output."""
     return _pooled(of_goal("A07", facility), per_tonne, "kWh/t", "t", stretch, facility)
 
 
