@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .day import Stretch
 from .finding import Input
@@ -73,6 +73,12 @@ def of_goal(claim: str, facility: Facility, needs: str = "energy and output") ->
     return found
 
 
+def require_meter(product: Product) -> None:
+    """Lack when neither electricity nor fuel of a product is metered."""
+    if not product.energy and not product.fuel:
+        raise Lack(f"no meter of {product.name}", f"energy to the product {product.name}, the names of its sub-meters")
+
+
 def metered(part: Stretch, names: Iterable[str]) -> tuple[float, tuple[Input, ...], float]:
     """kWh of some meters in the direction of their roles, as inputs, too, and how much of the time all were known.
 
@@ -91,8 +97,7 @@ def metered(part: Stretch, names: Iterable[str]) -> tuple[float, tuple[Input, ..
 
 def taken(product: Product, stretch: Stretch, facility: Facility, *, pieces: bool = False) -> Taken:
     """All that a product took over the days for which its output is known; Lack where a meter is missing."""
-    if not product.energy and not product.fuel:
-        raise Lack(f"no meter of {product.name}", f"energy to the product {product.name}, the names of its sub-meters")
+    require_meter(product)
     made = output(product, stretch, facility, pieces=pieces)
     electricity, inputs, known = metered(made.part, product.energy)
     recovered, back, also = metered(made.part, product.recovered)
@@ -107,8 +112,7 @@ def taken(product: Product, stretch: Stretch, facility: Facility, *, pieces: boo
 
 def per_tonne(product: Product, stretch: Stretch, facility: Facility) -> Specific:
     """SEC = E / M in kWh/t, electricity alone (METHOD 5)."""
-    if not product.energy:
-        raise Lack(f"no meter of {product.name}", f"energy to the product {product.name}, the names of its sub-meters")
+    require_meter(replace(product, fuel=()))
     made = output(product, stretch, facility)
     kwh, inputs, known = metered(made.part, product.energy)
     value = kwh / made.amount

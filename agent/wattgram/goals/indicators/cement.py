@@ -11,7 +11,7 @@ from ..indicator import Facility, Indicator
 from ..lack import Lack, answered, counted, shown, signed
 from ..output import entries, output, over, share, within
 from ..settings import Entry, Product
-from ..specific import burnt, metered, of_goal
+from ..specific import burnt, metered, of_goal, require_meter
 
 ELECTRICITY = graded("kWh/t", "A18")
 
@@ -52,6 +52,8 @@ def net_stored(stretch: Stretch, facility: Facility) -> Found:
     all of it were stored. C: electricity by the site's mix and the metered fuels of the capture plant.
     """
     plants = of_goal("A19", facility, "energy: the meters of the capture plant")
+    for one in plants:
+        require_meter(one)
     proven = entries(facility.goals, "captured_stored", *over(stretch, facility))
     part = within(stretch, proven) if proven else stretch
     stored, inputs = _stored(proven, part, facility)

@@ -42,7 +42,7 @@ def idle(stretch: Stretch, facility: Facility) -> Found:
         ),
         f"{shown(lowest)} kW / ({shown(energy / 1000.0)} kWh / {shown(hours)} h) x 100 = {shown(value)} %",
         (
-            Extra("load factor", 1000.0 * mean / peak if peak > 0.0 else float("nan"), "1"),
+            *((Extra("load factor", 1000.0 * mean / peak, "1"),) if peak > 0.0 else ()),
             Extra("mean of the nights' lowest", 100.0 * lows / mean, "%"),
         ),
     )
