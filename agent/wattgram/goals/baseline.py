@@ -40,6 +40,11 @@ class Variable:
     name: str
     unit: str
 
+    @property
+    def slope(self) -> str:
+        """The unit of the energy that one of it takes."""
+        return f"kWh/({self.unit})" if " " in self.unit else f"kWh/{self.unit}"
+
 
 @dataclass(frozen=True, slots=True)
 class Reference:
@@ -159,7 +164,7 @@ def _fitted(points: Sequence[Point], variables: Sequence[Variable], *, with_base
     if not with_base:
         energy, made = fsum(one.energy for one in points), fsum(one.values[0] for one in points)
         if not made > 0.0:
-            raise Lack(f"nothing was made of {variables[0].name} in the reference")
+            raise Lack(f"the reference has no {variables[0].name}")
         return Line(0.0, (energy / made,), None, None, len(points))
     try:
         return least_squares(
@@ -248,7 +253,7 @@ def _variables(products: Sequence[Product], model: Model | None) -> tuple[Variab
 def _is_outside(point: Point, reference: Reference) -> bool:
     daily = (x / point.days for x in point.values)
     bounds = zip(daily, reference.lows, reference.highs, strict=True)
-    return any(not low <= x <= high for x, low, high in bounds)
+    return any(not low - (slack := 1e-9 * max(abs(low), abs(high))) <= x <= high + slack for x, low, high in bounds)
 
 
 def _listed(variables: Sequence[Variable]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from wattgram.goals.day import DeviceDay
 from wattgram.goals.indicators.benchmark import INDICATORS as BENCHMARKS
@@ -15,10 +17,9 @@ FURNACE = Product("arc furnace", "A16", "eaf_70", energy=("furnace",), fuel=("ga
 BURNER = meter("gas", "fuel", GAS, fuel="natural_gas")
 
 
-def arc_furnace(
-    kwh: float, goal: str = "A16", process: str = "eaf_70", fuel: tuple[str, ...] = ("gas",)
-) -> GoalsConfig:
-    return GoalsConfig(products=(Product("arc furnace", goal, process, ("furnace",), fuel, output="scale"),))
+def arc_furnace(goal: str = "A16", process: str = "eaf_70") -> GoalsConfig:
+    """A works of one furnace."""
+    return GoalsConfig(products=(replace(FURNACE, goal=goal, process=process),))
 
 
 def heats(kwh: float) -> dict[str, DeviceDay]:

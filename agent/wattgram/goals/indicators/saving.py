@@ -62,7 +62,7 @@ def _expected(one: Compared) -> str:
     line = one.reference.line
     terms = [f"{shown(line.base)} kWh/d x {one.days} d"] if line.base else []
     terms += [
-        f"{shown(slope)} kWh/({variable.unit}) x {shown(total)} {variable.unit}"
+        f"{shown(slope)} {variable.slope} x {shown(total)} {variable.unit}"
         for slope, variable, total in zip(line.slopes, one.reference.variables, one.totals, strict=True)
     ]
     return f"{' + '.join(terms)} = {shown(one.expected)} kWh"
@@ -82,7 +82,7 @@ def _inputs(one: Compared) -> tuple[Input, ...]:
             for variable, slope, total in slopes
             for each in (
                 Input(variable.name, total, variable.unit, points),
-                Input(f"energy by {variable.name}", slope, f"kWh/({variable.unit})", fitted),
+                Input(f"energy by {variable.name}", slope, variable.slope, fitted),
             )
         ),
     )
