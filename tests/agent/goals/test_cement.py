@@ -76,6 +76,13 @@ def test_the_ratio_needs_both_tonnages_of_the_same_days() -> None:
     assert [each_.name for each_ in found(alone).extras] == ["class of clinker"]
 
 
+def test_a_ratio_that_is_no_number_is_left_out() -> None:
+    # 1 t of clinker over 1e-312 t of cement is beyond what a number holds
+    days = [day(FIRST, {**DAY, "kiln-belt": made(1000), "mill-belt": made(1e-309)})]
+    one = CEMENT.find(month(days), site(GoalsConfig(products=(KILN, MILL))))
+    assert not [each_ for each_ in found(one).extras if each_.name == "clinker ratio"]
+
+
 def test_no_product_is_no_number() -> None:
     assert missing(CEMENT.find(month([]), site())).what == "no product of goal A18"
 

@@ -16,6 +16,7 @@ from ..specific import burnt, metered, of_goal, require_meter
 ELECTRICITY = graded("kWh/t", "A18")
 
 
+@answered
 def electricity(stretch: Stretch, facility: Facility) -> Finding:
     """e_el = E / M in kWh/t with its class (METHOD 5 and 6.2, A18); the clinker ratio beside it."""
     found = ELECTRICITY(stretch, facility)
