@@ -17,6 +17,7 @@ from .clock import Clock
 from .config import Config
 from .deliver import Delivery
 from .errors import SpoolError
+from .goals.round import Round
 from .grid import sources as grid_sources
 from .grid.sources import GridSource
 from .health import PERIOD, Health
@@ -54,6 +55,7 @@ class Parts:
     grid: tuple[GridSource, ...]
     revision: Revision
     deliveries: tuple[Delivery, ...]
+    goals: Round
     health: Health
     watchdog: Watchdog
 
@@ -110,9 +112,10 @@ async def assembled(
             for key, endpoint in buses.items()
         )
         deliveries = tuple(Delivery(sink, spool, clock, chance, site) for sink in targets)
+        goals = Round(config, site.tell, lambda: site.keeper.dates, clock)
         watchdog = Watchdog(supervisor or Supervisor(), clock)
         health = Health(site, spool, lines, deliveries, watchdog, clock)
-        yield Parts(clock, site, spool, lines, grid, revision, deliveries, health, watchdog)
+        yield Parts(clock, site, spool, lines, grid, revision, deliveries, goals, health, watchdog)
     finally:
         await spool.close()
 
@@ -131,7 +134,14 @@ async def run(parts: Parts, stop: asyncio.Event, page_at: asyncio.Future[str] | 
         if page_at is not None:
             page_at.set_result(address)
         async with asyncio.TaskGroup() as group:
-            watched: tuple[Part, ...] = (*parts.lines, *parts.grid, *parts.deliveries, parts.site, parts.revision)
+            watched: tuple[Part, ...] = (
+                *parts.lines,
+                *parts.grid,
+                *parts.deliveries,
+                parts.site,
+                parts.revision,
+                parts.goals,
+            )
             disk = Pulse("spool")
             parts.watchdog.watch([*(one.pulse for one in watched), disk])
             tasks = [group.create_task(one.run(), name=one.pulse.name) for one in watched]
