@@ -45,5 +45,5 @@ def distance(card: Outcome, others: Iterable[Outcome]) -> Outcome:
         path=100.0 * WITHIN,
         better="lower",
         state="off track" if off else "on track",
-        why=f"off track: {', '.join(off)}" if off else f"none of {len(lit)} goals with a light is off track",
+        why=f"it is {', '.join(off)}" if off else f"none of {len(lit)} goals with a light is off track",
     )

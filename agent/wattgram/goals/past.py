@@ -24,8 +24,7 @@ def days(history: History, config: Config, over: int) -> tuple[Day, ...]:
         if name := one.series.tag("device"):
             devices.setdefault(one.time, {})[name] = DeviceDay(**numbers)
         else:
-            whole = {key: int(numbers.pop(key, 0)) for key in ("count", "peak_time", "night_count")}
-            quarters[one.time] = Quarters(**whole, **numbers)
+            quarters[one.time] = _quarters(numbers)
     stored = history.stored()
     first = min([*devices, *quarters, *([stored[0]] if stored else [])], default=over)
     found = spans(Asked("day"), first, over, zone)
@@ -44,6 +43,11 @@ def days(history: History, config: Config, over: int) -> tuple[Day, ...]:
         for one in found
         if (row := rows.get(one.start)) or one.start in devices or one.start in quarters
     )
+
+
+def _quarters(numbers: dict[str, float]) -> Quarters:
+    count, peak_time, night_count = (int(numbers.pop(name, 0.0)) for name in ("count", "peak_time", "night_count"))
+    return Quarters(count=count, peak_time=peak_time, night_count=night_count, **numbers)
 
 
 def _rows(history: History, config: Config, found: Sequence[Span], over: int) -> dict[int, Row]:
