@@ -12,7 +12,8 @@ from ..record import Record, Series
 from ..watchdog import Pulse
 from . import STEP
 from .connection import Broker, Connection
-from .publish import TOO_LARGE, Answer, Line
+from .packets import TOO_LARGE, Answer
+from .publish import Line
 
 log = logging.getLogger(__name__)
 
