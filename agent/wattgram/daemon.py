@@ -64,7 +64,14 @@ def sinks(config: Config) -> list[Sink]:
     if config.mqtt is not None:
         from .sinks.mqtt import MqttSink  # noqa: PLC0415 - 16 MB that a site without a broker need not carry
 
-        made.append(MqttSink(config.mqtt, config.site.name))
+        announcer = None
+        if config.mqtt.homeassistant is not None:
+            from .sinks.announce import Announcer  # noqa: PLC0415 - as above
+            from .sinks.homeassistant import Discovery  # noqa: PLC0415 - as above
+
+            topic = f"{config.mqtt.prefix}/{config.site.name}"
+            announcer = Announcer(Discovery(config, config.mqtt.homeassistant, topic))
+        made.append(MqttSink(config.mqtt, config.site.name, announcer))
     if config.influxdb is not None:
         from .sinks.influx import InfluxSink  # noqa: PLC0415 - 50 MB that a site without a database need not carry
 
