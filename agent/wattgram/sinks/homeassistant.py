@@ -10,12 +10,11 @@ import re
 from collections.abc import Iterable, Mapping
 from math import ceil
 
-from wattgram_drivers.plan import is_slow
-
 from .. import __version__
 from ..config import Config, DeviceConfig
 from ..record import Series
 from .entity import Entity, of_quantity, of_site
+from .seldom import seldom
 
 Options = dict[str, object]
 
@@ -80,7 +79,7 @@ class Discovery:
         config = self._devices[series.tag("device")]
         made: dict[str, Options] = {}
         for quantity in series.fields:
-            entity = of_quantity(quantity, slow=slow(config, quantity), shown=bool(config.quantities))
+            entity = of_quantity(quantity, slow=seldom(config, quantity), shown=bool(config.quantities))
             interval = config.slow_interval or config.interval if entity.kept else config.interval
             made[quantity] = self._entity(entity, f"{DEVICE}{config.name}/{quantity}", INTERVALS * interval)
         return made
@@ -118,10 +117,3 @@ class Discovery:
             "model": known.model if known else config.driver,
             "via_device": f"{self._unique}/{SITE}",
         }
-
-
-def slow(config: DeviceConfig, quantity: str) -> bool:
-    """Whether a device's quantity is absent from most of its records."""
-    if config.slow_interval is None:
-        return False
-    return quantity in config.slow if config.slow else is_slow(quantity)
