@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 _OPTIONAL, _REPEATED = 1, 3
 _DOUBLE, _FLOAT, _UINT64, _BOOL, _STRING, _MESSAGE, _BYTES, _UINT32 = 1, 2, 4, 8, 9, 11, 12, 13
@@ -24,7 +25,8 @@ SCHEMA = {
     "PropertySet": ["1 *string keys", "2 *PropertyValue values"],
     "Metric": [
         "1 string name", "2 uint64 alias", "3 uint64 timestamp", "4 uint32 datatype", "5 bool is_historical",
-        "6 bool is_transient", "7 bool is_null", "9 PropertySet properties", *(f"{10 + at} {one}" for one, at in _VALUE),
+        "6 bool is_transient", "7 bool is_null", "9 PropertySet properties",
+        *(f"{10 + at} {one}" for one, at in _VALUE),
         "16 bytes bytes_value",
     ],
     "Payload": [
@@ -104,7 +106,6 @@ class Host:
     number: int | None = None
     _seq: int | None = None
     _names: dict[int, tuple[str, str, int, str]] = field(default_factory=dict)  # by alias: device, name, type, unit
-    _numbers: list[int] = field(default_factory=list)
 
     @property
     def online(self) -> bool:
@@ -119,7 +120,7 @@ class Host:
         assert parts[3] == self.node
         assert (len(parts) == 5) == verb.startswith("D"), topic
         found = Payload.FromString(raw)
-        assert not found.UnknownFields() if hasattr(found, "UnknownFields") else True
+        assert not any(len(UnknownFieldSet(one)) for one in (found, *found.metrics))
         assert found.HasField("timestamp")
         seq = found.seq if found.HasField("seq") else None
         if verb == "NDEATH":
@@ -175,11 +176,8 @@ class Host:
 
     def _nbirth(self, message: Message) -> None:
         assert message["Node Control/Rebirth"] is False, "topics-nbirth-rebirth-metric"
-        number = message["bdSeq"]
-        if self.number != number:
-            # A host that missed sessions sees a jump; two births of one session have one number.
-            self._numbers.append(number)
-        self.number = number
+        self.number = message["bdSeq"]
+        assert 0 <= self.number <= 255
         self.alive = set()
         self.current = {}
         self._show("", message)
