@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ..config import MqttConfig
 from ..errors import SinkError
@@ -11,10 +12,12 @@ from ..lines import Messages
 from ..record import Record, Series
 from ..watchdog import Pulse
 from . import STEP
-from .announce import Announcer
 from .connection import Broker, Connection
 from .packets import TOO_LARGE, Answer
 from .publish import Line
+
+if TYPE_CHECKING:
+    from .announce import Announcer  # which a site without Home Assistant need not carry
 
 log = logging.getLogger(__name__)
 
