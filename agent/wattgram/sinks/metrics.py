@@ -9,18 +9,23 @@ from wattgram_drivers.quantity import QUANTITIES
 
 from ..record import Record, Series
 from .payload import (
+    BEGINS,
     DOUBLE,
+    DOUBLE_KEY,
+    DOUBLE_VALUE,
+    HISTORICAL,
     INT64,
     NULL,
     STALE,
     STRING,
     aliased,
     defined,
-    double,
     int64,
     metric,
     properties,
     string,
+    varint,
+    whole,
 )
 
 MS = 1_000_000
@@ -67,6 +72,8 @@ class Metrics:
         )
         self._aliases = tuple(aliased(first + index) for index in range(len(names)))
         self._units = tuple(properties({"engUnit": found} if (found := unit(series, one)) else {}) for one in names)
+        self._whole = tuple(one in series.integers for one in series.fields)
+        self._heads: dict[int, tuple[bytes, ...]] = {}
         self._now: list[tuple[int, bytes] | None] = [None] * len(names)  # when, and the value with its quality
 
     def forget(self) -> None:
@@ -83,34 +90,54 @@ class Metrics:
 
     def note(self, record: Record) -> None:
         """A record has the values of now."""
-        for index, value in enumerate(self._encoded(record)):
-            if value is not None:
-                self._now[index] = record.time // MS, value
-            elif not self._kept[index]:
-                self._now[index] = None
+        self.data(record, historical=False)
 
     def data(self, record: Record, *, historical: bool) -> bytes:
-        """What a record tells; b"" when nothing. Of now also what is not there any more, and texts when they change."""
-        time, made, numbers = record.time // MS, [], len(self._series.fields)
-        before = self._now if historical else list(self._now)
-        if not historical:
-            self.note(record)
-        for index, value in enumerate(self._encoded(record)):
-            if value is not None:
-                known = before[index]
-                if historical or index < numbers or known is None or known[1] != value:
-                    made.append(metric(self._aliases[index], time, value, historical=historical))
-            elif not historical and before[index] is not None and self._now[index] is None:
-                made.append(metric(self._aliases[index], time, NULL))
+        """What a record tells; b"" when nothing. Of now also what is not there any more, and texts when they change.
+
+        Only what is not history changes the values of now.
+        """
+        series, now, time = self._series, self._now, record.time // MS
+        stale = "quality" in series.texts and record["quality"] == "stale"
+        quality = properties({"Quality": STALE}) if stale else b""
+        tail = whole(3, time) + (HISTORICAL if historical else b"") + quality
+        heads = self._heads_of(len(tail) + DOUBLE_VALUE.size)
+        made: list[bytes] = []
+        for index, number in enumerate(record.numbers()):
+            if not isfinite(number):
+                if not historical:
+                    made.append(self._missing(index, time))
+                continue
+            if self._whole[index]:
+                value = int64(int(number))
+                made.append(metric(self._aliases[index], time, value, historical=historical, more=quality))
+            else:
+                value = DOUBLE_VALUE.pack(DOUBLE_KEY, number)
+                made += (heads[index], tail, value)
+            if not historical:
+                now[index] = time, quality + value
+        for index, text in enumerate(record.texts, start=len(series.fields)):
+            value = string(text)
+            if not text:
+                made.append(b"" if historical else self._missing(index, time))
+            elif historical:
+                made.append(metric(self._aliases[index], time, value, historical=True))
+            elif (known := now[index]) is None or known[1] != value:
+                made.append(metric(self._aliases[index], time, value))
+                now[index] = time, value
         return b"".join(made)
 
-    def _encoded(self, record: Record) -> list[bytes | None]:
-        series, stale = self._series, b""
-        if "quality" in series.texts and record["quality"] == "stale":
-            stale = properties({"Quality": STALE})
-        made: list[bytes | None] = [
-            stale + (int64(int(number)) if name in series.integers else double(number)) if isfinite(number) else None
-            for name, number in zip(series.fields, record.numbers(), strict=True)
-        ]
-        made += [string(one) if one else None for one in record.texts]
-        return made
+    def _missing(self, index: int, time: int) -> bytes:
+        """A field that a record of now does not have."""
+        if self._kept[index] or self._now[index] is None:
+            return b""
+        self._now[index] = None
+        return metric(self._aliases[index], time, NULL)
+
+    def _heads_of(self, size: int) -> tuple[bytes, ...]:
+        """What comes before so many bytes in a metric, by alias; there are few sizes."""
+        found = self._heads.get(size)
+        if found is None:
+            found = tuple(BEGINS + varint(len(one) + size) + one for one in self._aliases)
+            self._heads[size] = found
+        return found

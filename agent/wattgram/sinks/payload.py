@@ -47,11 +47,6 @@ def int64(value: int) -> bytes:
     return whole(11, value)
 
 
-def double(value: float) -> bytes:
-    """A metric's value."""
-    return b"\x69" + struct.pack("<d", value)
-
-
 def boolean(value: bool) -> bytes:
     """A metric's value."""
     return whole(14, value)
@@ -62,8 +57,17 @@ def string(value: str) -> bytes:
     return text(15, value.encode())
 
 
+BEGINS = b"\x12"
+"""What a metric in a payload begins with; its length comes next."""
+
+DOUBLE_KEY, DOUBLE_VALUE = 13 << 3 | FIXED64, struct.Struct("<Bd")
+"""A metric's value, which has its own way, since there are millions in a backlog."""
+
 NULL = whole(7, 1)
 """In the place of a value: there is none."""
+
+HISTORICAL = whole(5, 1)
+"""It was read before an outage was over."""
 
 
 def properties(named: Mapping[str, str | int]) -> bytes:
@@ -80,7 +84,8 @@ def properties(named: Mapping[str, str | int]) -> bytes:
 
 def metric(described: bytes, time: int, value: bytes, *, historical: bool = False, more: bytes = b"") -> bytes:
     """A metric in a payload; `described`: its name or alias and data type, time in ms, `more`: its properties."""
-    return text(2, described + whole(3, time) + (whole(5, 1) if historical else b"") + more + value)
+    body = described + whole(3, time) + (HISTORICAL if historical else b"") + more + value
+    return BEGINS + varint(len(body)) + body
 
 
 def defined(name: str, alias: int, datatype: int) -> bytes:

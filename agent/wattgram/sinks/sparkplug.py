@@ -41,7 +41,7 @@ class SparkplugSink:
     """A broker with Sparkplug hosts behind it. Commands are not obeyed, but for the one to be born again."""
 
     name = "sparkplug"
-    limit = 250
+    limit = 200
 
     def __init__(self, config: Config, broker: MqttConfig, names: SparkplugConfig, clock: Clock) -> None:
         named = replace(broker, client_id=f"{broker.client_id}-sparkplug") if broker.client_id else broker
