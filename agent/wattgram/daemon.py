@@ -60,13 +60,25 @@ class Parts:
     watchdog: Watchdog
 
 
-def sinks(config: Config) -> list[Sink]:
-    """The configured sinks; a library is imported only when its sink is wanted."""
+def sinks(config: Config, clock: Clock | None = None) -> list[Sink]:
+    """The configured sinks; a library is imported only when its sink is wanted. `clock`: for messages that say when
+    they were sent, None for the machine's own."""
     made: list[Sink] = []
     if config.mqtt is not None:
         from .sinks.mqtt import MqttSink  # noqa: PLC0415 - 16 MB that a site without a broker need not carry
 
-        made.append(MqttSink(config.mqtt, config.site.name))
+        announcer = None
+        if config.mqtt.homeassistant is not None:
+            from .sinks.announce import Announcer  # noqa: PLC0415 - as above
+            from .sinks.homeassistant import Discovery  # noqa: PLC0415 - as above
+
+            topic = f"{config.mqtt.prefix}/{config.site.name}"
+            announcer = Announcer(Discovery(config, config.mqtt.homeassistant, topic))
+        made.append(MqttSink(config.mqtt, config.site.name, announcer))
+        if config.mqtt.sparkplug is not None:
+            from .sinks.sparkplug import SparkplugSink  # noqa: PLC0415 - as above
+
+            made.append(SparkplugSink(config, config.mqtt, config.mqtt.sparkplug, clock or Clock()))
     if config.influxdb is not None:
         from .sinks.influx import InfluxSink  # noqa: PLC0415 - 50 MB that a site without a database need not carry
 
@@ -88,7 +100,7 @@ async def assembled(
     SpoolError when the spool cannot be opened.
     """
     chance = random.Random(seed)  # noqa: S311 - it spreads retries, it keeps no secret
-    targets = sinks(config)
+    targets = sinks(config, clock)
     spool = Spool(
         config.spool.path,
         max_size=config.spool.max_size,
