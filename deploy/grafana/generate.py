@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from boards.alerts import alerts
 from boards.efficiency import efficiency
 from boards.goals import goals
 from boards.quality import quality
@@ -20,11 +21,12 @@ BOARDS = {"site-now": site_now, "solar": solar, "efficiency": efficiency, "goals
 
 def files() -> dict[str, Any]:
     """Everything that is generated: path below deploy/grafana and content."""
-    return {
+    boards = {
         f"dashboards/{language}/{name}.json": make(Texts(name, language)).build()
         for language in LANGUAGES
         for name, make in BOARDS.items()
     }
+    return boards | {"provisioning/alerting/wattgram.json": alerts()}
 
 
 def main() -> None:

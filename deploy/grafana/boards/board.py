@@ -36,7 +36,7 @@ def uid(name: str, language: str) -> str:
 
 
 def board(texts: Texts, *, since: str, refresh: str, devices: bool, rows: Sequence[Row]) -> dashboard.Dashboard:
-    """A dashboard of rows. since: the time that it opens with, up to now. devices: whether it lets devices be chosen."""
+    """A dashboard of rows. since: the time that it opens with, up to now. devices: whether devices can be chosen."""
     made = (
         dashboard.Dashboard(texts("board", "title"))
         .uid(uid(texts.name, texts.language))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from grafana_foundation_sdk.builders import stat, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from . import panels as p
@@ -12,7 +13,7 @@ from .texts import Texts
 
 GROUPS = ("industry", "power", "building", "transport", "rest")
 
-INCOMING = ("\"role\" = 'grid'", '"active_power_total" > 0')
+INCOMING = (q.is_role("grid"), '"active_power_total" > 0')
 """Rows of the incomers in which energy comes in, as the tariff counts it."""
 
 POWER_FACTOR = (
@@ -25,11 +26,11 @@ LIMIT = 0.90
 """Industry above 160 kVA: tariff rule (83) Shuidian Caizi No. 215 (METHOD 5)."""
 
 
-def _extreme(texts: Texts, key: str, what: str, unit: str) -> object:
+def _extreme(texts: Texts, key: str, what: str, unit: str) -> stat.Panel:
     return p.number(texts, key, f"SELECT {what} {q.emission('15m')}", unit)
 
 
-def _goal(texts: Texts, key: str, goals: tuple[str, ...], unit: str, *, width: int) -> object:
+def _goal(texts: Texts, key: str, goals: tuple[str, ...], unit: str, *, width: int) -> timeseries.Panel:
     """Value and target of goals over time."""
     queries = {
         f"{goal} {field}": Query(
@@ -46,12 +47,13 @@ def efficiency(texts: Texts) -> Dashboard:
     """The dashboard in the texts' language."""
     groups = {name: Query(q.points(f"{name}_energy", "1h")) for name in GROUPS}
     split = {name: Query(q.total(f"{name}_emission", "1h")) for name in GROUPS}
-    consumers = "(\"role\" = 'load' OR \"role\" = 'ev')"
+    consumers = f"({q.is_role('load')} OR {q.is_role('ev')})"
     meters = f'SELECT mean("active_power_total") {q.device(consumers, q.DEVICES)}'
     peaks = {
         name: Query(f'SELECT max("{name}_power") {q.emission("15m")} {q.EACH}', interval="15m")
         for name in ("grid_import", "load")
     }
+    loaded = q.emission("15m", q.SHOWN, q.above("load_power"))
     factor = f"SELECT {POWER_FACTOR} {q.device(*INCOMING)}"
     return board(
         texts,
@@ -68,7 +70,7 @@ def efficiency(texts: Texts) -> Dashboard:
                     p.number(
                         texts,
                         "load_factor",
-                        f'SELECT mean("load_power") / max("load_power") {q.emission("15m", q.SHOWN, q.above("load_power"))}',
+                        f'SELECT mean("load_power") / max("load_power") {loaded}',
                         p.SHARE,
                     ),
                     p.number(

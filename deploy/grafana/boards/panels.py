@@ -20,7 +20,6 @@ from grafana_foundation_sdk.models import common as look
 from grafana_foundation_sdk.models.dashboard import (
     DynamicConfigValue,
     FieldColorModeId,
-    MatcherConfig,
     Threshold,
     ThresholdsMode,
     ValueMap,
@@ -34,11 +33,12 @@ from .texts import Texts
 INTENSITY = "suffix: g/kWh"
 WATT, WATT_HOUR, GRAM, SHARE, SECOND, BYTE, COUNT = "watt", "watth", "massg", "percentunit", "s", "decbytes", "short"
 
-NEUTRAL = ((None, "text"),)
-GOOD_ABOVE = lambda warn, good: ((None, "red"), (warn, "yellow"), (good, "green"))  # noqa: E731
-ANY_IS_BAD = ((None, "green"), (1.0, "red"))
-
 Steps = Sequence[tuple[float | None, str]]
+"""From which value on which colour; the first has no value."""
+
+NEUTRAL: Steps = ((None, "text"),)
+ANY_IS_BAD: Steps = ((None, "green"), (1.0, "red"))
+
 Panel = TypeVar(
     "Panel",
     stat.Panel,
@@ -48,6 +48,11 @@ Panel = TypeVar(
     piechart.Panel,
     barchart.Panel,
 )
+
+
+def good_above(warn: float, good: float) -> Steps:
+    """Green from `good` on, yellow from `warn` on."""
+    return (None, "red"), (warn, "yellow"), (good, "green")
 
 
 def number(
@@ -192,13 +197,8 @@ def mapped(pairs: Iterable[tuple[str, str, str]]) -> ValueMap:
     return ValueMap(options)
 
 
-def by_regexp(expression: str) -> MatcherConfig:
-    """Fields whose names match."""
-    return MatcherConfig("byRegexp", expression)
-
-
 def thresholds(steps: Steps) -> dashboard.ThresholdsConfig:
-    """From which value on which colour; the first has no value."""
+    """The steps as Grafana has them."""
     made = [Threshold(value, colour) for value, colour in steps]
     return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(made)
 

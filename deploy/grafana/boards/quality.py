@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from grafana_foundation_sdk.builders import stat
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.models.dashboard import ValueMap
 
@@ -24,7 +25,7 @@ def _qualities(texts: Texts) -> ValueMap:
     return p.mapped((quality, texts("qualities", quality), colour) for quality, colour in COLOURS.items())
 
 
-def _own(texts: Texts, field: str, unit: str, steps: p.Steps = p.NEUTRAL) -> object:
+def _own(texts: Texts, field: str, unit: str, steps: p.Steps = p.NEUTRAL) -> stat.Panel:
     """A figure of the gateway's last record, of which `uptime` is always there."""
     row = q.latest(f'"{field}", "uptime"' if field != "uptime" else '"uptime", "memory"', q.gateway(q.LATELY))
     return p.number(texts, field, row, unit, field=field, steps=steps)
@@ -59,9 +60,9 @@ def quality(texts: Texts) -> Dashboard:
             (
                 "now",
                 [
-                    p.number(texts, "covered", covered, p.SHARE, steps=p.GOOD_ABOVE(0.9, 0.99)),
+                    p.number(texts, "covered", covered, p.SHARE, steps=p.good_above(0.9, 0.99)),
                     _own(texts, "devices_good", p.COUNT),
-                    _own(texts, "bus_headroom", p.SHARE, p.GOOD_ABOVE(0.1, 0.3)),
+                    _own(texts, "bus_headroom", p.SHARE, p.good_above(0.1, 0.3)),
                     _own(texts, "parts_stuck", p.COUNT, p.ANY_IS_BAD),
                     _own(texts, "spool_lost", p.COUNT, p.ANY_IS_BAD),
                     _own(texts, "uptime", p.SECOND),

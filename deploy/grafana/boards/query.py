@@ -1,7 +1,7 @@
 """InfluxQL as the dashboards ask it: measurement, tags and fields as SPEC 5 names them.
 
-Only what InfluxDB 1, 2 (through a DBRP mapping) and 3 have in common. A division by zero is 0 in InfluxQL and would look
-like a value, so every ratio leaves out the rows whose denominator is not above 0.
+Only what InfluxDB 1, 2 (through a DBRP mapping) and 3 have in common. A division by zero is 0 in InfluxQL and would
+look like a value, so every ratio leaves out the rows whose denominator is not above 0.
 """
 
 from __future__ import annotations
@@ -82,6 +82,11 @@ def is_goal(name: str) -> str:
     return f"\"goal\" = '{name}'"
 
 
+def is_role(name: str) -> str:
+    """Records of the devices of one role."""
+    return f"\"role\" = '{name}'"
+
+
 def gateway(time: str = SHOWN) -> str:
     """FROM and WHERE of a gateway's own figures."""
     return _from("gateway", SITE, time)
@@ -125,9 +130,8 @@ def latest(fields: str, source: str, by: str = "") -> str:
 
 def energy(role: str, *more: str) -> str:
     """Wh of each device of a role: the means of quarters of an hour, a quarter of an hour each."""
-    quarters = (
-        f'SELECT mean("active_power_total") AS "power" {device(role, *more)} GROUP BY time(15m), "device" fill(none)'
-    )
+    means = f'SELECT mean("active_power_total") AS "power" {device(is_role(role), *more)}'
+    quarters = f'{means} GROUP BY time(15m), "device" fill(none)'
     return f'SELECT sum("power") / 4 FROM ({quarters}) WHERE {SHOWN} GROUP BY "device"'
 
 

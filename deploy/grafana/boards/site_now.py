@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from grafana_foundation_sdk.builders import stat
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from . import panels as p
@@ -14,12 +15,12 @@ HELD = "1m"
 """Points of curves that are made of ticks are at least so far apart: with ticks of up to a minute none is a hole."""
 
 
-def _now(texts: Texts, field: str, unit: str, steps: p.Steps = p.NEUTRAL) -> object:
+def _now(texts: Texts, field: str, unit: str, steps: p.Steps = p.NEUTRAL) -> stat.Panel:
     row = q.latest(f'"{field}", "coverage"', q.emission("tick", q.NOW))
     return p.number(texts, field, row, unit, field=field, steps=steps)
 
 
-def _total(texts: Texts, field: str, unit: str) -> object:
+def _total(texts: Texts, field: str, unit: str) -> stat.Panel:
     return p.number(texts, field, q.total(field, "15m"), unit)
 
 
@@ -57,7 +58,7 @@ def site_now(language: Texts) -> Dashboard:
                     _now(texts, "emission_rate", "suffix: g/h"),
                     _now(texts, "load_power", p.WATT),
                     _now(texts, "clean_share", p.SHARE),
-                    p.number(texts, "coverage", coverage, p.SHARE, field="coverage", steps=p.GOOD_ABOVE(0.9, 1.0)),
+                    p.number(texts, "coverage", coverage, p.SHARE, field="coverage", steps=p.good_above(0.9, 1.0)),
                 ],
             ),
             (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from grafana_foundation_sdk.builders import stat
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from . import panels as p
@@ -15,7 +16,7 @@ QUARTER = "15m"
 OVERLAP = '("load_energy" + "pv_energy" - abs("load_energy" - "pv_energy")) / 2'
 """The smaller one of two numbers, which InfluxQL has no function for."""
 
-ROOF = "\"role\" = 'pv'"
+ROOF = q.is_role("pv")
 
 
 def _overlap(more: str = "") -> str:
@@ -28,7 +29,7 @@ def _device(field: str, alias: str = "$tag_device") -> Query:
     return Query(text, alias=alias, interval="1m")
 
 
-def _share(texts: Texts, field: str, whole: str) -> object:
+def _share(texts: Texts, field: str, whole: str) -> stat.Panel:
     return p.number(texts, field, q.weighted(field, whole, "15m", each=""), p.SHARE)
 
 
