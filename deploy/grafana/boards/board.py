@@ -11,6 +11,7 @@ from grafana_foundation_sdk.models.dashboard import (
     DashboardCursorSync,
     DashboardLinkType,
     VariableHide,
+    VariableOption,
     VariableRefresh,
     VariableSort,
 )
@@ -51,7 +52,9 @@ def board(texts: Texts, *, since: str, refresh: str, devices: bool, rows: Sequen
     )
     if devices:
         chosen = _variable("device", DEVICES, Texts("common", texts.language))
-        made = made.with_variable(chosen.multi(True).include_all(True).current({"text": ["All"], "value": ["$__all"]}))
+        made = made.with_variable(
+            chosen.multi(True).include_all(True).current(VariableOption(text=["All"], value=["$__all"]))
+        )
     for link in _links(texts):
         made = made.link(link)
     ids = count(1)  # links and alerts name a panel by its number

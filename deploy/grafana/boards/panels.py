@@ -25,6 +25,7 @@ from grafana_foundation_sdk.models.dashboard import (
     ValueMap,
     ValueMappingResult,
 )
+from grafana_foundation_sdk.models.piechart import PieChartLabels, PieChartType
 
 from .datasource import SOURCE
 from .query import Query
@@ -138,8 +139,8 @@ def shares(texts: Texts, key: str, queries: Mapping[str, Query], unit: str, *, w
     """Parts of a whole over the dashboard's time."""
     return (
         _common(piechart.Panel(), texts, key, _named(texts, key, queries), unit, NEUTRAL)
-        .pie_type("donut")
-        .display_labels(["percent"])
+        .pie_type(PieChartType.DONUT)
+        .display_labels([PieChartLabels.PERCENT])
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
         .legend(piechart.PieChartLegendOptions().show_legend(True).placement(look.LegendPlacement.RIGHT))
         .height(9)

@@ -18,6 +18,8 @@ COLOURS = {"good": "green", "estimated": "blue", "reset": "purple", "glitch": "o
 MINUTE = "1m"
 """A gateway tells its figures once a minute."""
 
+NOT_GOOD = "\"quality\" <> 'good'"
+
 CLOCK = '"event" =~ /^clock /'
 
 
@@ -43,9 +45,8 @@ GROWN = 'non_negative_difference(last("{}"))'
 def quality(texts: Texts) -> Dashboard:
     """The dashboard in the texts' language."""
     covered = f'SELECT sum("coverage") * 900000 / (${{__to}} - ${{__from}}) {q.emission("15m")}'
-    good = (("\"quality\" <> 'good'"),)
     timeline = f'SELECT last("quality") {q.device(q.DEVICES)} GROUP BY time($__interval), "device" fill(none)'
-    others = f'SELECT count("quality") {q.device(q.DEVICES, *good)} GROUP BY time($__interval), "device" fill(none)'
+    others = f'SELECT count("quality") {q.device(q.DEVICES, NOT_GOOD)} GROUP BY time($__interval), "device" fill(none)'
     readings = q.latest('"quality"', q.device(q.DEVICES), '"device", "role", "driver"')
     told = f'SELECT "device", "event", "detail" {q.event()} ORDER BY time DESC LIMIT 200'
     clock = f'SELECT "event", "detail" {q.event(CLOCK)} ORDER BY time DESC LIMIT 50'
