@@ -46,7 +46,7 @@ def _goal(texts: Texts, key: str, goals: tuple[str, ...], unit: str, *, width: i
 def efficiency(texts: Texts) -> Dashboard:
     """The dashboard in the texts' language."""
     groups = {name: Query(q.points(f"{name}_energy", "1h")) for name in GROUPS}
-    split = {name: Query(q.total(f"{name}_emission", "1h")) for name in GROUPS}
+    split = {name: Query(q.total(f"{name}_emission", "1h", scale=q.KILO)) for name in GROUPS}
     consumers = f"({q.is_role('load')} OR {q.is_role('ev')})"
     meters = f'SELECT mean("active_power_total") {q.device(consumers, q.DEVICES)}'
     peaks = {
@@ -95,13 +95,13 @@ def efficiency(texts: Texts) -> Dashboard:
                 "groups",
                 [
                     p.stacked(texts, "groups", groups, p.WATT_HOUR, bars=True, width=16),
-                    p.shares(texts, "split", split, p.GRAM, width=8),
+                    p.shares(texts, "split", split, p.KILOGRAM, width=8),
                     p.stacked(
                         texts,
                         "meters",
                         {
                             "meters": Query(
-                                f'{meters} GROUP BY time($__interval), "device" fill(none)',
+                                f"{meters} {q.BY_DEVICE}",
                                 alias="$tag_device",
                                 interval="1m",
                             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import common, stat
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.models import common as look
-from grafana_foundation_sdk.models.dashboard import DynamicConfigValue, ValueMap
+from grafana_foundation_sdk.models.dashboard import ValueMap
 from wattgram.goals.claim import Claim, claims
 
 from . import panels as p
@@ -33,7 +33,7 @@ def _states(texts: Texts) -> ValueMap:
 
 def _unit(claim: Claim) -> str:
     """Grafana's unit of a claim's value; 0 to 100 for %."""
-    return {"": "short", "1": "short", "%": "percent"}.get(claim.unit, f"suffix: {claim.unit}")
+    return {"": "short", "1": "short", "%": "percent"}.get(claim.unit, f"suffix:{claim.unit}")
 
 
 def _described(texts: Texts, claim: Claim) -> str:
@@ -59,8 +59,6 @@ def _card(texts: Texts, claim: Claim) -> stat.Panel:
         .no_value("–")
         .mappings([_states(texts)])
         .thresholds(p.thresholds(p.NEUTRAL))
-        .override_by_name("value", [DynamicConfigValue("displayName", claim.unit or " ")])
-        .override_by_name("state", [DynamicConfigValue("displayName", " ")])
         .reduce_options(common.ReduceDataOptions().calcs(["last"]).fields(f"/^({shown})$/").values(False))
         .orientation(look.VizOrientation.HORIZONTAL)
         .graph_mode(look.BigValueGraphMode.NONE)

@@ -31,8 +31,11 @@ from .datasource import SOURCE
 from .query import Query
 from .texts import Texts
 
-INTENSITY = "suffix: g/kWh"
-WATT, WATT_HOUR, GRAM, SHARE, SECOND, BYTE, COUNT = "watt", "watth", "massg", "percentunit", "s", "decbytes", "short"
+INTENSITY, KILOGRAM = "suffix:g/kWh", "suffix:kg"
+WATT, WATT_HOUR, SHARE, SECOND, BYTE, COUNT = "watt", "watth", "percentunit", "s", "decbytes", "short"
+
+BRIDGED = 600_000.0
+"""ms without a value over which a curve goes on: readings minutes apart are no row of dots, an outage is a gap."""
 
 Steps = Sequence[tuple[float | None, str]]
 """From which value on which colour; the first has no value."""
@@ -71,8 +74,7 @@ def number(
     reduce = common.ReduceDataOptions().calcs(["last" if field else "lastNotNull"]).values(False)
     panel = _common(stat.Panel(), texts, key, [Query(query, table=bool(field))], unit, steps)
     if field:
-        reduce = reduce.fields(f"/^{field}$/")
-        panel = panel.override_by_name(field, [DynamicConfigValue("displayName", texts(key, "title"))])
+        reduce = reduce.fields(f"/^{field}$/")  # of the name that is shown: another one would not be found
     if decimals is not None:
         panel = panel.decimals(decimals)
     return (
@@ -105,7 +107,7 @@ def lines(
         panel.fill_opacity(fill)
         .line_width(1)
         .show_points(look.VisibilityMode.AUTO)
-        .span_nulls(False)
+        .span_nulls(BRIDGED)
         .color_scheme(dashboard.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
         .legend(_legend())
         .tooltip(common.VizTooltipOptions().mode(look.TooltipDisplayMode.MULTI).sort(look.SortOrder.NONE))
@@ -126,13 +128,20 @@ def stacked(
     """Parts of a whole over time, as areas or, for windows, as bars."""
     panel = lines(texts, key, queries, unit, fill=80 if bars else 40, width=width)
     if bars:
-        panel = panel.draw_style(look.GraphDrawStyle.BARS)
+        panel = panel.draw_style(look.GraphDrawStyle.BARS).bar_alignment(look.BarAlignment.AFTER)
     return panel.stacking(common.StackingConfig().mode(look.StackingMode.NORMAL).group("A"))
 
 
 def bars(texts: Texts, key: str, queries: Mapping[str, Query], unit: str, *, width: int = 12) -> timeseries.Panel:
-    """Windows beside each other, each at its start."""
-    return lines(texts, key, queries, unit, fill=80, width=width).draw_style(look.GraphDrawStyle.BARS)
+    """Windows as bars from their start on; where there are several, each is a part of the one before it."""
+    panel = lines(texts, key, queries, unit, fill=50, width=width).draw_style(look.GraphDrawStyle.BARS)
+    return panel.bar_alignment(look.BarAlignment.AFTER)
+
+
+def steps_of(texts: Texts, key: str, queries: Mapping[str, Query], unit: str, *, width: int = 12) -> timeseries.Panel:
+    """Windows beside each other that are no parts of each other: each holds from its start on."""
+    panel = lines(texts, key, queries, unit, fill=0, width=width).line_width(2)
+    return panel.line_interpolation(look.LineInterpolation.STEP_AFTER)
 
 
 def shares(texts: Texts, key: str, queries: Mapping[str, Query], unit: str, *, width: int = 6) -> piechart.Panel:

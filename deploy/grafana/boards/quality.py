@@ -45,8 +45,8 @@ GROWN = 'non_negative_difference(last("{}"))'
 def quality(texts: Texts) -> Dashboard:
     """The dashboard in the texts' language."""
     covered = f'SELECT sum("coverage") * 900000 / (${{__to}} - ${{__from}}) {q.emission("15m")}'
-    timeline = f'SELECT last("quality") {q.device(q.DEVICES)} GROUP BY time($__interval), "device" fill(none)'
-    others = f'SELECT count("quality") {q.device(q.DEVICES, NOT_GOOD)} GROUP BY time($__interval), "device" fill(none)'
+    timeline = f'SELECT last("quality") {q.device(q.DEVICES)} {q.BY_DEVICE}'
+    others = f'SELECT count("quality") {q.device(q.DEVICES, NOT_GOOD)} {q.BY_DEVICE}'
     readings = q.latest('"quality"', q.device(q.DEVICES), '"device", "role", "driver"')
     told = f'SELECT "device", "event", "detail" {q.event()} ORDER BY time DESC LIMIT 200'
     clock = f'SELECT "event", "detail" {q.event(CLOCK)} ORDER BY time DESC LIMIT 50'

@@ -27,8 +27,14 @@ NOW = "time > ${__to}ms - 2m AND time <= ${__to}ms"
 LATELY = "time > ${__to}ms - 10m AND time <= ${__to}ms"
 """The same of what comes once a minute."""
 
-EACH = "GROUP BY time($__interval) fill(none)"
-"""By the time of a pixel; gaps stay gaps."""
+KILO = " / 1000"
+"""g as kg: Grafana's own unit for mass would make Mg of a tonne."""
+
+EACH = "GROUP BY time($__interval) fill(null)"
+"""By the time of a pixel; time without a value has an empty row, so that no line is drawn over it."""
+
+BY_DEVICE = 'GROUP BY time($__interval), "device" fill(null)'
+"""The same of each device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +119,14 @@ def weighted(share: str, whole: str, window: str, *, each: str = EACH) -> str:
     return f'SELECT sum("part") / sum("whole") FROM ({rows}) WHERE {SHOWN} {each}'.rstrip()
 
 
-def total(field: str, window: str) -> str:
-    """A sum over the dashboard's time."""
-    return f'SELECT sum("{field}") {emission(window)}'
+def total(field: str, window: str, *, scale: str = "") -> str:
+    """A sum over the dashboard's time; scale: such as KILO."""
+    return f'SELECT sum("{field}"){scale} {emission(window)}'
 
 
-def points(field: str, window: str) -> str:
+def points(field: str, window: str, *, scale: str = "") -> str:
     """Each window as it is stored, at its start: the site's own days, whatever the browser's zone."""
-    return f'SELECT "{field}" {emission(window)}'
+    return f'SELECT "{field}"{scale} {emission(window)}'
 
 
 def latest(fields: str, source: str, by: str = "") -> str:

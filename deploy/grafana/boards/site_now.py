@@ -20,8 +20,12 @@ def _now(texts: Texts, field: str, unit: str, steps: p.Steps = p.NEUTRAL) -> sta
     return p.number(texts, field, row, unit, field=field, steps=steps)
 
 
-def _total(texts: Texts, field: str, unit: str) -> stat.Panel:
-    return p.number(texts, field, q.total(field, "15m"), unit)
+def _energy(texts: Texts, field: str) -> stat.Panel:
+    return p.number(texts, field, q.total(field, "15m"), p.WATT_HOUR)
+
+
+def _mass(texts: Texts, field: str) -> stat.Panel:
+    return p.number(texts, field, q.total(field, "15m", scale=q.KILO), p.KILOGRAM)
 
 
 def site_now(language: Texts) -> Dashboard:
@@ -40,7 +44,9 @@ def site_now(language: Texts) -> Dashboard:
         "clean": q.weighted("clean_share", "load_energy", "tick"),
         "sufficiency": q.weighted("self_sufficiency", "load_energy", "tick"),
     }
-    scopes = {name: Query(q.points(name, "1h")) for name in ("scope1", "scope2_location", "scope2_market")}
+    scopes = {
+        name: Query(q.points(name, "1h", scale=q.KILO)) for name in ("scope1", "scope2_location", "scope2_market")
+    }
     power = q.latest('"active_power_total", "quality"', q.device(q.DEVICES, time=q.NOW), '"device", "role"')
     source = q.latest('"grid_source", "grid_tier", "grid_age", "basis", "coverage"', q.emission("tick", q.NOW))
     carbon = q.ratio("emission", "load_energy", "15m", scale="1000 * ", each="")
@@ -55,7 +61,7 @@ def site_now(language: Texts) -> Dashboard:
                 [
                     _now(texts, "emission_intensity", p.INTENSITY),
                     _now(texts, "grid_intensity", p.INTENSITY),
-                    _now(texts, "emission_rate", "suffix: g/h"),
+                    _now(texts, "emission_rate", "suffix:g/h"),
                     _now(texts, "load_power", p.WATT),
                     _now(texts, "clean_share", p.SHARE),
                     p.number(texts, "coverage", coverage, p.SHARE, field="coverage", steps=p.good_above(0.9, 1.0)),
@@ -84,18 +90,18 @@ def site_now(language: Texts) -> Dashboard:
                         top=1.0,
                         fill=0,
                     ),
-                    p.bars(texts, "scopes", scopes, p.GRAM),
+                    p.steps_of(texts, "scopes", scopes, p.KILOGRAM),
                 ],
             ),
             (
                 "total",
                 [
                     p.number(texts, "mean_intensity", carbon, p.INTENSITY),
-                    _total(texts, "emission", p.GRAM),
-                    _total(texts, "avoided", p.GRAM),
-                    _total(texts, "load_energy", p.WATT_HOUR),
-                    _total(texts, "grid_import_energy", p.WATT_HOUR),
-                    _total(texts, "grid_export_energy", p.WATT_HOUR),
+                    _mass(texts, "emission"),
+                    _mass(texts, "avoided"),
+                    _energy(texts, "load_energy"),
+                    _energy(texts, "grid_import_energy"),
+                    _energy(texts, "grid_export_energy"),
                 ],
             ),
             (

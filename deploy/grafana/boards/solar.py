@@ -25,7 +25,7 @@ def _overlap(more: str = "") -> str:
 
 
 def _device(field: str, alias: str = "$tag_device") -> Query:
-    text = f'SELECT mean("{field}") {q.device(ROOF, q.DEVICES)} GROUP BY time($__interval), "device" fill(none)'
+    text = f'SELECT mean("{field}") {q.device(ROOF, q.DEVICES)} {q.BY_DEVICE}'
     return Query(text, alias=alias, interval="1m")
 
 
@@ -57,10 +57,10 @@ def solar(texts: Texts) -> Dashboard:
                     _share(texts, "self_sufficiency", "load_energy"),
                     p.number(texts, "grid_export_energy", q.total("grid_export_energy", "15m"), p.WATT_HOUR),
                     p.number(texts, "highest", f'SELECT max("pv_power") {q.emission("15m")}', p.WATT),
-                    p.number(texts, "avoided", q.total("avoided", "15m"), p.GRAM),
+                    p.number(texts, "avoided", q.total("avoided", "15m", scale=q.KILO), p.KILOGRAM),
                 ],
             ),
-            ("days", [p.bars(texts, "yield", yields, p.WATT_HOUR), p.bars(texts, "used", used, p.SHARE)]),
+            ("days", [p.bars(texts, "yield", yields, p.WATT_HOUR), p.steps_of(texts, "used", used, p.SHARE)]),
             (
                 "inverters",
                 [
