@@ -33,14 +33,11 @@ def _extreme(texts: Texts, key: str, what: str, unit: str) -> stat.Panel:
 def _goal(texts: Texts, key: str, goals: tuple[str, ...], unit: str, *, width: int) -> timeseries.Panel:
     """Value and target of goals over time."""
     queries = {
-        f"{goal} {field}": Query(
-            f'SELECT last("{field}") {q.goal(q.is_goal(goal))} {q.EACH}',
-            interval="1h",
-        )
+        f"{goal} {field}": Query(f'SELECT "{field}" {q.goal(q.is_goal(goal))}')
         for goal in goals
         for field in ("value", "target")
     }
-    return p.lines(texts, key, queries, unit, fill=0, width=width)
+    return p.steps_of(texts, key, queries, unit, width=width)
 
 
 def efficiency(texts: Texts) -> Dashboard:
@@ -128,6 +125,7 @@ def efficiency(texts: Texts) -> Dashboard:
                         {"factor": Query(f"{factor} {q.EACH}", interval="15m")},
                         "short",
                         fill=0,
+                        top=1.0,
                         limits=((None, "text"), (LIMIT, "orange")),
                     ),
                 ],

@@ -87,7 +87,7 @@ def goals(texts: Texts) -> Dashboard:
         width=24,
         height=12,
         mappings=[_states(texts)],
-    )
+    ).sort_by([common.TableSortByFieldState().display_name(texts("columns", "goal"))])
     return board(
         texts,
         since="now-60d",

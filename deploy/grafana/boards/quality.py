@@ -38,13 +38,36 @@ def _figures(how: str, *fields: str) -> dict[str, Query]:
     return {field: Query(f"SELECT {how.format(field)} {q.gateway()} {q.EACH}", interval=MINUTE) for field in fields}
 
 
-RATE = 'non_negative_derivative(last("{}"), 1s)'
-GROWN = 'non_negative_difference(last("{}"))'
+def _counted(how: str, change: str, *fields: str) -> dict[str, Query]:
+    """What counters did from record to record; a restart, at which they begin again, is left out.
+
+    how: what is told of a point's time; change: a function with a place for the field.
+    """
+    return {
+        field: Query(
+            f'SELECT {how}("change") FROM (SELECT {change.format(field)} AS "change" {q.gateway()})'
+            f" WHERE {q.SHOWN} {q.EACH}",
+            interval=MINUTE,
+        )
+        for field in fields
+    }
+
+
+def _rates(*fields: str) -> dict[str, Query]:
+    return _counted("mean", 'non_negative_derivative("{}", 1s)', *fields)
+
+
+def _grown(*fields: str) -> dict[str, Query]:
+    return _counted("sum", 'non_negative_difference("{}")', *fields)
+
+
+COVERED = "time >= ${__from}ms AND time <= ${__to}ms - 15m"
+"""Quarters of an hour that end within the dashboard's time."""
 
 
 def quality(texts: Texts) -> Dashboard:
     """The dashboard in the texts' language."""
-    covered = f'SELECT sum("coverage") * 900000 / (${{__to}} - ${{__from}}) {q.emission("15m")}'
+    covered = f'SELECT sum("coverage") * 900000 / (${{__to}} - ${{__from}}) {q.emission("15m", COVERED)}'
     timeline = f'SELECT last("quality") {q.device(q.DEVICES)} {q.BY_DEVICE}'
     others = f'SELECT count("quality") {q.device(q.DEVICES, NOT_GOOD)} {q.BY_DEVICE}'
     readings = q.latest('"quality"', q.device(q.DEVICES), '"device", "role", "driver"')
@@ -96,7 +119,7 @@ def quality(texts: Texts) -> Dashboard:
                 "buses",
                 [
                     p.lines(texts, "headroom", _figures('min("{}")', "bus_headroom"), p.SHARE, top=1.0),
-                    p.bars(texts, "failures", _figures(GROWN, "read_failures"), p.COUNT),
+                    p.bars(texts, "failures", _grown("read_failures"), p.COUNT),
                 ],
             ),
             (
@@ -108,16 +131,16 @@ def quality(texts: Texts) -> Dashboard:
                         _figures('max("{}")', "mqtt_undelivered", "influxdb_undelivered", "spool_unsynced"),
                         p.COUNT,
                     ),
-                    p.lines(texts, "delivered", _figures(RATE, "mqtt_delivered", "influxdb_delivered"), "cps"),
+                    p.lines(texts, "delivered", _rates("mqtt_delivered", "influxdb_delivered"), "cps"),
                     p.lines(texts, "spool", _figures('max("{}")', "spool_payload"), p.BYTE),
-                    p.bars(texts, "losses", _figures(GROWN, "spool_lost", "spool_damaged", "spool_refused"), p.COUNT),
+                    p.bars(texts, "losses", _grown("spool_lost", "spool_damaged", "spool_refused"), p.COUNT),
                 ],
             ),
             (
                 "gateway",
                 [
                     p.lines(texts, "memory", _figures('max("{}")', "memory"), p.BYTE),
-                    p.lines(texts, "processor", _figures(RATE, "cpu_time"), p.SHARE),
+                    p.lines(texts, "processor", _rates("cpu_time"), p.SHARE),
                     p.rows(texts, "clock", clock, {name: unit for name, unit in columns.items() if name != "device"}),
                     p.rows(texts, "events", told, columns),
                 ],
