@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 MS, SECOND, MINUTE, HOUR, DAY = 1, 1000, 60_000, 3_600_000, 86_400_000
 
@@ -47,7 +47,7 @@ class Shown:
     begin: int
     end: int
     points: int = 1000
-    chosen: Mapping[str, str | Sequence[str]] = ()  # type: ignore[assignment]  # none
+    chosen: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
 
 
 def duration(text: str) -> int:
@@ -67,7 +67,7 @@ def interval(shown: Shown, shortest: str = "") -> str:
 
 def expanded(query: str, shown: Shown, shortest: str = "") -> str:
     """The query as the database gets it; AssertionError when something is left that is no InfluxQL."""
-    for name, value in dict(shown.chosen).items():
+    for name, value in shown.chosen.items():
         query = re.sub(rf"\$(?:{name}\b|\{{{name}\}})", lambda found, value=value: _value(value, found), query)
     query = query.replace("${__from}", str(shown.begin)).replace("${__to}", str(shown.end))
     query = query.replace("$timeFilter", f"time >= {shown.begin}ms and time <= {shown.end}ms")

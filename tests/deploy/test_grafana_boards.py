@@ -109,11 +109,10 @@ def test_every_division_is_by_something_above_zero() -> None:
     # InfluxQL answers x / 0 with 0, which would look like a value; tested with InfluxDB 1.6.7.
     for one in boards.every():
         for query in one.queries.values():
-            by_fields = re.findall(r'/ \w+\("(\w+)"', query)
-            guarded = set(re.findall(r'"(\w+)" > 0', query)) | ({"whole"} if '"load_energy" > 0' in query else set())
-            guarded |= {"whole"} if '"pv_energy" > 0' in query else set()
-            for name in by_fields:
-                assert name in guarded, f"{one.board}: {one.title} may divide by a {name} of 0"
+            above = set(re.findall(r'"(\w+)" > 0', query))
+            above |= {own for field, own in re.findall(r'"(\w+)" AS "(\w+)"', query) if field in above}
+            for name in re.findall(r'/ (?:\w+\()+"(\w+)"', query):
+                assert name in above, f"{one.board}: {one.title} may divide by a {name} of 0"
 
 
 def test_there_is_a_card_for_each_claim_that_says_its_formula_target_and_source() -> None:
