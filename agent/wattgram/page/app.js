@@ -26,14 +26,14 @@ class Page {
     this.fetched = -Infinity;
     offerChoices(() => [this.plots, this.past].forEach((one) => one?.redraw()));
     this.tabs = new Tabs(byId("tabs"), (name) => this.#open(name));
-    setInterval(() => this.section === "goals" && !document.hidden && fetchGoals(), GOALS);
+    setInterval(() => this.section === "goals" && !document.hidden && fetchGoals(this.siteTime), GOALS);
     new Live((state) => this.#show(state), (how, since, why) => this.#connection(how, since, why));
   }
 
   #open(name) {
     this.section = name;
     this.past?.show(name === "history");
-    if (name === "goals") fetchGoals();
+    if (name === "goals") fetchGoals(this.siteTime);
     if (this.state) this.#sections(this.state);
   }
 
@@ -43,6 +43,7 @@ class Page {
       this.plots = new Plots(byId("plot-intensity"), byId("plot-power"), this.siteTime.zone);
       this.past = new Past(this.siteTime);
       this.past.show(this.section === "history");
+      if (this.section === "goals") fetchGoals(this.siteTime);
     }
     this.state = state;
     document.title = `${grams(state.emission?.emission_intensity)} g/kWh · ${state.site}`;

@@ -7,31 +7,32 @@ import { t, word } from "./texts.js";
 
 const STATES = ["on track", "off track", "not enough data", "manual entry", "context only"];
 
-export async function fetchGoals() {
+// `siteTime` writes times in the site's zone.
+export async function fetchGoals(siteTime) {
   try {
-    showGoals(await asked("/api/goals"));
+    showGoals(await asked("/api/goals"), siteTime);
   } catch (error) {
     put("goals-said", t("goals.failed", { why: error.message }));
   }
 }
 
-function showGoals(cards) {
+function showGoals(cards, siteTime) {
   const counts = STATES.map((state) => [state, cards.filter((card) => card.state === state).length]);
   const words = counts.filter(([, n]) => n).map(([state, n]) => `${n} ${word("state", state)}`);
   put("goals-said", cards.length ? t("goals.counts", { all: cards.length, words: words.join(" · ") }) : t("goals.none"));
   const articles = [...new Set(cards.map((card) => card.article))];
-  byId("goals").replaceChildren(...articles.map((name) => article(name, cards.filter((card) => card.article === name))));
+  byId("goals").replaceChildren(...articles.map((name) => article(name, cards.filter((card) => card.article === name), siteTime)));
 }
 
-function article(name, cards) {
+function article(name, cards, siteTime) {
   const section = document.createElement("section");
   const list = made("ul", "", "cards");
-  list.append(...cards.map(card));
+  list.append(...cards.map((goal) => card(goal, siteTime)));
   section.append(quoted("h3", name), list);
   return section;
 }
 
-function card(goal) {
+function card(goal, siteTime) {
   const item = made("li", "", "goal");
   const head = made("p", "", "goal-head");
   head.append(made("strong", goal.goal), badge(goal.state));
@@ -50,7 +51,7 @@ function card(goal) {
     add.append(quoted("span", goal.add));
     item.append(add);
   }
-  const about = [goal.period, isNumber(goal.coverage) && measured ? t("goals.coverage", { share: share(goal.coverage) }) : "", goal.as_of ? t("goals.asof", { time: goal.as_of }) : ""];
+  const about = [goal.period, isNumber(goal.coverage) && measured ? t("goals.coverage", { share: share(goal.coverage) }) : "", goal.as_of ? t("goals.asof", { time: siteTime ? siteTime.full(goal.as_of) : goal.as_of }) : ""];
   if (about.some(Boolean)) item.append(made("p", about.filter(Boolean).join(" · "), "muted about"));
   return item;
 }
