@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.agent.commands import started
-from tests.agent.test_page import FLAGS
+from tests.agent.paged import FLAGS
 
 MORNING = 70_000
 """Milliseconds in which the demonstration's hour goes by at 60 times real time."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from wattgram.config import Config, load, read
+from wattgram.errors import ConfigError
 from wattgram.roles import BatteryConfig, EmissionConfig, HeatConfig, Point
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -140,3 +141,21 @@ def test_certificates_stand_beside_the_configuration(tmp_path: Path) -> None:
     made = read(text + "factor_g_per_kwh = 11\n", tmp_path / "site.toml").grid.certificates
     assert made is not None
     assert made.factor == 11.0
+
+
+@pytest.mark.parametrize("origin", ["https://scada.example", "http://10.1.1.5:3000", "https://[fd00::5]:8443"])
+def test_one_origin_may_be_named_whose_pages_may_read(origin: str) -> None:
+    assert read(SITE + f'[http]\ncors = "{origin}"\n', Path("site.toml")).http.cors == origin
+    assert read(SITE, Path("site.toml")).http.cors is None
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "null", "scada.example", "https://scada.example/", "https://a b", "HTTPS://A.B"]
+)
+def test_what_is_no_origin_is_named(origin: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        read(SITE + f'[http]\ncors = "{origin}"\n', Path("site.toml"))
+    assert raised.value.mistakes == [
+        f"site.toml: http.cors: found {origin!r}; allowed: one origin in small letters, such as "
+        "https://scada.example, without a path"
+    ]

@@ -11,8 +11,8 @@ from openapi_spec_validator import validate
 from wattgram.http.routes import Routes
 
 from tests.agent.commands import started
+from tests.agent.paged import CARDS
 from tests.agent.test_http import ask
-from tests.agent.test_page import CARDS
 from tests.agent.test_stream import listening
 from tests.agent.view import FixedView, served
 from tests.servers import request, wait_for

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, expect
 
+from tests.agent.paged import browser, page_on
 from tests.agent.running import Registers, configuration, daemon, device, one_device
-from tests.agent.test_page import browser, page_on
 from tests.agent.view import FixedView
 from tests.agent.words import METER
 from tests.servers import free_port, listening, wait_for
