@@ -112,7 +112,7 @@ packages() {
         for package in $missing; do
             case $package in
             nginx-light) as_root systemctl -q disable nginx ;;
-            mosquitto | influxdb | victoria-metrics) as_root systemctl -q disable "$package" ;;
+            mosquitto | influxdb | victoria-metrics | prometheus) as_root systemctl -q disable "$package" ;;
             esac
         done
     fi

@@ -62,7 +62,16 @@ def test_the_readme_begins_with_two_commands_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["scripts/demo", "scripts/test", "scripts/bench", "scripts/faults", "scripts/soak", ".ci/run"]
+    "name",
+    [
+        "scripts/demo",
+        "scripts/test",
+        "scripts/bench",
+        "scripts/faults",
+        "scripts/soak",
+        "scripts/screenshots",
+        ".ci/run",
+    ],
 )
 def test_a_script_can_be_executed(name: str) -> None:
     assert os.access(ROOT / name, os.X_OK)

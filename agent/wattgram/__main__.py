@@ -412,6 +412,23 @@ def _replay(options: argparse.Namespace) -> int:
     return 0
 
 
+def _top(options: argparse.Namespace) -> int:
+    try:
+        from rich.console import Console
+
+        from .top import watch
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{error.name} is not installed: pip install 'wattgram[top]'") from error
+    from .listen import states
+
+    console = Console()
+    if not console.is_terminal:
+        raise UsageError("the output is no terminal; allowed: one, or ask /api/now instead")
+    token = options.token_file.read_text(encoding="utf-8").strip() if options.token_file else None
+    watch(states(options.url, token, lambda: time.sleep(2.0)), options.url, console)
+    return 0
+
+
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -449,6 +466,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "report": _report,
     "goals": _goals,
     "replay": _replay,
+    "top": _top,
 }
 
 

@@ -21,7 +21,7 @@ LATER = {
 }
 """Commands of the contract that this version does not have yet."""
 
-NAMES = ("demo", "run", "check", "scan", "read", "drivers", "simulate", "report", "goals", "replay", *LATER)
+NAMES = ("demo", "run", "check", "scan", "read", "drivers", "simulate", "report", "goals", "replay", "top", *LATER)
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
@@ -115,6 +115,8 @@ def _parser() -> argparse.ArgumentParser:
     _unit(read)
     read.add_argument("--raw", action="store_true", help="also the raw words")
     results(read)
+
+    _top_options(command("top", "devices, flows and sinks of a running gateway on the terminal", "wattgram top"))
 
     drivers = command("drivers", "the catalogue, or one register map", "wattgram drivers eastron_sdm630")
     drivers.add_argument("driver", nargs="?", metavar="NAME")
@@ -251,6 +253,18 @@ def _demo_options(demo: argparse.ArgumentParser) -> None:
     )
 
 
+def _top_options(top: argparse.ArgumentParser) -> None:
+    top.add_argument(
+        "url",
+        nargs="?",
+        type=_option(_gateway),
+        default=f"http://{LOOPBACK}",
+        metavar="URL",
+        help="of its live page (default: %(default)s)",
+    )
+    top.add_argument("--token-file", type=Path, metavar="PATH", help="a file that holds the token of [http]")
+
+
 def _replay_options(replay: argparse.ArgumentParser) -> None:
     for option, dest, what in (("--from", "since", "all that is stored"), ("--to", "until", "now")):
         replay.add_argument(
@@ -328,3 +342,8 @@ def _page(value: object) -> str:
     if listen and not listen.startswith(("127.", "localhost:", "[::1]:")):
         raise ValueError(f"found {value!r}; allowed: an address of this machine alone, such as {LOOPBACK}")
     return listen
+
+
+def _gateway(value: object) -> str:
+    parse.address({"http": 80, "https": 443})(value)
+    return str(value)

@@ -145,10 +145,14 @@ class SpoolConfig:
 
 @dataclass(frozen=True, slots=True)
 class HttpConfig:
-    """The live page: where it listens ("" = not at all) and the token that another than loopback demands."""
+    """The live page: where it listens ("" = not at all) and the token that another than loopback demands.
+
+    `cors`: the origin whose pages may read here too, None for no other.
+    """
 
     listen: str = LOOPBACK
     token: str | None = field(default=None, repr=False)
+    cors: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -468,7 +472,10 @@ def state_directory() -> Path:
 def _http(table: Table, directory: Path) -> HttpConfig:
     listen: str = table.take("listen", parse.listen, LOOPBACK)
     token: str | None = table.take("token", parse.secret(directory), None)
+    origin = r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?"
+    allowed = "one origin in small letters, such as https://scada.example, without a path"
+    cors: str | None = table.take("cors", parse.matching(origin, allowed), None)
     if listen and token is None and not listen.startswith(("127.", "localhost:", "[::1]:")):
         table.mistake("token", f"missing; listening on {listen!r}, which is not loopback, needs one")
     table.done()
-    return HttpConfig(listen or "", token)
+    return HttpConfig(listen or "", token, cors)

@@ -141,7 +141,7 @@ async def run(parts: Parts, stop: asyncio.Event, page_at: asyncio.Future[str] | 
     async with contextlib.AsyncExitStack() as stack:
         address = ""
         if config.http.listen:
-            server = Server(config.http.listen, config.http.token, parts.health)
+            server = Server(config.http.listen, config.http.token, parts.health, origin=config.http.cors)
             address = (await stack.enter_async_context(server.serve())).url
         if page_at is not None:
             page_at.set_result(address)

@@ -10,28 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from .clock import NS, Clock
+from .curves import Curves
 from .deliver import Delivery
 from .poll import Line
 from .record import Record, Series, record
 from .site import Site
+from .source import Source
 from .spool import Spool
 from .units import rfc3339
 from .watchdog import Watchdog
-
-HISTORY = (
-    "emission_intensity",
-    "grid_intensity",
-    "load_power",
-    "pv_power",
-    "grid_import_power",
-    "grid_export_power",
-    "battery_discharge_power",
-    "battery_charge_power",
-)
-"""Columns of the page's history."""
-
-POINTS = 1800
-"""Points of a history answer at most; a longer one is thinned."""
 
 PERIOD = 60.0
 """Seconds between two gateway records."""
@@ -56,6 +43,9 @@ class Health:
         self._watchdog = watchdog
         self._clock = clock
         self.spool_error = ""
+        config = site.config
+        self._curves = Curves(spool.path, config.site.name, config.site.tick, config.site.timezone)
+        self._reading = asyncio.Lock()
         names = tuple(self._measured())
         self._series = Series("gateway", (("site", site.config.site.name),), names)
 
@@ -68,6 +58,8 @@ class Health:
             "time": rfc3339(time),
             "clock": site.keeper.state,
             "timezone": str(site.config.site.timezone),
+            "tick": site.config.site.tick,
+            "uptime": round(now, 1),
             "simulated_speed": self._clock.speed,
             "emission": site.latest.as_dict() if site.latest else {},
             "emission_time": rfc3339(site.latest.time) if site.latest else None,
@@ -76,10 +68,13 @@ class Health:
                     "name": source.config.name,
                     "role": source.config.role,
                     "driver": source.config.driver,
+                    "bus": source.config.endpoint.key,
+                    "unit": source.config.unit,
+                    "interval": source.config.interval,
                     "state": source.state(now),
                     "age": round(source.age(now), 1),
                     "power": power if isfinite(power := source.power(now)) else None,
-                    "quality": "good" if source.state(now) == "good" else "stale",
+                    "quality": _quality(source, now),
                     "detail": source.error,
                     "soc": source.number("battery_soc"),
                 }
@@ -109,25 +104,44 @@ class Health:
                     "name": one.sink.name,
                     "state": one.progress.state,
                     "pending": self._spool.undelivered(one.sink.name),
+                    "delivered": one.progress.delivered,
                     "detail": one.progress.detail,
                 }
                 for one in self._deliveries
             ],
+            "spool": {
+                "state": self.spool_error or "good",
+                "unsynced": self._spool.pending,
+                "lost": self._spool.lost + self._spool.dropped,
+                "damaged": self._spool.damaged,
+                "refused": self._spool.refused,
+                "payload": self._spool.payload,
+                "written": self._spool.written,
+                "max_size": self._spool.max_size,
+                "keep": self._spool.keep,
+            },
             "events": [
                 {"time": rfc3339(one.time), "device": one.device, "event": one.event, "detail": one.detail}
                 for one in reversed(site.events.latest)
             ],
         }
 
-    async def history(self, seconds: float) -> dict[str, list[float | None]]:
-        """Columns of the ticks of the last `seconds`: time in s, the rest in their units, None where undefined."""
-        since = self._clock.time() - int(seconds * NS)
-        records = await self._spool.history("emission", since, {"window": "tick"})
-        records = records[:: max(1, len(records) // POINTS)]
-        columns: dict[str, list[float | None]] = {"time": [one.time / NS for one in records]}
-        for name in HISTORY:
-            columns[name] = [_number(one, name) for one in records]
-        return columns
+    def ticks(self) -> int:
+        """Balances since the start."""
+        return self._site.ticks
+
+    async def history(self, seconds: float, until: float | None = None) -> dict[str, Any]:
+        """Columns of the `seconds` before `until` (s since the epoch, None for now) as of the last sync.
+
+        Read in a thread, one answer at a time: who asks for a year delays neither the loop nor the disk.
+        """
+        end = self._clock.time() if until is None else int(until * NS)
+        async with self._reading:
+            return await asyncio.to_thread(self._curves.read, end - int(seconds * NS), end)
+
+    def goals(self) -> list[dict[str, Any]]:
+        """No claim has been looked at yet."""
+        return []
 
     def health(self) -> tuple[bool, dict[str, Any]]:
         """Whether all is well, and what is not."""
@@ -225,9 +239,11 @@ def _labelled(name: str, **labels: str) -> str:
     return name + "{" + ",".join(f'{label}="{value}"' for label, value in escaped) + "}"
 
 
-def _number(one: Record, name: str) -> float | None:
-    value = one[name]
-    return value if isinstance(value, float) and isfinite(value) else None
+def _quality(source: Source, now: float) -> str:
+    """What the last reading says of itself while it is alive."""
+    if source.latest is None or source.state(now) != "good":
+        return "stale"
+    return str(source.latest.record["quality"])
 
 
 def _resident() -> float:

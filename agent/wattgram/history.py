@@ -48,6 +48,14 @@ class History:
             yield from (one for _, one in found)
             self.damaged += view.damaged
 
+    def ticks(self, since: int, until: int) -> list[Record]:
+        """Ticks from `since` to before `until` (UTC ns), oldest first; of each the last that was told."""
+        with self._opened() as view:
+            ours = {"site": self.site, "window": "tick"}.items()
+            found = view.between("emission", lambda one: ours <= dict(one.tags).items(), since, until)
+            self.damaged += view.damaged
+            return found
+
     def events(self, since: int, until: int) -> Iterator[Record]:
         """Events from `since` to before `until` (UTC ns), oldest first."""
         return self._records("event", {}, since, until)

@@ -20,7 +20,7 @@ from tests.conftest import Bucket
 from tests.drivers.misbehaving import honest, refuses, silent
 from tests.servers import Broker, free_port, program, request
 
-PRESENT = ("demo", "run", "check", "scan", "read", "drivers", "simulate", "report", "goals", "replay")
+PRESENT = ("demo", "run", "check", "scan", "read", "drivers", "simulate", "report", "goals", "replay", "top")
 LATER = ("export",)
 
 SUNSPEC = {

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from wattgram.config import Config, SparkplugConfig, load, read
+from wattgram.errors import ConfigError
 from wattgram.roles import BatteryConfig, EmissionConfig, HeatConfig, Point
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -158,3 +159,21 @@ def test_discovery_is_off_on_or_under_another_prefix(tmp_path: Path) -> None:
         mqtt = read(f'{SITE}[mqtt]\nurl = "mqtt://h"\nhomeassistant = {value}\n', tmp_path / "site.toml").mqtt
         assert mqtt is not None
         assert mqtt.homeassistant == prefix
+
+
+@pytest.mark.parametrize("origin", ["https://scada.example", "http://10.1.1.5:3000", "https://[fd00::5]:8443"])
+def test_one_origin_may_be_named_whose_pages_may_read(origin: str) -> None:
+    assert read(SITE + f'[http]\ncors = "{origin}"\n', Path("site.toml")).http.cors == origin
+    assert read(SITE, Path("site.toml")).http.cors is None
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "null", "scada.example", "https://scada.example/", "https://a b", "HTTPS://A.B"]
+)
+def test_what_is_no_origin_is_named(origin: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        read(SITE + f'[http]\ncors = "{origin}"\n', Path("site.toml"))
+    assert raised.value.mistakes == [
+        f"site.toml: http.cors: found {origin!r}; allowed: one origin in small letters, such as "
+        "https://scada.example, without a path"
+    ]

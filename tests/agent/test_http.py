@@ -9,10 +9,11 @@ from http.client import HTTPConnection, HTTPResponse
 from math import nan
 
 import pytest
+from wattgram.curves import COLUMNS
 from wattgram.errors import SpoolError
 from wattgram.http import Limits, Server
 
-from tests.agent.view import FixedView, served
+from tests.agent.view import SECOND, FixedView, served
 
 TOKEN = "plant-7-secret"
 
@@ -87,15 +88,53 @@ def test_now_is_the_views_state_and_is_not_stored(address: tuple[str, int], view
     assert json.loads(body) == view.state
 
 
-@pytest.mark.parametrize(("query", "seconds"), [("", 3600), ("?minutes=1", 60), ("?minutes=1440", 86400)])
+@pytest.mark.parametrize(
+    ("query", "seconds"), [("", 3600), ("?minutes=1", 60), ("?minutes=1440", 86400), ("?minutes=43200", 2592000)]
+)
 def test_history_is_asked_in_minutes(address: tuple[str, int], view: FixedView, query: str, seconds: float) -> None:
     answer, body = ask(address, f"/api/history{query}")
     assert answer.status == 200
-    assert view.asked == [seconds]
-    assert set(map(len, json.loads(body).values())) == {60}
+    assert view.asked == [(seconds, None)]
+    assert {len(json.loads(body)[name]) for name in ("time", *COLUMNS)} == {60}
 
 
-@pytest.mark.parametrize("minutes", ["0", "1441", "-5", "1.5", "ten", "", "99999999999", "%F0%9D%9F%99"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "from=2026-06-24T02:00:00Z&to=2026-06-24T02:30:00Z",
+        "from=2026-06-24T10:00:00%2B08:00&to=2026-06-24T10:30:00%2B08:00",
+        "from=2026-06-24T10:00:00+08:00&to=2026-06-24T10:30:00+08:00",
+        f"from={SECOND - 1800}&to={SECOND}",
+    ],
+)
+def test_history_is_asked_from_one_time_to_another(address: tuple[str, int], view: FixedView, query: str) -> None:
+    assert ask(address, f"/api/history?{query}")[0].status == 200
+    assert view.asked == [(1800.0, float(SECOND))]
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("from=2026-06-24T02:00:00Z", "to: found ''"),
+        ("to=5", "from: found ''"),
+        ("from=2026-06-24&to=2026-06-25", "from: found '2026-06-24'"),
+        ("from=10&to=5", "found -5 s between them"),
+        ("from=5&to=5", "found 0 s between them"),
+        ("from=0&to=8999999999", "found 8999999999 s between them"),
+        ("from=nan&to=inf", "from: found 'nan'"),
+        ("from=5&to=65&minutes=1", "minutes beside from and to"),
+    ],
+)
+def test_a_period_that_is_none_is_refused_in_words(
+    address: tuple[str, int], view: FixedView, query: str, said: str
+) -> None:
+    answer, body = ask(address, f"/api/history?{query}")
+    assert answer.status == 400
+    assert said in body.decode()
+    assert view.asked == []
+
+
+@pytest.mark.parametrize("minutes", ["0", "5270401", "-5", "1.5", "ten", "", "99999999999", "%F0%9D%9F%99"])
 def test_history_of_another_length_is_refused(address: tuple[str, int], view: FixedView, minutes: str) -> None:
     answer, _ = ask(address, f"/api/history?minutes={minutes}")
     # An empty value is no value: parse_qs leaves it out, and the default holds.
@@ -115,6 +154,7 @@ def test_metrics_are_prometheus_text(address: tuple[str, int]) -> None:
     answer, body = ask(address, "/metrics")
     assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert body.decode() == (
+        "# HELP wattgram_uptime Seconds since the start.\n"
         "# TYPE wattgram_uptime gauge\nwattgram_uptime 12.5\n"
         "# TYPE wattgram_spool_lost gauge\nwattgram_spool_lost 0.0\n"
     )
@@ -231,7 +271,7 @@ def test_a_fault_of_the_view_is_500_and_the_server_lives(address: tuple[str, int
 def test_a_spool_that_gives_no_history_is_503_and_no_fault_of_ours(
     address: tuple[str, int], view: FixedView, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def away(seconds: float) -> dict[str, object]:
+    async def away(seconds: float, until: float | None) -> dict[str, object]:
         raise SpoolError("/var/lib/wattgram: Input/output error")
 
     monkeypatch.setattr(view, "history", away)
@@ -327,3 +367,33 @@ def test_open_connections_end_with_the_server(view: FixedView) -> None:
     # What is left of the answer, and then the end; without an end the socket's time-out fails the test.
     assert len(b"".join(iter(lambda: client.recv(65536), b""))) < 65536
     client.close()
+
+
+ORIGIN = "https://scada.example"
+
+
+def test_no_other_origin_may_read_unless_it_was_said(address: tuple[str, int]) -> None:
+    answer, _ = ask(address, "/api/now", headers={"Origin": ORIGIN})
+    assert answer.headers["Access-Control-Allow-Origin"] is None
+
+
+@pytest.mark.parametrize("path", ["/api/now", "/metrics", "/nothing"])
+def test_the_one_origin_may_read_and_no_other(view: FixedView, path: str) -> None:
+    with served(view, origin=ORIGIN) as address:
+        allowed, _ = ask(address, path, headers={"Origin": ORIGIN})
+        other, _ = ask(address, path, headers={"Origin": f"{ORIGIN}.evil.example"})
+    assert allowed.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert allowed.headers["Access-Control-Allow-Credentials"] is None
+    assert other.headers["Access-Control-Allow-Origin"] is None
+    assert allowed.headers["Vary"] == other.headers["Vary"] == "Origin"
+
+
+def test_a_browser_may_ask_whether_the_token_can_be_sent(view: FixedView) -> None:
+    asked = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
+    with served(view, TOKEN, origin=ORIGIN) as address:
+        answer, body = ask(address, "/api/now", "OPTIONS", {**asked, "Origin": ORIGIN})
+        assert (answer.status, body) == (204, b"")
+        assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+        assert "Authorization" in answer.headers["Access-Control-Allow-Headers"]
+        assert ask(address, "/api/now", "OPTIONS", {**asked, "Origin": "https://evil.example"})[0].status == 405
+        assert ask(address, "/api/now", headers={"Origin": ORIGIN})[0].status == 401

@@ -1,72 +1,13 @@
-"""The live page in a real Chromium, fed by a fixed View."""
+"""The sections of this moment, devices, data and goals, fed by a fixed View."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from playwright.sync_api import expect
 
-import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from tests.agent.paged import CARDS, Opened, browser, card, opened
+from tests.agent.view import HOSTILE
 
-from tests.agent.view import HOSTILE, FixedView, served
-
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@dataclass(slots=True)
-class Opened:
-    """The page, what feeds it, and what the browser complained about."""
-
-    page: Page
-    view: FixedView
-    complaints: list[str] = field(default_factory=list)
-    elsewhere: list[str] = field(default_factory=list)  # requests to another host
-
-    def text(self, selector: str) -> str:
-        return self.page.locator(selector).inner_text()
-
-    def show(self, **changes: object) -> None:
-        """Change the state and wait until the page has asked for it again."""
-        self.view.state.update(changes)
-        for _ in range(2):  # the first answer may have been made before the change
-            with self.page.expect_response("**/api/now"):
-                pass
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(params=[(1280, 900, "light"), (390, 844, "dark")], ids=["desk", "phone"])
-def opened(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Opened]:
-    width, height, scheme = request.param
-    view = FixedView()
-    with served(view) as (host, port):
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, timezone_id="America/New_York"
-        )
-        result = Opened(context.new_page(), view)
-        result.page.on("console", lambda message: result.complaints.append(message.text))
-        result.page.on("pageerror", lambda error: result.complaints.append(str(error)))
-        result.page.on("request", lambda sent: result.elsewhere.append(sent.url))
-        result.page.goto(f"http://{host}:{port}/")
-        result.page.wait_for_selector("#plot-power .uplot")
-        result.elsewhere = [url for url in result.elsewhere if not url.startswith(f"http://{host}:{port}/")]
-        yield result
-        context.close()
+__all__ = ["browser", "opened"]
 
 
 def test_the_page_shows_the_numbers_without_complaint(opened: Opened) -> None:
@@ -87,10 +28,11 @@ def test_times_are_in_the_sites_zone_and_say_so(opened: Opened) -> None:
     # 02:30 UTC is 10:30 in Chongqing; the browser itself is in New York.
     assert opened.text("#time") == "Wed, 24 Jun 2026, 10:30:00"
     assert opened.text("#zone-name") == "Asia/Shanghai"
-    assert "10:30:00" in opened.text("#events")
     assert opened.text("#simulated") == "simulated time, 60\u00d7"
     # The last point of the history stands at 10:29:50.
-    assert "10:" in opened.text("#plot-intensity .u-legend")
+    assert "10:29:50" in opened.text("#plot-intensity .u-legend")
+    opened.go("delivery")
+    assert "10:30:00" in opened.text("#events")
 
 
 def test_the_flow_picture_tells_each_power(opened: Opened) -> None:
@@ -104,26 +46,54 @@ def test_the_flow_picture_tells_each_power(opened: Opened) -> None:
 
 
 def test_a_hostile_name_stays_text(opened: Opened) -> None:
-    names = opened.page.locator("#devices tr td:first-child").all_inner_texts()
-    assert HOSTILE in names
-    assert "no answer <b>from</b> unit 3" in names
+    opened.view.cards = [card("A01", "context only", claim=HOSTILE, why="<b>why</b>")]
+    opened.go("goals")
+    expect(opened.page.locator(".claim")).to_have_text(HOSTILE)
+    opened.go("delivery")
     assert HOSTILE in opened.text("#events")
-    assert opened.page.locator("#devices img, #devices b, #events img").count() == 0
+    opened.go("devices")
+    assert HOSTILE in opened.page.locator("#devices th").all_inner_texts()
+    assert "no answer <b>from</b> unit 3" in opened.page.locator("#devices td.detail").all_inner_texts()
+    assert opened.page.locator("main img, main b").count() == 0
     assert "owned" not in opened.page.title()
 
 
 def test_states_are_words_and_colours(opened: Opened) -> None:
+    assert opened.text("#glance-devices") == "4 of 5 good"
+    assert opened.text("#glance-sinks") == "away: influxdb"
+    opened.go("devices")
     assert opened.text("#devices-count") == "4 of 5 good"
-    lost = opened.page.locator("#devices .state.bad")
-    assert lost.inner_text() == "lost"
-    assert opened.page.locator("#sinks .state.bad").inner_text() == "away"
-    assert "18\u202f234 waiting on disk" in opened.text("#sinks")
-    assert "refused" in opened.text("#sinks")
+    assert opened.page.locator("#devices .state.bad").inner_text() == "lost"
     good, bad = (
         opened.page.locator(f"#devices .state.{kind}").first.evaluate("one => getComputedStyle(one).color")
         for kind in ("good", "bad")
     )
     assert good != bad
+    opened.picture("device-lost")
+    opened.go("delivery")
+    assert opened.page.locator("#sinks .state.bad").inner_text() == "away"
+    assert "18\u202f234 waiting on disk" in opened.text("#sinks")
+    assert "refused" in opened.text("#sinks")
+    opened.picture("database-down")
+
+
+def test_a_bus_tells_its_headroom(opened: Opened) -> None:
+    opened.go("devices")
+    assert opened.page.locator("#buses tr").all_inner_texts() == ["tcp://10.1.1.20:502\t75 %\t100\t10"]
+
+
+def test_the_store_and_the_clock_say_how_they_are(opened: Opened) -> None:
+    opened.go("delivery")
+    assert opened.text("#spool-state") == "The disk takes everything."
+    facts = dict(
+        zip(*[opened.page.locator(f"#spool-facts {one}").all_inner_texts() for one in ("dt", "dd")], strict=True)
+    )
+    assert facts["Room"] == "1 GiB"
+    assert facts["Kept for"] == "30 days"
+    assert facts["Refused by a sink"] == "2"
+    opened.show(spool={"state": "No space left on device"}, clock="unset")
+    assert opened.text("#spool-state") == "No space left on device"
+    assert "not set: readings wait for their time" in opened.text("#clock-facts")
 
 
 def test_no_number_is_a_dash_with_the_reason(opened: Opened) -> None:
@@ -156,21 +126,20 @@ def test_export_and_charging_run_outwards(opened: Opened) -> None:
     assert opened.page.locator("#simulated").is_hidden()
 
 
-def test_another_range_asks_for_its_history(opened: Opened) -> None:
-    with opened.page.expect_response("**/api/history?minutes=360"):
-        opened.page.get_by_role("button", name="6 h").click()
-    assert opened.page.get_by_role("button", name="6 h").get_attribute("aria-pressed") == "true"
-    assert opened.page.get_by_role("button", name="1 h").get_attribute("aria-pressed") == "false"
-
-
-def test_nothing_is_wider_than_the_screen(opened: Opened) -> None:
-    assert opened.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-
-
-def test_a_lost_connection_is_said_and_passes(opened: Opened) -> None:
-    opened.page.route("**/api/now", lambda route: route.abort())
-    banner = opened.page.locator("#banner")
-    expect(banner).to_contain_text("Connection lost: the gateway cannot be reached.")
-    expect(banner).to_contain_text("old.")
-    opened.page.unroute("**/api/now")
-    expect(banner).to_be_hidden()
+def test_goals_are_cards_by_article(opened: Opened) -> None:
+    opened.go("goals")
+    expect(opened.page.locator("#goals-said")).to_have_text("No claim has been looked at yet.")
+    opened.view.cards = CARDS
+    opened.go("now")
+    opened.go("goals")
+    expect(opened.page.locator("#goals-said")).to_have_text(
+        "5 claims: 1 on track · 1 off track · 1 not enough data · 1 manual entry · 1 context only"
+    )
+    assert opened.page.locator("#goals h3").all_inner_texts() == ["Forum in Chongqing", "Summit on carbon neutrality"]
+    shapes = opened.page.locator(".goal .state").evaluate_all("all => all.map((one) => one.className)")
+    assert shapes == ["state good", "state bad", "state hollow", "state dash", "state hand"]
+    first = opened.page.locator(".goal").first
+    assert first.locator("dd").all_inner_texts() == ["279.1 g/kWh", "558.1 g/kWh"]
+    assert "2026-06 · 97 % covered · as of Wed, 24 Jun 2026, 10:00:00" in first.inner_text()
+    assert "self-sufficiency\n61 %" in opened.page.locator(".goal").nth(1).inner_text()
+    assert "To add: a device with role production" in opened.page.locator(".goal").nth(2).inner_text()

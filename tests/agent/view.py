@@ -9,6 +9,7 @@ from queue import Queue
 from threading import Thread
 from typing import Any
 
+from wattgram.curves import COLUMNS, resolution
 from wattgram.http import Limits, Server
 
 TIME = "2026-06-24T02:30:00.000Z"
@@ -21,7 +22,9 @@ class FixedView:
 
     def __init__(self) -> None:
         self.well = True
-        self.asked: list[float] = []
+        self.asked: list[tuple[float, float | None]] = []
+        self.count = 1
+        self.cards: list[dict[str, Any]] = []
         self.state: dict[str, Any] = {
             "site": "liangjiang-foundry",
             "time": TIME,
@@ -59,30 +62,47 @@ class FixedView:
                 "age": 0.0,
                 "intensity": 558.1,
                 "basis": "direct",
+                "raw": None,
+                "sources": [],
             },
-            "sinks": [{"name": "influxdb", "state": "away", "pending": 18234, "detail": "refused"}],
+            "clock": "good",
+            "tick": 10.0,
+            "uptime": 86400.0,
+            "buses": [{"url": "tcp://10.1.1.20:502", "busy_share": 0.25, "requests": 100, "failures": 10}],
+            "sinks": [{"name": "influxdb", "state": "away", "pending": 18234, "delivered": 7, "detail": "refused"}],
+            "spool": {
+                "state": "good",
+                "unsynced": 3,
+                "lost": 0,
+                "damaged": 0,
+                "refused": 2,
+                "payload": 1000,
+                "written": 1200,
+                "max_size": 2**30,
+                "keep": 2592000.0,
+            },
             "events": [{"time": TIME, "device": HOSTILE, "event": "device lost", "detail": "silent"}],
         }
+
+    def ticks(self) -> int:
+        return self.count
 
     def now(self) -> dict[str, Any]:
         return self.state
 
-    async def history(self, seconds: float) -> dict[str, list[float | None]]:
-        self.asked.append(seconds)
-        times = [float(SECOND - 600 + 10 * i) for i in range(60)]
+    async def history(self, seconds: float, until: float | None = None) -> dict[str, Any]:
+        """60 rows of the present state over the period; of one until now the last is 10 s old."""
+        self.asked.append((seconds, until))
+        end = float(SECOND) if until is None else until
+        step = seconds / 60
+        times = [end - 10 - step * (59 - i) for i in range(60)]
         emission: dict[str, Any] = self.state["emission"]
-        names = (
-            "emission_intensity",
-            "grid_intensity",
-            "load_power",
-            "pv_power",
-            "grid_import_power",
-            "grid_export_power",
-            "battery_discharge_power",
-            "battery_charge_power",
-        )
-        columns: dict[str, list[float | None]] = {name: [emission.get(name)] * len(times) for name in names}
-        return {"time": list(times), **columns}
+        columns: dict[str, list[float | None]] = {name: [emission.get(name)] * len(times) for name in COLUMNS}
+        name = resolution(seconds, 10.0)
+        return {"resolution": name, "step": step, "since": end - seconds, "until": end, "time": times, **columns}
+
+    def goals(self) -> list[dict[str, Any]]:
+        return self.cards
 
     def health(self) -> tuple[bool, dict[str, Any]]:
         return self.well, {"ok": self.well, "spool": "good"}
@@ -93,13 +113,18 @@ class FixedView:
 
 def device(name: str, role: str, power: float | None, **more: object) -> dict[str, object]:
     """One row of /api/now's devices."""
-    common = {"driver": "eastron_sdm630", "state": "good", "age": 0.4, "quality": "good", "detail": ""}
+    common: dict[str, object] = {"driver": "eastron_sdm630", "state": "good", "age": 0.4, "quality": "good"}
+    common |= {"detail": "", "soc": None, "bus": "tcp://10.1.1.20:502", "unit": 1, "interval": 1.0}
     return {"name": name, "role": role, "power": power, **common, **more}
 
 
 @contextmanager
 def served(
-    view: FixedView, token: str | None = None, listen: str = "127.0.0.1:0", limits: Limits | None = None
+    view: FixedView,
+    token: str | None = None,
+    listen: str = "127.0.0.1:0",
+    limits: Limits | None = None,
+    origin: str | None = None,
 ) -> Iterator[tuple[str, int]]:
     """The server in a thread of its own with its own loop, so that tests may use blocking clients."""
     loop = asyncio.new_event_loop()
@@ -107,7 +132,7 @@ def served(
     address: Queue[tuple[str, int]] = Queue()
 
     async def run() -> None:
-        async with Server(listen, token, view, limits).serve() as server:
+        async with Server(listen, token, view, limits, origin).serve() as server:
             assert server.address is not None
             address.put(server.address)
             await stop.wait()

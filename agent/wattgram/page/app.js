@@ -1,226 +1,107 @@
-// The live page: asks /api/now each second and shows it. Everything from outside becomes text, never markup.
+// The live page: each state that comes is shown in every section; history and goals are asked for when they are seen.
 
-import { Flow, flowsOf } from "./flow.js";
-import { NONE, SiteTime, age, count, grams, isNumber, power, rate, share } from "./format.js";
+import { offerChoices } from "./choices.js";
+import { showDelivery } from "./delivery.js";
+import { showDevices } from "./devices.js";
+import { byId, made, put } from "./dom.js";
+import { SiteTime, grams, isNumber } from "./format.js";
+import { fetchGoals } from "./goals.js";
+import { Live, asked } from "./live.js";
+import { Now } from "./now.js";
+import { Past } from "./past.js";
 import { COLUMNS, Plots } from "./plots.js";
+import { Tabs } from "./tabs.js";
+import { t, translate } from "./texts.js";
 
-const POLL = 1000; // ms
-const HISTORY = 15000; // ms between two full fetches; ticks are appended in between
-const PATIENCE = 5000; // ms for one answer
-
-const TIERS = {
-  1: "measured live", 2: "estimated live", 3: "forecast", 4: "supplied by the site", 5: "official yearly factor",
-  6: "built-in default",
-};
-const ROLES = {
-  grid: "grid meter", pv: "solar", wind: "wind", hydro: "hydro", genset: "generator", chp: "CHP", battery: "battery",
-  load: "sub-meter", ev: "EV charger", production: "production", capture: "CO2 capture", fuel: "fuel",
-};
-const STATES = { good: "good", online: "good", stale: "warn", waiting: "", lost: "bad", away: "bad" };
-
-const byId = (id) => document.getElementById(id);
-const put = (id, text) => {
-  const element = byId(id);
-  if (element.textContent !== text) element.textContent = text;
-};
+const HOUR = 3600; // s that the plots of this moment show
+const REFETCH = 300000; // ms after which they are fetched anew: between, states are appended
+const GOALS = 60000; // ms between two looks at the goals while they are seen
 
 class Page {
   constructor() {
-    this.flow = new Flow(byId("flow"), byId("flow-text"));
-    this.plots = null;
-    this.history = null;
-    this.minutes = 60;
-    this.fetched = -Infinity;
-    this.heard = null;
+    this.now = new Now();
+    this.section = "";
     this.siteTime = null;
-    for (const button of document.querySelectorAll(".ranges button")) {
-      button.addEventListener("click", () => this.choose(button));
-    }
-    for (const id of ["plot-intensity", "plot-power"]) byId(id).replaceChildren(made("p", "Waiting for data.", "empty"));
-  }
-
-  async run() {
-    for (;;) {
-      const began = performance.now();
-      try {
-        const now = await ask("/api/now");
-        this.heard = Date.now();
-        this.show(now);
-        banner("");
-        if (performance.now() - this.fetched > HISTORY) await this.fetchHistory();
-        else this.append(now);
-      } catch (error) {
-        this.lost(error);
-      }
-      await new Promise((resolve) => setTimeout(resolve, Math.max(100, POLL - (performance.now() - began))));
-    }
-  }
-
-  choose(button) {
-    this.minutes = Number(button.dataset.minutes);
-    for (const other of document.querySelectorAll(".ranges button")) other.setAttribute("aria-pressed", String(other === button));
+    this.history = null;
     this.fetched = -Infinity;
+    offerChoices(() => [this.plots, this.past].forEach((one) => one?.redraw()));
+    this.tabs = new Tabs(byId("tabs"), (name) => this.#open(name));
+    setInterval(() => this.section === "goals" && !document.hidden && fetchGoals(this.siteTime), GOALS);
+    new Live((state) => this.#show(state), (how, since, why) => this.#connection(how, since, why));
   }
 
-  async fetchHistory() {
-    this.fetched = performance.now();
-    const minutes = this.minutes;
-    const history = await ask(`/api/history?minutes=${minutes}`);
-    if (minutes !== this.minutes) return;
-    this.history = history;
-    this.plots?.show(history);
+  #open(name) {
+    this.section = name;
+    this.past?.show(name === "history");
+    if (name === "goals") fetchGoals(this.siteTime);
+    if (this.state) this.#sections(this.state);
   }
 
-  append(now) {
-    const history = this.history;
-    const time = Date.parse(now.emission_time ?? now.time) / 1000;
-    if (!history || !this.plots || !now.emission || !(time > (history.time.at(-1) ?? 0))) return;
-    history.time.push(time);
-    for (const name of COLUMNS) history[name].push(isNumber(now.emission[name]) ? now.emission[name] : null);
-    while (history.time[0] < time - 60 * this.minutes) for (const column of Object.values(history)) column.shift();
-    this.plots.show(history);
-  }
-
-  lost(error) {
-    const since = this.heard === null ? "" : ` The numbers below are ${age((Date.now() - this.heard) / 1000)} old.`;
-    banner(`Connection lost: ${error.message}.${since} Trying again each second.`);
-  }
-
-  show(now) {
+  #show(state) {
     if (this.siteTime === null) {
-      this.siteTime = new SiteTime(now.timezone);
+      this.siteTime = new SiteTime(state.timezone);
       this.plots = new Plots(byId("plot-intensity"), byId("plot-power"), this.siteTime.zone);
+      this.past = new Past(this.siteTime);
+      this.past.show(this.section === "history");
+      if (this.section === "goals") fetchGoals(this.siteTime);
     }
-    document.title = `${grams(now.emission?.emission_intensity)} g/kWh · ${now.site}`;
-    put("site", now.site);
-    put("time", this.siteTime.full(now.time));
-    byId("time").dateTime = now.time;
+    this.state = state;
+    document.title = `${grams(state.emission?.emission_intensity)} g/kWh · ${state.site}`;
+    put("site", state.site);
+    put("time", this.siteTime.full(state.time));
+    byId("time").dateTime = state.time;
     put("zone-name", this.siteTime.zone);
-    const simulated = isNumber(now.simulated_speed) && now.simulated_speed !== 1;
+    const simulated = isNumber(state.simulated_speed) && state.simulated_speed !== 1;
     byId("simulated").hidden = !simulated;
-    if (simulated) put("simulated", `simulated time, ${Number(now.simulated_speed.toPrecision(3))}×`);
-    this.hero(now);
-    this.flow.show(flowsOf(now));
-    this.devices(now.devices ?? []);
-    this.sinks(now.sinks ?? []);
-    this.events(now.events ?? []);
+    if (simulated) put("simulated", t("simulated", { speed: Number(state.simulated_speed.toPrecision(3)) }));
+    this.#sections(state);
+    this.#append(state);
   }
 
-  hero(now) {
-    const emission = now.emission ?? {};
-    const grid = now.grid ?? {};
-    const site = emission.emission_intensity;
-    const there = emission.grid_intensity ?? grid.intensity;
-    put("intensity", grams(site));
-    put("grid-intensity", grams(there));
-    byId("intensity").classList.toggle("none", !isNumber(site));
-    put("difference", isNumber(site) ? difference(site, there) : `No data — ${reason(now)}.`);
-    const bar = byId("scale-site");
-    bar.style.width = isNumber(site) && there > 0 ? `${Math.min(100, (100 * site) / there).toFixed(1)}%` : "0";
-    bar.classList.toggle("above", site > there);
-    put("rate", rate(emission.emission_rate));
-    put("clean", share(emission.clean_share));
-    put("own", share(emission.self_sufficiency));
-    put("coverage", share(emission.coverage));
-    put("source", dataSource(grid, emission));
+  // Only what is seen is written.
+  #sections(state) {
+    if (this.section === "now") this.now.show(state);
+    if (this.section === "devices") showDevices(state);
+    if (this.section === "delivery") showDelivery(state, this.siteTime);
   }
 
-  devices(devices) {
-    const alive = devices.filter((device) => device.state === "good").length;
-    put("devices-count", devices.length ? `${alive} of ${devices.length} good` : "none configured");
-    const rows = devices.flatMap((device) => {
-      const row = document.createElement("tr");
-      const state = document.createElement("td");
-      state.append(badge(device.state));
-      const value = isNumber(device.power) ? power(device.power) : NONE;
-      const quality = device.state === "good" && device.quality && device.quality !== "good" ? ` (${device.quality})` : "";
-      row.append(made("td", device.name), made("td", ROLES[device.role] ?? device.role), state, made("td", value + quality, "number"),
-        made("td", age(device.age), "number"), made("td", device.driver, "wide muted"));
-      if (!device.detail) return [row];
-      const more = document.createElement("tr");
-      const detail = made("td", device.detail, "detail");
-      detail.colSpan = 6;
-      more.append(detail);
-      return [row, more];
-    });
-    byId("devices").replaceChildren(...rows);
+  #append(state) {
+    const time = Date.parse(state.emission_time ?? state.time) / 1000;
+    const last = this.history?.time.at(-1);
+    const missed = last !== undefined && time - last > 3 * (state.tick ?? 1) + 1;
+    if (missed || performance.now() - this.fetched > REFETCH) return void this.#fetch();
+    if (!this.history || !state.emission || !(time > (last ?? 0))) return;
+    this.history.time.push(time);
+    for (const name of COLUMNS) this.history[name].push(isNumber(state.emission[name]) ? state.emission[name] : null);
+    while (this.history.time[0] < time - HOUR) for (const name of ["time", ...COLUMNS]) this.history[name].shift();
+    this.plots.show(this.history);
   }
 
-  sinks(sinks) {
-    const rows = sinks.map((sink) => {
-      const row = made("li", "");
-      const pending = sink.pending > 0 ? `${count(sink.pending)} waiting on disk` : "all delivered";
-      row.append(made("span", sink.name), badge(sink.state), made("span", pending, "muted end"));
-      if (sink.detail) row.append(made("span", sink.detail, "muted what"));
-      return row;
-    });
-    byId("sinks").replaceChildren(...(rows.length ? rows : [made("li", "No broker or database: everything stays in the local store.", "muted")]));
+  async #fetch() {
+    if (performance.now() - this.fetched < 5000) return;
+    this.fetched = performance.now();
+    try {
+      this.history = await asked(`/api/history?minutes=${HOUR / 60}`);
+      this.plots.show(this.history);
+    } catch (error) {
+      for (const id of ["plot-intensity", "plot-power"]) {
+        if (!this.history) byId(id).replaceChildren(made("p", t("past.failed", { why: error.message }), "empty"));
+      }
+    }
   }
 
-  events(events) {
-    const rows = events.slice(0, 20).map((event) => {
-      const row = made("li", "");
-      const time = made("time", this.siteTime.clock(event.time));
-      time.dateTime = event.time;
-      time.title = this.siteTime.full(event.time);
-      const words = [event.device, event.event].filter(Boolean).join(": ");
-      row.append(time, made("span", event.detail ? `${words} — ${event.detail}` : words, "what"));
-      return row;
-    });
-    byId("events").replaceChildren(...(rows.length ? rows : [made("li", "Nothing happened since the start.", "muted")]));
+  #connection(how, since, why) {
+    const time = this.siteTime ? this.siteTime.clock(new Date(since)) : new Date(since).toLocaleTimeString();
+    put("connection", t(`connection.${how}`, { time }));
+    byId("connection").className = `connection ${how}`;
+    put("banner", how === "lost" && why ? t("lost.banner", { why, time }) : "");
+    byId("banner").hidden = how !== "lost" || !why;
+    document.body.classList.toggle("old", how === "lost");
   }
 }
 
-async function ask(path) {
-  const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) }).catch((error) => {
-    throw new Error(error.name === "TimeoutError" ? "the gateway does not answer" : "the gateway cannot be reached");
-  });
-  if (answer.status === 401) throw new Error("the token is missing or was changed");
-  if (!answer.ok) throw new Error(`the gateway answered ${answer.status}`);
-  return answer.json();
+translate(document);
+for (const id of ["plot-intensity", "plot-power", "past-intensity", "past-power"]) {
+  byId(id).replaceChildren(made("p", t("waiting"), "empty"));
 }
-
-function difference(site, grid) {
-  if (!isNumber(grid) || grid <= 0) return "The grid's intensity is not known.";
-  const percent = Math.round((100 * (site - grid)) / grid);
-  if (percent === 0) return "The same as the grid.";
-  return percent < 0 ? `${-percent} % cleaner than the grid` : `${percent} % more than the grid`;
-}
-
-function reason(now) {
-  const meter = (now.devices ?? []).find((device) => device.role === "grid");
-  if (!meter) return "there is no grid meter";
-  if (meter.state === "waiting") return `waiting for the grid meter ${meter.name}`;
-  if (meter.state !== "good") return `the grid meter ${meter.name} is ${meter.state}`;
-  const emission = now.emission ?? {};
-  if (!Object.keys(emission).length) return "waiting for the first balance";
-  if (!isNumber(emission.load_power)) return "the balance of the site is undefined";
-  if (emission.load_power <= 0) return "no power is used on the site";
-  return "the intensity is undefined for this balance";
-}
-
-function dataSource(grid, emission) {
-  const tier = emission.grid_tier ?? grid.tier;
-  const old = emission.grid_age ?? grid.age;
-  const words = [grid.zone, grid.source, isNumber(tier) ? `tier ${tier}: ${TIERS[tier] ?? "unknown"}` : "", grid.basis];
-  if (isNumber(old)) words.push(old > 0 ? `${age(old)} old` : "valid now");
-  return `Grid data: ${words.filter(Boolean).join(" · ") || "none"}`;
-}
-
-function badge(state) {
-  return made("span", state, `state ${STATES[state] ?? "warn"}`);
-}
-
-function made(tag, text, names = "") {
-  const element = document.createElement(tag);
-  element.textContent = text;
-  if (names) element.className = names;
-  return element;
-}
-
-function banner(text) {
-  put("banner", text);
-  byId("banner").hidden = !text;
-}
-
-new Page().run();
+new Page();

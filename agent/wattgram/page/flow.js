@@ -1,17 +1,18 @@
 // The picture of where power comes from and goes to, in SVG. Streams run in the direction that power takes.
 
 import { isNumber, power, share } from "./format.js";
+import { t } from "./texts.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
 // Icons are 24 x 24.
 const NODES = {
-  grid: { name: "Grid", icon: "M12 2 6 22M12 2l6 20M4 8h16M7.5 15h9M8 8l8 7M16 8l-8 7" },
-  pv: { name: "Solar", icon: "M12 7a5 5 0 1 0 .01 0M12 1v2.5M12 20.5V23M1 12h2.5M20.5 12H23M4.2 4.2 6 6M18 18l1.8 1.8M19.8 4.2 18 6M6 18l-1.8 1.8" },
-  generator: { name: "Generator", icon: "M3 17V9h4l3-3h8v11zM18 10h3v5h-3M9 13h5" },
-  battery: { name: "Battery", icon: "M2.5 7.5h16v9h-16zM21 10.5v3M6 10.5v3M9.5 10.5v3M13 10.5v3" },
-  load: { name: "Factory", icon: "M2.5 21V10l6 4v-4l6 4V3.5h4.5L21 21zM7 17.5h2M12 17.5h2" },
-  ev: { name: "Vehicles", icon: "M4 17v-5l2.2-5h9.6L19 12l2 1v4zM4 12h15M7.5 17.2a1.8 1.8 0 1 0 .01 0M16.5 17.2a1.8 1.8 0 1 0 .01 0" },
+  grid: "M12 2 6 22M12 2l6 20M4 8h16M7.5 15h9M8 8l8 7M16 8l-8 7",
+  pv: "M12 7a5 5 0 1 0 .01 0M12 1v2.5M12 20.5V23M1 12h2.5M20.5 12H23M4.2 4.2 6 6M18 18l1.8 1.8M19.8 4.2 18 6M6 18l-1.8 1.8",
+  generator: "M3 17V9h4l3-3h8v11zM18 10h3v5h-3M9 13h5",
+  battery: "M2.5 7.5h16v9h-16zM21 10.5v3M6 10.5v3M9.5 10.5v3M13 10.5v3",
+  load: "M2.5 21V10l6 4v-4l6 4V3.5h4.5L21 21zM7 17.5h2M12 17.5h2",
+  ev: "M4 17v-5l2.2-5h9.6L19 12l2 1v4zM4 12h15M7.5 17.2a1.8 1.8 0 1 0 .01 0M16.5 17.2a1.8 1.8 0 1 0 .01 0",
 };
 
 // Where the nodes stand; words stand beside or below them, or around (name above, the rest below).
@@ -57,7 +58,7 @@ export class Flow {
       const known = isNumber(watts);
       const moving = known && Math.abs(watts) >= THRESHOLD;
       const inward = moving && watts > 0;
-      parts.watts.textContent = known ? power(Math.abs(watts)) : "no data";
+      parts.watts.textContent = known ? power(Math.abs(watts)) : t("flow.nodata");
       parts.note.textContent = note ?? "";
       parts.stream.classList.toggle("still", !moving);
       parts.stream.classList.toggle("back", !inward);
@@ -68,13 +69,14 @@ export class Flow {
         const angle = parts.angle + (inward ? 0 : 180);
         parts.head.setAttribute("transform", `translate(${parts.middle}) rotate(${angle})`);
       }
-      sentences.push(`${NODES[kind].name}: ${parts.watts.textContent}${note ? `, ${note}` : ""}.`);
+      const words = { name: t(`flow.${kind}`), power: parts.watts.textContent, note };
+      sentences.push(t(note ? "flow.sentenceNote" : "flow.sentence", words));
     }
     this.text.textContent = sentences.join(" ");
   }
 
   #node(kind, plan) {
-    const { name, icon } = NODES[kind];
+    const icon = NODES[kind];
     const group = make("g", { class: "still" }, this.layer);
     const [x, y] = plan.at[kind];
     const [dx, dy] = [plan.hub[0] - x, plan.hub[1] - y];
@@ -88,7 +90,7 @@ export class Flow {
     make("circle", { cx: x, cy: y, r: RADIUS, class: `disc ${kind}` }, group);
     make("path", { d: icon, class: `icon ${kind}`, transform: `translate(${x - 14.4} ${y - 14.4}) scale(1.2)` }, group);
     const [column, [nameAt, wattsAt, noteAt]] = placed(plan.words[kind], x);
-    make("text", { ...column, y: y + nameAt, class: "name" }, group).textContent = name;
+    make("text", { ...column, y: y + nameAt, class: "name" }, group).textContent = t(`flow.${kind}`);
     return {
       group, stream, head,
       watts: make("text", { ...column, y: y + wattsAt, class: "watts" }, group),
@@ -115,17 +117,17 @@ export function flowsOf(now) {
   const doing = (watts, positive, negative) =>
     !isNumber(watts) || Math.abs(watts) < THRESHOLD ? "" : watts > 0 ? positive : negative;
   const filled = devices.filter((device) => device.role === "battery" && isNumber(device.soc)).map((device) => device.soc);
-  const charge = filled.length ? `${share(filled.reduce((sum, soc) => sum + soc, 0) / filled.length)} full` : "";
+  const charge = filled.length ? t("flow.full", { share: share(filled.reduce((sum, soc) => sum + soc, 0) / filled.length) }) : "";
   const flows = {
-    grid: { watts: grid, shown: true, note: doing(grid, "imported", "exported") },
+    grid: { watts: grid, shown: true, note: doing(grid, t("flow.imported"), t("flow.exported")) },
     pv: { watts: balance.pv_power, shown: has("pv") || balance.pv_power > 0, note: "" },
     generator: { watts: balance.generation_power, shown: has("wind", "hydro", "genset", "chp"), note: "" },
     battery: {
       watts: battery,
       shown: has("battery"),
-      note: [doing(battery, "discharging", "charging"), charge].filter(Boolean).join(", "),
+      note: [doing(battery, t("flow.discharging"), t("flow.charging")), charge].filter(Boolean).join(", "),
     },
-    load: { watts: isNumber(used) ? -used : null, shown: true, note: charging > THRESHOLD ? "without vehicles" : "" },
+    load: { watts: isNumber(used) ? -used : null, shown: true, note: charging > THRESHOLD ? t("flow.without") : "" },
     ev: { watts: charging === null ? null : -charging, shown: vehicles.length > 0, note: "" },
   };
   const sizes = Object.values(flows).map((flow) => Math.abs(flow.watts ?? 0));

@@ -1,5 +1,7 @@
 // Numbers, durations and times as this page writes them. What is not a number is "—".
 
+import { LOCALE, t } from "./texts.js";
+
 export const NONE = "—";
 
 export const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
@@ -31,12 +33,23 @@ export function count(value) {
 
 export function age(seconds) {
   if (!isNumber(seconds)) return NONE;
-  if (seconds < 10) return `${Math.max(0, seconds).toFixed(1)} s`;
-  if (seconds < 120) return `${Math.round(seconds)} s`;
-  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
-  if (seconds < 172800) return `${Math.round(seconds / 3600)} h`;
-  if (seconds < 63072000) return `${Math.round(seconds / 86400)} days`;
-  return `${(seconds / 31557600).toFixed(1)} years`;
+  if (seconds < 10) return t("age.s", { n: Math.max(0, seconds).toFixed(1) });
+  if (seconds < 120) return t("age.s", { n: Math.round(seconds) });
+  if (seconds < 7200) return t("age.min", { n: Math.round(seconds / 60) });
+  if (seconds < 172800) return t("age.h", { n: Math.round(seconds / 3600) });
+  if (seconds < 63072000) return t("age.d", { n: Math.round(seconds / 86400) });
+  return t("age.y", { n: (seconds / 31557600).toFixed(1) });
+}
+
+export function bytes(value) {
+  if (!isNumber(value)) return NONE;
+  const [size, unit] = [[2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"]].find(([least]) => value >= least) ?? [1, "B"];
+  return `${Number((value / size).toPrecision(3))} ${unit}`;
+}
+
+// A value of a goal: four digits are enough to compare it with its target.
+export function number(value) {
+  return isNumber(value) ? value.toLocaleString(LOCALE, { maximumSignificantDigits: 4 }) : NONE;
 }
 
 // Times in the site's zone; an unknown or missing zone is UTC, and says so.
@@ -51,8 +64,8 @@ export class SiteTime {
     }
     const options = { timeZone: this.zone, hourCycle: "h23" };
     const clock = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
-    this.clockFormat = new Intl.DateTimeFormat("en-GB", { ...options, ...clock });
-    this.dayFormat = new Intl.DateTimeFormat("en-GB", { ...options, weekday: "short", day: "numeric", month: "short", year: "numeric" });
+    this.clockFormat = new Intl.DateTimeFormat(LOCALE, { ...options, ...clock });
+    this.dayFormat = new Intl.DateTimeFormat(LOCALE, { ...options, weekday: "short", day: "numeric", month: "short", year: "numeric" });
   }
 
   clock(text) {

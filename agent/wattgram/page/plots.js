@@ -1,81 +1,134 @@
 // The two plots over time. uPlot draws; colours come from the style sheet, so both schemes fit.
 
 import { grams, isNumber, power } from "./format.js";
+import { LOCALE, t } from "./texts.js";
 
 const HEIGHT = 152;
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const paint = (name) => () => colour(name);
+const straight = uPlot.paths.linear();
+const steps = uPlot.paths.stepped({ align: 1 });
 
 export const COLUMNS = [
-  "emission_intensity", "grid_intensity", "load_power", "pv_power", "grid_import_power", "grid_export_power",
-  "battery_discharge_power", "battery_charge_power",
+  "emission_intensity", "grid_intensity", "load_power", "pv_power", "generation_power", "grid_import_power",
+  "grid_export_power", "battery_discharge_power", "battery_charge_power",
 ];
 
 export class Plots {
-  constructor(intensity, powers, zone) {
+  // `zoom(since, until)` is called when a span is chosen by dragging, `back()` on a double click; without them the
+  // plots fit what they hold, else they show the whole period that was asked for.
+  constructor(intensity, powers, zone, { zoom = null, back = null } = {}) {
     this.homes = [intensity, powers];
     this.zone = zone;
+    this.zoom = zoom;
+    this.back = back;
     this.plots = [];
     this.raw = [];
     new ResizeObserver(() => this.#fit()).observe(intensity);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.plots.forEach((plot) => plot.redraw()));
   }
 
   // `history`: columns as /api/history gives them.
   show(history) {
-    if (history.time.length < 2) return;
-    if (!this.plots.length) {
+    this.history = history;
+    const generator = history.generation_power.some((watts) => watts > 0);
+    if (history.time.length < 2 && !this.plots.length && !this.zoom) return;
+    if (!this.plots.length || generator !== this.generator) {
+      this.generator = generator;
+      this.plots.forEach((plot) => plot.destroy());
       this.homes.forEach((home) => home.replaceChildren());
       this.plots = [this.#intensity(this.homes[0]), this.#power(this.homes[1])];
     }
     this.plots[0].setData([history.time, history.emission_intensity, history.grid_intensity]);
-    const kilo = (name, sign = 1) => history[name].map((watts) => (isNumber(watts) ? (sign * watts) / 1e3 : null));
+    const kilo = (name) => history[name].map((watts) => (isNumber(watts) ? watts / 1e3 : null));
+    const parts = { pv: kilo("pv_power"), generator: kilo("generation_power"), battery: kilo("battery_discharge_power"), grid: kilo("grid_import_power") };
+    if (!generator) delete parts.generator;
     const load = kilo("load_power");
-    const pv = kilo("pv_power");
-    const battery = kilo("battery_discharge_power");
-    const grid = kilo("grid_import_power");
     const exported = kilo("grid_export_power");
     const charged = kilo("battery_charge_power");
-    const onPv = stack(pv, battery);
     // Drawn from the top of the pile down; the legend reads the columns themselves.
-    this.raw = [null, grid, battery, pv, load, exported, charged];
+    const piled = [];
+    Object.values(parts).reduce((below, one) => {
+      const top = below ? stack(below, one) : one;
+      piled.unshift(top);
+      return top;
+    }, null);
+    this.raw = [null, ...Object.values(parts).reverse(), load, exported, charged];
     const below = (one) => one.map((value) => (value === null ? null : -value));
-    this.plots[1].setData([history.time, stack(onPv, grid), onPv, pv, load, below(stack(exported, charged)), below(charged)]);
+    this.plots[1].setData([history.time, ...piled, load, below(stack(exported, charged)), below(charged)]);
+  }
+
+  redraw() {
+    this.plots.forEach((plot) => plot.redraw());
   }
 
   #fit() {
-    for (const [i, plot] of this.plots.entries()) plot.setSize({ width: this.homes[i].clientWidth, height: HEIGHT });
+    for (const [i, plot] of this.plots.entries()) {
+      if (this.homes[i].clientWidth) plot.setSize({ width: this.homes[i].clientWidth, height: HEIGHT });
+    }
   }
 
   #axes(size) {
     const common = { stroke: paint("muted"), font: "11px system-ui, sans-serif", ticks: { show: false } };
     return [
-      { ...common, space: 60, size: 26, grid: { show: false }, values: (plot, ticks, _axis, _space, step) => ticks.map((tick) => this.#label(tick, step)) },
+      { ...common, space: 64, size: 26, grid: { show: false }, values: (plot, ticks, _axis, _space, step) => ticks.map((tick) => this.#label(tick, step)) },
       { ...common, space: 34, size, grid: { stroke: paint("line"), width: 1 }, values: (_plot, ticks) => ticks.map((tick) => String(tick).replace("-", "\u2212")) },
     ];
   }
 
+  // A time as an axis has it: the day alone where a day begins.
   #label(second, step) {
-    const options = { timeZone: this.zone, hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-    if (step < 60) options.second = "2-digit";
-    return new Date(second * 1e3).toLocaleTimeString("en-GB", options);
+    const time = new Date(second * 1e3);
+    const clock = { timeZone: this.zone, hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+    if (step < 60) clock.second = "2-digit";
+    const text = time.toLocaleTimeString(LOCALE, clock);
+    if (step >= 3600 && (step >= 86400 || text === "00:00")) {
+      return time.toLocaleDateString(LOCALE, { timeZone: this.zone, day: "numeric", month: "short" });
+    }
+    return text;
+  }
+
+  // A time as the legend has it.
+  #moment(second) {
+    if (!isNumber(second)) return "—";
+    const span = this.history ? this.history.until - this.history.since : 0;
+    const options = { timeZone: this.zone, hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
+    if (span > 86400) Object.assign(options, { day: "numeric", month: "short" });
+    return new Date(second * 1e3).toLocaleString(LOCALE, options);
   }
 
   #options(home, series, range) {
-    const time = { label: "Time", value: (plot, second) => (this.#label(second ?? plot.data[0].at(-1), 1)) };
-    return {
-      width: home.clientWidth, height: HEIGHT, series: [time, ...series], axes: this.#axes(46), padding: [8, 20, 0, 0],
-      tzDate: (second) => uPlot.tzDate(new Date(second * 1e3), this.zone),
-      cursor: { drag: { setScale: false }, points: { size: 6 } }, legend: { live: true },
-      scales: { y: { range } },
+    const time = { label: t("plot.time"), value: (plot, second) => this.#moment(second ?? plot.data[0].at(-1)) };
+    const chosen = (plot) => {
+      const { left, width } = plot.select;
+      if (width < 4) return;
+      const [since, until] = [left, left + width].map((x) => plot.posToVal(x, "x"));
+      plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+      this.zoom(since, until);
     };
+    const asked = () => [this.history.since, this.history.until];
+    return {
+      width: home.clientWidth || 320, height: HEIGHT, series: [time, ...series], axes: this.#axes(46), padding: [8, 20, 0, 0],
+      tzDate: (second) => uPlot.tzDate(new Date(second * 1e3), this.zone),
+      cursor: {
+        drag: { x: Boolean(this.zoom), y: false, setScale: false }, points: { size: 6 },
+        bind: { dblclick: () => () => void this.back?.() },
+      },
+      hooks: this.zoom ? { setSelect: [chosen] } : {},
+      legend: { live: true },
+      scales: { y: { range }, ...(this.zoom ? { x: { range: asked } } : {}) },
+    };
+  }
+
+  #line(label, name, more) {
+    const paths = (...all) => ((this.history?.resolution ?? "tick") === "tick" ? straight : steps)(...all);
+    return { label, stroke: paint(name), points: { show: false }, paths, ...more };
   }
 
   #intensity(home) {
     const value = (plot, _number, series, index) => grams(plot.data[series][index ?? plot.data[0].length - 1]);
     const series = [
-      { label: "this site", stroke: paint("site"), fill: paint("fill"), width: 2, value, points: { show: false } },
-      { label: "grid", stroke: paint("grid"), width: 1.5, dash: [5, 4], value, points: { show: false } },
+      this.#line(t("plot.site"), "site", { fill: paint("fill"), width: 2, value }),
+      this.#line(t("plot.grid"), "grid", { width: 1.5, dash: [5, 4], value }),
     ];
     const range = (_plot, _low, high) => [0, isNumber(high) && high > 0 ? high * 1.12 : 100];
     return new uPlot(this.#options(home, series, range), [[], [], []], home);
@@ -87,18 +140,18 @@ export class Plots {
       const kilowatts = this.raw[series]?.[at];
       return power(isNumber(kilowatts) ? kilowatts * 1e3 : null);
     };
-    const area = (label, name) => ({
-      label, stroke: paint(name), fill: paint(`${name}-fill`), width: 1, value, points: { show: false },
-    });
+    const area = (label, name) => this.#line(label, name, { fill: paint(`${name}-fill`), width: 1, value });
+    const piled = ["grid", "battery", ...(this.generator ? ["generator"] : []), "pv"];
     const series = [
-      area("grid", "grid"), area("battery", "battery"), area("solar", "pv"),
-      { label: "used", stroke: paint("load"), width: 1.8, value, points: { show: false } },
-      area("export", "grid"), area("charging", "battery"),
+      ...piled.map((name) => area(t(`plot.${name}`), name)),
+      this.#line(t("plot.used"), "load", { width: 1.8, value }),
+      area(t("plot.export"), "grid"), area(t("plot.charging"), "battery"),
     ];
     const range = (_plot, low, high) => [low < -0.5 ? low * 1.15 : 0, isNumber(high) && high > 0 ? high * 1.1 : 1];
     const options = this.#options(home, series, range);
-    options.bands = [{ series: [1, 2] }, { series: [2, 3] }, { series: [5, 6] }];
-    return new uPlot(options, [[], [], [], [], [], [], []], home);
+    options.bands = piled.slice(1).map((_name, i) => ({ series: [i + 1, i + 2] }));
+    options.bands.push({ series: [piled.length + 2, piled.length + 3] });
+    return new uPlot(options, [[], ...series.map(() => [])], home);
   }
 }
 

@@ -77,6 +77,33 @@ class View:
                 before = seq
                 yield record if same is series else Record(same, record.time, record.values, record.texts)
 
+    def between(self, kind: Kind, wanted: Callable[[Series], bool], since: int, until: int) -> list[Record]:
+        """Records of a ring's kind from `since` to before `until`, UTC ns, by time; of each key the last.
+
+        Blocks that have nothing of this time are passed over by their heads.
+        """
+        sources: list[Iterable[Numbered]] = [
+            self._ringed(name, (kind,), self.appended_before(since), (since, until)) for name in RINGS
+        ]
+        when = f"time >= {since} AND time < {until}"
+        sources.append(self._selected(when, "seq", lambda one: one.kind == kind and wanted(one)))
+        sources.append(self._loose)
+        known: dict[int, tuple[Series, Series | None]] = {}  # with the object, so that its id stays its own
+        latest: dict[tuple[int, int], Record] = {}
+        for _, record in heapq.merge(*sources, key=_number):
+            if not since <= record.time < until:
+                continue
+            series = record.series
+            if id(series) not in known:
+                ours = series.kind == kind and wanted(series)
+                known[id(series)] = series, self._same.setdefault(series, series) if ours else None
+            same = known[id(series)][1]
+            if same is not None:
+                latest[id(same), record.time] = (
+                    record if same is series else Record(same, record.time, record.values, record.texts)
+                )
+        return sorted(latest.values(), key=lambda one: one.time)
+
     def by_time(self, wanted: Callable[[Series], bool], since: int, until: int) -> Iterator[Record]:
         """Records of the database's kinds from `since` to before `until`, UTC ns, by time and number."""
         stored = self._selected(f"time >= {since} AND time < {until}", "time, seq", wanted)
@@ -119,13 +146,17 @@ class View:
         times = [one.time for _, one in self._loose if wanted(one.series)] + [one for one in (first, last) if one]
         return (min(times), max(times)) if times else None
 
-    def _ringed(self, name: str, kinds: Collection[Kind], after: int) -> Iterator[Numbered]:
+    def _ringed(
+        self, name: str, kinds: Collection[Kind], after: int, times: tuple[int, int] | None = None
+    ) -> Iterator[Numbered]:
         parts = [kind for kind in RINGS[name] if kind in kinds]
         if not parts:
             return
         ring = Ring(self.folder, name, RINGS[name])
         ring.load()
         for placed in ring.blocks(after):
+            if times is not None and (placed.head.until < times[0] or placed.head.since >= times[1]):
+                continue
             try:
                 yield from ((seq, one) for seq, one in ring.records(placed, parts) if seq > after)
             except (ValueError, FileNotFoundError):  # damaged, or written over in this moment

@@ -1,0 +1,42 @@
+// The section of devices and of the buses on which they are.
+
+import { badge, fill, made, put, quoted } from "./dom.js";
+import { NONE, age, count, isNumber, power, share } from "./format.js";
+import { goodOf } from "./now.js";
+import { t, word } from "./texts.js";
+
+export function showDevices(now) {
+  const devices = now.devices ?? [];
+  put("devices-count", devices.length ? goodOf(devices) : t("devices.none"));
+  fill("devices", devices.flatMap(deviceRows));
+  fill("buses", (now.buses ?? []).map(busRow));
+}
+
+function deviceRows(device) {
+  const row = document.createElement("tr");
+  const state = document.createElement("td");
+  state.append(badge(device.state));
+  const name = made("th", device.name);
+  name.scope = "row";
+  row.append(
+    name, made("td", word("role", device.role)), state, made("td", word("quality", device.quality), "wide"),
+    made("td", isNumber(device.power) ? power(device.power) : NONE, "number"), made("td", age(device.age), "number"),
+    made("td", isNumber(device.unit) ? `${device.bus} · ${device.unit}` : NONE, "wider muted"), made("td", device.driver, "wider muted"),
+  );
+  if (!device.detail) return [row];
+  const more = document.createElement("tr");
+  const detail = quoted("td", device.detail, "detail");
+  detail.colSpan = 8;
+  more.append(detail);
+  return [row, more];
+}
+
+function busRow(bus) {
+  const row = document.createElement("tr");
+  const name = made("th", bus.url);
+  name.scope = "row";
+  const free = isNumber(bus.busy_share) ? 1 - bus.busy_share : null;
+  const headroom = made("td", share(free), `number${free !== null && free < 0.1 ? " alarm" : ""}`);
+  row.append(name, headroom, made("td", count(bus.requests), "number"), made("td", count(bus.failures), "number"));
+  return row;
+}

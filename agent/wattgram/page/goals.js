@@ -1,0 +1,70 @@
+// The section of the two articles' claims: a card each, grouped by article.
+
+import { badge, byId, made, put, quoted } from "./dom.js";
+import { isNumber, number, share } from "./format.js";
+import { asked } from "./live.js";
+import { t, word } from "./texts.js";
+
+const STATES = ["on track", "off track", "not enough data", "manual entry", "context only"];
+
+// `siteTime` writes times in the site's zone.
+export async function fetchGoals(siteTime) {
+  try {
+    showGoals(await asked("/api/goals"), siteTime);
+  } catch (error) {
+    put("goals-said", t("goals.failed", { why: error.message }));
+  }
+}
+
+function showGoals(cards, siteTime) {
+  const counts = STATES.map((state) => [state, cards.filter((card) => card.state === state).length]);
+  const words = counts.filter(([, n]) => n).map(([state, n]) => `${n} ${word("state", state)}`);
+  put("goals-said", cards.length ? t("goals.counts", { all: cards.length, words: words.join(" · ") }) : t("goals.none"));
+  const articles = [...new Set(cards.map((card) => card.article))];
+  byId("goals").replaceChildren(...articles.map((name) => article(name, cards.filter((card) => card.article === name), siteTime)));
+}
+
+function article(name, cards, siteTime) {
+  const section = document.createElement("section");
+  const list = made("ul", "", "cards");
+  list.append(...cards.map((goal) => card(goal, siteTime)));
+  section.append(quoted("h3", name), list);
+  return section;
+}
+
+function card(goal, siteTime) {
+  const item = made("li", "", "goal");
+  const head = made("p", "", "goal-head");
+  head.append(made("strong", goal.goal), badge(goal.state));
+  item.append(head, quoted("p", goal.claim, "claim"));
+  if (goal.indicator) item.append(quoted("p", goal.indicator, "muted"));
+  const measured = isNumber(goal.value) || known(goal.target);
+  if (measured) {
+    const numbers = document.createElement("dl");
+    numbers.append(pair(t("goals.value"), amount(goal.value, goal.unit)), pair(t("goals.target"), amount(goal.target, goal.unit)));
+    for (const extra of goal.extras ?? []) numbers.append(pair(extra.name, amount(extra.value, extra.unit)));
+    item.append(numbers);
+  }
+  if (goal.why) item.append(quoted("p", goal.why, "why"));
+  if (goal.add) {
+    const add = made("p", `${t("goals.add")} `, "add");
+    add.append(quoted("span", goal.add));
+    item.append(add);
+  }
+  const about = [goal.period, isNumber(goal.coverage) && measured ? t("goals.coverage", { share: share(goal.coverage) }) : "", goal.as_of ? t("goals.asof", { time: siteTime ? siteTime.full(goal.as_of) : goal.as_of }) : ""];
+  if (about.some(Boolean)) item.append(made("p", about.filter(Boolean).join(" · "), "muted about"));
+  return item;
+}
+
+const known = (value) => value !== null && value !== undefined && value !== "";
+
+function amount(value, unit) {
+  if (!known(value)) return "—";
+  return isNumber(value) ? `${number(value)} ${unit ?? ""}`.trim() : String(value);
+}
+
+function pair(name, value) {
+  const row = document.createElement("div");
+  row.append(made("dt", name), made("dd", value));
+  return row;
+}
