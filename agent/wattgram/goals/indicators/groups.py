@@ -12,7 +12,7 @@ from ..indicator import Facility, Indicator, Target
 from .entered import amount_if_any
 from .lacking import Lacking, finding
 from .sources import NATIONAL_PATH, WEIGHT_SOURCE, YEARLY
-from .stored import quotient, shown, summed, windows
+from .stored import Sums, quotient, shown, summed, windows
 from .years import part_of_year, same_days, year_of
 
 NATIONAL_SPLIT = (
@@ -35,6 +35,12 @@ def metered(facility: Facility, group: str) -> str:
     return group
 
 
+def seen(stretch: Stretch, facility: Facility, groups: Sequence[str], sums: Sums) -> float:
+    """Share of the time that is over for which the balance and each sub-meter of some groups are known."""
+    meters = [one.name for group in groups for one in facility.of_group(group)]
+    return min([sums.coverage, *(stretch.known(one) for one in meters)])
+
+
 @finding
 def solar_charging(stretch: Stretch, facility: Facility) -> Found:
     """PVEV = sum of E_ev x pvshare / sum of E_ev, % (goals A10).
@@ -53,7 +59,7 @@ def solar_charging(stretch: Stretch, facility: Facility) -> Found:
         ),
         f"100 x {shown(own)} / {shown(energy)} = {shown(value)} %",
         (Extra("charged", energy, "kWh"),),
-        sums.coverage,
+        seen(stretch, facility, ["transport"], sums),
     )
 
 
@@ -87,7 +93,7 @@ def split(stretch: Stretch, facility: Facility) -> Found:
             ),
             *NATIONAL_SPLIT,
         ),
-        sums.coverage,
+        seen(stretch, facility, groups, sums),
         process.by,
     )
 
@@ -116,7 +122,7 @@ def reduction(stretch: Stretch, facility: Facility) -> Found:
             Input("part of the year that is over", gone, "1", "calendar"),
         ),
         f"100 x (1 - {shown(now)} / ({shown(base.value)} x {shown(gone)})) = {shown(value)} %",
-        coverage=sums.coverage,
+        coverage=seen(stretch, facility, groups, sums),
     )
 
 
@@ -141,7 +147,7 @@ def _since_last_year(stretch: Stretch, facility: Facility, groups: Sequence[str]
             for one, sides in each.items()
             if sides[1] > 0.0
         ),
-        pairs.coverage,
+        min([pairs.coverage, *(pairs.known(one.name) for group in groups for one in facility.of_group(group))]),
     )
 
 

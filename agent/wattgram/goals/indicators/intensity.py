@@ -9,7 +9,7 @@ from ..finding import Extra, Found, Input
 from ..indicator import Facility, Indicator, Target
 from . import fuels
 from .entered import amount_if_any
-from .groups import metered
+from .groups import metered, seen
 from .inventory import energetic
 from .lacking import Lacking, finding
 from .sources import AVERAGE, NATIONAL_PATH, YEARLY, grid_average
@@ -59,7 +59,7 @@ def of_charging(stretch: Stretch, facility: Facility) -> Found:
         ),
         f"1000 x {shown(carbon)} / {shown(energy)} = {shown(value)} g/kWh",
         (Extra("charged", energy, "kWh"),),
-        sums.coverage,
+        seen(stretch, facility, ["transport"], sums),
     )
 
 
