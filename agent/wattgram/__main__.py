@@ -9,6 +9,7 @@ import faulthandler
 import json
 import logging
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -25,9 +26,10 @@ from wattgram_drivers.quantity import QUANTITIES
 
 from .arguments import parsed
 from .clock import NS, Clock
-from .config import LOOPBACK, load
+from .config import LOOPBACK, Config, load
 from .errors import ConfigError, HistoryError, SpoolError
 from .parse import nearest
+from .period import Asked
 from .tables import table
 from .units import rfc3339
 
@@ -323,14 +325,46 @@ def _simulate(options: argparse.Namespace) -> int:
     return asyncio.run(simulate())
 
 
+def _goals(options: argparse.Namespace) -> int:
+    from .goals import explain, paper, text
+    from .goals.about import about
+    from .goals.evaluate import evaluate
+
+    if options.explain and options.format not in ("table", "json"):
+        raise UsageError(f"found --explain with --format {options.format}; allowed with it: table, json")
+    config, now = load(options.config), Clock().time()
+    if options.period:
+        _checked(options.period, config)
+    cards = evaluate(config, options.period, now)
+    if options.explain:
+        card = next(one for one in cards if one.claim.id == options.explain)
+        shown = explain.as_json if options.format == "json" else explain.explain
+        print(shown(card, about(config, now)))
+    elif options.format == "csv":
+        print(text.as_csv(cards), end="")
+    elif options.format == "json":
+        print(text.as_json(cards))
+    elif options.format == "html":
+        print(paper.page(cards, about(config, now)), end="")
+    else:
+        terminal = sys.stdout.isatty()
+        width = shutil.get_terminal_size().columns if terminal else text.WIDTH
+        print(text.as_table(cards, colour=terminal and not os.environ.get("NO_COLOR"), width=width))
+    return 0
+
+
+def _checked(period: Asked, config: Config) -> None:
+    try:
+        period.bounds(config.site.timezone)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
 def _report(options: argparse.Namespace) -> int:
     from . import paper, report
 
     config = load(options.config)
-    try:
-        options.period.bounds(config.site.timezone)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    _checked(options.period, config)
     made = report.report(config, options.period, Clock().time())
     if options.format == "csv":
         print(report.as_csv(made), end="")
@@ -413,6 +447,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "drivers": _drivers,
     "simulate": _simulate,
     "report": _report,
+    "goals": _goals,
     "replay": _replay,
 }
 

@@ -10,18 +10,18 @@ from typing import Any, NoReturn
 
 from . import __version__, misbehave, parse, period
 from .config import LOOPBACK, ROLES
+from .goals.claim import claims
 from .ledger import WINDOWS
 
 EVERY = ("tick", *WINDOWS)
 """Results that a replay computes."""
 
 LATER = {
-    "goals": "the claims of the two articles with their state",
     "export": "raw and computed series as CSV, Parquet or line protocol",
 }
 """Commands of the contract that this version does not have yet."""
 
-NAMES = ("demo", "run", "check", "scan", "read", "drivers", "simulate", "report", "replay", *LATER)
+NAMES = ("demo", "run", "check", "scan", "read", "drivers", "simulate", "report", "goals", "replay", *LATER)
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
@@ -76,9 +76,6 @@ def _parser() -> argparse.ArgumentParser:
     def configuration(one: argparse.ArgumentParser, *, required: bool = True) -> None:
         one.add_argument("-c", "--config", type=Path, required=required, metavar="FILE", help="the TOML configuration")
 
-    def unit(one: argparse.ArgumentParser) -> None:
-        one.add_argument("--unit", type=_whole(0, 255), metavar="N", help="Modbus address (default: the device's)")
-
     demo = command(
         "demo",
         "a simulated factory, read by the real daemon, with the live page",
@@ -87,12 +84,13 @@ def _parser() -> argparse.ArgumentParser:
     _demo_options(demo)
     results(demo)
 
-    run = command(
-        "run",
-        "the daemon: reads, computes and publishes until it is told to end",
-        "wattgram run -c /etc/wattgram/wattgram.toml",
+    configuration(
+        command(
+            "run",
+            "the daemon: reads, computes and publishes until it is told to end",
+            "wattgram run -c /etc/wattgram/wattgram.toml",
+        )
     )
-    configuration(run)
 
     check = command("check", "validate a configuration and print its poll plan", "wattgram check -c site.toml --live")
     configuration(check)
@@ -106,18 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         "find devices on a host, a network or a serial line; prints [[device]] blocks for the configuration",
         "wattgram scan rtu:///dev/ttyUSB0 --units 1-20",
     )
-    scan.add_argument(
-        "url",
-        metavar="URL",
-        help="tcp://HOST[:PORT], tcp://NETWORK[:PORT]/PREFIX, rtutcp://HOST:PORT or rtu://PATH; baud rate, parity and "
-        "stop bits that are not stated are tried",
-    )
-    scan.add_argument(
-        "--units",
-        type=_option(_span),
-        metavar="A-B",
-        help="Modbus addresses to ask (default: where devices stand as delivered; on a serial line all)",
-    )
+    _scan_options(scan)
     results(scan)
 
     read = command("read", "one reading of one device", "wattgram read tcp://10.1.1.20:502 --driver sunspec --unit 126")
@@ -125,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         "url", metavar="URL", help="tcp://HOST[:PORT], rtu://PATH?baudrate=N&parity=P or rtutcp://HOST:PORT"
     )
     read.add_argument("--driver", required=True, metavar="NAME", help="a name of `wattgram drivers`")
-    unit(read)
+    _unit(read)
     read.add_argument("--raw", action="store_true", help="also the raw words")
     results(read)
 
@@ -139,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
         "wattgram simulate -c site.toml --fault roof:late=1.5 --fault garbled@10% --fault rebooting=30s@0.1%",
     )
     configuration(simulate, required=False)
-    unit(simulate)
+    _unit(simulate)
     _simulate_options(simulate)
 
     report = command(
@@ -158,6 +145,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     results(report, "csv", "html")
 
+    goals = command(
+        "goals",
+        "every claim of the two articles with its indicator, target and state, from the stored history",
+        "wattgram goals -c site.toml --explain A12",
+    )
+    configuration(goals)
+    _goals_options(goals)
+    results(goals, "csv", "html")
+
     replay = command(
         "replay",
         "compute results again from stored readings, with today's factors or grid values that came late",
@@ -172,6 +168,37 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _scan_options(scan: argparse.ArgumentParser) -> None:
+    scan.add_argument(
+        "url",
+        metavar="URL",
+        help="tcp://HOST[:PORT], tcp://NETWORK[:PORT]/PREFIX, rtutcp://HOST:PORT or rtu://PATH; baud rate, parity and "
+        "stop bits that are not stated are tried",
+    )
+    scan.add_argument(
+        "--units",
+        type=_option(_span),
+        metavar="A-B",
+        help="Modbus addresses to ask (default: where devices stand as delivered; on a serial line all)",
+    )
+
+
+def _goals_options(goals: argparse.ArgumentParser) -> None:
+    goals.add_argument(
+        "--period",
+        type=_option(period.asked),
+        metavar="day|month|year|FROM..TO",
+        help="the day, month or year that runs, or the days from FROM to TO as in `wattgram report` (default: what "
+        "each claim is measured over)",
+    )
+    goals.add_argument(
+        "--explain",
+        type=_option(_claim),
+        metavar="ID",
+        help="one claim, such as A12, with all that is needed to compute it again by hand; as table or json",
+    )
+
+
 _FAULTS = """\
 faults (the last five are of the whole bus, the others of one unit):
 {listed}
@@ -179,6 +206,10 @@ faults (the last five are of the whole bus, the others of one unit):
 SECONDS may be 1.5, 500ms, 30s or 5min. @SHARE, such as @10% or @0.1, strikes a part of the requests. busy, storm,
 glitch, reset, rollover, half-open and rebooting come once, or again and again with a share.
 """
+
+
+def _unit(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--unit", type=_whole(0, 255), metavar="N", help="Modbus address (default: the device's)")
 
 
 def _simulate_options(simulate: argparse.ArgumentParser) -> None:
@@ -285,6 +316,11 @@ def _windows(value: object) -> tuple[str, ...]:
         if name not in EVERY:
             raise ValueError(f"found {name!r}{parse.nearest(name, EVERY)}; allowed: {', '.join(EVERY)}")
     return tuple(name for name in EVERY if name in names)
+
+
+def _claim(value: object) -> str:
+    """The id of a claim, in either case."""
+    return str(parse.choice([one.id for one in claims()])(str(value).upper()))
 
 
 def _page(value: object) -> str:

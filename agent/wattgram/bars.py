@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from math import ceil, floor, log10
+from math import ceil
+
+from .scale import label, step_of
 
 WIDTH, HEIGHT = 720.0, 190.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 30.0, 8.0, 20.0
@@ -29,7 +31,7 @@ def chart(title: str, bars: Sequence[Bar]) -> str:
     """An SVG element; a part's class gives its colour. `title` is read out where a picture cannot be seen."""
     highest = max((max(sum(value for _, value in one.up), one.mark or 0.0) for one in bars), default=0.0)
     lowest = max((sum(value for _, value in one.down) for one in bars), default=0.0)
-    step = _step((highest + lowest) / 4.0)
+    step = step_of((highest + lowest) / 4.0)
     top, bottom = step * max(1, ceil(highest / step - 1e-9)), -step * ceil(lowest / step - 1e-9)
     scale = (HEIGHT - TOP - BOTTOM) / (top - bottom)
 
@@ -39,8 +41,9 @@ def chart(title: str, bars: Sequence[Bar]) -> str:
     parts = [f'<svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img"><title>{escape(title)}</title>']
     for number in range(round(bottom / step), round(top / step) + 1):
         value, kind = number * step, "zero" if number == 0 else "line"
+        text = label(abs(value), step)
         parts.append(f'<path class="{kind}" d="M{LEFT:g} {y(value):.1f}H{WIDTH - RIGHT:g}"/>')
-        parts.append(f'<text x="{LEFT - 6:g}" y="{y(value) + 3.5:.1f}" text-anchor="end">{_label(value, step)}</text>')
+        parts.append(f'<text x="{LEFT - 6:g}" y="{y(value) + 3.5:.1f}" text-anchor="end">{text}</text>')
     pitch = (WIDTH - LEFT - RIGHT) / max(1, len(bars))
     wide = min(0.72 * pitch, 56.0)
     every = ceil(len(bars) / LABELS)
@@ -64,16 +67,3 @@ def chart(title: str, bars: Sequence[Bar]) -> str:
         if index % every == 0:
             parts.append(f'<text x="{middle:.1f}" y="{HEIGHT - 5:g}" text-anchor="middle">{escape(bar.name)}</text>')
     return "".join([*parts, "</svg>"])
-
-
-def _step(about: float) -> float:
-    """1, 2 or 5 times a power of ten, not below `about`."""
-    if not about > 0.0:
-        return 1.0
-    power = 10.0 ** floor(log10(about))
-    return next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= about * (1 - 1e-9))
-
-
-def _label(value: float, step: float) -> str:
-    decimals = max(0, -floor(log10(step)))
-    return f"{abs(value):,.{decimals}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")

@@ -9,10 +9,9 @@ from datetime import UTC
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from . import supplied
 from .clock import NS
-from .errors import ConfigError
-from .grid.foreign import columns, content, nanoseconds, number, quoted, written
-from .parse import nearest
+from .grid.foreign import nanoseconds, number, quoted, written
 from .period import window_start
 
 TIME, ENERGY = "time", "energy_kwh"
@@ -26,9 +25,6 @@ HOURS = 100_000
 
 MOST = 1e9
 """kWh of an hour at most: 1000 GW, more than there is anywhere."""
-
-TOLD = 10
-"""Bad rows that are told of; one wrong export has them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,37 +59,9 @@ def read(path: Path, zone: ZoneInfo) -> Certificates:
     A time is the beginning of an hour by the clock of `zone`, in it when it has no offset. The hour that comes twice
     in an autumn night is written twice; the one that a spring night leaves out may be there with 0.
     """
-    try:
-        head, rows = columns(content(path, LARGEST))
-        _check(head)
-        lines = dict(rows)
-    except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror or error}"]) from error
-    except ValueError as error:
-        raise ConfigError([f"{path}: {error}"]) from error
-    if len(lines) > HOURS:
-        raise ConfigError([f"{path}: found {len(lines)} rows; allowed: at most {HOURS}"])
     hours: dict[int, float] = {}
-    mistakes = []
-    for place, cells in lines.items():
-        try:
-            _add(hours, cells, zone)
-        except ValueError as error:
-            mistakes.append(f"{path}: line {place}: {error}")
-    if len(mistakes) > TOLD:
-        mistakes[TOLD:] = [f"{path}: {len(mistakes) - TOLD} more lines are wrong"]
-    if mistakes:
-        raise ConfigError(mistakes)
+    supplied.each(path, (TIME, ENERGY), lambda cells: _add(hours, cells, zone), largest=LARGEST, most=HOURS)
     return Certificates(hours)
-
-
-def _check(head: list[str]) -> None:
-    for name in head:
-        if name not in (TIME, ENERGY):
-            raise ValueError(f"line 1: found {quoted(name)}{nearest(name, (TIME, ENERGY))}; allowed: {TIME}, {ENERGY}")
-    for name in (TIME, ENERGY):
-        if name not in head:
-            raise ValueError(f"line 1: {name} missing; allowed: {TIME}, {ENERGY}")
 
 
 def _add(hours: dict[int, float], cells: Mapping[str, str], zone: ZoneInfo) -> None:

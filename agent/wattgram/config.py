@@ -14,15 +14,17 @@ from wattgram_drivers.device import Device, Kind
 from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.errors import MapError
 from wattgram_drivers.plan import is_slow
-from wattgram_drivers.quantity import QUANTITIES
 
 from . import certificates, frozen, parse, roles, units
 from .certificates import CertificatesConfig
 from .errors import ConfigError
+from .goals import read as goals
+from .goals.meters import Meter
+from .goals.settings import GoalsConfig
 from .grid import settings
 from .grid.settings import SourceConfig
 from .grid.table import FactorTable
-from .metering import counters_of
+from .metering import counted_in
 from .parse import Table
 from .roles import BatteryConfig, EmissionConfig
 
@@ -34,6 +36,9 @@ KIND_OF_ROLE: Mapping[str, Kind] = {
     "battery": "battery",
 }
 """Which member of a SunSpec unit a role means when its driver names none."""
+
+AMOUNTS = ("production", "capture", "fuel")
+"""Roles that count an amount, not energy."""
 
 GROUPS = ("industry", "power", "building", "transport")
 
@@ -144,6 +149,7 @@ class Config:
     influxdb: InfluxConfig | None = None
     http: HttpConfig = HttpConfig()
     maps: Path | None = None
+    goals: GoalsConfig = field(default_factory=GoalsConfig)
 
 
 def load(path: Path) -> Config:
@@ -175,11 +181,11 @@ def read(text: str, path: Path) -> Config:
     influxdb = _influxdb(database, path.parent) if "influxdb" in data else None
     spool = _spool(top.table("spool"))
     http = _http(top.table("http"), path.parent)
-    top.take("goals", parse.table, {})
+    checked = goals.read(top.table("goals"), _meters(devices), path.parent)
     top.done()
     if mistakes:
         raise ConfigError(mistakes)
-    return Config(site, devices, spool, grid, mqtt, influxdb, http, maps_or_none)
+    return Config(site, devices, spool, grid, mqtt, influxdb, http, maps_or_none, checked)
 
 
 def _site(table: Table) -> SiteConfig:
@@ -264,14 +270,24 @@ def _with_fuel_meters(tables: Sequence[Table], devices: Sequence[DeviceConfig]) 
     )
 
 
-def _counted(fuel: DeviceConfig) -> str | None:
-    """The unit in which a device counts fuel, "" when it does not, None when its driver is a mistake."""
-    if fuel.device is None:
-        return "" if catalogue.is_sunspec(fuel.driver) else None
-    read = fuel.quantities or fuel.device.quantities
-    registers = tuple(one for one in fuel.device.registers if one.quantity in read)
-    counters = counters_of(replace(fuel.device, registers=registers), fuel.role)
-    return QUANTITIES[counters[0].register.quantity].unit if counters else ""
+def _counted(one: DeviceConfig) -> str | None:
+    """The unit in which a device counts what its role names, "" when it does not, None when its driver is a mistake."""
+    if one.device is None:
+        return "" if catalogue.is_sunspec(one.driver) else None
+    return counted_in(one.device, one.role, one.quantities)
+
+
+def _meters(devices: Sequence[DeviceConfig]) -> dict[str, Meter]:
+    """What a goal may know of the devices."""
+    return {
+        one.name: Meter(
+            one.role,
+            _counted(one) if one.role in AMOUNTS else "",
+            frozenset(one.quantities or one.device.quantities) if one.device else None,
+        )
+        for one in devices
+        if one.name
+    }
 
 
 def _device(table: Table, maps: Path | None) -> DeviceConfig:

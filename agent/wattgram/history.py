@@ -41,6 +41,13 @@ class History:
             # Not `max`: it keeps the first of equals, and a key that is written again is replaced.
             yield sorted(revisions, key=_revision)[-1]
 
+    def days(self, since: int, until: int) -> Iterator[Record]:
+        """The day book's records of days that start at `since` to before `until` (UTC ns), oldest first."""
+        with self._opened() as view:
+            found = view.latest(lambda one: one.kind == "day" and self._ours(one, {}), since, until)
+            yield from (one for _, one in found)
+            self.damaged += view.damaged
+
     def events(self, since: int, until: int) -> Iterator[Record]:
         """Events from `since` to before `until` (UTC ns), oldest first."""
         return self._records("event", {}, since, until)

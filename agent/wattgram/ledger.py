@@ -12,6 +12,8 @@ from math import fsum
 from operator import attrgetter
 from zoneinfo import ZoneInfo
 
+from wattgram_ext.intensity import DETAILS
+
 from .clock import NS
 from .figures import FIGURES, Figure
 from .history import History
@@ -31,11 +33,16 @@ WEIGHTS = {
     "clean_share": ("load_energy",),
     "self_sufficiency": ("load_energy",),
     "self_consumption": ("pv_energy",),
+    "carbon_free_share": ("load_energy",),
 }
 """Energies by which a stored ratio is weighted, which makes it the ratio of the sums behind it."""
 
 RATIOS = ("emission_intensity", *WEIGHTS)
-SUMS = tuple(one.field for one in FIGURES if one.field not in RATIOS)
+SUMS = (
+    *(one.field for one in FIGURES if one.field not in RATIOS),
+    *(one for one in DETAILS if one.endswith(("_energy", "_emission"))),
+)
+"""Fields that are added up; those of groups and fuel are no figures of a report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,16 +165,25 @@ class _Tally:
 
 
 def summed(
-    history: History, spans: Sequence[Span], over: int, zone: ZoneInfo, basis: str, method: str, *, hydro: bool
+    history: History,
+    spans: Sequence[Span],
+    over: int,
+    zone: ZoneInfo,
+    basis: str,
+    method: str,
+    *,
+    hydro: bool,
+    kinds: Sequence[str] = WINDOWS,
 ) -> Ledger | None:
     """The ledger of consecutive spans, as far as they were over at `over` (UTC ns); None when nothing is stored.
 
     It is in `basis` and `method` where there are windows of these, else in what most windows are.
-    `hydro`: other generation is wind and water alone, and counts into own renewable production.
+    `hydro`: other generation is wind and water alone, and counts into own renewable production. `kinds`: the windows
+    to look at, the finest first.
     HistoryError when there is no history to read.
     """
     tallies: list[dict[Book, _Tally]] = [{} for _ in spans]
-    for index, windows in _by_span(history, spans, over, zone):
+    for index, windows in _by_span(history, spans, over, zone, kinds):
         for window in _finest(windows):
             _add(tallies[index].setdefault(window.book, _Tally()), window, hydro=hydro)
     covered: dict[Book, float] = {}
@@ -201,12 +217,14 @@ def total(rows: Sequence[Row]) -> Row:
     )
 
 
-def _by_span(history: History, spans: Sequence[Span], over: int, zone: ZoneInfo) -> Iterator[tuple[int, list[_Window]]]:
+def _by_span(
+    history: History, spans: Sequence[Span], over: int, zone: ZoneInfo, kinds: Sequence[str]
+) -> Iterator[tuple[int, list[_Window]]]:
     """Windows that were over, by the span in which they lie wholly; the spans follow each other."""
     since, until = spans[0].start, min(spans[-1].end, over)
     starts = [span.start for span in spans]
-    kinds = [_windows(history, kind, since, until, zone) for kind in WINDOWS]
-    in_order = heapq.merge(*kinds, key=attrgetter("start"))
+    found_of = [_windows(history, kind, since, until, zone) for kind in kinds]
+    in_order = heapq.merge(*found_of, key=attrgetter("start"))
     for index, found in groupby(in_order, key=lambda one: bisect_right(starts, one.start) - 1):
         end = min(spans[index].end, over)
         yield index, [one for one in found if one.end <= end]

@@ -127,6 +127,14 @@ def counters_of(
     return ()
 
 
+def counted_in(device: Device, role: str, quantities: Sequence[str] = ()) -> str:
+    """The unit in which a device counts its role's amounts, "" when it does not; `quantities`: all that is read."""
+    read = quantities or device.quantities
+    registers = tuple(one for one in device.registers if one.quantity in read)
+    counters = counters_of(replace(device, registers=registers), role)
+    return QUANTITIES[counters[0].register.quantity].unit if counters else ""
+
+
 class Metering:
     """Runs the counters of one device; what they remember outlives the process."""
 

@@ -7,6 +7,7 @@ from html import escape
 from importlib.resources import files
 
 from .bars import Bar, chart
+from .document import NARROW, document, number, percent
 from .figures import APART, CARBON, ENERGY, FIGURES, SHARES, Figure
 from .ledger import ENOUGH, Row
 from .report import Report, digits, written
@@ -22,7 +23,6 @@ DOWN = ("grid_export_energy_kwh", "battery_charge_energy_kwh")
 """What comes into the site, and what leaves it or is stored: the load is what is between the two."""
 
 BY_KEY = {one.key: one for one in FIGURES}
-NARROW = "\N{NARROW NO-BREAK SPACE}"
 TIERS = {
     1: "measured live",
     2: "estimated live",
@@ -35,7 +35,7 @@ TIERS = {
 
 
 def page(shown: Report) -> str:
-    """The whole file; ASCII, so that it is right whatever a terminal or a web server takes it for."""
+    """The whole file."""
     style = files("wattgram").joinpath("report.css").read_text(encoding="utf-8")
     period = _period(shown)
     body = "".join(
@@ -50,14 +50,7 @@ def page(shown: Report) -> str:
             _rules(shown),
         )
     )
-    whole = (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>{escape(shown.site)}: energy and carbon, {escape(period)}</title>"
-        f"<style>\n{style}</style></head>\n<body>{body}</body></html>\n"
-    )
-    return whole.encode("ascii", "xmlcharrefreplace").decode("ascii")
+    return document(f"{shown.site}: energy and carbon, {period}", style, body)
 
 
 def _period(shown: Report) -> str:
@@ -73,17 +66,17 @@ def _head(shown: Report, period: str) -> str:
     numbers = (
         ("load", _number(total.value(BY_KEY["load_energy_kwh"])), "kWh", ""),
         ("emission of the load", _number(total.value(BY_KEY["emission_kg"])), "kg CO2", ""),
-        ("intensity", _number(site, 1), "g/kWh", beside),
-        ("clean share", _percent(total.value(BY_KEY["clean_share"])), "", ""),
-        ("self-sufficiency", _percent(total.value(BY_KEY["self_sufficiency"])), "", ""),
-        ("coverage", _percent(total.coverage), "", "" if total.enough else f"not enough data: below {ENOUGH:.0%}"),
+        ("intensity", number(site, 1), "g/kWh", beside),
+        ("clean share", percent(total.value(BY_KEY["clean_share"])), "", ""),
+        ("self-sufficiency", percent(total.value(BY_KEY["self_sufficiency"])), "", ""),
+        ("coverage", percent(total.coverage), "", "" if total.enough else f"not enough data: below {ENOUGH:.0%}"),
     )
     tiles = "".join(
         f"<div><dt>{name}</dt><dd>{value}{f' <small>{unit}</small>' if unit else ''}</dd>"
         f"{f'<dd class=beside>{note}</dd>' if note else ''}</div>"
         for name, value, unit, note in numbers
     )
-    until, covered = escape(shown.local(shown.over)), _percent(total.coverage)
+    until, covered = escape(shown.local(shown.over)), percent(total.coverage)
     warning = "" if total.complete else f"<p class=quiet>Not over: counted until {until}.</p>"
     if not total.enough:
         of = "the period" if total.complete else f"the time until {until}"
@@ -149,7 +142,7 @@ def _table(title: str, shown: Report, figures: Sequence[Figure]) -> str:
     ]
     heads = [(one.head, "" if one.unit == "1" else one.unit) for one in present]
     if figures is SHARES:
-        columns.append([_percent(row.coverage) for row in rows])
+        columns.append([percent(row.coverage) for row in rows])
         heads.append(("coverage", ""))
     head = "".join(f"<th>{escape(name)}{f'<br><small>{unit}</small>' if unit else ''}</th>" for name, unit in heads)
     lines = [
@@ -179,7 +172,7 @@ def _provenance(shown: Report) -> str:
     sources = "".join(
         f"<tr><th>{escape(source.name) or '-'}</th><td>{source.tier or '-'}"
         f"{f', {TIERS[source.tier]}' if source.tier in TIERS else ''}</td>"
-        f"<td>{_percent(time)}</td><td>{_percent(energy)}</td></tr>"
+        f"<td>{percent(time)}</td><td>{percent(energy)}</td></tr>"
         for source, time, energy in shown.total.shares()
     )
     windows = ", ".join(f"{count} of {kind}" for kind, count in shown.total.windows.items())
@@ -239,11 +232,5 @@ def _rules(shown: Report) -> str:
     )
 
 
-def _number(value: float | None, decimals: int | None = None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:z,.{digits([value]) if decimals is None else decimals}f}".replace(",", NARROW)
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}".replace("%", f"{NARROW}%")
+def _number(value: float | None) -> str:
+    return number(value, digits([value]))

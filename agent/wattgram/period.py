@@ -89,6 +89,11 @@ def local_day(time: int, zone: ZoneInfo) -> date:
     return datetime.fromtimestamp(time // NS, zone).date()
 
 
+def local_minute(time: int, zone: ZoneInfo) -> str:
+    """An instant on the site's clock, to the minute, with the zone's name for it."""
+    return f"{datetime.fromtimestamp(time // NS, zone):%Y-%m-%d %H:%M %Z}"
+
+
 def window_end(window: str, start: int, zone: ZoneInfo) -> int:
     """End of a window that begins at `start`, UTC ns; days are as long as the site's clock makes them."""
     if window in WINDOWS:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from math import isfinite, nan
 from typing import Literal
 
-Kind = Literal["device", "emission", "goal", "event", "gateway", "instant", "late", "checkpoint", "signal"]
+Kind = Literal["device", "emission", "goal", "event", "gateway", "instant", "late", "checkpoint", "signal", "day"]
 
-INTERNAL = frozenset(("instant", "late", "checkpoint", "signal"))
-"""Kinds that no sink gets: what the accounts were fed with, kept so that they can be computed again."""
+INTERNAL = frozenset(("instant", "late", "checkpoint", "signal", "day"))
+"""Kinds that no sink gets: what the accounts were fed with, so that they can be computed again, and the day book."""
+
+LASTING = frozenset((("window", "1d"), ("window", "1mo")))
 
 Value = float | int | str
 
@@ -35,6 +37,16 @@ class Series:
         """Whether no sink gets its records."""
         return self.kind in INTERNAL
 
+    @property
+    def lasting(self) -> bool:
+        """Whether its records outlive the history's age: those of days and months, of which years are made."""
+        return self.kind == "day" or (self.kind == "emission" and not LASTING.isdisjoint(self.tags))
+
+    @property
+    def single(self) -> bool:
+        """Whether of each key only the last record is kept."""
+        return self.kind == "day"
+
     def tag(self, name: str) -> str:
         """The tag's value; KeyError when this kind has no such tag."""
         return dict(self.tags)[name]
@@ -57,7 +69,7 @@ class Record:
         """
         if self.series.kind == "emission":
             return ("window", "tick") not in self.series.tags or self.values[-8:] != bytes(8)
-        return self.series.kind in ("checkpoint", "late", "signal")
+        return self.series.kind in ("checkpoint", "late", "signal", "day")
 
     def numbers(self) -> tuple[float, ...]:
         """The block as floats, NaN where absent."""

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.resources import files
 from zoneinfo import ZoneInfo
 
-from . import __version__
+from .cells import sheet
 from .clock import NS
 from .config import Config
 from .errors import HistoryError
@@ -20,19 +16,14 @@ from .figures import APART, CARBON, ENERGY, FIGURES, SHARES, Figure
 from .grid.table import FactorTable
 from .history import History
 from .ledger import ENOUGH, WINDOWS, Ledger, Row, summed
-from .period import Asked, local_day, spans, window_start
+from .period import Asked, local_day, local_minute, spans, window_start
 from .record import Record
-from .tables import table
+from .tables import printable, table
 from .units import rfc3339
-
-TABLES = ("grid_factors_cn.csv", "generation_mix.csv")
-"""Files of the factor table that is shipped."""
+from .versions import factors
 
 LATE = 3600
 """Seconds without a window after which a report says when the last one was."""
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""With these a spreadsheet takes a text for a formula."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +62,7 @@ class Report:
 
     def local(self, time: int) -> str:
         """An instant on the site's clock, to the minute, with the zone's name for it."""
-        return f"{datetime.fromtimestamp(time // NS, self.zone):%Y-%m-%d %H:%M %Z}"
+        return local_minute(time, self.zone)
 
     def shown(self, figures: Iterable[Figure]) -> list[Figure]:
         """The figures that the total has."""
@@ -117,7 +108,7 @@ def report(config: Config, wanted: Asked, now: int) -> Report:
         events=_happened(history.events(whole.start, whole.end)),
         notes=tuple(notes),
         residual=FactorTable.shipped().residual(grid.zone, whole.start),
-        versions={"wattgram": __version__} | {name: _digest(name) for name in TABLES},
+        versions=factors(),
     )
 
 
@@ -135,15 +126,15 @@ def as_table(shown: Report) -> str:
         if present := shown.shown(figures):
             parts.append(f"{title}\n{_figures(rows, present, coverage=figures is SHARES)}")
     sources = [
-        (_printable(source.name), str(source.tier or "-"), f"{time:.1%}", "-" if energy is None else f"{energy:.1%}")
+        (printable(source.name), str(source.tier or "-"), f"{time:.1%}", "-" if energy is None else f"{energy:.1%}")
         for source, time, energy in shown.total.shares()
     ]
     parts.append(table(("grid source", "tier", "of time", "of import"), sources, right=(1, 2, 3)))
     if shown.events:
         happened = [
             (
-                _printable(one.device or "site"),
-                _printable(one.event),
+                printable(one.device or "site"),
+                printable(one.event),
                 str(one.count),
                 shown.local(one.first),
                 shown.local(one.last),
@@ -189,19 +180,13 @@ def as_json(shown: Report) -> str:
 
 def as_csv(shown: Report) -> str:
     """RFC 4180: one line of names with their units, one a row, the total last; empty where there is no number."""
-    out = io.StringIO()
     head = ["period", "from", "to", "complete", "enough_data", "coverage", *(one.key for one in FIGURES)]
-    writer = csv.writer(out)
-    writer.writerow([*head, "grid_sources", "basis", "method", "revision"])
+    rows = []
     for row in (*shown.rows, shown.total):
         facts = _row(row)
-        cells = [facts[name] for name in head]
         sources = "; ".join(f"{one.name} (tier {one.tier}) {time:.1%}" for one, time, _ in row.shares())
-        writer.writerow(
-            ["" if one is None else str(one).lower() if isinstance(one, bool) else one for one in cells]
-            + [f"'{sources}" if sources.startswith(FORMULA) else sources, shown.basis, shown.method, row.revision]
-        )
-    return out.getvalue()
+        rows.append([*(facts[name] for name in head), sources, shown.basis, shown.method, row.revision])
+    return sheet([*head, "grid_sources", "basis", "method", "revision"], rows)
 
 
 def digits(values: Iterable[float | None]) -> int:
@@ -264,11 +249,6 @@ def _sources(row: Row) -> list[dict[str, object]]:
     ]
 
 
-def _printable(text: str) -> str:
-    """A text from outside, without what a terminal would obey."""
-    return "".join(one if one.isprintable() else "?" for one in text)
-
-
 def _rounded(value: float | None) -> float | None:
     """To a millionth: the last digits of a sum of doubles say nothing."""
     return None if value is None else round(value, 6) + 0.0  # never -0.0
@@ -317,8 +297,3 @@ def _nothing(history: History) -> str:
     if others:
         return f"{history.folder}: nothing of site {history.site!r} is stored; there are {', '.join(map(repr, others))}"
     return f"{history.folder}: no window of site {history.site!r} is stored yet; the first one takes 15 minutes"
-
-
-def _digest(name: str) -> str:
-    data = files("wattgram.grid").joinpath(name).read_bytes()
-    return f"sha256:{hashlib.sha256(data).hexdigest()[:16]}"

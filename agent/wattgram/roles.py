@@ -17,7 +17,8 @@ BURNERS = ("genset", "chp")
 KEYS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("capacity", "charge_efficiency", "discharge_efficiency", "self_discharge"), ("battery",)),
     "emission_factor": (*RENEWABLES, *BURNERS),
-    **dict.fromkeys(("fuel", "efficiency", "fuel_meter", "fuel_factor"), BURNERS),
+    "fuel": (*BURNERS, "fuel"),
+    **dict.fromkeys(("efficiency", "fuel_meter", "fuel_factor"), BURNERS),
     **dict.fromkeys(("heat_efficiency", "electric_reference", "heat_reference"), ("chp",)),
 }
 """Roles for which a key is allowed."""
@@ -86,7 +87,8 @@ class HeatConfig:
 class EmissionConfig:
     """What own production emits; what is not said is ASSUMED, or `fuel.RENEWABLE`.
 
-    emission_factor: g per kWh of electricity. fuel: one of FUELS, "" = not said. efficiency: electricity per heat of
+    emission_factor: g per kWh of electricity. fuel: one of FUELS, "" = not said; of role fuel what flows through the
+    meter. efficiency: electricity per heat of
     the fuel, net calorific value; ascending points, one alone holds at any load. fuel_meter: name of the device that
     meters the fuel, "" = none. fuel_factor: g per unit of that meter; there with every meter. heat: with CHP.
     """
@@ -123,9 +125,11 @@ def battery(table: Table) -> BatteryConfig:
 
 
 def emission(table: Table, role: str | None) -> EmissionConfig:
-    """The keys of own production; a fuel meter is still to be looked for, by `metered`."""
+    """The keys of own production and of fuel; a fuel meter is still to be looked for, by `metered`."""
     if role in BURNERS:
         return _burner(table, role)
+    if role == "fuel":
+        return EmissionConfig(fuel=table.take("fuel", parse.choice(list(FUELS)), None) or "")
     if role in RENEWABLES:
         return EmissionConfig(table.take("emission_factor", _factor, None))
     return EmissionConfig()

@@ -60,7 +60,7 @@ class Meter:
 class Factory:
     """A site of parts from `start` (UTC ns) on; the same arguments give the same series.
 
-    Power is constant within a step of one second, and counters are its exact sum. The incomers carry the
+    Power is constant within a step (s, whole), and counters are its exact sum. The incomers carry the
     sum of all parts: load + ev + charge - production - discharge, shared by rated power where there are
     several. A site with an incomer but without sub-meters has one load that nobody meters. Every value is in
     the sign of the part's role; its meter is wired that way, so `active_energy_import` counts positive power
@@ -75,6 +75,7 @@ class Factory:
         longitude: float = 106.5,
         timezone: str = "Asia/Shanghai",
         seed: int = 1,
+        step: int = 1,
         start: int,
     ) -> None:
         self.parts = {part.name: part for part in parts}
@@ -99,6 +100,7 @@ class Factory:
         self._voltages = [Noise(240, seed, "voltage", phase) for phase in range(3)]
         self._frequency = Noise(90, seed, "frequency")
         self._start = start
+        self._step = step
         self._steps = 0
         self._day = -1
         self._moment = self._look()
@@ -106,13 +108,13 @@ class Factory:
 
     @property
     def time(self) -> int:
-        """UTC ns up to which counters run; the present power holds from here for one second."""
-        return self._start + self._steps * NS
+        """UTC ns up to which counters run; the present power holds from here for one step."""
+        return self._start + self._steps * self._step * NS
 
     def advance(self, time: int) -> None:
         """Take every whole step that ends by `time` (UTC ns); an earlier time changes nothing."""
-        for _ in range((time - self.time) // NS):
-            self._step()
+        for _ in range((time - self.time) // (self._step * NS)):
+            self._go_on()
 
     def values(self, name: str) -> dict[str, float]:
         """The part's quantities now, SI; NaN where a sleeping inverter has none. KeyError: no such part."""
@@ -170,14 +172,14 @@ class Factory:
             ambient=season + 4 * cos(2 * pi * (hour - 15) / 24),
         )
 
-    def _step(self) -> None:
+    def _go_on(self) -> None:
         for meter in self._meters.values():
-            meter.elapse(1.0)
+            meter.elapse(self._step)
         for battery in self._batteries.values():
-            battery.elapse(1.0)
+            battery.elapse(self._step)
         for part in self.parts.values():
             if part.role in COUNTED:
-                self._meters[part.name].count += self._rate(part)
+                self._meters[part.name].count += self._rate(part) * self._step
         self._steps += 1
         self._moment = self._look()
         self._settle()

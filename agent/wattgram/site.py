@@ -21,6 +21,7 @@ from .clock import NS, Clock
 from .clock_watch import EARLIEST, STEP
 from .config import Config
 from .counter import GAP
+from .daybook import DayBook
 from .events import Events
 from .frozen import Stillness
 from .grid.feed import Feed
@@ -46,7 +47,7 @@ log = logging.getLogger(__name__)
 DATED = 50
 """Readings that waited for the clock and are taken at once, so that polling goes on."""
 
-STATE, ENERGY, COUNTERS, TOLD = "site", "energy", "counters", "told"
+STATE, ENERGY, COUNTERS, TOLD, DAYS = "site", "energy", "counters", "told", "days"
 """Pieces of state in the spool."""
 
 ANEW = {
@@ -54,6 +55,7 @@ ANEW = {
     ENERGY: "energies began anew",
     COUNTERS: "counters began anew",
     TOLD: "times began anew",
+    DAYS: "days began anew",
 }
 """What an operator is told when a piece cannot be read."""
 
@@ -82,6 +84,7 @@ class Site:
         self.books = Books(config, self.grid, max(clock.time(), EARLIEST))
         self._instants = Instants(config, self.books.layout, self.sources, self.grid)
         self._channels = self._instants.channels
+        self._days = DayBook(config.site.name, config.site.timezone, self.books.layout, config.goals.nominal_voltage)
         self._order = Order(config.site.tick)
         self._checkpoint = "anew"
         self._still: dict[str, Stillness] = {}
@@ -122,6 +125,8 @@ class Site:
         name = source.config.name
         happened = [*source.taken.metered.happened, *self._moves(source, record, reading)]
         self._append(source.unbelieved(record) if source.frozen else record)
+        if not source.frozen:
+            self._days.read(source, reading.time)
         self._instants.put(source, reading.time)
         for event, detail in happened:
             self.event(name, event, detail)
@@ -147,6 +152,7 @@ class Site:
             (COUNTERS, self._restore_counters),
             (ENERGY, self._restore_energies),
             (STATE, self._restore_books),
+            (DAYS, self._restore_days),
         ):
             await self._restored(name, name, take)
         for name in names([one.config.name for one in self.sources]):
@@ -186,6 +192,7 @@ class Site:
         terms = [self.books.terms(time)]
         row = self.books.priced(row, terms)
         self._append(Record(self.books.layout.instant, time, row))
+        self._days.book(time, row)
         self._book(self.books.advance([time], row, terms))
         self.ticks += 1
         assert self.latest is not None  # an instant has a record
@@ -194,6 +201,8 @@ class Site:
         if self.books.begun("1h") is None:  # it ended with this tick
             self._settle(time, 3600.0)
             self._note_state(time)
+            for one in self._days.records():
+                self._append(one)
         self._save()
 
     def signal(self, time: int) -> Signal:
@@ -273,6 +282,7 @@ class Site:
         """Book what is in arrears at the end of an hour."""
         if (row := self._instants.late(time, span, share)) is not None:
             self._append(Record(self.books.layout.late, time, row))
+            self._days.book(time, row)
             self._book(self.books.late(time, row))
 
     # records
@@ -295,6 +305,8 @@ class Site:
                 detail = f"{window} from {rfc3339(one.time)}: one was told, before the clock was set"
                 self.event("", "window not told", detail)
                 continue
+            elif window == "15m":
+                self._days.window(one)
             self._append(one)
 
     def _note_state(self, time: int) -> None:
@@ -345,6 +357,7 @@ class Site:
         self._spool.put_state(ENERGY, json.dumps(energy).encode())
         told = {"order": self._order.dump(), "windows": self._told.dump()}
         self._spool.put_state(TOLD, json.dumps(told).encode())
+        self._spool.put_state(DAYS, json.dumps(self._days.dump()).encode())
 
     async def _restored(self, name: str, piece: str, take: Callable[[bytes], None]) -> None:
         """A piece of state; one that cannot be read is an event, and what it was for begins anew."""
@@ -372,6 +385,9 @@ class Site:
         found: Any = json.loads(stored)
         self._instants.restore(found["instants"])
         self._balance = self._balance.restored(found["balance"])
+
+    def _restore_days(self, stored: bytes) -> None:
+        self._days.restore(json.loads(stored))
 
     def _restore_books(self, stored: bytes) -> None:
         self.books.enter(era_of(stored))

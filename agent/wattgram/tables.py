@@ -17,3 +17,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[in
         return "  ".join(padded).rstrip()
 
     return "\n".join([line(head), line(["-" * width for width in widths]), *(line(row) for row in rows)])
+
+
+def printable(text: str) -> str:
+    """A text from outside, without what a terminal would obey."""
+    return "".join(one if one.isprintable() else "?" for one in text)

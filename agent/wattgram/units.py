@@ -15,7 +15,10 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 10**3, "MB": 10**6, "GB": 10**9}
 _WATTS = {"W": 1.0, "kW": 1e3, "MW": 1e6}
 _WATT_HOURS = {"Wh": 1.0, "kWh": 1e3, "MWh": 1e6}
-_WRITTEN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*\Z")
+_VOLTS = {"V": 1.0, "kV": 1e3}
+_KILOGRAMS = {"g": 0.001, "kg": 1.0, "t": 1000.0}
+_SQUARE_METRES = {"m2": 1.0, "ha": 1e4}
+_WRITTEN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*((?:[A-Za-z]+2?)?)\s*\Z")
 
 
 def duration(value: object) -> float:
@@ -36,6 +39,21 @@ def power(value: object) -> float:
 def energy(value: object) -> float:
     """Watt-hours from `"200 kWh"`, `"1.2 MWh"` or a plain number of Wh; ValueError."""
     return _measure(value, _WATT_HOURS, 'an energy such as "200 kWh" or a number of Wh')
+
+
+def voltage(value: object) -> float:
+    """Volts from `"380 V"`, `"10 kV"` or a plain number of V; ValueError."""
+    return _measure(value, _VOLTS, 'a voltage such as "380 V" or a number of V')
+
+
+def mass(value: object) -> float:
+    """Kilograms from `"0.5 kg"`, `"80 g"`, `"1.2 t"` or a plain number of kg; ValueError."""
+    return _measure(value, _KILOGRAMS, 'a mass such as "0.5 kg" or a number of kg')
+
+
+def area(value: object) -> float:
+    """Square metres from `"1200 m2"`, `"1.5 ha"` or a plain number of m2; ValueError."""
+    return _measure(value, _SQUARE_METRES, 'an area such as "1200 m2" or a number of m2')
 
 
 def _measure(value: object, units: dict[str, float] | dict[str, int], allowed: str) -> float:

@@ -9,7 +9,6 @@ import json
 import re
 import sqlite3
 from collections.abc import Sequence
-from html.parser import HTMLParser
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -27,6 +26,7 @@ from wattgram_drivers.catalogue import load
 from wattgram_drivers.endpoint import parse
 
 from tests.agent.commands import wattgram
+from tests.agent.markup import Read
 from tests.agent.running import configuration, daemon, one_device
 from tests.agent.stored import QUARTER, event, held, quarters, stored, utc, window
 from tests.agent.test_site import Works
@@ -529,52 +529,6 @@ def test_the_table_is_aligned_with_units_and_obeys_nothing_from_outside(tmp_path
     assert lines[head + 2].endswith("not enough data")
     assert "feed?[2J" in text
     assert "\x1b" not in text
-
-
-class Read(HTMLParser):
-    """What a page consists of."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.tables: list[list[list[str]]] = []
-        self.open: list[str] = []
-        self.text = ""
-        self.style = ""
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in {"meta", "br"}:
-            self.open.append(tag)
-        if tag == "table":
-            self.tables.append([])
-        elif tag == "tr":
-            self.tables[-1].append([])
-        elif tag in {"th", "td"}:
-            self.tables[-1][-1].append("")
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] == "style":
-            self.style += data
-            return
-        self.text += data
-        if "table" in self.open and self.open[-1] != "tr":
-            self.tables[-1][-1][-1] += data
-
-    def count(self, tag: str) -> int:
-        return sum(name == tag for name, _ in self.tags)
-
-    def table(self, head: str) -> list[list[str]]:
-        """The rows of the table that has a column of this name."""
-        return next(rows for rows in self.tables if any(cell.startswith(head) for cell in rows[0]))
 
 
 def test_html_is_one_sound_file_that_runs_and_loads_nothing(two_sources: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from wattgram.spool import Spool
 from wattgram.store import FILE
 
 from tests.agent.made import METER, NOW, numbers, reading, readings
-from tests.agent.spools import DAY, MIB, NS, delivered, happening, killed, noisy, opened, put, run
+from tests.agent.spools import DAY, MIB, NS, delivered, happening, killed, noisy, opened, put, run, taken
 
 
 @contextmanager
@@ -306,6 +307,40 @@ def test_what_is_past_its_age_goes_a_piece_at_a_time(tmp_path: Path) -> None:
                 assert await spool.prune(NOW + DAY * NS) == (0, 0, more)
                 left.append(len(await spool.history("event", 0)))
             assert left == [1500, 500, 0]
+
+    run(work)
+
+
+def test_days_and_months_outlive_the_rest_and_a_day_is_there_once(tmp_path: Path) -> None:
+    """Of the day book the last record of each key, of windows the last and what a sink still waits for."""
+    day = Series("day", (("site", "works"), ("device", "incomer")), ("energy",))
+    windows = {
+        window: Series("emission", (("site", "works"), ("window", window)), ("load_energy", "revision"))
+        for window in ("15m", "1d", "1mo")
+    }
+
+    async def work() -> None:
+        async with opened(tmp_path, keep=100.0) as spool:
+            for hour in range(3):
+                await put(spool, [Record(day, NOW, struct.pack("d", hour))])
+                await spool.pack(NOW)
+            assert [one["energy"] for one in await spool.history("day", 0)] == [2.0]
+            with closing(sqlite3.connect(tmp_path / "spool.db")) as db:
+                assert db.execute("SELECT count(*) FROM record").fetchone() == (1,)
+            told = [Record(one, NOW, struct.pack("2d", 5.0, again)) for one in windows.values() for again in (0, 1)]
+            await put(spool, [*told, happening(1)])
+            await spool.pack(NOW)
+            assert len(await taken(spool)) == 7
+            await spool.prune(NOW + DAY * NS)
+            assert await spool.history("event", 0) == []
+            left = {one.series.tag("window"): one["revision"] for one in await spool.history("emission", 0)}
+            assert left == {"1d": 1.0, "1mo": 1.0}
+            assert [one["energy"] for one in await spool.history("day", 0)] == [2.0]
+            # A second prune finds nothing more, and a new sink starts behind them.
+            assert await spool.prune(NOW + 2 * DAY * NS) == (0, 0, False)
+        async with opened(tmp_path, ("new",)) as spool:
+            await put(spool, [happening(2)])
+            assert await taken(spool, "new") == [happening(2)]
 
     run(work)
 

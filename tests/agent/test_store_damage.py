@@ -92,30 +92,54 @@ async def read_back(folder: Path) -> tuple[list[Record], int, bool]:
         return records, spool.damaged + spool.lost, told or spool.set_aside is not None
 
 
+def judge(copy: Path, records: list[Record], about: str) -> None:
+    """A damaged store opens, gives nothing that was not there and nothing twice, and says what is missing."""
+    got, counted, told = asyncio.run(asyncio.wait_for(read_back(copy), 20))
+    expected, earlier = set(said(records)), {*said(noisy(1, SETTLED))}
+    # With a position that was lost a sink gets what it had before: those come first.
+    before = [one for one in said(got) if one in earlier]
+    fresh = [one for one in said(got) if one not in earlier]
+    left = set(fresh)
+    assert left <= expected, about
+    assert fresh == [one for one in said(records) if one in left], about
+    assert len(before) == len(set(before)), about
+    missing = len(records) - len(fresh)
+    assert missing == 0 or counted >= missing or told, about
+    assert counted == 0 or missing > 0 or told, about
+
+
 @pytest.mark.parametrize("how", [flipped, cut, blotted, replaced, gone])
 def test_a_damaged_store_opens_gives_nothing_wrong_and_says_what_is_missing(
     tmp_path: Path, whole: tuple[Path, list[Record]], how: Callable[[Path, random.Random], None]
 ) -> None:
     folder, records = whole
-    expected, earlier = set(said(records)), {*said(noisy(1, SETTLED))}
     for seed in range(4):
         for name in sorted(path.name for path in folder.iterdir() if path.suffix != ".db-shm"):
             chance = random.Random(f"{name} {seed}")
             copy = shutil.copytree(folder, tmp_path / "copy")
             how(copy / name, chance)
-            got, counted, told = asyncio.run(asyncio.wait_for(read_back(copy), 20))
-            about = f"{how.__name__} {name} with seed {seed}"
-            # With a position that was lost a sink gets what it had before: those come first.
-            before = [one for one in said(got) if one in earlier]
-            fresh = [one for one in said(got) if one not in earlier]
-            left = set(fresh)
-            assert left <= expected, about
-            assert fresh == [one for one in said(records) if one in left], about
-            assert len(before) == len(set(before)), about
-            missing = len(records) - len(fresh)
-            assert missing == 0 or counted >= missing or told, about
-            assert counted == 0 or missing > 0 or told, about
+            judge(copy, records, f"{how.__name__} {name} with seed {seed}")
             shutil.rmtree(copy)
+
+
+def test_a_bit_of_the_schema_that_fell_over_keeps_nothing_from_starting(
+    tmp_path: Path, whole: tuple[Path, list[Record]]
+) -> None:
+    """The database's first page has its header and the names of tables and columns; all of it is in the file itself."""
+    folder, records = whole
+    settled = shutil.copytree(folder, tmp_path / "settled")
+    with closing(sqlite3.connect(settled / "spool.db")) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    page = (settled / "spool.db").read_bytes()[:4096]
+    used = [place for place, byte in enumerate(page) if byte]
+    chance = random.Random(5)
+    for place in chance.sample(used, 60):
+        copy = shutil.copytree(settled, tmp_path / "copy")
+        with (copy / "spool.db").open("r+b") as file:
+            file.seek(place)
+            file.write(bytes([page[place] ^ 1 << chance.randrange(8)]))
+        judge(copy, records, f"byte {place}")
+        shutil.rmtree(copy)
 
 
 def test_rows_of_another_type_are_left_out_and_the_rest_is_there(

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from importlib.resources import files
+from math import fsum
 
 from .signal import NS, OFFICIAL, Signal
 
@@ -21,6 +22,9 @@ RESIDUAL = "national_average_excluding_market_traded_non_fossil"
 
 CONTEXT = frozenset({"national_fossil_only", "former_ets_reporting_grid_factor", "ember_lifecycle_intensity"})
 """Kinds of a row that are no grid's factor today: of fossil plants alone, superseded, or another publisher's."""
+
+RENEWABLE = frozenset({"hydro", "wind", "solar", "biomass", "target_hydro", "target_non_hydro_renewable"})
+"""Rows of generation_mix.csv that are renewable; no zone has statistics and policy weights of one year."""
 
 CHINA = timezone(timedelta(hours=8))
 """Whose calendar years the factors are for."""
@@ -37,9 +41,15 @@ class _Row:
 class FactorTable:
     """Factors by zone and year; sources of every row stand in grid_factors_cn.csv."""
 
-    def __init__(self, rows: Iterable[_Row], clean: dict[tuple[str, int], float]) -> None:
+    def __init__(
+        self,
+        rows: Iterable[_Row],
+        clean: dict[tuple[str, int], float],
+        renewable: dict[tuple[str, int], float],
+    ) -> None:
         self._rows = tuple(rows)
         self._clean = clean
+        self._renewable = renewable
         self._signals: dict[tuple[str, str, int], Signal] = {}
 
     @classmethod
@@ -52,12 +62,15 @@ class FactorTable:
                 for row in csv.DictReader(file)
             ]
         with here.joinpath("generation_mix.csv").open(encoding="utf-8") as file:
-            clean = {
-                (row["zone"], int(row["year"])): float(row["share"])
-                for row in csv.DictReader(file)
-                if row["fuel"] == "non_fossil_implied"
-            }
-        return cls(rows, clean)
+            mix = list(csv.DictReader(file))
+        shares: dict[tuple[str, int], list[float]] = {}
+        for row in mix:
+            if row["fuel"] in RENEWABLE:
+                shares.setdefault((row["zone"], int(row["year"])), []).append(float(row["share"]))
+        clean = {
+            (row["zone"], int(row["year"])): float(row["share"]) for row in mix if row["fuel"] == "non_fossil_implied"
+        }
+        return cls(rows, clean, {key: fsum(found) for key, found in shares.items()})
 
     @property
     def zones(self) -> list[str]:
@@ -75,6 +88,16 @@ class FactorTable:
         if asked not in self._signals:  # it is asked at every tick, and answers the same all year
             self._signals[asked] = self._found(*asked)
         return self._signals[asked]
+
+    def renewable(self, zone: str, time: int) -> float | None:
+        """Share of the zone's power in the year of `time` that is from wind, water and sun, 0-1; None where unknown.
+
+        Of the newest year that is not later, else the oldest; a zone without a statistic has its policy weight
+        (generation_mix.csv says which it is).
+        """
+        known = {year: share for (place, year), share in self._renewable.items() if place == zone}
+        past = [year for year in known if year <= _year(time)]
+        return known[max(past) if past else min(known)] if known else None
 
     def residual(self, zone: str, time: int) -> float:
         """g/kWh of the residual mix of the zone's nation in the year of `time`."""

@@ -11,6 +11,7 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from ..errors import SpoolError
 from ..record import Series
 from .block import Numbered
 from .journal import Entry
-from .rows import COLUMNS, all_series, decoded, row, spec
+from .rows import COLUMNS, all_series, decoded, row, spec, text
 from .salvage import FAR, lengthen, readable, readable_rows
 
 log = logging.getLogger(__name__)
@@ -62,10 +63,14 @@ CREATE INDEX IF NOT EXISTS latest_by_seq ON latest (seq);
 # behind its time. `ring` says how far each ring had come.
 
 
+DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH})
+"""What SQLite says of a damaged file; a sound one can refuse nothing of what is written here."""
+
+
 def unreadable(error: Exception) -> bool:
     """Whether the file is damaged, rather than the disk full, busy or away."""
     code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return code is not None and code & 0xFF in DAMAGED
 
 
 class Database:
@@ -109,6 +114,9 @@ class Database:
             if not unreadable(error) and error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
                 raise
             self.recover()
+        else:
+            if _schema(self._db) != _schema(_sound()):  # a name that a dying card changed is still a name
+                self.recover()
 
     def close(self) -> None:
         """Close the file."""
@@ -203,24 +211,31 @@ class Database:
         return appended_before(self._opened(), time)
 
     def expire(self, last: int) -> bool:
-        """Delete some of the records up to a number; whether there may be more."""
+        """Delete some of the records up to a number, but not those that last; whether there may be more."""
         db = self._opened()
-        found = db.execute("SELECT seq FROM record WHERE seq <= ? ORDER BY seq LIMIT ?", (last, CHUNK)).fetchall()
+        going = f"seq <= ? AND NOT ({self._lasting()})"
+        found = db.execute(f"SELECT seq FROM record WHERE {going} ORDER BY seq LIMIT ?", (last, CHUNK)).fetchall()  # noqa: S608 - numbers
         if len(found) == CHUNK:
             last = found[-1][0]
         if found:
-            db.execute("DELETE FROM record WHERE seq <= ?", (last,))
+            db.execute(f"DELETE FROM record WHERE {going}", (last,))  # noqa: S608 - numbers
         if last > 0:
             self._begin_at(last + 1)
         return len(found) == CHUNK
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.folder / FILE, check_same_thread=False, isolation_level=None)
+        db.text_factory = text
         try:
             db.executescript(_SCHEMA)
             db.execute(f"PRAGMA max_page_count = {self._pages}")
             db.execute(f"PRAGMA wal_autocheckpoint = {self._checkpoint}")
             db.execute(f"PRAGMA journal_size_limit = {self._checkpoint * PAGE}")
+        except UnicodeDecodeError as error:  # of a message that quotes a damaged schema
+            db.close()
+            damaged = sqlite3.DatabaseError(f"{FILE}: {error}")
+            damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise damaged from error
         except BaseException:
             db.close()
             raise
@@ -234,7 +249,7 @@ class Database:
         latest = self._one("SELECT seq FROM sqlite_sequence WHERE name = 'record'") or 0
         self.stored = max(latest, self._one("SELECT max(seq) FROM record") or 0)
         self.head = max(self.stored, *self.positions.values(), 0)
-        self.oldest = self._one("SELECT min(seq) FROM record") or self.head + 1
+        self._look()
 
     def _salvage(self, aside: Path) -> tuple[int, int]:
         """Carry over what can be read; how many records, and how many undelivered ones are missing."""
@@ -243,6 +258,7 @@ class Database:
         try:
             lengthen(aside, PAGE)
             with contextlib.closing(sqlite3.connect(aside, isolation_level=None)) as old:
+                old.text_factory = text
                 series = dict(readable(lambda: all_series(old)))
                 moved, state, reached = _positions(old, readable), _states(old, readable), _rings(old, readable)
                 delivered = min(moved.values(), default=0)
@@ -256,7 +272,7 @@ class Database:
                         chunk = []
                 self._transact(Entry(chunk, state, moved, (), reached), delivered)
                 missing = max(0, reached.get(OWN, (0, 0))[1] - len(kept))
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             log.error("spool: not all of %s could be carried over: %s", aside, error)
         return len(kept), missing
 
@@ -281,6 +297,11 @@ class Database:
             db.executemany(
                 "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?)",
                 (row(seq, number(one.series), one) for seq, one in records),
+            )
+            # Of which only the last is kept, the one before goes; the same again is the same row.
+            db.executemany(
+                "DELETE FROM record WHERE seq IN (SELECT seq FROM latest WHERE series = ? AND time = ? AND seq < ?)",
+                [(number(one.series), one.time, seq) for seq, one in records if one.series.single],
             )
             db.executemany(
                 "INSERT OR REPLACE INTO latest VALUES (?, ?, ?)",
@@ -332,10 +353,18 @@ class Database:
         return True
 
     def _begin_at(self, first: int) -> None:
-        """What is before a number is gone."""
-        db = self._opened()
-        db.execute("DELETE FROM latest WHERE seq < ?", (first,))
-        self.oldest = self._one("SELECT min(seq) FROM record") or self.head + 1
+        """What is before a number is gone, but for what lasts."""
+        self._opened().execute("DELETE FROM latest WHERE seq < ? AND seq NOT IN (SELECT seq FROM record)", (first,))
+        self._look()
+
+    def _look(self) -> None:
+        """Find the oldest record, of those that do not outlive the others."""
+        self.oldest = self._one(f"SELECT min(seq) FROM record WHERE NOT ({self._lasting()})") or self.head + 1  # noqa: S608 - numbers
+
+    def _lasting(self) -> str:
+        """Which records stay although they are old: the last of each key, of the series that last."""
+        series = ", ".join(str(number) for number, one in self._series.items() if one.lasting)
+        return f"series IN ({series}) AND seq IN (SELECT seq FROM latest)"  # noqa: S608 - numbers
 
     def _used(self) -> int:
         db = self._opened()
@@ -357,6 +386,18 @@ def appended_before(db: sqlite3.Connection, time: int) -> int:
         "SELECT max(seq) FROM mark WHERE seq < (SELECT coalesce(min(seq), ?) FROM mark WHERE time > ?)", (FAR, time)
     ).fetchone()[0]
     return int(last or 0)
+
+
+def _schema(db: sqlite3.Connection) -> set[tuple[Any, ...]]:
+    return set(db.execute("SELECT name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"))
+
+
+@cache
+def _sound() -> sqlite3.Connection:
+    """An empty database as it should be."""
+    db = sqlite3.connect(":memory:", check_same_thread=False)
+    db.executescript(_SCHEMA)
+    return db
 
 
 Reading = Callable[[Callable[[], Iterable[Any]]], Iterable[Any]]

@@ -7,11 +7,15 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ..record import Record, Series
 
 COLUMNS = "seq, series, time, data, texts, crc"
+
+text = partial(str, encoding="utf-8", errors="replace")
+"""What SQLite's texts become; a letter that a dying card changed may be none of UTF-8."""
 
 SHORT, ALIKE = 500, 1000
 """Length and number of the texts that a reader of many records keeps."""

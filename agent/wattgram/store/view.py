@@ -12,7 +12,7 @@ from . import journal
 from .block import Numbered
 from .database import FILE, appended_before
 from .ring import Ring
-from .rows import COLUMNS, all_series, decoded
+from .rows import COLUMNS, all_series, decoded, text
 
 RINGS: dict[str, tuple[Kind, ...]] = {"readings": ("device", "emission", "gateway"), "instants": ("instant",)}
 """The rings and the kinds that are in them, as long as they are not sought by their keys."""
@@ -40,6 +40,7 @@ class View:
     def __init__(self, folder: Path, db: sqlite3.Connection, loose: Sequence[Numbered]) -> None:
         self.folder = folder
         self.damaged = 0
+        db.text_factory = text
         self._db = db
         self._loose = loose
         self._series = dict(all_series(db))

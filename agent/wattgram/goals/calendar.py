@@ -1,0 +1,68 @@
+"""A site's days cut into the periods of claims and the instants at which they are evaluated."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from ..period import Asked, Span, instant, local_day, window_end, window_start
+from .claim import Claim
+from .day import Day, Stretch
+
+LATEST = 14
+"""Ends of days that are looked at: more than enough to find two in a row that agree."""
+
+
+class Calendar:
+    """The days of a site from `since` on, its local day (None: all)."""
+
+    def __init__(self, days: Sequence[Day], zone: ZoneInfo, since: date | None) -> None:
+        self.zone = zone
+        self._since = 0 if since is None else instant(since, zone)
+        self._days = [one for one in days if one.start >= self._since]
+        self._starts = [one.start for one in self._days]
+
+    def stretch(self, span: Span, over: int) -> Stretch:
+        """The days of a span that were over at an instant, UTC ns, or the parts of them."""
+        start = min(max(span.start, self._since), span.end)
+        first, last = (bisect_left(self._starts, at) for at in (start, min(span.end, over)))
+        found = [one for one in self._days[first:last] if one.end <= over]
+        return Stretch(span.name, start, span.end, min(over, span.end), found)
+
+    def year(self, year: int, over: int) -> Stretch:
+        """The days of a calendar year that were over at an instant."""
+        start, end = (instant(date(one, 1, 1), self.zone) for one in (year, year + 1))
+        return self.stretch(Span(str(year), start, end), over)
+
+    def span(self, claim: Claim, asked: Asked | None, over: int) -> Span:
+        """The period of a claim that runs at an instant, or what was asked for. ValueError as of `Asked.bounds`."""
+        bounds = asked.bounds(self.zone) if asked else None
+        if asked and bounds:
+            return Span(f"{asked.first}..{asked.last}", *bounds)
+        return self.natural(asked.unit if asked else claim.period, over)
+
+    def natural(self, unit: str, over: int) -> Span:
+        """The calendar day, month or year in which the time before an instant lies."""
+        day = local_day(over - 1, self.zone)
+        if unit == "year":
+            start, end = (instant(date(one, 1, 1), self.zone) for one in (day.year, day.year + 1))
+            return Span(str(day.year), start, end)
+        window = "1d" if unit == "day" else "1mo"
+        start = window_start(window, over - 1, self.zone)
+        return Span(day.isoformat()[: 10 if unit == "day" else 7], start, window_end(window, start, self.zone))
+
+    def evaluations(self, stretch: Stretch) -> tuple[list[int], list[int]]:
+        """When a stretch was evaluated: the ends of its months, and of its last days; UTC ns, oldest first."""
+        months: list[int] = []
+        at = window_start("1mo", stretch.over, self.zone)
+        while at > stretch.start:
+            months.append(at)
+            at = window_start("1mo", at - 1, self.zone)
+        days: list[int] = []
+        at = window_start("1d", stretch.over, self.zone)
+        while at > stretch.start and len(days) < LATEST:
+            days.append(at)
+            at = window_start("1d", at - 1, self.zone)
+        return months[::-1], days[::-1]

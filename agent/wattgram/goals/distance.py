@@ -1,0 +1,49 @@
+"""How far the site is from its paths: the claim about all other claims (A20)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from .finding import Found, Input, Missing
+from .indicator import Target
+from .outcome import Outcome
+from .state import WITHIN
+
+DISTANCE = "A20"
+
+
+def worse(card: Outcome) -> float | None:
+    """Share of its path by which a card's value is worse, negative where it is better; None without a path or at 0."""
+    if card.value is None or not card.path:
+        return None
+    delta = (card.value - card.path) / abs(card.path)
+    return delta if card.better == "lower" else -delta
+
+
+def distance(card: Outcome, others: Iterable[Outcome]) -> Outcome:
+    """The card of A20 from the cards that have a light: the largest distance, in % (METHOD 6.2).
+
+    Off track as soon as one of them is.
+    """
+    lit = [one for one in others if one.state in ("on track", "off track")]
+    deltas = [(100.0 * delta, one) for one in lit if (delta := worse(one)) is not None]
+    if not deltas:
+        missing = Missing("no goal has a light yet", "what each goal needs is said beside it")
+        return replace(card, finding=missing, state="not enough data", why=missing.what)
+    worst, of = max(deltas, key=lambda one: one[0])
+    off = [one.claim.id for one in lit if one.state == "off track"]
+    inputs = tuple(
+        Input(f"{one.claim.id}, how much worse than its path", delta, "%", one.period) for delta, one in deltas
+    )
+    return replace(
+        card,
+        finding=Found(worst, inputs, f"largest of {len(deltas)} = {worst:.2f} %, of {of.claim.id}"),
+        value=worst,
+        coverage=min(one.coverage for one in lit),
+        target=Target(100.0 * WITHIN, "product choice (METHOD 6.1)"),
+        path=100.0 * WITHIN,
+        better="lower",
+        state="off track" if off else "on track",
+        why=f"it is {', '.join(off)}" if off else f"none of {len(lit)} goals with a light is off track",
+    )

@@ -1,0 +1,136 @@
+"""The claims as of an instant: each with its number, its path and its state, out of the stored history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..config import Config
+from ..errors import HistoryError
+from ..grid.table import FactorTable
+from ..history import History
+from ..period import Asked, window_start
+from .calendar import Calendar
+from .claim import Claim, claims
+from .day import Day, Stretch
+from .distance import DISTANCE, distance
+from .finding import Found, Missing
+from .indicator import Facility, Indicator
+from .indicators import INDICATORS
+from .outcome import Evaluation, Outcome
+from .past import days
+from .state import BEGUN, ENOUGH, is_good, is_on_track, needed, path, projected
+from .targets import target
+
+
+def evaluate(config: Config, asked: Asked | None, now: int) -> list[Outcome]:
+    """Every claim in the period that was asked for, or in its own that runs at `now`, UTC ns.
+
+    HistoryError when there is no history to read, or only another site's; ValueError as of `Asked.bounds`.
+    """
+    history = History(config.spool.path, config.site.name)
+    if history.stored() is None and (others := [one for one in history.sites() if one != config.site.name]):
+        raise HistoryError(
+            f"{history.folder}: nothing of site {history.site!r} is stored; there are {', '.join(map(repr, others))}"
+        )
+    over = window_start("15m", now, config.site.timezone)
+    return judged(config, asked, over, days(history, config, over))
+
+
+def judged(config: Config, asked: Asked | None, over: int, stored: Sequence[Day]) -> list[Outcome]:
+    """Every claim as of `over`, UTC ns, by the days of a site."""
+    site = _Site(config, stored)
+    found = [site.card(claim, asked, over) for claim in claims()]
+    return [distance(one, found) if one.claim.id == DISTANCE else one for one in found]
+
+
+class _Site:
+    """What is known of a site, whatever the claim."""
+
+    def __init__(self, config: Config, stored: Sequence[Day]) -> None:
+        self._config = config
+        self._calendar = Calendar(stored, config.site.timezone, config.goals.since)
+        self._table = FactorTable.shipped()
+
+    def card(self, claim: Claim, asked: Asked | None, over: int) -> Outcome:
+        """One claim's outcome."""
+        span = self._calendar.span(claim, asked, over)
+        stretch = self._calendar.stretch(span, over)
+        card = Outcome(
+            claim, None, "context only", span.name, stretch.start, stretch.end, stretch.over, stretch.coverage
+        )
+        if claim.shown == "context" or claim.id == DISTANCE:
+            return card
+        indicator, facility = INDICATORS[claim.id], self._facility(stretch.over)
+        finding = indicator.find(stretch, facility)
+        if isinstance(finding, Missing):
+            return replace(card, finding=finding, state="not enough data", why=finding.what)
+        card = replace(card, finding=finding, value=finding.value, better=indicator.better)
+        if claim.shown == "manual":
+            return replace(card, state="manual entry", coverage=1.0, why=finding.entry)
+        card = replace(card, coverage=min(stretch.coverage, finding.coverage))
+        return self._against_target(card, finding, indicator, stretch, facility)
+
+    def _against_target(
+        self, card: Outcome, finding: Found, indicator: Indicator, stretch: Stretch, facility: Facility
+    ) -> Outcome:
+        claim, total, gone = card.claim, indicator.total, stretch.gone
+        wanted = target(claim, indicator, stretch, facility, self._calendar)
+        if wanted is None:
+            if finding.entry:
+                return replace(card, state="manual entry", why=finding.entry)
+            if claim.shown == "number":
+                return replace(card, state="context only", why="a number without a light: it has no target")
+            why = f"no target is set; [goals.target] {claim.id} = ... in {claim.unit} sets one"
+            return replace(card, state="not enough data", why=why)
+        card = replace(
+            card,
+            target=wanted,
+            path=path(wanted.value, gone, total=total),
+            projection=projected(finding.value, gone, total=total),
+            needed=needed(finding.value, wanted.value, gone, total=total),
+        )
+        if card.coverage < ENOUGH:
+            return replace(card, state="not enough data", why=f"coverage {card.coverage:.1%}, below {ENOUGH:.0%}")
+        if gone < BEGUN:
+            return replace(card, state="not enough data", why=f"{gone:.1%} of the period is over, below {BEGUN:.0%}")
+        return self._lit(card, indicator, stretch)
+
+    def _lit(self, card: Outcome, indicator: Indicator, stretch: Stretch) -> Outcome:
+        """With the light that its evaluations give."""
+        assert card.target is not None and card.value is not None and card.path is not None  # noqa: PT018 - no test
+        months, ends = self._calendar.evaluations(stretch)
+        seen: dict[int, Evaluation] = {}
+        for at in sorted({*months, *ends}):
+            past = stretch.until(at)
+            if isinstance(found := indicator.find(past, self._facility(at)), Found):
+                wanted = path(card.target.value, past.gone, total=indicator.total)
+                seen[at] = Evaluation(at, found.value, wanted, is_good(found.value, wanted, indicator.better))
+        goods = [seen[at].good for at in ends if at in seen]
+        now = Evaluation(stretch.over, card.value, card.path, is_good(card.value, card.path, indicator.better))
+        seen.setdefault(now.over, now)
+        # Today counts when it is over, unless there is not much else.
+        on = is_on_track(goods if len(goods) > 1 else [one.good for one in seen.values()])
+        why = _why(card, now, on=on)
+        return replace(card, state="on track" if on else "off track", why=why, evaluations=tuple(seen.values()))
+
+    def _facility(self, over: int) -> Facility:
+        config = self._config
+        renewable = config.goals.zone_renewable
+        return Facility(
+            config.goals,
+            config.devices,
+            config.grid.zone,
+            config.site.timezone,
+            self._table.renewable(config.grid.zone, over) if renewable is None else renewable,
+            lambda year: self._calendar.year(year, over),
+        )
+
+
+def _why(card: Outcome, now: Evaluation, *, on: bool) -> str:
+    """What the state says, beside what the number of this moment says."""
+    if now.good == on:
+        return "on the path, within 2 %, or better" if on else "more than 2 % worse than the path"
+    if on:
+        return "worse than the path now; off track when two evaluations in a row say so"
+    return "on the path now; on track when two evaluations in a row say so"

@@ -1,0 +1,62 @@
+"""Gap to the best that a standard knows: A25."""
+
+from __future__ import annotations
+
+from ..day import Stretch
+from ..finding import Extra, Found, Input
+from ..grade import MEASURES, limit_of, standing
+from ..indicator import Facility, Indicator, Target
+from ..lack import Lack, answered, shown
+from ..limits import Limit
+from ..settings import Product
+
+CLAIMS = ("A25", "A16", "A18")
+"""Whose products are compared: those that say so, else those of steel and of building materials."""
+
+
+@answered
+def gap(stretch: Stretch, facility: Facility) -> Found:
+    """gap = (e - e1) / |e1| in %, e1 the standard's class 1 (METHOD 6.2, A25); the first product with a limit.
+
+    The magnitude below the line keeps the sign right for a converter, whose limits are negative.
+    """
+    (product, limit), *others = _compared(facility)
+    one = MEASURES[limit.unit](product, stretch, facility)
+    value = _gap(one.value, limit)
+    benchmark = Input(f"class 1 of {limit.process}", limit.class1, limit.unit, limit.standard)
+    extras = []
+    for other, its in others:
+        try:
+            extras.append(Extra(other.name, _gap(MEASURES[its.unit](other, stretch, facility).value, its), "%"))
+        except Lack:
+            continue  # what is beside the indicator may be unknown
+    return Found(
+        value,
+        (*one.inputs, benchmark),
+        f"{one.arithmetic}; ({shown(one.value)} - {shown(limit.class1)}) / |{shown(limit.class1)}| x 100 "
+        f"= {shown(value)} %",
+        tuple(extras),
+        one.coverage,
+        one.entry,
+        standing(product, limit.unit, one.value),
+    )
+
+
+def _gap(value: float, limit: Limit) -> float:
+    return 100.0 * (value - limit.class1) / abs(limit.class1)
+
+
+def _compared(facility: Facility) -> list[tuple[Product, Limit]]:
+    for claim in CLAIMS:
+        products = [one for one in facility.goals.products if one.goal == claim]
+        if found := [(one, limit) for one in products if (limit := limit_of(one))]:
+            return found
+    raise Lack(
+        "no product whose process has a limit standard",
+        '[[goals.product]] with goal = "A25", "A16" or "A18", process, energy and output',
+    )
+
+
+INDICATORS: dict[str, Indicator] = {
+    "A25": Indicator(gap, "lower", lambda _stretch, _facility: Target(0.0, "class 1 of the limit standard")),
+}

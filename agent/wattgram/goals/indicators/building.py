@@ -1,0 +1,56 @@
+"""Buildings: energy per floor area: B06."""
+
+from __future__ import annotations
+
+from ..day import Stretch
+from ..finding import Extra, Found, Input
+from ..indicator import Facility, Indicator, Target
+from ..lack import Lack, answered, quotient, shown
+from ..specific import metered
+
+DESIGN = 0.8
+"""Of the 2016 design level of public buildings (GB 55015-2021: -20 %)."""
+
+
+@answered
+def intensity(stretch: Stretch, facility: Facility) -> Found:
+    """EUI = E_building / area in kWh/m2 (METHOD 6.3, B06): of the period so far; over a whole year it is kWh/(m2 a).
+
+    Of several buildings the sum of energy / the sum of area.
+    """
+    buildings = facility.goals.buildings
+    if not buildings:
+        raise Lack("no building", "[[goals.building]] with energy, the names of its sub-meters, and area")
+    inputs: list[Input] = []
+    extras: list[Extra] = []
+    energy, area, coverage = 0.0, 0.0, 1.0
+    for one in buildings:
+        if not one.energy:
+            raise Lack(f"no meter of {one.name}", f"energy to the building {one.name}, the names of its sub-meters")
+        kwh, meters, known = metered(stretch, one.energy)
+        floor = Input(f"area of {one.name}", one.area, "m2", "[[goals.building]]")
+        inputs += [*meters, floor]
+        extras.append(Extra(one.name, quotient(kwh, one.area, f"{one.name} has no area"), "kWh/m2"))
+        energy, area, coverage = energy + kwh, area + one.area, min(coverage, known)
+    value = quotient(energy, area, "no building has an area")
+    return Found(
+        value,
+        tuple(inputs),
+        f"{shown(energy)} kWh / {shown(area)} m2 = {shown(value)} kWh/m2 in {stretch.name} so far",
+        tuple(extras) if len(extras) > 1 else (),
+        coverage,
+    )
+
+
+def design(_stretch: Stretch, facility: Facility) -> Target | None:
+    """0.8 x the design values, weighted by area; None while a building has none."""
+    buildings = facility.goals.buildings
+    area = sum(one.area for one in buildings)
+    designs = [one.design * one.area for one in buildings if one.design is not None]
+    if not designs or len(designs) < len(buildings) or not area > 0.0:
+        return None
+    level = sum(designs) / area
+    return Target(DESIGN * level, f"0.8 x the 2016 design level of {shown(level)} kWh/(m2 a); GB 55015-2021")
+
+
+INDICATORS: dict[str, Indicator] = {"B06": Indicator(intensity, "lower", design, total=True)}

@@ -1,0 +1,101 @@
+"""Building materials: electricity per tonne, clinker ratio, capture: A18, A19."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..day import Stretch
+from ..finding import Extra, Finding, Found, Input
+from ..grade import class_target, graded
+from ..indicator import Facility, Indicator
+from ..lack import Lack, answered, counted, shown, signed
+from ..output import entries, output, over, share, within
+from ..settings import Entry, Product
+from ..specific import burnt, metered, of_goal, require_meter
+
+ELECTRICITY = graded("kWh/t", "A18")
+
+
+@answered
+def electricity(stretch: Stretch, facility: Facility) -> Finding:
+    """e_el = E / M in kWh/t with its class (METHOD 5 and 6.2, A18); the clinker ratio beside it."""
+    found = ELECTRICITY(stretch, facility)
+    if not isinstance(found, Found):
+        return found
+    return replace(found, extras=(*found.extras, *clinker_ratio(stretch, facility)))
+
+
+def clinker_ratio(stretch: Stretch, facility: Facility) -> tuple[Extra, ...]:
+    """CR = M_clinker / M_cement in %; none unless both tonnages are known for the same days.
+
+    Of several products of clinker or of cement the first tells the tonnes: the others may weigh the same belt.
+    """
+    first: dict[str, Product] = {}
+    for one in facility.goals.products:
+        if one.goal == "A18":
+            first.setdefault(one.process.partition("_")[0], one)
+    if "clinker" not in first or "cement" not in first:
+        return ()
+    try:
+        clinker, cement = (output(first[name], stretch, facility) for name in ("clinker", "cement"))
+    except Lack:
+        return ()
+    if [one.date for one in clinker.part.days] != [one.date for one in cement.part.days]:
+        return ()
+    return (Extra("clinker ratio", 100.0 * clinker.amount / cement.amount, "%"),)
+
+
+@answered
+def net_stored(stretch: Stretch, facility: Facility) -> Found:
+    """S = M_CO2 x - C_energy_capture in t, and beside it pen = E_cap / M_CO2 in kWh/t (METHOD 6.2, A19).
+
+    M x is what entries `captured_stored` prove, over their days; without any what the capture meters counted, as if
+    all of it were stored. C: electricity by the site's mix and the metered fuels of the capture plant.
+    """
+    plants = of_goal("A19", facility, "energy: the meters of the capture plant")
+    for one in plants:
+        require_meter(one)
+    proven = entries(facility.goals, "captured_stored", *over(stretch, facility))
+    part = within(stretch, proven) if proven else stretch
+    stored, inputs = _stored(proven, part, facility)
+    kwh, meters, known = metered(part, [name for one in plants for name in one.energy])
+    mix = part.ratio("emission_intensity")
+    if mix is None:
+        raise Lack(f"the emission intensity of the site is not known in {stretch.name}", "a balance with a load")
+    inputs += [*meters, Input("emission intensity", mix, "g/kWh", f"windows, {counted(len(part.days))}")]
+    grams, terms = kwh * mix, [f"{shown(kwh)} kWh x {shown(mix)} g/kWh"]
+    for fuel in (burnt(name, part, facility) for one in plants for name in one.fuel):
+        grams += fuel.amount * fuel.carbon
+        inputs.append(Input(f"fuel of {fuel.name}", fuel.amount, fuel.unit, f"meter {fuel.name}; {fuel.worth.source}"))
+        terms.append(f"{shown(fuel.amount)} {fuel.unit} x {shown(fuel.carbon)} g/{fuel.unit}")
+    value = stored - grams / 1e6
+    penalty = (Extra("energy of capture", kwh / stored, "kWh/t"),) if stored > 0.0 else ()
+    return Found(
+        value,
+        tuple(inputs),
+        f"{shown(stored)} t - ({' + '.join(terms)}) / 1e6 = {shown(value)} t",
+        penalty,
+        min(known, share(stretch, proven)) if proven else known,
+        signed(proven[-1]) if proven else "",
+        "" if proven else "taken as stored in full: no entry captured_stored proves how much of it was",
+    )
+
+
+def _stored(proven: list[Entry], part: Stretch, facility: Facility) -> tuple[float, list[Input]]:
+    """t of CO2 that counts as stored."""
+    if proven:
+        inputs = [Input(f"stored, {one.first} to {one.last}", one.value, "t", signed(one)) for one in proven]
+        return sum(one.value for one in proven), inputs
+    grams = part.sum("captured")
+    if not facility.of_role("capture") or grams is None:
+        raise Lack(
+            f"no capture meter and no certificate in {part.name}: nothing counts as stored",
+            'a [[device]] with role = "capture", or [[goals.entry]] with what = "captured_stored"',
+        )
+    return grams / 1e6, [Input("captured", grams / 1e6, "t", f"windows, {counted(len(part.days))}")]
+
+
+INDICATORS: dict[str, Indicator] = {
+    "A18": Indicator(electricity, "lower", class_target("kWh/t", "A18")),
+    "A19": Indicator(net_stored, total=True),
+}

@@ -1,0 +1,38 @@
+"""What no meter tells, people enter: R&D money and trained staff: A23, A24."""
+
+from __future__ import annotations
+
+from ...period import local_day
+from ..day import Stretch
+from ..finding import Found, Input
+from ..indicator import Facility, Indicator
+from ..lack import Find, Lack, answered, shown, signed
+
+
+def entered(what: str, unit: str) -> Find:
+    """Finds the entry that is about the last day of what is over; Missing where there is none or it has run out."""
+
+    @answered
+    def find(stretch: Stretch, facility: Facility) -> Found:
+        day = local_day(max(stretch.start, min(stretch.end, stretch.over) - 1), facility.timezone)
+        one = facility.goals.entry(what, day)
+        if one is None:
+            older = [each.last for each in facility.goals.entries if each.what == what and each.last < day]
+            stale = f"; the last one ended on {max(older)}" if older else ""
+            add = f'[[goals.entry]] with what = "{what}", value in {unit}, its period, name, entered and document'
+            raise Lack(f"no entry {what} about {day}{stale}", add)
+        entry = signed(one)
+        return Found(
+            one.value,
+            (Input(what, one.value, unit, f"{entry}, for {one.first} to {one.last}"),),
+            f"{shown(one.value)} {unit}, as entered",
+            entry=entry,
+        )
+
+    return find
+
+
+INDICATORS: dict[str, Indicator] = {
+    "A23": Indicator(entered("rnd_share", "%")),
+    "A24": Indicator(entered("trained_staff", "persons")),
+}

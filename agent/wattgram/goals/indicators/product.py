@@ -1,0 +1,55 @@
+"""Energy per output of a food line and of engine test benches: A07, B18."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..day import Stretch
+from ..finding import Extra, Found
+from ..indicator import Facility, Indicator
+from ..lack import answered, shown
+from ..pace import ENERGY, falling
+from ..settings import Product
+from ..specific import Specific, heat_per_piece, of_goal, per_tonne
+
+
+@answered
+def food_line(stretch: Stretch, facility: Facility) -> Found:
+    """SEC = E_line / M_product in kWh/t (METHOD 5 and 6.2, A07); of several lines sum of energy / sum of output."""
+    return _pooled(of_goal("A07", facility), per_tonne, "kWh/t", "t", stretch, facility)
+
+
+@answered
+def test_bench(stretch: Stretch, facility: Facility) -> Found:
+    """SEC = (E_fuel + E_el - E_regen) / engines tested in kWh per engine (METHOD 6.3, B18)."""
+    products = of_goal("B18", facility, "energy, fuel, recovered and output")
+    return _pooled(products, heat_per_piece, "kWh per engine", "engines", stretch, facility)
+
+
+def _pooled(
+    products: Sequence[Product],
+    measure: Callable[[Product, Stretch, Facility], Specific],
+    unit: str,
+    counted: str,
+    stretch: Stretch,
+    facility: Facility,
+) -> Found:
+    found = [measure(one, stretch, facility) for one in products]
+    energy, amount = sum(one.energy for one in found), sum(one.amount for one in found)
+    value = energy / amount
+    lines = zip(products, found, strict=True)
+    sums = f"{shown(energy)} kWh / {shown(amount)} {counted} = {shown(value)} {unit}"
+    return Found(
+        value,
+        tuple(each for one in found for each in one.inputs),
+        found[0].arithmetic if len(found) == 1 else f"{'; '.join(one.arithmetic for one in found)}; {sums}",
+        tuple(Extra(product.name, one.value, unit) for product, one in lines) if len(found) > 1 else (),
+        min(one.coverage for one in found),
+        next((one.entry for one in found if one.entry), ""),
+    )
+
+
+INDICATORS: dict[str, Indicator] = {
+    "A07": Indicator(food_line, "lower", lambda stretch, facility: falling("A07", stretch, facility, ENERGY)),
+    "B18": Indicator(test_bench, "lower", lambda stretch, facility: falling("B18", stretch, facility, ENERGY)),
+}

@@ -1,0 +1,111 @@
+"""Energy against the baseline: verified saving and energy performance: B02, B10."""
+
+from __future__ import annotations
+
+from ..baseline import Compared, compared, reference_year
+from ..day import Stretch
+from ..finding import Extra, Found, Input
+from ..indicator import Facility, Indicator, Target
+from ..lack import Lack, answered, counted, shown
+from ..pace import ENERGY, SAYS, falling, remaining, year_of
+
+
+@answered
+def performance(stretch: Stretch, facility: Facility) -> Found:
+    """EnPI = E / E_hat (ISO 50006; METHOD 5), E_hat by the site's model or its energy per tonne."""
+    one = compared(stretch, facility)
+    value = one.energy / one.expected
+    arithmetic = f"{_expected(one)}; {shown(one.energy)} kWh / {shown(one.expected)} kWh = {shown(value)}"
+    return Found(value, _inputs(one), arithmetic, _quality(one), one.coverage, note=_note(one))
+
+
+@answered
+def saving(stretch: Stretch, facility: Facility) -> Found:
+    """dE = E_hat - E in kWh (ISO 50006, IPMVP; METHOD 6.3, B02), beside it dC = dE x EF of the grid in tCO2."""
+    one = compared(stretch, facility)
+    value = one.expected - one.energy
+    factor = stretch.ratio("grid_intensity")
+    inputs, extras = list(_inputs(one)), list(_quality(one))
+    if factor is not None:
+        inputs.append(Input("grid intensity", factor, "g/kWh", f"windows, {counted(len(stretch.days))}"))
+        extras.insert(0, Extra("saved CO2", value * factor / 1e6, "tCO2"))
+    arithmetic = f"{_expected(one)}; {shown(one.expected)} kWh - {shown(one.energy)} kWh = {shown(value)} kWh"
+    return Found(value, tuple(inputs), arithmetic, tuple(extras), one.coverage, note=_note(one))
+
+
+def performance_target(stretch: Stretch, facility: Facility) -> Target | None:
+    """0.971 a year since the reference; the site's own pace where [goals.baseline.B10] has one."""
+    if (target := falling("B10", stretch, facility, ENERGY)) is not None:
+        return target
+    year = reference_year(stretch, facility)
+    left = remaining(ENERGY, year_of(stretch, facility.timezone) - year)
+    return Target(left, f"reference of {year} x {left:.4g}; {SAYS[ENERGY]}")
+
+
+def saving_target(stretch: Stretch, facility: Facility) -> Target | None:
+    """What the wanted pace saves of the energy that the baseline expects for the whole period, kWh.
+
+    That energy is what it expects of the time so far / the share of the period that is over.
+    """
+    wanted = performance_target(stretch, facility)
+    try:
+        one = compared(stretch, facility)
+    except Lack:
+        return None
+    if wanted is None or not stretch.gone > 0.0:
+        return None
+    return Target((1.0 - wanted.value) * one.expected / stretch.gone, wanted.source)
+
+
+def _expected(one: Compared) -> str:
+    """E_hat with its numbers."""
+    line = one.reference.line
+    terms = [f"{shown(line.base)} kWh/d x {one.days} d"] if line.base else []
+    terms += [
+        f"{shown(slope)} {variable.slope} x {shown(total)} {variable.unit}"
+        for slope, variable, total in zip(line.slopes, one.reference.variables, one.totals, strict=True)
+    ]
+    return f"{' + '.join(terms)} = {shown(one.expected)} kWh"
+
+
+def _inputs(one: Compared) -> tuple[Input, ...]:
+    reference = one.reference
+    points = f"{one.points} {reference.span}{'' if one.points == 1 else 's'} of which everything is known"
+    how = "least squares" if reference.line.r2 is not None else "sums"
+    fitted = f"{how} of {reference.line.points} {reference.span}s from {reference.first} to {reference.last}"
+    slopes = zip(reference.variables, reference.line.slopes, one.totals, strict=True)
+    return (
+        Input("energy of the load", one.energy, "kWh", f"windows, {points}"),
+        *((Input("base load", reference.line.base, "kWh/d", fitted),) if reference.line.base else ()),
+        *(
+            each
+            for variable, slope, total in slopes
+            for each in (
+                Input(variable.name, total, variable.unit, points),
+                Input(f"energy by {variable.name}", slope, variable.slope, fitted),
+            )
+        ),
+    )
+
+
+def _quality(one: Compared) -> tuple[Extra, ...]:
+    """What ISO 50006 wants to be shown of a model; of a ratio the number of points alone."""
+    line = one.reference.line
+    return (
+        *((Extra("R2", line.r2, "1"),) if line.r2 is not None else ()),
+        *((Extra("CV(RMSE)", 100.0 * line.cv, "%"),) if line.cv is not None else ()),
+        Extra("points of the reference", float(line.points), "1"),
+    )
+
+
+def _note(one: Compared) -> str:
+    if not one.outside:
+        return ""
+    span = one.reference.span
+    return f"{one.outside} of {one.points} {span}s lie outside of what the reference has seen"
+
+
+INDICATORS: dict[str, Indicator] = {
+    "B02": Indicator(saving, "higher", saving_target, total=True),
+    "B10": Indicator(performance, "lower", performance_target),
+}

@@ -1,0 +1,76 @@
+"""Steel: process energy against the limit classes, electric share and CO2 per tonne: A16, A17."""
+
+from __future__ import annotations
+
+from ..day import Stretch
+from ..finding import Extra, Found, Input
+from ..grade import class_target, graded
+from ..heat import electric
+from ..indicator import Facility, Indicator, Target
+from ..lack import Lack, answered, counted, shown
+from ..pace import CARBON, falling
+from ..specific import Burnt, of_goal, taken
+
+REFERENCE = 2.0
+"""About t of CO2 in a t of steel by blast furnace and converter (transitionasia.org, Steel enters the national ETS)."""
+
+CONVERTED = ("blast_furnace", "converter")
+"""Processes that the reference is about."""
+
+
+@answered
+def carbon(stretch: Stretch, facility: Facility) -> Found:
+    """CI = C / M in tCO2/t, C of the electricity by the site's mix (METHOD 4.4) and of the metered fuels.
+
+    Beside it ES = E_el x 0.1229 / E_total in kgce (METHOD 6.2, A17). What is recovered is in neither. Of several
+    products the first is the steel's.
+    """
+    product = of_goal("A17", facility, "energy, fuel and output")[0]
+    one = taken(product, stretch, facility)
+    part, tonnes = one.made.part, one.made.amount
+    inputs = list(one.inputs)
+    grams, terms = 0.0, []
+    if product.energy:
+        mix = part.ratio("emission_intensity")
+        if mix is None:
+            raise Lack(f"the emission intensity of the site is not known in {stretch.name}", "a balance with a load")
+        inputs.append(Input("emission intensity", mix, "g/kWh", f"windows, {counted(len(part.days))}"))
+        grams += one.electricity * mix
+        terms.append(f"{shown(one.electricity)} kWh x {shown(mix)} g/kWh")
+    for fuel in one.fuels:
+        inputs.append(Input(f"CO2 of {fuel.name}", fuel.carbon, f"g/{fuel.unit}", fuel.worth.source))
+        grams += fuel.amount * fuel.carbon
+        terms.append(f"{shown(fuel.amount)} {fuel.unit} x {shown(fuel.carbon)} g/{fuel.unit}")
+    value = grams / 1e6 / tonnes
+    return Found(
+        value,
+        tuple(inputs),
+        f"({' + '.join(terms)}) / 1e6 / {shown(tonnes)} t = {shown(value)} tCO2/t",
+        _electric_share(one.electricity, one.fuels),
+        one.coverage,
+        one.entry,
+        "CO2 of electricity and metered fuels alone; that of the process itself is not in it",
+    )
+
+
+def _electric_share(electricity: float, fuels: tuple[Burnt, ...]) -> tuple[Extra, ...]:
+    """ES = E_el x 0.1229 / (E_el x 0.1229 + sum of fuel x kgce) in %; none where both are 0."""
+    coal = electric(electricity)
+    total = coal + sum(one.amount * one.worth.coal for one in fuels)
+    return (Extra("electric share of process energy", 100.0 * coal / total, "%"),) if total > 0.0 else ()
+
+
+def carbon_target(stretch: Stretch, facility: Facility) -> Target | None:
+    """The site's falling path; without one the reference where the steel is made by blast furnace and converter."""
+    if (target := falling("A17", stretch, facility, CARBON)) is not None:
+        return target
+    product = next((one for one in facility.goals.products if one.goal == "A17"), None)
+    if product is None or product.process not in CONVERTED:
+        return None
+    return Target(REFERENCE, "about 2 tCO2/t by blast furnace and converter; transitionasia.org")
+
+
+INDICATORS: dict[str, Indicator] = {
+    "A16": Indicator(graded("kgce/t", "A16"), "lower", class_target("kgce/t", "A16")),
+    "A17": Indicator(carbon, "lower", carbon_target),
+}

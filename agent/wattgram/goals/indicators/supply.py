@@ -1,0 +1,111 @@
+"""What comes from the grid and from gensets: power factor and efficiency, voltage and availability: B11, B13."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from math import hypot
+
+from ...roles import BURNERS
+from ..day import DeviceDay, Stretch
+from ..finding import Extra, Found, Input
+from ..heat import worth
+from ..indicator import Facility, Indicator, Target
+from ..lack import Lack, answered, counted, quotient, shown
+
+POWER_FACTOR = Target(0.90, "power-factor tariff rule (83) Shuidian Caizi No.215, industry above 160 kVA")
+VOLTAGE = Target(100.0, "GB/T 12325-2008: within 7 % of the nominal voltage, three phase up to 20 kV")
+
+
+@answered
+def power_factor(stretch: Stretch, facility: Facility) -> Found:
+    """PF = E_p / sqrt(E_p^2 + E_q^2) over the period (METHOD 5), all incomers together.
+
+    E_q counts in either direction, E_p the same time. Beside it eta = E_out / (F x NCV) in % of each genset and CHP
+    whose fuel is metered.
+    """
+    names = _incomers(facility)
+    active = _sum(stretch, names, lambda one: one.reactive_beside) / 1000.0
+    reactive = _sum(stretch, names, lambda one: one.reactive) / 1000.0
+    known = min(_known(stretch, name, lambda one: one.reactive_seconds) for name in names)
+    if not _sum(stretch, names, lambda one: one.reactive_seconds) > 0.0:
+        raise Lack(
+            f"the reactive power of {', '.join(names)} is not known in {stretch.name}",
+            "a grid meter that tells reactive_power_total, or this quantity among its quantities",
+        )
+    value = quotient(active, hypot(active, reactive), f"no energy through {', '.join(names)} in {stretch.name}")
+    source = f"meters {', '.join(names)}, {counted(len(stretch.days))}"
+    return Found(
+        value,
+        (Input("active energy", active, "kWh", source), Input("reactive energy", reactive, "kvarh", source)),
+        f"{shown(active)} / sqrt({shown(active)}^2 + {shown(reactive)}^2) = {shown(value)}",
+        _efficiencies(stretch, facility),
+        known,
+    )
+
+
+@answered
+def voltage(stretch: Stretch, facility: Facility) -> Found:
+    """Share of ten-minute means of the phases' voltages within 7 % of the nominal one, in % (METHOD 6.3, B13).
+
+    Beside it AV = t_supplied / t_total in %, both over all incomers.
+    """
+    names = _incomers(facility)
+    slots = _sum(stretch, names, lambda one: one.slots)
+    good = _sum(stretch, names, lambda one: one.slots_good)
+    if not slots > 0.0:
+        raise Lack(
+            f"the voltage of {', '.join(names)} is not known in {stretch.name}",
+            "a grid meter that tells the voltages of its phases",
+        )
+    value = 100.0 * good / slots
+    supplied, observed = (_sum(stretch, names, what) for what in (lambda one: one.supplied, lambda one: one.observed))
+    source = f"meters {', '.join(names)}, {counted(len(stretch.days))}"
+    nominal = Input("nominal voltage", facility.goals.nominal_voltage, "V", "[goals] nominal_voltage")
+    return Found(
+        value,
+        (Input("ten-minute means", slots, "1", source), Input("of them within 7 %", good, "1", source), nominal),
+        f"{shown(good)} / {shown(slots)} x 100 = {shown(value)} %",
+        (Extra("availability", 100.0 * supplied / observed, "%"),) if observed > 0.0 else (),
+        min(_known(stretch, name, lambda one: one.observed) for name in names),
+    )
+
+
+def _incomers(facility: Facility) -> list[str]:
+    names = [one.name for one in facility.of_role("grid")]
+    if not names:
+        raise Lack("no meter of the incomer", 'a [[device]] with role = "grid"')
+    return names
+
+
+def _sum(stretch: Stretch, names: list[str], what: Callable[[DeviceDay], float]) -> float:
+    return sum(stretch.device(name, what) for name in names)
+
+
+def _known(stretch: Stretch, name: str, seconds: Callable[[DeviceDay], float]) -> float:
+    """Share of the time that is over for which a quantity of a device is known."""
+    return min(1.0, stretch.device(name, seconds) / stretch.elapsed) if stretch.elapsed else 0.0
+
+
+def _efficiencies(stretch: Stretch, facility: Facility) -> tuple[Extra, ...]:
+    """eta = E_out / (F x NCV) in % (METHOD 6.3, B11); of those sets whose meter counted fuel of a known heat."""
+    extras: list[Extra] = []
+    last = max((one.date for one in stretch.days), default=date.min)
+    for one in facility.of_role(*BURNERS):
+        meter = one.emission.fuel_meter
+        amount = stretch.device(meter, lambda day: day.amount) if meter else 0.0
+        if not amount > 0.0:
+            continue
+        try:
+            heat = amount * worth(meter, facility, last).heat
+        except Lack:
+            continue  # a fuel of unknown heat has no efficiency
+        if heat > 0.0:
+            extras.append(Extra(f"efficiency of {one.name}", 100.0 * stretch.energy([one.name]) / 1000.0 / heat, "%"))
+    return tuple(extras)
+
+
+INDICATORS: dict[str, Indicator] = {
+    "B11": Indicator(power_factor, target=lambda _stretch, _facility: POWER_FACTOR),
+    "B13": Indicator(voltage, target=lambda _stretch, _facility: VOLTAGE),
+}

@@ -1,0 +1,104 @@
+"""The daemon's round through the goals: each hour they are evaluated, and what changed is a `goal` record."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import pickle
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ..clock import Clock
+from ..config import Config, HttpConfig
+from ..record import Record, Series, Value, record
+from ..watchdog import Pulse
+
+log = logging.getLogger(__name__)
+
+PERIOD = 3600.0
+"""Seconds of the site's clock between two rounds."""
+
+SOONEST = 60.0
+"""Real seconds between two rounds: a simulated clock may run fast."""
+
+FIRST = 10.0
+"""Real seconds until the first round: what is urgent at a start is something else."""
+
+PATIENCE = 600.0
+"""Real seconds that a round may take."""
+
+FIELDS, TEXTS = ("value", "target", "coverage"), ("state",)
+
+
+class Round:
+    """Asks a process of its own for the goals. tell: takes a record; dates: whether the clock is believed.
+
+    latest: what the last round said, in the shape of `wattgram goals --format json`.
+    """
+
+    def __init__(self, config: Config, tell: Callable[[Record], None], dates: Callable[[], bool], clock: Clock) -> None:
+        self.pulse = Pulse("goals", vital=False)
+        self.latest: list[dict[str, Any]] = []
+        # No secret leaves this process.
+        self._config = replace(config, mqtt=None, influxdb=None, http=HttpConfig())
+        self._tell = tell
+        self._dates = dates
+        self._clock = clock
+        self._told: dict[str, tuple[int, Mapping[str, Value]]] = {}
+        self._failed = ""
+
+    async def run(self) -> None:
+        """Round after round, until cancelled."""
+        wait = FIRST
+        while True:
+            self.pulse.within(wait + PATIENCE)
+            await asyncio.sleep(wait)
+            if self._dates():
+                await self._evaluate(self._clock.time())
+            wait = max(SOONEST, PERIOD / self._clock.speed)
+
+    async def _evaluate(self, now: int) -> None:
+        try:
+            found = json.loads(await self._asked(pickle.dumps((self._config, now))))
+        except (OSError, TimeoutError, ValueError) as error:
+            if str(error) != self._failed:
+                log.error("goals: not evaluated: %s", error)
+            self._failed = str(error)
+            return
+        self._failed = ""
+        self.latest = found["goals"]
+        for one in self.latest:
+            self._tell_of(one, int(found["time"]))
+
+    async def _asked(self, question: bytes) -> bytes:
+        """The answer of the worker; ValueError with its last words when it has none."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "wattgram.goals.worker"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(PATIENCE):
+                answer, said = await process.communicate(question)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode:
+            raise ValueError(said.decode(errors="replace").strip().rpartition("\n")[2] or f"exit {process.returncode}")
+        return answer
+
+    def _tell_of(self, card: Mapping[str, Any], time: int) -> None:
+        """Tell a card that is another than before, or once a day."""
+        day = time // (86_400 * 10**9)
+        fields = {name: card[name] for name in (*FIELDS, *TEXTS) if card[name] is not None}
+        if self._told.get(card["goal"]) == (day, fields):
+            return
+        self._told[card["goal"]] = day, fields
+        tags = (("site", self._config.site.name), ("goal", str(card["goal"])))
+        self._tell(record(Series("goal", tags, FIELDS, (), TEXTS), time, fields))

@@ -1,0 +1,60 @@
+"""Days and stretches of days as people and spreadsheets write them."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta
+
+YEARS = range(1990, 2100)
+"""What a year may be: national targets look back to 2005 and ahead to 2060; anything else is a slip."""
+
+A_DAY = f"a day such as 2026-11-30, of {YEARS[0]} to {YEARS[-1]}"
+A_PERIOD = '"2026", "2026-11", "2026-11-30" or "2026-11-01..2026-11-30" (both included)'
+
+_PARTS = re.compile(r"(\d{4})(?:[-/](\d{1,2}))?(?:[-/](\d{1,2}))?", re.ASCII)
+
+
+def day(value: object) -> date:
+    """A local day: a date of TOML, `2026-11-30`, or `2026/11/30` as spreadsheets have it; ValueError."""
+    first, last = _stretch(value, A_DAY)
+    if first != last:
+        raise ValueError(f"found {_shown(value)}; allowed: {A_DAY}")
+    return first
+
+
+def period(value: object) -> tuple[date, date]:
+    """The first and the last day of a year, a month, a day, or FROM..TO with two days; ValueError."""
+    begin, dots, end = value.partition("..") if isinstance(value, str) else (value, "", "")
+    if not dots:
+        return _stretch(value, A_PERIOD)
+    try:
+        first, last = day(begin), day(end)
+    except ValueError as error:
+        raise ValueError(f"found {_shown(value)}; allowed: {A_PERIOD}") from error
+    if last < first:
+        raise ValueError(f"found {_shown(value)}, which ends before it begins; allowed: {A_PERIOD}")
+    return first, last
+
+
+def _stretch(value: object, allowed: str) -> tuple[date, date]:
+    """What a year, a month or a day goes from and to."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    plain = isinstance(value, date) and not isinstance(value, datetime)
+    parts = _PARTS.fullmatch(str(value).strip()) if isinstance(value, str) or whole or plain else None
+    try:
+        if parts is not None and int(parts[1]) in YEARS:
+            year, month, one = int(parts[1]), parts[2], parts[3]
+            if one:
+                made = date(year, int(month), int(one))
+                return made, made
+            if not month:
+                return date(year, 1, 1), date(year, 12, 31)
+            first = date(year, int(month), 1)
+            return first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+    except ValueError:
+        pass  # the same mistake, in other words
+    raise ValueError(f"found {_shown(value)}; allowed: {allowed}")
+
+
+def _shown(value: object) -> str:
+    return repr(value if isinstance(value, str | int | float) else str(value))

@@ -1,0 +1,59 @@
+"""Energy per floor area: METHOD 6.3 B06, by hand."""
+
+from __future__ import annotations
+
+import pytest
+from wattgram.goals.indicators.building import INDICATORS
+from wattgram.goals.settings import Building, GoalsConfig
+
+from tests.agent.goals.factory import FIRST, each, extra, found, missing, month, site, used
+
+EUI = INDICATORS["B06"]
+OFFICE = Building("office", ("office-1", "office-2"), 2000.0, 100.0)
+CANTEEN = Building("canteen", ("canteen",), 500.0, 150.0)
+
+
+def test_energy_over_area_so_far() -> None:
+    # 30 days of 300 + 100 kWh over 2000 m2: 12 000 / 2000 = 6 kWh/m2
+    days = each(FIRST, 30, {"office-1": used(300), "office-2": used(100)})
+    one = found(EUI.find(month(days), site(GoalsConfig(buildings=(OFFICE,)))))
+    assert one.value == 6.0
+    assert one.arithmetic == "12000 kWh / 2000 m2 = 6 kWh/m2 in 2026-11 so far"
+    assert EUI.total  # half a year's value is half of the year's path
+    assert EUI.better == "lower"
+
+
+def test_several_buildings_are_the_sum_over_the_sum() -> None:
+    # 12 000 kWh of 2000 m2 and 6000 kWh of 500 m2: 18 000 / 2500 = 7.2
+    days = each(FIRST, 30, {"office-1": used(300), "office-2": used(100), "canteen": used(200, 64800.0)})
+    one = EUI.find(month(days), site(GoalsConfig(buildings=(OFFICE, CANTEEN))))
+    assert found(one).value == pytest.approx(7.2)
+    assert (extra(one, "office"), extra(one, "canteen")) == (6.0, 12.0)
+    assert found(one).coverage == 0.75  # the canteen's meter was known for 18 h a day
+
+
+def test_the_target_is_four_fifths_of_the_design() -> None:
+    # office alone 0.8 x 100; both (2000 x 100 + 500 x 150) / 2500 = 110, x 0.8 = 88
+    alone = EUI.target(month([]), site(GoalsConfig(buildings=(OFFICE,))))
+    both = EUI.target(month([]), site(GoalsConfig(buildings=(OFFICE, CANTEEN))))
+    assert alone is not None
+    assert both is not None
+    assert (alone.value, both.value) == pytest.approx((80.0, 88.0))
+    assert "GB 55015-2021" in both.source
+    undesigned = Building("hall", ("hall",), 10.0)
+    assert EUI.target(month([]), site(GoalsConfig(buildings=(OFFICE, undesigned)))) is None
+    assert EUI.target(month([]), site()) is None
+
+
+@pytest.mark.parametrize(
+    ("buildings", "what"),
+    [
+        ((), "no building"),
+        ((Building("hall", (), 10.0),), "no meter of hall"),
+        ((OFFICE,), "the energy of office-2 is not known in 2026-11"),
+        ((Building("hall", ("office-1",), 0.0),), "hall has no area"),
+    ],
+)
+def test_what_is_missing_is_said(buildings: tuple[Building, ...], what: str) -> None:
+    days = each(FIRST, 30, {"office-1": used(300)})
+    assert missing(EUI.find(month(days), site(GoalsConfig(buildings=buildings)))).what == what

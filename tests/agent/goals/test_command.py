@@ -1,0 +1,123 @@
+"""`wattgram goals` as a user calls it, over a stored history."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from tests.agent.commands import wattgram
+from tests.agent.goals.cards import IDS
+from tests.agent.goals.test_text import CONTRACT
+from tests.agent.markup import Read
+from tests.agent.running import START, configuration, one_device
+from tests.agent.stored import quarters, stored
+from tests.servers import free_port
+
+KWH = {"load_energy": 1000.0, "grid_import_energy": 1000.0, "emission": 500.0}
+"""A window of 1 kWh, all imported at 500 g/kWh."""
+
+STATES = {"on track", "off track", "not enough data", "context only", "manual entry"}  # SPEC 3
+
+
+@pytest.fixture
+def works(tmp_path: Path) -> Path:
+    """The configuration of a site in Shanghai with one hour of windows on 1 June 2026."""
+    stored(tmp_path / "spool", quarters("2026-06-01T04:00:00Z", "2026-06-01T05:00:00Z", KWH))
+    return unrecorded(tmp_path)
+
+
+def unrecorded(folder: Path) -> Path:
+    path = folder / "site.toml"
+    path.write_text(configuration(folder, one_device("incomer", "grid", "eastron_sdm630", free_port())))
+    return path
+
+
+def test_each_format_has_all_claims(works: Path) -> None:
+    call = ("goals", "-c", str(works), "--period", "2026-06-01..2026-06-01")
+    table, answer, sheet, page = (wattgram(*call, "--format", one) for one in ("table", "json", "csv", "html"))
+    assert [(one.code, one.err) for one in (table, answer, sheet, page)] == [(0, "")] * 4
+    documents = json.loads(answer.out)
+    assert [one["goal"] for one in documents] == IDS
+    assert all(list(one)[: len(CONTRACT)] == CONTRACT for one in documents)
+    assert {one["state"] for one in documents} <= STATES
+    assert [one["goal"] for one in csv.DictReader(io.StringIO(sheet.out))] == IDS
+    assert "\n43 of 43 claims shown, " in table.out
+    assert "\x1b" not in table.out
+    assert Read(page.out).count("article") >= 43
+
+
+def test_a_claims_own_period_is_shown_when_none_is_asked_for(works: Path) -> None:
+    ended = wattgram("goals", "-c", str(works), "--format", "json")
+    assert (ended.code, ended.err) == (0, "")
+    # A year such as 2026 or a month such as 2026-11, by the clock of this machine.
+    assert {len(one["period"]) for one in json.loads(ended.out)} == {4, 7}
+
+
+def test_one_claim_is_explained(works: Path) -> None:
+    call = ("goals", "-c", str(works), "--period", "2026-06-01..2026-06-01", "--explain", "a04")
+    text, answer = wattgram(*call), wattgram(*call, "--format", "json")
+    assert [(one.code, one.err) for one in (text, answer)] == [(0, "")] * 2
+    assert text.out.startswith("A04  ")
+    document = json.loads(answer.out)
+    assert (document["goal"], document["value"]) == ("A04", 500.0)  # 500 g of each kWh
+    assert "claims.csv" in document["versions"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--explain", "A26"], ["'A26'", "nearest: 'A2", "allowed: A01, A02"]),
+        (["--explain", "A12", "--format", "html"], ["--explain with --format html", "allowed with it: table, json"]),
+        (["--period", "dya"], ["'dya'", "nearest: 'day'"]),
+        (["--period", "2026-06-02..2026-06-01"], ["ends before it begins"]),
+        (["--format", "cvs"], ["'cvs'", "nearest: 'csv'", "table, json, csv, html"]),
+    ],
+)
+def test_a_wrong_call_is_one_line(works: Path, options: list[str], words: list[str]) -> None:
+    ended = wattgram("goals", "-c", str(works), *options)
+    assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert [word for word in words if word not in ended.err] == [], ended.err
+
+
+def test_a_site_that_has_recorded_nothing_is_one_line(tmp_path: Path) -> None:
+    ended = wattgram("goals", "-c", str(unrecorded(tmp_path)))
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == (
+        f"wattgram goals: {tmp_path / 'spool'}: no such directory; it comes with the first `wattgram run`\n"
+    )
+
+
+@pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_a_terminal_gets_colour_and_its_own_width(works: Path, environment: dict[str, str], coloured: bool) -> None:
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (50, 110))
+    kept = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "COLUMNS"}}
+    call = [sys.executable, "-m", "wattgram", "goals", "-c", str(works), "--period", "2026-06-01..2026-06-01"]
+    process = subprocess.Popen(call, stdout=theirs, stderr=subprocess.PIPE, env=kept | environment)
+    os.close(theirs)
+    said = b""
+    while part := _read(ours):
+        said += part
+    os.close(ours)
+    assert process.wait(START) == 0
+    text = said.decode()
+    assert ("\x1b[90mcontext only\x1b[0m" in text) == coloured
+    assert ("\x1b" in text) == coloured
+    assert len(text.splitlines()[1]) <= 110  # the line under the names
+
+
+def _read(end: int) -> bytes:
+    """What a terminal has been sent; nothing when its other end is closed, which Linux tells by an error."""
+    try:
+        return os.read(end, 65536)
+    except OSError:
+        return b""

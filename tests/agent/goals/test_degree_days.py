@@ -1,0 +1,60 @@
+"""Degree days by hand, and the temperatures of a thermometer and of a file."""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from pathlib import Path
+
+import pytest
+from wattgram.goals.day import DeviceDay
+from wattgram.goals.degree_days import cooling, heating, read, temperatures
+from wattgram.goals.settings import Model
+
+from tests.agent.goals.factory import FIRST, FULL, dates, day
+
+SECOND = dates(FIRST, 2)[1]
+
+
+def test_degree_days_are_what_is_below_or_above_the_base() -> None:
+    assert [heating(18.0, one) for one in (10.0, 18.0, 25.0)] == [8.0, 0.0, 0.0]
+    assert [cooling(24.0, one) for one in (10.0, 24.0, 31.5)] == [0.0, 0.0, 7.5]
+
+
+def test_a_thermometer_counts_when_it_was_read_for_nine_tenths_of_a_day(tmp_path: Path) -> None:
+    file = tmp_path / "weather.csv"
+    file.write_text("date,mean_degC\n2026-11-01,12.5\n2026-11-02,13\n")
+    known = {"sky": DeviceDay(temperature=11.0, temperature_seconds=0.9 * FULL)}
+    short = {"sky": DeviceDay(temperature=50.0, temperature_seconds=0.89 * FULL)}
+    days = [day(FIRST, known), day(SECOND, short)]
+    alone = Model(FIRST, SECOND, weather="sky")
+    assert temperatures(alone, days) == {FIRST: 11.0}
+    both = Model(FIRST, SECOND, weather="sky", temperatures=file)
+    assert temperatures(both, days) == {FIRST: 11.0, SECOND: 13.0}
+
+
+def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "weather.csv"
+    model = Model(FIRST, SECOND, temperatures=file)
+    file.write_text("date,mean_degC\n2026-11-01,12.5\n")
+    assert temperatures(model, []) == {date(2026, 11, 1): 12.5}
+    file.write_text("date,mean_degC\n2026-11-01,12.5\n2026-11-02,-3\n")
+    os.utime(file, ns=(0, 1))  # two writes may fall into one tick of the file system's clock
+    assert temperatures(model, []) == {date(2026, 11, 1): 12.5, date(2026, 11, 2): -3.0}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("day,mean\n", "line 1: found 'day,mean'; allowed: date,mean_degC"),
+        ("date,mean_degC\n2026-11-31,4\n", "line 2: found '2026-11-31,4'; allowed: 2026-11-01,12.5"),
+        ("date,mean_degC\n2026-11-01,1,2\n", "line 2: found '2026-11-01,1,2'"),
+        ("date,mean_degC\n2026-11-01,nan\n", "line 2: found nan; allowed: degC from -90 to 60"),
+        ("date,mean_degC\n2026-11-01,284.5\n", "line 2: found 284.5"),
+    ],
+)
+def test_a_mistake_in_the_file_is_told_with_its_line(tmp_path: Path, text: str, why: str) -> None:
+    file = tmp_path / "weather.csv"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=why):
+        read(file)

@@ -1,0 +1,86 @@
+"""docs/goals.md: its tables are the generated ones, its samples are right, and it says what to add for every goal."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from wattgram.config import read
+from wattgram.errors import ConfigError
+from wattgram.goals.claim import claims
+from wattgram.goals.pages import filled
+from wattgram.goals.products import GOALS
+from wattgram.goals.read import BASED
+from wattgram.goals.settings import GoalsConfig, Milestone, Product
+
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "goals.md").read_text()
+
+DEVICES = {
+    "incomer": ("grid", "eastron_sdm630"),
+    **dict.fromkeys(("line-1", "freezer", "furnace", "office-meter"), ("load", "eastron_sdm630")),
+    "gas": ("fuel", "suto_s430_gasflow"),
+    "packer": ("production", "wirenboard_wb_mcm8"),
+}
+"""What the page's samples take for granted."""
+
+
+def samples(kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def sampled(tmp_path: Path) -> GoalsConfig:
+    entries, temperatures = samples("csv")
+    (tmp_path / "entries.csv").write_text(entries)
+    (tmp_path / "temperatures.csv").write_text(temperatures)
+    devices = "".join(
+        f'[[device]]\nname = "{name}"\nrole = "{role}"\ndriver = "{driver}"\nurl = "tcp://{name}"\n'
+        for name, (role, driver) in DEVICES.items()
+    )
+    return read('[site]\nname = "works"\n' + devices + "\n".join(samples("toml")), tmp_path / "site.toml").goals
+
+
+def test_the_tables_are_made_of_what_the_code_knows() -> None:
+    assert filled(PAGE) == PAGE
+
+
+def test_a_table_that_is_missing_is_told() -> None:
+    with pytest.raises(ValueError, match=r"no table that begins with '\| goal of A \|"):
+        filled("# Goals\n")
+
+
+def test_the_samples_are_right(sampled: GoalsConfig) -> None:
+    assert sampled.targets == {"A12": 30.0}
+    assert sampled.milestones == {"A02": (Milestone(2030, 4100.0),)}
+    assert sampled.products == (
+        Product("dumplings", "A07", energy=("line-1", "freezer"), output="packer", unit_mass=0.5),
+        Product("billets", "A16", "eaf_70", energy=("furnace",), fuel=("gas",)),
+    )
+    assert sampled.model is not None
+    assert (sampled.model.heating_base, sampled.model.cooling_base) == (18.0, 26.0)
+    assert [one.what for one in sampled.entries] == [
+        *("allowance", "process_emission", "rnd_share", "trained_staff", "tonnes:billets")
+    ]
+
+
+def test_the_sample_has_every_key() -> None:
+    with pytest.raises(ConfigError) as caught:
+        read('[site]\nname = "works"\n[goals]\nx = 1\n', Path("site.toml"))
+    (unknown,) = [one for one in caught.value.mistakes if "goals.x" in one]
+    allowed = unknown.partition("allowed: ")[2].split(", ")
+    (sample,) = [one for one in samples("toml") if "[goals]" in one]
+    assert sorted(tomllib.loads(sample)["goals"]) == allowed
+
+
+def test_the_page_names_the_goals_that_take_a_setting() -> None:
+    assert f"of {', '.join(BASED)}: `value`" in PAGE
+    assert f"| `goal` | {', '.join(GOALS[:-1])} or {GOALS[-1]} |" in PAGE
+
+
+def test_what_to_add_is_said_for_every_goal_that_is_measured() -> None:
+    section = PAGE.partition("## What to add")[2].partition("## ")[0]
+    firsts = [line.split("|")[1] for line in section.splitlines() if line.startswith("| ")]
+    named = [goal for cell in firsts for goal in re.findall(r"[AB]\d\d", cell)]
+    assert sorted(named) == [one.id for one in claims() if one.indicator]

@@ -1,0 +1,85 @@
+"""Idle ratio and load factor: METHOD 5 and 6.3 B07, by hand."""
+
+from __future__ import annotations
+
+import pytest
+from wattgram.goals.day import Day, Quarters
+from wattgram.goals.indicators.load import INDICATORS
+from wattgram.goals.settings import Baseline, GoalsConfig
+
+from tests.agent.goals.factory import FIRST, dates, day, extra, found, missing, month, site, year
+
+IDLE = INDICATORS["B07"]
+
+
+def nights(*lows: float, peak: float = 250e3) -> list[Day]:
+    """Days of 2400 kWh with these lowest loads at night, W."""
+    return [
+        day(when, quarters=Quarters(count=96, peak=peak, night=low, night_count=20), load_energy=2400e3)
+        for when, low in zip(dates(FIRST, len(lows)), lows, strict=True)
+    ]
+
+
+def test_the_lowest_quarter_of_the_nights_over_the_mean() -> None:
+    # means of 100 kW; lowest 20 of 20, 30 and 40 kW: 20 %; mean of the lowest 30 kW: 30 %; 100 / 250 kW = 0.4
+    one = IDLE.find(month(nights(30e3, 20e3, 40e3)), site())
+    assert found(one).value == pytest.approx(20.0)
+    assert extra(one, "mean of the nights' lowest") == pytest.approx(30.0)
+    assert extra(one, "load factor") == pytest.approx(0.4)
+    assert found(one).arithmetic == "20 kW / (7200 kWh / 72 h) x 100 = 20 %"
+
+
+def test_a_mean_is_over_the_time_that_is_known() -> None:
+    # 2400 kWh in 12 h: 200 kW; 20 / 200 = 10 %
+    half = day(FIRST, covered=43200.0, quarters=Quarters(48, peak=300e3, night=20e3, night_count=20), load_energy=2.4e6)
+    assert found(IDLE.find(month([half]), site())).value == pytest.approx(10.0)
+
+
+def test_days_without_a_night_have_no_part_in_it() -> None:
+    day_shift = day(dates(FIRST, 2)[1], quarters=Quarters(count=40, peak=900e3), load_energy=2400e3)
+    one = IDLE.find(month([*nights(20e3), day_shift]), site())
+    assert found(one).value == pytest.approx(20.0)
+    assert extra(one, "load factor") == pytest.approx(100 / 900)
+
+
+def test_a_site_that_is_off_at_night_has_no_idle_load() -> None:
+    one = IDLE.find(month(nights(0.0, peak=0.0)), site())
+    assert found(one).value == 0.0
+    assert not [each for each in found(one).extras if each.name == "load factor"]
+
+
+@pytest.mark.parametrize(
+    ("days", "what"),
+    [
+        ([], "no quarter of an hour of a night is known in 2026-11"),
+        ([day(FIRST, quarters=Quarters(96, night=1.0, night_count=20))], "the load is not known in 2026-11"),
+        (
+            [day(FIRST, quarters=Quarters(96, night=0.0, night_count=20), load_energy=0.0)],
+            "nothing was used in 2026-11",
+        ),
+        (
+            [day(FIRST, covered=0.0, quarters=Quarters(96, night=1.0, night_count=20), load_energy=5.0)],
+            "no time of 2026-11 has a balance",
+        ),
+    ],
+)
+def test_what_is_missing_is_said(days: list[Day], what: str) -> None:
+    assert missing(IDLE.find(month(days), site())).what == what
+
+
+@pytest.mark.parametrize(
+    ("base", "of", "expected"),
+    [
+        (Baseline(40.0, 2025), 2026, 36.0),  # -10 % in the first year
+        (Baseline(40.0, 2025), 2028, 36.0),  # and no further unless the site says so
+        (Baseline(40.0, 2026), 2026, 40.0),
+        (Baseline(40.0, 2024, -0.05), 2026, 36.1),  # 40 x 0.95 x 0.95
+    ],
+)
+def test_the_target_is_the_sites_baseline_less_a_tenth(base: Baseline, of: int, expected: float) -> None:
+    target = IDLE.target(year(of, []), site(GoalsConfig(baselines={"B07": base})))
+    assert target is not None
+    assert target.value == pytest.approx(expected)
+    assert "site choice" in target.source
+    assert IDLE.target(month([]), site()) is None
+    assert IDLE.better == "lower"

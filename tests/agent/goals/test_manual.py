@@ -1,0 +1,50 @@
+"""Manual entries: METHOD 6.2 A23 and A24, with who answers for them; stale after their period."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from wattgram.goals.indicators.manual import INDICATORS
+from wattgram.goals.settings import GoalsConfig
+
+from tests.agent.goals.factory import entry, found, missing, site, year
+
+JANUARY, DECEMBER = date(2026, 1, 1), date(2026, 12, 31)
+
+
+@pytest.mark.parametrize(("claim", "what", "unit"), [("A23", "rnd_share", "%"), ("A24", "trained_staff", "persons")])
+def test_an_entry_is_shown_with_its_author(claim: str, what: str, unit: str) -> None:
+    goals = GoalsConfig(entries=(entry(what, 3.5, JANUARY, DECEMBER, date(2026, 2, 3), unit),))
+    so_far = year(2026, [], over=date(2026, 6, 1))
+    one = found(INDICATORS[claim].find(so_far, site(goals)))
+    assert (one.value, one.entry) == (3.5, "manual entry of Li Na, 2026-02-03, weighbridge log")
+    assert one.inputs[0].unit == unit
+    assert one.inputs[0].source.endswith("for 2026-01-01 to 2026-12-31")
+    assert INDICATORS[claim].target(so_far, site(goals)) is None
+
+
+def test_the_latest_entry_counts() -> None:
+    goals = GoalsConfig(
+        entries=(
+            entry("trained_staff", 12, JANUARY, DECEMBER, date(2026, 9, 1)),
+            entry("trained_staff", 9, JANUARY, DECEMBER, date(2026, 2, 1)),
+        )
+    )
+    assert found(INDICATORS["A24"].find(year(2026, []), site(goals))).value == 12.0
+
+
+def test_an_entry_turns_stale_after_its_period() -> None:
+    half = entry("rnd_share", 3.5, JANUARY, date(2026, 6, 30))
+    goals = GoalsConfig(entries=(half,))
+    assert found(INDICATORS["A23"].find(year(2026, [], over=date(2026, 7, 1)), site(goals))).value == 3.5
+    late = missing(INDICATORS["A23"].find(year(2026, [], over=date(2026, 7, 2)), site(goals)))
+    assert late.what == "no entry rnd_share about 2026-07-01; the last one ended on 2026-06-30"
+
+
+def test_no_entry_is_no_number() -> None:
+    one = missing(INDICATORS["A24"].find(year(2026, []), site()))
+    assert one.what == "no entry trained_staff about 2026-12-31"
+    assert one.add == (
+        '[[goals.entry]] with what = "trained_staff", value in persons, its period, name, entered and document'
+    )

@@ -1,0 +1,237 @@
+"""The page for paper: sound, escaped, drawn to scale, and as a real Chromium lays it out on screen and on A4."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+from wattgram.goals import paper
+from wattgram.goals.finding import Missing
+from wattgram.goals.plot import HEIGHT, LEFT, RIGHT, WIDTH, Lines, plot
+
+from tests.agent.goals.cards import ABOUT, AWAY, CONTEXT, ENTERED, LACKING, NUMBER, SOLAR, TOTAL, every, hostile
+from tests.agent.markup import Read
+from tests.agent.test_page import FLAGS
+
+HOSTILE = "<script>alert('x')</script>\"'&"
+A4 = (594.96, 841.92)
+"""Points, as Chromium writes 210 mm by 297 mm."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def shown(browser: Browser, tmp_path: Path) -> Iterator[Page]:
+    """The page of all claims, long texts among them, as a file that somebody has been sent."""
+    long = replace(LACKING, finding=Missing("x" * 200, "add " + "y" * 200))
+    cards = [long if one.claim.id == "A10" else one for one in every()]
+    file = tmp_path / "goals.html"
+    file.write_text(paper.page(cards, ABOUT))
+    page = browser.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("request", lambda sent: complaints.append(sent.url) if sent.url != file.as_uri() else None)
+    page.goto(file.as_uri())
+    yield page
+    page.close()
+    assert complaints == []
+
+
+def test_it_is_one_sound_file_that_runs_and_loads_nothing() -> None:
+    text = paper.page(every(), ABOUT)
+    page = Read(text)
+    assert page.open == []
+    assert text.isascii()
+    assert page.count("script") == page.count("link") == page.count("img") == page.count("iframe") == 0
+    attributes = [(name, value) for _, found in page.tags for name, value in found.items()]
+    assert [name for name, _ in attributes if name in {"src", "href", "style"} or name.startswith("on")] == []
+    assert "url(" not in page.style
+    assert "@import" not in page.style
+    assert "http" not in text.replace("http-equiv", "")
+
+
+def test_every_claim_is_a_card_with_its_state_in_words() -> None:
+    page = Read(paper.page(every(), ABOUT))
+    cards = [found for tag, found in page.tags if tag == "article" and "card" in str(found["class"])]
+    assert [one["id"] for one in cards] == [one.claim.id for one in every()]
+    assert "43 of 43 claims shown, 6 measured." in page.text
+    # By hand: A12 and A14; B11; A04 and A10; A24; the other 37.
+    counts = {"on track": 2, "off track": 1, "not enough data": 2, "manual entry": 1, "context only": 37}
+    assert sum(counts.values()) == 43
+    tally = "".join(f"{state}{count}" for state, count in counts.items())
+    assert f"{tally}43 of 43" in page.text
+    assert "2026, as of 2026-10-20 00:00 CST, Asia/Shanghai" in page.text
+    assert "Article A 7th Western China" in page.text
+    assert "Article B Zeng Gang" in page.text
+
+
+def test_what_is_off_track_stands_first() -> None:
+    page = Read(paper.page(every(), ABOUT))
+    _, row = page.table("indicator")
+    assert row == ["B11", "power factor", "0.8700", "\u2265\u202f0.9000", "more than 2 % worse than the path"]
+    assert "No claim is off track." in Read(paper.page([SOLAR, CONTEXT], ABOUT)).text
+
+
+def test_a_card_shows_value_target_path_and_projection() -> None:
+    page = Read(paper.page([TOTAL], ABOUT)).text.replace("\u202f", " ")
+    for words in (
+        "9 100 tCO2e/a",
+        "target\u2264 13 000 tCO2e/a",
+        "path as of now10 400 tCO2e/a",
+        "at the period's end11 375 tCO2e/a",
+        "needed from now on\u2264 3 900 tCO2e/a",
+        "2026 (80.0 % over)",
+        "coverage98.0 %",
+        "source of the targetsource of A14's target",
+        "formula of yearly emissions",
+    ):
+        assert words in page
+
+
+def test_a_ratio_repeats_neither_its_target_nor_itself() -> None:
+    page = Read(paper.page([SOLAR], ABOUT)).text
+    assert "path as of now" not in page
+    assert "at the period's end" not in page
+    assert "needed from now on" not in page
+    assert "beside itself-sufficiency 25.0 %" in page
+    assert "needed from now on" in Read(paper.page([AWAY], ABOUT)).text
+
+
+def test_what_is_missing_or_entered_is_said_once() -> None:
+    lacking = Read(paper.page([LACKING], ABOUT)).text
+    assert 'what to addadd a [[device]] with role = "ev"' in lacking
+    assert lacking.count("no sub-meter of group transport") == 1
+    assert Read(paper.page([ENTERED], ABOUT)).text.count("Li Wei, 2026-03-01, register 7") == 1
+    assert "0.8400 kW/kW" in Read(paper.page([NUMBER], ABOUT)).text
+
+
+def test_the_workings_have_every_input_with_its_source() -> None:
+    page = Read(paper.page([SOLAR], ABOUT))
+    assert page.table("input")[1:] == [
+        ["PV energy", "120\u202f000", "kWh", "windows, 292 days"],
+        ["exported PV", "15\u202f000.1235", "kWh", "windows, 292 days"],
+    ]
+    assert "(120000 - 15000) \u00f7 120000" in page.text
+    assert "claims.csv, version" in page.text
+    assert "How each number comes about" not in Read(paper.page([CONTEXT], ABOUT)).text
+
+
+def test_everything_from_outside_is_escaped() -> None:
+    card = hostile(HOSTILE)
+    lacking = replace(LACKING, finding=Missing(f"{HOSTILE} what", f"{HOSTILE} add"), why=f"{HOSTILE} why")
+    about = replace(ABOUT, site=HOSTILE, grid_zone=HOSTILE)
+    page = Read(paper.page([card, lacking], about))
+    assert page.count("script") == 0
+    # Eight of the card; three of the one that lacks; the site in title and heading, and the zone.
+    assert page.text.count(HOSTILE) == 8 + 3 + 3
+
+
+def points(svg: str, kind: str) -> list[tuple[float, float]]:
+    """The corners of a line."""
+    found = re.search(rf'<path class="{kind}" d="M([^"]*)"', svg)
+    assert found is not None, svg
+    return [(float(x), float(y)) for x, y in (one.split() for one in found[1].split("L"))]
+
+
+def test_a_plot_is_drawn_to_scale() -> None:
+    # Half of the period is over; 0 to 100 on the axis, as the labels say.
+    lines = Lines(
+        value=[(0.25, 30.0), (0.5, 40.0)],
+        off=[(0.25, 30.0)],
+        path=[(0.25, 25.0), (0.5, 50.0)],
+        ahead=[(0.5, 50.0), (1.0, 100.0)],
+        projection=[(0.5, 40.0), (1.0, 80.0)],
+    )
+    svg = plot("A14 & more", lines, "2026-01-01", "2026-12-31")
+    assert "<title>A14 &amp; more</title>" in svg
+    assert re.findall(r">(\d+)</text>", svg) == ["0", "50", "100"]
+    (x1, y1), (x2, y2) = points(svg, "value")
+    (_, middle), (end, top) = points(svg, "path ahead")
+    width = WIDTH - LEFT - RIGHT
+    assert (x1, x2, end) == pytest.approx((LEFT + width / 4, LEFT + width / 2, LEFT + width), abs=0.1)
+    # 100 is at `top`, 50 at `middle`: a unit is a fiftieth of what is between.
+    unit = (middle - top) / 50
+    assert (y1, y2) == pytest.approx((middle + 20 * unit, middle + 10 * unit), abs=0.1)
+    assert points(svg, "projection")[1][1] == pytest.approx(top + 20 * unit, abs=0.1)
+    assert svg.count('class="off"') == 1
+    assert 0 < top < middle < HEIGHT
+
+
+@pytest.mark.parametrize(
+    ("numbers", "labels"),
+    [
+        ([402.0, 558.1], ["400", "450", "500", "550", "600"]),
+        ([-3.9, -1.2], ["-4", "-3", "-2", "-1", "0"]),
+        ([-20.0, 30.0], ["-20", "0", "20", "40"]),
+        ([0.97, 0.97], ["0.90", "0.95", "1.00", "1.05"]),
+        ([0.0, 0.0], ["-0.5", "0.0", "0.5"]),
+    ],
+)
+def test_the_axis_fits_the_numbers(numbers: list[float], labels: list[str]) -> None:
+    line = [(0.1 * (1 + number), value) for number, value in enumerate(numbers)]
+    svg = plot("", Lines(line, [], line, [], []), "", "")
+    assert re.findall(r'text-anchor="end">([-\d.]+)</text>', svg) == labels
+
+
+def test_a_straight_line_is_written_by_its_ends() -> None:
+    line = [(number / 100, 130.0 * number) for number in range(1, 101)]
+    bent = [*line, (1.0, 0.0)]
+    svg = plot("", Lines(bent, [], line, [], []), "", "")
+    assert (len(points(svg, "path")), len(points(svg, "value"))) == (2, 3)
+
+
+def test_words_can_be_read_on_their_ground() -> None:
+    """WCAG 2.1, 1.4.3: at least 4.5 to 1 for text, on white and on the pale ground of its state."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [one / 12.92 if one <= 0.03928 else ((one + 0.055) / 1.055) ** 2.4 for one in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    style = files("wattgram.goals").joinpath("goals.css").read_text()
+    tones = re.findall(r"--tone: (#\w{6}); --pale: (#\w{6})", style)
+    assert len(tones) == 5
+    for tone, pale in tones:
+        for ground in ("#ffffff", pale):
+            assert (luminance(ground) + 0.05) / (luminance(tone) + 0.05) >= 4.5, (tone, ground)
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_nothing_stands_beyond_the_edge_at_any_width(shown: Page, width: int) -> None:
+    shown.set_viewport_size({"width": width, "height": 900})
+    assert shown.evaluate("document.documentElement.scrollWidth") == width
+    beyond = shown.evaluate(
+        "[...document.querySelectorAll('body *')].filter(one => one.getBoundingClientRect().right > innerWidth + 1)"
+        ".map(one => one.outerHTML.slice(0, 80))"
+    )
+    assert beyond == []
+
+
+def test_it_is_dark_on_white_whatever_the_screen_prefers(shown: Page) -> None:
+    shown.emulate_media(color_scheme="dark")
+    assert shown.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert shown.locator("article#B11 .state").inner_text() == "off track"
+    signs = shown.locator(".tally .state svg").evaluate_all("all => all.map(one => one.innerHTML)")
+    assert len(set(signs)) == 5  # each state has a sign of its own
+
+
+def test_it_prints_on_a4_and_divides_no_card(shown: Page) -> None:
+    pdf = shown.pdf(prefer_css_page_size=True, print_background=True)
+    boxes = re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", pdf)
+    assert 5 <= len(boxes) <= 15
+    for box in boxes:
+        assert tuple(map(float, box)) == pytest.approx(A4, abs=0.1)
+    shown.emulate_media(media="print")
+    inside = shown.locator("article").evaluate_all("all => all.map(one => getComputedStyle(one).breakInside)")
+    assert set(inside) == {"avoid"}

@@ -1,0 +1,193 @@
+"""Energy per tonne of a food line and per tested engine: METHOD 6.2 A07 and 6.3 B18, by hand."""
+
+from __future__ import annotations
+
+from datetime import date
+from math import isclose
+
+import pytest
+from wattgram.goals.day import DeviceDay
+from wattgram.goals.finding import Input
+from wattgram.goals.indicators.product import INDICATORS
+from wattgram.goals.settings import Baseline, GoalsConfig, Product
+
+from tests.agent.goals.factory import (
+    FIRST,
+    GAS,
+    dates,
+    day,
+    each,
+    entry,
+    extra,
+    found,
+    made,
+    meter,
+    missing,
+    month,
+    site,
+    used,
+    year,
+)
+
+FOOD, BENCH = INDICATORS["A07"], INDICATORS["B18"]
+LINE = Product("hotpot base", "A07", energy=("mixer", "filler"), output="press", unit_mass=0.5)
+ENGINES = Product("engine", "B18", energy=("bench",), fuel=("gas",), recovered=("brake",), output="count")
+METERS = {"mixer": used(1), "filler": used(1)}
+
+
+def test_a_food_line_is_energy_over_mass() -> None:
+    # 30 days of 120 + 80 kWh and 1600 pieces of 0.5 kg: 6000 kWh / 24 t = 250 kWh/t
+    days = each(FIRST, 30, {"mixer": used(120), "filler": used(80), "press": made(1600)})
+    one = found(FOOD.find(month(days), site(GoalsConfig(products=(LINE,)))))
+    assert one.value == 250.0
+    assert one.arithmetic == "6000 kWh / 24 t = 250 kWh/t"
+    assert one.inputs == (
+        Input("energy of mixer", 3600.0, "kWh", "meter mixer, 30 days"),
+        Input("energy of filler", 2400.0, "kWh", "meter filler, 30 days"),
+        Input("output of hotpot base", 24.0, "t", "counter of press x 0.5 kg, 30 days"),
+    )
+    assert (one.coverage, one.entry) == (1.0, "")
+
+
+def test_several_lines_are_the_sum_over_the_sum() -> None:
+    # 600 kWh / 2 t = 300 and 900 kWh / 1 t = 900; together 1500 / 3 = 500, not the mean of both
+    other = Product("noodles", "A07", energy=("oven",), output="belt")
+    lines = GoalsConfig(products=(Product("sauce", "A07", energy=("mixer",), output="press"), other))
+    days = [day(FIRST, {"mixer": used(600), "press": made(2000), "oven": used(900), "belt": made(1000)})]
+    one = FOOD.find(month(days), site(lines))
+    assert found(one).value == 500.0
+    assert (extra(one, "sauce"), extra(one, "noodles")) == (300.0, 900.0)
+    assert found(one).arithmetic.endswith("1500 kWh / 3 t = 500 kWh/t")
+
+
+def test_coverage_is_that_of_the_meter_that_was_known_least() -> None:
+    # the filler was known on 27 of 30 days that are over, the counter on 24
+    days = each(FIRST, 24, {"mixer": used(120), "filler": used(80), "press": made(1600)})
+    days += each(date(2026, 11, 25), 3, {"mixer": used(120), "filler": used(80)})
+    days += each(date(2026, 11, 28), 3, {"mixer": used(120)})
+    goals = GoalsConfig(products=(LINE,))
+    assert found(FOOD.find(month(days), site(goals))).coverage == pytest.approx(24 / 30)
+    half = each(FIRST, 30, {"mixer": used(120, 43200.0), "filler": used(80), "press": made(1600)})
+    assert found(FOOD.find(month(half), site(goals))).coverage == 0.5
+
+
+def test_tonnes_by_hand_go_with_the_energy_of_their_days() -> None:
+    # Of 2026 two months were entered, 59 days of 100 kWh over 29.5 t; the 14 days of March have no tonnes yet
+    by_hand = Product("sauce", "A07", energy=("mixer",))
+    tonnes = (
+        entry("tonnes:sauce", 15.0, date(2026, 1, 1), date(2026, 1, 31)),
+        entry("tonnes:sauce", 14.5, date(2026, 2, 1), date(2026, 2, 28)),
+        entry("tonnes:sauce", 90.0, date(2026, 3, 1), date(2026, 3, 31)),
+        entry("tonnes:salt", 99.0, date(2026, 1, 1), date(2026, 1, 31)),
+    )
+    days = each(date(2026, 1, 1), 73, {"mixer": used(100)})
+    so_far = year(2026, days, over=date(2026, 3, 15))
+    one = found(FOOD.find(so_far, site(GoalsConfig(products=(by_hand,), entries=tonnes))))
+    assert one.value == 200.0
+    assert one.coverage == pytest.approx(59 / 73)
+    assert one.entry == "manual entry of Li Na, 2026-03-02, weighbridge log"
+    assert one.inputs[0] == Input("energy of mixer", 5900.0, "kWh", "meter mixer, 59 days")
+    assert [each_.value for each_ in one.inputs[1:]] == [15.0, 14.5]
+
+
+def test_of_entries_about_the_same_days_the_later_one_counts() -> None:
+    by_hand = Product("sauce", "A07", energy=("mixer",))
+    first, last = FIRST, date(2026, 11, 30)
+    tonnes = (
+        entry("tonnes:sauce", 15.0, first, last, entered=date(2026, 12, 5)),
+        entry("tonnes:sauce", 10.0, first, last, entered=date(2026, 12, 9)),
+        entry("tonnes:sauce", 20.0, first, last, entered=date(2026, 12, 1)),
+    )
+    days = each(FIRST, 30, {"mixer": used(100)})
+    one = found(FOOD.find(month(days), site(GoalsConfig(products=(by_hand,), entries=tonnes))))
+    assert one.value == 300.0  # 3000 kWh / 10 t
+    assert one.entry == "manual entry of Li Na, 2026-12-09, weighbridge log"
+
+
+@pytest.mark.parametrize(
+    ("product", "devices", "what", "add"),
+    [
+        (None, {}, "no product of goal A07", '[[goals.product]] with goal = "A07", energy and output'),
+        (
+            Product("sauce", "A07", output="press"),
+            {"press": made(5)},
+            "no meter of sauce",
+            "energy to the product sauce, the names of its sub-meters",
+        ),
+        (
+            LINE,
+            {"press": made(5), "filler": used(1)},
+            "the energy of mixer is not known in 2026-11",
+            "a reading of mixer",
+        ),
+        (LINE, {"mixer": used(1), "filler": used(1)}, "no count of press in 2026-11", "a reading of press"),
+        (
+            LINE,
+            {"mixer": used(1), "filler": used(1), "press": made(0)},
+            "nothing was made of hotpot base in 2026-11",
+            "",
+        ),
+        (
+            Product("sauce", "A07", energy=("mixer",)),
+            {"mixer": used(1)},
+            "nobody entered tonnes:sauce for 2026-11",
+            'output to the product, or [[goals.entry]] with what = "tonnes:sauce" for days that are over',
+        ),
+    ],
+)
+def test_what_is_missing_is_said(product: Product | None, devices: dict[str, DeviceDay], what: str, add: str) -> None:
+    goals = GoalsConfig(products=(product,) if product else ())
+    one = missing(FOOD.find(month([day(FIRST, devices)]), site(goals)))
+    assert (one.what, one.add) == (what, add)
+
+
+def test_the_target_falls_from_the_baseline() -> None:
+    # 250 kWh/t of 2024, two years later: 250 x 0.971 x 0.971 = 235.71025; in 2024 and before 250
+    goals = GoalsConfig(baselines={"A07": Baseline(250.0, 2024)})
+    target = FOOD.target(month([]), site(goals))
+    assert target is not None
+    assert target.value == pytest.approx(235.71025)
+    assert "-2.9 % a year" in target.source
+    assert "2024" in target.source
+    own = FOOD.target(month([]), site(GoalsConfig(baselines={"A07": Baseline(250.0, 2025, -0.04)})))
+    assert own is not None
+    assert own.value == pytest.approx(240.0)
+    assert "site choice, -4 % a year" in own.source
+    early = FOOD.target(year(2023, []), site(goals))
+    assert early is not None
+    assert early.value == 250.0
+    assert FOOD.target(month([]), site()) is None
+    assert FOOD.better == "lower"
+
+
+def test_a_test_bench_is_fuel_and_electricity_less_what_it_gives_back() -> None:
+    # 50 m3 of gas are 50 x 38.931 / 3.6 = 540.708 kWh; + 260 - 200.708 kWh = 600 kWh over 4 engines: 150 kWh each
+    days = [day(FIRST, {"bench": used(260), "brake": used(200.7083333333333), "gas": made(50), "count": made(4)})]
+    goals = GoalsConfig(products=(ENGINES,))
+    one = found(BENCH.find(month(days), site(goals, [meter("gas", "fuel", GAS, fuel="natural_gas")])))
+    assert isclose(one.value, 150.0)
+    assert one.arithmetic.startswith("(50 m3 x 10.81416667 kWh/m3 + 260 kWh - 200.7083333 kWh) / 4 = ")
+    assert [each_.unit for each_ in one.inputs] == ["kWh", "kWh", "m3", "pieces"]
+    assert "389.31 GJ per 10 000 Nm3" in one.inputs[2].source
+
+
+def test_engines_can_be_entered_by_hand() -> None:
+    by_hand = Product("engine", "B18", energy=("bench",))
+    goals = GoalsConfig(products=(by_hand,), entries=(entry("pieces:engine", 20, FIRST, date(2026, 11, 30)),))
+    one = found(BENCH.find(month(each(FIRST, 30, {"bench": used(100)})), site(goals)))
+    assert one.value == 150.0  # 3000 kWh / 20
+    assert one.entry
+
+
+def test_a_bench_whose_gas_is_unknown_has_no_value() -> None:
+    days = [day(FIRST, {"bench": used(260), "brake": used(200), "gas": made(50), "count": made(4)})]
+    one = missing(BENCH.find(month(days), site(GoalsConfig(products=(ENGINES,)), [meter("gas", "fuel", GAS)])))
+    assert one.what == "the heat of a m3 of what flows through gas is not known"
+    assert 'what = "fuel_heat:gas"' in one.add
+
+
+def test_days_that_are_not_over_have_no_tonnes() -> None:
+    by_hand = Product("sauce", "A07", energy=("mixer",))
+    goals = GoalsConfig(products=(by_hand,), entries=(entry("tonnes:sauce", 9, FIRST, date(2026, 11, 30)),))
+    days = each(FIRST, 29, {"mixer": used(100)})
+    assert "nobody entered" in missing(FOOD.find(month(days, over=dates(FIRST, 30)[-1]), site(goals))).what

@@ -1,0 +1,149 @@
+"""Process energy against the classes of GB 21256-2025, CO2 per tonne of steel: METHOD 5, 6.2 A16 and A17, by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from wattgram.goals.day import DeviceDay
+from wattgram.goals.indicators.benchmark import INDICATORS as BENCHMARKS
+from wattgram.goals.indicators.steel import INDICATORS
+from wattgram.goals.settings import Baseline, GoalsConfig, Product
+
+from tests.agent.goals.factory import FIRST, GAS, day, each, extra, found, made, meter, missing, month, site, used
+
+ENERGY, CARBON, GAP = INDICATORS["A16"], INDICATORS["A17"], BENCHMARKS["A25"]
+FURNACE = Product("arc furnace", "A16", "eaf_70", energy=("furnace",), fuel=("gas",), output="scale")
+BURNER = meter("gas", "fuel", GAS, fuel="natural_gas")
+
+
+def arc_furnace(goal: str = "A16", process: str = "eaf_70") -> GoalsConfig:
+    """A works of one furnace."""
+    return GoalsConfig(products=(replace(FURNACE, goal=goal, process=process),))
+
+
+def heats(kwh: float) -> dict[str, DeviceDay]:
+    """A day of 100 t and 1000 m3 of gas."""
+    return {"furnace": used(kwh), "gas": made(1000), "scale": made(100_000)}
+
+
+@pytest.mark.parametrize(
+    ("kwh", "value", "reached"),
+    [
+        # 1000 m3 x 1.2143 = 1214.3 kgce; + kWh x 0.1229, over 100 t
+        (39_000.0, (39_000 * 0.1229 + 1214.3) / 100, 1),  # 60.074
+        (40_000.0, (40_000 * 0.1229 + 1214.3) / 100, 2),  # 61.303
+        (45_000.0, (45_000 * 0.1229 + 1214.3) / 100, 3),  # 67.448
+        (50_000.0, (50_000 * 0.1229 + 1214.3) / 100, None),  # 73.593
+    ],
+)
+def test_a_furnace_stands_in_a_class(kwh: float, value: float, reached: int | None) -> None:
+    one = ENERGY.find(month([day(FIRST, heats(kwh))]), site(arc_furnace(), [BURNER]))
+    assert found(one).value == pytest.approx(value)
+    words = f"class {reached}" if reached else "worse than class 3"
+    assert found(one).note == (
+        f"arc furnace: {words} of GB 21256-2025 (eaf_70 61/64/72 kgce/t, without its corrections)"
+    )
+    if reached:
+        assert extra(one, "class of arc furnace") == reached
+    else:
+        assert not found(one).extras
+
+
+def test_the_arithmetic_can_be_done_again() -> None:
+    one = found(ENERGY.find(month([day(FIRST, heats(40_000.0))]), site(arc_furnace(), [BURNER])))
+    assert one.arithmetic == "(40000 kWh x 0.1229 + 1000 m3 x 1.2143) / 100 t = 61.303 kgce/t"
+
+
+def test_a_converter_gives_energy_back() -> None:
+    # 1000 kWh in and 25 000 kWh out: -24 000 x 0.1229 / 100 t = -29.496 kgce/t, class 2 of -30/-28/-12
+    product = Product("steel", "A16", "converter", ("blower",), recovered=("steam",), output="scale")
+    days = [day(FIRST, {"blower": used(1000), "steam": used(25_000), "scale": made(100_000)})]
+    goals = GoalsConfig(products=(product,))
+    one = ENERGY.find(month(days), site(goals))
+    assert found(one).value == pytest.approx(-29.496)
+    assert extra(one, "class of steel") == 2
+    target = ENERGY.target(month(days), site(goals))
+    assert target is not None
+    assert target.value == -28.0
+    # 0.504 kgce/t behind class 1: 0.504 / 30 = 1.68 %, behind although both numbers are negative
+    assert found(GAP.find(month(days), site(goals))).value == pytest.approx(1.68)
+
+
+def test_the_target_is_class_2_or_class_3_where_there_is_no_class_2() -> None:
+    large = ENERGY.target(month([]), site(arc_furnace()))
+    assert large is not None
+    assert (large.value, "class 2 of GB 21256-2025, eaf_70" in large.source) == (64.0, True)
+    small = ENERGY.target(month([]), site(arc_furnace(process="eaf_50")))
+    assert small is not None
+    assert (small.value, "class 3 of GB 21256-2025" in small.source) == (86.0, True)
+    assert ENERGY.target(month([]), site(arc_furnace(process=""))) is None
+    assert ENERGY.target(month([]), site()) is None
+
+
+def test_other_processes_are_beside_the_first() -> None:
+    # pellet: 20 000 kWh x 0.1229 / 100 t = 24.58 kgce/t, class 3 of 15/22/33
+    pellet = Product("pellets", "A16", "pellet", ("disc",), output="belt")
+    goals = GoalsConfig(products=(FURNACE, pellet, Product("sinter", "A16", "sinter", ("strand",), output="belt")))
+    days = [day(FIRST, {**heats(40_000.0), "disc": used(20_000), "belt": made(100_000)})]
+    one = ENERGY.find(month(days), site(goals, [BURNER]))
+    assert found(one).value == pytest.approx(61.303)
+    assert (extra(one, "pellets"), extra(one, "class of pellets")) == (pytest.approx(24.58), 3)
+    assert not [each_ for each_ in found(one).extras if "sinter" in each_.name]  # its meter is not there
+
+
+def test_a_process_without_limits_has_no_class() -> None:
+    days = [day(FIRST, heats(40_000.0))]
+    one = found(ENERGY.find(month(days), site(arc_furnace(process="rolling"), [BURNER])))
+    assert (one.extras, one.note) == ((), "arc furnace: rolling has no classes in kgce/t")
+
+
+def test_carbon_per_tonne_and_electric_share() -> None:
+    # 40 000 kWh x 500 g + 1000 m3 x 2162 g = 22.162 t over 100 t: 0.22162 tCO2/t
+    # electric: 4916 kgce of 4916 + 1214.3: 80.1918 %
+    days = [day(FIRST, heats(40_000.0), **{"emission_intensity.part": 500.0, "emission_intensity.whole": 1.0})]
+    one = CARBON.find(month(days), site(arc_furnace("A17"), [BURNER]))
+    assert found(one).value == pytest.approx(0.22162)
+    assert extra(one, "electric share of process energy") == pytest.approx(80.1918, abs=5e-5)
+    assert found(one).arithmetic == ("(40000 kWh x 500 g/kWh + 1000 m3 x 2162 g/m3) / 1e6 / 100 t = 0.22162 tCO2/t")
+
+
+def test_carbon_needs_the_sites_mix_and_the_fuels_factor() -> None:
+    without = month([day(FIRST, heats(40_000.0))])
+    goals = arc_furnace("A17")
+    assert "emission intensity" in missing(CARBON.find(without, site(goals, [BURNER]))).what
+    assert missing(CARBON.find(without, site())).add == ('[[goals.product]] with goal = "A17", energy, fuel and output')
+
+
+def test_the_path_of_carbon_is_the_sites_or_the_reference_of_the_blast_furnace() -> None:
+    # 0.5 t/t of 2025, -3.9 %: 0.4805
+    own = CARBON.target(month([]), site(GoalsConfig(baselines={"A17": Baseline(0.5, 2025)})))
+    assert own is not None
+    assert own.value == pytest.approx(0.4805)
+    assert "-3.9 % a year" in own.source
+    reference = CARBON.target(month([]), site(arc_furnace("A17", "converter")))
+    assert reference is not None
+    assert (reference.value, "transitionasia.org" in reference.source) == (2.0, True)
+    assert CARBON.target(month([]), site(arc_furnace("A17"))) is None
+
+
+def test_the_gap_is_measured_from_class_1() -> None:
+    # 61.303 against 61: 0.303 / 61 = 0.49672 %
+    days = each(FIRST, 2, heats(40_000.0))
+    one = found(GAP.find(month(days), site(arc_furnace(), [BURNER])))
+    assert one.value == pytest.approx(0.49672, abs=5e-6)
+    assert one.inputs[-1].source == "GB 21256-2025"
+    target = GAP.target(month(days), site())
+    assert target is not None
+    assert target.value == 0.0
+
+
+def test_the_gap_is_that_of_the_product_that_is_to_be_compared() -> None:
+    # clinker at 60 kWh/t against 48: 25 %; pellets at 24.58 against 15: 63.8667 %
+    clinker = Product("clinker", "A25", "clinker", ("kiln",), output="belt")
+    pellet = Product("pellets", "A25", "pellet", ("disc",), output="belt")
+    days = [day(FIRST, {"kiln": used(6000), "disc": used(20_000), "belt": made(100_000)})]
+    one = GAP.find(month(days), site(GoalsConfig(products=(FURNACE, clinker, pellet))))
+    assert found(one).value == pytest.approx(25.0)
+    assert extra(one, "pellets") == pytest.approx(958 / 15)
+    assert "no product whose process has a limit" in missing(GAP.find(month(days), site())).what
