@@ -11,19 +11,19 @@ from ...roles import ASSUMED, BURNERS, FUELS
 from ..day import Stretch
 from ..finding import Input
 from ..indicator import Facility
-from .lacking import Lacking
+from ..lack import Lack
 
 
 def heat(stretch: Stretch, facility: Facility) -> tuple[Input, ...]:
     """Heat of the fuel that each genset and CHP burnt, kWh by net calorific value.
 
     amount x fuel_factor / EF_heat by its fuel meter, else electricity / efficiency at rated power (METHOD 4.7).
-    Lacking where a set's own factor stands in the place of its fuel.
+    Lack where a set's own factor stands in the place of its fuel.
     """
     found = []
     for one in facility.of_role(*BURNERS):
         if one.emission.emission_factor is not None:
-            raise Lacking(
+            raise Lack(
                 f"the fuel of {one.name} is not said", f"give {one.name} fuel and efficiency, not emission_factor"
             )
         said = fuel_of(one)

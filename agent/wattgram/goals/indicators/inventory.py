@@ -8,10 +8,10 @@ from math import fsum
 from ..day import Stretch
 from ..finding import Input
 from ..indicator import Facility
+from ..lack import Lack, shown
 from . import fuels
 from .entered import amount, amount_if_any
-from .lacking import Lacking
-from .stored import shown, summed
+from .stored import summed
 
 HEAT_FACTOR = 0.11
 """tCO2/GJ of bought heat: GB/T 32150-2025 clauses 7.5.6 to 7.5.7 (METHOD 1.2)."""
@@ -74,16 +74,16 @@ def energetic(stretch: Stretch, facility: Facility) -> Inventory:
 
 
 def inventory(stretch: Stretch, facility: Facility) -> Inventory:
-    """The same with what the process itself emits (entry "process_emission", t); Lacking as long as nobody entered it.
+    """The same with what the process itself emits (entry "process_emission", t); Lack as long as nobody entered it.
 
     A site without such emissions enters 0: no meter tells, and a total without them could pass for whole.
     """
     energy = energetic(stretch, facility)
     try:
         process = amount("process_emission", stretch, facility)
-    except Lacking as lacking:
+    except Lack as lack:
         so_far = f"metered so far: fuel {shown(energy.fuel)} t, import {shown(energy.imported)} t"
-        raise Lacking(f"{lacking.missing.what}; {so_far}", lacking.missing.add) from lacking
+        raise Lack(f"{lack.missing.what}; {so_far}", lack.missing.add) from lack
     return replace(
         energy,
         process=process.value,
