@@ -11,7 +11,7 @@ from .entered import amount, amount_if_any
 from .inventory import inventory
 from .sources import ENTRY_LINE, ENTRY_LINE_SOURCE, NATIONAL_LINE, NATIONAL_PATH, YEARLY, of_year
 from .stored import summed
-from .years import between, fallen, part_of_year, year_of
+from .years import between, fallen, is_over, part_of_year, year_of
 
 ENOUGH = 0.9
 """Coverage below which a year does not count as a full one (METHOD 4.5)."""
@@ -44,7 +44,7 @@ def net(stretch: Stretch, facility: Facility) -> Found:
         f"{whole.arithmetic} - {shown(stored.value)} = {shown(value)} t",
         coverage=whole.coverage,
         entry="; ".join(one for one in (whole.entry, stored.by) if one),
-        note="; ".join(one for one in (whole.note, unproven) if one),
+        note=unproven,
     )
 
 
@@ -68,9 +68,9 @@ def net_target(stretch: Stretch, facility: Facility) -> Target | None:
 
 
 def _full(year: int, facility: Facility) -> Found | None:
-    """A whole year's net emission; None unless it is over and known for nine tenths of its time."""
+    """A whole year's net emission; None unless all of it counts, is over and is known for nine tenths of its time."""
     stretch = facility.years(year)
-    if stretch.gone < 1.0:
+    if not is_over(year, facility) or not stretch.days:
         return None
     found: Finding = net(stretch, facility)
     return found if isinstance(found, Found) and min(found.coverage, stretch.coverage) >= ENOUGH else None
@@ -97,7 +97,7 @@ def gross(stretch: Stretch, facility: Facility) -> Found:
         ),
         whole.coverage,
         whole.entry,
-        "; ".join(one for one in (alert, whole.note) if one),
+        alert,
     )
 
 
@@ -126,14 +126,14 @@ def capture_share(stretch: Stretch, facility: Facility) -> Found:
         f"100 x {shown(taken)} / ({whole.arithmetic}) = {shown(value)} %",
         coverage=coverage,
         entry="; ".join(one for one in (by, whole.entry) if one),
-        note="; ".join(one for one in (note, whole.note) if one),
+        note=note,
     )
 
 
 def full_years(stretch: Stretch, facility: Facility) -> dict[int, Found]:
     """Net emission of the full years without a gap up to the period's, the oldest first."""
     year = year_of(stretch, facility)
-    if facility.years(year).gone < 1.0:
+    if not is_over(year, facility):
         year -= 1
     found: dict[int, Found] = {}
     while (one := _full(year, facility)) is not None:

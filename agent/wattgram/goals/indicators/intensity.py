@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import fsum
 
+from ...units import KGCE_PER_KWH
 from ..day import Stretch
 from ..finding import Extra, Found, Input
 from ..indicator import Facility, Indicator, Target
@@ -15,9 +16,6 @@ from .inventory import energetic
 from .sources import AVERAGE, NATIONAL_PATH, YEARLY, grid_average
 from .stored import summed, windows
 from .years import same_days
-
-KGCE_PER_KWH = 0.1229
-"""kgce a kWh, of electricity and of fuel heat alike (METHOD 1.2; 3.6 MJ / 29.3076 MJ = 0.1228)."""
 
 GJ_PER_TCE = 29.3076
 """GJ a tce (METHOD 1.3)."""
@@ -124,7 +122,7 @@ def of_all_energy(stretch: Stretch, facility: Facility) -> Found:
         (Extra("energy", energy, "tce"), *PARK),
         min(carbon.coverage, sums.coverage),
         "; ".join(one for one in (process.by, carbon.entry) if one),
-        "; ".join(one for one in (carbon.note, unentered, "reference only: the limits are for parks") if one),
+        "; ".join(one for one in (unentered, "reference only: the limits are for parks") if one),
     )
 
 

@@ -19,7 +19,7 @@ HEAT_FACTOR = 0.11
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """t of each part, with the inputs behind them; `entry`: the manual entries, `note`: what is not in it."""
+    """t of each part, with the inputs behind them; `entry`: the manual entries."""
 
     fuel: float
     imported: float
@@ -28,7 +28,6 @@ class Inventory:
     inputs: tuple[Input, ...]
     coverage: float
     entry: str = ""
-    note: str = ""
 
     @property
     def direct(self) -> float:
@@ -49,13 +48,12 @@ class Inventory:
 def energetic(stretch: Stretch, facility: Facility) -> Inventory:
     """What the site's energy emits: fuel burnt, import at the official factor, bought heat (entry "heat", GJ).
 
-    A fuel meter of no genset or CHP is not in it, and the note says so.
+    Lack where a fuel meter counts what nobody named: a total without it could pass for whole.
     """
     sums = summed(stretch, "scope1", "scope2_location")
     bought = amount_if_any("heat", stretch, facility)
     factor = Input("factor of bought heat", HEAT_FACTOR, "tCO2/GJ", "GB/T 32150-2025, METHOD 1.2")
     for_heat = fuels.heat_carbon(stretch, facility)
-    unowned = ", ".join(fuels.unowned(facility))
     return Inventory(
         fuel=fsum((sums.tonnes("scope1"), *(one.value for one in for_heat))),
         imported=sums.tonnes("scope2_location"),
@@ -69,7 +67,6 @@ def energetic(stretch: Stretch, facility: Facility) -> Inventory:
         ),
         coverage=sums.coverage,
         entry=bought.by,
-        note=f"fuel that {unowned} counts is in it only as far as process_emission has it" if unowned else "",
     )
 
 

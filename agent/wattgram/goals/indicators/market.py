@@ -62,7 +62,6 @@ def position(stretch: Stretch, facility: Facility) -> Found:
         ),
         gross.coverage,
         "; ".join(one for one in (signed(entry), gross.entry) if one),
-        gross.note,
     )
 
 
@@ -80,7 +79,6 @@ def ledgers(stretch: Stretch, facility: Facility) -> Found:
         ),
         gross.coverage,
         gross.entry,
-        gross.note,
     )
 
 
@@ -106,7 +104,6 @@ def cost(stretch: Stretch, facility: Facility) -> Found:
         ),
         gross.coverage,
         "; ".join(one for one in (signed(entry), gross.entry) if one),
-        gross.note,
     )
 
 

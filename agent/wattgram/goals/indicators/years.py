@@ -38,6 +38,12 @@ def part_of_year(stretch: Stretch, facility: Facility) -> float:
     return (stretch.end - stretch.start) / length
 
 
+def is_over(year: int, facility: Facility) -> bool:
+    """Whether a calendar year is over and counts from its first day: a site's goals may begin within it."""
+    stretch = facility.years(year)
+    return stretch.start == midnight(date(year, 1, 1), facility) and stretch.end <= stretch.over
+
+
 @dataclass(frozen=True, slots=True)
 class Pairs:
     """Whole days and the same local dates of the year before; elapsed: s of the period that are over."""
