@@ -319,11 +319,14 @@ class Broker(Server):
             reach += ["-u", who[0], "-P", who[1]]
         return reach
 
-    def publish(self, topic: str, payload: str, *, retain: bool = False, login: tuple[str, str] | None = None) -> None:
+    def publish(
+        self, topic: str, payload: str | bytes, *, retain: bool = False, login: tuple[str, str] | None = None
+    ) -> None:
         """One QoS 1 message by mosquitto_pub."""
         command = [program("mosquitto_pub", "mosquitto-clients"), *self.arguments(login), "-q", "1"]
-        command += ["-t", topic, "-m", payload, *(["-r"] if retain else [])]
-        subprocess.run(command, check=True, capture_output=True, timeout=START)
+        command += ["-t", topic, "-s", *(["-r"] if retain else [])]
+        raw = payload.encode() if isinstance(payload, str) else payload
+        subprocess.run(command, input=raw, check=True, capture_output=True, timeout=START)
 
 
 def passwords(folder: Path, users: Mapping[str, str]) -> Path:
@@ -401,8 +404,11 @@ class Heard:
 
 
 @contextmanager
-def subscriber(broker: Broker, *topics: str, login: tuple[str, str] | None = None) -> Iterator[Heard]:
-    """mosquitto_sub on QoS 1; the block begins when the broker has confirmed the subscription."""
+def subscriber(broker: Broker, *topics: str, login: tuple[str, str] | None = None, form: str = "%p") -> Iterator[Heard]:
+    """mosquitto_sub on QoS 1; the block begins when the broker has confirmed the subscription.
+
+    `form`: what is heard of a message, as mosquitto_sub's `-F` has it.
+    """
     client = f"listener-{random.randrange(1 << 32):08x}"
     output = broker.folder / f"{client}.txt"
     command = [
@@ -413,7 +419,7 @@ def subscriber(broker: Broker, *topics: str, login: tuple[str, str] | None = Non
         "-q",
         "1",
     ]
-    command += ["-F", "%t %p", *(part for topic in topics for part in ("-t", topic))]
+    command += ["-F", f"%t {form}", *(part for topic in topics for part in ("-t", topic))]
     with output.open("wb") as lines:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=lines, start_new_session=True)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,10 @@ from .roles import BatteryConfig, EmissionConfig
 
 ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev", "production", "capture", "fuel")
 LOOPBACK = "127.0.0.1:8380"
+TOPIC = r"[^/#+\x00][^#+\x00]*"
+HOME_ASSISTANT = "homeassistant"
+"""What its discovery topics begin with unless its owner says otherwise."""
+
 KIND_OF_ROLE: Mapping[str, Kind] = {
     **dict.fromkeys(("grid", "load", "ev"), "meter"),
     **dict.fromkeys(("pv", "wind", "hydro", "genset", "chp"), "inverter"),
@@ -93,8 +98,17 @@ class DeviceConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class SparkplugConfig:
+    """Whom this gateway is among Sparkplug's edge nodes; `host`: the primary host without which nothing is sent."""
+
+    group: str
+    node: str
+    host: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MqttConfig:
-    """A broker; `version` 5 tells why a message is refused, 3 is for brokers that know no other."""
+    """A broker; `homeassistant`: what Home Assistant's discovery topics begin with, None without discovery."""
 
     host: str
     port: int
@@ -106,6 +120,8 @@ class MqttConfig:
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None
+    homeassistant: str | None = None
+    sparkplug: SparkplugConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,14 +397,14 @@ def _mqtt(table: Table, directory: Path) -> MqttConfig:
         tls=scheme == "mqtts",
         username=table.take("username", parse.text, None),
         password=table.take("password", parse.secret(directory), None),
-        prefix=table.take("prefix", parse.matching(r"[^/#+\x00][^#+\x00]*", "a topic without # and +"), "wattgram"),
+        prefix=table.take("prefix", parse.matching(TOPIC, "a topic without # and +"), "wattgram"),
         client_id=table.take("client_id", parse.text, None),
         ca=table.take("ca", parse.file(directory), None),
         cert=table.take("cert", parse.file(directory), None),
         key=table.take("key", parse.file(directory), None),
+        homeassistant=table.take("homeassistant", _homeassistant, None),
+        sparkplug=_sparkplug(table.table("sparkplug")) if "sparkplug" in table.data else None,
     )
-    if table.take("homeassistant", parse.flag, False):
-        table.mistake("homeassistant", "found true; discovery is not in this version yet; allowed: false")
     if mqtt.password is not None and mqtt.username is None:
         table.mistake("username", "missing; a password needs one")
     if (mqtt.cert is None) != (mqtt.key is None):
@@ -397,6 +413,25 @@ def _mqtt(table: Table, directory: Path) -> MqttConfig:
         table.mistake("url", "found mqtt:// with certificates; allowed: mqtts:// when ca, cert or key is given")
     table.done()
     return mqtt
+
+
+def _homeassistant(value: object) -> str | None:
+    if isinstance(value, bool):
+        return HOME_ASSISTANT if value else None
+    if not isinstance(value, str) or not re.fullmatch(TOPIC, value) or value.endswith("/"):
+        raise ValueError(f"found {value!r}; allowed: true, false, or Home Assistant's discovery prefix")
+    return value
+
+
+def _sparkplug(table: Table) -> SparkplugConfig:
+    name = parse.matching(r"[^/#+\x00]{1,128}", "1 to 128 characters without /, # and +")
+    made = SparkplugConfig(
+        group=table.take("group", name, parse.REQUIRED) or "",
+        node=table.take("node", name, parse.REQUIRED) or "",
+        host=table.take("host", name, None),
+    )
+    table.done()
+    return made
 
 
 def _influxdb(table: Table, directory: Path) -> InfluxConfig:

@@ -17,6 +17,7 @@ from .clock import Clock
 from .config import Config
 from .deliver import Delivery
 from .errors import SpoolError
+from .goals.round import Round
 from .grid import sources as grid_sources
 from .grid.sources import GridSource
 from .health import PERIOD, Health
@@ -54,17 +55,30 @@ class Parts:
     grid: tuple[GridSource, ...]
     revision: Revision
     deliveries: tuple[Delivery, ...]
+    goals: Round
     health: Health
     watchdog: Watchdog
 
 
-def sinks(config: Config) -> list[Sink]:
-    """The configured sinks; a library is imported only when its sink is wanted."""
+def sinks(config: Config, clock: Clock | None = None) -> list[Sink]:
+    """The configured sinks; a library is imported only when its sink is wanted. `clock`: for messages that say when
+    they were sent, None for the machine's own."""
     made: list[Sink] = []
     if config.mqtt is not None:
         from .sinks.mqtt import MqttSink  # noqa: PLC0415 - 16 MB that a site without a broker need not carry
 
-        made.append(MqttSink(config.mqtt, config.site.name))
+        announcer = None
+        if config.mqtt.homeassistant is not None:
+            from .sinks.announce import Announcer  # noqa: PLC0415 - as above
+            from .sinks.homeassistant import Discovery  # noqa: PLC0415 - as above
+
+            topic = f"{config.mqtt.prefix}/{config.site.name}"
+            announcer = Announcer(Discovery(config, config.mqtt.homeassistant, topic))
+        made.append(MqttSink(config.mqtt, config.site.name, announcer))
+        if config.mqtt.sparkplug is not None:
+            from .sinks.sparkplug import SparkplugSink  # noqa: PLC0415 - as above
+
+            made.append(SparkplugSink(config, config.mqtt, config.mqtt.sparkplug, clock or Clock()))
     if config.influxdb is not None:
         from .sinks.influx import InfluxSink  # noqa: PLC0415 - 50 MB that a site without a database need not carry
 
@@ -86,7 +100,7 @@ async def assembled(
     SpoolError when the spool cannot be opened.
     """
     chance = random.Random(seed)  # noqa: S311 - it spreads retries, it keeps no secret
-    targets = sinks(config)
+    targets = sinks(config, clock)
     spool = Spool(
         config.spool.path,
         max_size=config.spool.max_size,
@@ -110,9 +124,10 @@ async def assembled(
             for key, endpoint in buses.items()
         )
         deliveries = tuple(Delivery(sink, spool, clock, chance, site) for sink in targets)
+        goals = Round(config, site.tell, lambda: site.keeper.dates, clock)
         watchdog = Watchdog(supervisor or Supervisor(), clock)
         health = Health(site, spool, lines, deliveries, watchdog, clock)
-        yield Parts(clock, site, spool, lines, grid, revision, deliveries, health, watchdog)
+        yield Parts(clock, site, spool, lines, grid, revision, deliveries, goals, health, watchdog)
     finally:
         await spool.close()
 
@@ -131,7 +146,14 @@ async def run(parts: Parts, stop: asyncio.Event, page_at: asyncio.Future[str] | 
         if page_at is not None:
             page_at.set_result(address)
         async with asyncio.TaskGroup() as group:
-            watched: tuple[Part, ...] = (*parts.lines, *parts.grid, *parts.deliveries, parts.site, parts.revision)
+            watched: tuple[Part, ...] = (
+                *parts.lines,
+                *parts.grid,
+                *parts.deliveries,
+                parts.site,
+                parts.revision,
+                parts.goals,
+            )
             disk = Pulse("spool")
             parts.watchdog.watch([*(one.pulse for one in watched), disk])
             tasks = [group.create_task(one.run(), name=one.pulse.name) for one in watched]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
-from wattgram.config import Config, load, read
+from wattgram.config import Config, SparkplugConfig, load, read
 from wattgram.roles import BatteryConfig, EmissionConfig, HeatConfig, Point
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -140,3 +141,20 @@ def test_certificates_stand_beside_the_configuration(tmp_path: Path) -> None:
     made = read(text + "factor_g_per_kwh = 11\n", tmp_path / "site.toml").grid.certificates
     assert made is not None
     assert made.factor == 11.0
+
+
+def test_what_the_page_of_integrations_shows_is_right(tmp_path: Path) -> None:
+    shown = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "integrations.md").read_text(), re.DOTALL)
+    found = [read(SITE + text, tmp_path / "site.toml").mqtt for text in shown]
+    commented = read(SITE + shown[1].replace("\n# ", "\n").replace("sparkplug", "# ", 1), tmp_path / "site.toml").mqtt
+    assert [one and one.homeassistant for one in found] == ["homeassistant", None]
+    assert [one and one.sparkplug for one in found] == [None, SparkplugConfig("plant", "gateway-7")]
+    assert commented is not None
+    assert commented.sparkplug == SparkplugConfig("plant", "gateway-7", "scada")
+
+
+def test_discovery_is_off_on_or_under_another_prefix(tmp_path: Path) -> None:
+    for value, prefix in (("false", None), ("true", "homeassistant"), ('"home/ha"', "home/ha")):
+        mqtt = read(f'{SITE}[mqtt]\nurl = "mqtt://h"\nhomeassistant = {value}\n', tmp_path / "site.toml").mqtt
+        assert mqtt is not None
+        assert mqtt.homeassistant == prefix

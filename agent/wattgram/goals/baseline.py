@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from math import fsum
 
+from ..errors import ConfigError
 from .day import Day, Stretch
 from .degree_days import cooling, heating, temperatures
 from .indicator import Facility
@@ -187,7 +188,7 @@ def _points(
     named = {one.date: one for one in days}
     try:
         means = temperatures(model, days) if model and _degrees(model) else {}
-    except (OSError, ValueError) as error:
+    except (OSError, ConfigError) as error:
         raise Lack(f"no temperatures: {error}", "a file of date,mean_degC") from error
     points = []
     for begin, end in _spans(first, last, span):

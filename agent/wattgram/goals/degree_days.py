@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import lru_cache
-from math import isfinite
 from pathlib import Path
 
 from .day import Day
 from .settings import Model
+from .temperatures import read
 
 KNOWN = 0.9
 """Share of a day for which a thermometer must have been read (METHOD 4.5, coverage)."""
@@ -29,7 +28,7 @@ def cooling(base: float, mean: float) -> float:
 def temperatures(model: Model, days: Iterable[Day]) -> dict[date, float]:
     """Means of days in degC: those of the file, and of the device `weather` where it was read for 90 % of a day.
 
-    OSError and ValueError of the file.
+    OSError, or ConfigError with the file's mistakes.
     """
     found = dict(_file(model.temperatures, model.temperatures.stat().st_mtime_ns)) if model.temperatures else {}
     for one in days:
@@ -43,23 +42,3 @@ def temperatures(model: Model, days: Iterable[Day]) -> dict[date, float]:
 def _file(path: Path, _edition: int) -> Mapping[date, float]:
     """The file as it stood at a time of change: every evaluation of a year asks for it again."""
     return read(path)
-
-
-def read(path: Path) -> dict[date, float]:
-    """Daily means in degC of a CSV file with the head date,mean_degC; ValueError with the line of a mistake."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.reader(file)
-        if (head := next(rows, [])) != ["date", "mean_degC"]:
-            raise ValueError(f"{path}, line 1: found {','.join(head)!r}; allowed: date,mean_degC")
-        return dict(_row(path, rows.line_num, row) for row in rows if row)
-
-
-def _row(path: Path, line: int, row: list[str]) -> tuple[date, float]:
-    try:
-        day, mean = row
-        made = date.fromisoformat(day), float(mean)
-    except ValueError as error:
-        raise ValueError(f"{path}, line {line}: found {','.join(row)!r}; allowed: 2026-11-01,12.5") from error
-    if not (isfinite(made[1]) and -90.0 <= made[1] <= 60.0):
-        raise ValueError(f"{path}, line {line}: found {mean}; allowed: degC from -90 to 60")
-    return made

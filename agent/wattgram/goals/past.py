@@ -22,7 +22,7 @@ def days(history: History, config: Config, over: int) -> tuple[Day, ...]:
     for one in history.days(0, over):
         numbers = {name: float(number) for name, number in one.as_dict().items()}
         if name := one.series.tag("device"):
-            devices.setdefault(one.time, {})[name] = DeviceDay(**numbers)
+            devices.setdefault(one.time, {})[name] = _device(numbers)
         else:
             quarters[one.time] = _quarters(numbers)
     stored = history.stored()
@@ -43,6 +43,12 @@ def days(history: History, config: Config, over: int) -> tuple[Day, ...]:
         for one in found
         if (row := rows.get(one.start)) or one.start in devices or one.start in quarters
     )
+
+
+def _device(numbers: dict[str, float]) -> DeviceDay:
+    if seconds := numbers.get("temperature_seconds", 0.0):  # the book has the integral
+        numbers["temperature"] /= seconds
+    return DeviceDay(**numbers)
 
 
 def _quarters(numbers: dict[str, float]) -> Quarters:

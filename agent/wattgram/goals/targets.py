@@ -23,6 +23,8 @@ def target(
     elif claim.id in goals.milestones:
         year = int(calendar.natural("year", stretch.end).name)
         wanted = Target(milestone(goals, claim.id, year), f"the site's milestones, at the end of {year}")
+    elif claim.shown == "number":
+        return None  # what a default says beside it is information
     else:
         wanted = indicator.target(stretch, facility)
     if wanted is None or not indicator.total:

@@ -68,15 +68,18 @@ class Broker:
         self._config = config
         self._timeout = timeout
 
-    async def connect(self, *, will: tuple[str, bytes] | None = None, largest: int = 0) -> Connection:
+    async def connect(
+        self, *, will: tuple[str, bytes] | None = None, retained: bool = True, largest: int = 0
+    ) -> Connection:
         """A connection by MQTT 5, or by 3.1.1 where the broker knows no 5. SinkError when there is none.
 
-        `will`: topic and payload of a retained last will; such a connection has the configuration's client_id.
+        `will`: topic and payload of a last will; such a connection has the configuration's client_id. `retained`: it.
         `largest`: bytes of a payload that a broker of version 5 may send here, 0 any.
         """
         config = self._config
         tls = await verifying(config.ca, config.cert, config.key) if config.tls else None
-        connection = self._made(self.protocol, will, largest, tls)
+        last = aiomqtt.Will(*will, qos=1, retain=retained) if will else None
+        connection = self._made(self.protocol, last, largest, tls)
         try:
             return await _entered(connection)
         except aiomqtt.MqttError as error:
@@ -87,7 +90,7 @@ class Broker:
         said, silent = code in NOT_THIS_VERSION, code is None and connection.reached
         if self.protocol is V5 and (said or silent):
             try:
-                connection = await _entered(self._made(V311, will, largest, tls))
+                connection = await _entered(self._made(V311, last, largest, tls))
             except aiomqtt.MqttError as second:
                 log.debug("mqtt: nor by 3.1.1: %s", second)
                 first = second if said else first
@@ -115,7 +118,7 @@ class Broker:
     def _made(
         self,
         protocol: aiomqtt.ProtocolVersion,
-        will: tuple[str, bytes] | None,
+        will: aiomqtt.Will | None,
         largest: int,
         tls: ssl.SSLContext | None,
     ) -> Connection:
@@ -131,7 +134,7 @@ class Broker:
             username=config.username,
             password=config.password,
             identifier=config.client_id if will else None,
-            will=aiomqtt.Will(*will, qos=1, retain=True) if will else None,
+            will=will,
             max_queued_incoming_messages=QUEUE,
             properties=properties if largest and protocol is V5 else None,
             tls_context=tls,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ..config import MqttConfig
 from ..errors import SinkError
@@ -12,7 +13,11 @@ from ..record import Record, Series
 from ..watchdog import Pulse
 from . import STEP
 from .connection import Broker, Connection
-from .publish import TOO_LARGE, Answer, Line
+from .packets import TOO_LARGE, Answer
+from .publish import Line
+
+if TYPE_CHECKING:
+    from .announce import Announcer  # which a site without Home Assistant need not carry
 
 log = logging.getLogger(__name__)
 
@@ -99,8 +104,10 @@ class MqttSink:
     name = "mqtt"
     limit = 1000
 
-    def __init__(self, config: MqttConfig, site: str) -> None:
+    def __init__(self, config: MqttConfig, site: str, announcer: Announcer | None = None) -> None:
+        """`announcer`: tells Home Assistant what is published here."""
         self._broker = Broker(config, TIMEOUT)
+        self._announcer = announcer
         self._topic = f"{config.prefix}/{site}"
         self._topics: dict[Series, bytes] = {}
         self._messages = Messages()
@@ -123,6 +130,10 @@ class MqttSink:
         try:
             self._line = client.line()
             refused = await self._say(self._line, b"online", TIMEOUT)
+            if self._announcer is not None:
+                self._announcer.refused(await self._line.subscribe(self._announcer.topics, self._announcer, TIMEOUT))
+                self._announcer.begin()
+                await self._announce(self._line)
         except SinkError as error:
             raise SinkError(f"{self._broker.where}: {error}") from error
         if refused and refused != self._status_refused:
@@ -136,6 +147,9 @@ class MqttSink:
         batch = _Batch(records, replayed, self._encoded, self.pulse)
         failed, itself = "", False
         try:
+            if self._announcer is not None:
+                self._announcer.note(records)
+                await self._announce(self._line)
             await self._line.publish(batch, TIMEOUT)
         except SinkError as error:
             failed, itself = str(error), error.itself
@@ -177,6 +191,13 @@ class MqttSink:
         mail = _Status(f"{self._topic}/status".encode(), status)
         await line.publish(mail, patience)
         return str(mail.answer) if mail.answer.code else ""
+
+    async def _announce(self, line: Line) -> None:
+        """Publish what is due to Home Assistant before the records that it is about."""
+        assert self._announcer is not None
+        if mail := self._announcer.due():
+            await line.publish(mail, TIMEOUT)
+            self._announcer.refused(mail.refused)
 
     def _encoded(self, record: Record, replayed: bool) -> _Encoded:
         """Topic and payload; ValueError when it cannot be a message."""

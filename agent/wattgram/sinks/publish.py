@@ -1,8 +1,8 @@
-"""QoS 1 over a connection that is there: PUBLISH out, PUBACK in, a window of messages under way.
+"""Over a connection that is there: PUBLISH out, PUBACK in, a window of messages under way; and what is heard meanwhile.
 
 Connecting is aiomqtt's. A backlog is not: paho behind it spends several times as long on a message and its
-acknowledgement as all the rest of the way from the disk takes. Four packets of MQTT do here: PUBLISH, PUBACK, PINGREQ
-and DISCONNECT. The numbers in comments are sections of the OASIS standard of version 5.
+acknowledgement as all the rest of the way from the disk takes. The numbers in comments are sections of the OASIS
+standard of version 5.
 """
 
 from __future__ import annotations
@@ -10,54 +10,47 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from ..errors import SinkError
+from .packets import (
+    DISCONNECT,
+    PINGREQ,
+    PINGRESP,
+    PUBACK,
+    PUBLISH,
+    REFUSED,
+    SUBACK,
+    TOO_LARGE,
+    Answer,
+    answer,
+    handed,
+    heard,
+    packet,
+    publish,
+    subscribe,
+)
 
-PUBLISH, PUBACK, PINGREQ, PINGRESP, DISCONNECT = 0x30, 0x40, 0xC0, 0xD0, 0xE0
 EXPECTED = frozenset({PUBACK, PINGRESP, DISCONNECT})
-QOS_1, RETAIN = 0x02, 0x01
+"""First bytes of what a broker may send to one that has subscribed to nothing."""
 
-REFUSED = 0x80
-"""The lowest reason code of a refusal."""
-
-TOO_LARGE = 0x95
-
-REASONS = {
-    0x80: "unspecified error",
-    0x81: "malformed packet",
-    0x82: "protocol error",
-    0x83: "implementation specific error",
-    0x87: "not authorised",
-    0x89: "server busy",
-    0x8B: "server shutting down",
-    0x8D: "keep alive timeout",
-    0x8E: "somebody else has logged in with this client_id",
-    0x90: "topic name invalid",
-    0x91: "packet identifier in use",
-    0x93: "receive maximum exceeded",
-    0x95: "packet too large",
-    0x96: "message rate too high",
-    0x97: "quota exceeded",
-    0x98: "administrative action",
-    0x99: "payload format invalid",
-    0x9A: "retain not supported",
-    0x9B: "QoS 1 not supported",
-    0x9C: "use another server",
-    0x9D: "server moved",
-    0x9F: "connection rate exceeded",
-    0xA0: "maximum connect time",
-}
-"""What PUBACK and DISCONNECT can say (2.4)."""
+HEARD = EXPECTED | {SUBACK, *(PUBLISH | flags for flags in range(16))}
+"""And to one that has."""
 
 OF_ITSELF = frozenset({0x89, 0x8B, 0x8D, 0x8E, 0x93, 0x96, 0x97, 0x98, 0x9C, 0x9D, 0x9F, 0xA0})
 """Reasons to disconnect that have nothing to do with the message under way."""
 
-REASON_STRING, USER_PROPERTY = 0x1F, 0x26
-
 LONGEST = 4096
 """Bytes of a packet that a broker may send here: a reason with its explanation."""
+
+LONGEST_HEARD = 1_048_576
+"""The same where messages are listened to."""
+
+WITH_WILL = 0x04
+"""Reason to disconnect that makes a broker of version 5 publish the last will (3.14.2.1)."""
 
 CHUNK = 65_536
 """Bytes that are read at once."""
@@ -79,20 +72,6 @@ class Terms:
     keepalive: float
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What an acknowledgement says: a reason code, under 3.1.1 always 0, and the broker's own words."""
-
-    code: int = 0
-    said: str = ""
-
-    def __str__(self) -> str:
-        return f"{REASONS.get(self.code, 'unknown reason')} (0x{self.code:02x}){self.said and f': {self.said}'}"
-
-
-TAKEN = Answer()
-
-
 class Mail(Protocol):
     """Messages to be published, all of them retained or none."""
 
@@ -103,6 +82,13 @@ class Mail(Protocol):
 
     def answered(self, number: int, answer: Answer) -> None:
         """The message with that number was acknowledged, or is larger than the broker takes."""
+
+
+class Ear(Protocol):
+    """Who listens; it may send, but not wait."""
+
+    def heard(self, topic: str, payload: bytes, retained: bool) -> None:
+        """A message came; a retained one was published before we subscribed."""
 
 
 class Line:
@@ -118,6 +104,9 @@ class Line:
         self._out = bytearray()
         self._blocked = False
         self._in = b""
+        self._ear: Ear | None = None
+        self._pings: deque[asyncio.Future[int] | None] = deque()  # who waits for which answer
+        self._asked: dict[int, asyncio.Future[int]] = {}  # subscriptions, by packet identifier
         self._alive = True  # since the last ping
         self._heard = 0.0  # when the last acknowledgement came
         self._done: asyncio.Future[None] = self._loop.create_future()
@@ -148,12 +137,59 @@ class Line:
         if self._over:
             raise SinkError(self._over, itself=self._itself)
 
-    def goodbye(self) -> None:
-        """End in order, so that the broker keeps the last will to itself."""
+    async def subscribe(self, topics: Sequence[str], ear: Ear, patience: float) -> dict[str, str]:
+        """Have `ear` hear what is published there; why, for each topic that the broker refuses.
+
+        SinkError when the connection ends or does not answer.
+        """
+        self._ear = ear
+        asked: dict[str, asyncio.Future[int]] = {}
+        for topic in topics:
+            asked[topic] = self._asked[self._following()] = self._loop.create_future()
+            self._write(subscribe(self._identifier, topic.encode(), version5=self._terms.version5))
+        refused = {}
+        for topic, future in asked.items():
+            if (code := await self._told(future, patience)) >= REFUSED:
+                refused[topic] = str(Answer(code))
+        return refused
+
+    def send(self, topic: bytes, payload: bytes) -> None:
+        """Hand a message over with QoS 0; nothing when the connection has ended, which `arrived` tells.
+
+        ValueError when it is larger than the broker takes.
+        """
+        made = handed(topic, payload, version5=self._terms.version5)
+        if 0 < self._terms.largest < len(made):
+            raise ValueError(f"{len(made)} bytes, the broker takes {self._terms.largest}")
+        self._write(made)
+
+    async def arrived(self, patience: float) -> None:
+        """Return when the broker has read all that was sent: it answers a ping behind it; SinkError otherwise."""
+        future: asyncio.Future[int] = self._loop.create_future()
+        self._pings.append(future)
+        self._write(bytes([PINGREQ, 0]))
+        await self._told(future, patience)
+
+    def goodbye(self, *, will: bool = False) -> None:
+        """End in order, so that the broker keeps the last will to itself, or, of version 5, publishes it."""
         if not self._over:
-            self._out += bytes([DISCONNECT, 0])
-            self._flush()
+            self._write(packet(DISCONNECT, bytes([WITH_WILL])) if will and self.version5 else bytes([DISCONNECT, 0]))
             self._end("disconnected")
+
+    @property
+    def version5(self) -> bool:
+        """Whether the broker speaks MQTT 5 here."""
+        return self._terms.version5
+
+    async def _told(self, future: asyncio.Future[int], patience: float) -> int:
+        """An answer; SinkError when the connection ends, also by us when it does not come."""
+        if not self._over:
+            await asyncio.wait([future], timeout=patience)
+            if not future.done():
+                self._end(f"the broker did not answer within {patience:g} s")
+        if self._over:
+            raise SinkError(self._over, itself=self._itself)
+        return future.result()
 
     # out
 
@@ -169,19 +205,28 @@ class Line:
                     self._settle()
                 break
             number, topic, payload = following
-            head, tail = packet(topic, payload, version5=self._terms.version5, retain=mail.retain)
+            head, tail = publish(topic, payload, version5=self._terms.version5, retain=mail.retain)
             size = len(head) + 2 + len(tail)
             if 0 < self._terms.largest < size:
                 mail.answered(number, Answer(TOO_LARGE, f"{size} bytes, the broker takes {self._terms.largest}"))
                 continue
-            while True:  # one that no message under way has (2.2.1)
-                self._identifier = self._identifier % 0xFFFF + 1
-                if self._identifier not in under_way:
-                    break
-            under_way[self._identifier] = mail, number
+            under_way[self._following()] = mail, number
             self._out += b"".join((head, self._identifier.to_bytes(2, "big"), tail))
         if not self._blocked:
             self._flush()
+
+    def _following(self) -> int:
+        """The next packet identifier that nothing under way has (2.2.1)."""
+        while True:
+            self._identifier = self._identifier % 0xFFFF + 1
+            if self._identifier not in self._under_way and self._identifier not in self._asked:
+                return self._identifier
+
+    def _write(self, made: bytes) -> None:
+        if not self._over:
+            self._out += made
+            if not self._blocked:
+                self._flush()
 
     def _flush(self) -> None:
         try:
@@ -206,9 +251,8 @@ class Line:
             self._end(f"the broker gave no sign of life for {self._terms.keepalive:g} s")
             return
         self._alive = False
-        self._out += bytes([PINGREQ, 0])
-        if not self._blocked:
-            self._flush()
+        self._pings.append(None)
+        self._write(bytes([PINGREQ, 0]))
         self._timer = self._loop.call_later(self._terms.keepalive, self._ping)
 
     # in
@@ -235,8 +279,9 @@ class Line:
     def _parsed(self, data: bytes) -> bytes:
         """Take whole packets; what is left of the data. ValueError for what no broker says."""
         start = 0
+        expected, longest = (EXPECTED, LONGEST) if self._ear is None else (HEARD, LONGEST_HEARD)
         while True:
-            if start < len(data) and data[start] not in EXPECTED:
+            if start < len(data) and data[start] not in expected:
                 raise ValueError(f"the broker sent a packet of type 0x{data[start]:02x}, expected acknowledgements")
             at, length, shift = start + 1, 0, 0
             while True:  # the remaining length (1.5.5)
@@ -248,8 +293,8 @@ class Line:
                 at += 1
                 if byte < 0x80:
                     break
-                if length > LONGEST:
-                    raise ValueError(f"the broker sent a packet of more than {LONGEST} bytes")
+                if length > longest:
+                    raise ValueError(f"the broker sent a packet of more than {longest} bytes")
             if at + length > len(data):
                 return data[start:]
             self._take(data[start], data[at : at + length])
@@ -265,6 +310,18 @@ class Line:
             told = answer(body)
             self._itself = told.code in OF_ITSELF
             self._end(f"the broker ended the connection{f': {told}' if told.code else ''}")
+        elif first == PINGRESP:
+            if self._pings and (future := self._pings.popleft()) and not future.done():
+                future.set_result(0)
+        elif first == SUBACK:
+            asked = self._asked.pop(int.from_bytes(body[:2], "big"), None)
+            if asked is not None and not asked.done():
+                asked.set_result(body[-1] if body else REFUSED)
+        elif self._ear is not None:
+            message = heard(first, body, version5=self._terms.version5)
+            if message.identifier:
+                self._write(packet(PUBACK, message.identifier.to_bytes(2, "big")))
+            self._ear.heard(message.topic, message.payload, message.retained)
 
     def _settle(self) -> None:
         if not self._done.done():
@@ -279,36 +336,6 @@ class Line:
         self._loop.remove_reader(self._sock)
         self._unblock()
         self._settle()
-
-
-def packet(topic: bytes, payload: bytes, *, version5: bool, retain: bool) -> tuple[bytes, bytes]:
-    """A PUBLISH with QoS 1 (3.3), the piece before its packet identifier and the piece behind."""
-    tail = b"\x00" + payload if version5 else payload  # no properties
-    length = 2 + len(topic) + 2 + len(tail)
-    head = bytearray([PUBLISH | QOS_1 | (RETAIN if retain else 0)])
-    while length > 0x7F:
-        head.append(0x80 | length & 0x7F)
-        length >>= 7
-    head.append(length)
-    return bytes(head) + len(topic).to_bytes(2, "big") + topic, tail
-
-
-def answer(body: bytes) -> Answer:
-    """Reason code and reason string of a PUBACK (3.4) or DISCONNECT (3.14), from the code on."""
-    if not body or body[0] < REFUSED:
-        return TAKEN
-    return Answer(body[0], _reason_string(body[2:]) if len(body) > 2 and body[1] < 0x80 else "")
-
-
-def _reason_string(properties: bytes) -> str:
-    """The broker's own words among the properties (2.2.2), at most 200 characters, quoted; "" without."""
-    at = 0
-    while at + 3 <= len(properties):
-        kind, length = properties[at], int.from_bytes(properties[at + 1 : at + 3], "big")
-        at += 3 + length
-        if kind == REASON_STRING:
-            return repr(properties[at - length : at].decode(errors="replace")[:200])
-        if kind != USER_PROPERTY:
-            break
-        at += 2 + int.from_bytes(properties[at : at + 2], "big")
-    return ""
+        for future in (*self._pings, *self._asked.values()):
+            if future is not None and not future.done():
+                future.set_result(0)

@@ -6,9 +6,8 @@ import os
 from datetime import date
 from pathlib import Path
 
-import pytest
 from wattgram.goals.day import DeviceDay
-from wattgram.goals.degree_days import cooling, heating, read, temperatures
+from wattgram.goals.degree_days import cooling, heating, temperatures
 from wattgram.goals.settings import Model
 
 from tests.agent.goals.factory import FIRST, FULL, dates, day
@@ -41,20 +40,3 @@ def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
     file.write_text("date,mean_degC\n2026-11-01,12.5\n2026-11-02,-3\n")
     os.utime(file, ns=(0, 1))  # two writes may fall into one tick of the file system's clock
     assert temperatures(model, []) == {date(2026, 11, 1): 12.5, date(2026, 11, 2): -3.0}
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("day,mean\n", "line 1: found 'day,mean'; allowed: date,mean_degC"),
-        ("date,mean_degC\n2026-11-31,4\n", "line 2: found '2026-11-31,4'; allowed: 2026-11-01,12.5"),
-        ("date,mean_degC\n2026-11-01,1,2\n", "line 2: found '2026-11-01,1,2'"),
-        ("date,mean_degC\n2026-11-01,nan\n", "line 2: found nan; allowed: degC from -90 to 60"),
-        ("date,mean_degC\n2026-11-01,284.5\n", "line 2: found 284.5"),
-    ],
-)
-def test_a_mistake_in_the_file_is_told_with_its_line(tmp_path: Path, text: str, why: str) -> None:
-    file = tmp_path / "weather.csv"
-    file.write_text(text)
-    with pytest.raises(ValueError, match=why):
-        read(file)

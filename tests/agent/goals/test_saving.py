@@ -91,13 +91,16 @@ def test_the_target_is_the_pace_since_the_reference() -> None:
     assert own.value == pytest.approx(0.95)
 
 
-def test_the_saving_that_is_wanted_grows_with_the_period() -> None:
-    # After 15 of 30 days 12 000 kWh are expected, of the whole month 24 000: 2.9 % of it are 696 kWh, half of it now
-    half = month(november()[:15], over=date(2026, 11, 16))
-    target = SAVING.target(half, works())
+def test_the_saving_that_is_wanted_is_a_years() -> None:
+    # 15 days expect 12 000 kWh, 365 days 292 000: 2.9 % of it are 8468 kWh a year, of whatever period it is asked
+    target = SAVING.target(month(november()[:15], over=date(2026, 11, 16)), works())
     assert target is not None
-    assert target.value == pytest.approx(696.0)
-    assert SAVING.target(half, site()) is None
+    assert target.value == pytest.approx(8468.0)
+    days = [cast(when, 10.0, 760.0) for when in dates(date(2026, 1, 1), 73)]
+    whole = SAVING.target(year(2026, days, over=date(2026, 3, 15)), works())
+    assert whole is not None
+    assert whole.value == pytest.approx(8468.0)
+    assert SAVING.target(month([]), site()) is None
 
 
 def test_days_that_are_not_known_count_on_neither_side() -> None:
@@ -242,6 +245,15 @@ def test_the_baseline_says_which_year_a_ratio_is_of() -> None:
 def test_a_baseline_that_is_not_there_is_said(goals: GoalsConfig, days: list[Day] | None, what: str) -> None:
     for one in (PERFORMANCE, SAVING):
         assert missing(one.find(month(november()), works(goals, days))).what == what
+
+
+def test_a_file_that_was_spoilt_since_the_start_is_no_temperature(tmp_path: Path) -> None:
+    file = tmp_path / "weather.csv"
+    file.write_text("date,mean_degC\n2025-01-01,warm\n")
+    goals = GoalsConfig(model=Model(BEGIN, END, heating_base=18.0, temperatures=file))
+    one = missing(PERFORMANCE.find(month(november()), works(goals)))
+    assert one.what.startswith("no temperatures: ")
+    assert "'warm'" in one.what
 
 
 def test_a_period_of_which_nothing_is_known_has_no_performance() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
+
+from ...period import instant, local_day
 from ..baseline import Compared, compared, reference_year
 from ..day import Stretch
 from ..finding import Extra, Found, Input
@@ -43,18 +46,22 @@ def performance_target(stretch: Stretch, facility: Facility) -> Target | None:
 
 
 def saving_target(stretch: Stretch, facility: Facility) -> Target | None:
-    """What the wanted pace saves of the energy that the baseline expects for the whole period, kWh.
+    """What the wanted pace saves in a calendar year of the energy that the baseline expects, kWh.
 
-    That energy is what it expects of the time so far / the share of the period that is over.
+    A year's energy is what it expects of the time so far, by that time's share of the year: a target of a total is
+    that of the claim's own period, whatever part of it is looked at.
     """
     wanted = performance_target(stretch, facility)
     try:
         one = compared(stretch, facility)
     except Lack:
         return None
-    if wanted is None or not stretch.gone > 0.0:
+    if wanted is None or not stretch.elapsed > 0.0:
         return None
-    return Target((1.0 - wanted.value) * one.expected / stretch.gone, wanted.source)
+    year = local_day(stretch.end - 1, facility.timezone).year
+    begin, end = (instant(date(each, 1, 1), facility.timezone) for each in (year, year + 1))
+    expected = one.expected * ((end - begin) / 1e9 / stretch.elapsed)
+    return Target((1.0 - wanted.value) * expected, wanted.source)
 
 
 def _expected(one: Compared) -> str:

@@ -1,0 +1,205 @@
+"""What a number of a record is to Home Assistant: unit, device class, state class, and how it is read out of a message.
+
+Classes and their units: Home Assistant's developer documentation, "Sensor entity"; `last_reset` there, "State class
+total". A state class decides whether long-term statistics and the energy dashboard take a value.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from wattgram_drivers.quantity import QUANTITIES
+
+MEASURED, COUNTED, SUMMED = "measurement", "total_increasing", "total"
+
+UNITS = {
+    "W": ("W", "power"),
+    "Wh": ("Wh", "energy"),
+    "var": ("var", "reactive_power"),
+    "varh": ("varh", ""),
+    "VA": ("VA", "apparent_power"),
+    "VAh": ("VAh", ""),
+    "V": ("V", "voltage"),
+    "A": ("A", "current"),
+    "Ah": ("Ah", ""),
+    "Hz": ("Hz", "frequency"),
+    "degC": ("°C", "temperature"),
+    "Pa": ("Pa", "pressure"),
+    "s": ("s", "duration"),
+    "kg": ("kg", ""),
+    "m3": ("m³", "volume"),
+    "ohm": ("Ω", ""),
+    "kg/s": ("kg/s", ""),
+    "m3/s": ("m³/s", ""),
+    "kg/m3": ("kg/m³", ""),
+    "m/s": ("m/s", "speed"),
+    "1": ("", ""),
+}
+"""The vocabulary's units in Home Assistant's spelling, and the device class that goes with them, where there is one
+that all its versions with discovery by device know."""
+
+COUNTERS = frozenset({"Wh", "varh", "VAh", "kg", "m3"})
+STORED = frozenset({"battery_capacity", "battery_rated_energy", "battery_max_energy", "battery_available_energy"})
+COUNTS = re.compile(r"pulse_count_.*|starts_total|battery_cycles")
+FACTOR = re.compile(r"(meter_)?power_factor_(total|l[123])")
+
+SHOWN = re.compile(
+    r"active_power_total|reactive_power_total|apparent_power_total|power_factor_total|frequency"
+    r"|voltage_(l1n|l2n|l3n|l1l2|l2l3|l3l1)|current_(l1|l2|l3)|active_energy_(import|export|total)"
+    r"|dc_power|energy_(total|daily|session|consumed_total|import|export)|temperature_internal"
+    r"|meter_active_power_total|meter_energy_(import|export)"
+    r"|battery_(power|soc|soh|temperature|voltage|current|energy_charge|energy_discharge)"
+    r"|fuel_level|volume_total|volume_flow|mass_flow|totalizer_1|pulse_count_1"
+)
+"""Quantities of a device that are shown unless somebody hides them; the others wait to be switched on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A number or text of a topic. `unit`: "" for none.
+
+    counted: a counter, of which a value that is not believed must not be seen: it would be taken for a new beginning,
+    and what it jumps back to for energy. kept: absent from most messages, so the last value holds. percent: a share
+    from 0 to 1. window: the sum of a window of time, which is told once when it is over.
+    """
+
+    field: str
+    name: str
+    unit: str = ""
+    device_class: str = ""
+    state_class: str = ""
+    counted: bool = False
+    kept: bool = False
+    percent: bool = False
+    window: bool = False
+    shown: bool = True
+    diagnostic: bool = False
+
+    def options(self) -> dict[str, object]:
+        """Of Home Assistant's MQTT sensor, without topics and ids."""
+        made: dict[str, object] = {"platform": "sensor", "name": self.name, "value_template": self._template()}
+        for key, word in (
+            ("unit_of_measurement", self.unit),
+            ("device_class", self.device_class),
+            ("state_class", self.state_class),
+            ("entity_category", "diagnostic" if self.diagnostic else ""),
+        ):
+            if word:
+                made[key] = word
+        if self.percent or self.unit.startswith("g"):
+            made["suggested_display_precision"] = 1
+        if not self.shown:
+            made["enabled_by_default"] = False
+        if self.window and self.state_class == SUMMED:
+            made["last_reset_value_template"] = self._in_window("value_json.time")
+        return made
+
+    def _template(self) -> str:
+        """The value; none where it is unknown, empty where the last one holds."""
+        value = "(100 * v) | round(4)" if self.percent else "v"
+        if self.window:
+            return self._in_window(value)
+        unseen = "v is none or value_json.get('replayed')"
+        if self.counted:
+            unseen += " or value_json.get('quality') == 'glitch'"
+        missing = "''" if self.kept else "none"
+        shown = f"{{{{ {missing} if {unseen} else {value} }}}}"
+        return f"{self._taken}{{% if not value_json.get('revision') %}}{shown}{{% endif %}}"
+
+    def _in_window(self, what: str) -> str:
+        """Nothing for a result that was computed anew: its first one is in the sum."""
+        return f"{self._taken}{{{{ '' if v is none or value_json.get('revision') else {what} }}}}"
+
+    @property
+    def _taken(self) -> str:
+        return f"{{% set v = value_json.get('{self.field}') %}}"
+
+
+def of_quantity(quantity: str, *, slow: bool, shown: bool) -> Entity:
+    """What a device's quantity is; `slow`: read now and then only; `shown`: also when it is none of SHOWN."""
+    known = QUANTITIES[quantity]
+    unit, device_class = UNITS[known.unit]
+    state_class, counted, percent = MEASURED, False, False
+    if quantity == "active_energy_net":
+        state_class = SUMMED
+    elif (known.unit in COUNTERS and quantity not in STORED) or COUNTS.fullmatch(quantity):
+        counted, state_class = True, COUNTED
+    elif quantity in STORED:
+        device_class = "energy_storage"
+    elif FACTOR.fullmatch(quantity):
+        device_class = "power_factor"
+    elif "0 to 1" in known.meaning:
+        unit, percent = "%", True
+        device_class = "battery" if quantity.endswith("_soc") else ""
+    elif not unit:
+        state_class = ""  # a code
+    return Entity(
+        quantity,
+        quantity.replace("_", " ").capitalize(),
+        unit,
+        device_class,
+        state_class,
+        counted=counted,
+        kept=slow,
+        percent=percent,
+        shown=shown or SHOWN.fullmatch(quantity) is not None,
+        diagnostic=not state_class,
+    )
+
+
+_GENERATORS = ("wind", "hydro", "genset", "chp")
+_FLOWS = (
+    ("load", "Load", ()),
+    ("grid_import", "Grid import", ()),
+    ("grid_export", "Grid export", ()),
+    ("pv", "PV", ("pv",)),
+    ("generation", "Generation", _GENERATORS),
+    ("battery_discharge", "Battery discharge", ("battery",)),
+    ("battery_charge", "Battery charge", ("battery",)),
+    ("residual", "Residual", ("load", "ev")),
+)
+"""Names of powers and energies, and the roles of which a site must have one to have them."""
+
+_SHARES = (
+    ("clean_share", "Clean share", ()),
+    ("self_consumption", "Self-consumption", ("pv", *_GENERATORS)),
+    ("self_sufficiency", "Self-sufficiency", ("pv", *_GENERATORS)),
+)
+_MASSES = (
+    ("emission", "Emission", ()),
+    ("scope1", "Scope 1", ("genset", "chp")),
+    ("scope2_location", "Scope 2, location-based", ()),
+    ("scope2_market", "Scope 2, market-based", ()),
+    ("avoided", "Avoided emission", ("pv", *_GENERATORS)),
+    ("captured", "Captured", ("capture",)),
+)
+
+
+def of_site(roles: frozenset[str]) -> dict[str, tuple[Entity, ...]]:
+    """What a site with devices of these roles has, by window: "tick", and those that Home Assistant shall know.
+
+    Energies are those of quarter hours: each is told once, so that their sum is right where a power's integral would
+    have the holes of every outage.
+    """
+
+    def had(row: tuple[str, str, tuple[str, ...]]) -> bool:
+        return not row[2] or bool(roles & frozenset(row[2]))
+
+    flows, shares, masses = (list(filter(had, rows)) for rows in (_FLOWS, _SHARES, _MASSES))
+    tick = [Entity(f"{field}_power", f"{name} power", "W", "power", MEASURED) for field, name, _ in flows]
+    tick += [Entity("emission_intensity", "Emission intensity", "g/kWh", "", MEASURED)]
+    tick += [Entity("grid_intensity", "Grid intensity", "g/kWh", "", MEASURED)]
+    if "battery" in roles:
+        tick.append(Entity("battery_intensity", "Battery intensity", "g/kWh", "", MEASURED))
+    tick.append(Entity("emission_rate", "Emission rate", "g/h", "", MEASURED))
+    tick += [Entity(field, name, "%", "", MEASURED, percent=True) for field, name, _ in shares]
+    tick.append(Entity("coverage", "Coverage", "%", "", MEASURED, percent=True, diagnostic=True))
+    tick.append(Entity("grid_age", "Grid intensity age", "s", "duration", MEASURED, diagnostic=True))
+    tick.append(Entity("grid_source", "Grid source", diagnostic=True))
+    quarter = [
+        Entity(f"{field}_energy", f"{name} energy", "Wh", "energy", SUMMED, window=True) for field, name, _ in flows
+    ]
+    quarter += [Entity(field, name, "g", "", SUMMED, window=True) for field, name, _ in masses]
+    day = [Entity("emission_intensity", "Emission intensity of the last day", "g/kWh", "", MEASURED, window=True)]
+    return {"tick": tuple(tick), "15m": tuple(quarter), "1d": tuple(day)}

@@ -1,0 +1,155 @@
+"""Control packets of MQTT 3.1.1 and 5, as bytes: what we send, and what a broker's answers say.
+
+The numbers in comments are sections of the OASIS standard of version 5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PUBLISH, PUBACK, SUBSCRIBE, SUBACK, PINGREQ, PINGRESP, DISCONNECT = 0x30, 0x40, 0x82, 0x90, 0xC0, 0xD0, 0xE0
+QOS_1, RETAIN = 0x02, 0x01
+
+REFUSED = 0x80
+"""The lowest reason code of a refusal."""
+
+TOO_LARGE = 0x95
+
+REASON_STRING, USER_PROPERTY = 0x1F, 0x26
+
+REASONS = {
+    0x80: "unspecified error",
+    0x81: "malformed packet",
+    0x82: "protocol error",
+    0x83: "implementation specific error",
+    0x87: "not authorised",
+    0x89: "server busy",
+    0x8B: "server shutting down",
+    0x8D: "keep alive timeout",
+    0x8E: "somebody else has logged in with this client_id",
+    0x90: "topic name invalid",
+    0x91: "packet identifier in use",
+    0x93: "receive maximum exceeded",
+    0x95: "packet too large",
+    0x96: "message rate too high",
+    0x97: "quota exceeded",
+    0x98: "administrative action",
+    0x99: "payload format invalid",
+    0x9A: "retain not supported",
+    0x9B: "QoS 1 not supported",
+    0x9C: "use another server",
+    0x9D: "server moved",
+    0x9F: "connection rate exceeded",
+    0xA0: "maximum connect time",
+}
+"""What PUBACK, SUBACK and DISCONNECT can say (2.4)."""
+
+OF_ITSELF = frozenset({0x89, 0x8B, 0x8D, 0x8E, 0x93, 0x96, 0x97, 0x98, 0x9C, 0x9D, 0x9F, 0xA0})
+"""Reasons to disconnect that have nothing to do with the message under way."""
+
+REASON_STRING, USER_PROPERTY = 0x1F, 0x26
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an acknowledgement says: a reason code, under 3.1.1 always 0, and the broker's own words."""
+
+    code: int = 0
+    said: str = ""
+
+    def __str__(self) -> str:
+        return f"{REASONS.get(self.code, 'unknown reason')} (0x{self.code:02x}){self.said and f': {self.said}'}"
+
+
+TAKEN = Answer()
+
+
+def packet(first: int, *parts: bytes) -> bytes:
+    """A whole control packet (2.1) of its first byte and the pieces of its body."""
+    return first.to_bytes(1, "big") + _length(sum(map(len, parts))) + b"".join(parts)
+
+
+def publish(topic: bytes, payload: bytes, *, version5: bool, retain: bool = False) -> tuple[bytes, bytes]:
+    """A PUBLISH with QoS 1 (3.3), the piece before its packet identifier and the piece behind."""
+    tail = b"\x00" + payload if version5 else payload  # no properties
+    head = bytes([PUBLISH | QOS_1 | (RETAIN if retain else 0)]) + _length(2 + len(topic) + 2 + len(tail))
+    return head + _text(topic), tail
+
+
+def handed(topic: bytes, payload: bytes, *, version5: bool) -> bytes:
+    """A PUBLISH with QoS 0, which nobody acknowledges."""
+    return packet(PUBLISH, _text(topic), b"\x00" if version5 else b"", payload)
+
+
+def subscribe(identifier: int, topic: bytes, *, version5: bool) -> bytes:
+    """A SUBSCRIBE (3.8) to one topic with QoS 1."""
+    return packet(SUBSCRIBE, identifier.to_bytes(2, "big"), b"\x00" if version5 else b"", _text(topic), b"\x01")
+
+
+def _text(text: bytes) -> bytes:
+    return len(text).to_bytes(2, "big") + text
+
+
+def _length(length: int) -> bytes:
+    """The remaining length (1.5.5)."""
+    made = bytearray()
+    while length > 0x7F:
+        made.append(0x80 | length & 0x7F)
+        length >>= 7
+    made.append(length)
+    return bytes(made)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A PUBLISH that came here; `identifier` is to be acknowledged, 0 with QoS 0."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+    identifier: int
+
+
+def heard(first: int, body: bytes, *, version5: bool) -> Heard:
+    """Read a PUBLISH (3.3) of QoS 0 or 1; ValueError when it is none."""
+    try:
+        end = 2 + int.from_bytes(body[:2], "big")
+        topic, at, identifier = body[2:end].decode(), end, 0
+        if first & 0x06:
+            identifier, at = int.from_bytes(body[at : at + 2], "big"), at + 2
+        if version5:
+            length = shift = 0
+            while True:
+                byte = body[at]
+                at += 1
+                length |= (byte & 0x7F) << shift
+                shift += 7
+                if byte < 0x80:
+                    break
+            at += length
+    except (IndexError, UnicodeDecodeError) as error:
+        raise ValueError(f"the broker sent a message that cannot be read: {body[:40]!r}") from error
+    if at > len(body) or first & 0x06 == 0x06:
+        raise ValueError(f"the broker sent a message that cannot be read: {body[:40]!r}")
+    return Heard(topic, body[at:], bool(first & RETAIN), identifier)
+
+
+def answer(body: bytes) -> Answer:
+    """Reason code and reason string of a PUBACK (3.4) or DISCONNECT (3.14), from the code on."""
+    if not body or body[0] < REFUSED:
+        return TAKEN
+    return Answer(body[0], _reason_string(body[2:]) if len(body) > 2 and body[1] < 0x80 else "")
+
+
+def _reason_string(properties: bytes) -> str:
+    """The broker's own words among the properties (2.2.2), at most 200 characters, quoted; "" without."""
+    at = 0
+    while at + 3 <= len(properties):
+        kind, length = properties[at], int.from_bytes(properties[at + 1 : at + 3], "big")
+        at += 3 + length
+        if kind == REASON_STRING:
+            return repr(properties[at - length : at].decode(errors="replace")[:200])
+        if kind != USER_PROPERTY:
+            break
+        at += 2 + int.from_bytes(properties[at : at + 2], "big")
+    return ""

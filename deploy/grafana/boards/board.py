@@ -1,0 +1,105 @@
+"""What all dashboards have: uid, language, variables, links to each other, and where each panel stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.models.dashboard import (
+    DashboardCursorSync,
+    DashboardLinkType,
+    VariableHide,
+    VariableOption,
+    VariableRefresh,
+    VariableSort,
+)
+
+from .datasource import SOURCE
+from .texts import LANGUAGES, Texts
+
+TAG = "wattgram"
+
+SITES = 'SHOW TAG VALUES FROM "emission" WITH KEY = "site"'
+DEVICES = 'SHOW TAG VALUES FROM "device" WITH KEY = "device" WHERE "site" = \'$site\''
+"""The variables' queries. Without a measurement InfluxDB 3 would have to look through all of them."""
+
+REPOSITORY = "https://github.com/wattgram/wattgram/blob/main"
+
+Row = tuple[str, Sequence[Any]]
+"""A row's text key and its panels."""
+
+
+def uid(name: str, language: str) -> str:
+    """A dashboard's address, which never changes: links and alerts use it."""
+    return f"wattgram-{name}-{language}"
+
+
+def board(texts: Texts, *, since: str, refresh: str, devices: bool, rows: Sequence[Row]) -> dashboard.Dashboard:
+    """A dashboard of rows. since: the time that it opens with, up to now. devices: whether devices can be chosen."""
+    made = (
+        dashboard.Dashboard(texts("board", "title"))
+        .uid(uid(texts.name, texts.language))
+        .description(texts("board", "help"))
+        .tags([TAG, f"{TAG}-{texts.language}"])
+        .time(since, "now")
+        .refresh(refresh)
+        .timezone("browser")
+        .tooltip(DashboardCursorSync.CROSSHAIR)
+        .readonly()
+        .with_variable(_variable("site", SITES, Texts("common", texts.language)))
+    )
+    if devices:
+        chosen = _variable("device", DEVICES, Texts("common", texts.language))
+        made = made.with_variable(
+            chosen.multi(True).include_all(True).current(VariableOption(text=["All"], value=["$__all"]))
+        )
+    for link in _links(texts):
+        made = made.link(link)
+    ids = count(1)  # links and alerts name a panel by its number
+    for key, panels in rows:
+        made = made.with_row(dashboard.Row(texts("rows", key)).id(next(ids)))
+        for panel in panels:
+            made = made.with_panel(panel.id(next(ids)))
+    return made
+
+
+def _variable(name: str, query: str, texts: Texts) -> dashboard.QueryVariable:
+    return (
+        dashboard.QueryVariable(name)
+        .label(texts("variables", name))
+        .datasource(SOURCE)
+        .query({"query": query, "refId": "InfluxVariableQueryEditor-VariableQuery"})
+        .refresh(VariableRefresh.ON_DASHBOARD_LOAD)
+        .sort(VariableSort.ALPHABETICAL_ASC)
+        .hide(VariableHide.DONT_HIDE)
+    )
+
+
+def _links(texts: Texts) -> list[dashboard.DashboardLink]:
+    """To the other dashboards in this language, to this one in the other language, and to the page that explains it."""
+    words = Texts("common", texts.language)
+    others = (
+        dashboard.DashboardLink(words("links", "boards"))
+        .type(DashboardLinkType.DASHBOARDS)
+        .tags([f"{TAG}-{texts.language}"])
+        .as_dropdown(False)
+        .include_vars(True)
+        .keep_time(True)
+    )
+    (other,) = (one for one in LANGUAGES if one != texts.language)
+    translated = (
+        dashboard.DashboardLink(words("links", "other language"))
+        .type(DashboardLinkType.LINK)
+        .url(f"/d/{uid(texts.name, other)}")
+        .include_vars(True)
+        .keep_time(True)
+    )
+    manual = (
+        dashboard.DashboardLink(words("links", "manual"))
+        .type(DashboardLinkType.LINK)
+        .url(f"{REPOSITORY}/docs/grafana.md")
+        .target_blank(True)
+    )
+    return [others, translated, manual]

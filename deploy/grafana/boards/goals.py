@@ -1,0 +1,102 @@
+"""Goals: a card for each of the 43 claims of the two articles, with its state and its source."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import common, stat
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+from grafana_foundation_sdk.models import common as look
+from grafana_foundation_sdk.models.dashboard import ValueMap
+from wattgram.goals.claim import Claim, claims
+
+from . import panels as p
+from . import query as q
+from .board import board
+from .datasource import SOURCE
+from .query import Query
+from .texts import Texts
+
+COLOURS = {
+    "on track": "green",
+    "off track": "red",
+    "not enough data": "yellow",
+    "manual entry": "blue",
+    "context only": "text",
+}
+"""The states of SPEC 3, in the order in which they are shown."""
+
+ROW = '"value", "target", "state", "coverage"'
+
+
+def _states(texts: Texts) -> ValueMap:
+    return p.mapped((state, texts("states", state), colour) for state, colour in COLOURS.items())
+
+
+def _unit(claim: Claim) -> str:
+    """Grafana's unit of a claim's value; 0 to 100 for %."""
+    return {"": "short", "1": "short", "%": "percent"}.get(claim.unit, f"suffix:{claim.unit}")
+
+
+def _described(texts: Texts, claim: Claim) -> str:
+    """What the card says when it is asked: the claim, the formula, the target and who says so."""
+    told = [texts("claims", claim.id, "says") if texts.language != "en" else claim.says]
+    for name, value in (("formula", claim.formula), ("target", claim.target), ("source", claim.source)):
+        if value:
+            told.append(f"**{texts('words', name)}** {value}")
+    told.append(f"**{texts('words', 'article')}** {claim.article}")
+    return "\n\n".join(told)
+
+
+def _card(texts: Texts, claim: Claim) -> stat.Panel:
+    """The latest record as a whole: a state never stands beside a value of another evaluation."""
+    shown = "state" if claim.shown == "context" else "value|state"
+    return (
+        stat.Panel()
+        .title(f"{claim.id} · {texts('claims', claim.id, 'title')}")
+        .description(_described(texts, claim))
+        .datasource(SOURCE)
+        .with_target(Query(q.latest(ROW, q.goal(q.is_goal(claim.id))), table=True))
+        .unit(_unit(claim))
+        .no_value("–")
+        .mappings([_states(texts)])
+        .thresholds(p.thresholds(p.NEUTRAL))
+        .reduce_options(common.ReduceDataOptions().calcs(["last"]).fields(f"/^({shown})$/").values(False))
+        .orientation(look.VizOrientation.HORIZONTAL)
+        .graph_mode(look.BigValueGraphMode.NONE)
+        .color_mode(look.BigValueColorMode.VALUE)
+        .text_mode(look.BigValueTextMode.VALUE)
+        .text(common.VizTextDisplayOptions().value_size(20))
+        .height(4)
+        .span(4)
+    )
+
+
+def _counted(texts: Texts, state: str, colour: str) -> stat.Panel:
+    last = f'SELECT last("state") AS "latest" {q.goal()} GROUP BY "goal"'
+    query = f'SELECT count("latest") FROM ({last}) WHERE "latest" = \'{state}\''
+    panel = p.number(texts, state, query, p.COUNT, steps=((None, colour),), decimals=0)
+    return panel.title(texts("states", state)).no_value("0")
+
+
+def goals(texts: Texts) -> Dashboard:
+    """The dashboard in the texts' language."""
+    table = p.rows(
+        texts,
+        "all",
+        q.latest(ROW, q.goal(), '"goal"'),
+        {"Time": "dateTimeAsIso", "goal": "", "value": "short", "target": "short", "state": "", "coverage": p.SHARE},
+        width=24,
+        height=12,
+        mappings=[_states(texts)],
+    ).sort_by([common.TableSortByFieldState().display_name(texts("columns", "goal"))])
+    return board(
+        texts,
+        since="now-60d",
+        refresh="15m",
+        devices=False,
+        rows=[
+            ("counts", [_counted(texts, state, colour) for state, colour in COLOURS.items()]),
+            ("A", [_card(texts, one) for one in claims() if one.id[0] == "A"]),
+            ("B", [_card(texts, one) for one in claims() if one.id[0] == "B"]),
+            ("all", [table]),
+        ],
+    )

@@ -1,0 +1,240 @@
+"""The kinds of panel: what is alike in all of them is said here once. Colours are Grafana's own names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from grafana_foundation_sdk.builders import (
+    barchart,
+    common,
+    dashboard,
+    piechart,
+    stat,
+    statetimeline,
+    table,
+    timeseries,
+)
+from grafana_foundation_sdk.models import common as look
+from grafana_foundation_sdk.models.dashboard import (
+    DynamicConfigValue,
+    FieldColorModeId,
+    Threshold,
+    ThresholdsMode,
+    ValueMap,
+    ValueMappingResult,
+)
+from grafana_foundation_sdk.models.piechart import PieChartLabels, PieChartType
+
+from .datasource import SOURCE
+from .query import Query
+from .texts import Texts
+
+INTENSITY, KILOGRAM = "suffix:g/kWh", "suffix:kg"
+WATT, WATT_HOUR, SHARE, SECOND, BYTE, COUNT = "watt", "watth", "percentunit", "s", "decbytes", "short"
+
+BRIDGED = 600_000.0
+"""ms without a value over which a curve goes on: readings minutes apart are no row of dots, an outage is a gap."""
+
+Steps = Sequence[tuple[float | None, str]]
+"""From which value on which colour; the first has no value."""
+
+NEUTRAL: Steps = ((None, "text"),)
+ANY_IS_BAD: Steps = ((None, "green"), (1.0, "red"))
+
+Panel = TypeVar(
+    "Panel",
+    stat.Panel,
+    timeseries.Panel,
+    table.Panel,
+    statetimeline.Panel,
+    piechart.Panel,
+    barchart.Panel,
+)
+
+
+def good_above(warn: float, good: float) -> Steps:
+    """Green from `good` on, yellow from `warn` on."""
+    return (None, "red"), (warn, "yellow"), (good, "green")
+
+
+def number(
+    texts: Texts,
+    key: str,
+    query: str,
+    unit: str,
+    *,
+    field: str = "",
+    steps: Steps = NEUTRAL,
+    decimals: int | None = None,
+    graph: bool = False,
+) -> stat.Panel:
+    """One big number. field: the column of a row that `query.latest` gives; "" when it gives one number anyway."""
+    reduce = common.ReduceDataOptions().calcs(["last" if field else "lastNotNull"]).values(False)
+    panel = _common(stat.Panel(), texts, key, [Query(query, table=bool(field))], unit, steps)
+    if field:
+        reduce = reduce.fields(f"/^{field}$/")  # of the name that is shown: another one would not be found
+    if decimals is not None:
+        panel = panel.decimals(decimals)
+    return (
+        panel.reduce_options(reduce)
+        .graph_mode(look.BigValueGraphMode.AREA if graph else look.BigValueGraphMode.NONE)
+        .color_mode(look.BigValueColorMode.VALUE)
+        .text_mode(look.BigValueTextMode.VALUE)
+        .height(4)
+        .span(4)
+    )
+
+
+def lines(
+    texts: Texts,
+    key: str,
+    queries: Mapping[str, Query],
+    unit: str,
+    *,
+    fill: int = 10,
+    width: int = 12,
+    limits: Steps = (),
+    top: float | None = None,
+) -> timeseries.Panel:
+    """Curves over time, named by their key's text or, with a `$tag`, by the query's alias.
+
+    limits: values that are drawn as lines. top: the axis' end where it is known.
+    """
+    panel = _common(timeseries.Panel(), texts, key, _named(texts, key, queries), unit, limits or NEUTRAL)
+    panel = (
+        panel.fill_opacity(fill)
+        .line_width(1)
+        .show_points(look.VisibilityMode.AUTO)
+        .span_nulls(BRIDGED)
+        .color_scheme(dashboard.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
+        .legend(_legend())
+        .tooltip(common.VizTooltipOptions().mode(look.TooltipDisplayMode.MULTI).sort(look.SortOrder.NONE))
+        .height(9)
+        .span(width)
+    )
+    if limits:
+        mode = common.GraphThresholdsStyleConfig().mode(look.GraphThresholdsStyleMode.LINE)
+        panel = panel.thresholds_style(mode)
+    if top is not None:
+        panel = panel.min(0.0).max(top)
+    return panel
+
+
+def stacked(
+    texts: Texts, key: str, queries: Mapping[str, Query], unit: str, *, bars: bool = False, width: int = 12
+) -> timeseries.Panel:
+    """Parts of a whole over time, as areas or, for windows, as bars."""
+    panel = lines(texts, key, queries, unit, fill=80 if bars else 40, width=width)
+    if bars:
+        panel = panel.draw_style(look.GraphDrawStyle.BARS).bar_alignment(look.BarAlignment.AFTER)
+    return panel.stacking(common.StackingConfig().mode(look.StackingMode.NORMAL).group("A"))
+
+
+def bars(texts: Texts, key: str, queries: Mapping[str, Query], unit: str, *, width: int = 12) -> timeseries.Panel:
+    """Windows as bars from their start on; where there are several, each is a part of the one before it."""
+    panel = lines(texts, key, queries, unit, fill=50, width=width).draw_style(look.GraphDrawStyle.BARS)
+    return panel.bar_alignment(look.BarAlignment.AFTER)
+
+
+def steps_of(texts: Texts, key: str, queries: Mapping[str, Query], unit: str, *, width: int = 12) -> timeseries.Panel:
+    """Windows beside each other that are no parts of each other: each holds from its start on."""
+    panel = lines(texts, key, queries, unit, fill=0, width=width).line_width(2)
+    return panel.line_interpolation(look.LineInterpolation.STEP_AFTER)
+
+
+def shares(texts: Texts, key: str, queries: Mapping[str, Query], unit: str, *, width: int = 6) -> piechart.Panel:
+    """Parts of a whole over the dashboard's time."""
+    return (
+        _common(piechart.Panel(), texts, key, _named(texts, key, queries), unit, NEUTRAL)
+        .pie_type(PieChartType.DONUT)
+        .display_labels([PieChartLabels.PERCENT])
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
+        .legend(piechart.PieChartLegendOptions().show_legend(True).placement(look.LegendPlacement.RIGHT))
+        .height(9)
+        .span(width)
+    )
+
+
+def rows(
+    texts: Texts,
+    key: str,
+    query: str,
+    columns: Mapping[str, str],
+    *,
+    width: int = 12,
+    height: int = 9,
+    mappings: Sequence[ValueMap] = (),
+) -> table.Panel:
+    """A table. columns: unit of each column ("" = text), in the order of the query; headings are texts."""
+    panel = _common(table.Panel(), texts, key, [Query(query, table=True)], "", NEUTRAL)
+    for name, unit in columns.items():
+        properties = [DynamicConfigValue("displayName", texts("columns", name.lower()))]
+        if unit:
+            properties.append(DynamicConfigValue("unit", unit))
+        if mappings and name in ("state", "quality"):
+            properties += [
+                DynamicConfigValue("mappings", list(mappings)),
+                DynamicConfigValue("custom.cellOptions", {"type": "color-text"}),
+            ]
+        panel = panel.override_by_name(name, properties)
+    return panel.filterable(True).height(height).span(width)
+
+
+def states(
+    texts: Texts, key: str, query: Query, mapping: ValueMap, *, width: int = 12, height: int = 9
+) -> statetimeline.Panel:
+    """Who was in which state when."""
+    return (
+        _common(statetimeline.Panel(), texts, key, [query], "", NEUTRAL)
+        .mappings([mapping])
+        .merge_values(True)
+        .show_value(look.VisibilityMode.NEVER)
+        .row_height(0.8)
+        .legend(_legend())
+        .height(height)
+        .span(width)
+    )
+
+
+def mapped(pairs: Iterable[tuple[str, str, str]]) -> ValueMap:
+    """What a stored text is shown as: stored, shown, colour."""
+    options = {
+        stored: ValueMappingResult(text=shown, color=colour, index=place)
+        for place, (stored, shown, colour) in enumerate(pairs)
+    }
+    return ValueMap(options)
+
+
+def thresholds(steps: Steps) -> dashboard.ThresholdsConfig:
+    """The steps as Grafana has them."""
+    made = [Threshold(value, colour) for value, colour in steps]
+    return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(made)
+
+
+def _common(panel: Panel, texts: Texts, key: str, queries: Sequence[Query], unit: str, steps: Steps) -> Panel:
+    """Title, description, data source, queries, unit and colours, which every panel has."""
+    panel = panel.title(texts(key, "title")).description(texts(key, "help")).datasource(SOURCE)
+    for place, query in enumerate(queries):
+        panel = panel.with_target(replace(query, ref="ABCDEFGHIJ"[place]))
+    if unit:
+        panel = panel.unit(unit)
+    intervals = {query.interval for query in queries if query.interval}
+    if intervals:
+        (shortest,) = intervals
+        panel = panel.interval(shortest)
+    return panel.no_value("–").thresholds(thresholds(steps))
+
+
+def _named(texts: Texts, key: str, queries: Mapping[str, Query]) -> list[Query]:
+    return [one if one.alias else replace(one, alias=texts(key, name)) for name, one in queries.items()]
+
+
+def _legend() -> common.VizLegendOptions:
+    return (
+        common.VizLegendOptions()
+        .show_legend(True)
+        .display_mode(look.LegendDisplayMode.LIST)
+        .placement(look.LegendPlacement.BOTTOM)
+    )

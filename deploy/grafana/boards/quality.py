@@ -1,0 +1,149 @@
+"""Data quality: how complete the numbers are, and how the gateway, its buses, its spool and its sinks do."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import stat
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+from grafana_foundation_sdk.models.dashboard import ValueMap
+
+from . import panels as p
+from . import query as q
+from .board import board
+from .query import Query
+from .texts import Texts
+
+COLOURS = {"good": "green", "estimated": "blue", "reset": "purple", "glitch": "orange", "stale": "red"}
+"""The qualities of SPEC 5."""
+
+MINUTE = "1m"
+"""A gateway tells its figures once a minute."""
+
+NOT_GOOD = "\"quality\" <> 'good'"
+
+CLOCK = '"event" =~ /^clock /'
+
+
+def _qualities(texts: Texts) -> ValueMap:
+    return p.mapped((quality, texts("qualities", quality), colour) for quality, colour in COLOURS.items())
+
+
+def _own(texts: Texts, field: str, unit: str, steps: p.Steps = p.NEUTRAL) -> stat.Panel:
+    """A figure of the gateway's last record, of which `uptime` is always there."""
+    row = q.latest(f'"{field}", "uptime"' if field != "uptime" else '"uptime", "memory"', q.gateway(q.LATELY))
+    return p.number(texts, field, row, unit, field=field, steps=steps)
+
+
+def _figures(how: str, *fields: str) -> dict[str, Query]:
+    """Figures of the gateway over time; how: a function with a place for the field."""
+    return {field: Query(f"SELECT {how.format(field)} {q.gateway()} {q.EACH}", interval=MINUTE) for field in fields}
+
+
+def _counted(how: str, change: str, *fields: str) -> dict[str, Query]:
+    """What counters did from record to record; a restart, at which they begin again, is left out.
+
+    how: what is told of a point's time; change: a function with a place for the field.
+    """
+    return {
+        field: Query(
+            f'SELECT {how}("change") FROM (SELECT {change.format(field)} AS "change" {q.gateway()})'
+            f" WHERE {q.SHOWN} {q.EACH}",
+            interval=MINUTE,
+        )
+        for field in fields
+    }
+
+
+def _rates(*fields: str) -> dict[str, Query]:
+    return _counted("mean", 'non_negative_derivative("{}", 1s)', *fields)
+
+
+def _grown(*fields: str) -> dict[str, Query]:
+    return _counted("sum", 'non_negative_difference("{}")', *fields)
+
+
+COVERED = "time >= ${__from}ms AND time <= ${__to}ms - 15m"
+"""Quarters of an hour that end within the dashboard's time."""
+
+
+def quality(texts: Texts) -> Dashboard:
+    """The dashboard in the texts' language."""
+    covered = f'SELECT sum("coverage") * 900000 / (${{__to}} - ${{__from}}) {q.emission("15m", COVERED)}'
+    timeline = f'SELECT last("quality") {q.device(q.DEVICES)} {q.BY_DEVICE}'
+    others = f'SELECT count("quality") {q.device(q.DEVICES, NOT_GOOD)} {q.BY_DEVICE}'
+    readings = q.latest('"quality"', q.device(q.DEVICES), '"device", "role", "driver"')
+    told = f'SELECT "device", "event", "detail" {q.event()} ORDER BY time DESC LIMIT 200'
+    clock = f'SELECT "event", "detail" {q.event(CLOCK)} ORDER BY time DESC LIMIT 50'
+    columns = {"Time": "dateTimeAsIso", "device": "", "event": "", "detail": ""}
+    mapping = _qualities(texts)
+    return board(
+        texts,
+        since="now-24h",
+        refresh="1m",
+        devices=True,
+        rows=[
+            (
+                "now",
+                [
+                    p.number(texts, "covered", covered, p.SHARE, steps=p.good_above(0.9, 0.99)),
+                    _own(texts, "devices_good", p.COUNT),
+                    _own(texts, "bus_headroom", p.SHARE, p.good_above(0.1, 0.3)),
+                    _own(texts, "parts_stuck", p.COUNT, p.ANY_IS_BAD),
+                    _own(texts, "spool_lost", p.COUNT, p.ANY_IS_BAD),
+                    _own(texts, "uptime", p.SECOND),
+                ],
+            ),
+            (
+                "devices",
+                [
+                    p.bars(texts, "coverage", {"coverage": Query(q.points("coverage", "1h"))}, p.SHARE)
+                    .min(0.0)
+                    .max(1.0),
+                    p.states(texts, "timeline", Query(timeline, alias="$tag_device", interval=MINUTE), mapping),
+                    p.rows(
+                        texts,
+                        "readings",
+                        readings,
+                        {"Time": "dateTimeFromNow", "device": "", "role": "", "driver": "", "quality": ""},
+                        mappings=[mapping],
+                    ),
+                    p.stacked(
+                        texts,
+                        "others",
+                        {"others": Query(others, alias="$tag_device", interval="15m")},
+                        p.COUNT,
+                        bars=True,
+                    ),
+                ],
+            ),
+            (
+                "buses",
+                [
+                    p.lines(texts, "headroom", _figures('min("{}")', "bus_headroom"), p.SHARE, top=1.0),
+                    p.bars(texts, "failures", _grown("read_failures"), p.COUNT),
+                ],
+            ),
+            (
+                "delivery",
+                [
+                    p.lines(
+                        texts,
+                        "waiting",
+                        _figures('max("{}")', "mqtt_undelivered", "influxdb_undelivered", "spool_unsynced"),
+                        p.COUNT,
+                    ),
+                    p.lines(texts, "delivered", _rates("mqtt_delivered", "influxdb_delivered"), "cps"),
+                    p.lines(texts, "spool", _figures('max("{}")', "spool_payload"), p.BYTE),
+                    p.bars(texts, "losses", _grown("spool_lost", "spool_damaged", "spool_refused"), p.COUNT),
+                ],
+            ),
+            (
+                "gateway",
+                [
+                    p.lines(texts, "memory", _figures('max("{}")', "memory"), p.BYTE),
+                    p.lines(texts, "processor", _rates("cpu_time"), p.SHARE),
+                    p.rows(texts, "clock", clock, {name: unit for name, unit in columns.items() if name != "device"}),
+                    p.rows(texts, "events", told, columns),
+                ],
+            ),
+        ],
+    )

@@ -1,0 +1,65 @@
+"""The week of `week.py`, written once by the real sink into a database of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import pytest
+from wattgram.clock import MS
+from wattgram.config import InfluxConfig
+from wattgram.record import Record
+from wattgram.sinks.influx import InfluxSink
+
+from tests.deploy import week
+from tests.deploy.asked import Shown, expanded
+from tests.deploy.boards import Panel
+from tests.servers import Influx, influxdb_v2
+
+DATABASE = "energy"
+BATCH = 5000
+EVERYONE = {"site": week.SITE, "device": tuple(week.ROLES)}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A database with the week in it."""
+
+    engine: Influx
+
+    def ask(self, query: str, shown: Shown, shortest: str = "") -> list[dict[str, Any]]:
+        """Rows of a dashboard's query."""
+        return self.engine.query(DATABASE, expanded(query, shown, shortest))
+
+    def panel(self, one: Panel, name: str, shown: Shown) -> list[dict[str, Any]]:
+        """Rows of one query of a panel."""
+        return self.ask(one.queries[name], shown, one.interval)
+
+
+def shown(begin: int, end: int, **more: Any) -> Shown:
+    """A dashboard from and to UTC ns, of all devices."""
+    return Shown(begin // MS, end // MS, **({"chosen": EVERYONE} | more))
+
+
+@pytest.fixture(scope="session")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
+    """Read it, do not write to it."""
+    folder = tmp_path_factory.mktemp("week")
+    with influxdb_v2(folder, bucket=DATABASE) as (engine, write):
+        target = InfluxConfig(write.url, "plant", DATABASE, "t0ken")
+        asyncio.run(_written(target, list(week.records(folder / "spool"))))
+        yield Stored(engine)
+
+
+async def _written(target: InfluxConfig, records: Sequence[Record]) -> None:
+    sink = InfluxSink(target)
+    await sink.open()
+    try:
+        rest = iter(records)
+        while batch := list(islice(rest, BATCH)):
+            assert await sink.write(batch, 0) == {}
+    finally:
+        await sink.close()

@@ -1,0 +1,139 @@
+"""The dashboards as files: they are what the code makes, name what the records have, and say where a number is from."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from wattgram.books import EXTRA, TEXTS
+from wattgram.goals.claim import claims
+from wattgram_drivers.quantity import QUANTITIES
+from wattgram_ext.intensity import DETAILS, OUTPUTS
+
+from tests.deploy import boards, week
+from tests.servers import ROOT
+
+COLUMNS = 24
+"""Of Grafana's grid."""
+
+MADE = ("dashboards", "provisioning/alerting")
+
+
+def test_what_is_committed_is_what_the_code_makes(tmp_path: Path) -> None:
+    script = boards.GRAFANA / "generate.py"
+    environment = dict(os.environ) | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, script, tmp_path], check=True, env=environment, timeout=60)
+    for folder in MADE:
+        made = {one.relative_to(tmp_path): one.read_text() for one in (tmp_path / folder).rglob("*.json")}
+        shipped = {
+            one.relative_to(boards.GRAFANA): one.read_text() for one in (boards.GRAFANA / folder).rglob("*.json")
+        }
+        assert shipped == made, f"run python {script.relative_to(ROOT)}"
+        assert shipped
+
+
+@pytest.mark.parametrize("name", boards.NAMES)
+def test_both_languages_ask_the_same_and_read_differently(name: str) -> None:
+    english, chinese = boards.panels(name, "en"), boards.panels(name, "zh")
+    asked = [[list(one.queries.values()) for one in each] for each in (english, chinese)]
+    assert asked[0] == asked[1]
+    for one in chinese:
+        assert re.search(r"[\u4e00-\u9fff]", one.title), f"{one.title!r} is not translated"
+        assert re.search(r"[\u4e00-\u9fff]", one.description), f"the description of {one.title!r} is not translated"
+    for one in english:
+        assert not re.search(r"[\u4e00-\u9fff]", one.title + one.description), f"{one.title!r} is not in English"
+
+
+@pytest.mark.parametrize("language", boards.LANGUAGES)
+@pytest.mark.parametrize("name", boards.NAMES)
+def test_panels_do_not_overlap_and_have_numbers_of_their_own(name: str, language: str) -> None:
+    board = boards.read(name, language)
+    assert board["uid"] == f"wattgram-{name}-{language}"
+    assert len({one["id"] for one in board["panels"]}) == len(board["panels"])
+    for one in board["panels"]:
+        assert one["gridPos"]["x"] + one["gridPos"]["w"] <= COLUMNS
+    for one, other in combinations([panel["gridPos"] for panel in board["panels"]], 2):
+        apart = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
+        beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
+        assert apart or beside, f"{one} lies over {other}"
+
+
+def test_each_panel_has_a_unit_where_it_has_a_number_and_says_what_it_shows() -> None:
+    for one in boards.every():
+        assert one.description.strip(), f"{one.board}: {one.title} has no description"
+        if one.kind not in ("table", "state-timeline"):
+            assert one.config["fieldConfig"]["defaults"]["unit"], f"{one.board}: {one.title} has no unit"
+
+
+def test_links_lead_to_boards_that_are_there() -> None:
+    uids = {boards.read(name, language)["uid"] for name in boards.NAMES for language in boards.LANGUAGES}
+    for name in boards.NAMES:
+        for language in boards.LANGUAGES:
+            for link in boards.read(name, language)["links"]:
+                if link["type"] == "link" and link["url"].startswith("/d/"):
+                    assert link["url"].removeprefix("/d/") in uids
+                elif link["type"] == "link":
+                    page = link["url"].partition("/blob/main/")[2]
+                    assert (ROOT / page).is_file(), f"{link['url']} leads nowhere"
+    assert len(uids) == len(boards.NAMES) * len(boards.LANGUAGES)
+
+
+def _known(tmp_path: Path) -> dict[str, set[str]]:
+    """Tags and fields by measurement, from the code that makes the records and from SPEC 5."""
+    return {
+        "emission": {"site", "window", *OUTPUTS, *DETAILS, *EXTRA, *TEXTS},
+        "device": {"site", "device", "role", "driver", "quality", *QUANTITIES},
+        "gateway": {"site", *week.gateway_series(tmp_path).fields},
+        "goal": {"site", "goal", "value", "target", "state", "coverage"},
+        "event": {"site", "device", "event", "detail"},
+    }
+
+
+def test_queries_name_only_what_is_stored(tmp_path: Path) -> None:
+    known = _known(tmp_path)
+    for one in boards.every():
+        for query in one.queries.values():
+            (measurement,) = set(re.findall(r'FROM "(\w+)"', query))
+            own = set(re.findall(r'AS "(\w+)"', query))
+            for name in set(re.findall(r'"(\w+)"', query)) - own - {measurement}:
+                assert name in known[measurement], f"{one.board}: {one.title}: {measurement} has no {name}"
+
+
+def test_every_division_is_by_something_above_zero() -> None:
+    # InfluxQL answers x / 0 with 0, which would look like a value; tested with InfluxDB 1.6.7.
+    for one in boards.every():
+        for query in one.queries.values():
+            above = set(re.findall(r'"(\w+)" > 0', query))
+            above |= {own for field, own in re.findall(r'"(\w+)" AS "(\w+)"', query) if field in above}
+            for name in re.findall(r'/ (?:\w+\()+"(\w+)"', query):
+                assert name in above, f"{one.board}: {one.title} may divide by a {name} of 0"
+
+
+def test_there_is_a_card_for_each_claim_that_says_its_formula_target_and_source() -> None:
+    for language in boards.LANGUAGES:
+        cards = {one.title.split(" ")[0]: one for one in boards.panels("goals", language) if " · " in one.title}
+        assert list(cards) == [one.id for one in claims()]
+        assert len(cards) == 43
+        for claim in claims():
+            told = cards[claim.id].description
+            for fact in (claim.formula, claim.target, claim.source, claim.article):
+                assert fact in told, f"{claim.id} does not say {fact!r}"
+
+
+def test_each_state_has_a_colour_and_a_word_of_the_language() -> None:
+    def mapping(language: str) -> dict[str, Any]:
+        card = next(one for one in boards.panels("goals", language) if one.title.startswith("A12"))
+        (found,) = card.config["fieldConfig"]["defaults"]["mappings"]
+        shown: dict[str, Any] = found["options"]
+        return shown
+
+    states = {"on track", "off track", "not enough data", "context only", "manual entry"}  # SPEC 3
+    assert set(mapping("en")) == set(mapping("zh")) == states
+    assert mapping("en")["off track"] == {"text": "off track", "color": "red", "index": 1}
+    assert mapping("zh")["off track"]["text"] == "偏离"
