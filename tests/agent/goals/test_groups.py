@@ -105,6 +105,7 @@ def test_groups_fall_against_the_same_days_of_last_year() -> None:
     assert found(finding).value == pytest.approx(10.0)
     assert extras(finding) == pytest.approx({"industry": 25.0, "power": -50.0, "transport": 50.0})
     assert found(finding).coverage == pytest.approx(0.25)
+    assert [one.value for one in found(finding).inputs] == pytest.approx([0.06, 0.03, 0.08, 0.02])  # t
 
 
 def test_groups_fall_against_a_baseline_by_the_part_of_the_year_that_is_over() -> None:
