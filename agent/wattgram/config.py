@@ -19,8 +19,6 @@ from wattgram_drivers.plan import is_slow
 from . import certificates, frozen, parse, roles, units
 from .certificates import CertificatesConfig
 from .errors import ConfigError
-from .goals import read as goals
-from .goals.meters import Meter
 from .goals.settings import GoalsConfig
 from .grid import settings
 from .grid.settings import SourceConfig
@@ -197,11 +195,11 @@ def read(text: str, path: Path) -> Config:
     influxdb = _influxdb(database, path.parent) if "influxdb" in data else None
     spool = _spool(top.table("spool"))
     http = _http(top.table("http"), path.parent)
-    checked = goals.read(top.table("goals"), _meters(devices), path.parent)
+    goals = _goals(top.table("goals"), devices, path.parent) if "goals" in data else GoalsConfig()
     top.done()
     if mistakes:
         raise ConfigError(mistakes)
-    return Config(site, devices, spool, grid, mqtt, influxdb, http, maps_or_none, checked)
+    return Config(site, devices, spool, grid, mqtt, influxdb, http, maps_or_none, goals)
 
 
 def _site(table: Table) -> SiteConfig:
@@ -293,10 +291,11 @@ def _counted(one: DeviceConfig) -> str | None:
     return counted_in(one.device, one.role, one.quantities)
 
 
-def _meters(devices: Sequence[DeviceConfig]) -> dict[str, Meter]:
-    """What a goal may know of the devices."""
-    return {
-        one.name: Meter(
+def _goals(table: Table, devices: Sequence[DeviceConfig], directory: Path) -> GoalsConfig:
+    from .goals import meters, read  # noqa: PLC0415 - 1 MB that a site without goals of its own need not carry
+
+    known = {
+        one.name: meters.Meter(
             one.role,
             _counted(one) if one.role in AMOUNTS else "",
             frozenset(one.quantities or one.device.quantities) if one.device else None,
@@ -304,6 +303,7 @@ def _meters(devices: Sequence[DeviceConfig]) -> dict[str, Meter]:
         for one in devices
         if one.name
     }
+    return read.read(table, known, directory)
 
 
 def _device(table: Table, maps: Path | None) -> DeviceConfig:

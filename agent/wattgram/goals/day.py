@@ -96,8 +96,8 @@ class Stretch:
 
     @property
     def gone(self) -> float:
-        """Share of the period that is over."""
-        return self.elapsed / ((self.end - self.start) / 1e9)
+        """Share of the period that is over; 0 of one that has no length."""
+        return self.elapsed / ((self.end - self.start) / 1e9) if self.end > self.start else 0.0
 
     @property
     def coverage(self) -> float:
