@@ -15,9 +15,13 @@ from wattgram.goals.finding import Finding, Found, Missing
 from wattgram.goals.indicator import Facility
 from wattgram.goals.settings import Entry, GoalsConfig
 from wattgram.roles import EmissionConfig
+from wattgram_drivers import catalogue
 from wattgram_drivers.endpoint import parse
 
 NS = 1_000_000_000
+GAS = "suto_s430_gasflow"
+"""A driver that counts m3."""
+
 ZONE = ZoneInfo("Asia/Shanghai")
 DAY = 86400.0
 
@@ -59,13 +63,15 @@ def whole_year(of: int, **sums: float) -> Stretch:
     return year(of, day(f"{of}-01-01", covered=length, **sums))
 
 
-def device(name: str, role: str, group: str = "", rated_power: float | None = None, **emission: Any) -> DeviceConfig:
-    """A device that nobody reads."""
+def device(
+    name: str, role: str, group: str = "", rated_power: float | None = None, driver: str = "", **emission: Any
+) -> DeviceConfig:
+    """A device that nobody reads; of a driver where it has to count in its unit."""
     return DeviceConfig(
         name,
         role,
         "made",
-        None,
+        catalogue.load(driver) if driver else None,
         parse("tcp://127.0.0.1"),
         1,
         rated_power=rated_power,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from wattgram.goals.day import Day, DeviceDay, Stretch
 from wattgram.goals.indicators.carbon import INDICATORS
@@ -10,6 +12,8 @@ from wattgram.roles import HeatConfig, Point
 
 from tests.agent.goals.given import (
     DAY,
+    GAS,
+    at,
     day,
     device,
     entry,
@@ -77,10 +81,19 @@ def test_heat_of_a_chp_is_in_the_inventory_though_not_in_its_electricity() -> No
     assert finding.value == pytest.approx(0.75434, abs=1e-5)
 
 
-def test_a_boilers_meter_is_named_since_its_fuel_is_not_known() -> None:
-    boiler = device("boiler", "fuel")
-    finding = found(INDICATORS["A14"].find(year(2026, burnt(), over=FIFTH), plant(boiler, goals=of_process(0))))
-    assert finding.note == "fuel that boiler counts is in it only as far as process_emission has it"
+def test_what_a_boiler_burns_is_in_the_inventory() -> None:
+    # 1000 m3 x 2162 g (METHOD 1.2) = 2.162 t beside 65.81
+    boiler = device("boiler", "fuel", driver=GAS, fuel="natural_gas")
+    one = replace(burnt(), devices={"boiler": DeviceDay(amount=1000.0)})
+    finding = found(INDICATORS["A14"].find(year(2026, one, over=FIFTH), plant(boiler, goals=of_process(0))))
+    assert finding.value == pytest.approx(67.972)
+
+
+def test_a_boiler_whose_fuel_is_not_said_leaves_the_inventory_open() -> None:
+    boiler = device("boiler", "fuel", driver=GAS)
+    heat = entry("fuel_heat:boiler", 9.9, "2026-01-01", "2026-12-31", "kWh/m3")
+    finding = INDICATORS["A14"].find(year(2026, burnt(), over=FIFTH), plant(boiler, goals=of_process(0, heat)))
+    assert lacking(finding).startswith("what burns at boiler is not said; add fuel")
 
 
 # the entry line
@@ -202,3 +215,14 @@ def test_two_full_years_say_nothing_of_a_peak() -> None:
         "full years in a row: 1 known, 3 needed; wait for more full years"
     )
     assert INDICATORS["B16"].target(this, site) is None
+
+
+def test_a_year_in_which_the_goals_began_is_no_full_one() -> None:
+    # `since` cuts what is before it: of 2023 the last half counts, and of 2022 nothing
+    cut = [replace(one, start=at("2023-07-01")) if one.name == "2023" else one for one in years(100, 120, 110)]
+    empty = Stretch("2022", at("2023-01-01"), at("2023-01-01"), at("2023-01-01"), [])
+    this = year(2026, over="2026-01-02")
+    finding = INDICATORS["B16"].find(this, plant(goals=EVER, years=[empty, *cut, this]))
+    assert lacking(finding).startswith("full years in a row: 2 known, 3 needed")
+    later = INDICATORS["A02"].target(year(2023), plant(goals=EVER, years=[empty]))
+    assert later is None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from wattgram.goals.day import DeviceDay
 from wattgram.goals.indicators.groups import INDICATORS
 from wattgram.goals.settings import Baseline, GoalsConfig
 
-from tests.agent.goals.given import day, device, entry, extras, found, lacking, period, plant, whole_year, year
+from tests.agent.goals.given import DAY, day, device, entry, extras, found, lacking, period, plant, whole_year, year
 
 JANUARY = ("2026-01-01", "2026-02-01")
 PRESS = device("press", "load", "industry")
@@ -28,6 +29,18 @@ def test_charging_from_the_roof_needs_a_charger_and_a_car() -> None:
     idle = day("2026-01-01", transport_own_energy=0, transport_energy=0)
     assert 'role = "ev"' in lacking(INDICATORS["A10"].find(period(*JANUARY, idle), plant(PRESS)))
     assert "nothing was charged" in lacking(INDICATORS["A10"].find(period(*JANUARY, idle), plant(CHARGER)))
+
+
+def test_a_charger_that_was_not_read_is_not_known() -> None:
+    # 31 days of balance, 20 of the charger: 20 / 31
+    charged = day(
+        "2026-01-01",
+        covered=31 * DAY,
+        devices={"charger": DeviceDay(seconds=20 * DAY)},
+        transport_own_energy=12,
+        transport_energy=30,
+    )
+    assert found(INDICATORS["A10"].find(period(*JANUARY, charged), plant(CHARGER))).coverage == pytest.approx(20 / 31)
 
 
 # the split
@@ -80,11 +93,19 @@ def test_a_split_without_industry_or_without_carbon() -> None:
 
 def test_groups_fall_against_the_same_days_of_last_year() -> None:
     # industry 60 after 80, power 30 after 20: 1 - 90 / 100 = 10 %; transport 5 after 10: 50 %
-    last = year(2025, day("2025-01-01", industry_emission=80, power_emission=20, transport_emission=10))
-    this = year(2026, day("2026-01-01", industry_emission=60, power_emission=30, transport_emission=5))
+    read = {"press": DeviceDay(seconds=DAY), "pumps": DeviceDay(seconds=DAY)}
+    partly = {"press": DeviceDay(seconds=DAY), "pumps": DeviceDay(seconds=DAY / 4)}
+    last = year(2025, day("2025-01-01", devices=partly, industry_emission=80, power_emission=20, transport_emission=10))
+    this = year(
+        2026,
+        day("2026-01-01", devices=read, industry_emission=60, power_emission=30, transport_emission=5),
+        over="2026-01-02",
+    )
     finding = INDICATORS["B04"].find(this, plant(PRESS, PUMPS, CHARGER, years=[last]))
     assert found(finding).value == pytest.approx(10.0)
     assert extras(finding) == pytest.approx({"industry": 25.0, "power": -50.0, "transport": 50.0})
+    assert found(finding).coverage == pytest.approx(0.25)
+    assert [one.value for one in found(finding).inputs] == pytest.approx([0.06, 0.03, 0.08, 0.02])  # t
 
 
 def test_groups_fall_against_a_baseline_by_the_part_of_the_year_that_is_over() -> None:

@@ -7,7 +7,7 @@ from wattgram.goals.day import Stretch
 from wattgram.goals.indicators.market import INDICATORS
 from wattgram.goals.settings import GoalsConfig
 
-from tests.agent.goals.given import DAY, day, entry, extras, found, lacking, plant, year
+from tests.agent.goals.given import DAY, day, entry, extras, found, lacking, period, plant, year
 
 # 200 t of fuel, 1900 t of import and a fifth of 500 t of the process in a fifth of the year: 2200 t, 11 000 t a year
 PROCESS = entry("process_emission", 500, "2026-01-01", "2026-12-31")
@@ -26,6 +26,19 @@ def test_what_is_left_of_the_allowance(allowance: float, left: float) -> None:
     target = INDICATORS["B08"].target(FIFTH, plant())
     assert target is not None
     assert (target.value, INDICATORS["B08"].better) == (0.0, "higher")
+
+
+def test_a_month_has_its_part_of_the_allowance() -> None:
+    # 365 t of the year are 31 t of January; 1 t of import in half of it comes to 2 t, with no process
+    nothing = entry("process_emission", 0, "2026-01-01", "2026-12-31")
+    goals = GoalsConfig(entries=(nothing, entry("allowance", 365, "2026-01-01", "2026-12-31")))
+    month = period(
+        "2026-01-01",
+        "2026-02-01",
+        day("2026-01-01", scope1=0, scope2_location=1000),
+        over="2026-01-16T12:00",
+    )
+    assert found(INDICATORS["B08"].find(month, plant(goals=goals))).value == pytest.approx(29.0)
 
 
 @pytest.mark.parametrize("claim", ["B08", "B15"])

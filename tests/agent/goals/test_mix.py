@@ -9,7 +9,7 @@ from wattgram.goals.day import Day, DeviceDay
 from wattgram.goals.indicators.mix import INDICATORS
 from wattgram.goals.settings import GoalsConfig
 
-from tests.agent.goals.given import day, device, extras, found, lacking, period, plant, year
+from tests.agent.goals.given import GAS, day, device, extras, found, lacking, period, plant, year
 
 JANUARY = ("2026-01-01", "2026-02-01")
 MIXED = day(
@@ -88,6 +88,13 @@ def test_what_a_genset_wastes_is_energy_too() -> None:
     assert found(finding).value == pytest.approx(52.6549, rel=1e-5)
     heat = next(one for one in found(finding).inputs if one.name == "heat of diesel, set")
     assert (heat.value, heat.unit) == (pytest.approx(20.0), "kWh")
+
+
+def test_what_a_boiler_burns_is_final_energy() -> None:
+    # 10 m3 of 38.931 MJ are 108.1417 kWh: 59.5 / 208.1417 = 28.5863 %
+    boiler = device("boiler", "fuel", driver=GAS, fuel="natural_gas")
+    burnt = period(*JANUARY, replace(MIXED, devices={"boiler": DeviceDay(amount=10.0)}))
+    assert found(INDICATORS["B09"].find(burnt, plant(boiler))).value == pytest.approx(28.5863, rel=1e-5)
 
 
 def test_a_set_whose_fuel_is_not_said_leaves_the_clean_share_open() -> None:

@@ -121,7 +121,8 @@ def bright(**insolation: float) -> Day:
 
 def test_pv_per_peak_load_and_yield() -> None:
     # (110 + 90) / 400 = 0.5 kW/kW; 800 / 200 = 4 kWh/kWp
-    finding = INDICATORS["A11"].find(period(*JANUARY, bright()), plant(PV, WEST))
+    calm = day("2026-01-02", quarters=Quarters(count=96, peak=100e3))
+    finding = INDICATORS["A11"].find(period(*JANUARY, bright(), calm), plant(PV, WEST))
     assert found(finding).value == pytest.approx(0.5)
     assert extras(finding) == pytest.approx(
         {"yield of the time so far": 4.0, "PV that China built in 2024 (CPIA)": 277.57}

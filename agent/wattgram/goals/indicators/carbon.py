@@ -5,13 +5,13 @@ from __future__ import annotations
 from ..day import Stretch
 from ..finding import Extra, Finding, Found, Input
 from ..indicator import Facility, Indicator, Target
+from ..lack import Lack, answered, quotient, shown
 from ..settings import Baseline, Milestone
 from .entered import amount, amount_if_any
 from .inventory import inventory
-from .lacking import Lacking, finding
 from .sources import ENTRY_LINE, ENTRY_LINE_SOURCE, NATIONAL_LINE, NATIONAL_PATH, YEARLY, of_year
-from .stored import quotient, shown, summed
-from .years import between, fallen, part_of_year, year_of
+from .stored import summed
+from .years import between, fallen, is_over, part_of_year, year_of
 
 ENOUGH = 0.9
 """Coverage below which a year does not count as a full one (METHOD 4.5)."""
@@ -23,7 +23,7 @@ ALERT = 0.8
 """Share of the entry line from which a projection is an alert (METHOD 6.2, A14)."""
 
 
-@finding
+@answered
 def net(stretch: Stretch, facility: Facility) -> Found:
     """C_year = sum of E_imp x EF_grid + fuel x EF_fuel + process + bought heat - captured and stored, t (goals A02).
 
@@ -44,7 +44,7 @@ def net(stretch: Stretch, facility: Facility) -> Found:
         f"{whole.arithmetic} - {shown(stored.value)} = {shown(value)} t",
         coverage=whole.coverage,
         entry="; ".join(one for one in (whole.entry, stored.by) if one),
-        note="; ".join(one for one in (whole.note, unproven) if one),
+        note=unproven,
     )
 
 
@@ -68,15 +68,15 @@ def net_target(stretch: Stretch, facility: Facility) -> Target | None:
 
 
 def _full(year: int, facility: Facility) -> Found | None:
-    """A whole year's net emission; None unless it is over and known for nine tenths of its time."""
+    """A whole year's net emission; None unless all of it counts, is over and is known for nine tenths of its time."""
     stretch = facility.years(year)
-    if stretch.gone < 1.0:
+    if not is_over(year, facility) or not stretch.days:
         return None
     found: Finding = net(stretch, facility)
     return found if isinstance(found, Found) and min(found.coverage, stretch.coverage) >= ENOUGH else None
 
 
-@finding
+@answered
 def gross(stretch: Stretch, facility: Facility) -> Found:
     """C_ets = fuel + process + E_imp x EF + heat x EF_heat, t; beside it what it comes to at this pace (goals A14)."""
     whole = inventory(stretch, facility)
@@ -97,11 +97,11 @@ def gross(stretch: Stretch, facility: Facility) -> Found:
         ),
         whole.coverage,
         whole.entry,
-        "; ".join(one for one in (alert, whole.note) if one),
+        alert,
     )
 
 
-@finding
+@answered
 def capture_share(stretch: Stretch, facility: Facility) -> Found:
     """CCSS = M_stored / C_gross, % (goals B12); what meters captured where no stored mass is entered."""
     whole = inventory(stretch, facility)
@@ -109,9 +109,9 @@ def capture_share(stretch: Stretch, facility: Facility) -> Found:
         stored = amount("captured_stored", stretch, facility)
         taken, inputs, by, note = stored.value, stored.inputs, stored.by, ""
         coverage = whole.coverage
-    except Lacking:
+    except Lack:
         if not facility.of_role("capture"):
-            raise Lacking(
+            raise Lack(
                 "no capture meter and no entry captured_stored",
                 'add a [[device]] with role = "capture", or a [[goals.entry]] with what = "captured_stored"',
             ) from None
@@ -126,14 +126,14 @@ def capture_share(stretch: Stretch, facility: Facility) -> Found:
         f"100 x {shown(taken)} / ({whole.arithmetic}) = {shown(value)} %",
         coverage=coverage,
         entry="; ".join(one for one in (by, whole.entry) if one),
-        note="; ".join(one for one in (note, whole.note) if one),
+        note=note,
     )
 
 
 def full_years(stretch: Stretch, facility: Facility) -> dict[int, Found]:
     """Net emission of the full years without a gap up to the period's, the oldest first."""
     year = year_of(stretch, facility)
-    if facility.years(year).gone < 1.0:
+    if not is_over(year, facility):
         year -= 1
     found: dict[int, Found] = {}
     while (one := _full(year, facility)) is not None:
@@ -142,12 +142,12 @@ def full_years(stretch: Stretch, facility: Facility) -> dict[int, Found]:
     return dict(sorted(found.items()))
 
 
-@finding
+@answered
 def after_peak(stretch: Stretch, facility: Facility) -> Found:
     """peak_year = argmax C_y; after it C_y <= C_peak: the last full year's net emission, t (goals B16)."""
     years = full_years(stretch, facility)
     if len(years) < FULL_YEARS:
-        raise Lacking(f"full years in a row: {len(years)} known, {FULL_YEARS} needed", "wait for more full years")
+        raise Lack(f"full years in a row: {len(years)} known, {FULL_YEARS} needed", "wait for more full years")
     peak, last = max(years, key=lambda one: years[one].value), max(years)
     return Found(
         years[last].value,

@@ -8,8 +8,8 @@ from datetime import timedelta
 from ..day import Stretch
 from ..finding import Input
 from ..indicator import Facility
+from ..lack import Lack, signed
 from ..settings import Entry
-from .lacking import Lacking
 from .years import local, midnight
 
 
@@ -22,15 +22,10 @@ class Entered:
     by: str
 
 
-def cited(entry: Entry) -> str:
-    """Who answers for an entry: name, date, document."""
-    return f"manual entry of {entry.name}, {entry.entered}, {entry.document}"
-
-
 def amount(what: str, stretch: Stretch, facility: Facility) -> Entered:
     """The part of entries that is of the time which is over: each spreads evenly over its own days.
 
-    Lacking as soon as one day has no entry; a later entry takes the place of an earlier one on the days of both.
+    Lack as soon as one day has no entry; a later entry takes the place of an earlier one on the days of both.
     """
     entries = [one for one in facility.goals.entries if one.what == what]
     end = min(stretch.end, stretch.over)
@@ -49,7 +44,7 @@ def amount(what: str, stretch: Stretch, facility: Facility) -> Entered:
     if not taken:
         raise missing(what, stretch.name)
     inputs = tuple(_input(entry, days) for entry, days in taken.items())
-    return Entered(sum(one.value for one in inputs), inputs, "; ".join(dict.fromkeys(cited(one) for one in taken)))
+    return Entered(sum(one.value for one in inputs), inputs, "; ".join(dict.fromkeys(signed(one) for one in taken)))
 
 
 def amount_if_any(what: str, stretch: Stretch, facility: Facility) -> Entered:
@@ -60,7 +55,7 @@ def amount_if_any(what: str, stretch: Stretch, facility: Facility) -> Entered:
 
 
 def latest(what: str, stretch: Stretch, facility: Facility) -> Entry:
-    """The entry about the last day that has begun; Lacking when there is none."""
+    """The entry about the last day that has begun; Lack when there is none."""
     day = local(min(stretch.end, stretch.over) - 1, facility)
     entry = facility.goals.entry(what, day)
     if entry is None:
@@ -68,9 +63,9 @@ def latest(what: str, stretch: Stretch, facility: Facility) -> Entry:
     return entry
 
 
-def missing(what: str, when: str) -> Lacking:
+def missing(what: str, when: str) -> Lack:
     """What a site lacks when nobody entered a number about a day or a period."""
-    return Lacking(
+    return Lack(
         f'no entry "{what}" about {when}',
         f'add [[goals.entry]] with what = "{what}" for that time; 0 where the site has none',
     )
@@ -79,4 +74,4 @@ def missing(what: str, when: str) -> Lacking:
 def _input(entry: Entry, days: float) -> Input:
     whole = (entry.last - entry.first).days + 1
     part = "" if days == whole else f", {days:g} of {whole} days"
-    return Input(entry.what, entry.value * days / whole, entry.unit, cited(entry) + part)
+    return Input(entry.what, entry.value * days / whole, entry.unit, signed(entry) + part)

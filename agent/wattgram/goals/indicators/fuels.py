@@ -1,7 +1,8 @@
-"""The fuel of gensets and CHP: its heat, and the carbon of it that the balance of electricity leaves to heat."""
+"""Fuel: the heat of what sets and boilers burnt, and the carbon of it that no kWh of electricity carries."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import nan
 
 from ...chp import electricity_share
@@ -10,20 +11,23 @@ from ...fuel import efficiency
 from ...roles import ASSUMED, BURNERS, FUELS
 from ..day import Stretch
 from ..finding import Input
+from ..heat import Worth, worth
 from ..indicator import Facility
-from .lacking import Lacking
+from ..lack import Lack, shown
+from .years import local
 
 
 def heat(stretch: Stretch, facility: Facility) -> tuple[Input, ...]:
-    """Heat of the fuel that each genset and CHP burnt, kWh by net calorific value.
+    """Heat of the fuel that each genset, CHP and boiler burnt, kWh by net calorific value.
 
-    amount x fuel_factor / EF_heat by its fuel meter, else electricity / efficiency at rated power (METHOD 4.7).
-    Lacking where a set's own factor stands in the place of its fuel.
+    Of a set amount x fuel_factor / EF_heat by its fuel meter, else electricity / efficiency at rated power (METHOD
+    4.7); of any other meter amount x heat of a unit. Lack where a set's own factor stands in the place of its fuel, or
+    a unit's heat is not known.
     """
     found = []
     for one in facility.of_role(*BURNERS):
         if one.emission.emission_factor is not None:
-            raise Lacking(
+            raise Lack(
                 f"the fuel of {one.name} is not said", f"give {one.name} fuel and efficiency, not emission_factor"
             )
         said = fuel_of(one)
@@ -33,6 +37,9 @@ def heat(stretch: Stretch, facility: Facility) -> tuple[Input, ...]:
             eta = efficiency(one, nan)
             burnt, source = stretch.energy([one.name]) / 1e3 / eta, f"electricity of {one.name} / efficiency {eta:g}"
         found.append(Input(f"heat of {said}, {one.name}", burnt, "kWh", source))
+    for name, amount, unit in _boilers(stretch, facility):
+        source = f"{shown(amount)} {unit.unit} x {shown(unit.heat)} kWh, {unit.source}"
+        found.append(Input(f"heat of the fuel of {name}", amount * unit.heat, "kWh", source))
     return tuple(found)
 
 
@@ -42,10 +49,11 @@ def electricity(stretch: Stretch, facility: Facility) -> float:
 
 
 def heat_carbon(stretch: Stretch, facility: Facility) -> tuple[Input, ...]:
-    """t of CO2 that CHPs burnt for heat; `scope1` has that of their electricity alone.
+    """t of CO2 of fuel burnt for heat; `scope1` has that of electricity alone.
 
-    C x (1 - a_el): C is the fuel's carbon by its meter, else electricity x EF_heat / eta_el, and a_el the share that is
-    electricity's at rated power (METHOD 4.7).
+    Of a boiler's meter amount x CO2 of a unit; Lack where nobody says what it burns. Of a CHP C x (1 - a_el): C is the
+    fuel's carbon by its meter, else electricity x EF_heat / eta_el, and a_el the share that is electricity's at rated
+    power (METHOD 4.7).
     """
     found = []
     for one in facility.of_role(*BURNERS):
@@ -62,13 +70,21 @@ def heat_carbon(stretch: Stretch, facility: Facility) -> tuple[Input, ...]:
             burnt = stretch.energy([one.name]) / 1e3 / eta * FUELS[fuel_of(one)]
         source = f"{1 - share:.4g} of the fuel's CO2, METHOD 4.7"
         found.append(Input(f"heat of {one.name}", burnt * (1.0 - share) / 1e6, "t", source))
+    for name, amount, unit in _boilers(stretch, facility):
+        if unit.carbon is None:
+            raise Lack(f"what burns at {name} is not said", f'add fuel = "natural_gas", "diesel" or "coal" to {name}')
+        source = f"{shown(amount)} {unit.unit} x {shown(unit.carbon)} g, {unit.source}"
+        found.append(Input(f"fuel of {name}", amount * unit.carbon / 1e6, "t", source))
     return tuple(found)
 
 
-def unowned(facility: Facility) -> tuple[str, ...]:
-    """Fuel meters of no genset or CHP, such as a boiler's: which fuel they count is not said, so nor is its CO2."""
+def _boilers(stretch: Stretch, facility: Facility) -> Iterator[tuple[str, float, Worth]]:
+    """Meters of no genset or CHP, such as a boiler's: name, units counted, what one is worth."""
+    day = local(min(stretch.end, stretch.over) - 1, facility)
     owned = {one.emission.fuel_meter for one in facility.devices}
-    return tuple(one.name for one in facility.of_role("fuel") if one.name not in owned)
+    for one in facility.of_role("fuel"):
+        if one.name not in owned:
+            yield one.name, stretch.device(one.name, lambda day: day.amount), worth(one.name, facility, day)
 
 
 def fuel_of(device: DeviceConfig) -> str:

@@ -9,10 +9,10 @@ from ...config import GROUPS
 from ..day import Stretch
 from ..finding import Extra, Found, Input
 from ..indicator import Facility, Indicator, Target
+from ..lack import Lack, answered, quotient, shown
 from .entered import amount_if_any
-from .lacking import Lacking, finding
 from .sources import NATIONAL_PATH, WEIGHT_SOURCE, YEARLY
-from .stored import quotient, shown, summed, windows
+from .stored import Sums, summed, windows
 from .years import part_of_year, same_days, year_of
 
 NATIONAL_SPLIT = (
@@ -28,14 +28,20 @@ CUTTING = ("industry", "power")
 
 
 def metered(facility: Facility, group: str) -> str:
-    """The group, when a sub-meter counts it; else Lacking."""
+    """The group, when a sub-meter counts it; else Lack."""
     if not facility.of_group(group):
         device = 'role = "ev"' if group == "transport" else f'role = "load" and group = "{group}"'
-        raise Lacking(f"no sub-meter of group {group}", f"add a [[device]] with {device}")
+        raise Lack(f"no sub-meter of group {group}", f"add a [[device]] with {device}")
     return group
 
 
-@finding
+def seen(stretch: Stretch, facility: Facility, groups: Sequence[str], sums: Sums) -> float:
+    """Share of the time that is over for which the balance and each sub-meter of some groups are known."""
+    meters = [one.name for group in groups for one in facility.of_group(group)]
+    return min([sums.coverage, *(stretch.known(one) for one in meters)])
+
+
+@answered
 def solar_charging(stretch: Stretch, facility: Facility) -> Found:
     """PVEV = sum of E_ev x pvshare / sum of E_ev, % (goals A10).
 
@@ -53,11 +59,11 @@ def solar_charging(stretch: Stretch, facility: Facility) -> Found:
         ),
         f"100 x {shown(own)} / {shown(energy)} = {shown(value)} %",
         (Extra("charged", energy, "kWh"),),
-        sums.coverage,
+        seen(stretch, facility, ["transport"], sums),
     )
 
 
-@finding
+@answered
 def split(stretch: Stretch, facility: Facility) -> Found:
     """share_k = C_k / sum of C_k, %: industry's share, beside it the others and what no group has (goals B03).
 
@@ -87,12 +93,12 @@ def split(stretch: Stretch, facility: Facility) -> Found:
             ),
             *NATIONAL_SPLIT,
         ),
-        sums.coverage,
+        seen(stretch, facility, groups, sums),
         process.by,
     )
 
 
-@finding
+@answered
 def reduction(stretch: Stretch, facility: Facility) -> Found:
     """red_k = 1 - C_k / C_k,base, % (goals B04): industry and power together, beside it each group.
 
@@ -116,7 +122,7 @@ def reduction(stretch: Stretch, facility: Facility) -> Found:
             Input("part of the year that is over", gone, "1", "calendar"),
         ),
         f"100 x (1 - {shown(now)} / ({shown(base.value)} x {shown(gone)})) = {shown(value)} %",
-        coverage=sums.coverage,
+        coverage=seen(stretch, facility, groups, sums),
     )
 
 
@@ -124,7 +130,7 @@ def _since_last_year(stretch: Stretch, facility: Facility, groups: Sequence[str]
     others = [one for one in GROUPS if facility.of_group(one) and one not in groups]
     pairs = same_days(stretch, facility, [f"{one}_emission" for one in (*groups, *others)])
     if not pairs.now:
-        raise Lacking(f"no day of {stretch.name} is stored a year before, too", "add [goals.baseline.B04]")
+        raise Lack(f"no day of {stretch.name} is stored a year before, too", "add [goals.baseline.B04]")
     each = {one: pairs.sums(f"{one}_emission") for one in (*groups, *others)}
     now, before = (fsum(each[one][side] for one in groups) / 1e6 for side in (0, 1))
     value = 100.0 * (1.0 - quotient(now, before, f"no CO2 of {' and '.join(groups)} a year before"))
@@ -141,7 +147,7 @@ def _since_last_year(stretch: Stretch, facility: Facility, groups: Sequence[str]
             for one, sides in each.items()
             if sides[1] > 0.0
         ),
-        pairs.coverage,
+        min([pairs.coverage, *(pairs.known(one.name) for group in groups for one in facility.of_group(group))]),
     )
 
 

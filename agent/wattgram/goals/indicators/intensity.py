@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from math import fsum
 
+from ...units import KGCE_PER_KWH
 from ..day import Stretch
 from ..finding import Extra, Found, Input
 from ..indicator import Facility, Indicator, Target
+from ..lack import Lack, answered, quotient, shown
 from . import fuels
 from .entered import amount_if_any
-from .groups import metered
+from .groups import metered, seen
 from .inventory import energetic
-from .lacking import Lacking, finding
 from .sources import AVERAGE, NATIONAL_PATH, YEARLY, grid_average
-from .stored import quotient, shown, summed, windows
+from .stored import summed, windows
 from .years import same_days
-
-KGCE_PER_KWH = 0.1229
-"""kgce a kWh, of electricity and of fuel heat alike (METHOD 1.2; 3.6 MJ / 29.3076 MJ = 0.1228)."""
 
 GJ_PER_TCE = 29.3076
 """GJ a tce (METHOD 1.3)."""
@@ -29,7 +27,7 @@ PARK = (
 """For parks, so a reference only: NDRC/MIIT/NEA zero-carbon park notice 2025, indicator annex (METHOD 5)."""
 
 
-@finding
+@answered
 def of_load(stretch: Stretch, _facility: Facility) -> Found:
     """I_site = C_elec / E_load, gCO2/kWh; gap = 1 - I_site / EF_CQ, % (goals A04; METHOD 4.4)."""
     sums = summed(stretch, "emission", "load_energy")
@@ -44,7 +42,7 @@ def of_load(stretch: Stretch, _facility: Facility) -> Found:
     )
 
 
-@finding
+@answered
 def of_charging(stretch: Stretch, facility: Facility) -> Found:
     """I_ev = sum of E_ev x c_mix / sum of E_ev, gCO2/kWh; beside it the energy (goals B05)."""
     metered(facility, "transport")
@@ -59,16 +57,16 @@ def of_charging(stretch: Stretch, facility: Facility) -> Found:
         ),
         f"1000 x {shown(carbon)} / {shown(energy)} = {shown(value)} g/kWh",
         (Extra("charged", energy, "kWh"),),
-        sums.coverage,
+        seen(stretch, facility, ["transport"], sums),
     )
 
 
-@finding
+@answered
 def change(stretch: Stretch, facility: Facility) -> Found:
     """dI = (I_y - I_(y-1)) / I_(y-1), %/a, over the days that are over and stored in both years (goals A05)."""
     pairs = same_days(stretch, facility, ("emission", "load_energy"))
     if not pairs.now:
-        raise Lacking(f"no day of {stretch.name} is stored a year before, too", "wait until a year of data is stored")
+        raise Lack(f"no day of {stretch.name} is stored a year before, too", "wait until a year of data is stored")
     (carbon, carbon_before), (load, load_before) = pairs.sums("emission"), pairs.sums("load_energy")
     now = 1e3 * quotient(carbon, load, f"no load on the days of {stretch.name} that both years have")
     before = 1e3 * quotient(carbon_before, load_before, f"no load a year before {stretch.name}")
@@ -89,7 +87,7 @@ def change(stretch: Stretch, facility: Facility) -> Found:
     )
 
 
-@finding
+@answered
 def of_all_energy(stretch: Stretch, facility: Facility) -> Found:
     """IE = C_total / E_total, tCO2/tce (goals A15; METHOD 4.11, example 7).
 
@@ -124,7 +122,7 @@ def of_all_energy(stretch: Stretch, facility: Facility) -> Found:
         (Extra("energy", energy, "tce"), *PARK),
         min(carbon.coverage, sums.coverage),
         "; ".join(one for one in (process.by, carbon.entry) if one),
-        "; ".join(one for one in (carbon.note, unentered, "reference only: the limits are for parks") if one),
+        "; ".join(one for one in (unentered, "reference only: the limits are for parks") if one),
     )
 
 

@@ -8,10 +8,10 @@ from math import fsum
 from ..day import Stretch
 from ..finding import Input
 from ..indicator import Facility
+from ..lack import Lack, shown
 from . import fuels
 from .entered import amount, amount_if_any
-from .lacking import Lacking
-from .stored import shown, summed
+from .stored import summed
 
 HEAT_FACTOR = 0.11
 """tCO2/GJ of bought heat: GB/T 32150-2025 clauses 7.5.6 to 7.5.7 (METHOD 1.2)."""
@@ -19,7 +19,7 @@ HEAT_FACTOR = 0.11
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """t of each part, with the inputs behind them; `entry`: the manual entries, `note`: what is not in it."""
+    """t of each part, with the inputs behind them; `entry`: the manual entries."""
 
     fuel: float
     imported: float
@@ -28,7 +28,6 @@ class Inventory:
     inputs: tuple[Input, ...]
     coverage: float
     entry: str = ""
-    note: str = ""
 
     @property
     def direct(self) -> float:
@@ -49,13 +48,12 @@ class Inventory:
 def energetic(stretch: Stretch, facility: Facility) -> Inventory:
     """What the site's energy emits: fuel burnt, import at the official factor, bought heat (entry "heat", GJ).
 
-    A fuel meter of no genset or CHP is not in it, and the note says so.
+    Lack where a fuel meter counts what nobody named: a total without it could pass for whole.
     """
     sums = summed(stretch, "scope1", "scope2_location")
     bought = amount_if_any("heat", stretch, facility)
     factor = Input("factor of bought heat", HEAT_FACTOR, "tCO2/GJ", "GB/T 32150-2025, METHOD 1.2")
     for_heat = fuels.heat_carbon(stretch, facility)
-    unowned = ", ".join(fuels.unowned(facility))
     return Inventory(
         fuel=fsum((sums.tonnes("scope1"), *(one.value for one in for_heat))),
         imported=sums.tonnes("scope2_location"),
@@ -69,21 +67,20 @@ def energetic(stretch: Stretch, facility: Facility) -> Inventory:
         ),
         coverage=sums.coverage,
         entry=bought.by,
-        note=f"fuel that {unowned} counts is in it only as far as process_emission has it" if unowned else "",
     )
 
 
 def inventory(stretch: Stretch, facility: Facility) -> Inventory:
-    """The same with what the process itself emits (entry "process_emission", t); Lacking as long as nobody entered it.
+    """The same with what the process itself emits (entry "process_emission", t); Lack as long as nobody entered it.
 
     A site without such emissions enters 0: no meter tells, and a total without them could pass for whole.
     """
     energy = energetic(stretch, facility)
     try:
         process = amount("process_emission", stretch, facility)
-    except Lacking as lacking:
+    except Lack as lack:
         so_far = f"metered so far: fuel {shown(energy.fuel)} t, import {shown(energy.imported)} t"
-        raise Lacking(f"{lacking.missing.what}; {so_far}", lacking.missing.add) from lacking
+        raise Lack(f"{lack.missing.what}; {so_far}", lack.missing.add) from lack
     return replace(
         energy,
         process=process.value,

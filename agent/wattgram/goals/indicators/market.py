@@ -5,10 +5,10 @@ from __future__ import annotations
 from ..day import Stretch
 from ..finding import Extra, Found, Input
 from ..indicator import Facility, Indicator, Target
+from ..lack import answered, quotient, shown, signed
 from ..settings import Entry
-from .entered import cited, latest
+from .entered import latest
 from .inventory import Inventory, inventory
-from .lacking import finding
 from .sources import (
     CCER_PRICE,
     ENTRY_LINE,
@@ -20,7 +20,7 @@ from .sources import (
     PRICE_SOURCE,
     of_year,
 )
-from .stored import quotient, shown, summed
+from .stored import summed
 from .years import part_of_year
 
 
@@ -40,11 +40,11 @@ def allowance(stretch: Stretch, facility: Facility) -> tuple[float, Input, Entry
     """t that the site was given (entry "allowance", of a year), of which a shorter period has its part."""
     entry = latest("allowance", stretch, facility)
     part = part_of_year(stretch, facility)
-    source = cited(entry) if part == 1.0 else f"{cited(entry)}, x {part:.4f} of a year"
+    source = signed(entry) if part == 1.0 else f"{signed(entry)}, x {part:.4f} of a year"
     return entry.value * part, Input("allowance", entry.value * part, entry.unit, source), entry
 
 
-@finding
+@answered
 def position(stretch: Stretch, facility: Facility) -> Found:
     """pos = allowance - C_ets,projected, t (goals B08)."""
     given, source, entry = allowance(stretch, facility)
@@ -61,12 +61,11 @@ def position(stretch: Stretch, facility: Facility) -> Found:
             Extra("entry line", ENTRY_LINE, "tCO2e/a"),
         ),
         gross.coverage,
-        "; ".join(one for one in (cited(entry), gross.entry) if one),
-        gross.note,
+        "; ".join(one for one in (signed(entry), gross.entry) if one),
     )
 
 
-@finding
+@answered
 def ledgers(stretch: Stretch, facility: Facility) -> Found:
     """C_national = fuel + process; beside it C_pilot = C_national + E_imp x EF + heat x EF_heat, t (goals B14)."""
     gross = inventory(stretch, facility)
@@ -80,11 +79,10 @@ def ledgers(stretch: Stretch, facility: Facility) -> Found:
         ),
         gross.coverage,
         gross.entry,
-        gross.note,
     )
 
 
-@finding
+@answered
 def cost(stretch: Stretch, facility: Facility) -> Found:
     """cost = max(0, C - allowance) x price, CNY (goals B15); C is C_ets projected to the period's end.
 
@@ -105,12 +103,11 @@ def cost(stretch: Stretch, facility: Facility) -> Found:
             Extra(f"at {NATIONAL_PRICE} CNY/t, national mean of 2025", short * NATIONAL_PRICE, "CNY"),
         ),
         gross.coverage,
-        "; ".join(one for one in (cited(entry), gross.entry) if one),
-        gross.note,
+        "; ".join(one for one in (signed(entry), gross.entry) if one),
     )
 
 
-@finding
+@answered
 def savings(stretch: Stretch, facility: Facility) -> Found:
     """V = saved x price, CNY (goals A22): what own renewables kept from being emitted, at a price of the market.
 

@@ -7,22 +7,22 @@ from math import fsum
 from ..day import Stretch
 from ..finding import Extra, Found, Input
 from ..indicator import Facility, Indicator
+from ..lack import Lack, answered, quotient, shown
 from . import fuels
-from .lacking import Lacking, finding
 from .solar import sufficiency
 from .sources import weight
-from .stored import quotient, shown, summed
+from .stored import summed
 
 PARK_CLEAN = Extra("clean energy of a zero-carbon park", 90.0, "%")
 """NDRC/MIIT/NEA zero-carbon park notice 2025, indicator annex (METHOD 5)."""
 
 
-@finding
+@answered
 def renewable(stretch: Stretch, facility: Facility) -> Found:
     """RS = (own renewables used + E_imp x rs_grid) / E_load, % (goals A03)."""
     share, zone = facility.renewable, facility.grid_zone
     if share is None:
-        raise Lacking(f"how much of zone {zone} is renewable is not known", "add zone_renewable to [goals]")
+        raise Lack(f"how much of zone {zone} is renewable is not known", "add zone_renewable to [goals]")
     sums = summed(stretch, "self_sufficiency.part", "grid_import_energy", "load_energy")
     own, imported, load = (sums.kwh(one) for one in sums.values)
     value = 100.0 * quotient(own + imported * share, load, f"no load in {stretch.name}")
@@ -41,7 +41,7 @@ def renewable(stretch: Stretch, facility: Facility) -> Found:
     )
 
 
-@finding
+@answered
 def carbon_free(stretch: Stretch, _facility: Facility) -> Found:
     """CFE = sum of hours min(L, O + K + rest x cfe_grid) / sum of L, % (goals A13; METHOD 4.9).
 
@@ -63,7 +63,7 @@ def carbon_free(stretch: Stretch, _facility: Facility) -> Found:
     )
 
 
-@finding
+@answered
 def clean(stretch: Stretch, facility: Facility) -> Found:
     """CS = (own used + E_imp x cfe_grid + certified) / E_total, % (goals B09).
 

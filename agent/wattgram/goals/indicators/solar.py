@@ -9,8 +9,8 @@ from ...roles import RENEWABLES
 from ..day import Day, Stretch
 from ..finding import Extra, Found, Input
 from ..indicator import Facility, Indicator, Target
-from .lacking import Lacking, finding
-from .stored import has, quotient, shown, summed, windows
+from ..lack import Lack, answered, quotient, shown
+from .stored import has, summed, windows
 from .years import year_of
 
 ADD_PV = 'add a [[device]] with role = "pv"'
@@ -19,11 +19,11 @@ NATIONAL_PV = Extra("PV that China built in 2024 (CPIA)", 277.57, "GW")
 """finanznachrichten.de on CPIA, 2025-03-06; national context of A11."""
 
 
-@finding
+@answered
 def alignment(stretch: Stretch, facility: Facility) -> Found:
     """LAI = sum of quarters' min(load, PV) / sum of days' min(load, PV), % (goals A09)."""
     if not facility.of_role("pv"):
-        raise Lacking("no PV", ADD_PV)
+        raise Lack("no PV", ADD_PV)
 
     def known(day: Day) -> bool:
         return day.quarters.count > 0
@@ -55,7 +55,7 @@ def alignment_target(stretch: Stretch, facility: Facility) -> Target | None:
     return Target(min(100.0, value), f"baseline of {base.year}, {points:+g} points/a, site choice")
 
 
-@finding
+@answered
 def penetration(stretch: Stretch, facility: Facility) -> Found:
     """PVPEN = P_pv,ac / P_load,max, kW/kW; beside it Yf = E_pv / P0, kWh/kWp (goals A11; IEC 61724-1).
 
@@ -63,10 +63,10 @@ def penetration(stretch: Stretch, facility: Facility) -> Found:
     """
     devices = facility.of_role("pv")
     if not devices:
-        raise Lacking("no PV", ADD_PV)
+        raise Lack("no PV", ADD_PV)
     silent = [one.name for one in devices if not one.rated_power]
     if silent:
-        raise Lacking(f"no rated power of {', '.join(silent)}", "add rated_power to each [[device]] of role pv")
+        raise Lack(f"no rated power of {', '.join(silent)}", "add rated_power to each [[device]] of role pv")
     power = fsum(one.rated_power or 0.0 for one in devices)
     peak = max((one.quarters.peak for one in stretch.days), default=0.0)
     value = quotient(power, peak, f"no load in the quarters of {stretch.name}")
@@ -106,14 +106,14 @@ def performance(stretch: Stretch, devices: tuple[DeviceConfig, ...], facility: F
     return (Extra("performance ratio", quotient(fsum(made), fsum(possible), "no insolation"), "1"),)
 
 
-@finding
+@answered
 def self_consumption(stretch: Stretch, facility: Facility) -> Found:
     """SCR = (E_pv - E_exp,pv) / E_pv, %; beside it SSR = E_pv,self / E_load (goals A12; METHOD 5).
 
     With wind or hydro all own renewables count, since the site's mix does not tell them apart.
     """
     if not facility.of_role(*RENEWABLES):
-        raise Lacking("no own renewable production", ADD_PV)
+        raise Lack("no own renewable production", ADD_PV)
     sums = summed(stretch, "self_consumption.part", "self_consumption.whole")
     used, made = sums.kwh("self_consumption.part"), sums.kwh("self_consumption.whole")
     value = 100.0 * quotient(used, made, f"nothing was produced in {stretch.name}")
@@ -143,7 +143,7 @@ def self_consumption_target(_stretch: Stretch, facility: Facility) -> Target:
     )
 
 
-@finding
+@answered
 def clean_export(stretch: Stretch, facility: Facility) -> Found:
     """E_exp,clean = sum of E_exp x (1 - fossil share of the site mix), kWh (goals A21).
 
@@ -151,7 +151,7 @@ def clean_export(stretch: Stretch, facility: Facility) -> Found:
     that came from the grid and leaves again is not the site's.
     """
     if not facility.of_role(*RENEWABLES):
-        raise Lacking("no own renewable production", ADD_PV)
+        raise Lack("no own renewable production", ADD_PV)
     sums = summed(stretch, "self_consumption.part", "self_consumption.whole")
     kept, made = sums.kwh("self_consumption.part"), sums.kwh("self_consumption.whole")
     value = max(0.0, made - kept)

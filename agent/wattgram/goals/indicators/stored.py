@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from math import fsum, inf, isfinite
+from math import fsum
 
 from ..day import Day, Stretch
 from ..finding import Input
-from .lacking import Lacking
+from ..lack import Lack, counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,13 @@ class Sums:
 
 
 def summed(stretch: Stretch, *names: str, also: Callable[[Day], bool] = lambda _day: True) -> Sums:
-    """Sums over the days that have all of `names` and for which `also` holds; Lacking when there is none."""
+    """Sums over the days that have all of `names` and for which `also` holds; Lack when there is none."""
     if not stretch.days:
-        raise Lacking(f"nothing is stored of {stretch.name}")
+        raise Lack(f"nothing is stored of {stretch.name}")
     days = [one for one in stretch.days if has(one, names) and also(one)]
     if not days:
         absent = [name for name in names if stretch.sum(name) is None] or list(names)
-        raise Lacking(f"no day of {stretch.name} has {' and '.join(absent)}")
+        raise Lack(f"no day of {stretch.name} has {' and '.join(absent)}")
     covered = fsum(one.covered for one in days)
     coverage = min(1.0, covered / stretch.elapsed) if stretch.elapsed else 0.0
     return Sums({name: fsum(one.sums[name] for one in days) for name in names}, len(days), coverage)
@@ -65,19 +65,4 @@ def has(day: Day, names: Iterable[str]) -> bool:
 
 def windows(days: int) -> str:
     """The source of sums over some days."""
-    return f"windows, {days} day{'' if days == 1 else 's'}"
-
-
-def quotient(part: float, whole: float, otherwise: str) -> float:
-    """part / whole; Lacking with `otherwise` where it is undefined or no number."""
-    value = part / whole if whole > 0.0 else inf
-    if not isfinite(value):
-        raise Lacking(otherwise)
-    return value
-
-
-def shown(value: float) -> str:
-    """A number as it stands in arithmetic: four decimals at most, or four digits where that would say nothing."""
-    if value and not 1e-3 <= abs(value) < 1e12:
-        return f"{value:.4g}"
-    return f"{value:.4f}".rstrip("0").rstrip(".")
+    return f"windows, {counted(days)}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from itertools import pairwise
 from math import fsum
 
-from ..day import Day, Stretch
+from ..day import Day, DeviceDay, Stretch
 from ..indicator import Facility
 from ..settings import Baseline, Milestone
 from .stored import has
@@ -38,20 +38,43 @@ def part_of_year(stretch: Stretch, facility: Facility) -> float:
     return (stretch.end - stretch.start) / length
 
 
+def is_over(year: int, facility: Facility) -> bool:
+    """Whether a calendar year is over and counts from its first day: a site's goals may begin within it."""
+    stretch = facility.years(year)
+    return stretch.start == midnight(date(year, 1, 1), facility) and stretch.end <= stretch.over
+
+
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Whole days and the same local dates of the year before.
-
-    coverage: share of the time that is over for which either has a balance.
-    """
+    """Whole days and the same local dates of the year before; elapsed: s of the period that are over."""
 
     now: Sequence[Day]
     before: Sequence[Day]
-    coverage: float
+    elapsed: float
+
+    @property
+    def coverage(self) -> float:
+        """Share of the time that is over for which both have a balance."""
+        return self._share([(one.covered, before.covered) for one, before in self._each()])
+
+    def known(self, name: str) -> float:
+        """Share of the time that is over for which a device's energy is known in both."""
+        nothing = DeviceDay()
+        seconds = [
+            (one.devices.get(name, nothing).seconds, before.devices.get(name, nothing).seconds)
+            for one, before in self._each()
+        ]
+        return self._share(seconds)
 
     def sums(self, name: str) -> tuple[float, float]:
         """A sum over these days and over those a year before, Wh or g."""
         return fsum(one.sums[name] for one in self.now), fsum(one.sums[name] for one in self.before)
+
+    def _each(self) -> Iterable[tuple[Day, Day]]:
+        return zip(self.now, self.before, strict=True)
+
+    def _share(self, seconds: Sequence[tuple[float, float]]) -> float:
+        return min(1.0, fsum(min(one) for one in seconds) / self.elapsed) if self.elapsed else 0.0
 
 
 def same_days(stretch: Stretch, facility: Facility, names: Sequence[str]) -> Pairs:
@@ -66,9 +89,7 @@ def same_days(stretch: Stretch, facility: Facility, names: Sequence[str]) -> Pai
         and has(one, names)
         and has(stored[day], names)
     ]
-    covered = fsum(min(one.covered, before.covered) for one, before in found)
-    coverage = min(1.0, covered / stretch.elapsed) if stretch.elapsed else 0.0
-    return Pairs([one for one, _ in found], [before for _, before in found], coverage)
+    return Pairs([one for one, _ in found], [before for _, before in found], stretch.elapsed)
 
 
 def _year_before(day: date) -> date | None:
