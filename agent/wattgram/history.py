@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from .errors import HistoryError
@@ -36,10 +36,7 @@ class History:
 
         Of the records of one key the one with the highest revision, of these the last.
         """
-        found = self._records("emission", {"window": window}, since, until)
-        for _, revisions in itertools.groupby(found, key=lambda one: one.time):
-            # Not `max`: it keeps the first of equals, and a key that is written again is replaced.
-            yield sorted(revisions, key=_revision)[-1]
+        return _last(self._records("emission", {"window": window}, since, until))
 
     def events(self, since: int, until: int) -> Iterator[Record]:
         """Events from `since` to before `until` (UTC ns), oldest first."""
@@ -62,6 +59,14 @@ class History:
         """What a replay needs, of one look at the files; in one thread."""
         with self._opened() as view:
             yield Past(view, self.site)
+            self.damaged += view.damaged
+
+    @contextlib.contextmanager
+    def told(self, kinds: Collection[Kind], wanted: Callable[[Series], bool]) -> Iterator[Told]:
+        """What sinks were told, or will be, of some kinds and the wanted series; of one look at the files."""
+        with self._opened() as view:
+            told = Told(view, kinds, lambda one: one.kind in kinds and self._ours(one, {}) and wanted(one))
+            yield told
             self.damaged += view.damaged
 
     def _records(self, kind: Kind, tags: dict[str, str], since: int, until: int) -> Iterator[Record]:
@@ -147,8 +152,54 @@ class Past:
         return lambda one: one.kind in kinds and ("site", self._site) in one.tags
 
 
+class Told:
+    """Records of some kinds as a database would hold them that was told all of them."""
+
+    def __init__(self, view: View, kinds: Collection[Kind], wanted: Callable[[Series], bool]) -> None:
+        self._view = view
+        self._kinds = frozenset(kinds)
+        self._wanted = wanted
+
+    @property
+    def damaged(self) -> int:
+        """Records that were left out so far, at most: of a block that is not readable none is known."""
+        return self._view.damaged
+
+    def records(self, since: int, until: int) -> Iterator[Record]:
+        """Those from `since` to before `until` (UTC ns), oldest first; of one key the one with the highest revision,
+        of these the last."""
+        return _last(self._view.all_by_time(self._kinds, self._wanted, since, until))
+
+    def series(self, since: int, until: int) -> set[Series]:
+        """Every series that has records in that time, and some that have them near it."""
+        return self._view.series_between(self._wanted, since, until)
+
+    def ends(self) -> tuple[int, int] | None:
+        """The time of the first and of the last, UTC ns; None when there is none."""
+        return self._view.extent(self._kinds, self._wanted)
+
+
 FAR = 2**62
 """UTC ns; past every time."""
+
+
+def _last(found: Iterable[Record]) -> Iterator[Record]:
+    """Records by time, of each key the last one with the highest revision."""
+    for _, alike in itertools.groupby(found, key=_time):
+        several = list(alike)
+        if len(several) == 1:
+            yield several[0]
+            continue
+        keys: dict[tuple[str, tuple[tuple[str, str], ...]], list[Record]] = {}
+        for one in several:
+            keys.setdefault((one.series.kind, one.series.tags), []).append(one)
+        for revisions in keys.values():
+            # Not `max`: it keeps the first of equals, and a key that is written again is replaced.
+            yield revisions[0] if len(revisions) == 1 else sorted(revisions, key=_revision)[-1]
+
+
+def _time(one: Record) -> int:
+    return one.time
 
 
 def _revision(one: Record) -> float:
