@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import __version__, misbehave, parse, period
+from .columns import KINDS
 from .config import LOOPBACK, ROLES
 from .ledger import WINDOWS
 
@@ -17,11 +18,10 @@ EVERY = ("tick", *WINDOWS)
 
 LATER = {
     "goals": "the claims of the two articles with their state",
-    "export": "raw and computed series as CSV, Parquet or line protocol",
 }
 """Commands of the contract that this version does not have yet."""
 
-NAMES = ("demo", "run", "check", "scan", "read", "drivers", "simulate", "report", "replay", *LATER)
+NAMES = ("demo", "run", "check", "scan", "read", "drivers", "simulate", "report", "replay", "export", *LATER)
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
@@ -76,9 +76,6 @@ def _parser() -> argparse.ArgumentParser:
     def configuration(one: argparse.ArgumentParser, *, required: bool = True) -> None:
         one.add_argument("-c", "--config", type=Path, required=required, metavar="FILE", help="the TOML configuration")
 
-    def unit(one: argparse.ArgumentParser) -> None:
-        one.add_argument("--unit", type=_whole(0, 255), metavar="N", help="Modbus address (default: the device's)")
-
     demo = command(
         "demo",
         "a simulated factory, read by the real daemon, with the live page",
@@ -125,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
         "url", metavar="URL", help="tcp://HOST[:PORT], rtu://PATH?baudrate=N&parity=P or rtutcp://HOST:PORT"
     )
     read.add_argument("--driver", required=True, metavar="NAME", help="a name of `wattgram drivers`")
-    unit(read)
+    _unit(read)
     read.add_argument("--raw", action="store_true", help="also the raw words")
     results(read)
 
@@ -139,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
         "wattgram simulate -c site.toml --fault roof:late=1.5 --fault garbled@10% --fault rebooting=30s@0.1%",
     )
     configuration(simulate, required=False)
-    unit(simulate)
+    _unit(simulate)
     _simulate_options(simulate)
 
     report = command(
@@ -167,6 +164,14 @@ def _parser() -> argparse.ArgumentParser:
     _replay_options(replay)
     results(replay)
 
+    export = command(
+        "export",
+        "readings and results out of the stored history as CSV, Parquet or line protocol",
+        "wattgram export -c site.toml --from 2026-11-01 --to 2026-11-30 --window 15m --output november.csv",
+    )
+    configuration(export)
+    _export_options(export)
+
     for name, does in LATER.items():
         command(name, f"{does} (not in this version yet)", f"wattgram {name} --help")
     return parser
@@ -179,6 +184,10 @@ faults (the last five are of the whole bus, the others of one unit):
 SECONDS may be 1.5, 500ms, 30s or 5min. @SHARE, such as @10% or @0.1, strikes a part of the requests. busy, storm,
 glitch, reset, rollover, half-open and rebooting come once, or again and again with a share.
 """
+
+
+def _unit(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--unit", type=_whole(0, 255), metavar="N", help="Modbus address (default: the device's)")
 
 
 def _simulate_options(simulate: argparse.ArgumentParser) -> None:
@@ -221,8 +230,56 @@ def _demo_options(demo: argparse.ArgumentParser) -> None:
 
 
 def _replay_options(replay: argparse.ArgumentParser) -> None:
+    _ends(replay)
+    replay.add_argument(
+        "--windows",
+        type=_option(_several(EVERY)),
+        default=EVERY,
+        metavar=",".join(EVERY),
+        help="which results are told again where they changed (default: all)",
+    )
+
+
+def _export_options(export: argparse.ArgumentParser) -> None:
+    _ends(export)
+    formats = ("csv", "parquet", "lp")
+    export.add_argument(
+        "--format",
+        type=_option(parse.choice(formats)),
+        default="csv",
+        metavar="|".join(formats),
+        help="one row a record, or InfluxDB's line protocol (default: csv)",
+    )
+    export.add_argument(
+        "--kind",
+        type=_option(_several(KINDS)),
+        action="extend",
+        default=[],
+        metavar=",".join(KINDS),
+        help="which kinds of record (default: device and emission, or what --device and --window are of)",
+    )
+    export.add_argument(
+        "--device",
+        type=lambda text: text.split(","),
+        action="extend",
+        default=[],
+        metavar="NAME,...",
+        help="only readings and events of these devices",
+    )
+    export.add_argument(
+        "--window",
+        type=_option(_several(EVERY)),
+        action="extend",
+        default=[],
+        metavar=",".join(EVERY),
+        help="only results of these windows",
+    )
+    export.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
+
+
+def _ends(command: argparse.ArgumentParser) -> None:
     for option, dest, what in (("--from", "since", "all that is stored"), ("--to", "until", "now")):
-        replay.add_argument(
+        command.add_argument(
             option,
             dest=dest,
             type=_option(period.end),
@@ -230,13 +287,6 @@ def _replay_options(replay: argparse.ArgumentParser) -> None:
             help=f"a local day, {'from its beginning' if dest == 'since' else 'to its end'}, or a time such as "
             f"2026-11-01T06:00:00Z (default: {what})",
         )
-    replay.add_argument(
-        "--windows",
-        type=_option(_windows),
-        default=EVERY,
-        metavar=",".join(EVERY),
-        help="which results are told again where they changed (default: all)",
-    )
 
 
 def _option(parser: parse.Parser) -> Callable[[str], Any]:
@@ -278,13 +328,17 @@ def _span(value: object) -> range:
     return range(int(ends[0]), int(ends[1]) + 1)
 
 
-def _windows(value: object) -> tuple[str, ...]:
-    """Windows, separated by commas, in their order."""
-    names = [one.strip() for one in str(value).split(",")]
-    for name in names:
-        if name not in EVERY:
-            raise ValueError(f"found {name!r}{parse.nearest(name, EVERY)}; allowed: {', '.join(EVERY)}")
-    return tuple(name for name in EVERY if name in names)
+def _several(words: Sequence[str]) -> parse.Parser:
+    """Some of the words, separated by commas, in their order."""
+
+    def parser(value: object) -> tuple[str, ...]:
+        names = [one.strip() for one in str(value).split(",")]
+        for name in names:
+            if name not in words:
+                raise ValueError(f"found {name!r}{parse.nearest(name, words)}; allowed: {', '.join(words)}")
+        return tuple(name for name in words if name in names)
+
+    return parser
 
 
 def _page(value: object) -> str:

@@ -49,6 +49,12 @@ class History:
                 lambda one: one.kind == "emission" and self._ours(one, {}) and ("window", "tick") not in one.tags
             )
 
+    def devices(self) -> set[str]:
+        """Every device that the site has readings of."""
+        with self._opened() as view:
+            found = view.series_between(lambda one: one.kind == "device" and self._ours(one, {}), 0, FAR)
+            return {one.tag("device") for one in found}
+
     def sites(self) -> list[str]:
         """Every site that has records here."""
         with self._opened() as view:
