@@ -4,7 +4,7 @@ protocol. Beside a running daemon or without one; however much it is, only some 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from typing import BinaryIO
@@ -20,6 +20,9 @@ from .record import Kind, Record, Series
 
 Form = Callable[[BinaryIO, Iterator[Record], Sequence[Column]], int]
 """Writes records; how many of them it cannot hold."""
+
+STEP = 1000
+"""Records between two words of progress."""
 
 HAS: dict[str, tuple[Kind, ...]] = {"device": ("device", "event"), "window": ("emission",)}
 """Kinds that have a tag by which they are chosen."""
@@ -85,7 +88,8 @@ def export(
     """
     start, end = since or 0, FAR if until is None else until
     history = History(config.spool.path, config.site.name)
-    with history.told(selection.kinds, selection.wants) as told:
+    # The file has its name when the look at the history is over, which may find that it was no sound one.
+    with ExitStack() as place, history.told(selection.kinds, selection.wants) as told:
         found = told.records(start, end)
         first = next(found, None)
         if first is None:
@@ -96,11 +100,12 @@ def export(
             for record in chain((first,), found):
                 count.records += 1
                 count.last = record.time
-                progress(count.first, record.time)
+                if count.records % STEP == 1:
+                    progress(count.first, record.time)
                 yield record
 
-        with opened() as file:
-            count.unwritten = form(file, counted(), columns(told.series(start, end)))
+        file = place.enter_context(opened())
+        count.unwritten = form(file, counted(), columns(told.series(start, end)))
         count.damaged = told.damaged
     return count
 

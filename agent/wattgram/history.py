@@ -69,11 +69,14 @@ class History:
 
     @contextlib.contextmanager
     def told(self, kinds: Collection[Kind], wanted: Callable[[Series], bool]) -> Iterator[Told]:
-        """What sinks were told, or will be, of some kinds and the wanted series; of one look at the files."""
-        with self._opened() as view:
-            told = Told(view, kinds, lambda one: one.kind in kinds and self._ours(one, {}) and wanted(one))
-            yield told
-            self.damaged += view.damaged
+        """What sinks were told, or will be, of some kinds and the wanted series; of one look at the files.
+
+        An exception of the block goes out as it is: it may be of the disk that is written, not of this one.
+        """
+        with contextlib.ExitStack() as stack:
+            with self._named():
+                view = stack.enter_context(self._looking())
+            yield Told(view, kinds, lambda one: one.kind in kinds and self._ours(one, {}) and wanted(one), self._named)
 
     def _records(self, kind: Kind, tags: dict[str, str], since: int, until: int) -> Iterator[Record]:
         with self._opened() as view:
@@ -85,6 +88,11 @@ class History:
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[View]:
+        with self._named(), self._looking() as view:
+            yield view
+
+    @contextlib.contextmanager
+    def _looking(self) -> Iterator[View]:
         """The files, opened so that no other one is made beside them and none is changed.
 
         SQLite would make the WAL's index of a spool that nobody has open; a spool that was closed in order has no
@@ -93,20 +101,26 @@ class History:
         """
         file = self.folder / FILE
         wal, index = (self.folder / f"{FILE}{suffix}" for suffix in ("-wal", "-shm"))
+        if not self.folder.is_dir():
+            raise HistoryError(f"{self.folder}: no such directory; it comes with the first `wattgram run`")
+        if not file.is_file():
+            raise HistoryError(f"{self.folder}: no history of wattgram there ({FILE} is missing)")
+        alone = not wal.exists() or not index.exists()
+        if alone and wal.exists() and wal.stat().st_size:
+            raise HistoryError(f"{wal}: its {index.name} is missing; copy a spool with all of its files")
+        loose = loose_of(self.folder)
+        how = "mode=ro&immutable=1" if alone else "mode=ro&readonly_shm=1"
+        with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?{how}", uri=True)) as db:
+            yield View(self.folder, db, loose)
+        if alone and wal.exists() and wal.stat().st_size:
+            raise HistoryError(f"{file}: a daemon began to write it in this moment; ask again")
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """What fails with the files is told with their names."""
+        file = self.folder / FILE
         try:
-            if not self.folder.is_dir():
-                raise HistoryError(f"{self.folder}: no such directory; it comes with the first `wattgram run`")
-            if not file.is_file():
-                raise HistoryError(f"{self.folder}: no history of wattgram there ({FILE} is missing)")
-            alone = not wal.exists() or not index.exists()
-            if alone and wal.exists() and wal.stat().st_size:
-                raise HistoryError(f"{wal}: its {index.name} is missing; copy a spool with all of its files")
-            loose = loose_of(self.folder)
-            how = "mode=ro&immutable=1" if alone else "mode=ro&readonly_shm=1"
-            with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?{how}", uri=True)) as db:
-                yield View(self.folder, db, loose)
-            if alone and wal.exists() and wal.stat().st_size:
-                raise HistoryError(f"{file}: a daemon began to write it in this moment; ask again")
+            yield
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:  # a sound database with other tables than ours
                 raise HistoryError(f"{file}: not a history of wattgram: {error}") from error
@@ -161,8 +175,16 @@ class Past:
 class Told:
     """Records of some kinds as a database would hold them that was told all of them."""
 
-    def __init__(self, view: View, kinds: Collection[Kind], wanted: Callable[[Series], bool]) -> None:
+    def __init__(
+        self,
+        view: View,
+        kinds: Collection[Kind],
+        wanted: Callable[[Series], bool],
+        named: Callable[[], contextlib.AbstractContextManager[None]],
+    ) -> None:
+        """`named`: in it, what fails becomes a HistoryError."""
         self._view = view
+        self._named = named
         self._kinds = frozenset(kinds)
         self._wanted = wanted
 
@@ -174,15 +196,18 @@ class Told:
     def records(self, since: int, until: int) -> Iterator[Record]:
         """Those from `since` to before `until` (UTC ns), oldest first; of one key the one with the highest revision,
         of these the last."""
-        return _last(self._view.all_by_time(self._kinds, self._wanted, since, until))
+        with self._named():
+            yield from _last(self._view.all_by_time(self._kinds, self._wanted, since, until))
 
     def series(self, since: int, until: int) -> set[Series]:
         """Every series that has records in that time, and some that have them near it."""
-        return self._view.series_between(self._wanted, since, until)
+        with self._named():
+            return self._view.series_between(self._wanted, since, until)
 
     def ends(self) -> tuple[int, int] | None:
         """The time of the first and of the last, UTC ns; None when there is none."""
-        return self._view.extent(self._kinds, self._wanted)
+        with self._named():
+            return self._view.extent(self._kinds, self._wanted)
 
 
 FAR = 2**62

@@ -22,16 +22,16 @@ def write(file: BinaryIO, records: Iterable[Record], columns: Sequence[Column], 
     sheet = csv.writer(text)
     sheet.writerow(["time", "local_time", *(f"{one.name} [{one.unit}]" if one.unit else one.name for one in columns)])
     rows, texts = Rows(columns), [place for place, one in enumerate(columns) if one.holds in ("tag", "text")]
-    second, local = -1, ""
+    second, utc, local = -1, "", ""
     for record in records:
         if record.time // NS != second:
-            second = record.time // NS
+            second, utc = record.time // NS, rfc3339(record.time)[:-4]
             local = datetime.fromtimestamp(second, zone).replace(tzinfo=None).isoformat(" ")
         cells = rows.row(record)
         for place in texts:
             cell = cells[place]
             if cell is not None and str(cell).startswith(FORMULA):
                 cells[place] = f"'{cell}"
-        sheet.writerow([rfc3339(record.time), local, *cells])
+        sheet.writerow([f"{utc}{record.time % NS // 1_000_000:03d}Z", local, *cells])
     text.detach()
     return 0
