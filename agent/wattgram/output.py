@@ -12,9 +12,9 @@ from typing import BinaryIO
 
 @contextmanager
 def output(path: Path | None) -> Iterator[BinaryIO]:
-    """A file to write, standard output without a path. OSError when it cannot be written.
+    """A file to write, standard output without a path. OSError, with the path, when it cannot be written.
 
-    A file is written beside its place as `.NAME.part` and takes it when the block ends; what was there stays until
+    A file is written beside its place as `.NAME.PID.part` and takes it when the block ends; what was there stays until
     then, and after an exception. What is no file, such as a pipe or a device, is written as it is.
     """
     if path is None:
@@ -22,11 +22,22 @@ def output(path: Path | None) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
         return
     place = path.resolve()  # a link stays one
-    if place.exists() and not place.is_file():
-        with place.open("wb") as file:
+    try:
+        with _as_it_is(place) if place.exists() and not place.is_file() else _whole(place) as file:
             yield file
-        return
-    part = place.with_name(f".{place.name}.part")
+    except OSError as error:
+        raise OSError(error.errno, f"{path}: {error.strerror}") from error
+
+
+@contextmanager
+def _as_it_is(place: Path) -> Iterator[BinaryIO]:
+    with place.open("wb") as file:
+        yield file
+
+
+@contextmanager
+def _whole(place: Path) -> Iterator[BinaryIO]:
+    part = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:
             yield file
