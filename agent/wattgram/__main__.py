@@ -399,10 +399,11 @@ def _export(options: argparse.Namespace) -> int:
     config, clock = load(options.config), Clock()
     since, until = _ends(options, config)
     form, bar = _form(options, config), Progress(sys.stderr, clock)
+    bar.total = 100
 
     def progress(first: int, time: int) -> None:
-        bar.total = max(1, (min(until or clock.time(), clock.time()) - first) // HOUR)
-        bar.step(rfc3339(time)[:16], (time - first) // HOUR - bar.done)
+        end = min(until or clock.time(), clock.time())
+        bar.step(rfc3339(time)[:16], min(100, 100 * (time - first) // max(1, end - first)) - bar.done)
 
     try:
         selection = export.Selection.of(options.kind, options.device, options.window)
