@@ -16,7 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from math import isfinite
+from typing import TYPE_CHECKING
 
 from wattgram_drivers import catalogue, endpoint, pages, sunspec
 from wattgram_drivers.device import Device
@@ -24,6 +26,7 @@ from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.errors import DriverError, MapError
 from wattgram_drivers.quantity import QUANTITIES
 
+from . import __version__
 from .arguments import parsed
 from .clock import NS, Clock
 from .config import LOOPBACK, Config, load
@@ -32,6 +35,9 @@ from .parse import nearest
 from .period import Asked
 from .tables import table
 from .units import rfc3339
+
+if TYPE_CHECKING:
+    from . import export
 
 INTERRUPTED = 130
 HOUR = 3600 * NS
@@ -379,15 +385,10 @@ def _report(options: argparse.Namespace) -> int:
 
 def _replay(options: argparse.Namespace) -> int:
     from . import recompute
-    from .period import instant
     from .progress import Progress
 
     config, clock = load(options.config), Clock()
-    zone = config.site.timezone
-    since = None if options.since is None else instant(options.since, zone)
-    until = None if options.until is None else instant(options.until, zone, last=True)
-    if since is not None and until is not None and until <= since:
-        raise UsageError(f"found --from {options.since} --to {options.until}; allowed: an end after the beginning")
+    since, until = _ends(options, config)
     bar = Progress(sys.stderr, clock)
     begin, end = since or recompute.stored(config), min(until or clock.time(), clock.time())
     bar.total = max(1, (end - begin) // HOUR)
@@ -429,6 +430,68 @@ def _top(options: argparse.Namespace) -> int:
     return 0
 
 
+def _ends(options: argparse.Namespace, config: Config) -> tuple[int | None, int | None]:
+    """--from and --to in UTC ns."""
+    from .period import instant
+
+    zone = config.site.timezone
+    since = None if options.since is None else instant(options.since, zone)
+    until = None if options.until is None else instant(options.until, zone, last=True)
+    if since is not None and until is not None and until <= since:
+        raise UsageError(f"found --from {options.since} --to {options.until}; allowed: an end after the beginning")
+    return since, until
+
+
+def _export(options: argparse.Namespace) -> int:
+    from . import export
+    from .output import output
+    from .progress import Progress
+
+    config, clock = load(options.config), Clock()
+    since, until = _ends(options, config)
+    form, bar = _form(options, config), Progress(sys.stderr, clock)
+    bar.total = 100
+
+    def progress(first: int, time: int) -> None:
+        end = min(until or clock.time(), clock.time())
+        bar.step(rfc3339(time)[:16], min(100, 100 * (time - first) // max(1, end - first)) - bar.done)
+
+    try:
+        selection = export.Selection.of(options.kind, options.device, options.window)
+        count = export.export(config, selection, since, until, form, lambda: output(options.output), progress)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    finally:
+        bar.clear()
+    _say(f"{count.records:,} records from {rfc3339(count.first)} to {rfc3339(count.last)}")
+    if count.unwritten:
+        _say(f"{count.unwritten:,} of them have nothing that line protocol can hold, and are left out")
+    if count.damaged:
+        _say(f"up to {count.damaged:,} more are left out: they are damaged, or were written over in this moment")
+    return 0
+
+
+def _form(options: argparse.Namespace, config: Config) -> export.Form:
+    """How the format is written."""
+    from . import export, sheet
+
+    if options.format == "lp":
+        return export.as_lines
+    if options.format == "csv":
+        return partial(sheet.write, zone=config.site.timezone)
+    if options.output is None and sys.stdout.isatty():
+        raise UsageError("found a terminal for --format parquet; allowed: --output FILE, or a pipe")
+    try:
+        from . import parquet
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"--format parquet needs the package {error.name}, which is not installed; "
+            "`pip install 'wattgram[parquet]'` brings it"
+        ) from error
+    about = {"site": config.site.name, "timezone": config.site.timezone.key, "wattgram": __version__}
+    return partial(parquet.write, about=about)
+
+
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -466,6 +529,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "report": _report,
     "goals": _goals,
     "replay": _replay,
+    "export": _export,
     "top": _top,
 }
 

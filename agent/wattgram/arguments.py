@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from . import __version__, misbehave, parse, period
+from .columns import KINDS
 from .config import LOOPBACK, ROLES
 from .goals.claim import claims
 from .ledger import WINDOWS
@@ -16,24 +16,26 @@ from .ledger import WINDOWS
 EVERY = ("tick", *WINDOWS)
 """Results that a replay computes."""
 
-LATER = {
-    "export": "raw and computed series as CSV, Parquet or line protocol",
-}
-"""Commands of the contract that this version does not have yet."""
-
-NAMES = ("demo", "run", "check", "scan", "read", "drivers", "simulate", "report", "goals", "replay", "top", *LATER)
+NAMES = (
+    "demo",
+    "run",
+    "check",
+    "scan",
+    "read",
+    "drivers",
+    "simulate",
+    "report",
+    "goals",
+    "replay",
+    "export",
+    "top",
+)
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options of a command, which is `name` among them.
-
-    SystemExit after help (0), a mistake (2) or a command that this version does not have (1).
-    """
+    """The options of a command, which is `name` among them; SystemExit after help (0) or a mistake (2)."""
     word = next((one for one in arguments if not one.startswith("-")), "")
     parser = _parser()
-    if word in LATER and not {"-h", "--help"} & set(arguments):
-        print(f"wattgram {word}: not in this version yet; it will be: {LATER[word]}", file=sys.stderr)
-        sys.exit(1)
     if word and word not in NAMES:
         parser.error(f"found command {word!r}{parse.nearest(word, NAMES)}; allowed: {', '.join(NAMES)}")
     return parser.parse_args(arguments)
@@ -137,14 +139,7 @@ def _parser() -> argparse.ArgumentParser:
         "wattgram report -c site.toml --period 2026-11-01..2026-11-30 --format html > november.html",
     )
     configuration(report)
-    report.add_argument(
-        "--period",
-        type=_option(period.asked),
-        default=period.Asked("day"),
-        metavar="day|month|year|FROM..TO",
-        help="a row for every stored day (default), month or year; or the days from FROM to TO: local dates, "
-        "TO included, or times such as 2026-11-01T06:00:00Z",
-    )
+    _report_options(report)
     results(report, "csv", "html")
 
     goals = command(
@@ -165,9 +160,25 @@ def _parser() -> argparse.ArgumentParser:
     _replay_options(replay)
     results(replay)
 
-    for name, does in LATER.items():
-        command(name, f"{does} (not in this version yet)", f"wattgram {name} --help")
+    export = command(
+        "export",
+        "readings and results out of the stored history as CSV, Parquet or line protocol",
+        "wattgram export -c site.toml --from 2026-11-01 --to 2026-11-30 --window 15m --output november.csv",
+    )
+    configuration(export)
+    _export_options(export)
     return parser
+
+
+def _report_options(report: argparse.ArgumentParser) -> None:
+    report.add_argument(
+        "--period",
+        type=_option(period.asked),
+        default=period.Asked("day"),
+        metavar="day|month|year|FROM..TO",
+        help="a row for every stored day (default), month or year; or the days from FROM to TO: local dates, "
+        "TO included, or times such as 2026-11-01T06:00:00Z",
+    )
 
 
 def _scan_options(scan: argparse.ArgumentParser) -> None:
@@ -266,8 +277,56 @@ def _top_options(top: argparse.ArgumentParser) -> None:
 
 
 def _replay_options(replay: argparse.ArgumentParser) -> None:
+    _ends(replay)
+    replay.add_argument(
+        "--windows",
+        type=_option(_several(EVERY)),
+        default=EVERY,
+        metavar=",".join(EVERY),
+        help="which results are told again where they changed (default: all)",
+    )
+
+
+def _export_options(export: argparse.ArgumentParser) -> None:
+    _ends(export)
+    formats = ("csv", "parquet", "lp")
+    export.add_argument(
+        "--format",
+        type=_option(parse.choice(formats)),
+        default="csv",
+        metavar="|".join(formats),
+        help="one row a record, or InfluxDB's line protocol (default: csv)",
+    )
+    export.add_argument(
+        "--kind",
+        type=_option(_several(KINDS)),
+        action="extend",
+        default=[],
+        metavar=",".join(KINDS),
+        help="which kinds of record (default: device and emission, or what --device and --window are of)",
+    )
+    export.add_argument(
+        "--device",
+        type=lambda text: text.split(","),
+        action="extend",
+        default=[],
+        metavar="NAME,...",
+        help="only readings and events of these devices",
+    )
+    export.add_argument(
+        "--window",
+        type=_option(_several(EVERY)),
+        action="extend",
+        default=[],
+        metavar=",".join(EVERY),
+        help="only results of these windows",
+    )
+    export.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
+
+
+def _ends(command: argparse.ArgumentParser) -> None:
     for option, dest, what in (("--from", "since", "all that is stored"), ("--to", "until", "now")):
-        replay.add_argument(
+        command.add_argument(
             option,
             dest=dest,
             type=_option(period.end),
@@ -275,13 +334,6 @@ def _replay_options(replay: argparse.ArgumentParser) -> None:
             help=f"a local day, {'from its beginning' if dest == 'since' else 'to its end'}, or a time such as "
             f"2026-11-01T06:00:00Z (default: {what})",
         )
-    replay.add_argument(
-        "--windows",
-        type=_option(_windows),
-        default=EVERY,
-        metavar=",".join(EVERY),
-        help="which results are told again where they changed (default: all)",
-    )
 
 
 def _option(parser: parse.Parser) -> Callable[[str], Any]:
@@ -323,13 +375,17 @@ def _span(value: object) -> range:
     return range(int(ends[0]), int(ends[1]) + 1)
 
 
-def _windows(value: object) -> tuple[str, ...]:
-    """Windows, separated by commas, in their order."""
-    names = [one.strip() for one in str(value).split(",")]
-    for name in names:
-        if name not in EVERY:
-            raise ValueError(f"found {name!r}{parse.nearest(name, EVERY)}; allowed: {', '.join(EVERY)}")
-    return tuple(name for name in EVERY if name in names)
+def _several(words: Sequence[str]) -> parse.Parser:
+    """Some of the words, separated by commas, in their order."""
+
+    def parser(value: object) -> tuple[str, ...]:
+        names = [one.strip() for one in str(value).split(",")]
+        for name in names:
+            if name not in words:
+                raise ValueError(f"found {name!r}{parse.nearest(name, words)}; allowed: {', '.join(words)}")
+        return tuple(name for name in words if name in names)
+
+    return parser
 
 
 def _claim(value: object) -> str:

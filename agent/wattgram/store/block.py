@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -122,7 +122,9 @@ def definitions(part: bytes) -> list[Series]:
     return [series_of(text) for text in json.loads(_opened(part))] if part else []
 
 
-def decode(part: bytes, known: Mapping[bytes, Series], wanted: Collection[Series] | None = None) -> list[Numbered]:
+def decode(
+    part: bytes, known: Mapping[bytes, Series], wanted: Callable[[Series], bool] | None = None
+) -> list[Numbered]:
     """Records of a part, in no order; of the `wanted` series only. ValueError when it is damaged or one is unknown."""
     data = _opened(part)
     found: list[Numbered] = []
@@ -134,7 +136,7 @@ def decode(part: bytes, known: Mapping[bytes, Series], wanted: Collection[Series
             begin, at = at, at + sum(lengths)
             if (series := known.get(name)) is None:
                 raise ValueError(f"no definition of series {name.hex()}")
-            if wanted is None or series in wanted:
+            if wanted is None or wanted(series):
                 found += _records(series, rows, data[begin:at], lengths)
     except struct.error as error:
         raise ValueError("damaged block") from error

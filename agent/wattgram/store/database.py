@@ -245,7 +245,7 @@ class Database:
         db = self._opened()
         self._series = dict(all_series(db))
         self._ids = {series: number for number, series in self._series.items()}
-        self.positions, self.rings = _positions(db), _rings(db)
+        self.positions, self.rings = _positions(db), rings_of(db)
         latest = self._one("SELECT seq FROM sqlite_sequence WHERE name = 'record'") or 0
         self.stored = max(latest, self._one("SELECT max(seq) FROM record") or 0)
         self.head = max(self.stored, *self.positions.values(), 0)
@@ -260,7 +260,7 @@ class Database:
             with contextlib.closing(sqlite3.connect(aside, isolation_level=None)) as old:
                 old.text_factory = text
                 series = dict(readable(lambda: all_series(old)))
-                moved, state, reached = _positions(old, readable), _states(old, readable), _rings(old, readable)
+                moved, state, reached = _positions(old, readable), _states(old, readable), rings_of(old, readable)
                 delivered = min(moved.values(), default=0)
                 chunk: list[Numbered] = []
                 for found in readable_rows(old, 0):
@@ -416,7 +416,8 @@ def _positions(db: sqlite3.Connection, reading: Reading = _all) -> dict[str, int
     return dict(_typed(reading(lambda: db.execute("SELECT sink, seq FROM position")), str, int))
 
 
-def _rings(db: sqlite3.Connection, reading: Reading = _all) -> dict[str, tuple[int, int]]:
+def rings_of(db: sqlite3.Connection, reading: Reading = _all) -> dict[str, tuple[int, int]]:
+    """Number and total of each ring at the last commit."""
     found = _typed(reading(lambda: db.execute("SELECT name, seq, total FROM ring")), str, int, int)
     return {name: (seq, total) for name, seq, total in found}
 

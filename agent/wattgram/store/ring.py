@@ -138,7 +138,7 @@ class Ring:
                     yield Placed(segment, placed.offset, head, missing)
 
     def records(
-        self, placed: Placed, kinds: Sequence[Kind], wanted: Collection[Series] | None = None
+        self, placed: Placed, kinds: Sequence[Kind], wanted: Callable[[Series], bool] | None = None
     ) -> list[Numbered]:
         """A block's records of some kinds, in order; ValueError when it is damaged, OSError when it cannot be read."""
         found: list[Numbered] = []
@@ -149,6 +149,10 @@ class Ring:
                 found += decode(_read(placed.segment.path, placed.offset + begin, length), known, wanted)
         found.sort(key=_number)
         return found
+
+    def series(self, placed: Placed) -> Collection[Series]:
+        """Every series that a block's segment has, of which some may be in other blocks alone."""
+        return self._scan(placed.segment).series.values()
 
     def unpacked(self, placed: Placed) -> list[Numbered] | None:
         """All records of a block; None when it is damaged. The last few are remembered: sinks take them piecewise."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..record import Kind, Record, Series
 from . import journal
 from .block import Numbered
-from .database import FILE, appended_before
-from .ring import Ring
+from .database import FILE, appended_before, rings_of
+from .ring import Placed, Ring
 from .rows import COLUMNS, all_series, decoded, text
 
 RINGS: dict[str, tuple[Kind, ...]] = {"readings": ("device", "emission", "gateway"), "instants": ("instant",)}
@@ -43,6 +44,8 @@ class View:
         db.text_factory = text
         self._db = db
         self._loose = loose
+        self._reached = rings_of(db)
+        self._rings: list[Ring] | None = None
         self._series = dict(all_series(db))
         self._same = {one: one for one in self._series.values()}
         self._texts: dict[str, tuple[str, ...]] = {}
@@ -77,43 +80,42 @@ class View:
                 before = seq
                 yield record if same is series else Record(same, record.time, record.values, record.texts)
 
-    def between(self, kind: Kind, wanted: Callable[[Series], bool], since: int, until: int) -> list[Record]:
-        """Records of a ring's kind from `since` to before `until`, UTC ns, by time; of each key the last.
-
-        Blocks that have nothing of this time are passed over by their heads.
-        """
-        sources: list[Iterable[Numbered]] = [
-            self._ringed(name, (kind,), self.appended_before(since), (since, until)) for name in RINGS
-        ]
-        when = f"time >= {since} AND time < {until}"
-        sources.append(self._selected(when, "seq", lambda one: one.kind == kind and wanted(one)))
-        sources.append(self._loose)
-        known: dict[int, tuple[Series, Series | None]] = {}  # with the object, so that its id stays its own
-        latest: dict[tuple[int, int], Record] = {}
-        for _, record in heapq.merge(*sources, key=_number):
-            if not since <= record.time < until:
-                continue
-            series = record.series
-            if id(series) not in known:
-                ours = series.kind == kind and wanted(series)
-                known[id(series)] = series, self._same.setdefault(series, series) if ours else None
-            same = known[id(series)][1]
-            if same is not None:
-                latest[id(same), record.time] = (
-                    record if same is series else Record(same, record.time, record.values, record.texts)
-                )
-        return sorted(latest.values(), key=lambda one: one.time)
-
     def by_time(self, wanted: Callable[[Series], bool], since: int, until: int) -> Iterator[Record]:
         """Records of the database's kinds from `since` to before `until`, UTC ns, by time and number."""
-        stored = self._selected(f"time >= {since} AND time < {until}", "time, seq", wanted)
-        loose = [(seq, one) for seq, one in self._loose if since <= one.time < until and wanted(one.series)]
-        loose.sort(key=_time)
-        seen: tuple[int, int] | None = None
-        for one in heapq.merge(stored, loose, key=_time):
-            if _time(one) != seen:
-                seen = _time(one)
-                yield self._interned(one[1])
+        return self._timed((), wanted, since, until)
+
+    def all_by_time(
+        self, kinds: Collection[Kind], wanted: Callable[[Series], bool], since: int, until: int
+    ) -> Iterator[Record]:
+        """Records of some kinds that sinks get, wherever they are, from `since` to before `until`, UTC ns, by time and
+        number; in memory are those blocks alone whose times overlap."""
+        rings = [self._ringed_by_time(ring, kinds, wanted, since, until) for ring in self._sent()]
+        return self._timed(rings, wanted, since, until)
+
+    def series_between(self, wanted: Callable[[Series], bool], since: int, until: int) -> set[Series]:
+        """Series of records with such times; of the rings also those that stand in the same segments."""
+        found = {one.series for _, one in self._loose if since <= one.time < until}
+        numbers = self._db.execute("SELECT DISTINCT series FROM record WHERE time >= ? AND time < ?", (since, until))
+        found.update(self._series[number] for (number,) in numbers if number in self._series)
+        for ring in self._sent():
+            for placed in {one.segment.number: one for one in _overlapping(ring, since, until)}.values():
+                found.update(ring.series(placed))
+        return {one for one in found if wanted(one)}
+
+    def extent(self, kinds: Collection[Kind], wanted: Callable[[Series], bool]) -> tuple[int, int] | None:
+        """The first and the last time of such records, wherever they are, UTC ns; None when there is none."""
+        times = [*(self.span(wanted) or ())]
+        for ring in self._sent():
+            blocks = list(ring.blocks(0))
+            for placed in sorted(blocks, key=lambda one: one.head.since):
+                if times and min(times) <= placed.head.since:
+                    break
+                times += [one.time for _, one in self._unpacked(ring, placed, kinds, wanted)]
+            for placed in sorted(blocks, key=lambda one: -one.head.until):
+                if times and max(times) >= placed.head.until:
+                    break
+                times += [one.time for _, one in self._unpacked(ring, placed, kinds, wanted)]
+        return (min(times), max(times)) if times else None
 
     def latest(
         self, wanted: Callable[[Series], bool], since: int, until: int, *, newest: bool = False
@@ -146,21 +148,59 @@ class View:
         times = [one.time for _, one in self._loose if wanted(one.series)] + [one for one in (first, last) if one]
         return (min(times), max(times)) if times else None
 
-    def _ringed(
-        self, name: str, kinds: Collection[Kind], after: int, times: tuple[int, int] | None = None
-    ) -> Iterator[Numbered]:
-        parts = [kind for kind in RINGS[name] if kind in kinds]
-        if not parts:
+    def _ringed(self, name: str, kinds: Collection[Kind], after: int) -> Iterator[Numbered]:
+        if not set(kinds) & set(RINGS[name]):
             return
         ring = Ring(self.folder, name, RINGS[name])
         ring.load()
         for placed in ring.blocks(after):
-            if times is not None and (placed.head.until < times[0] or placed.head.since >= times[1]):
-                continue
-            try:
-                yield from ((seq, one) for seq, one in ring.records(placed, parts) if seq > after)
-            except (ValueError, FileNotFoundError):  # damaged, or written over in this moment
-                self.damaged += placed.head.records
+            yield from ((seq, one) for seq, one in self._unpacked(ring, placed, kinds) if seq > after)
+
+    def _ringed_by_time(
+        self, ring: Ring, kinds: Collection[Kind], wanted: Callable[[Series], bool], since: int, until: int
+    ) -> Iterator[Numbered]:
+        """A ring's records by time and number, though its blocks stand in the order of appending."""
+        waiting: list[Numbered] = []
+        for placed in sorted(_overlapping(ring, since, until), key=lambda one: one.head.since):
+            ready = bisect_left(waiting, placed.head.since, key=lambda one: one[1].time)
+            yield from waiting[:ready]
+            found = self._unpacked(ring, placed, kinds, wanted)
+            waiting = waiting[ready:] + [one for one in found if since <= one[1].time < until]
+            waiting.sort(key=_time)
+            self.damaged += placed.missing
+        yield from waiting
+
+    def _unpacked(
+        self, ring: Ring, placed: Placed, kinds: Collection[Kind], wanted: Callable[[Series], bool] | None = None
+    ) -> list[Numbered]:
+        """A block's records; none of one that is damaged or was written over in this moment, which is counted."""
+        try:
+            return ring.records(placed, [one for one in ring.kinds if one in kinds], wanted)
+        except (ValueError, FileNotFoundError):
+            self.damaged += placed.head.records
+            return []
+
+    def _sent(self) -> Sequence[Ring]:
+        """The rings that go to sinks, as they were at the first look; what is missing at the end of one is counted."""
+        if self._rings is None:
+            self._rings = [Ring(self.folder, name, RINGS[name]) for name in SENT]
+            for ring in self._rings:
+                ring.load(*self._reached.get(ring.name, (0, 0)))
+                self.damaged += ring.absent
+        return self._rings
+
+    def _timed(
+        self, more: Iterable[Iterable[Numbered]], wanted: Callable[[Series], bool], since: int, until: int
+    ) -> Iterator[Record]:
+        """What the database and the journal have, and more, by time and number."""
+        stored = self._selected(f"time >= {since} AND time < {until}", "time, seq", wanted)
+        loose = [(seq, one) for seq, one in self._loose if since <= one.time < until and wanted(one.series)]
+        loose.sort(key=_time)
+        seen: tuple[int, int] | None = None
+        for one in heapq.merge(stored, loose, *more, key=_time):
+            if _time(one) != seen:  # what is being packed in this moment is found twice
+                seen = _time(one)
+                yield self._interned(one[1])
 
     def _selected(self, condition: str, order: str, wanted: Callable[[Series], bool]) -> Iterator[Numbered]:
         query = (
@@ -186,6 +226,11 @@ class View:
 
 
 _OF_RECORD = ", ".join(f"record.{name}" for name in COLUMNS.split(", "))
+
+
+def _overlapping(ring: Ring, since: int, until: int) -> Iterator[Placed]:
+    """Blocks that may have records with such times."""
+    return (one for one in ring.blocks(0) if one.head.since < until and one.head.until >= since)
 
 
 def _number(one: Numbered) -> int:

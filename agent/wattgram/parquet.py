@@ -1,0 +1,93 @@
+"""Records as Parquet. The one client of arro3, which is installed by those who want it (`wattgram[parquet]`)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, BinaryIO
+
+from arro3.core import Array, DataType, Field, RecordBatch, RecordBatchReader, Schema
+from arro3.io import write_parquet
+
+from .columns import Cell, Column, Rows
+from .record import Record
+
+BATCH = 2000
+"""Records that are turned into columns at once."""
+
+GROUP = 50_000
+"""Records in a row group: what a reader can skip, and what the library holds packed in memory."""
+
+PACKED = "zstd(3)"
+
+TIME = DataType.timestamp("ns", tz="UTC")
+
+TYPES = {
+    "tag": DataType.dictionary(DataType.int32(), DataType.utf8()),
+    "text": DataType.dictionary(DataType.int32(), DataType.utf8()),
+    "number": DataType.float64(),
+    "whole": DataType.int64(),
+}
+
+
+def write(file: BinaryIO, records: Iterable[Record], columns: Sequence[Column], about: Mapping[str, str]) -> int:
+    """Time in UTC and the columns, each with its unit as metadata; 0, as it holds all. `about` is metadata of the
+    whole."""
+    fields = [
+        Field("time", TIME, nullable=False),
+        *(Field(one.name, TYPES[one.holds], metadata={"unit": one.unit} if one.unit else {}) for one in columns),
+    ]
+    schema = Schema(fields, metadata=dict(about))
+    failed: list[BaseException] = []
+
+    def batches() -> Iterator[RecordBatch]:
+        rows, found = Rows(columns), iter(records)
+        try:
+            while not failed and (chosen := list(islice(found, BATCH))):
+                made = zip(*(rows.row(one) for one in chosen), strict=True)
+                times = Array([one.time for one in chosen], type=DataType.int64()).cast(TIME)
+                arrays = [_array(one, cells) for one, cells in zip(columns, made, strict=True)]
+                yield RecordBatch.from_arrays([times, *arrays], schema=schema)
+        except BaseException as error:
+            failed.append(error)
+            raise
+
+    try:
+        write_parquet(
+            RecordBatchReader.from_batches(schema, batches()),
+            _Sink(file, failed),  # type: ignore[arg-type]  # it writes, which is all that is asked of it
+            compression=PACKED,
+            max_row_group_size=GROUP,
+        )
+    except Exception:  # the library tells in its own words of what we failed with, of an interruption too
+        if not failed:
+            raise
+    if failed:
+        raise failed[0]
+    return 0
+
+
+class _Sink(io.RawIOBase):
+    """A file that is only written. To the library it never fails, which would end in a panic: what it fails with is
+    remembered, and what comes after it is dropped."""
+
+    def __init__(self, file: BinaryIO, failed: list[BaseException]) -> None:
+        self._file = file
+        self._failed = failed
+
+    def write(self, data: Any) -> int:
+        """All of it."""
+        if not self._failed:
+            try:
+                self._file.write(data)
+            except BaseException as error:  # noqa: BLE001 - `write` raises it
+                self._failed.append(error)
+        return len(data)
+
+
+def _array(column: Column, cells: tuple[Cell, ...]) -> Array:
+    kind = TYPES[column.holds]
+    if column.holds in ("tag", "text"):
+        return Array(cells, type=DataType.utf8()).cast(kind)
+    return Array(cells, type=kind)

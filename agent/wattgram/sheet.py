@@ -1,0 +1,37 @@
+"""Records as CSV for a spreadsheet: RFC 4180, one row a record."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import BinaryIO
+from zoneinfo import ZoneInfo
+
+from .cells import FORMULA
+from .clock import NS
+from .columns import Column, Rows
+from .record import Record
+from .units import rfc3339
+
+
+def write(file: BinaryIO, records: Iterable[Record], columns: Sequence[Column], zone: ZoneInfo) -> int:
+    """Time in UTC, time on the site's clock, and the columns, with their units in the head; 0, as it holds all."""
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+    sheet = csv.writer(text)
+    sheet.writerow(["time", "local_time", *(f"{one.name} [{one.unit}]" if one.unit else one.name for one in columns)])
+    rows, texts = Rows(columns), [place for place, one in enumerate(columns) if one.holds in ("tag", "text")]
+    second, utc, local = -1, "", ""
+    for record in records:
+        if record.time // NS != second:
+            second, utc = record.time // NS, rfc3339(record.time)[:-4]
+            local = datetime.fromtimestamp(second, zone).replace(tzinfo=None).isoformat(" ")
+        cells = rows.row(record)
+        for place in texts:
+            cell = cells[place]
+            if cell is not None and str(cell).startswith(FORMULA):
+                cells[place] = f"'{cell}"
+        sheet.writerow([f"{utc}{record.time % NS // 1_000_000:03d}Z", local, *cells])
+    text.detach()
+    return 0
