@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from wattgram.goals.day import Day, DeviceDay, Stretch
 from wattgram.goals.indicators.carbon import INDICATORS
-from wattgram.goals.settings import Baseline, Entry, GoalsConfig, Milestone
+from wattgram.goals.settings import Baseline, Entry, GoalsConfig
 from wattgram.roles import HeatConfig, Point
 
 from tests.agent.goals.given import (
@@ -20,7 +20,6 @@ from tests.agent.goals.given import (
     extras,
     found,
     lacking,
-    period,
     plant,
     whole_year,
     year,
@@ -46,7 +45,8 @@ def test_the_inventory_has_all_of_its_parts() -> None:
     goals = of_process(20, entry("heat", 500, "2026-01-01", "2026-12-31", "GJ"))
     finding = found(INDICATORS["A14"].find(year(2026, burnt(), over=FIFTH), plant(goals=goals)))
     assert finding.value == pytest.approx(80.81)
-    assert finding.entry == "manual entry of Li Wei, 2026-01-05, form 7; manual entry of Li Wei, 2026-01-05, form 7"
+    assert finding.entry == ""  # it is metered; the entries are among the inputs
+    assert finding.inputs[-1].source == "manual entry of Li Wei, 2026-01-05, form 7, 73 of 365 days"
     assert extras(finding)["at the end of the period, at this pace"] == pytest.approx(5 * 80.81)
     assert [(one.value, one.unit) for one in finding.inputs] == [
         (10.0, "t"),
@@ -111,12 +111,6 @@ def test_the_entry_line_and_its_alert() -> None:
     assert (target.value, INDICATORS["A14"].total) == (13_000.0, True)
 
 
-def test_a_month_has_its_part_of_the_entry_line() -> None:
-    target = INDICATORS["A14"].target(period("2026-01-01", "2026-02-01"), plant())
-    assert target is not None
-    assert target.value == pytest.approx(13_000 * 31 / 365)
-
-
 # net emission and its path
 
 
@@ -136,17 +130,6 @@ def test_what_is_stored_is_taken_off_and_what_is_captured_is_not() -> None:
     [
         (GoalsConfig(baselines={"A02": Baseline(1000.0, 2024)}), 923.521),  # x 0.961^2
         (GoalsConfig(baselines={"A02": Baseline(1000.0, 2024, -0.1)}), 810.0),
-        (
-            GoalsConfig(
-                baselines={"A02": Baseline(1000.0, 2024)},
-                milestones={"A02": (Milestone(2060, 0.0), Milestone(2030, 400.0))},
-            ),
-            800.0,  # a third of the way to 400
-        ),
-        (
-            GoalsConfig(baselines={"A02": Baseline(1000.0, 2020)}, milestones={"A02": (Milestone(2022, 900.0),)}),
-            1000 * 0.961**6,  # behind the last milestone the yearly change counts
-        ),
         (GoalsConfig(entries=(entry("process_emission", 90, "2025-01-01", "2025-12-31"),)), 96.1),
         (GoalsConfig(), None),
     ],

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from wattgram.goals.indicators.entered import amount, amount_if_any
-from wattgram.goals.indicators.years import between, fallen, part_of_year
+from wattgram.goals.indicators.years import fallen, part_of_year
 from wattgram.goals.lack import Lack
-from wattgram.goals.settings import Baseline, GoalsConfig, Milestone
+from wattgram.goals.settings import Baseline, GoalsConfig
 
 from tests.agent.goals.given import entry, period, plant, year
 
@@ -54,9 +54,3 @@ def test_a_periods_part_of_its_year() -> None:
 def test_a_baseline_falls_by_the_year() -> None:
     assert fallen(Baseline(1000.0, 2024), 2026, -0.039) == pytest.approx(923.521)  # 1000 x 0.961^2
     assert fallen(Baseline(1000.0, 2024, -0.5), 2026, -0.039) == pytest.approx(250.0)
-
-
-@pytest.mark.parametrize(("of", "value"), [(2024, 1000.0), (2027, 700.0), (2030, 400.0), (2045, 200.0), (2061, None)])
-def test_a_path_of_milestones_is_straight_between_them(of: int, value: float | None) -> None:
-    later = (Milestone(2060, 0.0), Milestone(2030, 400.0), Milestone(2020, 5.0))
-    assert between(Milestone(2024, 1000.0), later, of) == (None if value is None else pytest.approx(value))

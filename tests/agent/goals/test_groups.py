@@ -77,7 +77,7 @@ def test_what_the_process_emits_is_industrys() -> None:
     goals = GoalsConfig(entries=(entry("process_emission", 0.1, "2026-01-01", "2026-01-31"),))
     finding = found(INDICATORS["B03"].find(period(*JANUARY, carbon), plant(PRESS, goals=goals)))
     assert finding.value == pytest.approx(75.0)
-    assert "Li Wei" in finding.entry
+    assert "Li Wei" in finding.inputs[-1].source
 
 
 def test_a_split_without_industry_or_without_carbon() -> None:

@@ -14,7 +14,7 @@ from wattgram.goals.day import Day, DeviceDay, Quarters, Stretch
 from wattgram.goals.finding import Missing
 from wattgram.goals.indicator import Facility, Indicator
 from wattgram.goals.indicators import carbon, groups, intensity, market, mix, solar
-from wattgram.goals.settings import Baseline, Entry, GoalsConfig, Milestone
+from wattgram.goals.settings import Baseline, Entry, GoalsConfig
 from wattgram.roles import NATURAL_GAS_PER_M3
 from wattgram_ext.intensity import DETAILS, OUTPUTS
 
@@ -105,7 +105,6 @@ def worlds(draw: st.DrawFn) -> tuple[Stretch, Facility]:
     goals = GoalsConfig(
         price=draw(st.one_of(st.none(), st.floats(0.0, 1e4))),
         baselines=baselines,
-        milestones={"A02": (Milestone(2030, draw(st.floats(0.0, 1e9))),)} if draw(st.booleans()) else {},
         entries=tuple(draw(entries())),
     )
     devices = tuple(one for one in DEVICES if draw(st.booleans()))

@@ -66,6 +66,7 @@ def test_what_is_short_costs_its_price() -> None:
     own = found(INDICATORS["B15"].find(FIFTH, plant(goals=given(10_000, price=90.0))))
     assert own.value == pytest.approx(90_000.0)
     assert own.inputs[-1].source == "[goals] price"
+    assert own.entry == "manual entry of Li Wei, 2026-01-05, form 7"
 
 
 def test_what_is_not_short_costs_nothing() -> None:

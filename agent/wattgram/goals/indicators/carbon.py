@@ -6,12 +6,12 @@ from ..day import Stretch
 from ..finding import Extra, Finding, Found, Input
 from ..indicator import Facility, Indicator, Target
 from ..lack import Lack, answered, quotient, shown
-from ..settings import Baseline, Milestone
+from ..settings import Baseline
 from .entered import amount, amount_if_any
 from .inventory import inventory
-from .sources import ENTRY_LINE, ENTRY_LINE_SOURCE, NATIONAL_LINE, NATIONAL_PATH, YEARLY, of_year
+from .sources import ENTRY_LINE, ENTRY_LINE_SOURCE, NATIONAL_LINE, NATIONAL_PATH, YEARLY
 from .stored import summed
-from .years import between, fallen, is_over, part_of_year, year_of
+from .years import fallen, is_over, part_of_year, year_of
 
 ENOUGH = 0.9
 """Coverage below which a year does not count as a full one (METHOD 4.5)."""
@@ -43,16 +43,12 @@ def net(stretch: Stretch, facility: Facility) -> Found:
         (*whole.inputs, *stored.inputs),
         f"{whole.arithmetic} - {shown(stored.value)} = {shown(value)} t",
         coverage=whole.coverage,
-        entry="; ".join(one for one in (whole.entry, stored.by) if one),
         note=unproven,
     )
 
 
 def net_target(stretch: Stretch, facility: Facility) -> Target | None:
-    """The path of the site's milestones, else -3.9 %/a from its baseline or from last year's total (goals A02).
-
-    Milestones begin at the baseline or at last year's total, too; None where there is neither.
-    """
+    """-3.9 %/a from the site's baseline, else from last year's total if that was a full year; t a year (goals A02)."""
     year, base = year_of(stretch, facility), facility.goals.baselines.get("A02")
     named = f"baseline of {base.year}" if base else f"total of {year - 1}"
     if base is None:
@@ -60,11 +56,8 @@ def net_target(stretch: Stretch, facility: Facility) -> Target | None:
         if last is None:
             return None
         base = Baseline(last.value, year - 1)
-    on_path = between(Milestone(base.year, base.value), facility.goals.milestones.get("A02", ()), year)
-    if on_path is not None:
-        return of_year(on_path, f"milestones from the {named}, site choice", stretch, facility)
     pace = f"{100.0 * YEARLY:g} %/a, {NATIONAL_PATH}" if base.yearly is None else f"{100.0 * base.yearly:g} %/a"
-    return of_year(fallen(base, year, YEARLY), f"{named} {pace}", stretch, facility)
+    return Target(fallen(base, year, YEARLY), f"{named} {pace}")
 
 
 def _full(year: int, facility: Facility) -> Found | None:
@@ -96,8 +89,7 @@ def gross(stretch: Stretch, facility: Facility) -> Found:
             Extra("national entry line", NATIONAL_LINE, "tCO2e/a"),
         ),
         whole.coverage,
-        whole.entry,
-        alert,
+        note=alert,
     )
 
 
@@ -125,7 +117,7 @@ def capture_share(stretch: Stretch, facility: Facility) -> Found:
         (*inputs, *whole.inputs),
         f"100 x {shown(taken)} / ({whole.arithmetic}) = {shown(value)} %",
         coverage=coverage,
-        entry="; ".join(one for one in (by, whole.entry) if one),
+        entry=by,
         note=note,
     )
 
@@ -158,8 +150,7 @@ def after_peak(stretch: Stretch, facility: Facility) -> Found:
         years[last].arithmetic,
         (Extra("peak year", peak, ""), Extra("net CO2 of the peak year", years[peak].value, "tCO2/a")),
         min(one.coverage for one in years.values()),
-        years[last].entry,
-        f"{last} is the highest so far: allowed until 2030" if peak == last and last <= 2030 else f"of {last}",
+        note=f"{last} is the highest so far: allowed until 2030" if peak == last and last <= 2030 else f"of {last}",
     )
 
 
@@ -175,9 +166,7 @@ def peak_target(stretch: Stretch, facility: Facility) -> Target | None:
 
 INDICATORS = {
     "A02": Indicator(net, "lower", net_target, total=True),
-    "A14": Indicator(
-        gross, "lower", lambda stretch, facility: of_year(ENTRY_LINE, ENTRY_LINE_SOURCE, stretch, facility), total=True
-    ),
+    "A14": Indicator(gross, "lower", lambda _stretch, _facility: Target(ENTRY_LINE, ENTRY_LINE_SOURCE), total=True),
     "B12": Indicator(capture_share),
     "B16": Indicator(after_peak, "lower", peak_target),
 }

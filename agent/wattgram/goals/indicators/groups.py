@@ -94,7 +94,6 @@ def split(stretch: Stretch, facility: Facility) -> Found:
             *NATIONAL_SPLIT,
         ),
         seen(stretch, facility, groups, sums),
-        process.by,
     )
 
 

@@ -121,8 +121,7 @@ def of_all_energy(stretch: Stretch, facility: Facility) -> Found:
         f" = {shown(value)} tCO2/tce",
         (Extra("energy", energy, "tce"), *PARK),
         min(carbon.coverage, sums.coverage),
-        "; ".join(one for one in (process.by, carbon.entry) if one),
-        "; ".join(one for one in (unentered, "reference only: the limits are for parks") if one),
+        note="; ".join(one for one in (unentered, "reference only: the limits are for parks") if one),
     )
 
 

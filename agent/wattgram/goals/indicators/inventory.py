@@ -19,7 +19,7 @@ HEAT_FACTOR = 0.11
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """t of each part, with the inputs behind them; `entry`: the manual entries."""
+    """t of each part, with the inputs behind them, among which the manual entries are."""
 
     fuel: float
     imported: float
@@ -27,7 +27,6 @@ class Inventory:
     process: float
     inputs: tuple[Input, ...]
     coverage: float
-    entry: str = ""
 
     @property
     def direct(self) -> float:
@@ -66,7 +65,6 @@ def energetic(stretch: Stretch, facility: Facility) -> Inventory:
             *((*bought.inputs, factor) if bought.inputs else ()),
         ),
         coverage=sums.coverage,
-        entry=bought.by,
     )
 
 
@@ -85,5 +83,4 @@ def inventory(stretch: Stretch, facility: Facility) -> Inventory:
         energy,
         process=process.value,
         inputs=(*energy.inputs, *process.inputs),
-        entry="; ".join(one for one in (process.by, energy.entry) if one),
     )

@@ -18,7 +18,6 @@ from .sources import (
     NATIONAL_PRICE,
     PILOT_PRICE,
     PRICE_SOURCE,
-    of_year,
 )
 from .stored import summed
 from .years import part_of_year
@@ -61,7 +60,7 @@ def position(stretch: Stretch, facility: Facility) -> Found:
             Extra("entry line", ENTRY_LINE, "tCO2e/a"),
         ),
         gross.coverage,
-        "; ".join(one for one in (signed(entry), gross.entry) if one),
+        signed(entry),
     )
 
 
@@ -78,7 +77,6 @@ def ledgers(stretch: Stretch, facility: Facility) -> Found:
             Extra("entry line of Chongqing", ENTRY_LINE, "tCO2e/a"),
         ),
         gross.coverage,
-        gross.entry,
     )
 
 
@@ -103,7 +101,7 @@ def cost(stretch: Stretch, facility: Facility) -> Found:
             Extra(f"at {NATIONAL_PRICE} CNY/t, national mean of 2025", short * NATIONAL_PRICE, "CNY"),
         ),
         gross.coverage,
-        "; ".join(one for one in (signed(entry), gross.entry) if one),
+        signed(entry),
     )
 
 
@@ -133,7 +131,7 @@ INDICATORS = {
     "B14": Indicator(
         ledgers,
         "lower",
-        lambda stretch, facility: of_year(NATIONAL_LINE, NATIONAL_LINE_SOURCE, stretch, facility),
+        lambda _stretch, _facility: Target(NATIONAL_LINE, NATIONAL_LINE_SOURCE),
         total=True,
     ),
     "B15": Indicator(cost, "lower"),

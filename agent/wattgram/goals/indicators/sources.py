@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..day import Stretch
 from ..indicator import Facility, Target
-from .years import part_of_year, year_of
+from .years import year_of
 
 WEIGHT_SOURCE = "Chongqing 2025 renewable consumption weight plan, draft for comment (in-en.com; NDRC-NEA 2025 No.669)"
 NATIONAL_PATH = (
@@ -40,9 +40,3 @@ def weight(stretch: Stretch, facility: Facility) -> Target:
 def grid_average(_stretch: Stretch, _facility: Facility) -> Target:
     """Chongqing's grid factor, which a value is to stay below."""
     return Target(AVERAGE, "MEE/NBS notice 2025 No.47 (Chongqing 2023 average 0.5581)")
-
-
-def of_year(yearly: float, source: str, stretch: Stretch, facility: Facility) -> Target:
-    """A year's amount as a target; a shorter or longer period has its part of it."""
-    part = part_of_year(stretch, facility)
-    return Target(yearly * part, source if part == 1.0 else f"{source}; x {part:.4f} of a year")

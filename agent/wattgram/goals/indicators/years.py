@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from itertools import pairwise
 from math import fsum
 
 from ..day import Day, DeviceDay, Stretch
 from ..indicator import Facility
-from ..settings import Baseline, Milestone
+from ..settings import Baseline
 from .stored import has
 
 NS = 1_000_000_000
@@ -103,15 +102,3 @@ def fallen(base: Baseline, year: int, yearly: float) -> float:
     """value x (1 + yearly) ^ (year - year of the baseline), with the baseline's own change a year where it has one."""
     change = yearly if base.yearly is None else base.yearly
     return float(base.value * (1.0 + change) ** (year - base.year))
-
-
-def between(first: Milestone, later: Sequence[Milestone], year: int) -> float | None:
-    """path(t) = v0 + (target - v0) x (t - t0) / (T - t0) at the end of a year (goals A20); None outside the path.
-
-    first: where the path begins; later: milestones in any order, of which those before it count no more.
-    """
-    path = [first, *sorted((one for one in later if one.year > first.year), key=lambda one: one.year)]
-    for one, after in pairwise(path):
-        if one.year <= year <= after.year:
-            return one.value + (after.value - one.value) * (year - one.year) / (after.year - one.year)
-    return None
