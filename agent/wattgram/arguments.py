@@ -110,12 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     results(scan)
 
     read = command("read", "one reading of one device", "wattgram read tcp://10.1.1.20:502 --driver sunspec --unit 126")
-    read.add_argument(
-        "url", metavar="URL", help="tcp://HOST[:PORT], rtu://PATH?baudrate=N&parity=P or rtutcp://HOST:PORT"
-    )
-    read.add_argument("--driver", required=True, metavar="NAME", help="a name of `wattgram drivers`")
-    _unit(read)
-    read.add_argument("--raw", action="store_true", help="also the raw words")
+    _read_options(read)
     results(read)
 
     _top_options(command("top", "devices, flows and sinks of a running gateway on the terminal", "wattgram top"))
@@ -168,6 +163,15 @@ def _parser() -> argparse.ArgumentParser:
     configuration(export)
     _export_options(export)
     return parser
+
+
+def _read_options(read: argparse.ArgumentParser) -> None:
+    read.add_argument(
+        "url", metavar="URL", help="tcp://HOST[:PORT], rtu://PATH?baudrate=N&parity=P or rtutcp://HOST:PORT"
+    )
+    read.add_argument("--driver", required=True, metavar="NAME", help="a name of `wattgram drivers`")
+    _unit(read)
+    read.add_argument("--raw", action="store_true", help="also the raw words")
 
 
 def _report_options(report: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from arro3.core import Array, DataType, Field, RecordBatch, RecordBatchReader, Schema
 from arro3.io import write_parquet
@@ -40,50 +40,34 @@ def write(file: BinaryIO, records: Iterable[Record], columns: Sequence[Column], 
     ]
     schema = Schema(fields, metadata=dict(about))
     failed: list[BaseException] = []
+    packed = io.BytesIO()
 
     def batches() -> Iterator[RecordBatch]:
-        rows, found = Rows(columns), iter(records)
+        # Here we write, too: inside the library an exception, also an interruption, would end in a panic.
         try:
-            while not failed and (chosen := list(islice(found, BATCH))):
+            rows, found = Rows(columns), iter(records)
+            while chosen := list(islice(found, BATCH)):
                 made = zip(*(rows.row(one) for one in chosen), strict=True)
                 times = Array([one.time for one in chosen], type=DataType.int64()).cast(TIME)
                 arrays = [_array(one, cells) for one, cells in zip(columns, made, strict=True)]
                 yield RecordBatch.from_arrays([times, *arrays], schema=schema)
+                file.write(packed.getvalue())
+                packed.seek(0)
+                packed.truncate()
         except BaseException as error:
             failed.append(error)
             raise
 
     try:
         write_parquet(
-            RecordBatchReader.from_batches(schema, batches()),
-            _Sink(file, failed),  # type: ignore[arg-type]  # it writes, which is all that is asked of it
-            compression=PACKED,
-            max_row_group_size=GROUP,
+            RecordBatchReader.from_batches(schema, batches()), packed, compression=PACKED, max_row_group_size=GROUP
         )
-    except Exception:  # the library tells in its own words of what we failed with, of an interruption too
-        if not failed:
-            raise
-    if failed:
-        raise failed[0]
+    except Exception:
+        if failed:  # which the library tells of in its own words
+            raise failed[0] from None
+        raise
+    file.write(packed.getvalue())
     return 0
-
-
-class _Sink(io.RawIOBase):
-    """A file that is only written. To the library it never fails, which would end in a panic: what it fails with is
-    remembered, and what comes after it is dropped."""
-
-    def __init__(self, file: BinaryIO, failed: list[BaseException]) -> None:
-        self._file = file
-        self._failed = failed
-
-    def write(self, data: Any) -> int:
-        """All of it."""
-        if not self._failed:
-            try:
-                self._file.write(data)
-            except BaseException as error:  # noqa: BLE001 - `write` raises it
-                self._failed.append(error)
-        return len(data)
 
 
 def _array(column: Column, cells: tuple[Cell, ...]) -> Array:

@@ -15,10 +15,13 @@ from .columns import Column, Rows
 from .record import Record
 from .units import rfc3339
 
+PIECE = 1 << 16
+"""Characters that are written at once."""
+
 
 def write(file: BinaryIO, records: Iterable[Record], columns: Sequence[Column], zone: ZoneInfo) -> int:
     """Time in UTC, time on the site's clock, and the columns, with their units in the head; 0, as it holds all."""
-    text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+    text = io.StringIO(newline="")
     sheet = csv.writer(text)
     sheet.writerow(["time", "local_time", *(f"{one.name} [{one.unit}]" if one.unit else one.name for one in columns)])
     rows, texts = Rows(columns), [place for place, one in enumerate(columns) if one.holds in ("tag", "text")]
@@ -33,5 +36,9 @@ def write(file: BinaryIO, records: Iterable[Record], columns: Sequence[Column], 
             if cell is not None and str(cell).startswith(FORMULA):
                 cells[place] = f"'{cell}"
         sheet.writerow([f"{utc}{record.time % NS // 1_000_000:03d}Z", local, *cells])
-    text.detach()
+        if text.tell() > PIECE:
+            file.write(text.getvalue().encode())
+            text.seek(0)
+            text.truncate()
+    file.write(text.getvalue().encode())
     return 0
