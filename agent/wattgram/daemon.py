@@ -126,7 +126,7 @@ async def assembled(
         deliveries = tuple(Delivery(sink, spool, clock, chance, site) for sink in targets)
         goals = Round(config, site.tell, lambda: site.keeper.dates, clock)
         watchdog = Watchdog(supervisor or Supervisor(), clock)
-        health = Health(site, spool, lines, deliveries, watchdog, clock)
+        health = Health(site, spool, lines, deliveries, goals, watchdog, clock)
         yield Parts(clock, site, spool, lines, grid, revision, deliveries, goals, health, watchdog)
     finally:
         await spool.close()

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from .books import HEAD, Layout
 from .clock import NS
-from .period import window_start
+from .period import window_end, window_start
 from .record import Record, Series, record
 from .source import Source
 from .voltage import Slots
@@ -69,6 +69,7 @@ class DayBook:
         self._slots: dict[str, Slots] = {}
         self._days: dict[int, dict[str, Numbers]] = {}
         self._changed: set[tuple[int, str]] = set()
+        self._today = (0, 0)
 
     def book(self, time: int, row: bytes) -> None:
         """An instant's row, or one of energy that came late: what flowed in the interval that ends with it."""
@@ -181,7 +182,10 @@ class DayBook:
         self._changed.add((self._start(time), name))
 
     def _start(self, time: int) -> int:
-        return window_start("1d", time, self._zone)
+        if not self._today[0] <= time < self._today[1]:
+            start = window_start("1d", time, self._zone)
+            self._today = start, window_end("1d", start, self._zone)
+        return self._today[0]
 
     def _series(self, name: str) -> Series:
         return Series("day", (("site", self._site), ("device", name)), DEVICE if name else SITE)

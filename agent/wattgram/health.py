@@ -12,6 +12,7 @@ from typing import Any
 from .clock import NS, Clock
 from .curves import Curves
 from .deliver import Delivery
+from .goals.round import Round
 from .poll import Line
 from .record import Record, Series, record
 from .site import Site
@@ -33,6 +34,7 @@ class Health:
         spool: Spool,
         lines: Sequence[Line],
         deliveries: Sequence[Delivery],
+        goals: Round,
         watchdog: Watchdog,
         clock: Clock,
     ) -> None:
@@ -40,6 +42,7 @@ class Health:
         self._spool = spool
         self._lines = lines
         self._deliveries = deliveries
+        self._goals = goals
         self._watchdog = watchdog
         self._clock = clock
         self.spool_error = ""
@@ -140,8 +143,8 @@ class Health:
             return await asyncio.to_thread(self._curves.read, end - int(seconds * NS), end)
 
     def goals(self) -> list[dict[str, Any]]:
-        """No claim has been looked at yet."""
-        return []
+        """Each claim's card as of the last round; none before the first."""
+        return self._goals.latest
 
     def health(self) -> tuple[bool, dict[str, Any]]:
         """Whether all is well, and what is not."""

@@ -33,12 +33,15 @@ HINTS = {0x87: "may this user publish there?"}
 DOUBTS = 20
 """Refusals for now in a batch after which no more of it is sent."""
 
+RETAINED = ("goal",)
+"""Kinds that come so seldom that who subscribes wants to have the last one at once."""
+
 _Encoded = tuple[bytes, bytes]
 """Topic and payload."""
 
 
 class _Status:
-    """The one retained message: whether the gateway is there."""
+    """Whether the gateway is there, as one message."""
 
     retain = True
 
@@ -83,6 +86,7 @@ class _Batch:
                 self.refused[index] = f"not writable as a message: {error}"
             else:
                 self._topics[index] = topic
+                self.retain = record.series.kind in RETAINED
                 return index, topic, payload
         return None
 

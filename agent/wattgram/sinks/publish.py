@@ -73,7 +73,7 @@ class Terms:
 
 
 class Mail(Protocol):
-    """Messages to be published, all of them retained or none."""
+    """Messages to be published. retain: whether the broker keeps the one that `next` gave last for who comes later."""
 
     retain: bool
 

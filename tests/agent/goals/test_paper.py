@@ -16,7 +16,7 @@ from wattgram.goals.plot import HEIGHT, LEFT, RIGHT, WIDTH, Lines, plot
 
 from tests.agent.goals.cards import ABOUT, AWAY, CONTEXT, ENTERED, LACKING, NUMBER, SOLAR, TOTAL, every, hostile
 from tests.agent.markup import Read
-from tests.agent.test_page import FLAGS
+from tests.agent.paged import FLAGS
 
 HOSTILE = "<script>alert('x')</script>\"'&"
 A4 = (594.96, 841.92)
