@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..clock import Clock
+from ..clock import NS, Clock
 from ..config import Config, HttpConfig
 from ..record import Record, Series, Value, record
 from ..watchdog import Pulse
@@ -63,7 +63,7 @@ class Round:
     async def _evaluate(self, now: int) -> None:
         try:
             found = json.loads(await self._asked(pickle.dumps((self._config, now))))
-        except (OSError, TimeoutError, ValueError) as error:
+        except (OSError, ValueError) as error:
             if str(error) != self._failed:
                 log.error("goals: not evaluated: %s", error)
             self._failed = str(error)
@@ -85,6 +85,8 @@ class Round:
         try:
             async with asyncio.timeout(PATIENCE):
                 answer, said = await process.communicate(question)
+        except TimeoutError as error:
+            raise ValueError(f"no answer within {PATIENCE:g} s") from error
         finally:
             if process.returncode is None:
                 process.kill()
@@ -94,11 +96,11 @@ class Round:
         return answer
 
     def _tell_of(self, card: Mapping[str, Any], time: int) -> None:
-        """Tell a card that is another than before, or once a day."""
-        day = time // (86_400 * 10**9)
+        """Tell a card that is another than before, or once a day; of coverage one hundredth is a change."""
         fields = {name: card[name] for name in (*FIELDS, *TEXTS) if card[name] is not None}
-        if self._told.get(card["goal"]) == (day, fields):
+        now = time // (86_400 * NS), fields | {"coverage": round(card["coverage"] or 0.0, 2)}
+        if self._told.get(card["goal"]) == now:
             return
-        self._told[card["goal"]] = day, fields
+        self._told[card["goal"]] = now
         tags = (("site", self._config.site.name), ("goal", str(card["goal"])))
         self._tell(record(Series("goal", tags, FIELDS, (), TEXTS), time, fields))

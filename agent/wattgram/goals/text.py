@@ -102,7 +102,7 @@ def document(card: Outcome) -> dict[str, object]:
         "unit": claim.unit,
         "target": exact(target.value) if target else None,
         "state": card.state,
-        "coverage": exact(card.coverage),
+        "coverage": exact(card.coverage) if claim.indicator else None,
         "period": card.period,
         "from": rfc3339(card.start),
         "to": rfc3339(card.end),
