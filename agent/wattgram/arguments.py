@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import __version__, misbehave, parse, period
-from .columns import KINDS
 from .config import LOOPBACK, ROLES
-from .goals.claim import claims
-from .ledger import WINDOWS
+from .record import KINDS, WINDOWS
 
 EVERY = ("tick", *WINDOWS)
 """Results that a replay computes."""
@@ -394,6 +392,8 @@ def _several(words: Sequence[str]) -> parse.Parser:
 
 def _claim(value: object) -> str:
     """The id of a claim, in either case."""
+    from .goals.claim import claims  # noqa: PLC0415 - the daemon need not carry them
+
     return str(parse.choice([one.id for one in claims()])(str(value).upper()))
 
 

@@ -21,13 +21,11 @@ from .grid.signal import Signal
 from .grid.table import FactorTable
 from .metering import counters_of
 from .period import window_end, window_start
-from .record import Record, Series
+from .record import WINDOWS, Record, Series
 from .roles import BURNERS
 
 BALANCE = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev")
 """Roles whose power is a channel of the accounts."""
-
-WINDOWS = ("15m", "1h", "1d", "1mo")
 
 TOTALS = ("1d", "1mo")
 """Windows to which energy belongs of which nobody knows in which quarter of an hour it flowed (METHOD 4.5)."""

@@ -9,10 +9,7 @@ from typing import Literal
 
 from wattgram_drivers.quantity import QUANTITIES
 
-from .record import Kind, Record, Series
-
-KINDS: tuple[Kind, ...] = ("device", "emission", "event", "gateway", "goal")
-"""Kinds that sinks get, in the order of their columns."""
+from .record import KINDS, Kind, Record, Series
 
 TAGS = ("site", "device", "role", "driver", "window", "goal")
 """Tags in the order of their columns; others stand behind them."""

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import BinaryIO
 
-from .columns import KINDS, Column, columns
+from .columns import Column, columns
 from .config import Config
 from .errors import HistoryError
 from .history import FAR, History, Told
 from .lines import Lines
 from .parse import nearest
 from .period import local_day
-from .record import Kind, Record, Series
+from .record import KINDS, Kind, Record, Series
 
 Form = Callable[[BinaryIO, Iterator[Record], Sequence[Column]], int]
 """Writes records; how many of them it cannot hold."""

@@ -18,9 +18,7 @@ from .clock import NS
 from .figures import FIGURES, Figure
 from .history import History
 from .period import Span, window_end
-
-WINDOWS = ("15m", "1h", "1d", "1mo")
-"""The stored windows, the finest first."""
+from .record import WINDOWS
 
 ENOUGH = 0.9
 """Coverage below which a row says that there is not enough data (METHOD 4.5)."""

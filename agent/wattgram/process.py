@@ -55,4 +55,7 @@ def prepare() -> None:
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="wait"))
     loop.set_exception_handler(Complaints())
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)  # what only the start needed
     gc.freeze()  # it stays as long as the process, and a full collection would hold the loop for walking through it

@@ -13,6 +13,12 @@ Kind = Literal["device", "emission", "goal", "event", "gateway", "instant", "lat
 INTERNAL = frozenset(("instant", "late", "checkpoint", "signal", "day"))
 """Kinds that no sink gets: what the accounts were fed with, so that they can be computed again, and the day book."""
 
+KINDS: tuple[Kind, ...] = ("device", "emission", "event", "gateway", "goal")
+"""Kinds that sinks get."""
+
+WINDOWS = ("15m", "1h", "1d", "1mo")
+"""Windows of `emission` records beside the tick, the finest first."""
+
 LASTING = frozenset((("window", "1d"), ("window", "1mo")))
 
 Value = float | int | str

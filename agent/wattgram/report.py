@@ -15,9 +15,9 @@ from .errors import HistoryError
 from .figures import APART, CARBON, ENERGY, FIGURES, SHARES, Figure
 from .grid.table import FactorTable
 from .history import History
-from .ledger import ENOUGH, WINDOWS, Ledger, Row, summed
+from .ledger import ENOUGH, Ledger, Row, summed
 from .period import Asked, local_day, local_minute, spans, window_start
-from .record import Record
+from .record import WINDOWS, Record
 from .tables import printable, table
 from .units import rfc3339
 from .versions import factors

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from wattgram.books import WINDOWS, Books
+from wattgram.books import Books
 from wattgram.clock import NS, Clock
 from wattgram.config import GridConfig
 from wattgram.errors import HistoryError
@@ -22,7 +22,7 @@ from wattgram.grid.remembered import restore
 from wattgram.grid.signal import Signal
 from wattgram.history import History
 from wattgram.recompute import recompute
-from wattgram.record import Record
+from wattgram.record import WINDOWS, Record
 from wattgram.replay import Replay
 from wattgram.revise import replayed
 from wattgram.roles import BatteryConfig

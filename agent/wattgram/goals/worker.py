@@ -17,13 +17,20 @@ from .text import as_json
 NICE = 10
 """Polling goes first."""
 
+SHOWN = (
+    *("goal", "article", "claim", "indicator", "value", "unit", "target", "state"),
+    *("coverage", "period", "as_of", "why", "add", "extras"),
+)
+"""What the daemon keeps of a card: its records and its page have no more."""
+
 
 def main() -> int:
     """Evaluate once; the exit code."""
     os.nice(NICE)
     config, now = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent, over a pipe
     cards = evaluate(config, None, now)
-    print(json.dumps({"time": max((one.over for one in cards), default=now), "goals": json.loads(as_json(cards))}))
+    shown = [{name: one[name] for name in one if name in SHOWN} for one in json.loads(as_json(cards))]
+    print(json.dumps({"time": max((one.over for one in cards), default=now), "goals": shown}))
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from http import HTTPStatus
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 from .answer import TEXT, Response
 
@@ -19,12 +20,11 @@ TYPES = {
 OPENAPI = "/api/openapi.json"
 
 
-def page() -> dict[str, Response]:
-    """The page's files by path, read once: a name that is not among them does not exist."""
-    folder = files("wattgram").joinpath("page")
-    found = {f"/{file.name}": _served(file.name, file.read_bytes()) for file in folder.iterdir()}
+def page() -> dict[str, Traversable]:
+    """The page's files by path: a name that is not among them does not exist."""
+    found = {f"/{file.name}": file for file in files("wattgram").joinpath("page").iterdir()}
     found["/"] = found["/index.html"]
-    found[OPENAPI] = _served(OPENAPI, files("wattgram.http").joinpath("openapi.json").read_bytes())
+    found[OPENAPI] = files("wattgram.http").joinpath("openapi.json")
     return found
 
 
@@ -35,7 +35,9 @@ def unchanged(file: Response, known: str) -> Response:
     return file
 
 
-def _served(name: str, body: bytes) -> Response:
+def served(file: Traversable) -> Response:
+    """A file, read now: few ask, and a gateway has better use for the memory."""
+    name, body = file.name, file.read_bytes()
     etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
     kind = TYPES.get(name[name.rfind(".") :], TEXT)
     return Response(HTTPStatus.OK, body, kind, (("Cache-Control", "no-cache"), ("ETag", etag)))

@@ -13,7 +13,7 @@ from ..errors import HistoryError, SpoolError
 from .access import Query
 from .answer import NO_STORE, Response, answer, refusal
 from .metrics import PROMETHEUS, exposition
-from .pages import OPENAPI, page, unchanged
+from .pages import OPENAPI, page, served, unchanged
 from .view import View
 
 STREAM = "/api/stream"
@@ -46,7 +46,7 @@ class Routes:
         if route := self.table.get(path):
             return await route(query)
         if file := self._files.get(path):
-            return unchanged(file, known)
+            return unchanged(served(file), known)
         return refusal(HTTPStatus.NOT_FOUND, "There is nothing here.")
 
     async def _now(self, _query: Query) -> Response:

@@ -162,7 +162,7 @@ class Journal:
             frame = self._frame(entry, packer, series)
             os.posix_fallocate(file, 0, self.size)  # a disk that has no room says so before it is worn
             # Written, not only allocated: the file system notes when a block is written for the first time.
-            self.written += put(file, 0, sealed(frame.ljust(self._room, b"\0")))
+            self.written += put(file, 0, sealed(frame, self.size))
             _forget(file)
             self._new.rename(self.path)
             sync_folder(self.path.parent)

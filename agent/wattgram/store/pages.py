@@ -11,21 +11,24 @@ ROOM = PAGE - 64
 """Bytes of a page that are its content's; the rest, of which a checksum is the end, keeps that a multiple of 64."""
 
 _SUM = struct.Struct("<60xI")
+_EMPTY = bytes(ROOM) + _SUM.pack(zlib.crc32(bytes(ROOM)))
 
 
-def sealed(content: bytes) -> bytes:
-    """Pages that hold the content, which ends with zeros."""
+def sealed(content: bytes, size: int = 0) -> bytes:
+    """Pages that hold the content, which ends with zeros; with a `size` so many bytes, which end with empty pages."""
     parts = [content[start : start + ROOM].ljust(ROOM, b"\0") for start in range(0, len(content), ROOM)]
-    return b"".join(part + _SUM.pack(zlib.crc32(part)) for part in parts)
+    pages = b"".join(part + _SUM.pack(zlib.crc32(part)) for part in parts)
+    return pages + _EMPTY * ((size - len(pages)) // PAGE)
 
 
 def opened(pages: bytes) -> tuple[bytes, set[int]]:
     """The content of pages, whatever it is, and the numbers of those that are not as they were written."""
-    contents: list[bytes] = []
+    # In one piece: thousands of small ones would stay with the process, on a machine that has little.
+    content = bytearray()
     broken: set[int] = set()
     for number, start in enumerate(range(0, len(pages), PAGE)):
         page = pages[start : start + PAGE].ljust(PAGE, b"\0")
-        contents.append(page[:ROOM])
+        content += page[:ROOM]
         if _SUM.unpack_from(page, ROOM) != (zlib.crc32(page[:ROOM]),):
             broken.add(number)
-    return b"".join(contents), broken
+    return bytes(content), broken
