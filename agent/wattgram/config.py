@@ -199,7 +199,8 @@ def read(text: str, path: Path) -> Config:
     influxdb = _influxdb(database, path.parent) if "influxdb" in data else None
     spool = _spool(top.table("spool"))
     http = _http(top.table("http"), path.parent)
-    goals = _goals(top.table("goals"), devices, path.parent) if "goals" in data else GoalsConfig()
+    aims = top.table("goals")
+    goals = _goals(aims, devices, path.parent) if "goals" in data else GoalsConfig()
     top.done()
     if mistakes:
         raise ConfigError(mistakes)
