@@ -54,7 +54,7 @@ def config(folder: Path) -> Config:
 def test_a_clock_that_jumps_by_forty_days_deletes_what_is_old_when_a_time_server_keeps_it(
     tmp_path: Path, keeps: bool
 ) -> None:
-    async def work() -> int:
+    async def work() -> bool:
         clock, stop = Set(NOW, 200.0), asyncio.Event()
         async with assembled(config(tmp_path), clock, witness=Server(keeps=keeps)) as parts:
             running = asyncio.create_task(run(parts, stop))
@@ -67,9 +67,9 @@ def test_a_clock_that_jumps_by_forty_days_deletes_what_is_old_when_a_time_server
             found = await parts.spool.history("checkpoint", 0)  # ticks lie in a segment that is not full yet
             stop.set()
             await running
-            return sum(one.time < after - DAY * NS for one in found)
+            return any(one.time < after - DAY * NS for one in found)  # a slow machine has come to a second hour
 
-    assert asyncio.run(work()) == (0 if keeps else 1)
+    assert asyncio.run(work()) is not keeps
 
 
 def test_self_metrics_are_none_while_nobody_knows_the_time(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_tabs_are_moved_through_by_keys(opened: Opened) -> None:
         opened.page.keyboard.press(key)
         chosen = opened.page.locator(f"#tab-{section}")
         expect(chosen).to_be_focused()
-        assert chosen.get_attribute("aria-selected") == "true"
+        expect(chosen).to_have_attribute("aria-selected", "true")  # the address changes first
         assert opened.page.locator("[role=tab][aria-selected=true]").count() == 1
         assert opened.page.locator("[role=tabpanel]:visible").get_attribute("aria-labelledby") == f"tab-{section}"
         assert opened.page.url.endswith(f"#{section}")
