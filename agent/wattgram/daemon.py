@@ -201,13 +201,15 @@ async def _sync(parts: Parts, period: float, pulse: Pulse) -> None:
         try:
             await spool.sync()
             pace = pace.after(time.monotonic() - begun)
-            dated = parts.site.keeper.dates
+            # As of the same look at it: a clock that was set a moment ago would be believed, and cost a history.
+            parts.site.look()
+            dated, now = parts.site.keeper.dates, clock.time()
             if dated and clock.monotonic() - packed > PACK_PERIOD:
                 packed = clock.monotonic()
-                await spool.pack(clock.time())
+                await spool.pack(now)
             if dated and (more or clock.monotonic() - pruned > PRUNE_PERIOD):
                 pruned = clock.monotonic()
-                lost = await spool.prune(clock.time())
+                lost = await spool.prune(now)
                 more = lost.more
                 if lost.given_up:
                     parts.site.event("", "spool full", f"{lost.given_up} undelivered records deleted, the oldest")

@@ -7,9 +7,11 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from wattgram import daemon
 from wattgram.clock import NS, Clock
 from wattgram.config import Config, HttpConfig, SiteConfig, SpoolConfig
 from wattgram.daemon import assembled, run
+from wattgram.watchdog import Pulse
 
 from tests.agent.made import NOW, until
 
@@ -70,6 +72,26 @@ def test_a_clock_that_jumps_by_forty_days_deletes_what_is_old_when_a_time_server
             return any(one.time < after - DAY * NS for one in found)  # a slow machine has come to a second hour
 
     assert asyncio.run(work()) is not keeps
+
+
+def test_a_clock_that_was_set_a_moment_ago_costs_no_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody but what keeps the spool within its bounds looks at it in between."""
+    monkeypatch.setattr(daemon, "PRUNE_PERIOD", 0.0)
+
+    async def work() -> list[str]:
+        clock, pulse = Set(NOW, 200.0), Pulse("spool")
+        async with assembled(config(tmp_path), clock, witness=Server(keeps=False)) as parts:
+            parts.site.event("", "something", "long ago")
+            await parts.spool.sync()
+            await parts.spool.pack(clock.time() + NS)
+            clock.offset += round(40 * DAY * NS)
+            keeping = asyncio.create_task(daemon._sync(parts, 0.01, pulse))
+            await until(lambda: pulse.steps > 5)
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+            return [str(one["detail"]) for one in await parts.spool.history("event", 0)]
+
+    assert "long ago" in asyncio.run(work())
 
 
 def test_self_metrics_are_none_while_nobody_knows_the_time(tmp_path: Path) -> None:

@@ -85,11 +85,17 @@ class Site:
         return power, intensity, power * intensity + rate
 
 
+def _whole(power: float) -> float:
+    return power if isnan(power) else round(64 * power) / 64
+
+
 @st.composite
 def instants(draw: st.DrawFn, roles: list[str], columns: tuple[str, ...], missing: bool) -> Instant:
     """One row, with a grid meter that mostly closes the balance so that there are loads to account for."""
     power = unknown(POWER) if missing else POWER
-    powers = [draw(power) for _ in roles]
+    # Incomers in whole 64ths of a watt: several may cancel to nothing, and what then is left of doubles that are no
+    # such numbers is rounding, which no rule says anything of.
+    powers = [draw(power.map(_whole) if role == "grid" else power) for role in roles]
     seconds = draw(SECONDS)
     energy = []
     for role in roles:
