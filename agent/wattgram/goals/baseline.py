@@ -115,7 +115,7 @@ def reference_year(stretch: Stretch, facility: Facility) -> int:
     if facility.goals.model is not None:
         return facility.goals.model.last.year
     base = facility.goals.baselines.get("B10")
-    return year_of(stretch, facility.timezone) - 1 if base is None else base.year
+    return year_of(stretch, facility) - 1 if base is None else base.year
 
 
 def _products(facility: Facility) -> tuple[Product, ...]:

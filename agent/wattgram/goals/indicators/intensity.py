@@ -9,11 +9,12 @@ from ..day import Stretch
 from ..finding import Extra, Found, Input
 from ..indicator import Facility, Indicator, Target
 from ..lack import Lack, answered, quotient, shown
+from ..pace import CARBON, SAYS
 from . import fuels
 from .entered import amount_if_any
 from .groups import metered, seen
 from .inventory import energetic
-from .sources import AVERAGE, NATIONAL_PATH, YEARLY, grid_average
+from .sources import AVERAGE, grid_average
 from .stored import summed, windows
 from .years import same_days
 
@@ -127,7 +128,7 @@ def of_all_energy(stretch: Stretch, facility: Facility) -> Found:
 
 INDICATORS = {
     "A04": Indicator(of_load, "lower", grid_average),
-    "A05": Indicator(change, "lower", lambda _stretch, _facility: Target(100.0 * YEARLY, NATIONAL_PATH)),
+    "A05": Indicator(change, "lower", lambda _stretch, _facility: Target(100.0 * CARBON, SAYS[CARBON])),
     "A15": Indicator(of_all_energy, "lower"),
     "B05": Indicator(of_charging, "lower", grid_average),
 }

@@ -9,8 +9,8 @@ from ..day import Day, Stretch
 from ..finding import Extra, Found, Input
 from ..indicator import Facility, Indicator, Target
 from ..lack import Lack, answered, quotient, shown
+from ..pace import year_of
 from .stored import has, summed, windows
-from .years import year_of
 
 ADD_PV = 'add a [[device]] with role = "pv"'
 

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from ..day import Stretch
 from ..indicator import Facility, Target
-from .years import year_of
+from ..pace import year_of
 
 WEIGHT_SOURCE = "Chongqing 2025 renewable consumption weight plan, draft for comment (in-en.com; NDRC-NEA 2025 No.669)"
-NATIONAL_PATH = (
-    "CPC Central Committee and State Council opinion 2021-10-24 (ksymf.com): CO2 intensity -18 % over 2020-2025"
-)
 ENTRY_LINE_SOURCE = "Chongqing EEB notice Yuhuan [2023] No.55 (zxyygl.com)"
 NATIONAL_LINE_SOURCE = "national ETS entry line (sinominds.org)"
 PRICE_SOURCE = "mean of 2025 (lvxunhk.com, 2025 carbon market review)"
-
-YEARLY = -0.039
-"""Change a year of a CO2 figure, (1 - 0.18)^(1/5) - 1, rounded as goals.csv has it (NATIONAL_PATH)."""
 
 ENTRY_LINE = 13_000.0
 """tCO2e a year from which a firm is in the Chongqing pilot (METHOD 2.3)."""
