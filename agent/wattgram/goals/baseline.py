@@ -189,7 +189,8 @@ def _points(
     try:
         means = temperatures(model, days) if model and _degrees(model) else {}
     except (OSError, ConfigError) as error:
-        raise Lack(f"no temperatures: {error}", "a file of date,mean_degC") from error
+        mistake = error.mistakes[0] if isinstance(error, ConfigError) else error
+        raise Lack(f"no temperatures: {mistake}", "a file of date,mean_degC") from error
     points = []
     for begin, end in _spans(first, last, span):
         dates = [begin + timedelta(days=number) for number in range((end - begin).days + 1)]
