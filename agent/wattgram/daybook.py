@@ -90,19 +90,22 @@ class DayBook:
                 self._add(time - 1, name, energy=positive, against=negative, seconds=seconds)
 
     def read(self, source: Source, time: int) -> None:
-        """A device was read: what it counted, its reactive power, voltages and ambient temperature."""
+        """A device was read: what it counted, its reactive power, voltages and ambient temperature.
+
+        All of it is about the time up to the reading: one at midnight belongs to the day that is over.
+        """
         config, taken = source.config, source.taken
         assert taken is not None  # it has just been read
         seconds = (time - self._read.get(config.name, time)) / NS
         self._read[config.name] = time
         if config.role in COUNTED and isfinite(taken.metered.positive):
-            self._add(time, config.name, amount=taken.metered.positive)
+            self._add(time - 1, config.name, amount=taken.metered.positive)
         if not 0.0 < seconds <= GAP * max(config.interval, config.slow_interval or 0.0):
             return
         if config.role == "grid":
             self._supplied(source, taken.power, time, seconds)
         if (ambient := source.number("temperature_ambient")) is not None:
-            self._add(time, config.name, temperature=ambient * seconds, temperature_seconds=seconds)
+            self._add(time - 1, config.name, temperature=ambient * seconds, temperature_seconds=seconds)
 
     def window(self, made: Record) -> None:
         """A quarter of an hour is over."""
@@ -148,7 +151,7 @@ class DayBook:
         reactive = source.number("reactive_power_total")
         if reactive is not None and isfinite(power):
             self._add(
-                time,
+                time - 1,
                 name,
                 reactive=abs(reactive) * hours,
                 reactive_beside=max(power, 0.0) * hours,
@@ -156,9 +159,9 @@ class DayBook:
             )
         seen = self._slots.setdefault(name, Slots()).take(time, source.number, self._nominal)
         if seen.known:
-            self._add(time, name, observed=seconds, supplied=seconds if seen.live else 0.0)
+            self._add(time - 1, name, observed=seconds, supplied=seconds if seen.live else 0.0)
         if seen.slots:
-            self._add(time, name, slots=float(seen.slots), slots_good=float(seen.good))
+            self._add(time - 1, name, slots=float(seen.slots), slots_good=float(seen.good))
 
     def _day(self, time: int, name: str) -> Numbers | None:
         """The numbers of a device's day; None when that day is closed."""

@@ -43,15 +43,17 @@ class Instants:
         self._layout = layout
         self._ladder = ladder
         self._points = {name: MeteringPoint(by_name[name].config, tick) for name in names}
-        self._tracks = {
-            one.config.name: Track(one.config.interval, tick)
-            for one in sources
-            if one.config.role in ("fuel", "capture")
-        }
         self._fuel = {
             one.name: FuelLine(tick, fuel.factor(one, config.grid.basis) / 1000.0 / factor)
             for one in layout.channels
             if one.emission.fuel_meter and (factor := one.emission.fuel_factor)
+        }
+        # A boiler's meter belongs to no channel: nothing would ever take what its track holds.
+        asked = {one.emission.fuel_meter for one in layout.channels if one.name in self._fuel}
+        self._tracks = {
+            one.config.name: Track(one.config.interval, tick)
+            for one in sources
+            if one.config.role == "capture" or one.config.name in asked
         }
         bought = config.grid.certificates
         self._bought = certificates.read(bought.path, config.site.timezone) if bought else None

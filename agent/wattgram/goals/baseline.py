@@ -115,7 +115,7 @@ def reference_year(stretch: Stretch, facility: Facility) -> int:
     if facility.goals.model is not None:
         return facility.goals.model.last.year
     base = facility.goals.baselines.get("B10")
-    return year_of(stretch, facility.timezone) - 1 if base is None else base.year
+    return year_of(stretch, facility) - 1 if base is None else base.year
 
 
 def _products(facility: Facility) -> tuple[Product, ...]:
@@ -189,7 +189,8 @@ def _points(
     try:
         means = temperatures(model, days) if model and _degrees(model) else {}
     except (OSError, ConfigError) as error:
-        raise Lack(f"no temperatures: {error}", "a file of date,mean_degC") from error
+        mistake = error.mistakes[0] if isinstance(error, ConfigError) else error
+        raise Lack(f"no temperatures: {mistake}", "a file of date,mean_degC") from error
     points = []
     for begin, end in _spans(first, last, span):
         dates = [begin + timedelta(days=number) for number in range((end - begin).days + 1)]

@@ -19,7 +19,6 @@ class DeviceDay:
     slots: means of ten minutes of each phase's voltage, of which `slots_good` were within 7 % of the nominal one
     (GB/T 12325-2008). supplied: s of `observed` s with any voltage.
     temperature: mean of the ambient temperature in degC, over `temperature_seconds`.
-    insolation: Wh/m2 in the plane of the modules, over `insolation_seconds`.
     """
 
     energy: float = 0.0
@@ -35,8 +34,6 @@ class DeviceDay:
     observed: float = 0.0
     temperature: float = 0.0
     temperature_seconds: float = 0.0
-    insolation: float = 0.0
-    insolation_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,7 @@ class _Site:
             config.goals,
             config.devices,
             config.grid.zone,
+            config.grid.basis,
             config.site.timezone,
             self._table.renewable(config.grid.zone, over) if renewable is None else renewable,
             lambda year: self._calendar.year(year, over),

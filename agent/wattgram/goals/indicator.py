@@ -18,12 +18,14 @@ class Facility:
     """What an indicator may know besides its own period.
 
     years: the stretch of a calendar year, up to the same instant of evaluation; its `days` are empty where nothing is
-    stored. renewable: share of the grid zone's power that is renewable, None where nobody knows.
+    stored. renewable: share of the grid zone's power that is renewable, None where nobody knows. basis: of every g of
+    CO2, "direct" or "lifecycle".
     """
 
     goals: GoalsConfig
     devices: tuple[DeviceConfig, ...]
     grid_zone: str
+    basis: str
     timezone: ZoneInfo
     renewable: float | None
     years: Callable[[int], Stretch]

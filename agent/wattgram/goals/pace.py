@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from zoneinfo import ZoneInfo
-
 from ..period import local_day
 from .day import Stretch
 from .indicator import Facility, Target
@@ -19,9 +17,9 @@ SAYS = {
 }
 
 
-def year_of(stretch: Stretch, zone: ZoneInfo) -> int:
+def year_of(stretch: Stretch, facility: Facility) -> int:
     """The local calendar year in which a period begins."""
-    return local_day(stretch.start, zone).year
+    return local_day(stretch.start, facility.timezone).year
 
 
 def remaining(yearly: float, years: int) -> float:
@@ -30,17 +28,18 @@ def remaining(yearly: float, years: int) -> float:
 
 
 def falling(claim: str, stretch: Stretch, facility: Facility, yearly: float) -> Target | None:
-    """baseline x (1 + yearly)^(year - base year), in the baseline's unit; None without a baseline.
-
-    yearly: the default pace, one of SAYS; a baseline's own goes before it.
-    """
+    """What the site's baseline of a claim has fallen to; None without one."""
     base = facility.goals.baselines.get(claim)
     if base is None:
         return None
-    year = year_of(stretch, facility.timezone)
+    return fallen(base, f"[goals.baseline.{claim}]", year_of(stretch, facility), yearly)
+
+
+def fallen(base: Baseline, name: str, year: int, yearly: float) -> Target:
+    """baseline x (1 + yearly)^(year - base year), in the baseline's unit.
+
+    yearly: the default pace, one of SAYS; a baseline's own goes before it.
+    """
     left = remaining(yearly if base.yearly is None else base.yearly, year - base.year)
-    return Target(base.value * left, f"[goals.baseline.{claim}] of {base.year} x {left:.4g}; {_says(base, yearly)}")
-
-
-def _says(base: Baseline, yearly: float) -> str:
-    return SAYS[yearly] if base.yearly is None else f"site choice, {100.0 * base.yearly:+.3g} % a year"
+    says = SAYS[yearly] if base.yearly is None else f"site choice, {100.0 * base.yearly:+.3g} % a year"
+    return Target(base.value * left, f"{name} of {base.year} x {left:.4g}; {says}")

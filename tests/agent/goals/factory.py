@@ -90,6 +90,7 @@ def site(
         goals or GoalsConfig(),
         tuple(devices),
         "CN-CQ",
+        "direct",
         ZONE,
         None,
         lambda number: stored.get(number) or year(number, []),

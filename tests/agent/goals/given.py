@@ -85,12 +85,15 @@ def plant(
     goals: GoalsConfig | None = None,
     renewable: float | None = None,
     years: Sequence[Stretch] = (),
+    basis: str = "direct",
 ) -> Facility:
     """A site in Chongqing; of a year that is not given nothing is stored."""
     known = {int(one.name): one for one in years}
-    return Facility(
-        goals or GoalsConfig(), devices, "CN-CQ", ZONE, renewable, lambda wanted: known.get(wanted) or year(wanted)
-    )
+
+    def stored(wanted: int) -> Stretch:
+        return known.get(wanted) or year(wanted)
+
+    return Facility(goals or GoalsConfig(), devices, "CN-CQ", basis, ZONE, renewable, stored)
 
 
 def entry(what: str, value: float, first: str, last: str, unit: str = "tCO2e", entered: str = "2026-01-05") -> Entry:

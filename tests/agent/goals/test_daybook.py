@@ -104,6 +104,26 @@ def test_voltage_is_judged_by_means_of_ten_minutes_and_supply_by_what_is_there(t
     run(work)
 
 
+def test_a_reading_at_midnight_tells_of_the_day_that_is_over(tmp_path: Path) -> None:
+    """From 23:40 to midnight every ten minutes: 20 min, and of each phase the mean that the second reading began."""
+
+    async def work() -> None:
+        plant = Plant(tmp_path, {"incomer": "grid"}, EVENING + 2400 * NS, tick=600.0)
+        await plant.spool.open()
+        for _ in range(2):
+            plant.read()
+            plant.flow(600.0, incomer=1000.0)
+        plant.read()
+        for one in plant.site._days.records():
+            plant.site._append(one)
+        incomer = told(plant, "incomer")
+        await plant.spool.close()
+        assert days(incomer, "observed") == {TODAY: 1200.0}
+        assert days(incomer, "slots") == {TODAY: 3.0}
+
+    run(work)
+
+
 def test_a_restart_goes_on_with_the_day_and_what_flowed_meanwhile_is_its(tmp_path: Path) -> None:
     """An hour of 6 kW with the daemon away for its second half: 6 kWh by the counter."""
 

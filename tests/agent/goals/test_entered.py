@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from wattgram.goals.indicators.entered import amount, amount_if_any
-from wattgram.goals.indicators.years import fallen, part_of_year
+from wattgram.goals.indicators.years import part_of_year
 from wattgram.goals.lack import Lack
+from wattgram.goals.pace import fallen
 from wattgram.goals.settings import Baseline, GoalsConfig
 
 from tests.agent.goals.given import entry, period, plant, year
@@ -52,5 +53,6 @@ def test_a_periods_part_of_its_year() -> None:
 
 
 def test_a_baseline_falls_by_the_year() -> None:
-    assert fallen(Baseline(1000.0, 2024), 2026, -0.039) == pytest.approx(923.521)  # 1000 x 0.961^2
-    assert fallen(Baseline(1000.0, 2024, -0.5), 2026, -0.039) == pytest.approx(250.0)
+    falls = [fallen(one, "net CO2", 2026, -0.039) for one in (Baseline(1000.0, 2024), Baseline(1000.0, 2024, -0.5))]
+    assert [one.value for one in falls] == [pytest.approx(923.521), 250.0]  # 1000 x 0.961^2, 1000 x 0.5^2
+    assert falls[1].source == "net CO2 of 2024 x 0.25; site choice, -50 % a year"

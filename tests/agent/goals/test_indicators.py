@@ -66,14 +66,7 @@ def days(draw: st.DrawFn, first: date) -> list[Day]:
         sums |= dict.fromkeys(NAMES, draw(amounts)) if draw(st.booleans()) else {}
         known = draw(st.lists(st.sampled_from(DEVICES), unique_by=lambda one: one.name, max_size=4))
         devices = {
-            one.name: DeviceDay(
-                energy=draw(amounts),
-                seconds=draw(spans),
-                amount=draw(amounts),
-                insolation=draw(amounts),
-                insolation_seconds=draw(spans),
-            )
-            for one in known
+            one.name: DeviceDay(energy=draw(amounts), seconds=draw(spans), amount=draw(amounts)) for one in known
         }
         quarters = Quarters(draw(st.integers(0, 96)), draw(amounts), draw(amounts))
         one = day(str(when), covered=draw(spans), devices=devices, quarters=quarters)

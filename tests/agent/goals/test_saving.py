@@ -249,11 +249,12 @@ def test_a_baseline_that_is_not_there_is_said(goals: GoalsConfig, days: list[Day
 
 def test_a_file_that_was_spoilt_since_the_start_is_no_temperature(tmp_path: Path) -> None:
     file = tmp_path / "weather.csv"
-    file.write_text("date,mean_degC\n2025-01-01,warm\n")
+    file.write_text("date,mean_degC\n2025-01-01,warm\n2025-01-02,cold\n")
     goals = GoalsConfig(model=Model(BEGIN, END, heating_base=18.0, temperatures=file))
     one = missing(PERFORMANCE.find(month(november()), works(goals)))
     assert one.what.startswith("no temperatures: ")
     assert "'warm'" in one.what
+    assert "cold" not in one.what  # the first mistake will do
 
 
 def test_a_period_of_which_nothing_is_known_has_no_performance() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from wattgram.goals.day import Day, DeviceDay, Quarters
+from wattgram.goals.day import Day, Quarters
 from wattgram.goals.indicators.solar import INDICATORS
 from wattgram.goals.settings import Baseline, GoalsConfig
 
-from tests.agent.goals.given import DAY, day, device, extras, found, lacking, period, plant, year
+from tests.agent.goals.given import day, device, extras, found, lacking, period, plant, year
 
 PV = device("roof-east", "pv", rated_power=110e3)
 WEST = device("roof-west", "pv", rated_power=90e3)
@@ -101,47 +101,25 @@ def test_the_alignment_wanted_grows_by_points() -> None:
     assert INDICATORS["A09"].target(year(2026), plant(PV)) is None
 
 
-# penetration, yield, performance
+# penetration, yield
 
 
-def bright(**insolation: float) -> Day:
-    """440 and 360 kWh of the two roofs, and the insolation that a device says, kWh/m2."""
-    made = {"roof-east": 440e3, "roof-west": 360e3}
-    devices = {
-        name: DeviceDay(
-            energy=made.get(name, 0.0),
-            seconds=DAY,
-            insolation=1000 * insolation.get(name.replace("-", "_"), 0.0),
-            insolation_seconds=DAY if name.replace("-", "_") in insolation else 0.0,
-        )
-        for name in ("roof-east", "roof-west", "mast")
-    }
-    return day("2026-01-01", quarters=Quarters(count=96, peak=400e3), devices=devices, pv_energy=800)
+BRIGHT = day("2026-01-01", quarters=Quarters(count=96, peak=400e3), pv_energy=800)
 
 
 def test_pv_per_peak_load_and_yield() -> None:
     # (110 + 90) / 400 = 0.5 kW/kW; 800 / 200 = 4 kWh/kWp
     calm = day("2026-01-02", quarters=Quarters(count=96, peak=100e3))
-    finding = INDICATORS["A11"].find(period(*JANUARY, bright(), calm), plant(PV, WEST))
+    finding = INDICATORS["A11"].find(period(*JANUARY, BRIGHT, calm), plant(PV, WEST))
     assert found(finding).value == pytest.approx(0.5)
     assert extras(finding) == pytest.approx(
         {"yield of the time so far": 4.0, "PV that China built in 2024 (CPIA)": 277.57}
     )
 
 
-def test_the_performance_ratio_needs_insolation() -> None:
-    # one sensor of 5 kWh/m2 for both: (440 + 360) / (110 x 5 + 90 x 5) = 0.8
-    mast = device("mast", "grid")
-    one = INDICATORS["A11"].find(period(*JANUARY, bright(mast=5.0)), plant(PV, WEST, mast))
-    assert extras(one)["performance ratio"] == pytest.approx(0.8)
-    # of two, each its own: (440 + 360) / (110 x 5 + 90 x 4) = 800 / 910
-    both = INDICATORS["A11"].find(period(*JANUARY, bright(roof_east=5.0, roof_west=4.0)), plant(PV, WEST))
-    assert extras(both)["performance ratio"] == pytest.approx(800 / 910)
-
-
 def test_pv_without_rated_power_is_named() -> None:
     silent = device("roof-north", "pv")
-    finding = INDICATORS["A11"].find(period(*JANUARY, bright()), plant(PV, silent))
+    finding = INDICATORS["A11"].find(period(*JANUARY, BRIGHT), plant(PV, silent))
     assert lacking(finding) == "no rated power of roof-north; add rated_power to each [[device]] of role pv"
 
 

@@ -6,12 +6,13 @@ from ..day import Stretch
 from ..finding import Extra, Finding, Found, Input
 from ..indicator import Facility, Indicator, Target
 from ..lack import Lack, answered, quotient, shown
+from ..pace import CARBON, fallen, falling, year_of
 from ..settings import Baseline
 from .entered import amount, amount_if_any
 from .inventory import inventory
-from .sources import ENTRY_LINE, ENTRY_LINE_SOURCE, NATIONAL_LINE, NATIONAL_PATH, YEARLY
+from .sources import ENTRY_LINE, ENTRY_LINE_SOURCE, NATIONAL_LINE
 from .stored import summed
-from .years import fallen, is_over, part_of_year, year_of
+from .years import is_over, part_of_year
 
 ENOUGH = 0.9
 """Coverage below which a year does not count as a full one (METHOD 4.5)."""
@@ -49,15 +50,11 @@ def net(stretch: Stretch, facility: Facility) -> Found:
 
 def net_target(stretch: Stretch, facility: Facility) -> Target | None:
     """-3.9 %/a from the site's baseline, else from last year's total if that was a full year; t a year (goals A02)."""
-    year, base = year_of(stretch, facility), facility.goals.baselines.get("A02")
-    named = f"baseline of {base.year}" if base else f"total of {year - 1}"
-    if base is None:
-        last = _full(year - 1, facility)
-        if last is None:
-            return None
-        base = Baseline(last.value, year - 1)
-    pace = f"{100.0 * YEARLY:g} %/a, {NATIONAL_PATH}" if base.yearly is None else f"{100.0 * base.yearly:g} %/a"
-    return Target(fallen(base, year, YEARLY), f"{named} {pace}")
+    if (target := falling("A02", stretch, facility, CARBON)) is not None:
+        return target
+    year = year_of(stretch, facility)
+    last = _full(year - 1, facility)
+    return None if last is None else fallen(Baseline(last.value, year - 1), "net CO2", year, CARBON)
 
 
 def _full(year: int, facility: Facility) -> Found | None:

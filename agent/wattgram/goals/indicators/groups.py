@@ -10,10 +10,11 @@ from ..day import Stretch
 from ..finding import Extra, Found, Input
 from ..indicator import Facility, Indicator, Target
 from ..lack import Lack, answered, quotient, shown
+from ..pace import CARBON, SAYS, remaining, year_of
 from .entered import amount_if_any
-from .sources import NATIONAL_PATH, WEIGHT_SOURCE, YEARLY
+from .sources import WEIGHT_SOURCE
 from .stored import Sums, summed, windows
-from .years import part_of_year, same_days, year_of
+from .years import part_of_year, same_days
 
 NATIONAL_SPLIT = (
     Extra("the country: power", 40.0, "%"),
@@ -154,8 +155,10 @@ def reduction_target(stretch: Stretch, facility: Facility) -> Target:
     """1 - (1 - 3.9 %) ^ years since the baseline, or since last year without one, % (goals B04)."""
     base = facility.goals.baselines.get("B04")
     years = 1 if base is None else year_of(stretch, facility) - base.year
-    yearly = YEARLY if base is None or base.yearly is None else base.yearly
-    return Target(100.0 * (1.0 - (1.0 + yearly) ** years), f"{100.0 * yearly:g} %/a, {years} a: {NATIONAL_PATH}")
+    own = None if base is None else base.yearly
+    says = SAYS[CARBON] if own is None else f"site choice, {100.0 * own:+.3g} % a year"
+    left = remaining(CARBON if own is None else own, years)
+    return Target(100.0 * (1.0 - left), f"1 - {left:.4g} after {years} years; {says}")
 
 
 INDICATORS = {

@@ -9,11 +9,12 @@ from ..day import Stretch
 from ..finding import Extra, Found, Input
 from ..indicator import Facility, Indicator, Target
 from ..lack import Lack, answered, quotient, shown
+from ..pace import CARBON, SAYS
 from . import fuels
 from .entered import amount_if_any
 from .groups import metered, seen
 from .inventory import energetic
-from .sources import AVERAGE, NATIONAL_PATH, YEARLY, grid_average
+from .sources import AVERAGES, grid_average
 from .stored import summed, windows
 from .years import same_days
 
@@ -28,16 +29,17 @@ PARK = (
 
 
 @answered
-def of_load(stretch: Stretch, _facility: Facility) -> Found:
-    """I_site = C_elec / E_load, gCO2/kWh; gap = 1 - I_site / EF_CQ, % (goals A04; METHOD 4.4)."""
+def of_load(stretch: Stretch, facility: Facility) -> Found:
+    """I_site = C_elec / E_load, gCO2/kWh; gap = 1 - I_site / EF of the same basis, % (goals A04; METHOD 4.4)."""
     sums = summed(stretch, "emission", "load_energy")
     carbon, load = sums.kg("emission"), sums.kwh("load_energy")
     value = quotient(1e3 * carbon, load, f"no load in {stretch.name}")
+    average = AVERAGES[facility.basis].value
     return Found(
         value,
         (Input("CO2 of the load", carbon, "kg", sums.source), sums.energy("load", "load_energy")),
         f"1000 x {shown(carbon)} / {shown(load)} = {shown(value)} g/kWh",
-        (Extra(f"below the grid's {AVERAGE:g} g/kWh by", 100.0 * (1.0 - value / AVERAGE), "%"),),
+        (Extra(f"below the grid's {average:g} g/kWh by", 100.0 * (1.0 - value / average), "%"),),
         sums.coverage,
     )
 
@@ -127,7 +129,7 @@ def of_all_energy(stretch: Stretch, facility: Facility) -> Found:
 
 INDICATORS = {
     "A04": Indicator(of_load, "lower", grid_average),
-    "A05": Indicator(change, "lower", lambda _stretch, _facility: Target(100.0 * YEARLY, NATIONAL_PATH)),
+    "A05": Indicator(change, "lower", lambda _stretch, _facility: Target(100.0 * CARBON, SAYS[CARBON])),
     "A15": Indicator(of_all_energy, "lower"),
     "B05": Indicator(of_charging, "lower", grid_average),
 }

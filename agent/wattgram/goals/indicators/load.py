@@ -53,7 +53,7 @@ def idle_target(stretch: Stretch, facility: Facility) -> Target | None:
     base = facility.goals.baselines.get("B07")
     if base is None:
         return None
-    years = max(0, year_of(stretch, facility.timezone) - base.year)
+    years = max(0, year_of(stretch, facility) - base.year)
     if base.yearly is not None:
         return Target(
             base.value * (1.0 + base.yearly) ** years,

@@ -41,7 +41,7 @@ def performance_target(stretch: Stretch, facility: Facility) -> Target | None:
     if (target := falling("B10", stretch, facility, ENERGY)) is not None:
         return target
     year = reference_year(stretch, facility)
-    left = remaining(ENERGY, year_of(stretch, facility.timezone) - year)
+    left = remaining(ENERGY, year_of(stretch, facility) - year)
     return Target(left, f"reference of {year} x {left:.4g}; {SAYS[ENERGY]}")
 
 

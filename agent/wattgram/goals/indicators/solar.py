@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from math import fsum
 
-from ...config import DeviceConfig
 from ...roles import RENEWABLES
 from ..day import Day, Stretch
 from ..finding import Extra, Found, Input
 from ..indicator import Facility, Indicator, Target
 from ..lack import Lack, answered, quotient, shown
+from ..pace import year_of
 from .stored import has, summed, windows
-from .years import year_of
 
 ADD_PV = 'add a [[device]] with role = "pv"'
 
@@ -81,29 +80,9 @@ def penetration(stretch: Stretch, facility: Facility) -> Found:
         f"{shown(power / 1e3)} / {shown(peak / 1e3)} = {shown(value)} kW/kW",
         (
             Extra("yield of the time so far", made.values["pv_energy"] / power, "kWh/kWp"),
-            *performance(stretch, devices, facility),
             NATIONAL_PV,
         ),
     )
-
-
-def performance(stretch: Stretch, devices: tuple[DeviceConfig, ...], facility: Facility) -> tuple[Extra, ...]:
-    """PR = Yf / Yr, Yr = H_poa / 1 kW/m2 (IEC 61724-1, METHOD 5), where insolation is measured; else nothing.
-
-    Each device counts with its own sensor, or with the site's only one, on the days on which both are known.
-    """
-    sensors = [one.name for one in facility.devices if stretch.device(one.name, lambda day: day.insolation_seconds)]
-    made, possible = [], []
-    for one in devices:
-        sensor = one.name if one.name in sensors else sensors[0] if len(sensors) == 1 else ""
-        for day in stretch.days:
-            here, there = day.devices.get(one.name), day.devices.get(sensor)
-            if here and there and here.seconds and there.insolation_seconds:
-                made.append(here.energy)
-                possible.append((one.rated_power or 0.0) / 1e3 * there.insolation)  # kW x Wh/m2 / (1 kW/m2) = Wh
-    if not fsum(possible) > 0.0:
-        return ()
-    return (Extra("performance ratio", quotient(fsum(made), fsum(possible), "no insolation"), "1"),)
 
 
 @answered

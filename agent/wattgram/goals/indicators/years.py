@@ -1,4 +1,4 @@
-"""Calendar years of the site: the year of a period, the same days a year before, and paths that fall by the year."""
+"""Calendar years of the site: what part of one a period is, and the same days a year before."""
 
 from __future__ import annotations
 
@@ -9,15 +9,10 @@ from math import fsum
 
 from ..day import Day, DeviceDay, Stretch
 from ..indicator import Facility
-from ..settings import Baseline
+from ..pace import year_of
 from .stored import has
 
 NS = 1_000_000_000
-
-
-def year_of(stretch: Stretch, facility: Facility) -> int:
-    """The local calendar year in which a period begins."""
-    return local(stretch.start, facility).year
 
 
 def local(instant: int, facility: Facility) -> date:
@@ -96,9 +91,3 @@ def _year_before(day: date) -> date | None:
         return day.replace(year=day.year - 1)
     except ValueError:  # 29 February
         return None
-
-
-def fallen(base: Baseline, year: int, yearly: float) -> float:
-    """value x (1 + yearly) ^ (year - year of the baseline), with the baseline's own change a year where it has one."""
-    change = yearly if base.yearly is None else base.yearly
-    return float(base.value * (1.0 + change) ** (year - base.year))
