@@ -185,7 +185,7 @@ def _gateway(folder: Path) -> Iterator[Record]:
             "mqtt_undelivered": 600.0 * waited,
             "mqtt_delivered": 420.0 * minutes,
             "influxdb_delivered": 420.0 * minutes,
-            "spool_payload": 1e6 + 1e3 * minutes,
+            "spool_share": waited / 240.0,
             "spool_lost": 50.0 if time >= at(FRIDAY, 3) else 0.0,
         }
         yield record(series, time, figures)
