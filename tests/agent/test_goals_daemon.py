@@ -53,7 +53,7 @@ def test_every_claim_is_at_the_interface_as_its_description_says_and_on_the_page
         assert [one["goal"] for one in cards] == [f"A{n:02}" for n in range(1, 26)] + [f"B{n:02}" for n in range(1, 19)]
         document = description(address)
         assert mistakes(document, schema_of(document, "/api/goals"), cards) == []
-        # A context claim has nothing; the intensity has a number, though too little of the month is covered for a light.
+        # A context claim has nothing; the intensity has a number, but too little of the month is covered for a light.
         by_goal = {one["goal"]: one for one in cards}
         assert (by_goal["A01"]["value"], by_goal["A01"]["target"]) == (None, None)
         assert (by_goal["A01"]["state"], by_goal["A04"]["state"]) == ("context only", "not enough data")

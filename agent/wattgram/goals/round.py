@@ -61,9 +61,10 @@ class Round:
             self.pulse.within(wait + PATIENCE)
             await asyncio.sleep(wait)
             if self._dates():
-                await self._evaluate(self._clock.time())
+                await self.evaluate(self._clock.time())
 
-    async def _evaluate(self, now: int) -> None:
+    async def evaluate(self, now: int) -> None:
+        """One round, as of an instant, UTC ns; what cannot be evaluated is logged, and the last round's cards stay."""
         try:
             found = json.loads(await self._asked(pickle.dumps((self._config, now))))
         except (OSError, TimeoutError, ValueError) as error:
