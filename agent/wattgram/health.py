@@ -121,6 +121,7 @@ class Health:
                 "payload": self._spool.payload,
                 "written": self._spool.written,
                 "max_size": self._spool.max_size,
+                "share": round(self._spool.share, 4),
                 "keep": self._spool.keep,
             },
             "events": [
@@ -222,6 +223,7 @@ class Health:
             "ticks": float(self._site.ticks),
             "devices_good": float(sum(one.state(now) == "good" for one in self._site.sources)),
             "spool_unsynced": float(self._spool.pending),
+            "spool_share": self._spool.share,
             "spool_lost": float(self._spool.lost + self._spool.dropped),
             "spool_damaged": float(self._spool.damaged),
             "spool_payload": float(self._spool.payload),

@@ -92,6 +92,14 @@ class Spool:
         return self._store.damaged
 
     @property
+    def share(self) -> float:
+        """Share of its room, 0 to 1, that belongs to what a sink still waits for; at 1 undelivered records go.
+
+        To within a segment, 1/64 of `max_size` at most 4 MiB; delivered history counts nothing, it gives way first.
+        """
+        return self._store.waiting(self._delivered())
+
+    @property
     def payload(self) -> int:
         """Bytes of the records that this process has put on disk: their numbers, texts and time."""
         return self._store.payload

@@ -19,7 +19,7 @@ from wattgram.clock import Clock
 from wattgram.config import MqttConfig
 from wattgram.deliver import Delivery
 from wattgram.errors import SinkError
-from wattgram.record import Record, Series
+from wattgram.record import Record, Series, record
 from wattgram.sinks import mqtt
 from wattgram.sinks.mqtt import MqttSink
 from wattgram.spool import Spool
@@ -123,6 +123,29 @@ def test_the_status_is_retained_and_the_will_says_offline(broker: Broker, run: C
         await sink.close()
 
     run(work)
+
+
+def test_who_subscribes_later_gets_the_last_goal_at_once_and_no_reading(
+    broker: Broker, run: Callable[..., None]
+) -> None:
+    series = Series("goal", (("site", "works"), ("goal", "A12")), ("value", "target", "coverage"), (), ("state",))
+
+    def goal(value: float) -> Record:
+        return record(series, NOW, {"value": value, "coverage": 1.0, "state": "on track"})
+
+    async def work() -> None:
+        async with connected(to(broker)) as sink:
+            assert await sink.write([reading(1), goal(41.0), reading(2), goal(42.0), reading(3)], 0) == {}
+
+    run(work)
+    with subscriber(broker, "wattgram/#", form="%r %p") as late:
+        late.wait(2)
+        broker.publish("wattgram/works/last", "word")
+        heard = dict(late.wait(3))
+    assert set(heard) == {"wattgram/works/goal/A12", STATUS, "wattgram/works/last"}
+    assert heard[STATUS] == "1 offline"
+    flag, _, payload = heard["wattgram/works/goal/A12"].partition(" ")
+    assert (flag, json.loads(payload)["value"]) == ("1", 42.0)
 
 
 ACL = "user gateway\ntopic write wattgram/works/device/#\ntopic write wattgram/works/status\n"

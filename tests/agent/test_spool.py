@@ -369,6 +369,28 @@ def test_a_full_spool_drops_the_oldest_keeps_its_size_and_says_how_many(tmp_path
     run(work)
 
 
+def test_the_share_is_of_what_a_sink_waits_for_and_not_of_history(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with opened(tmp_path, size=4 * MIB) as spool:
+            assert spool.share == 0.0
+            shares = []
+            for start in range(0, 300_000, 5000):
+                await put(spool, noisy(start + 1, start + 5000))
+                await spool.pack(NOW)
+                shares.append(spool.share)
+            # Segments of 64 KiB in 4 MiB less the journal's sixteenth and the database's half: 28, of which the one
+            # that is written is never over the bound.
+            assert shares == sorted(shares)
+            assert 1 / 28 <= shares[0] < 0.2
+            assert shares[-1] == 1.0
+            lost = spool.lost
+            assert lost > 0
+            await delivered(spool)
+            assert (spool.share, spool.lost) == (0.0, lost)  # all of it is on the disk still
+
+    run(work)
+
+
 def test_a_full_spool_gives_up_delivered_history_before_anything_else(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(tmp_path, size=4 * MIB) as spool:

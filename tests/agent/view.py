@@ -79,6 +79,7 @@ class FixedView:
                 "payload": 1000,
                 "written": 1200,
                 "max_size": 2**30,
+                "share": 0.25,
                 "keep": 2592000.0,
             },
             "events": [{"time": TIME, "device": HOSTILE, "event": "device lost", "detail": "silent"}],

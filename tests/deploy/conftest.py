@@ -49,13 +49,13 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
     """Read it, do not write to it."""
     folder = tmp_path_factory.mktemp("week")
     with influxdb_v2(folder, bucket=DATABASE) as (engine, write):
-        target = InfluxConfig(write.url, "plant", DATABASE, "t0ken")
-        asyncio.run(_written(target, list(week.records(folder / "spool"))))
+        asyncio.run(written(write.url, list(week.records(folder / "spool"))))
         yield Stored(engine)
 
 
-async def _written(target: InfluxConfig, records: Sequence[Record]) -> None:
-    sink = InfluxSink(target)
+async def written(url: str, records: Sequence[Record]) -> None:
+    """Have the real sink write records there."""
+    sink = InfluxSink(InfluxConfig(url, "plant", DATABASE, "t0ken"))
     await sink.open()
     try:
         rest = iter(records)

@@ -53,6 +53,7 @@ def firing(stored: Stored, name: str, now: int) -> set[tuple[str, ...]] | None:
         ("balance-fault", at(FRIDAY, 8.5), {()}),
         ("goal-off-track", at(FRIDAY, 1), {("A03",)}),
         ("mqtt-behind", at(THURSDAY, 10), {()}),
+        ("spool-filling", at(THURSDAY, 11.5), {()}),
         ("records-lost", at(FRIDAY, 3.5), {()}),
         ("clock-not-set", at(SATURDAY, 1.5), {()}),
         ("gateway-silent", week.END + HOUR, {()}),

@@ -9,6 +9,7 @@ import pickle
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import chain, repeat
 from typing import Any
 
 from ..clock import NS, Clock
@@ -21,7 +22,10 @@ log = logging.getLogger(__name__)
 PERIOD = 3600.0
 """Seconds of the site's clock between two rounds."""
 
-SOONEST = 60.0
+QUARTER = 900.0
+"""The same between the first two: a new store has its first windows then."""
+
+SOONEST = 30.0
 """Real seconds between two rounds: a simulated clock may run fast."""
 
 FIRST = 10.0
@@ -52,15 +56,15 @@ class Round:
 
     async def run(self) -> None:
         """Round after round, until cancelled."""
-        wait = FIRST
-        while True:
+        later = (max(SOONEST, one / self._clock.speed) for one in chain((QUARTER,), repeat(PERIOD)))
+        for wait in chain((FIRST,), later):
             self.pulse.within(wait + PATIENCE)
             await asyncio.sleep(wait)
             if self._dates():
-                await self._evaluate(self._clock.time())
-            wait = max(SOONEST, PERIOD / self._clock.speed)
+                await self.evaluate(self._clock.time())
 
-    async def _evaluate(self, now: int) -> None:
+    async def evaluate(self, now: int) -> None:
+        """One round, as of an instant, UTC ns; what cannot be evaluated is logged, and the last round's cards stay."""
         try:
             found = json.loads(await self._asked(pickle.dumps((self._config, now))))
         except (OSError, ValueError) as error:

@@ -10,6 +10,7 @@ import json
 import os
 import pickle
 import sys
+from contextlib import suppress
 
 from .evaluate import evaluate
 from .text import as_json
@@ -26,7 +27,8 @@ SHOWN = (
 
 def main() -> int:
     """Evaluate once; the exit code."""
-    os.nice(NICE)
+    with suppress(PermissionError):  # a sandbox may forbid it; goals in its way are better than none
+        os.nice(NICE)
     config, now = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent, over a pipe
     cards = evaluate(config, None, now)
     shown = [{name: one[name] for name in one if name in SHOWN} for one in json.loads(as_json(cards))]

@@ -23,6 +23,7 @@ HELP = {
     "ticks": "Balances of the site since the start.",
     "devices_good": "Devices whose values are alive.",
     "spool_unsynced": "Records that are not on disk yet.",
+    "spool_share": "Share of the spool's room that is taken by records that a sink waits for.",
     "spool_lost": "Undelivered records that were given up for want of room.",
     "spool_damaged": "Records that could not be read.",
     "spool_payload": "Bytes of records put on disk since the start.",

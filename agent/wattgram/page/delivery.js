@@ -1,7 +1,7 @@
 // The section of what happens to the data: sinks, spool, clock, grid sources, and what happened.
 
 import { badge, fact, fill, made, put, quoted } from "./dom.js";
-import { NONE, age, bytes, count, grams, isNumber } from "./format.js";
+import { NONE, age, bytes, count, grams, isNumber, share } from "./format.js";
 import { timed } from "./now.js";
 import { t, word } from "./texts.js";
 
@@ -52,7 +52,7 @@ function spool(spool) {
     fact(t("spool.unsynced"), count(spool.unsynced)), fact(t("spool.lost"), count(spool.lost)),
     fact(t("spool.damaged"), count(spool.damaged)), fact(t("spool.refused"), count(spool.refused)),
     fact(t("spool.written"), bytes(spool.written)), fact(t("spool.size"), bytes(spool.max_size)),
-    fact(t("spool.keep"), age(spool.keep)),
+    fact(t("spool.share"), share(spool.share)), fact(t("spool.keep"), age(spool.keep)),
   ]);
   document.getElementById("spool-state").classList.toggle("alarm", !good);
 }

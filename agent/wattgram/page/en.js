@@ -198,6 +198,7 @@ export default {
   "spool.refused": "Refused by a sink",
   "spool.written": "Written since the start",
   "spool.size": "Room",
+  "spool.share": "Of it taken by what waits",
   "spool.keep": "Kept for",
   "clock.title": "Clock",
   "clock.state": "State",

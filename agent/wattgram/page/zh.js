@@ -198,6 +198,7 @@ export default {
   "spool.refused": "被接收方拒绝",
   "spool.written": "启动以来写入",
   "spool.size": "空间上限",
+  "spool.share": "待上送占用",
   "spool.keep": "保存期限",
   "clock.title": "时钟",
   "clock.state": "状态",

@@ -49,6 +49,16 @@ class Space:
         sync_folder(self.folder)
         return path, number, self.size
 
+    def waiting(self, done: int) -> float:
+        """Share of the room, 0 to 1, of segments with records after this number that a sink is to have."""
+        used = 0
+        for ring in self._rings:
+            if ring.name in self._sent:
+                segments = tuple(ring.segments)
+                ends = [one.first - 1 for one in segments[1:]] + [ring.head]
+                used += sum(one.size for one, end in zip(segments, ends, strict=False) if end > done)
+        return min(1.0, used / self._bound) if self._bound > 0 else 1.0
+
     def trim(self) -> None:
         """Give up what is over the bound."""
         while self._used() > self._bound and self._free(None, anything=True):

@@ -111,6 +111,10 @@ class Store:
         """Undelivered records that were given up for want of room."""
         return self._parts.database.lost + self._parts.space.lost if self._parts else 0
 
+    def waiting(self, done: int) -> float:
+        """Share of the segments' room with records after this number that a sink is to have, 0 to 1."""
+        return self._parts.space.waiting(done) if self._parts else 0.0
+
     @property
     def written(self) -> int:
         """Bytes of the pages that this process has written; the file system's own are not among them."""

@@ -45,6 +45,10 @@ def _told(condition: str) -> str:
     return f'SELECT count("event") FROM "event" WHERE {condition} AND {SHOWN} GROUP BY "site"'
 
 
+def _latest(field: str) -> str:
+    return f'SELECT last("{field}") FROM "gateway" WHERE {SHOWN} GROUP BY "site"'
+
+
 def _grown(field: str) -> str:
     return f'SELECT last("{field}") - first("{field}") FROM "gateway" WHERE {SHOWN} GROUP BY "site"'
 
@@ -69,6 +73,7 @@ RULES = (
     Rule("goal-off-track", OFF, 3 * DAY, above=0.0, board="goals"),
     Rule("mqtt-behind", _grown("mqtt_undelivered"), HOUR // 2, above=BEHIND),
     Rule("influxdb-behind", _grown("influxdb_undelivered"), HOUR // 2, above=BEHIND),
+    Rule("spool-filling", _latest("spool_share"), HOUR // 2, above=0.5),
     Rule("records-lost", _grown("spool_lost"), HOUR, above=0.0, severity="critical"),
     Rule("clock-not-set", _told('"event" =~ /^clock (unset|not confirmed|stepped)$/'), HOUR, above=0.0),
     Rule(

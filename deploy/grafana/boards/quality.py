@@ -132,7 +132,7 @@ def quality(texts: Texts) -> Dashboard:
                         p.COUNT,
                     ),
                     p.lines(texts, "delivered", _rates("mqtt_delivered", "influxdb_delivered"), "cps"),
-                    p.lines(texts, "spool", _figures('max("{}")', "spool_payload"), p.BYTE),
+                    p.lines(texts, "spool", _figures('max("{}")', "spool_share"), p.SHARE, top=1.0),
                     p.bars(texts, "losses", _grown("spool_lost", "spool_damaged", "spool_refused"), p.COUNT),
                 ],
             ),

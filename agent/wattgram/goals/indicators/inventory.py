@@ -77,7 +77,7 @@ def inventory(stretch: Stretch, facility: Facility) -> Inventory:
     try:
         process = amount("process_emission", stretch, facility)
     except Lack as lack:
-        so_far = f"metered so far: fuel {shown(energy.fuel)} t, import {shown(energy.imported)} t"
+        so_far = f"metered so far: fuel {energy.fuel:.4g} t, import {energy.imported:.4g} t"
         raise Lack(f"{lack.missing.what}; {so_far}", lack.missing.add) from lack
     return replace(
         energy,

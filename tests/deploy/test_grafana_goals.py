@@ -1,0 +1,113 @@
+"""The Goals dashboard and its alert over what the daemon's own rounds tell of the week of `week.py`.
+
+The goals began on the week's Monday, so of June 9 days count. A04 has a target of 340 g/kWh, at which a value of up to
+346.8 (2 %) is good. The battery, whose first stock has a carbon of its own, is left out: what it takes and gives is load
+then, 50 kWh more a day and 50 less. By the sums of `test_grafana_queries`, imports at 500 g/kWh over load:
+
+| until | g/kWh |
+| --- | --- |
+| Friday's end | 5 x 1360 x 500 / (5 x 1960) = 346.94 |
+| Saturday's | (6800 + 530) x 500 / (9800 + 920) = 341.88 |
+| Sunday's | (7330 + 530) x 500 / (10720 + 920) = 337.63 |
+
+So it is off track, and on track when two evaluations, Saturday's and Sunday's, have been good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from wattgram.clock import Clock
+from wattgram.goals.claim import claims
+from wattgram.goals.round import Round
+from wattgram.goals.settings import GoalsConfig
+from wattgram.record import Record
+
+from tests.agent.stored import held
+from tests.deploy import boards, week
+from tests.deploy.boards import panel
+from tests.deploy.conftest import DATABASE, Stored, shown, written
+from tests.deploy.test_grafana_alerts import firing
+from tests.deploy.week import HOUR, MINUTE, SATURDAY, at
+from tests.servers import influxdb_v2
+
+ROUNDS = (at(SATURDAY, 0) + 5 * MINUTE, week.END + 5 * MINUTE)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
+    """What the rounds told; each was made twice, as of the same instant."""
+    folder = tmp_path_factory.mktemp("rounds") / "spool"
+    goals = GoalsConfig(since=date(2026, 6, 22), targets={"A04": 340.0})
+    found: list[Record] = []
+
+    async def rounds() -> None:
+        config = week.config(folder)
+        config = replace(config, goals=goals, devices=tuple(one for one in config.devices if one.role != "battery"))
+        async with held(folder, week.emissions(config)):
+            made = Round(config, found.append, lambda: True, Clock())
+            for now in ROUNDS:
+                for _ in range(2):
+                    await made.evaluate(now)
+
+    asyncio.run(rounds())
+    return found
+
+
+@pytest.fixture(scope="module")
+def goals(told: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
+    """A database with them, written by the real sink."""
+    with influxdb_v2(tmp_path_factory.mktemp("goals"), bucket=DATABASE) as (engine, write):
+        asyncio.run(written(write.url, told))
+        yield Stored(engine)
+
+
+def card(stored: Stored, goal: str, until: int) -> dict[str, Any]:
+    """What a card shows of a week before an instant."""
+    (one,) = [one for one in boards.panels("goals") if one.title.startswith(f"{goal} ")]
+    (row,) = stored.panel(one, "A", shown(until - (week.END - week.START), until))
+    return row
+
+
+def test_a_round_tells_each_claim_and_the_same_again_not_at_all(told: list[Record]) -> None:
+    ids = [one.id for one in claims()]
+    assert [one.series.tag("goal") for one in told] == 2 * ids
+    # As of the last quarter of an hour that is over.
+    assert {one.time for one in told} == {at(SATURDAY, 0), week.END}
+
+
+def test_a_card_shows_what_the_round_found(goals: Stored) -> None:
+    friday, sunday = (card(goals, "A04", now) for now in ROUNDS)
+    assert friday["value"] == pytest.approx(6800 * 500 / 9800)
+    assert sunday["value"] == pytest.approx(7860 * 500 / 11640)
+    assert [(one["state"], one["target"]) for one in (friday, sunday)] == [("off track", 340.0), ("on track", 340.0)]
+    # The devices of the balance spoke all week, apart from roof-west's 59 minutes on Wednesday.
+    assert 0.99 < sunday["coverage"] < 1.0
+    # (4200 - 420) of 4200 kWh were used on the site: a percentage is 0 to 100, as its panel's unit is. The year has
+    # just begun for it.
+    alignment = card(goals, "A12", ROUNDS[1])
+    assert alignment["value"] == pytest.approx(90.0)
+    assert alignment["state"] == "not enough data"
+    assert (card(goals, "A01", ROUNDS[1])["value"], card(goals, "A01", ROUNDS[1])["state"]) == (None, "context only")
+
+
+def test_the_counts_are_of_the_last_round(goals: Stored, told: list[Record]) -> None:
+    expected = Counter(str(one.as_dict()["state"]) for one in told[-43:])
+    over = shown(week.START, ROUNDS[1])
+    for state in ("on track", "off track", "not enough data", "manual entry", "context only"):
+        rows = goals.panel(panel("goals", state), "A", over)
+        counted = [value for row in rows for key, value in row.items() if key not in ("name", "time")]
+        assert sum(counted) == expected[state], state
+    assert len(goals.panel(panel("goals", "All claims"), "A", over)) == 43
+
+
+def test_the_alert_names_the_goal_while_it_is_off_track_and_no_longer(goals: Stored) -> None:
+    assert ("A04",) in (firing(goals, "goal-off-track", ROUNDS[0] + HOUR) or set())
+    assert ("A04",) not in (firing(goals, "goal-off-track", ROUNDS[1] + HOUR) or set())
