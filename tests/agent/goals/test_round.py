@@ -40,7 +40,7 @@ def test_each_claim_is_told_once_and_again_when_it_changes_or_a_day_has_gone(tmp
         counts = []
         for time in times:
             told.clear()
-            await one._evaluate(at(time))
+            await one.evaluate(at(time))
             counts.append(len(told))
         return counts
 
@@ -69,10 +69,10 @@ def test_what_goes_wrong_is_logged_once_and_the_next_round_goes_on(
 
     async def rounds_of() -> None:
         for _ in range(2):
-            await one._evaluate(at("2026-11-16"))
+            await one.evaluate(at("2026-11-16"))
         assert (told, one.latest) == ([], [])
         await asyncio.to_thread(stored, tmp_path / "spool")
-        await one._evaluate(at("2026-11-16"))
+        await one.evaluate(at("2026-11-16"))
 
     with caplog.at_level(logging.ERROR):
         asyncio.run(rounds_of())
@@ -96,7 +96,7 @@ def test_while_the_clock_is_not_believed_nothing_is_evaluated(tmp_path: Path, mo
     async def noted(now: int) -> None:
         asked.append(now)
 
-    monkeypatch.setattr(one, "_evaluate", noted)
+    monkeypatch.setattr(one, "evaluate", noted)
 
     async def run() -> None:
         task = asyncio.create_task(one.run())
@@ -120,6 +120,6 @@ def test_a_worker_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.Monkey
     hanging.chmod(0o755)
     monkeypatch.setattr(rounds.sys, "executable", str(hanging))
     one = going(site(tmp_path), [])
-    asyncio.run(asyncio.wait_for(one._evaluate(at("2026-11-16")), 20))
+    asyncio.run(asyncio.wait_for(one.evaluate(at("2026-11-16")), 20))
     assert one.latest == []
     assert one._failed
