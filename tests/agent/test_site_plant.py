@@ -100,9 +100,7 @@ def test_a_fuel_meter_says_what_a_genset_emits(tmp_path: Path) -> None:
 def test_what_a_boilers_meter_counts_is_not_kept_for_a_balance_that_never_asks(tmp_path: Path) -> None:
     """A year of readings every ten seconds would be three million; what is captured is asked for at every tick."""
     gas, stack = "suto_s430_gasflow", "siemens_sitrans_mass6000"
-    works = Mixed(
-        tmp_path, [meter("incomer", "grid"), meter("boiler", "fuel", gas), meter("stack", "capture", stack)]
-    )
+    works = Mixed(tmp_path, [meter("incomer", "grid"), meter("boiler", "fuel", gas), meter("stack", "capture", stack)])
     for second in range(0, 600, 10):
         works.shows("incomer", active_power_total=50e3, voltage_l1n=230 + second / 1e4)
         works.shows("boiler", volume_total=second << 16)  # the low word comes first
