@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -56,6 +57,7 @@ class Year:
 
 @pytest.fixture(scope="module")
 def year(tmp_path_factory: pytest.TempPathFactory) -> Year:
+    faulthandler.cancel_dump_traceback_later()  # it does not hang: 35 040 quarters of an hour take two or three minutes
     path = configured(tmp_path_factory.mktemp("year"))
     truth = asyncio.run(live(path, FIRST, NEXT))
     config = load(path)
