@@ -96,10 +96,12 @@ class DayBook:
         """
         config, taken = source.config, source.taken
         assert taken is not None  # it has just been read
+        amount, again = taken.metered.positive, config.name in self._read
         seconds = (time - self._read.get(config.name, time)) / NS
         self._read[config.name] = time
-        if config.role in COUNTED and isfinite(taken.metered.positive):
-            self._add(time - 1, config.name, amount=taken.metered.positive)
+        # The first reading knows of the time before it what its counter did meanwhile, if it did anything.
+        if config.role in COUNTED and isfinite(amount) and (again or amount):
+            self._add(time - 1, config.name, amount=amount)
         if not 0.0 < seconds <= GAP * max(config.interval, config.slow_interval or 0.0):
             return
         if config.role == "grid":

@@ -123,7 +123,7 @@ class _Site:
             config.grid.zone,
             config.grid.basis,
             config.site.timezone,
-            self._table.renewable(config.grid.zone, over) if renewable is None else renewable,
+            self._table.renewable(config.grid.zone, over - 1) if renewable is None else renewable,
             lambda year: self._calendar.year(year, over),
         )
 

@@ -5,7 +5,8 @@ A function takes the days that its claim is about. Numbers that people entered s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from math import hypot, sqrt
 
@@ -143,9 +144,17 @@ def power_factor(of: Span) -> float:
 
 
 def voltage(of: Span) -> float:
-    """Of means of ten minutes, one reading each, those within 7 % of 375 V / sqrt(3), in %."""
-    nominal = 375.0 / sqrt(3.0)
-    return 100.0 * sum(abs(one - nominal) <= 0.07 * nominal for one in of.volts) / len(of.volts)
+    """Of means of ten minutes those within 7 % of 375 V / sqrt(3), in % (GB/T 12325-2008).
+
+    Each quarter is read when it begins and when it ends. Of the six means of an hour the second has the end of the
+    first quarter and the beginning of the second, the fifth those of the third and the fourth; the others have one.
+    """
+    nominal, means = 375.0 / sqrt(3.0), []
+    for phase in range(3):
+        volts = [one[phase] for one in of.volts]
+        for one, two in zip(volts[::2], volts[1::2], strict=True):
+            means += [one, (one + two) / 2.0, two]
+    return 100.0 * sum(abs(one - nominal) <= 0.07 * nominal for one in means) / len(means)
 
 
 BY_HAND: dict[str, Callable[[Span], float]] = {
@@ -185,4 +194,56 @@ BY_HAND: dict[str, Callable[[Span], float]] = {
     "B15": lambda of: max(0.0, gross(of) - ALLOWANCE) * 60.0,
     "B18": lambda of: (of.kwh("hall") - of.kwh("bench")) / 60.0,
 }
-"""By claim, in its unit. A20 is about the others (`DISTANCES`), A05 and B16 need years before."""
+"""By claim, in its unit. A20 is about the others (`distance`), A05 and B16 need years before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A target, and its good side."""
+
+    value: float
+    better: str
+
+    def worse(self, value: float) -> float:
+        """By how much of the target a value is worse than it; below 0 where it is better."""
+        delta = value - self.value
+        return (delta if self.better == "lower" else -delta) / abs(self.value)
+
+    def keeps(self, value: float) -> bool:
+        """Whether a value is no more than 2 % worse, of a target of 0 not worse at all (METHOD 6.1)."""
+        if not self.value:
+            return value <= 0.0 if self.better == "lower" else value >= 0.0
+        return self.worse(value) <= 0.02
+
+
+def distance(values: Mapping[str, float]) -> float:
+    """The largest distance from a target in %, of those that have one other than 0 (METHOD 6.2, A20)."""
+    return max(100.0 * TARGETS[claim].worse(value) for claim, value in values.items() if TARGETS[claim].value)
+
+
+TARGETS: dict[str, Wanted] = {
+    "A02": Wanted(550.0 * 0.961, "lower"),  # -3.9 % from 2024 on
+    "A03": Wanted(34.2, "higher"),  # Chongqing's weight of 2025, as with A10, A13 and B09
+    "A04": Wanted(GRID, "lower"),
+    "A07": Wanted(125.0 * 0.971, "lower"),  # -2.9 %
+    "A09": Wanted(85.0 + 2.0, "higher"),  # 2 points a year
+    "A10": Wanted(34.2, "higher"),
+    "A12": Wanted(20.0, "higher"),  # main districts
+    "A13": Wanted(34.2, "higher"),
+    "A14": Wanted(13_000.0, "lower"),
+    "A16": Wanted(64.0, "lower"),  # GB 21256-2025, furnace from 70 t, class 2
+    "A17": Wanted(0.3 * 0.961, "lower"),
+    "A18": Wanted(57.0, "lower"),  # GB 16780-2021, clinker, class 2
+    "B02": Wanted(0.0, "higher"),  # the reference is of the same year: nothing is to be saved yet
+    "B04": Wanted(3.9, "higher"),
+    "B05": Wanted(GRID, "lower"),
+    "B06": Wanted(0.8 * 90.0, "lower"),
+    "B07": Wanted(40.0 * 0.9, "lower"),  # -10 % in the first year
+    "B08": Wanted(0.0, "higher"),
+    "B09": Wanted(34.2, "higher"),
+    "B10": Wanted(1.0, "lower"),
+    "B11": Wanted(0.90, "higher"),
+    "B13": Wanted(100.0, "higher"),
+    "B18": Wanted(5000.0 * 0.971, "lower"),
+}
+"""Of the claims that have a light, at the end of their period (METHOD 5, 6.2 and 6.3)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -45,6 +45,9 @@ The last three by the hour of full work.
 """
 
 COUNTED = ("line", "stack", "boiler")
+COUNTERS = ("active_energy_import", "active_energy_export", "totalizer_1", "volume_total")
+Values = dict[str, dict[str, float]]
+"""By part and quantity, SI."""
 
 
 def local(day: date) -> int:
@@ -63,7 +66,7 @@ def configured(folder: Path) -> Path:
 class Truth:
     """What the simulator knows: by part, W in each quarter of an hour from the start; units counted by local day.
 
-    reactive: var at the incomer. volts: of its three phases. Both at the beginning of each quarter.
+    reactive: var at the incomer. volts: of its three phases.
     """
 
     start: int
@@ -83,17 +86,20 @@ class Meter:
         self.plan: Plan = make_plan(config.device, config.quantities)
         self.source.equip(config.device, self.plan)
 
-    def reading(self, time: int, monotonic: float, values: Mapping[str, float]) -> Reading:
-        """What it shows."""
+    def image(self, values: Mapping[str, float]) -> bytes:
+        """The words that it shows for these values."""
         image = bytearray(2 * self.plan.words)
         for place in self.plan.places:
             words = encode(place.register, values[place.register.quantity])
             struct.pack_into(f">{len(words)}H", image, 2 * place.position, *words)
-        return Reading(time, monotonic, bytes(image), b"\1" * self.plan.words)
+        return bytes(image)
 
 
 async def live(path: Path, first: date, last: date) -> Truth:
-    """Live from the beginning of a local day to that of another by a configuration, and store it."""
+    """Live from the beginning of a local day to that of another by a configuration, and store it.
+
+    Power jumps where a quarter of an hour begins, so it is read there and just before, as it would be by the second.
+    """
     config = load(path)
     start, end = local(first), local(last)
     factory = Factory(PARTS, step=QUARTER, start=start)
@@ -102,21 +108,30 @@ async def live(path: Path, first: date, last: date) -> Truth:
     spool = Spool(config.spool.path, max_size=2**30, keep=config.spool.keep, sinks=())
     await spool.open()
     site = Site(config, [one.source for one in meters], spool, clock)  # type: ignore[arg-type]  # a clock by hand
+
+    def read(shown: Values) -> None:
+        for one in meters:
+            image = one.image(shown[one.config.name])
+            site.take(one.source, Reading(clock.now, clock.passed, image, b"\1" * one.plan.words))
+
+    # In Shanghai the year begins eight hours before the time from which on a clock is believed.
+    site.keeper._watch = replace(site.keeper._watch, earliest=start)
     truth = Truth(start, counts={name: defaultdict(float) for name in COUNTED})
+    values = _shown(factory)
     while True:
-        for meter in meters:
-            values = factory.values(meter.config.name)
-            site.take(meter.source, meter.reading(clock.now, clock.passed, values))
+        read(values)
         site.tick(clock.now)
         if clock.now >= end:
             break
-        _note(truth, factory)
-        before = {name: _counted(factory, name) for name in COUNTED}
+        _note(truth, values)
+        factory.advance(clock.now + QUARTER * NS)
+        before, values = values, _shown(factory)
+        clock.go(QUARTER - 1)
+        read(_nearly(before, values))
         day = datetime.fromtimestamp(clock.now // NS, ZONE).date()
-        clock.go(QUARTER)
-        factory.advance(clock.now)
         for name in COUNTED:
-            truth.counts[name][day] += _counted(factory, name) - before[name]
+            truth.counts[name][day] += values[name]["totalizer_1"] - before[name]["totalizer_1"]
+        clock.go(1)
         if clock.now % (86_400 * NS) == 0:
             await spool.sync()
             await spool.pack(clock.now)
@@ -126,15 +141,24 @@ async def live(path: Path, first: date, last: date) -> Truth:
     return truth
 
 
-def _note(truth: Truth, factory: Factory) -> None:
-    """The quarter of an hour that begins."""
-    for name in factory.parts:
+def _shown(factory: Factory) -> Values:
+    return {name: factory.values(name) for name in factory.parts}
+
+
+def _nearly(before: Values, after: Values) -> Values:
+    """What is shown a second before the end of a quarter: its power, and the counters that have run so far."""
+    part = (QUARTER - 1) / QUARTER
+    return {
+        name: one | {key: one[key] + part * (after[name][key] - one[key]) for key in COUNTERS if key in one}
+        for name, one in before.items()
+    }
+
+
+def _note(truth: Truth, values: Values) -> None:
+    """A quarter of an hour."""
+    for name, one in values.items():
         if name not in COUNTED:
-            truth.powers[name].append(factory.values(name)["active_power_total"])
-    shown = factory.values("incomer")
-    truth.reactive.append(shown["reactive_power_total"])
-    truth.volts.append((shown["voltage_l1n"], shown["voltage_l2n"], shown["voltage_l3n"]))
-
-
-def _counted(factory: Factory, name: str) -> float:
-    return factory.values(name)["totalizer_1"]
+            truth.powers[name].append(one["active_power_total"])
+    incomer = values["incomer"]
+    truth.reactive.append(incomer["reactive_power_total"])
+    truth.volts.append((incomer["voltage_l1n"], incomer["voltage_l2n"], incomer["voltage_l3n"]))

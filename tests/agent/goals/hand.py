@@ -151,9 +151,9 @@ class Span:
         return self.truth.reactive[self._slice]
 
     @property
-    def volts(self) -> list[float]:
-        """V of each phase in each quarter."""
-        return [one for phases in self.truth.volts[self._slice] for one in phases]
+    def volts(self) -> Sequence[tuple[float, float, float]]:
+        """V of the phases in each quarter."""
+        return self.truth.volts[self._slice]
 
     def counted(self, part: str) -> float:
         """kg or m3."""

@@ -12,6 +12,7 @@ from wattgram.clock import NS
 from wattgram.record import Record
 
 from tests.agent.stored import QUARTER, utc, window
+from tests.agent.test_site_plant import Mixed, meter
 from tests.agent.works import Plant
 
 ROLES = {"incomer": "grid", "roof": "pv", "hall": "load"}
@@ -120,6 +121,23 @@ def test_a_reading_at_midnight_tells_of_the_day_that_is_over(tmp_path: Path) -> 
         await plant.spool.close()
         assert days(incomer, "observed") == {TODAY: 1200.0}
         assert days(incomer, "slots") == {TODAY: 3.0}
+
+    run(work)
+
+
+def test_a_first_reading_at_midnight_makes_no_day_before_it(tmp_path: Path) -> None:
+    """36 kg an hour from midnight on, read after ten minutes for the second time: 6 kg."""
+
+    async def work() -> None:
+        works = Mixed(tmp_path, [meter("incomer", "grid"), meter("line", "production", "siemens_sitrans_mass6000")])
+        works.clock.now = TOMORROW
+        await works.spool.open()
+        for minutes in (0, 10):
+            works.shows("line", totalizer_1=500.0 + 0.6 * minutes)
+            works.clock.go(600.0)
+        found = {one.time: one.as_dict() for one in works.site._days.records()}
+        await works.spool.close()
+        assert found == {TOMORROW: {"amount": pytest.approx(6.0)}}
 
     run(work)
 

@@ -179,6 +179,13 @@ def test_all_claims_are_shown_in_their_order_whatever_is_stored(tmp_path: Path) 
         evaluate(elsewhere, None, at("2026-11-16"))
 
 
+def test_a_year_that_is_over_has_the_grid_of_its_own_time() -> None:
+    """All imported: 34.2 % by Chongqing's weights of 2025, also as of the midnight with which 2026 begins (35.2 %)."""
+    sums = {"load_energy": 100.0, "grid_import_energy": 100.0, "self_sufficiency__part": 0.0}
+    one = card("A03", [day("2025-12-31", **sums)], "2026-01-01", "2025-12-31..2025-12-31")
+    assert one.value == pytest.approx(34.2)
+
+
 def test_days_come_from_their_own_windows_and_today_from_its_quarters(tmp_path: Path) -> None:
     """Yesterday 500 kWh by the day's window, of which the quarters know 480; today 12 h of 20 kWh."""
     yesterday = [
