@@ -1,8 +1,8 @@
 """The Goals dashboard and its alert over what the daemon's own rounds tell of the week of `week.py`.
 
 The goals began on the week's Monday, so of June 9 days count. A04 has a target of 340 g/kWh, at which a value of up to
-346.8 (2 %) is good. The battery, whose first stock has a carbon of its own, is left out: what it takes and gives is load
-then, 50 kWh more a day and 50 less. By the sums of `test_grafana_queries`, imports at 500 g/kWh over load:
+346.8 (2 %) is good. The battery, whose first stock has a carbon of its own, is left out: what it takes and gives is
+load then, 50 kWh more a day and 50 less. By the sums of `test_grafana_queries`, imports at 500 g/kWh over load:
 
 | until | g/kWh |
 | --- | --- |
@@ -20,7 +20,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
