@@ -19,6 +19,7 @@ PICTURES = [
     ("page", "now", (1280, 720), "light", "en-GB"),
     ("page-history", "history", (1280, 720), "light", "en-GB"),
     ("page-devices", "devices", (1280, 640), "dark", "en-GB"),
+    ("page-goals", "goals", (1280, 720), "light", "en-GB"),
     ("page-phone", "now", (360, 780), "dark", "zh-CN"),
 ]
 

@@ -40,6 +40,25 @@ def test_what_the_sample_comments_out_is_right_too(tmp_path: Path) -> None:
     assert [one.role for one in config.devices] == ["grid", "battery", "genset"]
 
 
+def test_what_its_tables_comment_out_is_right_too(tmp_path: Path) -> None:
+    text = (ROOT / "deploy" / "wattgram.toml").read_text()
+    tables = text[text.index("[mqtt]") : text.index("[influxdb]")] + text[text.index("[http]") :]
+    for name in ("mqtt-password", "page-token", "ca.pem", "gateway-7.pem", "gateway-7.key"):
+        (tmp_path / name).write_text("hunter2\n")
+    entry = "process_emission,0,tCO2e,2026,Li Na,2026-03-02,no process emits"
+    (tmp_path / "entries.csv").write_text(f"what,value,unit,period,name,entered,document\n{entry}\n")
+    shown = re.sub(r"^# (?=\w+ = |\[)", "", tables, flags=re.MULTILINE).replace("/etc/wattgram", f"{tmp_path}")
+    assert not re.search("^#", shown, re.MULTILINE)
+    config = read(SITE + shown, tmp_path / "site.toml")
+    assert config.mqtt is not None
+    assert (config.mqtt.homeassistant, config.mqtt.sparkplug) == (
+        "homeassistant",
+        SparkplugConfig("plant", "gateway-7"),
+    )
+    assert (config.http.cors, config.http.token) == ("https://scada.example", "hunter2")
+    assert (config.goals.district, [one.what for one in config.goals.entries]) == ("main", ["process_emission"])
+
+
 def test_powers_durations_and_sizes_are_read(tmp_path: Path) -> None:
     text = SITE + 'rated_power = "0.25 MW"\ninterval = "100ms"\n[spool]\nmax_size = "512MiB"\nkeep = "7d"\n'
     config = read(text, tmp_path / "site.toml")

@@ -142,4 +142,4 @@ def test_goals_are_cards_by_article(opened: Opened) -> None:
     assert first.locator("dd").all_inner_texts() == ["279.1 g/kWh", "558.1 g/kWh"]
     assert "2026-06 · 97 % covered · as of Wed, 24 Jun 2026, 10:00:00" in first.inner_text()
     assert "self-sufficiency\n61 %" in opened.page.locator(".goal").nth(1).inner_text()
-    assert "To add: a device with role production" in opened.page.locator(".goal").nth(2).inner_text()
+    assert "What helps: a device with role production" in opened.page.locator(".goal").nth(2).inner_text()

@@ -170,7 +170,7 @@ export default {
   "goals.failed": "The goals cannot be shown: {why}.",
   "goals.value": "Value",
   "goals.target": "Target",
-  "goals.add": "To add:",
+  "goals.add": "What helps:",
   "goals.coverage": "{share} covered",
   "goals.asof": "as of {time}",
 

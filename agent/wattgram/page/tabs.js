@@ -25,11 +25,14 @@ export class Tabs {
 
   #go(tab) {
     location.hash = tab.dataset.section;
+    this.#show(); // not with hashchange, which comes later: what has the focus is chosen
   }
 
   #show() {
     const name = location.hash.slice(1);
     const chosen = this.tabs.find((tab) => tab.dataset.section === name) ?? this.tabs[0];
+    if (chosen === this.chosen) return;
+    this.chosen = chosen;
     for (const tab of this.tabs) {
       tab.setAttribute("aria-selected", String(tab === chosen));
       tab.tabIndex = tab === chosen ? 0 : -1;

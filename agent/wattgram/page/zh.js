@@ -170,7 +170,7 @@ export default {
   "goals.failed": "无法显示目标：{why}。",
   "goals.value": "实际值",
   "goals.target": "目标值",
-  "goals.add": "需补充：",
+  "goals.add": "建议：",
   "goals.coverage": "覆盖率 {share}",
   "goals.asof": "截至 {time}",
 
