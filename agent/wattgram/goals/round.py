@@ -46,7 +46,7 @@ class Round:
     def __init__(self, config: Config, tell: Callable[[Record], None], dates: Callable[[], bool], clock: Clock) -> None:
         self.pulse = Pulse("goals", vital=False)
         self.latest: list[dict[str, Any]] = []
-        # No secret leaves this process.
+        # What the worker needs of it has no secret.
         self._config = replace(config, mqtt=None, influxdb=None, http=HttpConfig())
         self._tell = tell
         self._dates = dates
