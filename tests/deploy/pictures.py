@@ -41,6 +41,11 @@ TIMES = {
 """UTC ns from and to which a dashboard shows."""
 
 
+def moment(time: int) -> datetime:
+    """UTC of UTC ns, whole seconds."""
+    return datetime.fromtimestamp(time // NS, UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """A dashboard in a language."""
@@ -50,7 +55,7 @@ class Picture:
 
     def asked(self) -> dict[str, object]:
         """What the page draws."""
-        begin, end = (datetime.fromtimestamp(time // NS, UTC).isoformat() for time in TIMES[self.name])
+        begin, end = (moment(time).isoformat() for time in TIMES[self.name])
         return {"board": boards.read(self.name, self.language), "from": begin, "to": end}
 
     def height(self) -> int:
@@ -74,10 +79,12 @@ class Site:
             route.fulfill(status=status, body=body, content_type="application/json")
         elif parts.path == "/":
             route.fulfill(path=PAGE)
-        elif parts.path == "/main.js":
-            route.fulfill(path=self.packed / "main.js")
+        elif parts.path in {"/main.js", "/main.css"}:
+            route.fulfill(path=self.packed / parts.path[1:])
         elif parts.path.startswith(ICONS):
-            route.fulfill(path=self.packed / "node_modules/@grafana/ui/dist/public/img" / parts.path.removeprefix(ICONS))
+            route.fulfill(
+                path=self.packed / "node_modules/@grafana/ui/dist/public/img" / parts.path.removeprefix(ICONS)
+            )
         elif parts.path.startswith("/public/fonts/"):
             route.fulfill(status=204)  # no package has them; the system's are taken
         else:
@@ -111,7 +118,7 @@ def draw(browser: Browser, site: Site, picture: Picture, path: Path) -> None:
     page.on("console", lambda one: complaints.append(one.text) if one.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(f"{error.stack}"))
     page.route("**/*", lambda route: site.answer(route))  # noqa: PLW0108 playwright writes into bound methods
-    page.clock.set_fixed_time(TIMES[picture.name][1] / NS * 1000)  # "ago" is counted from the end of the shown time
+    page.clock.set_fixed_time(moment(TIMES[picture.name][1]))  # "ago" is counted from the end of the shown time
     page.add_init_script(f"window.asked = {json.dumps(picture.asked())}")
     page.goto(ADDRESS)
     page.wait_for_load_state("networkidle")

@@ -2,7 +2,8 @@
 // Curves, figures and tables are Grafana's own; pie and timeline are drawn here, because no package has them.
 
 import React from 'react';
-import { EventBusSrv, FieldColorModeId, FieldConfigProperty, PanelPlugin, getFieldDisplayValues } from '@grafana/data';
+import { EventBusSrv, FieldColorModeId, FieldConfigProperty, PanelPlugin } from '@grafana/data';
+import { cacheFieldDisplayNames, getFieldDisplayValues } from '@grafana/data';
 import { config } from '@grafana/runtime';
 import { BigValue, PanelContextProvider, TimeSeries, VizRepeater } from '@grafana/ui';
 import { TableNG } from '@grafana/ui/unstable';
@@ -78,6 +79,7 @@ function Rows({ data, width, height, fieldConfig, options, timeRange }: any) {
   if (!frame) {
     return <div>{fieldConfig.defaults.noValue}</div>;
   }
+  cacheFieldDisplayNames(data.series); // the table reads a column's name there
   return <TableNG data={frame} initialSortBy={options.sortBy} {...{ width, height, fieldConfig, timeRange }} />;
 }
 
@@ -92,10 +94,10 @@ function Pie(props: any) {
     return `${display.color} ${begin}% ${until}%`;
   });
   const ring = 'radial-gradient(closest-side, transparent 60%, black 61%)';
-  const background = `conic-gradient(${slices.join()})`;
+  const round = { width: size, height: size, borderRadius: '50%', mask: ring };
   return (
     <div style={{ display: 'flex', alignItems: 'center', gap: 24, height: props.height }}>
-      <div style={{ width: size, height: size, background, mask: ring, WebkitMask: ring }} />
+      <div style={{ ...round, background: `conic-gradient(${slices.join()})` }} />
       <div>
         {parts.map(({ display }) => (
           <div key={display.title}>
@@ -114,7 +116,7 @@ function States({ data, timeRange }: any) {
   const share = (time: number) => `${(100 * (Math.min(time, end) - begin)) / (end - begin)}%`;
   return data.series.map(({ fields: [times, states] }: any) => (
     <div key={states.config.displayNameFromDS} style={{ display: 'flex', margin: '5px 0' }}>
-      <div style={{ width: 90 }}>{states.config.displayNameFromDS}</div>
+      <div style={{ width: 90, fontSize: 12 }}>{states.config.displayNameFromDS}</div>
       <div style={{ flex: 1, display: 'grid' }}>
         {states.values.map((state: unknown, place: number) => {
           if (state === null || state === states.values[place - 1]) {
