@@ -1,4 +1,4 @@
-// Asks an InfluxDB in InfluxQL, as much as the dashboards need of Grafana's own data source, which needs a Grafana server.
+// Asks an InfluxDB in InfluxQL, as much as the dashboards need; Grafana's own data source asks by way of its server.
 
 import { DataQueryRequest, FieldType, toDataFrame } from '@grafana/data';
 import { RuntimeDataSource, sceneGraph } from '@grafana/scenes';

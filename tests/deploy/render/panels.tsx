@@ -150,7 +150,8 @@ function plugin(id: string, component: any, color: FieldColorModeId): PanelPlugi
 // An option of a field: taken as it stands in the dashboard; its editor is never seen.
 export function option(id: string, defaultValue?: unknown) {
   const process = (value: unknown) => value;
-  return { id, path: id, name: id, defaultValue, editor: () => null, override: process, process, shouldApply: () => true };
+  const always = { editor: () => null, override: process, process, shouldApply: () => true };
+  return { id, path: id, name: id, defaultValue, ...always };
 }
 
 export const plugins: Record<string, PanelPlugin> = {
