@@ -19,6 +19,7 @@ import {
   SceneVariableSet,
   VariableValueSelectors,
   VizPanel,
+  sceneGraph,
   sceneUtils,
 } from '@grafana/scenes';
 import { Influx } from './influx';
@@ -96,6 +97,13 @@ function scene({ board, from, to }: any): EmbeddedScene {
 const theme = createTheme({ colors: { mode: 'dark' } });
 prepare(theme);
 const shown = scene((window as any).asked);
+
+// Whether every panel has its answer.
+(window as any).answered = () =>
+  sceneGraph
+    .findAllObjects(shown, (one) => one instanceof SceneQueryRunner)
+    .every((one) => (one as SceneQueryRunner).state.data?.state === LoadingState.Done);
+
 createRoot(document.getElementById('root')!).render(
   <ThemeContext.Provider value={theme}>
     <GlobalStyles />
