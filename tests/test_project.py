@@ -70,6 +70,7 @@ def test_the_readme_begins_with_two_commands_and_nothing_else() -> None:
         "scripts/faults",
         "scripts/soak",
         "scripts/screenshots",
+        "scripts/dashboards",
         ".ci/run",
     ],
 )
