@@ -28,8 +28,8 @@ QUARTER = 900.0
 SOONEST = 30.0
 """Real seconds between two rounds: a simulated clock may run fast."""
 
-FIRST = 10.0
-"""Real seconds until the first round: what is urgent at a start is something else."""
+FIRST = 30.0
+"""Real seconds until the first round: a start, and a demonstration of a few seconds, need the processor themselves."""
 
 PATIENCE = 600.0
 """Real seconds that a round may take."""
