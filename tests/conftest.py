@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.servers import (
+from tests.support.servers import (
     Broker,
     Certificates,
     Influx,

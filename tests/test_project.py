@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import wattgram
 
-from tests.servers import Broker, Certificates, free_port, passwords, program, running, subscriber
+from tests.support.servers import Broker, Certificates, free_port, passwords, program, running, subscriber
 
 ROOT = Path(__file__).resolve().parents[1]
 MADE = {"build", "dist", "node_modules", "__pycache__"}  # by tools; .gitignore names them

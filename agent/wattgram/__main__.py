@@ -20,24 +20,25 @@ from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from wattgram_drivers import catalogue, endpoint, pages, sunspec
+from wattgram_drivers import catalogue, endpoint, pages
 from wattgram_drivers.device import Device
 from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.errors import DriverError, MapError
 from wattgram_drivers.quantity import QUANTITIES
+from wattgram_drivers.sunspec import walk
 
 from . import __version__
-from .arguments import parsed
-from .clock import NS, Clock
-from .config import LOOPBACK, Config, load
-from .errors import ConfigError, HistoryError, SpoolError
-from .parse import nearest
-from .period import Asked
-from .tables import table
-from .units import rfc3339
+from .base.clock import NS, Clock
+from .base.errors import ConfigError, HistoryError, SpoolError
+from .base.period import Asked
+from .base.toml_table import nearest
+from .base.units import rfc3339
+from .commands.arguments import parsed
+from .config.load import LOOPBACK, Config, load
+from .formats.tables import table
 
 if TYPE_CHECKING:
-    from . import export
+    from .reports import export
 
 INTERRUPTED = 130
 HOUR = 3600 * NS
@@ -84,8 +85,8 @@ def _command(arguments: Sequence[str]) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from .daemon import stop_on_signals
-    from .demo import demonstrate, page_address, start_time
+    from .commands.demo import demonstrate, page_address, start_time
+    from .daemon.daemon import stop_on_signals
 
     http = page_address(options.http, LOOPBACK)
 
@@ -133,10 +134,10 @@ def _run(options: argparse.Namespace) -> int:
     faulthandler.enable()
 
     async def run() -> int:
-        from . import daemon
-        from .kernel import Kernel
-        from .notify import Supervisor
-        from .process import begin, prepare
+        from .base.notify import Supervisor
+        from .daemon import daemon
+        from .daemon.process_setup import begin, prepare
+        from .timekeeping.kernel_clock import Kernel
 
         begin()
         stop = daemon.stop_on_signals()
@@ -150,7 +151,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from . import check
+    from .commands import check
 
     config = load(options.config)
     report = check.planned(config)
@@ -178,10 +179,10 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _scan(options: argparse.Namespace) -> int:
-    from . import paste, scan
-    from .identify import catalogued
-    from .look import advised
-    from .progress import Progress
+    from .commands import scan, scan_output
+    from .commands.identify import catalogued
+    from .commands.progress import Progress
+    from .commands.read import advised
 
     devices, clock = catalogued(), Clock()
     try:
@@ -191,10 +192,10 @@ def _scan(options: argparse.Namespace) -> int:
     for unit in (options.units[0], options.units[-1]) if options.units else ():
         _unit(unit, goal.endpoints[0], option="--units")
     progress = Progress(sys.stderr, clock)
-    walk = scan.Scan(goal, options.units, devices, clock, progress)
+    walked = scan.Scan(goal, options.units, devices, clock, progress)
     code = 0
     try:
-        asyncio.run(walk.run())
+        asyncio.run(walked.run())
     except KeyboardInterrupt:
         code = INTERRUPTED
     except DriverError as error:
@@ -202,16 +203,16 @@ def _scan(options: argparse.Namespace) -> int:
         progress.say(f"wattgram scan: {advised(error)}")
     progress.clear()
     if options.format == "json":
-        print(json.dumps(paste.entries(walk.found)))
-    elif walk.found:
-        print(paste.listing(walk.found))
-    if not walk.found and code == 0:
-        _say(scan.advice(goal, walk))
+        print(json.dumps(scan_output.entries(walked.found)))
+    elif walked.found:
+        print(scan_output.listing(walked.found))
+    if not walked.found and code == 0:
+        _say(scan.advice(goal, walked))
     return code
 
 
 def _read(options: argparse.Namespace) -> int:
-    from .look import advised, look
+    from .commands.read import advised, look
 
     device = _device(options.driver)
     place = _endpoint(options.url)
@@ -290,7 +291,7 @@ def _entry(name: str) -> dict[str, object]:
             "name": name,
             "vendor": "any",
             "model": "SunSpec",
-            "quantities": list(sunspec.quantities()),
+            "quantities": list(walk.quantities()),
             "transports": ["tcp", "rtu", "rtutcp"],
         }
     return {
@@ -307,33 +308,33 @@ def _listed(value: object) -> list[str]:
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    from . import standing
-    from .daemon import stop_on_signals
+    from .daemon.daemon import stop_on_signals
+    from .simulation import simulated_devices
 
     if (options.driver is None) == (options.config is None):
         found = "neither" if options.config is None else "both"
         raise UsageError(f"found {found}; allowed: either NAME, one device of `wattgram drivers`, or -c FILE")
     try:
         if options.config:
-            stands = standing.of_config(load(options.config), options.fault)
+            stands = simulated_devices.of_config(load(options.config), options.fault)
         else:
             device, place = _device(options.driver), _endpoint(options.listen, listen=True)
             unit = _unit(options.unit, place)
-            stands = standing.of_driver(options.driver, device, place, unit, options.role, options.fault)
+            stands = simulated_devices.of_driver(options.driver, device, place, unit, options.role, options.fault)
     except ValueError as error:
         raise UsageError(str(error)) from error
 
     async def simulate() -> int:
         stop = stop_on_signals()
-        await standing.serve(stop, stands, options.speed, options.seed, _say)
+        await simulated_devices.serve(stop, stands, options.speed, options.seed, _say)
         return INTERRUPTED if stop.interrupted else 0
 
     return asyncio.run(simulate())
 
 
 def _goals(options: argparse.Namespace) -> int:
-    from .goals import explain, paper, text
-    from .goals.about import about
+    from .goals.cards import explain, html, text
+    from .goals.cards.about import about
     from .goals.evaluate import evaluate
 
     if options.explain and options.format not in ("table", "json"):
@@ -351,7 +352,7 @@ def _goals(options: argparse.Namespace) -> int:
     elif options.format == "json":
         print(text.as_json(cards))
     elif options.format == "html":
-        print(paper.page(cards, about(config, now)), end="")
+        print(html.page(cards, about(config, now)), end="")
     else:
         terminal = sys.stdout.isatty()
         width = shutil.get_terminal_size().columns if terminal else text.WIDTH
@@ -367,7 +368,7 @@ def _checked(period: Asked, config: Config) -> None:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from . import paper, report
+    from .reports import report, report_html
 
     config = load(options.config)
     _checked(options.period, config)
@@ -377,20 +378,20 @@ def _report(options: argparse.Namespace) -> int:
     elif options.format == "json":
         print(report.as_json(made))
     elif options.format == "html":
-        print(paper.page(made), end="")
+        print(report_html.page(made), end="")
     else:
         print(report.as_table(made))
     return 0
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from . import recompute
-    from .progress import Progress
+    from .commands import replay
+    from .commands.progress import Progress
 
     config, clock = load(options.config), Clock()
     since, until = _ends(options, config)
     bar = Progress(sys.stderr, clock)
-    begin, end = since or recompute.stored(config), min(until or clock.time(), clock.time())
+    begin, end = since or replay.stored(config), min(until or clock.time(), clock.time())
     bar.total = max(1, (end - begin) // HOUR)
 
     def progress(what: str, reached: int) -> None:
@@ -398,7 +399,7 @@ def _replay(options: argparse.Namespace) -> int:
         bar.step(what, hours - bar.done)
 
     try:
-        outcome = asyncio.run(recompute.recompute(config, since, until, options.windows, clock, progress))
+        outcome = asyncio.run(replay.recompute(config, since, until, options.windows, clock, progress))
     finally:
         bar.clear()
     if options.format == "json":
@@ -417,10 +418,10 @@ def _top(options: argparse.Namespace) -> int:
     try:
         from rich.console import Console
 
-        from .top import watch
+        from .commands.top import watch
     except ModuleNotFoundError as error:
         raise UsageError(f"{error.name} is not installed: pip install 'wattgram[top]'") from error
-    from .listen import states
+    from .commands.state_stream import states
 
     console = Console()
     if not console.is_terminal:
@@ -432,7 +433,7 @@ def _top(options: argparse.Namespace) -> int:
 
 def _ends(options: argparse.Namespace, config: Config) -> tuple[int | None, int | None]:
     """--from and --to in UTC ns."""
-    from .period import instant
+    from .base.period import instant
 
     zone = config.site.timezone
     since = None if options.since is None else instant(options.since, zone)
@@ -443,9 +444,9 @@ def _ends(options: argparse.Namespace, config: Config) -> tuple[int | None, int 
 
 
 def _export(options: argparse.Namespace) -> int:
-    from . import export
-    from .output import output
-    from .progress import Progress
+    from .commands.progress import Progress
+    from .formats.output_file import output
+    from .reports import export
 
     config, clock = load(options.config), Clock()
     since, until = _ends(options, config)
@@ -473,23 +474,24 @@ def _export(options: argparse.Namespace) -> int:
 
 def _form(options: argparse.Namespace, config: Config) -> export.Form:
     """How the format is written."""
-    from . import export, sheet
+    from .formats import csv_export
+    from .reports import export
 
     if options.format == "lp":
         return export.as_lines
     if options.format == "csv":
-        return partial(sheet.write, zone=config.site.timezone)
+        return partial(csv_export.write, zone=config.site.timezone)
     if options.output is None and sys.stdout.isatty():
         raise UsageError("found a terminal for --format parquet; allowed: --output FILE, or a pipe")
     try:
-        from . import parquet
+        from .formats import parquet_export
     except ModuleNotFoundError as error:
         raise UsageError(
             f"--format parquet needs the package {error.name}, which is not installed; "
             "`pip install 'wattgram[parquet]'` brings it"
         ) from error
     about = {"site": config.site.name, "timezone": config.site.timezone.key, "wattgram": __version__}
-    return partial(parquet.write, about=about)
+    return partial(parquet_export.write, about=about)
 
 
 def _say(text: str) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
 
-from . import catalogue, sunspec
+from wattgram_drivers.sunspec import walk
+
+from . import catalogue
 from .device import Device, Limits, Register
 from .quantity import QUANTITIES, Quantity
 
@@ -40,7 +42,7 @@ def listing(directory: Path | None = None) -> str:
         "*Rows* are quantities, in brackets those that rest on one source.",
         "",
         "The driver `sunspec` asks a device for its models and needs no map; it knows "
-        + ", ".join(str(number) for number in sunspec.MODELS)
+        + ", ".join(str(number) for number in walk.MODELS)
         + ".",
     ]
     for kind, heading in _HEADINGS.items():
@@ -56,8 +58,8 @@ def page(name: str, directory: Path | None = None) -> str:
     MapError for a name that is not in the catalogue, and for a map with mistakes.
     """
     if catalogue.is_sunspec(name):
-        known = ", ".join(str(number) for number in sunspec.MODELS)
-        rows = [_meaning(QUANTITIES[quantity], "") for quantity in sunspec.quantities()]
+        known = ", ".join(str(number) for number in walk.MODELS)
+        rows = [_meaning(QUANTITIES[quantity], "") for quantity in walk.quantities()]
         head = ["sunspec: asks the device itself which of these it offers", f"models: {known}", ""]
         return "\n".join([*head, *_columns([("quantity", "unit", "sign", "meaning"), *rows])]) + "\n"
     device = catalogue.load(name, directory)

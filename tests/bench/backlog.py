@@ -19,10 +19,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
-from wattgram.daemon import PACK_PERIOD
-from wattgram.record import Record, Series
-from wattgram.spool import Spool
+from wattgram.base.record import Record, Series
+from wattgram.daemon.daemon import PACK_PERIOD
 from wattgram.store.ring import Ring
+from wattgram.store.spool import Spool
 from wattgram.store.view import RINGS
 
 from tests.bench.catchup import drain, server

@@ -21,17 +21,18 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from wattgram.clock import Clock
-from wattgram.config import InfluxConfig, MqttConfig
-from wattgram.deliver import Delivery
-from wattgram.record import Record, Series
-from wattgram.sinks import Sink
-from wattgram.sinks.influx import InfluxSink
-from wattgram.sinks.mqtt import MqttSink
-from wattgram.spool import Spool
+from wattgram.base.clock import Clock
+from wattgram.base.record import Record, Series
+from wattgram.config.load import InfluxConfig
+from wattgram.delivery.delivery import Delivery
+from wattgram.delivery.sinks.influx import InfluxSink
+from wattgram.delivery.sinks.mqtt import MqttSink
+from wattgram.delivery.sinks.sink import Sink
+from wattgram.mqtt.settings import MqttConfig
+from wattgram.store.spool import Spool
 from wattgram_ext.intensity import OUTPUTS
 
-from tests.servers import influxdb_v2, mosquitto, victoria_metrics
+from tests.support.servers import influxdb_v2, mosquitto, victoria_metrics
 
 DEVICES, VALUES, INTERVAL = 50, 20, 5
 RATE = DEVICES / INTERVAL + 1

@@ -1,6 +1,6 @@
 """Ten SDM630 on one RTU line at 9600 baud, as fast as they go: how much of the wire's time is used.
 
-The line is a pseudo-terminal that takes real wire time (`tests/drivers/slaves.c`: 11 bits a byte, 3.5 characters
+The line is a pseudo-terminal that takes real wire time (`tests/support/paced_slaves.c`: 11 bits a byte, 3.5 characters
 of turnaround). The wire's own time of a transaction is its bytes, the slave's turnaround and the silence that has
 to come before the next request: 3.5 characters, or what the map says (60 ms for an SDM630). Nothing but the
 master's own delay can make it longer, so the quotient is a ratio against a limit of the same run.
@@ -19,10 +19,10 @@ from pathlib import Path
 from wattgram_drivers import catalogue
 from wattgram_drivers.device import Device
 from wattgram_drivers.endpoint import Endpoint
-from wattgram_drivers.modbus import Bus
+from wattgram_drivers.modbus.bus import Bus
 from wattgram_drivers.reader import Reader
 
-from tests.drivers.slaves import Tally, slaves
+from tests.support.paced_slaves import Tally, slaves
 
 METERS = 10
 BAUDRATE = 9600

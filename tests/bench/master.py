@@ -16,9 +16,9 @@ from collections.abc import Awaitable, Callable
 
 from pymodbus.client import AsyncModbusTcpClient
 from wattgram_drivers.endpoint import parse
-from wattgram_drivers.modbus import Bus
+from wattgram_drivers.modbus.bus import Bus
 
-from tests.drivers import libmodbus
+from tests.support import libmodbus
 
 ROUNDS = 20
 TRANSACTIONS = 200

@@ -15,9 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.agent.commands import started
-from tests.agent.running import configuration, one_device
-from tests.servers import Broker, free_port, mosquitto
+from tests.support.command_runs import started
+from tests.support.running_site import configuration, one_device
+from tests.support.servers import Broker, free_port, mosquitto
 
 LIMIT = 40e6
 """Bytes."""

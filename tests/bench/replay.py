@@ -24,16 +24,15 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 
-from wattgram.arguments import EVERY
-from wattgram.books import Books
-from wattgram.config import GridConfig
+from wattgram.accounts.books import Books
+from wattgram.base.record import EVERY, Record
+from wattgram.config.load import GridConfig
 from wattgram.grid.ladder import Ladder
-from wattgram.record import Record
-from wattgram.revise import replayed
+from wattgram.site.revision import replayed
 from wattgram_ext.intensity import COLUMNS, OUTPUTS, Accounts
 
-from tests.agent.works import Plant
 from tests.bench.tick import PlainC
+from tests.support.plants import Plant
 
 ROLES = ["grid", *["pv"] * 8, "battery", "genset", *["load"] * 9]
 FACTORS = [0.0, *[41.0] * 8, 0.0, 800.0, *[0.0] * 9]

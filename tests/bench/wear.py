@@ -18,9 +18,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from wattgram.daemon import PACK_PERIOD
-from wattgram.record import Record, Series
-from wattgram.spool import Spool
+from wattgram.base.record import Record, Series
+from wattgram.daemon.daemon import PACK_PERIOD
+from wattgram.store.spool import Spool
 
 SECONDS, RECORDS, FIELDS = 600, 20, 25
 PAYLOAD = SECONDS * RECORDS * 206

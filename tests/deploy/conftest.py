@@ -9,15 +9,15 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from wattgram.clock import MS
-from wattgram.config import InfluxConfig
-from wattgram.record import Record
-from wattgram.sinks.influx import InfluxSink
+from wattgram.base.clock import MS
+from wattgram.base.record import Record
+from wattgram.config.load import InfluxConfig
+from wattgram.delivery.sinks.influx import InfluxSink
 
-from tests.deploy import week
-from tests.deploy.asked import Shown, expanded
-from tests.deploy.boards import Panel
-from tests.servers import Influx, influxdb_v2
+from tests.support import week
+from tests.support.grafana_boards import Panel
+from tests.support.grafana_queries import Shown, expanded
+from tests.support.servers import Influx, influxdb_v2
 
 DATABASE = "energy"
 BATCH = 5000

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
-from wattgram.config import load as load_config
+from wattgram.config.load import load as load_config
 
-from tests.deploy import boards
-from tests.servers import ROOT, Broker, Certificates, free_port, program, running, subscriber
+from tests.support import grafana_boards
+from tests.support.servers import ROOT, Broker, Certificates, free_port, program, running, subscriber
 
 DEPLOY = ROOT / "deploy"
 SCRIPTS = ("prepare", "start", "influxdb-init.sh")
@@ -156,7 +156,7 @@ def test_the_containers_configuration_is_right_and_finds_what_is_mounted(tmp_pat
 
 def test_grafanas_provisioning_fits_the_dashboards_and_the_mounts() -> None:
     service = compose()["services"]["grafana"]
-    provisioning = boards.GRAFANA / "provisioning"
+    provisioning = grafana_boards.GRAFANA / "provisioning"
     (source,) = yaml.safe_load((provisioning / "datasources/wattgram.yaml").read_text())["datasources"]
     assert source["uid"] == "wattgram-influxdb"
     assert source["jsonData"]["version"] == "InfluxQL"
@@ -168,11 +168,13 @@ def test_grafanas_provisioning_fits_the_dashboards_and_the_mounts() -> None:
     assert targets[token[1]] == "./compose/tokens"
     providers = yaml.safe_load((provisioning / "dashboards/wattgram.yaml").read_text())["providers"]
     folders = {one["options"]["path"].removeprefix("/etc/grafana/") for one in providers}
-    assert folders == {f"dashboards/{language}" for language in boards.LANGUAGES}
+    assert folders == {f"dashboards/{language}" for language in grafana_boards.LANGUAGES}
     for folder in folders:
-        assert {one.stem for one in (boards.GRAFANA / folder).iterdir()} == set(boards.NAMES)
-    for board in boards.NAMES:
-        asked = {target["datasource"]["uid"] for panel in boards.panels(board) for target in panel.config["targets"]}
+        assert {one.stem for one in (grafana_boards.GRAFANA / folder).iterdir()} == set(grafana_boards.NAMES)
+    for board in grafana_boards.NAMES:
+        asked = {
+            target["datasource"]["uid"] for panel in grafana_boards.panels(board) for target in panel.config["targets"]
+        }
         assert asked == {source["uid"]}
 
 

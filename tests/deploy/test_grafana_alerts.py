@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.deploy import boards, week
-from tests.deploy.asked import Shown
 from tests.deploy.conftest import Stored, shown
-from tests.deploy.week import FRIDAY, HOUR, MINUTE, SATURDAY, THURSDAY, WEDNESDAY, at
+from tests.support import grafana_boards, week
+from tests.support.grafana_queries import Shown
+from tests.support.week import FRIDAY, HOUR, MINUTE, SATURDAY, THURSDAY, WEDNESDAY, at
 
-FILE = boards.GRAFANA / "provisioning/alerting/wattgram.json"
+FILE = grafana_boards.GRAFANA / "provisioning/alerting/wattgram.json"
 CALM = at(1, 12)
 
 
@@ -80,7 +80,11 @@ def test_a_database_that_catches_up_slower_than_records_are_made_is_told(stored:
 
 
 def test_rules_refer_to_the_provisioned_source_and_to_boards_that_are_there() -> None:
-    uids = {boards.read(name, language)["uid"] for name in boards.NAMES for language in boards.LANGUAGES}
+    uids = {
+        grafana_boards.read(name, language)["uid"]
+        for name in grafana_boards.NAMES
+        for language in grafana_boards.LANGUAGES
+    }
     for uid, rule in rules().items():
         assert len(uid) <= 40  # Grafana's limit
         assert rule["data"][0]["datasourceUid"] == "wattgram-influxdb"

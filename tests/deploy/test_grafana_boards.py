@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wattgram.books import EXTRA, TEXTS
-from wattgram.goals.claim import claims
+from wattgram.accounts.books import EXTRA, TEXTS
+from wattgram.config.goals.claims import claims
 from wattgram_drivers.quantity import QUANTITIES
 from wattgram_ext.intensity import DETAILS, OUTPUTS
 
-from tests.deploy import boards, week
-from tests.servers import ROOT
+from tests.support import grafana_boards, week
+from tests.support.servers import ROOT
 
 COLUMNS = 24
 """Of Grafana's grid."""
@@ -26,21 +26,22 @@ MADE = ("dashboards", "provisioning/alerting")
 
 
 def test_what_is_committed_is_what_the_code_makes(tmp_path: Path) -> None:
-    script = boards.GRAFANA / "generate.py"
+    script = grafana_boards.GRAFANA / "generate.py"
     environment = dict(os.environ) | {"PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, script, tmp_path], check=True, env=environment, timeout=60)
     for folder in MADE:
         made = {one.relative_to(tmp_path): one.read_text() for one in (tmp_path / folder).rglob("*.json")}
         shipped = {
-            one.relative_to(boards.GRAFANA): one.read_text() for one in (boards.GRAFANA / folder).rglob("*.json")
+            one.relative_to(grafana_boards.GRAFANA): one.read_text()
+            for one in (grafana_boards.GRAFANA / folder).rglob("*.json")
         }
         assert shipped == made, f"run python {script.relative_to(ROOT)}"
         assert shipped
 
 
-@pytest.mark.parametrize("name", boards.NAMES)
+@pytest.mark.parametrize("name", grafana_boards.NAMES)
 def test_both_languages_ask_the_same_and_read_differently(name: str) -> None:
-    english, chinese = boards.panels(name, "en"), boards.panels(name, "zh")
+    english, chinese = grafana_boards.panels(name, "en"), grafana_boards.panels(name, "zh")
     asked = [[list(one.queries.values()) for one in each] for each in (english, chinese)]
     assert asked[0] == asked[1]
     for one in chinese:
@@ -50,10 +51,10 @@ def test_both_languages_ask_the_same_and_read_differently(name: str) -> None:
         assert not re.search(r"[\u4e00-\u9fff]", one.title + one.description), f"{one.title!r} is not in English"
 
 
-@pytest.mark.parametrize("language", boards.LANGUAGES)
-@pytest.mark.parametrize("name", boards.NAMES)
+@pytest.mark.parametrize("language", grafana_boards.LANGUAGES)
+@pytest.mark.parametrize("name", grafana_boards.NAMES)
 def test_panels_do_not_overlap_and_have_numbers_of_their_own(name: str, language: str) -> None:
-    board = boards.read(name, language)
+    board = grafana_boards.read(name, language)
     assert board["uid"] == f"wattgram-{name}-{language}"
     assert len({one["id"] for one in board["panels"]}) == len(board["panels"])
     for one in board["panels"]:
@@ -65,23 +66,27 @@ def test_panels_do_not_overlap_and_have_numbers_of_their_own(name: str, language
 
 
 def test_each_panel_has_a_unit_where_it_has_a_number_and_says_what_it_shows() -> None:
-    for one in boards.every():
+    for one in grafana_boards.every():
         assert one.description.strip(), f"{one.board}: {one.title} has no description"
         if one.kind not in ("table", "state-timeline"):
             assert one.config["fieldConfig"]["defaults"]["unit"], f"{one.board}: {one.title} has no unit"
 
 
 def test_links_lead_to_boards_that_are_there() -> None:
-    uids = {boards.read(name, language)["uid"] for name in boards.NAMES for language in boards.LANGUAGES}
-    for name in boards.NAMES:
-        for language in boards.LANGUAGES:
-            for link in boards.read(name, language)["links"]:
+    uids = {
+        grafana_boards.read(name, language)["uid"]
+        for name in grafana_boards.NAMES
+        for language in grafana_boards.LANGUAGES
+    }
+    for name in grafana_boards.NAMES:
+        for language in grafana_boards.LANGUAGES:
+            for link in grafana_boards.read(name, language)["links"]:
                 if link["type"] == "link" and link["url"].startswith("/d/"):
                     assert link["url"].removeprefix("/d/") in uids
                 elif link["type"] == "link":
                     page = link["url"].partition("/blob/main/")[2]
                     assert (ROOT / page).is_file(), f"{link['url']} leads nowhere"
-    assert len(uids) == len(boards.NAMES) * len(boards.LANGUAGES)
+    assert len(uids) == len(grafana_boards.NAMES) * len(grafana_boards.LANGUAGES)
 
 
 def _known(tmp_path: Path) -> dict[str, set[str]]:
@@ -97,7 +102,7 @@ def _known(tmp_path: Path) -> dict[str, set[str]]:
 
 def test_queries_name_only_what_is_stored(tmp_path: Path) -> None:
     known = _known(tmp_path)
-    for one in boards.every():
+    for one in grafana_boards.every():
         for query in one.queries.values():
             (measurement,) = set(re.findall(r'FROM "(\w+)"', query))
             own = set(re.findall(r'AS "(\w+)"', query))
@@ -107,7 +112,7 @@ def test_queries_name_only_what_is_stored(tmp_path: Path) -> None:
 
 def test_every_division_is_by_something_above_zero() -> None:
     # InfluxQL answers x / 0 with 0, which would look like a value; tested with InfluxDB 1.6.7.
-    for one in boards.every():
+    for one in grafana_boards.every():
         for query in one.queries.values():
             above = set(re.findall(r'"(\w+)" > 0', query))
             above |= {own for field, own in re.findall(r'"(\w+)" AS "(\w+)"', query) if field in above}
@@ -116,8 +121,8 @@ def test_every_division_is_by_something_above_zero() -> None:
 
 
 def test_there_is_a_card_for_each_claim_that_says_its_formula_target_and_source() -> None:
-    for language in boards.LANGUAGES:
-        cards = {one.title.split(" ")[0]: one for one in boards.panels("goals", language) if " · " in one.title}
+    for language in grafana_boards.LANGUAGES:
+        cards = {one.title.split(" ")[0]: one for one in grafana_boards.panels("goals", language) if " · " in one.title}
         assert list(cards) == [one.id for one in claims()]
         assert len(cards) == 43
         for claim in claims():
@@ -128,7 +133,7 @@ def test_there_is_a_card_for_each_claim_that_says_its_formula_target_and_source(
 
 def test_each_state_has_a_colour_and_a_word_of_the_language() -> None:
     def mapping(language: str) -> dict[str, Any]:
-        card = next(one for one in boards.panels("goals", language) if one.title.startswith("A12"))
+        card = next(one for one in grafana_boards.panels("goals", language) if one.title.startswith("A12"))
         (found,) = card.config["fieldConfig"]["defaults"]["mappings"]
         shown: dict[str, Any] = found["options"]
         return shown

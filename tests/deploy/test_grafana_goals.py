@@ -23,19 +23,19 @@ from datetime import date
 from typing import Any
 
 import pytest
-from wattgram.clock import Clock
-from wattgram.goals.claim import claims
+from wattgram.base.clock import Clock
+from wattgram.base.record import Record
+from wattgram.config.goals.claims import claims
+from wattgram.config.goals.settings import GoalsConfig
 from wattgram.goals.round import Round
-from wattgram.goals.settings import GoalsConfig
-from wattgram.record import Record
 
-from tests.agent.stored import held
-from tests.deploy import boards, week
-from tests.deploy.boards import panel
 from tests.deploy.conftest import DATABASE, Stored, shown, written
 from tests.deploy.test_grafana_alerts import firing
-from tests.deploy.week import HOUR, MINUTE, SATURDAY, at
-from tests.servers import influxdb_v2
+from tests.support import grafana_boards, week
+from tests.support.grafana_boards import panel
+from tests.support.servers import influxdb_v2
+from tests.support.stored_history import held
+from tests.support.week import HOUR, MINUTE, SATURDAY, at
 
 ROUNDS = (at(SATURDAY, 0) + 5 * MINUTE, week.END + 5 * MINUTE)
 
@@ -70,7 +70,7 @@ def goals(told: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def card(stored: Stored, goal: str, until: int) -> dict[str, Any]:
     """What a card shows of a week before an instant."""
-    (one,) = [one for one in boards.panels("goals") if one.title.startswith(f"{goal} ")]
+    (one,) = [one for one in grafana_boards.panels("goals") if one.title.startswith(f"{goal} ")]
     (row,) = stored.panel(one, "A", shown(until - (week.END - week.START), until))
     return row
 

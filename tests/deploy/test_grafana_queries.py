@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from tests.deploy import boards, week
-from tests.deploy.asked import Shown, expanded, interval
-from tests.deploy.boards import Panel, panel
 from tests.deploy.conftest import Stored, shown
-from tests.deploy.week import FRIDAY, HOUR, MINUTE, SATURDAY, THURSDAY, WEDNESDAY, at
+from tests.support import grafana_boards, week
+from tests.support.grafana_boards import Panel, panel
+from tests.support.grafana_queries import Shown, expanded, interval
+from tests.support.week import FRIDAY, HOUR, MINUTE, SATURDAY, THURSDAY, WEDNESDAY, at
 
 WEEK = shown(week.START, week.END - 1_000_000)
 LAST = "A"
@@ -45,7 +45,7 @@ NOW = shown(at(THURSDAY, 6), at(THURSDAY, 13) + 30 * 10**9)
 """A dashboard of some hours up to Thursday 13:00:30, at which every device speaks."""
 
 
-@pytest.mark.parametrize("one", list(boards.every()), ids=lambda one: f"{one.board} {one.id}")
+@pytest.mark.parametrize("one", list(grafana_boards.every()), ids=lambda one: f"{one.board} {one.id}")
 def test_each_query_of_each_panel_has_an_answer(stored: Stored, one: Panel) -> None:
     over = NOW if any("${__to}ms -" in query for query in one.queries.values()) else WEEK
     for name, query in one.queries.items():
@@ -55,8 +55,8 @@ def test_each_query_of_each_panel_has_an_answer(stored: Stored, one: Panel) -> N
 
 
 def test_variables_find_the_site_and_its_devices(stored: Stored) -> None:
-    for name in boards.NAMES:
-        for variable in boards.read(name)["templating"]["list"]:
+    for name in grafana_boards.NAMES:
+        for variable in grafana_boards.read(name)["templating"]["list"]:
             rows = stored.ask(variable["query"]["query"], WEEK)
             found = {row["value"] for row in rows}
             assert found == ({week.SITE} if variable["name"] == "site" else set(week.ROLES))
@@ -217,7 +217,7 @@ def test_events_and_the_clock(stored: Stored) -> None:
 
 
 def test_a_card_shows_the_last_evaluation_as_a_whole(stored: Stored) -> None:
-    cards = {one.title.split(" ")[0]: one for one in boards.panels("goals")}
+    cards = {one.title.split(" ")[0]: one for one in grafana_boards.panels("goals")}
     (row,) = stored.panel(cards["A02"], LAST, WEEK)
     assert (row["state"], row["value"]) == ("not enough data", None)  # its value of Monday is not shown beside it
     (row,) = stored.panel(cards["A01"], LAST, WEEK)

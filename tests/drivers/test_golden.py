@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from wattgram_drivers.catalogue import SUNSPEC, load, names
 
-from tests.drivers.memory import values
+from tests.support.register_memory import values
 
 
 def test_eastron_sdm630_floats() -> None:

@@ -13,8 +13,8 @@ from wattgram_drivers.errors import BadAnswer, NoAnswer, Refused
 from wattgram_drivers.plan import Price
 from wattgram_drivers.reader import RETRY, Reader
 
-from tests.drivers import leap
-from tests.drivers.memory import HandClock, Memory, decode
+from tests.support import leaping_loop
+from tests.support.register_memory import HandClock, Memory, decode
 
 NAMES = ("voltage_l1n", "voltage_l2n", "voltage_l3n", "current_l1", "current_l2", "current_l3", "frequency")
 WORDS = {address: 100 + address for address in range(10, 30)}
@@ -246,7 +246,7 @@ def paced(
             made.append(([address for _, address, _ in bus.requests], valid))
         return made
 
-    return leap.run(run())
+    return leaping_loop.run(run())
 
 
 def apart(timeout: float, slow: Collection[str] = ()) -> Reader:
@@ -270,7 +270,7 @@ def test_a_reading_ends_with_its_time() -> None:
             await apart(5.0).read(Slow(9.0), HandClock(), within=0.1)
         return loop.time() - began
 
-    assert leap.run(run()) == pytest.approx(0.1)
+    assert leaping_loop.run(run()) == pytest.approx(0.1)
 
 
 def test_a_request_that_is_never_answered_costs_the_others_nothing() -> None:

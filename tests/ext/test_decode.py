@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wattgram_ext.decode import Decoder
 
-from tests import reference
+from tests.support import reference
 
 Field = tuple[int, str, bool, float, float, int, list[int], float, bool, int, int, int]
 TYPES = ("u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wattgram_ext.encode import Encoder
 
-from tests import reference
+from tests.support import reference
 
 # 2026-11-22T08:30:00.123456789Z; `date -u -d 2026-11-22T08:30 +%s` is 1795336200
 TIME = 1795336200_123456789

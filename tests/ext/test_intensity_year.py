@@ -10,7 +10,7 @@ from random import Random
 import pytest
 from wattgram_ext.intensity import CLOSED, Accounts
 
-from tests.ext.intensity_sites import unpack
+from tests.support.intensity_sites import unpack
 
 ROLES = ("grid", "pv", "pv", "genset", "battery", "load", "ev")
 FACTORS = (0.0, 0.0, 41.0, 762.0, 0.0, 0.0, 0.0)

@@ -13,7 +13,19 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from wattgram_ext.intensity import CLOSED, COLUMNS, DETAILS, GROUPS, OUTPUTS, ROLES, Accounts
 
-from tests.method import FUELLED, METERED, NAN, NOISE, TWO_WAY, Interval, Method, Parcel, Site, known_or_0, total
+from tests.support.method import (
+    FUELLED,
+    METERED,
+    NAN,
+    NOISE,
+    TWO_WAY,
+    Interval,
+    Method,
+    Parcel,
+    Site,
+    known_or_0,
+    total,
+)
 
 NEAR = 1e-12
 CHONGQING = 558.1  # g/kWh, METHOD 2.2

@@ -11,7 +11,7 @@ from contextlib import suppress
 from tests.faults.mounts import mounted
 from tests.faults.stage import Rounds, Stage
 from tests.faults.world import World, world
-from tests.servers import wait_for
+from tests.support.servers import wait_for
 
 SIZE = "size=24m"
 MOST = 'max_size = "16MiB"'

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from tests.drivers.misbehaving import Request, Server, Step
+from tests.support.misbehaving_device import Request, Server, Step
 
 NS = 1_000_000_000
 

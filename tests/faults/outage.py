@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tests.faults.stage import Rounds, Stage
 from tests.faults.world import World, world
-from tests.servers import Server
+from tests.support.servers import Server
 
 
 class Outage(NamedTuple):

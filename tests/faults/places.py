@@ -12,7 +12,17 @@ from typing import Protocol
 
 from tests.faults.meter import CHECKS, NS, SERIAL
 from tests.faults.truth import MS, Held, Numbers, Reading, Tick
-from tests.servers import Broker, Heard, Influx, Server, Victoria, WriteV2, influxdb_v2, subscriber, victoria_metrics
+from tests.support.servers import (
+    Broker,
+    Heard,
+    Influx,
+    Server,
+    Victoria,
+    WriteV2,
+    influxdb_v2,
+    subscriber,
+    victoria_metrics,
+)
 
 SITE = "works"
 BUCKET, ORG, TOKEN = "energy", "plant", "t0ken"

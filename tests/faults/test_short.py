@@ -13,7 +13,7 @@ import pytest
 
 from tests.faults.__main__ import KINDS
 from tests.faults.stage import Kind
-from tests.servers import wait_for
+from tests.support.servers import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITE = [sys.executable, "-m", "tests.faults"]

@@ -9,13 +9,13 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.agent.running import Daemon, device, one_device
 from tests.faults.judge import judge
 from tests.faults.meter import MAP, NS, SIGNS, TIMEOUT, Meter, never
 from tests.faults.places import SITE, TOKEN, Database, Listener, influx, listener
 from tests.faults.pulse import pulse
 from tests.faults.truth import Life, Offsets, Truth, Verdict
-from tests.servers import LOOPBACK, Broker, free_port, mosquitto, request, wait_for
+from tests.support.running_site import Daemon, device, one_device
+from tests.support.servers import LOOPBACK, Broker, free_port, mosquitto, request, wait_for
 
 TICK = NS // 2
 PATIENCE = 90.0

@@ -17,12 +17,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from wattgram.tables import table
+from wattgram.formats.tables import table
 
-from tests.servers import Server
 from tests.soak.sample import FILES, MEASURES, RESIDENT, STORED, TASKS, WAITING, Sample, sample
 from tests.soak.slope import FEWEST, judged
 from tests.soak.works import KEEP, Works, works
+from tests.support.servers import Server
 
 OUTAGE = 5.0
 """Real seconds for which a server is away."""

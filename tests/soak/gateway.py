@@ -12,9 +12,9 @@ import logging
 import sys
 from pathlib import Path
 
-from wattgram import daemon
-from wattgram.clock import Clock
-from wattgram.config import load
+from wattgram.base.clock import Clock
+from wattgram.config.load import load
+from wattgram.daemon import daemon
 
 
 async def run(path: Path, clock: Clock, seed: int) -> None:

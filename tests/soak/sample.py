@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.servers import request
+from tests.support.servers import request
 
 MB = 1e6
 

@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from wattgram.demo import DRIVERS, SUBMETER, TIMEZONE
-from wattgram.simulate import demo_parts
+from wattgram.commands.demo import DRIVERS, SUBMETER, TIMEZONE
+from wattgram.simulation.factory import demo_parts
 
-from tests.agent.running import one_device
-from tests.servers import Broker, Server, Victoria, free_port, mosquitto, request, running, victoria_metrics
+from tests.support.running_site import one_device
+from tests.support.servers import Broker, Server, Victoria, free_port, mosquitto, request, running, victoria_metrics
 
 KEEP = 3600.0
 """Seconds of the clock for which the spool keeps what is delivered, the fewest that there can be: it is full early."""

@@ -20,7 +20,7 @@ MOST_RELATIVE, MOST_PERSONAL = 6.0, 42.0
 
 FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 NOT_PROSE = re.compile(r"`[^`]*`|<!--.*?-->|!\[[^\]]*\]|\]\([^)]*\)|https?://\S+", re.DOTALL)
-WORD = re.compile(r"[A-Za-z]+(?:['’][a-z]+)?")
+WORD = re.compile("[A-Za-z]+(?:['\u2019][a-z]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def measured(text: str) -> Prose:
     thousands = max(1, len(words)) / 1000
 
     def share(pronouns: frozenset[str]) -> float:
-        return sum(word.partition("'")[0].partition("’")[0] in pronouns for word in words) / thousands
+        return sum(word.partition("'")[0].partition("\u2019")[0] in pronouns for word in words) / thousands
 
     return Prose(len(words), share(RELATIVE), share(PERSONAL), bool(FENCE.search(text)))
 

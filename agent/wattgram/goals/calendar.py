@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from ..period import Asked, Span, instant, local_day, window_end, window_start
-from .claim import Claim
-from .day import Day, Stretch
+from wattgram.base.period import Asked, Span, instant, local_day, window_end, window_start
+from wattgram.config.goals.claims import Claim
+
+from .terms.day import Day, Stretch
 
 LATEST = 14
 """Ends of days that are looked at: more than enough to find two in a row that agree."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from .finding import Found, Input, Missing
-from .indicator import Target
-from .outcome import Outcome
 from .state import WITHIN
+from .terms.finding import Found, Input, Missing
+from .terms.indicator import Target
+from .terms.outcome import Outcome
 
 DISTANCE = "A20"
 

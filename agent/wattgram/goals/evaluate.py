@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..config import Config
-from ..errors import HistoryError
-from ..grid.table import FactorTable
-from ..history import History
-from ..period import Asked, window_start
+from wattgram.base.errors import HistoryError
+from wattgram.base.period import Asked, window_start
+from wattgram.config.goals.claims import Claim, claims
+from wattgram.config.load import Config
+from wattgram.grid.table import FactorTable
+from wattgram.store.history import History
+
 from .calendar import Calendar
-from .claim import Claim, claims
-from .day import Day, Stretch
 from .distance import DISTANCE, distance
-from .finding import Found, Missing
-from .indicator import Facility, Indicator
 from .indicators import INDICATORS
-from .outcome import Evaluation, Outcome
-from .past import days
 from .state import BEGUN, ENOUGH, is_good, is_on_track, needed, path, projected
+from .stored_days import days
 from .targets import target
+from .terms.day import Day, Stretch
+from .terms.finding import Found, Missing
+from .terms.indicator import Facility, Indicator
+from .terms.outcome import Evaluation, Outcome
 
 
 def evaluate(config: Config, asked: Asked | None, now: int) -> list[Outcome]:

@@ -12,10 +12,10 @@ from dataclasses import replace
 from itertools import chain, repeat
 from typing import Any
 
-from ..clock import NS, Clock
-from ..config import Config, HttpConfig
-from ..record import Record, Series, Value, record
-from ..watchdog import Pulse
+from wattgram.base.clock import NS, Clock
+from wattgram.base.record import Record, Series, Value, record
+from wattgram.base.watchdog import Pulse
+from wattgram.config.load import Config, HttpConfig
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .indicator import Better
+from .terms.indicator import Better
 
 WITHIN = 0.02
 """Share of the path by which a value may be worse and still be on it."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from wattgram.config.goals.claims import Claim
+from wattgram.config.goals.settings import GoalsConfig
+
 from .calendar import Calendar
-from .claim import Claim
-from .day import Stretch
-from .indicator import Facility, Indicator, Target
-from .settings import GoalsConfig
+from .terms.day import Stretch
+from .terms.indicator import Facility, Indicator, Target
 
 
 def target(

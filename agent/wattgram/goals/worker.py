@@ -12,8 +12,8 @@ import pickle
 import sys
 from contextlib import suppress
 
+from .cards.text import as_json
 from .evaluate import evaluate
-from .text import as_json
 
 NICE = 10
 """Polling goes first."""

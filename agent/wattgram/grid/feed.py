@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
 
-from ..clock import Clock
+from wattgram.base.clock import Clock
+
 from .course import Course
 from .signal import FORECAST, NS, SUPPLIED, Signal, possible
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from importlib.resources import files
 from math import isfinite
 
-from ..parse import nearest
-from .foreign import quoted
+from wattgram.base.toml_table import nearest
+from wattgram.base.untrusted import quoted
+
 from .signal import ESTIMATED, MEASURED, Signal
 
 TOLERANCE = 0.02
@@ -94,7 +95,7 @@ class Factors:
         """A set ("china", "ipcc") on a basis ("direct", "lifecycle")."""
         place = ("direct", "lifecycle").index(basis)
         column = ("direct_g_per_kwh", "lifecycle_g_per_kwh")[place]
-        with files(__package__).joinpath("emission_factors.csv").open(encoding="utf-8") as file:
+        with files("wattgram.grid").joinpath("emission_factors.csv").open(encoding="utf-8") as file:
             rows = {row["fuel"]: row[column] for row in csv.DictReader(file)}
         return cls(name, basis, {fuel: float(rows[pair[place]]) for fuel, pair in SETS[name].items()})
 

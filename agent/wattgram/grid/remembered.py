@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from math import isnan, nan
 
-from ..record import Record, Series, Value, record
+from wattgram.base.record import Record, Series, Value, record
+from wattgram.base.untrusted import document, mapping, number, quoted
+
 from .feed import Feed, distinct
-from .foreign import document, mapping, number, quoted
 from .signal import FOREVER, MEASURED, OFFICIAL, Signal, possible
 
 FIELDS = ("intensity", "clean_share", "raw", "tier", "estimated")

@@ -55,7 +55,7 @@ class FactorTable:
     @classmethod
     def shipped(cls) -> FactorTable:
         """The table that comes with the package."""
-        here = files(__package__)
+        here = files("wattgram.grid")
         with here.joinpath("grid_factors_cn.csv").open(encoding="utf-8") as file:
             rows = [
                 _Row(row["zone"], int(row["year"]), float(row["kg_co2_per_kwh"]) * 1000.0, row["kind"])

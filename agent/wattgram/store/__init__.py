@@ -8,8 +8,8 @@ Everything here blocks and belongs into the spool's threads.
 
 from .block import Numbered
 from .database import ASIDE, FILE, REFUSED, unreadable
+from .files import Batch, Store
 from .journal import Refusal
-from .store import Batch, Store
 from .view import View, connected, loose_of
 
 __all__ = [

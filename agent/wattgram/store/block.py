@@ -18,7 +18,8 @@ from itertools import accumulate
 
 from wattgram_ext import columns
 
-from ..record import Kind, Record, Series
+from wattgram.base.record import Kind, Record, Series
+
 from .rows import series_of, spec
 
 MAGIC = b"wgB1"

@@ -15,8 +15,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..errors import SpoolError
-from ..record import Series
+from wattgram.base.errors import SpoolError
+from wattgram.base.record import Series
+
 from .block import Numbered
 from .journal import Entry
 from .rows import COLUMNS, all_series, decoded, row, spec, text

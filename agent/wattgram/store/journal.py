@@ -21,10 +21,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..record import Record, Series
+from wattgram.base.record import Record, Series
+
 from .block import Numbered
+from .checked_pages import ROOM, opened, sealed
 from .disk import PAGE, put, sync_folder
-from .pages import ROOM, opened, sealed
 from .rows import series_of, spec
 
 FILE = "journal"

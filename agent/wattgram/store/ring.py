@@ -12,7 +12,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..record import Kind, Series
+from wattgram.base.record import Kind, Series
+
 from .block import ALIGNED, HEAD, MAGIC, Head, Numbered, decode, definitions, digest, encode, head_of, part_of
 from .disk import put
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ..record import Record, Series
+from wattgram.base.record import Record, Series
 
 COLUMNS = "seq, series, time, data, texts, crc"
 

@@ -8,7 +8,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ..record import Kind, Record, Series
+from wattgram.base.record import Kind, Record, Series
+
 from . import journal
 from .block import Numbered
 from .database import FILE, appended_before, rings_of

@@ -11,14 +11,14 @@ from typing import TypeVar
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wattgram.goals.claim import claims
-from wattgram.goals.day import Day, DeviceDay, Quarters
-from wattgram.goals.finding import Found, Missing
-from wattgram.goals.indicator import Indicator
+from wattgram.config.goals.claims import claims
+from wattgram.config.goals.settings import Baseline, Building, GoalsConfig, Model, Product
 from wattgram.goals.indicators import benchmark, building, cement, load, manual, product, saving, steel, supply
-from wattgram.goals.settings import Baseline, Building, GoalsConfig, Model, Product
+from wattgram.goals.terms.day import Day, DeviceDay, Quarters
+from wattgram.goals.terms.finding import Found, Missing
+from wattgram.goals.terms.indicator import Indicator
 
-from tests.agent.goals.factory import FIRST, FULL, GAS, MASS, dates, day, entry, found, meter, month, site, year
+from tests.support.goal_factory import FIRST, FULL, GAS, MASS, dates, day, entry, found, meter, month, site, year
 
 T = TypeVar("T")
 

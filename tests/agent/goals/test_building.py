@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from wattgram.config.goals.settings import Building, GoalsConfig
 from wattgram.goals.indicators.building import INDICATORS
-from wattgram.goals.settings import Building, GoalsConfig
 
-from tests.agent.goals.factory import FIRST, each, extra, found, missing, month, site, used
+from tests.support.goal_factory import FIRST, each, extra, found, missing, month, site, used
 
 EUI = INDICATORS["B06"]
 OFFICE = Building("office", ("office-1", "office-2"), 2000.0, 100.0)

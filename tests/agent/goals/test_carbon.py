@@ -5,25 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from wattgram.goals.day import Day, DeviceDay, Stretch
+from wattgram.config.goals.settings import Baseline, Entry, GoalsConfig
+from wattgram.config.role_keys import HeatConfig, Point
 from wattgram.goals.indicators.carbon import INDICATORS
-from wattgram.goals.settings import Baseline, Entry, GoalsConfig
-from wattgram.roles import HeatConfig, Point
+from wattgram.goals.terms.day import Day, DeviceDay, Stretch
 
-from tests.agent.goals.given import (
-    DAY,
-    GAS,
-    at,
-    day,
-    device,
-    entry,
-    extras,
-    found,
-    lacking,
-    plant,
-    whole_year,
-    year,
-)
+from tests.support.goal_days import DAY, GAS, at, day, device, entry, extras, found, lacking, plant, whole_year, year
 
 FIFTH = "2026-03-15"  # 73 of 365 days are over
 

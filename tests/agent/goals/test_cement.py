@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-from wattgram.goals.day import DeviceDay
+from wattgram.config.goals.settings import GoalsConfig, Product
 from wattgram.goals.indicators.cement import INDICATORS
-from wattgram.goals.settings import GoalsConfig, Product
+from wattgram.goals.terms.day import DeviceDay
 
-from tests.agent.goals.factory import (
+from tests.support.goal_factory import (
     FIRST,
     GAS,
     MASS,

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.commands import wattgram
-from tests.agent.goals.cards import IDS
 from tests.agent.goals.test_text import CONTRACT
-from tests.agent.markup import Read
-from tests.agent.running import START, configuration, one_device
-from tests.agent.stored import quarters, stored
-from tests.servers import free_port
+from tests.support.command_runs import wattgram
+from tests.support.goal_cards import IDS
+from tests.support.markup import Read
+from tests.support.running_site import START, configuration, one_device
+from tests.support.servers import free_port
+from tests.support.stored_history import quarters, stored
 
 KWH = {"load_energy": 1000.0, "grid_import_energy": 1000.0, "emission": 500.0}
 """A window of 1 kWh, all imported at 500 g/kWh."""

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wattgram.clock import NS
-from wattgram.record import Record
+from wattgram.base.clock import NS
+from wattgram.base.record import Record
 
-from tests.agent.stored import QUARTER, utc, window
-from tests.agent.test_site_plant import Mixed, meter
-from tests.agent.works import Plant
+from tests.agent.site.test_site_plant import Mixed, meter
+from tests.support.plants import Plant
+from tests.support.stored_history import QUARTER, utc, window
 
 ROLES = {"incomer": "grid", "roof": "pv", "hall": "load"}
 EVENING = utc("2026-11-01T23:00:00+08:00")

@@ -6,11 +6,11 @@ import os
 from datetime import date
 from pathlib import Path
 
-from wattgram.goals.day import DeviceDay
-from wattgram.goals.degree_days import cooling, heating, temperatures
-from wattgram.goals.settings import Model
+from wattgram.config.goals.settings import Model
+from wattgram.goals.quantities.degree_days import cooling, heating, temperatures
+from wattgram.goals.terms.day import DeviceDay
 
-from tests.agent.goals.factory import FIRST, FULL, dates, day
+from tests.support.goal_factory import FIRST, FULL, dates, day
 
 SECOND = dates(FIRST, 2)[1]
 

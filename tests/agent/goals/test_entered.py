@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from wattgram.config.goals.settings import Baseline, GoalsConfig
 from wattgram.goals.indicators.entered import amount, amount_if_any
 from wattgram.goals.indicators.years import part_of_year
-from wattgram.goals.lack import Lack
-from wattgram.goals.pace import fallen
-from wattgram.goals.settings import Baseline, GoalsConfig
+from wattgram.goals.terms.missing import Lack
+from wattgram.goals.terms.yearly_path import fallen
 
-from tests.agent.goals.given import entry, period, plant, year
+from tests.support.goal_days import entry, period, plant, year
 
 WHOLE = entry("process_emission", 365, "2026-01-01", "2026-12-31")
 

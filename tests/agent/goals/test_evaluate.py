@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given as any_of
 from hypothesis import settings
 from hypothesis import strategies as st
-from wattgram.config import Config, SiteConfig, SpoolConfig
-from wattgram.errors import HistoryError
-from wattgram.goals.day import Day
+from wattgram.base.errors import HistoryError
+from wattgram.base.period import asked
+from wattgram.config.goals.settings import Baseline, GoalsConfig, Milestone
+from wattgram.config.load import Config, SiteConfig, SpoolConfig
 from wattgram.goals.evaluate import evaluate, judged
-from wattgram.goals.finding import Found
-from wattgram.goals.outcome import Outcome
-from wattgram.goals.settings import Baseline, GoalsConfig, Milestone
 from wattgram.goals.targets import milestone
-from wattgram.period import asked
+from wattgram.goals.terms.day import Day
+from wattgram.goals.terms.finding import Found
+from wattgram.goals.terms.outcome import Outcome
 
-from tests.agent.goals.given import ZONE, at, day, device, entry
-from tests.agent.stored import quarters, stored, utc, window
+from tests.support.goal_days import ZONE, at, day, device, entry
+from tests.support.stored_history import quarters, stored, utc, window
 
 PLANT = (device("incomer", "grid"), device("roof", "pv"), device("hall", "load", "building"))
 

@@ -7,13 +7,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from wattgram.config import read
-from wattgram.errors import ConfigError
-from wattgram.goals.claim import claims
-from wattgram.goals.pages import filled
-from wattgram.goals.products import GOALS
-from wattgram.goals.read import BASED
-from wattgram.goals.settings import GoalsConfig, Milestone, Product
+from wattgram.base.errors import ConfigError
+from wattgram.config.goals.claims import claims
+from wattgram.config.goals.products import GOALS
+from wattgram.config.goals.read import BASED
+from wattgram.config.goals.settings import GoalsConfig, Milestone, Product
+from wattgram.config.load import read
+from wattgram.goals.cards.doc_tables import filled
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "goals.md").read_text()
 

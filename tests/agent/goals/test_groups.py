@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from wattgram.goals.day import DeviceDay
+from wattgram.config.goals.settings import Baseline, GoalsConfig
 from wattgram.goals.indicators.groups import INDICATORS
-from wattgram.goals.settings import Baseline, GoalsConfig
+from wattgram.goals.terms.day import DeviceDay
 
-from tests.agent.goals.given import DAY, day, device, entry, extras, found, lacking, period, plant, whole_year, year
+from tests.support.goal_days import DAY, day, device, entry, extras, found, lacking, period, plant, whole_year, year
 
 JANUARY = ("2026-01-01", "2026-02-01")
 PRESS = device("press", "load", "industry")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from wattgram.config import DeviceConfig
-from wattgram.goals.heat import electric, worth
-from wattgram.goals.lack import Lack
-from wattgram.goals.settings import GoalsConfig
+from wattgram.config.goals.settings import GoalsConfig
+from wattgram.config.load import DeviceConfig
+from wattgram.goals.quantities.fuel_heat import electric, worth
+from wattgram.goals.terms.missing import Lack
 
-from tests.agent.goals.factory import FIRST, GAS, MASS, entry, meter, site
+from tests.support.goal_factory import FIRST, GAS, MASS, entry, meter, site
 
 LAST = date(2026, 11, 30)
 

@@ -10,15 +10,15 @@ from math import isfinite
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from wattgram.goals.day import Day, DeviceDay, Quarters, Stretch
-from wattgram.goals.finding import Missing
-from wattgram.goals.indicator import Facility, Indicator
+from wattgram.config.goals.settings import Baseline, Entry, GoalsConfig
+from wattgram.config.role_keys import NATURAL_GAS_PER_M3
 from wattgram.goals.indicators import carbon, groups, intensity, market, mix, solar
-from wattgram.goals.settings import Baseline, Entry, GoalsConfig
-from wattgram.roles import NATURAL_GAS_PER_M3
+from wattgram.goals.terms.day import Day, DeviceDay, Quarters, Stretch
+from wattgram.goals.terms.finding import Missing
+from wattgram.goals.terms.indicator import Facility, Indicator
 from wattgram_ext.intensity import DETAILS, OUTPUTS
 
-from tests.agent.goals.given import DAY, GAS, NS, at, day, device, entry, period, plant, year
+from tests.support.goal_days import DAY, GAS, NS, at, day, device, entry, period, plant, year
 
 MODULES = (carbon, groups, intensity, market, mix, solar)
 INDICATORS: dict[str, Indicator] = {claim: one for module in MODULES for claim, one in module.INDICATORS.items()}

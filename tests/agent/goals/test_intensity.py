@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from wattgram.goals.day import Day, DeviceDay
+from wattgram.config.goals.settings import GoalsConfig
+from wattgram.config.role_keys import NATURAL_GAS_PER_M3
 from wattgram.goals.indicators.intensity import INDICATORS
-from wattgram.goals.settings import GoalsConfig
-from wattgram.roles import NATURAL_GAS_PER_M3
+from wattgram.goals.terms.day import Day, DeviceDay
 
-from tests.agent.goals.given import day, device, entry, extras, found, lacking, period, plant, year
+from tests.support.goal_days import day, device, entry, extras, found, lacking, period, plant, year
 
 JANUARY = ("2026-01-01", "2026-02-01")
 # METHOD 4.11, example 1, for an hour: import 100 kW at 558.1, PV 50 kW: load 150 kWh, 55.81 kg

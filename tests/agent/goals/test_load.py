@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from wattgram.goals.day import Day, Quarters
+from wattgram.config.goals.settings import Baseline, GoalsConfig
 from wattgram.goals.indicators.load import INDICATORS
-from wattgram.goals.settings import Baseline, GoalsConfig
+from wattgram.goals.terms.day import Day, Quarters
 
-from tests.agent.goals.factory import FIRST, dates, day, extra, found, missing, month, site, year
+from tests.support.goal_factory import FIRST, dates, day, extra, found, missing, month, site, year
 
 IDLE = INDICATORS["B07"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+from wattgram.config.goals.settings import GoalsConfig
 from wattgram.goals.indicators.manual import INDICATORS
-from wattgram.goals.settings import GoalsConfig
 
-from tests.agent.goals.factory import entry, found, missing, site, year
+from tests.support.goal_factory import entry, found, missing, site, year
 
 JANUARY, DECEMBER = date(2026, 1, 1), date(2026, 12, 31)
 

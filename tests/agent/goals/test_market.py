@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from wattgram.goals.day import Stretch
+from wattgram.config.goals.settings import GoalsConfig
 from wattgram.goals.indicators.market import INDICATORS
-from wattgram.goals.settings import GoalsConfig
+from wattgram.goals.terms.day import Stretch
 
-from tests.agent.goals.given import DAY, day, entry, extras, found, lacking, period, plant, year
+from tests.support.goal_days import DAY, day, entry, extras, found, lacking, period, plant, year
 
 # 200 t of fuel, 1900 t of import and a fifth of 500 t of the process in a fifth of the year: 2200 t, 11 000 t a year
 PROCESS = entry("process_emission", 500, "2026-01-01", "2026-12-31")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from wattgram.goals.day import Day, DeviceDay
+from wattgram.config.goals.settings import GoalsConfig
 from wattgram.goals.indicators.mix import INDICATORS
-from wattgram.goals.settings import GoalsConfig
+from wattgram.goals.terms.day import Day, DeviceDay
 
-from tests.agent.goals.given import GAS, day, device, extras, found, lacking, period, plant, year
+from tests.support.goal_days import GAS, day, device, extras, found, lacking, period, plant, year
 
 JANUARY = ("2026-01-01", "2026-02-01")
 MIXED = day(

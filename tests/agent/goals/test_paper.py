@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
-from wattgram.goals import paper
-from wattgram.goals.finding import Missing
-from wattgram.goals.plot import HEIGHT, LEFT, RIGHT, WIDTH, Lines, plot
+from wattgram.goals.cards import html
+from wattgram.goals.cards.plot import HEIGHT, LEFT, RIGHT, WIDTH, Lines, plot
+from wattgram.goals.terms.finding import Missing
 
-from tests.agent.goals.cards import ABOUT, AWAY, CONTEXT, ENTERED, LACKING, NUMBER, SOLAR, TOTAL, every, hostile
-from tests.agent.markup import Read
-from tests.agent.paged import FLAGS
+from tests.support.browser import FLAGS
+from tests.support.goal_cards import ABOUT, AWAY, CONTEXT, ENTERED, LACKING, NUMBER, SOLAR, TOTAL, every, hostile
+from tests.support.markup import Read
 
 HOSTILE = "<script>alert('x')</script>\"'&"
 A4 = (594.96, 841.92)
@@ -37,7 +37,7 @@ def shown(browser: Browser, tmp_path: Path) -> Iterator[Page]:
     long = replace(LACKING, finding=Missing("x" * 200, "add " + "y" * 200))
     cards = [long if one.claim.id == "A10" else one for one in every()]
     file = tmp_path / "goals.html"
-    file.write_text(paper.page(cards, ABOUT))
+    file.write_text(html.page(cards, ABOUT))
     page = browser.new_page()
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
@@ -49,7 +49,7 @@ def shown(browser: Browser, tmp_path: Path) -> Iterator[Page]:
 
 
 def test_it_is_one_sound_file_that_runs_and_loads_nothing() -> None:
-    text = paper.page(every(), ABOUT)
+    text = html.page(every(), ABOUT)
     page = Read(text)
     assert page.open == []
     assert text.isascii()
@@ -62,7 +62,7 @@ def test_it_is_one_sound_file_that_runs_and_loads_nothing() -> None:
 
 
 def test_every_claim_is_a_card_with_its_state_in_words() -> None:
-    page = Read(paper.page(every(), ABOUT))
+    page = Read(html.page(every(), ABOUT))
     cards = [found for tag, found in page.tags if tag == "article" and "card" in str(found["class"])]
     assert [one["id"] for one in cards] == [one.claim.id for one in every()]
     assert "43 of 43 claims shown, 6 measured." in page.text
@@ -77,14 +77,14 @@ def test_every_claim_is_a_card_with_its_state_in_words() -> None:
 
 
 def test_what_is_off_track_stands_first() -> None:
-    page = Read(paper.page(every(), ABOUT))
+    page = Read(html.page(every(), ABOUT))
     _, row = page.table("indicator")
     assert row == ["B11", "power factor", "0.8700", "\u2265\u202f0.9000", "more than 2 % worse than the path"]
-    assert "No claim is off track." in Read(paper.page([SOLAR, CONTEXT], ABOUT)).text
+    assert "No claim is off track." in Read(html.page([SOLAR, CONTEXT], ABOUT)).text
 
 
 def test_a_card_shows_value_target_path_and_projection() -> None:
-    page = Read(paper.page([TOTAL], ABOUT)).text.replace("\u202f", " ")
+    page = Read(html.page([TOTAL], ABOUT)).text.replace("\u202f", " ")
     for words in (
         "9 100 tCO2e/a",
         "target\u2264 13 000 tCO2e/a",
@@ -100,38 +100,38 @@ def test_a_card_shows_value_target_path_and_projection() -> None:
 
 
 def test_a_ratio_repeats_neither_its_target_nor_itself() -> None:
-    page = Read(paper.page([SOLAR], ABOUT)).text
+    page = Read(html.page([SOLAR], ABOUT)).text
     assert "path as of now" not in page
     assert "at the period's end" not in page
     assert "needed from now on" not in page
     assert "beside itself-sufficiency 25.0 %" in page
-    assert "needed from now on" in Read(paper.page([AWAY], ABOUT)).text
+    assert "needed from now on" in Read(html.page([AWAY], ABOUT)).text
 
 
 def test_what_is_missing_or_entered_is_said_once() -> None:
-    lacking = Read(paper.page([LACKING], ABOUT)).text
+    lacking = Read(html.page([LACKING], ABOUT)).text
     assert 'what to addadd a [[device]] with role = "ev"' in lacking
     assert lacking.count("no sub-meter of group transport") == 1
-    assert Read(paper.page([ENTERED], ABOUT)).text.count("Li Wei, 2026-03-01, register 7") == 1
-    assert "0.8400 kW/kW" in Read(paper.page([NUMBER], ABOUT)).text
+    assert Read(html.page([ENTERED], ABOUT)).text.count("Li Wei, 2026-03-01, register 7") == 1
+    assert "0.8400 kW/kW" in Read(html.page([NUMBER], ABOUT)).text
 
 
 def test_the_workings_have_every_input_with_its_source() -> None:
-    page = Read(paper.page([SOLAR], ABOUT))
+    page = Read(html.page([SOLAR], ABOUT))
     assert page.table("input")[1:] == [
         ["PV energy", "120\u202f000", "kWh", "windows, 292 days"],
         ["exported PV", "15\u202f000.1235", "kWh", "windows, 292 days"],
     ]
     assert "(120000 - 15000) \u00f7 120000" in page.text
     assert "claims.csv, version" in page.text
-    assert "How each number comes about" not in Read(paper.page([CONTEXT], ABOUT)).text
+    assert "How each number comes about" not in Read(html.page([CONTEXT], ABOUT)).text
 
 
 def test_everything_from_outside_is_escaped() -> None:
     card = hostile(HOSTILE)
     lacking = replace(LACKING, finding=Missing(f"{HOSTILE} what", f"{HOSTILE} add"), why=f"{HOSTILE} why")
     about = replace(ABOUT, site=HOSTILE, grid_zone=HOSTILE)
-    page = Read(paper.page([card, lacking], about))
+    page = Read(html.page([card, lacking], about))
     assert page.count("script") == 0
     # Eight of the card; three of the one that lacks; the site in title and heading, and the zone.
     assert page.text.count(HOSTILE) == 8 + 3 + 3
@@ -199,7 +199,7 @@ def test_words_can_be_read_on_their_ground() -> None:
         linear = [one / 12.92 if one <= 0.03928 else ((one + 0.055) / 1.055) ** 2.4 for one in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
-    style = files("wattgram.goals").joinpath("goals.css").read_text()
+    style = files("wattgram.goals.cards").joinpath("goals.css").read_text()
     tones = re.findall(r"--tone: (#\w{6}); --pale: (#\w{6})", style)
     assert len(tones) == 5
     for tone, pale in tones:

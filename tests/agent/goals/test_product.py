@@ -6,12 +6,12 @@ from datetime import date
 from math import isclose
 
 import pytest
-from wattgram.goals.day import DeviceDay
-from wattgram.goals.finding import Input
+from wattgram.config.goals.settings import Baseline, GoalsConfig, Product
 from wattgram.goals.indicators.product import INDICATORS
-from wattgram.goals.settings import Baseline, GoalsConfig, Product
+from wattgram.goals.terms.day import DeviceDay
+from wattgram.goals.terms.finding import Input
 
-from tests.agent.goals.factory import (
+from tests.support.goal_factory import (
     FIRST,
     GAS,
     dates,

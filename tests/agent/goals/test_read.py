@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wattgram.config import read
-from wattgram.errors import ConfigError
-from wattgram.goals import entries
-from wattgram.goals.meters import Meter
-from wattgram.goals.read import read as read_goals
-from wattgram.goals.settings import Baseline, Building, Entry, GoalsConfig, Milestone, Model, Product
-from wattgram.parse import Table
+from wattgram.base.errors import ConfigError
+from wattgram.base.toml_table import Table
+from wattgram.config.goals import entries
+from wattgram.config.goals.meters import Meter
+from wattgram.config.goals.read import read as read_goals
+from wattgram.config.goals.settings import Baseline, Building, Entry, GoalsConfig, Milestone, Model, Product
+from wattgram.config.load import read
 
 SITE = '[site]\nname = "works"\n'
 HEAD = "what,value,unit,period,name,entered,document\n"

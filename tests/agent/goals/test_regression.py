@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wattgram.goals.regression import least_squares
+from wattgram.goals.quantities.regression import least_squares
 
 
 def test_points_on_a_line_give_the_line() -> None:

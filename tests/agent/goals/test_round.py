@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from wattgram.clock import NS, Clock
-from wattgram.config import Config, InfluxConfig, SiteConfig, SpoolConfig
+from wattgram.base.clock import NS, Clock
+from wattgram.base.record import Record
+from wattgram.config.load import Config, InfluxConfig, SiteConfig, SpoolConfig
 from wattgram.goals import round as rounds
 from wattgram.goals.round import Round
-from wattgram.record import Record
 
-from tests.agent.goals.given import ZONE, at, device
-from tests.agent.stored import quarters, stored
+from tests.support.goal_days import ZONE, at, device
+from tests.support.stored_history import quarters, stored
 
 PLANT = (device("incomer", "grid"), device("roof", "pv"))
 

@@ -7,13 +7,13 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from wattgram.goals.day import Day, DeviceDay
-from wattgram.goals.finding import Input
-from wattgram.goals.indicator import Facility
+from wattgram.config.goals.settings import Baseline, GoalsConfig, Model, Product
 from wattgram.goals.indicators.saving import INDICATORS
-from wattgram.goals.settings import Baseline, GoalsConfig, Model, Product
+from wattgram.goals.terms.day import Day, DeviceDay
+from wattgram.goals.terms.finding import Input
+from wattgram.goals.terms.indicator import Facility
 
-from tests.agent.goals.factory import (
+from tests.support.goal_factory import (
     FIRST,
     FULL,
     dates,

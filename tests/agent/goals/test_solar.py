@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from wattgram.goals.day import Day, Quarters
+from wattgram.config.goals.settings import Baseline, GoalsConfig
 from wattgram.goals.indicators.solar import INDICATORS
-from wattgram.goals.settings import Baseline, GoalsConfig
+from wattgram.goals.terms.day import Day, Quarters
 
-from tests.agent.goals.given import day, device, extras, found, lacking, period, plant, year
+from tests.support.goal_days import day, device, extras, found, lacking, period, plant, year
 
 PV = device("roof-east", "pv", rated_power=110e3)
 WEST = device("roof-west", "pv", rated_power=90e3)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wattgram.goals.indicator import Better
 from wattgram.goals.state import is_good, is_on_track, needed, path, projected
+from wattgram.goals.terms.indicator import Better
 
 BETTER = st.sampled_from(["lower", "higher"])
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from wattgram.goals.day import DeviceDay
+from wattgram.config.goals.settings import Baseline, GoalsConfig, Product
 from wattgram.goals.indicators.benchmark import INDICATORS as BENCHMARKS
 from wattgram.goals.indicators.steel import INDICATORS
-from wattgram.goals.settings import Baseline, GoalsConfig, Product
+from wattgram.goals.terms.day import DeviceDay
 
-from tests.agent.goals.factory import FIRST, GAS, day, each, extra, found, made, meter, missing, month, site, used
+from tests.support.goal_factory import FIRST, GAS, day, each, extra, found, made, meter, missing, month, site, used
 
 ENERGY, CARBON, GAP = INDICATORS["A16"], INDICATORS["A17"], BENCHMARKS["A25"]
 FURNACE = Product("arc furnace", "A16", "eaf_70", energy=("furnace",), fuel=("gas",), output="scale")

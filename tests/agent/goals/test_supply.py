@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from wattgram.goals.day import DeviceDay
+from wattgram.config.goals.settings import GoalsConfig
 from wattgram.goals.indicators.supply import INDICATORS
-from wattgram.goals.settings import GoalsConfig
+from wattgram.goals.terms.day import DeviceDay
 
-from tests.agent.goals.factory import (
+from tests.support.goal_factory import (
     FIRST,
     FULL,
     GAS,

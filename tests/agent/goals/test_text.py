@@ -9,11 +9,11 @@ import re
 from dataclasses import replace
 
 import pytest
-from wattgram.goals import explain
-from wattgram.goals.amounts import amount, decimals, plain
-from wattgram.goals.text import COLOURS, COLUMNS, as_csv, as_json, as_table
+from wattgram.goals.cards import explain
+from wattgram.goals.cards.amounts import amount, decimals, plain
+from wattgram.goals.cards.text import COLOURS, COLUMNS, as_csv, as_json, as_table
 
-from tests.agent.goals.cards import (
+from tests.support.goal_cards import (
     ABOUT,
     AWAY,
     CONTEXT,

@@ -11,21 +11,21 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from wattgram.config import Config, load
-from wattgram.goals.claim import claims
-from wattgram.goals.day import Day
+from wattgram.config.goals.claims import claims
+from wattgram.config.load import Config, load
 from wattgram.goals.evaluate import evaluate, judged
-from wattgram.goals.finding import Found, Missing
-from wattgram.goals.outcome import Outcome
-from wattgram.goals.past import days
-from wattgram.history import History
+from wattgram.goals.stored_days import days
+from wattgram.goals.terms.day import Day
+from wattgram.goals.terms.finding import Found, Missing
+from wattgram.goals.terms.outcome import Outcome
+from wattgram.store.history import History
 
-from tests.agent.commands import wattgram
-from tests.agent.goals.by_hand import BY_HAND, DECEMBER, TARGETS, distance, gross, mix
-from tests.agent.goals.cards import IDS
-from tests.agent.goals.factory_year import configured, live, local
-from tests.agent.goals.given import calculated, day, entry
-from tests.agent.goals.hand import Span, quarters
+from tests.support.command_runs import wattgram
+from tests.support.factory_year import configured, live, local
+from tests.support.goal_cards import IDS
+from tests.support.goal_days import calculated, day, entry
+from tests.support.goal_values_by_hand import BY_HAND, DECEMBER, TARGETS, distance, gross, mix
+from tests.support.year_ledger import Span, quarters
 
 FIRST, NEXT = date(2025, 1, 1), date(2026, 1, 1)
 ASKED = ("--period", "2025-01-01..2025-12-31")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..indicator import Indicator
+from wattgram.goals.terms.indicator import Indicator
+
 from . import (
     benchmark,
     building,

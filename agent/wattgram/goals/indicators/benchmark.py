@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ..day import Stretch
-from ..finding import Extra, Found, Input
-from ..grade import MEASURES, limit_of, standing
-from ..indicator import Facility, Indicator, Target
-from ..lack import Lack, answered, shown
-from ..limits import Limit
-from ..settings import Product
+from wattgram.config.goals.limits import Limit
+from wattgram.config.goals.settings import Product
+from wattgram.goals.quantities.limit_grade import MEASURES, limit_of, standing
+from wattgram.goals.terms.day import Stretch
+from wattgram.goals.terms.finding import Extra, Found, Input
+from wattgram.goals.terms.indicator import Facility, Indicator, Target
+from wattgram.goals.terms.missing import Lack, answered, shown
 
 CLAIMS = ("A25", "A16", "A18")
 """Whose products are compared: those that say so, else those of steel and of building materials."""

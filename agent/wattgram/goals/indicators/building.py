@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..day import Stretch
-from ..finding import Extra, Found, Input
-from ..indicator import Facility, Indicator, Target
-from ..lack import Lack, answered, quotient, shown
-from ..specific import metered
+from wattgram.goals.quantities.specific_energy import metered
+from wattgram.goals.terms.day import Stretch
+from wattgram.goals.terms.finding import Extra, Found, Input
+from wattgram.goals.terms.indicator import Facility, Indicator, Target
+from wattgram.goals.terms.missing import Lack, answered, quotient, shown
 
 DESIGN = 0.8
 """Of the 2016 design level of public buildings (GB 55015-2021: -20 %)."""

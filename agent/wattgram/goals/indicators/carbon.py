@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from ..day import Stretch
-from ..finding import Extra, Finding, Found, Input
-from ..indicator import Facility, Indicator, Target
-from ..lack import Lack, answered, quotient, shown
-from ..pace import CARBON, fallen, falling, year_of
-from ..settings import Baseline
+from wattgram.config.goals.settings import Baseline
+from wattgram.goals.terms.day import Stretch
+from wattgram.goals.terms.finding import Extra, Finding, Found, Input
+from wattgram.goals.terms.indicator import Facility, Indicator, Target
+from wattgram.goals.terms.missing import Lack, answered, quotient, shown
+from wattgram.goals.terms.yearly_path import CARBON, fallen, falling, year_of
+
 from .entered import amount, amount_if_any
 from .inventory import inventory
 from .sources import ENTRY_LINE, ENTRY_LINE_SOURCE, NATIONAL_LINE

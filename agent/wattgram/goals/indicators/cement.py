@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..day import Stretch
-from ..finding import Extra, Finding, Found, Input
-from ..grade import class_target, graded
-from ..indicator import Facility, Indicator
-from ..lack import Lack, answered, counted, shown, signed
-from ..output import entries, output, over, share, within
-from ..settings import Entry, Product
-from ..specific import burnt, metered, of_goal, require_meter
+from wattgram.config.goals.settings import Entry, Product
+from wattgram.goals.quantities.limit_grade import class_target, graded
+from wattgram.goals.quantities.production import entries, output, over, share, within
+from wattgram.goals.quantities.specific_energy import burnt, metered, of_goal, require_meter
+from wattgram.goals.terms.day import Stretch
+from wattgram.goals.terms.finding import Extra, Finding, Found, Input
+from wattgram.goals.terms.indicator import Facility, Indicator
+from wattgram.goals.terms.missing import Lack, answered, counted, shown, signed
 
 ELECTRICITY = graded("kWh/t", "A18")
 

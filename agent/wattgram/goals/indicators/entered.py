@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from ..day import Stretch
-from ..finding import Input
-from ..indicator import Facility
-from ..lack import Lack, signed
-from ..settings import Entry
+from wattgram.config.goals.settings import Entry
+from wattgram.goals.terms.day import Stretch
+from wattgram.goals.terms.finding import Input
+from wattgram.goals.terms.indicator import Facility
+from wattgram.goals.terms.missing import Lack, signed
+
 from .years import local, midnight
 
 

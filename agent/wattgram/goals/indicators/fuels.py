@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import nan
 
-from ...chp import electricity_share
-from ...config import DeviceConfig
-from ...fuel import efficiency
-from ...roles import ASSUMED, BURNERS, FUELS
-from ..day import Stretch
-from ..finding import Input
-from ..heat import Worth, worth
-from ..indicator import Facility
-from ..lack import Lack, shown
+from wattgram.accounts.chp_share import electricity_share
+from wattgram.accounts.fuel import efficiency
+from wattgram.config.load import DeviceConfig
+from wattgram.config.role_keys import ASSUMED, BURNERS, FUELS
+from wattgram.goals.quantities.fuel_heat import Worth, worth
+from wattgram.goals.terms.day import Stretch
+from wattgram.goals.terms.finding import Input
+from wattgram.goals.terms.indicator import Facility
+from wattgram.goals.terms.missing import Lack, shown
+
 from .years import local
 
 

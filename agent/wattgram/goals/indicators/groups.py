@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import fsum
 
-from ...config import GROUPS
-from ..day import Stretch
-from ..finding import Extra, Found, Input
-from ..indicator import Facility, Indicator, Target
-from ..lack import Lack, answered, quotient, shown
-from ..pace import CARBON, SAYS, remaining, year_of
+from wattgram.config.load import GROUPS
+from wattgram.goals.terms.day import Stretch
+from wattgram.goals.terms.finding import Extra, Found, Input
+from wattgram.goals.terms.indicator import Facility, Indicator, Target
+from wattgram.goals.terms.missing import Lack, answered, quotient, shown
+from wattgram.goals.terms.yearly_path import CARBON, SAYS, remaining, year_of
+
 from .entered import amount_if_any
 from .sources import WEIGHT_SOURCE
 from .stored import Sums, summed, windows

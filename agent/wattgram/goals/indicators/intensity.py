@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from math import fsum
 
-from ...units import KGCE_PER_KWH
-from ..day import Stretch
-from ..finding import Extra, Found, Input
-from ..indicator import Facility, Indicator, Target
-from ..lack import Lack, answered, quotient, shown
-from ..pace import CARBON, SAYS
+from wattgram.base.units import KGCE_PER_KWH
+from wattgram.goals.terms.day import Stretch
+from wattgram.goals.terms.finding import Extra, Found, Input
+from wattgram.goals.terms.indicator import Facility, Indicator, Target
+from wattgram.goals.terms.missing import Lack, answered, quotient, shown
+from wattgram.goals.terms.yearly_path import CARBON, SAYS
+
 from . import fuels
 from .entered import amount_if_any
 from .groups import metered, seen

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import fsum
 
-from ..day import Stretch
-from ..finding import Input
-from ..indicator import Facility
-from ..lack import Lack, shown
+from wattgram.goals.terms.day import Stretch
+from wattgram.goals.terms.finding import Input
+from wattgram.goals.terms.indicator import Facility
+from wattgram.goals.terms.missing import Lack, shown
+
 from . import fuels
 from .entered import amount, amount_if_any
 from .stored import summed

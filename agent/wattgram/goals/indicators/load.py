@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from math import fsum
 
-from ..day import Stretch
-from ..finding import Extra, Found, Input
-from ..indicator import Facility, Indicator, Target
-from ..lack import Lack, answered, counted, quotient, shown
-from ..pace import year_of
+from wattgram.goals.terms.day import Stretch
+from wattgram.goals.terms.finding import Extra, Found, Input
+from wattgram.goals.terms.indicator import Facility, Indicator, Target
+from wattgram.goals.terms.missing import Lack, answered, counted, quotient, shown
+from wattgram.goals.terms.yearly_path import year_of
 
 FIRST_YEAR = -0.10
 """Wanted change of the idle ratio in the first year after the baseline's; a site choice (METHOD 6.3, B07)."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ...period import local_day
-from ..day import Stretch
-from ..finding import Found, Input
-from ..indicator import Facility, Indicator
-from ..lack import Find, Lack, answered, shown, signed
+from wattgram.base.period import local_day
+from wattgram.goals.terms.day import Stretch
+from wattgram.goals.terms.finding import Found, Input
+from wattgram.goals.terms.indicator import Facility, Indicator
+from wattgram.goals.terms.missing import Find, Lack, answered, shown, signed
 
 
 def entered(what: str, unit: str) -> Find:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ..day import Stretch
-from ..finding import Extra, Found, Input
-from ..indicator import Facility, Indicator, Target
-from ..lack import answered, quotient, shown, signed
-from ..settings import Entry
+from wattgram.config.goals.settings import Entry
+from wattgram.goals.terms.day import Stretch
+from wattgram.goals.terms.finding import Extra, Found, Input
+from wattgram.goals.terms.indicator import Facility, Indicator, Target
+from wattgram.goals.terms.missing import answered, quotient, shown, signed
+
 from .entered import latest
 from .inventory import Inventory, inventory
 from .sources import (

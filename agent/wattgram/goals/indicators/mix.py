@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from math import fsum
 
-from ..day import Stretch
-from ..finding import Extra, Found, Input
-from ..indicator import Facility, Indicator
-from ..lack import Lack, answered, quotient, shown
+from wattgram.goals.terms.day import Stretch
+from wattgram.goals.terms.finding import Extra, Found, Input
+from wattgram.goals.terms.indicator import Facility, Indicator
+from wattgram.goals.terms.missing import Lack, answered, quotient, shown
+
 from . import fuels
 from .solar import sufficiency
 from .sources import weight

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..day import Stretch
-from ..finding import Extra, Found
-from ..indicator import Facility, Indicator
-from ..lack import answered, shown
-from ..pace import ENERGY, falling
-from ..settings import Product
-from ..specific import Specific, heat_per_piece, of_goal, per_tonne
+from wattgram.config.goals.settings import Product
+from wattgram.goals.quantities.specific_energy import Specific, heat_per_piece, of_goal, per_tonne
+from wattgram.goals.terms.day import Stretch
+from wattgram.goals.terms.finding import Extra, Found
+from wattgram.goals.terms.indicator import Facility, Indicator
+from wattgram.goals.terms.missing import answered, shown
+from wattgram.goals.terms.yearly_path import ENERGY, falling
 
 
 @answered

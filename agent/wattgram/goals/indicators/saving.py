@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 
-from ...period import instant, local_day
-from ..baseline import Compared, compared, reference_year
-from ..day import Stretch
-from ..finding import Extra, Found, Input
-from ..indicator import Facility, Indicator, Target
-from ..lack import Lack, answered, counted, shown
-from ..pace import ENERGY, SAYS, falling, remaining, year_of
+from wattgram.base.period import instant, local_day
+from wattgram.goals.quantities.baseline import Compared, compared, reference_year
+from wattgram.goals.terms.day import Stretch
+from wattgram.goals.terms.finding import Extra, Found, Input
+from wattgram.goals.terms.indicator import Facility, Indicator, Target
+from wattgram.goals.terms.missing import Lack, answered, counted, shown
+from wattgram.goals.terms.yearly_path import ENERGY, SAYS, falling, remaining, year_of
 
 
 @answered

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from math import fsum
 
-from ...roles import RENEWABLES
-from ..day import Day, Stretch
-from ..finding import Extra, Found, Input
-from ..indicator import Facility, Indicator, Target
-from ..lack import Lack, answered, quotient, shown
-from ..pace import year_of
+from wattgram.config.role_keys import RENEWABLES
+from wattgram.goals.terms.day import Day, Stretch
+from wattgram.goals.terms.finding import Extra, Found, Input
+from wattgram.goals.terms.indicator import Facility, Indicator, Target
+from wattgram.goals.terms.missing import Lack, answered, quotient, shown
+from wattgram.goals.terms.yearly_path import year_of
+
 from .stored import has, summed, windows
 
 ADD_PV = 'add a [[device]] with role = "pv"'

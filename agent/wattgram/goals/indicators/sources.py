@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..day import Stretch
-from ..indicator import Facility, Target
-from ..pace import year_of
+from wattgram.goals.terms.day import Stretch
+from wattgram.goals.terms.indicator import Facility, Target
+from wattgram.goals.terms.yearly_path import year_of
 
 WEIGHT_SOURCE = "Chongqing 2025 renewable consumption weight plan, draft for comment (in-en.com; NDRC-NEA 2025 No.669)"
 ENTRY_LINE_SOURCE = "Chongqing EEB notice Yuhuan [2023] No.55 (zxyygl.com)"

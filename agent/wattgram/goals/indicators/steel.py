@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ..day import Stretch
-from ..finding import Extra, Found, Input
-from ..grade import class_target, graded
-from ..heat import electric
-from ..indicator import Facility, Indicator, Target
-from ..lack import Lack, answered, counted, shown
-from ..pace import CARBON, falling
-from ..specific import Burnt, of_goal, taken
+from wattgram.goals.quantities.fuel_heat import electric
+from wattgram.goals.quantities.limit_grade import class_target, graded
+from wattgram.goals.quantities.specific_energy import Burnt, of_goal, taken
+from wattgram.goals.terms.day import Stretch
+from wattgram.goals.terms.finding import Extra, Found, Input
+from wattgram.goals.terms.indicator import Facility, Indicator, Target
+from wattgram.goals.terms.missing import Lack, answered, counted, shown
+from wattgram.goals.terms.yearly_path import CARBON, falling
 
 REFERENCE = 2.0
 """About t of CO2 in a t of steel by blast furnace and converter (transitionasia.org, Steel enters the national ETS)."""

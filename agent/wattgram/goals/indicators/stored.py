@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import fsum
 
-from ..day import Day, Stretch
-from ..finding import Input
-from ..lack import Lack, counted
+from wattgram.goals.terms.day import Day, Stretch
+from wattgram.goals.terms.finding import Input
+from wattgram.goals.terms.missing import Lack, counted
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from datetime import date
 from math import hypot
 
-from ...roles import BURNERS
-from ..day import DeviceDay, Stretch
-from ..finding import Extra, Found, Input
-from ..heat import worth
-from ..indicator import Facility, Indicator, Target
-from ..lack import Lack, answered, counted, quotient, shown
+from wattgram.config.role_keys import BURNERS
+from wattgram.goals.quantities.fuel_heat import worth
+from wattgram.goals.terms.day import DeviceDay, Stretch
+from wattgram.goals.terms.finding import Extra, Found, Input
+from wattgram.goals.terms.indicator import Facility, Indicator, Target
+from wattgram.goals.terms.missing import Lack, answered, counted, quotient, shown
 
 POWER_FACTOR = Target(0.90, "power-factor tariff rule (83) Shuidian Caizi No.215, industry above 160 kVA")
 VOLTAGE = Target(100.0, "GB/T 12325-2008: within 7 % of the nominal voltage, three phase up to 20 kV")

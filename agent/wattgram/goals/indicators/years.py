@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from math import fsum
 
-from ..day import Day, DeviceDay, Stretch
-from ..indicator import Facility
-from ..pace import year_of
+from wattgram.goals.terms.day import Day, DeviceDay, Stretch
+from wattgram.goals.terms.indicator import Facility
+from wattgram.goals.terms.yearly_path import year_of
+
 from .stored import has
 
 NS = 1_000_000_000

@@ -1,0 +1,176 @@
+"""A configured device as the site knows it: its registers become a record and a power in its role's direction."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, replace
+from math import isfinite, nan, prod
+
+from wattgram_drivers.device import Device, Reading
+from wattgram_drivers.plan import Place, Plan, is_slow
+from wattgram_drivers.quantity import QUANTITIES
+from wattgram_ext.decode import Decoder
+
+from wattgram.base.record import Record, Series
+from wattgram.config.load import DeviceConfig
+from wattgram.counters.metering import Metered, Metering, counters_of
+
+METERED = (("active_power_total",), ("active_power_l1", "active_power_l2", "active_power_l3"))
+POWERS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "grid": (("meter_active_power_total",), *METERED),
+    "battery": (("battery_power",), *METERED),
+}
+"""Quantities that give a role's power, best first, METERED for the others; several are added."""
+
+STALE_AFTER = 3
+"""Intervals without a reading after which a device's value leaves the balance (SPEC 6.9)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The last reading of a device: its record, its power in W in the role's direction (NaN: none), when, and what
+    it counted since the one before."""
+
+    record: Record
+    power: float
+    monotonic: float
+    metered: Metered
+
+
+class Source:
+    """Decodes one device's readings; knows whether it is alive."""
+
+    def __init__(self, config: DeviceConfig, site: str, started: float) -> None:
+        self.config = config
+        self.latest: Latest | None = None  # that was read last
+        self.taken: Latest | None = None  # that was taken last: one that waited for the clock is older
+        self.error = ""
+        self.frozen = False
+        self.metering = Metering()
+        self._tags = (("site", site), ("device", config.name), ("role", config.role), ("driver", config.driver))
+        self._started = started
+        self._decoder: Decoder | None = None
+        self._series = Series("device", self._tags, (), (), ("quality",))
+        self._power: tuple[int, ...] = ()
+        self._counted: tuple[tuple[int, Place], ...] = ()
+        self._index: dict[str, int] = {}
+
+    def equip(self, device: Device, plan: Plan) -> None:
+        """Take over what the device offers and how its image is laid out; before the first reading."""
+        names = plan.quantities
+        self._index = {name: index for index, name in enumerate(names)}
+        fields = plan.fields()
+        if self.config.invert:
+            fields = tuple(
+                field if not QUANTITIES[name].sign else field._replace(numerator=-field.numerator)
+                for name, field in zip(names, fields, strict=True)
+            )
+            names = tuple(_other_direction(name, names) for name in names)
+        self._decoder = Decoder(fields, plan.factors(), plan.words)
+        self._series = Series("device", self._tags, names, (), ("quality",))
+        choices = POWERS.get(self.config.role, METERED)
+        if device.kind == "inverter" and self.config.role == "grid":
+            choices = choices[:1]  # an inverter's own power is not the incomer's
+        chosen = next((choice for choice in choices if set(choice) <= set(names)), ())
+        self._power = tuple(names.index(name) for name in chosen)
+        self._equip_counters(device, plan, names)
+
+    @property
+    def has_power(self) -> bool:
+        """Whether any of its quantities gives its role's power."""
+        return bool(self._power)
+
+    def take(self, reading: Reading) -> Record:
+        """Decode a reading into this device's record."""
+        values = self._decoded(reading)
+        self.taken = self._told(reading, values, self._metered(reading, values))
+        return self.taken.record
+
+    def show(self, reading: Reading) -> Record:
+        """Decode a reading that has no time yet: its counters count when it has got one and is taken."""
+        return self._told(reading, self._decoded(reading), Metered()).record
+
+    def _decoded(self, reading: Reading) -> bytes:
+        assert self._decoder is not None  # equip comes before the first reading
+        return self._decoder.decode(reading.image, reading.valid)
+
+    def _told(self, reading: Reading, values: bytes, metered: Metered) -> Latest:
+        power = sum(_at(values, index) for index in self._power) if self._power else nan
+        record = Record(self._series, reading.time, values, (metered.quality,))
+        told = Latest(record, power, reading.monotonic, metered)
+        if self.latest is None or reading.monotonic >= self.latest.monotonic:
+            self.latest, self.error = told, ""
+        return told
+
+    def number(self, quantity: str) -> float | None:
+        """A quantity of the last reading, None when it has none."""
+        if self.latest is None or quantity not in self._series.fields:
+            return None
+        value = self.latest.record[quantity]
+        return value if isinstance(value, float) and isfinite(value) else None
+
+    def stale_record(self, time: int) -> Record:
+        """A record that says only that there is no value."""
+        return Record(self._series, time, struct.pack("d", nan) * len(self._series.fields), ("stale",))
+
+    def unbelieved(self, record: Record) -> Record:
+        """A reading of a device that is frozen: what it shows, and that it is not alive."""
+        return replace(record, texts=("stale",))
+
+    def age(self, now: float) -> float:
+        """Seconds since the last reading, or since the start."""
+        return now - (self.latest.monotonic if self.latest else self._started)
+
+    def state(self, now: float) -> str:
+        """good; stale after it fell silent; frozen when its values stand still; waiting for its first reading, lost
+        when that does not come."""
+        late = self.age(now) > STALE_AFTER * self.config.interval
+        if self.latest is None:
+            return "lost" if late else "waiting"
+        if late:
+            return "stale"
+        return "frozen" if self.frozen else "good"
+
+    def power(self, now: float) -> float:
+        """W in the role's direction, NaN when there is no value that is alive."""
+        return self.latest.power if self.latest and self.state(now) == "good" else nan
+
+    def _equip_counters(self, device: Device, plan: Plan, names: tuple[str, ...]) -> None:
+        config = self.config
+        read = replace(device, registers=tuple(place.register for place in plan.places))
+        directed = counters_of(
+            read, config.role, invert=config.invert, rated_power=config.rated_power, interval=config.interval
+        )
+        used = {one.register.quantity for one in directed}
+        if config.slow_interval and any(one in config.slow if config.slow else is_slow(one) for one in used):
+            slow = config.slow_interval
+            directed = tuple(replace(one, counter=replace(one.counter, interval=slow)) for one in directed)
+        self._counted = tuple(each for each in enumerate(plan.places) if each[1].register.quantity in used)
+        self.metering.equip(directed, {name: names[self._index[name]] for name in used})
+
+    def _metered(self, reading: Reading, values: bytes) -> Metered:
+        counted = {place.register.quantity: _at(values, index) for index, place in self._counted}
+        scales = {place.register.quantity: self._scale(place, reading, values) for _, place in self._counted}
+        return self.metering.take(counted, scales, reading.time)
+
+    def _scale(self, place: Place, reading: Reading, values: bytes) -> float:
+        """What a register's scale is multiplied by in this reading: a counter wraps at its width times both."""
+        exponent = 0
+        if place.scale_position >= 0:
+            (exponent,) = struct.unpack_from(">h", reading.image, 2 * place.scale_position)
+            if not -10 <= exponent <= 10:  # then the value is not there either
+                return nan
+        return 10.0**exponent * prod(_at(values, self._index[factor]) for factor in place.register.factors)
+
+
+def _at(values: bytes, index: int) -> float:
+    value: float = struct.unpack_from("d", values, 8 * index)[0]
+    return value
+
+
+def _other_direction(name: str, names: tuple[str, ...]) -> str:
+    """The name of an energy counter seen from the other side; a meter wired the other way counts import as export."""
+    for one, other in (("import", "export"), ("export", "import")):
+        if one in name and (swapped := name.replace(one, other)) in names:
+            return swapped
+    return name

@@ -1,0 +1,61 @@
+"""CSV files that the site keeps beside its configuration: read whole when it starts, every bad line told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from .errors import ConfigError
+from .toml_table import nearest
+from .untrusted import columns, content, quoted
+
+TOLD = 10
+"""Mistakes that are told of a file; one wrong export has one in each line."""
+
+
+def rows(path: Path, names: Sequence[str], largest: int, most: int) -> dict[int, dict[str, str]]:
+    """The cells of each line by column, by the line's number; ConfigError when the columns are not `names`.
+
+    largest, most: bytes and rows of the file at most.
+    """
+    try:
+        head, lines = columns(content(path, largest))
+        _check(head, names)
+        found = dict(lines)
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror or error}"]) from error
+    except ValueError as error:
+        raise ConfigError([f"{path}: {error}"]) from error
+    if len(found) > most:
+        raise ConfigError([f"{path}: found {len(found)} rows; allowed: at most {most}"])
+    return found
+
+
+def each(
+    path: Path, names: Sequence[str], take: Callable[[Mapping[str, str]], None], *, largest: int, most: int
+) -> None:
+    """Hand the cells of each line on; ConfigError, one line a row for which `take` raises ValueError."""
+    mistakes = []
+    for place, cells in rows(path, names, largest, most).items():
+        try:
+            take(cells)
+        except ValueError as error:
+            mistakes.append(f"{path}: line {place}: {error}")
+    if mistakes:
+        raise ConfigError(told(path, mistakes, "lines are wrong"))
+
+
+def told(path: Path, mistakes: list[str], rest: str) -> list[str]:
+    """The first mistakes and, in the words of `rest`, how many more there are."""
+    more = [f"{path}: {len(mistakes) - TOLD} more {rest}"] if len(mistakes) > TOLD else []
+    return [*mistakes[:TOLD], *more]
+
+
+def _check(head: Sequence[str], names: Sequence[str]) -> None:
+    allowed = ", ".join(names)
+    for name in head:
+        if name not in names:
+            raise ValueError(f"line 1: found {quoted(name)}{nearest(name, names)}; allowed: {allowed}")
+    for name in names:
+        if name not in head:
+            raise ValueError(f"line 1: {name} missing; allowed: {allowed}")

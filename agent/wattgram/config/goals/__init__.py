@@ -1,0 +1,1 @@
+"""The table `[goals]`: claims, limits, targets, products and manual entries."""

@@ -1,0 +1,67 @@
+"""[goals.model]: the reference period of the energy baseline, and what its energy depends on (ISO 50006)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from wattgram.base import toml_table
+from wattgram.base.errors import ConfigError
+from wattgram.base.toml_table import Table
+
+from . import dates, meters, temperatures
+from .meters import Meter
+from .settings import Model, Product
+
+SHORTEST = 30
+"""Days of a reference period at least (METHOD 5)."""
+
+
+def read(table: Table, products: Sequence[Product], devices: Mapping[str, Meter], directory: Path) -> Model | None:
+    """The model, None with mistakes in it, which go to the table."""
+    before = len(table.mistakes)
+    base = toml_table.number(-10.0, 40.0)
+    reference = table.take("reference", dates.period, toml_table.REQUIRED)
+    outputs = table.take("outputs", _outputs([one.name for one in products if one.name]), ())
+    heating, cooling = table.take("heating_base", base, None), table.take("cooling_base", base, None)
+    weather = table.take("weather", meters.weather(devices), "")
+    file = table.take("temperatures", toml_table.text, None)
+    _whole(table)
+    table.done()
+    if reference and (days := (reference[1] - reference[0]).days + 1) < SHORTEST:
+        table.mistake("reference", f"found {days} days; allowed: at least {SHORTEST}")
+    if file:
+        try:
+            temperatures.read(directory / file)
+        except ConfigError as error:
+            table.mistakes += error.mistakes
+    if len(table.mistakes) > before:
+        return None
+    first, last = reference
+    return Model(first, last, outputs, heating, cooling, weather, directory / file if file else None)
+
+
+def _whole(table: Table) -> None:
+    """What has to be there together, or cannot be."""
+    bases = [key for key in ("heating_base", "cooling_base") if key in table.data]
+    where = [key for key in ("weather", "temperatures") if key in table.data]
+    if not bases and not table.data.get("outputs"):
+        table.mistake("outputs", "missing; energy depends on outputs, heating_base or cooling_base")
+    if bases and not where:
+        table.mistake(bases[0], "found without temperatures; allowed: with weather or temperatures")
+    if where and not bases:
+        table.mistake(where[0], "found without a base temperature; allowed: with heating_base or cooling_base")
+
+
+def _outputs(products: Sequence[str]) -> toml_table.Parser:
+    def parser(value: object) -> tuple[str, ...]:
+        names = toml_table.listed(toml_table.text)(value)
+        for name in names:
+            if name not in products:
+                allowed = ", ".join(products) or "the name of a [[goals.product]]"
+                raise ValueError(f"found {name!r}{toml_table.nearest(name, products)}; allowed: {allowed}")
+            if names.count(name) > 1:
+                raise ValueError(f"found {name!r} a second time; allowed: each product once")
+        return tuple(names)
+
+    return parser

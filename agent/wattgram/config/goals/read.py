@@ -1,0 +1,115 @@
+"""`[goals]` of the configuration: everything in it may be left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from wattgram.base import toml_table, units
+from wattgram.base.toml_table import Table, nearest
+
+from . import baseline_model, dates, entries, products
+from .claims import claims
+from .meters import Meter
+from .settings import Baseline, GoalsConfig, Milestone
+
+BASED = ("A02", "A07", "A09", "A17", "B04", "B07", "B10", "B18")
+"""Goals that are measured against the site's own value of an earlier year."""
+
+DISTANCE = "A20"
+"""The goal that is about the targets and milestones of all others, and has none itself."""
+
+_value = toml_table.number(-1e12, 1e12)
+_year = toml_table.whole(dates.YEARS[0], dates.YEARS[-1])
+
+
+def read(table: Table, devices: Mapping[str, Meter], directory: Path) -> GoalsConfig:
+    """What `[goals]` says. devices: by name. directory: where its files are. Mistakes go to the table."""
+    plain = GoalsConfig()
+    voltage = toml_table.bounded(units.voltage, 100.0, 20e3, "100 V to 20 kV")
+    made, modelled = products.read(table.tables("product"), devices), table.table("model")
+    goals = GoalsConfig(
+        since=table.take("since", dates.day, None),
+        district=table.take("district", toml_table.choice(["main", "other"]), plain.district),
+        price=table.take("price", toml_table.number(0.0, 1e5), None),
+        nominal_voltage=table.take("nominal_voltage", voltage, plain.nominal_voltage),
+        zone_renewable=table.take("zone_renewable", toml_table.number(0.0, 1.0), None),
+        targets=_targets(table.table("target")),
+        baselines=_baselines(table.table("baseline")),
+        milestones=_milestones(table.tables("milestone")),
+        entries=entries.read(table, directory, made, devices),
+        products=made,
+        buildings=products.buildings(table.tables("building"), devices),
+        model=baseline_model.read(modelled, made, devices, directory) if "model" in table.data else None,
+    )
+    table.done()
+    return goals
+
+
+def _targets(table: Table) -> dict[str, float]:
+    found = {goal: table.take(goal, _value, None) for goal in _goals(table, _measured(), "a target")}
+    return {goal: value for goal, value in found.items() if value is not None}
+
+
+def _baselines(table: Table) -> dict[str, Baseline]:
+    found = {}
+    for goal in _goals(table, BASED, "a baseline"):
+        one = table.table(goal)
+        value = one.take("value", _value, toml_table.REQUIRED)
+        year = one.take("year", _year, toml_table.REQUIRED)
+        yearly = one.take("yearly", toml_table.number(-1.0, 1.0), None)
+        one.done()
+        if value is not None and year is not None:
+            found[goal] = Baseline(value, year, yearly)
+    return found
+
+
+def _goals(table: Table, allowed: Sequence[str], what: str) -> Iterator[str]:
+    """The keys of a table that are goals of some kind; of the others it is told."""
+    for key in table.data:
+        try:
+            yield _goal(allowed, what)(key)
+        except ValueError as error:
+            table.ignore(key)
+            table.mistake(key, str(error))
+    table.done()
+
+
+def _milestones(tables: Sequence[Table]) -> dict[str, tuple[Milestone, ...]]:
+    found: dict[str, dict[int, Milestone]] = {}
+    for table in tables:
+        goal = table.take("goal", _goal(_measured(), "milestones"), toml_table.REQUIRED)
+        year, value = table.take("year", _year, toml_table.REQUIRED), table.take("value", _value, toml_table.REQUIRED)
+        table.done()
+        if goal is None or year is None or value is None:
+            continue
+        of_goal = found.setdefault(goal, {})
+        if year in of_goal:
+            table.mistake("year", f"found {year} a second time for {goal}; allowed: one milestone a year")
+        of_goal[year] = Milestone(year, value)
+    return {goal: tuple(of_year[year] for year in sorted(of_year)) for goal, of_year in found.items()}
+
+
+def _measured() -> list[str]:
+    """Goals whose number is held against something; what people enter is shown as it is."""
+    return [one.id for one in claims() if one.shown in ("status", "number") and one.id != DISTANCE]
+
+
+def _goal(allowed: Sequence[str], what: str) -> toml_table.Parser:
+    """The id of a claim that may have something."""
+
+    def parser(value: object) -> str:
+        goal = toml_table.text(value)
+        if goal in allowed:
+            return goal
+        known = {one.id: one.shown for one in claims()}
+        if known.get(goal) == "context":
+            why = ", which is context only"
+        elif goal in known:
+            why = f", which has no place for {what}"
+        else:
+            why = nearest(goal, known)
+        few = ", ".join(allowed) if len(allowed) <= 12 else "a claim that docs/goals.md shows as status or number"
+        raise ValueError(f"found {goal!r}{why}; allowed: {few}")
+
+    return parser

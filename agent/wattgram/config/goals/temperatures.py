@@ -1,0 +1,48 @@
+"""Daily mean temperatures that the site has from a weather service, for degree days (METHOD 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+from wattgram.base import supplied
+from wattgram.base.untrusted import number, quoted
+
+from . import dates
+
+COLUMNS = ("date", "mean_degC")
+
+LARGEST = 1 << 20
+"""Bytes of a file at most."""
+
+DAYS = 40_000
+"""Rows of a file at most: a century."""
+
+COLDEST, HOTTEST = -70.0, 60.0
+"""degC that a day's mean may have: outside of it there is none on Earth."""
+
+
+def read(path: Path) -> dict[date, float]:
+    """degC by local day, of a CSV file with `date` and `mean_degC`; ConfigError, one line a bad row."""
+    found: dict[date, float] = {}
+    supplied.each(path, COLUMNS, lambda cells: _add(found, cells), largest=LARGEST, most=DAYS)
+    return found
+
+
+def _add(found: dict[date, float], cells: Mapping[str, str]) -> None:
+    day, mean = COLUMNS
+    cell = cells[mean]
+    try:
+        made = dates.day(cells[day])
+    except ValueError as error:
+        raise ValueError(f"{day}: found {quoted(cells[day])}; allowed: {dates.A_DAY}") from error
+    if made in found:
+        raise ValueError(f"{day}: found {quoted(cells[day])} a second time; allowed: one row a day")
+    try:
+        degrees = number(cell, mean)
+    except ValueError:
+        degrees = None
+    if degrees is None or not COLDEST <= degrees <= HOTTEST:
+        raise ValueError(f"{mean}: found {quoted(cell)}; allowed: a number of degC from {COLDEST:g} to {HOTTEST:g}")
+    found[made] = degrees

@@ -1,0 +1,102 @@
+"""Bought certificates of green electricity, by the hour in which it was produced (METHOD 4.8)."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from wattgram.base import supplied
+from wattgram.base.clock import NS
+from wattgram.base.period import window_start
+from wattgram.base.untrusted import nanoseconds, number, quoted, written
+
+TIME, ENERGY = "time", "energy_kwh"
+HOUR = 3600 * NS
+
+LARGEST = 8 << 20
+"""Bytes of a file at most."""
+
+HOURS = 100_000
+"""Rows of a file at most: eleven years."""
+
+MOST = 1e9
+"""kWh of an hour at most: 1000 GW, more than there is anywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificatesConfig:
+    """Where the certificates stand, and the g/kWh of what they certify."""
+
+    path: Path
+    factor: float = 0.0
+
+
+class Certificates:
+    """Wh of certified electricity by the beginning of the hour of its production, UTC ns."""
+
+    def __init__(self, hours: Mapping[int, float]) -> None:
+        self._hours = sorted(hours.items())
+        self._starts = [start for start, _ in self._hours]
+
+    def at(self, begin: int, end: int) -> float:
+        """Wh produced from `begin` to before `end`, UTC ns; an hour's energy lies evenly over it. 0 where none is."""
+        energy = 0.0
+        for start, hourly in self._hours[bisect_right(self._starts, begin - HOUR) :]:
+            if start >= end:
+                break
+            within = min(end, start + HOUR) - max(begin, start)
+            energy += hourly * max(0, within) / HOUR
+        return energy
+
+
+def read(path: Path, zone: ZoneInfo) -> Certificates:
+    """The certificates of a CSV file with `time` and `energy_kwh`, one row an hour; ConfigError, one line a bad row.
+
+    A time is the beginning of an hour by the clock of `zone`, in it when it has no offset. The hour that comes twice
+    in an autumn night is written twice; the one that a spring night leaves out may be there with 0.
+    """
+    hours: dict[int, float] = {}
+    supplied.each(path, (TIME, ENERGY), lambda cells: _add(hours, cells, zone), largest=LARGEST, most=HOURS)
+    return Certificates(hours)
+
+
+def _add(hours: dict[int, float], cells: Mapping[str, str], zone: ZoneInfo) -> None:
+    energy, start = _energy(cells[ENERGY]), _beginning(cells[TIME], zone, hours)
+    if start is not None:
+        hours[start] = energy
+    elif energy:
+        raise ValueError(f"{TIME}: found {quoted(cells[TIME])}, which the clocks leave out; allowed: there with 0 kWh")
+
+
+def _energy(cell: str) -> float:
+    """Wh."""
+    try:
+        energy = number(cell, ENERGY)
+        if 0.0 <= energy <= MOST:
+            return energy * 1000.0
+    except ValueError:
+        pass  # the same mistake, in other words
+    raise ValueError(f"{ENERGY}: found {quoted(cell)}; allowed: a number of kWh from 0 to {MOST:g}")
+
+
+def _beginning(cell: str, zone: ZoneInfo, taken: Collection[int]) -> int | None:
+    """UTC ns of the hour that a cell names; None for one that the clocks leave out."""
+    allowed = "allowed: the beginning of an hour such as 2026-06-01 08:00 or 2026-06-01T08:00:00+08:00"
+    try:
+        time = written(cell, TIME)
+    except ValueError as error:
+        raise ValueError(f"{TIME}: found {quoted(cell)}; {allowed}") from error
+    if (local := time).tzinfo is None:
+        time = local.replace(tzinfo=zone, fold=int(nanoseconds(local, zone) in taken))
+        if time.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != local:
+            return None
+    start = nanoseconds(time)
+    if window_start("1h", start, zone) != start:
+        raise ValueError(f"{TIME}: found {quoted(cell)}; {allowed}, by the site's clock")
+    if start in taken:
+        raise ValueError(f"{TIME}: found {quoted(cell)} a second time; allowed: one row an hour")
+    return start

@@ -1,0 +1,234 @@
+"""Keys of [[device]] that belong to its role: what a battery stores, and what a kWh made on the site emits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import NamedTuple
+
+from wattgram.base import toml_table, units
+from wattgram.base.toml_table import Table
+
+RENEWABLES = ("pv", "wind", "hydro")
+BURNERS = ("genset", "chp")
+"""Roles of own production, without and with fuel."""
+
+KEYS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("capacity", "charge_efficiency", "discharge_efficiency", "self_discharge"), ("battery",)),
+    "emission_factor": (*RENEWABLES, *BURNERS),
+    "fuel": (*BURNERS, "fuel"),
+    **dict.fromkeys(("efficiency", "fuel_meter", "fuel_factor"), BURNERS),
+    **dict.fromkeys(("heat_efficiency", "electric_reference", "heat_reference"), ("chp",)),
+}
+"""Roles for which a key is allowed."""
+
+FUELS: Mapping[str, float] = {"diesel": 266.8, "natural_gas": 199.9, "coal": 340.6}
+"""g of CO2 per kWh of fuel heat, by net calorific value, 3.6 x kg/GJ (METHOD 1.2).
+
+diesel 74.1 kg/GJ and bituminous coal 94.6 kg/GJ: IPCC 2006 volume 2 chapter 2. natural_gas: 0.0153 tC/GJ, oxidation
+0.99, 44 g of CO2 in 12 g of carbon, which is 55.54 kg/GJ: GB/T 32151.34-2024 table C.1.
+"""
+
+NATURAL_GAS_PER_M3 = 2162.0
+"""g of CO2 per Nm3 of natural gas: 389.31 GJ per 10 000 Nm3 with the figures above (METHOD 1.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """What is taken of a set that says nothing: its fuel, its efficiency, and the g/kWh that follow."""
+
+    fuel: str
+    efficiency: float
+    factor: float
+
+
+ASSUMED: Mapping[str, Assumed] = {
+    "genset": Assumed("diesel", 0.35, 762.0),  # 266.8 / 0.35, rounded as METHOD 1.2 has it
+    # METHOD 1.2's 505 g/kWh stands on 202.0 g per kWh of heat, which no source was read for; 199.9 / 0.40 has one.
+    "chp": Assumed("natural_gas", 0.40, 499.8),
+}
+"""By role. The efficiencies are assumptions of METHOD 1.2: set each site's own."""
+
+POINTS = 50
+"""Points of an efficiency curve at most; a data sheet has four or five."""
+
+
+class Point(NamedTuple):
+    """An efficiency, 0-1, at a share of rated power."""
+
+    share: float
+    efficiency: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatteryConfig:
+    """A battery: Wh inside it (None: unknown), efficiencies one way each, share of its charge lost an hour.
+
+    Default efficiencies: METHOD 4.11, example 4.
+    """
+
+    capacity: float | None = None
+    charge_efficiency: float = 0.95
+    discharge_efficiency: float = 0.95
+    self_discharge: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class HeatConfig:
+    """Heat of a CHP: its share of the fuel's heat, and the efficiencies of making either alone (METHOD 4.7); 0-1."""
+
+    efficiency: float
+    electric_reference: float
+    heat_reference: float
+
+
+@dataclass(frozen=True, slots=True)
+class EmissionConfig:
+    """What own production emits; what is not said is ASSUMED, or `fuel.RENEWABLE`.
+
+    emission_factor: g per kWh of electricity. fuel: one of FUELS, "" = not said; of role fuel what flows through the
+    meter. efficiency: electricity per heat of
+    the fuel, net calorific value; ascending points, one alone holds at any load. fuel_meter: name of the device that
+    meters the fuel, "" = none. fuel_factor: g per unit of that meter; there with every meter. heat: with CHP.
+    """
+
+    emission_factor: float | None = None
+    fuel: str = ""
+    efficiency: tuple[Point, ...] = ()
+    fuel_meter: str = ""
+    fuel_factor: float | None = None
+    heat: HeatConfig | None = None
+
+
+def refuse_others(table: Table, role: str | None) -> None:
+    """Report the keys of other roles; of none when the role itself is a mistake."""
+    for key, roles in KEYS.items():
+        if role in roles:
+            continue
+        table.ignore(key)
+        if key in table.data and role:
+            table.mistake(key, f"found with role {role!r}; allowed: with role {', '.join(roles)}")
+
+
+def battery(table: Table) -> BatteryConfig:
+    """The keys of a battery."""
+    default = BatteryConfig()
+    share = toml_table.number(0.5, 1.0)
+    made = {
+        "capacity": table.take("capacity", toml_table.bounded(units.energy, 100.0, 1e10, "100 Wh to 10000 MWh"), None),
+        "charge_efficiency": table.take("charge_efficiency", share, None),
+        "discharge_efficiency": table.take("discharge_efficiency", share, None),
+        "self_discharge": table.take("self_discharge", toml_table.number(0.0, 0.1), None),
+    }
+    return replace(default, **{key: value for key, value in made.items() if value is not None})
+
+
+def emission(table: Table, role: str | None) -> EmissionConfig:
+    """The keys of own production and of fuel; a fuel meter is still to be looked for, by `metered`."""
+    if role in BURNERS:
+        return _burner(table, role)
+    if role == "fuel":
+        return EmissionConfig(fuel=table.take("fuel", toml_table.choice(list(FUELS)), None) or "")
+    if role in RENEWABLES:
+        return EmissionConfig(table.take("emission_factor", _factor, None))
+    return EmissionConfig()
+
+
+def metered(
+    table: Table,
+    emission: EmissionConfig,
+    role: str,
+    named: Mapping[str, str],
+    counted: Mapping[str, str | None],
+    owners: dict[str, str],
+) -> EmissionConfig:
+    """The same with its fuel meter looked up, and the meter's factor where a standard one holds.
+
+    named: the role of each device. counted: the unit in which each device of role fuel counts, "" = it does not,
+    None = unknown. owners: who has a meter already; grows.
+    """
+    meter, name = emission.fuel_meter, table.data.get("name", "")
+    if not meter:
+        return emission
+    if meter not in counted:
+        is_other = f", which has role {named[meter]!r}" if named.get(meter) else toml_table.nearest(meter, counted)
+        allowed = ", ".join(counted) or "the name of a device with role fuel"
+        table.mistake("fuel_meter", f"found {meter!r}{is_other}; allowed: {allowed}")
+        return emission
+    if (owner := owners.setdefault(meter, name)) != name:
+        table.mistake("fuel_meter", f"found {meter!r}, which meters for {owner!r} already; allowed: one device a meter")
+    unit = counted[meter]
+    if unit == "":
+        table.mistake("fuel_meter", f"found {meter!r}, which counts no volume, mass or pulses; allowed: one that does")
+    if not unit or "fuel_factor" in table.data or ("fuel" in table.data and not emission.fuel):
+        return emission
+    fuel = emission.fuel or ("" if emission.emission_factor is not None else ASSUMED[role].fuel)
+    if fuel == "natural_gas" and unit == "m3":
+        return replace(emission, fuel_factor=NATURAL_GAS_PER_M3)
+    of = f"a {'pulse' if unit == '1' else unit} of {fuel or 'a fuel that is not said'}"
+    table.mistake("fuel_factor", f"missing; g of CO2 in {of}: only natural_gas by the m3 has a default")
+    return emission
+
+
+def _burner(table: Table, role: str) -> EmissionConfig:
+    heat = _heat(table) if role == "chp" else None
+    made = EmissionConfig(
+        emission_factor=table.take("emission_factor", _factor, None),
+        fuel=table.take("fuel", toml_table.choice(list(FUELS)), None) or "",
+        efficiency=table.take("efficiency", _efficiency, None) or (),
+        fuel_meter=table.take("fuel_meter", toml_table.text, None) or "",
+        fuel_factor=table.take("fuel_factor", toml_table.number(0.0, 1e7), None),
+        heat=heat,
+    )
+    instead = [key for key in ("fuel", "efficiency", "heat_efficiency") if key in table.data]
+    if "emission_factor" in table.data and instead:
+        table.mistake(
+            "emission_factor", f"found with {', '.join(instead)}; allowed: alone, since it is of a kWh of electricity"
+        )
+    if len(made.efficiency) > 1 and "rated_power" not in table.data:
+        table.mistake("rated_power", "missing; an efficiency over shares of rated_power needs it")
+    if "fuel_factor" in table.data and "fuel_meter" not in table.data:
+        table.mistake("fuel_factor", "found without fuel_meter; allowed: with the meter whose units it is for")
+    return made
+
+
+def _heat(table: Table) -> HeatConfig | None:
+    keys = ("heat_efficiency", "electric_reference", "heat_reference")
+    share = toml_table.number(0.05, 1.0)
+    found = [table.take(key, share, None) for key in keys]
+    given = [key for key in keys if key in table.data]
+    for key in keys:
+        if given and key not in given:
+            table.mistake(key, f"missing; {', '.join(keys)} are given together")
+    return HeatConfig(*found) if None not in found else None
+
+
+def _factor(value: object) -> float:
+    factor: float = toml_table.number(0.0, 2000.0)(value)
+    return factor
+
+
+def _efficiency(value: object) -> tuple[Point, ...]:
+    if not isinstance(value, list):
+        return (_point([1.0, value], value),)
+    if not 2 <= len(value) <= POINTS:
+        raise ValueError(f"found a list of {len(value)}; allowed: 2 to {POINTS} pairs, or a number from 0.05 to 0.7")
+    points = tuple(_point(pair, pair) for pair in value)
+    for one, later in pairwise(points):
+        if later.share <= one.share:
+            raise ValueError(f"found share {later.share:g} after {one.share:g}; allowed: ascending shares")
+    return points
+
+
+def _point(pair: object, found: object) -> Point:
+    try:
+        share, efficiency = toml_table.listed(toml_table.number(0.0, 1.0))(pair)
+        if 0.05 <= efficiency <= 0.7:
+            return Point(share, efficiency)
+    except ValueError:
+        pass  # the same mistake, in other words
+    raise ValueError(
+        f"found {found!r}; allowed: a number from 0.05 to 0.7, "
+        "or pairs of a share of rated_power from 0 to 1 and such a number"
+    )

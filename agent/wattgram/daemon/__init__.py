@@ -1,0 +1,1 @@
+"""The daemon: its parts in one TaskGroup, its health, its process."""

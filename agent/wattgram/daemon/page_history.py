@@ -1,0 +1,151 @@
+"""A site's past as the columns of a plot: any period in some 1500 rows, each a ratio of sums over its time."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import ceil, fsum, isfinite, nan
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from wattgram.base.clock import NS
+from wattgram.base.period import window_start
+from wattgram.base.record import Record, Series
+from wattgram.store.history import History
+
+POINTS = 1500
+"""Rows of an answer at most; a screen shows no more."""
+
+TICKS = 21600
+"""Ticks that are read for one answer at most (6 h of seconds); a longer period is made of windows."""
+
+WINDOWS = {"15m": 900.0, "1h": 3600.0, "1d": 86400.0, "1mo": 31 * 86400.0}
+"""Seconds of the stored windows, the finest first; a month has at most as many."""
+
+POWERS = (
+    "load_power",
+    "pv_power",
+    "grid_import_power",
+    "grid_export_power",
+    "generation_power",
+    "battery_discharge_power",
+    "battery_charge_power",
+)
+COLUMNS = ("emission_intensity", "grid_intensity", *POWERS)
+
+_READ = (*COLUMNS, "emission", "load_energy", "grid_import_energy")
+
+Row = tuple[float, ...]
+
+
+def resolution(seconds: float, tick: float) -> str:
+    """The finest that gives a period in as many rows and reads no more than TICKS."""
+    if seconds <= TICKS * tick:
+        return "tick"
+    return next((name for name, step in WINDOWS.items() if seconds <= POINTS * step), "1mo")
+
+
+class Curves:
+    """The stored emission of a site whose tick has so many seconds."""
+
+    def __init__(self, folder: Path, site: str, tick: float, zone: ZoneInfo) -> None:
+        self._folder, self._site, self._tick, self._zone = folder, site, tick, zone
+
+    def read(self, since: int, until: int) -> dict[str, Any]:
+        """Columns from `since` to before `until`, UTC ns: `time` in s, the rest None where undefined, as in a gap.
+
+        To be called in a thread. HistoryError when there is no history to read.
+        """
+        seconds = (until - since) / NS
+        name = resolution(seconds, self._tick)
+        history = History(self._folder, self._site)
+        if name == "tick":
+            step = self._tick * max(1, ceil(seconds / self._tick / POINTS))
+            rows = _gathered(_rows(history.ticks(since, until)), since / NS, step)
+        else:
+            step = WINDOWS[name]
+            rows = _rows(history.windows(name, window_start(name, since, self._zone), until))
+        found = list(_with_gaps(rows, 1.5 * step))
+        return {
+            "resolution": name,
+            "step": step,
+            "since": since / NS,
+            "until": until / NS,
+            "time": [one[0] for one in found],
+            **{name: [_finite(one[index]) for one in found] for index, name in enumerate(COLUMNS, 1)},
+        }
+
+
+def _rows(records: Iterable[Record]) -> Iterator[Row]:
+    """Time in s and the fields of _READ, NaN where absent."""
+    pick: dict[Series, Callable[[bytes], Row]] = {}
+    for one in records:
+        if one.series not in pick:
+            pick[one.series] = _picker(one.series)
+        yield (one.time / NS, *pick[one.series](one.values))
+
+
+def _picker(series: Series) -> Callable[[bytes], Row]:
+    layout = struct.Struct(f"{len(series.fields)}d")
+    places = [series.fields.index(name) if name in series.fields else -1 for name in _READ]
+
+    def picked(values: bytes) -> Row:
+        numbers = (*layout.unpack(values), nan)
+        return tuple(numbers[place] for place in places)
+
+    return picked
+
+
+def _gathered(rows: Iterable[Row], since: float, step: float) -> Iterator[Row]:
+    """Ticks as one row a step; its time is that of its first tick."""
+    group: list[Row] = []
+    place = -1
+    for row in rows:
+        # Half a millisecond: times are whole milliseconds, steps need not be.
+        at = int((row[0] - since + 5e-4) / step)
+        if at != place and group:
+            yield _together(group)
+            group = []
+        place = at
+        group.append(row)
+    if group:
+        yield _together(group)
+
+
+def _together(rows: Sequence[Row]) -> Row:
+    """Rows of equally long ticks as one: means of powers, ratios of sums (METHOD 4.4)."""
+    if len(rows) == 1:
+        return rows[0]
+    columns = dict(zip(("time", *_READ), zip(*rows, strict=True), strict=True))
+    intensity = _ratio([1000.0 * one for one in columns["emission"]], columns["load_energy"])
+    imported = columns["grid_import_energy"]
+    carbon = [there * energy for there, energy in zip(columns["grid_intensity"], imported, strict=True)]
+    grid = _ratio(carbon, imported)
+    powers = (_mean(columns[name]) for name in POWERS)
+    return (rows[0][0], intensity, grid if isfinite(grid) else _mean(columns["grid_intensity"]), *powers, nan, nan, nan)
+
+
+def _ratio(parts: Sequence[float], wholes: Sequence[float]) -> float:
+    pairs = [(part, whole) for part, whole in zip(parts, wholes, strict=True) if isfinite(part) and isfinite(whole)]
+    whole = fsum(one for _, one in pairs)
+    return fsum(one for one, _ in pairs) / whole if whole > 0.0 else nan
+
+
+def _mean(values: Sequence[float]) -> float:
+    there = [one for one in values if isfinite(one)]
+    return fsum(there) / len(there) if there else nan
+
+
+def _with_gaps(rows: Iterable[Row], longest: float) -> Iterator[Row]:
+    """A row without any number where two follow each other after more than so many seconds."""
+    before: float | None = None
+    for row in rows:
+        if before is not None and row[0] - before > longest:
+            yield ((before + row[0]) / 2.0, *(nan for _ in row[1:]))
+        before = row[0]
+        yield row
+
+
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None

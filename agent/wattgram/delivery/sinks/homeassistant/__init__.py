@@ -1,0 +1,1 @@
+"""Home Assistant discovery: the entities that a gateway announces on MQTT."""

@@ -1,0 +1,1 @@
+"""Sparkplug B: an edge node with its sessions, metrics and payloads."""

@@ -1,0 +1,1 @@
+"""Files and pages that commands write: CSV, Parquet, HTML, tables on a terminal."""

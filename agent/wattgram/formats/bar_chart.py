@@ -1,0 +1,69 @@
+"""Small bar charts as SVG, for paper: no script, no text from outside but the names of periods, which are escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from math import ceil
+
+from .axis import label, step_of
+
+WIDTH, HEIGHT = 720.0, 190.0
+LEFT, RIGHT, TOP, BOTTOM = 58.0, 30.0, 8.0, 20.0
+
+LABELS = 11
+"""Names under the bars at most, so that none runs into the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One period: parts upwards and downwards from zero, by class; a mark across it; whether it can be relied on."""
+
+    name: str
+    up: Sequence[tuple[str, float]]
+    down: Sequence[tuple[str, float]] = ()
+    mark: float | None = None
+    enough: bool = True
+
+
+def chart(title: str, bars: Sequence[Bar]) -> str:
+    """An SVG element; a part's class gives its colour. `title` is read out where a picture cannot be seen."""
+    highest = max((max(sum(value for _, value in one.up), one.mark or 0.0) for one in bars), default=0.0)
+    lowest = max((sum(value for _, value in one.down) for one in bars), default=0.0)
+    step = step_of((highest + lowest) / 4.0)
+    top, bottom = step * max(1, ceil(highest / step - 1e-9)), -step * ceil(lowest / step - 1e-9)
+    scale = (HEIGHT - TOP - BOTTOM) / (top - bottom)
+
+    def y(value: float) -> float:
+        return TOP + (top - value) * scale
+
+    parts = [f'<svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img"><title>{escape(title)}</title>']
+    for number in range(round(bottom / step), round(top / step) + 1):
+        value, kind = number * step, "zero" if number == 0 else "line"
+        text = label(abs(value), step)
+        parts.append(f'<path class="{kind}" d="M{LEFT:g} {y(value):.1f}H{WIDTH - RIGHT:g}"/>')
+        parts.append(f'<text x="{LEFT - 6:g}" y="{y(value) + 3.5:.1f}" text-anchor="end">{text}</text>')
+    pitch = (WIDTH - LEFT - RIGHT) / max(1, len(bars))
+    wide = min(0.72 * pitch, 56.0)
+    every = ceil(len(bars) / LABELS)
+    for index, bar in enumerate(bars):
+        middle = LEFT + (index + 0.5) * pitch
+        x = middle - wide / 2
+        parts.append(f'<g class="{"bar" if bar.enough else "bar weak"}">')
+        for sign, pieces in ((1.0, bar.up), (-1.0, bar.down)):
+            reached = 0.0
+            for kind, value in pieces:
+                edge = y(sign * reached) if sign < 0 else y(reached + value)
+                if value > 0.0:
+                    parts.append(
+                        f'<rect class="{kind}" x="{x:.1f}" y="{edge:.1f}" width="{wide:.1f}"'
+                        f' height="{value * scale:.1f}"/>'
+                    )
+                reached += value
+        parts.append("</g>")
+        if bar.mark is not None:
+            parts.append(f'<path class="mark" d="M{middle - pitch / 2:.1f} {y(bar.mark):.1f}h{pitch:.1f}"/>')
+        if index % every == 0:
+            parts.append(f'<text x="{middle:.1f}" y="{HEIGHT - 5:g}" text-anchor="middle">{escape(bar.name)}</text>')
+    return "".join([*parts, "</svg>"])

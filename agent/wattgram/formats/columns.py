@@ -1,0 +1,145 @@
+"""Records of several series as rows of one table: which columns it has, and what stands in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Literal
+
+from wattgram_drivers.quantity import QUANTITIES
+
+from wattgram.base.record import KINDS, Kind, Record, Series
+
+TAGS = ("site", "device", "role", "driver", "window", "goal")
+"""Tags in the order of their columns; others stand behind them."""
+
+UNITS = {
+    "emission_rate": "g/h",
+    "fuel_rate": "g/h",
+    "emission": "g",
+    "scope1": "g",
+    "scope2_location": "g",
+    "scope2_market": "g",
+    "avoided": "g",
+    "captured": "g",
+    "grid_age": "s",
+    "uptime": "s",
+    "cpu_time": "s",
+    "memory": "B",
+    "spool_payload": "B",
+    "spool_written": "B",
+}
+"""Units of results and self-metrics by name; what is not here goes by its ending, or is a number alone."""
+
+ENDINGS = {"_power": "W", "_energy": "Wh", "_intensity": "g/kWh", "_emission": "g"}
+
+Cell = str | int | float | None
+"""What stands in a column; None where a record has nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`unit` is "" where there is none. A `tag` or a `text` is text, a `number` a double, and `whole` an integer."""
+
+    name: str
+    unit: str
+    holds: Literal["tag", "text", "number", "whole"]
+
+
+def unit(kind: Kind, field: str) -> str:
+    """The unit of a number; "" for shares, counts, and what is another thing in each record."""
+    if kind == "device":
+        found = QUANTITIES[field].unit if field in QUANTITIES else ""
+        return "" if found == "1" else found
+    if kind not in ("emission", "gateway"):
+        return ""
+    return UNITS.get(field) or next((unit for ending, unit in ENDINGS.items() if field.endswith(ending)), "")
+
+
+def columns(series: Iterable[Series]) -> tuple[Column, ...]:
+    """The columns of a table that holds records of these: the kind and tags, texts, numbers.
+
+    Quantities stand in the order of the vocabulary, the other numbers in that of their records, whatever order the
+    series come in.
+    """
+    listed = sorted(series, key=lambda one: (KINDS.index(one.kind), one.tags, one.fields, one.texts))
+    tags = {name: None for one in listed for name, _ in one.tags}
+    texts = {name: None for one in listed for name in one.texts}
+    units: dict[str, str] = {}
+    for kind in KINDS:
+        fields = {name: None for one in listed if one.kind == kind for name in one.fields}
+        for name in sorted(fields, key=_place) if kind == "device" else fields:
+            units.setdefault(name, unit(kind, name))
+    broken = {name for one in listed for name in one.fields if name not in one.integers}
+    return (
+        Column("kind", "", "tag"),
+        *(Column(name, "", "tag") for name in sorted(tags, key=_tag)),
+        *(Column(name, "", "text") for name in texts),
+        *(Column(name, unit, "number" if name in broken else "whole") for name, unit in units.items()),
+    )
+
+
+class Rows:
+    """Makes a row of each record; texts are such that UTF-8 can hold them."""
+
+    def __init__(self, made: Sequence[Column]) -> None:
+        self._columns = made
+        self._layouts: dict[Series, _Layout] = {}
+
+    def row(self, record: Record) -> list[Cell]:
+        """One cell a column. KeyError for a record whose series has others."""
+        series = record.series
+        layout = self._layouts.get(series)
+        if layout is None:
+            layout = self._layouts[series] = self._layout(series)
+        cells = list(layout.tags)
+        for place, text in zip(layout.texts, record.texts, strict=True):
+            if text:
+                cells[place] = text if text.isascii() else printable(text)
+        for place, number in zip(layout.numbers, record.numbers(), strict=True):
+            if isfinite(number):
+                cells[place] = number
+        for place in layout.whole:
+            if (cell := cells[place]) is not None:
+                cells[place] = int(cell)
+        return cells
+
+    def _layout(self, series: Series) -> _Layout:
+        places = {(one.holds in ("tag", "text"), one.name): place for place, one in enumerate(self._columns)}
+        tags: list[Cell] = [None] * len(self._columns)
+        for name, value in (("kind", series.kind), *series.tags):
+            tags[places[True, name]] = printable(value) or None
+        numbers = tuple(places[False, name] for name in series.fields)
+        return _Layout(
+            tags=tags,
+            texts=tuple(places[True, name] for name in series.texts),
+            numbers=numbers,
+            whole=tuple(place for place in numbers if self._columns[place].holds == "whole"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """A row with the tags of a series, and where its texts, its numbers and the whole ones of them belong."""
+
+    tags: list[Cell]
+    texts: tuple[int, ...]
+    numbers: tuple[int, ...]
+    whole: tuple[int, ...]
+
+
+def printable(text: str) -> str:
+    """A text in which what UTF-8 cannot hold is escaped."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+_PLACES = {name: place for place, name in enumerate(QUANTITIES)}
+
+
+def _place(quantity: str) -> tuple[int, str]:
+    return _PLACES.get(quantity, len(_PLACES)), quantity
+
+
+def _tag(name: str) -> tuple[int, str]:
+    return TAGS.index(name) if name in TAGS else len(TAGS), name

@@ -1,0 +1,45 @@
+"""Records as CSV for a spreadsheet: RFC 4180, one row a record."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import BinaryIO
+from zoneinfo import ZoneInfo
+
+from wattgram.base.clock import NS
+from wattgram.base.record import Record
+from wattgram.base.units import rfc3339
+
+from .columns import Column, Rows
+from .csv_cells import FORMULA
+
+PIECE = 1 << 16
+"""Characters that are written at once."""
+
+
+def write(file: BinaryIO, records: Iterable[Record], columns: Sequence[Column], zone: ZoneInfo) -> int:
+    """Time in UTC, time on the site's clock, and the columns, with their units in the head; 0, as it holds all."""
+    text = io.StringIO(newline="")
+    sheet = csv.writer(text)
+    sheet.writerow(["time", "local_time", *(f"{one.name} [{one.unit}]" if one.unit else one.name for one in columns)])
+    rows, texts = Rows(columns), [place for place, one in enumerate(columns) if one.holds in ("tag", "text")]
+    second, utc, local = -1, "", ""
+    for record in records:
+        if record.time // NS != second:
+            second, utc = record.time // NS, rfc3339(record.time)[:-4]
+            local = datetime.fromtimestamp(second, zone).replace(tzinfo=None).isoformat(" ")
+        cells = rows.row(record)
+        for place in texts:
+            cell = cells[place]
+            if cell is not None and str(cell).startswith(FORMULA):
+                cells[place] = f"'{cell}"
+        sheet.writerow([f"{utc}{record.time % NS // 1_000_000:03d}Z", local, *cells])
+        if text.tell() > PIECE:
+            file.write(text.getvalue().encode())
+            text.seek(0)
+            text.truncate()
+    file.write(text.getvalue().encode())
+    return 0

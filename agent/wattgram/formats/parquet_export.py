@@ -1,0 +1,78 @@
+"""Records as Parquet. The one client of arro3, which is installed by those who want it (`wattgram[parquet]`)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import BinaryIO
+
+from arro3.core import Array, DataType, Field, RecordBatch, RecordBatchReader, Schema
+from arro3.io import write_parquet
+
+from wattgram.base.record import Record
+
+from .columns import Cell, Column, Rows
+
+BATCH = 2000
+"""Records that are turned into columns at once."""
+
+GROUP = 50_000
+"""Records in a row group: what a reader can skip, and what the library holds packed in memory."""
+
+PACKED = "zstd(3)"
+
+TIME = DataType.timestamp("ns", tz="UTC")
+
+TYPES = {
+    "tag": DataType.dictionary(DataType.int32(), DataType.utf8()),
+    "text": DataType.dictionary(DataType.int32(), DataType.utf8()),
+    "number": DataType.float64(),
+    "whole": DataType.int64(),
+}
+
+
+def write(file: BinaryIO, records: Iterable[Record], columns: Sequence[Column], about: Mapping[str, str]) -> int:
+    """Time in UTC and the columns, each with its unit as metadata; 0, as it holds all. `about` is metadata of the
+    whole."""
+    fields = [
+        Field("time", TIME, nullable=False),
+        *(Field(one.name, TYPES[one.holds], metadata={"unit": one.unit} if one.unit else {}) for one in columns),
+    ]
+    schema = Schema(fields, metadata=dict(about))
+    failed: list[BaseException] = []
+    packed = io.BytesIO()
+
+    def batches() -> Iterator[RecordBatch]:
+        # Here we write, too: inside the library an exception, also an interruption, would end in a panic.
+        try:
+            rows, found = Rows(columns), iter(records)
+            while chosen := list(islice(found, BATCH)):
+                made = zip(*(rows.row(one) for one in chosen), strict=True)
+                times = Array([one.time for one in chosen], type=DataType.int64()).cast(TIME)
+                arrays = [_array(one, cells) for one, cells in zip(columns, made, strict=True)]
+                yield RecordBatch.from_arrays([times, *arrays], schema=schema)
+                file.write(packed.getvalue())
+                packed.seek(0)
+                packed.truncate()
+        except BaseException as error:
+            failed.append(error)
+            raise
+
+    try:
+        write_parquet(
+            RecordBatchReader.from_batches(schema, batches()), packed, compression=PACKED, max_row_group_size=GROUP
+        )
+    except Exception:
+        if failed:  # which the library tells of in its own words
+            raise failed[0] from None
+        raise
+    file.write(packed.getvalue())
+    return 0
+
+
+def _array(column: Column, cells: tuple[Cell, ...]) -> Array:
+    kind = TYPES[column.holds]
+    if column.holds in ("tag", "text"):
+        return Array(cells, type=DataType.utf8()).cast(kind)
+    return Array(cells, type=kind)

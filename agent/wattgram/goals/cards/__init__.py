@@ -1,0 +1,1 @@
+"""How a goal is shown: as text, as HTML, as an explanation."""

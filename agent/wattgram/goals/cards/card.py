@@ -1,0 +1,148 @@
+"""One card as HTML: what the claim says, its state, its numbers, its course, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from wattgram.base.period import local_day
+from wattgram.formats.html_page import NARROW, percent
+from wattgram.goals.terms.finding import Found, Missing
+from wattgram.goals.terms.outcome import Outcome, State
+
+from .about import About
+from .amounts import amount, of_card
+from .explain import passed
+from .plot import Lines, Point, plot
+from .text import extras
+from .words import Words
+
+SHAPES: dict[State, tuple[str, str]] = {
+    "on track": ("on", '<circle class="solid" cx="6" cy="6" r="5.5"/><path d="M3.2 6.3 5.2 8.3 8.9 4"/>'),
+    "off track": ("away", '<path class="solid" d="M6 .6 11.7 11.2H.3Z"/><path d="M6 4.4v3.2M6 8.9v.9"/>'),
+    "not enough data": ("short", '<circle class="open" cx="6" cy="6" r="4.8" stroke-dasharray="2.6 2"/>'),
+    "manual entry": ("manual", '<path class="open" d="M1.4 1.4h9.2v9.2H1.4ZM3.6 4.6h4.8M3.6 7.4h4.8"/>'),
+    "context only": ("context", '<path class="open" d="M1 6h10"/>'),
+}
+"""A state's class and its sign, which is told apart without colour."""
+
+SIGNS = {"lower": "\N{LESS-THAN OR EQUAL TO}", "higher": "\N{GREATER-THAN OR EQUAL TO}"}
+
+
+def card_of(card: Outcome, about: About, words: Words) -> str:
+    """The whole card; a claim without an indicator has no numbers."""
+    kind, _ = SHAPES[card.state]
+    body = _body(card, about, words) if card.claim.indicator else ""
+    return f'<article class="card {kind}" id="{card.claim.id}">{_top(card, words)}{body}{_notes(card, words)}</article>'
+
+
+def badge(state: State, words: Words) -> str:
+    """A state's sign and word."""
+    kind, shape = SHAPES[state]
+    sign = f'<svg viewBox="0 0 12 12" aria-hidden="true">{shape}</svg>'
+    return f'<span class="state {kind}">{sign}{escape(words.states[state])}</span>'
+
+
+def value_of(card: Outcome) -> str:
+    """Its value with its unit, escaped."""
+    return _amount(card, card.value)
+
+
+def target_of(card: Outcome) -> str:
+    """Its target with the sign of its good side, escaped; "-" where there is none."""
+    return _aimed(card, card.target.value if card.target else None)
+
+
+def _aimed(card: Outcome, value: float | None) -> str:
+    return "-" if value is None else f"{SIGNS[card.better]}{NARROW}{_amount(card, value)}"
+
+
+def _amount(card: Outcome, value: float | None) -> str:
+    return _spaced(amount(value, card.claim.unit, of_card(card)))
+
+
+def _spaced(text: str) -> str:
+    return escape(text).replace(",", NARROW)
+
+
+def _top(card: Outcome, words: Words) -> str:
+    why = f"<p class=why>{escape(card.why)}</p>" if card.why else ""
+    return (
+        f"<div class=top><h3><b>{card.claim.id}</b> {escape(card.claim.says)}</h3>{badge(card.state, words)}</div>{why}"
+    )
+
+
+def _body(card: Outcome, about: About, words: Words) -> str:
+    indicator = f"<p class=indicator>{escape(card.claim.indicator)}</p>"
+    if not card.measured:
+        return indicator
+    return (
+        f"<div class=body><div>{indicator}<p class=value>{value_of(card)}</p>"
+        f"{_numbers(card, words)}</div>{_course(card, about, words)}</div>"
+    )
+
+
+def _numbers(card: Outcome, words: Words) -> str:
+    target = card.target.value if card.target else None
+    total = card.path != target
+    facts = (
+        (words.target, target_of(card)),
+        (words.path, _amount(card, card.path) if total else ""),
+        (words.projection, _amount(card, card.projection) if card.projection != card.value else ""),
+        (words.needed, _aimed(card, card.needed) if total or card.state == "off track" else ""),
+        (words.beside, "<br>".join(_spaced(one) for one in extras(card))),
+        (words.period, escape(words.period_gone.format(period=card.period, gone=percent(passed(card))))),
+        (words.coverage, percent(card.coverage)),
+    )
+    return _listed(facts)
+
+
+def _notes(card: Outcome, words: Words) -> str:
+    found, claim = card.finding, card.claim
+    facts: list[tuple[str, str]] = []
+    if isinstance(found, Missing):
+        facts += [(words.missing, found.what), (words.add, found.add)]
+    if isinstance(found, Found):
+        facts += [(words.entry, found.entry), (words.note, found.note)]
+    facts.append((words.formula, claim.formula))
+    if card.target:
+        facts.append((words.source, card.target.source))
+    elif claim.target not in {"", "none"}:
+        facts += [(words.reference, claim.target), (words.reference_source, claim.source)]
+    said = [(name, escape(text)) for name, text in facts if text != card.why]
+    return f'<div class="notes">{listed}</div>' if (listed := _listed(said)) else ""
+
+
+def _listed(facts: Sequence[tuple[str, str]]) -> str:
+    """Names and escaped texts, without those that have none."""
+    lines = "".join(f"<dt>{escape(name)}</dt><dd>{text}</dd>" for name, text in facts if text not in {"", "-"})
+    return f'<dl class="facts">{lines}</dl>' if lines else ""
+
+
+def _course(card: Outcome, about: About, words: Words) -> str:
+    """The plot with its key; "" where there is nothing that makes a line."""
+    every = card.evaluations
+    if len(every) < 2 or card.end <= card.start:
+        return ""
+
+    def points(numbers: Sequence[tuple[int, float]]) -> list[Point]:
+        return [((over - card.start) / (card.end - card.start), number) for over, number in numbers]
+
+    last = every[-1]
+    running = last.over < card.end
+    end = card.projection if running else None
+    projection = [] if end is None else points([(last.over, last.value), (card.end, end)])
+    lines = Lines(
+        value=points([(one.over, one.value) for one in every]),
+        off=points([(one.over, one.value) for one in every if not one.good]),
+        path=points([(one.over, one.path) for one in every]),
+        ahead=points([(last.over, last.path), (card.end, card.target.value)]) if running and card.target else [],
+        projection=projection,
+    )
+    keys = [("value", words.key_value), ("path", words.key_path)]
+    keys += [("projection", words.key_projection)] if projection else []
+    keys += [("off", words.key_off)] if any(lines.off) else []
+    legend = "".join(f'<span><i class="{kind}"></i>{escape(name)}</span>' for kind, name in keys)
+    title = words.plot.format(id=card.claim.id, indicator=card.claim.indicator, unit=card.claim.unit)
+    ends = [local_day(time, about.timezone).isoformat() for time in (card.start, card.end - 1)]
+    return f"<figure>{plot(title, lines, *ends)}<figcaption>{legend}</figcaption></figure>"

@@ -1,0 +1,63 @@
+"""The tables of docs/goals.md that are made from what the code knows; a test compares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from wattgram.config.goals.claims import ARTICLES, claims
+from wattgram.config.goals.entries import KINDS, WORDS
+from wattgram.config.goals.limits import limits
+
+
+def filled(page: str) -> str:
+    """A Markdown page with each of the tables made anew; ValueError for a table whose head is not in it."""
+    for table in (*(_claims(article) for article in ARTICLES), _sources(), _entries(), _limits()):
+        head, begin, rest = page.partition(table.splitlines()[0])
+        if not begin:
+            raise ValueError(f"the page has no table that begins with {table.splitlines()[0]!r}")
+        _, blank, after = rest.partition("\n\n")
+        page = f"{head}{table}{blank}{after}"
+    return page
+
+
+def _claims(article: str) -> str:
+    head = (f"goal of {article}", "claim", "indicator", "unit", "over", "shown as", "default target")
+    rows = [
+        (one.id, one.says, one.indicator, one.unit, one.period, one.shown, one.target)
+        if one.indicator
+        else (one.id, one.says, "", "", "", one.shown, "")
+        for one in claims()
+        if one.id.startswith(article)
+    ]
+    return _table(head, rows)
+
+
+def _sources() -> str:
+    rows = [(one.id, one.formula, one.source) for one in claims() if one.indicator]
+    return _table(("goal", "formula", "source of the target"), rows)
+
+
+def _entries() -> str:
+    rows = []
+    for word, kind in zip(WORDS, KINDS.values(), strict=True):
+        units = [f"`{kind.unit}/{one}`" for one in ("m3", "kg", "pulse")] if kind.of == "meter" else [f"`{kind.unit}`"]
+        rows.append((f"`{word}`", ", ".join(units), kind.says))
+    return _table(("`what`", "`unit`", "is"), rows)
+
+
+def _limits() -> str:
+    rows = [
+        (
+            f"`{one.process}`",
+            *("" if limit is None else f"{limit:g}" for limit in (one.class1, one.class2, one.class3)),
+            one.unit,
+            one.standard,
+        )
+        for one in limits().values()
+    ]
+    return _table(("`process`", "class 1", "class 2", "class 3", "unit", "standard"), rows)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)

@@ -1,0 +1,112 @@
+"""One card with all that is needed to compute it again by hand, and to judge it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from wattgram.base.units import rfc3339
+from wattgram.formats.tables import printable, table
+from wattgram.goals.terms.finding import Found, Missing
+from wattgram.goals.terms.outcome import Outcome
+
+from .about import About
+from .amounts import amount, exact, of_card, plain
+from .text import SIGNS, covered, document, extras
+
+MORE = 2
+"""Decimals beyond those of a table."""
+
+LATEST = 14
+"""Evaluations in the text, the latest; JSON has all."""
+
+
+def explain(card: Outcome, about: About) -> str:
+    """For a terminal."""
+    facts = [(name, printable(text)) for name, text in _facts(card, about) if text]
+    widest = max(len(name) for name, _ in facts)
+    parts = [
+        f"{card.claim.id}  {printable(card.claim.says)}\n{card.claim.article}",
+        "\n".join(f"{name.ljust(widest)}  {text}" for name, text in facts),
+    ]
+    if isinstance(card.finding, Found) and card.finding.inputs:
+        rows = [(printable(one.name), plain(one.value), one.unit, printable(one.source)) for one in card.finding.inputs]
+        parts.append(table(("input", "value", "unit", "from"), rows, right=(1,)))
+    if card.evaluations:
+        parts.append(_evaluations(card, about))
+    return "\n\n".join(parts)
+
+
+def as_json(card: Outcome, about: About) -> str:
+    """The document of a card with its evaluations and what it was computed with."""
+    more = {
+        "evaluations": [
+            {"as_of": rfc3339(one.over), "value": exact(one.value), "path": exact(one.path), "good": one.good}
+            for one in card.evaluations
+        ],
+        "site": about.site,
+        "timezone": about.timezone.key,
+        "grid_zone": about.grid_zone,
+        "basis": about.basis,
+        "method": about.method,
+        "made": rfc3339(about.made),
+        "versions": about.versions,
+    }
+    return json.dumps(document(card) | more, allow_nan=False)
+
+
+def passed(card: Outcome) -> float:
+    """Share of a card's period that is over."""
+    whole = card.end - card.start
+    return min(1.0, max(0.0, (card.over - card.start) / whole)) if whole > 0 else 0.0
+
+
+def _facts(card: Outcome, about: About) -> Iterator[tuple[str, str]]:
+    claim, found = card.claim, card.finding
+    digits = of_card(card) + MORE
+    yield "state", card.state + (f": {card.why}" if card.why else "")
+    yield "indicator", claim.indicator or "none: there is nothing to measure"
+    yield "formula", claim.formula
+    if isinstance(found, Found):
+        yield "arithmetic", found.arithmetic
+        yield "value", amount(card.value, claim.unit, digits)
+        yield "beside it", "; ".join(extras(card))
+        yield "manual entry", found.entry
+        yield "note", found.note
+    if isinstance(found, Missing):
+        yield "missing", found.what
+        yield "what to add", found.add
+    if card.target is not None:
+        yield "target", f"{SIGNS[card.better]} {amount(card.target.value, claim.unit, digits)}"
+        yield "its source", card.target.source
+    elif claim.target:
+        yield "target", claim.target if claim.target.startswith("none") else f"none here; by default {claim.target}"
+        yield "its source", claim.source
+    if card.path is not None:
+        yield "path", f"{amount(card.path, claim.unit, digits)}, which the target is as of now"
+    if card.projection is not None:
+        yield "projection", f"{amount(card.projection, claim.unit, digits)} at the period's end"
+    if card.needed is not None:
+        yield "needed", f"{amount(card.needed, claim.unit, digits)} from now on, to reach the target"
+    yield "period", f"{card.period}: {about.local(card.start)} to {about.local(card.end)}"
+    yield "as of", f"{about.local(card.over)}; {passed(card):.1%} of the period is over"
+    if claim.indicator:
+        yield "coverage", f"{covered(card)} of the time that is over"
+    yield "grid", f"zone {about.grid_zone}, basis {about.basis}, method {about.method}, as configured"
+    yield "versions", ", ".join(f"{name} {version}" for name, version in about.versions.items())
+
+
+def _evaluations(card: Outcome, about: About) -> str:
+    digits, shown = of_card(card) + MORE, card.evaluations[-LATEST:]
+    rows = [
+        (
+            about.local(one.over),
+            amount(one.value, card.claim.unit, digits),
+            amount(one.path, card.claim.unit, digits),
+            "yes" if one.good else "no",
+        )
+        for one in shown
+    ]
+    text = table(("as of", "value", "path", "good"), rows, right=(1, 2))
+    left = len(card.evaluations) - len(shown)
+    return f"{text}\n{left} earlier: --format json" if left else text

@@ -1,0 +1,123 @@
+"""All cards as one HTML file for paper, to be handed on: no script, nothing loaded, every text from outside escaped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from itertools import groupby
+
+from wattgram.formats.html_page import NARROW, document
+from wattgram.goals.terms.finding import Found
+from wattgram.goals.terms.outcome import Outcome
+
+from .about import About
+from .amounts import PURE, plain
+from .card import SHAPES, badge, card_of, target_of, value_of
+from .text import CLAIMS
+from .words import ENGLISH, Words
+
+
+def page(cards: Sequence[Outcome], about: About, words: Words = ENGLISH) -> str:
+    """The whole file."""
+    style = files("wattgram.goals.cards").joinpath("goals.css").read_text(encoding="utf-8")
+    period = ", ".join(sorted({one.period for one in cards}))
+    articles = groupby(cards, key=lambda one: one.claim.id[0])
+    body = "".join(
+        (
+            _head(cards, about, words, period),
+            _summary(cards, words),
+            *(_article(letter, list(ours), about, words) for letter, ours in articles),
+            _workings(cards, words),
+            _rules(words),
+            _provenance(about, words),
+        )
+    )
+    return document(words.title.format(site=about.site, period=period), style, body, words.language)
+
+
+def _head(cards: Sequence[Outcome], about: About, words: Words, period: str) -> str:
+    over = max((one.over for one in cards), default=about.made)
+    as_of = words.as_of.format(period=period, time=about.local(over), zone=about.timezone.key)
+    return (
+        f"<header><h1>{escape(about.site)}</h1><p>{escape(words.subtitle)}</p>"
+        f"<p class=quiet>{escape(as_of)}</p></header><p class=lead>{escape(words.lead)}</p>"
+    )
+
+
+def _summary(cards: Sequence[Outcome], words: Words) -> str:
+    counts = Counter(one.state for one in cards)
+    tally = "".join(
+        f'<div class="{kind}"><dt>{badge(state, words)}</dt><dd>{counts[state]}</dd></div>'
+        for state, (kind, _) in SHAPES.items()
+    )
+    shown = words.shown.format(shown=len(cards), all=CLAIMS, measured=sum(one.measured for one in cards))
+    return (
+        f"<section><h2>{escape(words.summary)}</h2><dl class=tally>{tally}</dl><p>{escape(shown)}</p>"
+        f"{_attention(cards, words)}</section>"
+    )
+
+
+def _attention(cards: Sequence[Outcome], words: Words) -> str:
+    lines = "".join(
+        f"<tr><th>{one.claim.id}</th><td>{escape(one.claim.indicator)}</td><td class=number>{value_of(one)}</td>"
+        f"<td class=number>{target_of(one)}</td><td>{escape(one.why)}</td></tr>"
+        for one in cards
+        if one.state == "off track"
+    )
+    if not lines:
+        return f"<p>{escape(words.attention_none)}</p>"
+    heads = ("id", words.indicator, words.value, words.target, words.why)
+    table = f'<table class="words attention">{_heads(heads)}<tbody>{lines}</tbody></table>'
+    return f"<h3>{escape(words.attention)}</h3>{table}"
+
+
+def _article(letter: str, cards: Sequence[Outcome], about: About, words: Words) -> str:
+    named = f"{escape(words.article.format(letter=letter))} <small>{escape(cards[0].claim.article)}</small>"
+    return f"<section><h2>{named}</h2>{''.join(card_of(one, about, words) for one in cards)}</section>"
+
+
+def _workings(cards: Sequence[Outcome], words: Words) -> str:
+    computed = "".join(
+        f'<article class="working"><h3>{one.claim.id} {escape(one.claim.indicator)}: {value_of(one)}</h3>'
+        f"<p>{escape(one.finding.arithmetic)}</p>{_inputs(one.finding, words)}</article>"
+        for one in cards
+        if isinstance(one.finding, Found)
+    )
+    if not computed:
+        return ""
+    return f"<section><h2>{escape(words.workings)}</h2><p>{escape(words.workings_lead)}</p>{computed}</section>"
+
+
+def _inputs(found: Found, words: Words) -> str:
+    if not found.inputs:
+        return ""
+    lines = "".join(
+        f"<tr><th>{escape(one.name)}</th><td class=number>{plain(one.value).replace(',', NARROW)}</td>"
+        f"<td>{escape('' if one.unit in PURE else one.unit)}</td><td>{escape(one.source)}</td></tr>"
+        for one in found.inputs
+    )
+    heads = (words.input, words.value, words.unit, words.origin)
+    return f'<table class="words inputs">{_heads(heads)}<tbody>{lines}</tbody></table>'
+
+
+def _heads(names: Sequence[str]) -> str:
+    return f"<thead><tr>{''.join(f'<th>{escape(one)}</th>' for one in names)}</tr></thead>"
+
+
+def _rules(words: Words) -> str:
+    listed = "".join(f"<li>{escape(one)}</li>" for one in words.rule)
+    return f"<section><h2>{escape(words.rules)}</h2><ul>{listed}</ul></section>"
+
+
+def _provenance(about: About, words: Words) -> str:
+    facts = (
+        (words.made, about.local(about.made)),
+        (words.zone, about.grid_zone),
+        (words.basis, about.basis),
+        (words.method, about.method),
+        *((words.version.format(name=name), version) for name, version in about.versions.items()),
+    )
+    listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts)
+    return f"<section><h2>{escape(words.provenance)}</h2><dl class=facts>{listed}</dl></section>"

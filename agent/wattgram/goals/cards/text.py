@@ -1,0 +1,195 @@
+"""The cards of all claims as a table, as JSON and as CSV."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from wattgram.base.units import rfc3339
+from wattgram.formats.csv_cells import sheet
+from wattgram.formats.tables import printable, table
+from wattgram.goals.terms.finding import Found, Missing
+from wattgram.goals.terms.outcome import Outcome, State
+
+from .amounts import amount, decimals, exact, of_card
+
+CLAIMS = 43
+"""What the two articles say that could be checked (METHOD 6)."""
+
+WIDTH = 150
+"""Columns of a table where nobody says how many there are."""
+
+NARROWEST = 12
+"""Columns that are left to a claim, and to an indicator, on the narrowest terminal."""
+
+COLOURS: Mapping[State, str] = {
+    "on track": "32",
+    "off track": "31",
+    "not enough data": "33",
+    "context only": "90",
+    "manual entry": "36",
+}
+"""Of a terminal: green, red, yellow, grey, cyan."""
+
+SIGNS = {"lower": "<=", "higher": ">="}
+"""Which side of a target is the good one."""
+
+COLUMNS = (
+    "goal",
+    "claim",
+    "indicator",
+    "value",
+    "unit",
+    "target",
+    "state",
+    "coverage",
+    "period",
+    "from",
+    "to",
+    "as_of",
+    "better",
+    "path",
+    "projection",
+    "needed",
+    "why",
+    "extras",
+    "article",
+    "formula",
+    "arithmetic",
+    "source",
+    "entry",
+    "note",
+    "missing",
+    "add",
+)
+"""Of the CSV; all of them are keys of JSON, too."""
+
+
+def as_table(cards: Sequence[Outcome], colour: bool = False, width: int = WIDTH) -> str:
+    """For a terminal of `width` columns; below it what is missing, claim by claim."""
+    parts = [_table(cards, colour=colour, width=width)]
+    measured = sum(one.measured for one in cards)
+    parts.append(f"{len(cards)} of {CLAIMS} claims shown, {measured} measured")
+    wanting = [f"{one.claim.id}  {printable(lacking(one))}" for one in cards if lacking(one)]
+    if wanting:
+        parts.append("\n".join(("not enough data, and what to add", *wanting)))
+    return "\n\n".join(parts)
+
+
+def as_json(cards: Sequence[Outcome]) -> str:
+    """A list of one document a claim, in the claims' order."""
+    return json.dumps([document(one) for one in cards], allow_nan=False)
+
+
+def as_csv(cards: Sequence[Outcome]) -> str:
+    """RFC 4180: a line of names and one a claim; empty where there is nothing."""
+    rows = []
+    for one in cards:
+        facts = document(one) | {"extras": "; ".join(extras(one))}
+        rows.append([facts[name] for name in COLUMNS])
+    return sheet(COLUMNS, rows)
+
+
+def document(card: Outcome) -> dict[str, object]:
+    """A card for a machine: UTC times, coverage 0 to 1, numbers in the indicator's unit, null where there is none."""
+    claim, target = card.claim, card.target
+    found = card.finding if isinstance(card.finding, Found) else None
+    missing = card.finding if isinstance(card.finding, Missing) else Missing("")
+    return {
+        "goal": claim.id,
+        "claim": claim.says,
+        "indicator": claim.indicator,
+        "value": exact(card.value),
+        "unit": claim.unit,
+        "target": exact(target.value) if target else None,
+        "state": card.state,
+        "coverage": exact(card.coverage) if claim.indicator else None,
+        "period": card.period,
+        "from": rfc3339(card.start),
+        "to": rfc3339(card.end),
+        "as_of": rfc3339(card.over),
+        "better": card.better,
+        "path": exact(card.path),
+        "projection": exact(card.projection),
+        "needed": exact(card.needed),
+        "why": card.why,
+        "extras": [
+            {"name": one.name, "value": exact(one.value), "unit": one.unit} for one in (found.extras if found else ())
+        ],
+        "article": claim.article,
+        "formula": claim.formula,
+        "arithmetic": found.arithmetic if found else "",
+        "inputs": [
+            {"name": one.name, "value": exact(one.value), "unit": one.unit, "source": one.source}
+            for one in (found.inputs if found else ())
+        ],
+        "source": target.source if target else claim.source,
+        "entry": found.entry if found else "",
+        "note": found.note if found else "",
+        "missing": missing.what,
+        "add": missing.add,
+    }
+
+
+def lacking(card: Outcome) -> str:
+    """What a claim lacks and what to add for it; "" where nothing can be done or has to be."""
+    if isinstance(card.finding, Missing):
+        return "; ".join(one for one in (card.finding.what, card.finding.add) if one)
+    return card.why if card.state == "not enough data" else ""
+
+
+def extras(card: Outcome) -> list[str]:
+    """The numbers beside an indicator's own."""
+    if not isinstance(card.finding, Found):
+        return []
+    return [f"{one.name} {amount(one.value, one.unit, decimals(one.unit, [one.value]))}" for one in card.finding.extras]
+
+
+def aimed(card: Outcome) -> str:
+    """The target and its good side; "-" where there is none."""
+    if card.target is None:
+        return "-"
+    return f"{SIGNS[card.better]} {amount(card.target.value, '', of_card(card))}"
+
+
+def covered(card: Outcome) -> str:
+    """Coverage as it is shown; a claim without an indicator has none."""
+    return f"{card.coverage:.1%}" if card.claim.indicator else "-"
+
+
+def _table(cards: Sequence[Outcome], *, colour: bool, width: int) -> str:
+    rows = [
+        (
+            one.claim.id,
+            printable(one.claim.says),
+            printable(one.claim.indicator) or "-",
+            amount(one.value, one.claim.unit, of_card(one)),
+            aimed(one),
+            one.state,
+            covered(one),
+            one.period,
+        )
+        for one in cards
+    ]
+    head = ("id", "claim", "indicator", "value", "target", "state", "coverage", "period")
+    fixed = sum(max(len(row[column]) for row in (head, *rows)) for column in (0, *range(3, len(head))))
+    left = max(2 * NARROWEST, width - fixed - 2 * (len(head) - 1))
+    narrower = (2 * left // 5, left - 2 * left // 5)
+    cut = [(row[0], _short(row[1], narrower[1]), _short(row[2], narrower[0]), *row[3:]) for row in rows]
+    lines = table(head, cut, right=(3, 4, 6)).splitlines()
+    if colour:
+        at = lines[0].index(" state") + 1
+        lines[2:] = [_coloured(line, at, one.state) for line, one in zip(lines[2:], cards, strict=True)]
+    return "\n".join(lines)
+
+
+def _coloured(line: str, at: int, state: State) -> str:
+    end = at + len(state)
+    return f"{line[:at]}\x1b[{COLOURS[state]}m{line[at:end]}\x1b[0m{line[end:]}"
+
+
+def _short(text: str, most: int) -> str:
+    """The first words of a text, cut where it is longer than `most` characters."""
+    if len(text) <= most:
+        return text
+    return text[: most - 3].rsplit(" ", 1)[0].rstrip(" ,;:") + "..."

@@ -1,0 +1,263 @@
+"""The energy baseline (ISO 50006): what the site would have used by the ways of its reference period."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from math import fsum
+
+from wattgram.base.errors import ConfigError
+from wattgram.config.goals.settings import Model, Product
+from wattgram.goals.terms.day import Day, Stretch
+from wattgram.goals.terms.indicator import Facility
+from wattgram.goals.terms.missing import Lack
+from wattgram.goals.terms.yearly_path import year_of
+
+from .degree_days import cooling, heating, temperatures
+from .production import entries, mass, over
+from .regression import Line, least_squares
+
+DAYS, MONTHS = 30, 12
+"""Fewest points of a reference (METHOD 5, a product choice)."""
+
+KNOWN = 0.9
+"""Share of a day or month for which balance, counters and temperature must be known (METHOD 4.5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A day or a month of which everything is known: its length in d, kWh of the load, sums of the variables."""
+
+    days: int
+    energy: float
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """What the energy depends on: an output in t, or degree days in K d."""
+
+    name: str
+    unit: str
+
+    @property
+    def slope(self) -> str:
+        """The unit of the energy that one of it takes."""
+        return f"kWh/({self.unit})" if " " in self.unit else f"kWh/{self.unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """How energy depended on the variables: kWh = base x days + sum of slope x variable.
+
+    year: whose pace begins here. span: "day" or "month", one point each. lows, highs: of the variables a day.
+    """
+
+    year: int
+    first: date
+    last: date
+    span: str
+    variables: tuple[Variable, ...]
+    line: Line
+    lows: tuple[float, ...]
+    highs: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A period against its reference, both over the points of which everything is known.
+
+    energy, expected: kWh. totals: sums of the variables. outside: points with a variable beyond the reference's.
+    """
+
+    reference: Reference
+    energy: float
+    expected: float
+    days: int
+    totals: tuple[float, ...]
+    points: int
+    outside: int
+    coverage: float
+
+
+def compared(stretch: Stretch, facility: Facility) -> Compared:
+    """A period against the model, or without one against the energy per tonne of the only product; Lack without both.
+
+    expected is above 0.
+    """
+    products, model = _products(facility), facility.goals.model
+    span = "day" if all(one.output for one in products) else "month"
+    reference = _reference(products, model, span, stretch, facility)
+    points = _points(stretch.days, *over(stretch, facility), span, products, model, facility)
+    if not points:
+        raise Lack(f"no {span} of {stretch.name} of which load, {_listed(reference.variables)} are known")
+    days = sum(one.days for one in points)
+    totals = tuple(fsum(column) for column in zip(*(one.values for one in points), strict=True))
+    line = reference.line
+    expected = line.base * days + fsum(b * x for b, x in zip(line.slopes, totals, strict=True))
+    if not expected > 0.0:
+        raise Lack(f"the baseline expects no energy for {stretch.name}, but {expected:.10g} kWh")
+    return Compared(
+        reference,
+        fsum(one.energy for one in points),
+        expected,
+        days,
+        totals,
+        len(points),
+        sum(_is_outside(one, reference) for one in points),
+        min(1.0, days * 86400.0 / stretch.elapsed) if stretch.elapsed else 0.0,
+    )
+
+
+def reference_year(stretch: Stretch, facility: Facility) -> int:
+    """The year from which the wanted pace counts: of the model's end, else of the baseline, else the year before."""
+    if facility.goals.model is not None:
+        return facility.goals.model.last.year
+    base = facility.goals.baselines.get("B10")
+    return year_of(stretch, facility) - 1 if base is None else base.year
+
+
+def _products(facility: Facility) -> tuple[Product, ...]:
+    model, products = facility.goals.model, facility.goals.products
+    if model is None:
+        if len(products) != 1:
+            raise Lack("no energy baseline", "[goals.model] with reference and outputs or degree days")
+        return products
+    named = {one.name: one for one in products}
+    for name in model.outputs:
+        if name not in named:
+            raise Lack(f"no product {name}, which [goals.model] names", f'[[goals.product]] with name = "{name}"')
+    if not model.outputs and model.heating_base is None and model.cooling_base is None:
+        raise Lack("the energy baseline has no variable", "outputs, heating_base or cooling_base to [goals.model]")
+    return tuple(named[name] for name in model.outputs)
+
+
+def _reference(
+    products: Sequence[Product], model: Model | None, span: str, stretch: Stretch, facility: Facility
+) -> Reference:
+    year = reference_year(stretch, facility)
+    first, last = (model.first, model.last) if model else (date(year, 1, 1), date(year, 12, 31))
+    days = [
+        day
+        for each in range(first.year, last.year + 1)
+        for day in facility.years(each).days
+        if first <= day.date <= last
+    ]
+    last_over = over(facility.years(last.year), facility)[1]
+    points = _points(days, first, min(last, last_over), span, products, model, facility)
+    fewest = DAYS if span == "day" else MONTHS
+    variables = _variables(products, model)
+    if len(points) < fewest:
+        raise Lack(
+            f"the reference from {first} to {last} has {len(points)} {span}s of which load, {_listed(variables)} are "
+            f"known; {fewest} are needed",
+            "a reference in [goals.model] with more of them" if model else "[goals.model] with a reference",
+        )
+    line = _fitted(points, variables, with_base=model is not None)
+    daily = list(zip(*([x / one.days for x in one.values] for one in points), strict=True))
+    lows, highs = tuple(min(one) for one in daily), tuple(max(one) for one in daily)
+    return Reference(year, first, last, span, variables, line, lows, highs)
+
+
+def _fitted(points: Sequence[Point], variables: Sequence[Variable], *, with_base: bool) -> Line:
+    """Means a day, so that months of 28 and 31 days are alike; without a base the ratio of sums, E / x."""
+    if not with_base:
+        energy, made = fsum(one.energy for one in points), fsum(one.values[0] for one in points)
+        if not made > 0.0:
+            raise Lack(f"the reference has no {variables[0].name}")
+        return Line(0.0, (energy / made,), None, None, len(points))
+    try:
+        return least_squares(
+            [one.energy / one.days for one in points], [[x / one.days for x in one.values] for one in points]
+        )
+    except (ValueError, OverflowError) as error:
+        raise Lack(f"no line goes through the reference of {_listed(variables)}: {error}") from error
+
+
+def _points(
+    days: Sequence[Day],
+    first: date,
+    last: date,
+    span: str,
+    products: Sequence[Product],
+    model: Model | None,
+    facility: Facility,
+) -> list[Point]:
+    """The days, or the whole months, from `first` to `last` of which everything is known."""
+    named = {one.date: one for one in days}
+    try:
+        means = temperatures(model, days) if model and _degrees(model) else {}
+    except (OSError, ConfigError) as error:
+        mistake = error.mistakes[0] if isinstance(error, ConfigError) else error
+        raise Lack(f"no temperatures: {mistake}", "a file of date,mean_degC") from error
+    points = []
+    for begin, end in _spans(first, last, span):
+        dates = [begin + timedelta(days=number) for number in range((end - begin).days + 1)]
+        found = [named[one] for one in dates if one in named]
+        values = (
+            *(_made(one, begin, end, found, facility) for one in products),
+            *(_degree_days(model, dates, means) if model else ()),
+        )
+        known = fsum(one.covered for one in found) >= KNOWN * 86400.0 * len(dates)
+        energy = [one.sums["load_energy"] for one in found if "load_energy" in one.sums]
+        numbers = [one for one in values if one is not None]
+        if known and len(energy) == len(found) and len(numbers) == len(values):
+            points.append(Point(len(dates), fsum(energy) / 1000.0, tuple(numbers)))
+    return points
+
+
+def _spans(first: date, last: date, span: str) -> Iterator[tuple[date, date]]:
+    """Days, or the calendar months that lie between two days as a whole."""
+    day = first
+    while day <= last:
+        end = day if span == "day" else day.replace(day=monthrange(day.year, day.month)[1])
+        if end <= last and (span == "day" or day.day == 1):
+            yield day, end
+        day = end + timedelta(days=1)
+
+
+def _made(product: Product, first: date, last: date, days: Sequence[Day], facility: Facility) -> float | None:
+    """t of a span; None where it is not known."""
+    length = (last - first).days + 1
+    if product.output:
+        found = [one for day in days if (one := mass(product, day)) is not None]
+        return fsum(found) if len(found) >= KNOWN * length else None
+    taken = entries(facility.goals, f"tonnes:{product.name}", first, last)
+    if sum((one.last - one.first).days + 1 for one in taken) < length:
+        return None
+    return fsum(one.value for one in taken)
+
+
+def _degrees(model: Model) -> list[tuple[str, float]]:
+    bases = (("heating", model.heating_base), ("cooling", model.cooling_base))
+    return [(name, base) for name, base in bases if base is not None]
+
+
+def _degree_days(model: Model, dates: Sequence[date], means: Mapping[date, float]) -> list[float | None]:
+    """K d of a span, days without a temperature by the mean of the others; None where too many have none."""
+    known = [means[one] for one in dates if one in means]
+    if len(known) < KNOWN * len(dates):
+        return [None for _ in _degrees(model)]
+    each = {"heating": heating, "cooling": cooling}
+    return [fsum(each[name](base, mean) for mean in known) / len(known) * len(dates) for name, base in _degrees(model)]
+
+
+def _variables(products: Sequence[Product], model: Model | None) -> tuple[Variable, ...]:
+    degrees = _degrees(model) if model else []
+    return (
+        *(Variable(f"output of {one.name}", "t") for one in products),
+        *(Variable(f"{name} degree days below {base:g} degC", "K d") for name, base in degrees if name == "heating"),
+        *(Variable(f"{name} degree days above {base:g} degC", "K d") for name, base in degrees if name == "cooling"),
+    )
+
+
+def _is_outside(point: Point, reference: Reference) -> bool:
+    daily = (x / point.days for x in point.values)
+    bounds = zip(daily, reference.lows, reference.highs, strict=True)
+    return any(not low - (slack := 1e-9 * max(abs(low), abs(high))) <= x <= high + slack for x, low, high in bounds)
+
+
+def _listed(variables: Sequence[Variable]) -> str:
+    return ", ".join(one.name for one in variables)

@@ -1,0 +1,105 @@
+"""How a process stands against the classes of its limit standard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wattgram.config.goals.limits import Limit, limits
+from wattgram.config.goals.settings import Product
+from wattgram.goals.terms.day import Stretch
+from wattgram.goals.terms.finding import Extra, Found
+from wattgram.goals.terms.indicator import Facility, Target
+from wattgram.goals.terms.missing import Find, Lack, answered, shown
+
+from .specific_energy import Specific, coal_per_tonne, of_goal, per_tonne
+
+PARK = "zero-carbon park notice of NDRC, MIIT and NEA 2025: energy per unit of product at class 2 or better"
+"""Why class 2 is the default target (METHOD 5)."""
+
+MEASURES: dict[str, Callable[[Product, Stretch, Facility], Specific]] = {
+    "kgce/t": coal_per_tonne,
+    "kWh/t": per_tonne,
+}
+"""What a limit is compared with, by its unit."""
+
+
+def limit_of(product: Product, unit: str = "") -> Limit | None:
+    """The limits of a product's process in a unit; None where the process has none."""
+    limit = limits().get(product.process)
+    return limit if limit and unit in ("", limit.unit) else None
+
+
+def grade(limit: Limit, value: float) -> int | None:
+    """The best class whose limit a value keeps, 1 to 3; None when it keeps none."""
+    classes = (limit.class1, limit.class2, limit.class3)
+    return next((number for number, most in enumerate(classes, 1) if most is not None and value <= most), None)
+
+
+def graded(unit: str, claim: str) -> Find:
+    """Finds the specific energy of a claim's first product, with its class; of the others and of other units as extras.
+
+    Products of one claim are steps of one works, whose tonnes do not add up.
+    """
+
+    @answered
+    def find(stretch: Stretch, facility: Facility) -> Found:
+        first, *others = of_goal(claim, facility)
+        one = MEASURES[unit](first, stretch, facility)
+        further = [(product, unit) for product in others]
+        if (limit := limit_of(first)) is not None and limit.unit != unit:
+            further.insert(0, (first, limit.unit))
+        return Found(
+            one.value,
+            one.inputs,
+            one.arithmetic,
+            (*_class_of(first, unit, one.value), *_extras(further, stretch, facility)),
+            one.coverage,
+            one.entry,
+            standing(first, unit, one.value),
+        )
+
+    return find
+
+
+def class_target(unit: str, claim: str) -> Callable[[Stretch, Facility], Target | None]:
+    """Class 2 of the first product's process, class 3 where the standard has no class 2."""
+
+    def target(_stretch: Stretch, facility: Facility) -> Target | None:
+        product = next((one for one in facility.goals.products if one.goal == claim), None)
+        limit = limit_of(product, unit) if product else None
+        if limit is None:
+            return None
+        if limit.class2 is None:
+            return Target(limit.class3, f"class 3 of {limit.standard}, {limit.process}, which has no class 2")
+        return Target(limit.class2, f"class 2 of {limit.standard}, {limit.process}; {PARK}")
+
+    return target
+
+
+def standing(product: Product, unit: str, value: float) -> str:
+    """The class in words, with the limits, or why there is none."""
+    limit = limit_of(product, unit)
+    if limit is None:
+        process = product.process or "no process"
+        return f"{product.name}: {process} has no classes in {unit}"
+    reached = grade(limit, value)
+    classes = "/".join("-" if one is None else shown(one) for one in (limit.class1, limit.class2, limit.class3))
+    words = f"class {reached}" if reached else "worse than class 3"
+    return f"{product.name}: {words} of {limit.standard} ({limit.process} {classes} {unit}, without its corrections)"
+
+
+def _class_of(product: Product, unit: str, value: float) -> tuple[Extra, ...]:
+    limit = limit_of(product, unit)
+    reached = grade(limit, value) if limit else None
+    return (Extra(f"class of {product.name}", float(reached), "1"),) if reached else ()
+
+
+def _extras(further: list[tuple[Product, str]], stretch: Stretch, facility: Facility) -> list[Extra]:
+    extras: list[Extra] = []
+    for product, unit in further:
+        try:
+            value = MEASURES[unit](product, stretch, facility).value
+        except Lack:
+            continue  # what is beside the indicator may be unknown
+        extras += [Extra(product.name, value, unit), *_class_of(product, unit, value)]
+    return extras

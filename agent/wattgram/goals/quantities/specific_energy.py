@@ -1,0 +1,158 @@
+"""What a product took: its energy by meter and fuel, and the specific energy per tonne or piece."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from wattgram.config.goals.settings import Product
+from wattgram.goals.terms.day import Stretch
+from wattgram.goals.terms.finding import Input
+from wattgram.goals.terms.indicator import Facility
+from wattgram.goals.terms.missing import Lack, counted, shown
+
+from .fuel_heat import Worth, electric, worth
+from .production import Output, output, over
+
+
+@dataclass(frozen=True, slots=True)
+class Burnt:
+    """Fuel of one meter: what it counted, and what a unit of it is worth."""
+
+    name: str
+    amount: float
+    worth: Worth
+
+    @property
+    def unit(self) -> str:
+        """What it is counted in."""
+        return "pulse" if self.worth.unit == "1" else self.worth.unit
+
+    @property
+    def carbon(self) -> float:
+        """g of CO2 a unit; Lack where nobody knows what burns."""
+        if self.worth.carbon is None:
+            raise Lack(
+                f"the CO2 of what {self.name} meters is not known",
+                'fuel = "natural_gas", "diesel" or "coal" to the device',
+            )
+        return self.worth.carbon
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a product took and gave back, kWh of electricity, and its fuels; coverage as of `Found`."""
+
+    product: Product
+    made: Output
+    electricity: float
+    recovered: float
+    fuels: tuple[Burnt, ...]
+    inputs: tuple[Input, ...]
+    coverage: float
+    entry: str
+
+
+@dataclass(frozen=True, slots=True)
+class Specific:
+    """Energy per output: the value, and `Found`'s other parts."""
+
+    value: float
+    energy: float
+    amount: float
+    inputs: tuple[Input, ...]
+    arithmetic: str
+    coverage: float
+    entry: str
+
+
+def of_goal(claim: str, facility: Facility, needs: str = "energy and output") -> tuple[Product, ...]:
+    """The products of a claim; Lack when there is none."""
+    found = tuple(one for one in facility.goals.products if one.goal == claim)
+    if not found:
+        raise Lack(f"no product of goal {claim}", f'[[goals.product]] with goal = "{claim}", {needs}')
+    return found
+
+
+def require_meter(product: Product) -> None:
+    """Lack when neither electricity nor fuel of a product is metered."""
+    if not product.energy and not product.fuel:
+        raise Lack(f"no meter of {product.name}", f"energy to the product {product.name}, the names of its sub-meters")
+
+
+def metered(part: Stretch, names: Iterable[str]) -> tuple[float, tuple[Input, ...], float]:
+    """kWh of some meters in the direction of their roles, as inputs, too, and how much of the time all were known.
+
+    Lack when one of them was never known.
+    """
+    inputs, known = [], 1.0
+    for name in names:
+        share = part.known(name)
+        if not share > 0.0:
+            raise Lack(f"the energy of {name} is not known in {part.name}", f"a reading of {name}")
+        days = sum(name in one.devices for one in part.days)
+        inputs.append(Input(f"energy of {name}", part.energy([name]) / 1000.0, "kWh", f"meter {name}, {counted(days)}"))
+        known = min(known, share)
+    return sum(one.value for one in inputs), tuple(inputs), known
+
+
+def taken(product: Product, stretch: Stretch, facility: Facility, *, pieces: bool = False) -> Taken:
+    """All that a product took over the days for which its output is known; Lack where a meter is missing."""
+    require_meter(product)
+    made = output(product, stretch, facility, pieces=pieces)
+    electricity, inputs, known = metered(made.part, product.energy)
+    recovered, back, also = metered(made.part, product.recovered)
+    fuels = tuple(burnt(name, made.part, facility) for name in product.fuel)
+    burned = tuple(
+        Input(f"fuel of {one.name}", one.amount, one.unit, f"meter {one.name}; {one.worth.source}") for one in fuels
+    )
+    entry = next((one for one in (made.entry, *(fuel.worth.entry for fuel in fuels)) if one), "")
+    everything = (*inputs, *back, *burned, *made.inputs)
+    return Taken(product, made, electricity, recovered, fuels, everything, min(known, also, made.coverage), entry)
+
+
+def per_tonne(product: Product, stretch: Stretch, facility: Facility) -> Specific:
+    """SEC = E / M in kWh/t, electricity alone (METHOD 5)."""
+    require_meter(replace(product, fuel=()))
+    made = output(product, stretch, facility)
+    kwh, inputs, known = metered(made.part, product.energy)
+    value = kwh / made.amount
+    arithmetic = f"{shown(kwh)} kWh / {shown(made.amount)} t = {shown(value)} kWh/t"
+    everything = (*inputs, *made.inputs)
+    return Specific(value, kwh, made.amount, everything, arithmetic, min(known, made.coverage), made.entry)
+
+
+def coal_per_tonne(product: Product, stretch: Stretch, facility: Facility) -> Specific:
+    """e = (sum of energy in x coefficient - energy recovered x coefficient) / M in kgce/t (GB 21256, METHOD 5).
+
+    Electricity 0.1229 kgce/kWh, natural gas 1.2143 kgce/Nm3, other fuels by their heat (METHOD 1.2).
+    """
+    one = taken(product, stretch, facility)
+    coal = electric(one.electricity - one.recovered) + sum(fuel.amount * fuel.worth.coal for fuel in one.fuels)
+    value = coal / one.made.amount
+    terms = [f"{shown(one.electricity)} kWh x 0.1229"] if product.energy else []
+    terms += [f"{shown(fuel.amount)} {fuel.unit} x {shown(fuel.worth.coal)}" for fuel in one.fuels]
+    back = f" - {shown(one.recovered)} kWh x 0.1229" if product.recovered else ""
+    arithmetic = f"({' + '.join(terms)}{back}) / {shown(one.made.amount)} t = {shown(value)} kgce/t"
+    return Specific(value, coal, one.made.amount, one.inputs, arithmetic, one.coverage, one.entry)
+
+
+def heat_per_piece(product: Product, stretch: Stretch, facility: Facility) -> Specific:
+    """SEC = (E_fuel + E_el - E_regen) / pieces in kWh a piece (METHOD 6, B18)."""
+    one = taken(product, stretch, facility, pieces=True)
+    energy = one.electricity - one.recovered + sum(fuel.amount * fuel.worth.heat for fuel in one.fuels)
+    value = energy / one.made.amount
+    terms = [f"{shown(fuel.amount)} {fuel.unit} x {shown(fuel.worth.heat)} kWh/{fuel.unit}" for fuel in one.fuels]
+    terms += [f"{shown(one.electricity)} kWh"] if product.energy else []
+    back = f" - {shown(one.recovered)} kWh" if product.recovered else ""
+    arithmetic = f"({' + '.join(terms)}{back}) / {shown(one.made.amount)} = {shown(value)} kWh per piece"
+    return Specific(value, energy, one.made.amount, one.inputs, arithmetic, one.coverage, one.entry)
+
+
+def burnt(name: str, part: Stretch, facility: Facility) -> Burnt:
+    """What a fuel meter counted over the days; Lack where it was not read or its fuel is not known."""
+    if not any(name in one.devices for one in part.days):
+        raise Lack(f"no count of {name} in {part.name}", f"a reading of {name}")
+    _, last = over(part, facility)
+    day = max((one.date for one in part.days), default=last)
+    return Burnt(name, part.device(name, lambda one: one.amount), worth(name, facility, day))

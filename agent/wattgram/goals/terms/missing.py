@@ -1,0 +1,64 @@
+"""How the pieces of an indicator say that a number is not there, and how the last of them answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from math import isfinite
+
+from wattgram.config.goals.settings import Entry
+
+from .day import Stretch
+from .finding import Finding, Missing
+from .indicator import Facility
+
+Find = Callable[[Stretch, Facility], Finding]
+
+
+class Lack(Exception):
+    """A number that an indicator needs is not there: what is missing, and what to add to have it. Never retried."""
+
+    def __init__(self, what: str, add: str = "") -> None:
+        super().__init__(what)
+        self.missing = Missing(what, add)
+
+
+def answered(find: Find) -> Find:
+    """The same, answering Missing for a Lack and for a value that is no number."""
+
+    @wraps(find)
+    def answer(stretch: Stretch, facility: Facility) -> Finding:
+        try:
+            found = find(stretch, facility)
+        except Lack as lack:
+            return lack.missing
+        if isinstance(found, Missing):
+            return found
+        if not isfinite(found.value):
+            return Missing(f"the numbers of {stretch.name} are too large or too small: {found.arithmetic}")
+        return replace(found, extras=tuple(one for one in found.extras if isfinite(one.value)))
+
+    return answer
+
+
+def quotient(part: float, whole: float, why: str) -> float:
+    """part / whole; Lack with the reason where the whole is not above 0."""
+    if not whole > 0.0:
+        raise Lack(why)
+    return part / whole
+
+
+def shown(value: float) -> str:
+    """A number as it stands in a formula: ten digits, so that a person gets the same result."""
+    return f"{value:.10g}"
+
+
+def signed(entry: Entry) -> str:
+    """Who answers for a manual entry."""
+    return f"manual entry of {entry.name}, {entry.entered.isoformat()}, {entry.document}"
+
+
+def counted(days: int) -> str:
+    """A number of days in words."""
+    return f"{days} day{'' if days == 1 else 's'}"

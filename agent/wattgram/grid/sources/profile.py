@@ -1,0 +1,116 @@
+"""Files and messages of a site's own, JSON or CSV, become entries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from wattgram.base.untrusted import columns, document, mapping, number, quoted, written
+from wattgram.grid.mix import UNKNOWN, checked_name, fuel_of
+
+from .entries import Entry
+
+TIME = ("time", "datetime", "valid_from")
+UNTIL = ("valid_to", "until")
+VALUE = ("intensity", "intensity_g_per_kwh", "carbonIntensity")
+MIX = ("mix", "shares")
+MARK = ("estimated", "isEstimated")
+BASIS = ("basis",)
+"""Names of an entry's parts; the first one of each is what our pages say."""
+
+YES, NO = ("true", "1", "yes"), ("false", "0", "no", "")
+
+
+def from_json(data: bytes) -> list[Entry]:
+    """Entries of a JSON number, object, list of objects or `{"data": [...]}`; ValueError."""
+    found = document(data)
+    if isinstance(found, int | float) and not isinstance(found, bool):
+        found = {VALUE[0]: found}
+    if isinstance(found, dict) and isinstance(found.get("data"), list):
+        found = found["data"]
+    if isinstance(found, dict):
+        return [_entry("entry", found)]
+    if not isinstance(found, list):
+        raise ValueError(f"found {quoted(found)}; expected an object or a list of objects")
+    return [_entry(f"entry {index}", mapping(one, f"entry {index}")) for index, one in enumerate(found, 1)]
+
+
+def from_csv(data: bytes) -> list[Entry]:
+    """Entries of a CSV file: `time` with `intensity`, with a column a fuel, or with `fuel` and `share`; ValueError."""
+    head, rows = columns(data)
+    long = {"fuel", "share"} <= set(head)
+    known = {*TIME, *UNTIL, *VALUE, *MARK, *BASIS, *(("fuel", "share") if long else ())}
+    for name in head:
+        if name not in known:
+            _named(name, "line 1")
+    lines = dict(rows)
+    if long:
+        return _grouped(lines)
+    return [_entry(f"line {place}", line) for place, line in lines.items()]
+
+
+def _entry(place: str, found: Mapping[str, Any]) -> Entry:
+    try:
+        return _read(place, dict(found))
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from error
+
+
+def _read(place: str, rest: dict[str, Any]) -> Entry:
+    time, until = (_optional(rest, names, written) for names in (TIME, UNTIL))
+    intensity = _optional(rest, VALUE, number)
+    mark, basis = _part(rest, MARK), _part(rest, BASIS)
+    given = _part(rest, MIX)
+    by_name = mapping(given, MIX[0]) if given is not None else ({} if intensity is not None else rest)
+    if intensity is None and all(fuel_of(name) == UNKNOWN for name in by_name):
+        raise ValueError(f"found {quoted(list(by_name))}; expected {VALUE[0]!r}, or {MIX[0]!r} with fuels")
+    amounts = {name: _amount(name, value) for name, value in by_name.items()}
+    return Entry(place, time, until, intensity, amounts, _flag(mark), None if basis is None else str(basis))
+
+
+def _part(found: dict[str, Any], names: Sequence[str]) -> Any:
+    """Take a part out, by any of its names; None where it is missing or empty."""
+    values = [found.pop(name) for name in names if name in found]
+    return next((value for value in values if value not in (None, "")), None)
+
+
+def _optional(found: dict[str, Any], names: Sequence[str], read: Any) -> Any:
+    value = _part(found, names)
+    return None if value is None else read(value, names[0])
+
+
+def _amount(name: str, value: object) -> float | None:
+    """A fuel's amount; nothing written is an amount that nobody knows, not 0 (METHOD 4.2)."""
+    return None if value is None or value == "" else number(value, quoted(name))
+
+
+def _flag(value: object) -> bool:
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    text = str(value).strip().lower()
+    if text not in (*YES, *NO):
+        raise ValueError(f"{MARK[0]}: found {quoted(value)}; expected true or false")
+    return text in YES
+
+
+def _grouped(lines: Mapping[int, Mapping[str, str]]) -> list[Entry]:
+    """Entries of a long table, which has a line for each time and fuel."""
+    groups: dict[tuple[tuple[str, str], ...], dict[str, Any]] = {}
+    places: dict[tuple[tuple[str, str], ...], int] = {}
+    for place, line in lines.items():
+        key = tuple((name, cell) for name, cell in line.items() if name not in ("fuel", "share"))
+        places.setdefault(key, place)
+        mix, name = groups.setdefault(key, {}), line["fuel"]
+        if name in mix:
+            raise ValueError(f"line {place}: found {quoted(name)} a second time for one moment")
+        _named(name, f"line {place}")
+        mix[name] = line["share"]
+    return [_entry(f"line {places[key]}", dict(key) | {MIX[0]: mix}) for key, mix in groups.items()]
+
+
+def _named(name: str, place: str) -> None:
+    try:
+        checked_name(name)
+    except ValueError as error:
+        others = ", ".join(names[0] for names in (TIME, UNTIL, VALUE, MARK, BASIS))
+        raise ValueError(f"{place}: {error}; in the head also {others}") from error

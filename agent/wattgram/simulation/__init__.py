@@ -1,0 +1,1 @@
+"""The simulated factory behind `demo` and `simulate`."""

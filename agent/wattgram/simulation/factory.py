@@ -1,0 +1,315 @@
+"""The site model behind demo and simulate: a factory whose meters always agree, in steps of a second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import cos, fsum, nan, pi, sqrt
+from zoneinfo import ZoneInfo
+
+from .machines import (
+    IDLE_DAY,
+    PEAK_DAY,
+    REST_DAY,
+    WORKDAY,
+    Battery,
+    Charger,
+    Flow,
+    Inverter,
+    Load,
+    Machine,
+    Moment,
+    Part,
+    Scheduled,
+    Week,
+)
+from .sky import Noise, chance, clear_sky, sun_altitude
+from .three_phase import three_phase
+
+__all__ = ["NS", "Factory", "Part", "demo_parts"]
+
+NS = 1_000_000_000
+PRODUCERS = ("pv", "wind", "hydro", "genset", "chp")
+CONSUMERS = ("load", "ev")
+COUNTED = ("production", "capture", "fuel")
+POWER_FACTOR = {"load": 0.92, "ev": 0.985, "pv": 0.999, "battery": 0.995}
+SLEEPING, PRODUCING, THROTTLED = 2.0, 4.0, 5.0  # SunSpec model 103, point St
+EMPTY, DISCHARGING, CHARGING, FULL, HOLDING = 2.0, 3.0, 4.0, 5.0, 6.0  # SunSpec model 802, point ChaSt
+
+
+@dataclass(slots=True)
+class Meter:
+    """What one part's counters hold; energies in J, `positive` in the direction that the role names."""
+
+    power: float = 0.0
+    positive: float = 0.0
+    negative: float = 0.0
+    count: float = 0.0  # pieces, kg or m3
+    day_began: float = 0.0  # `positive` at local midnight
+    session_began: float = 0.0  # `positive` when the present charging session began
+
+    def elapse(self, seconds: float) -> None:
+        """Let the present power run for so long."""
+        if self.power > 0:
+            self.positive += self.power * seconds
+        else:
+            self.negative -= self.power * seconds
+
+
+class Factory:
+    """A site of parts from `start` (UTC ns) on; the same arguments give the same series.
+
+    Power is constant within a step (s, whole), and counters are its exact sum. The incomers carry the
+    sum of all parts: load + ev + charge - production - discharge, shared by rated power where there are
+    several. A site with an incomer but without sub-meters has one load that nobody meters. Every value is in
+    the sign of the part's role; its meter is wired that way, so `active_energy_import` counts positive power
+    and `active_energy_export` negative. ValueError when two parts have one name.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        *,
+        latitude: float = 29.6,
+        longitude: float = 106.5,
+        timezone: str = "Asia/Shanghai",
+        seed: int = 1,
+        step: int = 1,
+        start: int,
+    ) -> None:
+        self.parts = {part.name: part for part in parts}
+        if len(self.parts) != len(parts):
+            raise ValueError("two parts of the factory have the same name")
+        self._latitude, self._longitude, self._zone = latitude, longitude, ZoneInfo(timezone)
+        self._seed = seed
+        self._meters = {part.name: Meter() for part in parts}
+        self._machines: dict[str, Machine] = {}
+        self._batteries: dict[str, Battery] = {}
+        for place, part in enumerate(parts):
+            self._install(part, place)
+        self._incomers = [part for part in parts if part.role == "grid"]
+        incoming = sum(part.rated_power for part in self._incomers)
+        self._incomer_share = {part.name: part.rated_power / incoming for part in self._incomers}
+        metered = any(part.role in CONSUMERS for part in parts)
+        self._unmetered: Machine | None = None
+        if incoming and not metered:
+            self._unmetered = Load(Part("unmetered", "load", 0.6 * incoming), seed)
+        self._unmetered_power = 0.0
+        self._work = Week(WORKDAY, REST_DAY)
+        self._voltages = [Noise(240, seed, "voltage", phase) for phase in range(3)]
+        self._frequency = Noise(90, seed, "frequency")
+        self._start = start
+        self._step = step
+        self._steps = 0
+        self._day = -1
+        self._moment = self._look()
+        self._settle()
+
+    @property
+    def time(self) -> int:
+        """UTC ns up to which counters run; the present power holds from here for one step."""
+        return self._start + self._steps * self._step * NS
+
+    def advance(self, time: int) -> None:
+        """Take every whole step that ends by `time` (UTC ns); an earlier time changes nothing."""
+        for _ in range((time - self.time) // (self._step * NS)):
+            self._go_on()
+
+    def values(self, name: str) -> dict[str, float]:
+        """The part's quantities now, SI; NaN where a sleeping inverter has none. KeyError: no such part."""
+        part, meter = self.parts[name], self._meters[name]
+        if part.role in COUNTED:
+            return self._counted(part, meter)
+        values = self._electric(part, meter)
+        if part.role in PRODUCERS:
+            values |= self._produced(part, meter)
+        if name in self._batteries:
+            values |= self._stored(part, meter)
+        if part.role == "ev":
+            values["energy_session"] = (meter.positive - meter.session_began) / 3600
+            values["status"] = 2.0 if meter.power > 0 else 1.0
+        return values
+
+    def ledger(self) -> dict[str, tuple[float, float]]:
+        """True energies in Wh since the start, by part: (in the role's direction, against it)."""
+        return {name: (meter.positive / 3600, meter.negative / 3600) for name, meter in self._meters.items()}
+
+    def _install(self, part: Part, place: int) -> None:
+        seed = self._seed
+        match part.role:
+            case "load":
+                self._machines[part.name] = Load(part, seed)
+            case "ev":
+                self._machines[part.name] = Charger(part, seed)
+            case "pv":
+                self._machines[part.name] = Inverter(part, lag=35.0 * place, seed=seed)
+            case "wind":
+                self._machines[part.name] = Flow(part, 0.35, 0.35, 0.15, seed)
+            case "hydro":
+                self._machines[part.name] = Flow(part, 0.6, 0.1, 0.02, seed)
+            case "chp":
+                self._machines[part.name] = Scheduled(part, Week(WORKDAY, REST_DAY), seed)
+            case "genset":
+                self._machines[part.name] = Scheduled(part, Week(PEAK_DAY, IDLE_DAY), seed)
+            case "battery":
+                self._batteries[part.name] = Battery(part, seed)
+
+    def _look(self) -> Moment:
+        second = self.time / NS
+        local = datetime.fromtimestamp(second, self._zone)
+        hour = local.hour + local.minute / 60 + (local.second + local.microsecond / 1e6) / 3600
+        if local.toordinal() != self._day:
+            self._day = local.toordinal()
+            for meter in self._meters.values():
+                meter.day_began = meter.positive
+        # Chongqing's means in round numbers: 8 degC in January, 29 in July, 4 either way over a day.
+        season = 18.5 - 10.5 * cos(2 * pi * (local.timetuple().tm_yday - 20) / 365)
+        return Moment(
+            second=second,
+            week_hour=24 * local.weekday() + hour,
+            irradiance=clear_sky(sun_altitude(second, self._latitude, self._longitude)),
+            ambient=season + 4 * cos(2 * pi * (hour - 15) / 24),
+        )
+
+    def _go_on(self) -> None:
+        for meter in self._meters.values():
+            meter.elapse(self._step)
+        for battery in self._batteries.values():
+            battery.elapse(self._step)
+        for part in self.parts.values():
+            if part.role in COUNTED:
+                self._meters[part.name].count += self._rate(part) * self._step
+        self._steps += 1
+        self._moment = self._look()
+        self._settle()
+
+    def _settle(self) -> None:
+        """Give every part the power of the step that begins."""
+        flows = []  # W into the site's loads and stores; own sources negative
+        for name, machine in self._machines.items():
+            power, meter = machine.power(self._moment), self._meters[name]
+            if meter.power <= 0 < power:
+                meter.session_began = meter.positive
+            meter.power = power
+            flows.append(power if self.parts[name].role in CONSUMERS else -power)
+        if self._unmetered:
+            self._unmetered_power = self._unmetered.power(self._moment)
+            flows.append(self._unmetered_power)
+        deficit, rated = fsum(flows), sum(battery.rated for battery in self._batteries.values())
+        for name, battery in self._batteries.items():
+            battery.control(deficit * battery.rated / rated, self._moment)
+            self._meters[name].power = battery.power
+            flows.append(-battery.power)
+        imported = fsum(flows)
+        for part in self._incomers:
+            self._meters[part.name].power = imported * self._incomer_share[part.name]
+
+    def _rate(self, part: Part) -> float:
+        """Units a second of a counted part: its nameplate by the hour of the working week."""
+        return part.rated_power * self._work.at(self._moment.week_hour) / 3600
+
+    def _counted(self, part: Part, meter: Meter) -> dict[str, float]:
+        total, rate = meter.count + 1000 * part.rated_power, self._rate(part)
+        return {
+            "pulse_count_1": float(int(total)),
+            "totalizer_1": total,
+            "volume_total": total,
+            "volume_flow": rate,
+            "mass_flow": rate,
+        }
+
+    def _electric(self, part: Part, meter: Meter) -> dict[str, float]:
+        second = self._moment.second
+        one, two, three = (231.0 + 2.2 * noise.at(second) for noise in self._voltages)
+        lean = [0.02 * (chance(self._seed, part.name, "lean", phase) - 0.5) for phase in range(2)]
+        share = 1 / 3 + lean[0], 1 / 3 + lean[1], 1 / 3 - lean[0] - lean[1]
+        values = three_phase(meter.power, self._reactive(part), (one, two, three), share)
+        values["frequency"] = 50.0 + 0.02 * self._frequency.at(second)
+        before = self._counted_before(part)
+        values["active_energy_import"] = meter.positive / 3600 + before
+        exported_before = 0.05 * before if part.role == "grid" else 0.0
+        values["active_energy_export"] = meter.negative / 3600 + exported_before
+        values["active_energy_total"] = values["active_energy_import"] + values["active_energy_export"]
+        for name in ("active_energy_import", "active_energy_export"):
+            for phase, part_of in zip(("l1", "l2", "l3"), share, strict=True):
+                values[f"{name}_{phase}"] = values[name] * part_of
+        values["energy_total"] = values["active_energy_import"]
+        values["energy_daily"] = (meter.positive - meter.day_began) / 3600
+        values["rated_power"] = part.rated_power
+        return values
+
+    def _counted_before(self, part: Part) -> float:
+        """Wh on the part's counter at the start: one to three thousand hours of rated power, in whole kWh."""
+        return 1000.0 * round(part.rated_power * (1 + 2 * chance(self._seed, part.name, "before")))
+
+    def _reactive(self, part: Part) -> float:
+        """var, lagging+; the incomer's is the sum of the parts' by its share."""
+        if part.role != "grid":
+            factor = POWER_FACTOR.get(part.role, 0.98)
+            return abs(self._meters[part.name].power) * sqrt(1 - factor * factor) / factor
+        others = fsum(self._reactive(other) for other in self.parts.values() if other.role != "grid")
+        unmetered = self._unmetered_power * sqrt(1 / POWER_FACTOR["load"] ** 2 - 1)
+        return (others + unmetered) * self._incomer_share[part.name]
+
+    def _produced(self, part: Part, meter: Meter) -> dict[str, float]:
+        machine = self._machines[part.name]
+        if not isinstance(machine, Inverter):
+            return {"status": PRODUCING if meter.power else SLEEPING}
+        if not machine.dc_power:
+            names = ("dc_power", "dc_current_1", "dc_current_2", "dc_voltage_1", "dc_voltage_2", "efficiency")
+            asleep = dict.fromkeys((*names, "dc_voltage", "dc_current", "temperature_internal"), nan)
+            return asleep | {"status": SLEEPING}
+        share = machine.dc_power / machine.rated
+        voltages = [640.0 - 1.9 * (machine.cell - 25) - 6 * tracker for tracker in range(2)]
+        currents = [machine.dc_power / 2 / voltage for voltage in voltages]
+        return {
+            "dc_power": machine.dc_power,
+            "dc_voltage": voltages[0],
+            "dc_voltage_1": voltages[0],
+            "dc_voltage_2": voltages[1],
+            "dc_current": machine.dc_power / voltages[0],
+            "dc_current_1": currents[0],
+            "dc_current_2": currents[1],
+            "efficiency": meter.power / machine.dc_power,
+            "temperature_internal": self._moment.ambient + 8 + 24 * share,
+            "status": THROTTLED if meter.power >= machine.rated else PRODUCING,
+        }
+
+    def _stored(self, part: Part, meter: Meter) -> dict[str, float]:
+        battery = self._batteries[part.name]
+        voltage = 700.0 + 90.0 * (battery.soc - 0.5) - 12.0 * meter.power / battery.rated
+        before = self._counted_before(part) / 4
+        if abs(meter.power) < 1:
+            status = EMPTY if battery.soc < 0.11 else FULL if battery.soc > 0.94 else HOLDING
+        else:
+            status = DISCHARGING if meter.power > 0 else CHARGING
+        return {
+            "battery_power": meter.power,
+            "battery_power_charge": max(0.0, -meter.power),
+            "battery_power_discharge": max(0.0, meter.power),
+            "battery_soc": battery.soc,
+            "battery_soh": 0.98,
+            "battery_voltage": voltage,
+            "battery_current": meter.power / voltage,
+            "battery_temperature": self._moment.ambient + 4,
+            "battery_capacity": battery.capacity,
+            "battery_energy_charge": meter.negative / 3600 + before / 0.9,
+            "battery_energy_discharge": meter.positive / 3600 + before,
+            "battery_charge_status": status,
+            "status": PRODUCING,
+        }
+
+
+def demo_parts() -> tuple[Part, ...]:
+    """The factory of `wattgram demo`: 190 kW of roof, 100 kW of battery, about 180 kW of load by day."""
+    return (
+        Part("incomer", "grid", 630e3),
+        Part("roof-east", "pv", 110e3),
+        Part("roof-west", "pv", 80e3),
+        Part("battery", "battery", 100e3),
+        Part("foundry", "load", 115e3, "industry"),
+        Part("hall", "load", 50e3, "building"),
+        Part("compressors", "load", 40e3, "industry"),
+        Part("ev-charger", "ev", 44e3),
+    )

@@ -1,0 +1,1 @@
+"""Whether the wall clock can be trusted, and which times were published already."""

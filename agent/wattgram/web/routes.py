@@ -1,0 +1,109 @@
+"""What is served where. A path has one answer; `openapi.json` says of each what is in it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from http import HTTPStatus
+from urllib.parse import parse_qs
+
+from wattgram.base.errors import HistoryError, SpoolError
+
+from .access import Query
+from .answer import NO_STORE, Response, answer, refusal
+from .daemon_view import View
+from .prometheus import PROMETHEUS, exposition
+from .server_page_files import OPENAPI, page, served, unchanged
+
+STREAM = "/api/stream"
+
+LONGEST = 10 * 366 * 1440
+"""Minutes of history that one request may ask for: what the configuration may keep."""
+
+
+class Routes:
+    """Paths and their answers out of a View; `/api/stream` alone is not one answer."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._files = page()
+        self.table: dict[str, Callable[[Query], Awaitable[Response]]] = {
+            "/api/now": self._now,
+            "/api/history": self._history,
+            "/api/goals": self._goals,
+            "/healthz": self._health,
+            "/metrics": self._metrics,
+        }
+
+    @property
+    def paths(self) -> list[str]:
+        """Every path other than the page's own files."""
+        return [*self.table, STREAM, OPENAPI]
+
+    async def answer(self, path: str, query: Query, known: str) -> Response:
+        """The answer of a path; `known` is the tag of a file that the client has."""
+        if route := self.table.get(path):
+            return await route(query)
+        if file := self._files.get(path):
+            return unchanged(served(file), known)
+        return refusal(HTTPStatus.NOT_FOUND, "There is nothing here.")
+
+    async def _now(self, _query: Query) -> Response:
+        return answer(self._view.now())
+
+    async def _goals(self, _query: Query) -> Response:
+        return answer(self._view.goals())
+
+    async def _health(self, _query: Query) -> Response:
+        well, details = self._view.health()
+        return answer(details, HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE)
+
+    async def _metrics(self, _query: Query) -> Response:
+        return Response(HTTPStatus.OK, exposition(self._view.metrics()), PROMETHEUS, NO_STORE)
+
+    async def _history(self, query: Query) -> Response:
+        try:
+            seconds, until = _period({name: values[0] for name, values in query.items()})
+        except ValueError as error:
+            return refusal(HTTPStatus.BAD_REQUEST, str(error))
+        try:
+            return answer(await self._view.history(seconds, until))
+        except (SpoolError, HistoryError) as error:  # which /healthz tells, and the log has already
+            return refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+
+
+def split(target: str) -> tuple[str, Query]:
+    """Path, not decoded (no file's name needs it), and the query."""
+    path, _, query = target.partition("?")
+    return path, parse_qs(query, max_num_fields=8) if query.count("&") < 8 else {}
+
+
+def _period(asked: dict[str, str]) -> tuple[float, float | None]:
+    """How many seconds, and their end (s since the epoch, None for now); ValueError in words for who asked."""
+    if "from" in asked or "to" in asked:
+        if "minutes" in asked:
+            raise ValueError("found minutes beside from and to; allowed: one of them.")
+        since, until = _instant("from", asked.get("from", "")), _instant("to", asked.get("to", ""))
+        if not 1.0 <= until - since <= 60.0 * LONGEST:
+            raise ValueError(f"from, to: found {until - since:.15g} s between them; allowed: 1 s to {LONGEST} minutes.")
+        return until - since, until
+    minutes = asked.get("minutes", "60")
+    if not re.fullmatch(r"[0-9]{1,7}", minutes) or not 1 <= int(minutes) <= LONGEST:
+        raise ValueError(f"minutes: 1 to {LONGEST}, whole.")
+    return 60.0 * int(minutes), None
+
+
+def _instant(name: str, text: str) -> float:
+    """Seconds since the epoch, of a number of them or RFC 3339."""
+    value = -1.0
+    if re.fullmatch(r"[0-9]{1,11}(\.[0-9]{1,9})?", text):
+        value = float(text)
+    else:
+        with contextlib.suppress(ValueError, OverflowError):
+            parsed = datetime.fromisoformat(text.upper().replace(" ", "+"))  # a plus that was not escaped is a blank
+            value = parsed.timestamp() if parsed.tzinfo else -1.0
+    if not 0.0 <= value < 9e9:
+        raise ValueError(f"{name}: found {text[:40]!r}; allowed: 2026-11-01T06:00:00Z, or seconds since 1970.")
+    return value

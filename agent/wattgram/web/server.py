@@ -1,0 +1,154 @@
+"""The server: who listens where, one task a connection, what a connection may cost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from http import HTTPStatus
+
+from .access import Access, is_loopback
+from .answer import Response, refusal
+from .daemon_view import View
+from .exchange import Exchange, Malformed, Request
+from .limits import HEAD_SIZE, Limits
+from .routes import STREAM, Routes, split
+from .stream import Stream
+
+log = logging.getLogger(__name__)
+
+EVENTS = "text/event-stream; charset=utf-8"
+
+
+class Server:
+    """Serves a View at `listen` (host:port; port 0 takes a free one, see `address` while serving).
+
+    With a token every request must carry it: as `Authorization: Bearer`, or once as `?token=`, which is
+    exchanged for a cookie. `origin`: of the pages of another server that may read, None for no others.
+    ValueError when `listen` is no address, or is not loopback and there is no token.
+    """
+
+    def __init__(
+        self, listen: str, token: str | None, view: View, limits: Limits | None = None, origin: str | None = None
+    ) -> None:
+        host, _, port = listen.rpartition(":")
+        if not host or not port.isdecimal() or int(port) > 65535:
+            raise ValueError(f"listen: expected host:port, found {listen!r}")
+        self._host, self._port = host.strip("[]"), int(port)
+        loopback = is_loopback(self._host)
+        if not token and not loopback:
+            raise ValueError(f"listen: {listen!r} is not loopback, so it needs a token")
+        self._limits = limits or Limits()
+        self._access = Access(token, origin, loopback=loopback)
+        self._routes = Routes(view)
+        self._stream = Stream(view, self._limits)
+        self._connections: set[asyncio.Task[None]] = set()
+        self.address: tuple[str, int] | None = None
+        self.url = ""
+
+    @contextlib.asynccontextmanager
+    async def serve(self) -> AsyncIterator[Server]:
+        """Serve until the block ends. OSError when the address cannot be had."""
+        try:
+            server = await asyncio.start_server(self._accept, self._host, self._port, limit=HEAD_SIZE)
+        except OSError as error:
+            said = os.strerror(error.errno).lower() if error.errno else str(error)
+            raise OSError(f"live page at {self._host}:{self._port}: {said}") from error
+        host, port = server.sockets[0].getsockname()[:2]
+        self.address = host, port
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+        log.info("live page on %s", self.url)
+        telling = asyncio.create_task(self._stream.run(), name="page stream")
+        try:
+            yield self
+        finally:
+            server.close()
+            tasks = (telling, *self._connections)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self.address = None
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._connections) >= self._limits.connections:
+            writer.close()
+            return
+        task = asyncio.create_task(self._connection(reader, writer), name="page connection")
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._converse(Exchange(reader, writer))
+        except OSError:  # a client that leaves or is too slow is not our trouble: TimeoutError is an OSError too
+            writer.transport.abort()  # what it did not take would be kept for it
+        finally:
+            writer.close()
+
+    async def _converse(self, client: Exchange) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._limits.request):
+                    request = await client.receive()
+                if request is None:
+                    break
+                response = await self._answer(request)
+                if response is None:
+                    client.begin(EVENTS, self._access.shared(request))
+                    await self._stream.serve(client, _last(request))
+                    break
+            except Malformed as error:
+                response = refusal(error.status, "Not a request served here.")
+            async with asyncio.timeout(self._limits.response):
+                again = await client.send(response)
+            if not again:
+                await client.linger()
+                break
+
+    async def _answer(self, request: Request) -> Response | None:
+        """The answer; None is the stream."""
+        if (refused := self._access.misdirected(request)) is not None:
+            return refused
+        response = self._access.preflight(request) if request.method == "OPTIONS" else await self._read(request)
+        if response is None and request.method == "OPTIONS":
+            response = _only_reading()
+        if response is None:
+            return None
+        return replace(response, headers=(*response.headers, *self._access.shared(request)))
+
+    async def _read(self, request: Request) -> Response | None:
+        if request.method not in {"GET", "HEAD"}:
+            return _only_reading()
+        if not request.target.startswith("/"):
+            return refusal(HTTPStatus.BAD_REQUEST, "The target must be a path.")
+        path, query = split(request.target)
+        if (refused := self._access.refused(request, path, query)) is not None:
+            return refused
+        if path == STREAM:
+            return self._streamed(request)
+        try:
+            return await self._routes.answer(path, query, request.header("if-none-match"))
+        except Exception:  # a fault behind the View must not end the daemon
+            log.exception("the answer to %r failed", path)
+            return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "The answer failed; the log says why.")
+
+    def _streamed(self, request: Request) -> Response | None:
+        if request.method == "HEAD":
+            return Response(HTTPStatus.OK, type=EVENTS)
+        if self._stream.full:
+            text = f"There are {self._limits.streams} listeners already; ask /api/now instead."
+            return refusal(HTTPStatus.SERVICE_UNAVAILABLE, text, ("Retry-After", "10"))
+        return None
+
+
+def _only_reading() -> Response:
+    return refusal(HTTPStatus.METHOD_NOT_ALLOWED, "Only GET and HEAD.", ("Allow", "GET, HEAD"))
+
+
+def _last(request: Request) -> str:
+    """The id of the last event that a client has: from the browser, or from a page that opens the stream anew."""
+    _, query = split(request.target)
+    return request.header("last-event-id") or query.get("after", [""])[0]

@@ -1,0 +1,1 @@
+"""Modbus: requests, framings, connections and the bus."""

@@ -1,0 +1,1 @@
+"""Simulated devices: registers, faults and the server."""

@@ -1,0 +1,1 @@
+"""SunSpec: the walk over a device, its models, points and members."""

@@ -1,0 +1,330 @@
+"""What is told of a balance that cannot be true, and when its numbers are withheld; expected values by hand."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Sequence
+from math import nan
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wattgram.accounts.balance import DAY, KEPT, PERSISTENT, Balance, Surplus, withheld
+from wattgram.base.record import Record, Series, record
+from wattgram_ext.intensity import OUTPUTS, Accounts
+
+Tick = dict[str, object]
+
+SOUND: Tick = {
+    "load_power": 150e3,
+    "grid_import_power": 100e3,
+    "grid_export_power": 0.0,
+    "pv_power": 50e3,
+    "coverage": 1.0,
+}
+SWAPPED: Tick = {"grid_import_power": 0.0, "grid_export_power": 100e3, "pv_power": 50e3, "coverage": 1.0}
+"""The incomer of 100 kW import is the wrong way round: 50 kW come in, 100 kW leave."""
+
+WITHOUT_ROOF: Tick = {"grid_import_power": 0.0, "grid_export_power": 100e3, "coverage": 0.5}
+BLIND: Tick = {"pv_power": 50e3, "coverage": 0.0}
+"""The incomer does not answer."""
+
+CLOSED_WORKS: Tick = {"grid_import_power": 0.0, "grid_export_power": 100e3, "pv_power": 97e3, "coverage": 1.0}
+"""An inverter says 3 % less than it makes, and all of it is exported: 3.1 % of the inflow are missing."""
+
+
+def run(
+    balance: Balance, ticks: Sequence[Tick], seconds: float = 1.0
+) -> tuple[Balance, list[tuple[int, str]], list[bool]]:
+    """The state after these ticks, the events with the number of their tick, and whether each was withheld."""
+    events: list[tuple[int, str]] = []
+    hidden: list[bool] = []
+    for number, tick in enumerate(ticks, 1):
+        balance, verdict = balance.advance(tick, seconds)
+        events += [(number, one.event) for one in verdict.happened]
+        hidden.append(verdict.withheld)
+    return balance, events, hidden
+
+
+def test_a_fault_and_its_end_are_told_after_five_ticks_in_a_row() -> None:
+    _, events, hidden = run(Balance(), [*[SWAPPED] * 20, *[SOUND] * 20])
+    assert events == [(5, "balance fault"), (25, "balance restored")]
+    assert not any(hidden)
+
+
+def test_ticks_of_both_kinds_by_turns_change_nothing() -> None:
+    _, events, _ = run(Balance(), [*[SWAPPED] * 4, SOUND] * 200)
+    assert events == []
+
+
+def test_what_the_fault_says() -> None:
+    balance, _, _ = run(Balance(), [SWAPPED] * 4)
+    _, verdict = balance.advance(SWAPPED, 1.0)
+    detail = "more leaves the site than comes in: a meter is the wrong way round or one is missing"
+    assert verdict.happened == (("balance fault", detail),)
+
+
+def test_absent_and_not_a_number_are_the_same() -> None:
+    tick = {**dict.fromkeys(OUTPUTS, nan), **SWAPPED}
+    assert run(Balance(), [tick] * 300)[1:] == run(Balance(), [SWAPPED] * 300)[1:]
+
+
+def test_after_five_minutes_with_every_meter_there_the_balance_is_withheld() -> None:
+    balance, events, hidden = run(Balance(), [SWAPPED] * 400)
+    assert events == [(5, "balance fault"), (300, "balance withheld")]
+    assert hidden == [False] * 299 + [True] * 101
+    assert balance.withheld
+
+
+def test_withheld_says_what_to_do() -> None:
+    balance, _, _ = run(Balance(), [SWAPPED] * 299)
+    _, verdict = balance.advance(SWAPPED, 1.0)
+    (told,) = verdict.happened
+    assert told.detail == (
+        "50.000 kW come in and 100.000 kW leave, for 5 min with every meter there: run wattgram check --live, set "
+        "invert = true for the meter that is the wrong way round, or add the one that is missing; published again "
+        "after such a change, or when sound for 24 h"
+    )
+
+
+def test_a_swapped_incomer_stays_withheld_while_the_sun_shines() -> None:
+    # Ticks of a minute: a night of faults, then ten hours in which it looks well, and the next night.
+    day = [*[SWAPPED] * 840, *[SOUND] * 600]
+    _, events, hidden = run(Balance(), day * 3, 60.0)
+    assert events == [(5, "balance fault"), (5, "balance withheld")]
+    assert all(hidden[4:])
+
+
+def test_after_a_sound_day_it_is_published_again() -> None:
+    balance, _, _ = run(Balance(), [SWAPPED] * 10, 60.0)
+    balance, events, hidden = run(balance, [SOUND] * 1441, 60.0)
+    assert events == [(1440, "balance restored")]
+    assert hidden == [True] * 1439 + [False] * 2
+    _, events, _ = run(balance, [SWAPPED] * 5, 60.0)
+    assert events == [(5, "balance fault"), (5, "balance withheld")]
+
+
+def test_one_odd_tick_does_not_begin_the_day_anew_and_five_do() -> None:
+    balance, _, _ = run(Balance(), [SWAPPED] * 10, 60.0)
+    # A step of the load between the readings of two meters looks like a fault for a tick.
+    assert run(balance, [*[SOUND] * 1000, SWAPPED, *[SOUND] * 440], 60.0)[1] == [(1441, "balance restored")]
+    assert run(balance, [*[SOUND] * 1000, *[SWAPPED] * 5, *[SOUND] * 1000], 60.0)[1] == []
+
+
+def test_a_fault_with_a_meter_missing_is_no_reason() -> None:
+    _, events, hidden = run(Balance(), [WITHOUT_ROOF] * 4000)
+    assert events == [(5, "balance fault")]
+    assert not any(hidden)
+
+
+def test_meters_that_err_a_little_are_no_reason() -> None:
+    _, events, hidden = run(Balance(), [CLOSED_WORKS] * 4000)
+    assert events == [(5, "balance fault")]
+    assert not any(hidden)
+    assert run(Balance(gross=0.02), [CLOSED_WORKS] * 300)[1][-1] == (300, "balance withheld")
+
+
+def test_sound_moments_of_less_than_five_ticks_do_not_save_it() -> None:
+    # Clouds: 4 of 34 s are sound. The 300 s are full in the tenth round, after 9 x 34 + 30 s.
+    _, events, _ = run(Balance(), [*[SWAPPED] * 30, *[SOUND] * 4] * 20)
+    assert events == [(5, "balance fault"), (336, "balance withheld")]
+
+
+def test_five_sound_ticks_do() -> None:
+    _, _, hidden = run(Balance(), [*[SWAPPED] * 290, *[SOUND] * 5] * 20)
+    assert not any(hidden)
+
+
+def test_without_the_incomer_nothing_is_known_so_no_day_passes() -> None:
+    balance, _, _ = run(Balance(), [SWAPPED] * 10, 60.0)
+    assert run(balance, [*[SOUND] * 1439, *[BLIND] * 1000, SOUND], 60.0)[1] == [(2440, "balance restored")]
+
+
+def test_rare_ticks_need_five_all_the_same() -> None:
+    assert run(Balance(), [SWAPPED] * 10, 600.0)[1] == [(5, "balance fault"), (5, "balance withheld")]
+
+
+def test_a_pause_is_no_time() -> None:
+    assert not any(run(Balance(), [SWAPPED] * 4000, 0.0)[2])
+
+
+def submeters(residual: float) -> Tick:
+    return SOUND | {"residual_power": residual}
+
+
+@pytest.mark.parametrize(
+    ("tick", "told"),
+    [
+        (submeters(3001.0), True),  # 2 % of the 150 kW that come in
+        (submeters(2999.0), False),
+        (submeters(-150e3), False),  # not everything has a sub-meter
+        ({"load_power": 1000.0, "grid_import_power": 1000.0, "residual_power": 101.0}, True),  # 2 x 50 W
+        ({"load_power": 1000.0, "grid_import_power": 1000.0, "residual_power": 99.0}, False),
+    ],
+)
+def test_submeters_may_count_no_more_than_the_load(tick: Tick, told: bool) -> None:
+    assert run(Balance(), [tick] * 400)[1] == ([(300, "sub-meters exceed load")] if told else [])
+
+
+def test_what_submeters_are_told_to_count() -> None:
+    balance, _, _ = run(Balance(), [submeters(12e3)] * 299)
+    _, verdict = balance.advance(submeters(12e3), 1.0)
+    assert verdict.happened[0].detail.startswith("the sub-meters count 162.000 kW of a load of 150.000 kW")
+
+
+def test_submeters_fit_again_after_five_minutes_in_a_row() -> None:
+    ticks = [*[submeters(12e3)] * 300, *[submeters(0.0)] * 299, submeters(12e3), *[submeters(0.0)] * 300]
+    assert run(Balance(), ticks)[1] == [(300, "sub-meters exceed load"), (900, "sub-meters fit again")]
+
+
+def test_a_submeter_that_is_missing_says_nothing() -> None:
+    ticks = [*[submeters(12e3)] * 200, *[SOUND] * 500, *[submeters(12e3)] * 100]
+    assert run(Balance(), ticks)[1] == [(800, "sub-meters exceed load")]
+
+
+def test_submeters_are_not_held_against_a_load_that_is_not_believed() -> None:
+    balance, _, _ = run(Balance(), [SWAPPED] * 300)
+    assert run(balance, [submeters(12e3)] * 4000)[1] == []
+
+
+def test_rare_ticks_of_submeters_need_five_all_the_same() -> None:
+    assert run(Balance(), [submeters(12e3)] * 10, 600.0)[1] == [(5, "sub-meters exceed load")]
+
+
+def test_what_submeters_counted_before_the_balance_was_withheld_is_over() -> None:
+    balance, _, _ = run(Balance(), [*[submeters(12e3)] * 200, *[SWAPPED] * 300])
+    balance, events, _ = run(balance, [SOUND] * 1440, 60.0)
+    assert events == [(1440, "balance restored")]
+    assert run(balance, [submeters(12e3)] * 300)[1] == [(300, "sub-meters exceed load")]
+
+
+def again(balance: Balance, into: Balance | None = None) -> Balance:
+    return (into or Balance()).restored(json.loads(json.dumps(balance.dump())))
+
+
+def test_a_restart_forgets_nothing() -> None:
+    balance, _, _ = run(Balance(), [SWAPPED] * 10, 60.0)
+    balance, _, _ = run(balance, [SOUND] * 1000, 60.0)
+    assert run(again(balance), [SOUND] * 440, 60.0)[1] == [(440, "balance restored")]
+
+
+def test_whoever_changed_the_wiring_need_not_wait_a_day() -> None:
+    balance, _, _ = run(Balance(wiring="incomer"), [SWAPPED] * 300)
+    changed = again(balance, Balance(wiring="incomer inverted"))
+    assert run(changed, [BLIND, SOUND])[1:] == ([(2, "balance restored")], [True, False])
+    _, events, hidden = run(changed, [*[SWAPPED] * 5, *[SOUND] * 100])  # it was not the reason
+    assert events == []
+    assert all(hidden)
+    assert all(run(again(balance, Balance(wiring="incomer")), [SOUND] * 100)[2])
+
+
+@pytest.mark.parametrize(
+    "dumped",
+    [
+        None,
+        [],
+        {},
+        "x",
+        Balance().dump() | {"fault": -1.0},
+        Balance().dump() | {"sound": nan},
+        Balance().dump() | {"odd": float("inf")},
+        Balance().dump() | {"withheld": 1},
+        Balance().dump() | {"surplus": [False, 0]},
+    ],
+)
+def test_what_is_no_state_is_refused(dumped: object) -> None:
+    with pytest.raises(ValueError, match="no balance's state"):
+        Balance().restored(dumped)
+
+
+SERIES = Series("emission", (), (*OUTPUTS, "grid_tier", "grid_age", "revision"))
+
+
+def test_withheld_leaves_what_no_power_meter_has_a_part_in() -> None:
+    full = record(SERIES, 7, {name: float(number) for number, name in enumerate(SERIES.fields, 1)})
+    left = withheld(full).as_dict()
+    assert left == {"coverage": 0.0, **{name: full[name] for name in KEPT}}
+    assert withheld(full).time == 7
+
+
+def test_it_is_the_record_that_the_accounts_make_without_any_power() -> None:
+    def made(*powers: float) -> Record:
+        accounts = Accounts(["grid", "pv", "battery", "load"], [0.0] * 4, columns=("captured",))
+        row = accounts.step(struct.pack("8d", 1.0, 558.1, 0.3, *powers, 12.0))
+        return Record(Series("emission", (), OUTPUTS), 0, row)
+
+    without = made(nan, nan, nan, nan)
+    assert withheld(made(100e3, 50e3, 5e3, 20e3)).as_dict() == without.as_dict()
+    assert without.as_dict() == {"grid_intensity": 558.1, "captured": 12_000.0, "coverage": 0.0}
+
+
+TICKS = st.lists(
+    st.tuples(
+        st.sampled_from([SOUND, SWAPPED, WITHOUT_ROOF, BLIND, CLOSED_WORKS, submeters(12e3)]),
+        st.sampled_from([0.0, 1.0, 60.0, 3600.0]),
+        st.integers(1, 30),
+    ),
+    max_size=12,
+)
+
+
+def unrolled(runs: list[tuple[Tick, float, int]]) -> list[tuple[Tick, float]]:
+    return [(tick, seconds) for tick, seconds, count in runs for _ in range(count)]
+
+
+@given(TICKS)
+def test_nothing_is_withheld_without_five_minutes_of_gross_faults_with_every_meter_there(
+    runs: list[tuple[Tick, float, int]],
+) -> None:
+    balance, full = Balance(), 0.0
+    for tick, seconds in unrolled(runs):
+        full += seconds if tick is SWAPPED else 0.0
+        balance, verdict = balance.advance(tick, seconds)
+        if verdict.withheld:
+            assert full >= PERSISTENT
+            break
+
+
+@given(TICKS)
+def test_nothing_withheld_is_published_without_a_sound_day_free_of_five_faults_in_a_row(
+    runs: list[tuple[Tick, float, int]],
+) -> None:
+    balance, _, _ = run(Balance(), [SWAPPED] * 300)
+    sound, faults = 0.0, 0
+    for tick, seconds in unrolled(runs):
+        faults = faults + 1 if "load_power" not in tick and tick is not BLIND else 0
+        sound = 0.0 if faults >= 5 else sound + seconds * ("load_power" in tick)
+        balance, verdict = balance.advance(tick, seconds)
+        assert verdict.withheld is (sound < DAY)
+        if not verdict.withheld:
+            break
+
+
+@given(TICKS, st.integers(0, 100))
+def test_a_restart_changes_nothing(runs: list[tuple[Tick, float, int]], at: int) -> None:
+    whole = kept = Balance()
+    for number, (tick, seconds) in enumerate(unrolled(runs)):
+        if number == at:
+            kept = again(kept)
+        whole, verdict = whole.advance(tick, seconds)
+        kept, same = kept.advance(tick, seconds)
+        assert same == verdict
+    assert kept == whole
+
+
+@given(TICKS)
+def test_each_event_is_followed_by_its_opposite(runs: list[tuple[Tick, float, int]]) -> None:
+    balance, told = Balance(), []
+    for tick, seconds in unrolled(runs):
+        balance, verdict = balance.advance(tick, seconds)
+        told += [one.event for one in verdict.happened]
+    meters = [event for event in told if event.startswith("sub-meters")]
+    assert meters == (["sub-meters exceed load", "sub-meters fit again"] * len(meters))[: len(meters)]
+    for before, after in zip(["balance restored", *told], told, strict=False):
+        if after == "balance withheld":
+            assert before == "balance fault" or before.startswith("sub-meters")
+
+
+def test_a_state_begins_without_any_suspicion() -> None:
+    assert (Balance().withheld, Balance().faulty, Balance().surplus) == (False, False, Surplus())

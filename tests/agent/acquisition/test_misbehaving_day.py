@@ -1,0 +1,270 @@
+"""A day of every misbehaviour, on a clock that leaps: no wrong value, no dead task, no growth.
+
+Real sockets, the real simulator with its faults by chance, the real lines. Every served value is known at every
+moment: those that stand still are different in each unit and quantity, counters grow by the hour. So whatever a
+line hands on is either right, absent, or what the device itself showed (a zero, a counter that was reset).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import random
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import isfinite
+
+import pytest
+from wattgram.acquisition.device_source import Source
+from wattgram.acquisition.poll import Line
+from wattgram.base.clock import NS, Clock
+from wattgram.config.load import DeviceConfig
+from wattgram_drivers import catalogue
+from wattgram_drivers.device import Device, Reading
+from wattgram_drivers.endpoint import Endpoint
+from wattgram_drivers.modbus.bus import Bus
+from wattgram_drivers.simulated import sunspec_serve
+from wattgram_drivers.simulated.faults import CALM, Faults, Trouble, names
+from wattgram_drivers.simulated.simulator import Simulator
+from wattgram_drivers.simulated.unit import Served, is_counter
+
+from tests.support import leaping_loop
+
+HOUR = 3600.0
+INTERVAL = 10.0
+START = 1_790_000_000 * NS
+SHARE = 0.02
+"""Chance of each fault in each request: a third of all requests meets one."""
+
+STEP = 100.0
+"""Wh that the served SunSpec counter counts in."""
+
+QUANTITIES = {
+    "eastron_sdm630": ("voltage_l1n", "active_power_total", "frequency", "active_energy_import"),
+    # four requests that look alike, so that each late answer could pass for the next one on RTU
+    "chint_ddsu666": ("power_factor_total", "frequency", "active_energy_import", "active_energy_export"),
+    "sunspec": ("voltage_l1n", "active_power_total", "frequency", "energy_total"),
+}
+
+
+def by_chance(faults: Faults, share: float) -> Faults:
+    """Each of these faults strikes that share of the requests."""
+    return replace(faults, shares=dict.fromkeys(names(faults), share))
+
+
+FRAMES = by_chance(
+    Faults(
+        silent=True,
+        late=1.5,
+        exception=4,
+        busy=20.0,
+        short=1,
+        long=1,
+        garbled=True,
+        cut=True,
+        doubled=True,
+        wrong_unit=True,
+        wrong_function=True,
+        wrong_transaction=True,
+    ),
+    SHARE,
+)
+MILD = by_chance(FRAMES, SHARE / 4)
+"""For devices that are asked many questions: one fails the whole reading."""
+
+STORMS = by_chance(Faults(storm=30.0), SHARE / 10)
+ASLEEP = Faults(
+    sleeping=True,
+    zeros=True,
+    swapped_nan=True,
+    moving_scale=True,
+    shares={"sleeping": SHARE, "zeros": SHARE, "swapped_nan": SHARE},
+)
+COUNTERS = Faults(
+    glitch=True, reset=True, rollover=50, shares={"glitch": SHARE, "reset": SHARE / 100, "rollover": SHARE / 100}
+)
+TROUBLE = Trouble(
+    one_client="kick",
+    slow_accept=0.5,
+    first_swallowed=True,
+    half_open=True,
+    rebooting=90.0,
+    shares={"slow_accept": 0.5, "first_swallowed": 0.2, "half_open": SHARE / 20, "rebooting": SHARE / 40},
+)
+
+
+class LeapClock(Clock):
+    """The leaping loop's time."""
+
+    def time(self) -> int:
+        return START + int(self.monotonic() * NS)
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(max(1e-6, seconds))  # on a clock that stands still between, less might never end
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """A unit of a bus and what it does wrong."""
+
+    bus: str
+    unit: int
+    driver: str
+    faults: Faults
+
+    @property
+    def name(self) -> str:
+        return f"{self.bus}-{self.unit}"
+
+
+PLAYERS = (
+    *(Player("tcp", unit, "eastron_sdm630", FRAMES) for unit in (1, 2, 3)),
+    Player("tcp", 4, "eastron_sdm630", STORMS),
+    Player("tcp", 5, "eastron_sdm630", Faults(silent=True)),
+    Player("rtutcp", 1, "eastron_sdm630", FRAMES),
+    Player("rtutcp", 2, "chint_ddsu666", MILD),
+    Player("rtutcp", 3, "eastron_sdm630", COUNTERS),
+    Player("sunspec", 1, "sunspec", ASLEEP),
+    Player("sunspec", 2, "sunspec", MILD),
+)
+
+
+def base(player: Player, quantity: str) -> float:
+    """A number of its own for each; all fit the SunSpec registers with their served scales to the last digit."""
+    number = 10.0 * (PLAYERS.index(player) + 1)
+    return {
+        "power_factor_total": number / 1000,
+        "voltage_l1n": 210.0 + number / 10,
+        "active_power_total": 1000.0 * number,
+        "frequency": 49.0 + number / 100,
+        "active_energy_import": 1_000_000.0 * number,
+        "active_energy_export": 2_000_000.0 * number,
+        "energy_total": 1_000_000.0 * number,
+    }[quantity]
+
+
+def true(player: Player, quantity: str, hours: float) -> float:
+    """What the device has to show; counters grow by 3,600 Wh an hour."""
+    grown = 3600.0 * hours if is_counter(quantity) else 0.0
+    return base(player, quantity) + grown
+
+
+class Judge:
+    """Takes the readings and looks at each value."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.readings: Counter[str] = Counter()
+        self.values = 0
+        self.wrong: list[str] = []
+        self.last: dict[str, float] = {}
+
+    def take(self, source: Source, reading: Reading) -> None:
+        player = next(one for one in PLAYERS if one.name == source.config.name)
+        now = self.clock.monotonic() / HOUR
+        self.readings[player.name] += 1
+        self.last[player.name] = now
+        for quantity, value in source.take(reading).as_dict().items():
+            if isinstance(value, float) and isfinite(value):
+                self.values += 1
+                if not self._right(player, quantity, value, now):
+                    self.wrong.append(f"{now:.4f} h, {player.name} {quantity}: {value}")
+
+    def _right(self, player: Player, quantity: str, value: float, now: float) -> bool:
+        if player.faults is ASLEEP and value == 0.0:
+            return True
+        expected = true(player, quantity, now)
+        if not is_counter(quantity):
+            return value == pytest.approx(expected, rel=1e-6)
+        rounded = 1e-7 * expected  # a float32 counts in steps of its own
+        earliest = 0.0 if player.faults is COUNTERS else expected - STEP - 10.0  # the answer may have taken seconds
+        return earliest - rounded <= value <= expected + rounded + STEP / 2
+
+
+def served(player: Player, clock: Clock) -> Served:
+    def values() -> Mapping[str, float]:
+        hours = clock.monotonic() / HOUR
+        return {name: true(player, name, hours) for name in QUANTITIES[player.driver]}
+
+    if player.driver == "sunspec":
+        device, constants = sunspec_serve.chain((103,), "maker", "inverter", player.name)
+        return Served(device, values, constants)
+    return Served(catalogue.load(player.driver), values)
+
+
+async def lined(bus: str, players: list[Player], clock: Clock, judge: Judge) -> tuple[Simulator, Line]:
+    endpoint = Endpoint("rtutcp" if bus == "rtutcp" else "tcp", "127.0.0.1", 0)
+    simulator = Simulator(
+        endpoint,
+        {one.unit: served(one, clock) for one in players},
+        {one.unit: one.faults for one in players},
+        TROUBLE if bus == "sunspec" else CALM,
+        seed=20_301,
+    )
+    started = await simulator.start()
+    sources = [Source(configured(one, started), "works", clock.monotonic()) for one in players]
+    return simulator, Line(Bus(started, timeout=1.0), sources, judge, clock, random.Random(1))
+
+
+def configured(player: Player, endpoint: Endpoint) -> DeviceConfig:
+    device: Device | None = None if player.driver == "sunspec" else catalogue.load(player.driver)
+    return DeviceConfig(
+        player.name,
+        "pv" if device is None else "load",
+        player.driver,
+        device,
+        endpoint,
+        player.unit,
+        interval=INTERVAL,
+        timeout=1.0,
+        quantities=QUANTITIES[player.driver],
+    )
+
+
+def objects() -> int:
+    gc.collect()
+    return len(gc.get_objects())
+
+
+@pytest.mark.parametrize("hours", [24])
+def test_a_day_of_every_misbehaviour(hours: int, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL)  # a day's warnings are not to be kept in memory
+
+    async def main() -> tuple[Judge, int, int]:
+        clock = LeapClock()
+        judge = Judge(clock)
+        parts = [
+            await lined(bus, [one for one in PLAYERS if one.bus == bus], clock, judge)
+            for bus in ("tcp", "rtutcp", "sunspec")
+        ]
+        tasks = [asyncio.create_task(line.run()) for _, line in parts]
+        await asyncio.sleep(hours * HOUR / 4)
+        early = objects()
+        await asyncio.sleep(hours * HOUR * 3 / 4)
+        late = objects()
+        assert not any(task.done() for task in tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for simulator, _ in parts:
+            await simulator.stop()
+        return judge, early, late
+
+    judge, early, late = leaping_loop.run(main())
+    print(
+        f"{judge.readings.total()} readings, {judge.values} values, {len(judge.wrong)} wrong; objects {early}, {late}"
+    )
+    assert not judge.wrong
+    visits = hours * HOUR / INTERVAL
+    for player in PLAYERS:
+        if player.faults == Faults(silent=True):
+            assert judge.readings[player.name] == 0
+        else:
+            assert judge.readings[player.name] > 0.1 * visits, player.name
+            assert judge.last[player.name] > hours - 0.5, player.name  # it lives at the end, after all of it
+    assert late < early * 1.02

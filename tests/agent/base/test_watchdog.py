@@ -1,0 +1,212 @@
+"""Who is stuck and who only waits: parts that say what they say, time that is led."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from math import inf
+
+import pytest
+from wattgram.base.clock import Clock
+from wattgram.base.notify import Supervisor
+from wattgram.base.watchdog import MARGIN, ON, PERIOD, STUCK, Pulse, Watchdog
+
+from tests.support.systemd import Listener
+
+
+class Led(Clock):
+    """A clock that is led, by real seconds."""
+
+    def __init__(self, speed: float = 1.0) -> None:
+        super().__init__(speed=speed)
+        self.real = 0.0
+
+    def monotonic(self) -> float:
+        return self.real * self.speed
+
+    async def sleep(self, seconds: float) -> None:
+        self.real += seconds / self.speed
+
+
+class Watched:
+    """A watchdog over parts, looked at once a period."""
+
+    def __init__(self, *pulses: Pulse, supervisor: Supervisor | None = None, clock: Led | None = None) -> None:
+        self.clock = clock or Led()
+        self.watchdog = Watchdog(supervisor or Supervisor(), self.clock)
+        self.watchdog.watch(pulses)
+        self.told: list[tuple[str, str]] = []
+
+    def after(self, seconds: float) -> list[str]:
+        """Who is stuck after so many real seconds, looked at in every period of them."""
+        return asyncio.run(self._after(seconds))
+
+    async def _after(self, seconds: float) -> list[str]:
+        end = self.clock.real + seconds
+        while self.clock.real < end:
+            self.look(min(self.watchdog.period, end - self.clock.real))
+        return self.watchdog.stuck
+
+    def look(self, seconds: float) -> None:
+        """One look so many real seconds after the last."""
+        self.clock.real += seconds
+        self.watchdog.look(lambda event, detail: self.told.append((event, detail)))
+
+
+def test_a_part_is_stuck_when_its_word_is_past_by_the_margin_and_goes_on_with_its_next_step() -> None:
+    bus, site = Pulse("bus one"), Pulse("site")
+    bus.within(20.0)
+    site.within(inf)
+    watched = Watched(bus, site)
+    # The first look sees the step; from there on it is 20 s and the margin of 30 s.
+    assert watched.after(PERIOD + 20.0 + MARGIN) == []
+    assert watched.after(PERIOD) == ["bus one"]
+    assert watched.told == [(STUCK, "bus one: nothing for 55 s, expected within 20 s; its task has ended")]
+    assert watched.after(10 * PERIOD) == ["bus one"]
+    bus.within(20.0)
+    assert watched.after(PERIOD) == []
+    assert watched.told[1:] == [(ON, "bus one")]
+
+
+def test_a_device_that_is_read_once_an_hour_and_a_back_off_of_an_hour_are_waits() -> None:
+    bus = Pulse("bus one")
+    watched = Watched(bus)
+    for _ in range(3):
+        bus.within(3600.0)
+        assert watched.after(3600.0) == []
+
+
+def test_steps_whose_time_outs_add_up_are_steps() -> None:
+    sink = Pulse("deliver mqtt")
+    watched = Watched(sink)
+    for _ in range(50):  # 25 minutes of one write
+        sink.within(10.0)
+        assert watched.after(30.0) == []
+
+
+def test_a_sink_without_records_may_wait_for_ever_and_with_some_it_may_not() -> None:
+    sink, undelivered = Pulse("deliver mqtt"), 0
+    watched = Watched(sink)
+    sink.within(60.0, unless=lambda: undelivered == 0)
+    assert watched.after(7 * 86400.0) == []
+    undelivered = 1
+    assert watched.after(60.0 + MARGIN) == []
+    assert watched.after(PERIOD) == ["deliver mqtt"]
+    undelivered = 0
+    assert watched.after(PERIOD) == []
+
+
+def test_a_process_that_was_stopped_as_a_whole_gives_each_part_a_chance_and_the_hung_one_no_more(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hung, well = Pulse("bus one"), Pulse("bus two")
+    hung.within(10.0)
+    watched = Watched(hung, well)
+    for _ in range(3):
+        well.within(10.0)
+        watched.after(PERIOD)
+    caplog.set_level(logging.WARNING)
+    watched.look(36_000.0)  # ten hours in which nobody ran
+    assert watched.watchdog.stuck == []
+    assert [one.getMessage() for one in caplog.records] == [
+        "everything stood still for 35995 s: stopped, or busy with one thing"
+    ]
+    for _ in range(6):  # 10 s, the margin, and the period that was counted
+        well.within(10.0)
+        watched.after(PERIOD)
+    assert watched.watchdog.stuck == ["bus one"]
+
+
+def test_a_process_that_is_stopped_again_and_again_still_finds_who_hangs() -> None:
+    async def work() -> list[str]:
+        hung = Pulse("bus one")
+        hung.within(10.0)
+        watched = Watched(hung)
+        for _ in range(10):
+            watched.look(600.0)
+        return watched.watchdog.stuck
+
+    assert asyncio.run(work()) == ["bus one"]
+
+
+def test_words_are_real_seconds_also_where_the_clock_runs_faster() -> None:
+    async def wait(pulse: Pulse, clock: Clock) -> None:
+        await pulse.sleep(clock, 600.0)
+
+    clock, bus = Led(speed=20.0), Pulse("bus one")
+    asyncio.run(wait(bus, clock))
+    assert (bus.seconds, clock.real) == (30.0, 30.0)
+    watched = Watched(bus, clock=clock)
+    assert watched.after(PERIOD + 30.0 + MARGIN) == []
+    assert watched.after(PERIOD) == ["bus one"]
+
+
+def test_a_shorter_watchdog_is_fed_more_often_and_waits_for_nobody_longer_than_half_its_time() -> None:
+    watchdog = Watchdog(Supervisor(watchdog=8.0), Led())
+    assert (watchdog.period, watchdog.margin) == (2.0, 4.0)
+    watchdog = Watchdog(Supervisor(watchdog=600.0), Led())
+    assert (watchdog.period, watchdog.margin) == (PERIOD, MARGIN)
+
+
+def test_who_is_stuck_is_logged_once_with_the_place_and_once_when_it_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    class Hung(Led):
+        """Its first sleep hangs until it is released."""
+
+        released = asyncio.Event()
+
+        async def sleep(self, seconds: float) -> None:
+            await self.released.wait()
+
+    async def work() -> None:
+        pulse, clock = Pulse("grid mix", vital=False), Hung()
+
+        async def part() -> None:
+            await pulse.sleep(clock, 0.0)
+            pulse.within(600.0)
+            await asyncio.sleep(600.0)
+
+        watched = Watched(pulse, clock=clock)
+        task = asyncio.create_task(part(), name=pulse.name)
+        for number in range(30):
+            if number == 20:
+                clock.released.set()
+            await asyncio.sleep(0)
+            watched.look(PERIOD)
+        task.cancel()
+
+    caplog.set_level(logging.INFO)
+    asyncio.run(work())
+    stuck, on = [(one.levelname, one.getMessage()) for one in caplog.records]
+    assert stuck[0] == "ERROR"
+    assert re.fullmatch(r"grid mix: nothing for 35 s, expected within 0 s; it waits at watchdog\.py:\d+", stuck[1])
+    assert on == ("INFO", "grid mix: goes on")
+
+
+@pytest.mark.parametrize("vital", [True, False])
+def test_a_vital_part_that_is_stuck_stops_the_feeding_and_another_one_is_named(vital: bool) -> None:
+    async def work() -> list[dict[str, str]]:
+        listener = Listener(f"@wattgram-test-{id(work)}")
+        pulse = Pulse("bus one", vital=vital)
+        watchdog = Watchdog(Supervisor(listener.address, watchdog=0.04), Clock())
+        watchdog.watch([pulse])
+        stuck = asyncio.Event()
+        task = asyncio.create_task(
+            watchdog.run(lambda: f"no progress: {', '.join(watchdog.stuck)}", lambda event, detail: stuck.set())
+        )
+        async with asyncio.timeout(30):
+            await stuck.wait()
+            listener.said()
+            await asyncio.sleep(0.1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        said = listener.said()
+        listener.close()
+        return said
+
+    said = asyncio.run(work())
+    assert said[0] == {"READY": "1", "STATUS": "no progress:"}
+    assert said[-1] == {"STOPPING": "1", "STATUS": "ending, records go to disk"}
+    (named,) = [index for index, one in enumerate(said) if one.get("STATUS") == "no progress: bus one"]
+    assert any("WATCHDOG" in one for one in said[:named])
+    assert any("WATCHDOG" in one for one in said[named:]) == (not vital)

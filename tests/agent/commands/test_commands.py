@@ -1,0 +1,498 @@
+"""Every command as a user meets it: results on stdout, words on stderr, one line a mistake, the exit code."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Bucket
+from tests.support.command_runs import Ended, started, wattgram
+from tests.support.misbehaving_device import honest, refuses, silent
+from tests.support.running_site import Registers, configuration, device, one_device
+from tests.support.servers import Broker, free_port, program, request
+from tests.support.topics import INVERTER_VALUES, METER, METER_VALUES, inverter
+
+PRESENT = (
+    "demo",
+    "run",
+    "check",
+    "scan",
+    "read",
+    "drivers",
+    "simulate",
+    "report",
+    "goals",
+    "replay",
+    "export",
+    "top",
+)
+
+SUNSPEC = {
+    40000: 0x5375,
+    40001: 0x6E53,  # marker "SunS"
+    40002: 1,
+    40003: 66,  # model 1, 66 registers
+    40004: 0x4143,
+    40005: 0x4D45,  # Mn: "ACME"
+    40020: 0x4932,
+    40021: 0x3030,  # Md: "I200"
+    40070: 103,
+    40071: 50,  # model 103, three-phase inverter, 50 registers
+    40080: 2305,
+    40083: 0xFFFF,  # PhVphA 2305, V_SF -1: 230.5 V
+    40084: 4200,
+    40085: 1,  # W 4200, W_SF 1: 42000 W
+    40086: 5001,
+    40087: 0xFFFE,  # Hz 5001, Hz_SF -2: 50.01 Hz
+    40094: 0x000F,
+    40095: 0x4240,  # WH 0x000F4240: 1000000 Wh
+    40103: 0x8000,  # TmpCab: not implemented
+    40122: 0xFFFF,
+    40123: 0,  # end
+}
+SUNSPEC_VALUES = {
+    "voltage_l1n": 230.5,
+    "active_power_total": 42000.0,
+    "frequency": 50.01,
+    "energy_total": 1000000.0,
+}
+
+
+def row(table: str, first: str) -> list[str]:
+    """The cells of a table's row."""
+    return next(line for line in table.splitlines() if line.startswith(f"{first} ")).split()
+
+
+def refused(ended: Ended, *words: str) -> None:
+    """Exit 2, nothing on stdout, one line that has all the words."""
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.count("\n") == 1
+    assert [word for word in words if word not in ended.err] == [], ended.err
+
+
+@pytest.mark.parametrize("command", PRESENT)
+def test_help_says_what_a_command_does_and_gives_an_example(command: str) -> None:
+    ended = wattgram(command, "--help")
+    assert (ended.code, ended.err) == (0, "")
+    assert f"example: wattgram {command}" in ended.out
+
+
+def test_the_list_of_commands_has_them_all() -> None:
+    ended = wattgram("--help")
+    assert ended.code == 0
+    assert "example: wattgram demo" in ended.out
+    assert [word for word in PRESENT if not re.search(rf"^    {word} ", ended.out, re.MULTILINE)] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["COMMAND"]),
+        (["drvers"], ["found command 'drvers'", "nearest: 'drivers'", "allowed: demo, run, check"]),
+        (["drivers", "eastron_sdm360"], ["'eastron_sdm360'", "nearest: 'eastron_sdm630'", "huawei_sun2000"]),
+        (["drivers", "--formt", "json"], ["--formt"]),
+        (["drivers", "--format", "jsn"], ["'jsn'", "nearest: 'json'", "allowed: table, json"]),
+        (["run"], ["-c"]),
+        (["run", "-c", "/no/such/file.toml"], ["/no/such/file.toml", "No such file"]),
+        (["read", "tcp://127.0.0.1:1"], ["--driver"]),
+        (["read", "tpc://127.0.0.1:1", "--driver", "sunspec"], ["'tpc'", "tcp://host:502", "did you mean 'tcp'"]),
+        (["read", "tcp://127.0.0.1:1", "--driver", "sunspek"], ["'sunspek'", "nearest: 'sunspec'"]),
+        (["read", "tcp://127.0.0.1:1", "--driver", "sunspec", "--unit", "256"], ["found 256", "0 to 255"]),
+        (["read", "rtu:///dev/ttyUSB0", "--driver", "sunspec", "--unit", "0"], ["--unit 0", "1 to 247"]),
+        (["simulate"], ["neither", "NAME", "-c FILE"]),
+        (["simulate", "sunspec", "-c", "site.toml"], ["both"]),
+        (["simulate", "sunspec", "--role", "gird"], ["'gird'", "nearest: 'grid'", "battery"]),
+        (["simulate", "sunspec", "--fault", "slient"], ["'slient'", "nearest: 'silent'", "late=SECONDS"]),
+        (["simulate", "sunspec", "--fault", "late=nan"], ["'late=nan'", "late=SECONDS"]),
+        (["simulate", "sunspec", "--fault", "roof:silent"], ["'roof'", "allowed: sunspec"]),
+        (["simulate", "sunspec", "--fault", "sunspek:silent"], ["'sunspek'", "nearest: 'sunspec'"]),
+        (["simulate", "sunspec", "--fault", "wrong_unit"], ["'wrong_unit'", "nearest: 'wrong-unit'"]),
+        (
+            ["simulate", "sunspec", "--fault", "reboot=30s"],
+            ["'reboot=30s'", "nearest: 'rebooting'", "rebooting=SECONDS"],
+        ),
+        (["simulate", "sunspec", "--fault", "late"], ["'late'", "late=SECONDS", "500ms"]),
+        (["simulate", "sunspec", "--fault", "late=0"], ["'late=0'", "late=SECONDS"]),
+        (["simulate", "sunspec", "--fault", "busy=30sec"], ["'busy=30sec'", "busy=SECONDS", "30s"]),
+        (["simulate", "sunspec", "--fault", "busy=25h"], ["'busy=25h'", "up to 24h"]),
+        (["simulate", "sunspec", "--fault", "exception=0"], ["'exception=0'", "exception=CODE", "1 to 255"]),
+        (["simulate", "sunspec", "--fault", "silent=1"], ["'silent=1'", "allowed: silent: answers nothing"]),
+        (["simulate", "sunspec", "--fault", "short=0"], ["'short=0'", "short[=REGISTERS]", "1 to 125"]),
+        (["simulate", "sunspec", "--fault", "one-client=kik"], ["'one-client=kik'", "one-client[=kick|refuse]"]),
+        (["simulate", "sunspec", "--fault", "garbled@"], ["share ''", "'garbled@'", "10% or 0.1"]),
+        (["simulate", "sunspec", "--fault", "garbled@110%"], ["share '110%'", "10% or 0.1"]),
+        (["simulate", "sunspec", "--fault", "garbled@0"], ["share '0'", "10% or 0.1"]),
+        (
+            ["simulate", "sunspec", "--listen", "rtu:///dev/ttyUSB0", "--fault", "half-open"],
+            ["'half-open' on rtu", "allowed: on tcp or rtutcp"],
+        ),
+        (
+            ["simulate", "sunspec", "--listen", "rtutcp://127.0.0.1:1", "--fault", "wrong-transaction@1%"],
+            ["'wrong-transaction@1%' on rtutcp", "allowed: on tcp"],
+        ),
+        (["simulate", "sunspec", "--listen", "tcp:/127.0.0.1"], ["tcp:/127.0.0.1"]),
+        (["demo", "--seconds", "-1"], ["'-1'", "0.1"]),
+        (["demo", "--http", "8380"], ["'8380'", "HOST:PORT"]),
+        (["demo", "--http", "0.0.0.0:8380"], ["'0.0.0.0:8380'", "this machine alone"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_call_ends_with_one_line_of_found_and_allowed(arguments: list[str], words: list[str]) -> None:
+    refused(wattgram(*arguments), *words)
+
+
+def test_the_catalogue_is_a_table_and_a_json_list() -> None:
+    table, answer = wattgram("drivers"), wattgram("drivers", "--format", "json")
+    assert (table.code, table.err, answer.code, answer.err) == (0, "", 0, "")
+    listed = json.loads(answer.out)
+    assert [set(one) for one in listed] == [{"name", "vendor", "model", "quantities", "transports"}] * len(listed)
+    meter = next(one for one in listed if one["name"] == "eastron_sdm630")
+    assert (meter["vendor"], meter["model"]) == ("Eastron", "SDM630")
+    assert "active_power_total" in meter["quantities"]
+    assert set(meter["transports"]) == {"tcp", "rtu", "rtutcp"}
+    for one in listed:
+        cells = row(table.out, one["name"])
+        assert str(len(one["quantities"])) in cells
+        assert cells[-len(one["transports"]) :] == one["transports"]
+
+
+def test_one_map_shows_where_each_quantity_stands_and_its_source() -> None:
+    ended = wattgram("drivers", "huawei_sun2000")
+    assert ended.code == 0
+    assert ended.out.startswith("Huawei SUN2000 (inverter)\n")
+    assert "\nsource: " in ended.out
+    # Register list of the SUN2000: voltage of phase A at holding register 32069, one word, 0.1 V.
+    shown = row(ended.out, "voltage_l1n")
+    assert (shown[:2], shown[-4:]) == (["voltage_l1n", "V"], ["3", "32069", "u16", "0.1"])
+    (one,) = json.loads(wattgram("drivers", "huawei_sun2000", "--format", "json").out)
+    assert one["name"] == "huawei_sun2000"
+    assert "active_power_total" in row(wattgram("drivers", "sunspec").out, "active_power_total")
+
+
+def test_a_reader_that_closes_the_pipe_is_no_mistake() -> None:
+    ours, theirs = socket.socketpair()
+    with ours:
+        theirs.close()
+        process = subprocess.run(
+            [sys.executable, "-m", "wattgram", "drivers", "sunspec"],
+            stdout=ours.fileno(),
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    assert (process.returncode, process.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("driver", "unit", "words", "values", "absent"),
+    [
+        ("eastron_sdm630", 1, METER, METER_VALUES, ""),
+        ("huawei_sun2000", 1, inverter(0), INVERTER_VALUES | {"voltage_l1n": 230.1}, "insulation_resistance"),
+        ("sunspec", 126, SUNSPEC, SUNSPEC_VALUES, "temperature_internal"),
+    ],
+)
+def test_read_shows_the_registers_values(
+    driver: str, unit: int, words: dict[int, int], values: dict[str, float], absent: str
+) -> None:
+    with device(Registers(words)) as server:
+        call = ["read", server.url, "--driver", driver, "--unit", str(unit)]
+        answer, table = wattgram(*call, "--format", "json"), wattgram(*call, "--raw")
+    assert answer.code == 0
+    read = json.loads(answer.out)
+    assert set(read) == {"time", "driver", "quality", "values"}
+    assert (read["driver"], read["quality"]) == (driver, "good")
+    assert read["time"].endswith("Z")
+    assert {name: read["values"][name] for name in values} == values
+    assert absent not in read["values"]
+    assert table.code == 0
+    for name, value in values.items():
+        assert float(row(table.out, name)[1]) == value
+    assert not absent or row(table.out, absent)[1] == "-"
+
+
+def test_raw_words_stand_beside_their_value() -> None:
+    with device(Registers(METER)) as server:
+        ended = wattgram("read", server.url, "--driver", "eastron_sdm630", "--raw")
+    assert row(ended.out, "active_energy_import") == [
+        "active_energy_import",
+        "1234500",
+        "Wh",
+        "input",
+        "72",
+        "449a",
+        "5000",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "words"),
+    [
+        (refuses(2), ["exception 2", "is this the right driver?"]),
+        (refuses(11), ["exception 11", "the gateway is there"]),
+        (silent, ["no answer within 1 s", "check the unit"]),
+    ],
+    ids=["illegal address", "gateway", "silent"],
+)
+def test_read_says_in_one_line_why_there_is_nothing_and_where_to_look(behaviour: object, words: list[str]) -> None:
+    with device(behaviour) as server:  # type: ignore[arg-type]  # parametrize loses the type
+        ended = wattgram("read", server.url, "--driver", "eastron_sdm630")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.count("\n") == 1
+    assert [word for word in words if word not in ended.err] == [], ended.err
+
+
+def test_reading_an_absent_device_says_that_nothing_listens() -> None:
+    ended = wattgram("read", f"tcp://127.0.0.1:{free_port()}", "--driver", "sunspec")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.count("\n") == 1
+    assert "connection refused" in ended.err
+    assert "check the port" in ended.err
+
+
+def polled(port: int, *options: str) -> float:
+    """The value that mbpoll, a Modbus master of other people's, reads."""
+    command = [program("mbpoll", "mbpoll"), "-0", "-1", "-q", "-p", str(port), *options, "127.0.0.1"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    return float(next(line for line in said.splitlines() if line.startswith("[")).split()[1])
+
+
+def test_a_simulated_meter_is_read_alike_by_mbpoll_and_by_us(tmp_path: Path) -> None:
+    port = free_port()
+    listen = f"tcp://127.0.0.1:{port}"
+    with started(tmp_path / "simulate", "simulate", "eastron_sdm630", "--listen", listen, "--unit", "5") as simulated:
+        simulated.says(f"eastron_sdm630 as grid at {listen} unit 5")
+        ours = json.loads(wattgram("read", listen, "--driver", "eastron_sdm630", "--unit", "5", "--format", "json").out)
+        theirs = polled(port, "-a", "5", "-t", "3:float", "-B", "-r", "342")
+        ended = simulated.ended(signal.SIGINT)
+    # mbpoll prints kWh with six digits; what the meter counts between the two is far below the sixth.
+    assert ours["values"]["active_energy_total"] == pytest.approx(1000 * theirs, rel=1e-5)
+    assert theirs > 0
+    assert (ended.code, ended.out) == (130, "")
+
+
+def test_simulate_serves_a_configuration_with_the_faults_that_are_asked_for(tmp_path: Path) -> None:
+    ports = free_port(), free_port()
+    devices = one_device("incomer", "grid", "eastron_sdm630", ports[0])
+    devices += one_device("hall", "load", "eastron_sdm630", ports[0], unit=2)
+    devices += one_device("press", "load", "eastron_sdm630", ports[0], unit=3, invert=True)
+    devices += one_device("roof", "pv", "sunspec", ports[1], unit=126)
+    path = tmp_path / "wattgram.toml"
+    path.write_text(configuration(tmp_path, devices))
+    with started(tmp_path / "simulate", "simulate", "-c", str(path), "--fault", "hall:exception=4") as simulated:
+        simulated.says("hall: ")
+        ended = wattgram("check", "-c", str(path), "--live")
+        assert simulated.ended(signal.SIGTERM).code == 0
+    assert ended.code == 1
+    assert row(ended.out, "incomer")[1:3] == ["grid", "answers"]
+    assert row(ended.out, "roof")[1:3] == ["pv", "answers"]
+    assert row(ended.out, "press")[1:3] == ["load", "answers"]
+    assert float(row(ended.out, "press")[3]) > 0  # wired the other way, as its configuration says
+    assert row(ended.out, "hall")[1:4] == ["load", "no", "answer"]
+    assert "finding: hall: " in ended.out
+    assert "exception 4 (device failure)" in ended.out
+
+
+def test_an_address_that_is_taken_cannot_be_simulated() -> None:
+    with device(honest) as server:
+        ended = wattgram("simulate", "sunspec", "--listen", server.url)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith(f"wattgram simulate: {server.url}: cannot be served: in use")
+    assert ended.err.count("\n") == 1
+
+
+def serial_line(count: int) -> str:
+    """So many meters on one line, of which only the power is read."""
+    return "".join(
+        f'[[device]]\nname = "meter-{unit}"\nrole = "load"\ndriver = "eastron_sdm630"\nunit = {unit}\n'
+        f'url = "rtu:///dev/ttyUSB0?baudrate=9600&parity=E"\nquantities = ["active_power_total"]\n'
+        for unit in range(1, count + 1)
+    )
+
+
+@pytest.mark.parametrize(("count", "fits"), [(9, True), (10, False)])
+def test_a_line_that_has_no_time_for_its_meters_is_found(tmp_path: Path, count: int, fits: bool) -> None:
+    # Hand calculation, 9600 baud 8E1, 11 bits a character: a request of 8 and an answer of 5 + 2 x 2 characters take
+    # 17 x 11 / 9600 = 19.479 ms, the silence after it 3.5 x 11 / 9600 = 4.010 ms, the meter's own pause 60 ms (its
+    # manual), its turnaround 20 ms (assumed): 103.490 ms a meter and second.
+    path = tmp_path / "wattgram.toml"
+    path.write_text(configuration(tmp_path, serial_line(count)))
+    ended, table = wattgram("check", "-c", str(path), "--format", "json"), wattgram("check", "-c", str(path))
+    report = json.loads(ended.out)
+    assert set(report) == {"ok", "buses", "findings"}
+    (bus,) = report["buses"]
+    assert set(bus) == {"url", "busy_share", "requests"}
+    assert bus["requests"] == count
+    assert bus["busy_share"] == pytest.approx(0.103490 * count, rel=1e-4)
+    assert bus["url"].startswith("rtu:///dev/ttyUSB0")
+    assert (report["ok"], report["findings"] == []) == (fits, fits)
+    assert ended.code == table.code == (0 if fits else 1)
+    assert table.out.rstrip().endswith("\nok" if fits else "not ok: 1 finding")
+    assert fits or "the plan needs 103% of the time; intervals 1.1 times as long would fit" in table.out
+    assert fits == ("the plan needs 93% of the time, which leaves little room" in table.out)
+
+
+def checked(tmp_path: Path, devices: str) -> tuple[dict[str, Any], str]:
+    """What `check` says of devices, as JSON and as a table."""
+    path = tmp_path / "wattgram.toml"
+    path.write_text(configuration(tmp_path, devices))
+    ended, table = wattgram("check", "-c", str(path), "--format", "json"), wattgram("check", "-c", str(path))
+    assert (ended.code, ended.err) == (table.code, table.err)
+    return json.loads(ended.out), table.out
+
+
+def meters(count: int, more: str = "") -> str:
+    """So many meters on one line at 9600 baud, of which everything is read once in two seconds."""
+    return "".join(
+        f'[[device]]\nname = "meter-{unit}"\nrole = "load"\ndriver = "eastron_sdm630"\nunit = {unit}\n'
+        f'url = "rtu:///dev/ttyUSB0?baudrate=9600&parity=E"\ninterval = "2s"\n{more}\n'
+        for unit in range(1, count + 1)
+    )
+
+
+def test_a_plan_with_slow_quantities_is_shown_with_and_without_them(tmp_path: Path) -> None:
+    # Hand calculation of tests/drivers/test_plan.py: 652.291667 ms for everything, 516.718750 ms without the counters
+    # from 342 on. Every 2 s, once a minute in full: 3 x (516.718750 / 2000 + 135.572917 / 60000) = 0.781857;
+    # everything every time: 3 x 652.291667 / 2000 = 0.978438.
+    report, table = checked(tmp_path, meters(3, 'slow_interval = "1min"'))
+    (bus,) = report["buses"]
+    assert set(bus) == {"url", "busy_share", "requests"}
+    assert (bus["requests"], report["findings"]) == (12, [])
+    assert bus["busy_share"] == pytest.approx(0.781857, rel=1e-5)
+    assert row(table, "rtu:///dev/ttyUSB0?baudrate=9600&parity=E&stopbits=1&bytesize=8")[1:] == ["12", "78.2%", "97.8%"]
+    # Everything at once takes 3 x 0.652 = 1.96 s and so fits the two seconds.
+    assert "note: rtu" not in table
+
+
+def test_a_plan_that_leaves_no_room_is_noted(tmp_path: Path) -> None:
+    report, table = checked(tmp_path, meters(4, 'slow_interval = "1min"').replace('"2s"', '"2500ms"'))
+    # 4 x (0.516719 / 2.5 + 0.135573 / 60) = 0.835788
+    assert report["buses"][0]["busy_share"] == pytest.approx(0.835788, rel=1e-5)
+    assert report["findings"] == []
+    assert "the plan needs 84% of the time, which leaves little room" in table
+
+
+def test_a_reading_that_is_longer_than_another_devices_interval_is_noted(tmp_path: Path) -> None:
+    mixed = meters(1) + meters(1, 'quantities = ["active_power_total"]').replace("meter-1", "quick").replace(
+        "unit = 1", "unit = 2"
+    ).replace('"2s"', '"500ms"')
+    # 0.652 / 2 + 0.103490 / 0.5 = 53 %, but the big meter alone takes longer than the quick one's interval.
+    report, table = checked(tmp_path, mixed)
+    assert report["findings"] == []
+    assert "everything of all devices at once takes 0.76 s, more than the shortest interval of 0.5 s" in table
+
+
+def test_a_plan_that_cannot_fit_is_told_what_would_help_and_how_much(tmp_path: Path) -> None:
+    # Everything of four meters every 2 s: 4 x 652.291667 / 2000 = 130 %. With slow_interval 1min 4 x (516.718750 / 2000
+    # + 135.572917 / 60000) = 104 %; the power alone 4 x 103.489583 / 2000 = 21 %. At 19200 baud a character takes
+    # 0.572917 ms, a request 13 of them + 3.5 of them + 80 ms = 89.453125 ms, so 4 x 89.453125 + 112 x 1.145833
+    # = 486.145833 ms a meter: 97 %.
+    report, table = checked(tmp_path, meters(4))
+    (finding,) = report["findings"]
+    assert "the plan needs 130% of the time; intervals 1.4 times as long would fit" in finding
+    assert 'slow_interval = "60s" would need 104%' in finding
+    assert "only the power of each device would need 21%" in finding
+    assert "19200 baud would need 97%" in finding
+    assert finding in table
+    assert not report["ok"]
+
+
+def test_check_live_reads_each_device_and_greets_the_broker(tmp_path: Path, broker: Broker) -> None:
+    with device(Registers(METER)) as meter, device(Registers(inverter)) as roof:
+        devices = one_device("incomer", "grid", "eastron_sdm630", meter.port)
+        devices += one_device("roof", "pv", "huawei_sun2000", roof.port)
+        path = tmp_path / "wattgram.toml"
+        path.write_text(configuration(tmp_path, devices, mqtt=broker.url))
+        ended = wattgram("check", "-c", str(path), "--live")
+    assert ended.code == 0, ended.out
+    assert row(ended.out, "incomer") == ["incomer", "grid", "answers", "12.345", "kW"]
+    assert row(ended.out, "roof") == ["roof", "pv", "answers", "50.000", "kW"]
+    assert "note: mqtt: reached, and it lets us in" in ended.out
+    assert ended.out.endswith("\nok\n")
+    assert "wattgram/works/status" not in broker.log  # a daemon that runs meanwhile stays `online`
+
+
+def test_check_live_finds_what_is_away_and_still_looks_at_the_rest(tmp_path: Path) -> None:
+    away, broker, database = free_port(), free_port(), free_port()
+    with device(Registers(METER)) as meter:
+        devices = one_device("incomer", "grid", "eastron_sdm630", meter.port)
+        devices += one_device("roof", "pv", "huawei_sun2000", away)
+        devices += one_device("roof-2", "pv", "huawei_sun2000", away, unit=2)
+        path = tmp_path / "wattgram.toml"
+        influxdb = f'url = "http://127.0.0.1:{database}"\nbucket = "energy"'
+        path.write_text(configuration(tmp_path, devices, mqtt=f"mqtt://127.0.0.1:{broker}", influxdb=influxdb))
+        ended = wattgram("check", "-c", str(path), "--live", "--format", "json")
+    report = json.loads(ended.out)
+    assert (ended.code, report["ok"]) == (1, False)
+    roof, other, mqtt, influx = report["findings"]
+    assert roof.startswith(f"roof: tcp://127.0.0.1:{away}: cannot be opened: connection refused")
+    assert other == f"roof-2: not asked, tcp://127.0.0.1:{away} cannot be opened, see above"
+    assert mqtt.startswith(f"mqtt: 127.0.0.1:{broker}: ")
+    assert influx.startswith(f"influxdb: http://127.0.0.1:{database}: ")
+
+
+def test_check_live_finds_a_token_that_the_database_does_not_take(tmp_path: Path, bucket: Bucket) -> None:
+    with device(Registers(METER)) as meter:
+        path = tmp_path / "wattgram.toml"
+        for token, code in ((bucket.token, 0), ("wrong", 1)):
+            (tmp_path / "token").write_text(token)
+            influxdb = (
+                f'url = "{bucket.write.url}"\norg = "plant"\nbucket = "{bucket.name}"\ntoken = {{ file = "token" }}'
+            )
+            devices = one_device("incomer", "grid", "eastron_sdm630", meter.port)
+            path.write_text(configuration(tmp_path, devices, influxdb=influxdb))
+            ended = wattgram("check", "-c", str(path), "--live")
+            assert ended.code == code, ended.out
+    assert "finding: influxdb: " in ended.out
+    assert "HTTP 401" in ended.out
+    assert bucket.rows("SELECT * FROM device") == []
+
+
+def watts(power: float) -> dict[int, int]:
+    """An SDM630 that shows this active power."""
+    high, low = struct.unpack(">2H", struct.pack(">f", power))
+    return METER | {52: high, 53: low}
+
+
+@pytest.mark.parametrize(
+    ("incomer", "hall", "words"),
+    [
+        (50e3, -20e3, "hall: -20.000 kW is against the role load; try invert = true"),
+        (-50e3, 20e3, "balance: the load would be -50.000 kW; a meter is the wrong way round"),
+        (20e3, 50e3, "balance: the sub-meters count 50.000 kW of a load of 20.000 kW; a source is not metered"),
+        (50e3, 20e3, ""),
+    ],
+)
+def test_check_live_finds_a_meter_the_wrong_way_round(tmp_path: Path, incomer: float, hall: float, words: str) -> None:
+    with device(Registers(watts(incomer))) as one, device(Registers(watts(hall))) as other:
+        devices = one_device("incomer", "grid", "eastron_sdm630", one.port)
+        devices += one_device("hall", "load", "eastron_sdm630", other.port)
+        path = tmp_path / "wattgram.toml"
+        path.write_text(configuration(tmp_path, devices))
+        ended = wattgram("check", "-c", str(path), "--live")
+    assert words in ended.out
+    assert ended.code == (1 if words else 0)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_the_daemon_ends_with_0_when_stopped_and_130_when_interrupted(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    port = free_port()
+    devices = one_device("incomer", "grid", "eastron_sdm630", free_port())
+    path = tmp_path / "wattgram.toml"
+    path.write_text(configuration(tmp_path, devices, http=f"127.0.0.1:{port}"))
+    with started(tmp_path / "run", "run", "-c", str(path)) as daemon:
+        daemon.says("1 devices? on 1 bus")
+        assert request(f"http://127.0.0.1:{port}/api/now")[0] == 200
+        ended = daemon.ended(number)
+    assert (ended.code, ended.out) == (code, "")
+    assert "Traceback" not in ended.err

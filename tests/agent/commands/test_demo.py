@@ -1,0 +1,85 @@
+"""The demonstration as a visitor starts it: a factory, the daemon and its page, without configuration or servers."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from pathlib import Path
+
+from wattgram.commands.demo import page_address
+
+from tests.support.command_runs import started
+from tests.support.servers import request, wait_for
+
+PAGE = r"live page: (http://127\.0\.0\.1:[0-9]+/)"
+CN_CQ = 558.1
+"""g/kWh of the demonstration's grid (Chongqing 2023, direct): with sun on the roof the load's is below it."""
+
+
+def test_twenty_seconds_read_a_factory_without_loss_and_show_it(tmp_path: Path) -> None:
+    arguments = ("demo", "--seconds", "20", "--format", "json", "--http", "127.0.0.1:0")
+    with started(tmp_path, *arguments) as demo:
+        page = demo.says(PAGE)[1]
+        status, body = request(page)
+        assert (status, b"<html" in body) == (200, True)
+        devices = wait_for(lambda: alive(page), 15, "all devices to be read")
+        ended = demo.ended()
+    # SPEC 3: grid meter, two PV inverters, battery, three sub-meters, EV charger.
+    assert len(devices) == 8
+    assert ended.code == 0
+    summary = json.loads(ended.out)
+    assert set(summary) == {"readings", "records", "delivered", "lost", "balance_error", "emission_intensity"}
+    assert summary["readings"] > 0
+    assert summary["delivered"] == summary["records"] > 0
+    assert summary["lost"] == 0
+    assert summary["balance_error"] < 0.001
+    assert 0 < summary["emission_intensity"] < CN_CQ
+    assert "Traceback" not in ended.err
+
+
+def alive(page: str) -> list[str]:
+    """The devices that the page shows, once all of them are good."""
+    devices = json.loads(request(f"{page}api/now")[1])["devices"]
+    return [one["name"] for one in devices] if {one["state"] for one in devices} == {"good"} else []
+
+
+def test_ctrl_c_ends_it_with_the_summary(tmp_path: Path) -> None:
+    with started(tmp_path, "demo", "--http", "127.0.0.1:0") as demo:
+        page = demo.says(PAGE)[1]
+        wait_for(lambda: alive(page), 15, "all devices to be read")
+        ended = demo.ended(signal.SIGINT)
+    assert ended.code == 130
+    assert ended.out.startswith("summary")
+    assert "emission intensity" in ended.out
+    assert "Traceback" not in ended.err
+
+
+def test_so_short_that_nothing_was_balanced_there_is_no_number_rather_than_a_wrong_one(tmp_path: Path) -> None:
+    with started(tmp_path, "demo", "--seconds", "0.1", "--http", "", "--format", "json") as demo:
+        demo.says("no live page")
+        ended = demo.ended()
+    summary = json.loads(ended.out, parse_constant=lambda name: name)
+    assert (ended.code, summary["balance_error"], summary["emission_intensity"]) == (0, None, None)
+
+
+def test_a_page_address_that_is_asked_for_and_taken_ends_with_one_line(tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        started(tmp_path, "demo", "--http", f"127.0.0.1:{taken.getsockname()[1]}") as demo,
+    ):
+        ended = demo.ended()
+        port = taken.getsockname()[1]
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == (
+        f"wattgram demo: the live page cannot listen on 127.0.0.1:{port}: address already in use; "
+        "--http 127.0.0.1:0 takes a free port\n"
+    )
+
+
+def test_when_the_usual_page_address_is_taken_any_free_port_will_do() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        usual = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert page_address(None, usual) == "127.0.0.1:0"
+    assert page_address(None, usual) == usual
+    assert page_address("", usual) == ""

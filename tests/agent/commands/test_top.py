@@ -1,0 +1,122 @@
+"""`wattgram top` on a real terminal over a real server: what it shows, what it does without one, how it ends."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fcntl import ioctl
+from pathlib import Path
+
+from tests.support.command_runs import wattgram
+from tests.support.page_view import FixedView, device, served
+from tests.support.servers import free_port, program
+
+WAIT = 30.0  # seconds; generous, because the machine may be busy
+
+
+class Terminal:
+    """A terminal of 120 by 40 on which the command runs."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._master, slave = pty.openpty()
+        ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+        self.process = subprocess.Popen(
+            [program("setsid", "util-linux"), "--ctty", sys.executable, "-m", "wattgram", "top", *arguments],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env={**os.environ, "TERM": "xterm"},
+        )
+        os.close(slave)
+        self.raw = ""
+
+    def shows(self, text: str) -> None:
+        """Wait until it has written a text, colours aside."""
+        end = time.monotonic() + WAIT
+        while text not in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", self.raw):
+            assert time.monotonic() < end, f"waited for {text!r}, found {self.raw[-2000:]!r}"
+            if select.select([self._master], [], [], 0.1)[0]:
+                self.raw += os.read(self._master, 65536).decode("utf-8", "replace")
+
+    def press(self, key: bytes) -> int:
+        """Press a key that ends it; its exit code."""
+        os.write(self._master, key)
+        return self.process.wait(WAIT)
+
+    def end(self) -> None:
+        """End it whatever it does."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(WAIT)
+        os.close(self._master)
+
+
+@contextmanager
+def terminal(*arguments: str) -> Iterator[Terminal]:
+    """The command on a terminal while the block lasts."""
+    shown = Terminal(*arguments)
+    try:
+        yield shown
+    finally:
+        shown.end()
+
+
+def test_it_shows_the_state_follows_it_and_ends_with_ctrl_c() -> None:
+    view = FixedView()
+    with served(view) as (host, port), terminal(f"http://{host}:{port}") as shown:
+        # 24.5 kW discharged; 80 kW imported.
+        for text in ("liangjiang-foundry", "279.1 g/kWh", "24.50 kW", "80.00 kW", "influxdb", "18234", "device lost"):
+            shown.shows(text)
+        view.state["emission"] = dict(view.state["emission"], emission_intensity=300.0)
+        view.count += 1
+        shown.shows("300.0 g/kWh")
+        assert shown.press(b"\x03") == 130
+    assert shown.raw.startswith("\x1b[?1049h")  # the terminal's other screen, so that its own is back at the end
+
+
+def test_a_name_from_outside_does_not_command_the_terminal() -> None:
+    view = FixedView()
+    view.state["devices"] = [device("\x1b]0;owned\x07", "load", 1.0)]
+    with served(view) as (host, port), terminal(f"http://{host}:{port}") as shown:
+        shown.shows("owned")
+        assert "\x1b]0;" not in shown.raw
+
+
+def test_a_gateway_that_is_away_is_waited_for() -> None:
+    port = free_port()
+    with terminal(f"http://127.0.0.1:{port}") as shown:
+        shown.shows("Connection refused")
+        with served(FixedView(), listen=f"127.0.0.1:{port}"):
+            shown.shows("279.1 g/kWh")
+        shown.shows("reconnecting to")
+
+
+def test_the_token_is_read_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("plant-7-secret\n")
+    with served(FixedView(), "plant-7-secret") as (host, port):
+        with terminal(f"http://{host}:{port}") as shown:
+            shown.shows("the gateway wants a token: --token-file PATH")
+            assert shown.process.wait(WAIT) == 1
+        with terminal(f"http://{host}:{port}", "--token-file", f"{tmp_path}/token") as shown:
+            shown.shows("279.1 g/kWh")
+
+
+def test_without_a_terminal_it_says_so() -> None:
+    ended = wattgram("top")
+    assert ended.code == 2
+    assert ended.err == "wattgram top: the output is no terminal; allowed: one, or ask /api/now instead\n"
+
+
+def test_an_address_that_is_none_is_named() -> None:
+    ended = wattgram("top", "ftp://gateway")
+    assert ended.code == 2
+    assert "found 'ftp://gateway'" in ended.err

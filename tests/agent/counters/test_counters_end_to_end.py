@@ -1,0 +1,74 @@
+"""A meter that misbehaves on a real wire, the real daemon, its spool: through a glitch, a reset and a kill -9."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from pathlib import Path
+
+from wattgram.base.record import Record
+from wattgram.store.spool import Spool
+
+from tests.support.running_site import Registers, configuration, daemon, device, one_device
+from tests.support.servers import wait_for
+
+STEP = 0.03125
+"""kWh a reading: 562 kW at one in 200 ms, below the 756 kW that 630 kW rated allow."""
+
+GLITCH, RESET, KILL = 10, 15, 45
+"""The readings at which these happen."""
+
+
+def shown(turn: int) -> float:
+    """kWh on the meter at its n-th reading."""
+    if turn == GLITCH:
+        return 0.0
+    return 1234.5 + STEP * turn if turn < RESET else STEP * (turn - RESET)
+
+
+def sdm630(turn: int) -> dict[int, int]:
+    """Registers 72 and 73, active_energy_import in kWh."""
+    high, low = struct.unpack(">HH", struct.pack(">f", shown(turn)))
+    return {72: high, 73: low}
+
+
+def kept(folder: Path, kind: str) -> list[Record]:
+    """What is on disk."""
+
+    async def read() -> list[Record]:
+        spool = Spool(folder / "spool", max_size=2**30, keep=86400.0, sinks=())
+        await spool.open()
+        try:
+            return await spool.history(kind, 0)
+        finally:
+            await spool.close()
+
+    return asyncio.run(read())
+
+
+def test_no_energy_is_invented_and_the_operator_is_told_once(tmp_path: Path) -> None:
+    meter = Registers(sdm630)
+    with device(meter) as one:
+        row = (
+            one_device("incomer", "grid", "eastron_sdm630", one.port, interval="200ms", rated_power="630 kW")
+            + 'quantities = ["active_energy_import"]\n'
+        )
+        with daemon(tmp_path, configuration(tmp_path, row)) as running:
+            wait_for(lambda: len(meter.served) >= KILL, 60, "a glitch and a reset")
+            running.kill()
+            before = len(meter.served)
+            running.start()
+            wait_for(lambda: len(meter.served) >= before + 10, 60, "readings after the restart")
+            assert running.stop() == 0
+    # A reading that comes late on a busy machine, and the first after the restart, are estimated.
+    odd = [
+        (one["active_energy_import"], one["quality"])
+        for one in kept(tmp_path, "device")
+        if one["quality"] not in ("good", "estimated", "stale")
+    ]
+    assert odd == [(0.0, "glitch"), (0.0, "glitch"), (1000 * STEP, "glitch"), (2000 * STEP, "reset")]
+    events = [(one["event"], one["detail"]) for one in kept(tmp_path, "event") if "counter" in str(one["event"])]
+    assert events == [
+        ("counter glitch", f"active_energy_import: {1000 * shown(GLITCH - 1):.12g} Wh, then 0 Wh"),
+        ("counter reset", f"active_energy_import: {1000 * shown(RESET - 1):.12g} Wh, then 0 Wh"),
+    ]

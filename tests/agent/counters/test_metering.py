@@ -1,0 +1,153 @@
+"""Which counters count a role's energy, and what a device's counters say together."""
+
+from __future__ import annotations
+
+from math import isnan, nan
+
+import pytest
+from wattgram.base.clock import NS
+from wattgram.config.load import ROLES
+from wattgram.counters.metering import PHYSICAL, Metered, Metering, counters_of
+from wattgram_drivers.catalogue import SUNSPEC, load, names
+from wattgram_drivers.device import Device
+from wattgram_drivers.quantity import QUANTITIES
+from wattgram_drivers.simulated import sunspec_serve
+
+T0 = 1_790_000_000 * NS
+IMPORT, EXPORT = "active_energy_import", "active_energy_export"
+
+
+def chosen(device: Device, role: str, *, invert: bool = False) -> dict[str, int]:
+    """The direction of each counter of a role."""
+    return {one.register.quantity: one.direction for one in counters_of(device, role, invert=invert)}
+
+
+@pytest.mark.parametrize(
+    ("driver", "role", "expected"),
+    [
+        ("eastron_sdm630", "grid", {IMPORT: 1, EXPORT: -1}),
+        ("eastron_sdm630", "load", {IMPORT: 1, EXPORT: -1}),
+        # A meter at the roof's feeder: its import is what the role's name says, as its power is.
+        ("eastron_sdm630", "pv", {IMPORT: 1, EXPORT: -1}),
+        # What an inverter sees at the grid's meter; in 10 Wh rather than as a float.
+        ("goodwe_et", "grid", {"meter_energy_import": 1, "meter_energy_export": -1}),
+        ("goodwe_et", "pv", {"energy_total": 1}),
+        ("goodwe_et", "battery", {"battery_energy_discharge": 1, "battery_energy_charge": -1}),
+        # 0.1 kWh rather than the 1 kWh that depend on the model (QUIRKS, Sungrow).
+        ("sungrow_sg_string", "pv", {"energy_total_highres": 1}),
+        # 64 bits rather than 32 of the same step.
+        ("sma_native", "pv", {"energy_total": 1}),
+        ("socomec_countis_e2x_e3x", "load", {IMPORT: 1, EXPORT: -1}),
+        ("schneider_pm5110_pm5350", "load", {IMPORT: 1, EXPORT: -1}),
+        ("schneider_pm2xxx", "load", {f"{IMPORT}_float": 1, f"{EXPORT}_float": -1}),
+        # No total: the sum of the tariffs (QUIRKS, Siemens).
+        (
+            "siemens_pac3200_pac4200",
+            "grid",
+            {f"{IMPORT}_t1": 1, f"{IMPORT}_t2": 1, f"{EXPORT}_t1": -1, f"{EXPORT}_t2": -1},
+        ),
+        ("alfen_ng9xx", "ev", {"energy_total": 1}),
+        ("abb_terra_ac", "ev", {}),  # it counts sessions only
+        ("comap_intelilite", "genset", {"energy_total": 1}),
+        ("wirenboard_wb_mcm8", "production", {"pulse_count_1": 1}),
+        ("siemens_sitrans_mass6000", "capture", {"totalizer_1": 1}),
+        ("suto_s430_gasflow", "fuel", {"volume_total": 1}),
+        ("huawei_sun2000", "grid", {}),  # its own energy is not the incomer's
+    ],
+)
+def test_a_role_is_counted_by_the_finest_counter_that_is_about_it(
+    driver: str, role: str, expected: dict[str, int]
+) -> None:
+    assert chosen(load(driver), role) == expected
+
+
+def test_a_meter_wired_the_other_way_counts_the_other_way() -> None:
+    assert chosen(load("eastron_sdm630"), "grid", invert=True) == {IMPORT: -1, EXPORT: 1}
+    assert chosen(load("alfen_ng9xx"), "ev", invert=True) == {"energy_total": 1}
+
+
+@pytest.mark.parametrize(
+    ("models", "role", "expected"),
+    [
+        ((103,), "pv", {"energy_total": 1}),
+        ((203,), "grid", {IMPORT: 1, EXPORT: -1}),
+        # Model 701 counts at its own terminals.
+        ((701,), "pv", {"energy_export": 1, "energy_import": -1}),
+        ((701,), "grid", {}),
+    ],
+)
+def test_sunspec_devices(models: tuple[int, ...], role: str, expected: dict[str, int]) -> None:
+    assert chosen(sunspec_serve.chain(models, "", "", "")[0], role) == expected
+
+
+@pytest.mark.parametrize("driver", [name for name in names() if name != SUNSPEC])
+def test_every_counter_of_the_catalogue_has_a_step_a_width_and_a_bound(driver: str) -> None:
+    device = load(driver)
+    for role in ROLES:
+        for one in counters_of(device, role, rated_power=50e3, interval=5.0):
+            unit = QUANTITIES[one.register.quantity].unit
+            assert unit == ("Wh" if role not in ("production", "capture", "fuel") else unit)
+            assert one.counter.count > 0.0
+            assert one.counter.bits in ((0,) if one.register.type.startswith("f") else (16, 32, 64))
+            assert one.counter.interval == 5.0
+            outside = unit != "Wh" or (device.kind == "inverter" and role == "grid")
+            assert one.counter.limit == (PHYSICAL[unit] if outside else 50e3)
+
+
+def metered(metering: Metering, *readings: dict[str, float]) -> list[Metered]:
+    """What comes of readings a second apart, in the registers' own scale."""
+    return [metering.take(values, {}, T0 + number * NS) for number, values in enumerate(readings)]
+
+
+def tariffs() -> Metering:
+    metering = Metering()
+    metering.equip(counters_of(load("siemens_pac3200_pac4200"), "grid", rated_power=630e3), {})
+    return metering
+
+
+def of(import_1: float, import_2: float, export_1: float = 0.0, export_2: float = 0.0) -> dict[str, float]:
+    return {
+        f"{IMPORT}_t1": import_1,
+        f"{IMPORT}_t2": import_2,
+        f"{EXPORT}_t1": export_1,
+        f"{EXPORT}_t2": export_2,
+    }
+
+
+def test_tariffs_are_added_and_one_that_is_not_believed_comes_later() -> None:
+    first, second, third, fourth = metered(
+        tariffs(), of(9e6, 5e6), of(9e6 + 30, 5e6), of(0.0, 5e6 + 20), of(9e6 + 70, 5e6 + 20)
+    )
+    assert (first.positive, first.negative, first.quality) == (0.0, 0.0, "good")
+    assert (second.positive, second.negative) == (30.0, 0.0)
+    assert (third.positive, third.verdict, third.quality, third.happened) == (20.0, "glitch", "glitch", ())
+    assert (fourth.positive, fourth.quality) == (40.0, "good")
+    assert fourth.happened == (("counter glitch", f"{IMPORT}_t1: 9000030 Wh, then 0 Wh"),)
+
+
+def test_a_counter_that_is_not_there_says_nothing() -> None:
+    first, second, third = metered(tariffs(), of(9e6, 5e6), of(nan, nan, 10.0), of(9e6 + 30, 5e6, 10.0))
+    assert (isnan(second.positive), second.negative) == (True, 10.0)
+    assert (first.positive, third.positive) == (0.0, 30.0)
+
+
+def test_a_restart_continues_where_the_counters_were() -> None:
+    before, after = tariffs(), tariffs()
+    metered(before, of(9e6, 5e6))
+    after.restore(before.dump())
+    # A day later: 630 kW x 1.2 allow 18 144 kWh.
+    count = after.take(of(9e6 + 3e6, 5e6 + 1e6), {}, T0 + 86_400 * NS)
+    assert (count.positive, count.quality, count.happened) == (4e6, "estimated", ())
+
+
+def test_two_readings_in_one_tick_are_one_amount() -> None:
+    one, two = Metered(3.0, nan, "reset", (1.0, 2.0)), Metered(nan, nan, "good", (4.0, 5.0))
+    both = one.then(two)
+    assert (both.positive, isnan(both.negative), both.verdict, both.resolution) == (3.0, True, "reset", (4.0, 5.0))
+    assert both.then(Metered(2.0, 1.0))[:2] == (5.0, 1.0)
+
+
+@pytest.mark.parametrize("dumped", [None, [], {IMPORT: None}, {IMPORT: [1.0, 2]}])
+def test_what_is_no_state_is_refused(dumped: object) -> None:
+    with pytest.raises(ValueError, match="found"):
+        Metering().restore(dumped)

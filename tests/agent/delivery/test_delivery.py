@@ -1,0 +1,182 @@
+"""Delivery: order, back-off, the replayed flag, and sinks that fail. Time is led, the spool real.
+
+What single records do to a sink is in test_trial, trouble with real servers in test_sink_trouble.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+from wattgram.base.errors import SinkError
+from wattgram.delivery.sinks.sink import STEP
+
+from tests.support.deliveries import Scripted, delivering, put
+from tests.support.records import readings, until
+
+
+def test_records_of_an_earlier_process_are_replayed_and_new_ones_are_not(tmp_path: Path) -> None:
+    async def work() -> None:
+        sink = Scripted()
+        async with delivering(tmp_path, sink, stored=13) as (_, spool, _):
+            await until(lambda: len(sink.got) == 2)
+            await put(spool, 14, 15)
+            await until(lambda: len(sink.got) == 3)
+        assert sink.got == [
+            (list(range(1, 11)), 10),
+            ([11, 12, 13], 3),
+            ([14, 15], 0),
+        ]
+
+    asyncio.run(work())
+
+
+def test_what_was_read_before_the_outage_ended_is_replayed(tmp_path: Path) -> None:
+    async def work() -> None:
+        sink = Scripted()
+        async with delivering(tmp_path, sink) as (delivery, spool, _):
+            await put(spool, 1, 2)
+            await until(lambda: delivery.progress.state == "online")
+            sink.unreachable, sink.answers = 10**9, [SinkError("link down")]
+            await put(spool, 3, 4)
+            await until(lambda: delivery.progress.state == "away")
+            await put(spool, 5, 6)
+            sink.unreachable = 0
+            await until(lambda: delivery.progress.state == "online")
+            await put(spool, 7, 8)
+            await until(lambda: delivery.progress.delivered == 8)
+        assert sink.got == [([1, 2], 0), ([3, 4, 5, 6], 4), ([7, 8], 0)]
+
+    asyncio.run(work())
+
+
+def test_the_wait_doubles_to_a_minute_with_jitter_and_begins_anew_after_a_success(tmp_path: Path) -> None:
+    async def work() -> None:
+        sink = Scripted(unreachable=9)
+        async with delivering(tmp_path, sink, stored=1) as (delivery, spool, clock):
+            await until(lambda: delivery.progress.delivered == 1)
+            expected = [1, 2, 4, 8, 16, 32, 60, 60, 60]
+            assert len(clock.slept) == len(expected)
+            assert all(0.75 * one <= slept <= 1.25 * one for one, slept in zip(expected, clock.slept, strict=True))
+            assert len(set(clock.slept)) == len(expected)
+            sink.answers = [SinkError("once")]
+            await put(spool, 2, 2)
+            await until(lambda: delivery.progress.delivered == 2)
+            assert 0.75 <= clock.slept[-1] <= 1.25
+
+    asyncio.run(work())
+
+
+def test_a_server_that_says_when_to_come_back_is_not_asked_before(tmp_path: Path) -> None:
+    async def work() -> None:
+        sink = Scripted(SinkError("too many", retry_after=300.0))
+        async with delivering(tmp_path, sink, stored=1) as (delivery, _, clock):
+            await until(lambda: delivery.progress.delivered == 1)
+        assert len(clock.slept) == 1
+        assert 300.0 <= clock.slept[0] <= 375.0
+
+    asyncio.run(work())
+
+
+def test_what_a_failing_sink_took_is_not_sent_again(tmp_path: Path) -> None:
+    async def work() -> None:
+        sink = Scripted(SinkError("in the middle", taken={0, 1, 3}, refused={2: "bad"}))
+        async with delivering(tmp_path, sink, stored=6) as (delivery, spool, _):
+            await until(lambda: delivery.progress.state == "online")
+            assert sink.got == [([5, 6], 2)]
+            assert (delivery.progress.delivered, delivery.progress.refused, spool.refused) == (5, 1, 1)
+            assert spool.undelivered("one") == 0
+
+    asyncio.run(work())
+
+
+def test_a_refused_record_is_set_aside_and_its_neighbours_count_as_delivered(tmp_path: Path) -> None:
+    async def work() -> None:
+        sink = Scripted(lambda _: {1: "type conflict"})
+        async with delivering(tmp_path, sink, stored=3) as (delivery, spool, _):
+            await until(lambda: delivery.progress.state == "online")
+            assert (delivery.progress.delivered, delivery.progress.refused, spool.refused) == (2, 1, 1)
+
+    asyncio.run(work())
+
+
+def test_a_sink_with_a_bug_is_away_is_logged_with_its_traceback_once_and_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work() -> None:
+        sink = Scripted(ZeroDivisionError("oops"), ZeroDivisionError("oops"))
+        async with delivering(tmp_path, sink, stored=1) as (delivery, _, clock):
+            await until(lambda: delivery.progress.delivered == 1)
+            assert len(clock.slept) == 2
+
+    caplog.set_level(logging.INFO)
+    asyncio.run(work())
+    said = [one for one in caplog.records if "away" in one.getMessage()]
+    assert [one.getMessage() for one in said] == ["one is away: internal error, ZeroDivisionError: oops"]
+    assert said[0].exc_info is not None
+
+
+def test_an_outage_is_logged_when_it_begins_and_ends_not_at_every_attempt(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work() -> None:
+        sink = Scripted(unreachable=20)
+        async with delivering(tmp_path, sink, stored=2) as (delivery, _, _):
+            await until(lambda: delivery.progress.delivered == 2)
+
+    caplog.set_level(logging.INFO)
+    asyncio.run(work())
+    said = [one.getMessage() for one in caplog.records if one.name == "wattgram.delivery.sink_state"]
+    assert said == ["one is away: nobody there", "one is back, 0 records left to deliver"]
+
+
+def test_each_connection_is_closed_and_the_last_one_at_the_end(tmp_path: Path) -> None:
+    async def work() -> None:
+        sink = Scripted(SinkError("once"))
+        async with delivering(tmp_path, sink, stored=1) as (delivery, _, _):
+            await until(lambda: delivery.progress.delivered == 1)
+            assert (sink.opened, sink.closed) == (2, 1)
+        assert sink.closed == 2
+
+    asyncio.run(work())
+
+
+def test_nothing_to_deliver_is_a_wait_and_a_write_is_a_step_of_so_many_seconds(tmp_path: Path) -> None:
+    async def work() -> None:
+        sink = Scripted()
+        async with delivering(tmp_path, sink) as (delivery, spool, _):
+            await until(lambda: delivery.pulse.unless is not None)
+            assert delivery.pulse.unless is not None
+            assert delivery.pulse.unless()
+            spool.append(readings(1, 1)[0])
+            sink.hangs = True
+            await spool.sync()
+            assert not delivery.pulse.unless()
+            await until(lambda: delivery.pulse.unless is None)
+            steps = delivery.pulse.steps
+            await asyncio.sleep(0.1)
+            assert (delivery.pulse.steps, delivery.pulse.seconds) == (steps, STEP)
+
+    asyncio.run(work())
+
+
+def test_a_back_off_is_declared_however_long(tmp_path: Path) -> None:
+    async def work() -> None:
+        declared: list[float] = []
+        sink = Scripted(SinkError("too many", retry_after=3600.0))
+        async with delivering(tmp_path, sink) as (delivery, spool, clock):
+
+            async def sleep(seconds: float) -> None:
+                declared.append(delivery.pulse.seconds)
+                slept.append(seconds)
+
+            slept: list[float] = []
+            clock.sleep = sleep
+            await put(spool, 1, 1)
+            await until(lambda: delivery.progress.delivered == 1)
+        assert declared == slept
+        assert declared[0] >= 3600.0
+
+    asyncio.run(work())

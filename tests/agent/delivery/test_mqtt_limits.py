@@ -1,0 +1,311 @@
+"""What brokers limit, by their CONNACK or by their deeds: packets, messages under way, single messages. mosquitto where
+it does that, else a broker of a few lines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from wattgram.base.clock import Clock
+from wattgram.base.errors import SinkError
+from wattgram.base.record import Record
+from wattgram.delivery.delivery import Delivery
+from wattgram.delivery.sinks import mqtt
+from wattgram.delivery.sinks.mqtt import MqttSink
+from wattgram.mqtt import connection
+from wattgram.mqtt.connection import V311
+from wattgram.mqtt.settings import MqttConfig
+from wattgram.store.spool import Spool
+
+from tests.support.deliveries import Told
+from tests.support.records import reading, readings, until
+from tests.support.scripted_broker import acknowledge, packet, scripted
+from tests.support.servers import Broker, Certificates, mosquitto, subscriber
+
+DEVICE = "wattgram/works/device/incomer"
+
+
+def to(broker: Broker) -> MqttSink:
+    return MqttSink(MqttConfig("127.0.0.1", broker.port), "works")
+
+
+def powers(heard: list[tuple[str, str]]) -> list[float]:
+    return [json.loads(payload)["active_power_total"] for topic, payload in heard if topic == DEVICE]
+
+
+def large(number: int) -> Record:
+    return reading(number, quality="x" * 2000)
+
+
+def test_a_message_that_is_larger_than_the_broker_takes_is_refused_with_both_sizes(tmp_path: Path) -> None:
+    async def work() -> None:
+        sink = to(broker)
+        await sink.open()
+        refused = await sink.write([reading(1), large(2), *readings(3, 40)], 0)
+        # 3.3: type, two bytes of length, two of the topic's, the topic, two of the identifier, one of no properties.
+        size = 1 + 2 + 2 + len(DEVICE) + 2 + 1 + len(sink._messages.message(large(2), replayed=False))
+        assert refused == {1: f"{DEVICE}: packet too large (0x95): {size} bytes, the broker takes 1000"}
+        assert await sink.write(readings(41, 42), 0) == {}  # on the same connection
+        await sink.close()
+
+    with mosquitto(tmp_path, config_extra="max_packet_size 1000") as broker, subscriber(broker, DEVICE) as heard:
+        asyncio.run(work())
+        assert powers(heard.wait(41)) == [1, *range(3, 43)]
+
+
+def test_a_message_of_exactly_the_size_that_the_broker_takes_arrives(tmp_path: Path) -> None:
+    async def work() -> None:
+        sink = to(broker)
+        await sink.open()
+        assert await sink.write([reading(1, quality="x" * count) for count in range(850, 950)], 0)
+        await sink.close()
+
+    with mosquitto(tmp_path, config_extra="max_packet_size 1000") as broker, subscriber(broker, DEVICE) as heard:
+        asyncio.run(work())
+        payload = max(len(payload) for _, payload in heard.wait(1))
+        assert 1 + 2 + 2 + len(DEVICE) + 2 + 1 + payload == 1000
+
+
+def test_a_message_that_the_broker_itself_finds_too_large_is_refused_alone(tmp_path: Path) -> None:
+    async def work() -> None:
+        sink = to(broker)
+        await sink.open()
+        refused = await sink.write([reading(1), large(2), *readings(3, 40)], 0)
+        assert refused == {1: f"{DEVICE}: packet too large (0x95)"}
+        await sink.close()
+
+    # Not told in advance: mosquitto answers with 0x95, which MQTT 5 has for a DISCONNECT alone.
+    with mosquitto(tmp_path, config_extra="message_size_limit 1000") as broker, subscriber(broker, DEVICE) as heard:
+        asyncio.run(work())
+        assert powers(heard.wait(39)) == [1, *range(3, 41)]
+
+
+def test_by_3_1_1_a_record_at_which_the_broker_hangs_up_each_time_is_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wattgram.delivery.delivery.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("wattgram.delivery.delivery.LONGEST_WAIT", 0.01)
+
+    async def work() -> None:
+        sink, told = to(broker), Told()
+        sink._broker.protocol = V311
+        spool = Spool(tmp_path / "spool", max_size=2**26, keep=1e6, sinks=["mqtt"])
+        await spool.open()
+        for one in [*readings(1, 30), large(31), *readings(32, 60), large(61), *readings(62, 90)]:
+            spool.append(one)
+        await spool.sync()
+        delivery = Delivery(sink, spool, Clock(), random.Random(1), told)
+        task = asyncio.create_task(delivery.run())
+        await until(lambda: spool.undelivered("mqtt") == 0)
+        assert (delivery.progress.delivered, spool.refused) == (88, 2)
+        assert [event for event, _ in told.events] == ["records refused"]
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await spool.close()
+
+    with mosquitto(tmp_path, config_extra="max_packet_size 1000") as broker, subscriber(broker, DEVICE) as heard:
+        asyncio.run(asyncio.wait_for(work(), 60))
+        assert set(powers(heard.wait(88))) == set(range(1, 91)) - {31, 61}
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_a_broker_that_reads_slowly_gets_every_byte(tmp_path: Path, tls: Certificates, secure: bool) -> None:
+    async def work() -> None:
+        files = {"tls": True, "ca": tls.ca} if secure else {}
+        sink = MqttSink(replace(MqttConfig("127.0.0.1", broker.port), **files), "works")  # type: ignore[arg-type]
+        sink._broker.protocol = V311  # where nothing but our own window limits what is under way: here 6 MB
+        await sink.open()
+        broker.pause()
+        writing = asyncio.create_task(sink.write([reading(number, quality="x" * 60_000) for number in range(200)], 0))
+        await until(lambda: bool(sink._line and sink._line._blocked))
+        broker.resume()
+        assert await writing == {}
+        await sink.close()
+
+    with mosquitto(tmp_path, tls=tls if secure else None) as broker, subscriber(broker, DEVICE) as heard:
+        asyncio.run(asyncio.wait_for(work(), 60))
+        assert powers(heard.wait(200)) == list(range(200))
+
+
+def test_not_more_messages_are_under_way_than_the_broker_takes() -> None:
+    most = under_way = 0
+
+    async def counting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
+        nonlocal most, under_way
+        # 3.2.2.3.3: property 0x21, Receive Maximum, here 7.
+        writer.write(b"\x20\x06\x00\x00\x03\x21\x00\x07")
+        while True:
+            waiting = []
+            with suppress(TimeoutError):
+                while True:  # until nothing more comes, so that whatever may be under way is
+                    async with asyncio.timeout(0.05):
+                        first, body = await packet(reader)
+                    if first >> 4 == 3:
+                        waiting.append(body[2 + int.from_bytes(body[:2], "big") :][:2])
+            most = max(most, len(waiting))
+            for identifier in waiting:
+                writer.write(b"\x40\x02" + identifier)
+
+    async def work() -> None:
+        async with scripted(counting) as (sink, _):
+            await sink.open()
+            assert await sink.write(readings(1, 50), 0) == {}
+
+    asyncio.run(work())
+    assert most == 7
+
+
+def test_a_broker_without_qos_1_is_told_from_one_that_is_away() -> None:
+    async def simple(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
+        writer.write(b"\x20\x05\x00\x00\x02\x24\x00")  # 3.2.2.3.4: property 0x24, Maximum QoS, 0
+        await reader.read()
+
+    async def work() -> None:
+        async with scripted(simple) as (sink, _):
+            with pytest.raises(SinkError, match="takes no QoS 1"):
+                await sink.open()
+
+    asyncio.run(work())
+
+
+def test_the_brokers_own_words_stand_in_the_reason() -> None:
+    # 3.4.2: code 0x83, then properties of 23 bytes: a user property (0x26) a = b, a reason string (0x1F).
+    properties = b"\x26\x00\x01a\x00\x01b" + b"\x1f\x00\x0dplan too low\n"
+
+    async def explaining(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
+        writer.write(b"\x20\x03\x00\x00\x00")
+        while True:
+            first, body = await packet(reader)
+            end = 2 + int.from_bytes(body[:2], "big")
+            answer = body[end : end + 2]
+            if not body[2:end].endswith(b"/status"):
+                answer += bytes([0x83, len(properties)]) + properties
+            if first >> 4 == 3:
+                writer.write(bytes([0x40, len(answer)]) + answer)
+
+    async def work() -> None:
+        async with scripted(explaining) as (sink, _):
+            await sink.open()
+            with pytest.raises(SinkError) as raised:
+                await sink.write(readings(1, 1), 0)
+            reason = f"{DEVICE}: implementation specific error (0x83): 'plan too low\\n'"
+            assert raised.value.doubted == {0: reason}
+
+    asyncio.run(work())
+
+
+def test_a_broker_that_refuses_everything_for_now_is_not_sent_the_whole_batch() -> None:
+    asked = 0
+
+    async def full(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
+        nonlocal asked
+        writer.write(b"\x20\x06\x00\x00\x03\x21\x00\x0a")  # ten under way
+        while True:
+            first, body = await packet(reader)
+            end = 2 + int.from_bytes(body[:2], "big")
+            if first >> 4 == 3:
+                asked += 1
+                writer.write(b"\x40\x03" + body[end : end + 2] + b"\x97")
+
+    async def work() -> None:
+        async with scripted(full) as (sink, _):
+            await sink.open()  # the status is refused, too, which is no reason not to deliver
+            with pytest.raises(SinkError, match="quota exceeded") as raised:
+                await sink.write(readings(1, 1000), 0)
+            assert not raised.value.taken
+            assert len(raised.value.doubted) <= mqtt.DOUBTS + 10
+
+    asyncio.run(work())
+    assert asked <= 1 + mqtt.DOUBTS + 10
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        # 3.14: DISCONNECT with reason 0x8E, session taken over.
+        (b"\xe0\x01\x8e", "ended the connection: somebody else has logged in with this client_id"),
+        (b"\xe0\x00", "the broker ended the connection"),
+        (b"\x30\x05\x00\x01ahi", "packet of type 0x30, expected acknowledgements"),
+        (b"\x40\xff\xff\xff\x7f", "packet of more than 4096 bytes"),
+        (b"HTTP/1.1 400", "packet of type 0x48"),
+    ],
+    ids=["taken over", "no reason", "publish", "endless", "http"],
+)
+def test_what_a_broker_says_in_the_middle_of_a_batch_ends_it_with_a_reason(said: bytes, text: str) -> None:
+    async def speaking(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
+        writer.write(b"\x20\x03\x00\x00\x00")
+        for _ in range(4):  # the status and three records
+            _, body = await packet(reader)
+            end = 2 + int.from_bytes(body[:2], "big")
+            writer.write(b"\x40\x02" + body[end : end + 2])
+        writer.write(said)
+        await reader.read()
+
+    async def work() -> None:
+        async with scripted(speaking) as (sink, _):
+            await sink.open()
+            with pytest.raises(SinkError, match=text) as raised:
+                await sink.write(readings(1, 10), 0)
+            assert raised.value.taken == {0, 1, 2}
+
+    asyncio.run(asyncio.wait_for(work(), 30))
+
+
+def test_a_broker_that_falls_silent_between_two_batches_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "KEEPALIVE", 1)
+    pings = 0
+
+    async def tired(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
+        nonlocal pings
+        writer.write(b"\x20\x03\x00\x00\x00")
+        while True:
+            first, body = await packet(reader)
+            if first >> 4 == 3:
+                end = 2 + int.from_bytes(body[:2], "big")
+                writer.write(b"\x40\x02" + body[end : end + 2])
+            elif first == 0xC0:
+                pings += 1
+                if pings < 3:
+                    writer.write(b"\xd0\x00")
+
+    async def work() -> None:
+        async with scripted(tired) as (sink, _):
+            await sink.open()
+            await until(lambda: pings == 3)
+            await until(lambda: bool(sink._line and sink._line._over))
+            with pytest.raises(SinkError, match="no sign of life for 1 s"):
+                await sink.write(readings(1, 1), 0)
+
+    asyncio.run(work())
+
+
+def test_acknowledgements_in_pieces_and_out_of_turn_are_understood() -> None:
+    async def odd(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
+        writer.write(b"\x20\x03\x00\x00\x00")
+        _, body = await packet(reader)  # the status
+        end = 2 + int.from_bytes(body[:2], "big")
+        writer.write(b"\x40\x02" + body[end : end + 2])
+        identifiers = []
+        for _ in range(30):
+            _, body = await packet(reader)
+            end = 2 + int.from_bytes(body[:2], "big")
+            identifiers.append(body[end : end + 2])
+        for byte in b"".join(b"\x40\x04" + one + b"\x00\x00" for one in reversed(identifiers)):
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0)
+        await acknowledge(reader, writer)
+
+    async def work() -> None:
+        async with scripted(odd) as (sink, _):
+            await sink.open()
+            assert await sink.write(readings(1, 30), 0) == {}
+            assert await sink.write(readings(31, 60), 0) == {}
+
+    asyncio.run(asyncio.wait_for(work(), 30))

@@ -1,0 +1,352 @@
+"""Sparkplug's rules, whatever happens in whatever order: a host that believes nothing hears all of it."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from math import isnan
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wattgram.base.record import Record, Series, record
+from wattgram.config.load import Config, read
+from wattgram.delivery.sinks.sparkplug.edge_node import EdgeNode
+from wattgram.delivery.sinks.sparkplug.metrics import unit
+from wattgram.delivery.sinks.sparkplug.payload import asks_rebirth, varint
+from wattgram.delivery.sinks.sparkplug.session_number import Numbers
+from wattgram_drivers.quantity import QUANTITIES
+
+from tests.support.records import NOW
+from tests.support.tahu import Host, Payload
+
+SITE = """
+[site]
+name = "works"
+[[device]]
+name = "incomer"
+role = "grid"
+driver = "sunspec"
+url = "tcp://h"
+[[device]]
+name = "roof"
+role = "pv"
+driver = "sunspec"
+url = "tcp://h"
+slow_interval = "1min"
+[mqtt]
+url = "mqtt://h"
+sparkplug = { group = "plant", node = "gateway-7" }
+"""
+MS = 1_000_000
+
+
+def config() -> Config:
+    return read(SITE, Path("site.toml"))
+
+
+@dataclass
+class Session:
+    """An edge node and a host that hears it directly."""
+
+    host: Host
+    node: EdgeNode
+
+    @classmethod
+    def begun(cls, number: int = 0) -> Session:
+        made = config()
+        assert made.mqtt is not None
+        assert made.mqtt.sparkplug is not None
+        session = cls(Host(), EdgeNode(made, made.mqtt.sparkplug))
+        session.begin(number)
+        return session
+
+    def begin(self, number: int) -> None:
+        self.node.begin(NOW // MS, number, self.send)
+
+    def send(self, topic: bytes, payload: bytes) -> None:
+        self.host.hear(topic.decode(), payload)
+
+    def tell(self, *records: Record, replayed: int = 0) -> None:
+        assert self.node.tell(records, replayed, NOW // MS + 7) == {}
+
+    def verbs(self) -> list[str]:
+        return [f"{one.verb} {one.device}".strip() for one in self.host.said]
+
+
+FIELDS = ("active_power_total", "temperature_internal")
+
+
+def reading(number: int, device: str = "incomer", quality: str = "good", **values: float) -> Record:
+    fields = ("voltage_l1n",) if device == "changed" else FIELDS
+    name = "incomer" if device == "changed" else device
+    tags = (("site", "works"), ("device", name), ("role", "x"), ("driver", "sunspec"))
+    return record(Series("device", tags, fields, (), ("quality",)), NOW + number * MS, {"quality": quality, **values})
+
+
+def emission(number: int, window: str = "tick", **values: float) -> Record:
+    tags = (("site", "works"), ("window", window))
+    fields = ("load_power", "emission_intensity", "grid_tier")
+    return record(Series("emission", tags, fields, ("grid_tier",), ("basis",)), NOW + number * MS, values)
+
+
+# one after the other
+
+
+def test_a_session_is_born_and_a_device_with_its_first_reading() -> None:
+    session = Session.begun(3)
+    session.tell(reading(1, active_power_total=12345.5))
+    session.tell(reading(2, active_power_total=12346.5))
+    assert session.verbs() == ["NBIRTH", "DBIRTH incomer", "DDATA incomer"]
+    assert session.host.number == 3
+    birth, data = session.host.said[1:]
+    assert birth["active_power_total"] == 12345.5
+    assert birth["temperature_internal"] is None
+    assert birth["quality"] == "good"
+    assert {one.name: one.unit for one in birth.metrics} == {
+        "active_power_total": "W",
+        "temperature_internal": "degC",
+        "quality": "",
+    }
+    # The time of a message is when it is sent, the time of a value when it was read; both in ms.
+    assert (data.time, data.metrics[0].time) == (NOW // MS + 7, NOW // MS + 2)
+
+
+def test_what_the_site_computes_is_the_nodes_and_each_kind_is_born_before_its_data() -> None:
+    session = Session.begun()
+    event = Series("event", (("site", "works"), ("device", "")), (), (), ("event", "detail"))
+    session.tell(emission(1, load_power=5.0, grid_tier=5), record(event, NOW, {"event": "counter reset"}))
+    assert session.verbs() == ["NBIRTH", "NBIRTH", "NDATA", "NDATA"]
+    session.tell(emission(2, "15m", emission_intensity=558.1))
+    assert session.verbs()[4:] == ["NBIRTH", "NDATA"]
+    current = {name: one.value for (_, name), one in session.host.current.items()}
+    assert current["emission/load_power"] == 5.0
+    assert current["emission/grid_tier"] == 5
+    assert current["emission/15m/emission_intensity"] == 558.1
+    assert current["event/event"] == "counter reset"
+    assert current["emission/emission_intensity"] is None
+
+
+def test_history_is_marked_and_changes_nothing_that_is_shown_as_now() -> None:
+    session = Session.begun()
+    batch = [reading(number, active_power_total=float(number)) for number in (1, 2, 3)]
+    session.tell(*batch, replayed=2)
+    assert [(one.value, one.time) for _, one in session.host.history if one.name == "active_power_total"] == [
+        (1.0, NOW // MS + 1),
+        (2.0, NOW // MS + 2),
+    ]
+    assert session.host.current["incomer", "active_power_total"].value == 3.0
+
+
+def test_a_device_that_falls_silent_dies_and_is_born_when_it_is_back() -> None:
+    session = Session.begun()
+    session.tell(reading(1, active_power_total=1.0))
+    session.tell(reading(2, quality="stale"))
+    assert session.host.alive == set()
+    session.tell(reading(3, quality="stale"))
+    session.tell(reading(4, active_power_total=4.0))
+    assert session.verbs()[1:] == ["DBIRTH incomer", "DDATA incomer", "DDEATH incomer", "DBIRTH incomer"]
+    assert session.host.current["incomer", "active_power_total"].value == 4.0
+
+
+def test_a_device_that_is_away_during_an_outage_is_not_alive_after_it() -> None:
+    session = Session.begun()
+    session.tell(reading(1, active_power_total=1.0), reading(2, quality="stale"), replayed=2)
+    assert session.host.alive == set()
+    assert session.verbs()[-1] == "DDEATH incomer"
+
+
+def test_what_is_not_there_any_more_is_null_and_what_is_read_seldom_holds() -> None:
+    session = Session.begun()
+    session.tell(reading(1, "roof", active_power_total=1.0, temperature_internal=41.5))
+    session.tell(reading(2, "roof"))
+    current = session.host.current
+    assert current["roof", "active_power_total"].value is None
+    assert current["roof", "temperature_internal"].value == 41.5
+    session.tell(reading(3, "roof", active_power_total=3.0))
+    assert current["roof", "active_power_total"].value == 3.0
+
+
+def test_a_value_that_is_not_believed_has_the_quality_stale() -> None:
+    session = Session.begun()
+    session.tell(reading(1, active_power_total=1.0), reading(2, quality="stale", active_power_total=1.0))
+    assert session.host.current["incomer", "active_power_total"].quality == 500  # 6.4.9: STALE
+    session.tell(reading(3, active_power_total=1.5))
+    assert session.host.current["incomer", "active_power_total"].quality == 192
+
+
+def test_a_rebirth_tells_the_same_again_with_the_same_number() -> None:
+    session = Session.begun(9)
+    session.tell(reading(1, active_power_total=1.0), emission(1, load_power=2.0))
+    before = dict(session.host.current)
+    session.node.rebirth(NOW // MS)
+    assert session.verbs()[-2:] == ["NBIRTH", "DBIRTH incomer"]
+    assert session.host.number == 9
+    shown = {key: one.value for key, one in before.items()}
+    assert {key: one.value for key, one in session.host.current.items()} == shown
+    # A value keeps the time at which it was read.
+    assert session.host.current["incomer", "active_power_total"].time == NOW // MS + 1
+
+
+def test_a_new_session_claims_no_value_of_the_last_one() -> None:
+    session = Session.begun()
+    session.tell(reading(1, active_power_total=1.0), emission(1, load_power=2.0))
+    session.begin(1)
+    assert session.host.current["", "emission/load_power"].value is None
+    assert session.host.alive == set()
+
+
+def test_a_message_that_is_too_large_is_refused_and_leaves_no_gap() -> None:
+    session = Session.begun()
+    session.tell(reading(1), emission(1))
+    large = "x" * 100
+    send = session.send
+
+    def narrow(topic: bytes, payload: bytes) -> None:
+        if large.encode() in payload:
+            raise ValueError("900 bytes, the broker takes 500")
+        send(topic, payload)
+
+    session.node._send = narrow
+    bad = reading(2, quality=large, active_power_total=1.0)
+    refused = session.node.tell([bad, reading(3, active_power_total=2.0)], 0, 0)
+    assert refused == {0: "not writable as a message: 900 bytes, the broker takes 500"}
+    assert session.host.current["incomer", "active_power_total"].value == 2.0
+
+
+# whatever happens
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> tuple[list[tuple[str, str, float | None, bool]], int]:
+    kinds = st.sampled_from(["incomer", "roof", "changed", "foreign", "tick", "15m", "1h"])
+    values = st.none() | st.floats(-1e9, 1e9) | st.just(float("nan"))
+    one = st.tuples(kinds, st.sampled_from(["good", "stale", "glitch"]), values, st.booleans())
+    batch = draw(st.lists(one, max_size=12))
+    return batch, draw(st.integers(0, len(batch)))
+
+
+@given(st.lists(batches() | st.sampled_from(["rebirth", "session"]), max_size=40))
+def test_every_session_keeps_the_rules_and_shows_what_was_read_last(steps: list[object]) -> None:
+    session, number, time = Session.begun(), 0, 0
+    last: dict[tuple[str, str], float] = {}
+    for step in steps:
+        if step == "rebirth":
+            session.node.rebirth(NOW // MS)
+        elif step == "session":
+            number, last = (number + 1) % 256, {}
+            session.begin(number)
+        else:
+            assert isinstance(step, tuple)
+            batch, replayed = step
+            records = []
+            for kind, quality, value, hot in batch:
+                time += 1
+                values = {} if value is None else {"active_power_total": value, "load_power": value}
+                if kind in ("tick", "15m", "1h"):
+                    records.append(emission(time, kind, **{k: v for k, v in values.items() if k == "load_power"}))
+                    continue
+                if hot:
+                    values["temperature_internal"] = 40.0
+                known = {k: v for k, v in values.items() if k in FIELDS}
+                if kind == "changed":
+                    known = {} if value is None else {"voltage_l1n": value}
+                records.append(reading(time, kind, quality, **known))
+            session.tell(*records, replayed=replayed)
+            for one in records[replayed:]:
+                if one.series.kind == "emission":
+                    window = one.series.tag("window")
+                    key = "", "emission/load_power" if window == "tick" else f"emission/{window}/load_power"
+                    last[key] = float(one["load_power"])
+        assert session.host.number == number
+        assert session.host.alive <= {"incomer", "roof"}
+        for key, value in last.items():
+            shown = session.host.current[key].value
+            assert shown is None if isnan(value) else shown == value
+
+
+def test_sequence_numbers_go_round() -> None:
+    session = Session.begun()
+    for number in range(600):
+        session.tell(reading(number, active_power_total=float(number)))
+    assert [one.seq for one in session.host.said[:3]] == [0, 1, 2]
+    assert [one.seq for one in session.host.said[255:258]] == [255, 0, 1]
+
+
+# numbers of sessions
+
+
+@given(st.lists(st.booleans(), max_size=600))
+def test_numbers_go_on_over_restarts_and_round(tmp_path_factory: pytest.TempPathFactory, restarts: list[bool]) -> None:
+    path = tmp_path_factory.mktemp("spool") / "sparkplug-bdseq"
+    numbers = Numbers(path)
+    for count, restart in enumerate(restarts):
+        assert numbers.following() == count % 256
+        if restart:
+            numbers = Numbers(path)
+
+
+@pytest.mark.parametrize("damage", ["", "x", "256", "-2", "\0" * 20])
+def test_a_damaged_number_begins_anew(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "sparkplug-bdseq"
+    path.write_text(damage)
+    assert Numbers(path).following() == 0
+    assert Numbers(path).following() == 1
+
+
+def test_numbers_go_on_in_memory_while_the_disk_takes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    numbers = Numbers(tmp_path / "not-there" / "sparkplug-bdseq")
+    assert [numbers.following() for _ in range(3)] == [0, 1, 2]
+    assert len([one for one in caplog.records if "older bdSeq" in one.getMessage()]) == 1
+
+
+# bytes
+
+
+@given(st.integers(-(2**63), 2**64 - 1))
+def test_varints_are_those_of_protocol_buffers(number: int) -> None:
+    read_back = Payload.FromString(b"\x08" + varint(number)).timestamp
+    assert read_back == number % 2**64
+
+
+def test_a_command_is_understood_as_others_encode_it() -> None:
+    command = Payload(timestamp=1)
+    command.metrics.add(name="something", alias=3, datatype=10, double_value=1.0)
+    command.metrics.add(name="other", datatype=9, float_value=1.0)
+    assert not asks_rebirth(command.SerializeToString())
+    command.metrics.add(name="Node Control/Rebirth", timestamp=2, datatype=11, boolean_value=False)
+    assert not asks_rebirth(command.SerializeToString())
+    command.metrics[2].boolean_value = True
+    assert asks_rebirth(command.SerializeToString())
+
+
+@given(st.binary(max_size=200))
+def test_what_is_no_command_is_an_error_or_nothing(garbage: bytes) -> None:
+    with contextlib.suppress(ValueError):
+        assert asks_rebirth(garbage) in (True, False)
+
+
+def test_units_are_the_contracts() -> None:
+    device = reading(1).series
+    assert {unit(device, name) for name in QUANTITIES} == {one.unit for one in QUANTITIES.values()} - {"1"} | {""}
+    site = emission(1).series
+    # SPEC 5: W, Wh, g/kWh, g/h, g; shares and tiers have no unit.
+    for field, expected in {
+        "load_power": "W",
+        "load_energy": "Wh",
+        "industry_own_energy": "Wh",
+        "emission_intensity": "g/kWh",
+        "fuel_intensity": "g/kWh",
+        "emission_rate": "g/h",
+        "fuel_rate": "g/h",
+        "emission": "g",
+        "industry_emission": "g",
+        "scope2_market": "g",
+        "captured": "g",
+        "grid_age": "s",
+        "clean_share": "",
+        "coverage": "",
+        "grid_tier": "",
+    }.items():
+        assert unit(site, field) == expected, field

@@ -1,0 +1,210 @@
+"""Which record it is that a sink cannot take, and when it is the sink: set aside is only what it fails at while it
+takes others. The judging sink of `delivering` says of each record what happens to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from wattgram.base.errors import SinkError
+from wattgram.base.record import Record
+from wattgram.delivery.sink_state import LONG
+
+from tests.support.deliveries import Judging, Scripted, Told, delivering, put
+from tests.support.records import METER, reading, until
+
+ROOF = replace(METER, tags=(("site", "works"), ("device", "roof"), *METER.tags[2:]))
+
+
+def mixed(count: int, strange: int) -> Iterator[Record]:
+    """Readings of the meter, every `strange`-th of the roof."""
+    for number in range(1, count + 1):
+        yield reading(number, METER if number % strange else ROOF)
+
+
+@pytest.mark.parametrize("how", ["cut", "bug"])
+def test_a_record_that_costs_the_connection_is_set_aside_and_all_others_arrive_once(tmp_path: Path, how: str) -> None:
+    async def work() -> None:
+        sink, told = Judging(lambda number: how if number == 7 else ""), Told()
+        async with delivering(tmp_path, sink, stored=mixed(30, 7), teller=told) as (delivery, spool, _):
+            await until(lambda: spool.undelivered("one") == 0)
+            assert (delivery.progress.delivered, delivery.progress.refused, spool.refused) == (29, 1, 1)
+            assert delivery.progress.state == "online"
+        if how == "cut":
+            # Three failures in the stream, three alone, each beside another one that was taken, and then it goes on.
+            assert sink.opened == 7
+            assert sorted(sink.taken) == [*range(1, 7), *range(8, 31)]
+            assert told.events == [("records refused", "one: cut, although others are taken")]
+        else:  # what was sent before a mistake of ours interrupted it, nobody knows
+            assert set(sink.taken) == {*range(1, 7), *range(8, 31)}
+            reason = "one: internal error, ZeroDivisionError: oops, although others are taken"
+            assert told.events == [("records refused", reason)]
+
+    asyncio.run(work())
+
+
+def test_a_sink_that_takes_nothing_is_away_and_no_record_is_set_aside(tmp_path: Path) -> None:
+    async def work(how: str) -> None:
+        sink, told = Judging(lambda _: how), Told()
+        async with delivering(tmp_path / how, sink, stored=mixed(30, 3), teller=told) as (delivery, spool, _):
+            await until(lambda: sink.opened > 40)
+            assert (delivery.progress.state, spool.refused, spool.undelivered("one")) == ("away", 0, 30)
+            assert [event for event, _ in told.events] == ["sink away"]
+            sink.judge = lambda _: ""
+            await until(lambda: spool.undelivered("one") == 0)
+            assert delivery.progress.refused == 0
+        assert sorted(sink.taken) == list(range(1, 31))
+        assert [event for event, _ in told.events] == ["sink away", "sink back"]
+
+    for how in ("cut", "later", "bug"):
+        asyncio.run(work(how))
+
+
+def test_the_one_record_of_a_quiet_site_is_not_set_aside_before_another_one_is_taken(tmp_path: Path) -> None:
+    async def work() -> None:
+        sink = Judging(lambda number: "cut" if number == 1 else "")
+        async with delivering(tmp_path, sink, stored=1) as (delivery, spool, _):
+            await until(lambda: sink.opened > 20)
+            assert spool.refused == 0
+            await put(spool, 2, 3)
+            await until(lambda: sorted(sink.taken) == [2, 3])
+            assert spool.refused == 0  # two failures beside others that are taken
+            await put(spool, 4, 4)
+            await until(lambda: spool.undelivered("one") == 0)
+            assert (delivery.progress.delivered, spool.refused) == (3, 1)
+
+    asyncio.run(work())
+
+
+def test_a_sink_that_says_it_is_busy_whenever_one_record_comes_keeps_that_record(tmp_path: Path) -> None:
+    async def work() -> None:
+        sink = Judging(lambda number: "busy" if number == 7 else "")
+        async with delivering(tmp_path, sink, stored=mixed(30, 7)) as (_, spool, _):
+            await until(lambda: sink.opened > 30)
+            assert (spool.refused, spool.undelivered("one")) == (0, 24)
+            sink.judge = lambda _: ""
+            await until(lambda: spool.undelivered("one") == 0)
+        assert sink.taken == list(range(1, 31))
+
+    asyncio.run(work())
+
+
+def test_when_nothing_was_acknowledged_the_guilty_one_is_found_behind_innocent_ones(tmp_path: Path) -> None:
+    async def work() -> None:
+        sink = Judging(lambda number: "lost" if number == 6 else "")
+        async with delivering(tmp_path, sink, stored=mixed(30, 4)) as (_, spool, _):
+            await until(lambda: spool.undelivered("one") == 0)
+            assert spool.refused == 1
+        assert set(sink.taken) == set(range(1, 31)) - {6}
+
+    asyncio.run(work())
+
+
+def test_the_next_record_of_a_series_that_costs_the_connection_is_found_at_once(tmp_path: Path) -> None:
+    async def work() -> None:
+        sink, told = Judging(lambda number: "" if float(number) % 12 else "cut"), Told()
+        async with delivering(tmp_path, sink, stored=mixed(145, 12), teller=told) as (delivery, spool, clock):
+            await until(lambda: spool.undelivered("one") == 0)
+            assert (delivery.progress.delivered, spool.refused) == (133, 12)
+            # Seven connections for the first, as above; then one for each of the other eleven.
+            await until(lambda: sink.opened >= 7 + 11)
+            # Only the first one's failures are waited for: 1, 2, 4, 8 and 16 s with jitter, then a tenth each.
+            assert all(slept < 0.2 for slept in clock.slept[5:])
+        assert sink.opened == 7 + 11
+        assert sorted(sink.taken) == [number for number in range(1, 146) if number % 12]
+        assert told.events == [("records refused", "one: cut, although others are taken")]
+
+    asyncio.run(work())
+
+
+def test_a_series_that_is_taken_again_is_an_ordinary_one(tmp_path: Path) -> None:
+    async def work() -> None:
+        sink = Judging(lambda number: "cut" if number in (5, 10) else "")
+        async with delivering(tmp_path, sink, stored=mixed(40, 5)) as (_, spool, _):
+            await until(lambda: spool.undelivered("one") == 0)
+            assert spool.refused == 2
+            opened = sink.opened
+            sink.judge = lambda number: "cut" if number == 45 else ""
+            for number in range(41, 51):
+                spool.append(reading(number, METER if number % 5 else ROOF))
+            await spool.sync()
+            await until(lambda: spool.undelivered("one") == 0)
+            assert (spool.refused, sink.opened) == (3, opened + 6)
+
+    asyncio.run(work())
+
+
+def test_a_record_that_is_refused_for_now_again_and_again_is_set_aside_while_others_are_taken(tmp_path: Path) -> None:
+    async def work() -> None:
+        sink, told = Judging(lambda number: "" if float(number) % 7 else "later"), Told()
+        async with delivering(tmp_path, sink, stored=mixed(30, 7), teller=told) as (delivery, spool, _):
+            await until(lambda: spool.undelivered("one") == 0)
+            assert (delivery.progress.delivered, spool.refused) == (26, 4)
+            # The third attempt at the first one is the last, and ends no connection; after it one refusal is enough.
+            assert sink.opened == 3
+        assert sorted(sink.taken) == [number for number in range(1, 31) if number % 7]
+        assert told.events == [("records refused", "one: not now")]
+
+    asyncio.run(work())
+
+
+def test_reasons_are_told_once_and_again_after_an_hour_without_them(tmp_path: Path) -> None:
+    async def work() -> None:
+        sink, told = Judging(lambda _: "never"), Told()
+        async with delivering(tmp_path, sink, stored=50, teller=told) as (_, spool, clock):
+            await until(lambda: spool.refused == 50)
+            # Each reason has another number in it, which makes none of them news.
+            assert told.events == [("records refused", "one: 1.0 is wrong")]
+            clock.slept.append(3590.0)
+            await put(spool, 51, 51)
+            await until(lambda: spool.refused == 51)
+            clock.slept.append(3590.0)
+            await put(spool, 52, 52)
+            await until(lambda: spool.refused == 52)
+            assert len(told.events) == 1
+            clock.slept.append(3610.0)
+            await put(spool, 53, 53)
+            await until(lambda: spool.refused == 53)
+            assert told.events[1:] == [("records refused", "one: 53.0 is wrong")]
+
+    asyncio.run(work())
+
+
+def test_many_different_reasons_do_not_become_many_events(tmp_path: Path) -> None:
+    async def work() -> None:
+        reasons = [{0: f"because of {letter}"} for letter in "abcdefghij"]
+        sink, told = Scripted(*(lambda _, reason=reason: reason for reason in reasons)), Told()
+        async with delivering(tmp_path, sink, teller=told) as (_, spool, _):
+            for number in range(1, 11):
+                await put(spool, number, number)
+                await until(lambda number=number: spool.refused == number)
+        assert [detail for _, detail in told.events] == [f"one: because of {letter}" for letter in "abcde"]
+
+    asyncio.run(work())
+
+
+def test_an_outage_is_an_event_once_it_lasts_a_minute_and_so_is_its_end(tmp_path: Path) -> None:
+    async def work() -> None:
+        # 1 + 2 + 4 + 8 s with jitter: over before an operator must know.
+        sink, told = Scripted(unreachable=4), Told()
+        async with delivering(tmp_path, sink, stored=1, teller=told) as (delivery, spool, clock):
+            await until(lambda: delivery.progress.state == "online")
+            assert sum(clock.slept) < LONG
+            assert told.events == []
+            # And one that the server itself calls long is told at once.
+            sink.answers = [SinkError("too many", retry_after=300.0)]
+            await put(spool, 2, 2)
+            await until(lambda: spool.undelivered("one") == 0)
+            assert told.events == [("sink away", "one: too many"), ("sink back", "one: 0 records left to deliver")]
+            sink.unreachable, sink.answers = 20, [SinkError("link down")]
+            await put(spool, 3, 3)
+            await until(lambda: spool.undelivered("one") == 0)
+            assert told.events[2:] == [
+                ("sink away", "one: nobody there"),
+                ("sink back", "one: 0 records left to deliver"),
+            ]
+
+    asyncio.run(work())

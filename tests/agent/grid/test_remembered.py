@@ -1,0 +1,170 @@
+"""Signals as records and back, to the last digit; a restart that forgets nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import struct
+from dataclasses import replace
+from math import inf, isnan, nan
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wattgram.base.clock import NS
+from wattgram.base.record import Record, Series
+from wattgram.grid.feed import Changes, Feed
+from wattgram.grid.ladder import Ladder
+from wattgram.grid.mix import IPCC
+from wattgram.grid.remembered import FIELDS, TEXTS, records_of, restore, signal_of
+from wattgram.grid.signal import FOREVER, Signal
+from wattgram.store.history import History
+from wattgram.store.spool import Spool
+
+from tests.support.grid_signals import Hands, signal, utc
+
+NOON = utc("2026-06-01T12:00:00+08:00")
+HOUR = 3600 * NS
+
+SHARES = st.dictionaries(st.sampled_from(sorted(IPCC)), st.floats(0.0, 1.0))
+SIGNALS = st.integers(1, FOREVER - 1).flatmap(
+    lambda begin: st.builds(
+        Signal,
+        intensity=st.floats(0.0, 2000.0) | st.just(nan),
+        basis=st.sampled_from(["direct", "lifecycle"]),
+        source=st.text(max_size=40),
+        tier=st.integers(1, 5),
+        valid_from=st.just(begin),
+        valid_to=st.integers(begin + 1, FOREVER),
+        arrived=st.integers(0, FOREVER),
+        clean_share=st.floats(0.0, 1.0) | st.just(nan),
+        estimated=st.booleans(),
+        shares=st.none() | SHARES,
+        raw=st.floats(0.0, 2000.0) | st.just(nan),
+    )
+)
+
+
+def feeds(*names: str, time: int = NOON) -> list[Feed]:
+    return [Feed(name, Hands(time)) for name in names]  # type: ignore[arg-type]  # a clock by hand
+
+
+@given(SIGNALS)
+def test_a_signal_comes_back_from_its_record_as_it_was(one: Signal) -> None:
+    (found,) = records_of("works", "mqtt grid/mix", [one])
+    assert found.series.kind == "signal"
+    assert dict(found.series.tags) == {"site": "works", "feed": "mqtt grid/mix"}
+    assert found.time == one.valid_from
+    again = signal_of(found)
+    assert again.arrived == one.arrived
+    assert again.repeats(one) or isnan(one.intensity)
+    assert again == one  # each of its unknown numbers is the one NaN of math
+
+
+def test_times_are_exact_where_a_double_is_not() -> None:
+    # 2026-06-01T04:00:00.000000001Z; doubles of this size lie 256 apart
+    one = Signal(400.0, "direct", "mqtt", 1, NOON + 1, NOON + 900 * NS + 3, NOON + 7)
+    assert float(one.valid_to) != one.valid_to
+    (found,) = records_of("works", "mqtt", [one])
+    assert found.texts == ("direct", "mqtt", "", str(NOON + 900 * NS + 3), str(NOON + 7))
+    assert signal_of(found) == one
+
+
+def test_a_mix_without_fuels_and_no_mix_are_two_things() -> None:
+    for shares in (None, {}):
+        (found,) = records_of("works", "mqtt", [replace(signal(400.0, NOON, 900), shares=shares)])
+        assert signal_of(found).shares == shares
+
+
+def test_a_mix_of_endless_fuels_is_not_stored() -> None:
+    with pytest.raises(ValueError, match="found 65 fuels; at most 64"):
+        records_of("works", "mqtt", [replace(signal(400.0, NOON, 900), shares={str(n): 0.0 for n in range(65)})])
+
+
+def changed(field: str, value: float | str) -> Record:
+    """The record of a sound signal with another value in one field."""
+    (sound,) = records_of("works", "mqtt", [replace(signal(400.0, NOON, 900), shares={"coal": 1.0})])
+    if isinstance(value, str):
+        texts = [value if name == field else text for name, text in zip(TEXTS, sound.texts, strict=True)]
+        return replace(sound, texts=tuple(texts))
+    numbers = [value if name == field else number for name, number in zip(FIELDS, sound.numbers(), strict=True)]
+    return replace(sound, values=struct.pack(f"{len(FIELDS)}d", *numbers))
+
+
+DAMAGED = [
+    *(changed("intensity", value) for value in (-1.0, 2001.0, inf)),
+    *(changed("clean_share", value) for value in (-0.1, 1.1, inf)),
+    *(changed("tier", value) for value in (0.0, 1.5, 6.0, nan, inf)),
+    *(changed("estimated", value) for value in (0.5, nan)),
+    *(changed("valid_to", value) for value in ("", "x", str(NOON), str(2**63), "9" * 5000)),
+    *(changed("arrived", value) for value in ("", "-1", "1.5")),
+    *(changed("shares", value) for value in ("{", "[]", '{"coal": null}', '{"coal": NaN}', "[" * 100_000, "\ud800")),
+    changed("shares", "{" + ",".join(f'"{number}": 0' for number in range(65)) + "}"),
+    replace(changed("tier", 1.0), values=b"1"),
+    replace(changed("tier", 1.0), texts=("direct",)),
+    Record(Series("signal", (("site", "works"), ("feed", "mqtt")), ("intensity",)), NOON, struct.pack("d", 1.0)),
+]
+
+
+def test_a_damaged_record_is_left_out_and_counted() -> None:
+    assert [restore(feeds("mqtt"), [one], "direct") for one in DAMAGED] == [1] * len(DAMAGED)
+    (feed,) = feeds("mqtt")
+    sound = records_of("works", "mqtt", [signal(410.0, NOON - HOUR, 900)])
+    assert restore([feed], [*DAMAGED, *sound], "direct") == len(DAMAGED)
+    assert [one.intensity for one in feed._actual] == [410.0]
+
+
+def test_every_feed_gets_its_own_and_what_nobody_has_is_left_out() -> None:
+    first, second, third = feeds("electricitymaps CN", "mqtt", "electricitymaps CN")
+    records = [
+        *records_of("works", "electricitymaps CN", [signal(401.0, NOON, 900)]),
+        *records_of("works", "electricitymaps CN #2", [signal(403.0, NOON, 900)]),
+        *records_of("works", "ukgrid", [signal(404.0, NOON, 900)]),
+        *records_of("works", "mqtt", [replace(signal(405.0, NOON, 900), basis="lifecycle")]),
+    ]
+    assert restore([first, second, third], records, "direct") == 0
+    assert [[one.intensity for one in feed._actual] for feed in (first, second, third)] == [[401.0], [], [403.0]]
+
+
+def test_after_a_restart_the_spool_says_what_was_known(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    clock = Hands(NOON)
+    feed = Feed("mqtt", clock)  # type: ignore[arg-type]  # a clock by hand
+    ladder = Ladder("CN-CQ", "direct", None, [feed])
+    puts = [
+        [signal(400.0 + quarter, NOON - quarter * 900 * NS, 900) for quarter in range(1, 20)],
+        [signal(300.0, NOON - 9 * 900 * NS, 900), signal(301.0, NOON - 3 * 900 * NS, 900)],  # five between go
+        [signal(500.0 + hour, NOON + hour * HOUR, 3600, 3) for hour in range(5)],
+    ]
+
+    async def work() -> list[Record]:
+        spool = Spool(tmp_path, max_size=64 << 20, keep=1e6, sinks=())
+        await spool.open()
+        for signals in puts:
+            feed.put(signals)
+            for name, news in ladder.changes().news.items():
+                for one in records_of("works", name, news):
+                    spool.append(one)
+            await spool.sync()
+        await spool.close()
+        with History(tmp_path, "works").past() as past:
+            return list(past.signals())
+
+    records = asyncio.run(work())
+    # The last of each beginning: 19, of which 2 were revised and 5 withdrawn, and 5 forecasts.
+    assert len(records) == 19 + 5
+    (after,) = feeds("mqtt")
+    assert restore([after], records, "direct") == 0
+    assert [*after._actual] == [*feed._actual]
+    assert [*after._forecast] == [*feed._forecast]
+    assert after.changes() == Changes()
+    after.put(puts[1])  # the source says the same again
+    assert after.changes() == Changes()
+    assert [text for text in caplog.messages if "mqtt" in text] == []
+
+
+def test_editions_come_back_with_the_signals() -> None:
+    live, kept = feeds("mqtt", "file mix.csv")
+    restore([live, kept], [], "direct", {"file mix.csv": "first"})
+    assert (live.mark, kept.mark) == ("", "first")

@@ -1,0 +1,126 @@
+"""[[grid.source]]: what the configuration becomes, the page that explains it, and the daemon with sources."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from wattgram.config.load import Config, read
+from wattgram.grid.mix import IPCC, SETS, Factors, fuel_of
+
+from tests.support.running_site import Registers, configuration, daemon, device, one_device
+from tests.support.servers import Broker, free_port, request, subscriber, wait_for
+from tests.support.topics import METER
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = (ROOT / "docs" / "grid.md").read_text()
+SITE = '[site]\nname = "works"\ntimezone = "Asia/Shanghai"\n[[device]]\nname = "incomer"\nrole = "grid"\n'
+SITE += 'driver = "sunspec"\nurl = "tcp://h"\n[mqtt]\nurl = "mqtt://broker"\n'
+
+
+def config(sources: str, folder: Path) -> Config:
+    return read(f"{SITE}{sources}", folder / "site.toml")
+
+
+def examples() -> dict[str, str]:
+    """The page's example of each kind."""
+    blocks = re.findall(r"^## (\w+)\n\n```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    return dict(blocks)
+
+
+def test_the_page_has_a_working_example_of_each_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ELECTRICITYMAPS_TOKEN", "t0ken")
+    kinds = list(examples())
+    assert kinds == ["file", "mqtt", "electricitymaps", "ukgrid", "energycharts"]
+    made = config("\n".join(examples().values()), tmp_path).grid.sources
+    assert [one.kind for one in made] == kinds
+    assert [one.name for one in made] == [
+        "file mix.csv", "mqtt plant/grid/mix", "electricitymaps CN", "ukgrid region 13", "energycharts de",
+    ]  # fmt: skip
+    assert made[0].path == tmp_path / "mix.csv"
+    assert made[0].timezone == ZoneInfo("Asia/Shanghai")
+    assert [one.factors for one in made] == ["china", "china", "china", "ipcc", "ipcc"]
+    assert [one.mix for one in made[2:]] == [False, True, True]
+    assert made[2].token == "t0ken"
+    assert "t0ken" not in repr(made)
+
+
+def test_the_page_has_the_keys_commented_out_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ELECTRICITYMAPS_TOKEN", "t0ken")
+    plain, shown = (
+        config("\n".join(text.replace("\n# ", mark) for text in examples().values()), tmp_path)
+        for mark in ("\n# ", "\n")
+    )
+    assert plain.grid == shown.grid  # what is commented out is the default
+
+
+def test_the_page_has_the_factors_of_the_sets() -> None:
+    rows = re.findall(r"^\| `([a-z ]+)` \| ([\d.]+) / ([\d.]+) \| ([\d.]+) / ([\d.]+) \| (.*)\|$", PAGE, re.MULTILINE)
+    assert [row[0] for row in rows] == list(IPCC)
+    for fuel, *numbers, others in rows:
+        factors = [Factors.shipped(name, basis) for name in SETS for basis in ("direct", "lifecycle")]
+        assert [float(number) for number in numbers] == [one.by_fuel[fuel] for one in factors]
+        assert {fuel_of(name) for name in re.findall(r"`(.*?)`", others)} <= {fuel}
+
+
+def test_times_are_the_sites_and_a_source_may_have_its_own(tmp_path: Path) -> None:
+    text = '[[grid.source]]\nkind = "file"\npath = "/x/y.json"\nlevel = "official"\nmax_age = "1d"\n'
+    one, other = config(f'{text}{text}timezone = "UTC"\n', tmp_path).grid.sources
+    assert (one.timezone, other.timezone) == (ZoneInfo("Asia/Shanghai"), ZoneInfo("UTC"))
+    assert (one.level, one.max_age, one.path) == ("official", 86400.0, Path("/x/y.json"))
+
+
+def test_the_daemon_takes_the_first_fresh_source_and_says_which(tmp_path: Path, broker: Broker) -> None:
+    """File, then topic, then table: each number is what was put in."""
+    path = tmp_path / "mix.csv"
+    sources = '[grid]\n[[grid.source]]\nkind = "file"\npath = "mix.csv"\nmax_age = "0s"\n'
+    sources += '[[grid.source]]\nkind = "mqtt"\ntopic = "grid/mix"\nmax_age = "0s"\nstep = "1d"\n'
+    port = free_port()
+    with device(Registers(METER)) as meter, subscriber(broker, "wattgram/works/emission") as heard:
+        devices = one_device("incomer", "grid", "eastron_sdm630", meter.port)
+        text = configuration(tmp_path, devices, mqtt=broker.url, http=f"127.0.0.1:{port}", more=sources)
+
+        def source() -> tuple[object, ...]:
+            said = [json.loads(payload) for _, payload in heard.messages()]
+            return (
+                tuple(said[-1].get(name) for name in ("grid_source", "grid_intensity", "grid_tier", "basis"))
+                if said
+                else ()
+            )
+
+        with daemon(tmp_path, text):
+            table = ("table CN-CQ 2023 provincial_average", 558.1, 5, "direct")
+            wait_for(lambda: source() == table, 30, "the table")
+            wait_for(lambda: _published(broker) and source() == ("mqtt grid/mix", 432.5, 1, "direct"), 30, "the topic")
+            today = datetime.now(UTC)
+            other = tmp_path / "new.csv"
+            other.write_text(f"time,valid_to,coal,hydro\n{today:%Y-%m-%d}T00:00Z,2099-01-01,0.25,0.75\n")
+            other.rename(path)
+            supplied = ("file mix.csv mix, factors china", 210.0, 4, "direct")  # 0.25 x 840
+            wait_for(lambda: source() == supplied, 30, "the file")
+            path.write_text("time,valid_to,coal,hydro\n2026-")
+            broken = "line 2: found 1 columns; expected 4; what was read before stays"
+            wait_for(lambda: _shown(port, "/healthz")["grid"][0]["detail"] == broken, 30, "what is wrong with the file")
+            count = len(heard.lines())
+            wait_for(lambda: len(heard.lines()) > count + 2, 30, "ticks over a broken file")
+            assert source() == supplied
+            now = _shown(port, "/api/now")["grid"]
+            assert (now["source"], now["tier"], now["raw"]) == (supplied[0], 4, None)
+            states = [(one["name"], one["state"], one["tier"], one["intensity"]) for one in now["sources"]]
+            assert states == [("file mix.csv", "good", 4, 210.0), ("mqtt grid/mix", "good", 1, 432.5)]
+
+
+def _shown(port: int, path: str) -> Any:
+    status, body = request(f"http://127.0.0.1:{port}{path}")
+    assert status == 200
+    return json.loads(body)
+
+
+def _published(broker: Broker) -> bool:
+    broker.publish("grid/mix", "432.5")
+    return True

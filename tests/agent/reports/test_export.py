@@ -1,0 +1,332 @@
+"""What `wattgram export` gives of a stored history: which records, in which order, and what stands in each format."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import gzip
+import io
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from wattgram.base.record import Record, Series, record
+from wattgram.formats.columns import Column, Rows, columns
+from wattgram.store.spool import Spool
+
+from tests.conftest import Bucket
+from tests.support.command_runs import Ended, wattgram
+from tests.support.running_site import configuration, one_device
+from tests.support.servers import Victoria, program, request
+from tests.support.stored_history import NS, event, quarters, stored, utc, window
+
+NOON = utc("2026-06-01T04:00:00Z")
+"""12:00 in Shanghai."""
+
+
+def readings_of(name: str, role: str, *fields: str) -> Series:
+    tags = (("site", "works"), ("device", name), ("role", role), ("driver", "eastron_sdm630"))
+    return Series("device", tags, fields, (), ("quality",))
+
+
+INCOMER = readings_of("incomer", "grid", "active_power_total", "power_factor_total")
+ROOF = readings_of("roof", "pv", "voltage_l1n", "active_power_total")
+GATEWAY = Series("gateway", (("site", "works"),), ("uptime", "memory"))
+
+
+def reading(series: Series, second: float, *values: float, quality: str = "good") -> Record:
+    return record(
+        series, NOON + round(second * NS), dict(zip(series.fields, values, strict=False)) | {"quality": quality}
+    )
+
+
+def tick(second: int, intensity: float, revision: int = 0) -> Record:
+    return window("tick", NOON + second * NS, {"emission_intensity": intensity, "revision": revision})
+
+
+def packed(folder: Path, *blocks: Iterable[Record]) -> Path:
+    """A spool of which each of these is a block of its own in the segments, as far as it belongs there."""
+
+    async def fill() -> None:
+        spool = Spool(folder, max_size=2**26, keep=1e9, sinks=())
+        await spool.open()
+        for block in blocks:
+            for one in block:
+                spool.append(one)
+            await spool.sync()
+            await spool.pack(NOON)
+        await spool.close()
+
+    asyncio.run(fill())
+    return folder
+
+
+@pytest.fixture
+def works(tmp_path: Path) -> Path:
+    """The configuration of a site whose history is still to be stored."""
+    path = tmp_path / "site.toml"
+    path.write_text(configuration(tmp_path, one_device("incomer", "grid", "eastron_sdm630", 502)))
+    return path
+
+
+def exported(works: Path, *options: str) -> Ended:
+    ended = wattgram("export", "-c", str(works), *options)
+    assert ended.code == 0, ended.err
+    return ended
+
+
+def rows(works: Path, *options: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(exported(works, *options).out, newline="")))
+
+
+def test_a_sheet_has_a_row_a_record_and_a_unit_in_the_head(works: Path) -> None:
+    stored(
+        works.parent / "spool",
+        [
+            reading(ROOF, 0.25, 230.1, 5000.0),
+            reading(INCOMER, 0, 4000.0, 0.95),
+            reading(INCOMER, 1, 4000.5, quality="estimated"),
+        ],
+    )
+    ended = exported(works)
+    # RFC 4180: lines end with CR LF. The order of quantities is the vocabulary's, in which power comes before voltage.
+    assert ended.out.splitlines() == [
+        "time,local_time,kind,site,device,role,driver,quality,"
+        "active_power_total [W],power_factor_total,voltage_l1n [V]",
+        "2026-06-01T04:00:00.000Z,2026-06-01 12:00:00,device,works,incomer,grid,eastron_sdm630,good,4000.0,0.95,",
+        "2026-06-01T04:00:00.250Z,2026-06-01 12:00:00,device,works,roof,pv,eastron_sdm630,good,5000.0,,230.1",
+        "2026-06-01T04:00:01.000Z,2026-06-01 12:00:01,device,works,incomer,grid,eastron_sdm630,estimated,4000.5,,",
+    ]
+    assert ended.err == "3 records from 2026-06-01T04:00:00.000Z to 2026-06-01T04:00:01.000Z\n"
+    assert wattgram("export", "-c", str(works), "--output", str(works.parent / "out.csv")).code == 0
+    assert (works.parent / "out.csv").read_bytes().count(b"\r\n") == 4
+
+
+def test_of_one_key_the_highest_revision_is_exported_and_of_these_the_last(works: Path) -> None:
+    packed(
+        works.parent / "spool",
+        [tick(0, 500.0), tick(1, 501.0), window("15m", NOON, {"emission": 1.0})],
+        [tick(1, 511.0, revision=1), window("15m", NOON, {"emission": 3.0, "revision": 2})],
+        [window("15m", NOON, {"emission": 2.0, "revision": 1}), window("15m", NOON, {"emission": 4.0, "revision": 2})],
+    )
+    names = ("window", "time", "emission_intensity [g/kWh]", "emission [g]", "revision")
+    found = [tuple(one[name] for name in names) for one in rows(works)]
+    assert sorted(found) == [
+        ("15m", "2026-06-01T04:00:00.000Z", "", "4.0", "2"),
+        ("tick", "2026-06-01T04:00:00.000Z", "500.0", "", "0"),
+        ("tick", "2026-06-01T04:00:01.000Z", "511.0", "", "1"),
+    ]
+
+
+def test_records_come_by_time_whatever_order_they_were_stored_in(works: Path) -> None:
+    # The clock was set back between two blocks that overlap, the last reading stands in the journal.
+    seconds = [[10.0, 12.0, 30.0], [5.0, 11.0, 29.0], [0.0, 40.0], [7.0]]
+    *blocks, loose = [[reading(INCOMER, one, one) for one in block] for block in seconds]
+    packed(works.parent / "spool", *blocks)
+    stored(works.parent / "spool", loose)
+    found = [float(one["active_power_total [W]"]) for one in rows(works)]
+    assert found == [0.0, 5.0, 7.0, 10.0, 11.0, 12.0, 29.0, 30.0, 40.0]
+    assert [float(one["active_power_total [W]"]) for one in rows(
+        works, "--from", "2026-06-01T04:00:07Z", "--to", "2026-06-01T04:00:29Z"
+    )] == [7.0, 10.0, 11.0, 12.0]  # fmt: skip
+
+
+def test_kinds_devices_and_windows_are_chosen(works: Path) -> None:
+    gateway = record(GATEWAY, NOON, {"uptime": 5.0, "memory": 3e7})
+    packed(
+        works.parent / "spool",
+        [
+            reading(INCOMER, 0, 1.0),
+            reading(ROOF, 0, 2.0),
+            tick(0, 500.0),
+            window("1h", NOON, {"emission": 1.0}),
+            gateway,
+        ],
+        [event("2026-06-01T04:00:00Z", "roof", "device lost"), event("2026-06-01T04:00:00Z", "", "balance fault")],
+    )
+
+    def chosen(*options: str) -> list[str]:
+        return sorted(one["kind"] + (one.get("device") or one.get("window") or "") for one in rows(works, *options))
+
+    assert chosen() == ["deviceincomer", "deviceroof", "emission1h", "emissiontick"]
+    assert chosen("--device", "roof") == ["deviceroof"]
+    assert chosen("--window", "1h,1d") == ["emission1h"]
+    assert chosen("--window", "1h", "--device", "roof") == ["deviceroof", "emission1h"]
+    assert chosen("--kind", "event", "--kind", "gateway") == ["event", "eventroof", "gateway"]
+    assert chosen("--kind", "event,device", "--device", "roof") == ["deviceroof", "eventroof"]
+    (own,) = rows(works, "--kind", "gateway")
+    assert (own["uptime [s]"], own["memory [B]"]) == ("5.0", "30000000.0")
+
+
+def test_a_spreadsheet_takes_numbers_and_dates_as_such_and_no_text_for_a_formula(works: Path) -> None:
+    hostile = event("2026-06-01T04:00:00Z", "roof", "x", "=1+1")
+    stored(works.parent / "spool", [hostile, reading(INCOMER, 0, 230.5)])
+    sheet = works.parent / "out.csv"
+    exported(works, "--kind", "event,device", "--output", str(sheet))
+    sheet.write_text(sheet.read_text() + "ours,=1+1\n")  # what Gnumeric does with one that is not guarded
+    command = [program("ssconvert", "gnumeric"), str(sheet), str(works.parent / "out.gnumeric")]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    xml = gzip.decompress((works.parent / "out.gnumeric").read_bytes()).decode()
+    cells = re.findall(r"<gnm:Cell ([^>]*)>([^<]*)</gnm:Cell>", xml)
+    kinds = {
+        (match[1] if (match := re.search('ValueType="(\\d+)"', head)) else "formula", text) for head, text in cells
+    }
+    # Gnumeric's types: 40 is a number, 60 a text; a cell without one is a formula. Day 46174 after 1899-12-30 is
+    # 2026-06-01, and 12:00 half a day.
+    assert {("40", "230.5"), ("40", "46174.5"), ("60", "=1+1"), ("formula", "=1+1")} <= kinds
+
+
+def test_parquet_holds_what_csv_holds_and_the_nanoseconds(works: Path) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    packed(
+        works.parent / "spool",
+        [reading(INCOMER, 0, 4000.1, 0.95), reading(INCOMER, 1.000000001, 1 / 3), reading(ROOF, 0.25, 230.1)],
+        [tick(0, 499.9), tick(1, 500.0), event("2026-06-01T04:00:01Z", "roof", "x", "Wärme\nfällt aus")],
+        [window("15m", NOON, {"emission": 2.0**53, "revision": 3})],
+    )
+    options = ("--kind", "device,emission,event")
+    sheet = rows(works, *options)
+    path = works.parent / "out.parquet"
+    exported(works, *options, "--format", "parquet", "--output", str(path))
+    found = duckdb.sql(f"SELECT epoch_ns(time) AS ns, * FROM '{path}'")
+    names = found.columns[2:]
+    assert names == [name.split(" [")[0] for name in list(sheet[0])[2:]]
+    table = found.fetchall()
+    assert [one[0] - NOON for one in table] == [0, 0, 0, 250_000_000, NS, NS, NS + 1]
+    for row, line in zip(table, sheet, strict=True):
+        cells = list(line.values())
+        assert datetime.fromisoformat(cells[0]) - datetime.fromisoformat("1970-01-01T00:00Z") == timedelta(
+            milliseconds=row[0] // 1_000_000
+        )
+        assert ["" if cell is None else str(cell) for cell in row[2:]] == cells[2:]
+    types = dict(zip(found.columns, map(str, found.types), strict=True))
+    assert (types["revision"], types["emission"], types["device"]) == ("BIGINT", "DOUBLE", "VARCHAR")
+    ((encodings,),) = duckdb.sql(
+        f"SELECT encodings FROM parquet_metadata('{path}') WHERE path_in_schema = 'site'"
+    ).fetchall()
+    assert "DICTIONARY" in encodings
+
+
+def test_lines_are_those_of_the_database_and_writing_them_again_changes_nothing(
+    works: Path, bucket: Bucket, victoria: Victoria
+) -> None:
+    made = [
+        reading(INCOMER, 0.5, 4000.25, 0.95),
+        reading(INCOMER, 1, 1 / 3),
+        tick(1, 500.5),
+        Record(GATEWAY, NOON, NAN),
+    ]
+    stored(works.parent / "spool", made)
+    ended = exported(works, "--format", "lp", "--kind", "device,emission,gateway")
+    assert "1 of them have nothing that line protocol can hold" in ended.err
+    body = ended.out.encode()
+    for _ in range(2):
+        assert request(f"{bucket.engine.url}/write?db={bucket.name}&precision=ns", body=body)[0] == 204
+    assert request(f"{victoria.url}/api/v2/write?precision=ns", body=body)[0] == 204
+    points = bucket.rows("SELECT * FROM device")
+    assert [(one["time"], one["active_power_total"], one["power_factor_total"]) for one in points] == [
+        (NOON + NS // 2, 4000.25, 0.95),
+        (NOON + NS, 1 / 3, None),
+    ]
+    assert {(one["device"], one["role"], one["quality"]) for one in points} == {("incomer", "grid", "good")}
+    (result,) = bucket.rows("SELECT * FROM emission WHERE \"window\" = 'tick'")
+    assert (result["emission_intensity"], result["revision"], result["grid_source"]) == (500.5, 0, "table")
+    (series,) = victoria.export('device_power_factor_total{site="works"}')
+    assert (series["values"], series["timestamps"]) == ([0.95], [(NOON + NS // 2) // 1_000_000])
+
+
+NAN = b"\0\0\0\0\0\0\xf8\x7f" * 2
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (["--from", "2026-05-01", "--to", "2026-05-02"], 1, ["nothing of this period", "2026-06-01..2026-06-01"]),
+        (["--from", "2026-07-01"], 1, ["nothing of this period", "2026-06-01..2026-06-01"]),
+        (["--kind", "goal"], 1, ["no goal record of site 'works'"]),
+        (["--window", "1mo"], 1, ["no emission record of 1mo"]),
+        (["--device", "incmer"], 2, ["'incmer'", "nearest: 'incomer'", "allowed: incomer"]),
+        (["--kind", "emission", "--device", "incomer"], 2, ["--device incomer", "device or event"]),
+        (["--kind", "device", "--window", "15m"], 2, ["--window 15m", "emission"]),
+        (["--kind", "devices"], 2, ["'devices'", "nearest: 'device'", "gateway"]),
+        (["--window", "15min"], 2, ["'15min'", "nearest: '15m'"]),
+        (["--from", "2026-06-02", "--to", "2026-06-01"], 2, ["--from 2026-06-02", "an end after the beginning"]),
+        (["--format", "excel"], 2, ["'excel'", "csv, parquet, lp"]),
+        (["--output", "/no/such/folder/out.csv"], 1, ["/no/such/folder/out.csv", "No such file"]),
+        (["--output", "/dev/full"], 1, ["/dev/full", "No space left"]),
+        (["--output", "/dev/full", "--format", "parquet"], 1, ["/dev/full", "No space left"]),
+        (["--output", "/dev/full", "--format", "lp"], 1, ["/dev/full", "No space left"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_is_one_line_and_leaves_no_file(
+    works: Path, options: list[str], code: int, words: list[str]
+) -> None:
+    stored(works.parent / "spool", [reading(INCOMER, 0, 1.0)])
+    out = works.parent / "out"
+    ended = wattgram("export", "-c", str(works), "--output", str(out), *options)
+    assert (ended.code, ended.out) == (code, "")
+    assert ended.err.startswith("wattgram export: ")
+    assert ended.err.count("\n") == 1
+    assert [word for word in words if word not in ended.err] == [], ended.err
+    assert list(works.parent.glob("*out*")) == []
+
+
+def test_a_site_without_history_says_so_and_which_ones_there_are(works: Path) -> None:
+    ended = wattgram("export", "-c", str(works))
+    assert (ended.code, ended.out) == (1, "")
+    assert "no such directory; it comes with the first `wattgram run`" in ended.err
+    stored(works.parent / "spool", [window("15m", NOON, {}, site="other")])
+    ended = wattgram("export", "-c", str(works))
+    assert (ended.code, ended.out) == (1, "")
+    assert "no device or emission record of site 'works' is stored; there are sites 'other'" in ended.err
+
+
+def test_without_the_library_parquet_says_what_to_install(works: Path) -> None:
+    stored(works.parent / "spool", [reading(INCOMER, 0, 1.0)])
+    script = "import sys; sys.modules['arro3'] = None; from wattgram.__main__ import main; sys.exit(main())"
+    command = [sys.executable, "-c", script, "export", "-c", str(works), "--format", "parquet", "--output", "/no"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "pip install 'wattgram[parquet]'" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_columns_do_not_depend_on_the_order_of_the_series() -> None:
+    made = [window("15m", NOON, {}).series, ROOF, INCOMER, GATEWAY, event("2026-06-01T04:00:00Z", "", "x").series]
+    listed = columns(made)
+    assert listed == columns(reversed(made))
+    assert [one.name for one in listed[:6]] == ["kind", "site", "device", "role", "driver", "window"]
+    assert Column("load_energy", "Wh", "number") in listed
+    assert Column("revision", "", "whole") in listed
+    with pytest.raises(KeyError):
+        Rows(columns([ROOF])).row(reading(INCOMER, 0, 1.0))
+
+
+def blocks(page: str, language: str) -> Sequence[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+
+
+def test_the_examples_of_the_page_work_as_they_stand(works: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pandas")
+    pytest.importorskip("duckdb")
+    # Quarters of an hour with 500 g over 1 kWh: 64 from 08:00 UTC on, 64 on the next day until 16:00 UTC, which is
+    # midnight in Shanghai.
+    fields = {"load_energy": 1000.0, "emission": 500.0}
+    stored(works.parent / "spool", quarters("2026-11-01T08:00:00Z", "2026-11-02T16:00:00Z", fields))
+    for name in ("csv", "parquet"):
+        output = str(works.parent / f"november.{name}")
+        exported(works, "--from", "2026-11-01", "--to", "2026-11-02", "--format", name, "--output", output)
+    monkeypatch.chdir(works.parent)
+    page = (Path(__file__).parents[3] / "docs" / "export.md").read_text()
+    with_pandas, with_duckdb = blocks(page, "python")
+    names: dict[str, object] = {}
+    exec(with_pandas, names)
+    assert list(names["emission"]) == [32.0, 32.0]  # type: ignore[call-overload]  # 64 x 500 g
+    assert names["intensity"] == 500.0
+    exec(with_duckdb, names)
+    assert [row[1:] for row in names["days"]] == [(32.0, 500.0), (32.0, 500.0)]  # type: ignore[attr-defined]

@@ -1,0 +1,148 @@
+"""The words of `--fault`: all faults there are, where they go, and that the page and the command know each."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import signal
+from dataclasses import fields
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from wattgram.config.load import load
+from wattgram.simulation import fault_options, simulated_devices
+from wattgram_drivers.simulated.faults import CALM, ONCE, WELL, Faults, Trouble
+
+from tests.support.command_runs import started, wattgram
+from tests.support.running_site import configuration, one_device
+from tests.support.servers import free_port
+from tests.support.wire import Wire
+
+PAGE = (Path(__file__).parents[3] / "docs" / "simulate.md").read_text()
+
+
+def test_every_fault_has_a_word_and_every_word_is_a_fault() -> None:
+    there = [one.name for kind in (Faults, Trouble) for one in fields(kind) if one.name != "shares"]
+    assert [one.field for one in fault_options.KINDS] == there
+    assert [one.of_bus for one in fault_options.KINDS] == [False] * (len(there) - 5) + [True] * 5
+
+
+def test_help_lists_every_word() -> None:
+    ended = wattgram("simulate", "--help")
+    assert ended.code == 0
+    assert [one.word for one in fault_options.KINDS if f"\n  {one} " not in ended.out] == []
+    assert "example: wattgram simulate" in ended.out
+    assert "garbled@10% " in ended.out
+
+
+@pytest.mark.parametrize("kind", fault_options.KINDS, ids=str)
+def test_the_page_has_a_row_for_every_word_with_an_example_that_is_right(kind: fault_options.Kind) -> None:
+    (row,) = [line for line in PAGE.splitlines() if line.startswith(f"| `{str(kind).replace('|', chr(92) + '|')}` |")]
+    (example,) = re.findall(r"`--fault ([^`]+)`", row)
+    assert fault_options.wish(example, ("roof", "hall", "incomer")).kind is kind
+    assert ("*once*" in row) == (kind.field in ONCE)
+
+
+def test_the_commands_of_the_page_are_right() -> None:
+    commands = [block.replace("\\\n", " ") for block in re.findall(r"```\n(.+?)```", PAGE, re.DOTALL)]
+    words = [shlex.split(line) for block in commands for line in block.splitlines()]
+    asked = [word for line in words for before, word in pairwise(line) if before == "--fault"]
+    assert len(asked) > 20
+    for one in asked:
+        fault_options.wish(one, ("roof",))
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        ("silent", Faults(silent=True)),
+        ("late=1.5", Faults(late=1.5)),
+        ("late=500ms", Faults(late=0.5)),
+        ("busy=2min@1%", Faults(busy=120.0, shares={"busy": 0.01})),
+        ("exception=11", Faults(exception=11)),
+        ("short", Faults(short=1)),
+        ("long=3", Faults(long=3)),
+        ("wrong-unit@0.25", Faults(wrong_unit=True, shares={"wrong_unit": 0.25})),
+        ("glitch@100%", Faults(glitch=True, shares={"glitch": 1.0})),
+        ("rollover", Faults(rollover=10)),
+    ],
+)
+def test_a_fault_of_a_unit_is_understood(text: str, faults: Faults) -> None:
+    assert fault_options.wish(text, ()).added(WELL) == faults
+
+
+@pytest.mark.parametrize(
+    ("text", "trouble"),
+    [
+        ("one-client", Trouble(one_client="kick")),
+        ("one-client=refuse", Trouble(one_client="refuse")),
+        ("rebooting=30s@0.1%", Trouble(rebooting=30.0, shares={"rebooting": 0.001})),
+        ("slow-accept=1h", Trouble(slow_accept=3600.0)),
+    ],
+)
+def test_a_trouble_of_a_bus_is_understood(text: str, trouble: Trouble) -> None:
+    assert fault_options.wish(text, ()).added(CALM) == trouble
+
+
+def test_faults_add_up_and_the_last_of_a_kind_counts() -> None:
+    faults = WELL
+    for text in ("late=1@10%", "silent", "late=2"):
+        faults = fault_options.wish(text, ()).added(faults)
+    assert faults == Faults(silent=True, late=2.0)
+
+
+def test_a_fault_strikes_its_device_and_a_trouble_all_on_its_bus(tmp_path: Path) -> None:
+    devices = one_device("incomer", "grid", "eastron_sdm630", 1502) + one_device(
+        "hall", "load", "eastron_sdm630", 1502, unit=2
+    )
+    devices += one_device("roof", "pv", "sunspec", 1503)
+    devices += '[[device]]\nname = "press"\nrole = "load"\ndriver = "eastron_sdm630"\nurl = "rtu:///dev/ttyUSB0"\n'
+    path = tmp_path / "wattgram.toml"
+    path.write_text(configuration(tmp_path, devices))
+    asked = ["hall:cut@5%", "hall:rebooting=30s", "first-swallowed", "doubled", "wrong-transaction"]
+    stands = {one.part.name: one for one in simulated_devices.of_config(load(path), asked)}
+
+    both = {"doubled": True, "wrong_transaction": True}
+    assert stands["hall"].faults == Faults(cut=True, **both, shares={"cut": 0.05})
+    assert stands["incomer"].faults == stands["roof"].faults == Faults(**both)
+    assert stands["press"].faults == Faults(doubled=True)  # a line has no transactions ...
+    assert stands["hall"].trouble == stands["incomer"].trouble == Trouble(rebooting=30.0, first_swallowed=True)
+    assert stands["roof"].trouble == Trouble(first_swallowed=True)
+    assert stands["press"].trouble == CALM  # ... and no connections
+    with pytest.raises(ValueError, match="'press:half-open' on rtu; allowed: on tcp or rtutcp"):
+        simulated_devices.of_config(load(path), ["press:half-open"])
+
+
+def test_a_meter_that_misbehaves_is_read_or_is_an_error(tmp_path: Path) -> None:
+    for faults, code, words in (
+        (["doubled", "late=0.2"], 0, ""),
+        (["garbled"], 1, ""),
+        (["exception=6"], 1, "exception 6 (device busy)"),
+        (["first-swallowed"], 1, "no answer"),
+    ):
+        listen = f"tcp://127.0.0.1:{free_port()}"
+        options = [word for one in faults for word in ("--fault", one)]
+        with started(tmp_path / faults[0], "simulate", "eastron_sdm630", "--listen", listen, *options) as simulated:
+            simulated.says("eastron_sdm630 as grid")
+            ended = wattgram("read", listen, "--driver", "eastron_sdm630", "--format", "json")
+            assert simulated.ended(signal.SIGTERM).code == 0
+        assert ended.code == code, (faults, ended)
+        assert words in ended.err
+        if code == 0:
+            assert json.loads(ended.out)["values"]["frequency"] == pytest.approx(50.0, abs=0.5)
+
+
+@pytest.mark.parametrize("baudrate", [9600, 19200])
+def test_a_sleeping_meter_on_a_line_has_no_values(tmp_path: Path, baudrate: int) -> None:
+    with Wire(baudrate) as line:
+        served, read = line.urls()
+        with started(
+            tmp_path / "simulate", "simulate", "eastron_sdm630", "--listen", served, "--fault", "sleeping"
+        ) as simulated:
+            simulated.says("eastron_sdm630 as grid")
+            ended = wattgram("read", read, "--driver", "eastron_sdm630", "--format", "json")
+            simulated.ended(signal.SIGTERM)
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out)["values"] == {}

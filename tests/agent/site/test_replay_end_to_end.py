@@ -1,0 +1,132 @@
+"""Late truth with real processes: `wattgram replay` beside a daemon and without one, and a late grid value."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.conftest import Bucket
+from tests.support.command_runs import wattgram
+from tests.support.running_site import Registers, configuration, daemon, device, one_device
+from tests.support.servers import Broker, Heard, subscriber, wait_for
+from tests.support.topics import METER
+
+TICKS = "SELECT * FROM emission WHERE \"window\" = 'tick'"
+
+
+def site(port: int) -> str:
+    return one_device("incomer", "grid", "eastron_sdm630", port)
+
+
+def database(bucket: Bucket) -> str:
+    return f'url = "{bucket.write.url}"\norg = "plant"\nbucket = "{bucket.name}"\ntoken = {{ file = "token" }}'
+
+
+def told(heard: Heard) -> list[dict[str, object]]:
+    return [json.loads(payload) for topic, payload in heard.messages() if topic == "wattgram/works/emission"]
+
+
+def test_other_factors_reach_broker_and_database_under_the_same_keys(
+    tmp_path: Path, broker: Broker, bucket: Bucket
+) -> None:
+    (tmp_path / "token").write_text(bucket.token)
+    with device(Registers(METER)) as meter, subscriber(broker, "wattgram/#") as heard:
+        before = configuration(tmp_path, site(meter.port), mqtt=broker.url, influxdb=database(bucket))
+        with daemon(tmp_path, before) as running:
+            wait_for(lambda: len(bucket.rows(TICKS)) >= 8, 30, "ticks in the database")
+            same = wattgram("replay", "-c", str(running.path), "--format", "json")
+            other = tmp_path / "other.toml"
+            other.write_text(before + "[grid]\nfactor_g_per_kwh = 600.0\n")
+            declined = wattgram("replay", "-c", str(other))
+            assert running.stop() == 0
+        # Beside the daemon, which does it: nothing changed, so nothing is told again.
+        assert same.code == 0, same.err
+        summary = json.loads(same.out)
+        assert summary["daemon"] is True
+        assert summary["windows"]["tick"]["computed"] >= 8
+        assert {one["changed"] for one in summary["windows"].values()} == {0}
+        assert (declined.code, declined.out) == (1, "")
+        assert "another configuration" in declined.err
+        first = {row["time"]: row for row in bucket.rows(TICKS)}
+        made = wattgram("replay", "-c", str(other), "--format", "json")
+        assert made.code == 0, made.err
+        summary = json.loads(made.out)
+        assert (summary["daemon"], summary["undelivered"]) == (False, {})
+        assert summary["windows"]["tick"]["changed"] == summary["windows"]["tick"]["computed"] >= len(first)
+        second = {row["time"]: row for row in bucket.rows(TICKS)}
+        wait_for(lambda: [one for one in told(heard) if one["revision"] == 1], 10, "revised ticks on the broker")
+    # What the daemon told in its last moment waited in the spool, and came with the rest.
+    assert first.keys() <= second.keys()
+    assert len(second) == summary["windows"]["tick"]["computed"]
+    assert {(row["grid_intensity"], row["grid_source"], row["revision"]) for row in second.values()} == {
+        (600.0, "configuration", 1)
+    }
+    # 12345 W are imported and nothing is made: the load carries what the grid emits.
+    assert {row["load_power"] for row in second.values()} == {row["load_power"] for row in first.values()}
+    covered = [row for row in second.values() if row["emission"]]
+    assert covered
+    assert all(abs(row["emission"] / row["load_energy"] - 0.6) < 1e-12 for row in covered)
+    again = wattgram("replay", "-c", str(other))
+    assert again.code == 0
+    assert [line.split() for line in again.out.splitlines() if line.startswith("tick")] == [
+        ["tick", str(len(second)), "0"]
+    ]
+
+
+def test_a_grid_value_that_comes_late_is_told_with_the_next_revision(
+    tmp_path: Path, broker: Broker, bucket: Bucket
+) -> None:
+    (tmp_path / "token").write_text(bucket.token)
+    with device(Registers(METER)) as meter, subscriber(broker, "wattgram/#") as heard:
+        text = configuration(tmp_path, site(meter.port), mqtt=broker.url, influxdb=database(bucket))
+        text += '[[grid.source]]\nkind = "mqtt"\ntopic = "grid/now"\n'
+        with daemon(tmp_path, text) as running:
+            ticks = wait_for(lambda: len(told(heard)) >= 6 and told(heard), 30, "ticks")
+            begin = str(ticks[2]["time"])
+            until = datetime.fromtimestamp(time.time() + 3600, UTC).isoformat()
+            broker.publish("grid/now", json.dumps({"time": begin, "valid_to": until, "intensity": 300.0}))
+            wait_for(lambda: [one for one in told(heard) if one["revision"] == 1], 60, "revised ticks")
+            wait_for(lambda: bucket.rows(TICKS + " AND revision = 1"), 20, "them in the database")
+            assert running.stop() == 0
+        events = [json.loads(payload)["event"] for topic, payload in heard.messages() if topic.endswith("/event")]
+    assert "results revised" in events
+    rows = bucket.rows(TICKS)
+    assert len({row["time"] for row in rows}) == len(rows)
+    late = datetime.fromisoformat(begin).timestamp() * 1e9
+    assert {row["grid_intensity"] for row in rows if row["time"] >= late} == {300.0}
+    assert {row["grid_intensity"] for row in rows if row["time"] < late} == {558.1}
+    assert {row["revision"] for row in rows if row["time"] < late} == {0}
+    assert {row["grid_tier"] for row in rows if row["time"] >= late} == {1}
+
+
+def test_what_cannot_be_replayed_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "wattgram.toml"
+    path.write_text(configuration(tmp_path, site(502)))
+    nothing = wattgram("replay", "-c", str(path))
+    assert (nothing.code, nothing.out) == (1, "")
+    assert nothing.err.startswith(f"wattgram replay: {tmp_path / 'spool'}: no such directory")
+    wrong = wattgram("replay", "-c", str(path), "--windows", "tick,1w")
+    assert wrong.code == 2
+    assert "found '1w', nearest: '1h'; allowed: tick, 15m, 1h, 1d, 1mo" in wrong.err
+    turned = wattgram("replay", "-c", str(path), "--from", "2026-11-02", "--to", "2026-11-01")
+    assert turned.code == 2
+    assert "allowed: an end after the beginning" in turned.err
+
+
+def test_after_kill_9_everything_follows_from_what_is_stored(tmp_path: Path) -> None:
+    """Windows, counters and accounts go on where the last commit was, so a replay over the kills changes nothing."""
+    with device(Registers(METER)) as meter:
+        with daemon(tmp_path, configuration(tmp_path, site(meter.port))) as running:
+            for pause in (2.0, 3.3, 2.6, 4.1):
+                time.sleep(pause)
+                running.kill()
+                running.start()
+            time.sleep(4.0)
+            assert running.stop() == 0
+        made = wattgram("replay", "-c", str(running.path), "--format", "json")
+    assert made.code == 0, made.err
+    summary = json.loads(made.out)
+    assert summary["instants"] >= 6
+    assert {window: one["changed"] for window, one in summary["windows"].items() if one["changed"]} == {}

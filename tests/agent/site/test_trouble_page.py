@@ -1,0 +1,42 @@
+"""The page for operators names every event that there is, and no other."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import wattgram
+from wattgram.accounts import balance
+from wattgram.base import watchdog
+from wattgram.counters import counter, frozen_device
+from wattgram.delivery import sink_state
+from wattgram.site import site
+from wattgram.timekeeping import tick_order, wall_clock
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def told() -> set[str]:
+    """What is told by name in the sources, and what the watching modules tell."""
+    found = {
+        *counter.EVENTS.values(),
+        *(frozen_device.EVENT, frozen_device.BACK),
+        *(balance.FAULT, balance.RESTORED, balance.WITHHELD, balance.EXCEEDED, balance.FIT),
+        *site.ANEW.values(),
+        *(wall_clock.UNSET, wall_clock.SET, wall_clock.UNCONFIRMED, wall_clock.STEPPED),
+        *(tick_order.WAIT, tick_order.GO_ON),
+        *(sink_state.REFUSED, sink_state.AWAY, sink_state.BACK),
+        *(watchdog.STUCK, watchdog.ON),
+    }
+    for path in Path(wattgram.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "event":
+                names = ast.walk(node.args[1])
+                found |= {one.value for one in names if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+    return found
+
+
+def test_the_page_of_troubles_explains_each_event() -> None:
+    page = (ROOT / "docs" / "trouble.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)) == sorted(told())

@@ -1,0 +1,209 @@
+"""Readings that wait for the clock, in memory and in a real spool."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from wattgram.acquisition.device_source import Source
+from wattgram.config.load import Config, DeviceConfig, SiteConfig, SpoolConfig
+from wattgram.site.undated_readings import INDEX, PIECE, SHARE, Waiting
+from wattgram.store.spool import Spool
+from wattgram_drivers.catalogue import load
+from wattgram_drivers.device import Reading
+from wattgram_drivers.endpoint import parse
+from wattgram_drivers.plan import make_plan
+
+METER = load("eastron_sdm630")
+PLAN = make_plan(METER)
+PLACE = {place.register.quantity: place.position for place in PLAN.places}["active_power_total"]
+
+
+class Boot:
+    """A machine that was switched on under this name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def synchronised(self) -> bool:
+        return False
+
+    def went_on(self) -> bool:
+        return False
+
+    def uptime(self) -> float:
+        return 0.0
+
+    def boot(self) -> str:
+        return self._name
+
+
+def source(name: str) -> Source:
+    device = DeviceConfig(name, "grid", METER.name, METER, parse("tcp://127.0.0.1"), 1)
+    config = Config(SiteConfig("works", ZoneInfo("Asia/Shanghai")), (device,), SpoolConfig(Path()))
+    made = Source(config.devices[0], "works", 0.0)
+    made.equip(METER, PLAN)
+    return made
+
+
+def reading(number: int) -> Reading:
+    """Of the second with this number, and as many watts."""
+    image = bytearray(2 * PLAN.words)
+    struct.pack_into(">f", image, 2 * PLACE, number)
+    return Reading(0, float(number), bytes(image), b"\1" * PLAN.words)
+
+
+def spooled(folder: Path, work: Callable[[Spool], Awaitable[None]], size: int = 2**30) -> None:
+    async def run() -> None:
+        spool = Spool(folder, max_size=size, keep=1e8, sinks=())
+        await spool.open()
+        await work(spool)
+        await spool.close()
+
+    asyncio.run(run())
+
+
+def taken(waiting: Waiting) -> list[tuple[str, float, object]]:
+    found = []
+    while waiting:
+        one = waiting.take()
+        found.append((one.record.series.tag("device"), one.monotonic, one.record["active_power_total"]))
+    return found
+
+
+def test_they_come_back_in_their_order(tmp_path: Path) -> None:
+    async def work(spool: Spool) -> None:
+        waiting = Waiting(spool, Boot("first"), 100.0)
+        incomer, roof = source("incomer"), source("roof")
+        for number in range(5):
+            waiting.add(incomer if number % 2 else roof, reading(number))
+        assert len(waiting) == 5
+        assert waiting.first == 0.0
+        kept = [waiting.take() for _ in range(5)]
+        assert [(one.source, one.reading) for one in kept] == [
+            (incomer if number % 2 else roof, reading(number)) for number in range(5)
+        ]
+        assert not waiting
+        # Nothing is left on disk.
+        await spool.sync()
+        assert await Waiting(spool, Boot("second"), 0.0).restore() == 0
+
+    spooled(tmp_path, work)
+
+
+def test_a_source_shows_what_waits_but_counts_nothing_of_it(tmp_path: Path) -> None:
+    async def work(spool: Spool) -> None:
+        incomer = source("incomer")
+        Waiting(spool, Boot("first"), 100.0).add(incomer, reading(7))
+        assert (incomer.state(8.0), incomer.power(8.0)) == ("good", 7.0)
+        assert incomer.taken is None
+        assert incomer.metering.dump() == {}
+
+    spooled(tmp_path, work)
+
+
+def test_another_process_of_the_same_boot_goes_on_with_them(tmp_path: Path) -> None:
+    count = 3 * PIECE + 5
+
+    async def first(spool: Spool) -> None:
+        waiting = Waiting(spool, Boot("first"), 100.0)
+        for number in range(count):
+            waiting.add(source("incomer" if number % 3 else "roof"), reading(number))
+        for _ in range(PIECE + 10):  # of the second piece, ten are taken
+            waiting.take()
+
+    async def second(spool: Spool) -> None:
+        # This one began 40 s after the first, so 60 s of uptime was its second -40 + 60.
+        waiting = Waiting(spool, Boot("first"), 140.0)
+        assert await waiting.restore() == 0
+        waiting.add(source("incomer"), reading(500))
+        await spool.sync()
+
+    async def third(spool: Spool) -> None:
+        waiting = Waiting(spool, Boot("first"), 140.0)
+        assert await waiting.restore() == 0
+        assert taken(waiting) == [
+            *(
+                ("incomer" if number % 3 else "roof", number - 40.0, float(number))
+                for number in range(PIECE + 10, count)
+            ),
+            ("incomer", 500.0, 500.0),
+        ]
+
+    for work in (first, second, third):
+        spooled(tmp_path, work)
+
+
+def test_another_boot_counts_them(tmp_path: Path) -> None:
+    async def first(spool: Spool) -> None:
+        waiting = Waiting(spool, Boot("first"), 100.0)
+        for number in range(70):
+            waiting.add(source("incomer"), reading(number))
+
+    async def second(spool: Spool) -> None:
+        waiting = Waiting(spool, Boot("second"), 0.0)
+        assert await waiting.restore() == 70
+        assert not waiting
+        await spool.sync()
+        assert await Waiting(spool, Boot("first"), 0.0).restore() == 0
+
+    for work in (first, second):
+        spooled(tmp_path, work)
+
+
+def test_of_a_boot_without_a_name_nobody_knows_the_time(tmp_path: Path) -> None:
+    async def work(spool: Spool) -> None:
+        Waiting(spool, Boot(""), 100.0).add(source("incomer"), reading(1))
+        await spool.sync()
+        assert await Waiting(spool, Boot(""), 0.0).restore() == 1
+
+    spooled(tmp_path, work)
+
+
+def test_the_oldest_give_way_and_are_counted(tmp_path: Path) -> None:
+    async def work(spool: Spool) -> None:
+        waiting = Waiting(spool, Boot("first"), 0.0, limit=3)
+        for number in range(10):
+            waiting.add(source("incomer"), reading(number))
+        assert (len(waiting), waiting.dropped) == (3, 7)
+        assert [power for _, _, power in taken(waiting)] == [7.0, 8.0, 9.0]
+
+    spooled(tmp_path, work)
+
+
+def test_they_take_an_eighth_of_the_spool_at_most(tmp_path: Path) -> None:
+    size = 8 * 2**20
+
+    async def work(spool: Spool) -> None:
+        waiting, incomer = Waiting(spool, Boot("first"), 0.0), source("incomer")
+        for number in range(6000):
+            waiting.add(incomer, reading(number))
+        assert len(waiting) + waiting.dropped == 6000
+        assert waiting.dropped > 0
+        await spool.sync()
+        index = await spool.state(INDEX)
+        assert index is not None
+        pieces = [await spool.state(f"{INDEX} {number}") or b"" for number in range(200)]
+        held = sum(map(len, pieces))
+        assert 0.9 * size / SHARE < held <= size / SHARE
+        again = Waiting(spool, Boot("first"), 0.0)
+        assert await again.restore() == 0
+        assert [power for _, _, power in taken(again)][-1] == 5999.0
+
+    spooled(tmp_path, work, size)
+
+
+def test_what_is_damaged_is_left(tmp_path: Path) -> None:
+    async def work(spool: Spool) -> None:
+        Waiting(spool, Boot("first"), 0.0).add(source("incomer"), reading(1))
+        for damage in (b"{", b'["incomer", 1.0, "!"]', b'{"device": "incomer"}'):
+            spool.put_state(f"{INDEX} 0", damage)
+            await spool.sync()
+            again = Waiting(spool, Boot("first"), 0.0)
+            assert await again.restore() == 0
+            assert not again
+
+    spooled(tmp_path, work)

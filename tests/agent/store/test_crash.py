@@ -1,0 +1,173 @@
+"""The store dies at every single step that it takes on the disk, each time once, and is opened again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from wattgram.base.record import Record
+from wattgram.store.database import Database
+from wattgram.store.spool import Spool
+
+from tests.support.records import METER, NOW
+from tests.support.spools import MIB, happening, killed, noisy, opened, taken
+
+
+class Death(Exception):
+    """kill -9."""
+
+
+@dataclass
+class Promised:
+    """What had been said to be on disk, and what was only asked for."""
+
+    stored: list[Record] = field(default_factory=list)
+    asked: list[Record] = field(default_factory=list)
+    state: list[bytes] = field(default_factory=list)
+    settled: int = 0
+
+
+@contextmanager
+def deadly(step: int) -> Iterator[list[str]]:
+    """Let the store die in the middle of a step, counted from 0; afterwards nothing reaches the disk. What was done."""
+    done: list[str] = []
+    pwrite, fdatasync, rename, commit = os.pwrite, os.fdatasync, Path.rename, Database.commit
+    fallocate = os.posix_fallocate
+
+    def dies(what: str) -> bool:
+        done.append(what)
+        if len(done) > step + 1:
+            raise Death
+        return len(done) == step + 1
+
+    def torn_write(file: int, data: bytes, offset: int) -> int:
+        if dies("write"):
+            pwrite(file, data[: len(data) // 2], offset)
+            raise Death
+        return pwrite(file, data, offset)
+
+    def synced(file: int) -> None:
+        if dies("sync"):
+            raise Death
+        fdatasync(file)
+
+    def renamed(path: Path, target: Path) -> Path:
+        if dies("rename"):
+            raise Death
+        return rename(path, target)
+
+    def allocated(file: int, offset: int, size: int) -> None:
+        if dies("allocate"):
+            raise Death
+        fallocate(file, offset, size)
+
+    def committed(*arguments: object) -> None:
+        if dies("commit"):
+            raise Death
+        commit(*arguments)  # type: ignore[arg-type]
+
+    with (
+        patch("os.pwrite", torn_write),
+        patch("os.fdatasync", synced),
+        patch("os.posix_fallocate", allocated),
+        patch.object(Path, "rename", renamed),
+        patch.object(Database, "commit", committed),
+    ):
+        yield done
+
+
+async def life(folder: Path, promised: Promised) -> None:
+    """Append, sync, settle and pack, some times over; a segment and the journal are filled meanwhile."""
+    spool = Spool(folder, max_size=4 * MIB, keep=1e9, sinks=("one",))
+    await spool.open()
+    number = 0
+    try:
+        for turn in range(12):
+            made: list[Record] = []
+            for _ in range(2500 if turn == 7 else 40):
+                number += 1
+                made += noisy(number, number)
+            made.append(happening(turn))
+            for one in made:
+                spool.append(one)
+            state = b"after %d" % turn
+            spool.put_state("site", state)
+            promised.asked, promised.state = [*promised.stored, *made], [*promised.state[-1:], state]
+            await spool.sync()
+            promised.stored, promised.state = promised.asked, [state]
+            if turn % 3 == 0:
+                batch = await spool.batch("one", 30)
+                spool.settle("one", batch, 30)
+                promised.settled += 30
+            if turn % 4 == 3:
+                await spool.pack(NOW)
+    finally:
+        await killed(spool)
+
+
+async def found(folder: Path) -> tuple[list[Record], bytes | None, int]:
+    async with opened(folder, size=4 * MIB) as spool:
+        records, state = await taken(spool), await spool.state("site")
+        spool.append(Record(METER, NOW, b"\0" * 16, ("good",)))
+        await spool.sync()
+        assert len(await taken(spool)) == 1
+        return records, state, spool.damaged
+
+
+def steps(folder: Path) -> list[str]:
+    with deadly(10**6) as done:
+        asyncio.run(life(folder, Promised()))
+    return done
+
+
+def test_nothing_that_was_promised_is_lost_or_doubled_wherever_it_dies(tmp_path: Path) -> None:
+    whole = steps(tmp_path / "whole")
+    assert {"write", "sync", "commit", "rename", "allocate"} == set(whole)
+    for step, what in enumerate(whole):
+        folder, promised = tmp_path / f"{step}", Promised()
+        with deadly(step), suppress(Death):
+            asyncio.run(life(folder, promised))
+        records, state, damaged = asyncio.run(found(folder))
+        about = f"died at step {step}, {what}"
+        assert not (folder / "journal.new").exists(), about
+        # What was settled before the last sync is not given again; what was settled after it may be.
+        begin = len(promised.asked) - len(records)
+        assert records == promised.asked[begin:] or records == promised.stored[len(promised.stored) - len(records) :], (
+            about
+        )
+        assert len(records) >= len(promised.stored) - promised.settled, about
+        assert state in promised.state or not promised.stored, about
+        torn = len(promised.asked) - len(promised.stored)
+        assert damaged in {0, torn}, about  # a frame that was torn was never promised, and is counted
+        shutil.rmtree(folder)
+
+
+def test_a_database_that_is_locked_or_refuses_loses_nothing(tmp_path: Path) -> None:
+    """Packing fails for a while; the journal goes on as long as it has room."""
+
+    async def work() -> None:
+        promised = Promised()
+        refuse = patch.object(Database, "commit", side_effect=sqlite3.OperationalError("disk I/O error"))
+        async with opened(tmp_path, size=4 * MIB) as spool:
+            for one in noisy(1, 10):
+                spool.append(one)
+            await spool.sync()
+            with refuse:
+                for one in noisy(11, 20):
+                    spool.append(one)
+                await spool.sync()
+                with pytest.raises(Exception, match="disk I/O error"):
+                    await spool.pack(NOW)
+            await spool.pack(NOW)
+            promised.stored = [*noisy(1, 10), *noisy(11, 20)]
+            assert await taken(spool) == promised.stored
+
+    asyncio.run(work())

@@ -1,0 +1,168 @@
+"""Every file of a store is damaged in every way; it opens, gives nothing wrong, and says what is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from wattgram.base.record import Record
+from wattgram.store.spool import Spool
+
+from tests.support.records import NOW
+from tests.support.spools import MIB, happening, killed, noisy, opened, taken
+
+SIZE = 4 * MIB
+SETTLED = 250
+
+Said = tuple[int, bytes, tuple[str, ...]]
+
+
+def said(records: list[Record]) -> list[Said]:
+    """What makes records of this test differ, without their series."""
+    return [(one.time, one.values, one.texts) for one in records]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Record]]:
+    """A store of which a sink has had the first records, with some segments and something in the journal; killed."""
+    folder, records = tmp_path_factory.mktemp("whole") / "spool", list[Record]()
+
+    async def fill() -> None:
+        spool = Spool(folder, max_size=SIZE, keep=1e9, sinks=("one",))
+        await spool.open()
+        for turn in range(40):
+            made = [*noisy(turn * SETTLED + 1, turn * SETTLED + SETTLED), happening(turn)]
+            records.extend(made)
+            for one in made:
+                spool.append(one)
+            spool.put_state("site", b"after %d" % turn)
+            await spool.sync()
+            if turn == 0:
+                spool.settle("one", await spool.batch("one", SETTLED), SETTLED)
+            if turn % 5 == 4 and turn < 39:
+                await spool.pack(NOW)
+        await killed(spool)
+
+    asyncio.run(fill())
+    return folder, records[SETTLED:]
+
+
+def flipped(path: Path, chance: random.Random) -> None:
+    data = bytearray(path.read_bytes())
+    used = max(1, len(bytes(data).rstrip(b"\0")))
+    for _ in range(chance.choice((1, 1, 3, 20))):
+        data[chance.randrange(used)] ^= 1 << chance.randrange(8)
+    path.write_bytes(data)
+
+
+def cut(path: Path, chance: random.Random) -> None:
+    os.truncate(path, chance.randrange(path.stat().st_size))
+
+
+def blotted(path: Path, chance: random.Random) -> None:
+    with path.open("r+b") as file:
+        file.seek(chance.randrange(max(1, path.stat().st_size // 4096)) * 4096)
+        file.write(chance.choice((b"\0", b"\xff", chance.randbytes(1))) * 4096 * chance.choice((1, 1, 4)))
+
+
+def replaced(path: Path, chance: random.Random) -> None:
+    path.write_bytes(chance.randbytes(chance.choice((0, 100, 100_000))))
+
+
+def gone(path: Path, chance: random.Random) -> None:
+    path.unlink()
+
+
+async def read_back(folder: Path) -> tuple[list[Record], int, bool]:
+    async with opened(folder, size=SIZE) as spool:
+        told = bool(spool.notes) or spool.set_aside is not None
+        records = await taken(spool)
+        for one in noisy(50_001, 50_010):
+            spool.append(one)
+        await spool.sync()
+        assert await taken(spool) == noisy(50_001, 50_010)
+        await spool.pack(NOW)
+        return records, spool.damaged + spool.lost, told or spool.set_aside is not None
+
+
+def judge(copy: Path, records: list[Record], about: str) -> None:
+    """A damaged store opens, gives nothing that was not there and nothing twice, and says what is missing."""
+    got, counted, told = asyncio.run(asyncio.wait_for(read_back(copy), 20))
+    expected, earlier = set(said(records)), {*said(noisy(1, SETTLED))}
+    # With a position that was lost a sink gets what it had before: those come first.
+    before = [one for one in said(got) if one in earlier]
+    fresh = [one for one in said(got) if one not in earlier]
+    left = set(fresh)
+    assert left <= expected, about
+    assert fresh == [one for one in said(records) if one in left], about
+    assert len(before) == len(set(before)), about
+    missing = len(records) - len(fresh)
+    assert missing == 0 or counted >= missing or told, about
+    assert counted == 0 or missing > 0 or told, about
+
+
+@pytest.mark.parametrize("how", [flipped, cut, blotted, replaced, gone])
+def test_a_damaged_store_opens_gives_nothing_wrong_and_says_what_is_missing(
+    tmp_path: Path, whole: tuple[Path, list[Record]], how: Callable[[Path, random.Random], None]
+) -> None:
+    folder, records = whole
+    for seed in range(4):
+        for name in sorted(path.name for path in folder.iterdir() if path.suffix != ".db-shm"):
+            chance = random.Random(f"{name} {seed}")
+            copy = shutil.copytree(folder, tmp_path / "copy")
+            how(copy / name, chance)
+            judge(copy, records, f"{how.__name__} {name} with seed {seed}")
+            shutil.rmtree(copy)
+
+
+def test_a_bit_of_the_schema_that_fell_over_keeps_nothing_from_starting(
+    tmp_path: Path, whole: tuple[Path, list[Record]]
+) -> None:
+    """The database's first page has its header and the names of tables and columns; all of it is in the file itself."""
+    folder, records = whole
+    settled = shutil.copytree(folder, tmp_path / "settled")
+    with closing(sqlite3.connect(settled / "spool.db")) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    page = (settled / "spool.db").read_bytes()[:4096]
+    used = [place for place, byte in enumerate(page) if byte]
+    chance = random.Random(5)
+    for place in chance.sample(used, 60):
+        copy = shutil.copytree(settled, tmp_path / "copy")
+        with (copy / "spool.db").open("r+b") as file:
+            file.seek(place)
+            file.write(bytes([page[place] ^ 1 << chance.randrange(8)]))
+        judge(copy, records, f"byte {place}")
+        shutil.rmtree(copy)
+
+
+def test_rows_of_another_type_are_left_out_and_the_rest_is_there(
+    tmp_path: Path, whole: tuple[Path, list[Record]]
+) -> None:
+    copy = shutil.copytree(whole[0], tmp_path / "copy")
+    with closing(sqlite3.connect(copy / "spool.db", isolation_level=None)) as db:
+        db.executescript(
+            "CREATE TABLE strange (name, data); INSERT INTO strange VALUES ('a', NULL), ('b', 7);"
+            "DROP TABLE state; ALTER TABLE strange RENAME TO state;"
+            "UPDATE position SET seq = 'x'; UPDATE ring SET total = 'y';"
+        )
+    got, _, _ = asyncio.run(asyncio.wait_for(read_back(copy), 20))
+    assert set(said(whole[1])) <= set(said(got))
+
+
+def test_of_a_journal_without_its_first_page_what_was_in_it_is_counted(
+    tmp_path: Path, whole: tuple[Path, list[Record]]
+) -> None:
+    """Five syncs of 251 records were not packed; the first page has the heads of the stream that all of them are in."""
+    copy = shutil.copytree(whole[0], tmp_path / "copy")
+    with (copy / "journal").open("r+b") as file:
+        file.write(b"\xa5" * 4096)
+    got, counted, _ = asyncio.run(asyncio.wait_for(read_back(copy), 20))
+    assert said(got) == said(whole[1])[: -5 * (SETTLED + 1)]
+    assert counted == 5 * (SETTLED + 1)

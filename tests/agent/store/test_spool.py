@@ -1,0 +1,536 @@
+"""The spool on real files and real disks: full, read-only, damaged, shared."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from wattgram.base.errors import SpoolError
+from wattgram.base.record import Record, Series
+from wattgram.store import FILE
+from wattgram.store import spool as spool_module
+from wattgram.store.history import History
+from wattgram.store.spool import Spool
+
+from tests.support.records import METER, NOW, numbers, reading, readings
+from tests.support.spools import DAY, MIB, NS, delivered, happening, killed, noisy, opened, put, run, taken
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A tmpfs of this size; needs the right to mount, as the tests' container has."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def remount(folder: Path, how: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{how}", folder], check=True)
+
+
+def fill(folder: Path) -> None:
+    """A file that leaves no room."""
+    with suppress(OSError), (folder / "filler").open("wb", buffering=0) as file:
+        while file.write(b"x" * 4096):
+            pass
+
+
+def on_disk(folder: Path) -> int:
+    return sum(one.stat().st_size for one in folder.iterdir() if not one.name.endswith("-shm"))
+
+
+# order and positions
+
+
+def test_records_come_back_in_order_and_whole(tmp_path: Path) -> None:
+    async def work() -> None:
+        strange = [reading(1, quality="日本 \ud800 \x00 \"'"), reading(2)]
+        async with opened(tmp_path) as spool:
+            await put(spool, strange)
+            batch = await spool.batch("one", 10)
+            assert list(batch.records) == strange
+        async with opened(tmp_path) as spool:
+            assert list((await spool.batch("one", 10)).records) == strange
+
+    run(work)
+
+
+def test_each_sink_has_its_own_position_and_it_outlives_the_process(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with opened(tmp_path, ("one", "two")) as spool:
+            await put(spool, readings(1, 10))
+            spool.settle("one", await spool.batch("one", 4), 4)
+            spool.settle("two", await spool.batch("two", 10), 1)
+        async with opened(tmp_path, ("one", "two")) as spool:
+            assert (spool.undelivered("one"), spool.undelivered("two")) == (6, 9)
+            assert await delivered(spool, "one") == [5, 6, 7, 8, 9, 10]
+            assert await delivered(spool, "two", 3) == [2, 3, 4, 5, 6, 7, 8, 9, 10]
+
+    run(work)
+
+
+def test_a_sink_that_is_added_gets_the_history_and_one_that_went_holds_nothing_back(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with opened(tmp_path, ("gone",)) as spool:
+            await put(spool, readings(1, 5))
+        async with opened(tmp_path, ("new",), keep=DAY) as spool:
+            assert await delivered(spool, "new") == [1, 2, 3, 4, 5]
+            assert spool.undelivered("gone") == 0
+
+    run(work)
+
+
+def test_numbers_go_on_after_a_clean_end_a_kill_and_a_pack(tmp_path: Path) -> None:
+    async def work() -> None:
+        last = 0
+        for end in ("close", "pack", "kill", "close"):
+            spool = Spool(tmp_path, max_size=64 * MIB, keep=DAY, sinks=("one",))
+            await spool.open()
+            assert spool.head == spool.last == last
+            await put(spool, readings(last + 1, last + 5))
+            if end == "pack":
+                await spool.pack(NOW)
+                await put(spool, readings(last + 6, last + 6))
+            last = spool.head
+            await (spool.close() if end == "close" else killed(spool))
+        async with opened(tmp_path) as spool:
+            assert await delivered(spool) == list(range(1, last + 1))
+
+    run(work)
+
+
+def test_a_batch_that_waits_is_woken_by_the_sync(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with opened(tmp_path, ("one", "two")) as spool:
+            for number in range(1, 30):
+                waiting = [asyncio.create_task(spool.batch(sink, 10)) for sink in ("one", "two")]
+                if number % 2:
+                    await asyncio.sleep(0)
+                spool.append(reading(number))
+                await spool.sync()
+                for sink, batch in zip(("one", "two"), await asyncio.gather(*waiting), strict=True):
+                    assert numbers(batch.records) == [number]
+                    spool.settle(sink, batch, 1)
+
+    run(work)
+
+
+def test_nothing_is_given_out_before_it_is_on_disk(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with opened(tmp_path) as spool:
+            spool.append(reading(1))
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(spool.batch("one", 1), 0.05)
+
+    run(work)
+
+
+def test_state_goes_with_the_records_before_it(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with opened(tmp_path) as spool:
+            assert await spool.state("site") is None
+            spool.append(reading(1))
+            spool.put_state("site", b"after 1")
+            await spool.sync()
+            spool.put_state("site", b"never synced")
+            assert await spool.state("site") == b"after 1"
+
+    run(work)
+
+
+def test_a_sync_that_is_cancelled_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with opened(tmp_path) as spool:
+            for number in range(1, 21):
+                spool.append(reading(number))
+                task = asyncio.create_task(spool.sync())
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                task.cancel()
+        async with opened(tmp_path) as spool:
+            assert await delivered(spool) == list(range(1, 21))
+
+    run(work)
+
+
+def test_refused_records_are_kept_with_their_reason_but_not_without_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wattgram.store.database.REFUSED", 3)
+
+    async def work() -> None:
+        async with opened(tmp_path) as spool:
+            await put(spool, readings(1, 10))
+            for _ in range(10):
+                batch = await spool.batch("one", 1)
+                await spool.refuse("one", batch, {0: f"bad number {batch.seqs[0]}"})
+                spool.settle("one", batch, 1)
+                await spool.sync()
+            assert spool.refused == 10
+
+    run(work)
+    with closing(sqlite3.connect(tmp_path / FILE)) as db:
+        rows = db.execute("SELECT seq, sink, reason FROM refused ORDER BY seq").fetchall()
+    assert rows == [(number, "one", f"bad number {number}") for number in (8, 9, 10)]
+
+
+# history
+
+
+def test_history_finds_a_kind_and_its_tags_since_a_time_in_order(tmp_path: Path) -> None:
+    tick, hour = (Series("emission", (("site", "works"), ("window", name)), ("emission",)) for name in ("tick", "1h"))
+
+    async def work() -> None:
+        async with opened(tmp_path) as spool:
+            await put(spool, [Record(tick, NOW + 2, b"\0" * 8), Record(tick, NOW + 1, b"\0" * 8), reading(1)])
+            await put(spool, [Record(hour, NOW + 3, b"\0" * 8), Record(tick, NOW, b"\0" * 8)])
+            found = await spool.history("emission", NOW + 1, {"window": "tick"})
+            assert [one.time for one in found] == [NOW + 1, NOW + 2]
+            assert len(await spool.history("emission", 0)) == 4
+
+    run(work)
+
+
+def test_history_is_found_though_the_clock_was_set_back(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with opened(tmp_path) as spool:
+            for number in (1, 100, 200):
+                await put(spool, [reading(number)])
+                await spool.pack(NOW + number * NS + NS)
+            for number in (50, 60):  # 150 s back
+                await put(spool, [reading(number)])
+                await spool.pack(NOW + number * NS + NS)
+            assert numbers(await spool.history("device", NOW + 55 * NS)) == [60, 100, 200]
+            assert numbers(await spool.history("device", NOW + 150 * NS)) == [200]
+            assert numbers(await spool.history("device", NOW)) == [1, 50, 60, 100, 200]
+
+    run(work)
+
+
+def test_history_past_its_age_goes_once_it_is_delivered(tmp_path: Path) -> None:
+    """Events go one by one, readings by the segment: of these, none that is younger."""
+
+    async def work() -> None:
+        async with opened(tmp_path, keep=100.0, size=4 * MIB) as spool:
+            for start in range(0, 60_000, 5000):
+                await put(spool, [happening(start + 1), *noisy(start + 1, start + 5000)])
+                await spool.pack(NOW + (start + 5001) * NS)
+            assert await spool.prune(NOW + 60_000 * NS) == (0, 0, False)
+            assert len(await spool.history("device", 0)) == 60_000  # not delivered
+            while spool.undelivered("one"):
+                batch = await spool.batch("one", 10_000)
+                spool.settle("one", batch, len(batch.seqs))
+            assert await spool.prune(NOW + 60_000 * NS) == (0, 0, False)
+            left = numbers(await spool.history("device", 0))
+            assert left == list(range(int(left[0]), 60_001))
+            assert 55_000 > int(left[0]) > 10_000
+            assert [one.time for one in await spool.history("event", 0)] == [NOW + 55_001 * NS]
+
+    run(work)
+
+
+def test_what_a_process_has_synced_another_one_reads_at_once(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with opened(tmp_path) as spool:
+            for first in (1, 4):
+                await put(spool, [happening(one) for one in range(first, first + 3)])
+                history = await asyncio.to_thread(lambda: [*History(tmp_path, "works").events(0, 2**62)])
+                assert [one.time for one in history] == [NOW + one * NS for one in range(1, first + 3)]
+                await spool.pack(NOW)
+
+    run(work)
+
+
+# one owner
+
+
+HOLD = """
+import asyncio, sys
+from pathlib import Path
+from wattgram.spool import Spool
+async def main():
+    spool = Spool(Path(sys.argv[1]), max_size=1 << 26, keep=1e6, sinks=["one"])
+    await spool.open()
+    print("open", flush=True)
+    sys.stdin.read()
+asyncio.run(main())
+"""
+
+
+def test_a_second_process_is_told_that_the_spool_is_in_use_until_the_first_is_killed(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with opened(tmp_path) as spool:
+            await put(spool, readings(1, 2))
+
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"open\n"
+        with pytest.raises(SpoolError, match=f"{tmp_path} is in use by another wattgram process"):
+            run(work)
+        holder.kill()
+        holder.wait(10)
+    run(work)
+
+
+def test_a_place_that_can_never_be_is_an_error_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    async def work() -> None:
+        async with opened(tmp_path / "file"):
+            pass
+
+    with pytest.raises(SpoolError, match="file"):
+        run(work)
+
+
+def test_what_is_past_its_age_goes_a_piece_at_a_time(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with opened(tmp_path, keep=100.0) as spool:
+            await put(spool, [happening(number) for number in range(2500)])
+            await spool.pack(NOW)
+            spool.settle("one", await spool.batch("one", 2500), 2500)
+            left = []
+            for more in (True, True, False):
+                assert await spool.prune(NOW + DAY * NS) == (0, 0, more)
+                left.append(len(await spool.history("event", 0)))
+            assert left == [1500, 500, 0]
+
+    run(work)
+
+
+def test_days_and_months_outlive_the_rest_and_a_day_is_there_once(tmp_path: Path) -> None:
+    """Of the day book the last record of each key, of windows the last and what a sink still waits for."""
+    day = Series("day", (("site", "works"), ("device", "incomer")), ("energy",))
+    windows = {
+        window: Series("emission", (("site", "works"), ("window", window)), ("load_energy", "revision"))
+        for window in ("15m", "1d", "1mo")
+    }
+
+    async def work() -> None:
+        async with opened(tmp_path, keep=100.0) as spool:
+            for hour in range(3):
+                await put(spool, [Record(day, NOW, struct.pack("d", hour))])
+                await spool.pack(NOW)
+            assert [one["energy"] for one in await spool.history("day", 0)] == [2.0]
+            with closing(sqlite3.connect(tmp_path / "spool.db")) as db:
+                assert db.execute("SELECT count(*) FROM record").fetchone() == (1,)
+            told = [Record(one, NOW, struct.pack("2d", 5.0, again)) for one in windows.values() for again in (0, 1)]
+            await put(spool, [*told, happening(1)])
+            await spool.pack(NOW)
+            assert len(await taken(spool)) == 7
+            await spool.prune(NOW + DAY * NS)
+            assert await spool.history("event", 0) == []
+            left = {one.series.tag("window"): one["revision"] for one in await spool.history("emission", 0)}
+            assert left == {"1d": 1.0, "1mo": 1.0}
+            assert [one["energy"] for one in await spool.history("day", 0)] == [2.0]
+            # A second prune finds nothing more, and a new sink starts behind them.
+            assert await spool.prune(NOW + 2 * DAY * NS) == (0, 0, False)
+        async with opened(tmp_path, ("new",)) as spool:
+            await put(spool, [happening(2)])
+            assert await taken(spool, "new") == [happening(2)]
+
+    run(work)
+
+
+# bounds
+
+
+def test_a_full_spool_drops_the_oldest_keeps_its_size_and_says_how_many(tmp_path: Path) -> None:
+    async def work() -> None:
+        size = 4 * MIB
+        async with opened(tmp_path, size=size) as spool:
+            largest = 0
+            for start in range(0, 300_000, 5000):
+                await put(spool, noisy(start + 1, start + 5000))
+                largest = max(largest, on_disk(tmp_path))
+            await spool.pack(NOW)
+            assert max(largest, on_disk(tmp_path)) <= size
+            left = spool.undelivered("one")
+            found = await delivered(spool)
+            assert found == list(range(300_001 - len(found), 300_001))
+            assert len(found) == left > 100_000
+            assert spool.lost == 300_000 - len(found)
+            assert await spool.prune(NOW) == (spool.lost, 0, False)
+            assert await spool.prune(NOW) == (0, 0, False)
+
+    run(work)
+
+
+def test_the_share_is_of_what_a_sink_waits_for_and_not_of_history(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with opened(tmp_path, size=4 * MIB) as spool:
+            assert spool.share == 0.0
+            shares = []
+            for start in range(0, 300_000, 5000):
+                await put(spool, noisy(start + 1, start + 5000))
+                await spool.pack(NOW)
+                shares.append(spool.share)
+            # Segments of 64 KiB in 4 MiB less the journal's sixteenth and the database's half: 28, of which the one
+            # that is written is never over the bound.
+            assert shares == sorted(shares)
+            assert 1 / 28 <= shares[0] < 0.2
+            assert shares[-1] == 1.0
+            lost = spool.lost
+            assert lost > 0
+            await delivered(spool)
+            assert (spool.share, spool.lost) == (0.0, lost)  # all of it is on the disk still
+
+    run(work)
+
+
+def test_a_full_spool_gives_up_delivered_history_before_anything_else(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with opened(tmp_path, size=4 * MIB) as spool:
+            for start in range(0, 300_000, 5000):
+                await put(spool, noisy(start + 1, start + 5000))
+                assert await delivered(spool) == list(range(start + 1, start + 5001))
+            assert (spool.lost, spool.undelivered("one")) == (0, 0)
+            assert len(await spool.history("device", 0)) < 300_000
+
+    run(work)
+
+
+def test_what_no_sink_gets_goes_before_what_one_waits_for(tmp_path: Path) -> None:
+    instant = Series("instant", (("site", "works"),), ("a", "b", "c", "d"))
+
+    async def work() -> None:
+        async with opened(tmp_path, size=4 * MIB) as spool:
+            await put(spool, noisy(1, 20_000))
+            for start in range(0, 200_000, 5000):
+                rows = [os.urandom(32) for _ in range(5000)]
+                await put(spool, [Record(instant, NOW + start + at, row) for at, row in enumerate(rows)])
+            assert 5000 <= len(await spool.history("instant", 0)) < 100_000
+            assert await delivered(spool) == list(range(1, 20_001))
+            assert spool.lost == 0
+
+    run(work)
+
+
+def test_a_full_database_gives_up_its_oldest_and_says_how_many(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with opened(tmp_path, size=4 * MIB) as spool:
+            for start in range(0, 40_000, 1000):
+                await put(spool, [happening(number) for number in range(start, start + 1000)])
+                await spool.pack(NOW)
+                assert on_disk(tmp_path) <= 4 * MIB
+            batches = [await spool.batch("one", 50_000)]
+            found = [int(one.texts[1]) for one in batches[0].records]
+            assert found == list(range(found[0], 40_000))
+            assert spool.lost == found[0] == 40_000 - spool.undelivered("one")
+
+    run(work)
+
+
+def test_a_smaller_max_size_shrinks_the_spool(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with opened(tmp_path) as spool:
+            await put(spool, noisy(1, 500_000))
+        assert on_disk(tmp_path) > 5 * MIB
+        async with opened(tmp_path, size=4 * MIB) as spool:
+            await put(spool, noisy(500_001, 500_001))
+            await spool.pack(NOW)
+            assert (await delivered(spool))[-1] == 500_001
+        assert on_disk(tmp_path) <= 4 * MIB
+
+    run(work)
+
+
+def test_memory_is_bounded_while_the_disk_takes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool_module, "PENDING", 10)
+
+    async def work() -> None:
+        async with opened(tmp_path) as spool:
+            for one in readings(1, 25):
+                spool.append(one)
+            assert (spool.pending, spool.dropped, spool.undelivered("one")) == (10, 15, 0)
+            await spool.sync()
+            assert spool.undelivered("one") == 10
+            assert await delivered(spool) == list(range(16, 26))
+
+    run(work)
+
+
+# disks
+
+
+def test_on_a_full_disk_sinks_still_get_what_is_new_and_all_of_it_is_stored_after(tmp_path: Path) -> None:
+    async def work(folder: Path) -> None:
+        async with opened(folder) as spool:
+            await put(spool, readings(1, 10))
+            assert await delivered(spool) == list(range(1, 11))
+            fill(folder)
+            last = 10
+            while not spool.pending:  # the journal has its room; what it holds cannot be packed
+                with suppress(SpoolError):
+                    await put(spool, noisy(last + 1, last + 500))
+                last += 500
+            spool.append(reading(last + 1))
+            with pytest.raises(SpoolError, match=r"No space left|full"):
+                await spool.sync()
+            assert await delivered(spool) == list(range(11, last + 2))
+            (folder / "filler").unlink()
+            await spool.sync()
+            assert spool.pending == 0
+            await put(spool, [reading(last + 2)])
+            assert await delivered(spool) == [last + 2]
+            assert numbers(await spool.history("device", 0)) == list(range(1, last + 3))
+            assert spool.lost == spool.damaged == 0
+
+    with small_disk(tmp_path / "disk", "2m") as folder:
+        run(lambda: work(folder))
+
+
+def test_on_a_read_only_disk_it_starts_from_memory_and_takes_up_the_file_when_it_can(tmp_path: Path) -> None:
+    async def work(folder: Path) -> None:
+        async with opened(folder) as spool:
+            await put(spool, readings(1, 5))
+            spool.settle("one", await spool.batch("one", 2), 2)
+            spool.put_state("site", b"kept")
+        remount(folder, "ro")
+        async with opened(folder) as spool:
+            assert await spool.state("site") is None
+            for one in readings(6, 8):
+                spool.append(one)
+            with pytest.raises(SpoolError):
+                await spool.sync()
+            batch = await spool.batch("one", 10)
+            assert numbers(batch.records) == [6, 7, 8]
+            remount(folder, "rw")
+            await spool.sync()
+            spool.settle("one", batch, 3)  # of a time before the file was there: its numbers mean nothing now
+            assert await spool.state("site") == b"kept"
+            assert await delivered(spool) == [3, 4, 5, 6, 7, 8]
+
+    with small_disk(tmp_path / "disk", "1m") as folder:
+        run(lambda: work(folder))
+
+
+def test_closing_on_a_full_disk_says_what_is_lost_and_ends(tmp_path: Path) -> None:
+    async def broken(folder: Path) -> None:
+        async with opened(folder) as spool:
+            await put(spool, readings(1, 5))
+            fill(folder)
+            spool.append(Record(METER, NOW, b"\0" * 16, (os.urandom(200_000).hex(),)))
+
+    async def after(folder: Path) -> None:
+        async with opened(folder) as spool:
+            assert await delivered(spool) == [1, 2, 3, 4, 5]
+
+    with small_disk(tmp_path / "disk", "1m") as folder:
+        with pytest.raises(SpoolError, match="1 records are lost"):
+            run(lambda: broken(folder))
+        (folder / "filler").unlink()
+        run(lambda: after(folder))

@@ -1,0 +1,99 @@
+"""The API's description: it is one, it has every route, and what is really answered is as it says."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator, FormatChecker
+from openapi_spec_validator import validate
+from wattgram.web.routes import Routes
+
+from tests.agent.web.test_server import ask
+from tests.agent.web.test_stream import listening
+from tests.support.browser import CARDS
+from tests.support.command_runs import started
+from tests.support.page_view import FixedView, served
+from tests.support.servers import request, wait_for
+
+JSON = "application/json"
+
+
+def description(address: tuple[str, int]) -> dict[str, Any]:
+    answer, body = ask(address, "/api/openapi.json")
+    assert (answer.status, answer.headers["Content-Type"]) == (200, JSON)
+    document: dict[str, Any] = json.loads(body)
+    return document
+
+
+def mistakes(document: dict[str, Any], schema: dict[str, Any], value: object) -> list[str]:
+    """What of a value is not as the document's schema says."""
+    validator = Draft202012Validator({**schema, "components": document["components"]}, format_checker=FormatChecker())
+    return [f"{one.json_path}: {one.message}" for one in validator.iter_errors(value)]
+
+
+def schema_of(document: dict[str, Any], path: str, status: int = 200) -> dict[str, Any]:
+    found: dict[str, Any] = document["paths"][path]["get"]["responses"][str(status)]["content"][JSON]["schema"]
+    return found
+
+
+def test_it_is_openapi_3_1_and_has_every_route() -> None:
+    with served(FixedView()) as address:
+        document = description(address)
+    validate(document)
+    assert document["openapi"] == "3.1.0"
+    assert sorted(document["paths"]) == sorted(Routes(FixedView()).paths)
+
+
+@pytest.mark.parametrize("path", ["/api/now", "/api/history", "/api/history?minutes=43200", "/api/goals", "/healthz"])
+def test_answers_are_as_it_says(path: str) -> None:
+    view = FixedView()
+    view.cards = CARDS
+    with served(view) as address:
+        document = description(address)
+        value = json.loads(ask(address, path)[1])
+    assert mistakes(document, schema_of(document, path.partition("?")[0]), value) == []
+
+
+def test_a_schema_refuses_what_is_otherwise() -> None:
+    view = FixedView()
+    view.state["devices"][0]["age"] = "old"
+    del view.state["spool"]["lost"]
+    with served(view) as address:
+        document = description(address)
+        found = mistakes(document, schema_of(document, "/api/now"), json.loads(ask(address, "/api/now")[1]))
+    assert found == ["$.devices[0].age: 'old' is not of type 'number'", "$.spool: 'lost' is a required property"]
+
+
+def test_an_event_is_a_state() -> None:
+    with served(FixedView()) as address, listening(address) as client:
+        document = description(address)
+        assert mistakes(document, {"$ref": "#/components/schemas/State"}, client.next().state) == []
+
+
+def test_refusals_are_among_the_answers() -> None:
+    with served(FixedView(), "secret") as address:
+        paths = Routes(FixedView()).paths
+        statuses = {path: ask(address, path)[0].status for path in paths}
+        _, body = ask(address, "/api/openapi.json", headers={"Authorization": "Bearer secret"})
+    document = json.loads(body)
+    assert all(str(statuses[path]) in document["paths"][path]["get"]["responses"] for path in paths)
+
+
+def test_the_real_daemon_answers_as_it_says(tmp_path: Any) -> None:
+    with started(tmp_path / "demo", "demo", "--http", "127.0.0.1:0", "--speed", "60") as demo:
+        port = int(demo.says(r"live page: http://127\.0\.0\.1:(\d+)/").group(1))
+        address = ("127.0.0.1", port)
+        document = description(address)
+        base = f"http://127.0.0.1:{port}"
+
+        def balanced() -> bool:
+            emission = json.loads(request(f"{base}/api/now")[1])["emission"]
+            history = json.loads(request(f"{base}/api/history")[1])
+            return "emission_intensity" in emission and len(history["time"]) > 2
+
+        wait_for(balanced, 60, "a balance on disk")
+        for path in ("/api/now", "/api/history", "/api/goals", "/healthz"):
+            value = json.loads(request(f"{base}{path}")[1])
+            assert mistakes(document, schema_of(document, path), value) == [], path

@@ -1,0 +1,44 @@
+"""The page of a real daemon, while its device is lost and its database is down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Browser, expect
+
+from tests.support.browser import browser, page_on
+from tests.support.page_view import FixedView
+from tests.support.running_site import Registers, configuration, daemon, device, one_device
+from tests.support.servers import free_port, listening, wait_for
+from tests.support.topics import METER
+
+__all__ = ["browser"]
+
+WAIT = 60_000  # ms; generous, because the machine may be busy
+
+
+def test_a_lost_device_and_a_database_that_is_down_are_shown(browser: Browser, tmp_path: Path) -> None:
+    port, nobody = free_port(), free_port()
+    influxdb = f'url = "http://127.0.0.1:{nobody}"\norg = "plant"\nbucket = "energy"'
+    with device(Registers(METER)) as meter:
+        devices = one_device("incomer", "grid", "eastron_sdm630", meter.port, interval="200ms", timeout="200ms")
+        text = configuration(tmp_path, devices, influxdb=influxdb, http=f"127.0.0.1:{port}")
+        with daemon(tmp_path, text):
+            wait_for(lambda: listening(port), 30, "the page")
+            with page_on(browser, ("127.0.0.1", port), FixedView()) as opened:
+                expect(opened.page.locator("#glance-devices")).to_have_text("1 of 1 good", timeout=WAIT)
+                expect(opened.page.locator("#glance-sinks")).to_have_text("away: influxdb", timeout=WAIT)
+                opened.go("delivery")
+                expect(opened.page.locator("#sinks .state.bad")).to_have_text("away")
+                expect(opened.page.locator("#sinks")).to_contain_text("waiting on disk")
+                opened.picture("daemon-database-down")
+                opened.go("history")
+                expect(opened.page.locator("#past-said")).to_contain_text("balance by balance", timeout=WAIT)
+                meter.behaviour = lambda request: []  # it says nothing from here on
+                opened.go("devices")
+                expect(opened.page.locator("#devices .state.warn")).to_have_text("stale", timeout=WAIT)
+                expect(opened.page.locator("#devices .detail")).not_to_be_empty(timeout=WAIT)
+                opened.go("now")
+                expect(opened.page.locator("#difference")).to_contain_text("the grid meter incomer is stale")
+                opened.picture("daemon-device-lost")
+                assert opened.complaints == []

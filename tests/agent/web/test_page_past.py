@@ -1,0 +1,75 @@
+"""The section of history: ranges, looking closer and going back, the table."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.browser import Opened, browser, opened
+from tests.support.page_view import SECOND
+
+__all__ = ["browser", "opened"]
+
+
+def test_a_range_asks_for_its_history(opened: Opened) -> None:
+    with opened.page.expect_response("**/api/history?minutes=60"):
+        opened.go("history")
+    with opened.page.expect_response("**/api/history?minutes=43200"):
+        opened.page.get_by_role("button", name="30 d").click()
+    assert opened.page.get_by_role("button", name="30 d").get_attribute("aria-pressed") == "true"
+    assert opened.page.get_by_role("button", name="1 h").get_attribute("aria-pressed") == "false"
+    expect(opened.page.locator("#past-said")).to_have_text(
+        "Mon, 25 May 2026, 10:30:00 to Wed, 24 Jun 2026, 10:30:00, by hour"
+    )
+
+
+def test_dragging_looks_closer_and_a_double_click_goes_back(opened: Opened) -> None:
+    opened.go("history")
+    plot = opened.page.locator("#past-power .u-over")
+    expect(opened.page.locator("#past-back")).to_be_disabled()
+    box = plot.bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    with opened.page.expect_response(re.compile(r"/api/history\?from=")):
+        opened.page.mouse.move(box["x"] + box["width"] / 4, middle)
+        opened.page.mouse.down()
+        opened.page.mouse.move(box["x"] + box["width"] / 2, middle, steps=4)
+        opened.page.mouse.up()
+    seconds, until = opened.view.asked[-1]
+    assert until is not None
+    # A quarter of the hour, from its first quarter to its middle; a pixel is about 4 s on the desk, 15 s on the phone.
+    assert seconds == pytest.approx(900, abs=40)
+    assert until == pytest.approx(SECOND - 1800, abs=40)
+    with opened.page.expect_response("**/api/history?minutes=60"):
+        plot.dblclick()
+    expect(opened.page.locator("#past-back")).to_be_disabled()
+
+
+def test_the_past_can_be_walked_by_buttons_alone(opened: Opened) -> None:
+    opened.go("history")
+    expect(opened.page.locator("#past-said")).to_contain_text("09:30:00")
+    opened.page.locator("#past-earlier").focus()
+    with opened.page.expect_response(re.compile(r"/api/history\?from=")):
+        opened.page.keyboard.press("Enter")
+    assert opened.view.asked[-1] == (3600.0, SECOND - 1800.0)
+    with opened.page.expect_response("**/api/history?minutes=60"):
+        opened.page.locator("#past-back").press("Enter")
+
+
+def test_the_plots_have_a_table_beside_them(opened: Opened) -> None:
+    opened.go("history")
+    opened.page.locator("#past-table summary").press("Enter")
+    rows = opened.page.locator("#past-rows tr")
+    expect(rows).to_have_count(30)  # every second of 60, because 48 are enough
+    assert rows.first.inner_text().split("\t")[1:] == ["279", "558", "200.0 kW", "95.5 kW", "80.0 kW", "0 kW"]
+    label = opened.page.locator("#past-intensity").get_attribute("aria-label")
+    assert label == "Carbon intensity of this site, from 279 to 279 g/kWh; the table below has the numbers."
+
+
+def test_a_time_of_which_nothing_is_stored_says_so(opened: Opened) -> None:
+    opened.page.route("**/api/history?minutes=360", lambda route: route.fulfill(status=503, body="gone"))
+    opened.go("history")
+    opened.page.get_by_role("button", name="6 h").click()
+    expect(opened.page.locator("#past-said")).to_have_text("No history: the gateway answered 503.")

@@ -1,0 +1,87 @@
+"""Self-metrics as Prometheus takes them: its own checker, and a real one that scrapes a real daemon."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+from wattgram.web.prometheus import HELP, HELP_OF_SINK, exposition
+
+from tests.support.running_site import Registers, configuration, daemon, device, one_device
+from tests.support.servers import Server, free_port, program, request, running, wait_for
+from tests.support.topics import METER
+
+
+def check(text: bytes) -> tuple[int, str]:
+    """What promtool says of an exposition."""
+    command = [program("promtool", "prometheus"), "check", "metrics"]
+    done = subprocess.run(command, input=text, capture_output=True, timeout=30, check=False)
+    return done.returncode, (done.stdout + done.stderr).decode()
+
+
+def test_the_checker_finds_nothing_in_any_metric_and_finds_what_is_wrong() -> None:
+    metrics = dict.fromkeys([*HELP, *(f"influxdb{end}" for end in HELP_OF_SINK)], 1.0)
+    assert check(exposition(metrics)) == (0, "")
+    code, said = check(exposition({"spool.unheard_of": 1.0}))
+    assert (code, said.strip()) == (3, "wattgram_spool_unheard_of no help text")
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    assert exposition({"memory": float("nan")}) == b""
+
+
+def test_a_label_that_needs_escaping_is_taken(tmp_path: Path) -> None:
+    assert check(exposition({'bus_busy_share{bus="a\\"b\\\\c\\n"}': 0.5})) == (0, "")
+
+
+def test_prometheus_scrapes_the_daemon_with_its_token(tmp_path: Path) -> None:
+    page, port = free_port(), free_port()
+    (tmp_path / "token").write_text("plant-7-secret")
+    with device(Registers(METER)) as meter:
+        devices = one_device("incomer", "grid", "eastron_sdm630", meter.port, interval="200ms")
+        text = configuration(tmp_path, devices, http=f"127.0.0.1:{page}")
+        text = text.replace("[http]\n", f'[http]\ntoken = {{ file = "{tmp_path}/token" }}\n')
+        with daemon(tmp_path, text), running(_prometheus(tmp_path, port, page)):
+            found = wait_for(lambda: _value(port, "wattgram_readings > 3"), 60, "Prometheus to have some readings")
+            busy = wait_for(lambda: _series(port, "wattgram_bus_busy_share"), 60, "Prometheus to have the bus")
+            well = request(f"http://127.0.0.1:{port}/api/v1/targets")[1]
+            code, said = check(request(f"http://127.0.0.1:{page}/metrics", headers=BEARER)[1])
+    assert found > 3.0
+    assert [one["metric"]["bus"] for one in busy] == [meter.url]
+    (target,) = json.loads(well)["data"]["activeTargets"]
+    assert (target["health"], target["lastError"]) == ("up", "")
+    assert (code, said) == (0, "")
+
+
+BEARER = {"Authorization": "Bearer plant-7-secret"}
+
+
+def _prometheus(folder: Path, port: int, page: int) -> Server:
+    (folder / "prometheus.yml").write_text(
+        f"""
+global: {{ scrape_interval: 1s }}
+scrape_configs:
+  - job_name: wattgram
+    authorization: {{ credentials_file: {folder}/token }}
+    static_configs: [{{ targets: ["127.0.0.1:{page}"] }}]
+"""
+    )
+    command = [program("prometheus", "prometheus"), f"--config.file={folder}/prometheus.yml"]
+    command += [f"--storage.tsdb.path={folder}/series", f"--web.listen-address=127.0.0.1:{port}"]
+    url = f"http://127.0.0.1:{port}/-/ready"
+    return Server("prometheus", command, folder, port, ready=lambda: request(url)[0] == 200)
+
+
+def _series(port: int, query: str) -> list[Any]:
+    """What an instant query finds."""
+    body = request(f"http://127.0.0.1:{port}/api/v1/query?{urllib.parse.urlencode({'query': query})}")[1]
+    found: list[Any] = json.loads(body)["data"]["result"]
+    return found
+
+
+def _value(port: int, query: str) -> float:
+    """The number of the one series that a query finds; 0 for none."""
+    return sum(float(one["value"][1]) for one in _series(port, query))

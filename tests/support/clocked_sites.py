@@ -1,0 +1,170 @@
+"""A site under a led clock: time goes when the test says so, the wall clock is set, the process is ended and begun."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from wattgram.base.clock import MS, NS
+from wattgram.base.record import Record
+
+from tests.support.plants import Hands, Plant
+
+STRIDES = 4
+"""In a tick; so much time passes at once."""
+
+
+class Led(Hands):
+    """Who sleeps wakes when the test has let so much time pass."""
+
+    async def sleep(self, seconds: float) -> None:
+        end = self.passed + seconds
+        while self.passed < end:  # noqa: ASYNC110 - only the test lets time pass, between two turns of the loop
+            await asyncio.sleep(0)
+
+
+class Server:
+    """What the kernel would say: whether a time server keeps the clock, how long the machine runs, and which boot."""
+
+    def __init__(self, clock: Led, *, keeps: bool = True, uptime: float = 1e6) -> None:
+        self.keeps = keeps
+        self.named = "first"
+        self._clock = clock
+        self._before = uptime - clock.passed
+
+    def synchronised(self) -> bool:
+        return self.keeps
+
+    def went_on(self) -> bool:
+        return False
+
+    def uptime(self) -> float:
+        return self._before + self._clock.passed
+
+    def boot(self) -> str:
+        return self.named
+
+    def switched_on(self, named: str) -> None:
+        """The machine starts now."""
+        self.named, self._before = named, -self._clock.passed
+
+
+class Life:
+    """A site with a real spool, over several processes. `told`: what came to disk, in order. watts: of each meter."""
+
+    def __init__(
+        self,
+        folder: Path,
+        start: int,
+        *,
+        roles: Mapping[str, str] | None = None,
+        watts: float = 36e3,
+        tick: float = 1.0,
+        server: Server | None = None,
+        clock: Led | None = None,
+    ) -> None:
+        self.clock = clock or Led(start)
+        self.server = server or Server(self.clock)
+        self.told: list[Record] = []
+        self.read = 0
+        self._folder = folder
+        self._roles = roles or {"incomer": "grid"}
+        self._watts = watts
+        self._tick = tick
+        self.stride = tick / STRIDES
+        self._counted: Mapping[str, list[float]] = {name: [1.0, 1.0] for name in self._roles}
+        self._plant: Plant | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._appended: list[Record] = []
+
+    @property
+    def plant(self) -> Plant:
+        """The process that runs."""
+        assert self._plant is not None
+        return self._plant
+
+    async def begin(self) -> None:
+        """A process starts."""
+        plant = Plant(
+            self._folder,
+            self._roles,
+            0,
+            tick=self._tick,
+            clock=self.clock,
+            counted=self._counted,
+            witness=self.server,
+        )
+        plant._powers = dict.fromkeys(self._roles, self._watts)
+        append = plant.spool.append
+
+        def noted(made: Record) -> None:
+            self._appended.append(made)
+            append(made)
+
+        plant.spool.append = noted  # type: ignore[method-assign]  # listens
+        await plant.spool.open()
+        await plant.site.restore()
+        self._plant, self._counted = plant, plant.counters
+        self._running = asyncio.create_task(plant.site.run())
+
+    async def go(self, seconds: float) -> None:
+        """So much time passes; each meter is read at whole ticks of true time, and a sync follows."""
+        for _ in range(round(seconds / self.stride)):
+            powers = dict.fromkeys(self._roles, self._watts)
+            self.plant.flow(self.stride, **{name.replace("-", "_"): power for name, power in powers.items()})
+            stride = round(self.clock.passed / self.stride) % STRIDES
+            if stride == 0:
+                self.plant.read(volts=230.0 + self.read % 97 / 100.0)
+                self.read += 1
+            for _ in range(4):
+                await asyncio.sleep(0)
+            if stride == STRIDES - 1:
+                await self.sync()
+
+    async def sync(self) -> None:
+        """What was appended comes to disk."""
+        await self.plant.spool.sync()
+        self.told += self._appended
+        self._appended.clear()
+
+    def set(self, by: float) -> None:
+        """Somebody sets the wall clock."""
+        self.clock.now += round(by * NS)
+
+    async def end(self) -> None:
+        """SIGTERM."""
+        await self._stop()
+        await self.sync()
+        await self.plant.spool.close()
+
+    async def kill(self) -> None:
+        """kill -9: what was not synced is gone."""
+        spool = self.plant.spool
+        spool.append = lambda made: None  # type: ignore[method-assign]  # nobody is there any more
+        self._appended.clear()
+        await spool._run(spool._store.close)
+        spool._shut()
+        await self._stop()
+
+    async def _stop(self) -> None:
+        assert self._running is not None
+        self._running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._running
+
+    def of(self, kind: str, window: str = "") -> list[Record]:
+        """What was told of a kind."""
+        return [
+            one for one in self.told if one.series.kind == kind and (not window or one.series.tag("window") == window)
+        ]
+
+    def events(self) -> list[str]:
+        """What operators were told."""
+        return [str(one["event"]) for one in self.of("event")]
+
+
+def seconds(records: list[Record], since: int) -> list[float]:
+    """Their times after `since`, in s to the ms."""
+    return [(one.time - since) // MS / 1000.0 for one in records]

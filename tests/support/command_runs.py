@@ -1,0 +1,84 @@
+"""The commands as a user calls them: real processes, what they print where, and how they end."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.servers import START, STOP, wait_for
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def wattgram(*arguments: str, cwd: Path | None = None) -> Ended:
+    """Run a command to its end."""
+    process = subprocess.run(
+        [sys.executable, "-m", "wattgram", *arguments],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=2 * START,
+        check=False,
+    )
+    return Ended(process.returncode, process.stdout, process.stderr)
+
+
+class Started:
+    """A command that runs until it is told to end; its output goes to files in `folder`."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self._out, self._err = folder / "out.txt", folder / "err.txt"
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "wattgram", *arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=err
+            )
+
+    @property
+    def pid(self) -> int:
+        """Its process number."""
+        return self._process.pid
+
+    def says(self, pattern: str) -> re.Match[str]:
+        """The first match in what it wrote to stderr, as soon as it is there."""
+        (match,) = wait_for(
+            lambda: list(re.finditer(pattern, self._err.read_text()))[:1], START, f"{pattern!r} on stderr"
+        )
+        return match
+
+    def ended(self, number: signal.Signals | None = None) -> Ended:
+        """Its end, by a signal where one is given."""
+        if number is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+        code = self._process.wait(2 * START)
+        return Ended(code, self._out.read_text(), self._err.read_text())
+
+    def kill(self) -> None:
+        """End it whatever it does."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(STOP)
+
+
+@contextmanager
+def started(folder: Path, *arguments: str) -> Iterator[Started]:
+    """A command that runs while the block lasts."""
+    folder.mkdir(exist_ok=True)
+    process = Started(folder, *arguments)
+    try:
+        yield process
+    finally:
+        process.kill()

@@ -1,0 +1,127 @@
+"""Days, periods and plants with numbers given by hand, for the formulas that are computed from them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from math import isclose
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from wattgram.config.goals.settings import Entry, GoalsConfig
+from wattgram.config.load import DeviceConfig
+from wattgram.config.role_keys import EmissionConfig
+from wattgram.goals.terms.day import Day, DeviceDay, Quarters, Stretch
+from wattgram.goals.terms.finding import Finding, Found, Missing
+from wattgram.goals.terms.indicator import Facility
+from wattgram_drivers import catalogue
+from wattgram_drivers.endpoint import parse
+
+NS = 1_000_000_000
+GAS = "suto_s430_gasflow"
+"""A driver that counts m3."""
+
+ZONE = ZoneInfo("Asia/Shanghai")
+DAY = 86400.0
+
+
+def at(when: str) -> int:
+    """UTC ns of a local time in Shanghai, such as 2026-01-11 or 2026-01-11T12:00."""
+    return int(datetime.fromisoformat(when).replace(tzinfo=ZONE).timestamp()) * NS
+
+
+def day(
+    when: str,
+    *,
+    covered: float = DAY,
+    until: str = "",
+    quarters: Quarters | None = None,
+    devices: Mapping[str, DeviceDay] | None = None,
+    **sums: float,
+) -> Day:
+    """A local day with a balance all day. Sums are in kWh and kg; `__` in a name is a dot."""
+    own = date.fromisoformat(when)
+    end = at(until) if until else int(datetime.combine(own + timedelta(days=1), time(), ZONE).timestamp()) * NS
+    stored = {name.replace("__", "."): 1000.0 * value for name, value in sums.items()}
+    return Day(own, at(when), end, covered, stored, devices or {}, quarters or Quarters())
+
+
+def period(first: str, end: str, *days: Day, over: str = "") -> Stretch:
+    """From the midnight of `first` to that of `end`, as of `over` (its end when nothing is said)."""
+    return Stretch(f"{first}..{end}", at(first), at(end), at(over or end), days)
+
+
+def year(of: int, *days: Day, over: str = "") -> Stretch:
+    """A calendar year."""
+    return Stretch(str(of), at(f"{of}-01-01"), at(f"{of + 1}-01-01"), at(over or f"{of + 1}-01-01"), days)
+
+
+def whole_year(of: int, **sums: float) -> Stretch:
+    """A year that is over, with a balance all the time; one day stands for all of it."""
+    length = (at(f"{of + 1}-01-01") - at(f"{of}-01-01")) / NS
+    return year(of, day(f"{of}-01-01", covered=length, **sums))
+
+
+def device(
+    name: str, role: str, group: str = "", rated_power: float | None = None, driver: str = "", **emission: Any
+) -> DeviceConfig:
+    """A device that nobody reads; of a driver where it has to count in its unit."""
+    return DeviceConfig(
+        name,
+        role,
+        "made",
+        catalogue.load(driver) if driver else None,
+        parse("tcp://127.0.0.1"),
+        1,
+        rated_power=rated_power,
+        group=group,
+        emission=EmissionConfig(**emission),
+    )
+
+
+def plant(
+    *devices: DeviceConfig,
+    goals: GoalsConfig | None = None,
+    renewable: float | None = None,
+    years: Sequence[Stretch] = (),
+    basis: str = "direct",
+) -> Facility:
+    """A site in Chongqing; of a year that is not given nothing is stored."""
+    known = {int(one.name): one for one in years}
+
+    def stored(wanted: int) -> Stretch:
+        return known.get(wanted) or year(wanted)
+
+    return Facility(goals or GoalsConfig(), devices, "CN-CQ", basis, ZONE, renewable, stored)
+
+
+def entry(what: str, value: float, first: str, last: str, unit: str = "tCO2e", entered: str = "2026-01-05") -> Entry:
+    """A manual entry of Li Wei."""
+    dates = [date.fromisoformat(one) for one in (first, last)]
+    return Entry(what, value, unit, dates[0], dates[1], "Li Wei", date.fromisoformat(entered), "form 7")
+
+
+def found(finding: Finding) -> Found:
+    """A finding that is a number, whose arithmetic gives that number again."""
+    assert isinstance(finding, Found), finding
+    assert isclose(calculated(finding.arithmetic), finding.value, rel_tol=1e-3, abs_tol=1e-3), finding
+    return finding
+
+
+def lacking(finding: Finding) -> str:
+    """What a finding says is missing, and what to add."""
+    assert isinstance(finding, Missing), finding
+    return f"{finding.what}; {finding.add}" if finding.add else finding.what
+
+
+def calculated(arithmetic: str) -> float:
+    """What a person gets who types the left side of an arithmetic into a calculator."""
+    left = arithmetic.rsplit(" = ", maxsplit=1)[0].replace(" x ", " * ")
+    assert re.fullmatch(r"(max|[-+*/(), .\de])+", left), left
+    return float(eval(left))
+
+
+def extras(finding: Finding) -> dict[str, float]:
+    """Second numbers by their names."""
+    return {one.name: one.value for one in found(finding).extras}

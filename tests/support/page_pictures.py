@@ -1,0 +1,57 @@
+"""Pictures of the live page, of the real demonstration: python -m tests.support.page_pictures FOLDER."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.support.browser import FLAGS
+from tests.support.command_runs import started
+
+MORNING = 70_000
+"""Milliseconds in which the demonstration's hour goes by at 60 times real time."""
+
+PICTURES = [
+    # name, section, width and height, scheme, locale
+    ("page", "now", (1280, 720), "light", "en-GB"),
+    ("page-history", "history", (1280, 720), "light", "en-GB"),
+    ("page-devices", "devices", (1280, 640), "dark", "en-GB"),
+    ("page-goals", "goals", (1280, 720), "light", "en-GB"),
+    ("page-phone", "now", (360, 780), "dark", "zh-CN"),
+]
+
+
+def main(folder: Path) -> None:
+    """Let the demonstration run for an hour of its time, then take the pictures."""
+    asked = ("demo", "--speed", "60", "--http", "127.0.0.1:0")
+    with tempfile.TemporaryDirectory() as place, started(Path(place), *asked) as demo:
+        address = demo.says(r"live page: (http://\S+/);")[1]
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+            browser.new_page().wait_for_timeout(MORNING)
+            for name, section, size, scheme, locale in PICTURES:
+                picture(browser, f"{address}#{section}", size, scheme, locale, folder / f"{name}.png")
+            browser.close()
+
+
+def picture(browser: Browser, url: str, size: tuple[int, int], scheme: str, locale: str, path: Path) -> None:
+    """One picture of what is to be seen without scrolling."""
+    context = browser.new_context(
+        viewport={"width": size[0], "height": size[1]},
+        color_scheme=scheme,  # type: ignore[arg-type]
+        locale=locale,
+    )
+    page = context.new_page()
+    page.goto(url)
+    page.wait_for_selector("#connection.live")
+    page.wait_for_timeout(3000)  # until the plots are drawn
+    page.screenshot(path=path)
+    context.close()
+    print(path, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,134 @@
+"""A site of SDM630 meters under a clock that is set by hand; what each meter shows and counts is put in."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from wattgram.acquisition.device_source import Source
+from wattgram.base.clock import NS
+from wattgram.base.record import Record
+from wattgram.config.load import Config, DeviceConfig, GridConfig, SiteConfig, SpoolConfig
+from wattgram.config.role_keys import BatteryConfig
+from wattgram.grid.feed import Feed
+from wattgram.site.revision import Revision
+from wattgram.site.site import Site
+from wattgram.store.spool import Spool
+from wattgram.timekeeping.kernel_clock import Witness
+from wattgram_drivers.catalogue import load
+from wattgram_drivers.device import Reading
+from wattgram_drivers.endpoint import parse
+from wattgram_drivers.plan import make_plan
+
+METER = load("eastron_sdm630")
+
+
+class Hands:
+    """A clock that is set by hand."""
+
+    speed = 1.0
+
+    def __init__(self, time: int) -> None:
+        self.now = time
+        self.passed = 0.0
+
+    def time(self) -> int:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.passed
+
+    def go(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += round(seconds * NS)
+        self.passed += seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.go(seconds)
+
+
+class Plant:
+    """Meters whose counters follow their power exactly; each is read with every tick."""
+
+    def __init__(
+        self,
+        folder: Path,
+        roles: Mapping[str, str],
+        start: int,
+        *,
+        tick: float = 1.0,
+        grid: GridConfig | None = None,
+        feeds: Sequence[Feed] = (),
+        timezone: str = "Asia/Shanghai",
+        clock: Hands | None = None,
+        batteries: BatteryConfig | None = None,
+        sinks: Sequence[str] = (),
+        counted: Mapping[str, Sequence[float]] | None = None,
+        witness: Witness | None = None,
+    ) -> None:
+        self.clock = clock or Hands(start)
+        devices = tuple(
+            DeviceConfig(name, role, METER.name, METER, parse("tcp://127.0.0.1"), 1, interval=tick, rated_power=500e3)
+            for name, role in roles.items()
+        )
+        if batteries is not None:
+            devices = tuple(replace(one, battery=batteries) if one.role == "battery" else one for one in devices)
+        site = SiteConfig("works", ZoneInfo(timezone), tick)
+        self.config = Config(site, devices, SpoolConfig(folder), grid=grid or GridConfig())
+        self.spool = Spool(folder, max_size=2**30, keep=1e8, sinks=sinks)
+        self.sources = {one.name: Source(one, "works", self.clock.monotonic()) for one in devices}
+        self.plan = make_plan(METER)
+        for source in self.sources.values():
+            source.equip(METER, self.plan)
+        self.site = Site(self.config, list(self.sources.values()), self.spool, self.clock, feeds, witness)  # type: ignore[arg-type]  # a clock by hand
+        self.revision = Revision(self.site, self.spool, self.clock)  # type: ignore[arg-type]  # the same
+        self.counters = {name: list((counted or {}).get(name, (1000.0, 1000.0))) for name in roles}
+        self._powers = dict.fromkeys(roles, 0.0)
+        self._places = {place.register.quantity: place.position for place in self.plan.places}
+
+    def flow(self, seconds: float, **watts: float) -> None:
+        """Power goes to these values in a straight line and is counted, in kWh; nobody reads a meter."""
+        for name, power in watts.items():
+            key = name.replace("_", "-")
+            mean = (self._powers[key] + power) / 2.0
+            self.counters[key][mean < 0.0] += abs(mean) * seconds / 3.6e6
+            self._powers[key] = power
+        self.clock.go(seconds)
+
+    def read(self, *names: str, volts: float = 230.0) -> None:
+        """Meters are read now; all of them when none is named."""
+        for name in names or self.counters:
+            image = bytearray(2 * self.plan.words)
+            shown = {
+                "active_power_total": self._powers[name],
+                "active_energy_import": self.counters[name][0],
+                "active_energy_export": self.counters[name][1],
+                "voltage_l1n": volts,
+            }
+            for quantity, value in shown.items():
+                struct.pack_into(">f", image, 2 * self._places[quantity], value)
+            reading = Reading(self.clock.time(), self.clock.monotonic(), bytes(image), b"\1" * self.plan.words)
+            self.site.take(self.sources[name], reading)
+
+    def tick(self, seconds: float = 1.0, **watts: float) -> Record:
+        """So much later every meter is read and a tick is told."""
+        self.flow(seconds, **watts)
+        self.read()
+        self.site.tick(self.clock.now)
+        assert self.site.latest is not None
+        return self.site.latest
+
+    def appended(self, kind: str, window: str = "") -> list[Record]:
+        """What waits for the disk."""
+        return [
+            one
+            for one in self.spool._pending
+            if one.series.kind == kind and (not window or one.series.tag("window") == window)
+        ]
+
+    def events(self) -> list[str]:
+        """What operators were told."""
+        return [str(one["event"]) for one in self.appended("event")]

@@ -1,0 +1,93 @@
+"""Spools for tests: opened, filled, read to their end, and killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import struct
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from wattgram.base.record import Record, Series
+from wattgram.store.spool import Spool
+
+from tests.support.records import METER, NOW, numbers
+
+NS = 1_000_000_000
+DAY = 86_400
+MIB = 2**20
+
+_DEAD: list[Spool] = []
+"""Kept, because a database that is forgotten is closed in order."""
+
+EVENT = Series("event", (("site", "works"), ("device", "")), (), (), ("event", "detail"))
+
+
+@asynccontextmanager
+async def opened(
+    folder: Path, sinks: tuple[str, ...] = ("one",), *, size: int = 64 * MIB, keep: float = 30 * DAY
+) -> AsyncIterator[Spool]:
+    """A spool while the block lasts."""
+    spool = Spool(folder, max_size=size, keep=keep, sinks=sinks)
+    await spool.open()
+    try:
+        yield spool
+    finally:
+        await spool.close()
+
+
+def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Do it, in a minute."""
+    asyncio.run(asyncio.wait_for(work(), 60))
+
+
+async def put(spool: Spool, records: list[Record]) -> None:
+    """Append and sync."""
+    for one in records:
+        spool.append(one)
+    await spool.sync()
+
+
+async def delivered(spool: Spool, sink: str = "one", limit: int = 1000) -> list[float | str]:
+    """The numbers of everything that a sink can have now, settled."""
+    return numbers(await taken(spool, sink, limit))
+
+
+async def taken(spool: Spool, sink: str = "one", limit: int = 1000) -> list[Record]:
+    """Everything that a sink can have now, settled; what turns out to be damaged is not waited for."""
+    found: list[Record] = []
+    while spool.undelivered(sink):
+        try:
+            batch = await asyncio.wait_for(spool.batch(sink, limit), 2.0)
+        except TimeoutError:
+            assert not spool.undelivered(sink)
+            break
+        found += batch.records
+        spool.settle(sink, batch, len(batch.seqs))
+    return found
+
+
+async def killed(spool: Spool) -> None:
+    """As after kill -9: nothing is written any more, and others may have the files."""
+    lock = spool._store._lock
+    assert lock is not None
+    os.close(lock)
+    spool._shut()
+    _DEAD.append(spool)
+
+
+def noisy(first: int, last: int) -> list[Record]:
+    """Readings `first` to `last` that pack badly: a second number without any pattern."""
+    chance = random.Random(first)
+    return [
+        Record(METER, NOW + number * NS, struct.pack("2d", number, chance.random()), ("good",))
+        for number in range(first, last + 1)
+    ]
+
+
+def happening(number: int) -> Record:
+    """An event, which is not in a ring but in the database."""
+    return Record(EVENT, NOW + number * NS, b"", ("device lost", str(number)))
