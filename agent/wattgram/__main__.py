@@ -22,15 +22,15 @@ from typing import TYPE_CHECKING
 
 from wattgram_drivers import catalogue, endpoint, pages
 from wattgram_drivers.device import Device
+from wattgram_drivers.driver_errors import DriverError, MapError
 from wattgram_drivers.endpoint import Endpoint
-from wattgram_drivers.errors import DriverError, MapError
 from wattgram_drivers.quantity import QUANTITIES
 from wattgram_drivers.sunspec import walk
 
 from . import __version__
 from .base.clock import NS, Clock
 from .base.errors import ConfigError, HistoryError, SpoolError
-from .base.period import Asked
+from .base.period import PeriodOption
 from .base.toml_table import nearest
 from .base.units import rfc3339
 from .commands.arguments import parsed
@@ -38,7 +38,7 @@ from .config.load import LOOPBACK, Config, load
 from .formats.tables import table
 
 if TYPE_CHECKING:
-    from .reports import export
+    from .reports import history_export
 
 INTERRUPTED = 130
 HOUR = 3600 * NS
@@ -154,28 +154,30 @@ def _check(options: argparse.Namespace) -> int:
     from .commands import check
 
     config = load(options.config)
-    report = check.planned(config)
+    site_report = check.planned(config)
     if options.live:
-        _say(f"reading {len(config.devices)} devices on {len(report.buses)} buses, connecting to the sinks ...")
-        asyncio.run(check.live(config, report, Clock()))
+        _say(f"reading {len(config.devices)} devices on {len(site_report.buses)} buses, connecting to the sinks ...")
+        asyncio.run(check.live(config, site_report, Clock()))
     if options.format == "json":
-        buses = [{"url": bus.url, "busy_share": bus.busy_share, "requests": bus.requests} for bus in report.buses]
-        print(json.dumps({"ok": report.ok, "buses": buses, "findings": report.findings}))
+        buses = [{"url": bus.url, "busy_share": bus.busy_share, "requests": bus.requests} for bus in site_report.buses]
+        print(json.dumps({"ok": site_report.ok, "buses": buses, "findings": site_report.findings}))
     else:
-        rows = [(bus.url, str(bus.requests), f"{bus.busy_share:.1%}", f"{bus.whole_share:.1%}") for bus in report.buses]
+        rows = [
+            (bus.url, str(bus.requests), f"{bus.busy_share:.1%}", f"{bus.whole_share:.1%}") for bus in site_report.buses
+        ]
         head = ("bus", "requests a round", "predicted busy", "without slow_interval")
         columns = len(head) if any(busy != whole for _, _, busy, whole in rows) else len(head) - 1
         print(table(head[:columns], [row[:columns] for row in rows], right=(1, 2, 3)[: columns - 1]))
-        if report.devices:
-            print(f"\n{table(('device', 'role', 'answer', 'power'), report.devices, right=(3,))}")
+        if site_report.devices:
+            print(f"\n{table(('device', 'role', 'answer', 'power'), site_report.devices, right=(3,))}")
         print()
-        for note in report.notes:
+        for note in site_report.notes:
             print(f"note: {note}")
-        for finding in report.findings:
+        for finding in site_report.findings:
             print(f"finding: {finding}")
-        count = len(report.findings)
-        print("ok" if report.ok else f"not ok: {count} finding{'s' if count > 1 else ''}")
-    return 0 if report.ok else 1
+        count = len(site_report.findings)
+        print("ok" if site_report.ok else f"not ok: {count} finding{'s' if count > 1 else ''}")
+    return 0 if site_report.ok else 1
 
 
 def _scan(options: argparse.Namespace) -> int:
@@ -355,12 +357,12 @@ def _goals(options: argparse.Namespace) -> int:
         print(html.page(cards, about(config, now)), end="")
     else:
         terminal = sys.stdout.isatty()
-        width = shutil.get_terminal_size().columns if terminal else text.WIDTH
+        width = shutil.get_terminal_size().columns if terminal else text.TABLE_WIDTH
         print(text.as_table(cards, colour=terminal and not os.environ.get("NO_COLOR"), width=width))
     return 0
 
 
-def _checked(period: Asked, config: Config) -> None:
+def _checked(period: PeriodOption, config: Config) -> None:
     try:
         period.bounds(config.site.timezone)
     except ValueError as error:
@@ -368,19 +370,19 @@ def _checked(period: Asked, config: Config) -> None:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from .reports import report, report_html
+    from .reports import report_html, site_report
 
     config = load(options.config)
     _checked(options.period, config)
-    made = report.report(config, options.period, Clock().time())
+    made = site_report.report(config, options.period, Clock().time())
     if options.format == "csv":
-        print(report.as_csv(made), end="")
+        print(site_report.as_csv(made), end="")
     elif options.format == "json":
-        print(report.as_json(made))
+        print(site_report.as_json(made))
     elif options.format == "html":
         print(report_html.page(made), end="")
     else:
-        print(report.as_table(made))
+        print(site_report.as_table(made))
     return 0
 
 
@@ -446,7 +448,7 @@ def _ends(options: argparse.Namespace, config: Config) -> tuple[int | None, int 
 def _export(options: argparse.Namespace) -> int:
     from .commands.progress import Progress
     from .formats.output_file import output
-    from .reports import export
+    from .reports import history_export
 
     config, clock = load(options.config), Clock()
     since, until = _ends(options, config)
@@ -458,8 +460,8 @@ def _export(options: argparse.Namespace) -> int:
         bar.step(rfc3339(time)[:16], min(100, 100 * (time - first) // max(1, end - first)) - bar.done)
 
     try:
-        selection = export.Selection.of(options.kind, options.device, options.window)
-        count = export.export(config, selection, since, until, form, lambda: output(options.output), progress)
+        selection = history_export.ExportSelection.of(options.kind, options.device, options.window)
+        count = history_export.export(config, selection, since, until, form, lambda: output(options.output), progress)
     except ValueError as error:
         raise UsageError(str(error)) from error
     finally:
@@ -472,13 +474,13 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
-def _form(options: argparse.Namespace, config: Config) -> export.Form:
+def _form(options: argparse.Namespace, config: Config) -> history_export.Form:
     """How the format is written."""
     from .formats import csv_export
-    from .reports import export
+    from .reports import history_export
 
     if options.format == "lp":
-        return export.as_lines
+        return history_export.as_lines
     if options.format == "csv":
         return partial(csv_export.write, zone=config.site.timezone)
     if options.output is None and sys.stdout.isatty():

@@ -15,10 +15,21 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from .device import WORDS, Device, Direction, Excerpt, Identity, Label, Limits, Line, Mark, Register
-from .errors import MapError
+from .device import (
+    TYPE_WORDS,
+    Device,
+    DeviceLimits,
+    Direction,
+    Excerpt,
+    IdentityMarks,
+    Label,
+    Mark,
+    Register,
+    SerialSettings,
+)
+from .driver_errors import MapError
 from .plan import make_plan
-from .quantity import KIND_SIGN, QUANTITIES, SIGN_DIRECTION, UNITS, orientation
+from .quantity import KIND_SIGN, QUANTITIES, SIGN_DIRECTION, STATED_UNITS, orientation
 
 SUNSPEC = "sunspec"
 """A name of the catalogue without a map: `sunspec.discover` finds its registers by asking the device."""
@@ -30,13 +41,13 @@ SUNSPEC_NAME = re.compile(rf"{SUNSPEC}(:(?P<kind>inverter|meter|battery)(?P<numb
 """Every name that is asked for its registers."""
 
 _NAMED_DIRECTIONS = ("import", "export", "charge", "discharge")
-_TYPE = {"type": "string", "enum": list(WORDS)}
+_TYPE = {"type": "string", "enum": list(TYPE_WORDS)}
 _TABLE = {"type": "string", "enum": ["holding", "input"]}
 _WORD_ORDER = {"type": "string", "enum": ["big", "little"]}
 _ADDRESS = {"type": "integer", "minimum": 0, "maximum": 0xFFFF}
 _WORD = {"type": "integer", "minimum": 0, "maximum": 0xFFFF}
 _PATTERNS = {"type": "array", "items": {"type": "integer", "minimum": 0}}
-_SECONDS = {"type": "number", "minimum": 0, "maximum": 300}
+_SECONDS_SCHEMA = {"type": "number", "minimum": 0, "maximum": 300}
 
 
 def schema() -> dict[str, Any]:
@@ -44,7 +55,7 @@ def schema() -> dict[str, Any]:
     register = _object(
         {
             "address": {**_ADDRESS, "description": "as in the request, counted from 0"},
-            "unit": {"type": "string", "enum": list(UNITS), "description": "the register's own unit"},
+            "unit": {"type": "string", "enum": list(STATED_UNITS), "description": "the register's own unit"},
             "table": _TABLE,
             "type": _TYPE,
             "word_order": {**_WORD_ORDER, "description": "which word of a long value comes first"},
@@ -94,9 +105,9 @@ def schema() -> dict[str, Any]:
                 "type": "array",
                 "items": {"type": "array", "items": _ADDRESS, "minItems": 2, "maxItems": 2},
             },
-            "request_delay": _SECONDS,
-            "connect_delay": _SECONDS,
-            "timeout": _SECONDS,
+            "request_delay": _SECONDS_SCHEMA,
+            "connect_delay": _SECONDS_SCHEMA,
+            "timeout": _SECONDS_SCHEMA,
             "one_client": {"type": "boolean"},
         }
     )
@@ -156,7 +167,7 @@ def schema() -> dict[str, Any]:
                 "description": "the serial port as delivered",
             },
             "invalid": {
-                **_object(dict.fromkeys(WORDS, _PATTERNS)),
+                **_object(dict.fromkeys(TYPE_WORDS, _PATTERNS)),
                 "description": "patterns of each type that mean: not available; a row's own go before",
             },
             "defaults": _object({"table": _TABLE, "type": _TYPE, "word_order": _WORD_ORDER}),
@@ -250,7 +261,7 @@ def _device(content: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], n
     if "transports" in content:
         optional["transports"] = tuple(content["transports"])
     if "line" in content:
-        optional["line"] = Line(**content["line"])
+        optional["line"] = SerialSettings(**content["line"])
     if "identity" in content:
         optional["identity"] = _identity(content["identity"])
     return Device(
@@ -259,14 +270,14 @@ def _device(content: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], n
         model=content["model"],
         kind=content["kind"],
         registers=tuple(_register(quantity, row, content) for quantity, row in rows.items()),
-        limits=Limits(**limits),
+        limits=DeviceLimits(**limits),
         source=content["source"],
         **optional,
     )
 
 
-def _identity(content: Mapping[str, Any]) -> Identity:
-    return Identity(
+def _identity(content: Mapping[str, Any]) -> IdentityMarks:
+    return IdentityMarks(
         marks=tuple(
             Mark(
                 _excerpt(mark),
@@ -300,7 +311,7 @@ def _register(name: str, row: Mapping[str, Any], content: Mapping[str, Any]) -> 
         table=row["table"],
         type=row["type"],
         word_order=row.get("word_order", "big"),
-        scale=Fraction(row.get("scale", 1)) * UNITS[row["unit"]][1] * turn,
+        scale=Fraction(row.get("scale", 1)) * STATED_UNITS[row["unit"]][1] * turn,
         scale_address=row.get("scale_address"),
         factors=tuple(row.get("factors", ())),
         invalid=tuple(row.get("invalid", ())),
@@ -324,7 +335,7 @@ def _contradictions(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         for key in ("table", "type"):
             if key not in row:
                 yield f"{place}: missing key {key!r}; give it here or in defaults"
-        width = WORDS[row["type"]] if "type" in row else 1
+        width = TYPE_WORDS[row["type"]] if "type" in row else 1
         if row["address"] + width > 0x10000:
             yield f"{place}: address {row['address']} leaves no room for {row['type']}"
         yield from (
@@ -336,8 +347,8 @@ def _contradictions(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         if scale == 0:
             yield f"{place}: scale must not be 0"
         unit, wanted = row["unit"], QUANTITIES[name].unit
-        if UNITS[unit][0] != wanted:
-            fitting = [each for each, (base, _) in UNITS.items() if base == wanted]
+        if STATED_UNITS[unit][0] != wanted:
+            fitting = [each for each, (base, _) in STATED_UNITS.items() if base == wanted]
             yield f"{place}: unit {unit!r} does not fit{_hint(unit, fitting)}"
         direction = row.get("direction", {})
         mask, negative = direction.get("mask", 0xFFFF), direction.get("negative", 0)

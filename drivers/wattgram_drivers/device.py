@@ -14,7 +14,7 @@ Night = Literal["answers", "silent", "not-available", "zeros"]
 Encoding = Literal["plain", "four-quadrant"]
 Parity = Literal["N", "E", "O"]
 
-WORDS: dict[Type, int] = {"u16": 1, "i16": 1, "u32": 2, "i32": 2, "u64": 4, "i64": 4, "f32": 2, "f64": 4}
+TYPE_WORDS: dict[Type, int] = {"u16": 1, "i16": 1, "u32": 2, "i32": 2, "u64": 4, "i64": 4, "f32": 2, "f64": 4}
 """Registers that a value of each type fills."""
 
 
@@ -56,7 +56,7 @@ class Register:
     @property
     def words(self) -> int:
         """Registers that the value fills."""
-        return WORDS[self.type]
+        return TYPE_WORDS[self.type]
 
     @property
     def companions(self) -> tuple[int, ...]:
@@ -66,7 +66,7 @@ class Register:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class DeviceLimits:
     """How a device wants to be spoken to; seconds and registers. Sources stand in its map."""
 
     max_registers: int = 125  # in one request
@@ -80,7 +80,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class SerialSettings:
     """How a device's serial port is set when it is delivered."""
 
     baudrate: int
@@ -121,7 +121,7 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class IdentityMarks:
     """How a model is recognised: every one of `marks` holds. `source` says who knows."""
 
     marks: tuple[Mark, ...] = ()
@@ -139,14 +139,14 @@ class Device:
     model: str
     kind: Kind
     registers: tuple[Register, ...]
-    limits: Limits = field(default_factory=Limits)
+    limits: DeviceLimits = field(default_factory=DeviceLimits)
     unit: int = 1
     transports: tuple[str, ...] = ("tcp", "rtu", "rtutcp")
     night: Night = "answers"
     source: str = ""
     serial: str = ""
-    line: Line | None = None  # None: not known, or it has no serial port
-    identity: Identity = Identity()
+    line: SerialSettings | None = None  # None: not known, or it has no serial port
+    identity: IdentityMarks = IdentityMarks()
 
     @property
     def quantities(self) -> tuple[str, ...]:

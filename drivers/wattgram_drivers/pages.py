@@ -9,7 +9,7 @@ from pathlib import Path
 from wattgram_drivers.sunspec import walk
 
 from . import catalogue
-from .device import Device, Limits, Register
+from .device import Device, DeviceLimits, Register
 from .quantity import QUANTITIES, Quantity
 
 _HEADINGS = {
@@ -28,7 +28,7 @@ _NIGHT = {
 _LISTED = 4
 """Codes that are listed one by one."""
 
-_TABLES = {"holding": "3", "input": "4"}
+_TABLE_DIGITS = {"holding": "3", "input": "4"}
 
 
 def listing(directory: Path | None = None) -> str:
@@ -42,7 +42,7 @@ def listing(directory: Path | None = None) -> str:
         "*Rows* are quantities, in brackets those that rest on one source.",
         "",
         "The driver `sunspec` asks a device for its models and needs no map; it knows "
-        + ", ".join(str(number) for number in walk.MODELS)
+        + ", ".join(str(number) for number in walk.KNOWN_MODELS)
         + ".",
     ]
     for kind, heading in _HEADINGS.items():
@@ -58,7 +58,7 @@ def page(name: str, directory: Path | None = None) -> str:
     MapError for a name that is not in the catalogue, and for a map with mistakes.
     """
     if catalogue.is_sunspec(name):
-        known = ", ".join(str(number) for number in walk.MODELS)
+        known = ", ".join(str(number) for number in walk.KNOWN_MODELS)
         rows = [_meaning(QUANTITIES[quantity], "") for quantity in walk.quantities()]
         head = ["sunspec: asks the device itself which of these it offers", f"models: {known}", ""]
         return "\n".join([*head, *_columns([("quantity", "unit", "sign", "meaning"), *rows])]) + "\n"
@@ -105,8 +105,8 @@ def _marks(device: Device) -> Iterator[str]:
         yield f"{one.table} {one.address}{last} {said}"
 
 
-def _limits(limits: Limits) -> Iterator[str]:
-    usual = Limits()
+def _limits(limits: DeviceLimits) -> Iterator[str]:
+    usual = DeviceLimits()
     if limits.max_registers != usual.max_registers:
         yield f"at most {limits.max_registers} registers a request"
     if limits.even:
@@ -131,7 +131,7 @@ def _place(register: Register) -> tuple[str, ...]:
     order = ", low word first" if register.words > 1 and register.word_order == "little" else ""
     power = f" x 10^({register.scale_address})" if register.scale_address is not None else ""
     scale = f"{float(register.scale):g}{power}"
-    return _TABLES[register.table], str(register.address), register.type + order, scale, register.note
+    return _TABLE_DIGITS[register.table], str(register.address), register.type + order, scale, register.note
 
 
 def _remarks(text: str) -> list[str]:

@@ -9,9 +9,9 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import NamedTuple
 
-from .device import Device, Limits, Register, Table
+from .device import Device, DeviceLimits, Register, Table
+from .driver_errors import MapError
 from .endpoint import Endpoint, Scheme
-from .errors import MapError
 from .quantity import QUANTITIES
 
 TURNAROUND: Mapping[Scheme, float] = MappingProxyType(
@@ -49,7 +49,7 @@ class Field(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class RegisterSpan:
     """Registers `first` to `last` that must come in one request: a value, with its scale and direction."""
 
     table: Table
@@ -64,7 +64,7 @@ class Block:
     table: Table
     address: int
     count: int
-    spans: tuple[Span, ...]
+    spans: tuple[RegisterSpan, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ FEWEST = Price(1.0, 0.0)
 """Counts requests: for whoever has no bus in mind."""
 
 
-def price_of(endpoint: Endpoint, limits: Limits) -> Price:
+def price_of(endpoint: Endpoint, limits: DeviceLimits) -> Price:
     """What a request to a device costs at an endpoint.
 
     On a serial line 13 characters and the silence after which the unit takes the request as ended; then its
@@ -97,13 +97,13 @@ def price_of(endpoint: Endpoint, limits: Limits) -> Price:
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class RefusedRegisters:
     """What a unit refused: `holes` are spans that it does not have, no request may pass a register of `cuts`.
 
     A request that passes a cut begins before it and reaches it: there a refused request was split.
     """
 
-    holes: frozenset[Span] = frozenset()
+    holes: frozenset[RegisterSpan] = frozenset()
     cuts: frozenset[tuple[Table, int]] = frozenset()
 
     def forbids(self, table: Table, first: int, last: int) -> bool:
@@ -113,7 +113,7 @@ class Learned:
         )
 
 
-NOTHING = Learned()
+NOTHING_REFUSED = RefusedRegisters()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +156,12 @@ class Plan:
 
     blocks: tuple[Block, ...]
     fast_blocks: tuple[Block, ...]
-    spans: tuple[Span, ...]
-    fast: frozenset[Span]
-    positions: Mapping[Span, int]
+    spans: tuple[RegisterSpan, ...]
+    fast: frozenset[RegisterSpan]
+    positions: Mapping[RegisterSpan, int]
     words: int
     places: tuple[Place, ...]
-    twice: frozenset[Span] = frozenset()
+    twice: frozenset[RegisterSpan] = frozenset()
 
     @property
     def quantities(self) -> tuple[str, ...]:
@@ -196,7 +196,7 @@ def make_plan(
     fast = _fast(device, registers, slow)
     spans = _spans(registers, limits)
     needed = frozenset(_spans(fast, limits))
-    positions: dict[Span, int] = {}
+    positions: dict[RegisterSpan, int] = {}
     words = 0
     for span in spans:
         positions[span] = words
@@ -226,12 +226,12 @@ def is_slow(quantity: str) -> bool:
 
 
 def arrange(
-    wanted: Iterable[Span],
-    limits: Limits,
+    wanted: Iterable[RegisterSpan],
+    limits: DeviceLimits,
     price: Price,
     *,
-    along: Iterable[Span] | None = None,
-    learned: Learned = NOTHING,
+    along: Iterable[RegisterSpan] | None = None,
+    learned: RefusedRegisters = NOTHING_REFUSED,
 ) -> tuple[Block, ...]:
     """The cheapest requests for the wanted spans, in the order of their registers.
 
@@ -250,7 +250,9 @@ def arrange(
     return tuple(blocks)
 
 
-def in_order(blocks: Iterable[Block], twice: Collection[Span], limits: Limits, price: Price) -> tuple[Block, ...]:
+def in_order(
+    blocks: Iterable[Block], twice: Collection[RegisterSpan], limits: DeviceLimits, price: Price
+) -> tuple[Block, ...]:
     """The order in which requests are sent: those with scales that are read `twice` first, and their scales again.
 
     Others that look alike are kept apart where that is possible: on RTU nothing else tells their answers apart, and
@@ -261,20 +263,22 @@ def in_order(blocks: Iterable[Block], twice: Collection[Span], limits: Limits, p
     return (*scales, *_apart([block for block in blocks if block not in scales]), *again)
 
 
-def fills(span: Span, block: Block, limits: Limits) -> bool:
+def fills(span: RegisterSpan, block: Block, limits: DeviceLimits) -> bool:
     """Whether a request for the span alone would be the very request of the block."""
     return _stretch(span.first, span.last, limits) == (block.address, block.count)
 
 
-def spans_of(register: Register, limits: Limits) -> list[Span]:
+def spans_of(register: Register, limits: DeviceLimits) -> list[RegisterSpan]:
     """One span of the value with its companions; one each when they lie too far apart for one request."""
-    value = Span(register.table, register.address, register.address + register.words - 1)
-    alone = [value, *(Span(register.table, each, each) for each in register.companions)]
+    value = RegisterSpan(register.table, register.address, register.address + register.words - 1)
+    alone = [value, *(RegisterSpan(register.table, each, each) for each in register.companions)]
     first, last = min(span.first for span in alone), max(span.last for span in alone)
-    return alone if _stretch(first, last, limits) is None else [Span(register.table, first, last)]
+    return alone if _stretch(first, last, limits) is None else [RegisterSpan(register.table, first, last)]
 
 
-def _cheapest(spans: Sequence[Span], limits: Limits, price: Price, learned: Learned) -> list[tuple[int, int]]:
+def _cheapest(
+    spans: Sequence[RegisterSpan], limits: DeviceLimits, price: Price, learned: RefusedRegisters
+) -> list[tuple[int, int]]:
     """(first, count) of the cheapest requests for spans of one table whose firsts and lasts both ascend.
 
     Such spans are served by neighbours: whoever is wanted between two spans of a request lies in it, too. So the
@@ -327,16 +331,16 @@ def _apart(blocks: Sequence[Block]) -> list[Block]:
     return ordered
 
 
-def _outermost(spans: Iterable[Span]) -> list[Span]:
+def _outermost(spans: Iterable[RegisterSpan]) -> list[RegisterSpan]:
     """Those of one table that lie in no other, ascending."""
-    outer: list[Span] = []
+    outer: list[RegisterSpan] = []
     for span in sorted(spans, key=lambda one: (one.first, -one.last)):
         if not outer or span.last > outer[-1].last:
             outer.append(span)
     return outer
 
 
-def _stretch(first: int, last: int, limits: Limits) -> tuple[int, int] | None:
+def _stretch(first: int, last: int, limits: DeviceLimits) -> tuple[int, int] | None:
     """First register and count of the request that covers first to last, or None when the limits forbid it."""
     if limits.even:
         first -= first % 2
@@ -379,22 +383,22 @@ def _with_factors(device: Device, quantities: Collection[str]) -> set[str]:
     }
 
 
-def _spans(registers: Iterable[Register], limits: Limits) -> tuple[Span, ...]:
+def _spans(registers: Iterable[Register], limits: DeviceLimits) -> tuple[RegisterSpan, ...]:
     return tuple(sorted({span for register in registers for span in spans_of(register, limits)}, key=_order))
 
 
-def _order(span: Span) -> tuple[Table, int, int]:
+def _order(span: RegisterSpan) -> tuple[Table, int, int]:
     return span.table, span.first, span.last
 
 
-def _lone_scale(register: Register, limits: Limits) -> Iterator[Span]:
+def _lone_scale(register: Register, limits: DeviceLimits) -> Iterator[RegisterSpan]:
     """The span of a scale that cannot come in one request with its value."""
     address = register.scale_address
     if address is not None and len(spans_of(register, limits)) > 1:
-        yield Span(register.table, address, address)
+        yield RegisterSpan(register.table, address, address)
 
 
-def _place(register: Register, limits: Limits, positions: Mapping[Span, int]) -> Place:
+def _place(register: Register, limits: DeviceLimits, positions: Mapping[RegisterSpan, int]) -> Place:
     spans = spans_of(register, limits)
 
     def position(address: int) -> int:
@@ -409,7 +413,7 @@ def _place(register: Register, limits: Limits, positions: Mapping[Span, int]) ->
     )
 
 
-def _misfit(span: Span, limits: Limits) -> str:
+def _misfit(span: RegisterSpan, limits: DeviceLimits) -> str:
     windows = "; ".join(f"{low}-{high}" for low, high in limits.windows) or "none"
     return (
         f"registers {span.first}-{span.last} ({span.table}) do not fit one request: at most "

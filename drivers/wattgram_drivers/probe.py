@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import isfinite, nan
 from typing import Literal
 
-from .device import Device, Excerpt, Label, Line, Mark, Table
+from .device import Device, Excerpt, Label, Mark, SerialSettings, Table
 
 Verdict = Literal["fits", "differs", "unsaid"]
 """Of an identity: every mark holds; a mark holds something else; a mark was not answered, or is empty."""
@@ -25,18 +25,22 @@ FREQUENCY = (45.0, 65.0)  # Hz: 50 and 60 Hz grids, and gensets
 PHASE_VOLTAGE = (80.0, 300.0)  # V to neutral: 100, 120, 230, 277 V grids
 LINE_VOLTAGE = (140.0, 520.0)  # V between phases: the same x sqrt 3
 LOW_VOLTAGE = 1000.0  # V: the limit of low voltage (IEC 60038)
-NOISE = 20.0  # V, VA: below, an input that is not connected shows as much
+NOISE_LEVEL = 20.0  # V, VA: below, an input that is not connected shows as much
 ROOT_3 = 3**0.5
 
-_PHASES = ("l1", "l2", "l3")
+_PHASE_NAMES = ("l1", "l2", "l3")
 _LINES = (("l1l2", "l1n"), ("l2l3", "l2n"), ("l3l1", "l3n"))
 _TELLING = frozenset(
     {
         "frequency",
-        *(f"voltage_{phase}n" for phase in _PHASES),
+        *(f"voltage_{phase}n" for phase in _PHASE_NAMES),
         *(f"voltage_{line}" for line, _ in _LINES),
-        *(f"current_{phase}" for phase in _PHASES),
-        *(f"{kind}_{of}" for kind in ("active_power", "apparent_power", "power_factor") for of in ("total", *_PHASES)),
+        *(f"current_{phase}" for phase in _PHASE_NAMES),
+        *(
+            f"{kind}_{of}"
+            for kind in ("active_power", "apparent_power", "power_factor")
+            for of in ("total", *_PHASE_NAMES)
+        ),
     }
 )
 
@@ -44,19 +48,19 @@ _FURTHER_UNITS = (126, 2, 200, 100, 10, 125, 0)
 """Where devices stand that are not at their map's address: SunSpec inverters behind an SMA gateway 126 (itself 125),
 SMA's data managers 2, a GEN24's meter and an Alfen station 200, Victron's GX 100, DSE 10, Huawei's own Wi-Fi 0."""
 
-STANDARD = Line(19200, "E")
+STANDARD_SETTINGS = SerialSettings(19200, "E")
 """What a device has by default (Modbus over Serial Line V1.02, sections 2.5.1 and 3.4)."""
 
 _FURTHER_LINES = (
-    Line(19200, "N"),
-    Line(38400, "N"),
-    Line(38400, "E"),
-    Line(4800, "N"),
-    Line(57600, "N"),
-    Line(1200, "N"),
-    Line(115200, "E"),
-    Line(9600, "O"),
-    Line(19200, "O"),
+    SerialSettings(19200, "N"),
+    SerialSettings(38400, "N"),
+    SerialSettings(38400, "E"),
+    SerialSettings(4800, "N"),
+    SerialSettings(57600, "N"),
+    SerialSettings(1200, "N"),
+    SerialSettings(115200, "E"),
+    SerialSettings(9600, "O"),
+    SerialSettings(19200, "O"),
 )
 """Settings that sites choose, after those that devices are delivered with."""
 
@@ -84,14 +88,14 @@ def units(devices: Iterable[Device]) -> tuple[int, ...]:
     return tuple(dict.fromkeys((1, *delivered, *_FURTHER_UNITS)))
 
 
-def lines(devices: Iterable[Device]) -> tuple[Line, ...]:
+def lines(devices: Iterable[Device]) -> tuple[SerialSettings, ...]:
     """Settings of a serial line worth trying, those first with which the most vendors deliver."""
-    vendors: defaultdict[Line, set[str]] = defaultdict(set)
+    vendors: defaultdict[SerialSettings, set[str]] = defaultdict(set)
     for device in devices:
         if device.line:
             vendors[device.line].add(device.vendor)
     delivered = sorted(
-        vendors, key=lambda line: (-len(vendors[line]), line != STANDARD, abs(line.baudrate - 9600), str(line))
+        vendors, key=lambda line: (-len(vendors[line]), line != STANDARD_SETTINGS, abs(line.baudrate - 9600), str(line))
     )
     return tuple(dict.fromkeys((*delivered, *_FURTHER_LINES)))
 
@@ -175,7 +179,7 @@ def evidence(device: Device, values: Mapping[str, float]) -> Evidence:
 
 def _ranges() -> Iterable[tuple[str, str, tuple[float, float]]]:
     yield "frequency", "frequency", FREQUENCY
-    for phase in _PHASES:
+    for phase in _PHASE_NAMES:
         yield "voltage", f"voltage_{phase}n", PHASE_VOLTAGE
     for line, _ in _LINES:
         yield "voltage", f"voltage_{line}", LINE_VOLTAGE
@@ -198,12 +202,12 @@ def _impossible(values: Mapping[str, float]) -> str:
 def _agreements(values: Mapping[str, float]) -> int:
     """Points for powers that agree: with their sum, and with voltage times current."""
     total = abs(values.get("active_power_total", nan))
-    phases = [values.get(f"active_power_{phase}", nan) for phase in _PHASES]
+    phases = [values.get(f"active_power_{phase}", nan) for phase in _PHASE_NAMES]
     points = 0
     if total >= 10.0 and sum(abs(power) >= 1.0 for power in phases) >= 2:
         points += 2 * (abs(total - abs(sum(phases))) <= 0.02 * total)
     apparent = 0.0
-    for phase, power in zip(_PHASES, phases, strict=True):
+    for phase, power in zip(_PHASE_NAMES, phases, strict=True):
         product = abs(values.get(f"voltage_{phase}n", nan) * values.get(f"current_{phase}", nan))
         apparent += product if isfinite(product) else 0.0
         points += abs(power) >= 10.0 and 0.5 <= _ratio(abs(power), product) <= 1.05
@@ -212,4 +216,4 @@ def _agreements(values: Mapping[str, float]) -> int:
 
 
 def _ratio(one: float, other: float) -> float:
-    return one / other if other and other >= NOISE else nan
+    return one / other if other and other >= NOISE_LEVEL else nan

@@ -41,7 +41,7 @@ SIGN_DIRECTION: Mapping[str, int] = MappingProxyType(
 )
 """Sign words of a register: 1 = positive out of the device or site, -1 = into it, 0 = no such direction."""
 
-UNITS: Mapping[str, tuple[str, Fraction]] = MappingProxyType(
+STATED_UNITS: Mapping[str, tuple[str, Fraction]] = MappingProxyType(
     {
         **{
             unit: (unit, Fraction(1))
@@ -137,16 +137,16 @@ def _expand(pattern: str) -> Iterator[str]:
     return ("".join(names) for names in product(*choices))
 
 
-_PHASES = "{total|l1|l2|l3}"
+_PHASE_SUFFIXES = "{total|l1|l2|l3}"
 _COPY = "{|_float|_int|_k|_alt|_resettable|_partial|_highres|_u32}"
-_COUNTER = "{|_l1|_l2|_l3|_t1|_t2|_t3|_t4|_q1|_q2|_q3|_q4}"
+_COUNTER_SUFFIXES = "{|_l1|_l2|_l3|_t1|_t2|_t3|_t4|_q1|_q2|_q3|_q4}"
 
 _ROWS: tuple[tuple[str, str, str, str], ...] = (
     # AC side of the device
-    (f"active_power_{_PHASES}", "W", "active power at the terminals", BY_KIND),
-    (f"reactive_power_{_PHASES}", "var", "reactive power at the terminals", ""),
-    (f"apparent_power_{_PHASES}", "VA", "apparent power at the terminals", ""),
-    (f"power_factor_{_PHASES}", "1", "power factor, -1 to 1", ""),
+    (f"active_power_{_PHASE_SUFFIXES}", "W", "active power at the terminals", BY_KIND),
+    (f"reactive_power_{_PHASE_SUFFIXES}", "var", "reactive power at the terminals", ""),
+    (f"apparent_power_{_PHASE_SUFFIXES}", "VA", "apparent power at the terminals", ""),
+    (f"power_factor_{_PHASE_SUFFIXES}", "1", "power factor, -1 to 1", ""),
     ("voltage_{l1n|l2n|l3n}", "V", "voltage of a phase to neutral", ""),
     ("voltage_{l1l2|l2l3|l3l1}", "V", "voltage between phases", ""),
     ("voltage_{ln|ll}_average", "V", "mean of the three voltages", ""),
@@ -159,11 +159,11 @@ _ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("reactive_power_available", "var", "reactive power on offer", ""),
     ("{pt|ct}_ratio", "1", "primary to secondary ratio of the voltage or current transformers", ""),
     # Meter energies
-    (f"active_energy_{{import|export|total}}{_COUNTER}{_COPY}", "Wh", "active energy counter", ""),
+    (f"active_energy_{{import|export|total}}{_COUNTER_SUFFIXES}{_COPY}", "Wh", "active energy counter", ""),
     ("active_energy_net", "Wh", "active energy, import less export", "import+"),
-    (f"reactive_energy_{{import|export|total}}{_COUNTER}", "varh", "reactive energy counter", ""),
+    (f"reactive_energy_{{import|export|total}}{_COUNTER_SUFFIXES}", "varh", "reactive energy counter", ""),
     ("reactive_energy_q{1..4}", "varh", "reactive energy of a quadrant", ""),
-    (f"apparent_energy_{{import|export|total}}{_COUNTER}", "VAh", "apparent energy counter", ""),
+    (f"apparent_energy_{{import|export|total}}{_COUNTER_SUFFIXES}", "VAh", "apparent energy counter", ""),
     ("apparent_energy_t{1..4}", "VAh", "apparent energy of a tariff", ""),
     # Inverter
     ("dc_power", "W", "power of the DC side", "generation+"),
@@ -205,7 +205,7 @@ _ROWS: tuple[tuple[str, str, str, str], ...] = (
         "",
     ),
     # Grid side as an inverter or its meter reports it
-    (f"{{meter_active|grid}}_power_{_PHASES}", "W", "power at the grid's meter", "import+"),
+    (f"{{meter_active|grid}}_power_{_PHASE_SUFFIXES}", "W", "power at the grid's meter", "import+"),
     ("meter_active_power_total_i16", "W", "power at the grid's meter, second register", "import+"),
     ("grid_ct_power_total", "W", "power at the grid's current transformers", "import+"),
     ("grid_{import|export}_power{|_l1|_l2|_l3}", "W", "power from or to the grid", ""),

@@ -8,13 +8,25 @@ from math import inf
 from typing import Protocol
 
 from .device import Device, Reading, Table
-from .errors import BadAnswer, DriverError, Refused
-from .plan import FEWEST, Block, Learned, Plan, Price, Span, arrange, fills, in_order, make_plan, spans_of
+from .driver_errors import BadAnswer, DriverError, Refused
+from .plan import (
+    FEWEST,
+    Block,
+    Plan,
+    Price,
+    RefusedRegisters,
+    RegisterSpan,
+    arrange,
+    fills,
+    in_order,
+    make_plan,
+    spans_of,
+)
 
-RETRY = 3600.0
+RETRY_SECONDS = 3600.0
 """Seconds after which registers that were refused are asked for again: firmware and settings change."""
 
-PATIENCE = 8
+REFUSED_REQUESTS = 8
 """Refused requests in one reading; the learning goes on at the next, so that neighbours on the bus need not wait."""
 
 _NOT_THERE = (2, 3)
@@ -69,9 +81,9 @@ class _Round:
         self.refused = 0
         self.failure: DriverError | None = None
         self.refusal: Refused | None = None
-        self.missed: set[Span] = set()
+        self.missed: set[RegisterSpan] = set()
         self._plan = plan
-        self._settled: set[Span] = set()
+        self._settled: set[RegisterSpan] = set()
         self.clock = clock
         self._loop = asyncio.get_running_loop()
         self.deadline = None if within is None else self._loop.time() + within
@@ -115,7 +127,7 @@ class Reader:
         *,
         price: Price = FEWEST,
         slow: Collection[str] = (),
-        patience: int = PATIENCE,
+        patience: int = REFUSED_REQUESTS,
     ) -> None:
         self.device = device
         self.unit = unit
@@ -123,10 +135,10 @@ class Reader:
         self.patience = patience
         self.plan = make_plan(device, quantities, price, slow)
         self.requests = 0
-        self._holes: set[Span] = set()
+        self._holes: set[RegisterSpan] = set()
         self._cuts: dict[tuple[Table, int], Block] = {}  # where a refused request was split
-        self._doubted: set[Span] = set()  # of requests that failed by themselves, and not answered since
-        self._missed: set[Span] = set()  # for which the last reading had no time
+        self._doubted: set[RegisterSpan] = set()  # of requests that failed by themselves, and not answered since
+        self._missed: set[RegisterSpan] = set()  # for which the last reading had no time
         self._courses: dict[bool, tuple[Block, ...]] = {}
         self._retry_at: float | None = None
 
@@ -204,7 +216,7 @@ class Reader:
             if refused.code not in _NOT_THERE:
                 self._fail(block, made, refused)
                 return
-            self._retry_at = made.clock.monotonic() + RETRY
+            self._retry_at = made.clock.monotonic() + RETRY_SECONDS
             made.refusal = refused
             made.refused += 1
             for half in self._split(block):
@@ -228,7 +240,7 @@ class Reader:
             self._doubted.update(block.spans)
             self._courses.clear()
 
-    def _split(self, block: Block) -> list[tuple[Span, ...]]:
+    def _split(self, block: Block) -> list[tuple[RegisterSpan, ...]]:
         """What remains to be asked after a block was refused: the unit does not have what fills it alone."""
         self._courses.clear()
         holes = {span for span in block.spans if fills(span, block, self.device.limits)}
@@ -241,9 +253,9 @@ class Reader:
         self._cuts[block.table, rest[middle].first] = block
         return [rest[:middle], rest[middle:]]
 
-    def _learned(self) -> Learned:
+    def _learned(self) -> RefusedRegisters:
         """What the unit refused. A cut is void when a hole explains it and the rest of its block has been answered."""
-        return Learned(
+        return RefusedRegisters(
             frozenset(self._holes),
             frozenset(
                 where
@@ -256,7 +268,7 @@ class Reader:
         """The requests of a reading as far as is known; all of them where the unit has nothing fast."""
         if slow not in self._courses:
             there = [span for span in self.plan.spans if span not in self._holes]
-            wanted: Iterable[Span] = there if slow else self.plan.fast - self._holes or there
+            wanted: Iterable[RegisterSpan] = there if slow else self.plan.fast - self._holes or there
             limits = self.device.limits
             blocks = arrange(wanted, limits, self.price, along=there, learned=self._learned())
             self._courses[slow] = in_order(blocks, self.plan.twice, limits, self.price)

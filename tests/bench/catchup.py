@@ -25,10 +25,10 @@ from wattgram.base.clock import Clock
 from wattgram.base.record import Record, Series
 from wattgram.config.load import InfluxConfig
 from wattgram.delivery.delivery import Delivery
-from wattgram.delivery.sinks.influx import InfluxSink
-from wattgram.delivery.sinks.mqtt import MqttSink
+from wattgram.delivery.sinks.influx_sink import InfluxSink
+from wattgram.delivery.sinks.mqtt_sink import MqttSink
 from wattgram.delivery.sinks.sink import Sink
-from wattgram.mqtt.settings import MqttConfig
+from wattgram.mqtt.mqtt_settings import MqttConfig
 from wattgram.store.spool import Spool
 from wattgram_ext.intensity import OUTPUTS
 

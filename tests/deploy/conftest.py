@@ -12,7 +12,7 @@ import pytest
 from wattgram.base.clock import MS
 from wattgram.base.record import Record
 from wattgram.config.load import InfluxConfig
-from wattgram.delivery.sinks.influx import InfluxSink
+from wattgram.delivery.sinks.influx_sink import InfluxSink
 
 from tests.support import week
 from tests.support.grafana_boards import Panel

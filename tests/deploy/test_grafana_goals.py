@@ -25,8 +25,8 @@ from typing import Any
 import pytest
 from wattgram.base.clock import Clock
 from wattgram.base.record import Record
-from wattgram.config.goals.claims import claims
-from wattgram.config.goals.settings import GoalsConfig
+from wattgram.config.goals_table.claims import claims
+from wattgram.config.goals_table.goals_settings import GoalsConfig
 from wattgram.goals.round import Round
 
 from tests.deploy.conftest import DATABASE, Stored, shown, written

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from wattgram_drivers.catalogue import SUNSPEC, load, names, parse, schema
-from wattgram_drivers.device import Direction, Excerpt, Label, Line, Mark
-from wattgram_drivers.errors import MapError
+from wattgram_drivers.device import Direction, Excerpt, Label, Mark, SerialSettings
+from wattgram_drivers.driver_errors import MapError
 from wattgram_drivers.plan import make_plan
 from wattgram_drivers.quantity import QUANTITIES
 
@@ -186,7 +186,7 @@ def test_patterns_of_a_type_hold_for_rows_that_have_none_of_their_own() -> None:
 
 def test_a_map_says_how_the_serial_port_is_delivered() -> None:
     text = HEAD + 'line = { baudrate = 19200, parity = "E" }\n' + ROW
-    assert parse(text, "mine.toml").line == Line(19200, "E", 1)
+    assert parse(text, "mine.toml").line == SerialSettings(19200, "E", 1)
     assert str(load("schneider_pm2xxx").line) == "19200 8E1"
     assert load("huawei_sun2000").line is None
 

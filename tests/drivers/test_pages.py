@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from wattgram_drivers.catalogue import SUNSPEC, names
-from wattgram_drivers.errors import MapError
+from wattgram_drivers.driver_errors import MapError
 from wattgram_drivers.pages import listing, page
 
 DEVICES = Path(__file__).parents[2] / "docs" / "devices.md"

@@ -11,10 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from wattgram_drivers.catalogue import load
-from wattgram_drivers.device import Device, Direction, Limits, Register, Table, Type
+from wattgram_drivers.device import Device, DeviceLimits, Direction, Register, Table, Type
+from wattgram_drivers.driver_errors import MapError
 from wattgram_drivers.endpoint import parse
-from wattgram_drivers.errors import MapError
-from wattgram_drivers.plan import FEWEST, Block, Learned, Plan, Price, Span, arrange, is_slow, make_plan, price_of
+from wattgram_drivers.plan import (
+    FEWEST,
+    Block,
+    Plan,
+    Price,
+    RefusedRegisters,
+    RegisterSpan,
+    arrange,
+    is_slow,
+    make_plan,
+    price_of,
+)
 from wattgram_drivers.quantity import QUANTITIES
 from wattgram_ext.decode import Decoder
 
@@ -23,7 +34,7 @@ def register(quantity: str, address: int, type_: Type = "u16", scale: int | None
     return Register(quantity, address, "input", type_, scale_address=scale, factors=factors)
 
 
-def device(limits: Limits, *registers: Register) -> Device:
+def device(limits: DeviceLimits, *registers: Register) -> Device:
     return Device("d", "v", "m", "meter", registers, limits)
 
 
@@ -36,7 +47,7 @@ def requests(plan: Plan) -> list[tuple[int, int]]:
 
 
 def test_neighbours_are_read_together_and_gaps_are_not() -> None:
-    found = make_plan(device(Limits(), register("a", 10, "f32"), register("b", 12), register("c", 14)))
+    found = make_plan(device(DeviceLimits(), register("a", 10, "f32"), register("b", 12), register("c", 14)))
     assert requests(found) == [(10, 3), (14, 1)]
     assert [place.position for place in found.places] == [0, 2, 3]
     assert found.words == 4
@@ -44,18 +55,18 @@ def test_neighbours_are_read_together_and_gaps_are_not() -> None:
 
 def test_a_gap_within_the_limit_is_read_across() -> None:
     rows = (register("a", 10), register("b", 13), register("c", 17))
-    assert requests(make_plan(device(Limits(gap=2), *rows))) == [(10, 4), (17, 1)]
-    assert requests(make_plan(device(Limits(gap=3), *rows))) == [(10, 8)]
+    assert requests(make_plan(device(DeviceLimits(gap=2), *rows))) == [(10, 4), (17, 1)]
+    assert requests(make_plan(device(DeviceLimits(gap=3), *rows))) == [(10, 8)]
 
 
 def test_no_value_is_split_at_the_longest_request() -> None:
     rows = [register(f"r{number}", 2 * number, "u32") for number in range(4)]
-    assert requests(make_plan(device(Limits(max_registers=5), *rows))) == [(0, 4), (4, 4)]
+    assert requests(make_plan(device(DeviceLimits(max_registers=5), *rows))) == [(0, 4), (4, 4)]
 
 
 def test_even_devices_are_asked_evenly() -> None:
     rows = (register("a", 11), register("b", 21, "u32"))
-    found = make_plan(device(Limits(even=True), *rows))
+    found = make_plan(device(DeviceLimits(even=True), *rows))
     assert requests(found) == [(10, 2), (20, 4)]
     assert [place.position for place in found.places] == [0, 1]
     assert found.words == 3  # what is read to make it even has no place
@@ -63,19 +74,19 @@ def test_even_devices_are_asked_evenly() -> None:
 
 def test_a_request_stays_in_its_window() -> None:
     rows = (register("a", 9), register("b", 10))
-    assert requests(make_plan(device(Limits(windows=((0, 9), (10, 19))), *rows))) == [(9, 1), (10, 1)]
+    assert requests(make_plan(device(DeviceLimits(windows=((0, 9), (10, 19))), *rows))) == [(9, 1), (10, 1)]
 
 
 def test_tables_are_read_apart() -> None:
     rows = (register("a", 1), Register("b", 2, "holding", "u16"))
-    assert {(block.table, block.address) for block in make_plan(device(Limits(), *rows)).blocks} == {
+    assert {(block.table, block.address) for block in make_plan(device(DeviceLimits(), *rows)).blocks} == {
         ("input", 1),
         ("holding", 2),
     }
 
 
 def test_a_scale_register_comes_with_its_value() -> None:
-    found = make_plan(device(Limits(), register("a", 40, "i16", 45), register("b", 43, "i16", 45)))
+    found = make_plan(device(DeviceLimits(), register("a", 40, "i16", 45), register("b", 43, "i16", 45)))
     assert requests(found) == [(40, 6)]
     # 40 to 45, then 43 to 45 again: the second value has words of its own.
     assert [(place.position, place.scale_position) for place in found.places] == [(0, 5), (6, 8)]
@@ -83,9 +94,9 @@ def test_a_scale_register_comes_with_its_value() -> None:
 
 def test_a_scale_register_out_of_reach_is_read_before_and_after() -> None:
     rows = (register("a", 400, "i16", 100), register("b", 401, "i16", 100), register("near", 105, "i16", 100))
-    found = make_plan(device(Limits(), *rows))
+    found = make_plan(device(DeviceLimits(), *rows))
     assert requests(found) == [(100, 6), (400, 2), (100, 1)]
-    assert found.twice == {Span("input", 100, 100)}
+    assert found.twice == {RegisterSpan("input", 100, 100)}
 
 
 @pytest.mark.parametrize(
@@ -107,7 +118,7 @@ def test_requests_that_look_alike_are_kept_apart(counts: Sequence[int], order: S
             register(f"q{number}_{part}", 100 * number + 4 * part, types[min(count, 4)])
             for part in range(1 + (count == 8))
         ]
-    found = make_plan(device(Limits(), *rows))
+    found = make_plan(device(DeviceLimits(), *rows))
     assert tuple(count for _, count in requests(found)) == tuple(order)
 
 
@@ -118,36 +129,36 @@ def test_a_quantity_brings_its_factors() -> None:
         register("pt", 141),
         register("ct", 142),
     )
-    found = make_plan(device(Limits(), *rows), ["energy"])
+    found = make_plan(device(DeviceLimits(), *rows), ["energy"])
     assert found.quantities == ("energy", "pt", "ct")
     assert found.factors() == ((0, 1), (0, 2))
 
 
 def test_fields_are_what_the_decoder_takes() -> None:
     row = Register("a", 5, "input", "i32", "little", Fraction(-1, 10), 7, (), (0x80000000,))
-    found = make_plan(device(Limits(), row))
+    found = make_plan(device(DeviceLimits(), row))
     assert found.fields() == ((0, "i32", True, -1.0, 10.0, 2, (0x80000000,), 0.0, False, -1, 0, 0),)
     Decoder(found.fields(), found.factors(), found.words)
 
 
 def test_a_direction_comes_with_its_value_and_its_scale() -> None:
     row = Register("a", 40, "input", "i16", scale_address=42, direction=Direction(33, 0x2, 0x2), offset=7)
-    found = make_plan(device(Limits(), row))
+    found = make_plan(device(DeviceLimits(), row))
     assert requests(found) == [(33, 10)]
     assert found.fields() == ((7, "i16", False, 1.0, 1.0, 9, (), 7.0, False, 0, 0x2, 0x2),)
-    apart = make_plan(device(Limits(max_registers=4), row))
+    apart = make_plan(device(DeviceLimits(max_registers=4), row))
     assert requests(apart) == [(42, 1), (33, 1), (40, 1), (42, 1)]
     assert apart.fields() == ((1, "i16", False, 1.0, 1.0, 2, (), 7.0, False, 0, 0x2, 0x2),)
 
 
 def test_an_unknown_quantity_is_named() -> None:
     with pytest.raises(MapError, match="d: no quantity 'c'; it has a, b"):
-        make_plan(device(Limits(), register("a", 1), register("b", 2)), ["c"])
+        make_plan(device(DeviceLimits(), register("a", 1), register("b", 2)), ["c"])
 
 
 def test_a_value_outside_every_window_is_named() -> None:
     with pytest.raises(MapError, match=r"registers 9-10 \(input\) do not fit one request.*windows 0-9"):
-        make_plan(device(Limits(windows=((0, 9),)), register("a", 9, "u32")))
+        make_plan(device(DeviceLimits(windows=((0, 9),)), register("a", 9, "u32")))
 
 
 rows = st.builds(
@@ -160,7 +171,7 @@ rows = st.builds(
     direction=st.none() | st.builds(Direction, st.integers(0, 400)),
 )
 limits = st.builds(
-    Limits,
+    DeviceLimits,
     max_registers=st.integers(6, 125),
     gap=st.integers(0, 125),
     even=st.booleans(),
@@ -174,7 +185,7 @@ limits = st.builds(
 
 @settings(derandomize=True, deadline=None)
 @given(st.lists(rows, min_size=1, max_size=40), limits)
-def test_any_plan_covers_each_value_once_within_the_limits(drawn: list[Register], bounds: Limits) -> None:
+def test_any_plan_covers_each_value_once_within_the_limits(drawn: list[Register], bounds: DeviceLimits) -> None:
     found = make_plan(device(bounds, *drawn))
 
     for block in found.blocks:
@@ -204,7 +215,7 @@ def test_any_plan_covers_each_value_once_within_the_limits(drawn: list[Register]
             assert address_at(place.scale_position, row.table) == row.scale_address
 
 
-def partitions(spans: Sequence[Span]) -> Iterator[list[list[Span]]]:
+def partitions(spans: Sequence[RegisterSpan]) -> Iterator[list[list[RegisterSpan]]]:
     """Every way to put spans into requests."""
     if not spans:
         yield []
@@ -216,7 +227,9 @@ def partitions(spans: Sequence[Span]) -> Iterator[list[list[Span]]]:
             yield [*rest[:index], [first, *group], *rest[index + 1 :]]
 
 
-def cost(groups: Sequence[Sequence[Span]], spans: Sequence[Span], bounds: Limits, price: Price) -> float:
+def cost(
+    groups: Sequence[Sequence[RegisterSpan]], spans: Sequence[RegisterSpan], bounds: DeviceLimits, price: Price
+) -> float:
     """Seconds of these requests, infinite when one is not allowed; written without the planner."""
     total = 0.0
     needed = {register for span in spans for register in range(span.first, span.last + 1)}
@@ -236,9 +249,11 @@ def cost(groups: Sequence[Sequence[Span]], spans: Sequence[Span], bounds: Limits
     return total
 
 
-small = st.builds(lambda first, words: Span("input", first, first + words - 1), st.integers(0, 40), st.integers(1, 8))
+small = st.builds(
+    lambda first, words: RegisterSpan("input", first, first + words - 1), st.integers(0, 40), st.integers(1, 8)
+)
 tight = st.builds(
-    Limits,
+    DeviceLimits,
     max_registers=st.integers(10, 30),
     gap=st.integers(0, 20),
     even=st.booleans(),
@@ -249,7 +264,9 @@ prices = st.builds(Price, st.sampled_from([1.0, 5.0, 20.0]), st.sampled_from([0.
 
 @settings(derandomize=True, deadline=None, max_examples=300)
 @given(st.lists(small, min_size=1, max_size=6, unique=True), tight, prices)
-def test_no_other_way_to_read_the_same_is_cheaper(spans: list[Span], bounds: Limits, price: Price) -> None:
+def test_no_other_way_to_read_the_same_is_cheaper(
+    spans: list[RegisterSpan], bounds: DeviceLimits, price: Price
+) -> None:
     found = arrange(spans, bounds, price)
     best = min(cost(groups, spans, bounds, price) for groups in partitions(spans))
     assert price.seconds(found) == pytest.approx(best)
@@ -274,20 +291,20 @@ def test_no_other_way_to_read_the_same_is_cheaper(spans: list[Span], bounds: Lim
     ],
 )
 def test_the_price_of_a_bus_by_hand(url: str, delay: float, request_ms: float, register_ms: float) -> None:
-    price = price_of(parse(url), Limits(request_delay=delay))
+    price = price_of(parse(url), DeviceLimits(request_delay=delay))
     assert 1000 * price.request == pytest.approx(request_ms, abs=1e-5)
     assert 1000 * price.register == pytest.approx(register_ms, abs=1e-5)
 
 
 def test_a_gap_is_bridged_only_where_it_is_cheaper_than_another_request() -> None:
     rows = (register("a", 0), register("b", 21))
-    wide = device(Limits(gap=100), *rows)
+    wide = device(DeviceLimits(gap=100), *rows)
     # 20 registers take 20 x 22 / 2400 = 183 ms at 2400 baud, a request (13 + 7) x 11 / 2400 + 20 ms = 112 ms.
     slow_line, fast_line = (parse(f"rtu:///dev/ttyS0?baudrate={baud}&parity=E") for baud in (2400, 9600))
     assert requests(make_plan(wide, price=price_of(slow_line, wide.limits))) == [(0, 1), (21, 1)]
     # At 9600 baud: 46 ms against 20 x 11 / 9600 + 20 ms = 43 ms; with 10 ms of pause instead of 4 it is 49 ms.
     assert requests(make_plan(wide, price=price_of(fast_line, wide.limits))) == [(0, 1), (21, 1)]
-    paused = device(Limits(gap=100, request_delay=0.01), *rows)
+    paused = device(DeviceLimits(gap=100, request_delay=0.01), *rows)
     assert requests(make_plan(paused, price=price_of(fast_line, paused.limits))) == [(0, 22)]
     # On a network registers cost nothing.
     assert requests(make_plan(wide, price=price_of(parse("tcp://h"), wide.limits))) == [(0, 22)]
@@ -295,7 +312,7 @@ def test_a_gap_is_bridged_only_where_it_is_cheaper_than_another_request() -> Non
 
 def test_where_nothing_is_known_of_a_gap_it_is_never_read() -> None:
     rows = (register("a", 0), register("b", 2))
-    assert requests(make_plan(device(Limits(gap=0), *rows), price=Price(1000.0, 0.0))) == [(0, 1), (2, 1)]
+    assert requests(make_plan(device(DeviceLimits(gap=0), *rows), price=Price(1000.0, 0.0))) == [(0, 1), (2, 1)]
 
 
 def test_a_meter_on_a_line_at_9600_baud_by_hand() -> None:
@@ -327,7 +344,7 @@ def test_slow_quantities_are_left_to_their_own_time_unless_they_come_for_free() 
     plan = make_plan(meter, price=price, slow=slow)
     assert requests(plan) == [(0, 36), (52, 34), (200, 26), (342, 16)]
     assert asked(plan.fast_blocks) == [(0, 36), (52, 34), (200, 26)]
-    assert Span("input", 72, 73) in plan.fast_blocks[1].spans
+    assert RegisterSpan("input", 72, 73) in plan.fast_blocks[1].spans
     # 3 x 98.906250 + 96 x 2.291667 = 516.718750 ms
     assert 1000 * price.seconds(plan.fast_blocks) == pytest.approx(516.718750, abs=1e-4)
     assert (plan.places, plan.words) == (make_plan(meter).places, make_plan(meter).words)
@@ -335,18 +352,18 @@ def test_slow_quantities_are_left_to_their_own_time_unless_they_come_for_free() 
 
 def test_what_a_fast_quantity_is_multiplied_by_is_fast() -> None:
     rows = (register("power", 0, "u32", None, "pt"), register("energy", 50), register("pt", 141))
-    plan = make_plan(device(Limits(), *rows), slow=["energy", "pt"])
+    plan = make_plan(device(DeviceLimits(), *rows), slow=["energy", "pt"])
     assert asked(plan.fast_blocks) == [(0, 2), (141, 1)]
 
 
 def test_a_device_with_nothing_fast_is_read_in_full() -> None:
-    plan = make_plan(device(Limits(), register("a", 0), register("b", 9)), slow=["a", "b"])
+    plan = make_plan(device(DeviceLimits(), register("a", 0), register("b", 9)), slow=["a", "b"])
     assert plan.fast_blocks == plan.blocks
 
 
 def test_an_unknown_slow_quantity_is_named() -> None:
     with pytest.raises(MapError, match="d: no quantity 'c'; it has a"):
-        make_plan(device(Limits(), register("a", 1)), slow=["c"])
+        make_plan(device(DeviceLimits(), register("a", 1)), slow=["c"])
 
 
 @pytest.mark.parametrize(
@@ -371,8 +388,8 @@ def test_the_vocabulary_says_what_is_slow(slow: bool, names: str) -> None:
 
 
 def test_requests_keep_off_what_the_unit_refused() -> None:
-    spans = [Span("input", number, number) for number in range(10)]
-    learned = Learned(frozenset({Span("input", 4, 4)}), frozenset({("input", 8)}))
+    spans = [RegisterSpan("input", number, number) for number in range(10)]
+    learned = RefusedRegisters(frozenset({RegisterSpan("input", 4, 4)}), frozenset({("input", 8)}))
     there = [span for span in spans if span.first != 4]
-    assert asked(arrange(there, Limits(gap=9), FEWEST, learned=learned)) == [(0, 4), (5, 3), (8, 2)]
-    assert asked(arrange(there, Limits(gap=9), FEWEST)) == [(0, 10)]
+    assert asked(arrange(there, DeviceLimits(gap=9), FEWEST, learned=learned)) == [(0, 4), (5, 3), (8, 2)]
+    assert asked(arrange(there, DeviceLimits(gap=9), FEWEST)) == [(0, 10)]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from wattgram_drivers import catalogue, probe
-from wattgram_drivers.device import Device, Excerpt, Label, Line, Mark
+from wattgram_drivers.device import Device, Excerpt, Label, Mark, SerialSettings
 
 DEVICES = [catalogue.load(name) for name in catalogue.names() if name != catalogue.SUNSPEC]
 SDM630 = catalogue.load("eastron_sdm630")
@@ -123,13 +123,17 @@ def test_units_begin_with_one_and_hold_every_maps_own() -> None:
 
 def test_line_settings_are_those_that_most_vendors_deliver_with_first() -> None:
     lines = probe.lines(DEVICES)
-    assert lines[0] == Line(9600)
+    assert lines[0] == SerialSettings(9600)
     assert {device.line for device in DEVICES if device.line} <= set(lines)
-    assert {Line(19200), Line(38400), Line(19200, "E"), Line(9600, "E")} <= set(lines)
+    assert {SerialSettings(19200), SerialSettings(38400), SerialSettings(19200, "E"), SerialSettings(9600, "E")} <= set(
+        lines
+    )
     assert len(set(lines)) == len(lines)
-    two = [replace(SDM630, vendor=vendor, line=Line(4800, "O")) for vendor in ("A", "B")]
-    three = [replace(SDM630, line=Line(1200)) for _ in range(3)]
-    assert probe.lines([*two, *three])[:2] == (Line(4800, "O"), Line(1200)), "vendors count, not maps"
+    two = [replace(SDM630, vendor=vendor, line=SerialSettings(4800, "O")) for vendor in ("A", "B")]
+    three = [replace(SDM630, line=SerialSettings(1200)) for _ in range(3)]
+    assert probe.lines([*two, *three])[:2] == (SerialSettings(4800, "O"), SerialSettings(1200)), (
+        "vendors count, not maps"
+    )
 
 
 @pytest.mark.parametrize("device", DEVICES, ids=lambda device: device.name)

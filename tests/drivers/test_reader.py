@@ -8,10 +8,10 @@ from collections.abc import Collection, Sequence
 from math import inf, isnan
 
 import pytest
-from wattgram_drivers.device import Device, Limits, Reading, Register, Table
-from wattgram_drivers.errors import BadAnswer, NoAnswer, Refused
+from wattgram_drivers.device import Device, DeviceLimits, Reading, Register, Table
+from wattgram_drivers.driver_errors import BadAnswer, NoAnswer, Refused
 from wattgram_drivers.plan import Price
-from wattgram_drivers.reader import RETRY, Reader
+from wattgram_drivers.reader import RETRY_SECONDS, Reader
 
 from tests.support import leaping_loop
 from tests.support.register_memory import HandClock, Memory, decode
@@ -20,7 +20,7 @@ NAMES = ("voltage_l1n", "voltage_l2n", "voltage_l3n", "current_l1", "current_l2"
 WORDS = {address: 100 + address for address in range(10, 30)}
 
 
-def meter(limits: Limits, step: int = 1) -> Device:
+def meter(limits: DeviceLimits, step: int = 1) -> Device:
     registers = tuple(Register(name, 10 + step * index, "holding", "u16") for index, name in enumerate(NAMES))
     return Device("d", "v", "m", "meter", registers, limits)
 
@@ -31,7 +31,7 @@ def read(reader: Reader, bus: Memory, clock: HandClock | None = None) -> Reading
 
 
 def test_a_reading_carries_the_time_of_its_first_answer_in_milliseconds() -> None:
-    reading = read(Reader(meter(Limits()), 1), Memory(WORDS), HandClock(1_700_000_000_123_999_999, 42.5))
+    reading = read(Reader(meter(DeviceLimits()), 1), Memory(WORDS), HandClock(1_700_000_000_123_999_999, 42.5))
     assert reading.time == 1_700_000_000_123_000_000
     assert reading.monotonic == 42.5
     assert reading.image == bytes.fromhex("006e006f00700071007200730074")  # 110 to 116
@@ -40,12 +40,12 @@ def test_a_reading_carries_the_time_of_its_first_answer_in_milliseconds() -> Non
 
 def test_only_what_is_asked_for_is_read() -> None:
     bus = Memory(WORDS)
-    read(Reader(meter(Limits()), 1, ["current_l1"]), bus)
+    read(Reader(meter(DeviceLimits()), 1, ["current_l1"]), bus)
     assert bus.requests == [("holding", 13, 1)]
 
 
 def test_an_illegal_register_costs_no_neighbour_and_is_left_out_afterwards() -> None:
-    reader, bus = Reader(meter(Limits()), 1), Memory(WORDS, illegal=[14])
+    reader, bus = Reader(meter(DeviceLimits()), 1), Memory(WORDS, illegal=[14])
     first = decode(reader, read(reader, bus))
     assert isnan(first.pop("current_l2"))
     assert list(first.values()) == [110.0, 111.0, 112.0, 113.0, 115.0, 116.0]
@@ -58,21 +58,21 @@ def test_an_illegal_register_costs_no_neighbour_and_is_left_out_afterwards() -> 
 
 
 def test_after_an_hour_the_hole_is_tried_again() -> None:
-    reader, bus, clock = Reader(meter(Limits()), 1), Memory(WORDS, illegal=[14]), HandClock()
+    reader, bus, clock = Reader(meter(DeviceLimits()), 1), Memory(WORDS, illegal=[14]), HandClock()
     read(reader, bus, clock)
     bus.illegal.clear()
-    clock.seconds = RETRY - 1
+    clock.seconds = RETRY_SECONDS - 1
     assert isnan(decode(reader, read(reader, bus, clock))["current_l2"])
-    clock.seconds = RETRY
+    clock.seconds = RETRY_SECONDS
     assert decode(reader, read(reader, bus, clock))["current_l2"] == 114.0
     assert reader.missing == ()
-    clock.seconds = 3 * RETRY
+    clock.seconds = 3 * RETRY_SECONDS
     read(reader, bus, clock)
     assert bus.requests == [("holding", 10, 7)]
 
 
 def test_an_illegal_gap_is_learned_without_missing_a_value() -> None:
-    reader, bus = Reader(meter(Limits(gap=5), step=2), 1), Memory(WORDS, illegal=[13])
+    reader, bus = Reader(meter(DeviceLimits(gap=5), step=2), 1), Memory(WORDS, illegal=[13])
     assert decode(reader, read(reader, bus))["voltage_l2n"] == 112.0
     read(reader, bus)
     assert reader.missing == ()
@@ -80,7 +80,7 @@ def test_an_illegal_gap_is_learned_without_missing_a_value() -> None:
 
 
 def test_a_unit_that_takes_short_requests_only_is_read_in_pieces() -> None:
-    reader, bus = Reader(meter(Limits()), 1), Memory(WORDS, longest=2, code=3)
+    reader, bus = Reader(meter(DeviceLimits()), 1), Memory(WORDS, longest=2, code=3)
     found = decode(reader, read(reader, bus))
     assert list(found.values()) == [110.0, 111.0, 112.0, 113.0, 114.0, 115.0, 116.0]
     read(reader, bus)
@@ -89,7 +89,7 @@ def test_a_unit_that_takes_short_requests_only_is_read_in_pieces() -> None:
 
 
 def test_short_requests_and_a_hole_settle_too() -> None:
-    reader, bus = Reader(meter(Limits()), 1), Memory(WORDS, illegal=[12], longest=2)
+    reader, bus = Reader(meter(DeviceLimits()), 1), Memory(WORDS, illegal=[12], longest=2)
     for _ in range(3):
         read(reader, bus)
     assert reader.missing == ("voltage_l3n",)
@@ -101,7 +101,7 @@ def test_short_requests_and_a_hole_settle_too() -> None:
 
 def test_even_requests_stay_even_while_learning() -> None:
     registers = tuple(Register(name, 2 * index, "input", "f32") for index, name in enumerate(NAMES))
-    reader = Reader(Device("d", "v", "m", "meter", registers, Limits(even=True)), 1)
+    reader = Reader(Device("d", "v", "m", "meter", registers, DeviceLimits(even=True)), 1)
     bus = Memory({}, illegal=[6])
     read(reader, bus)
     assert all(address % 2 == 0 and count % 2 == 0 for _, address, count in bus.requests)
@@ -109,7 +109,7 @@ def test_even_requests_stay_even_while_learning() -> None:
 
 
 def test_a_unit_that_refuses_everything_is_refused_and_asked_again_in_full() -> None:
-    reader, bus = Reader(meter(Limits()), 7, patience=99), Memory(WORDS, illegal=range(100))
+    reader, bus = Reader(meter(DeviceLimits()), 7, patience=99), Memory(WORDS, illegal=range(100))
     for _ in range(2):
         with pytest.raises(Refused):
             read(reader, bus)
@@ -135,7 +135,7 @@ def test_learning_is_spread_over_readings_so_that_neighbours_need_not_wait() -> 
 
 @pytest.mark.parametrize("code", [1, 4, 5, 6, 11])
 def test_a_busy_or_broken_unit_is_not_learned_from(code: int) -> None:
-    reader, bus = Reader(meter(Limits()), 1), Memory(WORDS, illegal=[14], code=code)
+    reader, bus = Reader(meter(DeviceLimits()), 1), Memory(WORDS, illegal=[14], code=code)
     with pytest.raises(Refused) as caught:
         read(reader, bus)
     assert caught.value.code == code
@@ -149,7 +149,7 @@ def test_silence_is_passed_on() -> None:
             raise NoAnswer("unit 1: no answer in 1.0 s")
 
     with pytest.raises(NoAnswer):
-        read(Reader(meter(Limits()), 1), Silent({}))
+        read(Reader(meter(DeviceLimits()), 1), Silent({}))
 
 
 def test_a_hole_learned_before_silence_is_tried_again_too() -> None:
@@ -164,13 +164,13 @@ def test_a_hole_learned_before_silence_is_tried_again_too() -> None:
     registers = tuple(
         Register(name, address, "holding", "u16") for name, address in zip(NAMES[:4], (10, 11, 12, 20), strict=True)
     )
-    reader = Reader(Device("d", "v", "m", "meter", registers, Limits()), 1)
+    reader = Reader(Device("d", "v", "m", "meter", registers, DeviceLimits()), 1)
     bus, clock = Dying(WORDS, illegal=[11]), HandClock()
     assert read(reader, bus, clock).valid == b"\1\0\1\0"
     bus.alive = True
     assert read(reader, bus, clock).valid == b"\1\0\1\1"
     bus.illegal.clear()
-    clock.seconds = RETRY
+    clock.seconds = RETRY_SECONDS
     assert read(reader, bus, clock).valid == b"\1\1\1\1"
 
 
@@ -180,7 +180,7 @@ def test_an_answer_of_another_length_is_not_taken() -> None:
             return b"\0\1"
 
     with pytest.raises(BadAnswer, match="unit 1: 2 octets for 7 registers"):
-        read(Reader(meter(Limits()), 1), Short({}))
+        read(Reader(meter(DeviceLimits()), 1), Short({}))
 
 
 def test_the_devices_time_out_and_delay_go_with_every_request() -> None:
@@ -191,7 +191,7 @@ def test_the_devices_time_out_and_delay_go_with_every_request() -> None:
             seen.append(more)
             return bytes(14)
 
-    read(Reader(meter(Limits(timeout=5.0, request_delay=0.06)), 1), Noting({}))
+    read(Reader(meter(DeviceLimits(timeout=5.0, request_delay=0.06)), 1), Noting({}))
     assert seen == [{"timeout": 5.0, "delay": 0.06, "deadline": None}]
 
 
@@ -251,7 +251,7 @@ def paced(
 
 def apart(timeout: float, slow: Collection[str] = ()) -> Reader:
     """A reader of four values that need a request each."""
-    return Reader(Device("d", "v", "m", "meter", APART, Limits(timeout=timeout)), 1, price=PRICE, slow=slow)
+    return Reader(Device("d", "v", "m", "meter", APART, DeviceLimits(timeout=timeout)), 1, price=PRICE, slow=slow)
 
 
 def test_a_slow_unit_is_read_in_turns() -> None:
@@ -300,7 +300,7 @@ def test_slow_quantities_are_read_when_they_are_due_and_later_when_they_were_mis
 
 def test_a_hole_among_the_slow_is_learned_for_both_ways_to_read() -> None:
     registers = tuple(Register(name, 10 + index, "holding", "u16") for index, name in enumerate(NAMES))
-    reader = Reader(Device("d", "v", "m", "meter", registers, Limits(gap=9)), 1, slow=[NAMES[3]])
+    reader = Reader(Device("d", "v", "m", "meter", registers, DeviceLimits(gap=9)), 1, slow=[NAMES[3]])
     bus = Memory(WORDS, illegal=[13])
     read(reader, bus)
     assert reader.missing == (NAMES[3],)
@@ -324,7 +324,7 @@ def test_fast_quantities_that_are_all_refused_leave_the_slow_ones() -> None:
 
 def test_the_predicted_seconds_are_those_of_its_requests() -> None:
     # 4 requests of 30 ms and 1 ms a register, or 2 of them when only the fast ones are due.
-    device = Device("d", "v", "m", "meter", APART, Limits())
+    device = Device("d", "v", "m", "meter", APART, DeviceLimits())
     reader = Reader(device, 1, price=Price(0.030, 0.001), slow=NAMES[2:4])
     assert reader.seconds() == pytest.approx(0.124)
     assert reader.seconds(slow=False) == pytest.approx(0.062)

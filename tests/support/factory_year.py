@@ -18,12 +18,12 @@ from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS
 from wattgram.config.load import DeviceConfig, load
 from wattgram.simulation.factory import Factory, demo_parts
-from wattgram.simulation.machines import Part
+from wattgram.simulation.machines import SitePart
 from wattgram.site.site import Site
 from wattgram.store.spool import Spool
 from wattgram_drivers.device import Reading
 from wattgram_drivers.plan import Plan, make_plan
-from wattgram_drivers.simulated.encode import encode
+from wattgram_drivers.simulated.register_encoding import encode
 
 from tests.support.plants import Hands
 
@@ -34,10 +34,10 @@ SITE = Path(__file__).with_suffix(".toml")
 
 PARTS = (
     *demo_parts(),
-    Part("bench", "genset", 30e3),
-    Part("line", "production", 900.0),
-    Part("stack", "capture", 4.0),
-    Part("boiler", "fuel", 12.0),
+    SitePart("bench", "genset", 30e3),
+    SitePart("line", "production", 900.0),
+    SitePart("stack", "capture", 4.0),
+    SitePart("boiler", "fuel", 12.0),
 )
 """The demonstration's parts, and: engines on test that make power; kg made, kg of CO2 captured and m3 of gas an hour.
 

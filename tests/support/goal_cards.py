@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from wattgram.config.goals.claims import Claim, Period, Shown
+from wattgram.config.goals_table.claims import Claim, Period, Shown
 from wattgram.goals.cards.about import About
-from wattgram.goals.terms.finding import Extra, Finding, Found, Input, Missing
+from wattgram.goals.terms.finding import Finding, IndicatorValue, Input, MissingValue, SecondaryValue
 from wattgram.goals.terms.indicator import Better, Target
-from wattgram.goals.terms.outcome import Evaluation, Outcome
+from wattgram.goals.terms.outcome import Evaluation, GoalOutcome
 
 NS = 10**9
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -41,10 +41,10 @@ def card(
     better: Better = "higher",
     state: str = "on track",
     **more: object,
-) -> Outcome:
+) -> GoalOutcome:
     """A card of the year, with the value of its finding."""
-    made = Outcome(of, finding, "on track", "2026", START, END, NOW, 0.98, better=better)
-    value = finding.value if isinstance(finding, Found) else None
+    made = GoalOutcome(of, finding, "on track", "2026", START, END, NOW, 0.98, better=better)
+    value = finding.value if isinstance(finding, IndicatorValue) else None
     wanted = None if target is None else Target(target, f"source of {of.id}'s target")
     return replace(made, value=value, target=wanted, state=state, **more)  # type: ignore[arg-type]
 
@@ -53,7 +53,7 @@ CONTEXT = card(claim("A01", shown="context"), None, state="context only")
 
 COVERED = card(
     claim("A04", "emission intensity", "gCO2/kWh"),
-    Found(
+    IndicatorValue(
         402.25, (Input("emission", 402250.0, "g", "windows"), Input("load", 1000.0, "kWh", "windows")), "402250 ÷ 1000"
     ),
     558.1,
@@ -67,14 +67,14 @@ COVERED = card(
 
 LACKING = card(
     claim("A10", "PV share of EV charging", "%", target="at least 34.2 %"),
-    Missing("no sub-meter of group transport", 'add a [[device]] with role = "ev"'),
+    MissingValue("no sub-meter of group transport", 'add a [[device]] with role = "ev"'),
     state="not enough data",
     why="no sub-meter of group transport",
 )
 
 NUMBER = card(
     claim("A11", "PV per peak load", "kW/kW", "number"),
-    Found(0.84, (), "420 ÷ 500"),
+    IndicatorValue(0.84, (), "420 ÷ 500"),
     state="context only",
     why="a number without a light: it has no target",
 )
@@ -82,14 +82,14 @@ NUMBER = card(
 # (120000 - 15000) / 120000 = 87.5 %, beside it 105000 / 420000 = 25 %.
 SOLAR = card(
     claim("A12", "self-consumption", "%"),
-    Found(
+    IndicatorValue(
         87.5,
         (
             Input("PV energy", 120000.0, "kWh", "windows, 292 days"),
             Input("exported PV", 15000.123456, "kWh", "windows, 292 days"),
         ),
         "(120000 - 15000) ÷ 120000",
-        (Extra("self-sufficiency", 25.0, "%"),),
+        (SecondaryValue("self-sufficiency", 25.0, "%"),),
     ),
     20.0,
     path=20.0,
@@ -102,7 +102,7 @@ SOLAR = card(
 # Path 13000 x 0.8 = 10400, at the end 9100 / 0.8 = 11375, left 13000 - 9100 = 3900.
 TOTAL = card(
     claim("A14", "yearly emissions", "tCO2e/a"),
-    Found(9100.0, (Input("scope 1", 9100.0, "t", "windows, 292 days"),), "9100"),
+    IndicatorValue(9100.0, (Input("scope 1", 9100.0, "t", "windows, 292 days"),), "9100"),
     13000.0,
     "lower",
     path=10400.0,
@@ -119,7 +119,7 @@ TOTAL = card(
 
 ENTERED = card(
     claim("A24", "trained energy staff", "persons", "manual"),
-    Found(12.0, (), "as entered", entry="Li Wei, 2026-03-01, register 7"),
+    IndicatorValue(12.0, (), "as entered", entry="Li Wei, 2026-03-01, register 7"),
     state="manual entry",
     coverage=1.0,
     why="Li Wei, 2026-03-01, register 7",
@@ -127,7 +127,7 @@ ENTERED = card(
 
 AWAY = card(
     claim("B11", "power factor", "1"),
-    Found(0.87, (), "0.87"),
+    IndicatorValue(0.87, (), "0.87"),
     0.9,
     state="off track",
     path=0.9,
@@ -139,19 +139,19 @@ AWAY = card(
 BY_HAND = (CONTEXT, COVERED, LACKING, NUMBER, SOLAR, TOTAL, ENTERED, AWAY)
 
 
-def every() -> list[Outcome]:
+def every() -> list[GoalOutcome]:
     """A card of each claim: those by hand, and claims of context."""
     known = {one.claim.id: one for one in BY_HAND}
     return [known.get(name) or replace(CONTEXT, claim=claim(name, shown="context")) for name in IDS]
 
 
-def hostile(text: str) -> Outcome:
+def hostile(text: str) -> GoalOutcome:
     """A card on which everything that may be from outside begins with this text: eight times, each another one."""
-    found = Found(
+    found = IndicatorValue(
         1.0,
         (Input(f"{text} input", 1.0, "kWh", f"{text} source"),),
         f"{text} arithmetic",
-        (Extra(f"{text} extra", 1.0, "%"),),
+        (SecondaryValue(f"{text} extra", 1.0, "%"),),
         entry=f"{text} entry",
         note=f"{text} note",
     )

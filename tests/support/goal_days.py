@@ -9,11 +9,11 @@ from math import isclose
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from wattgram.config.goals.settings import Entry, GoalsConfig
+from wattgram.config.goals_table.goals_settings import GoalsConfig, ManualEntry
 from wattgram.config.load import DeviceConfig
 from wattgram.config.role_keys import EmissionConfig
 from wattgram.goals.terms.day import Day, DeviceDay, Quarters, Stretch
-from wattgram.goals.terms.finding import Finding, Found, Missing
+from wattgram.goals.terms.finding import Finding, IndicatorValue, MissingValue
 from wattgram.goals.terms.indicator import Facility
 from wattgram_drivers import catalogue
 from wattgram_drivers.endpoint import parse
@@ -96,22 +96,24 @@ def plant(
     return Facility(goals or GoalsConfig(), devices, "CN-CQ", basis, ZONE, renewable, stored)
 
 
-def entry(what: str, value: float, first: str, last: str, unit: str = "tCO2e", entered: str = "2026-01-05") -> Entry:
+def entry(
+    what: str, value: float, first: str, last: str, unit: str = "tCO2e", entered: str = "2026-01-05"
+) -> ManualEntry:
     """A manual entry of Li Wei."""
     dates = [date.fromisoformat(one) for one in (first, last)]
-    return Entry(what, value, unit, dates[0], dates[1], "Li Wei", date.fromisoformat(entered), "form 7")
+    return ManualEntry(what, value, unit, dates[0], dates[1], "Li Wei", date.fromisoformat(entered), "form 7")
 
 
-def found(finding: Finding) -> Found:
+def found(finding: Finding) -> IndicatorValue:
     """A finding that is a number, whose arithmetic gives that number again."""
-    assert isinstance(finding, Found), finding
+    assert isinstance(finding, IndicatorValue), finding
     assert isclose(calculated(finding.arithmetic), finding.value, rel_tol=1e-3, abs_tol=1e-3), finding
     return finding
 
 
 def lacking(finding: Finding) -> str:
     """What a finding says is missing, and what to add."""
-    assert isinstance(finding, Missing), finding
+    assert isinstance(finding, MissingValue), finding
     return f"{finding.what}; {finding.add}" if finding.add else finding.what
 
 

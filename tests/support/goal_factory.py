@@ -8,11 +8,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from wattgram.base.period import instant
-from wattgram.config.goals.settings import Entry, GoalsConfig
+from wattgram.config.goals_table.goals_settings import GoalsConfig, ManualEntry
 from wattgram.config.load import DeviceConfig
 from wattgram.config.role_keys import EmissionConfig
 from wattgram.goals.terms.day import Day, DeviceDay, Quarters, Stretch
-from wattgram.goals.terms.finding import Finding, Found, Missing
+from wattgram.goals.terms.finding import Finding, IndicatorValue, MissingValue
 from wattgram.goals.terms.indicator import Facility
 from wattgram_drivers import catalogue
 from wattgram_drivers.endpoint import parse
@@ -97,20 +97,22 @@ def site(
     )
 
 
-def entry(what: str, value: float, first: date, last: date, entered: date | None = None, unit: str = "t") -> Entry:
+def entry(
+    what: str, value: float, first: date, last: date, entered: date | None = None, unit: str = "t"
+) -> ManualEntry:
     """What Li Na entered."""
-    return Entry(what, value, unit, first, last, "Li Na", entered or last + timedelta(days=2), "weighbridge log")
+    return ManualEntry(what, value, unit, first, last, "Li Na", entered or last + timedelta(days=2), "weighbridge log")
 
 
-def found(finding: Finding) -> Found:
+def found(finding: Finding) -> IndicatorValue:
     """A finding that has a value."""
-    assert isinstance(finding, Found), finding
+    assert isinstance(finding, IndicatorValue), finding
     return finding
 
 
-def missing(finding: Finding) -> Missing:
+def missing(finding: Finding) -> MissingValue:
     """A finding that has none."""
-    assert isinstance(finding, Missing), finding
+    assert isinstance(finding, MissingValue), finding
     return finding
 
 

@@ -9,8 +9,8 @@ from queue import Queue
 from threading import Thread
 from typing import Any
 
-from wattgram.daemon.page_history import COLUMNS, resolution
-from wattgram.web import Limits, Server
+from wattgram.daemon.page_history import PAGE_COLUMNS, resolution
+from wattgram.web import ClientLimits, Server
 
 TIME = "2026-06-24T02:30:00.000Z"
 SECOND = 1782268200  # the same instant
@@ -98,7 +98,7 @@ class FixedView:
         step = seconds / 60
         times = [end - 10 - step * (59 - i) for i in range(60)]
         emission: dict[str, Any] = self.state["emission"]
-        columns: dict[str, list[float | None]] = {name: [emission.get(name)] * len(times) for name in COLUMNS}
+        columns: dict[str, list[float | None]] = {name: [emission.get(name)] * len(times) for name in PAGE_COLUMNS}
         name = resolution(seconds, 10.0)
         return {"resolution": name, "step": step, "since": end - seconds, "until": end, "time": times, **columns}
 
@@ -124,7 +124,7 @@ def served(
     view: FixedView,
     token: str | None = None,
     listen: str = "127.0.0.1:0",
-    limits: Limits | None = None,
+    limits: ClientLimits | None = None,
     origin: str | None = None,
 ) -> Iterator[tuple[str, int]]:
     """The server in a thread of its own with its own loop, so that tests may use blocking clients."""

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from wattgram_drivers.device import Device, Reading, Table
-from wattgram_drivers.errors import Refused
+from wattgram_drivers.driver_errors import Refused
 from wattgram_drivers.reader import Reader
 from wattgram_ext.decode import Decoder
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from wattgram.delivery.sinks.mqtt import MqttSink
-from wattgram.mqtt.settings import MqttConfig
+from wattgram.delivery.sinks.mqtt_sink import MqttSink
+from wattgram.mqtt.mqtt_settings import MqttConfig
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter, int], Coroutine[Any, Any, None]]
 

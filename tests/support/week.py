@@ -26,11 +26,11 @@ from zoneinfo import ZoneInfo
 from wattgram.accounts.books import Books
 from wattgram.base.clock import NS, Clock
 from wattgram.base.record import Record, Series, Value, record
-from wattgram.config.goals.claims import claims
+from wattgram.config.goals_table.claims import claims
 from wattgram.config.load import Config, DeviceConfig, GridConfig, HttpConfig, InfluxConfig, SiteConfig, SpoolConfig
 from wattgram.daemon import daemon
 from wattgram.grid.ladder import Ladder
-from wattgram.mqtt.settings import MqttConfig
+from wattgram.mqtt.mqtt_settings import MqttConfig
 from wattgram_drivers.catalogue import load
 from wattgram_drivers.endpoint import parse
 

@@ -21,10 +21,10 @@ from dataclasses import dataclass, replace
 from math import isfinite, nan
 from typing import Any, NamedTuple
 
-from wattgram.base.happened import Happened
+from wattgram.base.occurrence import Occurrence
 from wattgram.base.record import Record
 
-CONFIRMED = 5
+CONFIRMING_TICKS = 5
 """Ticks in a row that make a change of the balance's state an event."""
 
 PERSISTENT = 300.0
@@ -48,21 +48,21 @@ RESOLUTION = 50.0
 IN = ("grid_import_power", "pv_power", "generation_power", "battery_discharge_power")
 OUT = ("grid_export_power", "battery_charge_power")
 
-KEPT = ("grid_intensity", "captured", "grid_tier", "grid_age", "revision")
+FIELDS_WITHOUT_POWER = ("grid_intensity", "captured", "grid_tier", "grid_age", "revision")
 """Fields of an `emission` record that no power meter has a part in."""
 
 FAULT, RESTORED, WITHHELD = "balance fault", "balance restored", "balance withheld"
 EXCEEDED, FIT = "sub-meters exceed load", "sub-meters fit again"
 
 
-class Verdict(NamedTuple):
+class BalanceVerdict(NamedTuple):
     """Of one tick: what is to be told, and whether its numbers, and those of its windows, are withheld."""
 
-    happened: tuple[Happened, ...] = ()
+    happened: tuple[Occurrence, ...] = ()
     withheld: bool = False
 
 
-class Surplus(NamedTuple):
+class SubMeterSurplus(NamedTuple):
     """Sub-meters and load. exceeded: what was told last. ticks, seconds: of the other state, in a row."""
 
     exceeded: bool = False
@@ -70,7 +70,7 @@ class Surplus(NamedTuple):
     seconds: float = 0.0
 
 
-FITTING = Surplus()
+FITTING = SubMeterSurplus()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,9 @@ class Balance:
     fault: float = 0.0
     withheld: bool = False
     sound: float = 0.0
-    surplus: Surplus = FITTING
+    surplus: SubMeterSurplus = FITTING
 
-    def advance(self, tick: Mapping[str, object], seconds: float) -> tuple[Balance, Verdict]:
+    def advance(self, tick: Mapping[str, object], seconds: float) -> tuple[Balance, BalanceVerdict]:
         """Take a tick of the accounts that go on while numbers are withheld; the state after it and its verdict.
 
         tick: fields of its `emission` record, what is absent left out or NaN. seconds: that it covers, 0 after a pause.
@@ -111,11 +111,11 @@ class Balance:
         balance, told = self._judged(tick, seconds)
         if balance.faulty and balance.fault >= PERSISTENT:
             balance = replace(
-                balance, withheld=True, fault=0.0, odd=0, sound=0.0, surplus=Surplus(self.surplus.exceeded)
+                balance, withheld=True, fault=0.0, odd=0, sound=0.0, surplus=SubMeterSurplus(self.surplus.exceeded)
             )
-            return balance, Verdict((*told, Happened(WITHHELD, _advice(tick))), withheld=True)
+            return balance, BalanceVerdict((*told, Occurrence(WITHHELD, _advice(tick))), withheld=True)
         surplus, more = self._exceeded(tick, seconds)
-        return replace(balance, surplus=surplus), Verdict((*told, *more))
+        return replace(balance, surplus=surplus), BalanceVerdict((*told, *more))
 
     def dump(self) -> dict[str, object]:
         """What a restart must not lose, as JSON knows it."""
@@ -144,58 +144,58 @@ class Balance:
                 fault=_seconds(dumped["fault"]),
                 withheld=_truth(dumped["withheld"]),
                 sound=_seconds(dumped["sound"]),
-                surplus=Surplus(_truth(exceeded), int(ticks), _seconds(passed)),
+                surplus=SubMeterSurplus(_truth(exceeded), int(ticks), _seconds(passed)),
             )
             same = dumped["wiring"] == self.wiring
         except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise ValueError(f"found {dumped!r}, which is no balance's state") from error
         return restored if same else replace(restored, fault=0.0, odd=0, sound=DAY)
 
-    def _judged(self, tick: Mapping[str, object], seconds: float) -> tuple[Balance, tuple[Happened, ...]]:
+    def _judged(self, tick: Mapping[str, object], seconds: float) -> tuple[Balance, tuple[Occurrence, ...]]:
         faulty = _faulty(tick)
         fault = self.fault
         if faulty and _number(tick, "coverage") == 1.0 and _leaving(tick) - _coming(tick) > self.gross * _coming(tick):
             fault += seconds
         odd = self.odd + 1 if faulty != self.faulty else 0
-        if odd >= CONFIRMED:
+        if odd >= CONFIRMING_TICKS:
             detail = "more leaves the site than comes in: a meter is the wrong way round or one is missing"
-            told = Happened(FAULT, detail) if faulty else Happened(RESTORED, "")
+            told = Occurrence(FAULT, detail) if faulty else Occurrence(RESTORED, "")
             return replace(self, faulty=faulty, odd=0, fault=fault if faulty else 0.0), (told,)
         return replace(self, odd=odd, fault=fault if faulty or self.faulty else 0.0), ()
 
-    def _released(self, tick: Mapping[str, object], seconds: float) -> tuple[Balance, Verdict]:
+    def _released(self, tick: Mapping[str, object], seconds: float) -> tuple[Balance, BalanceVerdict]:
         odd = self.odd + 1 if _faulty(tick) else 0
-        sound = 0.0 if odd >= CONFIRMED else self.sound
+        sound = 0.0 if odd >= CONFIRMING_TICKS else self.sound
         if not isfinite(_number(tick, "load_power")):
-            return replace(self, odd=odd, sound=sound), Verdict(withheld=True)
+            return replace(self, odd=odd, sound=sound), BalanceVerdict(withheld=True)
         sound += seconds
         if sound < DAY:
-            return replace(self, odd=0, sound=sound), Verdict(withheld=True)
+            return replace(self, odd=0, sound=sound), BalanceVerdict(withheld=True)
         detail = "sound for 24 h, or at once after a change of the devices' settings"
         released = replace(self, withheld=False, faulty=False, odd=0, sound=0.0)
-        return released, Verdict((Happened(RESTORED, detail),))
+        return released, BalanceVerdict((Occurrence(RESTORED, detail),))
 
-    def _exceeded(self, tick: Mapping[str, object], seconds: float) -> tuple[Surplus, tuple[Happened, ...]]:
+    def _exceeded(self, tick: Mapping[str, object], seconds: float) -> tuple[SubMeterSurplus, tuple[Occurrence, ...]]:
         residual, load = _number(tick, "residual_power"), _number(tick, "load_power")
         if not isfinite(residual):  # a sub-meter is missing, or the load: that says nothing of either
             return self.surplus, ()
         exceeded = residual > max(SURPLUS * _coming(tick), 2.0 * self.resolution)
         if exceeded == self.surplus.exceeded:
-            return Surplus(exceeded), ()
+            return SubMeterSurplus(exceeded), ()
         surplus = self.surplus._replace(ticks=self.surplus.ticks + 1, seconds=self.surplus.seconds + seconds)
-        if surplus.ticks < CONFIRMED or surplus.seconds < PERSISTENT:
+        if surplus.ticks < CONFIRMING_TICKS or surplus.seconds < PERSISTENT:
             return surplus, ()
         detail = (
             f"the sub-meters count {_kw(load + residual)} of a load of {_kw(load)}: a source has no meter, "
             "or a sub-meter's factor is wrong"
         )
-        return Surplus(exceeded), (Happened(EXCEEDED, detail) if exceeded else Happened(FIT, ""),)
+        return SubMeterSurplus(exceeded), (Occurrence(EXCEEDED, detail) if exceeded else Occurrence(FIT, ""),)
 
 
 def withheld(made: Record) -> Record:
     """An `emission` record, of a tick or a window, without what comes from meters that cannot be true."""
     numbers = zip(made.series.fields, made.numbers(), strict=True)
-    left = (0.0 if name == "coverage" else number if name in KEPT else nan for name, number in numbers)
+    left = (0.0 if name == "coverage" else number if name in FIELDS_WITHOUT_POWER else nan for name, number in numbers)
     return replace(made, values=struct.pack(f"{len(made.series.fields)}d", *left))
 
 

@@ -25,20 +25,20 @@ from wattgram.grid.table import FactorTable
 
 from . import battery_pool, fuel
 
-BALANCE = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev")
+BALANCE_ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev")
 """Roles whose power is a channel of the accounts."""
 
 TOTALS = ("1d", "1mo")
 """Windows to which energy belongs of which nobody knows in which quarter of an hour it flowed (METHOD 4.5)."""
 
-HEAD = 3
+LEADING_COLUMNS = 3
 """Columns before the powers: seconds, grid g/kWh, grid clean share."""
 
 EXTRA = ("grid_clean_share", "official_intensity", "grid_tier", "grid_age", "revision")
 """Numbers of an emission behind the accounts' own; the revision is the last (`record.Record.sought`)."""
 
-TEXTS = ("grid_source", "basis", "method")
-WHOLE = ("grid_tier", "revision")
+EMISSION_TEXTS = ("grid_source", "basis", "method")
+WHOLE_FIELDS = ("grid_tier", "revision")
 ROW = 8 * len(OUTPUTS)
 COVERAGE = 8 * OUTPUTS.index("coverage")
 """Where the coverage stands in a row of the accounts, in bytes."""
@@ -61,7 +61,7 @@ class Layout:
     @classmethod
     def of(cls, config: Config) -> Layout:
         """The layout of a configured site."""
-        channels = tuple(one for one in config.devices if one.role in BALANCE)
+        channels = tuple(one for one in config.devices if one.role in BALANCE_ROLES)
         names = [one.name for one in channels]
         energies = [f"{name} {way}" for name in names for way in ("energy", "energy against")]
         more = {
@@ -95,7 +95,7 @@ class Layout:
         return replace(self, instant=instant, late=late)
 
 
-class Terms(NamedTuple):
+class GridTerms(NamedTuple):
     """What the grid emits at an instant, and the official g/kWh of the location-based ledger."""
 
     signal: Signal
@@ -138,10 +138,10 @@ class Books:
         self._series = {window: self._of(config.site.name, window) for window in ("tick", *WINDOWS)}
         self._starts: dict[str, int] = {}
         self._label: tuple[bytes, tuple[str, ...]] = (struct.pack("4d", nan, nan, nan, nan), ("", "", ""))
-        self._extra: tuple[Terms | None, bytes, tuple[str, ...]] = (None, b"", ())
+        self._extra: tuple[GridTerms | None, bytes, tuple[str, ...]] = (None, b"", ())
         self.enter(era)
 
-    def priced(self, rows: bytes, terms: Sequence[Terms]) -> bytes:
+    def priced(self, rows: bytes, terms: Sequence[GridTerms]) -> bytes:
         """The rows with what the grid emits in its columns."""
         block, width = array("d", rows), len(self.layout.fields)
         block[1::width] = array("d", [one.signal.intensity for one in terms])
@@ -150,11 +150,11 @@ class Books:
         block[place::width] = array("d", [one.official for one in terms])
         return block.tobytes()
 
-    def terms(self, time: int) -> Terms:
+    def terms(self, time: int) -> GridTerms:
         """What the grid emits at a time, as far as it is known by now."""
-        return Terms(self.ladder.at(time), self.ladder.official(time).intensity)
+        return GridTerms(self.ladder.at(time), self.ladder.official(time).intensity)
 
-    def advance(self, times: Sequence[int], rows: bytes, terms: Sequence[Terms]) -> Iterator[Record]:
+    def advance(self, times: Sequence[int], rows: bytes, terms: Sequence[GridTerms]) -> Iterator[Record]:
         """Records of instants in their order, and of the windows that end with them; each row has its grid in it."""
         size, begin = self.layout.size, 0
         while begin < len(times):
@@ -226,7 +226,7 @@ class Books:
             label, texts = bytes.fromhex(found["label"][0]), tuple(str(one) for one in found["label"][1])
         except (AttributeError, KeyError, IndexError, TypeError) as error:
             raise ValueError("state: no books' state") from error
-        if len(label) != 8 * (len(EXTRA) - 1) or len(texts) != len(TEXTS):
+        if len(label) != 8 * (len(EXTRA) - 1) or len(texts) != len(EMISSION_TEXTS):
             raise ValueError("state: no books' state")
         if era_of(state) != self.era:
             raise ValueError(f"state: of era {era_of(state)}, expected {self.era}")
@@ -260,9 +260,9 @@ class Books:
     def _of(self, site: str, window: str) -> Series:
         more = () if window == "tick" else DETAILS
         tags = (("site", site), ("window", window))
-        return Series("emission", tags, (*OUTPUTS, *more, *EXTRA), WHOLE, TEXTS)
+        return Series("emission", tags, (*OUTPUTS, *more, *EXTRA), WHOLE_FIELDS, EMISSION_TEXTS)
 
-    def _labelled(self, time: int, terms: Terms) -> tuple[bytes, tuple[str, ...]]:
+    def _labelled(self, time: int, terms: GridTerms) -> tuple[bytes, tuple[str, ...]]:
         """Where the grid's number comes from; a window has that of its last instant."""
         signal = terms.signal
         age = signal.age(time)

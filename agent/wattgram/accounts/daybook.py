@@ -17,10 +17,10 @@ from wattgram.base.clock import NS
 from wattgram.base.period import window_end, window_start
 from wattgram.base.record import Record, Series, record
 
-from .books import HEAD, Layout
-from .voltage_slots import Slots
+from .books import LEADING_COLUMNS, Layout
+from .voltage_slots import VoltageSlots
 
-DEVICE = (
+DEVICE_FIELDS = (
     "energy",
     "against",
     "seconds",
@@ -37,17 +37,17 @@ DEVICE = (
 )
 """Fields of a device's day, as `goals.day.DeviceDay` explains them."""
 
-SITE = ("count", "overlap", "peak", "peak_time", "import_peak", "night", "night_count")
+SITE_FIELDS = ("count", "overlap", "peak", "peak_time", "import_peak", "night", "night_count")
 """Fields of the site's day, as `goals.day.Quarters` explains them."""
 
-COUNTED = ("production", "capture", "fuel")
+AMOUNT_ROLES = ("production", "capture", "fuel")
 NIGHT = 5 * 3600
 """Seconds after midnight in which a factory is as idle as it gets (product choice)."""
 
-DAYS = 2
+OPEN_DAYS = 2
 """Days that are open at a time: what comes late of a pause may belong to yesterday."""
 
-GAP = 3.0
+STALE_INTERVALS = 3.0
 """Intervals of a device after which what it said does not hold any more (SPEC 6.9)."""
 
 Numbers = dict[str, float]
@@ -63,11 +63,11 @@ class DayBook:
         self._site = site
         self._zone = zone
         self._names = [one.name for one in layout.channels]
-        self._energies = HEAD + len(self._names)  # the first of the further columns (`Layout.of`)
+        self._energies = LEADING_COLUMNS + len(self._names)  # the first of the further columns (`Layout.of`)
         self._nominal = nominal_voltage
         self._powers = [nan] * len(self._names)
         self._read: dict[str, int] = {}
-        self._slots: dict[str, Slots] = {}
+        self._slots: dict[str, VoltageSlots] = {}
         self._days: dict[int, dict[str, Numbers]] = {}
         self._changed: set[tuple[int, str]] = set()
         self._today = (0, 0)
@@ -75,7 +75,7 @@ class DayBook:
     def book(self, time: int, row: bytes) -> None:
         """An instant's row, or one of energy that came late: what flowed in the interval that ends with it."""
         numbers = struct.unpack(f"{len(row) // 8}d", row)
-        seconds, powers = numbers[0], numbers[HEAD : self._energies]
+        seconds, powers = numbers[0], numbers[LEADING_COLUMNS : self._energies]
         before, self._powers = self._powers, list(powers)
         if not seconds > 0.0:
             return
@@ -101,9 +101,9 @@ class DayBook:
         seconds = (time - self._read.get(config.name, time)) / NS
         self._read[config.name] = time
         # The first reading knows of the time before it what its counter did meanwhile, if it did anything.
-        if config.role in COUNTED and isfinite(amount) and (again or amount):
+        if config.role in AMOUNT_ROLES and isfinite(amount) and (again or amount):
             self._add(time - 1, config.name, amount=amount)
-        if not 0.0 < seconds <= GAP * max(config.interval, config.slow_interval or 0.0):
+        if not 0.0 < seconds <= STALE_INTERVALS * max(config.interval, config.slow_interval or 0.0):
             return
         if config.role == "grid":
             self._supplied(source, taken.power, time, seconds)
@@ -138,7 +138,7 @@ class DayBook:
 
     def restore(self, dumped: Any) -> None:
         """Continue from what `dump` gave, by way of JSON; ValueError, KeyError or TypeError when it is none."""
-        slots = {str(name): Slots.load(one) for name, one in dumped["slots"].items()}
+        slots = {str(name): VoltageSlots.load(one) for name, one in dumped["slots"].items()}
         days = {
             int(start): {
                 str(name): {str(key): float(number) for key, number in numbers.items()} for name, numbers in day.items()
@@ -160,7 +160,7 @@ class DayBook:
                 reactive_beside=max(power, 0.0) * hours,
                 reactive_seconds=seconds,
             )
-        seen = self._slots.setdefault(name, Slots()).take(time, source.number, self._nominal)
+        seen = self._slots.setdefault(name, VoltageSlots()).take(time, source.number, self._nominal)
         if seen.known:
             self._add(time - 1, name, observed=seconds, supplied=seconds if seen.live else 0.0)
         if seen.slots:
@@ -170,10 +170,10 @@ class DayBook:
         """The numbers of a device's day; None when that day is closed."""
         start = self._start(time)
         if start not in self._days:
-            if len(self._days) >= DAYS and start < min(self._days):
+            if len(self._days) >= OPEN_DAYS and start < min(self._days):
                 return None
             self._days[start] = {}
-            if len(self._days) > DAYS:
+            if len(self._days) > OPEN_DAYS:
                 gone = min(self._days)
                 del self._days[gone]
                 self._changed = {one for one in self._changed if one[0] != gone}
@@ -194,7 +194,7 @@ class DayBook:
         return self._today[0]
 
     def _series(self, name: str) -> Series:
-        return Series("day", (("site", self._site), ("device", name)), DEVICE if name else SITE)
+        return Series("day", (("site", self._site), ("device", name)), DEVICE_FIELDS if name else SITE_FIELDS)
 
 
 def _mean(before: float, after: float) -> float:

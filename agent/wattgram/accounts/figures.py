@@ -17,7 +17,7 @@ class Figure:
     source: str
 
 
-BALANCE = "METHOD 4.1"
+BALANCE_SOURCE = "METHOD 4.1"
 SHARING = "METHOD 4.4"
 INVENTORY = "GHG Protocol, scope 2 guidance; METHOD 4.8"
 
@@ -28,18 +28,18 @@ ENERGY = (
         "load",
         "kWh",
         "import - export + PV + other generation + battery out - battery in",
-        BALANCE,
+        BALANCE_SOURCE,
     ),
-    Figure("grid_import_energy_kwh", "grid_import_energy", "import", "kWh", "taken from the grid", BALANCE),
-    Figure("grid_export_energy_kwh", "grid_export_energy", "export", "kWh", "given to the grid", BALANCE),
-    Figure("pv_energy_kwh", "pv_energy", "PV", "kWh", "AC output of the inverters", BALANCE),
+    Figure("grid_import_energy_kwh", "grid_import_energy", "import", "kWh", "taken from the grid", BALANCE_SOURCE),
+    Figure("grid_export_energy_kwh", "grid_export_energy", "export", "kWh", "given to the grid", BALANCE_SOURCE),
+    Figure("pv_energy_kwh", "pv_energy", "PV", "kWh", "AC output of the inverters", BALANCE_SOURCE),
     Figure(
         "generation_energy_kwh",
         "generation_energy",
         "other gen.",
         "kWh",
         "wind, hydro, gensets and combined heat and power of the site",
-        BALANCE,
+        BALANCE_SOURCE,
     ),
     Figure(
         "battery_discharge_energy_kwh",
@@ -47,10 +47,15 @@ ENERGY = (
         "batt. out",
         "kWh",
         "discharged, at the site's bus",
-        BALANCE,
+        BALANCE_SOURCE,
     ),
     Figure(
-        "battery_charge_energy_kwh", "battery_charge_energy", "batt. in", "kWh", "charged, at the site's bus", BALANCE
+        "battery_charge_energy_kwh",
+        "battery_charge_energy",
+        "batt. in",
+        "kWh",
+        "charged, at the site's bus",
+        BALANCE_SOURCE,
     ),
     Figure(
         "residual_energy_kwh",
@@ -58,7 +63,7 @@ ENERGY = (
         "residual",
         "kWh",
         "sub-meters - load, over the time in which every sub-meter was read; absent without sub-meters",
-        BALANCE,
+        BALANCE_SOURCE,
     ),
 )
 

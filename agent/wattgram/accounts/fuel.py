@@ -7,11 +7,11 @@ from itertools import pairwise
 from math import isfinite, isnan, nan
 
 from wattgram.config.load import DeviceConfig
-from wattgram.config.role_keys import ASSUMED, FUELS, Point
+from wattgram.config.role_keys import ASSUMED, FUEL_CARBON, EfficiencyPoint
 
 from .chp_share import electricity_share
 
-RENEWABLE: Mapping[str, Mapping[str, float]] = {
+RENEWABLE_CARBON: Mapping[str, Mapping[str, float]] = {
     "direct": {"pv": 0.0, "wind": 0.0, "hydro": 0.0},
     "lifecycle": {"pv": 41.0, "wind": 11.0, "hydro": 24.0},
 }
@@ -29,11 +29,11 @@ def factor(config: DeviceConfig, basis: str) -> float:
     if said.emission_factor is not None:
         return said.emission_factor
     if role not in ASSUMED:
-        return RENEWABLE[basis].get(role, 0.0)
+        return RENEWABLE_CARBON[basis].get(role, 0.0)
     assumed = ASSUMED[role]
     of_all = assumed.factor
     if said.efficiency or said.fuel not in ("", assumed.fuel):
-        of_all = FUELS[said.fuel or assumed.fuel] / efficiency(config, nan)
+        of_all = FUEL_CARBON[said.fuel or assumed.fuel] / efficiency(config, nan)
     return of_all * _electricity(config, nan)
 
 
@@ -50,7 +50,7 @@ def rate(config: DeviceConfig, power: float, fuel: float = nan) -> float:
     if len(said.efficiency) < 2 or isnan(power):
         return nan
     heat = max(power, 0.0) / 1000.0 / efficiency(config, power)  # kW
-    return heat * FUELS[said.fuel or ASSUMED[config.role].fuel] * _electricity(config, power)
+    return heat * FUEL_CARBON[said.fuel or ASSUMED[config.role].fuel] * _electricity(config, power)
 
 
 def efficiency(config: DeviceConfig, power: float) -> float:
@@ -67,7 +67,7 @@ def efficiency(config: DeviceConfig, power: float) -> float:
     return next((_between(*pair, share) for pair in pairwise(points) if share <= pair[1].share), points[-1].efficiency)
 
 
-def _between(low: Point, high: Point, share: float) -> float:
+def _between(low: EfficiencyPoint, high: EfficiencyPoint, share: float) -> float:
     part = (share - low.share) / (high.share - low.share)
     return low.efficiency + part * (high.efficiency - low.efficiency)
 

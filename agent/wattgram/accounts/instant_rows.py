@@ -12,17 +12,17 @@ from wattgram.base.clock import NS
 from wattgram.config import green_certificates
 from wattgram.config.load import Config
 from wattgram.config.role_keys import BURNERS
-from wattgram.counters.alignment import Point, Track
-from wattgram.counters.metering import Metered
+from wattgram.counters.alignment import Track, TrackPoint
+from wattgram.counters.metering import MeteredStep
 from wattgram.grid.ladder import Ladder
 
 from . import battery_pool, fuel
 from .books import Layout
-from .late_energy import LEAST, Arrears
-from .metering_point import FuelLine, MeteringPoint, Told
+from .late_energy import LEAST, LateEnergy
+from .metering_point import FuelLine, MeteringPoint, PointInterval
 
 
-class Kept(Protocol):
+class SavedState(Protocol):
     """What a restart must not lose."""
 
     def dump(self) -> list[object]:
@@ -59,9 +59,11 @@ class Instants:
         }
         bought = config.grid.certificates
         self._bought = green_certificates.read(bought.path, config.site.timezone) if bought else None
-        self._arrears = Arrears(len(names), [index for index, one in enumerate(layout.channels) if one.role == "grid"])
+        self._arrears = LateEnergy(
+            len(names), [index for index, one in enumerate(layout.channels) if one.role == "grid"]
+        )
         self._captures = [one.config.name for one in sources if one.config.role == "capture"]
-        self._told: list[Told] = []
+        self._told: list[PointInterval] = []
         self._carbon: list[float] = []
 
     def put(self, source: Source, time: int) -> None:
@@ -71,7 +73,7 @@ class Instants:
         if name in self._points:
             self._points[name].put(time, taken.power, taken.metered)
         elif name in self._tracks:
-            self._tracks[name].put(Point(time, nan, taken.metered))
+            self._tracks[name].put(TrackPoint(time, nan, taken.metered))
 
     def reaches(self, source: Source, time: int) -> bool:
         """Whether a channel has been read at an instant or after it."""
@@ -171,7 +173,7 @@ class Instants:
         if len(dumped["arrears"][3]) == len(self.channels):
             self._arrears.restore(dumped["arrears"])
 
-    def _kept(self) -> Mapping[str, Mapping[str, Kept]]:
+    def _kept(self) -> Mapping[str, Mapping[str, SavedState]]:
         return {"points": self._points, "tracks": self._tracks, "fuel": self._fuel}
 
     def _packed(
@@ -195,7 +197,7 @@ class Instants:
             rates[index] = fuel.rate(one, at.power, burnt)
         return rates
 
-    def _counted(self, name: str, time: int) -> Metered:
+    def _counted(self, name: str, time: int) -> MeteredStep:
         return self._tracks[name].take(time)[2]
 
     def _captured(self, time: int) -> float:

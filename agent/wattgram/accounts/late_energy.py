@@ -13,7 +13,7 @@ LEAST = 2.0
 """Seconds of a row without time of its own: enough that a day which has it stands for its quarters in a ledger."""
 
 
-class Arrears:
+class LateEnergy:
     """Sums over a site's channels until an hour ends; Wh in the role's direction and against it, g of fuel.
 
     incomers: places of the grid's channels. `seconds`: without a balance, to which what waits belongs.

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from wattgram_ext.intensity import DETAILS
 
 from wattgram.base.clock import NS
-from wattgram.base.period import Span, window_end
+from wattgram.base.period import PeriodSpan, window_end
 from wattgram.base.record import WINDOWS
 from wattgram.store.history import History
 
@@ -45,7 +45,7 @@ SUMS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class LedgerBasis:
     """What may be added up: carbon of two bases or of two methods may not. `method` is "" where it is not stored."""
 
     basis: str
@@ -53,7 +53,7 @@ class Book:
 
 
 @dataclass(frozen=True, slots=True)
-class GridSource:
+class SourceLabel:
     """Where grid intensities are from, and the tier of METHOD 3.4 (0 = not stored)."""
 
     name: str
@@ -61,7 +61,7 @@ class GridSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class SourceUse:
     """How long a grid source counted (s) and for how much import (Wh)."""
 
     seconds: float
@@ -69,7 +69,7 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LedgerRow:
     """Sums over a period, which is `complete` when it is over.
 
     `elapsed`: seconds of it that were over when the ledger was made; `covered`: of these, with a balance.
@@ -77,14 +77,14 @@ class Row:
     `windows`: how many of each kind were added up; `revision`: the highest among them.
     """
 
-    span: Span
+    span: PeriodSpan
     complete: bool
     elapsed: float
     covered: float
     sums: Mapping[str, float]
     parts: Mapping[str, float]
     wholes: Mapping[str, float]
-    sources: Mapping[GridSource, Use]
+    sources: Mapping[SourceLabel, SourceUse]
     windows: Mapping[str, int]
     revision: int
 
@@ -112,7 +112,7 @@ class Row:
         total = self.sums.get(figure.field)
         return None if total is None else total / 1000.0
 
-    def shares(self) -> list[tuple[GridSource, float, float | None]]:
+    def shares(self) -> list[tuple[SourceLabel, float, float | None]]:
         """Each grid source with its share of the covered time and of the import, the longest first."""
         energy = fsum(one.energy for one in self.sources.values())
         ordered = sorted(self.sources.items(), key=lambda one: (-one[1].seconds, one[0].name))
@@ -127,10 +127,10 @@ class Row:
 class Ledger:
     """Rows of one book and their total; `left_out`: covered seconds of each other book that is stored."""
 
-    book: Book
-    rows: tuple[Row, ...]
-    total: Row
-    left_out: Mapping[Book, float]
+    book: LedgerBasis
+    rows: tuple[LedgerRow, ...]
+    total: LedgerRow
+    left_out: Mapping[LedgerBasis, float]
 
     def trimmed(self) -> Ledger:
         """Without the rows before the first and after the last that have anything."""
@@ -148,8 +148,8 @@ class _Window:
     fields: Mapping[str, float | int | str]
 
     @property
-    def book(self) -> Book:
-        return Book(str(self.fields.get("basis", "")), str(self.fields.get("method", "")))
+    def book(self) -> LedgerBasis:
+        return LedgerBasis(str(self.fields.get("basis", "")), str(self.fields.get("method", "")))
 
 
 @dataclass(slots=True)
@@ -158,14 +158,14 @@ class _Tally:
     sums: dict[str, list[float]] = field(default_factory=dict)
     parts: dict[str, list[float]] = field(default_factory=dict)
     wholes: dict[str, list[float]] = field(default_factory=dict)
-    sources: dict[GridSource, list[Use]] = field(default_factory=dict)
+    sources: dict[SourceLabel, list[SourceUse]] = field(default_factory=dict)
     windows: Counter[str] = field(default_factory=Counter)
     revision: int = 0
 
 
 def summed(
     history: History,
-    spans: Sequence[Span],
+    spans: Sequence[PeriodSpan],
     over: int,
     zone: ZoneInfo,
     basis: str,
@@ -181,11 +181,11 @@ def summed(
     to look at, the finest first.
     HistoryError when there is no history to read.
     """
-    tallies: list[dict[Book, _Tally]] = [{} for _ in spans]
+    tallies: list[dict[LedgerBasis, _Tally]] = [{} for _ in spans]
     for index, windows in _by_span(history, spans, over, zone, kinds):
         for window in _finest(windows):
             _add(tallies[index].setdefault(window.book, _Tally()), window, hydro=hydro)
-    covered: dict[Book, float] = {}
+    covered: dict[LedgerBasis, float] = {}
     for tally in tallies:
         for book, one in tally.items():
             covered[book] = covered.get(book, 0.0) + fsum(one.covered)
@@ -196,14 +196,14 @@ def summed(
     return Ledger(wanted, rows, total(rows), {book: time for book, time in covered.items() if book != wanted})
 
 
-def total(rows: Sequence[Row]) -> Row:
+def total(rows: Sequence[LedgerRow]) -> LedgerRow:
     """Consecutive rows as one."""
-    sources: dict[GridSource, list[Use]] = {}
+    sources: dict[SourceLabel, list[SourceUse]] = {}
     for row in rows:
         for source, use in row.sources.items():
             sources.setdefault(source, []).append(use)
-    return Row(
-        Span("total", rows[0].span.start, rows[-1].span.end),
+    return LedgerRow(
+        PeriodSpan("total", rows[0].span.start, rows[-1].span.end),
         all(row.complete for row in rows),
         fsum(row.elapsed for row in rows),
         fsum(row.covered for row in rows),
@@ -217,7 +217,7 @@ def total(rows: Sequence[Row]) -> Row:
 
 
 def _by_span(
-    history: History, spans: Sequence[Span], over: int, zone: ZoneInfo, kinds: Sequence[str]
+    history: History, spans: Sequence[PeriodSpan], over: int, zone: ZoneInfo, kinds: Sequence[str]
 ) -> Iterator[tuple[int, list[_Window]]]:
     """Windows that were over, by the span in which they lie wholly; the spans follow each other."""
     since, until = spans[0].start, min(spans[-1].end, over)
@@ -265,8 +265,8 @@ def _add(tally: _Tally, window: _Window, *, hydro: bool) -> None:
     for name, part, whole in _terms(fields, hydro=hydro):
         tally.parts.setdefault(name, []).append(part)
         tally.wholes.setdefault(name, []).append(whole)
-    source = GridSource(str(fields.get("grid_source", "")), int(_number(fields, "grid_tier")))
-    tally.sources.setdefault(source, []).append(Use(window.covered, _number(fields, "grid_import_energy")))
+    source = SourceLabel(str(fields.get("grid_source", "")), int(_number(fields, "grid_tier")))
+    tally.sources.setdefault(source, []).append(SourceUse(window.covered, _number(fields, "grid_import_energy")))
 
 
 def _terms(fields: Mapping[str, float | int | str], *, hydro: bool) -> Iterator[tuple[str, float, float]]:
@@ -280,8 +280,8 @@ def _terms(fields: Mapping[str, float | int | str], *, hydro: bool) -> Iterator[
             yield name, weight * _number(fields, name), weight
 
 
-def _row(span: Span, over: int, tally: _Tally) -> Row:
-    return Row(
+def _row(span: PeriodSpan, over: int, tally: _Tally) -> LedgerRow:
+    return LedgerRow(
         span,
         span.end <= over,
         max(0, min(span.end, over) - span.start) / NS,
@@ -304,9 +304,9 @@ def _together(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: fsum(row[name] for row in rows if name in row) for name in names}
 
 
-def _used(sources: Mapping[GridSource, list[Use]]) -> dict[GridSource, Use]:
+def _used(sources: Mapping[SourceLabel, list[SourceUse]]) -> dict[SourceLabel, SourceUse]:
     return {
-        source: Use(fsum(one.seconds for one in uses), fsum(one.energy for one in uses))
+        source: SourceUse(fsum(one.seconds for one in uses), fsum(one.energy for one in uses))
         for source, uses in sources.items()
     }
 

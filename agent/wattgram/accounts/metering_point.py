@@ -6,10 +6,10 @@ from math import inf, isfinite, nan
 from typing import Any, NamedTuple
 
 from wattgram.config.load import DeviceConfig
-from wattgram.counters.alignment import Point, Track
-from wattgram.counters.metering import Metered
+from wattgram.counters.alignment import Track, TrackPoint
+from wattgram.counters.metering import MeteredStep
 from wattgram.counters.reconcile import Channel
-from wattgram.counters.trust import Corrected
+from wattgram.counters.trust import CorrectedChannel
 
 SPREAD = 60.0
 """Seconds in which what a counter said more is told, so that a coarse step is no peak of power."""
@@ -21,7 +21,7 @@ PRODUCERS = ("pv", "wind", "hydro", "genset", "chp")
 """Roles whose power is never below zero: what an inverter draws at night is load (METHOD 4.1)."""
 
 
-class Told(NamedTuple):
+class PointInterval(NamedTuple):
     """Of an instant: W at it, and Wh of its interval in the role's direction and against it, NaN where its two ends say
     all that is known of them. `late_*`: Wh that belong to a gap before it (METHOD 4.5)."""
 
@@ -42,12 +42,12 @@ class MeteringPoint:
         self.config = config
         self._track = Track(config.interval, tick)
         rated = inf if config.rated_power is None else config.rated_power
-        self._corrected = Corrected(Channel(tick, rated, spread=max(SPREAD, 2.0 * tick), slack=SLACK))
+        self._corrected = CorrectedChannel(Channel(tick, rated, spread=max(SPREAD, 2.0 * tick), slack=SLACK))
 
-    def put(self, time: int, power: float, metered: Metered) -> None:
+    def put(self, time: int, power: float, metered: MeteredStep) -> None:
         """Add a reading: UTC ns, W in the role's direction, and what was counted since the one before."""
         producer = self.config.role in PRODUCERS
-        self._track.put(Point(time, max(power, 0.0) if producer and isfinite(power) else power, metered))
+        self._track.put(TrackPoint(time, max(power, 0.0) if producer and isfinite(power) else power, metered))
 
     def reaches(self, time: int) -> bool:
         """Whether it has been read at this instant or after it."""
@@ -70,7 +70,7 @@ class MeteringPoint:
         """Pass over an instant that is not told."""
         self._track.skip(time)
 
-    def take(self, time: int, *, believed: bool = True) -> Told:
+    def take(self, time: int, *, believed: bool = True) -> PointInterval:
         """What it tells of an instant, which follows the one before; nothing while it is not `believed`."""
         power, flows, metered = self._track.take(time)
         if not believed:
@@ -83,7 +83,7 @@ class MeteringPoint:
         if flows is None and not self._corrected.negative.step:
             negative = nan
         late_negative = 0.0 if self.config.role in PRODUCERS else energies.late_negative
-        return Told(power, positive, negative, energies.late_positive, late_negative)
+        return PointInterval(power, positive, negative, energies.late_positive, late_negative)
 
     def dump(self) -> list[object]:
         """What a restart must not lose, as JSON knows it."""
@@ -107,9 +107,9 @@ class FuelLine:
 
     def __init__(self, tick: float, per_energy: float) -> None:
         self._per_energy = per_energy
-        self._corrected = Corrected(Channel(tick, spread=max(SPREAD, 2.0 * tick), slack=SLACK))
+        self._corrected = CorrectedChannel(Channel(tick, spread=max(SPREAD, 2.0 * tick), slack=SLACK))
 
-    def take(self, time: int, power: float, metered: Metered, seconds: float) -> tuple[float, float]:
+    def take(self, time: int, power: float, metered: MeteredStep, seconds: float) -> tuple[float, float]:
         """Units an hour in the interval that ends at `time` (NaN: not known), and units that belong to a gap before it.
 
         power: W of the generator. metered: what the fuel meter counted since the instant before.

@@ -12,17 +12,17 @@ from wattgram.base.clock import NS
 SLOT = 600 * NS
 """ns of a mean (GB/T 12325-2008 takes means; ten minutes are those of IEC 61000-4-30)."""
 
-WITHIN = 0.07
+VOLTAGE_TOLERANCE = 0.07
 """Allowed share of the nominal voltage, of three phases up to 20 kV (GB/T 12325-2008)."""
 
 DEAD = 0.1
 """Share of the nominal voltage below which a phase has no supply (product choice)."""
 
-PHASES = ("voltage_l1n", "voltage_l2n", "voltage_l3n")
+PHASE_VOLTAGES = ("voltage_l1n", "voltage_l2n", "voltage_l3n")
 LINES = ("voltage_l1l2", "voltage_l2l3", "voltage_l3l1")
 
 
-class Seen(NamedTuple):
+class VoltageSample(NamedTuple):
     """What a reading says: whether there was any voltage to look at, and any supply; means that ended, those within."""
 
     known: bool
@@ -32,41 +32,41 @@ class Seen(NamedTuple):
 
 
 @dataclass(slots=True)
-class Slots:
+class VoltageSlots:
     """The ten minutes that run: their number since 1970, and sum and count of each phase."""
 
     number: int = -1
     sums: list[float] = field(default_factory=lambda: [0.0] * 3)
     counts: list[int] = field(default_factory=lambda: [0] * 3)
 
-    def take(self, time: int, value: Callable[[str], float | None], nominal: float) -> Seen:
+    def take(self, time: int, value: Callable[[str], float | None], nominal: float) -> VoltageSample:
         """A reading at a time, UTC ns; `nominal`: V between phases."""
-        names, wanted = PHASES, nominal / sqrt(3)
+        names, wanted = PHASE_VOLTAGES, nominal / sqrt(3)
         if all(value(one) is None for one in names):
             names, wanted = LINES, nominal
         volts = [value(one) for one in names]
         known = [one for one in volts if one is not None]
         if not known:
-            return Seen(known=False)
+            return VoltageSample(known=False)
         slots = good = 0
         if time // SLOT != self.number:
             means = [total / count for total, count in zip(self.sums, self.counts, strict=True) if count]
-            slots, good = len(means), sum(abs(one - wanted) <= WITHIN * wanted for one in means)
+            slots, good = len(means), sum(abs(one - wanted) <= VOLTAGE_TOLERANCE * wanted for one in means)
             self.number, self.sums, self.counts = time // SLOT, [0.0] * 3, [0] * 3
         for phase, one in enumerate(volts):
             if one is not None:
                 self.sums[phase] += one
                 self.counts[phase] += 1
-        return Seen(known=True, live=max(known) > DEAD * wanted, slots=slots, good=good)
+        return VoltageSample(known=True, live=max(known) > DEAD * wanted, slots=slots, good=good)
 
     def dump(self) -> list[object]:
         """What a restart must not lose, as JSON knows it."""
         return [self.number, self.sums, self.counts]
 
     @classmethod
-    def load(cls, dumped: Any) -> Slots:
+    def load(cls, dumped: Any) -> VoltageSlots:
         """The reverse of `dump`; ValueError or TypeError when it is none."""
         number, sums, counts = dumped
-        if not len(sums) == len(counts) == len(PHASES):
+        if not len(sums) == len(counts) == len(PHASE_VOLTAGES):
             raise ValueError(f"found {dumped!r}, expected three phases")
         return cls(int(number), [float(one) for one in sums], [int(one) for one in counts])

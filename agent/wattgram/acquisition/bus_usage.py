@@ -10,11 +10,11 @@ from wattgram.base.clock import Clock
 MEMORY = 60.0
 """Real seconds over which the share is taken."""
 
-STEP = 5.0
+SAMPLE_SECONDS = 5.0
 """Real seconds between two samples at least."""
 
 
-class Counter(Protocol):
+class BusCounters(Protocol):
     """A bus as its own witness."""
 
     @property
@@ -25,7 +25,7 @@ class Counter(Protocol):
 class Usage:
     """The share of the last minute in which requests used a bus; `note` is called whenever something happens."""
 
-    def __init__(self, bus: Counter, clock: Clock) -> None:
+    def __init__(self, bus: BusCounters, clock: Clock) -> None:
         self._bus = bus
         self._clock = clock
         self._samples = deque([self._sample()])
@@ -33,7 +33,7 @@ class Usage:
     def note(self) -> None:
         """Take a sample when it is time for one, and forget those that are too old."""
         now, busy = self._sample()
-        if now - self._samples[-1][0] >= STEP:
+        if now - self._samples[-1][0] >= SAMPLE_SECONDS:
             self._samples.append((now, busy))
         while len(self._samples) > 1 and self._samples[1][0] <= now - MEMORY:
             self._samples.popleft()

@@ -13,10 +13,10 @@ from wattgram_ext.decode import Decoder
 
 from wattgram.base.record import Record, Series
 from wattgram.config.load import DeviceConfig
-from wattgram.counters.metering import Metered, Metering, counters_of
+from wattgram.counters.metering import MeteredStep, Metering, counters_of
 
 METERED = (("active_power_total",), ("active_power_l1", "active_power_l2", "active_power_l3"))
-POWERS: dict[str, tuple[tuple[str, ...], ...]] = {
+ROLE_POWERS: dict[str, tuple[tuple[str, ...], ...]] = {
     "grid": (("meter_active_power_total",), *METERED),
     "battery": (("battery_power",), *METERED),
 }
@@ -34,7 +34,7 @@ class Latest:
     record: Record
     power: float
     monotonic: float
-    metered: Metered
+    metered: MeteredStep
 
 
 class Source:
@@ -68,7 +68,7 @@ class Source:
             names = tuple(_other_direction(name, names) for name in names)
         self._decoder = Decoder(fields, plan.factors(), plan.words)
         self._series = Series("device", self._tags, names, (), ("quality",))
-        choices = POWERS.get(self.config.role, METERED)
+        choices = ROLE_POWERS.get(self.config.role, METERED)
         if device.kind == "inverter" and self.config.role == "grid":
             choices = choices[:1]  # an inverter's own power is not the incomer's
         chosen = next((choice for choice in choices if set(choice) <= set(names)), ())
@@ -88,13 +88,13 @@ class Source:
 
     def show(self, reading: Reading) -> Record:
         """Decode a reading that has no time yet: its counters count when it has got one and is taken."""
-        return self._told(reading, self._decoded(reading), Metered()).record
+        return self._told(reading, self._decoded(reading), MeteredStep()).record
 
     def _decoded(self, reading: Reading) -> bytes:
         assert self._decoder is not None  # equip comes before the first reading
         return self._decoder.decode(reading.image, reading.valid)
 
-    def _told(self, reading: Reading, values: bytes, metered: Metered) -> Latest:
+    def _told(self, reading: Reading, values: bytes, metered: MeteredStep) -> Latest:
         power = sum(_at(values, index) for index in self._power) if self._power else nan
         record = Record(self._series, reading.time, values, (metered.quality,))
         told = Latest(record, power, reading.monotonic, metered)
@@ -148,7 +148,7 @@ class Source:
         self._counted = tuple(each for each in enumerate(plan.places) if each[1].register.quantity in used)
         self.metering.equip(directed, {name: names[self._index[name]] for name in used})
 
-    def _metered(self, reading: Reading, values: bytes) -> Metered:
+    def _metered(self, reading: Reading, values: bytes) -> MeteredStep:
         counted = {place.register.quantity: _at(values, index) for index, place in self._counted}
         scales = {place.register.quantity: self._scale(place, reading, values) for _, place in self._counted}
         return self.metering.take(counted, scales, reading.time)

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from wattgram_drivers.catalogue import SUNSPEC
 from wattgram_drivers.device import Device, Kind, Reading, Table
-from wattgram_drivers.errors import BusDown, DriverError, NoAnswer
+from wattgram_drivers.driver_errors import BusDown, DriverError, NoAnswer
 from wattgram_drivers.modbus.bus import Bus
 from wattgram_drivers.plan import is_slow, price_of
 from wattgram_drivers.reader import Reader
@@ -27,17 +27,17 @@ from wattgram.config.load import KIND_OF_ROLE, DeviceConfig
 
 from .bus_usage import Usage
 from .device_source import Source
-from .watched_bus import Asked, WatchedBus
+from .watched_bus import DeviceBus, WatchedBus
 
 log = logging.getLogger(__name__)
 
-LONGEST_WAIT = 300.0
+LONGEST_BACK_OFF = 300.0
 """Seconds between two attempts at a device or a bus that does not answer, at most (SPEC 6.6)."""
 
 SHORTEST_WAIT = 1.0
 """Seconds before a bus that is down is tried again, at least."""
 
-MARGIN = 0.01
+POLL_MARGIN = 0.01
 """Real seconds that stay free between an attempt at a silent device and the next reading of another."""
 
 SAME = 0.002
@@ -49,7 +49,7 @@ ALIKE = 0.01
 SQUEEZE = 0.05
 """Share of the others' shortest interval that an attempt may cost them where the bus is never free."""
 
-WHOLE = 8
+WHOLE_ATTEMPT = 8
 """Every so many attempts a silent device has its whole time-out, whether there is room for it or not."""
 
 DISCOVERY_TIMEOUT = 2.0
@@ -106,7 +106,7 @@ class _Station:
         return (now - self.fair) / self.config.interval
 
 
-async def equipped(bus: Asked, source: Source, limit: float = inf) -> Reader:
+async def equipped(bus: DeviceBus, source: Source, limit: float = inf) -> Reader:
     """A reader for a source, which a SunSpec device is asked about first; the source learns its layout.
 
     `limit` in s shortens the time-out of these questions. Whatever the bus raises; MapError when the
@@ -130,7 +130,9 @@ def slow_of(config: DeviceConfig, device: Device) -> tuple[str, ...]:
     return config.slow or tuple(name for name in device.quantities if is_slow(name))
 
 
-async def discovered(bus: Asked, unit: int, limit: float, driver: str = SUNSPEC, kind: Kind | None = None) -> Device:
+async def discovered(
+    bus: DeviceBus, unit: int, limit: float, driver: str = SUNSPEC, kind: Kind | None = None
+) -> Device:
     """What a SunSpec device says it is: the member that `driver` names, or the first of a kind.
 
     `limit` in s for each answer. Whatever the bus raises; BadAnswer when there is no such member.
@@ -142,7 +144,7 @@ async def discovered(bus: Asked, unit: int, limit: float, driver: str = SUNSPEC,
     return await walk.discover(read, driver, kind)
 
 
-class Line:
+class BusPoller:
     """A bus and the devices on it, read one after the other, aligned to the wall clock's intervals.
 
     Whoever is overdue longest, measured in its own intervals, is next, so that a bus with too much to do slows all
@@ -216,13 +218,13 @@ class Line:
         """
         living = [one for one in self._stations if not one.failures]
         interval = min((one.config.interval for one in living), default=inf)
-        free = (min((one.due for one in living), default=inf) - now) / self._clock.speed - MARGIN
+        free = (min((one.due for one in living), default=inf) - now) / self._clock.speed - POLL_MARGIN
         waiting = sorted((one for one in self._stations if one.failures and one.due <= now), key=lambda one: one.due)
         for station in waiting:
             whole = station.timeout + self._first(station)
             if free >= whole:
                 return station, free
-            if self._begins and free > 0.0 and station.failures % WHOLE == 0:
+            if self._begins and free > 0.0 and station.failures % WHOLE_ATTEMPT == 0:
                 return station, whole
             if self._begins and free >= 2 * self._first(station):
                 return station, free
@@ -237,7 +239,7 @@ class Line:
         if reader is not None:
             return reader.price.seconds(reader.plan.fast_blocks[:1])
         known = config.device
-        return price_of(self.bus.endpoint, known.limits).request if known else MARGIN
+        return price_of(self.bus.endpoint, known.limits).request if known else POLL_MARGIN
 
     async def _visit(self, station: _Station, free: float = inf) -> None:
         """Read a device; `free`: real seconds that this may take at most."""
@@ -313,7 +315,7 @@ class Line:
 
     def _wait(self, shortest: float, failures: int) -> float:
         """Seconds until the next attempt; by chance, so that many that failed at once do not come back in step."""
-        longest = min(LONGEST_WAIT, shortest * 2.0 ** min(failures - 1, 16))
+        longest = min(LONGEST_BACK_OFF, shortest * 2.0 ** min(failures - 1, 16))
         return longest * self._chance.uniform(0.5, 1.0)
 
     @staticmethod

@@ -10,18 +10,18 @@ from wattgram_drivers.modbus.bus import Bus
 
 from wattgram.base.watchdog import Pulse
 
-CONNECT = 5.0
+CONNECT_SECONDS = 5.0
 """Real seconds in which a connection stands or is given up, at most, beside the bus' own time-out."""
 
 ROUNDS = 10
 """Time-outs in which a request has its answer or is given up, at most: it may have to wait for silence on the line, and
 to ask two questions first."""
 
-LONGEST = 264
+LONGEST_EXCHANGE = 264
 """Characters of a request and its answer, at most."""
 
 
-class Asked(Protocol):
+class DeviceBus(Protocol):
     """A bus, as far as devices are asked on it."""
 
     @property
@@ -52,7 +52,7 @@ class WatchedBus:
         self._bus = bus
         self._pulse = pulse
         self._delay = delay
-        self._connect = CONNECT + bus.timeout + delay
+        self._connect = CONNECT_SECONDS + bus.timeout + delay
 
     async def connect(self) -> None:
         """Open the connection, if it is not; BusDown."""
@@ -71,5 +71,5 @@ class WatchedBus:
         deadline: float | None = None,
     ) -> bytes:
         """What `modbus.Bus.read` does."""
-        self._pulse.within(self._connect + ROUNDS * (timeout + delay + LONGEST * self.endpoint.character))
+        self._pulse.within(self._connect + ROUNDS * (timeout + delay + LONGEST_EXCHANGE * self.endpoint.character))
         return await self._bus.read(unit, table, address, count, timeout=timeout, delay=delay, deadline=deadline)

@@ -10,7 +10,7 @@ _JSON_TAGS = {"event": ("device",), "emission": ("window",), "goal": ("goal",)}
 """Tags that a reader of a message cannot tell from its topic, or wants beside the values."""
 
 
-class Lines:
+class LineProtocol:
     """Line protocol of records: measurement is the kind, tags and fields are the series'."""
 
     def __init__(self) -> None:

@@ -12,15 +12,15 @@ from zoneinfo import ZoneInfo
 from .clock import NS
 from .toml_table import nearest
 
-UNITS = ("day", "month", "year")
+PERIOD_UNITS = ("day", "month", "year")
 ALLOWED = (
     "day, month, year, or FROM..TO with dates such as 2026-11-01..2026-11-30 (the last one included)"
     " or times such as 2026-11-01T06:00:00Z..2026-11-01T14:00:00+08:00"
 )
-MOST = 62
+MOST_ROWS = 62
 """Rows of a FROM..TO: by day while there are no more, else by month, else by year."""
 
-WINDOWS = {"15m": 900, "1h": 3600}
+FIXED_WINDOWS = {"15m": 900, "1h": 3600}
 """Seconds of the windows that are always as long."""
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
@@ -30,7 +30,7 @@ _YEARS = range(1970, 2262)
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class PeriodSpan:
     """A stretch of time with a name; from `start` to before `end`, UTC ns."""
 
     name: str
@@ -39,7 +39,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PeriodOption:
     """What --period said: every day, month or year that is stored, or from `first` to `last`.
 
     A date is the site's local day, and as `last` it is included; a time is an instant, and as `last` it is not.
@@ -59,18 +59,18 @@ class Asked:
         return start, end
 
 
-def asked(value: object) -> Asked:
+def asked(value: object) -> PeriodOption:
     """What --period says; ValueError with what was found and what is allowed."""
     text = str(value)
-    if text in UNITS:
-        return Asked(text)
+    if text in PERIOD_UNITS:
+        return PeriodOption(text)
     first, dots, last = text.partition("..")
     if not dots:
-        raise ValueError(f"found {text!r}{nearest(text, UNITS)}; allowed: {ALLOWED}")
-    return Asked("", end(first), end(last))
+        raise ValueError(f"found {text!r}{nearest(text, PERIOD_UNITS)}; allowed: {ALLOWED}")
+    return PeriodOption("", end(first), end(last))
 
 
-def spans(wanted: Asked, first: int, over: int, zone: ZoneInfo) -> list[Span]:
+def spans(wanted: PeriodOption, first: int, over: int, zone: ZoneInfo) -> list[PeriodSpan]:
     """The rows of a report: those that began before `over`, oldest first; `first` is the first instant stored.
 
     Days, months and years are whole; those of a FROM..TO are clipped to it. ValueError as of `Asked.bounds`.
@@ -80,8 +80,11 @@ def spans(wanted: Asked, first: int, over: int, zone: ZoneInfo) -> list[Span]:
         return list(_spans(wanted.unit, first, over, zone))
     start, end = bounds
     until = min(end, over)
-    unit = next((one for one in UNITS if len(list(islice(_spans(one, start, until, zone), MOST + 1))) <= MOST), "year")
-    return [Span(one.name, max(one.start, start), min(one.end, end)) for one in _spans(unit, start, until, zone)]
+    unit = next(
+        (one for one in PERIOD_UNITS if len(list(islice(_spans(one, start, until, zone), MOST_ROWS + 1))) <= MOST_ROWS),
+        "year",
+    )
+    return [PeriodSpan(one.name, max(one.start, start), min(one.end, end)) for one in _spans(unit, start, until, zone)]
 
 
 def local_day(time: int, zone: ZoneInfo) -> date:
@@ -96,18 +99,18 @@ def local_minute(time: int, zone: ZoneInfo) -> str:
 
 def window_end(window: str, start: int, zone: ZoneInfo) -> int:
     """End of a window that begins at `start`, UTC ns; days are as long as the site's clock makes them."""
-    if window in WINDOWS:
-        return start + WINDOWS[window] * NS
+    if window in FIXED_WINDOWS:
+        return start + FIXED_WINDOWS[window] * NS
     day = local_day(start, zone)
     return _midnight(_next("day" if window == "1d" else "month", day), zone)
 
 
 def window_start(window: str, time: int, zone: ZoneInfo) -> int:
     """Start of the window in which `time` lies, by the site's clock; UTC ns."""
-    if window not in WINDOWS:
+    if window not in FIXED_WINDOWS:
         return _midnight(_first("day" if window == "1d" else "month", local_day(time, zone)), zone)
     ahead = datetime.fromtimestamp(time // NS, UTC).astimezone(zone).utcoffset() or timedelta()
-    offset, step = int(ahead.total_seconds()) * NS, WINDOWS[window] * NS
+    offset, step = int(ahead.total_seconds()) * NS, FIXED_WINDOWS[window] * NS
     return (time + offset) // step * step - offset
 
 
@@ -126,12 +129,12 @@ def end(value: object) -> date | datetime:
     return made
 
 
-def _spans(unit: str, start: int, end: int, zone: ZoneInfo) -> Iterator[Span]:
+def _spans(unit: str, start: int, end: int, zone: ZoneInfo) -> Iterator[PeriodSpan]:
     """Whole units, from the one in which `start` lies to the last that begins before `end`; none when end <= start."""
     day = _first(unit, local_day(start, zone))
     while (begin := _midnight(day, zone)) < end and start < end:
         day, name = _next(unit, day), day.isoformat()[: {"day": 10, "month": 7, "year": 4}[unit]]
-        yield Span(name, begin, _midnight(day, zone))
+        yield PeriodSpan(name, begin, _midnight(day, zone))
 
 
 def _first(unit: str, day: date) -> date:

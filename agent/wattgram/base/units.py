@@ -11,7 +11,7 @@ LB_PER_MWH = 0.45359237
 KGCE_PER_KWH = 0.1229
 """Standard coal equivalent of electricity, kgce/kWh (METHOD 1.2; equivalent value of GB/T 2589-2020)."""
 
-_SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 10**3, "MB": 10**6, "GB": 10**9}
 _WATTS = {"W": 1.0, "kW": 1e3, "MW": 1e6}
 _WATT_HOURS = {"Wh": 1.0, "kWh": 1e3, "MWh": 1e6}
@@ -23,7 +23,7 @@ _WRITTEN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*((?:[A-Za-z]+2?)?)\s*\Z")
 
 def duration(value: object) -> float:
     """Seconds from `"1s"`, `"100ms"`, `"5min"`, `"2h"`, `"30d"` or a plain number of seconds; ValueError."""
-    return _measure(value, _SECONDS, 'a duration such as "1s", "100ms", "5min", "2h" or "30d"')
+    return _measure(value, _UNIT_SECONDS, 'a duration such as "1s", "100ms", "5min", "2h" or "30d"')
 
 
 def size(value: object) -> int:

@@ -14,10 +14,12 @@ from typing import Any
 
 from wattgram.base.clock import NS
 
-YEARS = range(2000, 2100)
+TIME_YEARS = range(2000, 2100)
 """What a time may be; anything else is a mistake in writing."""
 
-EARLIEST, LATEST = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * NS for year in (YEARS.start, YEARS.stop))
+EARLIEST, LATEST = (
+    int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * NS for year in (TIME_YEARS.start, TIME_YEARS.stop)
+)
 """The same in UTC ns."""
 
 SPREADSHEET = "%Y/%m/%d %H:%M"
@@ -101,7 +103,7 @@ def written(value: object, what: str) -> datetime:
             time = read(text)
         except ValueError:
             continue
-        if time.year in YEARS:
+        if time.year in TIME_YEARS:
             return time
     raise ValueError(f"{what}: found {quoted(value)}; expected a time such as 2026-06-01T08:00:00Z")
 

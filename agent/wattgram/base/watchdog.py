@@ -16,10 +16,10 @@ from .notify import Supervisor
 
 log = logging.getLogger(__name__)
 
-PERIOD = 5.0
+CHECK_PERIOD = 5.0
 """Real seconds between two looks at all parts, at most."""
 
-MARGIN = 30.0
+STUCK_MARGIN = 30.0
 """Real seconds past its word after which a part is stuck, at most; half of what systemd waits, where that is less."""
 
 STUCK, ON = "part stuck", "part goes on"
@@ -53,7 +53,7 @@ class Pulse:
         await clock.sleep(seconds)
 
 
-class Part(Protocol):
+class WatchedPart(Protocol):
     """What runs in a task of its own and is watched."""
 
     pulse: Pulse
@@ -81,8 +81,8 @@ class Watchdog:
 
     def __init__(self, supervisor: Supervisor, clock: Clock) -> None:
         patience = supervisor.watchdog / 2.0  # sd_watchdog_enabled(3): to be fed at half of its time
-        self.period = min(PERIOD, patience / 2.0)
-        self.margin = min(MARGIN, patience)
+        self.period = min(CHECK_PERIOD, patience / 2.0)
+        self.margin = min(STUCK_MARGIN, patience)
         self._watched: list[_Watched] = []
         self._supervisor = supervisor
         self._clock = clock

@@ -175,7 +175,7 @@ def _report_options(report: argparse.ArgumentParser) -> None:
     report.add_argument(
         "--period",
         type=_option(period.asked),
-        default=period.Asked("day"),
+        default=period.PeriodOption("day"),
         metavar="day|month|year|FROM..TO",
         help="a row for every stored day (default), month or year; or the days from FROM to TO: local dates, "
         "TO included, or times such as 2026-11-01T06:00:00Z",
@@ -391,7 +391,7 @@ def _several(words: Sequence[str]) -> toml_table.Parser:
 
 def _claim(value: object) -> str:
     """The id of a claim, in either case."""
-    from wattgram.config.goals.claims import claims  # noqa: PLC0415 - the daemon need not carry them
+    from wattgram.config.goals_table.claims import claims  # noqa: PLC0415 - the daemon need not carry them
 
     return str(toml_table.choice([one.id for one in claims()])(str(value).upper()))
 

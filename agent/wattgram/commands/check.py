@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from wattgram_drivers.device import Device, Kind
-from wattgram_drivers.errors import BusDown, DriverError
+from wattgram_drivers.driver_errors import BusDown, DriverError
 from wattgram_drivers.modbus.bus import Bus
 from wattgram_drivers.plan import make_plan, price_of
 from wattgram_drivers.simulated import sunspec_serve
 from wattgram_drivers.sunspec import walk
 
-from wattgram.accounts.books import BALANCE
+from wattgram.accounts.books import BALANCE_ROLES
 from wattgram.accounts.metering_point import PRODUCERS
 from wattgram.acquisition.device_source import Source
 from wattgram.acquisition.poll import equipped, slow_of
@@ -24,7 +24,7 @@ from wattgram.config.load import KIND_OF_ROLE, Config, DeviceConfig
 from wattgram.daemon.daemon import sinks
 from wattgram.delivery.sinks.sink import Sink
 
-from .read import TIMEOUT, advised
+from .read import READ_TIMEOUT, advised
 
 FASTER = (9600, 19200, 38400, 57600, 115200)
 """Baud rates that most serial devices can be set to."""
@@ -35,7 +35,7 @@ SUNSPEC_MODELS: Mapping[Kind, tuple[int, ...]] = {"inverter": (103, 160), "meter
 ONE_WAY = (*PRODUCERS, "load", "ev")
 """Roles whose power is not below zero in normal operation."""
 
-NOISE = 50.0
+NOISE_POWER = 50.0
 """W below zero that say nothing: what an inverter draws at night, a meter's zero."""
 
 
@@ -62,7 +62,7 @@ class BusPlan:
 
 
 @dataclass(slots=True)
-class Report:
+class CheckReport:
     """Plans and findings; not ok when a plan cannot fit, or something live is wrong.
 
     `devices`: name, role, whether it answers and its power, of each that was read.
@@ -79,12 +79,12 @@ class Report:
         return not self.findings
 
 
-def planned(config: Config) -> Report:
+def planned(config: Config) -> CheckReport:
     """The poll plan of each bus with its time budget, and what cannot work."""
     buses: dict[str, list[DeviceConfig]] = {}
     for device in config.devices:
         buses.setdefault(device.endpoint.key, []).append(device)
-    report = Report([])
+    report = CheckReport([])
     for devices in buses.values():
         endpoint = devices[0].endpoint
         found = budget(devices)
@@ -103,7 +103,7 @@ def planned(config: Config) -> Report:
     return report
 
 
-async def live(config: Config, report: Report, clock: Clock) -> None:
+async def live(config: Config, report: CheckReport, clock: Clock) -> None:
     """Read each device once, connect to each sink, look at signs and balance; adds what is wrong to the report."""
     sources = [Source(device, config.site.name, clock.monotonic()) for device in config.devices]
     buses: dict[str, list[Source]] = {}
@@ -123,7 +123,7 @@ async def _visit(sources: Sequence[Source], clock: Clock) -> dict[str, str]:
     """Read the devices of one bus; why by name, for those that cannot be read."""
     problems: dict[str, str] = {}
     away = ""
-    bus = Bus(sources[0].config.endpoint, timeout=TIMEOUT)
+    bus = Bus(sources[0].config.endpoint, timeout=READ_TIMEOUT)
     try:
         for source in sources:
             config = source.config
@@ -145,7 +145,7 @@ async def _visit(sources: Sequence[Source], clock: Clock) -> dict[str, str]:
     return problems
 
 
-def _judge(source: Source, problem: str, report: Report) -> None:
+def _judge(source: Source, problem: str, report: CheckReport) -> None:
     """What one device's answer says about its configuration."""
     name, role = source.config.name, source.config.role
     if source.latest is None:
@@ -154,19 +154,19 @@ def _judge(source: Source, problem: str, report: Report) -> None:
         return
     power = source.latest.power
     report.devices.append((name, role, "answers", _watts(power)))
-    if role in BALANCE and not source.has_power:
+    if role in BALANCE_ROLES and not source.has_power:
         report.findings.append(
             f"{name}: offers no quantity that gives the power of a {role}; allowed: a driver or quantities with "
             "active_power_total"
         )
-    elif role in ONE_WAY and power < -NOISE:
+    elif role in ONE_WAY and power < -NOISE_POWER:
         report.findings.append(f"{name}: {_watts(power)} is against the role {role}; try invert = true")
 
 
-def _balance(sources: Sequence[Source], report: Report) -> None:
+def _balance(sources: Sequence[Source], report: CheckReport) -> None:
     powers = {
         role: [one.latest.power if one.latest else math.nan for one in sources if one.config.role == role]
-        for role in BALANCE
+        for role in BALANCE_ROLES
     }
     inflow = sum(sum(powers[role]) for role in ("grid", *PRODUCERS, "battery"))
     metered = sum(sum(powers[role]) for role in ("load", "ev"))
@@ -174,17 +174,17 @@ def _balance(sources: Sequence[Source], report: Report) -> None:
         return
     if not math.isfinite(inflow):
         report.notes.append("balance: not tested, since not every source gave its power")
-    elif inflow < -NOISE:
+    elif inflow < -NOISE_POWER:
         report.findings.append(
             f"balance: the load would be {_watts(inflow)}; a meter is the wrong way round or a source is missing"
         )
-    elif math.isfinite(metered) and metered > 1.02 * inflow + 2 * NOISE:
+    elif math.isfinite(metered) and metered > 1.02 * inflow + 2 * NOISE_POWER:
         report.findings.append(
             f"balance: the sub-meters count {_watts(metered)} of a load of {_watts(inflow)}; a source is not metered"
         )
 
 
-async def _greet(sink: Sink, report: Report) -> None:
+async def _greet(sink: Sink, report: CheckReport) -> None:
     try:
         await sink.probe()
     except SinkError as error:

@@ -20,8 +20,8 @@ from wattgram.base.record import Record
 from wattgram.config.load import Config, DeviceConfig, HttpConfig, SiteConfig, SpoolConfig
 from wattgram.daemon.daemon import Parts, assembled, run
 from wattgram.simulation.factory import Factory, demo_parts
-from wattgram.simulation.machines import Part
-from wattgram.simulation.serve_devices import Stand, driver, serving
+from wattgram.simulation.machines import SitePart
+from wattgram.simulation.serve_devices import ServedDevice, driver, serving
 
 TIMEZONE = "Asia/Shanghai"
 START_HOUR = 10
@@ -46,7 +46,7 @@ DRIVERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class DemoSummary:
     """What a demonstration did.
 
     `balance_error`: what the sub-meters differ from the balance, as a share of the load's energy, over the ticks
@@ -91,7 +91,7 @@ def start_time(now: datetime) -> int:
 
 async def demonstrate(
     stop: asyncio.Event, *, start: int, speed: float, seconds: float | None, http: str, page_at: asyncio.Future[str]
-) -> Summary:
+) -> DemoSummary:
     """Run the factory and the daemon until `stop` or for `seconds` of real time; `page_at` gets the page's address.
 
     OSError when the page's address is taken.
@@ -113,17 +113,17 @@ async def demonstrate(
         return _summary(parts, records)
 
 
-def _stands(parts: Iterable[Part]) -> list[Stand]:
+def _stands(parts: Iterable[SitePart]) -> list[ServedDevice]:
     anywhere = parse("tcp://127.0.0.1:0", listen=True)
     stands = []
     for part in parts:
         name, bus, unit = DRIVERS[part.name]
-        stands.append(Stand(bus, part, name, driver(name), anywhere, unit))
+        stands.append(ServedDevice(bus, part, name, driver(name), anywhere, unit))
     return stands
 
 
 def _config(
-    stands: Iterable[Stand], endpoints: Mapping[str, Endpoint], directory: Path, speed: float, http: str
+    stands: Iterable[ServedDevice], endpoints: Mapping[str, Endpoint], directory: Path, speed: float, http: str
 ) -> Config:
     # What the configuration calls one second is one second of the demonstration's clock.
     return Config(
@@ -154,13 +154,13 @@ async def _end(stop: asyncio.Event, seconds: float | None) -> None:
         stop.set()
 
 
-def _summary(parts: Parts, records: list[Record]) -> Summary:
+def _summary(parts: Parts, records: list[Record]) -> DemoSummary:
     ticks = [one for one in records if one["coverage"] == 1.0]
     load = sum(_present(one, "load_energy") for one in ticks)
     residual = sum(abs(_present(one, "residual_energy")) for one in ticks)
     emission = sum(_present(one, "emission") for one in ticks)
     spool = parts.spool
-    return Summary(
+    return DemoSummary(
         readings=parts.site.readings,
         records=spool.appended,
         delivered=spool.head,

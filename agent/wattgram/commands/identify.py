@@ -9,7 +9,7 @@ from math import isfinite, nan
 
 from wattgram_drivers import catalogue, probe
 from wattgram_drivers.device import Device, Label, Table
-from wattgram_drivers.errors import BadAnswer, DriverError, NoAnswer, Refused
+from wattgram_drivers.driver_errors import BadAnswer, DriverError, NoAnswer, Refused
 from wattgram_drivers.modbus.bus import Bus
 from wattgram_drivers.modbus.pdu import EXCEPTIONS
 from wattgram_drivers.probe import Evidence
@@ -25,12 +25,12 @@ GREETING: tuple[Table, int, int] = ("holding", walk.BASES[0], 2)
 NOBODY = (10, 11)
 """Exceptions of a gateway for a unit that is not behind it."""
 
-PATIENCE = 4
+UNANSWERED_QUESTIONS = 4
 """Unanswered questions in a row after which a unit is left alone."""
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class IdentifiedDevice:
     """A device and what it says of itself; `driver` is "" for one that answers and that nothing fits.
 
     `also` are maps that fit as well, `answer` is what an unknown one said, `rated_power` is in W.
@@ -46,7 +46,7 @@ class Known:
     answer: str = ""
 
 
-class Unit:
+class UnitIdentification:
     """One unit of a bus while it is asked who it is: one request at a time, each question once."""
 
     def __init__(self, bus: Bus, number: int, *, greeting: float, limit: float, silence: float) -> None:
@@ -73,7 +73,7 @@ class Unit:
         """What a bus answers, remembered. Refused, NoAnswer, BadAnswer; BusDown is not remembered."""
         question = (table, address, count)
         if question not in self._said:
-            if self._unanswered >= PATIENCE:
+            if self._unanswered >= UNANSWERED_QUESTIONS:
                 raise NoAnswer(f"unit {self.number} has stopped answering")
             limit = self._greeting if question == GREETING else self._limit
             try:
@@ -126,7 +126,7 @@ class _Candidates:
         return tuple(sorted(self.fitting, key=lambda name: (-self.fitting[name].points, name)))
 
 
-async def identify(unit: Unit, devices: Mapping[str, Device], clock: Clock) -> list[Known]:
+async def identify(unit: UnitIdentification, devices: Mapping[str, Device], clock: Clock) -> list[IdentifiedDevice]:
     """The devices that answer at a unit, one a kind; one without a driver when nothing fits.
 
     NoAnswer when nobody is there; BusDown as it comes.
@@ -158,10 +158,10 @@ async def identify(unit: Unit, devices: Mapping[str, Device], clock: Clock) -> l
     for candidates in by_kind.values():
         first, *others = candidates.best()
         known.append(await _described(unit, devices[first], tuple(others), clock))
-    return known or [Known("", also=_Candidates(doubted).best(), answer=greeting)]
+    return known or [IdentifiedDevice("", also=_Candidates(doubted).best(), answer=greeting)]
 
 
-async def _sunspec(unit: Unit, clock: Clock) -> list[Known]:
+async def _sunspec(unit: UnitIdentification, clock: Clock) -> list[IdentifiedDevice]:
     """The SunSpec devices of a unit, one or several in one chain."""
 
     async def read(table: Table, address: int, count: int) -> bytes:
@@ -172,7 +172,7 @@ async def _sunspec(unit: Unit, clock: Clock) -> list[Known]:
     except (Refused, NoAnswer, BadAnswer):
         return []
     return [
-        Known(
+        IdentifiedDevice(
             device.name,
             device.vendor,
             device.model,
@@ -185,11 +185,11 @@ async def _sunspec(unit: Unit, clock: Clock) -> list[Known]:
     ]
 
 
-def _with(known: Known, also: tuple[str, ...]) -> Known:
-    return Known(known.driver, known.vendor, known.model, known.serial, known.kind, known.rated_power, also)
+def _with(known: IdentifiedDevice, also: tuple[str, ...]) -> IdentifiedDevice:
+    return IdentifiedDevice(known.driver, known.vendor, known.model, known.serial, known.kind, known.rated_power, also)
 
 
-async def _verdict(unit: Unit, device: Device) -> probe.Verdict:
+async def _verdict(unit: UnitIdentification, device: Device) -> probe.Verdict:
     """What a unit says of a map's marks; those after one that does not hold are not asked for."""
     verdict: probe.Verdict = "unsaid"
     for mark in device.identity.marks:
@@ -201,7 +201,7 @@ async def _verdict(unit: Unit, device: Device) -> probe.Verdict:
     return verdict
 
 
-async def _weighed(unit: Unit, device: Device, clock: Clock) -> Evidence:
+async def _weighed(unit: UnitIdentification, device: Device, clock: Clock) -> Evidence:
     """How much a unit's values look like this device's; one is looked at first, and most maps end there."""
     taste = probe.taste(device)
     if not taste or not probe.evidence(device, await _values(unit, device, [taste], clock)).points:
@@ -209,7 +209,9 @@ async def _weighed(unit: Unit, device: Device, clock: Clock) -> Evidence:
     return probe.evidence(device, await _values(unit, device, probe.telling(device), clock))
 
 
-async def _values(unit: Unit, device: Device, quantities: Collection[str], clock: Clock) -> dict[str, float]:
+async def _values(
+    unit: UnitIdentification, device: Device, quantities: Collection[str], clock: Clock
+) -> dict[str, float]:
     """Values of a map's quantities, NaN for those that the unit does not give."""
     reader = Reader(device, unit.number, quantities)
     try:
@@ -221,9 +223,9 @@ async def _values(unit: Unit, device: Device, quantities: Collection[str], clock
     return dict(zip(plan.quantities, struct.unpack(f"{len(plan.quantities)}d", octets), strict=True))
 
 
-async def _described(unit: Unit, device: Device, also: tuple[str, ...], clock: Clock) -> Known:
+async def _described(unit: UnitIdentification, device: Device, also: tuple[str, ...], clock: Clock) -> IdentifiedDevice:
     identity = device.identity
-    return Known(
+    return IdentifiedDevice(
         device.name,
         device.vendor,
         await _label(unit, identity.model) or device.model,
@@ -234,7 +236,7 @@ async def _described(unit: Unit, device: Device, also: tuple[str, ...], clock: C
     )
 
 
-async def _label(unit: Unit, label: Label | None) -> str:
+async def _label(unit: UnitIdentification, label: Label | None) -> str:
     if label is None:
         return ""
     one = label.excerpt
@@ -242,7 +244,7 @@ async def _label(unit: Unit, label: Label | None) -> str:
     return probe.label(label, answer) if answer else ""
 
 
-async def _rated_power(unit: Unit, device: Device, clock: Clock) -> float | None:
+async def _rated_power(unit: UnitIdentification, device: Device, clock: Clock) -> float | None:
     """The nameplate's W, where the device tells them."""
     if "rated_power" not in device.quantities:
         return None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Protocol, TextIO
 
-WIDTH = 24
+BAR_WIDTH = 24
 """Characters of the bar."""
 
-LONGEST = 79
+LONGEST_LINE = 79
 """Characters of its line: one that is wider than the terminal cannot be taken away."""
 
-PERIOD = 10.0
+LINE_PERIOD = 10.0
 """Seconds between two lines where there is no terminal."""
 
 
@@ -40,9 +40,9 @@ class Progress:
         self.done += count
         whole = max(self.total, self.done, 1)
         if self._bar:
-            filled = WIDTH * self.done // whole
-            self._draw(f"[{'#' * filled}{'.' * (WIDTH - filled)}] {self.done}/{whole} {what}")
-        elif self._clock.monotonic() - self._shown >= PERIOD:
+            filled = BAR_WIDTH * self.done // whole
+            self._draw(f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {self.done}/{whole} {what}")
+        elif self._clock.monotonic() - self._shown >= LINE_PERIOD:
             self._shown = self._clock.monotonic()
             self.say(f"{self.done} of {whole}: {what}")
 
@@ -57,7 +57,7 @@ class Progress:
             self._draw("")
 
     def _draw(self, line: str) -> None:
-        line = line[:LONGEST]
+        line = line[:LONGEST_LINE]
         self._stream.write("\r" + line.ljust(len(self._drawn)) + ("" if line else "\r"))
         self._stream.flush()
         self._drawn = line

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from wattgram_drivers.catalogue import SUNSPEC
 from wattgram_drivers.device import Device, Reading
+from wattgram_drivers.driver_errors import BadAnswer, BusDown, DriverError, NoAnswer, Refused
 from wattgram_drivers.endpoint import Endpoint
-from wattgram_drivers.errors import BadAnswer, BusDown, DriverError, NoAnswer, Refused
 from wattgram_drivers.modbus.bus import Bus
 from wattgram_drivers.plan import Plan
 from wattgram_drivers.reader import Reader
@@ -18,7 +18,7 @@ from wattgram_ext.decode import Decoder
 from wattgram.acquisition.poll import discovered
 from wattgram.base.clock import Clock
 
-TIMEOUT = 3.0
+READ_TIMEOUT = 3.0
 """Seconds for an answer while nobody is in a hurry, unless the device wants more."""
 
 SINGLE, DOUBLE = 7, 15
@@ -53,7 +53,7 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class ReadResult:
     """What a device said; `time` is UTC ns."""
 
     time: int
@@ -64,16 +64,16 @@ class Looked:
 
 async def look(
     endpoint: Endpoint, device: Device | None, unit: int | None, clock: Clock, driver: str = SUNSPEC
-) -> Looked:
+) -> ReadResult:
     """Read a device once; None asks a SunSpec device what it is, `driver` says which of its members. DriverError."""
-    bus = Bus(endpoint, timeout=TIMEOUT)
+    bus = Bus(endpoint, timeout=READ_TIMEOUT)
     try:
         await bus.connect(device.limits.connect_delay if device else 0.0)
         number = unit if unit is not None else device.unit if device else 1
-        known = device or await discovered(bus, number, TIMEOUT, driver)
+        known = device or await discovered(bus, number, READ_TIMEOUT, driver)
         reader = Reader(known, number, patience=len(known.registers) * 2)  # nobody waits behind a look
         reading = await reader.read(bus, clock)
-        return Looked(reading.time, known.vendor, known.model, _values(reader.plan, reading))
+        return ReadResult(reading.time, known.vendor, known.model, _values(reader.plan, reading))
     finally:
         await bus.close()
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from wattgram.accounts.books import Books, era_of
-from wattgram.accounts.replay import Replay
+from wattgram.accounts.instant_replay import Replay
 from wattgram.base.clock import NS, Clock
 from wattgram.base.errors import HistoryError, SpoolError
 from wattgram.base.record import EVERY, Record
@@ -22,8 +22,8 @@ from wattgram.daemon.daemon import sinks
 from wattgram.delivery.delivery import Delivery
 from wattgram.grid import remembered
 from wattgram.grid.ladder import Ladder
-from wattgram.grid.sources import running
-from wattgram.grid.sources.file import FileSource
+from wattgram.grid.sources import grid_source
+from wattgram.grid.sources.file_source import FileSource
 from wattgram.site import replay_request
 from wattgram.site.revision import replayed
 from wattgram.site.site import STATE
@@ -36,7 +36,7 @@ UNHEARD = 10.0
 AWAY = 10.0
 """Seconds without progress after which a sink is left to the next `wattgram run`."""
 
-ROOM = 20_000
+WAITING_RECORDS = 20_000
 """Records that may wait for the disk."""
 
 Progress = Callable[[str, int], None]
@@ -44,7 +44,7 @@ Progress = Callable[[str, int], None]
 
 
 @dataclass(slots=True)
-class Outcome:
+class ReplayOutcome:
     """What a replay did: seconds it took, instants and source-samples, records computed and changed by window, and
     records that are still to be delivered, by sink. `daemon`: a running one did it."""
 
@@ -74,7 +74,7 @@ class Outcome:
 
 async def recompute(
     config: Config, since: int | None, until: int | None, windows: Sequence[str], clock: Clock, progress: Progress
-) -> Outcome:
+) -> ReplayOutcome:
     """Compute from `since` to `until` again, UTC ns; None is all that is stored, and now.
 
     SpoolError and HistoryError say why it cannot be.
@@ -116,7 +116,7 @@ def stored(config: Config) -> int:
 
 async def _here(
     config: Config, spool: Spool, since: int, until: int, windows: Sequence[str], clock: Clock, progress: Progress
-) -> Outcome:
+) -> ReplayOutcome:
     loop = asyncio.get_running_loop()
     ladder = await _ladder(config, clock)
     state = await spool.state(STATE)
@@ -125,7 +125,7 @@ async def _here(
     async def take(made: Sequence[Record]) -> None:
         for one in made:
             spool.append(one)
-        if spool.pending > ROOM:
+        if spool.pending > WAITING_RECORDS:
             await spool.sync()
 
     def tell(made: Sequence[Record], replay: Replay) -> None:
@@ -138,7 +138,7 @@ async def _here(
     spool.put_state(STATE, replay.books.state())
     await spool.sync()
     counts = replay.counts
-    outcome = Outcome(since, until, False, 0.0, counts.instants, counts.samples, counts.computed, counts.changed)
+    outcome = ReplayOutcome(since, until, False, 0.0, counts.instants, counts.samples, counts.computed, counts.changed)
     if any(counts.changed.values()):
         await _deliver(config, spool, clock, progress)
     outcome.undelivered = {name: left for name in spool.sinks if (left := spool.undelivered(name))}
@@ -149,7 +149,7 @@ async def _ladder(config: Config, clock: Clock) -> Ladder:
     """What the grid's sources have said, as it is remembered; files are read now."""
     grid = config.grid
     made = [
-        running.made(one, grid.basis, config.mqtt, clock, random.Random(0))  # noqa: S311 - it asks nobody
+        grid_source.made(one, grid.basis, config.mqtt, clock, random.Random(0))  # noqa: S311 - it asks nobody
         for one in grid.sources
     ]
     feeds = [one.feed for one in made]
@@ -180,10 +180,12 @@ async def _deliver(config: Config, spool: Spool, clock: Clock, progress: Progres
         await spool.sync()
 
 
-async def _by_daemon(config: Config, since: int, until: int, windows: Sequence[str], progress: Progress) -> Outcome:
+async def _by_daemon(
+    config: Config, since: int, until: int, windows: Sequence[str], progress: Progress
+) -> ReplayOutcome:
     """Ask the daemon and wait; SpoolError when it does not answer or says no."""
     folder = config.spool.path
-    wish = replay_request.Request(
+    wish = replay_request.ReplayRequest(
         f"{os.getpid()}-{time.time_ns()}", since, until, tuple(windows), replay_request.edition(config)
     )
     try:
@@ -208,7 +210,7 @@ async def _by_daemon(config: Config, since: int, until: int, windows: Sequence[s
     finally:
         with contextlib.suppress(OSError):
             replay_request.withdraw(folder)
-    return Outcome(
+    return ReplayOutcome(
         since,
         until,
         True,

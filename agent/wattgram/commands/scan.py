@@ -16,23 +16,23 @@ from typing import Literal, get_args
 from urllib.parse import parse_qsl, urlsplit
 
 from wattgram_drivers import endpoint, probe
-from wattgram_drivers.device import Device, Line, Parity
+from wattgram_drivers.device import Device, Parity, SerialSettings
+from wattgram_drivers.driver_errors import BadAnswer, BusDown, NoAnswer
 from wattgram_drivers.endpoint import Endpoint
-from wattgram_drivers.errors import BadAnswer, BusDown, NoAnswer
 from wattgram_drivers.modbus.bus import Bus
 
 from wattgram.base.clock import Clock
 
-from .identify import GREETING, Known, Unit, identify
+from .identify import GREETING, IdentifiedDevice, UnitIdentification, identify
 from .progress import Progress
 
-LARGEST = 256
+MOST_ADDRESSES = 256
 """Addresses of a network at most: a site's /24."""
 
 HOSTS = 16
 """Hosts of a network that are asked at a time."""
 
-SILENCE = 0.06
+REQUEST_SILENCE = 0.06
 """Seconds before each request: the longest that maps ask for (Eastron), but those that say more in their own."""
 
 PATIENT = 3.0
@@ -41,7 +41,7 @@ PATIENT = 3.0
 HASTY = 0.5
 """Seconds at least for further units of a host, once something has answered faster."""
 
-TURNAROUND = 0.3
+SCAN_TURNAROUND = 0.3
 """Seconds that a unit on a serial line gets to begin its answer, while it is not known to be there."""
 
 LINE_UNITS = range(1, 248)
@@ -52,7 +52,7 @@ SMA_UNIT: tuple[Literal["holding"], int, int] = ("holding", 42109, 4)
 
 _NETWORK = re.compile(r"(tcp|rtutcp)://(\[[^]]*\]|[^/:]+)(:\d+)?/(\d{1,3})", re.IGNORECASE)
 
-Row = tuple[Endpoint, int, Known]
+Row = tuple[Endpoint, int, IdentifiedDevice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +81,22 @@ def _hosts(url: str, scheme: str, host: str, port: str | None, prefix: str) -> t
         network = ipaddress.ip_network(f"{host.strip('[]')}/{prefix}", strict=False)
     except ValueError as error:
         raise ValueError(f"{url!r}: {error}; allowed: a network such as tcp://10.0.0.0/28") from None
-    if network.num_addresses > LARGEST:
+    if network.num_addresses > MOST_ADDRESSES:
         raise ValueError(
-            f"{url!r}: found {network.num_addresses} addresses; allowed: at most {LARGEST}, such as "
+            f"{url!r}: found {network.num_addresses} addresses; allowed: at most {MOST_ADDRESSES}, such as "
             f"/{network.max_prefixlen - 8}"
         )
     named = (f"[{one}]" if network.version == 6 else str(one) for one in network.hosts())
     return tuple(endpoint.parse(f"{scheme}://{one}{port or ''}") for one in named)
 
 
-def _settings(place: Endpoint, stated: Collection[str], known: Sequence[Line]) -> list[Endpoint]:
+def _settings(place: Endpoint, stated: Collection[str], known: Sequence[SerialSettings]) -> list[Endpoint]:
     """The settings of a line that fit what its URL states."""
     fixed = [name for name in ("baudrate", "parity", "stopbits") if name in stated]
     fitting = [line for line in known if all(getattr(line, name) == getattr(place, name) for name in fixed)]
     if "baudrate" in stated:
         parities = (place.parity,) if "parity" in stated else get_args(Parity)
-        fitting = [Line(place.baudrate, parity, place.stopbits) for parity in parities]
+        fitting = [SerialSettings(place.baudrate, parity, place.stopbits) for parity in parities]
     return [replace(place, baudrate=line.baudrate, parity=line.parity, stopbits=line.stopbits) for line in fitting] or [
         place
     ]
@@ -107,7 +107,7 @@ def merged(rows: Sequence[Row], asked: Mapping[Endpoint, int]) -> list[Row]:
 
     Without serial numbers, a host that says the same at every unit it was asked at is one device as well.
     """
-    units: defaultdict[tuple[Endpoint, Known], list[int]] = defaultdict(list)
+    units: defaultdict[tuple[Endpoint, IdentifiedDevice], list[int]] = defaultdict(list)
     for place, unit, known in rows:
         units[place, known].append(unit)
     kept = []
@@ -130,7 +130,7 @@ class Scan:
         clock: Clock,
         progress: Progress,
         *,
-        silence: float = SILENCE,
+        silence: float = REQUEST_SILENCE,
     ) -> None:
         """`units` None: those where devices stand, and on a line all."""
         self._goal = goal
@@ -270,12 +270,12 @@ class Scan:
             known = await identify(unit, self._devices, self._clock)
         except BusDown:
             await bus.connect()
-            known = [Known("", answer=f"{greeting}; closes the connection when it is asked for more")]
+            known = [IdentifiedDevice("", answer=f"{greeting}; closes the connection when it is asked for more")]
         self._rows += [(bus.endpoint, number, one) for one in known]
         return answered
 
-    def _one(self, bus: Bus, number: int, limit: float) -> Unit:
-        return Unit(bus, number, greeting=limit, limit=PATIENT, silence=self._silence)
+    def _one(self, bus: Bus, number: int, limit: float) -> UnitIdentification:
+        return UnitIdentification(bus, number, greeting=limit, limit=PATIENT, silence=self._silence)
 
     def _lasts(self, places: Sequence[Endpoint], units: Sequence[int]) -> str:
         """How long it takes when nobody answers, in words."""
@@ -300,11 +300,11 @@ async def _closing(place: Endpoint) -> AsyncIterator[Bus]:
 
 def _hasty(place: Endpoint) -> float:
     """Seconds for the first answer of a unit on a line; the bus adds what the bytes need."""
-    return TURNAROUND + 50 * place.character
+    return SCAN_TURNAROUND + 50 * place.character
 
 
 def _setting(place: Endpoint) -> str:
-    return str(Line(place.baudrate, place.parity, place.stopbits))
+    return str(SerialSettings(place.baudrate, place.parity, place.stopbits))
 
 
 def advice(goal: Goal, scan: Scan) -> str:

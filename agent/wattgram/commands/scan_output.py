@@ -12,13 +12,13 @@ from wattgram_drivers.endpoint import Endpoint
 from wattgram.formats.tables import table
 from wattgram.simulation.simulated_devices import ROLE_OF_KIND
 
-from .identify import Known
+from .identify import IdentifiedDevice
 
 _NAME = 64
 _LONGEST = 100
 
 
-def listing(found: Sequence[tuple[Endpoint, int, Known]]) -> str:
+def listing(found: Sequence[tuple[Endpoint, int, IdentifiedDevice]]) -> str:
     """A table of the devices, and the blocks of those with a driver below it."""
     head = ("url", "unit", "driver", "vendor", "model", "serial", "remark")
     rows = [
@@ -35,7 +35,7 @@ def listing(found: Sequence[tuple[Endpoint, int, Known]]) -> str:
     return f"{text}\n\n{blocks(found)}" if any(known.driver for _, _, known in found) else text
 
 
-def entries(found: Iterable[tuple[Endpoint, int, Known]]) -> list[dict[str, object]]:
+def entries(found: Iterable[tuple[Endpoint, int, IdentifiedDevice]]) -> list[dict[str, object]]:
     """The devices for JSON; driver, vendor, model and serial are "" where they are not known."""
     return [
         {
@@ -50,7 +50,7 @@ def entries(found: Iterable[tuple[Endpoint, int, Known]]) -> list[dict[str, obje
     ]
 
 
-def _remark(known: Known) -> str:
+def _remark(known: IdentifiedDevice) -> str:
     also = ", ".join(known.also)
     if known.driver:
         return f"fits as well: {also}" if also else ""
@@ -58,7 +58,7 @@ def _remark(known: Known) -> str:
     return f"answers: {printable(known.answer)}{doubt}"
 
 
-def blocks(found: Sequence[tuple[Endpoint, int, Known]]) -> str:
+def blocks(found: Sequence[tuple[Endpoint, int, IdentifiedDevice]]) -> str:
     """TOML of the devices with a driver; each has a name of its own and a role guessed from its kind."""
     named = [one for one in found if one[2].driver]
     names = _names(named)
@@ -69,7 +69,7 @@ def blocks(found: Sequence[tuple[Endpoint, int, Known]]) -> str:
     )
 
 
-def _block(name: str, role: str, endpoint: Endpoint, unit: int, known: Known) -> str:
+def _block(name: str, role: str, endpoint: Endpoint, unit: int, known: IdentifiedDevice) -> str:
     title = f"{known.vendor} {known.model}".strip()
     serial = f", serial number {known.serial}" if known.serial else ""
     also = f"   # fits as well: {', '.join(known.also)}" if known.also else ""
@@ -92,7 +92,7 @@ def printable(text: str) -> str:
     return "".join(sign if sign.isprintable() else "?" for sign in text)[:_LONGEST]
 
 
-def _names(found: Iterable[tuple[Endpoint, int, Known]]) -> list[str]:
+def _names(found: Iterable[tuple[Endpoint, int, IdentifiedDevice]]) -> list[str]:
     names: list[str] = []
     for _, unit, known in found:
         words = f"{known.vendor} {known.model}" if known.driver == SUNSPEC else known.driver

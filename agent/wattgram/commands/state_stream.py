@@ -9,21 +9,21 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-SILENCE = 20.0
+STREAM_SILENCE = 20.0
 """Seconds without a word after which a stream is taken for dead; a gateway that is well says something each 15 s."""
 
-LONGEST = 1 << 22
+LONGEST_STREAM_LINE = 1 << 22
 """Bytes of one line; what is longer is no gateway's."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class StateUnavailable:
     """Why there is no state now."""
 
     why: str
 
 
-def states(url: str, token: str | None, pause: Callable[[], None]) -> Iterator[dict[str, Any] | Trouble]:
+def states(url: str, token: str | None, pause: Callable[[], None]) -> Iterator[dict[str, Any] | StateUnavailable]:
     """States without an end; a lost stream is a Trouble, then a `pause`, and it is opened anew.
 
     PermissionError when the gateway wants another token.
@@ -34,20 +34,20 @@ def states(url: str, token: str | None, pause: Callable[[], None]) -> Iterator[d
             for name, state in _events(url, token, last):
                 last = name
                 yield state
-            yield Trouble("the stream ended")
+            yield StateUnavailable("the stream ended")
         except PermissionError:
             raise
         except TimeoutError:
-            yield Trouble(f"it says nothing for {SILENCE:g} s")
+            yield StateUnavailable(f"it says nothing for {STREAM_SILENCE:g} s")
         except (OSError, http.client.HTTPException, ValueError) as error:
-            yield Trouble(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+            yield StateUnavailable(getattr(error, "strerror", None) or str(error) or type(error).__name__)
         pause()
 
 
 def _events(url: str, token: str | None, last: str) -> Iterator[tuple[str, dict[str, Any]]]:
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=SILENCE)
+    connection = kind(parts.hostname or "", parts.port, timeout=STREAM_SILENCE)
     try:
         headers = {"Accept": "text/event-stream"}
         headers |= {"Authorization": f"Bearer {token}"} if token else {}
@@ -65,9 +65,9 @@ def _events(url: str, token: str | None, last: str) -> Iterator[tuple[str, dict[
 
 def _parsed(answer: http.client.HTTPResponse) -> Iterator[tuple[str, dict[str, Any]]]:
     name, data = "", ""
-    while line := answer.readline(LONGEST):
+    while line := answer.readline(LONGEST_STREAM_LINE):
         if not line.endswith(b"\n"):
-            raise ValueError(f"a line of more than {LONGEST} bytes, or the end in the middle of one")
+            raise ValueError(f"a line of more than {LONGEST_STREAM_LINE} bytes, or the end in the middle of one")
         field, _, value = line.decode("utf-8", "replace").rstrip("\n").partition(":")
         value = value.removeprefix(" ")
         if field == "id":

@@ -13,7 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from .state_stream import Trouble
+from .state_stream import StateUnavailable
 
 STYLES = {"good": "green", "online": "green", "waiting": "dim", "lost": "bold red", "away": "bold red"}
 FLOWS = (
@@ -25,17 +25,17 @@ FLOWS = (
 )
 """What a row of flows shows: a power, and one that is taken from it."""
 
-EVENTS = 5
+EVENT_ROWS = 5
 
 
-def watch(states: Iterable[Mapping[str, Any] | Trouble], url: str, console: Console) -> None:
+def watch(states: Iterable[Mapping[str, Any] | StateUnavailable], url: str, console: Console) -> None:
     """Show each state until they end; in between why there is none."""
     state: Mapping[str, Any] | None = None
     with Live(console=console, screen=True, auto_refresh=False) as live:
         live.update(Text(f"waiting for {url}"), refresh=True)
         for one in states:
-            trouble = one.why if isinstance(one, Trouble) else ""
-            state = state if isinstance(one, Trouble) else one
+            trouble = one.why if isinstance(one, StateUnavailable) else ""
+            state = state if isinstance(one, StateUnavailable) else one
             live.update(screen(state, trouble, url), refresh=True)
 
 
@@ -99,7 +99,7 @@ def _devices(state: Mapping[str, Any]) -> RenderableType:
 def _events(state: Mapping[str, Any]) -> RenderableType:
     lines = [
         " ".join(plain(one[name]) for name in ("time", "device", "event", "detail") if one[name])
-        for one in state.get("events", [])[:EVENTS]
+        for one in state.get("events", [])[:EVENT_ROWS]
     ]
     return Panel(Text("\n".join(lines) or "nothing since the start"), title="events", title_align="left")
 

@@ -17,13 +17,13 @@ from wattgram.base.untrusted import nanoseconds, number, quoted, written
 TIME, ENERGY = "time", "energy_kwh"
 HOUR = 3600 * NS
 
-LARGEST = 8 << 20
+CERTIFICATE_FILE_BYTES = 8 << 20
 """Bytes of a file at most."""
 
 HOURS = 100_000
 """Rows of a file at most: eleven years."""
 
-MOST = 1e9
+MOST_HOURLY_ENERGY = 1e9
 """kWh of an hour at most: 1000 GW, more than there is anywhere."""
 
 
@@ -60,7 +60,9 @@ def read(path: Path, zone: ZoneInfo) -> Certificates:
     in an autumn night is written twice; the one that a spring night leaves out may be there with 0.
     """
     hours: dict[int, float] = {}
-    supplied.each(path, (TIME, ENERGY), lambda cells: _add(hours, cells, zone), largest=LARGEST, most=HOURS)
+    supplied.each(
+        path, (TIME, ENERGY), lambda cells: _add(hours, cells, zone), largest=CERTIFICATE_FILE_BYTES, most=HOURS
+    )
     return Certificates(hours)
 
 
@@ -76,11 +78,11 @@ def _energy(cell: str) -> float:
     """Wh."""
     try:
         energy = number(cell, ENERGY)
-        if 0.0 <= energy <= MOST:
+        if 0.0 <= energy <= MOST_HOURLY_ENERGY:
             return energy * 1000.0
     except ValueError:
         pass  # the same mistake, in other words
-    raise ValueError(f"{ENERGY}: found {quoted(cell)}; allowed: a number of kWh from 0 to {MOST:g}")
+    raise ValueError(f"{ENERGY}: found {quoted(cell)}; allowed: a number of kWh from 0 to {MOST_HOURLY_ENERGY:g}")
 
 
 def _beginning(cell: str, zone: ZoneInfo, taken: Collection[int]) -> int | None:

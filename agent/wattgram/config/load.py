@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from wattgram_drivers import catalogue, endpoint
 from wattgram_drivers.device import Device, Kind
+from wattgram_drivers.driver_errors import MapError
 from wattgram_drivers.endpoint import Endpoint
-from wattgram_drivers.errors import MapError
 from wattgram_drivers.plan import is_slow
 
 from wattgram.base import toml_table, units
@@ -21,13 +21,13 @@ from wattgram.base.errors import ConfigError
 from wattgram.base.toml_table import Table
 from wattgram.counters import frozen_device
 from wattgram.counters.metering import counted_in
-from wattgram.grid.sources import settings
-from wattgram.grid.sources.settings import SourceConfig
+from wattgram.grid.sources import source_settings
+from wattgram.grid.sources.source_settings import SourceConfig
 from wattgram.grid.table import FactorTable
-from wattgram.mqtt.settings import MqttConfig, SparkplugConfig
+from wattgram.mqtt.mqtt_settings import MqttConfig, SparkplugConfig
 
 from . import green_certificates, role_keys
-from .goals.settings import GoalsConfig
+from .goals_table.goals_settings import GoalsConfig
 from .green_certificates import CertificatesConfig
 from .role_keys import BatteryConfig, EmissionConfig
 
@@ -198,13 +198,13 @@ def _site(table: Table) -> SiteConfig:
 def _grid(table: Table, directory: Path, zone: ZoneInfo, *, broker: bool) -> GridConfig:
     factors = FactorTable.shipped()
     basis = table.take("basis", toml_table.choice(["direct", "lifecycle"]), "direct")
-    read = (settings.read(one, directory, basis, zone, broker=broker) for one in table.tables("source"))
+    sources = (source_settings.read(one, directory, basis, zone, broker=broker) for one in table.tables("source"))
     grid = GridConfig(
         zone=table.take("zone", toml_table.choice(factors.zones, "a zone of the shipped table"), "CN-CQ"),
         basis=basis,
         method=table.take("method", toml_table.choice(["proportional", "local-first"]), "proportional"),
         factor=table.take("factor_g_per_kwh", toml_table.number(0.0, 2000.0), None),
-        sources=tuple(one for one in read if one is not None),
+        sources=tuple(one for one in sources if one is not None),
         certificates=_certificates(table.table("certificates"), directory, zone)
         if "certificates" in table.data
         else None,
@@ -274,10 +274,10 @@ def _counted(one: DeviceConfig) -> str | None:
 
 
 def _goals(table: Table, devices: Sequence[DeviceConfig], directory: Path) -> GoalsConfig:
-    from .goals import meters, read  # noqa: PLC0415 - 1 MB that a site without goals of its own need not carry
+    from .goals_table import goals_reader, meters  # noqa: PLC0415 - 1 MB that a site without goals of its own need not carry
 
     known = {
-        one.name: meters.Meter(
+        one.name: meters.GoalMeter(
             one.role,
             _counted(one) if one.role in AMOUNTS else "",
             frozenset(one.quantities or one.device.quantities) if one.device else None,
@@ -285,7 +285,7 @@ def _goals(table: Table, devices: Sequence[DeviceConfig], directory: Path) -> Go
         for one in devices
         if one.name
     }
-    return read.read(table, known, directory)
+    return goals_reader.read(table, known, directory)
 
 
 def _device(table: Table, maps: Path | None) -> DeviceConfig:

@@ -23,7 +23,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 }
 """Roles for which a key is allowed."""
 
-FUELS: Mapping[str, float] = {"diesel": 266.8, "natural_gas": 199.9, "coal": 340.6}
+FUEL_CARBON: Mapping[str, float] = {"diesel": 266.8, "natural_gas": 199.9, "coal": 340.6}
 """g of CO2 per kWh of fuel heat, by net calorific value, 3.6 x kg/GJ (METHOD 1.2).
 
 diesel 74.1 kg/GJ and bituminous coal 94.6 kg/GJ: IPCC 2006 volume 2 chapter 2. natural_gas: 0.0153 tC/GJ, oxidation
@@ -35,7 +35,7 @@ NATURAL_GAS_PER_M3 = 2162.0
 
 
 @dataclass(frozen=True, slots=True)
-class Assumed:
+class GeneratorDefaults:
     """What is taken of a set that says nothing: its fuel, its efficiency, and the g/kWh that follow."""
 
     fuel: str
@@ -43,18 +43,18 @@ class Assumed:
     factor: float
 
 
-ASSUMED: Mapping[str, Assumed] = {
-    "genset": Assumed("diesel", 0.35, 762.0),  # 266.8 / 0.35, rounded as METHOD 1.2 has it
+ASSUMED: Mapping[str, GeneratorDefaults] = {
+    "genset": GeneratorDefaults("diesel", 0.35, 762.0),  # 266.8 / 0.35, rounded as METHOD 1.2 has it
     # METHOD 1.2's 505 g/kWh stands on 202.0 g per kWh of heat, which no source was read for; 199.9 / 0.40 has one.
-    "chp": Assumed("natural_gas", 0.40, 499.8),
+    "chp": GeneratorDefaults("natural_gas", 0.40, 499.8),
 }
 """By role. The efficiencies are assumptions of METHOD 1.2: set each site's own."""
 
-POINTS = 50
+MOST_CURVE_POINTS = 50
 """Points of an efficiency curve at most; a data sheet has four or five."""
 
 
-class Point(NamedTuple):
+class EfficiencyPoint(NamedTuple):
     """An efficiency, 0-1, at a share of rated power."""
 
     share: float
@@ -95,7 +95,7 @@ class EmissionConfig:
 
     emission_factor: float | None = None
     fuel: str = ""
-    efficiency: tuple[Point, ...] = ()
+    efficiency: tuple[EfficiencyPoint, ...] = ()
     fuel_meter: str = ""
     fuel_factor: float | None = None
     heat: HeatConfig | None = None
@@ -129,7 +129,7 @@ def emission(table: Table, role: str | None) -> EmissionConfig:
     if role in BURNERS:
         return _burner(table, role)
     if role == "fuel":
-        return EmissionConfig(fuel=table.take("fuel", toml_table.choice(list(FUELS)), None) or "")
+        return EmissionConfig(fuel=table.take("fuel", toml_table.choice(list(FUEL_CARBON)), None) or "")
     if role in RENEWABLES:
         return EmissionConfig(table.take("emission_factor", _factor, None))
     return EmissionConfig()
@@ -175,7 +175,7 @@ def _burner(table: Table, role: str) -> EmissionConfig:
     heat = _heat(table) if role == "chp" else None
     made = EmissionConfig(
         emission_factor=table.take("emission_factor", _factor, None),
-        fuel=table.take("fuel", toml_table.choice(list(FUELS)), None) or "",
+        fuel=table.take("fuel", toml_table.choice(list(FUEL_CARBON)), None) or "",
         efficiency=table.take("efficiency", _efficiency, None) or (),
         fuel_meter=table.take("fuel_meter", toml_table.text, None) or "",
         fuel_factor=table.take("fuel_factor", toml_table.number(0.0, 1e7), None),
@@ -209,11 +209,13 @@ def _factor(value: object) -> float:
     return factor
 
 
-def _efficiency(value: object) -> tuple[Point, ...]:
+def _efficiency(value: object) -> tuple[EfficiencyPoint, ...]:
     if not isinstance(value, list):
         return (_point([1.0, value], value),)
-    if not 2 <= len(value) <= POINTS:
-        raise ValueError(f"found a list of {len(value)}; allowed: 2 to {POINTS} pairs, or a number from 0.05 to 0.7")
+    if not 2 <= len(value) <= MOST_CURVE_POINTS:
+        raise ValueError(
+            f"found a list of {len(value)}; allowed: 2 to {MOST_CURVE_POINTS} pairs, or a number from 0.05 to 0.7"
+        )
     points = tuple(_point(pair, pair) for pair in value)
     for one, later in pairwise(points):
         if later.share <= one.share:
@@ -221,11 +223,11 @@ def _efficiency(value: object) -> tuple[Point, ...]:
     return points
 
 
-def _point(pair: object, found: object) -> Point:
+def _point(pair: object, found: object) -> EfficiencyPoint:
     try:
         share, efficiency = toml_table.listed(toml_table.number(0.0, 1.0))(pair)
         if 0.05 <= efficiency <= 0.7:
-            return Point(share, efficiency)
+            return EfficiencyPoint(share, efficiency)
     except ValueError:
         pass  # the same mistake, in other words
     raise ValueError(

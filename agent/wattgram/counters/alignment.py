@@ -13,22 +13,22 @@ from typing import Any, NamedTuple
 
 from wattgram.base.clock import NS
 
-from .metering import Metered
-from .reconcile import BRIDGED, NOTHING, Flows
+from .metering import MeteredStep
+from .reconcile import BRIDGED, NOTHING_METERED, IntervalEnergy
 
 HELD = 3
 """Intervals for which a value stands when no other comes (SPEC 6.9), and across which a line is drawn."""
 
-MOST = 4000
+MOST_TRACK_POINTS = 4000
 """Readings that are kept for a counter that is silent: an hour of seconds."""
 
 
-class Point(NamedTuple):
+class TrackPoint(NamedTuple):
     """A reading: UTC ns, W in the role's direction, and what was counted since the reading before that counted."""
 
     time: int
     power: float
-    metered: Metered = NOTHING
+    metered: MeteredStep = NOTHING_METERED
 
 
 class Track:
@@ -40,12 +40,12 @@ class Track:
     def __init__(self, interval: float, tick: float) -> None:
         self._held = int(HELD * interval * NS)
         self._near = int(tick * NS) // 2
-        self._points: deque[Point] = deque()
+        self._points: deque[TrackPoint] = deque()
         self._counted = 0  # time up to which what was counted has been handed on
         self._told = 0  # the instant before
-        self._kept = NOTHING  # what was counted before the process began
+        self._kept = NOTHING_METERED  # what was counted before the process began
 
-    def put(self, point: Point) -> None:
+    def put(self, point: TrackPoint) -> None:
         """Add a reading; one that is not later than the last is dropped, but for what it counted."""
         if self._points and point.time <= self._points[-1].time:
             self._kept = self._kept.then(point.metered)
@@ -68,14 +68,14 @@ class Track:
         while len(self._points) > 1 and self._points[1].time <= time:
             self._kept = self._kept.then(self._points.popleft().metered)
 
-    def take(self, time: int) -> tuple[float, Flows | None, Metered]:
+    def take(self, time: int) -> tuple[float, IntervalEnergy | None, MeteredStep]:
         """The power at an instant (NaN: none); what flowed since the instant before, where readings between the two say
         more of it than they do; and what was counted between them.
 
         A count is told when it reaches to the instant, by a reading at it or after it, so that it is compared with the
         energy of the same time; what belongs to a gap is told at once.
         """
-        metered, self._kept = self._kept, NOTHING
+        metered, self._kept = self._kept, NOTHING_METERED
         counts = [index for index, point in enumerate(self._points) if _counts(point.metered)]
         for index in [one for one in counts if self._points[one].metered.verdict in BRIDGED]:
             metered = metered.then(self._hand(index))
@@ -90,7 +90,7 @@ class Track:
         flows, self._told = self._between(self._told, time), time
         # The readings since the last that counted say how the next count is to be spread.
         while len(self._points) > 1 and (
-            self._points[1].time <= min(time, self._counted or time) or len(self._points) > MOST
+            self._points[1].time <= min(time, self._counted or time) or len(self._points) > MOST_TRACK_POINTS
         ):
             self._kept = self._kept.then(self._points.popleft().metered)
         return power, flows, metered
@@ -108,7 +108,7 @@ class Track:
             positive, negative = (nan if one is None else float(one) for one in dumped)
         except (TypeError, ValueError) as error:
             raise ValueError(f"found {dumped!r}, which is no track's state") from error
-        self._kept = Metered(positive, negative)
+        self._kept = MeteredStep(positive, negative)
 
     def _power(self, time: int) -> float:
         before = next((point for point in reversed(self._points) if point.time <= time), None)
@@ -120,7 +120,7 @@ class Track:
         share = (time - before.time) / (after.time - before.time)
         return before.power + share * (after.power - before.power)
 
-    def _between(self, begin: int, end: int) -> Flows | None:
+    def _between(self, begin: int, end: int) -> IntervalEnergy | None:
         """Wh by all readings from one instant to the next; None where none lies between them, or not close enough."""
         if not any(begin < point.time < end for point in self._points) or not begin:
             return None
@@ -130,25 +130,25 @@ class Track:
         covered = line and line[0].time <= begin and line[-1].time >= end
         if not covered or any(b.time - a.time > self._held for a, b in pairwise(line) if b.time > begin):
             return None
-        return Flows(*(_flowed(line, begin, end, sign) / NS / 3600.0 for sign in (1.0, -1.0)))
+        return IntervalEnergy(*(_flowed(line, begin, end, sign) / NS / 3600.0 for sign in (1.0, -1.0)))
 
-    def _soon(self, after: Point | None, time: int) -> float:
+    def _soon(self, after: TrackPoint | None, time: int) -> float:
         """The first reading, or the first after a silence, stands for an instant that it was meant for."""
         return after.power if after is not None and after.time - time <= self._near else nan
 
-    def _hand(self, index: int) -> Metered:
+    def _hand(self, index: int) -> MeteredStep:
         """All that a reading counted; it is told once."""
         point = self._points[index]
-        self._points[index] = point._replace(metered=NOTHING)
+        self._points[index] = point._replace(metered=NOTHING_METERED)
         self._counted = max(self._counted, point.time)
         return point.metered
 
-    def _split(self, index: int, time: int) -> Metered:
+    def _split(self, index: int, time: int) -> MeteredStep:
         """The part of what a reading counted that belongs before an instant, which came before it."""
         metered = self._points[index].metered
         begin = self._counted or (self._points[index - 1].time if index else time)
         if not _counts(metered) or begin >= time:
-            return NOTHING
+            return NOTHING_METERED
         forth, back = self._shares(index, begin, time)
         self._counted = time
         rest = metered._replace(positive=metered.positive * (1.0 - forth), negative=metered.negative * (1.0 - back))
@@ -167,11 +167,11 @@ class Track:
         return shares[0], shares[1]
 
 
-def _counts(metered: Metered) -> bool:
+def _counts(metered: MeteredStep) -> bool:
     return isfinite(metered.positive) or isfinite(metered.negative)
 
 
-def _flowed(line: list[Point], begin: int, end: int, sign: float) -> float:
+def _flowed(line: list[TrackPoint], begin: int, end: int, sign: float) -> float:
     """W ns in one direction under the line between two times."""
     total = 0.0
     for one, other in pairwise(line):

@@ -18,7 +18,7 @@ Verdict = Literal["good", "estimated", "glitch", "reset", "rollover", "exchange"
 """Of one value. good: it counts on from the last one. estimated: it does, across a gap. glitch: not believed, or not
 yet. reset: it began anew at 0. rollover: it went through the end of its register. exchange: another meter."""
 
-EVENTS: dict[Verdict, str] = {
+COUNTER_EVENTS: dict[Verdict, str] = {
     "glitch": "counter glitch",
     "reset": "counter reset",
     "rollover": "counter rollover",
@@ -26,13 +26,13 @@ EVENTS: dict[Verdict, str] = {
 }
 """What an operator is told, once an occurrence."""
 
-MARGIN = 1.2
+POWER_MARGIN = 1.2
 """Of the rated power: a counter that ran faster did not count (METHOD 4.1)."""
 
-CONFIRMED = 3
+CONFIRMING_VALUES = 3
 """Values that must follow each other, and count, before a new level is believed."""
 
-GAP = 2
+GAP_INTERVALS = 2
 """Intervals after which what was counted is known and when it flowed is not (METHOD 4.5)."""
 
 REFRESH = 60.0
@@ -66,7 +66,7 @@ class Counter:
 
     def most(self, seconds: float, value: float) -> float:
         """What it can have counted in so many seconds, as its register shows it."""
-        return MARGIN * self.limit * seconds / 3600.0 + self.resolution(value)
+        return POWER_MARGIN * self.limit * seconds / 3600.0 + self.resolution(value)
 
     def unsigned(self, value: float) -> float:
         """The value of a register that is read as signed but counts through its sign bit."""
@@ -85,7 +85,7 @@ class Counter:
         yield 10.0 ** max(DIGITS, int(log10(counts)) + 1 if counts >= 1.0 else 0) * self.count, 100.0
 
 
-class Held(NamedTuple):
+class HeldValues(NamedTuple):
     """Values that do not count on from the last believed one, but from each other."""
 
     first: float
@@ -101,7 +101,7 @@ class State:
     value: float
     time: int
     since: int
-    held: Held | None = None
+    held: HeldValues | None = None
 
     def seconds(self, time: int) -> float:
         """In which what is seen at `time` may have been counted.
@@ -122,7 +122,7 @@ class State:
             state = cls(float(value), int(time), int(since))
             if held is not None:
                 first, start, last, reads = held
-                state = replace(state, held=Held(float(first), int(start), float(last), int(reads)))
+                state = replace(state, held=HeldValues(float(first), int(start), float(last), int(reads)))
         except (TypeError, ValueError) as error:
             raise ValueError(f"found {dumped!r}, which is no counter's state") from error
         if not all(isfinite(each) for each in (state.value, *(state.held or ()))):
@@ -130,7 +130,7 @@ class State:
         return state
 
 
-class Count(NamedTuple):
+class CounterStep(NamedTuple):
     """What a value says: the amount since the last believed one, what became of it, and what to tell of it.
 
     `event` is empty when nothing happened; then `old` and `new` have no meaning.
@@ -143,13 +143,13 @@ class Count(NamedTuple):
     new: float = 0.0
 
 
-def step(counter: Counter, state: State | None, value: float, time: int) -> tuple[State, Count]:
+def step(counter: Counter, state: State | None, value: float, time: int) -> tuple[State, CounterStep]:
     """Take a value; without a state it is the first, from which counting begins. ValueError for one that is none."""
     if not isfinite(value):
         raise ValueError(f"{counter.quantity}: found {value!r}; allowed: a number")
     value = counter.unsigned(value)
     if state is None:
-        return State(value, time, time - int(REFRESH * NS)), Count(0.0, "good")
+        return State(value, time, time - int(REFRESH * NS)), CounterStep(0.0, "good")
     if time <= state.time:  # the clock was set back by nobody knows how much: while nothing ran, or by very little
         state = moved(state, time - state.time - int(counter.interval * NS))
     held = state.held
@@ -160,49 +160,49 @@ def step(counter: Counter, state: State | None, value: float, time: int) -> tupl
         if -counter.resolution(state.value) <= rise <= most:
             return _believed(counter, state, value, time)
         if not goes_on and (amount := _wrapped(counter, state.value, value, most)) is not None:
-            told = Count(amount, "rollover", "rollover", state.value, value)
+            told = CounterStep(amount, "rollover", "rollover", state.value, value)
             return State(value, time, state.time), told
     if held and goes_on:
         held = held._replace(last=max(held.last, value), reads=held.reads + 1)
     else:
-        held = Held(value, time, value, 1)
+        held = HeldValues(value, time, value, 1)
     kind = _kind(counter, state, held)
-    if held.reads < CONFIRMED or held.last <= held.first or kind == "glitch":
-        return replace(state, held=held), Count(0.0, "glitch")
+    if held.reads < CONFIRMING_VALUES or held.last <= held.first or kind == "glitch":
+        return replace(state, held=held), CounterStep(0.0, "glitch")
     return _anew(counter, state, held, kind, time)
 
 
-def _believed(counter: Counter, state: State, value: float, time: int) -> tuple[State, Count]:
+def _believed(counter: Counter, state: State, value: float, time: int) -> tuple[State, CounterStep]:
     """The value counts on from the last believed one; what was held meanwhile was a glitch."""
     amount = max(0.0, value - state.value)
-    gap = time - state.time > GAP * counter.interval * NS
+    gap = time - state.time > GAP_INTERVALS * counter.interval * NS
     verdict: Verdict = "estimated" if gap and amount else "good"
     after = State(max(value, state.value), time, state.time if amount else state.since)
     if state.held is None:
-        return after, Count(amount, verdict)
-    return after, Count(amount, verdict, "glitch", state.value, state.held.first)
+        return after, CounterStep(amount, verdict)
+    return after, CounterStep(amount, verdict, "glitch", state.value, state.held.first)
 
 
-def _anew(counter: Counter, state: State, held: Held, kind: Verdict, time: int) -> tuple[State, Count]:
+def _anew(counter: Counter, state: State, held: HeldValues, kind: Verdict, time: int) -> tuple[State, CounterStep]:
     """The held values are the new level: a reset counter has counted from 0, another meter from where it stood."""
     after = State(held.last, time, held.start)
     if kind == "reset":
-        return after, Count(held.last, "reset", "reset", state.value, held.first)
+        return after, CounterStep(held.last, "reset", "reset", state.value, held.first)
     amount = held.last - held.first
     if state.value == 0.0:  # a device that was asleep when counting began: 0 was the wrong value
-        return after, Count(amount, "good", "glitch", held.first, 0.0)
+        return after, CounterStep(amount, "good", "glitch", held.first, 0.0)
     rise = held.first - state.value
     if 0.0 < rise <= counter.most((held.start - state.since) / NS, state.value):  # its register had stood still
-        return after, Count(rise + amount, "estimated")
-    return after, Count(amount, "exchange", "exchange", state.value, held.first)
+        return after, CounterStep(rise + amount, "estimated")
+    return after, CounterStep(amount, "exchange", "exchange", state.value, held.first)
 
 
-def _stays(counter: Counter, state: State, held: Held) -> bool:
+def _stays(counter: Counter, state: State, held: HeldValues) -> bool:
     """Whether held values that go on are a level of their own: above the last believed one, or counting."""
     return (held.first > state.value or held.last > held.first) and _kind(counter, state, held) != "glitch"
 
 
-def _kind(counter: Counter, state: State, held: Held) -> Verdict:
+def _kind(counter: Counter, state: State, held: HeldValues) -> Verdict:
     """What held values are if they stay.
 
     reset: so low that they may have been counted from 0 since the last believed value. glitch: no further below it
@@ -217,7 +217,7 @@ def _kind(counter: Counter, state: State, held: Held) -> Verdict:
     return "exchange"
 
 
-def _follows(counter: Counter, state: State, held: Held, value: float, time: int) -> bool:
+def _follows(counter: Counter, state: State, held: HeldValues, value: float, time: int) -> bool:
     """Whether a value counts on from the held ones."""
     before = max(state.time, held.start - int(max(REFRESH, counter.interval) * NS))
     most = counter.most(max(counter.interval, (time - before) / NS), held.first)

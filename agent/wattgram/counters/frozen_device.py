@@ -12,10 +12,10 @@ from math import isfinite
 from typing import NamedTuple
 
 from wattgram.base.clock import NS
-from wattgram.base.happened import Happened
+from wattgram.base.occurrence import Occurrence
 from wattgram.base.units import rfc3339
 
-from .metering import Metered
+from .metering import MeteredStep
 
 FROZEN = 900.0
 """Seconds for which every value must have stood still. A load that is as steady as its register is coarse stands so
@@ -30,13 +30,13 @@ NEAR_ZERO = 0.002
 NEAR_ZERO_UNRATED = 1.0
 """W that are next to nothing where no rated power is known."""
 
-STEPS = 3.0
+RESOLUTION_STEPS = 3.0
 """Of the counter's resolution: when power tells of more and the counter stands, one of them is wrong."""
 
 VALUES = 2
 """That must have been seen to stand still together, where no counter contradicts the power: one alone may be true."""
 
-PAUSE = 3.0
+PAUSE_INTERVALS = 3.0
 """Intervals without a reading (SPEC 6.9) that are no time in which anything was seen to stand still."""
 
 EVENT, BACK = "device frozen", "device back"
@@ -45,7 +45,7 @@ _INFINITE = 0x7FF0_0000_0000_0000
 _UNSIGNED = 0x7FFF_FFFF_FFFF_FFFF
 
 
-class Same(NamedTuple):
+class UnchangedValues(NamedTuple):
     """What has been seen since a value last changed.
 
     shown: each value as it was last there, a double each, NaN before. compared: so many of them were seen twice.
@@ -64,7 +64,7 @@ class Same(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Stillness:
+class FrozenDeviceWatch:
     """Watches one device.
 
     after: s for which everything must stand still (the key `frozen_after`). rated_power: W. counters: whether there is
@@ -81,45 +81,47 @@ class Stillness:
     counters: tuple[bool, bool] = (False, False)
     interval: float = 1.0
     frozen: bool = False
-    same: Same | None = None
+    same: UnchangedValues | None = None
 
     def advance(
-        self, block: bytes, power: float, time: int, monotonic: float, metered: Metered | None = None
-    ) -> tuple[Stillness, tuple[Happened, ...]]:
+        self, block: bytes, power: float, time: int, monotonic: float, metered: MeteredStep | None = None
+    ) -> tuple[FrozenDeviceWatch, tuple[Occurrence, ...]]:
         """Take a reading; the watch after it, and what is to be told.
 
         block: the record's values, a native double each. power: W in the role's direction. A value that is absent
         (NaN) says nothing: it was not asked for, or the device did not answer that request. The first value that
         differs from the last one that was there shows that the device is alive.
         """
-        metered = metered or Metered()
+        metered = metered or MeteredStep()
         compared = -1 if self.same is None else _compared(self.same.shown, block)
         if self.same is None or compared < 0 or metered.positive > 0.0 or metered.negative > 0.0:
-            begun = replace(self, frozen=False, same=_seen(Same(block, monotonic, monotonic), self, power, metered))
-            return begun, (Happened(BACK, "its values change again"),) if self.frozen else ()
+            begun = replace(
+                self, frozen=False, same=_seen(UnchangedValues(block, monotonic, monotonic), self, power, metered)
+            )
+            return begun, (Occurrence(BACK, "its values change again"),) if self.frozen else ()
         same = self.same._replace(shown=_filled(self.same.shown, block), compared=max(compared, self.same.compared))
         if not isfinite(power):
             return replace(self, same=same), ()
         passed = monotonic - same.last
         if same.readings == 0:
             same = same._replace(begun=monotonic)
-        elif 0.0 < passed <= PAUSE * self.interval:
+        elif 0.0 < passed <= PAUSE_INTERVALS * self.interval:
             same = same._replace(seconds=same.seconds + passed)
         same = _seen(same._replace(last=monotonic), self, power, metered)
         frozen = self.frozen or self._stands(same, power)
-        told = (Happened(EVENT, _detail(same, power, time, monotonic)),) if frozen and not self.frozen else ()
+        told = (Occurrence(EVENT, _detail(same, power, time, monotonic)),) if frozen and not self.frozen else ()
         return replace(self, frozen=frozen, same=same), told
 
-    def _stands(self, same: Same, power: float) -> bool:
+    def _stands(self, same: UnchangedValues, power: float) -> bool:
         near_zero = NEAR_ZERO * self.rated_power if self.rated_power else NEAR_ZERO_UNRATED
         if same.seconds < self.after or same.readings < READINGS or abs(power) <= near_zero:
             return False
         if self.counters[power < 0.0] or same.resolution:
-            return 0.0 < STEPS * same.resolution < _uncounted(same, power)
+            return 0.0 < RESOLUTION_STEPS * same.resolution < _uncounted(same, power)
         return same.compared >= VALUES
 
 
-def _seen(same: Same, watch: Stillness, power: float, metered: Metered) -> Same:
+def _seen(same: UnchangedValues, watch: FrozenDeviceWatch, power: float, metered: MeteredStep) -> UnchangedValues:
     """The same, and one reading more with this power, perhaps with its counter."""
     if not isfinite(power):
         return same
@@ -131,13 +133,13 @@ def _seen(same: Same, watch: Stillness, power: float, metered: Metered) -> Same:
     return same._replace(counter=(first, same.seconds), resolution=resolution)
 
 
-def _uncounted(same: Same, power: float) -> float:
+def _uncounted(same: UnchangedValues, power: float) -> float:
     """Wh that the power tells of between the first and the last time that the counter was seen."""
     first, last = same.counter or (0.0, 0.0)
     return abs(power) * (last - first) / 3600.0
 
 
-def _detail(same: Same, power: float, time: int, monotonic: float) -> str:
+def _detail(same: UnchangedValues, power: float, time: int, monotonic: float) -> str:
     since = rfc3339(time - int((monotonic - same.begun) * NS))
     detail = f"power {power:.6g} W and every other value unchanged since {since}, {same.readings} readings"
     if same.counter is None:

@@ -8,21 +8,21 @@ from dataclasses import dataclass, replace
 from math import isfinite, nan
 from typing import NamedTuple
 
-from wattgram_drivers.device import WORDS, Device, Register
+from wattgram_drivers.device import TYPE_WORDS, Device, Register
 from wattgram_drivers.quantity import QUANTITIES
 
-from wattgram.base.happened import Happened
+from wattgram.base.occurrence import Occurrence
 
-from .counter import EVENTS, Count, Counter, State, Verdict, moved, step
+from .counter import COUNTER_EVENTS, Counter, CounterStep, State, Verdict, moved, step
 
 IMPORT, EXPORT, TOTAL = "active_energy_import", "active_energy_export", "active_energy_total"
 AT_TERMINALS = ("energy_export", "energy_import")
-STORED = ("battery_energy_discharge", "battery_energy_charge")
+BATTERY_COUNTERS = ("battery_energy_discharge", "battery_energy_charge")
 OUTPUT = (("pulse_count_{}", ""), ("totalizer_{}", ""), ("volume_total", ""))
 
 CHOICES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "grid": ((IMPORT, EXPORT), ("meter_energy_import", "meter_energy_export"), ("energy_import", "energy_export")),
-    "battery": (STORED, (IMPORT, EXPORT), AT_TERMINALS),
+    "battery": (BATTERY_COUNTERS, (IMPORT, EXPORT), AT_TERMINALS),
     "load": ((IMPORT, EXPORT), (TOTAL, "")),
     "ev": ((IMPORT, EXPORT), ("energy_total", ""), ("energy_consumed_total", ""), (TOTAL, "")),
     **dict.fromkeys(
@@ -65,7 +65,7 @@ WORST: tuple[Verdict, ...] = ("good", "rollover", "estimated", "glitch", "exchan
 
 
 @dataclass(frozen=True, slots=True)
-class Directed:
+class DirectedCounter:
     """A counter of a role, and whether it counts what the role's name says (1) or against it (-1)."""
 
     register: Register
@@ -73,7 +73,7 @@ class Directed:
     direction: int
 
 
-class Metered(NamedTuple):
+class MeteredStep(NamedTuple):
     """What a device counted since the reading before, in its role's direction and against it.
 
     Wh; m3, kg or pieces for production, capture and fuel. NaN: no counter, or none that is believed now. `verdict` is
@@ -84,24 +84,24 @@ class Metered(NamedTuple):
     negative: float = nan
     verdict: Verdict = "good"
     resolution: tuple[float, float] = (0.0, 0.0)
-    happened: tuple[Happened, ...] = ()
+    happened: tuple[Occurrence, ...] = ()
 
     @property
     def quality(self) -> str:
         """Of the record that it was read with."""
         return QUALITY[self.verdict]
 
-    def then(self, later: Metered) -> Metered:
+    def then(self, later: MeteredStep) -> MeteredStep:
         """Both as one, when nobody looked between them."""
         verdict = max(self.verdict, later.verdict, key=WORST.index)
         sums = (_sum([self.positive, later.positive]), _sum([self.negative, later.negative]))
         resolution = later.resolution if any(later.resolution) else self.resolution
-        return Metered(*sums, verdict, resolution, (*self.happened, *later.happened))
+        return MeteredStep(*sums, verdict, resolution, (*self.happened, *later.happened))
 
 
 def counters_of(
     device: Device, role: str, *, invert: bool = False, rated_power: float | None = None, interval: float = 1.0
-) -> tuple[Directed, ...]:
+) -> tuple[DirectedCounter, ...]:
     """The counters to use for a device's role; of several that count the same, those with the finest steps.
 
     `invert`: the meter is wired the other way, so its import is the role's negative direction. `rated_power` in W
@@ -115,7 +115,7 @@ def counters_of(
         sign = -1 if invert and against_it else 1
         bound = None if device.kind == "inverter" and role == "grid" else rated_power
         return tuple(
-            Directed(register, _counter(register, bound, interval), direction)
+            DirectedCounter(register, _counter(register, bound, interval), direction)
             for found, direction in ((for_names, sign), (against_names, -sign))
             for register in found
         )
@@ -134,10 +134,10 @@ class Metering:
     """Runs the counters of one device; what they remember outlives the process."""
 
     def __init__(self) -> None:
-        self._directed: tuple[Directed, ...] = ()
+        self._directed: tuple[DirectedCounter, ...] = ()
         self._states: dict[str, State] = {}
 
-    def equip(self, directed: Sequence[Directed], fields: Mapping[str, str]) -> None:
+    def equip(self, directed: Sequence[DirectedCounter], fields: Mapping[str, str]) -> None:
         """Use these counters; `fields`: the name of a register's quantity in the record, where it is another."""
         self._directed = tuple(
             replace(one, counter=replace(one.counter, quantity=fields.get(key := one.register.quantity, key)))
@@ -150,11 +150,11 @@ class Metering:
         found = {one.direction for one in self._directed}
         return 1 in found, -1 in found
 
-    def take(self, values: Mapping[str, float], scales: Mapping[str, float], time: int) -> Metered:
+    def take(self, values: Mapping[str, float], scales: Mapping[str, float], time: int) -> MeteredStep:
         """Count on from the values of a reading by register; `scales`: factors of a scale that are not in its map."""
-        counts: list[tuple[Directed, float]] = []
+        counts: list[tuple[DirectedCounter, float]] = []
         verdicts: list[Verdict] = []
-        happened: list[Happened] = []
+        happened: list[Occurrence] = []
         resolution = {1: 0.0, -1: 0.0}
         for one in self._directed:
             key = one.register.quantity
@@ -168,7 +168,7 @@ class Metering:
             verdicts.append(count.verdict)
             resolution[one.direction] += counter.resolution(self._states[key].value)
             happened += _told(counter, count)
-        return Metered(
+        return MeteredStep(
             _sum(amount for one, amount in counts if one.direction > 0),
             _sum(amount for one, amount in counts if one.direction < 0),
             max(verdicts, key=WORST.index, default="good"),
@@ -216,7 +216,7 @@ def _found(registers: Mapping[str, Register], name: str) -> list[Register]:
 
 def _coarseness(register: Register) -> tuple[float, int]:
     steps = GREAT * PRECISION[register.type] if register.type in PRECISION else abs(float(register.scale))
-    return steps, -WORDS[register.type]
+    return steps, -TYPE_WORDS[register.type]
 
 
 def _counter(register: Register, rated_power: float | None, interval: float) -> Counter:
@@ -240,10 +240,10 @@ def _sum(amounts: Iterable[float]) -> float:
     return sum(found) if found else nan
 
 
-def _told(counter: Counter, count: Count) -> list[Happened]:
+def _told(counter: Counter, count: CounterStep) -> list[Occurrence]:
     if count.event is None:
         return []
     unit = QUANTITIES[counter.quantity].unit
     unit = "" if unit == "1" else f" {unit}"
     detail = f"{counter.quantity}: {count.old:.12g}{unit}, then {count.new:.12g}{unit}"
-    return [Happened(EVENTS[count.event], detail)]
+    return [Occurrence(COUNTER_EVENTS[count.event], detail)]

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from wattgram.base.clock import NS
 
-from .counter import GAP, MARGIN, Verdict
-from .metering import Metered
+from .counter import GAP_INTERVALS, POWER_MARGIN, Verdict
+from .metering import MeteredStep
 
 BROKEN = ("reset", "exchange")
 """Verdicts after which a counter does not know all that has flowed: what power told of it stands."""
@@ -24,10 +24,10 @@ BRIDGED = ("estimated", *BROKEN)
 FINE = 50.0
 """Steps in an interval from which on a counter resolves it, to 2 %."""
 
-NOTHING = Metered()
+NOTHING_METERED = MeteredStep()
 
 
-class Flows(NamedTuple):
+class IntervalEnergy(NamedTuple):
     """Wh of an interval in the role's direction and against it, integrated from more readings than its two ends."""
 
     positive: float
@@ -58,7 +58,7 @@ class Amount(NamedTuple):
     broken: bool = False
 
 
-class Lane(NamedTuple):
+class CounterDirection(NamedTuple):
     """One direction of a channel.
 
     debt: what the counter said more than was told, as of its last reading, less what was paid since. open: what power
@@ -87,7 +87,7 @@ class Lane(NamedTuple):
 
     def advance(
         self, flowed: float, most: float, amount: Amount | None, share: float = 1.0, slack: float = 0.0
-    ) -> tuple[Lane, float, float]:
+    ) -> tuple[CounterDirection, float, float]:
         """An interval's end: what power told of it (NaN: nothing), what can have flowed at most (0: it is none), what
         the counter said, and the share of a debt that the interval pays. The lane after it, the interval's energy, and
         what belongs to the gap before it."""
@@ -102,7 +102,7 @@ class Lane(NamedTuple):
         paid = (1.0 if lane.steady else share) * lane._payment(energy, most)
         return lane._replace(debt=lane.debt - paid), energy + paid, late
 
-    def _read(self, amount: Amount, slack: float) -> tuple[Lane, float]:
+    def _read(self, amount: Amount, slack: float) -> tuple[CounterDirection, float]:
         debt, late = self.debt + amount.energy - self.open, 0.0
         step, grew = self.step if self.counts else 0.0, amount.energy > 0.0
         if amount.bridged:
@@ -113,7 +113,7 @@ class Lane(NamedTuple):
         steady = slack > 0.0 and grew and self.grew and amount.energy >= FINE * amount.resolution
         if steady:
             step = 0.0
-        return Lane(debt, 0.0, max(step, amount.resolution), slack * amount.resolution, grew, steady), late
+        return CounterDirection(debt, 0.0, max(step, amount.resolution), slack * amount.resolution, grew, steady), late
 
     def _payment(self, energy: float, most: float) -> float:
         """What is added to an interval's energy, or taken from it.
@@ -125,7 +125,7 @@ class Lane(NamedTuple):
         return -min(energy, max(0.0, -self.debt - self.step))
 
 
-CLEAR = Lane()
+CLEAR = CounterDirection()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +144,12 @@ class Channel:
     slack: float = 0.0
     time: int | None = None
     power: float = nan
-    positive: Lane = CLEAR
-    negative: Lane = CLEAR
+    positive: CounterDirection = CLEAR
+    negative: CounterDirection = CLEAR
     gap: bool = False
 
     def advance(
-        self, time: int, power: float, metered: Metered = NOTHING, flows: Flows | None = None
+        self, time: int, power: float, metered: MeteredStep = NOTHING_METERED, flows: IntervalEnergy | None = None
     ) -> tuple[Channel, Energies]:
         """To the next instant: the power then (NaN: none), and what was metered since the last one.
 
@@ -158,14 +158,14 @@ class Channel:
         periods, or backwards.
         """
         seconds = (time - self.time) / NS if self.time is not None else 0.0
-        pause = seconds > GAP * self.period
+        pause = seconds > GAP_INTERVALS * self.period
         gap = self.gap or pause
         if seconds <= 0.0 or pause:
             flowed, most = nan, 0.0
         else:
             ends = [one for one in (self.power, power) if isfinite(one)]
             flowed = sum(ends) / len(ends) * seconds / 3600.0 if ends else nan
-            most = MARGIN * self.rated_power * seconds / 3600.0
+            most = POWER_MARGIN * self.rated_power * seconds / 3600.0
         forth, back = (
             _amount(energy, resolution, metered.verdict, gap=gap)
             for energy, resolution in zip(metered[:2], metered.resolution, strict=True)
@@ -210,12 +210,14 @@ def _amount(energy: float, resolution: float, verdict: Verdict, *, gap: bool) ->
     return Amount(energy, resolution, gap or verdict in BRIDGED, verdict in BROKEN)
 
 
-def _dumped(lane: Lane) -> list[object]:
+def _dumped(lane: CounterDirection) -> list[object]:
     return [lane.debt, lane.open, lane.step if lane.counts else None, lane.slack, lane.grew, lane.steady]
 
 
-def _loaded(debt: float, open_: float, step: float | None, slack: float, *grown: bool) -> Lane:
-    lane = Lane(float(debt), float(open_), inf if step is None else float(step), float(slack), *map(bool, grown))
+def _loaded(debt: float, open_: float, step: float | None, slack: float, *grown: bool) -> CounterDirection:
+    lane = CounterDirection(
+        float(debt), float(open_), inf if step is None else float(step), float(slack), *map(bool, grown)
+    )
     if not isfinite(lane.outstanding):
         raise ValueError("a debt is finite")
     return lane

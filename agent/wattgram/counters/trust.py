@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from wattgram.base.clock import NS
 
-from .metering import Metered
-from .reconcile import CLEAR, NOTHING, Channel, Energies, Flows, Lane
+from .metering import MeteredStep
+from .reconcile import CLEAR, NOTHING_METERED, Channel, CounterDirection, Energies, IntervalEnergy
 
 STILL = 3.0
 """Steps of a counter that power may tell without that it moves."""
@@ -30,7 +30,7 @@ NONE = Trust()
 
 
 @dataclass(frozen=True, slots=True)
-class Corrected:
+class CorrectedChannel:
     """A channel whose counters must earn their trust, one direction each."""
 
     channel: Channel
@@ -38,8 +38,8 @@ class Corrected:
     negative: Trust = NONE
 
     def advance(
-        self, time: int, power: float, metered: Metered = NOTHING, flows: Flows | None = None
-    ) -> tuple[Corrected, Energies]:
+        self, time: int, power: float, metered: MeteredStep = NOTHING_METERED, flows: IntervalEnergy | None = None
+    ) -> tuple[CorrectedChannel, Energies]:
         """As `Channel.advance`, without what is not trusted yet or any more."""
         forth, heard, begin = _heard(self.positive, metered.positive, metered.resolution[0])
         back, heard_back, begin_back = _heard(self.negative, metered.negative, metered.resolution[1])
@@ -52,9 +52,9 @@ class Corrected:
             positive=channel.positive if begin is None else begin,
             negative=channel.negative if begin_back is None else begin_back,
         )
-        return Corrected(channel, _told(forth, flowed), _told(back, -flowed)), told
+        return CorrectedChannel(channel, _told(forth, flowed), _told(back, -flowed)), told
 
-    def interrupted(self) -> Corrected:
+    def interrupted(self) -> CorrectedChannel:
         """As `Channel.interrupted`."""
         return replace(self, channel=self.channel.interrupted())
 
@@ -62,11 +62,11 @@ class Corrected:
         """What a restart must not lose, as JSON knows it."""
         return [self.channel.dump(), list(self.positive), list(self.negative)]
 
-    def restored(self, dumped: Any) -> Corrected:
+    def restored(self, dumped: Any) -> CorrectedChannel:
         """Continuing from what `dump` gave, by way of JSON; ValueError when it is none."""
         try:
             channel, positive, negative = dumped
-            return Corrected(
+            return CorrectedChannel(
                 self.channel.restored(channel),
                 Trust(*(float(one) for one in positive)),
                 Trust(*(float(one) for one in negative)),
@@ -75,7 +75,7 @@ class Corrected:
             raise ValueError(f"found {dumped!r}, which is no channel's state") from error
 
 
-def _heard(trust: Trust, amount: float, resolution: float) -> tuple[Trust, float, Lane | None]:
+def _heard(trust: Trust, amount: float, resolution: float) -> tuple[Trust, float, CounterDirection | None]:
     """The trust after a reading, what is heard of it (NaN: nothing), and how its lane begins anew, if it does.
 
     A part of a step is no smaller step.
@@ -85,7 +85,7 @@ def _heard(trust: Trust, amount: float, resolution: float) -> tuple[Trust, float
         return trust, nan, None
     if amount > 0.0 and not trust.step:
         # The first step that is seen began before anybody looked.
-        return Trust(step), nan, Lane(step=step)
+        return Trust(step), nan, CounterDirection(step=step)
     if amount > 0.0:
         return Trust(step), amount, None
     if trust.still > STILL * trust.step:

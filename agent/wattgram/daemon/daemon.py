@@ -14,25 +14,25 @@ from dataclasses import dataclass
 from wattgram_drivers.modbus.bus import Bus
 
 from wattgram.acquisition.device_source import Source
-from wattgram.acquisition.poll import Line
+from wattgram.acquisition.poll import BusPoller
 from wattgram.base.clock import Clock
 from wattgram.base.errors import SpoolError
 from wattgram.base.notify import Supervisor
-from wattgram.base.watchdog import Part, Pulse, Watchdog
+from wattgram.base.watchdog import Pulse, Watchdog, WatchedPart
 from wattgram.config.load import Config
 from wattgram.delivery.delivery import Delivery
 from wattgram.delivery.sinks.sink import Sink
 from wattgram.goals.round import Round
-from wattgram.grid.sources import running as grid_sources
-from wattgram.grid.sources.running import GridSource
+from wattgram.grid.sources import grid_source as grid_sources
+from wattgram.grid.sources.grid_source import GridSource
 from wattgram.site.revision import Revision
 from wattgram.site.site import Site
 from wattgram.store.spool import Spool
 from wattgram.timekeeping.kernel_clock import Witness
 from wattgram.web import Server
 
-from .health import PERIOD, Health
-from .sync_pace import Pace
+from .health import GATEWAY_PERIOD, Health
+from .sync_pace import SyncPace
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Parts:
     clock: Clock
     site: Site
     spool: Spool
-    lines: tuple[Line, ...]
+    lines: tuple[BusPoller, ...]
     grid: tuple[GridSource, ...]
     revision: Revision
     deliveries: tuple[Delivery, ...]
@@ -66,7 +66,7 @@ def sinks(config: Config, clock: Clock | None = None) -> list[Sink]:
     they were sent, None for the machine's own."""
     made: list[Sink] = []
     if config.mqtt is not None:
-        from wattgram.delivery.sinks.mqtt import MqttSink  # noqa: PLC0415 - 16 MB that a site without a broker need not carry
+        from wattgram.delivery.sinks.mqtt_sink import MqttSink  # noqa: PLC0415 - 16 MB that a site without a broker need not carry
 
         announcer = None
         if config.mqtt.homeassistant is not None:
@@ -77,11 +77,11 @@ def sinks(config: Config, clock: Clock | None = None) -> list[Sink]:
             announcer = Announcer(Discovery(config, config.mqtt.homeassistant, topic))
         made.append(MqttSink(config.mqtt, config.site.name, announcer))
         if config.mqtt.sparkplug is not None:
-            from wattgram.delivery.sinks.sparkplug.sink import SparkplugSink  # noqa: PLC0415 - as above
+            from wattgram.delivery.sinks.sparkplug.sparkplug_sink import SparkplugSink  # noqa: PLC0415 - as above
 
             made.append(SparkplugSink(config, config.mqtt, config.mqtt.sparkplug, clock or Clock()))
     if config.influxdb is not None:
-        from wattgram.delivery.sinks.influx import InfluxSink  # noqa: PLC0415 - 50 MB that a site without a database need not carry
+        from wattgram.delivery.sinks.influx_sink import InfluxSink  # noqa: PLC0415 - 50 MB that a site without a database need not carry
 
         made.append(InfluxSink(config.influxdb))
     return made
@@ -121,7 +121,7 @@ async def assembled(
         await revision.restore()
         buses = {one.endpoint.key: one.endpoint for one in config.devices}
         lines = tuple(
-            Line(Bus(endpoint), [one for one in sources if one.config.endpoint.key == key], site, clock, chance)
+            BusPoller(Bus(endpoint), [one for one in sources if one.config.endpoint.key == key], site, clock, chance)
             for key, endpoint in buses.items()
         )
         deliveries = tuple(Delivery(sink, spool, clock, chance, site) for sink in targets)
@@ -147,7 +147,7 @@ async def run(parts: Parts, stop: asyncio.Event, page_at: asyncio.Future[str] | 
         if page_at is not None:
             page_at.set_result(address)
         async with asyncio.TaskGroup() as group:
-            watched: tuple[Part, ...] = (
+            watched: tuple[WatchedPart, ...] = (
                 *parts.lines,
                 *parts.grid,
                 *parts.deliveries,
@@ -194,7 +194,7 @@ async def _sync(parts: Parts, period: float, pulse: Pulse) -> None:
     health, spool, clock = parts.health, parts.spool, parts.clock
     begun = time.monotonic()
     pruned, packed, more = clock.monotonic(), clock.monotonic(), False
-    pace = Pace(period)
+    pace = SyncPace(period)
     while True:
         pulse.within(period + COMMIT)
         await asyncio.sleep(pace.wait(time.monotonic() - begun))
@@ -232,7 +232,7 @@ async def _report(parts: Parts) -> None:
     for note in parts.spool.notes:
         parts.site.event("", "spool damaged", note)
     while True:
-        await parts.clock.sleep(PERIOD)
+        await parts.clock.sleep(GATEWAY_PERIOD)
         parts.site.tell(parts.health.gateway_record())
 
 

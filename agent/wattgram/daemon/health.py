@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wattgram.acquisition.device_source import Source
-from wattgram.acquisition.poll import Line
+from wattgram.acquisition.poll import BusPoller
 from wattgram.base.clock import NS, Clock
 from wattgram.base.record import Record, Series, record
 from wattgram.base.units import rfc3339
@@ -20,9 +20,9 @@ from wattgram.goals.round import Round
 from wattgram.site.site import Site
 from wattgram.store.spool import Spool
 
-from .page_history import Curves
+from .page_history import PageHistory
 
-PERIOD = 60.0
+GATEWAY_PERIOD = 60.0
 """Seconds between two gateway records."""
 
 
@@ -33,7 +33,7 @@ class Health:
         self,
         site: Site,
         spool: Spool,
-        lines: Sequence[Line],
+        lines: Sequence[BusPoller],
         deliveries: Sequence[Delivery],
         goals: Round,
         watchdog: Watchdog,
@@ -48,7 +48,7 @@ class Health:
         self._clock = clock
         self.spool_error = ""
         config = site.config
-        self._curves = Curves(spool.path, config.site.name, config.site.tick, config.site.timezone)
+        self._curves = PageHistory(spool.path, config.site.name, config.site.tick, config.site.timezone)
         self._reading = asyncio.Lock()
         names = tuple(self._measured())
         self._series = Series("gateway", (("site", site.config.site.name),), names)

@@ -14,16 +14,16 @@ from wattgram.base.period import window_start
 from wattgram.base.record import Record, Series
 from wattgram.store.history import History
 
-POINTS = 1500
+MOST_PAGE_ROWS = 1500
 """Rows of an answer at most; a screen shows no more."""
 
-TICKS = 21600
+MOST_PAGE_TICKS = 21600
 """Ticks that are read for one answer at most (6 h of seconds); a longer period is made of windows."""
 
-WINDOWS = {"15m": 900.0, "1h": 3600.0, "1d": 86400.0, "1mo": 31 * 86400.0}
+WINDOW_LENGTHS = {"15m": 900.0, "1h": 3600.0, "1d": 86400.0, "1mo": 31 * 86400.0}
 """Seconds of the stored windows, the finest first; a month has at most as many."""
 
-POWERS = (
+PAGE_POWERS = (
     "load_power",
     "pv_power",
     "grid_import_power",
@@ -32,21 +32,21 @@ POWERS = (
     "battery_discharge_power",
     "battery_charge_power",
 )
-COLUMNS = ("emission_intensity", "grid_intensity", *POWERS)
+PAGE_COLUMNS = ("emission_intensity", "grid_intensity", *PAGE_POWERS)
 
-_READ = (*COLUMNS, "emission", "load_energy", "grid_import_energy")
+_READ = (*PAGE_COLUMNS, "emission", "load_energy", "grid_import_energy")
 
 Row = tuple[float, ...]
 
 
 def resolution(seconds: float, tick: float) -> str:
     """The finest that gives a period in as many rows and reads no more than TICKS."""
-    if seconds <= TICKS * tick:
+    if seconds <= MOST_PAGE_TICKS * tick:
         return "tick"
-    return next((name for name, step in WINDOWS.items() if seconds <= POINTS * step), "1mo")
+    return next((name for name, step in WINDOW_LENGTHS.items() if seconds <= MOST_PAGE_ROWS * step), "1mo")
 
 
-class Curves:
+class PageHistory:
     """The stored emission of a site whose tick has so many seconds."""
 
     def __init__(self, folder: Path, site: str, tick: float, zone: ZoneInfo) -> None:
@@ -61,10 +61,10 @@ class Curves:
         name = resolution(seconds, self._tick)
         history = History(self._folder, self._site)
         if name == "tick":
-            step = self._tick * max(1, ceil(seconds / self._tick / POINTS))
+            step = self._tick * max(1, ceil(seconds / self._tick / MOST_PAGE_ROWS))
             rows = _gathered(_rows(history.ticks(since, until)), since / NS, step)
         else:
-            step = WINDOWS[name]
+            step = WINDOW_LENGTHS[name]
             rows = _rows(history.windows(name, window_start(name, since, self._zone), until))
         found = list(_with_gaps(rows, 1.5 * step))
         return {
@@ -73,7 +73,7 @@ class Curves:
             "since": since / NS,
             "until": until / NS,
             "time": [one[0] for one in found],
-            **{name: [_finite(one[index]) for one in found] for index, name in enumerate(COLUMNS, 1)},
+            **{name: [_finite(one[index]) for one in found] for index, name in enumerate(PAGE_COLUMNS, 1)},
         }
 
 
@@ -122,7 +122,7 @@ def _together(rows: Sequence[Row]) -> Row:
     imported = columns["grid_import_energy"]
     carbon = [there * energy for there, energy in zip(columns["grid_intensity"], imported, strict=True)]
     grid = _ratio(carbon, imported)
-    powers = (_mean(columns[name]) for name in POWERS)
+    powers = (_mean(columns[name]) for name in PAGE_POWERS)
     return (rows[0][0], intensity, grid if isfinite(grid) else _mean(columns["grid_intensity"]), *powers, nan, nan, nan)
 
 

@@ -24,7 +24,7 @@ AGAIN = 60.0
 """Seconds for which a complaint is not repeated."""
 
 
-class Complaints:
+class LoopErrors:
     """What the event loop itself complains about; what the system denies it is one line, and once.
 
     Without file handles asyncio tells of each connection that it could not take a hundred times a second.
@@ -54,7 +54,7 @@ def prepare() -> None:
     """To be called once everything is loaded and made."""
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="wait"))
-    loop.set_exception_handler(Complaints())
+    loop.set_exception_handler(LoopErrors())
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)  # what only the start needed

@@ -19,13 +19,13 @@ FADES = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class SyncPace:
     """period: s. slow: s that a sync may take, by those before it."""
 
     period: float
     slow: float = 0.0
 
-    def after(self, took: float) -> Pace:
+    def after(self, took: float) -> SyncPace:
         """The pace after a sync that took so many seconds."""
         return replace(self, slow=max(took, FADES * self.slow))
 

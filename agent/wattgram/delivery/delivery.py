@@ -11,13 +11,13 @@ from wattgram.base.errors import SinkError, SpoolError
 from wattgram.base.record import Series
 from wattgram.store.spool import Batch, Spool
 
-from .sink_state import Outage, Teller
-from .sinks.sink import STEP, Sink
+from .sink_state import EventPublisher, Outage
+from .sinks.sink import SINK_STEP, Sink
 
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
 
-READ = 60.0
+READ_SECONDS = 60.0
 """Real seconds in which records that are there are read from the disk, at most."""
 
 SOON = 0.1
@@ -26,7 +26,7 @@ SOON = 0.1
 ATTEMPTS = 3
 """Failures at one record before it is tried alone, and alone before it is set aside."""
 
-NEAR = 20
+NEIGHBOURS = 20
 """Records behind a doubtful one of which one is written before it."""
 
 
@@ -42,7 +42,7 @@ class Delivery:
     """
 
     def __init__(
-        self, sink: Sink, spool: Spool, clock: Clock, chance: random.Random, teller: Teller | None = None
+        self, sink: Sink, spool: Spool, clock: Clock, chance: random.Random, teller: EventPublisher | None = None
     ) -> None:
         self.sink = sink
         self._outage = Outage(sink.name, clock, teller)
@@ -72,7 +72,7 @@ class Delivery:
             while True:
                 asked, reached = None, False
                 try:
-                    self.pulse.within(STEP)
+                    self.pulse.within(SINK_STEP)
                     await self.sink.open()
                     reached, self._takes = True, False
                     if self.progress.state == "away":
@@ -92,7 +92,7 @@ class Delivery:
                     self._outage.away(_said(error), wait, error)
                 if reached:
                     self._failed()
-                self.pulse.within(STEP)
+                self.pulse.within(SINK_STEP)
                 await self.sink.close()
                 # Several gateways that lost one server must not come back at one moment, nor before it asked them to.
                 pause = asked * self._chance.uniform(1.0, 1.25) if asked else wait * self._chance.uniform(0.75, 1.25)
@@ -110,10 +110,10 @@ class Delivery:
 
     async def _turn(self) -> None:
         """One batch, or a piece of it where there is trouble."""
-        self.pulse.within(READ, unless=self._idle)
+        self.pulse.within(READ_SECONDS, unless=self._idle)
         # Behind doubtful records there shall be others, by which to tell.
         batch = await self._spool.batch(self.sink.name, self.sink.limit + len(self._ahead))
-        self.pulse.within(STEP)
+        self.pulse.within(SINK_STEP)
         if batch.era != self._era:
             self._era, self._ahead, self._tries = batch.era, set(), Counter()
         left: Sequence[int] = range(len(batch.seqs))
@@ -137,7 +137,7 @@ class Delivery:
         seq, series = batch.seqs[first], batch.records[first].series
         self._portion = 1
         # By chance, because the other one may be what costs the connection; near, because it overtakes those between.
-        others = ([one for one in others if batch.records[one].series not in self._fatal] or others)[:NEAR]
+        others = ([one for one in others if batch.records[one].series not in self._fatal] or others)[:NEIGHBOURS]
         takes = bool(others) and await self._write(batch, [self._chance.choice(others)])
         if series in self._fatal:  # which is no news, so that it took any since it was reached is enough
             takes = takes or self._takes
@@ -162,7 +162,7 @@ class Delivery:
         """Write records of a batch, by index, and settle them; whether the sink took any."""
         records = [batch.records[index] for index in some]
         replayed = sum(batch.seqs[index] <= self._replayed_until for index in some)
-        self.pulse.within(STEP)
+        self.pulse.within(SINK_STEP)
         try:
             refused = await self.sink.write(records, replayed)
         except SinkError as error:

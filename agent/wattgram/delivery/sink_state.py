@@ -25,7 +25,7 @@ SAID = 5
 """Different reasons that are told at most within that time."""
 
 
-class Teller(Protocol):
+class EventPublisher(Protocol):
     """Who makes an event of what an operator should know."""
 
     def event(self, device: str, event: str, detail: str) -> None:
@@ -33,7 +33,7 @@ class Teller(Protocol):
 
 
 @dataclass(slots=True)
-class Progress:
+class SinkState:
     """How a sink does: `state` is waiting, online or away; `detail` says in one line why it is away, or what it
     refuses while it takes the rest."""
 
@@ -46,8 +46,8 @@ class Progress:
 class Outage:
     """Tells the changes in one sink's progress."""
 
-    def __init__(self, sink: str, clock: Clock, teller: Teller | None) -> None:
-        self.progress = Progress()
+    def __init__(self, sink: str, clock: Clock, teller: EventPublisher | None) -> None:
+        self.progress = SinkState()
         self._sink = sink
         self._clock = clock
         self._teller = teller

@@ -13,10 +13,10 @@ from wattgram.base.clock import NS
 from wattgram.base.record import Record
 from wattgram.base.units import rfc3339
 
-from .columns import Column, Rows
 from .csv_cells import FORMULA
+from .export_columns import Column, RowMaker
 
-PIECE = 1 << 16
+WRITTEN_CHARACTERS = 1 << 16
 """Characters that are written at once."""
 
 
@@ -25,7 +25,7 @@ def write(file: BinaryIO, records: Iterable[Record], columns: Sequence[Column], 
     text = io.StringIO(newline="")
     sheet = csv.writer(text)
     sheet.writerow(["time", "local_time", *(f"{one.name} [{one.unit}]" if one.unit else one.name for one in columns)])
-    rows, texts = Rows(columns), [place for place, one in enumerate(columns) if one.holds in ("tag", "text")]
+    rows, texts = RowMaker(columns), [place for place, one in enumerate(columns) if one.holds in ("tag", "text")]
     second, utc, local = -1, "", ""
     for record in records:
         if record.time // NS != second:
@@ -37,7 +37,7 @@ def write(file: BinaryIO, records: Iterable[Record], columns: Sequence[Column], 
             if cell is not None and str(cell).startswith(FORMULA):
                 cells[place] = f"'{cell}"
         sheet.writerow([f"{utc}{record.time % NS // 1_000_000:03d}Z", local, *cells])
-        if text.tell() > PIECE:
+        if text.tell() > WRITTEN_CHARACTERS:
             file.write(text.getvalue().encode())
             text.seek(0)
             text.truncate()

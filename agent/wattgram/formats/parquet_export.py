@@ -12,7 +12,7 @@ from arro3.io import write_parquet
 
 from wattgram.base.record import Record
 
-from .columns import Cell, Column, Rows
+from .export_columns import Cell, Column, RowMaker
 
 BATCH = 2000
 """Records that are turned into columns at once."""
@@ -20,11 +20,11 @@ BATCH = 2000
 GROUP = 50_000
 """Records in a row group: what a reader can skip, and what the library holds packed in memory."""
 
-PACKED = "zstd(3)"
+COMPRESSION = "zstd(3)"
 
-TIME = DataType.timestamp("ns", tz="UTC")
+TIME_TYPE = DataType.timestamp("ns", tz="UTC")
 
-TYPES = {
+COLUMN_TYPES = {
     "tag": DataType.dictionary(DataType.int32(), DataType.utf8()),
     "text": DataType.dictionary(DataType.int32(), DataType.utf8()),
     "number": DataType.float64(),
@@ -36,8 +36,8 @@ def write(file: BinaryIO, records: Iterable[Record], columns: Sequence[Column], 
     """Time in UTC and the columns, each with its unit as metadata; 0, as it holds all. `about` is metadata of the
     whole."""
     fields = [
-        Field("time", TIME, nullable=False),
-        *(Field(one.name, TYPES[one.holds], metadata={"unit": one.unit} if one.unit else {}) for one in columns),
+        Field("time", TIME_TYPE, nullable=False),
+        *(Field(one.name, COLUMN_TYPES[one.holds], metadata={"unit": one.unit} if one.unit else {}) for one in columns),
     ]
     schema = Schema(fields, metadata=dict(about))
     failed: list[BaseException] = []
@@ -46,10 +46,10 @@ def write(file: BinaryIO, records: Iterable[Record], columns: Sequence[Column], 
     def batches() -> Iterator[RecordBatch]:
         # Here we write, too: inside the library an exception, also an interruption, would end in a panic.
         try:
-            rows, found = Rows(columns), iter(records)
+            rows, found = RowMaker(columns), iter(records)
             while chosen := list(islice(found, BATCH)):
                 made = zip(*(rows.row(one) for one in chosen), strict=True)
-                times = Array([one.time for one in chosen], type=DataType.int64()).cast(TIME)
+                times = Array([one.time for one in chosen], type=DataType.int64()).cast(TIME_TYPE)
                 arrays = [_array(one, cells) for one, cells in zip(columns, made, strict=True)]
                 yield RecordBatch.from_arrays([times, *arrays], schema=schema)
                 file.write(packed.getvalue())
@@ -61,7 +61,7 @@ def write(file: BinaryIO, records: Iterable[Record], columns: Sequence[Column], 
 
     try:
         write_parquet(
-            RecordBatchReader.from_batches(schema, batches()), packed, compression=PACKED, max_row_group_size=GROUP
+            RecordBatchReader.from_batches(schema, batches()), packed, compression=COMPRESSION, max_row_group_size=GROUP
         )
     except Exception:
         if failed:  # which the library tells of in its own words
@@ -72,7 +72,7 @@ def write(file: BinaryIO, records: Iterable[Record], columns: Sequence[Column], 
 
 
 def _array(column: Column, cells: tuple[Cell, ...]) -> Array:
-    kind = TYPES[column.holds]
+    kind = COLUMN_TYPES[column.holds]
     if column.holds in ("tag", "text"):
         return Array(cells, type=DataType.utf8()).cast(kind)
     return Array(cells, type=kind)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from wattgram.base.period import Asked, Span, instant, local_day, window_end, window_start
-from wattgram.config.goals.claims import Claim
+from wattgram.base.period import PeriodOption, PeriodSpan, instant, local_day, window_end, window_start
+from wattgram.config.goals_table.claims import Claim
 
 from .terms.day import Day, Stretch
 
-LATEST = 14
+DAY_ENDS = 14
 """Ends of days that are looked at: more than enough to find two in a row that agree."""
 
 
@@ -25,7 +25,7 @@ class Calendar:
         self._days = [one for one in days if one.start >= self._since]
         self._starts = [one.start for one in self._days]
 
-    def stretch(self, span: Span, over: int) -> Stretch:
+    def stretch(self, span: PeriodSpan, over: int) -> Stretch:
         """The days of a span that were over at an instant, UTC ns, or the parts of them."""
         start = min(max(span.start, self._since), span.end)
         first, last = (bisect_left(self._starts, at) for at in (start, min(span.end, over)))
@@ -35,24 +35,24 @@ class Calendar:
     def year(self, year: int, over: int) -> Stretch:
         """The days of a calendar year that were over at an instant."""
         start, end = (instant(date(one, 1, 1), self.zone) for one in (year, year + 1))
-        return self.stretch(Span(str(year), start, end), over)
+        return self.stretch(PeriodSpan(str(year), start, end), over)
 
-    def span(self, claim: Claim, asked: Asked | None, over: int) -> Span:
+    def span(self, claim: Claim, asked: PeriodOption | None, over: int) -> PeriodSpan:
         """The period of a claim that runs at an instant, or what was asked for. ValueError as of `Asked.bounds`."""
         bounds = asked.bounds(self.zone) if asked else None
         if asked and bounds:
-            return Span(f"{asked.first}..{asked.last}", *bounds)
+            return PeriodSpan(f"{asked.first}..{asked.last}", *bounds)
         return self.natural(asked.unit if asked else claim.period, over)
 
-    def natural(self, unit: str, over: int) -> Span:
+    def natural(self, unit: str, over: int) -> PeriodSpan:
         """The calendar day, month or year in which the time before an instant lies."""
         day = local_day(over - 1, self.zone)
         if unit == "year":
             start, end = (instant(date(one, 1, 1), self.zone) for one in (day.year, day.year + 1))
-            return Span(str(day.year), start, end)
+            return PeriodSpan(str(day.year), start, end)
         window = "1d" if unit == "day" else "1mo"
         start = window_start(window, over - 1, self.zone)
-        return Span(day.isoformat()[: 10 if unit == "day" else 7], start, window_end(window, start, self.zone))
+        return PeriodSpan(day.isoformat()[: 10 if unit == "day" else 7], start, window_end(window, start, self.zone))
 
     def evaluations(self, stretch: Stretch) -> tuple[list[int], list[int]]:
         """When a stretch was evaluated: the ends of its months, and of its last days; UTC ns, oldest first."""
@@ -63,7 +63,7 @@ class Calendar:
             at = window_start("1mo", at - 1, self.zone)
         days: list[int] = []
         at = window_start("1d", stretch.over, self.zone)
-        while at > stretch.start and len(days) < LATEST:
+        while at > stretch.start and len(days) < DAY_ENDS:
             days.append(at)
             at = window_start("1d", at - 1, self.zone)
         return months[::-1], days[::-1]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from .state import WITHIN
-from .terms.finding import Found, Input, Missing
+from .state import PATH_TOLERANCE
+from .terms.finding import IndicatorValue, Input, MissingValue
 from .terms.indicator import Target
-from .terms.outcome import Outcome
+from .terms.outcome import GoalOutcome
 
 DISTANCE = "A20"
 
 
-def worse(card: Outcome) -> float | None:
+def worse(card: GoalOutcome) -> float | None:
     """Share of its path by which a card's value is worse, negative where it is better; None without a path or at 0."""
     if card.value is None or not card.path:
         return None
@@ -21,7 +21,7 @@ def worse(card: Outcome) -> float | None:
     return delta if card.better == "lower" else -delta
 
 
-def distance(card: Outcome, others: Iterable[Outcome]) -> Outcome:
+def distance(card: GoalOutcome, others: Iterable[GoalOutcome]) -> GoalOutcome:
     """The card of A20 from the cards that have a light: the largest distance, in % (METHOD 6.2).
 
     Off track as soon as one of them is.
@@ -29,7 +29,7 @@ def distance(card: Outcome, others: Iterable[Outcome]) -> Outcome:
     lit = [one for one in others if one.state in ("on track", "off track")]
     deltas = [(100.0 * delta, one) for one in lit if (delta := worse(one)) is not None]
     if not deltas:
-        missing = Missing("no goal has a light yet", "what each goal needs is said beside it")
+        missing = MissingValue("no goal has a light yet", "what each goal needs is said beside it")
         return replace(card, finding=missing, state="not enough data", why=missing.what)
     worst, of = max(deltas, key=lambda one: one[0])
     off = [one.claim.id for one in lit if one.state == "off track"]
@@ -38,11 +38,11 @@ def distance(card: Outcome, others: Iterable[Outcome]) -> Outcome:
     )
     return replace(
         card,
-        finding=Found(worst, inputs, f"largest of {len(deltas)} = {worst:.2f} %, of {of.claim.id}"),
+        finding=IndicatorValue(worst, inputs, f"largest of {len(deltas)} = {worst:.2f} %, of {of.claim.id}"),
         value=worst,
         coverage=min(one.coverage for one in lit),
-        target=Target(100.0 * WITHIN, "product choice (METHOD 6.1)"),
-        path=100.0 * WITHIN,
+        target=Target(100.0 * PATH_TOLERANCE, "product choice (METHOD 6.1)"),
+        path=100.0 * PATH_TOLERANCE,
         better="lower",
         state="off track" if off else "on track",
         why=f"it is {', '.join(off)}" if off else f"none of {len(lit)} goals with a light is off track",

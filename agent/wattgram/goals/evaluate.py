@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from wattgram.base.errors import HistoryError
-from wattgram.base.period import Asked, window_start
-from wattgram.config.goals.claims import Claim, claims
+from wattgram.base.period import PeriodOption, window_start
+from wattgram.config.goals_table.claims import Claim, claims
 from wattgram.config.load import Config
 from wattgram.grid.table import FactorTable
 from wattgram.store.history import History
@@ -19,12 +19,12 @@ from .state import BEGUN, ENOUGH, is_good, is_on_track, needed, path, projected
 from .stored_days import days
 from .targets import target
 from .terms.day import Day, Stretch
-from .terms.finding import Found, Missing
+from .terms.finding import IndicatorValue, MissingValue
 from .terms.indicator import Facility, Indicator
-from .terms.outcome import Evaluation, Outcome
+from .terms.outcome import Evaluation, GoalOutcome
 
 
-def evaluate(config: Config, asked: Asked | None, now: int) -> list[Outcome]:
+def evaluate(config: Config, asked: PeriodOption | None, now: int) -> list[GoalOutcome]:
     """Every claim in the period that was asked for, or in its own that runs at `now`, UTC ns.
 
     HistoryError when there is no history to read, or only another site's; ValueError as of `Asked.bounds`.
@@ -38,7 +38,7 @@ def evaluate(config: Config, asked: Asked | None, now: int) -> list[Outcome]:
     return judged(config, asked, over, days(history, config, over))
 
 
-def judged(config: Config, asked: Asked | None, over: int, stored: Sequence[Day]) -> list[Outcome]:
+def judged(config: Config, asked: PeriodOption | None, over: int, stored: Sequence[Day]) -> list[GoalOutcome]:
     """Every claim as of `over`, UTC ns, by the days of a site."""
     site = _Site(config, stored)
     found = [site.card(claim, asked, over) for claim in claims()]
@@ -53,18 +53,18 @@ class _Site:
         self._calendar = Calendar(stored, config.site.timezone, config.goals.since)
         self._table = FactorTable.shipped()
 
-    def card(self, claim: Claim, asked: Asked | None, over: int) -> Outcome:
+    def card(self, claim: Claim, asked: PeriodOption | None, over: int) -> GoalOutcome:
         """One claim's outcome."""
         span = self._calendar.span(claim, asked, over)
         stretch = self._calendar.stretch(span, over)
-        card = Outcome(
+        card = GoalOutcome(
             claim, None, "context only", span.name, stretch.start, stretch.end, stretch.over, stretch.coverage
         )
         if claim.shown == "context" or claim.id == DISTANCE:
             return card
         indicator, facility = INDICATORS[claim.id], self._facility(stretch.over)
         finding = indicator.find(stretch, facility)
-        if isinstance(finding, Missing):
+        if isinstance(finding, MissingValue):
             return replace(card, finding=finding, state="not enough data", why=finding.what)
         card = replace(card, finding=finding, value=finding.value, better=indicator.better)
         if claim.shown == "manual":
@@ -73,8 +73,8 @@ class _Site:
         return self._against_target(card, finding, indicator, stretch, facility)
 
     def _against_target(
-        self, card: Outcome, finding: Found, indicator: Indicator, stretch: Stretch, facility: Facility
-    ) -> Outcome:
+        self, card: GoalOutcome, finding: IndicatorValue, indicator: Indicator, stretch: Stretch, facility: Facility
+    ) -> GoalOutcome:
         claim, total, gone = card.claim, indicator.total, stretch.gone
         wanted = target(claim, indicator, stretch, facility, self._calendar)
         if wanted is None:
@@ -97,14 +97,14 @@ class _Site:
             return replace(card, state="not enough data", why=f"{gone:.1%} of the period is over, below {BEGUN:.0%}")
         return self._lit(card, indicator, stretch)
 
-    def _lit(self, card: Outcome, indicator: Indicator, stretch: Stretch) -> Outcome:
+    def _lit(self, card: GoalOutcome, indicator: Indicator, stretch: Stretch) -> GoalOutcome:
         """With the light that its evaluations give."""
         assert card.target is not None and card.value is not None and card.path is not None  # noqa: PT018 - no test
         months, ends = self._calendar.evaluations(stretch)
         seen: dict[int, Evaluation] = {}
         for at in sorted({*months, *ends}):
             past = stretch.until(at)
-            if isinstance(found := indicator.find(past, self._facility(at)), Found):
+            if isinstance(found := indicator.find(past, self._facility(at)), IndicatorValue):
                 wanted = path(card.target.value, past.gone, total=indicator.total)
                 seen[at] = Evaluation(at, found.value, wanted, is_good(found.value, wanted, indicator.better))
         goods = [seen[at].good for at in ends if at in seen]
@@ -129,7 +129,7 @@ class _Site:
         )
 
 
-def _why(card: Outcome, now: Evaluation, *, on: bool) -> str:
+def _why(card: GoalOutcome, now: Evaluation, *, on: bool) -> str:
     """What the state says, beside what the number of this moment says."""
     if now.good == on:
         return "on the path, within 2 %, or better" if on else "more than 2 % worse than the path"

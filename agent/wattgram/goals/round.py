@@ -19,7 +19,7 @@ from wattgram.config.load import Config, HttpConfig
 
 log = logging.getLogger(__name__)
 
-PERIOD = 3600.0
+ROUND_PERIOD = 3600.0
 """Seconds of the site's clock between two rounds."""
 
 QUARTER = 900.0
@@ -31,7 +31,7 @@ SOONEST = 30.0
 FIRST = 30.0
 """Real seconds until the first round: a start, and a demonstration of a few seconds, need the processor themselves."""
 
-PATIENCE = 600.0
+ROUND_SECONDS = 600.0
 """Real seconds that a round may take."""
 
 FIELDS, TEXTS = ("value", "target", "coverage"), ("state",)
@@ -56,9 +56,9 @@ class Round:
 
     async def run(self) -> None:
         """Round after round, until cancelled."""
-        later = (max(SOONEST, one / self._clock.speed) for one in chain((QUARTER,), repeat(PERIOD)))
+        later = (max(SOONEST, one / self._clock.speed) for one in chain((QUARTER,), repeat(ROUND_PERIOD)))
         for wait in chain((FIRST,), later):
-            self.pulse.within(wait + PATIENCE)
+            self.pulse.within(wait + ROUND_SECONDS)
             await asyncio.sleep(wait)
             if self._dates():
                 await self.evaluate(self._clock.time())
@@ -87,10 +87,10 @@ class Round:
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(ROUND_SECONDS):
                 answer, said = await process.communicate(question)
         except TimeoutError as error:
-            raise ValueError(f"no answer within {PATIENCE:g} s") from error
+            raise ValueError(f"no answer within {ROUND_SECONDS:g} s") from error
         finally:
             if process.returncode is None:
                 process.kill()

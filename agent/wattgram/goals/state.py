@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from .terms.indicator import Better
 
-WITHIN = 0.02
+PATH_TOLERANCE = 0.02
 """Share of the path by which a value may be worse and still be on it."""
 
 ENOUGH = 0.9
@@ -23,7 +23,7 @@ def path(target: float, gone: float, *, total: bool) -> float:
 
 def is_good(value: float, wanted: float, better: Better) -> bool:
     """Whether a value is on the good side of the path, or within 2 % of it."""
-    slack = WITHIN * abs(wanted)
+    slack = PATH_TOLERANCE * abs(wanted)
     return value >= wanted - slack if better == "higher" else value <= wanted + slack
 
 

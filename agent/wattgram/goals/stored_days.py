@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wattgram.accounts.ledger import Row, summed
-from wattgram.base.period import Asked, Span, local_day, spans, window_end
+from wattgram.accounts.ledger import LedgerRow, summed
+from wattgram.base.period import PeriodOption, PeriodSpan, local_day, spans, window_end
 from wattgram.config.load import Config
 from wattgram.store.history import History
 
@@ -28,7 +28,7 @@ def days(history: History, config: Config, over: int) -> tuple[Day, ...]:
             quarters[one.time] = _quarters(numbers)
     stored = history.stored()
     first = min([*devices, *quarters, *([stored[0]] if stored else [])], default=over)
-    found = spans(Asked("day"), first, over, zone)
+    found = spans(PeriodOption("day"), first, over, zone)
     rows = _rows(history, config, found, over) if stored else {}
     return tuple(
         Day(
@@ -57,12 +57,12 @@ def _quarters(numbers: dict[str, float]) -> Quarters:
     return Quarters(count=count, peak_time=peak_time, night_count=night_count, **numbers)
 
 
-def _rows(history: History, config: Config, found: Sequence[Span], over: int) -> dict[int, Row]:
+def _rows(history: History, config: Config, found: Sequence[PeriodSpan], over: int) -> dict[int, LedgerRow]:
     """Each day's sums: by its own window, and while that is not there by the finer ones in it."""
     grid = config.grid
     roles = {one.role for one in config.devices}
     hydro = bool(roles & {"wind", "hydro"}) and not roles & {"genset", "chp"}
-    rows: dict[int, Row] = {}
+    rows: dict[int, LedgerRow] = {}
     book = None
     for kinds in (("1d",), ("15m", "1h")):
         missing = [one for one in found if one.start not in rows]
@@ -85,7 +85,7 @@ def _rows(history: History, config: Config, found: Sequence[Span], over: int) ->
     return rows
 
 
-def _sums(row: Row) -> dict[str, float]:
+def _sums(row: LedgerRow) -> dict[str, float]:
     parts = {f"{name}.part": part for name, part in row.parts.items()}
     wholes = {f"{name}.whole": whole for name, whole in row.wholes.items()}
     return {**row.sums, **parts, **wholes}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from wattgram.config.goals.claims import Claim
-from wattgram.config.goals.settings import GoalsConfig
+from wattgram.config.goals_table.claims import Claim
+from wattgram.config.goals_table.goals_settings import GoalsConfig
 
 from .calendar import Calendar
 from .terms.day import Stretch

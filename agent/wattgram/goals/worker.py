@@ -18,7 +18,7 @@ from .evaluate import evaluate
 NICE = 10
 """Polling goes first."""
 
-SHOWN = (
+SHOWN_KEYS = (
     *("goal", "article", "claim", "indicator", "value", "unit", "target", "state"),
     *("coverage", "period", "as_of", "why", "add", "extras"),
 )
@@ -31,7 +31,7 @@ def main() -> int:
         os.nice(NICE)
     config, now = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent, over a pipe
     cards = evaluate(config, None, now)
-    shown = [{name: one[name] for name in one if name in SHOWN} for one in json.loads(as_json(cards))]
+    shown = [{name: one[name] for name in one if name in SHOWN_KEYS} for one in json.loads(as_json(cards))]
     print(json.dumps({"time": max((one.over for one in cards), default=now), "goals": shown}))
     return 0
 

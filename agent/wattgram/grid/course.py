@@ -11,7 +11,7 @@ from .signal import FOREVER, Signal
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SignalChange:
     """A signal that is new or another one than before, or one that was withdrawn (its intensity is NaN).
 
     From its beginning to before `until`, UTC ns, the course may answer otherwise than before.
@@ -21,7 +21,7 @@ class Change:
     until: int
 
 
-class Course:
+class SignalCourse:
     """At most one signal for each beginning, the latest `most` of them.
 
     The one that began last serves, to before `past` ns after its end. Of too many those go first that begin more than
@@ -53,7 +53,7 @@ class Course:
         end = self._signals[index - 1].valid_to + self._past if index else time
         return min(following, end) if time < end else following
 
-    def put(self, signals: Sequence[Signal], now: int) -> list[Change]:
+    def put(self, signals: Sequence[Signal], now: int) -> list[SignalChange]:
         """Add signals; what began between the first and the last of them is forgotten.
 
         Changes come in the order in which `recall` has to hear of them, with the time `now` for what was withdrawn.
@@ -77,11 +77,11 @@ class Course:
         changed = [one.withdrawn(now) for begin, one in known.items() if begin not in fresh]
         first = self._begins[0]
         changed += [one for one in put if one is not known.get(one.valid_from) and one.valid_from >= first]
-        return [Change(one, self._touched(one.valid_from, old_begins, before)) for one in changed]
+        return [SignalChange(one, self._touched(one.valid_from, old_begins, before)) for one in changed]
 
-    def snapshot(self) -> Course:
+    def snapshot(self) -> SignalCourse:
         """A course of the same signals, which stay."""
-        made = Course(self._most, self._past, self._ahead)
+        made = SignalCourse(self._most, self._past, self._ahead)
         made._signals, made._begins = list(self._signals), list(self._begins)
         return made
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from wattgram.base.clock import Clock
 
-from .course import Course
+from .course import SignalCourse
 from .signal import FORECAST, NS, SUPPLIED, Signal, possible
 
 log = logging.getLogger(__name__)
 
-MOST = 3_000
+MOST_SIGNALS = 3_000
 """Signals that are kept: a month of quarter hours."""
 
 SAID = 5
@@ -29,7 +29,7 @@ Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class SignalChanges:
     """What is new since it was asked last.
 
     `news` are the signals to remember, in order; one whose intensity is NaN was withdrawn. In `span`, which is not
@@ -59,7 +59,7 @@ class Feed:
         *,
         max_age: float = 7200.0,
         mean: float | None = None,
-        most: int = MOST,
+        most: int = MOST_SIGNALS,
         keeps: bool = False,
     ) -> None:
         self.name = name
@@ -70,8 +70,8 @@ class Feed:
         self._most = most
         self._keeps = keeps
         # The moment at which it is so old still counts. A file says what will be, others only what was.
-        self._actual = Course(most, int(max_age * NS) + 1, None if keeps else AHEAD)
-        self._forecast = Course(most, 0)
+        self._actual = SignalCourse(most, int(max_age * NS) + 1, None if keeps else AHEAD)
+        self._forecast = SignalCourse(most, 0)
         self._begun = clock.time()
         self._heard = False
         self._away = False
@@ -120,9 +120,9 @@ class Feed:
         if remark:
             log.warning("grid source %s: %s", self.name, remark)
 
-    def changes(self) -> Changes:
+    def changes(self) -> SignalChanges:
         """What is new since the last call; what only repeats and what is forgotten for want of room is not."""
-        found = Changes(tuple(self._news), self._span)
+        found = SignalChanges(tuple(self._news), self._span)
         self._news.clear()
         self._span = None
         return found

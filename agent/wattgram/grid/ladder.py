@@ -12,7 +12,7 @@ from .table import FactorTable, next_year
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class GridNews:
     """What the sources said anew: by source the signals to remember, in order, and where that changes an answer."""
 
     news: Mapping[str, tuple[Signal, ...]]
@@ -91,12 +91,12 @@ class Ladder:
         """What is known by now, which stays so while the sources go on."""
         return Ladder(self._zone, self._basis, self._factor, [feed.snapshot() for feed in self.feeds], self._table)
 
-    def changes(self) -> Learned:
+    def changes(self) -> GridNews:
         """What is new since the last call. The span begins where a source is heard, not behind one before it."""
         found = [feed.changes() for feed in self.feeds]
         spans = [self._heard(index, one.span) for index, one in enumerate(found) if one.span is not None]
         heard = [span for span in spans if span[0] < span[1]]
-        return Learned(
+        return GridNews(
             {name: one.news for name, one in zip(distinct(self.feeds), found, strict=True) if one.news},
             (min(begin for begin, _ in heard), max(end for _, end in heard)) if heard else None,
         )

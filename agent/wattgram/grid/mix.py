@@ -13,7 +13,7 @@ from wattgram.base.untrusted import quoted
 
 from .signal import ESTIMATED, MEASURED, Signal
 
-TOLERANCE = 0.02
+SHARE_TOLERANCE = 0.02
 """How far shares may be from 1 and still be taken as 1 (METHOD 4.2)."""
 
 UNKNOWN = "unknown"
@@ -37,7 +37,7 @@ IPCC = {
 }
 """Rows of emission_factors.csv by fuel, for basis direct and lifecycle: the medians of IPCC AR5 (METHOD 1.1)."""
 
-CHINA = IPCC | {
+CHINA_LIFECYCLE = IPCC | {
     "coal": ("cn_coal_fleet_net_derived_2023", "cn_mee_2024_coal"),
     "gas": ("gas_combined_cycle", "cn_mee_2024_gas"),
     "biomass": ("em_default_biomass", "cn_mee_2023_biomass"),
@@ -49,7 +49,7 @@ CHINA = IPCC | {
 """The same for China: its coal fleet's heat rate and the ministry's footprints, which meet the published totals
 (METHOD 1.3, 1.4)."""
 
-SETS = {"china": CHINA, "ipcc": IPCC}
+SETS = {"china": CHINA_LIFECYCLE, "ipcc": IPCC}
 
 SPELLINGS = {
     "battery": "battery discharge",
@@ -68,12 +68,12 @@ SPELLINGS = {
 }
 """Other names of fuels."""
 
-STORAGE = frozenset({"battery discharge", "hydro discharge"})
+STORAGE_FUELS = frozenset({"battery discharge", "hydro discharge"})
 """Fuels whose negative amount is charging: a use of power, not a source of it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Mixed:
+class MixIntensity:
     """A mix with its intensity in g/kWh; `shares` by fuel add up to 1."""
 
     intensity: float
@@ -99,7 +99,7 @@ class Factors:
             rows = {row["fuel"]: row[column] for row in csv.DictReader(file)}
         return cls(name, basis, {fuel: float(rows[pair[place]]) for fuel, pair in SETS[name].items()})
 
-    def mixed(self, amounts: Mapping[str, float | None], total: float | None = None) -> Mixed:
+    def mixed(self, amounts: Mapping[str, float | None], total: float | None = None) -> MixIntensity:
         """The mix of what each fuel gives, in shares or any power; None is an amount that nobody knows.
 
         `total` is what all of them should add up to; None takes their sum. ValueError for what is no mix: see METHOD
@@ -109,7 +109,7 @@ class Factors:
         below_zero = 0.0
         for name, amount in amounts.items():
             fuel = fuel_of(name)
-            if amount is None or (fuel in STORAGE and amount < 0.0):
+            if amount is None or (fuel in STORAGE_FUELS and amount < 0.0):
                 continue
             below_zero = min(below_zero, amount)
             known[fuel] = known.get(fuel, 0.0) + max(0.0, amount)
@@ -117,20 +117,22 @@ class Factors:
         whole = found if total is None else total
         if not (isfinite(found) and isfinite(whole) and found > 0.0 and whole > 0.0):
             raise ValueError("no fuel has an amount above 0")
-        if below_zero < -TOLERANCE * whole:
+        if below_zero < -SHARE_TOLERANCE * whole:
             raise ValueError(f"a fuel has the amount {below_zero:g}; only a storage may be below 0")
-        if found / whole > 1.0 + TOLERANCE:
-            raise ValueError(f"the fuels add up to {found / whole:.3g} of the whole; expected at most {1 + TOLERANCE}")
-        if found / whole < 1.0 - TOLERANCE:
+        if found / whole > 1.0 + SHARE_TOLERANCE:
+            raise ValueError(
+                f"the fuels add up to {found / whole:.3g} of the whole; expected at most {1 + SHARE_TOLERANCE}"
+            )
+        if found / whole < 1.0 - SHARE_TOLERANCE:
             known[UNKNOWN] = known.get(UNKNOWN, 0.0) + whole - found
             found = whole
         shares = {fuel: amount / found for fuel, amount in known.items()}
         missing = total is None and None in amounts.values()
-        return Mixed(
+        return MixIntensity(
             intensity=sum(share * self.by_fuel[fuel] for fuel, share in shares.items()),
             clean_share=min(1.0, sum(share for fuel, share in shares.items() if fuel in CLEAN)),
             shares=shares,
-            estimated=missing or shares.get(UNKNOWN, 0.0) > TOLERANCE,
+            estimated=missing or shares.get(UNKNOWN, 0.0) > SHARE_TOLERANCE,
         )
 
     def signal(

@@ -15,10 +15,10 @@ from .signal import FOREVER, MEASURED, OFFICIAL, Signal, possible
 FIELDS = ("intensity", "clean_share", "raw", "tier", "estimated")
 INTEGERS = ("tier", "estimated")
 
-TEXTS = ("basis", "source", "shares", "valid_to", "arrived")
+SIGNAL_TEXTS = ("basis", "source", "shares", "valid_to", "arrived")
 """Times are texts: UTC ns need 61 bits, and a double holds whole numbers of 53. `shares` is JSON, "" unknown."""
 
-FUELS = 64
+MOST_FUELS = 64
 """Fuels of a mix at most."""
 
 
@@ -27,15 +27,15 @@ def records_of(site: str, feed: str, signals: Iterable[Signal]) -> list[Record]:
 
     ValueError for a mix of more than 64 fuels.
     """
-    series = Series("signal", (("site", site), ("feed", feed)), FIELDS, INTEGERS, TEXTS)
+    series = Series("signal", (("site", site), ("feed", feed)), FIELDS, INTEGERS, SIGNAL_TEXTS)
     return [_record(series, one) for one in signals]
 
 
 def signal_of(found: Record) -> Signal:
     """The signal that a record was made of, to the last digit; ValueError for a record that is damaged."""
-    if (found.series.fields, found.series.texts) != (FIELDS, TEXTS):
+    if (found.series.fields, found.series.texts) != (FIELDS, SIGNAL_TEXTS):
         raise ValueError(f"found a signal with {found.series.fields} and {found.series.texts}")
-    if len(found.values) != 8 * len(FIELDS) or len(found.texts) != len(TEXTS):
+    if len(found.values) != 8 * len(FIELDS) or len(found.texts) != len(SIGNAL_TEXTS):
         raise ValueError(f"found {len(found.values)} bytes and {len(found.texts)} texts")
     intensity, clean_share, raw, tier, estimated = (nan if isnan(one) else one for one in found.numbers())
     basis, source, shares, valid_to, arrived = found.texts
@@ -87,8 +87,8 @@ def restore(
 
 
 def _record(series: Series, one: Signal) -> Record:
-    if one.shares is not None and len(one.shares) > FUELS:
-        raise ValueError(f"found {len(one.shares)} fuels; at most {FUELS} are stored")
+    if one.shares is not None and len(one.shares) > MOST_FUELS:
+        raise ValueError(f"found {len(one.shares)} fuels; at most {MOST_FUELS} are stored")
     shares = "" if one.shares is None else json.dumps(dict(one.shares), separators=(",", ":"))
     fields: dict[str, Value] = {
         "intensity": one.intensity,
@@ -116,6 +116,6 @@ def _shares(text: str) -> dict[str, float] | None:
     if not text:
         return None
     found = mapping(document(text.encode()), "shares")
-    if len(found) > FUELS:
-        raise ValueError(f"found {len(found)} fuels; expected at most {FUELS}")
+    if len(found) > MOST_FUELS:
+        raise ValueError(f"found {len(found)} fuels; expected at most {MOST_FUELS}")
     return {fuel: number(share, quoted(fuel)) for fuel, share in found.items()}

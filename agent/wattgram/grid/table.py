@@ -23,10 +23,10 @@ RESIDUAL = "national_average_excluding_market_traded_non_fossil"
 CONTEXT = frozenset({"national_fossil_only", "former_ets_reporting_grid_factor", "ember_lifecycle_intensity"})
 """Kinds of a row that are no grid's factor today: of fossil plants alone, superseded, or another publisher's."""
 
-RENEWABLE = frozenset({"hydro", "wind", "solar", "biomass", "target_hydro", "target_non_hydro_renewable"})
+RENEWABLE_FUELS = frozenset({"hydro", "wind", "solar", "biomass", "target_hydro", "target_non_hydro_renewable"})
 """Rows of generation_mix.csv that are renewable; no zone has statistics and policy weights of one year."""
 
-CHINA = timezone(timedelta(hours=8))
+CHINA_TIME = timezone(timedelta(hours=8))
 """Whose calendar years the factors are for."""
 
 
@@ -65,7 +65,7 @@ class FactorTable:
             mix = list(csv.DictReader(file))
         shares: dict[tuple[str, int], list[float]] = {}
         for row in mix:
-            if row["fuel"] in RENEWABLE:
+            if row["fuel"] in RENEWABLE_FUELS:
                 shares.setdefault((row["zone"], int(row["year"])), []).append(float(row["share"]))
         clean = {
             (row["zone"], int(row["year"])): float(row["share"]) for row in mix if row["fuel"] == "non_fossil_implied"
@@ -129,8 +129,8 @@ def _newest(rows: list[_Row], zone: str, year: int) -> _Row:
 
 
 def _year(time: int) -> int:
-    return datetime.fromtimestamp(time // NS, CHINA).year
+    return datetime.fromtimestamp(time // NS, CHINA_TIME).year
 
 
 def _new_year(year: int) -> int:
-    return int(datetime(year, 1, 1, tzinfo=CHINA).timestamp()) * NS
+    return int(datetime(year, 1, 1, tzinfo=CHINA_TIME).timestamp()) * NS

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 PUBLISH, PUBACK, SUBSCRIBE, SUBACK, PINGREQ, PINGRESP, DISCONNECT = 0x30, 0x40, 0x82, 0x90, 0xC0, 0xD0, 0xE0
 QOS_1, RETAIN = 0x02, 0x01
 
-REFUSED = 0x80
+REFUSAL_CODE = 0x80
 """The lowest reason code of a refusal."""
 
-TOO_LARGE = 0x95
+PACKET_TOO_LARGE = 0x95
 
 REASON_STRING, USER_PROPERTY = 0x1F, 0x26
 
@@ -51,7 +51,7 @@ REASON_STRING, USER_PROPERTY = 0x1F, 0x26
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Acknowledgement:
     """What an acknowledgement says: a reason code, under 3.1.1 always 0, and the broker's own words."""
 
     code: int = 0
@@ -61,7 +61,7 @@ class Answer:
         return f"{REASONS.get(self.code, 'unknown reason')} (0x{self.code:02x}){self.said and f': {self.said}'}"
 
 
-TAKEN = Answer()
+TAKEN = Acknowledgement()
 
 
 def packet(first: int, *parts: bytes) -> bytes:
@@ -101,7 +101,7 @@ def _length(length: int) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ReceivedMessage:
     """A PUBLISH that came here; `identifier` is to be acknowledged, 0 with QoS 0."""
 
     topic: str
@@ -110,7 +110,7 @@ class Heard:
     identifier: int
 
 
-def heard(first: int, body: bytes, *, version5: bool) -> Heard:
+def heard(first: int, body: bytes, *, version5: bool) -> ReceivedMessage:
     """Read a PUBLISH (3.3) of QoS 0 or 1; ValueError when it is none."""
     try:
         end = 2 + int.from_bytes(body[:2], "big")
@@ -131,14 +131,14 @@ def heard(first: int, body: bytes, *, version5: bool) -> Heard:
         raise ValueError(f"the broker sent a message that cannot be read: {body[:40]!r}") from error
     if at > len(body) or first & 0x06 == 0x06:
         raise ValueError(f"the broker sent a message that cannot be read: {body[:40]!r}")
-    return Heard(topic, body[at:], bool(first & RETAIN), identifier)
+    return ReceivedMessage(topic, body[at:], bool(first & RETAIN), identifier)
 
 
-def answer(body: bytes) -> Answer:
+def answer(body: bytes) -> Acknowledgement:
     """Reason code and reason string of a PUBACK (3.4) or DISCONNECT (3.14), from the code on."""
-    if not body or body[0] < REFUSED:
+    if not body or body[0] < REFUSAL_CODE:
         return TAKEN
-    return Answer(body[0], _reason_string(body[2:]) if len(body) > 2 and body[1] < 0x80 else "")
+    return Acknowledgement(body[0], _reason_string(body[2:]) if len(body) > 2 and body[1] < 0x80 else "")
 
 
 def _reason_string(properties: bytes) -> str:

@@ -7,11 +7,11 @@ from html import escape
 from importlib.resources import files
 
 from wattgram.accounts.figures import APART, CARBON, ENERGY, FIGURES, SHARES, Figure
-from wattgram.accounts.ledger import ENOUGH, Row
+from wattgram.accounts.ledger import ENOUGH, LedgerRow
 from wattgram.formats.bar_chart import Bar, chart
 from wattgram.formats.html_page import NARROW, document, number, percent
 
-from .report import Report, digits, written
+from .site_report import SiteReport, digits, written
 
 CHARTED = 62
 """Periods in a chart at most, the latest."""
@@ -35,7 +35,7 @@ TIERS = {
 """METHOD 3.4."""
 
 
-def page(shown: Report) -> str:
+def page(shown: SiteReport) -> str:
     """The whole file."""
     style = files("wattgram.reports").joinpath("report.css").read_text(encoding="utf-8")
     period = _period(shown)
@@ -54,12 +54,12 @@ def page(shown: Report) -> str:
     return document(f"{shown.site}: energy and carbon, {period}", style, body)
 
 
-def _period(shown: Report) -> str:
+def _period(shown: SiteReport) -> str:
     first, last = shown.rows[0].span.name, shown.rows[-1].span.name
     return first if first == last else f"{first} to {last}"
 
 
-def _head(shown: Report, period: str) -> str:
+def _head(shown: SiteReport, period: str) -> str:
     total = shown.total
     grid = total.value(BY_KEY["grid_intensity_g_per_kwh"])
     site = total.value(BY_KEY["emission_intensity_g_per_kwh"])
@@ -93,7 +93,7 @@ def _head(shown: Report, period: str) -> str:
     )
 
 
-def _charts(shown: Report) -> str:
+def _charts(shown: SiteReport) -> str:
     rows = shown.rows[-CHARTED:]
     mix = [
         Bar(row.span.name, _parts(row, UP), _parts(row, DOWN), row.value(BY_KEY["load_energy_kwh"]), row.enough)
@@ -125,7 +125,7 @@ def _charts(shown: Report) -> str:
     )
 
 
-def _parts(row: Row, keys: Iterable[str]) -> list[tuple[str, float]]:
+def _parts(row: LedgerRow, keys: Iterable[str]) -> list[tuple[str, float]]:
     return [(key, max(0.0, row.value(BY_KEY[key]) or 0.0)) for key in keys]
 
 
@@ -133,7 +133,7 @@ def _legend(names: dict[str, str]) -> str:
     return "".join(f'<span><i class="{key}"></i>{escape(name)}</span>' for key, name in names.items())
 
 
-def _table(title: str, shown: Report, figures: Sequence[Figure]) -> str:
+def _table(title: str, shown: SiteReport, figures: Sequence[Figure]) -> str:
     present = shown.shown(figures)
     if not present and figures is not SHARES:
         return ""
@@ -160,7 +160,7 @@ def _table(title: str, shown: Report, figures: Sequence[Figure]) -> str:
     )
 
 
-def _apart(shown: Report) -> str:
+def _apart(shown: SiteReport) -> str:
     table = _table("Avoided and captured: ledgers of their own", shown, APART)
     why = (
         "<p>Netted with nothing: neither with the emissions above nor with each other. Avoided emissions are what "
@@ -169,7 +169,7 @@ def _apart(shown: Report) -> str:
     return table.replace("<section>", "<section class=apart>", 1).replace("</h2>", f"</h2>{why}", 1)
 
 
-def _provenance(shown: Report) -> str:
+def _provenance(shown: SiteReport) -> str:
     sources = "".join(
         f"<tr><th>{escape(source.name) or '-'}</th><td>{source.tier or '-'}"
         f"{f', {TIERS[source.tier]}' if source.tier in TIERS else ''}</td>"
@@ -197,7 +197,7 @@ def _provenance(shown: Report) -> str:
     )
 
 
-def _events(shown: Report) -> str:
+def _events(shown: SiteReport) -> str:
     if not shown.events:
         return ""
     lines = "".join(
@@ -212,7 +212,7 @@ def _events(shown: Report) -> str:
     )
 
 
-def _rules(shown: Report) -> str:
+def _rules(shown: SiteReport) -> str:
     lines = "".join(
         f"<tr><th>{escape(one.head)}</th><td>{'share' if one.unit == '1' else one.unit}</td>"
         f"<td>{escape(one.rule)}</td><td>{escape(one.source)}</td></tr>"

@@ -13,33 +13,33 @@ from .machines import (
     PEAK_DAY,
     REST_DAY,
     WORKDAY,
-    Battery,
-    Charger,
-    Flow,
-    Inverter,
-    Load,
     Machine,
-    Moment,
-    Part,
-    Scheduled,
-    Week,
+    ScheduledProducer,
+    SimulatedBattery,
+    SimulatedCharger,
+    SimulatedInverter,
+    SimulatedLoad,
+    SimulatedMoment,
+    SitePart,
+    WeekProfile,
+    WindOrWater,
 )
 from .sky import Noise, chance, clear_sky, sun_altitude
 from .three_phase import three_phase
 
-__all__ = ["NS", "Factory", "Part", "demo_parts"]
+__all__ = ["NS", "Factory", "SitePart", "demo_parts"]
 
 NS = 1_000_000_000
 PRODUCERS = ("pv", "wind", "hydro", "genset", "chp")
 CONSUMERS = ("load", "ev")
-COUNTED = ("production", "capture", "fuel")
-POWER_FACTOR = {"load": 0.92, "ev": 0.985, "pv": 0.999, "battery": 0.995}
+AMOUNT_ROLES = ("production", "capture", "fuel")
+POWER_FACTORS = {"load": 0.92, "ev": 0.985, "pv": 0.999, "battery": 0.995}
 SLEEPING, PRODUCING, THROTTLED = 2.0, 4.0, 5.0  # SunSpec model 103, point St
 EMPTY, DISCHARGING, CHARGING, FULL, HOLDING = 2.0, 3.0, 4.0, 5.0, 6.0  # SunSpec model 802, point ChaSt
 
 
 @dataclass(slots=True)
-class Meter:
+class MeterCounters:
     """What one part's counters hold; energies in J, `positive` in the direction that the role names."""
 
     power: float = 0.0
@@ -69,7 +69,7 @@ class Factory:
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        parts: Sequence[SitePart],
         *,
         latitude: float = 29.6,
         longitude: float = 106.5,
@@ -83,9 +83,9 @@ class Factory:
             raise ValueError("two parts of the factory have the same name")
         self._latitude, self._longitude, self._zone = latitude, longitude, ZoneInfo(timezone)
         self._seed = seed
-        self._meters = {part.name: Meter() for part in parts}
+        self._meters = {part.name: MeterCounters() for part in parts}
         self._machines: dict[str, Machine] = {}
-        self._batteries: dict[str, Battery] = {}
+        self._batteries: dict[str, SimulatedBattery] = {}
         for place, part in enumerate(parts):
             self._install(part, place)
         self._incomers = [part for part in parts if part.role == "grid"]
@@ -94,9 +94,9 @@ class Factory:
         metered = any(part.role in CONSUMERS for part in parts)
         self._unmetered: Machine | None = None
         if incoming and not metered:
-            self._unmetered = Load(Part("unmetered", "load", 0.6 * incoming), seed)
+            self._unmetered = SimulatedLoad(SitePart("unmetered", "load", 0.6 * incoming), seed)
         self._unmetered_power = 0.0
-        self._work = Week(WORKDAY, REST_DAY)
+        self._work = WeekProfile(WORKDAY, REST_DAY)
         self._voltages = [Noise(240, seed, "voltage", phase) for phase in range(3)]
         self._frequency = Noise(90, seed, "frequency")
         self._start = start
@@ -119,7 +119,7 @@ class Factory:
     def values(self, name: str) -> dict[str, float]:
         """The part's quantities now, SI; NaN where a sleeping inverter has none. KeyError: no such part."""
         part, meter = self.parts[name], self._meters[name]
-        if part.role in COUNTED:
+        if part.role in AMOUNT_ROLES:
             return self._counted(part, meter)
         values = self._electric(part, meter)
         if part.role in PRODUCERS:
@@ -135,27 +135,27 @@ class Factory:
         """True energies in Wh since the start, by part: (in the role's direction, against it)."""
         return {name: (meter.positive / 3600, meter.negative / 3600) for name, meter in self._meters.items()}
 
-    def _install(self, part: Part, place: int) -> None:
+    def _install(self, part: SitePart, place: int) -> None:
         seed = self._seed
         match part.role:
             case "load":
-                self._machines[part.name] = Load(part, seed)
+                self._machines[part.name] = SimulatedLoad(part, seed)
             case "ev":
-                self._machines[part.name] = Charger(part, seed)
+                self._machines[part.name] = SimulatedCharger(part, seed)
             case "pv":
-                self._machines[part.name] = Inverter(part, lag=35.0 * place, seed=seed)
+                self._machines[part.name] = SimulatedInverter(part, lag=35.0 * place, seed=seed)
             case "wind":
-                self._machines[part.name] = Flow(part, 0.35, 0.35, 0.15, seed)
+                self._machines[part.name] = WindOrWater(part, 0.35, 0.35, 0.15, seed)
             case "hydro":
-                self._machines[part.name] = Flow(part, 0.6, 0.1, 0.02, seed)
+                self._machines[part.name] = WindOrWater(part, 0.6, 0.1, 0.02, seed)
             case "chp":
-                self._machines[part.name] = Scheduled(part, Week(WORKDAY, REST_DAY), seed)
+                self._machines[part.name] = ScheduledProducer(part, WeekProfile(WORKDAY, REST_DAY), seed)
             case "genset":
-                self._machines[part.name] = Scheduled(part, Week(PEAK_DAY, IDLE_DAY), seed)
+                self._machines[part.name] = ScheduledProducer(part, WeekProfile(PEAK_DAY, IDLE_DAY), seed)
             case "battery":
-                self._batteries[part.name] = Battery(part, seed)
+                self._batteries[part.name] = SimulatedBattery(part, seed)
 
-    def _look(self) -> Moment:
+    def _look(self) -> SimulatedMoment:
         second = self.time / NS
         local = datetime.fromtimestamp(second, self._zone)
         hour = local.hour + local.minute / 60 + (local.second + local.microsecond / 1e6) / 3600
@@ -165,7 +165,7 @@ class Factory:
                 meter.day_began = meter.positive
         # Chongqing's means in round numbers: 8 degC in January, 29 in July, 4 either way over a day.
         season = 18.5 - 10.5 * cos(2 * pi * (local.timetuple().tm_yday - 20) / 365)
-        return Moment(
+        return SimulatedMoment(
             second=second,
             week_hour=24 * local.weekday() + hour,
             irradiance=clear_sky(sun_altitude(second, self._latitude, self._longitude)),
@@ -178,7 +178,7 @@ class Factory:
         for battery in self._batteries.values():
             battery.elapse(self._step)
         for part in self.parts.values():
-            if part.role in COUNTED:
+            if part.role in AMOUNT_ROLES:
                 self._meters[part.name].count += self._rate(part) * self._step
         self._steps += 1
         self._moment = self._look()
@@ -205,11 +205,11 @@ class Factory:
         for part in self._incomers:
             self._meters[part.name].power = imported * self._incomer_share[part.name]
 
-    def _rate(self, part: Part) -> float:
+    def _rate(self, part: SitePart) -> float:
         """Units a second of a counted part: its nameplate by the hour of the working week."""
         return part.rated_power * self._work.at(self._moment.week_hour) / 3600
 
-    def _counted(self, part: Part, meter: Meter) -> dict[str, float]:
+    def _counted(self, part: SitePart, meter: MeterCounters) -> dict[str, float]:
         total, rate = meter.count + 1000 * part.rated_power, self._rate(part)
         return {
             "pulse_count_1": float(int(total)),
@@ -219,7 +219,7 @@ class Factory:
             "mass_flow": rate,
         }
 
-    def _electric(self, part: Part, meter: Meter) -> dict[str, float]:
+    def _electric(self, part: SitePart, meter: MeterCounters) -> dict[str, float]:
         second = self._moment.second
         one, two, three = (231.0 + 2.2 * noise.at(second) for noise in self._voltages)
         lean = [0.02 * (chance(self._seed, part.name, "lean", phase) - 0.5) for phase in range(2)]
@@ -239,22 +239,22 @@ class Factory:
         values["rated_power"] = part.rated_power
         return values
 
-    def _counted_before(self, part: Part) -> float:
+    def _counted_before(self, part: SitePart) -> float:
         """Wh on the part's counter at the start: one to three thousand hours of rated power, in whole kWh."""
         return 1000.0 * round(part.rated_power * (1 + 2 * chance(self._seed, part.name, "before")))
 
-    def _reactive(self, part: Part) -> float:
+    def _reactive(self, part: SitePart) -> float:
         """var, lagging+; the incomer's is the sum of the parts' by its share."""
         if part.role != "grid":
-            factor = POWER_FACTOR.get(part.role, 0.98)
+            factor = POWER_FACTORS.get(part.role, 0.98)
             return abs(self._meters[part.name].power) * sqrt(1 - factor * factor) / factor
         others = fsum(self._reactive(other) for other in self.parts.values() if other.role != "grid")
-        unmetered = self._unmetered_power * sqrt(1 / POWER_FACTOR["load"] ** 2 - 1)
+        unmetered = self._unmetered_power * sqrt(1 / POWER_FACTORS["load"] ** 2 - 1)
         return (others + unmetered) * self._incomer_share[part.name]
 
-    def _produced(self, part: Part, meter: Meter) -> dict[str, float]:
+    def _produced(self, part: SitePart, meter: MeterCounters) -> dict[str, float]:
         machine = self._machines[part.name]
-        if not isinstance(machine, Inverter):
+        if not isinstance(machine, SimulatedInverter):
             return {"status": PRODUCING if meter.power else SLEEPING}
         if not machine.dc_power:
             names = ("dc_power", "dc_current_1", "dc_current_2", "dc_voltage_1", "dc_voltage_2", "efficiency")
@@ -276,7 +276,7 @@ class Factory:
             "status": THROTTLED if meter.power >= machine.rated else PRODUCING,
         }
 
-    def _stored(self, part: Part, meter: Meter) -> dict[str, float]:
+    def _stored(self, part: SitePart, meter: MeterCounters) -> dict[str, float]:
         battery = self._batteries[part.name]
         voltage = 700.0 + 90.0 * (battery.soc - 0.5) - 12.0 * meter.power / battery.rated
         before = self._counted_before(part) / 4
@@ -301,15 +301,15 @@ class Factory:
         }
 
 
-def demo_parts() -> tuple[Part, ...]:
+def demo_parts() -> tuple[SitePart, ...]:
     """The factory of `wattgram demo`: 190 kW of roof, 100 kW of battery, about 180 kW of load by day."""
     return (
-        Part("incomer", "grid", 630e3),
-        Part("roof-east", "pv", 110e3),
-        Part("roof-west", "pv", 80e3),
-        Part("battery", "battery", 100e3),
-        Part("foundry", "load", 115e3, "industry"),
-        Part("hall", "load", 50e3, "building"),
-        Part("compressors", "load", 40e3, "industry"),
-        Part("ev-charger", "ev", 44e3),
+        SitePart("incomer", "grid", 630e3),
+        SitePart("roof-east", "pv", 110e3),
+        SitePart("roof-west", "pv", 80e3),
+        SitePart("battery", "battery", 100e3),
+        SitePart("foundry", "load", 115e3, "industry"),
+        SitePart("hall", "load", 50e3, "building"),
+        SitePart("compressors", "load", 40e3, "industry"),
+        SitePart("ev-charger", "ev", 44e3),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from math import isfinite
 from typing import Any, TypeVar
 
-from wattgram_drivers.simulated.faults import Faults, Trouble
+from wattgram_drivers.simulated.faults import BusFaults, Faults
 
 from wattgram.base.toml_table import nearest
 from wattgram.base.units import duration
@@ -15,11 +15,11 @@ from wattgram.base.units import duration
 NETWORKS = ("tcp", "rtutcp")
 _DAY = 86400.0
 
-_F = TypeVar("_F", Faults, Trouble)
+_F = TypeVar("_F", Faults, BusFaults)
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FaultKind:
     """One word of `--fault`. `value` says what may stand behind `=`, `usual` is taken where nothing does.
 
     `parse` raises ValueError; a word without `value` has none. `schemes`: kinds of wire that can have it.
@@ -40,7 +40,7 @@ class Kind:
     @property
     def of_bus(self) -> bool:
         """Whether it belongs to the bus, not to one unit."""
-        return self.field in {one.name for one in fields(Trouble)}
+        return self.field in {one.name for one in fields(BusFaults)}
 
     def __str__(self) -> str:
         if not self.value:
@@ -49,12 +49,12 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RequestedFault:
     """A fault that is asked for: `device` "" means all of them; `share` None means as it comes by itself."""
 
     text: str
     device: str
-    kind: Kind
+    kind: FaultKind
     value: object
     share: float | None
 
@@ -97,28 +97,28 @@ def _word(*allowed: str) -> Callable[[str], str]:
     return parser
 
 
-KINDS = (
-    Kind("silent", "answers nothing"),
-    Kind("late", "answers so much later", "SECONDS", _seconds),
-    Kind("exception", "refuses with this exception (1 to 255)", "CODE", _whole(1, 255)),
-    Kind("busy", "refuses with exception 6 (device busy) for a while", "SECONDS", _seconds),
-    Kind("storm", "refuses with any exception for a while", "SECONDS", _seconds),
-    Kind("short", "answers with fewer registers than asked (1 to 125)", "REGISTERS", _whole(1, 125), 1),
-    Kind("long", "answers with more registers than asked (1 to 125)", "REGISTERS", _whole(1, 125), 1),
-    Kind("garbled", "flips one to three bits of a frame"),
-    Kind("cut", "sends half an answer"),
-    Kind("doubled", "sends every answer twice"),
-    Kind("wrong-unit", "answers as another unit"),
-    Kind("wrong-transaction", "answers another request", schemes=("tcp",)),
-    Kind("wrong-function", "answers the other reading function"),
-    Kind("sleeping", "marks every value as not available"),
-    Kind("zeros", "has 0 in every value, as some inverters at night"),
-    Kind("swapped-nan", "asleep, with a float's NaN in the wrong word order"),
-    Kind("moving-scale", "changes its scale registers with every request"),
-    Kind("glitch", "has counters read 0 in one request"),
-    Kind("reset", "has counters begin at 0 again and count on"),
-    Kind("rollover", "has counters so many counts before their width", "COUNTS", _whole(1, 1_000_000), 10),
-    Kind(
+FAULT_KINDS = (
+    FaultKind("silent", "answers nothing"),
+    FaultKind("late", "answers so much later", "SECONDS", _seconds),
+    FaultKind("exception", "refuses with this exception (1 to 255)", "CODE", _whole(1, 255)),
+    FaultKind("busy", "refuses with exception 6 (device busy) for a while", "SECONDS", _seconds),
+    FaultKind("storm", "refuses with any exception for a while", "SECONDS", _seconds),
+    FaultKind("short", "answers with fewer registers than asked (1 to 125)", "REGISTERS", _whole(1, 125), 1),
+    FaultKind("long", "answers with more registers than asked (1 to 125)", "REGISTERS", _whole(1, 125), 1),
+    FaultKind("garbled", "flips one to three bits of a frame"),
+    FaultKind("cut", "sends half an answer"),
+    FaultKind("doubled", "sends every answer twice"),
+    FaultKind("wrong-unit", "answers as another unit"),
+    FaultKind("wrong-transaction", "answers another request", schemes=("tcp",)),
+    FaultKind("wrong-function", "answers the other reading function"),
+    FaultKind("sleeping", "marks every value as not available"),
+    FaultKind("zeros", "has 0 in every value, as some inverters at night"),
+    FaultKind("swapped-nan", "asleep, with a float's NaN in the wrong word order"),
+    FaultKind("moving-scale", "changes its scale registers with every request"),
+    FaultKind("glitch", "has counters read 0 in one request"),
+    FaultKind("reset", "has counters begin at 0 again and count on"),
+    FaultKind("rollover", "has counters so many counts before their width", "COUNTS", _whole(1, 1_000_000), 10),
+    FaultKind(
         "one-client",
         "a second connection ends the first, or is refused",
         "kick|refuse",
@@ -126,31 +126,33 @@ KINDS = (
         "kick",
         NETWORKS,
     ),
-    Kind("slow-accept", "answers nothing so long after connecting", "SECONDS", _seconds, schemes=NETWORKS),
-    Kind("first-swallowed", "does not answer a connection's first request", schemes=NETWORKS),
-    Kind("half-open", "keeps the connection and answers nothing on it any more", schemes=NETWORKS),
-    Kind("rebooting", "is gone for a while, connections reset", "SECONDS", _seconds),
+    FaultKind("slow-accept", "answers nothing so long after connecting", "SECONDS", _seconds, schemes=NETWORKS),
+    FaultKind("first-swallowed", "does not answer a connection's first request", schemes=NETWORKS),
+    FaultKind("half-open", "keeps the connection and answers nothing on it any more", schemes=NETWORKS),
+    FaultKind("rebooting", "is gone for a while, connections reset", "SECONDS", _seconds),
 )
 """All of them; the last five belong to the bus."""
 
 SYNTAX = "[DEVICE:]FAULT[=VALUE][@SHARE]"
 
 
-def wish(text: str, devices: Collection[str]) -> Wish:
+def wish(text: str, devices: Collection[str]) -> RequestedFault:
     """What a `--fault` asks for; ValueError says what was found and what is allowed."""
     device, colon, rest = text.rpartition(":")
     if colon and device not in devices:
         raise ValueError(f"found device {device!r} in a fault{nearest(device, devices)}; allowed: {', '.join(devices)}")
     fault, at, share = rest.partition("@")
     word, equals, value = fault.partition("=")
-    kind = next((one for one in KINDS if one.word == word), None)
+    kind = next((one for one in FAULT_KINDS if one.word == word), None)
     if kind is None:
-        near = nearest(word, [one.word for one in KINDS])
-        raise ValueError(f"found fault {rest!r}{near}; allowed: {', '.join(str(one) for one in KINDS)}")
-    return Wish(text, device, kind, _value(kind, rest, value if equals else None), _share(rest, share) if at else None)
+        near = nearest(word, [one.word for one in FAULT_KINDS])
+        raise ValueError(f"found fault {rest!r}{near}; allowed: {', '.join(str(one) for one in FAULT_KINDS)}")
+    return RequestedFault(
+        text, device, kind, _value(kind, rest, value if equals else None), _share(rest, share) if at else None
+    )
 
 
-def _value(kind: Kind, text: str, value: str | None) -> object:
+def _value(kind: FaultKind, text: str, value: str | None) -> object:
     if value is None and not kind.value:
         return True
     if value is None and kind.usual is not None:
@@ -178,11 +180,11 @@ def _share(text: str, share: str) -> float:
 
 def listed() -> str:
     """The words with what they do, a line each."""
-    width = max(len(str(one)) for one in KINDS)
-    return "\n".join(f"  {one!s:{width}}  {one.does}" for one in KINDS)
+    width = max(len(str(one)) for one in FAULT_KINDS)
+    return "\n".join(f"  {one!s:{width}}  {one.does}" for one in FAULT_KINDS)
 
 
-def possible(asked: Wish, schemes: Sequence[str]) -> None:
+def possible(asked: RequestedFault, schemes: Sequence[str]) -> None:
     """ValueError when none of these wires can have what is asked for."""
     if not set(schemes) & set(asked.kind.schemes):
         found, allowed = ", ".join(sorted(set(schemes))), " or ".join(asked.kind.schemes)

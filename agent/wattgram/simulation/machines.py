@@ -14,7 +14,7 @@ ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SitePart:
     """One device of the site: its role, its nameplate power in W, and the group that its load belongs to.
 
     For production, capture and fuel the nameplate is the number of units (pieces, kg, m3) made in an hour.
@@ -33,7 +33,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class SimulatedMoment:
     """What all machines see at one instant: UTC second, local hour of the week (Monday 0:00 = 0), weather."""
 
     second: float
@@ -45,7 +45,7 @@ class Moment:
 class Machine(Protocol):
     """Something with a power that the moment alone decides."""
 
-    def power(self, moment: Moment) -> float:
+    def power(self, moment: SimulatedMoment) -> float:
         """W in the sign of the machine's role, never negative."""
 
 
@@ -80,7 +80,7 @@ PEAK_DAY = ((0, 0.0), (17.5, 0.0), (17.6, 0.7), (19.5, 0.7), (19.6, 0.0))
 IDLE_DAY = ((0, 0.0),)
 
 
-class Week:
+class WeekProfile:
     """A share over the hours of a week, linear between its points, five working days and two others."""
 
     def __init__(self, workday: Sequence[tuple[float, float]], other: Sequence[tuple[float, float]]) -> None:
@@ -100,63 +100,63 @@ class Week:
         return self._shares[i - 1] + (self._shares[i] - self._shares[i - 1]) * x
 
 
-class Load:
+class SimulatedLoad:
     """A sub-metered load: its week, with slow drift and the swing of its batches."""
 
-    def __init__(self, part: Part, seed: int) -> None:
+    def __init__(self, part: SitePart, seed: int) -> None:
         office = part.group in {"building", "office"}
         self._rated = part.rated_power
-        self._week = Week(OFFICE_DAY, OFFICE_REST) if office else Week(WORKDAY, REST_DAY)
+        self._week = WeekProfile(OFFICE_DAY, OFFICE_REST) if office else WeekProfile(WORKDAY, REST_DAY)
         self._swing = 0.05 if office else 0.085  # of two noises: never above rated power
         self._batch = Noise(420, seed, part.name)
         self._drift = Noise(2700, seed, part.name)
 
-    def power(self, moment: Moment) -> float:
+    def power(self, moment: SimulatedMoment) -> float:
         """W drawn."""
         noise = self._batch.at(moment.second) + self._drift.at(moment.second)
         return self._rated * self._week.at(moment.week_hour) * (1 + self._swing * noise)
 
 
-class Scheduled:
+class ScheduledProducer:
     """A producer that follows a week: chp with the shifts, a genset through the evening peak."""
 
-    def __init__(self, part: Part, week: Week, seed: int) -> None:
+    def __init__(self, part: SitePart, week: WeekProfile, seed: int) -> None:
         self._rated = part.rated_power
         self._week = week
         self._noise = Noise(600, seed, part.name)
 
-    def power(self, moment: Moment) -> float:
+    def power(self, moment: SimulatedMoment) -> float:
         """W produced."""
         return self._rated * self._week.at(moment.week_hour) * (1 + 0.04 * self._noise.at(moment.second))
 
 
-class Flow:
+class WindOrWater:
     """Wind or water: a mean share of the rated power with swings of hours and of minutes."""
 
-    def __init__(self, part: Part, mean: float, slow: float, fast: float, seed: int) -> None:
+    def __init__(self, part: SitePart, mean: float, slow: float, fast: float, seed: int) -> None:
         self._rated, self._mean, self._slow, self._fast = part.rated_power, mean, slow, fast
         self._hours = Noise(10800, seed, part.name)
         self._minutes = Noise(180, seed, part.name)
 
-    def power(self, moment: Moment) -> float:
+    def power(self, moment: SimulatedMoment) -> float:
         """W produced."""
         swing = self._slow * self._hours.at(moment.second) + self._fast * self._minutes.at(moment.second)
         share = self._mean + swing
         return self._rated * min(1.0, max(0.0, share))
 
 
-class Charger:
+class SimulatedCharger:
     """An EV charger: in each two hours one car may come, fills at its own power and tapers at the end."""
 
     SLOT = 7200
 
-    def __init__(self, part: Part, seed: int) -> None:
+    def __init__(self, part: SitePart, seed: int) -> None:
         self._rated = part.rated_power
         self._name = (seed, part.name)
         self._slot = -1
         self._start = self._end = self._share = 0.0
 
-    def power(self, moment: Moment) -> float:
+    def power(self, moment: SimulatedMoment) -> float:
         """W charged."""
         slot = int(moment.second // self.SLOT)
         if slot != self._slot:
@@ -175,7 +175,7 @@ class Charger:
         self._share = 0.5 + 0.45 * chance(*self._name, slot, "share") if comes else 0.0
 
 
-class Inverter:
+class SimulatedInverter:
     """A PV inverter on a roof array 15 % larger than itself, under passing clouds.
 
     Array: irradiance over 1000 W/m2, cells 0.03 K m2/W above ambient (Ross), -0.35 %/K.
@@ -183,14 +183,14 @@ class Inverter:
     linear 0.5 %, square 1.0 % of rated; clipped at rated; asleep while the array cannot feed it.
     """
 
-    def __init__(self, part: Part, lag: float, seed: int) -> None:
+    def __init__(self, part: SitePart, lag: float, seed: int) -> None:
         self.rated = part.rated_power
         self._lag = lag  # s after which the site's clouds reach this roof
         self._clouds = Noise(200, seed, "clouds"), Noise(840, seed, "clouds"), Noise(14400, seed, "clouds")
         self.dc_power = 0.0
         self.cell = 25.0
 
-    def power(self, moment: Moment) -> float:
+    def power(self, moment: SimulatedMoment) -> float:
         """W on the AC side."""
         irradiance = moment.irradiance
         if irradiance:
@@ -210,7 +210,7 @@ class Inverter:
         return 1 - 0.68 * smoothstep(0.9 * (0.55 * small + 0.45 * large + 0.7 * spell) + 0.2)
 
 
-class Battery:
+class SimulatedBattery:
     """A battery of two hours of its rated power behind a controller that keeps the site's import small.
 
     Charges on surplus, covers the larger a part of a deficit the fuller it is, and fills from the grid at
@@ -224,14 +224,14 @@ class Battery:
     COVER = 0.6  # of a deficit, when full
     NIGHT_FILL = 0.85
 
-    def __init__(self, part: Part, seed: int) -> None:
+    def __init__(self, part: SitePart, seed: int) -> None:
         self.rated = part.rated_power
         self.capacity = 2 * part.rated_power  # Wh
         self.soc = 0.45 + 0.1 * chance(seed, part.name, "soc")
         self.power = 0.0  # W, discharge+, of the present step
         self._wanted = 0.0
 
-    def control(self, deficit: float, moment: Moment) -> None:
+    def control(self, deficit: float, moment: SimulatedMoment) -> None:
         """Choose the power of the next second from the site's deficit in W (load less own production)."""
         aim = self.COVER * self.soc * deficit if deficit > 0 else deficit
         if moment.week_hour % 24 < 6:

@@ -11,7 +11,7 @@ from wattgram_drivers.device import Device, Kind
 from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.quantity import QUANTITIES
 from wattgram_drivers.simulated import sunspec_serve
-from wattgram_drivers.simulated.faults import CALM, WELL, Faults, Trouble
+from wattgram_drivers.simulated.faults import CALM, WELL, BusFaults, Faults
 from wattgram_drivers.simulated.simulator import Simulator
 from wattgram_drivers.simulated.unit import Served
 from wattgram_drivers.sunspec import walk
@@ -20,7 +20,7 @@ from wattgram.base.clock import Clock
 from wattgram.config.load import KIND_OF_ROLE
 
 from .factory import Factory
-from .machines import Part
+from .machines import SitePart
 
 RATED = {
     "grid": 630e3,
@@ -34,12 +34,12 @@ RATED = {
 }
 """W of a part whose rated power nobody gave; loads take 60 kW."""
 
-MODELS: Mapping[Kind, tuple[int, ...]] = {"inverter": (103,), "meter": (203,), "battery": (802,)}
+SERVED_MODELS: Mapping[Kind, tuple[int, ...]] = {"inverter": (103,), "meter": (203,), "battery": (802,)}
 """SunSpec models that a member of each kind is served with."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
+class ServedDevice:
     """One simulated device: what it is on the site and where it answers; those of one `bus` share an endpoint.
 
     `backwards`: a meter that is wired the other way, as `invert = true` in a configuration expects it. `trouble`
@@ -47,24 +47,24 @@ class Stand:
     """
 
     bus: str
-    part: Part
+    part: SitePart
     driver: str
     device: Device | None
     endpoint: Endpoint
     unit: int
     faults: Faults = WELL
     backwards: bool = False
-    trouble: Trouble = CALM
+    trouble: BusFaults = CALM
 
 
-def part(name: str, role: str, rated_power: float | None, group: str) -> Part:
+def part(name: str, role: str, rated_power: float | None, group: str) -> SitePart:
     """The part of the site model that stands behind a device."""
-    return Part(name, role, rated_power or RATED.get(role, 60e3), group)
+    return SitePart(name, role, rated_power or RATED.get(role, 60e3), group)
 
 
 @contextlib.asynccontextmanager
 async def serving(
-    stands: Sequence[Stand], factory: Factory, clock: Clock, *, seed: int = 1
+    stands: Sequence[ServedDevice], factory: Factory, clock: Clock, *, seed: int = 1
 ) -> AsyncIterator[Mapping[str, Endpoint]]:
     """Serve until the block ends; yields the address at which each stand really answers, by name.
 
@@ -87,7 +87,7 @@ async def serving(
         yield actual
 
 
-def _served(stands: Sequence[Stand], factory: Factory, clock: Clock) -> Served:
+def _served(stands: Sequence[ServedDevice], factory: Factory, clock: Clock) -> Served:
     """What a unit serves: the members of a SunSpec chain, or one device with its map."""
     device = stands[-1].device
     if device is None:
@@ -95,7 +95,7 @@ def _served(stands: Sequence[Stand], factory: Factory, clock: Clock) -> Served:
     return Served(device, lambda: _values(stands[-1], factory, clock))
 
 
-def _chained(stands: Sequence[Stand], factory: Factory, clock: Clock) -> Served:
+def _chained(stands: Sequence[ServedDevice], factory: Factory, clock: Clock) -> Served:
     """The members of one chain; where a number is not taken stands one that measures nothing.
 
     The simulator knows one device a unit, so each register is called by its member and its quantity.
@@ -103,7 +103,7 @@ def _chained(stands: Sequence[Stand], factory: Factory, clock: Clock) -> Served:
     asked = [one for one in stands if one.device is None]
     places = {walk.place(one.driver, KIND_OF_ROLE.get(one.part.role, "meter")): one for one in asked}
     sections, owners = [], []
-    for kind, models in MODELS.items():
+    for kind, models in SERVED_MODELS.items():
         for number in range(1, 1 + max((each for other, each in places if other == kind), default=0)):
             stand = places.get((kind, number))
             role, serial = (stand.part.role, stand.part.name) if stand else (kind, f"{kind}-{number}")
@@ -127,7 +127,7 @@ def _chained(stands: Sequence[Stand], factory: Factory, clock: Clock) -> Served:
     return Served(replace(devices[0], registers=tuple(registers)), values, words)
 
 
-def _values(stand: Stand, factory: Factory, clock: Clock) -> Mapping[str, float]:
+def _values(stand: ServedDevice, factory: Factory, clock: Clock) -> Mapping[str, float]:
     factory.advance(clock.time())
     made = factory.values(stand.part.name)
     return _backwards(made) if stand.backwards else made
@@ -145,15 +145,15 @@ def _other_direction(name: str) -> str:
     return name
 
 
-def _by_bus(stands: Iterable[Stand]) -> list[list[Stand]]:
-    buses: dict[str, list[Stand]] = {}
+def _by_bus(stands: Iterable[ServedDevice]) -> list[list[ServedDevice]]:
+    buses: dict[str, list[ServedDevice]] = {}
     for one in stands:
         buses.setdefault(one.bus, []).append(one)
     return list(buses.values())
 
 
-def _by_unit(stands: Iterable[Stand]) -> dict[int, list[Stand]]:
-    units: dict[int, list[Stand]] = {}
+def _by_unit(stands: Iterable[ServedDevice]) -> dict[int, list[ServedDevice]]:
+    units: dict[int, list[ServedDevice]] = {}
     for one in stands:
         units.setdefault(one.unit, []).append(one)
     return units

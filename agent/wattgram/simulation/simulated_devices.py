@@ -18,7 +18,7 @@ from wattgram.config.load import ROLES, Config
 
 from .factory import Factory
 from .fault_options import possible, wish
-from .serve_devices import Stand, part, serving
+from .serve_devices import ServedDevice, part, serving
 
 ROLE_OF_KIND = {
     "meter": "grid",
@@ -31,10 +31,10 @@ ROLE_OF_KIND = {
 """The role in which a single device is simulated when none is given."""
 
 
-def of_config(config: Config, faults: Sequence[str]) -> list[Stand]:
+def of_config(config: Config, faults: Sequence[str]) -> list[ServedDevice]:
     """The devices of a configuration, each where the configuration looks for it. ValueError: a wrong fault."""
     stands = [
-        Stand(
+        ServedDevice(
             one.endpoint.key,
             part(one.name, one.role, one.rated_power, one.group),
             one.driver,
@@ -50,19 +50,19 @@ def of_config(config: Config, faults: Sequence[str]) -> list[Stand]:
 
 def of_driver(
     name: str, device: Device | None, endpoint: Endpoint, unit: int | None, role: str | None, faults: Sequence[str]
-) -> list[Stand]:
+) -> list[ServedDevice]:
     """One device of the catalogue. ValueError: a wrong role or fault."""
     kind = device.kind if device else walk.place(name, "inverter")[0]
     role = role or ROLE_OF_KIND[kind]
     if role not in ROLES:
         raise ValueError(f"found role {role!r}{nearest(role, ROLES)}; allowed: {', '.join(ROLES)}")
     number = unit if unit is not None else device.unit if device else 1
-    stand = Stand(endpoint.key, part(re.sub("[_:]", "-", name), role, None, ""), name, device, endpoint, number)
+    stand = ServedDevice(endpoint.key, part(re.sub("[_:]", "-", name), role, None, ""), name, device, endpoint, number)
     return _with_faults([stand], faults)
 
 
 async def serve(
-    stop: asyncio.Event, stands: Sequence[Stand], speed: float, seed: int, say: Callable[[str], None]
+    stop: asyncio.Event, stands: Sequence[ServedDevice], speed: float, seed: int, say: Callable[[str], None]
 ) -> None:
     """Serve until `stop`; `say` gets a line for each device with its address. OSError when an address is taken."""
     clock = Clock(time.time_ns(), speed)
@@ -73,7 +73,7 @@ async def serve(
         await stop.wait()
 
 
-def _with_faults(stands: Sequence[Stand], faults: Sequence[str]) -> list[Stand]:
+def _with_faults(stands: Sequence[ServedDevice], faults: Sequence[str]) -> list[ServedDevice]:
     """Each fault strikes one device and, where it is the bus', all on it; or every device that can have it."""
     by_name = {one.part.name: one for one in stands}
     for text in faults:

@@ -10,7 +10,7 @@ from wattgram.base.clock import MS, Clock
 from wattgram.base.record import Record, Series
 from wattgram.timekeeping.timekeeper import Timekeeper
 
-SHOWN = 50
+SHOWN_EVENTS = 50
 """Events for the page."""
 
 WAITING = 1000
@@ -18,7 +18,7 @@ WAITING = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class OperatorEvent:
     """Something that an operator should know, as in the event record."""
 
     time: int
@@ -27,20 +27,20 @@ class Happening:
     detail: str
 
 
-class Events:
+class SiteEvents:
     """Of one site; `append` gets the records."""
 
     def __init__(self, site: str, clock: Clock, keeper: Timekeeper, append: Callable[[Record], None]) -> None:
-        self.latest: deque[Happening] = deque(maxlen=SHOWN)
+        self.latest: deque[OperatorEvent] = deque(maxlen=SHOWN_EVENTS)
         self._site = site
         self._clock = clock
         self._keeper = keeper
         self._append = append
-        self._waiting: deque[tuple[float, Happening]] = deque(maxlen=WAITING)
+        self._waiting: deque[tuple[float, OperatorEvent]] = deque(maxlen=WAITING)
 
     def tell(self, device: str, event: str, detail: str) -> None:
         """Something happened now; "" for the site itself."""
-        happening = Happening(self._clock.time() // MS * MS, device, event, detail)
+        happening = OperatorEvent(self._clock.time() // MS * MS, device, event, detail)
         self.latest.append(happening)
         if self._keeper.unset:
             self._waiting.append((self._clock.monotonic(), happening))
@@ -52,9 +52,9 @@ class Events:
         while self._waiting:
             monotonic, one = self._waiting.popleft()
             stamped = replace(one, time=self._keeper.at(monotonic))
-            self.latest = deque((stamped if other is one else other for other in self.latest), maxlen=SHOWN)
+            self.latest = deque((stamped if other is one else other for other in self.latest), maxlen=SHOWN_EVENTS)
             self._record(stamped)
 
-    def _record(self, one: Happening) -> None:
+    def _record(self, one: OperatorEvent) -> None:
         series = Series("event", (("site", self._site), ("device", one.device)), (), (), ("event", "detail"))
         self._append(Record(series, one.time, b"", (one.event, one.detail)))

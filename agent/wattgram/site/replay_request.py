@@ -18,12 +18,12 @@ from wattgram.config.load import Config
 
 REQUEST, ANSWER = "replay.request", "replay.answer"
 
-LARGEST = 10_000
+REQUEST_FILE_BYTES = 10_000
 """Bytes of either file at most."""
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ReplayRequest:
     """Compute from `since` to `until` again, UTC ns, and tell the records of `windows`.
 
     `configuration`: the edition that the command has read; a daemon that runs with another one declines.
@@ -42,7 +42,7 @@ def edition(config: Config) -> str:
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def ask(folder: Path, request: Request) -> None:
+def ask(folder: Path, request: ReplayRequest) -> None:
     """Leave a request; OSError."""
     (folder / ANSWER).unlink(missing_ok=True)
     _write(folder / REQUEST, asdict(request))
@@ -53,14 +53,14 @@ def withdraw(folder: Path) -> None:
     (folder / REQUEST).unlink(missing_ok=True)
 
 
-def pending(folder: Path) -> Request | None:
+def pending(folder: Path) -> ReplayRequest | None:
     """The request that lies there; None when there is none, or none that can be read."""
     found = _read(folder / REQUEST)
     try:
         return (
             None
             if found is None
-            else Request(
+            else ReplayRequest(
                 str(found["id"]),
                 int(found["since"]),
                 int(found["until"]),
@@ -72,13 +72,13 @@ def pending(folder: Path) -> Request | None:
         return None
 
 
-def answer(folder: Path, request: Request, state: str, told: Mapping[str, object]) -> None:
+def answer(folder: Path, request: ReplayRequest, state: str, told: Mapping[str, object]) -> None:
     """Say how far a request is: `state` working, done or failed. A disk that takes nothing is no reason to stop."""
     with contextlib.suppress(OSError):
         _write(folder / ANSWER, {"id": request.id, "state": state, **told})
 
 
-def answered(folder: Path, request: Request) -> dict[str, Any]:
+def answered(folder: Path, request: ReplayRequest) -> dict[str, Any]:
     """How far a request is; empty when nobody has said anything yet."""
     found = _read(folder / ANSWER)
     return found if found and found.get("id") == request.id else {}
@@ -93,7 +93,7 @@ def _write(path: Path, told: Mapping[str, object]) -> None:
 def _read(path: Path) -> dict[str, Any] | None:
     try:
         with path.open("rb") as file:
-            found = json.loads(file.read(LARGEST))
+            found = json.loads(file.read(REQUEST_FILE_BYTES))
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from wattgram.accounts.books import Books
-from wattgram.accounts.replay import JustNow, Replay
+from wattgram.accounts.instant_replay import ImpliedPast, Replay
 from wattgram.base.clock import Clock
 from wattgram.base.errors import HistoryError, SpoolError
 from wattgram.base.record import EVERY, Record
@@ -23,7 +23,7 @@ from wattgram.store.history import History
 from wattgram.store.spool import Spool
 
 from . import replay_request
-from .replay_request import Request
+from .replay_request import ReplayRequest
 from .site import Site
 
 log = logging.getLogger(__name__)
@@ -35,16 +35,16 @@ SETTLE = 5.0
 """Real seconds after late news before it is worked in, since more may follow; and at most a tenth of the time is
 spent on it."""
 
-PIECE = 5000
+HANDED_RECORDS = 5000
 """Records that are handed on at once."""
 
-ROOM = 20_000
+WAITING_RECORDS = 20_000
 """Records that may wait for the disk; past that the replay does."""
 
-PAUSE = 0.02
+BLOCK_PAUSE = 0.02
 """Real seconds between two blocks, in which the daemon has the processor for itself."""
 
-STEP = 600.0
+REPLAY_STEP = 600.0
 """Real seconds in which a block of a replay is read and computed, at most."""
 
 GRID = "grid"
@@ -80,7 +80,7 @@ def replayed(
         told = 0
         for record in past.journal(noted.time):
             made.extend(replay.take(record))
-            if len(made) >= PIECE or replay.counts.instants > told:
+            if len(made) >= HANDED_RECORDS or replay.counts.instants > told:
                 told = replay.counts.instants
                 tell(made, replay)
                 made = []
@@ -89,7 +89,7 @@ def replayed(
     return replay
 
 
-class Withdrawn(Exception):
+class RequestWithdrawn(Exception):
     """Who asked for a replay does not want it any more."""
 
 
@@ -171,7 +171,7 @@ class Revision:
         site, loop, begun = self._site, asyncio.get_running_loop(), time.monotonic()
         meanwhile: list[Record] = []
         site.meanwhile = meanwhile
-        self.pulse.within(STEP)
+        self.pulse.within(REPLAY_STEP)
         try:
             await self._spool.sync()
             ladder = site.grid.snapshot()
@@ -179,21 +179,21 @@ class Revision:
             folder, name = site.config.spool.path, site.config.site.name
 
             async def take(made: Sequence[Record], replay: Replay) -> None:
-                if self._spool.pending > ROOM:
+                if self._spool.pending > WAITING_RECORDS:
                     await self._spool.sync()
-                self.pulse.within(STEP)
+                self.pulse.within(REPLAY_STEP)
                 site.retell(made)
                 if progress is not None:
                     progress(replay)
 
             def tell(made: Sequence[Record], replay: Replay) -> None:
                 asyncio.run_coroutine_threadsafe(take(made, replay), loop).result()
-                time.sleep(PAUSE)
+                time.sleep(BLOCK_PAUSE)
 
             replay = await loop.run_in_executor(
                 self._thread, replayed, folder, name, books, since, until, tuple(windows), tell
             )
-            replay.past = JustNow()  # what follows was published while we looked away
+            replay.past = ImpliedPast()  # what follows was published while we looked away
             for record in list(meanwhile):
                 site.retell(list(replay.take(record)))
             site.retell(list(replay.finish()))
@@ -220,7 +220,7 @@ class Revision:
             log.exception("late grid values are not worked in")
         self._keep()
 
-    async def _answer(self, wish: Request) -> None:
+    async def _answer(self, wish: ReplayRequest) -> None:
         """Do what a command asks for, and say how far it is."""
         folder = self._site.config.spool.path
         if wish.configuration != replay_request.edition(self._site.config):
@@ -230,13 +230,13 @@ class Revision:
 
         def progress(replay: Replay) -> None:
             if replay_request.pending(folder) != wish:
-                raise Withdrawn
+                raise RequestWithdrawn
             replay_request.answer(folder, wish, "working", {"reached": replay.reached})
 
         try:
             replay_request.answer(folder, wish, "working", {})
             counts = (await self.revise(wish.since, wish.until, wish.windows, progress)).counts
-        except Withdrawn:
+        except RequestWithdrawn:
             log.info("a replay was called off")
         except (HistoryError, SpoolError) as error:
             replay_request.answer(folder, wish, "failed", {"message": str(error)})

@@ -16,31 +16,31 @@ from wattgram_drivers.device import Reading
 from wattgram_ext.intensity import OUTPUTS, Accounts
 
 from wattgram.accounts.balance import Balance
-from wattgram.accounts.books import HEAD, Books, era_of
+from wattgram.accounts.books import LEADING_COLUMNS, Books, era_of
 from wattgram.accounts.daybook import DayBook
 from wattgram.accounts.instant_rows import Instants
 from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS, Clock
-from wattgram.base.happened import Happened
+from wattgram.base.occurrence import Occurrence
 from wattgram.base.period import window_end
 from wattgram.base.record import JOURNAL, Record, Series
 from wattgram.base.units import rfc3339
 from wattgram.config.load import Config
-from wattgram.counters.counter import GAP
-from wattgram.counters.frozen_device import Stillness
+from wattgram.counters.counter import GAP_INTERVALS
+from wattgram.counters.frozen_device import FrozenDeviceWatch
 from wattgram.grid.feed import Feed
 from wattgram.grid.ladder import Ladder
 from wattgram.grid.signal import Signal
 from wattgram.store.spool import Spool
-from wattgram.timekeeping.kernel_clock import Certain, Witness
-from wattgram.timekeeping.published_times import STAMPED, Told, named, names
-from wattgram.timekeeping.tick_order import Order
+from wattgram.timekeeping.kernel_clock import AlwaysSynchronised, Witness
+from wattgram.timekeeping.published_times import STAMPED, PublishedTimes, named, names
+from wattgram.timekeeping.tick_order import TickOrder
 from wattgram.timekeeping.timekeeper import Timekeeper
-from wattgram.timekeeping.wall_clock import EARLIEST, STEP
+from wattgram.timekeeping.wall_clock import CLOCK_STEP, EARLIEST
 
-from .events import Events
+from .events import SiteEvents
 from .ticker import Ticker
-from .undated_readings import Waiting
+from .undated_readings import UndatedReadings
 
 log = logging.getLogger(__name__)
 
@@ -85,15 +85,15 @@ class Site:
         self._instants = Instants(config, self.books.layout, self.sources, self.grid)
         self._channels = self._instants.channels
         self._days = DayBook(config.site.name, config.site.timezone, self.books.layout, config.goals.nominal_voltage)
-        self._order = Order(config.site.tick)
+        self._order = TickOrder(config.site.tick)
         self._checkpoint = "anew"
-        self._still: dict[str, Stillness] = {}
-        self.keeper = Timekeeper(clock, witness or Certain())
-        self.events = Events(config.site.name, clock, self.keeper, self._append)
-        self._waiting = Waiting(spool, self.keeper.witness, self.keeper.ahead)
+        self._still: dict[str, FrozenDeviceWatch] = {}
+        self.keeper = Timekeeper(clock, witness or AlwaysSynchronised())
+        self.events = SiteEvents(config.site.name, clock, self.keeper, self._append)
+        self._waiting = UndatedReadings(spool, self.keeper.witness, self.keeper.ahead)
         self._ticker = Ticker(config.site.tick, self._instants, clock, self.keeper, self._waiting)
         self.pulse = self._ticker.pulse
-        self._told = Told()
+        self._told = PublishedTimes()
         channels = self.books.layout.channels
         roles = [one.role for one in channels]
         self._judge = Accounts(roles, [0.0] * len(roles))
@@ -117,7 +117,7 @@ class Site:
 
     def _take(self, source: Source, reading: Reading) -> None:
         stamp = self.keeper.at(reading.monotonic)
-        if abs(stamp - reading.time) > STEP * self._clock.speed * NS:  # the clock was set while it was read
+        if abs(stamp - reading.time) > CLOCK_STEP * self._clock.speed * NS:  # the clock was set while it was read
             reading = replace(reading, time=stamp)
         self.readings += 1
         record = source.take(reading)
@@ -131,10 +131,10 @@ class Site:
         for event, detail in happened:
             self.event(name, event, detail)
 
-    def _moves(self, source: Source, record: Record, reading: Reading) -> tuple[Happened, ...]:
+    def _moves(self, source: Source, record: Record, reading: Reading) -> tuple[Occurrence, ...]:
         """Whether the device still measures."""
         config = source.config
-        still = self._still.get(config.name) or Stillness(
+        still = self._still.get(config.name) or FrozenDeviceWatch(
             config.frozen_after, config.rated_power, source.metering.directions, config.interval
         )
         assert source.taken is not None  # it has just been
@@ -179,7 +179,7 @@ class Site:
             self._checkpoint = "anew"
         if not step.joined:
             self._instants.interrupt()
-        pause = not step.joined or step.gap > GAP * self.config.site.tick
+        pause = not step.joined or step.gap > GAP_INTERVALS * self.config.site.tick
         seconds = 0.0 if pause else step.gap
         self._instants.take(time, seconds)
         if self._checkpoint:
@@ -320,7 +320,7 @@ class Site:
 
     def _judged(self, time: int, row: bytes, seconds: float) -> bytes:
         """The row; without powers while they cannot be true (`balance`)."""
-        powers = row[8 * HEAD : 8 * (HEAD + len(self._channels))]
+        powers = row[8 * LEADING_COLUMNS : 8 * (LEADING_COLUMNS + len(self._channels))]
         grid = struct.pack("2d", 0.0, nan)  # what it emits makes no balance true or false
         (tick,) = struct.iter_unpack(f"{len(OUTPUTS)}d", self._judge.step(row[:8] + grid + powers))
         self._balance, verdict = self._balance.advance(dict(zip(OUTPUTS, tick, strict=True)), seconds)

@@ -13,19 +13,19 @@ from wattgram.base.clock import MS, NS, Clock
 from wattgram.base.watchdog import Pulse
 from wattgram.timekeeping.timekeeper import Timekeeper
 
-from .undated_readings import Waiting
+from .undated_readings import UndatedReadings
 
-LATEST = 0.9
+LATEST_SHARE = 0.9
 """Share of a tick's period after which it is computed with what there is, if every device is read within a tick."""
 
-PATIENCE = 10.0
+TICK_PATIENCE = 10.0
 """Seconds; devices that are read less often are not waited for, their last value stands until the next."""
 
-BEHIND = 600.0
+MOST_BEHIND = 600.0
 """Seconds behind the clock after which instants are left out: the process was stopped."""
 
 
-class Teller(Protocol):
+class InstantPublisher(Protocol):
     """Who tells instants."""
 
     def look(self) -> None:
@@ -40,7 +40,9 @@ class Teller(Protocol):
 class Ticker:
     """Goes through the instants of the wall clock, a tick (s) apart; `arrived` tells it of each reading."""
 
-    def __init__(self, tick: float, instants: Instants, clock: Clock, keeper: Timekeeper, waiting: Waiting) -> None:
+    def __init__(
+        self, tick: float, instants: Instants, clock: Clock, keeper: Timekeeper, waiting: UndatedReadings
+    ) -> None:
         self.pulse = Pulse("site")
         self._tick = tick
         self._period = int(tick * NS)
@@ -60,7 +62,7 @@ class Ticker:
         """The clock was just set, and there are readings from this time on, UTC ns."""
         self._from = time
 
-    async def run(self, teller: Teller) -> None:
+    async def run(self, teller: InstantPublisher) -> None:
         """Let instants be told until cancelled, and then those that can be.
 
         Each turn looks at the clock again, and begins anew at its next instant when it was set.
@@ -72,7 +74,7 @@ class Ticker:
                 self.pulse.within((3.0 * self._tick + self._longest) / self._clock.speed)
                 teller.look()
                 now = self._clock.time()
-                if self._keeper.unset or changes != self._keeper.changes or now - time >= BEHIND * NS:
+                if self._keeper.unset or changes != self._keeper.changes or now - time >= MOST_BEHIND * NS:
                     time, changes = self._following(), self._keeper.changes
                 if time - now > MS:  # a clock that is slewed comes a little early
                     await self._clock.sleep((time - now) / NS)
@@ -87,7 +89,7 @@ class Ticker:
         finally:
             teller.look()
             goes_on = not self._keeper.unset and changes == self._keeper.changes
-            while goes_on and 0 <= self._clock.time() - time < BEHIND * NS:
+            while goes_on and 0 <= self._clock.time() - time < MOST_BEHIND * NS:
                 teller.tick(time)
                 time += self._period
 
@@ -95,7 +97,7 @@ class Ticker:
         """The next instant of the clock, or of the readings that waited for it to be set."""
         now, begin, self._from = self._clock.time(), self._from, None
         if begin is not None:
-            now = max(begin - 1, now - int(BEHIND * NS) + self._period)
+            now = max(begin - 1, now - int(MOST_BEHIND * NS) + self._period)
         return (now // self._period + 1) * self._period
 
     def _complete(self, time: int) -> bool:
@@ -109,17 +111,17 @@ class Ticker:
     @property
     def _longest(self) -> float:
         """Seconds between readings of a device that a tick may wait for."""
-        return max(PATIENCE, self._tick)
+        return max(TICK_PATIENCE, self._tick)
 
     def _patience(self) -> int:
         """ns after a tick at which it is told with what there is."""
         now, tick = self._clock.monotonic(), self._tick
         waits = [
-            one.config.interval + tick if one.config.interval > tick else LATEST * tick
+            one.config.interval + tick if one.config.interval > tick else LATEST_SHARE * tick
             for one in self._channels
             if one.config.interval <= self._longest and one.state(now) == "good"
         ]
-        return int(max(waits, default=LATEST * tick) * NS)
+        return int(max(waits, default=LATEST_SHARE * tick) * NS)
 
     async def _arrival(self, seconds: float) -> None:
         """Until a device is read, or so many seconds."""

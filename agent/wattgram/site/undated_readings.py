@@ -25,20 +25,20 @@ from wattgram.timekeeping.kernel_clock import Witness
 
 log = logging.getLogger(__name__)
 
-KEPT = 100_000
+MOST_READINGS = 100_000
 """Readings that wait at most: 50 minutes of 32 devices that are read once a second."""
 
 SHARE = 8
 """They take this part of the spool's size at most."""
 
-PIECE = 64
+PIECE_READINGS = 64
 """Readings in a piece: two seconds of 32 devices, so that a second's sync writes little again."""
 
 INDEX = "waiting"
 """The state that says which pieces there are, how much of the first was taken, and of which boot they are."""
 
 
-class Kept(NamedTuple):
+class UndatedReading(NamedTuple):
     """A reading that waits: when it was made (monotonic s), what it shows, and itself, unless it is from disk."""
 
     monotonic: float
@@ -58,21 +58,21 @@ class _Piece:
     bytes: int = 0
 
 
-class Waiting:
+class UndatedReadings:
     """First in, first out, at most `KEPT`; the oldest give way and are counted in `dropped`.
 
     ahead: s by which uptime is ahead of the monotonic clock that stamps readings. limit, size: readings and their bytes
     on disk at most.
     """
 
-    def __init__(self, spool: Spool, witness: Witness, ahead: float, limit: int = KEPT) -> None:
+    def __init__(self, spool: Spool, witness: Witness, ahead: float, limit: int = MOST_READINGS) -> None:
         self.dropped = 0
         self._spool = spool
         self._boot = witness.boot()
         self._ahead = ahead
         self._limit = limit
         self._size = spool.max_size // SHARE
-        self._kept: deque[Kept] = deque()
+        self._kept: deque[UndatedReading] = deque()
         self._pieces: deque[_Piece] = deque()
         self._bytes = 0
         self._numbers = 0
@@ -88,13 +88,13 @@ class Waiting:
 
     def add(self, source: Source, reading: Reading) -> None:
         """Keep one more; its source shows it meanwhile."""
-        self._add(Kept(reading.monotonic, source.show(reading), source, reading))
+        self._add(UndatedReading(reading.monotonic, source.show(reading), source, reading))
         while len(self._kept) > self._limit or self._bytes > self._size:
             self._kept.popleft()
             self._go_on()
             self.dropped += 1
 
-    def take(self) -> Kept:
+    def take(self) -> UndatedReading:
         """The oldest one, which waits no more; IndexError when there is none."""
         oldest = self._kept.popleft()
         self._go_on()
@@ -123,9 +123,9 @@ class Waiting:
             self._add(one)
         return 0
 
-    def _add(self, one: Kept) -> None:
+    def _add(self, one: UndatedReading) -> None:
         self._kept.append(one)
-        if not self._pieces or self._pieces[-1].readings >= PIECE:
+        if not self._pieces or self._pieces[-1].readings >= PIECE_READINGS:
             self._pieces.append(_Piece(self._numbers, [], {}))
             self._numbers += 1
             self._index()
@@ -162,7 +162,7 @@ class Waiting:
         self._spool.put_state(INDEX, json.dumps(index).encode() if self._pieces else b"")
 
 
-def _read(piece: bytes, ahead: float) -> Iterator[Kept]:
+def _read(piece: bytes, ahead: float) -> Iterator[UndatedReading]:
     """The readings of a piece; ValueError, KeyError or TypeError when it is none."""
     known: dict[str, Series] = {}
     for line in piece.splitlines():
@@ -175,4 +175,4 @@ def _read(piece: bytes, ahead: float) -> Iterator[Kept]:
         record = Record(known[name], 0, base64.b85decode(values), ("good",))
         if len(record.values) != 8 * len(record.series.fields):
             raise ValueError(f"found {len(record.values)} bytes of {name}")
-        yield Kept(float(uptime) - ahead, record)
+        yield UndatedReading(float(uptime) - ahead, record)

@@ -7,20 +7,20 @@ Everything here blocks and belongs into the spool's threads.
 """
 
 from .block import Numbered
-from .database import ASIDE, FILE, REFUSED, unreadable
+from .database import ASIDE, DATABASE_FILE, REFUSED_KEPT, unreadable
 from .files import Batch, Store
 from .journal import Refusal
-from .view import View, connected, loose_of
+from .view import StoreView, connected, loose_of
 
 __all__ = [
     "ASIDE",
-    "FILE",
-    "REFUSED",
+    "DATABASE_FILE",
+    "REFUSED_KEPT",
     "Batch",
     "Numbered",
     "Refusal",
     "Store",
-    "View",
+    "StoreView",
     "connected",
     "loose_of",
     "unreadable",

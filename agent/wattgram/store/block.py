@@ -30,19 +30,19 @@ ALIGNED = 512
 LEVEL = 6
 """Of zlib; a block is packed once in some minutes."""
 
-KINDS: tuple[Kind, ...] = ("device", "emission", "gateway", "instant")
+BLOCK_KINDS: tuple[Kind, ...] = ("device", "emission", "gateway", "instant")
 """Kinds that blocks have parts for, in their order; at most `_PARTS` less one. New ones go to the end."""
 
-_PARTS = 8
-_HEAD = struct.Struct(f"<4sIQQQQqqI{_PARTS}I")
+_KIND_PARTS = 8
+_BLOCK_HEAD = struct.Struct(f"<4sIQQQQqqI{_KIND_PARTS}I")
 _CHUNK = struct.Struct("<8s5I")  # digest, rows, bytes of numbers, times, values, texts
-_CRC = struct.Struct("<I")
+_CHECKSUM = struct.Struct("<I")
 
 Numbered = tuple[int, Record]
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class BlockHeader:
     """What stands before a block's parts: the segment that it was written for, its first and last record's number,
     how many of its ring came before it (`ordinal`), the least and greatest time of its records (UTC ns), their count,
     and the parts' lengths in bytes."""
@@ -59,15 +59,15 @@ class Head:
     @property
     def size(self) -> int:
         """Bytes of the whole block in its segment."""
-        return aligned(_HEAD.size + sum(self.lengths))
+        return aligned(_BLOCK_HEAD.size + sum(self.lengths))
 
     def place(self, part: int) -> tuple[int, int]:
         """Begin and length of a part in the block."""
-        starts = list(accumulate(self.lengths, initial=_HEAD.size))
+        starts = list(accumulate(self.lengths, initial=_BLOCK_HEAD.size))
         return starts[part], self.lengths[part]
 
 
-HEAD = _HEAD.size
+HEADER_BYTES = _BLOCK_HEAD.size
 
 
 def aligned(size: int) -> int:
@@ -88,13 +88,13 @@ def encode(records: Sequence[Numbered], segment: int, ordinal: int, known: Colle
         by_series.setdefault(one[1].series, []).append(one)
     new = [spec(series) for series in by_series if series not in known]
     parts = [_part(json.dumps(new).encode()) if new else b""]
-    for kind in KINDS:
+    for kind in BLOCK_KINDS:
         chunks = [_chunk(series, rows) for series, rows in by_series.items() if series.kind == kind]
         parts.append(_part(b"".join(chunks)) if chunks else b"")
-    parts += [b""] * (_PARTS - len(parts))
+    parts += [b""] * (_KIND_PARTS - len(parts))
     times = [record.time for _, record in records]
     return _sealed(
-        Head(
+        BlockHeader(
             segment,
             records[0][0],
             records[-1][0],
@@ -108,14 +108,14 @@ def encode(records: Sequence[Numbered], segment: int, ordinal: int, known: Colle
     )
 
 
-def head_of(data: bytes, segment: int) -> Head | None:
+def head_of(data: bytes, segment: int) -> BlockHeader | None:
     """The head at the begin of some bytes; None where there is none that was written for this segment."""
-    if len(data) < HEAD or not data.startswith(MAGIC):
+    if len(data) < HEADER_BYTES or not data.startswith(MAGIC):
         return None
-    _, crc, number, first, last, ordinal, since, until, records, *lengths = _HEAD.unpack_from(data)
-    if number != segment or zlib.crc32(data[8:HEAD]) != crc:
+    _, crc, number, first, last, ordinal, since, until, records, *lengths = _BLOCK_HEAD.unpack_from(data)
+    if number != segment or zlib.crc32(data[8:HEADER_BYTES]) != crc:
         return None
-    return Head(number, first, last, ordinal, since, until, records, tuple(lengths))
+    return BlockHeader(number, first, last, ordinal, since, until, records, tuple(lengths))
 
 
 def definitions(part: bytes) -> list[Series]:
@@ -146,12 +146,12 @@ def decode(
 
 def part_of(kind: Kind) -> int:
     """Which part holds the records of a kind."""
-    return KINDS.index(kind) + 1
+    return BLOCK_KINDS.index(kind) + 1
 
 
-def _sealed(head: Head, body: bytes) -> bytes:
+def _sealed(head: BlockHeader, body: bytes) -> bytes:
     rest = struct.pack(
-        f"<QQQQqqI{_PARTS}I",
+        f"<QQQQqqI{_KIND_PARTS}I",
         head.segment,
         head.first,
         head.last,
@@ -161,21 +161,21 @@ def _sealed(head: Head, body: bytes) -> bytes:
         head.records,
         *head.lengths,
     )
-    block = MAGIC + _CRC.pack(zlib.crc32(rest)) + rest + body
+    block = MAGIC + _CHECKSUM.pack(zlib.crc32(rest)) + rest + body
     return block.ljust(head.size, b"\0")
 
 
 def _part(content: bytes) -> bytes:
     packer = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)  # bare: the checksum is ours
     packed = packer.compress(content) + packer.flush()
-    return _CRC.pack(zlib.crc32(packed)) + packed
+    return _CHECKSUM.pack(zlib.crc32(packed)) + packed
 
 
 def _opened(part: bytes) -> bytes:
-    if len(part) < _CRC.size or _CRC.unpack_from(part)[0] != zlib.crc32(part[_CRC.size :]):
+    if len(part) < _CHECKSUM.size or _CHECKSUM.unpack_from(part)[0] != zlib.crc32(part[_CHECKSUM.size :]):
         raise ValueError("damaged block")
     try:
-        return zlib.decompress(part[_CRC.size :], -zlib.MAX_WBITS)
+        return zlib.decompress(part[_CHECKSUM.size :], -zlib.MAX_WBITS)
     except zlib.error as error:
         raise ValueError(f"damaged block: {error}") from error
 

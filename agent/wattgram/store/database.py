@@ -19,22 +19,22 @@ from wattgram.base.errors import SpoolError
 from wattgram.base.record import Series
 
 from .block import Numbered
-from .journal import Entry
-from .rows import COLUMNS, all_series, decoded, row, spec, text
+from .journal import JournalEntry
+from .rows import ROW_COLUMNS, all_series, decoded, row, spec, text
 from .salvage import FAR, lengthen, readable, readable_rows
 
 log = logging.getLogger(__name__)
 
-FILE = "spool.db"
+DATABASE_FILE = "spool.db"
 ASIDE = "spool.db.corrupt"
 
 PAGE = 4096
 """Bytes; SQLite's default, said here because the bounds are counted in it."""
 
-CHUNK = 1000
+TRANSACTION_RECORDS = 1000
 """Records in a transaction, and deleted at once, so that neither the WAL nor a commit's wait grows with a backlog."""
 
-REFUSED = 1000
+REFUSED_KEPT = 1000
 """Refused records that are kept, the latest."""
 
 OWN = "database"
@@ -131,8 +131,8 @@ class Database:
         aside = self.folder / ASIDE
         for suffix in ("", "-wal"):
             with contextlib.suppress(FileNotFoundError):
-                (self.folder / (FILE + suffix)).replace(self.folder / (ASIDE + suffix))
-        for leftover in (FILE + "-shm", ASIDE + "-shm"):
+                (self.folder / (DATABASE_FILE + suffix)).replace(self.folder / (ASIDE + suffix))
+        for leftover in (DATABASE_FILE + "-shm", ASIDE + "-shm"):
             (self.folder / leftover).unlink(missing_ok=True)
         self.set_aside = aside
         self._db = self._connect()
@@ -141,18 +141,20 @@ class Database:
         self._load()
         self.head = max(self.head, before)
         self.damaged += missing
-        log.error("spool: %s, set aside as %s: %d records carried over, %d lost", FILE, aside, kept, missing)
+        log.error("spool: %s, set aside as %s: %d records carried over, %d lost", DATABASE_FILE, aside, kept, missing)
 
-    def commit(self, entry: Entry, delivered: int) -> None:
+    def commit(self, entry: JournalEntry, delivered: int) -> None:
         """Put everything on disk, in order; what fails leaves `head` where it came to. Again is harmless.
 
         `reached` of the entry is how far the rings have come. `delivered`: no sink needs the records up to there. The
         oldest go when the file is full, those before others.
         """
         records = entry.records
-        *chunks, final = [records[start : start + CHUNK] for start in range(0, len(records), CHUNK)] or [()]
+        *chunks, final = [
+            records[start : start + TRANSACTION_RECORDS] for start in range(0, len(records), TRANSACTION_RECORDS)
+        ] or [()]
         for chunk in chunks:
-            self._transact(Entry(chunk), delivered)
+            self._transact(JournalEntry(chunk), delivered)
         self._transact(replace(entry, records=final), delivered)
         while self._used() > 0.95 * self._pages and self._trim(delivered):
             pass
@@ -166,7 +168,7 @@ class Database:
         """
         internal = ", ".join(str(number) for number, one in self._series.items() if one.internal)
         query = (
-            f"SELECT {COLUMNS} FROM record WHERE seq > ? AND seq <= ? AND series NOT IN ({internal})"  # noqa: S608 - numbers
+            f"SELECT {ROW_COLUMNS} FROM record WHERE seq > ? AND seq <= ? AND series NOT IN ({internal})"  # noqa: S608 - numbers
             " ORDER BY seq LIMIT ?"
         )
         rows = self._opened().execute(query, (after, last, limit)).fetchall()
@@ -215,17 +217,18 @@ class Database:
         """Delete some of the records up to a number, but not those that last; whether there may be more."""
         db = self._opened()
         going = f"seq <= ? AND NOT ({self._lasting()})"
-        found = db.execute(f"SELECT seq FROM record WHERE {going} ORDER BY seq LIMIT ?", (last, CHUNK)).fetchall()  # noqa: S608 - numbers
-        if len(found) == CHUNK:
+        query = f"SELECT seq FROM record WHERE {going} ORDER BY seq LIMIT ?"  # noqa: S608 - numbers
+        found = db.execute(query, (last, TRANSACTION_RECORDS)).fetchall()
+        if len(found) == TRANSACTION_RECORDS:
             last = found[-1][0]
         if found:
             db.execute(f"DELETE FROM record WHERE {going}", (last,))  # noqa: S608 - numbers
         if last > 0:
             self._begin_at(last + 1)
-        return len(found) == CHUNK
+        return len(found) == TRANSACTION_RECORDS
 
     def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.folder / FILE, check_same_thread=False, isolation_level=None)
+        db = sqlite3.connect(self.folder / DATABASE_FILE, check_same_thread=False, isolation_level=None)
         db.text_factory = text
         try:
             db.executescript(_SCHEMA)
@@ -234,7 +237,7 @@ class Database:
             db.execute(f"PRAGMA journal_size_limit = {self._checkpoint * PAGE}")
         except UnicodeDecodeError as error:  # of a message that quotes a damaged schema
             db.close()
-            damaged = sqlite3.DatabaseError(f"{FILE}: {error}")
+            damaged = sqlite3.DatabaseError(f"{DATABASE_FILE}: {error}")
             damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
             raise damaged from error
         except BaseException:
@@ -268,16 +271,16 @@ class Database:
                     if record := decoded(found, series):
                         chunk.append((found[0], record))
                         kept.append(found[0])
-                    if len(chunk) == CHUNK:
-                        self._transact(Entry(chunk), delivered)
+                    if len(chunk) == TRANSACTION_RECORDS:
+                        self._transact(JournalEntry(chunk), delivered)
                         chunk = []
-                self._transact(Entry(chunk, state, moved, (), reached), delivered)
+                self._transact(JournalEntry(chunk, state, moved, (), reached), delivered)
                 missing = max(0, reached.get(OWN, (0, 0))[1] - len(kept))
         except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             log.error("spool: not all of %s could be carried over: %s", aside, error)
         return len(kept), missing
 
-    def _transact(self, entry: Entry, delivered: int) -> None:
+    def _transact(self, entry: JournalEntry, delivered: int) -> None:
         while True:
             try:
                 return self._write(entry)
@@ -286,7 +289,7 @@ class Database:
                 if not (bounded and self._trim(delivered)):
                     raise
 
-    def _write(self, entry: Entry) -> None:
+    def _write(self, entry: JournalEntry) -> None:
         records = entry.records
         db, new = self._opened(), dict[Series, int]()
 
@@ -325,7 +328,7 @@ class Database:
                 )
                 db.execute(
                     "DELETE FROM refused WHERE rowid NOT IN (SELECT rowid FROM refused ORDER BY seq DESC LIMIT ?)",
-                    (REFUSED,),
+                    (REFUSED_KEPT,),
                 )
             db.execute("COMMIT")
         except BaseException:
@@ -343,7 +346,7 @@ class Database:
     def _trim(self, delivered: int) -> bool:
         """Delete the oldest records to make room; whether there were any."""
         db = self._opened()
-        found = db.execute("SELECT seq FROM record ORDER BY seq LIMIT ?", (CHUNK,)).fetchall()
+        found = db.execute("SELECT seq FROM record ORDER BY seq LIMIT ?", (TRANSACTION_RECORDS,)).fetchall()
         if not found:
             return False
         # Not more than a twentieth, for a file so small that it holds few chunks.
@@ -377,7 +380,7 @@ class Database:
 
     def _opened(self) -> sqlite3.Connection:
         if self._db is None:
-            raise SpoolError(f"{self.folder / FILE}: not open")
+            raise SpoolError(f"{self.folder / DATABASE_FILE}: not open")
         return self._db
 
 

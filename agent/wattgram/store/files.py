@@ -16,18 +16,18 @@ from wattgram.base.errors import SpoolError
 from wattgram.base.record import Kind, Record
 
 from .block import Numbered, whole
-from .database import FILE, OWN, Database, unreadable
-from .journal import Entry, Journal, Refusal
-from .ring import Placed, Ring
+from .database import DATABASE_FILE, OWN, Database, unreadable
+from .journal import Journal, JournalEntry, Refusal
+from .ring import PlacedBlock, Ring
 from .space import Space
-from .view import RINGS, SENT, View, connected
+from .view import RINGS, SENT, StoreView, connected
 
 log = logging.getLogger(__name__)
 
-PACKED = 1 << 20
+PACK_BYTES = 1 << 20
 """Bytes of records in the journal after which they are packed; state, of which the last is enough, does not count."""
 
-NOTHING = Entry()
+EMPTY_ENTRY = JournalEntry()
 
 LOOSE = 5000
 """Records in the journal after which they are packed; they are in memory, too."""
@@ -182,7 +182,9 @@ class Store:
         self.generation += 1
         database = self._opened().database
         database.recover()
-        database.commit(Entry((), self._state, self.positions, (), self._reached(self._opened())), self.delivered)
+        database.commit(
+            JournalEntry((), self._state, self.positions, (), self._reached(self._opened())), self.delivered
+        )
 
     def commit(
         self,
@@ -196,14 +198,14 @@ class Store:
         if not self._begun:
             self._begin(parts)
         records = [one for one in records if one[0] > self.head]  # the rest is there from an attempt that failed later
-        entry = Entry(records, state, moved, refused)
+        entry = JournalEntry(records, state, moved, refused)
         if not parts.journal.write(entry):
             self._pack(parts)
             if not parts.journal.write(entry):
                 self._pack(parts, entry)  # more than a journal holds goes where it would come to in the end
                 return
         self._take(entry)
-        if self._size > PACKED or len(self._loose) > LOOSE:
+        if self._size > PACK_BYTES or len(self._loose) > LOOSE:
             self._pack(parts)
 
     def pack(self, now: int) -> None:
@@ -254,7 +256,7 @@ class Store:
         everything else."""
         loose = list(self._loose)
         with contextlib.closing(connected(self.folder)) as db:
-            view = View(self.folder, db, loose)
+            view = StoreView(self.folder, db, loose)
             found = view.in_order(
                 (kind,),
                 view.appended_before(since),
@@ -306,7 +308,7 @@ class Store:
         last, count = reached.get(OWN, (0, 0))
         if parts.database.stored < last:
             missing = max(1, count - parts.database.rings.get(OWN, (0, 0))[1])
-            self.notes.append(f"{FILE} has lost {missing} records, or a part of its log")
+            self.notes.append(f"{DATABASE_FILE} has lost {missing} records, or a part of its log")
             damaged += missing
         self._damaged += damaged
         for note in self.notes:
@@ -324,7 +326,7 @@ class Store:
         self._pack(parts)
         self._begun = True
 
-    def _pack(self, parts: _Parts, entry: Entry = NOTHING) -> None:
+    def _pack(self, parts: _Parts, entry: JournalEntry = EMPTY_ENTRY) -> None:
         """Bring what is loose, and more, to the rings and the database; then the journal begins again."""
         parts.space.delivered = self.delivered
         kept: list[Numbered] = []
@@ -340,11 +342,11 @@ class Store:
         kept.sort(key=_number)
         state, positions = {**self._state, **entry.state}, {**self.positions, **entry.positions}
         refused = [*self._refused, *entry.refused]
-        parts.database.commit(Entry(kept, state, positions, refused, self._reached(parts)), self.delivered)
+        parts.database.commit(JournalEntry(kept, state, positions, refused, self._reached(parts)), self.delivered)
         # Everything is where it belongs; what fails from here on costs nothing.
         self._take(entry)
         self._loose, self._refused, self._size = [], [], 0
-        parts.journal.begin(Entry((), self._state, self.positions, (), parts.database.rings))
+        parts.journal.begin(JournalEntry((), self._state, self.positions, (), parts.database.rings))
 
     def _ring(self, parts: _Parts, name: str, records: list[Numbered]) -> list[Numbered]:
         """Write records to their ring, a part at a time; those that are too large for it."""
@@ -357,7 +359,7 @@ class Store:
                 large += [one for one in records[start : start + LOOSE] if one[0] > parts.rings[name].head]
         return large
 
-    def _take(self, entry: Entry) -> None:
+    def _take(self, entry: JournalEntry) -> None:
         """It is on disk."""
         self._loose = [*self._loose, *entry.records]
         self._refused = [*self._refused, *entry.refused]
@@ -372,7 +374,7 @@ class Store:
     def _reached(self, parts: _Parts) -> dict[str, tuple[int, int]]:
         return {name: (ring.head, ring.total) for name, ring in parts.rings.items()}
 
-    def _miss(self, placed: Placed, count: int) -> None:
+    def _miss(self, placed: PlacedBlock, count: int) -> None:
         """So many records at a block are not readable, which is told once whoever asks for them."""
         key = placed.segment.number, placed.offset
         if count and key not in self._missed:

@@ -14,9 +14,9 @@ from pathlib import Path
 from wattgram.base.errors import HistoryError
 from wattgram.base.record import JOURNAL, Kind, Record, Series
 
-from . import FILE, View, loose_of
+from . import DATABASE_FILE, StoreView, loose_of
 
-TICKS: tuple[Kind, ...] = ("emission",)
+TICK_KINDS: tuple[Kind, ...] = ("emission",)
 
 
 class History:
@@ -49,7 +49,7 @@ class History:
         """Ticks from `since` to before `until` (UTC ns), oldest first; of each the last that was told."""
         ours = {"site": self.site, "window": "tick"}.items()
         with self._opened() as view:
-            found = view.all_by_time(TICKS, lambda one: ours <= dict(one.tags).items(), since, until)
+            found = view.all_by_time(TICK_KINDS, lambda one: ours <= dict(one.tags).items(), since, until)
             latest = {one.time: one for one in found}
             self.damaged += view.damaged
             return list(latest.values())
@@ -77,14 +77,14 @@ class History:
             return sorted({one.tag("site") for one in view.series(lambda one: True)})
 
     @contextlib.contextmanager
-    def past(self) -> Iterator[Past]:
+    def past(self) -> Iterator[StoredPast]:
         """What a replay needs, of one look at the files; in one thread."""
         with self._opened() as view:
-            yield Past(view, self.site)
+            yield StoredPast(view, self.site)
             self.damaged += view.damaged
 
     @contextlib.contextmanager
-    def told(self, kinds: Collection[Kind], wanted: Callable[[Series], bool]) -> Iterator[Told]:
+    def told(self, kinds: Collection[Kind], wanted: Callable[[Series], bool]) -> Iterator[DeliveredRecords]:
         """What sinks were told, or will be, of some kinds and the wanted series; of one look at the files.
 
         An exception of the block goes out as it is: it may be of the disk that is written, not of this one.
@@ -92,7 +92,9 @@ class History:
         with contextlib.ExitStack() as stack:
             with self._named():
                 view = stack.enter_context(self._looking())
-            yield Told(view, kinds, lambda one: one.kind in kinds and self._ours(one, {}) and wanted(one), self._named)
+            yield DeliveredRecords(
+                view, kinds, lambda one: one.kind in kinds and self._ours(one, {}) and wanted(one), self._named
+            )
 
     def _records(self, kind: Kind, tags: dict[str, str], since: int, until: int) -> Iterator[Record]:
         with self._opened() as view:
@@ -103,38 +105,38 @@ class History:
         return ({"site": self.site} | tags).items() <= dict(series.tags).items()
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[View]:
+    def _opened(self) -> Iterator[StoreView]:
         with self._named(), self._looking() as view:
             yield view
 
     @contextlib.contextmanager
-    def _looking(self) -> Iterator[View]:
+    def _looking(self) -> Iterator[StoreView]:
         """The files, opened so that no other one is made beside them and none is changed.
 
         SQLite would make the WAL's index of a spool that nobody has open; a spool that was closed in order has no
         WAL, and is read as the unchanging file that it is. One with a WAL, written or left by a process that was
         killed, is read through the index that lies beside it.
         """
-        file = self.folder / FILE
-        wal, index = (self.folder / f"{FILE}{suffix}" for suffix in ("-wal", "-shm"))
+        file = self.folder / DATABASE_FILE
+        wal, index = (self.folder / f"{DATABASE_FILE}{suffix}" for suffix in ("-wal", "-shm"))
         if not self.folder.is_dir():
             raise HistoryError(f"{self.folder}: no such directory; it comes with the first `wattgram run`")
         if not file.is_file():
-            raise HistoryError(f"{self.folder}: no history of wattgram there ({FILE} is missing)")
+            raise HistoryError(f"{self.folder}: no history of wattgram there ({DATABASE_FILE} is missing)")
         alone = not wal.exists() or not index.exists()
         if alone and wal.exists() and wal.stat().st_size:
             raise HistoryError(f"{wal}: its {index.name} is missing; copy a spool with all of its files")
         loose = loose_of(self.folder)
         how = "mode=ro&immutable=1" if alone else "mode=ro&readonly_shm=1"
         with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?{how}", uri=True)) as db:
-            yield View(self.folder, db, loose)
+            yield StoreView(self.folder, db, loose)
         if alone and wal.exists() and wal.stat().st_size:
             raise HistoryError(f"{file}: a daemon began to write it in this moment; ask again")
 
     @contextlib.contextmanager
     def _named(self) -> Iterator[None]:
         """What fails with the files is told with their names."""
-        file = self.folder / FILE
+        file = self.folder / DATABASE_FILE
         try:
             yield
         except sqlite3.OperationalError as error:
@@ -147,10 +149,10 @@ class History:
             raise HistoryError(f"{self.folder}: {error.strerror or error}") from error
 
 
-class Past:
+class StoredPast:
     """The stored instants of a site and what was published of them."""
 
-    def __init__(self, view: View, site: str) -> None:
+    def __init__(self, view: StoreView, site: str) -> None:
         self._view = view
         self._site = site
 
@@ -188,12 +190,12 @@ class Past:
         return lambda one: one.kind in kinds and ("site", self._site) in one.tags
 
 
-class Told:
+class DeliveredRecords:
     """Records of some kinds as a database would hold them that was told all of them."""
 
     def __init__(
         self,
-        view: View,
+        view: StoreView,
         kinds: Collection[Kind],
         wanted: Callable[[Series], bool],
         named: Callable[[], contextlib.AbstractContextManager[None]],

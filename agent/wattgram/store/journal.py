@@ -24,14 +24,14 @@ from typing import Any, NamedTuple
 from wattgram.base.record import Record, Series
 
 from .block import Numbered
-from .checked_pages import ROOM, opened, sealed
+from .checked_pages import PAGE_ROOM, opened, sealed
 from .disk import PAGE, put, sync_folder
 from .rows import series_of, spec
 
-FILE = "journal"
+JOURNAL_FILE = "journal"
 
 _MAGIC = b"wgJ2"
-_HEAD = struct.Struct(
+_FRAME_HEAD = struct.Struct(
     "<4sIIQIIIQ"
 )  # magic, checksum of the rest, of the body, generation, index, records, length, last
 _ROW = struct.Struct("<QIqII")  # number, series, time, bytes of values, of texts
@@ -51,7 +51,7 @@ class Refusal:
 
 
 @dataclass(slots=True)
-class Entry:
+class JournalEntry:
     """What one sync puts on disk, or several."""
 
     records: Sequence[Numbered] = ()
@@ -68,12 +68,12 @@ class Journal:
     """The file, open for writing. Everything here blocks. notes: what was found damaged. written: bytes, in pages."""
 
     def __init__(self, folder: Path, size: int) -> None:
-        self.path = folder / FILE
-        self._new = folder / f"{FILE}.new"
+        self.path = folder / JOURNAL_FILE
+        self._new = folder / f"{JOURNAL_FILE}.new"
         self.size = size
         self.notes: list[str] = []
         self.written = 0
-        self._room = size // PAGE * ROOM
+        self._room = size // PAGE * PAGE_ROOM
         self._file: int | None = None
         self._generation = 0
         self._index = 0
@@ -82,7 +82,7 @@ class Journal:
         self._packer = _packer()
         self._series: dict[Series, int] = {}
 
-    def open(self, known: int) -> tuple[list[Entry], int]:
+    def open(self, known: int) -> tuple[list[JournalEntry], int]:
         """What it holds, and how many records past the `known` ones are not readable.
 
         Nothing is written before `begin`. OSError when the disk does not serve.
@@ -94,23 +94,27 @@ class Journal:
             self._file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             if known:
-                self.notes.append(f"{FILE} is missing; what was read in the last minutes is lost")
+                self.notes.append(f"{JOURNAL_FILE} is missing; what was read in the last minutes is lost")
             return [], 0
         data = self.path.read_bytes()
         _forget(self._file)
         found = read(data, known)
         self._generation, entries, damaged = found.generation, found.entries, found.damaged
         if not found.frames:
-            self.notes.append(f"nothing in {FILE} is readable; what was read in the last minutes is lost")
+            self.notes.append(f"nothing in {JOURNAL_FILE} is readable; what was read in the last minutes is lost")
         elif not entries and not damaged:
-            self.notes.append(f"the begin of {FILE} is not readable; what was read in the last minutes may be lost")
+            self.notes.append(
+                f"the begin of {JOURNAL_FILE} is not readable; what was read in the last minutes may be lost"
+            )
         elif entries and len(data) < entries[0].size:
-            self.notes.append(f"{FILE} has lost its end, with what was read in the last minutes or a part of it")
+            self.notes.append(
+                f"{JOURNAL_FILE} has lost its end, with what was read in the last minutes or a part of it"
+            )
         elif found.torn:
-            self.notes.append(f"a page at the end of {FILE} is not readable; what was read last may be lost")
+            self.notes.append(f"a page at the end of {JOURNAL_FILE} is not readable; what was read last may be lost")
         return entries, damaged
 
-    def begin(self, entry: Entry) -> None:
+    def begin(self, entry: JournalEntry) -> None:
         """Begin again; what was written before is not needed any more. OSError keeps what was there."""
         self._generation = (self._generation + 1) % 2**64
         self._index = self._offset = 0
@@ -124,7 +128,7 @@ class Journal:
         else:
             self.write(entry)
 
-    def write(self, entry: Entry) -> bool:
+    def write(self, entry: JournalEntry) -> bool:
         """Put an entry on disk; False when there is no room behind what is there.
 
         OSError when it is not there, and then it may be written again.
@@ -132,10 +136,10 @@ class Journal:
         assert self._file is not None  # it has begun
         packer, series = self._packer.copy(), dict(self._series)
         frame = self._frame(entry, packer, series)
-        page, content = self._offset // ROOM, self._tail + frame
-        if self._offset < self._room // 2 and -(-len(content) // ROOM) > -(-len(frame) // ROOM):
+        page, content = self._offset // PAGE_ROOM, self._tail + frame
+        if self._offset < self._room // 2 and -(-len(content) // PAGE_ROOM) > -(-len(frame) // PAGE_ROOM):
             page, content = page + 1, frame  # while there is room enough, a page fewer is worn
-        if page * ROOM + len(content) > self._room:
+        if page * PAGE_ROOM + len(content) > self._room:
             return False
         self.written += put(self._file, page * PAGE, sealed(content))
         self._packer, self._series = packer, series
@@ -150,11 +154,11 @@ class Journal:
 
     def _went(self, page: int, content: bytes) -> None:
         """It is on disk from a page on."""
-        self._offset = page * ROOM + len(content)
-        self._tail = content[len(content) // ROOM * ROOM :]
+        self._offset = page * PAGE_ROOM + len(content)
+        self._tail = content[len(content) // PAGE_ROOM * PAGE_ROOM :]
         self._index += 1
 
-    def _make(self, entry: Entry) -> None:
+    def _make(self, entry: JournalEntry) -> None:
         """A new file of the right size, in the place of the old one at once or not at all."""
         self.close()
         file = os.open(self._new, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
@@ -175,7 +179,7 @@ class Journal:
         self._index = 0
         self._went(0, frame)
 
-    def _frame(self, entry: Entry, packer: Any, series: dict[Series, int]) -> bytes:
+    def _frame(self, entry: JournalEntry, packer: Any, series: dict[Series, int]) -> bytes:
         body = packer.compress(_content(entry, series, self.size)) + packer.flush(zlib.Z_SYNC_FLUSH)
         rest = struct.pack(
             "<IQIIIQ",
@@ -190,18 +194,18 @@ class Journal:
         return frame.ljust(-(-len(frame) // _ALIGNED) * _ALIGNED, b"\0")
 
 
-class Found(NamedTuple):
+class JournalScan(NamedTuple):
     """A journal's generation, how many frames it has, its entries up to the first damage, how many records come
     after that, and whether there may have been more frames."""
 
     generation: int
     frames: int
-    entries: list[Entry]
+    entries: list[JournalEntry]
     damaged: int
     torn: bool
 
 
-def read(pages: bytes, known: int = 0) -> Found:
+def read(pages: bytes, known: int = 0) -> JournalScan:
     """What a journal's bytes hold; as damaged count records that are not `known`, by number, to be elsewhere.
 
     The last frame may be torn by a power cut, and then was never said to be on disk; it is counted all the same.
@@ -209,9 +213,9 @@ def read(pages: bytes, known: int = 0) -> Found:
     data, broken = opened(pages)
     frames = list(_heads(data))
     generation = frames[0].generation if frames else 0
-    end = max((frame.end for frame in frames), default=0) // ROOM
+    end = max((frame.end for frame in frames), default=0) // PAGE_ROOM
     torn = not broken.isdisjoint((end, end + 1))  # where the next frame begins
-    entries: list[Entry] = []
+    entries: list[JournalEntry] = []
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
     series: dict[int, Series] = {}
     for place, frame in enumerate(frames):
@@ -222,8 +226,8 @@ def read(pages: bytes, known: int = 0) -> Found:
             # By their numbers, which follow one another: of those in between even the head may be gone.
             there = max([known, *(seq for entry in entries for seq, _ in entry.records[-1:])])
             damaged = max(0, max(frame.last for frame in frames) - there)
-            return Found(generation, len(frames), entries, damaged, torn)
-    return Found(generation, len(frames), entries, 0, torn)
+            return JournalScan(generation, len(frames), entries, damaged, torn)
+    return JournalScan(generation, len(frames), entries, 0, torn)
 
 
 def _forget(file: int) -> None:
@@ -254,11 +258,15 @@ def _heads(data: bytes) -> Iterator[_Frame]:
     found: list[_Frame] = []
     at = 0
     while (at := data.find(_MAGIC, at)) >= 0:
-        head = data[at : at + _HEAD.size]
+        head = data[at : at + _FRAME_HEAD.size]
         step = 1
-        if at % _ALIGNED == 0 and len(head) == _HEAD.size and zlib.crc32(head[8:]) == _LENGTH.unpack_from(head, 4)[0]:
-            _, _, checksum, generation, index, count, length, last = _HEAD.unpack(head)
-            start, end = at + _HEAD.size, at + _HEAD.size + length
+        if (
+            at % _ALIGNED == 0
+            and len(head) == _FRAME_HEAD.size
+            and zlib.crc32(head[8:]) == _LENGTH.unpack_from(head, 4)[0]
+        ):
+            _, _, checksum, generation, index, count, length, last = _FRAME_HEAD.unpack(head)
+            start, end = at + _FRAME_HEAD.size, at + _FRAME_HEAD.size + length
             found.append(_Frame(generation, index, count, data[start:end], checksum, last, end))
             step = _ALIGNED
         at += step
@@ -266,7 +274,7 @@ def _heads(data: bytes) -> Iterator[_Frame]:
     yield from (one for one in found if one.generation == newest)
 
 
-def _content(entry: Entry, series: dict[Series, int], size: int) -> bytes:
+def _content(entry: JournalEntry, series: dict[Series, int], size: int) -> bytes:
     defined: dict[int, str] = {}
 
     def number(one: Series) -> int:
@@ -308,7 +316,7 @@ def _content(entry: Entry, series: dict[Series, int], size: int) -> bytes:
     return b"".join((_LENGTH.pack(len(about)), about, *rows, *entry.state.values()))
 
 
-def _entry(content: bytes, count: int, series: dict[int, Series]) -> Entry:
+def _entry(content: bytes, count: int, series: dict[int, Series]) -> JournalEntry:
     (length,) = _LENGTH.unpack_from(content)
     at = _LENGTH.size + length
     about = json.loads(content[_LENGTH.size : at])
@@ -326,7 +334,7 @@ def _entry(content: bytes, count: int, series: dict[int, Series]) -> Entry:
         at += size
     reached = {str(name): (int(last), int(count)) for name, (last, count) in about["reached"].items()}
     refused = [*_refused(about["refused"], series)]
-    return Entry(records, state, about["positions"], refused, reached, about["size"])
+    return JournalEntry(records, state, about["positions"], refused, reached, about["size"])
 
 
 def _refused(listed: Iterable[Sequence[Any]], series: Mapping[int, Series]) -> Iterator[Refusal]:

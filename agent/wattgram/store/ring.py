@@ -14,7 +14,19 @@ from pathlib import Path
 
 from wattgram.base.record import Kind, Series
 
-from .block import ALIGNED, HEAD, MAGIC, Head, Numbered, decode, definitions, digest, encode, head_of, part_of
+from .block import (
+    ALIGNED,
+    HEADER_BYTES,
+    MAGIC,
+    BlockHeader,
+    Numbered,
+    decode,
+    definitions,
+    digest,
+    encode,
+    head_of,
+    part_of,
+)
 from .disk import put
 
 SUFFIX = ".seg"
@@ -38,12 +50,12 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacedBlock:
     """A block's head, and where it stands; `missing` is how many records before it are not readable."""
 
     segment: Segment
     offset: int
-    head: Head
+    head: BlockHeader
     missing: int
 
 
@@ -51,7 +63,7 @@ class Placed:
 class _Scanned:
     """What is known of a segment that was looked through: its blocks, its series, and where the next block may be."""
 
-    blocks: list[Placed] = field(default_factory=list)
+    blocks: list[PlacedBlock] = field(default_factory=list)
     series: dict[bytes, Series] = field(default_factory=dict)
     end: int = 0
 
@@ -122,7 +134,7 @@ class Ring:
         """Number of the first record that is there."""
         return self.segments[0].first if self.segments else None
 
-    def blocks(self, after: int) -> Iterator[Placed]:
+    def blocks(self, after: int) -> Iterator[PlacedBlock]:
         """Blocks that have records with a greater number, in order."""
         segments = self.segments
         at = max(0, bisect_right([one.first for one in segments], after) - 1)
@@ -136,10 +148,10 @@ class Ring:
                     missing = max(0, missing - self.absent)
                 end = head.ordinal + head.records
                 if head.last > after:
-                    yield Placed(segment, placed.offset, head, missing)
+                    yield PlacedBlock(segment, placed.offset, head, missing)
 
     def records(
-        self, placed: Placed, kinds: Sequence[Kind], wanted: Callable[[Series], bool] | None = None
+        self, placed: PlacedBlock, kinds: Sequence[Kind], wanted: Callable[[Series], bool] | None = None
     ) -> list[Numbered]:
         """A block's records of some kinds, in order; ValueError when it is damaged, OSError when it cannot be read."""
         found: list[Numbered] = []
@@ -151,11 +163,11 @@ class Ring:
         found.sort(key=_number)
         return found
 
-    def series(self, placed: Placed) -> Collection[Series]:
+    def series(self, placed: PlacedBlock) -> Collection[Series]:
         """Every series that a block's segment has, of which some may be in other blocks alone."""
         return self._scan(placed.segment).series.values()
 
-    def unpacked(self, placed: Placed) -> list[Numbered] | None:
+    def unpacked(self, placed: PlacedBlock) -> list[Numbered] | None:
         """All records of a block; None when it is damaged. The last few are remembered: sinks take them piecewise."""
         key = placed.segment.number, placed.offset
         if key not in self._unpacked:
@@ -209,7 +221,7 @@ class Ring:
         head = head_of(block, segment.number)
         assert head is not None  # it has just been encoded
         begin, length = head.place(0)
-        scanned.blocks.append(Placed(segment, scanned.end, head, 0))
+        scanned.blocks.append(PlacedBlock(segment, scanned.end, head, 0))
         scanned.series |= _defined(block[begin : begin + length])
         scanned.end += len(block)
         self.head, self.total = head.last, head.ordinal + head.records
@@ -245,7 +257,7 @@ class Ring:
         end = None
         for offset, head in _found(segment):
             missing = 0 if end is None else max(0, head.ordinal - end)
-            scanned.blocks.append(Placed(segment, offset, head, missing))
+            scanned.blocks.append(PlacedBlock(segment, offset, head, missing))
             end = head.ordinal + head.records
             begin, length = head.place(0)
             if length:
@@ -260,7 +272,7 @@ class Ring:
         return scanned
 
 
-def _found(segment: Segment) -> Iterator[tuple[int, Head]]:
+def _found(segment: Segment) -> Iterator[tuple[int, BlockHeader]]:
     """The blocks of a segment; none when it was given up in this moment."""
     try:
         yield from _heads(segment.path, segment.number)
@@ -279,13 +291,13 @@ def _defined(part: bytes) -> dict[bytes, Series]:
         return {}
 
 
-def _heads(path: Path, number: int) -> Iterator[tuple[int, Head]]:
+def _heads(path: Path, number: int) -> Iterator[tuple[int, BlockHeader]]:
     """Every block's head with its offset, past what is damaged."""
     with path.open("rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         offset = 0
         while offset < size:
-            head = head_of(os.pread(file.fileno(), HEAD, offset), number)
+            head = head_of(os.pread(file.fileno(), HEADER_BYTES, offset), number)
             if head is not None and offset + head.size <= size:
                 yield offset, head
                 offset += head.size
@@ -296,9 +308,9 @@ def _heads(path: Path, number: int) -> Iterator[tuple[int, Head]]:
 def _next(file: int, number: int, offset: int, size: int) -> int:
     """Where the next block of a segment begins after damage or at its end; the file's size when there is none."""
     while offset < size:
-        data = os.pread(file, _STEP + HEAD, offset)
+        data = os.pread(file, _STEP + HEADER_BYTES, offset)
         for at in range(0, min(_STEP, len(data)), ALIGNED):
-            if data.startswith(MAGIC, at) and head_of(data[at : at + HEAD], number):
+            if data.startswith(MAGIC, at) and head_of(data[at : at + HEADER_BYTES], number):
                 return offset + at
         offset += _STEP
     return size

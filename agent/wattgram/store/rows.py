@@ -12,7 +12,7 @@ from typing import Any
 
 from wattgram.base.record import Record, Series
 
-COLUMNS = "seq, series, time, data, texts, crc"
+ROW_COLUMNS = "seq, series, time, data, texts, crc"
 
 text = partial(str, encoding="utf-8", errors="replace")
 """What SQLite's texts become; a letter that a dying card changed may be none of UTF-8."""

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .rows import COLUMNS
+from .rows import ROW_COLUMNS
 
-LONGEST = 2**40
+LONGEST_DATABASE = 2**40
 """Bytes; a header that says more is damaged itself."""
 
 FAR = 2**62
@@ -22,7 +22,7 @@ def lengthen(path: Path, page: int) -> None:
     with path.open("r+b") as file:
         head = file.read(100)
         pages = int.from_bytes(head[28:32], "big")  # sqlite.org/fileformat2.html, 1.3
-        if head.startswith(b"SQLite format 3\0") and path.stat().st_size < pages * page <= LONGEST:
+        if head.startswith(b"SQLite format 3\0") and path.stat().st_size < pages * page <= LONGEST_DATABASE:
             file.truncate(pages * page)
 
 
@@ -37,7 +37,7 @@ def readable_rows(db: sqlite3.Connection, after: int) -> Iterator[tuple[Any, ...
     step = 1
     while step < FAR:
         try:
-            for row in db.execute(f"SELECT {COLUMNS} FROM record WHERE seq > ? ORDER BY seq", (after,)):  # noqa: S608 - a constant
+            for row in db.execute(f"SELECT {ROW_COLUMNS} FROM record WHERE seq > ? ORDER BY seq", (after,)):  # noqa: S608 - a constant
                 after, step = row[0], 1
                 yield row
         except sqlite3.Error:

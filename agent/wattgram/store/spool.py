@@ -23,7 +23,7 @@ from typing import NamedTuple, TypeVar
 from wattgram.base.errors import SpoolError
 from wattgram.base.record import Kind, Record
 
-from . import REFUSED, Batch, Numbered, Refusal, Store, unreadable
+from . import REFUSED_KEPT, Batch, Numbered, Refusal, Store, unreadable
 
 __all__ = ["Batch", "Spool"]
 
@@ -75,7 +75,7 @@ class Spool:
         self._pending: deque[Record] = deque()
         self._state: dict[str, bytes] = {}
         self._moved: dict[str, int] = {}
-        self._refused: deque[Refusal] = deque(maxlen=REFUSED)
+        self._refused: deque[Refusal] = deque(maxlen=REFUSED_KEPT)
         self._synced = asyncio.Event()
         self._syncing = asyncio.Lock()
         self._store = Store(path, max_size)

@@ -12,9 +12,9 @@ from wattgram.base.record import Kind, Record, Series
 
 from . import journal
 from .block import Numbered
-from .database import FILE, appended_before, rings_of
-from .ring import Placed, Ring
-from .rows import COLUMNS, all_series, decoded, text
+from .database import DATABASE_FILE, appended_before, rings_of
+from .ring import PlacedBlock, Ring
+from .rows import ROW_COLUMNS, all_series, decoded, text
 
 RINGS: dict[str, tuple[Kind, ...]] = {"readings": ("device", "emission", "gateway"), "instants": ("instant",)}
 """The rings and the kinds that are in them, as long as they are not sought by their keys."""
@@ -26,13 +26,13 @@ SENT = ("readings",)
 def loose_of(folder: Path) -> list[Numbered]:
     """The records of the journal, which may be in segments and database by now; OSError when it cannot be read."""
     try:
-        data = (folder / journal.FILE).read_bytes()
+        data = (folder / journal.JOURNAL_FILE).read_bytes()
     except FileNotFoundError:
         return []
     return [one for entry in journal.read(data).entries for one in entry.records]
 
 
-class View:
+class StoreView:
     """One look at everything: the database by a connection of the caller's, records that are nowhere else as `loose`.
 
     The loose ones must be those of before the connection's first question, or what is packed in between is missed.
@@ -172,7 +172,7 @@ class View:
         yield from waiting
 
     def _unpacked(
-        self, ring: Ring, placed: Placed, kinds: Collection[Kind], wanted: Callable[[Series], bool] | None = None
+        self, ring: Ring, placed: PlacedBlock, kinds: Collection[Kind], wanted: Callable[[Series], bool] | None = None
     ) -> list[Numbered]:
         """A block's records; none of one that is damaged or was written over in this moment, which is counted."""
         try:
@@ -204,9 +204,8 @@ class View:
                 yield self._interned(one[1])
 
     def _selected(self, condition: str, order: str, wanted: Callable[[Series], bool]) -> Iterator[Numbered]:
-        query = (
-            f"SELECT {COLUMNS} FROM record WHERE series IN ({self._numbers(wanted)}) AND {condition} ORDER BY {order}"  # noqa: S608 - numbers
-        )
+        where = f"series IN ({self._numbers(wanted)}) AND {condition}"
+        query = f"SELECT {ROW_COLUMNS} FROM record WHERE {where} ORDER BY {order}"  # noqa: S608 - numbers
         return self._decoded(self._db.execute(query))
 
     def _numbers(self, wanted: Callable[[Series], bool]) -> str:
@@ -226,10 +225,10 @@ class View:
         return record if same is record.series else Record(same, record.time, record.values, record.texts)
 
 
-_OF_RECORD = ", ".join(f"record.{name}" for name in COLUMNS.split(", "))
+_OF_RECORD = ", ".join(f"record.{name}" for name in ROW_COLUMNS.split(", "))
 
 
-def _overlapping(ring: Ring, since: int, until: int) -> Iterator[Placed]:
+def _overlapping(ring: Ring, since: int, until: int) -> Iterator[PlacedBlock]:
     """Blocks that may have records with such times."""
     return (one for one in ring.blocks(0) if one.head.since < until and one.head.until >= since)
 
@@ -244,4 +243,4 @@ def _time(one: Numbered) -> tuple[int, int]:
 
 def connected(folder: Path) -> sqlite3.Connection:
     """The database of a folder whose writer is this process; read only."""
-    return sqlite3.connect(f"{(folder.absolute() / FILE).as_uri()}?mode=ro", uri=True)
+    return sqlite3.connect(f"{(folder.absolute() / DATABASE_FILE).as_uri()}?mode=ro", uri=True)

@@ -20,7 +20,7 @@ BOOT = Path("/proc/sys/kernel/random/boot_id")
 ERROR = 5
 """TIME_ERROR: what adjtimex(2) answers while nobody keeps the clock; -1 when it may not be asked."""
 
-ROOM = 1024
+TIMEX_ROOM = 1024
 """Bytes for the kernel's answer, which is not read: `struct timex` has 208 at most."""
 
 
@@ -56,7 +56,7 @@ class Kernel:
         """Asks for nothing to be changed, so it needs no right."""
         if SYNCHRONISED.exists():
             return True
-        return self._adjtimex is not None and 0 <= self._adjtimex(ctypes.create_string_buffer(ROOM)) < ERROR
+        return self._adjtimex is not None and 0 <= self._adjtimex(ctypes.create_string_buffer(TIMEX_ROOM)) < ERROR
 
     def went_on(self) -> bool:
         """By a battery, or because the machine is a guest, whose time is its host's."""
@@ -80,7 +80,7 @@ class Kernel:
             return ""
 
 
-class Certain:
+class AlwaysSynchronised:
     """The witness of a clock that is right by definition, as a demonstration's is."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ STAMPED = ("device", "event", "gateway")
 REACH = {"15m": 900, "1h": 3600, "1d": 90_000, "1mo": 31 * 86_400 + 3600}
 """Seconds between the beginnings of two windows that follow one another, at most: clocks go back once a year."""
 
-MOST = 16
+MOST_SPANS = 16
 """Stretches that are remembered of a series; of more the two oldest become one, with what lies between them."""
 
 
@@ -46,7 +46,7 @@ class Spans:
             self._spans[index - 1] = self._spans[index - 1][0], time
         else:
             self._spans.insert(index, (time, time))
-        if len(self._spans) > MOST:
+        if len(self._spans) > MOST_SPANS:
             (first, _), (_, last) = self._spans[:2]
             self._spans[:2] = [(first, last)]
         return True
@@ -70,7 +70,7 @@ class Spans:
         return bisect_right(self._spans, time, key=lambda one: one[0])
 
 
-class Stamp(NamedTuple):
+class SeriesTimes(NamedTuple):
     """Of a series: the highest time that was told, the last one, and how often its times went back; UTC ns."""
 
     high: int = -1
@@ -78,11 +78,11 @@ class Stamp(NamedTuple):
     turn: int = 0
 
 
-class Told:
+class PublishedTimes:
     """What was told of a site but for its instants, which `order` has: windows, and the stamped kinds by name."""
 
     def __init__(self) -> None:
-        self._stamps: dict[str, Stamp] = {}
+        self._stamps: dict[str, SeriesTimes] = {}
         self._windows = {name: Spans(seconds * NS) for name, seconds in REACH.items()}
 
     def stamped(self, made: Record) -> Record:
@@ -91,13 +91,13 @@ class Told:
         One that is not later than the highest has a nanosecond more for each time that the series went back.
         """
         name = named(made.series)
-        high, last, turn = self._stamps.get(name, Stamp())
+        high, last, turn = self._stamps.get(name, SeriesTimes())
         if made.time > high:
-            self._stamps[name] = Stamp(made.time, made.time, turn)
+            self._stamps[name] = SeriesTimes(made.time, made.time, turn)
             return made
         if made.time <= last:
             turn = turn % (MS - 1) + 1
-        self._stamps[name] = Stamp(high, made.time, turn)
+        self._stamps[name] = SeriesTimes(high, made.time, turn)
         return replace(made, time=made.time + turn)
 
     def first(self, made: Record) -> bool:
@@ -123,7 +123,7 @@ class Told:
             high, last, turn = map(int, stored.split())
         except ValueError as error:
             raise ValueError(f"found {stored!r}, which are no times of {name}") from error
-        self._stamps[name] = Stamp(high, last, turn)
+        self._stamps[name] = SeriesTimes(high, last, turn)
 
 
 def named(series: Series) -> str:

@@ -7,7 +7,7 @@ from math import inf
 from wattgram.base.clock import MS, NS, Clock
 
 from .kernel_clock import Witness
-from .wall_clock import STEP, ClockWatch, Told, wall_time
+from .wall_clock import CLOCK_STEP, ClockVerdict, ClockWatch, wall_time
 
 DAY = 86400.0
 """Seconds for which nothing is deleted for its age after the clock jumped ahead by more than as much."""
@@ -23,7 +23,7 @@ class Timekeeper:
         self.witness = witness
         self.changes = 0
         self._clock = clock
-        self._watch = ClockWatch(STEP * clock.speed)
+        self._watch = ClockWatch(CLOCK_STEP * clock.speed)
         self._doubtful_until = 0.0
 
     @property
@@ -36,7 +36,7 @@ class Timekeeper:
         """Seconds by which the machine's uptime is ahead of the monotonic clock."""
         return self.witness.uptime() - self._clock.monotonic()
 
-    def look(self) -> Told:
+    def look(self) -> ClockVerdict:
         """What became of the wall clock since the last look."""
         watch, wall, monotonic = self._watch, self._clock.time(), self._clock.monotonic()
         if watch.sure is None:

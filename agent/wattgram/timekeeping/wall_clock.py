@@ -12,32 +12,32 @@ from math import inf
 from typing import NamedTuple
 
 from wattgram.base.clock import NS
-from wattgram.base.happened import Happened
+from wattgram.base.occurrence import Occurrence
 from wattgram.base.units import rfc3339
 
 EARLIEST = 1_735_689_600 * NS
 """2025-01-01T00:00:00Z: no gateway that runs this has been switched on before."""
 
-STEP = 1.0
+CLOCK_STEP = 1.0
 """Seconds at least by which a clock must jump: a busy gateway reads its two clocks some milliseconds apart."""
 
 SLEWED = 500e-6
 """Of the time since the clock was last read, by which the kernel slews it at most (adjtimex(2)); that is no step."""
 
-PATIENCE = 540.0
+CONFIRM_SECONDS = 540.0
 """Seconds after the machine was switched on for which a clock that nobody confirms is not believed."""
 
 UNSET, SET, UNCONFIRMED, STEPPED = "clock unset", "clock set", "clock not confirmed", "clock stepped"
 
 
-class Told(NamedTuple):
+class ClockVerdict(NamedTuple):
     """Of one pair of times.
 
     step: by how much a clock that was set has jumped, 0 mostly; of one that was unset meanwhile, by how much it is
     off what it would show by now.
     """
 
-    happened: tuple[Happened, ...] = ()
+    happened: tuple[Occurrence, ...] = ()
     step: float = 0.0
 
 
@@ -53,16 +53,16 @@ class ClockWatch:
     uptime until a clock is believed that nobody confirms. before: the last pair. sure: the last one when it was set.
     """
 
-    least: float = STEP
+    least: float = CLOCK_STEP
     earliest: int = EARLIEST
-    patience: float = PATIENCE
+    patience: float = CONFIRM_SECONDS
     before: Pair | None = None
     sure: Pair | None = None
     unset: bool = False
 
     def advance(
         self, wall: int, monotonic: float, *, synchronised: bool = True, uptime: float = inf
-    ) -> tuple[ClockWatch, Told]:
+    ) -> tuple[ClockWatch, ClockVerdict]:
         """Take both clocks, read at one instant; the watch after it, and what it found.
 
         A clock is set from the moment on at which a time server keeps it, somebody sets it, or the machine has run for
@@ -75,16 +75,18 @@ class ClockWatch:
         if not possible or not (believed or uptime >= self.patience):
             why = self._impossible(wall) if not possible else self._unconfirmed(wall, uptime)
             after = replace(self, before=now, unset=True)
-            return after, Told(() if self.unset else (Happened(UNSET, f"{why}; readings wait until it is set"),))
+            return after, ClockVerdict(
+                () if self.unset else (Occurrence(UNSET, f"{why}; readings wait until it is set"),)
+            )
         after = replace(self, before=now, sure=now, unset=False)
         step = 0.0 if self.sure is None else self._step(self.sure, now)
         if self.unset:
             stamped = f"to {rfc3339(wall)}; what was read before is stamped by it"
             if believed:
-                return after, Told((Happened(SET, stamped),), step)
+                return after, ClockVerdict((Occurrence(SET, stamped),), step)
             detail = f"{stamped}, although no time server was heard for {uptime:.0f} s"
-            return after, Told((Happened(UNCONFIRMED, detail),), step)
-        return after, Told((Happened(STEPPED, f"by {step:+.1f} s"),) if step else (), step)
+            return after, ClockVerdict((Occurrence(UNCONFIRMED, detail),), step)
+        return after, ClockVerdict((Occurrence(STEPPED, f"by {step:+.1f} s"),) if step else (), step)
 
     def _step(self, one: Pair, other: Pair) -> float:
         """By how much the wall clock jumped between two pairs, s; 0 when it did not."""

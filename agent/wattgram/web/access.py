@@ -10,8 +10,8 @@ from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlencode, urlsplit
 
-from .answer import Headers, Response, refusal
-from .exchange import Request
+from .answer import Headers, HttpResponse, refusal
+from .exchange import HttpRequest
 
 COOKIE = "wattgram"
 
@@ -29,20 +29,20 @@ class Access:
         self._origin = origin
         self._loopback = loopback
 
-    def misdirected(self, request: Request) -> Response | None:
+    def misdirected(self, request: HttpRequest) -> HttpResponse | None:
         """A refusal where a name that someone else pointed at this machine (DNS rebinding) would open the page."""
         if not self._loopback or is_loopback(_hostname(request.header("host"))):
             return None
         return refusal(HTTPStatus.MISDIRECTED_REQUEST, "This address is served to this machine only.")
 
-    def shared(self, request: Request) -> Headers:
+    def shared(self, request: HttpRequest) -> Headers:
         """What lets the one other origin read an answer; it never gets the cookie with it."""
         if self._origin is None:
             return ()
         allowed = (("Access-Control-Allow-Origin", self._origin),) if self._is_origin(request) else ()
         return (("Vary", "Origin"), *allowed)
 
-    def preflight(self, request: Request) -> Response | None:
+    def preflight(self, request: HttpRequest) -> HttpResponse | None:
         """The answer to a browser that asks whether a page of the other origin may ask; None when it does not."""
         if not request.header("access-control-request-method") or not self._is_origin(request):
             return None
@@ -51,16 +51,16 @@ class Access:
             ("Access-Control-Allow-Headers", "Authorization, Last-Event-ID"),
             ("Access-Control-Max-Age", "600"),
         )
-        return Response(HTTPStatus.NO_CONTENT, headers=headers)
+        return HttpResponse(HTTPStatus.NO_CONTENT, headers=headers)
 
-    def refused(self, request: Request, path: str, query: Query) -> Response | None:
+    def refused(self, request: HttpRequest, path: str, query: Query) -> HttpResponse | None:
         """None for whoever may read; else a refusal, or for a token in the address the way to the page."""
         return None if self._token is None or self._admits(request) else self._exchange(path, query)
 
-    def _is_origin(self, request: Request) -> bool:
+    def _is_origin(self, request: HttpRequest) -> bool:
         return self._origin is not None and request.header("origin") == self._origin
 
-    def _admits(self, request: Request) -> bool:
+    def _admits(self, request: HttpRequest) -> bool:
         scheme, _, word = request.header("authorization").partition(" ")
         if scheme.lower() == "bearer" and self._is_token(word.strip()):
             return True
@@ -70,7 +70,7 @@ class Access:
         given = cookie[COOKIE].value if COOKIE in cookie else ""
         return hmac.compare_digest(given.encode("utf-8", "replace"), self._pass().encode())
 
-    def _exchange(self, path: str, query: Query) -> Response:
+    def _exchange(self, path: str, query: Query) -> HttpResponse:
         if not self._is_token(query.pop("token", [""])[0]):
             text = "A token is needed: open this page with ?token=..., or send it as Authorization: Bearer."
             return refusal(HTTPStatus.UNAUTHORIZED, text, ("WWW-Authenticate", "Bearer"))

@@ -24,7 +24,7 @@ Headers = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class HttpResponse:
     """One answer."""
 
     status: HTTPStatus
@@ -38,11 +38,11 @@ def encoded(value: Mapping[str, object] | Sequence[object]) -> bytes:
     return json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def answer(value: Mapping[str, object] | Sequence[object], status: HTTPStatus = HTTPStatus.OK) -> Response:
+def answer(value: Mapping[str, object] | Sequence[object], status: HTTPStatus = HTTPStatus.OK) -> HttpResponse:
     """A value as JSON."""
-    return Response(status, encoded(value), "application/json", NO_STORE)
+    return HttpResponse(status, encoded(value), "application/json", NO_STORE)
 
 
-def refusal(status: HTTPStatus, text: str, *headers: tuple[str, str]) -> Response:
+def refusal(status: HTTPStatus, text: str, *headers: tuple[str, str]) -> HttpResponse:
     """Why there is no other answer, in one line."""
-    return Response(status, f"{status.value} {status.phrase}. {text}\n".encode(), TEXT, (*NO_STORE, *headers))
+    return HttpResponse(status, f"{status.value} {status.phrase}. {text}\n".encode(), TEXT, (*NO_STORE, *headers))

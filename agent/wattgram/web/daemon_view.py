@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 
-class View(Protocol):
+class DaemonView(Protocol):
     """What the page shows. Everything returned is plain JSON: None where there is no number, never NaN."""
 
     def ticks(self) -> int:

@@ -9,8 +9,8 @@ from http import HTTPStatus
 
 import h11
 
-from .answer import NO_STORE, SECURITY, Headers, Response
-from .limits import HEAD_SIZE
+from .answer import NO_STORE, SECURITY, Headers, HttpResponse
+from .client_limits import HEAD_SIZE
 
 SEND_BUFFER = 1 << 16
 """Bytes of an endless answer that the kernel keeps for a client."""
@@ -32,7 +32,7 @@ class Exchange:
         self._peer = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_SIZE)
         self._request: h11.Request | None = None
 
-    async def receive(self) -> Request | None:
+    async def receive(self) -> HttpRequest | None:
         """The next request, without a body; None when the client is done. A body is left unread."""
         self._request = None
         try:
@@ -44,13 +44,13 @@ class Exchange:
                     if self._peer.their_state is h11.SEND_BODY and not _has_body(event):
                         self._peer.next_event()  # its end, which is already there
                     self._request = event
-                    return Request(event)
+                    return HttpRequest(event)
                 else:
                     return None
         except h11.RemoteProtocolError as error:
             raise Malformed(HTTPStatus(error.error_status_hint)) from error
 
-    async def send(self, response: Response) -> bool:
+    async def send(self, response: HttpResponse) -> bool:
         """Answer; whether the client may ask again."""
         headers = [*SECURITY, *response.headers, ("Content-Type", response.type)]
         if response.status not in (HTTPStatus.NOT_MODIFIED, HTTPStatus.NO_CONTENT):
@@ -96,7 +96,7 @@ class Exchange:
         self._writer.write(self._peer.send(event) or b"")
 
 
-class Request:
+class HttpRequest:
     """Method, target and headers of one request."""
 
     def __init__(self, event: h11.Request) -> None:

@@ -12,24 +12,24 @@ from urllib.parse import parse_qs
 from wattgram.base.errors import HistoryError, SpoolError
 
 from .access import Query
-from .answer import NO_STORE, Response, answer, refusal
-from .daemon_view import View
+from .answer import NO_STORE, HttpResponse, answer, refusal
+from .daemon_view import DaemonView
 from .prometheus import PROMETHEUS, exposition
 from .server_page_files import OPENAPI, page, served, unchanged
 
 STREAM = "/api/stream"
 
-LONGEST = 10 * 366 * 1440
+LONGEST_HISTORY = 10 * 366 * 1440
 """Minutes of history that one request may ask for: what the configuration may keep."""
 
 
 class Routes:
     """Paths and their answers out of a View; `/api/stream` alone is not one answer."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: DaemonView) -> None:
         self._view = view
         self._files = page()
-        self.table: dict[str, Callable[[Query], Awaitable[Response]]] = {
+        self.table: dict[str, Callable[[Query], Awaitable[HttpResponse]]] = {
             "/api/now": self._now,
             "/api/history": self._history,
             "/api/goals": self._goals,
@@ -42,7 +42,7 @@ class Routes:
         """Every path other than the page's own files."""
         return [*self.table, STREAM, OPENAPI]
 
-    async def answer(self, path: str, query: Query, known: str) -> Response:
+    async def answer(self, path: str, query: Query, known: str) -> HttpResponse:
         """The answer of a path; `known` is the tag of a file that the client has."""
         if route := self.table.get(path):
             return await route(query)
@@ -50,20 +50,20 @@ class Routes:
             return unchanged(served(file), known)
         return refusal(HTTPStatus.NOT_FOUND, "There is nothing here.")
 
-    async def _now(self, _query: Query) -> Response:
+    async def _now(self, _query: Query) -> HttpResponse:
         return answer(self._view.now())
 
-    async def _goals(self, _query: Query) -> Response:
+    async def _goals(self, _query: Query) -> HttpResponse:
         return answer(self._view.goals())
 
-    async def _health(self, _query: Query) -> Response:
+    async def _health(self, _query: Query) -> HttpResponse:
         well, details = self._view.health()
         return answer(details, HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE)
 
-    async def _metrics(self, _query: Query) -> Response:
-        return Response(HTTPStatus.OK, exposition(self._view.metrics()), PROMETHEUS, NO_STORE)
+    async def _metrics(self, _query: Query) -> HttpResponse:
+        return HttpResponse(HTTPStatus.OK, exposition(self._view.metrics()), PROMETHEUS, NO_STORE)
 
-    async def _history(self, query: Query) -> Response:
+    async def _history(self, query: Query) -> HttpResponse:
         try:
             seconds, until = _period({name: values[0] for name, values in query.items()})
         except ValueError as error:
@@ -86,12 +86,14 @@ def _period(asked: dict[str, str]) -> tuple[float, float | None]:
         if "minutes" in asked:
             raise ValueError("found minutes beside from and to; allowed: one of them.")
         since, until = _instant("from", asked.get("from", "")), _instant("to", asked.get("to", ""))
-        if not 1.0 <= until - since <= 60.0 * LONGEST:
-            raise ValueError(f"from, to: found {until - since:.15g} s between them; allowed: 1 s to {LONGEST} minutes.")
+        if not 1.0 <= until - since <= 60.0 * LONGEST_HISTORY:
+            raise ValueError(
+                f"from, to: found {until - since:.15g} s between them; allowed: 1 s to {LONGEST_HISTORY} minutes."
+            )
         return until - since, until
     minutes = asked.get("minutes", "60")
-    if not re.fullmatch(r"[0-9]{1,7}", minutes) or not 1 <= int(minutes) <= LONGEST:
-        raise ValueError(f"minutes: 1 to {LONGEST}, whole.")
+    if not re.fullmatch(r"[0-9]{1,7}", minutes) or not 1 <= int(minutes) <= LONGEST_HISTORY:
+        raise ValueError(f"minutes: 1 to {LONGEST_HISTORY}, whole.")
     return 60.0 * int(minutes), None
 
 

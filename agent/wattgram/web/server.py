@@ -11,16 +11,16 @@ from dataclasses import replace
 from http import HTTPStatus
 
 from .access import Access, is_loopback
-from .answer import Response, refusal
-from .daemon_view import View
-from .exchange import Exchange, Malformed, Request
-from .limits import HEAD_SIZE, Limits
+from .answer import HttpResponse, refusal
+from .client_limits import HEAD_SIZE, ClientLimits
+from .daemon_view import DaemonView
+from .exchange import Exchange, HttpRequest, Malformed
 from .routes import STREAM, Routes, split
 from .stream import Stream
 
 log = logging.getLogger(__name__)
 
-EVENTS = "text/event-stream; charset=utf-8"
+EVENT_STREAM = "text/event-stream; charset=utf-8"
 
 
 class Server:
@@ -32,7 +32,12 @@ class Server:
     """
 
     def __init__(
-        self, listen: str, token: str | None, view: View, limits: Limits | None = None, origin: str | None = None
+        self,
+        listen: str,
+        token: str | None,
+        view: DaemonView,
+        limits: ClientLimits | None = None,
+        origin: str | None = None,
     ) -> None:
         host, _, port = listen.rpartition(":")
         if not host or not port.isdecimal() or int(port) > 65535:
@@ -41,7 +46,7 @@ class Server:
         loopback = is_loopback(self._host)
         if not token and not loopback:
             raise ValueError(f"listen: {listen!r} is not loopback, so it needs a token")
-        self._limits = limits or Limits()
+        self._limits = limits or ClientLimits()
         self._access = Access(token, origin, loopback=loopback)
         self._routes = Routes(view)
         self._stream = Stream(view, self._limits)
@@ -97,7 +102,7 @@ class Server:
                     break
                 response = await self._answer(request)
                 if response is None:
-                    client.begin(EVENTS, self._access.shared(request))
+                    client.begin(EVENT_STREAM, self._access.shared(request))
                     await self._stream.serve(client, _last(request))
                     break
             except Malformed as error:
@@ -108,7 +113,7 @@ class Server:
                 await client.linger()
                 break
 
-    async def _answer(self, request: Request) -> Response | None:
+    async def _answer(self, request: HttpRequest) -> HttpResponse | None:
         """The answer; None is the stream."""
         if (refused := self._access.misdirected(request)) is not None:
             return refused
@@ -119,7 +124,7 @@ class Server:
             return None
         return replace(response, headers=(*response.headers, *self._access.shared(request)))
 
-    async def _read(self, request: Request) -> Response | None:
+    async def _read(self, request: HttpRequest) -> HttpResponse | None:
         if request.method not in {"GET", "HEAD"}:
             return _only_reading()
         if not request.target.startswith("/"):
@@ -135,20 +140,20 @@ class Server:
             log.exception("the answer to %r failed", path)
             return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "The answer failed; the log says why.")
 
-    def _streamed(self, request: Request) -> Response | None:
+    def _streamed(self, request: HttpRequest) -> HttpResponse | None:
         if request.method == "HEAD":
-            return Response(HTTPStatus.OK, type=EVENTS)
+            return HttpResponse(HTTPStatus.OK, type=EVENT_STREAM)
         if self._stream.full:
             text = f"There are {self._limits.streams} listeners already; ask /api/now instead."
             return refusal(HTTPStatus.SERVICE_UNAVAILABLE, text, ("Retry-After", "10"))
         return None
 
 
-def _only_reading() -> Response:
+def _only_reading() -> HttpResponse:
     return refusal(HTTPStatus.METHOD_NOT_ALLOWED, "Only GET and HEAD.", ("Allow", "GET, HEAD"))
 
 
-def _last(request: Request) -> str:
+def _last(request: HttpRequest) -> str:
     """The id of the last event that a client has: from the browser, or from a page that opens the stream anew."""
     _, query = split(request.target)
     return request.header("last-event-id") or query.get("after", [""])[0]

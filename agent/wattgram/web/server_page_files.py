@@ -7,9 +7,9 @@ from http import HTTPStatus
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-from .answer import TEXT, Response
+from .answer import TEXT, HttpResponse
 
-TYPES = {
+MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -28,16 +28,16 @@ def page() -> dict[str, Traversable]:
     return found
 
 
-def unchanged(file: Response, known: str) -> Response:
+def unchanged(file: HttpResponse, known: str) -> HttpResponse:
     """The file, or only that it is the one whose `known` tag the client has."""
     if ("ETag", known) in file.headers:
-        return Response(HTTPStatus.NOT_MODIFIED, b"", file.type, file.headers)
+        return HttpResponse(HTTPStatus.NOT_MODIFIED, b"", file.type, file.headers)
     return file
 
 
-def served(file: Traversable) -> Response:
+def served(file: Traversable) -> HttpResponse:
     """A file, read now: few ask, and a gateway has better use for the memory."""
     name, body = file.name, file.read_bytes()
     etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
-    kind = TYPES.get(name[name.rfind(".") :], TEXT)
-    return Response(HTTPStatus.OK, body, kind, (("Cache-Control", "no-cache"), ("ETag", etag)))
+    kind = MEDIA_TYPES.get(name[name.rfind(".") :], TEXT)
+    return HttpResponse(HTTPStatus.OK, body, kind, (("Cache-Control", "no-cache"), ("ETag", etag)))

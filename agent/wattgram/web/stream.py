@@ -8,9 +8,9 @@ from collections import deque
 from dataclasses import dataclass
 
 from .answer import encoded
-from .daemon_view import View
+from .client_limits import ClientLimits
+from .daemon_view import DaemonView
 from .exchange import Exchange
-from .limits import Limits
 
 log = logging.getLogger(__name__)
 
@@ -20,13 +20,13 @@ LOOK = 0.2
 PACE = 5.0
 """Real seconds after which a state is told without a new balance: ages and states change meanwhile."""
 
-KEPT = 1 << 18
+KEPT_EVENT_BYTES = 1 << 18
 """Bytes of events that a client which comes back may still get."""
 
 LINGER = 60.0
 """Real seconds for which events are made after the last client has gone: it may come back for what it missed."""
 
-RETRY = 2000
+RETRY_MS = 2000
 """Milliseconds after which a browser that lost the stream tries again."""
 
 
@@ -42,7 +42,7 @@ class Event:
 class Stream:
     """Tells the states of a View to its clients. `run` makes the events as long as somebody listens."""
 
-    def __init__(self, view: View, limits: Limits) -> None:
+    def __init__(self, view: DaemonView, limits: ClientLimits) -> None:
         self.clients = 0
         self._view = view
         self._limits = limits
@@ -87,7 +87,7 @@ class Stream:
         self._wanted.set()
         leaving = asyncio.create_task(client.gone(), name="page client leaves")
         try:
-            await self._send(client, f"retry: {RETRY}\n\n".encode())
+            await self._send(client, f"retry: {RETRY_MS}\n\n".encode())
             while not leaving.done():
                 for event in self._after(at):
                     await self._send(client, event.text)
@@ -141,7 +141,7 @@ class Stream:
         text = b"id: " + name.encode() + b"\nevent: state\ndata: " + body + b"\n\n"
         self._events.append(Event(self._number, name, text))
         self._kept += len(text)
-        while self._kept > KEPT and len(self._events) > 1:
+        while self._kept > KEPT_EVENT_BYTES and len(self._events) > 1:
             self._kept -= len(self._events.popleft().text)
         self._told.set()
         self._told = asyncio.Event()

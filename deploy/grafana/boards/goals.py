@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders import common, stat
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.models import common as look
 from grafana_foundation_sdk.models.dashboard import ValueMap
-from wattgram.config.goals.claims import Claim, claims
+from wattgram.config.goals_table.claims import Claim, claims
 
 from . import panels as p
 from . import query as q

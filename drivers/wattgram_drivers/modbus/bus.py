@@ -12,13 +12,13 @@ import os
 from dataclasses import dataclass
 
 from wattgram_drivers.device import Table
+from wattgram_drivers.driver_errors import BadAnswer, BusDown, NoAnswer, Refused
 from wattgram_drivers.endpoint import Endpoint
-from wattgram_drivers.errors import BadAnswer, BusDown, NoAnswer, Refused
 
 from .framing import Framing, FramingLost
-from .link import Connection, Line, Link
+from .link import Link, SerialLink, TcpLink
 from .mbap import Mbap
-from .pdu import EXCEPTION, EXCEPTIONS, Answer, Request, asked, registers
+from .pdu import EXCEPTION, EXCEPTIONS, ReadRequest, ReadResponse, asked, registers
 from .rtu import Rtu
 
 _CONNECT_TIMEOUT = 3.0  # at least: a lost SYN is repeated after 1 s
@@ -138,7 +138,7 @@ class Bus:
         number = getattr(error, "errno", None)
         return os.strerror(number).lower() if number and not self.endpoint.serial else str(error)
 
-    async def _trust(self, wire: Link, request: Request, terms: _Terms) -> None:
+    async def _trust(self, wire: Link, request: ReadRequest, terms: _Terms) -> None:
         """Make sure that no earlier answer of the unit can be taken for the one to this request."""
         failure: BadAnswer | None = None
         for probe in self._framing.probes(request):
@@ -153,7 +153,7 @@ class Bus:
         if failure:
             raise failure
 
-    async def _ask(self, wire: Link, request: Request, terms: _Terms) -> bytes:
+    async def _ask(self, wire: Link, request: ReadRequest, terms: _Terms) -> bytes:
         """Send one request and return the registers of its answer."""
         await self._silence(wire, request, terms)
         self._framing.idle(wire.received)
@@ -186,7 +186,7 @@ class Bus:
             raise Refused(f"{self.endpoint} {request}: refused with exception {code} ({name})", code)
         return octets
 
-    async def _answer(self, wire: Link, request: Request, deadline: float) -> Answer:
+    async def _answer(self, wire: Link, request: ReadRequest, deadline: float) -> ReadResponse:
         while True:
             answer = self._framing.take(wire.received, request)
             if answer is None:
@@ -194,7 +194,7 @@ class Bus:
             elif self._framing.belongs(request, answer):
                 return answer
 
-    async def _silence(self, wire: Link, request: Request, terms: _Terms) -> None:
+    async def _silence(self, wire: Link, request: ReadRequest, terms: _Terms) -> None:
         """Wait until nothing was sent or received for as long as the wire and the device want."""
         gap = terms.silence + (_LUMP if self._dirty and self._silent_interval else 0.0)
         deadline = wire.loop.time() + gap + terms.limit
@@ -204,11 +204,11 @@ class Bus:
             await asyncio.sleep(wait)
         self._dirty = False
 
-    def _give_up(self, request: Request) -> None:
+    def _give_up(self, request: ReadRequest) -> None:
         self._dirty = True
         self._framing.owed(request)
 
-    def _unanswered(self, wire: Link, request: Request, terms: _Terms) -> BadAnswer | NoAnswer:
+    def _unanswered(self, wire: Link, request: ReadRequest, terms: _Terms) -> BadAnswer | NoAnswer:
         """What to raise at the deadline; closes a connection that is stuck."""
         where = f"{self.endpoint} {request}"
         if wire.received:
@@ -235,9 +235,9 @@ def _framing(endpoint: Endpoint) -> Framing:
 def link(endpoint: Endpoint) -> Link:
     """The connection for an endpoint, not open yet."""
     if endpoint.scheme == "rtu":
-        return Line(endpoint)
+        return SerialLink(endpoint)
     if endpoint.scheme in ("tcp", "rtutcp"):
-        return Connection(endpoint)
+        return TcpLink(endpoint)
     from .foreign import ForeignLink  # noqa: PLC0415 - pymodbus is loaded for the transports that need it
 
     return ForeignLink(endpoint)

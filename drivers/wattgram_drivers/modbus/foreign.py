@@ -17,10 +17,10 @@ from pymodbus.transport import CommParams, CommType, ModbusProtocol
 from wattgram_drivers.endpoint import Endpoint
 
 from .link import Link
-from .pdu import Answer, Request
+from .pdu import ReadRequest, ReadResponse
 from .rtu import Rtu
 
-_TYPES = {"udp": CommType.UDP, "tls": CommType.TLS, "ascii": CommType.SERIAL}
+_COMM_TYPES = {"udp": CommType.UDP, "tls": CommType.TLS, "ascii": CommType.SERIAL}
 
 
 class ForeignLink(Link):
@@ -101,15 +101,15 @@ class Ascii(Rtu):
         super().__init__()
         self._framer = FramerAscii(DecodePDU(False))
 
-    def frame(self, request: Request) -> bytes:
+    def frame(self, request: ReadRequest) -> bytes:
         """Colon, hexadecimal digits, checksum, line end."""
         return self._framer.encode(request.octets, request.unit, 0)
 
-    def missing(self, received: bytearray, request: Request) -> int:
+    def missing(self, received: bytearray, request: ReadRequest) -> int:
         """Not counted: a frame has an end of its own."""
         return 0
 
-    def _first(self, received: bytearray) -> Answer | None:
+    def _first(self, received: bytearray) -> ReadResponse | None:
         """Frames with a wrong checksum are dropped."""
         while received:
             try:
@@ -119,7 +119,7 @@ class Ascii(Rtu):
                 continue
             del received[:used]
             if octets:
-                return Answer(0, unit, octets[0], octets[1:])
+                return ReadResponse(0, unit, octets[0], octets[1:])
             if not used:
                 return None
         return None
@@ -128,7 +128,7 @@ class Ascii(Rtu):
 def _parameters(endpoint: Endpoint) -> CommParams:
     """pymodbus' view of an endpoint; it never connects again by itself."""
     return CommParams(
-        comm_type=_TYPES[endpoint.scheme],
+        comm_type=_COMM_TYPES[endpoint.scheme],
         comm_name="wattgram",
         reconnect_delay=0.0,
         host=endpoint.path if endpoint.serial else endpoint.host,

@@ -91,7 +91,7 @@ def _expire(waiter: asyncio.Future[None]) -> None:
         waiter.set_exception(TimeoutError())
 
 
-class Connection(Link, asyncio.Protocol):
+class TcpLink(Link, asyncio.Protocol):
     """A TCP connection."""
 
     _transport: asyncio.Transport | None = None
@@ -129,7 +129,7 @@ class Connection(Link, asyncio.Protocol):
             self._transport.abort()
 
 
-class Line(Link):
+class SerialLink(Link):
     """A serial line, ours alone. Bytes that are on their way are waited for as long as the wire needs for them.
 
     So an answer costs two or three wake-ups however the UART hands it over, and not one for every few bytes.

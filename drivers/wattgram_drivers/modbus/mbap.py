@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .framing import FramingLost
-from .pdu import Answer, Request
+from .pdu import ReadRequest, ReadResponse
 
 
 class Mbap:
@@ -17,7 +17,7 @@ class Mbap:
     def __init__(self) -> None:
         self._transaction = 0
 
-    def frame(self, request: Request) -> bytes:
+    def frame(self, request: ReadRequest) -> bytes:
         """Each request has a new id."""
         self._transaction = self._transaction % 0xFFFF + 1  # never 0, which careless servers send
         return self._transaction.to_bytes(2, "big") + bytes((0, 0, 0, 6, request.unit)) + request.octets
@@ -25,7 +25,7 @@ class Mbap:
     def idle(self, received: bytearray) -> None:
         """Late answers stay in the buffer: their ids give them away, and frames must not be cut."""
 
-    def take(self, received: bytearray, request: Request) -> Answer | None:
+    def take(self, received: bytearray, request: ReadRequest) -> ReadResponse | None:
         """The first frame."""
         if len(received) < 6 or len(received) < (size := _size(received)):
             return None
@@ -33,24 +33,24 @@ class Mbap:
         del received[:size]
         if len(received) >= 6:
             _size(received)  # no frame follows: this one lacks bytes and was filled up by the next
-        return Answer(int.from_bytes(frame[:2], "big"), frame[6], frame[7], frame[8:])
+        return ReadResponse(int.from_bytes(frame[:2], "big"), frame[6], frame[7], frame[8:])
 
-    def missing(self, received: bytearray, request: Request) -> int:
+    def missing(self, received: bytearray, request: ReadRequest) -> int:
         """A network has no pace to wait for."""
         return 0
 
-    def belongs(self, request: Request, answer: Answer) -> bool:
+    def belongs(self, request: ReadRequest, answer: ReadResponse) -> bool:
         """By the id alone."""
         return answer.transaction == self._transaction
 
-    def probes(self, request: Request) -> Iterator[Request]:
+    def probes(self, request: ReadRequest) -> Iterator[ReadRequest]:
         """None: an id cannot be mistaken."""
         return iter(())
 
-    def owed(self, request: Request) -> None:
+    def owed(self, request: ReadRequest) -> None:
         """Nothing to remember: ids are not used again for a long time."""
 
-    def settled(self, request: Request, answer: Answer) -> None:
+    def settled(self, request: ReadRequest, answer: ReadResponse) -> None:
         """Nothing to forget."""
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from wattgram_drivers.device import Table
+from wattgram_drivers.driver_errors import BadAnswer
 from wattgram_drivers.endpoint import Endpoint
-from wattgram_drivers.errors import BadAnswer
 
 EXCEPTIONS: Mapping[int, str] = MappingProxyType(
     {
@@ -36,7 +36,7 @@ EXCEPTION = 0x80
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ReadRequest:
     """A read of `count` registers from `address`; `code` is 3 or 4."""
 
     unit: int
@@ -60,7 +60,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ReadResponse:
     """A frame as it came: `body` is what follows the function code. `transaction` is 0 where there is none."""
 
     transaction: int
@@ -74,7 +74,7 @@ class Answer:
         return self.code, self.body[0] if self.body else 0
 
 
-def asked(endpoint: Endpoint, unit: int, table: Table, address: int, count: int) -> Request:
+def asked(endpoint: Endpoint, unit: int, table: Table, address: int, count: int) -> ReadRequest:
     """The request for `count` registers of a table from `address`; ValueError when Modbus has no such request."""
     # on a serial line 0 is for everyone and nobody answers
     first, last = (0, 255) if endpoint.addressed else (1, 247)
@@ -85,10 +85,10 @@ def asked(endpoint: Endpoint, unit: int, table: Table, address: int, count: int)
     if not 0 <= address <= 0x10000 - count:
         last_register = address + count - 1
         raise ValueError(f"{endpoint} unit {unit}: registers {address}..{last_register}; allowed: 0 to 65535")
-    return Request(unit, READS[table], address, count)
+    return ReadRequest(unit, READS[table], address, count)
 
 
-def registers(request: Request, answer: Answer) -> bytes:
+def registers(request: ReadRequest, answer: ReadResponse) -> bytes:
     """The registers of an answer that fits its request in every part; empty for an exception. BadAnswer."""
     if answer.unit != request.unit:
         raise BadAnswer(f"unit {answer.unit} answered")

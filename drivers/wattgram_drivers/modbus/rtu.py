@@ -12,9 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from wattgram_drivers.errors import BadAnswer
+from wattgram_drivers.driver_errors import BadAnswer
 
-from .pdu import EXCEPTION, MAX_REGISTERS, READS, Answer, Request
+from .pdu import EXCEPTION, MAX_REGISTERS, READS, ReadRequest, ReadResponse
 
 _CODES = frozenset(READS.values())
 _MAX_OWED = 64  # answers of one unit that are kept in mind
@@ -30,14 +30,14 @@ def _table() -> tuple[int, ...]:
     return tuple(table)
 
 
-_CRC = _table()
+_CRC_TABLE = _table()
 
 
 def crc16(octets: bytes) -> bytes:
     """Checksum of a frame, low byte first (Modbus over Serial Line V1.02, section 6.2.2)."""
     crc = 0xFFFF
     for octet in octets:
-        crc = crc >> 8 ^ _CRC[(crc ^ octet) & 0xFF]
+        crc = crc >> 8 ^ _CRC_TABLE[(crc ^ octet) & 0xFF]
     return crc.to_bytes(2, "little")
 
 
@@ -46,12 +46,12 @@ class _Unit:
     """What one unit may still send that nobody waits for."""
 
     owed: list[tuple[int, int]] = field(default_factory=list)  # requests given up, the oldest first
-    settled: Request | None = None  # the last one answered; a copy of its answer may follow
+    settled: ReadRequest | None = None  # the last one answered; a copy of its answer may follow
     refused: bool = False  # that answer was an exception
     unasked: bool = False  # something came unasked since the last answer
     doubles: bool = False  # something came unasked before or during the last request
 
-    def ambiguous(self, request: Request) -> bool:
+    def ambiguous(self, request: ReadRequest) -> bool:
         """Whether an earlier answer could pass for this request's."""
         last = self.settled
         alike = last is not None and last.shape == request.shape and not self.refused
@@ -64,7 +64,7 @@ class Rtu:
     def __init__(self) -> None:
         self._units: defaultdict[int, _Unit] = defaultdict(_Unit)
 
-    def frame(self, request: Request) -> bytes:
+    def frame(self, request: ReadRequest) -> bytes:
         """Unit, request, checksum."""
         octets = bytes((request.unit,)) + request.octets
         return octets + crc16(octets)
@@ -76,18 +76,18 @@ class Rtu:
             unit.unasked = unit.doubles = True
         received.clear()
 
-    def take(self, received: bytearray, request: Request) -> Answer | None:
+    def take(self, received: bytearray, request: ReadRequest) -> ReadResponse | None:
         """The first frame with a right checksum; noise, echoes and halves before it are dropped with it."""
         return None if self.missing(received, request) else self._first(received)
 
-    def missing(self, received: bytearray, request: Request) -> int:
+    def missing(self, received: bytearray, request: ReadRequest) -> int:
         """Of a frame that begins like the answer."""
         head = bytes((request.unit, request.code, 2 * request.count))
         if not received or not head.startswith(received[:3]):
             return 0
         return max(0, 5 + 2 * request.count - len(received))
 
-    def belongs(self, request: Request, answer: Answer) -> bool:
+    def belongs(self, request: ReadRequest, answer: ReadResponse) -> bool:
         """Whatever is owed, or is another copy, or comes from another unit does not. BadAnswer when in doubt."""
         unit = self._units[answer.unit]
         if answer.unit != request.unit:
@@ -103,7 +103,7 @@ class Rtu:
             return False
         return True
 
-    def probes(self, request: Request) -> Iterator[Request]:
+    def probes(self, request: ReadRequest) -> Iterator[ReadRequest]:
         """Two questions, one a function, for a unit that may be misunderstood."""
         unit = self._units[request.unit]
         if not unit.ambiguous(request):
@@ -121,7 +121,7 @@ class Rtu:
             best = min(fewer, key=lambda less: (less < 0, less % 2, abs(less)))
             yield replace(request, code=code, count=request.count - best)
 
-    def owed(self, request: Request) -> None:
+    def owed(self, request: ReadRequest) -> None:
         """Its answer may come at any time."""
         owed = self._units[request.unit].owed
         if request.shape in owed:
@@ -129,14 +129,14 @@ class Rtu:
         owed.append(request.shape)
         del owed[:-_MAX_OWED]
 
-    def settled(self, request: Request, answer: Answer) -> None:
+    def settled(self, request: ReadRequest, answer: ReadResponse) -> None:
         """Everything asked before it is in or lost."""
         unit = self._units[request.unit]
         unit.owed.clear()
         unit.settled, unit.refused = request, bool(answer.code & EXCEPTION)
         unit.doubles, unit.unasked = unit.unasked, False
 
-    def _first(self, received: bytearray) -> Answer | None:
+    def _first(self, received: bytearray) -> ReadResponse | None:
         """Remove and return the first frame with a right checksum, and what stood before it."""
         for start in range(len(received) - 4):
             code = received[start + 1]
@@ -149,5 +149,5 @@ class Rtu:
             frame = bytes(received[start:end])
             if end <= len(received) and crc16(frame[:-2]) == frame[-2:]:
                 del received[:end]
-                return Answer(0, frame[0], code, frame[2:-2])
+                return ReadResponse(0, frame[0], code, frame[2:-2])
         return None

@@ -54,7 +54,7 @@ class Faults:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class BusFaults:
     """What a bus does wrong; `shares` as for `Faults`. All but `rebooting` need a network."""
 
     one_client: OneClient = ""  # a second connection ends the first, or is refused
@@ -78,15 +78,15 @@ _EXCEPTION = 0x80
 _OTHER = {3: 4, 4: 3}  # reading functions
 _MOST = 127  # registers whose bytes one byte can count
 
-_F = TypeVar("_F", Faults, Trouble)
+_F = TypeVar("_F", Faults, BusFaults)
 
 
-def names(faults: Faults | Trouble) -> list[str]:
+def names(faults: Faults | BusFaults) -> list[str]:
     """The faults that are set."""
     return [one.name for one in fields(faults) if one.name != "shares" and getattr(faults, one.name) != one.default]
 
 
-def _checked(faults: Faults | Trouble) -> None:
+def _checked(faults: Faults | BusFaults) -> None:
     known = {one.name for one in fields(faults)} - {"shares"}
     for name, share in faults.shares.items():
         if name not in known:
@@ -96,16 +96,16 @@ def _checked(faults: Faults | Trouble) -> None:
 
 
 WELL = Faults()
-CALM = Trouble()
+CALM = BusFaults()
 
 
-class Course:
+class FaultSchedule:
     """Which faults strike which request: with the same seed, the same requests are struck."""
 
     def __init__(self, seed: str) -> None:
         """Nothing has struck yet."""
         self.dice = Random(seed)  # noqa: S311 - chance that can be repeated, no secret
-        self._faults: Faults | Trouble | None = None
+        self._faults: Faults | BusFaults | None = None
         self._spent: set[str] = set()
         self._until: dict[str, float] = {}
 
@@ -117,7 +117,7 @@ class Course:
         defaults: dict[str, Any] = {one.name: one.default for one in fields(faults) if one.name in missed}
         return replace(faults, shares={}, **defaults) if missed or faults.shares else faults
 
-    def _strikes(self, faults: Faults | Trouble, name: str, now: float) -> bool:
+    def _strikes(self, faults: Faults | BusFaults, name: str, now: float) -> bool:
         if now < self._until.get(name, -inf):
             return True
         if name in faults.shares:
@@ -133,7 +133,7 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestEcho:
     """A request as far as its answer repeats it; `transaction` is None on RTU, whose frames have none."""
 
     unit: int
@@ -156,7 +156,7 @@ def exception(faults: Faults, dice: Random) -> int:
     return 6 if faults.busy else faults.exception
 
 
-def answer(asked: Asked, said: Sequence[int] | int, faults: Faults, dice: Random) -> tuple[Leaving, ...]:
+def answer(asked: RequestEcho, said: Sequence[int] | int, faults: Faults, dice: Random) -> tuple[Leaving, ...]:
     """What leaves for a request that `faults` strike; `said` are the right registers, or an exception's code.
 
     An answer of a wrong unit, function or transaction has other registers (each bit turned over), so that one

@@ -25,12 +25,12 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from wattgram_drivers.device import Table
 from wattgram_drivers.endpoint import Endpoint
 
-from .faults import CALM, WELL, Asked, Course, Faults, Leaving, Trouble, answer, exception
-from .unit import Served, Unit
+from .faults import CALM, WELL, BusFaults, Faults, FaultSchedule, Leaving, RequestEcho, answer, exception
+from .unit import Served, SimulatedUnit
 
 _ILLEGAL_FUNCTION = 1
 _GATEWAY_NO_RESPONSE = 11
-_TABLES: dict[int, Table] = {3: "holding", 4: "input"}
+_FUNCTION_TABLES: dict[int, Table] = {3: "holding", 4: "input"}
 
 
 class Simulator:
@@ -41,7 +41,7 @@ class Simulator:
         endpoint: Endpoint,
         units: Mapping[int, Served],
         faults: Mapping[int, Faults] | None = None,
-        trouble: Trouble = CALM,
+        trouble: BusFaults = CALM,
         *,
         seed: int = 1,
     ) -> None:
@@ -49,8 +49,8 @@ class Simulator:
         self.endpoint = endpoint
         self.faults: dict[int, Faults] = dict(faults or {})
         self.trouble = trouble
-        self._units = {unit: Unit(served) for unit, served in units.items()}
-        self._course = Course(f"{seed}")
+        self._units = {unit: SimulatedUnit(served) for unit, served in units.items()}
+        self._course = FaultSchedule(f"{seed}")
         self._boots = 0
         self._courses = _Courses(seed)
         self._free: defaultdict[int, float] = defaultdict(float)  # on RTU, when each unit's last answer has left
@@ -147,7 +147,7 @@ class Simulator:
 
     def _answer(self, request: ModbusPDU, now: float) -> Sequence[Leaving]:
         number, code, unit = request.dev_id, request.function_code, self._units.get(request.dev_id)
-        table = _TABLES.get(code)
+        table = _FUNCTION_TABLES.get(code)
         course, faults = self._courses[number], self.faults.get(number, WELL)
         counts = unit and table and unit.counts(table, request.address, request.count)
         struck = course.strike(faults, now, spared=() if counts else ("glitch",))
@@ -159,7 +159,7 @@ class Simulator:
         elif not said:
             said = unit.read(table, request.address, request.count, struck) if table else _ILLEGAL_FUNCTION
         transaction = request.transaction_id if self.endpoint.scheme == "tcp" else None
-        return answer(Asked(number, code, transaction), said, struck, course.dice)
+        return answer(RequestEcho(number, code, transaction), said, struck, course.dice)
 
     def _leave(self, session: _Session, data: bytes, boots: int) -> None:
         if not session.dead and boots == self._boots:
@@ -183,15 +183,15 @@ class Simulator:
             self._reboot = None
 
 
-class _Courses(dict[int, Course]):
+class _Courses(dict[int, FaultSchedule]):
     """The course of each unit's faults, made when it is first wanted."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
         self._seed = seed
 
-    def __missing__(self, unit: int) -> Course:
-        return self.setdefault(unit, Course(f"{self._seed} {unit}"))
+    def __missing__(self, unit: int) -> FaultSchedule:
+        return self.setdefault(unit, FaultSchedule(f"{self._seed} {unit}"))
 
 
 _OF_CONNECTIONS = ("one_client", "slow_accept")

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from wattgram_drivers.device import Device
-from wattgram_drivers.sunspec.members import Identity, described, members, pick
-from wattgram_drivers.sunspec.models import END, MARKER, Found, Point, absent, definition
-from wattgram_drivers.sunspec.points import POINTS
+from wattgram_drivers.sunspec.members import CommonModel, described, members, pick
+from wattgram_drivers.sunspec.models import END, MARKER, FoundModel, ModelPoint, absent, definition
+from wattgram_drivers.sunspec.points import POINT_QUANTITIES
 
-_EXPONENTS: Mapping[str, int] = {
+_SERVED_EXPONENTS: Mapping[str, int] = {
     "A_SF": -1,
     "AMax_SF": -1,
     "DCA_SF": -1,
@@ -76,7 +76,7 @@ def chain(
     """A chain of one device to serve: what `sunspec` reads it as, and its words; see `chains`."""
     found, words = _laid([Section(tuple(models), vendor, model, serial)], base)
     known = members(found)
-    return described(pick(known, "sunspec", None), Identity(vendor, model, serial), alone=len(known) == 1), words
+    return described(pick(known, "sunspec", None), CommonModel(vendor, model, serial), alone=len(known) == 1), words
 
 
 def chains(sections: Sequence[Section], base: int = 40000) -> tuple[tuple[Device, ...], Mapping[int, int]]:
@@ -89,24 +89,27 @@ def chains(sections: Sequence[Section], base: int = 40000) -> tuple[tuple[Device
     found, words = _laid(sections, base)
     commons = [one for one in found if one.model == 1]
     told = {
-        common: Identity(each.vendor, each.model, each.serial) for common, each in zip(commons, sections, strict=True)
+        common: CommonModel(each.vendor, each.model, each.serial)
+        for common, each in zip(commons, sections, strict=True)
     }
     known = members(found)
     return tuple(described(one, told[one.common], alone=len(known) == 1) for one in known if one.common), words
 
 
-def _laid(sections: Sequence[Section], base: int) -> tuple[list[Found], dict[int, int]]:
-    found: list[Found] = []
+def _laid(sections: Sequence[Section], base: int) -> tuple[list[FoundModel], dict[int, int]]:
+    found: list[FoundModel] = []
     words = dict(enumerate(_words(MARKER), base))
     address = base + 2
     for section in sections:
         texts = {"Mn": section.vendor, "Md": section.model, "SN": section.serial}
         for number in (1, *(each for each in section.models if each != 1)):
-            if number != 1 and number not in POINTS:
-                raise ValueError(f"SunSpec model {number} is not known; known are 1, {', '.join(map(str, POINTS))}")
+            if number != 1 and number not in POINT_QUANTITIES:
+                raise ValueError(
+                    f"SunSpec model {number} is not known; known are 1, {', '.join(map(str, POINT_QUANTITIES))}"
+                )
             model = definition(number)
             blocks = _SERVED_BLOCKS.get(number, 0)
-            found.append(Found(number, address, model.size + blocks * model.block_size - 2))
+            found.append(FoundModel(number, address, model.size + blocks * model.block_size - 2))
             fixed = {"ID": number, "L": found[-1].length, "DA": 1, "N": blocks, "NStr": blocks, "NPrt": blocks}
             for point in model.points:
                 words.update(enumerate(_shape(point, fixed, texts), address + point.offset))
@@ -119,7 +122,7 @@ def _laid(sections: Sequence[Section], base: int) -> tuple[list[Found], dict[int
     return found, words
 
 
-def _shape(point: Point, fixed: Mapping[str, int], texts: Mapping[str, str]) -> list[int]:
+def _shape(point: ModelPoint, fixed: Mapping[str, int], texts: Mapping[str, str]) -> list[int]:
     """The words of a point that shall not change, else of "not implemented"."""
     if point.type == "string":
         text = texts.get(point.name, "").encode("ascii", "replace")
@@ -127,7 +130,7 @@ def _shape(point: Point, fixed: Mapping[str, int], texts: Mapping[str, str]) -> 
     if point.name in fixed:
         return [fixed[point.name]]
     if point.type == "sunssf":
-        return [_EXPONENTS.get(point.name, 0) & 0xFFFF]
+        return [_SERVED_EXPONENTS.get(point.name, 0) & 0xFFFF]
     if point.type == "pad":
         return [0x8000]
     return _words(absent(point)[0].to_bytes(2 * point.size, "big"))

@@ -12,8 +12,8 @@ from math import isnan, nan
 
 from wattgram_drivers.device import Device, Register, Table
 
-from .encode import FLOAT_NAN, directed, encode, limits, raw_number, split
 from .faults import WELL, Faults
+from .register_encoding import FLOAT_NAN, directed, encode, limits, raw_number, split
 
 Values = Callable[[], Mapping[str, float]]
 """Gives quantities in the vocabulary's units and signs; NaN or missing = not available."""
@@ -23,8 +23,8 @@ ILLEGAL_VALUE = 3
 """Exception codes (Modbus Application Protocol V1.1b3, section 7)."""
 
 _NO_EXPONENT = 0x8000  # SunSpec's "not implemented" for a scale factor
-_EXPONENTS = range(-10, 11)  # of a scale factor (SunSpec Technology Overview 12040)
-_COUNTER = re.compile(r"(\w+_)?energy_(?!net$)|volume_total|totalizer_|pulse_count_")
+_SCALE_EXPONENTS = range(-10, 11)  # of a scale factor (SunSpec Technology Overview 12040)
+_COUNTER_NAMES = re.compile(r"(\w+_)?energy_(?!net$)|volume_total|totalizer_|pulse_count_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class _Moment:
     exponents: Mapping[int, int]
 
 
-class Unit:
+class SimulatedUnit:
     """The registers of one unit, and what has happened to its counters."""
 
     def __init__(self, served: Served) -> None:
@@ -148,7 +148,7 @@ class Unit:
         """Another exponent: one less where all values that it scales still fit, else one more."""
         exponent = moment.exponents[address]
         scaled = [register for register in self._registers[table] if register.scale_address == address]
-        if any(register in self._lifts for register in scaled) or {exponent - 1, exponent + 1} - set(_EXPONENTS):
+        if any(register in self._lifts for register in scaled) or {exponent - 1, exponent + 1} - set(_SCALE_EXPONENTS):
             return exponent  # a lifted counter is at the end of its width in the scale that it has
         finer = _Moment(moment.values, {**moment.exponents, address: exponent - 1})
         return exponent - 1 if all(self._fits(register, finer) for register in scaled) else exponent + 1
@@ -188,7 +188,7 @@ class Unit:
 
 def is_counter(quantity: str) -> bool:
     """Whether a quantity only grows: energy, volume, mass, pulses."""
-    return _COUNTER.match(quantity) is not None
+    return _COUNTER_NAMES.match(quantity) is not None
 
 
 def _among(register: Register, address: int, count: int) -> bool:

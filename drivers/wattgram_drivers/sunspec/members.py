@@ -7,20 +7,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from wattgram_drivers.catalogue import SUNSPEC, SUNSPEC_NAME
-from wattgram_drivers.device import Device, Kind, Limits, Register
-from wattgram_drivers.errors import BadAnswer
+from wattgram_drivers.device import Device, DeviceLimits, Kind, Register
+from wattgram_drivers.driver_errors import BadAnswer
 
-from .models import Found, registers
-from .points import DER, INVERTERS, METERS, POINTS, STORAGE, TRACKERS
+from .models import FoundModel, registers
+from .points import DER, INVERTERS, METERS, POINT_QUANTITIES, STORAGE_MODELS, TRACKERS
 
-KINDS: tuple[Kind, ...] = ("inverter", "meter", "battery")
+MEMBER_KINDS: tuple[Kind, ...] = ("inverter", "meter", "battery")
 
 _INVERTER_FAMILIES = (INVERTERS[:3], INVERTERS[3:], (DER,))
 _METER_FAMILIES = (METERS[:4], METERS[4:])
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class CommonModel:
     """What a common model says of those that follow it."""
 
     vendor: str = ""
@@ -37,8 +37,8 @@ class Member:
 
     kind: Kind
     number: int
-    common: Found | None
-    models: tuple[Found, ...]
+    common: FoundModel | None
+    models: tuple[FoundModel, ...]
 
     @property
     def driver(self) -> str:
@@ -46,7 +46,7 @@ class Member:
         return f"{SUNSPEC}:{self.kind}" + (str(self.number) if self.number > 1 else "")
 
 
-def members(chain: Sequence[Found]) -> tuple[Member, ...]:
+def members(chain: Sequence[FoundModel]) -> tuple[Member, ...]:
     """The members of a chain in its order, a battery after the inverter that it belongs to.
 
     A model 1 begins a new device, as SolarEdge lays out its meters. Between two of them there may be several:
@@ -56,7 +56,7 @@ def members(chain: Sequence[Found]) -> tuple[Member, ...]:
     counts: Counter[Kind] = Counter()
     found = []
     for common, models in _devices(chain):
-        for kind, own in _parts([one for one in models if one.model in POINTS and any(registers(one))]):
+        for kind, own in _parts([one for one in models if one.model in POINT_QUANTITIES and any(registers(one))]):
             counts[kind] += 1
             found.append(Member(kind, counts[kind], common, own))
     return tuple(found)
@@ -67,7 +67,7 @@ def place(driver: str, kind: Kind) -> tuple[Kind, int]:
     name = SUNSPEC_NAME.fullmatch(driver)
     if name is None:
         raise ValueError(f"found driver {driver!r}; allowed: {SUNSPEC}, or {SUNSPEC}:KIND with a number")
-    named = next((each for each in KINDS if each == name["kind"]), kind)
+    named = next((each for each in MEMBER_KINDS if each == name["kind"]), kind)
     return named, int(name["number"] or 1)
 
 
@@ -86,7 +86,7 @@ def pick(found: Sequence[Member], driver: str, kind: Kind | None) -> Member:
     raise BadAnswer(f"no {driver} in this unit; found {', '.join(one.driver for one in found)}")
 
 
-def described(member: Member, identity: Identity, *, alone: bool) -> Device:
+def described(member: Member, identity: CommonModel, *, alone: bool) -> Device:
     """What a member is read as; the only one of a unit needs no other name than `sunspec`."""
     offered: dict[str, Register] = {}
     for found in member.models:
@@ -101,7 +101,7 @@ def described(member: Member, identity: Identity, *, alone: bool) -> Device:
         kind=member.kind,
         registers=tuple(offered.values()),
         # Every register of a model exists, so that reading on costs less than asking again.
-        limits=Limits(
+        limits=DeviceLimits(
             max_registers=125,
             gap=125,
             windows=tuple((found.address, found.address + 1 + found.length) for found in member.models),
@@ -110,10 +110,10 @@ def described(member: Member, identity: Identity, *, alone: bool) -> Device:
     )
 
 
-def _devices(chain: Sequence[Found]) -> Iterator[tuple[Found | None, list[Found]]]:
+def _devices(chain: Sequence[FoundModel]) -> Iterator[tuple[FoundModel | None, list[FoundModel]]]:
     """Each model 1 with the models that follow it; None for those that stand before the first."""
-    common: Found | None = None
-    models: list[Found] = []
+    common: FoundModel | None = None
+    models: list[FoundModel] = []
     for found in chain:
         if found.model == 1:
             yield common, models
@@ -123,20 +123,20 @@ def _devices(chain: Sequence[Found]) -> Iterator[tuple[Found | None, list[Found]
     yield common, models
 
 
-def _parts(models: Sequence[Found]) -> Iterator[tuple[Kind, tuple[Found, ...]]]:
+def _parts(models: Sequence[FoundModel]) -> Iterator[tuple[Kind, tuple[FoundModel, ...]]]:
     """The members among the models after one model 1, each with its models: the AC side first."""
     inverters, meters = _sides(models, _INVERTER_FAMILIES), _sides(models, _METER_FAMILIES)
     sides = [found for side in (*inverters, *meters) for found in side]
     others = [found for found in models if found not in sides]
     if not inverters:
-        battery = any(found.model in STORAGE for found in others)
+        battery = any(found.model in STORAGE_MODELS for found in others)
         if others and (battery or not meters):
             yield "battery" if battery else "inverter", _each_once(others)
             others = []
         for number, side in enumerate(meters):
             yield "meter", _each_once([*side, *(others if number == 0 else [])])
         return
-    shared: list[list[Found]] = [[] for _ in inverters]
+    shared: list[list[FoundModel]] = [[] for _ in inverters]
     for found in others:
         shared[_owner(found, others, inverters)].append(found)
     for side in sorted((*inverters, *meters), key=lambda side: side[0].address):
@@ -145,16 +145,16 @@ def _parts(models: Sequence[Found]) -> Iterator[tuple[Kind, tuple[Found, ...]]]:
             continue
         own = shared[inverters.index(side)]
         yield "inverter", _each_once([*side, *own])
-        storage = [found for found in own if found.model in STORAGE]
+        storage = [found for found in own if found.model in STORAGE_MODELS]
         if storage:
             # What an inverter with PV behind it gives is not its battery's.
             rest = [] if any(found.model in TRACKERS for found in own) else [*side, *own]
             yield "battery", _each_once([*storage, *rest])
 
 
-def _sides(models: Sequence[Found], families: Sequence[tuple[int, ...]]) -> list[list[Found]]:
+def _sides(models: Sequence[FoundModel], families: Sequence[tuple[int, ...]]) -> list[list[FoundModel]]:
     """AC sides: the first has the first model of each family, the second the second."""
-    sides: list[list[Found]] = []
+    sides: list[list[FoundModel]] = []
     for family in families:
         for number, found in enumerate(one for one in models if one.model in family):
             if number == len(sides):
@@ -163,7 +163,7 @@ def _sides(models: Sequence[Found], families: Sequence[tuple[int, ...]]) -> list
     return [sorted(side, key=lambda found: found.address) for side in sides]
 
 
-def _owner(found: Found, others: Sequence[Found], inverters: Sequence[Sequence[Found]]) -> int:
+def _owner(found: FoundModel, others: Sequence[FoundModel], inverters: Sequence[Sequence[FoundModel]]) -> int:
     """Whose a model is: as many of its number as inverters are one each; else the one before it, or the first."""
     alike = [one for one in others if one.model == found.model]
     if len(alike) == len(inverters):
@@ -172,9 +172,9 @@ def _owner(found: Found, others: Sequence[Found], inverters: Sequence[Sequence[F
     return max(before, default=0)
 
 
-def _each_once(models: Sequence[Found]) -> tuple[Found, ...]:
+def _each_once(models: Sequence[FoundModel]) -> tuple[FoundModel, ...]:
     """The first model of each number."""
-    first: dict[int, Found] = {}
+    first: dict[int, FoundModel] = {}
     for found in models:
         first.setdefault(found.model, found)
     return tuple(first.values())

@@ -14,9 +14,9 @@ from importlib import resources
 from typing import Any
 
 from wattgram_drivers.device import Register, Table, Type
-from wattgram_drivers.quantity import QUANTITIES, UNITS
+from wattgram_drivers.quantity import QUANTITIES, STATED_UNITS
 
-from .points import BLOCK_POINTS, POINTS
+from .points import BLOCK_POINTS, POINT_QUANTITIES
 
 TABLE: Table = "holding"
 
@@ -26,7 +26,7 @@ MARKER = b"SunS"
 END = 0xFFFF
 """Model number that ends a chain."""
 
-_TYPES: Mapping[str, tuple[Type, tuple[int, ...]]] = {
+_NUMBER_TYPES: Mapping[str, tuple[Type, tuple[int, ...]]] = {
     "int16": ("i16", (0x8000,)),
     "uint16": ("u16", (0xFFFF,)),
     "count": ("u16", (0xFFFF,)),
@@ -66,7 +66,7 @@ _MINUS_ZERO = 0x80000000
 _NEVER_NEGATIVE = ("V", "Hz", "WH", "Wh", "VAh", "varh")
 """Units of floats in which int32's "not implemented" cannot be a zero with a sign."""
 
-_UNITS: Mapping[str, str] = {
+_UNIT_SPELLING: Mapping[str, str] = {
     "Pct": "%",
     "PF": "%",
     "%WHRtg": "%",
@@ -87,7 +87,7 @@ _UNITS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class ModelPoint:
     """A point of a model; `offset` counts from the ID register, or from the start of its repeating block."""
 
     name: str
@@ -99,11 +99,11 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class ModelDefinition:
     """A model's definition: fixed points, and the points of its repeating block (empty when it has none)."""
 
-    points: tuple[Point, ...]
-    block: tuple[Point, ...]
+    points: tuple[ModelPoint, ...]
+    block: tuple[ModelPoint, ...]
 
     @property
     def size(self) -> int:
@@ -121,7 +121,7 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundModel:
     """A model on a device: its number, the address of its ID register, its L."""
 
     model: int
@@ -129,22 +129,22 @@ class Found:
     length: int
 
 
-def definition(number: int) -> Model:
+def definition(number: int) -> ModelDefinition:
     """A model's definition out of pysunspec2's data."""
     path = resources.files("sunspec2").joinpath("models", "json", f"model_{number}.json")
     group = json.loads(path.read_text(encoding="utf-8"))["group"]
     blocks = group.get("groups", [])
-    return Model(_layout(group["points"]), _layout(blocks[0]["points"]) if blocks else ())
+    return ModelDefinition(_layout(group["points"]), _layout(blocks[0]["points"]) if blocks else ())
 
 
-def registers(found: Found) -> Iterator[Register]:
+def registers(found: FoundModel) -> Iterator[Register]:
     """The registers of a model that its L covers and that we have a quantity for.
 
     A point whose scale factor lies beyond L has no value, so it has no register.
     """
     model = definition(found.model)
     scales = {point.name: point.offset for point in model.points if point.type == "sunssf"}
-    fixed_names = POINTS[found.model]
+    fixed_names = POINT_QUANTITIES[found.model]
     block_names = BLOCK_POINTS.get(found.model, fixed_names)
     end = found.length + 2
     places = [(point, point.offset, 0) for point in model.points]
@@ -163,33 +163,33 @@ def registers(found: Found) -> Iterator[Register]:
             quantity=name,
             address=found.address + offset,
             table=TABLE,
-            type=_TYPES[point.type][0],
+            type=_NUMBER_TYPES[point.type][0],
             scale=_scale(point, quantity.unit),
             scale_address=None if scale is None else found.address + scale,
             invalid=absent(point),
         )
 
 
-def absent(point: Point) -> tuple[int, ...]:
+def absent(point: ModelPoint) -> tuple[int, ...]:
     """The raw bits with which a device says that a point has no value, the specification's first."""
-    patterns = _TYPES[point.type][1]
+    patterns = _NUMBER_TYPES[point.type][1]
     never = point.type == "float32" and point.unit.strip() in _NEVER_NEGATIVE
     return (*patterns, _MINUS_ZERO) if never else patterns
 
 
-def _scale(point: Point, unit: str) -> Fraction:
+def _scale(point: ModelPoint, unit: str) -> Fraction:
     """What one of the point's units is in the quantity's; ValueError when the two do not fit."""
     word = point.unit.strip()
-    given, factor = UNITS[_UNITS.get(word, word)] if word else (unit, Fraction(1))
+    given, factor = STATED_UNITS[_UNIT_SPELLING.get(word, word)] if word else (unit, Fraction(1))
     if given != unit:
         raise ValueError(f"SunSpec point {point.name} is in {point.unit}, its quantity in {unit}")
     return factor
 
 
-def _layout(points: Sequence[Mapping[str, Any]]) -> tuple[Point, ...]:
+def _layout(points: Sequence[Mapping[str, Any]]) -> tuple[ModelPoint, ...]:
     laid, offset = [], 0
     for point in points:
         scale, unit = str(point.get("sf", "")), str(point.get("units", ""))
-        laid.append(Point(point["name"], offset, point["size"], point["type"], scale, unit))
+        laid.append(ModelPoint(point["name"], offset, point["size"], point["type"], scale, unit))
         offset += point["size"]
     return tuple(laid)

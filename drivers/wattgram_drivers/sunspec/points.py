@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_PHASES = {"A": "l1", "B": "l2", "C": "l3"}
+_PHASE_LETTERS = {"A": "l1", "B": "l2", "C": "l3"}
 _INVERTER = {
     "A": "current_total",
     "W": "active_power_total",
@@ -28,8 +28,8 @@ _INVERTER = {
     "PPVphAB": "voltage_l1l2",
     "PPVphBC": "voltage_l2l3",
     "PPVphCA": "voltage_l3l1",
-    **{f"Aph{letter}": f"current_{phase}" for letter, phase in _PHASES.items()},
-    **{f"PhVph{letter}": f"voltage_{phase}n" for letter, phase in _PHASES.items()},
+    **{f"Aph{letter}": f"current_{phase}" for letter, phase in _PHASE_LETTERS.items()},
+    **{f"PhVph{letter}": f"voltage_{phase}n" for letter, phase in _PHASE_LETTERS.items()},
 }
 _METER = {
     "A": "current_total",
@@ -56,14 +56,14 @@ _METER = {
     "TotVArhImpQ2": "reactive_energy_import_q2",
     "TotVArhExpQ3": "reactive_energy_export_q3",
     "TotVArhExpQ4": "reactive_energy_export_q4",
-    **{f"Aph{letter}": f"current_{phase}" for letter, phase in _PHASES.items()},
-    **{f"PhVph{letter}": f"voltage_{phase}n" for letter, phase in _PHASES.items()},
-    **{f"Wph{letter}": f"active_power_{phase}" for letter, phase in _PHASES.items()},
-    **{f"VAph{letter}": f"apparent_power_{phase}" for letter, phase in _PHASES.items()},
-    **{f"VARph{letter}": f"reactive_power_{phase}" for letter, phase in _PHASES.items()},
-    **{f"PFph{letter}": f"power_factor_{phase}" for letter, phase in _PHASES.items()},
-    **{f"TotWhExpPh{letter}": f"active_energy_export_{phase}" for letter, phase in _PHASES.items()},
-    **{f"TotWhImpPh{letter}": f"active_energy_import_{phase}" for letter, phase in _PHASES.items()},
+    **{f"Aph{letter}": f"current_{phase}" for letter, phase in _PHASE_LETTERS.items()},
+    **{f"PhVph{letter}": f"voltage_{phase}n" for letter, phase in _PHASE_LETTERS.items()},
+    **{f"Wph{letter}": f"active_power_{phase}" for letter, phase in _PHASE_LETTERS.items()},
+    **{f"VAph{letter}": f"apparent_power_{phase}" for letter, phase in _PHASE_LETTERS.items()},
+    **{f"VARph{letter}": f"reactive_power_{phase}" for letter, phase in _PHASE_LETTERS.items()},
+    **{f"PFph{letter}": f"power_factor_{phase}" for letter, phase in _PHASE_LETTERS.items()},
+    **{f"TotWhExpPh{letter}": f"active_energy_export_{phase}" for letter, phase in _PHASE_LETTERS.items()},
+    **{f"TotWhImpPh{letter}": f"active_energy_import_{phase}" for letter, phase in _PHASE_LETTERS.items()},
 }
 _TRACKERS = {
     "Evt": "alarm_1",
@@ -189,9 +189,9 @@ _DER_AC = {
     "VL3L1": "voltage_l3l1",
     "ThrotPct": "throttle_percent",
     "ThrotSrc": "throttle_source",
-    **{f"W{phase.upper()}": f"active_power_{phase}" for phase in _PHASES.values()},
-    **{f"A{phase.upper()}": f"current_{phase}" for phase in _PHASES.values()},
-    **{f"V{phase.upper()}": f"voltage_{phase}n" for phase in _PHASES.values()},
+    **{f"W{phase.upper()}": f"active_power_{phase}" for phase in _PHASE_LETTERS.values()},
+    **{f"A{phase.upper()}": f"current_{phase}" for phase in _PHASE_LETTERS.values()},
+    **{f"V{phase.upper()}": f"voltage_{phase}n" for phase in _PHASE_LETTERS.values()},
 }
 _DER_CAPACITY = {
     "WMaxRtg": "rated_power",
@@ -257,13 +257,13 @@ METERS = (201, 202, 203, 204, 211, 212, 213, 214)
 DER = 701
 """An AC side as IEEE 1547-2018 has it."""
 
-STORAGE = (124, 713, 802, 803, 804)
+STORAGE_MODELS = (124, 713, 802, 803, 804)
 """What tells about a battery."""
 
 TRACKERS = (160, 714)
 """What tells about the DC inputs of an inverter."""
 
-POINTS: Mapping[int, Mapping[str, str]] = {
+POINT_QUANTITIES: Mapping[int, Mapping[str, str]] = {
     **dict.fromkeys(INVERTERS, _INVERTER),
     **dict.fromkeys(METERS, _METER),
     120: _NAMEPLATE,
@@ -282,7 +282,7 @@ POINTS: Mapping[int, Mapping[str, str]] = {
 }
 """Quantity of each point that we publish; {} is the number of the repeating block."""
 
-MODELS = (1, *sorted(POINTS))
+KNOWN_MODELS = (1, *sorted(POINT_QUANTITIES))
 """Models that we know: 1 names the device, the others measure."""
 
 BLOCK_POINTS: Mapping[int, Mapping[str, str]] = {714: _DER_PORT}
@@ -291,6 +291,6 @@ BLOCK_POINTS: Mapping[int, Mapping[str, str]] = {714: _DER_PORT}
 
 def quantities() -> tuple[str, ...]:
     """Every quantity that a SunSpec device may offer, numbered ones by their first."""
-    points = (*POINTS.values(), *BLOCK_POINTS.values())
+    points = (*POINT_QUANTITIES.values(), *BLOCK_POINTS.values())
     names = (name.format(1) for each in points for name in each.values())
     return tuple(dict.fromkeys(names))

@@ -11,17 +11,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from wattgram_drivers.catalogue import SUNSPEC
 from wattgram_drivers.device import Device, Kind, Table
-from wattgram_drivers.errors import BadAnswer, Refused
+from wattgram_drivers.driver_errors import BadAnswer, Refused
 
-from .members import Identity, Member, described, pick, place
+from .members import CommonModel, Member, described, pick, place
 from .members import members as members_of
-from .models import END, MARKER, TABLE, Found, definition
-from .points import MODELS, POINTS, quantities
+from .models import END, MARKER, TABLE, FoundModel, definition
+from .points import KNOWN_MODELS, POINT_QUANTITIES, quantities
 
 __all__ = [
     "BASES",
+    "KNOWN_MODELS",
     "MAX_MODELS",
-    "MODELS",
     "Read",
     "discover",
     "members",
@@ -73,7 +73,7 @@ async def _members(read: Read) -> Sequence[Member]:
     found = members_of(walked)
     if not found:
         numbers = ", ".join(str(one.model) for one in walked) or "none"
-        raise BadAnswer(f"SunSpec chain at {base}: models {numbers}; known are {', '.join(map(str, POINTS))}")
+        raise BadAnswer(f"SunSpec chain at {base}: models {numbers}; known are {', '.join(map(str, POINT_QUANTITIES))}")
     return found
 
 
@@ -96,7 +96,7 @@ async def _find(read: Read) -> int:
     raise BadAnswer(f"no SunSpec marker 'SunS' ({MARKER.hex(' ', 2)}); found {'; '.join(seen)}")
 
 
-async def _walk(read: Read, address: int) -> AsyncIterator[Found]:
+async def _walk(read: Read, address: int) -> AsyncIterator[FoundModel]:
     for _ in range(MAX_MODELS):
         if address > END - 1:
             return
@@ -112,20 +112,20 @@ async def _walk(read: Read, address: int) -> AsyncIterator[Found]:
         number, length = int.from_bytes(answer[:2], "big"), int.from_bytes(answer[2:], "big")
         if number in (0, END):
             return
-        yield Found(number, address, min(length, END - 1 - address))
+        yield FoundModel(number, address, min(length, END - 1 - address))
         address += 2 + length
 
 
-async def _identity(read: Read, member: Member) -> Identity:
+async def _identity(read: Read, member: Member) -> CommonModel:
     """What the model 1 before a member says; nothing where the device refuses to tell."""
     if member.common is None:
-        return Identity()
+        return CommonModel()
     points = {point.name: point for point in definition(1).points}
     count = min(member.common.length, points["SN"].offset + points["SN"].size - 2)
     try:
         words = await read(TABLE, member.common.address + 2, count) if count else b""
     except Refused:
-        return Identity()
+        return CommonModel()
 
     def text(name: str) -> str:
         start = 2 * (points[name].offset - 2)
@@ -133,4 +133,4 @@ async def _identity(read: Read, member: Member) -> Identity:
         told = raw.decode("ascii", "replace")
         return "".join(letter if letter.isprintable() else " " for letter in told).strip()
 
-    return Identity(text("Mn"), text("Md"), text("SN"))
+    return CommonModel(text("Mn"), text("Md"), text("SN"))

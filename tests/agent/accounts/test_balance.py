@@ -10,7 +10,7 @@ from math import nan
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wattgram.accounts.balance import DAY, KEPT, PERSISTENT, Balance, Surplus, withheld
+from wattgram.accounts.balance import DAY, FIELDS_WITHOUT_POWER, PERSISTENT, Balance, SubMeterSurplus, withheld
 from wattgram.base.record import Record, Series, record
 from wattgram_ext.intensity import OUTPUTS, Accounts
 
@@ -244,7 +244,7 @@ SERIES = Series("emission", (), (*OUTPUTS, "grid_tier", "grid_age", "revision"))
 def test_withheld_leaves_what_no_power_meter_has_a_part_in() -> None:
     full = record(SERIES, 7, {name: float(number) for number, name in enumerate(SERIES.fields, 1)})
     left = withheld(full).as_dict()
-    assert left == {"coverage": 0.0, **{name: full[name] for name in KEPT}}
+    assert left == {"coverage": 0.0, **{name: full[name] for name in FIELDS_WITHOUT_POWER}}
     assert withheld(full).time == 7
 
 
@@ -327,4 +327,4 @@ def test_each_event_is_followed_by_its_opposite(runs: list[tuple[Tick, float, in
 
 
 def test_a_state_begins_without_any_suspicion() -> None:
-    assert (Balance().withheld, Balance().faulty, Balance().surplus) == (False, False, Surplus())
+    assert (Balance().withheld, Balance().faulty, Balance().surplus) == (False, False, SubMeterSurplus())

@@ -9,11 +9,18 @@ from typing import Any
 import pytest
 from wattgram.accounts.fuel import efficiency, factor, rate
 from wattgram.config.load import DeviceConfig
-from wattgram.config.role_keys import ASSUMED, FUELS, NATURAL_GAS_PER_M3, EmissionConfig, HeatConfig, Point
+from wattgram.config.role_keys import (
+    ASSUMED,
+    FUEL_CARBON,
+    NATURAL_GAS_PER_M3,
+    EfficiencyPoint,
+    EmissionConfig,
+    HeatConfig,
+)
 from wattgram_drivers.endpoint import parse
 
 HERE = parse("tcp://127.0.0.1")
-CURVE = (Point(0.25, 0.28), Point(0.5, 0.34), Point(1.0, 0.38))
+CURVE = (EfficiencyPoint(0.25, 0.28), EfficiencyPoint(0.5, 0.34), EfficiencyPoint(1.0, 0.38))
 HALF = HeatConfig(0.46, 0.53, 0.92)
 """With 0.265 of the fuel in electricity: 0.265 / 0.53 and 0.46 / 0.92 are both a half, so half of the carbon is its."""
 
@@ -29,7 +36,7 @@ def made(role: str, rated_power: float | None = 100e3, **said: Any) -> DeviceCon
 def test_a_fuels_factor_is_that_of_its_source() -> None:
     # IPCC 2006, kg/GJ x 3.6; GB/T 32151.34-2024: tC/GJ, oxidation, 44/12 (METHOD 1.2), to the last place given
     per_gj = {"diesel": 74.1, "natural_gas": 0.0153 * 1000 * 0.99 * 44 / 12, "coal": 94.6}
-    assert {name: round(kg * 3.6, 1) for name, kg in per_gj.items()} == FUELS
+    assert {name: round(kg * 3.6, 1) for name, kg in per_gj.items()} == FUEL_CARBON
     assert round(389.31 / 10_000 * per_gj["natural_gas"] * 1000) == NATURAL_GAS_PER_M3
 
 
@@ -37,7 +44,7 @@ def test_what_is_assumed_is_a_fuel_at_an_efficiency() -> None:
     # 266.8 / 0.35 = 762.3, which METHOD 1.2 gives as 762; 199.9 / 0.40 = 499.75
     for role, digits in (("genset", 0), ("chp", 1)):
         one = ASSUMED[role]
-        assert one.factor == round(FUELS[one.fuel] / one.efficiency, digits)
+        assert one.factor == round(FUEL_CARBON[one.fuel] / one.efficiency, digits)
 
 
 @pytest.mark.parametrize(
@@ -69,9 +76,11 @@ def test_a_factor_that_is_said_holds_with_both_bases(role: str) -> None:
 
 
 def test_a_factor_is_the_fuels_over_the_efficiency() -> None:
-    assert factor(made("genset", efficiency=(Point(1.0, 0.4),)), "direct") == pytest.approx(667.0)  # 266.8 / 0.4
+    assert factor(made("genset", efficiency=(EfficiencyPoint(1.0, 0.4),)), "direct") == pytest.approx(
+        667.0
+    )  # 266.8 / 0.4
     assert factor(made("genset", fuel="natural_gas"), "direct") == pytest.approx(571.142857)  # 199.9 / 0.35
-    assert factor(made("chp", fuel="coal", efficiency=(Point(1.0, 0.25),)), "direct") == pytest.approx(1362.4)
+    assert factor(made("chp", fuel="coal", efficiency=(EfficiencyPoint(1.0, 0.25),)), "direct") == pytest.approx(1362.4)
 
 
 def test_the_fuel_that_is_assumed_anyway_changes_nothing() -> None:
@@ -111,7 +120,7 @@ def test_a_curve_gives_a_rate_and_at_rated_power_the_factor() -> None:
 
 
 def test_one_efficiency_needs_no_rate() -> None:
-    assert isnan(rate(made("genset", efficiency=(Point(1.0, 0.4),)), 50e3))
+    assert isnan(rate(made("genset", efficiency=(EfficiencyPoint(1.0, 0.4),)), 50e3))
 
 
 # fuel meter
@@ -137,7 +146,7 @@ def test_a_fuel_meter_goes_before_the_curve_and_the_curve_stands_in_for_it() -> 
 
 
 def test_heat_takes_its_share_of_factor_and_rate() -> None:
-    one = made("chp", efficiency=(Point(1.0, 0.265),), heat=HALF, fuel_meter="gas", fuel_factor=2162.0)
+    one = made("chp", efficiency=(EfficiencyPoint(1.0, 0.265),), heat=HALF, fuel_meter="gas", fuel_factor=2162.0)
     assert factor(one, "direct") == pytest.approx(377.1698)  # 199.9 / 0.265 / 2
     assert rate(one, 100e3, 10.0) == pytest.approx(10810.0)  # 10 x 2162 / 2
     assert rate(one, 0.0, 10.0) == pytest.approx(10810.0)
@@ -150,7 +159,9 @@ def test_heat_without_an_efficiency_goes_with_the_assumed_one() -> None:
 
 
 def test_with_a_curve_the_share_follows_the_load() -> None:
-    one = made("chp", efficiency=(Point(0.5, 0.2), Point(1.0, 0.3)), heat=HeatConfig(0.45, 0.5, 0.9))
+    one = made(
+        "chp", efficiency=(EfficiencyPoint(0.5, 0.2), EfficiencyPoint(1.0, 0.3)), heat=HeatConfig(0.45, 0.5, 0.9)
+    )
     # full: 0.3 / 0.5 = 0.6 against 0.45 / 0.9 = 0.5, so 6/11 of 199.9 / 0.3 = 666.33
     assert factor(one, "direct") == pytest.approx(363.4545)
     assert rate(one, 100e3) == pytest.approx(36345.45)

@@ -6,11 +6,11 @@ import json
 from math import nan
 
 import pytest
-from wattgram.accounts.late_energy import LEAST, Arrears
+from wattgram.accounts.late_energy import LEAST, LateEnergy
 
 
 def test_late_energy_is_due_at_once_and_has_hardly_any_time() -> None:
-    arrears = Arrears(2, [0])
+    arrears = LateEnergy(2, [0])
     assert not arrears.due
     arrears.late(1, 50.0, 0.0, 7.0)
     arrears.late(1, 5.0, 1.0)
@@ -20,7 +20,7 @@ def test_late_energy_is_due_at_once_and_has_hardly_any_time() -> None:
 
 
 def test_what_the_others_told_without_an_incomer_waits_for_what_it_says() -> None:
-    arrears = Arrears(2, [0])
+    arrears = LateEnergy(2, [0])
     arrears.wait(60.0, [nan, nan, 10.0, 0.0], [nan, 3.0])
     assert not arrears.due
     arrears.late(1, 2.0, 0.0)
@@ -31,7 +31,7 @@ def test_what_the_others_told_without_an_incomer_waits_for_what_it_says() -> Non
 
 
 def test_a_share_leaves_the_rest() -> None:
-    arrears = Arrears(1, [0])
+    arrears = LateEnergy(1, [0])
     arrears.wait(3600.0, ())
     arrears.late(0, 80.0, 0.0)
     assert arrears.take(0.25) == (900.0, [20.0, 0.0], [0.0])
@@ -39,10 +39,10 @@ def test_a_share_leaves_the_rest() -> None:
 
 
 def test_it_outlives_the_process_and_refuses_what_is_not_its_own() -> None:
-    arrears, again = Arrears(1, [0]), Arrears(1, [0])
+    arrears, again = LateEnergy(1, [0]), LateEnergy(1, [0])
     arrears.late(0, 80.0, 1.0)
     again.restore(json.loads(json.dumps(arrears.dump())))
     assert again.take() == (LEAST, [80.0, 1.0], [0.0])
-    for wrong in (None, [], "x", Arrears(2, [0]).dump(), [nan, [0.0, 0.0], [0.0, 0.0], [0.0], [0.0]]):
+    for wrong in (None, [], "x", LateEnergy(2, [0]).dump(), [nan, [0.0, 0.0], [0.0, 0.0], [0.0], [0.0]]):
         with pytest.raises(ValueError, match="arrears"):
             again.restore(wrong)

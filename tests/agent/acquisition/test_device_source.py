@@ -9,7 +9,7 @@ import pytest
 from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS
 from wattgram.config.load import DeviceConfig
-from wattgram.counters.metering import Metered
+from wattgram.counters.metering import MeteredStep
 from wattgram_drivers.catalogue import load
 from wattgram_drivers.device import Device, Reading, Register
 from wattgram_drivers.endpoint import parse
@@ -97,7 +97,7 @@ def counting(
     return source
 
 
-def metered(source: Source) -> Metered:
+def metered(source: Source) -> MeteredStep:
     assert source.latest is not None
     return source.latest.metered
 

@@ -18,7 +18,7 @@ from math import isfinite
 
 import pytest
 from wattgram.acquisition.device_source import Source
-from wattgram.acquisition.poll import Line
+from wattgram.acquisition.poll import BusPoller
 from wattgram.base.clock import NS, Clock
 from wattgram.config.load import DeviceConfig
 from wattgram_drivers import catalogue
@@ -26,7 +26,7 @@ from wattgram_drivers.device import Device, Reading
 from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.modbus.bus import Bus
 from wattgram_drivers.simulated import sunspec_serve
-from wattgram_drivers.simulated.faults import CALM, Faults, Trouble, names
+from wattgram_drivers.simulated.faults import CALM, BusFaults, Faults, names
 from wattgram_drivers.simulated.simulator import Simulator
 from wattgram_drivers.simulated.unit import Served, is_counter
 
@@ -85,7 +85,7 @@ ASLEEP = Faults(
 COUNTERS = Faults(
     glitch=True, reset=True, rollover=50, shares={"glitch": SHARE, "reset": SHARE / 100, "rollover": SHARE / 100}
 )
-TROUBLE = Trouble(
+TROUBLE = BusFaults(
     one_client="kick",
     slow_accept=0.5,
     first_swallowed=True,
@@ -197,7 +197,7 @@ def served(player: Player, clock: Clock) -> Served:
     return Served(catalogue.load(player.driver), values)
 
 
-async def lined(bus: str, players: list[Player], clock: Clock, judge: Judge) -> tuple[Simulator, Line]:
+async def lined(bus: str, players: list[Player], clock: Clock, judge: Judge) -> tuple[Simulator, BusPoller]:
     endpoint = Endpoint("rtutcp" if bus == "rtutcp" else "tcp", "127.0.0.1", 0)
     simulator = Simulator(
         endpoint,
@@ -208,7 +208,7 @@ async def lined(bus: str, players: list[Player], clock: Clock, judge: Judge) -> 
     )
     started = await simulator.start()
     sources = [Source(configured(one, started), "works", clock.monotonic()) for one in players]
-    return simulator, Line(Bus(started, timeout=1.0), sources, judge, clock, random.Random(1))
+    return simulator, BusPoller(Bus(started, timeout=1.0), sources, judge, clock, random.Random(1))
 
 
 def configured(player: Player, endpoint: Endpoint) -> DeviceConfig:

@@ -14,14 +14,14 @@ from math import isnan
 import pytest
 from wattgram.acquisition.bus_usage import Usage
 from wattgram.acquisition.device_source import Source
-from wattgram.acquisition.poll import LONGEST_WAIT, Line
+from wattgram.acquisition.poll import LONGEST_BACK_OFF, BusPoller
 from wattgram.base.clock import NS, Clock
 from wattgram.base.record import Record
 from wattgram.config.load import DeviceConfig
 from wattgram_drivers.catalogue import load
 from wattgram_drivers.device import Reading
+from wattgram_drivers.driver_errors import BusDown
 from wattgram_drivers.endpoint import Endpoint, parse
-from wattgram_drivers.errors import BusDown
 from wattgram_drivers.modbus.bus import Bus
 
 from tests.support.misbehaving_device import (
@@ -92,20 +92,20 @@ def metered(url: str, name: str, unit: int, interval: float) -> DeviceConfig:
     )
 
 
-def line_of(configs: Sequence[DeviceConfig], clock: Clock, bus: Bus | None = None) -> tuple[Line, Taken]:
+def line_of(configs: Sequence[DeviceConfig], clock: Clock, bus: Bus | None = None) -> tuple[BusPoller, Taken]:
     """A line with these devices."""
     sources = [Source(config, "works", clock.monotonic()) for config in configs]
     taken = Taken()
-    return Line(bus or Bus(configs[0].endpoint), sources, taken, clock, random.Random(1)), taken
+    return BusPoller(bus or Bus(configs[0].endpoint), sources, taken, clock, random.Random(1)), taken
 
 
-async def lined(server: Server, clock: Clock, units: dict[str, int], *, interval: float) -> tuple[Line, Taken]:
+async def lined(server: Server, clock: Clock, units: dict[str, int], *, interval: float) -> tuple[BusPoller, Taken]:
     """A line with SDM630 meters at these units."""
     return line_of([metered(server.url, name, unit, interval) for name, unit in units.items()], clock)
 
 
 @contextlib.asynccontextmanager
-async def running(*lines: Line) -> AsyncIterator[None]:
+async def running(*lines: BusPoller) -> AsyncIterator[None]:
     """The lines poll while the block lasts."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(line.run()) for line in lines]
@@ -352,7 +352,7 @@ def test_buses_of_one_dead_host_do_not_come_back_in_step() -> None:
         lines = []
         for bus in buses:
             source = Source(metered(f"tcp://127.0.0.1:{port}", "one", 1, 0.1), "works", clock.monotonic())
-            lines.append(Line(bus, [source], Taken(), clock, chance))
+            lines.append(BusPoller(bus, [source], Taken(), clock, chance))
         async with running(*lines):
             await until(lambda: all(len(bus.attempts) >= 3 for bus in buses))
         return [[time for time, _ in bus.attempts] for bus in buses]
@@ -369,7 +369,7 @@ def test_a_bus_that_is_down_is_one_line_in_the_log_and_all_are_read_when_it_is_b
 ) -> None:
     caplog.set_level(logging.INFO, "wattgram.acquisition.poll")
 
-    async def run() -> tuple[Line, int]:
+    async def run() -> tuple[BusPoller, int]:
         server = Server(honest, port=free_port())
         line, taken = line_of([metered(server.url, f"m{unit}", unit, 0.2) for unit in range(1, 4)], Clock())
         async with running(line):
@@ -409,7 +409,7 @@ def test_a_sleeping_inverter_is_no_alarm(caplog: pytest.LogCaptureFixture) -> No
 
 def test_a_fast_clock_makes_intervals_shorter_and_time_outs_not() -> None:
     # At 20 times real time an interval of 10 s is half a second; a unit that answers after 0.05 s has 0.1 s for it.
-    async def run() -> tuple[Taken, Line]:
+    async def run() -> tuple[Taken, BusPoller]:
         clock = Clock(1_790_000_000 * NS, 20.0)
         async with Server(late(0.05)) as server:
             line, taken = line_of([metered(server.url, "one", 1, 10.0)], clock)
@@ -453,7 +453,7 @@ def test_the_busy_share_is_of_real_time() -> None:
 
 def test_what_a_line_measures_of_its_bus_is_what_the_requests_took() -> None:
     # A request every 0.2 s that is answered after 0.1 s: at least half of the time, with its silence a little more.
-    async def run() -> Line:
+    async def run() -> BusPoller:
         async with Server(late(0.1)) as server:
             config = replace(metered(server.url, "one", 1, 0.2), timeout=1.0)
             line, taken = line_of([config], Clock())
@@ -470,8 +470,8 @@ def test_waits_grow_to_five_minutes_and_never_beyond() -> None:
     line, _ = line_of([metered("tcp://127.0.0.1:502", "one", 1, 1.0)], Clock())
     waits = [line._wait(1.0, failures) for failures in range(1, 40)]
     assert all(0.5 * 2.0**n <= wait <= 2.0**n for n, wait in enumerate(waits[:8]))
-    assert max(waits) <= LONGEST_WAIT
-    assert min(waits[10:]) >= LONGEST_WAIT / 2
+    assert max(waits) <= LONGEST_BACK_OFF
+    assert min(waits[10:]) >= LONGEST_BACK_OFF / 2
 
 
 def test_a_wait_for_the_next_hour_is_declared_in_real_seconds() -> None:

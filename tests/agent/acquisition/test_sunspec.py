@@ -13,8 +13,8 @@ from wattgram.acquisition.poll import equipped
 from wattgram.base.clock import Clock
 from wattgram.base.errors import ConfigError
 from wattgram.config.load import ROLES, DeviceConfig, load
+from wattgram_drivers.driver_errors import BadAnswer
 from wattgram_drivers.endpoint import parse
-from wattgram_drivers.errors import BadAnswer
 from wattgram_drivers.modbus.bus import Bus
 from wattgram_drivers.simulated import sunspec_serve
 from wattgram_drivers.simulated.simulator import Served, Simulator

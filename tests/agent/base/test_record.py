@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf, isnan, nan
 
 import pytest
-from wattgram.base.encoders import Lines, Messages
+from wattgram.base.encoders import LineProtocol, Messages
 from wattgram.base.record import Record, Series, record
 
 from tests.support.records import METER, NOW, reading
@@ -32,7 +32,7 @@ def test_what_is_not_named_is_absent() -> None:
 def test_what_is_no_number_is_absent_everywhere(strange: float) -> None:
     made = record(COUNTS, NOW, {"records": strange, "uptime": 1.0})
     assert made.as_dict() == {"uptime": 1.0}
-    assert Lines().line(made) == b"gateway,site=works uptime=1 %d" % NOW
+    assert LineProtocol().line(made) == b"gateway,site=works uptime=1 %d" % NOW
     # 1,790,000,000 s after 1970 by `date -u -d @1790000000`.
     assert Messages().message(made, replayed=False) == b'{"time":"2026-09-21T14:13:20.000Z","uptime":1}'
 

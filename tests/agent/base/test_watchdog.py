@@ -10,7 +10,7 @@ from math import inf
 import pytest
 from wattgram.base.clock import Clock
 from wattgram.base.notify import Supervisor
-from wattgram.base.watchdog import MARGIN, ON, PERIOD, STUCK, Pulse, Watchdog
+from wattgram.base.watchdog import CHECK_PERIOD, ON, STUCK, STUCK_MARGIN, Pulse, Watchdog
 
 from tests.support.systemd import Listener
 
@@ -60,12 +60,12 @@ def test_a_part_is_stuck_when_its_word_is_past_by_the_margin_and_goes_on_with_it
     site.within(inf)
     watched = Watched(bus, site)
     # The first look sees the step; from there on it is 20 s and the margin of 30 s.
-    assert watched.after(PERIOD + 20.0 + MARGIN) == []
-    assert watched.after(PERIOD) == ["bus one"]
+    assert watched.after(CHECK_PERIOD + 20.0 + STUCK_MARGIN) == []
+    assert watched.after(CHECK_PERIOD) == ["bus one"]
     assert watched.told == [(STUCK, "bus one: nothing for 55 s, expected within 20 s; its task has ended")]
-    assert watched.after(10 * PERIOD) == ["bus one"]
+    assert watched.after(10 * CHECK_PERIOD) == ["bus one"]
     bus.within(20.0)
-    assert watched.after(PERIOD) == []
+    assert watched.after(CHECK_PERIOD) == []
     assert watched.told[1:] == [(ON, "bus one")]
 
 
@@ -91,10 +91,10 @@ def test_a_sink_without_records_may_wait_for_ever_and_with_some_it_may_not() -> 
     sink.within(60.0, unless=lambda: undelivered == 0)
     assert watched.after(7 * 86400.0) == []
     undelivered = 1
-    assert watched.after(60.0 + MARGIN) == []
-    assert watched.after(PERIOD) == ["deliver mqtt"]
+    assert watched.after(60.0 + STUCK_MARGIN) == []
+    assert watched.after(CHECK_PERIOD) == ["deliver mqtt"]
     undelivered = 0
-    assert watched.after(PERIOD) == []
+    assert watched.after(CHECK_PERIOD) == []
 
 
 def test_a_process_that_was_stopped_as_a_whole_gives_each_part_a_chance_and_the_hung_one_no_more(
@@ -105,7 +105,7 @@ def test_a_process_that_was_stopped_as_a_whole_gives_each_part_a_chance_and_the_
     watched = Watched(hung, well)
     for _ in range(3):
         well.within(10.0)
-        watched.after(PERIOD)
+        watched.after(CHECK_PERIOD)
     caplog.set_level(logging.WARNING)
     watched.look(36_000.0)  # ten hours in which nobody ran
     assert watched.watchdog.stuck == []
@@ -114,7 +114,7 @@ def test_a_process_that_was_stopped_as_a_whole_gives_each_part_a_chance_and_the_
     ]
     for _ in range(6):  # 10 s, the margin, and the period that was counted
         well.within(10.0)
-        watched.after(PERIOD)
+        watched.after(CHECK_PERIOD)
     assert watched.watchdog.stuck == ["bus one"]
 
 
@@ -138,15 +138,15 @@ def test_words_are_real_seconds_also_where_the_clock_runs_faster() -> None:
     asyncio.run(wait(bus, clock))
     assert (bus.seconds, clock.real) == (30.0, 30.0)
     watched = Watched(bus, clock=clock)
-    assert watched.after(PERIOD + 30.0 + MARGIN) == []
-    assert watched.after(PERIOD) == ["bus one"]
+    assert watched.after(CHECK_PERIOD + 30.0 + STUCK_MARGIN) == []
+    assert watched.after(CHECK_PERIOD) == ["bus one"]
 
 
 def test_a_shorter_watchdog_is_fed_more_often_and_waits_for_nobody_longer_than_half_its_time() -> None:
     watchdog = Watchdog(Supervisor(watchdog=8.0), Led())
     assert (watchdog.period, watchdog.margin) == (2.0, 4.0)
     watchdog = Watchdog(Supervisor(watchdog=600.0), Led())
-    assert (watchdog.period, watchdog.margin) == (PERIOD, MARGIN)
+    assert (watchdog.period, watchdog.margin) == (CHECK_PERIOD, STUCK_MARGIN)
 
 
 def test_who_is_stuck_is_logged_once_with_the_place_and_once_when_it_goes_on(caplog: pytest.LogCaptureFixture) -> None:
@@ -172,7 +172,7 @@ def test_who_is_stuck_is_logged_once_with_the_place_and_once_when_it_goes_on(cap
             if number == 20:
                 clock.released.set()
             await asyncio.sleep(0)
-            watched.look(PERIOD)
+            watched.look(CHECK_PERIOD)
         task.cancel()
 
     caplog.set_level(logging.INFO)

@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 from wattgram.base.clock import Clock
 from wattgram.commands import scan, scan_output
-from wattgram.commands.identify import Known, catalogued
+from wattgram.commands.identify import IdentifiedDevice, catalogued
 from wattgram.commands.progress import Progress
 from wattgram.commands.scan import Goal, Row, Scan, goal, merged
 from wattgram.config import load
 from wattgram_drivers.device import Device, Mark, Register, Table
+from wattgram_drivers.driver_errors import BusDown
 from wattgram_drivers.endpoint import Endpoint, parse
-from wattgram_drivers.errors import BusDown
 from wattgram_drivers.simulated import sunspec_serve
 from wattgram_drivers.simulated.simulator import Faults, Served, Simulator
 
@@ -156,7 +156,7 @@ def found(served: Mapping[int, Served], units: Sequence[int] | None = None, **fa
 
 
 def test_every_map_is_found_as_itself_but_those_that_tell_nothing() -> None:
-    async def served(device: Device) -> list[Known]:
+    async def served(device: Device) -> list[IdentifiedDevice]:
         simulator = Simulator(ANYWHERE, {device.unit: telling(device)})
         place = await simulator.start()
         try:
@@ -164,7 +164,7 @@ def test_every_map_is_found_as_itself_but_those_that_tell_nothing() -> None:
         finally:
             await simulator.stop()
 
-    async def main() -> dict[str, list[Known]]:
+    async def main() -> dict[str, list[IdentifiedDevice]]:
         answers = await asyncio.gather(*(served(device) for device in DEVICES.values()))
         return dict(zip(DEVICES, answers, strict=True))
 
@@ -207,7 +207,7 @@ def test_an_inverter_with_its_battery_and_meter_is_three_devices_at_one_unit() -
 
 def test_a_unit_that_nothing_fits_is_there_with_what_it_answered() -> None:
     ((_, unit, known),) = found({1: telling(DEVICES["eastron_sdm630"])}, range(1, 4), _1=Faults(exception=4))
-    assert (unit, known) == (1, Known("", answer="exception 4 (device failure)"))
+    assert (unit, known) == (1, IdentifiedDevice("", answer="exception 4 (device failure)"))
 
 
 def test_a_code_that_another_model_has_leaves_a_doubt() -> None:
@@ -221,7 +221,7 @@ def test_a_code_that_another_model_has_leaves_a_doubt() -> None:
 def test_a_single_word_is_believed_only_with_values_that_agree() -> None:
     device = DEVICES["carlogavazzi_em24_din"]
     ((_, _, known),) = found({1: telling(device, {})}, [1])
-    assert known == Known("", also=(device.name,), answer="exception 2 (illegal address)")
+    assert known == IdentifiedDevice("", also=(device.name,), answer="exception 2 (illegal address)")
 
 
 def test_a_gateway_that_says_who_is_not_there_costs_one_request_a_unit_and_one_connection() -> None:
@@ -246,7 +246,7 @@ def test_a_server_that_ignores_the_unit_is_one_device() -> None:
 
 def test_one_serial_number_is_one_device_and_two_meters_without_are_two() -> None:
     place, other = parse("tcp://10.0.0.1:502"), parse("tcp://10.0.0.2:502")
-    one, two, bare = Known("a", serial="1"), Known("a", serial="2"), Known("a")
+    one, two, bare = IdentifiedDevice("a", serial="1"), IdentifiedDevice("a", serial="2"), IdentifiedDevice("a")
     rows = [(place, 1, one), (place, 2, one), (place, 3, two), (place, 4, bare), (place, 5, bare), (other, 1, one)]
     assert merged(rows, {place: 9, other: 9}) == [row for row in rows if row != (place, 2, one)]
     everywhere = [(place, unit, bare) for unit in (1, 2, 3)]
@@ -429,13 +429,13 @@ def test_blocks_load_with_names_of_their_own_and_guessed_roles() -> None:
     host = parse("tcp://[fd00::7]:1502")
     hostile = 'x"]\n[mqtt]\nurl = "mqtt://evil"\x1b[2J'
     found = [
-        (line, 1, Known("eastron_sdm630", "Eastron", "SDM630", "", "meter", also=("eastron_sdm120",))),
-        (line, 2, Known("eastron_sdm630", "Eastron", "SDM630", "", "meter")),
-        (host, 1, Known("huawei_sun2000", "Huawei", hostile, hostile, "inverter", 110e3)),
-        (host, 1, Known("huawei_luna2000", "Huawei", "LUNA2000", "", "battery")),
-        (host, 126, Known("sunspec", hostile, "I" * 90, "", "inverter")),
-        (parse("tcp://h:502"), 126, Known("sunspec", hostile, "I" * 90, "", "inverter", 12345.6)),
-        (host, 3, Known("", answer="exception 4")),
+        (line, 1, IdentifiedDevice("eastron_sdm630", "Eastron", "SDM630", "", "meter", also=("eastron_sdm120",))),
+        (line, 2, IdentifiedDevice("eastron_sdm630", "Eastron", "SDM630", "", "meter")),
+        (host, 1, IdentifiedDevice("huawei_sun2000", "Huawei", hostile, hostile, "inverter", 110e3)),
+        (host, 1, IdentifiedDevice("huawei_luna2000", "Huawei", "LUNA2000", "", "battery")),
+        (host, 126, IdentifiedDevice("sunspec", hostile, "I" * 90, "", "inverter")),
+        (parse("tcp://h:502"), 126, IdentifiedDevice("sunspec", hostile, "I" * 90, "", "inverter", 12345.6)),
+        (host, 3, IdentifiedDevice("", answer="exception 4")),
     ]
     loaded = configured(found)
     assert loaded.mqtt is None

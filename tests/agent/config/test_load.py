@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from wattgram.base.errors import ConfigError
 from wattgram.config.load import Config, load, read
-from wattgram.config.role_keys import BatteryConfig, EmissionConfig, HeatConfig, Point
-from wattgram.mqtt.settings import SparkplugConfig
+from wattgram.config.role_keys import BatteryConfig, EfficiencyPoint, EmissionConfig, HeatConfig
+from wattgram.mqtt.mqtt_settings import SparkplugConfig
 
 ROOT = Path(__file__).resolve().parents[3]
 SITE = '[site]\nname = "works"\n[[device]]\nname = "incomer"\nrole = "grid"\ndriver = "sunspec"\nurl = "tcp://h"\n'
@@ -125,8 +125,8 @@ def test_an_efficiency_is_a_number_or_a_curve_over_load() -> None:
         "roof", "pv", "sunspec", "emission_factor = 45"
     )
     config = read(text, Path("site.toml"))
-    assert emission(config, "one") == EmissionConfig(fuel="coal", efficiency=(Point(1.0, 0.3),))
-    assert emission(config, "two").efficiency == (Point(0.25, 0.28), Point(1.0, 0.38))
+    assert emission(config, "one") == EmissionConfig(fuel="coal", efficiency=(EfficiencyPoint(1.0, 0.3),))
+    assert emission(config, "two").efficiency == (EfficiencyPoint(0.25, 0.28), EfficiencyPoint(1.0, 0.38))
     assert emission(config, "roof").emission_factor == 45.0
 
 

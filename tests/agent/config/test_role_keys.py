@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from wattgram.accounts.fuel import RENEWABLE, factor, rate
+from wattgram.accounts.fuel import RENEWABLE_CARBON, factor, rate
 from wattgram.config.load import Config, read
-from wattgram.config.role_keys import ASSUMED, FUELS, KEYS, NATURAL_GAS_PER_M3, BatteryConfig
+from wattgram.config.role_keys import ASSUMED, FUEL_CARBON, KEYS, NATURAL_GAS_PER_M3, BatteryConfig
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "plant.md").read_text()
 SITE = '[site]\nname = "works"\ntimezone = "Asia/Shanghai"\n'
@@ -43,12 +43,12 @@ def test_the_page_has_the_defaults() -> None:
     assert float(shown["fuel_factor"][0]) == NATURAL_GAS_PER_M3
     assert f"{genset.factor:g} g/kWh" in PAGE
     assert f"{chp.factor:g} g/kWh" in PAGE
-    for value in RENEWABLE["lifecycle"].values():
+    for value in RENEWABLE_CARBON["lifecycle"].values():
         assert re.search(rf"\b{value:g} \(", PAGE)
 
 
 def test_the_page_has_the_fuels() -> None:
-    assert {name: float(value) for name, value, _ in rows("fuel")} == FUELS
+    assert {name: float(value) for name, value, _ in rows("fuel")} == FUEL_CARBON
 
 
 def test_the_pages_samples_are_right(tmp_path: Path) -> None:

@@ -7,20 +7,20 @@ from math import isnan, nan
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wattgram.counters.alignment import Point, Track
-from wattgram.counters.metering import Metered
+from wattgram.counters.alignment import Track, TrackPoint
+from wattgram.counters.metering import MeteredStep
 
 NS = 1_000_000_000
 
 
-def counted(amount: float, verdict: str = "good") -> Metered:
-    return Metered(amount, nan, verdict, (10.0, 0.0))  # type: ignore[arg-type]  # a verdict
+def counted(amount: float, verdict: str = "good") -> MeteredStep:
+    return MeteredStep(amount, nan, verdict, (10.0, 0.0))  # type: ignore[arg-type]  # a verdict
 
 
 def track(*points: tuple[float, float], interval: float = 5.0, tick: float = 1.0) -> Track:
     made = Track(interval, tick)
     for seconds, power in points:
-        made.put(Point(int(seconds * NS), power))
+        made.put(TrackPoint(int(seconds * NS), power))
     return made
 
 
@@ -52,7 +52,7 @@ def test_before_the_first_reading_there_is_nothing() -> None:
 
 def test_a_reading_that_is_not_later_is_dropped_but_for_what_it_counted() -> None:
     made = track((10.0, 1000.0))
-    made.put(Point(10 * NS, 9000.0, counted(7.0)))
+    made.put(TrackPoint(10 * NS, 9000.0, counted(7.0)))
     told, _, metered = made.take(10 * NS)
     assert (told, metered.positive) == (1000.0, 7.0)
 
@@ -66,29 +66,29 @@ def test_an_instant_is_reached_by_a_reading_at_it_or_after_it() -> None:
 def test_what_was_counted_between_two_readings_flowed_as_the_power_did() -> None:
     # From 0 to 3600 W in 4 s: 0.5, 1.5, 2.5, 3.5 of 8 parts; the counter says 4 Wh where the line says 2.
     made = Track(4.0, 1.0)
-    made.put(Point(10 * NS, 0.0, counted(0.0)))
+    made.put(TrackPoint(10 * NS, 0.0, counted(0.0)))
     made.take(10 * NS)
-    made.put(Point(14 * NS, 3600.0, counted(4.0)))
+    made.put(TrackPoint(14 * NS, 3600.0, counted(4.0)))
     told = [made.take(second * NS)[2].positive for second in (11, 12, 13, 14)]
     assert told == pytest.approx([0.25, 0.75, 1.25, 1.75])
 
 
 def test_a_count_waits_for_a_reading_at_or_after_the_instant() -> None:
     made = Track(5.0, 1.0)
-    made.put(Point(10 * NS, 3600.0, counted(0.0)))
+    made.put(TrackPoint(10 * NS, 3600.0, counted(0.0)))
     made.take(10 * NS)
-    made.put(Point(int(11.5 * NS), 3600.0, counted(1.5)))
+    made.put(TrackPoint(int(11.5 * NS), 3600.0, counted(1.5)))
     assert made.take(11 * NS)[2].positive == pytest.approx(1.0)
     assert isnan(made.take(12 * NS)[2].positive)  # half a watt-hour is known, of half a second
-    made.put(Point(13 * NS, 3600.0, counted(1.5)))
+    made.put(TrackPoint(13 * NS, 3600.0, counted(1.5)))
     assert made.take(13 * NS)[2].positive == pytest.approx(2.0)
 
 
 def test_what_belongs_to_a_gap_is_told_at_once() -> None:
     made = Track(1.0, 1.0)
-    made.put(Point(10 * NS, 3600.0, counted(0.0)))
+    made.put(TrackPoint(10 * NS, 3600.0, counted(0.0)))
     made.take(10 * NS)
-    made.put(Point(int(500.4 * NS), 3600.0, counted(480.0, "estimated")))
+    made.put(TrackPoint(int(500.4 * NS), 3600.0, counted(480.0, "estimated")))
     metered = made.take(500 * NS)[2]
     assert (metered.positive, metered.verdict) == (480.0, "estimated")
 
@@ -105,7 +105,7 @@ def test_readings_within_an_interval_say_more_than_its_ends() -> None:
 
 def test_a_clock_that_was_set_makes_times_worthless_and_no_count() -> None:
     made = Track(1.0, 1.0)
-    made.put(Point(10 * NS, 3600.0, counted(3.0)))
+    made.put(TrackPoint(10 * NS, 3600.0, counted(3.0)))
     made.clear()
     told, _, metered = made.take(5 * NS)
     assert isnan(told)
@@ -114,7 +114,7 @@ def test_a_clock_that_was_set_makes_times_worthless_and_no_count() -> None:
 
 def test_what_was_counted_and_not_told_outlives_the_process() -> None:
     made = track((10.0, 1000.0))
-    made.put(Point(11 * NS, 1000.0, counted(5.0)))
+    made.put(TrackPoint(11 * NS, 1000.0, counted(5.0)))
     again = Track(5.0, 1.0)
     again.restore(made.dump())
     assert again.take(20 * NS)[2].positive == 5.0
@@ -134,7 +134,7 @@ def test_nothing_that_was_counted_is_lost_or_told_twice(steps: list[tuple[int, f
     for gap, watts, amount in steps:
         time += gap * 1_000_000
         counts += amount
-        made.put(Point(time, watts, counted(float(amount))))
+        made.put(TrackPoint(time, watts, counted(float(amount))))
         while instant + tick * 1_000_000 <= time:
             instant += tick * 1_000_000
             metered = made.take(instant)[2]

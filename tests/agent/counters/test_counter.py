@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from wattgram.base.clock import NS
-from wattgram.counters.counter import MARGIN, REFRESH, Count, Counter, State, Verdict, step
+from wattgram.counters.counter import POWER_MARGIN, REFRESH, Counter, CounterStep, State, Verdict, step
 
 T0 = 1_790_000_000 * NS
 METER = Counter("active_energy_import", count=10.0, bits=32, limit=100e3)
@@ -22,7 +22,7 @@ METER = Counter("active_energy_import", count=10.0, bits=32, limit=100e3)
 
 def run(
     counter: Counter, values: list[float], *, start: int = T0, every: float | None = None, state: State | None = None
-) -> list[Count]:
+) -> list[CounterStep]:
     """What becomes of values that are read one after the other, an interval apart."""
     counts = []
     for number, value in enumerate(values):
@@ -32,15 +32,15 @@ def run(
     return counts
 
 
-def verdicts(counts: list[Count]) -> list[Verdict]:
+def verdicts(counts: list[CounterStep]) -> list[Verdict]:
     return [one.verdict for one in counts]
 
 
-def amounts(counts: list[Count]) -> list[float]:
+def amounts(counts: list[CounterStep]) -> list[float]:
     return [one.amount for one in counts]
 
 
-def events(counts: list[Count]) -> list[tuple[Verdict, float, float]]:
+def events(counts: list[CounterStep]) -> list[tuple[Verdict, float, float]]:
     return [(one.event, one.old, one.new) for one in counts if one.event]
 
 
@@ -126,7 +126,7 @@ def test_a_register_that_went_through_its_end(bits: int, count: float) -> None:
     steps = count * (2048 if bits == 64 else 1)
     before, after = end - 4 * steps, 3 * steps
     (_, one) = run(counter, [before, after])
-    assert one == Count(7 * steps, "rollover", "rollover", before, after)
+    assert one == CounterStep(7 * steps, "rollover", "rollover", before, after)
 
 
 def test_a_counter_read_as_signed_counts_through_its_sign_bit() -> None:
@@ -191,14 +191,14 @@ def test_a_restart_counts_what_flowed_meanwhile() -> None:
     kept = State.load(json.loads(json.dumps(state.dump())))
     # Ten hours at 60 kW.
     _, count = step(METER, kept, 5_600_000.0, T0 + 36_000 * NS)
-    assert count == Count(600_000.0, "estimated")
+    assert count == CounterStep(600_000.0, "estimated")
 
 
 def test_more_than_rated_power_allows_was_not_counted_while_nobody_read() -> None:
     state, _ = step(METER, None, 5_000_000.0, T0)
     # 1200 kWh is what ten hours allow.
     _, count = step(METER, state, 6_300_000.0, T0 + 36_000 * NS)
-    assert count == Count(0.0, "glitch")
+    assert count == CounterStep(0.0, "glitch")
 
 
 def test_kilowatt_hours_come_in_steps() -> None:
@@ -252,7 +252,7 @@ def test_a_clock_that_was_set_back_costs_nothing() -> None:
     state, _ = step(METER, None, 5_000_000.0, T0)
     state, one = step(METER, state, 5_000_020.0, T0 - 3600 * NS)
     _, two = step(METER, state, 5_000_040.0, T0 - 3599 * NS)
-    assert (one, two) == (Count(20.0, "good"), Count(20.0, "good"))
+    assert (one, two) == (CounterStep(20.0, "good"), CounterStep(20.0, "good"))
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ class Truth:
     counted: float = 0.0
     told: list[Verdict] = field(default_factory=list)
 
-    def read(self, shown: float | None = None) -> Count:
+    def read(self, shown: float | None = None) -> CounterStep:
         """The register, or a wrong value."""
         before = self.state
         value = (self.energy + self.offset) if shown is None else shown
@@ -294,7 +294,7 @@ class Truth:
         assert count.amount >= 0.0
         seconds = (self.time - before.time) / NS if before else 0.0
         stood = (self.time - before.since) / NS if before and before.held else 0.0  # a register that stood still
-        bound = MARGIN * self.counter.limit * (max(seconds, stood, REFRESH) + self.counter.interval) / 3600
+        bound = POWER_MARGIN * self.counter.limit * (max(seconds, stood, REFRESH) + self.counter.interval) / 3600
         assert count.amount <= bound + 2 * self.counter.count
         self.counted += count.amount
         if count.event:

@@ -7,7 +7,7 @@ from math import isnan, nan
 import pytest
 from wattgram.base.clock import NS
 from wattgram.config.load import ROLES
-from wattgram.counters.metering import PHYSICAL, Metered, Metering, counters_of
+from wattgram.counters.metering import PHYSICAL, MeteredStep, Metering, counters_of
 from wattgram_drivers.catalogue import SUNSPEC, load, names
 from wattgram_drivers.device import Device
 from wattgram_drivers.quantity import QUANTITIES
@@ -94,7 +94,7 @@ def test_every_counter_of_the_catalogue_has_a_step_a_width_and_a_bound(driver: s
             assert one.counter.limit == (PHYSICAL[unit] if outside else 50e3)
 
 
-def metered(metering: Metering, *readings: dict[str, float]) -> list[Metered]:
+def metered(metering: Metering, *readings: dict[str, float]) -> list[MeteredStep]:
     """What comes of readings a second apart, in the registers' own scale."""
     return [metering.take(values, {}, T0 + number * NS) for number, values in enumerate(readings)]
 
@@ -141,10 +141,10 @@ def test_a_restart_continues_where_the_counters_were() -> None:
 
 
 def test_two_readings_in_one_tick_are_one_amount() -> None:
-    one, two = Metered(3.0, nan, "reset", (1.0, 2.0)), Metered(nan, nan, "good", (4.0, 5.0))
+    one, two = MeteredStep(3.0, nan, "reset", (1.0, 2.0)), MeteredStep(nan, nan, "good", (4.0, 5.0))
     both = one.then(two)
     assert (both.positive, isnan(both.negative), both.verdict, both.resolution) == (3.0, True, "reset", (4.0, 5.0))
-    assert both.then(Metered(2.0, 1.0))[:2] == (5.0, 1.0)
+    assert both.then(MeteredStep(2.0, 1.0))[:2] == (5.0, 1.0)
 
 
 @pytest.mark.parametrize("dumped", [None, [], {IMPORT: None}, {IMPORT: [1.0, 2]}])

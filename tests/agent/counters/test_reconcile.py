@@ -13,20 +13,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from wattgram.base.clock import NS
-from wattgram.counters.counter import GAP, MARGIN, Verdict
-from wattgram.counters.metering import Metered
+from wattgram.counters.counter import GAP_INTERVALS, POWER_MARGIN, Verdict
+from wattgram.counters.metering import MeteredStep
 from wattgram.counters.reconcile import Channel, Energies
 
 T0 = 1_790_000_000 * NS
 
 
-def said(positive: float, negative: float = nan, verdict: Verdict = "good", resolution: float = 0.0) -> Metered:
+def said(positive: float, negative: float = nan, verdict: Verdict = "good", resolution: float = 0.0) -> MeteredStep:
     """What a device metered."""
-    return Metered(positive, negative, verdict, (resolution, resolution))
+    return MeteredStep(positive, negative, verdict, (resolution, resolution))
 
 
 def run(
-    channel: Channel, instants: list[tuple[float, float, Metered]], *, start: int = T0
+    channel: Channel, instants: list[tuple[float, float, MeteredStep]], *, start: int = T0
 ) -> tuple[Channel, list[Energies]]:
     """Instants (seconds after the one before, power, metered) one after the other."""
     told = []
@@ -44,14 +44,14 @@ def positive(told: list[Energies]) -> list[float]:
 
 def test_without_a_counter_the_trapezoid_split_by_the_sign_of_its_mean() -> None:
     powers = [3600.0, 7200.0, -3600.0, -3600.0, nan, 3600.0]
-    _, told = run(Channel(1.0), [(1.0, power, Metered()) for power in powers])
+    _, told = run(Channel(1.0), [(1.0, power, MeteredStep()) for power in powers])
     # Means of the ends: 5400, 1800, -3600, the end that is there -3600, then 3600 W.
     assert isnan(told[0].positive)
     assert told[1:] == [(1.5, 0.0, 0, 0), (0.5, 0.0, 0, 0), (0.0, 1.0, 0, 0), (0.0, 1.0, 0, 0), (1.0, 0.0, 0, 0)]
 
 
 def test_a_power_at_neither_end_tells_nothing() -> None:
-    _, told = run(Channel(1.0), [(1.0, power, Metered()) for power in (3600.0, nan, nan)])
+    _, told = run(Channel(1.0), [(1.0, power, MeteredStep()) for power in (3600.0, nan, nan)])
     assert [isnan(one.positive) and isnan(one.negative) for one in told] == [True, False, True]
 
 
@@ -120,7 +120,12 @@ def test_what_a_counter_says_after_a_gap_goes_into_totals() -> None:
 def test_a_counter_that_is_read_only_some_time_after_the_gap() -> None:
     channel, told = run(
         Channel(1.0),
-        [(1.0, 3600.0, said(0.0)), (600.0, 3600.0, Metered()), (1.0, 3600.0, Metered()), (1.0, 3600.0, said(102.0))],
+        [
+            (1.0, 3600.0, said(0.0)),
+            (600.0, 3600.0, MeteredStep()),
+            (1.0, 3600.0, MeteredStep()),
+            (1.0, 3600.0, said(102.0)),
+        ],
     )
     # Two seconds were told by power; what is left of the counter's 102 Wh flowed in the gap.
     assert [one.late_positive for one in told] == [0.0, 0.0, 0.0, 100.0]
@@ -129,7 +134,13 @@ def test_a_counter_that_is_read_only_some_time_after_the_gap() -> None:
 
 
 def test_after_a_reset_what_power_told_of_the_unknown_stands() -> None:
-    amounts = [said(0.0), said(1.0), Metered(verdict="glitch"), Metered(verdict="glitch"), said(2.0, verdict="reset")]
+    amounts = [
+        said(0.0),
+        said(1.0),
+        MeteredStep(verdict="glitch"),
+        MeteredStep(verdict="glitch"),
+        said(2.0, verdict="reset"),
+    ]
     channel, told = run(Channel(1.0), [(1.0, 3600.0, amount) for amount in [*amounts, said(1.0)]])
     assert positive(told)[1:] == [1.0] * 5
     assert channel.positive.outstanding == 0.0
@@ -172,7 +183,7 @@ RATED = st.sampled_from([inf, 10e3, 630e3])
 
 @given(RATED, INSTANTS)
 def test_what_is_told_and_what_is_owed_is_what_the_counters_said(
-    rated: float, instants: list[tuple[float, float, Metered]]
+    rated: float, instants: list[tuple[float, float, MeteredStep]]
 ) -> None:
     channel, told = run(Channel(1.0, rated), instants)
     for lane, index in ((channel.positive, 0), (channel.negative, 1)):
@@ -183,20 +194,20 @@ def test_what_is_told_and_what_is_owed_is_what_the_counters_said(
 
 @given(RATED, INSTANTS)
 def test_no_energy_is_negative_or_more_than_rated_power(
-    rated: float, instants: list[tuple[float, float, Metered]]
+    rated: float, instants: list[tuple[float, float, MeteredStep]]
 ) -> None:
     counted = said(0.0, 0.0)
     _, told = run(Channel(1.0, rated), [(1.0, nan, counted), *instants])
     for (seconds, _, _), energies in zip(instants, told[1:], strict=True):
         assert min(energies.late_positive, energies.late_negative) >= 0.0
         for energy in energies[:2]:
-            assert isnan(energy) or 0.0 <= energy <= MARGIN * rated * seconds / 3600.0 * (1 + 1e-12)
-        if seconds > GAP or seconds <= 0.0:
+            assert isnan(energy) or 0.0 <= energy <= POWER_MARGIN * rated * seconds / 3600.0 * (1 + 1e-12)
+        if seconds > GAP_INTERVALS or seconds <= 0.0:
             assert isnan(energies.positive)
 
 
 @given(RATED, INSTANTS, st.integers(0, 50))
-def test_a_restart_changes_nothing(rated: float, instants: list[tuple[float, float, Metered]], at: int) -> None:
+def test_a_restart_changes_nothing(rated: float, instants: list[tuple[float, float, MeteredStep]], at: int) -> None:
     whole, told = run(Channel(1.0, rated), instants)
     first, before = run(Channel(1.0, rated), instants[:at])
     kept = Channel(1.0, rated).restored(json.loads(json.dumps(first.dump())))
@@ -216,7 +227,7 @@ def test_an_interval_that_is_split_in_two_has_the_same_energy(
     start = (1.0, begin, said(0.0, 0.0))
     _, whole = run(Channel(1.0), [start, (1.0, end, counted)])
     middle = begin + share * (end - begin)
-    _, parts = run(Channel(1.0), [start, (share, middle, Metered()), (1.0 - share, end, counted)])
+    _, parts = run(Channel(1.0), [start, (share, middle, MeteredStep()), (1.0 - share, end, counted)])
     for index in (0, 1):
         got = parts[1][index] + parts[2][index]
         # With a counter: the second part can be made less than nothing no more than the whole can.

@@ -6,33 +6,33 @@ import json
 from math import nan
 
 import pytest
-from wattgram.counters.metering import Metered
+from wattgram.counters.metering import MeteredStep
 from wattgram.counters.reconcile import Channel
-from wattgram.counters.trust import Corrected
+from wattgram.counters.trust import CorrectedChannel
 
 NS = 1_000_000_000
 
 
-def run(corrected: Corrected, instants: list[tuple[float, float]]) -> tuple[Corrected, list[float]]:
+def run(corrected: CorrectedChannel, instants: list[tuple[float, float]]) -> tuple[CorrectedChannel, list[float]]:
     """(power in W, what the counter says in Wh) a second: the energy of each second, Wh."""
     told = []
     begin = corrected.channel.time or 0
     for number, (power, amount) in enumerate(instants, 1):
-        metered = Metered(amount, nan, resolution=(1.0, 0.0))
+        metered = MeteredStep(amount, nan, resolution=(1.0, 0.0))
         corrected, one = corrected.advance(begin + number * NS, power, metered)
         told.append(one.positive)
     return corrected, told
 
 
 def test_a_counter_that_never_moves_takes_nothing_away() -> None:
-    _, told = run(Corrected(Channel(1.0)), [(3600.0, 0.0)] * 100)
+    _, told = run(CorrectedChannel(Channel(1.0)), [(3600.0, 0.0)] * 100)
     assert told[1:] == [1.0] * 99
 
 
 def test_a_counter_that_moves_corrects_from_its_second_step_on() -> None:
     # Power tells 1 Wh a second, the counter steps by 20 Wh each tenth second: 2 Wh a second.
     instants = [(3600.0, 20.0 if number % 10 == 5 else 0.0) for number in range(200)]
-    corrected, told = run(Corrected(Channel(1.0)), instants)
+    corrected, told = run(CorrectedChannel(Channel(1.0)), instants)
     assert told[1:15] == [1.0] * 14  # the first step, in second 5, began before anybody looked
     assert sum(told[16:]) + corrected.channel.positive.outstanding == pytest.approx(2.0 * 184, abs=20.0)
 
@@ -40,7 +40,7 @@ def test_a_counter_that_moves_corrects_from_its_second_step_on() -> None:
 def test_a_counter_that_stops_is_left_after_three_of_its_steps() -> None:
     # Steps of 4 Wh a quarter of the time, as power says; then it stands still while 1 Wh a second flows.
     moving = [(3600.0, 4.0 if number % 4 == 0 else 0.0) for number in range(40)]
-    corrected, _ = run(Corrected(Channel(1.0)), moving)
+    corrected, _ = run(CorrectedChannel(Channel(1.0)), moving)
     corrected, told = run(corrected, [(3600.0, 0.0)] * 200)
     assert sum(told) >= 200 - 3 * 4.0 - 4.0  # what it did not count at first is lost, no more
     assert told[-100:] == [1.0] * 100
@@ -48,9 +48,9 @@ def test_a_counter_that_stops_is_left_after_three_of_its_steps() -> None:
 
 def test_a_restart_changes_nothing() -> None:
     instants = [(3600.0, 4.0 if number % 3 == 0 else 0.0) for number in range(60)]
-    _, whole = run(Corrected(Channel(1.0)), instants)
-    first, before = run(Corrected(Channel(1.0)), instants[:31])
-    kept = Corrected(Channel(1.0)).restored(json.loads(json.dumps(first.dump())))
+    _, whole = run(CorrectedChannel(Channel(1.0)), instants)
+    first, before = run(CorrectedChannel(Channel(1.0)), instants[:31])
+    kept = CorrectedChannel(Channel(1.0)).restored(json.loads(json.dumps(first.dump())))
     _, after = run(kept, instants[31:])
     assert before + after == whole or before[1:] + after == whole[1:]
 
@@ -58,4 +58,4 @@ def test_a_restart_changes_nothing() -> None:
 @pytest.mark.parametrize("dumped", [None, [], [[], [], []], "x", [1, 2, 3]])
 def test_what_is_no_state_is_refused(dumped: object) -> None:
     with pytest.raises(ValueError, match="no channel's state"):
-        Corrected(Channel(1.0)).restored(dumped)
+        CorrectedChannel(Channel(1.0)).restored(dumped)

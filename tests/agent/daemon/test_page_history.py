@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from wattgram.base.errors import HistoryError
 from wattgram.base.record import Record, Value
-from wattgram.daemon.page_history import COLUMNS, POINTS, Curves, resolution
+from wattgram.daemon.page_history import MOST_PAGE_ROWS, PAGE_COLUMNS, PageHistory, resolution
 from wattgram.store import block
 from wattgram.store.ring import Ring
 
@@ -29,7 +29,7 @@ def ticks(times: Iterable[int], **fields: Value) -> Iterator[Record]:
 
 
 def read(folder: Path, since: int, until: int, tick: float = 1.0) -> dict[str, Any]:
-    return Curves(folder, "works", tick, ZONE).read(since, until)
+    return PageHistory(folder, "works", tick, ZONE).read(since, until)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_few_ticks_are_told_as_they_are(tmp_path: Path) -> None:
     assert told["load_power"] == [200e3] * 10
     assert told["emission_intensity"] == [279.05] * 10
     assert told["pv_power"] == [None] * 10
-    assert {len(told[name]) for name in COLUMNS} == {10}
+    assert {len(told[name]) for name in PAGE_COLUMNS} == {10}
 
 
 def test_many_ticks_become_ratios_of_sums(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_many_ticks_become_ratios_of_sums(tmp_path: Path) -> None:
     odd = ticks(range(1, 3000, 2), load_power=10800.0, load_energy=3.0, emission=0.0, emission_intensity=0.0)
     in_turn = [one for pair in zip(even, odd, strict=True) for one in pair]
     told = read(stored(tmp_path / "spool", in_turn), START, START + 3000 * NS)
-    assert (told["step"], len(told["time"])) == (2.0, POINTS)
+    assert (told["step"], len(told["time"])) == (2.0, MOST_PAGE_ROWS)
     # 1 g over 4 Wh is 250 g/kWh; the mean of 1000 and 0 would be 500. (3600 + 10800) / 2 W.
     assert set(told["emission_intensity"]) == {250.0}
     assert set(told["load_power"]) == {7200.0}
@@ -85,7 +85,7 @@ def test_without_load_there_is_no_intensity_and_without_import_the_grids_is_the_
     fields = {"load_energy": 0.0, "emission": 0.0, "grid_intensity": 558.1, "grid_import_energy": 0.0}
     told = read(stored(tmp_path / "spool", ticks(range(3000), **fields)), START, START + 3000 * NS)
     assert set(told["emission_intensity"]) == {None}
-    assert told["grid_intensity"] == pytest.approx([558.1] * POINTS)
+    assert told["grid_intensity"] == pytest.approx([558.1] * MOST_PAGE_ROWS)
 
 
 def test_a_gap_is_a_row_without_numbers(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from wattgram.base.errors import SinkError
-from wattgram.delivery.sinks.sink import STEP
+from wattgram.delivery.sinks.sink import SINK_STEP
 
 from tests.support.deliveries import Scripted, delivering, put
 from tests.support.records import readings, until
@@ -157,7 +157,7 @@ def test_nothing_to_deliver_is_a_wait_and_a_write_is_a_step_of_so_many_seconds(t
             await until(lambda: delivery.pulse.unless is None)
             steps = delivery.pulse.steps
             await asyncio.sleep(0.1)
-            assert (delivery.pulse.steps, delivery.pulse.seconds) == (steps, STEP)
+            assert (delivery.pulse.steps, delivery.pulse.seconds) == (steps, SINK_STEP)
 
     asyncio.run(work())
 

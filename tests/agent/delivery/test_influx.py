@@ -15,8 +15,8 @@ import pytest
 from wattgram.base.errors import SinkError
 from wattgram.base.record import Record, Series, record
 from wattgram.config.load import InfluxConfig
-from wattgram.delivery.sinks import influx
-from wattgram.delivery.sinks.influx import InfluxSink
+from wattgram.delivery.sinks import influx_sink
+from wattgram.delivery.sinks.influx_sink import InfluxSink
 
 from tests.conftest import Bucket
 from tests.support.records import METER, NOW, reading, readings
@@ -43,7 +43,7 @@ def run(caplog: pytest.LogCaptureFixture) -> Run:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a second in place of ten for what never answers."""
-    monkeypatch.setattr(influx, "TIMEOUT", 0.5)
+    monkeypatch.setattr(influx_sink, "TIMEOUT", 0.5)
 
 
 def config(bucket: Bucket, /, **more: Any) -> InfluxConfig:

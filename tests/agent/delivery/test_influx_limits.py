@@ -14,8 +14,8 @@ import pytest
 from wattgram.base.errors import SinkError
 from wattgram.base.record import Record, Series, record
 from wattgram.config.load import InfluxConfig
-from wattgram.delivery.sinks import influx
-from wattgram.delivery.sinks.influx import InfluxSink
+from wattgram.delivery.sinks import influx_sink
+from wattgram.delivery.sinks.influx_sink import InfluxSink
 
 from tests.support.records import METER, NOW, reading, readings
 from tests.support.servers import Call, Influx, Victoria, WriteV2, nginx_v2, wait_for
@@ -61,7 +61,7 @@ def calls(write: WriteV2, count: int) -> list[Call]:
 def test_a_batch_goes_in_requests_of_bounded_size(
     proxied: Proxied, influx_engine: Influx, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(influx, "LARGEST", 20_000)
+    monkeypatch.setattr(influx_sink, "LARGEST", 20_000)
     write, config = proxied()
 
     async def work() -> None:
@@ -91,7 +91,7 @@ def test_a_request_that_is_too_large_is_halved_and_those_after_it_are_small_from
             wait_for(lambda: len(write.statuses()) > 12, 10, "the rest")
             assert write.statuses().count(413) == large
             # After ten minutes larger ones are tried again.
-            monkeypatch.setattr(influx, "RELIEF", 0.0)
+            monkeypatch.setattr(influx_sink, "RELIEF", 0.0)
             sink._room._until = 0.0
             for first in range(4001, 7001, 1000):
                 assert await sink.write(readings(first, first + 999), 0) == {}
@@ -167,7 +167,7 @@ def test_a_server_that_refuses_every_line_is_not_asked_about_each(proxied: Proxi
                 await sink.write(readings(1, 1000), 0)
             assert not raised.value.taken
             assert not raised.value.refused
-            assert len(raised.value.doubted) == influx.DOUBTS
+            assert len(raised.value.doubted) == influx_sink.REFUSED_ALONE
 
     asyncio.run(work())
     wait_for(lambda: len(write.statuses()) > 5, 10, "its answers")
@@ -177,8 +177,8 @@ def test_a_server_that_refuses_every_line_is_not_asked_about_each(proxied: Proxi
 def test_a_server_that_takes_too_long_gets_smaller_requests(
     proxied: Proxied, influx_engine: Influx, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(influx, "TIMEOUT", 0.5)
-    monkeypatch.setattr(influx, "LARGEST", 60_000)
+    monkeypatch.setattr(influx_sink, "TIMEOUT", 0.5)
+    monkeypatch.setattr(influx_sink, "LARGEST", 60_000)
     write, config = proxied()
 
     async def work() -> None:

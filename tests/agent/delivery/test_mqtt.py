@@ -19,9 +19,9 @@ from wattgram.base.clock import Clock
 from wattgram.base.errors import SinkError
 from wattgram.base.record import Record, Series, record
 from wattgram.delivery.delivery import Delivery
-from wattgram.delivery.sinks import mqtt
-from wattgram.delivery.sinks.mqtt import MqttSink
-from wattgram.mqtt.settings import MqttConfig
+from wattgram.delivery.sinks import mqtt_sink
+from wattgram.delivery.sinks.mqtt_sink import MqttSink
+from wattgram.mqtt.mqtt_settings import MqttConfig
 from wattgram.store.spool import Spool
 
 from tests.support.records import METER, NOW, numbers, reading, readings, until
@@ -50,7 +50,7 @@ def run(caplog: pytest.LogCaptureFixture) -> Callable[[Callable[[], Coroutine[An
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a second in place of five for what never answers."""
-    monkeypatch.setattr(mqtt, "TIMEOUT", 0.5)
+    monkeypatch.setattr(mqtt_sink, "TIMEOUT", 0.5)
 
 
 def to(broker: Broker, **more: Any) -> MqttSink:

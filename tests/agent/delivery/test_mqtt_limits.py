@@ -15,11 +15,11 @@ from wattgram.base.clock import Clock
 from wattgram.base.errors import SinkError
 from wattgram.base.record import Record
 from wattgram.delivery.delivery import Delivery
-from wattgram.delivery.sinks import mqtt
-from wattgram.delivery.sinks.mqtt import MqttSink
-from wattgram.mqtt import connection
-from wattgram.mqtt.connection import V311
-from wattgram.mqtt.settings import MqttConfig
+from wattgram.delivery.sinks import mqtt_sink
+from wattgram.delivery.sinks.mqtt_sink import MqttSink
+from wattgram.mqtt import mqtt_connection
+from wattgram.mqtt.mqtt_connection import V311
+from wattgram.mqtt.mqtt_settings import MqttConfig
 from wattgram.store.spool import Spool
 
 from tests.support.deliveries import Told
@@ -219,10 +219,10 @@ def test_a_broker_that_refuses_everything_for_now_is_not_sent_the_whole_batch() 
             with pytest.raises(SinkError, match="quota exceeded") as raised:
                 await sink.write(readings(1, 1000), 0)
             assert not raised.value.taken
-            assert len(raised.value.doubted) <= mqtt.DOUBTS + 10
+            assert len(raised.value.doubted) <= mqtt_sink.REFUSED_FOR_NOW + 10
 
     asyncio.run(work())
-    assert asked <= 1 + mqtt.DOUBTS + 10
+    assert asked <= 1 + mqtt_sink.REFUSED_FOR_NOW + 10
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_what_a_broker_says_in_the_middle_of_a_batch_ends_it_with_a_reason(said:
 
 
 def test_a_broker_that_falls_silent_between_two_batches_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "KEEPALIVE", 1)
+    monkeypatch.setattr(mqtt_connection, "KEEPALIVE", 1)
     pings = 0
 
     async def tired(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:

@@ -15,7 +15,7 @@ from wattgram.config.load import Config, read
 from wattgram.delivery.sinks.sparkplug.edge_node import EdgeNode
 from wattgram.delivery.sinks.sparkplug.metrics import unit
 from wattgram.delivery.sinks.sparkplug.payload import asks_rebirth, varint
-from wattgram.delivery.sinks.sparkplug.session_number import Numbers
+from wattgram.delivery.sinks.sparkplug.session_number import SessionNumbers
 from wattgram_drivers.quantity import QUANTITIES
 
 from tests.support.records import NOW
@@ -280,23 +280,23 @@ def test_sequence_numbers_go_round() -> None:
 @given(st.lists(st.booleans(), max_size=600))
 def test_numbers_go_on_over_restarts_and_round(tmp_path_factory: pytest.TempPathFactory, restarts: list[bool]) -> None:
     path = tmp_path_factory.mktemp("spool") / "sparkplug-bdseq"
-    numbers = Numbers(path)
+    numbers = SessionNumbers(path)
     for count, restart in enumerate(restarts):
         assert numbers.following() == count % 256
         if restart:
-            numbers = Numbers(path)
+            numbers = SessionNumbers(path)
 
 
 @pytest.mark.parametrize("damage", ["", "x", "256", "-2", "\0" * 20])
 def test_a_damaged_number_begins_anew(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "sparkplug-bdseq"
     path.write_text(damage)
-    assert Numbers(path).following() == 0
-    assert Numbers(path).following() == 1
+    assert SessionNumbers(path).following() == 0
+    assert SessionNumbers(path).following() == 1
 
 
 def test_numbers_go_on_in_memory_while_the_disk_takes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    numbers = Numbers(tmp_path / "not-there" / "sparkplug-bdseq")
+    numbers = SessionNumbers(tmp_path / "not-there" / "sparkplug-bdseq")
     assert [numbers.following() for _ in range(3)] == [0, 1, 2]
     assert len([one for one in caplog.records if "older bdSeq" in one.getMessage()]) == 1
 

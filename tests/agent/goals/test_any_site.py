@@ -11,11 +11,17 @@ from typing import TypeVar
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wattgram.config.goals.claims import claims
-from wattgram.config.goals.settings import Baseline, Building, GoalsConfig, Model, Product
-from wattgram.goals.indicators import benchmark, building, cement, load, manual, product, saving, steel, supply
+from wattgram.config.goals_table.claims import claims
+from wattgram.config.goals_table.goals_settings import (
+    Baseline,
+    BaselineSettings,
+    BuildingSettings,
+    GoalsConfig,
+    ProductSettings,
+)
+from wattgram.goals.indicators import base_load, benchmark, building, cement, manual, product, saving, steel, supply
 from wattgram.goals.terms.day import Day, DeviceDay, Quarters
-from wattgram.goals.terms.finding import Found, Missing
+from wattgram.goals.terms.finding import IndicatorValue, MissingValue
 from wattgram.goals.terms.indicator import Indicator
 
 from tests.support.goal_factory import FIRST, FULL, GAS, MASS, dates, day, entry, found, meter, month, site, year
@@ -23,7 +29,7 @@ from tests.support.goal_factory import FIRST, FULL, GAS, MASS, dates, day, entry
 T = TypeVar("T")
 
 OURS: dict[str, Indicator] = {}
-for module in (benchmark, building, cement, load, manual, product, saving, steel, supply):
+for module in (benchmark, building, cement, base_load, manual, product, saving, steel, supply):
     OURS |= module.INDICATORS
 
 AMOUNTS = st.sampled_from([0.0, 5e-324, 1e-9, 1.0, 86400.0, 1e6, 1e18, 1e150]) | st.floats(0.0, 1e12)
@@ -38,14 +44,14 @@ DEVICES = (
     meter("co2", "capture", MASS),
 )
 LINES = (
-    Product("food", "A07", energy=("furnace",), output="scale", unit_mass=0.5),
-    Product("sauce", "A07", energy=("furnace",)),
-    Product("steel", "A16", "converter", ("furnace",), ("gas",), ("engine",), "scale"),
-    Product("more steel", "A17", "eaf_50", ("furnace",), ("gas",), output="count"),
-    Product("clinker", "A18", "clinker", ("furnace",), output="scale"),
-    Product("cement", "A18", "cement", ("engine",), ("gas",), output="count"),
-    Product("capture", "A19", energy=("furnace",), fuel=("gas",)),
-    Product("engines", "B18", energy=("furnace",), fuel=("gas",), recovered=("engine",), output="count"),
+    ProductSettings("food", "A07", energy=("furnace",), output="scale", unit_mass=0.5),
+    ProductSettings("sauce", "A07", energy=("furnace",)),
+    ProductSettings("steel", "A16", "converter", ("furnace",), ("gas",), ("engine",), "scale"),
+    ProductSettings("more steel", "A17", "eaf_50", ("furnace",), ("gas",), output="count"),
+    ProductSettings("clinker", "A18", "clinker", ("furnace",), output="scale"),
+    ProductSettings("cement", "A18", "cement", ("engine",), ("gas",), output="count"),
+    ProductSettings("capture", "A19", energy=("furnace",), fuel=("gas",)),
+    ProductSettings("engines", "B18", energy=("furnace",), fuel=("gas",), recovered=("engine",), output="count"),
 )
 BEGIN, LAST = date(2025, 1, 1), date(2026, 11, 30)
 
@@ -91,9 +97,9 @@ def goals() -> st.SearchStrategy[GoalsConfig]:
     bases = st.none() | st.floats(-50.0, 50.0)
     outputs = st.sampled_from([(), ("food",), ("food", "more steel"), ("steel",), ("sauce",)])
     model = st.builds(
-        Model, st.just(date(2025, 1, 1)), st.just(date(2025, 12, 31)), outputs, bases, bases, st.just("sky")
+        BaselineSettings, st.just(date(2025, 1, 1)), st.just(date(2025, 12, 31)), outputs, bases, bases, st.just("sky")
     )
-    building = st.builds(Building, st.just("b"), st.just(("furnace",)), AMOUNTS, st.none() | AMOUNTS)
+    building = st.builds(BuildingSettings, st.just("b"), st.just(("furnace",)), AMOUNTS, st.none() | AMOUNTS)
     baseline = st.builds(Baseline, AMOUNTS, st.integers(2000, 2030), st.none() | st.floats(-1.0, 1.0))
     return st.builds(
         GoalsConfig,
@@ -124,7 +130,7 @@ def test_no_site_breaks_an_indicator(now: list[Day], before: list[Day], said: Go
     facility = site(said, DEVICES, {2025: year(2025, before)})
     for claim, indicator in OURS.items():
         finding = indicator.find(stretch, facility)
-        if isinstance(finding, Found):
+        if isinstance(finding, IndicatorValue):
             numbers = [finding.value, finding.coverage, *(one.value for one in (*finding.inputs, *finding.extras))]
             assert all(isfinite(one) for one in numbers), claim
             assert 0.0 <= finding.coverage <= 1.0, claim
@@ -151,9 +157,9 @@ def test_a_site_that_has_everything_has_every_number(claim: str) -> None:
     whats = ("tonnes:sauce", "rnd_share", "trained_staff")
     said = GoalsConfig(
         products=LINES,
-        buildings=(Building("b", ("furnace",), 1.0, 1.0),),
+        buildings=(BuildingSettings("b", ("furnace",), 1.0, 1.0),),
         entries=tuple(entry(one, 1.0, FIRST, LAST) for one in whats),
-        model=Model(BEGIN, date(2025, 12, 31), ("food",)),
+        model=BaselineSettings(BEGIN, date(2025, 12, 31), ("food",)),
         baselines=dict.fromkeys(OURS, Baseline(1.0, 2025)),
     )
     facility = site(said, DEVICES, {2025: year(2025, before)})
@@ -165,7 +171,7 @@ def test_a_site_that_has_everything_has_every_number(claim: str) -> None:
 @pytest.mark.parametrize("claim", sorted(OURS))
 def test_without_configuration_and_days_something_is_missing(claim: str) -> None:
     bare = OURS[claim].find(month([]), site())
-    assert isinstance(bare, Missing)
+    assert isinstance(bare, MissingValue)
     assert bare.add, claim
     stale = OURS[claim].find(replace(month([]), over=0), site())
-    assert isinstance(stale, Missing)
+    assert isinstance(stale, MissingValue)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from wattgram.config.goals.settings import Building, GoalsConfig
+from wattgram.config.goals_table.goals_settings import BuildingSettings, GoalsConfig
 from wattgram.goals.indicators.building import INDICATORS
 
 from tests.support.goal_factory import FIRST, each, extra, found, missing, month, site, used
 
 EUI = INDICATORS["B06"]
-OFFICE = Building("office", ("office-1", "office-2"), 2000.0, 100.0)
-CANTEEN = Building("canteen", ("canteen",), 500.0, 150.0)
+OFFICE = BuildingSettings("office", ("office-1", "office-2"), 2000.0, 100.0)
+CANTEEN = BuildingSettings("canteen", ("canteen",), 500.0, 150.0)
 
 
 def test_energy_over_area_so_far() -> None:
@@ -40,7 +40,7 @@ def test_the_target_is_four_fifths_of_the_design() -> None:
     assert both is not None
     assert (alone.value, both.value) == pytest.approx((80.0, 88.0))
     assert "GB 55015-2021" in both.source
-    undesigned = Building("hall", ("hall",), 10.0)
+    undesigned = BuildingSettings("hall", ("hall",), 10.0)
     assert EUI.target(month([]), site(GoalsConfig(buildings=(OFFICE, undesigned)))) is None
     assert EUI.target(month([]), site()) is None
 
@@ -49,11 +49,11 @@ def test_the_target_is_four_fifths_of_the_design() -> None:
     ("buildings", "what"),
     [
         ((), "no building"),
-        ((Building("hall", (), 10.0),), "no meter of hall"),
+        ((BuildingSettings("hall", (), 10.0),), "no meter of hall"),
         ((OFFICE,), "the energy of office-2 is not known in 2026-11"),
-        ((Building("hall", ("office-1",), 0.0),), "hall has no area"),
+        ((BuildingSettings("hall", ("office-1",), 0.0),), "hall has no area"),
     ],
 )
-def test_what_is_missing_is_said(buildings: tuple[Building, ...], what: str) -> None:
+def test_what_is_missing_is_said(buildings: tuple[BuildingSettings, ...], what: str) -> None:
     days = each(FIRST, 30, {"office-1": used(300)})
     assert missing(EUI.find(month(days), site(GoalsConfig(buildings=buildings)))).what == what

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from wattgram.config.goals.settings import Baseline, Entry, GoalsConfig
-from wattgram.config.role_keys import HeatConfig, Point
+from wattgram.config.goals_table.goals_settings import Baseline, GoalsConfig, ManualEntry
+from wattgram.config.role_keys import EfficiencyPoint, HeatConfig
 from wattgram.goals.indicators.carbon import INDICATORS
 from wattgram.goals.terms.day import Day, DeviceDay, Stretch
 
@@ -15,7 +15,7 @@ from tests.support.goal_days import DAY, GAS, at, day, device, entry, extras, fo
 FIFTH = "2026-03-15"  # 73 of 365 days are over
 
 
-def of_process(value: float, *more: Entry) -> GoalsConfig:
+def of_process(value: float, *more: ManualEntry) -> GoalsConfig:
     return GoalsConfig(entries=(entry("process_emission", value, "2026-01-01", "2026-12-31"), *more))
 
 
@@ -57,7 +57,7 @@ def test_heat_of_a_chp_is_in_the_inventory_though_not_in_its_electricity() -> No
     # 1000 kWh of electricity at 26.5 % are 1000 / 0.265 x 199.9 g = 754.34 kg of the fuel, half of it for heat:
     # 0.265 / 0.53 = 0.46 / 0.92. scope1 has the other half, 377.17 kg; together 0.75434 t
     heat = HeatConfig(0.46, electric_reference=0.53, heat_reference=0.92)
-    engine = device("engine", "chp", rated_power=100e3, efficiency=(Point(1.0, 0.265),), heat=heat)
+    engine = device("engine", "chp", rated_power=100e3, efficiency=(EfficiencyPoint(1.0, 0.265),), heat=heat)
     made = day(
         "2026-01-01",
         devices={"engine": DeviceDay(energy=1e6, seconds=DAY)},

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-from wattgram.config.goals.settings import GoalsConfig, Product
+from wattgram.config.goals_table.goals_settings import GoalsConfig, ProductSettings
 from wattgram.goals.indicators.cement import INDICATORS
 from wattgram.goals.terms.day import DeviceDay
 
@@ -28,12 +28,12 @@ from tests.support.goal_factory import (
 )
 
 CEMENT, STORED = INDICATORS["A18"], INDICATORS["A19"]
-KILN = Product("clinker", "A18", "clinker", ("kiln",), output="kiln-belt")
-MILL = Product("cement", "A18", "cement_preparation", ("mill",), output="mill-belt")
+KILN = ProductSettings("clinker", "A18", "clinker", ("kiln",), output="kiln-belt")
+MILL = ProductSettings("cement", "A18", "cement_preparation", ("mill",), output="mill-belt")
 DAY = {"kiln": used(56_000), "kiln-belt": made(1e6), "mill": used(50_000), "mill-belt": made(1.25e6)}
 """1000 t of clinker with 56 kWh/t, 1250 t of cement with 40 kWh/t."""
 
-PLANT = GoalsConfig(products=(Product("capture", "A19", energy=("absorber",)),))
+PLANT = GoalsConfig(products=(ProductSettings("capture", "A19", energy=("absorber",)),))
 MIX = {"emission_intensity.part": 500.0, "emission_intensity.whole": 1.0}
 METER = meter("co2", "capture", MASS)
 
@@ -111,7 +111,7 @@ def test_a_certificate_says_how_much_was_stored() -> None:
 
 def test_fuel_of_the_capture_plant_counts() -> None:
     # 30 t - 3 t - 30 x 100 m3 x 2162 g = 6.486 t: 20.514 t
-    plant = GoalsConfig(products=(Product("capture", "A19", energy=("absorber",), fuel=("gas",)),))
+    plant = GoalsConfig(products=(ProductSettings("capture", "A19", energy=("absorber",), fuel=("gas",)),))
     days = each(FIRST, 30, {"absorber": used(200), "gas": made(100)}, captured=1e6, **MIX)
     devices = [METER, meter("gas", "fuel", GAS, fuel="natural_gas")]
     assert found(STORED.find(month(days), site(plant, devices))).value == pytest.approx(20.514)
@@ -122,7 +122,7 @@ def test_fuel_of_the_capture_plant_counts() -> None:
     [
         (GoalsConfig(), {"absorber": used(1)}, {"captured": 1.0, **MIX}, "no product of goal A19"),
         (
-            GoalsConfig(products=(Product("capture", "A19"),)),
+            GoalsConfig(products=(ProductSettings("capture", "A19"),)),
             {},
             {"captured": 1.0, **MIX},
             "no meter of capture",

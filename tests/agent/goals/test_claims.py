@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from wattgram.config.goals.claims import claims
+from wattgram.config.goals_table.claims import claims
 
 UNITS = {
     *("%", "%/a", "1", "gCO2/kWh", "tCO2", "tCO2/a", "tCO2e", "tCO2e/a", "tCO2/t", "tCO2/tce", "kgce/t"),

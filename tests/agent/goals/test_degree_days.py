@@ -6,7 +6,7 @@ import os
 from datetime import date
 from pathlib import Path
 
-from wattgram.config.goals.settings import Model
+from wattgram.config.goals_table.goals_settings import BaselineSettings
 from wattgram.goals.quantities.degree_days import cooling, heating, temperatures
 from wattgram.goals.terms.day import DeviceDay
 
@@ -26,15 +26,15 @@ def test_a_thermometer_counts_when_it_was_read_for_nine_tenths_of_a_day(tmp_path
     known = {"sky": DeviceDay(temperature=11.0, temperature_seconds=0.9 * FULL)}
     short = {"sky": DeviceDay(temperature=50.0, temperature_seconds=0.89 * FULL)}
     days = [day(FIRST, known), day(SECOND, short)]
-    alone = Model(FIRST, SECOND, weather="sky")
+    alone = BaselineSettings(FIRST, SECOND, weather="sky")
     assert temperatures(alone, days) == {FIRST: 11.0}
-    both = Model(FIRST, SECOND, weather="sky", temperatures=file)
+    both = BaselineSettings(FIRST, SECOND, weather="sky", temperatures=file)
     assert temperatures(both, days) == {FIRST: 11.0, SECOND: 13.0}
 
 
 def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
     file = tmp_path / "weather.csv"
-    model = Model(FIRST, SECOND, temperatures=file)
+    model = BaselineSettings(FIRST, SECOND, temperatures=file)
     file.write_text("date,mean_degC\n2026-11-01,12.5\n")
     assert temperatures(model, []) == {date(2026, 11, 1): 12.5}
     file.write_text("date,mean_degC\n2026-11-01,12.5\n2026-11-02,-3\n")

@@ -13,13 +13,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from wattgram.base.errors import HistoryError
 from wattgram.base.period import asked
-from wattgram.config.goals.settings import Baseline, GoalsConfig, Milestone
+from wattgram.config.goals_table.goals_settings import Baseline, GoalsConfig, Milestone
 from wattgram.config.load import Config, SiteConfig, SpoolConfig
 from wattgram.goals.evaluate import evaluate, judged
 from wattgram.goals.targets import milestone
 from wattgram.goals.terms.day import Day
-from wattgram.goals.terms.finding import Found
-from wattgram.goals.terms.outcome import Outcome
+from wattgram.goals.terms.finding import IndicatorValue
+from wattgram.goals.terms.outcome import GoalOutcome
 
 from tests.support.goal_days import ZONE, at, day, device, entry
 from tests.support.stored_history import quarters, stored, utc, window
@@ -49,7 +49,7 @@ def shares(first: str, *consumed: float, covered: float = 86400.0) -> list[Day]:
     ]
 
 
-def card(goal: str, days: Sequence[Day], over: str, period: str = "", goals: GoalsConfig | None = None) -> Outcome:
+def card(goal: str, days: Sequence[Day], over: str, period: str = "", goals: GoalsConfig | None = None) -> GoalOutcome:
     found = judged(site(goals), asked(period) if period else None, at(over), days)
     return next(one for one in found if one.claim.id == goal)
 
@@ -139,7 +139,7 @@ def test_the_distance_is_the_largest_and_off_track_as_soon_as_one_goal_is() -> N
     """A12: 15 % used of 20 % wanted is 25 % worse than its path."""
     one = card("A20", shares("2026-11-01", *[15.0] * 15), "2026-11-16", NOVEMBER)
     assert (one.state, one.value, one.why) == ("off track", pytest.approx(25.0), "it is A12")
-    assert isinstance(one.finding, Found)
+    assert isinstance(one.finding, IndicatorValue)
     good = card("A20", shares("2026-11-01", *[25.0] * 15), "2026-11-16", NOVEMBER)
     assert (good.state, good.value) == ("on track", pytest.approx(-25.0))
     assert card("A20", [], "2026-11-16").state == "not enough data"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from wattgram.base.errors import ConfigError
-from wattgram.config.goals.claims import claims
-from wattgram.config.goals.products import GOALS
-from wattgram.config.goals.read import BASED
-from wattgram.config.goals.settings import GoalsConfig, Milestone, Product
+from wattgram.config.goals_table.claims import claims
+from wattgram.config.goals_table.goals_reader import BASED
+from wattgram.config.goals_table.goals_settings import GoalsConfig, Milestone, ProductSettings
+from wattgram.config.goals_table.products import GOALS
 from wattgram.config.load import read
 from wattgram.goals.cards.doc_tables import filled
 
@@ -55,8 +55,8 @@ def test_the_samples_are_right(sampled: GoalsConfig) -> None:
     assert sampled.targets == {"A12": 30.0}
     assert sampled.milestones == {"A02": (Milestone(2030, 4100.0),)}
     assert sampled.products == (
-        Product("dumplings", "A07", energy=("line-1", "freezer"), output="packer", unit_mass=0.5),
-        Product("billets", "A16", "eaf_70", energy=("furnace",), fuel=("gas",)),
+        ProductSettings("dumplings", "A07", energy=("line-1", "freezer"), output="packer", unit_mass=0.5),
+        ProductSettings("billets", "A16", "eaf_70", energy=("furnace",), fuel=("gas",)),
     )
     assert sampled.model is not None
     assert (sampled.model.heating_base, sampled.model.cooling_base) == (18.0, 26.0)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from wattgram.config.goals.settings import GoalsConfig
+from wattgram.config.goals_table.goals_settings import GoalsConfig
 from wattgram.config.load import DeviceConfig
 from wattgram.goals.quantities.fuel_heat import electric, worth
-from wattgram.goals.terms.missing import Lack
+from wattgram.goals.terms.missing import MissingInput
 
 from tests.support.goal_factory import FIRST, GAS, MASS, entry, meter, site
 
@@ -71,5 +71,5 @@ def test_electricity_is_0_1229_kgce() -> None:
     ],
 )
 def test_what_is_not_known_is_said(devices: list[DeviceConfig], what: str) -> None:
-    with pytest.raises(Lack, match=what):
+    with pytest.raises(MissingInput, match=what):
         worth("gas", site(devices=devices), FIRST)

@@ -10,17 +10,17 @@ from math import isfinite
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from wattgram.config.goals.settings import Baseline, Entry, GoalsConfig
+from wattgram.config.goals_table.goals_settings import Baseline, GoalsConfig, ManualEntry
 from wattgram.config.role_keys import NATURAL_GAS_PER_M3
-from wattgram.goals.indicators import carbon, groups, intensity, market, mix, solar
+from wattgram.goals.indicators import carbon, carbon_intensity, groups, market, solar, supply_mix
 from wattgram.goals.terms.day import Day, DeviceDay, Quarters, Stretch
-from wattgram.goals.terms.finding import Missing
+from wattgram.goals.terms.finding import MissingValue
 from wattgram.goals.terms.indicator import Facility, Indicator
 from wattgram_ext.intensity import DETAILS, OUTPUTS
 
 from tests.support.goal_days import DAY, GAS, NS, at, day, device, entry, period, plant, year
 
-MODULES = (carbon, groups, intensity, market, mix, solar)
+MODULES = (carbon, groups, carbon_intensity, market, supply_mix, solar)
 INDICATORS: dict[str, Indicator] = {claim: one for module in MODULES for claim, one in module.INDICATORS.items()}
 CLAIMS = sorted(INDICATORS)
 
@@ -75,7 +75,7 @@ def days(draw: st.DrawFn, first: date) -> list[Day]:
 
 
 @st.composite
-def entries(draw: st.DrawFn) -> list[Entry]:
+def entries(draw: st.DrawFn) -> list[ManualEntry]:
     """Some of the entries, not all of them about all of the year."""
     what = ("process_emission", "allowance", "captured_stored", "heat", "fuel_heat:oven")
     ends = st.dates(date(2026, 1, 1), date(2026, 12, 31)).map(str)
@@ -120,7 +120,7 @@ def test_no_day_brings_an_indicator_down(world: tuple[Stretch, Facility]) -> Non
         finding = one.find(stretch, site)
         target = one.target(stretch, site)
         assert target is None or (isfinite(target.value) and target.source), claim
-        if isinstance(finding, Missing):
+        if isinstance(finding, MissingValue):
             assert finding.what, claim
             continue
         numbers = [finding.value, *(each.value for each in (*finding.inputs, *finding.extras))]
@@ -133,7 +133,7 @@ def test_no_day_brings_an_indicator_down(world: tuple[Stretch, Facility]) -> Non
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_of_a_site_of_which_nothing_is_stored_nothing_is_found(claim: str) -> None:
     find: Callable[..., object] = INDICATORS[claim].find
-    assert isinstance(find(period("2026-01-01", "2026-02-01"), plant(*DEVICES)), Missing)
+    assert isinstance(find(period("2026-01-01", "2026-02-01"), plant(*DEVICES)), MissingValue)
 
 
 @pytest.mark.parametrize("claim", CLAIMS)
@@ -143,4 +143,4 @@ def test_a_day_of_zeros_gives_no_number_but_zeros(claim: str) -> None:
     goals = GoalsConfig(entries=(entry("process_emission", 0, "2026-01-01", "2026-12-31"),))
     site = plant(*(one for one in DEVICES if one.name not in UNSAID), goals=goals, renewable=0.3)
     finding = INDICATORS[claim].find(year(2026, zero, over="2026-01-02"), site)
-    assert isinstance(finding, Missing) or finding.value == 0.0, finding
+    assert isinstance(finding, MissingValue) or finding.value == 0.0, finding

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from wattgram.config.goals.settings import GoalsConfig
+from wattgram.config.goals_table.goals_settings import GoalsConfig
 from wattgram.config.role_keys import NATURAL_GAS_PER_M3
-from wattgram.goals.indicators.intensity import INDICATORS
+from wattgram.goals.indicators.carbon_intensity import INDICATORS
 from wattgram.goals.terms.day import Day, DeviceDay
 
 from tests.support.goal_days import day, device, entry, extras, found, lacking, period, plant, year

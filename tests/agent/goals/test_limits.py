@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wattgram.config.goals.limits import Limit, limits
+from wattgram.config.goals_table.standard_limits import Limit, limits
 
 STEEL, CEMENT, ALUMINIUM = "GB 21256-2025", "GB 16780-2021", "GB 21346-2022"
 

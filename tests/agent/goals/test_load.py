@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from wattgram.config.goals.settings import Baseline, GoalsConfig
-from wattgram.goals.indicators.load import INDICATORS
+from wattgram.config.goals_table.goals_settings import Baseline, GoalsConfig
+from wattgram.goals.indicators.base_load import INDICATORS
 from wattgram.goals.terms.day import Day, Quarters
 
 from tests.support.goal_factory import FIRST, dates, day, extra, found, missing, month, site, year

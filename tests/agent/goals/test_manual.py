@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from wattgram.config.goals.settings import GoalsConfig
+from wattgram.config.goals_table.goals_settings import GoalsConfig
 from wattgram.goals.indicators.manual import INDICATORS
 
 from tests.support.goal_factory import entry, found, missing, site, year

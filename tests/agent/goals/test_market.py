@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from wattgram.config.goals.settings import GoalsConfig
+from wattgram.config.goals_table.goals_settings import GoalsConfig
 from wattgram.goals.indicators.market import INDICATORS
 from wattgram.goals.terms.day import Stretch
 

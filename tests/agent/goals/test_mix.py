@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from wattgram.config.goals.settings import GoalsConfig
-from wattgram.goals.indicators.mix import INDICATORS
+from wattgram.config.goals_table.goals_settings import GoalsConfig
+from wattgram.goals.indicators.supply_mix import INDICATORS
 from wattgram.goals.terms.day import Day, DeviceDay
 
 from tests.support.goal_days import GAS, day, device, extras, found, lacking, period, plant, year

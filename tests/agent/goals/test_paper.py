@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from wattgram.goals.cards import html
-from wattgram.goals.cards.plot import HEIGHT, LEFT, RIGHT, WIDTH, Lines, plot
-from wattgram.goals.terms.finding import Missing
+from wattgram.goals.cards.plot import HEIGHT, LEFT, RIGHT, WIDTH, PlotSeries, plot
+from wattgram.goals.terms.finding import MissingValue
 
 from tests.support.browser import FLAGS
 from tests.support.goal_cards import ABOUT, AWAY, CONTEXT, ENTERED, LACKING, NUMBER, SOLAR, TOTAL, every, hostile
@@ -34,7 +34,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def shown(browser: Browser, tmp_path: Path) -> Iterator[Page]:
     """The page of all claims, long texts among them, as a file that somebody has been sent."""
-    long = replace(LACKING, finding=Missing("x" * 200, "add " + "y" * 200))
+    long = replace(LACKING, finding=MissingValue("x" * 200, "add " + "y" * 200))
     cards = [long if one.claim.id == "A10" else one for one in every()]
     file = tmp_path / "goals.html"
     file.write_text(html.page(cards, ABOUT))
@@ -129,7 +129,7 @@ def test_the_workings_have_every_input_with_its_source() -> None:
 
 def test_everything_from_outside_is_escaped() -> None:
     card = hostile(HOSTILE)
-    lacking = replace(LACKING, finding=Missing(f"{HOSTILE} what", f"{HOSTILE} add"), why=f"{HOSTILE} why")
+    lacking = replace(LACKING, finding=MissingValue(f"{HOSTILE} what", f"{HOSTILE} add"), why=f"{HOSTILE} why")
     about = replace(ABOUT, site=HOSTILE, grid_zone=HOSTILE)
     page = Read(html.page([card, lacking], about))
     assert page.count("script") == 0
@@ -146,7 +146,7 @@ def points(svg: str, kind: str) -> list[tuple[float, float]]:
 
 def test_a_plot_is_drawn_to_scale() -> None:
     # Half of the period is over; 0 to 100 on the axis, as the labels say.
-    lines = Lines(
+    lines = PlotSeries(
         value=[(0.25, 30.0), (0.5, 40.0)],
         off=[(0.25, 30.0)],
         path=[(0.25, 25.0), (0.5, 50.0)],
@@ -180,14 +180,14 @@ def test_a_plot_is_drawn_to_scale() -> None:
 )
 def test_the_axis_fits_the_numbers(numbers: list[float], labels: list[str]) -> None:
     line = [(0.1 * (1 + number), value) for number, value in enumerate(numbers)]
-    svg = plot("", Lines(line, [], line, [], []), "", "")
+    svg = plot("", PlotSeries(line, [], line, [], []), "", "")
     assert re.findall(r'text-anchor="end">([-\d.]+)</text>', svg) == labels
 
 
 def test_a_straight_line_is_written_by_its_ends() -> None:
     line = [(number / 100, 130.0 * number) for number in range(1, 101)]
     bent = [*line, (1.0, 0.0)]
-    svg = plot("", Lines(bent, [], line, [], []), "", "")
+    svg = plot("", PlotSeries(bent, [], line, [], []), "", "")
     assert (len(points(svg, "path")), len(points(svg, "value"))) == (2, 3)
 
 

@@ -6,7 +6,7 @@ from datetime import date
 from math import isclose
 
 import pytest
-from wattgram.config.goals.settings import Baseline, GoalsConfig, Product
+from wattgram.config.goals_table.goals_settings import Baseline, GoalsConfig, ProductSettings
 from wattgram.goals.indicators.product import INDICATORS
 from wattgram.goals.terms.day import DeviceDay
 from wattgram.goals.terms.finding import Input
@@ -30,8 +30,8 @@ from tests.support.goal_factory import (
 )
 
 FOOD, BENCH = INDICATORS["A07"], INDICATORS["B18"]
-LINE = Product("hotpot base", "A07", energy=("mixer", "filler"), output="press", unit_mass=0.5)
-ENGINES = Product("engine", "B18", energy=("bench",), fuel=("gas",), recovered=("brake",), output="count")
+LINE = ProductSettings("hotpot base", "A07", energy=("mixer", "filler"), output="press", unit_mass=0.5)
+ENGINES = ProductSettings("engine", "B18", energy=("bench",), fuel=("gas",), recovered=("brake",), output="count")
 METERS = {"mixer": used(1), "filler": used(1)}
 
 
@@ -51,8 +51,8 @@ def test_a_food_line_is_energy_over_mass() -> None:
 
 def test_several_lines_are_the_sum_over_the_sum() -> None:
     # 600 kWh / 2 t = 300 and 900 kWh / 1 t = 900; together 1500 / 3 = 500, not the mean of both
-    other = Product("noodles", "A07", energy=("oven",), output="belt")
-    lines = GoalsConfig(products=(Product("sauce", "A07", energy=("mixer",), output="press"), other))
+    other = ProductSettings("noodles", "A07", energy=("oven",), output="belt")
+    lines = GoalsConfig(products=(ProductSettings("sauce", "A07", energy=("mixer",), output="press"), other))
     days = [day(FIRST, {"mixer": used(600), "press": made(2000), "oven": used(900), "belt": made(1000)})]
     one = FOOD.find(month(days), site(lines))
     assert found(one).value == 500.0
@@ -73,7 +73,7 @@ def test_coverage_is_that_of_the_meter_that_was_known_least() -> None:
 
 def test_tonnes_by_hand_go_with_the_energy_of_their_days() -> None:
     # Of 2026 two months were entered, 59 days of 100 kWh over 29.5 t; the 14 days of March have no tonnes yet
-    by_hand = Product("sauce", "A07", energy=("mixer",))
+    by_hand = ProductSettings("sauce", "A07", energy=("mixer",))
     tonnes = (
         entry("tonnes:sauce", 15.0, date(2026, 1, 1), date(2026, 1, 31)),
         entry("tonnes:sauce", 14.5, date(2026, 2, 1), date(2026, 2, 28)),
@@ -91,7 +91,7 @@ def test_tonnes_by_hand_go_with_the_energy_of_their_days() -> None:
 
 
 def test_of_entries_about_the_same_days_the_later_one_counts() -> None:
-    by_hand = Product("sauce", "A07", energy=("mixer",))
+    by_hand = ProductSettings("sauce", "A07", energy=("mixer",))
     first, last = FIRST, date(2026, 11, 30)
     tonnes = (
         entry("tonnes:sauce", 15.0, first, last, entered=date(2026, 12, 5)),
@@ -109,7 +109,7 @@ def test_of_entries_about_the_same_days_the_later_one_counts() -> None:
     [
         (None, {}, "no product of goal A07", '[[goals.product]] with goal = "A07", energy and output'),
         (
-            Product("sauce", "A07", output="press"),
+            ProductSettings("sauce", "A07", output="press"),
             {"press": made(5)},
             "no meter of sauce",
             "energy to the product sauce, the names of its sub-meters",
@@ -128,14 +128,16 @@ def test_of_entries_about_the_same_days_the_later_one_counts() -> None:
             "",
         ),
         (
-            Product("sauce", "A07", energy=("mixer",)),
+            ProductSettings("sauce", "A07", energy=("mixer",)),
             {"mixer": used(1)},
             "nobody entered tonnes:sauce for 2026-11",
             'output to the product, or [[goals.entry]] with what = "tonnes:sauce" for days that are over',
         ),
     ],
 )
-def test_what_is_missing_is_said(product: Product | None, devices: dict[str, DeviceDay], what: str, add: str) -> None:
+def test_what_is_missing_is_said(
+    product: ProductSettings | None, devices: dict[str, DeviceDay], what: str, add: str
+) -> None:
     goals = GoalsConfig(products=(product,) if product else ())
     one = missing(FOOD.find(month([day(FIRST, devices)]), site(goals)))
     assert (one.what, one.add) == (what, add)
@@ -172,7 +174,7 @@ def test_a_test_bench_is_fuel_and_electricity_less_what_it_gives_back() -> None:
 
 
 def test_engines_can_be_entered_by_hand() -> None:
-    by_hand = Product("engine", "B18", energy=("bench",))
+    by_hand = ProductSettings("engine", "B18", energy=("bench",))
     goals = GoalsConfig(products=(by_hand,), entries=(entry("pieces:engine", 20, FIRST, date(2026, 11, 30)),))
     one = found(BENCH.find(month(each(FIRST, 30, {"bench": used(100)})), site(goals)))
     assert one.value == 150.0  # 3000 kWh / 20
@@ -187,7 +189,7 @@ def test_a_bench_whose_gas_is_unknown_has_no_value() -> None:
 
 
 def test_days_that_are_not_over_have_no_tonnes() -> None:
-    by_hand = Product("sauce", "A07", energy=("mixer",))
+    by_hand = ProductSettings("sauce", "A07", energy=("mixer",))
     goals = GoalsConfig(products=(by_hand,), entries=(entry("tonnes:sauce", 9, FIRST, date(2026, 11, 30)),))
     days = each(FIRST, 29, {"mixer": used(100)})
     assert "nobody entered" in missing(FOOD.find(month(days, over=dates(FIRST, 30)[-1]), site(goals))).what

@@ -12,10 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wattgram.base.errors import ConfigError
 from wattgram.base.toml_table import Table
-from wattgram.config.goals import entries
-from wattgram.config.goals.meters import Meter
-from wattgram.config.goals.read import read as read_goals
-from wattgram.config.goals.settings import Baseline, Building, Entry, GoalsConfig, Milestone, Model, Product
+from wattgram.config.goals_table import manual_entries
+from wattgram.config.goals_table.goals_reader import read as read_goals
+from wattgram.config.goals_table.goals_settings import (
+    Baseline,
+    BaselineSettings,
+    BuildingSettings,
+    GoalsConfig,
+    ManualEntry,
+    Milestone,
+    ProductSettings,
+)
+from wattgram.config.goals_table.meters import GoalMeter
 from wattgram.config.load import read
 
 SITE = '[site]\nname = "works"\n'
@@ -90,10 +98,10 @@ def test_a_product_names_its_meters() -> None:
         '[[goals.product]]\nname = "ingots"\ngoal = "A25"\nprocess = "aluminium_ingot"\n'
     )
     line, billets, engines, captured, ingots = made.products
-    assert line == Product("食品线", "A07", "", ("mixer", "oven"), ("gas",), (), "pieces", 0.08)
-    assert billets == Product("billets", "A16", "eaf_70", ("oven",))
-    assert engines == Product("engines", "B18", energy=("bench",), recovered=("brake",), output="pieces")
-    assert captured == Product("capture plant", "A19", energy=("mixer",))
+    assert line == ProductSettings("食品线", "A07", "", ("mixer", "oven"), ("gas",), (), "pieces", 0.08)
+    assert billets == ProductSettings("billets", "A16", "eaf_70", ("oven",))
+    assert engines == ProductSettings("engines", "B18", energy=("bench",), recovered=("brake",), output="pieces")
+    assert captured == ProductSettings("capture plant", "A19", energy=("mixer",))
     assert ingots.process == "aluminium_ingot"
 
 
@@ -102,7 +110,10 @@ def test_a_building_has_an_area_and_may_have_a_design_value() -> None:
         '[[goals.building]]\nname = "office"\nenergy = ["mixer"]\narea = "1200 m2"\ndesign = 90\n'
         '[[goals.building]]\nname = "hall"\nenergy = ["oven"]\narea = "1.5 ha"\n'
     )
-    assert made.buildings == (Building("office", ("mixer",), 1200.0, 90.0), Building("hall", ("oven",), 15_000.0))
+    assert made.buildings == (
+        BuildingSettings("office", ("mixer",), 1200.0, 90.0),
+        BuildingSettings("hall", ("oven",), 15_000.0),
+    )
 
 
 def test_a_model_has_a_reference_and_what_energy_depends_on(tmp_path: Path) -> None:
@@ -111,9 +122,9 @@ def test_a_model_has_a_reference_and_what_energy_depends_on(tmp_path: Path) -> N
     weather = line + '[goals.model]\nreference = 2025\noutputs = ["line"]\nheating_base = 18\n'
     first, last = date(2025, 1, 1), date(2025, 12, 31)
     made = goals(weather + 'weather = "roof"\n').model
-    assert made == Model(first, last, ("line",), 18.0, None, "roof")
+    assert made == BaselineSettings(first, last, ("line",), 18.0, None, "roof")
     made = goals(weather + 'cooling_base = 26\ntemperatures = "days.csv"\n', tmp_path).model
-    assert made == Model(first, last, ("line",), 18.0, 26.0, "", tmp_path / "days.csv")
+    assert made == BaselineSettings(first, last, ("line",), 18.0, 26.0, "", tmp_path / "days.csv")
     made = goals(weather + 'weather = "roof"\ntemperatures = "days.csv"\n', tmp_path).model
     assert made is not None
     assert (made.weather, made.temperatures) == ("roof", tmp_path / "days.csv")
@@ -168,7 +179,7 @@ def entry(what: str, value: str, unit: str, period: str, *, entered: str = "2026
 )
 def test_an_entry_is_about_a_stretch_of_days(period: str, first: date, last: date) -> None:
     (made,) = goals(entry("allowance", "12000", "tCO2e", period)).entries
-    assert made == Entry("allowance", 12000.0, "tCO2e", first, last, "Li Na", date(2026, 12, 2), "notice 17")
+    assert made == ManualEntry("allowance", 12000.0, "tCO2e", first, last, "Li Na", date(2026, 12, 2), "notice 17")
 
 
 @pytest.mark.parametrize(
@@ -239,9 +250,9 @@ def test_entries_may_stand_in_a_file(tmp_path: Path) -> None:
     made = goals('[goals]\nentries = "entries.csv"\n' + entry("allowance", "12", "tCO2e", "2026") + PRODUCT, tmp_path)
     month, year = (date(2026, 11, 1), date(2026, 11, 30)), (date(2026, 1, 1), date(2026, 12, 31))
     assert made.entries == (
-        Entry("allowance", 12.0, "tCO2e", *year, "Li Na", date(2026, 12, 2), "notice 17"),
-        Entry("tonnes:dumplings", 31.5, "t", *month, "Wang Wei", date(2026, 12, 2), "dispatch book, page 7"),
-        Entry("heat", 0.0, "GJ", *year, "李娜", date(2027, 1, 5), "热费单"),
+        ManualEntry("allowance", 12.0, "tCO2e", *year, "Li Na", date(2026, 12, 2), "notice 17"),
+        ManualEntry("tonnes:dumplings", 31.5, "t", *month, "Wang Wei", date(2026, 12, 2), "dispatch book, page 7"),
+        ManualEntry("heat", 0.0, "GJ", *year, "李娜", date(2027, 1, 5), "热费单"),
     )
 
 
@@ -273,7 +284,7 @@ def test_of_many_mistakes_of_a_file_the_first_are_told(tmp_path: Path) -> None:
 
 def test_every_word_for_an_entry_is_read() -> None:
     names = {"product": "dumplings", "meter": "gas", "": ""}
-    for word, kind in entries.KINDS.items():
+    for word, kind in manual_entries.ENTRY_KINDS.items():
         what = f"{word}:{names[kind.of]}" if kind.of else word
         product = PRODUCT.replace("A07", "B18") if word == "pieces" else PRODUCT
         unit = kind.unit + ("/m3" if kind.of == "meter" else "")
@@ -344,7 +355,11 @@ def test_whatever_is_written_is_read_or_told_in_lines(
 ) -> None:
     told: list[str] = []
     data = {**data, "product": products, "building": buildings, "entry": manual}
-    meters = {"oven": Meter("load"), "gas": Meter("fuel", "m3"), "pieces": Meter("production", "1", frozenset())}
+    meters = {
+        "oven": GoalMeter("load"),
+        "gas": GoalMeter("fuel", "m3"),
+        "pieces": GoalMeter("production", "1", frozenset()),
+    }
     made = read_goals(Table("site.toml", "goals", data, told), meters, Path("/nowhere"))
     for line in told:
         assert re.match(r"site\.toml: goals\b.*: (found|missing|unknown|.*, )", line), line

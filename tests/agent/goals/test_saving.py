@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from wattgram.config.goals.settings import Baseline, GoalsConfig, Model, Product
+from wattgram.config.goals_table.goals_settings import Baseline, BaselineSettings, GoalsConfig, ProductSettings
 from wattgram.goals.indicators.saving import INDICATORS
 from wattgram.goals.terms.day import Day, DeviceDay
 from wattgram.goals.terms.finding import Input
@@ -31,8 +31,8 @@ from tests.support.goal_factory import (
 
 SAVING, PERFORMANCE = INDICATORS["B02"], INDICATORS["B10"]
 BEGIN, END = date(2025, 1, 1), date(2025, 12, 31)
-CAST = Product("castings", "A07", output="scale")
-MODEL = Model(BEGIN, END, outputs=("castings",))
+CAST = ProductSettings("castings", "A07", output="scale")
+MODEL = BaselineSettings(BEGIN, END, outputs=("castings",))
 GOALS = GoalsConfig(products=(CAST,), model=MODEL)
 GRID = {"grid_intensity.part": 558.1, "grid_intensity.whole": 1.0}
 
@@ -135,7 +135,7 @@ def test_degree_days_explain_what_heating_takes(tmp_path: Path) -> None:
     means |= dict.fromkeys(dates(FIRST, 30), 8.0)
     file = tmp_path / "weather.csv"
     file.write_text("date,mean_degC\n" + "".join(f"{when},{mean}\n" for when, mean in means.items()))
-    model = Model(BEGIN, END, heating_base=18.0, cooling_base=24.0, temperatures=file)
+    model = BaselineSettings(BEGIN, END, heating_base=18.0, cooling_base=24.0, temperatures=file)
     days = [day(when, load_energy=1000.0 * kwh[means[when]]) for when in dates(BEGIN, 60)]
     days_now = each(FIRST, 30, {}, load_energy=540e3)
     one = found(PERFORMANCE.find(month(days_now), works(GoalsConfig(model=model), days)))
@@ -152,7 +152,7 @@ def test_the_sites_own_thermometer_will_do() -> None:
     def sky(mean: float) -> dict[str, DeviceDay]:
         return {"sky": DeviceDay(temperature=mean, temperature_seconds=FULL)}
 
-    model = Model(BEGIN, END, heating_base=18.0, weather="sky")
+    model = BaselineSettings(BEGIN, END, heating_base=18.0, weather="sky")
     days = [
         day(one, sky(8.0 + 10.0 * (n % 2)), load_energy=6e5 - 2e5 * (n % 2)) for n, one in enumerate(dates(BEGIN, 30))
     ]
@@ -164,7 +164,7 @@ def test_the_sites_own_thermometer_will_do() -> None:
 
 def test_tonnes_by_hand_make_a_monthly_baseline() -> None:
     # each month 100 kWh a day + 20 kWh/t, with 10 x its number in t; 2026: January to October of 200 t each
-    by_hand = Product("castings", "A07")
+    by_hand = ProductSettings("castings", "A07")
     starts = [date(2025, number, 1) for number in range(1, 13)]
     ends = [date(one.year + one.month // 12, one.month % 12 + 1, 1) for one in starts]
     tonnes, days = [], []
@@ -213,7 +213,7 @@ def test_the_baseline_says_which_year_a_ratio_is_of() -> None:
         (GoalsConfig(), None, "no energy baseline"),
         (GoalsConfig(products=(CAST, replace(CAST, name="b"))), None, "no energy baseline"),
         (GoalsConfig(model=MODEL), None, "no product castings, which [goals.model] names"),
-        (GoalsConfig(model=Model(BEGIN, END)), None, "the energy baseline has no variable"),
+        (GoalsConfig(model=BaselineSettings(BEGIN, END)), None, "the energy baseline has no variable"),
         (
             GOALS,
             reference(29),
@@ -236,7 +236,9 @@ def test_the_baseline_says_which_year_a_ratio_is_of() -> None:
             "no line goes through the reference of output of castings, output of b: the variables say the same",
         ),
         (
-            GoalsConfig(model=Model(BEGIN, END, heating_base=18.0, temperatures=Path("/nowhere/weather.csv"))),
+            GoalsConfig(
+                model=BaselineSettings(BEGIN, END, heating_base=18.0, temperatures=Path("/nowhere/weather.csv"))
+            ),
             None,
             "no temperatures: [Errno 2] No such file or directory: '/nowhere/weather.csv'",
         ),
@@ -250,7 +252,7 @@ def test_a_baseline_that_is_not_there_is_said(goals: GoalsConfig, days: list[Day
 def test_a_file_that_was_spoilt_since_the_start_is_no_temperature(tmp_path: Path) -> None:
     file = tmp_path / "weather.csv"
     file.write_text("date,mean_degC\n2025-01-01,warm\n2025-01-02,cold\n")
-    goals = GoalsConfig(model=Model(BEGIN, END, heating_base=18.0, temperatures=file))
+    goals = GoalsConfig(model=BaselineSettings(BEGIN, END, heating_base=18.0, temperatures=file))
     one = missing(PERFORMANCE.find(month(november()), works(goals)))
     assert one.what.startswith("no temperatures: ")
     assert "'warm'" in one.what

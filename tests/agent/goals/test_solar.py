@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from wattgram.config.goals.settings import Baseline, GoalsConfig
+from wattgram.config.goals_table.goals_settings import Baseline, GoalsConfig
 from wattgram.goals.indicators.solar import INDICATORS
 from wattgram.goals.terms.day import Day, Quarters
 

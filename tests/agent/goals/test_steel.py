@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from wattgram.config.goals.settings import Baseline, GoalsConfig, Product
+from wattgram.config.goals_table.goals_settings import Baseline, GoalsConfig, ProductSettings
 from wattgram.goals.indicators.benchmark import INDICATORS as BENCHMARKS
 from wattgram.goals.indicators.steel import INDICATORS
 from wattgram.goals.terms.day import DeviceDay
@@ -13,7 +13,7 @@ from wattgram.goals.terms.day import DeviceDay
 from tests.support.goal_factory import FIRST, GAS, day, each, extra, found, made, meter, missing, month, site, used
 
 ENERGY, CARBON, GAP = INDICATORS["A16"], INDICATORS["A17"], BENCHMARKS["A25"]
-FURNACE = Product("arc furnace", "A16", "eaf_70", energy=("furnace",), fuel=("gas",), output="scale")
+FURNACE = ProductSettings("arc furnace", "A16", "eaf_70", energy=("furnace",), fuel=("gas",), output="scale")
 BURNER = meter("gas", "fuel", GAS, fuel="natural_gas")
 
 
@@ -57,7 +57,7 @@ def test_the_arithmetic_can_be_done_again() -> None:
 
 def test_a_converter_gives_energy_back() -> None:
     # 1000 kWh in and 25 000 kWh out: -24 000 x 0.1229 / 100 t = -29.496 kgce/t, class 2 of -30/-28/-12
-    product = Product("steel", "A16", "converter", ("blower",), recovered=("steam",), output="scale")
+    product = ProductSettings("steel", "A16", "converter", ("blower",), recovered=("steam",), output="scale")
     days = [day(FIRST, {"blower": used(1000), "steam": used(25_000), "scale": made(100_000)})]
     goals = GoalsConfig(products=(product,))
     one = ENERGY.find(month(days), site(goals))
@@ -83,8 +83,10 @@ def test_the_target_is_class_2_or_class_3_where_there_is_no_class_2() -> None:
 
 def test_other_processes_are_beside_the_first() -> None:
     # pellet: 20 000 kWh x 0.1229 / 100 t = 24.58 kgce/t, class 3 of 15/22/33
-    pellet = Product("pellets", "A16", "pellet", ("disc",), output="belt")
-    goals = GoalsConfig(products=(FURNACE, pellet, Product("sinter", "A16", "sinter", ("strand",), output="belt")))
+    pellet = ProductSettings("pellets", "A16", "pellet", ("disc",), output="belt")
+    goals = GoalsConfig(
+        products=(FURNACE, pellet, ProductSettings("sinter", "A16", "sinter", ("strand",), output="belt"))
+    )
     days = [day(FIRST, {**heats(40_000.0), "disc": used(20_000), "belt": made(100_000)})]
     one = ENERGY.find(month(days), site(goals, [BURNER]))
     assert found(one).value == pytest.approx(61.303)
@@ -140,8 +142,8 @@ def test_the_gap_is_measured_from_class_1() -> None:
 
 def test_the_gap_is_that_of_the_product_that_is_to_be_compared() -> None:
     # clinker at 60 kWh/t against 48: 25 %; pellets at 24.58 against 15: 63.8667 %
-    clinker = Product("clinker", "A25", "clinker", ("kiln",), output="belt")
-    pellet = Product("pellets", "A25", "pellet", ("disc",), output="belt")
+    clinker = ProductSettings("clinker", "A25", "clinker", ("kiln",), output="belt")
+    pellet = ProductSettings("pellets", "A25", "pellet", ("disc",), output="belt")
     days = [day(FIRST, {"kiln": used(6000), "disc": used(20_000), "belt": made(100_000)})]
     one = GAP.find(month(days), site(GoalsConfig(products=(FURNACE, clinker, pellet))))
     assert found(one).value == pytest.approx(25.0)

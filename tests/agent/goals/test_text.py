@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 from wattgram.goals.cards import explain
 from wattgram.goals.cards.amounts import amount, decimals, plain
-from wattgram.goals.cards.text import COLOURS, COLUMNS, as_csv, as_json, as_table
+from wattgram.goals.cards.text import COLOURS, CSV_COLUMNS, as_csv, as_json, as_table
 
 from tests.support.goal_cards import (
     ABOUT,
@@ -176,8 +176,8 @@ def test_csv_is_read_back_with_its_names() -> None:
     text = as_csv(every())
     assert text.count("\r\n") == text.count("\n") == 44  # RFC 4180: a header and 43 claims
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
-    assert list(rows[0]) == list(COLUMNS)
-    assert COLUMNS[: len(CONTRACT)] == tuple(CONTRACT)
+    assert list(rows[0]) == list(CSV_COLUMNS)
+    assert CSV_COLUMNS[: len(CONTRACT)] == tuple(CONTRACT)
     assert [one["goal"] for one in rows] == IDS
     solar, lacking = rows[IDS.index("A12")], rows[IDS.index("A10")]
     assert (float(solar["value"]), float(solar["target"]), solar["extras"]) == (87.5, 20.0, "self-sufficiency 25.0 %")

@@ -11,13 +11,13 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from wattgram.config.goals.claims import claims
+from wattgram.config.goals_table.claims import claims
 from wattgram.config.load import Config, load
 from wattgram.goals.evaluate import evaluate, judged
 from wattgram.goals.stored_days import days
 from wattgram.goals.terms.day import Day
-from wattgram.goals.terms.finding import Found, Missing
-from wattgram.goals.terms.outcome import Outcome
+from wattgram.goals.terms.finding import IndicatorValue, MissingValue
+from wattgram.goals.terms.outcome import GoalOutcome
 from wattgram.store.history import History
 
 from tests.support.command_runs import wattgram
@@ -47,7 +47,7 @@ class Year:
     path: Path
     config: Config
     whole: Span
-    cards: Mapping[str, Outcome]
+    cards: Mapping[str, GoalOutcome]
 
     def by_hand(self, claim: str) -> float:
         """Of the claim's own period: the year, or December."""
@@ -68,7 +68,7 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Year:
 def test_every_measurable_goal_is_expected(year: Year) -> None:
     assert {name for name, one in year.cards.items() if one.measured} == {*BY_HAND, "A20"}
     assert {name for name, one in year.cards.items() if one.finding is None} == CONTEXT
-    missing = {name: one.finding.what for name, one in year.cards.items() if isinstance(one.finding, Missing)}
+    missing = {name: one.finding.what for name, one in year.cards.items() if isinstance(one.finding, MissingValue)}
     assert missing == {
         "A05": "no day of 2025 is stored a year before, too",
         "B16": "full years in a row: 1 known, 3 needed",
@@ -171,6 +171,6 @@ def before(config: Config) -> Config:
     return replace(config, goals=replace(config.goals, entries=(*config.goals.entries, *entered)))
 
 
-def found(card: Outcome) -> Found:
-    assert isinstance(card.finding, Found), card
+def found(card: GoalOutcome) -> IndicatorValue:
+    assert isinstance(card.finding, IndicatorValue), card
     return card.finding

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from wattgram.base.clock import NS
-from wattgram.grid.feed import Changes, Feed, distinct
+from wattgram.grid.feed import Feed, SignalChanges, distinct
 from wattgram.grid.signal import FOREVER, Signal
 
 from tests.support.grid_signals import Hands, signal, utc
@@ -26,7 +26,7 @@ def made(time: int = NOON, **settings: object) -> tuple[Feed, Hands]:
     return Feed("feed", clock, **settings), clock  # type: ignore[arg-type]  # a clock by hand
 
 
-def hours(changes: Changes) -> tuple[float, float] | None:
+def hours(changes: SignalChanges) -> tuple[float, float] | None:
     """The span in hours from noon, to the microsecond."""
     if changes.span is None:
         return None
@@ -34,7 +34,7 @@ def hours(changes: Changes) -> tuple[float, float] | None:
     return (begin - NOON) / HOUR, round((end - NOON) / HOUR, 9)
 
 
-def told(changes: Changes) -> list[tuple[float, float]]:
+def told(changes: SignalChanges) -> list[tuple[float, float]]:
     """News as hours from noon and intensity."""
     return [((one.valid_from - NOON) / HOUR, one.intensity) for one in changes.news]
 
@@ -50,10 +50,10 @@ def test_news_are_handed_over_once_and_a_repetition_is_none() -> None:
     feed, clock = made()
     feed.put([known(400.0, -1)])
     assert told(feed.changes()) == [(-1.0, 400.0)]
-    assert feed.changes() == Changes()
+    assert feed.changes() == SignalChanges()
     clock.now += HOUR
     feed.put([replace(known(400.0, -1), arrived=clock.now)])
-    assert feed.changes() == Changes()
+    assert feed.changes() == SignalChanges()
     found = feed.at(NOON)
     assert found is not None
     assert found.arrived == 0  # when it was learned first
@@ -200,11 +200,11 @@ def test_what_goes_for_want_of_room_is_no_change() -> None:
 def test_what_is_recalled_is_no_news_and_the_source_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     feed, _ = made(NOON + 9 * HOUR)
     feed.recall([known(400.0, -1), known(300.0, 0, tier=3)])
-    assert feed.changes() == Changes()
+    assert feed.changes() == SignalChanges()
     assert (feed.detail, caplog.messages) == ("", [])
     assert (feed.state(NOON), feed.state(NOON + 9 * HOUR)) == ("good", "waiting")
     feed.put([known(400.0, -1)])
-    assert feed.changes() == Changes()
+    assert feed.changes() == SignalChanges()
     assert feed.state(NOON + 9 * HOUR) == "away"
 
 
@@ -280,7 +280,7 @@ def test_recalling_the_news_gives_what_was_known(puts: list[tuple[int, list[Sign
     again.recall(news)
     assert [*again._actual] == [*feed._actual]
     assert [*again._forecast] == [*feed._forecast]
-    assert again.changes() == Changes()
+    assert again.changes() == SignalChanges()
 
 
 @given(PUTS, st.integers(0, 20))

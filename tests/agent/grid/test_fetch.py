@@ -70,7 +70,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
     ("raw", "expected"),
     [
         (HEAD + b"Content-Length: 52428800\r\n\r\n", "announces 52428800 bytes"),
-        (HEAD + b"\r\n" + b" " * (fetch.LARGEST + 1), "sends more than 1048576 bytes, cut off"),
+        (HEAD + b"\r\n" + b" " * (fetch.RESPONSE_BYTES + 1), "sends more than 1048576 bytes, cut off"),
         (answer(gzip.compress(b" " * 50_000_000), "Content-Encoding: gzip"), "unpacks to more than 1048576 bytes"),
         (answer(gzip.compress(b"{}")[:-4], "Content-Encoding: gzip"), "the gzip ends too early"),
         (answer(b"{}", "Content-Encoding: gzip"), "broken gzip"),

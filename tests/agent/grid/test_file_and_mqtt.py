@@ -18,13 +18,13 @@ from wattgram.grid.feed import Feed
 from wattgram.grid.ladder import Ladder
 from wattgram.grid.mix import Factors
 from wattgram.grid.signal import Signal, possible
-from wattgram.grid.sources import file
-from wattgram.grid.sources.entries import Terms, signals
-from wattgram.grid.sources.file import FileSource
-from wattgram.grid.sources.mqtt import MqttSource
+from wattgram.grid.sources import file_source
+from wattgram.grid.sources.file_source import FileSource
+from wattgram.grid.sources.mqtt_source import MqttSource
 from wattgram.grid.sources.profile import from_csv, from_json
-from wattgram.mqtt.connection import Message
-from wattgram.mqtt.settings import MqttConfig
+from wattgram.grid.sources.supplied_values import ValueTerms, signals
+from wattgram.mqtt.mqtt_connection import Message
+from wattgram.mqtt.mqtt_settings import MqttConfig
 
 from tests.support.grid_signals import Hands, utc
 from tests.support.records import until
@@ -35,8 +35,8 @@ SHANGHAI, BERLIN = ZoneInfo("Asia/Shanghai"), ZoneInfo("Europe/Berlin")
 NOON = utc("2026-06-01T12:00:00+08:00")
 
 
-def terms(zone: ZoneInfo = SHANGHAI, unit: str = "share", step: float | None = None) -> Terms:
-    return Terms("file mix.csv", DIRECT, unit, zone, step)
+def terms(zone: ZoneInfo = SHANGHAI, unit: str = "share", step: float | None = None) -> ValueTerms:
+    return ValueTerms("file mix.csv", DIRECT, unit, zone, step)
 
 
 def csv_signals(text: str, zone: ZoneInfo = SHANGHAI, unit: str = "share") -> list[Signal]:
@@ -306,7 +306,7 @@ def test_rows_that_cannot_be_are_told_and_the_others_are_used(tmp_path: Path) ->
 
 
 def test_a_file_without_end_and_a_pipe_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file, "LARGEST", 100)
+    monkeypatch.setattr(file_source, "LARGEST", 100)
     path = tmp_path / "mix.csv"
     source, _ = watched(path)
     write(path, "x" * 101, 0)
@@ -434,8 +434,8 @@ def test_a_retained_message_must_say_its_time() -> None:
 def test_the_topic_of_a_real_broker_is_heard_across_its_restart(
     broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("wattgram.grid.sources.mqtt.FIRST_WAIT", 0.05)
-    monkeypatch.setattr("wattgram.grid.sources.mqtt.LONGEST_WAIT", 0.2)
+    monkeypatch.setattr("wattgram.grid.sources.mqtt_source.FIRST_WAIT", 0.05)
+    monkeypatch.setattr("wattgram.grid.sources.mqtt_source.LONGEST_WAIT", 0.2)
 
     async def work() -> None:
         clock = Clock()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wattgram.base.clock import NS
 from wattgram.grid.feed import Feed
-from wattgram.grid.ladder import Ladder, Learned
+from wattgram.grid.ladder import GridNews, Ladder
 from wattgram.grid.signal import Signal
 from wattgram.grid.table import FactorTable
 
@@ -271,7 +271,7 @@ def test_what_the_sources_said_anew_is_told_once_by_source() -> None:
         "grid #2": [500.0],
     }
     assert learned.span == (NOON - 9 * HOUR, NOON + 1)
-    assert ladder.changes() == Learned({}, None)
+    assert ladder.changes() == GridNews({}, None)
 
 
 def test_what_a_source_says_behind_one_before_it_changes_no_answer() -> None:

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wattgram.base.clock import NS
 from wattgram.base.record import Record, Series
-from wattgram.grid.feed import Changes, Feed
+from wattgram.grid.feed import Feed, SignalChanges
 from wattgram.grid.ladder import Ladder
 from wattgram.grid.mix import IPCC
-from wattgram.grid.remembered import FIELDS, TEXTS, records_of, restore, signal_of
+from wattgram.grid.remembered import FIELDS, SIGNAL_TEXTS, records_of, restore, signal_of
 from wattgram.grid.signal import FOREVER, Signal
 from wattgram.store.history import History
 from wattgram.store.spool import Spool
@@ -86,7 +86,7 @@ def changed(field: str, value: float | str) -> Record:
     """The record of a sound signal with another value in one field."""
     (sound,) = records_of("works", "mqtt", [replace(signal(400.0, NOON, 900), shares={"coal": 1.0})])
     if isinstance(value, str):
-        texts = [value if name == field else text for name, text in zip(TEXTS, sound.texts, strict=True)]
+        texts = [value if name == field else text for name, text in zip(SIGNAL_TEXTS, sound.texts, strict=True)]
         return replace(sound, texts=tuple(texts))
     numbers = [value if name == field else number for name, number in zip(FIELDS, sound.numbers(), strict=True)]
     return replace(sound, values=struct.pack(f"{len(FIELDS)}d", *numbers))
@@ -158,9 +158,9 @@ def test_after_a_restart_the_spool_says_what_was_known(tmp_path: Path, caplog: p
     assert restore([after], records, "direct") == 0
     assert [*after._actual] == [*feed._actual]
     assert [*after._forecast] == [*feed._forecast]
-    assert after.changes() == Changes()
+    assert after.changes() == SignalChanges()
     after.put(puts[1])  # the source says the same again
-    assert after.changes() == Changes()
+    assert after.changes() == SignalChanges()
     assert [text for text in caplog.messages if "mqtt" in text] == []
 
 

@@ -19,7 +19,7 @@ from wattgram.grid.signal import Signal, possible
 from wattgram.grid.sources.electricitymaps import ElectricityMaps
 from wattgram.grid.sources.energycharts import EnergyCharts
 from wattgram.grid.sources.ukgrid import UkGrid
-from wattgram.grid.sources.web import REFUSED_WAIT, Shape, WebSource
+from wattgram.grid.sources.web_source import REFUSED_WAIT, WebService, WebSource
 
 from tests.support.grid_signals import Hands, answer, serving, utc
 
@@ -31,7 +31,7 @@ TEN = utc("2026-06-01T10:00:00+00:00")
 NOW = TEN + 1800 * NS
 
 
-def asked(shape: Callable[[str], Shape], *answers: bytes, times: int = 1) -> tuple[Feed, list[str], list[float]]:
+def asked(shape: Callable[[str], WebService], *answers: bytes, times: int = 1) -> tuple[Feed, list[str], list[float]]:
     """The feed of a source after asking so often, the paths it asked for and the pauses it wanted."""
 
     async def work() -> tuple[Feed, list[str], list[float]]:
@@ -324,14 +324,14 @@ JSON = st.recursive(
     ),
     max_leaves=25,
 )  # fmt: skip
-SHAPES: list[Shape] = [
+SHAPES: list[WebService] = [
     maps("http://h"), maps("http://h", mix=True), UkGrid(DIRECT), UkGrid(LIFECYCLE), UkGrid(DIRECT, region=1),
     EnergyCharts("de", DIRECT), EnergyCharts("de", LIFECYCLE, co2eq=True),
 ]  # fmt: skip
 
 
 @given(JSON, st.sampled_from(SHAPES))
-def test_any_json_is_refused_or_gives_signals_that_are_possible(found: object, shape: Shape) -> None:
+def test_any_json_is_refused_or_gives_signals_that_are_possible(found: object, shape: WebService) -> None:
     feed = Feed("feed", Hands(NOW))  # type: ignore[arg-type]  # a clock by hand
     try:
         feed.put(shape.signals(found, NOW))

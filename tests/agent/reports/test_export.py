@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from wattgram.base.record import Record, Series, record
-from wattgram.formats.columns import Column, Rows, columns
+from wattgram.formats.export_columns import Column, RowMaker, columns
 from wattgram.store.spool import Spool
 
 from tests.conftest import Bucket
@@ -304,7 +304,7 @@ def test_columns_do_not_depend_on_the_order_of_the_series() -> None:
     assert Column("load_energy", "Wh", "number") in listed
     assert Column("revision", "", "whole") in listed
     with pytest.raises(KeyError):
-        Rows(columns([ROOF])).row(reading(INCOMER, 0, 1.0))
+        RowMaker(columns([ROOF])).row(reading(INCOMER, 0, 1.0))
 
 
 def blocks(page: str, language: str) -> Sequence[str]:

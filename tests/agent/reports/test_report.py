@@ -14,13 +14,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from wattgram.accounts.figures import FIGURES
-from wattgram.accounts.ledger import Row
+from wattgram.accounts.ledger import LedgerRow
 from wattgram.base.errors import HistoryError
 from wattgram.base.period import asked
 from wattgram.base.record import Record, Value
 from wattgram.config.load import Config, DeviceConfig, GridConfig, SiteConfig, SpoolConfig
 from wattgram.reports import report_html
-from wattgram.reports.report import Report, as_csv, as_json, as_table, report
+from wattgram.reports.site_report import SiteReport, as_csv, as_json, as_table, report
 from wattgram.store.history import History
 from wattgram_drivers.catalogue import load
 from wattgram_drivers.endpoint import parse
@@ -47,7 +47,7 @@ def made(
     zone: str = "Europe/Berlin",
     basis: str = "direct",
     roles: Sequence[str] = ("grid", "pv"),
-) -> Report:
+) -> SiteReport:
     meter = load("eastron_sdm630")
     devices = tuple(
         DeviceConfig(f"meter-{number}", role, meter.name, meter, parse("tcp://127.0.0.1"), number)
@@ -58,11 +58,11 @@ def made(
     return report(config, asked(period), utc(now))
 
 
-def figures(row: Row) -> dict[str, float | None]:
+def figures(row: LedgerRow) -> dict[str, float | None]:
     return {one.key: row.value(one) for one in FIGURES}
 
 
-def loads(shown: Report) -> dict[str, float | None]:
+def loads(shown: SiteReport) -> dict[str, float | None]:
     """kWh of load by period."""
     return {row.span.name: figures(row)["load_energy_kwh"] for row in shown.rows}
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 from math import exp, fsum, hypot, isnan, radians, sin, sqrt
 
 import pytest
-from wattgram.simulation.factory import NS, Factory, Part, demo_parts
-from wattgram.simulation.machines import Battery, Inverter, Moment
+from wattgram.simulation.factory import NS, Factory, SitePart, demo_parts
+from wattgram.simulation.machines import SimulatedBattery, SimulatedInverter, SimulatedMoment
 from wattgram.simulation.sky import Noise, clear_sky, sun_altitude
 
 NIGHT = int(datetime(2026, 6, 23, 18, 0, tzinfo=UTC).timestamp()) * NS  # Wednesday 2:00 in Chongqing
@@ -154,15 +154,15 @@ def test_inverters_produce_by_day_with_losses() -> None:
 
 
 def test_an_inverter_clips_at_its_rated_power() -> None:
-    inverter = Inverter(Part("roof", "pv", 50e3), lag=0.0, seed=1)
+    inverter = SimulatedInverter(SitePart("roof", "pv", 50e3), lag=0.0, seed=1)
     # A day under 2000 W/m2 has a clear minute, and 1.15 x 2 is more than the inverter can take.
-    outputs = [inverter.power(Moment(second, 12.0, 2000.0, 0.0)) for second in range(0, 86400, 60)]
+    outputs = [inverter.power(SimulatedMoment(second, 12.0, 2000.0, 0.0)) for second in range(0, 86400, 60)]
     assert max(outputs) == 50e3
 
 
 def test_daily_energy_starts_anew_at_local_midnight() -> None:
     noon = MORNING + 2 * 3600 * NS
-    factory = Factory([Part("incomer", "grid", 100e3), Part("roof", "pv", 50e3)], start=noon)
+    factory = Factory([SitePart("incomer", "grid", 100e3), SitePart("roof", "pv", 50e3)], start=noon)
     factory.advance(noon + 6 * 3600 * NS)
     today = factory.values("roof")["energy_daily"]
     assert today == pytest.approx(factory.ledger()["roof"][0])
@@ -191,8 +191,8 @@ def test_the_battery_keeps_within_its_limits_and_conserves_energy() -> None:
 
 
 def test_the_battery_charges_on_surplus_and_discharges_on_deficit() -> None:
-    noon = Moment(0.0, 12.0, 800.0, 20.0)
-    battery = Battery(Part("battery", "battery", 100e3), seed=1)
+    noon = SimulatedMoment(0.0, 12.0, 800.0, 20.0)
+    battery = SimulatedBattery(SitePart("battery", "battery", 100e3), seed=1)
     for _ in range(300):
         battery.control(-50e3, noon)
     assert battery.power == pytest.approx(-50e3, rel=0.01)
@@ -247,13 +247,13 @@ def test_the_demo_imports_a_little_at_ten_with_a_visible_share_of_sun() -> None:
 
 
 def test_a_site_without_sub_meters_still_uses_power() -> None:
-    factory = Factory([Part("incomer", "grid", 100e3), Part("roof", "pv", 20e3)], start=MORNING)
+    factory = Factory([SitePart("incomer", "grid", 100e3), SitePart("roof", "pv", 20e3)], start=MORNING)
     now = powers(factory)
     assert now["incomer"] + now["roof"] > 10e3
 
 
 def test_two_incomers_share_by_their_rated_power() -> None:
-    parts = [Part("a", "grid", 300e3), Part("b", "grid", 100e3), Part("hall", "load", 80e3, "building")]
+    parts = [SitePart("a", "grid", 300e3), SitePart("b", "grid", 100e3), SitePart("hall", "load", 80e3, "building")]
     now = powers(Factory(parts, start=MORNING))
     assert now["a"] == pytest.approx(3 * now["b"])
     assert now["a"] + now["b"] == pytest.approx(now["hall"])
@@ -262,7 +262,7 @@ def test_two_incomers_share_by_their_rated_power() -> None:
 @pytest.mark.parametrize("role", ["wind", "hydro", "genset", "chp"])
 def test_other_producers_lower_the_import(role: str) -> None:
     evening = MORNING + 8 * 3600 * NS + 1800 * NS  # 18:30, when a genset covers the peak
-    parts = [Part("incomer", "grid", 300e3), Part("hall", "load", 80e3), Part("maker", role, 40e3)]
+    parts = [SitePart("incomer", "grid", 300e3), SitePart("hall", "load", 80e3), SitePart("maker", role, 40e3)]
     factory = Factory(parts, start=evening)
     factory.advance(evening + 600 * NS)
     now = powers(factory)
@@ -272,7 +272,7 @@ def test_other_producers_lower_the_import(role: str) -> None:
 
 @pytest.mark.parametrize("role", ["production", "capture", "fuel"])
 def test_counted_parts_only_count_up(role: str) -> None:
-    factory = Factory([Part("counter", role, 60.0)], start=MORNING)
+    factory = Factory([SitePart("counter", role, 60.0)], start=MORNING)
     before = factory.values("counter")["totalizer_1"]
     factory.advance(MORNING + 3600 * NS)
     made = factory.values("counter")["totalizer_1"] - before
@@ -281,7 +281,7 @@ def test_counted_parts_only_count_up(role: str) -> None:
 
 
 def test_a_charging_session_counts_from_its_start() -> None:
-    factory = Factory([Part("incomer", "grid", 100e3), Part("charger", "ev", 22e3)], start=MORNING)
+    factory = Factory([SitePart("incomer", "grid", 100e3), SitePart("charger", "ev", 22e3)], start=MORNING)
     sessions = 0
     charging = False
     for _ in range(6 * 60):
@@ -297,11 +297,11 @@ def test_a_charging_session_counts_from_its_start() -> None:
 
 def test_mistakes_are_named() -> None:
     with pytest.raises(ValueError, match="role 'sun' is none of"):
-        Part("roof", "sun", 1e3)
+        SitePart("roof", "sun", 1e3)
     with pytest.raises(ValueError, match="rated power must be above 0"):
-        Part("roof", "pv", 0.0)
+        SitePart("roof", "pv", 0.0)
     with pytest.raises(ValueError, match="same name"):
-        Factory([Part("a", "load", 1.0), Part("a", "pv", 1.0)], start=0)
+        Factory([SitePart("a", "load", 1.0), SitePart("a", "pv", 1.0)], start=0)
 
 
 def test_low_sun_gives_less_than_its_sine() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from wattgram.config.load import load
 from wattgram.simulation import fault_options, simulated_devices
-from wattgram_drivers.simulated.faults import CALM, ONCE, WELL, Faults, Trouble
+from wattgram_drivers.simulated.faults import CALM, ONCE, WELL, BusFaults, Faults
 
 from tests.support.command_runs import started, wattgram
 from tests.support.running_site import configuration, one_device
@@ -24,21 +24,21 @@ PAGE = (Path(__file__).parents[3] / "docs" / "simulate.md").read_text()
 
 
 def test_every_fault_has_a_word_and_every_word_is_a_fault() -> None:
-    there = [one.name for kind in (Faults, Trouble) for one in fields(kind) if one.name != "shares"]
-    assert [one.field for one in fault_options.KINDS] == there
-    assert [one.of_bus for one in fault_options.KINDS] == [False] * (len(there) - 5) + [True] * 5
+    there = [one.name for kind in (Faults, BusFaults) for one in fields(kind) if one.name != "shares"]
+    assert [one.field for one in fault_options.FAULT_KINDS] == there
+    assert [one.of_bus for one in fault_options.FAULT_KINDS] == [False] * (len(there) - 5) + [True] * 5
 
 
 def test_help_lists_every_word() -> None:
     ended = wattgram("simulate", "--help")
     assert ended.code == 0
-    assert [one.word for one in fault_options.KINDS if f"\n  {one} " not in ended.out] == []
+    assert [one.word for one in fault_options.FAULT_KINDS if f"\n  {one} " not in ended.out] == []
     assert "example: wattgram simulate" in ended.out
     assert "garbled@10% " in ended.out
 
 
-@pytest.mark.parametrize("kind", fault_options.KINDS, ids=str)
-def test_the_page_has_a_row_for_every_word_with_an_example_that_is_right(kind: fault_options.Kind) -> None:
+@pytest.mark.parametrize("kind", fault_options.FAULT_KINDS, ids=str)
+def test_the_page_has_a_row_for_every_word_with_an_example_that_is_right(kind: fault_options.FaultKind) -> None:
     (row,) = [line for line in PAGE.splitlines() if line.startswith(f"| `{str(kind).replace('|', chr(92) + '|')}` |")]
     (example,) = re.findall(r"`--fault ([^`]+)`", row)
     assert fault_options.wish(example, ("roof", "hall", "incomer")).kind is kind
@@ -76,13 +76,13 @@ def test_a_fault_of_a_unit_is_understood(text: str, faults: Faults) -> None:
 @pytest.mark.parametrize(
     ("text", "trouble"),
     [
-        ("one-client", Trouble(one_client="kick")),
-        ("one-client=refuse", Trouble(one_client="refuse")),
-        ("rebooting=30s@0.1%", Trouble(rebooting=30.0, shares={"rebooting": 0.001})),
-        ("slow-accept=1h", Trouble(slow_accept=3600.0)),
+        ("one-client", BusFaults(one_client="kick")),
+        ("one-client=refuse", BusFaults(one_client="refuse")),
+        ("rebooting=30s@0.1%", BusFaults(rebooting=30.0, shares={"rebooting": 0.001})),
+        ("slow-accept=1h", BusFaults(slow_accept=3600.0)),
     ],
 )
-def test_a_trouble_of_a_bus_is_understood(text: str, trouble: Trouble) -> None:
+def test_a_trouble_of_a_bus_is_understood(text: str, trouble: BusFaults) -> None:
     assert fault_options.wish(text, ()).added(CALM) == trouble
 
 
@@ -108,8 +108,8 @@ def test_a_fault_strikes_its_device_and_a_trouble_all_on_its_bus(tmp_path: Path)
     assert stands["hall"].faults == Faults(cut=True, **both, shares={"cut": 0.05})
     assert stands["incomer"].faults == stands["roof"].faults == Faults(**both)
     assert stands["press"].faults == Faults(doubled=True)  # a line has no transactions ...
-    assert stands["hall"].trouble == stands["incomer"].trouble == Trouble(rebooting=30.0, first_swallowed=True)
-    assert stands["roof"].trouble == Trouble(first_swallowed=True)
+    assert stands["hall"].trouble == stands["incomer"].trouble == BusFaults(rebooting=30.0, first_swallowed=True)
+    assert stands["roof"].trouble == BusFaults(first_swallowed=True)
     assert stands["press"].trouble == CALM  # ... and no connections
     with pytest.raises(ValueError, match="'press:half-open' on rtu; allowed: on tcp or rtutcp"):
         simulated_devices.of_config(load(path), ["press:half-open"])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from wattgram.accounts.books import Books
-from wattgram.accounts.replay import Replay
+from wattgram.accounts.instant_replay import Replay
 from wattgram.base.clock import NS, Clock
 from wattgram.base.errors import HistoryError
 from wattgram.base.record import WINDOWS, Record
@@ -25,7 +25,7 @@ from wattgram.grid.ladder import Ladder
 from wattgram.grid.remembered import restore
 from wattgram.grid.signal import Signal
 from wattgram.site.revision import replayed
-from wattgram.store import FILE
+from wattgram.store import DATABASE_FILE
 from wattgram.store.history import History
 
 from tests.support.clocked_sites import Life
@@ -182,7 +182,7 @@ def test_the_state_at_the_end_goes_on_as_if_it_had_been_so_from_the_beginning(tm
 def test_a_history_that_begins_in_the_middle_is_replayed_from_its_first_state(tmp_path: Path) -> None:
     plant = stored(tmp_path, pause=3600.0)
 
-    with closing(sqlite3.connect(tmp_path / FILE)) as db, db:
+    with closing(sqlite3.connect(tmp_path / DATABASE_FILE)) as db, db:
         db.execute("DELETE FROM record WHERE seq <= 400")  # the states, without which instants are nothing
     told, replay = again(plant, 0, plant.clock.now)
     assert told == []

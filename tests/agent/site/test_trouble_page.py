@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def told() -> set[str]:
     """What is told by name in the sources, and what the watching modules tell."""
     found = {
-        *counter.EVENTS.values(),
+        *counter.COUNTER_EVENTS.values(),
         *(frozen_device.EVENT, frozen_device.BACK),
         *(balance.FAULT, balance.RESTORED, balance.WITHHELD, balance.EXCEEDED, balance.FIT),
         *site.ANEW.values(),

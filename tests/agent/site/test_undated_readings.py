@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from wattgram.acquisition.device_source import Source
 from wattgram.config.load import Config, DeviceConfig, SiteConfig, SpoolConfig
-from wattgram.site.undated_readings import INDEX, PIECE, SHARE, Waiting
+from wattgram.site.undated_readings import INDEX, PIECE_READINGS, SHARE, UndatedReadings
 from wattgram.store.spool import Spool
 from wattgram_drivers.catalogue import load
 from wattgram_drivers.device import Reading
@@ -66,7 +66,7 @@ def spooled(folder: Path, work: Callable[[Spool], Awaitable[None]], size: int = 
     asyncio.run(run())
 
 
-def taken(waiting: Waiting) -> list[tuple[str, float, object]]:
+def taken(waiting: UndatedReadings) -> list[tuple[str, float, object]]:
     found = []
     while waiting:
         one = waiting.take()
@@ -76,7 +76,7 @@ def taken(waiting: Waiting) -> list[tuple[str, float, object]]:
 
 def test_they_come_back_in_their_order(tmp_path: Path) -> None:
     async def work(spool: Spool) -> None:
-        waiting = Waiting(spool, Boot("first"), 100.0)
+        waiting = UndatedReadings(spool, Boot("first"), 100.0)
         incomer, roof = source("incomer"), source("roof")
         for number in range(5):
             waiting.add(incomer if number % 2 else roof, reading(number))
@@ -89,7 +89,7 @@ def test_they_come_back_in_their_order(tmp_path: Path) -> None:
         assert not waiting
         # Nothing is left on disk.
         await spool.sync()
-        assert await Waiting(spool, Boot("second"), 0.0).restore() == 0
+        assert await UndatedReadings(spool, Boot("second"), 0.0).restore() == 0
 
     spooled(tmp_path, work)
 
@@ -97,7 +97,7 @@ def test_they_come_back_in_their_order(tmp_path: Path) -> None:
 def test_a_source_shows_what_waits_but_counts_nothing_of_it(tmp_path: Path) -> None:
     async def work(spool: Spool) -> None:
         incomer = source("incomer")
-        Waiting(spool, Boot("first"), 100.0).add(incomer, reading(7))
+        UndatedReadings(spool, Boot("first"), 100.0).add(incomer, reading(7))
         assert (incomer.state(8.0), incomer.power(8.0)) == ("good", 7.0)
         assert incomer.taken is None
         assert incomer.metering.dump() == {}
@@ -106,29 +106,29 @@ def test_a_source_shows_what_waits_but_counts_nothing_of_it(tmp_path: Path) -> N
 
 
 def test_another_process_of_the_same_boot_goes_on_with_them(tmp_path: Path) -> None:
-    count = 3 * PIECE + 5
+    count = 3 * PIECE_READINGS + 5
 
     async def first(spool: Spool) -> None:
-        waiting = Waiting(spool, Boot("first"), 100.0)
+        waiting = UndatedReadings(spool, Boot("first"), 100.0)
         for number in range(count):
             waiting.add(source("incomer" if number % 3 else "roof"), reading(number))
-        for _ in range(PIECE + 10):  # of the second piece, ten are taken
+        for _ in range(PIECE_READINGS + 10):  # of the second piece, ten are taken
             waiting.take()
 
     async def second(spool: Spool) -> None:
         # This one began 40 s after the first, so 60 s of uptime was its second -40 + 60.
-        waiting = Waiting(spool, Boot("first"), 140.0)
+        waiting = UndatedReadings(spool, Boot("first"), 140.0)
         assert await waiting.restore() == 0
         waiting.add(source("incomer"), reading(500))
         await spool.sync()
 
     async def third(spool: Spool) -> None:
-        waiting = Waiting(spool, Boot("first"), 140.0)
+        waiting = UndatedReadings(spool, Boot("first"), 140.0)
         assert await waiting.restore() == 0
         assert taken(waiting) == [
             *(
                 ("incomer" if number % 3 else "roof", number - 40.0, float(number))
-                for number in range(PIECE + 10, count)
+                for number in range(PIECE_READINGS + 10, count)
             ),
             ("incomer", 500.0, 500.0),
         ]
@@ -139,16 +139,16 @@ def test_another_process_of_the_same_boot_goes_on_with_them(tmp_path: Path) -> N
 
 def test_another_boot_counts_them(tmp_path: Path) -> None:
     async def first(spool: Spool) -> None:
-        waiting = Waiting(spool, Boot("first"), 100.0)
+        waiting = UndatedReadings(spool, Boot("first"), 100.0)
         for number in range(70):
             waiting.add(source("incomer"), reading(number))
 
     async def second(spool: Spool) -> None:
-        waiting = Waiting(spool, Boot("second"), 0.0)
+        waiting = UndatedReadings(spool, Boot("second"), 0.0)
         assert await waiting.restore() == 70
         assert not waiting
         await spool.sync()
-        assert await Waiting(spool, Boot("first"), 0.0).restore() == 0
+        assert await UndatedReadings(spool, Boot("first"), 0.0).restore() == 0
 
     for work in (first, second):
         spooled(tmp_path, work)
@@ -156,16 +156,16 @@ def test_another_boot_counts_them(tmp_path: Path) -> None:
 
 def test_of_a_boot_without_a_name_nobody_knows_the_time(tmp_path: Path) -> None:
     async def work(spool: Spool) -> None:
-        Waiting(spool, Boot(""), 100.0).add(source("incomer"), reading(1))
+        UndatedReadings(spool, Boot(""), 100.0).add(source("incomer"), reading(1))
         await spool.sync()
-        assert await Waiting(spool, Boot(""), 0.0).restore() == 1
+        assert await UndatedReadings(spool, Boot(""), 0.0).restore() == 1
 
     spooled(tmp_path, work)
 
 
 def test_the_oldest_give_way_and_are_counted(tmp_path: Path) -> None:
     async def work(spool: Spool) -> None:
-        waiting = Waiting(spool, Boot("first"), 0.0, limit=3)
+        waiting = UndatedReadings(spool, Boot("first"), 0.0, limit=3)
         for number in range(10):
             waiting.add(source("incomer"), reading(number))
         assert (len(waiting), waiting.dropped) == (3, 7)
@@ -178,7 +178,7 @@ def test_they_take_an_eighth_of_the_spool_at_most(tmp_path: Path) -> None:
     size = 8 * 2**20
 
     async def work(spool: Spool) -> None:
-        waiting, incomer = Waiting(spool, Boot("first"), 0.0), source("incomer")
+        waiting, incomer = UndatedReadings(spool, Boot("first"), 0.0), source("incomer")
         for number in range(6000):
             waiting.add(incomer, reading(number))
         assert len(waiting) + waiting.dropped == 6000
@@ -189,7 +189,7 @@ def test_they_take_an_eighth_of_the_spool_at_most(tmp_path: Path) -> None:
         pieces = [await spool.state(f"{INDEX} {number}") or b"" for number in range(200)]
         held = sum(map(len, pieces))
         assert 0.9 * size / SHARE < held <= size / SHARE
-        again = Waiting(spool, Boot("first"), 0.0)
+        again = UndatedReadings(spool, Boot("first"), 0.0)
         assert await again.restore() == 0
         assert [power for _, _, power in taken(again)][-1] == 5999.0
 
@@ -198,11 +198,11 @@ def test_they_take_an_eighth_of_the_spool_at_most(tmp_path: Path) -> None:
 
 def test_what_is_damaged_is_left(tmp_path: Path) -> None:
     async def work(spool: Spool) -> None:
-        Waiting(spool, Boot("first"), 0.0).add(source("incomer"), reading(1))
+        UndatedReadings(spool, Boot("first"), 0.0).add(source("incomer"), reading(1))
         for damage in (b"{", b'["incomer", 1.0, "!"]', b'{"device": "incomer"}'):
             spool.put_state(f"{INDEX} 0", damage)
             await spool.sync()
-            again = Waiting(spool, Boot("first"), 0.0)
+            again = UndatedReadings(spool, Boot("first"), 0.0)
             assert await again.restore() == 0
             assert not again
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from wattgram.store.disk import PAGE
-from wattgram.store.journal import Entry, Journal
+from wattgram.store.journal import Journal, JournalEntry
 
 from tests.support.spools import noisy
 
@@ -19,11 +19,11 @@ def written(folder: Path, chance: random.Random, generations: int) -> int:
     journal, last = Journal(folder, SIZE), 0
     journal.open(0)
     for _ in range(generations):
-        journal.begin(Entry())
+        journal.begin(JournalEntry())
         for _ in range(chance.randrange(1, 12)):
             count = chance.choice((1, 3, 40, 200))
             records = [(last + number + 1, one) for number, one in enumerate(noisy(last + 1, last + count))]
-            if not journal.write(Entry(records, {"site": b"after %d" % last})):
+            if not journal.write(JournalEntry(records, {"site": b"after %d" % last})):
                 break
             last += count
     journal.close()

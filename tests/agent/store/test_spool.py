@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from wattgram.base.errors import SpoolError
 from wattgram.base.record import Record, Series
-from wattgram.store import FILE
+from wattgram.store import DATABASE_FILE
 from wattgram.store import spool as spool_module
 from wattgram.store.history import History
 from wattgram.store.spool import Spool
@@ -167,7 +167,7 @@ def test_a_sync_that_is_cancelled_loses_and_doubles_nothing(tmp_path: Path) -> N
 def test_refused_records_are_kept_with_their_reason_but_not_without_bound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wattgram.store.database.REFUSED", 3)
+    monkeypatch.setattr("wattgram.store.database.REFUSED_KEPT", 3)
 
     async def work() -> None:
         async with opened(tmp_path) as spool:
@@ -180,7 +180,7 @@ def test_refused_records_are_kept_with_their_reason_but_not_without_bound(
             assert spool.refused == 10
 
     run(work)
-    with closing(sqlite3.connect(tmp_path / FILE)) as db:
+    with closing(sqlite3.connect(tmp_path / DATABASE_FILE)) as db:
         rows = db.execute("SELECT seq, sink, reason FROM refused ORDER BY seq").fetchall()
     assert rows == [(number, "one", f"bad number {number}") for number in (8, 9, 10)]
 

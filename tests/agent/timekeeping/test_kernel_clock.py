@@ -6,7 +6,7 @@ import ctypes
 import struct
 from pathlib import Path
 
-from wattgram.timekeeping.kernel_clock import SYNCHRONISED, Certain, Kernel
+from wattgram.timekeeping.kernel_clock import SYNCHRONISED, AlwaysSynchronised, Kernel
 
 UNSYNCHRONISED, FAULT = 0x40, 0x1000  # STA_UNSYNC and STA_CLOCKERR of adjtimex(2)
 
@@ -45,6 +45,6 @@ def test_it_tells_which_boot_this_is() -> None:
 
 
 def test_a_clock_that_is_right_by_definition_has_a_witness_as_well() -> None:
-    witness = Certain()
+    witness = AlwaysSynchronised()
     assert (witness.synchronised(), witness.boot()) == (True, "")
     assert 0.0 <= witness.uptime() < 60.0

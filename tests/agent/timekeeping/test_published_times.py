@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wattgram.base.clock import MS, NS
 from wattgram.base.record import Record, Series
-from wattgram.timekeeping.published_times import MOST, REACH, Spans, Told, named, names
+from wattgram.timekeeping.published_times import MOST_SPANS, REACH, PublishedTimes, Spans, named, names
 
 
 def test_a_stretch_goes_on_over_what_is_near_and_ends_where_nothing_was_told() -> None:
@@ -32,9 +32,9 @@ def test_what_was_told_is_not_told_again_and_what_lies_between_is() -> None:
 
 def test_the_oldest_stretches_become_one_when_there_are_many() -> None:
     spans = Spans(1)
-    for number in range(MOST + 2):
+    for number in range(MOST_SPANS + 2):
         spans.add(100 * number)
-    assert spans.dump() == [[0, 200], *([100 * number] * 2 for number in range(3, MOST + 2))]
+    assert spans.dump() == [[0, 200], *([100 * number] * 2 for number in range(3, MOST_SPANS + 2))]
     assert not spans.add(50)  # rather a free key that is left out than one that comes twice
 
 
@@ -62,23 +62,23 @@ def device(name: str, time: int) -> Record:
     return Record(Series("device", (("site", "works"), ("device", name))), time)
 
 
-def stamped(told: Told, name: str, *times: int) -> list[int]:
+def stamped(told: PublishedTimes, name: str, *times: int) -> list[int]:
     return [told.stamped(device(name, time * MS)).time - time * MS for time in times]
 
 
 def test_a_time_that_is_used_up_gets_nanoseconds() -> None:
-    told = Told()
+    told = PublishedTimes()
     assert stamped(told, "incomer", 5, 6, 7, 3, 4, 5, 4, 5, 6, 7, 8, 9) == [0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 0, 0]
     assert stamped(told, "roof", 5) == [0]  # another series
 
 
 def test_two_events_of_one_millisecond_are_two() -> None:
-    told = Told()
+    told = PublishedTimes()
     assert stamped(told, "", 5, 5, 5, 5, 6) == [0, 1, 2, 3, 0]
 
 
-def after_a_restart(told: Told, *devices: str) -> Told:
-    again = Told()
+def after_a_restart(told: PublishedTimes, *devices: str) -> PublishedTimes:
+    again = PublishedTimes()
     again.restore(json.loads(json.dumps(told.dump())))
     for name in names(devices):
         if name in told._stamps:
@@ -88,7 +88,7 @@ def after_a_restart(told: Told, *devices: str) -> Told:
 
 @given(st.lists(st.tuples(st.sampled_from(("incomer", "roof")), st.integers(0, 20)), max_size=200))
 def test_no_stamp_is_given_twice(came: list[tuple[str, int]]) -> None:
-    told, given = Told(), list[tuple[str, int]]()
+    told, given = PublishedTimes(), list[tuple[str, int]]()
     for name, time in came:
         given.append((name, told.stamped(device(name, time * MS)).time))
         assert given[-1][1] // MS == time
@@ -99,7 +99,7 @@ def test_no_stamp_is_given_twice(came: list[tuple[str, int]]) -> None:
 @pytest.mark.parametrize("wrong", [b"", b"1 2", b"1 2 3 4", b"1 2 x"])
 def test_what_are_no_times_is_refused(wrong: bytes) -> None:
     with pytest.raises(ValueError, match="no times of device incomer"):
-        Told().restore_stamp("device incomer", wrong)
+        PublishedTimes().restore_stamp("device incomer", wrong)
 
 
 def test_every_stamped_series_has_its_name() -> None:
@@ -113,7 +113,7 @@ def window(name: str, time: int) -> Record:
 
 
 def test_a_window_is_told_once_of_each_kind() -> None:
-    told = Told()
+    told = PublishedTimes()
     assert [told.first(window(name, 900 * NS)) for name in ("15m", "1h", "15m", "1h")] == [True, True, False, False]
     assert told.first(window("15m", 1800 * NS))
 
@@ -123,14 +123,14 @@ def test_windows_that_follow_one_another_are_one_stretch() -> None:
     lengths = {"15m": 900, "1h": 3600, "1d": 25 * 3600, "1mo": 31 * 24 * 3600 + 3600}
     assert lengths.keys() == REACH.keys()
     for name, length in lengths.items():
-        told = Told()
+        told = PublishedTimes()
         for number in range(3):
             assert told.first(window(name, number * length * NS))
         assert told.dump()[name] == [[0, 2 * length * NS]]
 
 
 def test_what_was_told_outlives_a_restart() -> None:
-    told = Told()
+    told = PublishedTimes()
     assert stamped(told, "incomer", 5) == [0]
     assert told.first(window("1h", 0))
     again = after_a_restart(told, "incomer")

@@ -8,42 +8,42 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from wattgram.base.clock import NS
-from wattgram.timekeeping.tick_order import Order, Step
+from wattgram.timekeeping.tick_order import TickOrder, TickStep
 
 
-def through(order: Order, *pairs: tuple[float, float]) -> list[Step]:
+def through(order: TickOrder, *pairs: tuple[float, float]) -> list[TickStep]:
     """Instants by the wall clock, each with its time by the monotonic one."""
     return [order.advance(round(time * NS), at) for time, at in pairs]
 
 
-def events(steps: list[Step]) -> list[tuple[int, str]]:
+def events(steps: list[TickStep]) -> list[tuple[int, str]]:
     return [(number, one.event) for number, step in enumerate(steps) for one in step.happened]
 
 
 def test_a_clock_that_goes_joins_its_instants() -> None:
-    steps = through(Order(1.0), (10_000, 3), (10_001, 4), (10_002, 5), (10_008, 11))
-    assert steps == [Step(), Step(gap=1.0), Step(gap=1.0), Step(gap=6.0)]
+    steps = through(TickOrder(1.0), (10_000, 3), (10_001, 4), (10_002, 5), (10_008, 11))
+    assert steps == [TickStep(), TickStep(gap=1.0), TickStep(gap=1.0), TickStep(gap=6.0)]
 
 
 def test_a_clock_that_was_set_forward_joins_nothing() -> None:
-    order = Order(1.0)
+    order = TickOrder(1.0)
     through(order, (10_000, 3), (10_001, 4))
     order.interrupt()
-    assert through(order, (13_603, 6.5), (13_604, 7.5)) == [Step(gap=2.5, joined=False), Step(gap=1.0)]
+    assert through(order, (13_603, 6.5), (13_604, 7.5)) == [TickStep(gap=2.5, joined=False), TickStep(gap=1.0)]
 
 
 def test_what_was_told_is_passed_over_and_the_gap_is_that_of_the_monotonic_clock() -> None:
-    order = Order(1.0)
+    order = TickOrder(1.0)
     through(order, *((10_000 + second, second) for second in range(100)))
     order.interrupt()
     steps = through(order, *((10_060 + second, 100 + second) for second in range(42)))
     assert [one.told for one in steps] == [False] * 40 + [True] * 2
-    assert steps[40:] == [Step(steps[40].happened, gap=41.0, joined=False), Step(gap=1.0)]
+    assert steps[40:] == [TickStep(steps[40].happened, gap=41.0, joined=False), TickStep(gap=1.0)]
     assert events(steps) == [(0, "instants wait"), (40, "instants go on")]
 
 
 def test_the_clock_is_waited_for_up_to_a_quarter_of_an_hour_even_where_nothing_was_told() -> None:
-    order = Order(1.0)
+    order = TickOrder(1.0)
     through(order, (10_000, 0))
     order.interrupt()
     steps = through(order, (9_100, 5), (9_101, 6), (10_000, 905), (10_001, 906))
@@ -51,11 +51,11 @@ def test_the_clock_is_waited_for_up_to_a_quarter_of_an_hour_even_where_nothing_w
 
 
 def test_a_clock_that_was_wrong_for_longer_goes_on_behind_what_it_told() -> None:
-    order = Order(1.0)
+    order = TickOrder(1.0)
     through(order, (10_000, 0), (10_001, 1))
     order.interrupt()
     steps = through(order, (9_100, 2), (9_101, 3))
-    assert steps == [Step(gap=1.0, joined=False, back=True), Step(gap=1.0)]
+    assert steps == [TickStep(gap=1.0, joined=False, back=True), TickStep(gap=1.0)]
     assert order.last == 9_101 * NS
     # Until it comes to the two that were told.
     steps = through(order, (9_999, 901), (10_000, 902), (10_001, 903), (10_002, 904))
@@ -64,17 +64,17 @@ def test_a_clock_that_was_wrong_for_longer_goes_on_behind_what_it_told() -> None
 
 
 def test_after_a_restart_nobody_knows_how_long_a_clock_that_is_behind_stood() -> None:
-    order = Order(1.0)
+    order = TickOrder(1.0)
     through(order, (10_000, 500), (10_001, 501))
-    again = Order(1.0)
+    again = TickOrder(1.0)
     again.restore(json.loads(json.dumps(order.dump())))
     assert through(again, (10_000.5, 3), (10_001.5, 4)) == [
-        Step(told=False, happened=again_waits()),
-        Step(happened=again_goes_on(), gap=0.0, joined=False),
+        TickStep(told=False, happened=again_waits()),
+        TickStep(happened=again_goes_on(), gap=0.0, joined=False),
     ]
-    later = Order(1.0)
+    later = TickOrder(1.0)
     later.restore(order.dump())
-    assert through(later, (10_061, 3)) == [Step(gap=60.0)]
+    assert through(later, (10_061, 3)) == [TickStep(gap=60.0)]
 
 
 def again_waits() -> tuple[object, ...]:
@@ -88,12 +88,12 @@ def again_goes_on() -> tuple[object, ...]:
 @pytest.mark.parametrize("wrong", [{}, {"last": 5}, {"last": "x", "spans": []}, {"last": None, "spans": 3}])
 def test_what_is_no_order_is_refused(wrong: object) -> None:
     with pytest.raises((KeyError, ValueError)):
-        Order(1.0).restore(wrong)
+        TickOrder(1.0).restore(wrong)
 
 
 @given(st.lists(st.tuples(st.integers(0, 20_000), st.integers(1, 60)), max_size=40))
 def test_no_instant_is_told_twice_and_no_gap_is_longer_than_time_itself(walks: list[tuple[int, int]]) -> None:
-    order, told, at = Order(1.0), list[int](), 0.0
+    order, told, at = TickOrder(1.0), list[int](), 0.0
     for begin, length in walks:
         order.interrupt()
         gaps = 0.0

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from wattgram.base.clock import MS, NS
-from wattgram.timekeeping.wall_clock import EARLIEST, PATIENCE, ClockWatch, Told, wall_time
+from wattgram.timekeeping.wall_clock import CONFIRM_SECONDS, EARLIEST, ClockVerdict, ClockWatch, wall_time
 
 NOON = int(datetime(2026, 6, 1, 12, tzinfo=UTC).timestamp()) * NS
 
 
-def run(watch: ClockWatch, pairs: Sequence[tuple[int, float]]) -> list[Told]:
+def run(watch: ClockWatch, pairs: Sequence[tuple[int, float]]) -> list[ClockVerdict]:
     told = []
     for wall, monotonic in pairs:
         watch, one = watch.advance(wall, monotonic)
@@ -22,7 +22,7 @@ def run(watch: ClockWatch, pairs: Sequence[tuple[int, float]]) -> list[Told]:
     return told
 
 
-def events(told: Sequence[Told]) -> list[tuple[int, str, str]]:
+def events(told: Sequence[ClockVerdict]) -> list[tuple[int, str, str]]:
     return [(number, one.event, one.detail) for number, each in enumerate(told) for one in each.happened]
 
 
@@ -31,7 +31,7 @@ def test_the_earliest_time_is_the_one_that_is_written_beside_it() -> None:
 
 
 def test_a_clock_that_goes_is_not_mentioned() -> None:
-    assert run(ClockWatch(), [(NOON + n * NS, 50.0 + n) for n in range(100)]) == [Told()] * 100
+    assert run(ClockWatch(), [(NOON + n * NS, 50.0 + n) for n in range(100)]) == [ClockVerdict()] * 100
 
 
 def test_a_clock_of_1970_is_unset_until_it_is_set() -> None:
@@ -90,7 +90,7 @@ def test_slewing_is_no_step_however_long_it_takes() -> None:
 
 
 def test_a_long_pause_is_no_step() -> None:
-    assert run(ClockWatch(), [(NOON, 0.0), (NOON + 7200 * NS, 7200.0)]) == [Told()] * 2
+    assert run(ClockWatch(), [(NOON, 0.0), (NOON + 7200 * NS, 7200.0)]) == [ClockVerdict()] * 2
 
 
 @given(
@@ -153,7 +153,7 @@ def test_or_until_somebody_sets_it() -> None:
 
 
 def test_or_until_nobody_will() -> None:
-    assert PATIENCE == 540.0
+    assert CONFIRM_SECONDS == 540.0
     assert unconfirmed((539, 539, False), (541, 541, False), (542, 542, False)) == [
         (True, "clock unset", 0.0),
         (False, "clock not confirmed", 0.0),

@@ -10,8 +10,8 @@ from math import nan
 
 import pytest
 from wattgram.base.errors import SpoolError
-from wattgram.daemon.page_history import COLUMNS
-from wattgram.web import Limits, Server
+from wattgram.daemon.page_history import PAGE_COLUMNS
+from wattgram.web import ClientLimits, Server
 
 from tests.support.page_view import SECOND, FixedView, served
 
@@ -95,7 +95,7 @@ def test_history_is_asked_in_minutes(address: tuple[str, int], view: FixedView, 
     answer, body = ask(address, f"/api/history{query}")
     assert answer.status == 200
     assert view.asked == [(seconds, None)]
-    assert {len(json.loads(body)[name]) for name in ("time", *COLUMNS)} == {60}
+    assert {len(json.loads(body)[name]) for name in ("time", *PAGE_COLUMNS)} == {60}
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_a_request_in_pieces_is_one_request(address: tuple[str, int]) -> None:
 
 
 def test_a_slow_client_is_cut_off_and_others_are_not_delayed(view: FixedView) -> None:
-    limits = Limits(request=0.3)
+    limits = ClientLimits(request=0.3)
     with served(view, limits=limits) as address, socket.create_connection(address, timeout=5) as slow:
         slow.sendall(b"GET / HTTP/1.1\r\nHo")
         assert ask(address, "/healthz")[0].status == 200
@@ -251,7 +251,7 @@ def test_a_slow_client_is_cut_off_and_others_are_not_delayed(view: FixedView) ->
 
 
 def test_more_clients_than_allowed_are_turned_away(view: FixedView) -> None:
-    with served(view, limits=Limits(connections=2)) as address:
+    with served(view, limits=ClientLimits(connections=2)) as address:
         first = socket.create_connection(address, timeout=5)
         second = socket.create_connection(address, timeout=5)
         with socket.create_connection(address, timeout=5) as third:

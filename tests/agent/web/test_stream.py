@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from wattgram.web import Limits
+from wattgram.web import ClientLimits
 
 from tests.agent.web.test_server import ask
 from tests.support.page_view import FixedView, served
@@ -129,7 +129,7 @@ def test_an_unknown_last_event_gets_the_newest() -> None:
 
 def test_silence_is_broken_by_a_heartbeat() -> None:
     view = FixedView()
-    with served(view, limits=Limits(heartbeat=0.1)) as address, listening(address) as client:
+    with served(view, limits=ClientLimits(heartbeat=0.1)) as address, listening(address) as client:
         client.next()
         assert client.next() == Told(text="alive")
 
@@ -144,7 +144,7 @@ def test_the_state_is_told_without_a_balance_too() -> None:
 
 def test_more_listeners_than_allowed_are_sent_to_the_plain_answer() -> None:
     view = FixedView()
-    with served(view, limits=Limits(streams=1)) as address:
+    with served(view, limits=ClientLimits(streams=1)) as address:
         with listening(address) as client:
             client.next()
             answer, body = ask(address, "/api/stream")
@@ -161,7 +161,7 @@ def _opens(address: tuple[str, int]) -> bool:
 def test_a_client_that_takes_nothing_is_dropped_and_delays_nobody() -> None:
     view = FixedView()
     view.state["events"] = [{"time": "", "device": "x" * 20_000, "event": "", "detail": ""}]
-    limits = Limits(streams=2, response=0.5)
+    limits = ClientLimits(streams=2, response=0.5)
     with served(view, limits=limits) as address, listening(address) as steady, socket.socket() as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.connect(address)
@@ -176,7 +176,7 @@ def test_a_client_that_takes_nothing_is_dropped_and_delays_nobody() -> None:
 
 def test_a_fault_of_the_view_ends_no_stream() -> None:
     view = FixedView()
-    with served(view, limits=Limits(heartbeat=0.3)) as address, listening(address) as client:
+    with served(view, limits=ClientLimits(heartbeat=0.3)) as address, listening(address) as client:
         client.next()
         load = view.state["emission"]["load_power"]
         tick(view, float("nan"))  # not JSON: against the View's contract

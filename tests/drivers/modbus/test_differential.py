@@ -17,8 +17,8 @@ import pytest
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusIOException
 from pymodbus.framer import FramerType
+from wattgram_drivers.driver_errors import DriverError
 from wattgram_drivers.endpoint import parse
-from wattgram_drivers.errors import DriverError
 from wattgram_drivers.modbus.bus import Bus
 
 from tests.support import misbehaving_device as bad

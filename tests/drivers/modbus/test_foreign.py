@@ -14,8 +14,8 @@ import pytest
 from pymodbus.framer import FramerType
 from pymodbus.server import ModbusSerialServer, ModbusUdpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
+from wattgram_drivers.driver_errors import BadAnswer, BusDown, DriverError, NoAnswer, Refused
 from wattgram_drivers.endpoint import parse
-from wattgram_drivers.errors import BadAnswer, BusDown, DriverError, NoAnswer, Refused
 from wattgram_drivers.modbus.bus import Bus
 
 from tests.support import misbehaving_device as bad

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 from wattgram_drivers.device import Table
+from wattgram_drivers.driver_errors import BadAnswer, BusDown, DriverError, NoAnswer, Refused
 from wattgram_drivers.endpoint import parse
-from wattgram_drivers.errors import BadAnswer, BusDown, DriverError, NoAnswer, Refused
 from wattgram_drivers.modbus.bus import Bus
 
 from tests.support import leaping_loop

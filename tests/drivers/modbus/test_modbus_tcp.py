@@ -14,8 +14,8 @@ import struct
 from collections.abc import Awaitable, Callable
 
 import pytest
+from wattgram_drivers.driver_errors import BadAnswer, BusDown, DriverError, NoAnswer, Refused
 from wattgram_drivers.endpoint import parse
-from wattgram_drivers.errors import BadAnswer, BusDown, DriverError, NoAnswer, Refused
 from wattgram_drivers.modbus.bus import Bus
 
 from tests.support import leaping_loop, libmodbus

@@ -11,8 +11,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from wattgram_drivers.driver_errors import Refused
 from wattgram_drivers.endpoint import parse
-from wattgram_drivers.errors import Refused
 from wattgram_drivers.modbus.bus import Bus
 
 from tests.support import libmodbus

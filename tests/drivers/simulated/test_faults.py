@@ -13,10 +13,21 @@ from dataclasses import fields, replace
 from random import Random
 
 import pytest
-from wattgram_drivers.device import Device, Limits, Register
-from wattgram_drivers.errors import BadAnswer, BusDown, DriverError, NoAnswer, Refused
+from wattgram_drivers.device import Device, DeviceLimits, Register
+from wattgram_drivers.driver_errors import BadAnswer, BusDown, DriverError, NoAnswer, Refused
 from wattgram_drivers.modbus.bus import Bus
-from wattgram_drivers.simulated.faults import CALM, ONCE, WELL, Asked, Course, Faults, Trouble, answer, frame, names
+from wattgram_drivers.simulated.faults import (
+    CALM,
+    ONCE,
+    WELL,
+    BusFaults,
+    Faults,
+    FaultSchedule,
+    RequestEcho,
+    answer,
+    frame,
+    names,
+)
 from wattgram_drivers.simulated.simulator import Simulator
 from wattgram_drivers.simulated.unit import Served
 
@@ -26,7 +37,7 @@ from tests.support.relayed_buses import LINES, PATIENT, WIRES, every_network, ev
 LIMIT = 0.15  # seconds for an answer of a device that is not well
 
 WORDS = {address: 1000 + address for address in range(130)}
-TOY = Device("toy", "Acme", "Toy", "meter", (Register("frequency", 129, "holding", "u16"),), Limits())
+TOY = Device("toy", "Acme", "Toy", "meter", (Register("frequency", 129, "holding", "u16"),), DeviceLimits())
 SERVED = Served(TOY, lambda: {"frequency": 1129.0}, WORDS)
 BOTH = {1: SERVED, 2: SERVED}
 
@@ -132,7 +143,7 @@ def test_the_same_seed_strikes_the_same_requests() -> None:
     mix = replace(MIX, shares=dict.fromkeys(names(MIX), 0.3))
 
     def strikes(seed: str) -> list[Faults]:
-        course = Course(seed)
+        course = FaultSchedule(seed)
         return [course.strike(mix, float(second)) for second in range(200)]
 
     assert strikes("7 1") == strikes("7 1")
@@ -140,7 +151,7 @@ def test_the_same_seed_strikes_the_same_requests() -> None:
 
 
 def test_a_share_is_the_part_of_the_requests_that_is_struck() -> None:
-    course = Course("1")
+    course = FaultSchedule("1")
     faults = Faults(late=2.0, silent=True, shares={"silent": 0.1})
     struck = [course.strike(faults, 0.0) for _ in range(10_000)]
     # binomial, n = 10,000, p = 0.1: mean 1000, standard deviation 30; five of them on either side
@@ -149,7 +160,7 @@ def test_a_share_is_the_part_of_the_requests_that_is_struck() -> None:
 
 
 def test_what_comes_once_comes_with_the_first_request_and_a_spell_lasts() -> None:
-    course, faults = Course("1"), Faults(busy=3.0, glitch=True, reset=True)
+    course, faults = FaultSchedule("1"), Faults(busy=3.0, glitch=True, reset=True)
     struck = [course.strike(faults, second) for second in (10.0, 12.9, 13.0, 99.0)]
     assert [bool(one.busy) for one in struck] == [True, True, False, False]
     assert [one.glitch for one in struck] == [True, False, False, False]
@@ -158,13 +169,13 @@ def test_what_comes_once_comes_with_the_first_request_and_a_spell_lasts() -> Non
 
 
 def test_what_comes_once_waits_for_a_request_that_it_can_strike() -> None:
-    course, faults = Course("1"), Faults(glitch=True)
+    course, faults = FaultSchedule("1"), Faults(glitch=True)
     assert not course.strike(faults, 1.0, spared=("glitch",)).glitch
     assert course.strike(faults, 2.0).glitch
 
 
 def test_what_comes_once_keeps_coming_where_it_has_a_share() -> None:
-    course, faults = Course("1"), Faults(glitch=True, shares={"glitch": 1.0})
+    course, faults = FaultSchedule("1"), Faults(glitch=True, shares={"glitch": 1.0})
     assert all(course.strike(faults, second).glitch for second in (1.0, 2.0, 3.0))
 
 
@@ -177,12 +188,12 @@ def test_a_wrong_share_is_an_error(shares: dict[str, float], words: str) -> None
 
 
 def test_all_that_comes_once_is_a_fault_or_a_trouble() -> None:
-    assert {one.name for kind in (Faults, Trouble) for one in fields(kind)} >= ONCE
+    assert {one.name for kind in (Faults, BusFaults) for one in fields(kind)} >= ONCE
 
 
 def left(faults: Faults, transaction: int | None, said: list[int] | int = [0x1234, 0x5678]) -> list[str]:  # noqa: B006
     """The frames that leave for a read of two registers of unit 17."""
-    return [one.data.hex() for one in answer(Asked(17, 3, transaction), said, faults, Random(1))]
+    return [one.data.hex() for one in answer(RequestEcho(17, 3, transaction), said, faults, Random(1))]
 
 
 @pytest.mark.parametrize(
@@ -219,7 +230,7 @@ def test_frames_of_modbus_tcp(faults: Faults, tcp: list[str]) -> None:
 )
 def test_frames_of_rtu(unit: int, code: int, said: list[int] | int, published: str) -> None:
     for faults in (WELL, Faults(wrong_transaction=True)):
-        assert [one.data.hex() for one in answer(Asked(unit, code), said, faults, Random(1))] == [published]
+        assert [one.data.hex() for one in answer(RequestEcho(unit, code), said, faults, Random(1))] == [published]
     assert frame(2, b"\x07", None).hex() == "02074112"
 
 
@@ -227,7 +238,7 @@ def test_frames_of_rtu(unit: int, code: int, said: list[int] | int, published: s
 def test_flipped_bits_are_few_and_where_they_show(transaction: int | None) -> None:
     dice, right_one = Random(1), bytes.fromhex(left(WELL, transaction)[0])
     for _ in range(500):
-        (one,) = answer(Asked(17, 3, transaction), [0x1234, 0x5678], Faults(garbled=True), dice)
+        (one,) = answer(RequestEcho(17, 3, transaction), [0x1234, 0x5678], Faults(garbled=True), dice)
         turned = int.from_bytes(one.data, "big") ^ int.from_bytes(right_one, "big")
         assert 1 <= turned.bit_count() <= 3
         if transaction is not None:  # header, function and byte count are nine bytes; no checksum guards the rest
@@ -235,13 +246,16 @@ def test_flipped_bits_are_few_and_where_they_show(transaction: int | None) -> No
 
 
 def test_an_answer_is_as_late_as_its_fault_says() -> None:
-    assert [one.delay for one in answer(Asked(1, 3), [1], Faults(late=1.5, doubled=True), Random(1))] == [1.5, 1.5]
+    assert [one.delay for one in answer(RequestEcho(1, 3), [1], Faults(late=1.5, doubled=True), Random(1))] == [
+        1.5,
+        1.5,
+    ]
 
 
 @every_network
 def test_a_mix_with_trouble_on_the_bus_never_gives_a_wrong_word(wire: str) -> None:
     """Connections are lost, refused, slow and half-open between the frames that are wrong."""
-    trouble = Trouble(
+    trouble = BusFaults(
         slow_accept=0.05,
         first_swallowed=True,
         half_open=True,
@@ -275,7 +289,7 @@ def test_a_mix_with_trouble_on_the_bus_never_gives_a_wrong_word(wire: str) -> No
 @every_network
 def test_the_first_request_of_a_connection_is_swallowed(wire: str) -> None:
     async def work(simulator: Simulator, bus: Bus) -> None:
-        simulator.trouble = Trouble(first_swallowed=True)
+        simulator.trouble = BusFaults(first_swallowed=True)
         with pytest.raises(NoAnswer):
             await right(bus, limit=LIMIT)
         await right(bus, 40)
@@ -290,7 +304,7 @@ def test_the_first_request_of_a_connection_is_swallowed(wire: str) -> None:
 @every_network
 def test_a_slow_device_answers_nothing_right_after_connecting(wire: str) -> None:
     async def work(simulator: Simulator, bus: Bus) -> None:
-        simulator.trouble = Trouble(slow_accept=4 * LIMIT)
+        simulator.trouble = BusFaults(slow_accept=4 * LIMIT)
         with pytest.raises((NoAnswer, BadAnswer)):
             await right(bus, limit=LIMIT)
         await right(bus, 40)
@@ -303,7 +317,7 @@ def test_a_slow_device_answers_nothing_right_after_connecting(wire: str) -> None
 def test_a_half_open_connection_is_left_for_a_new_one(wire: str) -> None:
     async def work(simulator: Simulator, bus: Bus) -> None:
         await right(bus)
-        simulator.trouble = Trouble(half_open=True)
+        simulator.trouble = BusFaults(half_open=True)
         for address in (20, 40, 60):
             with pytest.raises((NoAnswer, BadAnswer)):
                 await right(bus, address, limit=LIMIT)
@@ -316,7 +330,7 @@ def test_a_half_open_connection_is_left_for_a_new_one(wire: str) -> None:
 @every_network
 def test_a_second_connection_ends_the_first(wire: str) -> None:
     async def work(simulator: Simulator, bus: Bus) -> None:
-        simulator.trouble = Trouble(one_client="kick")
+        simulator.trouble = BusFaults(one_client="kick")
         await right(bus)
         other = Bus(simulator.endpoint, timeout=PATIENT)
         await right(other, 20)
@@ -331,7 +345,7 @@ def test_a_second_connection_ends_the_first(wire: str) -> None:
 @every_network
 def test_a_second_connection_is_refused(wire: str) -> None:
     async def work(simulator: Simulator, bus: Bus) -> None:
-        simulator.trouble = Trouble(one_client="refuse")
+        simulator.trouble = BusFaults(one_client="refuse")
         await right(bus)
         other = Bus(simulator.endpoint, timeout=PATIENT)
         with pytest.raises(BusDown):
@@ -351,7 +365,7 @@ def test_a_second_connection_is_refused(wire: str) -> None:
 def test_a_rebooting_device_resets_connections_refuses_and_comes_back(wire: str) -> None:
     async def work(simulator: Simulator, bus: Bus) -> None:
         await right(bus)
-        simulator.trouble = Trouble(rebooting=0.5)
+        simulator.trouble = BusFaults(rebooting=0.5)
         with pytest.raises(BusDown, match="lost"):
             await right(bus, 20)
         with pytest.raises(BusDown, match="connection refused"):
@@ -370,7 +384,7 @@ def test_a_rebooting_device_resets_connections_refuses_and_comes_back(wire: str)
 def test_a_rebooting_device_is_silent_on_a_line(wire: str) -> None:
     async def work(simulator: Simulator, bus: Bus) -> None:
         await right(bus)
-        simulator.trouble = Trouble(rebooting=3 * LIMIT)
+        simulator.trouble = BusFaults(rebooting=3 * LIMIT)
         with pytest.raises(NoAnswer):
             await right(bus, 20, limit=LIMIT)
         while True:
@@ -387,7 +401,7 @@ def test_what_was_late_is_forgotten_in_a_reboot() -> None:
         simulator.faults[1] = Faults(late=2 * LIMIT)
         with pytest.raises(NoAnswer):
             await right(bus, 20, limit=0.01)
-        simulator.trouble = Trouble(rebooting=0.01)
+        simulator.trouble = BusFaults(rebooting=0.01)
         with pytest.raises(NoAnswer):
             await right(bus, 40, limit=3 * LIMIT)  # long enough for both answers, if they came
         simulator.faults[1] = WELL
@@ -399,7 +413,7 @@ def test_what_was_late_is_forgotten_in_a_reboot() -> None:
 @every_network
 def test_a_device_that_is_stopped_while_it_reboots_leaves_its_address(wire: str) -> None:
     async def work(simulator: Simulator, bus: Bus) -> None:
-        simulator.trouble = Trouble(rebooting=600.0)
+        simulator.trouble = BusFaults(rebooting=600.0)
         with pytest.raises(BusDown):
             await right(bus)
         await simulator.stop()
@@ -414,7 +428,7 @@ def test_a_device_that_is_stopped_while_it_reboots_leaves_its_address(wire: str)
 @pytest.mark.parametrize("wire", LINES)
 def test_a_line_has_no_connections_to_be_troubled(wire: str) -> None:
     async def work(simulator: Simulator, bus: Bus) -> None:
-        simulator.trouble = Trouble(one_client="kick", slow_accept=600.0, first_swallowed=True, half_open=True)
+        simulator.trouble = BusFaults(one_client="kick", slow_accept=600.0, first_swallowed=True, half_open=True)
         await right(bus)
         assert simulator.trouble is not CALM
 

@@ -18,14 +18,14 @@ from pathlib import Path
 
 import pytest
 from wattgram_drivers import catalogue
-from wattgram_drivers.device import Device, Direction, Limits, Register, Table, Type, WordOrder
+from wattgram_drivers.device import Device, DeviceLimits, Direction, Register, Table, Type, WordOrder
+from wattgram_drivers.driver_errors import BadAnswer, NoAnswer, Refused
 from wattgram_drivers.endpoint import Endpoint, parse
-from wattgram_drivers.errors import BadAnswer, NoAnswer, Refused
 from wattgram_drivers.modbus.bus import Bus
 from wattgram_drivers.reader import Reader
 from wattgram_drivers.simulated import sunspec_serve
-from wattgram_drivers.simulated.encode import encode
 from wattgram_drivers.simulated.faults import Faults
+from wattgram_drivers.simulated.register_encoding import encode
 from wattgram_drivers.simulated.simulator import Simulator
 from wattgram_drivers.simulated.unit import Served
 from wattgram_drivers.sunspec import walk
@@ -50,7 +50,7 @@ def register(
     return Register(quantity, address, table, kind, order, scale, scale_address, factors, invalid)
 
 
-def device(*registers: Register, limits: Limits = Limits()) -> Device:  # noqa: B008 - frozen
+def device(*registers: Register, limits: DeviceLimits = DeviceLimits()) -> Device:  # noqa: B008 - frozen
     return Device("toy", "Acme", "Toy", "meter", registers, limits)
 
 
@@ -237,7 +237,7 @@ def test_holes_are_filled_and_the_rest_is_refused() -> None:
 
 
 def test_a_device_refuses_more_registers_than_it_can() -> None:
-    short = device(register("frequency", 0, "u64"), limits=Limits(max_registers=2))
+    short = device(register("frequency", 0, "u64"), limits=DeviceLimits(max_registers=2))
 
     async def work(simulator: Simulator, bus: Bus) -> None:
         await bus.read(1, "holding", 0, 2)

@@ -14,7 +14,7 @@ from wattgram_drivers.reader import Reader
 from wattgram_drivers.simulated import sunspec_serve
 from wattgram_drivers.simulated.faults import WELL, Faults
 from wattgram_drivers.simulated.simulator import Simulator
-from wattgram_drivers.simulated.unit import Served, Unit, is_counter
+from wattgram_drivers.simulated.unit import Served, SimulatedUnit, is_counter
 
 from tests.support.register_memory import HandClock, decode
 from tests.support.relayed_buses import every_wire, on
@@ -181,7 +181,7 @@ def test_a_reader_follows_a_moving_scale(wire: str) -> None:
 
 def test_a_scale_that_a_lifted_counter_needs_stays() -> None:
     counter = Register("energy_total", 0, "holding", "u32", scale_address=2)
-    unit = Unit(Served(replace(METER, registers=(counter,)), lambda: {"energy_total": 5000.0}, {2: 3}))
+    unit = SimulatedUnit(Served(replace(METER, registers=(counter,)), lambda: {"energy_total": 5000.0}, {2: 3}))
     both = Faults(rollover=1, moving_scale=True)
     assert unit.read("holding", 0, 3, both) == [0xFFFF, 0xFFFF, 3]
     assert unit.read("holding", 0, 3, both) == [0xFFFF, 0xFFFF, 3]
@@ -190,7 +190,7 @@ def test_a_scale_that_a_lifted_counter_needs_stays() -> None:
 def test_a_counter_that_was_about_to_roll_over_is_low_after_a_reset() -> None:
     source = {"active_energy_import": 5.0}
     meter = replace(METER, registers=(Register("active_energy_import", 0, "holding", "u16"),))
-    unit = Unit(Served(meter, lambda: source))
+    unit = SimulatedUnit(Served(meter, lambda: source))
     assert unit.read("holding", 0, 1, Faults(rollover=3)) == [0xFFFD]
     assert unit.read("holding", 0, 1, Faults(reset=True)) == [0]
     source["active_energy_import"] += 2
@@ -201,15 +201,15 @@ def test_a_signed_counter_rolls_over_to_its_least_number() -> None:
     """Two's complement: 32767 + 1 is -32768."""
     source = {"active_energy_import": 5.0}
     meter = replace(METER, registers=(Register("active_energy_import", 0, "holding", "i16"),))
-    unit = Unit(Served(meter, lambda: source))
+    unit = SimulatedUnit(Served(meter, lambda: source))
     assert unit.read("holding", 0, 1, Faults(rollover=1)) == [0x7FFF]
     source["active_energy_import"] += 1
     assert unit.read("holding", 0, 1) == [0x8000]
 
 
 def test_no_registers_are_no_request() -> None:
-    assert Unit(Served(METER, dict)).read("holding", 0, 0) == 3
-    assert Unit(Served(METER, dict)).read("input", 0, 1) == 2
+    assert SimulatedUnit(Served(METER, dict)).read("holding", 0, 0) == 3
+    assert SimulatedUnit(Served(METER, dict)).read("input", 0, 1) == 2
 
 
 def test_counters_are_what_only_grows() -> None:

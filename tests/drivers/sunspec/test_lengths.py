@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wattgram_drivers.errors import BadAnswer
+from wattgram_drivers.driver_errors import BadAnswer
 from wattgram_drivers.plan import make_plan
 from wattgram_drivers.sunspec import walk
-from wattgram_drivers.sunspec.models import Found, definition, registers
+from wattgram_drivers.sunspec.models import FoundModel, definition, registers
 
 from tests.support.sunspec_chains import COMMON_66, END, INVERTER, MARKER, common, discover, members, read, written
 
-MEASURING = [number for number in walk.MODELS if number != 1]
+MEASURING = [number for number in walk.KNOWN_MODELS if number != 1]
 
 LENGTHS = {
     **dict.fromkeys((101, 102, 103), 50),
@@ -53,7 +53,7 @@ def test_definitions_have_the_lengths_of_the_reference(number: int) -> None:
 def test_no_length_makes_us_read_beyond_it_and_more_length_never_means_less(number: int) -> None:
     before: set[str] = set()
     for length in range(LENGTHS[number] + 2 * BLOCKS.get(number, 0) + 3):
-        found = list(registers(Found(number, 40002, length)))
+        found = list(registers(FoundModel(number, 40002, length)))
         for row in found:
             assert row.address >= 40004
             assert max(row.address + row.words, *(each + 1 for each in row.companions), 0) <= 40004 + length
@@ -88,7 +88,7 @@ def test_every_scale_factor_that_a_point_names_is_among_the_fixed_points(number:
     ],
 )
 def test_model_103_has_what_its_length_covers(length: int, has: list[str], lacks: list[str]) -> None:
-    offered = {row.quantity for row in registers(Found(103, 40002, length))}
+    offered = {row.quantity for row in registers(FoundModel(103, 40002, length))}
     assert set(has) <= offered
     assert offered.isdisjoint(lacks)
 
@@ -136,7 +136,7 @@ def test_a_part_of_a_block_is_none() -> None:
 def test_a_model_without_blocks_has_its_fixed_part(number: int) -> None:
     bare = (number, LENGTHS[number], *[1] * LENGTHS[number])
     words = (*MARKER, *COMMON_66, *bare, *written(103, INVERTER), *END)
-    assert len(list(registers(Found(number, 40070, LENGTHS[number])))) == FIXED[number]
+    assert len(list(registers(FoundModel(number, 40070, LENGTHS[number])))) == FIXED[number]
     assert read(words)["active_power_total"] == 110_000.0
 
 
@@ -160,7 +160,9 @@ def test_a_length_up_to_the_last_address_is_planned(number: int) -> None:
     assert all(row.address + row.words <= 0x10000 for row in found.registers)
 
 
-HEADS = st.tuples(st.sampled_from([*walk.MODELS, 64001]), st.sampled_from([0, 1, 24, 50, 66, 105, 124, 300, 0xFFFF]))
+HEADS = st.tuples(
+    st.sampled_from([*walk.KNOWN_MODELS, 64001]), st.sampled_from([0, 1, 24, 50, 66, 105, 124, 300, 0xFFFF])
+)
 
 
 @settings(derandomize=True, deadline=None)

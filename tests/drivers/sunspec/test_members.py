@@ -12,7 +12,7 @@ from math import isnan
 
 import pytest
 from wattgram_drivers.device import Device, Kind, Table
-from wattgram_drivers.errors import BadAnswer, NoAnswer, Refused
+from wattgram_drivers.driver_errors import BadAnswer, NoAnswer, Refused
 from wattgram_drivers.simulated import sunspec_serve
 from wattgram_drivers.sunspec import walk
 

@@ -8,7 +8,7 @@ from math import isnan
 
 import pytest
 from wattgram_drivers.device import Device, Table
-from wattgram_drivers.plan import Plan, Span, make_plan
+from wattgram_drivers.plan import Plan, RegisterSpan, make_plan
 from wattgram_drivers.reader import Reader
 from wattgram_drivers.sunspec import walk
 
@@ -61,7 +61,7 @@ def read(reader: Reader, bus: Memory) -> dict[str, float]:
     return decode(reader, asyncio.run(reader.read(bus, HandClock())))
 
 
-@pytest.mark.parametrize("number", [number for number in walk.MODELS if number != 1])
+@pytest.mark.parametrize("number", [number for number in walk.KNOWN_MODELS if number != 1])
 def test_each_value_comes_with_its_scale_or_between_two_readings_of_it(number: int) -> None:
     # As many blocks as a model can have: 24 trackers, 24 ports, 16 strings.
     blocks = {160: (8, 20, 24), 714: (18, 25, 24), 803: (26, 32, 16)}
@@ -75,8 +75,8 @@ def test_each_value_comes_with_its_scale_or_between_two_readings_of_it(number: i
         if address is None:
             continue
         together = place.scale_position - place.position == address - place.register.address
-        far = Span("holding", address, address)
-        value = Span("holding", place.register.address, place.register.address + place.register.words - 1)
+        far = RegisterSpan("holding", address, address)
+        value = RegisterSpan("holding", place.register.address, place.register.address + place.register.words - 1)
         assert together or (far in plan.twice and order.index(far) < order.index(value))
         assert together or (order[::-1].index(far) < order[::-1].index(value))
     assert all(each.count <= 125 for each in plan.blocks)

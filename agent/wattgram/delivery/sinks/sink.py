@@ -12,7 +12,7 @@ from typing import Protocol
 from wattgram.base.record import Record
 from wattgram.base.watchdog import Pulse
 
-STEP = 120.0
+SINK_STEP = 120.0
 """Real seconds that one step with a sink takes at most: names may resolve slowly, and time-outs add up."""
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from wattgram.goals.terms.outcome import Outcome
+from wattgram.goals.terms.outcome import GoalOutcome
 
 PURE = ("", "-", "1")
 """Units of a pure number."""
 
-COUNTED = ("persons",)
+WHOLE_UNITS = ("persons",)
 """Units of which there are whole ones only."""
 
 EXACT = 12
 """Significant digits in JSON and CSV: the last ones of a sum of doubles say nothing."""
 
-SHOWN = 9
+SHOWN_DIGITS = 9
 """Significant digits of an input: enough to compute a result again to its last shown one."""
 
 
@@ -25,12 +25,12 @@ def decimals(unit: str, values: Iterable[float | None]) -> int:
     if unit.startswith("%"):
         return 1
     largest = max((abs(one) for one in values if one is not None), default=0.0)
-    if not largest or unit in COUNTED:
+    if not largest or unit in WHOLE_UNITS:
         return 0
     return max(0, min(6, 3 - Decimal(largest).adjusted()))
 
 
-def of_card(card: Outcome) -> int:
+def of_card(card: GoalOutcome) -> int:
     """Decimals of a card's numbers, which are of one unit."""
     target = card.target.value if card.target else None
     return decimals(card.claim.unit, (card.value, target, card.path, card.projection))
@@ -50,7 +50,7 @@ def with_unit(number: str, unit: str) -> str:
 
 def plain(value: float) -> str:
     """An input to nine significant digits, without exponent."""
-    return format(Decimal(f"{value:.{SHOWN}g}") + 0, ",f")
+    return format(Decimal(f"{value:.{SHOWN_DIGITS}g}") + 0, ",f")
 
 
 def exact(value: float | None) -> float | None:

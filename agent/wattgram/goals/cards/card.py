@@ -7,15 +7,15 @@ from html import escape
 
 from wattgram.base.period import local_day
 from wattgram.formats.html_page import NARROW, percent
-from wattgram.goals.terms.finding import Found, Missing
-from wattgram.goals.terms.outcome import Outcome, State
+from wattgram.goals.terms.finding import IndicatorValue, MissingValue
+from wattgram.goals.terms.outcome import GoalOutcome, State
 
 from .about import About
 from .amounts import amount, of_card
 from .explain import passed
-from .plot import Lines, Point, plot
+from .plot import PlotSeries, Point, plot
 from .text import extras
-from .words import Words
+from .words import CardTexts
 
 SHAPES: dict[State, tuple[str, str]] = {
     "on track": ("on", '<circle class="solid" cx="6" cy="6" r="5.5"/><path d="M3.2 6.3 5.2 8.3 8.9 4"/>'),
@@ -26,38 +26,38 @@ SHAPES: dict[State, tuple[str, str]] = {
 }
 """A state's class and its sign, which is told apart without colour."""
 
-SIGNS = {"lower": "\N{LESS-THAN OR EQUAL TO}", "higher": "\N{GREATER-THAN OR EQUAL TO}"}
+CARD_SIGNS = {"lower": "\N{LESS-THAN OR EQUAL TO}", "higher": "\N{GREATER-THAN OR EQUAL TO}"}
 
 
-def card_of(card: Outcome, about: About, words: Words) -> str:
+def card_of(card: GoalOutcome, about: About, words: CardTexts) -> str:
     """The whole card; a claim without an indicator has no numbers."""
     kind, _ = SHAPES[card.state]
     body = _body(card, about, words) if card.claim.indicator else ""
     return f'<article class="card {kind}" id="{card.claim.id}">{_top(card, words)}{body}{_notes(card, words)}</article>'
 
 
-def badge(state: State, words: Words) -> str:
+def badge(state: State, words: CardTexts) -> str:
     """A state's sign and word."""
     kind, shape = SHAPES[state]
     sign = f'<svg viewBox="0 0 12 12" aria-hidden="true">{shape}</svg>'
     return f'<span class="state {kind}">{sign}{escape(words.states[state])}</span>'
 
 
-def value_of(card: Outcome) -> str:
+def value_of(card: GoalOutcome) -> str:
     """Its value with its unit, escaped."""
     return _amount(card, card.value)
 
 
-def target_of(card: Outcome) -> str:
+def target_of(card: GoalOutcome) -> str:
     """Its target with the sign of its good side, escaped; "-" where there is none."""
     return _aimed(card, card.target.value if card.target else None)
 
 
-def _aimed(card: Outcome, value: float | None) -> str:
-    return "-" if value is None else f"{SIGNS[card.better]}{NARROW}{_amount(card, value)}"
+def _aimed(card: GoalOutcome, value: float | None) -> str:
+    return "-" if value is None else f"{CARD_SIGNS[card.better]}{NARROW}{_amount(card, value)}"
 
 
-def _amount(card: Outcome, value: float | None) -> str:
+def _amount(card: GoalOutcome, value: float | None) -> str:
     return _spaced(amount(value, card.claim.unit, of_card(card)))
 
 
@@ -65,14 +65,14 @@ def _spaced(text: str) -> str:
     return escape(text).replace(",", NARROW)
 
 
-def _top(card: Outcome, words: Words) -> str:
+def _top(card: GoalOutcome, words: CardTexts) -> str:
     why = f"<p class=why>{escape(card.why)}</p>" if card.why else ""
     return (
         f"<div class=top><h3><b>{card.claim.id}</b> {escape(card.claim.says)}</h3>{badge(card.state, words)}</div>{why}"
     )
 
 
-def _body(card: Outcome, about: About, words: Words) -> str:
+def _body(card: GoalOutcome, about: About, words: CardTexts) -> str:
     indicator = f"<p class=indicator>{escape(card.claim.indicator)}</p>"
     if not card.measured:
         return indicator
@@ -82,7 +82,7 @@ def _body(card: Outcome, about: About, words: Words) -> str:
     )
 
 
-def _numbers(card: Outcome, words: Words) -> str:
+def _numbers(card: GoalOutcome, words: CardTexts) -> str:
     target = card.target.value if card.target else None
     total = card.path != target
     facts = (
@@ -97,12 +97,12 @@ def _numbers(card: Outcome, words: Words) -> str:
     return _listed(facts)
 
 
-def _notes(card: Outcome, words: Words) -> str:
+def _notes(card: GoalOutcome, words: CardTexts) -> str:
     found, claim = card.finding, card.claim
     facts: list[tuple[str, str]] = []
-    if isinstance(found, Missing):
+    if isinstance(found, MissingValue):
         facts += [(words.missing, found.what), (words.add, found.add)]
-    if isinstance(found, Found):
+    if isinstance(found, IndicatorValue):
         facts += [(words.entry, found.entry), (words.note, found.note)]
     facts.append((words.formula, claim.formula))
     if card.target:
@@ -119,7 +119,7 @@ def _listed(facts: Sequence[tuple[str, str]]) -> str:
     return f'<dl class="facts">{lines}</dl>' if lines else ""
 
 
-def _course(card: Outcome, about: About, words: Words) -> str:
+def _course(card: GoalOutcome, about: About, words: CardTexts) -> str:
     """The plot with its key; "" where there is nothing that makes a line."""
     every = card.evaluations
     if len(every) < 2 or card.end <= card.start:
@@ -132,7 +132,7 @@ def _course(card: Outcome, about: About, words: Words) -> str:
     running = last.over < card.end
     end = card.projection if running else None
     projection = [] if end is None else points([(last.over, last.value), (card.end, end)])
-    lines = Lines(
+    lines = PlotSeries(
         value=points([(one.over, one.value) for one in every]),
         off=points([(one.over, one.value) for one in every if not one.good]),
         path=points([(one.over, one.path) for one in every]),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from wattgram.config.goals.claims import ARTICLES, claims
-from wattgram.config.goals.entries import KINDS, WORDS
-from wattgram.config.goals.limits import limits
+from wattgram.config.goals_table.claims import ARTICLES, claims
+from wattgram.config.goals_table.manual_entries import ENTRY_KINDS, ENTRY_WORDS
+from wattgram.config.goals_table.standard_limits import limits
 
 
 def filled(page: str) -> str:
@@ -39,7 +39,7 @@ def _sources() -> str:
 
 def _entries() -> str:
     rows = []
-    for word, kind in zip(WORDS, KINDS.values(), strict=True):
+    for word, kind in zip(ENTRY_WORDS, ENTRY_KINDS.values(), strict=True):
         units = [f"`{kind.unit}/{one}`" for one in ("m3", "kg", "pulse")] if kind.of == "meter" else [f"`{kind.unit}`"]
         rows.append((f"`{word}`", ", ".join(units), kind.says))
     return _table(("`what`", "`unit`", "is"), rows)

@@ -7,21 +7,21 @@ from collections.abc import Iterator
 
 from wattgram.base.units import rfc3339
 from wattgram.formats.tables import printable, table
-from wattgram.goals.terms.finding import Found, Missing
-from wattgram.goals.terms.outcome import Outcome
+from wattgram.goals.terms.finding import IndicatorValue, MissingValue
+from wattgram.goals.terms.outcome import GoalOutcome
 
 from .about import About
 from .amounts import amount, exact, of_card, plain
-from .text import SIGNS, covered, document, extras
+from .text import TEXT_SIGNS, covered, document, extras
 
 MORE = 2
 """Decimals beyond those of a table."""
 
-LATEST = 14
+EVALUATIONS_SHOWN = 14
 """Evaluations in the text, the latest; JSON has all."""
 
 
-def explain(card: Outcome, about: About) -> str:
+def explain(card: GoalOutcome, about: About) -> str:
     """For a terminal."""
     facts = [(name, printable(text)) for name, text in _facts(card, about) if text]
     widest = max(len(name) for name, _ in facts)
@@ -29,7 +29,7 @@ def explain(card: Outcome, about: About) -> str:
         f"{card.claim.id}  {printable(card.claim.says)}\n{card.claim.article}",
         "\n".join(f"{name.ljust(widest)}  {text}" for name, text in facts),
     ]
-    if isinstance(card.finding, Found) and card.finding.inputs:
+    if isinstance(card.finding, IndicatorValue) and card.finding.inputs:
         rows = [(printable(one.name), plain(one.value), one.unit, printable(one.source)) for one in card.finding.inputs]
         parts.append(table(("input", "value", "unit", "from"), rows, right=(1,)))
     if card.evaluations:
@@ -37,7 +37,7 @@ def explain(card: Outcome, about: About) -> str:
     return "\n\n".join(parts)
 
 
-def as_json(card: Outcome, about: About) -> str:
+def as_json(card: GoalOutcome, about: About) -> str:
     """The document of a card with its evaluations and what it was computed with."""
     more = {
         "evaluations": [
@@ -55,29 +55,29 @@ def as_json(card: Outcome, about: About) -> str:
     return json.dumps(document(card) | more, allow_nan=False)
 
 
-def passed(card: Outcome) -> float:
+def passed(card: GoalOutcome) -> float:
     """Share of a card's period that is over."""
     whole = card.end - card.start
     return min(1.0, max(0.0, (card.over - card.start) / whole)) if whole > 0 else 0.0
 
 
-def _facts(card: Outcome, about: About) -> Iterator[tuple[str, str]]:
+def _facts(card: GoalOutcome, about: About) -> Iterator[tuple[str, str]]:
     claim, found = card.claim, card.finding
     digits = of_card(card) + MORE
     yield "state", card.state + (f": {card.why}" if card.why else "")
     yield "indicator", claim.indicator or "none: there is nothing to measure"
     yield "formula", claim.formula
-    if isinstance(found, Found):
+    if isinstance(found, IndicatorValue):
         yield "arithmetic", found.arithmetic
         yield "value", amount(card.value, claim.unit, digits)
         yield "beside it", "; ".join(extras(card))
         yield "manual entry", found.entry
         yield "note", found.note
-    if isinstance(found, Missing):
+    if isinstance(found, MissingValue):
         yield "missing", found.what
         yield "what to add", found.add
     if card.target is not None:
-        yield "target", f"{SIGNS[card.better]} {amount(card.target.value, claim.unit, digits)}"
+        yield "target", f"{TEXT_SIGNS[card.better]} {amount(card.target.value, claim.unit, digits)}"
         yield "its source", card.target.source
     elif claim.target:
         yield "target", claim.target if claim.target.startswith("none") else f"none here; by default {claim.target}"
@@ -96,8 +96,8 @@ def _facts(card: Outcome, about: About) -> Iterator[tuple[str, str]]:
     yield "versions", ", ".join(f"{name} {version}" for name, version in about.versions.items())
 
 
-def _evaluations(card: Outcome, about: About) -> str:
-    digits, shown = of_card(card) + MORE, card.evaluations[-LATEST:]
+def _evaluations(card: GoalOutcome, about: About) -> str:
+    digits, shown = of_card(card) + MORE, card.evaluations[-EVALUATIONS_SHOWN:]
     rows = [
         (
             about.local(one.over),

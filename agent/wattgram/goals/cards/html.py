@@ -9,17 +9,17 @@ from importlib.resources import files
 from itertools import groupby
 
 from wattgram.formats.html_page import NARROW, document
-from wattgram.goals.terms.finding import Found
-from wattgram.goals.terms.outcome import Outcome
+from wattgram.goals.terms.finding import IndicatorValue
+from wattgram.goals.terms.outcome import GoalOutcome
 
 from .about import About
 from .amounts import PURE, plain
 from .card import SHAPES, badge, card_of, target_of, value_of
-from .text import CLAIMS
-from .words import ENGLISH, Words
+from .text import CLAIM_COUNT
+from .words import ENGLISH, CardTexts
 
 
-def page(cards: Sequence[Outcome], about: About, words: Words = ENGLISH) -> str:
+def page(cards: Sequence[GoalOutcome], about: About, words: CardTexts = ENGLISH) -> str:
     """The whole file."""
     style = files("wattgram.goals.cards").joinpath("goals.css").read_text(encoding="utf-8")
     period = ", ".join(sorted({one.period for one in cards}))
@@ -37,7 +37,7 @@ def page(cards: Sequence[Outcome], about: About, words: Words = ENGLISH) -> str:
     return document(words.title.format(site=about.site, period=period), style, body, words.language)
 
 
-def _head(cards: Sequence[Outcome], about: About, words: Words, period: str) -> str:
+def _head(cards: Sequence[GoalOutcome], about: About, words: CardTexts, period: str) -> str:
     over = max((one.over for one in cards), default=about.made)
     as_of = words.as_of.format(period=period, time=about.local(over), zone=about.timezone.key)
     return (
@@ -46,20 +46,20 @@ def _head(cards: Sequence[Outcome], about: About, words: Words, period: str) -> 
     )
 
 
-def _summary(cards: Sequence[Outcome], words: Words) -> str:
+def _summary(cards: Sequence[GoalOutcome], words: CardTexts) -> str:
     counts = Counter(one.state for one in cards)
     tally = "".join(
         f'<div class="{kind}"><dt>{badge(state, words)}</dt><dd>{counts[state]}</dd></div>'
         for state, (kind, _) in SHAPES.items()
     )
-    shown = words.shown.format(shown=len(cards), all=CLAIMS, measured=sum(one.measured for one in cards))
+    shown = words.shown.format(shown=len(cards), all=CLAIM_COUNT, measured=sum(one.measured for one in cards))
     return (
         f"<section><h2>{escape(words.summary)}</h2><dl class=tally>{tally}</dl><p>{escape(shown)}</p>"
         f"{_attention(cards, words)}</section>"
     )
 
 
-def _attention(cards: Sequence[Outcome], words: Words) -> str:
+def _attention(cards: Sequence[GoalOutcome], words: CardTexts) -> str:
     lines = "".join(
         f"<tr><th>{one.claim.id}</th><td>{escape(one.claim.indicator)}</td><td class=number>{value_of(one)}</td>"
         f"<td class=number>{target_of(one)}</td><td>{escape(one.why)}</td></tr>"
@@ -73,24 +73,24 @@ def _attention(cards: Sequence[Outcome], words: Words) -> str:
     return f"<h3>{escape(words.attention)}</h3>{table}"
 
 
-def _article(letter: str, cards: Sequence[Outcome], about: About, words: Words) -> str:
+def _article(letter: str, cards: Sequence[GoalOutcome], about: About, words: CardTexts) -> str:
     named = f"{escape(words.article.format(letter=letter))} <small>{escape(cards[0].claim.article)}</small>"
     return f"<section><h2>{named}</h2>{''.join(card_of(one, about, words) for one in cards)}</section>"
 
 
-def _workings(cards: Sequence[Outcome], words: Words) -> str:
+def _workings(cards: Sequence[GoalOutcome], words: CardTexts) -> str:
     computed = "".join(
         f'<article class="working"><h3>{one.claim.id} {escape(one.claim.indicator)}: {value_of(one)}</h3>'
         f"<p>{escape(one.finding.arithmetic)}</p>{_inputs(one.finding, words)}</article>"
         for one in cards
-        if isinstance(one.finding, Found)
+        if isinstance(one.finding, IndicatorValue)
     )
     if not computed:
         return ""
     return f"<section><h2>{escape(words.workings)}</h2><p>{escape(words.workings_lead)}</p>{computed}</section>"
 
 
-def _inputs(found: Found, words: Words) -> str:
+def _inputs(found: IndicatorValue, words: CardTexts) -> str:
     if not found.inputs:
         return ""
     lines = "".join(
@@ -106,12 +106,12 @@ def _heads(names: Sequence[str]) -> str:
     return f"<thead><tr>{''.join(f'<th>{escape(one)}</th>' for one in names)}</tr></thead>"
 
 
-def _rules(words: Words) -> str:
+def _rules(words: CardTexts) -> str:
     listed = "".join(f"<li>{escape(one)}</li>" for one in words.rule)
     return f"<section><h2>{escape(words.rules)}</h2><ul>{listed}</ul></section>"
 
 
-def _provenance(about: About, words: Words) -> str:
+def _provenance(about: About, words: CardTexts) -> str:
     facts = (
         (words.made, about.local(about.made)),
         (words.zone, about.grid_zone),

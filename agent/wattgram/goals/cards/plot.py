@@ -12,7 +12,7 @@ from wattgram.formats.axis import label, step_of
 
 WIDTH, HEIGHT = 340.0, 108.0
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 10.0, 8.0, 20.0
-NEAR = 0.5
+NEAR_ZERO = 0.5
 """The axis begins at zero where the lowest number is below this share of the highest."""
 
 Point = tuple[float, float]
@@ -20,7 +20,7 @@ Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
+class PlotSeries:
     """What is drawn: every value, those worse than their path, the path, the path and the values from now on."""
 
     value: Sequence[Point]
@@ -30,7 +30,7 @@ class Lines:
     projection: Sequence[Point]
 
 
-def plot(title: str, lines: Lines, first: str, last: str) -> str:
+def plot(title: str, lines: PlotSeries, first: str, last: str) -> str:
     """An SVG element; `title` is read out where it cannot be seen, `first` and `last` name the period's ends."""
     numbers = [y for line in (lines.value, lines.path, lines.ahead, lines.projection) for _, y in line]
     bottom, top, step = _range(min(numbers), max(numbers))
@@ -73,9 +73,9 @@ def plot(title: str, lines: Lines, first: str, last: str) -> str:
 
 def _range(lowest: float, highest: float) -> tuple[float, float, float]:
     """From, to and step of the axis."""
-    if 0.0 <= lowest <= NEAR * highest:
+    if 0.0 <= lowest <= NEAR_ZERO * highest:
         lowest = 0.0
-    elif NEAR * lowest <= highest <= 0.0:
+    elif NEAR_ZERO * lowest <= highest <= 0.0:
         highest = 0.0
     room = highest - lowest or abs(highest) * 0.1 or 1.0
     if highest == lowest:

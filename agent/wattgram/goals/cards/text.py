@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from wattgram.base.units import rfc3339
 from wattgram.formats.csv_cells import sheet
 from wattgram.formats.tables import printable, table
-from wattgram.goals.terms.finding import Found, Missing
-from wattgram.goals.terms.outcome import Outcome, State
+from wattgram.goals.terms.finding import IndicatorValue, MissingValue
+from wattgram.goals.terms.outcome import GoalOutcome, State
 
 from .amounts import amount, decimals, exact, of_card
 
-CLAIMS = 43
+CLAIM_COUNT = 43
 """What the two articles say that could be checked (METHOD 6)."""
 
-WIDTH = 150
+TABLE_WIDTH = 150
 """Columns of a table where nobody says how many there are."""
 
 NARROWEST = 12
@@ -31,10 +31,10 @@ COLOURS: Mapping[State, str] = {
 }
 """Of a terminal: green, red, yellow, grey, cyan."""
 
-SIGNS = {"lower": "<=", "higher": ">="}
+TEXT_SIGNS = {"lower": "<=", "higher": ">="}
 """Which side of a target is the good one."""
 
-COLUMNS = (
+CSV_COLUMNS = (
     "goal",
     "claim",
     "indicator",
@@ -65,36 +65,36 @@ COLUMNS = (
 """Of the CSV; all of them are keys of JSON, too."""
 
 
-def as_table(cards: Sequence[Outcome], colour: bool = False, width: int = WIDTH) -> str:
+def as_table(cards: Sequence[GoalOutcome], colour: bool = False, width: int = TABLE_WIDTH) -> str:
     """For a terminal of `width` columns; below it what is missing, claim by claim."""
     parts = [_table(cards, colour=colour, width=width)]
     measured = sum(one.measured for one in cards)
-    parts.append(f"{len(cards)} of {CLAIMS} claims shown, {measured} measured")
+    parts.append(f"{len(cards)} of {CLAIM_COUNT} claims shown, {measured} measured")
     wanting = [f"{one.claim.id}  {printable(lacking(one))}" for one in cards if lacking(one)]
     if wanting:
         parts.append("\n".join(("not enough data, and what to add", *wanting)))
     return "\n\n".join(parts)
 
 
-def as_json(cards: Sequence[Outcome]) -> str:
+def as_json(cards: Sequence[GoalOutcome]) -> str:
     """A list of one document a claim, in the claims' order."""
     return json.dumps([document(one) for one in cards], allow_nan=False)
 
 
-def as_csv(cards: Sequence[Outcome]) -> str:
+def as_csv(cards: Sequence[GoalOutcome]) -> str:
     """RFC 4180: a line of names and one a claim; empty where there is nothing."""
     rows = []
     for one in cards:
         facts = document(one) | {"extras": "; ".join(extras(one))}
-        rows.append([facts[name] for name in COLUMNS])
-    return sheet(COLUMNS, rows)
+        rows.append([facts[name] for name in CSV_COLUMNS])
+    return sheet(CSV_COLUMNS, rows)
 
 
-def document(card: Outcome) -> dict[str, object]:
+def document(card: GoalOutcome) -> dict[str, object]:
     """A card for a machine: UTC times, coverage 0 to 1, numbers in the indicator's unit, null where there is none."""
     claim, target = card.claim, card.target
-    found = card.finding if isinstance(card.finding, Found) else None
-    missing = card.finding if isinstance(card.finding, Missing) else Missing("")
+    found = card.finding if isinstance(card.finding, IndicatorValue) else None
+    missing = card.finding if isinstance(card.finding, MissingValue) else MissingValue("")
     return {
         "goal": claim.id,
         "claim": claim.says,
@@ -131,33 +131,33 @@ def document(card: Outcome) -> dict[str, object]:
     }
 
 
-def lacking(card: Outcome) -> str:
+def lacking(card: GoalOutcome) -> str:
     """What a claim lacks and what to add for it; "" where nothing can be done or has to be."""
-    if isinstance(card.finding, Missing):
+    if isinstance(card.finding, MissingValue):
         return "; ".join(one for one in (card.finding.what, card.finding.add) if one)
     return card.why if card.state == "not enough data" else ""
 
 
-def extras(card: Outcome) -> list[str]:
+def extras(card: GoalOutcome) -> list[str]:
     """The numbers beside an indicator's own."""
-    if not isinstance(card.finding, Found):
+    if not isinstance(card.finding, IndicatorValue):
         return []
     return [f"{one.name} {amount(one.value, one.unit, decimals(one.unit, [one.value]))}" for one in card.finding.extras]
 
 
-def aimed(card: Outcome) -> str:
+def aimed(card: GoalOutcome) -> str:
     """The target and its good side; "-" where there is none."""
     if card.target is None:
         return "-"
-    return f"{SIGNS[card.better]} {amount(card.target.value, '', of_card(card))}"
+    return f"{TEXT_SIGNS[card.better]} {amount(card.target.value, '', of_card(card))}"
 
 
-def covered(card: Outcome) -> str:
+def covered(card: GoalOutcome) -> str:
     """Coverage as it is shown; a claim without an indicator has none."""
     return f"{card.coverage:.1%}" if card.claim.indicator else "-"
 
 
-def _table(cards: Sequence[Outcome], *, colour: bool, width: int) -> str:
+def _table(cards: Sequence[GoalOutcome], *, colour: bool, width: int) -> str:
     rows = [
         (
             one.claim.id,

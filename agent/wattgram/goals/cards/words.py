@@ -9,7 +9,7 @@ from wattgram.goals.terms.outcome import State
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class CardTexts:
     """The texts of a language; what stands in braces is put in."""
 
     language: str
@@ -62,7 +62,7 @@ class Words:
     version: str
 
 
-ENGLISH = Words(
+ENGLISH = CardTexts(
     language="en",
     title="{site}: goals, {period}",
     subtitle="Goals on the way to carbon neutrality",

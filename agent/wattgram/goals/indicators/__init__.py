@@ -7,21 +7,21 @@ from collections.abc import Mapping
 from wattgram.goals.terms.indicator import Indicator
 
 from . import (
+    base_load,
     benchmark,
     building,
     carbon,
+    carbon_intensity,
     cement,
     groups,
-    intensity,
-    load,
     manual,
     market,
-    mix,
     product,
     saving,
     solar,
     steel,
     supply,
+    supply_mix,
 )
 
 INDICATORS: Mapping[str, Indicator] = {
@@ -32,11 +32,11 @@ INDICATORS: Mapping[str, Indicator] = {
         carbon,
         cement,
         groups,
-        intensity,
-        load,
+        carbon_intensity,
+        base_load,
         manual,
         market,
-        mix,
+        supply_mix,
         product,
         saving,
         solar,

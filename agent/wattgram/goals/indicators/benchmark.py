@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from wattgram.config.goals.limits import Limit
-from wattgram.config.goals.settings import Product
+from wattgram.config.goals_table.goals_settings import ProductSettings
+from wattgram.config.goals_table.standard_limits import Limit
 from wattgram.goals.quantities.limit_grade import MEASURES, limit_of, standing
 from wattgram.goals.terms.day import Stretch
-from wattgram.goals.terms.finding import Extra, Found, Input
+from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import Lack, answered, shown
+from wattgram.goals.terms.missing import MissingInput, answered, shown
 
-CLAIMS = ("A25", "A16", "A18")
+COMPARED_CLAIMS = ("A25", "A16", "A18")
 """Whose products are compared: those that say so, else those of steel and of building materials."""
 
 
 @answered
-def gap(stretch: Stretch, facility: Facility) -> Found:
+def gap(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """gap = (e - e1) / |e1| in %, e1 the standard's class 1 (METHOD 6.2, A25); the first product with a limit.
 
     The magnitude below the line keeps the sign right for a converter, whose limits are negative.
@@ -27,10 +27,12 @@ def gap(stretch: Stretch, facility: Facility) -> Found:
     extras = []
     for other, its in others:
         try:
-            extras.append(Extra(other.name, _gap(MEASURES[its.unit](other, stretch, facility).value, its), "%"))
-        except Lack:
+            extras.append(
+                SecondaryValue(other.name, _gap(MEASURES[its.unit](other, stretch, facility).value, its), "%")
+            )
+        except MissingInput:
             continue  # what is beside the indicator may be unknown
-    return Found(
+    return IndicatorValue(
         value,
         (*one.inputs, benchmark),
         f"{one.arithmetic}; ({shown(one.value)} - {shown(limit.class1)}) / |{shown(limit.class1)}| x 100 "
@@ -46,12 +48,12 @@ def _gap(value: float, limit: Limit) -> float:
     return 100.0 * (value - limit.class1) / abs(limit.class1)
 
 
-def _compared(facility: Facility) -> list[tuple[Product, Limit]]:
-    for claim in CLAIMS:
+def _compared(facility: Facility) -> list[tuple[ProductSettings, Limit]]:
+    for claim in COMPARED_CLAIMS:
         products = [one for one in facility.goals.products if one.goal == claim]
         if found := [(one, limit) for one in products if (limit := limit_of(one))]:
             return found
-    raise Lack(
+    raise MissingInput(
         "no product whose process has a limit standard",
         '[[goals.product]] with goal = "A25", "A16" or "A18", process, energy and output',
     )

@@ -4,36 +4,38 @@ from __future__ import annotations
 
 from wattgram.goals.quantities.specific_energy import metered
 from wattgram.goals.terms.day import Stretch
-from wattgram.goals.terms.finding import Extra, Found, Input
+from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import Lack, answered, quotient, shown
+from wattgram.goals.terms.missing import MissingInput, answered, quotient, shown
 
 DESIGN = 0.8
 """Of the 2016 design level of public buildings (GB 55015-2021: -20 %)."""
 
 
 @answered
-def intensity(stretch: Stretch, facility: Facility) -> Found:
+def intensity(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """EUI = E_building / area in kWh/m2 (METHOD 6.3, B06): of the period so far; over a whole year it is kWh/(m2 a).
 
     Of several buildings the sum of energy / the sum of area.
     """
     buildings = facility.goals.buildings
     if not buildings:
-        raise Lack("no building", "[[goals.building]] with energy, the names of its sub-meters, and area")
+        raise MissingInput("no building", "[[goals.building]] with energy, the names of its sub-meters, and area")
     inputs: list[Input] = []
-    extras: list[Extra] = []
+    extras: list[SecondaryValue] = []
     energy, area, coverage = 0.0, 0.0, 1.0
     for one in buildings:
         if not one.energy:
-            raise Lack(f"no meter of {one.name}", f"energy to the building {one.name}, the names of its sub-meters")
+            raise MissingInput(
+                f"no meter of {one.name}", f"energy to the building {one.name}, the names of its sub-meters"
+            )
         kwh, meters, known = metered(stretch, one.energy)
         floor = Input(f"area of {one.name}", one.area, "m2", "[[goals.building]]")
         inputs += [*meters, floor]
-        extras.append(Extra(one.name, quotient(kwh, one.area, f"{one.name} has no area"), "kWh/m2"))
+        extras.append(SecondaryValue(one.name, quotient(kwh, one.area, f"{one.name} has no area"), "kWh/m2"))
         energy, area, coverage = energy + kwh, area + one.area, min(coverage, known)
     value = quotient(energy, area, "no building has an area")
-    return Found(
+    return IndicatorValue(
         value,
         tuple(inputs),
         f"{shown(energy)} kWh / {shown(area)} m2 = {shown(value)} kWh/m2 in {stretch.name} so far",

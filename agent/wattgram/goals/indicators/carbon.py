@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from wattgram.config.goals.settings import Baseline
+from wattgram.config.goals_table.goals_settings import Baseline
 from wattgram.goals.terms.day import Stretch
-from wattgram.goals.terms.finding import Extra, Finding, Found, Input
+from wattgram.goals.terms.finding import Finding, IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import Lack, answered, quotient, shown
+from wattgram.goals.terms.missing import MissingInput, answered, quotient, shown
 from wattgram.goals.terms.yearly_path import CARBON, fallen, falling, year_of
 
 from .entered import amount, amount_if_any
 from .inventory import inventory
-from .sources import ENTRY_LINE, ENTRY_LINE_SOURCE, NATIONAL_LINE
 from .stored import summed
+from .target_sources import ENTRY_LINE, ENTRY_LINE_SOURCE, NATIONAL_LINE
 from .years import is_over, part_of_year
 
 ENOUGH = 0.9
@@ -26,7 +26,7 @@ ALERT = 0.8
 
 
 @answered
-def net(stretch: Stretch, facility: Facility) -> Found:
+def net(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """C_year = sum of E_imp x EF_grid + fuel x EF_fuel + process + bought heat - captured and stored, t (goals A02).
 
     Stored is what people answer for (entry "captured_stored", t): what a meter at the stack counts may still come out.
@@ -40,7 +40,7 @@ def net(stretch: Stretch, facility: Facility) -> Found:
         if captured and not stored.inputs
         else ""
     )
-    return Found(
+    return IndicatorValue(
         value,
         (*whole.inputs, *stored.inputs),
         f"{whole.arithmetic} - {shown(stored.value)} = {shown(value)} t",
@@ -58,17 +58,17 @@ def net_target(stretch: Stretch, facility: Facility) -> Target | None:
     return None if last is None else fallen(Baseline(last.value, year - 1), "net CO2", year, CARBON)
 
 
-def _full(year: int, facility: Facility) -> Found | None:
+def _full(year: int, facility: Facility) -> IndicatorValue | None:
     """A whole year's net emission; None unless all of it counts, is over and is known for nine tenths of its time."""
     stretch = facility.years(year)
     if not is_over(year, facility) or not stretch.days:
         return None
     found: Finding = net(stretch, facility)
-    return found if isinstance(found, Found) and min(found.coverage, stretch.coverage) >= ENOUGH else None
+    return found if isinstance(found, IndicatorValue) and min(found.coverage, stretch.coverage) >= ENOUGH else None
 
 
 @answered
-def gross(stretch: Stretch, facility: Facility) -> Found:
+def gross(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """C_ets = fuel + process + E_imp x EF + heat x EF_heat, t; beside it what it comes to at this pace (goals A14)."""
     whole = inventory(stretch, facility)
     at_end = quotient(whole.total, stretch.gone, f"nothing of {stretch.name} is over")
@@ -78,13 +78,13 @@ def gross(stretch: Stretch, facility: Facility) -> Found:
     alert = (
         f"{said}: above it" if share >= 1.0 else f"{said}: alert from {100.0 * ALERT:.0f} %" if share >= ALERT else ""
     )
-    return Found(
+    return IndicatorValue(
         whole.total,
         whole.inputs,
         f"{whole.arithmetic} = {shown(whole.total)} t",
         (
-            Extra("at the end of the period, at this pace", at_end, "tCO2e"),
-            Extra("national entry line", NATIONAL_LINE, "tCO2e/a"),
+            SecondaryValue("at the end of the period, at this pace", at_end, "tCO2e"),
+            SecondaryValue("national entry line", NATIONAL_LINE, "tCO2e/a"),
         ),
         whole.coverage,
         note=alert,
@@ -92,16 +92,16 @@ def gross(stretch: Stretch, facility: Facility) -> Found:
 
 
 @answered
-def capture_share(stretch: Stretch, facility: Facility) -> Found:
+def capture_share(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """CCSS = M_stored / C_gross, % (goals B12); what meters captured where no stored mass is entered."""
     whole = inventory(stretch, facility)
     try:
         stored = amount("captured_stored", stretch, facility)
         taken, inputs, by, note = stored.value, stored.inputs, stored.by, ""
         coverage = whole.coverage
-    except Lack:
+    except MissingInput:
         if not facility.of_role("capture"):
-            raise Lack(
+            raise MissingInput(
                 "no capture meter and no entry captured_stored",
                 'add a [[device]] with role = "capture", or a [[goals.entry]] with what = "captured_stored"',
             ) from None
@@ -110,7 +110,7 @@ def capture_share(stretch: Stretch, facility: Facility) -> Found:
         note = "captured by meter; no entry captured_stored shows that it stays stored"
         coverage = min(whole.coverage, sums.coverage)
     value = 100.0 * quotient(taken, whole.total, f"nothing was emitted in {stretch.name}")
-    return Found(
+    return IndicatorValue(
         value,
         (*inputs, *whole.inputs),
         f"100 x {shown(taken)} / ({whole.arithmetic}) = {shown(value)} %",
@@ -120,12 +120,12 @@ def capture_share(stretch: Stretch, facility: Facility) -> Found:
     )
 
 
-def full_years(stretch: Stretch, facility: Facility) -> dict[int, Found]:
+def full_years(stretch: Stretch, facility: Facility) -> dict[int, IndicatorValue]:
     """Net emission of the full years without a gap up to the period's, the oldest first."""
     year = year_of(stretch, facility)
     if not is_over(year, facility):
         year -= 1
-    found: dict[int, Found] = {}
+    found: dict[int, IndicatorValue] = {}
     while (one := _full(year, facility)) is not None:
         found[year] = one
         year -= 1
@@ -133,20 +133,23 @@ def full_years(stretch: Stretch, facility: Facility) -> dict[int, Found]:
 
 
 @answered
-def after_peak(stretch: Stretch, facility: Facility) -> Found:
+def after_peak(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """peak_year = argmax C_y; after it C_y <= C_peak: the last full year's net emission, t (goals B16)."""
     years = full_years(stretch, facility)
     if len(years) < FULL_YEARS:
-        raise Lack(f"full years in a row: {len(years)} known, {FULL_YEARS} needed", "wait for more full years")
+        raise MissingInput(f"full years in a row: {len(years)} known, {FULL_YEARS} needed", "wait for more full years")
     peak, last = max(years, key=lambda one: years[one].value), max(years)
-    return Found(
+    return IndicatorValue(
         years[last].value,
         (
             *(Input(f"net CO2 of {year}", one.value, "t", "goal A02 of that year") for year, one in years.items()),
             *years[last].inputs,
         ),
         years[last].arithmetic,
-        (Extra("peak year", peak, ""), Extra("net CO2 of the peak year", years[peak].value, "tCO2/a")),
+        (
+            SecondaryValue("peak year", peak, ""),
+            SecondaryValue("net CO2 of the peak year", years[peak].value, "tCO2/a"),
+        ),
         min(one.coverage for one in years.values()),
         note=f"{last} is the highest so far: allowed until 2030" if peak == last and last <= 2030 else f"of {last}",
     )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wattgram.config.goals.settings import Entry, Product
+from wattgram.config.goals_table.goals_settings import ManualEntry, ProductSettings
 from wattgram.goals.quantities.limit_grade import class_target, graded
 from wattgram.goals.quantities.production import entries, output, over, share, within
 from wattgram.goals.quantities.specific_energy import burnt, metered, of_goal, require_meter
 from wattgram.goals.terms.day import Stretch
-from wattgram.goals.terms.finding import Extra, Finding, Found, Input
+from wattgram.goals.terms.finding import Finding, IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator
-from wattgram.goals.terms.missing import Lack, answered, counted, shown, signed
+from wattgram.goals.terms.missing import MissingInput, answered, counted, shown, signed
 
 ELECTRICITY = graded("kWh/t", "A18")
 
@@ -20,17 +20,17 @@ ELECTRICITY = graded("kWh/t", "A18")
 def electricity(stretch: Stretch, facility: Facility) -> Finding:
     """e_el = E / M in kWh/t with its class (METHOD 5 and 6.2, A18); the clinker ratio beside it."""
     found = ELECTRICITY(stretch, facility)
-    if not isinstance(found, Found):
+    if not isinstance(found, IndicatorValue):
         return found
     return replace(found, extras=(*found.extras, *clinker_ratio(stretch, facility)))
 
 
-def clinker_ratio(stretch: Stretch, facility: Facility) -> tuple[Extra, ...]:
+def clinker_ratio(stretch: Stretch, facility: Facility) -> tuple[SecondaryValue, ...]:
     """CR = M_clinker / M_cement in %; none unless both tonnages are known for the same days.
 
     Of several products of clinker or of cement the first tells the tonnes: the others may weigh the same belt.
     """
-    first: dict[str, Product] = {}
+    first: dict[str, ProductSettings] = {}
     for one in facility.goals.products:
         if one.goal == "A18":
             first.setdefault(one.process.partition("_")[0], one)
@@ -38,15 +38,15 @@ def clinker_ratio(stretch: Stretch, facility: Facility) -> tuple[Extra, ...]:
         return ()
     try:
         clinker, cement = (output(first[name], stretch, facility) for name in ("clinker", "cement"))
-    except Lack:
+    except MissingInput:
         return ()
     if [one.date for one in clinker.part.days] != [one.date for one in cement.part.days]:
         return ()
-    return (Extra("clinker ratio", 100.0 * clinker.amount / cement.amount, "%"),)
+    return (SecondaryValue("clinker ratio", 100.0 * clinker.amount / cement.amount, "%"),)
 
 
 @answered
-def net_stored(stretch: Stretch, facility: Facility) -> Found:
+def net_stored(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """S = M_CO2 x - C_energy_capture in t, and beside it pen = E_cap / M_CO2 in kWh/t (METHOD 6.2, A19).
 
     M x is what entries `captured_stored` prove, over their days; without any what the capture meters counted, as if
@@ -61,7 +61,9 @@ def net_stored(stretch: Stretch, facility: Facility) -> Found:
     kwh, meters, known = metered(part, [name for one in plants for name in one.energy])
     mix = part.ratio("emission_intensity")
     if mix is None:
-        raise Lack(f"the emission intensity of the site is not known in {stretch.name}", "a balance with a load")
+        raise MissingInput(
+            f"the emission intensity of the site is not known in {stretch.name}", "a balance with a load"
+        )
     inputs += [*meters, Input("emission intensity", mix, "g/kWh", f"windows, {counted(len(part.days))}")]
     grams, terms = kwh * mix, [f"{shown(kwh)} kWh x {shown(mix)} g/kWh"]
     for fuel in (burnt(name, part, facility) for one in plants for name in one.fuel):
@@ -69,8 +71,8 @@ def net_stored(stretch: Stretch, facility: Facility) -> Found:
         inputs.append(Input(f"fuel of {fuel.name}", fuel.amount, fuel.unit, f"meter {fuel.name}; {fuel.worth.source}"))
         terms.append(f"{shown(fuel.amount)} {fuel.unit} x {shown(fuel.carbon)} g/{fuel.unit}")
     value = stored - grams / 1e6
-    penalty = (Extra("energy of capture", kwh / stored, "kWh/t"),) if stored > 0.0 else ()
-    return Found(
+    penalty = (SecondaryValue("energy of capture", kwh / stored, "kWh/t"),) if stored > 0.0 else ()
+    return IndicatorValue(
         value,
         tuple(inputs),
         f"{shown(stored)} t - ({' + '.join(terms)}) / 1e6 = {shown(value)} t",
@@ -81,14 +83,14 @@ def net_stored(stretch: Stretch, facility: Facility) -> Found:
     )
 
 
-def _stored(proven: list[Entry], part: Stretch, facility: Facility) -> tuple[float, list[Input]]:
+def _stored(proven: list[ManualEntry], part: Stretch, facility: Facility) -> tuple[float, list[Input]]:
     """t of CO2 that counts as stored."""
     if proven:
         inputs = [Input(f"stored, {one.first} to {one.last}", one.value, "t", signed(one)) for one in proven]
         return sum(one.value for one in proven), inputs
     grams = part.sum("captured")
     if not facility.of_role("capture") or grams is None:
-        raise Lack(
+        raise MissingInput(
             f"no capture meter and no certificate in {part.name}: nothing counts as stored",
             'a [[device]] with role = "capture", or [[goals.entry]] with what = "captured_stored"',
         )

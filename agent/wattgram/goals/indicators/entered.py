@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from wattgram.config.goals.settings import Entry
+from wattgram.config.goals_table.goals_settings import ManualEntry
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import Input
 from wattgram.goals.terms.indicator import Facility
-from wattgram.goals.terms.missing import Lack, signed
+from wattgram.goals.terms.missing import MissingInput, signed
 
 from .years import local, midnight
 
 
 @dataclass(frozen=True, slots=True)
-class Entered:
+class EnteredAmount:
     """An amount, in the unit of its entries, and the entries behind it."""
 
     value: float
@@ -23,7 +23,7 @@ class Entered:
     by: str
 
 
-def amount(what: str, stretch: Stretch, facility: Facility) -> Entered:
+def amount(what: str, stretch: Stretch, facility: Facility) -> EnteredAmount:
     """The part of entries that is of the time which is over: each spreads evenly over its own days.
 
     Lack as soon as one day has no entry; a later entry takes the place of an earlier one on the days of both.
@@ -31,7 +31,7 @@ def amount(what: str, stretch: Stretch, facility: Facility) -> Entered:
     entries = [one for one in facility.goals.entries if one.what == what]
     end = min(stretch.end, stretch.over)
     day, last = local(stretch.start, facility), local(end - 1, facility)
-    taken: dict[Entry, float] = {}
+    taken: dict[ManualEntry, float] = {}
     while day <= last and end > stretch.start:
         entry = facility.goals.entry(what, day)
         if entry is None:
@@ -45,17 +45,19 @@ def amount(what: str, stretch: Stretch, facility: Facility) -> Entered:
     if not taken:
         raise missing(what, stretch.name)
     inputs = tuple(_input(entry, days) for entry, days in taken.items())
-    return Entered(sum(one.value for one in inputs), inputs, "; ".join(dict.fromkeys(signed(one) for one in taken)))
+    return EnteredAmount(
+        sum(one.value for one in inputs), inputs, "; ".join(dict.fromkeys(signed(one) for one in taken))
+    )
 
 
-def amount_if_any(what: str, stretch: Stretch, facility: Facility) -> Entered:
+def amount_if_any(what: str, stretch: Stretch, facility: Facility) -> EnteredAmount:
     """The same of what many sites do not have: nothing where nobody ever entered any."""
     if any(one.what == what for one in facility.goals.entries):
         return amount(what, stretch, facility)
-    return Entered(0.0, (), "")
+    return EnteredAmount(0.0, (), "")
 
 
-def latest(what: str, stretch: Stretch, facility: Facility) -> Entry:
+def latest(what: str, stretch: Stretch, facility: Facility) -> ManualEntry:
     """The entry about the last day that has begun; Lack when there is none."""
     day = local(min(stretch.end, stretch.over) - 1, facility)
     entry = facility.goals.entry(what, day)
@@ -64,15 +66,15 @@ def latest(what: str, stretch: Stretch, facility: Facility) -> Entry:
     return entry
 
 
-def missing(what: str, when: str) -> Lack:
+def missing(what: str, when: str) -> MissingInput:
     """What a site lacks when nobody entered a number about a day or a period."""
-    return Lack(
+    return MissingInput(
         f'no entry "{what}" about {when}',
         f'add [[goals.entry]] with what = "{what}" for that time; 0 where the site has none',
     )
 
 
-def _input(entry: Entry, days: float) -> Input:
+def _input(entry: ManualEntry, days: float) -> Input:
     whole = (entry.last - entry.first).days + 1
     part = "" if days == whole else f", {days:g} of {whole} days"
     return Input(entry.what, entry.value * days / whole, entry.unit, signed(entry) + part)

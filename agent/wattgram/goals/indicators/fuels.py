@@ -8,12 +8,12 @@ from math import nan
 from wattgram.accounts.chp_share import electricity_share
 from wattgram.accounts.fuel import efficiency
 from wattgram.config.load import DeviceConfig
-from wattgram.config.role_keys import ASSUMED, BURNERS, FUELS
-from wattgram.goals.quantities.fuel_heat import Worth, worth
+from wattgram.config.role_keys import ASSUMED, BURNERS, FUEL_CARBON
+from wattgram.goals.quantities.fuel_heat import FuelWorth, worth
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import Input
 from wattgram.goals.terms.indicator import Facility
-from wattgram.goals.terms.missing import Lack, shown
+from wattgram.goals.terms.missing import MissingInput, shown
 
 from .years import local
 
@@ -28,12 +28,12 @@ def heat(stretch: Stretch, facility: Facility) -> tuple[Input, ...]:
     found = []
     for one in facility.of_role(*BURNERS):
         if one.emission.emission_factor is not None:
-            raise Lack(
+            raise MissingInput(
                 f"the fuel of {one.name} is not said", f"give {one.name} fuel and efficiency, not emission_factor"
             )
         said = fuel_of(one)
         if one.emission.fuel_meter and one.emission.fuel_factor is not None:
-            burnt, source = _metered(stretch, one) / FUELS[said], f"fuel meter {one.emission.fuel_meter}"
+            burnt, source = _metered(stretch, one) / FUEL_CARBON[said], f"fuel meter {one.emission.fuel_meter}"
         else:
             eta = efficiency(one, nan)
             burnt, source = stretch.energy([one.name]) / 1e3 / eta, f"electricity of {one.name} / efficiency {eta:g}"
@@ -68,18 +68,20 @@ def heat_carbon(stretch: Stretch, facility: Facility) -> tuple[Input, ...]:
         if one.emission.fuel_meter and one.emission.fuel_factor is not None:
             burnt = _metered(stretch, one)
         else:
-            burnt = stretch.energy([one.name]) / 1e3 / eta * FUELS[fuel_of(one)]
+            burnt = stretch.energy([one.name]) / 1e3 / eta * FUEL_CARBON[fuel_of(one)]
         source = f"{1 - share:.4g} of the fuel's CO2, METHOD 4.7"
         found.append(Input(f"heat of {one.name}", burnt * (1.0 - share) / 1e6, "t", source))
     for name, amount, unit in _boilers(stretch, facility):
         if unit.carbon is None:
-            raise Lack(f"what burns at {name} is not said", f'add fuel = "natural_gas", "diesel" or "coal" to {name}')
+            raise MissingInput(
+                f"what burns at {name} is not said", f'add fuel = "natural_gas", "diesel" or "coal" to {name}'
+            )
         source = f"{shown(amount)} {unit.unit} x {shown(unit.carbon)} g, {unit.source}"
         found.append(Input(f"fuel of {name}", amount * unit.carbon / 1e6, "t", source))
     return tuple(found)
 
 
-def _boilers(stretch: Stretch, facility: Facility) -> Iterator[tuple[str, float, Worth]]:
+def _boilers(stretch: Stretch, facility: Facility) -> Iterator[tuple[str, float, FuelWorth]]:
     """Meters of no genset or CHP, such as a boiler's: name, units counted, what one is worth."""
     day = local(min(stretch.end, stretch.over) - 1, facility)
     owned = {one.emission.fuel_meter for one in facility.devices}

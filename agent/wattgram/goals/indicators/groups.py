@@ -7,21 +7,21 @@ from math import fsum
 
 from wattgram.config.load import GROUPS
 from wattgram.goals.terms.day import Stretch
-from wattgram.goals.terms.finding import Extra, Found, Input
+from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import Lack, answered, quotient, shown
+from wattgram.goals.terms.missing import MissingInput, answered, quotient, shown
 from wattgram.goals.terms.yearly_path import CARBON, SAYS, remaining, year_of
 
 from .entered import amount_if_any
-from .sources import WEIGHT_SOURCE
-from .stored import Sums, summed, windows
+from .stored import StoredSums, summed, windows
+from .target_sources import WEIGHT_SOURCE
 from .years import part_of_year, same_days
 
 NATIONAL_SPLIT = (
-    Extra("the country: power", 40.0, "%"),
-    Extra("the country: industry", 40.0, "%"),
-    Extra("the country: building", 10.0, "%"),
-    Extra("the country: transport", 10.0, "%"),
+    SecondaryValue("the country: power", 40.0, "%"),
+    SecondaryValue("the country: industry", 40.0, "%"),
+    SecondaryValue("the country: building", 10.0, "%"),
+    SecondaryValue("the country: transport", 10.0, "%"),
 )
 """The article's own round figures of 2021 (METHOD 6.3)."""
 
@@ -33,18 +33,18 @@ def metered(facility: Facility, group: str) -> str:
     """The group, when a sub-meter counts it; else Lack."""
     if not facility.of_group(group):
         device = 'role = "ev"' if group == "transport" else f'role = "load" and group = "{group}"'
-        raise Lack(f"no sub-meter of group {group}", f"add a [[device]] with {device}")
+        raise MissingInput(f"no sub-meter of group {group}", f"add a [[device]] with {device}")
     return group
 
 
-def seen(stretch: Stretch, facility: Facility, groups: Sequence[str], sums: Sums) -> float:
+def seen(stretch: Stretch, facility: Facility, groups: Sequence[str], sums: StoredSums) -> float:
     """Share of the time that is over for which the balance and each sub-meter of some groups are known."""
     meters = [one.name for group in groups for one in facility.of_group(group)]
     return min([sums.coverage, *(stretch.known(one) for one in meters)])
 
 
 @answered
-def solar_charging(stretch: Stretch, facility: Facility) -> Found:
+def solar_charging(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """PVEV = sum of E_ev x pvshare / sum of E_ev, % (goals A10).
 
     pvshare is the own renewable share of the site's mix at each instant; with wind or hydro they are in it.
@@ -53,20 +53,20 @@ def solar_charging(stretch: Stretch, facility: Facility) -> Found:
     sums = summed(stretch, "transport_own_energy", "transport_energy")
     own, energy = sums.kwh("transport_own_energy"), sums.kwh("transport_energy")
     value = 100.0 * quotient(own, energy, f"nothing was charged in {stretch.name}")
-    return Found(
+    return IndicatorValue(
         value,
         (
             sums.energy("charged from own renewables", "transport_own_energy"),
             sums.energy("charged, group transport", "transport_energy"),
         ),
         f"100 x {shown(own)} / {shown(energy)} = {shown(value)} %",
-        (Extra("charged", energy, "kWh"),),
+        (SecondaryValue("charged", energy, "kWh"),),
         seen(stretch, facility, ["transport"], sums),
     )
 
 
 @answered
-def split(stretch: Stretch, facility: Facility) -> Found:
+def split(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """share_k = C_k / sum of C_k, %: industry's share, beside it the others and what no group has (goals B03).
 
     C_k is the CO2 of the electricity that a group's sub-meters counted; industry has the process emission, too, where
@@ -82,14 +82,14 @@ def split(stretch: Stretch, facility: Facility) -> Found:
     whole = fsum(each.values())
     shares = {name: 100.0 * quotient(one, whole, f"no CO2 in {stretch.name}") for name, one in each.items()}
     said = {"rest": "unassigned"}
-    return Found(
+    return IndicatorValue(
         shares["industry_emission"],
         (*(sums.mass(f"CO2 of {name.removesuffix('_emission')}", name) for name in names), *process.inputs),
         f"100 x {shown(each['industry_emission'])} / ({' + '.join(shown(one) for one in each.values())})"
         f" = {shown(shares['industry_emission'])} %",
         (
             *(
-                Extra(said.get(group, group), shares[f"{group}_emission"], "%")
+                SecondaryValue(said.get(group, group), shares[f"{group}_emission"], "%")
                 for group in (*groups, "rest")
                 if group != "industry"
             ),
@@ -100,7 +100,7 @@ def split(stretch: Stretch, facility: Facility) -> Found:
 
 
 @answered
-def reduction(stretch: Stretch, facility: Facility) -> Found:
+def reduction(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """red_k = 1 - C_k / C_k,base, % (goals B04): industry and power together, beside it each group.
 
     C_k,base: the baseline B04 (t a year of these groups) times the part of the year that is over, else the same days
@@ -115,7 +115,7 @@ def reduction(stretch: Stretch, facility: Facility) -> Found:
     gone = stretch.gone * part_of_year(stretch, facility)
     before = base.value * gone
     value = 100.0 * (1.0 - quotient(now, before, "the baseline B04 is 0"))
-    return Found(
+    return IndicatorValue(
         value,
         (
             *(sums.mass(f"CO2 of {one}", f"{one}_emission") for one in groups),
@@ -127,16 +127,16 @@ def reduction(stretch: Stretch, facility: Facility) -> Found:
     )
 
 
-def _since_last_year(stretch: Stretch, facility: Facility, groups: Sequence[str]) -> Found:
+def _since_last_year(stretch: Stretch, facility: Facility, groups: Sequence[str]) -> IndicatorValue:
     others = [one for one in GROUPS if facility.of_group(one) and one not in groups]
     pairs = same_days(stretch, facility, [f"{one}_emission" for one in (*groups, *others)])
     if not pairs.now:
-        raise Lack(f"no day of {stretch.name} is stored a year before, too", "add [goals.baseline.B04]")
+        raise MissingInput(f"no day of {stretch.name} is stored a year before, too", "add [goals.baseline.B04]")
     each = {one: pairs.sums(f"{one}_emission") for one in (*groups, *others)}
     now, before = (fsum(each[one][side] for one in groups) / 1e6 for side in (0, 1))
     value = 100.0 * (1.0 - quotient(now, before, f"no CO2 of {' and '.join(groups)} a year before"))
     source = windows(len(pairs.now))
-    return Found(
+    return IndicatorValue(
         value,
         (
             *(Input(f"CO2 of {one}", each[one][0] / 1e6, "t", source) for one in groups),
@@ -144,7 +144,7 @@ def _since_last_year(stretch: Stretch, facility: Facility, groups: Sequence[str]
         ),
         f"100 x (1 - {shown(now)} / {shown(before)}) = {shown(value)} %",
         tuple(
-            Extra(one, 100.0 * (1.0 - quotient(*sides, f"no CO2 of {one} a year before")), "%")
+            SecondaryValue(one, 100.0 * (1.0 - quotient(*sides, f"no CO2 of {one} a year before")), "%")
             for one, sides in each.items()
             if sides[1] > 0.0
         ),

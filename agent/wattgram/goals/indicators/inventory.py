@@ -8,7 +8,7 @@ from math import fsum
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import Input
 from wattgram.goals.terms.indicator import Facility
-from wattgram.goals.terms.missing import Lack, shown
+from wattgram.goals.terms.missing import MissingInput, shown
 
 from . import fuels
 from .entered import amount, amount_if_any
@@ -77,9 +77,9 @@ def inventory(stretch: Stretch, facility: Facility) -> Inventory:
     energy = energetic(stretch, facility)
     try:
         process = amount("process_emission", stretch, facility)
-    except Lack as lack:
+    except MissingInput as lack:
         so_far = f"metered so far: fuel {energy.fuel:.4g} t, import {energy.imported:.4g} t"
-        raise Lack(f"{lack.missing.what}; {so_far}", lack.missing.add) from lack
+        raise MissingInput(f"{lack.missing.what}; {so_far}", lack.missing.add) from lack
     return replace(
         energy,
         process=process.value,

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from wattgram.base.period import local_day
 from wattgram.goals.terms.day import Stretch
-from wattgram.goals.terms.finding import Found, Input
+from wattgram.goals.terms.finding import IndicatorValue, Input
 from wattgram.goals.terms.indicator import Facility, Indicator
-from wattgram.goals.terms.missing import Find, Lack, answered, shown, signed
+from wattgram.goals.terms.missing import Find, MissingInput, answered, shown, signed
 
 
 def entered(what: str, unit: str) -> Find:
     """Finds the entry that is about the last day of what is over; Missing where there is none or it has run out."""
 
     @answered
-    def find(stretch: Stretch, facility: Facility) -> Found:
+    def find(stretch: Stretch, facility: Facility) -> IndicatorValue:
         day = local_day(max(stretch.start, min(stretch.end, stretch.over) - 1), facility.timezone)
         one = facility.goals.entry(what, day)
         if one is None:
             older = [each.last for each in facility.goals.entries if each.what == what and each.last < day]
             stale = f"; the last one ended on {max(older)}" if older else ""
             add = f'[[goals.entry]] with what = "{what}", value in {unit}, its period, name, entered and document'
-            raise Lack(f"no entry {what} about {day}{stale}", add)
+            raise MissingInput(f"no entry {what} about {day}{stale}", add)
         entry = signed(one)
-        return Found(
+        return IndicatorValue(
             one.value,
             (Input(what, one.value, unit, f"{entry}, for {one.first} to {one.last}"),),
             f"{shown(one.value)} {unit}, as entered",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from wattgram.config.goals.settings import Entry
+from wattgram.config.goals_table.goals_settings import ManualEntry
 from wattgram.goals.terms.day import Stretch
-from wattgram.goals.terms.finding import Extra, Found, Input
+from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
 from wattgram.goals.terms.missing import answered, quotient, shown, signed
 
 from .entered import latest
 from .inventory import Inventory, inventory
-from .sources import (
+from .stored import summed
+from .target_sources import (
     CCER_PRICE,
     ENTRY_LINE,
     ENTRY_LINE_SOURCE,
@@ -20,7 +21,6 @@ from .sources import (
     PILOT_PRICE,
     PRICE_SOURCE,
 )
-from .stored import summed
 from .years import part_of_year
 
 
@@ -36,7 +36,7 @@ def projected(stretch: Stretch, gross: Inventory) -> float:
     return quotient(gross.total, stretch.gone, f"nothing of {stretch.name} is over")
 
 
-def allowance(stretch: Stretch, facility: Facility) -> tuple[float, Input, Entry]:
+def allowance(stretch: Stretch, facility: Facility) -> tuple[float, Input, ManualEntry]:
     """t that the site was given (entry "allowance", of a year), of which a shorter period has its part."""
     entry = latest("allowance", stretch, facility)
     part = part_of_year(stretch, facility)
@@ -45,20 +45,20 @@ def allowance(stretch: Stretch, facility: Facility) -> tuple[float, Input, Entry
 
 
 @answered
-def position(stretch: Stretch, facility: Facility) -> Found:
+def position(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """pos = allowance - C_ets,projected, t (goals B08)."""
     given, source, entry = allowance(stretch, facility)
     gross = inventory(stretch, facility)
     at_end = projected(stretch, gross)
     value = given - at_end
-    return Found(
+    return IndicatorValue(
         value,
         (source, *gross.inputs, Input("share of the period that is over", stretch.gone, "1", "calendar")),
         f"{shown(given)} - ({gross.arithmetic}) / {shown(stretch.gone)} = {shown(value)} t",
         (
-            Extra("emitted so far", gross.total, "tCO2e"),
-            Extra("projected", at_end, "tCO2e"),
-            Extra("entry line", ENTRY_LINE, "tCO2e/a"),
+            SecondaryValue("emitted so far", gross.total, "tCO2e"),
+            SecondaryValue("projected", at_end, "tCO2e"),
+            SecondaryValue("entry line", ENTRY_LINE, "tCO2e/a"),
         ),
         gross.coverage,
         signed(entry),
@@ -66,23 +66,23 @@ def position(stretch: Stretch, facility: Facility) -> Found:
 
 
 @answered
-def ledgers(stretch: Stretch, facility: Facility) -> Found:
+def ledgers(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """C_national = fuel + process; beside it C_pilot = C_national + E_imp x EF + heat x EF_heat, t (goals B14)."""
     gross = inventory(stretch, facility)
-    return Found(
+    return IndicatorValue(
         gross.direct,
         gross.inputs,
         f"{shown(gross.fuel)} + {shown(gross.process)} = {shown(gross.direct)} t",
         (
-            Extra("pilot ledger", gross.total, "tCO2e"),
-            Extra("entry line of Chongqing", ENTRY_LINE, "tCO2e/a"),
+            SecondaryValue("pilot ledger", gross.total, "tCO2e"),
+            SecondaryValue("entry line of Chongqing", ENTRY_LINE, "tCO2e/a"),
         ),
         gross.coverage,
     )
 
 
 @answered
-def cost(stretch: Stretch, facility: Facility) -> Found:
+def cost(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """cost = max(0, C - allowance) x price, CNY (goals B15); C is C_ets projected to the period's end.
 
     Price: [goals] price, else the pilots' mean, since C_ets is the pilot's ledger; beside it the national mean.
@@ -92,14 +92,14 @@ def cost(stretch: Stretch, facility: Facility) -> Found:
     at_end, per_tonne = projected(stretch, gross), price(facility, PILOT_PRICE)
     short = max(0.0, at_end - given)
     value = short * per_tonne.value
-    return Found(
+    return IndicatorValue(
         value,
         (source, *gross.inputs, Input("share of the period that is over", stretch.gone, "1", "calendar"), per_tonne),
         f"max(0, ({gross.arithmetic}) / {shown(stretch.gone)} - {shown(given)}) x {shown(per_tonne.value)}"
         f" = {shown(value)} CNY",
         (
-            Extra("short of", short, "tCO2e"),
-            Extra(f"at {NATIONAL_PRICE} CNY/t, national mean of 2025", short * NATIONAL_PRICE, "CNY"),
+            SecondaryValue("short of", short, "tCO2e"),
+            SecondaryValue(f"at {NATIONAL_PRICE} CNY/t, national mean of 2025", short * NATIONAL_PRICE, "CNY"),
         ),
         gross.coverage,
         signed(entry),
@@ -107,7 +107,7 @@ def cost(stretch: Stretch, facility: Facility) -> Found:
 
 
 @answered
-def savings(stretch: Stretch, facility: Facility) -> Found:
+def savings(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """V = saved x price, CNY (goals A22): what own renewables kept from being emitted, at a price of the market.
 
     saved: the ledger `avoided`, at the grid's average factor (METHOD 4.10). It is netted with no inventory.
@@ -116,11 +116,11 @@ def savings(stretch: Stretch, facility: Facility) -> Found:
     saved, per_tonne = sums.tonnes("avoided"), price(facility, NATIONAL_PRICE)
     value = saved * per_tonne.value
     others = (("national market", NATIONAL_PRICE), ("pilots", PILOT_PRICE), ("CCER", CCER_PRICE))
-    return Found(
+    return IndicatorValue(
         value,
         (sums.mass("avoided, average-based", "avoided"), per_tonne),
         f"{shown(saved)} x {shown(per_tonne.value)} = {shown(value)} CNY",
-        tuple(Extra(f"at {each} CNY/t, {where}, mean of 2025", saved * each, "CNY") for where, each in others),
+        tuple(SecondaryValue(f"at {each} CNY/t, {where}, mean of 2025", saved * each, "CNY") for where, each in others),
         sums.coverage,
         note="not a forecast; avoided at the grid's average factor, not a marginal one",
     )

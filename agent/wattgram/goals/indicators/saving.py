@@ -5,25 +5,25 @@ from __future__ import annotations
 from datetime import date
 
 from wattgram.base.period import instant, local_day
-from wattgram.goals.quantities.baseline import Compared, compared, reference_year
+from wattgram.goals.quantities.baseline import BaselineComparison, compared, reference_year
 from wattgram.goals.terms.day import Stretch
-from wattgram.goals.terms.finding import Extra, Found, Input
+from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import Lack, answered, counted, shown
+from wattgram.goals.terms.missing import MissingInput, answered, counted, shown
 from wattgram.goals.terms.yearly_path import ENERGY, SAYS, falling, remaining, year_of
 
 
 @answered
-def performance(stretch: Stretch, facility: Facility) -> Found:
+def performance(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """EnPI = E / E_hat (ISO 50006; METHOD 5), E_hat by the site's model or its energy per tonne."""
     one = compared(stretch, facility)
     value = one.energy / one.expected
     arithmetic = f"{_expected(one)}; {shown(one.energy)} kWh / {shown(one.expected)} kWh = {shown(value)}"
-    return Found(value, _inputs(one), arithmetic, _quality(one), one.coverage, note=_note(one))
+    return IndicatorValue(value, _inputs(one), arithmetic, _quality(one), one.coverage, note=_note(one))
 
 
 @answered
-def saving(stretch: Stretch, facility: Facility) -> Found:
+def saving(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """dE = E_hat - E in kWh (ISO 50006, IPMVP; METHOD 6.3, B02), beside it dC = dE x EF of the grid in tCO2."""
     one = compared(stretch, facility)
     value = one.expected - one.energy
@@ -31,9 +31,9 @@ def saving(stretch: Stretch, facility: Facility) -> Found:
     inputs, extras = list(_inputs(one)), list(_quality(one))
     if factor is not None:
         inputs.append(Input("grid intensity", factor, "g/kWh", f"windows, {counted(len(stretch.days))}"))
-        extras.insert(0, Extra("saved CO2", value * factor / 1e6, "tCO2"))
+        extras.insert(0, SecondaryValue("saved CO2", value * factor / 1e6, "tCO2"))
     arithmetic = f"{_expected(one)}; {shown(one.expected)} kWh - {shown(one.energy)} kWh = {shown(value)} kWh"
-    return Found(value, tuple(inputs), arithmetic, tuple(extras), one.coverage, note=_note(one))
+    return IndicatorValue(value, tuple(inputs), arithmetic, tuple(extras), one.coverage, note=_note(one))
 
 
 def performance_target(stretch: Stretch, facility: Facility) -> Target | None:
@@ -54,7 +54,7 @@ def saving_target(stretch: Stretch, facility: Facility) -> Target | None:
     wanted = performance_target(stretch, facility)
     try:
         one = compared(stretch, facility)
-    except Lack:
+    except MissingInput:
         return None
     if wanted is None or not stretch.elapsed > 0.0:
         return None
@@ -64,7 +64,7 @@ def saving_target(stretch: Stretch, facility: Facility) -> Target | None:
     return Target((1.0 - wanted.value) * expected, wanted.source)
 
 
-def _expected(one: Compared) -> str:
+def _expected(one: BaselineComparison) -> str:
     """E_hat with its numbers."""
     line = one.reference.line
     terms = [f"{shown(line.base)} kWh/d x {one.days} d"] if line.base else []
@@ -75,7 +75,7 @@ def _expected(one: Compared) -> str:
     return f"{' + '.join(terms)} = {shown(one.expected)} kWh"
 
 
-def _inputs(one: Compared) -> tuple[Input, ...]:
+def _inputs(one: BaselineComparison) -> tuple[Input, ...]:
     reference = one.reference
     points = f"{one.points} {reference.span}{'' if one.points == 1 else 's'} of which everything is known"
     how = "least squares" if reference.line.r2 is not None else "sums"
@@ -95,17 +95,17 @@ def _inputs(one: Compared) -> tuple[Input, ...]:
     )
 
 
-def _quality(one: Compared) -> tuple[Extra, ...]:
+def _quality(one: BaselineComparison) -> tuple[SecondaryValue, ...]:
     """What ISO 50006 wants to be shown of a model; of a ratio the number of points alone."""
     line = one.reference.line
     return (
-        *((Extra("R2", line.r2, "1"),) if line.r2 is not None else ()),
-        *((Extra("CV(RMSE)", 100.0 * line.cv, "%"),) if line.cv is not None else ()),
-        Extra("points of the reference", float(line.points), "1"),
+        *((SecondaryValue("R2", line.r2, "1"),) if line.r2 is not None else ()),
+        *((SecondaryValue("CV(RMSE)", 100.0 * line.cv, "%"),) if line.cv is not None else ()),
+        SecondaryValue("points of the reference", float(line.points), "1"),
     )
 
 
-def _note(one: Compared) -> str:
+def _note(one: BaselineComparison) -> str:
     if not one.outside:
         return ""
     span = one.reference.span

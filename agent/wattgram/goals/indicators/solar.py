@@ -6,24 +6,24 @@ from math import fsum
 
 from wattgram.config.role_keys import RENEWABLES
 from wattgram.goals.terms.day import Day, Stretch
-from wattgram.goals.terms.finding import Extra, Found, Input
+from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import Lack, answered, quotient, shown
+from wattgram.goals.terms.missing import MissingInput, answered, quotient, shown
 from wattgram.goals.terms.yearly_path import year_of
 
 from .stored import has, summed, windows
 
 ADD_PV = 'add a [[device]] with role = "pv"'
 
-NATIONAL_PV = Extra("PV that China built in 2024 (CPIA)", 277.57, "GW")
+NATIONAL_PV = SecondaryValue("PV that China built in 2024 (CPIA)", 277.57, "GW")
 """finanznachrichten.de on CPIA, 2025-03-06; national context of A11."""
 
 
 @answered
-def alignment(stretch: Stretch, facility: Facility) -> Found:
+def alignment(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """LAI = sum of quarters' min(load, PV) / sum of days' min(load, PV), % (goals A09)."""
     if not facility.of_role("pv"):
-        raise Lack("no PV", ADD_PV)
+        raise MissingInput("no PV", ADD_PV)
 
     def known(day: Day) -> bool:
         return day.quarters.count > 0
@@ -34,7 +34,7 @@ def alignment(stretch: Stretch, facility: Facility) -> Found:
     together = fsum(one.quarters.overlap for one in days) / 1e3
     possible = fsum(min(one.sums["load_energy"], one.sums["pv_energy"]) for one in days) / 1e3
     value = 100.0 * quotient(together, possible, f"no day of {stretch.name} has both load and PV")
-    return Found(
+    return IndicatorValue(
         value,
         (
             Input("load and PV in the same quarter of an hour", together, "kWh", f"quarters of {windows(len(days))}"),
@@ -56,22 +56,22 @@ def alignment_target(stretch: Stretch, facility: Facility) -> Target | None:
 
 
 @answered
-def penetration(stretch: Stretch, facility: Facility) -> Found:
+def penetration(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """PVPEN = P_pv,ac / P_load,max, kW/kW; beside it Yf = E_pv / P0, kWh/kWp (goals A11; IEC 61724-1).
 
     P0 is `rated_power`; P_load,max the highest mean of 15 minutes so far.
     """
     devices = facility.of_role("pv")
     if not devices:
-        raise Lack("no PV", ADD_PV)
+        raise MissingInput("no PV", ADD_PV)
     silent = [one.name for one in devices if not one.rated_power]
     if silent:
-        raise Lack(f"no rated power of {', '.join(silent)}", "add rated_power to each [[device]] of role pv")
+        raise MissingInput(f"no rated power of {', '.join(silent)}", "add rated_power to each [[device]] of role pv")
     power = fsum(one.rated_power or 0.0 for one in devices)
     peak = max((one.quarters.peak for one in stretch.days), default=0.0)
     value = quotient(power, peak, f"no load in the quarters of {stretch.name}")
     made = summed(stretch, "pv_energy")
-    return Found(
+    return IndicatorValue(
         value,
         (
             Input("rated power of PV", power / 1e3, "kW", "[[device]] rated_power"),
@@ -80,24 +80,24 @@ def penetration(stretch: Stretch, facility: Facility) -> Found:
         ),
         f"{shown(power / 1e3)} / {shown(peak / 1e3)} = {shown(value)} kW/kW",
         (
-            Extra("yield of the time so far", made.values["pv_energy"] / power, "kWh/kWp"),
+            SecondaryValue("yield of the time so far", made.values["pv_energy"] / power, "kWh/kWp"),
             NATIONAL_PV,
         ),
     )
 
 
 @answered
-def self_consumption(stretch: Stretch, facility: Facility) -> Found:
+def self_consumption(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """SCR = (E_pv - E_exp,pv) / E_pv, %; beside it SSR = E_pv,self / E_load (goals A12; METHOD 5).
 
     With wind or hydro all own renewables count, since the site's mix does not tell them apart.
     """
     if not facility.of_role(*RENEWABLES):
-        raise Lack("no own renewable production", ADD_PV)
+        raise MissingInput("no own renewable production", ADD_PV)
     sums = summed(stretch, "self_consumption.part", "self_consumption.whole")
     used, made = sums.kwh("self_consumption.part"), sums.kwh("self_consumption.whole")
     value = 100.0 * quotient(used, made, f"nothing was produced in {stretch.name}")
-    return Found(
+    return IndicatorValue(
         value,
         (
             sums.energy("own renewables less what of them was exported", "self_consumption.part"),
@@ -109,10 +109,10 @@ def self_consumption(stretch: Stretch, facility: Facility) -> Found:
     )
 
 
-def sufficiency(stretch: Stretch) -> tuple[Extra, ...]:
+def sufficiency(stretch: Stretch) -> tuple[SecondaryValue, ...]:
     """SSR = E_pv,self / E_load, %, where it is defined (METHOD 5)."""
     share = stretch.ratio("self_sufficiency")
-    return () if share is None else (Extra("self-sufficiency", 100.0 * share, "%"),)
+    return () if share is None else (SecondaryValue("self-sufficiency", 100.0 * share, "%"),)
 
 
 def self_consumption_target(_stretch: Stretch, facility: Facility) -> Target:
@@ -124,26 +124,26 @@ def self_consumption_target(_stretch: Stretch, facility: Facility) -> Target:
 
 
 @answered
-def clean_export(stretch: Stretch, facility: Facility) -> Found:
+def clean_export(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """E_exp,clean = sum of E_exp x (1 - fossil share of the site mix), kWh (goals A21).
 
     Of each instant's export the own renewable part counts, which is own production less what the site kept. Clean power
     that came from the grid and leaves again is not the site's.
     """
     if not facility.of_role(*RENEWABLES):
-        raise Lack("no own renewable production", ADD_PV)
+        raise MissingInput("no own renewable production", ADD_PV)
     sums = summed(stretch, "self_consumption.part", "self_consumption.whole")
     kept, made = sums.kwh("self_consumption.part"), sums.kwh("self_consumption.whole")
     value = max(0.0, made - kept)
     exported = stretch.sum("grid_export_energy")
-    return Found(
+    return IndicatorValue(
         value,
         (
             sums.energy("own renewables", "self_consumption.whole"),
             sums.energy("own renewables less what of them was exported", "self_consumption.part"),
         ),
         f"max(0, {shown(made)} - {shown(kept)}) = {shown(value)} kWh",
-        () if exported is None else (Extra("export", exported / 1e3, "kWh"),),
+        () if exported is None else (SecondaryValue("export", exported / 1e3, "kWh"),),
         sums.coverage,
     )
 

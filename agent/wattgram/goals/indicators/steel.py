@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from wattgram.goals.quantities.fuel_heat import electric
 from wattgram.goals.quantities.limit_grade import class_target, graded
-from wattgram.goals.quantities.specific_energy import Burnt, of_goal, taken
+from wattgram.goals.quantities.specific_energy import FuelUse, of_goal, taken
 from wattgram.goals.terms.day import Stretch
-from wattgram.goals.terms.finding import Extra, Found, Input
+from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import Lack, answered, counted, shown
+from wattgram.goals.terms.missing import MissingInput, answered, counted, shown
 from wattgram.goals.terms.yearly_path import CARBON, falling
 
 REFERENCE = 2.0
@@ -19,7 +19,7 @@ CONVERTED = ("blast_furnace", "converter")
 
 
 @answered
-def carbon(stretch: Stretch, facility: Facility) -> Found:
+def carbon(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """CI = C / M in tCO2/t, C of the electricity by the site's mix (METHOD 4.4) and of the metered fuels.
 
     Beside it ES = E_el x 0.1229 / E_total in kgce (METHOD 6.2, A17). What is recovered is in neither. Of several
@@ -33,7 +33,9 @@ def carbon(stretch: Stretch, facility: Facility) -> Found:
     if product.energy:
         mix = part.ratio("emission_intensity")
         if mix is None:
-            raise Lack(f"the emission intensity of the site is not known in {stretch.name}", "a balance with a load")
+            raise MissingInput(
+                f"the emission intensity of the site is not known in {stretch.name}", "a balance with a load"
+            )
         inputs.append(Input("emission intensity", mix, "g/kWh", f"windows, {counted(len(part.days))}"))
         grams += one.electricity * mix
         terms.append(f"{shown(one.electricity)} kWh x {shown(mix)} g/kWh")
@@ -42,7 +44,7 @@ def carbon(stretch: Stretch, facility: Facility) -> Found:
         grams += fuel.amount * fuel.carbon
         terms.append(f"{shown(fuel.amount)} {fuel.unit} x {shown(fuel.carbon)} g/{fuel.unit}")
     value = grams / 1e6 / tonnes
-    return Found(
+    return IndicatorValue(
         value,
         tuple(inputs),
         f"({' + '.join(terms)}) / 1e6 / {shown(tonnes)} t = {shown(value)} tCO2/t",
@@ -53,11 +55,11 @@ def carbon(stretch: Stretch, facility: Facility) -> Found:
     )
 
 
-def _electric_share(electricity: float, fuels: tuple[Burnt, ...]) -> tuple[Extra, ...]:
+def _electric_share(electricity: float, fuels: tuple[FuelUse, ...]) -> tuple[SecondaryValue, ...]:
     """ES = E_el x 0.1229 / (E_el x 0.1229 + sum of fuel x kgce) in %; none where both are 0."""
     coal = electric(electricity)
     total = coal + sum(one.amount * one.worth.coal for one in fuels)
-    return (Extra("electric share of process energy", 100.0 * coal / total, "%"),) if total > 0.0 else ()
+    return (SecondaryValue("electric share of process energy", 100.0 * coal / total, "%"),) if total > 0.0 else ()
 
 
 def carbon_target(stretch: Stretch, facility: Facility) -> Target | None:

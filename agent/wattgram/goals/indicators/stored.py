@@ -8,11 +8,11 @@ from math import fsum
 
 from wattgram.goals.terms.day import Day, Stretch
 from wattgram.goals.terms.finding import Input
-from wattgram.goals.terms.missing import Lack, counted
+from wattgram.goals.terms.missing import MissingInput, counted
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
+class StoredSums:
     """Wh and g by their names in `Day.sums`, over `days` days; `coverage`: their share of the time that is over."""
 
     values: Mapping[str, float]
@@ -45,17 +45,17 @@ class Sums:
         return Input(what, self.tonnes(name), "t", self.source)
 
 
-def summed(stretch: Stretch, *names: str, also: Callable[[Day], bool] = lambda _day: True) -> Sums:
+def summed(stretch: Stretch, *names: str, also: Callable[[Day], bool] = lambda _day: True) -> StoredSums:
     """Sums over the days that have all of `names` and for which `also` holds; Lack when there is none."""
     if not stretch.days:
-        raise Lack(f"nothing is stored of {stretch.name}")
+        raise MissingInput(f"nothing is stored of {stretch.name}")
     days = [one for one in stretch.days if has(one, names) and also(one)]
     if not days:
         absent = [name for name in names if stretch.sum(name) is None] or list(names)
-        raise Lack(f"no day of {stretch.name} has {' and '.join(absent)}")
+        raise MissingInput(f"no day of {stretch.name} has {' and '.join(absent)}")
     covered = fsum(one.covered for one in days)
     coverage = min(1.0, covered / stretch.elapsed) if stretch.elapsed else 0.0
-    return Sums({name: fsum(one.sums[name] for one in days) for name in names}, len(days), coverage)
+    return StoredSums({name: fsum(one.sums[name] for one in days) for name in names}, len(days), coverage)
 
 
 def has(day: Day, names: Iterable[str]) -> bool:

@@ -9,16 +9,16 @@ from math import hypot
 from wattgram.config.role_keys import BURNERS
 from wattgram.goals.quantities.fuel_heat import worth
 from wattgram.goals.terms.day import DeviceDay, Stretch
-from wattgram.goals.terms.finding import Extra, Found, Input
+from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import Lack, answered, counted, quotient, shown
+from wattgram.goals.terms.missing import MissingInput, answered, counted, quotient, shown
 
-POWER_FACTOR = Target(0.90, "power-factor tariff rule (83) Shuidian Caizi No.215, industry above 160 kVA")
+POWER_FACTOR_TARGET = Target(0.90, "power-factor tariff rule (83) Shuidian Caizi No.215, industry above 160 kVA")
 VOLTAGE = Target(100.0, "GB/T 12325-2008: within 7 % of the nominal voltage, three phase up to 20 kV")
 
 
 @answered
-def power_factor(stretch: Stretch, facility: Facility) -> Found:
+def power_factor(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """PF = E_p / sqrt(E_p^2 + E_q^2) over the period (METHOD 5), all incomers together.
 
     E_q counts in either direction, E_p the same time. Beside it eta = E_out / (F x NCV) in % of each genset and CHP
@@ -29,13 +29,13 @@ def power_factor(stretch: Stretch, facility: Facility) -> Found:
     reactive = _sum(stretch, names, lambda one: one.reactive) / 1000.0
     known = min(_known(stretch, name, lambda one: one.reactive_seconds) for name in names)
     if not _sum(stretch, names, lambda one: one.reactive_seconds) > 0.0:
-        raise Lack(
+        raise MissingInput(
             f"the reactive power of {', '.join(names)} is not known in {stretch.name}",
             "a grid meter that tells reactive_power_total, or this quantity among its quantities",
         )
     value = quotient(active, hypot(active, reactive), f"no energy through {', '.join(names)} in {stretch.name}")
     source = f"meters {', '.join(names)}, {counted(len(stretch.days))}"
-    return Found(
+    return IndicatorValue(
         value,
         (Input("active energy", active, "kWh", source), Input("reactive energy", reactive, "kvarh", source)),
         f"{shown(active)} / sqrt({shown(active)}^2 + {shown(reactive)}^2) = {shown(value)}",
@@ -45,7 +45,7 @@ def power_factor(stretch: Stretch, facility: Facility) -> Found:
 
 
 @answered
-def voltage(stretch: Stretch, facility: Facility) -> Found:
+def voltage(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """Share of ten-minute means of the phases' voltages within 7 % of the nominal one, in % (METHOD 6.3, B13).
 
     Beside it AV = t_supplied / t_total in %, both over all incomers.
@@ -54,7 +54,7 @@ def voltage(stretch: Stretch, facility: Facility) -> Found:
     slots = _sum(stretch, names, lambda one: one.slots)
     good = _sum(stretch, names, lambda one: one.slots_good)
     if not slots > 0.0:
-        raise Lack(
+        raise MissingInput(
             f"the voltage of {', '.join(names)} is not known in {stretch.name}",
             "a grid meter that tells the voltages of its phases",
         )
@@ -62,11 +62,11 @@ def voltage(stretch: Stretch, facility: Facility) -> Found:
     supplied, observed = (_sum(stretch, names, what) for what in (lambda one: one.supplied, lambda one: one.observed))
     source = f"meters {', '.join(names)}, {counted(len(stretch.days))}"
     nominal = Input("nominal voltage", facility.goals.nominal_voltage, "V", "[goals] nominal_voltage")
-    return Found(
+    return IndicatorValue(
         value,
         (Input("ten-minute means", slots, "1", source), Input("of them within 7 %", good, "1", source), nominal),
         f"{shown(good)} / {shown(slots)} x 100 = {shown(value)} %",
-        (Extra("availability", 100.0 * supplied / observed, "%"),) if observed > 0.0 else (),
+        (SecondaryValue("availability", 100.0 * supplied / observed, "%"),) if observed > 0.0 else (),
         min(_known(stretch, name, lambda one: one.observed) for name in names),
     )
 
@@ -74,7 +74,7 @@ def voltage(stretch: Stretch, facility: Facility) -> Found:
 def _incomers(facility: Facility) -> list[str]:
     names = [one.name for one in facility.of_role("grid")]
     if not names:
-        raise Lack("no meter of the incomer", 'a [[device]] with role = "grid"')
+        raise MissingInput("no meter of the incomer", 'a [[device]] with role = "grid"')
     return names
 
 
@@ -87,9 +87,9 @@ def _known(stretch: Stretch, name: str, seconds: Callable[[DeviceDay], float]) -
     return min(1.0, stretch.device(name, seconds) / stretch.elapsed) if stretch.elapsed else 0.0
 
 
-def _efficiencies(stretch: Stretch, facility: Facility) -> tuple[Extra, ...]:
+def _efficiencies(stretch: Stretch, facility: Facility) -> tuple[SecondaryValue, ...]:
     """eta = E_out / (F x NCV) in % (METHOD 6.3, B11); of those sets whose meter counted fuel of a known heat."""
-    extras: list[Extra] = []
+    extras: list[SecondaryValue] = []
     last = max((one.date for one in stretch.days), default=date.min)
     for one in facility.of_role(*BURNERS):
         meter = one.emission.fuel_meter
@@ -98,14 +98,16 @@ def _efficiencies(stretch: Stretch, facility: Facility) -> tuple[Extra, ...]:
             continue
         try:
             heat = amount * worth(meter, facility, last).heat
-        except Lack:
+        except MissingInput:
             continue  # a fuel of unknown heat has no efficiency
         if heat > 0.0:
-            extras.append(Extra(f"efficiency of {one.name}", 100.0 * stretch.energy([one.name]) / 1000.0 / heat, "%"))
+            extras.append(
+                SecondaryValue(f"efficiency of {one.name}", 100.0 * stretch.energy([one.name]) / 1000.0 / heat, "%")
+            )
     return tuple(extras)
 
 
 INDICATORS: dict[str, Indicator] = {
-    "B11": Indicator(power_factor, target=lambda _stretch, _facility: POWER_FACTOR),
+    "B11": Indicator(power_factor, target=lambda _stretch, _facility: POWER_FACTOR_TARGET),
     "B13": Indicator(voltage, target=lambda _stretch, _facility: VOLTAGE),
 }

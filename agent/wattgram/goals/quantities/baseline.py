@@ -9,15 +9,15 @@ from datetime import date, timedelta
 from math import fsum
 
 from wattgram.base.errors import ConfigError
-from wattgram.config.goals.settings import Model, Product
+from wattgram.config.goals_table.goals_settings import BaselineSettings, ProductSettings
 from wattgram.goals.terms.day import Day, Stretch
 from wattgram.goals.terms.indicator import Facility
-from wattgram.goals.terms.missing import Lack
+from wattgram.goals.terms.missing import MissingInput
 from wattgram.goals.terms.yearly_path import year_of
 
 from .degree_days import cooling, heating, temperatures
 from .production import entries, mass, over
-from .regression import Line, least_squares
+from .regression import LinearFit, least_squares
 
 DAYS, MONTHS = 30, 12
 """Fewest points of a reference (METHOD 5, a product choice)."""
@@ -27,7 +27,7 @@ KNOWN = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class BaselinePoint:
     """A day or a month of which everything is known: its length in d, kWh of the load, sums of the variables."""
 
     days: int
@@ -36,7 +36,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Variable:
+class BaselineVariable:
     """What the energy depends on: an output in t, or degree days in K d."""
 
     name: str
@@ -59,14 +59,14 @@ class Reference:
     first: date
     last: date
     span: str
-    variables: tuple[Variable, ...]
-    line: Line
+    variables: tuple[BaselineVariable, ...]
+    line: LinearFit
     lows: tuple[float, ...]
     highs: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class BaselineComparison:
     """A period against its reference, both over the points of which everything is known.
 
     energy, expected: kWh. totals: sums of the variables. outside: points with a variable beyond the reference's.
@@ -82,7 +82,7 @@ class Compared:
     coverage: float
 
 
-def compared(stretch: Stretch, facility: Facility) -> Compared:
+def compared(stretch: Stretch, facility: Facility) -> BaselineComparison:
     """A period against the model, or without one against the energy per tonne of the only product; Lack without both.
 
     expected is above 0.
@@ -92,14 +92,14 @@ def compared(stretch: Stretch, facility: Facility) -> Compared:
     reference = _reference(products, model, span, stretch, facility)
     points = _points(stretch.days, *over(stretch, facility), span, products, model, facility)
     if not points:
-        raise Lack(f"no {span} of {stretch.name} of which load, {_listed(reference.variables)} are known")
+        raise MissingInput(f"no {span} of {stretch.name} of which load, {_listed(reference.variables)} are known")
     days = sum(one.days for one in points)
     totals = tuple(fsum(column) for column in zip(*(one.values for one in points), strict=True))
     line = reference.line
     expected = line.base * days + fsum(b * x for b, x in zip(line.slopes, totals, strict=True))
     if not expected > 0.0:
-        raise Lack(f"the baseline expects no energy for {stretch.name}, but {expected:.10g} kWh")
-    return Compared(
+        raise MissingInput(f"the baseline expects no energy for {stretch.name}, but {expected:.10g} kWh")
+    return BaselineComparison(
         reference,
         fsum(one.energy for one in points),
         expected,
@@ -119,23 +119,27 @@ def reference_year(stretch: Stretch, facility: Facility) -> int:
     return year_of(stretch, facility) - 1 if base is None else base.year
 
 
-def _products(facility: Facility) -> tuple[Product, ...]:
+def _products(facility: Facility) -> tuple[ProductSettings, ...]:
     model, products = facility.goals.model, facility.goals.products
     if model is None:
         if len(products) != 1:
-            raise Lack("no energy baseline", "[goals.model] with reference and outputs or degree days")
+            raise MissingInput("no energy baseline", "[goals.model] with reference and outputs or degree days")
         return products
     named = {one.name: one for one in products}
     for name in model.outputs:
         if name not in named:
-            raise Lack(f"no product {name}, which [goals.model] names", f'[[goals.product]] with name = "{name}"')
+            raise MissingInput(
+                f"no product {name}, which [goals.model] names", f'[[goals.product]] with name = "{name}"'
+            )
     if not model.outputs and model.heating_base is None and model.cooling_base is None:
-        raise Lack("the energy baseline has no variable", "outputs, heating_base or cooling_base to [goals.model]")
+        raise MissingInput(
+            "the energy baseline has no variable", "outputs, heating_base or cooling_base to [goals.model]"
+        )
     return tuple(named[name] for name in model.outputs)
 
 
 def _reference(
-    products: Sequence[Product], model: Model | None, span: str, stretch: Stretch, facility: Facility
+    products: Sequence[ProductSettings], model: BaselineSettings | None, span: str, stretch: Stretch, facility: Facility
 ) -> Reference:
     year = reference_year(stretch, facility)
     first, last = (model.first, model.last) if model else (date(year, 1, 1), date(year, 12, 31))
@@ -150,7 +154,7 @@ def _reference(
     fewest = DAYS if span == "day" else MONTHS
     variables = _variables(products, model)
     if len(points) < fewest:
-        raise Lack(
+        raise MissingInput(
             f"the reference from {first} to {last} has {len(points)} {span}s of which load, {_listed(variables)} are "
             f"known; {fewest} are needed",
             "a reference in [goals.model] with more of them" if model else "[goals.model] with a reference",
@@ -161,19 +165,19 @@ def _reference(
     return Reference(year, first, last, span, variables, line, lows, highs)
 
 
-def _fitted(points: Sequence[Point], variables: Sequence[Variable], *, with_base: bool) -> Line:
+def _fitted(points: Sequence[BaselinePoint], variables: Sequence[BaselineVariable], *, with_base: bool) -> LinearFit:
     """Means a day, so that months of 28 and 31 days are alike; without a base the ratio of sums, E / x."""
     if not with_base:
         energy, made = fsum(one.energy for one in points), fsum(one.values[0] for one in points)
         if not made > 0.0:
-            raise Lack(f"the reference has no {variables[0].name}")
-        return Line(0.0, (energy / made,), None, None, len(points))
+            raise MissingInput(f"the reference has no {variables[0].name}")
+        return LinearFit(0.0, (energy / made,), None, None, len(points))
     try:
         return least_squares(
             [one.energy / one.days for one in points], [[x / one.days for x in one.values] for one in points]
         )
     except (ValueError, OverflowError) as error:
-        raise Lack(f"no line goes through the reference of {_listed(variables)}: {error}") from error
+        raise MissingInput(f"no line goes through the reference of {_listed(variables)}: {error}") from error
 
 
 def _points(
@@ -181,17 +185,17 @@ def _points(
     first: date,
     last: date,
     span: str,
-    products: Sequence[Product],
-    model: Model | None,
+    products: Sequence[ProductSettings],
+    model: BaselineSettings | None,
     facility: Facility,
-) -> list[Point]:
+) -> list[BaselinePoint]:
     """The days, or the whole months, from `first` to `last` of which everything is known."""
     named = {one.date: one for one in days}
     try:
         means = temperatures(model, days) if model and _degrees(model) else {}
     except (OSError, ConfigError) as error:
         mistake = error.mistakes[0] if isinstance(error, ConfigError) else error
-        raise Lack(f"no temperatures: {mistake}", "a file of date,mean_degC") from error
+        raise MissingInput(f"no temperatures: {mistake}", "a file of date,mean_degC") from error
     points = []
     for begin, end in _spans(first, last, span):
         dates = [begin + timedelta(days=number) for number in range((end - begin).days + 1)]
@@ -204,7 +208,7 @@ def _points(
         energy = [one.sums["load_energy"] for one in found if "load_energy" in one.sums]
         numbers = [one for one in values if one is not None]
         if known and len(energy) == len(found) and len(numbers) == len(values):
-            points.append(Point(len(dates), fsum(energy) / 1000.0, tuple(numbers)))
+            points.append(BaselinePoint(len(dates), fsum(energy) / 1000.0, tuple(numbers)))
     return points
 
 
@@ -218,7 +222,7 @@ def _spans(first: date, last: date, span: str) -> Iterator[tuple[date, date]]:
         day = end + timedelta(days=1)
 
 
-def _made(product: Product, first: date, last: date, days: Sequence[Day], facility: Facility) -> float | None:
+def _made(product: ProductSettings, first: date, last: date, days: Sequence[Day], facility: Facility) -> float | None:
     """t of a span; None where it is not known."""
     length = (last - first).days + 1
     if product.output:
@@ -230,12 +234,12 @@ def _made(product: Product, first: date, last: date, days: Sequence[Day], facili
     return fsum(one.value for one in taken)
 
 
-def _degrees(model: Model) -> list[tuple[str, float]]:
+def _degrees(model: BaselineSettings) -> list[tuple[str, float]]:
     bases = (("heating", model.heating_base), ("cooling", model.cooling_base))
     return [(name, base) for name, base in bases if base is not None]
 
 
-def _degree_days(model: Model, dates: Sequence[date], means: Mapping[date, float]) -> list[float | None]:
+def _degree_days(model: BaselineSettings, dates: Sequence[date], means: Mapping[date, float]) -> list[float | None]:
     """K d of a span, days without a temperature by the mean of the others; None where too many have none."""
     known = [means[one] for one in dates if one in means]
     if len(known) < KNOWN * len(dates):
@@ -244,20 +248,28 @@ def _degree_days(model: Model, dates: Sequence[date], means: Mapping[date, float
     return [fsum(each[name](base, mean) for mean in known) / len(known) * len(dates) for name, base in _degrees(model)]
 
 
-def _variables(products: Sequence[Product], model: Model | None) -> tuple[Variable, ...]:
+def _variables(products: Sequence[ProductSettings], model: BaselineSettings | None) -> tuple[BaselineVariable, ...]:
     degrees = _degrees(model) if model else []
     return (
-        *(Variable(f"output of {one.name}", "t") for one in products),
-        *(Variable(f"{name} degree days below {base:g} degC", "K d") for name, base in degrees if name == "heating"),
-        *(Variable(f"{name} degree days above {base:g} degC", "K d") for name, base in degrees if name == "cooling"),
+        *(BaselineVariable(f"output of {one.name}", "t") for one in products),
+        *(
+            BaselineVariable(f"{name} degree days below {base:g} degC", "K d")
+            for name, base in degrees
+            if name == "heating"
+        ),
+        *(
+            BaselineVariable(f"{name} degree days above {base:g} degC", "K d")
+            for name, base in degrees
+            if name == "cooling"
+        ),
     )
 
 
-def _is_outside(point: Point, reference: Reference) -> bool:
+def _is_outside(point: BaselinePoint, reference: Reference) -> bool:
     daily = (x / point.days for x in point.values)
     bounds = zip(daily, reference.lows, reference.highs, strict=True)
     return any(not low - (slack := 1e-9 * max(abs(low), abs(high))) <= x <= high + slack for x, low, high in bounds)
 
 
-def _listed(variables: Sequence[Variable]) -> str:
+def _listed(variables: Sequence[BaselineVariable]) -> str:
     return ", ".join(one.name for one in variables)

@@ -7,8 +7,8 @@ from datetime import date
 from functools import lru_cache
 from pathlib import Path
 
-from wattgram.config.goals.settings import Model
-from wattgram.config.goals.temperatures import read
+from wattgram.config.goals_table.goals_settings import BaselineSettings
+from wattgram.config.goals_table.temperatures import read
 from wattgram.goals.terms.day import Day
 
 KNOWN = 0.9
@@ -25,7 +25,7 @@ def cooling(base: float, mean: float) -> float:
     return max(0.0, mean - base)
 
 
-def temperatures(model: Model, days: Iterable[Day]) -> dict[date, float]:
+def temperatures(model: BaselineSettings, days: Iterable[Day]) -> dict[date, float]:
     """Means of days in degC: those of the file, and of the device `weather` where it was read for 90 % of a day.
 
     OSError, or ConfigError with the file's mistakes.

@@ -7,10 +7,10 @@ from datetime import date
 
 from wattgram.base.units import KGCE_PER_KWH
 from wattgram.config.load import DeviceConfig
-from wattgram.config.role_keys import ASSUMED, FUELS, NATURAL_GAS_PER_M3
+from wattgram.config.role_keys import ASSUMED, FUEL_CARBON, NATURAL_GAS_PER_M3
 from wattgram.counters.metering import counted_in
 from wattgram.goals.terms.indicator import Facility
-from wattgram.goals.terms.missing import Lack, shown, signed
+from wattgram.goals.terms.missing import MissingInput, shown, signed
 
 KWH_PER_KGCE = 29.3076 / 3.6
 """Heat of a kg of standard coal: 29.3076 MJ (METHOD 1.3)."""
@@ -26,7 +26,7 @@ GAS_KGCE_PER_M3 = 1.2143
 
 
 @dataclass(frozen=True, slots=True)
-class Worth:
+class FuelWorth:
     """One unit (m3, kg or pulse) of what a fuel meter counts.
 
     heat: kWh by net calorific value. coal: kgce. carbon: g of CO2, None where nobody knows what burns. source: of these
@@ -41,7 +41,7 @@ class Worth:
     entry: str = ""
 
 
-def worth(name: str, facility: Facility, day: date) -> Worth:
+def worth(name: str, facility: Facility, day: date) -> FuelWorth:
     """Of the meter's fuel on a day; Lack where its heat is not known.
 
     First an entry `fuel_heat:NAME`, kWh per unit; then the factor that a set of this meter has, g/unit / g/kWh of heat;
@@ -50,24 +50,24 @@ def worth(name: str, facility: Facility, day: date) -> Worth:
     device = next((one for one in facility.devices if one.name == name), None)
     unit = counted_in(device.device, device.role, device.quantities) if device and device.device else ""
     if device is None or not unit:
-        raise Lack(f"{name} counts no fuel", 'the name of a [[device]] with role = "fuel" that has a counter')
+        raise MissingInput(f"{name} counts no fuel", 'the name of a [[device]] with role = "fuel" that has a counter')
     fuel, factor = _burnt(device, facility)
     if (entry := facility.goals.entry(f"fuel_heat:{name}", day)) is not None:
-        carbon = entry.value * FUELS[fuel] if fuel else None
-        return Worth(unit, entry.value, entry.value / KWH_PER_KGCE, factor or carbon, signed(entry), signed(entry))
+        carbon = entry.value * FUEL_CARBON[fuel] if fuel else None
+        return FuelWorth(unit, entry.value, entry.value / KWH_PER_KGCE, factor or carbon, signed(entry), signed(entry))
     if fuel == "natural_gas" and unit == "m3":
         heat, source = HEATS[fuel, unit]
-        return Worth(unit, heat, GAS_KGCE_PER_M3, factor or NATURAL_GAS_PER_M3, f"natural gas, {source}")
+        return FuelWorth(unit, heat, GAS_KGCE_PER_M3, factor or NATURAL_GAS_PER_M3, f"natural gas, {source}")
     if fuel and factor:
-        heat = factor / FUELS[fuel]
-        source = f"fuel_factor {shown(factor)} g/{unit} / {shown(FUELS[fuel])} g/kWh of {fuel}"
-        return Worth(unit, heat, heat / KWH_PER_KGCE, factor, source)
+        heat = factor / FUEL_CARBON[fuel]
+        source = f"fuel_factor {shown(factor)} g/{unit} / {shown(FUEL_CARBON[fuel])} g/kWh of {fuel}"
+        return FuelWorth(unit, heat, heat / KWH_PER_KGCE, factor, source)
     if (fuel, unit) in HEATS:
         heat, source = HEATS[fuel, unit]
-        return Worth(unit, heat, heat / KWH_PER_KGCE, heat * FUELS[fuel], f"{fuel}, {source}")
+        return FuelWorth(unit, heat, heat / KWH_PER_KGCE, heat * FUEL_CARBON[fuel], f"{fuel}, {source}")
     of = f"the heat of a {'pulse' if unit == '1' else unit} of {fuel or 'what flows through ' + name}"
     also = "" if fuel else ' and fuel = "natural_gas", "diesel" or "coal" to the device'
-    raise Lack(f"{of} is not known", f'[[goals.entry]] what = "fuel_heat:{name}", kWh per unit{also}')
+    raise MissingInput(f"{of} is not known", f'[[goals.entry]] what = "fuel_heat:{name}", kWh per unit{also}')
 
 
 def electric(kwh: float) -> float:

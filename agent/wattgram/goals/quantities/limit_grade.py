@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from wattgram.config.goals.limits import Limit, limits
-from wattgram.config.goals.settings import Product
+from wattgram.config.goals_table.goals_settings import ProductSettings
+from wattgram.config.goals_table.standard_limits import Limit, limits
 from wattgram.goals.terms.day import Stretch
-from wattgram.goals.terms.finding import Extra, Found
+from wattgram.goals.terms.finding import IndicatorValue, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Target
-from wattgram.goals.terms.missing import Find, Lack, answered, shown
+from wattgram.goals.terms.missing import Find, MissingInput, answered, shown
 
 from .specific_energy import Specific, coal_per_tonne, of_goal, per_tonne
 
-PARK = "zero-carbon park notice of NDRC, MIIT and NEA 2025: energy per unit of product at class 2 or better"
+PARK_NOTICE = "zero-carbon park notice of NDRC, MIIT and NEA 2025: energy per unit of product at class 2 or better"
 """Why class 2 is the default target (METHOD 5)."""
 
-MEASURES: dict[str, Callable[[Product, Stretch, Facility], Specific]] = {
+MEASURES: dict[str, Callable[[ProductSettings, Stretch, Facility], Specific]] = {
     "kgce/t": coal_per_tonne,
     "kWh/t": per_tonne,
 }
 """What a limit is compared with, by its unit."""
 
 
-def limit_of(product: Product, unit: str = "") -> Limit | None:
+def limit_of(product: ProductSettings, unit: str = "") -> Limit | None:
     """The limits of a product's process in a unit; None where the process has none."""
     limit = limits().get(product.process)
     return limit if limit and unit in ("", limit.unit) else None
@@ -42,13 +42,13 @@ def graded(unit: str, claim: str) -> Find:
     """
 
     @answered
-    def find(stretch: Stretch, facility: Facility) -> Found:
+    def find(stretch: Stretch, facility: Facility) -> IndicatorValue:
         first, *others = of_goal(claim, facility)
         one = MEASURES[unit](first, stretch, facility)
         further = [(product, unit) for product in others]
         if (limit := limit_of(first)) is not None and limit.unit != unit:
             further.insert(0, (first, limit.unit))
-        return Found(
+        return IndicatorValue(
             one.value,
             one.inputs,
             one.arithmetic,
@@ -71,12 +71,12 @@ def class_target(unit: str, claim: str) -> Callable[[Stretch, Facility], Target 
             return None
         if limit.class2 is None:
             return Target(limit.class3, f"class 3 of {limit.standard}, {limit.process}, which has no class 2")
-        return Target(limit.class2, f"class 2 of {limit.standard}, {limit.process}; {PARK}")
+        return Target(limit.class2, f"class 2 of {limit.standard}, {limit.process}; {PARK_NOTICE}")
 
     return target
 
 
-def standing(product: Product, unit: str, value: float) -> str:
+def standing(product: ProductSettings, unit: str, value: float) -> str:
     """The class in words, with the limits, or why there is none."""
     limit = limit_of(product, unit)
     if limit is None:
@@ -88,18 +88,18 @@ def standing(product: Product, unit: str, value: float) -> str:
     return f"{product.name}: {words} of {limit.standard} ({limit.process} {classes} {unit}, without its corrections)"
 
 
-def _class_of(product: Product, unit: str, value: float) -> tuple[Extra, ...]:
+def _class_of(product: ProductSettings, unit: str, value: float) -> tuple[SecondaryValue, ...]:
     limit = limit_of(product, unit)
     reached = grade(limit, value) if limit else None
-    return (Extra(f"class of {product.name}", float(reached), "1"),) if reached else ()
+    return (SecondaryValue(f"class of {product.name}", float(reached), "1"),) if reached else ()
 
 
-def _extras(further: list[tuple[Product, str]], stretch: Stretch, facility: Facility) -> list[Extra]:
-    extras: list[Extra] = []
+def _extras(further: list[tuple[ProductSettings, str]], stretch: Stretch, facility: Facility) -> list[SecondaryValue]:
+    extras: list[SecondaryValue] = []
     for product, unit in further:
         try:
             value = MEASURES[unit](product, stretch, facility).value
-        except Lack:
+        except MissingInput:
             continue  # what is beside the indicator may be unknown
-        extras += [Extra(product.name, value, unit), *_class_of(product, unit, value)]
+        extras += [SecondaryValue(product.name, value, unit), *_class_of(product, unit, value)]
     return extras

@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from wattgram.base.period import local_day
-from wattgram.config.goals.settings import Entry, GoalsConfig, Product
+from wattgram.config.goals_table.goals_settings import GoalsConfig, ManualEntry, ProductSettings
 from wattgram.goals.terms.day import Day, Stretch
 from wattgram.goals.terms.finding import Input
 from wattgram.goals.terms.indicator import Facility
-from wattgram.goals.terms.missing import Lack, counted, shown, signed
+from wattgram.goals.terms.missing import MissingInput, counted, shown, signed
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class ProductionOutput:
     """What was made, t or pieces, always above 0, and the days that it is about.
 
     part: the period with these days alone. coverage: share of the period's time that is over which they make up.
@@ -28,7 +28,7 @@ class Output:
     entry: str = ""
 
 
-def output(product: Product, stretch: Stretch, facility: Facility, *, pieces: bool = False) -> Output:
+def output(product: ProductSettings, stretch: Stretch, facility: Facility, *, pieces: bool = False) -> ProductionOutput:
     """Of one product; Lack where nothing was counted or entered, or nothing was made.
 
     By counter amount x unit_mass / 1000 t, or the amount where `pieces` are asked for; by hand the sum of the entries
@@ -37,19 +37,19 @@ def output(product: Product, stretch: Stretch, facility: Facility, *, pieces: bo
     unit = "pieces" if pieces else "t"
     found = _read(product, stretch, pieces) if product.output else _entered(product, stretch, facility, unit)
     if not found.amount > 0.0:
-        raise Lack(f"nothing was made of {product.name} in {stretch.name}")
+        raise MissingInput(f"nothing was made of {product.name} in {stretch.name}")
     return found
 
 
-def mass(product: Product, day: Day) -> float | None:
+def mass(product: ProductSettings, day: Day) -> float | None:
     """t of one day by the product's counter; None where it was not read."""
     device = day.devices.get(product.output)
     return None if device is None else device.amount * product.unit_mass / 1000.0
 
 
-def entries(goals: GoalsConfig, what: str, first: date, last: date) -> list[Entry]:
+def entries(goals: GoalsConfig, what: str, first: date, last: date) -> list[ManualEntry]:
     """Entries of an input whose whole time lies between two days, both included; of two that overlap the later one."""
-    taken: list[Entry] = []
+    taken: list[ManualEntry] = []
     for one in sorted(goals.entries, key=lambda entry: entry.entered, reverse=True):
         inside = one.what == what and first <= one.first and one.last <= last
         if inside and all(one.last < other.first or other.last < one.first for other in taken):
@@ -63,35 +63,35 @@ def over(stretch: Stretch, facility: Facility) -> tuple[date, date]:
     return local_day(stretch.start, zone), local_day(min(stretch.end, stretch.over), zone) - timedelta(days=1)
 
 
-def within(stretch: Stretch, taken: Sequence[Entry]) -> Stretch:
+def within(stretch: Stretch, taken: Sequence[ManualEntry]) -> Stretch:
     """The period with the days alone that entries are about."""
     days = [day for day in stretch.days if any(one.first <= day.date <= one.last for one in taken)]
     return replace(stretch, days=days)
 
 
-def share(stretch: Stretch, taken: Sequence[Entry]) -> float:
+def share(stretch: Stretch, taken: Sequence[ManualEntry]) -> float:
     """Share of the period's time that is over which entries are about."""
     days = sum((one.last - one.first).days + 1 for one in taken)
     return min(1.0, days * 86400.0 / stretch.elapsed) if stretch.elapsed else 0.0
 
 
-def _read(product: Product, stretch: Stretch, pieces: bool) -> Output:
+def _read(product: ProductSettings, stretch: Stretch, pieces: bool) -> ProductionOutput:
     name = product.output
     days = [one for one in stretch.days if name in one.devices]
     if not days:
-        raise Lack(f"no count of {name} in {stretch.name}", f"a reading of {name}")
+        raise MissingInput(f"no count of {name} in {stretch.name}", f"a reading of {name}")
     amount = stretch.device(name, lambda one: one.amount) * (1.0 if pieces else product.unit_mass / 1000.0)
     source = f"counter of {name}" + ("" if pieces or product.unit_mass == 1.0 else f" x {shown(product.unit_mass)} kg")
     made = Input(f"output of {product.name}", amount, "pieces" if pieces else "t", f"{source}, {counted(len(days))}")
     heard = sum(one.end - one.start for one in days) / 1e9 / stretch.elapsed if stretch.elapsed else 0.0
-    return Output(amount, stretch, (made,), min(1.0, heard))
+    return ProductionOutput(amount, stretch, (made,), min(1.0, heard))
 
 
-def _entered(product: Product, stretch: Stretch, facility: Facility, unit: str) -> Output:
+def _entered(product: ProductSettings, stretch: Stretch, facility: Facility, unit: str) -> ProductionOutput:
     what = f"{'tonnes' if unit == 't' else unit}:{product.name}"
     taken = entries(facility.goals, what, *over(stretch, facility))
     if not taken:
-        raise Lack(
+        raise MissingInput(
             f"nobody entered {what} for {stretch.name}",
             f'output to the product, or [[goals.entry]] with what = "{what}" for days that are over',
         )
@@ -99,4 +99,4 @@ def _entered(product: Product, stretch: Stretch, facility: Facility, unit: str) 
         Input(f"output of {product.name}, {one.first} to {one.last}", one.value, unit, signed(one)) for one in taken
     )
     amount = sum(one.value for one in taken)
-    return Output(amount, within(stretch, taken), made, share(stretch, taken), signed(taken[-1]))
+    return ProductionOutput(amount, within(stretch, taken), made, share(stretch, taken), signed(taken[-1]))

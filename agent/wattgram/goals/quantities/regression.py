@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import fsum, sqrt
 
-TOLERANCE = 1e-9
+COLLINEARITY = 1e-9
 """Share of a variable's variance that the others must leave unexplained; below it they are the same variable."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LinearFit:
     """y = base + sum of slope x variable.
 
     r2: share of y's variance that it explains, None where y never varied. cv: CV(RMSE), root mean square error with
@@ -25,7 +25,7 @@ class Line:
     points: int
 
 
-def least_squares(ys: Sequence[float], rows: Sequence[Sequence[float]]) -> Line:
+def least_squares(ys: Sequence[float], rows: Sequence[Sequence[float]]) -> LinearFit:
     """The line through points of y and one row of variables each.
 
     Variables are centred and scaled to unit length first, so the equations' matrix is that of their correlations and
@@ -41,7 +41,7 @@ def least_squares(ys: Sequence[float], rows: Sequence[Sequence[float]]) -> Line:
     centred = [[row[j] - means[j] for row in rows] for j in range(width)]
     lengths = [sqrt(fsum(one * one for one in column)) for column in centred]
     for number, (length, middle) in enumerate(zip(lengths, means, strict=True), 1):
-        if not length > TOLERANCE * abs(middle) * sqrt(count):
+        if not length > COLLINEARITY * abs(middle) * sqrt(count):
             raise ValueError(f"variable {number} never varies")
     scaled = [[one / length for one in column] for column, length in zip(centred, lengths, strict=True)]
     off = [y - mean for y in ys]
@@ -52,7 +52,7 @@ def least_squares(ys: Sequence[float], rows: Sequence[Sequence[float]]) -> Line:
     errors = [y - base - _dot(slopes, row) for y, row in zip(ys, rows, strict=True)]
     squares, variance = _dot(errors, errors), _dot(off, off)
     freedom = count - width - 1
-    return Line(
+    return LinearFit(
         base,
         slopes,
         1.0 - squares / variance if variance > 0.0 else None,
@@ -72,7 +72,7 @@ def _solve(matrix: list[list[float]], right: list[float]) -> list[float]:
     for column in range(size):
         pivot = max(range(column, size), key=lambda index: abs(rows[index][column]))
         rows[column], rows[pivot] = rows[pivot], rows[column]
-        if abs(rows[column][column]) < TOLERANCE:
+        if abs(rows[column][column]) < COLLINEARITY:
             raise ValueError("the variables say the same")
         for index in range(column + 1, size):
             factor = rows[index][column] / rows[column][column]

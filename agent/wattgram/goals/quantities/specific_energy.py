@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from wattgram.config.goals.settings import Product
+from wattgram.config.goals_table.goals_settings import ProductSettings
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import Input
 from wattgram.goals.terms.indicator import Facility
-from wattgram.goals.terms.missing import Lack, counted, shown
+from wattgram.goals.terms.missing import MissingInput, counted, shown
 
-from .fuel_heat import Worth, electric, worth
-from .production import Output, output, over
+from .fuel_heat import FuelWorth, electric, worth
+from .production import ProductionOutput, output, over
 
 
 @dataclass(frozen=True, slots=True)
-class Burnt:
+class FuelUse:
     """Fuel of one meter: what it counted, and what a unit of it is worth."""
 
     name: str
     amount: float
-    worth: Worth
+    worth: FuelWorth
 
     @property
     def unit(self) -> str:
@@ -32,7 +32,7 @@ class Burnt:
     def carbon(self) -> float:
         """g of CO2 a unit; Lack where nobody knows what burns."""
         if self.worth.carbon is None:
-            raise Lack(
+            raise MissingInput(
                 f"the CO2 of what {self.name} meters is not known",
                 'fuel = "natural_gas", "diesel" or "coal" to the device',
             )
@@ -40,14 +40,14 @@ class Burnt:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ProductEnergy:
     """What a product took and gave back, kWh of electricity, and its fuels; coverage as of `Found`."""
 
-    product: Product
-    made: Output
+    product: ProductSettings
+    made: ProductionOutput
     electricity: float
     recovered: float
-    fuels: tuple[Burnt, ...]
+    fuels: tuple[FuelUse, ...]
     inputs: tuple[Input, ...]
     coverage: float
     entry: str
@@ -66,18 +66,20 @@ class Specific:
     entry: str
 
 
-def of_goal(claim: str, facility: Facility, needs: str = "energy and output") -> tuple[Product, ...]:
+def of_goal(claim: str, facility: Facility, needs: str = "energy and output") -> tuple[ProductSettings, ...]:
     """The products of a claim; Lack when there is none."""
     found = tuple(one for one in facility.goals.products if one.goal == claim)
     if not found:
-        raise Lack(f"no product of goal {claim}", f'[[goals.product]] with goal = "{claim}", {needs}')
+        raise MissingInput(f"no product of goal {claim}", f'[[goals.product]] with goal = "{claim}", {needs}')
     return found
 
 
-def require_meter(product: Product) -> None:
+def require_meter(product: ProductSettings) -> None:
     """Lack when neither electricity nor fuel of a product is metered."""
     if not product.energy and not product.fuel:
-        raise Lack(f"no meter of {product.name}", f"energy to the product {product.name}, the names of its sub-meters")
+        raise MissingInput(
+            f"no meter of {product.name}", f"energy to the product {product.name}, the names of its sub-meters"
+        )
 
 
 def metered(part: Stretch, names: Iterable[str]) -> tuple[float, tuple[Input, ...], float]:
@@ -89,14 +91,14 @@ def metered(part: Stretch, names: Iterable[str]) -> tuple[float, tuple[Input, ..
     for name in names:
         share = part.known(name)
         if not share > 0.0:
-            raise Lack(f"the energy of {name} is not known in {part.name}", f"a reading of {name}")
+            raise MissingInput(f"the energy of {name} is not known in {part.name}", f"a reading of {name}")
         days = sum(name in one.devices for one in part.days)
         inputs.append(Input(f"energy of {name}", part.energy([name]) / 1000.0, "kWh", f"meter {name}, {counted(days)}"))
         known = min(known, share)
     return sum(one.value for one in inputs), tuple(inputs), known
 
 
-def taken(product: Product, stretch: Stretch, facility: Facility, *, pieces: bool = False) -> Taken:
+def taken(product: ProductSettings, stretch: Stretch, facility: Facility, *, pieces: bool = False) -> ProductEnergy:
     """All that a product took over the days for which its output is known; Lack where a meter is missing."""
     require_meter(product)
     made = output(product, stretch, facility, pieces=pieces)
@@ -108,10 +110,12 @@ def taken(product: Product, stretch: Stretch, facility: Facility, *, pieces: boo
     )
     entry = next((one for one in (made.entry, *(fuel.worth.entry for fuel in fuels)) if one), "")
     everything = (*inputs, *back, *burned, *made.inputs)
-    return Taken(product, made, electricity, recovered, fuels, everything, min(known, also, made.coverage), entry)
+    return ProductEnergy(
+        product, made, electricity, recovered, fuels, everything, min(known, also, made.coverage), entry
+    )
 
 
-def per_tonne(product: Product, stretch: Stretch, facility: Facility) -> Specific:
+def per_tonne(product: ProductSettings, stretch: Stretch, facility: Facility) -> Specific:
     """SEC = E / M in kWh/t, electricity alone (METHOD 5)."""
     require_meter(replace(product, fuel=()))
     made = output(product, stretch, facility)
@@ -122,7 +126,7 @@ def per_tonne(product: Product, stretch: Stretch, facility: Facility) -> Specifi
     return Specific(value, kwh, made.amount, everything, arithmetic, min(known, made.coverage), made.entry)
 
 
-def coal_per_tonne(product: Product, stretch: Stretch, facility: Facility) -> Specific:
+def coal_per_tonne(product: ProductSettings, stretch: Stretch, facility: Facility) -> Specific:
     """e = (sum of energy in x coefficient - energy recovered x coefficient) / M in kgce/t (GB 21256, METHOD 5).
 
     Electricity 0.1229 kgce/kWh, natural gas 1.2143 kgce/Nm3, other fuels by their heat (METHOD 1.2).
@@ -137,7 +141,7 @@ def coal_per_tonne(product: Product, stretch: Stretch, facility: Facility) -> Sp
     return Specific(value, coal, one.made.amount, one.inputs, arithmetic, one.coverage, one.entry)
 
 
-def heat_per_piece(product: Product, stretch: Stretch, facility: Facility) -> Specific:
+def heat_per_piece(product: ProductSettings, stretch: Stretch, facility: Facility) -> Specific:
     """SEC = (E_fuel + E_el - E_regen) / pieces in kWh a piece (METHOD 6, B18)."""
     one = taken(product, stretch, facility, pieces=True)
     energy = one.electricity - one.recovered + sum(fuel.amount * fuel.worth.heat for fuel in one.fuels)
@@ -149,10 +153,10 @@ def heat_per_piece(product: Product, stretch: Stretch, facility: Facility) -> Sp
     return Specific(value, energy, one.made.amount, one.inputs, arithmetic, one.coverage, one.entry)
 
 
-def burnt(name: str, part: Stretch, facility: Facility) -> Burnt:
+def burnt(name: str, part: Stretch, facility: Facility) -> FuelUse:
     """What a fuel meter counted over the days; Lack where it was not read or its fuel is not known."""
     if not any(name in one.devices for one in part.days):
-        raise Lack(f"no count of {name} in {part.name}", f"a reading of {name}")
+        raise MissingInput(f"no count of {name} in {part.name}", f"a reading of {name}")
     _, last = over(part, facility)
     day = max((one.date for one in part.days), default=last)
-    return Burnt(name, part.device(name, lambda one: one.amount), worth(name, facility, day))
+    return FuelUse(name, part.device(name, lambda one: one.amount), worth(name, facility, day))

@@ -16,7 +16,7 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
-class Extra:
+class SecondaryValue:
     """A second number beside an indicator's own, such as self-sufficiency beside self-consumption."""
 
     name: str
@@ -25,7 +25,7 @@ class Extra:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class IndicatorValue:
     """A value in the indicator's unit, with all that is needed to compute it again by hand.
 
     arithmetic: the formula with the inputs' numbers in it. coverage: share of the time for which the inputs are
@@ -35,18 +35,18 @@ class Found:
     value: float
     inputs: tuple[Input, ...]
     arithmetic: str
-    extras: tuple[Extra, ...] = ()
+    extras: tuple[SecondaryValue, ...] = ()
     coverage: float = 1.0
     entry: str = ""
     note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class MissingValue:
     """No value: what is missing, and what to add to the configuration or the site to get one."""
 
     what: str
     add: str = ""
 
 
-Finding = Found | Missing
+Finding = IndicatorValue | MissingValue

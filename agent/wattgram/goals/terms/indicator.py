@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from wattgram.config.goals.settings import GoalsConfig
+from wattgram.config.goals_table.goals_settings import GoalsConfig
 from wattgram.config.load import DeviceConfig
 
 from .day import Stretch

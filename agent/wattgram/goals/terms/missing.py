@@ -7,21 +7,21 @@ from dataclasses import replace
 from functools import wraps
 from math import isfinite
 
-from wattgram.config.goals.settings import Entry
+from wattgram.config.goals_table.goals_settings import ManualEntry
 
 from .day import Stretch
-from .finding import Finding, Missing
+from .finding import Finding, MissingValue
 from .indicator import Facility
 
 Find = Callable[[Stretch, Facility], Finding]
 
 
-class Lack(Exception):
+class MissingInput(Exception):
     """A number that an indicator needs is not there: what is missing, and what to add to have it. Never retried."""
 
     def __init__(self, what: str, add: str = "") -> None:
         super().__init__(what)
-        self.missing = Missing(what, add)
+        self.missing = MissingValue(what, add)
 
 
 def answered(find: Find) -> Find:
@@ -31,12 +31,12 @@ def answered(find: Find) -> Find:
     def answer(stretch: Stretch, facility: Facility) -> Finding:
         try:
             found = find(stretch, facility)
-        except Lack as lack:
+        except MissingInput as lack:
             return lack.missing
-        if isinstance(found, Missing):
+        if isinstance(found, MissingValue):
             return found
         if not isfinite(found.value):
-            return Missing(f"the numbers of {stretch.name} are too large or too small: {found.arithmetic}")
+            return MissingValue(f"the numbers of {stretch.name} are too large or too small: {found.arithmetic}")
         return replace(found, extras=tuple(one for one in found.extras if isfinite(one.value)))
 
     return answer
@@ -45,7 +45,7 @@ def answered(find: Find) -> Find:
 def quotient(part: float, whole: float, why: str) -> float:
     """part / whole; Lack with the reason where the whole is not above 0."""
     if not whole > 0.0:
-        raise Lack(why)
+        raise MissingInput(why)
     return part / whole
 
 
@@ -54,7 +54,7 @@ def shown(value: float) -> str:
     return f"{value:.10g}"
 
 
-def signed(entry: Entry) -> str:
+def signed(entry: ManualEntry) -> str:
     """Who answers for a manual entry."""
     return f"manual entry of {entry.name}, {entry.entered.isoformat()}, {entry.document}"
 

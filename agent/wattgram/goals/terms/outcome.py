@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from wattgram.config.goals.claims import Claim
+from wattgram.config.goals_table.claims import Claim
 
 from .finding import Finding
 from .indicator import Better, Target
@@ -24,7 +24,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class GoalOutcome:
     """One claim's card.
 
     period: its name, `start` to `end` in UTC ns, as of `over`. value, target, path (the target as of now), projection

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wattgram.base.period import local_day
-from wattgram.config.goals.settings import Baseline
+from wattgram.config.goals_table.goals_settings import Baseline
 
 from .day import Stretch
 from .indicator import Facility, Target

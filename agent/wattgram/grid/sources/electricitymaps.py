@@ -14,11 +14,11 @@ from wattgram.base.untrusted import instant, mapping, number, quoted, sequence
 from wattgram.grid.mix import Factors
 from wattgram.grid.signal import ESTIMATED, FORECAST, MEASURED, NS, Signal
 
-URL = "https://api.electricitymaps.com/v4"
-INTERVAL = 900.0
+ELECTRICITYMAPS_URL = "https://api.electricitymaps.com/v4"
+ELECTRICITYMAPS_INTERVAL = 900.0
 """Seconds between two calls: values are hourly, and come at any minute of the hour."""
 
-STEPS = {"5_minutes": 300, "15_minutes": 900, "hourly": 3600}
+GRANULARITY_SECONDS = {"5_minutes": 300, "15_minutes": 900, "hourly": 3600}
 """Seconds that a value is for, by the name of its granularity."""
 
 CHARGED = {"battery storage": "battery discharge", "hydro storage": "hydro discharge"}
@@ -32,7 +32,7 @@ class ElectricityMaps:
     zone: str
     factors: Factors
     token: str = field(repr=False)
-    base: str = URL
+    base: str = ELECTRICITYMAPS_URL
     mix: bool = False
 
     @property
@@ -65,7 +65,7 @@ class ElectricityMaps:
 
     def _signal(self, found: Mapping[str, Any], tier: int | None, arrived: int) -> Signal:
         begin = instant(found.get("datetime"), "datetime")
-        end = begin + STEPS.get(str(found.get("temporalGranularity")), 3600) * NS
+        end = begin + GRANULARITY_SECONDS.get(str(found.get("temporalGranularity")), 3600) * NS
         estimated = found.get("isEstimated") is not False
         if not self.mix:
             basis = found.get("emissionFactorType", self.factors.basis)

@@ -12,14 +12,14 @@ from wattgram.base.untrusted import mapping, number, quoted, sequence, unix
 from wattgram.grid.mix import Factors
 from wattgram.grid.signal import FORECAST, MEASURED, NS, Signal
 
-URL = "https://api.energy-charts.info"
-INTERVAL = 900.0
+ENERGYCHARTS_URL = "https://api.energy-charts.info"
+ENERGYCHARTS_INTERVAL = 900.0
 """Seconds between two calls: values are quarter-hourly."""
 
-STEP = 900 * NS
+VALUE_STEP = 900 * NS
 """How long a lone value is valid, and any value at most an hour."""
 
-FUELS = {
+SERIES_FUELS = {
     "biomass": "biomass",
     "battery storage (power)": "battery discharge",
     "fossil brown coal / lignite": "coal",
@@ -50,7 +50,7 @@ class EnergyCharts:
 
     country: str
     factors: Factors
-    base: str = URL
+    base: str = ENERGYCHARTS_URL
     co2eq: bool = False
 
     @property
@@ -69,7 +69,9 @@ class EnergyCharts:
         times = [unix(one, "unix_seconds") for one in sequence(top.get("unix_seconds"), "unix_seconds")]
         if any(later <= one for one, later in pairwise(times)):
             raise ValueError("unix_seconds: found times that do not rise")
-        ends = [min(later, one + 4 * STEP) for one, later in pairwise(times)] + [one + STEP for one in times[-1:]]
+        ends = [min(later, one + 4 * VALUE_STEP) for one, later in pairwise(times)] + [
+            one + VALUE_STEP for one in times[-1:]
+        ]
         spans = list(zip(times, ends, strict=True))
         return self._told(top, spans, arrived) if self.co2eq else self._mixed(top, spans, arrived)
 
@@ -87,10 +89,10 @@ class EnergyCharts:
         for one in sequence(top.get("production_types"), "production_types"):
             series = mapping(one, "production_types")
             name = str(series.get("name")).lower()
-            if name in FUELS or not any(word in name for word in NO_GENERATION):
+            if name in SERIES_FUELS or not any(word in name for word in NO_GENERATION):
                 column = _column(series.get("data"), quoted(name), len(spans))
                 if any(value is not None for value in column):
-                    columns.append((FUELS.get(name, "unknown"), column))
+                    columns.append((SERIES_FUELS.get(name, "unknown"), column))
         made = []
         for index, (begin, end) in enumerate(spans):
             row = [(fuel, column[index]) for fuel, column in columns]

@@ -17,13 +17,13 @@ import h11
 from wattgram.base.errors import FeedError, FeedRefused
 from wattgram.base.untrusted import quoted
 
-LARGEST = 1 << 20
+RESPONSE_BYTES = 1 << 20
 """Bytes of an answer at most, before and after it is unpacked."""
 
-HEAD = 32_768
+RESPONSE_HEAD = 32_768
 """Bytes of the answer's head at most."""
 
-TIMEOUT = 20.0
+FETCH_TIMEOUT = 20.0
 """Seconds for a whole GET with its redirects."""
 
 REDIRECTS = 3
@@ -47,14 +47,14 @@ async def get(url: str, headers: Mapping[str, str], now: int, ca: Path | None = 
     """
     origin, at = urlsplit(url), urlsplit(url)
     try:
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(FETCH_TIMEOUT):
             for _ in range(REDIRECTS + 1):
                 answer = await _once(at, headers if _same(at, origin) else {}, ca)
                 if answer.status not in (301, 302, 303, 307, 308):
                     return _body(answer, at, now)
                 at = _elsewhere(answer, at)
     except TimeoutError as error:
-        raise FeedError(f"{_place(at)}: no whole answer within {TIMEOUT:g} s") from error
+        raise FeedError(f"{_place(at)}: no whole answer within {FETCH_TIMEOUT:g} s") from error
     except h11.RemoteProtocolError as error:
         raise FeedError(f"{_place(at)}: no HTTP answer: {quoted(str(error))}") from error
     except h11.LocalProtocolError:  # whose text quotes the header, and with it the secret
@@ -72,7 +72,7 @@ async def _once(at: SplitResult, headers: Mapping[str, str], ca: Path | None) ->
     host, port = at.hostname or "", at.port or (443 if secure else 80)
     reader, writer = await asyncio.open_connection(host, port, ssl=context)
     try:
-        talk = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD)
+        talk = h11.Connection(h11.CLIENT, max_incomplete_event_size=RESPONSE_HEAD)
         asked = {
             "Host": at.netloc,
             "Accept": "application/json",
@@ -100,12 +100,12 @@ async def _received(talk: h11.Connection, reader: asyncio.StreamReader, at: Spli
             status = event.status_code
             headers = {name.decode("ascii"): value.decode("latin-1") for name, value in event.headers}
             length = int(headers.get("content-length", "0"))
-            if length > LARGEST:
-                raise FeedError(f"{_place(at)}: announces {length} bytes; at most {LARGEST} are taken")
+            if length > RESPONSE_BYTES:
+                raise FeedError(f"{_place(at)}: announces {length} bytes; at most {RESPONSE_BYTES} are taken")
         elif isinstance(event, h11.Data):
             body += event.data
-            if len(body) > LARGEST:
-                raise FeedError(f"{_place(at)}: sends more than {LARGEST} bytes, cut off")
+            if len(body) > RESPONSE_BYTES:
+                raise FeedError(f"{_place(at)}: sends more than {RESPONSE_BYTES} bytes, cut off")
         elif isinstance(event, h11.EndOfMessage):
             return _Answer(status, headers, bytes(body))
         elif isinstance(event, h11.ConnectionClosed):
@@ -135,11 +135,11 @@ def _unpacked(answer: _Answer, at: SplitResult) -> bytes:
         raise FeedError(f"{_place(at)}: is packed as {quoted(coding)}; expected gzip or nothing")
     unpacker = zlib.decompressobj(wbits=31)
     try:
-        body = unpacker.decompress(answer.body, LARGEST + 1)
+        body = unpacker.decompress(answer.body, RESPONSE_BYTES + 1)
     except zlib.error as error:
         raise FeedError(f"{_place(at)}: broken gzip: {error}") from error
-    if len(body) > LARGEST:
-        raise FeedError(f"{_place(at)}: unpacks to more than {LARGEST} bytes, cut off")
+    if len(body) > RESPONSE_BYTES:
+        raise FeedError(f"{_place(at)}: unpacks to more than {RESPONSE_BYTES} bytes, cut off")
     if not unpacker.eof:
         raise FeedError(f"{_place(at)}: the gzip ends too early")
     return body

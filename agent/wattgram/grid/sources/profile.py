@@ -8,9 +8,9 @@ from typing import Any
 from wattgram.base.untrusted import columns, document, mapping, number, quoted, written
 from wattgram.grid.mix import UNKNOWN, checked_name, fuel_of
 
-from .entries import Entry
+from .supplied_values import SuppliedValue
 
-TIME = ("time", "datetime", "valid_from")
+TIME_COLUMNS = ("time", "datetime", "valid_from")
 UNTIL = ("valid_to", "until")
 VALUE = ("intensity", "intensity_g_per_kwh", "carbonIntensity")
 MIX = ("mix", "shares")
@@ -21,7 +21,7 @@ BASIS = ("basis",)
 YES, NO = ("true", "1", "yes"), ("false", "0", "no", "")
 
 
-def from_json(data: bytes) -> list[Entry]:
+def from_json(data: bytes) -> list[SuppliedValue]:
     """Entries of a JSON number, object, list of objects or `{"data": [...]}`; ValueError."""
     found = document(data)
     if isinstance(found, int | float) and not isinstance(found, bool):
@@ -35,11 +35,11 @@ def from_json(data: bytes) -> list[Entry]:
     return [_entry(f"entry {index}", mapping(one, f"entry {index}")) for index, one in enumerate(found, 1)]
 
 
-def from_csv(data: bytes) -> list[Entry]:
+def from_csv(data: bytes) -> list[SuppliedValue]:
     """Entries of a CSV file: `time` with `intensity`, with a column a fuel, or with `fuel` and `share`; ValueError."""
     head, rows = columns(data)
     long = {"fuel", "share"} <= set(head)
-    known = {*TIME, *UNTIL, *VALUE, *MARK, *BASIS, *(("fuel", "share") if long else ())}
+    known = {*TIME_COLUMNS, *UNTIL, *VALUE, *MARK, *BASIS, *(("fuel", "share") if long else ())}
     for name in head:
         if name not in known:
             _named(name, "line 1")
@@ -49,15 +49,15 @@ def from_csv(data: bytes) -> list[Entry]:
     return [_entry(f"line {place}", line) for place, line in lines.items()]
 
 
-def _entry(place: str, found: Mapping[str, Any]) -> Entry:
+def _entry(place: str, found: Mapping[str, Any]) -> SuppliedValue:
     try:
         return _read(place, dict(found))
     except ValueError as error:
         raise ValueError(f"{place}: {error}") from error
 
 
-def _read(place: str, rest: dict[str, Any]) -> Entry:
-    time, until = (_optional(rest, names, written) for names in (TIME, UNTIL))
+def _read(place: str, rest: dict[str, Any]) -> SuppliedValue:
+    time, until = (_optional(rest, names, written) for names in (TIME_COLUMNS, UNTIL))
     intensity = _optional(rest, VALUE, number)
     mark, basis = _part(rest, MARK), _part(rest, BASIS)
     given = _part(rest, MIX)
@@ -65,7 +65,7 @@ def _read(place: str, rest: dict[str, Any]) -> Entry:
     if intensity is None and all(fuel_of(name) == UNKNOWN for name in by_name):
         raise ValueError(f"found {quoted(list(by_name))}; expected {VALUE[0]!r}, or {MIX[0]!r} with fuels")
     amounts = {name: _amount(name, value) for name, value in by_name.items()}
-    return Entry(place, time, until, intensity, amounts, _flag(mark), None if basis is None else str(basis))
+    return SuppliedValue(place, time, until, intensity, amounts, _flag(mark), None if basis is None else str(basis))
 
 
 def _part(found: dict[str, Any], names: Sequence[str]) -> Any:
@@ -93,7 +93,7 @@ def _flag(value: object) -> bool:
     return text in YES
 
 
-def _grouped(lines: Mapping[int, Mapping[str, str]]) -> list[Entry]:
+def _grouped(lines: Mapping[int, Mapping[str, str]]) -> list[SuppliedValue]:
     """Entries of a long table, which has a line for each time and fuel."""
     groups: dict[tuple[tuple[str, str], ...], dict[str, Any]] = {}
     places: dict[tuple[tuple[str, str], ...], int] = {}
@@ -112,5 +112,5 @@ def _named(name: str, place: str) -> None:
     try:
         checked_name(name)
     except ValueError as error:
-        others = ", ".join(names[0] for names in (TIME, UNTIL, VALUE, MARK, BASIS))
+        others = ", ".join(names[0] for names in (TIME_COLUMNS, UNTIL, VALUE, MARK, BASIS))
         raise ValueError(f"{place}: {error}; in the head also {others}") from error

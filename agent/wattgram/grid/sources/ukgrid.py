@@ -13,8 +13,8 @@ from wattgram.base.untrusted import instant, mapping, number, quoted, sequence
 from wattgram.grid.mix import Factors
 from wattgram.grid.signal import ESTIMATED, FORECAST, MEASURED, Signal
 
-URL = "https://api.carbonintensity.org.uk"
-INTERVAL = 600.0
+UKGRID_URL = "https://api.carbonintensity.org.uk"
+UKGRID_INTERVAL = 600.0
 """Seconds between two calls: values are half-hourly, and forecasts are revised in between."""
 
 SPELLED = {"imports": "unknown", "other": "unknown"}
@@ -26,7 +26,7 @@ class UkGrid:
     """The nation, or one of its regions by number (1 to 17)."""
 
     factors: Factors
-    base: str = URL
+    base: str = UKGRID_URL
     region: int | None = None
 
     @property

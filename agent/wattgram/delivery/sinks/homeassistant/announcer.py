@@ -10,9 +10,9 @@ import logging
 from collections.abc import Iterable
 
 from wattgram.base.record import Record, Series
-from wattgram.mqtt.packets import Answer
+from wattgram.mqtt.packets import Acknowledgement
 
-from .discovery import SITE, Discovery, Options
+from .discovery import SITE_OBJECT, Discovery, Options
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Announcement:
         """The next one."""
         return next(self._left, None)
 
-    def answered(self, number: int, answer: Answer) -> None:
+    def answered(self, number: int, answer: Acknowledgement) -> None:
         """Keep what the broker said."""
         if answer.code:
             self.refused[self._topics[number]] = str(answer)
@@ -42,7 +42,7 @@ class Announcer:
 
     def __init__(self, discovery: Discovery) -> None:
         self._discovery = discovery
-        self._known: dict[str, dict[str, Options]] = {SITE: discovery.site()}
+        self._known: dict[str, dict[str, Options]] = {SITE_OBJECT: discovery.site()}
         self._series: set[Series] = set()
         self._gone: dict[str, list[str]] = {}
         self._due: dict[str, bytes] = {}

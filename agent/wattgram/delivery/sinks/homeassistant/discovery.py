@@ -19,13 +19,13 @@ from .entity import Entity, of_quantity, of_site
 
 Options = dict[str, object]
 
-SITE = "site"
-DEVICE = "device-"
+SITE_OBJECT = "site"
+DEVICE_PREFIX = "device-"
 
-LATE = 60.0
+MESSAGE_DELAY = 60.0
 """Seconds that a message may take on its way before the value is not shown any more."""
 
-INTERVALS = 3
+EXPIRE_INTERVALS = 3
 """Of a device or the balance, after which a value is not alive (SPEC 6.9)."""
 
 LENGTH = {"15m": 900.0, "1d": 86_400.0}
@@ -55,13 +55,15 @@ class Discovery:
 
     def configured(self, name: str) -> bool:
         """Whether it is SITE or belongs to a device of the configuration."""
-        return name == SITE or (name.startswith(DEVICE) and name.removeprefix(DEVICE) in self._devices)
+        return name == SITE_OBJECT or (
+            name.startswith(DEVICE_PREFIX) and name.removeprefix(DEVICE_PREFIX) in self._devices
+        )
 
     def name_of(self, series: Series) -> str | None:
         """Whose announcement a series calls for, None when for none: not read yet, or not a device's."""
         if series.kind != "device" or not series.fields or series.tag("device") not in self._devices:
             return None
-        return DEVICE + series.tag("device")
+        return DEVICE_PREFIX + series.tag("device")
 
     def site(self) -> dict[str, Options]:
         """The site's entities by id."""
@@ -69,10 +71,10 @@ class Discovery:
         for window, entities in of_site(frozenset(one.role for one in self._config.devices)).items():
             tick = window == "tick"
             topic = f"{self._topic}/emission" if tick else f"{self._topic}/emission/{window}"
-            length = INTERVALS * self._config.site.tick if tick else 2.0 * LENGTH[window]
+            length = EXPIRE_INTERVALS * self._config.site.tick if tick else 2.0 * LENGTH[window]
             for one in entities:
                 name = one.field if tick else f"{window}_{one.field}"
-                made[name] = self._entity(one, f"{SITE}/{name}", length) | {"state_topic": topic}
+                made[name] = self._entity(one, f"{SITE_OBJECT}/{name}", length) | {"state_topic": topic}
         return made
 
     def device(self, series: Series) -> dict[str, Options]:
@@ -82,16 +84,18 @@ class Discovery:
         for quantity in series.fields:
             entity = of_quantity(quantity, slow=seldom(config, quantity), shown=bool(config.quantities))
             interval = config.slow_interval or config.interval if entity.kept else config.interval
-            made[quantity] = self._entity(entity, f"{DEVICE}{config.name}/{quantity}", INTERVALS * interval)
+            made[quantity] = self._entity(
+                entity, f"{DEVICE_PREFIX}{config.name}/{quantity}", EXPIRE_INTERVALS * interval
+            )
         return made
 
     def payload(self, name: str, entities: Mapping[str, Options], gone: Iterable[str] = ()) -> bytes:
         """The message; `gone`: ids that an earlier one had and nothing has any more, told once to be forgotten."""
         available: list[Options] = [{"topic": f"{self._topic}/status"}]
-        site = {"identifiers": [f"{self._unique}/{SITE}"], "name": self._config.site.name}
+        site = {"identifiers": [f"{self._unique}/{SITE_OBJECT}"], "name": self._config.site.name}
         made: Options = {"device": site | {"manufacturer": "wattgram", "model": "site"}}
-        if name != SITE:
-            config = self._devices[name.removeprefix(DEVICE)]
+        if name != SITE_OBJECT:
+            config = self._devices[name.removeprefix(DEVICE_PREFIX)]
             topic = f"{self._topic}/device/{config.name}"
             alive = "{{ 'offline' if value_json.get('quality') == 'stale' else 'online' }}"
             available.append({"topic": topic, "value_template": alive})
@@ -106,15 +110,15 @@ class Discovery:
         return {
             **entity.options(),
             "unique_id": f"{self._unique}/{name}",
-            "expire_after": ceil(seconds + self._config.spool.sync + LATE),
+            "expire_after": ceil(seconds + self._config.spool.sync + MESSAGE_DELAY),
         }
 
     def _described(self, config: DeviceConfig) -> Options:
         known = config.device
         return {
-            "identifiers": [f"{self._unique}/{DEVICE}{config.name}"],
+            "identifiers": [f"{self._unique}/{DEVICE_PREFIX}{config.name}"],
             "name": f"{self._config.site.name} {config.name}",
             "manufacturer": known.vendor if known else "SunSpec",
             "model": known.model if known else config.driver,
-            "via_device": f"{self._unique}/{SITE}",
+            "via_device": f"{self._unique}/{SITE_OBJECT}",
         }

@@ -13,7 +13,7 @@ from wattgram_drivers.quantity import QUANTITIES
 
 MEASURED, COUNTED, SUMMED = "measurement", "total_increasing", "total"
 
-UNITS = {
+ENTITY_UNITS = {
     "W": ("W", "power"),
     "Wh": ("Wh", "energy"),
     "var": ("var", "reactive_power"),
@@ -40,11 +40,13 @@ UNITS = {
 that all its versions with discovery by device know."""
 
 COUNTERS = frozenset({"Wh", "varh", "VAh", "kg", "m3"})
-STORED = frozenset({"battery_capacity", "battery_rated_energy", "battery_max_energy", "battery_available_energy"})
-COUNTS = re.compile(r"pulse_count_.*|starts_total|battery_cycles")
+STORED_QUANTITIES = frozenset(
+    {"battery_capacity", "battery_rated_energy", "battery_max_energy", "battery_available_energy"}
+)
+COUNTED_QUANTITIES = re.compile(r"pulse_count_.*|starts_total|battery_cycles")
 FACTOR = re.compile(r"(meter_)?power_factor_(total|l[123])")
 
-SHOWN = re.compile(
+SHOWN_QUANTITIES = re.compile(
     r"active_power_total|reactive_power_total|apparent_power_total|power_factor_total|frequency"
     r"|voltage_(l1n|l2n|l3n|l1l2|l2l3|l3l1)|current_(l1|l2|l3)|active_energy_(import|export|total)"
     r"|dc_power|energy_(total|daily|session|consumed_total|import|export)|temperature_internal"
@@ -119,13 +121,13 @@ class Entity:
 def of_quantity(quantity: str, *, slow: bool, shown: bool) -> Entity:
     """What a device's quantity is; `slow`: read now and then only; `shown`: also when it is none of SHOWN."""
     known = QUANTITIES[quantity]
-    unit, device_class = UNITS[known.unit]
+    unit, device_class = ENTITY_UNITS[known.unit]
     state_class, counted, percent = MEASURED, False, False
     if quantity == "active_energy_net":
         state_class = SUMMED
-    elif (known.unit in COUNTERS and quantity not in STORED) or COUNTS.fullmatch(quantity):
+    elif (known.unit in COUNTERS and quantity not in STORED_QUANTITIES) or COUNTED_QUANTITIES.fullmatch(quantity):
         counted, state_class = True, COUNTED
-    elif quantity in STORED:
+    elif quantity in STORED_QUANTITIES:
         device_class = "energy_storage"
     elif FACTOR.fullmatch(quantity):
         device_class = "power_factor"
@@ -143,7 +145,7 @@ def of_quantity(quantity: str, *, slow: bool, shown: bool) -> Entity:
         counted=counted,
         kept=slow,
         percent=percent,
-        shown=shown or SHOWN.fullmatch(quantity) is not None,
+        shown=shown or SHOWN_QUANTITIES.fullmatch(quantity) is not None,
         diagnostic=not state_class,
     )
 

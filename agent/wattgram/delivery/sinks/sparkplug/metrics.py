@@ -32,7 +32,7 @@ from .payload import (
 MS = 1_000_000
 """ns."""
 
-_UNITS = (
+_FIELD_UNITS = (
     (re.compile(r".*_power"), "W"),
     (re.compile(r".*_energy"), "Wh"),
     (re.compile(r".*_intensity"), "g/kWh"),
@@ -49,7 +49,7 @@ def unit(series: Series, field: str) -> str:
         found = QUANTITIES[field].unit if field in QUANTITIES else ""
         return "" if found == "1" else found
     if series.kind == "emission":
-        return next((word for pattern, word in _UNITS if pattern.fullmatch(field)), "")
+        return next((word for pattern, word in _FIELD_UNITS if pattern.fullmatch(field)), "")
     return ""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 
-class Numbers:
+class SessionNumbers:
     """0 to 255 and round again, one a connection, kept in a file so that a restart goes on [topics-nbirth-bdseq]."""
 
     def __init__(self, path: Path) -> None:

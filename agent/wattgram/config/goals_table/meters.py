@@ -17,7 +17,7 @@ AMBIENT = "temperature_ambient"
 
 
 @dataclass(frozen=True, slots=True)
-class Meter:
+class GoalMeter:
     """A device: its role, the unit in which it counts an amount, and the quantities that it reads.
 
     role: "" where the configuration has a mistake there. counts: "" where it counts none. Of both counts and reads
@@ -29,7 +29,7 @@ class Meter:
     reads: frozenset[str] | None = None
 
 
-def named(meters: Mapping[str, Meter], roles: Sequence[str]) -> Parser:
+def named(meters: Mapping[str, GoalMeter], roles: Sequence[str]) -> Parser:
     """The name of a device that has one of some roles; one whose role is a mistake passes."""
 
     def parser(value: object) -> str:
@@ -44,7 +44,7 @@ def named(meters: Mapping[str, Meter], roles: Sequence[str]) -> Parser:
     return parser
 
 
-def several(meters: Mapping[str, Meter], roles: Sequence[str]) -> Parser:
+def several(meters: Mapping[str, GoalMeter], roles: Sequence[str]) -> Parser:
     """A list of them, each once."""
 
     def parser(value: object) -> tuple[str, ...]:
@@ -57,7 +57,7 @@ def several(meters: Mapping[str, Meter], roles: Sequence[str]) -> Parser:
     return parser
 
 
-def counting(meters: Mapping[str, Meter], roles: Sequence[str]) -> Parser:
+def counting(meters: Mapping[str, GoalMeter], roles: Sequence[str]) -> Parser:
     """The name of a device with one of some roles that counts what it makes or uses."""
 
     def parser(value: object) -> str:
@@ -69,7 +69,7 @@ def counting(meters: Mapping[str, Meter], roles: Sequence[str]) -> Parser:
     return parser
 
 
-def weather(meters: Mapping[str, Meter]) -> Parser:
+def weather(meters: Mapping[str, GoalMeter]) -> Parser:
     """The name of a device that may read the ambient temperature."""
 
     def parser(value: object) -> str:

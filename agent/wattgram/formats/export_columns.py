@@ -14,7 +14,7 @@ from wattgram.base.record import KINDS, Kind, Record, Series
 TAGS = ("site", "device", "role", "driver", "window", "goal")
 """Tags in the order of their columns; others stand behind them."""
 
-UNITS = {
+COLUMN_UNITS = {
     "emission_rate": "g/h",
     "fuel_rate": "g/h",
     "emission": "g",
@@ -54,7 +54,7 @@ def unit(kind: Kind, field: str) -> str:
         return "" if found == "1" else found
     if kind not in ("emission", "gateway"):
         return ""
-    return UNITS.get(field) or next((unit for ending, unit in ENDINGS.items() if field.endswith(ending)), "")
+    return COLUMN_UNITS.get(field) or next((unit for ending, unit in ENDINGS.items() if field.endswith(ending)), "")
 
 
 def columns(series: Iterable[Series]) -> tuple[Column, ...]:
@@ -80,7 +80,7 @@ def columns(series: Iterable[Series]) -> tuple[Column, ...]:
     )
 
 
-class Rows:
+class RowMaker:
     """Makes a row of each record; texts are such that UTF-8 can hold them."""
 
     def __init__(self, made: Sequence[Column]) -> None:

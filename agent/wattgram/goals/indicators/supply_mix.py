@@ -5,30 +5,30 @@ from __future__ import annotations
 from math import fsum
 
 from wattgram.goals.terms.day import Stretch
-from wattgram.goals.terms.finding import Extra, Found, Input
+from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator
-from wattgram.goals.terms.missing import Lack, answered, quotient, shown
+from wattgram.goals.terms.missing import MissingInput, answered, quotient, shown
 
 from . import fuels
 from .solar import sufficiency
-from .sources import weight
 from .stored import summed
+from .target_sources import weight
 
-PARK_CLEAN = Extra("clean energy of a zero-carbon park", 90.0, "%")
+PARK_CLEAN = SecondaryValue("clean energy of a zero-carbon park", 90.0, "%")
 """NDRC/MIIT/NEA zero-carbon park notice 2025, indicator annex (METHOD 5)."""
 
 
 @answered
-def renewable(stretch: Stretch, facility: Facility) -> Found:
+def renewable(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """RS = (own renewables used + E_imp x rs_grid) / E_load, % (goals A03)."""
     share, zone = facility.renewable, facility.grid_zone
     if share is None:
-        raise Lack(f"how much of zone {zone} is renewable is not known", "add zone_renewable to [goals]")
+        raise MissingInput(f"how much of zone {zone} is renewable is not known", "add zone_renewable to [goals]")
     sums = summed(stretch, "self_sufficiency.part", "grid_import_energy", "load_energy")
     own, imported, load = (sums.kwh(one) for one in sums.values)
     value = 100.0 * quotient(own + imported * share, load, f"no load in {stretch.name}")
     source = f"shipped for {zone}" if facility.goals.zone_renewable is None else "[goals] zone_renewable"
-    return Found(
+    return IndicatorValue(
         value,
         (
             sums.energy("own renewables that the load used", "self_sufficiency.part"),
@@ -37,13 +37,13 @@ def renewable(stretch: Stretch, facility: Facility) -> Found:
             sums.energy("load", "load_energy"),
         ),
         f"100 x ({shown(own)} + {shown(imported)} x {shown(share)}) / {shown(load)} = {shown(value)} %",
-        (Extra(f"renewable share of the grid ({source})", 100.0 * share, "%"), *sufficiency(stretch)),
+        (SecondaryValue(f"renewable share of the grid ({source})", 100.0 * share, "%"), *sufficiency(stretch)),
         sums.coverage,
     )
 
 
 @answered
-def carbon_free(stretch: Stretch, _facility: Facility) -> Found:
+def carbon_free(stretch: Stretch, _facility: Facility) -> IndicatorValue:
     """CFE = sum of hours min(L, O + K + rest x cfe_grid) / sum of L, % (goals A13; METHOD 4.9).
 
     The windows hold it by whole hours. An hour of which the grid's share is unknown counts it as 0.
@@ -51,7 +51,7 @@ def carbon_free(stretch: Stretch, _facility: Facility) -> Found:
     sums = summed(stretch, "carbon_free_share.part", "carbon_free_share.whole")
     free, load = sums.kwh("carbon_free_share.part"), sums.kwh("carbon_free_share.whole")
     value = 100.0 * quotient(free, load, f"no load in whole hours of {stretch.name}")
-    return Found(
+    return IndicatorValue(
         value,
         (
             sums.energy("load that carbon-free power of the same hour covers (METHOD 4.9)", "carbon_free_share.part"),
@@ -65,7 +65,7 @@ def carbon_free(stretch: Stretch, _facility: Facility) -> Found:
 
 
 @answered
-def clean(stretch: Stretch, facility: Facility) -> Found:
+def clean(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """CS = (own used + E_imp x cfe_grid + certified) / E_total, % (goals B09).
 
     What is clean of the load without certificates is stored (`clean_share`). A certified kWh adds what the rest of the
@@ -92,11 +92,11 @@ def clean(stretch: Stretch, facility: Facility) -> Found:
         inputs.append(sums.energy("certificates matched with import", "matched_energy"))
     if heat:
         inputs += [*heat, Input("electricity of gensets and CHP", made, "kWh", "meters of the sets")]
-    return Found(
+    return IndicatorValue(
         value,
         tuple(inputs),
         f"100 x ({shown(free)} + {shown(added)}) / ({shown(load)} + {shown(total - load)}) = {shown(value)} %",
-        (Extra("of the site's own", 100.0 * quotient(own, total, otherwise), "%"), PARK_CLEAN),
+        (SecondaryValue("of the site's own", 100.0 * quotient(own, total, otherwise), "%"), PARK_CLEAN),
         sums.coverage,
     )
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, timedelta
 
-YEARS = range(1990, 2100)
+GOAL_YEARS = range(1990, 2100)
 """What a year may be: national targets look back to 2005 and ahead to 2060; anything else is a slip."""
 
-A_DAY = f"a day such as 2026-11-30, of {YEARS[0]} to {YEARS[-1]}"
+A_DAY = f"a day such as 2026-11-30, of {GOAL_YEARS[0]} to {GOAL_YEARS[-1]}"
 A_PERIOD = '"2026", "2026-11", "2026-11-30" or "2026-11-01..2026-11-30" (both included)'
 
-_PARTS = re.compile(r"(\d{4})(?:[-/](\d{1,2}))?(?:[-/](\d{1,2}))?", re.ASCII)
+_DATE_PARTS = re.compile(r"(\d{4})(?:[-/](\d{1,2}))?(?:[-/](\d{1,2}))?", re.ASCII)
 
 
 def day(value: object) -> date:
@@ -40,9 +40,9 @@ def _stretch(value: object, allowed: str) -> tuple[date, date]:
     """What a year, a month or a day goes from and to."""
     whole = isinstance(value, int) and not isinstance(value, bool)
     plain = isinstance(value, date) and not isinstance(value, datetime)
-    parts = _PARTS.fullmatch(str(value).strip()) if isinstance(value, str) or whole or plain else None
+    parts = _DATE_PARTS.fullmatch(str(value).strip()) if isinstance(value, str) or whole or plain else None
     try:
-        if parts is not None and int(parts[1]) in YEARS:
+        if parts is not None and int(parts[1]) in GOAL_YEARS:
             year, month, one = int(parts[1]), parts[2], parts[3]
             if one:
                 made = date(year, int(month), int(one))

@@ -17,25 +17,25 @@ from wattgram.base.errors import SinkError
 from wattgram.base.record import Record
 from wattgram.base.watchdog import Pulse
 from wattgram.config.load import Config
-from wattgram.delivery.sinks.sink import STEP
-from wattgram.mqtt.connection import Broker, Connection
-from wattgram.mqtt.session import Line
-from wattgram.mqtt.settings import MqttConfig, SparkplugConfig
+from wattgram.delivery.sinks.sink import SINK_STEP
+from wattgram.mqtt.mqtt_connection import Broker, MqttConnection
+from wattgram.mqtt.mqtt_session import MqttSession
+from wattgram.mqtt.mqtt_settings import MqttConfig, SparkplugConfig
 
 from .edge_node import NAMESPACE, EdgeNode
 from .metrics import MS
 from .payload import asks_rebirth
-from .session_number import Numbers
+from .session_number import SessionNumbers
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = 5.0
+SPARKPLUG_TIMEOUT = 5.0
 """Seconds for a connection, and for the answer to a ping behind the data."""
 
 HOST_WAIT = 30.0
 """Seconds on a connection for the primary host to come, before it is made anew."""
 
-FILE = "sparkplug-bdseq"
+SESSION_FILE = "sparkplug-bdseq"
 """In the spool's directory."""
 
 
@@ -47,9 +47,9 @@ class SparkplugSink:
 
     def __init__(self, config: Config, broker: MqttConfig, names: SparkplugConfig, clock: Clock) -> None:
         named = replace(broker, client_id=f"{broker.client_id}-sparkplug") if broker.client_id else broker
-        self._broker = Broker(named, TIMEOUT)
+        self._broker = Broker(named, SPARKPLUG_TIMEOUT)
         self._edge = EdgeNode(config, names)
-        self._numbers = Numbers(config.spool.path / FILE)
+        self._numbers = SessionNumbers(config.spool.path / SESSION_FILE)
         self._clock = clock
         self._command = self._edge.topic("NCMD")
         self._host = names.host
@@ -57,8 +57,8 @@ class SparkplugSink:
         self._online = asyncio.Event()
         self._state_time = float("-inf")  # ms, of the last word of the primary host that counts
         self.pulse = Pulse(f"deliver {self.name}")
-        self._client: Connection | None = None
-        self._line: Line | None = None
+        self._client: MqttConnection | None = None
+        self._line: MqttSession | None = None
         self._number = 0
         self._told: set[str] = set()
 
@@ -80,14 +80,14 @@ class SparkplugSink:
         try:
             line = self._line = client.line()
             topics = (self._command, self._state) if self._host else (self._command,)
-            for topic, reason in (await line.subscribe(topics, self, TIMEOUT)).items():
+            for topic, reason in (await line.subscribe(topics, self, SPARKPLUG_TIMEOUT)).items():
                 if topic not in self._told:
                     log.warning("sparkplug: the broker refuses to let us listen to %s: %s", topic, reason)
                     self._told.add(topic)
             if self._host:
                 await self._wait_for_host(line)
             self._edge.begin(self._now(), self._number, line.send)
-            await line.arrived(TIMEOUT)
+            await line.arrived(SPARKPLUG_TIMEOUT)
         except SinkError as error:
             raise SinkError(f"{self._broker.where}: {error}", itself=error.itself) from error
         except ValueError as error:
@@ -99,10 +99,10 @@ class SparkplugSink:
             raise SinkError(f"{self._broker.where}: not connected")
         if self._host and not self._online.is_set():
             raise SinkError(f"{self._broker.where}: the primary host {self._host!r} is offline", itself=True)
-        self.pulse.within(STEP)
+        self.pulse.within(SINK_STEP)
         try:
             refused = self._edge.tell(records, replayed, self._now())
-            await self._line.arrived(TIMEOUT)
+            await self._line.arrived(SPARKPLUG_TIMEOUT)
         except SinkError as error:
             raise SinkError(f"{self._broker.where}: {error}", itself=error.itself) from error
         except ValueError as error:
@@ -147,15 +147,15 @@ class SparkplugSink:
             if self._line is not None:
                 self._die(self._line)
 
-    async def _wait_for_host(self, line: Line) -> None:
+    async def _wait_for_host(self, line: MqttSession) -> None:
         try:
             async with asyncio.timeout(HOST_WAIT):
                 await self._online.wait()
         except TimeoutError:
-            await line.arrived(TIMEOUT)
+            await line.arrived(SPARKPLUG_TIMEOUT)
             raise SinkError(f"the primary host {self._host!r} is not online", itself=True) from None
 
-    def _die(self, line: Line) -> None:
+    def _die(self, line: MqttSession) -> None:
         """End the session; a broker of version 3.1.1 does not publish a last will when it is left in order."""
         self._edge.end()
         if not line.version5:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Happened(NamedTuple):
+class Occurrence(NamedTuple):
     """What an operator is told of a counter."""
 
     event: str

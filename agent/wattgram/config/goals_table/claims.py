@@ -47,7 +47,7 @@ class Claim:
 @cache
 def claims() -> tuple[Claim, ...]:
     """All of them, in their order; ValueError when the shipped table is damaged."""
-    text = files("wattgram.config.goals").joinpath("claims.csv").read_text(encoding="utf-8")
+    text = files("wattgram.config.goals_table").joinpath("claims.csv").read_text(encoding="utf-8")
     rows: Iterable[dict[str, Any]] = csv.DictReader(text.splitlines())
     found = tuple(Claim(**row) for row in rows)
     for one in found:

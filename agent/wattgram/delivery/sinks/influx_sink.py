@@ -29,7 +29,7 @@ from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 from influxdb_client.rest import ApiException
 from influxdb_client.service.write_service import WriteService
 
-from wattgram.base.encoders import Lines
+from wattgram.base.encoders import LineProtocol
 from wattgram.base.errors import SinkError
 from wattgram.base.network_errors import cause
 from wattgram.base.record import Record
@@ -37,17 +37,17 @@ from wattgram.base.tls import verifying
 from wattgram.base.watchdog import Pulse
 from wattgram.config.load import InfluxConfig
 
-from .sink import STEP
+from .sink import SINK_STEP
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = 10.0
+REQUEST_TIMEOUT = 10.0
 """Seconds for one request."""
 
-CONNECT = 0.5
+CONNECT_SHARE = 0.5
 """Share of it for finding the address and connecting."""
 
-LARGEST = 1_000_000
+REQUEST_BYTES = 1_000_000
 """Bytes of lines in a request: what every proxy takes whose owner has never heard of us (nginx: 1 MiB), and larger
 ones are no faster."""
 
@@ -57,7 +57,7 @@ SMALLEST = 10_000
 RELIEF = 600.0
 """Seconds until a server that wanted smaller requests is tried with larger ones again."""
 
-PIECE = 500
+ENCODED_RECORDS = 500
 """Records that are encoded before others may run: some milliseconds on a small board."""
 
 WORTH = 1000
@@ -66,15 +66,15 @@ WORTH = 1000
 SPLIT = frozenset({400, 413, 422})
 """Answers about what was sent: halved until the line that is not taken stands alone."""
 
-TOO_LARGE = 413
+CONTENT_TOO_LARGE = 413
 
 SUSPICIOUS = 500
 """The one other answer that may be about what was sent: a database can fail at a line."""
 
-DOUBTS = 3
+REFUSED_ALONE = 3
 """Lines refused alone, and none taken, after which it is not the lines."""
 
-HINTS = {
+STATUS_HINTS = {
     200: "is it a database that answers at this address?",
     401: "is the token right, and still valid?",
     403: "may the token write to the bucket?",
@@ -99,7 +99,7 @@ class _Room:
     """Bytes that a request may have: fewer for a while after one that was too large, or that took too long."""
 
     def __init__(self) -> None:
-        self.bytes = LARGEST
+        self.bytes = REQUEST_BYTES
         self._until = 0.0
 
     def shrink(self, size: int, now: float) -> None:
@@ -109,8 +109,8 @@ class _Room:
 
     def grow(self, now: float) -> None:
         """A request was taken."""
-        if self.bytes < LARGEST and now >= self._until:
-            self.bytes = min(LARGEST, 2 * self.bytes)
+        if self.bytes < REQUEST_BYTES and now >= self._until:
+            self.bytes = min(REQUEST_BYTES, 2 * self.bytes)
             self._until = now + RELIEF
 
 
@@ -144,7 +144,7 @@ class InfluxSink:
 
     def __init__(self, config: InfluxConfig) -> None:
         self._config = config
-        self._lines = Lines()
+        self._lines = LineProtocol()
         self._room = _Room()
         self._compressed = not _is_here(config.url)
         self.pulse = Pulse(f"deliver {self.name}")
@@ -168,7 +168,7 @@ class InfluxSink:
             config.url,
             config.token or "",
             config.org,
-            timeout=ClientTimeout(total=TIMEOUT, connect=CONNECT * TIMEOUT),
+            timeout=ClientTimeout(total=REQUEST_TIMEOUT, connect=CONNECT_SHARE * REQUEST_TIMEOUT),
             ssl_context=await verifying(config.ca) if urlsplit(config.url).scheme == "https" else PLAIN,
             allow_redirects=False,  # a write that is redirected would become a read
         )
@@ -201,7 +201,7 @@ class InfluxSink:
         lines: list[Numbered] = []
         size = 0
         for index, record in enumerate(records):
-            if index % PIECE == PIECE - 1:
+            if index % ENCODED_RECORDS == ENCODED_RECORDS - 1:
                 await asyncio.sleep(0)
             try:
                 line = self._lines.line(record)
@@ -231,10 +231,10 @@ class InfluxSink:
                 written.refuse(lines, reason, certain=True)
             elif len(lines) == 1:
                 written.refuse(lines, reason, certain=False)
-                if len(written.doubted) >= DOUBTS:
+                if len(written.doubted) >= REFUSED_ALONE:
                     raise SinkError(reason) from error
             else:
-                if error.status == TOO_LARGE:
+                if error.status == CONTENT_TOO_LARGE:
                     self._room.shrink(len(body), asyncio.get_running_loop().time())
                 else:  # what conflicts is most often a series, whose lines shall go together
                     lines = sorted(lines, key=_series)
@@ -247,14 +247,14 @@ class InfluxSink:
     async def _post(self, body: bytes) -> None:
         """One request. ApiException when the content is refused, SinkError for everything else."""
         assert self._service is not None  # only called between open and close
-        self.pulse.within(STEP)
+        self.pulse.within(SINK_STEP)
         url, loop, size = self._config.url, asyncio.get_running_loop(), len(body)
         more = {}
         if self._compressed and size >= WORTH:
             more["content_encoding"] = "gzip"
             body = await loop.run_in_executor(None, partial(gzip.compress, body, 1, mtime=0))
         try:
-            async with asyncio.timeout(TIMEOUT + 1.0):
+            async with asyncio.timeout(REQUEST_TIMEOUT + 1.0):
                 _, status, _ = await self._service.post_write_async(  # type: ignore[no-untyped-call]  # the library's
                     org=self._config.org,
                     bucket=self._config.bucket,
@@ -270,15 +270,17 @@ class InfluxSink:
             itself = error.status != SUSPICIOUS
             raise SinkError(f"{url}: {_said(error)}", retry_after=_retry_after(error), itself=itself) from error
         except ServerTimeoutError as error:
-            said = f"not connected within {CONNECT * TIMEOUT:g} s; is the host there, and does DNS work?"
+            said = f"not connected within {CONNECT_SHARE * REQUEST_TIMEOUT:g} s; is the host there, and does DNS work?"
             raise SinkError(f"{url}: {said}", itself=True) from error
         except TimeoutError as error:
             self._room.shrink(size, loop.time())
-            raise SinkError(f"{url}: no answer within {TIMEOUT:g} s to {size} bytes; is it overloaded?") from error
+            raise SinkError(
+                f"{url}: no answer within {REQUEST_TIMEOUT:g} s to {size} bytes; is it overloaded?"
+            ) from error
         except (ClientError, OSError) as error:
             raise SinkError(f"{url}: {_broken(error)}", itself=isinstance(error, ClientConnectorError)) from error
         if status != 204:
-            raise SinkError(f"{url}: HTTP {status}, expected 204; {HINTS[200]}", itself=True)
+            raise SinkError(f"{url}: HTTP {status}, expected 204; {STATUS_HINTS[200]}", itself=True)
         self._room.grow(loop.time())
 
 
@@ -302,7 +304,7 @@ def _broken(error: ClientError | OSError) -> str:
         case ClientConnectorError():
             return cause(error.os_error)
         case ClientResponseError():
-            return f"no HTTP comes from there but {' '.join(error.message.split())[:200]!r}; {HINTS[200]}"
+            return f"no HTTP comes from there but {' '.join(error.message.split())[:200]!r}; {STATUS_HINTS[200]}"
         case ServerDisconnectedError() | ClientOSError(errno=None | errno.ECONNRESET | errno.EPIPE):
             return "the connection was closed without an answer; is it a database, does it restart?"
     return cause(error) if isinstance(error, OSError) else str(error)[:200]
@@ -315,7 +317,7 @@ def _body(error: ApiException) -> str:
 
 def _said(error: ApiException) -> str:
     status = error.status or 0
-    hint = HINTS.get(status) or (HINTS[500] if status >= 500 else "")
+    hint = STATUS_HINTS.get(status) or (STATUS_HINTS[500] if status >= 500 else "")
     words = str(error.reason or "")[:100]
     text = f"HTTP {status} {words if words.isprintable() else repr(words)}: {_body(error).strip()[:200]!r}"
     if 300 <= status < 400:

@@ -13,16 +13,20 @@ from wattgram.base.toml_table import Table
 from wattgram.grid.mix import SETS
 
 from . import electricitymaps, energycharts, ukgrid
-from .entries import WHOLE
+from .supplied_values import MIX_TOTALS
 
 INTERVALS = {
-    "electricitymaps": electricitymaps.INTERVAL,
-    "ukgrid": ukgrid.INTERVAL,
-    "energycharts": energycharts.INTERVAL,
+    "electricitymaps": electricitymaps.ELECTRICITYMAPS_INTERVAL,
+    "ukgrid": ukgrid.UKGRID_INTERVAL,
+    "energycharts": energycharts.ENERGYCHARTS_INTERVAL,
 }
 """Seconds between two calls of the kinds that are asked over HTTP, as their values come."""
 
-URLS = {"electricitymaps": electricitymaps.URL, "ukgrid": ukgrid.URL, "energycharts": energycharts.URL}
+URLS = {
+    "electricitymaps": electricitymaps.ELECTRICITYMAPS_URL,
+    "ukgrid": ukgrid.UKGRID_URL,
+    "energycharts": energycharts.ENERGYCHARTS_URL,
+}
 
 CHINESE = ("file", "mqtt", "electricitymaps")
 """Kinds whose mix is taken with China's factors when nothing else is said; the others are of Europe."""
@@ -144,7 +148,7 @@ def _written(table: Table, zone: tzinfo) -> dict[str, object]:
         "timezone", toml_table.choice(sorted(available_timezones()), "a name of the IANA zone database"), None
     )
     return {
-        "unit": table.take("unit", toml_table.choice(list(WHOLE)), "share"),
+        "unit": table.take("unit", toml_table.choice(list(MIX_TOTALS)), "share"),
         "timezone": ZoneInfo(name) if name else zone,
     }
 

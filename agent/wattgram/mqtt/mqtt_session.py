@@ -19,14 +19,14 @@ from wattgram.base.errors import SinkError
 
 from .packets import (
     DISCONNECT,
+    PACKET_TOO_LARGE,
     PINGREQ,
     PINGRESP,
     PUBACK,
     PUBLISH,
-    REFUSED,
+    REFUSAL_CODE,
     SUBACK,
-    TOO_LARGE,
-    Answer,
+    Acknowledgement,
     answer,
     handed,
     heard,
@@ -44,7 +44,7 @@ HEARD = EXPECTED | {SUBACK, *(PUBLISH | flags for flags in range(16))}
 OF_ITSELF = frozenset({0x89, 0x8B, 0x8D, 0x8E, 0x93, 0x96, 0x97, 0x98, 0x9C, 0x9D, 0x9F, 0xA0})
 """Reasons to disconnect that have nothing to do with the message under way."""
 
-LONGEST = 4096
+LONGEST_PACKET = 4096
 """Bytes of a packet that a broker may send here: a reason with its explanation."""
 
 LONGEST_HEARD = 1_048_576
@@ -53,14 +53,14 @@ LONGEST_HEARD = 1_048_576
 WITH_WILL = 0x04
 """Reason to disconnect that makes a broker of version 5 publish the last will (3.14.2.1)."""
 
-CHUNK = 65_536
+READ_BYTES = 65_536
 """Bytes that are read at once."""
 
 LATER = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class SessionTerms:
     """What both sides agreed on when they connected.
 
     version5: MQTT 5 or 3.1.1. window: messages under way at once. largest: bytes of a packet, 0 for any.
@@ -73,7 +73,7 @@ class Terms:
     keepalive: float
 
 
-class Mail(Protocol):
+class MessageQueue(Protocol):
     """Messages to be published. retain: whether the broker keeps the one that `next` gave last for who comes later."""
 
     retain: bool
@@ -81,31 +81,33 @@ class Mail(Protocol):
     def next(self) -> tuple[int, bytes, bytes] | None:
         """The next one's number, topic and payload; None when there is none left."""
 
-    def answered(self, number: int, answer: Answer) -> None:
+    def answered(self, number: int, answer: Acknowledgement) -> None:
         """The message with that number was acknowledged, or is larger than the broker takes."""
 
 
-class Ear(Protocol):
+class MessageHandler(Protocol):
     """Who listens; it may send, but not wait."""
 
     def heard(self, topic: str, payload: bytes, retained: bool) -> None:
         """A message came; a retained one was published before we subscribed."""
 
 
-class Line:
+class MqttSession:
     """Publishes over a connected socket, which nobody else may use, until the connection ends."""
 
-    def __init__(self, sock: socket.socket, terms: Terms) -> None:
+    def __init__(self, sock: socket.socket, terms: SessionTerms) -> None:
         self._sock = sock
         self._terms = terms
         self._loop = asyncio.get_running_loop()
-        self._mail: Mail | None = None
-        self._under_way: dict[int, tuple[Mail, int]] = {}  # a message's number among which, by packet identifier
+        self._mail: MessageQueue | None = None
+        self._under_way: dict[
+            int, tuple[MessageQueue, int]
+        ] = {}  # a message's number among which, by packet identifier
         self._identifier = 0  # the last one
         self._out = bytearray()
         self._blocked = False
         self._in = b""
-        self._ear: Ear | None = None
+        self._ear: MessageHandler | None = None
         self._pings: deque[asyncio.Future[int] | None] = deque()  # who waits for which answer
         self._asked: dict[int, asyncio.Future[int]] = {}  # subscriptions, by packet identifier
         self._alive = True  # since the last ping
@@ -119,7 +121,7 @@ class Line:
         self._loop.call_soon(self._readable)  # TLS may hold what the socket will not tell of again
         self._timer = self._loop.call_later(terms.keepalive, self._ping)
 
-    async def publish(self, mail: Mail, patience: float) -> None:
+    async def publish(self, mail: MessageQueue, patience: float) -> None:
         """Send it all and wait for the answers.
 
         SinkError when the connection ends, also by us when nothing was acknowledged for `patience` seconds.
@@ -138,7 +140,7 @@ class Line:
         if self._over:
             raise SinkError(self._over, itself=self._itself)
 
-    async def subscribe(self, topics: Sequence[str], ear: Ear, patience: float) -> dict[str, str]:
+    async def subscribe(self, topics: Sequence[str], ear: MessageHandler, patience: float) -> dict[str, str]:
         """Have `ear` hear what is published there; why, for each topic that the broker refuses.
 
         SinkError when the connection ends or does not answer.
@@ -150,8 +152,8 @@ class Line:
             self._write(subscribe(self._identifier, topic.encode(), version5=self._terms.version5))
         refused = {}
         for topic, future in asked.items():
-            if (code := await self._told(future, patience)) >= REFUSED:
-                refused[topic] = str(Answer(code))
+            if (code := await self._told(future, patience)) >= REFUSAL_CODE:
+                refused[topic] = str(Acknowledgement(code))
         return refused
 
     def send(self, topic: bytes, payload: bytes) -> None:
@@ -209,7 +211,9 @@ class Line:
             head, tail = publish(topic, payload, version5=self._terms.version5, retain=mail.retain)
             size = len(head) + 2 + len(tail)
             if 0 < self._terms.largest < size:
-                mail.answered(number, Answer(TOO_LARGE, f"{size} bytes, the broker takes {self._terms.largest}"))
+                mail.answered(
+                    number, Acknowledgement(PACKET_TOO_LARGE, f"{size} bytes, the broker takes {self._terms.largest}")
+                )
                 continue
             under_way[self._following()] = mail, number
             self._out += b"".join((head, self._identifier.to_bytes(2, "big"), tail))
@@ -261,7 +265,7 @@ class Line:
     def _readable(self) -> None:
         try:
             while not self._over:
-                data = self._sock.recv(CHUNK)
+                data = self._sock.recv(READ_BYTES)
                 if not data:
                     self._end("the broker closed the connection")
                     return
@@ -280,7 +284,7 @@ class Line:
     def _parsed(self, data: bytes) -> bytes:
         """Take whole packets; what is left of the data. ValueError for what no broker says."""
         start = 0
-        expected, longest = (EXPECTED, LONGEST) if self._ear is None else (HEARD, LONGEST_HEARD)
+        expected, longest = (EXPECTED, LONGEST_PACKET) if self._ear is None else (HEARD, LONGEST_HEARD)
         while True:
             if start < len(data) and data[start] not in expected:
                 raise ValueError(f"the broker sent a packet of type 0x{data[start]:02x}, expected acknowledgements")
@@ -317,7 +321,7 @@ class Line:
         elif first == SUBACK:
             asked = self._asked.pop(int.from_bytes(body[:2], "big"), None)
             if asked is not None and not asked.done():
-                asked.set_result(body[-1] if body else REFUSED)
+                asked.set_result(body[-1] if body else REFUSAL_CODE)
         elif self._ear is not None:
             message = heard(first, body, version5=self._terms.version5)
             if message.identifier:

@@ -12,14 +12,14 @@ from wattgram.base.untrusted import EARLIEST, LATEST, nanoseconds, quoted
 from wattgram.grid.mix import Factors
 from wattgram.grid.signal import ESTIMATED, MEASURED, NS, SUPPLIED, Signal, possible
 
-WHOLE = {"share": 1.0, "percent": 100.0, "MW": None}
+MIX_TOTALS = {"share": 1.0, "percent": 100.0, "MW": None}
 """What the amounts of a mix add up to, by their unit."""
 
 HOUR = 3600 * NS
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ValueTerms:
     """How entries are taken: their source's name, factors for a mix, its unit, the zone of times without offset.
 
     `step` in s is how long a lone value is valid; None takes what lies between the others.
@@ -33,7 +33,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SuppliedValue:
     """One entry as it was written; `place` names it in mistakes. `intensity` or `amounts` is given."""
 
     place: str
@@ -45,7 +45,9 @@ class Entry:
     basis: str | None
 
 
-def signals(entries: Sequence[Entry], terms: Terms, arrived: int, *, live: bool) -> tuple[list[Signal], list[str]]:
+def signals(
+    entries: Sequence[SuppliedValue], terms: ValueTerms, arrived: int, *, live: bool
+) -> tuple[list[Signal], list[str]]:
     """What the entries say, and why some of them say nothing. A lone entry without time is valid now.
 
     `live` entries have tier 1 or 2 and the time of arrival where they have none; others have tier 4.
@@ -68,7 +70,7 @@ def mean(spans: Iterable[Signal]) -> float:
     return sum(span * intensity for span, intensity in weighted) / sum(span for span, _ in weighted)
 
 
-def _signal(entry: Entry, begin: int, end: int, terms: Terms, arrived: int, live: bool) -> Signal:
+def _signal(entry: SuppliedValue, begin: int, end: int, terms: ValueTerms, arrived: int, live: bool) -> Signal:
     basis = terms.factors.basis
     if entry.basis not in (None, basis):
         raise ValueError(f"basis: found {quoted(entry.basis)}; expected {basis!r}, as the configuration has it")
@@ -79,7 +81,7 @@ def _signal(entry: Entry, begin: int, end: int, terms: Terms, arrived: int, live
         return Signal(entry.intensity, basis, terms.source, tier, begin, end, arrived, estimated=entry.estimated)
     return terms.factors.signal(
         entry.amounts,
-        WHOLE[terms.unit],
+        MIX_TOTALS[terms.unit],
         terms.source,
         (begin, end),
         arrived,
@@ -88,7 +90,7 @@ def _signal(entry: Entry, begin: int, end: int, terms: Terms, arrived: int, live
     )
 
 
-def _spans(entries: Sequence[Entry], terms: Terms, now: int | None) -> list[tuple[int, int]]:
+def _spans(entries: Sequence[SuppliedValue], terms: ValueTerms, now: int | None) -> list[tuple[int, int]]:
     """From when until when each entry is valid, UTC ns: until the next one, but no longer than the usual step."""
     starts = _starts(entries, terms.zone, now)
     if not starts:
@@ -111,7 +113,7 @@ def _spans(entries: Sequence[Entry], terms: Terms, now: int | None) -> list[tupl
     return spans
 
 
-def _starts(entries: Sequence[Entry], zone: tzinfo, now: int | None) -> list[int | None]:
+def _starts(entries: Sequence[SuppliedValue], zone: tzinfo, now: int | None) -> list[int | None]:
     """When each entry begins, UTC ns; nothing for a lone entry that is valid always.
 
     A local time that comes a second time is the second hour of the night in autumn; one that the clocks leave out in

@@ -14,16 +14,16 @@ from wattgram.base.watchdog import Pulse
 from wattgram.grid.feed import Feed
 from wattgram.grid.signal import Signal
 
-from .fetch import TIMEOUT, get
+from .fetch import FETCH_TIMEOUT, get
 
-FIRST_WAIT = 30.0
-LONGEST_WAIT = 3600.0
+WEB_FIRST_WAIT = 30.0
+WEB_LONGEST_WAIT = 3600.0
 
 REFUSED_WAIT = 21600.0
 """Seconds until one is asked again that refuses as long as the configuration is as it is."""
 
 
-class Shape(Protocol):
+class WebService(Protocol):
     """What is asked of one kind of source, and how its answers read."""
 
     @property
@@ -42,7 +42,13 @@ class WebSource:
     """Asks every `interval` s, a little earlier or later than all others, and less often while it fails."""
 
     def __init__(
-        self, feed: Feed, shape: Shape, clock: Clock, chance: random.Random, interval: float, ca: Path | None = None
+        self,
+        feed: Feed,
+        shape: WebService,
+        clock: Clock,
+        chance: random.Random,
+        interval: float,
+        ca: Path | None = None,
     ) -> None:
         self.feed = feed
         self.pulse = Pulse(f"grid {feed.name}", vital=False)
@@ -51,12 +57,12 @@ class WebSource:
         self._chance = chance
         self._interval = interval
         self._ca = ca
-        self._wait = FIRST_WAIT
+        self._wait = WEB_FIRST_WAIT
 
     async def run(self) -> None:
         """Ask until cancelled."""
         while True:
-            self.pulse.within(2.0 * TIMEOUT)
+            self.pulse.within(2.0 * FETCH_TIMEOUT)
             pause = await self.ask()
             await self.pulse.sleep(self._clock, pause)
 
@@ -73,13 +79,13 @@ class WebSource:
         except FeedError as error:
             self.feed.failed(str(error))
             if error.retry_after is not None:
-                return max(FIRST_WAIT, error.retry_after) * self._chance.uniform(1.0, 1.25)
+                return max(WEB_FIRST_WAIT, error.retry_after) * self._chance.uniform(1.0, 1.25)
         except ValueError as error:
             self.feed.failed(f"unusable answer: {error}")
         except Exception as error:  # noqa: BLE001 - a source must not end the daemon, whatever it sent
             self.feed.failed(f"internal error, {type(error).__name__}", error)
         else:
-            self._wait = FIRST_WAIT
+            self._wait = WEB_FIRST_WAIT
             return self._interval * self._chance.uniform(0.9, 1.1)
-        self._wait, pause = min(LONGEST_WAIT, 2.0 * self._wait), self._wait
+        self._wait, pause = min(WEB_LONGEST_WAIT, 2.0 * self._wait), self._wait
         return pause * spread

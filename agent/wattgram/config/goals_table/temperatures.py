@@ -11,12 +11,12 @@ from wattgram.base.untrusted import number, quoted
 
 from . import dates
 
-COLUMNS = ("date", "mean_degC")
+TEMPERATURE_COLUMNS = ("date", "mean_degC")
 
-LARGEST = 1 << 20
+TEMPERATURE_FILE_BYTES = 1 << 20
 """Bytes of a file at most."""
 
-DAYS = 40_000
+MOST_DAYS = 40_000
 """Rows of a file at most: a century."""
 
 COLDEST, HOTTEST = -70.0, 60.0
@@ -26,12 +26,14 @@ COLDEST, HOTTEST = -70.0, 60.0
 def read(path: Path) -> dict[date, float]:
     """degC by local day, of a CSV file with `date` and `mean_degC`; ConfigError, one line a bad row."""
     found: dict[date, float] = {}
-    supplied.each(path, COLUMNS, lambda cells: _add(found, cells), largest=LARGEST, most=DAYS)
+    supplied.each(
+        path, TEMPERATURE_COLUMNS, lambda cells: _add(found, cells), largest=TEMPERATURE_FILE_BYTES, most=MOST_DAYS
+    )
     return found
 
 
 def _add(found: dict[date, float], cells: Mapping[str, str]) -> None:
-    day, mean = COLUMNS
+    day, mean = TEMPERATURE_COLUMNS
     cell = cells[mean]
     try:
         made = dates.day(cells[day])

@@ -9,10 +9,10 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from wattgram.accounts.figures import APART, CARBON, ENERGY, FIGURES, SHARES, Figure
-from wattgram.accounts.ledger import ENOUGH, Ledger, Row, summed
+from wattgram.accounts.ledger import ENOUGH, Ledger, LedgerRow, summed
 from wattgram.base.clock import NS
 from wattgram.base.errors import HistoryError
-from wattgram.base.period import Asked, local_day, local_minute, spans, window_start
+from wattgram.base.period import PeriodOption, local_day, local_minute, spans, window_start
 from wattgram.base.record import WINDOWS, Record
 from wattgram.base.units import rfc3339
 from wattgram.config.load import Config
@@ -22,12 +22,12 @@ from wattgram.formats.versions import factors
 from wattgram.grid.table import FactorTable
 from wattgram.store.history import History
 
-LATE = 3600
+LATE_SECONDS = 3600
 """Seconds without a window after which a report says when the last one was."""
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
+class EventSummary:
     """One kind of event of one device ("" = the site): how often, when first and last, what it said then."""
 
     device: str
@@ -39,7 +39,7 @@ class Happened:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class SiteReport:
     """What every format shows. `over`: the end of the last quarter of an hour that could count, UTC ns.
 
     `method_stored`: whether the windows say their method; else it is the configuration's.
@@ -53,9 +53,9 @@ class Report:
     method_stored: bool
     made: int
     over: int
-    rows: tuple[Row, ...]
-    total: Row
-    events: tuple[Happened, ...]
+    rows: tuple[LedgerRow, ...]
+    total: LedgerRow
+    events: tuple[EventSummary, ...]
     notes: tuple[str, ...]
     residual: float
     versions: dict[str, str]
@@ -69,7 +69,7 @@ class Report:
         return [one for one in figures if self.total.value(one) is not None]
 
 
-def report(config: Config, wanted: Asked, now: int) -> Report:
+def report(config: Config, wanted: PeriodOption, now: int) -> SiteReport:
     """The report of a period as of `now`, UTC ns.
 
     HistoryError when there is no history or nothing in the period; ValueError as of `Asked.bounds`.
@@ -91,11 +91,11 @@ def report(config: Config, wanted: Asked, now: int) -> Report:
         ledger = ledger.trimmed()
     whole = ledger.total.span
     notes = _notes(config, ledger, history.damaged, own_unclear=hydro and fuel)
-    if over - stored[1] > LATE * NS:
+    if over - stored[1] > LATE_SECONDS * NS:
         notes.append(
             f"the last stored window began on {datetime.fromtimestamp(stored[1] // NS, zone):%Y-%m-%d at %H:%M %Z}"
         )
-    return Report(
+    return SiteReport(
         site=config.site.name,
         zone=zone,
         basis=ledger.book.basis,
@@ -112,7 +112,7 @@ def report(config: Config, wanted: Asked, now: int) -> Report:
     )
 
 
-def as_table(shown: Report) -> str:
+def as_table(shown: SiteReport) -> str:
     """For a terminal."""
     method = shown.method if shown.method_stored else f"{shown.method} (as configured)"
     parts = [f"{shown.site}, {shown.zone.key}, as of {shown.local(shown.over)}\nbasis {shown.basis}, method {method}"]
@@ -148,7 +148,7 @@ def as_table(shown: Report) -> str:
     return "\n\n".join(parts)
 
 
-def as_json(shown: Report) -> str:
+def as_json(shown: SiteReport) -> str:
     """The shape that docs/report.md describes."""
     document = {
         "site": shown.site,
@@ -178,7 +178,7 @@ def as_json(shown: Report) -> str:
     return json.dumps(document, allow_nan=False)
 
 
-def as_csv(shown: Report) -> str:
+def as_csv(shown: SiteReport) -> str:
     """RFC 4180: one line of names with their units, one a row, the total last; empty where there is no number."""
     head = ["period", "from", "to", "complete", "enough_data", "coverage", *(one.key for one in FIGURES)]
     rows = []
@@ -195,7 +195,7 @@ def digits(values: Iterable[float | None]) -> int:
     return 0 if largest >= 10_000 or not largest else 1 if largest >= 100 else 3
 
 
-def written(rows: Sequence[Row], figures: Sequence[Figure], *, percent: str) -> list[list[str]]:
+def written(rows: Sequence[LedgerRow], figures: Sequence[Figure], *, percent: str) -> list[list[str]]:
     """A column of each figure, "" where there is no number; figures of one unit have the same decimals."""
     decimals = {
         unit: digits(row.value(one) for one in figures if one.unit == unit for row in rows)
@@ -210,7 +210,7 @@ def written(rows: Sequence[Row], figures: Sequence[Figure], *, percent: str) -> 
     return [[cell(row.value(one), one.unit) for row in rows] for one in figures]
 
 
-def _figures(rows: Sequence[Row], figures: Sequence[Figure], *, coverage: bool) -> str:
+def _figures(rows: Sequence[LedgerRow], figures: Sequence[Figure], *, coverage: bool) -> str:
     head = [one.head if one.unit == "1" else f"{one.head} {one.unit}" for one in figures]
     columns = [[cell or "-" for cell in column] for column in written(rows, figures, percent="%")]
     if coverage:
@@ -221,7 +221,7 @@ def _figures(rows: Sequence[Row], figures: Sequence[Figure], *, coverage: bool) 
     return table(("period", *head, ""), cells, right=range(1, len(head) + 1))
 
 
-def _row(row: Row) -> dict[str, object]:
+def _row(row: LedgerRow) -> dict[str, object]:
     figures = {one.key: _rounded(row.value(one)) for one in FIGURES}
     return {
         "period": row.span.name,
@@ -237,7 +237,7 @@ def _row(row: Row) -> dict[str, object]:
     }
 
 
-def _sources(row: Row) -> list[dict[str, object]]:
+def _sources(row: LedgerRow) -> list[dict[str, object]]:
     return [
         {
             "source": source.name,
@@ -254,13 +254,13 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 6) + 0.0  # never -0.0
 
 
-def _happened(events: Iterable[Record]) -> tuple[Happened, ...]:
-    found: dict[tuple[str, str], Happened] = {}
+def _happened(events: Iterable[Record]) -> tuple[EventSummary, ...]:
+    found: dict[tuple[str, str], EventSummary] = {}
     for one in events:
         device, event = one.series.tag("device"), str(one["event"])
         before = found.get((device, event))
         count, first = (before.count + 1, before.first) if before else (1, one.time)
-        found[device, event] = Happened(device, event, count, first, one.time, str(one["detail"]))
+        found[device, event] = EventSummary(device, event, count, first, one.time, str(one["detail"]))
     return tuple(sorted(found.values(), key=lambda one: (-one.count, one.device, one.event)))
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import fsum
 
 from wattgram.goals.terms.day import Stretch
-from wattgram.goals.terms.finding import Extra, Found, Input
+from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import Lack, answered, counted, quotient, shown
+from wattgram.goals.terms.missing import MissingInput, answered, counted, quotient, shown
 from wattgram.goals.terms.yearly_path import year_of
 
 FIRST_YEAR = -0.10
@@ -15,7 +15,7 @@ FIRST_YEAR = -0.10
 
 
 @answered
-def idle(stretch: Stretch, facility: Facility) -> Found:
+def idle(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """IDLE = P_night,min / P_mean in % (METHOD 6.3, B07), beside it LF = P_mean / P_max,15.
 
     P_night,min: the lowest quarter of an hour between 0 and 5 o'clock of the period. P_mean: energy of the load / the
@@ -23,17 +23,19 @@ def idle(stretch: Stretch, facility: Facility) -> Found:
     """
     nights = [one.quarters for one in stretch.days if one.quarters.night_count > 0]
     if not nights:
-        raise Lack(f"no quarter of an hour of a night is known in {stretch.name}", "a balance between 0 and 5 o'clock")
+        raise MissingInput(
+            f"no quarter of an hour of a night is known in {stretch.name}", "a balance between 0 and 5 o'clock"
+        )
     energy = stretch.sum("load_energy")
     if energy is None:
-        raise Lack(f"the load is not known in {stretch.name}", 'a [[device]] with role = "grid"')
+        raise MissingInput(f"the load is not known in {stretch.name}", 'a [[device]] with role = "grid"')
     hours = fsum(one.covered for one in stretch.days) / 3600.0
     mean = quotient(energy, hours, f"no time of {stretch.name} has a balance") / 1000.0
     lowest = min(one.night for one in nights) / 1000.0
     value = 100.0 * quotient(lowest, mean, f"nothing was used in {stretch.name}")
     peak = max(one.quarters.peak for one in stretch.days if one.quarters.count > 0 or one.quarters.night_count > 0)
     lows = fsum(one.night for one in nights) / len(nights) / 1000.0
-    return Found(
+    return IndicatorValue(
         value,
         (
             Input("lowest load at night", lowest, "kW", f"quarters from 0 to 5 o'clock, {counted(len(nights))}"),
@@ -42,8 +44,8 @@ def idle(stretch: Stretch, facility: Facility) -> Found:
         ),
         f"{shown(lowest)} kW / ({shown(energy / 1000.0)} kWh / {shown(hours)} h) x 100 = {shown(value)} %",
         (
-            *((Extra("load factor", 1000.0 * mean / peak, "1"),) if peak > 0.0 else ()),
-            Extra("mean of the nights' lowest", 100.0 * lows / mean, "%"),
+            *((SecondaryValue("load factor", 1000.0 * mean / peak, "1"),) if peak > 0.0 else ()),
+            SecondaryValue("mean of the nights' lowest", 100.0 * lows / mean, "%"),
         ),
     )
 

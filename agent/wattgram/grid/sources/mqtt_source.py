@@ -10,13 +10,13 @@ from wattgram.base.errors import SinkError
 from wattgram.base.watchdog import Pulse
 from wattgram.grid.feed import Feed
 from wattgram.grid.signal import Signal
-from wattgram.mqtt.connection import Broker, Message
-from wattgram.mqtt.settings import MqttConfig
+from wattgram.mqtt.mqtt_connection import Broker, Message
+from wattgram.mqtt.mqtt_settings import MqttConfig
 
 from . import profile
-from .entries import Terms, signals
+from .supplied_values import ValueTerms, signals
 
-LARGEST = 65_536
+MESSAGE_BYTES = 65_536
 """Bytes of a message at most."""
 
 FIRST_WAIT = 1.0
@@ -27,7 +27,7 @@ class MqttSource:
     """Listens to one topic of a broker; values have tier 1, or 2 when they are marked as estimated."""
 
     def __init__(
-        self, feed: Feed, broker: MqttConfig, topic: str, terms: Terms, clock: Clock, chance: random.Random
+        self, feed: Feed, broker: MqttConfig, topic: str, terms: ValueTerms, clock: Clock, chance: random.Random
     ) -> None:
         self.feed = feed
         self.pulse = Pulse(f"grid {feed.name}", vital=False)
@@ -43,7 +43,7 @@ class MqttSource:
         while True:
             self.pulse.within(inf)  # nobody knows when the next message comes
             try:
-                async for message in self._broker.listen(self._topic, LARGEST):
+                async for message in self._broker.listen(self._topic, MESSAGE_BYTES):
                     wait = FIRST_WAIT
                     self.take(message)
             except SinkError as error:
@@ -61,8 +61,8 @@ class MqttSource:
             self.feed.failed(f"unusable message: {error}")
 
     def _signals(self, message: Message) -> list[Signal]:
-        if len(message.payload) > LARGEST:
-            raise ValueError(f"found more than {LARGEST} bytes")
+        if len(message.payload) > MESSAGE_BYTES:
+            raise ValueError(f"found more than {MESSAGE_BYTES} bytes")
         entries = profile.from_json(message.payload)
         if message.retained and any(entry.time is None for entry in entries):
             raise ValueError("found a retained message without a time, so nobody knows how old it is")

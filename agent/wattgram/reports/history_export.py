@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import BinaryIO
 
-from wattgram.base.encoders import Lines
+from wattgram.base.encoders import LineProtocol
 from wattgram.base.errors import HistoryError
 from wattgram.base.period import local_day
 from wattgram.base.record import KINDS, Kind, Record, Series
 from wattgram.base.toml_table import nearest
 from wattgram.config.load import Config
-from wattgram.formats.columns import Column, columns
-from wattgram.store.history import FAR, History, Told
+from wattgram.formats.export_columns import Column, columns
+from wattgram.store.history import FAR, DeliveredRecords, History
 
 Form = Callable[[BinaryIO, Iterator[Record], Sequence[Column]], int]
 """Writes records; how many of them it cannot hold."""
 
-STEP = 1000
+PROGRESS_RECORDS = 1000
 """Records between two words of progress."""
 
 HAS: dict[str, tuple[Kind, ...]] = {"device": ("device", "event"), "window": ("emission",)}
@@ -29,7 +29,7 @@ HAS: dict[str, tuple[Kind, ...]] = {"device": ("device", "event"), "window": ("e
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class ExportSelection:
     """Which records: of these kinds, and of those that have a device or a window, of these; none named: of all."""
 
     kinds: tuple[Kind, ...]
@@ -37,7 +37,7 @@ class Selection:
     windows: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, kinds: Sequence[str], devices: Sequence[str], windows: Sequence[str]) -> Selection:
+    def of(cls, kinds: Sequence[str], devices: Sequence[str], windows: Sequence[str]) -> ExportSelection:
         """As asked for. No kind: those that the devices or windows are of, else readings and results.
 
         ValueError for devices or windows of kinds that have none.
@@ -61,7 +61,7 @@ class Selection:
 
 
 @dataclass(slots=True)
-class Count:
+class ExportSummary:
     """What was exported: records, the time of the first and of the last (UTC ns). `unwritten`: that the format cannot
     hold; `damaged`: that could not be read, at most."""
 
@@ -74,13 +74,13 @@ class Count:
 
 def export(
     config: Config,
-    selection: Selection,
+    selection: ExportSelection,
     since: int | None,
     until: int | None,
     form: Form,
     opened: Callable[[], AbstractContextManager[BinaryIO]],
     progress: Callable[[int, int], None],
-) -> Count:
+) -> ExportSummary:
     """Write records from `since` to before `until`, UTC ns; None: from the first, to the last.
 
     `opened` gives the file when there is something for it. `progress` hears when the first record was, and the one
@@ -94,13 +94,13 @@ def export(
         first = next(found, None)
         if first is None:
             raise _nothing(config, selection, history, told)
-        count = Count(first=first.time)
+        count = ExportSummary(first=first.time)
 
         def counted() -> Iterator[Record]:
             for record in chain((first,), found):
                 count.records += 1
                 count.last = record.time
-                if count.records % STEP == 1:
+                if count.records % PROGRESS_RECORDS == 1:
                     progress(count.first, record.time)
                 yield record
 
@@ -112,7 +112,7 @@ def export(
 
 def as_lines(file: BinaryIO, records: Iterator[Record], _: Sequence[Column]) -> int:
     """Line protocol, as the database gets it; how many records it cannot hold."""
-    lines, unwritten = Lines(), 0
+    lines, unwritten = LineProtocol(), 0
     for record in records:
         try:
             line = lines.line(record)
@@ -125,7 +125,9 @@ def as_lines(file: BinaryIO, records: Iterator[Record], _: Sequence[Column]) -> 
     return unwritten
 
 
-def _nothing(config: Config, selection: Selection, history: History, told: Told) -> HistoryError | ValueError:
+def _nothing(
+    config: Config, selection: ExportSelection, history: History, told: DeliveredRecords
+) -> HistoryError | ValueError:
     """Why there is nothing."""
     kinds = " or ".join(selection.kinds)
     if (ends := told.ends()) is not None:

@@ -10,28 +10,28 @@ from wattgram.base.encoders import Messages
 from wattgram.base.errors import SinkError
 from wattgram.base.record import Record, Series
 from wattgram.base.watchdog import Pulse
-from wattgram.mqtt.connection import Broker, Connection
-from wattgram.mqtt.packets import TOO_LARGE, Answer
-from wattgram.mqtt.session import Line
-from wattgram.mqtt.settings import MqttConfig
+from wattgram.mqtt.mqtt_connection import Broker, MqttConnection
+from wattgram.mqtt.mqtt_session import MqttSession
+from wattgram.mqtt.mqtt_settings import MqttConfig
+from wattgram.mqtt.packets import PACKET_TOO_LARGE, Acknowledgement
 
-from .sink import STEP
+from .sink import SINK_STEP
 
 if TYPE_CHECKING:
     from .homeassistant.announcer import Announcer  # which a site without Home Assistant need not carry
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = 5.0
+MQTT_TIMEOUT = 5.0
 """Seconds for a connection, and without any acknowledgement while messages wait for theirs."""
 
-FINAL = frozenset({0x87, 0x90, TOO_LARGE, 0x99})
+FINAL = frozenset({0x87, 0x90, PACKET_TOO_LARGE, 0x99})
 """MQTT 5 reasons that will not change by trying again: not authorised, topic name invalid, packet too large, payload
 format invalid."""
 
-HINTS = {0x87: "may this user publish there?"}
+REASON_HINTS = {0x87: "may this user publish there?"}
 
-DOUBTS = 20
+REFUSED_FOR_NOW = 20
 """Refusals for now in a batch after which no more of it is sent."""
 
 RETAINED = ("goal",)
@@ -47,14 +47,14 @@ class _Status:
     retain = True
 
     def __init__(self, topic: bytes, payload: bytes) -> None:
-        self.answer = Answer()
+        self.answer = Acknowledgement()
         self._left = [(0, topic, payload)]
 
     def next(self) -> tuple[int, bytes, bytes] | None:
         """The message, once."""
         return self._left.pop() if self._left else None
 
-    def answered(self, number: int, answer: Answer) -> None:
+    def answered(self, number: int, answer: Acknowledgement) -> None:
         """Keep what the broker said."""
         self.answer = answer
 
@@ -78,7 +78,7 @@ class _Batch:
 
     def next(self) -> tuple[int, bytes, bytes] | None:
         """The next record that can be a message; none while the broker refuses one after the other."""
-        if len(self.doubted) >= DOUBTS:
+        if len(self.doubted) >= REFUSED_FOR_NOW:
             return None
         for index, record in self._left:
             try:
@@ -91,14 +91,14 @@ class _Batch:
                 return index, topic, payload
         return None
 
-    def answered(self, number: int, answer: Answer) -> None:
+    def answered(self, number: int, answer: Acknowledgement) -> None:
         """Whether the record is delivered, refused for good, or may be taken later."""
-        self._pulse.within(STEP)
+        self._pulse.within(SINK_STEP)
         topic = self._topics.pop(number)
         if not answer.code:
             self.taken.append(number)
             return
-        hint = HINTS.get(answer.code)
+        hint = REASON_HINTS.get(answer.code)
         reason = f"{topic.decode()}: {answer}{f'; {hint}' if hint else ''}"
         (self.refused if answer.code in FINAL else self.doubted)[number] = reason
 
@@ -111,14 +111,14 @@ class MqttSink:
 
     def __init__(self, config: MqttConfig, site: str, announcer: Announcer | None = None) -> None:
         """`announcer`: tells Home Assistant what is published here."""
-        self._broker = Broker(config, TIMEOUT)
+        self._broker = Broker(config, MQTT_TIMEOUT)
         self._announcer = announcer
         self._topic = f"{config.prefix}/{site}"
         self._topics: dict[Series, bytes] = {}
         self._messages = Messages()
         self.pulse = Pulse(f"deliver {self.name}")
-        self._client: Connection | None = None
-        self._line: Line | None = None
+        self._client: MqttConnection | None = None
+        self._line: MqttSession | None = None
         self._status_refused = ""
 
     async def probe(self) -> None:
@@ -134,9 +134,11 @@ class MqttSink:
         client = self._client = await self._broker.connect(will=(f"{self._topic}/status", b"offline"))
         try:
             self._line = client.line()
-            refused = await self._say(self._line, b"online", TIMEOUT)
+            refused = await self._say(self._line, b"online", MQTT_TIMEOUT)
             if self._announcer is not None:
-                self._announcer.refused(await self._line.subscribe(self._announcer.topics, self._announcer, TIMEOUT))
+                self._announcer.refused(
+                    await self._line.subscribe(self._announcer.topics, self._announcer, MQTT_TIMEOUT)
+                )
                 self._announcer.begin()
                 await self._announce(self._line)
         except SinkError as error:
@@ -155,7 +157,7 @@ class MqttSink:
             if self._announcer is not None:
                 self._announcer.note(records)
                 await self._announce(self._line)
-            await self._line.publish(batch, TIMEOUT)
+            await self._line.publish(batch, MQTT_TIMEOUT)
         except SinkError as error:
             failed, itself = str(error), error.itself
         if batch.doubted and not failed:
@@ -191,17 +193,17 @@ class MqttSink:
                 return f"{self._topic}/goal/{series.tag('goal')}"
         return f"{self._topic}/{series.kind}"
 
-    async def _say(self, line: Line, status: bytes, patience: float) -> str:
+    async def _say(self, line: MqttSession, status: bytes, patience: float) -> str:
         """Publish the status; why the broker refuses it, "" when it does not."""
         mail = _Status(f"{self._topic}/status".encode(), status)
         await line.publish(mail, patience)
         return str(mail.answer) if mail.answer.code else ""
 
-    async def _announce(self, line: Line) -> None:
+    async def _announce(self, line: MqttSession) -> None:
         """Publish what is due to Home Assistant before the records that it is about."""
         assert self._announcer is not None
         if mail := self._announcer.due():
-            await line.publish(mail, TIMEOUT)
+            await line.publish(mail, MQTT_TIMEOUT)
             self._announcer.refused(mail.refused)
 
     def _encoded(self, record: Record, replayed: bool) -> _Encoded:

@@ -8,10 +8,10 @@ from pathlib import Path
 from wattgram.base import toml_table, units
 from wattgram.base.toml_table import Table, nearest
 
-from . import baseline_model, dates, entries, products
+from . import baseline_model, dates, manual_entries, products
 from .claims import claims
-from .meters import Meter
-from .settings import Baseline, GoalsConfig, Milestone
+from .goals_settings import Baseline, GoalsConfig, Milestone
+from .meters import GoalMeter
 
 BASED = ("A02", "A07", "A09", "A17", "B04", "B07", "B10", "B18")
 """Goals that are measured against the site's own value of an earlier year."""
@@ -20,10 +20,10 @@ DISTANCE = "A20"
 """The goal that is about the targets and milestones of all others, and has none itself."""
 
 _value = toml_table.number(-1e12, 1e12)
-_year = toml_table.whole(dates.YEARS[0], dates.YEARS[-1])
+_year = toml_table.whole(dates.GOAL_YEARS[0], dates.GOAL_YEARS[-1])
 
 
-def read(table: Table, devices: Mapping[str, Meter], directory: Path) -> GoalsConfig:
+def read(table: Table, devices: Mapping[str, GoalMeter], directory: Path) -> GoalsConfig:
     """What `[goals]` says. devices: by name. directory: where its files are. Mistakes go to the table."""
     plain = GoalsConfig()
     voltage = toml_table.bounded(units.voltage, 100.0, 20e3, "100 V to 20 kV")
@@ -37,7 +37,7 @@ def read(table: Table, devices: Mapping[str, Meter], directory: Path) -> GoalsCo
         targets=_targets(table.table("target")),
         baselines=_baselines(table.table("baseline")),
         milestones=_milestones(table.tables("milestone")),
-        entries=entries.read(table, directory, made, devices),
+        entries=manual_entries.read(table, directory, made, devices),
         products=made,
         buildings=products.buildings(table.tables("building"), devices),
         model=baseline_model.read(modelled, made, devices, directory) if "model" in table.data else None,

@@ -26,7 +26,7 @@ class Limit:
 @cache
 def limits() -> dict[str, Limit]:
     """All of the shipped table, by process."""
-    text = files("wattgram.config.goals").joinpath("limits.csv").read_text(encoding="utf-8")
+    text = files("wattgram.config.goals_table").joinpath("limits.csv").read_text(encoding="utf-8")
     return {row["process"]: _limit(row) for row in csv.DictReader(text.splitlines())}
 
 

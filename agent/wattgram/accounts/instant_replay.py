@@ -15,7 +15,7 @@ from wattgram.base.clock import NS
 from wattgram.base.record import Record, Series
 from wattgram.grid.signal import Signal
 
-from .books import EXTRA, Books, Terms
+from .books import EXTRA, Books, GridTerms
 
 UNREVISED = bytes(8)
 """The revision of what was told first."""
@@ -36,7 +36,7 @@ class Past(Protocol):
         ...
 
 
-class JustNow:
+class ImpliedPast:
     """The past of what is known from the records alone that a replay takes."""
 
     def published(self, window: str, since: int, until: int) -> Mapping[int, Record]:
@@ -49,7 +49,7 @@ class JustNow:
 
 
 @dataclass(slots=True)
-class Counts:
+class ReplayCounts:
     """What a replay did: instants, source-samples (instants times channels), records computed and changed by window."""
 
     instants: int = 0
@@ -72,14 +72,14 @@ class Replay:
     ) -> None:
         self.books = books
         self.reached = begin
-        self.counts = Counts()
+        self.counts = ReplayCounts()
         self._since, self._until = since, until
         self.past = past
         self._windows = frozenset(windows)
         self._times: list[int] = []
         self._rows: list[bytes] = []
         self._seen: dict[tuple[str, int], Record] = {}
-        self._known: tuple[Terms | None, int, int] = (None, 0, 0)  # what the grid emits, from when and until when
+        self._known: tuple[GridTerms | None, int, int] = (None, 0, 0)  # what the grid emits, from when and until when
         self._strange = strange
         self._kinds: dict[int, tuple[Series, str]] = {}
         self._tick = books.series("tick")
@@ -181,7 +181,7 @@ class Replay:
         else:
             self._strange, self.reached = False, record.time
 
-    def _terms(self, time: int, before: Record | None) -> Terms:
+    def _terms(self, time: int, before: Record | None) -> GridTerms:
         """What the grid emitted, and where that is from."""
         if not self._since < time <= self._until and before is not None:
             return _published(before)
@@ -197,7 +197,7 @@ class Replay:
         if not self._since < record.time <= self._until:
             return record.values
         mean = self.books.ladder.mean(record.time - int(max(3600.0, seconds) * NS), record.time)
-        terms = Terms(mean, self.books.ladder.official(record.time).intensity)
+        terms = GridTerms(mean, self.books.ladder.official(record.time).intensity)
         return self.books.priced(record.values, [terms])
 
 
@@ -211,7 +211,7 @@ def _revised(one: Record, before: Record | None) -> Record:
     return Record(one.series, one.time, one.values[:-8] + struct.pack("d", revision), one.texts)
 
 
-def _published(before: Record) -> Terms:
+def _published(before: Record) -> GridTerms:
     clean, official, tier, age, _ = struct.unpack_from(
         f"{len(EXTRA)}d", before.values, len(before.values) - 8 * len(EXTRA)
     )
@@ -219,4 +219,4 @@ def _published(before: Record) -> Terms:
     assert isinstance(intensity, float)  # a number of every emission
     ended = before.time - round(age * NS) if age else before.time
     signal = Signal(intensity, before.texts[1], before.texts[0], int(tier), 0, ended, clean_share=clean)
-    return Terms(signal, official)
+    return GridTerms(signal, official)

@@ -9,7 +9,7 @@ HEAD_SIZE = 8192
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ClientLimits:
     """How long a client may take (s) and how many there may be."""
 
     request: float = 10.0  # from the first wait for a request to its end; also ends an idle connection

@@ -10,14 +10,16 @@ from wattgram.base.errors import ConfigError
 from wattgram.base.toml_table import Table
 
 from . import dates, meters, temperatures
-from .meters import Meter
-from .settings import Model, Product
+from .goals_settings import BaselineSettings, ProductSettings
+from .meters import GoalMeter
 
 SHORTEST = 30
 """Days of a reference period at least (METHOD 5)."""
 
 
-def read(table: Table, products: Sequence[Product], devices: Mapping[str, Meter], directory: Path) -> Model | None:
+def read(
+    table: Table, products: Sequence[ProductSettings], devices: Mapping[str, GoalMeter], directory: Path
+) -> BaselineSettings | None:
     """The model, None with mistakes in it, which go to the table."""
     before = len(table.mistakes)
     base = toml_table.number(-10.0, 40.0)
@@ -38,7 +40,7 @@ def read(table: Table, products: Sequence[Product], devices: Mapping[str, Meter]
     if len(table.mistakes) > before:
         return None
     first, last = reference
-    return Model(first, last, outputs, heating, cooling, weather, directory / file if file else None)
+    return BaselineSettings(first, last, outputs, heating, cooling, weather, directory / file if file else None)
 
 
 def _whole(table: Table) -> None:

@@ -6,77 +6,79 @@ from math import fsum
 
 from wattgram.base.units import KGCE_PER_KWH
 from wattgram.goals.terms.day import Stretch
-from wattgram.goals.terms.finding import Extra, Found, Input
+from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import Lack, answered, quotient, shown
+from wattgram.goals.terms.missing import MissingInput, answered, quotient, shown
 from wattgram.goals.terms.yearly_path import CARBON, SAYS
 
 from . import fuels
 from .entered import amount_if_any
 from .groups import metered, seen
 from .inventory import energetic
-from .sources import AVERAGES, grid_average
 from .stored import summed, windows
+from .target_sources import AVERAGES, grid_average
 from .years import same_days
 
 GJ_PER_TCE = 29.3076
 """GJ a tce (METHOD 1.3)."""
 
-PARK = (
-    Extra("zero-carbon park of 0.2 to 1 Mtce/a, at most", 0.2, "tCO2/tce"),
-    Extra("zero-carbon park from 1 Mtce/a, at most", 0.3, "tCO2/tce"),
+PARK_REFERENCE = (
+    SecondaryValue("zero-carbon park of 0.2 to 1 Mtce/a, at most", 0.2, "tCO2/tce"),
+    SecondaryValue("zero-carbon park from 1 Mtce/a, at most", 0.3, "tCO2/tce"),
 )
 """For parks, so a reference only: NDRC/MIIT/NEA zero-carbon park notice 2025, indicator annex (METHOD 5)."""
 
 
 @answered
-def of_load(stretch: Stretch, facility: Facility) -> Found:
+def of_load(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """I_site = C_elec / E_load, gCO2/kWh; gap = 1 - I_site / EF of the same basis, % (goals A04; METHOD 4.4)."""
     sums = summed(stretch, "emission", "load_energy")
     carbon, load = sums.kg("emission"), sums.kwh("load_energy")
     value = quotient(1e3 * carbon, load, f"no load in {stretch.name}")
     average = AVERAGES[facility.basis].value
-    return Found(
+    return IndicatorValue(
         value,
         (Input("CO2 of the load", carbon, "kg", sums.source), sums.energy("load", "load_energy")),
         f"1000 x {shown(carbon)} / {shown(load)} = {shown(value)} g/kWh",
-        (Extra(f"below the grid's {average:g} g/kWh by", 100.0 * (1.0 - value / average), "%"),),
+        (SecondaryValue(f"below the grid's {average:g} g/kWh by", 100.0 * (1.0 - value / average), "%"),),
         sums.coverage,
     )
 
 
 @answered
-def of_charging(stretch: Stretch, facility: Facility) -> Found:
+def of_charging(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """I_ev = sum of E_ev x c_mix / sum of E_ev, gCO2/kWh; beside it the energy (goals B05)."""
     metered(facility, "transport")
     sums = summed(stretch, "transport_emission", "transport_energy")
     carbon, energy = sums.kg("transport_emission"), sums.kwh("transport_energy")
     value = quotient(1e3 * carbon, energy, f"nothing was charged in {stretch.name}")
-    return Found(
+    return IndicatorValue(
         value,
         (
             Input("CO2 of charging", carbon, "kg", sums.source),
             sums.energy("charged, group transport", "transport_energy"),
         ),
         f"1000 x {shown(carbon)} / {shown(energy)} = {shown(value)} g/kWh",
-        (Extra("charged", energy, "kWh"),),
+        (SecondaryValue("charged", energy, "kWh"),),
         seen(stretch, facility, ["transport"], sums),
     )
 
 
 @answered
-def change(stretch: Stretch, facility: Facility) -> Found:
+def change(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """dI = (I_y - I_(y-1)) / I_(y-1), %/a, over the days that are over and stored in both years (goals A05)."""
     pairs = same_days(stretch, facility, ("emission", "load_energy"))
     if not pairs.now:
-        raise Lack(f"no day of {stretch.name} is stored a year before, too", "wait until a year of data is stored")
+        raise MissingInput(
+            f"no day of {stretch.name} is stored a year before, too", "wait until a year of data is stored"
+        )
     (carbon, carbon_before), (load, load_before) = pairs.sums("emission"), pairs.sums("load_energy")
     now = 1e3 * quotient(carbon, load, f"no load on the days of {stretch.name} that both years have")
     before = 1e3 * quotient(carbon_before, load_before, f"no load a year before {stretch.name}")
     value = 100.0 * quotient(now - before, before, f"no CO2 a year before {stretch.name} to compare with")
     source = windows(len(pairs.now))
     earlier = f"{source} a year before"
-    return Found(
+    return IndicatorValue(
         value,
         (
             Input("CO2 of the load", carbon / 1e3, "kg", source),
@@ -85,13 +87,13 @@ def change(stretch: Stretch, facility: Facility) -> Found:
             Input("load", load_before / 1e3, "kWh", earlier),
         ),
         f"100 x ({shown(now)} - {shown(before)}) / {shown(before)} = {shown(value)} %/a",
-        (Extra("intensity", now, "g/kWh"), Extra("intensity a year before", before, "g/kWh")),
+        (SecondaryValue("intensity", now, "g/kWh"), SecondaryValue("intensity a year before", before, "g/kWh")),
         pairs.coverage,
     )
 
 
 @answered
-def of_all_energy(stretch: Stretch, facility: Facility) -> Found:
+def of_all_energy(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """IE = C_total / E_total, tCO2/tce (goals A15; METHOD 4.11, example 7).
 
     C_total: fuel, import, bought heat, and the process where it is entered. E_total: import, own renewables used, heat
@@ -109,7 +111,7 @@ def of_all_energy(stretch: Stretch, facility: Facility) -> Found:
     value = quotient(mass, energy, f"no energy was used in {stretch.name}")
     source = "METHOD 1.2 and 1.3"
     unentered = "" if process.inputs else "the process is not in it: no entry process_emission"
-    return Found(
+    return IndicatorValue(
         value,
         (
             *carbon.inputs,
@@ -122,7 +124,7 @@ def of_all_energy(stretch: Stretch, facility: Facility) -> Found:
         ),
         f"{shown(mass)} / ({shown(kwh)} x {KGCE_PER_KWH} / 1000 + {shown(bought.value)} / {GJ_PER_TCE})"
         f" = {shown(value)} tCO2/tce",
-        (Extra("energy", energy, "tce"), *PARK),
+        (SecondaryValue("energy", energy, "tce"), *PARK_REFERENCE),
         min(carbon.coverage, sums.coverage),
         note="; ".join(one for one in (unentered, "reference only: the limits are for parks") if one),
     )

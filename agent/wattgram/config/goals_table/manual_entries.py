@@ -15,27 +15,27 @@ from wattgram.base.toml_table import Table, nearest
 from wattgram.base.untrusted import number
 
 from . import dates
-from .meters import Meter
-from .products import COUNTED
-from .settings import Entry, Product
+from .goals_settings import ManualEntry, ProductSettings
+from .meters import GoalMeter
+from .products import PIECES_CLAIM
 
-COLUMNS = ("what", "value", "unit", "period", "name", "entered", "document")
+ENTRY_COLUMNS = ("what", "value", "unit", "period", "name", "entered", "document")
 
-LARGEST = 1 << 20
+ENTRY_FILE_BYTES = 1 << 20
 """Bytes of a file at most."""
 
-ROWS = 10_000
+MOST_ENTRIES = 10_000
 """Entries of a file at most: a day's tonnes of nine products over three years."""
 
-COUNTS = ("m3", "kg", "1")
+FUEL_METER_UNITS = ("m3", "kg", "1")
 """What a fuel meter may count."""
 
-LONGEST = 200
+LONGEST_TEXT = 200
 """Characters of a text at most."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class EntryKind:
     """An input that only people know; its value is from 0 to `most`, in `unit`.
 
     of: what its name goes on with, as in `tonnes:food line`, "" for nothing. unit: of a "meter" per unit of that.
@@ -47,31 +47,35 @@ class Kind:
     of: Literal["", "product", "meter"] = ""
 
 
-KINDS: Mapping[str, Kind] = {
-    "allowance": Kind("tCO2e", 1e9, "emission allowances of the period, allotted or bought"),
-    "process_emission": Kind("tCO2e", 1e9, "what processes emit besides burning fuel, such as calcination; 0 for none"),
-    "captured_stored": Kind("tCO2", 1e9, "CO2 captured and stored, by certificate"),
-    "heat": Kind("GJ", 1e9, "heat and steam bought"),
-    "rnd_share": Kind("%", 100.0, "research and development, share of revenue"),
-    "trained_staff": Kind("persons", 1e6, "people trained in energy matters"),
-    "palm_oil_certified": Kind("%", 100.0, "share of the palm oil that is certified"),
-    "tonnes": Kind("t", 1e9, "mass made of a product without a counter", "product"),
-    "pieces": Kind("pieces", 1e9, "pieces made of a product without a counter", "product"),
-    "fuel_heat": Kind("kWh", 1e6, "heat of a unit of a fuel meter's fuel, by net calorific value", "meter"),
+ENTRY_KINDS: Mapping[str, EntryKind] = {
+    "allowance": EntryKind("tCO2e", 1e9, "emission allowances of the period, allotted or bought"),
+    "process_emission": EntryKind(
+        "tCO2e", 1e9, "what processes emit besides burning fuel, such as calcination; 0 for none"
+    ),
+    "captured_stored": EntryKind("tCO2", 1e9, "CO2 captured and stored, by certificate"),
+    "heat": EntryKind("GJ", 1e9, "heat and steam bought"),
+    "rnd_share": EntryKind("%", 100.0, "research and development, share of revenue"),
+    "trained_staff": EntryKind("persons", 1e6, "people trained in energy matters"),
+    "palm_oil_certified": EntryKind("%", 100.0, "share of the palm oil that is certified"),
+    "tonnes": EntryKind("t", 1e9, "mass made of a product without a counter", "product"),
+    "pieces": EntryKind("pieces", 1e9, "pieces made of a product without a counter", "product"),
+    "fuel_heat": EntryKind("kWh", 1e6, "heat of a unit of a fuel meter's fuel, by net calorific value", "meter"),
 }
 
 PLACES = {"product": "the name of a [[goals.product]] without output", "meter": "the name of a device with role fuel"}
 """What the name of an input is, in words."""
 
-WORDS = tuple(f"{what}:{kind.of.upper()}" if kind.of else what for what, kind in KINDS.items())
+ENTRY_WORDS = tuple(f"{what}:{kind.of.upper()}" if kind.of else what for what, kind in ENTRY_KINDS.items())
 
 
-def read(table: Table, directory: Path, products: Sequence[Product], devices: Mapping[str, Meter]) -> tuple[Entry, ...]:
+def read(
+    table: Table, directory: Path, products: Sequence[ProductSettings], devices: Mapping[str, GoalMeter]
+) -> tuple[ManualEntry, ...]:
     """The entries of `[goals]`: its tables `entry`, and the lines of its file `entries`; mistakes go to the table."""
     name = table.take("entries", _text, None)
     mistakes: list[str] = []
     lines = _lines(directory / name, mistakes) if name else []
-    found: dict[tuple[str, date, date, date], Entry] = {}
+    found: dict[tuple[str, date, date, date], ManualEntry] = {}
     for one in (*table.tables("entry"), *lines):
         made = _entry(one, products, devices)
         if made is None:
@@ -87,7 +91,7 @@ def read(table: Table, directory: Path, products: Sequence[Product], devices: Ma
 def _lines(path: Path, mistakes: list[str]) -> list[Table]:
     """The rows of a file as tables whose mistakes are told with their line."""
     try:
-        rows = supplied.rows(path, COLUMNS, LARGEST, ROWS)
+        rows = supplied.rows(path, ENTRY_COLUMNS, ENTRY_FILE_BYTES, MOST_ENTRIES)
     except ConfigError as error:
         mistakes += error.mistakes
         return []
@@ -102,13 +106,13 @@ def _cells(cells: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
-def _entry(table: Table, products: Sequence[Product], devices: Mapping[str, Meter]) -> Entry | None:
+def _entry(table: Table, products: Sequence[ProductSettings], devices: Mapping[str, GoalMeter]) -> ManualEntry | None:
     """One entry; None when it has mistakes, which are told."""
     before = len(table.mistakes)
     what = table.take("what", _what(products, devices), toml_table.REQUIRED)
     if what and table.place:
         table.rename(f"{table.place} ({what})")
-    kind = KINDS[what.partition(":")[0]] if what else None
+    kind = ENTRY_KINDS[what.partition(":")[0]] if what else None
     value = table.take("value", toml_table.number(0.0, kind.most) if kind else _anything, toml_table.REQUIRED)
     unit = table.take(
         "unit", toml_table.choice(_units(kind, what, devices)) if kind else _anything, toml_table.REQUIRED
@@ -121,31 +125,33 @@ def _entry(table: Table, products: Sequence[Product], devices: Mapping[str, Mete
     if len(table.mistakes) > before:
         return None
     first, last = period
-    return Entry(what, value, unit, first, last, name, entered, document)
+    return ManualEntry(what, value, unit, first, last, name, entered, document)
 
 
-def _units(kind: Kind, what: str, devices: Mapping[str, Meter]) -> list[str]:
+def _units(kind: EntryKind, what: str, devices: Mapping[str, GoalMeter]) -> list[str]:
     """The units that an input may have: one, but for a meter of which nobody knows what it counts."""
     if kind.of != "meter":
         return [kind.unit]
     counts = devices[what.partition(":")[2]].counts
-    return [f"{kind.unit}/{'pulse' if unit == '1' else unit}" for unit in ([counts] if counts else COUNTS)]
+    return [f"{kind.unit}/{'pulse' if unit == '1' else unit}" for unit in ([counts] if counts else FUEL_METER_UNITS)]
 
 
-def _what(products: Sequence[Product], devices: Mapping[str, Meter]) -> toml_table.Parser:
+def _what(products: Sequence[ProductSettings], devices: Mapping[str, GoalMeter]) -> toml_table.Parser:
     """The word for an input, with the name that belongs to it."""
     made = {one.name: one for one in products}
 
     def fits(word: str, name: str) -> bool:
-        if KINDS[word].of == "meter":
+        if ENTRY_KINDS[word].of == "meter":
             return name in devices and devices[name].role == "fuel"
         return name in made and not made[name].output and word == _counted(made[name])
 
     def parser(value: object) -> str:
         word, colon, name = _text(value).partition(":")
-        kind = KINDS.get(word)
+        kind = ENTRY_KINDS.get(word)
         if kind is None or bool(kind.of) != bool(colon):
-            raise ValueError(f"found {value!r}{'' if kind else nearest(word, KINDS)}; allowed: {', '.join(WORDS)}")
+            raise ValueError(
+                f"found {value!r}{'' if kind else nearest(word, ENTRY_KINDS)}; allowed: {', '.join(ENTRY_WORDS)}"
+            )
         if not kind.of or fits(word, name):
             return word + colon + name
         why = ""
@@ -159,15 +165,15 @@ def _what(products: Sequence[Product], devices: Mapping[str, Meter]) -> toml_tab
     return parser
 
 
-def _counted(product: Product) -> str:
+def _counted(product: ProductSettings) -> str:
     """The word for what people count of a product."""
-    return "pieces" if product.goal == COUNTED else "tonnes"
+    return "pieces" if product.goal == PIECES_CLAIM else "tonnes"
 
 
 def _text(value: object) -> str:
-    text: str = toml_table.matching(rf"[^\x00-\x1f\x7f]{{1,{LONGEST}}}", f"1 to {LONGEST} characters on one line")(
-        value
-    )
+    text: str = toml_table.matching(
+        rf"[^\x00-\x1f\x7f]{{1,{LONGEST_TEXT}}}", f"1 to {LONGEST_TEXT} characters on one line"
+    )(value)
     return text
 
 

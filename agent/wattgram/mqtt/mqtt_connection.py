@@ -20,12 +20,12 @@ from wattgram.base.errors import SinkError
 from wattgram.base.network_errors import cause
 from wattgram.base.tls import verifying
 
-from .session import Line, Terms
-from .settings import MqttConfig
+from .mqtt_session import MqttSession, SessionTerms
+from .mqtt_settings import MqttConfig
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = 5.0
+CONNECTION_TIMEOUT = 5.0
 """Seconds for a connection, and for an answer on it."""
 
 KEEPALIVE = 15
@@ -43,10 +43,10 @@ NOT_THIS_VERSION = frozenset({1, 0x84})
 LOGIN = frozenset({0x86, 0x87})
 """Its refusal of who connects; paho gives those of 3.1.1 the numbers of 5."""
 
-REFUSED = 0x80
+SUBACK_REFUSAL = 0x80
 """The lowest code of a refusal in a SUBACK, of either version."""
 
-HEAD = 4096
+MESSAGE_HEAD = 4096
 """Bytes that a message's topic and properties may have beside its payload."""
 
 V5, V311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
@@ -63,7 +63,7 @@ class Message:
 class Broker:
     """A broker to connect to; remembers which version of MQTT it knows."""
 
-    def __init__(self, config: MqttConfig, timeout: float = TIMEOUT) -> None:
+    def __init__(self, config: MqttConfig, timeout: float = CONNECTION_TIMEOUT) -> None:
         self.protocol = V5
         self.where = f"{config.host}:{config.port}"
         self._config = config
@@ -71,7 +71,7 @@ class Broker:
 
     async def connect(
         self, *, will: tuple[str, bytes] | None = None, retained: bool = True, largest: int = 0
-    ) -> Connection:
+    ) -> MqttConnection:
         """A connection by MQTT 5, or by 3.1.1 where the broker knows no 5. SinkError when there is none.
 
         `will`: topic and payload of a last will; such a connection has the configuration's client_id. `retained`: it.
@@ -122,12 +122,12 @@ class Broker:
         will: aiomqtt.Will | None,
         largest: int,
         tls: ssl.SSLContext | None,
-    ) -> Connection:
+    ) -> MqttConnection:
         config = self._config
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho leaves this one untyped
         if largest:
-            properties.MaximumPacketSize = largest + HEAD
-        return Connection(
+            properties.MaximumPacketSize = largest + MESSAGE_HEAD
+        return MqttConnection(
             self._timeout,
             protocol,
             hostname=config.host,
@@ -142,7 +142,7 @@ class Broker:
         )
 
 
-class Connection(aiomqtt.Client):
+class MqttConnection(aiomqtt.Client):
     """One connection. Never used a second time: paho would send what an earlier one had queued."""
 
     def __init__(self, timeout: float, protocol: aiomqtt.ProtocolVersion, **options: Any) -> None:
@@ -153,7 +153,7 @@ class Connection(aiomqtt.Client):
         self._granted: Any = None
         self.reached = False
 
-    def line(self) -> Line:
+    def line(self) -> MqttSession:
         """What publishes from now on, on the broker's terms; SinkError when it takes no QoS 1 or is gone again."""
         sock, terms = self._client.socket(), self._terms()
         if not isinstance(sock, socket.socket) or self._disconnected.done():
@@ -162,13 +162,13 @@ class Connection(aiomqtt.Client):
         self._loop.remove_writer(sock)
         if self._misc_task is not None:
             self._misc_task.cancel()
-        return Line(sock, terms)
+        return MqttSession(sock, terms)
 
     async def heard(self, topic: str, largest: int) -> AsyncIterator[Message]:
         """What is published on a topic, at most one byte more than `largest`, until the connection ends: SinkError."""
         try:
             reasons = await self.subscribe(topic, qos=1)
-            if any(getattr(reason, "value", reason) >= REFUSED for reason in reasons):
+            if any(getattr(reason, "value", reason) >= SUBACK_REFUSAL for reason in reasons):
                 raise SinkError(f"the broker refuses the topic {topic!r}")
             async for message in self.messages:
                 payload = bytes(message.payload or b"")
@@ -194,7 +194,7 @@ class Connection(aiomqtt.Client):
         """What happened, with paho's reason where it gave one."""
         return f"{what} ({self._talk.last})" if self._talk.last else what
 
-    def _terms(self) -> Terms:
+    def _terms(self) -> SessionTerms:
         """MQTT 5, 3.2.2.3: what the broker's CONNACK grants, and what holds where it says nothing."""
 
         def granted(name: str, otherwise: int) -> int:
@@ -204,7 +204,7 @@ class Connection(aiomqtt.Client):
             raise SinkError("the broker takes no QoS 1, so it cannot say what it has")
         window = min(WINDOW, granted("ReceiveMaximum", WINDOW))
         keepalive = granted("ServerKeepAlive", KEEPALIVE) or KEEPALIVE
-        return Terms(self._version5, window, granted("MaximumPacketSize", 0), keepalive)
+        return SessionTerms(self._version5, window, granted("MaximumPacketSize", 0), keepalive)
 
     def _on_connect(self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None) -> None:
         self._granted = properties
@@ -249,7 +249,7 @@ class _Talk(logging.Logger):
         log.debug("mqtt: paho: %s", self.last)
 
 
-async def _entered(connection: Connection) -> Connection:
+async def _entered(connection: MqttConnection) -> MqttConnection:
     try:
         return await connection.__aenter__()
     except BaseException:

@@ -8,17 +8,17 @@ from wattgram.base import toml_table, units
 from wattgram.base.toml_table import Table
 
 from . import meters
-from .limits import limits
-from .meters import Meter
-from .settings import Building, Product
+from .goals_settings import BuildingSettings, ProductSettings
+from .meters import GoalMeter
+from .standard_limits import limits
 
-STANDARD: Mapping[str, str] = {"A16": "GB 21256-2025", "A17": "GB 21256-2025", "A18": "GB 16780-2021", "A25": ""}
+GOAL_STANDARDS: Mapping[str, str] = {"A16": "GB 21256-2025", "A17": "GB 21256-2025", "A18": "GB 16780-2021", "A25": ""}
 """The standard whose processes a goal knows, "" for any."""
 
 OF_PROCESS = ("A16", "A18", "A25")
 """Goals that cannot do without one."""
 
-COUNTED = "B18"
+PIECES_CLAIM = "B18"
 """The goal that is about pieces, not about their mass."""
 
 GOALS = ("A07", "A16", "A17", "A18", "A19", "A25", "B10", "B18")
@@ -28,9 +28,9 @@ CAPTURING = "A19"
 """The goal whose output is what the devices of role capture count."""
 
 
-def read(tables: Sequence[Table], devices: Mapping[str, Meter]) -> tuple[Product, ...]:
+def read(tables: Sequence[Table], devices: Mapping[str, GoalMeter]) -> tuple[ProductSettings, ...]:
     """The products, in their order; mistakes go to the tables."""
-    found: dict[str, Product] = {}
+    found: dict[str, ProductSettings] = {}
     for table in tables:
         one = _product(table, devices)
         _once(table, one.name, found)
@@ -38,12 +38,12 @@ def read(tables: Sequence[Table], devices: Mapping[str, Meter]) -> tuple[Product
     return tuple(found.values())
 
 
-def buildings(tables: Sequence[Table], devices: Mapping[str, Meter]) -> tuple[Building, ...]:
+def buildings(tables: Sequence[Table], devices: Mapping[str, GoalMeter]) -> tuple[BuildingSettings, ...]:
     """The buildings, in their order; mistakes go to the tables."""
-    found: dict[str, Building] = {}
+    found: dict[str, BuildingSettings] = {}
     for table in tables:
         name = _name(table)
-        one = Building(
+        one = BuildingSettings(
             name=name,
             energy=table.take("energy", meters.several(devices, meters.SUB_METERS), toml_table.REQUIRED) or (),
             area=table.take("area", toml_table.bounded(units.area, 1.0, 1e7, "1 m2 to 1000 ha"), toml_table.REQUIRED)
@@ -58,7 +58,7 @@ def buildings(tables: Sequence[Table], devices: Mapping[str, Meter]) -> tuple[Bu
     return tuple(found.values())
 
 
-def _product(table: Table, devices: Mapping[str, Meter]) -> Product:
+def _product(table: Table, devices: Mapping[str, GoalMeter]) -> ProductSettings:
     name = _name(table)
     goal = table.take("goal", toml_table.choice(GOALS), toml_table.REQUIRED) or ""
     process = _process(table, goal)
@@ -69,9 +69,9 @@ def _product(table: Table, devices: Mapping[str, Meter]) -> Product:
         table.mistake("output", f"found with goal {goal!r}; allowed: none, since devices of role capture count for it")
     if "unit_mass" in table.data and "output" not in table.data:
         table.mistake("unit_mass", "found without output; allowed: with the device whose units it is of")
-    elif counts in ("1", "m3") and goal and goal != COUNTED and "unit_mass" not in table.data:
+    elif counts in ("1", "m3") and goal and goal != PIECES_CLAIM and "unit_mass" not in table.data:
         table.mistake("unit_mass", f"missing; kg of one {'pulse' if counts == '1' else counts} of {output!r}")
-    made = Product(
+    made = ProductSettings(
         name=name,
         goal=goal,
         process=process,
@@ -89,11 +89,11 @@ def _product(table: Table, devices: Mapping[str, Meter]) -> Product:
 
 def _process(table: Table, goal: str) -> str:
     """The process of a product, "" where it has none or a mistake."""
-    standard = STANDARD.get(goal)
+    standard = GOAL_STANDARDS.get(goal)
     if goal and standard is None:
         table.ignore("process")
         if "process" in table.data:
-            table.mistake("process", f"found with goal {goal!r}; allowed: with goal {', '.join(STANDARD)}")
+            table.mistake("process", f"found with goal {goal!r}; allowed: with goal {', '.join(GOAL_STANDARDS)}")
         return ""
     allowed = [name for name, limit in limits().items() if not standard or limit.standard == standard]
     process = table.take("process", _spelled(allowed), "") or ""

@@ -13,15 +13,15 @@ from wattgram.grid.feed import Feed
 from wattgram.grid.signal import Signal
 
 from . import profile
-from .entries import Terms, mean, signals
+from .supplied_values import ValueTerms, mean, signals
 
-LARGEST = 8 << 20
+SOURCE_FILE_BYTES = 8 << 20
 """Bytes of a file at most: what a year of quarter hours with twenty fuels needs, and more."""
 
-ROWS = 40_000
+MOST_FILE_VALUES = 40_000
 """Values of a file at most: a year of quarter hours has 35136."""
 
-READ = 120.0
+FILE_READ_SECONDS = 120.0
 """Real seconds in which a file is read and understood, at most."""
 
 SETTLED = NS
@@ -35,7 +35,7 @@ class FileSource:
     """
 
     def __init__(
-        self, feed: Feed, path: Path, terms: Terms, clock: Clock, *, interval: float = 2.0, shape: bool = False
+        self, feed: Feed, path: Path, terms: ValueTerms, clock: Clock, *, interval: float = 2.0, shape: bool = False
     ) -> None:
         self.feed = feed
         self.pulse = Pulse(f"grid {feed.name}", vital=False)
@@ -50,7 +50,7 @@ class FileSource:
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
-            self.pulse.within(READ)
+            self.pulse.within(FILE_READ_SECONDS)
             await self.look()
             await self.pulse.sleep(self._clock, self._interval)
 
@@ -63,7 +63,7 @@ class FileSource:
             self._looked = mark
             if mark == self._read or not settled:
                 return
-            data = await asyncio.to_thread(content, self._path, LARGEST)
+            data = await asyncio.to_thread(content, self._path, SOURCE_FILE_BYTES)
             self._read = mark
             await self._take(data)
         except OSError as error:

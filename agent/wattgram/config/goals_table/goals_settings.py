@@ -26,7 +26,7 @@ class Milestone:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ManualEntry:
     """A number that a person answers for: who, when, from which document, for which time.
 
     what: the input's name, such as "allowance", "process_emission", "rnd_share" or "tonnes:food line". The time is from
@@ -44,7 +44,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
+class ProductSettings:
     """What a line makes and what it needs for that.
 
     goal: the claim it belongs to (A07, A16, A17, A18, A19, B18 ...). process: class of the limit standard, such as
@@ -64,7 +64,7 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
-class Building:
+class BuildingSettings:
     """A building: its sub-meters, floor area in m2, and the design value in kWh/(m2 a) that it is compared with."""
 
     name: str
@@ -74,7 +74,7 @@ class Building:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class BaselineSettings:
     """The energy baseline (ISO 50006): the reference period and its variables.
 
     first, last: local days, both included. outputs: names of products. degree_days: K·d with the two base
@@ -107,12 +107,12 @@ class GoalsConfig:
     targets: Mapping[str, float] = field(default_factory=dict)
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
     milestones: Mapping[str, tuple[Milestone, ...]] = field(default_factory=dict)
-    entries: tuple[Entry, ...] = ()
-    products: tuple[Product, ...] = ()
-    buildings: tuple[Building, ...] = ()
-    model: Model | None = None
+    entries: tuple[ManualEntry, ...] = ()
+    products: tuple[ProductSettings, ...] = ()
+    buildings: tuple[BuildingSettings, ...] = ()
+    model: BaselineSettings | None = None
 
-    def entry(self, what: str, day: date) -> Entry | None:
+    def entry(self, what: str, day: date) -> ManualEntry | None:
         """The latest entry of an input that is about a day."""
         found = [one for one in self.entries if one.what == what and one.first <= day <= one.last]
         return max(found, key=lambda one: one.entered, default=None)

@@ -8,15 +8,15 @@ from zoneinfo import ZoneInfo
 
 from wattgram.base.clock import Clock
 from wattgram.base.watchdog import Pulse
-from wattgram.grid.feed import MOST, Feed
+from wattgram.grid.feed import MOST_SIGNALS, Feed
 from wattgram.grid.mix import Factors
-from wattgram.mqtt.settings import MqttConfig
+from wattgram.mqtt.mqtt_settings import MqttConfig
 
 from . import electricitymaps, energycharts, ukgrid
-from .entries import Terms
-from .file import ROWS, FileSource
-from .settings import SourceConfig
-from .web import Shape, WebSource
+from .file_source import MOST_FILE_VALUES, FileSource
+from .source_settings import SourceConfig
+from .supplied_values import ValueTerms
+from .web_source import WebService, WebSource
 
 
 class GridSource(Protocol):
@@ -34,23 +34,23 @@ def made(
 ) -> GridSource:
     """A configured source, ready to run."""
     kept = config.kind == "file"
-    most = ROWS if kept else MOST
+    most = MOST_FILE_VALUES if kept else MOST_SIGNALS
     feed = Feed(config.name, clock, max_age=config.max_age, mean=config.mean, most=most, keeps=kept)
     factors = Factors.shipped(config.factors, basis)
     if config.kind == "file":
         assert config.path is not None  # a required key
-        terms = Terms(config.name, factors, config.unit, config.timezone or ZoneInfo("UTC"))
+        terms = ValueTerms(config.name, factors, config.unit, config.timezone or ZoneInfo("UTC"))
         return FileSource(feed, config.path, terms, clock, shape=config.level == "official")
     if config.kind == "mqtt":
         assert broker is not None  # checked with the key topic
-        from .mqtt import MqttSource  # noqa: PLC0415 - 16 MB that a site without a broker need not carry
+        from .mqtt_source import MqttSource  # noqa: PLC0415 - 16 MB that a site without a broker need not carry
 
-        terms = Terms(config.name, factors, config.unit, config.timezone or ZoneInfo("UTC"), config.step)
+        terms = ValueTerms(config.name, factors, config.unit, config.timezone or ZoneInfo("UTC"), config.step)
         return MqttSource(feed, broker, config.topic, terms, clock, chance)
     return WebSource(feed, _shape(config, factors), clock, chance, config.interval, config.ca)
 
 
-def _shape(config: SourceConfig, factors: Factors) -> Shape:
+def _shape(config: SourceConfig, factors: Factors) -> WebService:
     if config.kind == "electricitymaps":
         return electricitymaps.ElectricityMaps(config.zone, factors, config.token or "", config.url, config.mix)
     if config.kind == "ukgrid":
