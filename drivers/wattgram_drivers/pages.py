@@ -37,16 +37,28 @@ def listing(directory: Path | None = None) -> str:
     lines = [
         "# Devices",
         "",
-        "Made from the maps by `wattgram_drivers.pages`; a test compares. `wattgram drivers NAME` shows a map's page.",
-        "None of these maps was checked against hardware by us: compare a device's first reading with its display.",
-        "*Rows* are quantities, in brackets those that rest on one source.",
+        "`wattgram drivers` lists the supported devices and their drivers.",
         "",
-        "The driver `sunspec` asks a device for its models and needs no map; it knows "
+        "```sh",
+        "wattgram drivers                    # this list",
+        "wattgram drivers eastron_sdm630     # one register map: quantities, addresses, types, source",
+        "wattgram read tcp://10.1.1.20:502 --driver eastron_sdm630 --unit 1    # one reading of a device",
+        "```",
+        "",
+        "We have not tested any register map on real hardware. Compare the first reading of a device with its display.",
+        "",
+        "The driver `sunspec` needs no register map, because the device lists its own models. Supported models: "
         + ", ".join(str(number) for number in walk.KNOWN_MODELS)
         + ".",
+        "",
+        "The column *quantities* contains the number of quantities, and in brackets the number with a single source.",
+        "The column *notes* contains the factory settings of the serial port and all differences from these defaults:",
+        "unit 1, at most 125 registers in a request, a response within 1 s.",
+        "",
+        "This page is generated from the register maps, and a test compares the page with the maps.",
     ]
     for kind, heading in _HEADINGS.items():
-        lines += ["", f"## {heading}", "", "| driver | device | rows | wires | worth knowing |"]
+        lines += ["", f"## {heading}", "", "| driver | device | quantities | transport | notes |"]
         lines.append("| --- | --- | --- | --- | --- |")
         lines += [_line(device) for device in devices if device.kind == kind]
     return "\n".join(lines) + "\n"
