@@ -50,16 +50,16 @@ class EntryKind:
 ENTRY_KINDS: Mapping[str, EntryKind] = {
     "allowance": EntryKind("tCO2e", 1e9, "emission allowances of the period, allotted or bought"),
     "process_emission": EntryKind(
-        "tCO2e", 1e9, "what processes emit besides burning fuel, such as calcination; 0 for none"
+        "tCO2e", 1e9, "process emissions other than combustion, such as calcination; 0 for none"
     ),
     "captured_stored": EntryKind("tCO2", 1e9, "CO2 captured and stored, by certificate"),
     "heat": EntryKind("GJ", 1e9, "heat and steam bought"),
     "rnd_share": EntryKind("%", 100.0, "research and development, share of revenue"),
     "trained_staff": EntryKind("persons", 1e6, "people trained in energy matters"),
     "palm_oil_certified": EntryKind("%", 100.0, "share of the palm oil that is certified"),
-    "tonnes": EntryKind("t", 1e9, "mass made of a product without a counter", "product"),
-    "pieces": EntryKind("pieces", 1e9, "pieces made of a product without a counter", "product"),
-    "fuel_heat": EntryKind("kWh", 1e6, "heat of a unit of a fuel meter's fuel, by net calorific value", "meter"),
+    "tonnes": EntryKind("t", 1e9, "mass of a product without a counter", "product"),
+    "pieces": EntryKind("pieces", 1e9, "pieces of a product without a counter", "product"),
+    "fuel_heat": EntryKind("kWh", 1e6, "heat per unit of the fuel meter, by net calorific value", "meter"),
 }
 
 PLACES = {"product": "the name of a [[goals.product]] without output", "meter": "the name of a device with role fuel"}
