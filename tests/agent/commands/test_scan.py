@@ -341,7 +341,7 @@ class Line:
 
 
 def test_a_lines_settings_are_tried_in_order_until_one_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan, "TURNAROUND", 0.1)
+    monkeypatch.setattr(scan, "SCAN_TURNAROUND", 0.1)
     monkeypatch.setattr(scan, "LINE_UNITS", range(1, 6))
     said = io.StringIO()
 
@@ -365,7 +365,7 @@ def test_a_lines_settings_are_tried_in_order_until_one_answers(monkeypatch: pyte
 
 
 def test_a_line_is_swept_at_every_setting_when_the_likely_units_are_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan, "TURNAROUND", 0.05)
+    monkeypatch.setattr(scan, "SCAN_TURNAROUND", 0.05)
     monkeypatch.setattr(scan, "LINE_UNITS", range(1, 6))
 
     async def main() -> tuple[Line, Scan]:
@@ -387,7 +387,7 @@ def test_a_line_is_swept_at_every_setting_when_the_likely_units_are_silent(monke
 
 
 def test_a_meter_on_a_line_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan, "TURNAROUND", 0.1)
+    monkeypatch.setattr(scan, "SCAN_TURNAROUND", 0.1)
 
     async def main() -> list[Row]:
         loop = asyncio.get_running_loop()

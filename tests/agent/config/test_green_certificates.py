@@ -135,7 +135,7 @@ def test_a_file_that_is_none_or_too_large_is_refused(tmp_path: Path, monkeypatch
     monkeypatch.setattr(green_certificates, "HOURS", 2)
     with pytest.raises(ConfigError, match="found 3 rows; allowed: at most 2"):
         written(tmp_path, ROWS)
-    monkeypatch.setattr(green_certificates, "LARGEST", len(ROWS) - 1)
+    monkeypatch.setattr(green_certificates, "CERTIFICATE_FILE_BYTES", len(ROWS) - 1)
     with pytest.raises(ConfigError, match=f"found more than {len(ROWS) - 1} bytes"):
         written(tmp_path, ROWS)
     (tmp_path / "bytes.csv").write_bytes(b"time,energy_kwh\n\xff")

@@ -43,7 +43,7 @@ def run(caplog: pytest.LogCaptureFixture) -> Run:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a second in place of ten for what never answers."""
-    monkeypatch.setattr(influx_sink, "TIMEOUT", 0.5)
+    monkeypatch.setattr(influx_sink, "REQUEST_TIMEOUT", 0.5)
 
 
 def config(bucket: Bucket, /, **more: Any) -> InfluxConfig:

@@ -61,7 +61,7 @@ def calls(write: WriteV2, count: int) -> list[Call]:
 def test_a_batch_goes_in_requests_of_bounded_size(
     proxied: Proxied, influx_engine: Influx, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(influx_sink, "LARGEST", 20_000)
+    monkeypatch.setattr(influx_sink, "REQUEST_BYTES", 20_000)
     write, config = proxied()
 
     async def work() -> None:
@@ -177,8 +177,8 @@ def test_a_server_that_refuses_every_line_is_not_asked_about_each(proxied: Proxi
 def test_a_server_that_takes_too_long_gets_smaller_requests(
     proxied: Proxied, influx_engine: Influx, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(influx_sink, "TIMEOUT", 0.5)
-    monkeypatch.setattr(influx_sink, "LARGEST", 60_000)
+    monkeypatch.setattr(influx_sink, "REQUEST_TIMEOUT", 0.5)
+    monkeypatch.setattr(influx_sink, "REQUEST_BYTES", 60_000)
     write, config = proxied()
 
     async def work() -> None:

@@ -50,7 +50,7 @@ def run(caplog: pytest.LogCaptureFixture) -> Callable[[Callable[[], Coroutine[An
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a second in place of five for what never answers."""
-    monkeypatch.setattr(mqtt_sink, "TIMEOUT", 0.5)
+    monkeypatch.setattr(mqtt_sink, "MQTT_TIMEOUT", 0.5)
 
 
 def to(broker: Broker, **more: Any) -> MqttSink:

@@ -282,7 +282,7 @@ async def late(port: int) -> AsyncIterator[list[float]]:
 def test_a_database_that_answers_just_in_time_is_well(
     tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(influx_sink, "TIMEOUT", 20.0)
+    monkeypatch.setattr(influx_sink, "REQUEST_TIMEOUT", 20.0)
 
     async def work() -> None:
         async with (
@@ -303,7 +303,7 @@ def test_a_database_that_answers_just_in_time_is_well(
 def test_a_database_that_answers_too_late_has_each_record_once_when_it_answers_again(
     tmp_path: Path, broker: Broker, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(influx_sink, "TIMEOUT", 0.3)
+    monkeypatch.setattr(influx_sink, "REQUEST_TIMEOUT", 0.3)
 
     async def work() -> None:
         async with late(bucket.write.port) as delay:
@@ -330,7 +330,7 @@ def test_a_database_that_answers_too_late_has_each_record_once_when_it_answers_a
 def test_a_broker_that_never_acknowledges_is_away_and_the_database_goes_on(
     tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mqtt_sink, "TIMEOUT", 0.3)
+    monkeypatch.setattr(mqtt_sink, "MQTT_TIMEOUT", 0.3)
     welcomed = 0
 
     async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

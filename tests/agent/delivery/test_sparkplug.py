@@ -265,7 +265,7 @@ def test_over_tls_with_a_client_certificate(tmp_path: Path, tls: Certificates) -
 def test_what_the_broker_did_not_read_is_not_taken(
     tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sparkplug_sink, "TIMEOUT", 0.5)
+    monkeypatch.setattr(sparkplug_sink, "SPARKPLUG_TIMEOUT", 0.5)
 
     async def work() -> None:
         sparkplug_sink = to(broker, tmp_path)

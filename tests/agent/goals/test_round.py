@@ -114,7 +114,7 @@ def test_while_the_clock_is_not_believed_nothing_is_evaluated(tmp_path: Path, mo
 
 def test_a_worker_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its interpreter is replaced by a program that never answers."""
-    monkeypatch.setattr(rounds, "PATIENCE", 0.2)
+    monkeypatch.setattr(rounds, "ROUND_SECONDS", 0.2)
     hanging = tmp_path / "hanging"
     hanging.write_text("#!/bin/sh\nexec sleep 1000\n")
     hanging.chmod(0o755)

@@ -92,7 +92,7 @@ def test_an_answer_that_is_not_right_is_cut_off_and_said(raw: bytes, expected: s
 
 
 def test_a_server_that_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "TIMEOUT", 0.2)
+    monkeypatch.setattr(fetch, "FETCH_TIMEOUT", 0.2)
 
     async def work() -> None:
         assert "no whole answer within 0.2 s" in str(await failure_of(b""))

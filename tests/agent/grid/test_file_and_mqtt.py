@@ -306,7 +306,7 @@ def test_rows_that_cannot_be_are_told_and_the_others_are_used(tmp_path: Path) ->
 
 
 def test_a_file_without_end_and_a_pipe_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_source, "LARGEST", 100)
+    monkeypatch.setattr(file_source, "SOURCE_FILE_BYTES", 100)
     path = tmp_path / "mix.csv"
     source, _ = watched(path)
     write(path, "x" * 101, 0)

@@ -24,20 +24,20 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wattgram.counter import State
-from wattgram.history import FAR, History
-from wattgram.order import Order
-from wattgram.record import INTERNAL, KINDS, WINDOWS, Kind, Record, Series, record
-from wattgram.spool import Spool
-from wattgram.store import View, block, connected, loose_of
-from wattgram.told import Told
+from wattgram.base.record import INTERNAL, KINDS, WINDOWS, Kind, Record, Series, record
+from wattgram.counters.counter import State
+from wattgram.store import StoreView, block, connected, loose_of
+from wattgram.store.history import FAR, History
+from wattgram.store.spool import Spool
+from wattgram.timekeeping.published_times import PublishedTimes
+from wattgram.timekeeping.tick_order import TickOrder
 from wattgram_ext import columns
 from wattgram_ext.intensity import OUTPUTS, Accounts
 
-from tests.agent.made import METER, NOW
-from tests.agent.spools import MIB, NS, happening, killed, noisy, put
 from tests.support import format_reader
 from tests.support.format_reader import ABSENT, Contents, Stored
+from tests.support.records import METER, NOW
+from tests.support.spools import MIB, NS, happening, killed, noisy, put
 
 PAGES = Path(__file__).resolve().parents[3] / "docs/formats"
 READER = Path(format_reader.__file__)
@@ -178,7 +178,7 @@ def read_facts(found: Iterable[Stored]) -> list[Facts]:
 def viewed(folder: Path) -> list[Facts]:
     """What wattgram itself finds; its view keeps numbers to itself."""
     with closing(connected(folder)) as db:
-        view = View(folder, db, loose_of(folder))
+        view = StoreView(folder, db, loose_of(folder))
         return [facts_of(0, one) for one in view.in_order(EVERY, 0, lambda _: True)]
 
 
@@ -653,7 +653,7 @@ def test_the_examples_of_states_are_taken_by_those_who_wrote_them() -> None:
     for quantities in counters.values():
         for dumped in quantities.values():
             assert State.load(dumped).dump() == dumped
-    order, told = Order(1.0), Told()
+    order, told = TickOrder(1.0), PublishedTimes()
     order.restore(published["order"])
     told.restore(published["windows"])
     assert (order.dump(), told.dump()) == (published["order"], published["windows"])

@@ -258,7 +258,7 @@ def test_what_a_process_has_synced_another_one_reads_at_once(tmp_path: Path) -> 
 HOLD = """
 import asyncio, sys
 from pathlib import Path
-from wattgram.spool import Spool
+from wattgram.store.spool import Spool
 async def main():
     spool = Spool(Path(sys.argv[1]), max_size=1 << 26, keep=1e6, sinks=["one"])
     await spool.open()
