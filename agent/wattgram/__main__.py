@@ -141,7 +141,7 @@ def _run(options: argparse.Namespace) -> int:
 
         begin()
         stop = daemon.stop_on_signals()
-        with contextlib.closing(Supervisor.found(os.environ, os.getpid())) as supervisor:
+        with contextlib.closing(Supervisor.from_environment(os.environ, os.getpid())) as supervisor:
             async with daemon.assembled(config, Clock(), time.time_ns(), supervisor, Kernel()) as parts:
                 prepare()
                 await daemon.run(parts, stop)

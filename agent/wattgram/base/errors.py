@@ -24,11 +24,11 @@ class HistoryError(WattgramError):
 
 
 class SinkError(WattgramError):
-    """The sink did not take the whole batch; keep the rest and retry, not before `retry_after` s when that is given.
+    """The sink did not accept the whole batch. Keep the rest and retry, after `retry_after` s at the earliest if given.
 
-    Indexes of the batch: `taken` are records that it has all the same, `refused` those that it will never take, and
-    why, `doubted` those that it refused for a reason that may pass. `itself`: what happened has nothing to do with what
-    was sent, so no record is to be suspected.
+    Indexes of the batch: `taken`, records that the sink stored before it failed; `refused`, records that the sink will
+    never accept, each with its reason; `doubted`, records refused for a reason that may pass. `unavailable`: the
+    failure has nothing to do with the records sent, so none of them is suspected.
     """
 
     def __init__(
@@ -39,10 +39,10 @@ class SinkError(WattgramError):
         refused: Mapping[int, str] | None = None,
         doubted: Mapping[int, str] | None = None,
         retry_after: float | None = None,
-        itself: bool = False,
+        unavailable: bool = False,
     ) -> None:
         super().__init__(message)
-        self.itself = itself
+        self.unavailable = unavailable
         self.taken = frozenset(taken)
         self.refused = dict(refused or {})
         self.doubted = dict(doubted or {})

@@ -25,7 +25,7 @@ class Supervisor:
         self._silent = False
 
     @classmethod
-    def found(cls, environment: Mapping[str, str], pid: int) -> Supervisor:
+    def from_environment(cls, environment: Mapping[str, str], pid: int) -> Supervisor:
         """The one that the environment names for the process `pid` (sd_notify(3), sd_watchdog_enabled(3))."""
         address = environment.get("NOTIFY_SOCKET", "")
         if address and address[0] not in "/@":
@@ -39,7 +39,7 @@ class Supervisor:
             return cls(address)
         return cls(address, int(wanted) / 1e6)
 
-    def tell(self, **words: str) -> None:
+    def notify(self, **words: str) -> None:
         """Say these, at once and without waiting; what cannot be delivered goes with what is said next."""
         if self._socket is None:
             return

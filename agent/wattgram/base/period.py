@@ -59,7 +59,7 @@ class PeriodOption:
         return start, end
 
 
-def asked(value: object) -> PeriodOption:
+def parse_period(value: object) -> PeriodOption:
     """What --period says; ValueError with what was found and what is allowed."""
     text = str(value)
     if text in PERIOD_UNITS:
@@ -67,7 +67,7 @@ def asked(value: object) -> PeriodOption:
     first, dots, last = text.partition("..")
     if not dots:
         raise ValueError(f"found {text!r}{nearest(text, PERIOD_UNITS)}; allowed: {ALLOWED}")
-    return PeriodOption("", end(first), end(last))
+    return PeriodOption("", parse_period_end(first), parse_period_end(last))
 
 
 def spans(wanted: PeriodOption, first: int, over: int, zone: ZoneInfo) -> list[PeriodSpan]:
@@ -114,7 +114,7 @@ def window_start(window: str, time: int, zone: ZoneInfo) -> int:
     return (time + offset) // step * step - offset
 
 
-def end(value: object) -> date | datetime:
+def parse_period_end(value: object) -> date | datetime:
     """A date or an instant as one is written; ValueError with what was found and what is allowed."""
     text = str(value)
     mistake = f"found {text!r} as an end of the period; allowed: {ALLOWED}"

@@ -19,10 +19,10 @@ KINDS: tuple[Kind, ...] = ("device", "emission", "event", "gateway", "goal")
 WINDOWS = ("15m", "1h", "1d", "1mo")
 """Windows of `emission` records beside the tick, the finest first."""
 
-EVERY = ("tick", *WINDOWS)
+ALL_WINDOWS = ("tick", *WINDOWS)
 """Results that a replay computes."""
 
-JOURNAL: tuple[Kind, ...] = ("instant", "late", "checkpoint", "emission")
+REPLAY_KINDS: tuple[Kind, ...] = ("instant", "late", "checkpoint", "emission")
 """Kinds that a replay goes by."""
 
 LASTING = frozenset((("window", "1d"), ("window", "1mo")))
@@ -74,7 +74,7 @@ class Record:
     texts: tuple[str, ...] = ()
 
     @property
-    def sought(self) -> bool:
+    def looked_up_by_key(self) -> bool:
         """Whether it is asked for by its key alone: windows, checkpoints, and what took the place of another record.
 
         `revision` is the last of an emission's numbers.

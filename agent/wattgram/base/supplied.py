@@ -9,7 +9,7 @@ from .errors import ConfigError
 from .toml_table import nearest
 from .untrusted import columns, content, quoted
 
-TOLD = 10
+MOST_MISTAKES = 10
 """Mistakes that are told of a file; one wrong export has one in each line."""
 
 
@@ -31,7 +31,7 @@ def rows(path: Path, names: Sequence[str], largest: int, most: int) -> dict[int,
     return found
 
 
-def each(
+def read_rows(
     path: Path, names: Sequence[str], take: Callable[[Mapping[str, str]], None], *, largest: int, most: int
 ) -> None:
     """Hand the cells of each line on; ConfigError, one line a row for which `take` raises ValueError."""
@@ -42,13 +42,13 @@ def each(
         except ValueError as error:
             mistakes.append(f"{path}: line {place}: {error}")
     if mistakes:
-        raise ConfigError(told(path, mistakes, "lines are wrong"))
+        raise ConfigError(first_mistakes(path, mistakes, "lines are wrong"))
 
 
-def told(path: Path, mistakes: list[str], rest: str) -> list[str]:
+def first_mistakes(path: Path, mistakes: list[str], rest: str) -> list[str]:
     """The first mistakes and, in the words of `rest`, how many more there are."""
-    more = [f"{path}: {len(mistakes) - TOLD} more {rest}"] if len(mistakes) > TOLD else []
-    return [*mistakes[:TOLD], *more]
+    more = [f"{path}: {len(mistakes) - MOST_MISTAKES} more {rest}"] if len(mistakes) > MOST_MISTAKES else []
+    return [*mistakes[:MOST_MISTAKES], *more]
 
 
 def _check(head: Sequence[str], names: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from .errors import SinkError
 
 
-async def verifying(ca: Path | None, cert: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
+async def tls_context(ca: Path | None, cert: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
     """What trusts `ca`, or without it the system's authorities, and shows a client's certificate.
 
     In a thread, since the system has hundreds of authorities. SinkError names the file that cannot be used.

@@ -22,7 +22,7 @@ CHECK_PERIOD = 5.0
 STUCK_MARGIN = 30.0
 """Real seconds past its word after which a part is stuck, at most; half of what systemd waits, where that is less."""
 
-STUCK, ON = "part stuck", "part goes on"
+STUCK, RESUMED = "part stuck", "part goes on"
 """Events."""
 
 
@@ -103,24 +103,24 @@ class Watchdog:
         """These are the parts."""
         self._watched = [_Watched(one) for one in pulses]
 
-    async def run(self, status: Callable[[], str], tell: Callable[[str, str], None]) -> None:
+    async def run(self, status: Callable[[], str], report: Callable[[str, str], None]) -> None:
         """Tell systemd that we run, look every period until cancelled, and then that we end.
 
-        `status` is a line for people about all that goes on; `tell` gets a part's event and what there is to say of it.
+        `status` returns one line for people about the whole process; `report` gets a part's event and its detail.
         """
         self._looked = self._now()
         self._say(status(), READY="1")
         try:
             while True:
                 await asyncio.sleep(self.period)
-                self.look(tell)
+                self.check(report)
                 alive = not any(one.stuck and one.pulse.vital for one in self._watched)
                 self._say(status(), **({"WATCHDOG": "1"} if alive else {}))
         finally:
             self._say("ending, records go to disk", STOPPING="1")
 
-    def look(self, tell: Callable[[str, str], None]) -> None:
-        """Judge each part by the time since the last look; `tell` hears of who is stuck and who goes on."""
+    def check(self, report: Callable[[str, str], None]) -> None:
+        """Judge each part by the time since the last look; `report` hears of who is stuck and who goes on."""
         now = self._now()
         since, self._looked = now - self._looked, now
         if since > self.period + self.margin:
@@ -141,10 +141,10 @@ class Watchdog:
                 said = f"{pulse.name}: nothing for {one.waited:.0f} s, expected within {pulse.seconds:.0f} s; {where}"
                 fed = not pulse.vital or self._supervisor.watchdog == inf
                 log.error("%s%s", said, "" if fed else "; systemd's watchdog is not fed any more")
-                tell(STUCK, said)
+                report(STUCK, said)
             else:
                 log.info("%s: goes on", pulse.name)
-                tell(ON, pulse.name)
+                report(RESUMED, pulse.name)
 
     def _now(self) -> float:
         """Real seconds."""
@@ -155,7 +155,7 @@ class Watchdog:
             self._status = status
             words["STATUS"] = status
         if words:
-            self._supervisor.tell(**words)
+            self._supervisor.notify(**words)
 
 
 def _place(name: str) -> str:

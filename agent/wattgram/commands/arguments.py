@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from wattgram import __version__
 from wattgram.base import period, toml_table
-from wattgram.base.record import EVERY, KINDS
+from wattgram.base.record import ALL_WINDOWS, KINDS
 from wattgram.config.load import LOOPBACK, ROLES
 from wattgram.simulation import fault_options
 
@@ -174,7 +174,7 @@ def _read_options(read: argparse.ArgumentParser) -> None:
 def _report_options(report: argparse.ArgumentParser) -> None:
     report.add_argument(
         "--period",
-        type=_option(period.asked),
+        type=_option(period.parse_period),
         default=period.PeriodOption("day"),
         metavar="day|month|year|FROM..TO",
         help="a row for every stored day (default), month or year; or the days from FROM to TO: local dates, "
@@ -200,7 +200,7 @@ def _scan_options(scan: argparse.ArgumentParser) -> None:
 def _goals_options(goals: argparse.ArgumentParser) -> None:
     goals.add_argument(
         "--period",
-        type=_option(period.asked),
+        type=_option(period.parse_period),
         metavar="day|month|year|FROM..TO",
         help="the day, month or year that runs, or the days from FROM to TO as in `wattgram report` (default: what "
         "each claim is measured over)",
@@ -281,9 +281,9 @@ def _replay_options(replay: argparse.ArgumentParser) -> None:
     _ends(replay)
     replay.add_argument(
         "--windows",
-        type=_option(_several(EVERY)),
-        default=EVERY,
-        metavar=",".join(EVERY),
+        type=_option(_several(ALL_WINDOWS)),
+        default=ALL_WINDOWS,
+        metavar=",".join(ALL_WINDOWS),
         help="which results are told again where they changed (default: all)",
     )
 
@@ -316,10 +316,10 @@ def _export_options(export: argparse.ArgumentParser) -> None:
     )
     export.add_argument(
         "--window",
-        type=_option(_several(EVERY)),
+        type=_option(_several(ALL_WINDOWS)),
         action="extend",
         default=[],
-        metavar=",".join(EVERY),
+        metavar=",".join(ALL_WINDOWS),
         help="only results of these windows",
     )
     export.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
@@ -330,7 +330,7 @@ def _ends(command: argparse.ArgumentParser) -> None:
         command.add_argument(
             option,
             dest=dest,
-            type=_option(period.end),
+            type=_option(period.parse_period_end),
             metavar="TIME",
             help=f"a local day, {'from its beginning' if dest == 'since' else 'to its end'}, or a time such as "
             f"2026-11-01T06:00:00Z (default: {what})",

@@ -16,7 +16,7 @@ from wattgram.accounts.books import Books, era_of
 from wattgram.accounts.instant_replay import Replay
 from wattgram.base.clock import NS, Clock
 from wattgram.base.errors import HistoryError, SpoolError
-from wattgram.base.record import EVERY, Record
+from wattgram.base.record import ALL_WINDOWS, Record
 from wattgram.config.load import Config
 from wattgram.daemon.daemon import sinks
 from wattgram.delivery.delivery import Delivery
@@ -66,7 +66,7 @@ class ReplayOutcome:
             "instants": self.instants,
             "samples": self.samples,
             "windows": {
-                window: {"computed": self.computed[window], "changed": self.changed[window]} for window in EVERY
+                window: {"computed": self.computed[window], "changed": self.changed[window]} for window in ALL_WINDOWS
             },
             "undelivered": self.undelivered,
         }

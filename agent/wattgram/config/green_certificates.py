@@ -60,7 +60,7 @@ def read(path: Path, zone: ZoneInfo) -> Certificates:
     in an autumn night is written twice; the one that a spring night leaves out may be there with 0.
     """
     hours: dict[int, float] = {}
-    supplied.each(
+    supplied.read_rows(
         path, (TIME, ENERGY), lambda cells: _add(hours, cells, zone), largest=CERTIFICATE_FILE_BYTES, most=HOURS
     )
     return Certificates(hours)

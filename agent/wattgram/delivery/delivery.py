@@ -86,7 +86,7 @@ class Delivery:
                     reached = False
                     self._outage.away(str(error), wait)
                 except SinkError as error:
-                    asked, reached = error.retry_after, reached and not error.itself
+                    asked, reached = error.retry_after, reached and not error.unavailable
                     self._outage.away(str(error), asked or wait)
                 except Exception as error:  # noqa: BLE001 - see above
                     self._outage.away(_said(error), wait, error)
@@ -145,7 +145,7 @@ class Delivery:
             await self._write(batch, [first])
         except Exception as error:
             settled = self._spool.positions.get(self.sink.name, 0) >= seq
-            if settled or not takes or (isinstance(error, SinkError) and error.itself):
+            if settled or not takes or (isinstance(error, SinkError) and error.unavailable):
                 raise
             self._tries[seq] += 1
             if series not in self._fatal and self._tries[seq] < ATTEMPTS:

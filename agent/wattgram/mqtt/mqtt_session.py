@@ -138,7 +138,7 @@ class MqttSession:
             finally:
                 self._mail = None
         if self._over:
-            raise SinkError(self._over, itself=self._itself)
+            raise SinkError(self._over, unavailable=self._itself)
 
     async def subscribe(self, topics: Sequence[str], ear: MessageHandler, patience: float) -> dict[str, str]:
         """Have `ear` hear what is published there; why, for each topic that the broker refuses.
@@ -191,7 +191,7 @@ class MqttSession:
             if not future.done():
                 self._end(f"the broker did not answer within {patience:g} s")
         if self._over:
-            raise SinkError(self._over, itself=self._itself)
+            raise SinkError(self._over, unavailable=self._itself)
         return future.result()
 
     # out

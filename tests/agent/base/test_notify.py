@@ -20,17 +20,17 @@ PID = 4711
 
 def test_words_are_lines_of_one_datagram(tmp_path: Path) -> None:
     with systemd(tmp_path) as listener:
-        supervisor = Supervisor.found(listener.environment(), PID)
-        supervisor.tell(READY="1", STATUS="8 of 10 devices good")
-        supervisor.tell(STOPPING="1")
+        supervisor = Supervisor.from_environment(listener.environment(), PID)
+        supervisor.notify(READY="1", STATUS="8 of 10 devices good")
+        supervisor.notify(STOPPING="1")
         assert listener.said() == [{"READY": "1", "STATUS": "8 of 10 devices good"}, {"STOPPING": "1"}]
         supervisor.close()
 
 
 def test_a_socket_may_be_in_the_abstract_namespace() -> None:
     listener = Listener(f"@wattgram-test-{os.getpid()}")
-    supervisor = Supervisor.found(listener.environment(), PID)
-    supervisor.tell(READY="1")
+    supervisor = Supervisor.from_environment(listener.environment(), PID)
+    supervisor.notify(READY="1")
     assert listener.said() == [{"READY": "1"}]
     supervisor.close()
     listener.close()
@@ -39,15 +39,15 @@ def test_a_socket_may_be_in_the_abstract_namespace() -> None:
 def test_a_status_of_several_lines_is_one() -> None:
     listener = Listener(f"@wattgram-test-{os.getpid()}")
     supervisor = Supervisor(listener.address)
-    supervisor.tell(STATUS="spool: it says\nREADY=1\r\n and more")
+    supervisor.notify(STATUS="spool: it says\nREADY=1\r\n and more")
     assert listener.said() == [{"STATUS": "spool: it says READY=1 and more"}]
     supervisor.close()
     listener.close()
 
 
 def test_without_a_socket_nothing_is_said_and_nothing_is_wrong(caplog: pytest.LogCaptureFixture) -> None:
-    supervisor = Supervisor.found({}, PID)
-    supervisor.tell(READY="1")
+    supervisor = Supervisor.from_environment({}, PID)
+    supervisor.notify(READY="1")
     supervisor.close()
     assert (supervisor.watchdog, caplog.records) == (inf, [])
 
@@ -64,7 +64,7 @@ def test_without_a_socket_nothing_is_said_and_nothing_is_wrong(caplog: pytest.Lo
     ids=str,
 )
 def test_the_watchdog_is_fed_by_the_process_that_is_meant(environment: Mapping[str, str], watchdog: float) -> None:
-    assert Supervisor.found(environment, PID).watchdog == watchdog
+    assert Supervisor.from_environment(environment, PID).watchdog == watchdog
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_the_watchdog_is_fed_by_the_process_that_is_meant(environment: Mapping[s
 def test_what_cannot_be_meant_is_named_and_the_daemon_runs_without(
     environment: Mapping[str, str], words: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    Supervisor.found(environment, PID).tell(READY="1")
+    Supervisor.from_environment(environment, PID).notify(READY="1")
     (said,) = [one.getMessage() for one in caplog.records]
     assert [word for word in words if word not in said] == []
 
@@ -91,11 +91,11 @@ def test_what_a_full_socket_does_not_take_goes_with_the_next_but_a_sign_of_life_
             while True:
                 other.sendto(b"NOISE=1", listener.address)
         supervisor = Supervisor(listener.address)
-        supervisor.tell(READY="1", STATUS="begins")
-        supervisor.tell(WATCHDOG="1", STATUS="works")
+        supervisor.notify(READY="1", STATUS="begins")
+        supervisor.notify(WATCHDOG="1", STATUS="works")
         assert {"NOISE": "1"} in listener.said()
         assert all(one == {"NOISE": "1"} for one in listener.said())
-        supervisor.tell(STOPPING="1")
+        supervisor.notify(STOPPING="1")
         assert listener.said()[-1] == {"READY": "1", "STATUS": "works", "STOPPING": "1"}
         supervisor.close()
 
@@ -103,10 +103,10 @@ def test_what_a_full_socket_does_not_take_goes_with_the_next_but_a_sign_of_life_
 def test_a_socket_that_is_not_there_is_told_once_an_outage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     supervisor = Supervisor(str(tmp_path / "notify"))
-    supervisor.tell(READY="1")
-    supervisor.tell(WATCHDOG="1")
+    supervisor.notify(READY="1")
+    supervisor.notify(WATCHDOG="1")
     with systemd(tmp_path) as listener:
-        supervisor.tell(WATCHDOG="1")
+        supervisor.notify(WATCHDOG="1")
         assert listener.said() == [{"READY": "1", "WATCHDOG": "1"}]
     supervisor.close()
     assert [one.getMessage() for one in caplog.records] == [

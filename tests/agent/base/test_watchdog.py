@@ -10,7 +10,7 @@ from math import inf
 import pytest
 from wattgram.base.clock import Clock
 from wattgram.base.notify import Supervisor
-from wattgram.base.watchdog import CHECK_PERIOD, ON, STUCK, STUCK_MARGIN, Pulse, Watchdog
+from wattgram.base.watchdog import CHECK_PERIOD, RESUMED, STUCK, STUCK_MARGIN, Pulse, Watchdog
 
 from tests.support.systemd import Listener
 
@@ -51,7 +51,7 @@ class Watched:
     def look(self, seconds: float) -> None:
         """One look so many real seconds after the last."""
         self.clock.real += seconds
-        self.watchdog.look(lambda event, detail: self.told.append((event, detail)))
+        self.watchdog.check(lambda event, detail: self.told.append((event, detail)))
 
 
 def test_a_part_is_stuck_when_its_word_is_past_by_the_margin_and_goes_on_with_its_next_step() -> None:
@@ -66,7 +66,7 @@ def test_a_part_is_stuck_when_its_word_is_past_by_the_margin_and_goes_on_with_it
     assert watched.after(10 * CHECK_PERIOD) == ["bus one"]
     bus.within(20.0)
     assert watched.after(CHECK_PERIOD) == []
-    assert watched.told[1:] == [(ON, "bus one")]
+    assert watched.told[1:] == [(RESUMED, "bus one")]
 
 
 def test_a_device_that_is_read_once_an_hour_and_a_back_off_of_an_hour_are_waits() -> None:

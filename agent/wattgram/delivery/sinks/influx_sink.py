@@ -33,7 +33,7 @@ from wattgram.base.encoders import LineProtocol
 from wattgram.base.errors import SinkError
 from wattgram.base.network_errors import cause
 from wattgram.base.record import Record
-from wattgram.base.tls import verifying
+from wattgram.base.tls import tls_context
 from wattgram.base.watchdog import Pulse
 from wattgram.config.load import InfluxConfig
 
@@ -169,7 +169,7 @@ class InfluxSink:
             config.token or "",
             config.org,
             timeout=ClientTimeout(total=REQUEST_TIMEOUT, connect=CONNECT_SHARE * REQUEST_TIMEOUT),
-            ssl_context=await verifying(config.ca) if urlsplit(config.url).scheme == "https" else PLAIN,
+            ssl_context=await tls_context(config.ca) if urlsplit(config.url).scheme == "https" else PLAIN,
             allow_redirects=False,  # a write that is redirected would become a read
         )
         self._service = WriteService(self._client.api_client)  # type: ignore[no-untyped-call]  # the library's
@@ -187,7 +187,7 @@ class InfluxSink:
                 refused=written.refused,
                 doubted=written.doubted,
                 retry_after=error.retry_after,
-                itself=error.itself,
+                unavailable=error.unavailable,
             ) from error
         return dict(sorted(written.refused.items()))
 
@@ -267,20 +267,22 @@ class InfluxSink:
         except ApiException as error:
             if error.status in SPLIT:
                 raise
-            itself = error.status != SUSPICIOUS
-            raise SinkError(f"{url}: {_said(error)}", retry_after=_retry_after(error), itself=itself) from error
+            unavailable = error.status != SUSPICIOUS
+            raise SinkError(
+                f"{url}: {_said(error)}", retry_after=_retry_after(error), unavailable=unavailable
+            ) from error
         except ServerTimeoutError as error:
             said = f"not connected within {CONNECT_SHARE * REQUEST_TIMEOUT:g} s; is the host there, and does DNS work?"
-            raise SinkError(f"{url}: {said}", itself=True) from error
+            raise SinkError(f"{url}: {said}", unavailable=True) from error
         except TimeoutError as error:
             self._room.shrink(size, loop.time())
             raise SinkError(
                 f"{url}: no answer within {REQUEST_TIMEOUT:g} s to {size} bytes; is it overloaded?"
             ) from error
         except (ClientError, OSError) as error:
-            raise SinkError(f"{url}: {_broken(error)}", itself=isinstance(error, ClientConnectorError)) from error
+            raise SinkError(f"{url}: {_broken(error)}", unavailable=isinstance(error, ClientConnectorError)) from error
         if status != 204:
-            raise SinkError(f"{url}: HTTP {status}, expected 204; {STATUS_HINTS[200]}", itself=True)
+            raise SinkError(f"{url}: HTTP {status}, expected 204; {STATUS_HINTS[200]}", unavailable=True)
         self._room.grow(loop.time())
 
 
