@@ -1,14 +1,14 @@
-"""What can go wrong in the agent; the type answers whether to try again."""
+"""Exceptions of the agent. The type says whether a retry makes sense."""
 
 from collections.abc import Iterable, Mapping
 
 
 class WattgramError(Exception):
-    """Anything that the agent reports."""
+    """Base class of all exceptions of the agent."""
 
 
 class ConfigError(WattgramError):
-    """The configuration has mistakes, one line each: file, place, found, allowed, nearest word. Final."""
+    """Mistakes in the configuration, one line each: file, place, found, allowed, nearest word. Final."""
 
     def __init__(self, mistakes: list[str]) -> None:
         super().__init__("\n".join(mistakes))
@@ -16,11 +16,11 @@ class ConfigError(WattgramError):
 
 
 class SpoolError(WattgramError):
-    """The disk does not take or give records now. Retry; what was appended is still in memory."""
+    """The disk cannot write or read records now. Retry; appended records are still in memory."""
 
 
 class HistoryError(WattgramError):
-    """There is no stored history to read, or nothing in it of what was asked; the message says what there is. Final."""
+    """No history is stored, or none for the request; the message says what is stored. Final."""
 
 
 class SinkError(WattgramError):
@@ -50,7 +50,7 @@ class SinkError(WattgramError):
 
 
 class FeedError(WattgramError):
-    """A grid source gave nothing usable now. Keep what there is; ask again, not before `retry_after` s when given."""
+    """A grid source gave no usable value. Keep the last values and retry, not before `retry_after` s."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -58,4 +58,4 @@ class FeedError(WattgramError):
 
 
 class FeedRefused(FeedError):
-    """A grid source will not answer until its configuration changes: wrong token, zone or address. Ask seldom."""
+    """A grid source rejects the configuration: wrong token, zone or address. Retry rarely."""

@@ -1,4 +1,4 @@
-"""CSV files that the site keeps beside its configuration: read whole when it starts, every bad line told."""
+"""CSV files beside the configuration. They are read as a whole at the start, and each wrong line is reported."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from .toml_table import nearest
 from .untrusted import columns, content, quoted
 
 MOST_MISTAKES = 10
-"""Mistakes that are told of a file; one wrong export has one in each line."""
+"""Mistakes to report for one file: a wrong export has a mistake in each line."""
 
 
 def rows(path: Path, names: Sequence[str], largest: int, most: int) -> dict[int, dict[str, str]]:
-    """The cells of each line by column, by the line's number; ConfigError when the columns are not `names`.
+    """Return the cells of each line by column name, by line number. ConfigError when the columns are not `names`.
 
-    largest, most: bytes and rows of the file at most.
+    `largest`, `most`: largest size of the file in bytes and in rows.
     """
     try:
         head, lines = columns(content(path, largest))
@@ -34,7 +34,7 @@ def rows(path: Path, names: Sequence[str], largest: int, most: int) -> dict[int,
 def read_rows(
     path: Path, names: Sequence[str], take: Callable[[Mapping[str, str]], None], *, largest: int, most: int
 ) -> None:
-    """Hand the cells of each line on; ConfigError, one line a row for which `take` raises ValueError."""
+    """Call `take` with the cells of each line. ConfigError: one line for each ValueError that `take` raises."""
     mistakes = []
     for place, cells in rows(path, names, largest, most).items():
         try:
@@ -46,7 +46,7 @@ def read_rows(
 
 
 def first_mistakes(path: Path, mistakes: list[str], rest: str) -> list[str]:
-    """The first mistakes and, in the words of `rest`, how many more there are."""
+    """Return the first mistakes and the number of the others, in the words of `rest`."""
     more = [f"{path}: {len(mistakes) - MOST_MISTAKES} more {rest}"] if len(mistakes) > MOST_MISTAKES else []
     return [*mistakes[:MOST_MISTAKES], *more]
 

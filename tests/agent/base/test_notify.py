@@ -110,5 +110,5 @@ def test_a_socket_that_is_not_there_is_told_once_an_outage(tmp_path: Path, caplo
         assert listener.said() == [{"READY": "1", "WATCHDOG": "1"}]
     supervisor.close()
     assert [one.getMessage() for one in caplog.records] == [
-        f"systemd is not told what we do: {tmp_path}/notify: No such file or directory"
+        f"cannot notify systemd: {tmp_path}/notify: No such file or directory"
     ]

@@ -62,7 +62,7 @@ def test_a_part_is_stuck_when_its_word_is_past_by_the_margin_and_goes_on_with_it
     # The first look sees the step; from there on it is 20 s and the margin of 30 s.
     assert watched.after(CHECK_PERIOD + 20.0 + STUCK_MARGIN) == []
     assert watched.after(CHECK_PERIOD) == ["bus one"]
-    assert watched.told == [(STUCK, "bus one: nothing for 55 s, expected within 20 s; its task has ended")]
+    assert watched.told == [(STUCK, "bus one: no progress for 55 s, expected within 20 s; its task has ended")]
     assert watched.after(10 * CHECK_PERIOD) == ["bus one"]
     bus.within(20.0)
     assert watched.after(CHECK_PERIOD) == []
@@ -110,7 +110,7 @@ def test_a_process_that_was_stopped_as_a_whole_gives_each_part_a_chance_and_the_
     watched.look(36_000.0)  # ten hours in which nobody ran
     assert watched.watchdog.stuck == []
     assert [one.getMessage() for one in caplog.records] == [
-        "everything stood still for 35995 s: stopped, or busy with one thing"
+        "no part made progress for 35995 s: stopped, or blocked by one call"
     ]
     for _ in range(6):  # 10 s, the margin, and the period that was counted
         well.within(10.0)
@@ -179,7 +179,7 @@ def test_who_is_stuck_is_logged_once_with_the_place_and_once_when_it_goes_on(cap
     asyncio.run(work())
     stuck, on = [(one.levelname, one.getMessage()) for one in caplog.records]
     assert stuck[0] == "ERROR"
-    assert re.fullmatch(r"grid mix: nothing for 35 s, expected within 0 s; it waits at watchdog\.py:\d+", stuck[1])
+    assert re.fullmatch(r"grid mix: no progress for 35 s, expected within 0 s; it waits at watchdog\.py:\d+", stuck[1])
     assert on == ("INFO", "grid mix: goes on")
 
 
