@@ -7,7 +7,7 @@ import signal
 import socket
 from pathlib import Path
 
-from wattgram.commands.demo import page_address
+from wattgram.commands.demonstration import page_address
 
 from tests.support.command_runs import started
 from tests.support.servers import request, wait_for

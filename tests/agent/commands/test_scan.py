@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 from wattgram.base.clock import Clock
-from wattgram.commands import scan, scan_output
+from wattgram.commands import device_scan, scan_output
+from wattgram.commands.device_scan import Row, Scan, ScanTarget, merged, parse_target
 from wattgram.commands.identify import IdentifiedDevice, catalogued
 from wattgram.commands.progress import Progress
-from wattgram.commands.scan import Goal, Row, Scan, goal, merged
 from wattgram.config import load
 from wattgram_drivers.device import Device, Mark, Register, Table
 from wattgram_drivers.driver_errors import BusDown
@@ -132,13 +132,13 @@ def telling(device: Device, values: Mapping[str, float] = VALUES) -> Served:
     )
 
 
-def scan_of(where: Goal, units: Sequence[int] | None, said: io.StringIO | None = None) -> Scan:
+def scan_of(where: ScanTarget, units: Sequence[int] | None, said: io.StringIO | None = None) -> Scan:
     clock = Clock()
     return Scan(where, units, DEVICES, clock, Progress(said or io.StringIO(), clock), silence=0.0)
 
 
 async def scanned(place: Endpoint, units: Sequence[int] | None = None) -> list[Row]:
-    one = scan_of(Goal(str(place), "host", (place,)), units)
+    one = scan_of(ScanTarget(str(place), "host", (place,)), units)
     await one.run()
     return one.found
 
@@ -267,7 +267,7 @@ def test_a_network_is_walked_and_only_hosts_that_answer_are_told() -> None:
     async def main() -> None:
         simulator = Simulator(parse("tcp://127.0.0.5:0", listen=True), {1: telling(DEVICES["janitza_umg96rm"])})
         place = await simulator.start()
-        where = goal(f"tcp://127.0.0.4:{place.port}/30", DEVICES.values())
+        where = parse_target(f"tcp://127.0.0.4:{place.port}/30", DEVICES.values())
         assert [str(one) for one in where.endpoints] == [f"tcp://127.0.0.{end}:{place.port}" for end in (5, 6)]
         try:
             one = scan_of(where, [1])
@@ -294,12 +294,12 @@ def test_a_network_is_walked_and_only_hosts_that_answer_are_told() -> None:
 )
 def test_what_cannot_be_walked_is_said(url: str, message: str) -> None:
     with pytest.raises(ValueError, match="allowed") as caught:
-        goal(url, DEVICES.values())
+        parse_target(url, DEVICES.values())
     assert message in str(caught.value)
 
 
 def settings(url: str) -> list[str]:
-    return [f"{one.baudrate} 8{one.parity}{one.stopbits}" for one in goal(url, DEVICES.values()).endpoints]
+    return [f"{one.baudrate} 8{one.parity}{one.stopbits}" for one in parse_target(url, DEVICES.values()).endpoints]
 
 
 def test_what_a_lines_url_states_is_fixed_and_the_rest_is_tried() -> None:
@@ -341,14 +341,14 @@ class Line:
 
 
 def test_a_lines_settings_are_tried_in_order_until_one_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan, "SCAN_TURNAROUND", 0.1)
-    monkeypatch.setattr(scan, "LINE_UNITS", range(1, 6))
+    monkeypatch.setattr(device_scan, "SCAN_TURNAROUND", 0.1)
+    monkeypatch.setattr(device_scan, "LINE_UNITS", range(1, 6))
     said = io.StringIO()
 
     async def main() -> tuple[Line, Scan]:
         line = Line(unit=1, speed=2400, stopbits=1)
         async with line.slave as slave:
-            one = scan_of(goal(slave.url, DEVICES.values()), None, said)
+            one = scan_of(parse_target(slave.url, DEVICES.values()), None, said)
             await one.run()
         return line, one
 
@@ -361,23 +361,23 @@ def test_a_lines_settings_are_tried_in_order_until_one_answers(monkeypatch: pyte
     assert known.answer == "exception 2 (illegal address)"
     assert {unit for _, _, unit in line.heard} == {1, 2, 3, 4, 5}, "the others are asked at the setting that answered"
     assert {(speed, stopbits) for speed, stopbits, unit in line.heard if unit in (4, 5)} == {(2400, 1)}
-    assert "2400 8N1 it is" in said.getvalue()
+    assert "2400 8N1 found" in said.getvalue()
 
 
 def test_a_line_is_swept_at_every_setting_when_the_likely_units_are_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan, "SCAN_TURNAROUND", 0.05)
-    monkeypatch.setattr(scan, "LINE_UNITS", range(1, 6))
+    monkeypatch.setattr(device_scan, "SCAN_TURNAROUND", 0.05)
+    monkeypatch.setattr(device_scan, "LINE_UNITS", range(1, 6))
 
     async def main() -> tuple[Line, Scan]:
         line = Line(unit=5, speed=9600, stopbits=1)
         async with line.slave as slave:
-            one = scan_of(goal(f"{slave.url}?baudrate=9600&parity=N", DEVICES.values()), None)
+            one = scan_of(parse_target(f"{slave.url}?baudrate=9600&parity=N", DEVICES.values()), None)
             await one.run()
             assert not await silent(slave.url)
         return line, one
 
     async def silent(url: str) -> list[Row]:
-        one = scan_of(goal(f"{url}?baudrate=38400", DEVICES.values()), [5])
+        one = scan_of(parse_target(f"{url}?baudrate=38400", DEVICES.values()), [5])
         await one.run()
         return one.found
 
@@ -387,7 +387,7 @@ def test_a_line_is_swept_at_every_setting_when_the_likely_units_are_silent(monke
 
 
 def test_a_meter_on_a_line_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan, "SCAN_TURNAROUND", 0.1)
+    monkeypatch.setattr(device_scan, "SCAN_TURNAROUND", 0.1)
 
     async def main() -> list[Row]:
         loop = asyncio.get_running_loop()
@@ -399,7 +399,7 @@ def test_a_meter_on_a_line_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         await simulator.start()
         try:
             url = f"rtu://{os.ttyname(client_line)}?baudrate=9600&parity=N"
-            one = scan_of(goal(url, DEVICES.values()), range(6, 9))
+            one = scan_of(parse_target(url, DEVICES.values()), range(6, 9))
             await one.run()
             return one.found
         finally:
@@ -417,7 +417,7 @@ def test_a_meter_on_a_line_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_line_that_cannot_be_opened_is_down() -> None:
     with pytest.raises(BusDown):
-        asyncio.run(scan_of(goal("rtu:///dev/nothing-there", DEVICES.values()), None).run())
+        asyncio.run(scan_of(parse_target("rtu:///dev/nothing-there", DEVICES.values()), None).run())
 
 
 def configured(found: Sequence[Row]) -> load.Config:
@@ -526,8 +526,8 @@ def test_nothing_found_is_no_failure_and_says_what_usually_is_wrong() -> None:
         assert "nothing found (1 of 1 hosts opened the port); check that Modbus TCP is enabled" in plain.err
 
     asyncio.run(main())
-    line = goal("rtu:///dev/ttyUSB0", DEVICES.values())
-    advice = scan.advice(line, scan_of(line, None))
+    line = parse_target("rtu:///dev/ttyUSB0", DEVICES.values())
+    advice = device_scan.advice(line, scan_of(line, None))
     assert "A and B are not swapped" in advice
     assert "baud rate and parity" in advice
 
