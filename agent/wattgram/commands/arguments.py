@@ -92,13 +92,13 @@ def add_unit(parser: argparse.ArgumentParser) -> None:
 
 def add_period_ends(parser: argparse.ArgumentParser) -> None:
     """Add --from and --to; `period_ends` returns their values."""
-    for option, dest, default in (("--from", "since", "all that is stored"), ("--to", "until", "now")):
+    for option, dest, default in (("--from", "since", "the first stored instant"), ("--to", "until", "now")):
         parser.add_argument(
             option,
             dest=dest,
             type=option_type(period.parse_period_end),
             metavar="TIME",
-            help=f"a local day, {'from its beginning' if dest == 'since' else 'to its end'}, or a time such as "
+            help=f"a local day ({'from its beginning' if dest == 'since' else 'to its end'}), or a time such as "
             f"2026-11-01T06:00:00Z (default: {default})",
         )
 

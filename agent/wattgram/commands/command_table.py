@@ -39,34 +39,34 @@ class CommandEntry:
 
 
 COMMANDS: Mapping[str, CommandEntry] = {
-    "demo": CommandEntry("wattgram.commands.demo", "a simulated factory, read by the real daemon, with the live page"),
-    "run": CommandEntry("wattgram.commands.run", "the daemon: reads, computes and publishes until it is told to end"),
+    "demo": CommandEntry("wattgram.commands.demo", "run a simulated factory with the real daemon and its live page"),
+    "run": CommandEntry("wattgram.commands.run", "run the daemon: read devices, compute and publish until stopped"),
     "check": CommandEntry("wattgram.commands.check", "validate a configuration and print its poll plan"),
     "scan": CommandEntry(
         "wattgram.commands.scan",
-        "find devices on a host, a network or a serial line; prints [[device]] blocks for the configuration",
+        "find devices on a host, a network or a serial line, and print [[device]] blocks for the configuration",
     ),
-    "read": CommandEntry("wattgram.commands.read", "one reading of one device"),
-    "top": CommandEntry("wattgram.commands.top", "devices, flows and sinks of a running gateway on the terminal"),
-    "drivers": CommandEntry("wattgram.commands.drivers", "the catalogue, or one register map"),
+    "read": CommandEntry("wattgram.commands.read", "read a device once"),
+    "top": CommandEntry("wattgram.commands.top", "show devices, flows and sinks of a running gateway on the terminal"),
+    "drivers": CommandEntry("wattgram.commands.drivers", "list the catalogue, or show one register map"),
     "simulate": CommandEntry(
-        "wattgram.commands.simulate", "serve the devices of a configuration, or one, from the site model"
+        "wattgram.commands.simulate", "serve simulated devices: all devices of a configuration, or one of the catalogue"
     ),
     "report": CommandEntry(
         "wattgram.commands.report",
-        "energy and carbon ledger with coverage and provenance, from the stored history",
+        "print the energy and carbon ledger with coverage and provenance, from the stored history",
     ),
     "goals": CommandEntry(
         "wattgram.commands.goals",
-        "every claim of the two articles with its indicator, target and state, from the stored history",
+        "print every claim of the two articles with its indicator, target and state, from the stored history",
     ),
     "replay": CommandEntry(
         "wattgram.commands.replay",
-        "compute results again from stored readings, with today's factors or grid values that came late",
+        "compute results again from stored readings, with current factors and late grid values",
     ),
     "export": CommandEntry(
         "wattgram.commands.export",
-        "readings and results out of the stored history as CSV, Parquet or line protocol",
+        "write readings and results of the stored history as CSV, Parquet or line protocol",
     ),
 }
 """The commands by name, in the order of `wattgram --help`. Only the module of the called command is imported."""

@@ -25,16 +25,20 @@ EXAMPLE = "wattgram demo --seconds 20 --format json"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the demonstration."""
     parser.add_argument(
-        "--seconds", type=number(0.1, 1e9), metavar="N", help="end after so many seconds (default: at Ctrl-C)"
+        "--seconds", type=number(0.1, 1e9), metavar="N", help="end after N seconds (default: at Ctrl-C)"
     )
     parser.add_argument(
-        "--speed", type=number(0.1, 900.0), default=20.0, metavar="X", help="times real time (default: 20)"
+        "--speed",
+        type=number(0.1, 900.0),
+        default=20.0,
+        metavar="X",
+        help="speed, as a multiple of real time (default: 20)",
     )
     parser.add_argument(
         "--http",
         type=option_type(_page_address),
         metavar="ADDR",
-        help=f'live page, "" for none (default: {LOOPBACK}, or any free port when that is taken)',
+        help=f'address of the live page, "" for none (default: {LOOPBACK}, or any free port if that is in use)',
     )
     add_format(parser)
 
@@ -68,14 +72,14 @@ def run(options: argparse.Namespace) -> int:
 def _page_address(value: object) -> str:
     address = listen(value)
     if address and not address.startswith(("127.", "localhost:", "[::1]:")):
-        raise ValueError(f"found {value!r}; allowed: an address of this machine alone, such as {LOOPBACK}")
+        raise ValueError(f"found {value!r}; allowed: a loopback address, such as {LOOPBACK}")
     return address
 
 
 def _announce(address: str, requested: str, options: argparse.Namespace) -> None:
     page = f"live page: {address}" if address else "no live page"
     if options.http is None and requested != LOOPBACK:
-        page += f" ({LOOPBACK} is taken)"
+        page += f" ({LOOPBACK} is in use)"
     end = f"ends after {options.seconds:g} s" if options.seconds else "Ctrl-C ends it"
     print_stderr(f"simulated factory at {options.speed:g} times real time; {page}; {end}")
 

@@ -33,7 +33,7 @@ HOSTS = 16
 """Hosts of a network that are scanned at the same time."""
 
 REQUEST_SILENCE = 0.06
-"""Silence before each request, s: the longest of most maps (Eastron). Maps with a longer silence state it."""
+"""Silence before each request, s: the longest that maps ask for (Eastron). A map may state a longer one."""
 
 LONG_LIMIT = 3.0
 """Time limit of an answer of a present unit, and of the first answer of a host, s: data loggers are slow."""
@@ -132,7 +132,7 @@ class Scan:
         *,
         silence: float = REQUEST_SILENCE,
     ) -> None:
-        """`units` None: the units where devices are delivered; on a serial line all units."""
+        """`units` None: the factory addresses of the devices; on a serial line all units."""
         self._target = target
         self._units = units
         self._devices = devices

@@ -9,12 +9,12 @@ from wattgram_drivers.driver_errors import BadAnswer, BusDown, DriverError, NoAn
 REFUSALS = {
     1: "the device has no such table: is this the right driver?",
     2: "the device has none of these registers: is this the right driver?",
-    3: "the device does not take this request: is this the right driver?",
-    4: "the device is there and reports a failure of its own",
+    3: "the device rejects this request: is this the right driver?",
+    4: "the device answers and reports a failure of its own",
     5: "the device is busy: try again",
     6: "the device is busy: try again",
-    10: "the gateway is there and has no way to this unit: check the unit and the gateway's settings",
-    11: "the gateway is there and the unit behind it is silent: check the unit, wiring, baud rate and parity",
+    10: "the gateway answers and has no path to this unit: check the unit and the settings of the gateway",
+    11: "the gateway answers and the unit behind it is silent: check the unit, wiring, baud rate and parity",
 }
 """Meaning of an exception code for a person at the device."""
 
@@ -27,17 +27,17 @@ def with_advice(error: DriverError) -> str:
     advice = ""
     match error:
         case BusDown() if "lost" in text:
-            advice = "the other side closed it: does it allow only one client, or Modbus at all?"
+            advice = "the device closed the connection: check that it allows Modbus, and more than one client"
         case BusDown() if isinstance(cause, ConnectionRefusedError):
-            advice = "the host is there and nothing listens: check the port, and that the device's Modbus is on"
+            advice = "the host answers but nothing listens: check the port and the Modbus setting of the device"
         case BusDown() if text.startswith("rtu:"):
-            advice = "check the line's path, its adapter, and that this user may open it"
+            advice = "check the path of the line, the adapter, and the permissions of this user"
         case BusDown():
             advice = "check address, cable and network"
         case NoAnswer():
             advice = "check the unit address, and on a serial line wiring, baud rate and parity"
         case BadAnswer():
-            advice = "what answers is not this device: check port, unit and driver"
+            advice = "the answer does not come from this device: check port, unit and driver"
         case Refused(code=code):
             advice = REFUSALS.get(code, "")
     return f"{text}; {advice}" if advice else text

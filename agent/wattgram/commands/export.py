@@ -34,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=choice(FORMATS),
         default="csv",
         metavar="|".join(FORMATS),
-        help="one row a record, or InfluxDB's line protocol (default: csv)",
+        help="one row for each record, or InfluxDB's line protocol (default: csv)",
     )
     parser.add_argument(
         "--kind",
@@ -42,7 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar=",".join(KINDS),
-        help="which kinds of record (default: device and emission, or what --device and --window are of)",
+        help="kinds of record (default: device and emission, or the kinds that --device and --window select)",
     )
     parser.add_argument(
         "--device",
@@ -86,11 +86,9 @@ def run(options: argparse.Namespace) -> int:
         bar.clear()
     print_stderr(f"{count.records:,} records from {rfc3339(count.first)} to {rfc3339(count.last)}")
     if count.unwritten:
-        print_stderr(f"{count.unwritten:,} of them have nothing that line protocol can hold, and are left out")
+        print_stderr(f"{count.unwritten:,} of them have no field for line protocol, and are left out")
     if count.damaged:
-        print_stderr(
-            f"up to {count.damaged:,} more are left out: they are damaged, or were written over in this moment"
-        )
+        print_stderr(f"up to {count.damaged:,} more are left out: damaged, or overwritten during the export")
     return 0
 
 
@@ -110,7 +108,7 @@ def _form(options: argparse.Namespace, config: Config) -> Form:
     except ModuleNotFoundError as error:
         raise UsageError(
             f"--format parquet needs the package {error.name}, which is not installed; "
-            "`pip install 'wattgram[parquet]'` brings it"
+            "install it with `pip install 'wattgram[parquet]'`"
         ) from error
     about = {"site": config.site.name, "timezone": config.site.timezone.key, "wattgram": __version__}
     return partial(parquet_export.write, about=about)

@@ -24,14 +24,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--period",
         type=option_type(parse_period),
         metavar="day|month|year|FROM..TO",
-        help="the day, month or year that runs, or the days from FROM to TO as in `wattgram report` (default: what "
-        "each claim is measured over)",
+        help="the current day, month or year, or the interval FROM..TO as in `wattgram report` (default: the period "
+        "of each claim)",
     )
     parser.add_argument(
         "--explain",
         type=option_type(_claim_id),
         metavar="ID",
-        help="one claim, such as A12, with all that is needed to compute it again by hand; as table or json",
+        help="one claim, such as A12, with all inputs to compute it again by hand; with --format table or json",
     )
     add_format(parser, "csv", "html")
 

@@ -203,15 +203,17 @@ async def _by_daemon(
     try:
         while True:
             await asyncio.sleep(0.2)
-            state = replay_request.answered(folder, request)
-            if not state and time.monotonic() - begin > REQUEST_LIMIT:
-                raise SpoolError(f"{folder}: the process that has it does not answer; check that it is `wattgram run`")
-            if state.get("state") == "failed":
-                raise SpoolError(str(state.get("message", "the daemon could not")))
-            if state.get("state") == "done":
+            reply = replay_request.answered(folder, request)
+            if not reply and time.monotonic() - begin > REQUEST_LIMIT:
+                raise SpoolError(
+                    f"{folder}: the process that uses the spool does not answer; check that it is `wattgram run`"
+                )
+            if reply.get("state") == "failed":
+                raise SpoolError(str(reply.get("message", "the daemon could not")))
+            if reply.get("state") == "done":
                 break
-            if state:
-                progress("computing, by the daemon", int(state.get("reached", 0)))
+            if reply:
+                progress("computing, by the daemon", int(reply.get("reached", 0)))
     finally:
         with contextlib.suppress(OSError):
             replay_request.withdraw(folder)
@@ -220,10 +222,10 @@ async def _by_daemon(
         until,
         True,
         0.0,
-        int(state["instants"]),
-        int(state["samples"]),
-        _counter(state["computed"]),
-        _counter(state["changed"]),
+        int(reply["instants"]),
+        int(reply["samples"]),
+        _counter(reply["computed"]),
+        _counter(reply["changed"]),
     )
 
 

@@ -32,9 +32,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "url", metavar="URL", help="tcp://HOST[:PORT], rtu://PATH?baudrate=N&parity=P or rtutcp://HOST:PORT"
     )
-    parser.add_argument("--driver", required=True, metavar="NAME", help="a name of `wattgram drivers`")
+    parser.add_argument("--driver", required=True, metavar="NAME", help="a driver of `wattgram drivers`")
     add_unit(parser)
-    parser.add_argument("--raw", action="store_true", help="also the raw words")
+    parser.add_argument("--raw", action="store_true", help="show the raw words too")
     add_format(parser)
 
 

@@ -34,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=several(ALL_WINDOWS),
         default=ALL_WINDOWS,
         metavar=",".join(ALL_WINDOWS),
-        help="which results are told again where they changed (default: all)",
+        help="windows whose changed results are published again (default: all)",
     )
     add_format(parser)
 
@@ -70,4 +70,4 @@ def _print_table(outcome: ReplayOutcome, windows: tuple[str, ...]) -> None:
     by = " by the running daemon" if outcome.daemon else ""
     print_stderr(f"{outcome.instants:,} instants, {outcome.samples:,} samples, in {outcome.seconds:.1f} s{by}")
     for name, left in outcome.undelivered.items():
-        print_stderr(f"{name} has not taken {left:,} records yet; the next `wattgram run` brings them")
+        print_stderr(f"{name} has not accepted {left:,} records yet; the next `wattgram run` delivers them")

@@ -21,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=option_type(parse_period),
         default=PeriodOption("day"),
         metavar="day|month|year|FROM..TO",
-        help="a row for every stored day (default), month or year; or the days from FROM to TO: local dates, "
+        help="one row for each stored day (default), month or year; or the interval FROM..TO: local dates, "
         "TO included, or times such as 2026-11-01T06:00:00Z",
     )
     add_format(parser, "csv", "html")

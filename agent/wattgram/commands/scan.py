@@ -22,14 +22,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "url",
         metavar="URL",
-        help="tcp://HOST[:PORT], tcp://NETWORK[:PORT]/PREFIX, rtutcp://HOST:PORT or rtu://PATH; baud rate, parity and "
-        "stop bits that are not stated are tried",
+        help="tcp://HOST[:PORT], tcp://NETWORK[:PORT]/PREFIX, rtutcp://HOST:PORT or rtu://PATH; the scan "
+        "tries each baud rate, parity and number of stop bits that the URL does not state",
     )
     parser.add_argument(
         "--units",
         type=option_type(_unit_range),
         metavar="A-B",
-        help="Modbus addresses to ask (default: where devices stand as delivered; on a serial line all)",
+        help="Modbus addresses to scan (default: factory addresses of the catalogue; on a serial line all)",
     )
     add_format(parser)
 

@@ -53,9 +53,9 @@ def entries(found: Iterable[tuple[Endpoint, int, IdentifiedDevice]]) -> list[dic
 def _remark(device: IdentifiedDevice) -> str:
     also = ", ".join(device.also)
     if device.driver:
-        return f"fits as well: {also}" if also else ""
-    doubt = f"; looks like {also}, but does not say so" if also else ""
-    return f"answers: {printable(device.answer)}{doubt}"
+        return f"also fits: {also}" if also else ""
+    doubt = f"; possibly {also}, not proven" if also else ""
+    return f"answer: {printable(device.answer)}{doubt}"
 
 
 def blocks(found: Sequence[tuple[Endpoint, int, IdentifiedDevice]]) -> str:
@@ -72,12 +72,12 @@ def blocks(found: Sequence[tuple[Endpoint, int, IdentifiedDevice]]) -> str:
 def _block(name: str, role: str, endpoint: Endpoint, unit: int, device: IdentifiedDevice) -> str:
     title = f"{device.vendor} {device.model}".strip()
     serial = f", serial number {device.serial}" if device.serial else ""
-    also = f"   # fits as well: {', '.join(device.also)}" if device.also else ""
+    also = f"   # also fits: {', '.join(device.also)}" if device.also else ""
     lines = [
         f"# {printable(title + serial)}",
         "[[device]]",
         f"name = {_text(name)}",
-        f"role = {_text(role)}   # guessed, since it is of the kind {device.kind}: check it",
+        f"role = {_text(role)}   # guess from the kind {device.kind}: check it",
         f"driver = {_text(device.driver)}{also}",
         f"url = {_text(str(endpoint))}",
         f"unit = {unit}",

@@ -15,11 +15,11 @@ from .progress import print_stderr
 EXAMPLE = "wattgram simulate -c site.toml --fault roof:late=1.5 --fault garbled@10% --fault rebooting=30s@0.1%"
 
 FAULTS = """\
-faults (the last five are of the whole bus, the others of one unit):
+faults (the last five apply to the whole bus, the others to one unit):
 {listed}
 
-SECONDS may be 1.5, 500ms, 30s or 5min. @SHARE, such as @10% or @0.1, strikes a part of the requests. busy, storm,
-glitch, reset, rollover, half-open and rebooting come once, or again and again with a share.
+SECONDS may be 1.5, 500ms, 30s or 5min. With @SHARE, such as @10% or @0.1, this share of the requests has the fault.
+busy, storm, glitch, reset, rollover, half-open and rebooting occur once; with a share, they occur repeatedly.
 """
 
 
@@ -33,10 +33,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--role",
         type=choice(ROLES),
         metavar="ROLE",
-        help=f"what the one device measures: {', '.join(ROLES)} (default: by its kind)",
+        help=f"role of the device NAME: {', '.join(ROLES)} (default: by its kind)",
     )
     parser.add_argument(
-        "--speed", type=number(0.1, 900.0), default=1.0, metavar="X", help="times real time (default: 1)"
+        "--speed",
+        type=number(0.1, 900.0),
+        default=1.0,
+        metavar="X",
+        help="speed, as a multiple of real time (default: 1)",
     )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same series (default: 1)")
     parser.add_argument(
@@ -44,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar=fault_options.SYNTAX,
-        help="what one device or all of them do wrong, see below; may be given more than once",
+        help="fault of one device or of all devices, see below; may be repeated",
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = FAULTS.format(listed=fault_options.listed()) + f"\n{parser.epilog}"

@@ -96,10 +96,10 @@ def check_plan(config: Config) -> CheckReport:
         elif plan.longest_round > (shortest := min(device.interval for device in devices)):
             report.notes.append(
                 f"{endpoint}: everything of all devices at once takes {plan.longest_round:.2f} s, more than the "
-                f"shortest interval of {shortest:g} s; the readings that follow come late"
+                f"shortest interval of {shortest:g} s; the next readings come late"
             )
     if not any(device.role == "grid" for device in config.devices):
-        report.notes.append("no device has the role grid: the site is taken as an island without import or export")
+        report.notes.append("no device has the role grid: the balance assumes a site without import and export")
     return report
 
 
@@ -134,7 +134,7 @@ async def _read_bus(sources: Sequence[Source], clock: Clock) -> dict[str, str]:
                 bus_error = problems[config.name] = with_advice(error)
                 continue
             if bus_error:  # another attempt would wait as long for the same error
-                problems[config.name] = f"not asked, {config.endpoint} cannot be opened, see above"
+                problems[config.name] = f"not read: {config.endpoint} cannot be opened, see above"
                 continue
             try:
                 source.take(await (await equipped(bus, source)).read(bus, clock))
@@ -173,10 +173,10 @@ def _check_balance(sources: Sequence[Source], report: CheckReport) -> None:
     if not powers["grid"]:
         return
     if not math.isfinite(inflow):
-        report.notes.append("balance: not tested, since not every source gave its power")
+        report.notes.append("balance: not tested, because the power of a source is missing")
     elif inflow < -NOISE_POWER:
         report.findings.append(
-            f"balance: the load would be {_watts(inflow)}; a meter is the wrong way round or a source is missing"
+            f"balance: the load would be {_watts(inflow)}; a meter is reversed or a source is missing"
         )
     elif math.isfinite(metered) and metered > 1.02 * inflow + 2 * NOISE_POWER:
         report.findings.append(
@@ -190,7 +190,7 @@ async def _check_sink(sink: Sink, report: CheckReport) -> None:
     except SinkError as error:
         report.findings.append(f"{sink.name}: {error}")
     else:
-        report.notes.append(f"{sink.name}: reached, and it lets us in")
+        report.notes.append(f"{sink.name}: connected and authorized")
 
 
 def bus_plan(devices: Sequence[DeviceConfig]) -> BusPlan:

@@ -55,9 +55,9 @@ def _events(url: str, token: str | None, last: str) -> Iterator[tuple[str, dict[
         connection.request("GET", f"{parts.path.rstrip('/')}/api/stream", headers=headers)
         answer = connection.getresponse()  # follow no redirect: the token is for this gateway only
         if answer.status == http.HTTPStatus.UNAUTHORIZED:
-            raise PermissionError("the gateway wants a token: --token-file PATH")
+            raise PermissionError("the gateway requires a token: --token-file PATH")
         if answer.status != http.HTTPStatus.OK:
-            raise http.client.HTTPException(f"it answers {answer.status} {answer.reason}")
+            raise http.client.HTTPException(f"HTTP {answer.status} {answer.reason}")
         yield from _parsed(answer)
     finally:
         connection.close()

@@ -26,9 +26,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=option_type(_gateway_url),
         default=f"http://{LOOPBACK}",
         metavar="URL",
-        help="of its live page (default: %(default)s)",
+        help="URL of the live page of the gateway (default: %(default)s)",
     )
-    parser.add_argument("--token-file", type=Path, metavar="PATH", help="a file that holds the token of [http]")
+    parser.add_argument("--token-file", type=Path, metavar="PATH", help="file with the token of [http]")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
 
     console = Console()
     if not console.is_terminal:
-        raise UsageError("the output is no terminal; allowed: one, or ask /api/now instead")
+        raise UsageError("found an output that is not a terminal; allowed: a terminal (programs read /api/now)")
     token = options.token_file.read_text(encoding="utf-8").strip() if options.token_file else None
     watch(states(options.url, token, lambda: time.sleep(RECONNECT_PAUSE)), options.url, console)
     return 0
