@@ -231,6 +231,7 @@ def _status() -> Schema:
         "title": "MQTT message: whether the gateway is connected",
         "description": "Topic PREFIX/SITE/status, retained. The payload is plain text, not JSON. The broker publishes "
         "offline as the last will when it loses the connection.",
+        "type": "string",
         "enum": ["online", "offline"],
     }
 
