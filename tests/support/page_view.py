@@ -106,7 +106,8 @@ class FixedView:
         return self.cards
 
     def health(self) -> tuple[bool, dict[str, Any]]:
-        return self.well, {"ok": self.well, "spool": "good"}
+        states = {"clock": "good", "spool": "good", "devices": {}, "sinks": {}, "grid": [], "stuck": []}
+        return self.well, {"ok": self.well, **states}
 
     def metrics(self) -> dict[str, float]:
         return {"uptime": 12.5, "spool.lost": 0.0}

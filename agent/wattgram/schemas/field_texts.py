@@ -1,0 +1,102 @@
+"""Fields of records in plain words. A number's unit follows its text; a share needs none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+FLOWS = {
+    "load": "used on the site",
+    "grid_import": "taken from the grid",
+    "grid_export": "given to the grid",
+    "pv": "produced by PV",
+    "generation": "produced on the site by sources other than PV",
+    "battery_discharge": "discharged from batteries",
+    "battery_charge": "charged into batteries",
+}
+
+GROUP_USES = {
+    "industry": "used in the group industry",
+    "power": "used in the group power",
+    "building": "used in the group building",
+    "transport": "used in the group transport",
+    "rest": "used outside all groups; negative where sub-meters exceed the load",
+}
+
+EMISSION: Mapping[str, str] = {
+    **{f"{flow}_power": f"Mean power {words}" for flow, words in FLOWS.items()},
+    "residual_power": "Mean power of the sub-meters minus the load; absent without sub-meters",
+    **{f"{flow}_energy": f"Energy {words}" for flow, words in FLOWS.items()},
+    "residual_energy": "Energy of the sub-meters minus the load; absent without sub-meters",
+    "emission_intensity": "CO2 of a kilowatt-hour used on the site",
+    "grid_intensity": "CO2 of a kilowatt-hour taken from the grid",
+    "battery_intensity": "CO2 of a kilowatt-hour discharged from batteries",
+    "emission_rate": "CO2 of the load in an hour at this rate",
+    "emission": "CO2 of the load",
+    "scope1": "CO2 of fuel burnt on the site",
+    "scope2_location": "CO2 of the import by the official factor; export is not subtracted",
+    "scope2_market": "CO2 of the import by the residual mix, without import covered by certificates; negative in a "
+    "tick where certificates cover import from earlier in the hour",
+    "avoided": "CO2 avoided by own renewables, at the grid's average factor; part of no other number",
+    "captured": "CO2 counted by capture meters; part of no other number",
+    "clean_share": "Carbon-free share of the load, 0 to 1",
+    "self_consumption": "Share of the own renewable production that was not exported, 0 to 1",
+    "self_sufficiency": "Share of the load from own renewable production, 0 to 1",
+    "coverage": "Share with readings, 0 to 1: of the meters in a tick, of the time in a window",
+    "grid_clean_share": "Carbon-free share of the grid's electricity, 0 to 1; absent if unknown",
+    "official_intensity": "Official factor, used for scope2_location",
+    "grid_tier": "Origin of the grid's value: 1 live, 2 live but estimated, 3 forecast, 4 supplied by the site, 5 "
+    "official yearly factor, 6 built-in default",
+    "grid_age": "Time since the grid's value ceased to be valid; 0 while the value is valid",
+    "revision": "0 for the first result; higher for each result that replaces an earlier one with the same time",
+}
+"""Numbers of a tick and of a window."""
+
+WINDOW: Mapping[str, str] = {
+    **{f"{group}_energy": f"Energy {words}" for group, words in GROUP_USES.items()},
+    **{f"{group}_emission": f"CO2 of the energy {words}" for group, words in GROUP_USES.items()},
+    **{f"{group}_own_energy": f"Part of {group}_energy from own renewables" for group in GROUP_USES},
+    "fuel_energy": "Electricity produced by gensets and CHP",
+    "fuel_rate": "CO2 of gensets and CHP in an hour at this rate",
+    "fuel_intensity": "CO2 of a kilowatt-hour of gensets and CHP; absent at idle",
+    "matched_energy": "Energy of certificates matched with import",
+    "carbon_free_share": "Share of the load that is carbon-free hour by hour, with matched certificates, 0 to 1",
+}
+"""Numbers that a window has besides."""
+
+EVENTS = (
+    "device lost",
+    "device frozen",
+    "device back",
+    "counter glitch",
+    "counter reset",
+    "counter rollover",
+    "meter exchanged",
+    "energies began anew",
+    "counters began anew",
+    "days began anew",
+    "balance fault",
+    "balance withheld",
+    "balance restored",
+    "sub-meters exceed load",
+    "sub-meters fit again",
+    "results revised",
+    "accounts began anew",
+    "clock unset",
+    "clock set",
+    "clock not confirmed",
+    "readings undated",
+    "clock stepped",
+    "instants wait",
+    "instants go on",
+    "window not told",
+    "times began anew",
+    "sink away",
+    "sink back",
+    "records refused",
+    "spool full",
+    "spool unreadable",
+    "spool damaged",
+    "part stuck",
+    "part goes on",
+)
+"""Words of an event, in the order of docs/trouble.md."""

@@ -1,0 +1,63 @@
+"""schemathesis sends what openapi.json allows and what it forbids; each response is as the description says.
+
+The examples are bounded and the same in every run; all requests go to a server on loopback.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib.resources import files
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.config import SchemathesisConfig
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
+from wattgram.web import ClientLimits
+
+from tests.support.browser import CARDS
+from tests.support.page_view import FixedView, served
+
+DOCUMENT = json.loads(files("wattgram.web").joinpath("openapi.json").read_text(encoding="utf-8"))
+SEED = 7
+schema = schemathesis.openapi.from_dict(DOCUMENT, config=SchemathesisConfig(seed=SEED))
+
+
+@pytest.fixture(scope="module")
+def base() -> Iterator[str]:
+    """The server; its streams are all taken, since a stream has no end that a request could wait for."""
+    view = FixedView()
+    view.cards = CARDS
+    with served(view, limits=ClientLimits(streams=0)) as (host, port):
+        yield f"http://{host}:{port}"
+
+
+@schema.parametrize()
+@settings(
+    max_examples=25,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_every_response_is_as_the_description_says(case: schemathesis.Case, base: str) -> None:
+    response = case.call(base_url=base, timeout=5)
+    excluded = []
+    if case.path == "/api/stream" and response.status_code == 503:
+        excluded.append(not_a_server_error)  # the places are taken, as the description says
+    sent = parse_qsl(urlsplit(response.request.url).query, keep_blank_values=True)
+    names = [name for name, _ in sent]
+    if {"from", "to"} & set(names):
+        excluded.append(positive_data_acceptance)  # which of these go together, OpenAPI cannot say
+    if len(names) > 8 or len(set(names)) < len(names):
+        excluded.append(negative_data_rejection)  # ignored, as the description says in words
+    case.validate_response(response, excluded_checks=excluded)
+
+
+def test_every_operation_is_checked() -> None:
+    checked = {operation.ok().path for operation in schema.get_all_operations()}
+    assert checked == set(DOCUMENT["paths"])
