@@ -34,7 +34,9 @@ from .base.period import PeriodOption
 from .base.toml_table import nearest
 from .base.units import rfc3339
 from .commands.arguments import parsed
-from .config.load import LOOPBACK, Config, load
+from .config.http_table import LOOPBACK
+from .config.load import Config
+from .delivery.configuration import load
 from .formats.tables import table
 
 if TYPE_CHECKING:

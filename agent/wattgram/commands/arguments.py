@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 from wattgram import __version__
 from wattgram.base import period, toml_table
 from wattgram.base.record import EVERY, KINDS
-from wattgram.config.load import LOOPBACK, ROLES
+from wattgram.config.devices_table import ROLES
+from wattgram.config.http_table import LOOPBACK
 from wattgram.simulation import fault_options
 
 NAMES = (

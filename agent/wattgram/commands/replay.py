@@ -158,7 +158,7 @@ async def _ladder(config: Config, clock: Clock) -> Ladder:
     for one in made:
         if isinstance(one, FileSource):
             for _ in range(2):  # one that was written just now is looked at twice
-                await one.look()
+                await one.check()
     return Ladder(grid.zone, grid.basis, grid.factor, feeds)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wattgram_drivers.plan import is_slow
 
-from .load import DeviceConfig
+from .devices_table import DeviceConfig
 
 
 def seldom(config: DeviceConfig, field: str) -> bool:

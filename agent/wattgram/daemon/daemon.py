@@ -21,7 +21,8 @@ from wattgram.base.notify import Supervisor
 from wattgram.base.watchdog import Pulse, Watchdog, WatchedPart
 from wattgram.config.load import Config
 from wattgram.delivery.delivery import Delivery
-from wattgram.delivery.sinks.sink import Sink
+from wattgram.delivery.sinks import SINKS
+from wattgram.delivery.sinks.sink import Sink, sink_module
 from wattgram.goals.round import Round
 from wattgram.grid.sources import grid_source as grid_sources
 from wattgram.grid.sources.grid_source import GridSource
@@ -62,29 +63,13 @@ class Parts:
 
 
 def sinks(config: Config, clock: Clock | None = None) -> list[Sink]:
-    """The configured sinks; a library is imported only when its sink is wanted. `clock`: for messages that say when
-    they were sent, None for the machine's own."""
-    made: list[Sink] = []
-    if config.mqtt is not None:
-        from wattgram.delivery.sinks.mqtt_sink import MqttSink  # noqa: PLC0415 - 16 MB that a site without a broker need not carry
+    """Make the configured sinks, in the order of SINKS.
 
-        announcer = None
-        if config.mqtt.homeassistant is not None:
-            from wattgram.delivery.sinks.homeassistant.announcer import Announcer  # noqa: PLC0415 - as above
-            from wattgram.delivery.sinks.homeassistant.discovery import Discovery  # noqa: PLC0415 - as above
-
-            topic = f"{config.mqtt.prefix}/{config.site.name}"
-            announcer = Announcer(Discovery(config, config.mqtt.homeassistant, topic))
-        made.append(MqttSink(config.mqtt, config.site.name, announcer))
-        if config.mqtt.sparkplug is not None:
-            from wattgram.delivery.sinks.sparkplug.sparkplug_sink import SparkplugSink  # noqa: PLC0415 - as above
-
-            made.append(SparkplugSink(config, config.mqtt, config.mqtt.sparkplug, clock or Clock()))
-    if config.influxdb is not None:
-        from wattgram.delivery.sinks.influx_sink import InfluxSink  # noqa: PLC0415 - 50 MB that a site without a database need not carry
-
-        made.append(InfluxSink(config.influxdb))
-    return made
+    `clock`: for messages with the time at which they were sent, None for the machine's own.
+    """
+    settings = {"mqtt": config.mqtt, **config.sinks}
+    configured = [table for table in SINKS if settings.get(table) is not None]
+    return [sink_module(table).made(settings[table], config, clock or Clock()) for table in configured]
 
 
 @contextlib.asynccontextmanager

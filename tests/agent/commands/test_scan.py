@@ -19,7 +19,8 @@ from wattgram.commands import scan, scan_output
 from wattgram.commands.identify import IdentifiedDevice, catalogued
 from wattgram.commands.progress import Progress
 from wattgram.commands.scan import Goal, Row, Scan, goal, merged
-from wattgram.config import load
+from wattgram.config.load import Config
+from wattgram.delivery import configuration
 from wattgram_drivers.device import Device, Mark, Register, Table
 from wattgram_drivers.driver_errors import BusDown
 from wattgram_drivers.endpoint import Endpoint, parse
@@ -420,8 +421,8 @@ def test_a_line_that_cannot_be_opened_is_down() -> None:
         asyncio.run(scan_of(goal("rtu:///dev/nothing-there", DEVICES.values()), None).run())
 
 
-def configured(found: Sequence[Row]) -> load.Config:
-    return load.read('[site]\nname = "works"\n\n' + scan_output.blocks(found), Path("wattgram.toml"))
+def configured(found: Sequence[Row]) -> Config:
+    return configuration.read('[site]\nname = "works"\n\n' + scan_output.blocks(found), Path("wattgram.toml"))
 
 
 def test_blocks_load_with_names_of_their_own_and_guessed_roles() -> None:
@@ -479,7 +480,7 @@ def test_what_was_found_is_a_table_blocks_and_json(tmp_path: Path) -> None:
         assert table.splitlines()[0].split() == ["url", "unit", "driver", "vendor", "model", "serial", "remark"]
         file = tmp_path / "wattgram.toml"
         file.write_text(f'[site]\nname = "works"\n\n{blocks}')
-        assert [one.driver for one in load.load(file).devices] == ["huawei_sun2000", "abb_b21_b23_b24"]
+        assert [one.driver for one in configuration.load(file).devices] == ["huawei_sun2000", "abb_b21_b23_b24"]
         assert "\r" not in plain.err, "no bar where there is no terminal"
 
     asyncio.run(main())

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from wattgram.base.record import Record, Series, record
-from wattgram.config.load import Config, read
+from wattgram.config.load import Config
+from wattgram.delivery.configuration import read
 from wattgram.delivery.sinks.sparkplug.edge_node import EdgeNode
 from wattgram.delivery.sinks.sparkplug.metrics import unit
 from wattgram.delivery.sinks.sparkplug.payload import asks_rebirth, varint
 from wattgram.delivery.sinks.sparkplug.session_number import SessionNumbers
+from wattgram.delivery.sinks.sparkplug.sparkplug_settings import SparkplugConfig
 from wattgram_drivers.quantity import QUANTITIES
 
 from tests.support.records import NOW
@@ -56,9 +58,9 @@ class Session:
     @classmethod
     def begun(cls, number: int = 0) -> Session:
         made = config()
-        assert made.mqtt is not None
-        assert made.mqtt.sparkplug is not None
-        session = cls(Host(), EdgeNode(made, made.mqtt.sparkplug))
+        names = made.sinks["mqtt.sparkplug"]
+        assert isinstance(names, SparkplugConfig)
+        session = cls(Host(), EdgeNode(made, names))
         session.begin(number)
         return session
 

@@ -239,7 +239,7 @@ def _refused_or_possible(data: bytes, read: Any) -> None:
 def look(source: FileSource, times: int = 1) -> None:
     async def work() -> None:
         for _ in range(times):
-            await source.look()
+            await source.check()
 
     asyncio.run(asyncio.wait_for(work(), 60))
 

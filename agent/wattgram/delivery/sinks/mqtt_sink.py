@@ -6,10 +6,12 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from wattgram.base.clock import Clock
 from wattgram.base.encoders import Messages
 from wattgram.base.errors import SinkError
 from wattgram.base.record import Record, Series
 from wattgram.base.watchdog import Pulse
+from wattgram.config.load import Config
 from wattgram.mqtt.mqtt_connection import Broker, MqttConnection
 from wattgram.mqtt.mqtt_session import MqttSession
 from wattgram.mqtt.mqtt_settings import MqttConfig
@@ -36,6 +38,19 @@ REFUSED_FOR_NOW = 20
 
 RETAINED = ("goal",)
 """Kinds that come so seldom that who subscribes wants to have the last one at once."""
+
+
+def made(settings: MqttConfig, config: Config, clock: Clock) -> MqttSink:
+    """Make the sink of [mqtt]."""
+    announcer = None
+    if settings.homeassistant is not None:
+        from .homeassistant.announcer import Announcer  # noqa: PLC0415 - memory that only Home Assistant needs
+        from .homeassistant.discovery import Discovery  # noqa: PLC0415 - as above
+
+        topic = f"{settings.prefix}/{config.site.name}"
+        announcer = Announcer(Discovery(config, settings.homeassistant, topic))
+    return MqttSink(settings, config.site.name, announcer)
+
 
 _Encoded = tuple[bytes, bytes]
 """Topic and payload."""

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from itertools import pairwise
+from zoneinfo import ZoneInfo, available_timezones
 
+from wattgram.base import toml_table
+from wattgram.base.toml_table import Table
 from wattgram.base.untrusted import EARLIEST, LATEST, nanoseconds, quoted
 from wattgram.grid.mix import Factors
 from wattgram.grid.signal import ESTIMATED, MEASURED, NS, SUPPLIED, Signal, possible
@@ -16,6 +19,18 @@ MIX_TOTALS = {"share": 1.0, "percent": 100.0, "MW": None}
 """What the amounts of a mix add up to, by their unit."""
 
 HOUR = 3600 * NS
+
+
+def read_unit(table: Table) -> str:
+    """Read the key `unit`: that of a mix."""
+    return table.take("unit", toml_table.choice(list(MIX_TOTALS)), "share") or "share"
+
+
+def read_timezone(table: Table, zone: tzinfo) -> tzinfo:
+    """Read the key `timezone`: that of times without an offset; `zone` if the key is missing."""
+    zones = toml_table.choice(sorted(available_timezones()), "a name of the IANA zone database")
+    name = table.take("timezone", zones, None)
+    return ZoneInfo(name) if name else zone
 
 
 @dataclass(frozen=True, slots=True)

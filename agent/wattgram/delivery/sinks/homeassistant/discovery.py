@@ -12,7 +12,8 @@ from math import ceil
 
 from wattgram import __version__
 from wattgram.base.record import Series
-from wattgram.config.load import Config, DeviceConfig
+from wattgram.config.devices_table import DeviceConfig
+from wattgram.config.load import Config
 from wattgram.config.sparse_fields import seldom
 
 from .entity import Entity, of_quantity, of_site

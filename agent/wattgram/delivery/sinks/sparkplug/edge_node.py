@@ -11,10 +11,10 @@ from math import isnan
 from wattgram.base.record import Record, Series
 from wattgram.config.load import Config
 from wattgram.config.sparse_fields import seldom
-from wattgram.mqtt.mqtt_settings import SparkplugConfig
 
 from .metrics import Metrics
 from .payload import BOOLEAN, INT64, REBIRTH, boolean, death, defined, int64, metric, payload
+from .sparkplug_settings import SparkplugConfig
 
 NAMESPACE = "spBv1.0"
 

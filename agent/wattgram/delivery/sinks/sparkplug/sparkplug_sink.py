@@ -20,12 +20,13 @@ from wattgram.config.load import Config
 from wattgram.delivery.sinks.sink import SINK_STEP
 from wattgram.mqtt.mqtt_connection import Broker, MqttConnection
 from wattgram.mqtt.mqtt_session import MqttSession
-from wattgram.mqtt.mqtt_settings import MqttConfig, SparkplugConfig
+from wattgram.mqtt.mqtt_settings import MqttConfig
 
 from .edge_node import NAMESPACE, EdgeNode
 from .metrics import MS
 from .payload import asks_rebirth
 from .session_number import SessionNumbers
+from .sparkplug_settings import SparkplugConfig
 
 log = logging.getLogger(__name__)
 
