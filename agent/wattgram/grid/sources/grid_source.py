@@ -65,7 +65,7 @@ def read(table: Table, terms: SourceTerms) -> SourceConfig | None:
     if kind is None:
         return None
     table.rename(f"{table.place} ({kind})")
-    module = _module(kind)
+    module = source_module(kind)
     max_age = table.take("max_age", toml_table.bounded(units.duration, 0.0, 3.2e7, "0s to 1 year"), 7200.0)
     level = table.take("level", toml_table.choice(["feed", "official"]), "feed")
     factors = table.take("factors", toml_table.choice(list(SETS)), module.FACTORS)
@@ -86,7 +86,7 @@ def made(
 ) -> GridSource:
     """Make a source of its settings, ready to run."""
     parts = SourceParts(Factors.shipped(config.factors, basis), broker, clock, chance)
-    return _module(config.kind).made(config, config.settings, parts)
+    return source_module(config.kind).made(config, config.settings, parts)
 
 
 def feed(config: SourceConfig, clock: Clock, *, most: int = MOST_SIGNALS, keeps: bool = False) -> Feed:
@@ -94,5 +94,6 @@ def feed(config: SourceConfig, clock: Clock, *, most: int = MOST_SIGNALS, keeps:
     return Feed(config.name, clock, max_age=config.max_age, mean=config.mean, most=most, keeps=keeps)
 
 
-def _module(kind: str) -> SourceModule:
+def source_module(kind: str) -> SourceModule:
+    """Import the file of a kind of source."""
     return cast(SourceModule, import_module(SOURCES[kind]))
