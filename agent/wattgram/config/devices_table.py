@@ -74,12 +74,12 @@ def read(tables: Sequence[Table], maps: Path | None) -> tuple[DeviceConfig, ...]
         if device.name in names:
             table.mistake("name", f"found {device.name!r} a second time; allowed: one name a device")
         names.add(device.name)
-        where = device.endpoint
-        if where is not None and endpoints.setdefault(where.key, where) != where:
+        found = device.endpoint
+        if found is not None and endpoints.setdefault(found.key, found) != found:
             table.mistake(
                 "url",
-                f"found {str(where)!r}; allowed: the settings of the other devices on this line, "
-                f"{str(endpoints[where.key])!r}",
+                f"found {str(found)!r}; allowed: the settings of the other devices on this line, "
+                f"{str(endpoints[found.key])!r}",
             )
         devices.append(device)
     _check_battery_pool(tables, devices)
@@ -130,9 +130,9 @@ def _device(table: Table, maps: Path | None) -> DeviceConfig:
         except MapError as error:
             for mistake in error.mistakes:
                 table.mistake("driver", mistake)
-    where: Endpoint = table.take("url", _url, toml_table.REQUIRED)
+    place: Endpoint = table.take("url", _url, toml_table.REQUIRED)
     default_unit = device.unit if device else 1
-    highest = 247 if where is not None and not where.addressed else 255
+    highest = 247 if place is not None and not place.addressed else 255
     unit = table.take("unit", toml_table.whole(0 if highest == 255 else 1, highest), default_unit)
     known = toml_table.choice(device.quantities, "a quantity of the driver") if device else toml_table.text
     config = DeviceConfig(
@@ -140,7 +140,7 @@ def _device(table: Table, maps: Path | None) -> DeviceConfig:
         role=role or "",
         driver=driver or "",
         device=device,
-        endpoint=where,
+        endpoint=place,
         unit=unit if unit is not None else 1,
         interval=table.take("interval", toml_table.bounded(units.duration, 0.1, 86400.0, "100ms to 1d"), 1.0) or 1.0,
         invert=table.take("invert", toml_table.flag, False),

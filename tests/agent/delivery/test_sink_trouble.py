@@ -48,7 +48,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits of a twentieth of a second, and an outage is an event at once."""
     monkeypatch.setattr("wattgram.delivery.delivery.FIRST_WAIT", 0.05)
     monkeypatch.setattr("wattgram.delivery.delivery.LONGEST_WAIT", 0.1)
-    monkeypatch.setattr("wattgram.delivery.sink_state.LONG", 0.0)
+    monkeypatch.setattr("wattgram.delivery.sink_state.LONG_OUTAGE", 0.0)
 
 
 class Works:

@@ -71,7 +71,7 @@ class Session:
         self.host.hear(topic.decode(), payload)
 
     def tell(self, *records: Record, replayed: int = 0) -> None:
-        assert self.node.tell(records, replayed, NOW // MS + 7) == {}
+        assert self.node.publish(records, replayed, NOW // MS + 7) == {}
 
     def verbs(self) -> list[str]:
         return [f"{one.verb} {one.device}".strip() for one in self.host.said]
@@ -212,7 +212,7 @@ def test_a_message_that_is_too_large_is_refused_and_leaves_no_gap() -> None:
 
     session.node._send = narrow
     bad = reading(2, quality=large, active_power_total=1.0)
-    refused = session.node.tell([bad, reading(3, active_power_total=2.0)], 0, 0)
+    refused = session.node.publish([bad, reading(3, active_power_total=2.0)], 0, 0)
     assert refused == {0: "not writable as a message: 900 bytes, the broker takes 500"}
     assert session.host.current["incomer", "active_power_total"].value == 2.0
 
