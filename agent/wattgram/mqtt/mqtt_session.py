@@ -109,7 +109,7 @@ class MqttSession:
         self._subscribing: dict[int, asyncio.Future[int]] = {}  # by packet identifier
         self._alive = True  # whether data came since the last ping
         self._last_acknowledgement = 0.0  # loop time
-        self._empty: asyncio.Future[None] = self._loop.create_future()
+        self._finished: asyncio.Future[None] = self._loop.create_future()
         self._end_reason = ""
         self._unrelated = False
         sock.setblocking(False)
@@ -124,15 +124,15 @@ class MqttSession:
         SinkError when the connection ends, also after `limit` s without an acknowledgement.
         """
         if not self._end_reason:
-            self._queue, self._empty = queue, self._loop.create_future()
+            self._queue, self._finished = queue, self._loop.create_future()
             self._last_acknowledgement = self._loop.time()
             try:
                 self._fill()
-                while not self._empty.done():
+                while not self._finished.done():
                     left = self._last_acknowledgement + limit - self._loop.time()
                     if left <= 0.0:
                         self._end(f"the broker did not acknowledge within {limit:g} s")
-                    await asyncio.wait([self._empty], timeout=max(0.0, left))
+                    await asyncio.wait([self._finished], timeout=max(0.0, left))
             finally:
                 self._queue = None
         if self._end_reason:
@@ -329,8 +329,8 @@ class MqttSession:
             self._handler.received(message.topic, message.payload, message.retained)
 
     def _finish(self) -> None:
-        if not self._empty.done():
-            self._empty.set_result(None)
+        if not self._finished.done():
+            self._finished.set_result(None)
 
     def _end(self, reason: str) -> None:
         """Stop to use the socket; its owner closes it."""

@@ -113,7 +113,7 @@ def test_a_sink_with_a_bug_is_away_is_logged_with_its_traceback_once_and_tried_a
 
     caplog.set_level(logging.INFO)
     asyncio.run(work())
-    said = [one for one in caplog.records if "away" in one.getMessage()]
+    said = [one for one in caplog.records if "unavailable" in one.getMessage()]
     assert [one.getMessage() for one in said] == ["one is unavailable: internal error, ZeroDivisionError: oops"]
     assert said[0].exc_info is not None
 

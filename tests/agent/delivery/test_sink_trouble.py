@@ -204,7 +204,7 @@ def test_an_expired_certificate_is_named_and_after_its_renewal_all_arrives(
         (401, "is the token right, and still valid?"),
         (403, "may the token write to the bucket?"),
         (404, "are url, org and bucket right?"),
-        (429, "it wants less at once, and gets it when it says"),
+        (429, "it limits requests; the next attempt follows after the wait that it asks for"),
         (500, "what does its log say, is its disk full?"),
         (503, "is it starting, or overloaded?"),
     ],
