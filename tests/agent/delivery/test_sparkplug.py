@@ -246,7 +246,7 @@ def test_commands_that_the_broker_forbids_are_said_once_and_data_goes_on(
     run(work())
     assert [one["active_power_total"] for one in host.said if one.verb == "DBIRTH"] == [1.0, 2.0]
     (warned,) = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
-    assert warned == f"sparkplug: the broker refuses to let us listen to {COMMAND}: not authorised (0x87)"
+    assert warned == f"sparkplug: the broker refuses the subscription to {COMMAND}: not authorised (0x87)"
 
 
 def test_over_tls_with_a_client_certificate(tmp_path: Path, tls: Certificates) -> None:
