@@ -25,7 +25,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 
 from wattgram.accounts.books import Books
-from wattgram.base.record import EVERY, Record
+from wattgram.base.record import ALL_WINDOWS, Record
 from wattgram.config.grid_table import GridConfig
 from wattgram.grid.ladder import Ladder
 from wattgram.site.revision import replayed
@@ -118,7 +118,7 @@ def again(plant: Plant, factor: float | None) -> tuple[float, int]:
     config = replace(plant.config, grid=GridConfig(factor=factor))
     books = Books(config, Ladder("CN-CQ", "direct", factor), NOON)
     start = process_time()
-    replay = replayed(config.spool.path, "works", books, 0, 2**62, EVERY, count)
+    replay = replayed(config.spool.path, "works", books, 0, 2**62, ALL_WINDOWS, count)
     return replay.counts.samples / (process_time() - start), told
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from wattgram.commands.demo import DRIVERS, SUBMETER, TIMEZONE
+from wattgram.commands.demonstration import DRIVERS, SUBMETER, TIMEZONE
 from wattgram.simulation.factory import demo_parts
 
 from tests.support.running_site import one_device

@@ -123,7 +123,7 @@ class Judging:
                 case "lost":
                     raise SinkError("lost")
                 case "busy":
-                    raise SinkError("busy", taken=taken, itself=True)
+                    raise SinkError("busy", taken=taken, unavailable=True)
                 case "bug":
                     raise ZeroDivisionError("oops")
         if doubted:

@@ -36,7 +36,7 @@ LEADING_COLUMNS = 3
 """Columns before the powers: seconds, grid g/kWh, grid clean share."""
 
 EXTRA = ("grid_clean_share", "official_intensity", "grid_tier", "grid_age", "revision")
-"""Numbers of an emission behind the accounts' own; the revision is the last (`record.Record.sought`)."""
+"""Numbers of an emission behind the accounts' own; the revision is the last (`record.Record.looked_up_by_key`)."""
 
 EMISSION_TEXTS = ("grid_source", "basis", "method")
 WHOLE_FIELDS = ("grid_tier", "revision")

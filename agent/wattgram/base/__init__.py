@@ -1,1 +1,1 @@
-"""Words that every room uses: clock, record, units, period, errors, checks of foreign input. Imports no other room."""
+"""What all rooms share: clock, records, units, periods, errors, checks of input. Imports no other room."""

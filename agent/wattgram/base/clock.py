@@ -1,4 +1,4 @@
-"""Time as an argument: wall time, monotonic time and sleep, at `speed` times real time."""
+"""Wall time, monotonic time and sleep, at `speed` times real time."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ MS = 1_000_000
 
 
 class Clock:
-    """The system's clock, or one that starts at `start` (UTC ns) and runs `speed` times as fast.
+    """The system's clock, or a clock that starts at `start` (UTC ns) and runs `speed` times as fast.
 
-    Every duration that goes in or comes out is in this clock's seconds.
+    All durations are seconds of this clock.
     """
 
     def __init__(self, start: int | None = None, speed: float = 1.0) -> None:
@@ -21,15 +21,15 @@ class Clock:
         self._start = start
 
     def time(self) -> int:
-        """UTC in ns."""
+        """Return UTC, ns."""
         if self._start is None:
             return time.time_ns()
         return self._start + int(self.monotonic() * NS)
 
     def monotonic(self) -> float:
-        """Seconds since this clock was made; never set back."""
+        """Return the seconds since the construction of this clock; never set back."""
         return (time.monotonic() - self._origin) * self.speed
 
     async def sleep(self, seconds: float) -> None:
-        """Wait so many seconds of this clock."""
+        """Wait for a number of seconds of this clock."""
         await asyncio.sleep(max(0.0, seconds) / self.speed)

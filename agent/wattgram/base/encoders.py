@@ -1,4 +1,4 @@
-"""Encoders by series: names are escaped once, records become bytes without touching their numbers."""
+"""Line protocol and JSON of records, by one encoder for each series. An encoder escapes the names once."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from wattgram_ext.encode import Encoder
 from .record import Record, Series
 
 _JSON_TAGS = {"event": ("device",), "emission": ("window",), "goal": ("goal",)}
-"""Tags that a reader of a message cannot tell from its topic, or wants beside the values."""
+"""Tags in the message: the topic does not contain them, or a reader needs them beside the values."""
 
 
 class LineProtocol:
-    """Line protocol of records: measurement is the kind, tags and fields are the series'."""
+    """Line protocol of records: the measurement is the kind; tags and fields are those of the series."""
 
     def __init__(self) -> None:
         self._encoders: dict[Series, Encoder] = {}
 
     def line(self, record: Record) -> bytes:
-        """One line without a newline; b"" when nothing is present."""
+        """Return one line without a newline; b"" when the record has no value."""
         series = record.series
         encoder = self._encoders.get(series)
         if encoder is None:
@@ -27,18 +27,18 @@ class LineProtocol:
 
 
 class Messages:
-    """JSON of records: time, the texts, the numbers."""
+    """JSON of records: the time, the texts, the numbers."""
 
     def __init__(self) -> None:
         self._encoders: dict[Series, tuple[Encoder, tuple[str, ...]]] = {}
 
     def message(self, record: Record, *, replayed: bool) -> bytes:
-        """One JSON object."""
+        """Return one JSON object."""
         series = record.series
-        known = self._encoders.get(series)
-        if known is None:
+        cached = self._encoders.get(series)
+        if cached is None:
             tags = {name: value for name, value in series.tags if name in _JSON_TAGS.get(series.kind, ())}
             encoder = Encoder(series.kind, (), series.fields, series.integers, (*tags, *series.texts))
-            known = self._encoders[series] = encoder, tuple(tags.values())
-        encoder, values = known
+            cached = self._encoders[series] = encoder, tuple(tags.values())
+        encoder, values = cached
         return encoder.json(record.values, (*values, *record.texts), record.time, replayed)

@@ -1,14 +1,14 @@
-"""What can go wrong in the agent; the type answers whether to try again."""
+"""Exceptions of the agent. The type says whether a retry makes sense."""
 
 from collections.abc import Iterable, Mapping
 
 
 class WattgramError(Exception):
-    """Anything that the agent reports."""
+    """Base class of all exceptions of the agent."""
 
 
 class ConfigError(WattgramError):
-    """The configuration has mistakes, one line each: file, place, found, allowed, nearest word. Final."""
+    """Mistakes in the configuration, one line each: file, place, found, allowed, nearest word. Final."""
 
     def __init__(self, mistakes: list[str]) -> None:
         super().__init__("\n".join(mistakes))
@@ -16,19 +16,19 @@ class ConfigError(WattgramError):
 
 
 class SpoolError(WattgramError):
-    """The disk does not take or give records now. Retry; what was appended is still in memory."""
+    """The disk cannot write or read records now. Retry; appended records are still in memory."""
 
 
 class HistoryError(WattgramError):
-    """There is no stored history to read, or nothing in it of what was asked; the message says what there is. Final."""
+    """No history is stored, or none for the request; the message says what is stored. Final."""
 
 
 class SinkError(WattgramError):
-    """The sink did not take the whole batch; keep the rest and retry, not before `retry_after` s when that is given.
+    """The sink did not accept the whole batch. Keep the rest and retry, after `retry_after` s at the earliest if given.
 
-    Indexes of the batch: `taken` are records that it has all the same, `refused` those that it will never take, and
-    why, `doubted` those that it refused for a reason that may pass. `itself`: what happened has nothing to do with what
-    was sent, so no record is to be suspected.
+    Indexes of the batch: `taken`, records that the sink stored before it failed; `refused`, records that the sink will
+    never accept, each with its reason; `doubted`, records refused for a reason that may pass. `unavailable`: the
+    failure has nothing to do with the records sent, so none of them is suspected.
     """
 
     def __init__(
@@ -39,10 +39,10 @@ class SinkError(WattgramError):
         refused: Mapping[int, str] | None = None,
         doubted: Mapping[int, str] | None = None,
         retry_after: float | None = None,
-        itself: bool = False,
+        unavailable: bool = False,
     ) -> None:
         super().__init__(message)
-        self.itself = itself
+        self.unavailable = unavailable
         self.taken = frozenset(taken)
         self.refused = dict(refused or {})
         self.doubted = dict(doubted or {})
@@ -50,7 +50,7 @@ class SinkError(WattgramError):
 
 
 class FeedError(WattgramError):
-    """A grid source gave nothing usable now. Keep what there is; ask again, not before `retry_after` s when given."""
+    """A grid source gave no usable value. Keep the last values and retry, not before `retry_after` s."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -58,4 +58,4 @@ class FeedError(WattgramError):
 
 
 class FeedRefused(FeedError):
-    """A grid source will not answer until its configuration changes: wrong token, zone or address. Ask seldom."""
+    """A grid source rejects the configuration: wrong token, zone or address. Retry rarely."""

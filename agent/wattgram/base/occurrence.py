@@ -1,4 +1,4 @@
-"""An occurrence that an operator hears of."""
+"""An occurrence that becomes an event for the operator."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Occurrence(NamedTuple):
-    """What an operator is told of a counter."""
+    """The name and the detail of an event of a counter."""
 
     event: str
     detail: str

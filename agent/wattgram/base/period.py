@@ -1,4 +1,4 @@
-"""Periods of a site's local calendar: what a command asks for, and where days, months and windows begin and end."""
+"""Periods of a site's local calendar: the option --period, and the bounds of days, months and windows."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ ALLOWED = (
     " or times such as 2026-11-01T06:00:00Z..2026-11-01T14:00:00+08:00"
 )
 MOST_ROWS = 62
-"""Rows of a FROM..TO: by day while there are no more, else by month, else by year."""
+"""Most rows of a FROM..TO report: by day up to this number of days, else by month, else by year."""
 
 FIXED_WINDOWS = {"15m": 900, "1h": 3600}
-"""Seconds of the windows that are always as long."""
+"""Length of the windows of fixed length, s."""
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 _YEARS = range(1970, 2262)
-"""Years that nanoseconds since 1970 reach."""
+"""Years that fit in 64-bit nanoseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
 class PeriodSpan:
-    """A stretch of time with a name; from `start` to before `end`, UTC ns."""
+    """A named interval from `start` (included) to `end` (excluded), UTC ns."""
 
     name: str
     start: int
@@ -40,9 +40,9 @@ class PeriodSpan:
 
 @dataclass(frozen=True, slots=True)
 class PeriodOption:
-    """What --period said: every day, month or year that is stored, or from `first` to `last`.
+    """The value of --period: every stored day, month or year, or the interval from `first` to `last`.
 
-    A date is the site's local day, and as `last` it is included; a time is an instant, and as `last` it is not.
+    A date is a local day of the site; as `last` the day is included. A time is an instant; as `last` it is excluded.
     """
 
     unit: str
@@ -50,7 +50,7 @@ class PeriodOption:
     last: date | datetime | None = None
 
     def bounds(self, zone: ZoneInfo) -> tuple[int, int] | None:
-        """From and to in UTC ns; None for all that is stored. ValueError when it ends before it begins."""
+        """Return start and end, UTC ns; None for the whole history. ValueError when the end is before the start."""
         if self.first is None or self.last is None:
             return None
         start, end = instant(self.first, zone), instant(self.last, zone, last=True)
@@ -59,46 +59,49 @@ class PeriodOption:
         return start, end
 
 
-def asked(value: object) -> PeriodOption:
-    """What --period says; ValueError with what was found and what is allowed."""
+def parse_period(value: object) -> PeriodOption:
+    """Parse the value of --period. ValueError: what was found and what is allowed."""
     text = str(value)
     if text in PERIOD_UNITS:
         return PeriodOption(text)
     first, dots, last = text.partition("..")
     if not dots:
         raise ValueError(f"found {text!r}{nearest(text, PERIOD_UNITS)}; allowed: {ALLOWED}")
-    return PeriodOption("", end(first), end(last))
+    return PeriodOption("", parse_period_end(first), parse_period_end(last))
 
 
-def spans(wanted: PeriodOption, first: int, over: int, zone: ZoneInfo) -> list[PeriodSpan]:
-    """The rows of a report: those that began before `over`, oldest first; `first` is the first instant stored.
+def spans(option: PeriodOption, first: int, over: int, zone: ZoneInfo) -> list[PeriodSpan]:
+    """Return the rows of a report that begin before `over`, oldest first; `first` is the first stored instant.
 
-    Days, months and years are whole; those of a FROM..TO are clipped to it. ValueError as of `Asked.bounds`.
+    Days, months and years are whole; the rows of a FROM..TO are clipped to the interval. ValueError as in
+    `PeriodOption.bounds`.
     """
-    bounds = wanted.bounds(zone)
+    bounds = option.bounds(zone)
     if bounds is None:
-        return list(_spans(wanted.unit, first, over, zone))
+        return list(_spans(option.unit, first, over, zone))
     start, end = bounds
     until = min(end, over)
     unit = next(
-        (one for one in PERIOD_UNITS if len(list(islice(_spans(one, start, until, zone), MOST_ROWS + 1))) <= MOST_ROWS),
+        (unit for unit in PERIOD_UNITS if _count(unit, start, until, zone) <= MOST_ROWS),
         "year",
     )
-    return [PeriodSpan(one.name, max(one.start, start), min(one.end, end)) for one in _spans(unit, start, until, zone)]
+    return [
+        PeriodSpan(span.name, max(span.start, start), min(span.end, end)) for span in _spans(unit, start, until, zone)
+    ]
 
 
 def local_day(time: int, zone: ZoneInfo) -> date:
-    """The site's local day in which an instant lies."""
+    """Return the local day of the site that contains an instant."""
     return datetime.fromtimestamp(time // NS, zone).date()
 
 
 def local_minute(time: int, zone: ZoneInfo) -> str:
-    """An instant on the site's clock, to the minute, with the zone's name for it."""
+    """Format an instant in local time, to the minute, with the abbreviation of the time zone."""
     return f"{datetime.fromtimestamp(time // NS, zone):%Y-%m-%d %H:%M %Z}"
 
 
 def window_end(window: str, start: int, zone: ZoneInfo) -> int:
-    """End of a window that begins at `start`, UTC ns; days are as long as the site's clock makes them."""
+    """Return the end of a window that begins at `start`, UTC ns. Days and months follow the local calendar."""
     if window in FIXED_WINDOWS:
         return start + FIXED_WINDOWS[window] * NS
     day = local_day(start, zone)
@@ -106,16 +109,16 @@ def window_end(window: str, start: int, zone: ZoneInfo) -> int:
 
 
 def window_start(window: str, time: int, zone: ZoneInfo) -> int:
-    """Start of the window in which `time` lies, by the site's clock; UTC ns."""
+    """Return the start of the window that contains `time`, UTC ns, in local time."""
     if window not in FIXED_WINDOWS:
         return _midnight(_first("day" if window == "1d" else "month", local_day(time, zone)), zone)
-    ahead = datetime.fromtimestamp(time // NS, UTC).astimezone(zone).utcoffset() or timedelta()
-    offset, step = int(ahead.total_seconds()) * NS, FIXED_WINDOWS[window] * NS
+    utc_offset = datetime.fromtimestamp(time // NS, UTC).astimezone(zone).utcoffset() or timedelta()
+    offset, step = int(utc_offset.total_seconds()) * NS, FIXED_WINDOWS[window] * NS
     return (time + offset) // step * step - offset
 
 
-def end(value: object) -> date | datetime:
-    """A date or an instant as one is written; ValueError with what was found and what is allowed."""
+def parse_period_end(value: object) -> date | datetime:
+    """Parse a date or an instant. ValueError: what was found and what is allowed."""
     text = str(value)
     mistake = f"found {text!r} as an end of the period; allowed: {ALLOWED}"
     if not (is_date := _DATE.fullmatch(text)) and not _TIME.fullmatch(text):
@@ -129,8 +132,16 @@ def end(value: object) -> date | datetime:
     return made
 
 
+def _count(unit: str, start: int, end: int, zone: ZoneInfo) -> int:
+    """Return the number of spans, at most MOST_ROWS + 1."""
+    return len(list(islice(_spans(unit, start, end, zone), MOST_ROWS + 1)))
+
+
 def _spans(unit: str, start: int, end: int, zone: ZoneInfo) -> Iterator[PeriodSpan]:
-    """Whole units, from the one in which `start` lies to the last that begins before `end`; none when end <= start."""
+    """Yield whole units, from the unit that contains `start` to the last unit that begins before `end`.
+
+    None when `end` <= `start`.
+    """
     day = _first(unit, local_day(start, zone))
     while (begin := _midnight(day, zone)) < end and start < end:
         day, name = _next(unit, day), day.isoformat()[: {"day": 10, "month": 7, "year": 4}[unit]]
@@ -144,7 +155,7 @@ def _first(unit: str, day: date) -> date:
 
 
 def _next(unit: str, day: date) -> date:
-    """The first day after the unit in which a day lies."""
+    """Return the first day after the unit that contains a day."""
     if unit == "day":
         return day + timedelta(days=1)
     if unit == "month":
@@ -157,7 +168,7 @@ def _midnight(day: date, zone: ZoneInfo) -> int:
 
 
 def instant(end: date | datetime, zone: ZoneInfo, *, last: bool = False) -> int:
-    """UTC ns of an instant, or of the beginning of a local day; of its end where it is the `last`."""
+    """Return UTC ns of an instant, or of the start of a local day; of the end of the day when `last`."""
     if last and not isinstance(end, datetime):
         end += timedelta(days=1)
     if not isinstance(end, datetime):

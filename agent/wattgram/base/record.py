@@ -1,4 +1,4 @@
-"""Records: what the world is told. A series is what stays the same between records of one key."""
+"""Records, and their series: the parts that all records of a series share."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from typing import Literal
 Kind = Literal["device", "emission", "goal", "event", "gateway", "instant", "late", "checkpoint", "signal", "day"]
 
 INTERNAL = frozenset(("instant", "late", "checkpoint", "signal", "day"))
-"""Kinds that no sink gets: what the accounts were fed with, so that they can be computed again, and the day book."""
+"""Kinds that no sink gets: the input of the accounts, so that a replay can compute results again, and the day book."""
 
 KINDS: tuple[Kind, ...] = ("device", "emission", "event", "gateway", "goal")
-"""Kinds that sinks get."""
+"""Kinds that the sinks get."""
 
 WINDOWS = ("15m", "1h", "1d", "1mo")
-"""Windows of `emission` records beside the tick, the finest first."""
+"""Windows of `emission` records in addition to the tick, shortest first."""
 
-EVERY = ("tick", *WINDOWS)
-"""Results that a replay computes."""
+ALL_WINDOWS = ("tick", *WINDOWS)
+"""Windows of `emission` records that a replay computes."""
 
-JOURNAL: tuple[Kind, ...] = ("instant", "late", "checkpoint", "emission")
-"""Kinds that a replay goes by."""
+REPLAY_KINDS: tuple[Kind, ...] = ("instant", "late", "checkpoint", "emission")
+"""Kinds that a replay reads."""
 
-LASTING = frozenset((("window", "1d"), ("window", "1mo")))
+_LASTING = frozenset((("window", "1d"), ("window", "1mo")))
 
 Value = float | int | str
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Kind, tags and field names of a family of records; with a time it is a record's key.
+    """Kind, tags and field names of a group of records. Series and time are the key of a record.
 
-    `fields` names the numbers in the order of a record's block; `integers` says which of them are whole;
-    `texts` names the string fields. A field's type never changes.
+    `fields`: names of the numbers, in the order of `Record.values`; `integers`: names of the whole numbers among them;
+    `texts`: names of the string fields. The type of a field never changes.
     """
 
     kind: Kind
@@ -46,27 +46,27 @@ class Series:
 
     @property
     def internal(self) -> bool:
-        """Whether no sink gets its records."""
+        """Whether no sink gets the records."""
         return self.kind in INTERNAL
 
     @property
     def lasting(self) -> bool:
-        """Whether its records outlive the history's age: those of days and months, of which years are made."""
-        return self.kind == "day" or (self.kind == "emission" and not LASTING.isdisjoint(self.tags))
+        """Whether records stay beyond the age limit of the history: days and months, from which years are computed."""
+        return self.kind == "day" or (self.kind == "emission" and not _LASTING.isdisjoint(self.tags))
 
     @property
     def single(self) -> bool:
-        """Whether of each key only the last record is kept."""
+        """Whether the store keeps only the last record of each key."""
         return self.kind == "day"
 
     def tag(self, name: str) -> str:
-        """The tag's value; KeyError when this kind has no such tag."""
+        """Return the value of a tag. KeyError when the series has no such tag."""
         return dict(self.tags)[name]
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record: `time` in UTC ns, `values` one native double a field (NaN = absent), `texts` in order."""
+    """A record: `time` in UTC ns, `values` with one native double for each field (NaN: absent), `texts` in order."""
 
     series: Series
     time: int
@@ -74,21 +74,21 @@ class Record:
     texts: tuple[str, ...] = ()
 
     @property
-    def sought(self) -> bool:
-        """Whether it is asked for by its key alone: windows, checkpoints, and what took the place of another record.
+    def looked_up_by_key(self) -> bool:
+        """Whether readers look the record up by its key: windows, checkpoints, and records that replaced others.
 
-        `revision` is the last of an emission's numbers.
+        The last number of an emission is `revision`.
         """
         if self.series.kind == "emission":
             return ("window", "tick") not in self.series.tags or self.values[-8:] != bytes(8)
         return self.series.kind in ("checkpoint", "late", "signal", "day")
 
     def numbers(self) -> tuple[float, ...]:
-        """The block as floats, NaN where absent."""
+        """Return the values as floats, NaN where absent."""
         return struct.unpack(f"{len(self.series.fields)}d", self.values)
 
     def __getitem__(self, name: str) -> float | str:
-        """A field by name; NaN when absent; KeyError when the series has no such field."""
+        """Return a field by name; NaN when absent. KeyError when the series has no such field."""
         if name in self.series.texts:
             return self.texts[self.series.texts.index(name)]
         if name not in self.series.fields:
@@ -96,7 +96,7 @@ class Record:
         return self.numbers()[self.series.fields.index(name)]
 
     def as_dict(self) -> dict[str, Value]:
-        """Fields that are present and finite, whole numbers as int."""
+        """Return the fields that are present and finite, whole numbers as int."""
         present: dict[str, Value] = {
             name: text for name, text in zip(self.series.texts, self.texts, strict=True) if text
         }
@@ -107,6 +107,6 @@ class Record:
 
 
 def record(series: Series, time: int, fields: Mapping[str, Value]) -> Record:
-    """A record from named fields; what is not named is absent."""
+    """Return a record with the named fields; all other fields are absent."""
     values = struct.pack(f"{len(series.fields)}d", *(fields.get(name, nan) for name in series.fields))
     return Record(series, time, values, tuple(str(fields.get(name, "")) for name in series.texts))

@@ -1,4 +1,4 @@
-"""CSV files that the site keeps beside its configuration: read whole when it starts, every bad line told."""
+"""CSV files beside the configuration. They are read as a whole at the start, and each wrong line is reported."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from .errors import ConfigError
 from .toml_table import nearest
 from .untrusted import columns, content, quoted
 
-TOLD = 10
-"""Mistakes that are told of a file; one wrong export has one in each line."""
+MOST_MISTAKES = 10
+"""Mistakes to report for one file: a wrong export has a mistake in each line."""
 
 
 def rows(path: Path, names: Sequence[str], largest: int, most: int) -> dict[int, dict[str, str]]:
-    """The cells of each line by column, by the line's number; ConfigError when the columns are not `names`.
+    """Return the cells of each line by column name, by line number. ConfigError when the columns are not `names`.
 
-    largest, most: bytes and rows of the file at most.
+    `largest`, `most`: largest size of the file in bytes and in rows.
     """
     try:
         head, lines = columns(content(path, largest))
@@ -31,10 +31,10 @@ def rows(path: Path, names: Sequence[str], largest: int, most: int) -> dict[int,
     return found
 
 
-def each(
+def read_rows(
     path: Path, names: Sequence[str], take: Callable[[Mapping[str, str]], None], *, largest: int, most: int
 ) -> None:
-    """Hand the cells of each line on; ConfigError, one line a row for which `take` raises ValueError."""
+    """Call `take` with the cells of each line. ConfigError: one line for each ValueError that `take` raises."""
     mistakes = []
     for place, cells in rows(path, names, largest, most).items():
         try:
@@ -42,13 +42,13 @@ def each(
         except ValueError as error:
             mistakes.append(f"{path}: line {place}: {error}")
     if mistakes:
-        raise ConfigError(told(path, mistakes, "lines are wrong"))
+        raise ConfigError(first_mistakes(path, mistakes, "lines are wrong"))
 
 
-def told(path: Path, mistakes: list[str], rest: str) -> list[str]:
-    """The first mistakes and, in the words of `rest`, how many more there are."""
-    more = [f"{path}: {len(mistakes) - TOLD} more {rest}"] if len(mistakes) > TOLD else []
-    return [*mistakes[:TOLD], *more]
+def first_mistakes(path: Path, mistakes: list[str], rest: str) -> list[str]:
+    """Return the first mistakes and the number of the others, in the words of `rest`."""
+    more = [f"{path}: {len(mistakes) - MOST_MISTAKES} more {rest}"] if len(mistakes) > MOST_MISTAKES else []
+    return [*mistakes[:MOST_MISTAKES], *more]
 
 
 def _check(head: Sequence[str], names: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""TLS with verified certificates. Files are read anew for each connection, since certificates are renewed."""
+"""TLS with verified certificates. Each connection reads the files again, because certificates are renewed."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 from .errors import SinkError
 
 
-async def verifying(ca: Path | None, cert: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
-    """What trusts `ca`, or without it the system's authorities, and shows a client's certificate.
+async def tls_context(ca: Path | None, cert: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
+    """Return a context that trusts `ca`, or else the authorities of the system, and sends the client certificate.
 
-    In a thread, since the system has hundreds of authorities. SinkError names the file that cannot be used.
+    The work is done in a thread, because the system has hundreds of authorities. SinkError names the unusable file.
     """
     try:
         return await asyncio.to_thread(_context, ca, cert, key)
     except OSError as error:
-        files = ", ".join(str(one) for one in (ca, cert, key) if one) or "the system's certificates"
+        files = ", ".join(str(path) for path in (ca, cert, key) if path) or "the system's certificates"
         raise SinkError(f"{files}: {error}") from error
 
 

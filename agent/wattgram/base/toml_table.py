@@ -1,4 +1,4 @@
-"""Reading one TOML table: known keys are taken out, mistakes are collected with place, found and allowed."""
+"""Reader of a TOML table: takes the keys, and collects mistakes with place, found and allowed."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from typing import Any
 from urllib.parse import urlsplit
 
 Parser = Callable[[object], Any]
-"""Turns a TOML value into ours, or raises ValueError with "found ...; allowed: ..."."""
+"""Converts a TOML value, or raises ValueError with "found ...; allowed: ..."."""
 
 REQUIRED = object()
-"""A default that makes a missing key a mistake."""
+"""Default of a key that must be present."""
 
 
 class Table:
-    """A table at a place in a file. What a key may hold is told as it is taken; `done` reports the rest."""
+    """A table at a place in a file. `take` checks the value of a key; `done` reports the keys that nothing took."""
 
     def __init__(self, file: str, place: str, data: Mapping[str, Any], mistakes: list[str]) -> None:
         self.file = file
         self.place = place
         self.data = data
         self.mistakes = mistakes
-        self._known: list[str] = []
+        self._taken: list[str] = []
         self._ignored: set[str] = set()
 
     def rename(self, place: str) -> None:
-        """Name this table better in later mistakes."""
+        """Set the name of this table for later mistakes."""
         self.place = place
 
     def mistake(self, key: str, what: str) -> None:
-        """Add a mistake at a key, "" for the table itself."""
+        """Add a mistake at a key; "" for the whole table."""
         where = ".".join(part for part in (self.place, key) if part)
         self.mistakes.append(f"{self.file}: {where}: {what}")
 
     def take(self, key: str, parser: Parser, default: Any) -> Any:
-        """The value of a key, the default when it is missing, None when it is a mistake."""
-        self._known.append(key)
+        """Return the value of a key, the default when the key is missing, None when the value is a mistake."""
+        self._taken.append(key)
         if key not in self.data:
             if default is REQUIRED:
                 self.mistake(key, "missing; this key is required")
@@ -53,61 +53,61 @@ class Table:
             return None
 
     def table(self, key: str, *, required: bool = False) -> Table:
-        """The table of that name, an empty one when it is missing."""
+        """Return the table of a key, an empty table when the key is missing."""
         found = self.take(key, table, REQUIRED if required else {})
         return Table(self.file, self._below(key), found or {}, self.mistakes if found is not None else [])
 
     def tables(self, key: str, *, required: bool = False) -> list[Table]:
-        """The tables of an array of tables."""
+        """Return the tables of an array of tables."""
         found = self.take(key, listed(table), REQUIRED if required else [])
         return [
-            Table(self.file, f"{self._below(key)}[{number}]", one, self.mistakes)
-            for number, one in enumerate(found or [], start=1)
+            Table(self.file, f"{self._below(key)}[{number}]", data, self.mistakes)
+            for number, data in enumerate(found or [], start=1)
         ]
 
     def ignore(self, key: str) -> None:
-        """Say nothing in `done` about a key that is not allowed here: it has been told of in better words."""
+        """Skip a key in `done`: a better message has already reported that the key is not allowed here."""
         self._ignored.add(key)
 
     def done(self) -> None:
-        """Report the keys that nobody asked for."""
+        """Report the unknown keys."""
         for key in self.data:
-            if key not in self._known and key not in self._ignored:
-                self.mistake(key, f"unknown key{nearest(key, self._known)}; allowed: {', '.join(sorted(self._known))}")
+            if key not in self._taken and key not in self._ignored:
+                self.mistake(key, f"unknown key{nearest(key, self._taken)}; allowed: {', '.join(sorted(self._taken))}")
 
     def _below(self, key: str) -> str:
         return f"{self.place}.{key}" if self.place else key
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
-    """`, nearest: 'x'` when an allowed word is near, else nothing."""
+    """Return `, nearest: 'x'` when an allowed word is similar, else ""."""
     near = difflib.get_close_matches(word, list(allowed), 1, 0.5)
     return f", nearest: {near[0]!r}" if near else ""
 
 
 def text(value: object) -> str:
-    """A string."""
+    """Check a string that is not empty."""
     if not isinstance(value, str) or not value:
-        raise ValueError(f"found {value!r}; allowed: a text")
+        raise ValueError(f"found {value!r}; allowed: a text in quotes")
     return value
 
 
 def flag(value: object) -> bool:
-    """true or false."""
+    """Check a boolean."""
     if not isinstance(value, bool):
         raise ValueError(f"found {value!r}; allowed: true or false")
     return value
 
 
 def table(value: object) -> dict[str, Any]:
-    """A table."""
+    """Check a table."""
     if not isinstance(value, dict):
         raise ValueError(f"found {value!r}; allowed: a table")
     return value
 
 
 def whole(low: int, high: int) -> Parser:
-    """A whole number from low to high."""
+    """Return a parser of whole numbers from low to high."""
 
     def parser(value: object) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
@@ -118,7 +118,7 @@ def whole(low: int, high: int) -> Parser:
 
 
 def number(low: float, high: float) -> Parser:
-    """A number from low to high."""
+    """Return a parser of numbers from low to high."""
 
     def parser(value: object) -> float:
         if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
@@ -129,7 +129,7 @@ def number(low: float, high: float) -> Parser:
 
 
 def bounded(parser: Callable[[object], float], low: float, high: float, allowed: str) -> Parser:
-    """What `parser` makes, from low to high; `allowed` says these limits in words."""
+    """Return `parser` with the limits low and high; `allowed` describes the limits."""
 
     def checked(value: object) -> float:
         made = parser(value)
@@ -141,7 +141,7 @@ def bounded(parser: Callable[[object], float], low: float, high: float, allowed:
 
 
 def choice(allowed: Sequence[str], what: str = "") -> Parser:
-    """One of some words; `what` describes them where they are too many to list."""
+    """Return a parser of allowed words; `what` describes the words when a message cannot list them all."""
 
     def parser(value: object) -> str:
         if value in allowed:
@@ -153,7 +153,7 @@ def choice(allowed: Sequence[str], what: str = "") -> Parser:
 
 
 def matching(pattern: str, allowed: str) -> Parser:
-    """A text that matches a pattern; `allowed` says it in words."""
+    """Return a parser of strings that match a pattern; `allowed` describes the pattern."""
 
     def parser(value: object) -> str:
         if not isinstance(value, str) or not re.fullmatch(pattern, value):
@@ -164,18 +164,18 @@ def matching(pattern: str, allowed: str) -> Parser:
 
 
 def listed(parser: Parser) -> Parser:
-    """A list of what `parser` takes."""
+    """Return a parser of lists; `parser` converts each item."""
 
-    def of_all(value: object) -> list[Any]:
+    def parse_list(value: object) -> list[Any]:
         if not isinstance(value, list):
             raise ValueError(f"found {value!r}; allowed: a list")
-        return [parser(one) for one in value]
+        return [parser(item) for item in value]
 
-    return of_all
+    return parse_list
 
 
 def address(ports: Mapping[str, int]) -> Parser:
-    """(scheme, host, port) of an address whose scheme is one of `ports`, with their default ports."""
+    """Return a parser of addresses to (scheme, host, port). `ports`: the allowed schemes with their default ports."""
 
     def parser(value: object) -> tuple[str, str, int]:
         allowed = " or ".join(f"{scheme}://HOST[:PORT]" for scheme in ports)
@@ -185,7 +185,9 @@ def address(ports: Mapping[str, int]) -> Parser:
         except ValueError as error:
             raise ValueError(f"found {value!r}; allowed: {allowed}") from error
         if parts.password is not None or parts.username is not None:
-            raise ValueError(f"found a user in the address; allowed: {allowed}, with its secrets in keys of their own")
+            raise ValueError(
+                f"found a user or password in the address; allowed: {allowed}, with user and password in their own keys"
+            )
         if scheme not in ports or not host:
             raise ValueError(f"found {value!r}{nearest(scheme, ports)}; allowed: {allowed}")
         return scheme, host, port or ports[scheme]
@@ -194,7 +196,7 @@ def address(ports: Mapping[str, int]) -> Parser:
 
 
 def listen(value: object) -> str:
-    """HOST:PORT, or "" for not at all."""
+    """Check HOST:PORT; "" turns the listener off."""
     if value == "":
         return ""
     try:
@@ -208,7 +210,10 @@ def listen(value: object) -> str:
 
 
 def file(directory: Path) -> Parser:
-    """A file that can be read; a relative path starts at systemd's credentials directory, else at `directory`."""
+    """Return a parser of readable files.
+
+    A relative path starts at systemd's credentials directory, else at `directory`.
+    """
 
     def parser(value: object) -> Path:
         path = Path(os.environ.get("CREDENTIALS_DIRECTORY") or directory) / text(value)
@@ -222,7 +227,7 @@ def file(directory: Path) -> Parser:
 
 
 def secret(directory: Path) -> Parser:
-    """A secret from the environment or a file, never from the configuration itself."""
+    """Return a parser of secrets, which stand in the environment or in a file, never in the configuration."""
     allowed = 'allowed: { env = "NAME" } or { file = "PATH" }'
 
     def parser(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Quantities as people write them in a configuration, and conversions with their sources."""
+"""Quantities with units in a configuration, and conversion factors with their sources."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ _WRITTEN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*((?:[A-Za-z]+2?)?)\s*\Z")
 
 
 def duration(value: object) -> float:
-    """Seconds from `"1s"`, `"100ms"`, `"5min"`, `"2h"`, `"30d"` or a plain number of seconds; ValueError."""
+    """Return the seconds of `"1s"`, `"100ms"`, `"5min"`, `"2h"`, `"30d"` or a plain number of seconds; ValueError."""
     return _measure(value, _UNIT_SECONDS, 'a duration such as "1s", "100ms", "5min", "2h" or "30d"')
 
 
 def size(value: object) -> int:
-    """Bytes from `"512MiB"`, `"1GiB"` or a plain number of bytes; ValueError."""
+    """Return the bytes of `"512MiB"`, `"1GiB"` or a plain number of bytes; ValueError."""
     return int(_measure(value, _BYTES, 'a size such as "512MiB" or "1GiB"'))
 
 
 def power(value: object) -> float:
-    """Watts from `"250 kW"`, `"1.2 MW"` or a plain number of W; ValueError."""
+    """Return the watts of `"250 kW"`, `"1.2 MW"` or a plain number of W; ValueError."""
     return _measure(value, _WATTS, 'a power such as "250 kW" or a number of W')
 
 
 def energy(value: object) -> float:
-    """Watt-hours from `"200 kWh"`, `"1.2 MWh"` or a plain number of Wh; ValueError."""
+    """Return the watt-hours of `"200 kWh"`, `"1.2 MWh"` or a plain number of Wh; ValueError."""
     return _measure(value, _WATT_HOURS, 'an energy such as "200 kWh" or a number of Wh')
 
 
 def voltage(value: object) -> float:
-    """Volts from `"380 V"`, `"10 kV"` or a plain number of V; ValueError."""
+    """Return the volts of `"380 V"`, `"10 kV"` or a plain number of V; ValueError."""
     return _measure(value, _VOLTS, 'a voltage such as "380 V" or a number of V')
 
 
 def mass(value: object) -> float:
-    """Kilograms from `"0.5 kg"`, `"80 g"`, `"1.2 t"` or a plain number of kg; ValueError."""
+    """Return the kilograms of `"0.5 kg"`, `"80 g"`, `"1.2 t"` or a plain number of kg; ValueError."""
     return _measure(value, _KILOGRAMS, 'a mass such as "0.5 kg" or a number of kg')
 
 
 def area(value: object) -> float:
-    """Square metres from `"1200 m2"`, `"1.5 ha"` or a plain number of m2; ValueError."""
+    """Return the square metres of `"1200 m2"`, `"1.5 ha"` or a plain number of m2; ValueError."""
     return _measure(value, _SQUARE_METRES, 'an area such as "1200 m2" or a number of m2')
 
 
@@ -66,6 +66,6 @@ def _measure(value: object, units: dict[str, float] | dict[str, int], allowed: s
 
 
 def rfc3339(time: int) -> str:
-    """UTC ns as RFC 3339 with milliseconds and Z."""
+    """Format UTC ns as RFC 3339 with milliseconds and Z."""
     seconds, rest = divmod(time, 1_000_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1_000_000:03d}Z"

@@ -1,4 +1,4 @@
-"""What others sent, before it is believed: files, JSON, CSV, numbers, times. Mistakes are ValueErrors that quote."""
+"""Checks of input from outside: files, JSON, CSV, numbers, times. A ValueError quotes the wrong input."""
 
 from __future__ import annotations
 
@@ -15,29 +15,32 @@ from typing import Any
 from wattgram.base.clock import NS
 
 TIME_YEARS = range(2000, 2100)
-"""What a time may be; anything else is a mistake in writing."""
+"""Allowed years of a time; another year is a mistake."""
 
 EARLIEST, LATEST = (
     int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * NS for year in (TIME_YEARS.start, TIME_YEARS.stop)
 )
-"""The same in UTC ns."""
+"""Bounds of TIME_YEARS, UTC ns."""
 
 SPREADSHEET = "%Y/%m/%d %H:%M"
-"""How Excel writes a time in a Chinese CSV file, `2026/6/1 8:00`."""
+"""Format of a time in a Chinese CSV file from Excel, `2026/6/1 8:00`."""
 
 QUOTED = 60
-"""Characters of a foreign text that a message repeats."""
+"""Most characters of input that a message quotes."""
 
 
 def quoted(value: object) -> str:
-    """A foreign value for a message: printable, on one line, short."""
+    """Return a value for a message: printable, on one line, shortened."""
     text = ascii(value)
     return text if len(text) <= QUOTED else f"{text[:QUOTED]}..."
 
 
 def content(path: Path, largest: int) -> bytes:
-    """All of a file; ValueError when it has more than `largest` bytes or is no plain file, OSError when it is away."""
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # a pipe must not hang us
+    """Return the content of a file. ValueError when the file has more than `largest` bytes or is not a regular file.
+
+    OSError when the file cannot be opened.
+    """
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # a pipe must not block
         data = file.read(largest + 1)
     if data is None or len(data) > largest:
         raise ValueError(f"found more than {largest} bytes")
@@ -45,47 +48,50 @@ def content(path: Path, largest: int) -> bytes:
 
 
 def columns(data: bytes) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
-    """The head of a CSV file with `,` or `;`, and of each line that is not empty its number and its cells by column."""
+    """Return the column names of a CSV file with `,` or `;`, and each line as (line number, cells by column name).
+
+    Empty lines are left out.
+    """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"byte {error.start}: found no UTF-8") from error
+        raise ValueError(f"byte {error.start}: not UTF-8; save the file as UTF-8") from error
     first = text.partition("\n")[0]
     rows = csv.reader(io.StringIO(text), delimiter=";" if first.count(";") > first.count(",") else ",", strict=True)
     lines = _lines(rows)
     _, cells = next(lines, (1, []))
     head = [name.strip() for name in cells]
     if not head or len(set(head)) < len(head):
-        raise ValueError(f"line 1: found {quoted(head)}; expected names of columns, each once")
+        raise ValueError(f"line 1: found {quoted(head)}; expected column names, each once")
     return head, _named(head, lines)
 
 
 def document(data: bytes) -> Any:
-    """The JSON in some bytes."""
+    """Parse JSON."""
     try:
         return json.loads(data, parse_constant=_refuse)
     except RecursionError as error:
-        raise ValueError("found JSON that is nested too deep") from error
+        raise ValueError("found JSON with too many levels") from error
     except ValueError as error:
-        raise ValueError(f"found no JSON: {quoted(data)}") from error
+        raise ValueError(f"found {quoted(data)}; expected JSON") from error
 
 
 def mapping(value: object, what: str) -> dict[str, Any]:
-    """A JSON object; `what` names it."""
+    """Check a JSON object; `what` is its name in the message."""
     if not isinstance(value, dict):
         raise ValueError(f"{what}: found {quoted(value)}; expected an object")
     return value
 
 
 def sequence(value: object, what: str) -> list[Any]:
-    """A JSON array; `what` names it."""
+    """Check a JSON array; `what` is its name in the message."""
     if not isinstance(value, list):
         raise ValueError(f"{what}: found {quoted(value)}; expected a list")
     return value
 
 
 def number(value: object, what: str) -> float:
-    """A finite number, also written as a text; `what` names it."""
+    """Return a finite number from a number or a string; `what` is its name in the message."""
     try:
         made = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else nan
     except (ValueError, OverflowError):
@@ -96,7 +102,7 @@ def number(value: object, what: str) -> float:
 
 
 def written(value: object, what: str) -> datetime:
-    """A written time, with its offset if it has one: RFC 3339, `2026-06-01 08:00` or `2026/6/1 8:00`."""
+    """Parse a time: RFC 3339, `2026-06-01 08:00` or `2026/6/1 8:00`. The result has an offset if the text has one."""
     text = value.strip() if isinstance(value, str) else ""
     for read in (datetime.fromisoformat, _spreadsheet):
         try:
@@ -109,20 +115,20 @@ def written(value: object, what: str) -> datetime:
 
 
 def instant(value: object, what: str, zone: tzinfo = UTC) -> int:
-    """UTC ns of a written time, which is in `zone` when it has no offset."""
+    """Return UTC ns of a time in text; `zone` applies when the text has no offset."""
     return nanoseconds(written(value, what), zone)
 
 
 def nanoseconds(time: datetime, zone: tzinfo = UTC) -> int:
-    """UTC ns of a time, which is in `zone` when it has no offset; to the millisecond."""
+    """Return UTC ns of a time, to the millisecond; `zone` applies when the time has no offset."""
     return round((time if time.tzinfo else time.replace(tzinfo=zone)).timestamp() * 1000) * (NS // 1000)
 
 
 def unix(value: object, what: str) -> int:
-    """UTC ns of seconds since 1970."""
+    """Return UTC ns of seconds since 1970."""
     seconds = number(value, what)
     if not EARLIEST <= seconds * NS < LATEST:
-        raise ValueError(f"{what}: found {quoted(value)}; expected seconds since 1970, of this century")
+        raise ValueError(f"{what}: found {quoted(value)}; expected seconds since 1970, in the years 2000 to 2099")
     return int(seconds) * NS
 
 

@@ -1,4 +1,4 @@
-"""Whether every part gets on: each says until when it will have taken its next step, and is held to it."""
+"""Watchdog of the parts. Each part declares the time of its next step; a part that is late is reported as stuck."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from .notify import Supervisor
 log = logging.getLogger(__name__)
 
 CHECK_PERIOD = 5.0
-"""Real seconds between two looks at all parts, at most."""
+"""Longest time between two checks of all parts, real s."""
 
 STUCK_MARGIN = 30.0
-"""Real seconds past its word after which a part is stuck, at most; half of what systemd waits, where that is less."""
+"""Time beyond the declared time after which a part is stuck, real s. A shorter watchdog of systemd shortens it to half
+of that watchdog's time."""
 
-STUCK, ON = "part stuck", "part goes on"
+STUCK, RESUMED = "part stuck", "part goes on"
 """Events."""
 
 
 class Pulse:
-    """What one part, whose task has the same name, says of its next step. It knows no time; the watchdog does.
+    """The declared next step of a part, whose task has the same name. The watchdog measures the time.
 
-    Numbers go on without a part that is not `vital`: it is named when it is stuck, and nothing is restarted for it.
+    Without a part that is not `vital` the numbers continue: the watchdog reports such a part and restarts nothing.
     """
 
     __slots__ = ("name", "seconds", "steps", "unless", "vital")
@@ -42,19 +43,19 @@ class Pulse:
         self.unless: Callable[[], bool] | None = None
 
     def within(self, seconds: float, unless: Callable[[], bool] | None = None) -> None:
-        """A step is taken, and the next one will be within so many real seconds, or later while `unless` is true."""
+        """Record a step. The next step comes within a number of real seconds, or later while `unless` is true."""
         self.steps += 1
         self.seconds = seconds
         self.unless = unless
 
     async def sleep(self, clock: Clock, seconds: float) -> None:
-        """Wait so many of the clock's seconds, as declared."""
+        """Declare and wait for a number of seconds of the clock."""
         self.within(seconds / clock.speed)
         await clock.sleep(seconds)
 
 
 class WatchedPart(Protocol):
-    """What runs in a task of its own and is watched."""
+    """A part that runs in its own task under the watchdog."""
 
     pulse: Pulse
 
@@ -64,7 +65,7 @@ class WatchedPart(Protocol):
 
 @dataclass(slots=True)
 class _Watched:
-    """A part, the step that it was seen at last, the real seconds since, and whether it is told to be stuck."""
+    """A part: the step at the last check, the real seconds since that step, and whether the part is stuck."""
 
     pulse: Pulse
     step: int = 0
@@ -73,93 +74,95 @@ class _Watched:
 
 
 class Watchdog:
-    """Looks at all parts and feeds systemd's watchdog while each vital one keeps its word.
+    """Checks all parts, and feeds systemd's watchdog while each vital part is on time.
 
-    Seconds in which this process stood still as a whole, stopped or busy with one thing, are no part's fault: of
-    them one period counts, so that each has a chance first. systemd notices by itself that nothing is said.
+    When the whole process made no progress (stopped, or blocked by one call), one check period at most counts for each
+    part, so that each part can make its step first. systemd notices a blocked process, because WATCHDOG is missing.
     """
 
     def __init__(self, supervisor: Supervisor, clock: Clock) -> None:
-        patience = supervisor.watchdog / 2.0  # sd_watchdog_enabled(3): to be fed at half of its time
+        patience = supervisor.watchdog / 2.0  # sd_watchdog_enabled(3): feed at half of the time
         self.period = min(CHECK_PERIOD, patience / 2.0)
         self.margin = min(STUCK_MARGIN, patience)
         self._watched: list[_Watched] = []
         self._supervisor = supervisor
         self._clock = clock
-        self._looked = self._now()
+        self._checked_at = self._now()
         self._status = ""
 
     @property
     def states(self) -> list[tuple[str, bool]]:
-        """Each part's name, and whether it is stuck."""
-        return [(one.pulse.name, one.stuck) for one in self._watched]
+        """Name of each part, and whether the part is stuck."""
+        return [(part.pulse.name, part.stuck) for part in self._watched]
 
     @property
     def stuck(self) -> list[str]:
-        """The names of those that are."""
+        """Names of the stuck parts."""
         return [name for name, stuck in self.states if stuck]
 
     def watch(self, pulses: Sequence[Pulse]) -> None:
-        """These are the parts."""
-        self._watched = [_Watched(one) for one in pulses]
+        """Set the parts to check."""
+        self._watched = [_Watched(pulse) for pulse in pulses]
 
-    async def run(self, status: Callable[[], str], tell: Callable[[str, str], None]) -> None:
-        """Tell systemd that we run, look every period until cancelled, and then that we end.
+    async def run(self, status: Callable[[], str], report: Callable[[str, str], None]) -> None:
+        """Notify systemd of the start, check every period until cancelled, and notify systemd of the end.
 
-        `status` is a line for people about all that goes on; `tell` gets a part's event and what there is to say of it.
+        `status` returns one line for people about the whole process; `report` gets a part's event and its detail.
         """
-        self._looked = self._now()
-        self._say(status(), READY="1")
+        self._checked_at = self._now()
+        self._notify(status(), READY="1")
         try:
             while True:
                 await asyncio.sleep(self.period)
-                self.look(tell)
-                alive = not any(one.stuck and one.pulse.vital for one in self._watched)
-                self._say(status(), **({"WATCHDOG": "1"} if alive else {}))
+                self.check(report)
+                alive = not any(part.stuck and part.pulse.vital for part in self._watched)
+                self._notify(status(), **({"WATCHDOG": "1"} if alive else {}))
         finally:
-            self._say("ending, records go to disk", STOPPING="1")
+            self._notify("ending, records go to disk", STOPPING="1")
 
-    def look(self, tell: Callable[[str, str], None]) -> None:
-        """Judge each part by the time since the last look; `tell` hears of who is stuck and who goes on."""
+    def check(self, report: Callable[[str, str], None]) -> None:
+        """Check each part by the time since the last check; `report` gets the events."""
         now = self._now()
-        since, self._looked = now - self._looked, now
+        since, self._checked_at = now - self._checked_at, now
         if since > self.period + self.margin:
-            log.warning("everything stood still for %.0f s: stopped, or busy with one thing", since - self.period)
-        for one in self._watched:
-            pulse = one.pulse
-            if one.step != pulse.steps or (pulse.unless is not None and pulse.unless()):
-                one.step, one.waited = pulse.steps, 0.0
+            log.warning("no part made progress for %.0f s: stopped, or blocked by one call", since - self.period)
+        for part in self._watched:
+            pulse = part.pulse
+            if part.step != pulse.steps or (pulse.unless is not None and pulse.unless()):
+                part.step, part.waited = pulse.steps, 0.0
             else:
-                one.waited += min(since, self.period)
-            stuck = one.waited > pulse.seconds + self.margin
-            if stuck == one.stuck:
+                part.waited += min(since, self.period)
+            stuck = part.waited > pulse.seconds + self.margin
+            if stuck == part.stuck:
                 continue
-            one.stuck = stuck
+            part.stuck = stuck
             if stuck:
                 place = _place(pulse.name)
                 where = f"it waits at {place}" if place else "its task has ended"
-                said = f"{pulse.name}: nothing for {one.waited:.0f} s, expected within {pulse.seconds:.0f} s; {where}"
+                detail = (
+                    f"{pulse.name}: no progress for {part.waited:.0f} s, expected within {pulse.seconds:.0f} s; {where}"
+                )
                 fed = not pulse.vital or self._supervisor.watchdog == inf
-                log.error("%s%s", said, "" if fed else "; systemd's watchdog is not fed any more")
-                tell(STUCK, said)
+                log.error("%s%s", detail, "" if fed else "; systemd's watchdog is not fed any more")
+                report(STUCK, detail)
             else:
                 log.info("%s: goes on", pulse.name)
-                tell(ON, pulse.name)
+                report(RESUMED, pulse.name)
 
     def _now(self) -> float:
-        """Real seconds."""
+        """Return real seconds."""
         return self._clock.monotonic() / self._clock.speed
 
-    def _say(self, status: str, **words: str) -> None:
+    def _notify(self, status: str, **words: str) -> None:
         if status != self._status:
             self._status = status
             words["STATUS"] = status
         if words:
-            self._supervisor.tell(**words)
+            self._supervisor.notify(**words)
 
 
 def _place(name: str) -> str:
-    """Our file and line at which the task of that name waits, "" when there is none."""
+    """Return the file and line of wattgram at which the task of a part waits; "" when there is none."""
     place = ""
     for task in asyncio.all_tasks():
         awaited = task.get_coro() if task.get_name() == name else None

@@ -1,1 +1,1 @@
-"""The commands: a file each, with its options, its work and its output."""
+"""The commands. Each file NAME.py has the options of a command and its output; the table names the files."""

@@ -1,179 +1,97 @@
-"""The demonstration: a simulated factory, served over Modbus TCP and read by the daemon into its own spool."""
+"""`wattgram demo`: options and summary of the demonstration."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import os
-import socket
-import tempfile
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from math import isfinite
-from pathlib import Path
-from zoneinfo import ZoneInfo
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from wattgram_drivers.endpoint import Endpoint, parse
+from wattgram.base.toml_table import listen
+from wattgram.config.http_table import LOOPBACK
+from wattgram.formats.tables import table
 
-from wattgram.base.clock import NS, Clock
-from wattgram.base.record import Record
-from wattgram.config.devices_table import DeviceConfig
-from wattgram.config.http_table import HttpConfig
-from wattgram.config.load import Config
-from wattgram.config.site_table import SiteConfig
-from wattgram.config.spool_table import SpoolConfig
-from wattgram.daemon.daemon import Parts, assembled, run
-from wattgram.simulation.factory import Factory, demo_parts
-from wattgram.simulation.machines import SitePart
-from wattgram.simulation.serve_devices import ServedDevice, driver, serving
+from .arguments import INTERRUPTED, add_format, number, option_type
+from .progress import print_stderr
 
-TIMEZONE = "Asia/Shanghai"
-START_HOUR = 10
-"""Local hour of a working day at which the demonstration begins: the roof works and the shift is on."""
+if TYPE_CHECKING:
+    from .demonstration import DemoSummary
 
-SUBMETER = ("active_power_total", "active_energy_import")
-"""What is read of a sub-meter, so that five meters behind one gateway have their round within a second."""
-
-SATURDAY = 5
-
-DRIVERS = {
-    "incomer": ("eastron_sdm630", "meters", 1),
-    "foundry": ("acrel_adl400_dtsd1352", "meters", 2),
-    "hall": ("eastron_sdm630", "meters", 3),
-    "compressors": ("acrel_adl400_dtsd1352", "meters", 4),
-    "ev-charger": ("eastron_sdm630", "meters", 5),
-    "roof-east": ("huawei_sun2000", "roof-east", 1),
-    "roof-west": ("sunspec", "roof-west", 126),
-    "battery": ("huawei_luna2000", "battery", 1),
-}
-"""Driver, gateway and unit of each part: the meters stand behind one gateway, as they would on a serial line."""
+EXAMPLE = "wattgram demo --seconds 20 --format json"
 
 
-@dataclass(frozen=True, slots=True)
-class DemoSummary:
-    """What a demonstration did.
-
-    `balance_error`: what the sub-meters differ from the balance, as a share of the load's energy, over the ticks
-    in which every device was read. `emission_intensity`: g/kWh of load over the same ticks. None: no such tick.
-    """
-
-    readings: int
-    records: int
-    delivered: int
-    lost: int
-    balance_error: float | None
-    emission_intensity: float | None
-
-
-def page_address(asked: str | None, default: str) -> str:
-    """Where the page will listen: `asked`, or when nothing is asked `default` if it is free, else any free port.
-
-    OSError, in words for the one who asked, when `asked` cannot be had.
-    """
-    listen = default if asked is None else asked
-    if not listen:
-        return ""
-    host, _, port = listen.rpartition(":")
-    try:
-        family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
-        socket.create_server((host.strip("[]"), int(port)), family=family).close()
-    except OSError as error:
-        if asked is None:
-            return f"{host}:0"
-        why = os.strerror(error.errno or 0).lower()
-        raise OSError(f"the live page cannot listen on {listen}: {why}; --http {host}:0 takes a free port") from error
-    return listen
-
-
-def start_time(now: datetime) -> int:
-    """UTC ns of START_HOUR o'clock on the factory's last working day."""
-    local = now.astimezone(ZoneInfo(TIMEZONE)).replace(hour=START_HOUR, minute=0, second=0, microsecond=0)
-    while local > now or local.weekday() >= SATURDAY:
-        local -= timedelta(days=1)
-    return int(local.timestamp()) * NS
-
-
-async def demonstrate(
-    stop: asyncio.Event, *, start: int, speed: float, seconds: float | None, http: str, page_at: asyncio.Future[str]
-) -> DemoSummary:
-    """Run the factory and the daemon until `stop` or for `seconds` of real time; `page_at` gets the page's address.
-
-    OSError when the page's address is taken.
-    """
-    clock = Clock(start, speed)
-    factory = Factory(demo_parts(), timezone=TIMEZONE, start=start)
-    stands = _stands(factory.parts.values())
-    with tempfile.TemporaryDirectory(prefix="wattgram-demo-") as directory:
-        async with serving(stands, factory, clock) as endpoints:
-            config = _config(stands, endpoints, Path(directory), speed, http)
-            async with assembled(config, clock) as parts:
-                ending = asyncio.create_task(_end(stop, seconds), name="end of demo")
-                try:
-                    await run(parts, stop, page_at)
-                finally:
-                    ending.cancel()
-                await parts.spool.sync()
-                records = await parts.spool.history("emission", start, {"window": "tick"})
-        return _summary(parts, records)
-
-
-def _stands(parts: Iterable[SitePart]) -> list[ServedDevice]:
-    anywhere = parse("tcp://127.0.0.1:0", listen=True)
-    stands = []
-    for part in parts:
-        name, bus, unit = DRIVERS[part.name]
-        stands.append(ServedDevice(bus, part, name, driver(name), anywhere, unit))
-    return stands
-
-
-def _config(
-    stands: Iterable[ServedDevice], endpoints: Mapping[str, Endpoint], directory: Path, speed: float, http: str
-) -> Config:
-    # What the configuration calls one second is one second of the demonstration's clock.
-    return Config(
-        site=SiteConfig("demo-factory", ZoneInfo(TIMEZONE), tick=speed),
-        devices=tuple(
-            DeviceConfig(
-                one.part.name,
-                one.part.role,
-                one.driver,
-                one.device,
-                endpoints[one.part.name],
-                one.unit,
-                interval=speed,
-                rated_power=one.part.rated_power,
-                group=one.part.group,
-                quantities=SUBMETER if one.part.role in ("load", "ev") else (),
-            )
-            for one in stands
-        ),
-        spool=SpoolConfig(directory),
-        http=HttpConfig(http),
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the demonstration."""
+    parser.add_argument(
+        "--seconds", type=number(0.1, 1e9), metavar="N", help="end after N seconds (default: at Ctrl-C)"
     )
-
-
-async def _end(stop: asyncio.Event, seconds: float | None) -> None:
-    if seconds is not None:
-        await asyncio.sleep(seconds)
-        stop.set()
-
-
-def _summary(parts: Parts, records: list[Record]) -> DemoSummary:
-    ticks = [one for one in records if one["coverage"] == 1.0]
-    load = sum(_present(one, "load_energy") for one in ticks)
-    residual = sum(abs(_present(one, "residual_energy")) for one in ticks)
-    emission = sum(_present(one, "emission") for one in ticks)
-    spool = parts.spool
-    return DemoSummary(
-        readings=parts.site.readings,
-        records=spool.appended,
-        delivered=spool.head,
-        lost=spool.appended - spool.head,
-        balance_error=residual / load if load else None,
-        emission_intensity=1000.0 * emission / load if load else None,
+    parser.add_argument(
+        "--speed",
+        type=number(0.1, 900.0),
+        default=20.0,
+        metavar="X",
+        help="speed, as a multiple of real time (default: 20)",
     )
+    parser.add_argument(
+        "--http",
+        type=option_type(_page_address),
+        metavar="ADDR",
+        help=f'address of the live page, "" for none (default: {LOOPBACK}, or any free port if that is in use)',
+    )
+    add_format(parser)
 
 
-def _present(one: Record, name: str) -> float:
-    value = one[name]
-    return value if isinstance(value, float) and isfinite(value) else 0.0
+def run(options: argparse.Namespace) -> int:
+    """Run the demonstration and print its summary."""
+    from wattgram.daemon.daemon import stop_on_signals
+
+    from .demonstration import demonstrate, page_address, start_time
+
+    http = page_address(options.http, LOOPBACK)
+
+    async def demo() -> int:
+        stop = stop_on_signals()
+        page_at = asyncio.get_running_loop().create_future()
+        page_at.add_done_callback(lambda address: _announce(address.result(), http, options))
+        summary = await demonstrate(
+            stop,
+            start=start_time(datetime.now(UTC)),
+            speed=options.speed,
+            seconds=options.seconds,
+            http=http,
+            page_at=page_at,
+        )
+        print(json.dumps(asdict(summary)) if options.format == "json" else _as_table(summary))
+        return INTERRUPTED if stop.interrupted else 0
+
+    return asyncio.run(demo())
+
+
+def _page_address(value: object) -> str:
+    address = listen(value)
+    if address and not address.startswith(("127.", "localhost:", "[::1]:")):
+        raise ValueError(f"found {value!r}; allowed: a loopback address, such as {LOOPBACK}")
+    return address
+
+
+def _announce(address: str, requested: str, options: argparse.Namespace) -> None:
+    page = f"live page: {address}" if address else "no live page"
+    if options.http is None and requested != LOOPBACK:
+        page += f" ({LOOPBACK} is in use)"
+    end = f"ends after {options.seconds:g} s" if options.seconds else "Ctrl-C ends it"
+    print_stderr(f"simulated factory at {options.speed:g} times real time; {page}; {end}")
+
+
+def _as_table(summary: DemoSummary) -> str:
+    error, intensity = summary.balance_error, summary.emission_intensity
+    rows = [
+        ("readings", f"{summary.readings:,}"),
+        ("records", f"{summary.records:,}"),
+        ("delivered to the embedded store", f"{summary.delivered:,}"),
+        ("lost", f"{summary.lost:,}"),
+        ("energy balance error", "-" if error is None else f"{error:.4%}"),
+        ("emission intensity", "-" if intensity is None else f"{intensity:.1f} g/kWh"),
+    ]
+    return table(("summary", ""), rows, right=(1,))

@@ -1,10 +1,10 @@
-"""Who answers at one unit: SunSpec first, then what tells a model, then values that look like a device's."""
+"""Identification of the devices at a unit: by SunSpec, then by the marks of a model, then by plausible values."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite, nan
 
 from wattgram_drivers import catalogue, probe
@@ -19,21 +19,21 @@ from wattgram_ext.decode import Decoder
 
 from wattgram.base.clock import Clock
 
-GREETING: tuple[Table, int, int] = ("holding", walk.BASES[0], 2)
-"""The first question to a unit: where SunSpec begins. Any answer, also a refusal, says that somebody is there."""
+FIRST_REQUEST: tuple[Table, int, int] = ("holding", walk.BASES[0], 2)
+"""First request to a unit: the start of SunSpec. Any answer, also an exception, shows that a device is there."""
 
-NOBODY = (10, 11)
-"""Exceptions of a gateway for a unit that is not behind it."""
+ABSENT_UNIT = (10, 11)
+"""Exception codes of a gateway for a unit that is not behind the gateway."""
 
-UNANSWERED_QUESTIONS = 4
-"""Unanswered questions in a row after which a unit is left alone."""
+MOST_UNANSWERED = 4
+"""Unanswered requests in a row after which a unit gets no more requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class IdentifiedDevice:
-    """A device and what it says of itself; `driver` is "" for one that answers and that nothing fits.
+    """A device and its identity. `driver` is "" for a device that answers and that no map fits.
 
-    `also` are maps that fit as well, `answer` is what an unknown one said, `rated_power` is in W.
+    `also`: other maps that fit; `answer`: answer of an unknown device; `rated_power` in W.
     """
 
     driver: str
@@ -47,16 +47,16 @@ class IdentifiedDevice:
 
 
 class UnitIdentification:
-    """One unit of a bus while it is asked who it is: one request at a time, each question once."""
+    """Requests to one unit for its identification: one request at a time, and each request once."""
 
-    def __init__(self, bus: Bus, number: int, *, greeting: float, limit: float, silence: float) -> None:
-        """Seconds: for the answer to the first question, for one to a later question, before each request."""
+    def __init__(self, bus: Bus, number: int, *, first_limit: float, limit: float, silence: float) -> None:
+        """`first_limit`, `limit`: time for the first and for later answers, s; `silence`: pause before a request, s."""
         self._bus = bus
         self.number = number
-        self._greeting = greeting
+        self._first_limit = first_limit
         self._limit = limit
         self._silence = silence
-        self._said: dict[tuple[Table, int, int], bytes | Refused | NoAnswer | BadAnswer] = {}
+        self._answers: dict[tuple[Table, int, int], bytes | Refused | NoAnswer | BadAnswer] = {}
         self._unanswered = 0
 
     async def read(
@@ -66,18 +66,21 @@ class UnitIdentification:
         address: int,
         count: int,
         *,
-        timeout: float = 0.0,  # noqa: ASYNC109 - a reader gives the device's own; here the scan's limit holds
+        timeout: float = 0.0,  # noqa: ASYNC109 - a reader gives the time limit of the device; the limit of the scan applies
         delay: float = 0.0,
         deadline: float | None = None,
     ) -> bytes:
-        """What a bus answers, remembered. Refused, NoAnswer, BadAnswer; BusDown is not remembered."""
-        question = (table, address, count)
-        if question not in self._said:
-            if self._unanswered >= UNANSWERED_QUESTIONS:
+        """Return the registers; a repeated request returns the stored answer or error.
+
+        Refused, NoAnswer, BadAnswer; BusDown, which is not stored.
+        """
+        request = (table, address, count)
+        if request not in self._answers:
+            if self._unanswered >= MOST_UNANSWERED:
                 raise NoAnswer(f"unit {self.number} has stopped answering")
-            limit = self._greeting if question == GREETING else self._limit
+            limit = self._first_limit if request == FIRST_REQUEST else self._limit
             try:
-                self._said[question] = await self._bus.read(
+                self._answers[request] = await self._bus.read(
                     self.number,
                     table,
                     address,
@@ -87,82 +90,82 @@ class UnitIdentification:
                     deadline=deadline,
                 )
             except (Refused, NoAnswer, BadAnswer) as error:
-                self._said[question] = error
-            silent = isinstance(self._said[question], NoAnswer | BadAnswer)
+                self._answers[request] = error
+            silent = isinstance(self._answers[request], NoAnswer | BadAnswer)
             self._unanswered = self._unanswered + 1 if silent else 0
-        said = self._said[question]
-        if isinstance(said, DriverError):
-            raise said
-        return said
+        answer = self._answers[request]
+        if isinstance(answer, DriverError):
+            raise answer
+        return answer
 
     async def answer(self, table: Table, address: int, count: int, delay: float = 0.0) -> bytes | None:
-        """The registers, None when the unit does not give them."""
+        """Return the registers, None when the unit does not return them."""
         try:
             return await self.read(self.number, table, address, count, delay=delay)
         except (Refused, NoAnswer, BadAnswer):
             return None
 
-    async def greeted(self) -> str:
-        """What the unit says to the first question; NoAnswer when nobody is there."""
+    async def first_answer(self) -> str:
+        """Return the answer to the first request, in words. NoAnswer when no device is there."""
         try:
-            words = await self.read(self.number, *GREETING)
+            words = await self.read(self.number, *FIRST_REQUEST)
         except BadAnswer as error:
             raise NoAnswer(str(error)) from error
         except Refused as refused:
-            if refused.code in NOBODY:
+            if refused.code in ABSENT_UNIT:
                 raise NoAnswer(str(refused)) from refused
             return f"exception {refused.code} ({EXCEPTIONS.get(refused.code, 'unknown')})"
-        return f"{GREETING[0]} {GREETING[1]} holds {words.hex(' ', 2)}"
+        return f"{FIRST_REQUEST[0]} {FIRST_REQUEST[1]} holds {words.hex(' ', 2)}"
 
 
 @dataclass(slots=True)
 class _Candidates:
-    """Maps of one kind of device that fit a unit."""
+    """Maps for one kind of device that fit a unit."""
 
     fitting: dict[str, Evidence] = field(default_factory=dict)
 
     def best(self) -> tuple[str, ...]:
-        """Names, the one with the most evidence first."""
+        """Return the names of the maps, most evidence first."""
         return tuple(sorted(self.fitting, key=lambda name: (-self.fitting[name].points, name)))
 
 
 async def identify(unit: UnitIdentification, devices: Mapping[str, Device], clock: Clock) -> list[IdentifiedDevice]:
-    """The devices that answer at a unit, one a kind; one without a driver when nothing fits.
+    """Return the devices at a unit, one of each kind; a device without a driver when no map fits.
 
-    NoAnswer when nobody is there; BusDown as it comes.
+    NoAnswer when no device is there; BusDown when the bus is lost.
     """
-    greeting = await unit.greeted()
-    told = await _sunspec(unit, clock)
+    answer = await unit.first_answer()
+    sunspec = await _sunspec(unit, clock)
     by_kind: dict[str, _Candidates] = {}
     doubted: dict[str, Evidence] = {}
     verdicts = {name: await _verdict(unit, device) for name, device in devices.items()}
     for name, verdict in verdicts.items():
         if verdict == "fits":
-            found = await _weighed(unit, devices[name], clock)
-            # One word is right by chance too often: the values must agree.
+            found = await _evidence(unit, devices[name], clock)
+            # A single word matches by chance too often: the values must be plausible too.
             sure = len(probe.marked(devices[name])) > 1 or (found.points >= 2 and not found.against)
             if sure:
                 by_kind.setdefault(devices[name].kind, _Candidates()).fitting[name] = found
             else:
                 doubted[name] = found
-    if not told and not by_kind:
+    if not sunspec and not by_kind:
         plausible: dict[str, Evidence] = {}
         for name, device in devices.items():
-            found = await _weighed(unit, device, clock)
+            found = await _evidence(unit, device, clock)
             if found.strong:
                 (doubted if verdicts[name] == "differs" else plausible)[name] = found
         if plausible:
             best = _Candidates(plausible).best()
             by_kind[devices[best[0]].kind] = _Candidates(plausible)
-    known = [_with(one, by_kind.pop(one.kind, _Candidates()).best()) for one in told]
+    identified = [_with(device, by_kind.pop(device.kind, _Candidates()).best()) for device in sunspec]
     for candidates in by_kind.values():
         first, *others = candidates.best()
-        known.append(await _described(unit, devices[first], tuple(others), clock))
-    return known or [IdentifiedDevice("", also=_Candidates(doubted).best(), answer=greeting)]
+        identified.append(await _described(unit, devices[first], tuple(others), clock))
+    return identified or [IdentifiedDevice("", also=_Candidates(doubted).best(), answer=answer)]
 
 
 async def _sunspec(unit: UnitIdentification, clock: Clock) -> list[IdentifiedDevice]:
-    """The SunSpec devices of a unit, one or several in one chain."""
+    """Return the SunSpec devices of a unit, one or several in one chain of models."""
 
     async def read(table: Table, address: int, count: int) -> bytes:
         return await unit.read(unit.number, table, address, count)
@@ -185,24 +188,24 @@ async def _sunspec(unit: UnitIdentification, clock: Clock) -> list[IdentifiedDev
     ]
 
 
-def _with(known: IdentifiedDevice, also: tuple[str, ...]) -> IdentifiedDevice:
-    return IdentifiedDevice(known.driver, known.vendor, known.model, known.serial, known.kind, known.rated_power, also)
+def _with(device: IdentifiedDevice, also: tuple[str, ...]) -> IdentifiedDevice:
+    return replace(device, also=also)
 
 
 async def _verdict(unit: UnitIdentification, device: Device) -> probe.Verdict:
-    """What a unit says of a map's marks; those after one that does not hold are not asked for."""
+    """Compare a unit with the marks of a map; stop at the first mark that does not match."""
     verdict: probe.Verdict = "unsaid"
     for mark in device.identity.marks:
-        one = mark.excerpt
+        excerpt = mark.excerpt
         delay = device.limits.request_delay
-        verdict = probe.judged(mark, await unit.answer(one.table, one.address, one.registers, delay))
+        verdict = probe.judged(mark, await unit.answer(excerpt.table, excerpt.address, excerpt.registers, delay))
         if verdict != "fits":
             break
     return verdict
 
 
-async def _weighed(unit: UnitIdentification, device: Device, clock: Clock) -> Evidence:
-    """How much a unit's values look like this device's; one is looked at first, and most maps end there."""
+async def _evidence(unit: UnitIdentification, device: Device, clock: Clock) -> Evidence:
+    """Return how plausible the values of a unit are for a device. One quantity first excludes most maps."""
     taste = probe.taste(device)
     if not taste or not probe.evidence(device, await _values(unit, device, [taste], clock)).points:
         return Evidence()
@@ -212,7 +215,7 @@ async def _weighed(unit: UnitIdentification, device: Device, clock: Clock) -> Ev
 async def _values(
     unit: UnitIdentification, device: Device, quantities: Collection[str], clock: Clock
 ) -> dict[str, float]:
-    """Values of a map's quantities, NaN for those that the unit does not give."""
+    """Return the values of quantities of a map, NaN for quantities that the unit does not return."""
     reader = Reader(device, unit.number, quantities)
     try:
         reading = await reader.read(unit, clock)
@@ -239,13 +242,13 @@ async def _described(unit: UnitIdentification, device: Device, also: tuple[str, 
 async def _label(unit: UnitIdentification, label: Label | None) -> str:
     if label is None:
         return ""
-    one = label.excerpt
-    answer = await unit.answer(one.table, one.address, one.registers)
+    excerpt = label.excerpt
+    answer = await unit.answer(excerpt.table, excerpt.address, excerpt.registers)
     return probe.label(label, answer) if answer else ""
 
 
 async def _rated_power(unit: UnitIdentification, device: Device, clock: Clock) -> float | None:
-    """The nameplate's W, where the device tells them."""
+    """Return the rated power, W, if the device has a register for it."""
     if "rated_power" not in device.quantities:
         return None
     power = (await _values(unit, device, ["rated_power"], clock)).get("rated_power", nan)
@@ -253,6 +256,6 @@ async def _rated_power(unit: UnitIdentification, device: Device, clock: Clock) -
 
 
 def catalogued() -> dict[str, Device]:
-    """Every map by its name, those with marks of their own first."""
+    """Return all maps by name, the maps with marks first."""
     maps: Sequence[Device] = [catalogue.load(name) for name in catalogue.names() if name != catalogue.SUNSPEC]
     return {device.name: device for device in sorted(maps, key=lambda device: (not device.identity.marks, device.name))}

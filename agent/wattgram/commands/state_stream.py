@@ -1,4 +1,4 @@
-"""A gateway's states as they come, over its HTTP stream; for programs on this side of the wire."""
+"""Client of the state stream of a gateway (/api/stream)."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Any
 from urllib.parse import urlsplit
 
 STREAM_SILENCE = 20.0
-"""Seconds without a word after which a stream is taken for dead; a gateway that is well says something each 15 s."""
+"""Time without data after which a stream is dead, s. A healthy gateway sends a line every 15 s."""
 
 LONGEST_STREAM_LINE = 1 << 22
-"""Bytes of one line; what is longer is no gateway's."""
+"""Most bytes of a line; a longer line does not come from a gateway."""
 
 
 @dataclass(frozen=True, slots=True)
 class StateUnavailable:
-    """Why there is no state now."""
+    """No state is available; `reason` says why."""
 
-    why: str
+    reason: str
 
 
 def states(url: str, token: str | None, pause: Callable[[], None]) -> Iterator[dict[str, Any] | StateUnavailable]:
-    """States without an end; a lost stream is a Trouble, then a `pause`, and it is opened anew.
+    """Yield states without end. When the stream is lost: StateUnavailable, a `pause`, and a new connection.
 
-    PermissionError when the gateway wants another token.
+    PermissionError when the gateway rejects the token.
     """
     last = ""
     while True:
@@ -38,7 +38,7 @@ def states(url: str, token: str | None, pause: Callable[[], None]) -> Iterator[d
         except PermissionError:
             raise
         except TimeoutError:
-            yield StateUnavailable(f"it says nothing for {STREAM_SILENCE:g} s")
+            yield StateUnavailable(f"no data for {STREAM_SILENCE:g} s")
         except (OSError, http.client.HTTPException, ValueError) as error:
             yield StateUnavailable(getattr(error, "strerror", None) or str(error) or type(error).__name__)
         pause()
@@ -53,11 +53,11 @@ def _events(url: str, token: str | None, last: str) -> Iterator[tuple[str, dict[
         headers |= {"Authorization": f"Bearer {token}"} if token else {}
         headers |= {"Last-Event-ID": last} if last else {}
         connection.request("GET", f"{parts.path.rstrip('/')}/api/stream", headers=headers)
-        answer = connection.getresponse()  # a redirect is not followed: the token is for this gateway
+        answer = connection.getresponse()  # follow no redirect: the token is for this gateway only
         if answer.status == http.HTTPStatus.UNAUTHORIZED:
-            raise PermissionError("the gateway wants a token: --token-file PATH")
+            raise PermissionError("the gateway requires a token: --token-file PATH")
         if answer.status != http.HTTPStatus.OK:
-            raise http.client.HTTPException(f"it answers {answer.status} {answer.reason}")
+            raise http.client.HTTPException(f"HTTP {answer.status} {answer.reason}")
         yield from _parsed(answer)
     finally:
         connection.close()
@@ -67,7 +67,7 @@ def _parsed(answer: http.client.HTTPResponse) -> Iterator[tuple[str, dict[str, A
     name, data = "", ""
     while line := answer.readline(LONGEST_STREAM_LINE):
         if not line.endswith(b"\n"):
-            raise ValueError(f"a line of more than {LONGEST_STREAM_LINE} bytes, or the end in the middle of one")
+            raise ValueError(f"found a line of more than {LONGEST_STREAM_LINE} bytes, or an incomplete line")
         field, _, value = line.decode("utf-8", "replace").rstrip("\n").partition(":")
         value = value.removeprefix(" ")
         if field == "id":

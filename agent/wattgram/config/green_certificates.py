@@ -63,7 +63,7 @@ def read(path: Path, zone: ZoneInfo) -> Certificates:
     The hour that an autumn night has twice needs two rows. The hour that a spring night lacks may have a row with 0.
     """
     hours: dict[int, float] = {}
-    supplied.each(
+    supplied.read_rows(
         path, (TIME, ENERGY), lambda cells: _add(hours, cells, zone), largest=CERTIFICATE_FILE_BYTES, most=HOURS
     )
     return Certificates(hours)

@@ -86,7 +86,7 @@ class Delivery:
                     reached = False
                     self._outage.failed(str(error), wait)
                 except SinkError as error:
-                    retry_after, reached = error.retry_after, reached and not error.itself
+                    retry_after, reached = error.retry_after, reached and not error.unavailable
                     self._outage.failed(str(error), retry_after or wait)
                 except Exception as error:  # noqa: BLE001 - see above
                     self._outage.failed(_reason(error), wait, error)
@@ -149,7 +149,7 @@ class Delivery:
             await self._write(batch, [first])
         except Exception as error:
             settled = self._spool.positions.get(self.sink.name, 0) >= seq
-            if settled or not accepts or (isinstance(error, SinkError) and error.itself):
+            if settled or not accepts or (isinstance(error, SinkError) and error.unavailable):
                 raise
             self._tries[seq] += 1
             if series not in self._fatal and self._tries[seq] < ATTEMPTS:

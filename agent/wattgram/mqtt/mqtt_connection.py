@@ -18,7 +18,7 @@ from paho.mqtt.properties import Properties
 
 from wattgram.base.errors import SinkError
 from wattgram.base.network_errors import cause
-from wattgram.base.tls import verifying
+from wattgram.base.tls import tls_context
 
 from .mqtt_session import MqttSession, SessionTerms
 from .mqtt_settings import MqttConfig
@@ -79,7 +79,7 @@ class Broker:
         any.
         """
         config = self._config
-        tls = await verifying(config.ca, config.cert, config.key) if config.tls else None
+        tls = await tls_context(config.ca, config.cert, config.key) if config.tls else None
         last = aiomqtt.Will(*will, qos=1, retain=retained) if will else None
         connection = self._connection(self.protocol, last, largest, tls)
         try:

@@ -136,7 +136,7 @@ class MqttSession:
             finally:
                 self._queue = None
         if self._end_reason:
-            raise SinkError(self._end_reason, itself=self._unrelated)
+            raise SinkError(self._end_reason, unavailable=self._unrelated)
 
     async def subscribe(self, topics: Sequence[str], handler: MessageHandler, limit: float) -> dict[str, str]:
         """Subscribe to topics; return the reason of each topic that the broker refuses.
@@ -189,7 +189,7 @@ class MqttSession:
             if not future.done():
                 self._end(f"the broker did not answer within {limit:g} s")
         if self._end_reason:
-            raise SinkError(self._end_reason, itself=self._unrelated)
+            raise SinkError(self._end_reason, unavailable=self._unrelated)
         return future.result()
 
     # sending

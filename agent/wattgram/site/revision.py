@@ -16,7 +16,7 @@ from wattgram.accounts.books import Books
 from wattgram.accounts.instant_replay import ImpliedPast, Replay
 from wattgram.base.clock import Clock
 from wattgram.base.errors import HistoryError, SpoolError
-from wattgram.base.record import EVERY, Record
+from wattgram.base.record import ALL_WINDOWS, Record
 from wattgram.base.watchdog import Pulse
 from wattgram.grid import remembered
 from wattgram.store.history import History
@@ -205,7 +205,7 @@ class Revision:
             self._rest = time.monotonic() + 10.0 * (time.monotonic() - begun)
         changed = replay.counts.changed
         if changed:
-            told = ", ".join(f"{changed[window]} of {window}" for window in EVERY if changed[window])
+            told = ", ".join(f"{changed[window]} of {window}" for window in ALL_WINDOWS if changed[window])
             site.event("", "results revised", told)
         return replay
 
@@ -213,7 +213,7 @@ class Revision:
         assert self._span is not None  # or there is nothing to do
         (begin, end), self._span = self._span, None
         try:
-            await self.revise(begin - 1, end, EVERY)
+            await self.revise(begin - 1, end, ALL_WINDOWS)
         except (HistoryError, SpoolError) as error:
             log.error("late grid values are not worked in: %s", error)
         except Exception:  # a late value must not end the daemon

@@ -23,7 +23,7 @@ from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS, Clock
 from wattgram.base.occurrence import Occurrence
 from wattgram.base.period import window_end
-from wattgram.base.record import JOURNAL, Record, Series
+from wattgram.base.record import REPLAY_KINDS, Record, Series
 from wattgram.base.units import rfc3339
 from wattgram.config.load import Config
 from wattgram.counters.counter import GAP_INTERVALS
@@ -293,7 +293,7 @@ class Site:
             self._spool.put_state(f"{TOLD} {name}", self._told.stamp(name))
         self.records += 1
         self._spool.append(made)
-        if self.meanwhile is not None and made.series.kind in JOURNAL:
+        if self.meanwhile is not None and made.series.kind in REPLAY_KINDS:
             self.meanwhile.append(made)
 
     def _book(self, made: Iterable[Record]) -> None:

@@ -309,7 +309,7 @@ class Database:
             )
             db.executemany(
                 "INSERT OR REPLACE INTO latest VALUES (?, ?, ?)",
-                [(number(one.series), one.time, seq) for seq, one in records if one.sought],
+                [(number(one.series), one.time, seq) for seq, one in records if one.looked_up_by_key],
             )
             db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", entry.state.items())
             db.executemany("INSERT OR REPLACE INTO position VALUES (?, ?)", entry.positions.items())

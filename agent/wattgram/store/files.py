@@ -410,7 +410,7 @@ class _Parts:
 
 def _ring_of(record: Record) -> str | None:
     """The ring that a record belongs into; None for what is sought by its key or is no row of a column."""
-    if record.sought or not whole(record):
+    if record.looked_up_by_key or not whole(record):
         return None
     return next((name for name, kinds in RINGS.items() if record.series.kind in kinds), None)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from wattgram.base.errors import HistoryError
-from wattgram.base.record import JOURNAL, Kind, Record, Series
+from wattgram.base.record import REPLAY_KINDS, Kind, Record, Series
 
 from . import DATABASE_FILE, StoreView, loose_of
 
@@ -173,7 +173,7 @@ class StoredPast:
 
     def journal(self, since: int) -> Iterator[Record]:
         """Instants and what came of them in the order in which they were stored, from no later than `since` on."""
-        return self._view.in_order(JOURNAL, self._view.appended_before(since), self._of(*JOURNAL))
+        return self._view.in_order(REPLAY_KINDS, self._view.appended_before(since), self._of(*REPLAY_KINDS))
 
     def published(self, window: str, since: int, until: int) -> dict[int, Record]:
         """The latest records of a window from `since` to before `until`, by time; of ticks only the revised."""

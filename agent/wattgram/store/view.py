@@ -52,7 +52,7 @@ class StoreView:
         self._texts: dict[str, tuple[str, ...]] = {}
         self._sought: dict[Series, list[Numbered]] = {}
         for one in loose:
-            if one[1].sought:
+            if one[1].looked_up_by_key:
                 self._sought.setdefault(one[1].series, []).append(one)
 
     def series(self, wanted: Callable[[Series], bool]) -> set[Series]:

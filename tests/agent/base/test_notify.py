@@ -1,4 +1,4 @@
-"""What systemd is told, at a real socket: sd_notify(3) and sd_watchdog_enabled(3)."""
+"""Notifications to systemd at a real socket: sd_notify(3) and sd_watchdog_enabled(3)."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ PID = 4711
 
 def test_words_are_lines_of_one_datagram(tmp_path: Path) -> None:
     with systemd(tmp_path) as listener:
-        supervisor = Supervisor.found(listener.environment(), PID)
-        supervisor.tell(READY="1", STATUS="8 of 10 devices good")
-        supervisor.tell(STOPPING="1")
+        supervisor = Supervisor.from_environment(listener.environment(), PID)
+        supervisor.notify(READY="1", STATUS="8 of 10 devices good")
+        supervisor.notify(STOPPING="1")
         assert listener.said() == [{"READY": "1", "STATUS": "8 of 10 devices good"}, {"STOPPING": "1"}]
         supervisor.close()
 
 
 def test_a_socket_may_be_in_the_abstract_namespace() -> None:
     listener = Listener(f"@wattgram-test-{os.getpid()}")
-    supervisor = Supervisor.found(listener.environment(), PID)
-    supervisor.tell(READY="1")
+    supervisor = Supervisor.from_environment(listener.environment(), PID)
+    supervisor.notify(READY="1")
     assert listener.said() == [{"READY": "1"}]
     supervisor.close()
     listener.close()
@@ -39,15 +39,15 @@ def test_a_socket_may_be_in_the_abstract_namespace() -> None:
 def test_a_status_of_several_lines_is_one() -> None:
     listener = Listener(f"@wattgram-test-{os.getpid()}")
     supervisor = Supervisor(listener.address)
-    supervisor.tell(STATUS="spool: it says\nREADY=1\r\n and more")
+    supervisor.notify(STATUS="spool: it says\nREADY=1\r\n and more")
     assert listener.said() == [{"STATUS": "spool: it says READY=1 and more"}]
     supervisor.close()
     listener.close()
 
 
 def test_without_a_socket_nothing_is_said_and_nothing_is_wrong(caplog: pytest.LogCaptureFixture) -> None:
-    supervisor = Supervisor.found({}, PID)
-    supervisor.tell(READY="1")
+    supervisor = Supervisor.from_environment({}, PID)
+    supervisor.notify(READY="1")
     supervisor.close()
     assert (supervisor.watchdog, caplog.records) == (inf, [])
 
@@ -64,7 +64,7 @@ def test_without_a_socket_nothing_is_said_and_nothing_is_wrong(caplog: pytest.Lo
     ids=str,
 )
 def test_the_watchdog_is_fed_by_the_process_that_is_meant(environment: Mapping[str, str], watchdog: float) -> None:
-    assert Supervisor.found(environment, PID).watchdog == watchdog
+    assert Supervisor.from_environment(environment, PID).watchdog == watchdog
 
 
 @pytest.mark.parametrize(
@@ -76,39 +76,39 @@ def test_the_watchdog_is_fed_by_the_process_that_is_meant(environment: Mapping[s
     ],
     ids=str,
 )
-def test_what_cannot_be_meant_is_named_and_the_daemon_runs_without(
+def test_a_wrong_value_in_the_environment_is_reported_and_ignored(
     environment: Mapping[str, str], words: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    Supervisor.found(environment, PID).tell(READY="1")
-    (said,) = [one.getMessage() for one in caplog.records]
-    assert [word for word in words if word not in said] == []
+    Supervisor.from_environment(environment, PID).notify(READY="1")
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert [word for word in words if word not in message] == []
 
 
-def test_what_a_full_socket_does_not_take_goes_with_the_next_but_a_sign_of_life_does_not_keep(tmp_path: Path) -> None:
+def test_lines_that_a_full_socket_refused_are_sent_later_but_an_old_watchdog_line_is_not(tmp_path: Path) -> None:
     with systemd(tmp_path) as listener, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
         other.setblocking(False)
         with suppress(BlockingIOError):
             while True:
                 other.sendto(b"NOISE=1", listener.address)
         supervisor = Supervisor(listener.address)
-        supervisor.tell(READY="1", STATUS="begins")
-        supervisor.tell(WATCHDOG="1", STATUS="works")
+        supervisor.notify(READY="1", STATUS="begins")
+        supervisor.notify(WATCHDOG="1", STATUS="works")
         assert {"NOISE": "1"} in listener.said()
-        assert all(one == {"NOISE": "1"} for one in listener.said())
-        supervisor.tell(STOPPING="1")
+        assert all(lines == {"NOISE": "1"} for lines in listener.said())
+        supervisor.notify(STOPPING="1")
         assert listener.said()[-1] == {"READY": "1", "STATUS": "works", "STOPPING": "1"}
         supervisor.close()
 
 
-def test_a_socket_that_is_not_there_is_told_once_an_outage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_socket_is_logged_once_for_each_outage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     supervisor = Supervisor(str(tmp_path / "notify"))
-    supervisor.tell(READY="1")
-    supervisor.tell(WATCHDOG="1")
+    supervisor.notify(READY="1")
+    supervisor.notify(WATCHDOG="1")
     with systemd(tmp_path) as listener:
-        supervisor.tell(WATCHDOG="1")
+        supervisor.notify(WATCHDOG="1")
         assert listener.said() == [{"READY": "1", "WATCHDOG": "1"}]
     supervisor.close()
-    assert [one.getMessage() for one in caplog.records] == [
-        f"systemd is not told what we do: {tmp_path}/notify: No such file or directory"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"cannot notify systemd: {tmp_path}/notify: No such file or directory"
     ]

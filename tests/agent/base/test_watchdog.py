@@ -1,4 +1,4 @@
-"""Who is stuck and who only waits: parts that say what they say, time that is led."""
+"""Stuck parts and waiting parts, with a clock that the test sets."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from math import inf
 import pytest
 from wattgram.base.clock import Clock
 from wattgram.base.notify import Supervisor
-from wattgram.base.watchdog import CHECK_PERIOD, ON, STUCK, STUCK_MARGIN, Pulse, Watchdog
+from wattgram.base.watchdog import CHECK_PERIOD, RESUMED, STUCK, STUCK_MARGIN, Pulse, Watchdog
 
 from tests.support.systemd import Listener
 
 
-class Led(Clock):
-    """A clock that is led, by real seconds."""
+class SetClock(Clock):
+    """A clock that the test sets, in real seconds."""
 
     def __init__(self, speed: float = 1.0) -> None:
         super().__init__(speed=speed)
@@ -30,43 +30,43 @@ class Led(Clock):
 
 
 class Watched:
-    """A watchdog over parts, looked at once a period."""
+    """A watchdog that checks parts once in each period."""
 
-    def __init__(self, *pulses: Pulse, supervisor: Supervisor | None = None, clock: Led | None = None) -> None:
-        self.clock = clock or Led()
+    def __init__(self, *pulses: Pulse, supervisor: Supervisor | None = None, clock: SetClock | None = None) -> None:
+        self.clock = clock or SetClock()
         self.watchdog = Watchdog(supervisor or Supervisor(), self.clock)
         self.watchdog.watch(pulses)
-        self.told: list[tuple[str, str]] = []
+        self.events: list[tuple[str, str]] = []
 
     def after(self, seconds: float) -> list[str]:
-        """Who is stuck after so many real seconds, looked at in every period of them."""
+        """Return the stuck parts after a number of real seconds, with a check in each period."""
         return asyncio.run(self._after(seconds))
 
     async def _after(self, seconds: float) -> list[str]:
         end = self.clock.real + seconds
         while self.clock.real < end:
-            self.look(min(self.watchdog.period, end - self.clock.real))
+            self.check(min(self.watchdog.period, end - self.clock.real))
         return self.watchdog.stuck
 
-    def look(self, seconds: float) -> None:
-        """One look so many real seconds after the last."""
+    def check(self, seconds: float) -> None:
+        """Check the parts a number of real seconds after the last check."""
         self.clock.real += seconds
-        self.watchdog.look(lambda event, detail: self.told.append((event, detail)))
+        self.watchdog.check(lambda event, detail: self.events.append((event, detail)))
 
 
-def test_a_part_is_stuck_when_its_word_is_past_by_the_margin_and_goes_on_with_its_next_step() -> None:
+def test_a_part_is_stuck_after_its_declared_time_and_the_margin_and_resumes_with_its_next_step() -> None:
     bus, site = Pulse("bus one"), Pulse("site")
     bus.within(20.0)
     site.within(inf)
     watched = Watched(bus, site)
-    # The first look sees the step; from there on it is 20 s and the margin of 30 s.
+    # The first check sees the step; from there on it is 20 s and the margin of 30 s.
     assert watched.after(CHECK_PERIOD + 20.0 + STUCK_MARGIN) == []
     assert watched.after(CHECK_PERIOD) == ["bus one"]
-    assert watched.told == [(STUCK, "bus one: nothing for 55 s, expected within 20 s; its task has ended")]
+    assert watched.events == [(STUCK, "bus one: no progress for 55 s, expected within 20 s; its task has ended")]
     assert watched.after(10 * CHECK_PERIOD) == ["bus one"]
     bus.within(20.0)
     assert watched.after(CHECK_PERIOD) == []
-    assert watched.told[1:] == [(ON, "bus one")]
+    assert watched.events[1:] == [(RESUMED, "bus one")]
 
 
 def test_a_device_that_is_read_once_an_hour_and_a_back_off_of_an_hour_are_waits() -> None:
@@ -107,10 +107,10 @@ def test_a_process_that_was_stopped_as_a_whole_gives_each_part_a_chance_and_the_
         well.within(10.0)
         watched.after(CHECK_PERIOD)
     caplog.set_level(logging.WARNING)
-    watched.look(36_000.0)  # ten hours in which nobody ran
+    watched.check(36_000.0)  # ten hours in which nobody ran
     assert watched.watchdog.stuck == []
-    assert [one.getMessage() for one in caplog.records] == [
-        "everything stood still for 35995 s: stopped, or busy with one thing"
+    assert [record.getMessage() for record in caplog.records] == [
+        "no part made progress for 35995 s: stopped, or blocked by one call"
     ]
     for _ in range(6):  # 10 s, the margin, and the period that was counted
         well.within(10.0)
@@ -118,23 +118,23 @@ def test_a_process_that_was_stopped_as_a_whole_gives_each_part_a_chance_and_the_
     assert watched.watchdog.stuck == ["bus one"]
 
 
-def test_a_process_that_is_stopped_again_and_again_still_finds_who_hangs() -> None:
+def test_a_process_that_is_stopped_repeatedly_still_finds_the_stuck_part() -> None:
     async def work() -> list[str]:
         hung = Pulse("bus one")
         hung.within(10.0)
         watched = Watched(hung)
         for _ in range(10):
-            watched.look(600.0)
+            watched.check(600.0)
         return watched.watchdog.stuck
 
     assert asyncio.run(work()) == ["bus one"]
 
 
-def test_words_are_real_seconds_also_where_the_clock_runs_faster() -> None:
+def test_declared_times_are_real_seconds_also_with_a_faster_clock() -> None:
     async def wait(pulse: Pulse, clock: Clock) -> None:
         await pulse.sleep(clock, 600.0)
 
-    clock, bus = Led(speed=20.0), Pulse("bus one")
+    clock, bus = SetClock(speed=20.0), Pulse("bus one")
     asyncio.run(wait(bus, clock))
     assert (bus.seconds, clock.real) == (30.0, 30.0)
     watched = Watched(bus, clock=clock)
@@ -142,15 +142,15 @@ def test_words_are_real_seconds_also_where_the_clock_runs_faster() -> None:
     assert watched.after(CHECK_PERIOD) == ["bus one"]
 
 
-def test_a_shorter_watchdog_is_fed_more_often_and_waits_for_nobody_longer_than_half_its_time() -> None:
-    watchdog = Watchdog(Supervisor(watchdog=8.0), Led())
+def test_a_shorter_watchdog_is_fed_more_often_and_waits_for_half_its_time_at_most() -> None:
+    watchdog = Watchdog(Supervisor(watchdog=8.0), SetClock())
     assert (watchdog.period, watchdog.margin) == (2.0, 4.0)
-    watchdog = Watchdog(Supervisor(watchdog=600.0), Led())
+    watchdog = Watchdog(Supervisor(watchdog=600.0), SetClock())
     assert (watchdog.period, watchdog.margin) == (CHECK_PERIOD, STUCK_MARGIN)
 
 
-def test_who_is_stuck_is_logged_once_with_the_place_and_once_when_it_goes_on(caplog: pytest.LogCaptureFixture) -> None:
-    class Hung(Led):
+def test_a_stuck_part_is_logged_once_with_its_place_and_once_when_it_resumes(caplog: pytest.LogCaptureFixture) -> None:
+    class Hung(SetClock):
         """Its first sleep hangs until it is released."""
 
         released = asyncio.Event()
@@ -172,19 +172,19 @@ def test_who_is_stuck_is_logged_once_with_the_place_and_once_when_it_goes_on(cap
             if number == 20:
                 clock.released.set()
             await asyncio.sleep(0)
-            watched.look(CHECK_PERIOD)
+            watched.check(CHECK_PERIOD)
         task.cancel()
 
     caplog.set_level(logging.INFO)
     asyncio.run(work())
-    stuck, on = [(one.levelname, one.getMessage()) for one in caplog.records]
+    stuck, on = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert stuck[0] == "ERROR"
-    assert re.fullmatch(r"grid mix: nothing for 35 s, expected within 0 s; it waits at watchdog\.py:\d+", stuck[1])
+    assert re.fullmatch(r"grid mix: no progress for 35 s, expected within 0 s; it waits at watchdog\.py:\d+", stuck[1])
     assert on == ("INFO", "grid mix: goes on")
 
 
 @pytest.mark.parametrize("vital", [True, False])
-def test_a_vital_part_that_is_stuck_stops_the_feeding_and_another_one_is_named(vital: bool) -> None:
+def test_a_stuck_vital_part_stops_the_feeding_and_another_part_is_only_named(vital: bool) -> None:
     async def work() -> list[dict[str, str]]:
         listener = Listener(f"@wattgram-test-{id(work)}")
         pulse = Pulse("bus one", vital=vital)
@@ -207,6 +207,6 @@ def test_a_vital_part_that_is_stuck_stops_the_feeding_and_another_one_is_named(v
     said = asyncio.run(work())
     assert said[0] == {"READY": "1", "STATUS": "no progress:"}
     assert said[-1] == {"STOPPING": "1", "STATUS": "ending, records go to disk"}
-    (named,) = [index for index, one in enumerate(said) if one.get("STATUS") == "no progress: bus one"]
-    assert any("WATCHDOG" in one for one in said[:named])
-    assert any("WATCHDOG" in one for one in said[named:]) == (not vital)
+    (named,) = [index for index, lines in enumerate(said) if lines.get("STATUS") == "no progress: bus one"]
+    assert any("WATCHDOG" in lines for lines in said[:named])
+    assert any("WATCHDOG" in lines for lines in said[named:]) == (not vital)

@@ -1,4 +1,4 @@
-"""Every command as a user meets it: results on stdout, words on stderr, one line a mistake, the exit code."""
+"""Every command as a process: results on stdout, messages on stderr, one line for each mistake, the exit code."""
 
 from __future__ import annotations
 
@@ -68,19 +68,19 @@ SUNSPEC_VALUES = {
 
 
 def row(table: str, first: str) -> list[str]:
-    """The cells of a table's row."""
+    """Return the cells of a row."""
     return next(line for line in table.splitlines() if line.startswith(f"{first} ")).split()
 
 
 def refused(ended: Ended, *words: str) -> None:
-    """Exit 2, nothing on stdout, one line that has all the words."""
+    """Check exit code 2, an empty stdout, and one line on stderr with all the words."""
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.count("\n") == 1
     assert [word for word in words if word not in ended.err] == [], ended.err
 
 
 @pytest.mark.parametrize("command", PRESENT)
-def test_help_says_what_a_command_does_and_gives_an_example(command: str) -> None:
+def test_the_help_of_a_command_ends_with_an_example(command: str) -> None:
     ended = wattgram(command, "--help")
     assert (ended.code, ended.err) == (0, "")
     assert f"example: wattgram {command}" in ended.out
@@ -142,7 +142,7 @@ def test_the_list_of_commands_has_them_all() -> None:
         (["simulate", "sunspec", "--listen", "tcp:/127.0.0.1"], ["tcp:/127.0.0.1"]),
         (["demo", "--seconds", "-1"], ["'-1'", "0.1"]),
         (["demo", "--http", "8380"], ["'8380'", "HOST:PORT"]),
-        (["demo", "--http", "0.0.0.0:8380"], ["'0.0.0.0:8380'", "this machine alone"]),
+        (["demo", "--http", "0.0.0.0:8380"], ["'0.0.0.0:8380'", "loopback"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -154,15 +154,15 @@ def test_the_catalogue_is_a_table_and_a_json_list() -> None:
     table, answer = wattgram("drivers"), wattgram("drivers", "--format", "json")
     assert (table.code, table.err, answer.code, answer.err) == (0, "", 0, "")
     listed = json.loads(answer.out)
-    assert [set(one) for one in listed] == [{"name", "vendor", "model", "quantities", "transports"}] * len(listed)
-    meter = next(one for one in listed if one["name"] == "eastron_sdm630")
+    assert [set(entry) for entry in listed] == [{"name", "vendor", "model", "quantities", "transports"}] * len(listed)
+    meter = next(entry for entry in listed if entry["name"] == "eastron_sdm630")
     assert (meter["vendor"], meter["model"]) == ("Eastron", "SDM630")
     assert "active_power_total" in meter["quantities"]
     assert set(meter["transports"]) == {"tcp", "rtu", "rtutcp"}
-    for one in listed:
-        cells = row(table.out, one["name"])
-        assert str(len(one["quantities"])) in cells
-        assert cells[-len(one["transports"]) :] == one["transports"]
+    for entry in listed:
+        cells = row(table.out, entry["name"])
+        assert str(len(entry["quantities"])) in cells
+        assert cells[-len(entry["transports"]) :] == entry["transports"]
 
 
 def test_one_map_shows_where_each_quantity_stands_and_its_source() -> None:
@@ -173,8 +173,8 @@ def test_one_map_shows_where_each_quantity_stands_and_its_source() -> None:
     # Register list of the SUN2000: voltage of phase A at holding register 32069, one word, 0.1 V.
     shown = row(ended.out, "voltage_l1n")
     assert (shown[:2], shown[-4:]) == (["voltage_l1n", "V"], ["3", "32069", "u16", "0.1"])
-    (one,) = json.loads(wattgram("drivers", "huawei_sun2000", "--format", "json").out)
-    assert one["name"] == "huawei_sun2000"
+    (entry,) = json.loads(wattgram("drivers", "huawei_sun2000", "--format", "json").out)
+    assert entry["name"] == "huawei_sun2000"
     assert "active_power_total" in row(wattgram("drivers", "sunspec").out, "active_power_total")
 
 
@@ -237,12 +237,12 @@ def test_raw_words_stand_beside_their_value() -> None:
     ("behaviour", "words"),
     [
         (refuses(2), ["exception 2", "is this the right driver?"]),
-        (refuses(11), ["exception 11", "the gateway is there"]),
+        (refuses(11), ["exception 11", "the gateway answers"]),
         (silent, ["no answer within 1 s", "check the unit"]),
     ],
     ids=["illegal address", "gateway", "silent"],
 )
-def test_read_says_in_one_line_why_there_is_nothing_and_where_to_look(behaviour: object, words: list[str]) -> None:
+def test_read_reports_an_error_in_one_line_with_advice(behaviour: object, words: list[str]) -> None:
     with device(behaviour) as server:  # type: ignore[arg-type]  # parametrize loses the type
         ended = wattgram("read", server.url, "--driver", "eastron_sdm630")
     assert (ended.code, ended.out) == (1, "")
@@ -259,13 +259,13 @@ def test_reading_an_absent_device_says_that_nothing_listens() -> None:
 
 
 def polled(port: int, *options: str) -> float:
-    """The value that mbpoll, a Modbus master of other people's, reads."""
+    """Return the value that mbpoll, an independent Modbus master, reads."""
     command = [program("mbpoll", "mbpoll"), "-0", "-1", "-q", "-p", str(port), *options, "127.0.0.1"]
     said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     return float(next(line for line in said.splitlines() if line.startswith("[")).split()[1])
 
 
-def test_a_simulated_meter_is_read_alike_by_mbpoll_and_by_us(tmp_path: Path) -> None:
+def test_mbpoll_and_wattgram_read_the_same_value_from_a_simulated_meter(tmp_path: Path) -> None:
     port = free_port()
     listen = f"tcp://127.0.0.1:{port}"
     with started(tmp_path / "simulate", "simulate", "eastron_sdm630", "--listen", listen, "--unit", "5") as simulated:
@@ -310,7 +310,7 @@ def test_an_address_that_is_taken_cannot_be_simulated() -> None:
 
 
 def serial_line(count: int) -> str:
-    """So many meters on one line, of which only the power is read."""
+    """Return the configuration of meters on one line; only the power is read."""
     return "".join(
         f'[[device]]\nname = "meter-{unit}"\nrole = "load"\ndriver = "eastron_sdm630"\nunit = {unit}\n'
         f'url = "rtu:///dev/ttyUSB0?baudrate=9600&parity=E"\nquantities = ["active_power_total"]\n'
@@ -341,7 +341,7 @@ def test_a_line_that_has_no_time_for_its_meters_is_found(tmp_path: Path, count: 
 
 
 def checked(tmp_path: Path, devices: str) -> tuple[dict[str, Any], str]:
-    """What `check` says of devices, as JSON and as a table."""
+    """Return the report of `check` as JSON and as a table."""
     path = tmp_path / "wattgram.toml"
     path.write_text(configuration(tmp_path, devices))
     ended, table = wattgram("check", "-c", str(path), "--format", "json"), wattgram("check", "-c", str(path))
@@ -350,7 +350,7 @@ def checked(tmp_path: Path, devices: str) -> tuple[dict[str, Any], str]:
 
 
 def meters(count: int, more: str = "") -> str:
-    """So many meters on one line at 9600 baud, of which everything is read once in two seconds."""
+    """Return the configuration of meters on one line at 9600 baud; all quantities are read every two seconds."""
     return "".join(
         f'[[device]]\nname = "meter-{unit}"\nrole = "load"\ndriver = "eastron_sdm630"\nunit = {unit}\n'
         f'url = "rtu:///dev/ttyUSB0?baudrate=9600&parity=E"\ninterval = "2s"\n{more}\n'
@@ -390,7 +390,7 @@ def test_a_reading_that_is_longer_than_another_devices_interval_is_noted(tmp_pat
     assert "everything of all devices at once takes 0.76 s, more than the shortest interval of 0.5 s" in table
 
 
-def test_a_plan_that_cannot_fit_is_told_what_would_help_and_how_much(tmp_path: Path) -> None:
+def test_a_plan_that_cannot_fit_comes_with_the_changes_that_would_help(tmp_path: Path) -> None:
     # Everything of four meters every 2 s: 4 x 652.291667 / 2000 = 130 %. With slow_interval 1min 4 x (516.718750 / 2000
     # + 135.572917 / 60000) = 104 %; the power alone 4 x 103.489583 / 2000 = 21 %. At 19200 baud a character takes
     # 0.572917 ms, a request 13 of them + 3.5 of them + 80 ms = 89.453125 ms, so 4 x 89.453125 + 112 x 1.145833
@@ -405,7 +405,7 @@ def test_a_plan_that_cannot_fit_is_told_what_would_help_and_how_much(tmp_path: P
     assert not report["ok"]
 
 
-def test_check_live_reads_each_device_and_greets_the_broker(tmp_path: Path, broker: Broker) -> None:
+def test_check_live_reads_each_device_and_connects_to_the_broker(tmp_path: Path, broker: Broker) -> None:
     with device(Registers(METER)) as meter, device(Registers(inverter)) as roof:
         devices = one_device("incomer", "grid", "eastron_sdm630", meter.port)
         devices += one_device("roof", "pv", "huawei_sun2000", roof.port)
@@ -415,12 +415,12 @@ def test_check_live_reads_each_device_and_greets_the_broker(tmp_path: Path, brok
     assert ended.code == 0, ended.out
     assert row(ended.out, "incomer") == ["incomer", "grid", "answers", "12.345", "kW"]
     assert row(ended.out, "roof") == ["roof", "pv", "answers", "50.000", "kW"]
-    assert "note: mqtt: reached, and it lets us in" in ended.out
+    assert "note: mqtt: connected and authorized" in ended.out
     assert ended.out.endswith("\nok\n")
     assert "wattgram/works/status" not in broker.log  # a daemon that runs meanwhile stays `online`
 
 
-def test_check_live_finds_what_is_away_and_still_looks_at_the_rest(tmp_path: Path) -> None:
+def test_check_live_reports_absent_devices_and_sinks_and_checks_the_others(tmp_path: Path) -> None:
     away, broker, database = free_port(), free_port(), free_port()
     with device(Registers(METER)) as meter:
         devices = one_device("incomer", "grid", "eastron_sdm630", meter.port)
@@ -434,12 +434,12 @@ def test_check_live_finds_what_is_away_and_still_looks_at_the_rest(tmp_path: Pat
     assert (ended.code, report["ok"]) == (1, False)
     roof, other, mqtt, influx = report["findings"]
     assert roof.startswith(f"roof: tcp://127.0.0.1:{away}: cannot be opened: connection refused")
-    assert other == f"roof-2: not asked, tcp://127.0.0.1:{away} cannot be opened, see above"
+    assert other == f"roof-2: not read: tcp://127.0.0.1:{away} cannot be opened, see above"
     assert mqtt.startswith(f"mqtt: 127.0.0.1:{broker}: ")
     assert influx.startswith(f"influxdb: http://127.0.0.1:{database}: ")
 
 
-def test_check_live_finds_a_token_that_the_database_does_not_take(tmp_path: Path, bucket: Bucket) -> None:
+def test_check_live_finds_a_token_that_the_database_rejects(tmp_path: Path, bucket: Bucket) -> None:
     with device(Registers(METER)) as meter:
         path = tmp_path / "wattgram.toml"
         for token, code in ((bucket.token, 0), ("wrong", 1)):
@@ -457,7 +457,7 @@ def test_check_live_finds_a_token_that_the_database_does_not_take(tmp_path: Path
 
 
 def watts(power: float) -> dict[int, int]:
-    """An SDM630 that shows this active power."""
+    """Return the registers of an SDM630 with an active power."""
     high, low = struct.unpack(">2H", struct.pack(">f", power))
     return METER | {52: high, 53: low}
 
@@ -466,15 +466,15 @@ def watts(power: float) -> dict[int, int]:
     ("incomer", "hall", "words"),
     [
         (50e3, -20e3, "hall: -20.000 kW is against the role load; try invert = true"),
-        (-50e3, 20e3, "balance: the load would be -50.000 kW; a meter is the wrong way round"),
+        (-50e3, 20e3, "balance: the load would be -50.000 kW; a meter is reversed"),
         (20e3, 50e3, "balance: the sub-meters count 50.000 kW of a load of 20.000 kW; a source is not metered"),
         (50e3, 20e3, ""),
     ],
 )
-def test_check_live_finds_a_meter_the_wrong_way_round(tmp_path: Path, incomer: float, hall: float, words: str) -> None:
-    with device(Registers(watts(incomer))) as one, device(Registers(watts(hall))) as other:
-        devices = one_device("incomer", "grid", "eastron_sdm630", one.port)
-        devices += one_device("hall", "load", "eastron_sdm630", other.port)
+def test_check_live_finds_a_reversed_meter(tmp_path: Path, incomer: float, hall: float, words: str) -> None:
+    with device(Registers(watts(incomer))) as incomer_meter, device(Registers(watts(hall))) as hall_meter:
+        devices = one_device("incomer", "grid", "eastron_sdm630", incomer_meter.port)
+        devices += one_device("hall", "load", "eastron_sdm630", hall_meter.port)
         path = tmp_path / "wattgram.toml"
         path.write_text(configuration(tmp_path, devices))
         ended = wattgram("check", "-c", str(path), "--live")

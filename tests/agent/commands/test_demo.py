@@ -1,4 +1,4 @@
-"""The demonstration as a visitor starts it: a factory, the daemon and its page, without configuration or servers."""
+"""The demonstration as a process: a factory, the daemon and its page, without configuration or servers."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import signal
 import socket
 from pathlib import Path
 
-from wattgram.commands.demo import page_address
+from wattgram.commands.demonstration import page_address
 
 from tests.support.command_runs import started
 from tests.support.servers import request, wait_for
 
 PAGE = r"live page: (http://127\.0\.0\.1:[0-9]+/)"
 CN_CQ = 558.1
-"""g/kWh of the demonstration's grid (Chongqing 2023, direct): with sun on the roof the load's is below it."""
+"""g/kWh of the grid of the demonstration (Chongqing 2023, direct). With PV power, the load has less."""
 
 
 def test_twenty_seconds_read_a_factory_without_loss_and_show_it(tmp_path: Path) -> None:
@@ -39,9 +39,9 @@ def test_twenty_seconds_read_a_factory_without_loss_and_show_it(tmp_path: Path) 
 
 
 def alive(page: str) -> list[str]:
-    """The devices that the page shows, once all of them are good."""
+    """Return the devices on the page as soon as all of them are good."""
     devices = json.loads(request(f"{page}api/now")[1])["devices"]
-    return [one["name"] for one in devices] if {one["state"] for one in devices} == {"good"} else []
+    return [device["name"] for device in devices] if {device["state"] for device in devices} == {"good"} else []
 
 
 def test_ctrl_c_ends_it_with_the_summary(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_ctrl_c_ends_it_with_the_summary(tmp_path: Path) -> None:
     assert "Traceback" not in ended.err
 
 
-def test_so_short_that_nothing_was_balanced_there_is_no_number_rather_than_a_wrong_one(tmp_path: Path) -> None:
+def test_a_run_without_a_balance_has_no_emission_intensity(tmp_path: Path) -> None:
     with started(tmp_path, "demo", "--seconds", "0.1", "--http", "", "--format", "json") as demo:
         demo.says("no live page")
         ended = demo.ended()
@@ -63,7 +63,7 @@ def test_so_short_that_nothing_was_balanced_there_is_no_number_rather_than_a_wro
     assert (ended.code, summary["balance_error"], summary["emission_intensity"]) == (0, None, None)
 
 
-def test_a_page_address_that_is_asked_for_and_taken_ends_with_one_line(tmp_path: Path) -> None:
+def test_a_requested_page_address_in_use_ends_with_one_line(tmp_path: Path) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
         started(tmp_path, "demo", "--http", f"127.0.0.1:{taken.getsockname()[1]}") as demo,
@@ -77,7 +77,7 @@ def test_a_page_address_that_is_asked_for_and_taken_ends_with_one_line(tmp_path:
     )
 
 
-def test_when_the_usual_page_address_is_taken_any_free_port_will_do() -> None:
+def test_when_the_default_page_address_is_in_use_the_page_gets_a_free_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         usual = f"127.0.0.1:{taken.getsockname()[1]}"
         assert page_address(None, usual) == "127.0.0.1:0"

@@ -1,4 +1,4 @@
-"""`wattgram scan` over real wires: every map of the catalogue, units behind a gateway, a network, a serial line."""
+"""`wattgram scan` with real connections: every map of the catalogue, units of a gateway, a network, a serial line."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 from wattgram.base.clock import Clock
-from wattgram.commands import scan, scan_output
+from wattgram.commands import device_scan, scan_output
+from wattgram.commands.device_scan import Row, Scan, ScanTarget, merged, parse_target
 from wattgram.commands.identify import IdentifiedDevice, catalogued
 from wattgram.commands.progress import Progress
-from wattgram.commands.scan import Goal, Row, Scan, goal, merged
 from wattgram.config.load import Config
 from wattgram.delivery import configuration
 from wattgram_drivers.device import Device, Mark, Register, Table
@@ -54,7 +54,7 @@ VALUES = {
 }
 
 TEXTS = {
-    # What devices say where their map has a pattern, as their makers' and readers' documents show it.
+    # Texts of devices whose map has a pattern, from the documents of manufacturers and users.
     "abb_b21_b23_b24": "B23 ",
     "comap_intelilite": "InteliLite4-AMF 25",
     "deye_hybrid_3p": "2203051234",
@@ -84,8 +84,8 @@ TEXTS = {
     "wirenboard_wb_mcm8": "WBMCM8",
 }
 
-UNTOLD = {
-    # They neither say what they are nor measure a grid: only a human can name them.
+UNIDENTIFIED = {
+    # These devices have no marks and no grid values: only a person can identify them.
     "eastron_sdm72d_m",
     "endress_hauser_promass83_scanbuffer",
     "kamstrup_multical_403_603",
@@ -97,33 +97,35 @@ UNTOLD = {
 }
 
 
-def said(device: Device, mark: Mark) -> bytes:
-    """The octets that fit a mark."""
-    one = mark.excerpt
-    size = one.length or 2 * one.registers - one.skip
+def octets_of(device: Device, mark: Mark) -> bytes:
+    """Return the octets that match a mark."""
+    excerpt = mark.excerpt
+    size = excerpt.length or 2 * excerpt.registers - excerpt.skip
     if mark.pattern:
         return TEXTS[device.name].encode()[:size].ljust(size, b"\0")
     return (mark.values or mark.ranges[0])[0].to_bytes(size, "big")
 
 
-def telling(device: Device, values: Mapping[str, float] = VALUES) -> Served:
-    """A device with its identity's words as constants; registers that these take are left out."""
+def identifiable(device: Device, values: Mapping[str, float] = VALUES) -> Served:
+    """Return a device with the words of its marks as constants, without the registers at these addresses."""
     words: dict[tuple[Table, int], int] = {}
     for mark in device.identity.marks:
-        one = mark.excerpt
-        block = bytearray(2 * one.registers)
-        octets = said(device, mark)
-        block[one.skip : one.skip + len(octets)] = octets
-        for place in range(one.registers):
+        excerpt = mark.excerpt
+        block = bytearray(2 * excerpt.registers)
+        octets = octets_of(device, mark)
+        block[excerpt.skip : excerpt.skip + len(octets)] = octets
+        for place in range(excerpt.registers):
             word = int.from_bytes(block[2 * place : 2 * place + 2], "big")
-            words[one.table, one.address + place] = words.get((one.table, one.address + place), 0) | word
+            words[excerpt.table, excerpt.address + place] = (
+                words.get((excerpt.table, excerpt.address + place), 0) | word
+            )
     free = [
-        one
-        for one in device.registers
-        if not any((one.table, one.address + word) in words for word in range(one.words))
+        register
+        for register in device.registers
+        if not any((register.table, register.address + word) in words for word in range(register.words))
     ]
-    # A table with nothing but the identity has one register more, so that the simulator serves it at all.
-    others = {table for table, _ in words} - {one.table for one in free}
+    # A table with marks only gets one more register, because the simulator serves tables with registers.
+    others = {table for table, _ in words} - {register.table for register in free}
     ends = {table: max(address for of, address in words if of == table) for table in others}
     free += [Register("model_id", end + 1, table, "u16") for table, end in ends.items()]
     return Served(
@@ -133,15 +135,15 @@ def telling(device: Device, values: Mapping[str, float] = VALUES) -> Served:
     )
 
 
-def scan_of(where: Goal, units: Sequence[int] | None, said: io.StringIO | None = None) -> Scan:
+def scan_of(target: ScanTarget, units: Sequence[int] | None, output: io.StringIO | None = None) -> Scan:
     clock = Clock()
-    return Scan(where, units, DEVICES, clock, Progress(said or io.StringIO(), clock), silence=0.0)
+    return Scan(target, units, DEVICES, clock, Progress(output or io.StringIO(), clock), silence=0.0)
 
 
 async def scanned(place: Endpoint, units: Sequence[int] | None = None) -> list[Row]:
-    one = scan_of(Goal(str(place), "host", (place,)), units)
-    await one.run()
-    return one.found
+    scan = scan_of(ScanTarget(str(place), "host", (place,)), units)
+    await scan.run()
+    return scan.found
 
 
 def found(served: Mapping[int, Served], units: Sequence[int] | None = None, **faults: Faults) -> list[Row]:
@@ -156,9 +158,9 @@ def found(served: Mapping[int, Served], units: Sequence[int] | None = None, **fa
     return asyncio.run(main())
 
 
-def test_every_map_is_found_as_itself_but_those_that_tell_nothing() -> None:
+def test_every_map_with_marks_or_grid_values_is_identified() -> None:
     async def served(device: Device) -> list[IdentifiedDevice]:
-        simulator = Simulator(ANYWHERE, {device.unit: telling(device)})
+        simulator = Simulator(ANYWHERE, {device.unit: identifiable(device)})
         place = await simulator.start()
         try:
             return [known for _, _, known in await scanned(place, [device.unit])]
@@ -170,16 +172,16 @@ def test_every_map_is_found_as_itself_but_those_that_tell_nothing() -> None:
         return dict(zip(DEVICES, answers, strict=True))
 
     drivers = {name: [known.driver for known in knowns] for name, knowns in asyncio.run(main()).items()}
-    assert {name for name, found in drivers.items() if name not in found} == UNTOLD
-    assert all(drivers[name] == [""] for name in UNTOLD)
+    assert {name for name, found in drivers.items() if name not in found} == UNIDENTIFIED
+    assert all(drivers[name] == [""] for name in UNIDENTIFIED)
 
 
 def test_the_units_behind_a_gateway_are_found_and_described() -> None:
     chain, words = sunspec_serve.chain((103, 120), "ACME", "I200", "A1")
     rows = found(
         {
-            1: telling(DEVICES["eastron_sdm630"]),
-            3: telling(DEVICES["huawei_sun2000"]),
+            1: identifiable(DEVICES["eastron_sdm630"]),
+            3: identifiable(DEVICES["huawei_sun2000"]),
             126: Served(chain, lambda: {**VALUES, "rated_power": 50e3}, words),
         }
     )
@@ -194,8 +196,8 @@ def test_the_units_behind_a_gateway_are_found_and_described() -> None:
 
 def test_an_inverter_with_its_battery_and_meter_is_three_devices_at_one_unit() -> None:
     names = ("huawei_sun2000", "huawei_luna2000", "huawei_dtsu666h")
-    served = [telling(DEVICES[name]) for name in names]
-    registers = {one.quantity: one for part in reversed(served) for one in part.device.registers}
+    served = [identifiable(DEVICES[name]) for name in names]
+    registers = {register.quantity: register for part in reversed(served) for register in part.device.registers}
     words = {address: word for part in served for address, word in part.constants.items()}
     whole = replace(served[0].device, registers=tuple(registers.values()))
     rows = found({1: Served(whole, lambda: VALUES, words)}, [1])
@@ -206,14 +208,14 @@ def test_an_inverter_with_its_battery_and_meter_is_three_devices_at_one_unit() -
     }
 
 
-def test_a_unit_that_nothing_fits_is_there_with_what_it_answered() -> None:
-    ((_, unit, known),) = found({1: telling(DEVICES["eastron_sdm630"])}, range(1, 4), _1=Faults(exception=4))
+def test_a_unit_without_a_fitting_map_is_listed_with_its_answer() -> None:
+    ((_, unit, known),) = found({1: identifiable(DEVICES["eastron_sdm630"])}, range(1, 4), _1=Faults(exception=4))
     assert (unit, known) == (1, IdentifiedDevice("", answer="exception 4 (device failure)"))
 
 
 def test_a_code_that_another_model_has_leaves_a_doubt() -> None:
     device = DEVICES["eastron_sdm72d_m_v2"]
-    other = telling(device)
+    other = identifiable(device)
     words = {address: 0x0079 if address == 0xFC02 else word for address, word in other.constants.items()}
     ((_, _, known),) = found({1: Served(other.device, other.values, words)}, [1])
     assert known.driver != device.name, "its meter code says something else"
@@ -221,7 +223,7 @@ def test_a_code_that_another_model_has_leaves_a_doubt() -> None:
 
 def test_a_single_word_is_believed_only_with_values_that_agree() -> None:
     device = DEVICES["carlogavazzi_em24_din"]
-    ((_, _, known),) = found({1: telling(device, {})}, [1])
+    ((_, _, known),) = found({1: identifiable(device, {})}, [1])
     assert known == IdentifiedDevice("", also=(device.name,), answer="exception 2 (illegal address)")
 
 
@@ -256,7 +258,7 @@ def test_one_serial_number_is_one_device_and_two_meters_without_are_two() -> Non
 
 
 def test_an_sma_inverter_says_where_it_stands() -> None:
-    inverter = telling(DEVICES["sma_native"])
+    inverter = identifiable(DEVICES["sma_native"])
     # at unit 1: serial number 3000123456, SUSyID 378, unit 77; nothing else answers there
     words = {42109: 0xB2D0, 42110: 0x7840, 42111: 378, 42112: 77}
     address = Served(Device("x", "", "", "sensor", (Register("status", 42108, "holding", "u16"),)), dict, words)
@@ -264,21 +266,21 @@ def test_an_sma_inverter_says_where_it_stands() -> None:
     assert [(unit, known.driver) for _, unit, known in rows] == [(1, ""), (77, "sma_native")]
 
 
-def test_a_network_is_walked_and_only_hosts_that_answer_are_told() -> None:
+def test_a_network_is_scanned_and_only_hosts_that_answer_are_listed() -> None:
     async def main() -> None:
-        simulator = Simulator(parse("tcp://127.0.0.5:0", listen=True), {1: telling(DEVICES["janitza_umg96rm"])})
+        simulator = Simulator(parse("tcp://127.0.0.5:0", listen=True), {1: identifiable(DEVICES["janitza_umg96rm"])})
         place = await simulator.start()
-        where = goal(f"tcp://127.0.0.4:{place.port}/30", DEVICES.values())
-        assert [str(one) for one in where.endpoints] == [f"tcp://127.0.0.{end}:{place.port}" for end in (5, 6)]
+        target = parse_target(f"tcp://127.0.0.4:{place.port}/30", DEVICES.values())
+        assert [str(host) for host in target.endpoints] == [f"tcp://127.0.0.{end}:{place.port}" for end in (5, 6)]
         try:
-            one = scan_of(where, [1])
-            await one.run()
+            scan = scan_of(target, [1])
+            await scan.run()
         finally:
             await simulator.stop()
-        assert [(str(at), unit, known.driver) for at, unit, known in one.found] == [
+        assert [(str(at), unit, known.driver) for at, unit, known in scan.found] == [
             (f"tcp://127.0.0.5:{place.port}", 1, "janitza_umg96rm")
         ]
-        assert one.opened == {place}
+        assert scan.opened == {place}
 
     asyncio.run(main())
 
@@ -293,14 +295,14 @@ def test_a_network_is_walked_and_only_hosts_that_answer_are_told() -> None:
         ("modbus://10.0.0.1", "scheme 'modbus' is not known"),
     ],
 )
-def test_what_cannot_be_walked_is_said(url: str, message: str) -> None:
+def test_a_wrong_target_is_reported(url: str, message: str) -> None:
     with pytest.raises(ValueError, match="allowed") as caught:
-        goal(url, DEVICES.values())
+        parse_target(url, DEVICES.values())
     assert message in str(caught.value)
 
 
 def settings(url: str) -> list[str]:
-    return [f"{one.baudrate} 8{one.parity}{one.stopbits}" for one in goal(url, DEVICES.values()).endpoints]
+    return [f"{line.baudrate} 8{line.parity}{line.stopbits}" for line in parse_target(url, DEVICES.values()).endpoints]
 
 
 def test_what_a_lines_url_states_is_fixed_and_the_rest_is_tried() -> None:
@@ -318,14 +320,14 @@ SPEEDS = {getattr(termios, f"B{speed}"): speed for speed in (2400, 9600, 19200, 
 
 
 class Line:
-    """A line whose one unit answers at one speed and number of stop bits; `heard` is how it was set at each request.
+    """A line whose unit answers at one speed and number of stop bits; `requests` has the settings at each request.
 
-    A pseudo-terminal keeps the speed and the stop bits of its other end, and has no parity: any is taken.
+    A pseudo-terminal keeps the speed and the stop bits of its other end. It has no parity and accepts any.
     """
 
     def __init__(self, unit: int, speed: int, stopbits: int) -> None:
         self.slave = bad.Slave(self.act)
-        self.heard: list[tuple[int, int, int]] = []
+        self.requests: list[tuple[int, int, int]] = []
         self._wanted = (speed, stopbits, unit)
 
     def act(self, request: bad.Request) -> Sequence[bad.Step]:
@@ -335,60 +337,62 @@ class Line:
         finally:
             os.close(end)
         speed, stopbits = SPEEDS.get(attributes[5], 0), 2 if attributes[2] & termios.CSTOPB else 1
-        self.heard.append((speed, stopbits, request.unit))
-        if self.heard[-1] != self._wanted:
+        self.requests.append((speed, stopbits, request.unit))
+        if self.requests[-1] != self._wanted:
             return []
         return bad.refuses(2)(request)
 
 
 def test_a_lines_settings_are_tried_in_order_until_one_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan, "SCAN_TURNAROUND", 0.1)
-    monkeypatch.setattr(scan, "LINE_UNITS", range(1, 6))
-    said = io.StringIO()
+    monkeypatch.setattr(device_scan, "SCAN_TURNAROUND", 0.1)
+    monkeypatch.setattr(device_scan, "LINE_UNITS", range(1, 6))
+    output = io.StringIO()
 
     async def main() -> tuple[Line, Scan]:
         line = Line(unit=1, speed=2400, stopbits=1)
         async with line.slave as slave:
-            one = scan_of(goal(slave.url, DEVICES.values()), None, said)
-            await one.run()
-        return line, one
+            scan = scan_of(parse_target(slave.url, DEVICES.values()), None, output)
+            await scan.run()
+        return line, scan
 
-    line, one = asyncio.run(main())
-    tried = list(dict.fromkeys((speed, stopbits) for speed, stopbits, _ in line.heard))
+    line, scan = asyncio.run(main())
+    tried = list(dict.fromkeys((speed, stopbits) for speed, stopbits, _ in line.requests))
     # 9600 8N1, 19200 8N2, 9600 8E1, 19200 8E1, 2400 8N1; a pseudo-terminal takes any parity and has none
     assert tried == [(9600, 1), (19200, 2), (19200, 1), (2400, 1)]
-    ((place, unit, known),) = one.found
+    ((place, unit, known),) = scan.found
     assert (place.baudrate, place.parity, place.stopbits, unit) == (2400, "N", 1, 1)
     assert known.answer == "exception 2 (illegal address)"
-    assert {unit for _, _, unit in line.heard} == {1, 2, 3, 4, 5}, "the others are asked at the setting that answered"
-    assert {(speed, stopbits) for speed, stopbits, unit in line.heard if unit in (4, 5)} == {(2400, 1)}
-    assert "2400 8N1 it is" in said.getvalue()
+    assert {unit for _, _, unit in line.requests} == {1, 2, 3, 4, 5}, (
+        "the others are asked at the setting that answered"
+    )
+    assert {(speed, stopbits) for speed, stopbits, unit in line.requests if unit in (4, 5)} == {(2400, 1)}
+    assert "2400 8N1 found" in output.getvalue()
 
 
 def test_a_line_is_swept_at_every_setting_when_the_likely_units_are_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan, "SCAN_TURNAROUND", 0.05)
-    monkeypatch.setattr(scan, "LINE_UNITS", range(1, 6))
+    monkeypatch.setattr(device_scan, "SCAN_TURNAROUND", 0.05)
+    monkeypatch.setattr(device_scan, "LINE_UNITS", range(1, 6))
 
     async def main() -> tuple[Line, Scan]:
         line = Line(unit=5, speed=9600, stopbits=1)
         async with line.slave as slave:
-            one = scan_of(goal(f"{slave.url}?baudrate=9600&parity=N", DEVICES.values()), None)
-            await one.run()
+            scan = scan_of(parse_target(f"{slave.url}?baudrate=9600&parity=N", DEVICES.values()), None)
+            await scan.run()
             assert not await silent(slave.url)
-        return line, one
+        return line, scan
 
     async def silent(url: str) -> list[Row]:
-        one = scan_of(goal(f"{url}?baudrate=38400", DEVICES.values()), [5])
-        await one.run()
-        return one.found
+        scan = scan_of(parse_target(f"{url}?baudrate=38400", DEVICES.values()), [5])
+        await scan.run()
+        return scan.found
 
-    line, one = asyncio.run(main())
-    assert [unit for _, unit, _ in one.found] == [5]
-    assert {speed for speed, _, _ in line.heard} == {9600, 38400}
+    line, scan = asyncio.run(main())
+    assert [unit for _, unit, _ in scan.found] == [5]
+    assert {speed for speed, _, _ in line.requests} == {9600, 38400}
 
 
 def test_a_meter_on_a_line_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan, "SCAN_TURNAROUND", 0.1)
+    monkeypatch.setattr(device_scan, "SCAN_TURNAROUND", 0.1)
 
     async def main() -> list[Row]:
         loop = asyncio.get_running_loop()
@@ -396,13 +400,13 @@ def test_a_meter_on_a_line_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         for source, sink, line in ((server, client, server_line), (client, server, client_line)):
             tty.setraw(line)
             loop.add_reader(source, copy, source, sink)
-        simulator = Simulator(parse(f"rtu://{os.ttyname(server_line)}"), {7: telling(DEVICES["eastron_sdm630"])})
+        simulator = Simulator(parse(f"rtu://{os.ttyname(server_line)}"), {7: identifiable(DEVICES["eastron_sdm630"])})
         await simulator.start()
         try:
             url = f"rtu://{os.ttyname(client_line)}?baudrate=9600&parity=N"
-            one = scan_of(goal(url, DEVICES.values()), range(6, 9))
-            await one.run()
-            return one.found
+            scan = scan_of(parse_target(url, DEVICES.values()), range(6, 9))
+            await scan.run()
+            return scan.found
         finally:
             await simulator.stop()
             for end in (server, client):
@@ -418,7 +422,7 @@ def test_a_meter_on_a_line_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_line_that_cannot_be_opened_is_down() -> None:
     with pytest.raises(BusDown):
-        asyncio.run(scan_of(goal("rtu:///dev/nothing-there", DEVICES.values()), None).run())
+        asyncio.run(scan_of(parse_target("rtu:///dev/nothing-there", DEVICES.values()), None).run())
 
 
 def configured(found: Sequence[Row]) -> Config:
@@ -441,28 +445,30 @@ def test_blocks_load_with_names_of_their_own_and_guessed_roles() -> None:
     loaded = configured(found)
     assert loaded.mqtt is None
     devices = loaded.devices
-    assert [(one.driver, one.endpoint, one.unit) for one in devices] == [
+    assert [(device.driver, device.endpoint, device.unit) for device in devices] == [
         (known.driver, place, unit) for place, unit, known in found[:-1]
     ]
-    assert [one.role for one in devices] == ["grid", "load", "pv", "battery", "pv", "pv"]
-    assert [one.rated_power for one in devices] == [None, None, 110e3, None, None, 12346.0]
-    assert len({one.name for one in devices}) == 6
+    assert [device.role for device in devices] == ["grid", "load", "pv", "battery", "pv", "pv"]
+    assert [device.rated_power for device in devices] == [None, None, 110e3, None, None, 12346.0]
+    assert len({device.name for device in devices}) == 6
     text = scan_output.blocks(found)
     assert text.count("check it") == 6
-    assert 'driver = "eastron_sdm630"   # fits as well: eastron_sdm120' in text
+    assert 'driver = "eastron_sdm630"   # also fits: eastron_sdm120' in text
 
 
 def test_what_was_found_is_a_table_blocks_and_json(tmp_path: Path) -> None:
     async def main() -> None:
-        simulator = Simulator(ANYWHERE, {1: telling(DEVICES["huawei_sun2000"]), 2: telling(DEVICES["abb_b21_b23_b24"])})
+        simulator = Simulator(
+            ANYWHERE, {1: identifiable(DEVICES["huawei_sun2000"]), 2: identifiable(DEVICES["abb_b21_b23_b24"])}
+        )
         place = await simulator.start()
         try:
             plain = await asyncio.to_thread(wattgram, "scan", str(place), "--units", "1-2")
-            told = await asyncio.to_thread(wattgram, "scan", str(place), "--units", "1-2", "--format", "json")
+            answer = await asyncio.to_thread(wattgram, "scan", str(place), "--units", "1-2", "--format", "json")
         finally:
             await simulator.stop()
-        assert (plain.code, told.code) == (0, 0)
-        assert json.loads(told.out) == [
+        assert (plain.code, answer.code) == (0, 0)
+        assert json.loads(answer.out) == [
             {
                 "url": str(place),
                 "unit": unit,
@@ -480,7 +486,7 @@ def test_what_was_found_is_a_table_blocks_and_json(tmp_path: Path) -> None:
         assert table.splitlines()[0].split() == ["url", "unit", "driver", "vendor", "model", "serial", "remark"]
         file = tmp_path / "wattgram.toml"
         file.write_text(f'[site]\nname = "works"\n\n{blocks}')
-        assert [one.driver for one in configuration.load(file).devices] == ["huawei_sun2000", "abb_b21_b23_b24"]
+        assert [device.driver for device in configuration.load(file).devices] == ["huawei_sun2000", "abb_b21_b23_b24"]
         assert "\r" not in plain.err, "no bar where there is no terminal"
 
     asyncio.run(main())
@@ -493,11 +499,11 @@ def test_ctrl_c_prints_what_was_found_so_far(tmp_path: Path) -> None:
     async def main() -> None:
         async with bad.Server(act) as server:
             with started(tmp_path / "scan", "scan", server.url, "--units", "1-247", "--format", "json") as process:
-                await asyncio.wait_for(bad.until(lambda: any(one.unit == 2 for one in server.requests)), 60)
+                await asyncio.wait_for(bad.until(lambda: any(request.unit == 2 for request in server.requests)), 60)
                 ended = await asyncio.to_thread(process.ended, signal.SIGINT)
         assert ended.code == 130
-        (one,) = json.loads(ended.out)
-        assert (one["unit"], one["driver"]) == (1, "")
+        (found,) = json.loads(ended.out)
+        assert (found["unit"], found["driver"]) == (1, "")
         assert "Traceback" not in ended.err
 
     asyncio.run(main())
@@ -518,17 +524,17 @@ def test_a_host_that_refuses_is_a_failure_and_a_wrong_call_a_usage_error() -> No
         assert message in ended.err
 
 
-def test_nothing_found_is_no_failure_and_says_what_usually_is_wrong() -> None:
+def test_an_empty_scan_is_no_failure_and_comes_with_advice() -> None:
     async def main() -> None:
         async with bad.Server(bad.refuses(11)) as server:
             plain = await asyncio.to_thread(wattgram, "scan", server.url)
-            told = await asyncio.to_thread(wattgram, "scan", server.url, "--format", "json")
-        assert (plain.code, plain.out, told.code, json.loads(told.out)) == (0, "", 0, [])
+            answer = await asyncio.to_thread(wattgram, "scan", server.url, "--format", "json")
+        assert (plain.code, plain.out, answer.code, json.loads(answer.out)) == (0, "", 0, [])
         assert "nothing found (1 of 1 hosts opened the port); check that Modbus TCP is enabled" in plain.err
 
     asyncio.run(main())
-    line = goal("rtu:///dev/ttyUSB0", DEVICES.values())
-    advice = scan.advice(line, scan_of(line, None))
+    line = parse_target("rtu:///dev/ttyUSB0", DEVICES.values())
+    advice = device_scan.advice(line, scan_of(line, None))
     assert "A and B are not swapped" in advice
     assert "baud rate and parity" in advice
 

@@ -1,4 +1,4 @@
-"""`wattgram top` on a real terminal over a real server: what it shows, what it does without one, how it ends."""
+"""`wattgram top` on a pseudo-terminal with a real server: the view, the errors and the end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WAIT = 30.0  # seconds; generous, because the machine may be busy
 
 
 class Terminal:
-    """A terminal of 120 by 40 on which the command runs."""
+    """A terminal of 120 by 40 characters with the command."""
 
     def __init__(self, *arguments: str) -> None:
         self._master, slave = pty.openpty()
@@ -40,7 +40,7 @@ class Terminal:
         self.raw = ""
 
     def shows(self, text: str) -> None:
-        """Wait until it has written a text, colours aside."""
+        """Wait until the command has written a text, apart from colours."""
         end = time.monotonic() + WAIT
         while text not in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", self.raw):
             assert time.monotonic() < end, f"waited for {text!r}, found {self.raw[-2000:]!r}"
@@ -48,12 +48,12 @@ class Terminal:
                 self.raw += os.read(self._master, 65536).decode("utf-8", "replace")
 
     def press(self, key: bytes) -> int:
-        """Press a key that ends it; its exit code."""
+        """Press a key that ends the command; return the exit code."""
         os.write(self._master, key)
         return self.process.wait(WAIT)
 
     def end(self) -> None:
-        """End it whatever it does."""
+        """Kill the command if it still runs."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait(WAIT)
@@ -62,7 +62,7 @@ class Terminal:
 
 @contextmanager
 def terminal(*arguments: str) -> Iterator[Terminal]:
-    """The command on a terminal while the block lasts."""
+    """Run the command on a terminal during the block."""
     shown = Terminal(*arguments)
     try:
         yield shown
@@ -83,7 +83,7 @@ def test_it_shows_the_state_follows_it_and_ends_with_ctrl_c() -> None:
     assert shown.raw.startswith("\x1b[?1049h")  # the terminal's other screen, so that its own is back at the end
 
 
-def test_a_name_from_outside_does_not_command_the_terminal() -> None:
+def test_control_characters_in_a_name_do_not_reach_the_terminal() -> None:
     view = FixedView()
     view.state["devices"] = [device("\x1b]0;owned\x07", "load", 1.0)]
     with served(view) as (host, port), terminal(f"http://{host}:{port}") as shown:
@@ -91,7 +91,7 @@ def test_a_name_from_outside_does_not_command_the_terminal() -> None:
         assert "\x1b]0;" not in shown.raw
 
 
-def test_a_gateway_that_is_away_is_waited_for() -> None:
+def test_the_view_waits_for_an_absent_gateway() -> None:
     port = free_port()
     with terminal(f"http://127.0.0.1:{port}") as shown:
         shown.shows("Connection refused")
@@ -104,7 +104,7 @@ def test_the_token_is_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("plant-7-secret\n")
     with served(FixedView(), "plant-7-secret") as (host, port):
         with terminal(f"http://{host}:{port}") as shown:
-            shown.shows("the gateway wants a token: --token-file PATH")
+            shown.shows("the gateway requires a token: --token-file PATH")
             assert shown.process.wait(WAIT) == 1
         with terminal(f"http://{host}:{port}", "--token-file", f"{tmp_path}/token") as shown:
             shown.shows("279.1 g/kWh")
@@ -113,10 +113,13 @@ def test_the_token_is_read_from_a_file(tmp_path: Path) -> None:
 def test_without_a_terminal_it_says_so() -> None:
     ended = wattgram("top")
     assert ended.code == 2
-    assert ended.err == "wattgram top: the output is no terminal; allowed: one, or ask /api/now instead\n"
+    assert (
+        ended.err
+        == "wattgram top: found an output that is not a terminal; allowed: a terminal (programs read /api/now)\n"
+    )
 
 
-def test_an_address_that_is_none_is_named() -> None:
+def test_a_wrong_url_is_quoted() -> None:
     ended = wattgram("top", "ftp://gateway")
     assert ended.code == 2
     assert "found 'ftp://gateway'" in ended.err

@@ -101,7 +101,7 @@ def test_an_hour_is_one_of_the_sites_clock(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("", "line 1: found []; expected names of columns, each once"),
+        ("", "line 1: found []; expected column names, each once"),
         ("time\n2026-06-01 08:00\n", "line 1: energy_kwh missing; allowed: time, energy_kwh"),
         ("time,energy_kw\n", "line 1: found 'energy_kw', nearest: 'energy_kwh'; allowed: time, energy_kwh"),
         ("time,energy_kwh,plant\n", "line 1: found 'plant'; allowed: time, energy_kwh"),
@@ -139,7 +139,7 @@ def test_a_file_that_is_none_or_too_large_is_refused(tmp_path: Path, monkeypatch
     with pytest.raises(ConfigError, match=f"found more than {len(ROWS) - 1} bytes"):
         written(tmp_path, ROWS)
     (tmp_path / "bytes.csv").write_bytes(b"time,energy_kwh\n\xff")
-    with pytest.raises(ConfigError, match="byte 16: found no UTF-8"):
+    with pytest.raises(ConfigError, match="byte 16: not UTF-8"):
         read(tmp_path / "bytes.csv", SHANGHAI)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ConfigError, match="line 1: found"):

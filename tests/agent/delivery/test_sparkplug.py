@@ -358,7 +358,7 @@ def test_nothing_is_born_before_the_primary_host_is_online(
         monkeypatch.setattr(sparkplug_sink, "HOST_WAIT", 0.2)
         with pytest.raises(SinkError, match="the primary host 'scada' is not online") as raised:
             await sink.open()
-        assert raised.value.itself
+        assert raised.value.unavailable
         await sink.close()
         monkeypatch.setattr(sparkplug_sink, "HOST_WAIT", 20.0)
         opening = asyncio.create_task(sink.open())
@@ -392,7 +392,7 @@ def test_when_the_primary_host_goes_the_node_dies_and_keeps_what_it_has(tmp_path
         await until(lambda: hearing.verbs()[-1] == "NDEATH")
         with pytest.raises(SinkError, match="the primary host 'scada' is offline") as raised:
             await sink.write(readings(3, 3), 0)
-        assert raised.value.itself
+        assert raised.value.unavailable
         assert not raised.value.taken
         await sink.close()
         broker.publish(STATE, state(True, 11), retain=True)

@@ -12,7 +12,7 @@ from hypothesis import given as any_of
 from hypothesis import settings
 from hypothesis import strategies as st
 from wattgram.base.errors import HistoryError
-from wattgram.base.period import asked
+from wattgram.base.period import parse_period
 from wattgram.config.goals_table.goals_settings import Baseline, GoalsConfig, Milestone
 from wattgram.config.load import Config
 from wattgram.config.site_table import SiteConfig
@@ -52,7 +52,7 @@ def shares(first: str, *consumed: float, covered: float = 86400.0) -> list[Day]:
 
 
 def card(goal: str, days: Sequence[Day], over: str, period: str = "", goals: GoalsConfig | None = None) -> GoalOutcome:
-    found = judged(site(goals), asked(period) if period else None, at(over), days)
+    found = judged(site(goals), parse_period(period) if period else None, at(over), days)
     return next(one for one in found if one.claim.id == goal)
 
 
@@ -198,11 +198,11 @@ def test_days_come_from_their_own_windows_and_today_from_its_quarters(tmp_path: 
         "2026-11-15T00:00:00+08:00", "2026-11-15T12:00:00+08:00", {"load_energy": 5000.0, "emission": 2792.5}
     )
     config = site(folder=stored(tmp_path / "spool", [*yesterday, *today]))
-    found = evaluate(config, asked("2026-11-15..2026-11-15"), at("2026-11-15T12:07"))
+    found = evaluate(config, parse_period("2026-11-15..2026-11-15"), at("2026-11-15T12:07"))
     (one,) = [one for one in found if one.claim.id == "A04"]
     assert one.value == pytest.approx(558.5)
     assert (one.over, one.coverage) == (at("2026-11-15T12:00"), 1.0)
-    both = evaluate(config, asked("2026-11-14..2026-11-15"), at("2026-11-15T12:07"))
+    both = evaluate(config, parse_period("2026-11-14..2026-11-15"), at("2026-11-15T12:07"))
     (one,) = [one for one in both if one.claim.id == "A04"]
     assert one.value == pytest.approx((1.0 + 48 * 2792.5) / (500.0 + 240.0))
 

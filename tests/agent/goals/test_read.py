@@ -259,7 +259,7 @@ def test_entries_may_stand_in_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("", "line 1: found []; expected names of columns, each once"),
+        ("", "line 1: found []; expected column names, each once"),
         (HEAD.replace("unit", "unti"), "line 1: found 'unti', nearest: 'unit'; allowed: what, value, unit, period, "),
         (HEAD.replace(",document", ""), "line 1: document missing; allowed: what, value, unit, period, name, entered"),
         (HEAD + "heat,1,GJ\n", "line 2: found 3 columns; expected 7"),

@@ -222,7 +222,7 @@ def test_lines_are_those_of_the_database_and_writing_them_again_changes_nothing(
     ]
     stored(works.parent / "spool", made)
     ended = exported(works, "--format", "lp", "--kind", "device,emission,gateway")
-    assert "1 of them have nothing that line protocol can hold" in ended.err
+    assert "1 of them have no field for line protocol" in ended.err
     body = ended.out.encode()
     for _ in range(2):
         assert request(f"{bucket.engine.url}/write?db={bucket.name}&precision=ns", body=body)[0] == 204

@@ -16,7 +16,7 @@ import pytest
 from wattgram.accounts.figures import FIGURES
 from wattgram.accounts.ledger import LedgerRow
 from wattgram.base.errors import HistoryError
-from wattgram.base.period import asked
+from wattgram.base.period import parse_period
 from wattgram.base.record import Record, Value
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.grid_table import GridConfig
@@ -59,7 +59,7 @@ def made(
     )
     site = SiteConfig("works", ZoneInfo(zone))
     config = Config(site, devices, SpoolConfig(folder), GridConfig(basis=basis))
-    return report(config, asked(period), utc(now))
+    return report(config, parse_period(period), utc(now))
 
 
 def figures(row: LedgerRow) -> dict[str, float | None]:

@@ -27,7 +27,7 @@ def told() -> set[str]:
         *(wall_clock.UNSET, wall_clock.SET, wall_clock.UNCONFIRMED, wall_clock.STEPPED),
         *(tick_order.WAIT, tick_order.GO_ON),
         *(sink_state.REFUSED, sink_state.AWAY, sink_state.BACK),
-        *(watchdog.STUCK, watchdog.ON),
+        *(watchdog.STUCK, watchdog.RESUMED),
     }
     for path in Path(wattgram.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -84,7 +84,7 @@ def read(
         if key in found:
             one.mistake("what", f"found {made.what!r} a second time for its period; allowed: entered on a later day")
         found[key] = made
-    table.mistakes += supplied.told(directory / name, mistakes, "mistakes") if name else []
+    table.mistakes += supplied.first_mistakes(directory / name, mistakes, "mistakes") if name else []
     return tuple(found.values())
 
 

@@ -26,7 +26,7 @@ COLDEST, HOTTEST = -70.0, 60.0
 def read(path: Path) -> dict[date, float]:
     """degC by local day, of a CSV file with `date` and `mean_degC`; ConfigError, one line a bad row."""
     found: dict[date, float] = {}
-    supplied.each(
+    supplied.read_rows(
         path, TEMPERATURE_COLUMNS, lambda cells: _add(found, cells), largest=TEMPERATURE_FILE_BYTES, most=MOST_DAYS
     )
     return found

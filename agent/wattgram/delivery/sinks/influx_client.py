@@ -25,7 +25,7 @@ from influxdb_client.service.write_service import WriteService
 
 from wattgram.base.errors import SinkError
 from wattgram.base.network_errors import cause
-from wattgram.base.tls import verifying
+from wattgram.base.tls import tls_context
 
 from .influx_sink import ContentRefused, InfluxConfig
 
@@ -76,7 +76,7 @@ class InfluxClient:
             config.token or "",
             config.org,
             timeout=ClientTimeout(total=REQUEST_TIMEOUT, connect=CONNECT_SHARE * REQUEST_TIMEOUT),
-            ssl_context=await verifying(config.ca) if urlsplit(config.url).scheme == "https" else PLAIN,
+            ssl_context=await tls_context(config.ca) if urlsplit(config.url).scheme == "https" else PLAIN,
             allow_redirects=False,  # a write that is redirected would become a read
         )
         self._service = WriteService(self._client.api_client)  # type: ignore[no-untyped-call]  # the library's
@@ -110,18 +110,18 @@ class InfluxClient:
             reason = f"{url}: {_described(error)}"
             if error.status in CONTENT_STATUS:
                 raise ContentRefused(reason, error.status, _dropped(error)) from error
-            itself = error.status != SUSPICIOUS
-            raise SinkError(reason, retry_after=_retry_after(error), itself=itself) from error
+            unavailable = error.status != SUSPICIOUS
+            raise SinkError(reason, retry_after=_retry_after(error), unavailable=unavailable) from error
         except ServerTimeoutError as error:
             limit = f"{CONNECT_SHARE * REQUEST_TIMEOUT:g} s"
             reason = f"{url}: not connected within {limit}; is the host there, and does DNS work?"
-            raise SinkError(reason, itself=True) from error
+            raise SinkError(reason, unavailable=True) from error
         except TimeoutError as error:
             raise TimeoutError(f"no answer within {REQUEST_TIMEOUT:g} s") from error
         except (ClientError, OSError) as error:
-            raise SinkError(f"{url}: {_broken(error)}", itself=isinstance(error, ClientConnectorError)) from error
+            raise SinkError(f"{url}: {_broken(error)}", unavailable=isinstance(error, ClientConnectorError)) from error
         if status != 204:
-            raise SinkError(f"{url}: HTTP {status}, expected 204; {STATUS_HINTS[200]}", itself=True)
+            raise SinkError(f"{url}: HTTP {status}, expected 204; {STATUS_HINTS[200]}", unavailable=True)
 
 
 def _broken(error: ClientError | OSError) -> str:

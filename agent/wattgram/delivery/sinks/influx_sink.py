@@ -178,7 +178,7 @@ class InfluxSink:
                 refused=written.refused,
                 doubted=written.doubted,
                 retry_after=error.retry_after,
-                itself=error.itself,
+                unavailable=error.unavailable,
             ) from error
         return dict(sorted(written.refused.items()))
 

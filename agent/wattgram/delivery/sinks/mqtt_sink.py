@@ -167,19 +167,21 @@ class MqttSink:
         if self._session is None:
             raise SinkError(f"{self._broker.where}: not connected")
         batch = _Batch(records, replayed, self._encoded, self.pulse)
-        failed, itself = "", False
+        failed, unavailable = "", False
         try:
             if self._announcer is not None:
                 self._announcer.note(records)
                 await self._announce(self._session)
             await self._session.publish(batch, MQTT_TIMEOUT)
         except SinkError as error:
-            failed, itself = str(error), error.itself
+            failed, unavailable = str(error), error.unavailable
         if batch.doubted and not failed:
             failed = f"refused for now: {next(iter(batch.doubted.values()))}"
         if failed:
             failed = f"{self._broker.where}: {failed}"
-            raise SinkError(failed, taken=batch.taken, refused=batch.refused, doubted=batch.doubted, itself=itself)
+            raise SinkError(
+                failed, taken=batch.taken, refused=batch.refused, doubted=batch.doubted, unavailable=unavailable
+            )
         return batch.refused
 
     async def close(self) -> None:

@@ -90,7 +90,7 @@ class SparkplugSink:
             self._edge.begin(self._now(), self._number, session.send)
             await session.flush(SPARKPLUG_TIMEOUT)
         except SinkError as error:
-            raise SinkError(f"{self._broker.where}: {error}", itself=error.itself) from error
+            raise SinkError(f"{self._broker.where}: {error}", unavailable=error.unavailable) from error
         except ValueError as error:
             raise SinkError(f"{self._broker.where}: the birth cannot be sent: {error}") from error
 
@@ -99,13 +99,13 @@ class SparkplugSink:
         if self._session is None:
             raise SinkError(f"{self._broker.where}: not connected")
         if self._host and not self._online.is_set():
-            raise SinkError(f"{self._broker.where}: the primary host {self._host!r} is offline", itself=True)
+            raise SinkError(f"{self._broker.where}: the primary host {self._host!r} is offline", unavailable=True)
         self.pulse.within(SINK_STEP)
         try:
             refused = self._edge.publish(records, replayed, self._now())
             await self._session.flush(SPARKPLUG_TIMEOUT)
         except SinkError as error:
-            raise SinkError(f"{self._broker.where}: {error}", itself=error.itself) from error
+            raise SinkError(f"{self._broker.where}: {error}", unavailable=error.unavailable) from error
         except ValueError as error:
             raise SinkError(f"{self._broker.where}: a birth cannot be sent: {error}") from error
         return refused
@@ -154,7 +154,7 @@ class SparkplugSink:
                 await self._online.wait()
         except TimeoutError:
             await session.flush(SPARKPLUG_TIMEOUT)
-            raise SinkError(f"the primary host {self._host!r} is not online", itself=True) from None
+            raise SinkError(f"the primary host {self._host!r} is not online", unavailable=True) from None
 
     def _die(self, session: MqttSession) -> None:
         """End the session; after an orderly end a broker of version 3.1.1 does not publish the last will."""

@@ -1,0 +1,81 @@
+"""`wattgram simulate`: options of the simulated devices."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from wattgram.config.devices_table import ROLES
+from wattgram.delivery.configuration import load
+from wattgram.simulation import fault_options
+
+from .arguments import INTERRUPTED, UsageError, add_config, add_unit, choice, number
+from .device_arguments import check_unit, load_device, parse_endpoint
+from .progress import print_stderr
+
+EXAMPLE = "wattgram simulate -c site.toml --fault roof:late=1.5 --fault garbled@10% --fault rebooting=30s@0.1%"
+
+FAULTS = """\
+faults (the last five apply to the whole bus, the others to one unit):
+{listed}
+
+SECONDS may be 1.5, 500ms, 30s or 5min. With @SHARE, such as @10% or @0.1, this share of the requests has the fault.
+busy, storm, glitch, reset, rollover, half-open and rebooting occur once; with a share, they occur repeatedly.
+"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add -c or NAME with its options, --speed, --seed and --fault; the help ends with the list of faults."""
+    add_config(parser, required=False)
+    add_unit(parser)
+    parser.add_argument("driver", nargs="?", metavar="NAME", help="one device of the catalogue")
+    parser.add_argument("--listen", default="tcp://127.0.0.1:1502", metavar="URL", help="default: %(default)s")
+    parser.add_argument(
+        "--role",
+        type=choice(ROLES),
+        metavar="ROLE",
+        help=f"role of the device NAME: {', '.join(ROLES)} (default: by its kind)",
+    )
+    parser.add_argument(
+        "--speed",
+        type=number(0.1, 900.0),
+        default=1.0,
+        metavar="X",
+        help="speed, as a multiple of real time (default: 1)",
+    )
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same series (default: 1)")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar=fault_options.SYNTAX,
+        help="fault of one device or of all devices, see below; may be repeated",
+    )
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = FAULTS.format(listed=fault_options.listed()) + f"\n{parser.epilog}"
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve simulated devices until SIGTERM or SIGINT."""
+    from wattgram.daemon.daemon import stop_on_signals
+    from wattgram.simulation import simulated_devices
+
+    if (options.driver is None) == (options.config is None):
+        found = "neither" if options.config is None else "both"
+        raise UsageError(f"found {found}; allowed: either NAME, one device of `wattgram drivers`, or -c FILE")
+    try:
+        if options.config:
+            devices = simulated_devices.of_config(load(options.config), options.fault)
+        else:
+            device, place = load_device(options.driver), parse_endpoint(options.listen, listen=True)
+            unit = check_unit(options.unit, place)
+            devices = simulated_devices.of_driver(options.driver, device, place, unit, options.role, options.fault)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+    async def simulate() -> int:
+        stop = stop_on_signals()
+        await simulated_devices.serve(stop, devices, options.speed, options.seed, print_stderr)
+        return INTERRUPTED if stop.interrupted else 0
+
+    return asyncio.run(simulate())

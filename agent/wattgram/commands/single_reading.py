@@ -1,0 +1,84 @@
+"""A single reading of a device, for `wattgram read`."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from wattgram_drivers.catalogue import SUNSPEC
+from wattgram_drivers.device import Device, Reading
+from wattgram_drivers.endpoint import Endpoint
+from wattgram_drivers.modbus.bus import Bus
+from wattgram_drivers.plan import Plan
+from wattgram_drivers.reader import Reader
+from wattgram_ext.decode import Decoder
+
+from wattgram.acquisition.poll import discovered
+from wattgram.base.clock import Clock
+
+READ_TIMEOUT = 3.0
+"""Time limit of an answer in interactive commands, s. A device may need more."""
+
+SINGLE, DOUBLE = 7, 15
+"""Significant decimal digits of an IEEE 754 single, and of all other types after conversion to a double."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A quantity in its SI unit (NaN: not available), its register, and its words in hex.
+
+    `digits`: significant decimal digits of the register's type.
+    """
+
+    quantity: str
+    value: float
+    table: str
+    address: int
+    words: tuple[str, ...]
+    digits: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResult:
+    """A reading of a device; `time` is UTC ns."""
+
+    time: int
+    vendor: str
+    model: str
+    values: tuple[Value, ...]
+
+
+async def read_once(
+    endpoint: Endpoint, device: Device | None, unit: int | None, clock: Clock, driver: str = SUNSPEC
+) -> ReadResult:
+    """Read a device once. `device` None: discover a SunSpec device; `driver` chooses its member. DriverError."""
+    bus = Bus(endpoint, timeout=READ_TIMEOUT)
+    try:
+        await bus.connect(device.limits.connect_delay if device else 0.0)
+        number = unit if unit is not None else device.unit if device else 1
+        found = device or await discovered(bus, number, READ_TIMEOUT, driver)
+        reader = Reader(found, number, patience=len(found.registers) * 2)  # no other device waits for the bus
+        reading = await reader.read(bus, clock)
+        return ReadResult(reading.time, found.vendor, found.model, _values(reader.plan, reading))
+    finally:
+        await bus.close()
+
+
+def _values(plan: Plan, reading: Reading) -> tuple[Value, ...]:
+    decoder = Decoder(plan.fields(), plan.factors(), plan.words)
+    numbers = struct.unpack(f"{len(plan.places)}d", decoder.decode(reading.image, reading.valid))
+    return tuple(
+        Value(
+            place.register.quantity,
+            number,
+            place.register.table,
+            place.register.address,
+            tuple(
+                reading.image[2 * word : 2 * word + 2].hex()
+                for word in range(place.position, place.position + place.register.words)
+                if reading.valid[word]
+            ),
+            SINGLE if place.register.type == "f32" else DOUBLE,
+        )
+        for place, number in zip(plan.places, numbers, strict=True)
+    )
