@@ -23,9 +23,8 @@ from tempfile import TemporaryDirectory
 
 from wattgram.base.clock import Clock
 from wattgram.base.record import Record, Series
-from wattgram.config.load import InfluxConfig
 from wattgram.delivery.delivery import Delivery
-from wattgram.delivery.sinks.influx_sink import InfluxSink
+from wattgram.delivery.sinks.influx_sink import InfluxConfig, InfluxSink
 from wattgram.delivery.sinks.mqtt_sink import MqttSink
 from wattgram.delivery.sinks.sink import Sink
 from wattgram.mqtt.mqtt_settings import MqttConfig

@@ -26,7 +26,7 @@ from time import perf_counter, process_time
 
 from wattgram.accounts.books import Books
 from wattgram.base.record import ALL_WINDOWS, Record
-from wattgram.config.load import GridConfig
+from wattgram.config.grid_table import GridConfig
 from wattgram.grid.ladder import Ladder
 from wattgram.site.revision import replayed
 from wattgram_ext.intensity import COLUMNS, OUTPUTS, Accounts

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from wattgram.base.clock import MS
 from wattgram.base.record import Record
-from wattgram.config.load import InfluxConfig
-from wattgram.delivery.sinks.influx_sink import InfluxSink
+from wattgram.delivery.sinks.influx_sink import InfluxConfig, InfluxSink
 
 from tests.support import week
 from tests.support.grafana_boards import Panel

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-from wattgram.config.load import load as load_config
+from wattgram.delivery.configuration import load as load_config
+from wattgram.delivery.sinks.influx_sink import InfluxConfig
 
 from tests.support import grafana_boards
 from tests.support.servers import ROOT, Broker, Certificates, free_port, program, running, subscriber
@@ -146,12 +147,13 @@ def test_the_containers_configuration_is_right_and_finds_what_is_mounted(tmp_pat
     path = tmp_path / "wattgram.toml"
     path.write_text(text)
     config = load_config(path)
-    assert config.influxdb is not None
+    influxdb = config.sinks["influxdb"]
+    assert isinstance(influxdb, InfluxConfig)
     assert config.mqtt is not None
-    assert (config.influxdb.token, config.mqtt.host) == ("t0ken", "mosquitto")
+    assert (influxdb.token, config.mqtt.host) == ("t0ken", "mosquitto")
     database = compose()["services"]["influxdb"]["environment"]
-    assert config.influxdb.org == database["DOCKER_INFLUXDB_INIT_ORG"]
-    assert config.influxdb.bucket == database["DOCKER_INFLUXDB_INIT_BUCKET"]
+    assert influxdb.org == database["DOCKER_INFLUXDB_INIT_ORG"]
+    assert influxdb.bucket == database["DOCKER_INFLUXDB_INIT_BUCKET"]
 
 
 def test_grafanas_provisioning_fits_the_dashboards_and_the_mounts() -> None:

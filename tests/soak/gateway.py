@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 
 from wattgram.base.clock import Clock
-from wattgram.config.load import load
 from wattgram.daemon import daemon
+from wattgram.delivery.configuration import load
 
 
 async def run(path: Path, clock: Clock, seed: int) -> None:

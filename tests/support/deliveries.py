@@ -136,7 +136,7 @@ class Judging:
 
 @asynccontextmanager
 async def delivering(
-    folder: Path, sink: Sink, *, stored: int | Iterable[Record] = 0, teller: Told | None = None
+    folder: Path, sink: Sink, *, stored: int | Iterable[Record] = 0, events: Told | None = None
 ) -> AsyncIterator[tuple[Delivery, Spool, Leaping]]:
     """A running delivery from a spool in which an earlier process left these records, or so many readings."""
     before = Spool(folder, max_size=2**26, keep=1e6, sinks=["one"])
@@ -146,7 +146,7 @@ async def delivering(
     await before.close()
     spool, clock = Spool(folder, max_size=2**26, keep=1e6, sinks=["one"]), Leaping()
     await spool.open()
-    delivery = Delivery(sink, spool, clock, random.Random(1), teller)
+    delivery = Delivery(sink, spool, clock, random.Random(1), events)
     task = asyncio.create_task(delivery.run())
     try:
         yield delivery, spool, clock

@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 
 from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS
-from wattgram.config.load import DeviceConfig, load
+from wattgram.config.devices_table import DeviceConfig
+from wattgram.delivery.configuration import load
 from wattgram.simulation.factory import Factory, demo_parts
 from wattgram.simulation.machines import SitePart
 from wattgram.site.site import Site

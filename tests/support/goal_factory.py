@@ -8,8 +8,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from wattgram.base.period import instant
+from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.goals_table.goals_settings import GoalsConfig, ManualEntry
-from wattgram.config.load import DeviceConfig
 from wattgram.config.role_keys import EmissionConfig
 from wattgram.goals.terms.day import Day, DeviceDay, Quarters, Stretch
 from wattgram.goals.terms.finding import Finding, IndicatorValue, MissingValue

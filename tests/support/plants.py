@@ -11,8 +11,12 @@ from zoneinfo import ZoneInfo
 from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS
 from wattgram.base.record import Record
-from wattgram.config.load import Config, DeviceConfig, GridConfig, SiteConfig, SpoolConfig
+from wattgram.config.devices_table import DeviceConfig
+from wattgram.config.grid_table import GridConfig
+from wattgram.config.load import Config
 from wattgram.config.role_keys import BatteryConfig
+from wattgram.config.site_table import SiteConfig
+from wattgram.config.spool_table import SpoolConfig
 from wattgram.grid.feed import Feed
 from wattgram.site.revision import Revision
 from wattgram.site.site import Site

@@ -26,9 +26,15 @@ from zoneinfo import ZoneInfo
 from wattgram.accounts.books import Books
 from wattgram.base.clock import NS, Clock
 from wattgram.base.record import Record, Series, Value, record
+from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.goals_table.claims import claims
-from wattgram.config.load import Config, DeviceConfig, GridConfig, HttpConfig, InfluxConfig, SiteConfig, SpoolConfig
+from wattgram.config.grid_table import GridConfig
+from wattgram.config.http_table import HttpConfig
+from wattgram.config.load import Config
+from wattgram.config.site_table import SiteConfig
+from wattgram.config.spool_table import SpoolConfig
 from wattgram.daemon import daemon
+from wattgram.delivery.sinks.influx_sink import InfluxConfig
 from wattgram.grid.ladder import Ladder
 from wattgram.mqtt.mqtt_settings import MqttConfig
 from wattgram_drivers.catalogue import load
@@ -77,7 +83,7 @@ def config(folder: Path) -> Config:
         SpoolConfig(folder),
         GridConfig(factor=500.0),
         MqttConfig("127.0.0.1", 1883),
-        InfluxConfig("http://127.0.0.1:8086", "plant", "energy"),
+        {"influxdb": InfluxConfig("http://127.0.0.1:8086", "plant", "energy")},
         HttpConfig(""),
     )
 

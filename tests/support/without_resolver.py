@@ -15,10 +15,9 @@ import sys
 from pathlib import Path
 
 from wattgram.base.clock import Clock
-from wattgram.config.load import InfluxConfig
 from wattgram.daemon.process_setup import prepare
 from wattgram.delivery.delivery import Delivery
-from wattgram.delivery.sinks.influx_sink import InfluxSink
+from wattgram.delivery.sinks.influx_sink import InfluxConfig, InfluxSink
 from wattgram.delivery.sinks.mqtt_sink import MqttSink
 from wattgram.mqtt.mqtt_settings import MqttConfig
 from wattgram.store.spool import Spool

@@ -16,7 +16,8 @@ from wattgram_ext.intensity import DETAILS, OUTPUTS, Accounts
 from wattgram.base.clock import NS
 from wattgram.base.period import window_end, window_start
 from wattgram.base.record import WINDOWS, Record, Series
-from wattgram.config.load import Config, DeviceConfig
+from wattgram.config.devices_table import DeviceConfig
+from wattgram.config.load import Config
 from wattgram.config.role_keys import BURNERS
 from wattgram.counters.metering import counters_of
 from wattgram.grid.ladder import Ladder

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from math import isfinite, isnan, nan
 
-from wattgram.config.load import DeviceConfig
+from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.role_keys import ASSUMED, FUEL_CARBON, EfficiencyPoint
 
 from .chp_share import electricity_share

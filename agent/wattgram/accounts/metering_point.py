@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf, isfinite, nan
 from typing import Any, NamedTuple
 
-from wattgram.config.load import DeviceConfig
+from wattgram.config.devices_table import DeviceConfig
 from wattgram.counters.alignment import Track, TrackPoint
 from wattgram.counters.metering import MeteredStep
 from wattgram.counters.reconcile import Channel

@@ -12,7 +12,7 @@ from wattgram_drivers.quantity import QUANTITIES
 from wattgram_ext.decode import Decoder
 
 from wattgram.base.record import Record, Series
-from wattgram.config.load import DeviceConfig
+from wattgram.config.devices_table import DeviceConfig
 from wattgram.counters.metering import MeteredStep, Metering, counters_of
 
 METERED = (("active_power_total",), ("active_power_l1", "active_power_l2", "active_power_l3"))

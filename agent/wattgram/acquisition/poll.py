@@ -23,7 +23,7 @@ from wattgram_drivers.sunspec import walk
 
 from wattgram.base.clock import NS, Clock
 from wattgram.base.watchdog import Pulse
-from wattgram.config.load import KIND_OF_ROLE, DeviceConfig
+from wattgram.config.devices_table import KIND_OF_ROLE, DeviceConfig
 
 from .bus_usage import Usage
 from .device_source import Source

@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING
 
 from wattgram.base.clock import Clock
-from wattgram.config.load import load
+from wattgram.delivery.configuration import load
 from wattgram.formats.tables import table
 
 from .arguments import add_config, add_format

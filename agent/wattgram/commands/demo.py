@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from wattgram.base.toml_table import listen
-from wattgram.config.load import LOOPBACK
+from wattgram.config.http_table import LOOPBACK
 from wattgram.formats.tables import table
 
 from .arguments import INTERRUPTED, add_format, number, option_type

@@ -17,7 +17,11 @@ from wattgram_drivers.endpoint import Endpoint, parse
 
 from wattgram.base.clock import NS, Clock
 from wattgram.base.record import Record
-from wattgram.config.load import Config, DeviceConfig, HttpConfig, SiteConfig, SpoolConfig
+from wattgram.config.devices_table import DeviceConfig
+from wattgram.config.http_table import HttpConfig
+from wattgram.config.load import Config
+from wattgram.config.site_table import SiteConfig
+from wattgram.config.spool_table import SpoolConfig
 from wattgram.daemon.daemon import Parts, assembled, run
 from wattgram.simulation.factory import Factory, demo_parts
 from wattgram.simulation.machines import SitePart

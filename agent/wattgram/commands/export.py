@@ -12,7 +12,8 @@ from wattgram import __version__
 from wattgram.base.clock import Clock
 from wattgram.base.record import ALL_WINDOWS, KINDS
 from wattgram.base.units import rfc3339
-from wattgram.config.load import Config, load
+from wattgram.config.load import Config
+from wattgram.delivery.configuration import load
 
 from .arguments import UsageError, add_config, add_period_ends, choice, period_ends, several
 from .progress import Progress, print_stderr

@@ -10,7 +10,7 @@ import sys
 from wattgram.base.clock import Clock
 from wattgram.base.period import parse_period
 from wattgram.base.toml_table import choice
-from wattgram.config.load import load
+from wattgram.delivery.configuration import load
 
 from .arguments import UsageError, add_config, add_format, check_period, option_type
 

@@ -161,7 +161,7 @@ async def _ladder(config: Config, clock: Clock) -> Ladder:
     for source in sources:
         if isinstance(source, FileSource):
             for _ in range(2):  # a file that has just changed is read when the second look finds it unchanged
-                await source.look()
+                await source.check()
     return Ladder(grid.zone, grid.basis, grid.factor, feeds)
 
 

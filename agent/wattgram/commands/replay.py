@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from wattgram.base.clock import NS, Clock
 from wattgram.base.record import ALL_WINDOWS
 from wattgram.base.units import rfc3339
-from wattgram.config.load import load
+from wattgram.delivery.configuration import load
 from wattgram.formats.tables import table
 
 from .arguments import add_config, add_format, add_period_ends, period_ends, several

@@ -6,7 +6,7 @@ import argparse
 
 from wattgram.base.clock import Clock
 from wattgram.base.period import PeriodOption, parse_period
-from wattgram.config.load import load
+from wattgram.delivery.configuration import load
 
 from .arguments import add_config, add_format, check_period, option_type
 

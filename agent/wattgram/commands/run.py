@@ -11,7 +11,7 @@ import time
 
 from wattgram.base.clock import Clock
 from wattgram.base.notify import Supervisor
-from wattgram.config.load import load
+from wattgram.delivery.configuration import load
 
 from .arguments import INTERRUPTED, add_config
 

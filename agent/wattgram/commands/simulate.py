@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from wattgram.config.load import ROLES, load
+from wattgram.config.devices_table import ROLES
+from wattgram.delivery.configuration import load
 from wattgram.simulation import fault_options
 
 from .arguments import INTERRUPTED, UsageError, add_config, add_unit, choice, number

@@ -20,7 +20,8 @@ from wattgram.acquisition.device_source import Source
 from wattgram.acquisition.poll import equipped, slow_of
 from wattgram.base.clock import Clock
 from wattgram.base.errors import SinkError
-from wattgram.config.load import KIND_OF_ROLE, Config, DeviceConfig
+from wattgram.config.devices_table import KIND_OF_ROLE, DeviceConfig
+from wattgram.config.load import Config
 from wattgram.daemon.daemon import sinks
 from wattgram.delivery.sinks.sink import Sink
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from wattgram.base.toml_table import address
-from wattgram.config.load import LOOPBACK
+from wattgram.config.http_table import LOOPBACK
 
 from .arguments import UsageError, option_type
 from .state_stream import states

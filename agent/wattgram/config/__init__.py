@@ -1,1 +1,1 @@
-"""One TOML file becomes a Config; every mistake in it is one line."""
+"""The configuration: one TOML file becomes a Config; each mistake is one line."""

@@ -18,32 +18,35 @@ TIME, ENERGY = "time", "energy_kwh"
 HOUR = 3600 * NS
 
 CERTIFICATE_FILE_BYTES = 8 << 20
-"""Bytes of a file at most."""
+"""Largest size of a file, bytes."""
 
 HOURS = 100_000
-"""Rows of a file at most: eleven years."""
+"""Largest number of rows in a file: eleven years."""
 
 MOST_HOURLY_ENERGY = 1e9
-"""kWh of an hour at most: 1000 GW, more than there is anywhere."""
+"""Largest energy of an hour, kWh: 1000 GW, more than any site has."""
 
 
 @dataclass(frozen=True, slots=True)
 class CertificatesConfig:
-    """Where the certificates stand, and the g/kWh of what they certify."""
+    """Settings of the certificates: their file, and the g/kWh of the certified electricity."""
 
     path: Path
     factor: float = 0.0
 
 
 class Certificates:
-    """Wh of certified electricity by the beginning of the hour of its production, UTC ns."""
+    """Certified electricity in Wh, by the start of its hour of production, UTC ns."""
 
     def __init__(self, hours: Mapping[int, float]) -> None:
         self._hours = sorted(hours.items())
         self._starts = [start for start, _ in self._hours]
 
     def at(self, begin: int, end: int) -> float:
-        """Wh produced from `begin` to before `end`, UTC ns; an hour's energy lies evenly over it. 0 where none is."""
+        """Return the Wh produced from `begin` to before `end`, UTC ns; 0 without certificates.
+
+        The energy of an hour is spread evenly over the hour.
+        """
         energy = 0.0
         for start, hourly in self._hours[bisect_right(self._starts, begin - HOUR) :]:
             if start >= end:
@@ -54,10 +57,10 @@ class Certificates:
 
 
 def read(path: Path, zone: ZoneInfo) -> Certificates:
-    """The certificates of a CSV file with `time` and `energy_kwh`, one row an hour; ConfigError, one line a bad row.
+    """Read a CSV file with the columns `time` and `energy_kwh`; ConfigError with a line for each bad row.
 
-    A time is the beginning of an hour by the clock of `zone`, in it when it has no offset. The hour that comes twice
-    in an autumn night is written twice; the one that a spring night leaves out may be there with 0.
+    Each row is an hour. A time is the start of an hour by the clock of `zone`; a time without an offset is in `zone`.
+    The hour that an autumn night has twice needs two rows. The hour that a spring night lacks may have a row with 0.
     """
     hours: dict[int, float] = {}
     supplied.read_rows(
@@ -71,22 +74,22 @@ def _add(hours: dict[int, float], cells: Mapping[str, str], zone: ZoneInfo) -> N
     if start is not None:
         hours[start] = energy
     elif energy:
-        raise ValueError(f"{TIME}: found {quoted(cells[TIME])}, which the clocks leave out; allowed: there with 0 kWh")
+        raise ValueError(f"{TIME}: found {quoted(cells[TIME])}, which the clocks skip; allowed: a row with 0 kWh")
 
 
 def _energy(cell: str) -> float:
-    """Wh."""
+    """Return the energy of a cell, Wh."""
     try:
         energy = number(cell, ENERGY)
         if 0.0 <= energy <= MOST_HOURLY_ENERGY:
             return energy * 1000.0
     except ValueError:
-        pass  # the same mistake, in other words
+        pass  # reported below with the allowed range
     raise ValueError(f"{ENERGY}: found {quoted(cell)}; allowed: a number of kWh from 0 to {MOST_HOURLY_ENERGY:g}")
 
 
 def _beginning(cell: str, zone: ZoneInfo, taken: Collection[int]) -> int | None:
-    """UTC ns of the hour that a cell names; None for one that the clocks leave out."""
+    """Return the start of the hour in a cell, UTC ns; None for an hour that the clocks skip."""
     allowed = "allowed: the beginning of an hour such as 2026-06-01 08:00 or 2026-06-01T08:00:00+08:00"
     try:
         time = written(cell, TIME)

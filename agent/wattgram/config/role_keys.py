@@ -1,4 +1,4 @@
-"""Keys of [[device]] that belong to its role: what a battery stores, and what a kWh made on the site emits."""
+"""The keys of [[device]] that only some roles have: battery storage, and the emission of own production."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from wattgram.base import toml_table, units
 from wattgram.base.toml_table import Table
 
 RENEWABLES = ("pv", "wind", "hydro")
+"""Roles of own production without fuel."""
+
 BURNERS = ("genset", "chp")
-"""Roles of own production, without and with fuel."""
+"""Roles of own production with fuel."""
 
 KEYS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("capacity", "charge_efficiency", "discharge_efficiency", "self_discharge"), ("battery",)),
@@ -21,7 +23,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("efficiency", "fuel_meter", "fuel_factor"), BURNERS),
     **dict.fromkeys(("heat_efficiency", "electric_reference", "heat_reference"), ("chp",)),
 }
-"""Roles for which a key is allowed."""
+"""Roles with which a key is allowed."""
 
 FUEL_CARBON: Mapping[str, float] = {"diesel": 266.8, "natural_gas": 199.9, "coal": 340.6}
 """g of CO2 per kWh of fuel heat, by net calorific value, 3.6 x kg/GJ (METHOD 1.2).
@@ -36,7 +38,7 @@ NATURAL_GAS_PER_M3 = 2162.0
 
 @dataclass(frozen=True, slots=True)
 class GeneratorDefaults:
-    """What is taken of a set that says nothing: its fuel, its efficiency, and the g/kWh that follow."""
+    """Defaults of a role with fuel: fuel, efficiency, and the resulting g/kWh."""
 
     fuel: str
     efficiency: float
@@ -44,14 +46,14 @@ class GeneratorDefaults:
 
 
 ASSUMED: Mapping[str, GeneratorDefaults] = {
-    "genset": GeneratorDefaults("diesel", 0.35, 762.0),  # 266.8 / 0.35, rounded as METHOD 1.2 has it
-    # METHOD 1.2's 505 g/kWh stands on 202.0 g per kWh of heat, which no source was read for; 199.9 / 0.40 has one.
+    "genset": GeneratorDefaults("diesel", 0.35, 762.0),  # 266.8 / 0.35, rounded as in METHOD 1.2
+    # METHOD 1.2's 505 g/kWh uses 202.0 g per kWh of heat, a figure without a source; 199.9 / 0.40 has one.
     "chp": GeneratorDefaults("natural_gas", 0.40, 499.8),
 }
-"""By role. The efficiencies are assumptions of METHOD 1.2: set each site's own."""
+"""Defaults by role. The efficiencies are assumptions of METHOD 1.2: a site should configure its own."""
 
 MOST_CURVE_POINTS = 50
-"""Points of an efficiency curve at most; a data sheet has four or five."""
+"""Largest number of points in an efficiency curve; a data sheet has four or five."""
 
 
 class EfficiencyPoint(NamedTuple):
@@ -63,9 +65,10 @@ class EfficiencyPoint(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BatteryConfig:
-    """A battery: Wh inside it (None: unknown), efficiencies one way each, share of its charge lost an hour.
+    """Settings of a battery.
 
-    Default efficiencies: METHOD 4.11, example 4.
+    capacity: Wh, None for unknown. Each efficiency is for one direction; defaults: METHOD 4.11, example 4.
+    self_discharge: share of the charge lost per hour.
     """
 
     capacity: float | None = None
@@ -76,7 +79,7 @@ class BatteryConfig:
 
 @dataclass(frozen=True, slots=True)
 class HeatConfig:
-    """Heat of a CHP: its share of the fuel's heat, and the efficiencies of making either alone (METHOD 4.7); 0-1."""
+    """Heat of a CHP, shares 0-1: heat per fuel heat, and reference efficiencies of separate production (METHOD 4.7)."""
 
     efficiency: float
     electric_reference: float
@@ -85,12 +88,12 @@ class HeatConfig:
 
 @dataclass(frozen=True, slots=True)
 class EmissionConfig:
-    """What own production emits; what is not said is ASSUMED, or `fuel.RENEWABLE`.
+    """Settings of the emission of own production. Defaults of missing keys: ASSUMED, or `fuel.RENEWABLE`.
 
-    emission_factor: g per kWh of electricity. fuel: one of FUELS, "" = not said; of role fuel what flows through the
-    meter. efficiency: electricity per heat of
-    the fuel, net calorific value; ascending points, one alone holds at any load. fuel_meter: name of the device that
-    meters the fuel, "" = none. fuel_factor: g per unit of that meter; there with every meter. heat: with CHP.
+    emission_factor: g per kWh of electricity. fuel: a key of FUEL_CARBON, "" for none; of role fuel: the metered fuel.
+    efficiency: electricity per heat of the fuel (net calorific value), in ascending points; a single point holds at
+    any load. fuel_meter: name of the device that meters the fuel, "" for none. fuel_factor: g per unit of that meter;
+    required with a meter. heat: only of role chp.
     """
 
     emission_factor: float | None = None
@@ -102,7 +105,7 @@ class EmissionConfig:
 
 
 def refuse_others(table: Table, role: str | None) -> None:
-    """Report the keys of other roles; of none when the role itself is a mistake."""
+    """Report the keys of other roles; report none if the role itself is a mistake."""
     for key, roles in KEYS.items():
         if role in roles:
             continue
@@ -112,20 +115,20 @@ def refuse_others(table: Table, role: str | None) -> None:
 
 
 def battery(table: Table) -> BatteryConfig:
-    """The keys of a battery."""
+    """Read the keys of role battery; mistakes go to the table."""
     default = BatteryConfig()
     share = toml_table.number(0.5, 1.0)
-    made = {
+    found = {
         "capacity": table.take("capacity", toml_table.bounded(units.energy, 100.0, 1e10, "100 Wh to 10000 MWh"), None),
         "charge_efficiency": table.take("charge_efficiency", share, None),
         "discharge_efficiency": table.take("discharge_efficiency", share, None),
         "self_discharge": table.take("self_discharge", toml_table.number(0.0, 0.1), None),
     }
-    return replace(default, **{key: value for key, value in made.items() if value is not None})
+    return replace(default, **{key: value for key, value in found.items() if value is not None})
 
 
 def emission(table: Table, role: str | None) -> EmissionConfig:
-    """The keys of own production and of fuel; a fuel meter is still to be looked for, by `metered`."""
+    """Read the keys of own production and of role fuel; `metered` resolves the fuel meter later."""
     if role in BURNERS:
         return _burner(table, role)
     if role == "fuel":
@@ -143,10 +146,10 @@ def metered(
     counted: Mapping[str, str | None],
     owners: dict[str, str],
 ) -> EmissionConfig:
-    """The same with its fuel meter looked up, and the meter's factor where a standard one holds.
+    """Return the settings with a checked fuel meter, and with the meter's standard factor where there is one.
 
-    named: the role of each device. counted: the unit in which each device of role fuel counts, "" = it does not,
-    None = unknown. owners: who has a meter already; grows.
+    named: role by device. counted: unit by device of role fuel, "" for a device that does not count, None for unknown.
+    owners: device by its fuel meter; this function adds the device of the table.
     """
     meter, name = emission.fuel_meter, table.data.get("name", "")
     if not meter:
@@ -166,14 +169,14 @@ def metered(
     fuel = emission.fuel or ("" if emission.emission_factor is not None else ASSUMED[role].fuel)
     if fuel == "natural_gas" and unit == "m3":
         return replace(emission, fuel_factor=NATURAL_GAS_PER_M3)
-    of = f"a {'pulse' if unit == '1' else unit} of {fuel or 'a fuel that is not said'}"
+    of = f"a {'pulse' if unit == '1' else unit} of {fuel or 'an unnamed fuel'}"
     table.mistake("fuel_factor", f"missing; g of CO2 in {of}: only natural_gas by the m3 has a default")
     return emission
 
 
 def _burner(table: Table, role: str) -> EmissionConfig:
     heat = _heat(table) if role == "chp" else None
-    made = EmissionConfig(
+    settings = EmissionConfig(
         emission_factor=table.take("emission_factor", _factor, None),
         fuel=table.take("fuel", toml_table.choice(list(FUEL_CARBON)), None) or "",
         efficiency=table.take("efficiency", _efficiency, None) or (),
@@ -186,11 +189,11 @@ def _burner(table: Table, role: str) -> EmissionConfig:
         table.mistake(
             "emission_factor", f"found with {', '.join(instead)}; allowed: alone, since it is of a kWh of electricity"
         )
-    if len(made.efficiency) > 1 and "rated_power" not in table.data:
+    if len(settings.efficiency) > 1 and "rated_power" not in table.data:
         table.mistake("rated_power", "missing; an efficiency over shares of rated_power needs it")
     if "fuel_factor" in table.data and "fuel_meter" not in table.data:
         table.mistake("fuel_factor", "found without fuel_meter; allowed: with the meter whose units it is for")
-    return made
+    return settings
 
 
 def _heat(table: Table) -> HeatConfig | None:
@@ -217,9 +220,9 @@ def _efficiency(value: object) -> tuple[EfficiencyPoint, ...]:
             f"found a list of {len(value)}; allowed: 2 to {MOST_CURVE_POINTS} pairs, or a number from 0.05 to 0.7"
         )
     points = tuple(_point(pair, pair) for pair in value)
-    for one, later in pairwise(points):
-        if later.share <= one.share:
-            raise ValueError(f"found share {later.share:g} after {one.share:g}; allowed: ascending shares")
+    for point, later in pairwise(points):
+        if later.share <= point.share:
+            raise ValueError(f"found share {later.share:g} after {point.share:g}; allowed: ascending shares")
     return points
 
 
@@ -229,7 +232,7 @@ def _point(pair: object, found: object) -> EfficiencyPoint:
         if 0.05 <= efficiency <= 0.7:
             return EfficiencyPoint(share, efficiency)
     except ValueError:
-        pass  # the same mistake, in other words
+        pass  # reported below with the allowed forms
     raise ValueError(
         f"found {found!r}; allowed: a number from 0.05 to 0.7, "
         "or pairs of a share of rated_power from 0 to 1 and such a number"

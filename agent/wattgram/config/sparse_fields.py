@@ -1,22 +1,27 @@
-"""Which numbers most of a device's records are without, so that who shows the last record must keep them."""
+"""Fields that most records of a device lack, because the device reads them at a slow interval.
+
+A consumer of the last record keeps the last value of such a field.
+"""
 
 from __future__ import annotations
 
 from wattgram_drivers.plan import is_slow
 
-from .load import DeviceConfig
+from .devices_table import DeviceConfig
 
 
-def seldom(config: DeviceConfig, field: str) -> bool:
-    """Whether a field of the device's records is one of those that are read once in a `slow_interval` only."""
+def is_sparse(config: DeviceConfig, field: str) -> bool:
+    """Return whether the device reads a field only once per `slow_interval`."""
     if config.slow_interval is None:
         return False
     if not config.slow:
         return is_slow(field)
-    # A meter that is wired the other way has its import in the register of its export.
-    return field in config.slow or (config.invert and _turned(field) in config.slow)
+    # invert exchanges import and export, and `slow` names the registers.
+    return field in config.slow or (config.invert and _opposite(field) in config.slow)
 
 
-def _turned(field: str) -> str:
-    one, other = ("import", "export") if "import" in field else ("export", "import")
-    return field.replace(one, other)
+def _opposite(field: str) -> str:
+    """Return the field of the opposite direction."""
+    if "import" in field:
+        return field.replace("import", "export")
+    return field.replace("export", "import")

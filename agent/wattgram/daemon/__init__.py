@@ -1,1 +1,1 @@
-"""The daemon: its parts in one TaskGroup, its health, its process."""
+"""The daemon: its parts in one TaskGroup, its health, the set-up of its process."""

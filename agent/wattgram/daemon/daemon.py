@@ -1,4 +1,4 @@
-"""A Config becomes the running parts, in one TaskGroup; signals end them in order."""
+"""The daemon: the parts of a Config run in one TaskGroup; signals end them in order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from wattgram.base.notify import Supervisor
 from wattgram.base.watchdog import Pulse, Watchdog, WatchedPart
 from wattgram.config.load import Config
 from wattgram.delivery.delivery import Delivery
-from wattgram.delivery.sinks.sink import Sink
+from wattgram.delivery.sinks import SINKS
+from wattgram.delivery.sinks.sink import Sink, sink_module
 from wattgram.goals.round import Round
 from wattgram.grid.sources import grid_source as grid_sources
 from wattgram.grid.sources.grid_source import GridSource
@@ -37,17 +38,18 @@ from .sync_pace import SyncPace
 log = logging.getLogger(__name__)
 
 PRUNE_PERIOD = 60.0
+"""s between two removals of old records from the spool."""
 
 PACK_PERIOD = 300.0
-"""Seconds between two times at which the spool packs what it has; the longer, the better it packs."""
+"""s between two compressions of the spool; a longer period compresses better."""
 
 COMMIT = 120.0
-"""Real seconds in which the disk takes what was read meanwhile, at most; a worn SD card may stall for many."""
+"""Longest time of a sync, real s: a worn SD card may stall for long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Everything that runs."""
+    """The running parts."""
 
     clock: Clock
     site: Site
@@ -62,29 +64,13 @@ class Parts:
 
 
 def sinks(config: Config, clock: Clock | None = None) -> list[Sink]:
-    """The configured sinks; a library is imported only when its sink is wanted. `clock`: for messages that say when
-    they were sent, None for the machine's own."""
-    made: list[Sink] = []
-    if config.mqtt is not None:
-        from wattgram.delivery.sinks.mqtt_sink import MqttSink  # noqa: PLC0415 - 16 MB that a site without a broker need not carry
+    """Make the configured sinks, in the order of SINKS.
 
-        announcer = None
-        if config.mqtt.homeassistant is not None:
-            from wattgram.delivery.sinks.homeassistant.announcer import Announcer  # noqa: PLC0415 - as above
-            from wattgram.delivery.sinks.homeassistant.discovery import Discovery  # noqa: PLC0415 - as above
-
-            topic = f"{config.mqtt.prefix}/{config.site.name}"
-            announcer = Announcer(Discovery(config, config.mqtt.homeassistant, topic))
-        made.append(MqttSink(config.mqtt, config.site.name, announcer))
-        if config.mqtt.sparkplug is not None:
-            from wattgram.delivery.sinks.sparkplug.sparkplug_sink import SparkplugSink  # noqa: PLC0415 - as above
-
-            made.append(SparkplugSink(config, config.mqtt, config.mqtt.sparkplug, clock or Clock()))
-    if config.influxdb is not None:
-        from wattgram.delivery.sinks.influx_sink import InfluxSink  # noqa: PLC0415 - 50 MB that a site without a database need not carry
-
-        made.append(InfluxSink(config.influxdb))
-    return made
+    `clock`: for messages with the time at which they were sent, None for the machine's own.
+    """
+    settings = {"mqtt": config.mqtt, **config.sinks}
+    configured = [table for table in SINKS if settings.get(table) is not None]
+    return [sink_module(table).made(settings[table], config, clock or Clock()) for table in configured]
 
 
 @contextlib.asynccontextmanager
@@ -95,12 +81,12 @@ async def assembled(
     supervisor: Supervisor | None = None,
     witness: Witness | None = None,
 ) -> AsyncIterator[Parts]:
-    """The parts of a configuration with an open spool; closed, and so on disk, at the end.
+    """Make the parts of a configuration, with an open spool. The end closes the spool, and so stores all records.
 
-    `supervisor` will hear how they do; `witness` says whether the clock is right, None where it is by definition.
-    SpoolError when the spool cannot be opened.
+    `supervisor`: receiver of the watchdog's state. `witness`: judge of the clock, None for a clock that is right by
+    definition. SpoolError when the spool cannot be opened.
     """
-    chance = random.Random(seed)  # noqa: S311 - it spreads retries, it keeps no secret
+    chance = random.Random(seed)  # noqa: S311 - it spreads retries and needs no secrecy
     targets = sinks(config, clock)
     spool = Spool(
         config.spool.path,
@@ -113,15 +99,17 @@ async def assembled(
         started = clock.monotonic()
         sources = [Source(device, config.site.name, started) for device in config.devices]
         grid = tuple(
-            grid_sources.made(one, config.grid.basis, config.mqtt, clock, chance) for one in config.grid.sources
+            grid_sources.made(source, config.grid.basis, config.mqtt, clock, chance) for source in config.grid.sources
         )
-        site = Site(config, sources, spool, clock, [one.feed for one in grid], witness)
+        site = Site(config, sources, spool, clock, [source.feed for source in grid], witness)
         await site.restore()
         revision = Revision(site, spool, clock)
         await revision.restore()
-        buses = {one.endpoint.key: one.endpoint for one in config.devices}
+        buses = {device.endpoint.key: device.endpoint for device in config.devices}
         lines = tuple(
-            BusPoller(Bus(endpoint), [one for one in sources if one.config.endpoint.key == key], site, clock, chance)
+            BusPoller(
+                Bus(endpoint), [source for source in sources if source.config.endpoint.key == key], site, clock, chance
+            )
             for key, endpoint in buses.items()
         )
         deliveries = tuple(Delivery(sink, spool, clock, chance, site) for sink in targets)
@@ -134,9 +122,9 @@ async def assembled(
 
 
 async def run(parts: Parts, stop: asyncio.Event, page_at: asyncio.Future[str] | None = None) -> None:
-    """Run until `stop`; `page_at` gets the page's URL, "" without a page.
+    """Run until `stop`. `page_at` receives the URL of the page, "" for no page.
 
-    OSError when the page's address is taken.
+    OSError when another process uses the address of the page.
     """
     config = parts.site.config
     async with contextlib.AsyncExitStack() as stack:
@@ -156,11 +144,11 @@ async def run(parts: Parts, stop: asyncio.Event, page_at: asyncio.Future[str] | 
                 parts.goals,
             )
             disk = Pulse("spool")
-            parts.watchdog.watch([*(one.pulse for one in watched), disk])
-            tasks = [group.create_task(one.run(), name=one.pulse.name) for one in watched]
+            parts.watchdog.watch([*(part.pulse for part in watched), disk])
+            tasks = [group.create_task(part.run(), name=part.pulse.name) for part in watched]
             tasks.append(group.create_task(_sync(parts, config.spool.sync, disk), name=disk.name))
             tasks.append(group.create_task(_report(parts), name="gateway"))
-            # Tasks begin in the order of their making: when this one does, all others work.
+            # Tasks start in the order of their creation: the watchdog starts after all other parts.
             tasks.append(group.create_task(_watch(parts), name="watchdog"))
             log.info("%s: %d devices on %d buses", config.site.name, len(config.devices), len(parts.lines))
             await stop.wait()
@@ -169,10 +157,10 @@ async def run(parts: Parts, stop: asyncio.Event, page_at: asyncio.Future[str] | 
 
 
 class Stop(asyncio.Event):
-    """Set when the parts shall end."""
+    """The event that ends the parts."""
 
     interrupted = False
-    """Whether someone pressed Ctrl-C, and so wants to hear of it (SPEC 3: exit code 130)."""
+    """Whether SIGINT was the reason (SPEC 3: exit code 130)."""
 
     def interrupt(self) -> None:
         """End because of SIGINT."""
@@ -181,7 +169,7 @@ class Stop(asyncio.Event):
 
 
 def stop_on_signals() -> Stop:
-    """An event that SIGTERM and SIGINT set."""
+    """Return an event that SIGTERM and SIGINT set."""
     stop = Stop()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signals.SIGTERM, stop.set)
@@ -190,7 +178,7 @@ def stop_on_signals() -> Stop:
 
 
 async def _sync(parts: Parts, period: float, pulse: Pulse) -> None:
-    """Put the spool on disk every period and keep it within its bounds; a disk that refuses is reported once."""
+    """Sync the spool every period and keep it within its limits; report a disk error once."""
     health, spool, clock = parts.health, parts.spool, parts.clock
     begun = time.monotonic()
     pruned, packed, more = clock.monotonic(), clock.monotonic(), False
@@ -202,7 +190,7 @@ async def _sync(parts: Parts, period: float, pulse: Pulse) -> None:
         try:
             await spool.sync()
             pace = pace.after(time.monotonic() - begun)
-            # As of the same look at it: a clock that was set a moment ago would be believed, and cost a history.
+            # Check the clock first: after a jump ahead, pruning would delete history that is still valid.
             parts.site.look()
             dated, now = parts.site.keeper.dates, clock.time()
             if dated and clock.monotonic() - packed > PACK_PERIOD:
@@ -222,7 +210,7 @@ async def _sync(parts: Parts, period: float, pulse: Pulse) -> None:
             health.spool_error = str(error)
         else:
             if health.spool_error:
-                log.info("spool: the disk takes records again")
+                log.info("spool: the disk accepts records again")
             health.spool_error = ""
 
 

@@ -1,4 +1,4 @@
-"""What the daemon tells about itself: the page's view, /healthz, /metrics and the gateway record."""
+"""The state of the daemon: for the page, /healthz, /metrics and the gateway record."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from wattgram.store.spool import Spool
 from .page_history import PageHistory
 
 GATEWAY_PERIOD = 60.0
-"""Seconds between two gateway records."""
+"""s between two gateway records."""
 
 
 class Health:
-    """Reads the parts of a running daemon; changes none of them."""
+    """Reads the state of the parts of a running daemon, and changes no part."""
 
     def __init__(
         self,
@@ -48,13 +48,13 @@ class Health:
         self._clock = clock
         self.spool_error = ""
         config = site.config
-        self._curves = PageHistory(spool.path, config.site.name, config.site.tick, config.site.timezone)
+        self._history = PageHistory(spool.path, config.site.name, config.site.tick, config.site.timezone)
         self._reading = asyncio.Lock()
         names = tuple(self._measured())
         self._series = Series("gateway", (("site", site.config.site.name),), names)
 
     def now(self) -> dict[str, Any]:
-        """The state of this moment, as /api/now shows it."""
+        """Return the current state, for /api/now."""
         site, time, now = self._site, self._clock.time(), self._clock.monotonic()
         signal = site.signal(time)
         return {
@@ -105,13 +105,13 @@ class Health:
             ],
             "sinks": [
                 {
-                    "name": one.sink.name,
-                    "state": one.progress.state,
-                    "pending": self._spool.undelivered(one.sink.name),
-                    "delivered": one.progress.delivered,
-                    "detail": one.progress.detail,
+                    "name": delivery.sink.name,
+                    "state": delivery.progress.state,
+                    "pending": self._spool.undelivered(delivery.sink.name),
+                    "delivered": delivery.progress.delivered,
+                    "detail": delivery.progress.detail,
                 }
-                for one in self._deliveries
+                for delivery in self._deliveries
             ],
             "spool": {
                 "state": self.spool_error or "good",
@@ -126,33 +126,33 @@ class Health:
                 "keep": self._spool.keep,
             },
             "events": [
-                {"time": rfc3339(one.time), "device": one.device, "event": one.event, "detail": one.detail}
-                for one in reversed(site.events.latest)
+                {"time": rfc3339(event.time), "device": event.device, "event": event.event, "detail": event.detail}
+                for event in reversed(site.events.latest)
             ],
         }
 
     def ticks(self) -> int:
-        """Balances since the start."""
+        """Return the number of balances since the start."""
         return self._site.ticks
 
     async def history(self, seconds: float, until: float | None = None) -> dict[str, Any]:
-        """Columns of the `seconds` before `until` (s since the epoch, None for now) as of the last sync.
+        """Return columns of the `seconds` before `until` (s since the epoch, None for now), up to the last sync.
 
-        Read in a thread, one answer at a time: who asks for a year delays neither the loop nor the disk.
+        A thread reads them, one request at a time: a request for a year delays neither the loop nor the disk.
         """
         end = self._clock.time() if until is None else int(until * NS)
         async with self._reading:
-            return await asyncio.to_thread(self._curves.read, end - int(seconds * NS), end)
+            return await asyncio.to_thread(self._history.read, end - int(seconds * NS), end)
 
     def goals(self) -> list[dict[str, Any]]:
-        """Each claim's card as of the last round; none before the first."""
+        """Return the claims' cards of the last round, none before the first."""
         return self._goals.latest
 
     def health(self) -> tuple[bool, dict[str, Any]]:
-        """Whether all is well, and what is not."""
+        """Return whether the daemon works, and the state of its parts."""
         now = self._clock.monotonic()
-        devices = {one.config.name: one.state(now) for one in self._site.sources}
-        sinks = {one.sink.name: one.progress.state for one in self._deliveries}
+        devices = {source.config.name: source.state(now) for source in self._site.sources}
+        sinks = {delivery.sink.name: delivery.progress.state for delivery in self._deliveries}
         stuck, clock = self._watchdog.stuck, self._site.keeper.state
         well = not self.spool_error and "away" not in sinks.values() and not stuck and clock != "unset"
         return well, {
@@ -166,26 +166,26 @@ class Health:
         }
 
     def status(self) -> str:
-        """A line for people, as `systemctl status` shows it."""
+        """Return a line for `systemctl status`."""
         now, sources = self._clock.monotonic(), self._site.sources
-        good = sum(one.state(now) == "good" for one in sources)
-        said = [f"{good} of {len(sources)} devices good"]
-        for one in self._deliveries:
-            name, state = one.sink.name, one.progress.state
+        good = sum(source.state(now) == "good" for source in sources)
+        parts = [f"{good} of {len(sources)} devices good"]
+        for delivery in self._deliveries:
+            name, state = delivery.sink.name, delivery.progress.state
             left = f", {self._spool.undelivered(name)} records wait" if state == "away" else ""
-            said.append(f"{name} {state}{left}")
+            parts.append(f"{name} {state}{left}")
         if self.spool_error:
-            said.append(f"spool: {self.spool_error}, {self._spool.pending} records wait in memory")
+            parts.append(f"spool: {self.spool_error}, {self._spool.pending} records wait in memory")
         if stuck := self._watchdog.stuck:
-            said.append(f"no progress: {', '.join(stuck)}")
-        return "; ".join(said)
+            parts.append(f"no progress: {', '.join(stuck)}")
+        return "; ".join(parts)
 
     def _grid(self, time: int) -> list[dict[str, Any]]:
-        """The grid's sources in their order; one that is away makes nothing unwell, the next one stands in."""
-        shown = []
+        """Return the state of the grid sources in their order. It does not affect `health`: the next source serves."""
+        states = []
         for feed in self._site.grid.feeds:
             signal = feed.at(time)
-            shown.append(
+            states.append(
                 {
                     "name": feed.name,
                     "state": feed.state(time),
@@ -195,21 +195,21 @@ class Health:
                     "intensity": signal.intensity if signal else None,
                 }
             )
-        return shown
+        return states
 
     def metrics(self) -> dict[str, float]:
-        """Self-metrics by name, those of a part with its label; sizes in bytes, times in s, shares 0 to 1."""
+        """Return self-metrics by name, with a label for those of a part; sizes in bytes, times in s, shares 0 to 1."""
         buses = {_labelled("bus_busy_share", bus=line.name): line.usage.share for line in self._lines}
         stuck = {_labelled("part_stuck", part=name): float(is_so) for name, is_so in self._watchdog.states}
         return self._measured() | buses | stuck
 
     def gateway_record(self) -> Record:
-        """The self-metrics as a record."""
+        """Return the self-metrics as a record."""
         values: Mapping[str, float] = self._measured()
         return record(self._series, self._clock.time() // 1_000_000 * 1_000_000, values)
 
     def _measured(self) -> dict[str, float]:
-        """What concerns the whole gateway."""
+        """Return the self-metrics of the whole gateway."""
         now = self._clock.monotonic()
         measured: dict[str, float] = {
             "uptime": now,
@@ -222,7 +222,7 @@ class Health:
             "bus_headroom": 1.0 - max((line.usage.share for line in self._lines), default=0.0),
             "records": float(self._site.records),
             "ticks": float(self._site.ticks),
-            "devices_good": float(sum(one.state(now) == "good" for one in self._site.sources)),
+            "devices_good": float(sum(source.state(now) == "good" for source in self._site.sources)),
             "spool_unsynced": float(self._spool.pending),
             "spool_share": self._spool.share,
             "spool_lost": float(self._spool.lost + self._spool.dropped),
@@ -231,14 +231,15 @@ class Health:
             "spool_written": float(self._spool.written),
             "spool_refused": float(self._spool.refused),
         }
-        for one in self._deliveries:
-            measured[f"{one.sink.name}_delivered"] = float(one.progress.delivered)
-            measured[f"{one.sink.name}_undelivered"] = float(self._spool.undelivered(one.sink.name))
+        for delivery in self._deliveries:
+            name = delivery.sink.name
+            measured[f"{name}_delivered"] = float(delivery.progress.delivered)
+            measured[f"{name}_undelivered"] = float(self._spool.undelivered(name))
         return measured
 
 
 def _labelled(name: str, **labels: str) -> str:
-    """A metric's name with its labels as Prometheus writes them."""
+    """Return a metric's name with labels in the format of Prometheus."""
     escaped = (
         (label, value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")) for label, value in labels.items()
     )
@@ -246,14 +247,14 @@ def _labelled(name: str, **labels: str) -> str:
 
 
 def _quality(source: Source, now: float) -> str:
-    """What the last reading says of itself while it is alive."""
+    """Return the quality of the last reading, "stale" if the device is not good."""
     if source.latest is None or source.state(now) != "good":
         return "stale"
     return str(source.latest.record["quality"])
 
 
 def _resident() -> float:
-    """Bytes of this process in memory; NaN while there is no file handle to ask with."""
+    """Return the resident memory of this process, bytes; NaN without a free file handle."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except OSError:

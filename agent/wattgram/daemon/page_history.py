@@ -1,4 +1,4 @@
-"""A site's past as the columns of a plot: any period in some 1500 rows, each a ratio of sums over its time."""
+"""The history of a site as columns of a plot: at most 1500 rows for any period, each a ratio of sums."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from wattgram.base.record import Record, Series
 from wattgram.store.history import History
 
 MOST_PAGE_ROWS = 1500
-"""Rows of an answer at most; a screen shows no more."""
+"""Largest number of rows in a response; a screen has no more pixels."""
 
 MOST_PAGE_TICKS = 21600
-"""Ticks that are read for one answer at most (6 h of seconds); a longer period is made of windows."""
+"""Largest number of ticks to read for a response (6 h of seconds); a longer period uses windows."""
 
 WINDOW_LENGTHS = {"15m": 900.0, "1h": 3600.0, "1d": 86400.0, "1mo": 31 * 86400.0}
-"""Seconds of the stored windows, the finest first; a month has at most as many."""
+"""Length of the stored windows in s, the finest first; the longest length for a month."""
 
 PAGE_POWERS = (
     "load_power",
@@ -40,22 +40,22 @@ Row = tuple[float, ...]
 
 
 def resolution(seconds: float, tick: float) -> str:
-    """The finest that gives a period in as many rows and reads no more than TICKS."""
+    """Return the finest resolution within MOST_PAGE_ROWS and MOST_PAGE_TICKS for a period in s."""
     if seconds <= MOST_PAGE_TICKS * tick:
         return "tick"
     return next((name for name, step in WINDOW_LENGTHS.items() if seconds <= MOST_PAGE_ROWS * step), "1mo")
 
 
 class PageHistory:
-    """The stored emission of a site whose tick has so many seconds."""
+    """The stored emission of a site. tick: s."""
 
     def __init__(self, folder: Path, site: str, tick: float, zone: ZoneInfo) -> None:
         self._folder, self._site, self._tick, self._zone = folder, site, tick, zone
 
     def read(self, since: int, until: int) -> dict[str, Any]:
-        """Columns from `since` to before `until`, UTC ns: `time` in s, the rest None where undefined, as in a gap.
+        """Return columns from `since` to before `until`, UTC ns: `time` in s, None for an undefined value.
 
-        To be called in a thread. HistoryError when there is no history to read.
+        It blocks, so call it in a thread. HistoryError without a stored history.
         """
         seconds = (until - since) / NS
         name = resolution(seconds, self._tick)
@@ -72,18 +72,18 @@ class PageHistory:
             "step": step,
             "since": since / NS,
             "until": until / NS,
-            "time": [one[0] for one in found],
-            **{name: [_finite(one[index]) for one in found] for index, name in enumerate(PAGE_COLUMNS, 1)},
+            "time": [row[0] for row in found],
+            **{name: [_finite(row[index]) for row in found] for index, name in enumerate(PAGE_COLUMNS, 1)},
         }
 
 
 def _rows(records: Iterable[Record]) -> Iterator[Row]:
-    """Time in s and the fields of _READ, NaN where absent."""
+    """Yield the time in s and the fields of _READ, NaN for a missing field."""
     pick: dict[Series, Callable[[bytes], Row]] = {}
-    for one in records:
-        if one.series not in pick:
-            pick[one.series] = _picker(one.series)
-        yield (one.time / NS, *pick[one.series](one.values))
+    for record in records:
+        if record.series not in pick:
+            pick[record.series] = _picker(record.series)
+        yield (record.time / NS, *pick[record.series](record.values))
 
 
 def _picker(series: Series) -> Callable[[bytes], Row]:
@@ -98,29 +98,31 @@ def _picker(series: Series) -> Callable[[bytes], Row]:
 
 
 def _gathered(rows: Iterable[Row], since: float, step: float) -> Iterator[Row]:
-    """Ticks as one row a step; its time is that of its first tick."""
+    """Yield a row for each step; its time is that of its first tick."""
     group: list[Row] = []
     place = -1
     for row in rows:
-        # Half a millisecond: times are whole milliseconds, steps need not be.
+        # Half a millisecond, since times are whole milliseconds and steps may not be.
         at = int((row[0] - since + 5e-4) / step)
         if at != place and group:
-            yield _together(group)
+            yield _combined(group)
             group = []
         place = at
         group.append(row)
     if group:
-        yield _together(group)
+        yield _combined(group)
 
 
-def _together(rows: Sequence[Row]) -> Row:
-    """Rows of equally long ticks as one: means of powers, ratios of sums (METHOD 4.4)."""
+def _combined(rows: Sequence[Row]) -> Row:
+    """Combine rows of equally long ticks: means of powers, ratios of sums (METHOD 4.4)."""
     if len(rows) == 1:
         return rows[0]
     columns = dict(zip(("time", *_READ), zip(*rows, strict=True), strict=True))
-    intensity = _ratio([1000.0 * one for one in columns["emission"]], columns["load_energy"])
+    intensity = _ratio([1000.0 * emission for emission in columns["emission"]], columns["load_energy"])
     imported = columns["grid_import_energy"]
-    carbon = [there * energy for there, energy in zip(columns["grid_intensity"], imported, strict=True)]
+    carbon = [
+        grid_intensity * energy for grid_intensity, energy in zip(columns["grid_intensity"], imported, strict=True)
+    ]
     grid = _ratio(carbon, imported)
     powers = (_mean(columns[name]) for name in PAGE_POWERS)
     return (rows[0][0], intensity, grid if isfinite(grid) else _mean(columns["grid_intensity"]), *powers, nan, nan, nan)
@@ -128,17 +130,17 @@ def _together(rows: Sequence[Row]) -> Row:
 
 def _ratio(parts: Sequence[float], wholes: Sequence[float]) -> float:
     pairs = [(part, whole) for part, whole in zip(parts, wholes, strict=True) if isfinite(part) and isfinite(whole)]
-    whole = fsum(one for _, one in pairs)
-    return fsum(one for one, _ in pairs) / whole if whole > 0.0 else nan
+    whole = fsum(whole for _, whole in pairs)
+    return fsum(part for part, _ in pairs) / whole if whole > 0.0 else nan
 
 
 def _mean(values: Sequence[float]) -> float:
-    there = [one for one in values if isfinite(one)]
-    return fsum(there) / len(there) if there else nan
+    finite = [value for value in values if isfinite(value)]
+    return fsum(finite) / len(finite) if finite else nan
 
 
 def _with_gaps(rows: Iterable[Row], longest: float) -> Iterator[Row]:
-    """A row without any number where two follow each other after more than so many seconds."""
+    """Yield the rows, and a row without numbers in each gap of more than `longest` s."""
     before: float | None = None
     for row in rows:
         if before is not None and row[0] - before > longest:

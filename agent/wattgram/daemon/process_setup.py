@@ -1,4 +1,4 @@
-"""What a process wants that is nothing but the daemon for months."""
+"""The set-up of a process that runs only the daemon, for months."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 THREADS = 32
-"""For what blocks, such as looking up a name where no name server answers. asyncio has the number of processors and
-four, which two sinks and a grid source could fill, and then nobody else would connect."""
+"""Threads for blocking calls, such as name resolution without a name server. asyncio's default is the number of
+processors plus four; two sinks and a grid source could block so many, and then no other part could connect."""
 
 _ARENA_MAX = -8
 """M_ARENA_MAX of mallopt(3), in malloc.h."""
 
-AGAIN = 60.0
-"""Seconds for which a complaint is not repeated."""
+REPEAT_AFTER = 60.0
+"""s for which a message is not repeated."""
 
 
 class LoopErrors:
-    """What the event loop itself complains about; what the system denies it is one line, and once.
+    """The handler of the event loop's errors: an error of the system is logged in one line, and once.
 
-    Without file handles asyncio tells of each connection that it could not take a hundred times a second.
+    Without file handles asyncio reports each refused connection a hundred times a second.
     """
 
     def __init__(self) -> None:
@@ -38,24 +38,24 @@ class LoopErrors:
         if not isinstance(error, OSError):
             loop.default_exception_handler(context)
             return
-        said, now = f"{context['message']}: {error.strerror or error}", time.monotonic()
-        if now - self._last.get(said, -AGAIN) >= AGAIN:
-            log.error("%s", said)
-        self._last = {one: at for one, at in self._last.items() if now - at < AGAIN} | {said: now}
+        message, now = f"{context['message']}: {error.strerror or error}", time.monotonic()
+        if now - self._last.get(message, -REPEAT_AFTER) >= REPEAT_AFTER:
+            log.error("%s", message)
+        self._last = {seen: at for seen, at in self._last.items() if now - at < REPEAT_AFTER} | {message: now}
 
 
 def begin() -> None:
-    """To be called before there are threads: they share one heap, of which each else keeps a part for itself."""
+    """Make all threads share a heap; otherwise each reserves memory. Call it before the first thread starts."""
     with contextlib.suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
 
 
 def prepare() -> None:
-    """To be called once everything is loaded and made."""
+    """Set up the running loop and release unused memory. Call it when all modules are loaded and all parts made."""
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="wait"))
     loop.set_exception_handler(LoopErrors())
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)  # what only the start needed
-    gc.freeze()  # it stays as long as the process, and a full collection would hold the loop for walking through it
+        ctypes.CDLL(None).malloc_trim(0)  # memory that only the start needed
+    gc.freeze()  # these objects stay, and a full collection of them would block the loop

@@ -1,7 +1,8 @@
-"""When the spool is synced: what came just after one sync began is on disk within a period (SPEC 6.1).
+"""The times of the spool's syncs: a record is on disk within a period (SPEC 6.1).
 
-The next one has to be over by then, and a card takes as long for it as it likes. So the wait is counted from when the
-last one began, and is shorter by what the slow ones took lately. Real seconds, since what may be lost is real.
+A record may arrive just after the start of a sync, so the next sync must end within the period. The duration of a sync
+varies with the card. Therefore the wait starts with the last sync, and is shorter by the duration of recent slow syncs.
+Times are real s, since a power failure is real.
 """
 
 from __future__ import annotations
@@ -9,26 +10,26 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 RESERVE = 0.1
-"""Of a period, for all that a busy gateway does between two looks at its clock."""
+"""Share of a period for other work of a busy gateway."""
 
 REST = 0.1
-"""Of a period: the least wait, or a card that is slower than the period would do nothing else."""
+"""Shortest wait, as a share of a period: without it a slow card would only sync."""
 
 FADES = 0.9
-"""What is left of a slow sync at each one after it: a card that tidies up does so again, but not at once."""
+"""Factor on the duration of a slow sync at each later sync: a card is slow again, but not at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class SyncPace:
-    """period: s. slow: s that a sync may take, by those before it."""
+    """period: s. slow: expected duration of a slow sync, s."""
 
     period: float
     slow: float = 0.0
 
     def after(self, took: float) -> SyncPace:
-        """The pace after a sync that took so many seconds."""
+        """Return the pace after a sync of `took` s."""
         return replace(self, slow=max(took, FADES * self.slow))
 
     def wait(self, since: float) -> float:
-        """Seconds until the next sync, `since` s after the last one began."""
+        """Return the s until the next sync, `since` s after the start of the last."""
         return max((1.0 - RESERVE) * self.period - self.slow - since, REST * self.period)

@@ -1,1 +1,1 @@
-"""From the spool to the sinks: batches, retries, and the state of each sink."""
+"""Delivery from the spool to the sinks: batches, retries, and the state of each sink."""

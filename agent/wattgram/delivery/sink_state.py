@@ -1,4 +1,4 @@
-"""How a sink does, for the page, the log and the operator: each state and each reason is told once."""
+"""The state of a sink for the page, the log and the operator: each state and each reason is reported once."""
 
 from __future__ import annotations
 
@@ -13,29 +13,28 @@ from wattgram.base.clock import Clock
 log = logging.getLogger(__name__)
 
 REFUSED, AWAY, BACK = "records refused", "sink away", "sink back"
-"""What an operator is told."""
+"""Events for the operator."""
 
-LONG = 60.0
-"""Seconds of an outage from which on an operator should know of it."""
+LONG_OUTAGE = 60.0
+"""Length of an outage in s after which it becomes an event."""
 
-QUIET = 3600.0
-"""Seconds without a reason after which it is news again."""
+REPEAT_AFTER = 3600.0
+"""Time in s without a reason, after which the reason is reported again."""
 
-SAID = 5
-"""Different reasons that are told at most within that time."""
+MOST_REASONS = 5
+"""Largest number of different reasons to report within that time."""
 
 
 class EventPublisher(Protocol):
-    """Who makes an event of what an operator should know."""
+    """A publisher of events for the operator."""
 
     def event(self, device: str, event: str, detail: str) -> None:
-        """Something happened; "" for the site itself."""
+        """Publish an event of a device, "" for the site itself."""
 
 
 @dataclass(slots=True)
 class SinkState:
-    """How a sink does: `state` is waiting, online or away; `detail` says in one line why it is away, or what it
-    refuses while it takes the rest."""
+    """State of a sink. state: waiting, online or away. detail: one line with the reason of `away` or of refusals."""
 
     state: str = "waiting"
     detail: str = ""
@@ -44,74 +43,74 @@ class SinkState:
 
 
 class Outage:
-    """Tells the changes in one sink's progress."""
+    """Reports the changes in the state of one sink."""
 
-    def __init__(self, sink: str, clock: Clock, teller: EventPublisher | None) -> None:
+    def __init__(self, sink: str, clock: Clock, events: EventPublisher | None) -> None:
         self.progress = SinkState()
         self._sink = sink
         self._clock = clock
-        self._teller = teller
+        self._events = events
         self._since: float | None = None
-        self._told = False
-        self._set_aside = ""
-        self._reasons, self._refusals = _Once(), _Once()
+        self._published = False
+        self._refusal = ""
+        self._reasons, self._refusals = _RecentReasons(), _RecentReasons()
 
-    def away(self, reason: str, pause: float, bug: Exception | None = None) -> None:
-        """The sink failed and is tried again after `pause` seconds."""
+    def failed(self, reason: str, pause: float, bug: Exception | None = None) -> None:
+        """Note a failure of the sink; the next attempt is in `pause` s."""
         self.progress.state, self.progress.detail = "away", reason
         now = self._clock.monotonic()
-        if self._reasons.news(reason, now):
-            log.warning("%s is away: %s", self._sink, reason, exc_info=bug)
+        if self._reasons.is_new(reason, now):
+            log.warning("%s is unavailable: %s", self._sink, reason, exc_info=bug)
         self._since = now if self._since is None else self._since
-        if not self._told and now + pause - self._since >= LONG:
-            self._told = True
-            self._tell(AWAY, reason)
+        if not self._published and now + pause - self._since >= LONG_OUTAGE:
+            self._published = True
+            self._publish(AWAY, reason)
 
-    def over(self, left: int) -> None:
-        """The sink takes records; so many are left."""
+    def recovered(self, left: int) -> None:
+        """Note that the sink accepts records. `left`: number of undelivered records."""
         if self.progress.state == "online":
             return
         if self.progress.state == "away":
-            log.info("%s is back, %d records left to deliver", self._sink, left)
-        if self._told:
-            self._tell(BACK, f"{left} records left to deliver")
-        self.progress.state, self.progress.detail = "online", self._set_aside
-        self._since, self._told = None, False
+            log.info("%s is available again, %d records left to deliver", self._sink, left)
+        if self._published:
+            self._publish(BACK, f"{left} records left to deliver")
+        self.progress.state, self.progress.detail = "online", self._refusal
+        self._since, self._published = None, False
         self._reasons.clear()
 
     def refused(self, reasons: Iterable[str]) -> None:
-        """Records that the sink will never take were set aside, for these reasons."""
+        """Note records that were set aside, by their reasons."""
         now = self._clock.monotonic()
         for reason in reasons:
             self.progress.refused += 1
-            self._set_aside = f"{self.progress.refused} records set aside, the last: {reason}"
-            if self._refusals.news(reason, now):
-                log.warning("%s refuses records, they are set aside: %s", self._sink, reason)
-                self._tell(REFUSED, reason)
+            self._refusal = f"{self.progress.refused} records set aside, the last: {reason}"
+            if self._refusals.is_new(reason, now):
+                log.warning("%s refuses records; wattgram sets them aside: %s", self._sink, reason)
+                self._publish(REFUSED, reason)
         if self.progress.state == "online":
-            self.progress.detail = self._set_aside
+            self.progress.detail = self._refusal
 
-    def _tell(self, event: str, detail: str) -> None:
-        if self._teller is not None:
-            self._teller.event("", event, f"{self._sink}: {detail}")
+    def _publish(self, event: str, detail: str) -> None:
+        if self._events is not None:
+            self._events.event("", event, f"{self._sink}: {detail}")
 
 
-class _Once:
-    """Reasons that have been told; digits make no other reason."""
+class _RecentReasons:
+    """Reasons that were reported lately. Reasons that differ only in digits are equal."""
 
     def __init__(self) -> None:
-        self._told: dict[str, float] = {}
+        self._reported: dict[str, float] = {}
 
-    def news(self, reason: str, now: float) -> bool:
-        """Whether it is to be told now."""
-        alike = re.sub(r"\d+", "0", reason)
-        self._told = {one: last for one, last in self._told.items() if now - last < QUIET}
-        known = alike in self._told
-        if known or len(self._told) < SAID:
-            self._told[alike] = now
+    def is_new(self, reason: str, now: float) -> bool:
+        """Return whether to report a reason now, and note the reason."""
+        pattern = re.sub(r"\d+", "0", reason)
+        self._reported = {seen: last for seen, last in self._reported.items() if now - last < REPEAT_AFTER}
+        known = pattern in self._reported
+        if known or len(self._reported) < MOST_REASONS:
+            self._reported[pattern] = now
             return not known
         return False
 
     def clear(self) -> None:
-        """Tell everything again."""
-        self._told.clear()
+        """Forget all reasons, so that each is reported again."""
+        self._reported.clear()

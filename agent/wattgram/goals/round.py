@@ -15,7 +15,8 @@ from typing import Any
 from wattgram.base.clock import NS, Clock
 from wattgram.base.record import Record, Series, Value, record
 from wattgram.base.watchdog import Pulse
-from wattgram.config.load import Config, HttpConfig
+from wattgram.config.http_table import HttpConfig
+from wattgram.config.load import Config
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class Round:
         self.pulse = Pulse("goals", vital=False)
         self.latest: list[dict[str, Any]] = []
         # What the worker needs of it has no secret.
-        self._config = replace(config, mqtt=None, influxdb=None, http=HttpConfig())
+        self._config = replace(config, mqtt=None, sinks={}, http=HttpConfig())
         self._tell = tell
         self._dates = dates
         self._clock = clock

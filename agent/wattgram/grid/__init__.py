@@ -1,1 +1,1 @@
-"""What the grid emits now, and where the number comes from."""
+"""The emission intensity of the grid, and its sources."""

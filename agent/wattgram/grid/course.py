@@ -1,4 +1,4 @@
-"""Signals in the order of time: how a feed keeps what was measured, and what was forecast."""
+"""Signals in order of time: a feed has a course of measured signals, and a course of forecasts."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .signal import FOREVER, Signal
 
 @dataclass(frozen=True, slots=True)
 class SignalChange:
-    """A signal that is new or another one than before, or one that was withdrawn (its intensity is NaN).
+    """A new or changed signal, or the withdrawal of a signal (intensity NaN).
 
-    From its beginning to before `until`, UTC ns, the course may answer otherwise than before.
+    From the start of the signal to before `until`, UTC ns, the answers of the course may have changed.
     """
 
     signal: Signal
@@ -22,10 +22,10 @@ class SignalChange:
 
 
 class SignalCourse:
-    """At most one signal for each beginning, the latest `most` of them.
+    """At most one signal for each start; the latest `most` signals.
 
-    The one that began last serves, to before `past` ns after its end. Of too many those go first that begin more than
-    `ahead` ns from now, if it is given: a clock that has been set back since put them there.
+    The signal with the latest start serves, to before `past` ns after its end. If there are too many signals, those
+    that start more than `ahead` ns from now are discarded first: they are from before the clock was set back.
     """
 
     def __init__(self, most: int, past: int, ahead: int | None = None) -> None:
@@ -33,7 +33,8 @@ class SignalCourse:
         self._past = past
         self._ahead = ahead
         self._signals: list[Signal] = []
-        self._begins: list[int] = []  # of the signals, since a year of them is searched at each value of a new file
+        # The start of each signal: every value of a new file needs a binary search in up to a year of signals.
+        self._begins: list[int] = []
 
     def __len__(self) -> int:
         return len(self._signals)
@@ -42,60 +43,62 @@ class SignalCourse:
         return iter(self._signals)
 
     def at(self, time: int) -> Signal | None:
-        """The signal that serves at a moment, UTC ns."""
+        """Return the signal that serves at a time, UTC ns."""
         index = bisect_right(self._begins, time)
         return self._signals[index - 1] if index and time < self._signals[index - 1].valid_to + self._past else None
 
     def until(self, time: int) -> int:
-        """The first moment after `time` at which another signal serves, or one ends; FOREVER when none does."""
+        """Return the first time after `time` at which the serving signal changes or ends, FOREVER for never."""
         index = bisect_right(self._begins, time)
         following = self._begins[index] if index < len(self._begins) else FOREVER
         end = self._signals[index - 1].valid_to + self._past if index else time
         return min(following, end) if time < end else following
 
     def put(self, signals: Sequence[Signal], now: int) -> list[SignalChange]:
-        """Add signals; what began between the first and the last of them is forgotten.
+        """Add signals in place of all signals that started between the first and the last of them.
 
-        Changes come in the order in which `recall` has to hear of them, with the time `now` for what was withdrawn.
-        What only repeats, and what goes for want of room, is no change.
+        The result has the order that `restore` needs; `now` is the time of a withdrawal. A repeated signal is not a
+        change, nor is a signal discarded for lack of space.
         """
         if not signals:
             return []
-        fresh = {one.valid_from: one for one in signals}
+        fresh = {signal.valid_from: signal for signal in signals}
         begins = sorted(fresh)
         before, old_begins = self._signals, self._begins
         low, high = bisect_left(old_begins, begins[0]), bisect_right(old_begins, begins[-1])
         known = dict(zip(old_begins[low:high], before[low:high], strict=True))
-        # A repetition leaves the signal that was there, so `arrived` stays the time at which we learned it.
-        put = [old if (old := known.get(one)) and old.repeats(fresh[one]) else fresh[one] for one in begins]
+        # A repetition keeps the known signal, and with it the time of its first arrival.
+        put = [old if (old := known.get(begin)) and old.repeats(fresh[begin]) else fresh[begin] for begin in begins]
         signals, all_begins = [*before[:low], *put, *before[high:]], [*old_begins[:low], *begins, *old_begins[high:]]
         end = len(signals)
         if self._ahead is not None:
             end = max(min(end, self._most), bisect_right(all_begins, now + self._ahead))
         self._signals, self._begins = signals[:end][-self._most :], all_begins[:end][-self._most :]
-        # Withdrawn ones first: `recall` would else find no room for one that came in the place of another.
-        changed = [one.withdrawn(now) for begin, one in known.items() if begin not in fresh]
+        # Withdrawals first: otherwise `restore` would discard a signal whose predecessor still takes space.
+        changed = [signal.withdrawn(now) for begin, signal in known.items() if begin not in fresh]
         first = self._begins[0]
-        changed += [one for one in put if one is not known.get(one.valid_from) and one.valid_from >= first]
-        return [SignalChange(one, self._touched(one.valid_from, old_begins, before)) for one in changed]
+        changed += [
+            signal for signal in put if signal is not known.get(signal.valid_from) and signal.valid_from >= first
+        ]
+        return [SignalChange(signal, self._changed_until(signal.valid_from, old_begins, before)) for signal in changed]
 
     def snapshot(self) -> SignalCourse:
-        """A course of the same signals, which stay."""
-        made = SignalCourse(self._most, self._past, self._ahead)
-        made._signals, made._begins = list(self._signals), list(self._begins)
-        return made
+        """Return a copy."""
+        copy = SignalCourse(self._most, self._past, self._ahead)
+        copy._signals, copy._begins = list(self._signals), list(self._begins)
+        return copy
 
-    def recall(self, signal: Signal) -> None:
-        """What a change did before, done again."""
+    def restore(self, signal: Signal) -> None:
+        """Repeat a change of an earlier process."""
         index = bisect_left(self._begins, signal.valid_from)
         there = index < len(self._begins) and self._begins[index] == signal.valid_from
         now = [] if isnan(signal.intensity) else [signal]
         self._signals[index : index + there] = now
-        self._begins[index : index + there] = [one.valid_from for one in now]
+        self._begins[index : index + there] = [found.valid_from for found in now]
         del self._signals[: -self._most], self._begins[: -self._most]
 
-    def _touched(self, begin: int, old_begins: Sequence[int], before: Sequence[Signal]) -> int:
-        """Until when the signal that began at `begin`, or the one before it, serves now or served before."""
+    def _changed_until(self, begin: int, old_begins: Sequence[int], before: Sequence[Signal]) -> int:
+        """Return the latest end, before or after the change, of the signal that serves at `begin`."""
         index, old = bisect_right(self._begins, begin), bisect_right(old_begins, begin)
         end = self._signals[index - 1].valid_to + self._past if index else begin
         if old:

@@ -1,4 +1,4 @@
-"""The sources in order: the first one that is fresh wins, the official yearly factor is always there."""
+"""The sources in order: the first source with a fresh value serves, else the official yearly factor."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from .table import FactorTable, next_year
 
 
 @dataclass(frozen=True, slots=True)
-class GridNews:
-    """What the sources said anew: by source the signals to remember, in order, and where that changes an answer."""
+class GridChanges:
+    """Changes of all sources: the signals to store by source, in order, and the period of changed answers."""
 
-    news: Mapping[str, tuple[Signal, ...]]
+    signals: Mapping[str, tuple[Signal, ...]]
     span: Span | None
 
 
 class Ladder:
-    """What the grid of a zone emits at any time. `factor` in g/kWh stands in the place of the zone's official one."""
+    """The intensity of a zone's grid at any time. `factor` in g/kWh replaces the zone's official one."""
 
     def __init__(
         self,
@@ -37,29 +37,29 @@ class Ladder:
         self._table = table or FactorTable.shipped()
 
     def at(self, time: int) -> Signal:
-        """The value that is valid at a moment, UTC ns, as far as it is known by now."""
+        """Return the signal of a time, UTC ns, by the signals of now."""
         anchor = self._anchor(time)
         for feed in self.feeds:
-            signal = _told(feed, time, anchor)
+            signal = _levelled_signal(feed, time, anchor)
             if signal is not None:
                 return signal
         return anchor
 
     def until(self, time: int) -> int:
-        """The first UTC ns after `time` at which `at` may answer something else with what is known now."""
+        """Return the first time after `time`, UTC ns, at which the answer of `at` may change, by the signals of now."""
         anchor = self._anchor(time)
         until = next_year(time)
         for feed in self.feeds:
             until = min(until, feed.until(time))
-            if _told(feed, time, anchor) is not None:
+            if _levelled_signal(feed, time, anchor) is not None:
                 break
         return until
 
     def mean(self, begin: int, end: int) -> Signal:
-        """The mean over a span of time, UTC ns: for energy of which nobody knows when it flowed (METHOD 4.5).
+        """Return the mean over a period, UTC ns, for energy with an unknown time within it (METHOD 4.5).
 
-        It is the last signal of the source that serves longest, with the mean intensity and clean share of all in
-        its own's place; a share that is unknown for a part is unknown. An empty span has the value of its beginning.
+        The result is the last signal of the source that serves longest, with the mean intensity and the mean clean
+        share of all sources. A share that is unknown for a part is unknown. An empty period has the value of its start.
         """
         first = self.at(begin)
         parts = [(first, min(self.until(begin), end) - begin)]
@@ -71,46 +71,46 @@ class Ladder:
         if len(parts) == 1:
             return first
         served: dict[tuple[str, int], int] = {}
-        for one, length in parts:
-            served[one.source, one.tier] = served.get((one.source, one.tier), 0) + length
+        for signal, length in parts:
+            served[signal.source, signal.tier] = served.get((signal.source, signal.tier), 0) + length
         longest = max(served, key=lambda source: served[source])
         return replace(
-            [one for one, _ in parts if (one.source, one.tier) == longest][-1],
-            intensity=_weighted([(one.intensity, length) for one, length in parts]),
-            clean_share=_weighted([(one.clean_share, length) for one, length in parts]),
-            estimated=any(one.estimated for one, _ in parts),
+            [signal for signal, _ in parts if (signal.source, signal.tier) == longest][-1],
+            intensity=_weighted_mean([(signal.intensity, length) for signal, length in parts]),
+            clean_share=_weighted_mean([(signal.clean_share, length) for signal, length in parts]),
+            estimated=any(signal.estimated for signal, _ in parts),
             shares=None,
             raw=nan,
         )
 
     def official(self, time: int) -> Signal:
-        """The official yearly factor of a moment, or the configured one in its place."""
+        """Return the official yearly factor of a time, or the configured factor in its place."""
         return self._anchor(time)
 
     def snapshot(self) -> Ladder:
-        """What is known by now, which stays so while the sources go on."""
+        """Return a copy with the signals of now."""
         return Ladder(self._zone, self._basis, self._factor, [feed.snapshot() for feed in self.feeds], self._table)
 
-    def changes(self) -> GridNews:
-        """What is new since the last call. The span begins where a source is heard, not behind one before it."""
+    def changes(self) -> GridChanges:
+        """Return the changes since the last call. The span leaves out periods in which an earlier source serves."""
         found = [feed.changes() for feed in self.feeds]
-        spans = [self._heard(index, one.span) for index, one in enumerate(found) if one.span is not None]
-        heard = [span for span in spans if span[0] < span[1]]
-        return GridNews(
-            {name: one.news for name, one in zip(distinct(self.feeds), found, strict=True) if one.news},
-            (min(begin for begin, _ in heard), max(end for _, end in heard)) if heard else None,
+        spans = [self._visible(index, change.span) for index, change in enumerate(found) if change.span is not None]
+        visible = [span for span in spans if span[0] < span[1]]
+        return GridChanges(
+            {name: change.signals for name, change in zip(distinct(self.feeds), found, strict=True) if change.signals},
+            (min(begin for begin, _ in visible), max(end for _, end in visible)) if visible else None,
         )
 
     def marks(self) -> dict[str, str]:
-        """By source that keeps what it says, which edition of it is known."""
+        """Return the known edition of each source that stores its values itself."""
         return {name: feed.mark for name, feed in zip(distinct(self.feeds), self.feeds, strict=True) if feed.mark}
 
-    def _heard(self, index: int, span: Span) -> Span:
-        """The span from the first moment on at which no source before the one at `index` answers."""
+    def _visible(self, index: int, span: Span) -> Span:
+        """Return the span from the first time at which no source before the one at `index` serves."""
         begin, end = span
         while begin < end:
             anchor = self._anchor(begin)
-            before = [feed for feed in self.feeds[:index] if _told(feed, begin, anchor) is not None]
+            before = [feed for feed in self.feeds[:index] if _levelled_signal(feed, begin, anchor) is not None]
             if not before:
                 break
             begin = min(before[0].until(begin), next_year(begin))
@@ -126,7 +126,7 @@ class Ladder:
 
 
 def levelled(signal: Signal, anchor: Signal, mean: float) -> Signal | None:
-    """The feed's shape at the official level: anchor x feed / mean of the feed (METHOD 4.3); None when impossible."""
+    """Return anchor x feed / mean of the feed: its shape at the official level (METHOD 4.3). None if impossible."""
     intensity = anchor.intensity * signal.intensity / mean if mean > 0.0 else anchor.intensity
     if not possible(intensity):
         return None
@@ -135,13 +135,13 @@ def levelled(signal: Signal, anchor: Signal, mean: float) -> Signal | None:
     )
 
 
-def _weighted(parts: Sequence[tuple[float, int]]) -> float:
-    """The mean of numbers by their weights. Counted from the first one, so that equal ones are their own mean."""
+def _weighted_mean(parts: Sequence[tuple[float, int]]) -> float:
+    """Return the weighted mean of numbers; the sum is relative to the first, so that equal numbers stay exact."""
     first = parts[0][0]
     return first + sum((number - first) * weight for number, weight in parts) / sum(weight for _, weight in parts)
 
 
-def _told(feed: Feed, time: int, anchor: Signal) -> Signal | None:
-    """What a feed answers, brought to the level of the anchor where that is wanted."""
+def _levelled_signal(feed: Feed, time: int, anchor: Signal) -> Signal | None:
+    """Return the signal of a feed, at the level of the anchor if the feed has a mean."""
     signal = feed.at(time)
     return signal if signal is None or feed.mean is None else levelled(signal, anchor, feed.mean)

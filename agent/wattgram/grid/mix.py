@@ -1,4 +1,4 @@
-"""Generation by fuel times emission factors: METHOD 4.2."""
+"""The intensity of a mix: generation by fuel times emission factors (METHOD 4.2)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from wattgram.base.untrusted import quoted
 from .signal import ESTIMATED, MEASURED, Signal
 
 SHARE_TOLERANCE = 0.02
-"""How far shares may be from 1 and still be taken as 1 (METHOD 4.2)."""
+"""Largest deviation of a sum of shares from 1 (METHOD 4.2)."""
 
 UNKNOWN = "unknown"
 
 CLEAN = frozenset({"biomass", "geothermal", "hydro", "nuclear", "solar", "wind"})
-"""Fuels that count as clean; what comes out of a storage does not, since nobody says what went in."""
+"""Fuels that count as clean. Discharge of a storage does not: the origin of its energy is unknown."""
 
 IPCC = {
     "coal": ("coal_pulverised", "coal_pulverised"),
@@ -46,8 +46,8 @@ CHINA_LIFECYCLE = IPCC | {
     "solar": ("em_default_solar", "cn_mee_2023_solar_pv"),
     "wind": ("wind_onshore", "cn_mee_2023_wind"),
 }
-"""The same for China: its coal fleet's heat rate and the ministry's footprints, which meet the published totals
-(METHOD 1.3, 1.4)."""
+"""The same for China: the heat rate of its coal fleet and the footprints of the ministry, which agree with the
+published totals (METHOD 1.3, 1.4)."""
 
 SETS = {"china": CHINA_LIFECYCLE, "ipcc": IPCC}
 
@@ -59,22 +59,22 @@ SPELLINGS = {
     "hydro storage": "hydro discharge",
     "lignite": "coal",
     "natural gas": "gas",
-    "non fossil": "hydro",  # the larger part of it where the implied shares are used (METHOD 2.4)
+    "non fossil": "hydro",  # the larger part of the implied shares (METHOD 2.4)
     "other": UNKNOWN,
     "pumped storage": "hydro discharge",
     "pv": "solar",
     "thermal": "coal",
     "water": "hydro",
 }
-"""Other names of fuels."""
+"""Fuels by their alternative names."""
 
 STORAGE_FUELS = frozenset({"battery discharge", "hydro discharge"})
-"""Fuels whose negative amount is charging: a use of power, not a source of it."""
+"""Fuels whose negative amount is charging, which is consumption, not generation."""
 
 
 @dataclass(frozen=True, slots=True)
 class MixIntensity:
-    """A mix with its intensity in g/kWh; `shares` by fuel add up to 1."""
+    """A mix: its intensity in g/kWh, and its shares by fuel, whose sum is 1."""
 
     intensity: float
     clean_share: float
@@ -83,7 +83,7 @@ class MixIntensity:
 
 
 class Factors:
-    """g/kWh by fuel on one basis; sources of every row stand in emission_factors.csv."""
+    """g/kWh by fuel on one basis; emission_factors.csv has the source of each row."""
 
     def __init__(self, name: str, basis: str, by_fuel: Mapping[str, float]) -> None:
         self.name = name
@@ -92,7 +92,7 @@ class Factors:
 
     @classmethod
     def shipped(cls, name: str, basis: str) -> Factors:
-        """A set ("china", "ipcc") on a basis ("direct", "lifecycle")."""
+        """Return a shipped set ("china", "ipcc") on a basis ("direct", "lifecycle")."""
         place = ("direct", "lifecycle").index(basis)
         column = ("direct_g_per_kwh", "lifecycle_g_per_kwh")[place]
         with files("wattgram.grid").joinpath("emission_factors.csv").open(encoding="utf-8") as file:
@@ -100,10 +100,10 @@ class Factors:
         return cls(name, basis, {fuel: float(rows[pair[place]]) for fuel, pair in SETS[name].items()})
 
     def mixed(self, amounts: Mapping[str, float | None], total: float | None = None) -> MixIntensity:
-        """The mix of what each fuel gives, in shares or any power; None is an amount that nobody knows.
+        """Return the mix of amounts by fuel, in shares or any unit of power; None for an unknown amount.
 
-        `total` is what all of them should add up to; None takes their sum. ValueError for what is no mix: see METHOD
-        4.2 for sums that are wrong. A fuel without a factor counts as unknown.
+        `total`: expected sum, None for the actual sum. ValueError for an impossible mix; METHOD 4.2 has the limits of
+        the sum. A fuel without a factor counts as unknown.
         """
         known: dict[str, float] = {}
         below_zero = 0.0
@@ -146,7 +146,7 @@ class Factors:
         tier: int | None = None,
         estimated: bool = False,
     ) -> Signal:
-        """The mix as a signal over a span; a live one, of tier 1 or 2, when no tier is given."""
+        """Return the mix as a signal over a span; without a tier it is a live signal of tier 1 or 2."""
         mixed = self.mixed(amounts, total)
         estimated = estimated or mixed.estimated
         return Signal(
@@ -163,14 +163,14 @@ class Factors:
 
 
 def fuel_of(name: str) -> str:
-    """The fuel that a name means, "unknown" for none."""
+    """Return the fuel of a name, "unknown" for an unknown name."""
     plain = " ".join(name.lower().replace("_", " ").split())
     fuel = SPELLINGS.get(plain, plain)
     return fuel if fuel in IPCC else UNKNOWN
 
 
 def checked_name(name: str) -> None:
-    """ValueError for a name that no fuel has, with the nearest one."""
+    """Raise ValueError for a name that no fuel has, with the nearest name."""
     if fuel_of(name) == UNKNOWN and name.strip().lower() not in (UNKNOWN, "other"):
         known = [*IPCC, *SPELLINGS]
         raise ValueError(f"found {quoted(name)}{nearest(name.lower(), known)}; expected a fuel: {', '.join(IPCC)}")

@@ -1,4 +1,4 @@
-"""What the sources said, as records of the spool: after a restart the past has the same answers."""
+"""Signals as records of the spool: after a restart the ladder has the same answers about the past."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ SIGNAL_TEXTS = ("basis", "source", "shares", "valid_to", "arrived")
 """Times are texts: UTC ns need 61 bits, and a double holds whole numbers of 53. `shares` is JSON, "" unknown."""
 
 MOST_FUELS = 64
-"""Fuels of a mix at most."""
+"""Largest number of fuels in a mix."""
 
 
 def records_of(site: str, feed: str, signals: Iterable[Signal]) -> list[Record]:
-    """A source's news to append, in their order; `feed` is its distinct name, a record's time is `valid_from`.
+    """Return records of signals, in their order. `feed`: distinct name of the source. Time of a record: `valid_from`.
 
     ValueError for a mix of more than 64 fuels.
     """
     series = Series("signal", (("site", site), ("feed", feed)), FIELDS, INTEGERS, SIGNAL_TEXTS)
-    return [_record(series, one) for one in signals]
+    return [_record(series, signal) for signal in signals]
 
 
 def signal_of(found: Record) -> Signal:
-    """The signal that a record was made of, to the last digit; ValueError for a record that is damaged."""
+    """Return the exact signal of a record; ValueError for a damaged record."""
     if (found.series.fields, found.series.texts) != (FIELDS, SIGNAL_TEXTS):
         raise ValueError(f"found a signal with {found.series.fields} and {found.series.texts}")
     if len(found.values) != 8 * len(FIELDS) or len(found.texts) != len(SIGNAL_TEXTS):
         raise ValueError(f"found {len(found.values)} bytes and {len(found.texts)} texts")
-    intensity, clean_share, raw, tier, estimated = (nan if isnan(one) else one for one in found.numbers())
+    intensity, clean_share, raw, tier, estimated = (nan if isnan(number) else number for number in found.numbers())
     basis, source, shares, valid_to, arrived = found.texts
     if not (tier.is_integer() and MEASURED <= tier <= OFFICIAL and estimated in (0.0, 1.0)):
         raise ValueError(f"found tier {tier} and estimated {estimated}")
@@ -61,48 +61,48 @@ def signal_of(found: Record) -> Signal:
 def restore(
     feeds: Sequence[Feed], records: Iterable[Record], basis: str, marks: Mapping[str, str] | None = None
 ) -> int:
-    """Bring feeds back to what they knew; how many records were damaged, and left out.
+    """Restore the signals of feeds; return the number of damaged records, which are left out.
 
-    `records` in the order in which they were appended, from wherever they begin. Those of a source that is no more,
-    or on another basis than the configured one, are left out. `marks` are those of `Ladder.marks`, as they were when
-    everything up to them was worked in. What is restored is not news.
+    `records`: in the order of their appending, from any start. Records of a source that is not configured any more, or
+    of another basis than the configured one, are left out. `marks`: `Ladder.marks` of the time up to which the results
+    are stored. Restored signals do not count as changes.
     """
     names = distinct(feeds)
     found: dict[str, list[Signal]] = {name: [] for name in names}
     damaged = 0
-    for one in records:
-        told = found.get(dict(one.series.tags).get("feed", ""))
-        if told is None:
+    for stored in records:
+        signals = found.get(dict(stored.series.tags).get("feed", ""))
+        if signals is None:
             continue
         try:
-            signal = signal_of(one)
+            signal = signal_of(stored)
         except ValueError:
             damaged += 1
             continue
         if signal.basis == basis:
-            told.append(signal)
+            signals.append(signal)
     for name, feed in zip(names, feeds, strict=True):
-        feed.recall(found[name], (marks or {}).get(name, ""))
+        feed.restore(found[name], (marks or {}).get(name, ""))
     return damaged
 
 
-def _record(series: Series, one: Signal) -> Record:
-    if one.shares is not None and len(one.shares) > MOST_FUELS:
-        raise ValueError(f"found {len(one.shares)} fuels; at most {MOST_FUELS} are stored")
-    shares = "" if one.shares is None else json.dumps(dict(one.shares), separators=(",", ":"))
+def _record(series: Series, signal: Signal) -> Record:
+    if signal.shares is not None and len(signal.shares) > MOST_FUELS:
+        raise ValueError(f"found {len(signal.shares)} fuels; at most {MOST_FUELS} are stored")
+    shares = "" if signal.shares is None else json.dumps(dict(signal.shares), separators=(",", ":"))
     fields: dict[str, Value] = {
-        "intensity": one.intensity,
-        "clean_share": one.clean_share,
-        "raw": one.raw,
-        "tier": one.tier,
-        "estimated": one.estimated,
-        "basis": one.basis,
-        "source": one.source,
+        "intensity": signal.intensity,
+        "clean_share": signal.clean_share,
+        "raw": signal.raw,
+        "tier": signal.tier,
+        "estimated": signal.estimated,
+        "basis": signal.basis,
+        "source": signal.source,
         "shares": shares,
-        "valid_to": str(one.valid_to),
-        "arrived": str(one.arrived),
+        "valid_to": str(signal.valid_to),
+        "arrived": str(signal.arrived),
     }
-    return record(series, one.valid_from, fields)
+    return record(series, signal.valid_from, fields)
 
 
 def _time(text: str, earliest: int) -> int:

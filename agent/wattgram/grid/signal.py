@@ -1,4 +1,4 @@
-"""What the grid emits over a span of time, and where that number comes from."""
+"""A signal: the grid's emission intensity over a period, and its origin."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from math import isfinite, isnan, nan
 NS = 1_000_000_000
 
 FOREVER = 2**63 - 1
-"""An end that never comes: the last UTC ns that 64 bits hold."""
+"""End of a signal without an end: the largest UTC ns of 64 bits."""
 
 HIGHEST = 2000.0
-"""g/kWh above which a value is no grid's (METHOD 4.2)."""
+"""Largest possible intensity of a grid, g/kWh (METHOD 4.2)."""
 
 MEASURED, ESTIMATED, FORECAST, SUPPLIED, OFFICIAL = 1, 2, 3, 4, 5
 """Tiers of METHOD 3.4: live, live but estimated, forecast, supplied by the site, official yearly factor.
 
-6, a default compiled in, never comes up: a configuration without a zone of the shipped table does not start.
+Tier 6, a compiled-in default, never occurs: a configuration needs a zone of the shipped table to start.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """g/kWh from `valid_from` until `valid_to`, both UTC ns; `arrived` is when we learned it, 0 for what is shipped.
+    """Intensity in g/kWh from `valid_from` to before `valid_to`, both UTC ns.
 
-    `clean_share` is the part without combustion of fossil fuel, NaN unknown. `shares` are fractions by fuel, empty
-    unknown. `raw` is the source's own number where `intensity` was brought to the official level, else NaN.
+    `arrived`: time of arrival, UTC ns, 0 for the shipped table. `clean_share`: share without combustion of fossil
+    fuel, NaN for unknown. `shares`: fractions by fuel, None for unknown. `raw`: the source's own number if
+    `intensity` was scaled to the official level, else NaN.
     """
 
     intensity: float
@@ -42,11 +43,11 @@ class Signal:
     raw: float = nan
 
     def age(self, time: int) -> float:
-        """Seconds since the end of what it is valid for; 0 inside."""
+        """Return the s since the end of validity, 0 before the end."""
         return max(0.0, (time - self.valid_to) / NS)
 
     def repeats(self, other: Signal) -> bool:
-        """Whether both say the same, whenever either arrived."""
+        """Return whether both signals are equal except for their time of arrival."""
         return (
             self.intensity == other.intensity
             and self.valid_from == other.valid_from
@@ -55,20 +56,21 @@ class Signal:
             and self.estimated == other.estimated
             and self.source == other.source
             and self.basis == other.basis
-            and _alike(self.clean_share, other.clean_share)
-            and _alike(self.raw, other.raw)
+            and _equal(self.clean_share, other.clean_share)
+            and _equal(self.raw, other.raw)
             and self.shares == other.shares
         )
 
     def withdrawn(self, time: int) -> Signal:
-        """The news, as of `time`, that this is not said any more: the same without its numbers, its intensity NaN."""
+        """Return the withdrawal of this signal at `time`: the same signal without numbers, with intensity NaN."""
         return replace(self, intensity=nan, arrived=time, clean_share=nan, shares=None, raw=nan)
 
 
 def possible(intensity: float) -> bool:
-    """Whether a grid can emit so much: from 0 to 2000 g/kWh (METHOD 4.2)."""
+    """Return whether an intensity is possible: from 0 to 2000 g/kWh (METHOD 4.2)."""
     return isfinite(intensity) and 0.0 <= intensity <= HIGHEST
 
 
-def _alike(one: float, other: float) -> bool:
-    return one == other or (isnan(one) and isnan(other))
+def _equal(first: float, second: float) -> bool:
+    """Return whether two numbers are equal or both NaN."""
+    return first == second or (isnan(first) and isnan(second))

@@ -1,4 +1,4 @@
-"""The shipped table of official yearly factors: the anchor under every other grid source."""
+"""The shipped table of official yearly factors, which serve when no other source does."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ FAMILIES = {
     "direct": ("provincial_average", "regional_average", "national_average"),
     "lifecycle": ("national_carbon_footprint_lifecycle",),
 }
-"""Kinds of a row by basis. CO2 factors and carbon footprints are never mixed (METHOD 0.5)."""
+"""Kinds of rows by basis. CO2 factors and carbon footprints are never mixed (METHOD 0.5)."""
 
 RESIDUAL = "national_average_excluding_market_traded_non_fossil"
-"""The kind of row that serves as residual mix of the market-based method (METHOD 4.8)."""
+"""Kind of the rows with the residual mix of the market-based method (METHOD 4.8)."""
 
 CONTEXT = frozenset({"national_fossil_only", "former_ets_reporting_grid_factor", "ember_lifecycle_intensity"})
-"""Kinds of a row that are no grid's factor today: of fossil plants alone, superseded, or another publisher's."""
+"""Kinds of rows that are not a factor of a grid: of fossil plants alone, superseded, or of another publisher."""
 
 RENEWABLE_FUELS = frozenset({"hydro", "wind", "solar", "biomass", "target_hydro", "target_non_hydro_renewable"})
-"""Rows of generation_mix.csv that are renewable; no zone has statistics and policy weights of one year."""
+"""Renewable rows of generation_mix.csv. No zone has both statistics and policy weights of one year."""
 
 CHINA_TIME = timezone(timedelta(hours=8))
-"""Whose calendar years the factors are for."""
+"""Time zone of the factors' calendar years."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class _Row:
 
 
 class FactorTable:
-    """Factors by zone and year; sources of every row stand in grid_factors_cn.csv."""
+    """Factors by zone and year; grid_factors_cn.csv has the source of each row."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class FactorTable:
 
     @classmethod
     def shipped(cls) -> FactorTable:
-        """The table that comes with the package."""
+        """Return the table of the package."""
         here = files("wattgram.grid")
         with here.joinpath("grid_factors_cn.csv").open(encoding="utf-8") as file:
             rows = [
@@ -74,33 +74,33 @@ class FactorTable:
 
     @property
     def zones(self) -> list[str]:
-        """Zones that have a factor."""
+        """Zones with a factor."""
         kinds = [kind for family in FAMILIES.values() for kind in family]
         return sorted({row.zone for row in self._rows if row.kind in kinds})
 
     def signal(self, zone: str, basis: str, time: int) -> Signal:
-        """The newest factor of the zone not later than the year of `time` (UTC ns), else its oldest.
+        """Return the zone's newest factor up to the year of `time` (UTC ns), else the zone's oldest.
 
-        With basis "lifecycle" a zone without a footprint takes the nation's, and the source says so.
-        KeyError for a zone that is not in the table.
+        With basis "lifecycle" a zone without a footprint has that of the nation, and the source names the nation.
+        KeyError for an unknown zone.
         """
         asked = zone, basis, _year(time)
-        if asked not in self._signals:  # it is asked at every tick, and answers the same all year
+        if asked not in self._signals:  # each tick needs it, and the result is the same all year
             self._signals[asked] = self._found(*asked)
         return self._signals[asked]
 
     def renewable(self, zone: str, time: int) -> float | None:
-        """Share of the zone's power in the year of `time` that is from wind, water and sun, 0-1; None where unknown.
+        """Return the renewable share of the zone's power in the year of `time`, 0-1; None for unknown.
 
-        Of the newest year that is not later, else the oldest; a zone without a statistic has its policy weight
-        (generation_mix.csv says which it is).
+        It is that of the newest year up to `time`, else of the oldest. A zone without a statistic has its policy
+        weight; generation_mix.csv contains both.
         """
         known = {year: share for (place, year), share in self._renewable.items() if place == zone}
         past = [year for year in known if year <= _year(time)]
         return known[max(past) if past else min(known)] if known else None
 
     def residual(self, zone: str, time: int) -> float:
-        """g/kWh of the residual mix of the zone's nation in the year of `time`."""
+        """Return g/kWh of the residual mix of the zone's nation in the year of `time`."""
         nation = zone.split("-", maxsplit=1)[0]
         return _newest(self._family(nation, (RESIDUAL,)), nation, _year(time)).intensity
 
@@ -117,7 +117,7 @@ class FactorTable:
 
 
 def next_year(time: int) -> int:
-    """When the year after that of `time` begins in China, UTC ns: another factor may be valid from then on."""
+    """Return the start of the next year in China after `time`, UTC ns; the factor may change then."""
     return _new_year(_year(time) + 1)
 
 

@@ -1,6 +1,6 @@
-"""Reaching a broker, of MQTT 5 or 3.1.1, with its certificates and its ways to fail. The one client of aiomqtt.
+"""Connections to a broker of MQTT 5 or 3.1.1, with certificates and errors. The only client of aiomqtt.
 
-aiomqtt connects and listens. Who publishes takes the connected socket out of its hands, see `publish`.
+aiomqtt connects and subscribes. For publishing, an MqttSession takes over the connected socket.
 """
 
 from __future__ import annotations
@@ -26,42 +26,42 @@ from .mqtt_settings import MqttConfig
 log = logging.getLogger(__name__)
 
 CONNECTION_TIMEOUT = 5.0
-"""Seconds for a connection, and for an answer on it."""
+"""Longest time for a connection, and for an answer, s."""
 
 KEEPALIVE = 15
-"""Seconds between two signs of life, where the broker does not want others."""
+"""Default time between two pings, s."""
 
 WINDOW = 100
-"""Messages that wait for their acknowledgement at once, where the broker does not want fewer."""
+"""Largest number of unacknowledged messages; a broker may demand fewer."""
 
 QUEUE = 80
-"""Messages that may wait to be taken out of `heard`."""
+"""Largest number of received messages that `messages_of` has not yielded yet."""
 
 NOT_THIS_VERSION = frozenset({1, 0x84})
-"""A broker's refusal of the protocol version, in the words of 3.1.1 and of 5."""
+"""Codes with which a broker refuses the protocol version, in 3.1.1 and in 5."""
 
 LOGIN = frozenset({0x86, 0x87})
-"""Its refusal of who connects; paho gives those of 3.1.1 the numbers of 5."""
+"""Codes with which a broker refuses the login; paho maps those of 3.1.1 to those of 5."""
 
 SUBACK_REFUSAL = 0x80
-"""The lowest code of a refusal in a SUBACK, of either version."""
+"""Lowest code of a refusal in a SUBACK, of both versions."""
 
 MESSAGE_HEAD = 4096
-"""Bytes that a message's topic and properties may have beside its payload."""
+"""Allowance for the topic and the properties of a message, bytes."""
 
 V5, V311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What was heard; a retained one was published before we listened, nobody knows when."""
+    """A received message. A retained message was published at an unknown time before the subscription."""
 
     payload: bytes
     retained: bool
 
 
 class Broker:
-    """A broker to connect to; remembers which version of MQTT it knows."""
+    """A broker to connect to. `protocol`: MQTT version of the next attempt."""
 
     def __init__(self, config: MqttConfig, timeout: float = CONNECTION_TIMEOUT) -> None:
         self.protocol = V5
@@ -72,51 +72,55 @@ class Broker:
     async def connect(
         self, *, will: tuple[str, bytes] | None = None, retained: bool = True, largest: int = 0
     ) -> MqttConnection:
-        """A connection by MQTT 5, or by 3.1.1 where the broker knows no 5. SinkError when there is none.
+        """Connect with MQTT 5, or with 3.1.1 to a broker without 5. SinkError for a failure.
 
-        `will`: topic and payload of a last will; such a connection has the configuration's client_id. `retained`: it.
-        `largest`: bytes of a payload that a broker of version 5 may send here, 0 any.
+        `will`: topic and payload of a last will; the connection then has the client_id of the configuration.
+        `retained`: whether the will is retained. `largest`: largest payload from a broker of version 5, bytes, 0 for
+        any.
         """
         config = self._config
         tls = await tls_context(config.ca, config.cert, config.key) if config.tls else None
         last = aiomqtt.Will(*will, qos=1, retain=retained) if will else None
-        connection = self._made(self.protocol, last, largest, tls)
+        connection = self._connection(self.protocol, last, largest, tls)
         try:
             return await _entered(connection)
         except aiomqtt.MqttError as error:
             first = error
         code = _code(first)
-        # Some brokers refuse a version that they do not know in its own words, some by silence or a closed connection,
-        # which may as well mean trouble; so only the words are remembered.
-        said, silent = code in NOT_THIS_VERSION, code is None and connection.reached
-        if self.protocol is V5 and (said or silent):
+        # A broker refuses an unknown version with a code, or with silence or a closed connection. The latter may have
+        # another cause, so only a code changes the version for good.
+        refused, silent = code in NOT_THIS_VERSION, code is None and connection.reached
+        if self.protocol is V5 and (refused or silent):
             try:
-                connection = await _entered(self._made(V311, last, largest, tls))
+                connection = await _entered(self._connection(V311, last, largest, tls))
             except aiomqtt.MqttError as second:
-                log.debug("mqtt: nor by 3.1.1: %s", second)
-                first = second if said else first
+                log.debug("mqtt: version 3.1.1 fails, too: %s", second)
+                first = second if refused else first
             else:
-                if said:
+                if refused:
                     self.protocol = V311
-                log.info("mqtt: by version 3.1.1, which cannot tell why a message is refused; by 5: %s", first)
+                log.info(
+                    "mqtt: connected with version 3.1.1, which has no reasons for refused messages; version 5: %s",
+                    first,
+                )
                 return connection
         raise SinkError(f"{self.where}: {_reason(first)}") from first
 
     async def listen(self, topic: str, largest: int) -> AsyncIterator[Message]:
-        """What is published on a topic, until the connection ends with a SinkError.
+        """Yield the messages of a topic until the connection ends with a SinkError.
 
-        A broker of version 5 keeps what is larger than `largest` bytes to itself; of another one the end is missing.
+        A broker of version 5 does not send payloads above `largest` bytes; those of another broker are cut off.
         """
         connection = await self.connect(largest=largest)
         try:
-            async for message in connection.heard(topic, largest):
+            async for message in connection.messages_of(topic, largest):
                 yield message
         except SinkError as error:
             raise SinkError(f"{self.where}: {error}") from error
         finally:
             connection.abandon()
 
-    def _made(
+    def _connection(
         self,
         protocol: aiomqtt.ProtocolVersion,
         will: aiomqtt.Will | None,
@@ -143,29 +147,32 @@ class Broker:
 
 
 class MqttConnection(aiomqtt.Client):
-    """One connection. Never used a second time: paho would send what an earlier one had queued."""
+    """A connection, for one use only: paho would send the queue of the earlier use."""
 
     def __init__(self, timeout: float, protocol: aiomqtt.ProtocolVersion, **options: Any) -> None:
-        self._talk = _Talk()
-        super().__init__(logger=self._talk, timeout=timeout, protocol=protocol, keepalive=KEEPALIVE, **options)
-        self._client.connect_timeout = timeout  # of TCP and TLS, which aiomqtt does not pass on
+        self._paho_log = _PahoLog()
+        super().__init__(logger=self._paho_log, timeout=timeout, protocol=protocol, keepalive=KEEPALIVE, **options)
+        self._client.connect_timeout = timeout  # of TCP and TLS; aiomqtt does not set it
         self._version5 = protocol is V5
         self._granted: Any = None
         self.reached = False
 
-    def line(self) -> MqttSession:
-        """What publishes from now on, on the broker's terms; SinkError when it takes no QoS 1 or is gone again."""
+    def session(self) -> MqttSession:
+        """Hand the socket over to a session; SinkError for a broker without QoS 1, or a lost connection."""
         sock, terms = self._client.socket(), self._terms()
         if not isinstance(sock, socket.socket) or self._disconnected.done():
-            raise SinkError(self._because("connection closed as soon as it was there"))
+            raise SinkError(self._with_reason("connection closed immediately"))
         self._loop.remove_reader(sock)
         self._loop.remove_writer(sock)
         if self._misc_task is not None:
             self._misc_task.cancel()
         return MqttSession(sock, terms)
 
-    async def heard(self, topic: str, largest: int) -> AsyncIterator[Message]:
-        """What is published on a topic, at most one byte more than `largest`, until the connection ends: SinkError."""
+    async def messages_of(self, topic: str, largest: int) -> AsyncIterator[Message]:
+        """Yield the messages of a topic until the connection ends with a SinkError.
+
+        A payload is cut off one byte behind `largest`.
+        """
         try:
             reasons = await self.subscribe(topic, qos=1)
             if any(getattr(reason, "value", reason) >= SUBACK_REFUSAL for reason in reasons):
@@ -174,34 +181,34 @@ class MqttConnection(aiomqtt.Client):
                 payload = bytes(message.payload or b"")
                 yield Message(payload[: largest + 1], message.retain)
         except aiomqtt.MqttError as error:
-            raise SinkError(self._because(str(error))) from error
+            raise SinkError(self._with_reason(str(error))) from error
 
-    async def leave(self) -> None:
-        """Disconnect in order; the socket is still to be abandoned."""
+    async def disconnect(self) -> None:
+        """Disconnect in order; `abandon` must follow."""
         try:
             await self.__aexit__(None, None, None)
         except aiomqtt.MqttError as error:
             log.debug("mqtt: unclean end: %s", error)
 
     def abandon(self) -> None:
-        """Let go of the socket, whatever state it is in; nothing is heard of it after."""
+        """Close the socket in any state, without further callbacks."""
         self._client.on_disconnect = None
-        self._client._sock_close()  # paho's own ways to close first want to write
+        self._client._sock_close()  # paho's public methods try to write before they close
         if self._disconnected.done() and not self._disconnected.cancelled():
-            self._disconnected.exception()  # seen, so that asyncio does not report it as forgotten
+            self._disconnected.exception()  # read, so that asyncio does not report an unread exception
 
-    def _because(self, what: str) -> str:
-        """What happened, with paho's reason where it gave one."""
-        return f"{what} ({self._talk.last})" if self._talk.last else what
+    def _with_reason(self, what: str) -> str:
+        """Return a description with paho's reason, if any."""
+        return f"{what} ({self._paho_log.last})" if self._paho_log.last else what
 
     def _terms(self) -> SessionTerms:
-        """MQTT 5, 3.2.2.3: what the broker's CONNACK grants, and what holds where it says nothing."""
+        """Return the terms of the broker's CONNACK, with the defaults of the standard (MQTT 5, 3.2.2.3)."""
 
-        def granted(name: str, otherwise: int) -> int:
-            return int(getattr(self._granted, name, otherwise))
+        def granted(name: str, default: int) -> int:
+            return int(getattr(self._granted, name, default))
 
         if not granted("MaximumQoS", 1):
-            raise SinkError("the broker takes no QoS 1, so it cannot say what it has")
+            raise SinkError("the broker does not support QoS 1, which delivery needs")
         window = min(WINDOW, granted("ReceiveMaximum", WINDOW))
         keepalive = granted("ServerKeepAlive", KEEPALIVE) or KEEPALIVE
         return SessionTerms(self._version5, window, granted("MaximumPacketSize", 0), keepalive)
@@ -217,13 +224,13 @@ class MqttConnection(aiomqtt.Client):
     def _on_disconnect(self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None) -> None:
         if self._connected.done():
             super()._on_disconnect(client, userdata, flags, reason_code, properties)
-        else:  # which aiomqtt would sit out until its time-out
-            text = self._because("connection closed before the broker answered")
+        else:  # aiomqtt would wait for its timeout
+            text = self._with_reason("connection closed before the broker answered")
             self._connected.set_exception(aiomqtt.MqttError(text))
 
     def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:
         def register() -> None:
-            if sock.fileno() >= 0:  # it may be closed by the time the loop comes to it
+            if sock.fileno() >= 0:  # the socket may be closed before the loop runs this
                 self._loop.add_writer(sock.fileno(), self._writable)
 
         self._loop.call_soon_threadsafe(register)
@@ -236,15 +243,15 @@ class MqttConnection(aiomqtt.Client):
                 self._disconnected.set_exception(error)
 
 
-class _Talk(logging.Logger):
-    """What paho says: the last line is often the only reason there is; the log gets it when debugging."""
+class _PahoLog(logging.Logger):
+    """Keeps the last line of paho's log, which is often the only reason of a failure."""
 
     def __init__(self) -> None:
         super().__init__("paho", logging.WARNING)
         self.last = ""
 
     def handle(self, record: logging.LogRecord) -> None:
-        """Keep a line."""
+        """Keep a line, and log it at debug level."""
         self.last = record.getMessage()
         log.debug("mqtt: paho: %s", self.last)
 
@@ -258,13 +265,13 @@ async def _entered(connection: MqttConnection) -> MqttConnection:
 
 
 def _code(error: aiomqtt.MqttError) -> int | None:
-    """The broker's reason code, where it was the broker."""
+    """Return the broker's reason code, None for an error without a broker's answer."""
     code = getattr(error, "rc", None)
     return getattr(code, "value", code)
 
 
 def _reason(error: aiomqtt.MqttError) -> str:
-    below = error.__context__  # which aiomqtt turns into text
-    if isinstance(below, OSError):
-        return cause(below)
+    original = error.__context__  # aiomqtt keeps only its text
+    if isinstance(original, OSError):
+        return cause(original)
     return f"{error}; are username, password and certificate right?" if _code(error) in LOGIN else str(error)

@@ -1,8 +1,8 @@
-"""Over a connection that is there: PUBLISH out, PUBACK in, a window of messages under way; and what is heard meanwhile.
+"""Publishing and receiving over a connected socket, with a window of unacknowledged messages.
 
-Connecting is aiomqtt's. A backlog is not: paho behind it spends several times as long on a message and its
-acknowledgement as all the rest of the way from the disk takes. The numbers in comments are sections of the OASIS
-standard of version 5.
+aiomqtt makes the connection but does not publish: with a message and its acknowledgement, paho behind it spends
+several times as long as the whole way from the disk takes. The numbers in comments are sections of the OASIS standard
+of version 5.
 """
 
 from __future__ import annotations
@@ -26,45 +26,43 @@ from .packets import (
     PUBLISH,
     REFUSAL_CODE,
     SUBACK,
+    UNRELATED_REASONS,
     Acknowledgement,
-    answer,
-    handed,
-    heard,
+    acknowledgement,
     packet,
     publish,
+    publish_qos0,
+    received,
     subscribe,
 )
 
 EXPECTED = frozenset({PUBACK, PINGRESP, DISCONNECT})
-"""First bytes of what a broker may send to one that has subscribed to nothing."""
+"""First bytes of the packets that a broker may send to a client without a subscription."""
 
-HEARD = EXPECTED | {SUBACK, *(PUBLISH | flags for flags in range(16))}
-"""And to one that has."""
-
-OF_ITSELF = frozenset({0x89, 0x8B, 0x8D, 0x8E, 0x93, 0x96, 0x97, 0x98, 0x9C, 0x9D, 0x9F, 0xA0})
-"""Reasons to disconnect that have nothing to do with the message under way."""
+EXPECTED_SUBSCRIBED = EXPECTED | {SUBACK, *(PUBLISH | flags for flags in range(16))}
+"""The same for a client with a subscription."""
 
 LONGEST_PACKET = 4096
-"""Bytes of a packet that a broker may send here: a reason with its explanation."""
+"""Largest packet from a broker without a subscription, bytes: a reason code with its text."""
 
-LONGEST_HEARD = 1_048_576
-"""The same where messages are listened to."""
+LONGEST_MESSAGE = 1_048_576
+"""Largest packet from a broker with a subscription, bytes."""
 
 WITH_WILL = 0x04
-"""Reason to disconnect that makes a broker of version 5 publish the last will (3.14.2.1)."""
+"""Reason code of a DISCONNECT with which a broker of version 5 publishes the last will (3.14.2.1)."""
 
 READ_BYTES = 65_536
-"""Bytes that are read at once."""
+"""Largest number of bytes in a read."""
 
-LATER = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionTerms:
-    """What both sides agreed on when they connected.
+    """Terms of a connection.
 
-    version5: MQTT 5 or 3.1.1. window: messages under way at once. largest: bytes of a packet, 0 for any.
-    keepalive: seconds between two signs of life.
+    version5: MQTT 5 or 3.1.1. window: largest number of unacknowledged messages. largest: largest packet, bytes, 0 for
+    any. keepalive: s between two pings.
     """
 
     version5: bool
@@ -74,162 +72,162 @@ class SessionTerms:
 
 
 class MessageQueue(Protocol):
-    """Messages to be published. retain: whether the broker keeps the one that `next` gave last for who comes later."""
+    """Messages to publish. retain: whether the broker retains the last result of `next`."""
 
     retain: bool
 
     def next(self) -> tuple[int, bytes, bytes] | None:
-        """The next one's number, topic and payload; None when there is none left."""
+        """Return number, topic and payload of the next message; None for the end."""
 
-    def answered(self, number: int, answer: Acknowledgement) -> None:
-        """The message with that number was acknowledged, or is larger than the broker takes."""
+    def acknowledged(self, number: int, answer: Acknowledgement) -> None:
+        """Note the answer to a message: of the broker, or PACKET_TOO_LARGE for a message above its limit."""
 
 
 class MessageHandler(Protocol):
-    """Who listens; it may send, but not wait."""
+    """A receiver of messages. It may send, but not wait."""
 
-    def heard(self, topic: str, payload: bytes, retained: bool) -> None:
-        """A message came; a retained one was published before we subscribed."""
+    def received(self, topic: str, payload: bytes, retained: bool) -> None:
+        """Take a message; a retained message was published before the subscription."""
 
 
 class MqttSession:
-    """Publishes over a connected socket, which nobody else may use, until the connection ends."""
+    """Publishes over a connected socket until the connection ends. The socket must have no other user."""
 
     def __init__(self, sock: socket.socket, terms: SessionTerms) -> None:
         self._sock = sock
         self._terms = terms
         self._loop = asyncio.get_running_loop()
-        self._mail: MessageQueue | None = None
-        self._under_way: dict[
-            int, tuple[MessageQueue, int]
-        ] = {}  # a message's number among which, by packet identifier
-        self._identifier = 0  # the last one
+        self._queue: MessageQueue | None = None
+        # By packet identifier: the queue of an unacknowledged message, and its number there.
+        self._unacknowledged: dict[int, tuple[MessageQueue, int]] = {}
+        self._identifier = 0  # of the last packet
         self._out = bytearray()
         self._blocked = False
         self._in = b""
-        self._ear: MessageHandler | None = None
-        self._pings: deque[asyncio.Future[int] | None] = deque()  # who waits for which answer
-        self._asked: dict[int, asyncio.Future[int]] = {}  # subscriptions, by packet identifier
-        self._alive = True  # since the last ping
-        self._heard = 0.0  # when the last acknowledgement came
-        self._done: asyncio.Future[None] = self._loop.create_future()
-        self._over = ""
-        self._itself = False
+        self._handler: MessageHandler | None = None
+        self._pings: deque[asyncio.Future[int] | None] = deque()  # by ping, None without a waiting caller
+        self._subscribing: dict[int, asyncio.Future[int]] = {}  # by packet identifier
+        self._alive = True  # whether data came since the last ping
+        self._last_acknowledgement = 0.0  # loop time
+        self._finished: asyncio.Future[None] = self._loop.create_future()
+        self._end_reason = ""
+        self._unrelated = False
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._loop.add_reader(sock, self._readable)
-        self._loop.call_soon(self._readable)  # TLS may hold what the socket will not tell of again
+        self._loop.call_soon(self._readable)  # TLS may hold data that the socket does not signal again
         self._timer = self._loop.call_later(terms.keepalive, self._ping)
 
-    async def publish(self, mail: MessageQueue, patience: float) -> None:
-        """Send it all and wait for the answers.
+    async def publish(self, queue: MessageQueue, limit: float) -> None:
+        """Publish all messages of a queue and wait for their acknowledgements.
 
-        SinkError when the connection ends, also by us when nothing was acknowledged for `patience` seconds.
+        SinkError when the connection ends, also after `limit` s without an acknowledgement.
         """
-        if not self._over:
-            self._mail, self._done, self._heard = mail, self._loop.create_future(), self._loop.time()
+        if not self._end_reason:
+            self._queue, self._finished = queue, self._loop.create_future()
+            self._last_acknowledgement = self._loop.time()
             try:
                 self._fill()
-                while not self._done.done():
-                    left = self._heard + patience - self._loop.time()
+                while not self._finished.done():
+                    left = self._last_acknowledgement + limit - self._loop.time()
                     if left <= 0.0:
-                        self._end(f"the broker did not acknowledge within {patience:g} s")
-                    await asyncio.wait([self._done], timeout=max(0.0, left))
+                        self._end(f"the broker did not acknowledge within {limit:g} s")
+                    await asyncio.wait([self._finished], timeout=max(0.0, left))
             finally:
-                self._mail = None
-        if self._over:
-            raise SinkError(self._over, unavailable=self._itself)
+                self._queue = None
+        if self._end_reason:
+            raise SinkError(self._end_reason, unavailable=self._unrelated)
 
-    async def subscribe(self, topics: Sequence[str], ear: MessageHandler, patience: float) -> dict[str, str]:
-        """Have `ear` hear what is published there; why, for each topic that the broker refuses.
+    async def subscribe(self, topics: Sequence[str], handler: MessageHandler, limit: float) -> dict[str, str]:
+        """Subscribe to topics; return the reason of each topic that the broker refuses.
 
-        SinkError when the connection ends or does not answer.
+        SinkError when the connection ends or the broker does not answer.
         """
-        self._ear = ear
-        asked: dict[str, asyncio.Future[int]] = {}
+        self._handler = handler
+        answers: dict[str, asyncio.Future[int]] = {}
         for topic in topics:
-            asked[topic] = self._asked[self._following()] = self._loop.create_future()
+            answers[topic] = self._subscribing[self._next_identifier()] = self._loop.create_future()
             self._write(subscribe(self._identifier, topic.encode(), version5=self._terms.version5))
         refused = {}
-        for topic, future in asked.items():
-            if (code := await self._told(future, patience)) >= REFUSAL_CODE:
+        for topic, future in answers.items():
+            if (code := await self._answered(future, limit)) >= REFUSAL_CODE:
                 refused[topic] = str(Acknowledgement(code))
         return refused
 
     def send(self, topic: bytes, payload: bytes) -> None:
-        """Hand a message over with QoS 0; nothing when the connection has ended, which `arrived` tells.
+        """Send a message with QoS 0; do nothing after the end of the connection, which `flush` reports.
 
-        ValueError when it is larger than the broker takes.
+        ValueError for a message above the broker's limit.
         """
-        made = handed(topic, payload, version5=self._terms.version5)
-        if 0 < self._terms.largest < len(made):
-            raise ValueError(f"{len(made)} bytes, the broker takes {self._terms.largest}")
-        self._write(made)
+        message = publish_qos0(topic, payload, version5=self._terms.version5)
+        if 0 < self._terms.largest < len(message):
+            raise ValueError(f"{len(message)} bytes, the broker takes {self._terms.largest}")
+        self._write(message)
 
-    async def arrived(self, patience: float) -> None:
-        """Return when the broker has read all that was sent: it answers a ping behind it; SinkError otherwise."""
+    async def flush(self, limit: float) -> None:
+        """Wait until the broker has read all sent data, by a ping behind the data; SinkError on failure."""
         future: asyncio.Future[int] = self._loop.create_future()
         self._pings.append(future)
         self._write(bytes([PINGREQ, 0]))
-        await self._told(future, patience)
+        await self._answered(future, limit)
 
-    def goodbye(self, *, will: bool = False) -> None:
-        """End in order, so that the broker keeps the last will to itself, or, of version 5, publishes it."""
-        if not self._over:
+    def disconnect(self, *, will: bool = False) -> None:
+        """Disconnect in order: the broker discards the last will, or with `will` in version 5 publishes it."""
+        if not self._end_reason:
             self._write(packet(DISCONNECT, bytes([WITH_WILL])) if will and self.version5 else bytes([DISCONNECT, 0]))
             self._end("disconnected")
 
     @property
     def version5(self) -> bool:
-        """Whether the broker speaks MQTT 5 here."""
+        """Whether the connection has MQTT 5."""
         return self._terms.version5
 
-    async def _told(self, future: asyncio.Future[int], patience: float) -> int:
-        """An answer; SinkError when the connection ends, also by us when it does not come."""
-        if not self._over:
-            await asyncio.wait([future], timeout=patience)
+    async def _answered(self, future: asyncio.Future[int], limit: float) -> int:
+        """Return an answer; SinkError when the connection ends, also after `limit` s without the answer."""
+        if not self._end_reason:
+            await asyncio.wait([future], timeout=limit)
             if not future.done():
-                self._end(f"the broker did not answer within {patience:g} s")
-        if self._over:
-            raise SinkError(self._over, unavailable=self._itself)
+                self._end(f"the broker did not answer within {limit:g} s")
+        if self._end_reason:
+            raise SinkError(self._end_reason, unavailable=self._unrelated)
         return future.result()
 
-    # out
+    # sending
 
     def _fill(self) -> None:
-        """Have as many messages under way as may be."""
-        mail, under_way = self._mail, self._under_way
-        if mail is None:
+        """Send messages of the queue up to the window."""
+        queue, unacknowledged = self._queue, self._unacknowledged
+        if queue is None:
             return
-        while len(under_way) < self._terms.window:
-            following = mail.next()
+        while len(unacknowledged) < self._terms.window:
+            following = queue.next()
             if following is None:
-                if not under_way:
-                    self._settle()
+                if not unacknowledged:
+                    self._finish()
                 break
             number, topic, payload = following
-            head, tail = publish(topic, payload, version5=self._terms.version5, retain=mail.retain)
+            head, tail = publish(topic, payload, version5=self._terms.version5, retain=queue.retain)
             size = len(head) + 2 + len(tail)
             if 0 < self._terms.largest < size:
-                mail.answered(
+                queue.acknowledged(
                     number, Acknowledgement(PACKET_TOO_LARGE, f"{size} bytes, the broker takes {self._terms.largest}")
                 )
                 continue
-            under_way[self._following()] = mail, number
+            unacknowledged[self._next_identifier()] = queue, number
             self._out += b"".join((head, self._identifier.to_bytes(2, "big"), tail))
         if not self._blocked:
             self._flush()
 
-    def _following(self) -> int:
-        """The next packet identifier that nothing under way has (2.2.1)."""
+    def _next_identifier(self) -> int:
+        """Return the next unused packet identifier (2.2.1)."""
         while True:
             self._identifier = self._identifier % 0xFFFF + 1
-            if self._identifier not in self._under_way and self._identifier not in self._asked:
+            if self._identifier not in self._unacknowledged and self._identifier not in self._subscribing:
                 return self._identifier
 
-    def _write(self, made: bytes) -> None:
-        if not self._over:
-            self._out += made
+    def _write(self, data: bytes) -> None:
+        if not self._end_reason:
+            self._out += data
             if not self._blocked:
                 self._flush()
 
@@ -237,7 +235,7 @@ class MqttSession:
         try:
             while self._out:
                 del self._out[: self._sock.send(self._out)]
-        except LATER:
+        except WOULD_BLOCK:
             if not self._blocked:
                 self._blocked = True
                 self._loop.add_writer(self._sock, self._flush)
@@ -253,38 +251,40 @@ class MqttSession:
 
     def _ping(self) -> None:
         if not self._alive:
-            self._end(f"the broker gave no sign of life for {self._terms.keepalive:g} s")
+            self._end(f"the broker sent nothing for {self._terms.keepalive:g} s")
             return
         self._alive = False
         self._pings.append(None)
         self._write(bytes([PINGREQ, 0]))
         self._timer = self._loop.call_later(self._terms.keepalive, self._ping)
 
-    # in
+    # receiving
 
     def _readable(self) -> None:
         try:
-            while not self._over:
+            while not self._end_reason:
                 data = self._sock.recv(READ_BYTES)
                 if not data:
                     self._end("the broker closed the connection")
                     return
                 self._alive = True
-                # Else a broker that gathers small packets holds the last ones of a batch back for 40 ms.
+                # Otherwise a broker that collects small packets delays the end of a batch by 40 ms.
                 self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
                 self._in = self._parsed(self._in + data)
                 self._fill()
                 if not (isinstance(self._sock, ssl.SSLSocket) and self._sock.pending()):
                     return
-        except LATER:
+        except WOULD_BLOCK:
             return
         except (OSError, ValueError) as error:
             self._end(f"connection lost: {error}")
 
     def _parsed(self, data: bytes) -> bytes:
-        """Take whole packets; what is left of the data. ValueError for what no broker says."""
+        """Process whole packets and return the rest of the data; ValueError for bytes that no broker sends."""
         start = 0
-        expected, longest = (EXPECTED, LONGEST_PACKET) if self._ear is None else (HEARD, LONGEST_HEARD)
+        expected, longest = (
+            (EXPECTED, LONGEST_PACKET) if self._handler is None else (EXPECTED_SUBSCRIBED, LONGEST_MESSAGE)
+        )
         while True:
             if start < len(data) and data[start] not in expected:
                 raise ValueError(f"the broker sent a packet of type 0x{data[start]:02x}, expected acknowledgements")
@@ -302,45 +302,45 @@ class MqttSession:
                     raise ValueError(f"the broker sent a packet of more than {longest} bytes")
             if at + length > len(data):
                 return data[start:]
-            self._take(data[start], data[at : at + length])
+            self._process(data[start], data[at : at + length])
             start = at + length
 
-    def _take(self, first: int, body: bytes) -> None:
+    def _process(self, first: int, body: bytes) -> None:
         if first == PUBACK:
-            self._heard = self._loop.time()
-            if found := self._under_way.pop(int.from_bytes(body[:2], "big"), None):
-                mail, number = found
-                mail.answered(number, answer(body[2:]))
+            self._last_acknowledgement = self._loop.time()
+            if found := self._unacknowledged.pop(int.from_bytes(body[:2], "big"), None):
+                queue, number = found
+                queue.acknowledged(number, acknowledgement(body[2:]))
         elif first == DISCONNECT:
-            told = answer(body)
-            self._itself = told.code in OF_ITSELF
-            self._end(f"the broker ended the connection{f': {told}' if told.code else ''}")
+            reason = acknowledgement(body)
+            self._unrelated = reason.code in UNRELATED_REASONS
+            self._end(f"the broker ended the connection{f': {reason}' if reason.code else ''}")
         elif first == PINGRESP:
             if self._pings and (future := self._pings.popleft()) and not future.done():
                 future.set_result(0)
         elif first == SUBACK:
-            asked = self._asked.pop(int.from_bytes(body[:2], "big"), None)
-            if asked is not None and not asked.done():
-                asked.set_result(body[-1] if body else REFUSAL_CODE)
-        elif self._ear is not None:
-            message = heard(first, body, version5=self._terms.version5)
+            answer = self._subscribing.pop(int.from_bytes(body[:2], "big"), None)
+            if answer is not None and not answer.done():
+                answer.set_result(body[-1] if body else REFUSAL_CODE)
+        elif self._handler is not None:
+            message = received(first, body, version5=self._terms.version5)
             if message.identifier:
                 self._write(packet(PUBACK, message.identifier.to_bytes(2, "big")))
-            self._ear.heard(message.topic, message.payload, message.retained)
+            self._handler.received(message.topic, message.payload, message.retained)
 
-    def _settle(self) -> None:
-        if not self._done.done():
-            self._done.set_result(None)
+    def _finish(self) -> None:
+        if not self._finished.done():
+            self._finished.set_result(None)
 
     def _end(self, reason: str) -> None:
-        """Have no more to do with the socket; who gave it closes it."""
-        if self._over:
+        """Stop to use the socket; its owner closes it."""
+        if self._end_reason:
             return
-        self._over = reason
+        self._end_reason = reason
         self._timer.cancel()
         self._loop.remove_reader(self._sock)
         self._unblock()
-        self._settle()
-        for future in (*self._pings, *self._asked.values()):
+        self._finish()
+        for future in (*self._pings, *self._subscribing.values()):
             if future is not None and not future.done():
                 future.set_result(0)

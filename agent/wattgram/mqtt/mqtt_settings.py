@@ -1,23 +1,25 @@
-"""The table `[mqtt]`: a broker and how the gateway speaks to it."""
+"""The table `[mqtt]`: the settings of the broker connection, which sinks and grid sources share, and their reader."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from wattgram.base import toml_table
+from wattgram.base.toml_table import Table
 
-@dataclass(frozen=True, slots=True)
-class SparkplugConfig:
-    """Whom this gateway is among Sparkplug's edge nodes; `host`: the primary host without which nothing is sent."""
+TOPIC = r"[^/#+\x00][^#+\x00]*"
+"""Pattern of a topic prefix."""
 
-    group: str
-    node: str
-    host: str | None = None
+HOME_ASSISTANT = "homeassistant"
+"""Home Assistant's own default of its discovery prefix."""
 
 
 @dataclass(frozen=True, slots=True)
 class MqttConfig:
-    """A broker; `homeassistant`: what Home Assistant's discovery topics begin with, None without discovery."""
+    """Settings of a broker. `homeassistant`: prefix of Home Assistant's discovery topics, None without discovery."""
 
     host: str
     port: int
@@ -30,4 +32,46 @@ class MqttConfig:
     cert: Path | None = None
     key: Path | None = None
     homeassistant: str | None = None
-    sparkplug: SparkplugConfig | None = None
+
+
+def read(
+    table: Table, directory: Path, inside: Mapping[str, Callable[[Table, Path], object]]
+) -> tuple[MqttConfig, dict[str, object]]:
+    """Read `[mqtt]` and the tables inside [mqtt]; mistakes go to the table.
+
+    Relative files are in `directory`. `inside`: readers of the tables inside, by name; their results have the same
+    names.
+    """
+    address = table.take("url", toml_table.address({"mqtt": 1883, "mqtts": 8883}), toml_table.REQUIRED)
+    scheme, host, port = address or ("mqtt", "", 0)
+    mqtt = MqttConfig(
+        host=host,
+        port=port,
+        tls=scheme == "mqtts",
+        username=table.take("username", toml_table.text, None),
+        password=table.take("password", toml_table.secret(directory), None),
+        prefix=table.take("prefix", toml_table.matching(TOPIC, "a topic without # and +"), "wattgram"),
+        client_id=table.take("client_id", toml_table.text, None),
+        ca=table.take("ca", toml_table.file(directory), None),
+        cert=table.take("cert", toml_table.file(directory), None),
+        key=table.take("key", toml_table.file(directory), None),
+        homeassistant=table.take("homeassistant", _homeassistant, None),
+    )
+    tables = {name: table.table(name) for name in inside}
+    settings = {name: inside[name](found, directory) for name, found in tables.items() if name in table.data}
+    if mqtt.password is not None and mqtt.username is None:
+        table.mistake("username", "missing; a password needs one")
+    if (mqtt.cert is None) != (mqtt.key is None):
+        table.mistake("key" if mqtt.key is None else "cert", "missing; a client certificate needs cert and key")
+    if not mqtt.tls and (mqtt.ca or mqtt.cert):
+        table.mistake("url", "found mqtt:// with certificates; allowed: mqtts:// when ca, cert or key is given")
+    table.done()
+    return mqtt, settings
+
+
+def _homeassistant(value: object) -> str | None:
+    if isinstance(value, bool):
+        return HOME_ASSISTANT if value else None
+    if not isinstance(value, str) or not re.fullmatch(TOPIC, value) or value.endswith("/"):
+        raise ValueError(f"found {value!r}; allowed: true, false, or Home Assistant's discovery prefix")
+    return value

@@ -1,4 +1,4 @@
-"""Control packets of MQTT 3.1.1 and 5, as bytes: what we send, and what a broker's answers say.
+"""Control packets of MQTT 3.1.1 and 5, as bytes: the packets to send, and the parsers of received packets.
 
 The numbers in comments are sections of the OASIS standard of version 5.
 """
@@ -26,7 +26,7 @@ REASONS = {
     0x89: "server busy",
     0x8B: "server shutting down",
     0x8D: "keep alive timeout",
-    0x8E: "somebody else has logged in with this client_id",
+    0x8E: "another client has logged in with this client_id",
     0x90: "topic name invalid",
     0x91: "packet identifier in use",
     0x93: "receive maximum exceeded",
@@ -42,47 +42,45 @@ REASONS = {
     0x9F: "connection rate exceeded",
     0xA0: "maximum connect time",
 }
-"""What PUBACK, SUBACK and DISCONNECT can say (2.4)."""
+"""Texts of the reason codes of PUBACK, SUBACK and DISCONNECT (2.4)."""
 
-OF_ITSELF = frozenset({0x89, 0x8B, 0x8D, 0x8E, 0x93, 0x96, 0x97, 0x98, 0x9C, 0x9D, 0x9F, 0xA0})
-"""Reasons to disconnect that have nothing to do with the message under way."""
-
-REASON_STRING, USER_PROPERTY = 0x1F, 0x26
+UNRELATED_REASONS = frozenset({0x89, 0x8B, 0x8D, 0x8E, 0x93, 0x96, 0x97, 0x98, 0x9C, 0x9D, 0x9F, 0xA0})
+"""Reason codes of a DISCONNECT that no published message causes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """What an acknowledgement says: a reason code, under 3.1.1 always 0, and the broker's own words."""
+    """Content of an acknowledgement: the reason code, which is always 0 in 3.1.1, and the broker's own text."""
 
     code: int = 0
-    said: str = ""
+    text: str = ""
 
     def __str__(self) -> str:
-        return f"{REASONS.get(self.code, 'unknown reason')} (0x{self.code:02x}){self.said and f': {self.said}'}"
+        return f"{REASONS.get(self.code, 'unknown reason')} (0x{self.code:02x}){self.text and f': {self.text}'}"
 
 
-TAKEN = Acknowledgement()
+ACCEPTED = Acknowledgement()
 
 
 def packet(first: int, *parts: bytes) -> bytes:
-    """A whole control packet (2.1) of its first byte and the pieces of its body."""
+    """Return a whole control packet (2.1): its first byte, and the parts of its body."""
     return first.to_bytes(1, "big") + _length(sum(map(len, parts))) + b"".join(parts)
 
 
 def publish(topic: bytes, payload: bytes, *, version5: bool, retain: bool = False) -> tuple[bytes, bytes]:
-    """A PUBLISH with QoS 1 (3.3), the piece before its packet identifier and the piece behind."""
+    """Return a PUBLISH with QoS 1 (3.3): the bytes before its packet identifier, and the bytes behind."""
     tail = b"\x00" + payload if version5 else payload  # no properties
     head = bytes([PUBLISH | QOS_1 | (RETAIN if retain else 0)]) + _length(2 + len(topic) + 2 + len(tail))
     return head + _text(topic), tail
 
 
-def handed(topic: bytes, payload: bytes, *, version5: bool) -> bytes:
-    """A PUBLISH with QoS 0, which nobody acknowledges."""
+def publish_qos0(topic: bytes, payload: bytes, *, version5: bool) -> bytes:
+    """Return a PUBLISH with QoS 0, which the broker does not acknowledge."""
     return packet(PUBLISH, _text(topic), b"\x00" if version5 else b"", payload)
 
 
 def subscribe(identifier: int, topic: bytes, *, version5: bool) -> bytes:
-    """A SUBSCRIBE (3.8) to one topic with QoS 1."""
+    """Return a SUBSCRIBE (3.8) to one topic with QoS 1."""
     return packet(SUBSCRIBE, identifier.to_bytes(2, "big"), b"\x00" if version5 else b"", _text(topic), b"\x01")
 
 
@@ -91,18 +89,18 @@ def _text(text: bytes) -> bytes:
 
 
 def _length(length: int) -> bytes:
-    """The remaining length (1.5.5)."""
-    made = bytearray()
+    """Return a remaining length (1.5.5)."""
+    encoded = bytearray()
     while length > 0x7F:
-        made.append(0x80 | length & 0x7F)
+        encoded.append(0x80 | length & 0x7F)
         length >>= 7
-    made.append(length)
-    return bytes(made)
+    encoded.append(length)
+    return bytes(encoded)
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedMessage:
-    """A PUBLISH that came here; `identifier` is to be acknowledged, 0 with QoS 0."""
+    """A received PUBLISH; `identifier` for the acknowledgement, 0 with QoS 0."""
 
     topic: str
     payload: bytes
@@ -110,8 +108,8 @@ class ReceivedMessage:
     identifier: int
 
 
-def heard(first: int, body: bytes, *, version5: bool) -> ReceivedMessage:
-    """Read a PUBLISH (3.3) of QoS 0 or 1; ValueError when it is none."""
+def received(first: int, body: bytes, *, version5: bool) -> ReceivedMessage:
+    """Parse a PUBLISH (3.3) of QoS 0 or 1; ValueError for other bytes."""
     try:
         end = 2 + int.from_bytes(body[:2], "big")
         topic, at, identifier = body[2:end].decode(), end, 0
@@ -134,15 +132,15 @@ def heard(first: int, body: bytes, *, version5: bool) -> ReceivedMessage:
     return ReceivedMessage(topic, body[at:], bool(first & RETAIN), identifier)
 
 
-def answer(body: bytes) -> Acknowledgement:
-    """Reason code and reason string of a PUBACK (3.4) or DISCONNECT (3.14), from the code on."""
+def acknowledgement(body: bytes) -> Acknowledgement:
+    """Parse the reason code and the reason string of a PUBACK (3.4) or a DISCONNECT (3.14)."""
     if not body or body[0] < REFUSAL_CODE:
-        return TAKEN
+        return ACCEPTED
     return Acknowledgement(body[0], _reason_string(body[2:]) if len(body) > 2 and body[1] < 0x80 else "")
 
 
 def _reason_string(properties: bytes) -> str:
-    """The broker's own words among the properties (2.2.2), at most 200 characters, quoted; "" without."""
+    """Return the reason string of properties (2.2.2), at most 200 characters, quoted; "" for none."""
     at = 0
     while at + 3 <= len(properties):
         kind, length = properties[at], int.from_bytes(properties[at + 1 : at + 3], "big")

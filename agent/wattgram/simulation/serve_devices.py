@@ -17,7 +17,7 @@ from wattgram_drivers.simulated.unit import Served
 from wattgram_drivers.sunspec import walk
 
 from wattgram.base.clock import Clock
-from wattgram.config.load import KIND_OF_ROLE
+from wattgram.config.devices_table import KIND_OF_ROLE
 
 from .factory import Factory
 from .machines import SitePart

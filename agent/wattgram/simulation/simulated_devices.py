@@ -14,7 +14,8 @@ from wattgram_drivers.sunspec import walk
 
 from wattgram.base.clock import Clock
 from wattgram.base.toml_table import nearest
-from wattgram.config.load import ROLES, Config
+from wattgram.config.devices_table import ROLES
+from wattgram.config.load import Config
 
 from .factory import Factory
 from .fault_options import possible, wish

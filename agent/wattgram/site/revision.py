@@ -145,7 +145,7 @@ class Revision:
     def look(self) -> None:
         """Remember what the sources said, and note what of it came late."""
         learned = self._site.grid.changes()
-        for name, news in learned.news.items():
+        for name, news in learned.signals.items():
             for record in remembered.records_of(self._site.config.site.name, name, news):
                 self._spool.append(record)
         if learned.span is not None:

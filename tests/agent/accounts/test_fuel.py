@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from wattgram.accounts.fuel import efficiency, factor, rate
-from wattgram.config.load import DeviceConfig
+from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.role_keys import (
     ASSUMED,
     FUEL_CARBON,

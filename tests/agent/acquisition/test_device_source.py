@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS
-from wattgram.config.load import DeviceConfig
+from wattgram.config.devices_table import DeviceConfig
 from wattgram.counters.metering import MeteredStep
 from wattgram_drivers.catalogue import load
 from wattgram_drivers.device import Device, Reading, Register

@@ -20,7 +20,7 @@ import pytest
 from wattgram.acquisition.device_source import Source
 from wattgram.acquisition.poll import BusPoller
 from wattgram.base.clock import NS, Clock
-from wattgram.config.load import DeviceConfig
+from wattgram.config.devices_table import DeviceConfig
 from wattgram_drivers import catalogue
 from wattgram_drivers.device import Device, Reading
 from wattgram_drivers.endpoint import Endpoint

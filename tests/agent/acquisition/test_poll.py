@@ -17,7 +17,7 @@ from wattgram.acquisition.device_source import Source
 from wattgram.acquisition.poll import LONGEST_BACK_OFF, BusPoller
 from wattgram.base.clock import NS, Clock
 from wattgram.base.record import Record
-from wattgram.config.load import DeviceConfig
+from wattgram.config.devices_table import DeviceConfig
 from wattgram_drivers.catalogue import load
 from wattgram_drivers.device import Reading
 from wattgram_drivers.driver_errors import BusDown

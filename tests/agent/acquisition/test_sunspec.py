@@ -12,7 +12,8 @@ from wattgram.acquisition.device_source import Source
 from wattgram.acquisition.poll import equipped
 from wattgram.base.clock import Clock
 from wattgram.base.errors import ConfigError
-from wattgram.config.load import ROLES, DeviceConfig, load
+from wattgram.config.devices_table import ROLES, DeviceConfig
+from wattgram.delivery.configuration import load
 from wattgram_drivers.driver_errors import BadAnswer
 from wattgram_drivers.endpoint import parse
 from wattgram_drivers.modbus.bus import Bus

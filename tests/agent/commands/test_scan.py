@@ -19,7 +19,8 @@ from wattgram.commands import device_scan, scan_output
 from wattgram.commands.device_scan import Row, Scan, ScanTarget, merged, parse_target
 from wattgram.commands.identify import IdentifiedDevice, catalogued
 from wattgram.commands.progress import Progress
-from wattgram.config import load
+from wattgram.config.load import Config
+from wattgram.delivery import configuration
 from wattgram_drivers.device import Device, Mark, Register, Table
 from wattgram_drivers.driver_errors import BusDown
 from wattgram_drivers.endpoint import Endpoint, parse
@@ -424,8 +425,8 @@ def test_a_line_that_cannot_be_opened_is_down() -> None:
         asyncio.run(scan_of(parse_target("rtu:///dev/nothing-there", DEVICES.values()), None).run())
 
 
-def configured(found: Sequence[Row]) -> load.Config:
-    return load.read('[site]\nname = "works"\n\n' + scan_output.blocks(found), Path("wattgram.toml"))
+def configured(found: Sequence[Row]) -> Config:
+    return configuration.read('[site]\nname = "works"\n\n' + scan_output.blocks(found), Path("wattgram.toml"))
 
 
 def test_blocks_load_with_names_of_their_own_and_guessed_roles() -> None:
@@ -485,7 +486,7 @@ def test_what_was_found_is_a_table_blocks_and_json(tmp_path: Path) -> None:
         assert table.splitlines()[0].split() == ["url", "unit", "driver", "vendor", "model", "serial", "remark"]
         file = tmp_path / "wattgram.toml"
         file.write_text(f'[site]\nname = "works"\n\n{blocks}')
-        assert [device.driver for device in load.load(file).devices] == ["huawei_sun2000", "abb_b21_b23_b24"]
+        assert [device.driver for device in configuration.load(file).devices] == ["huawei_sun2000", "abb_b21_b23_b24"]
         assert "\r" not in plain.err, "no bar where there is no terminal"
 
     asyncio.run(main())

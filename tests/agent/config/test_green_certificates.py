@@ -83,7 +83,7 @@ def test_the_hour_that_the_clocks_leave_out_holds_nothing(tmp_path: Path) -> Non
     text = "time,energy_kwh\n2026-03-29 01:00,1\n2026-03-29 02:00,0\n2026-03-29 03:00,4\n"
     bought, one = written(tmp_path, text, BERLIN), utc("2026-03-29T00:00:00Z")
     assert [bought.at(one + n * HOUR, one + (n + 1) * HOUR) for n in range(2)] == [1e3, 4e3]
-    with pytest.raises(ConfigError, match="line 3: time: found '2026-03-29 02:00', which the clocks leave out"):
+    with pytest.raises(ConfigError, match="line 3: time: found '2026-03-29 02:00', which the clocks skip"):
         written(tmp_path, text.replace(",0", ",7"), BERLIN)
 
 

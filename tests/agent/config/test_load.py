@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from wattgram.base.errors import ConfigError
-from wattgram.config.load import Config, load, read
+from wattgram.config.load import Config
 from wattgram.config.role_keys import BatteryConfig, EfficiencyPoint, EmissionConfig, HeatConfig
-from wattgram.mqtt.mqtt_settings import SparkplugConfig
+from wattgram.delivery.configuration import load, read
+from wattgram.delivery.sinks.sparkplug.sparkplug_settings import SparkplugConfig
 
 ROOT = Path(__file__).resolve().parents[3]
 SITE = '[site]\nname = "works"\n[[device]]\nname = "incomer"\nrole = "grid"\ndriver = "sunspec"\nurl = "tcp://h"\n'
@@ -52,10 +53,8 @@ def test_what_its_tables_comment_out_is_right_too(tmp_path: Path) -> None:
     assert not re.search("^#", shown, re.MULTILINE)
     config = read(SITE + shown, tmp_path / "site.toml")
     assert config.mqtt is not None
-    assert (config.mqtt.homeassistant, config.mqtt.sparkplug) == (
-        "homeassistant",
-        SparkplugConfig("plant", "gateway-7"),
-    )
+    assert config.mqtt.homeassistant == "homeassistant"
+    assert config.sinks == {"mqtt.sparkplug": SparkplugConfig("plant", "gateway-7")}
     assert (config.http.cors, config.http.token) == ("https://scada.example", "hunter2")
     assert (config.goals.district, [one.what for one in config.goals.entries]) == ("main", ["process_emission"])
 
@@ -166,12 +165,11 @@ def test_certificates_stand_beside_the_configuration(tmp_path: Path) -> None:
 
 def test_what_the_page_of_integrations_shows_is_right(tmp_path: Path) -> None:
     shown = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "integrations.md").read_text(), re.DOTALL)
-    found = [read(SITE + text, tmp_path / "site.toml").mqtt for text in shown]
-    commented = read(SITE + shown[1].replace("\n# ", "\n").replace("sparkplug", "# ", 1), tmp_path / "site.toml").mqtt
-    assert [one and one.homeassistant for one in found] == ["homeassistant", None]
-    assert [one and one.sparkplug for one in found] == [None, SparkplugConfig("plant", "gateway-7")]
-    assert commented is not None
-    assert commented.sparkplug == SparkplugConfig("plant", "gateway-7", "scada")
+    found = [read(SITE + text, tmp_path / "site.toml") for text in shown]
+    commented = read(SITE + shown[1].replace("\n# ", "\n").replace("sparkplug", "# ", 1), tmp_path / "site.toml")
+    assert [config.mqtt and config.mqtt.homeassistant for config in found] == ["homeassistant", None]
+    assert [config.sinks for config in found] == [{}, {"mqtt.sparkplug": SparkplugConfig("plant", "gateway-7")}]
+    assert commented.sinks == {"mqtt.sparkplug": SparkplugConfig("plant", "gateway-7", "scada")}
 
 
 def test_discovery_is_off_on_or_under_another_prefix(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from wattgram.accounts.fuel import RENEWABLE_CARBON, factor, rate
-from wattgram.config.load import Config, read
+from wattgram.config.load import Config
 from wattgram.config.role_keys import ASSUMED, FUEL_CARBON, KEYS, NATURAL_GAS_PER_M3, BatteryConfig
+from wattgram.delivery.configuration import read
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "plant.md").read_text()
 SITE = '[site]\nname = "works"\ntimezone = "Asia/Shanghai"\n'

@@ -6,7 +6,7 @@ from math import isnan, nan
 
 import pytest
 from wattgram.base.clock import NS
-from wattgram.config.load import ROLES
+from wattgram.config.devices_table import ROLES
 from wattgram.counters.metering import PHYSICAL, MeteredStep, Metering, counters_of
 from wattgram_drivers.catalogue import SUNSPEC, load, names
 from wattgram_drivers.device import Device

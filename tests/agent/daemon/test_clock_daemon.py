@@ -9,7 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from wattgram.base.clock import NS, Clock
 from wattgram.base.watchdog import Pulse
-from wattgram.config.load import Config, HttpConfig, SiteConfig, SpoolConfig
+from wattgram.config.http_table import HttpConfig
+from wattgram.config.load import Config
+from wattgram.config.site_table import SiteConfig
+from wattgram.config.spool_table import SpoolConfig
 from wattgram.daemon import daemon
 from wattgram.daemon.daemon import assembled, run
 

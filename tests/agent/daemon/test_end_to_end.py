@@ -128,7 +128,7 @@ def test_a_broker_that_comes_back_gets_what_it_missed_and_the_database_never_wai
             paused = len(bucket.rows("SELECT voltage_l1n FROM device"))
             wait_for(lambda: len(bucket.rows("SELECT voltage_l1n FROM device")) >= paused + 8, 30, "points meanwhile")
             broker.resume()
-            wait_for(lambda: "mqtt is back" in running.log, 60, "the broker to be taken up again")
+            wait_for(lambda: "mqtt is available again" in running.log, 60, "the broker to be taken up again")
             missed = len(bucket.rows("SELECT voltage_l1n FROM device"))
             wait_for(lambda: len({m["voltage_l1n"] for m in messages(heard, topic)}) >= missed, 60, "the missed ones")
         voltages = sorted({float(str(message["voltage_l1n"])) for message in messages(heard, topic)})

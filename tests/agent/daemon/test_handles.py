@@ -60,13 +60,17 @@ def test_without_file_handles_the_rest_goes_on_and_with_them_all_comes_back(
                 bucket.write.stop()
                 broker.start()
                 bucket.write.start()
-                for who in ("mqtt is away", "influxdb is away", one.url):
+                for who in ("mqtt is unavailable", "influxdb is unavailable", one.url):
                     said = re.compile(rf"{re.escape(who)}.*[Tt]oo many open files")
                     wait_for(lambda said=said: said.search(running.log), 30, said.pattern)
                 before = len(incomer.served)
                 wait_for(lambda: len(incomer.served) >= before + 6, 30, "readings of the one that is connected")
             roof.hangs_up = False
-            wait_for(lambda: "mqtt is back" in running.log and "influxdb is back" in running.log, 60, "both sinks")
+            wait_for(
+                lambda: "mqtt is available again" in running.log and "influxdb is available again" in running.log,
+                60,
+                "both sinks",
+            )
             with subscriber(broker, "wattgram/works/device/roof") as heard:
                 heard.wait(2, 60)
                 last = json.loads(heard.messages()[0][1])["voltage_l1n"]

@@ -113,8 +113,8 @@ def test_a_sink_with_a_bug_is_away_is_logged_with_its_traceback_once_and_tried_a
 
     caplog.set_level(logging.INFO)
     asyncio.run(work())
-    said = [one for one in caplog.records if "away" in one.getMessage()]
-    assert [one.getMessage() for one in said] == ["one is away: internal error, ZeroDivisionError: oops"]
+    said = [one for one in caplog.records if "unavailable" in one.getMessage()]
+    assert [one.getMessage() for one in said] == ["one is unavailable: internal error, ZeroDivisionError: oops"]
     assert said[0].exc_info is not None
 
 
@@ -129,7 +129,7 @@ def test_an_outage_is_logged_when_it_begins_and_ends_not_at_every_attempt(
     caplog.set_level(logging.INFO)
     asyncio.run(work())
     said = [one.getMessage() for one in caplog.records if one.name == "wattgram.delivery.sink_state"]
-    assert said == ["one is away: nobody there", "one is back, 0 records left to deliver"]
+    assert said == ["one is unavailable: nobody there", "one is available again, 0 records left to deliver"]
 
 
 def test_each_connection_is_closed_and_the_last_one_at_the_end(tmp_path: Path) -> None:

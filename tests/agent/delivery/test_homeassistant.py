@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from wattgram.base.record import Record, Series, record
-from wattgram.config.load import Config, read
+from wattgram.config.load import Config
 from wattgram.daemon.daemon import sinks
+from wattgram.delivery.configuration import read
 from wattgram.delivery.sinks.homeassistant.entity import of_quantity, of_site
 from wattgram.delivery.sinks.sink import Sink
 from wattgram_drivers.quantity import QUANTITIES

@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 from wattgram.base.errors import SinkError
 from wattgram.base.record import Record, Series, record
-from wattgram.config.load import InfluxConfig
-from wattgram.delivery.sinks import influx_sink
-from wattgram.delivery.sinks.influx_sink import InfluxSink
+from wattgram.delivery.sinks import influx_client
+from wattgram.delivery.sinks.influx_sink import InfluxConfig, InfluxSink
 
 from tests.conftest import Bucket
 from tests.support.records import METER, NOW, reading, readings
@@ -43,7 +42,7 @@ def run(caplog: pytest.LogCaptureFixture) -> Run:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a second in place of ten for what never answers."""
-    monkeypatch.setattr(influx_sink, "REQUEST_TIMEOUT", 0.5)
+    monkeypatch.setattr(influx_client, "REQUEST_TIMEOUT", 0.5)
 
 
 def config(bucket: Bucket, /, **more: Any) -> InfluxConfig:

@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 from wattgram.base.errors import SinkError
 from wattgram.base.record import Record, Series, record
-from wattgram.config.load import InfluxConfig
-from wattgram.delivery.sinks import influx_sink
-from wattgram.delivery.sinks.influx_sink import InfluxSink
+from wattgram.delivery.sinks import influx_client, influx_sink
+from wattgram.delivery.sinks.influx_sink import InfluxConfig, InfluxSink
 
 from tests.support.records import METER, NOW, reading, readings
 from tests.support.servers import Call, Influx, Victoria, WriteV2, nginx_v2, wait_for
@@ -92,7 +91,7 @@ def test_a_request_that_is_too_large_is_halved_and_those_after_it_are_small_from
             assert write.statuses().count(413) == large
             # After ten minutes larger ones are tried again.
             monkeypatch.setattr(influx_sink, "RELIEF", 0.0)
-            sink._room._until = 0.0
+            sink._limit._until = 0.0
             for first in range(4001, 7001, 1000):
                 assert await sink.write(readings(first, first + 999), 0) == {}
             wait_for(lambda: write.statuses().count(413) > large, 10, "another refusal")
@@ -177,7 +176,7 @@ def test_a_server_that_refuses_every_line_is_not_asked_about_each(proxied: Proxi
 def test_a_server_that_takes_too_long_gets_smaller_requests(
     proxied: Proxied, influx_engine: Influx, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(influx_sink, "REQUEST_TIMEOUT", 0.5)
+    monkeypatch.setattr(influx_client, "REQUEST_TIMEOUT", 0.5)
     monkeypatch.setattr(influx_sink, "REQUEST_BYTES", 60_000)
     write, config = proxied()
 

@@ -15,10 +15,9 @@ from pathlib import Path
 import pytest
 from wattgram.base.clock import Clock
 from wattgram.base.record import Record, Series
-from wattgram.config.load import InfluxConfig
 from wattgram.delivery.delivery import Delivery
-from wattgram.delivery.sinks import influx_sink, mqtt_sink
-from wattgram.delivery.sinks.influx_sink import InfluxSink
+from wattgram.delivery.sinks import influx_client, mqtt_sink
+from wattgram.delivery.sinks.influx_sink import InfluxConfig, InfluxSink
 from wattgram.delivery.sinks.mqtt_sink import MqttSink
 from wattgram.delivery.sinks.sink import Sink
 from wattgram.mqtt.mqtt_settings import MqttConfig
@@ -49,7 +48,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits of a twentieth of a second, and an outage is an event at once."""
     monkeypatch.setattr("wattgram.delivery.delivery.FIRST_WAIT", 0.05)
     monkeypatch.setattr("wattgram.delivery.delivery.LONGEST_WAIT", 0.1)
-    monkeypatch.setattr("wattgram.delivery.sink_state.LONG", 0.0)
+    monkeypatch.setattr("wattgram.delivery.sink_state.LONG_OUTAGE", 0.0)
 
 
 class Works:
@@ -205,7 +204,7 @@ def test_an_expired_certificate_is_named_and_after_its_renewal_all_arrives(
         (401, "is the token right, and still valid?"),
         (403, "may the token write to the bucket?"),
         (404, "are url, org and bucket right?"),
-        (429, "it wants less at once, and gets it when it says"),
+        (429, "it limits requests; the next attempt follows after the wait that it asks for"),
         (500, "what does its log say, is its disk full?"),
         (503, "is it starting, or overloaded?"),
     ],
@@ -282,7 +281,7 @@ async def late(port: int) -> AsyncIterator[list[float]]:
 def test_a_database_that_answers_just_in_time_is_well(
     tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(influx_sink, "REQUEST_TIMEOUT", 20.0)
+    monkeypatch.setattr(influx_client, "REQUEST_TIMEOUT", 20.0)
 
     async def work() -> None:
         async with (
@@ -303,7 +302,7 @@ def test_a_database_that_answers_just_in_time_is_well(
 def test_a_database_that_answers_too_late_has_each_record_once_when_it_answers_again(
     tmp_path: Path, broker: Broker, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(influx_sink, "REQUEST_TIMEOUT", 0.3)
+    monkeypatch.setattr(influx_client, "REQUEST_TIMEOUT", 0.3)
 
     async def work() -> None:
         async with late(bucket.write.port) as delay:

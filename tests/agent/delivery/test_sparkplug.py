@@ -15,13 +15,15 @@ from typing import Any
 import pytest
 from wattgram.base.clock import Clock
 from wattgram.base.errors import SinkError
-from wattgram.config.load import Config, read
+from wattgram.config.load import Config
 from wattgram.daemon.daemon import sinks
+from wattgram.delivery.configuration import read
 from wattgram.delivery.delivery import Delivery
 from wattgram.delivery.sinks.sparkplug import sparkplug_sink
+from wattgram.delivery.sinks.sparkplug.sparkplug_settings import SparkplugConfig
 from wattgram.delivery.sinks.sparkplug.sparkplug_sink import SparkplugSink
 from wattgram.mqtt.mqtt_connection import V311
-from wattgram.mqtt.mqtt_settings import MqttConfig, SparkplugConfig
+from wattgram.mqtt.mqtt_settings import MqttConfig
 from wattgram.store.spool import Spool
 
 from tests.support.records import NOW, readings, until
@@ -83,16 +85,17 @@ def made(url: str, folder: Path, host: str = "") -> Config:
 def to(broker: Broker, folder: Path, host: str = "", **more: Any) -> SparkplugSink:
     config = made(broker.url, folder, host)
     assert config.mqtt is not None
-    _, sparkplug_sink = sinks(replace(config, mqtt=replace(config.mqtt, **more)))
-    assert isinstance(sparkplug_sink, SparkplugSink)
-    return sparkplug_sink
+    _, sink = sinks(replace(config, mqtt=replace(config.mqtt, **more)))
+    assert isinstance(sink, SparkplugSink)
+    return sink
 
 
 def made_for(folder: Path, port: int) -> tuple[Config, MqttConfig, SparkplugConfig]:
     config = made(f"mqtt://127.0.0.1:{port}", folder)
     assert config.mqtt is not None
-    assert config.mqtt.sparkplug is not None
-    return config, config.mqtt, config.mqtt.sparkplug
+    names = config.sinks["mqtt.sparkplug"]
+    assert isinstance(names, SparkplugConfig)
+    return config, config.mqtt, names
 
 
 class Kept(SparkplugSink):
@@ -109,10 +112,10 @@ class Kept(SparkplugSink):
 @asynccontextmanager
 async def connected(sink: SparkplugSink) -> AsyncIterator[SparkplugSink]:
     try:
-        await sparkplug_sink.open()
-        yield sparkplug_sink
+        await sink.open()
+        yield sink
     finally:
-        await sparkplug_sink.close()
+        await sink.close()
 
 
 def run(work: Any) -> None:
@@ -124,8 +127,8 @@ def run(work: Any) -> None:
 
 def test_readings_arrive_in_order_with_their_time_and_the_end_is_a_death(tmp_path: Path, broker: Broker) -> None:
     async def work() -> None:
-        async with connected(to(broker, tmp_path)) as sparkplug_sink:
-            assert await sparkplug_sink.write(readings(1, 300), 100) == {}
+        async with connected(to(broker, tmp_path)) as sink:
+            assert await sink.write(readings(1, 300), 100) == {}
 
     with hosting(broker) as hearing:
         run(work())
@@ -141,9 +144,9 @@ def test_readings_arrive_in_order_with_their_time_and_the_end_is_a_death(tmp_pat
 
 def test_every_connection_has_the_next_number_also_after_a_restart(tmp_path: Path, broker: Broker) -> None:
     async def work() -> None:
-        sparkplug_sink = to(broker, tmp_path)
+        sink = to(broker, tmp_path)
         for _ in range(2):
-            async with connected(sparkplug_sink):
+            async with connected(sink):
                 pass
 
     with hosting(broker) as hearing:
@@ -157,10 +160,10 @@ def test_every_connection_has_the_next_number_also_after_a_restart(tmp_path: Pat
 
 def test_by_version_3_the_death_is_published_before_leaving(tmp_path: Path, broker: Broker) -> None:
     async def work() -> None:
-        sparkplug_sink = to(broker, tmp_path)
-        sparkplug_sink._broker.protocol = V311
-        async with connected(sparkplug_sink):
-            await sparkplug_sink.write(readings(1, 3), 0)
+        sink = to(broker, tmp_path)
+        sink._broker.protocol = V311
+        async with connected(sink):
+            await sink.write(readings(1, 3), 0)
 
     with hosting(broker) as hearing:
         run(work())
@@ -171,14 +174,14 @@ def test_by_version_3_the_death_is_published_before_leaving(tmp_path: Path, brok
 
 def test_a_host_that_asks_gets_all_births_at_once(tmp_path: Path, broker: Broker) -> None:
     async def work() -> None:
-        async with connected(to(broker, tmp_path)) as sparkplug_sink:
-            await sparkplug_sink.write(readings(1, 3), 0)
+        async with connected(to(broker, tmp_path)) as sink:
+            await sink.write(readings(1, 3), 0)
             with hosting(broker) as late:
                 broker.publish(COMMAND, REBIRTH.SerializeToString())
                 # Nothing is written meanwhile: the births do not wait for the next reading.
                 await until(lambda: late.verbs() == ["NBIRTH", "DBIRTH incomer"])
                 assert late().current["incomer", "active_power_total"].value == 3.0
-                await sparkplug_sink.write(readings(4, 4), 0)
+                await sink.write(readings(4, 4), 0)
                 await until(lambda: late.values() == [3.0, 4.0])
                 assert late().number == 0
 
@@ -193,17 +196,17 @@ def test_other_commands_and_garbage_change_nothing(
     other.metrics.add(alias=2, double_value=1.0)
 
     async def work() -> None:
-        async with connected(to(broker, tmp_path)) as sparkplug_sink:
-            await sparkplug_sink.write(readings(1, 1), 0)
+        async with connected(to(broker, tmp_path)) as sink:
+            await sink.write(readings(1, 1), 0)
             for one in (other.SerializeToString(), b"\xff" * 50, b"\x12\xff\xff\xff\x7f", b"HTTP/1.1 400"):
                 broker.publish(COMMAND, one)
             broker.publish(COMMAND, REBIRTH.SerializeToString(), retain=True)
             await until(lambda: hearing.verbs().count("NBIRTH") == 2)  # published to one who listens, it is not old
-            await sparkplug_sink.write(readings(2, 2), 0)
+            await sink.write(readings(2, 2), 0)
             await until(lambda: hearing.values() == [1.0, 1.0, 2.0])
         hearing.host = Host()
-        async with connected(to(broker, tmp_path)) as sparkplug_sink:
-            await sparkplug_sink.write(readings(3, 3), 0)
+        async with connected(to(broker, tmp_path)) as sink:
+            await sink.write(readings(3, 3), 0)
             await until(lambda: hearing.values() == [3.0])
         assert hearing.verbs().count("NBIRTH") == 1  # a command that the broker kept is for another time
 
@@ -235,23 +238,23 @@ def test_commands_that_the_broker_forbids_are_said_once_and_data_goes_on(
 
     async def work() -> None:
         async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-            sparkplug_sink = SparkplugSink(*made_for(tmp_path, server.sockets[0].getsockname()[1]), Clock())
+            sink = SparkplugSink(*made_for(tmp_path, server.sockets[0].getsockname()[1]), Clock())
             for number in (1, 2):
-                async with connected(sparkplug_sink):
-                    await sparkplug_sink.write(readings(number, number), 0)
+                async with connected(sink):
+                    await sink.write(readings(number, number), 0)
 
     run(work())
     assert [one["active_power_total"] for one in host.said if one.verb == "DBIRTH"] == [1.0, 2.0]
     (warned,) = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
-    assert warned == f"sparkplug: the broker refuses to let us listen to {COMMAND}: not authorised (0x87)"
+    assert warned == f"sparkplug: the broker refuses the subscription to {COMMAND}: not authorised (0x87)"
 
 
 def test_over_tls_with_a_client_certificate(tmp_path: Path, tls: Certificates) -> None:
     async def work() -> None:
         files = {"ca": tls.ca, "cert": tls.client_cert, "key": tls.client_key}
-        async with connected(to(broker, tmp_path, **files)) as sparkplug_sink:
+        async with connected(to(broker, tmp_path, **files)) as sink:
             for number in range(1, 2000, 250):
-                assert await sparkplug_sink.write(readings(number, number + 249), 0) == {}
+                assert await sink.write(readings(number, number + 249), 0) == {}
 
     with mosquitto(tmp_path, tls=tls, client_certificate=True) as broker, hosting(broker) as hearing:
         run(work())
@@ -268,26 +271,26 @@ def test_what_the_broker_did_not_read_is_not_taken(
     monkeypatch.setattr(sparkplug_sink, "SPARKPLUG_TIMEOUT", 0.5)
 
     async def work() -> None:
-        sparkplug_sink = to(broker, tmp_path)
-        async with connected(sparkplug_sink):
-            await sparkplug_sink.write(readings(1, 3), 0)
+        sink = to(broker, tmp_path)
+        async with connected(sink):
+            await sink.write(readings(1, 3), 0)
             broker.pause()
             with pytest.raises(SinkError, match=r"did not answer within 0\.5 s") as raised:
-                await sparkplug_sink.write(readings(4, 6), 0)
+                await sink.write(readings(4, 6), 0)
             assert not raised.value.taken
             broker.resume()
             with pytest.raises(SinkError):
-                await sparkplug_sink.write(readings(4, 6), 0)
+                await sink.write(readings(4, 6), 0)
 
     run(work())
 
 
 def test_a_message_that_is_too_large_for_the_broker_is_refused_alone(tmp_path: Path) -> None:
     async def work() -> None:
-        async with connected(to(broker, tmp_path)) as sparkplug_sink:
-            await sparkplug_sink.write(readings(1, 1), 0)
+        async with connected(to(broker, tmp_path)) as sink:
+            await sink.write(readings(1, 1), 0)
             large = replace(readings(2, 2)[0], texts=("x" * 2000,))
-            refused = await sparkplug_sink.write([large, *readings(3, 3)], 0)
+            refused = await sink.write([large, *readings(3, 3)], 0)
             assert list(refused) == [0]
             assert "the broker takes 1000" in refused[0]
 
@@ -311,20 +314,20 @@ def test_through_an_outage_everything_arrives_and_what_waited_is_history(
     async def work() -> None:
         spool = Spool(tmp_path / "spool", max_size=2**26, keep=1e6, sinks=["sparkplug"])
         await spool.open()
-        sparkplug_sink = Kept(*made_for(tmp_path, broker.port), Clock())
-        delivery = Delivery(sparkplug_sink, spool, Clock(), random.Random(1))
+        sink = Kept(*made_for(tmp_path, broker.port), Clock())
+        delivery = Delivery(sink, spool, Clock(), random.Random(1))
         task = asyncio.create_task(delivery.run())
         try:
             with hosting(broker) as hearing:
                 await put(spool, 1, 20)
                 await until(lambda: hearing.values() == [float(one) for one in range(1, 21)])
-            sparkplug_sink.away = True
+            sink.away = True
             broker.kill()
             await put(spool, 21, 600)
             await until(lambda: delivery.progress.state == "away")
             broker.start()
             with hosting(broker) as hearing:  # the host is there before the gateway is
-                sparkplug_sink.away = False
+                sink.away = False
                 await until(lambda: spool.undelivered("sparkplug") == 0)
                 await put(spool, 601, 620)
                 await until(lambda: 620.0 in hearing.values())
@@ -351,26 +354,26 @@ def test_nothing_is_born_before_the_primary_host_is_online(
     tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def work() -> None:
-        sparkplug_sink = to(broker, tmp_path, host="scada")
+        sink = to(broker, tmp_path, host="scada")
         monkeypatch.setattr(sparkplug_sink, "HOST_WAIT", 0.2)
         with pytest.raises(SinkError, match="the primary host 'scada' is not online") as raised:
-            await sparkplug_sink.open()
+            await sink.open()
         assert raised.value.unavailable
-        await sparkplug_sink.close()
+        await sink.close()
         monkeypatch.setattr(sparkplug_sink, "HOST_WAIT", 20.0)
-        opening = asyncio.create_task(sparkplug_sink.open())
+        opening = asyncio.create_task(sink.open())
         await asyncio.to_thread(broker.publish, STATE, "[1]", retain=True)
         await asyncio.to_thread(broker.publish, STATE, state(False, 5), retain=True)
-        await until(lambda: sparkplug_sink._state_time == 5)
+        await until(lambda: sink._state_time == 5)
         await asyncio.to_thread(broker.publish, STATE, state(True, 4), retain=True)  # older than what was said before
         await asyncio.sleep(0.1)
         assert not opening.done()
         assert "NBIRTH" not in hearing.verbs()
         await asyncio.to_thread(broker.publish, STATE, state(True, 5), retain=True)
         await opening
-        await sparkplug_sink.write(readings(1, 1), 0)
+        await sink.write(readings(1, 1), 0)
         await until(lambda: hearing.values() == [1.0])
-        await sparkplug_sink.close()
+        await sink.close()
 
     with hosting(broker) as hearing:
         run(work())
@@ -380,23 +383,23 @@ def test_when_the_primary_host_goes_the_node_dies_and_keeps_what_it_has(tmp_path
     broker.publish(STATE, state(True, 10), retain=True)
 
     async def work() -> None:
-        sparkplug_sink = to(broker, tmp_path, host="scada")
-        await sparkplug_sink.open()
-        await sparkplug_sink.write(readings(1, 1), 0)
+        sink = to(broker, tmp_path, host="scada")
+        await sink.open()
+        await sink.write(readings(1, 1), 0)
         broker.publish(STATE, state(False, 9), retain=True)  # of an earlier session of the host: it does not count
-        await sparkplug_sink.write(readings(2, 2), 0)
+        await sink.write(readings(2, 2), 0)
         broker.publish(STATE, state(False, 10), retain=True)
         await until(lambda: hearing.verbs()[-1] == "NDEATH")
         with pytest.raises(SinkError, match="the primary host 'scada' is offline") as raised:
-            await sparkplug_sink.write(readings(3, 3), 0)
+            await sink.write(readings(3, 3), 0)
         assert raised.value.unavailable
         assert not raised.value.taken
-        await sparkplug_sink.close()
+        await sink.close()
         broker.publish(STATE, state(True, 11), retain=True)
-        await sparkplug_sink.open()
-        await sparkplug_sink.write(readings(3, 3), 1)
+        await sink.open()
+        await sink.write(readings(3, 3), 1)
         await until(lambda: hearing.values() == [1.0, 2.0, 3.0])
-        await sparkplug_sink.close()
+        await sink.close()
 
     with hosting(broker) as hearing:
         run(work())

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from wattgram.base.record import Record, Series, record
-from wattgram.config.load import Config, read
+from wattgram.config.load import Config
+from wattgram.delivery.configuration import read
 from wattgram.delivery.sinks.sparkplug.edge_node import EdgeNode
 from wattgram.delivery.sinks.sparkplug.metrics import unit
 from wattgram.delivery.sinks.sparkplug.payload import asks_rebirth, varint
 from wattgram.delivery.sinks.sparkplug.session_number import SessionNumbers
+from wattgram.delivery.sinks.sparkplug.sparkplug_settings import SparkplugConfig
 from wattgram_drivers.quantity import QUANTITIES
 
 from tests.support.records import NOW
@@ -56,9 +58,9 @@ class Session:
     @classmethod
     def begun(cls, number: int = 0) -> Session:
         made = config()
-        assert made.mqtt is not None
-        assert made.mqtt.sparkplug is not None
-        session = cls(Host(), EdgeNode(made, made.mqtt.sparkplug))
+        names = made.sinks["mqtt.sparkplug"]
+        assert isinstance(names, SparkplugConfig)
+        session = cls(Host(), EdgeNode(made, names))
         session.begin(number)
         return session
 
@@ -69,7 +71,7 @@ class Session:
         self.host.hear(topic.decode(), payload)
 
     def tell(self, *records: Record, replayed: int = 0) -> None:
-        assert self.node.tell(records, replayed, NOW // MS + 7) == {}
+        assert self.node.publish(records, replayed, NOW // MS + 7) == {}
 
     def verbs(self) -> list[str]:
         return [f"{one.verb} {one.device}".strip() for one in self.host.said]
@@ -210,7 +212,7 @@ def test_a_message_that_is_too_large_is_refused_and_leaves_no_gap() -> None:
 
     session.node._send = narrow
     bad = reading(2, quality=large, active_power_total=1.0)
-    refused = session.node.tell([bad, reading(3, active_power_total=2.0)], 0, 0)
+    refused = session.node.publish([bad, reading(3, active_power_total=2.0)], 0, 0)
     assert refused == {0: "not writable as a message: 900 bytes, the broker takes 500"}
     assert session.host.current["incomer", "active_power_total"].value == 2.0
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from wattgram.base.errors import SinkError
 from wattgram.base.record import Record
-from wattgram.delivery.sink_state import LONG
+from wattgram.delivery.sink_state import LONG_OUTAGE
 
 from tests.support.deliveries import Judging, Scripted, Told, delivering, put
 from tests.support.records import METER, reading, until
@@ -29,7 +29,7 @@ def mixed(count: int, strange: int) -> Iterator[Record]:
 def test_a_record_that_costs_the_connection_is_set_aside_and_all_others_arrive_once(tmp_path: Path, how: str) -> None:
     async def work() -> None:
         sink, told = Judging(lambda number: how if number == 7 else ""), Told()
-        async with delivering(tmp_path, sink, stored=mixed(30, 7), teller=told) as (delivery, spool, _):
+        async with delivering(tmp_path, sink, stored=mixed(30, 7), events=told) as (delivery, spool, _):
             await until(lambda: spool.undelivered("one") == 0)
             assert (delivery.progress.delivered, delivery.progress.refused, spool.refused) == (29, 1, 1)
             assert delivery.progress.state == "online"
@@ -49,7 +49,7 @@ def test_a_record_that_costs_the_connection_is_set_aside_and_all_others_arrive_o
 def test_a_sink_that_takes_nothing_is_away_and_no_record_is_set_aside(tmp_path: Path) -> None:
     async def work(how: str) -> None:
         sink, told = Judging(lambda _: how), Told()
-        async with delivering(tmp_path / how, sink, stored=mixed(30, 3), teller=told) as (delivery, spool, _):
+        async with delivering(tmp_path / how, sink, stored=mixed(30, 3), events=told) as (delivery, spool, _):
             await until(lambda: sink.opened > 40)
             assert (delivery.progress.state, spool.refused, spool.undelivered("one")) == ("away", 0, 30)
             assert [event for event, _ in told.events] == ["sink away"]
@@ -106,7 +106,7 @@ def test_when_nothing_was_acknowledged_the_guilty_one_is_found_behind_innocent_o
 def test_the_next_record_of_a_series_that_costs_the_connection_is_found_at_once(tmp_path: Path) -> None:
     async def work() -> None:
         sink, told = Judging(lambda number: "" if float(number) % 12 else "cut"), Told()
-        async with delivering(tmp_path, sink, stored=mixed(145, 12), teller=told) as (delivery, spool, clock):
+        async with delivering(tmp_path, sink, stored=mixed(145, 12), events=told) as (delivery, spool, clock):
             await until(lambda: spool.undelivered("one") == 0)
             assert (delivery.progress.delivered, spool.refused) == (133, 12)
             # Seven connections for the first, as above; then one for each of the other eleven.
@@ -140,7 +140,7 @@ def test_a_series_that_is_taken_again_is_an_ordinary_one(tmp_path: Path) -> None
 def test_a_record_that_is_refused_for_now_again_and_again_is_set_aside_while_others_are_taken(tmp_path: Path) -> None:
     async def work() -> None:
         sink, told = Judging(lambda number: "" if float(number) % 7 else "later"), Told()
-        async with delivering(tmp_path, sink, stored=mixed(30, 7), teller=told) as (delivery, spool, _):
+        async with delivering(tmp_path, sink, stored=mixed(30, 7), events=told) as (delivery, spool, _):
             await until(lambda: spool.undelivered("one") == 0)
             assert (delivery.progress.delivered, spool.refused) == (26, 4)
             # The third attempt at the first one is the last, and ends no connection; after it one refusal is enough.
@@ -154,7 +154,7 @@ def test_a_record_that_is_refused_for_now_again_and_again_is_set_aside_while_oth
 def test_reasons_are_told_once_and_again_after_an_hour_without_them(tmp_path: Path) -> None:
     async def work() -> None:
         sink, told = Judging(lambda _: "never"), Told()
-        async with delivering(tmp_path, sink, stored=50, teller=told) as (_, spool, clock):
+        async with delivering(tmp_path, sink, stored=50, events=told) as (_, spool, clock):
             await until(lambda: spool.refused == 50)
             # Each reason has another number in it, which makes none of them news.
             assert told.events == [("records refused", "one: 1.0 is wrong")]
@@ -177,7 +177,7 @@ def test_many_different_reasons_do_not_become_many_events(tmp_path: Path) -> Non
     async def work() -> None:
         reasons = [{0: f"because of {letter}"} for letter in "abcdefghij"]
         sink, told = Scripted(*(lambda _, reason=reason: reason for reason in reasons)), Told()
-        async with delivering(tmp_path, sink, teller=told) as (_, spool, _):
+        async with delivering(tmp_path, sink, events=told) as (_, spool, _):
             for number in range(1, 11):
                 await put(spool, number, number)
                 await until(lambda number=number: spool.refused == number)
@@ -190,9 +190,9 @@ def test_an_outage_is_an_event_once_it_lasts_a_minute_and_so_is_its_end(tmp_path
     async def work() -> None:
         # 1 + 2 + 4 + 8 s with jitter: over before an operator must know.
         sink, told = Scripted(unreachable=4), Told()
-        async with delivering(tmp_path, sink, stored=1, teller=told) as (delivery, spool, clock):
+        async with delivering(tmp_path, sink, stored=1, events=told) as (delivery, spool, clock):
             await until(lambda: delivery.progress.state == "online")
-            assert sum(clock.slept) < LONG
+            assert sum(clock.slept) < LONG_OUTAGE
             assert told.events == []
             # And one that the server itself calls long is told at once.
             sink.answers = [SinkError("too many", retry_after=300.0)]

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from wattgram.base.errors import HistoryError
 from wattgram.base.period import parse_period
 from wattgram.config.goals_table.goals_settings import Baseline, GoalsConfig, Milestone
-from wattgram.config.load import Config, SiteConfig, SpoolConfig
+from wattgram.config.load import Config
+from wattgram.config.site_table import SiteConfig
+from wattgram.config.spool_table import SpoolConfig
 from wattgram.goals.evaluate import evaluate, judged
 from wattgram.goals.targets import milestone
 from wattgram.goals.terms.day import Day

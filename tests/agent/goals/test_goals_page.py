@@ -12,7 +12,7 @@ from wattgram.config.goals_table.claims import claims
 from wattgram.config.goals_table.goals_reader import BASED
 from wattgram.config.goals_table.goals_settings import GoalsConfig, Milestone, ProductSettings
 from wattgram.config.goals_table.products import GOALS
-from wattgram.config.load import read
+from wattgram.delivery.configuration import read
 from wattgram.goals.cards.doc_tables import filled
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "goals.md").read_text()

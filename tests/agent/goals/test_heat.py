@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.goals_table.goals_settings import GoalsConfig
-from wattgram.config.load import DeviceConfig
 from wattgram.goals.quantities.fuel_heat import electric, worth
 from wattgram.goals.terms.missing import MissingInput
 

@@ -24,7 +24,7 @@ from wattgram.config.goals_table.goals_settings import (
     ProductSettings,
 )
 from wattgram.config.goals_table.meters import GoalMeter
-from wattgram.config.load import read
+from wattgram.delivery.configuration import read
 
 SITE = '[site]\nname = "works"\n'
 HEAD = "what,value,unit,period,name,entered,document\n"

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 from wattgram.base.clock import NS, Clock
 from wattgram.base.record import Record
-from wattgram.config.load import Config, InfluxConfig, SiteConfig, SpoolConfig
+from wattgram.config.load import Config
+from wattgram.config.site_table import SiteConfig
+from wattgram.config.spool_table import SpoolConfig
+from wattgram.delivery.sinks.influx_sink import InfluxConfig
 from wattgram.goals import round as rounds
 from wattgram.goals.round import Round
 
@@ -23,7 +26,7 @@ PLANT = (device("incomer", "grid"), device("roof", "pv"))
 
 def site(folder: Path) -> Config:
     database = InfluxConfig("http://127.0.0.1:1", "plant", "energy", "s3cret")
-    return Config(SiteConfig("works", ZONE), PLANT, SpoolConfig(folder), influxdb=database)
+    return Config(SiteConfig("works", ZONE), PLANT, SpoolConfig(folder), sinks={"influxdb": database})
 
 
 def going(config: Config, told: list[Record], dates: Callable[[], bool] = lambda: True) -> Round:
@@ -84,8 +87,8 @@ def test_what_goes_wrong_is_logged_once_and_the_next_round_goes_on(
 
 def test_no_secret_leaves_the_daemon() -> None:
     one = going(site(Path("nowhere")), [])
-    assert one._config.influxdb is None
-    assert one._config == replace(one._config, mqtt=None, influxdb=None)
+    assert one._config.sinks == {}
+    assert one._config == replace(one._config, mqtt=None, sinks={})
 
 
 def test_while_the_clock_is_not_believed_nothing_is_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

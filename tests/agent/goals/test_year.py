@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from wattgram.config.goals_table.claims import claims
-from wattgram.config.load import Config, load
+from wattgram.config.load import Config
+from wattgram.delivery.configuration import load
 from wattgram.goals.evaluate import evaluate, judged
 from wattgram.goals.stored_days import days
 from wattgram.goals.terms.day import Day

@@ -36,7 +36,7 @@ def hours(changes: SignalChanges) -> tuple[float, float] | None:
 
 def told(changes: SignalChanges) -> list[tuple[float, float]]:
     """News as hours from noon and intensity."""
-    return [((one.valid_from - NOON) / HOUR, one.intensity) for one in changes.news]
+    return [((one.valid_from - NOON) / HOUR, one.intensity) for one in changes.signals]
 
 
 def known(intensity: float, hour: float, length: float = 1.0, tier: int = 1) -> Signal:
@@ -74,14 +74,14 @@ def test_whatever_a_signal_says_besides_when_it_arrived_is_news() -> None:
         feed.put([first])
         feed.changes()
         feed.put([replace(first, **{name: value})])  # type: ignore[arg-type]  # any field
-        assert len(feed.changes().news) == 1, name
+        assert len(feed.changes().signals) == 1, name
 
 
 def test_an_unknown_clean_share_that_is_unknown_again_is_no_news() -> None:
     feed, _ = made()
     for _ in range(2):
         feed.put([replace(known(400.0, -1), clean_share=float("nan"), raw=float("nan"))])
-    assert len(feed.changes().news) == 1
+    assert len(feed.changes().signals) == 1
 
 
 def test_what_is_forgotten_between_new_values_is_news_without_a_number() -> None:
@@ -90,7 +90,7 @@ def test_what_is_forgotten_between_new_values_is_news_without_a_number() -> None
     feed.changes()
     clock.now += 60 * NS
     feed.put([known(400.0, 0), known(412.0, 2)])
-    gone, came = feed.changes().news
+    gone, came = feed.changes().signals
     assert (gone.valid_from, gone.tier, gone.arrived) == (NOON + HOUR, 1, clock.now)
     assert isnan(gone.intensity)
     assert (came.valid_from, came.intensity) == (NOON + 2 * HOUR, 412.0)
@@ -100,14 +100,14 @@ def test_news_that_nobody_asks_for_are_bounded() -> None:
     feed, _ = made(most=10)
     for minute in range(200):
         feed.put([signal(400.0 + minute % 2, NOON, 60)])
-    assert len(feed.changes().news) == 40
+    assert len(feed.changes().signals) == 40
 
 
 def test_a_source_that_keeps_what_it_says_has_no_news() -> None:
     feed, _ = made(keeps=True)
     feed.put([known(400.0, -1)], mark="first")
     changes = feed.changes()
-    assert (changes.news, hours(changes)) == ((), (-1.0, 0.0))
+    assert (changes.signals, hours(changes)) == ((), (-1.0, 0.0))
     assert feed.mark == "first"
 
 
@@ -191,7 +191,7 @@ def test_what_goes_for_want_of_room_is_no_change() -> None:
     feed.put([known(402.0, -1)])
     assert told(feed.changes()) == [(-1.0, 402.0)]
     feed.put([known(399.0, -9)])  # older than all that there is room for
-    assert feed.changes().news == ()
+    assert feed.changes().signals == ()
 
 
 # after a restart
@@ -199,7 +199,7 @@ def test_what_goes_for_want_of_room_is_no_change() -> None:
 
 def test_what_is_recalled_is_no_news_and_the_source_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     feed, _ = made(NOON + 9 * HOUR)
-    feed.recall([known(400.0, -1), known(300.0, 0, tier=3)])
+    feed.restore([known(400.0, -1), known(300.0, 0, tier=3)])
     assert feed.changes() == SignalChanges()
     assert (feed.detail, caplog.messages) == ("", [])
     assert (feed.state(NOON), feed.state(NOON + 9 * HOUR)) == ("good", "waiting")
@@ -211,7 +211,7 @@ def test_what_is_recalled_is_no_news_and_the_source_is_waited_for(caplog: pytest
 def test_an_edition_that_was_worked_in_before_changes_only_what_this_process_answered() -> None:
     rows = [known(400.0 + hour, hour, tier=4) for hour in range(-9, 9)]
     feed, clock = made(keeps=True)
-    feed.recall([], "first")
+    feed.restore([], "first")
     clock.now += 2 * NS
     feed.put(rows, mark="first", mean=400.0)
     assert feed.changes().span == (NOON, NOON + 2 * NS + 1)  # before, the table stood in
@@ -221,7 +221,7 @@ def test_an_edition_that_was_worked_in_before_changes_only_what_this_process_ans
 
 def test_another_edition_than_the_one_that_was_worked_in_changes_everything() -> None:
     feed, clock = made(keeps=True)
-    feed.recall([], "first")
+    feed.restore([], "first")
     clock.now += 2 * NS
     feed.put([known(400.0, -9, tier=4)], mark="second")
     assert feed.changes().span == (NOON - 9 * HOUR, NOON - 6 * HOUR + 1)
@@ -274,10 +274,10 @@ def test_recalling_the_news_gives_what_was_known(puts: list[tuple[int, list[Sign
         with suppress(ValueError):  # too many, or all of it ahead of time
             feed.put(signals)
         if count % every == 0:
-            news += feed.changes().news
-    news += feed.changes().news
+            news += feed.changes().signals
+    news += feed.changes().signals
     again, _ = made(most=most)
-    again.recall(news)
+    again.restore(news)
     assert [*again._actual] == [*feed._actual]
     assert [*again._forecast] == [*feed._forecast]
     assert again.changes() == SignalChanges()
@@ -292,10 +292,10 @@ def test_news_whose_first_ones_are_lost_still_give_all_signals_that_the_others_t
         clock.now += pause * UNIT
         with suppress(ValueError):  # all of it ahead of time
             feed.put(signals)
-    news = feed.changes().news[lost:]
+    news = feed.changes().signals[lost:]
     told = {(one.valid_from, one.tier == 3) for one in news}
     again, _ = made()
-    again.recall(news)
+    again.restore(news)
     assert [*again._actual] == [one for one in feed._actual if (one.valid_from, False) in told]
     assert [*again._forecast] == [one for one in feed._forecast if (one.valid_from, True) in told]
 

@@ -239,7 +239,7 @@ def _refused_or_possible(data: bytes, read: Any) -> None:
 def look(source: FileSource, times: int = 1) -> None:
     async def work() -> None:
         for _ in range(times):
-            await source.look()
+            await source.check()
 
     asyncio.run(asyncio.wait_for(work(), 60))
 
@@ -337,14 +337,14 @@ def test_a_file_that_is_read_again_after_a_restart_changes_nothing_unless_it_is_
     look(first)
     assert first.feed.changes().span == (NOON - 3600 * NS, NOON + 60 * NS + 1)
     again, clock = watched(path, shape=True, seconds=600)
-    again.feed.recall([], first.feed.mark)
+    again.feed.restore([], first.feed.mark)
     clock.now += 2 * NS
     look(again)
     # What this process answered before it had read the file, and no more.
     assert again.feed.changes().span == (NOON + 600 * NS, NOON + 602 * NS + 1)
     write(path, text.replace("600", "610"), 0)
     other, _ = watched(path, shape=True, seconds=600)
-    other.feed.recall([], first.feed.mark)
+    other.feed.restore([], first.feed.mark)
     look(other)
     assert other.feed.changes().span == (NOON - 3600 * NS, NOON + 600 * NS + 1)
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wattgram.base.clock import NS
 from wattgram.grid.feed import Feed
-from wattgram.grid.ladder import GridNews, Ladder
+from wattgram.grid.ladder import GridChanges, Ladder
 from wattgram.grid.signal import Signal
 from wattgram.grid.table import FactorTable
 
@@ -131,7 +131,7 @@ def test_the_state_of_a_source_and_what_is_logged(caplog: pytest.LogCaptureFixtu
     feed.put([signal(400.0, NOON, 3600)])
     assert (feed.state(NOON), feed.detail) == ("good", "")
     assert feed.state(NOON + 9 * HOUR) == "away"
-    assert caplog.messages == ["grid source feed: no answer", "grid source feed is back"]
+    assert caplog.messages == ["grid source feed: no answer", "grid source feed is available again"]
 
 
 def test_the_history_is_bounded() -> None:
@@ -266,12 +266,12 @@ def test_what_the_sources_said_anew_is_told_once_by_source() -> None:
     first.put([signal(400.0, NOON - HOUR, 3600)])
     second.put([signal(500.0, NOON - 9 * HOUR, 3600)])
     learned = ladder.changes()
-    assert {name: [one.intensity for one in news] for name, news in learned.news.items()} == {
+    assert {name: [one.intensity for one in news] for name, news in learned.signals.items()} == {
         "grid": [400.0],
         "grid #2": [500.0],
     }
     assert learned.span == (NOON - 9 * HOUR, NOON + 1)
-    assert ladder.changes() == GridNews({}, None)
+    assert ladder.changes() == GridChanges({}, None)
 
 
 def test_what_a_source_says_behind_one_before_it_changes_no_answer() -> None:
@@ -281,7 +281,7 @@ def test_what_a_source_says_behind_one_before_it_changes_no_answer() -> None:
     ladder.changes()
     second.put([signal(500.0, NOON - HOUR, 3600)])
     learned = ladder.changes()
-    assert (list(learned.news), learned.span) == (["second"], None)
+    assert (list(learned.signals), learned.span) == (["second"], None)
     second.put([signal(500.0, NOON - 4 * HOUR, 1800)])
     # Heard from 08:00 on; its half hour and two hours more end at 10:30.
     assert ladder.changes().span == (NOON - 4 * HOUR, NOON - 3 * HOUR // 2 + 1)

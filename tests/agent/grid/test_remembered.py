@@ -143,7 +143,7 @@ def test_after_a_restart_the_spool_says_what_was_known(tmp_path: Path, caplog: p
         await spool.open()
         for signals in puts:
             feed.put(signals)
-            for name, news in ladder.changes().news.items():
+            for name, news in ladder.changes().signals.items():
                 for one in records_of("works", name, news):
                     spool.append(one)
             await spool.sync()

@@ -10,8 +10,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from wattgram.config.load import Config, read
+from wattgram.config.load import Config
+from wattgram.delivery.configuration import read
 from wattgram.grid.mix import IPCC, SETS, Factors, fuel_of
+from wattgram.grid.sources.electricitymaps import ElectricityMapsSettings
+from wattgram.grid.sources.energycharts import EnergyChartsSettings
+from wattgram.grid.sources.file_source import FileSettings
+from wattgram.grid.sources.ukgrid import UkGridSettings
 
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
 from tests.support.servers import Broker, free_port, request, subscriber, wait_for
@@ -42,11 +47,16 @@ def test_the_page_has_a_working_example_of_each_kind(tmp_path: Path, monkeypatch
     assert [one.name for one in made] == [
         "file mix.csv", "mqtt plant/grid/mix", "electricitymaps CN", "ukgrid region 13", "energycharts de",
     ]  # fmt: skip
-    assert made[0].path == tmp_path / "mix.csv"
-    assert made[0].timezone == ZoneInfo("Asia/Shanghai")
+    file, _, maps, uk, charts = (source.settings for source in made)
+    assert isinstance(file, FileSettings)
+    assert (file.path, file.timezone) == (tmp_path / "mix.csv", ZoneInfo("Asia/Shanghai"))
     assert [one.factors for one in made] == ["china", "china", "china", "ipcc", "ipcc"]
-    assert [one.mix for one in made[2:]] == [False, True, True]
-    assert made[2].token == "t0ken"
+    assert isinstance(maps, ElectricityMapsSettings)
+    assert (maps.mix, maps.token) == (False, "t0ken")
+    assert isinstance(uk, UkGridSettings)
+    assert uk.region == 13
+    assert isinstance(charts, EnergyChartsSettings)
+    assert charts.mix
     assert "t0ken" not in repr(made)
 
 
@@ -71,8 +81,10 @@ def test_the_page_has_the_factors_of_the_sets() -> None:
 def test_times_are_the_sites_and_a_source_may_have_its_own(tmp_path: Path) -> None:
     text = '[[grid.source]]\nkind = "file"\npath = "/x/y.json"\nlevel = "official"\nmax_age = "1d"\n'
     one, other = config(f'{text}{text}timezone = "UTC"\n', tmp_path).grid.sources
-    assert (one.timezone, other.timezone) == (ZoneInfo("Asia/Shanghai"), ZoneInfo("UTC"))
-    assert (one.level, one.max_age, one.path) == ("official", 86400.0, Path("/x/y.json"))
+    assert [source.settings for source in (one, other)] == [
+        FileSettings(Path("/x/y.json"), ZoneInfo(zone), "share") for zone in ("Asia/Shanghai", "UTC")
+    ]
+    assert (one.level, one.max_age) == ("official", 86400.0)
 
 
 def test_the_daemon_takes_the_first_fresh_source_and_says_which(tmp_path: Path, broker: Broker) -> None:

@@ -39,7 +39,7 @@ def asked(shape: Callable[[str], WebService], *answers: bytes, times: int = 1) -
         async with serving(*answers) as web:
             feed = Feed("feed", clock)  # type: ignore[arg-type]  # a clock by hand
             source = WebSource(feed, shape(web.url), clock, random.Random(1), 900.0)  # type: ignore[arg-type]
-            pauses = [await source.ask() for _ in range(times)]
+            pauses = [await source.poll() for _ in range(times)]
             return feed, [head.split(" ")[1] for head in web.asked], pauses
 
     return asyncio.run(asyncio.wait_for(work(), 60))

@@ -18,7 +18,11 @@ from wattgram.accounts.ledger import LedgerRow
 from wattgram.base.errors import HistoryError
 from wattgram.base.period import parse_period
 from wattgram.base.record import Record, Value
-from wattgram.config.load import Config, DeviceConfig, GridConfig, SiteConfig, SpoolConfig
+from wattgram.config.devices_table import DeviceConfig
+from wattgram.config.grid_table import GridConfig
+from wattgram.config.load import Config
+from wattgram.config.site_table import SiteConfig
+from wattgram.config.spool_table import SpoolConfig
 from wattgram.reports import report_html
 from wattgram.reports.site_report import SiteReport, as_csv, as_json, as_table, report
 from wattgram.store.history import History

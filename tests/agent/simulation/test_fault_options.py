@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from wattgram.config.load import load
+from wattgram.delivery.configuration import load
 from wattgram.simulation import fault_options, simulated_devices
 from wattgram_drivers.simulated.faults import CALM, ONCE, WELL, BusFaults, Faults
 

@@ -18,7 +18,7 @@ from wattgram.base.clock import NS, Clock
 from wattgram.base.errors import HistoryError
 from wattgram.base.record import WINDOWS, Record
 from wattgram.commands.history_replay import recompute
-from wattgram.config.load import GridConfig
+from wattgram.config.grid_table import GridConfig
 from wattgram.config.role_keys import BatteryConfig
 from wattgram.grid.feed import Feed
 from wattgram.grid.ladder import Ladder

@@ -14,7 +14,11 @@ from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS
 from wattgram.base.period import window_end, window_start
 from wattgram.base.record import Record
-from wattgram.config.load import Config, DeviceConfig, GridConfig, SiteConfig, SpoolConfig
+from wattgram.config.devices_table import DeviceConfig
+from wattgram.config.grid_table import GridConfig
+from wattgram.config.load import Config
+from wattgram.config.site_table import SiteConfig
+from wattgram.config.spool_table import SpoolConfig
 from wattgram.site.site import Site
 from wattgram.store.spool import Spool
 from wattgram_drivers.catalogue import load

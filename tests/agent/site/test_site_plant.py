@@ -13,9 +13,13 @@ import pytest
 from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS
 from wattgram.base.record import Record
+from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.green_certificates import CertificatesConfig
-from wattgram.config.load import Config, DeviceConfig, GridConfig, SiteConfig, SpoolConfig
+from wattgram.config.grid_table import GridConfig
+from wattgram.config.load import Config
 from wattgram.config.role_keys import BatteryConfig, EmissionConfig
+from wattgram.config.site_table import SiteConfig
+from wattgram.config.spool_table import SpoolConfig
 from wattgram.site.site import Site
 from wattgram.store.spool import Spool
 from wattgram_drivers.catalogue import load

@@ -9,7 +9,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from wattgram.acquisition.device_source import Source
-from wattgram.config.load import Config, DeviceConfig, SiteConfig, SpoolConfig
+from wattgram.config.devices_table import DeviceConfig
+from wattgram.config.load import Config
+from wattgram.config.site_table import SiteConfig
+from wattgram.config.spool_table import SpoolConfig
 from wattgram.site.undated_readings import INDEX, PIECE_READINGS, SHARE, UndatedReadings
 from wattgram.store.spool import Spool
 from wattgram_drivers.catalogue import load

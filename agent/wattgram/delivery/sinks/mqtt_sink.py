@@ -1,4 +1,4 @@
-"""MQTT: one JSON message a record, QoS 1, a last will."""
+"""The sink `[mqtt]`: a JSON message per record with QoS 1, and a last will."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from wattgram.base.clock import Clock
 from wattgram.base.encoders import Messages
 from wattgram.base.errors import SinkError
 from wattgram.base.record import Record, Series
 from wattgram.base.watchdog import Pulse
+from wattgram.config.load import Config
 from wattgram.mqtt.mqtt_connection import Broker, MqttConnection
 from wattgram.mqtt.mqtt_session import MqttSession
 from wattgram.mqtt.mqtt_settings import MqttConfig
@@ -18,49 +20,62 @@ from wattgram.mqtt.packets import PACKET_TOO_LARGE, Acknowledgement
 from .sink import SINK_STEP
 
 if TYPE_CHECKING:
-    from .homeassistant.announcer import Announcer  # which a site without Home Assistant need not carry
+    from .homeassistant.announcer import Announcer
 
 log = logging.getLogger(__name__)
 
 MQTT_TIMEOUT = 5.0
-"""Seconds for a connection, and without any acknowledgement while messages wait for theirs."""
+"""Longest time for a connection, and longest time without an acknowledgement while some are due, s."""
 
-FINAL = frozenset({0x87, 0x90, PACKET_TOO_LARGE, 0x99})
-"""MQTT 5 reasons that will not change by trying again: not authorised, topic name invalid, packet too large, payload
+PERMANENT_REASONS = frozenset({0x87, 0x90, PACKET_TOO_LARGE, 0x99})
+"""MQTT 5 reason codes that a retry does not change: not authorised, topic name invalid, packet too large, payload
 format invalid."""
 
 REASON_HINTS = {0x87: "may this user publish there?"}
 
 REFUSED_FOR_NOW = 20
-"""Refusals for now in a batch after which no more of it is sent."""
+"""Number of temporary refusals in a batch after which the rest of the batch is not sent."""
 
 RETAINED = ("goal",)
-"""Kinds that come so seldom that who subscribes wants to have the last one at once."""
+"""Kinds of rare records: the broker retains the last message for new subscribers."""
+
+
+def made(settings: MqttConfig, config: Config, clock: Clock) -> MqttSink:
+    """Make the sink of [mqtt]."""
+    announcer = None
+    if settings.homeassistant is not None:
+        from .homeassistant.announcer import Announcer  # noqa: PLC0415 - memory that only Home Assistant needs
+        from .homeassistant.discovery import Discovery  # noqa: PLC0415 - as above
+
+        topic = f"{settings.prefix}/{config.site.name}"
+        announcer = Announcer(Discovery(config, settings.homeassistant, topic))
+    return MqttSink(settings, config.site.name, announcer)
+
 
 _Encoded = tuple[bytes, bytes]
 """Topic and payload."""
 
 
 class _Status:
-    """Whether the gateway is there, as one message."""
+    """The message with the status of the gateway."""
 
     retain = True
 
     def __init__(self, topic: bytes, payload: bytes) -> None:
         self.answer = Acknowledgement()
-        self._left = [(0, topic, payload)]
+        self._messages = [(0, topic, payload)]
 
     def next(self) -> tuple[int, bytes, bytes] | None:
-        """The message, once."""
-        return self._left.pop() if self._left else None
+        """Return the message, once."""
+        return self._messages.pop() if self._messages else None
 
-    def answered(self, number: int, answer: Acknowledgement) -> None:
-        """Keep what the broker said."""
+    def acknowledged(self, number: int, answer: Acknowledgement) -> None:
+        """Keep the answer of the broker."""
         self.answer = answer
 
 
 class _Batch:
-    """Records as messages, and what became of each."""
+    """Records as messages, and the result of each."""
 
     retain = False
 
@@ -77,7 +92,7 @@ class _Batch:
         self._pulse = pulse
 
     def next(self) -> tuple[int, bytes, bytes] | None:
-        """The next record that can be a message; none while the broker refuses one after the other."""
+        """Return the next record that fits a message; None after too many refusals."""
         if len(self.doubted) >= REFUSED_FOR_NOW:
             return None
         for index, record in self._left:
@@ -91,8 +106,8 @@ class _Batch:
                 return index, topic, payload
         return None
 
-    def answered(self, number: int, answer: Acknowledgement) -> None:
-        """Whether the record is delivered, refused for good, or may be taken later."""
+    def acknowledged(self, number: int, answer: Acknowledgement) -> None:
+        """Note whether the record is accepted, refused permanently, or refused for now."""
         self._pulse.within(SINK_STEP)
         topic = self._topics.pop(number)
         if not answer.code:
@@ -100,17 +115,17 @@ class _Batch:
             return
         hint = REASON_HINTS.get(answer.code)
         reason = f"{topic.decode()}: {answer}{f'; {hint}' if hint else ''}"
-        (self.refused if answer.code in FINAL else self.doubted)[number] = reason
+        (self.refused if answer.code in PERMANENT_REASONS else self.doubted)[number] = reason
 
 
 class MqttSink:
-    """A broker; see the contract of topics in the README."""
+    """Publishes to a broker; the README has the contract of topics."""
 
     name = "mqtt"
     limit = 1000
 
     def __init__(self, config: MqttConfig, site: str, announcer: Announcer | None = None) -> None:
-        """`announcer`: tells Home Assistant what is published here."""
+        """`announcer`: announces the topics to Home Assistant, None without discovery."""
         self._broker = Broker(config, MQTT_TIMEOUT)
         self._announcer = announcer
         self._topic = f"{config.prefix}/{site}"
@@ -118,29 +133,29 @@ class MqttSink:
         self._messages = Messages()
         self.pulse = Pulse(f"deliver {self.name}")
         self._client: MqttConnection | None = None
-        self._line: MqttSession | None = None
+        self._session: MqttSession | None = None
         self._status_refused = ""
 
     async def probe(self) -> None:
-        """Log in with a name and without a will of its own, so that a daemon that runs meanwhile is not disturbed."""
+        """Log in with another client id and without a will, so that a running daemon keeps its connection."""
         connection = await self._broker.connect()
         try:
-            await connection.leave()
+            await connection.disconnect()
         finally:
             connection.abandon()
 
     async def open(self) -> None:
-        """Connect, announce the last will and `online`; SinkError when the broker is away or refuses."""
+        """Connect with a last will and publish `online`; SinkError when the broker is unavailable or refuses."""
         client = self._client = await self._broker.connect(will=(f"{self._topic}/status", b"offline"))
         try:
-            self._line = client.line()
-            refused = await self._say(self._line, b"online", MQTT_TIMEOUT)
+            self._session = client.session()
+            refused = await self._publish_status(self._session, b"online", MQTT_TIMEOUT)
             if self._announcer is not None:
                 self._announcer.refused(
-                    await self._line.subscribe(self._announcer.topics, self._announcer, MQTT_TIMEOUT)
+                    await self._session.subscribe(self._announcer.topics, self._announcer, MQTT_TIMEOUT)
                 )
                 self._announcer.begin()
-                await self._announce(self._line)
+                await self._announce(self._session)
         except SinkError as error:
             raise SinkError(f"{self._broker.where}: {error}") from error
         if refused and refused != self._status_refused:
@@ -148,16 +163,16 @@ class MqttSink:
         self._status_refused = refused
 
     async def write(self, records: Sequence[Record], replayed: int) -> dict[int, str]:
-        """Publish with a window of unacknowledged messages; refused are those that the broker will never take."""
-        if self._line is None:
+        """Publish records with a window of unacknowledged messages; return the permanent refusals."""
+        if self._session is None:
             raise SinkError(f"{self._broker.where}: not connected")
         batch = _Batch(records, replayed, self._encoded, self.pulse)
         failed, unavailable = "", False
         try:
             if self._announcer is not None:
                 self._announcer.note(records)
-                await self._announce(self._line)
-            await self._line.publish(batch, MQTT_TIMEOUT)
+                await self._announce(self._session)
+            await self._session.publish(batch, MQTT_TIMEOUT)
         except SinkError as error:
             failed, unavailable = str(error), error.unavailable
         if batch.doubted and not failed:
@@ -170,13 +185,13 @@ class MqttSink:
         return batch.refused
 
     async def close(self) -> None:
-        """Say `offline` and disconnect."""
+        """Publish `offline` and disconnect."""
         client, self._client = self._client, None
-        line, self._line = self._line, None
+        session, self._session = self._session, None
         try:
-            if line is not None:
-                await self._say(line, b"offline", 1.0)
-                line.goodbye()
+            if session is not None:
+                await self._publish_status(session, b"offline", 1.0)
+                session.disconnect()
         except SinkError as error:
             log.debug("mqtt: unclean end: %s", error)
         finally:
@@ -184,7 +199,7 @@ class MqttSink:
                 client.abandon()
 
     def topic(self, record: Record) -> str:
-        """Where a record is published."""
+        """Return the topic of a record."""
         series = record.series
         match series.kind:
             case "device":
@@ -195,21 +210,21 @@ class MqttSink:
                 return f"{self._topic}/goal/{series.tag('goal')}"
         return f"{self._topic}/{series.kind}"
 
-    async def _say(self, line: MqttSession, status: bytes, patience: float) -> str:
-        """Publish the status; why the broker refuses it, "" when it does not."""
-        mail = _Status(f"{self._topic}/status".encode(), status)
-        await line.publish(mail, patience)
-        return str(mail.answer) if mail.answer.code else ""
+    async def _publish_status(self, session: MqttSession, status: bytes, limit: float) -> str:
+        """Publish the status; return the reason of a refusal, "" for none."""
+        message = _Status(f"{self._topic}/status".encode(), status)
+        await session.publish(message, limit)
+        return str(message.answer) if message.answer.code else ""
 
-    async def _announce(self, line: MqttSession) -> None:
-        """Publish what is due to Home Assistant before the records that it is about."""
+    async def _announce(self, session: MqttSession) -> None:
+        """Publish due announcements, before their records."""
         assert self._announcer is not None
-        if mail := self._announcer.due():
-            await line.publish(mail, MQTT_TIMEOUT)
-            self._announcer.refused(mail.refused)
+        if announcement := self._announcer.due():
+            await session.publish(announcement, MQTT_TIMEOUT)
+            self._announcer.refused(announcement.refused)
 
     def _encoded(self, record: Record, replayed: bool) -> _Encoded:
-        """Topic and payload; ValueError when it cannot be a message."""
+        """Return topic and payload; ValueError for a record that does not fit a message."""
         topic = self._topics.get(record.series)
         if topic is None:
             topic = self._topics[record.series] = _checked(self.topic(record))
@@ -217,8 +232,8 @@ class MqttSink:
 
 
 def _checked(topic: str) -> bytes:
-    """A topic that may be published to (MQTT 5, 4.7); ValueError."""
+    """Return the bytes of a topic; ValueError for a topic without publication (MQTT 5, 4.7)."""
     encoded = topic.encode()
-    if any(one in topic for one in "+#\0") or len(encoded) > 0xFFFF:
+    if any(character in topic for character in "+#\0") or len(encoded) > 0xFFFF:
         raise ValueError(f"topic {topic[:200]!r}, expected one without + # and NUL, of 65535 bytes at most")
     return encoded

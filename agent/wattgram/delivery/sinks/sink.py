@@ -1,44 +1,75 @@
-"""Where records go: one file a sink, each foreign library known to one file.
+"""The interface of a sink, and of the file that makes a sink.
 
-A sink opens, writes and closes. It has no memory of records: it never buffers and never retries; `deliver` does that,
-out of the spool.
+A sink opens, writes and closes. It never buffers records and never retries: `delivery` does both, out of the spool.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol, cast
 
+from wattgram.base.clock import Clock
 from wattgram.base.record import Record
+from wattgram.base.toml_table import Table
 from wattgram.base.watchdog import Pulse
+from wattgram.config.load import Config
+
+from . import SINKS
 
 SINK_STEP = 120.0
-"""Real seconds that one step with a sink takes at most: names may resolve slowly, and time-outs add up."""
+"""Longest time of one step with a sink, real s: names may resolve slowly, and time-outs add up."""
 
 
 class Sink(Protocol):
-    """A place that takes batches of records."""
+    """A receiver of batches of records."""
 
     name: str
-    """Its position in the spool goes by this name."""
+    """Name of the sink's position in the spool."""
     limit: int
-    """Records in a batch at most."""
+    """Largest number of records in a batch."""
     pulse: Pulse
-    """Each request of a write that needs several is a step, of at most STEP."""
+    """Each request of a write is a step of at most SINK_STEP."""
 
     async def probe(self) -> None:
-        """Reach the server and prove the login, leaving nothing there; SinkError says what is wrong."""
+        """Test connection and login without leaving data on the server; SinkError with the reason of a failure."""
 
     async def open(self) -> None:
-        """Connect; SinkError when it cannot be reached now."""
+        """Connect; SinkError when the server is unavailable."""
 
     async def write(self, records: Sequence[Record], replayed: int) -> dict[int, str]:
-        """Deliver; returns when the sink has them, with the reason for each index that it refused for good.
+        """Deliver records; return when the sink has acknowledged them.
 
-        The first `replayed` records were read before an outage ended. SinkError says which of them the sink has,
-        refused for good or refused for now; keep the others and retry. Refused for good is only what the sink says of
-        the record, not of itself: in doubt, and while it took no other, it is refused for now.
+        The result is the reason of each permanent refusal, by index.
+
+        The first `replayed` records were read before an outage ended. SinkError lists the records that the sink
+        accepted, refused permanently or refused for now; the caller retries the rest. A refusal is permanent only if
+        its reason is the record, not the sink. In doubt, and while the sink has accepted no other record, it is a
+        refusal for now.
         """
 
     async def close(self) -> None:
-        """Disconnect; never raises for a connection that is gone."""
+        """Disconnect; never raises for a lost connection."""
+
+
+class SinkModule(Protocol):
+    """The file of a sink.
+
+    A library that takes memory is imported where a sink is made, so that commands which only read the configuration
+    do without.
+    """
+
+    def read(self, table: Table, directory: Path) -> object:
+        """Read the table of the sink; relative files are in `directory`; mistakes go to the table.
+
+        The file of the sink mqtt has no reader: [mqtt] is the broker connection, which grid sources share.
+        """
+
+    def made(self, settings: Any, config: Config, clock: Clock) -> Sink:
+        """Make a sink; `settings` are what `read` returned."""
+
+
+def sink_module(table: str) -> SinkModule:
+    """Import the file of a sink by the name of its table."""
+    return cast(SinkModule, import_module(SINKS[table]))

@@ -1,48 +1,48 @@
-"""Indicators by claim: each module is about one matter, and each function about one formula."""
+"""Indicators by claim: each module is about one subject, and each function about one formula."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from typing import Protocol, cast
 
 from wattgram.goals.terms.indicator import Indicator
 
-from . import (
-    base_load,
-    benchmark,
-    building,
-    carbon,
-    carbon_intensity,
-    cement,
-    groups,
-    manual,
-    market,
-    product,
-    saving,
-    solar,
-    steel,
-    supply,
-    supply_mix,
-)
+MODULES = [
+    "wattgram.goals.indicators.benchmark",
+    "wattgram.goals.indicators.building",
+    "wattgram.goals.indicators.carbon",
+    "wattgram.goals.indicators.cement",
+    "wattgram.goals.indicators.groups",
+    "wattgram.goals.indicators.carbon_intensity",
+    "wattgram.goals.indicators.base_load",
+    "wattgram.goals.indicators.manual",
+    "wattgram.goals.indicators.market",
+    "wattgram.goals.indicators.supply_mix",
+    "wattgram.goals.indicators.product",
+    "wattgram.goals.indicators.saving",
+    "wattgram.goals.indicators.solar",
+    "wattgram.goals.indicators.steel",
+    "wattgram.goals.indicators.supply",
+]
+"""The files of the indicators, each an `IndicatorModule`."""
 
-INDICATORS: Mapping[str, Indicator] = {
-    claim: indicator
-    for module in (
-        benchmark,
-        building,
-        carbon,
-        cement,
-        groups,
-        carbon_intensity,
-        base_load,
-        manual,
-        market,
-        supply_mix,
-        product,
-        saving,
-        solar,
-        steel,
-        supply,
-    )
-    for claim, indicator in module.INDICATORS.items()
-}
-"""All but A20, which is about the others (`distance`)."""
+
+class IndicatorModule(Protocol):
+    """The file of a subject."""
+
+    INDICATORS: Mapping[str, Indicator]
+    """Its indicators by claim."""
+
+
+def collected(modules: Iterable[str]) -> dict[str, Indicator]:
+    """Return the indicators of modules by claim."""
+    return {
+        claim: indicator
+        for module in modules
+        for claim, indicator in cast(IndicatorModule, import_module(module)).INDICATORS.items()
+    }
+
+
+INDICATORS: Mapping[str, Indicator] = collected(MODULES)
+"""All claims but A20, which is about the others (`distance`)."""

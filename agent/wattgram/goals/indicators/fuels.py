@@ -7,7 +7,7 @@ from math import nan
 
 from wattgram.accounts.chp_share import electricity_share
 from wattgram.accounts.fuel import efficiency
-from wattgram.config.load import DeviceConfig
+from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.role_keys import ASSUMED, BURNERS, FUEL_CARBON
 from wattgram.goals.quantities.fuel_heat import FuelWorth, worth
 from wattgram.goals.terms.day import Stretch

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from wattgram.base.units import KGCE_PER_KWH
-from wattgram.config.load import DeviceConfig
+from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.role_keys import ASSUMED, FUEL_CARBON, NATURAL_GAS_PER_M3
 from wattgram.counters.metering import counted_in
 from wattgram.goals.terms.indicator import Facility

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.goals_table.goals_settings import GoalsConfig
-from wattgram.config.load import DeviceConfig
 
 from .day import Stretch
 from .finding import Finding

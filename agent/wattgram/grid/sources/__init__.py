@@ -1,1 +1,10 @@
-"""Live sources of grid intensity: a file each, with its settings, its reader and its factory."""
+"""The grid sources: a file each, with the settings, the reader and the factory of its kind."""
+
+SOURCES: dict[str, str] = {
+    "file": "wattgram.grid.sources.file_source",
+    "mqtt": "wattgram.grid.sources.mqtt_source",
+    "electricitymaps": "wattgram.grid.sources.electricitymaps",
+    "ukgrid": "wattgram.grid.sources.ukgrid",
+    "energycharts": "wattgram.grid.sources.energycharts",
+}
+"""Module of each kind of [[grid.source]], a `grid_source.SourceModule`; imported when a configuration has the kind."""

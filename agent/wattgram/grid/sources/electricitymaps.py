@@ -1,6 +1,6 @@
-"""Electricity Maps, versions 3 and 4: https://api.electricitymaps.com (METHOD 3.2).
+"""A grid source: Electricity Maps, versions 3 and 4, https://api.electricitymaps.com (METHOD 3.2).
 
-Version 3 is named by the address, `.../v3`; both versions tell the intensity in the same words.
+An address that ends in `/v3` selects version 3. Both versions have the same intensity response.
 """
 
 from __future__ import annotations
@@ -10,24 +10,73 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
+from wattgram.base import toml_table
+from wattgram.base.toml_table import Table
 from wattgram.base.untrusted import instant, mapping, number, quoted, sequence
 from wattgram.grid.mix import Factors
 from wattgram.grid.signal import ESTIMATED, FORECAST, MEASURED, NS, Signal
 
+from . import grid_source
+from .grid_source import SourceParts
+from .source_settings import SourceConfig, SourceTerms
+from .web_source import WebSettings, WebSource, read_web
+
+FACTORS = "china"
+COMPUTES_MEAN = False
+
 ELECTRICITYMAPS_URL = "https://api.electricitymaps.com/v4"
 ELECTRICITYMAPS_INTERVAL = 900.0
-"""Seconds between two calls: values are hourly, and come at any minute of the hour."""
+"""s between two requests: values are hourly, and appear at any minute of the hour."""
 
 GRANULARITY_SECONDS = {"5_minutes": 300, "15_minutes": 900, "hourly": 3600}
-"""Seconds that a value is for, by the name of its granularity."""
+"""Length of a value's period in s, by the name of its granularity."""
 
 CHARGED = {"battery storage": "battery discharge", "hydro storage": "hydro discharge"}
-"""Storages of version 4, and the fuel that their discharge is."""
+"""Storages of version 4, and the fuel name of their discharge."""
+
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
+"""Hosts to which http:// does not reveal the token."""
+
+
+@dataclass(frozen=True, slots=True)
+class ElectricityMapsSettings:
+    """Settings of this source. mix: whether to ask for the mix instead of the intensity."""
+
+    web: WebSettings
+    token: str = field(repr=False)
+    zone: str
+    mix: bool
+
+    @property
+    def detail(self) -> str:
+        """The zone."""
+        return self.zone
+
+
+def read(table: Table, terms: SourceTerms) -> ElectricityMapsSettings:
+    """Read the keys of this source; mistakes go to the table."""
+    token = table.take("token", toml_table.secret(terms.directory), toml_table.REQUIRED)
+    if token is not None and not (token.isascii() and token.isprintable()):
+        table.mistake("token", "found characters that no header can carry; allowed: one line of printable ASCII")
+    web = read_web(table, terms.directory, ELECTRICITYMAPS_URL, ELECTRICITYMAPS_INTERVAL)
+    if web.url.startswith("http://") and toml_table.address({"http": 80})(web.url)[1] not in LOCAL_HOSTS:
+        table.mistake("url", "found http://, which would show the token to everybody; allowed: https://HOST[:PORT]")
+    spelling = toml_table.matching(r"[A-Za-z0-9-]{2,20}", "a zone such as CN")
+    zone = table.take("zone", spelling, toml_table.REQUIRED)
+    mix = table.take("signal", toml_table.choice(["intensity", "mix"]), "intensity") == "mix"
+    return ElectricityMapsSettings(web, token or "", zone or "", mix)
+
+
+def made(config: SourceConfig, settings: ElectricityMapsSettings, parts: SourceParts) -> WebSource:
+    """Make a source that polls the API."""
+    web = settings.web
+    service = ElectricityMaps(settings.zone, parts.factors, settings.token, web.url, settings.mix)
+    return WebSource(grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca)
 
 
 @dataclass(frozen=True, slots=True)
 class ElectricityMaps:
-    """One zone's intensity, or its mix with `mix`; `token` goes into the header auth-token."""
+    """Requests for the intensity of a zone, or with `mix` for its mix; `token` goes into the header auth-token."""
 
     zone: str
     factors: Factors
@@ -37,7 +86,7 @@ class ElectricityMaps:
 
     @property
     def url(self) -> str:
-        """The latest hour's."""
+        """Address of the latest hour."""
         if not self.mix:
             query = {"zone": self.zone, "emissionFactorType": self.factors.basis}
             return f"{self.base}/carbon-intensity/latest?{urlencode(query)}"
@@ -46,19 +95,19 @@ class ElectricityMaps:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The token."""
+        """The header with the token."""
         return {"auth-token": self.token}
 
     def signals(self, found: Any, arrived: int) -> Sequence[Signal]:
-        """One object, or any of the lists data, history and forecast; ValueError when none is of use."""
+        """Return the signals of one object, or of the lists data, history and forecast; ValueError without any."""
         top = mapping(found, "answer")
         zone = top.get("zone", self.zone)
         if zone != self.zone:
             raise ValueError(f"zone: found {quoted(zone)}; expected {self.zone!r}")
         made = []
         for name, tier in (("data", None), ("history", None), ("forecast", FORECAST)):
-            for one in sequence(top.get(name, []), name):
-                entry = {**top, **mapping(one, name)}
+            for item in sequence(top.get(name, []), name):
+                entry = {**top, **mapping(item, name)}
                 if entry.get("carbonIntensity", 0) is not None:
                     made.append(self._signal(entry, tier, arrived))
         return made or [self._signal(top, None, arrived)]
@@ -81,7 +130,7 @@ class ElectricityMaps:
 
 
 def _amounts(found: Mapping[str, Any]) -> tuple[dict[str, float | None], float | None]:
-    """MW by fuel, and what they should add up to where that is said: version 3's breakdown, or version 4's mix."""
+    """Return MW by fuel, and their total where the response has it: version 3's breakdown, or version 4's mix."""
     if "powerConsumptionBreakdown" in found:
         given = mapping(found["powerConsumptionBreakdown"], "powerConsumptionBreakdown")
         total = found.get("powerConsumptionTotal")

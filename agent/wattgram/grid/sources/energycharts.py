@@ -1,4 +1,4 @@
-"""Energy-Charts of Fraunhofer ISE: https://api.energy-charts.info (METHOD 3.2)."""
+"""A grid source: Energy-Charts of Fraunhofer ISE, https://api.energy-charts.info (METHOD 3.2)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,26 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import urlencode
 
+from wattgram.base import toml_table
+from wattgram.base.toml_table import Table
 from wattgram.base.untrusted import mapping, number, quoted, sequence, unix
 from wattgram.grid.mix import Factors
 from wattgram.grid.signal import FORECAST, MEASURED, NS, Signal
 
+from . import grid_source
+from .grid_source import SourceParts
+from .source_settings import SourceConfig, SourceTerms
+from .web_source import WebSettings, WebSource, read_web
+
+FACTORS = "ipcc"
+COMPUTES_MEAN = False
+
 ENERGYCHARTS_URL = "https://api.energy-charts.info"
 ENERGYCHARTS_INTERVAL = 900.0
-"""Seconds between two calls: values are quarter-hourly."""
+"""s between two requests: values are quarter-hourly."""
 
 VALUE_STEP = 900 * NS
-"""How long a lone value is valid, and any value at most an hour."""
+"""Validity in ns of a value without a successor; of any other value at most four times as long."""
 
 SERIES_FUELS = {
     "biomass": "biomass",
@@ -38,15 +48,46 @@ SERIES_FUELS = {
     "wind offshore": "wind",
     "wind onshore": "wind",
 }
-"""Their series of generation."""
+"""Fuel of each generation series of the API."""
 
 NO_GENERATION = ("load", "share", "trading", "consumption", "price")
-"""Words in the names of series that are no generation."""
+"""Words in the names of series that are not generation."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyChartsSettings:
+    """Settings of this source. mix: whether to ask for the mix instead of the published intensity."""
+
+    web: WebSettings
+    country: str
+    mix: bool
+
+    @property
+    def detail(self) -> str:
+        """The country."""
+        return self.country
+
+
+def read(table: Table, terms: SourceTerms) -> EnergyChartsSettings:
+    """Read the keys of this source; mistakes go to the table."""
+    signal = table.take("signal", toml_table.choice(["mix", "co2eq"]), "mix")
+    if signal == "co2eq" and terms.basis == "direct":
+        table.mistake("signal", 'found "co2eq", which is lifecycle, with basis "direct"; allowed: mix')
+    web = read_web(table, terms.directory, ENERGYCHARTS_URL, ENERGYCHARTS_INTERVAL)
+    spelling = toml_table.matching(r"[a-z_]{2,8}", "a country such as de")
+    return EnergyChartsSettings(web, table.take("country", spelling, toml_table.REQUIRED) or "", signal == "mix")
+
+
+def made(config: SourceConfig, settings: EnergyChartsSettings, parts: SourceParts) -> WebSource:
+    """Make a source that polls the API."""
+    web = settings.web
+    service = EnergyCharts(settings.country, parts.factors, web.url, not settings.mix)
+    return WebSource(grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca)
 
 
 @dataclass(frozen=True, slots=True)
 class EnergyCharts:
-    """One country's mix, or with `co2eq` the intensity that they publish, which is a lifecycle one."""
+    """Requests for the mix of a country, or with `co2eq` for its published intensity, which is a lifecycle one."""
 
     country: str
     factors: Factors
@@ -55,27 +96,27 @@ class EnergyCharts:
 
     @property
     def url(self) -> str:
-        """Today's values."""
+        """Address of today's values."""
         return f"{self.base}/{'co2eq' if self.co2eq else 'public_power'}?{urlencode({'country': self.country})}"
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Nothing: it is open to all."""
+        """None: the API is open to all."""
         return {}
 
     def signals(self, found: Any, arrived: int) -> Sequence[Signal]:
-        """A signal for each quarter hour that has a whole mix or an intensity."""
+        """Return a signal for each quarter hour with a complete mix or an intensity."""
         top = mapping(found, "answer")
-        times = [unix(one, "unix_seconds") for one in sequence(top.get("unix_seconds"), "unix_seconds")]
-        if any(later <= one for one, later in pairwise(times)):
+        times = [unix(item, "unix_seconds") for item in sequence(top.get("unix_seconds"), "unix_seconds")]
+        if any(later <= time for time, later in pairwise(times)):
             raise ValueError("unix_seconds: found times that do not rise")
-        ends = [min(later, one + 4 * VALUE_STEP) for one, later in pairwise(times)] + [
-            one + VALUE_STEP for one in times[-1:]
+        ends = [min(later, time + 4 * VALUE_STEP) for time, later in pairwise(times)] + [
+            time + VALUE_STEP for time in times[-1:]
         ]
         spans = list(zip(times, ends, strict=True))
-        return self._told(top, spans, arrived) if self.co2eq else self._mixed(top, spans, arrived)
+        return self._published(top, spans, arrived) if self.co2eq else self._mixed(top, spans, arrived)
 
-    def _told(self, top: Mapping[str, Any], spans: Sequence[tuple[int, int]], arrived: int) -> list[Signal]:
+    def _published(self, top: Mapping[str, Any], spans: Sequence[tuple[int, int]], arrived: int) -> list[Signal]:
         made = []
         for name, tier in (("co2eq", MEASURED), ("co2eq_forecast", FORECAST)):
             values = _column(top.get(name, []), name, len(spans))
@@ -86,8 +127,8 @@ class EnergyCharts:
 
     def _mixed(self, top: Mapping[str, Any], spans: Sequence[tuple[int, int]], arrived: int) -> list[Signal]:
         columns: list[tuple[str, list[float | None]]] = []
-        for one in sequence(top.get("production_types"), "production_types"):
-            series = mapping(one, "production_types")
+        for item in sequence(top.get("production_types"), "production_types"):
+            series = mapping(item, "production_types")
             name = str(series.get("name")).lower()
             if name in SERIES_FUELS or not any(word in name for word in NO_GENERATION):
                 column = _column(series.get("data"), quoted(name), len(spans))
@@ -96,7 +137,7 @@ class EnergyCharts:
         made = []
         for index, (begin, end) in enumerate(spans):
             row = [(fuel, column[index]) for fuel, column in columns]
-            if row and all(value is not None for _, value in row):  # the newest quarter hours come fuel by fuel
+            if row and all(value is not None for _, value in row):  # the newest quarter hours appear fuel by fuel
                 made += self._row(row, begin, end, arrived)
         return made
 
@@ -107,7 +148,7 @@ class EnergyCharts:
         try:
             return [self.factors.signal(amounts, None, f"energycharts {self.country}", (begin, end), arrived)]
         except ValueError:
-            return []  # one quarter hour that is no mix does not spoil the others
+            return []  # an unusable quarter hour does not discard the rest
 
 
 def _column(found: object, what: str, rows: int) -> list[float | None]:

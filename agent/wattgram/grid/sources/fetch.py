@@ -1,4 +1,4 @@
-"""One GET over HTTP/1.1 of something small: bounded in size, time and redirects, TLS verified."""
+"""One GET over HTTP/1.1 of a small document: bounded in size, time and redirects, with verified TLS."""
 
 from __future__ import annotations
 
@@ -18,46 +18,46 @@ from wattgram.base.errors import FeedError, FeedRefused
 from wattgram.base.untrusted import quoted
 
 RESPONSE_BYTES = 1 << 20
-"""Bytes of an answer at most, before and after it is unpacked."""
+"""Largest size of a response, bytes, before and after decompression."""
 
 RESPONSE_HEAD = 32_768
-"""Bytes of the answer's head at most."""
+"""Largest size of a response's head, bytes."""
 
 FETCH_TIMEOUT = 20.0
-"""Seconds for a whole GET with its redirects."""
+"""Longest time of a GET with its redirects, s."""
 
 REDIRECTS = 3
 
-PASSING = frozenset({408, 425, 429})
-"""Client errors that pass by themselves; every other one needs another configuration."""
+TEMPORARY = frozenset({408, 425, 429})
+"""Temporary client errors; any other client error needs another configuration."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _Response:
     status: int
     headers: Mapping[str, str]
     body: bytes
 
 
 async def get(url: str, headers: Mapping[str, str], now: int, ca: Path | None = None) -> bytes:
-    """The body of an answer 200, unpacked; `now` in UTC ns is what a Retry-After date counts from.
+    """Return the decompressed body of a response 200. `now`: start of a Retry-After date, UTC ns.
 
-    `headers` carry secrets: they go to the origin of `url` alone. FeedError for anything to try again, FeedRefused
-    for what will not change by itself.
+    `headers` contain secrets and go to the origin of `url` only. FeedError for a failure to retry, FeedRefused for a
+    failure that needs another configuration.
     """
     origin, at = urlsplit(url), urlsplit(url)
     try:
         async with asyncio.timeout(FETCH_TIMEOUT):
             for _ in range(REDIRECTS + 1):
-                answer = await _once(at, headers if _same(at, origin) else {}, ca)
-                if answer.status not in (301, 302, 303, 307, 308):
-                    return _body(answer, at, now)
-                at = _elsewhere(answer, at)
+                response = await _request(at, headers if _same_origin(at, origin) else {}, ca)
+                if response.status not in (301, 302, 303, 307, 308):
+                    return _body(response, at, now)
+                at = _redirected(response, at)
     except TimeoutError as error:
         raise FeedError(f"{_place(at)}: no whole answer within {FETCH_TIMEOUT:g} s") from error
     except h11.RemoteProtocolError as error:
         raise FeedError(f"{_place(at)}: no HTTP answer: {quoted(str(error))}") from error
-    except h11.LocalProtocolError:  # whose text quotes the header, and with it the secret
+    except h11.LocalProtocolError:  # the message of h11 quotes the header with the secret
         raise FeedRefused(
             f"{_place(at)}: cannot be asked: a character in the address or token is not allowed"
         ) from None
@@ -66,14 +66,14 @@ async def get(url: str, headers: Mapping[str, str], now: int, ca: Path | None = 
     raise FeedError(f"{_place(origin)}: more than {REDIRECTS} redirects")
 
 
-async def _once(at: SplitResult, headers: Mapping[str, str], ca: Path | None) -> _Answer:
+async def _request(at: SplitResult, headers: Mapping[str, str], ca: Path | None) -> _Response:
     secure = at.scheme == "https"
     context = ssl.create_default_context(cafile=ca) if secure else None
     host, port = at.hostname or "", at.port or (443 if secure else 80)
     reader, writer = await asyncio.open_connection(host, port, ssl=context)
     try:
-        talk = h11.Connection(h11.CLIENT, max_incomplete_event_size=RESPONSE_HEAD)
-        asked = {
+        connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=RESPONSE_HEAD)
+        fields = {
             "Host": at.netloc,
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
@@ -82,20 +82,20 @@ async def _once(at: SplitResult, headers: Mapping[str, str], ca: Path | None) ->
             **headers,
         }
         target = f"{at.path or '/'}{'?' + at.query if at.query else ''}"
-        request = h11.Request(method="GET", target=target, headers=list(asked.items()))
-        writer.write((talk.send(request) or b"") + (talk.send(h11.EndOfMessage()) or b""))
+        request = h11.Request(method="GET", target=target, headers=list(fields.items()))
+        writer.write((connection.send(request) or b"") + (connection.send(h11.EndOfMessage()) or b""))
         await writer.drain()
-        return await _received(talk, reader, at)
+        return await _received(connection, reader, at)
     finally:
-        writer.transport.abort()  # a polite end would wait for the other side
+        writer.transport.abort()  # an orderly close would wait for the server
 
 
-async def _received(talk: h11.Connection, reader: asyncio.StreamReader, at: SplitResult) -> _Answer:
+async def _received(connection: h11.Connection, reader: asyncio.StreamReader, at: SplitResult) -> _Response:
     status, headers, body = 0, {}, bytearray()
     while True:
-        event = talk.next_event()
+        event = connection.next_event()
         if event is h11.NEED_DATA:
-            talk.receive_data(await reader.read(65_536))
+            connection.receive_data(await reader.read(65_536))
         elif isinstance(event, h11.Response):
             status = event.status_code
             headers = {name.decode("ascii"): value.decode("latin-1") for name, value in event.headers}
@@ -107,46 +107,46 @@ async def _received(talk: h11.Connection, reader: asyncio.StreamReader, at: Spli
             if len(body) > RESPONSE_BYTES:
                 raise FeedError(f"{_place(at)}: sends more than {RESPONSE_BYTES} bytes, cut off")
         elif isinstance(event, h11.EndOfMessage):
-            return _Answer(status, headers, bytes(body))
+            return _Response(status, headers, bytes(body))
         elif isinstance(event, h11.ConnectionClosed):
             raise FeedError(f"{_place(at)}: closed without an answer")
 
 
-def _body(answer: _Answer, at: SplitResult, now: int) -> bytes:
-    if answer.status == 200:
-        return _unpacked(answer, at)
-    text = f"{_place(at)}: answers {answer.status}"
-    if answer.body:
-        text += f", {quoted(_start(answer))}"
-    if 400 <= answer.status < 500 and answer.status not in PASSING:
+def _body(response: _Response, at: SplitResult, now: int) -> bytes:
+    if response.status == 200:
+        return _decompressed(response, at)
+    text = f"{_place(at)}: answers {response.status}"
+    if response.body:
+        text += f", {quoted(_start(response))}"
+    if 400 <= response.status < 500 and response.status not in TEMPORARY:
         raise FeedRefused(text)
-    raise FeedError(text, retry_after=retry_after(answer.headers.get("retry-after"), now))
+    raise FeedError(text, retry_after=retry_after(response.headers.get("retry-after"), now))
 
 
-def _start(answer: _Answer) -> str:
-    return answer.body[:200].decode("utf-8", "replace").strip()
+def _start(response: _Response) -> str:
+    return response.body[:200].decode("utf-8", "replace").strip()
 
 
-def _unpacked(answer: _Answer, at: SplitResult) -> bytes:
-    coding = answer.headers.get("content-encoding", "identity").strip().lower()
+def _decompressed(response: _Response, at: SplitResult) -> bytes:
+    coding = response.headers.get("content-encoding", "identity").strip().lower()
     if coding in ("", "identity"):
-        return answer.body
+        return response.body
     if coding not in ("gzip", "x-gzip"):
         raise FeedError(f"{_place(at)}: is packed as {quoted(coding)}; expected gzip or nothing")
-    unpacker = zlib.decompressobj(wbits=31)
+    decompressor = zlib.decompressobj(wbits=31)
     try:
-        body = unpacker.decompress(answer.body, RESPONSE_BYTES + 1)
+        body = decompressor.decompress(response.body, RESPONSE_BYTES + 1)
     except zlib.error as error:
         raise FeedError(f"{_place(at)}: broken gzip: {error}") from error
     if len(body) > RESPONSE_BYTES:
         raise FeedError(f"{_place(at)}: unpacks to more than {RESPONSE_BYTES} bytes, cut off")
-    if not unpacker.eof:
+    if not decompressor.eof:
         raise FeedError(f"{_place(at)}: the gzip ends too early")
     return body
 
 
 def retry_after(value: str | None, now: int) -> float | None:
-    """Seconds from a Retry-After header, which has seconds or a date (RFC 9110, 10.2.3); None without a good one."""
+    """Return the s of a Retry-After header with seconds or a date (RFC 9110, 10.2.3); None without a valid one."""
     if value is None:
         return None
     if value.strip().isdecimal():
@@ -160,9 +160,9 @@ def retry_after(value: str | None, now: int) -> float | None:
     return min(max(wait, 0.0), 86400.0)
 
 
-def _elsewhere(answer: _Answer, at: SplitResult) -> SplitResult:
-    """Where a redirect leads: never to another scheme than HTTP's, never from TLS to none."""
-    location = answer.headers.get("location", "")
+def _redirected(response: _Response, at: SplitResult) -> SplitResult:
+    """Return the target of a redirect; FeedRefused for a scheme other than HTTP's, and for a step from TLS to none."""
+    location = response.headers.get("location", "")
     try:
         to = urlsplit(urljoin(at.geturl(), location))
         good = to.scheme in ("http", "https") and bool(to.hostname) and (to.port is None or to.port > 0)
@@ -173,10 +173,10 @@ def _elsewhere(answer: _Answer, at: SplitResult) -> SplitResult:
     return to
 
 
-def _same(one: SplitResult, other: SplitResult) -> bool:
-    return (one.scheme, one.netloc) == (other.scheme, other.netloc)
+def _same_origin(first: SplitResult, second: SplitResult) -> bool:
+    return (first.scheme, first.netloc) == (second.scheme, second.netloc)
 
 
 def _place(at: SplitResult) -> str:
-    """What a message calls the address: without its query, which may be long."""
+    """Return the address for messages: without the query, which may be long."""
     return ascii(f"{at.scheme}://{at.netloc}{at.path}").strip("'")

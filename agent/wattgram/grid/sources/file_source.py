@@ -1,37 +1,73 @@
-"""A file that the site supplies: looked at every few seconds, read when it changed."""
+"""A grid source: a file that the site supplies, checked every few seconds and read after each change."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
 
+from wattgram.base import toml_table
 from wattgram.base.clock import NS, Clock
+from wattgram.base.toml_table import Table
 from wattgram.base.untrusted import content
 from wattgram.base.watchdog import Pulse
 from wattgram.grid.feed import Feed
 from wattgram.grid.signal import Signal
 
-from . import profile
-from .supplied_values import ValueTerms, mean, signals
+from . import grid_source, profile
+from .grid_source import SourceParts
+from .source_settings import SourceConfig, SourceTerms
+from .supplied_values import ValueTerms, mean, read_timezone, read_unit, signals
+
+FACTORS = "china"
+COMPUTES_MEAN = True
 
 SOURCE_FILE_BYTES = 8 << 20
-"""Bytes of a file at most: what a year of quarter hours with twenty fuels needs, and more."""
+"""Largest size of a file, bytes: more than a year of quarter hours with twenty fuels."""
 
 MOST_FILE_VALUES = 40_000
-"""Values of a file at most: a year of quarter hours has 35136."""
+"""Largest number of values in a file: a year of quarter hours has 35136."""
 
 FILE_READ_SECONDS = 120.0
-"""Real seconds in which a file is read and understood, at most."""
+"""Longest time to read and parse a file, real s."""
 
 SETTLED = NS
-"""Age in ns from which a file counts as written to its end."""
+"""Age in ns from which a file counts as completely written."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileSettings:
+    """Settings of a file source. timezone: of times without an offset. unit: of a mix."""
+
+    path: Path
+    timezone: tzinfo
+    unit: str
+
+    @property
+    def detail(self) -> str:
+        """The file name."""
+        return self.path.name
+
+
+def read(table: Table, terms: SourceTerms) -> FileSettings:
+    """Read the keys of a file source; mistakes go to the table."""
+    path = table.take("path", toml_table.text, toml_table.REQUIRED)
+    return FileSettings(terms.directory / (path or ""), read_timezone(table, terms.zone), read_unit(table))
+
+
+def made(config: SourceConfig, settings: FileSettings, parts: SourceParts) -> FileSource:
+    """Make a file source."""
+    feed = grid_source.feed(config, parts.clock, most=MOST_FILE_VALUES, keeps=True)
+    terms = ValueTerms(config.name, parts.factors, settings.unit, settings.timezone)
+    return FileSource(feed, settings.path, terms, parts.clock, shape=config.level == "official")
 
 
 class FileSource:
-    """A CSV or JSON file of intensities or mixes over time, tier 4. A broken one changes nothing but the state.
+    """Reads a CSV or JSON file of intensities or mixes over time, tier 4. A broken file changes only the state.
 
-    With `shape` the mean of the file is the mean of the feed (METHOD 4.3).
+    `shape`: take the mean of the file as the mean of the feed (METHOD 4.3).
     """
 
     def __init__(
@@ -45,22 +81,22 @@ class FileSource:
         self._interval = interval
         self._shape = shape
         self._read: tuple[int, ...] = ()
-        self._looked: tuple[int, ...] = ()
+        self._seen: tuple[int, ...] = ()
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Check the file until cancelled."""
         while True:
             self.pulse.within(FILE_READ_SECONDS)
-            await self.look()
+            await self.check()
             await self.pulse.sleep(self._clock, self._interval)
 
-    async def look(self) -> None:
-        """Read the file if it is another one than before and nobody is writing it."""
+    async def check(self) -> None:
+        """Read the file if it has changed and is completely written."""
         try:
             state = await asyncio.to_thread(self._path.stat)
             mark = (state.st_mtime_ns, state.st_size, state.st_ino)
-            settled = mark == self._looked or self._clock.time() - state.st_mtime_ns > SETTLED
-            self._looked = mark
+            settled = mark == self._seen or self._clock.time() - state.st_mtime_ns > SETTLED
+            self._seen = mark
             if mark == self._read or not settled:
                 return
             data = await asyncio.to_thread(content, self._path, SOURCE_FILE_BYTES)
@@ -71,7 +107,7 @@ class FileSource:
             self.feed.failed(f"cannot be read: {error.strerror or error}")
         except ValueError as error:
             self.feed.failed(f"{error}; what was read before stays")
-        except Exception as error:  # noqa: BLE001 - a source must not end the daemon, whatever is in it
+        except Exception as error:  # noqa: BLE001 - a source must not end the daemon, whatever the file contains
             self.feed.failed(f"internal error, {type(error).__name__}", error)
 
     async def _take(self, data: bytes) -> None:

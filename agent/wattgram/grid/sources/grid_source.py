@@ -1,58 +1,99 @@
-"""A configured grid source becomes one that runs."""
+"""What every kind of grid source has in common: its interface, the common keys, and how a source is made."""
 
 from __future__ import annotations
 
 import random
-from typing import Protocol
-from zoneinfo import ZoneInfo
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol, cast
 
+from wattgram.base import toml_table, units
 from wattgram.base.clock import Clock
+from wattgram.base.toml_table import Table
 from wattgram.base.watchdog import Pulse
 from wattgram.grid.feed import MOST_SIGNALS, Feed
-from wattgram.grid.mix import Factors
+from wattgram.grid.mix import SETS, Factors
 from wattgram.mqtt.mqtt_settings import MqttConfig
 
-from . import electricitymaps, energycharts, ukgrid
-from .file_source import MOST_FILE_VALUES, FileSource
-from .source_settings import SourceConfig
-from .supplied_values import ValueTerms
-from .web_source import WebService, WebSource
+from . import SOURCES
+from .source_settings import SourceConfig, SourceSettings, SourceTerms
 
 
 class GridSource(Protocol):
-    """One source at work."""
+    """A running source."""
 
     feed: Feed
     pulse: Pulse
 
     async def run(self) -> None:
-        """Bring signals into the feed until cancelled."""
+        """Put signals into the feed until cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceParts:
+    """What a running source needs beside its settings. broker: None without a table [mqtt]."""
+
+    factors: Factors
+    broker: MqttConfig | None
+    clock: Clock
+    chance: random.Random
+
+
+class SourceModule(Protocol):
+    """The file of a kind of source.
+
+    A library that takes memory is imported where a source is made, so that commands which only read the configuration
+    do without.
+    """
+
+    FACTORS: str
+    """Default of the key `factors`: "china" or "ipcc"."""
+
+    COMPUTES_MEAN: bool
+    """Whether the source computes its mean over the year; otherwise level official needs mean_g_per_kwh."""
+
+    def read(self, table: Table, terms: SourceTerms) -> SourceSettings:
+        """Read the keys of this kind; mistakes go to the table."""
+
+    def made(self, config: SourceConfig, settings: Any, parts: SourceParts) -> GridSource:
+        """Make a source; `settings` are what `read` returned."""
+
+
+def read(table: Table, terms: SourceTerms) -> SourceConfig | None:
+    """Read one [[grid.source]]; mistakes go to the table. None for an unknown kind."""
+    kind = table.take("kind", toml_table.choice(list(SOURCES)), toml_table.REQUIRED)
+    if kind is None:
+        return None
+    table.rename(f"{table.place} ({kind})")
+    module = source_module(kind)
+    max_age = table.take("max_age", toml_table.bounded(units.duration, 0.0, 3.2e7, "0s to 1 year"), 7200.0)
+    level = table.take("level", toml_table.choice(["feed", "official"]), "feed")
+    factors = table.take("factors", toml_table.choice(list(SETS)), module.FACTORS)
+    settings = module.read(table, terms)
+    mean = None
+    if not module.COMPUTES_MEAN:
+        mean = table.take("mean_g_per_kwh", toml_table.number(1.0, 2000.0), None)
+        if level == "official" and "mean_g_per_kwh" not in table.data:
+            table.mistake("mean_g_per_kwh", 'missing; level "official" needs the mean of the source over the last year')
+        if level == "feed" and "mean_g_per_kwh" in table.data:
+            table.mistake("mean_g_per_kwh", 'found with level "feed"; allowed: with level = "official"')
+    table.done()
+    return SourceConfig(kind, settings, max_age or 0.0, level or "feed", mean, factors or module.FACTORS)
 
 
 def made(
     config: SourceConfig, basis: str, broker: MqttConfig | None, clock: Clock, chance: random.Random
 ) -> GridSource:
-    """A configured source, ready to run."""
-    kept = config.kind == "file"
-    most = MOST_FILE_VALUES if kept else MOST_SIGNALS
-    feed = Feed(config.name, clock, max_age=config.max_age, mean=config.mean, most=most, keeps=kept)
-    factors = Factors.shipped(config.factors, basis)
-    if config.kind == "file":
-        assert config.path is not None  # a required key
-        terms = ValueTerms(config.name, factors, config.unit, config.timezone or ZoneInfo("UTC"))
-        return FileSource(feed, config.path, terms, clock, shape=config.level == "official")
-    if config.kind == "mqtt":
-        assert broker is not None  # checked with the key topic
-        from .mqtt_source import MqttSource  # noqa: PLC0415 - 16 MB that a site without a broker need not carry
-
-        terms = ValueTerms(config.name, factors, config.unit, config.timezone or ZoneInfo("UTC"), config.step)
-        return MqttSource(feed, broker, config.topic, terms, clock, chance)
-    return WebSource(feed, _shape(config, factors), clock, chance, config.interval, config.ca)
+    """Make a source of its settings, ready to run."""
+    parts = SourceParts(Factors.shipped(config.factors, basis), broker, clock, chance)
+    return source_module(config.kind).made(config, config.settings, parts)
 
 
-def _shape(config: SourceConfig, factors: Factors) -> WebService:
-    if config.kind == "electricitymaps":
-        return electricitymaps.ElectricityMaps(config.zone, factors, config.token or "", config.url, config.mix)
-    if config.kind == "ukgrid":
-        return ukgrid.UkGrid(factors, config.url, config.region)
-    return energycharts.EnergyCharts(config.country, factors, config.url, not config.mix)
+def feed(config: SourceConfig, clock: Clock, *, most: int = MOST_SIGNALS, keeps: bool = False) -> Feed:
+    """Make the empty feed of a source; `most` and `keeps` as of `Feed`."""
+    return Feed(config.name, clock, max_age=config.max_age, mean=config.mean, most=most, keeps=keeps)
+
+
+def source_module(kind: str) -> SourceModule:
+    """Import the file of a kind of source."""
+    return cast(SourceModule, import_module(SOURCES[kind]))

@@ -1,34 +1,83 @@
-"""A topic on which the site, or somebody for it, tells the grid's intensity or mix."""
+"""A grid source: an MQTT topic on which the site publishes the grid's intensity or mix."""
 
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
+from datetime import tzinfo
 from math import inf
+from typing import TYPE_CHECKING
 
+from wattgram.base import toml_table, units
 from wattgram.base.clock import Clock
 from wattgram.base.errors import SinkError
+from wattgram.base.toml_table import Table
 from wattgram.base.watchdog import Pulse
 from wattgram.grid.feed import Feed
 from wattgram.grid.signal import Signal
-from wattgram.mqtt.mqtt_connection import Broker, Message
 from wattgram.mqtt.mqtt_settings import MqttConfig
 
-from . import profile
-from .supplied_values import ValueTerms, signals
+from . import grid_source, profile
+from .grid_source import SourceParts
+from .source_settings import SourceConfig, SourceTerms
+from .supplied_values import ValueTerms, read_timezone, read_unit, signals
+
+if TYPE_CHECKING:
+    from wattgram.mqtt.mqtt_connection import Message
+
+FACTORS = "china"
+COMPUTES_MEAN = False
 
 MESSAGE_BYTES = 65_536
-"""Bytes of a message at most."""
+"""Largest size of a message, bytes."""
 
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class MqttSourceSettings:
+    """Settings of an MQTT source. step: s for which a value is valid. timezone: of times without an offset.
+
+    unit: of a mix.
+    """
+
+    topic: str
+    step: float
+    timezone: tzinfo
+    unit: str
+
+    @property
+    def detail(self) -> str:
+        """The topic."""
+        return self.topic
+
+
+def read(table: Table, terms: SourceTerms) -> MqttSourceSettings:
+    """Read the keys of an MQTT source; mistakes go to the table."""
+    if not terms.broker:
+        table.mistake("", "needs a broker; allowed: with the table [mqtt]")
+    topic = table.take("topic", toml_table.matching(r"[^#+\x00]+", "a topic without # and +"), toml_table.REQUIRED)
+    step = table.take("step", toml_table.bounded(units.duration, 1.0, 86400.0, "1s to 1d"), 900.0)
+    return MqttSourceSettings(topic or "", step or 900.0, read_timezone(table, terms.zone), read_unit(table))
+
+
+def made(config: SourceConfig, settings: MqttSourceSettings, parts: SourceParts) -> MqttSource:
+    """Make an MQTT source."""
+    assert parts.broker is not None  # `read` reports a missing [mqtt]
+    terms = ValueTerms(config.name, parts.factors, settings.unit, settings.timezone, settings.step)
+    feed = grid_source.feed(config, parts.clock)
+    return MqttSource(feed, parts.broker, settings.topic, terms, parts.clock, parts.chance)
+
+
 class MqttSource:
-    """Listens to one topic of a broker; values have tier 1, or 2 when they are marked as estimated."""
+    """Subscribes to one topic of a broker; values have tier 1, or tier 2 when they are marked as estimated."""
 
     def __init__(
         self, feed: Feed, broker: MqttConfig, topic: str, terms: ValueTerms, clock: Clock, chance: random.Random
     ) -> None:
+        from wattgram.mqtt.mqtt_connection import Broker  # noqa: PLC0415 - 16 MB that reading the settings does not need
+
         self.feed = feed
         self.pulse = Pulse(f"grid {feed.name}", vital=False)
         self._broker = Broker(broker)
@@ -38,23 +87,23 @@ class MqttSource:
         self._chance = chance
 
     async def run(self) -> None:
-        """Listen until cancelled."""
+        """Receive messages until cancelled."""
         wait = FIRST_WAIT
         while True:
-            self.pulse.within(inf)  # nobody knows when the next message comes
+            self.pulse.within(inf)  # the next message may come at any time
             try:
                 async for message in self._broker.listen(self._topic, MESSAGE_BYTES):
                     wait = FIRST_WAIT
                     self.take(message)
             except SinkError as error:
                 self.feed.failed(str(error))
-            except Exception as error:  # noqa: BLE001 - a source must not end the daemon, whatever it sent
+            except Exception as error:  # noqa: BLE001 - a source must not end the daemon, whatever the broker sent
                 self.feed.failed(f"internal error, {type(error).__name__}", error)
             await self.pulse.sleep(self._clock, wait * self._chance.uniform(0.75, 1.25))
             wait = min(LONGEST_WAIT, 2.0 * wait)
 
     def take(self, message: Message) -> None:
-        """A message becomes signals; one that cannot be read changes nothing but the state."""
+        """Put the signals of a message into the feed; an unusable message changes only the state."""
         try:
             self.feed.put(self._signals(message))
         except ValueError as error:
@@ -65,7 +114,7 @@ class MqttSource:
             raise ValueError(f"found more than {MESSAGE_BYTES} bytes")
         entries = profile.from_json(message.payload)
         if message.retained and any(entry.time is None for entry in entries):
-            raise ValueError("found a retained message without a time, so nobody knows how old it is")
+            raise ValueError("found a retained message without a time; its age is unknown")
         good, bad = signals(entries, self._terms, self._clock.time(), live=True)
         if bad:
             raise ValueError(bad[0])

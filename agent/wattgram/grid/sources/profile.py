@@ -1,4 +1,4 @@
-"""Files and messages of a site's own, JSON or CSV, become entries."""
+"""Parsers of a site's own files and messages: JSON or CSV becomes supplied values."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ VALUE = ("intensity", "intensity_g_per_kwh", "carbonIntensity")
 MIX = ("mix", "shares")
 MARK = ("estimated", "isEstimated")
 BASIS = ("basis",)
-"""Names of an entry's parts; the first one of each is what our pages say."""
+"""Names of an entry's parts; the first name of each is the documented one."""
 
 YES, NO = ("true", "1", "yes"), ("false", "0", "no", "")
 
 
 def from_json(data: bytes) -> list[SuppliedValue]:
-    """Entries of a JSON number, object, list of objects or `{"data": [...]}`; ValueError."""
+    """Return the values of a JSON number, an object, a list of objects or `{"data": [...]}`; ValueError otherwise."""
     found = document(data)
     if isinstance(found, int | float) and not isinstance(found, bool):
         found = {VALUE[0]: found}
@@ -32,17 +32,20 @@ def from_json(data: bytes) -> list[SuppliedValue]:
         return [_entry("entry", found)]
     if not isinstance(found, list):
         raise ValueError(f"found {quoted(found)}; expected an object or a list of objects")
-    return [_entry(f"entry {index}", mapping(one, f"entry {index}")) for index, one in enumerate(found, 1)]
+    return [_entry(f"entry {index}", mapping(entry, f"entry {index}")) for index, entry in enumerate(found, 1)]
 
 
 def from_csv(data: bytes) -> list[SuppliedValue]:
-    """Entries of a CSV file: `time` with `intensity`, with a column a fuel, or with `fuel` and `share`; ValueError."""
+    """Return the values of a CSV file; ValueError for another file.
+
+    Columns: `time` with `intensity`, `time` with a column for each fuel, or `time` with `fuel` and `share`.
+    """
     head, rows = columns(data)
     long = {"fuel", "share"} <= set(head)
     known = {*TIME_COLUMNS, *UNTIL, *VALUE, *MARK, *BASIS, *(("fuel", "share") if long else ())}
     for name in head:
         if name not in known:
-            _named(name, "line 1")
+            _check_name(name, "line 1")
     lines = dict(rows)
     if long:
         return _grouped(lines)
@@ -69,7 +72,7 @@ def _read(place: str, rest: dict[str, Any]) -> SuppliedValue:
 
 
 def _part(found: dict[str, Any], names: Sequence[str]) -> Any:
-    """Take a part out, by any of its names; None where it is missing or empty."""
+    """Remove and return a part, by any of its names; None for a missing or empty part."""
     values = [found.pop(name) for name in names if name in found]
     return next((value for value in values if value not in (None, "")), None)
 
@@ -80,7 +83,7 @@ def _optional(found: dict[str, Any], names: Sequence[str], read: Any) -> Any:
 
 
 def _amount(name: str, value: object) -> float | None:
-    """A fuel's amount; nothing written is an amount that nobody knows, not 0 (METHOD 4.2)."""
+    """Return the amount of a fuel; None, not 0, for an empty cell (METHOD 4.2)."""
     return None if value is None or value == "" else number(value, quoted(name))
 
 
@@ -94,7 +97,7 @@ def _flag(value: object) -> bool:
 
 
 def _grouped(lines: Mapping[int, Mapping[str, str]]) -> list[SuppliedValue]:
-    """Entries of a long table, which has a line for each time and fuel."""
+    """Return the values of a table with a line for each time and fuel."""
     groups: dict[tuple[tuple[str, str], ...], dict[str, Any]] = {}
     places: dict[tuple[tuple[str, str], ...], int] = {}
     for place, line in lines.items():
@@ -103,12 +106,12 @@ def _grouped(lines: Mapping[int, Mapping[str, str]]) -> list[SuppliedValue]:
         mix, name = groups.setdefault(key, {}), line["fuel"]
         if name in mix:
             raise ValueError(f"line {place}: found {quoted(name)} a second time for one moment")
-        _named(name, f"line {place}")
+        _check_name(name, f"line {place}")
         mix[name] = line["share"]
     return [_entry(f"line {places[key]}", dict(key) | {MIX[0]: mix}) for key, mix in groups.items()]
 
 
-def _named(name: str, place: str) -> None:
+def _check_name(name: str, place: str) -> None:
     try:
         checked_name(name)
     except ValueError as error:

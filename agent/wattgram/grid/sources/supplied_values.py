@@ -1,4 +1,4 @@
-"""What a site supplies itself: entries of time and intensity, or time and mix by fuel, become signals."""
+"""Values that a site supplies: time with intensity, or time with a mix by fuel. They become signals."""
 
 from __future__ import annotations
 
@@ -7,22 +7,38 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from itertools import pairwise
+from zoneinfo import ZoneInfo, available_timezones
 
+from wattgram.base import toml_table
+from wattgram.base.toml_table import Table
 from wattgram.base.untrusted import EARLIEST, LATEST, nanoseconds, quoted
 from wattgram.grid.mix import Factors
 from wattgram.grid.signal import ESTIMATED, MEASURED, NS, SUPPLIED, Signal, possible
 
 MIX_TOTALS = {"share": 1.0, "percent": 100.0, "MW": None}
-"""What the amounts of a mix add up to, by their unit."""
+"""Sum of the amounts of a mix by their unit, None for any."""
 
 HOUR = 3600 * NS
 
 
+def read_unit(table: Table) -> str:
+    """Read the key `unit`: that of a mix."""
+    return table.take("unit", toml_table.choice(list(MIX_TOTALS)), "share") or "share"
+
+
+def read_timezone(table: Table, zone: tzinfo) -> tzinfo:
+    """Read the key `timezone`: that of times without an offset; `zone` if the key is missing."""
+    zones = toml_table.choice(sorted(available_timezones()), "a name of the IANA zone database")
+    name = table.take("timezone", zones, None)
+    return ZoneInfo(name) if name else zone
+
+
 @dataclass(frozen=True, slots=True)
 class ValueTerms:
-    """How entries are taken: their source's name, factors for a mix, its unit, the zone of times without offset.
+    """How to interpret supplied values.
 
-    `step` in s is how long a lone value is valid; None takes what lies between the others.
+    source: name of the source. factors, unit: of a mix. zone: of times without an offset. step: validity of a value
+    in s, None for the most frequent interval between values.
     """
 
     source: str
@@ -34,7 +50,7 @@ class ValueTerms:
 
 @dataclass(frozen=True, slots=True)
 class SuppliedValue:
-    """One entry as it was written; `place` names it in mistakes. `intensity` or `amounts` is given."""
+    """A value as written; `place` is its name in mistakes. Either `intensity` or `amounts` is present."""
 
     place: str
     time: datetime | None
@@ -48,15 +64,15 @@ class SuppliedValue:
 def signals(
     entries: Sequence[SuppliedValue], terms: ValueTerms, arrived: int, *, live: bool
 ) -> tuple[list[Signal], list[str]]:
-    """What the entries say, and why some of them say nothing. A lone entry without time is valid now.
+    """Return the signals of values, and the mistakes of unusable values.
 
-    `live` entries have tier 1 or 2 and the time of arrival where they have none; others have tier 4.
+    Live values have tier 1 or 2; other values have tier 4. A live value alone may lack a time: it starts at `arrived`.
     """
     spans = _spans(entries, terms, arrived if live else None)
     good, bad = [], []
     for entry, (begin, end) in zip(entries, spans, strict=True):
         if begin == end:
-            continue  # a local time that the clocks left out
+            continue  # a local time that the clocks skip
         try:
             good.append(_signal(entry, begin, end, terms, arrived, live))
         except ValueError as error:
@@ -65,8 +81,8 @@ def signals(
 
 
 def mean(spans: Iterable[Signal]) -> float:
-    """g/kWh over the time that they are valid for (METHOD 4.3, for a profile)."""
-    weighted = [(one.valid_to - one.valid_from, one.intensity) for one in spans]
+    """Return the mean g/kWh of signals, weighted by their validity (METHOD 4.3, for a profile)."""
+    weighted = [(signal.valid_to - signal.valid_from, signal.intensity) for signal in spans]
     return sum(span * intensity for span, intensity in weighted) / sum(span for span, _ in weighted)
 
 
@@ -91,12 +107,12 @@ def _signal(entry: SuppliedValue, begin: int, end: int, terms: ValueTerms, arriv
 
 
 def _spans(entries: Sequence[SuppliedValue], terms: ValueTerms, now: int | None) -> list[tuple[int, int]]:
-    """From when until when each entry is valid, UTC ns: until the next one, but no longer than the usual step."""
+    """Return the validity of each value, UTC ns: until the next value, at most for the most frequent step."""
     starts = _starts(entries, terms.zone, now)
     if not starts:
         return [(EARLIEST, LATEST)] * len(entries)
-    known = sorted({one for one in starts if one is not None})
-    steps = Counter(later - one for one, later in pairwise(known))
+    known = sorted({start for start in starts if start is not None})
+    steps = Counter(later - start for start, later in pairwise(known))
     usual = int(terms.step * NS) if terms.step else max(steps, key=lambda step: (steps[step], step), default=HOUR)
     ends = dict(pairwise(known))
     spans = []
@@ -114,10 +130,10 @@ def _spans(entries: Sequence[SuppliedValue], terms: ValueTerms, now: int | None)
 
 
 def _starts(entries: Sequence[SuppliedValue], zone: tzinfo, now: int | None) -> list[int | None]:
-    """When each entry begins, UTC ns; nothing for a lone entry that is valid always.
+    """Return the start of each value, UTC ns; no start for a value alone that is always valid.
 
-    A local time that comes a second time is the second hour of the night in autumn; one that the clocks leave out in
-    spring is None.
+    A repeated local time is in the second such hour of the autumn night. The start is None for a local time that the
+    clocks skip in spring.
     """
     if len(entries) == 1 and entries[0].time is None:
         return [] if now is None else [now]
@@ -132,6 +148,6 @@ def _starts(entries: Sequence[SuppliedValue], zone: tzinfo, now: int | None) -> 
             continue
         time = local.replace(tzinfo=zone, fold=int(local in seen))
         seen.add(local)
-        left_out = time.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != local
-        starts.append(None if left_out else nanoseconds(time))
+        skipped = time.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != local
+        starts.append(None if skipped else nanoseconds(time))
     return starts

@@ -1,6 +1,6 @@
-"""Keeps Home Assistant's picture of the site up to date on a connection: what is due to be announced, and forgotten.
+"""Announcements for Home Assistant on a connection: due ones, and removals of outdated ones.
 
-What was announced by earlier runs is read back from the broker, which keeps it: no state of our own can be lost.
+The broker retains the announcements of earlier runs. The announcer reads them back and needs no stored state.
 """
 
 from __future__ import annotations
@@ -18,94 +18,97 @@ log = logging.getLogger(__name__)
 
 
 class Announcement:
-    """Retained messages to publish, in the order in which they became due."""
+    """Retained messages to publish, in the order of becoming due."""
 
     retain = True
 
     def __init__(self, due: dict[str, bytes]) -> None:
         self.refused: dict[str, str] = {}
         self._topics = list(due)
-        self._left = iter([(number, topic.encode(), payload) for number, (topic, payload) in enumerate(due.items())])
+        self._messages = iter(
+            [(number, topic.encode(), payload) for number, (topic, payload) in enumerate(due.items())]
+        )
 
     def next(self) -> tuple[int, bytes, bytes] | None:
-        """The next one."""
-        return next(self._left, None)
+        """Return the next message."""
+        return next(self._messages, None)
 
-    def answered(self, number: int, answer: Acknowledgement) -> None:
-        """Keep what the broker said."""
+    def acknowledged(self, number: int, answer: Acknowledgement) -> None:
+        """Keep a refusal of the broker."""
         if answer.code:
             self.refused[self._topics[number]] = str(answer)
 
 
 class Announcer:
-    """Listens to Home Assistant and to what the broker keeps of us; collects what is due."""
+    """Receives Home Assistant's status and the retained announcements; collects due announcements."""
 
     def __init__(self, discovery: Discovery) -> None:
         self._discovery = discovery
-        self._known: dict[str, dict[str, Options]] = {SITE_OBJECT: discovery.site()}
+        self._announced: dict[str, dict[str, Options]] = {SITE_OBJECT: discovery.site()}
         self._series: set[Series] = set()
-        self._gone: dict[str, list[str]] = {}
+        self._earlier: dict[str, list[str]] = {}
         self._due: dict[str, bytes] = {}
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
 
     @property
     def topics(self) -> tuple[str, str]:
-        """To listen to."""
+        """Topics to subscribe to."""
         return self._discovery.birth, self._discovery.own
 
     def begin(self) -> None:
-        """Everything that is known is due: a connection is there, or Home Assistant has started."""
-        for name in self._known:
-            self._owe(name)
+        """Make all announcements due: after a connection, or a start of Home Assistant."""
+        for name in self._announced:
+            self._make_due(name)
 
     def note(self, records: Iterable[Record]) -> None:
-        """What these records show for the first time is due."""
-        for series in {one.series for one in records} - self._series:
+        """Make announcements of new series due."""
+        for series in {record.series for record in records} - self._series:
             self._series.add(series)
             name = self._discovery.name_of(series)
             if name is not None:
-                self._known[name] = self._discovery.device(series)
-                self._owe(name)
+                self._announced[name] = self._discovery.device(series)
+                self._make_due(name)
 
-    def heard(self, topic: str, payload: bytes, retained: bool) -> None:
-        """Home Assistant has started, or an earlier run has announced something."""
+    def received(self, topic: str, payload: bytes, retained: bool) -> None:
+        """Take Home Assistant's status, or an announcement of an earlier run."""
         if topic == self._discovery.birth:
-            if payload == b"online" and not retained:  # a retained one is no news: we have just announced everything
+            # A retained status is from before the connection, which has announced everything already.
+            if payload == b"online" and not retained:
                 self.begin()
             return
         name = self._discovery.name_in(topic)
         if not retained or not payload or name is None:
             return
         if not self._discovery.configured(name):
-            log.info("mqtt: %s is not in the configuration any more: Home Assistant forgets it", name)
+            log.info("mqtt: %s is not in the configuration any more: Home Assistant removes it", name)
             self._due[topic] = b""
             return
-        self._gone[name] = _entities(payload)
-        if name in self._known and not self._known[name].keys() >= set(self._gone[name]):
-            self._owe(name)
+        self._earlier[name] = _entities(payload)
+        if name in self._announced and not self._announced[name].keys() >= set(self._earlier[name]):
+            self._make_due(name)
 
     def due(self) -> Announcement | None:
-        """What is to be published now."""
+        """Return the due messages."""
         due, self._due = self._due, {}
         return Announcement(due) if due else None
 
     def refused(self, refused: dict[str, str]) -> None:
-        """Tell once of each topic that the broker refuses."""
+        """Log each refused topic once."""
         for topic, reason in refused.items():
-            if topic not in self._told:
-                log.warning("mqtt: the broker refuses %s: %s; Home Assistant may not see all", topic, reason)
-        self._told.update(refused)
+            if topic not in self._logged:
+                log.warning("mqtt: the broker refuses %s: %s; Home Assistant may lack entities", topic, reason)
+        self._logged.update(refused)
 
-    def _owe(self, name: str) -> None:
-        entities = self._known[name]
-        gone = [one for one in self._gone.get(name, ()) if one not in entities]
+    def _make_due(self, name: str) -> None:
+        entities = self._announced[name]
+        gone = [entity for entity in self._earlier.get(name, ()) if entity not in entities]
         self._due[self._discovery.topic(name)] = self._discovery.payload(name, entities, gone)
 
 
 def _entities(payload: bytes) -> list[str]:
-    """Ids of what an earlier announcement had, without those that it only told to be forgotten."""
+    """Return the entity ids of an earlier announcement, without its removals."""
     try:
         found = json.loads(payload)["components"]
         return [str(name) for name, options in found.items() if len(options) > 1]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return []  # somebody else's words: what we announce replaces them
+        return []  # not an announcement of wattgram: the next announcement replaces it

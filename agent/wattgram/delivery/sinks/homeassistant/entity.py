@@ -1,7 +1,7 @@
-"""What a number of a record is to Home Assistant: unit, device class, state class, and how it is read out of a message.
+"""Home Assistant's description of a record's field: unit, device class, state class, and value template.
 
 Classes and their units: Home Assistant's developer documentation, "Sensor entity"; `last_reset` there, "State class
-total". A state class decides whether long-term statistics and the energy dashboard take a value.
+total". The state class decides whether long-term statistics and the energy dashboard use a value.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ ENTITY_UNITS = {
     "m/s": ("m/s", "speed"),
     "1": ("", ""),
 }
-"""The vocabulary's units in Home Assistant's spelling, and the device class that goes with them, where there is one
-that all its versions with discovery by device know."""
+"""Home Assistant's spelling of the vocabulary's units, and their device class; "" for a class that some versions with
+device discovery lack."""
 
 COUNTERS = frozenset({"Wh", "varh", "VAh", "kg", "m3"})
 STORED_QUANTITIES = frozenset(
@@ -54,16 +54,16 @@ SHOWN_QUANTITIES = re.compile(
     r"|battery_(power|soc|soh|temperature|voltage|current|energy_charge|energy_discharge)"
     r"|fuel_level|volume_total|volume_flow|mass_flow|totalizer_1|pulse_count_1"
 )
-"""Quantities of a device that are shown unless somebody hides them; the others wait to be switched on."""
+"""Quantities that Home Assistant enables by default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entity:
     """A number or text of a topic. `unit`: "" for none.
 
-    counted: a counter, of which a value that is not believed must not be seen: it would be taken for a new beginning,
-    and what it jumps back to for energy. kept: absent from most messages, so the last value holds. percent: a share
-    from 0 to 1. window: the sum of a window of time, which is told once when it is over.
+    counted: a counter. Home Assistant must not receive its doubtful values: it would take a drop for a reset, and the
+    return for energy. sparse: most messages lack the field, so the last value stays. percent: a share from 0 to 1.
+    window: the sum of a time window, published once at the end of the window. shown: enabled by default.
     """
 
     field: str
@@ -72,15 +72,15 @@ class Entity:
     device_class: str = ""
     state_class: str = ""
     counted: bool = False
-    kept: bool = False
+    sparse: bool = False
     percent: bool = False
     window: bool = False
     shown: bool = True
     diagnostic: bool = False
 
     def options(self) -> dict[str, object]:
-        """Of Home Assistant's MQTT sensor, without topics and ids."""
-        made: dict[str, object] = {"platform": "sensor", "name": self.name, "value_template": self._template()}
+        """Return the options of Home Assistant's MQTT sensor, without topics and ids."""
+        options: dict[str, object] = {"platform": "sensor", "name": self.name, "value_template": self._template()}
         for key, word in (
             ("unit_of_measurement", self.unit),
             ("device_class", self.device_class),
@@ -88,38 +88,41 @@ class Entity:
             ("entity_category", "diagnostic" if self.diagnostic else ""),
         ):
             if word:
-                made[key] = word
+                options[key] = word
         if self.percent or self.unit.startswith("g"):
-            made["suggested_display_precision"] = 1
+            options["suggested_display_precision"] = 1
         if not self.shown:
-            made["enabled_by_default"] = False
+            options["enabled_by_default"] = False
         if self.window and self.state_class == SUMMED:
-            made["last_reset_value_template"] = self._in_window("value_json.time")
-        return made
+            options["last_reset_value_template"] = self._in_window("value_json.time")
+        return options
 
     def _template(self) -> str:
-        """The value; none where it is unknown, empty where the last one holds."""
+        """Return the value template: none for an unknown value, empty to keep the last value."""
         value = "(100 * v) | round(4)" if self.percent else "v"
         if self.window:
             return self._in_window(value)
-        unseen = "v is none or value_json.get('replayed')"
+        hidden = "v is none or value_json.get('replayed')"
         if self.counted:
-            unseen += " or value_json.get('quality') == 'glitch'"
-        missing = "''" if self.kept else "none"
-        shown = f"{{{{ {missing} if {unseen} else {value} }}}}"
-        return f"{self._taken}{{% if not value_json.get('revision') %}}{shown}{{% endif %}}"
+            hidden += " or value_json.get('quality') == 'glitch'"
+        missing = "''" if self.sparse else "none"
+        shown = f"{{{{ {missing} if {hidden} else {value} }}}}"
+        return f"{self._assignment}{{% if not value_json.get('revision') %}}{shown}{{% endif %}}"
 
-    def _in_window(self, what: str) -> str:
-        """Nothing for a result that was computed anew: its first one is in the sum."""
-        return f"{self._taken}{{{{ '' if v is none or value_json.get('revision') else {what} }}}}"
+    def _in_window(self, value: str) -> str:
+        """Return a template that is empty for a revision: the sum already contains the first result."""
+        return f"{self._assignment}{{{{ '' if v is none or value_json.get('revision') else {value} }}}}"
 
     @property
-    def _taken(self) -> str:
+    def _assignment(self) -> str:
         return f"{{% set v = value_json.get('{self.field}') %}}"
 
 
 def of_quantity(quantity: str, *, slow: bool, shown: bool) -> Entity:
-    """What a device's quantity is; `slow`: read now and then only; `shown`: also when it is none of SHOWN."""
+    """Return the entity of a device's quantity.
+
+    slow: read at the slow interval. shown: enabled by default even if it is not one of SHOWN_QUANTITIES.
+    """
     known = QUANTITIES[quantity]
     unit, device_class = ENTITY_UNITS[known.unit]
     state_class, counted, percent = MEASURED, False, False
@@ -143,7 +146,7 @@ def of_quantity(quantity: str, *, slow: bool, shown: bool) -> Entity:
         device_class,
         state_class,
         counted=counted,
-        kept=slow,
+        sparse=slow,
         percent=percent,
         shown=shown or SHOWN_QUANTITIES.fullmatch(quantity) is not None,
         diagnostic=not state_class,
@@ -161,7 +164,7 @@ _FLOWS = (
     ("battery_charge", "Battery charge", ("battery",)),
     ("residual", "Residual", ("load", "ev")),
 )
-"""Names of powers and energies, and the roles of which a site must have one to have them."""
+"""Powers and energies, and the roles that they need; any for an empty tuple."""
 
 _SHARES = (
     ("clean_share", "Clean share", ()),
@@ -179,16 +182,16 @@ _MASSES = (
 
 
 def of_site(roles: frozenset[str]) -> dict[str, tuple[Entity, ...]]:
-    """What a site with devices of these roles has, by window: "tick", and those that Home Assistant shall know.
+    """Return the entities of a site with devices of these roles, by window: "tick" and the announced windows.
 
-    Energies are those of quarter hours: each is told once, so that their sum is right where a power's integral would
-    have the holes of every outage.
+    Energies are those of quarter hours. Each is published once, so their sum is complete, while the integral of a
+    power would lack every outage.
     """
 
-    def had(row: tuple[str, str, tuple[str, ...]]) -> bool:
+    def exists(row: tuple[str, str, tuple[str, ...]]) -> bool:
         return not row[2] or bool(roles & frozenset(row[2]))
 
-    flows, shares, masses = (list(filter(had, rows)) for rows in (_FLOWS, _SHARES, _MASSES))
+    flows, shares, masses = (list(filter(exists, rows)) for rows in (_FLOWS, _SHARES, _MASSES))
     tick = [Entity(f"{field}_power", f"{name} power", "W", "power", MEASURED) for field, name, _ in flows]
     tick += [Entity("emission_intensity", "Emission intensity", "g/kWh", "", MEASURED)]
     tick += [Entity("grid_intensity", "Grid intensity", "g/kWh", "", MEASURED)]

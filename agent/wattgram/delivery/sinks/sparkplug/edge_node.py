@@ -1,4 +1,4 @@
-"""A Sparkplug edge node's side of the protocol: births, data and deaths in their order, each with its number.
+"""The protocol of a Sparkplug edge node: births, data and deaths in order, each with its number.
 
 Rules: Sparkplug 3.0.0 specification, chapters 4 to 6; names in brackets are its test identifiers without `tck-id-`.
 """
@@ -10,11 +10,11 @@ from math import isnan
 
 from wattgram.base.record import Record, Series
 from wattgram.config.load import Config
-from wattgram.config.sparse_fields import seldom
-from wattgram.mqtt.mqtt_settings import SparkplugConfig
+from wattgram.config.sparse_fields import is_sparse
 
 from .metrics import Metrics
 from .payload import BOOLEAN, INT64, REBIRTH, boolean, death, defined, int64, metric, payload
+from .sparkplug_settings import SparkplugConfig
 
 NAMESPACE = "spBv1.0"
 
@@ -23,109 +23,109 @@ Send = Callable[[bytes, bytes], None]
 
 
 class EdgeNode:
-    """What hosts have been told in this session, and what of it they know by which alias.
+    """The state of a session: born devices, metrics and their aliases.
 
-    A device of the configuration is a device here; everything that is the site's is the node's.
+    A configured device is a Sparkplug device; metrics of the site belong to the node.
     """
 
     def __init__(self, config: Config, names: SparkplugConfig) -> None:
         self._names = names
-        self._devices = {one.name: one for one in config.devices}
+        self._devices = {device.name: device for device in config.devices}
         self._metrics: dict[Series, Metrics] = {}
         self._aliases = 1
-        self._alive: dict[str, Series] = {}  # devices that are born, by name
+        self._born: dict[str, Series] = {}  # by device
         self._lost: set[str] = set()
         self._seq = 0
         self._number = 0
         self._send: Send | None = None
 
     def topic(self, verb: str, device: str = "") -> str:
-        """Where a message goes."""
+        """Return the topic of a message."""
         names = self._names
         return f"{NAMESPACE}/{names.group}/{verb}/{names.node}{device and f'/{device}'}"
 
     def death(self, time: int, number: int) -> bytes:
-        """The last will of a session; `number`: its bdSeq, time in ms."""
+        """Return the last will of a session; `number`: bdSeq, `time`: ms."""
         return death(time, number)
 
     def begin(self, time: int, number: int, send: Send) -> None:
-        """A session begins, of which nobody knows a value yet; ValueError when the birth is too large."""
-        for one in self._metrics.values():
-            one.forget()
-        self._alive, self._lost = {}, set()
+        """Begin a session without known values, and send the births; ValueError for a birth that is too large."""
+        for metrics in self._metrics.values():
+            metrics.clear()
+        self._born, self._lost = {}, set()
         self._number, self._send = number, send
         self.rebirth(time)
 
     def end(self) -> None:
-        """It is over."""
+        """End the session."""
         self._send = None
 
     def rebirth(self, time: int) -> None:
-        """Tell everything anew, with the same bdSeq [payloads-nbirth-bdseq-repeat]."""
+        """Send all births again, with the same bdSeq [payloads-nbirth-bdseq-repeat]."""
         if self._send is None:
             return
         self._seq = 0
         metrics = metric(defined("bdSeq", 0, INT64), time, int64(self._number))
         # Without an alias [operational-behavior-data-commands-rebirth-name-aliases].
         metrics += metric(defined(REBIRTH, 0, BOOLEAN), time, boolean(False))
-        nodes = (one for series, one in self._metrics.items() if series.kind != "device")
-        self._say("NBIRTH", "", time, metrics + b"".join(one.birth(time) for one in nodes))
-        for device, series in self._alive.items():
-            self._say("DBIRTH", device, time, self._metrics[series].birth(time))
+        nodes = (found for series, found in self._metrics.items() if series.kind != "device")
+        self._publish("NBIRTH", "", time, metrics + b"".join(found.birth(time) for found in nodes))
+        for device, series in self._born.items():
+            self._publish("DBIRTH", device, time, self._metrics[series].birth(time))
 
-    def tell(self, records: Sequence[Record], replayed: int, time: int) -> dict[int, str]:
-        """Records as data, the first `replayed` of them as history; why, for each index that cannot be sent."""
+    def publish(self, records: Sequence[Record], replayed: int, time: int) -> dict[int, str]:
+        """Send records as data, the first `replayed` as history; return the reason of each unusable record by index."""
         refused: dict[int, str] = {}
-        new = {one.series for one in records if one.series.kind != "device"} - self._metrics.keys()
-        if new:  # a birth has everything that will ever come [topics-nbirth-metric-reqs]
-            for series in (one.series for one in records):
+        new = {record.series for record in records if record.series.kind != "device"} - self._metrics.keys()
+        if new:  # a birth must contain all metrics that follow [topics-nbirth-metric-reqs]
+            for series in (record.series for record in records):
                 if series in new:
-                    self._known(series)
+                    self._metrics_of(series)
             self.rebirth(time)
         for index, record in enumerate(records):
             try:
                 if record.series.kind == "device":
                     self._device(record, time, historical=index < replayed)
                 elif metrics := self._metrics[record.series].data(record, historical=index < replayed):
-                    self._say("NDATA", "", time, metrics)
+                    self._publish("NDATA", "", time, metrics)
             except ValueError as error:
                 refused[index] = f"not writable as a message: {error}"
-        for device in sorted(self._lost & self._alive.keys()):
-            self._say("DDEATH", device, time, b"")
-            del self._alive[device]
+        for device in sorted(self._lost & self._born.keys()):
+            self._publish("DDEATH", device, time, b"")
+            del self._born[device]
         return refused
 
     def _device(self, record: Record, time: int, *, historical: bool) -> None:
         series = record.series
         device = series.tag("device")
-        lost = _tells_nothing(record)
-        # One that left the configuration has history, and nothing else.
+        lost = _is_empty(record)
+        # A device that left the configuration has only history.
         (self._lost.add if lost or device not in self._devices else self._lost.discard)(device)
-        if self._alive.get(device) != series:
+        if self._born.get(device) != series:
             if lost:
                 return
-            metrics = self._known(series)
+            metrics = self._metrics_of(series)
             if not historical:
                 metrics.note(record)
-            self._say("DBIRTH", device, time, metrics.birth(time))
-            self._alive[device] = series
+            self._publish("DBIRTH", device, time, metrics.birth(time))
+            self._born[device] = series
             if not historical:
-                return  # the birth has told it
-        if metrics_told := self._metrics[series].data(record, historical=historical):
-            self._say("DDATA", device, time, metrics_told)
+                return  # the birth contains the record
+        if data := self._metrics[series].data(record, historical=historical):
+            self._publish("DDATA", device, time, data)
 
-    def _known(self, series: Series) -> Metrics:
-        """The metrics of a series, with aliases that no other has [payloads-alias-uniqueness]."""
+    def _metrics_of(self, series: Series) -> Metrics:
+        """Return the metrics of a series, with unique aliases [payloads-alias-uniqueness]."""
         found = self._metrics.get(series)
         if found is None:
-            kept: frozenset[str] = frozenset()
+            sparse: frozenset[str] = frozenset()
             if series.kind == "device" and (config := self._devices.get(series.tag("device"))):
-                kept = frozenset(one for one in series.fields if seldom(config, one))
-            found = self._metrics[series] = Metrics(series, _prefix(series), self._aliases, kept)
+                sparse = frozenset(field for field in series.fields if is_sparse(config, field))
+            found = self._metrics[series] = Metrics(series, _prefix(series), self._aliases, sparse)
             self._aliases += found.count
         return found
 
-    def _say(self, verb: str, device: str, time: int, metrics: bytes) -> None:
+    def _publish(self, verb: str, device: str, time: int, metrics: bytes) -> None:
         if self._send is None:
             return
         self._send(self.topic(verb, device).encode(), payload(time, metrics, self._seq))
@@ -133,7 +133,7 @@ class EdgeNode:
 
 
 def _prefix(series: Series) -> str:
-    """What a site's metrics are named after; the same as the end of their topic (SPEC 5)."""
+    """Return the name prefix of a series' metrics: the end of the topic of its records (SPEC 5)."""
     match series.kind:
         case "device":
             return ""
@@ -144,6 +144,6 @@ def _prefix(series: Series) -> str:
     return f"{series.kind}/"
 
 
-def _tells_nothing(record: Record) -> bool:
-    """Whether a record only says that a device has fallen silent."""
+def _is_empty(record: Record) -> bool:
+    """Return whether a record has no values, because the device does not answer."""
     return record["quality"] == "stale" and all(map(isnan, record.numbers()))

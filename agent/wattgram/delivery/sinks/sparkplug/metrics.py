@@ -1,4 +1,4 @@
-"""What Sparkplug calls metrics: a series' fields with aliases and units, and the values that they have now."""
+"""Sparkplug metrics: the fields of a series with aliases and units, and their current values."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .payload import (
 )
 
 MS = 1_000_000
-"""ns."""
+"""One ms in ns."""
 
 _FIELD_UNITS = (
     (re.compile(r".*_power"), "W"),
@@ -44,7 +44,7 @@ _FIELD_UNITS = (
 
 
 def unit(series: Series, field: str) -> str:
-    """The unit of a number, "" where it has none."""
+    """Return the unit of a field, "" for none."""
     if series.kind == "device":
         found = QUANTITIES[field].unit if field in QUANTITIES else ""
         return "" if found == "1" else found
@@ -54,17 +54,17 @@ def unit(series: Series, field: str) -> str:
 
 
 class Metrics:
-    """The fields of one series under a name's `prefix`, with aliases from `first` on.
+    """The fields of a series: names with a `prefix`, and aliases from `first` on.
 
-    `kept`: fields that most records are without, so that their last value holds.
+    `sparse`: fields that most records lack; their last value stays.
     """
 
-    def __init__(self, series: Series, prefix: str, first: int, kept: frozenset[str] = frozenset()) -> None:
+    def __init__(self, series: Series, prefix: str, first: int, sparse: frozenset[str] = frozenset()) -> None:
         names = (*series.fields, *series.texts)
-        types = (INT64 if one in series.integers else DOUBLE for one in series.fields)
+        types = (INT64 if field in series.integers else DOUBLE for field in series.fields)
         self.count = len(names)
         self._series = series
-        self._kept = tuple(one in kept for one in names)
+        self._sparse = tuple(name in sparse for name in names)
         self._births = tuple(
             defined(f"{prefix}{name}", alias, datatype)
             for alias, name, datatype in zip(
@@ -72,73 +72,74 @@ class Metrics:
             )
         )
         self._aliases = tuple(aliased(first + index) for index in range(len(names)))
-        self._units = tuple(properties({"engUnit": found} if (found := unit(series, one)) else {}) for one in names)
-        self._whole = tuple(one in series.integers for one in series.fields)
+        self._units = tuple(properties({"engUnit": found} if (found := unit(series, name)) else {}) for name in names)
+        self._integers = tuple(field in series.integers for field in series.fields)
         self._heads: dict[int, tuple[bytes, ...]] = {}
-        self._now: list[tuple[int, bytes] | None] = [None] * len(names)  # when, and the value with its quality
+        self._current: list[tuple[int, bytes] | None] = [None] * len(names)  # time, and the value with its quality
 
-    def forget(self) -> None:
-        """Nobody knows the values of now."""
-        self._now = [None] * self.count
+    def clear(self) -> None:
+        """Forget the current values."""
+        self._current = [None] * self.count
 
     def birth(self, time: int) -> bytes:
-        """All of them with the values that they have, at a time in ms."""
-        made = []
-        for described, units, now in zip(self._births, self._units, self._now, strict=True):
-            when, value = now or (time, NULL)
-            made.append(metric(described, when, value, more=units))
-        return b"".join(made)
+        """Return all metrics with their current values, at a time in ms."""
+        metrics = []
+        for definition, units, current in zip(self._births, self._units, self._current, strict=True):
+            read_at, value = current or (time, NULL)
+            metrics.append(metric(definition, read_at, value, more=units))
+        return b"".join(metrics)
 
     def note(self, record: Record) -> None:
-        """A record has the values of now."""
+        """Take the values of a record as the current values."""
         self.data(record, historical=False)
 
     def data(self, record: Record, *, historical: bool) -> bytes:
-        """What a record tells; b"" when nothing. Of now also what is not there any more, and texts when they change.
+        """Return the metrics of a record, b"" for none.
 
-        Only what is not history changes the values of now.
+        A current record also has metrics for vanished values and for changed texts; a historical record does not
+        change the current values.
         """
-        series, now, time = self._series, self._now, record.time // MS
+        series, current, time = self._series, self._current, record.time // MS
         stale = "quality" in series.texts and record["quality"] == "stale"
         quality = properties({"Quality": STALE}) if stale else b""
         tail = whole(3, time) + (HISTORICAL if historical else b"") + quality
         heads = self._heads_of(len(tail) + DOUBLE_VALUE.size)
-        made: list[bytes] = []
+        metrics: list[bytes] = []
         for index, number in enumerate(record.numbers()):
             if not isfinite(number):
                 if not historical:
-                    made.append(self._missing(index, time))
+                    metrics.append(self._missing(index, time))
                 continue
-            if self._whole[index]:
+            if self._integers[index]:
                 value = int64(int(number))
-                made.append(metric(self._aliases[index], time, value, historical=historical, more=quality))
+                metrics.append(metric(self._aliases[index], time, value, historical=historical, more=quality))
             else:
                 value = DOUBLE_VALUE.pack(DOUBLE_KEY, number)
-                made += (heads[index], tail, value)
+                metrics += (heads[index], tail, value)
             if not historical:
-                now[index] = time, quality + value
+                current[index] = time, quality + value
         for index, text in enumerate(record.texts, start=len(series.fields)):
             value = string(text)
             if not text:
-                made.append(b"" if historical else self._missing(index, time))
+                metrics.append(b"" if historical else self._missing(index, time))
             elif historical:
-                made.append(metric(self._aliases[index], time, value, historical=True))
-            elif (known := now[index]) is None or known[1] != value:
-                made.append(metric(self._aliases[index], time, value))
-                now[index] = time, value
-        return b"".join(made)
+                metrics.append(metric(self._aliases[index], time, value, historical=True))
+            elif (known := current[index]) is None or known[1] != value:
+                metrics.append(metric(self._aliases[index], time, value))
+                current[index] = time, value
+        return b"".join(metrics)
 
     def _missing(self, index: int, time: int) -> bytes:
-        """A field that a record of now does not have."""
-        if self._kept[index] or self._now[index] is None:
+        """Return the metric of a field that a current record lacks."""
+        if self._sparse[index] or self._current[index] is None:
             return b""
-        self._now[index] = None
+        self._current[index] = None
         return metric(self._aliases[index], time, NULL)
 
     def _heads_of(self, size: int) -> tuple[bytes, ...]:
-        """What comes before so many bytes in a metric, by alias; there are few sizes."""
+        """Return the starts of metrics with `size` more bytes, by alias; there are few sizes."""
         found = self._heads.get(size)
         if found is None:
-            found = tuple(BEGINS + varint(len(one) + size) + one for one in self._aliases)
+            found = tuple(BEGINS + varint(len(alias) + size) + alias for alias in self._aliases)
             self._heads[size] = found
         return found

@@ -1,7 +1,7 @@
-"""Sparkplug B payloads as bytes, and what a command says.
+"""Sparkplug B payloads as bytes, and the parser of commands.
 
 Numbers of fields and types: Sparkplug 3.0.0 specification, chapter 6 ("Payloads"), in the encoding of Protocol Buffers
-(protobuf.dev, "Encoding"). Four kinds of value and two kinds of message need no schema compiler and no library of one.
+(protobuf.dev, "Encoding"). Four types of value and two of message do not justify a schema compiler and its library.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ INT32, INT64, DOUBLE, BOOLEAN, STRING = 3, 4, 10, 11, 12
 """Data types (6.4.16)."""
 
 STALE = 500
-"""The quality of what was read and is not believed to be alive (6.4.9)."""
+"""Quality of a value that may be outdated (6.4.9)."""
 
 REBIRTH = "Node Control/Rebirth"
 
@@ -22,56 +22,56 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 
 def varint(number: int) -> bytes:
-    """A whole number of at most 64 bits; a negative one in two's complement."""
+    """Encode an integer of at most 64 bits; a negative one in two's complement."""
     number &= 0xFFFF_FFFF_FFFF_FFFF
-    made = bytearray()
+    encoded = bytearray()
     while number > 0x7F:
-        made.append(0x80 | number & 0x7F)
+        encoded.append(0x80 | number & 0x7F)
         number >>= 7
-    made.append(number)
-    return bytes(made)
+    encoded.append(number)
+    return bytes(encoded)
 
 
 def whole(field: int, number: int) -> bytes:
-    """A field with a whole number."""
+    """Encode a field with an integer."""
     return varint(field << 3 | VARINT) + varint(number)
 
 
 def text(field: int, value: bytes) -> bytes:
-    """A field with bytes, a text or another message."""
+    """Encode a field with bytes, a text or a message."""
     return varint(field << 3 | BYTES) + varint(len(value)) + value
 
 
 def int64(value: int) -> bytes:
-    """A metric's value."""
+    """Encode an integer as the value of a metric."""
     return whole(11, value)
 
 
 def boolean(value: bool) -> bytes:
-    """A metric's value."""
+    """Encode a boolean as the value of a metric."""
     return whole(14, value)
 
 
 def string(value: str) -> bytes:
-    """A metric's value."""
+    """Encode a text as the value of a metric."""
     return text(15, value.encode())
 
 
 BEGINS = b"\x12"
-"""What a metric in a payload begins with; its length comes next."""
+"""First byte of a metric in a payload; its length follows."""
 
 DOUBLE_KEY, DOUBLE_VALUE = 13 << 3 | FIXED64, struct.Struct("<Bd")
-"""A metric's value, which has its own way, since there are millions in a backlog."""
+"""Key and layout of a metric's double value; a backlog has millions, so they have an encoder of their own."""
 
 NULL = whole(7, 1)
-"""In the place of a value: there is none."""
+"""Encoding of a missing value."""
 
 HISTORICAL = whole(5, 1)
-"""It was read before an outage was over."""
+"""Encoding of the flag of a value from before the end of an outage."""
 
 
 def properties(named: Mapping[str, str | int]) -> bytes:
-    """A metric's properties, texts and 32-bit numbers; b"" without any."""
+    """Encode the properties of a metric, texts and 32-bit integers; b"" for none."""
     if not named:
         return b""
     keys = b"".join(text(1, key.encode()) for key in named)
@@ -82,34 +82,34 @@ def properties(named: Mapping[str, str | int]) -> bytes:
     return text(9, keys + b"".join(text(2, value) for value in values))
 
 
-def metric(described: bytes, time: int, value: bytes, *, historical: bool = False, more: bytes = b"") -> bytes:
-    """A metric in a payload; `described`: its name or alias and data type, time in ms, `more`: its properties."""
-    body = described + whole(3, time) + (HISTORICAL if historical else b"") + more + value
+def metric(definition: bytes, time: int, value: bytes, *, historical: bool = False, more: bytes = b"") -> bytes:
+    """Encode a metric. definition: of `defined` or `aliased`. time: ms. more: of `properties`."""
+    body = definition + whole(3, time) + (HISTORICAL if historical else b"") + more + value
     return BEGINS + varint(len(body)) + body
 
 
 def defined(name: str, alias: int, datatype: int) -> bytes:
-    """How a birth describes a metric; alias 0 for one without."""
+    """Encode a metric's definition in a birth; alias 0 for none."""
     return text(1, name.encode()) + (whole(2, alias) if alias else b"") + whole(4, datatype)
 
 
 def aliased(alias: int) -> bytes:
-    """How data does."""
+    """Encode a metric's alias in data."""
     return whole(2, alias)
 
 
 def payload(time: int, metrics: bytes = b"", seq: int | None = None) -> bytes:
-    """A whole payload; the time in ms at which it is sent."""
+    """Encode a whole payload; time: of sending, ms."""
     return whole(1, time) + metrics + (b"" if seq is None else whole(3, seq))
 
 
 def death(time: int, number: int) -> bytes:
-    """What tells the end of the session with this bdSeq number, in the place of a last will."""
+    """Encode the death of a session; number: its bdSeq."""
     return payload(time, metric(defined("bdSeq", 0, INT64), time, int64(number)))
 
 
 def asks_rebirth(command: bytes) -> bool:
-    """Whether a command wants all births again; ValueError when it is no payload."""
+    """Return whether a command asks for all births; ValueError for bytes that are not a payload."""
     for number, value in _fields(command):
         if number == 2 and isinstance(value, bytes):
             found = dict(_fields(value))
@@ -119,7 +119,7 @@ def asks_rebirth(command: bytes) -> bool:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Number and value of each field; ValueError where the bytes are no message."""
+    """Yield number and value of each field; ValueError for bytes that are not a message."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
@@ -133,8 +133,8 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
             case 2:
                 size, at = _varint(message, at)
                 value, at = message[at : at + size], at + size
-            case other:
-                raise ValueError(f"found a field of wire type {other}, expected 0, 1, 2 or 5")
+            case unknown:
+                raise ValueError(f"found a field of wire type {unknown}, expected 0, 1, 2 or 5")
         if at > len(message):
             raise ValueError("found a field that ends behind the message")
         yield key >> 3, value

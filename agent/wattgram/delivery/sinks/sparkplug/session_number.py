@@ -1,4 +1,4 @@
-"""The number of a Sparkplug session, by which a host tells a node's last death from the birth that came after it."""
+"""The number of a Sparkplug session (bdSeq), which assigns a node's death to its birth."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ log = logging.getLogger(__name__)
 
 
 class SessionNumbers:
-    """0 to 255 and round again, one a connection, kept in a file so that a restart goes on [topics-nbirth-bdseq]."""
+    """Numbers of connections, 0 to 255 and again from 0, stored in a file across restarts [topics-nbirth-bdseq]."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._last: int | None = None
-        self._told = False
+        self._logged = False
 
     def following(self) -> int:
-        """The next number, on disk before it is used; blocks. While the disk takes nothing, counted in memory."""
+        """Return the next number, after it is stored; blocks. If the disk refuses it, count in memory."""
         last = self._read() if self._last is None else self._last
         self._last = (last + 1) % 256
         try:
             self._write(self._last)
         except OSError as error:
-            if not self._told:
+            if not self._logged:
                 log.warning("sparkplug: %s: %s; a restart will begin with an older bdSeq", self._path, error)
-            self._told = True
+            self._logged = True
         else:
-            self._told = False
+            self._logged = False
         return self._last
 
     def _read(self) -> int:
@@ -37,14 +37,14 @@ class SessionNumbers:
         except FileNotFoundError:
             return -1
         except (OSError, ValueError) as error:
-            log.warning("sparkplug: %s cannot be read: %s; bdSeq begins anew", self._path, error)
+            log.warning("sparkplug: %s cannot be read: %s; bdSeq starts at 0", self._path, error)
             return -1
         return found if 0 <= found <= 255 else -1
 
     def _write(self, number: int) -> None:
-        beside = self._path.with_suffix(".new")
-        with beside.open("w", encoding="ascii") as file:
+        new = self._path.with_suffix(".new")
+        with new.open("w", encoding="ascii") as file:
             file.write(f"{number}\n")
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(self._path)
+        new.replace(self._path)

@@ -1,7 +1,7 @@
-"""Sparkplug B: the gateway as an edge node, on a connection and with a last will of its own.
+"""Sparkplug B: the gateway as an edge node, with its own connection and last will.
 
-Data goes with QoS 0, as the specification demands, so no message is acknowledged. What the broker has is known all the
-same: it reads in order, and answers a ping behind the data.
+The specification demands QoS 0, so the broker acknowledges no message. The sink sends a ping behind the data instead:
+the broker reads in order, and its answer confirms the data.
 """
 
 from __future__ import annotations
@@ -20,27 +20,28 @@ from wattgram.config.load import Config
 from wattgram.delivery.sinks.sink import SINK_STEP
 from wattgram.mqtt.mqtt_connection import Broker, MqttConnection
 from wattgram.mqtt.mqtt_session import MqttSession
-from wattgram.mqtt.mqtt_settings import MqttConfig, SparkplugConfig
+from wattgram.mqtt.mqtt_settings import MqttConfig
 
 from .edge_node import NAMESPACE, EdgeNode
 from .metrics import MS
 from .payload import asks_rebirth
 from .session_number import SessionNumbers
+from .sparkplug_settings import SparkplugConfig
 
 log = logging.getLogger(__name__)
 
 SPARKPLUG_TIMEOUT = 5.0
-"""Seconds for a connection, and for the answer to a ping behind the data."""
+"""Longest time for a connection, and for the answer to a ping, s."""
 
 HOST_WAIT = 30.0
-"""Seconds on a connection for the primary host to come, before it is made anew."""
+"""Longest wait on a connection for the primary host before the next attempt, s."""
 
 SESSION_FILE = "sparkplug-bdseq"
-"""In the spool's directory."""
+"""File name in the directory of the spool."""
 
 
 class SparkplugSink:
-    """A broker with Sparkplug hosts behind it. Commands are not obeyed, but for the one to be born again."""
+    """Publishes to the Sparkplug hosts of a broker. The only supported command is the one for a rebirth."""
 
     name = "sparkplug"
     limit = 200
@@ -55,54 +56,54 @@ class SparkplugSink:
         self._host = names.host
         self._state = f"{NAMESPACE}/STATE/{names.host}"
         self._online = asyncio.Event()
-        self._state_time = float("-inf")  # ms, of the last word of the primary host that counts
+        self._state_time = float("-inf")  # ms, of the last valid state of the primary host
         self.pulse = Pulse(f"deliver {self.name}")
         self._client: MqttConnection | None = None
-        self._line: MqttSession | None = None
+        self._session: MqttSession | None = None
         self._number = 0
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
 
     async def probe(self) -> None:
-        """Log in with a name and without a will of its own, so that a daemon that runs meanwhile is not disturbed."""
+        """Log in with another client id and without a will, so that a running daemon keeps its connection."""
         connection = await self._broker.connect()
         try:
-            await connection.leave()
+            await connection.disconnect()
         finally:
             connection.abandon()
 
     async def open(self) -> None:
-        """Connect with the death as last will, listen, wait for the primary host if there is one, be born."""
+        """Connect with the death as last will, subscribe, wait for the primary host if any, and send the births."""
         self._number = await asyncio.to_thread(self._numbers.following)
         will = self._edge.topic("NDEATH"), self._edge.death(self._now(), self._number)
         client = self._client = await self._broker.connect(will=will, retained=False)
         self._online.clear()
         self._state_time = float("-inf")
         try:
-            line = self._line = client.line()
+            session = self._session = client.session()
             topics = (self._command, self._state) if self._host else (self._command,)
-            for topic, reason in (await line.subscribe(topics, self, SPARKPLUG_TIMEOUT)).items():
-                if topic not in self._told:
-                    log.warning("sparkplug: the broker refuses to let us listen to %s: %s", topic, reason)
-                    self._told.add(topic)
+            for topic, reason in (await session.subscribe(topics, self, SPARKPLUG_TIMEOUT)).items():
+                if topic not in self._logged:
+                    log.warning("sparkplug: the broker refuses the subscription to %s: %s", topic, reason)
+                    self._logged.add(topic)
             if self._host:
-                await self._wait_for_host(line)
-            self._edge.begin(self._now(), self._number, line.send)
-            await line.arrived(SPARKPLUG_TIMEOUT)
+                await self._wait_for_host(session)
+            self._edge.begin(self._now(), self._number, session.send)
+            await session.flush(SPARKPLUG_TIMEOUT)
         except SinkError as error:
             raise SinkError(f"{self._broker.where}: {error}", unavailable=error.unavailable) from error
         except ValueError as error:
             raise SinkError(f"{self._broker.where}: the birth cannot be sent: {error}") from error
 
     async def write(self, records: Sequence[Record], replayed: int) -> dict[int, str]:
-        """Send, and wait until the broker has read it all; refused are those that are too large for it."""
-        if self._line is None:
+        """Send records and wait until the broker has read them; return refusals of records that are too large."""
+        if self._session is None:
             raise SinkError(f"{self._broker.where}: not connected")
         if self._host and not self._online.is_set():
             raise SinkError(f"{self._broker.where}: the primary host {self._host!r} is offline", unavailable=True)
         self.pulse.within(SINK_STEP)
         try:
-            refused = self._edge.tell(records, replayed, self._now())
-            await self._line.arrived(SPARKPLUG_TIMEOUT)
+            refused = self._edge.publish(records, replayed, self._now())
+            await self._session.flush(SPARKPLUG_TIMEOUT)
         except SinkError as error:
             raise SinkError(f"{self._broker.where}: {error}", unavailable=error.unavailable) from error
         except ValueError as error:
@@ -110,29 +111,29 @@ class SparkplugSink:
         return refused
 
     async def close(self) -> None:
-        """Die, so that hosts know at once, and disconnect."""
+        """Send the death, so that hosts react at once, and disconnect."""
         client, self._client = self._client, None
-        line, self._line = self._line, None
+        session, self._session = self._session, None
         try:
-            if line is not None:
-                self._die(line)
+            if session is not None:
+                self._die(session)
         finally:
             if client is not None:
                 client.abandon()
 
-    def heard(self, topic: str, payload: bytes, retained: bool) -> None:
-        """A command, or a word of the primary host's about itself."""
+    def received(self, topic: str, payload: bytes, retained: bool) -> None:
+        """Take a command, or a state of the primary host."""
         try:
             if topic == self._state and self._host:
-                self._of_host(payload)
+                self._take_state(payload)
             elif topic == self._command and not retained and asks_rebirth(payload):
                 log.info("sparkplug: a host asks for the births")
                 self._edge.rebirth(self._now())
         except (ValueError, RecursionError) as error:
             log.warning("sparkplug: %s: unusable message: %s", topic, error)
 
-    def _of_host(self, payload: bytes) -> None:
-        """Its state; one that is older than the last does not count [operational-behavior-edge-node-termination]."""
+    def _take_state(self, payload: bytes) -> None:
+        """Take a state of the primary host, unless it is older [operational-behavior-edge-node-termination]."""
         found = json.loads(payload)
         if not isinstance(found, dict) or not isinstance(found.get("online"), bool):
             raise ValueError(f"found {payload[:80]!r}, expected online and timestamp")
@@ -144,23 +145,23 @@ class SparkplugSink:
             self._online.set()
         elif self._online.is_set():
             self._online.clear()
-            if self._line is not None:
-                self._die(self._line)
+            if self._session is not None:
+                self._die(self._session)
 
-    async def _wait_for_host(self, line: MqttSession) -> None:
+    async def _wait_for_host(self, session: MqttSession) -> None:
         try:
             async with asyncio.timeout(HOST_WAIT):
                 await self._online.wait()
         except TimeoutError:
-            await line.arrived(SPARKPLUG_TIMEOUT)
+            await session.flush(SPARKPLUG_TIMEOUT)
             raise SinkError(f"the primary host {self._host!r} is not online", unavailable=True) from None
 
-    def _die(self, line: MqttSession) -> None:
-        """End the session; a broker of version 3.1.1 does not publish a last will when it is left in order."""
+    def _die(self, session: MqttSession) -> None:
+        """End the session; after an orderly end a broker of version 3.1.1 does not publish the last will."""
         self._edge.end()
-        if not line.version5:
-            line.send(self._edge.topic("NDEATH").encode(), self._edge.death(self._now(), self._number))
-        line.goodbye(will=True)
+        if not session.version5:
+            session.send(self._edge.topic("NDEATH").encode(), self._edge.death(self._now(), self._number))
+        session.disconnect(will=True)
 
     def _now(self) -> int:
         return self._clock.time() // MS

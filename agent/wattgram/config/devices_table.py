@@ -1,0 +1,200 @@
+"""The tables `[[device]]`: the settings of the devices and their reader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from wattgram_drivers import catalogue, endpoint
+from wattgram_drivers.device import Device, Kind
+from wattgram_drivers.driver_errors import MapError
+from wattgram_drivers.endpoint import Endpoint
+from wattgram_drivers.plan import is_slow
+
+from wattgram.base import toml_table, units
+from wattgram.base.toml_table import Table
+from wattgram.counters import frozen_device
+from wattgram.counters.metering import counted_in
+
+from . import role_keys
+from .role_keys import BatteryConfig, EmissionConfig
+
+ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev", "production", "capture", "fuel")
+
+KIND_OF_ROLE: Mapping[str, Kind] = {
+    **dict.fromkeys(("grid", "load", "ev"), "meter"),
+    **dict.fromkeys(("pv", "wind", "hydro", "genset", "chp"), "inverter"),
+    "battery": "battery",
+}
+"""Member of a SunSpec unit that a role selects when its driver names none."""
+
+AMOUNTS = ("production", "capture", "fuel")
+"""Roles of devices that count an amount of matter, not energy."""
+
+GROUPS = ("industry", "power", "building", "transport")
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceConfig:
+    """Settings of a device. `device`: its map; None for a SunSpec device, which describes itself.
+
+    `slow_interval`: s between two reads of the slow quantities, None to read all at each interval. `slow`: the slow
+    quantities; empty for the default ones of the vocabulary. `frozen_after`: time in s after which wattgram stops
+    trusting values that do not change while power flows. `battery`: settings of role battery. `emission`: settings of
+    the roles that produce.
+    """
+
+    name: str
+    role: str
+    driver: str
+    device: Device | None
+    endpoint: Endpoint
+    unit: int
+    interval: float = 1.0
+    invert: bool = False
+    rated_power: float | None = None
+    group: str = ""
+    quantities: tuple[str, ...] = ()
+    timeout: float | None = None
+    slow_interval: float | None = None
+    slow: tuple[str, ...] = ()
+    frozen_after: float = frozen_device.FROZEN
+    battery: BatteryConfig = field(default_factory=BatteryConfig)
+    emission: EmissionConfig = field(default_factory=EmissionConfig)
+
+
+def read(tables: Sequence[Table], maps: Path | None) -> tuple[DeviceConfig, ...]:
+    """Read `[[device]]`; mistakes go to the tables. `maps`: directory of the site's register maps, None for none."""
+    devices: list[DeviceConfig] = []
+    names: set[str] = set()
+    endpoints: dict[str, Endpoint] = {}
+    for table in tables:
+        device = _device(table, maps)
+        if device.name in names:
+            table.mistake("name", f"found {device.name!r} a second time; allowed: one name a device")
+        names.add(device.name)
+        found = device.endpoint
+        if found is not None and endpoints.setdefault(found.key, found) != found:
+            table.mistake(
+                "url",
+                f"found {str(found)!r}; allowed: the settings of the other devices on this line, "
+                f"{str(endpoints[found.key])!r}",
+            )
+        devices.append(device)
+    _check_battery_pool(tables, devices)
+    return _with_fuel_meters(tables, devices)
+
+
+def _check_battery_pool(tables: Sequence[Table], devices: Sequence[DeviceConfig]) -> None:
+    """Report the batteries without a capacity if another battery has a capacity."""
+    batteries = [table for table, device in zip(tables, devices, strict=True) if device.role == "battery"]
+    if any("capacity" in table.data for table in batteries):
+        for table in batteries:
+            if "capacity" not in table.data:
+                table.mistake("capacity", "missing; batteries are one pool, so each has a capacity or none has")
+
+
+def _with_fuel_meters(tables: Sequence[Table], devices: Sequence[DeviceConfig]) -> tuple[DeviceConfig, ...]:
+    """Resolve the fuel meters of all devices."""
+    named = {device.name: device.role for device in devices}
+    counted = {device.name: counted_unit(device) for device in devices if device.role == "fuel"}
+    owners: dict[str, str] = {}
+    return tuple(
+        replace(device, emission=role_keys.metered(table, device.emission, device.role, named, counted, owners))
+        for table, device in zip(tables, devices, strict=True)
+    )
+
+
+def counted_unit(device: DeviceConfig) -> str | None:
+    """Return the unit in which a device counts the amount of its role.
+
+    "" for a device without a counter of it, None for a device whose driver is a mistake.
+    """
+    if device.device is None:
+        return "" if catalogue.is_sunspec(device.driver) else None
+    return counted_in(device.device, device.role, device.quantities)
+
+
+def _device(table: Table, maps: Path | None) -> DeviceConfig:
+    spelling = toml_table.matching(r"[a-z0-9][a-z0-9_-]{0,63}", "1 to 64 of a-z, 0-9, - and _")
+    name = table.take("name", spelling, toml_table.REQUIRED)
+    if name:
+        table.rename(f"{table.place} ({name})")
+    role = table.take("role", toml_table.choice(ROLES), toml_table.REQUIRED)
+    driver = table.take("driver", _driver(maps), toml_table.REQUIRED)
+    device: Device | None = None
+    if driver and not catalogue.is_sunspec(driver):
+        try:
+            device = catalogue.load(driver, maps)
+        except MapError as error:
+            for mistake in error.mistakes:
+                table.mistake("driver", mistake)
+    place: Endpoint = table.take("url", _url, toml_table.REQUIRED)
+    default_unit = device.unit if device else 1
+    highest = 247 if place is not None and not place.addressed else 255
+    unit = table.take("unit", toml_table.whole(0 if highest == 255 else 1, highest), default_unit)
+    known = toml_table.choice(device.quantities, "a quantity of the driver") if device else toml_table.text
+    config = DeviceConfig(
+        name=name or "",
+        role=role or "",
+        driver=driver or "",
+        device=device,
+        endpoint=place,
+        unit=unit if unit is not None else 1,
+        interval=table.take("interval", toml_table.bounded(units.duration, 0.1, 86400.0, "100ms to 1d"), 1.0) or 1.0,
+        invert=table.take("invert", toml_table.flag, False),
+        rated_power=table.take("rated_power", toml_table.bounded(units.power, 1.0, 1e10, "1 W to 10000 MW"), None),
+        group=table.take("group", toml_table.choice(GROUPS), ""),
+        quantities=tuple(table.take("quantities", toml_table.listed(known), ()) or ()),
+        timeout=table.take("timeout", toml_table.bounded(units.duration, 0.01, 60.0, "10ms to 1min"), None),
+        slow_interval=table.take(
+            "slow_interval", toml_table.bounded(units.duration, 0.1, 86400.0, "100ms to 1d"), None
+        ),
+        slow=tuple(table.take("slow", toml_table.listed(known), ()) or ()),
+        frozen_after=table.take("frozen_after", toml_table.bounded(units.duration, 60.0, 604800.0, "1min to 7d"), None)
+        or frozen_device.FROZEN,
+        battery=role_keys.battery(table) if role == "battery" else BatteryConfig(),
+        emission=role_keys.emission(table, role),
+    )
+    role_keys.refuse_others(table, role)
+    _check_slow_interval(table, config)
+    table.done()
+    return config
+
+
+def _driver(maps: Path | None) -> toml_table.Parser:
+    listed = toml_table.choice([*catalogue.names(maps), *catalogue.SUNSPEC_MEMBERS], "a driver of `wattgram drivers`")
+    return lambda value: value if isinstance(value, str) and catalogue.is_sunspec(value) else listed(value)
+
+
+def _check_slow_interval(table: Table, device: DeviceConfig) -> None:
+    """Report contradictions among interval, slow_interval and slow."""
+    found = table.data.get("slow_interval")
+    if found is None:
+        if "slow" in table.data:
+            table.mistake("slow", 'found without slow_interval; allowed: with one, such as slow_interval = "1min"')
+        return
+    if device.slow_interval is not None:
+        times = device.slow_interval / device.interval
+        if times < 1.0 - 1e-9 or abs(times - round(times)) > 1e-9 * times:
+            nearest = device.interval * max(1, round(times))
+            table.mistake(
+                "slow_interval",
+                f"found {found!r}, nearest: '{nearest:g}s'; allowed: a whole multiple of the interval, "
+                f"which is {device.interval:g}s",
+            )
+    if table.data.get("slow") == []:
+        table.mistake("slow", "found []; allowed: at least one quantity, or no slow at all")
+    if device.device is None:
+        return
+    offered = device.quantities or device.device.quantities
+    slow = device.slow or tuple(name for name in offered if is_slow(name))
+    if offered and set(offered) <= set(slow):
+        table.mistake(
+            "slow_interval", f"found with slow quantities only; allowed: interval = {found!r} without slow_interval"
+        )
+
+
+def _url(value: object) -> Endpoint:
+    return endpoint.parse(toml_table.text(value))

@@ -1,0 +1,69 @@
+"""The table `[grid]`: the settings of the grid's emission factor and their reader."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from wattgram.base import toml_table
+from wattgram.base.errors import ConfigError
+from wattgram.base.toml_table import Table
+from wattgram.grid.sources import grid_source
+from wattgram.grid.sources.source_settings import SourceConfig, SourceTerms
+from wattgram.grid.table import FactorTable
+
+from . import green_certificates
+from .green_certificates import CertificatesConfig
+
+
+@dataclass(frozen=True, slots=True)
+class GridConfig:
+    """Settings of the grid: zone, basis and method of its emission factor.
+
+    `factor` in g/kWh replaces the zone's official one. `sources` come before the factor, in order.
+    """
+
+    zone: str = "CN-CQ"
+    basis: str = "direct"
+    method: str = "proportional"
+    factor: float | None = None
+    sources: tuple[SourceConfig, ...] = ()
+    certificates: CertificatesConfig | None = None
+
+
+def read(table: Table, directory: Path, zone: ZoneInfo, *, broker: bool) -> GridConfig:
+    """Read `[grid]`; mistakes go to the table.
+
+    Relative files are in `directory`. `zone` is that of times without an offset. `broker`: whether there is a table
+    [mqtt].
+    """
+    factors = FactorTable.shipped()
+    basis = table.take("basis", toml_table.choice(["direct", "lifecycle"]), "direct")
+    terms = SourceTerms(directory, basis, zone, broker)
+    sources = (grid_source.read(source, terms) for source in table.tables("source"))
+    grid = GridConfig(
+        zone=table.take("zone", toml_table.choice(factors.zones, "a zone of the shipped table"), "CN-CQ"),
+        basis=basis,
+        method=table.take("method", toml_table.choice(["proportional", "local-first"]), "proportional"),
+        factor=table.take("factor_g_per_kwh", toml_table.number(0.0, 2000.0), None),
+        sources=tuple(source for source in sources if source is not None),
+        certificates=_certificates(table.table("certificates"), directory, zone)
+        if "certificates" in table.data
+        else None,
+    )
+    table.done()
+    return grid
+
+
+def _certificates(table: Table, directory: Path, zone: ZoneInfo) -> CertificatesConfig | None:
+    path = table.take("path", toml_table.text, toml_table.REQUIRED)
+    factor = table.take("factor_g_per_kwh", toml_table.number(0.0, 2000.0), 0.0)
+    table.done()
+    if not path:
+        return None
+    try:
+        green_certificates.read(directory / path, zone)
+    except ConfigError as error:
+        table.mistakes += error.mistakes
+    return CertificatesConfig(directory / path, factor or 0.0)
