@@ -247,7 +247,7 @@ def _simulate_options(simulate: argparse.ArgumentParser) -> None:
         help="what one device or all of them do wrong, see below; may be given more than once",
     )
     simulate.formatter_class = argparse.RawDescriptionHelpFormatter
-    simulate.epilog = _FAULTS.format(listed=fault_options.listed()) + f"\n{simulate.epilog}"
+    simulate.epilog = _FAULTS.format(listed=fault_options.help_lines()) + f"\n{simulate.epilog}"
 
 
 def _demo_options(demo: argparse.ArgumentParser) -> None:

@@ -296,9 +296,9 @@ def test_a_charging_session_counts_from_its_start() -> None:
 
 
 def test_mistakes_are_named() -> None:
-    with pytest.raises(ValueError, match="role 'sun' is none of"):
+    with pytest.raises(ValueError, match="found role 'sun'; allowed: grid"):
         SitePart("roof", "sun", 1e3)
-    with pytest.raises(ValueError, match="rated power must be above 0"):
+    with pytest.raises(ValueError, match=r"found rated power 0\.0; allowed: above 0"):
         SitePart("roof", "pv", 0.0)
     with pytest.raises(ValueError, match="same name"):
         Factory([SitePart("a", "load", 1.0), SitePart("a", "pv", 1.0)], start=0)
