@@ -29,8 +29,8 @@ class Bar:
 
 def chart(title: str, bars: Sequence[Bar]) -> str:
     """An SVG element; a part's class gives its colour. `title` is read out where a picture cannot be seen."""
-    highest = max((max(sum(value for _, value in one.up), one.mark or 0.0) for one in bars), default=0.0)
-    lowest = max((sum(value for _, value in one.down) for one in bars), default=0.0)
+    highest = max((max(sum(value for _, value in bar.up), bar.mark or 0.0) for bar in bars), default=0.0)
+    lowest = max((sum(value for _, value in bar.down) for bar in bars), default=0.0)
     step = step_of((highest + lowest) / 4.0)
     top, bottom = step * max(1, ceil(highest / step - 1e-9)), -step * ceil(lowest / step - 1e-9)
     scale = (HEIGHT - TOP - BOTTOM) / (top - bottom)

@@ -24,8 +24,14 @@ def write(file: BinaryIO, records: Iterable[Record], columns: Sequence[Column], 
     """Time in UTC, time on the site's clock, and the columns, with their units in the head; 0, as it holds all."""
     text = io.StringIO(newline="")
     sheet = csv.writer(text)
-    sheet.writerow(["time", "local_time", *(f"{one.name} [{one.unit}]" if one.unit else one.name for one in columns)])
-    rows, texts = RowMaker(columns), [place for place, one in enumerate(columns) if one.holds in ("tag", "text")]
+    sheet.writerow(
+        [
+            "time",
+            "local_time",
+            *(f"{column.name} [{column.unit}]" if column.unit else column.name for column in columns),
+        ]
+    )
+    rows, texts = RowMaker(columns), [place for place, column in enumerate(columns) if column.holds in ("tag", "text")]
     second, utc, local = -1, "", ""
     for record in records:
         if record.time // NS != second:

@@ -63,15 +63,15 @@ def columns(series: Iterable[Series]) -> tuple[Column, ...]:
     Quantities stand in the order of the vocabulary, the other numbers in that of their records, whatever order the
     series come in.
     """
-    listed = sorted(series, key=lambda one: (KINDS.index(one.kind), one.tags, one.fields, one.texts))
-    tags = {name: None for one in listed for name, _ in one.tags}
-    texts = {name: None for one in listed for name in one.texts}
+    listed = sorted(series, key=lambda layout: (KINDS.index(layout.kind), layout.tags, layout.fields, layout.texts))
+    tags = {name: None for layout in listed for name, _ in layout.tags}
+    texts = {name: None for layout in listed for name in layout.texts}
     units: dict[str, str] = {}
     for kind in KINDS:
-        fields = {name: None for one in listed if one.kind == kind for name in one.fields}
+        fields = {name: None for layout in listed if layout.kind == kind for name in layout.fields}
         for name in sorted(fields, key=_place) if kind == "device" else fields:
             units.setdefault(name, unit(kind, name))
-    broken = {name for one in listed for name in one.fields if name not in one.integers}
+    broken = {name for layout in listed for name in layout.fields if name not in layout.integers}
     return (
         Column("kind", "", "tag"),
         *(Column(name, "", "tag") for name in sorted(tags, key=_tag)),
@@ -106,7 +106,7 @@ class RowMaker:
         return cells
 
     def _layout(self, series: Series) -> _Layout:
-        places = {(one.holds in ("tag", "text"), one.name): place for place, one in enumerate(self._columns)}
+        places = {(column.holds in ("tag", "text"), column.name): place for place, column in enumerate(self._columns)}
         tags: list[Cell] = [None] * len(self._columns)
         for name, value in (("kind", series.kind), *series.tags):
             tags[places[True, name]] = printable(value) or None

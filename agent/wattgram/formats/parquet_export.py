@@ -37,7 +37,10 @@ def write(file: BinaryIO, records: Iterable[Record], columns: Sequence[Column], 
     whole."""
     fields = [
         Field("time", TIME_TYPE, nullable=False),
-        *(Field(one.name, COLUMN_TYPES[one.holds], metadata={"unit": one.unit} if one.unit else {}) for one in columns),
+        *(
+            Field(column.name, COLUMN_TYPES[column.holds], metadata={"unit": column.unit} if column.unit else {})
+            for column in columns
+        ),
     ]
     schema = Schema(fields, metadata=dict(about))
     failed: list[BaseException] = []
@@ -48,9 +51,9 @@ def write(file: BinaryIO, records: Iterable[Record], columns: Sequence[Column], 
         try:
             rows, found = RowMaker(columns), iter(records)
             while chosen := list(islice(found, BATCH)):
-                made = zip(*(rows.row(one) for one in chosen), strict=True)
-                times = Array([one.time for one in chosen], type=DataType.int64()).cast(TIME_TYPE)
-                arrays = [_array(one, cells) for one, cells in zip(columns, made, strict=True)]
+                made = zip(*(rows.row(record) for record in chosen), strict=True)
+                times = Array([record.time for record in chosen], type=DataType.int64()).cast(TIME_TYPE)
+                arrays = [_array(column, cells) for column, cells in zip(columns, made, strict=True)]
                 yield RecordBatch.from_arrays([times, *arrays], schema=schema)
                 file.write(packed.getvalue())
                 packed.seek(0)

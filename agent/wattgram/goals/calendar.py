@@ -22,19 +22,19 @@ class Calendar:
     def __init__(self, days: Sequence[Day], zone: ZoneInfo, since: date | None) -> None:
         self.zone = zone
         self._since = 0 if since is None else instant(since, zone)
-        self._days = [one for one in days if one.start >= self._since]
-        self._starts = [one.start for one in self._days]
+        self._days = [day for day in days if day.start >= self._since]
+        self._starts = [day.start for day in self._days]
 
     def stretch(self, span: PeriodSpan, over: int) -> Stretch:
         """The days of a span that were over at an instant, UTC ns, or the parts of them."""
         start = min(max(span.start, self._since), span.end)
         first, last = (bisect_left(self._starts, at) for at in (start, min(span.end, over)))
-        found = [one for one in self._days[first:last] if one.end <= over]
+        found = [day for day in self._days[first:last] if day.end <= over]
         return Stretch(span.name, start, span.end, min(over, span.end), found)
 
     def year(self, year: int, over: int) -> Stretch:
         """The days of a calendar year that were over at an instant."""
-        start, end = (instant(date(one, 1, 1), self.zone) for one in (year, year + 1))
+        start, end = (instant(date(january_of, 1, 1), self.zone) for january_of in (year, year + 1))
         return self.stretch(PeriodSpan(str(year), start, end), over)
 
     def span(self, claim: Claim, asked: PeriodOption | None, over: int) -> PeriodSpan:
@@ -48,7 +48,7 @@ class Calendar:
         """The calendar day, month or year in which the time before an instant lies."""
         day = local_day(over - 1, self.zone)
         if unit == "year":
-            start, end = (instant(date(one, 1, 1), self.zone) for one in (day.year, day.year + 1))
+            start, end = (instant(date(january_of, 1, 1), self.zone) for january_of in (day.year, day.year + 1))
             return PeriodSpan(str(day.year), start, end)
         window = "1d" if unit == "day" else "1mo"
         start = window_start(window, over - 1, self.zone)

@@ -26,21 +26,21 @@ def distance(card: GoalOutcome, others: Iterable[GoalOutcome]) -> GoalOutcome:
 
     Off track as soon as one of them is.
     """
-    lit = [one for one in others if one.state in ("on track", "off track")]
-    deltas = [(100.0 * delta, one) for one in lit if (delta := worse(one)) is not None]
+    lit = [card for card in others if card.state in ("on track", "off track")]
+    deltas = [(100.0 * delta, card) for card in lit if (delta := worse(card)) is not None]
     if not deltas:
         missing = MissingValue("no goal has a light yet", "what each goal needs is said beside it")
         return replace(card, finding=missing, state="not enough data", why=missing.what)
-    worst, of = max(deltas, key=lambda one: one[0])
-    off = [one.claim.id for one in lit if one.state == "off track"]
+    worst, of = max(deltas, key=lambda pair: pair[0])
+    off = [card.claim.id for card in lit if card.state == "off track"]
     inputs = tuple(
-        Input(f"{one.claim.id}, how much worse than its path", delta, "%", one.period) for delta, one in deltas
+        Input(f"{card.claim.id}, how much worse than its path", delta, "%", card.period) for delta, card in deltas
     )
     return replace(
         card,
         finding=IndicatorValue(worst, inputs, f"largest of {len(deltas)} = {worst:.2f} %, of {of.claim.id}"),
         value=worst,
-        coverage=min(one.coverage for one in lit),
+        coverage=min(card.coverage for card in lit),
         target=Target(100.0 * PATH_TOLERANCE, "product choice (METHOD 6.1)"),
         path=100.0 * PATH_TOLERANCE,
         better="lower",

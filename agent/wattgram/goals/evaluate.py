@@ -30,7 +30,7 @@ def evaluate(config: Config, asked: PeriodOption | None, now: int) -> list[GoalO
     HistoryError when there is no history to read, or only another site's; ValueError as of `Asked.bounds`.
     """
     history = History(config.spool.path, config.site.name)
-    if history.stored() is None and (others := [one for one in history.sites() if one != config.site.name]):
+    if history.stored() is None and (others := [site for site in history.sites() if site != config.site.name]):
         raise HistoryError(
             f"{history.folder}: nothing of site {history.site!r} is stored; there are {', '.join(map(repr, others))}"
         )
@@ -42,7 +42,7 @@ def judged(config: Config, asked: PeriodOption | None, over: int, stored: Sequen
     """Every claim as of `over`, UTC ns, by the days of a site."""
     site = _Site(config, stored)
     found = [site.card(claim, asked, over) for claim in claims()]
-    return [distance(one, found) if one.claim.id == DISTANCE else one for one in found]
+    return [distance(card, found) if card.claim.id == DISTANCE else card for card in found]
 
 
 class _Site:
@@ -111,7 +111,7 @@ class _Site:
         now = Evaluation(stretch.over, card.value, card.path, is_good(card.value, card.path, indicator.better))
         seen.setdefault(now.over, now)
         # Today counts when it is over, unless there is not much else.
-        on = is_on_track(goods if len(goods) > 1 else [one.good for one in seen.values()])
+        on = is_on_track(goods if len(goods) > 1 else [evaluation.good for evaluation in seen.values()])
         why = _why(card, now, on=on)
         return replace(card, state="on track" if on else "off track", why=why, evaluations=tuple(seen.values()))
 

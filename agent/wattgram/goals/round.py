@@ -56,7 +56,7 @@ class Round:
 
     async def run(self) -> None:
         """Round after round, until cancelled."""
-        later = (max(SOONEST, one / self._clock.speed) for one in chain((QUARTER,), repeat(ROUND_PERIOD)))
+        later = (max(SOONEST, period / self._clock.speed) for period in chain((QUARTER,), repeat(ROUND_PERIOD)))
         for wait in chain((FIRST,), later):
             self.pulse.within(wait + ROUND_SECONDS)
             await asyncio.sleep(wait)
@@ -74,8 +74,8 @@ class Round:
             return
         self._failed = ""
         self.latest = found["goals"]
-        for one in self.latest:
-            self._tell_of(one, int(found["time"]))
+        for card in self.latest:
+            self._tell_of(card, int(found["time"]))
 
     async def _asked(self, question: bytes) -> bytes:
         """The answer of the worker; ValueError with its last words when it has none."""

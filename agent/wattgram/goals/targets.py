@@ -42,12 +42,12 @@ def milestone(goals: GoalsConfig, claim: str, year: int) -> float:
 
     Before the first point it is the first one's, after the last the last one's. KeyError without milestones.
     """
-    points = [(one.year, one.value) for one in goals.milestones[claim]]
+    points = [(point.year, point.value) for point in goals.milestones[claim]]
     if claim in goals.baselines:
         points.append((goals.baselines[claim].year, goals.baselines[claim].value))
     points.sort()
-    before = [one for one in points if one[0] <= year]
-    after = [one for one in points if one[0] > year]
+    before = [point for point in points if point[0] <= year]
+    after = [point for point in points if point[0] > year]
     if not before or not after:
         return (before or after)[-1 if before else 0][1]
     (begin, first), (end, last) = before[-1], after[0]

@@ -31,8 +31,8 @@ def main() -> int:
         os.nice(NICE)
     config, now = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent, over a pipe
     cards = evaluate(config, None, now)
-    shown = [{name: one[name] for name in one if name in SHOWN_KEYS} for one in json.loads(as_json(cards))]
-    print(json.dumps({"time": max((one.over for one in cards), default=now), "goals": shown}))
+    shown = [{name: card[name] for name in card if name in SHOWN_KEYS} for card in json.loads(as_json(cards))]
+    print(json.dumps({"time": max((card.over for card in cards), default=now), "goals": shown}))
     return 0
 
 

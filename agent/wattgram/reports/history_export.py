@@ -49,7 +49,7 @@ class ExportSelection:
             if names and not set(HAS[tag]) & set(kinds):
                 allowed = " or ".join(HAS[tag])
                 raise ValueError(f"found --{tag} {names[0]} with --kind {','.join(kinds)}; allowed: with {allowed}")
-        return cls(tuple(one for one in KINDS if one in kinds), tuple(devices), tuple(windows))
+        return cls(tuple(kind for kind in KINDS if kind in kinds), tuple(devices), tuple(windows))
 
     def wants(self, series: Series) -> bool:
         """Whether its records are among them."""
@@ -131,13 +131,13 @@ def _nothing(
     """Why there is nothing."""
     kinds = " or ".join(selection.kinds)
     if (ends := told.ends()) is not None:
-        first, last = (local_day(one, config.site.timezone) for one in ends)
+        first, last = (local_day(time, config.site.timezone) for time in ends)
         return HistoryError(f"{history.folder}: nothing of this period is stored; there are records of {first}..{last}")
-    devices = {*history.devices(), *(one.name for one in config.devices)}
+    devices = {*history.devices(), *(device.name for device in config.devices)}
     for name in selection.devices:
         if name not in devices:
             return ValueError(f"found --device {name!r}{nearest(name, devices)}; allowed: {', '.join(sorted(devices))}")
-    others = [one for one in history.sites() if one != history.site]
+    others = [site for site in history.sites() if site != history.site]
     there = f"; there are sites {', '.join(map(repr, others))}" if others else ""
     chosen = f" of {', '.join(selection.devices + selection.windows)}" if selection.devices + selection.windows else ""
     return HistoryError(f"{history.folder}: no {kinds} record{chosen} of site {history.site!r} is stored{there}")

@@ -23,7 +23,7 @@ UP = ("pv_energy_kwh", "generation_energy_kwh", "battery_discharge_energy_kwh", 
 DOWN = ("grid_export_energy_kwh", "battery_charge_energy_kwh")
 """What comes into the site, and what leaves it or is stored: the load is what is between the two."""
 
-BY_KEY = {one.key: one for one in FIGURES}
+BY_KEY = {figure.key: figure for figure in FIGURES}
 TIERS = {
     1: "measured live",
     2: "estimated live",
@@ -141,7 +141,7 @@ def _table(title: str, shown: SiteReport, figures: Sequence[Figure]) -> str:
     columns = [
         [cell.replace(",", NARROW) or "-" for cell in column] for column in written(rows, present, percent=f"{NARROW}%")
     ]
-    heads = [(one.head, "" if one.unit == "1" else one.unit) for one in present]
+    heads = [(figure.head, "" if figure.unit == "1" else figure.unit) for figure in present]
     if figures is SHARES:
         columns.append([percent(row.coverage) for row in rows])
         heads.append(("coverage", ""))
@@ -201,10 +201,10 @@ def _events(shown: SiteReport) -> str:
     if not shown.events:
         return ""
     lines = "".join(
-        f"<tr><th>{escape(one.device) or 'site'}</th><td>{escape(one.event)}</td><td>{one.count}</td>"
-        f"<td>{escape(shown.local(one.first))}</td><td>{escape(shown.local(one.last))}</td>"
-        f"<td>{escape(one.detail)}</td></tr>"
-        for one in shown.events
+        f"<tr><th>{escape(event.device) or 'site'}</th><td>{escape(event.event)}</td><td>{event.count}</td>"
+        f"<td>{escape(shown.local(event.first))}</td><td>{escape(shown.local(event.last))}</td>"
+        f"<td>{escape(event.detail)}</td></tr>"
+        for event in shown.events
     )
     return (
         "<h3>Events</h3><table class=words><thead><tr><th>device</th><th>event</th><th>times</th><th>first</th>"
@@ -214,9 +214,9 @@ def _events(shown: SiteReport) -> str:
 
 def _rules(shown: SiteReport) -> str:
     lines = "".join(
-        f"<tr><th>{escape(one.head)}</th><td>{'share' if one.unit == '1' else one.unit}</td>"
-        f"<td>{escape(one.rule)}</td><td>{escape(one.source)}</td></tr>"
-        for one in shown.shown(FIGURES)
+        f"<tr><th>{escape(figure.head)}</th><td>{'share' if figure.unit == '1' else figure.unit}</td>"
+        f"<td>{escape(figure.rule)}</td><td>{escape(figure.source)}</td></tr>"
+        for figure in shown.shown(FIGURES)
     )
     coverage = (
         "<tr><th>coverage</th><td>share</td><td>time with a balance / time of the period that is over, weighted with "

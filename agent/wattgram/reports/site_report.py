@@ -66,7 +66,7 @@ class SiteReport:
 
     def shown(self, figures: Iterable[Figure]) -> list[Figure]:
         """The figures that the total has."""
-        return [one for one in figures if self.total.value(one) is not None]
+        return [figure for figure in figures if self.total.value(figure) is not None]
 
 
 def report(config: Config, wanted: PeriodOption, now: int) -> SiteReport:
@@ -81,7 +81,7 @@ def report(config: Config, wanted: PeriodOption, now: int) -> SiteReport:
         raise HistoryError(_nothing(history))
     over = window_start("15m", now, zone)  # the last quarter of an hour that is over
     found = spans(wanted, stored[0], over, zone)
-    roles = {one.role for one in config.devices}
+    roles = {device.role for device in config.devices}
     hydro, fuel = bool(roles & {"wind", "hydro"}), bool(roles & {"genset", "chp"})
     ledger = summed(history, found, over, zone, grid.basis, grid.method, hydro=hydro and not fuel) if found else None
     if ledger is None:
@@ -133,13 +133,13 @@ def as_table(shown: SiteReport) -> str:
     if shown.events:
         happened = [
             (
-                printable(one.device or "site"),
-                printable(one.event),
-                str(one.count),
-                shown.local(one.first),
-                shown.local(one.last),
+                printable(event.device or "site"),
+                printable(event.event),
+                str(event.count),
+                shown.local(event.first),
+                shown.local(event.last),
             )
-            for one in shown.events
+            for event in shown.events
         ]
         parts.append(table(("device", "event", "times", "first", "last"), happened, right=(2,)))
     versions = ", ".join(f"{name} {version}" for name, version in shown.versions.items())
@@ -163,14 +163,14 @@ def as_json(shown: SiteReport) -> str:
         "sources": _sources(shown.total),
         "events": [
             {
-                "device": one.device,
-                "event": one.event,
-                "count": one.count,
-                "first": rfc3339(one.first),
-                "last": rfc3339(one.last),
-                "detail": one.detail,
+                "device": event.device,
+                "event": event.event,
+                "count": event.count,
+                "first": rfc3339(event.first),
+                "last": rfc3339(event.last),
+                "detail": event.detail,
             }
-            for one in shown.events
+            for event in shown.events
         ],
         "notes": list(shown.notes),
         "versions": {**shown.versions, "revision": shown.total.revision},
@@ -180,26 +180,26 @@ def as_json(shown: SiteReport) -> str:
 
 def as_csv(shown: SiteReport) -> str:
     """RFC 4180: one line of names with their units, one a row, the total last; empty where there is no number."""
-    head = ["period", "from", "to", "complete", "enough_data", "coverage", *(one.key for one in FIGURES)]
+    head = ["period", "from", "to", "complete", "enough_data", "coverage", *(figure.key for figure in FIGURES)]
     rows = []
     for row in (*shown.rows, shown.total):
         facts = _row(row)
-        sources = "; ".join(f"{one.name} (tier {one.tier}) {time:.1%}" for one, time, _ in row.shares())
+        sources = "; ".join(f"{source.name} (tier {source.tier}) {time:.1%}" for source, time, _ in row.shares())
         rows.append([*(facts[name] for name in head), sources, shown.basis, shown.method, row.revision])
     return sheet([*head, "grid_sources", "basis", "method", "revision"], rows)
 
 
 def digits(values: Iterable[float | None]) -> int:
     """Decimals with which numbers of one unit are read best beside each other."""
-    largest = max((abs(one) for one in values if one is not None), default=0.0)
+    largest = max((abs(value) for value in values if value is not None), default=0.0)
     return 0 if largest >= 10_000 or not largest else 1 if largest >= 100 else 3
 
 
 def written(rows: Sequence[LedgerRow], figures: Sequence[Figure], *, percent: str) -> list[list[str]]:
     """A column of each figure, "" where there is no number; figures of one unit have the same decimals."""
     decimals = {
-        unit: digits(row.value(one) for one in figures if one.unit == unit for row in rows)
-        for unit in {one.unit for one in figures}
+        unit: digits(row.value(figure) for figure in figures if figure.unit == unit for row in rows)
+        for unit in {figure.unit for figure in figures}
     }
 
     def cell(value: float | None, unit: str) -> str:
@@ -207,11 +207,11 @@ def written(rows: Sequence[LedgerRow], figures: Sequence[Figure], *, percent: st
             return ""
         return f"{100 * value:.1f}{percent}" if unit == "1" else f"{value:z,.{decimals[unit]}f}"
 
-    return [[cell(row.value(one), one.unit) for row in rows] for one in figures]
+    return [[cell(row.value(figure), figure.unit) for row in rows] for figure in figures]
 
 
 def _figures(rows: Sequence[LedgerRow], figures: Sequence[Figure], *, coverage: bool) -> str:
-    head = [one.head if one.unit == "1" else f"{one.head} {one.unit}" for one in figures]
+    head = [figure.head if figure.unit == "1" else f"{figure.head} {figure.unit}" for figure in figures]
     columns = [[cell or "-" for cell in column] for column in written(rows, figures, percent="%")]
     if coverage:
         head.append("coverage")
@@ -222,7 +222,7 @@ def _figures(rows: Sequence[LedgerRow], figures: Sequence[Figure], *, coverage: 
 
 
 def _row(row: LedgerRow) -> dict[str, object]:
-    figures = {one.key: _rounded(row.value(one)) for one in FIGURES}
+    figures = {figure.key: _rounded(row.value(figure)) for figure in FIGURES}
     return {
         "period": row.span.name,
         "from": rfc3339(row.span.start),
@@ -256,12 +256,12 @@ def _rounded(value: float | None) -> float | None:
 
 def _happened(events: Iterable[Record]) -> tuple[EventSummary, ...]:
     found: dict[tuple[str, str], EventSummary] = {}
-    for one in events:
-        device, event = one.series.tag("device"), str(one["event"])
+    for record in events:
+        device, event = record.series.tag("device"), str(record["event"])
         before = found.get((device, event))
-        count, first = (before.count + 1, before.first) if before else (1, one.time)
-        found[device, event] = EventSummary(device, event, count, first, one.time, str(one["detail"]))
-    return tuple(sorted(found.values(), key=lambda one: (-one.count, one.device, one.event)))
+        count, first = (before.count + 1, before.first) if before else (1, record.time)
+        found[device, event] = EventSummary(device, event, count, first, record.time, str(record["detail"]))
+    return tuple(sorted(found.values(), key=lambda summary: (-summary.count, summary.device, summary.event)))
 
 
 def _notes(config: Config, ledger: Ledger, damaged: int, *, own_unclear: bool) -> list[str]:
@@ -275,8 +275,8 @@ def _notes(config: Config, ledger: Ledger, damaged: int, *, own_unclear: bool) -
             f"the stored windows do not say their method; the configuration's is {config.grid.method}; "
             "totals of the other one are not stored"
         )
-    for other, seconds in ledger.left_out.items():
-        name = f"basis {other.basis}" + (f", method {other.method}" if other.method else "")
+    for book_left_out, seconds in ledger.left_out.items():
+        name = f"basis {book_left_out.basis}" + (f", method {book_left_out.method}" if book_left_out.method else "")
         notes.append(f"{seconds / 3600:.1f} h with {name} are left out: what differs in these is never added up")
     if book.basis != config.grid.basis:
         notes.append(f"the configuration's basis is {config.grid.basis}; nothing of this period is stored in it")
@@ -293,7 +293,7 @@ def _notes(config: Config, ledger: Ledger, damaged: int, *, own_unclear: bool) -
 
 
 def _nothing(history: History) -> str:
-    others = [one for one in history.sites() if one != history.site]
+    others = [site for site in history.sites() if site != history.site]
     if others:
         return f"{history.folder}: nothing of site {history.site!r} is stored; there are {', '.join(map(repr, others))}"
     return f"{history.folder}: no window of site {history.site!r} is stored yet; the first one takes 15 minutes"

@@ -24,7 +24,7 @@ def read(
     before = len(table.mistakes)
     base = toml_table.number(-10.0, 40.0)
     reference = table.take("reference", dates.period, toml_table.REQUIRED)
-    outputs = table.take("outputs", _outputs([one.name for one in products if one.name]), ())
+    outputs = table.take("outputs", _outputs([product.name for product in products if product.name]), ())
     heating, cooling = table.take("heating_base", base, None), table.take("cooling_base", base, None)
     weather = table.take("weather", meters.weather(devices), "")
     file = table.take("temperatures", toml_table.text, None)

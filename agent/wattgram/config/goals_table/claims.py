@@ -50,7 +50,7 @@ def claims() -> tuple[Claim, ...]:
     text = files("wattgram.config.goals_table").joinpath("claims.csv").read_text(encoding="utf-8")
     rows: Iterable[dict[str, Any]] = csv.DictReader(text.splitlines())
     found = tuple(Claim(**row) for row in rows)
-    for one in found:
-        if one.shown not in get_args(Shown) or one.period not in get_args(Period) or one.id[0] not in ARTICLES:
-            raise ValueError(f"claims.csv: {one.id}: found shown {one.shown!r}, period {one.period!r}")
+    for claim in found:
+        if claim.shown not in get_args(Shown) or claim.period not in get_args(Period) or claim.id[0] not in ARTICLES:
+            raise ValueError(f"claims.csv: {claim.id}: found shown {claim.shown!r}, period {claim.period!r}")
     return found

@@ -43,9 +43,9 @@ def _stretch(value: object, allowed: str) -> tuple[date, date]:
     parts = _DATE_PARTS.fullmatch(str(value).strip()) if isinstance(value, str) or whole or plain else None
     try:
         if parts is not None and int(parts[1]) in GOAL_YEARS:
-            year, month, one = int(parts[1]), parts[2], parts[3]
-            if one:
-                made = date(year, int(month), int(one))
+            year, month, day_of_month = int(parts[1]), parts[2], parts[3]
+            if day_of_month:
+                made = date(year, int(month), int(day_of_month))
                 return made, made
             if not month:
                 return date(year, 1, 1), date(year, 12, 31)

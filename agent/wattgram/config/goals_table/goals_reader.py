@@ -54,11 +54,11 @@ def _targets(table: Table) -> dict[str, float]:
 def _baselines(table: Table) -> dict[str, Baseline]:
     found = {}
     for goal in _goals(table, BASED, "a baseline"):
-        one = table.table(goal)
-        value = one.take("value", _value, toml_table.REQUIRED)
-        year = one.take("year", _year, toml_table.REQUIRED)
-        yearly = one.take("yearly", toml_table.number(-1.0, 1.0), None)
-        one.done()
+        baseline = table.table(goal)
+        value = baseline.take("value", _value, toml_table.REQUIRED)
+        year = baseline.take("year", _year, toml_table.REQUIRED)
+        yearly = baseline.take("yearly", toml_table.number(-1.0, 1.0), None)
+        baseline.done()
         if value is not None and year is not None:
             found[goal] = Baseline(value, year, yearly)
     return found
@@ -92,7 +92,7 @@ def _milestones(tables: Sequence[Table]) -> dict[str, tuple[Milestone, ...]]:
 
 def _measured() -> list[str]:
     """Goals whose number is held against something; what people enter is shown as it is."""
-    return [one.id for one in claims() if one.shown in ("status", "number") and one.id != DISTANCE]
+    return [claim.id for claim in claims() if claim.shown in ("status", "number") and claim.id != DISTANCE]
 
 
 def _goal(allowed: Sequence[str], what: str) -> toml_table.Parser:
@@ -102,7 +102,7 @@ def _goal(allowed: Sequence[str], what: str) -> toml_table.Parser:
         goal = toml_table.text(value)
         if goal in allowed:
             return goal
-        known = {one.id: one.shown for one in claims()}
+        known = {claim.id: claim.shown for claim in claims()}
         if known.get(goal) == "context":
             why = ", which is context only"
         elif goal in known:

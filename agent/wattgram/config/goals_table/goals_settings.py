@@ -114,5 +114,5 @@ class GoalsConfig:
 
     def entry(self, what: str, day: date) -> ManualEntry | None:
         """The latest entry of an input that is about a day."""
-        found = [one for one in self.entries if one.what == what and one.first <= day <= one.last]
-        return max(found, key=lambda one: one.entered, default=None)
+        found = [entry for entry in self.entries if entry.what == what and entry.first <= day <= entry.last]
+        return max(found, key=lambda entry: entry.entered, default=None)

@@ -76,13 +76,13 @@ def read(
     mistakes: list[str] = []
     lines = _lines(directory / name, mistakes) if name else []
     found: dict[tuple[str, date, date, date], ManualEntry] = {}
-    for one in (*table.tables("entry"), *lines):
-        made = _entry(one, products, devices)
+    for row in (*table.tables("entry"), *lines):
+        made = _entry(row, products, devices)
         if made is None:
             continue
         key = made.what, made.first, made.last, made.entered
         if key in found:
-            one.mistake("what", f"found {made.what!r} a second time for its period; allowed: entered on a later day")
+            row.mistake("what", f"found {made.what!r} a second time for its period; allowed: entered on a later day")
         found[key] = made
     table.mistakes += supplied.told(directory / name, mistakes, "mistakes") if name else []
     return tuple(found.values())
@@ -138,7 +138,7 @@ def _units(kind: EntryKind, what: str, devices: Mapping[str, GoalMeter]) -> list
 
 def _what(products: Sequence[ProductSettings], devices: Mapping[str, GoalMeter]) -> toml_table.Parser:
     """The word for an input, with the name that belongs to it."""
-    made = {one.name: one for one in products}
+    made = {product.name: product for product in products}
 
     def fits(word: str, name: str) -> bool:
         if ENTRY_KINDS[word].of == "meter":
@@ -156,9 +156,13 @@ def _what(products: Sequence[ProductSettings], devices: Mapping[str, GoalMeter])
             return word + colon + name
         why = ""
         if kind.of == "product" and name in made:
-            one = made[name]
-            why = f", which {one.output!r} counts" if one.output else f", whose goal {one.goal} takes {_counted(one)}"
-        fitting = [f"{word}:{one}" for one in (*made, *devices) if fits(word, one)]
+            product = made[name]
+            why = (
+                f", which {product.output!r} counts"
+                if product.output
+                else f", whose goal {product.goal} takes {_counted(product)}"
+            )
+        fitting = [f"{word}:{candidate}" for candidate in (*made, *devices) if fits(word, candidate)]
         allowed = ", ".join(fitting) or f"{word}: with {PLACES[kind.of]}"
         raise ValueError(f"found {value!r}{why or nearest(str(value), fitting)}; allowed: {allowed}")
 

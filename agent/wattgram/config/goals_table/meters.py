@@ -36,7 +36,7 @@ def named(meters: Mapping[str, GoalMeter], roles: Sequence[str]) -> Parser:
         name = toml_table.text(value)
         if name in meters and meters[name].role in (*roles, ""):
             return name
-        fitting = [one for one, meter in meters.items() if meter.role in roles]
+        fitting = [candidate for candidate, meter in meters.items() if meter.role in roles]
         near = f", which has role {meters[name].role!r}" if name in meters else toml_table.nearest(name, fitting)
         allowed = ", ".join(fitting) or f"the name of a device with role {', '.join(roles)}"
         raise ValueError(f"found {name!r}{near}; allowed: {allowed}")
@@ -74,7 +74,7 @@ def weather(meters: Mapping[str, GoalMeter]) -> Parser:
 
     def parser(value: object) -> str:
         name = toml_table.text(value)
-        fitting = [one for one, meter in meters.items() if meter.reads is None or AMBIENT in meter.reads]
+        fitting = [candidate for candidate, meter in meters.items() if meter.reads is None or AMBIENT in meter.reads]
         if name in fitting:
             return name
         near = f", which reads no {AMBIENT}" if name in meters else toml_table.nearest(name, fitting)

@@ -32,9 +32,9 @@ def read(tables: Sequence[Table], devices: Mapping[str, GoalMeter]) -> tuple[Pro
     """The products, in their order; mistakes go to the tables."""
     found: dict[str, ProductSettings] = {}
     for table in tables:
-        one = _product(table, devices)
-        _once(table, one.name, found)
-        found[one.name] = one
+        product = _product(table, devices)
+        _once(table, product.name, found)
+        found[product.name] = product
     return tuple(found.values())
 
 
@@ -43,7 +43,7 @@ def buildings(tables: Sequence[Table], devices: Mapping[str, GoalMeter]) -> tupl
     found: dict[str, BuildingSettings] = {}
     for table in tables:
         name = _name(table)
-        one = BuildingSettings(
+        building = BuildingSettings(
             name=name,
             energy=table.take("energy", meters.several(devices, meters.SUB_METERS), toml_table.REQUIRED) or (),
             area=table.take("area", toml_table.bounded(units.area, 1.0, 1e7, "1 m2 to 1000 ha"), toml_table.REQUIRED)
@@ -54,7 +54,7 @@ def buildings(tables: Sequence[Table], devices: Mapping[str, GoalMeter]) -> tupl
             table.mistake("energy", "found []; allowed: at least one sub-meter")
         table.done()
         _once(table, name, found)
-        found[name] = one
+        found[name] = building
     return tuple(found.values())
 
 

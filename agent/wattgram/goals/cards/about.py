@@ -33,7 +33,7 @@ class About:
 
 def about(config: Config, made: int) -> About:
     """What a configuration says, as of `made`, UTC ns."""
-    tables = sorted(one.name for one in files("wattgram.config.goals_table").iterdir() if one.name.endswith(".csv"))
+    tables = sorted(file.name for file in files("wattgram.config.goals_table").iterdir() if file.name.endswith(".csv"))
     versions = factors() | digests("wattgram.config.goals_table", tables)
     site, grid = config.site, config.grid
     return About(site.name, site.timezone, grid.zone, grid.basis, grid.method, made, versions)

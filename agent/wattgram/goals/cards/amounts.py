@@ -24,7 +24,7 @@ def decimals(unit: str, values: Iterable[float | None]) -> int:
     """One for percentages, none for heads, else so many that the largest number has four digits; at most six."""
     if unit.startswith("%"):
         return 1
-    largest = max((abs(one) for one in values if one is not None), default=0.0)
+    largest = max((abs(value) for value in values if value is not None), default=0.0)
     if not largest or unit in WHOLE_UNITS:
         return 0
     return max(0, min(6, 3 - Decimal(largest).adjusted()))

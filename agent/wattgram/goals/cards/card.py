@@ -90,7 +90,7 @@ def _numbers(card: GoalOutcome, words: CardTexts) -> str:
         (words.path, _amount(card, card.path) if total else ""),
         (words.projection, _amount(card, card.projection) if card.projection != card.value else ""),
         (words.needed, _aimed(card, card.needed) if total or card.state == "off track" else ""),
-        (words.beside, "<br>".join(_spaced(one) for one in extras(card))),
+        (words.beside, "<br>".join(_spaced(text) for text in extras(card))),
         (words.period, escape(words.period_gone.format(period=card.period, gone=percent(passed(card))))),
         (words.coverage, percent(card.coverage)),
     )
@@ -133,9 +133,9 @@ def _course(card: GoalOutcome, about: About, words: CardTexts) -> str:
     end = card.projection if running else None
     projection = [] if end is None else points([(last.over, last.value), (card.end, end)])
     lines = PlotSeries(
-        value=points([(one.over, one.value) for one in every]),
-        off=points([(one.over, one.value) for one in every if not one.good]),
-        path=points([(one.over, one.path) for one in every]),
+        value=points([(evaluation.over, evaluation.value) for evaluation in every]),
+        off=points([(evaluation.over, evaluation.value) for evaluation in every if not evaluation.good]),
+        path=points([(evaluation.over, evaluation.path) for evaluation in every]),
         ahead=points([(last.over, last.path), (card.end, card.target.value)]) if running and card.target else [],
         projection=projection,
     )

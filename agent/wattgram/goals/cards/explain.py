@@ -30,7 +30,10 @@ def explain(card: GoalOutcome, about: About) -> str:
         "\n".join(f"{name.ljust(widest)}  {text}" for name, text in facts),
     ]
     if isinstance(card.finding, IndicatorValue) and card.finding.inputs:
-        rows = [(printable(one.name), plain(one.value), one.unit, printable(one.source)) for one in card.finding.inputs]
+        rows = [
+            (printable(operand.name), plain(operand.value), operand.unit, printable(operand.source))
+            for operand in card.finding.inputs
+        ]
         parts.append(table(("input", "value", "unit", "from"), rows, right=(1,)))
     if card.evaluations:
         parts.append(_evaluations(card, about))
@@ -41,8 +44,13 @@ def as_json(card: GoalOutcome, about: About) -> str:
     """The document of a card with its evaluations and what it was computed with."""
     more = {
         "evaluations": [
-            {"as_of": rfc3339(one.over), "value": exact(one.value), "path": exact(one.path), "good": one.good}
-            for one in card.evaluations
+            {
+                "as_of": rfc3339(evaluation.over),
+                "value": exact(evaluation.value),
+                "path": exact(evaluation.path),
+                "good": evaluation.good,
+            }
+            for evaluation in card.evaluations
         ],
         "site": about.site,
         "timezone": about.timezone.key,
@@ -100,12 +108,12 @@ def _evaluations(card: GoalOutcome, about: About) -> str:
     digits, shown = of_card(card) + MORE, card.evaluations[-EVALUATIONS_SHOWN:]
     rows = [
         (
-            about.local(one.over),
-            amount(one.value, card.claim.unit, digits),
-            amount(one.path, card.claim.unit, digits),
-            "yes" if one.good else "no",
+            about.local(evaluation.over),
+            amount(evaluation.value, card.claim.unit, digits),
+            amount(evaluation.path, card.claim.unit, digits),
+            "yes" if evaluation.good else "no",
         )
-        for one in shown
+        for evaluation in shown
     ]
     text = table(("as of", "value", "path", "good"), rows, right=(1, 2))
     left = len(card.evaluations) - len(shown)

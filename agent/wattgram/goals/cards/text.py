@@ -68,9 +68,9 @@ CSV_COLUMNS = (
 def as_table(cards: Sequence[GoalOutcome], colour: bool = False, width: int = TABLE_WIDTH) -> str:
     """For a terminal of `width` columns; below it what is missing, claim by claim."""
     parts = [_table(cards, colour=colour, width=width)]
-    measured = sum(one.measured for one in cards)
+    measured = sum(card.measured for card in cards)
     parts.append(f"{len(cards)} of {CLAIM_COUNT} claims shown, {measured} measured")
-    wanting = [f"{one.claim.id}  {printable(lacking(one))}" for one in cards if lacking(one)]
+    wanting = [f"{card.claim.id}  {printable(lacking(card))}" for card in cards if lacking(card)]
     if wanting:
         parts.append("\n".join(("not enough data, and what to add", *wanting)))
     return "\n\n".join(parts)
@@ -78,14 +78,14 @@ def as_table(cards: Sequence[GoalOutcome], colour: bool = False, width: int = TA
 
 def as_json(cards: Sequence[GoalOutcome]) -> str:
     """A list of one document a claim, in the claims' order."""
-    return json.dumps([document(one) for one in cards], allow_nan=False)
+    return json.dumps([document(card) for card in cards], allow_nan=False)
 
 
 def as_csv(cards: Sequence[GoalOutcome]) -> str:
     """RFC 4180: a line of names and one a claim; empty where there is nothing."""
     rows = []
-    for one in cards:
-        facts = document(one) | {"extras": "; ".join(extras(one))}
+    for card in cards:
+        facts = document(card) | {"extras": "; ".join(extras(card))}
         rows.append([facts[name] for name in CSV_COLUMNS])
     return sheet(CSV_COLUMNS, rows)
 
@@ -114,14 +114,15 @@ def document(card: GoalOutcome) -> dict[str, object]:
         "needed": exact(card.needed),
         "why": card.why,
         "extras": [
-            {"name": one.name, "value": exact(one.value), "unit": one.unit} for one in (found.extras if found else ())
+            {"name": extra.name, "value": exact(extra.value), "unit": extra.unit}
+            for extra in (found.extras if found else ())
         ],
         "article": claim.article,
         "formula": claim.formula,
         "arithmetic": found.arithmetic if found else "",
         "inputs": [
-            {"name": one.name, "value": exact(one.value), "unit": one.unit, "source": one.source}
-            for one in (found.inputs if found else ())
+            {"name": operand.name, "value": exact(operand.value), "unit": operand.unit, "source": operand.source}
+            for operand in (found.inputs if found else ())
         ],
         "source": target.source if target else claim.source,
         "entry": found.entry if found else "",
@@ -134,7 +135,7 @@ def document(card: GoalOutcome) -> dict[str, object]:
 def lacking(card: GoalOutcome) -> str:
     """What a claim lacks and what to add for it; "" where nothing can be done or has to be."""
     if isinstance(card.finding, MissingValue):
-        return "; ".join(one for one in (card.finding.what, card.finding.add) if one)
+        return "; ".join(part for part in (card.finding.what, card.finding.add) if part)
     return card.why if card.state == "not enough data" else ""
 
 
@@ -142,7 +143,10 @@ def extras(card: GoalOutcome) -> list[str]:
     """The numbers beside an indicator's own."""
     if not isinstance(card.finding, IndicatorValue):
         return []
-    return [f"{one.name} {amount(one.value, one.unit, decimals(one.unit, [one.value]))}" for one in card.finding.extras]
+    return [
+        f"{extra.name} {amount(extra.value, extra.unit, decimals(extra.unit, [extra.value]))}"
+        for extra in card.finding.extras
+    ]
 
 
 def aimed(card: GoalOutcome) -> str:
@@ -160,16 +164,16 @@ def covered(card: GoalOutcome) -> str:
 def _table(cards: Sequence[GoalOutcome], *, colour: bool, width: int) -> str:
     rows = [
         (
-            one.claim.id,
-            printable(one.claim.says),
-            printable(one.claim.indicator) or "-",
-            amount(one.value, one.claim.unit, of_card(one)),
-            aimed(one),
-            one.state,
-            covered(one),
-            one.period,
+            card.claim.id,
+            printable(card.claim.says),
+            printable(card.claim.indicator) or "-",
+            amount(card.value, card.claim.unit, of_card(card)),
+            aimed(card),
+            card.state,
+            covered(card),
+            card.period,
         )
-        for one in cards
+        for card in cards
     ]
     head = ("id", "claim", "indicator", "value", "target", "state", "coverage", "period")
     fixed = sum(max(len(row[column]) for row in (head, *rows)) for column in (0, *range(3, len(head))))
@@ -179,7 +183,7 @@ def _table(cards: Sequence[GoalOutcome], *, colour: bool, width: int) -> str:
     lines = table(head, cut, right=(3, 4, 6)).splitlines()
     if colour:
         at = lines[0].index(" state") + 1
-        lines[2:] = [_coloured(line, at, one.state) for line, one in zip(lines[2:], cards, strict=True)]
+        lines[2:] = [_coloured(line, at, card.state) for line, card in zip(lines[2:], cards, strict=True)]
     return "\n".join(lines)
 
 

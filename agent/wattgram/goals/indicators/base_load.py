@@ -21,7 +21,7 @@ def idle(stretch: Stretch, facility: Facility) -> IndicatorValue:
     P_night,min: the lowest quarter of an hour between 0 and 5 o'clock of the period. P_mean: energy of the load / the
     time with a balance.
     """
-    nights = [one.quarters for one in stretch.days if one.quarters.night_count > 0]
+    nights = [day.quarters for day in stretch.days if day.quarters.night_count > 0]
     if not nights:
         raise MissingInput(
             f"no quarter of an hour of a night is known in {stretch.name}", "a balance between 0 and 5 o'clock"
@@ -29,12 +29,12 @@ def idle(stretch: Stretch, facility: Facility) -> IndicatorValue:
     energy = stretch.sum("load_energy")
     if energy is None:
         raise MissingInput(f"the load is not known in {stretch.name}", 'a [[device]] with role = "grid"')
-    hours = fsum(one.covered for one in stretch.days) / 3600.0
+    hours = fsum(day.covered for day in stretch.days) / 3600.0
     mean = quotient(energy, hours, f"no time of {stretch.name} has a balance") / 1000.0
-    lowest = min(one.night for one in nights) / 1000.0
+    lowest = min(quarters.night for quarters in nights) / 1000.0
     value = 100.0 * quotient(lowest, mean, f"nothing was used in {stretch.name}")
-    peak = max(one.quarters.peak for one in stretch.days if one.quarters.count > 0 or one.quarters.night_count > 0)
-    lows = fsum(one.night for one in nights) / len(nights) / 1000.0
+    peak = max(day.quarters.peak for day in stretch.days if day.quarters.count > 0 or day.quarters.night_count > 0)
+    lows = fsum(quarters.night for quarters in nights) / len(nights) / 1000.0
     return IndicatorValue(
         value,
         (

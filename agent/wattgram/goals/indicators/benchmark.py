@@ -21,26 +21,28 @@ def gap(stretch: Stretch, facility: Facility) -> IndicatorValue:
     The magnitude below the line keeps the sign right for a converter, whose limits are negative.
     """
     (product, limit), *others = _compared(facility)
-    one = MEASURES[limit.unit](product, stretch, facility)
-    value = _gap(one.value, limit)
+    measured = MEASURES[limit.unit](product, stretch, facility)
+    value = _gap(measured.value, limit)
     benchmark = Input(f"class 1 of {limit.process}", limit.class1, limit.unit, limit.standard)
     extras = []
-    for other, its in others:
+    for compared, its_limit in others:
         try:
             extras.append(
-                SecondaryValue(other.name, _gap(MEASURES[its.unit](other, stretch, facility).value, its), "%")
+                SecondaryValue(
+                    compared.name, _gap(MEASURES[its_limit.unit](compared, stretch, facility).value, its_limit), "%"
+                )
             )
         except MissingInput:
             continue  # what is beside the indicator may be unknown
     return IndicatorValue(
         value,
-        (*one.inputs, benchmark),
-        f"{one.arithmetic}; ({shown(one.value)} - {shown(limit.class1)}) / |{shown(limit.class1)}| x 100 "
+        (*measured.inputs, benchmark),
+        f"{measured.arithmetic}; ({shown(measured.value)} - {shown(limit.class1)}) / |{shown(limit.class1)}| x 100 "
         f"= {shown(value)} %",
         tuple(extras),
-        one.coverage,
-        one.entry,
-        standing(product, limit.unit, one.value),
+        measured.coverage,
+        measured.entry,
+        standing(product, limit.unit, measured.value),
     )
 
 
@@ -50,8 +52,8 @@ def _gap(value: float, limit: Limit) -> float:
 
 def _compared(facility: Facility) -> list[tuple[ProductSettings, Limit]]:
     for claim in COMPARED_CLAIMS:
-        products = [one for one in facility.goals.products if one.goal == claim]
-        if found := [(one, limit) for one in products if (limit := limit_of(one))]:
+        products = [product for product in facility.goals.products if product.goal == claim]
+        if found := [(product, limit) for product in products if (limit := limit_of(product))]:
             return found
     raise MissingInput(
         "no product whose process has a limit standard",

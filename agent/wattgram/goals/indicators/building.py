@@ -24,16 +24,18 @@ def intensity(stretch: Stretch, facility: Facility) -> IndicatorValue:
     inputs: list[Input] = []
     extras: list[SecondaryValue] = []
     energy, area, coverage = 0.0, 0.0, 1.0
-    for one in buildings:
-        if not one.energy:
+    for building in buildings:
+        if not building.energy:
             raise MissingInput(
-                f"no meter of {one.name}", f"energy to the building {one.name}, the names of its sub-meters"
+                f"no meter of {building.name}", f"energy to the building {building.name}, the names of its sub-meters"
             )
-        kwh, meters, known = metered(stretch, one.energy)
-        floor = Input(f"area of {one.name}", one.area, "m2", "[[goals.building]]")
+        kwh, meters, known = metered(stretch, building.energy)
+        floor = Input(f"area of {building.name}", building.area, "m2", "[[goals.building]]")
         inputs += [*meters, floor]
-        extras.append(SecondaryValue(one.name, quotient(kwh, one.area, f"{one.name} has no area"), "kWh/m2"))
-        energy, area, coverage = energy + kwh, area + one.area, min(coverage, known)
+        extras.append(
+            SecondaryValue(building.name, quotient(kwh, building.area, f"{building.name} has no area"), "kWh/m2")
+        )
+        energy, area, coverage = energy + kwh, area + building.area, min(coverage, known)
     value = quotient(energy, area, "no building has an area")
     return IndicatorValue(
         value,
@@ -47,8 +49,8 @@ def intensity(stretch: Stretch, facility: Facility) -> IndicatorValue:
 def design(_stretch: Stretch, facility: Facility) -> Target | None:
     """0.8 x the design values, weighted by area; None while a building has none."""
     buildings = facility.goals.buildings
-    area = sum(one.area for one in buildings)
-    designs = [one.design * one.area for one in buildings if one.design is not None]
+    area = sum(building.area for building in buildings)
+    designs = [building.design * building.area for building in buildings if building.design is not None]
     if not designs or len(designs) < len(buildings) or not area > 0.0:
         return None
     level = sum(designs) / area

@@ -126,8 +126,8 @@ def full_years(stretch: Stretch, facility: Facility) -> dict[int, IndicatorValue
     if not is_over(year, facility):
         year -= 1
     found: dict[int, IndicatorValue] = {}
-    while (one := _full(year, facility)) is not None:
-        found[year] = one
+    while (emission := _full(year, facility)) is not None:
+        found[year] = emission
         year -= 1
     return dict(sorted(found.items()))
 
@@ -138,11 +138,14 @@ def after_peak(stretch: Stretch, facility: Facility) -> IndicatorValue:
     years = full_years(stretch, facility)
     if len(years) < FULL_YEARS:
         raise MissingInput(f"full years in a row: {len(years)} known, {FULL_YEARS} needed", "wait for more full years")
-    peak, last = max(years, key=lambda one: years[one].value), max(years)
+    peak, last = max(years, key=lambda year: years[year].value), max(years)
     return IndicatorValue(
         years[last].value,
         (
-            *(Input(f"net CO2 of {year}", one.value, "t", "goal A02 of that year") for year, one in years.items()),
+            *(
+                Input(f"net CO2 of {year}", emission.value, "t", "goal A02 of that year")
+                for year, emission in years.items()
+            ),
             *years[last].inputs,
         ),
         years[last].arithmetic,
@@ -150,7 +153,7 @@ def after_peak(stretch: Stretch, facility: Facility) -> IndicatorValue:
             SecondaryValue("peak year", peak, ""),
             SecondaryValue("net CO2 of the peak year", years[peak].value, "tCO2/a"),
         ),
-        min(one.coverage for one in years.values()),
+        min(emission.coverage for emission in years.values()),
         note=f"{last} is the highest so far: allowed until 2030" if peak == last and last <= 2030 else f"of {last}",
     )
 
@@ -160,8 +163,8 @@ def peak_target(stretch: Stretch, facility: Facility) -> Target | None:
     years = full_years(stretch, facility)
     if len(years) < FULL_YEARS:
         return None
-    before = {year: one.value for year, one in years.items() if year != max(years)}
-    year = max(before, key=lambda one: before[one])
+    before = {year: emission.value for year, emission in years.items() if year != max(years)}
+    year = max(before, key=lambda candidate: before[candidate])
     return Target(before[year], f"peak so far, of {year}; peak by 2030, neutral by 2060 (METHOD 5, national path)")
 
 

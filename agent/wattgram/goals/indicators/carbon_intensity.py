@@ -106,7 +106,7 @@ def of_all_energy(stretch: Stretch, facility: Facility) -> IndicatorValue:
     heat = fuels.heat(stretch, facility)
     mass = carbon.total + process.value
     electricity = sums.kwh("grid_import_energy") + sums.kwh("self_sufficiency.part")
-    kwh = electricity + fsum(one.value for one in heat)
+    kwh = electricity + fsum(operand.value for operand in heat)
     energy = kwh * KGCE_PER_KWH / 1e3 + bought.value / GJ_PER_TCE
     value = quotient(mass, energy, f"no energy was used in {stretch.name}")
     source = "METHOD 1.2 and 1.3"
@@ -126,7 +126,7 @@ def of_all_energy(stretch: Stretch, facility: Facility) -> IndicatorValue:
         f" = {shown(value)} tCO2/tce",
         (SecondaryValue("energy", energy, "tce"), *PARK_REFERENCE),
         min(carbon.coverage, sums.coverage),
-        note="; ".join(one for one in (unentered, "reference only: the limits are for parks") if one),
+        note="; ".join(note for note in (unentered, "reference only: the limits are for parks") if note),
     )
 
 

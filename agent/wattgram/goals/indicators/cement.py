@@ -31,16 +31,16 @@ def clinker_ratio(stretch: Stretch, facility: Facility) -> tuple[SecondaryValue,
     Of several products of clinker or of cement the first tells the tonnes: the others may weigh the same belt.
     """
     first: dict[str, ProductSettings] = {}
-    for one in facility.goals.products:
-        if one.goal == "A18":
-            first.setdefault(one.process.partition("_")[0], one)
+    for product in facility.goals.products:
+        if product.goal == "A18":
+            first.setdefault(product.process.partition("_")[0], product)
     if "clinker" not in first or "cement" not in first:
         return ()
     try:
         clinker, cement = (output(first[name], stretch, facility) for name in ("clinker", "cement"))
     except MissingInput:
         return ()
-    if [one.date for one in clinker.part.days] != [one.date for one in cement.part.days]:
+    if [day.date for day in clinker.part.days] != [day.date for day in cement.part.days]:
         return ()
     return (SecondaryValue("clinker ratio", 100.0 * clinker.amount / cement.amount, "%"),)
 
@@ -53,12 +53,12 @@ def net_stored(stretch: Stretch, facility: Facility) -> IndicatorValue:
     all of it were stored. C: electricity by the site's mix and the metered fuels of the capture plant.
     """
     plants = of_goal("A19", facility, "energy: the meters of the capture plant")
-    for one in plants:
-        require_meter(one)
+    for plant in plants:
+        require_meter(plant)
     proven = entries(facility.goals, "captured_stored", *over(stretch, facility))
     part = within(stretch, proven) if proven else stretch
     stored, inputs = _stored(proven, part, facility)
-    kwh, meters, known = metered(part, [name for one in plants for name in one.energy])
+    kwh, meters, known = metered(part, [name for plant in plants for name in plant.energy])
     mix = part.ratio("emission_intensity")
     if mix is None:
         raise MissingInput(
@@ -66,7 +66,7 @@ def net_stored(stretch: Stretch, facility: Facility) -> IndicatorValue:
         )
     inputs += [*meters, Input("emission intensity", mix, "g/kWh", f"windows, {counted(len(part.days))}")]
     grams, terms = kwh * mix, [f"{shown(kwh)} kWh x {shown(mix)} g/kWh"]
-    for fuel in (burnt(name, part, facility) for one in plants for name in one.fuel):
+    for fuel in (burnt(name, part, facility) for plant in plants for name in plant.fuel):
         grams += fuel.amount * fuel.carbon
         inputs.append(Input(f"fuel of {fuel.name}", fuel.amount, fuel.unit, f"meter {fuel.name}; {fuel.worth.source}"))
         terms.append(f"{shown(fuel.amount)} {fuel.unit} x {shown(fuel.carbon)} g/{fuel.unit}")
@@ -86,8 +86,8 @@ def net_stored(stretch: Stretch, facility: Facility) -> IndicatorValue:
 def _stored(proven: list[ManualEntry], part: Stretch, facility: Facility) -> tuple[float, list[Input]]:
     """t of CO2 that counts as stored."""
     if proven:
-        inputs = [Input(f"stored, {one.first} to {one.last}", one.value, "t", signed(one)) for one in proven]
-        return sum(one.value for one in proven), inputs
+        inputs = [Input(f"stored, {entry.first} to {entry.last}", entry.value, "t", signed(entry)) for entry in proven]
+        return sum(entry.value for entry in proven), inputs
     grams = part.sum("captured")
     if not facility.of_role("capture") or grams is None:
         raise MissingInput(

@@ -28,7 +28,7 @@ def amount(what: str, stretch: Stretch, facility: Facility) -> EnteredAmount:
 
     Lack as soon as one day has no entry; a later entry takes the place of an earlier one on the days of both.
     """
-    entries = [one for one in facility.goals.entries if one.what == what]
+    entries = [entry for entry in facility.goals.entries if entry.what == what]
     end = min(stretch.end, stretch.over)
     day, last = local(stretch.start, facility), local(end - 1, facility)
     taken: dict[ManualEntry, float] = {}
@@ -36,7 +36,7 @@ def amount(what: str, stretch: Stretch, facility: Facility) -> EnteredAmount:
         entry = facility.goals.entry(what, day)
         if entry is None:
             raise missing(what, str(day))
-        until = min([entry.last, last, *(one.first - timedelta(days=1) for one in entries if one.first > day)])
+        until = min([entry.last, last, *(entry.first - timedelta(days=1) for entry in entries if entry.first > day)])
         taken[entry] = taken.get(entry, 0.0) + (until - day).days + 1
         if until == last:
             after = midnight(last + timedelta(days=1), facility)
@@ -46,13 +46,13 @@ def amount(what: str, stretch: Stretch, facility: Facility) -> EnteredAmount:
         raise missing(what, stretch.name)
     inputs = tuple(_input(entry, days) for entry, days in taken.items())
     return EnteredAmount(
-        sum(one.value for one in inputs), inputs, "; ".join(dict.fromkeys(signed(one) for one in taken))
+        sum(operand.value for operand in inputs), inputs, "; ".join(dict.fromkeys(signed(entry) for entry in taken))
     )
 
 
 def amount_if_any(what: str, stretch: Stretch, facility: Facility) -> EnteredAmount:
     """The same of what many sites do not have: nothing where nobody ever entered any."""
-    if any(one.what == what for one in facility.goals.entries):
+    if any(entry.what == what for entry in facility.goals.entries):
         return amount(what, stretch, facility)
     return EnteredAmount(0.0, (), "")
 

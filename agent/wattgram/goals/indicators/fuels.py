@@ -26,18 +26,21 @@ def heat(stretch: Stretch, facility: Facility) -> tuple[Input, ...]:
     a unit's heat is not known.
     """
     found = []
-    for one in facility.of_role(*BURNERS):
-        if one.emission.emission_factor is not None:
+    for device in facility.of_role(*BURNERS):
+        if device.emission.emission_factor is not None:
             raise MissingInput(
-                f"the fuel of {one.name} is not said", f"give {one.name} fuel and efficiency, not emission_factor"
+                f"the fuel of {device.name} is not said", f"give {device.name} fuel and efficiency, not emission_factor"
             )
-        said = fuel_of(one)
-        if one.emission.fuel_meter and one.emission.fuel_factor is not None:
-            burnt, source = _metered(stretch, one) / FUEL_CARBON[said], f"fuel meter {one.emission.fuel_meter}"
+        said = fuel_of(device)
+        if device.emission.fuel_meter and device.emission.fuel_factor is not None:
+            burnt, source = _metered(stretch, device) / FUEL_CARBON[said], f"fuel meter {device.emission.fuel_meter}"
         else:
-            eta = efficiency(one, nan)
-            burnt, source = stretch.energy([one.name]) / 1e3 / eta, f"electricity of {one.name} / efficiency {eta:g}"
-        found.append(Input(f"heat of {said}, {one.name}", burnt, "kWh", source))
+            eta = efficiency(device, nan)
+            burnt, source = (
+                stretch.energy([device.name]) / 1e3 / eta,
+                f"electricity of {device.name} / efficiency {eta:g}",
+            )
+        found.append(Input(f"heat of {said}, {device.name}", burnt, "kWh", source))
     for name, amount, unit in _boilers(stretch, facility):
         source = f"{shown(amount)} {unit.unit} x {shown(unit.heat)} kWh, {unit.source}"
         found.append(Input(f"heat of the fuel of {name}", amount * unit.heat, "kWh", source))
@@ -46,7 +49,7 @@ def heat(stretch: Stretch, facility: Facility) -> tuple[Input, ...]:
 
 def electricity(stretch: Stretch, facility: Facility) -> float:
     """kWh that gensets and CHP made."""
-    return stretch.energy(one.name for one in facility.of_role(*BURNERS)) / 1e3
+    return stretch.energy(device.name for device in facility.of_role(*BURNERS)) / 1e3
 
 
 def heat_carbon(stretch: Stretch, facility: Facility) -> tuple[Input, ...]:
@@ -57,20 +60,20 @@ def heat_carbon(stretch: Stretch, facility: Facility) -> tuple[Input, ...]:
     power (METHOD 4.7).
     """
     found = []
-    for one in facility.of_role(*BURNERS):
-        said = one.emission.heat
+    for device in facility.of_role(*BURNERS):
+        said = device.emission.heat
         if said is None:
             continue
-        eta = efficiency(one, nan)
+        eta = efficiency(device, nan)
         share = electricity_share(
             eta, said.efficiency, electric_reference=said.electric_reference, heat_reference=said.heat_reference
         )
-        if one.emission.fuel_meter and one.emission.fuel_factor is not None:
-            burnt = _metered(stretch, one)
+        if device.emission.fuel_meter and device.emission.fuel_factor is not None:
+            burnt = _metered(stretch, device)
         else:
-            burnt = stretch.energy([one.name]) / 1e3 / eta * FUEL_CARBON[fuel_of(one)]
+            burnt = stretch.energy([device.name]) / 1e3 / eta * FUEL_CARBON[fuel_of(device)]
         source = f"{1 - share:.4g} of the fuel's CO2, METHOD 4.7"
-        found.append(Input(f"heat of {one.name}", burnt * (1.0 - share) / 1e6, "t", source))
+        found.append(Input(f"heat of {device.name}", burnt * (1.0 - share) / 1e6, "t", source))
     for name, amount, unit in _boilers(stretch, facility):
         if unit.carbon is None:
             raise MissingInput(
@@ -84,10 +87,10 @@ def heat_carbon(stretch: Stretch, facility: Facility) -> tuple[Input, ...]:
 def _boilers(stretch: Stretch, facility: Facility) -> Iterator[tuple[str, float, FuelWorth]]:
     """Meters of no genset or CHP, such as a boiler's: name, units counted, what one is worth."""
     day = local(min(stretch.end, stretch.over) - 1, facility)
-    owned = {one.emission.fuel_meter for one in facility.devices}
-    for one in facility.of_role("fuel"):
-        if one.name not in owned:
-            yield one.name, stretch.device(one.name, lambda day: day.amount), worth(one.name, facility, day)
+    owned = {device.emission.fuel_meter for device in facility.devices}
+    for device in facility.of_role("fuel"):
+        if device.name not in owned:
+            yield device.name, stretch.device(device.name, lambda day: day.amount), worth(device.name, facility, day)
 
 
 def fuel_of(device: DeviceConfig) -> str:
@@ -97,5 +100,5 @@ def fuel_of(device: DeviceConfig) -> str:
 
 def _metered(stretch: Stretch, device: DeviceConfig) -> float:
     """g of CO2 that a fuel meter stands for."""
-    counted = stretch.device(device.emission.fuel_meter, lambda one: one.amount)
+    counted = stretch.device(device.emission.fuel_meter, lambda day: day.amount)
     return counted * (device.emission.fuel_factor or 0.0)

@@ -39,8 +39,8 @@ def metered(facility: Facility, group: str) -> str:
 
 def seen(stretch: Stretch, facility: Facility, groups: Sequence[str], sums: StoredSums) -> float:
     """Share of the time that is over for which the balance and each sub-meter of some groups are known."""
-    meters = [one.name for group in groups for one in facility.of_group(group)]
-    return min([sums.coverage, *(stretch.known(one) for one in meters)])
+    meters = [device.name for group in groups for device in facility.of_group(group)]
+    return min([sums.coverage, *(stretch.known(name) for name in meters)])
 
 
 @answered
@@ -73,19 +73,19 @@ def split(stretch: Stretch, facility: Facility) -> IndicatorValue:
     it is entered. A group without a sub-meter has no share: what it uses is in the unassigned one.
     """
     metered(facility, "industry")
-    groups = [one for one in GROUPS if facility.of_group(one)]
-    names = [f"{one}_emission" for one in (*groups, "rest")]
+    groups = [group for group in GROUPS if facility.of_group(group)]
+    names = [f"{group}_emission" for group in (*groups, "rest")]
     sums = summed(stretch, *names)
     process = amount_if_any("process_emission", stretch, facility)
-    each = {name: sums.tonnes(name) for name in names}
-    each["industry_emission"] += process.value
-    whole = fsum(each.values())
-    shares = {name: 100.0 * quotient(one, whole, f"no CO2 in {stretch.name}") for name, one in each.items()}
+    tonnes = {name: sums.tonnes(name) for name in names}
+    tonnes["industry_emission"] += process.value
+    whole = fsum(tonnes.values())
+    shares = {name: 100.0 * quotient(mass, whole, f"no CO2 in {stretch.name}") for name, mass in tonnes.items()}
     said = {"rest": "unassigned"}
     return IndicatorValue(
         shares["industry_emission"],
         (*(sums.mass(f"CO2 of {name.removesuffix('_emission')}", name) for name in names), *process.inputs),
-        f"100 x {shown(each['industry_emission'])} / ({' + '.join(shown(one) for one in each.values())})"
+        f"100 x {shown(tonnes['industry_emission'])} / ({' + '.join(shown(mass) for mass in tonnes.values())})"
         f" = {shown(shares['industry_emission'])} %",
         (
             *(
@@ -106,19 +106,19 @@ def reduction(stretch: Stretch, facility: Facility) -> IndicatorValue:
     C_k,base: the baseline B04 (t a year of these groups) times the part of the year that is over, else the same days
     of the year before.
     """
-    groups = [one for one in CUTTING if facility.of_group(one)] or [metered(facility, "industry")]
+    groups = [group for group in CUTTING if facility.of_group(group)] or [metered(facility, "industry")]
     base = facility.goals.baselines.get("B04")
     if base is None:
         return _since_last_year(stretch, facility, groups)
-    sums = summed(stretch, *(f"{one}_emission" for one in groups))
-    now = fsum(sums.tonnes(f"{one}_emission") for one in groups)
+    sums = summed(stretch, *(f"{group}_emission" for group in groups))
+    now = fsum(sums.tonnes(f"{group}_emission") for group in groups)
     gone = stretch.gone * part_of_year(stretch, facility)
     before = base.value * gone
     value = 100.0 * (1.0 - quotient(now, before, "the baseline B04 is 0"))
     return IndicatorValue(
         value,
         (
-            *(sums.mass(f"CO2 of {one}", f"{one}_emission") for one in groups),
+            *(sums.mass(f"CO2 of {group}", f"{group}_emission") for group in groups),
             Input(f"CO2 of {' and '.join(groups)} in {base.year}", base.value, "t/a", "[goals] baseline B04"),
             Input("part of the year that is over", gone, "1", "calendar"),
         ),
@@ -128,27 +128,27 @@ def reduction(stretch: Stretch, facility: Facility) -> IndicatorValue:
 
 
 def _since_last_year(stretch: Stretch, facility: Facility, groups: Sequence[str]) -> IndicatorValue:
-    others = [one for one in GROUPS if facility.of_group(one) and one not in groups]
-    pairs = same_days(stretch, facility, [f"{one}_emission" for one in (*groups, *others)])
+    others = [group for group in GROUPS if facility.of_group(group) and group not in groups]
+    pairs = same_days(stretch, facility, [f"{group}_emission" for group in (*groups, *others)])
     if not pairs.now:
         raise MissingInput(f"no day of {stretch.name} is stored a year before, too", "add [goals.baseline.B04]")
-    each = {one: pairs.sums(f"{one}_emission") for one in (*groups, *others)}
-    now, before = (fsum(each[one][side] for one in groups) / 1e6 for side in (0, 1))
+    sums = {group: pairs.sums(f"{group}_emission") for group in (*groups, *others)}
+    now, before = (fsum(sums[group][side] for group in groups) / 1e6 for side in (0, 1))
     value = 100.0 * (1.0 - quotient(now, before, f"no CO2 of {' and '.join(groups)} a year before"))
     source = windows(len(pairs.now))
     return IndicatorValue(
         value,
         (
-            *(Input(f"CO2 of {one}", each[one][0] / 1e6, "t", source) for one in groups),
-            *(Input(f"CO2 of {one}", each[one][1] / 1e6, "t", f"{source} a year before") for one in groups),
+            *(Input(f"CO2 of {group}", sums[group][0] / 1e6, "t", source) for group in groups),
+            *(Input(f"CO2 of {group}", sums[group][1] / 1e6, "t", f"{source} a year before") for group in groups),
         ),
         f"100 x (1 - {shown(now)} / {shown(before)}) = {shown(value)} %",
         tuple(
-            SecondaryValue(one, 100.0 * (1.0 - quotient(*sides, f"no CO2 of {one} a year before")), "%")
-            for one, sides in each.items()
+            SecondaryValue(group, 100.0 * (1.0 - quotient(*sides, f"no CO2 of {group} a year before")), "%")
+            for group, sides in sums.items()
             if sides[1] > 0.0
         ),
-        min([pairs.coverage, *(pairs.known(one.name) for group in groups for one in facility.of_group(group))]),
+        min([pairs.coverage, *(pairs.known(device.name) for group in groups for device in facility.of_group(group))]),
     )
 
 

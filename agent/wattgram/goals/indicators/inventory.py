@@ -42,7 +42,7 @@ class Inventory:
     @property
     def arithmetic(self) -> str:
         """The total's terms, in t."""
-        return " + ".join(shown(one) for one in (self.fuel, self.process, self.imported, self.heat))
+        return " + ".join(shown(term) for term in (self.fuel, self.process, self.imported, self.heat))
 
 
 def energetic(stretch: Stretch, facility: Facility) -> Inventory:
@@ -55,7 +55,7 @@ def energetic(stretch: Stretch, facility: Facility) -> Inventory:
     factor = Input("factor of bought heat", HEAT_FACTOR, "tCO2/GJ", "GB/T 32150-2025, METHOD 1.2")
     for_heat = fuels.heat_carbon(stretch, facility)
     return Inventory(
-        fuel=fsum((sums.tonnes("scope1"), *(one.value for one in for_heat))),
+        fuel=fsum((sums.tonnes("scope1"), *(operand.value for operand in for_heat))),
         imported=sums.tonnes("scope2_location"),
         heat=bought.value * HEAT_FACTOR,
         process=0.0,

@@ -15,17 +15,17 @@ def entered(what: str, unit: str) -> Find:
     @answered
     def find(stretch: Stretch, facility: Facility) -> IndicatorValue:
         day = local_day(max(stretch.start, min(stretch.end, stretch.over) - 1), facility.timezone)
-        one = facility.goals.entry(what, day)
-        if one is None:
-            older = [each.last for each in facility.goals.entries if each.what == what and each.last < day]
+        current = facility.goals.entry(what, day)
+        if current is None:
+            older = [entry.last for entry in facility.goals.entries if entry.what == what and entry.last < day]
             stale = f"; the last one ended on {max(older)}" if older else ""
             add = f'[[goals.entry]] with what = "{what}", value in {unit}, its period, name, entered and document'
             raise MissingInput(f"no entry {what} about {day}{stale}", add)
-        entry = signed(one)
+        entry = signed(current)
         return IndicatorValue(
-            one.value,
-            (Input(what, one.value, unit, f"{entry}, for {one.first} to {one.last}"),),
-            f"{shown(one.value)} {unit}, as entered",
+            current.value,
+            (Input(what, current.value, unit, f"{entry}, for {current.first} to {current.last}"),),
+            f"{shown(current.value)} {unit}, as entered",
             entry=entry,
         )
 

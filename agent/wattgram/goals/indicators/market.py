@@ -120,7 +120,10 @@ def savings(stretch: Stretch, facility: Facility) -> IndicatorValue:
         value,
         (sums.mass("avoided, average-based", "avoided"), per_tonne),
         f"{shown(saved)} x {shown(per_tonne.value)} = {shown(value)} CNY",
-        tuple(SecondaryValue(f"at {each} CNY/t, {where}, mean of 2025", saved * each, "CNY") for where, each in others),
+        tuple(
+            SecondaryValue(f"at {market_price} CNY/t, {where}, mean of 2025", saved * market_price, "CNY")
+            for where, market_price in others
+        ),
         sums.coverage,
         note="not a forecast; avoided at the grid's average factor, not a marginal one",
     )

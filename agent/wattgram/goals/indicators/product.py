@@ -34,18 +34,20 @@ def _pooled(
     stretch: Stretch,
     facility: Facility,
 ) -> IndicatorValue:
-    found = [measure(one, stretch, facility) for one in products]
-    energy, amount = sum(one.energy for one in found), sum(one.amount for one in found)
+    found = [measure(product, stretch, facility) for product in products]
+    energy, amount = sum(measured.energy for measured in found), sum(measured.amount for measured in found)
     value = energy / amount
     lines = zip(products, found, strict=True)
     sums = f"{shown(energy)} kWh / {shown(amount)} {counted} = {shown(value)} {unit}"
     return IndicatorValue(
         value,
-        tuple(each for one in found for each in one.inputs),
-        found[0].arithmetic if len(found) == 1 else f"{'; '.join(one.arithmetic for one in found)}; {sums}",
-        tuple(SecondaryValue(product.name, one.value, unit) for product, one in lines) if len(found) > 1 else (),
-        min(one.coverage for one in found),
-        next((one.entry for one in found if one.entry), ""),
+        tuple(operand for measured in found for operand in measured.inputs),
+        found[0].arithmetic if len(found) == 1 else f"{'; '.join(measured.arithmetic for measured in found)}; {sums}",
+        tuple(SecondaryValue(product.name, measured.value, unit) for product, measured in lines)
+        if len(found) > 1
+        else (),
+        min(measured.coverage for measured in found),
+        next((measured.entry for measured in found if measured.entry), ""),
     )
 
 

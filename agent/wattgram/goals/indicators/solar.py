@@ -30,9 +30,9 @@ def alignment(stretch: Stretch, facility: Facility) -> IndicatorValue:
 
     names = ("load_energy", "pv_energy")
     coverage = summed(stretch, *names, also=known).coverage
-    days = [one for one in stretch.days if has(one, names) and known(one)]
-    together = fsum(one.quarters.overlap for one in days) / 1e3
-    possible = fsum(min(one.sums["load_energy"], one.sums["pv_energy"]) for one in days) / 1e3
+    days = [day for day in stretch.days if has(day, names) and known(day)]
+    together = fsum(day.quarters.overlap for day in days) / 1e3
+    possible = fsum(min(day.sums["load_energy"], day.sums["pv_energy"]) for day in days) / 1e3
     value = 100.0 * quotient(together, possible, f"no day of {stretch.name} has both load and PV")
     return IndicatorValue(
         value,
@@ -64,11 +64,11 @@ def penetration(stretch: Stretch, facility: Facility) -> IndicatorValue:
     devices = facility.of_role("pv")
     if not devices:
         raise MissingInput("no PV", ADD_PV)
-    silent = [one.name for one in devices if not one.rated_power]
+    silent = [device.name for device in devices if not device.rated_power]
     if silent:
         raise MissingInput(f"no rated power of {', '.join(silent)}", "add rated_power to each [[device]] of role pv")
-    power = fsum(one.rated_power or 0.0 for one in devices)
-    peak = max((one.quarters.peak for one in stretch.days), default=0.0)
+    power = fsum(device.rated_power or 0.0 for device in devices)
+    peak = max((day.quarters.peak for day in stretch.days), default=0.0)
     value = quotient(power, peak, f"no load in the quarters of {stretch.name}")
     made = summed(stretch, "pv_energy")
     return IndicatorValue(

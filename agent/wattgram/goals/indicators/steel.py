@@ -26,9 +26,9 @@ def carbon(stretch: Stretch, facility: Facility) -> IndicatorValue:
     products the first is the steel's.
     """
     product = of_goal("A17", facility, "energy, fuel and output")[0]
-    one = taken(product, stretch, facility)
-    part, tonnes = one.made.part, one.made.amount
-    inputs = list(one.inputs)
+    energy = taken(product, stretch, facility)
+    part, tonnes = energy.made.part, energy.made.amount
+    inputs = list(energy.inputs)
     grams, terms = 0.0, []
     if product.energy:
         mix = part.ratio("emission_intensity")
@@ -37,9 +37,9 @@ def carbon(stretch: Stretch, facility: Facility) -> IndicatorValue:
                 f"the emission intensity of the site is not known in {stretch.name}", "a balance with a load"
             )
         inputs.append(Input("emission intensity", mix, "g/kWh", f"windows, {counted(len(part.days))}"))
-        grams += one.electricity * mix
-        terms.append(f"{shown(one.electricity)} kWh x {shown(mix)} g/kWh")
-    for fuel in one.fuels:
+        grams += energy.electricity * mix
+        terms.append(f"{shown(energy.electricity)} kWh x {shown(mix)} g/kWh")
+    for fuel in energy.fuels:
         inputs.append(Input(f"CO2 of {fuel.name}", fuel.carbon, f"g/{fuel.unit}", fuel.worth.source))
         grams += fuel.amount * fuel.carbon
         terms.append(f"{shown(fuel.amount)} {fuel.unit} x {shown(fuel.carbon)} g/{fuel.unit}")
@@ -48,9 +48,9 @@ def carbon(stretch: Stretch, facility: Facility) -> IndicatorValue:
         value,
         tuple(inputs),
         f"({' + '.join(terms)}) / 1e6 / {shown(tonnes)} t = {shown(value)} tCO2/t",
-        _electric_share(one.electricity, one.fuels),
-        one.coverage,
-        one.entry,
+        _electric_share(energy.electricity, energy.fuels),
+        energy.coverage,
+        energy.entry,
         "CO2 of electricity and metered fuels alone; that of the process itself is not in it",
     )
 
@@ -58,7 +58,7 @@ def carbon(stretch: Stretch, facility: Facility) -> IndicatorValue:
 def _electric_share(electricity: float, fuels: tuple[FuelUse, ...]) -> tuple[SecondaryValue, ...]:
     """ES = E_el x 0.1229 / (E_el x 0.1229 + sum of fuel x kgce) in %; none where both are 0."""
     coal = electric(electricity)
-    total = coal + sum(one.amount * one.worth.coal for one in fuels)
+    total = coal + sum(fuel.amount * fuel.worth.coal for fuel in fuels)
     return (SecondaryValue("electric share of process energy", 100.0 * coal / total, "%"),) if total > 0.0 else ()
 
 
@@ -66,7 +66,7 @@ def carbon_target(stretch: Stretch, facility: Facility) -> Target | None:
     """The site's falling path; without one the reference where the steel is made by blast furnace and converter."""
     if (target := falling("A17", stretch, facility, CARBON)) is not None:
         return target
-    product = next((one for one in facility.goals.products if one.goal == "A17"), None)
+    product = next((product for product in facility.goals.products if product.goal == "A17"), None)
     if product is None or product.process not in CONVERTED:
         return None
     return Target(REFERENCE, "about 2 tCO2/t by blast furnace and converter; transitionasia.org")

@@ -49,13 +49,13 @@ def summed(stretch: Stretch, *names: str, also: Callable[[Day], bool] = lambda _
     """Sums over the days that have all of `names` and for which `also` holds; Lack when there is none."""
     if not stretch.days:
         raise MissingInput(f"nothing is stored of {stretch.name}")
-    days = [one for one in stretch.days if has(one, names) and also(one)]
+    days = [day for day in stretch.days if has(day, names) and also(day)]
     if not days:
         absent = [name for name in names if stretch.sum(name) is None] or list(names)
         raise MissingInput(f"no day of {stretch.name} has {' and '.join(absent)}")
-    covered = fsum(one.covered for one in days)
+    covered = fsum(day.covered for day in days)
     coverage = min(1.0, covered / stretch.elapsed) if stretch.elapsed else 0.0
-    return StoredSums({name: fsum(one.sums[name] for one in days) for name in names}, len(days), coverage)
+    return StoredSums({name: fsum(day.sums[name] for day in days) for name in names}, len(days), coverage)
 
 
 def has(day: Day, names: Iterable[str]) -> bool:

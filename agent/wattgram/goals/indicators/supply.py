@@ -25,10 +25,10 @@ def power_factor(stretch: Stretch, facility: Facility) -> IndicatorValue:
     whose fuel is metered.
     """
     names = _incomers(facility)
-    active = _sum(stretch, names, lambda one: one.reactive_beside) / 1000.0
-    reactive = _sum(stretch, names, lambda one: one.reactive) / 1000.0
-    known = min(_known(stretch, name, lambda one: one.reactive_seconds) for name in names)
-    if not _sum(stretch, names, lambda one: one.reactive_seconds) > 0.0:
+    active = _sum(stretch, names, lambda day: day.reactive_beside) / 1000.0
+    reactive = _sum(stretch, names, lambda day: day.reactive) / 1000.0
+    known = min(_known(stretch, name, lambda day: day.reactive_seconds) for name in names)
+    if not _sum(stretch, names, lambda day: day.reactive_seconds) > 0.0:
         raise MissingInput(
             f"the reactive power of {', '.join(names)} is not known in {stretch.name}",
             "a grid meter that tells reactive_power_total, or this quantity among its quantities",
@@ -51,15 +51,15 @@ def voltage(stretch: Stretch, facility: Facility) -> IndicatorValue:
     Beside it AV = t_supplied / t_total in %, both over all incomers.
     """
     names = _incomers(facility)
-    slots = _sum(stretch, names, lambda one: one.slots)
-    good = _sum(stretch, names, lambda one: one.slots_good)
+    slots = _sum(stretch, names, lambda day: day.slots)
+    good = _sum(stretch, names, lambda day: day.slots_good)
     if not slots > 0.0:
         raise MissingInput(
             f"the voltage of {', '.join(names)} is not known in {stretch.name}",
             "a grid meter that tells the voltages of its phases",
         )
     value = 100.0 * good / slots
-    supplied, observed = (_sum(stretch, names, what) for what in (lambda one: one.supplied, lambda one: one.observed))
+    supplied, observed = (_sum(stretch, names, what) for what in (lambda day: day.supplied, lambda day: day.observed))
     source = f"meters {', '.join(names)}, {counted(len(stretch.days))}"
     nominal = Input("nominal voltage", facility.goals.nominal_voltage, "V", "[goals] nominal_voltage")
     return IndicatorValue(
@@ -67,12 +67,12 @@ def voltage(stretch: Stretch, facility: Facility) -> IndicatorValue:
         (Input("ten-minute means", slots, "1", source), Input("of them within 7 %", good, "1", source), nominal),
         f"{shown(good)} / {shown(slots)} x 100 = {shown(value)} %",
         (SecondaryValue("availability", 100.0 * supplied / observed, "%"),) if observed > 0.0 else (),
-        min(_known(stretch, name, lambda one: one.observed) for name in names),
+        min(_known(stretch, name, lambda day: day.observed) for name in names),
     )
 
 
 def _incomers(facility: Facility) -> list[str]:
-    names = [one.name for one in facility.of_role("grid")]
+    names = [device.name for device in facility.of_role("grid")]
     if not names:
         raise MissingInput("no meter of the incomer", 'a [[device]] with role = "grid"')
     return names
@@ -90,9 +90,9 @@ def _known(stretch: Stretch, name: str, seconds: Callable[[DeviceDay], float]) -
 def _efficiencies(stretch: Stretch, facility: Facility) -> tuple[SecondaryValue, ...]:
     """eta = E_out / (F x NCV) in % (METHOD 6.3, B11); of those sets whose meter counted fuel of a known heat."""
     extras: list[SecondaryValue] = []
-    last = max((one.date for one in stretch.days), default=date.min)
-    for one in facility.of_role(*BURNERS):
-        meter = one.emission.fuel_meter
+    last = max((day.date for day in stretch.days), default=date.min)
+    for device in facility.of_role(*BURNERS):
+        meter = device.emission.fuel_meter
         amount = stretch.device(meter, lambda day: day.amount) if meter else 0.0
         if not amount > 0.0:
             continue
@@ -102,7 +102,9 @@ def _efficiencies(stretch: Stretch, facility: Facility) -> tuple[SecondaryValue,
             continue  # a fuel of unknown heat has no efficiency
         if heat > 0.0:
             extras.append(
-                SecondaryValue(f"efficiency of {one.name}", 100.0 * stretch.energy([one.name]) / 1000.0 / heat, "%")
+                SecondaryValue(
+                    f"efficiency of {device.name}", 100.0 * stretch.energy([device.name]) / 1000.0 / heat, "%"
+                )
             )
     return tuple(extras)
 

@@ -25,7 +25,7 @@ def renewable(stretch: Stretch, facility: Facility) -> IndicatorValue:
     if share is None:
         raise MissingInput(f"how much of zone {zone} is renewable is not known", "add zone_renewable to [goals]")
     sums = summed(stretch, "self_sufficiency.part", "grid_import_energy", "load_energy")
-    own, imported, load = (sums.kwh(one) for one in sums.values)
+    own, imported, load = (sums.kwh(name) for name in sums.values)
     value = 100.0 * quotient(own + imported * share, load, f"no load in {stretch.name}")
     source = f"shipped for {zone}" if facility.goals.zone_renewable is None else "[goals] zone_renewable"
     return IndicatorValue(
@@ -76,8 +76,8 @@ def clean(stretch: Stretch, facility: Facility) -> IndicatorValue:
     certified = stretch.sum("matched_energy") is not None
     sums = summed(stretch, *names, *(("matched_energy",) if certified else ()))
     heat, made = fuels.heat(stretch, facility), fuels.electricity(stretch, facility)
-    free, own, load = (sums.kwh(one) for one in names)
-    total = load + max(0.0, fsum(one.value for one in heat) - made)
+    free, own, load = (sums.kwh(name) for name in names)
+    total = load + max(0.0, fsum(operand.value for operand in heat) - made)
     rest = load - own
     matched = min(sums.kwh("matched_energy"), rest) if certified else 0.0
     added = matched * max(0.0, load - free) / rest if rest > 0.0 else 0.0

@@ -50,41 +50,41 @@ class Pairs:
     @property
     def coverage(self) -> float:
         """Share of the time that is over for which both have a balance."""
-        return self._share([(one.covered, before.covered) for one, before in self._each()])
+        return self._share([(day.covered, before.covered) for day, before in self._each()])
 
     def known(self, name: str) -> float:
         """Share of the time that is over for which a device's energy is known in both."""
         nothing = DeviceDay()
         seconds = [
-            (one.devices.get(name, nothing).seconds, before.devices.get(name, nothing).seconds)
-            for one, before in self._each()
+            (day.devices.get(name, nothing).seconds, before.devices.get(name, nothing).seconds)
+            for day, before in self._each()
         ]
         return self._share(seconds)
 
     def sums(self, name: str) -> tuple[float, float]:
         """A sum over these days and over those a year before, Wh or g."""
-        return fsum(one.sums[name] for one in self.now), fsum(one.sums[name] for one in self.before)
+        return fsum(day.sums[name] for day in self.now), fsum(day.sums[name] for day in self.before)
 
     def _each(self) -> Iterable[tuple[Day, Day]]:
         return zip(self.now, self.before, strict=True)
 
     def _share(self, seconds: Sequence[tuple[float, float]]) -> float:
-        return min(1.0, fsum(min(one) for one in seconds) / self.elapsed) if self.elapsed else 0.0
+        return min(1.0, fsum(min(pair) for pair in seconds) / self.elapsed) if self.elapsed else 0.0
 
 
 def same_days(stretch: Stretch, facility: Facility, names: Sequence[str]) -> Pairs:
     """The days that are over and have each of `names` now and a year before; 29 February has no year before."""
-    wanted = {one.date.year - 1 for one in stretch.days}
-    stored = {one.date: one for year in wanted for one in facility.years(year).days}
+    wanted = {day.date.year - 1 for day in stretch.days}
+    stored = {day.date: day for year in wanted for day in facility.years(year).days}
     found = [
-        (one, stored[day])
-        for one in stretch.days
-        if (day := _year_before(one.date)) in stored
-        and all(each.end >= midnight(each.date + timedelta(days=1), facility) for each in (one, stored[day]))
-        and has(one, names)
+        (today, stored[day])
+        for today in stretch.days
+        if (day := _year_before(today.date)) in stored
+        and all(either.end >= midnight(either.date + timedelta(days=1), facility) for either in (today, stored[day]))
+        and has(today, names)
         and has(stored[day], names)
     ]
-    return Pairs([one for one, _ in found], [before for _, before in found], stretch.elapsed)
+    return Pairs([day for day, _ in found], [before for _, before in found], stretch.elapsed)
 
 
 def _year_before(day: date) -> date | None:

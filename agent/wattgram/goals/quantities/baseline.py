@@ -88,25 +88,25 @@ def compared(stretch: Stretch, facility: Facility) -> BaselineComparison:
     expected is above 0.
     """
     products, model = _products(facility), facility.goals.model
-    span = "day" if all(one.output for one in products) else "month"
+    span = "day" if all(product.output for product in products) else "month"
     reference = _reference(products, model, span, stretch, facility)
     points = _points(stretch.days, *over(stretch, facility), span, products, model, facility)
     if not points:
         raise MissingInput(f"no {span} of {stretch.name} of which load, {_listed(reference.variables)} are known")
-    days = sum(one.days for one in points)
-    totals = tuple(fsum(column) for column in zip(*(one.values for one in points), strict=True))
+    days = sum(point.days for point in points)
+    totals = tuple(fsum(column) for column in zip(*(point.values for point in points), strict=True))
     line = reference.line
     expected = line.base * days + fsum(b * x for b, x in zip(line.slopes, totals, strict=True))
     if not expected > 0.0:
         raise MissingInput(f"the baseline expects no energy for {stretch.name}, but {expected:.10g} kWh")
     return BaselineComparison(
         reference,
-        fsum(one.energy for one in points),
+        fsum(point.energy for point in points),
         expected,
         days,
         totals,
         len(points),
-        sum(_is_outside(one, reference) for one in points),
+        sum(_is_outside(point, reference) for point in points),
         min(1.0, days * 86400.0 / stretch.elapsed) if stretch.elapsed else 0.0,
     )
 
@@ -125,7 +125,7 @@ def _products(facility: Facility) -> tuple[ProductSettings, ...]:
         if len(products) != 1:
             raise MissingInput("no energy baseline", "[goals.model] with reference and outputs or degree days")
         return products
-    named = {one.name: one for one in products}
+    named = {product.name: product for product in products}
     for name in model.outputs:
         if name not in named:
             raise MissingInput(
@@ -145,8 +145,8 @@ def _reference(
     first, last = (model.first, model.last) if model else (date(year, 1, 1), date(year, 12, 31))
     days = [
         day
-        for each in range(first.year, last.year + 1)
-        for day in facility.years(each).days
+        for year in range(first.year, last.year + 1)
+        for day in facility.years(year).days
         if first <= day.date <= last
     ]
     last_over = over(facility.years(last.year), facility)[1]
@@ -160,21 +160,22 @@ def _reference(
             "a reference in [goals.model] with more of them" if model else "[goals.model] with a reference",
         )
     line = _fitted(points, variables, with_base=model is not None)
-    daily = list(zip(*([x / one.days for x in one.values] for one in points), strict=True))
-    lows, highs = tuple(min(one) for one in daily), tuple(max(one) for one in daily)
+    daily = list(zip(*([x / point.days for x in point.values] for point in points), strict=True))
+    lows, highs = tuple(min(values) for values in daily), tuple(max(values) for values in daily)
     return Reference(year, first, last, span, variables, line, lows, highs)
 
 
 def _fitted(points: Sequence[BaselinePoint], variables: Sequence[BaselineVariable], *, with_base: bool) -> LinearFit:
     """Means a day, so that months of 28 and 31 days are alike; without a base the ratio of sums, E / x."""
     if not with_base:
-        energy, made = fsum(one.energy for one in points), fsum(one.values[0] for one in points)
+        energy, made = fsum(point.energy for point in points), fsum(point.values[0] for point in points)
         if not made > 0.0:
             raise MissingInput(f"the reference has no {variables[0].name}")
         return LinearFit(0.0, (energy / made,), None, None, len(points))
     try:
         return least_squares(
-            [one.energy / one.days for one in points], [[x / one.days for x in one.values] for one in points]
+            [point.energy / point.days for point in points],
+            [[x / point.days for x in point.values] for point in points],
         )
     except (ValueError, OverflowError) as error:
         raise MissingInput(f"no line goes through the reference of {_listed(variables)}: {error}") from error
@@ -190,7 +191,7 @@ def _points(
     facility: Facility,
 ) -> list[BaselinePoint]:
     """The days, or the whole months, from `first` to `last` of which everything is known."""
-    named = {one.date: one for one in days}
+    named = {day.date: day for day in days}
     try:
         means = temperatures(model, days) if model and _degrees(model) else {}
     except (OSError, ConfigError) as error:
@@ -199,14 +200,14 @@ def _points(
     points = []
     for begin, end in _spans(first, last, span):
         dates = [begin + timedelta(days=number) for number in range((end - begin).days + 1)]
-        found = [named[one] for one in dates if one in named]
+        found = [named[day] for day in dates if day in named]
         values = (
-            *(_made(one, begin, end, found, facility) for one in products),
+            *(_made(product, begin, end, found, facility) for product in products),
             *(_degree_days(model, dates, means) if model else ()),
         )
-        known = fsum(one.covered for one in found) >= KNOWN * 86400.0 * len(dates)
-        energy = [one.sums["load_energy"] for one in found if "load_energy" in one.sums]
-        numbers = [one for one in values if one is not None]
+        known = fsum(day.covered for day in found) >= KNOWN * 86400.0 * len(dates)
+        energy = [day.sums["load_energy"] for day in found if "load_energy" in day.sums]
+        numbers = [value for value in values if value is not None]
         if known and len(energy) == len(found) and len(numbers) == len(values):
             points.append(BaselinePoint(len(dates), fsum(energy) / 1000.0, tuple(numbers)))
     return points
@@ -226,12 +227,12 @@ def _made(product: ProductSettings, first: date, last: date, days: Sequence[Day]
     """t of a span; None where it is not known."""
     length = (last - first).days + 1
     if product.output:
-        found = [one for day in days if (one := mass(product, day)) is not None]
+        found = [tonnes for day in days if (tonnes := mass(product, day)) is not None]
         return fsum(found) if len(found) >= KNOWN * length else None
     taken = entries(facility.goals, f"tonnes:{product.name}", first, last)
-    if sum((one.last - one.first).days + 1 for one in taken) < length:
+    if sum((entry.last - entry.first).days + 1 for entry in taken) < length:
         return None
-    return fsum(one.value for one in taken)
+    return fsum(entry.value for entry in taken)
 
 
 def _degrees(model: BaselineSettings) -> list[tuple[str, float]]:
@@ -241,17 +242,19 @@ def _degrees(model: BaselineSettings) -> list[tuple[str, float]]:
 
 def _degree_days(model: BaselineSettings, dates: Sequence[date], means: Mapping[date, float]) -> list[float | None]:
     """K d of a span, days without a temperature by the mean of the others; None where too many have none."""
-    known = [means[one] for one in dates if one in means]
+    known = [means[day] for day in dates if day in means]
     if len(known) < KNOWN * len(dates):
         return [None for _ in _degrees(model)]
-    each = {"heating": heating, "cooling": cooling}
-    return [fsum(each[name](base, mean) for mean in known) / len(known) * len(dates) for name, base in _degrees(model)]
+    formulas = {"heating": heating, "cooling": cooling}
+    return [
+        fsum(formulas[name](base, mean) for mean in known) / len(known) * len(dates) for name, base in _degrees(model)
+    ]
 
 
 def _variables(products: Sequence[ProductSettings], model: BaselineSettings | None) -> tuple[BaselineVariable, ...]:
     degrees = _degrees(model) if model else []
     return (
-        *(BaselineVariable(f"output of {one.name}", "t") for one in products),
+        *(BaselineVariable(f"output of {product.name}", "t") for product in products),
         *(
             BaselineVariable(f"{name} degree days below {base:g} degC", "K d")
             for name, base in degrees
@@ -272,4 +275,4 @@ def _is_outside(point: BaselinePoint, reference: Reference) -> bool:
 
 
 def _listed(variables: Sequence[BaselineVariable]) -> str:
-    return ", ".join(one.name for one in variables)
+    return ", ".join(variable.name for variable in variables)

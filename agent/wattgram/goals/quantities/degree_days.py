@@ -31,10 +31,10 @@ def temperatures(model: BaselineSettings, days: Iterable[Day]) -> dict[date, flo
     OSError, or ConfigError with the file's mistakes.
     """
     found = dict(_file(model.temperatures, model.temperatures.stat().st_mtime_ns)) if model.temperatures else {}
-    for one in days:
-        device = one.devices.get(model.weather)
-        if device is not None and device.temperature_seconds >= KNOWN * (one.end - one.start) / 1e9 > 0.0:
-            found[one.date] = device.temperature
+    for day in days:
+        device = day.devices.get(model.weather)
+        if device is not None and device.temperature_seconds >= KNOWN * (day.end - day.start) / 1e9 > 0.0:
+            found[day.date] = device.temperature
     return found
 
 

@@ -47,7 +47,7 @@ def worth(name: str, facility: Facility, day: date) -> FuelWorth:
     First an entry `fuel_heat:NAME`, kWh per unit; then the factor that a set of this meter has, g/unit / g/kWh of heat;
     then HEATS. Natural gas without an entry has its own figure of standard coal, all other heat 3.6 / 29.3076 kgce/kWh.
     """
-    device = next((one for one in facility.devices if one.name == name), None)
+    device = next((device for device in facility.devices if device.name == name), None)
     unit = counted_in(device.device, device.role, device.quantities) if device and device.device else ""
     if device is None or not unit:
         raise MissingInput(f"{name} counts no fuel", 'the name of a [[device]] with role = "fuel" that has a counter')
@@ -77,9 +77,9 @@ def electric(kwh: float) -> float:
 
 def _burnt(meter: DeviceConfig, facility: Facility) -> tuple[str, float | None]:
     """The fuel, "" = nobody says it, and g of CO2 a unit: of the set that the meter serves, else the meter's own."""
-    for one in facility.devices:
-        said = one.emission
+    for device in facility.devices:
+        said = device.emission
         if said.fuel_meter == meter.name:
-            assumed = "" if said.emission_factor is not None else ASSUMED[one.role].fuel
+            assumed = "" if said.emission_factor is not None else ASSUMED[device.role].fuel
             return said.fuel or meter.emission.fuel or assumed, said.fuel_factor
     return meter.emission.fuel, None

@@ -44,18 +44,18 @@ def graded(unit: str, claim: str) -> Find:
     @answered
     def find(stretch: Stretch, facility: Facility) -> IndicatorValue:
         first, *others = of_goal(claim, facility)
-        one = MEASURES[unit](first, stretch, facility)
+        measured = MEASURES[unit](first, stretch, facility)
         further = [(product, unit) for product in others]
         if (limit := limit_of(first)) is not None and limit.unit != unit:
             further.insert(0, (first, limit.unit))
         return IndicatorValue(
-            one.value,
-            one.inputs,
-            one.arithmetic,
-            (*_class_of(first, unit, one.value), *_extras(further, stretch, facility)),
-            one.coverage,
-            one.entry,
-            standing(first, unit, one.value),
+            measured.value,
+            measured.inputs,
+            measured.arithmetic,
+            (*_class_of(first, unit, measured.value), *_extras(further, stretch, facility)),
+            measured.coverage,
+            measured.entry,
+            standing(first, unit, measured.value),
         )
 
     return find
@@ -65,7 +65,7 @@ def class_target(unit: str, claim: str) -> Callable[[Stretch, Facility], Target 
     """Class 2 of the first product's process, class 3 where the standard has no class 2."""
 
     def target(_stretch: Stretch, facility: Facility) -> Target | None:
-        product = next((one for one in facility.goals.products if one.goal == claim), None)
+        product = next((product for product in facility.goals.products if product.goal == claim), None)
         limit = limit_of(product, unit) if product else None
         if limit is None:
             return None
@@ -83,7 +83,7 @@ def standing(product: ProductSettings, unit: str, value: float) -> str:
         process = product.process or "no process"
         return f"{product.name}: {process} has no classes in {unit}"
     reached = grade(limit, value)
-    classes = "/".join("-" if one is None else shown(one) for one in (limit.class1, limit.class2, limit.class3))
+    classes = "/".join("-" if most is None else shown(most) for most in (limit.class1, limit.class2, limit.class3))
     words = f"class {reached}" if reached else "worse than class 3"
     return f"{product.name}: {words} of {limit.standard} ({limit.process} {classes} {unit}, without its corrections)"
 

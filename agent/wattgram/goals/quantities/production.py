@@ -50,10 +50,10 @@ def mass(product: ProductSettings, day: Day) -> float | None:
 def entries(goals: GoalsConfig, what: str, first: date, last: date) -> list[ManualEntry]:
     """Entries of an input whose whole time lies between two days, both included; of two that overlap the later one."""
     taken: list[ManualEntry] = []
-    for one in sorted(goals.entries, key=lambda entry: entry.entered, reverse=True):
-        inside = one.what == what and first <= one.first and one.last <= last
-        if inside and all(one.last < other.first or other.last < one.first for other in taken):
-            taken.append(one)
+    for entry in sorted(goals.entries, key=lambda entry: entry.entered, reverse=True):
+        inside = entry.what == what and first <= entry.first and entry.last <= last
+        if inside and all(entry.last < accepted.first or accepted.last < entry.first for accepted in taken):
+            taken.append(entry)
     return sorted(taken, key=lambda entry: entry.first)
 
 
@@ -65,25 +65,25 @@ def over(stretch: Stretch, facility: Facility) -> tuple[date, date]:
 
 def within(stretch: Stretch, taken: Sequence[ManualEntry]) -> Stretch:
     """The period with the days alone that entries are about."""
-    days = [day for day in stretch.days if any(one.first <= day.date <= one.last for one in taken)]
+    days = [day for day in stretch.days if any(entry.first <= day.date <= entry.last for entry in taken)]
     return replace(stretch, days=days)
 
 
 def share(stretch: Stretch, taken: Sequence[ManualEntry]) -> float:
     """Share of the period's time that is over which entries are about."""
-    days = sum((one.last - one.first).days + 1 for one in taken)
+    days = sum((entry.last - entry.first).days + 1 for entry in taken)
     return min(1.0, days * 86400.0 / stretch.elapsed) if stretch.elapsed else 0.0
 
 
 def _read(product: ProductSettings, stretch: Stretch, pieces: bool) -> ProductionOutput:
     name = product.output
-    days = [one for one in stretch.days if name in one.devices]
+    days = [day for day in stretch.days if name in day.devices]
     if not days:
         raise MissingInput(f"no count of {name} in {stretch.name}", f"a reading of {name}")
-    amount = stretch.device(name, lambda one: one.amount) * (1.0 if pieces else product.unit_mass / 1000.0)
+    amount = stretch.device(name, lambda day: day.amount) * (1.0 if pieces else product.unit_mass / 1000.0)
     source = f"counter of {name}" + ("" if pieces or product.unit_mass == 1.0 else f" x {shown(product.unit_mass)} kg")
     made = Input(f"output of {product.name}", amount, "pieces" if pieces else "t", f"{source}, {counted(len(days))}")
-    heard = sum(one.end - one.start for one in days) / 1e9 / stretch.elapsed if stretch.elapsed else 0.0
+    heard = sum(day.end - day.start for day in days) / 1e9 / stretch.elapsed if stretch.elapsed else 0.0
     return ProductionOutput(amount, stretch, (made,), min(1.0, heard))
 
 
@@ -96,7 +96,8 @@ def _entered(product: ProductSettings, stretch: Stretch, facility: Facility, uni
             f'output to the product, or [[goals.entry]] with what = "{what}" for days that are over',
         )
     made = tuple(
-        Input(f"output of {product.name}, {one.first} to {one.last}", one.value, unit, signed(one)) for one in taken
+        Input(f"output of {product.name}, {entry.first} to {entry.last}", entry.value, unit, signed(entry))
+        for entry in taken
     )
-    amount = sum(one.value for one in taken)
+    amount = sum(entry.value for entry in taken)
     return ProductionOutput(amount, within(stretch, taken), made, share(stretch, taken), signed(taken[-1]))

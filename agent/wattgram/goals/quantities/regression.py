@@ -39,15 +39,15 @@ def least_squares(ys: Sequence[float], rows: Sequence[Sequence[float]]) -> Linea
     mean = fsum(ys) / count
     means = [fsum(column) / count for column in zip(*rows, strict=True)]
     centred = [[row[j] - means[j] for row in rows] for j in range(width)]
-    lengths = [sqrt(fsum(one * one for one in column)) for column in centred]
+    lengths = [sqrt(fsum(value * value for value in column)) for column in centred]
     for number, (length, middle) in enumerate(zip(lengths, means, strict=True), 1):
         if not length > COLLINEARITY * abs(middle) * sqrt(count):
             raise ValueError(f"variable {number} never varies")
-    scaled = [[one / length for one in column] for column, length in zip(centred, lengths, strict=True)]
+    scaled = [[value / length for value in column] for column, length in zip(centred, lengths, strict=True)]
     off = [y - mean for y in ys]
-    matrix = [[_dot(one, other) for other in scaled] for one in scaled]
-    solved = _solve(matrix, [_dot(one, off) for one in scaled])
-    slopes = tuple(one / length for one, length in zip(solved, lengths, strict=True))
+    matrix = [[_dot(left, right) for right in scaled] for left in scaled]
+    solved = _solve(matrix, [_dot(column, off) for column in scaled])
+    slopes = tuple(slope / length for slope, length in zip(solved, lengths, strict=True))
     base = mean - _dot(slopes, means)
     errors = [y - base - _dot(slopes, row) for y, row in zip(ys, rows, strict=True)]
     squares, variance = _dot(errors, errors), _dot(off, off)
@@ -62,7 +62,7 @@ def least_squares(ys: Sequence[float], rows: Sequence[Sequence[float]]) -> Linea
 
 
 def _dot(ones: Sequence[float], others: Sequence[float]) -> float:
-    return fsum(one * other for one, other in zip(ones, others, strict=True))
+    return fsum(left * right for left, right in zip(ones, others, strict=True))
 
 
 def _solve(matrix: list[list[float]], right: list[float]) -> list[float]:
@@ -76,7 +76,9 @@ def _solve(matrix: list[list[float]], right: list[float]) -> list[float]:
             raise ValueError("the variables say the same")
         for index in range(column + 1, size):
             factor = rows[index][column] / rows[column][column]
-            rows[index] = [one - factor * other for one, other in zip(rows[index], rows[column], strict=True)]
+            rows[index] = [
+                value - factor * pivot_value for value, pivot_value in zip(rows[index], rows[column], strict=True)
+            ]
     solved = [0.0] * size
     for index in reversed(range(size)):
         rest = fsum(rows[index][j] * solved[j] for j in range(index + 1, size))

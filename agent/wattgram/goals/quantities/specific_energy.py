@@ -68,7 +68,7 @@ class Specific:
 
 def of_goal(claim: str, facility: Facility, needs: str = "energy and output") -> tuple[ProductSettings, ...]:
     """The products of a claim; Lack when there is none."""
-    found = tuple(one for one in facility.goals.products if one.goal == claim)
+    found = tuple(product for product in facility.goals.products if product.goal == claim)
     if not found:
         raise MissingInput(f"no product of goal {claim}", f'[[goals.product]] with goal = "{claim}", {needs}')
     return found
@@ -92,10 +92,10 @@ def metered(part: Stretch, names: Iterable[str]) -> tuple[float, tuple[Input, ..
         share = part.known(name)
         if not share > 0.0:
             raise MissingInput(f"the energy of {name} is not known in {part.name}", f"a reading of {name}")
-        days = sum(name in one.devices for one in part.days)
+        days = sum(name in day.devices for day in part.days)
         inputs.append(Input(f"energy of {name}", part.energy([name]) / 1000.0, "kWh", f"meter {name}, {counted(days)}"))
         known = min(known, share)
-    return sum(one.value for one in inputs), tuple(inputs), known
+    return sum(operand.value for operand in inputs), tuple(inputs), known
 
 
 def taken(product: ProductSettings, stretch: Stretch, facility: Facility, *, pieces: bool = False) -> ProductEnergy:
@@ -106,9 +106,10 @@ def taken(product: ProductSettings, stretch: Stretch, facility: Facility, *, pie
     recovered, back, also = metered(made.part, product.recovered)
     fuels = tuple(burnt(name, made.part, facility) for name in product.fuel)
     burned = tuple(
-        Input(f"fuel of {one.name}", one.amount, one.unit, f"meter {one.name}; {one.worth.source}") for one in fuels
+        Input(f"fuel of {fuel.name}", fuel.amount, fuel.unit, f"meter {fuel.name}; {fuel.worth.source}")
+        for fuel in fuels
     )
-    entry = next((one for one in (made.entry, *(fuel.worth.entry for fuel in fuels)) if one), "")
+    entry = next((candidate for candidate in (made.entry, *(fuel.worth.entry for fuel in fuels)) if candidate), "")
     everything = (*inputs, *back, *burned, *made.inputs)
     return ProductEnergy(
         product, made, electricity, recovered, fuels, everything, min(known, also, made.coverage), entry
@@ -131,32 +132,32 @@ def coal_per_tonne(product: ProductSettings, stretch: Stretch, facility: Facilit
 
     Electricity 0.1229 kgce/kWh, natural gas 1.2143 kgce/Nm3, other fuels by their heat (METHOD 1.2).
     """
-    one = taken(product, stretch, facility)
-    coal = electric(one.electricity - one.recovered) + sum(fuel.amount * fuel.worth.coal for fuel in one.fuels)
-    value = coal / one.made.amount
-    terms = [f"{shown(one.electricity)} kWh x 0.1229"] if product.energy else []
-    terms += [f"{shown(fuel.amount)} {fuel.unit} x {shown(fuel.worth.coal)}" for fuel in one.fuels]
-    back = f" - {shown(one.recovered)} kWh x 0.1229" if product.recovered else ""
-    arithmetic = f"({' + '.join(terms)}{back}) / {shown(one.made.amount)} t = {shown(value)} kgce/t"
-    return Specific(value, coal, one.made.amount, one.inputs, arithmetic, one.coverage, one.entry)
+    energy = taken(product, stretch, facility)
+    coal = electric(energy.electricity - energy.recovered) + sum(fuel.amount * fuel.worth.coal for fuel in energy.fuels)
+    value = coal / energy.made.amount
+    terms = [f"{shown(energy.electricity)} kWh x 0.1229"] if product.energy else []
+    terms += [f"{shown(fuel.amount)} {fuel.unit} x {shown(fuel.worth.coal)}" for fuel in energy.fuels]
+    back = f" - {shown(energy.recovered)} kWh x 0.1229" if product.recovered else ""
+    arithmetic = f"({' + '.join(terms)}{back}) / {shown(energy.made.amount)} t = {shown(value)} kgce/t"
+    return Specific(value, coal, energy.made.amount, energy.inputs, arithmetic, energy.coverage, energy.entry)
 
 
 def heat_per_piece(product: ProductSettings, stretch: Stretch, facility: Facility) -> Specific:
     """SEC = (E_fuel + E_el - E_regen) / pieces in kWh a piece (METHOD 6, B18)."""
-    one = taken(product, stretch, facility, pieces=True)
-    energy = one.electricity - one.recovered + sum(fuel.amount * fuel.worth.heat for fuel in one.fuels)
-    value = energy / one.made.amount
-    terms = [f"{shown(fuel.amount)} {fuel.unit} x {shown(fuel.worth.heat)} kWh/{fuel.unit}" for fuel in one.fuels]
-    terms += [f"{shown(one.electricity)} kWh"] if product.energy else []
-    back = f" - {shown(one.recovered)} kWh" if product.recovered else ""
-    arithmetic = f"({' + '.join(terms)}{back}) / {shown(one.made.amount)} = {shown(value)} kWh per piece"
-    return Specific(value, energy, one.made.amount, one.inputs, arithmetic, one.coverage, one.entry)
+    used = taken(product, stretch, facility, pieces=True)
+    energy = used.electricity - used.recovered + sum(fuel.amount * fuel.worth.heat for fuel in used.fuels)
+    value = energy / used.made.amount
+    terms = [f"{shown(fuel.amount)} {fuel.unit} x {shown(fuel.worth.heat)} kWh/{fuel.unit}" for fuel in used.fuels]
+    terms += [f"{shown(used.electricity)} kWh"] if product.energy else []
+    back = f" - {shown(used.recovered)} kWh" if product.recovered else ""
+    arithmetic = f"({' + '.join(terms)}{back}) / {shown(used.made.amount)} = {shown(value)} kWh per piece"
+    return Specific(value, energy, used.made.amount, used.inputs, arithmetic, used.coverage, used.entry)
 
 
 def burnt(name: str, part: Stretch, facility: Facility) -> FuelUse:
     """What a fuel meter counted over the days; Lack where it was not read or its fuel is not known."""
-    if not any(name in one.devices for one in part.days):
+    if not any(name in day.devices for day in part.days):
         raise MissingInput(f"no count of {name} in {part.name}", f"a reading of {name}")
     _, last = over(part, facility)
-    day = max((one.date for one in part.days), default=last)
-    return FuelUse(name, part.device(name, lambda one: one.amount), worth(name, facility, day))
+    day = max((day.date for day in part.days), default=last)
+    return FuelUse(name, part.device(name, lambda day: day.amount), worth(name, facility, day))

@@ -99,11 +99,11 @@ class Stretch:
     @property
     def coverage(self) -> float:
         """Share of the time that is over for which there is a balance."""
-        return min(1.0, fsum(one.covered for one in self.days) / self.elapsed) if self.elapsed else 0.0
+        return min(1.0, fsum(day.covered for day in self.days) / self.elapsed) if self.elapsed else 0.0
 
     def sum(self, name: str) -> float | None:
         """A sum over the days, Wh or g; None where no day has it."""
-        found = [one.sums[name] for one in self.days if name in one.sums]
+        found = [day.sums[name] for day in self.days if name in day.sums]
         return fsum(found) if found else None
 
     def ratio(self, name: str) -> float | None:
@@ -113,16 +113,16 @@ class Stretch:
 
     def device(self, name: str, what: Callable[[DeviceDay], float]) -> float:
         """A sum over the days of one device."""
-        return fsum(what(one.devices[name]) for one in self.days if name in one.devices)
+        return fsum(what(day.devices[name]) for day in self.days if name in day.devices)
 
     def energy(self, names: Iterable[str]) -> float:
         """Wh of some devices in the direction that their roles name."""
-        return fsum(self.device(name, lambda one: one.energy) for name in names)
+        return fsum(self.device(name, lambda day: day.energy) for name in names)
 
     def known(self, name: str) -> float:
         """Share of the time that is over for which a device's energy is known."""
-        return min(1.0, self.device(name, lambda one: one.seconds) / self.elapsed) if self.elapsed else 0.0
+        return min(1.0, self.device(name, lambda day: day.seconds) / self.elapsed) if self.elapsed else 0.0
 
     def until(self, over: int) -> Stretch:
         """The same as of an earlier instant, which is the end of a day."""
-        return Stretch(self.name, self.start, self.end, over, [one for one in self.days if one.end <= over])
+        return Stretch(self.name, self.start, self.end, over, [day for day in self.days if day.end <= over])

@@ -33,12 +33,14 @@ class Facility:
 
     def of_role(self, *roles: str) -> tuple[DeviceConfig, ...]:
         """Devices of some roles, in the configuration's order."""
-        return tuple(one for one in self.devices if one.role in roles)
+        return tuple(device for device in self.devices if device.role in roles)
 
     def of_group(self, group: str) -> tuple[DeviceConfig, ...]:
         """Sub-meters of a group; a charger without one belongs to transport."""
         meters = self.of_role("load", "ev")
-        return tuple(one for one in meters if (one.group or ("transport" if one.role == "ev" else "")) == group)
+        return tuple(
+            device for device in meters if (device.group or ("transport" if device.role == "ev" else "")) == group
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def answered(find: Find) -> Find:
             return found
         if not isfinite(found.value):
             return MissingValue(f"the numbers of {stretch.name} are too large or too small: {found.arithmetic}")
-        return replace(found, extras=tuple(one for one in found.extras if isfinite(one.value)))
+        return replace(found, extras=tuple(extra for extra in found.extras if isfinite(extra.value)))
 
     return answer
 
