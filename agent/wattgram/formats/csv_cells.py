@@ -1,4 +1,4 @@
-"""CSV as RFC 4180 has it, of which a spreadsheet takes nothing for a formula."""
+"""CSV after RFC 4180 whose texts a spreadsheet does not evaluate as formulas."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import io
 from collections.abc import Iterable, Sequence
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""With these a spreadsheet takes a text for a formula."""
+"""First characters of a text that a spreadsheet evaluates as a formula."""
 
 
 def sheet(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A line of names, and one a row: None is empty, a truth value true or false."""
+    """Return the CSV text: a line of names, then one line per row. None is an empty cell, a boolean true or false."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(head)

@@ -1,4 +1,4 @@
-"""The report of a site: its ledger with coverage and provenance, as a table, JSON or CSV (`paper` makes it HTML)."""
+"""The report of a site: its ledger with coverage and provenance, as a table, JSON or CSV (HTML: `report_html`)."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from wattgram.grid.table import FactorTable
 from wattgram.store.history import History
 
 LATE_SECONDS = 3600
-"""Seconds without a window after which a report says when the last one was."""
+"""Time without a window after which a report states the time of the last window, s."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventSummary:
-    """One kind of event of one device ("" = the site): how often, when first and last, what it said then."""
+    """One kind of event of one device ("" = the site): number, times of the first and the last, and the last detail."""
 
     device: str
     event: str
@@ -40,10 +40,11 @@ class EventSummary:
 
 @dataclass(frozen=True, slots=True)
 class SiteReport:
-    """What every format shows. `over`: the end of the last quarter of an hour that could count, UTC ns.
+    """The content of a report, common to all formats.
 
-    `method_stored`: whether the windows say their method; else it is the configuration's.
-    `residual`: g/kWh of the market-based method's residual mix. `versions`: of the program and its factor files.
+    made: time of the report, UTC ns. over: end of the last quarter-hour that the report can contain, UTC ns.
+    method_stored: whether the windows contain their method; if not, `method` is the configured one. residual: residual
+    mix of the market-based method, g/kWh. versions: of the program and its factor files.
     """
 
     site: str
@@ -61,32 +62,32 @@ class SiteReport:
     versions: dict[str, str]
 
     def local(self, time: int) -> str:
-        """An instant on the site's clock, to the minute, with the zone's name for it."""
+        """Return an instant in local time, to the minute, with the abbreviation of the time zone."""
         return local_minute(time, self.zone)
 
     def shown(self, figures: Iterable[Figure]) -> list[Figure]:
-        """The figures that the total has."""
+        """Return the figures of which the total has a value."""
         return [figure for figure in figures if self.total.value(figure) is not None]
 
 
 def report(config: Config, wanted: PeriodOption, now: int) -> SiteReport:
-    """The report of a period as of `now`, UTC ns.
+    """Create the report of a period as of `now`, UTC ns.
 
-    HistoryError when there is no history or nothing in the period; ValueError as of `Asked.bounds`.
+    HistoryError: no history, or no data in the period. ValueError: as `PeriodOption.bounds`.
     """
     zone, grid = config.site.timezone, config.grid
     history = History(config.spool.path, config.site.name)
     stored = history.stored()
     if stored is None:
-        raise HistoryError(_nothing(history))
-    over = window_start("15m", now, zone)  # the last quarter of an hour that is over
+        raise HistoryError(_no_windows(history))
+    over = window_start("15m", now, zone)
     found = spans(wanted, stored[0], over, zone)
     roles = {device.role for device in config.devices}
     hydro, fuel = bool(roles & {"wind", "hydro"}), bool(roles & {"genset", "chp"})
     ledger = summed(history, found, over, zone, grid.basis, grid.method, hydro=hydro and not fuel) if found else None
     if ledger is None:
         days = f"{local_day(stored[0], zone)}..{local_day(stored[1], zone)}"
-        raise HistoryError(f"{config.spool.path}: no window of this period is stored; there are windows of {days}")
+        raise HistoryError(f"{config.spool.path}: no window of this period is stored; stored are windows of {days}")
     if wanted.unit:
         ledger = ledger.trimmed()
     whole = ledger.total.span
@@ -105,7 +106,7 @@ def report(config: Config, wanted: PeriodOption, now: int) -> SiteReport:
         over=over,
         rows=ledger.rows,
         total=ledger.total,
-        events=_happened(history.events(whole.start, whole.end)),
+        events=_event_summaries(history.events(whole.start, whole.end)),
         notes=tuple(notes),
         residual=FactorTable.shipped().residual(grid.zone, whole.start),
         versions=factors(),
@@ -113,7 +114,7 @@ def report(config: Config, wanted: PeriodOption, now: int) -> SiteReport:
 
 
 def as_table(shown: SiteReport) -> str:
-    """For a terminal."""
+    """Return the report as text for a terminal."""
     method = shown.method if shown.method_stored else f"{shown.method} (as configured)"
     parts = [f"{shown.site}, {shown.zone.key}, as of {shown.local(shown.over)}\nbasis {shown.basis}, method {method}"]
     rows = [*shown.rows, shown.total]
@@ -121,7 +122,7 @@ def as_table(shown: SiteReport) -> str:
         ("energy", ENERGY),
         ("carbon", CARBON),
         ("shares", SHARES),
-        ("ledgers of their own, netted with nothing", APART),
+        ("separate ledgers, not netted with other figures", APART),
     ):
         if present := shown.shown(figures):
             parts.append(f"{title}\n{_figures(rows, present, coverage=figures is SHARES)}")
@@ -129,7 +130,7 @@ def as_table(shown: SiteReport) -> str:
         (printable(source.name), str(source.tier or "-"), f"{time:.1%}", "-" if energy is None else f"{energy:.1%}")
         for source, time, energy in shown.total.shares()
     ]
-    parts.append(table(("grid source", "tier", "of time", "of import"), sources, right=(1, 2, 3)))
+    parts.append(table(("grid source", "tier", "share of time", "share of import"), sources, right=(1, 2, 3)))
     if shown.events:
         happened = [
             (
@@ -149,7 +150,7 @@ def as_table(shown: SiteReport) -> str:
 
 
 def as_json(shown: SiteReport) -> str:
-    """The shape that docs/report.md describes."""
+    """Return the JSON document that docs/report.md describes."""
     document = {
         "site": shown.site,
         "timezone": shown.zone.key,
@@ -179,7 +180,7 @@ def as_json(shown: SiteReport) -> str:
 
 
 def as_csv(shown: SiteReport) -> str:
-    """RFC 4180: one line of names with their units, one a row, the total last; empty where there is no number."""
+    """Return CSV after RFC 4180: a line of names, one line per row, the total last. Empty cells are missing numbers."""
     head = ["period", "from", "to", "complete", "enough_data", "coverage", *(figure.key for figure in FIGURES)]
     rows = []
     for row in (*shown.rows, shown.total):
@@ -190,13 +191,13 @@ def as_csv(shown: SiteReport) -> str:
 
 
 def digits(values: Iterable[float | None]) -> int:
-    """Decimals with which numbers of one unit are read best beside each other."""
+    """Return the decimals for numbers of one unit, by the largest number: 0 from 10 000 on, 1 from 100 on, else 3."""
     largest = max((abs(value) for value in values if value is not None), default=0.0)
     return 0 if largest >= 10_000 or not largest else 1 if largest >= 100 else 3
 
 
 def written(rows: Sequence[LedgerRow], figures: Sequence[Figure], *, percent: str) -> list[list[str]]:
-    """A column of each figure, "" where there is no number; figures of one unit have the same decimals."""
+    """Return one column per figure, "" for a missing number. Figures of one unit have the same decimals."""
     decimals = {
         unit: digits(row.value(figure) for figure in figures if figure.unit == unit for row in rows)
         for unit in {figure.unit for figure in figures}
@@ -250,11 +251,11 @@ def _sources(row: LedgerRow) -> list[dict[str, object]]:
 
 
 def _rounded(value: float | None) -> float | None:
-    """To a millionth: the last digits of a sum of doubles say nothing."""
+    """Round to a millionth: the last digits of a sum of doubles are not significant."""
     return None if value is None else round(value, 6) + 0.0  # never -0.0
 
 
-def _happened(events: Iterable[Record]) -> tuple[EventSummary, ...]:
+def _event_summaries(events: Iterable[Record]) -> tuple[EventSummary, ...]:
     found: dict[tuple[str, str], EventSummary] = {}
     for record in events:
         device, event = record.series.tag("device"), str(record["event"])
@@ -272,28 +273,31 @@ def _notes(config: Config, ledger: Ledger, damaged: int, *, own_unclear: bool) -
         notes.append(f"not enough data: coverage below {ENOUGH:.0%} in {short} of {len(ledger.rows)} rows")
     if not book.method:
         notes.append(
-            f"the stored windows do not say their method; the configuration's is {config.grid.method}; "
-            "totals of the other one are not stored"
+            f"the stored windows do not contain their method of sharing; configured is {config.grid.method}; totals of "
+            "the other method are not stored"
         )
-    for book_left_out, seconds in ledger.left_out.items():
-        name = f"basis {book_left_out.basis}" + (f", method {book_left_out.method}" if book_left_out.method else "")
-        notes.append(f"{seconds / 3600:.1f} h with {name} are left out: what differs in these is never added up")
+    for omitted, seconds in ledger.left_out.items():
+        name = f"basis {omitted.basis}" + (f", method {omitted.method}" if omitted.method else "")
+        notes.append(f"{seconds / 3600:.1f} h with {name} are omitted: different bases or methods are never added")
     if book.basis != config.grid.basis:
-        notes.append(f"the configuration's basis is {config.grid.basis}; nothing of this period is stored in it")
+        notes.append(f"the configured basis is {config.grid.basis}; no window of this period has this basis")
     coarse = [f"{used[kind]} of {kind}" for kind in WINDOWS[1:] if used.get(kind)]
     if coarse:
-        notes.append(f"coarser windows stand where finer ones are missing: {', '.join(coarse)}")
+        notes.append(f"coarser windows replace missing finer windows: {', '.join(coarse)}")
     if own_unclear:
         notes.append(
-            "self-consumption is weighted by PV alone: stored windows do not tell wind and hydro from gensets and CHP"
+            "self-consumption is weighted with PV alone: stored windows do not separate wind and hydro from gensets "
+            "and CHP"
         )
     if damaged:
-        notes.append(f"{damaged} damaged records are left out")
+        notes.append(f"{damaged} damaged records are omitted")
     return notes
 
 
-def _nothing(history: History) -> str:
+def _no_windows(history: History) -> str:
     others = [site for site in history.sites() if site != history.site]
     if others:
-        return f"{history.folder}: nothing of site {history.site!r} is stored; there are {', '.join(map(repr, others))}"
+        return (
+            f"{history.folder}: nothing of site {history.site!r} is stored; stored are {', '.join(map(repr, others))}"
+        )
     return f"{history.folder}: no window of site {history.site!r} is stored yet; the first one takes 15 minutes"
