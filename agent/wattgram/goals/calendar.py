@@ -25,44 +25,44 @@ class Calendar:
         self._days = [day for day in days if day.start >= self._since]
         self._starts = [day.start for day in self._days]
 
-    def stretch(self, span: PeriodSpan, over: int) -> Stretch:
+    def stretch(self, span: PeriodSpan, as_of: int) -> Stretch:
         """The days of a span that were over at an instant, UTC ns, or the parts of them."""
         start = min(max(span.start, self._since), span.end)
-        first, last = (bisect_left(self._starts, at) for at in (start, min(span.end, over)))
-        found = [day for day in self._days[first:last] if day.end <= over]
-        return Stretch(span.name, start, span.end, min(over, span.end), found)
+        first, last = (bisect_left(self._starts, at) for at in (start, min(span.end, as_of)))
+        found = [day for day in self._days[first:last] if day.end <= as_of]
+        return Stretch(span.name, start, span.end, min(as_of, span.end), found)
 
-    def year(self, year: int, over: int) -> Stretch:
+    def year(self, year: int, as_of: int) -> Stretch:
         """The days of a calendar year that were over at an instant."""
         start, end = (instant(date(january_of, 1, 1), self.zone) for january_of in (year, year + 1))
-        return self.stretch(PeriodSpan(str(year), start, end), over)
+        return self.stretch(PeriodSpan(str(year), start, end), as_of)
 
-    def span(self, claim: Claim, asked: PeriodOption | None, over: int) -> PeriodSpan:
+    def span(self, claim: Claim, asked: PeriodOption | None, as_of: int) -> PeriodSpan:
         """The period of a claim that runs at an instant, or what was asked for. ValueError as of `Asked.bounds`."""
         bounds = asked.bounds(self.zone) if asked else None
         if asked and bounds:
             return PeriodSpan(f"{asked.first}..{asked.last}", *bounds)
-        return self.natural(asked.unit if asked else claim.period, over)
+        return self.natural(asked.unit if asked else claim.period, as_of)
 
-    def natural(self, unit: str, over: int) -> PeriodSpan:
+    def natural(self, unit: str, as_of: int) -> PeriodSpan:
         """The calendar day, month or year in which the time before an instant lies."""
-        day = local_day(over - 1, self.zone)
+        day = local_day(as_of - 1, self.zone)
         if unit == "year":
             start, end = (instant(date(january_of, 1, 1), self.zone) for january_of in (day.year, day.year + 1))
             return PeriodSpan(str(day.year), start, end)
         window = "1d" if unit == "day" else "1mo"
-        start = window_start(window, over - 1, self.zone)
+        start = window_start(window, as_of - 1, self.zone)
         return PeriodSpan(day.isoformat()[: 10 if unit == "day" else 7], start, window_end(window, start, self.zone))
 
     def evaluations(self, stretch: Stretch) -> tuple[list[int], list[int]]:
         """When a stretch was evaluated: the ends of its months, and of its last days; UTC ns, oldest first."""
         months: list[int] = []
-        at = window_start("1mo", stretch.over, self.zone)
+        at = window_start("1mo", stretch.as_of, self.zone)
         while at > stretch.start:
             months.append(at)
             at = window_start("1mo", at - 1, self.zone)
         days: list[int] = []
-        at = window_start("1d", stretch.over, self.zone)
+        at = window_start("1d", stretch.as_of, self.zone)
         while at > stretch.start and len(days) < DAY_ENDS:
             days.append(at)
             at = window_start("1d", at - 1, self.zone)

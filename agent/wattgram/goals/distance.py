@@ -26,13 +26,13 @@ def distance(card: GoalOutcome, others: Iterable[GoalOutcome]) -> GoalOutcome:
 
     Off track as soon as one of them is.
     """
-    lit = [card for card in others if card.state in ("on track", "off track")]
-    deltas = [(100.0 * delta, card) for card in lit if (delta := worse(card)) is not None]
+    with_state = [card for card in others if card.state in ("on track", "off track")]
+    deltas = [(100.0 * delta, card) for card in with_state if (delta := worse(card)) is not None]
     if not deltas:
         missing = MissingValue("no goal has a light yet", "what each goal needs is said beside it")
         return replace(card, finding=missing, state="not enough data", why=missing.what)
     worst, of = max(deltas, key=lambda pair: pair[0])
-    off = [card.claim.id for card in lit if card.state == "off track"]
+    off = [card.claim.id for card in with_state if card.state == "off track"]
     inputs = tuple(
         Input(f"{card.claim.id}, how much worse than its path", delta, "%", card.period) for delta, card in deltas
     )
@@ -40,10 +40,10 @@ def distance(card: GoalOutcome, others: Iterable[GoalOutcome]) -> GoalOutcome:
         card,
         finding=IndicatorValue(worst, inputs, f"largest of {len(deltas)} = {worst:.2f} %, of {of.claim.id}"),
         value=worst,
-        coverage=min(card.coverage for card in lit),
+        coverage=min(card.coverage for card in with_state),
         target=Target(100.0 * PATH_TOLERANCE, "product choice (METHOD 6.1)"),
         path=100.0 * PATH_TOLERANCE,
         better="lower",
         state="off track" if off else "on track",
-        why=f"it is {', '.join(off)}" if off else f"none of {len(lit)} goals with a light is off track",
+        why=f"it is {', '.join(off)}" if off else f"none of {len(with_state)} goals with a light is off track",
     )

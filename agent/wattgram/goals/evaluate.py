@@ -34,14 +34,14 @@ def evaluate(config: Config, asked: PeriodOption | None, now: int) -> list[GoalO
         raise HistoryError(
             f"{history.folder}: nothing of site {history.site!r} is stored; there are {', '.join(map(repr, others))}"
         )
-    over = window_start("15m", now, config.site.timezone)
-    return judged(config, asked, over, days(history, config, over))
+    as_of = window_start("15m", now, config.site.timezone)
+    return judged(config, asked, as_of, days(history, config, as_of))
 
 
-def judged(config: Config, asked: PeriodOption | None, over: int, stored: Sequence[Day]) -> list[GoalOutcome]:
+def judged(config: Config, asked: PeriodOption | None, as_of: int, stored: Sequence[Day]) -> list[GoalOutcome]:
     """Every claim as of `over`, UTC ns, by the days of a site."""
     site = _Site(config, stored)
-    found = [site.card(claim, asked, over) for claim in claims()]
+    found = [site.card(claim, asked, as_of) for claim in claims()]
     return [distance(card, found) if card.claim.id == DISTANCE else card for card in found]
 
 
@@ -53,16 +53,16 @@ class _Site:
         self._calendar = Calendar(stored, config.site.timezone, config.goals.since)
         self._table = FactorTable.shipped()
 
-    def card(self, claim: Claim, asked: PeriodOption | None, over: int) -> GoalOutcome:
+    def card(self, claim: Claim, asked: PeriodOption | None, as_of: int) -> GoalOutcome:
         """One claim's outcome."""
-        span = self._calendar.span(claim, asked, over)
-        stretch = self._calendar.stretch(span, over)
+        span = self._calendar.span(claim, asked, as_of)
+        stretch = self._calendar.stretch(span, as_of)
         card = GoalOutcome(
-            claim, None, "context only", span.name, stretch.start, stretch.end, stretch.over, stretch.coverage
+            claim, None, "context only", span.name, stretch.start, stretch.end, stretch.as_of, stretch.coverage
         )
         if claim.shown == "context" or claim.id == DISTANCE:
             return card
-        indicator, facility = INDICATORS[claim.id], self._facility(stretch.over)
+        indicator, facility = INDICATORS[claim.id], self._facility(stretch.as_of)
         finding = indicator.find(stretch, facility)
         if isinstance(finding, MissingValue):
             return replace(card, finding=finding, state="not enough data", why=finding.what)
@@ -75,7 +75,7 @@ class _Site:
     def _against_target(
         self, card: GoalOutcome, finding: IndicatorValue, indicator: Indicator, stretch: Stretch, facility: Facility
     ) -> GoalOutcome:
-        claim, total, gone = card.claim, indicator.total, stretch.gone
+        claim, total, elapsed_share = card.claim, indicator.total, stretch.elapsed_share
         wanted = target(claim, indicator, stretch, facility, self._calendar)
         if wanted is None:
             if finding.entry:
@@ -87,35 +87,37 @@ class _Site:
         card = replace(
             card,
             target=wanted,
-            path=path(wanted.value, gone, total=total),
-            projection=projected(finding.value, gone, total=total),
-            needed=needed(finding.value, wanted.value, gone, total=total),
+            path=path(wanted.value, elapsed_share, total=total),
+            projection=projected(finding.value, elapsed_share, total=total),
+            needed=needed(finding.value, wanted.value, elapsed_share, total=total),
         )
         if card.coverage < ENOUGH:
             return replace(card, state="not enough data", why=f"coverage {card.coverage:.1%}, below {ENOUGH:.0%}")
-        if gone < BEGUN:
-            return replace(card, state="not enough data", why=f"{gone:.1%} of the period is over, below {BEGUN:.0%}")
+        if elapsed_share < BEGUN:
+            return replace(
+                card, state="not enough data", why=f"{elapsed_share:.1%} of the period is over, below {BEGUN:.0%}"
+            )
         return self._lit(card, indicator, stretch)
 
     def _lit(self, card: GoalOutcome, indicator: Indicator, stretch: Stretch) -> GoalOutcome:
         """With the light that its evaluations give."""
         assert card.target is not None and card.value is not None and card.path is not None  # noqa: PT018 - no test
         months, ends = self._calendar.evaluations(stretch)
-        seen: dict[int, Evaluation] = {}
+        evaluations: dict[int, Evaluation] = {}
         for at in sorted({*months, *ends}):
             past = stretch.until(at)
             if isinstance(found := indicator.find(past, self._facility(at)), IndicatorValue):
-                wanted = path(card.target.value, past.gone, total=indicator.total)
-                seen[at] = Evaluation(at, found.value, wanted, is_good(found.value, wanted, indicator.better))
-        goods = [seen[at].good for at in ends if at in seen]
-        now = Evaluation(stretch.over, card.value, card.path, is_good(card.value, card.path, indicator.better))
-        seen.setdefault(now.over, now)
+                wanted = path(card.target.value, past.elapsed_share, total=indicator.total)
+                evaluations[at] = Evaluation(at, found.value, wanted, is_good(found.value, wanted, indicator.better))
+        goods = [evaluations[at].good for at in ends if at in evaluations]
+        now = Evaluation(stretch.as_of, card.value, card.path, is_good(card.value, card.path, indicator.better))
+        evaluations.setdefault(now.as_of, now)
         # Today counts when it is over, unless there is not much else.
-        on = is_on_track(goods if len(goods) > 1 else [evaluation.good for evaluation in seen.values()])
+        on = is_on_track(goods if len(goods) > 1 else [evaluation.good for evaluation in evaluations.values()])
         why = _why(card, now, on=on)
-        return replace(card, state="on track" if on else "off track", why=why, evaluations=tuple(seen.values()))
+        return replace(card, state="on track" if on else "off track", why=why, evaluations=tuple(evaluations.values()))
 
-    def _facility(self, over: int) -> Facility:
+    def _facility(self, as_of: int) -> Facility:
         config = self._config
         renewable = config.goals.zone_renewable
         return Facility(
@@ -124,8 +126,8 @@ class _Site:
             config.grid.zone,
             config.grid.basis,
             config.site.timezone,
-            self._table.renewable(config.grid.zone, over - 1) if renewable is None else renewable,
-            lambda year: self._calendar.year(year, over),
+            self._table.renewable(config.grid.zone, as_of - 1) if renewable is None else renewable,
+            lambda year: self._calendar.year(year, as_of),
         )
 
 

@@ -88,7 +88,7 @@ class Round:
         )
         try:
             async with asyncio.timeout(ROUND_SECONDS):
-                answer, said = await process.communicate(question)
+                answer, errors = await process.communicate(question)
         except TimeoutError as error:
             raise ValueError(f"no answer within {ROUND_SECONDS:g} s") from error
         finally:
@@ -96,7 +96,9 @@ class Round:
                 process.kill()
                 await process.wait()
         if process.returncode:
-            raise ValueError(said.decode(errors="replace").strip().rpartition("\n")[2] or f"exit {process.returncode}")
+            raise ValueError(
+                errors.decode(errors="replace").strip().rpartition("\n")[2] or f"exit {process.returncode}"
+            )
         return answer
 
     def _tell_of(self, card: Mapping[str, Any], time: int) -> None:

@@ -16,9 +16,9 @@ BEGUN = 0.1
 """Share of a period that must be over."""
 
 
-def path(target: float, gone: float, *, total: bool) -> float:
+def path(target: float, elapsed_share: float, *, total: bool) -> float:
     """What a value should be when a share of its period is over: a total grows, a ratio does not."""
-    return target * gone if total else target
+    return target * elapsed_share if total else target
 
 
 def is_good(value: float, wanted: float, better: Better) -> bool:
@@ -38,18 +38,18 @@ def is_on_track(goods: Sequence[bool]) -> bool:
     return len(goods) != 1 or goods[0]
 
 
-def projected(value: float, gone: float, *, total: bool) -> float | None:
+def projected(value: float, elapsed_share: float, *, total: bool) -> float | None:
     """The value at the period's end when the rest goes as what is over did; None before anything is over."""
     if not total:
         return value
-    return value / gone if gone > 0.0 else None
+    return value / elapsed_share if elapsed_share > 0.0 else None
 
 
-def needed(value: float, target: float, gone: float, *, total: bool) -> float | None:
+def needed(value: float, target: float, elapsed_share: float, *, total: bool) -> float | None:
     """What the rest of the period must bring to reach the target: of a total the amount, of a ratio its mean.
 
     A ratio's parts weigh as their time does. None when nothing is left.
     """
-    if gone >= 1.0:
+    if elapsed_share >= 1.0:
         return None
-    return target - value if total else (target - value * gone) / (1.0 - gone)
+    return target - value if total else (target - value * elapsed_share) / (1.0 - elapsed_share)

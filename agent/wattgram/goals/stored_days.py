@@ -12,7 +12,7 @@ from wattgram.store.history import History
 from .terms.day import Day, DeviceDay, Quarters
 
 
-def days(history: History, config: Config, over: int) -> tuple[Day, ...]:
+def days(history: History, config: Config, as_of: int) -> tuple[Day, ...]:
     """Every day that began before `over`, UTC ns, of which something is stored, oldest first.
 
     HistoryError when there is no history to read.
@@ -20,21 +20,21 @@ def days(history: History, config: Config, over: int) -> tuple[Day, ...]:
     zone = config.site.timezone
     devices: dict[int, dict[str, DeviceDay]] = {}
     quarters: dict[int, Quarters] = {}
-    for record in history.days(0, over):
+    for record in history.days(0, as_of):
         numbers = {name: float(number) for name, number in record.as_dict().items()}
         if name := record.series.tag("device"):
             devices.setdefault(record.time, {})[name] = _device(numbers)
         else:
             quarters[record.time] = _quarters(numbers)
     stored = history.stored()
-    first = min([*devices, *quarters, *([stored[0]] if stored else [])], default=over)
-    found = spans(PeriodOption("day"), first, over, zone)
-    rows = _rows(history, config, found, over) if stored else {}
+    first = min([*devices, *quarters, *([stored[0]] if stored else [])], default=as_of)
+    found = spans(PeriodOption("day"), first, as_of, zone)
+    rows = _rows(history, config, found, as_of) if stored else {}
     return tuple(
         Day(
             local_day(span.start, zone),
             span.start,
-            min(window_end("1d", span.start, zone), over),
+            min(window_end("1d", span.start, zone), as_of),
             row.covered if row else 0.0,
             _sums(row) if row else {},
             devices.get(span.start, {}),
@@ -57,7 +57,7 @@ def _quarters(numbers: dict[str, float]) -> Quarters:
     return Quarters(count=count, peak_time=peak_time, night_count=night_count, **numbers)
 
 
-def _rows(history: History, config: Config, found: Sequence[PeriodSpan], over: int) -> dict[int, LedgerRow]:
+def _rows(history: History, config: Config, found: Sequence[PeriodSpan], as_of: int) -> dict[int, LedgerRow]:
     """Each day's sums: by its own window, and while that is not there by the finer ones in it."""
     grid = config.grid
     roles = {device.role for device in config.devices}
@@ -72,7 +72,7 @@ def _rows(history: History, config: Config, found: Sequence[PeriodSpan], over: i
         ledger = summed(
             history,
             found[begin : end + 1],
-            over,
+            as_of,
             config.site.timezone,
             grid.basis if book is None else book.basis,
             grid.method if book is None else book.method,

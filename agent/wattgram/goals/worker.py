@@ -32,7 +32,7 @@ def main() -> int:
     config, now = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent, over a pipe
     cards = evaluate(config, None, now)
     shown = [{name: card[name] for name in card if name in SHOWN_KEYS} for card in json.loads(as_json(cards))]
-    print(json.dumps({"time": max((card.over for card in cards), default=now), "goals": shown}))
+    print(json.dumps({"time": max((card.as_of for card in cards), default=now), "goals": shown}))
     return 0
 
 

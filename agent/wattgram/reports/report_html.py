@@ -11,7 +11,7 @@ from wattgram.accounts.ledger import ENOUGH, LedgerRow
 from wattgram.formats.bar_chart import Bar, chart
 from wattgram.formats.html_page import NARROW, document, number, percent
 
-from .site_report import SiteReport, digits, written
+from .site_report import SiteReport, digits, figure_columns
 
 CHARTED = 62
 """Largest number of periods in a chart: the latest ones."""
@@ -77,7 +77,7 @@ def _head(shown: SiteReport, period: str) -> str:
         f"{f'<dd class=beside>{note}</dd>' if note else ''}</div>"
         for name, value, unit, note in numbers
     )
-    until, covered = escape(shown.local(shown.over)), percent(total.coverage)
+    until, covered = escape(shown.local(shown.as_of)), percent(total.coverage)
     warning = "" if total.complete else f"<p class=quiet>Not over: the figures end at {until}.</p>"
     if not total.enough:
         span = "the period" if total.complete else f"the time until {until}"
@@ -139,7 +139,8 @@ def _table(title: str, shown: SiteReport, figures: Sequence[Figure]) -> str:
         return ""
     rows = [*shown.rows, shown.total]
     columns = [
-        [cell.replace(",", NARROW) or "-" for cell in column] for column in written(rows, present, percent=f"{NARROW}%")
+        [cell.replace(",", NARROW) or "-" for cell in column]
+        for column in figure_columns(rows, present, percent=f"{NARROW}%")
     ]
     heads = [(figure.head, "" if figure.unit == "1" else figure.unit) for figure in present]
     if figures is SHARES:
@@ -180,7 +181,7 @@ def _provenance(shown: SiteReport) -> str:
     origin = "as stored" if shown.method_stored else "as configured; the stored windows do not contain their method"
     facts = (
         ("period", f"{shown.local(shown.total.span.start)} to {shown.local(shown.total.span.end)}"),
-        ("created", f"{shown.local(shown.made)}; contains windows up to {shown.local(shown.over)}"),
+        ("created", f"{shown.local(shown.made)}; contains windows up to {shown.local(shown.as_of)}"),
         ("basis", shown.basis),
         ("method of sharing", f"{shown.method}, {origin}"),
         ("residual mix, scope 2 market", f"{shown.residual:.1f} g/kWh for all import: no certificates are recorded"),

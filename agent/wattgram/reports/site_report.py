@@ -42,7 +42,7 @@ class EventSummary:
 class SiteReport:
     """The content of a report, common to all formats.
 
-    made: time of the report, UTC ns. over: end of the last quarter-hour that the report can contain, UTC ns.
+    made: time of the report, UTC ns. as_of: end of the last quarter-hour that the report can contain, UTC ns.
     method_stored: whether the windows contain their method; if not, `method` is the configured one. residual: residual
     mix of the market-based method, g/kWh. versions: of the program and its factor files.
     """
@@ -53,7 +53,7 @@ class SiteReport:
     method: str
     method_stored: bool
     made: int
-    over: int
+    as_of: int
     rows: tuple[LedgerRow, ...]
     total: LedgerRow
     events: tuple[EventSummary, ...]
@@ -80,11 +80,11 @@ def report(config: Config, wanted: PeriodOption, now: int) -> SiteReport:
     stored = history.stored()
     if stored is None:
         raise HistoryError(_no_windows(history))
-    over = window_start("15m", now, zone)
-    found = spans(wanted, stored[0], over, zone)
+    as_of = window_start("15m", now, zone)
+    found = spans(wanted, stored[0], as_of, zone)
     roles = {device.role for device in config.devices}
     hydro, fuel = bool(roles & {"wind", "hydro"}), bool(roles & {"genset", "chp"})
-    ledger = summed(history, found, over, zone, grid.basis, grid.method, hydro=hydro and not fuel) if found else None
+    ledger = summed(history, found, as_of, zone, grid.basis, grid.method, hydro=hydro and not fuel) if found else None
     if ledger is None:
         days = f"{local_day(stored[0], zone)}..{local_day(stored[1], zone)}"
         raise HistoryError(f"{config.spool.path}: no window of this period is stored; stored are windows of {days}")
@@ -92,7 +92,7 @@ def report(config: Config, wanted: PeriodOption, now: int) -> SiteReport:
         ledger = ledger.trimmed()
     whole = ledger.total.span
     notes = _notes(config, ledger, history.damaged, own_unclear=hydro and fuel)
-    if over - stored[1] > LATE_SECONDS * NS:
+    if as_of - stored[1] > LATE_SECONDS * NS:
         notes.append(
             f"the last stored window began on {datetime.fromtimestamp(stored[1] // NS, zone):%Y-%m-%d at %H:%M %Z}"
         )
@@ -103,7 +103,7 @@ def report(config: Config, wanted: PeriodOption, now: int) -> SiteReport:
         method=ledger.book.method or grid.method,
         method_stored=bool(ledger.book.method),
         made=now,
-        over=over,
+        as_of=as_of,
         rows=ledger.rows,
         total=ledger.total,
         events=_event_summaries(history.events(whole.start, whole.end)),
@@ -116,7 +116,7 @@ def report(config: Config, wanted: PeriodOption, now: int) -> SiteReport:
 def as_table(shown: SiteReport) -> str:
     """Return the report as text for a terminal."""
     method = shown.method if shown.method_stored else f"{shown.method} (as configured)"
-    parts = [f"{shown.site}, {shown.zone.key}, as of {shown.local(shown.over)}\nbasis {shown.basis}, method {method}"]
+    parts = [f"{shown.site}, {shown.zone.key}, as of {shown.local(shown.as_of)}\nbasis {shown.basis}, method {method}"]
     rows = [*shown.rows, shown.total]
     for title, figures in (
         ("energy", ENERGY),
@@ -158,7 +158,7 @@ def as_json(shown: SiteReport) -> str:
         "method": shown.method,
         "method_from": "history" if shown.method_stored else "configuration",
         "made": rfc3339(shown.made),
-        "as_of": rfc3339(shown.over),
+        "as_of": rfc3339(shown.as_of),
         "rows": [_row(row) for row in shown.rows],
         "total": _row(shown.total),
         "sources": _sources(shown.total),
@@ -196,7 +196,7 @@ def digits(values: Iterable[float | None]) -> int:
     return 0 if largest >= 10_000 or not largest else 1 if largest >= 100 else 3
 
 
-def written(rows: Sequence[LedgerRow], figures: Sequence[Figure], *, percent: str) -> list[list[str]]:
+def figure_columns(rows: Sequence[LedgerRow], figures: Sequence[Figure], *, percent: str) -> list[list[str]]:
     """Return one column per figure, "" for a missing number. Figures of one unit have the same decimals."""
     decimals = {
         unit: digits(row.value(figure) for figure in figures if figure.unit == unit for row in rows)
@@ -213,7 +213,7 @@ def written(rows: Sequence[LedgerRow], figures: Sequence[Figure], *, percent: st
 
 def _figures(rows: Sequence[LedgerRow], figures: Sequence[Figure], *, coverage: bool) -> str:
     head = [figure.head if figure.unit == "1" else f"{figure.head} {figure.unit}" for figure in figures]
-    columns = [[cell or "-" for cell in column] for column in written(rows, figures, percent="%")]
+    columns = [[cell or "-" for cell in column] for column in figure_columns(rows, figures, percent="%")]
     if coverage:
         head.append("coverage")
         columns.append([f"{row.coverage:.1%}" for row in rows])

@@ -62,13 +62,13 @@ def test_on_track_with_path_projection_and_what_is_needed() -> None:
     one = card("A12", shares("2026-11-01", *[30.0] * 15), "2026-11-16", NOVEMBER)
     assert (one.state, one.value, one.target and one.target.value, one.path) == ("on track", 30.0, 20.0, 20.0)
     assert (one.projection, one.needed, one.coverage) == (30.0, pytest.approx(10.0), 1.0)
-    assert (one.period, one.start, one.end, one.over) == (
+    assert (one.period, one.start, one.end, one.as_of) == (
         NOVEMBER,
         at("2026-11-01"),
         at("2026-12-01"),
         at("2026-11-16"),
     )
-    assert [each.over for each in one.evaluations] == [at(f"2026-11-{number:02}") for number in range(3, 17)]
+    assert [each.as_of for each in one.evaluations] == [at(f"2026-11-{number:02}") for number in range(3, 17)]
 
 
 def test_off_track_takes_two_evaluations_in_a_row() -> None:
@@ -199,7 +199,7 @@ def test_days_come_from_their_own_windows_and_today_from_its_quarters(tmp_path: 
     found = evaluate(config, asked("2026-11-15..2026-11-15"), at("2026-11-15T12:07"))
     (one,) = [one for one in found if one.claim.id == "A04"]
     assert one.value == pytest.approx(558.5)
-    assert (one.over, one.coverage) == (at("2026-11-15T12:00"), 1.0)
+    assert (one.as_of, one.coverage) == (at("2026-11-15T12:00"), 1.0)
     both = evaluate(config, asked("2026-11-14..2026-11-15"), at("2026-11-15T12:07"))
     (one,) = [one for one in both if one.claim.id == "A04"]
     assert one.value == pytest.approx((1.0 + 48 * 2792.5) / (500.0 + 240.0))

@@ -329,7 +329,7 @@ def test_a_period_that_is_not_over_says_so_and_is_measured_against_what_has_pass
     assert (shown.rows[-1].complete, shown.rows[-1].state) == (False, "not over")
     # noon in Berlin: 12 h are over, the quarter that runs is not asked for
     assert (shown.rows[-1].elapsed, shown.rows[-1].coverage) == (12 * 3600.0, 1.0)
-    assert (shown.total.complete, shown.over) == (False, utc("2026-06-02T10:00:00Z"))
+    assert (shown.total.complete, shown.as_of) == (False, utc("2026-06-02T10:00:00Z"))
 
 
 def test_ratios_without_anything_below_the_line_are_absent(tmp_path: Path) -> None:

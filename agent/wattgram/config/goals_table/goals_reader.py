@@ -102,13 +102,13 @@ def _goal(allowed: Sequence[str], what: str) -> toml_table.Parser:
         goal = toml_table.text(value)
         if goal in allowed:
             return goal
-        known = {claim.id: claim.shown for claim in claims()}
-        if known.get(goal) == "context":
+        shown_as = {claim.id: claim.shown for claim in claims()}
+        if shown_as.get(goal) == "context":
             why = ", which is context only"
-        elif goal in known:
+        elif goal in shown_as:
             why = f", which has no place for {what}"
         else:
-            why = nearest(goal, known)
+            why = nearest(goal, shown_as)
         few = ", ".join(allowed) if len(allowed) <= 12 else "a claim that docs/goals.md shows as status or number"
         raise ValueError(f"found {goal!r}{why}; allowed: {few}")
 

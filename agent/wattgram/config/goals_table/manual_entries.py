@@ -62,7 +62,7 @@ ENTRY_KINDS: Mapping[str, EntryKind] = {
     "fuel_heat": EntryKind("kWh", 1e6, "heat per unit of the fuel meter, by net calorific value", "meter"),
 }
 
-PLACES = {"product": "the name of a [[goals.product]] without output", "meter": "the name of a device with role fuel"}
+NAME_OF = {"product": "the name of a [[goals.product]] without output", "meter": "the name of a device with role fuel"}
 """What the name of an input is, in words."""
 
 ENTRY_WORDS = tuple(f"{what}:{kind.of.upper()}" if kind.of else what for what, kind in ENTRY_KINDS.items())
@@ -163,7 +163,7 @@ def _what(products: Sequence[ProductSettings], devices: Mapping[str, GoalMeter])
                 else f", whose goal {product.goal} takes {_counted(product)}"
             )
         fitting = [f"{word}:{candidate}" for candidate in (*made, *devices) if fits(word, candidate)]
-        allowed = ", ".join(fitting) or f"{word}: with {PLACES[kind.of]}"
+        allowed = ", ".join(fitting) or f"{word}: with {NAME_OF[kind.of]}"
         raise ValueError(f"found {value!r}{why or nearest(str(value), fitting)}; allowed: {allowed}")
 
     return parser

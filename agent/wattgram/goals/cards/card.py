@@ -12,7 +12,7 @@ from wattgram.goals.terms.outcome import GoalOutcome, State
 
 from .about import About
 from .amounts import amount, of_card
-from .explain import passed
+from .explain import elapsed_share
 from .plot import PlotSeries, Point, plot
 from .text import extras
 from .words import CardTexts
@@ -91,7 +91,7 @@ def _numbers(card: GoalOutcome, words: CardTexts) -> str:
         (words.projection, _amount(card, card.projection) if card.projection != card.value else ""),
         (words.needed, _aimed(card, card.needed) if total or card.state == "off track" else ""),
         (words.beside, "<br>".join(_spaced(text) for text in extras(card))),
-        (words.period, escape(words.period_gone.format(period=card.period, gone=percent(passed(card))))),
+        (words.period, escape(words.period_elapsed.format(period=card.period, elapsed=percent(elapsed_share(card))))),
         (words.coverage, percent(card.coverage)),
     )
     return _listed(facts)
@@ -109,8 +109,8 @@ def _notes(card: GoalOutcome, words: CardTexts) -> str:
         facts.append((words.source, card.target.source))
     elif claim.target not in {"", "none"}:
         facts += [(words.reference, claim.target), (words.reference_source, claim.source)]
-    said = [(name, escape(text)) for name, text in facts if text != card.why]
-    return f'<div class="notes">{listed}</div>' if (listed := _listed(said)) else ""
+    escaped = [(name, escape(text)) for name, text in facts if text != card.why]
+    return f'<div class="notes">{listed}</div>' if (listed := _listed(escaped)) else ""
 
 
 def _listed(facts: Sequence[tuple[str, str]]) -> str:
@@ -121,22 +121,22 @@ def _listed(facts: Sequence[tuple[str, str]]) -> str:
 
 def _course(card: GoalOutcome, about: About, words: CardTexts) -> str:
     """The plot with its key; "" where there is nothing that makes a line."""
-    every = card.evaluations
-    if len(every) < 2 or card.end <= card.start:
+    evaluations = card.evaluations
+    if len(evaluations) < 2 or card.end <= card.start:
         return ""
 
     def points(numbers: Sequence[tuple[int, float]]) -> list[Point]:
-        return [((over - card.start) / (card.end - card.start), number) for over, number in numbers]
+        return [((as_of - card.start) / (card.end - card.start), number) for as_of, number in numbers]
 
-    last = every[-1]
-    running = last.over < card.end
+    last = evaluations[-1]
+    running = last.as_of < card.end
     end = card.projection if running else None
-    projection = [] if end is None else points([(last.over, last.value), (card.end, end)])
+    projection = [] if end is None else points([(last.as_of, last.value), (card.end, end)])
     lines = PlotSeries(
-        value=points([(evaluation.over, evaluation.value) for evaluation in every]),
-        off=points([(evaluation.over, evaluation.value) for evaluation in every if not evaluation.good]),
-        path=points([(evaluation.over, evaluation.path) for evaluation in every]),
-        ahead=points([(last.over, last.path), (card.end, card.target.value)]) if running and card.target else [],
+        value=points([(evaluation.as_of, evaluation.value) for evaluation in evaluations]),
+        off=points([(evaluation.as_of, evaluation.value) for evaluation in evaluations if not evaluation.good]),
+        path=points([(evaluation.as_of, evaluation.path) for evaluation in evaluations]),
+        ahead=points([(last.as_of, last.path), (card.end, card.target.value)]) if running and card.target else [],
         projection=projection,
     )
     keys = [("value", words.key_value), ("path", words.key_path)]

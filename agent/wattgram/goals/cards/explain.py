@@ -12,7 +12,7 @@ from wattgram.goals.terms.outcome import GoalOutcome
 
 from .about import About
 from .amounts import amount, exact, of_card, plain
-from .text import TEXT_SIGNS, covered, document, extras
+from .text import TEXT_SIGNS, coverage_text, document, extras
 
 MORE = 2
 """Decimals beyond those of a table."""
@@ -45,7 +45,7 @@ def as_json(card: GoalOutcome, about: About) -> str:
     more = {
         "evaluations": [
             {
-                "as_of": rfc3339(evaluation.over),
+                "as_of": rfc3339(evaluation.as_of),
                 "value": exact(evaluation.value),
                 "path": exact(evaluation.path),
                 "good": evaluation.good,
@@ -63,10 +63,10 @@ def as_json(card: GoalOutcome, about: About) -> str:
     return json.dumps(document(card) | more, allow_nan=False)
 
 
-def passed(card: GoalOutcome) -> float:
+def elapsed_share(card: GoalOutcome) -> float:
     """Share of a card's period that is over."""
     whole = card.end - card.start
-    return min(1.0, max(0.0, (card.over - card.start) / whole)) if whole > 0 else 0.0
+    return min(1.0, max(0.0, (card.as_of - card.start) / whole)) if whole > 0 else 0.0
 
 
 def _facts(card: GoalOutcome, about: About) -> Iterator[tuple[str, str]]:
@@ -97,9 +97,9 @@ def _facts(card: GoalOutcome, about: About) -> Iterator[tuple[str, str]]:
     if card.needed is not None:
         yield "needed", f"{amount(card.needed, claim.unit, digits)} from now on, to reach the target"
     yield "period", f"{card.period}: {about.local(card.start)} to {about.local(card.end)}"
-    yield "as of", f"{about.local(card.over)}; {passed(card):.1%} of the period is over"
+    yield "as of", f"{about.local(card.as_of)}; {elapsed_share(card):.1%} of the period is over"
     if claim.indicator:
-        yield "coverage", f"{covered(card)} of the time that is over"
+        yield "coverage", f"{coverage_text(card)} of the time that is over"
     yield "grid", f"zone {about.grid_zone}, basis {about.basis}, method {about.method}, as configured"
     yield "versions", ", ".join(f"{name} {version}" for name, version in about.versions.items())
 
@@ -108,7 +108,7 @@ def _evaluations(card: GoalOutcome, about: About) -> str:
     digits, shown = of_card(card) + MORE, card.evaluations[-EVALUATIONS_SHOWN:]
     rows = [
         (
-            about.local(evaluation.over),
+            about.local(evaluation.as_of),
             amount(evaluation.value, card.claim.unit, digits),
             amount(evaluation.path, card.claim.unit, digits),
             "yes" if evaluation.good else "no",

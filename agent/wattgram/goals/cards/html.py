@@ -38,8 +38,8 @@ def page(cards: Sequence[GoalOutcome], about: About, words: CardTexts = ENGLISH)
 
 
 def _head(cards: Sequence[GoalOutcome], about: About, words: CardTexts, period: str) -> str:
-    over = max((card.over for card in cards), default=about.made)
-    as_of = words.as_of.format(period=period, time=about.local(over), zone=about.timezone.key)
+    latest = max((card.as_of for card in cards), default=about.made)
+    as_of = words.as_of.format(period=period, time=about.local(latest), zone=about.timezone.key)
     return (
         f"<header><h1>{escape(about.site)}</h1><p>{escape(words.subtitle)}</p>"
         f"<p class=quiet>{escape(as_of)}</p></header><p class=lead>{escape(words.lead)}</p>"

@@ -70,7 +70,7 @@ def as_table(cards: Sequence[GoalOutcome], colour: bool = False, width: int = TA
     parts = [_table(cards, colour=colour, width=width)]
     measured = sum(card.measured for card in cards)
     parts.append(f"{len(cards)} of {CLAIM_COUNT} claims shown, {measured} measured")
-    wanting = [f"{card.claim.id}  {printable(lacking(card))}" for card in cards if lacking(card)]
+    wanting = [f"{card.claim.id}  {printable(missing_text(card))}" for card in cards if missing_text(card)]
     if wanting:
         parts.append("\n".join(("not enough data, and what to add", *wanting)))
     return "\n\n".join(parts)
@@ -107,7 +107,7 @@ def document(card: GoalOutcome) -> dict[str, object]:
         "period": card.period,
         "from": rfc3339(card.start),
         "to": rfc3339(card.end),
-        "as_of": rfc3339(card.over),
+        "as_of": rfc3339(card.as_of),
         "better": card.better,
         "path": exact(card.path),
         "projection": exact(card.projection),
@@ -132,7 +132,7 @@ def document(card: GoalOutcome) -> dict[str, object]:
     }
 
 
-def lacking(card: GoalOutcome) -> str:
+def missing_text(card: GoalOutcome) -> str:
     """What a claim lacks and what to add for it; "" where nothing can be done or has to be."""
     if isinstance(card.finding, MissingValue):
         return "; ".join(part for part in (card.finding.what, card.finding.add) if part)
@@ -149,14 +149,14 @@ def extras(card: GoalOutcome) -> list[str]:
     ]
 
 
-def aimed(card: GoalOutcome) -> str:
+def target_text(card: GoalOutcome) -> str:
     """The target and its good side; "-" where there is none."""
     if card.target is None:
         return "-"
     return f"{TEXT_SIGNS[card.better]} {amount(card.target.value, '', of_card(card))}"
 
 
-def covered(card: GoalOutcome) -> str:
+def coverage_text(card: GoalOutcome) -> str:
     """Coverage as it is shown; a claim without an indicator has none."""
     return f"{card.coverage:.1%}" if card.claim.indicator else "-"
 
@@ -168,9 +168,9 @@ def _table(cards: Sequence[GoalOutcome], *, colour: bool, width: int) -> str:
             printable(card.claim.says),
             printable(card.claim.indicator) or "-",
             amount(card.value, card.claim.unit, of_card(card)),
-            aimed(card),
+            target_text(card),
             card.state,
-            covered(card),
+            coverage_text(card),
             card.period,
         )
         for card in cards

@@ -33,7 +33,7 @@ class CardTexts:
     beside: str
     coverage: str
     period: str
-    period_gone: str
+    period_elapsed: str
     missing: str
     add: str
     entry: str
@@ -90,7 +90,7 @@ ENGLISH = CardTexts(
     beside="beside it",
     coverage="coverage",
     period="period",
-    period_gone="{period} ({gone} over)",
+    period_elapsed="{period} ({elapsed} elapsed)",
     missing="missing",
     add="what to add",
     entry="manual entry",

@@ -7,14 +7,14 @@ from math import fsum
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import MissingInput, answered, counted, quotient, shown
+from wattgram.goals.terms.missing import MissingInput, as_finding, days_text, quotient, shown
 from wattgram.goals.terms.yearly_path import year_of
 
 FIRST_YEAR = -0.10
 """Wanted change of the idle ratio in the first year after the baseline's; a site choice (METHOD 6.3, B07)."""
 
 
-@answered
+@as_finding
 def idle(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """IDLE = P_night,min / P_mean in % (METHOD 6.3, B07), beside it LF = P_mean / P_max,15.
 
@@ -38,9 +38,9 @@ def idle(stretch: Stretch, facility: Facility) -> IndicatorValue:
     return IndicatorValue(
         value,
         (
-            Input("lowest load at night", lowest, "kW", f"quarters from 0 to 5 o'clock, {counted(len(nights))}"),
-            Input("energy of the load", energy / 1000.0, "kWh", f"windows, {counted(len(stretch.days))}"),
-            Input("time with a balance", hours, "h", f"windows, {counted(len(stretch.days))}"),
+            Input("lowest load at night", lowest, "kW", f"quarters from 0 to 5 o'clock, {days_text(len(nights))}"),
+            Input("energy of the load", energy / 1000.0, "kWh", f"windows, {days_text(len(stretch.days))}"),
+            Input("time with a balance", hours, "h", f"windows, {days_text(len(stretch.days))}"),
         ),
         f"{shown(lowest)} kW / ({shown(energy / 1000.0)} kWh / {shown(hours)} h) x 100 = {shown(value)} %",
         (

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from wattgram.config.goals_table.goals_settings import ProductSettings
 from wattgram.config.goals_table.standard_limits import Limit
-from wattgram.goals.quantities.limit_grade import MEASURES, limit_of, standing
+from wattgram.goals.quantities.limit_grade import MEASURES, class_text, limit_of
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import MissingInput, answered, shown
+from wattgram.goals.terms.missing import MissingInput, as_finding, shown
 
 COMPARED_CLAIMS = ("A25", "A16", "A18")
 """Whose products are compared: those that say so, else those of steel and of building materials."""
 
 
-@answered
+@as_finding
 def gap(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """gap = (e - e1) / |e1| in %, e1 the standard's class 1 (METHOD 6.2, A25); the first product with a limit.
 
@@ -42,7 +42,7 @@ def gap(stretch: Stretch, facility: Facility) -> IndicatorValue:
         tuple(extras),
         measured.coverage,
         measured.entry,
-        standing(product, limit.unit, measured.value),
+        class_text(product, limit.unit, measured.value),
     )
 
 

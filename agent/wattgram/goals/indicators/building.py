@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from wattgram.goals.quantities.specific_energy import metered
+from wattgram.goals.quantities.specific_energy import metered_energy
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import MissingInput, answered, quotient, shown
+from wattgram.goals.terms.missing import MissingInput, as_finding, quotient, shown
 
 DESIGN = 0.8
 """Of the 2016 design level of public buildings (GB 55015-2021: -20 %)."""
 
 
-@answered
+@as_finding
 def intensity(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """EUI = E_building / area in kWh/m2 (METHOD 6.3, B06): of the period so far; over a whole year it is kWh/(m2 a).
 
@@ -29,13 +29,13 @@ def intensity(stretch: Stretch, facility: Facility) -> IndicatorValue:
             raise MissingInput(
                 f"no meter of {building.name}", f"energy to the building {building.name}, the names of its sub-meters"
             )
-        kwh, meters, known = metered(stretch, building.energy)
+        kwh, meters, meter_coverage = metered_energy(stretch, building.energy)
         floor = Input(f"area of {building.name}", building.area, "m2", "[[goals.building]]")
         inputs += [*meters, floor]
         extras.append(
             SecondaryValue(building.name, quotient(kwh, building.area, f"{building.name} has no area"), "kWh/m2")
         )
-        energy, area, coverage = energy + kwh, area + building.area, min(coverage, known)
+        energy, area, coverage = energy + kwh, area + building.area, min(coverage, meter_coverage)
     value = quotient(energy, area, "no building has an area")
     return IndicatorValue(
         value,

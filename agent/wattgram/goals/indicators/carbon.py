@@ -6,7 +6,7 @@ from wattgram.config.goals_table.goals_settings import Baseline
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import Finding, IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import MissingInput, answered, quotient, shown
+from wattgram.goals.terms.missing import MissingInput, as_finding, quotient, shown
 from wattgram.goals.terms.yearly_path import CARBON, fallen, falling, year_of
 
 from .entered import amount, amount_if_any
@@ -25,7 +25,7 @@ ALERT = 0.8
 """Share of the entry line from which a projection is an alert (METHOD 6.2, A14)."""
 
 
-@answered
+@as_finding
 def net(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """C_year = sum of E_imp x EF_grid + fuel x EF_fuel + process + bought heat - captured and stored, t (goals A02).
 
@@ -67,16 +67,20 @@ def _full(year: int, facility: Facility) -> IndicatorValue | None:
     return found if isinstance(found, IndicatorValue) and min(found.coverage, stretch.coverage) >= ENOUGH else None
 
 
-@answered
+@as_finding
 def gross(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """C_ets = fuel + process + E_imp x EF + heat x EF_heat, t; beside it what it comes to at this pace (goals A14)."""
     whole = inventory(stretch, facility)
-    at_end = quotient(whole.total, stretch.gone, f"nothing of {stretch.name} is over")
+    at_end = quotient(whole.total, stretch.elapsed_share, f"nothing of {stretch.name} is over")
     line = ENTRY_LINE * part_of_year(stretch, facility)
     share = quotient(at_end, line, f"{stretch.name} has no length")
-    said = f"at this pace {100.0 * share:.0f} % of the entry line"
+    projection = f"at this pace {100.0 * share:.0f} % of the entry line"
     alert = (
-        f"{said}: above it" if share >= 1.0 else f"{said}: alert from {100.0 * ALERT:.0f} %" if share >= ALERT else ""
+        f"{projection}: above it"
+        if share >= 1.0
+        else f"{projection}: alert from {100.0 * ALERT:.0f} %"
+        if share >= ALERT
+        else ""
     )
     return IndicatorValue(
         whole.total,
@@ -91,7 +95,7 @@ def gross(stretch: Stretch, facility: Facility) -> IndicatorValue:
     )
 
 
-@answered
+@as_finding
 def capture_share(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """CCSS = M_stored / C_gross, % (goals B12); what meters captured where no stored mass is entered."""
     whole = inventory(stretch, facility)
@@ -132,7 +136,7 @@ def full_years(stretch: Stretch, facility: Facility) -> dict[int, IndicatorValue
     return dict(sorted(found.items()))
 
 
-@answered
+@as_finding
 def after_peak(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """peak_year = argmax C_y; after it C_y <= C_peak: the last full year's net emission, t (goals B16)."""
     years = full_years(stretch, facility)

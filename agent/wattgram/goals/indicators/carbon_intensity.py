@@ -8,12 +8,12 @@ from wattgram.base.units import KGCE_PER_KWH
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import MissingInput, answered, quotient, shown
-from wattgram.goals.terms.yearly_path import CARBON, SAYS
+from wattgram.goals.terms.missing import MissingInput, as_finding, quotient, shown
+from wattgram.goals.terms.yearly_path import CARBON, PACE_SOURCES
 
 from . import fuels
 from .entered import amount_if_any
-from .groups import metered, seen
+from .groups import groups_coverage, require_group
 from .inventory import energetic
 from .stored import summed, windows
 from .target_sources import AVERAGES, grid_average
@@ -29,7 +29,7 @@ PARK_REFERENCE = (
 """For parks, so a reference only: NDRC/MIIT/NEA zero-carbon park notice 2025, indicator annex (METHOD 5)."""
 
 
-@answered
+@as_finding
 def of_load(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """I_site = C_elec / E_load, gCO2/kWh; gap = 1 - I_site / EF of the same basis, % (goals A04; METHOD 4.4)."""
     sums = summed(stretch, "emission", "load_energy")
@@ -45,10 +45,10 @@ def of_load(stretch: Stretch, facility: Facility) -> IndicatorValue:
     )
 
 
-@answered
+@as_finding
 def of_charging(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """I_ev = sum of E_ev x c_mix / sum of E_ev, gCO2/kWh; beside it the energy (goals B05)."""
-    metered(facility, "transport")
+    require_group(facility, "transport")
     sums = summed(stretch, "transport_emission", "transport_energy")
     carbon, energy = sums.kg("transport_emission"), sums.kwh("transport_energy")
     value = quotient(1e3 * carbon, energy, f"nothing was charged in {stretch.name}")
@@ -60,11 +60,11 @@ def of_charging(stretch: Stretch, facility: Facility) -> IndicatorValue:
         ),
         f"1000 x {shown(carbon)} / {shown(energy)} = {shown(value)} g/kWh",
         (SecondaryValue("charged", energy, "kWh"),),
-        seen(stretch, facility, ["transport"], sums),
+        groups_coverage(stretch, facility, ["transport"], sums),
     )
 
 
-@answered
+@as_finding
 def change(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """dI = (I_y - I_(y-1)) / I_(y-1), %/a, over the days that are over and stored in both years (goals A05)."""
     pairs = same_days(stretch, facility, ("emission", "load_energy"))
@@ -92,7 +92,7 @@ def change(stretch: Stretch, facility: Facility) -> IndicatorValue:
     )
 
 
-@answered
+@as_finding
 def of_all_energy(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """IE = C_total / E_total, tCO2/tce (goals A15; METHOD 4.11, example 7).
 
@@ -132,7 +132,7 @@ def of_all_energy(stretch: Stretch, facility: Facility) -> IndicatorValue:
 
 INDICATORS = {
     "A04": Indicator(of_load, "lower", grid_average),
-    "A05": Indicator(change, "lower", lambda _stretch, _facility: Target(100.0 * CARBON, SAYS[CARBON])),
+    "A05": Indicator(change, "lower", lambda _stretch, _facility: Target(100.0 * CARBON, PACE_SOURCES[CARBON])),
     "A15": Indicator(of_all_energy, "lower"),
     "B05": Indicator(of_charging, "lower", grid_average),
 }

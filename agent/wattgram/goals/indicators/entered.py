@@ -9,7 +9,7 @@ from wattgram.config.goals_table.goals_settings import ManualEntry
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import Input
 from wattgram.goals.terms.indicator import Facility
-from wattgram.goals.terms.missing import MissingInput, signed
+from wattgram.goals.terms.missing import MissingInput, entry_source
 
 from .years import local, midnight
 
@@ -29,7 +29,7 @@ def amount(what: str, stretch: Stretch, facility: Facility) -> EnteredAmount:
     Lack as soon as one day has no entry; a later entry takes the place of an earlier one on the days of both.
     """
     entries = [entry for entry in facility.goals.entries if entry.what == what]
-    end = min(stretch.end, stretch.over)
+    end = min(stretch.end, stretch.as_of)
     day, last = local(stretch.start, facility), local(end - 1, facility)
     taken: dict[ManualEntry, float] = {}
     while day <= last and end > stretch.start:
@@ -46,7 +46,9 @@ def amount(what: str, stretch: Stretch, facility: Facility) -> EnteredAmount:
         raise missing(what, stretch.name)
     inputs = tuple(_input(entry, days) for entry, days in taken.items())
     return EnteredAmount(
-        sum(operand.value for operand in inputs), inputs, "; ".join(dict.fromkeys(signed(entry) for entry in taken))
+        sum(operand.value for operand in inputs),
+        inputs,
+        "; ".join(dict.fromkeys(entry_source(entry) for entry in taken)),
     )
 
 
@@ -59,7 +61,7 @@ def amount_if_any(what: str, stretch: Stretch, facility: Facility) -> EnteredAmo
 
 def latest(what: str, stretch: Stretch, facility: Facility) -> ManualEntry:
     """The entry about the last day that has begun; Lack when there is none."""
-    day = local(min(stretch.end, stretch.over) - 1, facility)
+    day = local(min(stretch.end, stretch.as_of) - 1, facility)
     entry = facility.goals.entry(what, day)
     if entry is None:
         raise missing(what, str(day))
@@ -77,4 +79,4 @@ def missing(what: str, when: str) -> MissingInput:
 def _input(entry: ManualEntry, days: float) -> Input:
     whole = (entry.last - entry.first).days + 1
     part = "" if days == whole else f", {days:g} of {whole} days"
-    return Input(entry.what, entry.value * days / whole, entry.unit, signed(entry) + part)
+    return Input(entry.what, entry.value * days / whole, entry.unit, entry_source(entry) + part)

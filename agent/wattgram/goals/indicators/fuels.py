@@ -31,16 +31,16 @@ def heat(stretch: Stretch, facility: Facility) -> tuple[Input, ...]:
             raise MissingInput(
                 f"the fuel of {device.name} is not said", f"give {device.name} fuel and efficiency, not emission_factor"
             )
-        said = fuel_of(device)
+        fuel = fuel_of(device)
         if device.emission.fuel_meter and device.emission.fuel_factor is not None:
-            burnt, source = _metered(stretch, device) / FUEL_CARBON[said], f"fuel meter {device.emission.fuel_meter}"
+            burnt, source = _metered(stretch, device) / FUEL_CARBON[fuel], f"fuel meter {device.emission.fuel_meter}"
         else:
             eta = efficiency(device, nan)
             burnt, source = (
                 stretch.energy([device.name]) / 1e3 / eta,
                 f"electricity of {device.name} / efficiency {eta:g}",
             )
-        found.append(Input(f"heat of {said}, {device.name}", burnt, "kWh", source))
+        found.append(Input(f"heat of {fuel}, {device.name}", burnt, "kWh", source))
     for name, amount, unit in _boilers(stretch, facility):
         source = f"{shown(amount)} {unit.unit} x {shown(unit.heat)} kWh, {unit.source}"
         found.append(Input(f"heat of the fuel of {name}", amount * unit.heat, "kWh", source))
@@ -61,12 +61,15 @@ def heat_carbon(stretch: Stretch, facility: Facility) -> tuple[Input, ...]:
     """
     found = []
     for device in facility.of_role(*BURNERS):
-        said = device.emission.heat
-        if said is None:
+        chp_heat = device.emission.heat
+        if chp_heat is None:
             continue
         eta = efficiency(device, nan)
         share = electricity_share(
-            eta, said.efficiency, electric_reference=said.electric_reference, heat_reference=said.heat_reference
+            eta,
+            chp_heat.efficiency,
+            electric_reference=chp_heat.electric_reference,
+            heat_reference=chp_heat.heat_reference,
         )
         if device.emission.fuel_meter and device.emission.fuel_factor is not None:
             burnt = _metered(stretch, device)
@@ -86,7 +89,7 @@ def heat_carbon(stretch: Stretch, facility: Facility) -> tuple[Input, ...]:
 
 def _boilers(stretch: Stretch, facility: Facility) -> Iterator[tuple[str, float, FuelWorth]]:
     """Meters of no genset or CHP, such as a boiler's: name, units counted, what one is worth."""
-    day = local(min(stretch.end, stretch.over) - 1, facility)
+    day = local(min(stretch.end, stretch.as_of) - 1, facility)
     owned = {device.emission.fuel_meter for device in facility.devices}
     for device in facility.of_role("fuel"):
         if device.name not in owned:

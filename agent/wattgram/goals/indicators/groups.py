@@ -9,8 +9,8 @@ from wattgram.config.load import GROUPS
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import MissingInput, answered, quotient, shown
-from wattgram.goals.terms.yearly_path import CARBON, SAYS, remaining, year_of
+from wattgram.goals.terms.missing import MissingInput, as_finding, quotient, shown
+from wattgram.goals.terms.yearly_path import CARBON, PACE_SOURCES, remaining, year_of
 
 from .entered import amount_if_any
 from .stored import StoredSums, summed, windows
@@ -29,7 +29,7 @@ CUTTING = ("industry", "power")
 """Where the article expects most cuts."""
 
 
-def metered(facility: Facility, group: str) -> str:
+def require_group(facility: Facility, group: str) -> str:
     """The group, when a sub-meter counts it; else Lack."""
     if not facility.of_group(group):
         device = 'role = "ev"' if group == "transport" else f'role = "load" and group = "{group}"'
@@ -37,19 +37,19 @@ def metered(facility: Facility, group: str) -> str:
     return group
 
 
-def seen(stretch: Stretch, facility: Facility, groups: Sequence[str], sums: StoredSums) -> float:
+def groups_coverage(stretch: Stretch, facility: Facility, groups: Sequence[str], sums: StoredSums) -> float:
     """Share of the time that is over for which the balance and each sub-meter of some groups are known."""
     meters = [device.name for group in groups for device in facility.of_group(group)]
-    return min([sums.coverage, *(stretch.known(name) for name in meters)])
+    return min([sums.coverage, *(stretch.energy_coverage(name) for name in meters)])
 
 
-@answered
+@as_finding
 def solar_charging(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """PVEV = sum of E_ev x pvshare / sum of E_ev, % (goals A10).
 
     pvshare is the own renewable share of the site's mix at each instant; with wind or hydro they are in it.
     """
-    metered(facility, "transport")
+    require_group(facility, "transport")
     sums = summed(stretch, "transport_own_energy", "transport_energy")
     own, energy = sums.kwh("transport_own_energy"), sums.kwh("transport_energy")
     value = 100.0 * quotient(own, energy, f"nothing was charged in {stretch.name}")
@@ -61,18 +61,18 @@ def solar_charging(stretch: Stretch, facility: Facility) -> IndicatorValue:
         ),
         f"100 x {shown(own)} / {shown(energy)} = {shown(value)} %",
         (SecondaryValue("charged", energy, "kWh"),),
-        seen(stretch, facility, ["transport"], sums),
+        groups_coverage(stretch, facility, ["transport"], sums),
     )
 
 
-@answered
+@as_finding
 def split(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """share_k = C_k / sum of C_k, %: industry's share, beside it the others and what no group has (goals B03).
 
     C_k is the CO2 of the electricity that a group's sub-meters counted; industry has the process emission, too, where
     it is entered. A group without a sub-meter has no share: what it uses is in the unassigned one.
     """
-    metered(facility, "industry")
+    require_group(facility, "industry")
     groups = [group for group in GROUPS if facility.of_group(group)]
     names = [f"{group}_emission" for group in (*groups, "rest")]
     sums = summed(stretch, *names)
@@ -81,7 +81,7 @@ def split(stretch: Stretch, facility: Facility) -> IndicatorValue:
     tonnes["industry_emission"] += process.value
     whole = fsum(tonnes.values())
     shares = {name: 100.0 * quotient(mass, whole, f"no CO2 in {stretch.name}") for name, mass in tonnes.items()}
-    said = {"rest": "unassigned"}
+    names_shown = {"rest": "unassigned"}
     return IndicatorValue(
         shares["industry_emission"],
         (*(sums.mass(f"CO2 of {name.removesuffix('_emission')}", name) for name in names), *process.inputs),
@@ -89,41 +89,41 @@ def split(stretch: Stretch, facility: Facility) -> IndicatorValue:
         f" = {shown(shares['industry_emission'])} %",
         (
             *(
-                SecondaryValue(said.get(group, group), shares[f"{group}_emission"], "%")
+                SecondaryValue(names_shown.get(group, group), shares[f"{group}_emission"], "%")
                 for group in (*groups, "rest")
                 if group != "industry"
             ),
             *NATIONAL_SPLIT,
         ),
-        seen(stretch, facility, groups, sums),
+        groups_coverage(stretch, facility, groups, sums),
     )
 
 
-@answered
+@as_finding
 def reduction(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """red_k = 1 - C_k / C_k,base, % (goals B04): industry and power together, beside it each group.
 
     C_k,base: the baseline B04 (t a year of these groups) times the part of the year that is over, else the same days
     of the year before.
     """
-    groups = [group for group in CUTTING if facility.of_group(group)] or [metered(facility, "industry")]
+    groups = [group for group in CUTTING if facility.of_group(group)] or [require_group(facility, "industry")]
     base = facility.goals.baselines.get("B04")
     if base is None:
         return _since_last_year(stretch, facility, groups)
     sums = summed(stretch, *(f"{group}_emission" for group in groups))
     now = fsum(sums.tonnes(f"{group}_emission") for group in groups)
-    gone = stretch.gone * part_of_year(stretch, facility)
-    before = base.value * gone
+    elapsed = stretch.elapsed_share * part_of_year(stretch, facility)
+    before = base.value * elapsed
     value = 100.0 * (1.0 - quotient(now, before, "the baseline B04 is 0"))
     return IndicatorValue(
         value,
         (
             *(sums.mass(f"CO2 of {group}", f"{group}_emission") for group in groups),
             Input(f"CO2 of {' and '.join(groups)} in {base.year}", base.value, "t/a", "[goals] baseline B04"),
-            Input("part of the year that is over", gone, "1", "calendar"),
+            Input("part of the year that is over", elapsed, "1", "calendar"),
         ),
-        f"100 x (1 - {shown(now)} / ({shown(base.value)} x {shown(gone)})) = {shown(value)} %",
-        coverage=seen(stretch, facility, groups, sums),
+        f"100 x (1 - {shown(now)} / ({shown(base.value)} x {shown(elapsed)})) = {shown(value)} %",
+        coverage=groups_coverage(stretch, facility, groups, sums),
     )
 
 
@@ -148,7 +148,12 @@ def _since_last_year(stretch: Stretch, facility: Facility, groups: Sequence[str]
             for group, sides in sums.items()
             if sides[1] > 0.0
         ),
-        min([pairs.coverage, *(pairs.known(device.name) for group in groups for device in facility.of_group(group))]),
+        min(
+            [
+                pairs.coverage,
+                *(pairs.energy_coverage(device.name) for group in groups for device in facility.of_group(group)),
+            ]
+        ),
     )
 
 
@@ -157,7 +162,7 @@ def reduction_target(stretch: Stretch, facility: Facility) -> Target:
     base = facility.goals.baselines.get("B04")
     years = 1 if base is None else year_of(stretch, facility) - base.year
     own = None if base is None else base.yearly
-    says = SAYS[CARBON] if own is None else f"site choice, {100.0 * own:+.3g} % a year"
+    says = PACE_SOURCES[CARBON] if own is None else f"site choice, {100.0 * own:+.3g} % a year"
     left = remaining(CARBON if own is None else own, years)
     return Target(100.0 * (1.0 - left), f"1 - {left:.4g} after {years} years; {says}")
 

@@ -77,9 +77,9 @@ def inventory(stretch: Stretch, facility: Facility) -> Inventory:
     energy = energetic(stretch, facility)
     try:
         process = amount("process_emission", stretch, facility)
-    except MissingInput as lack:
+    except MissingInput as error:
         so_far = f"metered so far: fuel {energy.fuel:.4g} t, import {energy.imported:.4g} t"
-        raise MissingInput(f"{lack.missing.what}; {so_far}", lack.missing.add) from lack
+        raise MissingInput(f"{error.missing.what}; {so_far}", error.missing.add) from error
     return replace(
         energy,
         process=process.value,

@@ -6,22 +6,22 @@ from wattgram.base.period import local_day
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import IndicatorValue, Input
 from wattgram.goals.terms.indicator import Facility, Indicator
-from wattgram.goals.terms.missing import Find, MissingInput, answered, shown, signed
+from wattgram.goals.terms.missing import Find, MissingInput, as_finding, entry_source, shown
 
 
 def entered(what: str, unit: str) -> Find:
     """Finds the entry that is about the last day of what is over; Missing where there is none or it has run out."""
 
-    @answered
+    @as_finding
     def find(stretch: Stretch, facility: Facility) -> IndicatorValue:
-        day = local_day(max(stretch.start, min(stretch.end, stretch.over) - 1), facility.timezone)
+        day = local_day(max(stretch.start, min(stretch.end, stretch.as_of) - 1), facility.timezone)
         current = facility.goals.entry(what, day)
         if current is None:
             older = [entry.last for entry in facility.goals.entries if entry.what == what and entry.last < day]
             stale = f"; the last one ended on {max(older)}" if older else ""
             add = f'[[goals.entry]] with what = "{what}", value in {unit}, its period, name, entered and document'
             raise MissingInput(f"no entry {what} about {day}{stale}", add)
-        entry = signed(current)
+        entry = entry_source(current)
         return IndicatorValue(
             current.value,
             (Input(what, current.value, unit, f"{entry}, for {current.first} to {current.last}"),),

@@ -6,7 +6,7 @@ from wattgram.config.goals_table.goals_settings import ManualEntry
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import answered, quotient, shown, signed
+from wattgram.goals.terms.missing import as_finding, entry_source, quotient, shown
 
 from .entered import latest
 from .inventory import Inventory, inventory
@@ -33,18 +33,18 @@ def price(facility: Facility, default: float) -> Input:
 
 def projected(stretch: Stretch, gross: Inventory) -> float:
     """C_ets at the period's end, t: C to date / elapsed share, which holds the mean rate for the rest (METHOD 6.1)."""
-    return quotient(gross.total, stretch.gone, f"nothing of {stretch.name} is over")
+    return quotient(gross.total, stretch.elapsed_share, f"nothing of {stretch.name} is over")
 
 
 def allowance(stretch: Stretch, facility: Facility) -> tuple[float, Input, ManualEntry]:
     """t that the site was given (entry "allowance", of a year), of which a shorter period has its part."""
     entry = latest("allowance", stretch, facility)
     part = part_of_year(stretch, facility)
-    source = signed(entry) if part == 1.0 else f"{signed(entry)}, x {part:.4f} of a year"
+    source = entry_source(entry) if part == 1.0 else f"{entry_source(entry)}, x {part:.4f} of a year"
     return entry.value * part, Input("allowance", entry.value * part, entry.unit, source), entry
 
 
-@answered
+@as_finding
 def position(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """pos = allowance - C_ets,projected, t (goals B08)."""
     given, source, entry = allowance(stretch, facility)
@@ -53,19 +53,19 @@ def position(stretch: Stretch, facility: Facility) -> IndicatorValue:
     value = given - at_end
     return IndicatorValue(
         value,
-        (source, *gross.inputs, Input("share of the period that is over", stretch.gone, "1", "calendar")),
-        f"{shown(given)} - ({gross.arithmetic}) / {shown(stretch.gone)} = {shown(value)} t",
+        (source, *gross.inputs, Input("share of the period that is over", stretch.elapsed_share, "1", "calendar")),
+        f"{shown(given)} - ({gross.arithmetic}) / {shown(stretch.elapsed_share)} = {shown(value)} t",
         (
             SecondaryValue("emitted so far", gross.total, "tCO2e"),
             SecondaryValue("projected", at_end, "tCO2e"),
             SecondaryValue("entry line", ENTRY_LINE, "tCO2e/a"),
         ),
         gross.coverage,
-        signed(entry),
+        entry_source(entry),
     )
 
 
-@answered
+@as_finding
 def ledgers(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """C_national = fuel + process; beside it C_pilot = C_national + E_imp x EF + heat x EF_heat, t (goals B14)."""
     gross = inventory(stretch, facility)
@@ -81,7 +81,7 @@ def ledgers(stretch: Stretch, facility: Facility) -> IndicatorValue:
     )
 
 
-@answered
+@as_finding
 def cost(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """cost = max(0, C - allowance) x price, CNY (goals B15); C is C_ets projected to the period's end.
 
@@ -94,19 +94,24 @@ def cost(stretch: Stretch, facility: Facility) -> IndicatorValue:
     value = short * per_tonne.value
     return IndicatorValue(
         value,
-        (source, *gross.inputs, Input("share of the period that is over", stretch.gone, "1", "calendar"), per_tonne),
-        f"max(0, ({gross.arithmetic}) / {shown(stretch.gone)} - {shown(given)}) x {shown(per_tonne.value)}"
+        (
+            source,
+            *gross.inputs,
+            Input("share of the period that is over", stretch.elapsed_share, "1", "calendar"),
+            per_tonne,
+        ),
+        f"max(0, ({gross.arithmetic}) / {shown(stretch.elapsed_share)} - {shown(given)}) x {shown(per_tonne.value)}"
         f" = {shown(value)} CNY",
         (
             SecondaryValue("short of", short, "tCO2e"),
             SecondaryValue(f"at {NATIONAL_PRICE} CNY/t, national mean of 2025", short * NATIONAL_PRICE, "CNY"),
         ),
         gross.coverage,
-        signed(entry),
+        entry_source(entry),
     )
 
 
-@answered
+@as_finding
 def savings(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """V = saved x price, CNY (goals A22): what own renewables kept from being emitted, at a price of the market.
 

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from wattgram.config.goals_table.goals_settings import ProductSettings
-from wattgram.goals.quantities.specific_energy import Specific, heat_per_piece, of_goal, per_tonne
+from wattgram.goals.quantities.specific_energy import Specific, heat_per_piece, per_tonne, products_of
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import IndicatorValue, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator
-from wattgram.goals.terms.missing import answered, shown
+from wattgram.goals.terms.missing import as_finding, shown
 from wattgram.goals.terms.yearly_path import ENERGY, falling
 
 
-@answered
+@as_finding
 def food_line(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """SEC = E_line / M_product in kWh/t (METHOD 5 and 6.2, A07); of several lines sum of energy / sum of output."""
-    return _pooled(of_goal("A07", facility), per_tonne, "kWh/t", "t", stretch, facility)
+    return _pooled(products_of("A07", facility), per_tonne, "kWh/t", "t", stretch, facility)
 
 
-@answered
+@as_finding
 def test_bench(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """SEC = (E_fuel + E_el - E_regen) / engines tested in kWh per engine (METHOD 6.3, B18)."""
-    products = of_goal("B18", facility, "energy, fuel, recovered and output")
+    products = products_of("B18", facility, "energy, fuel, recovered and output")
     return _pooled(products, heat_per_piece, "kWh per engine", "engines", stretch, facility)
 
 

@@ -9,11 +9,11 @@ from wattgram.goals.quantities.baseline import BaselineComparison, compared, ref
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import MissingInput, answered, counted, shown
-from wattgram.goals.terms.yearly_path import ENERGY, SAYS, falling, remaining, year_of
+from wattgram.goals.terms.missing import MissingInput, as_finding, days_text, shown
+from wattgram.goals.terms.yearly_path import ENERGY, PACE_SOURCES, falling, remaining, year_of
 
 
-@answered
+@as_finding
 def performance(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """EnPI = E / E_hat (ISO 50006; METHOD 5), E_hat by the site's model or its energy per tonne."""
     comparison = compared(stretch, facility)
@@ -26,7 +26,7 @@ def performance(stretch: Stretch, facility: Facility) -> IndicatorValue:
     )
 
 
-@answered
+@as_finding
 def saving(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """dE = E_hat - E in kWh (ISO 50006, IPMVP; METHOD 6.3, B02), beside it dC = dE x EF of the grid in tCO2."""
     comparison = compared(stretch, facility)
@@ -34,7 +34,7 @@ def saving(stretch: Stretch, facility: Facility) -> IndicatorValue:
     factor = stretch.ratio("grid_intensity")
     inputs, extras = list(_inputs(comparison)), list(_quality(comparison))
     if factor is not None:
-        inputs.append(Input("grid intensity", factor, "g/kWh", f"windows, {counted(len(stretch.days))}"))
+        inputs.append(Input("grid intensity", factor, "g/kWh", f"windows, {days_text(len(stretch.days))}"))
         extras.insert(0, SecondaryValue("saved CO2", value * factor / 1e6, "tCO2"))
     difference = f"{shown(comparison.expected)} kWh - {shown(comparison.energy)} kWh = {shown(value)} kWh"
     arithmetic = f"{_expected(comparison)}; {difference}"
@@ -47,7 +47,7 @@ def performance_target(stretch: Stretch, facility: Facility) -> Target | None:
         return target
     year = reference_year(stretch, facility)
     left = remaining(ENERGY, year_of(stretch, facility) - year)
-    return Target(left, f"reference of {year} x {left:.4g}; {SAYS[ENERGY]}")
+    return Target(left, f"reference of {year} x {left:.4g}; {PACE_SOURCES[ENERGY]}")
 
 
 def saving_target(stretch: Stretch, facility: Facility) -> Target | None:

@@ -8,10 +8,10 @@ from wattgram.config.role_keys import RENEWABLES
 from wattgram.goals.terms.day import Day, Stretch
 from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import MissingInput, answered, quotient, shown
+from wattgram.goals.terms.missing import MissingInput, as_finding, quotient, shown
 from wattgram.goals.terms.yearly_path import year_of
 
-from .stored import has, summed, windows
+from .stored import has_sums, summed, windows
 
 ADD_PV = 'add a [[device]] with role = "pv"'
 
@@ -19,18 +19,18 @@ NATIONAL_PV = SecondaryValue("PV that China built in 2024 (CPIA)", 277.57, "GW")
 """finanznachrichten.de on CPIA, 2025-03-06; national context of A11."""
 
 
-@answered
+@as_finding
 def alignment(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """LAI = sum of quarters' min(load, PV) / sum of days' min(load, PV), % (goals A09)."""
     if not facility.of_role("pv"):
         raise MissingInput("no PV", ADD_PV)
 
-    def known(day: Day) -> bool:
+    def has_quarters(day: Day) -> bool:
         return day.quarters.count > 0
 
     names = ("load_energy", "pv_energy")
-    coverage = summed(stretch, *names, also=known).coverage
-    days = [day for day in stretch.days if has(day, names) and known(day)]
+    coverage = summed(stretch, *names, condition=has_quarters).coverage
+    days = [day for day in stretch.days if has_sums(day, names) and has_quarters(day)]
     together = fsum(day.quarters.overlap for day in days) / 1e3
     possible = fsum(min(day.sums["load_energy"], day.sums["pv_energy"]) for day in days) / 1e3
     value = 100.0 * quotient(together, possible, f"no day of {stretch.name} has both load and PV")
@@ -55,7 +55,7 @@ def alignment_target(stretch: Stretch, facility: Facility) -> Target | None:
     return Target(min(100.0, value), f"baseline of {base.year}, {points:+g} points/a, site choice")
 
 
-@answered
+@as_finding
 def penetration(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """PVPEN = P_pv,ac / P_load,max, kW/kW; beside it Yf = E_pv / P0, kWh/kWp (goals A11; IEC 61724-1).
 
@@ -86,7 +86,7 @@ def penetration(stretch: Stretch, facility: Facility) -> IndicatorValue:
     )
 
 
-@answered
+@as_finding
 def self_consumption(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """SCR = (E_pv - E_exp,pv) / E_pv, %; beside it SSR = E_pv,self / E_load (goals A12; METHOD 5).
 
@@ -123,7 +123,7 @@ def self_consumption_target(_stretch: Stretch, facility: Facility) -> Target:
     )
 
 
-@answered
+@as_finding
 def clean_export(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """E_exp,clean = sum of E_exp x (1 - fossil share of the site mix), kWh (goals A21).
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from wattgram.goals.quantities.fuel_heat import electric
 from wattgram.goals.quantities.limit_grade import class_target, graded
-from wattgram.goals.quantities.specific_energy import FuelUse, of_goal, taken
+from wattgram.goals.quantities.specific_energy import FuelUse, product_energy, products_of
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import MissingInput, answered, counted, shown
+from wattgram.goals.terms.missing import MissingInput, as_finding, days_text, shown
 from wattgram.goals.terms.yearly_path import CARBON, falling
 
 REFERENCE = 2.0
@@ -18,15 +18,15 @@ CONVERTED = ("blast_furnace", "converter")
 """Processes that the reference is about."""
 
 
-@answered
+@as_finding
 def carbon(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """CI = C / M in tCO2/t, C of the electricity by the site's mix (METHOD 4.4) and of the metered fuels.
 
     Beside it ES = E_el x 0.1229 / E_total in kgce (METHOD 6.2, A17). What is recovered is in neither. Of several
     products the first is the steel's.
     """
-    product = of_goal("A17", facility, "energy, fuel and output")[0]
-    energy = taken(product, stretch, facility)
+    product = products_of("A17", facility, "energy, fuel and output")[0]
+    energy = product_energy(product, stretch, facility)
     part, tonnes = energy.made.part, energy.made.amount
     inputs = list(energy.inputs)
     grams, terms = 0.0, []
@@ -36,7 +36,7 @@ def carbon(stretch: Stretch, facility: Facility) -> IndicatorValue:
             raise MissingInput(
                 f"the emission intensity of the site is not known in {stretch.name}", "a balance with a load"
             )
-        inputs.append(Input("emission intensity", mix, "g/kWh", f"windows, {counted(len(part.days))}"))
+        inputs.append(Input("emission intensity", mix, "g/kWh", f"windows, {days_text(len(part.days))}"))
         grams += energy.electricity * mix
         terms.append(f"{shown(energy.electricity)} kWh x {shown(mix)} g/kWh")
     for fuel in energy.fuels:

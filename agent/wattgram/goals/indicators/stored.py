@@ -8,7 +8,7 @@ from math import fsum
 
 from wattgram.goals.terms.day import Day, Stretch
 from wattgram.goals.terms.finding import Input
-from wattgram.goals.terms.missing import MissingInput, counted
+from wattgram.goals.terms.missing import MissingInput, days_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,11 @@ class StoredSums:
         return Input(what, self.tonnes(name), "t", self.source)
 
 
-def summed(stretch: Stretch, *names: str, also: Callable[[Day], bool] = lambda _day: True) -> StoredSums:
+def summed(stretch: Stretch, *names: str, condition: Callable[[Day], bool] = lambda _day: True) -> StoredSums:
     """Sums over the days that have all of `names` and for which `also` holds; Lack when there is none."""
     if not stretch.days:
         raise MissingInput(f"nothing is stored of {stretch.name}")
-    days = [day for day in stretch.days if has(day, names) and also(day)]
+    days = [day for day in stretch.days if has_sums(day, names) and condition(day)]
     if not days:
         absent = [name for name in names if stretch.sum(name) is None] or list(names)
         raise MissingInput(f"no day of {stretch.name} has {' and '.join(absent)}")
@@ -58,11 +58,11 @@ def summed(stretch: Stretch, *names: str, also: Callable[[Day], bool] = lambda _
     return StoredSums({name: fsum(day.sums[name] for day in days) for name in names}, len(days), coverage)
 
 
-def has(day: Day, names: Iterable[str]) -> bool:
+def has_sums(day: Day, names: Iterable[str]) -> bool:
     """Whether each of the sums is stored of a day."""
     return all(name in day.sums for name in names)
 
 
 def windows(days: int) -> str:
     """The source of sums over some days."""
-    return f"windows, {counted(days)}"
+    return f"windows, {days_text(days)}"

@@ -11,13 +11,13 @@ from wattgram.goals.quantities.fuel_heat import worth
 from wattgram.goals.terms.day import DeviceDay, Stretch
 from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import MissingInput, answered, counted, quotient, shown
+from wattgram.goals.terms.missing import MissingInput, as_finding, days_text, quotient, shown
 
 POWER_FACTOR_TARGET = Target(0.90, "power-factor tariff rule (83) Shuidian Caizi No.215, industry above 160 kVA")
 VOLTAGE = Target(100.0, "GB/T 12325-2008: within 7 % of the nominal voltage, three phase up to 20 kV")
 
 
-@answered
+@as_finding
 def power_factor(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """PF = E_p / sqrt(E_p^2 + E_q^2) over the period (METHOD 5), all incomers together.
 
@@ -27,24 +27,24 @@ def power_factor(stretch: Stretch, facility: Facility) -> IndicatorValue:
     names = _incomers(facility)
     active = _sum(stretch, names, lambda day: day.reactive_beside) / 1000.0
     reactive = _sum(stretch, names, lambda day: day.reactive) / 1000.0
-    known = min(_known(stretch, name, lambda day: day.reactive_seconds) for name in names)
+    coverage = min(_known(stretch, name, lambda day: day.reactive_seconds) for name in names)
     if not _sum(stretch, names, lambda day: day.reactive_seconds) > 0.0:
         raise MissingInput(
             f"the reactive power of {', '.join(names)} is not known in {stretch.name}",
             "a grid meter that tells reactive_power_total, or this quantity among its quantities",
         )
     value = quotient(active, hypot(active, reactive), f"no energy through {', '.join(names)} in {stretch.name}")
-    source = f"meters {', '.join(names)}, {counted(len(stretch.days))}"
+    source = f"meters {', '.join(names)}, {days_text(len(stretch.days))}"
     return IndicatorValue(
         value,
         (Input("active energy", active, "kWh", source), Input("reactive energy", reactive, "kvarh", source)),
         f"{shown(active)} / sqrt({shown(active)}^2 + {shown(reactive)}^2) = {shown(value)}",
         _efficiencies(stretch, facility),
-        known,
+        coverage,
     )
 
 
-@answered
+@as_finding
 def voltage(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """Share of ten-minute means of the phases' voltages within 7 % of the nominal one, in % (METHOD 6.3, B13).
 
@@ -60,7 +60,7 @@ def voltage(stretch: Stretch, facility: Facility) -> IndicatorValue:
         )
     value = 100.0 * good / slots
     supplied, observed = (_sum(stretch, names, what) for what in (lambda day: day.supplied, lambda day: day.observed))
-    source = f"meters {', '.join(names)}, {counted(len(stretch.days))}"
+    source = f"meters {', '.join(names)}, {days_text(len(stretch.days))}"
     nominal = Input("nominal voltage", facility.goals.nominal_voltage, "V", "[goals] nominal_voltage")
     return IndicatorValue(
         value,

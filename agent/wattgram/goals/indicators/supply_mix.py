@@ -7,7 +7,7 @@ from math import fsum
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator
-from wattgram.goals.terms.missing import MissingInput, answered, quotient, shown
+from wattgram.goals.terms.missing import MissingInput, as_finding, quotient, shown
 
 from . import fuels
 from .solar import sufficiency
@@ -18,7 +18,7 @@ PARK_CLEAN = SecondaryValue("clean energy of a zero-carbon park", 90.0, "%")
 """NDRC/MIIT/NEA zero-carbon park notice 2025, indicator annex (METHOD 5)."""
 
 
-@answered
+@as_finding
 def renewable(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """RS = (own renewables used + E_imp x rs_grid) / E_load, % (goals A03)."""
     share, zone = facility.renewable, facility.grid_zone
@@ -42,7 +42,7 @@ def renewable(stretch: Stretch, facility: Facility) -> IndicatorValue:
     )
 
 
-@answered
+@as_finding
 def carbon_free(stretch: Stretch, _facility: Facility) -> IndicatorValue:
     """CFE = sum of hours min(L, O + K + rest x cfe_grid) / sum of L, % (goals A13; METHOD 4.9).
 
@@ -64,7 +64,7 @@ def carbon_free(stretch: Stretch, _facility: Facility) -> IndicatorValue:
     )
 
 
-@answered
+@as_finding
 def clean(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """CS = (own used + E_imp x cfe_grid + certified) / E_total, % (goals B09).
 

@@ -11,7 +11,7 @@ from wattgram.goals.terms.day import Day, DeviceDay, Stretch
 from wattgram.goals.terms.indicator import Facility
 from wattgram.goals.terms.yearly_path import year_of
 
-from .stored import has
+from .stored import has_sums
 
 NS = 1_000_000_000
 
@@ -36,7 +36,7 @@ def part_of_year(stretch: Stretch, facility: Facility) -> float:
 def is_over(year: int, facility: Facility) -> bool:
     """Whether a calendar year is over and counts from its first day: a site's goals may begin within it."""
     stretch = facility.years(year)
-    return stretch.start == midnight(date(year, 1, 1), facility) and stretch.end <= stretch.over
+    return stretch.start == midnight(date(year, 1, 1), facility) and stretch.end <= stretch.as_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Pairs:
         """Share of the time that is over for which both have a balance."""
         return self._share([(day.covered, before.covered) for day, before in self._each()])
 
-    def known(self, name: str) -> float:
+    def energy_coverage(self, name: str) -> float:
         """Share of the time that is over for which a device's energy is known in both."""
         nothing = DeviceDay()
         seconds = [
@@ -81,8 +81,8 @@ def same_days(stretch: Stretch, facility: Facility, names: Sequence[str]) -> Pai
         for today in stretch.days
         if (day := _year_before(today.date)) in stored
         and all(either.end >= midnight(either.date + timedelta(days=1), facility) for either in (today, stored[day]))
-        and has(today, names)
-        and has(stored[day], names)
+        and has_sums(today, names)
+        and has_sums(stored[day], names)
     ]
     return Pairs([day for day, _ in found], [before for _, before in found], stretch.elapsed)
 

@@ -16,13 +16,13 @@ from wattgram.goals.terms.missing import MissingInput
 from wattgram.goals.terms.yearly_path import year_of
 
 from .degree_days import cooling, heating, temperatures
-from .production import entries, mass, over
+from .production import entries, finished_days, mass
 from .regression import LinearFit, least_squares
 
 DAYS, MONTHS = 30, 12
 """Fewest points of a reference (METHOD 5, a product choice)."""
 
-KNOWN = 0.9
+REQUIRED_COVERAGE = 0.9
 """Share of a day or month for which balance, counters and temperature must be known (METHOD 4.5)."""
 
 
@@ -90,7 +90,7 @@ def compared(stretch: Stretch, facility: Facility) -> BaselineComparison:
     products, model = _products(facility), facility.goals.model
     span = "day" if all(product.output for product in products) else "month"
     reference = _reference(products, model, span, stretch, facility)
-    points = _points(stretch.days, *over(stretch, facility), span, products, model, facility)
+    points = _points(stretch.days, *finished_days(stretch, facility), span, products, model, facility)
     if not points:
         raise MissingInput(f"no {span} of {stretch.name} of which load, {_listed(reference.variables)} are known")
     days = sum(point.days for point in points)
@@ -149,7 +149,7 @@ def _reference(
         for day in facility.years(year).days
         if first <= day.date <= last
     ]
-    last_over = over(facility.years(last.year), facility)[1]
+    last_over = finished_days(facility.years(last.year), facility)[1]
     points = _points(days, first, min(last, last_over), span, products, model, facility)
     fewest = DAYS if span == "day" else MONTHS
     variables = _variables(products, model)
@@ -205,10 +205,10 @@ def _points(
             *(_made(product, begin, end, found, facility) for product in products),
             *(_degree_days(model, dates, means) if model else ()),
         )
-        known = fsum(day.covered for day in found) >= KNOWN * 86400.0 * len(dates)
+        is_covered = fsum(day.covered for day in found) >= REQUIRED_COVERAGE * 86400.0 * len(dates)
         energy = [day.sums["load_energy"] for day in found if "load_energy" in day.sums]
         numbers = [value for value in values if value is not None]
-        if known and len(energy) == len(found) and len(numbers) == len(values):
+        if is_covered and len(energy) == len(found) and len(numbers) == len(values):
             points.append(BaselinePoint(len(dates), fsum(energy) / 1000.0, tuple(numbers)))
     return points
 
@@ -228,7 +228,7 @@ def _made(product: ProductSettings, first: date, last: date, days: Sequence[Day]
     length = (last - first).days + 1
     if product.output:
         found = [tonnes for day in days if (tonnes := mass(product, day)) is not None]
-        return fsum(found) if len(found) >= KNOWN * length else None
+        return fsum(found) if len(found) >= REQUIRED_COVERAGE * length else None
     taken = entries(facility.goals, f"tonnes:{product.name}", first, last)
     if sum((entry.last - entry.first).days + 1 for entry in taken) < length:
         return None
@@ -242,12 +242,13 @@ def _degrees(model: BaselineSettings) -> list[tuple[str, float]]:
 
 def _degree_days(model: BaselineSettings, dates: Sequence[date], means: Mapping[date, float]) -> list[float | None]:
     """K d of a span, days without a temperature by the mean of the others; None where too many have none."""
-    known = [means[day] for day in dates if day in means]
-    if len(known) < KNOWN * len(dates):
+    measured = [means[day] for day in dates if day in means]
+    if len(measured) < REQUIRED_COVERAGE * len(dates):
         return [None for _ in _degrees(model)]
     formulas = {"heating": heating, "cooling": cooling}
     return [
-        fsum(formulas[name](base, mean) for mean in known) / len(known) * len(dates) for name, base in _degrees(model)
+        fsum(formulas[name](base, mean) for mean in measured) / len(measured) * len(dates)
+        for name, base in _degrees(model)
     ]
 
 

@@ -11,7 +11,7 @@ from wattgram.config.goals_table.goals_settings import BaselineSettings
 from wattgram.config.goals_table.temperatures import read
 from wattgram.goals.terms.day import Day
 
-KNOWN = 0.9
+REQUIRED_COVERAGE = 0.9
 """Share of a day for which a thermometer must have been read (METHOD 4.5, coverage)."""
 
 
@@ -33,7 +33,7 @@ def temperatures(model: BaselineSettings, days: Iterable[Day]) -> dict[date, flo
     found = dict(_file(model.temperatures, model.temperatures.stat().st_mtime_ns)) if model.temperatures else {}
     for day in days:
         device = day.devices.get(model.weather)
-        if device is not None and device.temperature_seconds >= KNOWN * (day.end - day.start) / 1e9 > 0.0:
+        if device is not None and device.temperature_seconds >= REQUIRED_COVERAGE * (day.end - day.start) / 1e9 > 0.0:
             found[day.date] = device.temperature
     return found
 

@@ -10,7 +10,7 @@ from wattgram.config.load import DeviceConfig
 from wattgram.config.role_keys import ASSUMED, FUEL_CARBON, NATURAL_GAS_PER_M3
 from wattgram.counters.metering import counted_in
 from wattgram.goals.terms.indicator import Facility
-from wattgram.goals.terms.missing import MissingInput, shown, signed
+from wattgram.goals.terms.missing import MissingInput, entry_source, shown
 
 KWH_PER_KGCE = 29.3076 / 3.6
 """Heat of a kg of standard coal: 29.3076 MJ (METHOD 1.3)."""
@@ -54,7 +54,9 @@ def worth(name: str, facility: Facility, day: date) -> FuelWorth:
     fuel, factor = _burnt(device, facility)
     if (entry := facility.goals.entry(f"fuel_heat:{name}", day)) is not None:
         carbon = entry.value * FUEL_CARBON[fuel] if fuel else None
-        return FuelWorth(unit, entry.value, entry.value / KWH_PER_KGCE, factor or carbon, signed(entry), signed(entry))
+        return FuelWorth(
+            unit, entry.value, entry.value / KWH_PER_KGCE, factor or carbon, entry_source(entry), entry_source(entry)
+        )
     if fuel == "natural_gas" and unit == "m3":
         heat, source = HEATS[fuel, unit]
         return FuelWorth(unit, heat, GAS_KGCE_PER_M3, factor or NATURAL_GAS_PER_M3, f"natural gas, {source}")
@@ -66,8 +68,8 @@ def worth(name: str, facility: Facility, day: date) -> FuelWorth:
         heat, source = HEATS[fuel, unit]
         return FuelWorth(unit, heat, heat / KWH_PER_KGCE, heat * FUEL_CARBON[fuel], f"{fuel}, {source}")
     of = f"the heat of a {'pulse' if unit == '1' else unit} of {fuel or 'what flows through ' + name}"
-    also = "" if fuel else ' and fuel = "natural_gas", "diesel" or "coal" to the device'
-    raise MissingInput(f"{of} is not known", f'[[goals.entry]] what = "fuel_heat:{name}", kWh per unit{also}')
+    further = "" if fuel else ' and fuel = "natural_gas", "diesel" or "coal" to the device'
+    raise MissingInput(f"{of} is not known", f'[[goals.entry]] what = "fuel_heat:{name}", kWh per unit{further}')
 
 
 def electric(kwh: float) -> float:
@@ -78,8 +80,8 @@ def electric(kwh: float) -> float:
 def _burnt(meter: DeviceConfig, facility: Facility) -> tuple[str, float | None]:
     """The fuel, "" = nobody says it, and g of CO2 a unit: of the set that the meter serves, else the meter's own."""
     for device in facility.devices:
-        said = device.emission
-        if said.fuel_meter == meter.name:
-            assumed = "" if said.emission_factor is not None else ASSUMED[device.role].fuel
-            return said.fuel or meter.emission.fuel or assumed, said.fuel_factor
+        emission = device.emission
+        if emission.fuel_meter == meter.name:
+            assumed = "" if emission.emission_factor is not None else ASSUMED[device.role].fuel
+            return emission.fuel or meter.emission.fuel or assumed, emission.fuel_factor
     return meter.emission.fuel, None

@@ -9,9 +9,9 @@ from wattgram.config.goals_table.standard_limits import Limit, limits
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import IndicatorValue, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Target
-from wattgram.goals.terms.missing import Find, MissingInput, answered, shown
+from wattgram.goals.terms.missing import Find, MissingInput, as_finding, shown
 
-from .specific_energy import Specific, coal_per_tonne, of_goal, per_tonne
+from .specific_energy import Specific, coal_per_tonne, per_tonne, products_of
 
 PARK_NOTICE = "zero-carbon park notice of NDRC, MIIT and NEA 2025: energy per unit of product at class 2 or better"
 """Why class 2 is the default target (METHOD 5)."""
@@ -41,9 +41,9 @@ def graded(unit: str, claim: str) -> Find:
     Products of one claim are steps of one works, whose tonnes do not add up.
     """
 
-    @answered
+    @as_finding
     def find(stretch: Stretch, facility: Facility) -> IndicatorValue:
-        first, *others = of_goal(claim, facility)
+        first, *others = products_of(claim, facility)
         measured = MEASURES[unit](first, stretch, facility)
         further = [(product, unit) for product in others]
         if (limit := limit_of(first)) is not None and limit.unit != unit:
@@ -55,7 +55,7 @@ def graded(unit: str, claim: str) -> Find:
             (*_class_of(first, unit, measured.value), *_extras(further, stretch, facility)),
             measured.coverage,
             measured.entry,
-            standing(first, unit, measured.value),
+            class_text(first, unit, measured.value),
         )
 
     return find
@@ -76,7 +76,7 @@ def class_target(unit: str, claim: str) -> Callable[[Stretch, Facility], Target 
     return target
 
 
-def standing(product: ProductSettings, unit: str, value: float) -> str:
+def class_text(product: ProductSettings, unit: str, value: float) -> str:
     """The class in words, with the limits, or why there is none."""
     limit = limit_of(product, unit)
     if limit is None:

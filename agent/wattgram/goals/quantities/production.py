@@ -11,7 +11,7 @@ from wattgram.config.goals_table.goals_settings import GoalsConfig, ManualEntry,
 from wattgram.goals.terms.day import Day, Stretch
 from wattgram.goals.terms.finding import Input
 from wattgram.goals.terms.indicator import Facility
-from wattgram.goals.terms.missing import MissingInput, counted, shown, signed
+from wattgram.goals.terms.missing import MissingInput, days_text, entry_source, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,10 @@ def entries(goals: GoalsConfig, what: str, first: date, last: date) -> list[Manu
     return sorted(taken, key=lambda entry: entry.first)
 
 
-def over(stretch: Stretch, facility: Facility) -> tuple[date, date]:
+def finished_days(stretch: Stretch, facility: Facility) -> tuple[date, date]:
     """The first local day of a period and the last that is over; the latter is before the former when none is."""
     zone = facility.timezone
-    return local_day(stretch.start, zone), local_day(min(stretch.end, stretch.over), zone) - timedelta(days=1)
+    return local_day(stretch.start, zone), local_day(min(stretch.end, stretch.as_of), zone) - timedelta(days=1)
 
 
 def within(stretch: Stretch, taken: Sequence[ManualEntry]) -> Stretch:
@@ -82,22 +82,22 @@ def _read(product: ProductSettings, stretch: Stretch, pieces: bool) -> Productio
         raise MissingInput(f"no count of {name} in {stretch.name}", f"a reading of {name}")
     amount = stretch.device(name, lambda day: day.amount) * (1.0 if pieces else product.unit_mass / 1000.0)
     source = f"counter of {name}" + ("" if pieces or product.unit_mass == 1.0 else f" x {shown(product.unit_mass)} kg")
-    made = Input(f"output of {product.name}", amount, "pieces" if pieces else "t", f"{source}, {counted(len(days))}")
-    heard = sum(day.end - day.start for day in days) / 1e9 / stretch.elapsed if stretch.elapsed else 0.0
-    return ProductionOutput(amount, stretch, (made,), min(1.0, heard))
+    made = Input(f"output of {product.name}", amount, "pieces" if pieces else "t", f"{source}, {days_text(len(days))}")
+    coverage = sum(day.end - day.start for day in days) / 1e9 / stretch.elapsed if stretch.elapsed else 0.0
+    return ProductionOutput(amount, stretch, (made,), min(1.0, coverage))
 
 
 def _entered(product: ProductSettings, stretch: Stretch, facility: Facility, unit: str) -> ProductionOutput:
     what = f"{'tonnes' if unit == 't' else unit}:{product.name}"
-    taken = entries(facility.goals, what, *over(stretch, facility))
+    taken = entries(facility.goals, what, *finished_days(stretch, facility))
     if not taken:
         raise MissingInput(
             f"nobody entered {what} for {stretch.name}",
             f'output to the product, or [[goals.entry]] with what = "{what}" for days that are over',
         )
     made = tuple(
-        Input(f"output of {product.name}, {entry.first} to {entry.last}", entry.value, unit, signed(entry))
+        Input(f"output of {product.name}, {entry.first} to {entry.last}", entry.value, unit, entry_source(entry))
         for entry in taken
     )
     amount = sum(entry.value for entry in taken)
-    return ProductionOutput(amount, within(stretch, taken), made, share(stretch, taken), signed(taken[-1]))
+    return ProductionOutput(amount, within(stretch, taken), made, share(stretch, taken), entry_source(taken[-1]))

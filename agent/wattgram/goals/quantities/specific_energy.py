@@ -9,10 +9,10 @@ from wattgram.config.goals_table.goals_settings import ProductSettings
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import Input
 from wattgram.goals.terms.indicator import Facility
-from wattgram.goals.terms.missing import MissingInput, counted, shown
+from wattgram.goals.terms.missing import MissingInput, days_text, shown
 
 from .fuel_heat import FuelWorth, electric, worth
-from .production import ProductionOutput, output, over
+from .production import ProductionOutput, finished_days, output
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Specific:
     entry: str
 
 
-def of_goal(claim: str, facility: Facility, needs: str = "energy and output") -> tuple[ProductSettings, ...]:
+def products_of(claim: str, facility: Facility, needs: str = "energy and output") -> tuple[ProductSettings, ...]:
     """The products of a claim; Lack when there is none."""
     found = tuple(product for product in facility.goals.products if product.goal == claim)
     if not found:
@@ -82,37 +82,48 @@ def require_meter(product: ProductSettings) -> None:
         )
 
 
-def metered(part: Stretch, names: Iterable[str]) -> tuple[float, tuple[Input, ...], float]:
+def metered_energy(part: Stretch, names: Iterable[str]) -> tuple[float, tuple[Input, ...], float]:
     """kWh of some meters in the direction of their roles, as inputs, too, and how much of the time all were known.
 
     Lack when one of them was never known.
     """
-    inputs, known = [], 1.0
+    inputs, coverage = [], 1.0
     for name in names:
-        share = part.known(name)
+        share = part.energy_coverage(name)
         if not share > 0.0:
             raise MissingInput(f"the energy of {name} is not known in {part.name}", f"a reading of {name}")
         days = sum(name in day.devices for day in part.days)
-        inputs.append(Input(f"energy of {name}", part.energy([name]) / 1000.0, "kWh", f"meter {name}, {counted(days)}"))
-        known = min(known, share)
-    return sum(operand.value for operand in inputs), tuple(inputs), known
+        inputs.append(
+            Input(f"energy of {name}", part.energy([name]) / 1000.0, "kWh", f"meter {name}, {days_text(days)}")
+        )
+        coverage = min(coverage, share)
+    return sum(operand.value for operand in inputs), tuple(inputs), coverage
 
 
-def taken(product: ProductSettings, stretch: Stretch, facility: Facility, *, pieces: bool = False) -> ProductEnergy:
+def product_energy(
+    product: ProductSettings, stretch: Stretch, facility: Facility, *, pieces: bool = False
+) -> ProductEnergy:
     """All that a product took over the days for which its output is known; Lack where a meter is missing."""
     require_meter(product)
     made = output(product, stretch, facility, pieces=pieces)
-    electricity, inputs, known = metered(made.part, product.energy)
-    recovered, back, also = metered(made.part, product.recovered)
-    fuels = tuple(burnt(name, made.part, facility) for name in product.fuel)
+    electricity, inputs, coverage = metered_energy(made.part, product.energy)
+    recovered, recovered_inputs, recovered_coverage = metered_energy(made.part, product.recovered)
+    fuels = tuple(fuel_use(name, made.part, facility) for name in product.fuel)
     burned = tuple(
         Input(f"fuel of {fuel.name}", fuel.amount, fuel.unit, f"meter {fuel.name}; {fuel.worth.source}")
         for fuel in fuels
     )
     entry = next((candidate for candidate in (made.entry, *(fuel.worth.entry for fuel in fuels)) if candidate), "")
-    everything = (*inputs, *back, *burned, *made.inputs)
+    everything = (*inputs, *recovered_inputs, *burned, *made.inputs)
     return ProductEnergy(
-        product, made, electricity, recovered, fuels, everything, min(known, also, made.coverage), entry
+        product,
+        made,
+        electricity,
+        recovered,
+        fuels,
+        everything,
+        min(coverage, recovered_coverage, made.coverage),
+        entry,
     )
 
 
@@ -120,11 +131,11 @@ def per_tonne(product: ProductSettings, stretch: Stretch, facility: Facility) ->
     """SEC = E / M in kWh/t, electricity alone (METHOD 5)."""
     require_meter(replace(product, fuel=()))
     made = output(product, stretch, facility)
-    kwh, inputs, known = metered(made.part, product.energy)
+    kwh, inputs, coverage = metered_energy(made.part, product.energy)
     value = kwh / made.amount
     arithmetic = f"{shown(kwh)} kWh / {shown(made.amount)} t = {shown(value)} kWh/t"
     everything = (*inputs, *made.inputs)
-    return Specific(value, kwh, made.amount, everything, arithmetic, min(known, made.coverage), made.entry)
+    return Specific(value, kwh, made.amount, everything, arithmetic, min(coverage, made.coverage), made.entry)
 
 
 def coal_per_tonne(product: ProductSettings, stretch: Stretch, facility: Facility) -> Specific:
@@ -132,32 +143,32 @@ def coal_per_tonne(product: ProductSettings, stretch: Stretch, facility: Facilit
 
     Electricity 0.1229 kgce/kWh, natural gas 1.2143 kgce/Nm3, other fuels by their heat (METHOD 1.2).
     """
-    energy = taken(product, stretch, facility)
+    energy = product_energy(product, stretch, facility)
     coal = electric(energy.electricity - energy.recovered) + sum(fuel.amount * fuel.worth.coal for fuel in energy.fuels)
     value = coal / energy.made.amount
     terms = [f"{shown(energy.electricity)} kWh x 0.1229"] if product.energy else []
     terms += [f"{shown(fuel.amount)} {fuel.unit} x {shown(fuel.worth.coal)}" for fuel in energy.fuels]
-    back = f" - {shown(energy.recovered)} kWh x 0.1229" if product.recovered else ""
-    arithmetic = f"({' + '.join(terms)}{back}) / {shown(energy.made.amount)} t = {shown(value)} kgce/t"
+    recovered = f" - {shown(energy.recovered)} kWh x 0.1229" if product.recovered else ""
+    arithmetic = f"({' + '.join(terms)}{recovered}) / {shown(energy.made.amount)} t = {shown(value)} kgce/t"
     return Specific(value, coal, energy.made.amount, energy.inputs, arithmetic, energy.coverage, energy.entry)
 
 
 def heat_per_piece(product: ProductSettings, stretch: Stretch, facility: Facility) -> Specific:
     """SEC = (E_fuel + E_el - E_regen) / pieces in kWh a piece (METHOD 6, B18)."""
-    used = taken(product, stretch, facility, pieces=True)
+    used = product_energy(product, stretch, facility, pieces=True)
     energy = used.electricity - used.recovered + sum(fuel.amount * fuel.worth.heat for fuel in used.fuels)
     value = energy / used.made.amount
     terms = [f"{shown(fuel.amount)} {fuel.unit} x {shown(fuel.worth.heat)} kWh/{fuel.unit}" for fuel in used.fuels]
     terms += [f"{shown(used.electricity)} kWh"] if product.energy else []
-    back = f" - {shown(used.recovered)} kWh" if product.recovered else ""
-    arithmetic = f"({' + '.join(terms)}{back}) / {shown(used.made.amount)} = {shown(value)} kWh per piece"
+    recovered = f" - {shown(used.recovered)} kWh" if product.recovered else ""
+    arithmetic = f"({' + '.join(terms)}{recovered}) / {shown(used.made.amount)} = {shown(value)} kWh per piece"
     return Specific(value, energy, used.made.amount, used.inputs, arithmetic, used.coverage, used.entry)
 
 
-def burnt(name: str, part: Stretch, facility: Facility) -> FuelUse:
+def fuel_use(name: str, part: Stretch, facility: Facility) -> FuelUse:
     """What a fuel meter counted over the days; Lack where it was not read or its fuel is not known."""
     if not any(name in day.devices for day in part.days):
         raise MissingInput(f"no count of {name} in {part.name}", f"a reading of {name}")
-    _, last = over(part, facility)
+    _, last = finished_days(part, facility)
     day = max((day.date for day in part.days), default=last)
     return FuelUse(name, part.device(name, lambda day: day.amount), worth(name, facility, day))

@@ -83,16 +83,16 @@ class Stretch:
     name: str
     start: int
     end: int
-    over: int
+    as_of: int
     days: Sequence[Day]
 
     @property
     def elapsed(self) -> float:
         """Seconds of the period that are over."""
-        return max(0, min(self.end, self.over) - self.start) / 1e9
+        return max(0, min(self.end, self.as_of) - self.start) / 1e9
 
     @property
-    def gone(self) -> float:
+    def elapsed_share(self) -> float:
         """Share of the period that is over; 0 of one that has no length."""
         return self.elapsed / ((self.end - self.start) / 1e9) if self.end > self.start else 0.0
 
@@ -119,10 +119,10 @@ class Stretch:
         """Wh of some devices in the direction that their roles name."""
         return fsum(self.device(name, lambda day: day.energy) for name in names)
 
-    def known(self, name: str) -> float:
+    def energy_coverage(self, name: str) -> float:
         """Share of the time that is over for which a device's energy is known."""
         return min(1.0, self.device(name, lambda day: day.seconds) / self.elapsed) if self.elapsed else 0.0
 
-    def until(self, over: int) -> Stretch:
+    def until(self, as_of: int) -> Stretch:
         """The same as of an earlier instant, which is the end of a day."""
-        return Stretch(self.name, self.start, self.end, over, [day for day in self.days if day.end <= over])
+        return Stretch(self.name, self.start, self.end, as_of, [day for day in self.days if day.end <= as_of])

@@ -24,15 +24,15 @@ class MissingInput(Exception):
         self.missing = MissingValue(what, add)
 
 
-def answered(find: Find) -> Find:
+def as_finding(find: Find) -> Find:
     """The same, answering Missing for a Lack and for a value that is no number."""
 
     @wraps(find)
     def answer(stretch: Stretch, facility: Facility) -> Finding:
         try:
             found = find(stretch, facility)
-        except MissingInput as lack:
-            return lack.missing
+        except MissingInput as error:
+            return error.missing
         if isinstance(found, MissingValue):
             return found
         if not isfinite(found.value):
@@ -54,11 +54,11 @@ def shown(value: float) -> str:
     return f"{value:.10g}"
 
 
-def signed(entry: ManualEntry) -> str:
+def entry_source(entry: ManualEntry) -> str:
     """Who answers for a manual entry."""
     return f"manual entry of {entry.name}, {entry.entered.isoformat()}, {entry.document}"
 
 
-def counted(days: int) -> str:
+def days_text(days: int) -> str:
     """A number of days in words."""
     return f"{days} day{'' if days == 1 else 's'}"

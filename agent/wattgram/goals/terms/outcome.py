@@ -17,7 +17,7 @@ State = Literal["on track", "off track", "not enough data", "context only", "man
 class Evaluation:
     """The value and the path as of an instant, UTC ns; `good`: within 2 % of the path or better."""
 
-    over: int
+    as_of: int
     value: float
     path: float
     good: bool
@@ -39,7 +39,7 @@ class GoalOutcome:
     period: str
     start: int
     end: int
-    over: int
+    as_of: int
     coverage: float
     value: float | None = None
     target: Target | None = None

@@ -12,7 +12,7 @@ ENERGY, CARBON = -0.029, -0.039
 """Yearly change of energy and of CO2 per output: (1 - 0.135)^(1/5) - 1 and (1 - 0.18)^(1/5) - 1 (METHOD 5)."""
 
 PLAN = "CPC Central Committee and State Council opinion of 24 October 2021"
-SAYS = {
+PACE_SOURCES = {
     ENERGY: f"{PLAN}: energy per GDP -13.5 % over 2020-2025, which is -2.9 % a year",
     CARBON: f"{PLAN}: CO2 per GDP -18 % over 2020-2025, which is -3.9 % a year",
 }
@@ -42,5 +42,5 @@ def fallen(base: Baseline, name: str, year: int, yearly: float) -> Target:
     yearly: the default pace, one of SAYS; a baseline's own goes before it.
     """
     left = remaining(yearly if base.yearly is None else base.yearly, year - base.year)
-    says = SAYS[yearly] if base.yearly is None else f"site choice, {100.0 * base.yearly:+.3g} % a year"
+    says = PACE_SOURCES[yearly] if base.yearly is None else f"site choice, {100.0 * base.yearly:+.3g} % a year"
     return Target(base.value * left, f"{name} of {base.year} x {left:.4g}; {says}")
