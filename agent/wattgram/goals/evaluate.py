@@ -1,4 +1,4 @@
-"""The claims as of an instant: each with its number, its path and its state, out of the stored history."""
+"""Evaluation of the claims from the stored history: value, path and state as of an instant."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ from .terms.outcome import Evaluation, GoalOutcome
 
 
 def evaluate(config: Config, asked: PeriodOption | None, now: int) -> list[GoalOutcome]:
-    """Every claim in the period that was asked for, or in its own that runs at `now`, UTC ns.
+    """Evaluate every claim in the requested period, else in its own period at `now`, UTC ns.
 
-    HistoryError when there is no history to read, or only another site's; ValueError as of `Asked.bounds`.
+    HistoryError: no history, or only the history of another site. ValueError: as `PeriodOption.bounds`.
     """
     history = History(config.spool.path, config.site.name)
     if history.stored() is None and (others := [site for site in history.sites() if site != config.site.name]):
         raise HistoryError(
-            f"{history.folder}: nothing of site {history.site!r} is stored; there are {', '.join(map(repr, others))}"
+            f"{history.folder}: nothing of site {history.site!r} is stored; stored are {', '.join(map(repr, others))}"
         )
     as_of = window_start("15m", now, config.site.timezone)
     return judged(config, asked, as_of, days(history, config, as_of))
 
 
 def judged(config: Config, asked: PeriodOption | None, as_of: int, stored: Sequence[Day]) -> list[GoalOutcome]:
-    """Every claim as of `over`, UTC ns, by the days of a site."""
+    """Evaluate every claim as of an instant, UTC ns, from the days of a site."""
     site = _Site(config, stored)
     found = [site.card(claim, asked, as_of) for claim in claims()]
     return [distance(card, found) if card.claim.id == DISTANCE else card for card in found]
 
 
 class _Site:
-    """What is known of a site, whatever the claim."""
+    """Data of a site that all claims use."""
 
     def __init__(self, config: Config, stored: Sequence[Day]) -> None:
         self._config = config
@@ -54,7 +54,7 @@ class _Site:
         self._table = FactorTable.shipped()
 
     def card(self, claim: Claim, asked: PeriodOption | None, as_of: int) -> GoalOutcome:
-        """One claim's outcome."""
+        """Return the outcome of one claim."""
         span = self._calendar.span(claim, asked, as_of)
         stretch = self._calendar.stretch(span, as_of)
         card = GoalOutcome(
@@ -81,8 +81,8 @@ class _Site:
             if finding.entry:
                 return replace(card, state="manual entry", why=finding.entry)
             if claim.shown == "number":
-                return replace(card, state="context only", why="a number without a light: it has no target")
-            why = f"no target is set; [goals.target] {claim.id} = ... in {claim.unit} sets one"
+                return replace(card, state="context only", why="the number has no target")
+            why = f"no target; set [goals.target] {claim.id} = ... in {claim.unit}"
             return replace(card, state="not enough data", why=why)
         card = replace(
             card,
@@ -95,12 +95,12 @@ class _Site:
             return replace(card, state="not enough data", why=f"coverage {card.coverage:.1%}, below {ENOUGH:.0%}")
         if elapsed_share < BEGUN:
             return replace(
-                card, state="not enough data", why=f"{elapsed_share:.1%} of the period is over, below {BEGUN:.0%}"
+                card, state="not enough data", why=f"{elapsed_share:.1%} of the period has elapsed, below {BEGUN:.0%}"
             )
-        return self._lit(card, indicator, stretch)
+        return self._with_state(card, indicator, stretch)
 
-    def _lit(self, card: GoalOutcome, indicator: Indicator, stretch: Stretch) -> GoalOutcome:
-        """With the light that its evaluations give."""
+    def _with_state(self, card: GoalOutcome, indicator: Indicator, stretch: Stretch) -> GoalOutcome:
+        """Return the card with the state that follows from its evaluations."""
         assert card.target is not None and card.value is not None and card.path is not None  # noqa: PT018 - no test
         months, ends = self._calendar.evaluations(stretch)
         evaluations: dict[int, Evaluation] = {}
@@ -112,7 +112,7 @@ class _Site:
         goods = [evaluations[at].good for at in ends if at in evaluations]
         now = Evaluation(stretch.as_of, card.value, card.path, is_good(card.value, card.path, indicator.better))
         evaluations.setdefault(now.as_of, now)
-        # Today counts when it is over, unless there is not much else.
+        # The current day counts only while fewer than two completed days are evaluated.
         on = is_on_track(goods if len(goods) > 1 else [evaluation.good for evaluation in evaluations.values()])
         why = _why(card, now, on=on)
         return replace(card, state="on track" if on else "off track", why=why, evaluations=tuple(evaluations.values()))
@@ -132,9 +132,9 @@ class _Site:
 
 
 def _why(card: GoalOutcome, now: Evaluation, *, on: bool) -> str:
-    """What the state says, beside what the number of this moment says."""
+    """Return the reason of the state, and the present result if it differs."""
     if now.good == on:
         return "on the path, within 2 %, or better" if on else "more than 2 % worse than the path"
     if on:
-        return "worse than the path now; off track when two evaluations in a row say so"
-    return "on the path now; on track when two evaluations in a row say so"
+        return "worse than the path now; off track after two consecutive evaluations with this result"
+    return "on the path now; on track after two consecutive evaluations with this result"

@@ -1,4 +1,4 @@
-"""A site's days out of its stored history: sums of windows, and the day book."""
+"""Days of a site from its stored history: sums of windows, and daily records."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .terms.day import Day, DeviceDay, Quarters
 
 
 def days(history: History, config: Config, as_of: int) -> tuple[Day, ...]:
-    """Every day that began before `over`, UTC ns, of which something is stored, oldest first.
+    """Return every stored day that began before `as_of`, UTC ns, oldest first.
 
-    HistoryError when there is no history to read.
+    HistoryError: the history cannot be read.
     """
     zone = config.site.timezone
     devices: dict[int, dict[str, DeviceDay]] = {}
@@ -47,7 +47,7 @@ def days(history: History, config: Config, as_of: int) -> tuple[Day, ...]:
 
 
 def _device(numbers: dict[str, float]) -> DeviceDay:
-    if seconds := numbers.get("temperature_seconds", 0.0):  # the book has the integral
+    if seconds := numbers.get("temperature_seconds", 0.0):  # the record contains the integral
         numbers["temperature"] /= seconds
     return DeviceDay(**numbers)
 
@@ -58,7 +58,7 @@ def _quarters(numbers: dict[str, float]) -> Quarters:
 
 
 def _rows(history: History, config: Config, found: Sequence[PeriodSpan], as_of: int) -> dict[int, LedgerRow]:
-    """Each day's sums: by its own window, and while that is not there by the finer ones in it."""
+    """Return the sums of each day from the day's own window, else from the finer windows of the day."""
     grid = config.grid
     roles = {device.role for device in config.devices}
     hydro = bool(roles & {"wind", "hydro"}) and not roles & {"genset", "chp"}

@@ -50,7 +50,7 @@ def test_the_target_is_four_fifths_of_the_design() -> None:
     [
         ((), "no building"),
         ((BuildingSettings("hall", (), 10.0),), "no meter of hall"),
-        ((OFFICE,), "the energy of office-2 is not known in 2026-11"),
+        ((OFFICE,), "no energy data of office-2 in 2026-11"),
         ((BuildingSettings("hall", ("office-1",), 0.0),), "hall has no area"),
     ],
 )

@@ -36,14 +36,14 @@ def test_a_day_without_an_entry_leaves_all_open() -> None:
     january = entry("process_emission", 31, "2026-01-01", "2026-01-31")
     site = plant(goals=GoalsConfig(entries=(january,)))
     assert amount("process_emission", year(2026, over="2026-02-01"), site).value == pytest.approx(31.0)
-    with pytest.raises(MissingInput, match='no entry "process_emission" about 2026-02-01'):
+    with pytest.raises(MissingInput, match='no entry "process_emission" for 2026-02-01'):
         amount("process_emission", year(2026, over="2026-02-02"), site)
 
 
 def test_what_nobody_ever_entered_may_be_nothing() -> None:
     assert amount_if_any("heat", year(2026), plant()).value == 0.0
     stale = GoalsConfig(entries=(entry("heat", 31, "2025-01-01", "2025-01-31", "GJ"),))
-    with pytest.raises(MissingInput, match='no entry "heat" about 2026-01-01'):
+    with pytest.raises(MissingInput, match='no entry "heat" for 2026-01-01'):
         amount_if_any("heat", year(2026), plant(goals=stale))
 
 

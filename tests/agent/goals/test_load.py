@@ -24,7 +24,7 @@ def test_the_lowest_quarter_of_the_nights_over_the_mean() -> None:
     # means of 100 kW; lowest 20 of 20, 30 and 40 kW: 20 %; mean of the lowest 30 kW: 30 %; 100 / 250 kW = 0.4
     one = IDLE.find(month(nights(30e3, 20e3, 40e3)), site())
     assert found(one).value == pytest.approx(20.0)
-    assert extra(one, "mean of the nights' lowest") == pytest.approx(30.0)
+    assert extra(one, "mean of the lowest night loads") == pytest.approx(30.0)
     assert extra(one, "load factor") == pytest.approx(0.4)
     assert found(one).arithmetic == "20 kW / (7200 kWh / 72 h) x 100 = 20 %"
 
@@ -51,15 +51,15 @@ def test_a_site_that_is_off_at_night_has_no_idle_load() -> None:
 @pytest.mark.parametrize(
     ("days", "what"),
     [
-        ([], "no quarter of an hour of a night is known in 2026-11"),
-        ([day(FIRST, quarters=Quarters(96, night=1.0, night_count=20))], "the load is not known in 2026-11"),
+        ([], "no balance between 0:00 and 5:00 in 2026-11"),
+        ([day(FIRST, quarters=Quarters(96, night=1.0, night_count=20))], "no load data in 2026-11"),
         (
             [day(FIRST, quarters=Quarters(96, night=0.0, night_count=20), load_energy=0.0)],
-            "nothing was used in 2026-11",
+            "no load in 2026-11",
         ),
         (
             [day(FIRST, covered=0.0, quarters=Quarters(96, night=1.0, night_count=20), load_energy=5.0)],
-            "no time of 2026-11 has a balance",
+            "no balance in 2026-11",
         ),
     ],
 )

@@ -39,12 +39,12 @@ def test_an_entry_turns_stale_after_its_period() -> None:
     goals = GoalsConfig(entries=(half,))
     assert found(INDICATORS["A23"].find(year(2026, [], over=date(2026, 7, 1)), site(goals))).value == 3.5
     late = missing(INDICATORS["A23"].find(year(2026, [], over=date(2026, 7, 2)), site(goals)))
-    assert late.what == "no entry rnd_share about 2026-07-01; the last one ended on 2026-06-30"
+    assert late.what == "no entry rnd_share for 2026-07-01; the last entry expired on 2026-06-30"
 
 
 def test_no_entry_is_no_number() -> None:
     one = missing(INDICATORS["A24"].find(year(2026, []), site()))
-    assert one.what == "no entry trained_staff about 2026-12-31"
+    assert one.what == "no entry trained_staff for 2026-12-31"
     assert one.add == (
-        '[[goals.entry]] with what = "trained_staff", value in persons, its period, name, entered and document'
+        'add [[goals.entry]] with what = "trained_staff", value in persons, period, name, entered and document'
     )

@@ -88,10 +88,10 @@ def test_a_card_shows_value_target_path_and_projection() -> None:
     for words in (
         "9 100 tCO2e/a",
         "target\u2264 13 000 tCO2e/a",
-        "path as of now10 400 tCO2e/a",
-        "at the period's end11 375 tCO2e/a",
-        "needed from now on\u2264 3 900 tCO2e/a",
-        "2026 (80.0 % over)",
+        "path at the present time10 400 tCO2e/a",
+        "projection at the end of the period11 375 tCO2e/a",
+        "needed in the rest of the period\u2264 3 900 tCO2e/a",
+        "2026 (80.0 % elapsed)",
         "coverage98.0 %",
         "source of the targetsource of A14's target",
         "formula of yearly emissions",
@@ -101,16 +101,16 @@ def test_a_card_shows_value_target_path_and_projection() -> None:
 
 def test_a_ratio_repeats_neither_its_target_nor_itself() -> None:
     page = Read(html.page([SOLAR], ABOUT)).text
-    assert "path as of now" not in page
-    assert "at the period's end" not in page
-    assert "needed from now on" not in page
-    assert "beside itself-sufficiency 25.0 %" in page
-    assert "needed from now on" in Read(html.page([AWAY], ABOUT)).text
+    assert "path at the present time" not in page
+    assert "projection at the end of the period" not in page
+    assert "needed in the rest of the period" not in page
+    assert "alsoself-sufficiency 25.0 %" in page
+    assert "needed in the rest of the period" in Read(html.page([AWAY], ABOUT)).text
 
 
 def test_what_is_missing_or_entered_is_said_once() -> None:
     lacking = Read(html.page([LACKING], ABOUT)).text
-    assert 'what to addadd a [[device]] with role = "ev"' in lacking
+    assert 'what to doadd a [[device]] with role = "ev"' in lacking
     assert lacking.count("no sub-meter of group transport") == 1
     assert Read(html.page([ENTERED], ABOUT)).text.count("Li Wei, 2026-03-01, register 7") == 1
     assert "0.8400 kW/kW" in Read(html.page([NUMBER], ABOUT)).text
@@ -124,7 +124,7 @@ def test_the_workings_have_every_input_with_its_source() -> None:
     ]
     assert "(120000 - 15000) \u00f7 120000" in page.text
     assert "claims.csv, version" in page.text
-    assert "How each number comes about" not in Read(html.page([CONTEXT], ABOUT)).text
+    assert "Calculation of each number" not in Read(html.page([CONTEXT], ABOUT)).text
 
 
 def test_everything_from_outside_is_escaped() -> None:

@@ -107,31 +107,36 @@ def test_of_entries_about_the_same_days_the_later_one_counts() -> None:
 @pytest.mark.parametrize(
     ("product", "devices", "what", "add"),
     [
-        (None, {}, "no product of goal A07", '[[goals.product]] with goal = "A07", energy and output'),
+        (None, {}, "no product of goal A07", 'add [[goals.product]] with goal = "A07", energy and output'),
         (
             ProductSettings("sauce", "A07", output="press"),
             {"press": made(5)},
             "no meter of sauce",
-            "energy to the product sauce, the names of its sub-meters",
+            "add energy, the names of its sub-meters, to the product sauce",
         ),
         (
             LINE,
             {"press": made(5), "filler": used(1)},
-            "the energy of mixer is not known in 2026-11",
-            "a reading of mixer",
+            "no energy data of mixer in 2026-11",
+            "check the readings of mixer",
         ),
-        (LINE, {"mixer": used(1), "filler": used(1)}, "no count of press in 2026-11", "a reading of press"),
+        (
+            LINE,
+            {"mixer": used(1), "filler": used(1)},
+            "no counter data of press in 2026-11",
+            "check the readings of press",
+        ),
         (
             LINE,
             {"mixer": used(1), "filler": used(1), "press": made(0)},
-            "nothing was made of hotpot base in 2026-11",
+            "no output of hotpot base in 2026-11",
             "",
         ),
         (
             ProductSettings("sauce", "A07", energy=("mixer",)),
             {"mixer": used(1)},
-            "nobody entered tonnes:sauce for 2026-11",
-            'output to the product, or [[goals.entry]] with what = "tonnes:sauce" for days that are over',
+            "no entry tonnes:sauce for 2026-11",
+            'add output to the product, or [[goals.entry]] with what = "tonnes:sauce" for finished days',
         ),
     ],
 )
@@ -184,7 +189,7 @@ def test_engines_can_be_entered_by_hand() -> None:
 def test_a_bench_whose_gas_is_unknown_has_no_value() -> None:
     days = [day(FIRST, {"bench": used(260), "brake": used(200), "gas": made(50), "count": made(4)})]
     one = missing(BENCH.find(month(days), site(GoalsConfig(products=(ENGINES,)), [meter("gas", "fuel", GAS)])))
-    assert one.what == "the heat of a m3 of what flows through gas is not known"
+    assert one.what == "the heat of a m3 of the fuel of gas is unknown"
     assert 'what = "fuel_heat:gas"' in one.add
 
 
@@ -192,4 +197,4 @@ def test_days_that_are_not_over_have_no_tonnes() -> None:
     by_hand = ProductSettings("sauce", "A07", energy=("mixer",))
     goals = GoalsConfig(products=(by_hand,), entries=(entry("tonnes:sauce", 9, FIRST, date(2026, 11, 30)),))
     days = each(FIRST, 29, {"mixer": used(100)})
-    assert "nobody entered" in missing(FOOD.find(month(days, over=dates(FIRST, 30)[-1]), site(goals))).what
+    assert "no entry" in missing(FOOD.find(month(days, over=dates(FIRST, 30)[-1]), site(goals))).what

@@ -133,7 +133,7 @@ def test_a_model_has_a_reference_and_what_energy_depends_on(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("lines", "mistake"),
     [
-        ("", "outputs: missing; energy depends on outputs, heating_base or cooling_base"),
+        ("", "outputs: missing; required: outputs, heating_base or cooling_base"),
         ("heating_base = 18\n", "heating_base: found without temperatures; allowed: with weather or temperatures"),
         (
             'outputs = ["line"]\nweather = "roof"\n',

@@ -59,7 +59,7 @@ def test_it_agrees_with_exact_fractions_and_refuses_what_they_cannot_solve(point
     ys, rows = [one[0] for one in points], [one[1:] for one in points]
     expected = exact(ys, rows)
     if expected is None:
-        with pytest.raises(ValueError, match=r"never varies|say the same"):
+        with pytest.raises(ValueError, match=r"is constant|linearly dependent"):
             least_squares(ys, rows)
         return
     found = least_squares(ys, rows)
@@ -70,8 +70,12 @@ def test_it_agrees_with_exact_fractions_and_refuses_what_they_cannot_solve(point
     ("ys", "rows", "why"),
     [
         ([1.0], [(1.0,)], "found 1 points; allowed: at least 2"),
-        ([1.0, 2.0], [(4.0,), (4.0,)], "variable 1 never varies"),
-        ([1.0, 2.0, 3.0, 5.0], [(1.0, 10.0), (2.0, 20.0), (3.0, 30.0), (4.0, 40.0)], "the variables say the same"),
+        ([1.0, 2.0], [(4.0,), (4.0,)], "variable 1 is constant"),
+        (
+            [1.0, 2.0, 3.0, 5.0],
+            [(1.0, 10.0), (2.0, 20.0), (3.0, 30.0), (4.0, 40.0)],
+            "the variables are linearly dependent",
+        ),
     ],
 )
 def test_what_has_no_answer_is_said(ys: list[float], rows: list[tuple[float, ...]], why: str) -> None:

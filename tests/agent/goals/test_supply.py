@@ -79,14 +79,14 @@ def test_sets_have_their_efficiency_beside_it() -> None:
 @pytest.mark.parametrize(
     ("grid", "what"),
     [
-        (None, "the reactive power of incomer is not known in 2026-11"),
+        (None, "no reactive power of incomer in 2026-11"),
         (DeviceDay(reactive_seconds=FULL), "no energy through incomer in 2026-11"),
     ],
 )
 def test_a_power_factor_that_is_not_known_is_said(grid: DeviceDay | None, what: str) -> None:
     days = [day(FIRST, {"incomer": grid} if grid else {})]
     assert missing(FACTOR.find(month(days), site(devices=[GRID]))).what == what
-    assert missing(FACTOR.find(month(days), site())).add == 'a [[device]] with role = "grid"'
+    assert missing(FACTOR.find(month(days), site())).add == 'add a [[device]] with role = "grid"'
 
 
 def test_the_share_of_good_voltages_and_the_availability() -> None:
@@ -113,7 +113,5 @@ def test_a_meter_that_was_heard_half_of_the_time_covers_half() -> None:
 
 def test_a_meter_without_voltages_has_none() -> None:
     days = [day(FIRST, {"incomer": DeviceDay(supplied=FULL, observed=FULL)})]
-    assert missing(VOLTAGE.find(month(days), site(devices=[GRID]))).what == (
-        "the voltage of incomer is not known in 2026-11"
-    )
+    assert missing(VOLTAGE.find(month(days), site(devices=[GRID]))).what == ("no voltage of incomer in 2026-11")
     assert missing(VOLTAGE.find(month(days), site())).what == "no meter of the incomer"

@@ -93,11 +93,11 @@ def test_a_claim_without_an_indicator_has_no_numbers_and_no_coverage() -> None:
 def test_below_the_table_stands_what_to_add() -> None:
     below = as_table(every()).split("\n\n")[-1].splitlines()
     assert below == [
-        "not enough data, and what to add",
+        "not enough data: what is missing, and what to do",
         "A04  coverage 61.0%, below 90%",
         'A10  no sub-meter of group transport; add a [[device]] with role = "ev"',
     ]
-    assert "what to add" not in as_table([CONTEXT, SOLAR])
+    assert "what to do" not in as_table([CONTEXT, SOLAR])
 
 
 def test_colour_is_that_of_the_state_and_changes_nothing_else() -> None:
@@ -213,12 +213,12 @@ def test_explained_a_number_can_be_computed_again_from_what_is_written() -> None
         "formula     formula of self-consumption",
         "arithmetic  (120000 - 15000) ÷ 120000",
         "value       87.500 %",
-        "beside it   self-sufficiency 25.0 %",
+        "also        self-sufficiency 25.0 %",
         "target      >= 20.000 %",
-        "its source  source of A12's target",
+        "source      source of A12's target",
         "period      2026: 2026-01-01 00:00 CST to 2027-01-01 00:00 CST",
-        "as of       2026-10-20 00:00 CST; 80.0% of the period is over",
-        "coverage    98.0% of the time that is over",
+        "as of       2026-10-20 00:00 CST; 80.0% of the period has elapsed",
+        "coverage    98.0% of the elapsed time",
         "grid        zone CN-CQ, basis direct, method proportional, as configured",
         "versions    wattgram 0.1.0, claims.csv sha256:0a1b",
         "2026-07-02 00:00 CST  80.000 %  20.000 %  yes",
@@ -228,8 +228,8 @@ def test_explained_a_number_can_be_computed_again_from_what_is_written() -> None
 
 def test_explained_what_is_missing_is_said_with_what_to_add() -> None:
     text = explain.explain(LACKING, ABOUT)
-    assert 'what to add  add a [[device]] with role = "ev"' in text
-    assert "target       none here; by default at least 34.2 %" in text
+    assert 'what to do  add a [[device]] with role = "ev"' in text
+    assert "target      not set; default: at least 34.2 %" in text
     assert "value" not in text
     assert "coverage" not in explain.explain(CONTEXT, ABOUT)
     assert "manual entry  Li Wei, 2026-03-01, register 7" in explain.explain(ENTERED, ABOUT)
@@ -237,10 +237,10 @@ def test_explained_what_is_missing_is_said_with_what_to_add() -> None:
 
 
 def test_explained_all_evaluations_are_in_json_and_the_latest_in_the_text() -> None:
-    many = tuple(replace(TOTAL.evaluations[0], over=local(f"2026-03-{day:02}")) for day in range(1, 32))
+    many = tuple(replace(TOTAL.evaluations[0], as_of=local(f"2026-03-{day:02}")) for day in range(1, 32))
     text = explain.explain(replace(TOTAL, evaluations=many), ABOUT)
     # 31 evaluations, of which the latest 14 are shown.
-    assert text.endswith("\n17 earlier: --format json")
+    assert text.endswith("\n17 earlier evaluations: see --format json")
     assert "2026-03-18 00:00 CST" in text
     assert "2026-03-17 00:00 CST" not in text
     document = json.loads(explain.as_json(replace(TOTAL, evaluations=many), ABOUT))

@@ -1,4 +1,4 @@
-"""The tables of docs/goals.md that are made from what the code knows; a test compares."""
+"""Generated tables of docs/goals.md; a test compares them with the page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wattgram.config.goals_table.standard_limits import limits
 
 
 def filled(page: str) -> str:
-    """A Markdown page with each of the tables made anew; ValueError for a table whose head is not in it."""
+    """Return a Markdown page with its generated tables replaced. ValueError: the head of a table is missing."""
     for table in (*(_claims(article) for article in ARTICLES), _sources(), _entries(), _limits()):
         head, begin, rest = page.partition(table.splitlines()[0])
         if not begin:

@@ -1,4 +1,4 @@
-"""All cards as one HTML file for paper, to be handed on: no script, nothing loaded, every text from outside escaped."""
+"""All cards as one HTML file for printing and sending, without scripts and external resources. Texts are escaped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .words import ENGLISH, CardTexts
 
 
 def page(cards: Sequence[GoalOutcome], about: About, words: CardTexts = ENGLISH) -> str:
-    """The whole file."""
+    """Return the HTML file."""
     style = files("wattgram.goals.cards").joinpath("goals.css").read_text(encoding="utf-8")
     period = ", ".join(sorted({card.period for card in cards}))
     articles = groupby(cards, key=lambda card: card.claim.id[0])
@@ -28,7 +28,7 @@ def page(cards: Sequence[GoalOutcome], about: About, words: CardTexts = ENGLISH)
         (
             _head(cards, about, words, period),
             _summary(cards, words),
-            *(_article(letter, list(ours), about, words) for letter, ours in articles),
+            *(_article(letter, list(group), about, words) for letter, group in articles),
             _workings(cards, words),
             _rules(words),
             _provenance(about, words),

@@ -14,13 +14,13 @@ from wattgram.goals.terms.outcome import GoalOutcome, State
 from .amounts import amount, decimals, exact, of_card
 
 CLAIM_COUNT = 43
-"""What the two articles say that could be checked (METHOD 6)."""
+"""Number of claims in the two articles (METHOD 6)."""
 
 TABLE_WIDTH = 150
-"""Columns of a table where nobody says how many there are."""
+"""Width of a table if the width of the terminal is unknown, characters."""
 
 NARROWEST = 12
-"""Columns that are left to a claim, and to an indicator, on the narrowest terminal."""
+"""Narrowest column of claims and of indicators, characters."""
 
 COLOURS: Mapping[State, str] = {
     "on track": "32",
@@ -29,10 +29,10 @@ COLOURS: Mapping[State, str] = {
     "context only": "90",
     "manual entry": "36",
 }
-"""Of a terminal: green, red, yellow, grey, cyan."""
+"""Terminal colours: green, red, yellow, grey, cyan."""
 
 TEXT_SIGNS = {"lower": "<=", "higher": ">="}
-"""Which side of a target is the good one."""
+"""Sign of a target by its good side."""
 
 CSV_COLUMNS = (
     "goal",
@@ -62,27 +62,27 @@ CSV_COLUMNS = (
     "missing",
     "add",
 )
-"""Of the CSV; all of them are keys of JSON, too."""
+"""Columns of the CSV; all are keys of the JSON documents, too."""
 
 
 def as_table(cards: Sequence[GoalOutcome], colour: bool = False, width: int = TABLE_WIDTH) -> str:
-    """For a terminal of `width` columns; below it what is missing, claim by claim."""
+    """Return a table for a terminal of `width` characters, followed by the missing inputs of each claim."""
     parts = [_table(cards, colour=colour, width=width)]
     measured = sum(card.measured for card in cards)
     parts.append(f"{len(cards)} of {CLAIM_COUNT} claims shown, {measured} measured")
-    wanting = [f"{card.claim.id}  {printable(missing_text(card))}" for card in cards if missing_text(card)]
-    if wanting:
-        parts.append("\n".join(("not enough data, and what to add", *wanting)))
+    missing = [f"{card.claim.id}  {printable(missing_text(card))}" for card in cards if missing_text(card)]
+    if missing:
+        parts.append("\n".join(("not enough data: what is missing, and what to do", *missing)))
     return "\n\n".join(parts)
 
 
 def as_json(cards: Sequence[GoalOutcome]) -> str:
-    """A list of one document a claim, in the claims' order."""
+    """Return a JSON list of one document per claim, in the order of the claims."""
     return json.dumps([document(card) for card in cards], allow_nan=False)
 
 
 def as_csv(cards: Sequence[GoalOutcome]) -> str:
-    """RFC 4180: a line of names and one a claim; empty where there is nothing."""
+    """Return CSV after RFC 4180: a line of names and one line per claim. Missing values are empty cells."""
     rows = []
     for card in cards:
         facts = document(card) | {"extras": "; ".join(extras(card))}
@@ -91,7 +91,7 @@ def as_csv(cards: Sequence[GoalOutcome]) -> str:
 
 
 def document(card: GoalOutcome) -> dict[str, object]:
-    """A card for a machine: UTC times, coverage 0 to 1, numbers in the indicator's unit, null where there is none."""
+    """Return the JSON document of a card: UTC times, coverage 0 to 1, numbers in the indicator's unit or null."""
     claim, target = card.claim, card.target
     found = card.finding if isinstance(card.finding, IndicatorValue) else None
     missing = card.finding if isinstance(card.finding, MissingValue) else MissingValue("")
@@ -133,14 +133,14 @@ def document(card: GoalOutcome) -> dict[str, object]:
 
 
 def missing_text(card: GoalOutcome) -> str:
-    """What a claim lacks and what to add for it; "" where nothing can be done or has to be."""
+    """Return the missing input of a claim and the remedy; "" if nothing is missing."""
     if isinstance(card.finding, MissingValue):
         return "; ".join(part for part in (card.finding.what, card.finding.add) if part)
     return card.why if card.state == "not enough data" else ""
 
 
 def extras(card: GoalOutcome) -> list[str]:
-    """The numbers beside an indicator's own."""
+    """Return the secondary values of an indicator as texts."""
     if not isinstance(card.finding, IndicatorValue):
         return []
     return [
@@ -150,14 +150,14 @@ def extras(card: GoalOutcome) -> list[str]:
 
 
 def target_text(card: GoalOutcome) -> str:
-    """The target and its good side; "-" where there is none."""
+    """Return the target with the sign of its good side; "-" for none."""
     if card.target is None:
         return "-"
     return f"{TEXT_SIGNS[card.better]} {amount(card.target.value, '', of_card(card))}"
 
 
 def coverage_text(card: GoalOutcome) -> str:
-    """Coverage as it is shown; a claim without an indicator has none."""
+    """Return the coverage in percent; "-" for a claim without an indicator."""
     return f"{card.coverage:.1%}" if card.claim.indicator else "-"
 
 
@@ -193,7 +193,7 @@ def _coloured(line: str, at: int, state: State) -> str:
 
 
 def _short(text: str, most: int) -> str:
-    """The first words of a text, cut where it is longer than `most` characters."""
+    """Return a text, shortened to whole words if it is longer than `most` characters."""
     if len(text) <= most:
         return text
     return text[: most - 3].rsplit(" ", 1)[0].rstrip(" ,;:") + "..."

@@ -1,4 +1,4 @@
-"""Gap to the best that a standard knows: A25."""
+"""Gap to class 1 of a limit standard (A25)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from wattgram.goals.terms.indicator import Facility, Indicator, Target
 from wattgram.goals.terms.missing import MissingInput, as_finding, shown
 
 COMPARED_CLAIMS = ("A25", "A16", "A18")
-"""Whose products are compared: those that say so, else those of steel and of building materials."""
+"""Goals whose products are compared: those of A25, else those of steel, else those of building materials."""
 
 
 @as_finding
 def gap(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """gap = (e - e1) / |e1| in %, e1 the standard's class 1 (METHOD 6.2, A25); the first product with a limit.
+    """Return gap = (e - e1) / |e1| of the first product with a limit, %; e1 is class 1 (METHOD 6.2, A25).
 
-    The magnitude below the line keeps the sign right for a converter, whose limits are negative.
+    The denominator is the magnitude, because the limits of a converter are negative.
     """
     (product, limit), *others = _compared(facility)
     measured = MEASURES[limit.unit](product, stretch, facility)
@@ -33,7 +33,7 @@ def gap(stretch: Stretch, facility: Facility) -> IndicatorValue:
                 )
             )
         except MissingInput:
-            continue  # what is beside the indicator may be unknown
+            continue  # a secondary value may be missing
     return IndicatorValue(
         value,
         (*measured.inputs, benchmark),
@@ -57,7 +57,7 @@ def _compared(facility: Facility) -> list[tuple[ProductSettings, Limit]]:
             return found
     raise MissingInput(
         "no product whose process has a limit standard",
-        '[[goals.product]] with goal = "A25", "A16" or "A18", process, energy and output',
+        'add [[goals.product]] with goal = "A25", "A16" or "A18", process, energy and output',
     )
 
 

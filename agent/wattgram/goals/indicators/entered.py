@@ -1,4 +1,4 @@
-"""What people enter: an amount for a time, of which a period has the part of those days that are over."""
+"""Amounts of manual entries in a period: an amount is spread evenly over its days."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .years import local, midnight
 
 @dataclass(frozen=True, slots=True)
 class EnteredAmount:
-    """An amount, in the unit of its entries, and the entries behind it."""
+    """An amount in the unit of its entries. inputs: the entries. by: their sources."""
 
     value: float
     inputs: tuple[Input, ...]
@@ -24,9 +24,9 @@ class EnteredAmount:
 
 
 def amount(what: str, stretch: Stretch, facility: Facility) -> EnteredAmount:
-    """The part of entries that is of the time which is over: each spreads evenly over its own days.
+    """Return the share of entries in the elapsed time; each entry is spread evenly over its days.
 
-    Lack as soon as one day has no entry; a later entry takes the place of an earlier one on the days of both.
+    An entry with a later day of entry replaces an earlier entry on their common days. MissingInput: a day has no entry.
     """
     entries = [entry for entry in facility.goals.entries if entry.what == what]
     end = min(stretch.end, stretch.as_of)
@@ -53,14 +53,14 @@ def amount(what: str, stretch: Stretch, facility: Facility) -> EnteredAmount:
 
 
 def amount_if_any(what: str, stretch: Stretch, facility: Facility) -> EnteredAmount:
-    """The same of what many sites do not have: nothing where nobody ever entered any."""
+    """Return the amount of an optional input: 0 if the site has no such entry at all."""
     if any(entry.what == what for entry in facility.goals.entries):
         return amount(what, stretch, facility)
     return EnteredAmount(0.0, (), "")
 
 
 def latest(what: str, stretch: Stretch, facility: Facility) -> ManualEntry:
-    """The entry about the last day that has begun; Lack when there is none."""
+    """Return the entry for the current or last day of the period. MissingInput: none."""
     day = local(min(stretch.end, stretch.as_of) - 1, facility)
     entry = facility.goals.entry(what, day)
     if entry is None:
@@ -69,10 +69,10 @@ def latest(what: str, stretch: Stretch, facility: Facility) -> ManualEntry:
 
 
 def missing(what: str, when: str) -> MissingInput:
-    """What a site lacks when nobody entered a number about a day or a period."""
+    """Return the error of a missing entry for a day or a period."""
     return MissingInput(
-        f'no entry "{what}" about {when}',
-        f'add [[goals.entry]] with what = "{what}" for that time; 0 where the site has none',
+        f'no entry "{what}" for {when}',
+        f'add [[goals.entry]] with what = "{what}" for this time; 0 if the site has none',
     )
 
 

@@ -1,4 +1,4 @@
-"""Industry, power, buildings and transport apart, as their sub-meters tell (A10, B03, B04)."""
+"""Industry, power, buildings and transport separately, by their sub-meters (A10, B03, B04)."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ NATIONAL_SPLIT = (
     SecondaryValue("the country: building", 10.0, "%"),
     SecondaryValue("the country: transport", 10.0, "%"),
 )
-"""The article's own round figures of 2021 (METHOD 6.3)."""
+"""Rounded figures of the article, 2021 (METHOD 6.3)."""
 
-CUTTING = ("industry", "power")
-"""Where the article expects most cuts."""
+REDUCING_GROUPS = ("industry", "power")
+"""Groups in which the article expects most of the reduction."""
 
 
 def require_group(facility: Facility, group: str) -> str:
-    """The group, when a sub-meter counts it; else Lack."""
+    """Return the group if it has a sub-meter, else raise MissingInput."""
     if not facility.of_group(group):
         device = 'role = "ev"' if group == "transport" else f'role = "load" and group = "{group}"'
         raise MissingInput(f"no sub-meter of group {group}", f"add a [[device]] with {device}")
@@ -38,21 +38,21 @@ def require_group(facility: Facility, group: str) -> str:
 
 
 def groups_coverage(stretch: Stretch, facility: Facility, groups: Sequence[str], sums: StoredSums) -> float:
-    """Share of the time that is over for which the balance and each sub-meter of some groups are known."""
+    """Return the lowest coverage of the balance and of each sub-meter of some groups."""
     meters = [device.name for group in groups for device in facility.of_group(group)]
     return min([sums.coverage, *(stretch.energy_coverage(name) for name in meters)])
 
 
 @as_finding
 def solar_charging(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """PVEV = sum of E_ev x pvshare / sum of E_ev, % (goals A10).
+    """Return PVEV = sum of E_ev x pvshare / sum of E_ev, % (goals A10).
 
-    pvshare is the own renewable share of the site's mix at each instant; with wind or hydro they are in it.
+    pvshare: own renewable share of the site's mix at each instant; it includes wind and hydro.
     """
     require_group(facility, "transport")
     sums = summed(stretch, "transport_own_energy", "transport_energy")
     own, energy = sums.kwh("transport_own_energy"), sums.kwh("transport_energy")
-    value = 100.0 * quotient(own, energy, f"nothing was charged in {stretch.name}")
+    value = 100.0 * quotient(own, energy, f"no EV charging in {stretch.name}")
     return IndicatorValue(
         value,
         (
@@ -67,10 +67,10 @@ def solar_charging(stretch: Stretch, facility: Facility) -> IndicatorValue:
 
 @as_finding
 def split(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """share_k = C_k / sum of C_k, %: industry's share, beside it the others and what no group has (goals B03).
+    """Return share_k = C_k / sum of C_k of industry, %, and of the other groups and the unassigned rest (goals B03).
 
-    C_k is the CO2 of the electricity that a group's sub-meters counted; industry has the process emission, too, where
-    it is entered. A group without a sub-meter has no share: what it uses is in the unassigned one.
+    C_k: CO2 of the electricity of the group's sub-meters; for industry also the entered process emissions. The
+    consumption of a group without sub-meters belongs to the unassigned rest.
     """
     require_group(facility, "industry")
     groups = [group for group in GROUPS if facility.of_group(group)]
@@ -101,12 +101,11 @@ def split(stretch: Stretch, facility: Facility) -> IndicatorValue:
 
 @as_finding
 def reduction(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """red_k = 1 - C_k / C_k,base, % (goals B04): industry and power together, beside it each group.
+    """Return red_k = 1 - C_k / C_k,base of industry and power together, %, and of each group (goals B04).
 
-    C_k,base: the baseline B04 (t a year of these groups) times the part of the year that is over, else the same days
-    of the year before.
+    C_k,base: baseline B04 (t/a of these groups) x elapsed share of the year, else the same days of the year before.
     """
-    groups = [group for group in CUTTING if facility.of_group(group)] or [require_group(facility, "industry")]
+    groups = [group for group in REDUCING_GROUPS if facility.of_group(group)] or [require_group(facility, "industry")]
     base = facility.goals.baselines.get("B04")
     if base is None:
         return _since_last_year(stretch, facility, groups)
@@ -120,7 +119,7 @@ def reduction(stretch: Stretch, facility: Facility) -> IndicatorValue:
         (
             *(sums.mass(f"CO2 of {group}", f"{group}_emission") for group in groups),
             Input(f"CO2 of {' and '.join(groups)} in {base.year}", base.value, "t/a", "[goals] baseline B04"),
-            Input("part of the year that is over", elapsed, "1", "calendar"),
+            Input("elapsed share of the year", elapsed, "1", "calendar"),
         ),
         f"100 x (1 - {shown(now)} / ({shown(base.value)} x {shown(elapsed)})) = {shown(value)} %",
         coverage=groups_coverage(stretch, facility, groups, sums),
@@ -131,7 +130,7 @@ def _since_last_year(stretch: Stretch, facility: Facility, groups: Sequence[str]
     others = [group for group in GROUPS if facility.of_group(group) and group not in groups]
     pairs = same_days(stretch, facility, [f"{group}_emission" for group in (*groups, *others)])
     if not pairs.now:
-        raise MissingInput(f"no day of {stretch.name} is stored a year before, too", "add [goals.baseline.B04]")
+        raise MissingInput(f"no day of {stretch.name} is also stored a year before", "add [goals.baseline.B04]")
     sums = {group: pairs.sums(f"{group}_emission") for group in (*groups, *others)}
     now, before = (fsum(sums[group][side] for group in groups) / 1e6 for side in (0, 1))
     value = 100.0 * (1.0 - quotient(now, before, f"no CO2 of {' and '.join(groups)} a year before"))
@@ -158,7 +157,7 @@ def _since_last_year(stretch: Stretch, facility: Facility, groups: Sequence[str]
 
 
 def reduction_target(stretch: Stretch, facility: Facility) -> Target:
-    """1 - (1 - 3.9 %) ^ years since the baseline, or since last year without one, % (goals B04)."""
+    """Return 1 - (1 - 3.9 %) ^ years since the baseline, or since last year without a baseline, % (goals B04)."""
     base = facility.goals.baselines.get("B04")
     years = 1 if base is None else year_of(stretch, facility) - base.year
     own = None if base is None else base.yearly

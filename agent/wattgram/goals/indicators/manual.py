@@ -1,4 +1,4 @@
-"""What no meter tells, people enter: R&D money and trained staff: A23, A24."""
+"""Indicators from manual entries: R&D share of revenue and trained staff (A23, A24)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wattgram.goals.terms.missing import Find, MissingInput, as_finding, entry_s
 
 
 def entered(what: str, unit: str) -> Find:
-    """Finds the entry that is about the last day of what is over; Missing where there is none or it has run out."""
+    """Return a function that finds the entry for the current or last day; MissingValue if it is absent or expired."""
 
     @as_finding
     def find(stretch: Stretch, facility: Facility) -> IndicatorValue:
@@ -18,9 +18,9 @@ def entered(what: str, unit: str) -> Find:
         current = facility.goals.entry(what, day)
         if current is None:
             older = [entry.last for entry in facility.goals.entries if entry.what == what and entry.last < day]
-            stale = f"; the last one ended on {max(older)}" if older else ""
-            add = f'[[goals.entry]] with what = "{what}", value in {unit}, its period, name, entered and document'
-            raise MissingInput(f"no entry {what} about {day}{stale}", add)
+            expired = f"; the last entry expired on {max(older)}" if older else ""
+            add = f'add [[goals.entry]] with what = "{what}", value in {unit}, period, name, entered and document'
+            raise MissingInput(f"no entry {what} for {day}{expired}", add)
         entry = entry_source(current)
         return IndicatorValue(
             current.value,

@@ -1,4 +1,4 @@
-"""Carbon in tonnes of allowances and in money (A22, B08, B14, B15); information, never a forecast of prices."""
+"""Allowances and costs of CO2 (A22, B08, B14, B15). Prices are information, not a forecast."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from .years import part_of_year
 
 
 def price(facility: Facility, default: float) -> Input:
-    """CNY/t: the site's own, else the mean of 2025."""
+    """Return the price of CO2, CNY/t: the site's own, else the mean of 2025."""
     if facility.goals.price is not None:
         return Input("price", facility.goals.price, "CNY/t", "[goals] price")
     return Input("price", default, "CNY/t", PRICE_SOURCE)
 
 
 def projected(stretch: Stretch, gross: Inventory) -> float:
-    """C_ets at the period's end, t: C to date / elapsed share, which holds the mean rate for the rest (METHOD 6.1)."""
-    return quotient(gross.total, stretch.elapsed_share, f"nothing of {stretch.name} is over")
+    """Return C_ets at the end of the period at the mean rate so far, t: C / elapsed share (METHOD 6.1)."""
+    return quotient(gross.total, stretch.elapsed_share, f"no time of {stretch.name} has elapsed")
 
 
 def allowance(stretch: Stretch, facility: Facility) -> tuple[float, Input, ManualEntry]:
-    """t that the site was given (entry "allowance", of a year), of which a shorter period has its part."""
+    """Return the allowance of the period, t: entry "allowance" of a year x length of the period / year."""
     entry = latest("allowance", stretch, facility)
     part = part_of_year(stretch, facility)
     source = entry_source(entry) if part == 1.0 else f"{entry_source(entry)}, x {part:.4f} of a year"
@@ -46,7 +46,7 @@ def allowance(stretch: Stretch, facility: Facility) -> tuple[float, Input, Manua
 
 @as_finding
 def position(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """pos = allowance - C_ets,projected, t (goals B08)."""
+    """Return pos = allowance - C_ets,projected, t (goals B08)."""
     given, source, entry = allowance(stretch, facility)
     gross = inventory(stretch, facility)
     at_end = projected(stretch, gross)
@@ -67,7 +67,7 @@ def position(stretch: Stretch, facility: Facility) -> IndicatorValue:
 
 @as_finding
 def ledgers(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """C_national = fuel + process; beside it C_pilot = C_national + E_imp x EF + heat x EF_heat, t (goals B14)."""
+    """Return C_national = fuel + process and C_pilot = C_national + E_imp x EF + heat x EF_heat, t (goals B14)."""
     gross = inventory(stretch, facility)
     return IndicatorValue(
         gross.direct,
@@ -83,15 +83,16 @@ def ledgers(stretch: Stretch, facility: Facility) -> IndicatorValue:
 
 @as_finding
 def cost(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """cost = max(0, C - allowance) x price, CNY (goals B15); C is C_ets projected to the period's end.
+    """Return cost = max(0, C - allowance) x price, CNY (goals B15). C: C_ets projected to the end of the period.
 
-    Price: [goals] price, else the pilots' mean, since C_ets is the pilot's ledger; beside it the national mean.
+    Price: [goals] price, else the mean of the pilots, because C_ets is the ledger of a pilot. Secondary value: the cost
+    at the national mean.
     """
     given, source, entry = allowance(stretch, facility)
     gross = inventory(stretch, facility)
     at_end, per_tonne = projected(stretch, gross), price(facility, PILOT_PRICE)
-    short = max(0.0, at_end - given)
-    value = short * per_tonne.value
+    deficit = max(0.0, at_end - given)
+    value = deficit * per_tonne.value
     return IndicatorValue(
         value,
         (
@@ -103,8 +104,8 @@ def cost(stretch: Stretch, facility: Facility) -> IndicatorValue:
         f"max(0, ({gross.arithmetic}) / {shown(stretch.elapsed_share)} - {shown(given)}) x {shown(per_tonne.value)}"
         f" = {shown(value)} CNY",
         (
-            SecondaryValue("short of", short, "tCO2e"),
-            SecondaryValue(f"at {NATIONAL_PRICE} CNY/t, national mean of 2025", short * NATIONAL_PRICE, "CNY"),
+            SecondaryValue("deficit", deficit, "tCO2e"),
+            SecondaryValue(f"at {NATIONAL_PRICE} CNY/t, national mean of 2025", deficit * NATIONAL_PRICE, "CNY"),
         ),
         gross.coverage,
         entry_source(entry),
@@ -113,9 +114,9 @@ def cost(stretch: Stretch, facility: Facility) -> IndicatorValue:
 
 @as_finding
 def savings(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """V = saved x price, CNY (goals A22): what own renewables kept from being emitted, at a price of the market.
+    """Return V = saved x price, CNY (goals A22): market value of the emissions avoided by own renewables.
 
-    saved: the ledger `avoided`, at the grid's average factor (METHOD 4.10). It is netted with no inventory.
+    saved: ledger `avoided`, by the average factor of the grid (METHOD 4.10). It is not netted with the inventory.
     """
     sums = summed(stretch, "avoided")
     saved, per_tonne = sums.tonnes("avoided"), price(facility, NATIONAL_PRICE)
@@ -130,7 +131,7 @@ def savings(stretch: Stretch, facility: Facility) -> IndicatorValue:
             for where, market_price in others
         ),
         sums.coverage,
-        note="not a forecast; avoided at the grid's average factor, not a marginal one",
+        note="not a forecast; avoided CO2 by the average factor of the grid, not a marginal factor",
     )
 
 

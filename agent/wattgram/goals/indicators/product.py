@@ -1,4 +1,4 @@
-"""Energy per output of a food line and of engine test benches: A07, B18."""
+"""Energy per output of a food line and of engine test benches (A07, B18)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from wattgram.goals.terms.yearly_path import ENERGY, falling
 
 @as_finding
 def food_line(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """SEC = E_line / M_product in kWh/t (METHOD 5 and 6.2, A07); of several lines sum of energy / sum of output."""
+    """Return SEC = E_line / M_product, kWh/t; several lines: sum of energy / sum of output (METHOD 5 and 6.2, A07)."""
     return _pooled(products_of("A07", facility), per_tonne, "kWh/t", "t", stretch, facility)
 
 
 @as_finding
 def test_bench(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """SEC = (E_fuel + E_el - E_regen) / engines tested in kWh per engine (METHOD 6.3, B18)."""
+    """Return SEC = (E_fuel + E_el - E_regen) / tested engines, kWh per engine (METHOD 6.3, B18)."""
     products = products_of("B18", facility, "energy, fuel, recovered and output")
     return _pooled(products, heat_per_piece, "kWh per engine", "engines", stretch, facility)
 

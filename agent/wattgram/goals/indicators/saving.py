@@ -1,4 +1,4 @@
-"""Energy against the baseline: verified saving and energy performance: B02, B10."""
+"""Energy compared with the baseline: verified saving and energy performance (B02, B10)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wattgram.goals.terms.yearly_path import ENERGY, PACE_SOURCES, falling, rema
 
 @as_finding
 def performance(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """EnPI = E / E_hat (ISO 50006; METHOD 5), E_hat by the site's model or its energy per tonne."""
+    """Return EnPI = E / E_hat (ISO 50006; METHOD 5). E_hat: by the site's model or its energy per tonne."""
     comparison = compared(stretch, facility)
     value = comparison.energy / comparison.expected
     arithmetic = (
@@ -28,7 +28,7 @@ def performance(stretch: Stretch, facility: Facility) -> IndicatorValue:
 
 @as_finding
 def saving(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """dE = E_hat - E in kWh (ISO 50006, IPMVP; METHOD 6.3, B02), beside it dC = dE x EF of the grid in tCO2."""
+    """Return dE = E_hat - E, kWh, and dC = dE x EF of the grid, tCO2 (ISO 50006, IPMVP; METHOD 6.3, B02)."""
     comparison = compared(stretch, facility)
     value = comparison.expected - comparison.energy
     factor = stretch.ratio("grid_intensity")
@@ -42,7 +42,7 @@ def saving(stretch: Stretch, facility: Facility) -> IndicatorValue:
 
 
 def performance_target(stretch: Stretch, facility: Facility) -> Target | None:
-    """0.971 a year since the reference; the site's own pace where [goals.baseline.B10] has one."""
+    """Return 0.971 ^ years since the reference, or the site's own pace of [goals.baseline.B10]."""
     if (target := falling("B10", stretch, facility, ENERGY)) is not None:
         return target
     year = reference_year(stretch, facility)
@@ -51,10 +51,10 @@ def performance_target(stretch: Stretch, facility: Facility) -> Target | None:
 
 
 def saving_target(stretch: Stretch, facility: Facility) -> Target | None:
-    """What the wanted pace saves in a calendar year of the energy that the baseline expects, kWh.
+    """Return the saving of a calendar year at the wanted pace, kWh, from the expected energy of the baseline.
 
-    A year's energy is what it expects of the time so far, by that time's share of the year: a target of a total is
-    that of the claim's own period, whatever part of it is looked at.
+    The expected energy of the year is extrapolated from the elapsed time, because the target of a total applies to the
+    claim's own period.
     """
     wanted = performance_target(stretch, facility)
     try:
@@ -70,7 +70,7 @@ def saving_target(stretch: Stretch, facility: Facility) -> Target | None:
 
 
 def _expected(comparison: BaselineComparison) -> str:
-    """E_hat with its numbers."""
+    """Return the arithmetic of E_hat."""
     line = comparison.reference.line
     terms = [f"{shown(line.base)} kWh/d x {comparison.days} d"] if line.base else []
     terms += [
@@ -82,7 +82,7 @@ def _expected(comparison: BaselineComparison) -> str:
 
 def _inputs(comparison: BaselineComparison) -> tuple[Input, ...]:
     reference = comparison.reference
-    points = f"{comparison.points} {reference.span}{'' if comparison.points == 1 else 's'} of which everything is known"
+    points = f"{comparison.points} {reference.span}{'' if comparison.points == 1 else 's'} with complete data"
     how = "least squares" if reference.line.r2 is not None else "sums"
     fitted = f"{how} of {reference.line.points} {reference.span}s from {reference.first} to {reference.last}"
     slopes = zip(reference.variables, reference.line.slopes, comparison.totals, strict=True)
@@ -101,7 +101,7 @@ def _inputs(comparison: BaselineComparison) -> tuple[Input, ...]:
 
 
 def _quality(comparison: BaselineComparison) -> tuple[SecondaryValue, ...]:
-    """What ISO 50006 wants to be shown of a model; of a ratio the number of points alone."""
+    """Return the quality of the model after ISO 50006; for a ratio only the number of points."""
     line = comparison.reference.line
     return (
         *((SecondaryValue("R2", line.r2, "1"),) if line.r2 is not None else ()),
@@ -114,7 +114,7 @@ def _note(comparison: BaselineComparison) -> str:
     if not comparison.outside:
         return ""
     span = comparison.reference.span
-    return f"{comparison.outside} of {comparison.points} {span}s lie outside of what the reference has seen"
+    return f"{comparison.outside} of {comparison.points} {span}s are outside the range of the reference"
 
 
 INDICATORS: dict[str, Indicator] = {

@@ -1,4 +1,4 @@
-"""Calendar years of the site: what part of one a period is, and the same days a year before."""
+"""Calendar years of the site: a period's share of a year, and the same days of the year before."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ NS = 1_000_000_000
 
 
 def local(instant: int, facility: Facility) -> date:
-    """The local day of an instant, UTC ns."""
+    """Return the local day of an instant, UTC ns."""
     return datetime.fromtimestamp(instant // NS, facility.timezone).date()
 
 
 def midnight(day: date, facility: Facility) -> int:
-    """When a local day begins, UTC ns."""
+    """Return the start of a local day, UTC ns."""
     return int(datetime.combine(day, time(), facility.timezone).timestamp()) * NS
 
 
 def part_of_year(stretch: Stretch, facility: Facility) -> float:
-    """A period's length as a share of the calendar year in which it begins; 1 for that year itself."""
+    """Return a period's length / length of the calendar year in which it begins."""
     year = year_of(stretch, facility)
     length = midnight(date(year + 1, 1, 1), facility) - midnight(date(year, 1, 1), facility)
     return (stretch.end - stretch.start) / length
 
 
 def is_over(year: int, facility: Facility) -> bool:
-    """Whether a calendar year is over and counts from its first day: a site's goals may begin within it."""
+    """Return whether a calendar year has ended and counts from its first day; `since` may lie within it."""
     stretch = facility.years(year)
     return stretch.start == midnight(date(year, 1, 1), facility) and stretch.end <= stretch.as_of
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Whole days and the same local dates of the year before; elapsed: s of the period that are over."""
+    """Whole days, and the same local dates of the year before. elapsed: elapsed time of the period, s."""
 
     now: Sequence[Day]
     before: Sequence[Day]
@@ -49,23 +49,23 @@ class Pairs:
 
     @property
     def coverage(self) -> float:
-        """Share of the time that is over for which both have a balance."""
-        return self._share([(day.covered, before.covered) for day, before in self._each()])
+        """Share of the elapsed time with a balance in both years."""
+        return self._share([(day.covered, before.covered) for day, before in self._pairs()])
 
     def energy_coverage(self, name: str) -> float:
-        """Share of the time that is over for which a device's energy is known in both."""
+        """Return the share of the elapsed time for which a device's energy was measured in both years."""
         nothing = DeviceDay()
         seconds = [
             (day.devices.get(name, nothing).seconds, before.devices.get(name, nothing).seconds)
-            for day, before in self._each()
+            for day, before in self._pairs()
         ]
         return self._share(seconds)
 
     def sums(self, name: str) -> tuple[float, float]:
-        """A sum over these days and over those a year before, Wh or g."""
+        """Return a sum over the days and over those of the year before, Wh or g."""
         return fsum(day.sums[name] for day in self.now), fsum(day.sums[name] for day in self.before)
 
-    def _each(self) -> Iterable[tuple[Day, Day]]:
+    def _pairs(self) -> Iterable[tuple[Day, Day]]:
         return zip(self.now, self.before, strict=True)
 
     def _share(self, seconds: Sequence[tuple[float, float]]) -> float:
@@ -73,7 +73,7 @@ class Pairs:
 
 
 def same_days(stretch: Stretch, facility: Facility, names: Sequence[str]) -> Pairs:
-    """The days that are over and have each of `names` now and a year before; 29 February has no year before."""
+    """Return the finished days with all of `names` in both years. 29 February has no day in the year before."""
     wanted = {day.date.year - 1 for day in stretch.days}
     stored = {day.date: day for year in wanted for day in facility.years(year).days}
     found = [

@@ -1,4 +1,4 @@
-"""How a process stands against the classes of its limit standard."""
+"""Class of a process by the limits of its standard."""
 
 from __future__ import annotations
 
@@ -14,31 +14,32 @@ from wattgram.goals.terms.missing import Find, MissingInput, as_finding, shown
 from .specific_energy import Specific, coal_per_tonne, per_tonne, products_of
 
 PARK_NOTICE = "zero-carbon park notice of NDRC, MIIT and NEA 2025: energy per unit of product at class 2 or better"
-"""Why class 2 is the default target (METHOD 5)."""
+"""Source of the default target, class 2 (METHOD 5)."""
 
 MEASURES: dict[str, Callable[[ProductSettings, Stretch, Facility], Specific]] = {
     "kgce/t": coal_per_tonne,
     "kWh/t": per_tonne,
 }
-"""What a limit is compared with, by its unit."""
+"""Specific energy that is compared with a limit, by the unit of the limit."""
 
 
 def limit_of(product: ProductSettings, unit: str = "") -> Limit | None:
-    """The limits of a product's process in a unit; None where the process has none."""
+    """Return the limits of a product's process in a unit; None if the process has none."""
     limit = limits().get(product.process)
     return limit if limit and unit in ("", limit.unit) else None
 
 
 def grade(limit: Limit, value: float) -> int | None:
-    """The best class whose limit a value keeps, 1 to 3; None when it keeps none."""
+    """Return the best class whose limit a value meets, 1 to 3; None if it meets no limit."""
     classes = (limit.class1, limit.class2, limit.class3)
     return next((number for number, most in enumerate(classes, 1) if most is not None and value <= most), None)
 
 
 def graded(unit: str, claim: str) -> Find:
-    """Finds the specific energy of a claim's first product, with its class; of the others and of other units as extras.
+    """Return a function that finds the specific energy of a claim's first product, with its class.
 
-    Products of one claim are steps of one works, whose tonnes do not add up.
+    Other products and other units are secondary values. Products of one claim are steps of one works, so their tonnes
+    must not be added.
     """
 
     @as_finding
@@ -62,7 +63,7 @@ def graded(unit: str, claim: str) -> Find:
 
 
 def class_target(unit: str, claim: str) -> Callable[[Stretch, Facility], Target | None]:
-    """Class 2 of the first product's process, class 3 where the standard has no class 2."""
+    """Return the target function: class 2 of the first product's process, or class 3 if there is no class 2."""
 
     def target(_stretch: Stretch, facility: Facility) -> Target | None:
         product = next((product for product in facility.goals.products if product.goal == claim), None)
@@ -77,7 +78,7 @@ def class_target(unit: str, claim: str) -> Callable[[Stretch, Facility], Target 
 
 
 def class_text(product: ProductSettings, unit: str, value: float) -> str:
-    """The class in words, with the limits, or why there is none."""
+    """Return the class of a value as text, with the limits; or the reason why there is no class."""
     limit = limit_of(product, unit)
     if limit is None:
         process = product.process or "no process"
@@ -100,6 +101,6 @@ def _extras(further: list[tuple[ProductSettings, str]], stretch: Stretch, facili
         try:
             value = MEASURES[unit](product, stretch, facility).value
         except MissingInput:
-            continue  # what is beside the indicator may be unknown
+            continue  # a secondary value may be missing
         extras += [SecondaryValue(product.name, value, unit), *_class_of(product, unit, value)]
     return extras
