@@ -31,14 +31,14 @@ def distance(card: GoalOutcome, others: Iterable[GoalOutcome]) -> GoalOutcome:
     if not deltas:
         missing = MissingValue("no goal is on track or off track yet", "add the missing inputs of the other goals")
         return replace(card, finding=missing, state="not enough data", why=missing.what)
-    worst, of = max(deltas, key=lambda pair: pair[0])
+    worst, worst_card = max(deltas, key=lambda pair: pair[0])
     off = [card.claim.id for card in with_state if card.state == "off track"]
     inputs = tuple(
         Input(f"{card.claim.id}, deviation from its path", delta, "%", card.period) for delta, card in deltas
     )
     return replace(
         card,
-        finding=IndicatorValue(worst, inputs, f"largest of {len(deltas)} = {worst:.2f} %, of {of.claim.id}"),
+        finding=IndicatorValue(worst, inputs, f"largest of {len(deltas)} = {worst:.2f} %, of {worst_card.claim.id}"),
         value=worst,
         coverage=min(card.coverage for card in with_state),
         target=Target(100.0 * PATH_TOLERANCE, "product choice (METHOD 6.1)"),

@@ -101,7 +101,7 @@ def capture_share(stretch: Stretch, facility: Facility) -> IndicatorValue:
     whole = inventory(stretch, facility)
     try:
         stored = amount("captured_stored", stretch, facility)
-        taken, inputs, by, note = stored.value, stored.inputs, stored.by, ""
+        captured, inputs, by, note = stored.value, stored.inputs, stored.by, ""
         coverage = whole.coverage
     except MissingInput:
         if not facility.of_role("capture"):
@@ -110,14 +110,14 @@ def capture_share(stretch: Stretch, facility: Facility) -> IndicatorValue:
                 'add a [[device]] with role = "capture", or a [[goals.entry]] with what = "captured_stored"',
             ) from None
         sums = summed(stretch, "captured")
-        taken, inputs, by = sums.tonnes("captured"), (sums.mass("captured", "captured"),), ""
+        captured, inputs, by = sums.tonnes("captured"), (sums.mass("captured", "captured"),), ""
         note = "metered capture; no entry captured_stored proves that the CO2 is stored"
         coverage = min(whole.coverage, sums.coverage)
-    value = 100.0 * quotient(taken, whole.total, f"no emissions in {stretch.name}")
+    value = 100.0 * quotient(captured, whole.total, f"no emissions in {stretch.name}")
     return IndicatorValue(
         value,
         (*inputs, *whole.inputs),
-        f"100 x {shown(taken)} / ({whole.arithmetic}) = {shown(value)} %",
+        f"100 x {shown(captured)} / ({whole.arithmetic}) = {shown(value)} %",
         coverage=coverage,
         entry=by,
         note=note,

@@ -117,7 +117,7 @@ def of_all_energy(stretch: Stretch, facility: Facility) -> IndicatorValue:
             *carbon.inputs,
             *process.inputs,
             sums.energy("import", "grid_import_energy"),
-            sums.energy("own renewables that the load used", "self_sufficiency.part"),
+            sums.energy("own renewables used by the load", "self_sufficiency.part"),
             *heat,
             Input("standard coal of a kWh", KGCE_PER_KWH, "kgce/kWh", source),
             *((Input("heat of standard coal", GJ_PER_TCE, "GJ/tce", source),) if bought.inputs else ()),

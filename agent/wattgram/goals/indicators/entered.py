@@ -31,24 +31,24 @@ def amount(what: str, stretch: Stretch, facility: Facility) -> EnteredAmount:
     entries = [entry for entry in facility.goals.entries if entry.what == what]
     end = min(stretch.end, stretch.as_of)
     day, last = local(stretch.start, facility), local(end - 1, facility)
-    taken: dict[ManualEntry, float] = {}
+    days_of: dict[ManualEntry, float] = {}
     while day <= last and end > stretch.start:
         entry = facility.goals.entry(what, day)
         if entry is None:
             raise missing(what, str(day))
         until = min([entry.last, last, *(entry.first - timedelta(days=1) for entry in entries if entry.first > day)])
-        taken[entry] = taken.get(entry, 0.0) + (until - day).days + 1
+        days_of[entry] = days_of.get(entry, 0.0) + (until - day).days + 1
         if until == last:
             after = midnight(last + timedelta(days=1), facility)
-            taken[entry] -= (after - end) / (after - midnight(last, facility))
+            days_of[entry] -= (after - end) / (after - midnight(last, facility))
         day = until + timedelta(days=1)
-    if not taken:
+    if not days_of:
         raise missing(what, stretch.name)
-    inputs = tuple(_input(entry, days) for entry, days in taken.items())
+    inputs = tuple(_input(entry, days) for entry, days in days_of.items())
     return EnteredAmount(
         sum(operand.value for operand in inputs),
         inputs,
-        "; ".join(dict.fromkeys(entry_source(entry) for entry in taken)),
+        "; ".join(dict.fromkeys(entry_source(entry) for entry in days_of)),
     )
 
 

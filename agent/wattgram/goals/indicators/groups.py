@@ -161,9 +161,9 @@ def reduction_target(stretch: Stretch, facility: Facility) -> Target:
     base = facility.goals.baselines.get("B04")
     years = 1 if base is None else year_of(stretch, facility) - base.year
     own = None if base is None else base.yearly
-    says = PACE_SOURCES[CARBON] if own is None else f"site choice, {100.0 * own:+.3g} % a year"
+    source = PACE_SOURCES[CARBON] if own is None else f"site choice, {100.0 * own:+.3g} % a year"
     left = remaining(CARBON if own is None else own, years)
-    return Target(100.0 * (1.0 - left), f"1 - {left:.4g} after {years} years; {says}")
+    return Target(100.0 * (1.0 - left), f"1 - {left:.4g} after {years} years; {source}")
 
 
 INDICATORS = {

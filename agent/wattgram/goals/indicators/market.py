@@ -47,14 +47,14 @@ def allowance(stretch: Stretch, facility: Facility) -> tuple[float, Input, Manua
 @as_finding
 def position(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """Return pos = allowance - C_ets,projected, t (goals B08)."""
-    given, source, entry = allowance(stretch, facility)
+    allowed, source, entry = allowance(stretch, facility)
     gross = inventory(stretch, facility)
     at_end = projected(stretch, gross)
-    value = given - at_end
+    value = allowed - at_end
     return IndicatorValue(
         value,
-        (source, *gross.inputs, Input("share of the period that is over", stretch.elapsed_share, "1", "calendar")),
-        f"{shown(given)} - ({gross.arithmetic}) / {shown(stretch.elapsed_share)} = {shown(value)} t",
+        (source, *gross.inputs, Input("elapsed share of the period", stretch.elapsed_share, "1", "calendar")),
+        f"{shown(allowed)} - ({gross.arithmetic}) / {shown(stretch.elapsed_share)} = {shown(value)} t",
         (
             SecondaryValue("emitted so far", gross.total, "tCO2e"),
             SecondaryValue("projected", at_end, "tCO2e"),
@@ -88,20 +88,20 @@ def cost(stretch: Stretch, facility: Facility) -> IndicatorValue:
     Price: [goals] price, else the mean of the pilots, because C_ets is the ledger of a pilot. Secondary value: the cost
     at the national mean.
     """
-    given, source, entry = allowance(stretch, facility)
+    allowed, source, entry = allowance(stretch, facility)
     gross = inventory(stretch, facility)
     at_end, per_tonne = projected(stretch, gross), price(facility, PILOT_PRICE)
-    deficit = max(0.0, at_end - given)
+    deficit = max(0.0, at_end - allowed)
     value = deficit * per_tonne.value
     return IndicatorValue(
         value,
         (
             source,
             *gross.inputs,
-            Input("share of the period that is over", stretch.elapsed_share, "1", "calendar"),
+            Input("elapsed share of the period", stretch.elapsed_share, "1", "calendar"),
             per_tonne,
         ),
-        f"max(0, ({gross.arithmetic}) / {shown(stretch.elapsed_share)} - {shown(given)}) x {shown(per_tonne.value)}"
+        f"max(0, ({gross.arithmetic}) / {shown(stretch.elapsed_share)} - {shown(allowed)}) x {shown(per_tonne.value)}"
         f" = {shown(value)} CNY",
         (
             SecondaryValue("deficit", deficit, "tCO2e"),

@@ -100,7 +100,7 @@ def self_consumption(stretch: Stretch, facility: Facility) -> IndicatorValue:
     return IndicatorValue(
         value,
         (
-            sums.energy("own renewables less what of them was exported", "self_consumption.part"),
+            sums.energy("own renewables without their exported part", "self_consumption.part"),
             sums.energy("own renewables", "self_consumption.whole"),
         ),
         f"100 x {shown(used)} / {shown(made)} = {shown(value)} %",
@@ -140,7 +140,7 @@ def clean_export(stretch: Stretch, facility: Facility) -> IndicatorValue:
         value,
         (
             sums.energy("own renewables", "self_consumption.whole"),
-            sums.energy("own renewables less what of them was exported", "self_consumption.part"),
+            sums.energy("own renewables without their exported part", "self_consumption.part"),
         ),
         f"max(0, {shown(made)} - {shown(used)}) = {shown(value)} kWh",
         () if exported is None else (SecondaryValue("export", exported / 1e3, "kWh"),),

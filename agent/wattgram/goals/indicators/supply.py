@@ -59,7 +59,9 @@ def voltage(stretch: Stretch, facility: Facility) -> IndicatorValue:
             "use a grid meter with the voltages of its phases",
         )
     value = 100.0 * good / slots
-    supplied, observed = (_sum(stretch, names, what) for what in (lambda day: day.supplied, lambda day: day.observed))
+    supplied, observed = (
+        _sum(stretch, names, quantity) for quantity in (lambda day: day.supplied, lambda day: day.observed)
+    )
     source = f"meters {', '.join(names)}, {days_text(len(stretch.days))}"
     nominal = Input("nominal voltage", facility.goals.nominal_voltage, "V", "[goals] nominal_voltage")
     return IndicatorValue(
@@ -78,8 +80,8 @@ def _incomers(facility: Facility) -> list[str]:
     return names
 
 
-def _sum(stretch: Stretch, names: list[str], what: Callable[[DeviceDay], float]) -> float:
-    return sum(stretch.device(name, what) for name in names)
+def _sum(stretch: Stretch, names: list[str], quantity: Callable[[DeviceDay], float]) -> float:
+    return sum(stretch.device(name, quantity) for name in names)
 
 
 def _time_share(stretch: Stretch, name: str, seconds: Callable[[DeviceDay], float]) -> float:

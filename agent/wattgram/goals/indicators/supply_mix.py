@@ -31,7 +31,7 @@ def renewable(stretch: Stretch, facility: Facility) -> IndicatorValue:
     return IndicatorValue(
         value,
         (
-            sums.energy("own renewables that the load used", "self_sufficiency.part"),
+            sums.energy("own renewables used by the load", "self_sufficiency.part"),
             sums.energy("import", "grid_import_energy"),
             Input("renewable share of the grid", share, "1", source),
             sums.energy("load", "load_energy"),
@@ -54,7 +54,7 @@ def carbon_free(stretch: Stretch, _facility: Facility) -> IndicatorValue:
     return IndicatorValue(
         value,
         (
-            sums.energy("load that carbon-free power of the same hour covers (METHOD 4.9)", "carbon_free_share.part"),
+            sums.energy("load covered by carbon-free power of the same hour (METHOD 4.9)", "carbon_free_share.part"),
             sums.energy("load", "carbon_free_share.whole"),
         ),
         f"100 x {shown(free)} / {shown(load)} = {shown(value)} %",
@@ -85,7 +85,7 @@ def clean(stretch: Stretch, facility: Facility) -> IndicatorValue:
     value = 100.0 * quotient(free + added, total, no_energy)
     inputs = [
         sums.energy("clean part of the load, without certificates", "clean_share.part"),
-        sums.energy("own renewables that the load used", "self_sufficiency.part"),
+        sums.energy("own renewables used by the load", "self_sufficiency.part"),
         sums.energy("load", "load_energy"),
     ]
     if certified:

@@ -231,10 +231,10 @@ def _made(product: ProductSettings, first: date, last: date, days: Sequence[Day]
     if product.output:
         found = [tonnes for day in days if (tonnes := mass(product, day)) is not None]
         return fsum(found) if len(found) >= REQUIRED_COVERAGE * length else None
-    taken = entries(facility.goals, f"tonnes:{product.name}", first, last)
-    if sum((entry.last - entry.first).days + 1 for entry in taken) < length:
+    selected = entries(facility.goals, f"tonnes:{product.name}", first, last)
+    if sum((entry.last - entry.first).days + 1 for entry in selected) < length:
         return None
-    return fsum(entry.value for entry in taken)
+    return fsum(entry.value for entry in selected)
 
 
 def _degrees(model: BaselineSettings) -> list[tuple[str, float]]:

@@ -52,12 +52,12 @@ def entries(goals: GoalsConfig, what: str, first: date, last: date) -> list[Manu
 
     Of two overlapping entries, the one entered later counts.
     """
-    taken: list[ManualEntry] = []
+    selected: list[ManualEntry] = []
     for entry in sorted(goals.entries, key=lambda entry: entry.entered, reverse=True):
         inside = entry.what == what and first <= entry.first and entry.last <= last
-        if inside and all(entry.last < accepted.first or accepted.last < entry.first for accepted in taken):
-            taken.append(entry)
-    return sorted(taken, key=lambda entry: entry.first)
+        if inside and all(entry.last < accepted.first or accepted.last < entry.first for accepted in selected):
+            selected.append(entry)
+    return sorted(selected, key=lambda entry: entry.first)
 
 
 def finished_days(stretch: Stretch, facility: Facility) -> tuple[date, date]:
@@ -66,15 +66,15 @@ def finished_days(stretch: Stretch, facility: Facility) -> tuple[date, date]:
     return local_day(stretch.start, zone), local_day(min(stretch.end, stretch.as_of), zone) - timedelta(days=1)
 
 
-def within(stretch: Stretch, taken: Sequence[ManualEntry]) -> Stretch:
+def within(stretch: Stretch, selected: Sequence[ManualEntry]) -> Stretch:
     """Return the period restricted to the days of some entries."""
-    days = [day for day in stretch.days if any(entry.first <= day.date <= entry.last for entry in taken)]
+    days = [day for day in stretch.days if any(entry.first <= day.date <= entry.last for entry in selected)]
     return replace(stretch, days=days)
 
 
-def share(stretch: Stretch, taken: Sequence[ManualEntry]) -> float:
+def share(stretch: Stretch, selected: Sequence[ManualEntry]) -> float:
     """Return the share of the period's elapsed time that some entries cover."""
-    days = sum((entry.last - entry.first).days + 1 for entry in taken)
+    days = sum((entry.last - entry.first).days + 1 for entry in selected)
     return min(1.0, days * 86400.0 / stretch.elapsed) if stretch.elapsed else 0.0
 
 
@@ -92,15 +92,17 @@ def _read(product: ProductSettings, stretch: Stretch, pieces: bool) -> Productio
 
 def _entered(product: ProductSettings, stretch: Stretch, facility: Facility, unit: str) -> ProductionOutput:
     what = f"{'tonnes' if unit == 't' else unit}:{product.name}"
-    taken = entries(facility.goals, what, *finished_days(stretch, facility))
-    if not taken:
+    selected = entries(facility.goals, what, *finished_days(stretch, facility))
+    if not selected:
         raise MissingInput(
             f"no entry {what} for {stretch.name}",
             f'add output to the product, or [[goals.entry]] with what = "{what}" for finished days',
         )
     made = tuple(
         Input(f"output of {product.name}, {entry.first} to {entry.last}", entry.value, unit, entry_source(entry))
-        for entry in taken
+        for entry in selected
     )
-    amount = sum(entry.value for entry in taken)
-    return ProductionOutput(amount, within(stretch, taken), made, share(stretch, taken), entry_source(taken[-1]))
+    amount = sum(entry.value for entry in selected)
+    return ProductionOutput(
+        amount, within(stretch, selected), made, share(stretch, selected), entry_source(selected[-1])
+    )

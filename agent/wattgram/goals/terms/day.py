@@ -110,9 +110,9 @@ class Stretch:
         whole = self.sum(f"{name}.whole")
         return (self.sum(f"{name}.part") or 0.0) / whole if whole else None
 
-    def device(self, name: str, what: Callable[[DeviceDay], float]) -> float:
+    def device(self, name: str, quantity: Callable[[DeviceDay], float]) -> float:
         """Return a sum over the days of one device."""
-        return fsum(what(day.devices[name]) for day in self.days if name in day.devices)
+        return fsum(quantity(day.devices[name]) for day in self.days if name in day.devices)
 
     def energy(self, names: Iterable[str]) -> float:
         """Return the energy of some devices in the direction of their roles, Wh."""

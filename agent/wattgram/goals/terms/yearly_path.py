@@ -42,5 +42,5 @@ def fallen(base: Baseline, name: str, year: int, yearly: float) -> Target:
     yearly: the default pace, one of PACE_SOURCES. The baseline's own pace has priority.
     """
     left = remaining(yearly if base.yearly is None else base.yearly, year - base.year)
-    says = PACE_SOURCES[yearly] if base.yearly is None else f"site choice, {100.0 * base.yearly:+.3g} % a year"
-    return Target(base.value * left, f"{name} of {base.year} x {left:.4g}; {says}")
+    source = PACE_SOURCES[yearly] if base.yearly is None else f"site choice, {100.0 * base.yearly:+.3g} % a year"
+    return Target(base.value * left, f"{name} of {base.year} x {left:.4g}; {source}")
