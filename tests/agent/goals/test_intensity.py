@@ -83,7 +83,9 @@ def test_intensity_is_compared_with_the_same_days_of_last_year() -> None:
     assert found(finding).value == pytest.approx(-20.0)
     assert extras(finding) == pytest.approx({"intensity": 400.0, "intensity a year before": 500.0})
     assert found(finding).coverage == pytest.approx(2 / 3.5)
-    assert [one.value for one in found(finding).inputs] == pytest.approx([40.0, 100.0, 50.0, 100.0])  # kg and kWh
+    assert [operand.value for operand in found(finding).inputs] == pytest.approx(
+        [40.0, 100.0, 50.0, 100.0]
+    )  # kg and kWh
     target = INDICATORS["A05"].target(this, plant())
     assert target is not None
     assert target.value == pytest.approx(-3.9)

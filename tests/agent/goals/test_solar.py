@@ -28,7 +28,7 @@ def test_self_consumption_and_self_sufficiency() -> None:
     finding = INDICATORS["A12"].find(period(*JANUARY, FIFTH), plant(PV))
     assert found(finding).value == pytest.approx(40.0)
     assert extras(finding) == pytest.approx({"self-sufficiency": 100.0})
-    assert [one.value for one in found(finding).inputs] == [80.0, 200.0]
+    assert [operand.value for operand in found(finding).inputs] == [80.0, 200.0]
 
 
 def test_self_consumption_of_days_is_a_ratio_of_sums() -> None:

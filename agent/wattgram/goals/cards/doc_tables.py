@@ -53,7 +53,7 @@ def _limits() -> str:
     rows = [
         (
             f"`{limit.process}`",
-            *("" if limit is None else f"{limit:g}" for limit in (limit.class1, limit.class2, limit.class3)),
+            *("" if most is None else f"{most:g}" for most in (limit.class1, limit.class2, limit.class3)),
             limit.unit,
             limit.standard,
         )

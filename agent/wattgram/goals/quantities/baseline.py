@@ -145,8 +145,8 @@ def _reference(
     first, last = (model.first, model.last) if model else (date(year, 1, 1), date(year, 12, 31))
     days = [
         day
-        for year in range(first.year, last.year + 1)
-        for day in facility.years(year).days
+        for calendar_year in range(first.year, last.year + 1)
+        for day in facility.years(calendar_year).days
         if first <= day.date <= last
     ]
     last_over = finished_days(facility.years(last.year), facility)[1]
