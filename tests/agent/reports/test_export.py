@@ -55,8 +55,8 @@ def packed(folder: Path, *blocks: Iterable[Record]) -> Path:
         spool = Spool(folder, max_size=2**26, keep=1e9, sinks=())
         await spool.open()
         for block in blocks:
-            for stored in block:
-                spool.append(stored)
+            for row_record in block:
+                spool.append(row_record)
             await spool.sync()
             await spool.pack(NOON)
         await spool.close()
