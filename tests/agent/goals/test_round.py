@@ -106,7 +106,7 @@ def test_while_the_clock_is_not_believed_nothing_is_evaluated(tmp_path: Path, mo
 
     asyncio.run(run())
     assert asked == []
-    one._dates = lambda: True
+    one._has_time = lambda: True
     asyncio.run(run())
     assert len(asked) == 1
     assert asked[0] // NS >= at("2026-11-16") // NS
