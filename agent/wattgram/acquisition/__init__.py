@@ -1,1 +1,1 @@
-"""From the bus to a reading: polling, decoding, and how busy each bus is."""
+"""Polling, decoding and bus usage: from the bus to a reading."""

@@ -1,4 +1,4 @@
-"""How much of its time a bus is in use, measured."""
+"""Measured usage of a bus: the share of time in which requests occupy it."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ from typing import Protocol
 
 from wattgram.base.clock import Clock
 
-MEMORY = 60.0
-"""Real seconds over which the share is taken."""
+USAGE_WINDOW = 60.0
+"""Length of the window over which the share is computed, real s."""
 
 SAMPLE_SECONDS = 5.0
-"""Real seconds between two samples at least."""
+"""Shortest time between two samples, real s."""
 
 
 class BusCounters(Protocol):
-    """A bus as its own witness."""
+    """A bus that counts its busy time."""
 
     @property
     def busy(self) -> float:
-        """Real seconds that requests have used it."""
+        """Total time that requests have occupied the bus, real s."""
 
 
 class Usage:
-    """The share of the last minute in which requests used a bus; `note` is called whenever something happens."""
+    """Share of the last minute in which requests occupied a bus. The poller calls `update` once a turn."""
 
     def __init__(self, bus: BusCounters, clock: Clock) -> None:
         self._bus = bus
         self._clock = clock
         self._samples = deque([self._sample()])
 
-    def note(self) -> None:
-        """Take a sample when it is time for one, and forget those that are too old."""
+    def update(self) -> None:
+        """Take a sample when SAMPLE_SECONDS have passed, and drop samples older than the window."""
         now, busy = self._sample()
         if now - self._samples[-1][0] >= SAMPLE_SECONDS:
             self._samples.append((now, busy))
-        while len(self._samples) > 1 and self._samples[1][0] <= now - MEMORY:
+        while len(self._samples) > 1 and self._samples[1][0] <= now - USAGE_WINDOW:
             self._samples.popleft()
 
     @property
     def share(self) -> float:
-        """0 to 1."""
-        self.note()
+        """Busy time / elapsed time, 0 to 1."""
+        self.update()
         now, busy = self._sample()
         since, before = self._samples[0]
         return min(1.0, (busy - before) / (now - since)) if now > since else 0.0

@@ -1,4 +1,4 @@
-"""A configured device as the site knows it: its registers become a record and a power in its role's direction."""
+"""A configured device as a source of records: registers become a record and a power in the role's direction."""
 
 from __future__ import annotations
 
@@ -20,16 +20,19 @@ ROLE_POWERS: dict[str, tuple[tuple[str, ...], ...]] = {
     "grid": (("meter_active_power_total",), *METERED),
     "battery": (("battery_power",), *METERED),
 }
-"""Quantities that give a role's power, best first, METERED for the others; several are added."""
+"""Quantities that give a role's power, best choice first. Other roles use METERED. Several quantities are added."""
 
 STALE_AFTER = 3
-"""Intervals without a reading after which a device's value leaves the balance (SPEC 6.9)."""
+"""Number of intervals without a reading after which a device leaves the balance (SPEC 6.9)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """The last reading of a device: its record, its power in W in the role's direction (NaN: none), when, and what
-    it counted since the one before."""
+    """The last reading of a device.
+
+    power: W in the role's direction, NaN for none. monotonic: time of the reading, s. metered: energy since the
+    previous reading.
+    """
 
     record: Record
     power: float
@@ -38,12 +41,12 @@ class Latest:
 
 
 class Source:
-    """Decodes one device's readings; knows whether it is alive."""
+    """Decoder of one device's readings, with the state of the device."""
 
     def __init__(self, config: DeviceConfig, site: str, started: float) -> None:
         self.config = config
-        self.latest: Latest | None = None  # that was read last
-        self.taken: Latest | None = None  # that was taken last: one that waited for the clock is older
+        self.latest: Latest | None = None  # the newest reading
+        self.taken: Latest | None = None  # the reading that `take` handled last; after a wait for the clock it is older
         self.error = ""
         self.frozen = False
         self.metering = Metering()
@@ -56,7 +59,7 @@ class Source:
         self._index: dict[str, int] = {}
 
     def equip(self, device: Device, plan: Plan) -> None:
-        """Take over what the device offers and how its image is laid out; before the first reading."""
+        """Set the device's quantities and the layout of its register image. Call this before the first reading."""
         names = plan.quantities
         self._index = {name: index for index, name in enumerate(names)}
         fields = plan.fields()
@@ -77,62 +80,65 @@ class Source:
 
     @property
     def has_power(self) -> bool:
-        """Whether any of its quantities gives its role's power."""
+        """Whether the device has a quantity for its role's power."""
         return bool(self._power)
 
     def take(self, reading: Reading) -> Record:
-        """Decode a reading into this device's record."""
+        """Decode a reading into this device's record and advance the counters."""
         values = self._decoded(reading)
-        self.taken = self._told(reading, values, self._metered(reading, values))
+        self.taken = self._latest_of(reading, values, self._metered(reading, values))
         return self.taken.record
 
-    def show(self, reading: Reading) -> Record:
-        """Decode a reading that has no time yet: its counters count when it has got one and is taken."""
-        return self._told(reading, self._decoded(reading), MeteredStep()).record
+    def decode_undated(self, reading: Reading) -> Record:
+        """Decode a reading that has no timestamp yet. The counters advance later, in `take`."""
+        return self._latest_of(reading, self._decoded(reading), MeteredStep()).record
 
     def _decoded(self, reading: Reading) -> bytes:
-        assert self._decoder is not None  # equip comes before the first reading
+        assert self._decoder is not None  # equip is called before the first reading
         return self._decoder.decode(reading.image, reading.valid)
 
-    def _told(self, reading: Reading, values: bytes, metered: MeteredStep) -> Latest:
+    def _latest_of(self, reading: Reading, values: bytes, metered: MeteredStep) -> Latest:
         power = sum(_at(values, index) for index in self._power) if self._power else nan
         record = Record(self._series, reading.time, values, (metered.quality,))
-        told = Latest(record, power, reading.monotonic, metered)
+        latest = Latest(record, power, reading.monotonic, metered)
         if self.latest is None or reading.monotonic >= self.latest.monotonic:
-            self.latest, self.error = told, ""
-        return told
+            self.latest, self.error = latest, ""
+        return latest
 
     def number(self, quantity: str) -> float | None:
-        """A quantity of the last reading, None when it has none."""
+        """Return a quantity of the last reading, None if it is absent."""
         if self.latest is None or quantity not in self._series.fields:
             return None
         value = self.latest.record[quantity]
         return value if isinstance(value, float) and isfinite(value) else None
 
     def stale_record(self, time: int) -> Record:
-        """A record that says only that there is no value."""
+        """Return a record of quality `stale` without values."""
         return Record(self._series, time, struct.pack("d", nan) * len(self._series.fields), ("stale",))
 
-    def unbelieved(self, record: Record) -> Record:
-        """A reading of a device that is frozen: what it shows, and that it is not alive."""
+    def frozen_record(self, record: Record) -> Record:
+        """Return the record of a frozen device: the values as read, of quality `stale`."""
         return replace(record, texts=("stale",))
 
     def age(self, now: float) -> float:
-        """Seconds since the last reading, or since the start."""
+        """Return the time since the last reading, or since the start, s."""
         return now - (self.latest.monotonic if self.latest else self._started)
 
     def state(self, now: float) -> str:
-        """good; stale after it fell silent; frozen when its values stand still; waiting for its first reading, lost
-        when that does not come."""
-        late = self.age(now) > STALE_AFTER * self.config.interval
+        """Return the state of the device.
+
+        "good"; "stale": no reading for STALE_AFTER intervals; "frozen": the values do not change. Before the first
+        reading "waiting", and "lost" after STALE_AFTER intervals.
+        """
+        overdue = self.age(now) > STALE_AFTER * self.config.interval
         if self.latest is None:
-            return "lost" if late else "waiting"
-        if late:
+            return "lost" if overdue else "waiting"
+        if overdue:
             return "stale"
         return "frozen" if self.frozen else "good"
 
     def power(self, now: float) -> float:
-        """W in the role's direction, NaN when there is no value that is alive."""
+        """Return the power in the role's direction, W; NaN unless the state is "good"."""
         return self.latest.power if self.latest and self.state(now) == "good" else nan
 
     def _equip_counters(self, device: Device, plan: Plan, names: tuple[str, ...]) -> None:
@@ -141,11 +147,15 @@ class Source:
         directed = counters_of(
             read, config.role, invert=config.invert, rated_power=config.rated_power, interval=config.interval
         )
-        used = {one.register.quantity for one in directed}
-        if config.slow_interval and any(one in config.slow if config.slow else is_slow(one) for one in used):
+        used = {counter.register.quantity for counter in directed}
+        if config.slow_interval and any(
+            quantity in config.slow if config.slow else is_slow(quantity) for quantity in used
+        ):
             slow = config.slow_interval
-            directed = tuple(replace(one, counter=replace(one.counter, interval=slow)) for one in directed)
-        self._counted = tuple(each for each in enumerate(plan.places) if each[1].register.quantity in used)
+            directed = tuple(replace(counter, counter=replace(counter.counter, interval=slow)) for counter in directed)
+        self._counted = tuple(
+            (index, place) for index, place in enumerate(plan.places) if place.register.quantity in used
+        )
         self.metering.equip(directed, {name: names[self._index[name]] for name in used})
 
     def _metered(self, reading: Reading, values: bytes) -> MeteredStep:
@@ -154,11 +164,11 @@ class Source:
         return self.metering.take(counted, scales, reading.time)
 
     def _scale(self, place: Place, reading: Reading, values: bytes) -> float:
-        """What a register's scale is multiplied by in this reading: a counter wraps at its width times both."""
+        """Return the factor on a register's scale in this reading. A counter wraps at width x scale x factor."""
         exponent = 0
         if place.scale_position >= 0:
             (exponent,) = struct.unpack_from(">h", reading.image, 2 * place.scale_position)
-            if not -10 <= exponent <= 10:  # then the value is not there either
+            if not -10 <= exponent <= 10:  # the decoder marks the value as absent, too
                 return nan
         return 10.0**exponent * prod(_at(values, self._index[factor]) for factor in place.register.factors)
 
@@ -169,8 +179,8 @@ def _at(values: bytes, index: int) -> float:
 
 
 def _other_direction(name: str, names: tuple[str, ...]) -> str:
-    """The name of an energy counter seen from the other side; a meter wired the other way counts import as export."""
-    for one, other in (("import", "export"), ("export", "import")):
-        if one in name and (swapped := name.replace(one, other)) in names:
+    """Return the name of the opposite energy counter: a meter wired the other way counts import as export."""
+    for found, opposite in (("import", "export"), ("export", "import")):
+        if found in name and (swapped := name.replace(found, opposite)) in names:
             return swapped
     return name

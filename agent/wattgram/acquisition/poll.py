@@ -1,7 +1,7 @@
-"""One task a bus: who is due, read, hand on the reading; back-off for those that do not answer.
+"""Polling of one bus by one task: choice of the next device, reading, back-off for devices that do not answer.
 
-Due times and waits are the clock's seconds, time-outs and what a request takes are real ones: a demonstration's
-clock runs faster than its wires.
+Due times and waits are seconds of the clock; time-outs and durations of requests are real seconds. A demonstration's
+clock runs faster than real time.
 """
 
 from __future__ import annotations
@@ -32,47 +32,47 @@ from .watched_bus import DeviceBus, WatchedBus
 log = logging.getLogger(__name__)
 
 LONGEST_BACK_OFF = 300.0
-"""Seconds between two attempts at a device or a bus that does not answer, at most (SPEC 6.6)."""
+"""Longest time between two attempts at a device or a bus that does not answer, s (SPEC 6.6)."""
 
 SHORTEST_WAIT = 1.0
-"""Seconds before a bus that is down is tried again, at least."""
+"""Shortest wait before the next attempt to connect a bus, s."""
 
 POLL_MARGIN = 0.01
-"""Real seconds that stay free between an attempt at a silent device and the next reading of another."""
+"""Time that stays free between an attempt at a silent device and the next reading of another device, real s."""
 
-SAME = 0.002
-"""Real seconds between the due times of two devices up to which they are taken as due together."""
+SAME_INSTANT_SECONDS = 0.002
+"""Largest difference of two due times that count as one instant, real s."""
 
-ALIKE = 0.01
-"""Intervals by which one device must be later than another to be served before its turn."""
+LATENESS_TOLERANCE = 0.01
+"""Difference of lateness, in intervals, below which two devices count as equally late."""
 
-SQUEEZE = 0.05
-"""Share of the others' shortest interval that an attempt may cost them where the bus is never free."""
+BUSY_BUS_SHARE = 0.05
+"""Duration of an attempt at a silent device on a bus that is never free, as a share of the shortest interval."""
 
-WHOLE_ATTEMPT = 8
-"""Every so many attempts a silent device has its whole time-out, whether there is room for it or not."""
+FULL_TIMEOUT_EVERY = 8
+"""Number of attempts after which a silent device gets its full time-out once, even if other devices wait."""
 
 DISCOVERY_TIMEOUT = 2.0
-"""Seconds for an answer while a device is not known yet."""
+"""Time-out of a request before the device's limits are known, s."""
 
-GIVE_UP_MAP = 3
-"""Failures in a row after which a SunSpec device is walked again: it may have come back with other models."""
+REDISCOVER_AFTER = 3
+"""Consecutive failures after which a SunSpec device is discovered again: its models may have changed."""
 
 
 class Receiver(Protocol):
-    """Who takes readings."""
+    """A consumer of readings."""
 
     def take(self, source: Source, reading: Reading) -> None:
-        """A reading of a source, just made."""
+        """Process a new reading of a source."""
 
 
 @dataclass(slots=True)
 class _Station:
-    """One device on the line: its reader once it is known, and how often it failed in a row.
+    """One device on the bus: its reader (None before discovery) and the number of consecutive failures.
 
-    `due` is when it is visited next (monotonic s) and `instant` the wall time that this stands for (UTC ns). `fair`
-    is when it would be read with time for everybody: an interval after the last, also where an instant is skipped.
-    `slow_period` counts the slow intervals up to the last reading of the slow quantities.
+    due: time of the next visit, monotonic s. instant: wall time of that visit, UTC ns. fair: due time on a bus with
+    enough capacity, which is one interval after the last one even if an instant was skipped, monotonic s.
+    slow_period: number of the slow interval in which the slow quantities were last read.
     """
 
     source: Source
@@ -85,36 +85,36 @@ class _Station:
 
     @property
     def config(self) -> DeviceConfig:
-        """What the configuration says about it."""
+        """Configuration of the device."""
         return self.source.config
 
     @property
     def timeout(self) -> float:
-        """Real seconds for one answer."""
+        """Time-out of one request, real s."""
         if self.reader is not None:
             return self.reader.device.limits.timeout
         return self.config.timeout or (self.config.device.limits.timeout if self.config.device else DISCOVERY_TIMEOUT)
 
     @property
-    def sleeps(self) -> bool:
-        """Whether its silence may mean that it is night."""
+    def silent_at_night(self) -> bool:
+        """Whether the device is normally silent at night."""
         device = self.reader.device if self.reader else self.config.device
         return device is not None and device.night == "silent"
 
     def late(self, now: float) -> float:
-        """Intervals that its reading is overdue."""
+        """Return how late the reading is, in intervals."""
         return (now - self.fair) / self.config.interval
 
 
 async def equipped(bus: DeviceBus, source: Source, limit: float = inf) -> Reader:
-    """A reader for a source, which a SunSpec device is asked about first; the source learns its layout.
+    """Create the reader of a source and set the source's layout. A SunSpec device is discovered first.
 
-    `limit` in s shortens the time-out of these questions. Whatever the bus raises; MapError when the
-    configuration's quantities are not among the device's.
+    limit: upper bound of the discovery's time-out, s. Raises DriverError as the bus does, and MapError if the device
+    lacks a quantity of the configuration.
     """
     config = source.config
-    patience, kind = min(limit, config.timeout or DISCOVERY_TIMEOUT), KIND_OF_ROLE.get(config.role)
-    device = config.device or await discovered(bus, config.unit, patience, config.driver, kind)
+    timeout, kind = min(limit, config.timeout or DISCOVERY_TIMEOUT), KIND_OF_ROLE.get(config.role)
+    device = config.device or await discovered(bus, config.unit, timeout, config.driver, kind)
     if config.timeout is not None:
         device = replace(device, limits=replace(device.limits, timeout=config.timeout))
     price = price_of(bus.endpoint, device.limits)
@@ -124,7 +124,7 @@ async def equipped(bus: DeviceBus, source: Source, limit: float = inf) -> Reader
 
 
 def slow_of(config: DeviceConfig, device: Device) -> tuple[str, ...]:
-    """The quantities of a device that are read once a slow interval; by the vocabulary where nobody chose."""
+    """Return the quantities of a device that are read once per slow interval; by default those of the vocabulary."""
     if config.slow_interval is None:
         return ()
     return config.slow or tuple(name for name in device.quantities if is_slow(name))
@@ -133,9 +133,9 @@ def slow_of(config: DeviceConfig, device: Device) -> tuple[str, ...]:
 async def discovered(
     bus: DeviceBus, unit: int, limit: float, driver: str = SUNSPEC, kind: Kind | None = None
 ) -> Device:
-    """What a SunSpec device says it is: the member that `driver` names, or the first of a kind.
+    """Discover a SunSpec device: the member that `driver` names, else the first member of a kind.
 
-    `limit` in s for each answer. Whatever the bus raises; BadAnswer when there is no such member.
+    limit: time-out of each request, s. Raises DriverError as the bus does, and BadAnswer if there is no such member.
     """
 
     async def read(table: Table, address: int, count: int) -> bytes:
@@ -145,10 +145,10 @@ async def discovered(
 
 
 class BusPoller:
-    """A bus and the devices on it, read one after the other, aligned to the wall clock's intervals.
+    """Poller of a bus: reads its devices one after another, aligned to the intervals of the wall clock.
 
-    Whoever is overdue longest, measured in its own intervals, is next, so that a bus with too much to do slows all
-    of its devices down alike. One that failed is tried when nobody else is due, as far as there is time.
+    The next device is the one that is most overdue, measured in its own intervals. So an overloaded bus delays all
+    devices in proportion. A device that failed is tried while no other device is due and time permits.
     """
 
     def __init__(
@@ -165,16 +165,17 @@ class BusPoller:
         self._receiver = receiver
         self._clock = clock
         self._chance = chance
-        self._lost = 0  # attempts to connect in a row that failed
-        self._up_at = 0.0  # when the next one is made
-        self._begins = False  # whether the bus has just become free
+        self._failed_connects = 0  # consecutive
+        self._next_connect = 0.0  # monotonic s
+        self._just_free = False  # whether the last turn read a due device
         self._connect_delay = max(
-            (one.config.device.limits.connect_delay for one in self._stations if one.config.device), default=0.0
+            (station.config.device.limits.connect_delay for station in self._stations if station.config.device),
+            default=0.0,
         )
-        self._asked = WatchedBus(bus, self.pulse, self._connect_delay)
+        self._watched_bus = WatchedBus(bus, self.pulse, self._connect_delay)
 
     async def run(self) -> None:
-        """Poll until cancelled; then the connection is closed."""
+        """Poll until cancelled, then close the connection."""
         for station in self._stations:
             self._schedule(station)
         try:
@@ -184,57 +185,58 @@ class BusPoller:
             await self.bus.close()
 
     async def _turn(self) -> None:
-        """Visit one device, or wait until there is one to visit."""
+        """Visit one device, or wait until one is due."""
         now = self._clock.monotonic()
-        self.usage.note()
-        if self._lost and now < self._up_at:
-            await self.pulse.sleep(self._clock, self._up_at - now)
+        self.usage.update()
+        if self._failed_connects and now < self._next_connect:
+            await self.pulse.sleep(self._clock, self._next_connect - now)
         elif attempt := self._attempt(now):
             await self._visit(*attempt)
-            self._begins = False
+            self._just_free = False
         elif station := self._overdue(now):
             await self._visit(station)
-            self._begins = True
+            self._just_free = True
         else:
-            self._begins = False
-            times = [one.due for one in self._stations]
+            self._just_free = False
+            times = [station.due for station in self._stations]
             await self.pulse.sleep(self._clock, min(time for time in times if time > now) - now)
 
     def _overdue(self, now: float) -> _Station | None:
-        """Who is to be read: of those who answer and are due the one that is most intervals late."""
-        living = [one for one in self._stations if not one.failures]
-        if not any(one.due <= now for one in living):
+        """Return the answering device that is due and most intervals late, None if no device is due."""
+        answering = [station for station in self._stations if not station.failures]
+        if not any(station.due <= now for station in answering):
             return None
-        # Devices of one instant have due times that differ by microseconds, and shall keep their order.
-        due = [one for one in living if one.due <= now + SAME * self._clock.speed]
-        worst = max(one.late(now) for one in due)
-        return min((one for one in due if one.late(now) > worst - ALIKE), key=lambda one: one.config.interval)
+        # Due times of one instant differ by microseconds; the order of these devices must not depend on that.
+        due = [station for station in answering if station.due <= now + SAME_INSTANT_SECONDS * self._clock.speed]
+        worst = max(station.late(now) for station in due)
+        latest = [station for station in due if station.late(now) > worst - LATENESS_TOLERANCE]
+        return min(latest, key=lambda station: station.config.interval)
 
     def _attempt(self, now: float) -> tuple[_Station, float] | None:
-        """A device that failed and may be tried now, and the real seconds that there are for it.
+        """Return a failed device that may be tried now, and the time for the attempt, real s; None if there is none.
 
-        It is tried while its whole time-out fits before the others are due. Where that never happens it gets what
-        there is when the bus becomes free, and where the bus is never free a small share of an interval.
+        A device is tried if its full time-out fits before the next due time. If that never happens, it gets the
+        remaining time when the bus becomes free. On a bus that is never free it gets a small share of an interval.
         """
-        living = [one for one in self._stations if not one.failures]
-        interval = min((one.config.interval for one in living), default=inf)
-        free = (min((one.due for one in living), default=inf) - now) / self._clock.speed - POLL_MARGIN
-        waiting = sorted((one for one in self._stations if one.failures and one.due <= now), key=lambda one: one.due)
-        for station in waiting:
-            whole = station.timeout + self._first(station)
-            if free >= whole:
+        answering = [station for station in self._stations if not station.failures]
+        interval = min((station.config.interval for station in answering), default=inf)
+        free = (min((station.due for station in answering), default=inf) - now) / self._clock.speed - POLL_MARGIN
+        silent = [station for station in self._stations if station.failures and station.due <= now]
+        for station in sorted(silent, key=lambda station: station.due):
+            full = station.timeout + self._first_request(station)
+            if free >= full:
                 return station, free
-            if self._begins and free > 0.0 and station.failures % WHOLE_ATTEMPT == 0:
-                return station, whole
-            if self._begins and free >= 2 * self._first(station):
+            if self._just_free and free > 0.0 and station.failures % FULL_TIMEOUT_EVERY == 0:
+                return station, full
+            if self._just_free and free >= 2 * self._first_request(station):
                 return station, free
-            longest = max(one.config.interval for one in living)
+            longest = max(other.config.interval for other in answering)
             if now - station.due > 2 * longest:
-                return station, max(SQUEEZE * interval / self._clock.speed, 2 * self._first(station))
+                return station, max(BUSY_BUS_SHARE * interval / self._clock.speed, 2 * self._first_request(station))
         return None
 
-    def _first(self, station: _Station) -> float:
-        """Predicted real seconds of a device's first request."""
+    def _first_request(self, station: _Station) -> float:
+        """Return the predicted duration of a device's first request, real s."""
         config, reader = station.config, station.reader
         if reader is not None:
             return reader.price.seconds(reader.plan.fast_blocks[:1])
@@ -242,27 +244,27 @@ class BusPoller:
         return price_of(self.bus.endpoint, known.limits).request if known else POLL_MARGIN
 
     async def _visit(self, station: _Station, free: float = inf) -> None:
-        """Read a device; `free`: real seconds that this may take at most."""
+        """Read a device. free: longest duration, real s."""
         try:
-            await self._asked.connect()
+            await self._watched_bus.connect()
         except BusDown as error:
-            self._down(error)
+            self._connect_failed(error)
             return
-        if self._lost:
-            log.info("%s: connected again after %d attempts", self.name, self._lost)
-            self._lost = 0
-        asked = 0
+        if self._failed_connects:
+            log.info("%s: connected again after %d attempts", self.name, self._failed_connects)
+            self._failed_connects = 0
+        requests_before = 0
         try:
             if station.reader is None:
-                station.reader = await equipped(self._asked, station.source, free)
+                station.reader = await equipped(self._watched_bus, station.source, free)
             reader = station.reader
-            asked = reader.requests
+            requests_before = reader.requests
             period = self._slow_period(station)
             slow = period != station.slow_period
             within = min(free, station.timeout + reader.seconds(slow=slow))
-            reading = await reader.read(self._asked, self._clock, slow=slow, within=within)
+            reading = await reader.read(self._watched_bus, self._clock, slow=slow, within=within)
         except DriverError as error:
-            self._failed(station, error)
+            self._read_failed(station, error)
         else:
             if station.failures:
                 log.info("%s answers again after %d failures", station.config.name, station.failures)
@@ -271,55 +273,55 @@ class BusPoller:
             self.readings += 1
             self._receiver.take(station.source, reading)
         if station.reader is not None:
-            self.requests += station.reader.requests - asked
+            self.requests += station.reader.requests - requests_before
         self._schedule(station)
 
-    def _down(self, error: BusDown) -> None:
-        """The bus cannot be reached: all its devices wait."""
-        self._lost += 1
+    def _connect_failed(self, error: BusDown) -> None:
+        """Count a failed connection and postpone all devices of the bus."""
+        self._failed_connects += 1
         self.failures += 1
         for station in self._stations:
             station.source.error = str(error)
-        if self._lost == 1:
-            night = "; normal at night" if all(one.sleeps for one in self._stations) else ""
+        if self._failed_connects == 1:
+            night = "; normal at night" if all(station.silent_at_night for station in self._stations) else ""
             log.warning("%s; %d devices wait%s", error, len(self._stations), night)
-        shortest = max(SHORTEST_WAIT, min(one.config.interval for one in self._stations))
-        self._up_at = self._clock.monotonic() + self._wait(shortest, self._lost)
+        shortest = max(SHORTEST_WAIT, min(station.config.interval for station in self._stations))
+        self._next_connect = self._clock.monotonic() + self._back_off(shortest, self._failed_connects)
 
-    def _failed(self, station: _Station, error: DriverError) -> None:
+    def _read_failed(self, station: _Station, error: DriverError) -> None:
         station.failures += 1
         self.failures += 1
         if station.failures == 1:
-            if station.sleeps and isinstance(error, NoAnswer):
+            if station.silent_at_night and isinstance(error, NoAnswer):
                 log.info("%s: %s; normal at night", station.config.name, error)
             else:
                 log.warning("%s: %s", station.config.name, error)
         station.source.error = str(error)
-        lost = isinstance(error, BusDown)
-        if station.failures >= GIVE_UP_MAP and station.config.device is None and not lost:
+        bus_down = isinstance(error, BusDown)
+        if station.failures >= REDISCOVER_AFTER and station.config.device is None and not bus_down:
             station.reader = None
 
     def _schedule(self, station: _Station) -> None:
-        """When the device is visited next: at its next instant, or later and later while it does not answer."""
+        """Set the next visit: at the device's next instant, or after a growing back-off while it does not answer."""
         now, wall = self._clock.monotonic(), self._clock.time()
         if station.failures > 1:
-            wait = self._wait(station.config.interval, station.failures)
+            wait = self._back_off(station.config.interval, station.failures)
             station.due, station.instant = now + wait, wall + int(wait * NS)
             return
         step = int(station.config.interval * NS)
         instant = (wall // step + 1) * step
-        if instant == station.instant and instant - wall < step // 2:  # slewed: the visit came a little before it
+        if instant == station.instant and instant - wall < step // 2:  # a slewed clock: the visit began early
             instant += step
         station.due, station.instant = now + (instant - wall) / NS, instant
         station.fair = min(max(station.fair + station.config.interval, now), station.due)
 
-    def _wait(self, shortest: float, failures: int) -> float:
-        """Seconds until the next attempt; by chance, so that many that failed at once do not come back in step."""
+    def _back_off(self, shortest: float, failures: int) -> float:
+        """Return the time until the next attempt, s. It is random, so that devices that failed together spread out."""
         longest = min(LONGEST_BACK_OFF, shortest * 2.0 ** min(failures - 1, 16))
         return longest * self._chance.uniform(0.5, 1.0)
 
     @staticmethod
     def _slow_period(station: _Station) -> int:
-        """Which slow interval the instant of this visit lies in."""
+        """Return the number of the slow interval that contains the instant of this visit."""
         slow = station.config.slow_interval
         return 0 if slow is None else station.instant // int(slow * NS)

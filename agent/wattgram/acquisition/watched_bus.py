@@ -1,4 +1,4 @@
-"""A bus on which each request is a step that the watchdog sees."""
+"""A bus whose requests report a deadline to the watchdog."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from wattgram_drivers.modbus.bus import Bus
 from wattgram.base.watchdog import Pulse
 
 CONNECT_SECONDS = 5.0
-"""Real seconds in which a connection stands or is given up, at most, beside the bus' own time-out."""
+"""Longest time to open a connection or to give up, beside the bus' own time-out, real s."""
 
 ROUNDS = 10
-"""Time-outs in which a request has its answer or is given up, at most: it may have to wait for silence on the line, and
-to ask two questions first."""
+"""Longest duration of a request, in time-outs: the request may wait for silence on the line and for two requests that
+must precede it."""
 
 LONGEST_EXCHANGE = 264
-"""Characters of a request and its answer, at most."""
+"""Longest request and response together, in characters."""
 
 
 class DeviceBus(Protocol):
-    """A bus, as far as devices are asked on it."""
+    """The part of a bus that reads devices."""
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where it is."""
+        """Address of the bus."""
 
     async def read(
         self,
@@ -39,15 +39,15 @@ class DeviceBus(Protocol):
         delay: float = 0.0,
         deadline: float | None = None,
     ) -> bytes:
-        """What `modbus.Bus.read` does."""
+        """Read registers, as `modbus.Bus.read` does."""
         ...
 
 
 class WatchedBus:
-    """A bus; before it is asked its pulse is told how long that may take."""
+    """A bus that announces the longest duration of each step to its watchdog pulse."""
 
     def __init__(self, bus: Bus, pulse: Pulse, delay: float) -> None:
-        """`delay` in s after a connection is made."""
+        """`delay`: wait after a new connection, s."""
         self.endpoint = bus.endpoint
         self._bus = bus
         self._pulse = pulse
@@ -55,7 +55,7 @@ class WatchedBus:
         self._connect = CONNECT_SECONDS + bus.timeout + delay
 
     async def connect(self) -> None:
-        """Open the connection, if it is not; BusDown."""
+        """Open the connection if it is closed. Raise BusDown on failure."""
         self._pulse.within(self._connect)
         await self._bus.connect(self._delay)
 
@@ -70,6 +70,6 @@ class WatchedBus:
         delay: float = 0.0,
         deadline: float | None = None,
     ) -> bytes:
-        """What `modbus.Bus.read` does."""
+        """Read registers, as `modbus.Bus.read` does."""
         self._pulse.within(self._connect + ROUNDS * (timeout + delay + LONGEST_EXCHANGE * self.endpoint.character))
         return await self._bus.read(unit, table, address, count, timeout=timeout, delay=delay, deadline=deadline)

@@ -52,7 +52,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="fault of one device or of all devices, see below; may be repeated",
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = FAULTS.format(listed=fault_options.listed()) + f"\n{parser.epilog}"
+    parser.epilog = FAULTS.format(listed=fault_options.help_lines()) + f"\n{parser.epilog}"
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,1 +1,1 @@
-"""Files and pages that commands write: CSV, Parquet, HTML, tables on a terminal."""
+"""Output formats of the commands: CSV, Parquet, HTML, and tables on a terminal."""

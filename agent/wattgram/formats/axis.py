@@ -1,4 +1,4 @@
-"""The round numbers along an axis."""
+"""Steps and labels of a chart's axis."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from math import floor, log10
 
 
 def step_of(about: float) -> float:
-    """1, 2 or 5 times a power of ten, not below `about`."""
+    """Return the smallest 1, 2 or 5 x a power of ten that is not below `about`; 1 if `about` is not above 0."""
     if not about > 0.0:
         return 1.0
     power = 10.0 ** floor(log10(about))
@@ -14,6 +14,6 @@ def step_of(about: float) -> float:
 
 
 def label(value: float, step: float) -> str:
-    """A multiple of a step, with as many decimals as the step has."""
+    """Return a multiple of a step as text, with the decimals of the step."""
     decimals = max(0, -floor(log10(step)))
     return f"{value:z,.{decimals}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")

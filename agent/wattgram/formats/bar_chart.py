@@ -1,4 +1,4 @@
-"""Small bar charts as SVG, for paper: no script, no text from outside but the names of periods, which are escaped."""
+"""Small bar charts as SVG for HTML pages, without scripts. Titles and names of periods are escaped."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ WIDTH, HEIGHT = 720.0, 190.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 30.0, 8.0, 20.0
 
 LABELS = 11
-"""Names under the bars at most, so that none runs into the next."""
+"""Largest number of names under the bars; more names would overlap."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One period: parts upwards and downwards from zero, by class; a mark across it; whether it can be relied on."""
+    """One period. up, down: parts above and below zero, (CSS class, value). mark: level of a line across the bar.
+    enough: False draws the bar pale, for not enough data."""
 
     name: str
     up: Sequence[tuple[str, float]]
@@ -28,9 +29,9 @@ class Bar:
 
 
 def chart(title: str, bars: Sequence[Bar]) -> str:
-    """An SVG element; a part's class gives its colour. `title` is read out where a picture cannot be seen."""
-    highest = max((max(sum(value for _, value in one.up), one.mark or 0.0) for one in bars), default=0.0)
-    lowest = max((sum(value for _, value in one.down) for one in bars), default=0.0)
+    """Return an SVG element. The CSS class of a part sets its colour. title: text for screen readers."""
+    highest = max((max(sum(value for _, value in bar.up), bar.mark or 0.0) for bar in bars), default=0.0)
+    lowest = max((sum(value for _, value in bar.down) for bar in bars), default=0.0)
     step = step_of((highest + lowest) / 4.0)
     top, bottom = step * max(1, ceil(highest / step - 1e-9)), -step * ceil(lowest / step - 1e-9)
     scale = (HEIGHT - TOP - BOTTOM) / (top - bottom)

@@ -1,4 +1,4 @@
-"""CSV as RFC 4180 has it, of which a spreadsheet takes nothing for a formula."""
+"""CSV after RFC 4180 whose texts a spreadsheet does not evaluate as formulas."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import io
 from collections.abc import Iterable, Sequence
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""With these a spreadsheet takes a text for a formula."""
+"""First characters of a text that a spreadsheet evaluates as a formula."""
 
 
 def sheet(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A line of names, and one a row: None is empty, a truth value true or false."""
+    """Return the CSV text: a line of names, then one line per row. None is an empty cell, a boolean true or false."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(head)
-    writer.writerows([_cell(one) for one in row] for row in rows)
+    writer.writerows([_cell(value) for value in row] for row in rows)
     return out.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Records as CSV for a spreadsheet: RFC 4180, one row a record."""
+"""Records as CSV for a spreadsheet: RFC 4180, one row per record."""
 
 from __future__ import annotations
 
@@ -17,15 +17,24 @@ from .csv_cells import FORMULA
 from .export_columns import Column, RowMaker
 
 WRITTEN_CHARACTERS = 1 << 16
-"""Characters that are written at once."""
+"""Size of a write, in characters."""
 
 
 def write(file: BinaryIO, records: Iterable[Record], columns: Sequence[Column], zone: ZoneInfo) -> int:
-    """Time in UTC, time on the site's clock, and the columns, with their units in the head; 0, as it holds all."""
+    """Write the records and return the number of omitted records, which is 0.
+
+    The columns are the time in UTC, the site's local time, and `columns` with their units in the head.
+    """
     text = io.StringIO(newline="")
     sheet = csv.writer(text)
-    sheet.writerow(["time", "local_time", *(f"{one.name} [{one.unit}]" if one.unit else one.name for one in columns)])
-    rows, texts = RowMaker(columns), [place for place, one in enumerate(columns) if one.holds in ("tag", "text")]
+    sheet.writerow(
+        [
+            "time",
+            "local_time",
+            *(f"{column.name} [{column.unit}]" if column.unit else column.name for column in columns),
+        ]
+    )
+    rows, texts = RowMaker(columns), [place for place, column in enumerate(columns) if column.holds in ("tag", "text")]
     second, utc, local = -1, "", ""
     for record in records:
         if record.time // NS != second:

@@ -1,4 +1,4 @@
-"""Records of several series as rows of one table: which columns it has, and what stands in them."""
+"""Records of several series as rows of one table: its columns and cells."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wattgram_drivers.quantity import QUANTITIES
 from wattgram.base.record import KINDS, Kind, Record, Series
 
 TAGS = ("site", "device", "role", "driver", "window", "goal")
-"""Tags in the order of their columns; others stand behind them."""
+"""Tags in the order of their columns. All other tags follow."""
 
 COLUMN_UNITS = {
     "emission_rate": "g/h",
@@ -30,17 +30,17 @@ COLUMN_UNITS = {
     "spool_payload": "B",
     "spool_written": "B",
 }
-"""Units of results and self-metrics by name; what is not here goes by its ending, or is a number alone."""
+"""Units of results and self-metrics by name. Other fields take the unit of their ending, or have none."""
 
 ENDINGS = {"_power": "W", "_energy": "Wh", "_intensity": "g/kWh", "_emission": "g"}
 
 Cell = str | int | float | None
-"""What stands in a column; None where a record has nothing."""
+"""Content of a cell; None if the record has no value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`unit` is "" where there is none. A `tag` or a `text` is text, a `number` a double, and `whole` an integer."""
+    """One column. unit: "" for none. holds: "tag" and "text" are texts, "number" is a double, "whole" an integer."""
 
     name: str
     unit: str
@@ -48,7 +48,7 @@ class Column:
 
 
 def unit(kind: Kind, field: str) -> str:
-    """The unit of a number; "" for shares, counts, and what is another thing in each record."""
+    """Return the unit of a field; "" for shares, counts, and fields whose unit differs between records."""
     if kind == "device":
         found = QUANTITIES[field].unit if field in QUANTITIES else ""
         return "" if found == "1" else found
@@ -58,37 +58,37 @@ def unit(kind: Kind, field: str) -> str:
 
 
 def columns(series: Iterable[Series]) -> tuple[Column, ...]:
-    """The columns of a table that holds records of these: the kind and tags, texts, numbers.
+    """Return the columns of a table for records of some series: kind, tags, texts, numbers.
 
-    Quantities stand in the order of the vocabulary, the other numbers in that of their records, whatever order the
-    series come in.
+    Quantities have the order of the vocabulary, other numbers the order of their records. The order of `series` does
+    not matter.
     """
-    listed = sorted(series, key=lambda one: (KINDS.index(one.kind), one.tags, one.fields, one.texts))
-    tags = {name: None for one in listed for name, _ in one.tags}
-    texts = {name: None for one in listed for name in one.texts}
+    listed = sorted(series, key=lambda layout: (KINDS.index(layout.kind), layout.tags, layout.fields, layout.texts))
+    tags = {name: None for layout in listed for name, _ in layout.tags}
+    texts = {name: None for layout in listed for name in layout.texts}
     units: dict[str, str] = {}
     for kind in KINDS:
-        fields = {name: None for one in listed if one.kind == kind for name in one.fields}
+        fields = {name: None for layout in listed if layout.kind == kind for name in layout.fields}
         for name in sorted(fields, key=_place) if kind == "device" else fields:
             units.setdefault(name, unit(kind, name))
-    broken = {name for one in listed for name in one.fields if name not in one.integers}
+    fractional = {name for layout in listed for name in layout.fields if name not in layout.integers}
     return (
         Column("kind", "", "tag"),
         *(Column(name, "", "tag") for name in sorted(tags, key=_tag)),
         *(Column(name, "", "text") for name in texts),
-        *(Column(name, unit, "number" if name in broken else "whole") for name, unit in units.items()),
+        *(Column(name, unit, "number" if name in fractional else "whole") for name, unit in units.items()),
     )
 
 
 class RowMaker:
-    """Makes a row of each record; texts are such that UTF-8 can hold them."""
+    """Converter of records into rows. Texts are escaped where UTF-8 cannot encode them."""
 
     def __init__(self, made: Sequence[Column]) -> None:
         self._columns = made
         self._layouts: dict[Series, _Layout] = {}
 
     def row(self, record: Record) -> list[Cell]:
-        """One cell a column. KeyError for a record whose series has others."""
+        """Return one cell per column. KeyError: the record has a field without a column."""
         series = record.series
         layout = self._layouts.get(series)
         if layout is None:
@@ -106,7 +106,7 @@ class RowMaker:
         return cells
 
     def _layout(self, series: Series) -> _Layout:
-        places = {(one.holds in ("tag", "text"), one.name): place for place, one in enumerate(self._columns)}
+        places = {(column.holds in ("tag", "text"), column.name): place for place, column in enumerate(self._columns)}
         tags: list[Cell] = [None] * len(self._columns)
         for name, value in (("kind", series.kind), *series.tags):
             tags[places[True, name]] = printable(value) or None
@@ -121,7 +121,7 @@ class RowMaker:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """A row with the tags of a series, and where its texts, its numbers and the whole ones of them belong."""
+    """A row with the tags of a series, and the columns of its texts, its numbers and its whole numbers."""
 
     tags: list[Cell]
     texts: tuple[int, ...]
@@ -130,7 +130,7 @@ class _Layout:
 
 
 def printable(text: str) -> str:
-    """A text in which what UTF-8 cannot hold is escaped."""
+    """Return a text with backslash escapes where UTF-8 cannot encode it."""
     return text.encode(errors="backslashreplace").decode()
 
 

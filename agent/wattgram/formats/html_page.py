@@ -1,4 +1,4 @@
-"""An HTML file for paper: one that runs no script and loads nothing, and how numbers stand in it."""
+"""An HTML page for printing, without scripts and external resources, and the format of its numbers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ NARROW = "\N{NARROW NO-BREAK SPACE}"
 
 
 def document(title: str, style: str, body: str, language: str = "en") -> str:
-    """The whole file; ASCII, so that it is right whatever a terminal or a web server takes it for.
+    """Return the HTML file. It is pure ASCII, so that a wrong character set cannot damage it.
 
-    `style` comes after that of every document (paper.css). What is in `body` from outside is already escaped.
+    style: CSS that follows the common html_page.css. body: HTML whose external texts are already escaped.
     """
     common = files("wattgram.formats").joinpath("html_page.css").read_text(encoding="utf-8")
     whole = (
@@ -24,10 +24,10 @@ def document(title: str, style: str, body: str, language: str = "en") -> str:
 
 
 def number(value: float | None, decimals: int) -> str:
-    """A number with narrow spaces between thousands; "-" where there is none."""
+    """Return a number with narrow spaces between thousands; "-" for None."""
     return "-" if value is None else f"{value:z,.{decimals}f}".replace(",", NARROW)
 
 
 def percent(value: float | None) -> str:
-    """A share in percent; "-" where there is none."""
+    """Return a share in percent; "-" for None."""
     return "-" if value is None else f"{value:.1%}".replace("%", f"{NARROW}%")

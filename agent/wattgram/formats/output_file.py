@@ -1,4 +1,4 @@
-"""Where results go: standard output, or a file that is there as a whole or not at all."""
+"""Output of results: standard output, or a file that is replaced atomically."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from typing import BinaryIO
 
 @contextmanager
 def output(path: Path | None) -> Iterator[BinaryIO]:
-    """A file to write, standard output without a path. OSError, with the path, when it cannot be written.
+    """Open a file for writing, or standard output without a path. OSError, with the path, if writing fails.
 
-    A file is written beside its place as `.NAME.PID.part` and takes it when the block ends; what was there stays until
-    then, and after an exception. What is no file, such as a pipe or a device, is written as it is.
+    The data goes to `.NAME.PID.part` in the same folder, which replaces the file when the block ends. After an
+    exception the previous file remains. A pipe or a device is written directly.
     """
     if path is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    place = path.resolve()  # a link stays one
+    place = path.resolve()  # so that a symbolic link remains a link
     try:
-        with _as_it_is(place) if place.exists() and not place.is_file() else _whole(place) as file:
+        with _direct(place) if place.exists() and not place.is_file() else _atomic(place) as file:
             yield file
     except OSError as error:
         raise OSError(error.errno, f"{path}: {error.strerror}") from error
 
 
 @contextmanager
-def _as_it_is(place: Path) -> Iterator[BinaryIO]:
+def _direct(place: Path) -> Iterator[BinaryIO]:
     with place.open("wb") as file:
         yield file
 
 
 @contextmanager
-def _whole(place: Path) -> Iterator[BinaryIO]:
+def _atomic(place: Path) -> Iterator[BinaryIO]:
     part = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:

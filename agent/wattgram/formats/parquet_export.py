@@ -1,4 +1,4 @@
-"""Records as Parquet. The one client of arro3, which is installed by those who want it (`wattgram[parquet]`)."""
+"""Records as Parquet. Only this module imports arro3, an optional dependency (`wattgram[parquet]`)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from wattgram.base.record import Record
 from .export_columns import Cell, Column, RowMaker
 
 BATCH = 2000
-"""Records that are turned into columns at once."""
+"""Records per batch of columns."""
 
 GROUP = 50_000
-"""Records in a row group: what a reader can skip, and what the library holds packed in memory."""
+"""Records per row group. A reader can skip a row group; the library keeps one packed in memory."""
 
 COMPRESSION = "zstd(3)"
 
@@ -33,24 +33,29 @@ COLUMN_TYPES = {
 
 
 def write(file: BinaryIO, records: Iterable[Record], columns: Sequence[Column], about: Mapping[str, str]) -> int:
-    """Time in UTC and the columns, each with its unit as metadata; 0, as it holds all. `about` is metadata of the
-    whole."""
+    """Write the records and return the number of omitted records, which is 0.
+
+    The columns are the time in UTC and `columns`, each with its unit as metadata. about: metadata of the file.
+    """
     fields = [
         Field("time", TIME_TYPE, nullable=False),
-        *(Field(one.name, COLUMN_TYPES[one.holds], metadata={"unit": one.unit} if one.unit else {}) for one in columns),
+        *(
+            Field(column.name, COLUMN_TYPES[column.holds], metadata={"unit": column.unit} if column.unit else {})
+            for column in columns
+        ),
     ]
     schema = Schema(fields, metadata=dict(about))
     failed: list[BaseException] = []
     packed = io.BytesIO()
 
     def batches() -> Iterator[RecordBatch]:
-        # Here we write, too: inside the library an exception, also an interruption, would end in a panic.
+        # The file is written here, because an exception or an interruption inside the library ends in a panic.
         try:
             rows, found = RowMaker(columns), iter(records)
             while chosen := list(islice(found, BATCH)):
-                made = zip(*(rows.row(one) for one in chosen), strict=True)
-                times = Array([one.time for one in chosen], type=DataType.int64()).cast(TIME_TYPE)
-                arrays = [_array(one, cells) for one, cells in zip(columns, made, strict=True)]
+                made = zip(*(rows.row(record) for record in chosen), strict=True)
+                times = Array([record.time for record in chosen], type=DataType.int64()).cast(TIME_TYPE)
+                arrays = [_array(column, cells) for column, cells in zip(columns, made, strict=True)]
                 yield RecordBatch.from_arrays([times, *arrays], schema=schema)
                 file.write(packed.getvalue())
                 packed.seek(0)
@@ -64,7 +69,7 @@ def write(file: BinaryIO, records: Iterable[Record], columns: Sequence[Column], 
             RecordBatchReader.from_batches(schema, batches()), packed, compression=COMPRESSION, max_row_group_size=GROUP
         )
     except Exception:
-        if failed:  # which the library tells of in its own words
+        if failed:  # the library hides the original exception
             raise failed[0] from None
         raise
     file.write(packed.getvalue())

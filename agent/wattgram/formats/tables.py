@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """Columns as wide as their widest cell; those in `right` are numbers and stand to the right."""
+    """Return a table whose columns fit their widest cell. right: indices of right-aligned columns."""
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:
@@ -20,5 +20,5 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[in
 
 
 def printable(text: str) -> str:
-    """A text from outside, without what a terminal would obey."""
-    return "".join(one if one.isprintable() else "?" for one in text)
+    """Return an external text with "?" for control characters, which a terminal would execute."""
+    return "".join(character if character.isprintable() else "?" for character in text)

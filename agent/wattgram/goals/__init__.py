@@ -1,1 +1,1 @@
-"""The two articles' claims, checked against what the site measured: claim → indicator, target, state."""
+"""Evaluation of the claims of two articles with the measurements of a site: claim → indicator, target, state."""

@@ -1,4 +1,4 @@
-"""How far the site is from its paths: the claim about all other claims (A20)."""
+"""Distance of the site from its paths: the goal about all other goals (A20)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DISTANCE = "A20"
 
 
 def worse(card: GoalOutcome) -> float | None:
-    """Share of its path by which a card's value is worse, negative where it is better; None without a path or at 0."""
+    """Return (value - path) / |path|, positive if the value is worse; None without a path or for a path of 0."""
     if card.value is None or not card.path:
         return None
     delta = (card.value - card.path) / abs(card.path)
@@ -22,28 +22,28 @@ def worse(card: GoalOutcome) -> float | None:
 
 
 def distance(card: GoalOutcome, others: Iterable[GoalOutcome]) -> GoalOutcome:
-    """The card of A20 from the cards that have a light: the largest distance, in % (METHOD 6.2).
+    """Return the card of A20: the largest distance of the cards with a state on or off track, % (METHOD 6.2).
 
-    Off track as soon as one of them is.
+    The state is off track if any of these cards is off track.
     """
-    lit = [one for one in others if one.state in ("on track", "off track")]
-    deltas = [(100.0 * delta, one) for one in lit if (delta := worse(one)) is not None]
+    with_state = [card for card in others if card.state in ("on track", "off track")]
+    deltas = [(100.0 * delta, card) for card in with_state if (delta := worse(card)) is not None]
     if not deltas:
-        missing = MissingValue("no goal has a light yet", "what each goal needs is said beside it")
+        missing = MissingValue("no goal is on track or off track yet", "add the missing inputs of the other goals")
         return replace(card, finding=missing, state="not enough data", why=missing.what)
-    worst, of = max(deltas, key=lambda one: one[0])
-    off = [one.claim.id for one in lit if one.state == "off track"]
+    worst, worst_card = max(deltas, key=lambda pair: pair[0])
+    off = [card.claim.id for card in with_state if card.state == "off track"]
     inputs = tuple(
-        Input(f"{one.claim.id}, how much worse than its path", delta, "%", one.period) for delta, one in deltas
+        Input(f"{card.claim.id}, deviation from its path", delta, "%", card.period) for delta, card in deltas
     )
     return replace(
         card,
-        finding=IndicatorValue(worst, inputs, f"largest of {len(deltas)} = {worst:.2f} %, of {of.claim.id}"),
+        finding=IndicatorValue(worst, inputs, f"largest of {len(deltas)} = {worst:.2f} %, of {worst_card.claim.id}"),
         value=worst,
-        coverage=min(one.coverage for one in lit),
+        coverage=min(card.coverage for card in with_state),
         target=Target(100.0 * PATH_TOLERANCE, "product choice (METHOD 6.1)"),
         path=100.0 * PATH_TOLERANCE,
         better="lower",
         state="off track" if off else "on track",
-        why=f"it is {', '.join(off)}" if off else f"none of {len(lit)} goals with a light is off track",
+        why=f"off track: {', '.join(off)}" if off else f"none of {len(with_state)} goals with a path is off track",
     )

@@ -1,4 +1,4 @@
-"""The claims as of an instant: each with its number, its path and its state, out of the stored history."""
+"""Evaluation of the claims from the stored history: value, path and state as of an instant."""
 
 from __future__ import annotations
 
@@ -25,44 +25,44 @@ from .terms.outcome import Evaluation, GoalOutcome
 
 
 def evaluate(config: Config, asked: PeriodOption | None, now: int) -> list[GoalOutcome]:
-    """Every claim in the period that was asked for, or in its own that runs at `now`, UTC ns.
+    """Evaluate every claim in the requested period, else in its own period at `now`, UTC ns.
 
-    HistoryError when there is no history to read, or only another site's; ValueError as of `Asked.bounds`.
+    HistoryError: no history, or only the history of another site. ValueError: as `PeriodOption.bounds`.
     """
     history = History(config.spool.path, config.site.name)
-    if history.stored() is None and (others := [one for one in history.sites() if one != config.site.name]):
+    if history.stored() is None and (others := [site for site in history.sites() if site != config.site.name]):
         raise HistoryError(
-            f"{history.folder}: nothing of site {history.site!r} is stored; there are {', '.join(map(repr, others))}"
+            f"{history.folder}: nothing of site {history.site!r} is stored; stored are {', '.join(map(repr, others))}"
         )
-    over = window_start("15m", now, config.site.timezone)
-    return judged(config, asked, over, days(history, config, over))
+    as_of = window_start("15m", now, config.site.timezone)
+    return judged(config, asked, as_of, days(history, config, as_of))
 
 
-def judged(config: Config, asked: PeriodOption | None, over: int, stored: Sequence[Day]) -> list[GoalOutcome]:
-    """Every claim as of `over`, UTC ns, by the days of a site."""
+def judged(config: Config, asked: PeriodOption | None, as_of: int, stored: Sequence[Day]) -> list[GoalOutcome]:
+    """Evaluate every claim as of an instant, UTC ns, from the days of a site."""
     site = _Site(config, stored)
-    found = [site.card(claim, asked, over) for claim in claims()]
-    return [distance(one, found) if one.claim.id == DISTANCE else one for one in found]
+    found = [site.card(claim, asked, as_of) for claim in claims()]
+    return [distance(card, found) if card.claim.id == DISTANCE else card for card in found]
 
 
 class _Site:
-    """What is known of a site, whatever the claim."""
+    """Data of a site that all claims use."""
 
     def __init__(self, config: Config, stored: Sequence[Day]) -> None:
         self._config = config
         self._calendar = Calendar(stored, config.site.timezone, config.goals.since)
         self._table = FactorTable.shipped()
 
-    def card(self, claim: Claim, asked: PeriodOption | None, over: int) -> GoalOutcome:
-        """One claim's outcome."""
-        span = self._calendar.span(claim, asked, over)
-        stretch = self._calendar.stretch(span, over)
+    def card(self, claim: Claim, asked: PeriodOption | None, as_of: int) -> GoalOutcome:
+        """Return the outcome of one claim."""
+        span = self._calendar.span(claim, asked, as_of)
+        stretch = self._calendar.stretch(span, as_of)
         card = GoalOutcome(
-            claim, None, "context only", span.name, stretch.start, stretch.end, stretch.over, stretch.coverage
+            claim, None, "context only", span.name, stretch.start, stretch.end, stretch.as_of, stretch.coverage
         )
         if claim.shown == "context" or claim.id == DISTANCE:
             return card
-        indicator, facility = INDICATORS[claim.id], self._facility(stretch.over)
+        indicator, facility = INDICATORS[claim.id], self._facility(stretch.as_of)
         finding = indicator.find(stretch, facility)
         if isinstance(finding, MissingValue):
             return replace(card, finding=finding, state="not enough data", why=finding.what)
@@ -75,47 +75,49 @@ class _Site:
     def _against_target(
         self, card: GoalOutcome, finding: IndicatorValue, indicator: Indicator, stretch: Stretch, facility: Facility
     ) -> GoalOutcome:
-        claim, total, gone = card.claim, indicator.total, stretch.gone
+        claim, total, elapsed_share = card.claim, indicator.total, stretch.elapsed_share
         wanted = target(claim, indicator, stretch, facility, self._calendar)
         if wanted is None:
             if finding.entry:
                 return replace(card, state="manual entry", why=finding.entry)
             if claim.shown == "number":
-                return replace(card, state="context only", why="a number without a light: it has no target")
-            why = f"no target is set; [goals.target] {claim.id} = ... in {claim.unit} sets one"
+                return replace(card, state="context only", why="the number has no target")
+            why = f"no target; set [goals.target] {claim.id} = ... in {claim.unit}"
             return replace(card, state="not enough data", why=why)
         card = replace(
             card,
             target=wanted,
-            path=path(wanted.value, gone, total=total),
-            projection=projected(finding.value, gone, total=total),
-            needed=needed(finding.value, wanted.value, gone, total=total),
+            path=path(wanted.value, elapsed_share, total=total),
+            projection=projected(finding.value, elapsed_share, total=total),
+            needed=needed(finding.value, wanted.value, elapsed_share, total=total),
         )
         if card.coverage < ENOUGH:
             return replace(card, state="not enough data", why=f"coverage {card.coverage:.1%}, below {ENOUGH:.0%}")
-        if gone < BEGUN:
-            return replace(card, state="not enough data", why=f"{gone:.1%} of the period is over, below {BEGUN:.0%}")
-        return self._lit(card, indicator, stretch)
+        if elapsed_share < BEGUN:
+            return replace(
+                card, state="not enough data", why=f"{elapsed_share:.1%} of the period has elapsed, below {BEGUN:.0%}"
+            )
+        return self._with_state(card, indicator, stretch)
 
-    def _lit(self, card: GoalOutcome, indicator: Indicator, stretch: Stretch) -> GoalOutcome:
-        """With the light that its evaluations give."""
+    def _with_state(self, card: GoalOutcome, indicator: Indicator, stretch: Stretch) -> GoalOutcome:
+        """Return the card with the state that follows from its evaluations."""
         assert card.target is not None and card.value is not None and card.path is not None  # noqa: PT018 - no test
         months, ends = self._calendar.evaluations(stretch)
-        seen: dict[int, Evaluation] = {}
+        evaluations: dict[int, Evaluation] = {}
         for at in sorted({*months, *ends}):
             past = stretch.until(at)
             if isinstance(found := indicator.find(past, self._facility(at)), IndicatorValue):
-                wanted = path(card.target.value, past.gone, total=indicator.total)
-                seen[at] = Evaluation(at, found.value, wanted, is_good(found.value, wanted, indicator.better))
-        goods = [seen[at].good for at in ends if at in seen]
-        now = Evaluation(stretch.over, card.value, card.path, is_good(card.value, card.path, indicator.better))
-        seen.setdefault(now.over, now)
-        # Today counts when it is over, unless there is not much else.
-        on = is_on_track(goods if len(goods) > 1 else [one.good for one in seen.values()])
+                wanted = path(card.target.value, past.elapsed_share, total=indicator.total)
+                evaluations[at] = Evaluation(at, found.value, wanted, is_good(found.value, wanted, indicator.better))
+        goods = [evaluations[at].good for at in ends if at in evaluations]
+        now = Evaluation(stretch.as_of, card.value, card.path, is_good(card.value, card.path, indicator.better))
+        evaluations.setdefault(now.as_of, now)
+        # The current day counts only while fewer than two completed days are evaluated.
+        on = is_on_track(goods if len(goods) > 1 else [evaluation.good for evaluation in evaluations.values()])
         why = _why(card, now, on=on)
-        return replace(card, state="on track" if on else "off track", why=why, evaluations=tuple(seen.values()))
+        return replace(card, state="on track" if on else "off track", why=why, evaluations=tuple(evaluations.values()))
 
-    def _facility(self, over: int) -> Facility:
+    def _facility(self, as_of: int) -> Facility:
         config = self._config
         renewable = config.goals.zone_renewable
         return Facility(
@@ -124,15 +126,15 @@ class _Site:
             config.grid.zone,
             config.grid.basis,
             config.site.timezone,
-            self._table.renewable(config.grid.zone, over - 1) if renewable is None else renewable,
-            lambda year: self._calendar.year(year, over),
+            self._table.renewable(config.grid.zone, as_of - 1) if renewable is None else renewable,
+            lambda year: self._calendar.year(year, as_of),
         )
 
 
 def _why(card: GoalOutcome, now: Evaluation, *, on: bool) -> str:
-    """What the state says, beside what the number of this moment says."""
+    """Return the reason of the state, and the present result if it differs."""
     if now.good == on:
         return "on the path, within 2 %, or better" if on else "more than 2 % worse than the path"
     if on:
-        return "worse than the path now; off track when two evaluations in a row say so"
-    return "on the path now; on track when two evaluations in a row say so"
+        return "worse than the path now; off track after two consecutive evaluations with this result"
+    return "on the path now; on track after two consecutive evaluations with this result"

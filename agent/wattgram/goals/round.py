@@ -1,4 +1,4 @@
-"""The daemon's round through the goals: each hour they are evaluated, and what changed is a `goal` record."""
+"""Hourly evaluation of the goals in the daemon; each changed goal becomes a `goal` record."""
 
 from __future__ import annotations
 
@@ -21,65 +21,71 @@ from wattgram.config.load import Config
 log = logging.getLogger(__name__)
 
 ROUND_PERIOD = 3600.0
-"""Seconds of the site's clock between two rounds."""
+"""Time between two rounds, s of the site's clock."""
 
-QUARTER = 900.0
-"""The same between the first two: a new store has its first windows then."""
+SECOND_ROUND_AFTER = 900.0
+"""Time between the first two rounds, s of the site's clock: a new store has its first windows then."""
 
-SOONEST = 30.0
-"""Real seconds between two rounds: a simulated clock may run fast."""
+SHORTEST_PERIOD = 30.0
+"""Shortest time between two rounds, real s: a simulated clock can run fast."""
 
-FIRST = 30.0
-"""Real seconds until the first round: a start, and a demonstration of a few seconds, need the processor themselves."""
+FIRST_ROUND_AFTER = 30.0
+"""Time until the first round, real s: a start, or a demonstration of a few seconds, needs the processor."""
 
-ROUND_SECONDS = 600.0
-"""Real seconds that a round may take."""
+ROUND_TIMEOUT = 600.0
+"""Longest duration of a round, real s."""
 
 FIELDS, TEXTS = ("value", "target", "coverage"), ("state",)
 
 
 class Round:
-    """Asks a process of its own for the goals. tell: takes a record; dates: whether the clock is believed.
+    """Periodic evaluation of the goals in a worker process.
 
-    latest: what the last round said, in the shape of `wattgram goals --format json`.
+    publish: receives a record. has_time: whether the clock is reliable. latest: result of the last round, in the format
+    of `wattgram goals --format json`.
     """
 
-    def __init__(self, config: Config, tell: Callable[[Record], None], dates: Callable[[], bool], clock: Clock) -> None:
+    def __init__(
+        self, config: Config, publish: Callable[[Record], None], has_time: Callable[[], bool], clock: Clock
+    ) -> None:
         self.pulse = Pulse("goals", vital=False)
         self.latest: list[dict[str, Any]] = []
-        # What the worker needs of it has no secret.
+        # Secrets are removed; the worker does not need them.
         self._config = replace(config, mqtt=None, sinks={}, http=HttpConfig())
-        self._tell = tell
-        self._dates = dates
+        self._publish = publish
+        self._has_time = has_time
         self._clock = clock
-        self._told: dict[str, tuple[int, Mapping[str, Value]]] = {}
-        self._failed = ""
+        self._published: dict[str, tuple[int, Mapping[str, Value]]] = {}
+        self._last_error = ""
 
     async def run(self) -> None:
-        """Round after round, until cancelled."""
-        later = (max(SOONEST, one / self._clock.speed) for one in chain((QUARTER,), repeat(ROUND_PERIOD)))
-        for wait in chain((FIRST,), later):
-            self.pulse.within(wait + ROUND_SECONDS)
+        """Run one round after another, until cancelled."""
+        later = (
+            max(SHORTEST_PERIOD, period / self._clock.speed)
+            for period in chain((SECOND_ROUND_AFTER,), repeat(ROUND_PERIOD))
+        )
+        for wait in chain((FIRST_ROUND_AFTER,), later):
+            self.pulse.within(wait + ROUND_TIMEOUT)
             await asyncio.sleep(wait)
-            if self._dates():
+            if self._has_time():
                 await self.evaluate(self._clock.time())
 
     async def evaluate(self, now: int) -> None:
-        """One round, as of an instant, UTC ns; what cannot be evaluated is logged, and the last round's cards stay."""
+        """Run one round as of an instant, UTC ns. A failure is logged, and the cards of the last round remain."""
         try:
-            found = json.loads(await self._asked(pickle.dumps((self._config, now))))
+            found = json.loads(await self._run_worker(pickle.dumps((self._config, now))))
         except (OSError, ValueError) as error:
-            if str(error) != self._failed:
+            if str(error) != self._last_error:
                 log.error("goals: not evaluated: %s", error)
-            self._failed = str(error)
+            self._last_error = str(error)
             return
-        self._failed = ""
+        self._last_error = ""
         self.latest = found["goals"]
-        for one in self.latest:
-            self._tell_of(one, int(found["time"]))
+        for card in self.latest:
+            self._publish_if_changed(card, int(found["time"]))
 
-    async def _asked(self, question: bytes) -> bytes:
-        """The answer of the worker; ValueError with its last words when it has none."""
+    async def _run_worker(self, request: bytes) -> bytes:
+        """Return the response of the worker. ValueError, with the last line of stderr, if the worker fails."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "wattgram.goals.worker"),
@@ -88,24 +94,26 @@ class Round:
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            async with asyncio.timeout(ROUND_SECONDS):
-                answer, said = await process.communicate(question)
+            async with asyncio.timeout(ROUND_TIMEOUT):
+                answer, errors = await process.communicate(request)
         except TimeoutError as error:
-            raise ValueError(f"no answer within {ROUND_SECONDS:g} s") from error
+            raise ValueError(f"no answer within {ROUND_TIMEOUT:g} s") from error
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
         if process.returncode:
-            raise ValueError(said.decode(errors="replace").strip().rpartition("\n")[2] or f"exit {process.returncode}")
+            raise ValueError(
+                errors.decode(errors="replace").strip().rpartition("\n")[2] or f"exit {process.returncode}"
+            )
         return answer
 
-    def _tell_of(self, card: Mapping[str, Any], time: int) -> None:
-        """Tell a card that is another than before, or once a day; of coverage one hundredth is a change."""
+    def _publish_if_changed(self, card: Mapping[str, Any], time: int) -> None:
+        """Publish a card if it has changed, and once a day. Coverage counts as changed from 0.01 on."""
         fields = {name: card[name] for name in (*FIELDS, *TEXTS) if card[name] is not None}
         now = time // (86_400 * NS), fields | {"coverage": round(card["coverage"] or 0.0, 2)}
-        if self._told.get(card["goal"]) == now:
+        if self._published.get(card["goal"]) == now:
             return
-        self._told[card["goal"]] = now
+        self._published[card["goal"]] = now
         tags = (("site", self._config.site.name), ("goal", str(card["goal"])))
-        self._tell(record(Series("goal", tags, FIELDS, (), TEXTS), time, fields))
+        self._publish(record(Series("goal", tags, FIELDS, (), TEXTS), time, fields))

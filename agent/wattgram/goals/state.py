@@ -1,4 +1,4 @@
-"""On track or off track: a value against the path to its target (METHOD 6.1), in a way that noise does not turn."""
+"""On track or off track: comparison of a value with the path to its target (METHOD 6.1), robust against noise."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from collections.abc import Sequence
 from .terms.indicator import Better
 
 PATH_TOLERANCE = 0.02
-"""Share of the path by which a value may be worse and still be on it."""
+"""Tolerance of the comparison, share of the path."""
 
 ENOUGH = 0.9
-"""Coverage below which there is not enough data."""
+"""Lowest coverage of a state; below it the state is "not enough data"."""
 
 BEGUN = 0.1
-"""Share of a period that must be over."""
+"""Elapsed share of a period from which on it has a state."""
 
 
-def path(target: float, gone: float, *, total: bool) -> float:
-    """What a value should be when a share of its period is over: a total grows, a ratio does not."""
-    return target * gone if total else target
+def path(target: float, elapsed_share: float, *, total: bool) -> float:
+    """Return the expected value after a share of the period: target x share for a total, the target for a ratio."""
+    return target * elapsed_share if total else target
 
 
 def is_good(value: float, wanted: float, better: Better) -> bool:
-    """Whether a value is on the good side of the path, or within 2 % of it."""
+    """Return whether a value is on the good side of the path, or within 2 % of the path."""
     slack = PATH_TOLERANCE * abs(wanted)
     return value >= wanted - slack if better == "higher" else value <= wanted + slack
 
 
 def is_on_track(goods: Sequence[bool]) -> bool:
-    """What the last two evaluations in a row that agree say; on track while no two do.
+    """Return the result of the latest two consecutive evaluations that agree; True while no two agree.
 
-    So one evaluation alone turns nothing, in either direction.
+    So a single evaluation never changes the state. If there is only one evaluation, its result counts.
     """
     for before, after in zip(reversed(goods[:-1]), reversed(goods[1:]), strict=True):
         if before == after:
@@ -38,18 +38,18 @@ def is_on_track(goods: Sequence[bool]) -> bool:
     return len(goods) != 1 or goods[0]
 
 
-def projected(value: float, gone: float, *, total: bool) -> float | None:
-    """The value at the period's end when the rest goes as what is over did; None before anything is over."""
+def projected(value: float, elapsed_share: float, *, total: bool) -> float | None:
+    """Return the value at the end of the period at the present rate; None for a total before any time has elapsed."""
     if not total:
         return value
-    return value / gone if gone > 0.0 else None
+    return value / elapsed_share if elapsed_share > 0.0 else None
 
 
-def needed(value: float, target: float, gone: float, *, total: bool) -> float | None:
-    """What the rest of the period must bring to reach the target: of a total the amount, of a ratio its mean.
+def needed(value: float, target: float, elapsed_share: float, *, total: bool) -> float | None:
+    """Return what the rest of the period needs to reach the target: the amount of a total, the mean of a ratio.
 
-    A ratio's parts weigh as their time does. None when nothing is left.
+    The parts of a ratio are weighted by time. None if the period is over.
     """
-    if gone >= 1.0:
+    if elapsed_share >= 1.0:
         return None
-    return target - value if total else (target - value * gone) / (1.0 - gone)
+    return target - value if total else (target - value * elapsed_share) / (1.0 - elapsed_share)

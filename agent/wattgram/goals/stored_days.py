@@ -1,4 +1,4 @@
-"""A site's days out of its stored history: sums of windows, and the day book."""
+"""Days of a site from its stored history: sums of windows, and daily records."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from wattgram.store.history import History
 from .terms.day import Day, DeviceDay, Quarters
 
 
-def days(history: History, config: Config, over: int) -> tuple[Day, ...]:
-    """Every day that began before `over`, UTC ns, of which something is stored, oldest first.
+def days(history: History, config: Config, as_of: int) -> tuple[Day, ...]:
+    """Return every stored day that began before `as_of`, UTC ns, oldest first.
 
-    HistoryError when there is no history to read.
+    HistoryError: the history cannot be read.
     """
     zone = config.site.timezone
     devices: dict[int, dict[str, DeviceDay]] = {}
     quarters: dict[int, Quarters] = {}
-    for one in history.days(0, over):
-        numbers = {name: float(number) for name, number in one.as_dict().items()}
-        if name := one.series.tag("device"):
-            devices.setdefault(one.time, {})[name] = _device(numbers)
+    for record in history.days(0, as_of):
+        numbers = {name: float(number) for name, number in record.as_dict().items()}
+        if name := record.series.tag("device"):
+            devices.setdefault(record.time, {})[name] = _device(numbers)
         else:
-            quarters[one.time] = _quarters(numbers)
+            quarters[record.time] = _quarters(numbers)
     stored = history.stored()
-    first = min([*devices, *quarters, *([stored[0]] if stored else [])], default=over)
-    found = spans(PeriodOption("day"), first, over, zone)
-    rows = _rows(history, config, found, over) if stored else {}
+    first = min([*devices, *quarters, *([stored[0]] if stored else [])], default=as_of)
+    found = spans(PeriodOption("day"), first, as_of, zone)
+    rows = _rows(history, config, found, as_of) if stored else {}
     return tuple(
         Day(
-            local_day(one.start, zone),
-            one.start,
-            min(window_end("1d", one.start, zone), over),
+            local_day(span.start, zone),
+            span.start,
+            min(window_end("1d", span.start, zone), as_of),
             row.covered if row else 0.0,
             _sums(row) if row else {},
-            devices.get(one.start, {}),
-            quarters.get(one.start, Quarters()),
+            devices.get(span.start, {}),
+            quarters.get(span.start, Quarters()),
             row.revision if row else 0,
         )
-        for one in found
-        if (row := rows.get(one.start)) or one.start in devices or one.start in quarters
+        for span in found
+        if (row := rows.get(span.start)) or span.start in devices or span.start in quarters
     )
 
 
 def _device(numbers: dict[str, float]) -> DeviceDay:
-    if seconds := numbers.get("temperature_seconds", 0.0):  # the book has the integral
+    if seconds := numbers.get("temperature_seconds", 0.0):  # the record contains the integral
         numbers["temperature"] /= seconds
     return DeviceDay(**numbers)
 
@@ -57,22 +57,22 @@ def _quarters(numbers: dict[str, float]) -> Quarters:
     return Quarters(count=count, peak_time=peak_time, night_count=night_count, **numbers)
 
 
-def _rows(history: History, config: Config, found: Sequence[PeriodSpan], over: int) -> dict[int, LedgerRow]:
-    """Each day's sums: by its own window, and while that is not there by the finer ones in it."""
+def _rows(history: History, config: Config, found: Sequence[PeriodSpan], as_of: int) -> dict[int, LedgerRow]:
+    """Return the sums of each day from the day's own window, else from the finer windows of the day."""
     grid = config.grid
-    roles = {one.role for one in config.devices}
+    roles = {device.role for device in config.devices}
     hydro = bool(roles & {"wind", "hydro"}) and not roles & {"genset", "chp"}
     rows: dict[int, LedgerRow] = {}
     book = None
     for kinds in (("1d",), ("15m", "1h")):
-        missing = [one for one in found if one.start not in rows]
+        missing = [span for span in found if span.start not in rows]
         if not missing:
             break
         begin, end = found.index(missing[0]), found.index(missing[-1])
         ledger = summed(
             history,
             found[begin : end + 1],
-            over,
+            as_of,
             config.site.timezone,
             grid.basis if book is None else book.basis,
             grid.method if book is None else book.method,

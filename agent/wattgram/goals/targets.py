@@ -1,4 +1,4 @@
-"""What a claim is measured against: the site's own target, its milestones, or the default."""
+"""Target of a claim: the site's own target, else its milestones, else the default."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .terms.indicator import Facility, Indicator, Target
 def target(
     claim: Claim, indicator: Indicator, stretch: Stretch, facility: Facility, calendar: Calendar
 ) -> Target | None:
-    """The target at the end of a stretch, in the indicator's unit; None where nobody set one.
+    """Return the target at the end of a stretch, in the indicator's unit; None if there is none.
 
-    A total's target is that of the claim's own period; of a shorter stretch it has the share that its time has.
+    The target of a total applies to the claim's own period. A shorter stretch has a share of it, by time.
     """
     goals = facility.goals
     wanted: Target | None
@@ -25,7 +25,7 @@ def target(
         year = int(calendar.natural("year", stretch.end).name)
         wanted = Target(milestone(goals, claim.id, year), f"the site's milestones, at the end of {year}")
     elif claim.shown == "number":
-        return None  # what a default says beside it is information
+        return None  # the default target of a number is information only
     else:
         wanted = indicator.target(stretch, facility)
     if wanted is None or not indicator.total:
@@ -38,16 +38,17 @@ def target(
 
 
 def milestone(goals: GoalsConfig, claim: str, year: int) -> float:
-    """The value at the end of a year on the straight lines from the baseline through the milestones (METHOD 6, A20).
+    """Return the value at the end of a year, linear between baseline and milestones (METHOD 6, A20).
 
-    Before the first point it is the first one's, after the last the last one's. KeyError without milestones.
+    Before the first point the value of the first point applies, after the last point that of the last point. KeyError:
+    no milestones.
     """
-    points = [(one.year, one.value) for one in goals.milestones[claim]]
+    points = [(point.year, point.value) for point in goals.milestones[claim]]
     if claim in goals.baselines:
         points.append((goals.baselines[claim].year, goals.baselines[claim].value))
     points.sort()
-    before = [one for one in points if one[0] <= year]
-    after = [one for one in points if one[0] > year]
+    before = [point for point in points if point[0] <= year]
+    after = [point for point in points if point[0] > year]
     if not before or not after:
         return (before or after)[-1 if before else 0][1]
     (begin, first), (end, last) = before[-1], after[0]

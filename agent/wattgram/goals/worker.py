@@ -1,7 +1,7 @@
-"""Evaluates the goals in a process of its own: a year of days leaves no trace in the daemon's memory, nor in its pace.
+"""Evaluation of the goals in a separate process, so that a year of days neither occupies the daemon's memory nor
+delays it.
 
-In on stdin: a pickled Config and an instant, by the daemon that started it. Out on stdout: JSON as `wattgram goals` has
-it.
+stdin: a pickled Config and an instant, from the daemon. stdout: JSON as of `wattgram goals`.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from .cards.text import as_json
 from .evaluate import evaluate
 
 NICE = 10
-"""Polling goes first."""
+"""Niceness of the process: polling has priority."""
 
 SHOWN_KEYS = (
     *("goal", "article", "claim", "indicator", "value", "unit", "target", "state"),
     *("coverage", "period", "as_of", "why", "add", "extras"),
 )
-"""What the daemon keeps of a card: its records and its page have no more."""
+"""Keys of a card that the daemon's records and page use."""
 
 
 def main() -> int:
-    """Evaluate once; the exit code."""
-    with suppress(PermissionError):  # a sandbox may forbid it; goals in its way are better than none
+    """Evaluate once and return the exit code."""
+    with suppress(PermissionError):  # a sandbox may forbid a change of priority
         os.nice(NICE)
     config, now = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent, over a pipe
     cards = evaluate(config, None, now)
-    shown = [{name: one[name] for name in one if name in SHOWN_KEYS} for one in json.loads(as_json(cards))]
-    print(json.dumps({"time": max((one.over for one in cards), default=now), "goals": shown}))
+    shown = [{name: card[name] for name in card if name in SHOWN_KEYS} for card in json.loads(as_json(cards))]
+    print(json.dumps({"time": max((card.as_of for card in cards), default=now), "goals": shown}))
     return 0
 
 

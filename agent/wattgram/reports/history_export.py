@@ -1,5 +1,7 @@
-"""What is stored as files for other programs: readings and results out of the history, as CSV, Parquet or line
-protocol. Beside a running daemon or without one; however much it is, only some minutes of it are in memory."""
+"""Export of stored readings and results as CSV, Parquet or line protocol, with or without a running daemon.
+
+The export streams: only some minutes of the history are in memory.
+"""
 
 from __future__ import annotations
 
@@ -19,18 +21,18 @@ from wattgram.formats.export_columns import Column, columns
 from wattgram.store.history import FAR, DeliveredRecords, History
 
 Form = Callable[[BinaryIO, Iterator[Record], Sequence[Column]], int]
-"""Writes records; how many of them it cannot hold."""
+"""Writer of records in one format; returns the number of records that the format cannot represent."""
 
 PROGRESS_RECORDS = 1000
-"""Records between two words of progress."""
+"""Records between two calls of `progress`."""
 
-HAS: dict[str, tuple[Kind, ...]] = {"device": ("device", "event"), "window": ("emission",)}
-"""Kinds that have a tag by which they are chosen."""
+KINDS_WITH_TAG: dict[str, tuple[Kind, ...]] = {"device": ("device", "event"), "window": ("emission",)}
+"""Kinds of records that can be selected by a tag."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportSelection:
-    """Which records: of these kinds, and of those that have a device or a window, of these; none named: of all."""
+    """Selection of records by kind, and by device or window for kinds that have such a tag. Empty: no restriction."""
 
     kinds: tuple[Kind, ...]
     devices: tuple[str, ...] = ()
@@ -38,32 +40,33 @@ class ExportSelection:
 
     @classmethod
     def of(cls, kinds: Sequence[str], devices: Sequence[str], windows: Sequence[str]) -> ExportSelection:
-        """As asked for. No kind: those that the devices or windows are of, else readings and results.
+        """Create a selection from command options.
 
-        ValueError for devices or windows of kinds that have none.
+        Without kinds it has those of the devices or windows, else readings and results. ValueError: devices or windows
+        with kinds that have none.
         """
-        asked = {"device": devices, "window": windows}
+        requested = {"device": devices, "window": windows}
         if not kinds:
-            kinds = [HAS[tag][0] for tag in HAS if asked[tag]] or ["device", "emission"]
-        for tag, names in asked.items():
-            if names and not set(HAS[tag]) & set(kinds):
-                allowed = " or ".join(HAS[tag])
+            kinds = [KINDS_WITH_TAG[tag][0] for tag in KINDS_WITH_TAG if requested[tag]] or ["device", "emission"]
+        for tag, names in requested.items():
+            if names and not set(KINDS_WITH_TAG[tag]) & set(kinds):
+                allowed = " or ".join(KINDS_WITH_TAG[tag])
                 raise ValueError(f"found --{tag} {names[0]} with --kind {','.join(kinds)}; allowed: with {allowed}")
-        return cls(tuple(one for one in KINDS if one in kinds), tuple(devices), tuple(windows))
+        return cls(tuple(kind for kind in KINDS if kind in kinds), tuple(devices), tuple(windows))
 
     def wants(self, series: Series) -> bool:
-        """Whether its records are among them."""
+        """Return whether the selection contains the records of a series."""
         tags = dict(series.tags)
         return not (
-            (self.devices and series.kind in HAS["device"] and tags.get("device") not in self.devices)
-            or (self.windows and series.kind in HAS["window"] and tags.get("window") not in self.windows)
+            (self.devices and series.kind in KINDS_WITH_TAG["device"] and tags.get("device") not in self.devices)
+            or (self.windows and series.kind in KINDS_WITH_TAG["window"] and tags.get("window") not in self.windows)
         )
 
 
 @dataclass(slots=True)
 class ExportSummary:
-    """What was exported: records, the time of the first and of the last (UTC ns). `unwritten`: that the format cannot
-    hold; `damaged`: that could not be read, at most."""
+    """Result of an export. first, last: times of the first and the last record, UTC ns. unwritten: records that the
+    format cannot represent. damaged: upper bound of the unreadable records."""
 
     records: int = 0
     first: int = 0
@@ -81,19 +84,19 @@ def export(
     opened: Callable[[], AbstractContextManager[BinaryIO]],
     progress: Callable[[int, int], None],
 ) -> ExportSummary:
-    """Write records from `since` to before `until`, UTC ns; None: from the first, to the last.
+    """Write the records from `since` to before `until`, UTC ns; None: from the first record, to the last.
 
-    `opened` gives the file when there is something for it. `progress` hears when the first record was, and the one
-    that is written, UTC ns. HistoryError when there is nothing; ValueError for a device that there never was.
+    opened: opens the file; called only if there are records. progress: receives the times of the first and of the
+    present record, UTC ns. HistoryError: no records. ValueError: an unknown device.
     """
     start, end = since or 0, FAR if until is None else until
     history = History(config.spool.path, config.site.name)
-    # The file has its name when the look at the history is over, which may find that it was no sound one.
-    with ExitStack() as place, history.told(selection.kinds, selection.wants) as told:
-        found = told.records(start, end)
+    # The file is named after the history is closed, because closing can detect that the data was not consistent.
+    with ExitStack() as place, history.told(selection.kinds, selection.wants) as delivered:
+        found = delivered.records(start, end)
         first = next(found, None)
         if first is None:
-            raise _nothing(config, selection, history, told)
+            raise _no_records(config, selection, history, delivered)
         count = ExportSummary(first=first.time)
 
         def counted() -> Iterator[Record]:
@@ -105,13 +108,13 @@ def export(
                 yield record
 
         file = place.enter_context(opened())
-        count.unwritten = form(file, counted(), columns(told.series(start, end)))
-        count.damaged = told.damaged
+        count.unwritten = form(file, counted(), columns(delivered.series(start, end)))
+        count.damaged = delivered.damaged
     return count
 
 
 def as_lines(file: BinaryIO, records: Iterator[Record], _: Sequence[Column]) -> int:
-    """Line protocol, as the database gets it; how many records it cannot hold."""
+    """Write line protocol, as sent to the database. Return the number of records that it cannot represent."""
     lines, unwritten = LineProtocol(), 0
     for record in records:
         try:
@@ -125,19 +128,19 @@ def as_lines(file: BinaryIO, records: Iterator[Record], _: Sequence[Column]) -> 
     return unwritten
 
 
-def _nothing(
-    config: Config, selection: ExportSelection, history: History, told: DeliveredRecords
+def _no_records(
+    config: Config, selection: ExportSelection, history: History, delivered: DeliveredRecords
 ) -> HistoryError | ValueError:
-    """Why there is nothing."""
+    """Return the error that states why there are no records."""
     kinds = " or ".join(selection.kinds)
-    if (ends := told.ends()) is not None:
-        first, last = (local_day(one, config.site.timezone) for one in ends)
+    if (ends := delivered.ends()) is not None:
+        first, last = (local_day(time, config.site.timezone) for time in ends)
         return HistoryError(f"{history.folder}: nothing of this period is stored; there are records of {first}..{last}")
-    devices = {*history.devices(), *(one.name for one in config.devices)}
+    devices = {*history.devices(), *(device.name for device in config.devices)}
     for name in selection.devices:
         if name not in devices:
             return ValueError(f"found --device {name!r}{nearest(name, devices)}; allowed: {', '.join(sorted(devices))}")
-    others = [one for one in history.sites() if one != history.site]
+    others = [site for site in history.sites() if site != history.site]
     there = f"; there are sites {', '.join(map(repr, others))}" if others else ""
     chosen = f" of {', '.join(selection.devices + selection.windows)}" if selection.devices + selection.windows else ""
     return HistoryError(f"{history.folder}: no {kinds} record{chosen} of site {history.site!r} is stored{there}")

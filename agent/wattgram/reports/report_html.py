@@ -1,4 +1,4 @@
-"""The report as one HTML file for paper: no script, nothing loaded from elsewhere, every text from outside escaped."""
+"""The report as one HTML file for printing, without scripts and external resources. External texts are escaped."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from wattgram.accounts.ledger import ENOUGH, LedgerRow
 from wattgram.formats.bar_chart import Bar, chart
 from wattgram.formats.html_page import NARROW, document, number, percent
 
-from .site_report import SiteReport, digits, written
+from .site_report import SiteReport, digits, figure_columns
 
 CHARTED = 62
-"""Periods in a chart at most, the latest."""
+"""Largest number of periods in a chart: the latest ones."""
 
-SHORT = 16
-"""Lines of a table that is not divided between two pages."""
+UNDIVIDED_ROWS = 16
+"""Largest number of rows of a table that is kept on one printed page."""
 
 UP = ("pv_energy_kwh", "generation_energy_kwh", "battery_discharge_energy_kwh", "grid_import_energy_kwh")
 DOWN = ("grid_export_energy_kwh", "battery_charge_energy_kwh")
-"""What comes into the site, and what leaves it or is stored: the load is what is between the two."""
+"""Inflows, and outflows other than the load: load = sum of UP - sum of DOWN."""
 
-BY_KEY = {one.key: one for one in FIGURES}
+BY_KEY = {figure.key: figure for figure in FIGURES}
 TIERS = {
     1: "measured live",
     2: "estimated live",
@@ -36,7 +36,7 @@ TIERS = {
 
 
 def page(shown: SiteReport) -> str:
-    """The whole file."""
+    """Return the HTML file."""
     style = files("wattgram.reports").joinpath("report.css").read_text(encoding="utf-8")
     period = _period(shown)
     body = "".join(
@@ -63,11 +63,11 @@ def _head(shown: SiteReport, period: str) -> str:
     total = shown.total
     grid = total.value(BY_KEY["grid_intensity_g_per_kwh"])
     site = total.value(BY_KEY["emission_intensity_g_per_kwh"])
-    beside = f"{abs(1 - site / grid):.1%} {'below' if site <= grid else 'above'} the grid" if grid and site else ""
+    comparison = f"{abs(1 - site / grid):.1%} {'below' if site <= grid else 'above'} the grid" if grid and site else ""
     numbers = (
         ("load", _number(total.value(BY_KEY["load_energy_kwh"])), "kWh", ""),
         ("emission of the load", _number(total.value(BY_KEY["emission_kg"])), "kg CO2", ""),
-        ("intensity", number(site, 1), "g/kWh", beside),
+        ("intensity", number(site, 1), "g/kWh", comparison),
         ("clean share", percent(total.value(BY_KEY["clean_share"])), "", ""),
         ("self-sufficiency", percent(total.value(BY_KEY["self_sufficiency"])), "", ""),
         ("coverage", percent(total.coverage), "", "" if total.enough else f"not enough data: below {ENOUGH:.0%}"),
@@ -77,13 +77,13 @@ def _head(shown: SiteReport, period: str) -> str:
         f"{f'<dd class=beside>{note}</dd>' if note else ''}</div>"
         for name, value, unit, note in numbers
     )
-    until, covered = escape(shown.local(shown.over)), percent(total.coverage)
-    warning = "" if total.complete else f"<p class=quiet>Not over: counted until {until}.</p>"
+    until, covered = escape(shown.local(shown.as_of)), percent(total.coverage)
+    warning = "" if total.complete else f"<p class=quiet>Not over: the figures end at {until}.</p>"
     if not total.enough:
-        of = "the period" if total.complete else f"the time until {until}"
+        span = "the period" if total.complete else f"the time until {until}"
         warning += (
-            f"<p class=warning><b>Not enough data:</b> {covered} of {of} is covered; "
-            f"below {ENOUGH:.0%} no figure can be relied on.</p>"
+            f"<p class=warning><b>Not enough data:</b> {covered} of {span} is covered. "
+            f"Below {ENOUGH:.0%} the figures are not reliable.</p>"
         )
     return (
         f"<header><h1>{escape(shown.site)}</h1><p>Energy and carbon, {escape(period)}</p>"
@@ -113,7 +113,7 @@ def _charts(shown: SiteReport) -> str:
     keys = [key for key in (*UP, *DOWN) if key in present]
     names = {key: f"{BY_KEY[key].head}{', downwards' if key in DOWN else ''}" for key in keys}
     note = "" if all(row.enough for row in rows) else " Pale: not enough data."
-    note += "" if len(rows) == len(shown.rows) else f" The latest {CHARTED} periods."
+    note += "" if len(rows) == len(shown.rows) else f" Only the latest {CHARTED} periods."
     return (
         f"<section><h2>Energy mix, kWh</h2><p class=legend>{_legend(names)}"
         f'<span><i class="mark"></i>load</span>{note}</p>'
@@ -139,9 +139,10 @@ def _table(title: str, shown: SiteReport, figures: Sequence[Figure]) -> str:
         return ""
     rows = [*shown.rows, shown.total]
     columns = [
-        [cell.replace(",", NARROW) or "-" for cell in column] for column in written(rows, present, percent=f"{NARROW}%")
+        [cell.replace(",", NARROW) or "-" for cell in column]
+        for column in figure_columns(rows, present, percent=f"{NARROW}%")
     ]
-    heads = [(one.head, "" if one.unit == "1" else one.unit) for one in present]
+    heads = [(figure.head, "" if figure.unit == "1" else figure.unit) for figure in present]
     if figures is SHARES:
         columns.append([percent(row.coverage) for row in rows])
         heads.append(("coverage", ""))
@@ -153,7 +154,7 @@ def _table(title: str, shown: SiteReport, figures: Sequence[Figure]) -> str:
         + "</tr>"
         for index, row in enumerate(rows)
     ]
-    kind = " class=short" if len(rows) <= SHORT else ""
+    kind = " class=short" if len(rows) <= UNDIVIDED_ROWS else ""
     return (
         f"<section><h2>{title}</h2><table{kind}><thead><tr><th>period</th>{head}</tr></thead>"
         f"<tbody>{''.join(lines[:-1])}</tbody><tbody class=total>{lines[-1]}</tbody></table></section>"
@@ -161,12 +162,12 @@ def _table(title: str, shown: SiteReport, figures: Sequence[Figure]) -> str:
 
 
 def _apart(shown: SiteReport) -> str:
-    table = _table("Avoided and captured: ledgers of their own", shown, APART)
-    why = (
-        "<p>Netted with nothing: neither with the emissions above nor with each other. Avoided emissions are what "
-        "would have been emitted elsewhere, counted at the grid's average factor.</p>"
+    table = _table("Avoided and captured: separate ledgers", shown, APART)
+    explanation = (
+        "<p>These figures are not netted with the emissions above or with each other. Avoided emissions would have "
+        "occurred elsewhere. They are computed with the average factor of the grid.</p>"
     )
-    return table.replace("<section>", "<section class=apart>", 1).replace("</h2>", f"</h2>{why}", 1)
+    return table.replace("<section>", "<section class=apart>", 1).replace("</h2>", f"</h2>{explanation}", 1)
 
 
 def _provenance(shown: SiteReport) -> str:
@@ -177,14 +178,14 @@ def _provenance(shown: SiteReport) -> str:
         for source, time, energy in shown.total.shares()
     )
     windows = ", ".join(f"{count} of {kind}" for kind, count in shown.total.windows.items())
-    where = "as stored" if shown.method_stored else "as the configuration says; the stored windows do not"
+    origin = "as stored" if shown.method_stored else "as configured; the stored windows do not contain their method"
     facts = (
         ("period", f"{shown.local(shown.total.span.start)} to {shown.local(shown.total.span.end)}"),
-        ("made", f"{shown.local(shown.made)}; windows until {shown.local(shown.over)} can be in it"),
+        ("created", f"{shown.local(shown.made)}; contains windows up to {shown.local(shown.as_of)}"),
         ("basis", shown.basis),
-        ("method", f"{shown.method}, {where}"),
+        ("method of sharing", f"{shown.method}, {origin}"),
         ("residual mix, scope 2 market", f"{shown.residual:.1f} g/kWh for all import: no certificates are recorded"),
-        ("windows added up", windows or "none"),
+        ("summed windows", windows or "none"),
         ("highest revision", f"{shown.total.revision}"),
         *((name if "." in name else f"{name}, version", version) for name, version in shown.versions.items()),
     )
@@ -192,7 +193,7 @@ def _provenance(shown: SiteReport) -> str:
     notes = "".join(f"<li>{escape(note)}</li>" for note in shown.notes)
     return (
         "<section><h2>Provenance</h2><table class=words><thead><tr><th>grid source</th><th>tier</th>"
-        f"<th>of time</th><th>of import</th></tr></thead><tbody>{sources}</tbody></table>"
+        f"<th>share of time</th><th>share of import</th></tr></thead><tbody>{sources}</tbody></table>"
         f"<dl class=facts>{listed}</dl>{f'<ul>{notes}</ul>' if notes else ''}{_events(shown)}</section>"
     )
 
@@ -201,33 +202,34 @@ def _events(shown: SiteReport) -> str:
     if not shown.events:
         return ""
     lines = "".join(
-        f"<tr><th>{escape(one.device) or 'site'}</th><td>{escape(one.event)}</td><td>{one.count}</td>"
-        f"<td>{escape(shown.local(one.first))}</td><td>{escape(shown.local(one.last))}</td>"
-        f"<td>{escape(one.detail)}</td></tr>"
-        for one in shown.events
+        f"<tr><th>{escape(event.device) or 'site'}</th><td>{escape(event.event)}</td><td>{event.count}</td>"
+        f"<td>{escape(shown.local(event.first))}</td><td>{escape(shown.local(event.last))}</td>"
+        f"<td>{escape(event.detail)}</td></tr>"
+        for event in shown.events
     )
     return (
         "<h3>Events</h3><table class=words><thead><tr><th>device</th><th>event</th><th>times</th><th>first</th>"
-        f"<th>last</th><th>last said</th></tr></thead><tbody>{lines}</tbody></table>"
+        f"<th>last</th><th>last detail</th></tr></thead><tbody>{lines}</tbody></table>"
     )
 
 
 def _rules(shown: SiteReport) -> str:
     lines = "".join(
-        f"<tr><th>{escape(one.head)}</th><td>{'share' if one.unit == '1' else one.unit}</td>"
-        f"<td>{escape(one.rule)}</td><td>{escape(one.source)}</td></tr>"
-        for one in shown.shown(FIGURES)
+        f"<tr><th>{escape(figure.head)}</th><td>{'share' if figure.unit == '1' else figure.unit}</td>"
+        f"<td>{escape(figure.rule)}</td><td>{escape(figure.source)}</td></tr>"
+        for figure in shown.shown(FIGURES)
     )
     coverage = (
-        "<tr><th>coverage</th><td>share</td><td>time with a balance / time of the period that is over, weighted with "
-        f"the share of the devices that were read; below {ENOUGH:.0%} there is not enough data</td>"
+        "<tr><th>coverage</th><td>share</td><td>time with a balance / elapsed time of the period, weighted with the "
+        f"share of the devices that were read; below {ENOUGH:.0%}: not enough data</td>"
         "<td>METHOD 4.5</td></tr>"
     )
     return (
-        "<section><h2>How each figure comes about</h2><p>Every row adds up the finest windows that are stored for it; "
-        "every ratio is a ratio of sums over the period, never a mean of ratios. METHOD names sections of the emission "
-        "method that this program follows. Proportional: every outflow of the site carries the mix of its inflows. "
-        "Local first: own renewables, battery, fuel and import are used up in this order.</p>"
+        "<section><h2>Calculation of the figures</h2><p>Each row is the sum of the finest windows that are stored for "
+        "it. Each ratio is a ratio of sums over the period, not a mean of ratios. METHOD refers to the sections of the "
+        "emission method of this program. Methods of sharing: with <i>proportional</i>, every outflow of the site "
+        "carries the mix of its inflows. With <i>local first</i>, own renewables, battery, fuel and import are used up "
+        "in this order.</p>"
         '<table class="words rules"><thead><tr><th>figure</th><th>unit</th><th>rule</th><th>source</th></tr></thead>'
         f"<tbody>{lines}{coverage}</tbody></table></section>"
     )

@@ -1,4 +1,4 @@
-"""The report of a site: its ledger with coverage and provenance, as a table, JSON or CSV (`paper` makes it HTML)."""
+"""The report of a site: its ledger with coverage and provenance, as a table, JSON or CSV (HTML: `report_html`)."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from wattgram.grid.table import FactorTable
 from wattgram.store.history import History
 
 LATE_SECONDS = 3600
-"""Seconds without a window after which a report says when the last one was."""
+"""Time without a window after which a report states the time of the last window, s."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventSummary:
-    """One kind of event of one device ("" = the site): how often, when first and last, what it said then."""
+    """One kind of event of one device ("" = the site): number, times of the first and the last, and the last detail."""
 
     device: str
     event: str
@@ -40,10 +40,11 @@ class EventSummary:
 
 @dataclass(frozen=True, slots=True)
 class SiteReport:
-    """What every format shows. `over`: the end of the last quarter of an hour that could count, UTC ns.
+    """The content of a report, common to all formats.
 
-    `method_stored`: whether the windows say their method; else it is the configuration's.
-    `residual`: g/kWh of the market-based method's residual mix. `versions`: of the program and its factor files.
+    made: time of the report, UTC ns. as_of: end of the last quarter-hour that the report can contain, UTC ns.
+    method_stored: whether the windows contain their method; if not, `method` is the configured one. residual: residual
+    mix of the market-based method, g/kWh. versions: of the program and its factor files.
     """
 
     site: str
@@ -52,7 +53,7 @@ class SiteReport:
     method: str
     method_stored: bool
     made: int
-    over: int
+    as_of: int
     rows: tuple[LedgerRow, ...]
     total: LedgerRow
     events: tuple[EventSummary, ...]
@@ -61,37 +62,37 @@ class SiteReport:
     versions: dict[str, str]
 
     def local(self, time: int) -> str:
-        """An instant on the site's clock, to the minute, with the zone's name for it."""
+        """Return an instant in local time, to the minute, with the abbreviation of the time zone."""
         return local_minute(time, self.zone)
 
     def shown(self, figures: Iterable[Figure]) -> list[Figure]:
-        """The figures that the total has."""
-        return [one for one in figures if self.total.value(one) is not None]
+        """Return the figures of which the total has a value."""
+        return [figure for figure in figures if self.total.value(figure) is not None]
 
 
 def report(config: Config, wanted: PeriodOption, now: int) -> SiteReport:
-    """The report of a period as of `now`, UTC ns.
+    """Create the report of a period as of `now`, UTC ns.
 
-    HistoryError when there is no history or nothing in the period; ValueError as of `Asked.bounds`.
+    HistoryError: no history, or no data in the period. ValueError: as `PeriodOption.bounds`.
     """
     zone, grid = config.site.timezone, config.grid
     history = History(config.spool.path, config.site.name)
     stored = history.stored()
     if stored is None:
-        raise HistoryError(_nothing(history))
-    over = window_start("15m", now, zone)  # the last quarter of an hour that is over
-    found = spans(wanted, stored[0], over, zone)
-    roles = {one.role for one in config.devices}
+        raise HistoryError(_no_windows(history))
+    as_of = window_start("15m", now, zone)
+    found = spans(wanted, stored[0], as_of, zone)
+    roles = {device.role for device in config.devices}
     hydro, fuel = bool(roles & {"wind", "hydro"}), bool(roles & {"genset", "chp"})
-    ledger = summed(history, found, over, zone, grid.basis, grid.method, hydro=hydro and not fuel) if found else None
+    ledger = summed(history, found, as_of, zone, grid.basis, grid.method, hydro=hydro and not fuel) if found else None
     if ledger is None:
         days = f"{local_day(stored[0], zone)}..{local_day(stored[1], zone)}"
-        raise HistoryError(f"{config.spool.path}: no window of this period is stored; there are windows of {days}")
+        raise HistoryError(f"{config.spool.path}: no window of this period is stored; stored are windows of {days}")
     if wanted.unit:
         ledger = ledger.trimmed()
     whole = ledger.total.span
     notes = _notes(config, ledger, history.damaged, own_unclear=hydro and fuel)
-    if over - stored[1] > LATE_SECONDS * NS:
+    if as_of - stored[1] > LATE_SECONDS * NS:
         notes.append(
             f"the last stored window began on {datetime.fromtimestamp(stored[1] // NS, zone):%Y-%m-%d at %H:%M %Z}"
         )
@@ -102,10 +103,10 @@ def report(config: Config, wanted: PeriodOption, now: int) -> SiteReport:
         method=ledger.book.method or grid.method,
         method_stored=bool(ledger.book.method),
         made=now,
-        over=over,
+        as_of=as_of,
         rows=ledger.rows,
         total=ledger.total,
-        events=_happened(history.events(whole.start, whole.end)),
+        events=_event_summaries(history.events(whole.start, whole.end)),
         notes=tuple(notes),
         residual=FactorTable.shipped().residual(grid.zone, whole.start),
         versions=factors(),
@@ -113,15 +114,15 @@ def report(config: Config, wanted: PeriodOption, now: int) -> SiteReport:
 
 
 def as_table(shown: SiteReport) -> str:
-    """For a terminal."""
+    """Return the report as text for a terminal."""
     method = shown.method if shown.method_stored else f"{shown.method} (as configured)"
-    parts = [f"{shown.site}, {shown.zone.key}, as of {shown.local(shown.over)}\nbasis {shown.basis}, method {method}"]
+    parts = [f"{shown.site}, {shown.zone.key}, as of {shown.local(shown.as_of)}\nbasis {shown.basis}, method {method}"]
     rows = [*shown.rows, shown.total]
     for title, figures in (
         ("energy", ENERGY),
         ("carbon", CARBON),
         ("shares", SHARES),
-        ("ledgers of their own, netted with nothing", APART),
+        ("separate ledgers, not netted with other figures", APART),
     ):
         if present := shown.shown(figures):
             parts.append(f"{title}\n{_figures(rows, present, coverage=figures is SHARES)}")
@@ -129,17 +130,17 @@ def as_table(shown: SiteReport) -> str:
         (printable(source.name), str(source.tier or "-"), f"{time:.1%}", "-" if energy is None else f"{energy:.1%}")
         for source, time, energy in shown.total.shares()
     ]
-    parts.append(table(("grid source", "tier", "of time", "of import"), sources, right=(1, 2, 3)))
+    parts.append(table(("grid source", "tier", "share of time", "share of import"), sources, right=(1, 2, 3)))
     if shown.events:
         happened = [
             (
-                printable(one.device or "site"),
-                printable(one.event),
-                str(one.count),
-                shown.local(one.first),
-                shown.local(one.last),
+                printable(event.device or "site"),
+                printable(event.event),
+                str(event.count),
+                shown.local(event.first),
+                shown.local(event.last),
             )
-            for one in shown.events
+            for event in shown.events
         ]
         parts.append(table(("device", "event", "times", "first", "last"), happened, right=(2,)))
     versions = ", ".join(f"{name} {version}" for name, version in shown.versions.items())
@@ -149,7 +150,7 @@ def as_table(shown: SiteReport) -> str:
 
 
 def as_json(shown: SiteReport) -> str:
-    """The shape that docs/report.md describes."""
+    """Return the JSON document that docs/report.md describes."""
     document = {
         "site": shown.site,
         "timezone": shown.zone.key,
@@ -157,20 +158,20 @@ def as_json(shown: SiteReport) -> str:
         "method": shown.method,
         "method_from": "history" if shown.method_stored else "configuration",
         "made": rfc3339(shown.made),
-        "as_of": rfc3339(shown.over),
+        "as_of": rfc3339(shown.as_of),
         "rows": [_row(row) for row in shown.rows],
         "total": _row(shown.total),
         "sources": _sources(shown.total),
         "events": [
             {
-                "device": one.device,
-                "event": one.event,
-                "count": one.count,
-                "first": rfc3339(one.first),
-                "last": rfc3339(one.last),
-                "detail": one.detail,
+                "device": event.device,
+                "event": event.event,
+                "count": event.count,
+                "first": rfc3339(event.first),
+                "last": rfc3339(event.last),
+                "detail": event.detail,
             }
-            for one in shown.events
+            for event in shown.events
         ],
         "notes": list(shown.notes),
         "versions": {**shown.versions, "revision": shown.total.revision},
@@ -179,27 +180,27 @@ def as_json(shown: SiteReport) -> str:
 
 
 def as_csv(shown: SiteReport) -> str:
-    """RFC 4180: one line of names with their units, one a row, the total last; empty where there is no number."""
-    head = ["period", "from", "to", "complete", "enough_data", "coverage", *(one.key for one in FIGURES)]
+    """Return CSV after RFC 4180: a line of names, one line per row, the total last. Empty cells are missing numbers."""
+    head = ["period", "from", "to", "complete", "enough_data", "coverage", *(figure.key for figure in FIGURES)]
     rows = []
     for row in (*shown.rows, shown.total):
         facts = _row(row)
-        sources = "; ".join(f"{one.name} (tier {one.tier}) {time:.1%}" for one, time, _ in row.shares())
+        sources = "; ".join(f"{source.name} (tier {source.tier}) {time:.1%}" for source, time, _ in row.shares())
         rows.append([*(facts[name] for name in head), sources, shown.basis, shown.method, row.revision])
     return sheet([*head, "grid_sources", "basis", "method", "revision"], rows)
 
 
 def digits(values: Iterable[float | None]) -> int:
-    """Decimals with which numbers of one unit are read best beside each other."""
-    largest = max((abs(one) for one in values if one is not None), default=0.0)
+    """Return the decimals for numbers of one unit, by the largest number: 0 from 10 000 on, 1 from 100 on, else 3."""
+    largest = max((abs(value) for value in values if value is not None), default=0.0)
     return 0 if largest >= 10_000 or not largest else 1 if largest >= 100 else 3
 
 
-def written(rows: Sequence[LedgerRow], figures: Sequence[Figure], *, percent: str) -> list[list[str]]:
-    """A column of each figure, "" where there is no number; figures of one unit have the same decimals."""
+def figure_columns(rows: Sequence[LedgerRow], figures: Sequence[Figure], *, percent: str) -> list[list[str]]:
+    """Return one column per figure, "" for a missing number. Figures of one unit have the same decimals."""
     decimals = {
-        unit: digits(row.value(one) for one in figures if one.unit == unit for row in rows)
-        for unit in {one.unit for one in figures}
+        unit: digits(row.value(figure) for figure in figures if figure.unit == unit for row in rows)
+        for unit in {figure.unit for figure in figures}
     }
 
     def cell(value: float | None, unit: str) -> str:
@@ -207,12 +208,12 @@ def written(rows: Sequence[LedgerRow], figures: Sequence[Figure], *, percent: st
             return ""
         return f"{100 * value:.1f}{percent}" if unit == "1" else f"{value:z,.{decimals[unit]}f}"
 
-    return [[cell(row.value(one), one.unit) for row in rows] for one in figures]
+    return [[cell(row.value(figure), figure.unit) for row in rows] for figure in figures]
 
 
 def _figures(rows: Sequence[LedgerRow], figures: Sequence[Figure], *, coverage: bool) -> str:
-    head = [one.head if one.unit == "1" else f"{one.head} {one.unit}" for one in figures]
-    columns = [[cell or "-" for cell in column] for column in written(rows, figures, percent="%")]
+    head = [figure.head if figure.unit == "1" else f"{figure.head} {figure.unit}" for figure in figures]
+    columns = [[cell or "-" for cell in column] for column in figure_columns(rows, figures, percent="%")]
     if coverage:
         head.append("coverage")
         columns.append([f"{row.coverage:.1%}" for row in rows])
@@ -222,7 +223,7 @@ def _figures(rows: Sequence[LedgerRow], figures: Sequence[Figure], *, coverage: 
 
 
 def _row(row: LedgerRow) -> dict[str, object]:
-    figures = {one.key: _rounded(row.value(one)) for one in FIGURES}
+    figures = {figure.key: _rounded(row.value(figure)) for figure in FIGURES}
     return {
         "period": row.span.name,
         "from": rfc3339(row.span.start),
@@ -250,18 +251,18 @@ def _sources(row: LedgerRow) -> list[dict[str, object]]:
 
 
 def _rounded(value: float | None) -> float | None:
-    """To a millionth: the last digits of a sum of doubles say nothing."""
+    """Round to a millionth: the last digits of a sum of doubles are not significant."""
     return None if value is None else round(value, 6) + 0.0  # never -0.0
 
 
-def _happened(events: Iterable[Record]) -> tuple[EventSummary, ...]:
+def _event_summaries(events: Iterable[Record]) -> tuple[EventSummary, ...]:
     found: dict[tuple[str, str], EventSummary] = {}
-    for one in events:
-        device, event = one.series.tag("device"), str(one["event"])
+    for record in events:
+        device, event = record.series.tag("device"), str(record["event"])
         before = found.get((device, event))
-        count, first = (before.count + 1, before.first) if before else (1, one.time)
-        found[device, event] = EventSummary(device, event, count, first, one.time, str(one["detail"]))
-    return tuple(sorted(found.values(), key=lambda one: (-one.count, one.device, one.event)))
+        count, first = (before.count + 1, before.first) if before else (1, record.time)
+        found[device, event] = EventSummary(device, event, count, first, record.time, str(record["detail"]))
+    return tuple(sorted(found.values(), key=lambda summary: (-summary.count, summary.device, summary.event)))
 
 
 def _notes(config: Config, ledger: Ledger, damaged: int, *, own_unclear: bool) -> list[str]:
@@ -272,28 +273,31 @@ def _notes(config: Config, ledger: Ledger, damaged: int, *, own_unclear: bool) -
         notes.append(f"not enough data: coverage below {ENOUGH:.0%} in {short} of {len(ledger.rows)} rows")
     if not book.method:
         notes.append(
-            f"the stored windows do not say their method; the configuration's is {config.grid.method}; "
-            "totals of the other one are not stored"
+            f"the stored windows do not contain their method of sharing; configured is {config.grid.method}; totals of "
+            "the other method are not stored"
         )
-    for other, seconds in ledger.left_out.items():
-        name = f"basis {other.basis}" + (f", method {other.method}" if other.method else "")
-        notes.append(f"{seconds / 3600:.1f} h with {name} are left out: what differs in these is never added up")
+    for omitted, seconds in ledger.left_out.items():
+        name = f"basis {omitted.basis}" + (f", method {omitted.method}" if omitted.method else "")
+        notes.append(f"{seconds / 3600:.1f} h with {name} are omitted: different bases or methods are never added")
     if book.basis != config.grid.basis:
-        notes.append(f"the configuration's basis is {config.grid.basis}; nothing of this period is stored in it")
+        notes.append(f"the configured basis is {config.grid.basis}; no window of this period has this basis")
     coarse = [f"{used[kind]} of {kind}" for kind in WINDOWS[1:] if used.get(kind)]
     if coarse:
-        notes.append(f"coarser windows stand where finer ones are missing: {', '.join(coarse)}")
+        notes.append(f"coarser windows replace missing finer windows: {', '.join(coarse)}")
     if own_unclear:
         notes.append(
-            "self-consumption is weighted by PV alone: stored windows do not tell wind and hydro from gensets and CHP"
+            "self-consumption is weighted with PV alone: stored windows do not separate wind and hydro from gensets "
+            "and CHP"
         )
     if damaged:
-        notes.append(f"{damaged} damaged records are left out")
+        notes.append(f"{damaged} damaged records are omitted")
     return notes
 
 
-def _nothing(history: History) -> str:
-    others = [one for one in history.sites() if one != history.site]
+def _no_windows(history: History) -> str:
+    others = [site for site in history.sites() if site != history.site]
     if others:
-        return f"{history.folder}: nothing of site {history.site!r} is stored; there are {', '.join(map(repr, others))}"
+        return (
+            f"{history.folder}: nothing of site {history.site!r} is stored; stored are {', '.join(map(repr, others))}"
+        )
     return f"{history.folder}: no window of site {history.site!r} is stored yet; the first one takes 15 minutes"

@@ -1,1 +1,1 @@
-"""The simulated factory behind `demo` and `simulate`."""
+"""The simulated factory of `demo` and `simulate`."""

@@ -1,4 +1,4 @@
-"""The site model behind demo and simulate: a factory whose meters always agree, in steps of a second."""
+"""The site model of demo and simulate: a factory with consistent meters, in steps of one second."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ EMPTY, DISCHARGING, CHARGING, FULL, HOLDING = 2.0, 3.0, 4.0, 5.0, 6.0  # SunSpec
 
 @dataclass(slots=True)
 class MeterCounters:
-    """What one part's counters hold; energies in J, `positive` in the direction that the role names."""
+    """Counters of one part; energies in J, `positive` in the direction of the role."""
 
     power: float = 0.0
     positive: float = 0.0
@@ -50,7 +50,7 @@ class MeterCounters:
     session_began: float = 0.0  # `positive` when the present charging session began
 
     def elapse(self, seconds: float) -> None:
-        """Let the present power run for so long."""
+        """Add the energy of the present power over some seconds."""
         if self.power > 0:
             self.positive += self.power * seconds
         else:
@@ -58,13 +58,13 @@ class MeterCounters:
 
 
 class Factory:
-    """A site of parts from `start` (UTC ns) on; the same arguments give the same series.
+    """A site of parts from `start` (UTC ns) on; equal arguments give equal series.
 
-    Power is constant within a step (s, whole), and counters are its exact sum. The incomers carry the
-    sum of all parts: load + ev + charge - production - discharge, shared by rated power where there are
-    several. A site with an incomer but without sub-meters has one load that nobody meters. Every value is in
-    the sign of the part's role; its meter is wired that way, so `active_energy_import` counts positive power
-    and `active_energy_export` negative. ValueError when two parts have one name.
+    Power is constant within a step (whole s), and counters are its exact sum. The incomers carry the sum of all parts:
+    load + ev + charge - production - discharge. Several incomers share it by rated power. A site with an incomer but
+    without sub-meters has one unmetered load. Every value has the sign of the part's role, and its meter is wired
+    accordingly: `active_energy_import` counts positive power, `active_energy_export` negative power. Raises ValueError
+    if two parts have the same name.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Factory:
     ) -> None:
         self.parts = {part.name: part for part in parts}
         if len(self.parts) != len(parts):
-            raise ValueError("two parts of the factory have the same name")
+            raise ValueError("two parts of the factory have the same name; allowed: each name once")
         self._latitude, self._longitude, self._zone = latitude, longitude, ZoneInfo(timezone)
         self._seed = seed
         self._meters = {part.name: MeterCounters() for part in parts}
@@ -103,21 +103,21 @@ class Factory:
         self._step = step
         self._steps = 0
         self._day = -1
-        self._moment = self._look()
+        self._moment = self._new_moment()
         self._settle()
 
     @property
     def time(self) -> int:
-        """UTC ns up to which counters run; the present power holds from here for one step."""
+        """Time of the counters, UTC ns. The present power applies to the step that begins here."""
         return self._start + self._steps * self._step * NS
 
     def advance(self, time: int) -> None:
-        """Take every whole step that ends by `time` (UTC ns); an earlier time changes nothing."""
+        """Take every whole step that ends by `time`, UTC ns. An earlier time has no effect."""
         for _ in range((time - self.time) // (self._step * NS)):
-            self._go_on()
+            self._take_step()
 
     def values(self, name: str) -> dict[str, float]:
-        """The part's quantities now, SI; NaN where a sleeping inverter has none. KeyError: no such part."""
+        """Return a part's quantities, SI units; NaN where an inverter has none at night. KeyError: unknown part."""
         part, meter = self.parts[name], self._meters[name]
         if part.role in AMOUNT_ROLES:
             return self._counted(part, meter)
@@ -132,7 +132,7 @@ class Factory:
         return values
 
     def ledger(self) -> dict[str, tuple[float, float]]:
-        """True energies in Wh since the start, by part: (in the role's direction, against it)."""
+        """Return the true energies since the start by part, Wh: (in the role's direction, against it)."""
         return {name: (meter.positive / 3600, meter.negative / 3600) for name, meter in self._meters.items()}
 
     def _install(self, part: SitePart, place: int) -> None:
@@ -155,7 +155,8 @@ class Factory:
             case "battery":
                 self._batteries[part.name] = SimulatedBattery(part, seed)
 
-    def _look(self) -> SimulatedMoment:
+    def _new_moment(self) -> SimulatedMoment:
+        """Return the moment at `time`, and start the daily counters of a new local day."""
         second = self.time / NS
         local = datetime.fromtimestamp(second, self._zone)
         hour = local.hour + local.minute / 60 + (local.second + local.microsecond / 1e6) / 3600
@@ -163,7 +164,7 @@ class Factory:
             self._day = local.toordinal()
             for meter in self._meters.values():
                 meter.day_began = meter.positive
-        # Chongqing's means in round numbers: 8 degC in January, 29 in July, 4 either way over a day.
+        # Rounded means of Chongqing: 8 degC in January, 29 degC in July, +/- 4 K over a day.
         season = 18.5 - 10.5 * cos(2 * pi * (local.timetuple().tm_yday - 20) / 365)
         return SimulatedMoment(
             second=second,
@@ -172,7 +173,7 @@ class Factory:
             ambient=season + 4 * cos(2 * pi * (hour - 15) / 24),
         )
 
-    def _go_on(self) -> None:
+    def _take_step(self) -> None:
         for meter in self._meters.values():
             meter.elapse(self._step)
         for battery in self._batteries.values():
@@ -181,12 +182,12 @@ class Factory:
             if part.role in AMOUNT_ROLES:
                 self._meters[part.name].count += self._rate(part) * self._step
         self._steps += 1
-        self._moment = self._look()
+        self._moment = self._new_moment()
         self._settle()
 
     def _settle(self) -> None:
-        """Give every part the power of the step that begins."""
-        flows = []  # W into the site's loads and stores; own sources negative
+        """Set the power of every part for the next step."""
+        flows = []  # W; consumption and charging positive, production and discharging negative
         for name, machine in self._machines.items():
             power, meter = machine.power(self._moment), self._meters[name]
             if meter.power <= 0 < power:
@@ -206,7 +207,7 @@ class Factory:
             self._meters[part.name].power = imported * self._incomer_share[part.name]
 
     def _rate(self, part: SitePart) -> float:
-        """Units a second of a counted part: its nameplate by the hour of the working week."""
+        """Return the rate of a counted part, units/s: nameplate x share of the hour of the week."""
         return part.rated_power * self._work.at(self._moment.week_hour) / 3600
 
     def _counted(self, part: SitePart, meter: MeterCounters) -> dict[str, float]:
@@ -221,12 +222,12 @@ class Factory:
 
     def _electric(self, part: SitePart, meter: MeterCounters) -> dict[str, float]:
         second = self._moment.second
-        one, two, three = (231.0 + 2.2 * noise.at(second) for noise in self._voltages)
-        lean = [0.02 * (chance(self._seed, part.name, "lean", phase) - 0.5) for phase in range(2)]
-        share = 1 / 3 + lean[0], 1 / 3 + lean[1], 1 / 3 - lean[0] - lean[1]
-        values = three_phase(meter.power, self._reactive(part), (one, two, three), share)
+        l1, l2, l3 = (231.0 + 2.2 * noise.at(second) for noise in self._voltages)
+        unbalance = [0.02 * (chance(self._seed, part.name, "lean", phase) - 0.5) for phase in range(2)]
+        share = 1 / 3 + unbalance[0], 1 / 3 + unbalance[1], 1 / 3 - unbalance[0] - unbalance[1]
+        values = three_phase(meter.power, self._reactive(part), (l1, l2, l3), share)
         values["frequency"] = 50.0 + 0.02 * self._frequency.at(second)
-        before = self._counted_before(part)
+        before = self._initial_count(part)
         values["active_energy_import"] = meter.positive / 3600 + before
         exported_before = 0.05 * before if part.role == "grid" else 0.0
         values["active_energy_export"] = meter.negative / 3600 + exported_before
@@ -239,12 +240,12 @@ class Factory:
         values["rated_power"] = part.rated_power
         return values
 
-    def _counted_before(self, part: SitePart) -> float:
-        """Wh on the part's counter at the start: one to three thousand hours of rated power, in whole kWh."""
+    def _initial_count(self, part: SitePart) -> float:
+        """Return the counter at the start, Wh: 1000 to 3000 hours of rated power, in whole kWh."""
         return 1000.0 * round(part.rated_power * (1 + 2 * chance(self._seed, part.name, "before")))
 
     def _reactive(self, part: SitePart) -> float:
-        """var, lagging+; the incomer's is the sum of the parts' by its share."""
+        """Return the reactive power, var, lagging+. An incomer carries its share of the sum of all parts."""
         if part.role != "grid":
             factor = POWER_FACTORS.get(part.role, 0.98)
             return abs(self._meters[part.name].power) * sqrt(1 - factor * factor) / factor
@@ -258,8 +259,8 @@ class Factory:
             return {"status": PRODUCING if meter.power else SLEEPING}
         if not machine.dc_power:
             names = ("dc_power", "dc_current_1", "dc_current_2", "dc_voltage_1", "dc_voltage_2", "efficiency")
-            asleep = dict.fromkeys((*names, "dc_voltage", "dc_current", "temperature_internal"), nan)
-            return asleep | {"status": SLEEPING}
+            absent = dict.fromkeys((*names, "dc_voltage", "dc_current", "temperature_internal"), nan)
+            return absent | {"status": SLEEPING}
         share = machine.dc_power / machine.rated
         voltages = [640.0 - 1.9 * (machine.cell - 25) - 6 * tracker for tracker in range(2)]
         currents = [machine.dc_power / 2 / voltage for voltage in voltages]
@@ -279,7 +280,7 @@ class Factory:
     def _stored(self, part: SitePart, meter: MeterCounters) -> dict[str, float]:
         battery = self._batteries[part.name]
         voltage = 700.0 + 90.0 * (battery.soc - 0.5) - 12.0 * meter.power / battery.rated
-        before = self._counted_before(part) / 4
+        before = self._initial_count(part) / 4
         if abs(meter.power) < 1:
             status = EMPTY if battery.soc < 0.11 else FULL if battery.soc > 0.94 else HOLDING
         else:
@@ -302,7 +303,7 @@ class Factory:
 
 
 def demo_parts() -> tuple[SitePart, ...]:
-    """The factory of `wattgram demo`: 190 kW of roof, 100 kW of battery, about 180 kW of load by day."""
+    """Return the factory of `wattgram demo`: 190 kW of PV, a battery of 100 kW, about 180 kW of load by day."""
     return (
         SitePart("incomer", "grid", 630e3),
         SitePart("roof-east", "pv", 110e3),

@@ -1,4 +1,4 @@
-"""`--fault [DEVICE:]FAULT[=VALUE][@SHARE]`: every way in which simulated devices and buses misbehave, by its word."""
+"""`--fault [DEVICE:]FAULT[=VALUE][@SHARE]`: the faults of simulated devices and buses, by their words."""
 
 from __future__ import annotations
 
@@ -20,37 +20,38 @@ _F = TypeVar("_F", Faults, BusFaults)
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """One word of `--fault`. `value` says what may stand behind `=`, `usual` is taken where nothing does.
+    """One word of `--fault`.
 
-    `parse` raises ValueError; a word without `value` has none. `schemes`: kinds of wire that can have it.
+    value: placeholder of the value after `=`, "" if the word has no value. parse: converts the value, ValueError.
+    default: used without `=`. schemes: kinds of connection on which the fault is possible.
     """
 
     word: str
     does: str
     value: str = ""
     parse: Callable[[str], object] = str
-    usual: object = None
+    default: object = None
     schemes: tuple[str, ...] = (*NETWORKS, "rtu")
 
     @property
     def field(self) -> str:
-        """Its name in `Faults` or `Trouble`."""
+        """Name of the fault in `Faults` or `BusFaults`."""
         return self.word.replace("-", "_")
 
     @property
     def of_bus(self) -> bool:
-        """Whether it belongs to the bus, not to one unit."""
-        return self.field in {one.name for one in fields(BusFaults)}
+        """Whether the fault affects the bus, not one unit."""
+        return self.field in {field.name for field in fields(BusFaults)}
 
     def __str__(self) -> str:
         if not self.value:
             return self.word
-        return f"{self.word}={self.value}" if self.usual is None else f"{self.word}[={self.value}]"
+        return f"{self.word}={self.value}" if self.default is None else f"{self.word}[={self.value}]"
 
 
 @dataclass(frozen=True, slots=True)
 class RequestedFault:
-    """A fault that is asked for: `device` "" means all of them; `share` None means as it comes by itself."""
+    """A requested fault. device: "" for all devices. share: of the requests, None for the fault's own frequency."""
 
     text: str
     device: str
@@ -59,7 +60,7 @@ class RequestedFault:
     share: float | None
 
     def added(self, faults: _F) -> _F:
-        """These faults, and this one."""
+        """Return some faults with this fault added."""
         shares = dict(faults.shares)
         shares.pop(self.kind.field, None)
         if self.share is not None:
@@ -99,7 +100,7 @@ def _word(*allowed: str) -> Callable[[str], str]:
 
 FAULT_KINDS = (
     FaultKind("silent", "answers nothing"),
-    FaultKind("late", "answers so much later", "SECONDS", _seconds),
+    FaultKind("late", "answers this much later", "SECONDS", _seconds),
     FaultKind("exception", "refuses with this exception (1 to 255)", "CODE", _whole(1, 255)),
     FaultKind("busy", "refuses with exception 6 (device busy) for a while", "SECONDS", _seconds),
     FaultKind("storm", "refuses with any exception for a while", "SECONDS", _seconds),
@@ -117,7 +118,7 @@ FAULT_KINDS = (
     FaultKind("moving-scale", "changes its scale registers with every request"),
     FaultKind("glitch", "has counters read 0 in one request"),
     FaultKind("reset", "has counters begin at 0 again and count on"),
-    FaultKind("rollover", "has counters so many counts before their width", "COUNTS", _whole(1, 1_000_000), 10),
+    FaultKind("rollover", "has counters this many counts before they wrap", "COUNTS", _whole(1, 1_000_000), 10),
     FaultKind(
         "one-client",
         "a second connection ends the first, or is refused",
@@ -126,27 +127,27 @@ FAULT_KINDS = (
         "kick",
         NETWORKS,
     ),
-    FaultKind("slow-accept", "answers nothing so long after connecting", "SECONDS", _seconds, schemes=NETWORKS),
+    FaultKind("slow-accept", "answers nothing this long after a connection", "SECONDS", _seconds, schemes=NETWORKS),
     FaultKind("first-swallowed", "does not answer a connection's first request", schemes=NETWORKS),
-    FaultKind("half-open", "keeps the connection and answers nothing on it any more", schemes=NETWORKS),
-    FaultKind("rebooting", "is gone for a while, connections reset", "SECONDS", _seconds),
+    FaultKind("half-open", "keeps the connection open and no longer answers", schemes=NETWORKS),
+    FaultKind("rebooting", "resets its connections and does not answer for a while", "SECONDS", _seconds),
 )
-"""All of them; the last five belong to the bus."""
+"""All faults; the last five affect the bus."""
 
 SYNTAX = "[DEVICE:]FAULT[=VALUE][@SHARE]"
 
 
-def wish(text: str, devices: Collection[str]) -> RequestedFault:
-    """What a `--fault` asks for; ValueError says what was found and what is allowed."""
+def parse_fault(text: str, devices: Collection[str]) -> RequestedFault:
+    """Parse the value of `--fault`. ValueError states what was found and what is allowed."""
     device, colon, rest = text.rpartition(":")
     if colon and device not in devices:
         raise ValueError(f"found device {device!r} in a fault{nearest(device, devices)}; allowed: {', '.join(devices)}")
     fault, at, share = rest.partition("@")
     word, equals, value = fault.partition("=")
-    kind = next((one for one in FAULT_KINDS if one.word == word), None)
+    kind = next((kind for kind in FAULT_KINDS if kind.word == word), None)
     if kind is None:
-        near = nearest(word, [one.word for one in FAULT_KINDS])
-        raise ValueError(f"found fault {rest!r}{near}; allowed: {', '.join(str(one) for one in FAULT_KINDS)}")
+        near = nearest(word, [kind.word for kind in FAULT_KINDS])
+        raise ValueError(f"found fault {rest!r}{near}; allowed: {', '.join(str(kind) for kind in FAULT_KINDS)}")
     return RequestedFault(
         text, device, kind, _value(kind, rest, value if equals else None), _share(rest, share) if at else None
     )
@@ -155,8 +156,8 @@ def wish(text: str, devices: Collection[str]) -> RequestedFault:
 def _value(kind: FaultKind, text: str, value: str | None) -> object:
     if value is None and not kind.value:
         return True
-    if value is None and kind.usual is not None:
-        return kind.usual
+    if value is None and kind.default is not None:
+        return kind.default
     if value is not None and kind.value:
         try:
             return kind.parse(value)
@@ -178,14 +179,14 @@ def _share(text: str, share: str) -> float:
     return part
 
 
-def listed() -> str:
-    """The words with what they do, a line each."""
-    width = max(len(str(one)) for one in FAULT_KINDS)
-    return "\n".join(f"  {one!s:{width}}  {one.does}" for one in FAULT_KINDS)
+def help_lines() -> str:
+    """Return the words with their effects, one line each."""
+    width = max(len(str(kind)) for kind in FAULT_KINDS)
+    return "\n".join(f"  {kind!s:{width}}  {kind.does}" for kind in FAULT_KINDS)
 
 
-def possible(asked: RequestedFault, schemes: Sequence[str]) -> None:
-    """ValueError when none of these wires can have what is asked for."""
-    if not set(schemes) & set(asked.kind.schemes):
-        found, allowed = ", ".join(sorted(set(schemes))), " or ".join(asked.kind.schemes)
-        raise ValueError(f"found fault {asked.text!r} on {found}; allowed: on {allowed}")
+def check_schemes(fault: RequestedFault, schemes: Sequence[str]) -> None:
+    """Raise ValueError if the fault is possible on none of these kinds of connection."""
+    if not set(schemes) & set(fault.kind.schemes):
+        found, allowed = ", ".join(sorted(set(schemes))), " or ".join(fault.kind.schemes)
+        raise ValueError(f"found fault {fault.text!r} on {found}; allowed: on {allowed}")

@@ -1,4 +1,4 @@
-"""The machines of a simulated factory: each says what power it has now; only the battery remembers."""
+"""The machines of a simulated factory. Only the battery has a state; all other powers follow from the moment."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Protocol
 from .sky import Noise, chance, smoothstep
 
 ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev", "production", "capture", "fuel")
-"""What a part may be; the site's vocabulary."""
+"""Allowed roles of a part: the vocabulary of the site."""
 
 
 @dataclass(frozen=True, slots=True)
 class SitePart:
-    """One device of the site: its role, its nameplate power in W, and the group that its load belongs to.
+    """One device of the site: role, nameplate power in W, and group of a load.
 
-    For production, capture and fuel the nameplate is the number of units (pieces, kg, m3) made in an hour.
+    For production, capture and fuel `rated_power` is the number of units (pieces, kg, m3) per hour.
     """
 
     name: str
@@ -27,14 +27,14 @@ class SitePart:
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
-            raise ValueError(f"part {self.name!r}: role {self.role!r} is none of {', '.join(ROLES)}")
+            raise ValueError(f"part {self.name!r}: found role {self.role!r}; allowed: {', '.join(ROLES)}")
         if not self.rated_power > 0:
-            raise ValueError(f"part {self.name!r}: rated power must be above 0, found {self.rated_power!r}")
+            raise ValueError(f"part {self.name!r}: found rated power {self.rated_power!r}; allowed: above 0")
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedMoment:
-    """What all machines see at one instant: UTC second, local hour of the week (Monday 0:00 = 0), weather."""
+    """Inputs of all machines at one instant: UTC second, local hour of the week (Monday 0:00 = 0), weather."""
 
     second: float
     week_hour: float
@@ -43,10 +43,10 @@ class SimulatedMoment:
 
 
 class Machine(Protocol):
-    """Something with a power that the moment alone decides."""
+    """A machine whose power follows from the moment alone."""
 
     def power(self, moment: SimulatedMoment) -> float:
-        """W in the sign of the machine's role, never negative."""
+        """Return the power in the direction of the machine's role, W, never negative."""
 
 
 WORKDAY = (
@@ -72,7 +72,7 @@ WORKDAY = (
     (21.8, 0.76),
     (22.2, 0.64),
 )
-"""Share of rated power of an industrial load over a working day of three shifts: (local hour, share)."""
+"""Industrial load over a working day of three shifts: (local hour, share of rated power)."""
 REST_DAY = ((0, 0.28), (6, 0.28), (9, 0.34), (17, 0.34), (20, 0.28))
 OFFICE_DAY = ((0, 0.18), (6, 0.2), (8, 0.6), (9.5, 0.72), (15, 0.8), (17.5, 0.7), (19, 0.45), (22, 0.25), (23, 0.18))
 OFFICE_REST = ((0, 0.16), (8, 0.2), (14, 0.26), (20, 0.18))
@@ -81,19 +81,19 @@ IDLE_DAY = ((0, 0.0),)
 
 
 class WeekProfile:
-    """A share over the hours of a week, linear between its points, five working days and two others."""
+    """Share of rated power over a week of five working days and two rest days, linear between its points."""
 
-    def __init__(self, workday: Sequence[tuple[float, float]], other: Sequence[tuple[float, float]]) -> None:
-        # Friday's night shift works until Saturday six o'clock.
-        saturday = [point for point in workday if point[0] < 6] + [point for point in other if point[0] > 6]
-        days = [*[workday] * 5, saturday, other]
+    def __init__(self, workday: Sequence[tuple[float, float]], rest_day: Sequence[tuple[float, float]]) -> None:
+        # Friday's night shift ends on Saturday at 6:00.
+        saturday = [point for point in workday if point[0] < 6] + [point for point in rest_day if point[0] > 6]
+        days = [*[workday] * 5, saturday, rest_day]
         points = [(24 * day + hour, share) for day, table in enumerate(days) for hour, share in table]
         points.append((168.0, points[0][1]))
         self._hours = [hour for hour, _ in points]
         self._shares = [share for _, share in points]
 
     def at(self, week_hour: float) -> float:
-        """The share at a local hour of the week, 0 up to 168."""
+        """Return the share at a local hour of the week, 0 to 168."""
         i = min(bisect_right(self._hours, week_hour), len(self._hours) - 1)
         before, after = self._hours[i - 1], self._hours[i]
         x = (week_hour - before) / (after - before)
@@ -101,24 +101,24 @@ class WeekProfile:
 
 
 class SimulatedLoad:
-    """A sub-metered load: its week, with slow drift and the swing of its batches."""
+    """A sub-metered load: its weekly profile with slow drift and batch variation."""
 
     def __init__(self, part: SitePart, seed: int) -> None:
         office = part.group in {"building", "office"}
         self._rated = part.rated_power
         self._week = WeekProfile(OFFICE_DAY, OFFICE_REST) if office else WeekProfile(WORKDAY, REST_DAY)
-        self._swing = 0.05 if office else 0.085  # of two noises: never above rated power
+        self._swing = 0.05 if office else 0.085  # weight of two noises; the sum never exceeds rated power
         self._batch = Noise(420, seed, part.name)
         self._drift = Noise(2700, seed, part.name)
 
     def power(self, moment: SimulatedMoment) -> float:
-        """W drawn."""
+        """Return the load, W."""
         noise = self._batch.at(moment.second) + self._drift.at(moment.second)
         return self._rated * self._week.at(moment.week_hour) * (1 + self._swing * noise)
 
 
 class ScheduledProducer:
-    """A producer that follows a week: chp with the shifts, a genset through the evening peak."""
+    """A producer with a weekly profile: CHP during the shifts, genset in the evening peak."""
 
     def __init__(self, part: SitePart, week: WeekProfile, seed: int) -> None:
         self._rated = part.rated_power
@@ -126,12 +126,12 @@ class ScheduledProducer:
         self._noise = Noise(600, seed, part.name)
 
     def power(self, moment: SimulatedMoment) -> float:
-        """W produced."""
+        """Return the production, W."""
         return self._rated * self._week.at(moment.week_hour) * (1 + 0.04 * self._noise.at(moment.second))
 
 
 class WindOrWater:
-    """Wind or water: a mean share of the rated power with swings of hours and of minutes."""
+    """Wind or hydro power: a mean share of rated power with variation over hours and minutes."""
 
     def __init__(self, part: SitePart, mean: float, slow: float, fast: float, seed: int) -> None:
         self._rated, self._mean, self._slow, self._fast = part.rated_power, mean, slow, fast
@@ -139,16 +139,16 @@ class WindOrWater:
         self._minutes = Noise(180, seed, part.name)
 
     def power(self, moment: SimulatedMoment) -> float:
-        """W produced."""
+        """Return the production, W."""
         swing = self._slow * self._hours.at(moment.second) + self._fast * self._minutes.at(moment.second)
         share = self._mean + swing
         return self._rated * min(1.0, max(0.0, share))
 
 
 class SimulatedCharger:
-    """An EV charger: in each two hours one car may come, fills at its own power and tapers at the end."""
+    """An EV charger: at most one session per slot, at the car's own power, with a taper at the end."""
 
-    SLOT = 7200
+    SLOT = 7200  # s
 
     def __init__(self, part: SitePart, seed: int) -> None:
         self._rated = part.rated_power
@@ -157,7 +157,7 @@ class SimulatedCharger:
         self._start = self._end = self._share = 0.0
 
     def power(self, moment: SimulatedMoment) -> float:
-        """W charged."""
+        """Return the charging power, W."""
         slot = int(moment.second // self.SLOT)
         if slot != self._slot:
             self._slot = slot
@@ -169,29 +169,29 @@ class SimulatedCharger:
 
     def _plan(self, slot: int, hour: float) -> None:
         busy = 0.8 if 6 <= hour < 20 else 0.2
-        comes = chance(*self._name, slot, "comes") < busy
+        occupied = chance(*self._name, slot, "comes") < busy
         self._start = 200 + 1500 * chance(*self._name, slot, "start")
         self._end = self._start + 2400 + 2400 * chance(*self._name, slot, "stay")
-        self._share = 0.5 + 0.45 * chance(*self._name, slot, "share") if comes else 0.0
+        self._share = 0.5 + 0.45 * chance(*self._name, slot, "share") if occupied else 0.0
 
 
 class SimulatedInverter:
-    """A PV inverter on a roof array 15 % larger than itself, under passing clouds.
+    """A PV inverter with a roof array of 1.15 x its rated power, under passing clouds.
 
     Array: irradiance over 1000 W/m2, cells 0.03 K m2/W above ambient (Ross), -0.35 %/K.
     Inverter: self-consumption and losses after Schmidt and Sauer (Sonnenenergie 4, 1996), p_self 0.5 %,
-    linear 0.5 %, square 1.0 % of rated; clipped at rated; asleep while the array cannot feed it.
+    linear 0.5 %, square 1.0 % of rated; clipped at rated power; off while the array cannot cover the losses.
     """
 
     def __init__(self, part: SitePart, lag: float, seed: int) -> None:
         self.rated = part.rated_power
-        self._lag = lag  # s after which the site's clouds reach this roof
+        self._lag = lag  # delay of the clouds at this roof, s
         self._clouds = Noise(200, seed, "clouds"), Noise(840, seed, "clouds"), Noise(14400, seed, "clouds")
         self.dc_power = 0.0
         self.cell = 25.0
 
     def power(self, moment: SimulatedMoment) -> float:
-        """W on the AC side."""
+        """Return the AC power, W."""
         irradiance = moment.irradiance
         if irradiance:
             irradiance *= self._transmission(moment.second - self._lag)
@@ -201,7 +201,7 @@ class SimulatedInverter:
         if produced <= 0.002:
             self.dc_power = 0.0
             return 0.0
-        # When clipping, the tracker leaves the array's best point and takes what output and losses need.
+        # At the clipping limit the tracker leaves the maximum power point: DC power = rated output + losses.
         self.dc_power = self.rated * min(available, 1.0206)
         return self.rated * produced
 
@@ -211,28 +211,28 @@ class SimulatedInverter:
 
 
 class SimulatedBattery:
-    """A battery of two hours of its rated power behind a controller that keeps the site's import small.
+    """A battery with a capacity of two hours at rated power, controlled to reduce the site's import.
 
-    Charges on surplus, covers the larger a part of a deficit the fuller it is, and fills from the grid at
-    night (0-6 h). Efficiency 0.95
-    each way; `soc` stays within LOW and HIGH because the power fades out towards them.
+    The battery charges on surplus. It covers a share of a deficit that grows with the state of charge, and charges
+    from the grid at night (0-6 h). Efficiency 0.95 each way. `soc` stays between LOW and HIGH, because the power
+    falls to 0 near these limits.
     """
 
     LOW, HIGH, FADE = 0.10, 0.95, 0.04
     EFFICIENCY = 0.95
-    LAG = 30.0  # s of the controller
-    COVER = 0.6  # of a deficit, when full
+    LAG = 30.0  # time constant of the controller, s
+    COVER = 0.6  # share of a deficit that a full battery covers
     NIGHT_FILL = 0.85
 
     def __init__(self, part: SitePart, seed: int) -> None:
         self.rated = part.rated_power
         self.capacity = 2 * part.rated_power  # Wh
         self.soc = 0.45 + 0.1 * chance(seed, part.name, "soc")
-        self.power = 0.0  # W, discharge+, of the present step
+        self.power = 0.0  # of the present step, W, discharge+
         self._wanted = 0.0
 
     def control(self, deficit: float, moment: SimulatedMoment) -> None:
-        """Choose the power of the next second from the site's deficit in W (load less own production)."""
+        """Set the power of the next step from the site's deficit (load - own production), W."""
         aim = self.COVER * self.soc * deficit if deficit > 0 else deficit
         if moment.week_hour % 24 < 6:
             aim = -0.25 * self.rated if self.soc < self.NIGHT_FILL else 0.0
@@ -241,6 +241,6 @@ class SimulatedBattery:
         self.power = max(-self.rated * max(0.0, full), min(self.rated * max(0.0, empty), self._wanted))
 
     def elapse(self, seconds: float) -> None:
-        """Let the present power run for so long."""
+        """Apply the present power to the state of charge for some seconds."""
         watts = self.power / self.EFFICIENCY if self.power > 0 else self.power * self.EFFICIENCY
         self.soc -= watts * seconds / 3600 / self.capacity

@@ -1,4 +1,4 @@
-"""The devices of a configuration, or one device, served from the site model through their own register maps."""
+"""Modbus servers of simulated devices: values of the site model through the devices' register maps."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ RATED = {
     "battery": 100e3,
     "ev": 44e3,
 }
-"""W of a part whose rated power nobody gave; loads take 60 kW."""
+"""Default rated power by role, W; all other roles have 60 kW."""
 
 SERVED_MODELS: Mapping[Kind, tuple[int, ...]] = {"inverter": (103,), "meter": (203,), "battery": (802,)}
-"""SunSpec models that a member of each kind is served with."""
+"""SunSpec models of a simulated member, by kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServedDevice:
-    """One simulated device: what it is on the site and where it answers; those of one `bus` share an endpoint.
+    """One simulated device: its part of the site, and its address. All devices of one `bus` share an endpoint.
 
-    `backwards`: a meter that is wired the other way, as `invert = true` in a configuration expects it. `trouble`
-    is the bus', the same in all its stands.
+    inverted: the meter is wired in the opposite direction, as for `invert = true` in a configuration. bus_faults: equal
+    in all devices of a bus.
     """
 
     bus: str
@@ -53,62 +53,62 @@ class ServedDevice:
     endpoint: Endpoint
     unit: int
     faults: Faults = WELL
-    backwards: bool = False
-    trouble: BusFaults = CALM
+    inverted: bool = False
+    bus_faults: BusFaults = CALM
 
 
 def part(name: str, role: str, rated_power: float | None, group: str) -> SitePart:
-    """The part of the site model that stands behind a device."""
+    """Return the part of the site model for a device."""
     return SitePart(name, role, rated_power or RATED.get(role, 60e3), group)
 
 
 @contextlib.asynccontextmanager
 async def serving(
-    stands: Sequence[ServedDevice], factory: Factory, clock: Clock, *, seed: int = 1
+    served_devices: Sequence[ServedDevice], factory: Factory, clock: Clock, *, seed: int = 1
 ) -> AsyncIterator[Mapping[str, Endpoint]]:
-    """Serve until the block ends; yields the address at which each stand really answers, by name.
+    """Serve until the block ends. Yield the actual address of each device, by name.
 
-    Registers change every second of the clock, at the same instant in all devices. `seed` is for faults that strike a
-    share of the requests. OSError when an address is taken.
+    Registers change every second of the clock, at the same instant in all devices. seed: selects the requests that a
+    fault with a share affects. Raises OSError if an address is in use.
     """
     actual: dict[str, Endpoint] = {}
     async with contextlib.AsyncExitStack() as stack:
-        for group in _by_bus(stands):
+        for group in _by_bus(served_devices):
             simulator = Simulator(
                 group[0].endpoint,
-                {unit: _served(behind, factory, clock) for unit, behind in _by_unit(group).items()},
-                {one.unit: one.faults for one in sorted(group, key=lambda one: one.faults != WELL)},
-                group[0].trouble,
+                {unit: _served(members, factory, clock) for unit, members in _by_unit(group).items()},
+                {served.unit: served.faults for served in sorted(group, key=lambda served: served.faults != WELL)},
+                group[0].bus_faults,
                 seed=seed,
             )
             started = await simulator.start()
             stack.push_async_callback(simulator.stop)
-            actual |= {one.part.name: started for one in group}
+            actual |= {served.part.name: started for served in group}
         yield actual
 
 
-def _served(stands: Sequence[ServedDevice], factory: Factory, clock: Clock) -> Served:
-    """What a unit serves: the members of a SunSpec chain, or one device with its map."""
-    device = stands[-1].device
+def _served(served_devices: Sequence[ServedDevice], factory: Factory, clock: Clock) -> Served:
+    """Return the registers of a unit: the members of a SunSpec chain, or one device with its map."""
+    device = served_devices[-1].device
     if device is None:
-        return _chained(stands, factory, clock)
-    return Served(device, lambda: _values(stands[-1], factory, clock))
+        return _chained(served_devices, factory, clock)
+    return Served(device, lambda: _values(served_devices[-1], factory, clock))
 
 
-def _chained(stands: Sequence[ServedDevice], factory: Factory, clock: Clock) -> Served:
-    """The members of one chain; where a number is not taken stands one that measures nothing.
+def _chained(served_devices: Sequence[ServedDevice], factory: Factory, clock: Clock) -> Served:
+    """Return the registers of a SunSpec chain. A member number without a device gets a member without values.
 
-    The simulator knows one device a unit, so each register is called by its member and its quantity.
+    The simulator has one device per unit, so the name of a register consists of its member and its quantity.
     """
-    asked = [one for one in stands if one.device is None]
-    places = {walk.place(one.driver, KIND_OF_ROLE.get(one.part.role, "meter")): one for one in asked}
+    members = [served for served in served_devices if served.device is None]
+    places = {walk.place(served.driver, KIND_OF_ROLE.get(served.part.role, "meter")): served for served in members}
     sections, owners = [], []
     for kind, models in SERVED_MODELS.items():
-        for number in range(1, 1 + max((each for other, each in places if other == kind), default=0)):
-            stand = places.get((kind, number))
-            role, serial = (stand.part.role, stand.part.name) if stand else (kind, f"{kind}-{number}")
+        for number in range(1, 1 + max((number for placed, number in places if placed == kind), default=0)):
+            owner = places.get((kind, number))
+            role, serial = (owner.part.role, owner.part.name) if owner else (kind, f"{kind}-{number}")
             sections.append(sunspec_serve.Section(models, "wattgram", f"simulated {role}", serial))
-            owners.append(stand)
+            owners.append(owner)
     devices, words = sunspec_serve.chains(sections)
     registers = [
         replace(register, quantity=f"{number} {register.quantity}")
@@ -127,38 +127,38 @@ def _chained(stands: Sequence[ServedDevice], factory: Factory, clock: Clock) -> 
     return Served(replace(devices[0], registers=tuple(registers)), values, words)
 
 
-def _values(stand: ServedDevice, factory: Factory, clock: Clock) -> Mapping[str, float]:
+def _values(served: ServedDevice, factory: Factory, clock: Clock) -> Mapping[str, float]:
     factory.advance(clock.time())
-    made = factory.values(stand.part.name)
-    return _backwards(made) if stand.backwards else made
+    made = factory.values(served.part.name)
+    return _inverted(made) if served.inverted else made
 
 
-def _backwards(values: Mapping[str, float]) -> dict[str, float]:
-    """What a meter shows through which the current flows the other way."""
+def _inverted(values: Mapping[str, float]) -> dict[str, float]:
+    """Return the values of a meter that is wired in the opposite direction."""
     return {_other_direction(name): -value if QUANTITIES[name].sign else value for name, value in values.items()}
 
 
 def _other_direction(name: str) -> str:
-    for one, other in (("import", "export"), ("export", "import")):
-        if one in name:
-            return name.replace(one, other)
+    for found, opposite in (("import", "export"), ("export", "import")):
+        if found in name:
+            return name.replace(found, opposite)
     return name
 
 
-def _by_bus(stands: Iterable[ServedDevice]) -> list[list[ServedDevice]]:
+def _by_bus(served_devices: Iterable[ServedDevice]) -> list[list[ServedDevice]]:
     buses: dict[str, list[ServedDevice]] = {}
-    for one in stands:
-        buses.setdefault(one.bus, []).append(one)
+    for served in served_devices:
+        buses.setdefault(served.bus, []).append(served)
     return list(buses.values())
 
 
-def _by_unit(stands: Iterable[ServedDevice]) -> dict[int, list[ServedDevice]]:
+def _by_unit(served_devices: Iterable[ServedDevice]) -> dict[int, list[ServedDevice]]:
     units: dict[int, list[ServedDevice]] = {}
-    for one in stands:
-        units.setdefault(one.unit, []).append(one)
+    for served in served_devices:
+        units.setdefault(served.unit, []).append(served)
     return units
 
 
 def driver(name: str) -> Device | None:
-    """A device of the catalogue, None for SunSpec; MapError when there is no such driver."""
+    """Return a device of the catalogue, None for SunSpec. MapError: no such driver."""
     return None if catalogue.is_sunspec(name) else catalogue.load(name)

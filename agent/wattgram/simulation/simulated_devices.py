@@ -1,4 +1,4 @@
-"""`wattgram simulate`: which devices stand where, with which faults, and serving them."""
+"""`wattgram simulate`: choice of the devices, their addresses and faults, and serving."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wattgram.config.devices_table import ROLES
 from wattgram.config.load import Config
 
 from .factory import Factory
-from .fault_options import possible, wish
+from .fault_options import check_schemes, parse_fault
 from .serve_devices import ServedDevice, part, serving
 
 ROLE_OF_KIND = {
@@ -29,65 +29,66 @@ ROLE_OF_KIND = {
     "charger": "ev",
     "sensor": "production",
 }
-"""The role in which a single device is simulated when none is given."""
+"""Default role of a single simulated device, by kind."""
 
 
 def of_config(config: Config, faults: Sequence[str]) -> list[ServedDevice]:
-    """The devices of a configuration, each where the configuration looks for it. ValueError: a wrong fault."""
-    stands = [
+    """Return the devices of a configuration at their configured addresses. ValueError: a wrong fault."""
+    served_devices = [
         ServedDevice(
-            one.endpoint.key,
-            part(one.name, one.role, one.rated_power, one.group),
-            one.driver,
-            one.device,
-            one.endpoint,
-            one.unit,
-            backwards=one.invert,
+            device.endpoint.key,
+            part(device.name, device.role, device.rated_power, device.group),
+            device.driver,
+            device.device,
+            device.endpoint,
+            device.unit,
+            inverted=device.invert,
         )
-        for one in config.devices
+        for device in config.devices
     ]
-    return _with_faults(stands, faults)
+    return _with_faults(served_devices, faults)
 
 
 def of_driver(
     name: str, device: Device | None, endpoint: Endpoint, unit: int | None, role: str | None, faults: Sequence[str]
 ) -> list[ServedDevice]:
-    """One device of the catalogue. ValueError: a wrong role or fault."""
+    """Return one device of the catalogue. ValueError: a wrong role or fault."""
     kind = device.kind if device else walk.place(name, "inverter")[0]
     role = role or ROLE_OF_KIND[kind]
     if role not in ROLES:
         raise ValueError(f"found role {role!r}{nearest(role, ROLES)}; allowed: {', '.join(ROLES)}")
     number = unit if unit is not None else device.unit if device else 1
-    stand = ServedDevice(endpoint.key, part(re.sub("[_:]", "-", name), role, None, ""), name, device, endpoint, number)
-    return _with_faults([stand], faults)
+    served = ServedDevice(endpoint.key, part(re.sub("[_:]", "-", name), role, None, ""), name, device, endpoint, number)
+    return _with_faults([served], faults)
 
 
 async def serve(
-    stop: asyncio.Event, stands: Sequence[ServedDevice], speed: float, seed: int, say: Callable[[str], None]
+    stop: asyncio.Event, served_devices: Sequence[ServedDevice], speed: float, seed: int, report: Callable[[str], None]
 ) -> None:
-    """Serve until `stop`; `say` gets a line for each device with its address. OSError when an address is taken."""
+    """Serve until `stop`. report: receives one line per device with its address. OSError: an address is in use."""
     clock = Clock(time.time_ns(), speed)
-    factory = Factory([one.part for one in stands], seed=seed, start=clock.time())
-    async with serving(stands, factory, clock, seed=seed) as endpoints:
-        for one in stands:
-            say(f"{one.part.name}: {one.driver} as {one.part.role} at {endpoints[one.part.name]} unit {one.unit}")
+    factory = Factory([served.part for served in served_devices], seed=seed, start=clock.time())
+    async with serving(served_devices, factory, clock, seed=seed) as endpoints:
+        for served in served_devices:
+            name, role = served.part.name, served.part.role
+            report(f"{name}: {served.driver} as {role} at {endpoints[name]} unit {served.unit}")
         await stop.wait()
 
 
-def _with_faults(stands: Sequence[ServedDevice], faults: Sequence[str]) -> list[ServedDevice]:
-    """Each fault strikes one device and, where it is the bus', all on it; or every device that can have it."""
-    by_name = {one.part.name: one for one in stands}
+def _with_faults(served_devices: Sequence[ServedDevice], faults: Sequence[str]) -> list[ServedDevice]:
+    """Add each fault to its device, or to all devices if it names none. A fault of the bus affects all its devices."""
+    by_name = {served.part.name: served for served in served_devices}
     for text in faults:
-        asked = wish(text, by_name)
-        meant = [by_name[asked.device]] if asked.device else list(by_name.values())
-        possible(asked, [one.endpoint.scheme for one in meant])
-        buses = {one.bus for one in meant}
-        for one in stands if asked.kind.of_bus else meant:
-            now = by_name[one.part.name]
-            if one.bus not in buses or one.endpoint.scheme not in asked.kind.schemes:
+        fault = parse_fault(text, by_name)
+        affected = [by_name[fault.device]] if fault.device else list(by_name.values())
+        check_schemes(fault, [served.endpoint.scheme for served in affected])
+        buses = {served.bus for served in affected}
+        for served in served_devices if fault.kind.of_bus else affected:
+            present = by_name[served.part.name]
+            if served.bus not in buses or served.endpoint.scheme not in fault.kind.schemes:
                 continue
-            if asked.kind.of_bus:
-                by_name[one.part.name] = replace(now, trouble=asked.added(now.trouble))
+            if fault.kind.of_bus:
+                by_name[served.part.name] = replace(present, bus_faults=fault.added(present.bus_faults))
             else:
-                by_name[one.part.name] = replace(now, faults=asked.added(now.faults))
+                by_name[served.part.name] = replace(present, faults=fault.added(present.faults))
     return list(by_name.values())

@@ -1,4 +1,4 @@
-"""The sky over a simulated site: sun, clear-sky irradiance, noise that is smooth in time. Pure functions."""
+"""Sun altitude, clear-sky irradiance and smooth noise of a simulated site."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from math import asin, cos, degrees, exp, floor, pi, radians, sin
 
 
 def sun_altitude(second: float, latitude: float, longitude: float) -> float:
-    """Degrees of the sun's centre above the horizon, without refraction; within 0.5 degree.
+    """Return the altitude of the sun's centre without refraction, degrees; error below 0.5 degree.
 
-    `second` is UTC since the epoch; latitude north+, longitude east+ in degrees. Declination after Spencer
+    second: UTC since the epoch, s. latitude north+, longitude east+, degrees. Declination after Spencer
     (Search 2, 1971), equation of time after Woolf (NASA TM X-1646, 1968), altitude by the spherical triangle as
     in Duffie and Beckman, Solar Engineering of Thermal Processes, ch. 1.
     """
@@ -34,7 +34,7 @@ def sun_altitude(second: float, latitude: float, longitude: float) -> float:
 
 
 def clear_sky(altitude: float) -> float:
-    """Global irradiance in W/m2 on level ground under a clear sky, the sun `altitude` degrees high.
+    """Return the global irradiance on level ground under a clear sky, W/m2; `altitude` of the sun in degrees.
 
     Haurwitz (J. Meteorology 2, 1945) in the form of Reno, Hansen and Stein, SAND2012-2389, with
     the coefficient 0.059 that pvlib uses.
@@ -44,21 +44,21 @@ def clear_sky(altitude: float) -> float:
 
 
 def smoothstep(x: float) -> float:
-    """0 below 0, 1 above 1, between them a cubic that starts and ends level."""
+    """Return 0 below 0, 1 above 1, and between them a cubic with zero slope at both ends."""
     x = min(1.0, max(0.0, x))
     return x * x * (3 - 2 * x)
 
 
 def chance(*name: object) -> float:
-    """A number in [0, 1) that depends on nothing but `name`."""
+    """Return a number in [0, 1) that depends on `name` alone."""
     digest = blake2b(repr(name).encode(), digest_size=8).digest()
     return int.from_bytes(digest) / 2**64
 
 
 class Noise:
-    """Values in [-1, 1] that change smoothly: independent every `period` seconds, a smoothstep between.
+    """Smooth noise in [-1, 1]: independent values every `period` s with a smoothstep between them.
 
-    The value at an instant depends on `name` and the instant alone, however one gets there.
+    A value depends on `period`, `name` and the instant alone, not on the order of calls.
     """
 
     def __init__(self, period: float, *name: object) -> None:
@@ -68,7 +68,7 @@ class Noise:
         self._here = self._next = 0.0
 
     def at(self, second: float) -> float:
-        """The value at `second` (s since the epoch)."""
+        """Return the value at `second`, s since the epoch."""
         x = second / self._period
         knot = floor(x)
         if knot != self._knot:

@@ -1,4 +1,4 @@
-"""Three-phase quantities that fit together, from a device's active and reactive power."""
+"""Consistent three-phase quantities from a device's active and reactive power."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ PHASES = ("l1", "l2", "l3")
 def three_phase(
     power: float, reactive: float, voltages: tuple[float, float, float], shares: tuple[float, float, float]
 ) -> dict[str, float]:
-    """Powers, currents, power factors and voltages of a device on a four-wire supply; SI units.
+    """Return powers, currents, power factors and voltages of a device on a four-wire supply, SI units.
 
-    `power` and `reactive` are split by `shares`, which sum to 1; `voltages` are phase to neutral and
+    power, reactive: W and var, split between the phases by `shares`, which sum to 1. voltages: phase to neutral, V,
     120 degrees apart. The power factor has the sign of the active power and is 1 at no load.
     """
     apparent = hypot(power, reactive)
@@ -34,8 +34,8 @@ def three_phase(
         values[f"reactive_power_{phase}"] = reactive * share
         values[f"apparent_power_{phase}"] = apparent * share
         values[f"power_factor_{phase}"] = factor
-    one, two, three = voltages
-    lines = {"l1l2": _line(one, two), "l2l3": _line(two, three), "l3l1": _line(three, one)}
+    l1, l2, l3 = voltages
+    lines = {"l1l2": _line(l1, l2), "l2l3": _line(l2, l3), "l3l1": _line(l3, l1)}
     values |= {f"voltage_{pair}": voltage for pair, voltage in lines.items()}
     values["voltage_ll_average"] = sum(lines.values()) / 3
     values["current_total"] = sum(currents)
@@ -44,11 +44,11 @@ def three_phase(
     return values
 
 
-def _line(one: float, two: float) -> float:
-    """Voltage between two phases 120 degrees apart; sqrt(3) times the phase voltage when both are equal."""
-    return sqrt(one * one + two * two + one * two)
+def _line(first: float, second: float) -> float:
+    """Return the voltage between two phases 120 degrees apart: sqrt(3) x phase voltage if both are equal."""
+    return sqrt(first * first + second * second + first * second)
 
 
-def _neutral(one: float, two: float, three: float) -> float:
-    """Current in the neutral of three currents 120 degrees apart."""
-    return sqrt(max(0.0, one * one + two * two + three * three - one * two - two * three - three * one))
+def _neutral(l1: float, l2: float, l3: float) -> float:
+    """Return the neutral current of three currents 120 degrees apart."""
+    return sqrt(max(0.0, l1 * l1 + l2 * l2 + l3 * l3 - l1 * l2 - l2 * l3 - l3 * l1))

@@ -124,7 +124,7 @@ class Site:
         assert source.taken is not None  # it has just been
         name = source.config.name
         happened = [*source.taken.metered.happened, *self._moves(source, record, reading)]
-        self._append(source.unbelieved(record) if source.frozen else record)
+        self._append(source.frozen_record(record) if source.frozen else record)
         if not source.frozen:
             self._days.read(source, reading.time)
         self._instants.put(source, reading.time)

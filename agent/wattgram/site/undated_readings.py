@@ -88,7 +88,7 @@ class UndatedReadings:
 
     def add(self, source: Source, reading: Reading) -> None:
         """Keep one more; its source shows it meanwhile."""
-        self._add(UndatedReading(reading.monotonic, source.show(reading), source, reading))
+        self._add(UndatedReading(reading.monotonic, source.decode_undated(reading), source, reading))
         while len(self._kept) > self._limit or self._bytes > self._size:
             self._kept.popleft()
             self._go_on()

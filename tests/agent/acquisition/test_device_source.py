@@ -102,7 +102,7 @@ def metered(source: Source) -> MeteredStep:
     return source.latest.metered
 
 
-def test_a_reading_says_what_was_counted_since_the_one_before() -> None:
+def test_a_reading_counts_the_energy_since_the_previous_reading() -> None:
     # 1 kWh counters in 16 bits.
     device = made("meter", "active_energy_import", "active_energy_export")
     source = counting(device, "grid", [100, 7], [101, 7])

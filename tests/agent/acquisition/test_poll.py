@@ -437,7 +437,7 @@ def test_the_busy_share_is_that_of_the_last_minute() -> None:
     for second in range(1, 121):  # a quarter of the first minute, half of the second
         clock.now = float(second)
         bus.busy += 0.25 if second <= 60 else 0.5
-        usage.note()
+        usage.update()
         if second == 60:
             assert usage.share == pytest.approx(0.25)
     assert usage.share == pytest.approx(0.5)
@@ -468,7 +468,7 @@ def test_what_a_line_measures_of_its_bus_is_what_the_requests_took() -> None:
 
 def test_waits_grow_to_five_minutes_and_never_beyond() -> None:
     line, _ = line_of([metered("tcp://127.0.0.1:502", "one", 1, 1.0)], Clock())
-    waits = [line._wait(1.0, failures) for failures in range(1, 40)]
+    waits = [line._back_off(1.0, failures) for failures in range(1, 40)]
     assert all(0.5 * 2.0**n <= wait <= 2.0**n for n, wait in enumerate(waits[:8]))
     assert max(waits) <= LONGEST_BACK_OFF
     assert min(waits[10:]) >= LONGEST_BACK_OFF / 2

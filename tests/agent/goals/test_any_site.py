@@ -173,5 +173,5 @@ def test_without_configuration_and_days_something_is_missing(claim: str) -> None
     bare = OURS[claim].find(month([]), site())
     assert isinstance(bare, MissingValue)
     assert bare.add, claim
-    stale = OURS[claim].find(replace(month([]), over=0), site())
+    stale = OURS[claim].find(replace(month([]), as_of=0), site())
     assert isinstance(stale, MissingValue)

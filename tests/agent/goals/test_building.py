@@ -16,9 +16,9 @@ CANTEEN = BuildingSettings("canteen", ("canteen",), 500.0, 150.0)
 def test_energy_over_area_so_far() -> None:
     # 30 days of 300 + 100 kWh over 2000 m2: 12 000 / 2000 = 6 kWh/m2
     days = each(FIRST, 30, {"office-1": used(300), "office-2": used(100)})
-    one = found(EUI.find(month(days), site(GoalsConfig(buildings=(OFFICE,)))))
-    assert one.value == 6.0
-    assert one.arithmetic == "12000 kWh / 2000 m2 = 6 kWh/m2 in 2026-11 so far"
+    finding = found(EUI.find(month(days), site(GoalsConfig(buildings=(OFFICE,)))))
+    assert finding.value == 6.0
+    assert finding.arithmetic == "12000 kWh / 2000 m2 = 6 kWh/m2 in 2026-11 so far"
     assert EUI.total  # half a year's value is half of the year's path
     assert EUI.better == "lower"
 
@@ -26,10 +26,10 @@ def test_energy_over_area_so_far() -> None:
 def test_several_buildings_are_the_sum_over_the_sum() -> None:
     # 12 000 kWh of 2000 m2 and 6000 kWh of 500 m2: 18 000 / 2500 = 7.2
     days = each(FIRST, 30, {"office-1": used(300), "office-2": used(100), "canteen": used(200, 64800.0)})
-    one = EUI.find(month(days), site(GoalsConfig(buildings=(OFFICE, CANTEEN))))
-    assert found(one).value == pytest.approx(7.2)
-    assert (extra(one, "office"), extra(one, "canteen")) == (6.0, 12.0)
-    assert found(one).coverage == 0.75  # the canteen's meter was known for 18 h a day
+    finding = EUI.find(month(days), site(GoalsConfig(buildings=(OFFICE, CANTEEN))))
+    assert found(finding).value == pytest.approx(7.2)
+    assert (extra(finding, "office"), extra(finding, "canteen")) == (6.0, 12.0)
+    assert found(finding).coverage == 0.75  # the canteen's meter was known for 18 h a day
 
 
 def test_the_target_is_four_fifths_of_the_design() -> None:
@@ -50,10 +50,10 @@ def test_the_target_is_four_fifths_of_the_design() -> None:
     [
         ((), "no building"),
         ((BuildingSettings("hall", (), 10.0),), "no meter of hall"),
-        ((OFFICE,), "the energy of office-2 is not known in 2026-11"),
+        ((OFFICE,), "no energy data of office-2 in 2026-11"),
         ((BuildingSettings("hall", ("office-1",), 0.0),), "hall has no area"),
     ],
 )
-def test_what_is_missing_is_said(buildings: tuple[BuildingSettings, ...], what: str) -> None:
+def test_the_missing_input_is_named(buildings: tuple[BuildingSettings, ...], what: str) -> None:
     days = each(FIRST, 30, {"office-1": used(300)})
     assert missing(EUI.find(month(days), site(GoalsConfig(buildings=buildings)))).what == what

@@ -34,7 +34,7 @@ def test_the_inventory_has_all_of_its_parts() -> None:
     assert finding.value == pytest.approx(80.81)
     assert finding.entry == ""  # it is metered; the entries are among the inputs
     assert finding.inputs[-1].source == "manual entry of Li Wei, 2026-01-05, form 7, 73 of 365 days"
-    assert extras(finding)["at the end of the period, at this pace"] == pytest.approx(5 * 80.81)
+    assert extras(finding)["projection at the end of the period"] == pytest.approx(5 * 80.81)
     assert [(one.value, one.unit) for one in finding.inputs] == [
         (10.0, "t"),
         (55.81, "t"),
@@ -48,8 +48,8 @@ def test_the_inventory_has_all_of_its_parts() -> None:
 def test_a_process_that_nobody_speaks_of_is_not_taken_for_0(claim: str) -> None:
     finding = INDICATORS[claim].find(year(2026, burnt(), over=FIFTH), plant())
     assert lacking(finding) == (
-        'no entry "process_emission" about 2026-01-01; metered so far: fuel 10 t, import 55.81 t; '
-        'add [[goals.entry]] with what = "process_emission" for that time; 0 where the site has none'
+        'no entry "process_emission" for 2026-01-01; metered so far: fuel 10 t, import 55.81 t; '
+        'add [[goals.entry]] with what = "process_emission" for this time; 0 if the site has none'
     )
 
 
@@ -80,7 +80,7 @@ def test_a_boiler_whose_fuel_is_not_said_leaves_the_inventory_open() -> None:
     boiler = device("boiler", "fuel", driver=GAS)
     heat = entry("fuel_heat:boiler", 9.9, "2026-01-01", "2026-12-31", "kWh/m3")
     finding = INDICATORS["A14"].find(year(2026, burnt(), over=FIFTH), plant(boiler, goals=of_process(0, heat)))
-    assert lacking(finding).startswith("what burns at boiler is not said; add fuel")
+    assert lacking(finding).startswith("the fuel of boiler is unknown; add fuel")
 
 
 # the entry line
@@ -88,7 +88,7 @@ def test_a_boiler_whose_fuel_is_not_said_leaves_the_inventory_open() -> None:
 
 def test_the_entry_line_and_its_alert() -> None:
     # 2200 t in a fifth of the year come to 11 000 t, 85 % of 13 000; 2600 to 13 000 and above; 2000 to 10 000, 77 %
-    for tonnes, said in ((2000, ""), (2200, "85 % of the entry line: alert from 80 %"), (2600, "100 % of the entry")):
+    for tonnes, said in ((2000, ""), (2200, "85 % of the entry line; alert from 80 %"), (2600, "100 % of the entry")):
         days = burnt(scope1=0, scope2_location=1000.0 * tonnes)
         finding = found(INDICATORS["A14"].find(year(2026, days, over=FIFTH), plant(goals=of_process(0))))
         assert said in finding.note
@@ -107,7 +107,7 @@ def test_what_is_stored_is_taken_off_and_what_is_captured_is_not() -> None:
     captured = year(2026, burnt(captured=1500), over=FIFTH)
     finding = found(net(captured, plant(goals=of_process(0))))
     assert finding.value == pytest.approx(65.81)
-    assert finding.note == "1.5 t captured is not taken off: no entry captured_stored"
+    assert finding.note == "1.5 t captured is not subtracted: no entry captured_stored"
     # a fifth of 10 t
     assert found(net(captured, plant(goals=of_process(0, stored)))).value == pytest.approx(63.81)
 
@@ -141,7 +141,7 @@ def test_captured_of_what_was_emitted() -> None:
     assert found(find(days, plant(goals=of_process(0, stored)))).value == pytest.approx(5.0)
     assert "add a [[device]] with role" in lacking(find(days, plant(goals=of_process(0))))
     nothing = year(2026, burnt(scope1=0, scope2_location=0, captured=0), over=FIFTH)
-    assert "nothing was emitted" in lacking(find(nothing, plant(device("stack", "capture"), goals=of_process(0))))
+    assert "no emissions" in lacking(find(nothing, plant(device("stack", "capture"), goals=of_process(0))))
 
 
 # the peak
@@ -166,7 +166,7 @@ def test_the_year_after_the_peak_stays_below_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "said"), [(2023, "2025 is the highest so far: allowed until 2030"), (2031, "of 2033")]
+    ("first", "said"), [(2023, "2025 is the highest year so far; allowed until 2030"), (2031, "of 2033")]
 )
 def test_a_new_peak_is_told(first: int, said: str) -> None:
     this = year(first + 3, over=f"{first + 3}-01-02")
@@ -182,7 +182,7 @@ def test_two_full_years_say_nothing_of_a_peak() -> None:
     this = year(2026, over="2026-01-02")
     site = plant(goals=EVER, years=[first, half, last, this])
     assert lacking(INDICATORS["B16"].find(this, site)) == (
-        "full years in a row: 1 known, 3 needed; wait for more full years"
+        "consecutive full years: found 1, required 3; wait for more full years"
     )
     assert INDICATORS["B16"].target(this, site) is None
 
@@ -193,6 +193,6 @@ def test_a_year_in_which_the_goals_began_is_no_full_one() -> None:
     empty = Stretch("2022", at("2023-01-01"), at("2023-01-01"), at("2023-01-01"), [])
     this = year(2026, over="2026-01-02")
     finding = INDICATORS["B16"].find(this, plant(goals=EVER, years=[empty, *cut, this]))
-    assert lacking(finding).startswith("full years in a row: 2 known, 3 needed")
+    assert lacking(finding).startswith("consecutive full years: found 2, required 3")
     later = INDICATORS["A02"].target(year(2023), plant(goals=EVER, years=[empty]))
     assert later is None

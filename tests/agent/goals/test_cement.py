@@ -94,7 +94,7 @@ def test_what_capture_uses_is_taken_off() -> None:
     assert found(one).value == pytest.approx(27.0)
     assert extra(one, "energy of capture") == pytest.approx(200.0)
     assert found(one).arithmetic == "30 t - (6000 kWh x 500 g/kWh) / 1e6 = 27 t"
-    assert "stored in full" in found(one).note
+    assert "completely stored" in found(one).note
     assert STORED.total
     assert STORED.target(month(days), site()) is None
 
@@ -127,9 +127,9 @@ def test_fuel_of_the_capture_plant_counts() -> None:
             {"captured": 1.0, **MIX},
             "no meter of capture",
         ),
-        (PLANT, {"absorber": used(1)}, MIX, "no capture meter and no certificate in 2026-11: nothing counts as stored"),
-        (PLANT, {}, {"captured": 1.0, **MIX}, "the energy of absorber is not known in 2026-11"),
-        (PLANT, {"absorber": used(1)}, {"captured": 1.0}, "the emission intensity of the site is not known in 2026-11"),
+        (PLANT, {"absorber": used(1)}, MIX, "no capture meter and no entry captured_stored in 2026-11"),
+        (PLANT, {}, {"captured": 1.0, **MIX}, "no energy data of absorber in 2026-11"),
+        (PLANT, {"absorber": used(1)}, {"captured": 1.0}, "no emission intensity of the site in 2026-11"),
     ],
 )
 def test_what_capture_lacks_is_said(

@@ -17,7 +17,7 @@ CONTEXT = {"A01", "A06", "A08", "B01", "B17"}
 NUMBER = {"A11", "A15", "A19", "A21", "A22", "A25", "B03", "B12", "B14", "B15"}
 """The same: "number", "gauge, reference badge", "information", "pie", "zero until meter", "like A19, kept apart"."""
 
-CLAIMS = {one.id: one for one in claims()}
+CLAIMS = {claim.id: claim for claim in claims()}
 
 
 def test_there_are_all_of_them_in_their_order() -> None:
@@ -26,7 +26,7 @@ def test_there_are_all_of_them_in_their_order() -> None:
 
 
 def test_each_is_shown_as_the_reading_guide_has_it() -> None:
-    shown = {one.id: one.shown for one in claims()}
+    shown = {claim.id: claim.shown for claim in claims()}
     assert {name for name, what in shown.items() if what == "context"} == CONTEXT
     assert {name for name, what in shown.items() if what == "number"} == NUMBER
     assert {name for name, what in shown.items() if what == "manual"} == {"A23", "A24"}
@@ -34,28 +34,28 @@ def test_each_is_shown_as_the_reading_guide_has_it() -> None:
 
 
 def test_what_is_measured_has_a_unit_and_a_formula_and_context_has_neither() -> None:
-    for one in claims():
-        said = one.indicator, one.formula, one.unit, one.target
-        assert all(said) == (one.id not in CONTEXT), one.id
-        assert any(said) == (one.id not in CONTEXT), one.id
-        assert one.unit in UNITS | {""}, one.id
+    for claim in claims():
+        said = claim.indicator, claim.formula, claim.unit, claim.target
+        assert all(said) == (claim.id not in CONTEXT), claim.id
+        assert any(said) == (claim.id not in CONTEXT), claim.id
+        assert claim.unit in UNITS | {""}, claim.id
 
 
-def test_a_light_has_a_target_and_a_target_a_source() -> None:
-    for one in claims():
-        if one.shown == "status":
-            assert not one.target.startswith("none"), one.id
-            assert one.source, one.id
-        if one.shown != "status" and one.target == "none":
-            assert not one.source, one.id
+def test_a_status_has_a_target_and_a_target_has_a_source() -> None:
+    for claim in claims():
+        if claim.shown == "status":
+            assert not claim.target.startswith("none"), claim.id
+            assert claim.source, claim.id
+        if claim.shown != "status" and claim.target == "none":
+            assert not claim.source, claim.id
 
 
-def test_words_are_short_and_no_claim_says_what_another_one_says() -> None:
-    assert len({one.says for one in claims()}) == 43
-    for one in claims():
-        assert 20 <= len(one.says) <= 110, one.id
-        assert len(one.indicator) <= 42, one.id
-        assert "\n" not in "".join((one.says, one.indicator, one.formula, one.target, one.source)), one.id
+def test_texts_are_short_and_no_two_claims_are_equal() -> None:
+    assert len({claim.says for claim in claims()}) == 43
+    for claim in claims():
+        assert 20 <= len(claim.says) <= 110, claim.id
+        assert len(claim.indicator) <= 42, claim.id
+        assert "\n" not in "".join((claim.says, claim.indicator, claim.formula, claim.target, claim.source)), claim.id
 
 
 @pytest.mark.parametrize(
@@ -91,11 +91,11 @@ def test_words_are_short_and_no_claim_says_what_another_one_says() -> None:
 def test_the_facts_are_those_of_the_reference(
     goal: str, unit: str, period: str, facts: tuple[str, ...], source: str
 ) -> None:
-    one = CLAIMS[goal]
-    assert (one.unit, one.period) == (unit, period)
+    claim = CLAIMS[goal]
+    assert (claim.unit, claim.period) == (unit, period)
     for fact in facts:
-        assert fact in one.target
-    assert source in one.source
+        assert fact in claim.target
+    assert source in claim.source
 
 
 def test_the_article_is_that_of_the_letter() -> None:

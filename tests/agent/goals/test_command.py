@@ -43,13 +43,15 @@ def unrecorded(folder: Path) -> Path:
 
 def test_each_format_has_all_claims(works: Path) -> None:
     call = ("goals", "-c", str(works), "--period", "2026-06-01..2026-06-01")
-    table, answer, sheet, page = (wattgram(*call, "--format", one) for one in ("table", "json", "csv", "html"))
-    assert [(one.code, one.err) for one in (table, answer, sheet, page)] == [(0, "")] * 4
+    table, answer, sheet, page = (
+        wattgram(*call, "--format", format_name) for format_name in ("table", "json", "csv", "html")
+    )
+    assert [(ended.code, ended.err) for ended in (table, answer, sheet, page)] == [(0, "")] * 4
     documents = json.loads(answer.out)
-    assert [one["goal"] for one in documents] == IDS
-    assert all(list(one)[: len(CONTRACT)] == CONTRACT for one in documents)
-    assert {one["state"] for one in documents} <= STATES
-    assert [one["goal"] for one in csv.DictReader(io.StringIO(sheet.out))] == IDS
+    assert [document["goal"] for document in documents] == IDS
+    assert all(list(document)[: len(CONTRACT)] == CONTRACT for document in documents)
+    assert {document["state"] for document in documents} <= STATES
+    assert [row["goal"] for row in csv.DictReader(io.StringIO(sheet.out))] == IDS
     assert "\n43 of 43 claims shown, " in table.out
     assert "\x1b" not in table.out
     assert Read(page.out).count("article") >= 43
@@ -59,13 +61,13 @@ def test_a_claims_own_period_is_shown_when_none_is_asked_for(works: Path) -> Non
     ended = wattgram("goals", "-c", str(works), "--format", "json")
     assert (ended.code, ended.err) == (0, "")
     # A year such as 2026 or a month such as 2026-11, by the clock of this machine.
-    assert {len(one["period"]) for one in json.loads(ended.out)} == {4, 7}
+    assert {len(document["period"]) for document in json.loads(ended.out)} == {4, 7}
 
 
 def test_one_claim_is_explained(works: Path) -> None:
     call = ("goals", "-c", str(works), "--period", "2026-06-01..2026-06-01", "--explain", "a04")
     text, answer = wattgram(*call), wattgram(*call, "--format", "json")
-    assert [(one.code, one.err) for one in (text, answer)] == [(0, "")] * 2
+    assert [(ended.code, ended.err) for ended in (text, answer)] == [(0, "")] * 2
     assert text.out.startswith("A04  ")
     document = json.loads(answer.out)
     assert (document["goal"], document["value"]) == ("A04", 500.0)  # 500 g of each kWh

@@ -1,4 +1,4 @@
-"""The day book: what meters did on a local day, over midnights, pauses and restarts."""
+"""Daily records: results of meters on a local day, over midnights, pauses and restarts."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 def told(plant: Plant, device: str) -> dict[int, Record]:
     """A device's days as they were told last, by their beginning."""
-    return {one.time: one for one in plant.appended("day") if one.series.tag("device") == device}
+    return {record.time: record for record in plant.appended("day") if record.series.tag("device") == device}
 
 
 def days(found: dict[int, Record], field: str) -> dict[int, float | str]:
-    return {time: one[field] for time, one in found.items()}
+    return {time: record[field] for time, record in found.items()}
 
 
 def test_energy_of_each_meter_goes_to_the_local_day_in_which_it_flowed(tmp_path: Path) -> None:
@@ -92,8 +92,8 @@ def test_voltage_is_judged_by_means_of_ten_minutes_and_supply_by_what_is_there(t
                 plant.read(volts=volts + 0.01 * minute)
                 plant.flow(60.0, incomer=1000.0)
         plant.read(volts=230.0)
-        for one in plant.site._days.records():
-            plant.site._append(one)
+        for record in plant.site._days.records():
+            plant.site._append(record)
         day = told(plant, "incomer")[TOMORROW]
         await plant.spool.close()
         # This meter shows 0 V for the two phases that the test does not set, which are as many bad means.
@@ -105,7 +105,7 @@ def test_voltage_is_judged_by_means_of_ten_minutes_and_supply_by_what_is_there(t
     run(work)
 
 
-def test_a_reading_at_midnight_tells_of_the_day_that_is_over(tmp_path: Path) -> None:
+def test_a_reading_at_midnight_belongs_to_the_day_that_ends(tmp_path: Path) -> None:
     """From 23:40 to midnight every ten minutes: 20 min, and of each phase the mean that the second reading began."""
 
     async def work() -> None:
@@ -115,8 +115,8 @@ def test_a_reading_at_midnight_tells_of_the_day_that_is_over(tmp_path: Path) -> 
             plant.read()
             plant.flow(600.0, incomer=1000.0)
         plant.read()
-        for one in plant.site._days.records():
-            plant.site._append(one)
+        for record in plant.site._days.records():
+            plant.site._append(record)
         incomer = told(plant, "incomer")
         await plant.spool.close()
         assert days(incomer, "observed") == {TODAY: 1200.0}
@@ -135,7 +135,7 @@ def test_a_first_reading_at_midnight_makes_no_day_before_it(tmp_path: Path) -> N
         for minutes in (0, 10):
             works.shows("line", totalizer_1=500.0 + 0.6 * minutes)
             works.clock.go(600.0)
-        found = {one.time: one.as_dict() for one in works.site._days.records()}
+        found = {record.time: record.as_dict() for record in works.site._days.records()}
         await works.spool.close()
         assert found == {TOMORROW: {"amount": pytest.approx(6.0)}}
 

@@ -16,8 +16,8 @@ SECOND = dates(FIRST, 2)[1]
 
 
 def test_degree_days_are_what_is_below_or_above_the_base() -> None:
-    assert [heating(18.0, one) for one in (10.0, 18.0, 25.0)] == [8.0, 0.0, 0.0]
-    assert [cooling(24.0, one) for one in (10.0, 24.0, 31.5)] == [0.0, 0.0, 7.5]
+    assert [heating(18.0, mean) for mean in (10.0, 18.0, 25.0)] == [8.0, 0.0, 0.0]
+    assert [cooling(24.0, mean) for mean in (10.0, 24.0, 31.5)] == [0.0, 0.0, 7.5]
 
 
 def test_a_thermometer_counts_when_it_was_read_for_nine_tenths_of_a_day(tmp_path: Path) -> None:

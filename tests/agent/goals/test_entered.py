@@ -20,7 +20,7 @@ WHOLE = entry("process_emission", 365, "2026-01-01", "2026-12-31")
 def test_an_entry_counts_by_the_days_that_are_over(over: str, tonnes: float) -> None:
     got = amount("process_emission", year(2026, over=over), plant(goals=GoalsConfig(entries=(WHOLE,))))
     assert got.value == pytest.approx(tonnes)
-    assert sum(one.value for one in got.inputs) == pytest.approx(tonnes)
+    assert sum(operand.value for operand in got.inputs) == pytest.approx(tonnes)
 
 
 def test_a_later_entry_takes_the_place_of_an_earlier_one() -> None:
@@ -29,21 +29,21 @@ def test_a_later_entry_takes_the_place_of_an_earlier_one() -> None:
     site = plant(goals=GoalsConfig(entries=(WHOLE, better)))
     got = amount("process_emission", year(2026, over="2026-03-01"), site)
     assert got.value == pytest.approx(85.0)
-    assert [one.source.rpartition(", ")[2] for one in got.inputs] == ["33 of 365 days", "form 7"]
+    assert [operand.source.rpartition(", ")[2] for operand in got.inputs] == ["33 of 365 days", "form 7"]
 
 
 def test_a_day_without_an_entry_leaves_all_open() -> None:
     january = entry("process_emission", 31, "2026-01-01", "2026-01-31")
     site = plant(goals=GoalsConfig(entries=(january,)))
     assert amount("process_emission", year(2026, over="2026-02-01"), site).value == pytest.approx(31.0)
-    with pytest.raises(MissingInput, match='no entry "process_emission" about 2026-02-01'):
+    with pytest.raises(MissingInput, match='no entry "process_emission" for 2026-02-01'):
         amount("process_emission", year(2026, over="2026-02-02"), site)
 
 
 def test_what_nobody_ever_entered_may_be_nothing() -> None:
     assert amount_if_any("heat", year(2026), plant()).value == 0.0
     stale = GoalsConfig(entries=(entry("heat", 31, "2025-01-01", "2025-01-31", "GJ"),))
-    with pytest.raises(MissingInput, match='no entry "heat" about 2026-01-01'):
+    with pytest.raises(MissingInput, match='no entry "heat" for 2026-01-01'):
         amount_if_any("heat", year(2026), plant(goals=stale))
 
 
@@ -53,6 +53,6 @@ def test_a_periods_part_of_its_year() -> None:
 
 
 def test_a_baseline_falls_by_the_year() -> None:
-    falls = [fallen(one, "net CO2", 2026, -0.039) for one in (Baseline(1000.0, 2024), Baseline(1000.0, 2024, -0.5))]
-    assert [one.value for one in falls] == [pytest.approx(923.521), 250.0]  # 1000 x 0.961^2, 1000 x 0.5^2
+    falls = [fallen(base, "net CO2", 2026, -0.039) for base in (Baseline(1000.0, 2024), Baseline(1000.0, 2024, -0.5))]
+    assert [target.value for target in falls] == [pytest.approx(923.521), 250.0]  # 1000 x 0.961^2, 1000 x 0.5^2
     assert falls[1].source == "net CO2 of 2024 x 0.25; site choice, -50 % a year"

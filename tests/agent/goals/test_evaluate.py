@@ -64,13 +64,13 @@ def test_on_track_with_path_projection_and_what_is_needed() -> None:
     one = card("A12", shares("2026-11-01", *[30.0] * 15), "2026-11-16", NOVEMBER)
     assert (one.state, one.value, one.target and one.target.value, one.path) == ("on track", 30.0, 20.0, 20.0)
     assert (one.projection, one.needed, one.coverage) == (30.0, pytest.approx(10.0), 1.0)
-    assert (one.period, one.start, one.end, one.over) == (
+    assert (one.period, one.start, one.end, one.as_of) == (
         NOVEMBER,
         at("2026-11-01"),
         at("2026-12-01"),
         at("2026-11-16"),
     )
-    assert [each.over for each in one.evaluations] == [at(f"2026-11-{number:02}") for number in range(3, 17)]
+    assert [each.as_of for each in one.evaluations] == [at(f"2026-11-{number:02}") for number in range(3, 17)]
 
 
 def test_off_track_takes_two_evaluations_in_a_row() -> None:
@@ -79,14 +79,14 @@ def test_off_track_takes_two_evaluations_in_a_row() -> None:
     states = [card("A12", days[:end], f"2026-11-{end + 1:02}", NOVEMBER).state for end in (9, 10, 11)]
     assert states == ["on track", "on track", "off track"]
     first = card("A12", days[:10], "2026-11-11", NOVEMBER)
-    assert first.why == "worse than the path now; off track when two evaluations in a row say so"
+    assert first.why == "worse than the path now; off track after two consecutive evaluations with this result"
 
 
 @pytest.mark.parametrize(
     ("days", "over", "why"),
     [
         (shares("2026-11-01", *[30.0] * 15, covered=0.89 * 86400.0), "2026-11-16", "coverage 89.0%, below 90%"),
-        (shares("2026-11-01", 30.0, 30.0), "2026-11-03", "6.7% of the period is over, below 10%"),
+        (shares("2026-11-01", 30.0, 30.0), "2026-11-03", "6.7% of the period has elapsed, below 10%"),
         ([], "2026-11-16", "no PV was measured in this period"),
     ],
 )
@@ -105,7 +105,7 @@ def test_without_a_target_there_is_no_light_and_the_card_says_how_to_set_one() -
     one = card("A02", days, "2026-04-01", goals=GoalsConfig(entries=entered))
     assert one.state == "not enough data"
     assert one.value == pytest.approx(90.0)
-    assert one.why == "no target is set; [goals.target] A02 = ... in tCO2/a sets one"
+    assert one.why == "no target; set [goals.target] A02 = ... in tCO2/a"
 
 
 def test_manual_entry_names_who_and_runs_out() -> None:
@@ -140,7 +140,7 @@ def test_a_total_has_a_path_that_grows_and_a_share_of_the_target_where_the_perio
 def test_the_distance_is_the_largest_and_off_track_as_soon_as_one_goal_is() -> None:
     """A12: 15 % used of 20 % wanted is 25 % worse than its path."""
     one = card("A20", shares("2026-11-01", *[15.0] * 15), "2026-11-16", NOVEMBER)
-    assert (one.state, one.value, one.why) == ("off track", pytest.approx(25.0), "it is A12")
+    assert (one.state, one.value, one.why) == ("off track", pytest.approx(25.0), "off track: A12")
     assert isinstance(one.finding, IndicatorValue)
     good = card("A20", shares("2026-11-01", *[25.0] * 15), "2026-11-16", NOVEMBER)
     assert (good.state, good.value) == ("on track", pytest.approx(-25.0))
@@ -177,7 +177,7 @@ def test_all_claims_are_shown_in_their_order_whatever_is_stored(tmp_path: Path) 
     windows = quarters("2026-11-01T00:00:00+08:00", "2026-11-02T00:00:00+08:00", {"load_energy": 1.0})
     other = stored(tmp_path / "other", windows)
     elsewhere = replace(site(folder=other), site=SiteConfig("elsewhere", ZONE))
-    with pytest.raises(HistoryError, match="nothing of site 'elsewhere' is stored; there are 'works'"):
+    with pytest.raises(HistoryError, match="nothing of site 'elsewhere' is stored; stored are 'works'"):
         evaluate(elsewhere, None, at("2026-11-16"))
 
 
@@ -201,7 +201,7 @@ def test_days_come_from_their_own_windows_and_today_from_its_quarters(tmp_path: 
     found = evaluate(config, parse_period("2026-11-15..2026-11-15"), at("2026-11-15T12:07"))
     (one,) = [one for one in found if one.claim.id == "A04"]
     assert one.value == pytest.approx(558.5)
-    assert (one.over, one.coverage) == (at("2026-11-15T12:00"), 1.0)
+    assert (one.as_of, one.coverage) == (at("2026-11-15T12:00"), 1.0)
     both = evaluate(config, parse_period("2026-11-14..2026-11-15"), at("2026-11-15T12:07"))
     (one,) = [one for one in both if one.claim.id == "A04"]
     assert one.value == pytest.approx((1.0 + 48 * 2792.5) / (500.0 + 240.0))

@@ -46,7 +46,7 @@ def test_the_tables_are_made_of_what_the_code_knows() -> None:
     assert filled(PAGE) == PAGE
 
 
-def test_a_table_that_is_missing_is_told() -> None:
+def test_a_missing_table_is_reported() -> None:
     with pytest.raises(ValueError, match=r"no table that begins with '\| goal of A \|"):
         filled("# Goals\n")
 
@@ -60,7 +60,7 @@ def test_the_samples_are_right(sampled: GoalsConfig) -> None:
     )
     assert sampled.model is not None
     assert (sampled.model.heating_base, sampled.model.cooling_base) == (18.0, 26.0)
-    assert [one.what for one in sampled.entries] == [
+    assert [entry.what for entry in sampled.entries] == [
         *("allowance", "process_emission", "rnd_share", "trained_staff", "tonnes:billets")
     ]
 
@@ -68,9 +68,9 @@ def test_the_samples_are_right(sampled: GoalsConfig) -> None:
 def test_the_sample_has_every_key() -> None:
     with pytest.raises(ConfigError) as caught:
         read('[site]\nname = "works"\n[goals]\nx = 1\n', Path("site.toml"))
-    (unknown,) = [one for one in caught.value.mistakes if "goals.x" in one]
+    (unknown,) = [mistake for mistake in caught.value.mistakes if "goals.x" in mistake]
     allowed = unknown.partition("allowed: ")[2].split(", ")
-    (sample,) = [one for one in samples("toml") if "[goals]" in one]
+    (sample,) = [text for text in samples("toml") if "[goals]" in text]
     assert sorted(tomllib.loads(sample)["goals"]) == allowed
 
 
@@ -79,8 +79,8 @@ def test_the_page_names_the_goals_that_take_a_setting() -> None:
     assert f"| `goal` | {', '.join(GOALS[:-1])} or {GOALS[-1]} |" in PAGE
 
 
-def test_what_to_add_is_said_for_every_goal_that_is_measured() -> None:
+def test_the_page_has_a_remedy_for_every_measured_goal() -> None:
     section = PAGE.partition("## What to add")[2].partition("## ")[0]
     firsts = [line.split("|")[1] for line in section.splitlines() if line.startswith("| ")]
     named = [goal for cell in firsts for goal in re.findall(r"[AB]\d\d", cell)]
-    assert sorted(named) == [one.id for one in claims() if one.indicator]
+    assert sorted(named) == [claim.id for claim in claims() if claim.indicator]

@@ -65,9 +65,9 @@ def test_electricity_is_0_1229_kgce() -> None:
         ([], "gas counts no fuel"),
         ([meter("gas", "fuel")], "gas counts no fuel"),
         ([meter("gas", "fuel", "eastron_sdm630")], "gas counts no fuel"),
-        ([meter("gas", "fuel", GAS)], "the heat of a m3 of what flows through gas is not known"),
-        ([meter("gas", "fuel", GAS, fuel="diesel")], "the heat of a m3 of diesel is not known"),
-        ([meter("gas", "fuel", MASS, fuel="coal")], "the heat of a kg of coal is not known"),
+        ([meter("gas", "fuel", GAS)], "the heat of a m3 of the fuel of gas is unknown"),
+        ([meter("gas", "fuel", GAS, fuel="diesel")], "the heat of a m3 of diesel is unknown"),
+        ([meter("gas", "fuel", MASS, fuel="coal")], "the heat of a kg of coal is unknown"),
     ],
 )
 def test_what_is_not_known_is_said(devices: list[DeviceConfig], what: str) -> None:

@@ -57,7 +57,7 @@ def test_charging_needs_a_charger_and_a_car() -> None:
     assert lacking(find(period(*JANUARY, idle), plant())) == (
         'no sub-meter of group transport; add a [[device]] with role = "ev"'
     )
-    assert "nothing was charged" in lacking(find(period(*JANUARY, idle), plant(device("charger", "ev"))))
+    assert "no EV charging" in lacking(find(period(*JANUARY, idle), plant(device("charger", "ev"))))
 
 
 # year on year
@@ -83,7 +83,9 @@ def test_intensity_is_compared_with_the_same_days_of_last_year() -> None:
     assert found(finding).value == pytest.approx(-20.0)
     assert extras(finding) == pytest.approx({"intensity": 400.0, "intensity a year before": 500.0})
     assert found(finding).coverage == pytest.approx(2 / 3.5)
-    assert [one.value for one in found(finding).inputs] == pytest.approx([40.0, 100.0, 50.0, 100.0])  # kg and kWh
+    assert [operand.value for operand in found(finding).inputs] == pytest.approx(
+        [40.0, 100.0, 50.0, 100.0]
+    )  # kg and kWh
     target = INDICATORS["A05"].target(this, plant())
     assert target is not None
     assert target.value == pytest.approx(-3.9)
@@ -93,13 +95,13 @@ def test_the_leap_day_has_no_year_before() -> None:
     this = year(2028, day("2028-02-29", load_energy=50, emission=25))
     last = year(2027, day("2027-02-28", load_energy=50, emission=25))
     finding = INDICATORS["A05"].find(this, plant(years=[last]))
-    assert lacking(finding) == "no day of 2028 is stored a year before, too; wait until a year of data is stored"
+    assert lacking(finding) == "no day of 2028 is also stored a year before; wait until a year of data is stored"
 
 
 def test_a_year_without_carbon_is_nothing_to_compare_with() -> None:
     last = year(2025, day("2025-01-01", load_energy=60, emission=0))
     this = year(2026, day("2026-01-01", load_energy=60, emission=10))
-    assert lacking(INDICATORS["A05"].find(this, plant(years=[last]))) == "no CO2 a year before 2026 to compare with"
+    assert lacking(INDICATORS["A05"].find(this, plant(years=[last]))) == "no CO2 a year before 2026"
 
 
 # per tce

@@ -27,5 +27,5 @@ def test_the_limits_are_those_of_the_standards() -> None:
 
 
 def test_a_better_class_needs_less() -> None:
-    for one in limits().values():
-        assert one.class1 <= (one.class2 if one.class2 is not None else one.class3) <= one.class3
+    for limit in limits().values():
+        assert limit.class1 <= (limit.class2 if limit.class2 is not None else limit.class3) <= limit.class3

@@ -22,14 +22,14 @@ def nights(*lows: float, peak: float = 250e3) -> list[Day]:
 
 def test_the_lowest_quarter_of_the_nights_over_the_mean() -> None:
     # means of 100 kW; lowest 20 of 20, 30 and 40 kW: 20 %; mean of the lowest 30 kW: 30 %; 100 / 250 kW = 0.4
-    one = IDLE.find(month(nights(30e3, 20e3, 40e3)), site())
-    assert found(one).value == pytest.approx(20.0)
-    assert extra(one, "mean of the nights' lowest") == pytest.approx(30.0)
-    assert extra(one, "load factor") == pytest.approx(0.4)
-    assert found(one).arithmetic == "20 kW / (7200 kWh / 72 h) x 100 = 20 %"
+    finding = IDLE.find(month(nights(30e3, 20e3, 40e3)), site())
+    assert found(finding).value == pytest.approx(20.0)
+    assert extra(finding, "mean of the lowest night loads") == pytest.approx(30.0)
+    assert extra(finding, "load factor") == pytest.approx(0.4)
+    assert found(finding).arithmetic == "20 kW / (7200 kWh / 72 h) x 100 = 20 %"
 
 
-def test_a_mean_is_over_the_time_that_is_known() -> None:
+def test_a_mean_covers_the_measured_time() -> None:
     # 2400 kWh in 12 h: 200 kW; 20 / 200 = 10 %
     half = day(FIRST, covered=43200.0, quarters=Quarters(48, peak=300e3, night=20e3, night_count=20), load_energy=2.4e6)
     assert found(IDLE.find(month([half]), site())).value == pytest.approx(10.0)
@@ -37,33 +37,33 @@ def test_a_mean_is_over_the_time_that_is_known() -> None:
 
 def test_days_without_a_night_have_no_part_in_it() -> None:
     day_shift = day(dates(FIRST, 2)[1], quarters=Quarters(count=40, peak=900e3), load_energy=2400e3)
-    one = IDLE.find(month([*nights(20e3), day_shift]), site())
-    assert found(one).value == pytest.approx(20.0)
-    assert extra(one, "load factor") == pytest.approx(100 / 900)
+    finding = IDLE.find(month([*nights(20e3), day_shift]), site())
+    assert found(finding).value == pytest.approx(20.0)
+    assert extra(finding, "load factor") == pytest.approx(100 / 900)
 
 
 def test_a_site_that_is_off_at_night_has_no_idle_load() -> None:
-    one = IDLE.find(month(nights(0.0, peak=0.0)), site())
-    assert found(one).value == 0.0
-    assert not [each for each in found(one).extras if each.name == "load factor"]
+    finding = IDLE.find(month(nights(0.0, peak=0.0)), site())
+    assert found(finding).value == 0.0
+    assert not [extra_value for extra_value in found(finding).extras if extra_value.name == "load factor"]
 
 
 @pytest.mark.parametrize(
     ("days", "what"),
     [
-        ([], "no quarter of an hour of a night is known in 2026-11"),
-        ([day(FIRST, quarters=Quarters(96, night=1.0, night_count=20))], "the load is not known in 2026-11"),
+        ([], "no balance between 0:00 and 5:00 in 2026-11"),
+        ([day(FIRST, quarters=Quarters(96, night=1.0, night_count=20))], "no load data in 2026-11"),
         (
             [day(FIRST, quarters=Quarters(96, night=0.0, night_count=20), load_energy=0.0)],
-            "nothing was used in 2026-11",
+            "no load in 2026-11",
         ),
         (
             [day(FIRST, covered=0.0, quarters=Quarters(96, night=1.0, night_count=20), load_energy=5.0)],
-            "no time of 2026-11 has a balance",
+            "no balance in 2026-11",
         ),
     ],
 )
-def test_what_is_missing_is_said(days: list[Day], what: str) -> None:
+def test_the_missing_input_is_named(days: list[Day], what: str) -> None:
     assert missing(IDLE.find(month(days), site())).what == what
 
 

@@ -17,10 +17,10 @@ JANUARY, DECEMBER = date(2026, 1, 1), date(2026, 12, 31)
 def test_an_entry_is_shown_with_its_author(claim: str, what: str, unit: str) -> None:
     goals = GoalsConfig(entries=(entry(what, 3.5, JANUARY, DECEMBER, date(2026, 2, 3), unit),))
     so_far = year(2026, [], over=date(2026, 6, 1))
-    one = found(INDICATORS[claim].find(so_far, site(goals)))
-    assert (one.value, one.entry) == (3.5, "manual entry of Li Na, 2026-02-03, weighbridge log")
-    assert one.inputs[0].unit == unit
-    assert one.inputs[0].source.endswith("for 2026-01-01 to 2026-12-31")
+    finding = found(INDICATORS[claim].find(so_far, site(goals)))
+    assert (finding.value, finding.entry) == (3.5, "manual entry of Li Na, 2026-02-03, weighbridge log")
+    assert finding.inputs[0].unit == unit
+    assert finding.inputs[0].source.endswith("for 2026-01-01 to 2026-12-31")
     assert INDICATORS[claim].target(so_far, site(goals)) is None
 
 
@@ -39,12 +39,12 @@ def test_an_entry_turns_stale_after_its_period() -> None:
     goals = GoalsConfig(entries=(half,))
     assert found(INDICATORS["A23"].find(year(2026, [], over=date(2026, 7, 1)), site(goals))).value == 3.5
     late = missing(INDICATORS["A23"].find(year(2026, [], over=date(2026, 7, 2)), site(goals)))
-    assert late.what == "no entry rnd_share about 2026-07-01; the last one ended on 2026-06-30"
+    assert late.what == "no entry rnd_share for 2026-07-01; the last entry expired on 2026-06-30"
 
 
 def test_no_entry_is_no_number() -> None:
-    one = missing(INDICATORS["A24"].find(year(2026, []), site()))
-    assert one.what == "no entry trained_staff about 2026-12-31"
-    assert one.add == (
-        '[[goals.entry]] with what = "trained_staff", value in persons, its period, name, entered and document'
+    lack = missing(INDICATORS["A24"].find(year(2026, []), site()))
+    assert lack.what == "no entry trained_staff for 2026-12-31"
+    assert lack.add == (
+        'add [[goals.entry]] with what = "trained_staff", value in persons, period, name, entered and document'
     )

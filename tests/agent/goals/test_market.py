@@ -43,7 +43,7 @@ def test_a_month_has_its_part_of_the_allowance() -> None:
 
 @pytest.mark.parametrize("claim", ["B08", "B15"])
 def test_an_allowance_that_nobody_entered(claim: str) -> None:
-    assert lacking(INDICATORS[claim].find(FIFTH, plant())).startswith('no entry "allowance" about 2026-03-14; add')
+    assert lacking(INDICATORS[claim].find(FIFTH, plant())).startswith('no entry "allowance" for 2026-03-14; add')
     stale = GoalsConfig(entries=(PROCESS, entry("allowance", 12_000, "2025-01-01", "2025-12-31")))
     assert "2026-03-14" in lacking(INDICATORS[claim].find(FIFTH, plant(goals=stale)))
 
@@ -62,7 +62,7 @@ def test_what_is_short_costs_its_price() -> None:
     # 1000 t x 40.36, beside it x 62.36; with the site's own price x 90
     finding = INDICATORS["B15"].find(FIFTH, plant(goals=given(10_000)))
     assert found(finding).value == pytest.approx(40_360.0)
-    assert extras(finding) == pytest.approx({"short of": 1000.0, "at 62.36 CNY/t, national mean of 2025": 62_360.0})
+    assert extras(finding) == pytest.approx({"deficit": 1000.0, "at 62.36 CNY/t, national mean of 2025": 62_360.0})
     own = found(INDICATORS["B15"].find(FIFTH, plant(goals=given(10_000, price=90.0))))
     assert own.value == pytest.approx(90_000.0)
     assert own.inputs[-1].source == "[goals] price"

@@ -40,7 +40,7 @@ def test_a_share_that_the_site_knows_better_is_named_as_its_own() -> None:
 
 def test_a_grid_of_which_nobody_knows_the_renewable_share() -> None:
     finding = INDICATORS["A03"].find(period(*JANUARY, MIXED), plant())
-    assert lacking(finding) == "how much of zone CN-CQ is renewable is not known; add zone_renewable to [goals]"
+    assert lacking(finding) == "the renewable share of zone CN-CQ is unknown; add zone_renewable to [goals]"
 
 
 @pytest.mark.parametrize(("of", "wanted"), [(2025, 34.2), (2026, 35.2), (2027, 35.2)])
@@ -67,7 +67,9 @@ def test_without_hours_there_is_no_carbon_free_share() -> None:
 def test_the_clean_share_of_a_site_without_fuel() -> None:
     finding = INDICATORS["B09"].find(period(*JANUARY, MIXED), plant())
     assert found(finding).value == pytest.approx(59.5)
-    assert extras(finding) == pytest.approx({"of the site's own": 40.0, "clean energy of a zero-carbon park": 90.0})
+    assert extras(finding) == pytest.approx(
+        {"share of own renewables": 40.0, "clean energy of a zero-carbon park": 90.0}
+    )
 
 
 def test_a_certified_kwh_is_not_clean_twice() -> None:
@@ -99,7 +101,7 @@ def test_what_a_boiler_burns_is_final_energy() -> None:
 
 def test_a_set_whose_fuel_is_not_said_leaves_the_clean_share_open() -> None:
     finding = INDICATORS["B09"].find(period(*JANUARY, MIXED), plant(device("set", "genset", emission_factor=300.0)))
-    assert lacking(finding) == "the fuel of set is not said; give set fuel and efficiency, not emission_factor"
+    assert lacking(finding) == "the fuel of set is unknown; set fuel and efficiency of set instead of emission_factor"
 
 
 def test_a_period_without_load_has_no_shares() -> None:

@@ -38,29 +38,29 @@ METERS = {"mixer": used(1), "filler": used(1)}
 def test_a_food_line_is_energy_over_mass() -> None:
     # 30 days of 120 + 80 kWh and 1600 pieces of 0.5 kg: 6000 kWh / 24 t = 250 kWh/t
     days = each(FIRST, 30, {"mixer": used(120), "filler": used(80), "press": made(1600)})
-    one = found(FOOD.find(month(days), site(GoalsConfig(products=(LINE,)))))
-    assert one.value == 250.0
-    assert one.arithmetic == "6000 kWh / 24 t = 250 kWh/t"
-    assert one.inputs == (
+    finding = found(FOOD.find(month(days), site(GoalsConfig(products=(LINE,)))))
+    assert finding.value == 250.0
+    assert finding.arithmetic == "6000 kWh / 24 t = 250 kWh/t"
+    assert finding.inputs == (
         Input("energy of mixer", 3600.0, "kWh", "meter mixer, 30 days"),
         Input("energy of filler", 2400.0, "kWh", "meter filler, 30 days"),
         Input("output of hotpot base", 24.0, "t", "counter of press x 0.5 kg, 30 days"),
     )
-    assert (one.coverage, one.entry) == (1.0, "")
+    assert (finding.coverage, finding.entry) == (1.0, "")
 
 
 def test_several_lines_are_the_sum_over_the_sum() -> None:
     # 600 kWh / 2 t = 300 and 900 kWh / 1 t = 900; together 1500 / 3 = 500, not the mean of both
-    other = ProductSettings("noodles", "A07", energy=("oven",), output="belt")
-    lines = GoalsConfig(products=(ProductSettings("sauce", "A07", energy=("mixer",), output="press"), other))
+    noodles = ProductSettings("noodles", "A07", energy=("oven",), output="belt")
+    lines = GoalsConfig(products=(ProductSettings("sauce", "A07", energy=("mixer",), output="press"), noodles))
     days = [day(FIRST, {"mixer": used(600), "press": made(2000), "oven": used(900), "belt": made(1000)})]
-    one = FOOD.find(month(days), site(lines))
-    assert found(one).value == 500.0
-    assert (extra(one, "sauce"), extra(one, "noodles")) == (300.0, 900.0)
-    assert found(one).arithmetic.endswith("1500 kWh / 3 t = 500 kWh/t")
+    finding = FOOD.find(month(days), site(lines))
+    assert found(finding).value == 500.0
+    assert (extra(finding, "sauce"), extra(finding, "noodles")) == (300.0, 900.0)
+    assert found(finding).arithmetic.endswith("1500 kWh / 3 t = 500 kWh/t")
 
 
-def test_coverage_is_that_of_the_meter_that_was_known_least() -> None:
+def test_coverage_is_the_lowest_coverage_of_a_meter() -> None:
     # the filler was known on 27 of 30 days that are over, the counter on 24
     days = each(FIRST, 24, {"mixer": used(120), "filler": used(80), "press": made(1600)})
     days += each(date(2026, 11, 25), 3, {"mixer": used(120), "filler": used(80)})
@@ -82,12 +82,12 @@ def test_tonnes_by_hand_go_with_the_energy_of_their_days() -> None:
     )
     days = each(date(2026, 1, 1), 73, {"mixer": used(100)})
     so_far = year(2026, days, over=date(2026, 3, 15))
-    one = found(FOOD.find(so_far, site(GoalsConfig(products=(by_hand,), entries=tonnes))))
-    assert one.value == 200.0
-    assert one.coverage == pytest.approx(59 / 73)
-    assert one.entry == "manual entry of Li Na, 2026-03-02, weighbridge log"
-    assert one.inputs[0] == Input("energy of mixer", 5900.0, "kWh", "meter mixer, 59 days")
-    assert [each_.value for each_ in one.inputs[1:]] == [15.0, 14.5]
+    finding = found(FOOD.find(so_far, site(GoalsConfig(products=(by_hand,), entries=tonnes))))
+    assert finding.value == 200.0
+    assert finding.coverage == pytest.approx(59 / 73)
+    assert finding.entry == "manual entry of Li Na, 2026-03-02, weighbridge log"
+    assert finding.inputs[0] == Input("energy of mixer", 5900.0, "kWh", "meter mixer, 59 days")
+    assert [each_.value for each_ in finding.inputs[1:]] == [15.0, 14.5]
 
 
 def test_of_entries_about_the_same_days_the_later_one_counts() -> None:
@@ -99,48 +99,53 @@ def test_of_entries_about_the_same_days_the_later_one_counts() -> None:
         entry("tonnes:sauce", 20.0, first, last, entered=date(2026, 12, 1)),
     )
     days = each(FIRST, 30, {"mixer": used(100)})
-    one = found(FOOD.find(month(days), site(GoalsConfig(products=(by_hand,), entries=tonnes))))
-    assert one.value == 300.0  # 3000 kWh / 10 t
-    assert one.entry == "manual entry of Li Na, 2026-12-09, weighbridge log"
+    finding = found(FOOD.find(month(days), site(GoalsConfig(products=(by_hand,), entries=tonnes))))
+    assert finding.value == 300.0  # 3000 kWh / 10 t
+    assert finding.entry == "manual entry of Li Na, 2026-12-09, weighbridge log"
 
 
 @pytest.mark.parametrize(
     ("product", "devices", "what", "add"),
     [
-        (None, {}, "no product of goal A07", '[[goals.product]] with goal = "A07", energy and output'),
+        (None, {}, "no product of goal A07", 'add [[goals.product]] with goal = "A07", energy and output'),
         (
             ProductSettings("sauce", "A07", output="press"),
             {"press": made(5)},
             "no meter of sauce",
-            "energy to the product sauce, the names of its sub-meters",
+            "add energy, the names of its sub-meters, to the product sauce",
         ),
         (
             LINE,
             {"press": made(5), "filler": used(1)},
-            "the energy of mixer is not known in 2026-11",
-            "a reading of mixer",
+            "no energy data of mixer in 2026-11",
+            "check the readings of mixer",
         ),
-        (LINE, {"mixer": used(1), "filler": used(1)}, "no count of press in 2026-11", "a reading of press"),
+        (
+            LINE,
+            {"mixer": used(1), "filler": used(1)},
+            "no counter data of press in 2026-11",
+            "check the readings of press",
+        ),
         (
             LINE,
             {"mixer": used(1), "filler": used(1), "press": made(0)},
-            "nothing was made of hotpot base in 2026-11",
+            "no output of hotpot base in 2026-11",
             "",
         ),
         (
             ProductSettings("sauce", "A07", energy=("mixer",)),
             {"mixer": used(1)},
-            "nobody entered tonnes:sauce for 2026-11",
-            'output to the product, or [[goals.entry]] with what = "tonnes:sauce" for days that are over',
+            "no entry tonnes:sauce for 2026-11",
+            'add output to the product, or [[goals.entry]] with what = "tonnes:sauce" for finished days',
         ),
     ],
 )
-def test_what_is_missing_is_said(
+def test_the_missing_input_is_named(
     product: ProductSettings | None, devices: dict[str, DeviceDay], what: str, add: str
 ) -> None:
     goals = GoalsConfig(products=(product,) if product else ())
-    one = missing(FOOD.find(month([day(FIRST, devices)]), site(goals)))
-    assert (one.what, one.add) == (what, add)
+    finding = missing(FOOD.find(month([day(FIRST, devices)]), site(goals)))
+    assert (finding.what, finding.add) == (what, add)
 
 
 def test_the_target_falls_from_the_baseline() -> None:
@@ -166,30 +171,30 @@ def test_a_test_bench_is_fuel_and_electricity_less_what_it_gives_back() -> None:
     # 50 m3 of gas are 50 x 38.931 / 3.6 = 540.708 kWh; + 260 - 200.708 kWh = 600 kWh over 4 engines: 150 kWh each
     days = [day(FIRST, {"bench": used(260), "brake": used(200.7083333333333), "gas": made(50), "count": made(4)})]
     goals = GoalsConfig(products=(ENGINES,))
-    one = found(BENCH.find(month(days), site(goals, [meter("gas", "fuel", GAS, fuel="natural_gas")])))
-    assert isclose(one.value, 150.0)
-    assert one.arithmetic.startswith("(50 m3 x 10.81416667 kWh/m3 + 260 kWh - 200.7083333 kWh) / 4 = ")
-    assert [each_.unit for each_ in one.inputs] == ["kWh", "kWh", "m3", "pieces"]
-    assert "389.31 GJ per 10 000 Nm3" in one.inputs[2].source
+    finding = found(BENCH.find(month(days), site(goals, [meter("gas", "fuel", GAS, fuel="natural_gas")])))
+    assert isclose(finding.value, 150.0)
+    assert finding.arithmetic.startswith("(50 m3 x 10.81416667 kWh/m3 + 260 kWh - 200.7083333 kWh) / 4 = ")
+    assert [each_.unit for each_ in finding.inputs] == ["kWh", "kWh", "m3", "pieces"]
+    assert "389.31 GJ per 10 000 Nm3" in finding.inputs[2].source
 
 
 def test_engines_can_be_entered_by_hand() -> None:
     by_hand = ProductSettings("engine", "B18", energy=("bench",))
     goals = GoalsConfig(products=(by_hand,), entries=(entry("pieces:engine", 20, FIRST, date(2026, 11, 30)),))
-    one = found(BENCH.find(month(each(FIRST, 30, {"bench": used(100)})), site(goals)))
-    assert one.value == 150.0  # 3000 kWh / 20
-    assert one.entry
+    finding = found(BENCH.find(month(each(FIRST, 30, {"bench": used(100)})), site(goals)))
+    assert finding.value == 150.0  # 3000 kWh / 20
+    assert finding.entry
 
 
 def test_a_bench_whose_gas_is_unknown_has_no_value() -> None:
     days = [day(FIRST, {"bench": used(260), "brake": used(200), "gas": made(50), "count": made(4)})]
-    one = missing(BENCH.find(month(days), site(GoalsConfig(products=(ENGINES,)), [meter("gas", "fuel", GAS)])))
-    assert one.what == "the heat of a m3 of what flows through gas is not known"
-    assert 'what = "fuel_heat:gas"' in one.add
+    finding = missing(BENCH.find(month(days), site(GoalsConfig(products=(ENGINES,)), [meter("gas", "fuel", GAS)])))
+    assert finding.what == "the heat of a m3 of the fuel of gas is unknown"
+    assert 'what = "fuel_heat:gas"' in finding.add
 
 
 def test_days_that_are_not_over_have_no_tonnes() -> None:
     by_hand = ProductSettings("sauce", "A07", energy=("mixer",))
     goals = GoalsConfig(products=(by_hand,), entries=(entry("tonnes:sauce", 9, FIRST, date(2026, 11, 30)),))
     days = each(FIRST, 29, {"mixer": used(100)})
-    assert "nobody entered" in missing(FOOD.find(month(days, over=dates(FIRST, 30)[-1]), site(goals))).what
+    assert "no entry" in missing(FOOD.find(month(days, over=dates(FIRST, 30)[-1]), site(goals))).what

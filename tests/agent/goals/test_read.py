@@ -55,10 +55,10 @@ def goals(text: str, folder: Path = Path()) -> GoalsConfig:
 def mistakes(text: str, folder: Path = Path()) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         goals(text, folder)
-    return [one.removeprefix(f"{folder / 'site.toml'}: ") for one in caught.value.mistakes]
+    return [mistake.removeprefix(f"{folder / 'site.toml'}: ") for mistake in caught.value.mistakes]
 
 
-def test_a_site_that_says_nothing_has_the_defaults() -> None:
+def test_a_site_without_settings_has_the_defaults() -> None:
     assert goals("") == goals("[goals]\n") == GoalsConfig()
     assert GoalsConfig().district == "main"
     assert GoalsConfig().nominal_voltage == 380.0
@@ -133,7 +133,7 @@ def test_a_model_has_a_reference_and_what_energy_depends_on(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("lines", "mistake"),
     [
-        ("", "outputs: missing; energy depends on outputs, heating_base or cooling_base"),
+        ("", "outputs: missing; required: outputs, heating_base or cooling_base"),
         ("heating_base = 18\n", "heating_base: found without temperatures; allowed: with weather or temperatures"),
         (
             'outputs = ["line"]\nweather = "roof"\n',
@@ -207,7 +207,7 @@ def test_an_entry_is_about_a_stretch_of_days(period: str, first: date, last: dat
         '"2026-11-01..2026-11-02..2026-11-03"',
     ],
 )
-def test_what_is_no_stretch_of_days_is_told(period: str) -> None:
+def test_a_wrong_period_is_reported(period: str) -> None:
     (found,) = mistakes(entry("allowance", "12000", "tCO2e", period))
     assert found.startswith("goals.entry[1] (allowance).period: found ")
     assert found.endswith('allowed: "2026", "2026-11", "2026-11-30" or "2026-11-01..2026-11-30" (both included)')
@@ -269,13 +269,13 @@ def test_entries_may_stand_in_a_file(tmp_path: Path) -> None:
         (HEAD + f"heat,1,GJ,2026,{'N' * 201},2026-01-01,D\n", "line 2: name: found 'NNN"),
     ],
 )
-def test_a_mistake_of_a_file_is_told_with_its_line(tmp_path: Path, text: str, line: str) -> None:
+def test_a_mistake_of_a_file_is_reported_with_its_line(tmp_path: Path, text: str, line: str) -> None:
     (tmp_path / "entries.csv").write_text(text)
     (found,) = mistakes('[goals]\nentries = "entries.csv"\n', tmp_path)
     assert found.startswith(f"{tmp_path / 'entries.csv'}: {line}")
 
 
-def test_of_many_mistakes_of_a_file_the_first_are_told(tmp_path: Path) -> None:
+def test_of_many_mistakes_of_a_file_the_first_are_reported(tmp_path: Path) -> None:
     (tmp_path / "entries.csv").write_text(HEAD + "heat,x,GJ,2026,N,2026-01-01,D\n" * 25)
     found = mistakes('[goals]\nentries = "entries.csv"\n', tmp_path)
     assert len(found) == 11
@@ -288,13 +288,13 @@ def test_every_word_for_an_entry_is_read() -> None:
         what = f"{word}:{names[kind.of]}" if kind.of else word
         product = PRODUCT.replace("A07", "B18") if word == "pieces" else PRODUCT
         unit = kind.unit + ("/m3" if kind.of == "meter" else "")
-        assert [one.what for one in goals(product + entry(what, "1", unit, "2026")).entries] == [what]
+        assert [entry.what for entry in goals(product + entry(what, "1", unit, "2026")).entries] == [what]
 
 
 # whatever is written
 
 
-def test_a_device_whose_role_is_a_mistake_is_told_of_once() -> None:
+def test_a_device_with_a_wrong_role_is_reported_once() -> None:
     text = SITE + device("incomer", "grid") + device("mixer", "lode") + '[[goals.building]]\nname = "b"\narea = 9\n'
     with pytest.raises(ConfigError) as caught:
         read(text + 'energy = ["mixer"]\n', Path("site.toml"))
@@ -350,7 +350,7 @@ lists = st.lists(st.dictionaries(st.sampled_from((*MORE, *INNER, *LAST)), anythi
 
 
 @given(tables, lists, lists, lists)
-def test_whatever_is_written_is_read_or_told_in_lines(
+def test_any_text_is_read_or_reported_in_lines(
     data: dict[str, object], products: object, buildings: object, manual: object
 ) -> None:
     told: list[str] = []
@@ -366,5 +366,5 @@ def test_whatever_is_written_is_read_or_told_in_lines(
         assert line.isprintable(), line
     if not told:
         assert isinstance(made.price, float | None)
-        assert all(one.first <= one.last and isfinite(one.value) for one in made.entries)
-        assert all(set(one.energy) <= {"oven"} and one.unit_mass > 0.0 for one in made.products)
+        assert all(entry.first <= entry.last and isfinite(entry.value) for entry in made.entries)
+        assert all(set(product.energy) <= {"oven"} and product.unit_mass > 0.0 for product in made.products)

@@ -33,16 +33,18 @@ def test_a_line_through_four_points_by_hand() -> None:
 
 def exact(ys: list[int], rows: list[tuple[int, int]]) -> list[Fraction] | None:
     """The normal equations with a column of ones, solved by Cramer's rule in fractions; None where singular."""
-    columns = [[1] * len(ys), *(list(one) for one in zip(*rows, strict=True))]
-    matrix = [[sum(a * b for a, b in zip(one, other, strict=True)) for other in columns] for one in columns]
-    right = [sum(a * b for a, b in zip(one, ys, strict=True)) for one in columns]
+    columns = [[1] * len(ys), *(list(column) for column in zip(*rows, strict=True))]
+    matrix = [
+        [sum(a * b for a, b in zip(left, right_column, strict=True)) for right_column in columns] for left in columns
+    ]
+    right = [sum(a * b for a, b in zip(column, ys, strict=True)) for column in columns]
     whole = determinant(matrix)
     if whole == 0:
         return None
     replaced = (
         [[right[i] if j == column else matrix[i][j] for j in range(3)] for i in range(3)] for column in range(3)
     )
-    return [Fraction(determinant(one), whole) for one in replaced]
+    return [Fraction(determinant(replacement), whole) for replacement in replaced]
 
 
 def determinant(m: list[list[int]]) -> int:
@@ -56,25 +58,29 @@ def determinant(m: list[list[int]]) -> int:
 
 @given(st.lists(st.tuples(*(st.integers(-1000, 1000) for _ in range(3))), min_size=3, max_size=40))
 def test_it_agrees_with_exact_fractions_and_refuses_what_they_cannot_solve(points: list[tuple[int, int, int]]) -> None:
-    ys, rows = [one[0] for one in points], [one[1:] for one in points]
+    ys, rows = [point[0] for point in points], [point[1:] for point in points]
     expected = exact(ys, rows)
     if expected is None:
-        with pytest.raises(ValueError, match=r"never varies|say the same"):
+        with pytest.raises(ValueError, match=r"is constant|linearly dependent"):
             least_squares(ys, rows)
         return
     found = least_squares(ys, rows)
-    assert (found.base, *found.slopes) == pytest.approx([float(one) for one in expected], rel=1e-6, abs=1e-6)
+    assert (found.base, *found.slopes) == pytest.approx([float(value) for value in expected], rel=1e-6, abs=1e-6)
 
 
 @pytest.mark.parametrize(
     ("ys", "rows", "why"),
     [
         ([1.0], [(1.0,)], "found 1 points; allowed: at least 2"),
-        ([1.0, 2.0], [(4.0,), (4.0,)], "variable 1 never varies"),
-        ([1.0, 2.0, 3.0, 5.0], [(1.0, 10.0), (2.0, 20.0), (3.0, 30.0), (4.0, 40.0)], "the variables say the same"),
+        ([1.0, 2.0], [(4.0,), (4.0,)], "variable 1 is constant"),
+        (
+            [1.0, 2.0, 3.0, 5.0],
+            [(1.0, 10.0), (2.0, 20.0), (3.0, 30.0), (4.0, 40.0)],
+            "the variables are linearly dependent",
+        ),
     ],
 )
-def test_what_has_no_answer_is_said(ys: list[float], rows: list[tuple[float, ...]], why: str) -> None:
+def test_an_impossible_fit_is_reported(ys: list[float], rows: list[tuple[float, ...]], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         least_squares(ys, rows)
 

@@ -92,7 +92,7 @@ def test_no_secret_leaves_the_daemon() -> None:
 
 
 def test_while_the_clock_is_not_believed_nothing_is_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rounds, "FIRST", 0.0)
+    monkeypatch.setattr(rounds, "FIRST_ROUND_AFTER", 0.0)
     asked: list[int] = []
     one = going(site(tmp_path), [], lambda: False)
 
@@ -109,7 +109,7 @@ def test_while_the_clock_is_not_believed_nothing_is_evaluated(tmp_path: Path, mo
 
     asyncio.run(run())
     assert asked == []
-    one._dates = lambda: True
+    one._has_time = lambda: True
     asyncio.run(run())
     assert len(asked) == 1
     assert asked[0] // NS >= at("2026-11-16") // NS
@@ -117,7 +117,7 @@ def test_while_the_clock_is_not_believed_nothing_is_evaluated(tmp_path: Path, mo
 
 def test_a_worker_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its interpreter is replaced by a program that never answers."""
-    monkeypatch.setattr(rounds, "ROUND_SECONDS", 0.2)
+    monkeypatch.setattr(rounds, "ROUND_TIMEOUT", 0.2)
     hanging = tmp_path / "hanging"
     hanging.write_text("#!/bin/sh\nexec sleep 1000\n")
     hanging.chmod(0o755)
@@ -125,4 +125,4 @@ def test_a_worker_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.Monkey
     one = going(site(tmp_path), [])
     asyncio.run(asyncio.wait_for(one.evaluate(at("2026-11-16")), 20))
     assert one.latest == []
-    assert one._failed
+    assert one._last_error

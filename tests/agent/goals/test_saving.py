@@ -112,14 +112,12 @@ def test_days_that_are_not_known_count_on_neither_side() -> None:
     one = found(PERFORMANCE.find(month(days), works()))
     assert one.value == pytest.approx(0.95)
     assert one.coverage == pytest.approx(0.8)
-    assert one.inputs[0] == Input("energy of the load", 18240.0, "kWh", "windows, 24 days of which everything is known")
+    assert one.inputs[0] == Input("energy of the load", 18240.0, "kWh", "windows, 24 days with complete data")
 
 
 def test_what_the_reference_has_not_seen_is_noted() -> None:
     days = [*november()[:28], cast(date(2026, 11, 29), 25.0, 1250.0), cast(date(2026, 11, 30), 20.0, 1100.0)]
-    assert found(PERFORMANCE.find(month(days), works())).note == (
-        "1 of 30 days lie outside of what the reference has seen"
-    )
+    assert found(PERFORMANCE.find(month(days), works())).note == ("1 of 30 days are outside the range of the reference")
 
 
 def test_a_day_that_is_not_over_does_not_count() -> None:
@@ -183,7 +181,7 @@ def test_tonnes_by_hand_make_a_monthly_baseline() -> None:
     # ten months of 304 d and 500 t: 100 x 304 + 20 x 500 = 40 400 kWh; 304 x 120 = 36 480 kWh
     assert one.value == pytest.approx(36480 / 40400)
     assert one.coverage == pytest.approx(304 / 319)
-    assert one.inputs[0].source == "windows, 10 months of which everything is known"
+    assert one.inputs[0].source == "windows, 10 months with complete data"
 
 
 def test_one_product_without_a_model_is_energy_per_tonne_of_the_year_before() -> None:
@@ -212,18 +210,18 @@ def test_the_baseline_says_which_year_a_ratio_is_of() -> None:
     [
         (GoalsConfig(), None, "no energy baseline"),
         (GoalsConfig(products=(CAST, replace(CAST, name="b"))), None, "no energy baseline"),
-        (GoalsConfig(model=MODEL), None, "no product castings, which [goals.model] names"),
+        (GoalsConfig(model=MODEL), None, "no product castings of [goals.model]"),
         (GoalsConfig(model=BaselineSettings(BEGIN, END)), None, "the energy baseline has no variable"),
         (
             GOALS,
             reference(29),
-            "the reference from 2025-01-01 to 2025-12-31 has 29 days of which load, output of castings are known; "
-            "30 are needed",
+            "the reference from 2025-01-01 to 2025-12-31 has 29 days with data of load, output of castings; "
+            "required: 30",
         ),
         (
             GOALS,
             [cast(when, 10.0, 800.0) for when in dates(BEGIN, 40)],
-            "no line goes through the reference of output of castings: variable 1 never varies",
+            "the reference of output of castings cannot be fitted: variable 1 is constant",
         ),
         (
             GoalsConfig(products=(CAST,)),
@@ -233,7 +231,7 @@ def test_the_baseline_says_which_year_a_ratio_is_of() -> None:
         (
             replace(GOALS, products=(CAST, replace(CAST, name="b")), model=replace(MODEL, outputs=("castings", "b"))),
             None,
-            "no line goes through the reference of output of castings, output of b: the variables say the same",
+            "the reference of output of castings, output of b cannot be fitted: the variables are linearly dependent",
         ),
         (
             GoalsConfig(
@@ -261,11 +259,11 @@ def test_a_file_that_was_spoilt_since_the_start_is_no_temperature(tmp_path: Path
 
 def test_a_period_of_which_nothing_is_known_has_no_performance() -> None:
     one = missing(PERFORMANCE.find(month([]), works()))
-    assert one.what == "no day of 2026-11 of which load, output of castings are known"
+    assert one.what == "no day of 2026-11 with data of load, output of castings"
 
 
 def test_a_baseline_below_nothing_expects_nothing() -> None:
     # 2000 kWh - 100 kWh/t: at 30 t a day -1000 kWh
     down = [cast(when, 10.0 * (n % 2), 2000.0 - 1000.0 * (n % 2)) for n, when in enumerate(dates(BEGIN, 30))]
     one = missing(PERFORMANCE.find(month(november(tonnes=30.0)), works(days=down)))
-    assert one.what == "the baseline expects no energy for 2026-11, but -30000 kWh"
+    assert one.what == "the expected energy of 2026-11 is -30000 kWh; it must be above 0"

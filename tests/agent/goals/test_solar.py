@@ -28,7 +28,7 @@ def test_self_consumption_and_self_sufficiency() -> None:
     finding = INDICATORS["A12"].find(period(*JANUARY, FIFTH), plant(PV))
     assert found(finding).value == pytest.approx(40.0)
     assert extras(finding) == pytest.approx({"self-sufficiency": 100.0})
-    assert [one.value for one in found(finding).inputs] == [80.0, 200.0]
+    assert [operand.value for operand in found(finding).inputs] == [80.0, 200.0]
 
 
 def test_self_consumption_of_days_is_a_ratio_of_sums() -> None:
@@ -56,12 +56,12 @@ def test_without_production_there_is_no_number(claim: str) -> None:
     assert lacking(find(period(*JANUARY, FIFTH), plant())) == (
         'no own renewable production; add a [[device]] with role = "pv"'
     )
-    assert lacking(find(period(*JANUARY), plant(PV))) == "nothing is stored of 2026-01-01..2026-02-01"
+    assert lacking(find(period(*JANUARY), plant(PV))) == "no stored data of 2026-01-01..2026-02-01"
 
 
 def test_a_night_of_no_production_has_no_self_consumption() -> None:
     night = day("2026-01-01", self_consumption__part=0, self_consumption__whole=0)
-    assert "nothing was produced" in lacking(INDICATORS["A12"].find(period(*JANUARY, night), plant(PV)))
+    assert "no own production" in lacking(INDICATORS["A12"].find(period(*JANUARY, night), plant(PV)))
 
 
 # alignment
@@ -112,9 +112,7 @@ def test_pv_per_peak_load_and_yield() -> None:
     calm = day("2026-01-02", quarters=Quarters(count=96, peak=100e3))
     finding = INDICATORS["A11"].find(period(*JANUARY, BRIGHT, calm), plant(PV, WEST))
     assert found(finding).value == pytest.approx(0.5)
-    assert extras(finding) == pytest.approx(
-        {"yield of the time so far": 4.0, "PV that China built in 2024 (CPIA)": 277.57}
-    )
+    assert extras(finding) == pytest.approx({"yield so far": 4.0, "PV that China built in 2024 (CPIA)": 277.57})
 
 
 def test_pv_without_rated_power_is_named() -> None:
@@ -125,4 +123,4 @@ def test_pv_without_rated_power_is_named() -> None:
 
 def test_pv_of_a_site_without_load_has_no_share_of_its_peak() -> None:
     finding = INDICATORS["A11"].find(period(*JANUARY, day("2026-01-01", pv_energy=800)), plant(PV))
-    assert lacking(finding) == "no load in the quarters of 2026-01-01..2026-02-01"
+    assert lacking(finding) == "no load in the quarter-hours of 2026-01-01..2026-02-01"

@@ -49,7 +49,7 @@ def test_two_evaluations_in_a_row_turn_it_and_one_alone_does_not(goods: list[boo
 
 @given(st.floats(1e-3, 1e6), st.lists(st.floats(-0.0199, 0.0199), min_size=1, max_size=40), BETTER)
 def test_noise_within_the_band_never_turns_a_goal(wanted: float, noise: list[float], better: Better) -> None:
-    goods = [is_good(wanted * (1.0 + one), wanted, better) for one in noise]
+    goods = [is_good(wanted * (1.0 + deviation), wanted, better) for deviation in noise]
     assert all(is_on_track(goods[:end]) for end in range(1, len(goods) + 1))
 
 
@@ -67,7 +67,7 @@ def test_outliers_that_stand_alone_never_turn_a_goal(
     values: list[float] = []
     for run in runs:
         values += [wanted * (1.0 + 0.5 * sign)] * run + [wanted * (1.0 - 0.9 * sign)]
-    goods = [is_good(one, wanted, better) for one in values]
+    goods = [is_good(value, wanted, better) for value in values]
     assert all(is_on_track(goods[:end]) is good for end in range(2, len(goods) + 1))
 
 

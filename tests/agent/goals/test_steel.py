@@ -114,7 +114,9 @@ def test_carbon_needs_the_sites_mix_and_the_fuels_factor() -> None:
     without = month([day(FIRST, heats(40_000.0))])
     goals = arc_furnace("A17")
     assert "emission intensity" in missing(CARBON.find(without, site(goals, [BURNER]))).what
-    assert missing(CARBON.find(without, site())).add == ('[[goals.product]] with goal = "A17", energy, fuel and output')
+    assert missing(CARBON.find(without, site())).add == (
+        'add [[goals.product]] with goal = "A17", energy, fuel and output'
+    )
 
 
 def test_the_path_of_carbon_is_the_sites_or_the_reference_of_the_blast_furnace() -> None:

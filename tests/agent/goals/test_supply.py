@@ -31,14 +31,14 @@ INDUCTIVE = DeviceDay(reactive=300e3, reactive_beside=400e3, reactive_seconds=FU
 
 def test_the_power_factor_is_that_of_the_periods_energies() -> None:
     # 30 days of 400 kWh and 300 kvarh: 12 000 / sqrt(12 000^2 + 9000^2) = 12 000 / 15 000
-    one = found(FACTOR.find(month(each(FIRST, 30, {"incomer": INDUCTIVE})), site(devices=[GRID])))
-    assert one.value == pytest.approx(0.8)
-    assert one.arithmetic == "12000 / sqrt(12000^2 + 9000^2) = 0.8"
-    assert [(each_.value, each_.unit) for each_ in one.inputs] == [(12000.0, "kWh"), (9000.0, "kvarh")]
+    finding = found(FACTOR.find(month(each(FIRST, 30, {"incomer": INDUCTIVE})), site(devices=[GRID])))
+    assert finding.value == pytest.approx(0.8)
+    assert finding.arithmetic == "12000 / sqrt(12000^2 + 9000^2) = 0.8"
+    assert [(each_.value, each_.unit) for each_ in finding.inputs] == [(12000.0, "kWh"), (9000.0, "kvarh")]
     assert FACTOR.better == "higher"
 
 
-def test_incomers_are_added_and_one_that_says_nothing_costs_the_coverage() -> None:
+def test_incomers_are_added_and_a_silent_incomer_lowers_the_coverage() -> None:
     # 400 + 800 kWh and 300 + 200 kvarh: 1200 / sqrt(1200^2 + 500^2) = 1200 / 1300
     second = DeviceDay(reactive=200e3, reactive_beside=800e3, reactive_seconds=FULL)
     devices = [GRID, meter("second", "grid")]
@@ -70,23 +70,23 @@ def test_sets_have_their_efficiency_beside_it() -> None:
     ]
     named = {"incomer": INDUCTIVE, "gas": made(100), "oil": made(100), "coal": made(100), "can": made(0)}
     sets = dict.fromkeys(("engine", "standby", "steam", "spare"), used(400))
-    one = FACTOR.find(month([day(FIRST, {**named, **sets})]), site(devices=devices))
-    assert extra(one, "efficiency of engine") == pytest.approx(36.9885, abs=5e-5)
-    assert extra(one, "efficiency of standby") == pytest.approx(40.0)
-    assert len(found(one).extras) == 2
+    finding = FACTOR.find(month([day(FIRST, {**named, **sets})]), site(devices=devices))
+    assert extra(finding, "efficiency of engine") == pytest.approx(36.9885, abs=5e-5)
+    assert extra(finding, "efficiency of standby") == pytest.approx(40.0)
+    assert len(found(finding).extras) == 2
 
 
 @pytest.mark.parametrize(
     ("grid", "what"),
     [
-        (None, "the reactive power of incomer is not known in 2026-11"),
+        (None, "no reactive power of incomer in 2026-11"),
         (DeviceDay(reactive_seconds=FULL), "no energy through incomer in 2026-11"),
     ],
 )
-def test_a_power_factor_that_is_not_known_is_said(grid: DeviceDay | None, what: str) -> None:
+def test_a_missing_power_factor_is_reported(grid: DeviceDay | None, what: str) -> None:
     days = [day(FIRST, {"incomer": grid} if grid else {})]
     assert missing(FACTOR.find(month(days), site(devices=[GRID]))).what == what
-    assert missing(FACTOR.find(month(days), site())).add == 'a [[device]] with role = "grid"'
+    assert missing(FACTOR.find(month(days), site())).add == 'add a [[device]] with role = "grid"'
 
 
 def test_the_share_of_good_voltages_and_the_availability() -> None:
@@ -95,25 +95,23 @@ def test_the_share_of_good_voltages_and_the_availability() -> None:
     good = DeviceDay(slots=432.0, slots_good=432.0, supplied=FULL, observed=FULL)
     bad = DeviceDay(slots=432.0, slots_good=411.0, supplied=FULL - 3600.0, observed=FULL)
     days = [*each(FIRST, 29, {"incomer": good}), day(FIRST.replace(day=30), {"incomer": bad})]
-    one = VOLTAGE.find(month(days), site(GoalsConfig(nominal_voltage=400.0), [GRID]))
-    assert found(one).value == pytest.approx(99.838, abs=5e-4)
-    assert extra(one, "availability") == pytest.approx(99.8611, abs=5e-5)
-    assert found(one).coverage == 1.0
-    assert found(one).inputs[-1].value == 400.0
+    finding = VOLTAGE.find(month(days), site(GoalsConfig(nominal_voltage=400.0), [GRID]))
+    assert found(finding).value == pytest.approx(99.838, abs=5e-4)
+    assert extra(finding, "availability") == pytest.approx(99.8611, abs=5e-5)
+    assert found(finding).coverage == 1.0
+    assert found(finding).inputs[-1].value == 400.0
     target = VOLTAGE.target(month(days), site())
     assert target is not None
     assert (target.value, "GB/T 12325-2008" in target.source) == (100.0, True)
 
 
-def test_a_meter_that_was_heard_half_of_the_time_covers_half() -> None:
+def test_a_meter_with_readings_half_of_the_time_covers_half() -> None:
     half = DeviceDay(slots=216.0, slots_good=216.0, supplied=43200.0, observed=43200.0)
-    one = found(VOLTAGE.find(month(each(FIRST, 30, {"incomer": half})), site(devices=[GRID])))
-    assert (one.value, one.coverage) == (100.0, 0.5)
+    finding = found(VOLTAGE.find(month(each(FIRST, 30, {"incomer": half})), site(devices=[GRID])))
+    assert (finding.value, finding.coverage) == (100.0, 0.5)
 
 
 def test_a_meter_without_voltages_has_none() -> None:
     days = [day(FIRST, {"incomer": DeviceDay(supplied=FULL, observed=FULL)})]
-    assert missing(VOLTAGE.find(month(days), site(devices=[GRID]))).what == (
-        "the voltage of incomer is not known in 2026-11"
-    )
+    assert missing(VOLTAGE.find(month(days), site(devices=[GRID]))).what == ("no voltage of incomer in 2026-11")
     assert missing(VOLTAGE.find(month(days), site())).what == "no meter of the incomer"

@@ -63,7 +63,7 @@ def test_numbers_carry_their_unit_and_zero_has_no_sign() -> None:
     assert amount(12345.6, "kWh", 0) == "12,346 kWh"
     assert amount(0.9, "1", 2) == amount(0.9, "-", 2) == amount(0.9, "", 2) == "0.90"
     assert amount(None, "t", 0) == "-"
-    assert [plain(one) for one in (1.5e-7, 1e12, 15000.123456, -0.0)] == [
+    assert [plain(value) for value in (1.5e-7, 1e12, 15000.123456, -0.0)] == [
         "0.00000015",
         "1,000,000,000,000",
         "15,000.1235",
@@ -93,21 +93,21 @@ def test_a_claim_without_an_indicator_has_no_numbers_and_no_coverage() -> None:
 def test_below_the_table_stands_what_to_add() -> None:
     below = as_table(every()).split("\n\n")[-1].splitlines()
     assert below == [
-        "not enough data, and what to add",
+        "not enough data: what is missing, and what to do",
         "A04  coverage 61.0%, below 90%",
         'A10  no sub-meter of group transport; add a [[device]] with role = "ev"',
     ]
-    assert "what to add" not in as_table([CONTEXT, SOLAR])
+    assert "what to do" not in as_table([CONTEXT, SOLAR])
 
 
 def test_colour_is_that_of_the_state_and_changes_nothing_else() -> None:
     cards = [SOLAR, AWAY, COVERED, CONTEXT, ENTERED]
     coloured = as_table(cards, colour=True)
     assert ESCAPE.sub("", coloured) == as_table(cards)
-    for one in cards:
-        assert f"\x1b[{COLOURS[one.state]}m{one.state}\x1b[0m" in row(coloured, one.claim.id)
+    for card in cards:
+        assert f"\x1b[{COLOURS[card.state]}m{card.state}\x1b[0m" in row(coloured, card.claim.id)
     # Select Graphic Rendition, ECMA-48: 32 green, 31 red, 33 yellow; 90 is the bright black of terminals.
-    assert [COLOURS[one.state] for one in cards[:4]] == ["32", "31", "33", "90"]
+    assert [COLOURS[card.state] for card in cards[:4]] == ["32", "31", "33", "90"]
 
 
 def test_a_narrow_terminal_gets_whole_words_of_long_claims() -> None:
@@ -123,10 +123,10 @@ def test_a_narrow_terminal_gets_whole_words_of_long_claims() -> None:
 
 def test_json_is_the_contracts_list_with_more_in_it() -> None:
     documents = json.loads(as_json(every()))
-    assert [one["goal"] for one in documents] == IDS
-    assert all(list(one)[: len(CONTRACT)] == CONTRACT for one in documents)
-    assert {one["state"] for one in documents} == set(COLOURS)
-    (total,) = (one for one in documents if one["goal"] == "A14")
+    assert [document["goal"] for document in documents] == IDS
+    assert all(list(document)[: len(CONTRACT)] == CONTRACT for document in documents)
+    assert {document["state"] for document in documents} == set(COLOURS)
+    (total,) = (document for document in documents if document["goal"] == "A14")
     assert {name: total[name] for name in (*CONTRACT[3:], "path", "projection", "needed", "better")} == {
         "value": 9100.0,
         "unit": "tCO2e/a",
@@ -148,7 +148,7 @@ def test_json_is_the_contracts_list_with_more_in_it() -> None:
     assert (total["source"], total["article"][:3]) == ("source of A14's target", "7th")
 
 
-def test_json_says_what_is_missing_and_nothing_in_place_of_a_number() -> None:
+def test_json_names_the_missing_input_and_has_no_number() -> None:
     (lacking,) = json.loads(as_json([LACKING]))
     assert [lacking[name] for name in ("value", "target", "path", "projection", "needed")] == [None] * 5
     assert (lacking["missing"], lacking["add"]) == (
@@ -157,7 +157,7 @@ def test_json_says_what_is_missing_and_nothing_in_place_of_a_number() -> None:
     )
     (solar,) = json.loads(as_json([SOLAR]))
     assert solar["extras"] == [{"name": "self-sufficiency", "value": 25.0, "unit": "%"}]
-    assert [one["value"] for one in solar["inputs"]] == [120000.0, 15000.123456]
+    assert [operand["value"] for operand in solar["inputs"]] == [120000.0, 15000.123456]
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
@@ -167,9 +167,9 @@ def test_what_is_no_number_never_gets_out_as_one(number: float) -> None:
 
 
 def test_a_number_keeps_twelve_digits_and_zero_its_sign() -> None:
-    (one,) = json.loads(as_json([replace(SOLAR, value=0.1 + 0.2, path=-0.0)]))
-    assert one["value"] == 0.3
-    assert str(one["path"]) == "0.0"
+    (document_of_sum,) = json.loads(as_json([replace(SOLAR, value=0.1 + 0.2, path=-0.0)]))
+    assert document_of_sum["value"] == 0.3
+    assert str(document_of_sum["path"]) == "0.0"
 
 
 def test_csv_is_read_back_with_its_names() -> None:
@@ -178,7 +178,7 @@ def test_csv_is_read_back_with_its_names() -> None:
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert list(rows[0]) == list(CSV_COLUMNS)
     assert CSV_COLUMNS[: len(CONTRACT)] == tuple(CONTRACT)
-    assert [one["goal"] for one in rows] == IDS
+    assert [row["goal"] for row in rows] == IDS
     solar, lacking = rows[IDS.index("A12")], rows[IDS.index("A10")]
     assert (float(solar["value"]), float(solar["target"]), solar["extras"]) == (87.5, 20.0, "self-sufficiency 25.0 %")
     assert (lacking["value"], lacking["add"]) == ("", 'add a [[device]] with role = "ev"')
@@ -186,8 +186,8 @@ def test_csv_is_read_back_with_its_names() -> None:
 
 def test_no_cell_is_taken_for_a_formula() -> None:
     text = '=cmd|"x",1\r\ny'
-    (one,) = csv.DictReader(io.StringIO(as_csv([hostile(text)]), newline=""))
-    found = [one[name] for name in ("why", "arithmetic", "entry", "note", "source", "extras")]
+    (row,) = csv.DictReader(io.StringIO(as_csv([hostile(text)]), newline=""))
+    found = [row[name] for name in ("why", "arithmetic", "entry", "note", "source", "extras")]
     assert found == [f"'{text} {name}" for name in ("why", "arithmetic", "entry", "note", "target", "extra 1.0 %")]
     (negative,) = csv.DictReader(io.StringIO(as_csv([SOLAR]), newline=""))
     assert float(negative["needed"]) == -250.0  # a number is none
@@ -213,12 +213,12 @@ def test_explained_a_number_can_be_computed_again_from_what_is_written() -> None
         "formula     formula of self-consumption",
         "arithmetic  (120000 - 15000) ÷ 120000",
         "value       87.500 %",
-        "beside it   self-sufficiency 25.0 %",
+        "also        self-sufficiency 25.0 %",
         "target      >= 20.000 %",
-        "its source  source of A12's target",
+        "source      source of A12's target",
         "period      2026: 2026-01-01 00:00 CST to 2027-01-01 00:00 CST",
-        "as of       2026-10-20 00:00 CST; 80.0% of the period is over",
-        "coverage    98.0% of the time that is over",
+        "as of       2026-10-20 00:00 CST; 80.0% of the period has elapsed",
+        "coverage    98.0% of the elapsed time",
         "grid        zone CN-CQ, basis direct, method proportional, as configured",
         "versions    wattgram 0.1.0, claims.csv sha256:0a1b",
         "2026-07-02 00:00 CST  80.000 %  20.000 %  yes",
@@ -226,10 +226,10 @@ def test_explained_a_number_can_be_computed_again_from_what_is_written() -> None
         assert words in text
 
 
-def test_explained_what_is_missing_is_said_with_what_to_add() -> None:
+def test_explanation_names_the_missing_input_and_the_remedy() -> None:
     text = explain.explain(LACKING, ABOUT)
-    assert 'what to add  add a [[device]] with role = "ev"' in text
-    assert "target       none here; by default at least 34.2 %" in text
+    assert 'what to do  add a [[device]] with role = "ev"' in text
+    assert "target      not set; default: at least 34.2 %" in text
     assert "value" not in text
     assert "coverage" not in explain.explain(CONTEXT, ABOUT)
     assert "manual entry  Li Wei, 2026-03-01, register 7" in explain.explain(ENTERED, ABOUT)
@@ -237,10 +237,10 @@ def test_explained_what_is_missing_is_said_with_what_to_add() -> None:
 
 
 def test_explained_all_evaluations_are_in_json_and_the_latest_in_the_text() -> None:
-    many = tuple(replace(TOTAL.evaluations[0], over=local(f"2026-03-{day:02}")) for day in range(1, 32))
+    many = tuple(replace(TOTAL.evaluations[0], as_of=local(f"2026-03-{day:02}")) for day in range(1, 32))
     text = explain.explain(replace(TOTAL, evaluations=many), ABOUT)
     # 31 evaluations, of which the latest 14 are shown.
-    assert text.endswith("\n17 earlier: --format json")
+    assert text.endswith("\n17 earlier evaluations: see --format json")
     assert "2026-03-18 00:00 CST" in text
     assert "2026-03-17 00:00 CST" not in text
     document = json.loads(explain.as_json(replace(TOTAL, evaluations=many), ABOUT))

@@ -71,8 +71,8 @@ def test_every_measurable_goal_is_expected(year: Year) -> None:
     assert {name for name, one in year.cards.items() if one.finding is None} == CONTEXT
     missing = {name: one.finding.what for name, one in year.cards.items() if isinstance(one.finding, MissingValue)}
     assert missing == {
-        "A05": "no day of 2025 is stored a year before, too",
-        "B16": "full years in a row: 1 known, 3 needed",
+        "A05": "no day of 2025 is also stored a year before",
+        "B16": "consecutive full years: found 1, required 3",
     }
     assert list(year.cards) == IDS
 

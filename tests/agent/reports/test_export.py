@@ -55,8 +55,8 @@ def packed(folder: Path, *blocks: Iterable[Record]) -> Path:
         spool = Spool(folder, max_size=2**26, keep=1e9, sinks=())
         await spool.open()
         for block in blocks:
-            for one in block:
-                spool.append(one)
+            for row_record in block:
+                spool.append(row_record)
             await spool.sync()
             await spool.pack(NOON)
         await spool.close()
@@ -114,7 +114,7 @@ def test_of_one_key_the_highest_revision_is_exported_and_of_these_the_last(works
         [window("15m", NOON, {"emission": 2.0, "revision": 1}), window("15m", NOON, {"emission": 4.0, "revision": 2})],
     )
     names = ("window", "time", "emission_intensity [g/kWh]", "emission [g]", "revision")
-    found = [tuple(one[name] for name in names) for one in rows(works)]
+    found = [tuple(row[name] for name in names) for row in rows(works)]
     assert sorted(found) == [
         ("15m", "2026-06-01T04:00:00.000Z", "", "4.0", "2"),
         ("tick", "2026-06-01T04:00:00.000Z", "500.0", "", "0"),
@@ -125,12 +125,12 @@ def test_of_one_key_the_highest_revision_is_exported_and_of_these_the_last(works
 def test_records_come_by_time_whatever_order_they_were_stored_in(works: Path) -> None:
     # The clock was set back between two blocks that overlap, the last reading stands in the journal.
     seconds = [[10.0, 12.0, 30.0], [5.0, 11.0, 29.0], [0.0, 40.0], [7.0]]
-    *blocks, loose = [[reading(INCOMER, one, one) for one in block] for block in seconds]
+    *blocks, loose = [[reading(INCOMER, second, second) for second in block] for block in seconds]
     packed(works.parent / "spool", *blocks)
     stored(works.parent / "spool", loose)
-    found = [float(one["active_power_total [W]"]) for one in rows(works)]
+    found = [float(row["active_power_total [W]"]) for row in rows(works)]
     assert found == [0.0, 5.0, 7.0, 10.0, 11.0, 12.0, 29.0, 30.0, 40.0]
-    assert [float(one["active_power_total [W]"]) for one in rows(
+    assert [float(row["active_power_total [W]"]) for row in rows(
         works, "--from", "2026-06-01T04:00:07Z", "--to", "2026-06-01T04:00:29Z"
     )] == [7.0, 10.0, 11.0, 12.0]  # fmt: skip
 
@@ -150,7 +150,7 @@ def test_kinds_devices_and_windows_are_chosen(works: Path) -> None:
     )
 
     def chosen(*options: str) -> list[str]:
-        return sorted(one["kind"] + (one.get("device") or one.get("window") or "") for one in rows(works, *options))
+        return sorted(row["kind"] + (row.get("device") or row.get("window") or "") for row in rows(works, *options))
 
     assert chosen() == ["deviceincomer", "deviceroof", "emission1h", "emissiontick"]
     assert chosen("--device", "roof") == ["deviceroof"]
@@ -196,7 +196,7 @@ def test_parquet_holds_what_csv_holds_and_the_nanoseconds(works: Path) -> None:
     names = found.columns[2:]
     assert names == [name.split(" [")[0] for name in list(sheet[0])[2:]]
     table = found.fetchall()
-    assert [one[0] - NOON for one in table] == [0, 0, 0, 250_000_000, NS, NS, NS + 1]
+    assert [row[0] - NOON for row in table] == [0, 0, 0, 250_000_000, NS, NS, NS + 1]
     for row, line in zip(table, sheet, strict=True):
         cells = list(line.values())
         assert datetime.fromisoformat(cells[0]) - datetime.fromisoformat("1970-01-01T00:00Z") == timedelta(
@@ -228,11 +228,11 @@ def test_lines_are_those_of_the_database_and_writing_them_again_changes_nothing(
         assert request(f"{bucket.engine.url}/write?db={bucket.name}&precision=ns", body=body)[0] == 204
     assert request(f"{victoria.url}/api/v2/write?precision=ns", body=body)[0] == 204
     points = bucket.rows("SELECT * FROM device")
-    assert [(one["time"], one["active_power_total"], one["power_factor_total"]) for one in points] == [
+    assert [(point["time"], point["active_power_total"], point["power_factor_total"]) for point in points] == [
         (NOON + NS // 2, 4000.25, 0.95),
         (NOON + NS, 1 / 3, None),
     ]
-    assert {(one["device"], one["role"], one["quality"]) for one in points} == {("incomer", "grid", "good")}
+    assert {(point["device"], point["role"], point["quality"]) for point in points} == {("incomer", "grid", "good")}
     (result,) = bucket.rows("SELECT * FROM emission WHERE \"window\" = 'tick'")
     assert (result["emission_intensity"], result["revision"], result["grid_source"]) == (500.5, 0, "table")
     (series,) = victoria.export('device_power_factor_total{site="works"}')
@@ -276,7 +276,7 @@ def test_what_cannot_be_is_one_line_and_leaves_no_file(
     assert list(works.parent.glob("*out*")) == []
 
 
-def test_a_site_without_history_says_so_and_which_ones_there_are(works: Path) -> None:
+def test_without_history_the_stored_sites_are_named(works: Path) -> None:
     ended = wattgram("export", "-c", str(works))
     assert (ended.code, ended.out) == (1, "")
     assert "no such directory; it comes with the first `wattgram run`" in ended.err
@@ -286,7 +286,7 @@ def test_a_site_without_history_says_so_and_which_ones_there_are(works: Path) ->
     assert "no device or emission record of site 'works' is stored; there are sites 'other'" in ended.err
 
 
-def test_without_the_library_parquet_says_what_to_install(works: Path) -> None:
+def test_without_the_library_parquet_names_the_package(works: Path) -> None:
     stored(works.parent / "spool", [reading(INCOMER, 0, 1.0)])
     script = "import sys; sys.modules['arro3'] = None; from wattgram.__main__ import main; sys.exit(main())"
     command = [sys.executable, "-c", script, "export", "-c", str(works), "--format", "parquet", "--output", "/no"]
@@ -300,7 +300,7 @@ def test_columns_do_not_depend_on_the_order_of_the_series() -> None:
     made = [window("15m", NOON, {}).series, ROOF, INCOMER, GATEWAY, event("2026-06-01T04:00:00Z", "", "x").series]
     listed = columns(made)
     assert listed == columns(reversed(made))
-    assert [one.name for one in listed[:6]] == ["kind", "site", "device", "role", "driver", "window"]
+    assert [column.name for column in listed[:6]] == ["kind", "site", "device", "role", "driver", "window"]
     assert Column("load_energy", "Wh", "number") in listed
     assert Column("revision", "", "whole") in listed
     with pytest.raises(KeyError):

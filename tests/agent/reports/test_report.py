@@ -281,7 +281,7 @@ def test_a_coarser_window_stands_only_where_it_covers_more_than_the_finer_ones(t
     assert loads(shown) == {"2026-06-01": 8.0, "2026-06-02": 90.0}
     assert shown.total.windows == {"15m": 4, "1h": 1, "1d": 1}
     assert [row.coverage for row in shown.rows] == pytest.approx([2 / 24, 1.0])
-    assert "coarser windows stand where finer ones are missing: 1 of 1h, 1 of 1d" in shown.notes
+    assert "coarser windows replace missing finer windows: 1 of 1h, 1 of 1d" in shown.notes
 
 
 def test_a_month_of_which_the_month_alone_is_left(tmp_path: Path) -> None:
@@ -298,11 +298,11 @@ def test_carbon_of_two_bases_is_never_added_up(tmp_path: Path) -> None:
     spool = stored(tmp_path / "spool", direct, lifecycle)
     shown = made(spool)
     assert (shown.basis, loads(shown)) == ("direct", {"2026-06-01": 4.0})
-    assert any(note.startswith("2.0 h with basis lifecycle are left out") for note in shown.notes)
+    assert any(note.startswith("2.0 h with basis lifecycle are omitted") for note in shown.notes)
     assert loads(made(spool, basis="lifecycle")) == {"2026-06-01": 8.0}
     other = made(stored(tmp_path / "other", lifecycle))
     assert other.basis == "lifecycle"
-    assert "the configuration's basis is direct; nothing of this period is stored in it" in other.notes
+    assert "the configured basis is direct; no window of this period has this basis" in other.notes
 
 
 @pytest.mark.parametrize(
@@ -324,7 +324,7 @@ def test_self_consumption_is_weighted_with_own_renewable_production(
         stored(tmp_path / "spool", [window("15m", first, night), window("15m", first + QUARTER, day)]), roles=roles
     )
     assert figures(shown.total)["self_consumption"] == pytest.approx(share)
-    assert any("weighted by PV alone" in note for note in shown.notes) == noted
+    assert any("weighted with PV alone" in note for note in shown.notes) == noted
 
 
 def test_a_period_that_is_not_over_says_so_and_is_measured_against_what_has_passed(tmp_path: Path) -> None:
@@ -333,7 +333,7 @@ def test_a_period_that_is_not_over_says_so_and_is_measured_against_what_has_pass
     assert (shown.rows[-1].complete, shown.rows[-1].state) == (False, "not over")
     # noon in Berlin: 12 h are over, the quarter that runs is not asked for
     assert (shown.rows[-1].elapsed, shown.rows[-1].coverage) == (12 * 3600.0, 1.0)
-    assert (shown.total.complete, shown.over) == (False, utc("2026-06-02T10:00:00Z"))
+    assert (shown.total.complete, shown.as_of) == (False, utc("2026-06-02T10:00:00Z"))
 
 
 def test_ratios_without_anything_below_the_line_are_absent(tmp_path: Path) -> None:
@@ -347,7 +347,7 @@ def test_ratios_without_anything_below_the_line_are_absent(tmp_path: Path) -> No
 def test_the_method_is_the_stored_one_or_said_to_be_the_configurations(two_sources: Path) -> None:
     shown = made(two_sources)
     assert (shown.method, shown.method_stored) == ("proportional", False)
-    assert any(note.startswith("the stored windows do not say their method") for note in shown.notes)
+    assert any(note.startswith("the stored windows do not contain their method") for note in shown.notes)
 
 
 def test_events_of_the_period_are_counted_by_device(two_sources: Path) -> None:
@@ -415,7 +415,7 @@ def test_a_record_whose_checksum_is_wrong_is_left_out_and_counted(two_sources: P
     db.close()
     shown = made(two_sources)
     assert figures(shown.total)["load_energy_kwh"] == 30.0
-    assert "1 damaged records are left out" in shown.notes
+    assert "1 damaged records are omitted" in shown.notes
 
 
 def test_a_directory_without_a_history_is_one_clear_line(tmp_path: Path, two_sources: Path) -> None:
@@ -445,7 +445,7 @@ def test_a_directory_without_a_history_is_one_clear_line(tmp_path: Path, two_sou
 
 def test_another_sites_windows_are_not_ours(tmp_path: Path) -> None:
     spool = stored(tmp_path / "spool", [window("15m", utc("2026-06-01T10:00:00Z"), KWH, site="mill")])
-    with pytest.raises(HistoryError, match="nothing of site 'works' is stored; there are 'mill'"):
+    with pytest.raises(HistoryError, match="nothing of site 'works' is stored; stored are 'mill'"):
         made(spool)
 
 

@@ -41,7 +41,7 @@ def test_help_lists_every_word() -> None:
 def test_the_page_has_a_row_for_every_word_with_an_example_that_is_right(kind: fault_options.FaultKind) -> None:
     (row,) = [line for line in PAGE.splitlines() if line.startswith(f"| `{str(kind).replace('|', chr(92) + '|')}` |")]
     (example,) = re.findall(r"`--fault ([^`]+)`", row)
-    assert fault_options.wish(example, ("roof", "hall", "incomer")).kind is kind
+    assert fault_options.parse_fault(example, ("roof", "hall", "incomer")).kind is kind
     assert ("*once*" in row) == (kind.field in ONCE)
 
 
@@ -51,7 +51,7 @@ def test_the_commands_of_the_page_are_right() -> None:
     asked = [word for line in words for before, word in pairwise(line) if before == "--fault"]
     assert len(asked) > 20
     for one in asked:
-        fault_options.wish(one, ("roof",))
+        fault_options.parse_fault(one, ("roof",))
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,11 @@ def test_the_commands_of_the_page_are_right() -> None:
     ],
 )
 def test_a_fault_of_a_unit_is_understood(text: str, faults: Faults) -> None:
-    assert fault_options.wish(text, ()).added(WELL) == faults
+    assert fault_options.parse_fault(text, ()).added(WELL) == faults
 
 
 @pytest.mark.parametrize(
-    ("text", "trouble"),
+    ("text", "bus_faults"),
     [
         ("one-client", BusFaults(one_client="kick")),
         ("one-client=refuse", BusFaults(one_client="refuse")),
@@ -82,14 +82,14 @@ def test_a_fault_of_a_unit_is_understood(text: str, faults: Faults) -> None:
         ("slow-accept=1h", BusFaults(slow_accept=3600.0)),
     ],
 )
-def test_a_trouble_of_a_bus_is_understood(text: str, trouble: BusFaults) -> None:
-    assert fault_options.wish(text, ()).added(CALM) == trouble
+def test_a_trouble_of_a_bus_is_understood(text: str, bus_faults: BusFaults) -> None:
+    assert fault_options.parse_fault(text, ()).added(CALM) == bus_faults
 
 
 def test_faults_add_up_and_the_last_of_a_kind_counts() -> None:
     faults = WELL
     for text in ("late=1@10%", "silent", "late=2"):
-        faults = fault_options.wish(text, ()).added(faults)
+        faults = fault_options.parse_fault(text, ()).added(faults)
     assert faults == Faults(silent=True, late=2.0)
 
 
@@ -108,9 +108,9 @@ def test_a_fault_strikes_its_device_and_a_trouble_all_on_its_bus(tmp_path: Path)
     assert stands["hall"].faults == Faults(cut=True, **both, shares={"cut": 0.05})
     assert stands["incomer"].faults == stands["roof"].faults == Faults(**both)
     assert stands["press"].faults == Faults(doubled=True)  # a line has no transactions ...
-    assert stands["hall"].trouble == stands["incomer"].trouble == BusFaults(rebooting=30.0, first_swallowed=True)
-    assert stands["roof"].trouble == BusFaults(first_swallowed=True)
-    assert stands["press"].trouble == CALM  # ... and no connections
+    assert stands["hall"].bus_faults == stands["incomer"].bus_faults == BusFaults(rebooting=30.0, first_swallowed=True)
+    assert stands["roof"].bus_faults == BusFaults(first_swallowed=True)
+    assert stands["press"].bus_faults == CALM  # ... and no connections
     with pytest.raises(ValueError, match="'press:half-open' on rtu; allowed: on tcp or rtutcp"):
         simulated_devices.of_config(load(path), ["press:half-open"])
 

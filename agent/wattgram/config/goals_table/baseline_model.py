@@ -1,4 +1,4 @@
-"""[goals.model]: the reference period of the energy baseline, and what its energy depends on (ISO 50006)."""
+"""[goals.model]: the reference period and the variables of the energy baseline (ISO 50006)."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from . import dates, meters, temperatures
 from .goals_settings import BaselineSettings, ProductSettings
 from .meters import GoalMeter
 
-SHORTEST = 30
-"""Days of a reference period at least (METHOD 5)."""
+SHORTEST_REFERENCE = 30
+"""Shortest reference period, days (METHOD 5)."""
 
 
 def read(
     table: Table, products: Sequence[ProductSettings], devices: Mapping[str, GoalMeter], directory: Path
 ) -> BaselineSettings | None:
-    """The model, None with mistakes in it, which go to the table."""
+    """Read the model; None if it has mistakes, which go to the table."""
     before = len(table.mistakes)
     base = toml_table.number(-10.0, 40.0)
     reference = table.take("reference", dates.period, toml_table.REQUIRED)
-    outputs = table.take("outputs", _outputs([one.name for one in products if one.name]), ())
+    outputs = table.take("outputs", _outputs([product.name for product in products if product.name]), ())
     heating, cooling = table.take("heating_base", base, None), table.take("cooling_base", base, None)
     weather = table.take("weather", meters.weather(devices), "")
     file = table.take("temperatures", toml_table.text, None)
-    _whole(table)
+    _check_variables(table)
     table.done()
-    if reference and (days := (reference[1] - reference[0]).days + 1) < SHORTEST:
-        table.mistake("reference", f"found {days} days; allowed: at least {SHORTEST}")
+    if reference and (days := (reference[1] - reference[0]).days + 1) < SHORTEST_REFERENCE:
+        table.mistake("reference", f"found {days} days; allowed: at least {SHORTEST_REFERENCE}")
     if file:
         try:
             temperatures.read(directory / file)
@@ -43,16 +43,16 @@ def read(
     return BaselineSettings(first, last, outputs, heating, cooling, weather, directory / file if file else None)
 
 
-def _whole(table: Table) -> None:
-    """What has to be there together, or cannot be."""
+def _check_variables(table: Table) -> None:
+    """Check that the model has a variable, and that base temperatures and sources of temperature occur together."""
     bases = [key for key in ("heating_base", "cooling_base") if key in table.data]
-    where = [key for key in ("weather", "temperatures") if key in table.data]
+    sources = [key for key in ("weather", "temperatures") if key in table.data]
     if not bases and not table.data.get("outputs"):
-        table.mistake("outputs", "missing; energy depends on outputs, heating_base or cooling_base")
-    if bases and not where:
+        table.mistake("outputs", "missing; required: outputs, heating_base or cooling_base")
+    if bases and not sources:
         table.mistake(bases[0], "found without temperatures; allowed: with weather or temperatures")
-    if where and not bases:
-        table.mistake(where[0], "found without a base temperature; allowed: with heating_base or cooling_base")
+    if sources and not bases:
+        table.mistake(sources[0], "found without a base temperature; allowed: with heating_base or cooling_base")
 
 
 def _outputs(products: Sequence[str]) -> toml_table.Parser:

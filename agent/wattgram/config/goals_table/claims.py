@@ -1,4 +1,4 @@
-"""The 43 claims of the two articles, as data: what each says in our words and what of it a site can measure."""
+"""The 43 claims of the two articles as data: a paraphrase of each claim, and its indicator if a site can measure it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from importlib.resources import files
 from typing import Any, Literal, get_args
 
 Shown = Literal["status", "number", "manual", "context"]
-"""status: with a light; number: a value without one; manual: only people can enter it; context: nothing to measure."""
+"""status: a value with a state, on track or off track. number: a value without a state. manual: a manual entry.
+context: nothing measurable."""
 
 Period = Literal["month", "year"]
 
@@ -22,10 +23,10 @@ ARTICLES = {
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One claim. `says`: in our own words. indicator, unit: "" where nothing is measured.
+    """One claim. says: the paraphrase. indicator, unit: "" if nothing is measurable.
 
-    formula: how the indicator comes about. period: the calendar period that it is measured over. target, source: the
-    default target in words and where it is from; "" where there is none.
+    formula: of the indicator. period: calendar period of the indicator. target, source: the default target in words
+    and its source; "" for none.
     """
 
     id: str
@@ -40,17 +41,17 @@ class Claim:
 
     @property
     def article(self) -> str:
-        """The article that it is from."""
+        """Name of the article that contains the claim."""
         return ARTICLES[self.id[0]]
 
 
 @cache
 def claims() -> tuple[Claim, ...]:
-    """All of them, in their order; ValueError when the shipped table is damaged."""
+    """Return all claims in their order. ValueError: the shipped table is damaged."""
     text = files("wattgram.config.goals_table").joinpath("claims.csv").read_text(encoding="utf-8")
     rows: Iterable[dict[str, Any]] = csv.DictReader(text.splitlines())
     found = tuple(Claim(**row) for row in rows)
-    for one in found:
-        if one.shown not in get_args(Shown) or one.period not in get_args(Period) or one.id[0] not in ARTICLES:
-            raise ValueError(f"claims.csv: {one.id}: found shown {one.shown!r}, period {one.period!r}")
+    for claim in found:
+        if claim.shown not in get_args(Shown) or claim.period not in get_args(Period) or claim.id[0] not in ARTICLES:
+            raise ValueError(f"claims.csv: {claim.id}: found shown {claim.shown!r}, period {claim.period!r}")
     return found

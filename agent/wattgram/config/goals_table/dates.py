@@ -1,4 +1,4 @@
-"""Days and stretches of days as people and spreadsheets write them."""
+"""Days and periods of days in the formats of TOML, people and spreadsheets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from datetime import date, datetime, timedelta
 
 GOAL_YEARS = range(1990, 2100)
-"""What a year may be: national targets look back to 2005 and ahead to 2060; anything else is a slip."""
+"""Allowed years. National targets cover 2005 to 2060; years outside this range are typing mistakes."""
 
 A_DAY = f"a day such as 2026-11-30, of {GOAL_YEARS[0]} to {GOAL_YEARS[-1]}"
 A_PERIOD = '"2026", "2026-11", "2026-11-30" or "2026-11-01..2026-11-30" (both included)'
@@ -15,18 +15,18 @@ _DATE_PARTS = re.compile(r"(\d{4})(?:[-/](\d{1,2}))?(?:[-/](\d{1,2}))?", re.ASCI
 
 
 def day(value: object) -> date:
-    """A local day: a date of TOML, `2026-11-30`, or `2026/11/30` as spreadsheets have it; ValueError."""
-    first, last = _stretch(value, A_DAY)
+    """Parse a local day: a TOML date, `2026-11-30`, or `2026/11/30` from a spreadsheet. ValueError: another text."""
+    first, last = _first_and_last(value, A_DAY)
     if first != last:
         raise ValueError(f"found {_shown(value)}; allowed: {A_DAY}")
     return first
 
 
 def period(value: object) -> tuple[date, date]:
-    """The first and the last day of a year, a month, a day, or FROM..TO with two days; ValueError."""
+    """Parse a year, a month, a day, or FROM..TO with two days; return the first and the last day. ValueError."""
     begin, dots, end = value.partition("..") if isinstance(value, str) else (value, "", "")
     if not dots:
-        return _stretch(value, A_PERIOD)
+        return _first_and_last(value, A_PERIOD)
     try:
         first, last = day(begin), day(end)
     except ValueError as error:
@@ -36,23 +36,23 @@ def period(value: object) -> tuple[date, date]:
     return first, last
 
 
-def _stretch(value: object, allowed: str) -> tuple[date, date]:
-    """What a year, a month or a day goes from and to."""
+def _first_and_last(value: object, allowed: str) -> tuple[date, date]:
+    """Return the first and the last day of a year, a month or a day."""
     whole = isinstance(value, int) and not isinstance(value, bool)
     plain = isinstance(value, date) and not isinstance(value, datetime)
     parts = _DATE_PARTS.fullmatch(str(value).strip()) if isinstance(value, str) or whole or plain else None
     try:
         if parts is not None and int(parts[1]) in GOAL_YEARS:
-            year, month, one = int(parts[1]), parts[2], parts[3]
-            if one:
-                made = date(year, int(month), int(one))
+            year, month, day_of_month = int(parts[1]), parts[2], parts[3]
+            if day_of_month:
+                made = date(year, int(month), int(day_of_month))
                 return made, made
             if not month:
                 return date(year, 1, 1), date(year, 12, 31)
             first = date(year, int(month), 1)
             return first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
     except ValueError:
-        pass  # the same mistake, in other words
+        pass  # such as 31 November: the message below names the allowed formats
     raise ValueError(f"found {_shown(value)}; allowed: {allowed}")
 
 

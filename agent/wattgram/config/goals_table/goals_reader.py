@@ -1,4 +1,4 @@
-"""`[goals]` of the configuration: everything in it may be left out."""
+"""Reader of the table `[goals]` of the configuration. Every key is optional."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from .goals_settings import Baseline, GoalsConfig, Milestone
 from .meters import GoalMeter
 
 BASED = ("A02", "A07", "A09", "A17", "B04", "B07", "B10", "B18")
-"""Goals that are measured against the site's own value of an earlier year."""
+"""Goals that are compared with the site's own value of an earlier year."""
 
 DISTANCE = "A20"
-"""The goal that is about the targets and milestones of all others, and has none itself."""
+"""The goal about the distance of all other goals from their paths. It has no target or milestones of its own."""
 
 _value = toml_table.number(-1e12, 1e12)
 _year = toml_table.whole(dates.GOAL_YEARS[0], dates.GOAL_YEARS[-1])
 
 
 def read(table: Table, devices: Mapping[str, GoalMeter], directory: Path) -> GoalsConfig:
-    """What `[goals]` says. devices: by name. directory: where its files are. Mistakes go to the table."""
+    """Read `[goals]`. devices: by name. directory: base of relative file names. Mistakes go to the table."""
     plain = GoalsConfig()
     voltage = toml_table.bounded(units.voltage, 100.0, 20e3, "100 V to 20 kV")
     made, modelled = products.read(table.tables("product"), devices), table.table("model")
@@ -54,18 +54,18 @@ def _targets(table: Table) -> dict[str, float]:
 def _baselines(table: Table) -> dict[str, Baseline]:
     found = {}
     for goal in _goals(table, BASED, "a baseline"):
-        one = table.table(goal)
-        value = one.take("value", _value, toml_table.REQUIRED)
-        year = one.take("year", _year, toml_table.REQUIRED)
-        yearly = one.take("yearly", toml_table.number(-1.0, 1.0), None)
-        one.done()
+        baseline = table.table(goal)
+        value = baseline.take("value", _value, toml_table.REQUIRED)
+        year = baseline.take("year", _year, toml_table.REQUIRED)
+        yearly = baseline.take("yearly", toml_table.number(-1.0, 1.0), None)
+        baseline.done()
         if value is not None and year is not None:
             found[goal] = Baseline(value, year, yearly)
     return found
 
 
 def _goals(table: Table, allowed: Sequence[str], what: str) -> Iterator[str]:
-    """The keys of a table that are goals of some kind; of the others it is told."""
+    """Yield the keys of a table that are allowed goals; other keys are mistakes of the table."""
     for key in table.data:
         try:
             yield _goal(allowed, what)(key)
@@ -91,24 +91,24 @@ def _milestones(tables: Sequence[Table]) -> dict[str, tuple[Milestone, ...]]:
 
 
 def _measured() -> list[str]:
-    """Goals whose number is held against something; what people enter is shown as it is."""
-    return [one.id for one in claims() if one.shown in ("status", "number") and one.id != DISTANCE]
+    """Return the goals that can have a target. Manual entries are shown without comparison."""
+    return [claim.id for claim in claims() if claim.shown in ("status", "number") and claim.id != DISTANCE]
 
 
 def _goal(allowed: Sequence[str], what: str) -> toml_table.Parser:
-    """The id of a claim that may have something."""
+    """Return a parser of the ids of claims that can have a setting."""
 
     def parser(value: object) -> str:
         goal = toml_table.text(value)
         if goal in allowed:
             return goal
-        known = {one.id: one.shown for one in claims()}
-        if known.get(goal) == "context":
+        shown_as = {claim.id: claim.shown for claim in claims()}
+        if shown_as.get(goal) == "context":
             why = ", which is context only"
-        elif goal in known:
-            why = f", which has no place for {what}"
+        elif goal in shown_as:
+            why = f", which cannot have {what}"
         else:
-            why = nearest(goal, known)
+            why = nearest(goal, shown_as)
         few = ", ".join(allowed) if len(allowed) <= 12 else "a claim that docs/goals.md shows as status or number"
         raise ValueError(f"found {goal!r}{why}; allowed: {few}")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A value of a year that later ones are measured against; `yearly`: wanted change a year, -0.029 = -2.9 %."""
+    """Value of a base year. yearly: wanted change per year, -0.029 is -2.9 %; None for the default pace."""
 
     value: float
     year: int
@@ -19,7 +19,7 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """A value to be reached at the end of a year (METHOD 6, A20)."""
+    """Target value at the end of a year (METHOD 6, A20)."""
 
     year: int
     value: float
@@ -27,10 +27,11 @@ class Milestone:
 
 @dataclass(frozen=True, slots=True)
 class ManualEntry:
-    """A number that a person answers for: who, when, from which document, for which time.
+    """A number that a person entered, with the person, the day, the document and the period.
 
-    what: the input's name, such as "allowance", "process_emission", "rnd_share" or "tonnes:food line". The time is from
-    `first` to `last`, both included; after it the entry is stale.
+    what: the input's name, such as "allowance", "process_emission", "rnd_share" or "tonnes:food line". first, last: the
+    first and the last day of the period; afterwards the entry has expired. name: the responsible person. entered: day
+    of entry.
     """
 
     what: str
@@ -45,12 +46,12 @@ class ManualEntry:
 
 @dataclass(frozen=True, slots=True)
 class ProductSettings:
-    """What a line makes and what it needs for that.
+    """A product of a line, with its output and its energy.
 
     goal: the claim it belongs to (A07, A16, A17, A18, A19, B18 ...). process: class of the limit standard, such as
-    "eaf_70" or "clinker", "" where there is none. energy: sub-meters of its electricity; fuel: devices of role fuel.
-    recovered: meters of energy that it gives back. output: device of role production, "" where tonnes are entered by
-    hand (`tonnes:NAME`). unit_mass: kg of one counted unit.
+    "eaf_70" or "clinker", "" for none. energy: sub-meters of its electricity. fuel: devices of role fuel. recovered:
+    meters of recovered energy. output: device of role production, "" if tonnes are entered by hand (`tonnes:NAME`).
+    unit_mass: mass of one counted unit, kg.
     """
 
     name: str
@@ -65,7 +66,7 @@ class ProductSettings:
 
 @dataclass(frozen=True, slots=True)
 class BuildingSettings:
-    """A building: its sub-meters, floor area in m2, and the design value in kWh/(m2 a) that it is compared with."""
+    """A building: its sub-meters, floor area in m2, and design value in kWh/(m2 a)."""
 
     name: str
     energy: tuple[str, ...]
@@ -77,8 +78,8 @@ class BuildingSettings:
 class BaselineSettings:
     """The energy baseline (ISO 50006): the reference period and its variables.
 
-    first, last: local days, both included. outputs: names of products. degree_days: K·d with the two base
-    temperatures in degC, from the device named `weather`, or from a file of date,mean temperature.
+    first, last: local days, both included. outputs: names of products. heating_base, cooling_base: base temperatures of
+    the degree days, degC. The daily mean temperatures come from the device `weather` or from the file `temperatures`.
     """
 
     first: date
@@ -92,11 +93,11 @@ class BaselineSettings:
 
 @dataclass(frozen=True, slots=True)
 class GoalsConfig:
-    """What a site says about its goals; everything may be left out.
+    """The site's settings of the goals; all are optional.
 
-    since: nothing before it counts. district: "main" or "other" (self-consumption rule of Chongqing). price: CNY/t.
-    nominal_voltage: V between phases. targets: by claim, in the indicator's unit. zone_renewable: share of the grid's
-    power that is renewable, where the site knows better than the shipped table.
+    since: first local day that counts. district: "main" or "other" (self-consumption rule of Chongqing). price: CNY/t.
+    nominal_voltage: V between phases. targets: by claim, in the indicator's unit. zone_renewable: renewable share of
+    the grid's power, which replaces the value of the shipped table.
     """
 
     since: date | None = None
@@ -113,6 +114,6 @@ class GoalsConfig:
     model: BaselineSettings | None = None
 
     def entry(self, what: str, day: date) -> ManualEntry | None:
-        """The latest entry of an input that is about a day."""
-        found = [one for one in self.entries if one.what == what and one.first <= day <= one.last]
-        return max(found, key=lambda one: one.entered, default=None)
+        """Return the entry of an input whose period contains a day, the one entered last; None if there is none."""
+        found = [entry for entry in self.entries if entry.what == what and entry.first <= day <= entry.last]
+        return max(found, key=lambda entry: entry.entered, default=None)

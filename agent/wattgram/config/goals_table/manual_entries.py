@@ -1,4 +1,4 @@
-"""Manual entries: what may be entered, in which unit, in the configuration or in a CSV file beside it."""
+"""Manual entries: their kinds and units, and their reader for the configuration and for a CSV file."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ from .products import PIECES_CLAIM
 ENTRY_COLUMNS = ("what", "value", "unit", "period", "name", "entered", "document")
 
 ENTRY_FILE_BYTES = 1 << 20
-"""Bytes of a file at most."""
+"""Largest size of a file, bytes."""
 
 MOST_ENTRIES = 10_000
-"""Entries of a file at most: a day's tonnes of nine products over three years."""
+"""Largest number of entries of a file: daily tonnes of nine products over three years."""
 
 FUEL_METER_UNITS = ("m3", "kg", "1")
-"""What a fuel meter may count."""
+"""Units of fuel meters; "1" is a pulse."""
 
 LONGEST_TEXT = 200
-"""Characters of a text at most."""
+"""Longest text, characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class EntryKind:
-    """An input that only people know; its value is from 0 to `most`, in `unit`.
+    """An input from people; its value is from 0 to `most`, in `unit`.
 
-    of: what its name goes on with, as in `tonnes:food line`, "" for nothing. unit: of a "meter" per unit of that.
+    says: description. of: kind of the name after the colon, as in `tonnes:food line`, "" for no name. For a "meter" the
+    unit is per unit of the meter.
     """
 
     unit: str
@@ -62,8 +63,8 @@ ENTRY_KINDS: Mapping[str, EntryKind] = {
     "fuel_heat": EntryKind("kWh", 1e6, "heat per unit of the fuel meter, by net calorific value", "meter"),
 }
 
-PLACES = {"product": "the name of a [[goals.product]] without output", "meter": "the name of a device with role fuel"}
-"""What the name of an input is, in words."""
+NAME_OF = {"product": "the name of a [[goals.product]] without output", "meter": "the name of a device with role fuel"}
+"""Description of the name after the colon."""
 
 ENTRY_WORDS = tuple(f"{what}:{kind.of.upper()}" if kind.of else what for what, kind in ENTRY_KINDS.items())
 
@@ -71,25 +72,25 @@ ENTRY_WORDS = tuple(f"{what}:{kind.of.upper()}" if kind.of else what for what, k
 def read(
     table: Table, directory: Path, products: Sequence[ProductSettings], devices: Mapping[str, GoalMeter]
 ) -> tuple[ManualEntry, ...]:
-    """The entries of `[goals]`: its tables `entry`, and the lines of its file `entries`; mistakes go to the table."""
+    """Read the entries of `[goals]`: tables `entry` and lines of the file `entries`. Mistakes go to the table."""
     name = table.take("entries", _text, None)
     mistakes: list[str] = []
     lines = _lines(directory / name, mistakes) if name else []
     found: dict[tuple[str, date, date, date], ManualEntry] = {}
-    for one in (*table.tables("entry"), *lines):
-        made = _entry(one, products, devices)
+    for row in (*table.tables("entry"), *lines):
+        made = _entry(row, products, devices)
         if made is None:
             continue
         key = made.what, made.first, made.last, made.entered
         if key in found:
-            one.mistake("what", f"found {made.what!r} a second time for its period; allowed: entered on a later day")
+            row.mistake("what", f"found {made.what!r} a second time for its period; allowed: entered on a later day")
         found[key] = made
     table.mistakes += supplied.first_mistakes(directory / name, mistakes, "mistakes") if name else []
     return tuple(found.values())
 
 
 def _lines(path: Path, mistakes: list[str]) -> list[Table]:
-    """The rows of a file as tables whose mistakes are told with their line."""
+    """Return the rows of a file as tables whose mistakes contain the number of the line."""
     try:
         rows = supplied.rows(path, ENTRY_COLUMNS, ENTRY_FILE_BYTES, MOST_ENTRIES)
     except ConfigError as error:
@@ -99,15 +100,15 @@ def _lines(path: Path, mistakes: list[str]) -> list[Table]:
 
 
 def _cells(cells: Mapping[str, str]) -> dict[str, Any]:
-    """Cells as TOML would have them: the value is a number, an empty cell is not there."""
+    """Return cells as TOML values: `value` as a number, without empty cells."""
     found: dict[str, Any] = {name: cell for name, cell in cells.items() if cell}
-    with suppress(ValueError):  # what is no number is told with those that are allowed
+    with suppress(ValueError):  # the parser of `value` reports it with the allowed numbers
         found["value"] = number(cells["value"], "value")
     return found
 
 
 def _entry(table: Table, products: Sequence[ProductSettings], devices: Mapping[str, GoalMeter]) -> ManualEntry | None:
-    """One entry; None when it has mistakes, which are told."""
+    """Read one entry; None if it has mistakes, which go to the table."""
     before = len(table.mistakes)
     what = table.take("what", _what(products, devices), toml_table.REQUIRED)
     if what and table.place:
@@ -129,7 +130,7 @@ def _entry(table: Table, products: Sequence[ProductSettings], devices: Mapping[s
 
 
 def _units(kind: EntryKind, what: str, devices: Mapping[str, GoalMeter]) -> list[str]:
-    """The units that an input may have: one, but for a meter of which nobody knows what it counts."""
+    """Return the allowed units of an input: one unit, or several for a meter whose counted unit is unknown."""
     if kind.of != "meter":
         return [kind.unit]
     counts = devices[what.partition(":")[2]].counts
@@ -137,8 +138,8 @@ def _units(kind: EntryKind, what: str, devices: Mapping[str, GoalMeter]) -> list
 
 
 def _what(products: Sequence[ProductSettings], devices: Mapping[str, GoalMeter]) -> toml_table.Parser:
-    """The word for an input, with the name that belongs to it."""
-    made = {one.name: one for one in products}
+    """Return a parser of an input's word with the name that belongs to it."""
+    made = {product.name: product for product in products}
 
     def fits(word: str, name: str) -> bool:
         if ENTRY_KINDS[word].of == "meter":
@@ -156,17 +157,21 @@ def _what(products: Sequence[ProductSettings], devices: Mapping[str, GoalMeter])
             return word + colon + name
         why = ""
         if kind.of == "product" and name in made:
-            one = made[name]
-            why = f", which {one.output!r} counts" if one.output else f", whose goal {one.goal} takes {_counted(one)}"
-        fitting = [f"{word}:{one}" for one in (*made, *devices) if fits(word, one)]
-        allowed = ", ".join(fitting) or f"{word}: with {PLACES[kind.of]}"
+            product = made[name]
+            why = (
+                f", which {product.output!r} counts"
+                if product.output
+                else f", whose goal {product.goal} takes {_counted(product)}"
+            )
+        fitting = [f"{word}:{candidate}" for candidate in (*made, *devices) if fits(word, candidate)]
+        allowed = ", ".join(fitting) or f"{word}: with {NAME_OF[kind.of]}"
         raise ValueError(f"found {value!r}{why or nearest(str(value), fitting)}; allowed: {allowed}")
 
     return parser
 
 
 def _counted(product: ProductSettings) -> str:
-    """The word for what people count of a product."""
+    """Return the word for the manual count of a product."""
     return "pieces" if product.goal == PIECES_CLAIM else "tonnes"
 
 
@@ -178,5 +183,5 @@ def _text(value: object) -> str:
 
 
 def _anything(value: object) -> object:
-    """What cannot be judged, since nobody knows what it is for."""
+    """Accept any value of an entry whose kind is wrong: it cannot be checked."""
     return value

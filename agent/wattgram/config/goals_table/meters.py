@@ -1,4 +1,4 @@
-"""What the configuration says of the devices that a goal may name, and how it names them."""
+"""Devices that a goal can name, and parsers of their names."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from wattgram.base import toml_table
 from wattgram.base.toml_table import Parser
 
 SUB_METERS = ("load", "ev")
-GIVING_BACK = ("load", "pv", "wind", "hydro", "genset", "chp")
-"""Roles of what a process uses, and of what gives back energy that it recovers."""
+RECOVERING_ROLES = ("load", "pv", "wind", "hydro", "genset", "chp")
+"""Roles of the meters of a process' electricity, and of the meters of recovered energy."""
 
 AMBIENT = "temperature_ambient"
-"""The quantity that degree days are made from."""
+"""Quantity from which degree days are computed."""
 
 
 @dataclass(frozen=True, slots=True)
 class GoalMeter:
-    """A device: its role, the unit in which it counts an amount, and the quantities that it reads.
+    """A device: its role, the unit of its counter, and its quantities.
 
-    role: "" where the configuration has a mistake there. counts: "" where it counts none. Of both counts and reads
-    None is unknown, as with a device that describes itself.
+    role: "" if the role is a mistake of the configuration. counts: unit, "" without a counter. reads: quantities.
+    counts and reads are None if unknown, as for a SunSpec device, which describes itself.
     """
 
     role: str
@@ -30,13 +30,13 @@ class GoalMeter:
 
 
 def named(meters: Mapping[str, GoalMeter], roles: Sequence[str]) -> Parser:
-    """The name of a device that has one of some roles; one whose role is a mistake passes."""
+    """Return a parser of names of devices with one of some roles. A device whose role is a mistake is accepted."""
 
     def parser(value: object) -> str:
         name = toml_table.text(value)
         if name in meters and meters[name].role in (*roles, ""):
             return name
-        fitting = [one for one, meter in meters.items() if meter.role in roles]
+        fitting = [candidate for candidate, meter in meters.items() if meter.role in roles]
         near = f", which has role {meters[name].role!r}" if name in meters else toml_table.nearest(name, fitting)
         allowed = ", ".join(fitting) or f"the name of a device with role {', '.join(roles)}"
         raise ValueError(f"found {name!r}{near}; allowed: {allowed}")
@@ -45,7 +45,7 @@ def named(meters: Mapping[str, GoalMeter], roles: Sequence[str]) -> Parser:
 
 
 def several(meters: Mapping[str, GoalMeter], roles: Sequence[str]) -> Parser:
-    """A list of them, each once."""
+    """Return a parser of a list of names of devices with some roles, each name once."""
 
     def parser(value: object) -> tuple[str, ...]:
         names = toml_table.listed(named(meters, roles))(value)
@@ -58,7 +58,7 @@ def several(meters: Mapping[str, GoalMeter], roles: Sequence[str]) -> Parser:
 
 
 def counting(meters: Mapping[str, GoalMeter], roles: Sequence[str]) -> Parser:
-    """The name of a device with one of some roles that counts what it makes or uses."""
+    """Return a parser of names of devices with one of some roles and with a counter."""
 
     def parser(value: object) -> str:
         name: str = named(meters, roles)(value)
@@ -70,11 +70,11 @@ def counting(meters: Mapping[str, GoalMeter], roles: Sequence[str]) -> Parser:
 
 
 def weather(meters: Mapping[str, GoalMeter]) -> Parser:
-    """The name of a device that may read the ambient temperature."""
+    """Return a parser of names of devices that can measure the ambient temperature."""
 
     def parser(value: object) -> str:
         name = toml_table.text(value)
-        fitting = [one for one, meter in meters.items() if meter.reads is None or AMBIENT in meter.reads]
+        fitting = [candidate for candidate, meter in meters.items() if meter.reads is None or AMBIENT in meter.reads]
         if name in fitting:
             return name
         near = f", which reads no {AMBIENT}" if name in meters else toml_table.nearest(name, fitting)

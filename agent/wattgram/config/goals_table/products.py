@@ -1,4 +1,4 @@
-"""[[goals.product]] and [[goals.building]]: what a line makes, what a building is, and what meters belong to them."""
+"""[[goals.product]] and [[goals.building]]: products and buildings with their meters."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from .meters import GoalMeter
 from .standard_limits import limits
 
 GOAL_STANDARDS: Mapping[str, str] = {"A16": "GB 21256-2025", "A17": "GB 21256-2025", "A18": "GB 16780-2021", "A25": ""}
-"""The standard whose processes a goal knows, "" for any."""
+"""Standard whose processes a goal uses, "" for any standard."""
 
-OF_PROCESS = ("A16", "A18", "A25")
-"""Goals that cannot do without one."""
+PROCESS_REQUIRED = ("A16", "A18", "A25")
+"""Goals whose products need a process."""
 
 PIECES_CLAIM = "B18"
-"""The goal that is about pieces, not about their mass."""
+"""Goal about pieces instead of mass."""
 
 GOALS = ("A07", "A16", "A17", "A18", "A19", "A25", "B10", "B18")
-"""Goals that have products of their own."""
+"""Goals that a product can belong to."""
 
 CAPTURING = "A19"
-"""The goal whose output is what the devices of role capture count."""
+"""Goal whose output is counted by the devices of role capture."""
 
 
 def read(tables: Sequence[Table], devices: Mapping[str, GoalMeter]) -> tuple[ProductSettings, ...]:
-    """The products, in their order; mistakes go to the tables."""
+    """Read the products, in their order. Mistakes go to the tables."""
     found: dict[str, ProductSettings] = {}
     for table in tables:
-        one = _product(table, devices)
-        _once(table, one.name, found)
-        found[one.name] = one
+        product = _product(table, devices)
+        _check_unique(table, product.name, found)
+        found[product.name] = product
     return tuple(found.values())
 
 
 def buildings(tables: Sequence[Table], devices: Mapping[str, GoalMeter]) -> tuple[BuildingSettings, ...]:
-    """The buildings, in their order; mistakes go to the tables."""
+    """Read the buildings, in their order. Mistakes go to the tables."""
     found: dict[str, BuildingSettings] = {}
     for table in tables:
         name = _name(table)
-        one = BuildingSettings(
+        building = BuildingSettings(
             name=name,
             energy=table.take("energy", meters.several(devices, meters.SUB_METERS), toml_table.REQUIRED) or (),
             area=table.take("area", toml_table.bounded(units.area, 1.0, 1e7, "1 m2 to 1000 ha"), toml_table.REQUIRED)
@@ -53,8 +53,8 @@ def buildings(tables: Sequence[Table], devices: Mapping[str, GoalMeter]) -> tupl
         if table.data.get("energy") == []:
             table.mistake("energy", "found []; allowed: at least one sub-meter")
         table.done()
-        _once(table, name, found)
-        found[name] = one
+        _check_unique(table, name, found)
+        found[name] = building
     return tuple(found.values())
 
 
@@ -68,7 +68,7 @@ def _product(table: Table, devices: Mapping[str, GoalMeter]) -> ProductSettings:
     if "output" in table.data and goal == CAPTURING:
         table.mistake("output", f"found with goal {goal!r}; allowed: none, since devices of role capture count for it")
     if "unit_mass" in table.data and "output" not in table.data:
-        table.mistake("unit_mass", "found without output; allowed: with the device whose units it is of")
+        table.mistake("unit_mass", "found without output; allowed: with output, the device that counts the units")
     elif counts in ("1", "m3") and goal and goal != PIECES_CLAIM and "unit_mass" not in table.data:
         table.mistake("unit_mass", f"missing; kg of one {'pulse' if counts == '1' else counts} of {output!r}")
     made = ProductSettings(
@@ -77,18 +77,18 @@ def _product(table: Table, devices: Mapping[str, GoalMeter]) -> ProductSettings:
         process=process,
         energy=table.take("energy", meters.several(devices, meters.SUB_METERS), ()) or (),
         fuel=table.take("fuel", meters.several(devices, ("fuel",)), ()) or (),
-        recovered=table.take("recovered", meters.several(devices, meters.GIVING_BACK), ()) or (),
+        recovered=table.take("recovered", meters.several(devices, meters.RECOVERING_ROLES), ()) or (),
         output=output,
         unit_mass=mass or 1.0,
     )
-    for both in sorted(set(made.energy) & set(made.recovered)):
-        table.mistake("recovered", f"found {both!r}, which is in energy, too; allowed: a device in one of them")
+    for name_in_both in sorted(set(made.energy) & set(made.recovered)):
+        table.mistake("recovered", f"found {name_in_both!r}, which is in energy, too; allowed: a device in one of them")
     table.done()
     return made
 
 
 def _process(table: Table, goal: str) -> str:
-    """The process of a product, "" where it has none or a mistake."""
+    """Read the process of a product; "" for none or for a mistake."""
     standard = GOAL_STANDARDS.get(goal)
     if goal and standard is None:
         table.ignore("process")
@@ -97,8 +97,8 @@ def _process(table: Table, goal: str) -> str:
         return ""
     allowed = [name for name, limit in limits().items() if not standard or limit.standard == standard]
     process = table.take("process", _spelled(allowed), "") or ""
-    if goal in OF_PROCESS and "process" not in table.data:
-        table.mistake("process", f"missing; goal {goal!r} is measured by process; allowed: {', '.join(allowed)}")
+    if goal in PROCESS_REQUIRED and "process" not in table.data:
+        table.mistake("process", f"missing; goal {goal!r} requires a process; allowed: {', '.join(allowed)}")
     return process
 
 
@@ -114,6 +114,6 @@ def _name(table: Table) -> str:
     return name
 
 
-def _once(table: Table, name: str, found: Mapping[str, object]) -> None:
+def _check_unique(table: Table, name: str, found: Mapping[str, object]) -> None:
     if name and name in found:
         table.mistake("name", f"found {name!r} a second time; allowed: each name once")

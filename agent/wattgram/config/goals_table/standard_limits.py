@@ -1,4 +1,4 @@
-"""Limit values of the national energy consumption standards, by process; METHOD 5 has their sources."""
+"""Limits of the national energy consumption standards, by process; sources in METHOD 5."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from importlib.resources import files
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What a process may use per tonne, kgce/t or kWh/t: class 1 is the best, class 3 the most that is allowed.
+    """Allowed energy of a process per tonne, kgce/t or kWh/t: class 1 is the best, class 3 the upper limit.
 
-    class2: None where the standard has none.
+    class2: None if the standard has no class 2.
     """
 
     process: str
@@ -25,7 +25,7 @@ class Limit:
 
 @cache
 def limits() -> dict[str, Limit]:
-    """All of the shipped table, by process."""
+    """Return the shipped limits, by process."""
     text = files("wattgram.config.goals_table").joinpath("limits.csv").read_text(encoding="utf-8")
     return {row["process"]: _limit(row) for row in csv.DictReader(text.splitlines())}
 
@@ -33,5 +33,5 @@ def limits() -> dict[str, Limit]:
 def _limit(row: dict[str, str]) -> Limit:
     class1, class2, class3 = (float(row[name]) if row[name] else None for name in ("class1", "class2", "class3"))
     if class1 is None or class3 is None:
-        raise ValueError(f"limits.csv: {row['process']}: class 1 and class 3 have to be there")
+        raise ValueError(f"limits.csv: {row['process']}: class 1 and class 3 are required")
     return Limit(row["process"], row["unit"], class1, class2, class3, row["standard"])

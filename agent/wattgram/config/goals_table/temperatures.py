@@ -1,4 +1,4 @@
-"""Daily mean temperatures that the site has from a weather service, for degree days (METHOD 5)."""
+"""File of daily mean temperatures, such as those of a weather service, for degree days (METHOD 5)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from . import dates
 TEMPERATURE_COLUMNS = ("date", "mean_degC")
 
 TEMPERATURE_FILE_BYTES = 1 << 20
-"""Bytes of a file at most."""
+"""Largest size of a file, bytes."""
 
 MOST_DAYS = 40_000
-"""Rows of a file at most: a century."""
+"""Largest number of rows of a file: a century of days."""
 
 COLDEST, HOTTEST = -70.0, 60.0
-"""degC that a day's mean may have: outside of it there is none on Earth."""
+"""Range of a daily mean on Earth, degC."""
 
 
 def read(path: Path) -> dict[date, float]:
-    """degC by local day, of a CSV file with `date` and `mean_degC`; ConfigError, one line a bad row."""
+    """Read a CSV file with `date` and `mean_degC`; return degC by local day. ConfigError: one line per wrong row."""
     found: dict[date, float] = {}
     supplied.read_rows(
         path, TEMPERATURE_COLUMNS, lambda cells: _add(found, cells), largest=TEMPERATURE_FILE_BYTES, most=MOST_DAYS

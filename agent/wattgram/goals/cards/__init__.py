@@ -1,1 +1,1 @@
-"""How a goal is shown: as text, as HTML, as an explanation."""
+"""Representations of a goal: text, HTML and explanation."""

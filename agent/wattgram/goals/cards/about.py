@@ -1,4 +1,4 @@
-"""What stands over all cards: the site, its clock, and what its results are computed with."""
+"""Common data of all cards: the site, its time zone, its configured method, and the versions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from wattgram.formats.versions import digests, factors
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The site and its configured grid zone, basis and method; `made`: now, UTC ns.
+    """The site and its configured grid zone, basis and method.
 
-    versions: of the program, its factor files, and the tables of claims and limits.
+    made: present time, UTC ns. versions: of the program, its factor files, and the tables of claims and limits.
     """
 
     site: str
@@ -27,13 +27,13 @@ class About:
     versions: dict[str, str]
 
     def local(self, time: int) -> str:
-        """An instant on the site's clock, to the minute, with the zone's name for it."""
+        """Return an instant in local time, to the minute, with the abbreviation of the time zone."""
         return local_minute(time, self.timezone)
 
 
 def about(config: Config, made: int) -> About:
-    """What a configuration says, as of `made`, UTC ns."""
-    tables = sorted(one.name for one in files("wattgram.config.goals_table").iterdir() if one.name.endswith(".csv"))
+    """Return the common data of a configuration, as of `made`, UTC ns."""
+    tables = sorted(file.name for file in files("wattgram.config.goals_table").iterdir() if file.name.endswith(".csv"))
     versions = factors() | digests("wattgram.config.goals_table", tables)
     site, grid = config.site, config.grid
     return About(site.name, site.timezone, grid.zone, grid.basis, grid.method, made, versions)

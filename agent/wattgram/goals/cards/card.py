@@ -1,4 +1,4 @@
-"""One card as HTML: what the claim says, its state, its numbers, its course, and what is missing."""
+"""One card as HTML: claim, state, numbers, plot, and missing inputs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wattgram.goals.terms.outcome import GoalOutcome, State
 
 from .about import About
 from .amounts import amount, of_card
-from .explain import passed
+from .explain import elapsed_share
 from .plot import PlotSeries, Point, plot
 from .text import extras
 from .words import CardTexts
@@ -24,52 +24,51 @@ SHAPES: dict[State, tuple[str, str]] = {
     "manual entry": ("manual", '<path class="open" d="M1.4 1.4h9.2v9.2H1.4ZM3.6 4.6h4.8M3.6 7.4h4.8"/>'),
     "context only": ("context", '<path class="open" d="M1 6h10"/>'),
 }
-"""A state's class and its sign, which is told apart without colour."""
+"""CSS class and sign of each state. The signs differ in shape, not only in colour."""
 
 CARD_SIGNS = {"lower": "\N{LESS-THAN OR EQUAL TO}", "higher": "\N{GREATER-THAN OR EQUAL TO}"}
 
 
 def card_of(card: GoalOutcome, about: About, words: CardTexts) -> str:
-    """The whole card; a claim without an indicator has no numbers."""
+    """Return the card; a claim without an indicator has no numbers."""
     kind, _ = SHAPES[card.state]
     body = _body(card, about, words) if card.claim.indicator else ""
     return f'<article class="card {kind}" id="{card.claim.id}">{_top(card, words)}{body}{_notes(card, words)}</article>'
 
 
 def badge(state: State, words: CardTexts) -> str:
-    """A state's sign and word."""
+    """Return the sign and the word of a state."""
     kind, shape = SHAPES[state]
     sign = f'<svg viewBox="0 0 12 12" aria-hidden="true">{shape}</svg>'
     return f'<span class="state {kind}">{sign}{escape(words.states[state])}</span>'
 
 
 def value_of(card: GoalOutcome) -> str:
-    """Its value with its unit, escaped."""
+    """Return the value with its unit, escaped."""
     return _amount(card, card.value)
 
 
 def target_of(card: GoalOutcome) -> str:
-    """Its target with the sign of its good side, escaped; "-" where there is none."""
-    return _aimed(card, card.target.value if card.target else None)
+    """Return the target with the sign of its good side, escaped; "-" for none."""
+    return _with_sign(card, card.target.value if card.target else None)
 
 
-def _aimed(card: GoalOutcome, value: float | None) -> str:
+def _with_sign(card: GoalOutcome, value: float | None) -> str:
     return "-" if value is None else f"{CARD_SIGNS[card.better]}{NARROW}{_amount(card, value)}"
 
 
 def _amount(card: GoalOutcome, value: float | None) -> str:
-    return _spaced(amount(value, card.claim.unit, of_card(card)))
+    return _escaped(amount(value, card.claim.unit, of_card(card)))
 
 
-def _spaced(text: str) -> str:
+def _escaped(text: str) -> str:
     return escape(text).replace(",", NARROW)
 
 
 def _top(card: GoalOutcome, words: CardTexts) -> str:
-    why = f"<p class=why>{escape(card.why)}</p>" if card.why else ""
-    return (
-        f"<div class=top><h3><b>{card.claim.id}</b> {escape(card.claim.says)}</h3>{badge(card.state, words)}</div>{why}"
-    )
+    reason = f"<p class=why>{escape(card.why)}</p>" if card.why else ""
+    title = f"<b>{card.claim.id}</b> {escape(card.claim.says)}"
+    return f"<div class=top><h3>{title}</h3>{badge(card.state, words)}</div>{reason}"
 
 
 def _body(card: GoalOutcome, about: About, words: CardTexts) -> str:
@@ -78,7 +77,7 @@ def _body(card: GoalOutcome, about: About, words: CardTexts) -> str:
         return indicator
     return (
         f"<div class=body><div>{indicator}<p class=value>{value_of(card)}</p>"
-        f"{_numbers(card, words)}</div>{_course(card, about, words)}</div>"
+        f"{_numbers(card, words)}</div>{_plot(card, about, words)}</div>"
     )
 
 
@@ -89,12 +88,12 @@ def _numbers(card: GoalOutcome, words: CardTexts) -> str:
         (words.target, target_of(card)),
         (words.path, _amount(card, card.path) if total else ""),
         (words.projection, _amount(card, card.projection) if card.projection != card.value else ""),
-        (words.needed, _aimed(card, card.needed) if total or card.state == "off track" else ""),
-        (words.beside, "<br>".join(_spaced(one) for one in extras(card))),
-        (words.period, escape(words.period_gone.format(period=card.period, gone=percent(passed(card))))),
+        (words.needed, _with_sign(card, card.needed) if total or card.state == "off track" else ""),
+        (words.beside, "<br>".join(_escaped(text) for text in extras(card))),
+        (words.period, escape(words.period_elapsed.format(period=card.period, elapsed=percent(elapsed_share(card))))),
         (words.coverage, percent(card.coverage)),
     )
-    return _listed(facts)
+    return _fact_list(facts)
 
 
 def _notes(card: GoalOutcome, words: CardTexts) -> str:
@@ -109,34 +108,34 @@ def _notes(card: GoalOutcome, words: CardTexts) -> str:
         facts.append((words.source, card.target.source))
     elif claim.target not in {"", "none"}:
         facts += [(words.reference, claim.target), (words.reference_source, claim.source)]
-    said = [(name, escape(text)) for name, text in facts if text != card.why]
-    return f'<div class="notes">{listed}</div>' if (listed := _listed(said)) else ""
+    escaped = [(name, escape(text)) for name, text in facts if text != card.why]
+    return f'<div class="notes">{listed}</div>' if (listed := _fact_list(escaped)) else ""
 
 
-def _listed(facts: Sequence[tuple[str, str]]) -> str:
-    """Names and escaped texts, without those that have none."""
+def _fact_list(facts: Sequence[tuple[str, str]]) -> str:
+    """Return a list of names and escaped texts, without empty texts."""
     lines = "".join(f"<dt>{escape(name)}</dt><dd>{text}</dd>" for name, text in facts if text not in {"", "-"})
     return f'<dl class="facts">{lines}</dl>' if lines else ""
 
 
-def _course(card: GoalOutcome, about: About, words: CardTexts) -> str:
-    """The plot with its key; "" where there is nothing that makes a line."""
-    every = card.evaluations
-    if len(every) < 2 or card.end <= card.start:
+def _plot(card: GoalOutcome, about: About, words: CardTexts) -> str:
+    """Return the plot with its legend; "" with fewer than two evaluations."""
+    evaluations = card.evaluations
+    if len(evaluations) < 2 or card.end <= card.start:
         return ""
 
     def points(numbers: Sequence[tuple[int, float]]) -> list[Point]:
-        return [((over - card.start) / (card.end - card.start), number) for over, number in numbers]
+        return [((as_of - card.start) / (card.end - card.start), number) for as_of, number in numbers]
 
-    last = every[-1]
-    running = last.over < card.end
+    last = evaluations[-1]
+    running = last.as_of < card.end
     end = card.projection if running else None
-    projection = [] if end is None else points([(last.over, last.value), (card.end, end)])
+    projection = [] if end is None else points([(last.as_of, last.value), (card.end, end)])
     lines = PlotSeries(
-        value=points([(one.over, one.value) for one in every]),
-        off=points([(one.over, one.value) for one in every if not one.good]),
-        path=points([(one.over, one.path) for one in every]),
-        ahead=points([(last.over, last.path), (card.end, card.target.value)]) if running and card.target else [],
+        value=points([(evaluation.as_of, evaluation.value) for evaluation in evaluations]),
+        off=points([(evaluation.as_of, evaluation.value) for evaluation in evaluations if not evaluation.good]),
+        path=points([(evaluation.as_of, evaluation.path) for evaluation in evaluations]),
+        ahead=points([(last.as_of, last.path), (card.end, card.target.value)]) if running and card.target else [],
         projection=projection,
     )
     keys = [("value", words.key_value), ("path", words.key_path)]

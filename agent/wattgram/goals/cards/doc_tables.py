@@ -1,4 +1,4 @@
-"""The tables of docs/goals.md that are made from what the code knows; a test compares."""
+"""Generated tables of docs/goals.md; a test compares them with the page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wattgram.config.goals_table.standard_limits import limits
 
 
 def filled(page: str) -> str:
-    """A Markdown page with each of the tables made anew; ValueError for a table whose head is not in it."""
+    """Return a Markdown page with its generated tables replaced. ValueError: the head of a table is missing."""
     for table in (*(_claims(article) for article in ARTICLES), _sources(), _entries(), _limits()):
         head, begin, rest = page.partition(table.splitlines()[0])
         if not begin:
@@ -23,24 +23,28 @@ def filled(page: str) -> str:
 def _claims(article: str) -> str:
     head = (f"goal of {article}", "claim", "indicator", "unit", "over", "shown as", "default target")
     rows = [
-        (one.id, one.says, one.indicator, one.unit, one.period, one.shown, one.target)
-        if one.indicator
-        else (one.id, one.says, "", "", "", one.shown, "")
-        for one in claims()
-        if one.id.startswith(article)
+        (claim.id, claim.says, claim.indicator, claim.unit, claim.period, claim.shown, claim.target)
+        if claim.indicator
+        else (claim.id, claim.says, "", "", "", claim.shown, "")
+        for claim in claims()
+        if claim.id.startswith(article)
     ]
     return _table(head, rows)
 
 
 def _sources() -> str:
-    rows = [(one.id, one.formula, one.source) for one in claims() if one.indicator]
+    rows = [(claim.id, claim.formula, claim.source) for claim in claims() if claim.indicator]
     return _table(("goal", "formula", "source of the target"), rows)
 
 
 def _entries() -> str:
     rows = []
     for word, kind in zip(ENTRY_WORDS, ENTRY_KINDS.values(), strict=True):
-        units = [f"`{kind.unit}/{one}`" for one in ("m3", "kg", "pulse")] if kind.of == "meter" else [f"`{kind.unit}`"]
+        units = (
+            [f"`{kind.unit}/{counted}`" for counted in ("m3", "kg", "pulse")]
+            if kind.of == "meter"
+            else [f"`{kind.unit}`"]
+        )
         rows.append((f"`{word}`", ", ".join(units), kind.says))
     return _table(("`what`", "`unit`", "is"), rows)
 
@@ -48,12 +52,12 @@ def _entries() -> str:
 def _limits() -> str:
     rows = [
         (
-            f"`{one.process}`",
-            *("" if limit is None else f"{limit:g}" for limit in (one.class1, one.class2, one.class3)),
-            one.unit,
-            one.standard,
+            f"`{limit.process}`",
+            *("" if most is None else f"{most:g}" for most in (limit.class1, limit.class2, limit.class3)),
+            limit.unit,
+            limit.standard,
         )
-        for one in limits().values()
+        for limit in limits().values()
     ]
     return _table(("`process`", "class 1", "class 2", "class 3", "unit", "standard"), rows)
 

@@ -1,4 +1,4 @@
-"""One card with all that is needed to compute it again by hand, and to judge it."""
+"""One card with the inputs, sources and arithmetic of its value."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from wattgram.goals.terms.outcome import GoalOutcome
 
 from .about import About
 from .amounts import amount, exact, of_card, plain
-from .text import TEXT_SIGNS, covered, document, extras
+from .text import TEXT_SIGNS, coverage_text, document, extras
 
-MORE = 2
-"""Decimals beyond those of a table."""
+EXTRA_DECIMALS = 2
+"""Decimals in addition to those of a table."""
 
 EVALUATIONS_SHOWN = 14
-"""Evaluations in the text, the latest; JSON has all."""
+"""Number of evaluations in the text: the latest ones. JSON contains all."""
 
 
 def explain(card: GoalOutcome, about: About) -> str:
-    """For a terminal."""
+    """Return the explanation as text for a terminal."""
     facts = [(name, printable(text)) for name, text in _facts(card, about) if text]
     widest = max(len(name) for name, _ in facts)
     parts = [
@@ -30,19 +30,27 @@ def explain(card: GoalOutcome, about: About) -> str:
         "\n".join(f"{name.ljust(widest)}  {text}" for name, text in facts),
     ]
     if isinstance(card.finding, IndicatorValue) and card.finding.inputs:
-        rows = [(printable(one.name), plain(one.value), one.unit, printable(one.source)) for one in card.finding.inputs]
-        parts.append(table(("input", "value", "unit", "from"), rows, right=(1,)))
+        rows = [
+            (printable(operand.name), plain(operand.value), operand.unit, printable(operand.source))
+            for operand in card.finding.inputs
+        ]
+        parts.append(table(("input", "value", "unit", "source"), rows, right=(1,)))
     if card.evaluations:
         parts.append(_evaluations(card, about))
     return "\n\n".join(parts)
 
 
 def as_json(card: GoalOutcome, about: About) -> str:
-    """The document of a card with its evaluations and what it was computed with."""
+    """Return the JSON document of a card with its evaluations and the common data."""
     more = {
         "evaluations": [
-            {"as_of": rfc3339(one.over), "value": exact(one.value), "path": exact(one.path), "good": one.good}
-            for one in card.evaluations
+            {
+                "as_of": rfc3339(evaluation.as_of),
+                "value": exact(evaluation.value),
+                "path": exact(evaluation.path),
+                "good": evaluation.good,
+            }
+            for evaluation in card.evaluations
         ],
         "site": about.site,
         "timezone": about.timezone.key,
@@ -55,58 +63,58 @@ def as_json(card: GoalOutcome, about: About) -> str:
     return json.dumps(document(card) | more, allow_nan=False)
 
 
-def passed(card: GoalOutcome) -> float:
-    """Share of a card's period that is over."""
+def elapsed_share(card: GoalOutcome) -> float:
+    """Return the elapsed share of a card's period."""
     whole = card.end - card.start
-    return min(1.0, max(0.0, (card.over - card.start) / whole)) if whole > 0 else 0.0
+    return min(1.0, max(0.0, (card.as_of - card.start) / whole)) if whole > 0 else 0.0
 
 
 def _facts(card: GoalOutcome, about: About) -> Iterator[tuple[str, str]]:
     claim, found = card.claim, card.finding
-    digits = of_card(card) + MORE
+    digits = of_card(card) + EXTRA_DECIMALS
     yield "state", card.state + (f": {card.why}" if card.why else "")
-    yield "indicator", claim.indicator or "none: there is nothing to measure"
+    yield "indicator", claim.indicator or "none: nothing measurable"
     yield "formula", claim.formula
     if isinstance(found, IndicatorValue):
         yield "arithmetic", found.arithmetic
         yield "value", amount(card.value, claim.unit, digits)
-        yield "beside it", "; ".join(extras(card))
+        yield "also", "; ".join(extras(card))
         yield "manual entry", found.entry
         yield "note", found.note
     if isinstance(found, MissingValue):
         yield "missing", found.what
-        yield "what to add", found.add
+        yield "what to do", found.add
     if card.target is not None:
         yield "target", f"{TEXT_SIGNS[card.better]} {amount(card.target.value, claim.unit, digits)}"
-        yield "its source", card.target.source
+        yield "source", card.target.source
     elif claim.target:
-        yield "target", claim.target if claim.target.startswith("none") else f"none here; by default {claim.target}"
-        yield "its source", claim.source
+        yield "target", claim.target if claim.target.startswith("none") else f"not set; default: {claim.target}"
+        yield "source", claim.source
     if card.path is not None:
-        yield "path", f"{amount(card.path, claim.unit, digits)}, which the target is as of now"
+        yield "path", f"{amount(card.path, claim.unit, digits)} at the present time"
     if card.projection is not None:
-        yield "projection", f"{amount(card.projection, claim.unit, digits)} at the period's end"
+        yield "projection", f"{amount(card.projection, claim.unit, digits)} at the end of the period"
     if card.needed is not None:
-        yield "needed", f"{amount(card.needed, claim.unit, digits)} from now on, to reach the target"
+        yield "needed", f"{amount(card.needed, claim.unit, digits)} in the rest of the period, to reach the target"
     yield "period", f"{card.period}: {about.local(card.start)} to {about.local(card.end)}"
-    yield "as of", f"{about.local(card.over)}; {passed(card):.1%} of the period is over"
+    yield "as of", f"{about.local(card.as_of)}; {elapsed_share(card):.1%} of the period has elapsed"
     if claim.indicator:
-        yield "coverage", f"{covered(card)} of the time that is over"
+        yield "coverage", f"{coverage_text(card)} of the elapsed time"
     yield "grid", f"zone {about.grid_zone}, basis {about.basis}, method {about.method}, as configured"
     yield "versions", ", ".join(f"{name} {version}" for name, version in about.versions.items())
 
 
 def _evaluations(card: GoalOutcome, about: About) -> str:
-    digits, shown = of_card(card) + MORE, card.evaluations[-EVALUATIONS_SHOWN:]
+    digits, shown = of_card(card) + EXTRA_DECIMALS, card.evaluations[-EVALUATIONS_SHOWN:]
     rows = [
         (
-            about.local(one.over),
-            amount(one.value, card.claim.unit, digits),
-            amount(one.path, card.claim.unit, digits),
-            "yes" if one.good else "no",
+            about.local(evaluation.as_of),
+            amount(evaluation.value, card.claim.unit, digits),
+            amount(evaluation.path, card.claim.unit, digits),
+            "yes" if evaluation.good else "no",
         )
-        for one in shown
+        for evaluation in shown
     ]
-    text = table(("as of", "value", "path", "good"), rows, right=(1, 2))
+    text = table(("as of", "value", "path", "on path"), rows, right=(1, 2))
     left = len(card.evaluations) - len(shown)
-    return f"{text}\n{left} earlier: --format json" if left else text
+    return f"{text}\n{left} earlier evaluations: see --format json" if left else text

@@ -1,4 +1,4 @@
-"""All cards as one HTML file for paper, to be handed on: no script, nothing loaded, every text from outside escaped."""
+"""All cards as one HTML file for printing and sending, without scripts and external resources. Texts are escaped."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from .words import ENGLISH, CardTexts
 
 
 def page(cards: Sequence[GoalOutcome], about: About, words: CardTexts = ENGLISH) -> str:
-    """The whole file."""
+    """Return the HTML file."""
     style = files("wattgram.goals.cards").joinpath("goals.css").read_text(encoding="utf-8")
-    period = ", ".join(sorted({one.period for one in cards}))
-    articles = groupby(cards, key=lambda one: one.claim.id[0])
+    period = ", ".join(sorted({card.period for card in cards}))
+    articles = groupby(cards, key=lambda card: card.claim.id[0])
     body = "".join(
         (
             _head(cards, about, words, period),
             _summary(cards, words),
-            *(_article(letter, list(ours), about, words) for letter, ours in articles),
+            *(_article(letter, list(group), about, words) for letter, group in articles),
             _workings(cards, words),
             _rules(words),
             _provenance(about, words),
@@ -38,8 +38,8 @@ def page(cards: Sequence[GoalOutcome], about: About, words: CardTexts = ENGLISH)
 
 
 def _head(cards: Sequence[GoalOutcome], about: About, words: CardTexts, period: str) -> str:
-    over = max((one.over for one in cards), default=about.made)
-    as_of = words.as_of.format(period=period, time=about.local(over), zone=about.timezone.key)
+    latest = max((card.as_of for card in cards), default=about.made)
+    as_of = words.as_of.format(period=period, time=about.local(latest), zone=about.timezone.key)
     return (
         f"<header><h1>{escape(about.site)}</h1><p>{escape(words.subtitle)}</p>"
         f"<p class=quiet>{escape(as_of)}</p></header><p class=lead>{escape(words.lead)}</p>"
@@ -47,12 +47,12 @@ def _head(cards: Sequence[GoalOutcome], about: About, words: CardTexts, period: 
 
 
 def _summary(cards: Sequence[GoalOutcome], words: CardTexts) -> str:
-    counts = Counter(one.state for one in cards)
+    counts = Counter(card.state for card in cards)
     tally = "".join(
         f'<div class="{kind}"><dt>{badge(state, words)}</dt><dd>{counts[state]}</dd></div>'
         for state, (kind, _) in SHAPES.items()
     )
-    shown = words.shown.format(shown=len(cards), all=CLAIM_COUNT, measured=sum(one.measured for one in cards))
+    shown = words.shown.format(shown=len(cards), all=CLAIM_COUNT, measured=sum(card.measured for card in cards))
     return (
         f"<section><h2>{escape(words.summary)}</h2><dl class=tally>{tally}</dl><p>{escape(shown)}</p>"
         f"{_attention(cards, words)}</section>"
@@ -61,10 +61,10 @@ def _summary(cards: Sequence[GoalOutcome], words: CardTexts) -> str:
 
 def _attention(cards: Sequence[GoalOutcome], words: CardTexts) -> str:
     lines = "".join(
-        f"<tr><th>{one.claim.id}</th><td>{escape(one.claim.indicator)}</td><td class=number>{value_of(one)}</td>"
-        f"<td class=number>{target_of(one)}</td><td>{escape(one.why)}</td></tr>"
-        for one in cards
-        if one.state == "off track"
+        f"<tr><th>{card.claim.id}</th><td>{escape(card.claim.indicator)}</td><td class=number>{value_of(card)}</td>"
+        f"<td class=number>{target_of(card)}</td><td>{escape(card.why)}</td></tr>"
+        for card in cards
+        if card.state == "off track"
     )
     if not lines:
         return f"<p>{escape(words.attention_none)}</p>"
@@ -75,15 +75,15 @@ def _attention(cards: Sequence[GoalOutcome], words: CardTexts) -> str:
 
 def _article(letter: str, cards: Sequence[GoalOutcome], about: About, words: CardTexts) -> str:
     named = f"{escape(words.article.format(letter=letter))} <small>{escape(cards[0].claim.article)}</small>"
-    return f"<section><h2>{named}</h2>{''.join(card_of(one, about, words) for one in cards)}</section>"
+    return f"<section><h2>{named}</h2>{''.join(card_of(card, about, words) for card in cards)}</section>"
 
 
 def _workings(cards: Sequence[GoalOutcome], words: CardTexts) -> str:
     computed = "".join(
-        f'<article class="working"><h3>{one.claim.id} {escape(one.claim.indicator)}: {value_of(one)}</h3>'
-        f"<p>{escape(one.finding.arithmetic)}</p>{_inputs(one.finding, words)}</article>"
-        for one in cards
-        if isinstance(one.finding, IndicatorValue)
+        f'<article class="working"><h3>{card.claim.id} {escape(card.claim.indicator)}: {value_of(card)}</h3>'
+        f"<p>{escape(card.finding.arithmetic)}</p>{_inputs(card.finding, words)}</article>"
+        for card in cards
+        if isinstance(card.finding, IndicatorValue)
     )
     if not computed:
         return ""
@@ -94,20 +94,20 @@ def _inputs(found: IndicatorValue, words: CardTexts) -> str:
     if not found.inputs:
         return ""
     lines = "".join(
-        f"<tr><th>{escape(one.name)}</th><td class=number>{plain(one.value).replace(',', NARROW)}</td>"
-        f"<td>{escape('' if one.unit in PURE else one.unit)}</td><td>{escape(one.source)}</td></tr>"
-        for one in found.inputs
+        f"<tr><th>{escape(operand.name)}</th><td class=number>{plain(operand.value).replace(',', NARROW)}</td>"
+        f"<td>{escape('' if operand.unit in PURE else operand.unit)}</td><td>{escape(operand.source)}</td></tr>"
+        for operand in found.inputs
     )
     heads = (words.input, words.value, words.unit, words.origin)
     return f'<table class="words inputs">{_heads(heads)}<tbody>{lines}</tbody></table>'
 
 
 def _heads(names: Sequence[str]) -> str:
-    return f"<thead><tr>{''.join(f'<th>{escape(one)}</th>' for one in names)}</tr></thead>"
+    return f"<thead><tr>{''.join(f'<th>{escape(name)}</th>' for name in names)}</tr></thead>"
 
 
 def _rules(words: CardTexts) -> str:
-    listed = "".join(f"<li>{escape(one)}</li>" for one in words.rule)
+    listed = "".join(f"<li>{escape(rule)}</li>" for rule in words.rule)
     return f"<section><h2>{escape(words.rules)}</h2><ul>{listed}</ul></section>"
 
 

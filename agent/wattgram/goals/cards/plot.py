@@ -1,4 +1,4 @@
-"""A small line plot as SVG for paper: what was evaluated, the path it is measured against, and where it leads."""
+"""A small line plot as SVG: evaluated values, the path to the target, and the projection."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from wattgram.formats.axis import label, step_of
 WIDTH, HEIGHT = 340.0, 108.0
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 10.0, 8.0, 20.0
 NEAR_ZERO = 0.5
-"""The axis begins at zero where the lowest number is below this share of the highest."""
+"""Share of the highest number below which the lowest number makes the axis start at zero."""
 
 Point = tuple[float, float]
-"""Share of the period that is over, and a number at it."""
+"""Elapsed share of the period, and a number."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlotSeries:
-    """What is drawn: every value, those worse than their path, the path, the path and the values from now on."""
+    """Lines of the plot.
+
+    value: all values. off: values worse than their path. path: the path so far. ahead, projection: the path and the
+    projection in the rest of the period.
+    """
 
     value: Sequence[Point]
     off: Sequence[Point]
@@ -31,7 +35,7 @@ class PlotSeries:
 
 
 def plot(title: str, lines: PlotSeries, first: str, last: str) -> str:
-    """An SVG element; `title` is read out where it cannot be seen, `first` and `last` name the period's ends."""
+    """Return an SVG element. title: text for screen readers. first, last: labels of the ends of the period."""
     numbers = [y for line in (lines.value, lines.path, lines.ahead, lines.projection) for _, y in line]
     bottom, top, step = _range(min(numbers), max(numbers))
     base = HEIGHT - BOTTOM
@@ -72,7 +76,7 @@ def plot(title: str, lines: PlotSeries, first: str, last: str) -> str:
 
 
 def _range(lowest: float, highest: float) -> tuple[float, float, float]:
-    """From, to and step of the axis."""
+    """Return lower end, upper end and step of the axis."""
     if 0.0 <= lowest <= NEAR_ZERO * highest:
         lowest = 0.0
     elif NEAR_ZERO * lowest <= highest <= 0.0:
@@ -86,10 +90,10 @@ def _range(lowest: float, highest: float) -> tuple[float, float, float]:
 
 
 def _corners(points: Sequence[Point]) -> list[Point]:
-    """Without the points that lie on the straight line between their neighbours."""
-    kept = list(points[:1])
+    """Return the points without those on the straight line between their neighbours."""
+    corners = list(points[:1])
     for here, after in pairwise(points[1:]):
-        (x0, y0), (x1, y1), (x2, y2) = kept[-1], here, after
+        (x0, y0), (x1, y1), (x2, y2) = corners[-1], here, after
         if abs((x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)) > 1e-9 * abs(x2 - x0) * (abs(y0) + abs(y2)):
-            kept.append(here)
-    return [*kept, *points[1:][-1:]]
+            corners.append(here)
+    return [*corners, *points[1:][-1:]]

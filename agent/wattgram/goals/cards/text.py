@@ -14,13 +14,13 @@ from wattgram.goals.terms.outcome import GoalOutcome, State
 from .amounts import amount, decimals, exact, of_card
 
 CLAIM_COUNT = 43
-"""What the two articles say that could be checked (METHOD 6)."""
+"""Number of claims in the two articles (METHOD 6)."""
 
 TABLE_WIDTH = 150
-"""Columns of a table where nobody says how many there are."""
+"""Width of a table if the width of the terminal is unknown, characters."""
 
 NARROWEST = 12
-"""Columns that are left to a claim, and to an indicator, on the narrowest terminal."""
+"""Narrowest column of claims and of indicators, characters."""
 
 COLOURS: Mapping[State, str] = {
     "on track": "32",
@@ -29,10 +29,10 @@ COLOURS: Mapping[State, str] = {
     "context only": "90",
     "manual entry": "36",
 }
-"""Of a terminal: green, red, yellow, grey, cyan."""
+"""Terminal colours: green, red, yellow, grey, cyan."""
 
 TEXT_SIGNS = {"lower": "<=", "higher": ">="}
-"""Which side of a target is the good one."""
+"""Sign of a target by its good side."""
 
 CSV_COLUMNS = (
     "goal",
@@ -62,36 +62,36 @@ CSV_COLUMNS = (
     "missing",
     "add",
 )
-"""Of the CSV; all of them are keys of JSON, too."""
+"""Columns of the CSV; all are keys of the JSON documents, too."""
 
 
 def as_table(cards: Sequence[GoalOutcome], colour: bool = False, width: int = TABLE_WIDTH) -> str:
-    """For a terminal of `width` columns; below it what is missing, claim by claim."""
+    """Return a table for a terminal of `width` characters, followed by the missing inputs of each claim."""
     parts = [_table(cards, colour=colour, width=width)]
-    measured = sum(one.measured for one in cards)
+    measured = sum(card.measured for card in cards)
     parts.append(f"{len(cards)} of {CLAIM_COUNT} claims shown, {measured} measured")
-    wanting = [f"{one.claim.id}  {printable(lacking(one))}" for one in cards if lacking(one)]
-    if wanting:
-        parts.append("\n".join(("not enough data, and what to add", *wanting)))
+    missing = [f"{card.claim.id}  {printable(missing_text(card))}" for card in cards if missing_text(card)]
+    if missing:
+        parts.append("\n".join(("not enough data: what is missing, and what to do", *missing)))
     return "\n\n".join(parts)
 
 
 def as_json(cards: Sequence[GoalOutcome]) -> str:
-    """A list of one document a claim, in the claims' order."""
-    return json.dumps([document(one) for one in cards], allow_nan=False)
+    """Return a JSON list of one document per claim, in the order of the claims."""
+    return json.dumps([document(card) for card in cards], allow_nan=False)
 
 
 def as_csv(cards: Sequence[GoalOutcome]) -> str:
-    """RFC 4180: a line of names and one a claim; empty where there is nothing."""
+    """Return CSV after RFC 4180: a line of names and one line per claim. Missing values are empty cells."""
     rows = []
-    for one in cards:
-        facts = document(one) | {"extras": "; ".join(extras(one))}
+    for card in cards:
+        facts = document(card) | {"extras": "; ".join(extras(card))}
         rows.append([facts[name] for name in CSV_COLUMNS])
     return sheet(CSV_COLUMNS, rows)
 
 
 def document(card: GoalOutcome) -> dict[str, object]:
-    """A card for a machine: UTC times, coverage 0 to 1, numbers in the indicator's unit, null where there is none."""
+    """Return the JSON document of a card: UTC times, coverage 0 to 1, numbers in the indicator's unit or null."""
     claim, target = card.claim, card.target
     found = card.finding if isinstance(card.finding, IndicatorValue) else None
     missing = card.finding if isinstance(card.finding, MissingValue) else MissingValue("")
@@ -107,21 +107,22 @@ def document(card: GoalOutcome) -> dict[str, object]:
         "period": card.period,
         "from": rfc3339(card.start),
         "to": rfc3339(card.end),
-        "as_of": rfc3339(card.over),
+        "as_of": rfc3339(card.as_of),
         "better": card.better,
         "path": exact(card.path),
         "projection": exact(card.projection),
         "needed": exact(card.needed),
         "why": card.why,
         "extras": [
-            {"name": one.name, "value": exact(one.value), "unit": one.unit} for one in (found.extras if found else ())
+            {"name": extra.name, "value": exact(extra.value), "unit": extra.unit}
+            for extra in (found.extras if found else ())
         ],
         "article": claim.article,
         "formula": claim.formula,
         "arithmetic": found.arithmetic if found else "",
         "inputs": [
-            {"name": one.name, "value": exact(one.value), "unit": one.unit, "source": one.source}
-            for one in (found.inputs if found else ())
+            {"name": operand.name, "value": exact(operand.value), "unit": operand.unit, "source": operand.source}
+            for operand in (found.inputs if found else ())
         ],
         "source": target.source if target else claim.source,
         "entry": found.entry if found else "",
@@ -131,45 +132,48 @@ def document(card: GoalOutcome) -> dict[str, object]:
     }
 
 
-def lacking(card: GoalOutcome) -> str:
-    """What a claim lacks and what to add for it; "" where nothing can be done or has to be."""
+def missing_text(card: GoalOutcome) -> str:
+    """Return the missing input of a claim and the remedy; "" if nothing is missing."""
     if isinstance(card.finding, MissingValue):
-        return "; ".join(one for one in (card.finding.what, card.finding.add) if one)
+        return "; ".join(part for part in (card.finding.what, card.finding.add) if part)
     return card.why if card.state == "not enough data" else ""
 
 
 def extras(card: GoalOutcome) -> list[str]:
-    """The numbers beside an indicator's own."""
+    """Return the secondary values of an indicator as texts."""
     if not isinstance(card.finding, IndicatorValue):
         return []
-    return [f"{one.name} {amount(one.value, one.unit, decimals(one.unit, [one.value]))}" for one in card.finding.extras]
+    return [
+        f"{extra.name} {amount(extra.value, extra.unit, decimals(extra.unit, [extra.value]))}"
+        for extra in card.finding.extras
+    ]
 
 
-def aimed(card: GoalOutcome) -> str:
-    """The target and its good side; "-" where there is none."""
+def target_text(card: GoalOutcome) -> str:
+    """Return the target with the sign of its good side; "-" for none."""
     if card.target is None:
         return "-"
     return f"{TEXT_SIGNS[card.better]} {amount(card.target.value, '', of_card(card))}"
 
 
-def covered(card: GoalOutcome) -> str:
-    """Coverage as it is shown; a claim without an indicator has none."""
+def coverage_text(card: GoalOutcome) -> str:
+    """Return the coverage in percent; "-" for a claim without an indicator."""
     return f"{card.coverage:.1%}" if card.claim.indicator else "-"
 
 
 def _table(cards: Sequence[GoalOutcome], *, colour: bool, width: int) -> str:
     rows = [
         (
-            one.claim.id,
-            printable(one.claim.says),
-            printable(one.claim.indicator) or "-",
-            amount(one.value, one.claim.unit, of_card(one)),
-            aimed(one),
-            one.state,
-            covered(one),
-            one.period,
+            card.claim.id,
+            printable(card.claim.says),
+            printable(card.claim.indicator) or "-",
+            amount(card.value, card.claim.unit, of_card(card)),
+            target_text(card),
+            card.state,
+            coverage_text(card),
+            card.period,
         )
-        for one in cards
+        for card in cards
     ]
     head = ("id", "claim", "indicator", "value", "target", "state", "coverage", "period")
     fixed = sum(max(len(row[column]) for row in (head, *rows)) for column in (0, *range(3, len(head))))
@@ -179,7 +183,7 @@ def _table(cards: Sequence[GoalOutcome], *, colour: bool, width: int) -> str:
     lines = table(head, cut, right=(3, 4, 6)).splitlines()
     if colour:
         at = lines[0].index(" state") + 1
-        lines[2:] = [_coloured(line, at, one.state) for line, one in zip(lines[2:], cards, strict=True)]
+        lines[2:] = [_coloured(line, at, card.state) for line, card in zip(lines[2:], cards, strict=True)]
     return "\n".join(lines)
 
 
@@ -189,7 +193,7 @@ def _coloured(line: str, at: int, state: State) -> str:
 
 
 def _short(text: str, most: int) -> str:
-    """The first words of a text, cut where it is longer than `most` characters."""
+    """Return a text, shortened to whole words if it is longer than `most` characters."""
     if len(text) <= most:
         return text
     return text[: most - 3].rsplit(" ", 1)[0].rstrip(" ,;:") + "..."

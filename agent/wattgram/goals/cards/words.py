@@ -1,4 +1,4 @@
-"""Every text of the goals' page that is not a claim's own, in one place: a second language is a second Words."""
+"""Texts of the goals' page except those of the claims. A second language is a second CardTexts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wattgram.goals.terms.outcome import State
 
 @dataclass(frozen=True, slots=True)
 class CardTexts:
-    """The texts of a language; what stands in braces is put in."""
+    """The texts of one language. Names in braces are placeholders."""
 
     language: str
     title: str
@@ -33,7 +33,7 @@ class CardTexts:
     beside: str
     coverage: str
     period: str
-    period_gone: str
+    period_elapsed: str
     missing: str
     add: str
     entry: str
@@ -66,7 +66,8 @@ ENGLISH = CardTexts(
     language="en",
     title="{site}: goals, {period}",
     subtitle="Goals on the way to carbon neutrality",
-    lead="What two articles on western China's path to carbon neutrality claim, and what this site's meters say of it.",
+    lead="The claims of two articles on western China's path to carbon neutrality, compared with the measurements of "
+    "this site.",
     as_of="{period}, as of {time}, {zone}",
     summary="Summary",
     shown="{shown} of {all} claims shown, {measured} measured.",
@@ -84,46 +85,46 @@ ENGLISH = CardTexts(
     value="value",
     target="target",
     why="why",
-    path="path as of now",
-    projection="at the period's end",
-    needed="needed from now on",
-    beside="beside it",
+    path="path at the present time",
+    projection="projection at the end of the period",
+    needed="needed in the rest of the period",
+    beside="also",
     coverage="coverage",
     period="period",
-    period_gone="{period} ({gone} over)",
+    period_elapsed="{period} ({elapsed} elapsed)",
     missing="missing",
-    add="what to add",
+    add="what to do",
     entry="manual entry",
     note="note",
     formula="formula",
     source="source of the target",
     reference="for comparison",
-    reference_source="its source",
-    plot="{id}, {indicator}, {unit}: the values, the path that they are measured against, and the projection",
+    reference_source="source of the comparison",
+    plot="{id}, {indicator}, {unit}: values, path to the target, and projection",
     key_value="value",
     key_path="path to the target",
     key_projection="projection",
-    key_off="more than 2 % worse",
-    workings="How each number comes about",
-    workings_lead="The formula with this site's numbers in it, and where each of them is from, so that it can be "
-    "computed again by hand.",
+    key_off="more than 2 % worse than the path",
+    workings="Calculation of each number",
+    workings_lead="Each formula with the numbers of this site, and the source of each number. The results can be "
+    "recomputed by hand.",
     input="input",
     unit="unit",
-    origin="from",
-    rules="What the words mean",
+    origin="source",
+    rules="Terms",
     rule=(
-        "On track: coverage is 90 % or more, and the value is on the good side of its path or within 2 % of it.",
-        "Off track: coverage is 90 % or more, and the value was worse than its path by more than 2 % in two "
-        "evaluations in a row.",
-        "Not enough data: coverage is below 90 %, less than 10 % of the period is over, something that has to be "
-        "measured or entered is missing or stale, or no target is set.",
-        "Manual entry: a number that people answer for, with name, date and document.",
-        "Context only: the claim has nothing that a site could measure.",
-        "Path: of a sum, the target's share for the time that is over; of a ratio, the target itself. A ratio is a "
-        "ratio of sums over the period, never a mean of ratios.",
+        "On track: the coverage is 90 % or more, and the value is on the good side of its path or within 2 % of it.",
+        "Off track: the coverage is 90 % or more, and the value is worse than its path by more than 2 % in two "
+        "consecutive evaluations.",
+        "Not enough data: the coverage is below 90 %, less than 10 % of the period has elapsed, an input is missing, "
+        "an entry has expired, or the goal has no target.",
+        "Manual entry: a number that a person entered, with name, date and document.",
+        "Context only: the claim contains nothing measurable, or its number has no target.",
+        "Path: the value expected at the present time. For a total: target x elapsed time / length of the period. For "
+        "a ratio: the target. A ratio is a ratio of sums over the period, not a mean of ratios.",
     ),
     provenance="Provenance",
-    made="made",
+    made="created",
     zone="grid zone",
     basis="basis of the factors, as configured",
     method="method of sharing, as configured",

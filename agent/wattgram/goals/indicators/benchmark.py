@@ -1,46 +1,48 @@
-"""Gap to the best that a standard knows: A25."""
+"""Gap to class 1 of a limit standard (A25)."""
 
 from __future__ import annotations
 
 from wattgram.config.goals_table.goals_settings import ProductSettings
 from wattgram.config.goals_table.standard_limits import Limit
-from wattgram.goals.quantities.limit_grade import MEASURES, limit_of, standing
+from wattgram.goals.quantities.limit_grade import MEASURES, class_text, limit_of
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import MissingInput, answered, shown
+from wattgram.goals.terms.missing import MissingInput, as_finding, shown
 
 COMPARED_CLAIMS = ("A25", "A16", "A18")
-"""Whose products are compared: those that say so, else those of steel and of building materials."""
+"""Goals whose products are compared: those of A25, else those of steel, else those of building materials."""
 
 
-@answered
+@as_finding
 def gap(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """gap = (e - e1) / |e1| in %, e1 the standard's class 1 (METHOD 6.2, A25); the first product with a limit.
+    """Return gap = (e - e1) / |e1| of the first product with a limit, %; e1 is class 1 (METHOD 6.2, A25).
 
-    The magnitude below the line keeps the sign right for a converter, whose limits are negative.
+    The denominator is the magnitude, because the limits of a converter are negative.
     """
     (product, limit), *others = _compared(facility)
-    one = MEASURES[limit.unit](product, stretch, facility)
-    value = _gap(one.value, limit)
+    measured = MEASURES[limit.unit](product, stretch, facility)
+    value = _gap(measured.value, limit)
     benchmark = Input(f"class 1 of {limit.process}", limit.class1, limit.unit, limit.standard)
     extras = []
-    for other, its in others:
+    for compared, its_limit in others:
         try:
             extras.append(
-                SecondaryValue(other.name, _gap(MEASURES[its.unit](other, stretch, facility).value, its), "%")
+                SecondaryValue(
+                    compared.name, _gap(MEASURES[its_limit.unit](compared, stretch, facility).value, its_limit), "%"
+                )
             )
         except MissingInput:
-            continue  # what is beside the indicator may be unknown
+            continue  # a secondary value may be missing
     return IndicatorValue(
         value,
-        (*one.inputs, benchmark),
-        f"{one.arithmetic}; ({shown(one.value)} - {shown(limit.class1)}) / |{shown(limit.class1)}| x 100 "
+        (*measured.inputs, benchmark),
+        f"{measured.arithmetic}; ({shown(measured.value)} - {shown(limit.class1)}) / |{shown(limit.class1)}| x 100 "
         f"= {shown(value)} %",
         tuple(extras),
-        one.coverage,
-        one.entry,
-        standing(product, limit.unit, one.value),
+        measured.coverage,
+        measured.entry,
+        class_text(product, limit.unit, measured.value),
     )
 
 
@@ -50,12 +52,12 @@ def _gap(value: float, limit: Limit) -> float:
 
 def _compared(facility: Facility) -> list[tuple[ProductSettings, Limit]]:
     for claim in COMPARED_CLAIMS:
-        products = [one for one in facility.goals.products if one.goal == claim]
-        if found := [(one, limit) for one in products if (limit := limit_of(one))]:
+        products = [product for product in facility.goals.products if product.goal == claim]
+        if found := [(product, limit) for product in products if (limit := limit_of(product))]:
             return found
     raise MissingInput(
         "no product whose process has a limit standard",
-        '[[goals.product]] with goal = "A25", "A16" or "A18", process, energy and output',
+        'add [[goals.product]] with goal = "A25", "A16" or "A18", process, energy and output',
     )
 
 

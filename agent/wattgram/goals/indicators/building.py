@@ -1,39 +1,42 @@
-"""Buildings: energy per floor area: B06."""
+"""Buildings: energy per floor area (B06)."""
 
 from __future__ import annotations
 
-from wattgram.goals.quantities.specific_energy import metered
+from wattgram.goals.quantities.specific_energy import metered_energy
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import MissingInput, answered, quotient, shown
+from wattgram.goals.terms.missing import MissingInput, as_finding, quotient, shown
 
 DESIGN = 0.8
-"""Of the 2016 design level of public buildings (GB 55015-2021: -20 %)."""
+"""Target as a share of the 2016 design level of public buildings (GB 55015-2021: -20 %)."""
 
 
-@answered
+@as_finding
 def intensity(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """EUI = E_building / area in kWh/m2 (METHOD 6.3, B06): of the period so far; over a whole year it is kWh/(m2 a).
+    """Return EUI = E_building / area of the elapsed period, kWh/m2; of a whole year kWh/(m2 a) (METHOD 6.3, B06).
 
-    Of several buildings the sum of energy / the sum of area.
+    Several buildings: sum of energy / sum of area.
     """
     buildings = facility.goals.buildings
     if not buildings:
-        raise MissingInput("no building", "[[goals.building]] with energy, the names of its sub-meters, and area")
+        raise MissingInput("no building", "add [[goals.building]] with energy, the names of its sub-meters, and area")
     inputs: list[Input] = []
     extras: list[SecondaryValue] = []
     energy, area, coverage = 0.0, 0.0, 1.0
-    for one in buildings:
-        if not one.energy:
+    for building in buildings:
+        if not building.energy:
             raise MissingInput(
-                f"no meter of {one.name}", f"energy to the building {one.name}, the names of its sub-meters"
+                f"no meter of {building.name}",
+                f"add energy, the names of its sub-meters, to the building {building.name}",
             )
-        kwh, meters, known = metered(stretch, one.energy)
-        floor = Input(f"area of {one.name}", one.area, "m2", "[[goals.building]]")
+        kwh, meters, meter_coverage = metered_energy(stretch, building.energy)
+        floor = Input(f"area of {building.name}", building.area, "m2", "[[goals.building]]")
         inputs += [*meters, floor]
-        extras.append(SecondaryValue(one.name, quotient(kwh, one.area, f"{one.name} has no area"), "kWh/m2"))
-        energy, area, coverage = energy + kwh, area + one.area, min(coverage, known)
+        extras.append(
+            SecondaryValue(building.name, quotient(kwh, building.area, f"{building.name} has no area"), "kWh/m2")
+        )
+        energy, area, coverage = energy + kwh, area + building.area, min(coverage, meter_coverage)
     value = quotient(energy, area, "no building has an area")
     return IndicatorValue(
         value,
@@ -45,10 +48,10 @@ def intensity(stretch: Stretch, facility: Facility) -> IndicatorValue:
 
 
 def design(_stretch: Stretch, facility: Facility) -> Target | None:
-    """0.8 x the design values, weighted by area; None while a building has none."""
+    """Return 0.8 x the design values, weighted by area; None if a building has no design value."""
     buildings = facility.goals.buildings
-    area = sum(one.area for one in buildings)
-    designs = [one.design * one.area for one in buildings if one.design is not None]
+    area = sum(building.area for building in buildings)
+    designs = [building.design * building.area for building in buildings if building.design is not None]
     if not designs or len(designs) < len(buildings) or not area > 0.0:
         return None
     level = sum(designs) / area

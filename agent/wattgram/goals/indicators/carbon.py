@@ -1,4 +1,4 @@
-"""The site's CO2 of a year: its total, its fall, its peak, and what is captured of it (A02, A14, B12, B16)."""
+"""CO2 of the site in a year: total, reduction, peak, and capture (A02, A14, B12, B16)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from wattgram.config.goals_table.goals_settings import Baseline
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import Finding, IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import MissingInput, answered, quotient, shown
+from wattgram.goals.terms.missing import MissingInput, as_finding, quotient, shown
 from wattgram.goals.terms.yearly_path import CARBON, fallen, falling, year_of
 
 from .entered import amount, amount_if_any
@@ -16,27 +16,27 @@ from .target_sources import ENTRY_LINE, ENTRY_LINE_SOURCE, NATIONAL_LINE
 from .years import is_over, part_of_year
 
 ENOUGH = 0.9
-"""Coverage below which a year does not count as a full one (METHOD 4.5)."""
+"""Required coverage of a full year (METHOD 4.5)."""
 
 FULL_YEARS = 3
-"""Full years without which nothing is said of a peak (goals B16)."""
+"""Number of full years that a peak requires (goals B16)."""
 
 ALERT = 0.8
-"""Share of the entry line from which a projection is an alert (METHOD 6.2, A14)."""
+"""Share of the entry line from which on a projection raises an alert (METHOD 6.2, A14)."""
 
 
-@answered
+@as_finding
 def net(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """C_year = sum of E_imp x EF_grid + fuel x EF_fuel + process + bought heat - captured and stored, t (goals A02).
+    """Return C_year = sum of E_imp x EF_grid + fuel x EF_fuel + process + bought heat - stored, t (goals A02).
 
-    Stored is what people answer for (entry "captured_stored", t): what a meter at the stack counts may still come out.
+    Stored CO2 is the manual entry "captured_stored", t. A capture meter does not prove that the CO2 remains stored.
     """
     whole = inventory(stretch, facility)
     stored = amount_if_any("captured_stored", stretch, facility)
     value = whole.total - stored.value
     captured = stretch.sum("captured")
     unproven = (
-        f"{shown(captured / 1e6)} t captured is not taken off: no entry captured_stored"
+        f"{shown(captured / 1e6)} t captured is not subtracted: no entry captured_stored"
         if captured and not stored.inputs
         else ""
     )
@@ -50,7 +50,7 @@ def net(stretch: Stretch, facility: Facility) -> IndicatorValue:
 
 
 def net_target(stretch: Stretch, facility: Facility) -> Target | None:
-    """-3.9 %/a from the site's baseline, else from last year's total if that was a full year; t a year (goals A02)."""
+    """Return -3.9 %/a from the site's baseline, else from the total of the last year if it is full; t/a (goals A02)."""
     if (target := falling("A02", stretch, facility, CARBON)) is not None:
         return target
     year = year_of(stretch, facility)
@@ -59,7 +59,7 @@ def net_target(stretch: Stretch, facility: Facility) -> Target | None:
 
 
 def _full(year: int, facility: Facility) -> IndicatorValue | None:
-    """A whole year's net emission; None unless all of it counts, is over and is known for nine tenths of its time."""
+    """Return the net emission of a finished calendar year with 90 % coverage; None for any other year."""
     stretch = facility.years(year)
     if not is_over(year, facility) or not stretch.days:
         return None
@@ -67,23 +67,27 @@ def _full(year: int, facility: Facility) -> IndicatorValue | None:
     return found if isinstance(found, IndicatorValue) and min(found.coverage, stretch.coverage) >= ENOUGH else None
 
 
-@answered
+@as_finding
 def gross(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """C_ets = fuel + process + E_imp x EF + heat x EF_heat, t; beside it what it comes to at this pace (goals A14)."""
+    """Return C_ets = fuel + process + E_imp x EF + heat x EF_heat, t, and its projection (goals A14)."""
     whole = inventory(stretch, facility)
-    at_end = quotient(whole.total, stretch.gone, f"nothing of {stretch.name} is over")
+    at_end = quotient(whole.total, stretch.elapsed_share, f"no time of {stretch.name} has elapsed")
     line = ENTRY_LINE * part_of_year(stretch, facility)
     share = quotient(at_end, line, f"{stretch.name} has no length")
-    said = f"at this pace {100.0 * share:.0f} % of the entry line"
+    projection = f"projected: {100.0 * share:.0f} % of the entry line"
     alert = (
-        f"{said}: above it" if share >= 1.0 else f"{said}: alert from {100.0 * ALERT:.0f} %" if share >= ALERT else ""
+        f"{projection}; above the entry line"
+        if share >= 1.0
+        else f"{projection}; alert from {100.0 * ALERT:.0f} %"
+        if share >= ALERT
+        else ""
     )
     return IndicatorValue(
         whole.total,
         whole.inputs,
         f"{whole.arithmetic} = {shown(whole.total)} t",
         (
-            SecondaryValue("at the end of the period, at this pace", at_end, "tCO2e"),
+            SecondaryValue("projection at the end of the period", at_end, "tCO2e"),
             SecondaryValue("national entry line", NATIONAL_LINE, "tCO2e/a"),
         ),
         whole.coverage,
@@ -91,13 +95,13 @@ def gross(stretch: Stretch, facility: Facility) -> IndicatorValue:
     )
 
 
-@answered
+@as_finding
 def capture_share(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """CCSS = M_stored / C_gross, % (goals B12); what meters captured where no stored mass is entered."""
+    """Return CCSS = M_stored / C_gross, % (goals B12). Without an entry of stored CO2, the metered capture counts."""
     whole = inventory(stretch, facility)
     try:
         stored = amount("captured_stored", stretch, facility)
-        taken, inputs, by, note = stored.value, stored.inputs, stored.by, ""
+        captured, inputs, by, note = stored.value, stored.inputs, stored.by, ""
         coverage = whole.coverage
     except MissingInput:
         if not facility.of_role("capture"):
@@ -106,14 +110,14 @@ def capture_share(stretch: Stretch, facility: Facility) -> IndicatorValue:
                 'add a [[device]] with role = "capture", or a [[goals.entry]] with what = "captured_stored"',
             ) from None
         sums = summed(stretch, "captured")
-        taken, inputs, by = sums.tonnes("captured"), (sums.mass("captured", "captured"),), ""
-        note = "captured by meter; no entry captured_stored shows that it stays stored"
+        captured, inputs, by = sums.tonnes("captured"), (sums.mass("captured", "captured"),), ""
+        note = "metered capture; no entry captured_stored proves that the CO2 is stored"
         coverage = min(whole.coverage, sums.coverage)
-    value = 100.0 * quotient(taken, whole.total, f"nothing was emitted in {stretch.name}")
+    value = 100.0 * quotient(captured, whole.total, f"no emissions in {stretch.name}")
     return IndicatorValue(
         value,
         (*inputs, *whole.inputs),
-        f"100 x {shown(taken)} / ({whole.arithmetic}) = {shown(value)} %",
+        f"100 x {shown(captured)} / ({whole.arithmetic}) = {shown(value)} %",
         coverage=coverage,
         entry=by,
         note=note,
@@ -121,28 +125,33 @@ def capture_share(stretch: Stretch, facility: Facility) -> IndicatorValue:
 
 
 def full_years(stretch: Stretch, facility: Facility) -> dict[int, IndicatorValue]:
-    """Net emission of the full years without a gap up to the period's, the oldest first."""
+    """Return the net emission of consecutive full years up to the period's year, oldest first."""
     year = year_of(stretch, facility)
     if not is_over(year, facility):
         year -= 1
     found: dict[int, IndicatorValue] = {}
-    while (one := _full(year, facility)) is not None:
-        found[year] = one
+    while (emission := _full(year, facility)) is not None:
+        found[year] = emission
         year -= 1
     return dict(sorted(found.items()))
 
 
-@answered
+@as_finding
 def after_peak(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """peak_year = argmax C_y; after it C_y <= C_peak: the last full year's net emission, t (goals B16)."""
+    """Return the net emission of the last full year, t. peak_year = argmax C_y; later C_y <= C_peak (goals B16)."""
     years = full_years(stretch, facility)
     if len(years) < FULL_YEARS:
-        raise MissingInput(f"full years in a row: {len(years)} known, {FULL_YEARS} needed", "wait for more full years")
-    peak, last = max(years, key=lambda one: years[one].value), max(years)
+        raise MissingInput(
+            f"consecutive full years: found {len(years)}, required {FULL_YEARS}", "wait for more full years"
+        )
+    peak, last = max(years, key=lambda year: years[year].value), max(years)
     return IndicatorValue(
         years[last].value,
         (
-            *(Input(f"net CO2 of {year}", one.value, "t", "goal A02 of that year") for year, one in years.items()),
+            *(
+                Input(f"net CO2 of {year}", emission.value, "t", "goal A02 of that year")
+                for year, emission in years.items()
+            ),
             *years[last].inputs,
         ),
         years[last].arithmetic,
@@ -150,18 +159,20 @@ def after_peak(stretch: Stretch, facility: Facility) -> IndicatorValue:
             SecondaryValue("peak year", peak, ""),
             SecondaryValue("net CO2 of the peak year", years[peak].value, "tCO2/a"),
         ),
-        min(one.coverage for one in years.values()),
-        note=f"{last} is the highest so far: allowed until 2030" if peak == last and last <= 2030 else f"of {last}",
+        min(emission.coverage for emission in years.values()),
+        note=f"{last} is the highest year so far; allowed until 2030"
+        if peak == last and last <= 2030
+        else f"of {last}",
     )
 
 
 def peak_target(stretch: Stretch, facility: Facility) -> Target | None:
-    """The highest of the full years before the last one; None with fewer than three full years (goals B16)."""
+    """Return the highest full year before the last one; None with fewer than three full years (goals B16)."""
     years = full_years(stretch, facility)
     if len(years) < FULL_YEARS:
         return None
-    before = {year: one.value for year, one in years.items() if year != max(years)}
-    year = max(before, key=lambda one: before[one])
+    before = {year: emission.value for year, emission in years.items() if year != max(years)}
+    year = max(before, key=lambda candidate: before[candidate])
     return Target(before[year], f"peak so far, of {year}; peak by 2030, neutral by 2060 (METHOD 5, national path)")
 
 

@@ -1,4 +1,4 @@
-"""Building materials: electricity per tonne, clinker ratio, capture: A18, A19."""
+"""Building materials: electricity per tonne, clinker ratio, CO2 capture (A18, A19)."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from dataclasses import replace
 
 from wattgram.config.goals_table.goals_settings import ManualEntry, ProductSettings
 from wattgram.goals.quantities.limit_grade import class_target, graded
-from wattgram.goals.quantities.production import entries, output, over, share, within
-from wattgram.goals.quantities.specific_energy import burnt, metered, of_goal, require_meter
+from wattgram.goals.quantities.production import entries, finished_days, output, share, within
+from wattgram.goals.quantities.specific_energy import fuel_use, metered_energy, products_of, require_meter
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import Finding, IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator
-from wattgram.goals.terms.missing import MissingInput, answered, counted, shown, signed
+from wattgram.goals.terms.missing import MissingInput, as_finding, days_text, entry_source, shown
 
 ELECTRICITY = graded("kWh/t", "A18")
 
 
-@answered
+@as_finding
 def electricity(stretch: Stretch, facility: Facility) -> Finding:
-    """e_el = E / M in kWh/t with its class (METHOD 5 and 6.2, A18); the clinker ratio beside it."""
+    """Return e_el = E / M, kWh/t, with its class and the clinker ratio (METHOD 5 and 6.2, A18)."""
     found = ELECTRICITY(stretch, facility)
     if not isinstance(found, IndicatorValue):
         return found
@@ -26,47 +26,45 @@ def electricity(stretch: Stretch, facility: Facility) -> Finding:
 
 
 def clinker_ratio(stretch: Stretch, facility: Facility) -> tuple[SecondaryValue, ...]:
-    """CR = M_clinker / M_cement in %; none unless both tonnages are known for the same days.
+    """Return CR = M_clinker / M_cement, %; none unless both masses are available for the same days.
 
-    Of several products of clinker or of cement the first tells the tonnes: the others may weigh the same belt.
+    Of several products of clinker or cement the first one counts: the others may weigh the same belt.
     """
     first: dict[str, ProductSettings] = {}
-    for one in facility.goals.products:
-        if one.goal == "A18":
-            first.setdefault(one.process.partition("_")[0], one)
+    for product in facility.goals.products:
+        if product.goal == "A18":
+            first.setdefault(product.process.partition("_")[0], product)
     if "clinker" not in first or "cement" not in first:
         return ()
     try:
         clinker, cement = (output(first[name], stretch, facility) for name in ("clinker", "cement"))
     except MissingInput:
         return ()
-    if [one.date for one in clinker.part.days] != [one.date for one in cement.part.days]:
+    if [day.date for day in clinker.part.days] != [day.date for day in cement.part.days]:
         return ()
     return (SecondaryValue("clinker ratio", 100.0 * clinker.amount / cement.amount, "%"),)
 
 
-@answered
+@as_finding
 def net_stored(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """S = M_CO2 x - C_energy_capture in t, and beside it pen = E_cap / M_CO2 in kWh/t (METHOD 6.2, A19).
+    """Return S = M_CO2 x - C_energy_capture, t, and pen = E_cap / M_CO2, kWh/t (METHOD 6.2, A19).
 
-    M x is what entries `captured_stored` prove, over their days; without any what the capture meters counted, as if
-    all of it were stored. C: electricity by the site's mix and the metered fuels of the capture plant.
+    M x: sum of the entries `captured_stored`, over their days; without an entry the metered capture, taken as
+    completely stored. C: electricity by the site's mix and the metered fuels of the capture plant.
     """
-    plants = of_goal("A19", facility, "energy: the meters of the capture plant")
-    for one in plants:
-        require_meter(one)
-    proven = entries(facility.goals, "captured_stored", *over(stretch, facility))
+    plants = products_of("A19", facility, "and energy, the meters of the capture plant")
+    for plant in plants:
+        require_meter(plant)
+    proven = entries(facility.goals, "captured_stored", *finished_days(stretch, facility))
     part = within(stretch, proven) if proven else stretch
     stored, inputs = _stored(proven, part, facility)
-    kwh, meters, known = metered(part, [name for one in plants for name in one.energy])
+    kwh, meters, meter_coverage = metered_energy(part, [name for plant in plants for name in plant.energy])
     mix = part.ratio("emission_intensity")
     if mix is None:
-        raise MissingInput(
-            f"the emission intensity of the site is not known in {stretch.name}", "a balance with a load"
-        )
-    inputs += [*meters, Input("emission intensity", mix, "g/kWh", f"windows, {counted(len(part.days))}")]
+        raise MissingInput(f"no emission intensity of the site in {stretch.name}", "check the balance: it needs a load")
+    inputs += [*meters, Input("emission intensity", mix, "g/kWh", f"windows, {days_text(len(part.days))}")]
     grams, terms = kwh * mix, [f"{shown(kwh)} kWh x {shown(mix)} g/kWh"]
-    for fuel in (burnt(name, part, facility) for one in plants for name in one.fuel):
+    for fuel in (fuel_use(name, part, facility) for plant in plants for name in plant.fuel):
         grams += fuel.amount * fuel.carbon
         inputs.append(Input(f"fuel of {fuel.name}", fuel.amount, fuel.unit, f"meter {fuel.name}; {fuel.worth.source}"))
         terms.append(f"{shown(fuel.amount)} {fuel.unit} x {shown(fuel.carbon)} g/{fuel.unit}")
@@ -77,24 +75,26 @@ def net_stored(stretch: Stretch, facility: Facility) -> IndicatorValue:
         tuple(inputs),
         f"{shown(stored)} t - ({' + '.join(terms)}) / 1e6 = {shown(value)} t",
         penalty,
-        min(known, share(stretch, proven)) if proven else known,
-        signed(proven[-1]) if proven else "",
-        "" if proven else "taken as stored in full: no entry captured_stored proves how much of it was",
+        min(meter_coverage, share(stretch, proven)) if proven else meter_coverage,
+        entry_source(proven[-1]) if proven else "",
+        "" if proven else "taken as completely stored: no entry captured_stored proves the stored mass",
     )
 
 
 def _stored(proven: list[ManualEntry], part: Stretch, facility: Facility) -> tuple[float, list[Input]]:
-    """t of CO2 that counts as stored."""
+    """Return the stored CO2, t, and its inputs."""
     if proven:
-        inputs = [Input(f"stored, {one.first} to {one.last}", one.value, "t", signed(one)) for one in proven]
-        return sum(one.value for one in proven), inputs
+        inputs = [
+            Input(f"stored, {entry.first} to {entry.last}", entry.value, "t", entry_source(entry)) for entry in proven
+        ]
+        return sum(entry.value for entry in proven), inputs
     grams = part.sum("captured")
     if not facility.of_role("capture") or grams is None:
         raise MissingInput(
-            f"no capture meter and no certificate in {part.name}: nothing counts as stored",
-            'a [[device]] with role = "capture", or [[goals.entry]] with what = "captured_stored"',
+            f"no capture meter and no entry captured_stored in {part.name}",
+            'add a [[device]] with role = "capture", or [[goals.entry]] with what = "captured_stored"',
         )
-    return grams / 1e6, [Input("captured", grams / 1e6, "t", f"windows, {counted(len(part.days))}")]
+    return grams / 1e6, [Input("captured", grams / 1e6, "t", f"windows, {days_text(len(part.days))}")]
 
 
 INDICATORS: dict[str, Indicator] = {

@@ -1,4 +1,4 @@
-"""The site's inventory in t of CO2: fuel, import, process, bought heat (METHOD 4.8; goals A14)."""
+"""CO2 inventory of the site, t: fuel, import, process, bought heat (METHOD 4.8; goals A14)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .entered import amount, amount_if_any
 from .stored import summed
 
 HEAT_FACTOR = 0.11
-"""tCO2/GJ of bought heat: GB/T 32150-2025 clauses 7.5.6 to 7.5.7 (METHOD 1.2)."""
+"""CO2 of bought heat, tCO2/GJ: GB/T 32150-2025 clauses 7.5.6 to 7.5.7 (METHOD 1.2)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """t of each part, with the inputs behind them, among which the manual entries are."""
+    """CO2 of each part, t. inputs: of all parts, with the manual entries."""
 
     fuel: float
     imported: float
@@ -31,7 +31,7 @@ class Inventory:
 
     @property
     def direct(self) -> float:
-        """C_national = fuel + process, without what others emit for the site (goals B14)."""
+        """C_national = fuel + process: direct emissions of the site (goals B14)."""
         return fsum((self.fuel, self.process))
 
     @property
@@ -41,21 +41,21 @@ class Inventory:
 
     @property
     def arithmetic(self) -> str:
-        """The total's terms, in t."""
-        return " + ".join(shown(one) for one in (self.fuel, self.process, self.imported, self.heat))
+        """Terms of the total, t."""
+        return " + ".join(shown(term) for term in (self.fuel, self.process, self.imported, self.heat))
 
 
 def energetic(stretch: Stretch, facility: Facility) -> Inventory:
-    """What the site's energy emits: fuel burnt, import at the official factor, bought heat (entry "heat", GJ).
+    """Return the CO2 of the site's energy: fuel, import by the official factor, bought heat (entry "heat", GJ).
 
-    Lack where a fuel meter counts what nobody named: a total without it could pass for whole.
+    MissingInput: the fuel of a meter is unknown; a total without it would look complete.
     """
     sums = summed(stretch, "scope1", "scope2_location")
     bought = amount_if_any("heat", stretch, facility)
     factor = Input("factor of bought heat", HEAT_FACTOR, "tCO2/GJ", "GB/T 32150-2025, METHOD 1.2")
     for_heat = fuels.heat_carbon(stretch, facility)
     return Inventory(
-        fuel=fsum((sums.tonnes("scope1"), *(one.value for one in for_heat))),
+        fuel=fsum((sums.tonnes("scope1"), *(operand.value for operand in for_heat))),
         imported=sums.tonnes("scope2_location"),
         heat=bought.value * HEAT_FACTOR,
         process=0.0,
@@ -70,16 +70,16 @@ def energetic(stretch: Stretch, facility: Facility) -> Inventory:
 
 
 def inventory(stretch: Stretch, facility: Facility) -> Inventory:
-    """The same with what the process itself emits (entry "process_emission", t); Lack as long as nobody entered it.
+    """Return the CO2 of energy and process (entry "process_emission", t). MissingInput: no such entry.
 
-    A site without such emissions enters 0: no meter tells, and a total without them could pass for whole.
+    A site without process emissions enters 0: no meter measures them, and a total without them would look complete.
     """
     energy = energetic(stretch, facility)
     try:
         process = amount("process_emission", stretch, facility)
-    except MissingInput as lack:
+    except MissingInput as error:
         so_far = f"metered so far: fuel {energy.fuel:.4g} t, import {energy.imported:.4g} t"
-        raise MissingInput(f"{lack.missing.what}; {so_far}", lack.missing.add) from lack
+        raise MissingInput(f"{error.missing.what}; {so_far}", error.missing.add) from error
     return replace(
         energy,
         process=process.value,

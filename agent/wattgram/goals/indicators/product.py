@@ -1,28 +1,28 @@
-"""Energy per output of a food line and of engine test benches: A07, B18."""
+"""Energy per output of a food line and of engine test benches (A07, B18)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from wattgram.config.goals_table.goals_settings import ProductSettings
-from wattgram.goals.quantities.specific_energy import Specific, heat_per_piece, of_goal, per_tonne
+from wattgram.goals.quantities.specific_energy import Specific, heat_per_piece, per_tonne, products_of
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import IndicatorValue, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator
-from wattgram.goals.terms.missing import answered, shown
+from wattgram.goals.terms.missing import as_finding, shown
 from wattgram.goals.terms.yearly_path import ENERGY, falling
 
 
-@answered
+@as_finding
 def food_line(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """SEC = E_line / M_product in kWh/t (METHOD 5 and 6.2, A07); of several lines sum of energy / sum of output."""
-    return _pooled(of_goal("A07", facility), per_tonne, "kWh/t", "t", stretch, facility)
+    """Return SEC = E_line / M_product, kWh/t; several lines: sum of energy / sum of output (METHOD 5 and 6.2, A07)."""
+    return _pooled(products_of("A07", facility), per_tonne, "kWh/t", "t", stretch, facility)
 
 
-@answered
+@as_finding
 def test_bench(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """SEC = (E_fuel + E_el - E_regen) / engines tested in kWh per engine (METHOD 6.3, B18)."""
-    products = of_goal("B18", facility, "energy, fuel, recovered and output")
+    """Return SEC = (E_fuel + E_el - E_regen) / tested engines, kWh per engine (METHOD 6.3, B18)."""
+    products = products_of("B18", facility, "energy, fuel, recovered and output")
     return _pooled(products, heat_per_piece, "kWh per engine", "engines", stretch, facility)
 
 
@@ -34,18 +34,20 @@ def _pooled(
     stretch: Stretch,
     facility: Facility,
 ) -> IndicatorValue:
-    found = [measure(one, stretch, facility) for one in products]
-    energy, amount = sum(one.energy for one in found), sum(one.amount for one in found)
+    found = [measure(product, stretch, facility) for product in products]
+    energy, amount = sum(measured.energy for measured in found), sum(measured.amount for measured in found)
     value = energy / amount
     lines = zip(products, found, strict=True)
     sums = f"{shown(energy)} kWh / {shown(amount)} {counted} = {shown(value)} {unit}"
     return IndicatorValue(
         value,
-        tuple(each for one in found for each in one.inputs),
-        found[0].arithmetic if len(found) == 1 else f"{'; '.join(one.arithmetic for one in found)}; {sums}",
-        tuple(SecondaryValue(product.name, one.value, unit) for product, one in lines) if len(found) > 1 else (),
-        min(one.coverage for one in found),
-        next((one.entry for one in found if one.entry), ""),
+        tuple(operand for measured in found for operand in measured.inputs),
+        found[0].arithmetic if len(found) == 1 else f"{'; '.join(measured.arithmetic for measured in found)}; {sums}",
+        tuple(SecondaryValue(product.name, measured.value, unit) for product, measured in lines)
+        if len(found) > 1
+        else (),
+        min(measured.coverage for measured in found),
+        next((measured.entry for measured in found if measured.entry), ""),
     )
 
 

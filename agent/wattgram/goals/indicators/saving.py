@@ -1,4 +1,4 @@
-"""Energy against the baseline: verified saving and energy performance: B02, B10."""
+"""Energy compared with the baseline: verified saving and energy performance (B02, B10)."""
 
 from __future__ import annotations
 
@@ -9,85 +9,90 @@ from wattgram.goals.quantities.baseline import BaselineComparison, compared, ref
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import MissingInput, answered, counted, shown
-from wattgram.goals.terms.yearly_path import ENERGY, SAYS, falling, remaining, year_of
+from wattgram.goals.terms.missing import MissingInput, as_finding, days_text, shown
+from wattgram.goals.terms.yearly_path import ENERGY, PACE_SOURCES, falling, remaining, year_of
 
 
-@answered
+@as_finding
 def performance(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """EnPI = E / E_hat (ISO 50006; METHOD 5), E_hat by the site's model or its energy per tonne."""
-    one = compared(stretch, facility)
-    value = one.energy / one.expected
-    arithmetic = f"{_expected(one)}; {shown(one.energy)} kWh / {shown(one.expected)} kWh = {shown(value)}"
-    return IndicatorValue(value, _inputs(one), arithmetic, _quality(one), one.coverage, note=_note(one))
+    """Return EnPI = E / E_hat (ISO 50006; METHOD 5). E_hat: by the site's model or its energy per tonne."""
+    comparison = compared(stretch, facility)
+    value = comparison.energy / comparison.expected
+    arithmetic = (
+        f"{_expected(comparison)}; {shown(comparison.energy)} kWh / {shown(comparison.expected)} kWh = {shown(value)}"
+    )
+    return IndicatorValue(
+        value, _inputs(comparison), arithmetic, _quality(comparison), comparison.coverage, note=_note(comparison)
+    )
 
 
-@answered
+@as_finding
 def saving(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """dE = E_hat - E in kWh (ISO 50006, IPMVP; METHOD 6.3, B02), beside it dC = dE x EF of the grid in tCO2."""
-    one = compared(stretch, facility)
-    value = one.expected - one.energy
+    """Return dE = E_hat - E, kWh, and dC = dE x EF of the grid, tCO2 (ISO 50006, IPMVP; METHOD 6.3, B02)."""
+    comparison = compared(stretch, facility)
+    value = comparison.expected - comparison.energy
     factor = stretch.ratio("grid_intensity")
-    inputs, extras = list(_inputs(one)), list(_quality(one))
+    inputs, extras = list(_inputs(comparison)), list(_quality(comparison))
     if factor is not None:
-        inputs.append(Input("grid intensity", factor, "g/kWh", f"windows, {counted(len(stretch.days))}"))
+        inputs.append(Input("grid intensity", factor, "g/kWh", f"windows, {days_text(len(stretch.days))}"))
         extras.insert(0, SecondaryValue("saved CO2", value * factor / 1e6, "tCO2"))
-    arithmetic = f"{_expected(one)}; {shown(one.expected)} kWh - {shown(one.energy)} kWh = {shown(value)} kWh"
-    return IndicatorValue(value, tuple(inputs), arithmetic, tuple(extras), one.coverage, note=_note(one))
+    difference = f"{shown(comparison.expected)} kWh - {shown(comparison.energy)} kWh = {shown(value)} kWh"
+    arithmetic = f"{_expected(comparison)}; {difference}"
+    return IndicatorValue(value, tuple(inputs), arithmetic, tuple(extras), comparison.coverage, note=_note(comparison))
 
 
 def performance_target(stretch: Stretch, facility: Facility) -> Target | None:
-    """0.971 a year since the reference; the site's own pace where [goals.baseline.B10] has one."""
+    """Return 0.971 ^ years since the reference, or the site's own pace of [goals.baseline.B10]."""
     if (target := falling("B10", stretch, facility, ENERGY)) is not None:
         return target
     year = reference_year(stretch, facility)
     left = remaining(ENERGY, year_of(stretch, facility) - year)
-    return Target(left, f"reference of {year} x {left:.4g}; {SAYS[ENERGY]}")
+    return Target(left, f"reference of {year} x {left:.4g}; {PACE_SOURCES[ENERGY]}")
 
 
 def saving_target(stretch: Stretch, facility: Facility) -> Target | None:
-    """What the wanted pace saves in a calendar year of the energy that the baseline expects, kWh.
+    """Return the saving of a calendar year at the wanted pace, kWh, from the expected energy of the baseline.
 
-    A year's energy is what it expects of the time so far, by that time's share of the year: a target of a total is
-    that of the claim's own period, whatever part of it is looked at.
+    The expected energy of the year is extrapolated from the elapsed time, because the target of a total applies to the
+    claim's own period.
     """
     wanted = performance_target(stretch, facility)
     try:
-        one = compared(stretch, facility)
+        comparison = compared(stretch, facility)
     except MissingInput:
         return None
     if wanted is None or not stretch.elapsed > 0.0:
         return None
     year = local_day(stretch.end - 1, facility.timezone).year
-    begin, end = (instant(date(each, 1, 1), facility.timezone) for each in (year, year + 1))
-    expected = one.expected * ((end - begin) / 1e9 / stretch.elapsed)
+    begin, end = (instant(date(january_of, 1, 1), facility.timezone) for january_of in (year, year + 1))
+    expected = comparison.expected * ((end - begin) / 1e9 / stretch.elapsed)
     return Target((1.0 - wanted.value) * expected, wanted.source)
 
 
-def _expected(one: BaselineComparison) -> str:
-    """E_hat with its numbers."""
-    line = one.reference.line
-    terms = [f"{shown(line.base)} kWh/d x {one.days} d"] if line.base else []
+def _expected(comparison: BaselineComparison) -> str:
+    """Return the arithmetic of E_hat."""
+    line = comparison.reference.line
+    terms = [f"{shown(line.base)} kWh/d x {comparison.days} d"] if line.base else []
     terms += [
         f"{shown(slope)} {variable.slope} x {shown(total)} {variable.unit}"
-        for slope, variable, total in zip(line.slopes, one.reference.variables, one.totals, strict=True)
+        for slope, variable, total in zip(line.slopes, comparison.reference.variables, comparison.totals, strict=True)
     ]
-    return f"{' + '.join(terms)} = {shown(one.expected)} kWh"
+    return f"{' + '.join(terms)} = {shown(comparison.expected)} kWh"
 
 
-def _inputs(one: BaselineComparison) -> tuple[Input, ...]:
-    reference = one.reference
-    points = f"{one.points} {reference.span}{'' if one.points == 1 else 's'} of which everything is known"
+def _inputs(comparison: BaselineComparison) -> tuple[Input, ...]:
+    reference = comparison.reference
+    points = f"{comparison.points} {reference.span}{'' if comparison.points == 1 else 's'} with complete data"
     how = "least squares" if reference.line.r2 is not None else "sums"
     fitted = f"{how} of {reference.line.points} {reference.span}s from {reference.first} to {reference.last}"
-    slopes = zip(reference.variables, reference.line.slopes, one.totals, strict=True)
+    slopes = zip(reference.variables, reference.line.slopes, comparison.totals, strict=True)
     return (
-        Input("energy of the load", one.energy, "kWh", f"windows, {points}"),
+        Input("energy of the load", comparison.energy, "kWh", f"windows, {points}"),
         *((Input("base load", reference.line.base, "kWh/d", fitted),) if reference.line.base else ()),
         *(
-            each
+            operand
             for variable, slope, total in slopes
-            for each in (
+            for operand in (
                 Input(variable.name, total, variable.unit, points),
                 Input(f"energy by {variable.name}", slope, variable.slope, fitted),
             )
@@ -95,9 +100,9 @@ def _inputs(one: BaselineComparison) -> tuple[Input, ...]:
     )
 
 
-def _quality(one: BaselineComparison) -> tuple[SecondaryValue, ...]:
-    """What ISO 50006 wants to be shown of a model; of a ratio the number of points alone."""
-    line = one.reference.line
+def _quality(comparison: BaselineComparison) -> tuple[SecondaryValue, ...]:
+    """Return the quality of the model after ISO 50006; for a ratio only the number of points."""
+    line = comparison.reference.line
     return (
         *((SecondaryValue("R2", line.r2, "1"),) if line.r2 is not None else ()),
         *((SecondaryValue("CV(RMSE)", 100.0 * line.cv, "%"),) if line.cv is not None else ()),
@@ -105,11 +110,11 @@ def _quality(one: BaselineComparison) -> tuple[SecondaryValue, ...]:
     )
 
 
-def _note(one: BaselineComparison) -> str:
-    if not one.outside:
+def _note(comparison: BaselineComparison) -> str:
+    if not comparison.outside:
         return ""
-    span = one.reference.span
-    return f"{one.outside} of {one.points} {span}s lie outside of what the reference has seen"
+    span = comparison.reference.span
+    return f"{comparison.outside} of {comparison.points} {span}s are outside the range of the reference"
 
 
 INDICATORS: dict[str, Indicator] = {

@@ -1,4 +1,4 @@
-"""Own renewable power: how much of it the site uses, when, and what leaves it (A09, A11, A12, A21)."""
+"""Own renewable power: alignment with the load, penetration, self-consumption, export (A09, A11, A12, A21)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from wattgram.config.role_keys import RENEWABLES
 from wattgram.goals.terms.day import Day, Stretch
 from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import MissingInput, answered, quotient, shown
+from wattgram.goals.terms.missing import MissingInput, as_finding, quotient, shown
 from wattgram.goals.terms.yearly_path import year_of
 
-from .stored import has, summed, windows
+from .stored import has_sums, summed, windows
 
 ADD_PV = 'add a [[device]] with role = "pv"'
 
@@ -19,25 +19,25 @@ NATIONAL_PV = SecondaryValue("PV that China built in 2024 (CPIA)", 277.57, "GW")
 """finanznachrichten.de on CPIA, 2025-03-06; national context of A11."""
 
 
-@answered
+@as_finding
 def alignment(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """LAI = sum of quarters' min(load, PV) / sum of days' min(load, PV), % (goals A09)."""
+    """Return LAI = sum of min(load, PV) by quarter-hours / sum of min(load, PV) by days, % (goals A09)."""
     if not facility.of_role("pv"):
         raise MissingInput("no PV", ADD_PV)
 
-    def known(day: Day) -> bool:
+    def has_quarters(day: Day) -> bool:
         return day.quarters.count > 0
 
     names = ("load_energy", "pv_energy")
-    coverage = summed(stretch, *names, also=known).coverage
-    days = [one for one in stretch.days if has(one, names) and known(one)]
-    together = fsum(one.quarters.overlap for one in days) / 1e3
-    possible = fsum(min(one.sums["load_energy"], one.sums["pv_energy"]) for one in days) / 1e3
+    coverage = summed(stretch, *names, condition=has_quarters).coverage
+    days = [day for day in stretch.days if has_sums(day, names) and has_quarters(day)]
+    together = fsum(day.quarters.overlap for day in days) / 1e3
+    possible = fsum(min(day.sums["load_energy"], day.sums["pv_energy"]) for day in days) / 1e3
     value = 100.0 * quotient(together, possible, f"no day of {stretch.name} has both load and PV")
     return IndicatorValue(
         value,
         (
-            Input("load and PV in the same quarter of an hour", together, "kWh", f"quarters of {windows(len(days))}"),
+            Input("load and PV in the same quarter-hour", together, "kWh", f"quarter-hours of {windows(len(days))}"),
             Input("load and PV on the same day", possible, "kWh", windows(len(days))),
         ),
         f"100 x {shown(together)} / {shown(possible)} = {shown(value)} %",
@@ -46,7 +46,7 @@ def alignment(stretch: Stretch, facility: Facility) -> IndicatorValue:
 
 
 def alignment_target(stretch: Stretch, facility: Facility) -> Target | None:
-    """The baseline + 2 points a year, or + 100 x `yearly` points; None without a baseline (goals A09)."""
+    """Return the baseline + 2 points per year, or + 100 x `yearly` points; None without a baseline (goals A09)."""
     base = facility.goals.baselines.get("A09")
     if base is None:
         return None
@@ -55,52 +55,52 @@ def alignment_target(stretch: Stretch, facility: Facility) -> Target | None:
     return Target(min(100.0, value), f"baseline of {base.year}, {points:+g} points/a, site choice")
 
 
-@answered
+@as_finding
 def penetration(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """PVPEN = P_pv,ac / P_load,max, kW/kW; beside it Yf = E_pv / P0, kWh/kWp (goals A11; IEC 61724-1).
+    """Return PVPEN = P_pv,ac / P_load,max, kW/kW, and Yf = E_pv / P0, kWh/kWp (goals A11; IEC 61724-1).
 
-    P0 is `rated_power`; P_load,max the highest mean of 15 minutes so far.
+    P0: `rated_power`. P_load,max: highest 15-minute mean so far.
     """
     devices = facility.of_role("pv")
     if not devices:
         raise MissingInput("no PV", ADD_PV)
-    silent = [one.name for one in devices if not one.rated_power]
+    silent = [device.name for device in devices if not device.rated_power]
     if silent:
         raise MissingInput(f"no rated power of {', '.join(silent)}", "add rated_power to each [[device]] of role pv")
-    power = fsum(one.rated_power or 0.0 for one in devices)
-    peak = max((one.quarters.peak for one in stretch.days), default=0.0)
-    value = quotient(power, peak, f"no load in the quarters of {stretch.name}")
+    power = fsum(device.rated_power or 0.0 for device in devices)
+    peak = max((day.quarters.peak for day in stretch.days), default=0.0)
+    value = quotient(power, peak, f"no load in the quarter-hours of {stretch.name}")
     made = summed(stretch, "pv_energy")
     return IndicatorValue(
         value,
         (
             Input("rated power of PV", power / 1e3, "kW", "[[device]] rated_power"),
-            Input("highest load of 15 minutes", peak / 1e3, "kW", f"quarters of {windows(len(stretch.days))}"),
+            Input("highest 15-minute load", peak / 1e3, "kW", f"quarter-hours of {windows(len(stretch.days))}"),
             made.energy("PV energy", "pv_energy"),
         ),
         f"{shown(power / 1e3)} / {shown(peak / 1e3)} = {shown(value)} kW/kW",
         (
-            SecondaryValue("yield of the time so far", made.values["pv_energy"] / power, "kWh/kWp"),
+            SecondaryValue("yield so far", made.values["pv_energy"] / power, "kWh/kWp"),
             NATIONAL_PV,
         ),
     )
 
 
-@answered
+@as_finding
 def self_consumption(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """SCR = (E_pv - E_exp,pv) / E_pv, %; beside it SSR = E_pv,self / E_load (goals A12; METHOD 5).
+    """Return SCR = (E_pv - E_exp,pv) / E_pv, %, and SSR = E_pv,self / E_load (goals A12; METHOD 5).
 
-    With wind or hydro all own renewables count, since the site's mix does not tell them apart.
+    With wind or hydro, all own renewables count, because the site's mix does not separate them.
     """
     if not facility.of_role(*RENEWABLES):
         raise MissingInput("no own renewable production", ADD_PV)
     sums = summed(stretch, "self_consumption.part", "self_consumption.whole")
     used, made = sums.kwh("self_consumption.part"), sums.kwh("self_consumption.whole")
-    value = 100.0 * quotient(used, made, f"nothing was produced in {stretch.name}")
+    value = 100.0 * quotient(used, made, f"no own production in {stretch.name}")
     return IndicatorValue(
         value,
         (
-            sums.energy("own renewables less what of them was exported", "self_consumption.part"),
+            sums.energy("own renewables without their exported part", "self_consumption.part"),
             sums.energy("own renewables", "self_consumption.whole"),
         ),
         f"100 x {shown(used)} / {shown(made)} = {shown(value)} %",
@@ -110,39 +110,39 @@ def self_consumption(stretch: Stretch, facility: Facility) -> IndicatorValue:
 
 
 def sufficiency(stretch: Stretch) -> tuple[SecondaryValue, ...]:
-    """SSR = E_pv,self / E_load, %, where it is defined (METHOD 5)."""
+    """Return SSR = E_pv,self / E_load, %, if it is defined (METHOD 5)."""
     share = stretch.ratio("self_sufficiency")
     return () if share is None else (SecondaryValue("self-sufficiency", 100.0 * share, "%"),)
 
 
 def self_consumption_target(_stretch: Stretch, facility: Facility) -> Target:
-    """At least 20 % of a year's production in the 22 main districts, 40 % elsewhere (METHOD 0.7)."""
+    """Return the lower limit: 20 % of a year's production in the 22 main districts, 40 % elsewhere (METHOD 0.7)."""
     where, value = ("22 main districts", 20.0) if facility.goals.district == "main" else ("other districts", 40.0)
     return Target(
         value, f"Chongqing distributed PV implementing rules, Aug 2025 (Beijing News via bjruji.com), {where}"
     )
 
 
-@answered
+@as_finding
 def clean_export(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """E_exp,clean = sum of E_exp x (1 - fossil share of the site mix), kWh (goals A21).
+    """Return E_exp,clean = sum of E_exp x (1 - fossil share of the site mix), kWh (goals A21).
 
-    Of each instant's export the own renewable part counts, which is own production less what the site kept. Clean power
-    that came from the grid and leaves again is not the site's.
+    Only the own renewable part of the export counts: own production - own consumption of it. Clean power that is
+    imported and exported again does not count.
     """
     if not facility.of_role(*RENEWABLES):
         raise MissingInput("no own renewable production", ADD_PV)
     sums = summed(stretch, "self_consumption.part", "self_consumption.whole")
-    kept, made = sums.kwh("self_consumption.part"), sums.kwh("self_consumption.whole")
-    value = max(0.0, made - kept)
+    used, made = sums.kwh("self_consumption.part"), sums.kwh("self_consumption.whole")
+    value = max(0.0, made - used)
     exported = stretch.sum("grid_export_energy")
     return IndicatorValue(
         value,
         (
             sums.energy("own renewables", "self_consumption.whole"),
-            sums.energy("own renewables less what of them was exported", "self_consumption.part"),
+            sums.energy("own renewables without their exported part", "self_consumption.part"),
         ),
-        f"max(0, {shown(made)} - {shown(kept)}) = {shown(value)} kWh",
+        f"max(0, {shown(made)} - {shown(used)}) = {shown(value)} kWh",
         () if exported is None else (SecondaryValue("export", exported / 1e3, "kWh"),),
         sums.coverage,
     )

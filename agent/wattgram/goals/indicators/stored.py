@@ -1,4 +1,4 @@
-"""What the windows tell: sums over those days that have each of them, so that a quotient's sides are of one time."""
+"""Sums of stored windows over the days that have all of them, so that both sides of a quotient have the same time."""
 
 from __future__ import annotations
 
@@ -8,61 +8,61 @@ from math import fsum
 
 from wattgram.goals.terms.day import Day, Stretch
 from wattgram.goals.terms.finding import Input
-from wattgram.goals.terms.missing import MissingInput, counted
+from wattgram.goals.terms.missing import MissingInput, days_text
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSums:
-    """Wh and g by their names in `Day.sums`, over `days` days; `coverage`: their share of the time that is over."""
+    """Sums in Wh and g by their names in `Day.sums`. days: their number. coverage: their share of the elapsed time."""
 
     values: Mapping[str, float]
     days: int
     coverage: float
 
     def kwh(self, name: str) -> float:
-        """An energy in kWh."""
+        """Return an energy, kWh."""
         return self.values[name] / 1e3
 
     def kg(self, name: str) -> float:
-        """A mass in kg."""
+        """Return a mass, kg."""
         return self.values[name] / 1e3
 
     def tonnes(self, name: str) -> float:
-        """A mass in t."""
+        """Return a mass, t."""
         return self.values[name] / 1e6
 
     @property
     def source(self) -> str:
-        """Where its inputs are from."""
+        """Source of the sums as text."""
         return windows(self.days)
 
     def energy(self, what: str, name: str) -> Input:
-        """An energy as an input in kWh."""
+        """Return an energy as an input in kWh."""
         return Input(what, self.kwh(name), "kWh", self.source)
 
     def mass(self, what: str, name: str) -> Input:
-        """A mass as an input in t."""
+        """Return a mass as an input in t."""
         return Input(what, self.tonnes(name), "t", self.source)
 
 
-def summed(stretch: Stretch, *names: str, also: Callable[[Day], bool] = lambda _day: True) -> StoredSums:
-    """Sums over the days that have all of `names` and for which `also` holds; Lack when there is none."""
+def summed(stretch: Stretch, *names: str, condition: Callable[[Day], bool] = lambda _day: True) -> StoredSums:
+    """Return sums over the days that have all of `names` and satisfy `condition`. MissingInput: no such day."""
     if not stretch.days:
-        raise MissingInput(f"nothing is stored of {stretch.name}")
-    days = [one for one in stretch.days if has(one, names) and also(one)]
+        raise MissingInput(f"no stored data of {stretch.name}")
+    days = [day for day in stretch.days if has_sums(day, names) and condition(day)]
     if not days:
         absent = [name for name in names if stretch.sum(name) is None] or list(names)
         raise MissingInput(f"no day of {stretch.name} has {' and '.join(absent)}")
-    covered = fsum(one.covered for one in days)
+    covered = fsum(day.covered for day in days)
     coverage = min(1.0, covered / stretch.elapsed) if stretch.elapsed else 0.0
-    return StoredSums({name: fsum(one.sums[name] for one in days) for name in names}, len(days), coverage)
+    return StoredSums({name: fsum(day.sums[name] for day in days) for name in names}, len(days), coverage)
 
 
-def has(day: Day, names: Iterable[str]) -> bool:
-    """Whether each of the sums is stored of a day."""
+def has_sums(day: Day, names: Iterable[str]) -> bool:
+    """Return whether all sums of a day are stored."""
     return all(name in day.sums for name in names)
 
 
 def windows(days: int) -> str:
-    """The source of sums over some days."""
-    return f"windows, {counted(days)}"
+    """Return the source of sums over some days as text."""
+    return f"windows, {days_text(days)}"

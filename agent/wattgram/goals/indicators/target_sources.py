@@ -1,4 +1,4 @@
-"""Default targets and prices that more than one indicator is measured against, with who says so."""
+"""Default targets and prices of several indicators, with their sources."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ NATIONAL_LINE_SOURCE = "national ETS entry line (sinominds.org)"
 PRICE_SOURCE = "mean of 2025 (lvxunhk.com, 2025 carbon market review)"
 
 ENTRY_LINE = 13_000.0
-"""tCO2e a year from which a firm is in the Chongqing pilot (METHOD 2.3)."""
+"""Emissions from which on a firm belongs to the Chongqing pilot, tCO2e/a (METHOD 2.3)."""
 
 NATIONAL_LINE = 26_000.0
-"""tCO2e a year from which a firm of a covered sector is in the national market (METHOD 2.3)."""
+"""Emissions from which on a firm of a covered sector belongs to the national market, tCO2e/a (METHOD 2.3)."""
 
 NATIONAL_PRICE = 62.36
 PILOT_PRICE = 40.36
@@ -28,14 +28,14 @@ AVERAGES: Mapping[str, Target] = {
     "direct": Target(558.1, "MEE/NBS notice 2025 No.47 (Chongqing 2023 average 0.5581)"),
     "lifecycle": Target(577.7, "MEE/NBS/NEA notice of 2025-10-23 (national footprint 2024 0.5777; Chongqing has none)"),
 }
-"""g/kWh of the grid by the basis of the site's own numbers (METHOD 2.1, 2.2): the two are never mixed (METHOD 0.5)."""
+"""Grid factor by basis, g/kWh (METHOD 2.1, 2.2). The two bases are never mixed (METHOD 0.5)."""
 
 
 def weight(stretch: Stretch, facility: Facility) -> Target:
-    """Chongqing's renewable consumption weight: 34.2 % up to 2025, 35.2 % from 2026 (METHOD 0.8)."""
+    """Return Chongqing's renewable consumption weight: 34.2 % up to 2025, 35.2 % from 2026 on (METHOD 0.8)."""
     return Target(35.2 if year_of(stretch, facility) >= 2026 else 34.2, WEIGHT_SOURCE)
 
 
 def grid_average(_stretch: Stretch, facility: Facility) -> Target:
-    """The grid's factor of the same basis, which a value is to stay below."""
+    """Return the grid factor of the site's basis as upper limit."""
     return AVERAGES[facility.basis]

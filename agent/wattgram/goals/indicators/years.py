@@ -1,4 +1,4 @@
-"""Calendar years of the site: what part of one a period is, and the same days a year before."""
+"""Calendar years of the site: a period's share of a year, and the same days of the year before."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from wattgram.goals.terms.day import Day, DeviceDay, Stretch
 from wattgram.goals.terms.indicator import Facility
 from wattgram.goals.terms.yearly_path import year_of
 
-from .stored import has
+from .stored import has_sums
 
 NS = 1_000_000_000
 
 
 def local(instant: int, facility: Facility) -> date:
-    """The local day of an instant, UTC ns."""
+    """Return the local day of an instant, UTC ns."""
     return datetime.fromtimestamp(instant // NS, facility.timezone).date()
 
 
 def midnight(day: date, facility: Facility) -> int:
-    """When a local day begins, UTC ns."""
+    """Return the start of a local day, UTC ns."""
     return int(datetime.combine(day, time(), facility.timezone).timestamp()) * NS
 
 
 def part_of_year(stretch: Stretch, facility: Facility) -> float:
-    """A period's length as a share of the calendar year in which it begins; 1 for that year itself."""
+    """Return a period's length / length of the calendar year in which it begins."""
     year = year_of(stretch, facility)
     length = midnight(date(year + 1, 1, 1), facility) - midnight(date(year, 1, 1), facility)
     return (stretch.end - stretch.start) / length
 
 
 def is_over(year: int, facility: Facility) -> bool:
-    """Whether a calendar year is over and counts from its first day: a site's goals may begin within it."""
+    """Return whether a calendar year has ended and counts from its first day; `since` may lie within it."""
     stretch = facility.years(year)
-    return stretch.start == midnight(date(year, 1, 1), facility) and stretch.end <= stretch.over
+    return stretch.start == midnight(date(year, 1, 1), facility) and stretch.end <= stretch.as_of
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Whole days and the same local dates of the year before; elapsed: s of the period that are over."""
+    """Whole days, and the same local dates of the year before. elapsed: elapsed time of the period, s."""
 
     now: Sequence[Day]
     before: Sequence[Day]
@@ -49,42 +49,42 @@ class Pairs:
 
     @property
     def coverage(self) -> float:
-        """Share of the time that is over for which both have a balance."""
-        return self._share([(one.covered, before.covered) for one, before in self._each()])
+        """Share of the elapsed time with a balance in both years."""
+        return self._share([(day.covered, before.covered) for day, before in self._pairs()])
 
-    def known(self, name: str) -> float:
-        """Share of the time that is over for which a device's energy is known in both."""
+    def energy_coverage(self, name: str) -> float:
+        """Return the share of the elapsed time for which a device's energy was measured in both years."""
         nothing = DeviceDay()
         seconds = [
-            (one.devices.get(name, nothing).seconds, before.devices.get(name, nothing).seconds)
-            for one, before in self._each()
+            (day.devices.get(name, nothing).seconds, before.devices.get(name, nothing).seconds)
+            for day, before in self._pairs()
         ]
         return self._share(seconds)
 
     def sums(self, name: str) -> tuple[float, float]:
-        """A sum over these days and over those a year before, Wh or g."""
-        return fsum(one.sums[name] for one in self.now), fsum(one.sums[name] for one in self.before)
+        """Return a sum over the days and over those of the year before, Wh or g."""
+        return fsum(day.sums[name] for day in self.now), fsum(day.sums[name] for day in self.before)
 
-    def _each(self) -> Iterable[tuple[Day, Day]]:
+    def _pairs(self) -> Iterable[tuple[Day, Day]]:
         return zip(self.now, self.before, strict=True)
 
     def _share(self, seconds: Sequence[tuple[float, float]]) -> float:
-        return min(1.0, fsum(min(one) for one in seconds) / self.elapsed) if self.elapsed else 0.0
+        return min(1.0, fsum(min(pair) for pair in seconds) / self.elapsed) if self.elapsed else 0.0
 
 
 def same_days(stretch: Stretch, facility: Facility, names: Sequence[str]) -> Pairs:
-    """The days that are over and have each of `names` now and a year before; 29 February has no year before."""
-    wanted = {one.date.year - 1 for one in stretch.days}
-    stored = {one.date: one for year in wanted for one in facility.years(year).days}
+    """Return the finished days with all of `names` in both years. 29 February has no day in the year before."""
+    wanted = {day.date.year - 1 for day in stretch.days}
+    stored = {day.date: day for year in wanted for day in facility.years(year).days}
     found = [
-        (one, stored[day])
-        for one in stretch.days
-        if (day := _year_before(one.date)) in stored
-        and all(each.end >= midnight(each.date + timedelta(days=1), facility) for each in (one, stored[day]))
-        and has(one, names)
-        and has(stored[day], names)
+        (today, stored[day])
+        for today in stretch.days
+        if (day := _year_before(today.date)) in stored
+        and all(either.end >= midnight(either.date + timedelta(days=1), facility) for either in (today, stored[day]))
+        and has_sums(today, names)
+        and has_sums(stored[day], names)
     ]
-    return Pairs([one for one, _ in found], [before for _, before in found], stretch.elapsed)
+    return Pairs([day for day, _ in found], [before for _, before in found], stretch.elapsed)
 
 
 def _year_before(day: date) -> date | None:

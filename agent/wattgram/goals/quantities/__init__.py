@@ -1,1 +1,1 @@
-"""Figures that several indicators use: baselines, production, specific energy, heat of fuels."""
+"""Quantities of several indicators: baselines, production, specific energy, heat of fuels."""

@@ -1,4 +1,4 @@
-"""The energy baseline (ISO 50006): what the site would have used by the ways of its reference period."""
+"""The energy baseline (ISO 50006): expected energy of a period by the model of the reference period."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from wattgram.goals.terms.missing import MissingInput
 from wattgram.goals.terms.yearly_path import year_of
 
 from .degree_days import cooling, heating, temperatures
-from .production import entries, mass, over
+from .production import entries, finished_days, mass
 from .regression import LinearFit, least_squares
 
 DAYS, MONTHS = 30, 12
-"""Fewest points of a reference (METHOD 5, a product choice)."""
+"""Smallest number of points of a reference (METHOD 5, a product choice)."""
 
-KNOWN = 0.9
-"""Share of a day or month for which balance, counters and temperature must be known (METHOD 4.5)."""
+REQUIRED_COVERAGE = 0.9
+"""Required coverage of balance, counters and temperature in a day or month (METHOD 4.5)."""
 
 
 @dataclass(frozen=True, slots=True)
 class BaselinePoint:
-    """A day or a month of which everything is known: its length in d, kWh of the load, sums of the variables."""
+    """A day or month with complete data. days: its length. energy: of the load, kWh. values: sums of the variables."""
 
     days: int
     energy: float
@@ -37,22 +37,23 @@ class BaselinePoint:
 
 @dataclass(frozen=True, slots=True)
 class BaselineVariable:
-    """What the energy depends on: an output in t, or degree days in K d."""
+    """A variable of the energy: an output in t, or degree days in K d."""
 
     name: str
     unit: str
 
     @property
     def slope(self) -> str:
-        """The unit of the energy that one of it takes."""
+        """Unit of the energy per unit of the variable."""
         return f"kWh/({self.unit})" if " " in self.unit else f"kWh/{self.unit}"
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """How energy depended on the variables: kWh = base x days + sum of slope x variable.
+    """Model of the energy in the reference period: kWh = base x days + sum of slope x variable.
 
-    year: whose pace begins here. span: "day" or "month", one point each. lows, highs: of the variables a day.
+    year: base year of the wanted pace. span: "day" or "month", the length of a point. lows, highs: range of each
+    variable per day.
     """
 
     year: int
@@ -67,9 +68,10 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class BaselineComparison:
-    """A period against its reference, both over the points of which everything is known.
+    """Comparison of a period with its reference, over the points with complete data.
 
-    energy, expected: kWh. totals: sums of the variables. outside: points with a variable beyond the reference's.
+    energy, expected: kWh. totals: sums of the variables. outside: number of points with a variable outside the range of
+    the reference.
     """
 
     reference: Reference
@@ -83,36 +85,36 @@ class BaselineComparison:
 
 
 def compared(stretch: Stretch, facility: Facility) -> BaselineComparison:
-    """A period against the model, or without one against the energy per tonne of the only product; Lack without both.
+    """Compare a period with the model, or without a model with the energy per tonne of the only product.
 
-    expected is above 0.
+    The expected energy is above 0. MissingInput: neither a model nor a single product, or incomplete data.
     """
     products, model = _products(facility), facility.goals.model
-    span = "day" if all(one.output for one in products) else "month"
+    span = "day" if all(product.output for product in products) else "month"
     reference = _reference(products, model, span, stretch, facility)
-    points = _points(stretch.days, *over(stretch, facility), span, products, model, facility)
+    points = _points(stretch.days, *finished_days(stretch, facility), span, products, model, facility)
     if not points:
-        raise MissingInput(f"no {span} of {stretch.name} of which load, {_listed(reference.variables)} are known")
-    days = sum(one.days for one in points)
-    totals = tuple(fsum(column) for column in zip(*(one.values for one in points), strict=True))
+        raise MissingInput(f"no {span} of {stretch.name} with data of load, {_listed(reference.variables)}")
+    days = sum(point.days for point in points)
+    totals = tuple(fsum(column) for column in zip(*(point.values for point in points), strict=True))
     line = reference.line
     expected = line.base * days + fsum(b * x for b, x in zip(line.slopes, totals, strict=True))
     if not expected > 0.0:
-        raise MissingInput(f"the baseline expects no energy for {stretch.name}, but {expected:.10g} kWh")
+        raise MissingInput(f"the expected energy of {stretch.name} is {expected:.10g} kWh; it must be above 0")
     return BaselineComparison(
         reference,
-        fsum(one.energy for one in points),
+        fsum(point.energy for point in points),
         expected,
         days,
         totals,
         len(points),
-        sum(_is_outside(one, reference) for one in points),
+        sum(_is_outside(point, reference) for point in points),
         min(1.0, days * 86400.0 / stretch.elapsed) if stretch.elapsed else 0.0,
     )
 
 
 def reference_year(stretch: Stretch, facility: Facility) -> int:
-    """The year from which the wanted pace counts: of the model's end, else of the baseline, else the year before."""
+    """Return the base year of the wanted pace: end of the model's reference, else of the baseline, else last year."""
     if facility.goals.model is not None:
         return facility.goals.model.last.year
     base = facility.goals.baselines.get("B10")
@@ -123,17 +125,15 @@ def _products(facility: Facility) -> tuple[ProductSettings, ...]:
     model, products = facility.goals.model, facility.goals.products
     if model is None:
         if len(products) != 1:
-            raise MissingInput("no energy baseline", "[goals.model] with reference and outputs or degree days")
+            raise MissingInput("no energy baseline", "add [goals.model] with reference and outputs or degree days")
         return products
-    named = {one.name: one for one in products}
+    named = {product.name: product for product in products}
     for name in model.outputs:
         if name not in named:
-            raise MissingInput(
-                f"no product {name}, which [goals.model] names", f'[[goals.product]] with name = "{name}"'
-            )
+            raise MissingInput(f"no product {name} of [goals.model]", f'add [[goals.product]] with name = "{name}"')
     if not model.outputs and model.heating_base is None and model.cooling_base is None:
         raise MissingInput(
-            "the energy baseline has no variable", "outputs, heating_base or cooling_base to [goals.model]"
+            "the energy baseline has no variable", "add outputs, heating_base or cooling_base to [goals.model]"
         )
     return tuple(named[name] for name in model.outputs)
 
@@ -145,39 +145,42 @@ def _reference(
     first, last = (model.first, model.last) if model else (date(year, 1, 1), date(year, 12, 31))
     days = [
         day
-        for each in range(first.year, last.year + 1)
-        for day in facility.years(each).days
+        for calendar_year in range(first.year, last.year + 1)
+        for day in facility.years(calendar_year).days
         if first <= day.date <= last
     ]
-    last_over = over(facility.years(last.year), facility)[1]
+    last_over = finished_days(facility.years(last.year), facility)[1]
     points = _points(days, first, min(last, last_over), span, products, model, facility)
     fewest = DAYS if span == "day" else MONTHS
     variables = _variables(products, model)
     if len(points) < fewest:
         raise MissingInput(
-            f"the reference from {first} to {last} has {len(points)} {span}s of which load, {_listed(variables)} are "
-            f"known; {fewest} are needed",
-            "a reference in [goals.model] with more of them" if model else "[goals.model] with a reference",
+            f"the reference from {first} to {last} has {len(points)} {span}s with data of load, {_listed(variables)}; "
+            f"required: {fewest}",
+            f"set a reference with more such {span}s in [goals.model]"
+            if model
+            else "add [goals.model] with a reference",
         )
     line = _fitted(points, variables, with_base=model is not None)
-    daily = list(zip(*([x / one.days for x in one.values] for one in points), strict=True))
-    lows, highs = tuple(min(one) for one in daily), tuple(max(one) for one in daily)
+    daily = list(zip(*([x / point.days for x in point.values] for point in points), strict=True))
+    lows, highs = tuple(min(values) for values in daily), tuple(max(values) for values in daily)
     return Reference(year, first, last, span, variables, line, lows, highs)
 
 
 def _fitted(points: Sequence[BaselinePoint], variables: Sequence[BaselineVariable], *, with_base: bool) -> LinearFit:
-    """Means a day, so that months of 28 and 31 days are alike; without a base the ratio of sums, E / x."""
+    """Fit means per day, so that months of 28 and 31 days are comparable. Without a base: the ratio of sums, E / x."""
     if not with_base:
-        energy, made = fsum(one.energy for one in points), fsum(one.values[0] for one in points)
+        energy, made = fsum(point.energy for point in points), fsum(point.values[0] for point in points)
         if not made > 0.0:
             raise MissingInput(f"the reference has no {variables[0].name}")
         return LinearFit(0.0, (energy / made,), None, None, len(points))
     try:
         return least_squares(
-            [one.energy / one.days for one in points], [[x / one.days for x in one.values] for one in points]
+            [point.energy / point.days for point in points],
+            [[x / point.days for x in point.values] for point in points],
         )
     except (ValueError, OverflowError) as error:
-        raise MissingInput(f"no line goes through the reference of {_listed(variables)}: {error}") from error
+        raise MissingInput(f"the reference of {_listed(variables)} cannot be fitted: {error}") from error
 
 
 def _points(
@@ -189,31 +192,31 @@ def _points(
     model: BaselineSettings | None,
     facility: Facility,
 ) -> list[BaselinePoint]:
-    """The days, or the whole months, from `first` to `last` of which everything is known."""
-    named = {one.date: one for one in days}
+    """Return the days, or the whole months, from `first` to `last` with complete data."""
+    named = {day.date: day for day in days}
     try:
         means = temperatures(model, days) if model and _degrees(model) else {}
     except (OSError, ConfigError) as error:
         mistake = error.mistakes[0] if isinstance(error, ConfigError) else error
-        raise MissingInput(f"no temperatures: {mistake}", "a file of date,mean_degC") from error
+        raise MissingInput(f"no temperatures: {mistake}", "provide a file of date,mean_degC") from error
     points = []
     for begin, end in _spans(first, last, span):
         dates = [begin + timedelta(days=number) for number in range((end - begin).days + 1)]
-        found = [named[one] for one in dates if one in named]
+        found = [named[day] for day in dates if day in named]
         values = (
-            *(_made(one, begin, end, found, facility) for one in products),
+            *(_made(product, begin, end, found, facility) for product in products),
             *(_degree_days(model, dates, means) if model else ()),
         )
-        known = fsum(one.covered for one in found) >= KNOWN * 86400.0 * len(dates)
-        energy = [one.sums["load_energy"] for one in found if "load_energy" in one.sums]
-        numbers = [one for one in values if one is not None]
-        if known and len(energy) == len(found) and len(numbers) == len(values):
+        is_covered = fsum(day.covered for day in found) >= REQUIRED_COVERAGE * 86400.0 * len(dates)
+        energy = [day.sums["load_energy"] for day in found if "load_energy" in day.sums]
+        numbers = [value for value in values if value is not None]
+        if is_covered and len(energy) == len(found) and len(numbers) == len(values):
             points.append(BaselinePoint(len(dates), fsum(energy) / 1000.0, tuple(numbers)))
     return points
 
 
 def _spans(first: date, last: date, span: str) -> Iterator[tuple[date, date]]:
-    """Days, or the calendar months that lie between two days as a whole."""
+    """Yield the days, or the whole calendar months, between two days."""
     day = first
     while day <= last:
         end = day if span == "day" else day.replace(day=monthrange(day.year, day.month)[1])
@@ -223,15 +226,15 @@ def _spans(first: date, last: date, span: str) -> Iterator[tuple[date, date]]:
 
 
 def _made(product: ProductSettings, first: date, last: date, days: Sequence[Day], facility: Facility) -> float | None:
-    """t of a span; None where it is not known."""
+    """Return the output of a span, t; None if the data is incomplete."""
     length = (last - first).days + 1
     if product.output:
-        found = [one for day in days if (one := mass(product, day)) is not None]
-        return fsum(found) if len(found) >= KNOWN * length else None
-    taken = entries(facility.goals, f"tonnes:{product.name}", first, last)
-    if sum((one.last - one.first).days + 1 for one in taken) < length:
+        found = [tonnes for day in days if (tonnes := mass(product, day)) is not None]
+        return fsum(found) if len(found) >= REQUIRED_COVERAGE * length else None
+    selected = entries(facility.goals, f"tonnes:{product.name}", first, last)
+    if sum((entry.last - entry.first).days + 1 for entry in selected) < length:
         return None
-    return fsum(one.value for one in taken)
+    return fsum(entry.value for entry in selected)
 
 
 def _degrees(model: BaselineSettings) -> list[tuple[str, float]]:
@@ -240,18 +243,24 @@ def _degrees(model: BaselineSettings) -> list[tuple[str, float]]:
 
 
 def _degree_days(model: BaselineSettings, dates: Sequence[date], means: Mapping[date, float]) -> list[float | None]:
-    """K d of a span, days without a temperature by the mean of the others; None where too many have none."""
-    known = [means[one] for one in dates if one in means]
-    if len(known) < KNOWN * len(dates):
+    """Return the degree days of a span, K d; days without a temperature count as the mean of the others.
+
+    None for each variable if too many days have no temperature.
+    """
+    measured = [means[day] for day in dates if day in means]
+    if len(measured) < REQUIRED_COVERAGE * len(dates):
         return [None for _ in _degrees(model)]
-    each = {"heating": heating, "cooling": cooling}
-    return [fsum(each[name](base, mean) for mean in known) / len(known) * len(dates) for name, base in _degrees(model)]
+    formulas = {"heating": heating, "cooling": cooling}
+    return [
+        fsum(formulas[name](base, mean) for mean in measured) / len(measured) * len(dates)
+        for name, base in _degrees(model)
+    ]
 
 
 def _variables(products: Sequence[ProductSettings], model: BaselineSettings | None) -> tuple[BaselineVariable, ...]:
     degrees = _degrees(model) if model else []
     return (
-        *(BaselineVariable(f"output of {one.name}", "t") for one in products),
+        *(BaselineVariable(f"output of {product.name}", "t") for product in products),
         *(
             BaselineVariable(f"{name} degree days below {base:g} degC", "K d")
             for name, base in degrees
@@ -272,4 +281,4 @@ def _is_outside(point: BaselinePoint, reference: Reference) -> bool:
 
 
 def _listed(variables: Sequence[BaselineVariable]) -> str:
-    return ", ".join(one.name for one in variables)
+    return ", ".join(variable.name for variable in variables)

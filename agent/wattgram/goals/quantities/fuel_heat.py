@@ -1,4 +1,4 @@
-"""What a unit of metered fuel is worth: heat, standard coal, CO2."""
+"""Heat, standard coal and CO2 of a unit of metered fuel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.role_keys import ASSUMED, FUEL_CARBON, NATURAL_GAS_PER_M3
 from wattgram.counters.metering import counted_in
 from wattgram.goals.terms.indicator import Facility
-from wattgram.goals.terms.missing import MissingInput, shown, signed
+from wattgram.goals.terms.missing import MissingInput, entry_source, shown
 
 KWH_PER_KGCE = 29.3076 / 3.6
 """Heat of a kg of standard coal: 29.3076 MJ (METHOD 1.3)."""
@@ -29,8 +29,8 @@ GAS_KGCE_PER_M3 = 1.2143
 class FuelWorth:
     """One unit (m3, kg or pulse) of what a fuel meter counts.
 
-    heat: kWh by net calorific value. coal: kgce. carbon: g of CO2, None where nobody knows what burns. source: of these
-    numbers. entry: the manual entry that they rest on.
+    heat: kWh by net calorific value. coal: kgce. carbon: g of CO2, None for an unknown fuel. source: of these numbers.
+    entry: source of the manual entry, "" for none.
     """
 
     unit: str
@@ -42,19 +42,22 @@ class FuelWorth:
 
 
 def worth(name: str, facility: Facility, day: date) -> FuelWorth:
-    """Of the meter's fuel on a day; Lack where its heat is not known.
+    """Return heat, coal and CO2 per unit of a meter's fuel on a day. MissingInput: the heat is unknown.
 
-    First an entry `fuel_heat:NAME`, kWh per unit; then the factor that a set of this meter has, g/unit / g/kWh of heat;
-    then HEATS. Natural gas without an entry has its own figure of standard coal, all other heat 3.6 / 29.3076 kgce/kWh.
+    The heat comes from an entry `fuel_heat:NAME`, kWh per unit; else from `fuel_factor` of the genset or CHP of this
+    meter, (g/unit) / (g/kWh of heat); else from HEATS. Natural gas without an entry has its own coefficient of standard
+    coal; all other heat has 3.6 / 29.3076 kgce/kWh.
     """
-    device = next((one for one in facility.devices if one.name == name), None)
+    device = next((device for device in facility.devices if device.name == name), None)
     unit = counted_in(device.device, device.role, device.quantities) if device and device.device else ""
     if device is None or not unit:
-        raise MissingInput(f"{name} counts no fuel", 'the name of a [[device]] with role = "fuel" that has a counter')
+        raise MissingInput(f"{name} counts no fuel", 'use the name of a [[device]] with role = "fuel" and a counter')
     fuel, factor = _burnt(device, facility)
     if (entry := facility.goals.entry(f"fuel_heat:{name}", day)) is not None:
         carbon = entry.value * FUEL_CARBON[fuel] if fuel else None
-        return FuelWorth(unit, entry.value, entry.value / KWH_PER_KGCE, factor or carbon, signed(entry), signed(entry))
+        return FuelWorth(
+            unit, entry.value, entry.value / KWH_PER_KGCE, factor or carbon, entry_source(entry), entry_source(entry)
+        )
     if fuel == "natural_gas" and unit == "m3":
         heat, source = HEATS[fuel, unit]
         return FuelWorth(unit, heat, GAS_KGCE_PER_M3, factor or NATURAL_GAS_PER_M3, f"natural gas, {source}")
@@ -65,21 +68,24 @@ def worth(name: str, facility: Facility, day: date) -> FuelWorth:
     if (fuel, unit) in HEATS:
         heat, source = HEATS[fuel, unit]
         return FuelWorth(unit, heat, heat / KWH_PER_KGCE, heat * FUEL_CARBON[fuel], f"{fuel}, {source}")
-    of = f"the heat of a {'pulse' if unit == '1' else unit} of {fuel or 'what flows through ' + name}"
-    also = "" if fuel else ' and fuel = "natural_gas", "diesel" or "coal" to the device'
-    raise MissingInput(f"{of} is not known", f'[[goals.entry]] what = "fuel_heat:{name}", kWh per unit{also}')
+    counted = f"a {'pulse' if unit == '1' else unit} of {fuel or 'the fuel of ' + name}"
+    further = "" if fuel else ', and fuel = "natural_gas", "diesel" or "coal" to the device'
+    raise MissingInput(
+        f"the heat of {counted} is unknown",
+        f'add [[goals.entry]] with what = "fuel_heat:{name}", kWh per unit{further}',
+    )
 
 
 def electric(kwh: float) -> float:
-    """kgce of electricity, 0.1229 kgce/kWh (METHOD 1.2)."""
+    """Return the standard coal of electricity, kgce: 0.1229 kgce/kWh (METHOD 1.2)."""
     return kwh * KGCE_PER_KWH
 
 
 def _burnt(meter: DeviceConfig, facility: Facility) -> tuple[str, float | None]:
-    """The fuel, "" = nobody says it, and g of CO2 a unit: of the set that the meter serves, else the meter's own."""
-    for one in facility.devices:
-        said = one.emission
-        if said.fuel_meter == meter.name:
-            assumed = "" if said.emission_factor is not None else ASSUMED[one.role].fuel
-            return said.fuel or meter.emission.fuel or assumed, said.fuel_factor
+    """Return the fuel, "" if unknown, and its CO2, g/unit: from the genset or CHP of the meter, else from the meter."""
+    for device in facility.devices:
+        emission = device.emission
+        if emission.fuel_meter == meter.name:
+            assumed = "" if emission.emission_factor is not None else ASSUMED[device.role].fuel
+            return emission.fuel or meter.emission.fuel or assumed, emission.fuel_factor
     return meter.emission.fuel, None

@@ -1,4 +1,4 @@
-"""What a line made: the count of its production device, or the tonnes that people enter."""
+"""Output of a product: the counter of its production device, or manual entries."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from wattgram.config.goals_table.goals_settings import GoalsConfig, ManualEntry,
 from wattgram.goals.terms.day import Day, Stretch
 from wattgram.goals.terms.finding import Input
 from wattgram.goals.terms.indicator import Facility
-from wattgram.goals.terms.missing import MissingInput, counted, shown, signed
+from wattgram.goals.terms.missing import MissingInput, days_text, entry_source, shown
 
 
 @dataclass(frozen=True, slots=True)
 class ProductionOutput:
-    """What was made, t or pieces, always above 0, and the days that it is about.
+    """Output of a product, t or pieces, above 0, and the days of the output.
 
-    part: the period with these days alone. coverage: share of the period's time that is over which they make up.
+    part: the period restricted to these days. coverage: their share of the elapsed time of the period.
     """
 
     amount: float
@@ -29,74 +29,80 @@ class ProductionOutput:
 
 
 def output(product: ProductSettings, stretch: Stretch, facility: Facility, *, pieces: bool = False) -> ProductionOutput:
-    """Of one product; Lack where nothing was counted or entered, or nothing was made.
+    """Return the output of a product. MissingInput: no counter data, no entry, or no output.
 
-    By counter amount x unit_mass / 1000 t, or the amount where `pieces` are asked for; by hand the sum of the entries
-    `tonnes:NAME` (`pieces:NAME`) whose whole time lies in what is over of the period.
+    By counter: amount x unit_mass / 1000 in t, or the amount for `pieces`. By hand: sum of the entries `tonnes:NAME`
+    (`pieces:NAME`) whose period lies completely in the elapsed part of the period.
     """
     unit = "pieces" if pieces else "t"
     found = _read(product, stretch, pieces) if product.output else _entered(product, stretch, facility, unit)
     if not found.amount > 0.0:
-        raise MissingInput(f"nothing was made of {product.name} in {stretch.name}")
+        raise MissingInput(f"no output of {product.name} in {stretch.name}")
     return found
 
 
 def mass(product: ProductSettings, day: Day) -> float | None:
-    """t of one day by the product's counter; None where it was not read."""
+    """Return the output of a day by the product's counter, t; None without a reading."""
     device = day.devices.get(product.output)
     return None if device is None else device.amount * product.unit_mass / 1000.0
 
 
 def entries(goals: GoalsConfig, what: str, first: date, last: date) -> list[ManualEntry]:
-    """Entries of an input whose whole time lies between two days, both included; of two that overlap the later one."""
-    taken: list[ManualEntry] = []
-    for one in sorted(goals.entries, key=lambda entry: entry.entered, reverse=True):
-        inside = one.what == what and first <= one.first and one.last <= last
-        if inside and all(one.last < other.first or other.last < one.first for other in taken):
-            taken.append(one)
-    return sorted(taken, key=lambda entry: entry.first)
+    """Return the entries of an input whose period lies between two days, both included.
+
+    Of two overlapping entries, the one entered later counts.
+    """
+    selected: list[ManualEntry] = []
+    for entry in sorted(goals.entries, key=lambda entry: entry.entered, reverse=True):
+        inside = entry.what == what and first <= entry.first and entry.last <= last
+        if inside and all(entry.last < accepted.first or accepted.last < entry.first for accepted in selected):
+            selected.append(entry)
+    return sorted(selected, key=lambda entry: entry.first)
 
 
-def over(stretch: Stretch, facility: Facility) -> tuple[date, date]:
-    """The first local day of a period and the last that is over; the latter is before the former when none is."""
+def finished_days(stretch: Stretch, facility: Facility) -> tuple[date, date]:
+    """Return the first local day of a period and its last finished day; without finished days the last is earlier."""
     zone = facility.timezone
-    return local_day(stretch.start, zone), local_day(min(stretch.end, stretch.over), zone) - timedelta(days=1)
+    return local_day(stretch.start, zone), local_day(min(stretch.end, stretch.as_of), zone) - timedelta(days=1)
 
 
-def within(stretch: Stretch, taken: Sequence[ManualEntry]) -> Stretch:
-    """The period with the days alone that entries are about."""
-    days = [day for day in stretch.days if any(one.first <= day.date <= one.last for one in taken)]
+def within(stretch: Stretch, selected: Sequence[ManualEntry]) -> Stretch:
+    """Return the period restricted to the days of some entries."""
+    days = [day for day in stretch.days if any(entry.first <= day.date <= entry.last for entry in selected)]
     return replace(stretch, days=days)
 
 
-def share(stretch: Stretch, taken: Sequence[ManualEntry]) -> float:
-    """Share of the period's time that is over which entries are about."""
-    days = sum((one.last - one.first).days + 1 for one in taken)
+def share(stretch: Stretch, selected: Sequence[ManualEntry]) -> float:
+    """Return the share of the period's elapsed time that some entries cover."""
+    days = sum((entry.last - entry.first).days + 1 for entry in selected)
     return min(1.0, days * 86400.0 / stretch.elapsed) if stretch.elapsed else 0.0
 
 
 def _read(product: ProductSettings, stretch: Stretch, pieces: bool) -> ProductionOutput:
     name = product.output
-    days = [one for one in stretch.days if name in one.devices]
+    days = [day for day in stretch.days if name in day.devices]
     if not days:
-        raise MissingInput(f"no count of {name} in {stretch.name}", f"a reading of {name}")
-    amount = stretch.device(name, lambda one: one.amount) * (1.0 if pieces else product.unit_mass / 1000.0)
+        raise MissingInput(f"no counter data of {name} in {stretch.name}", f"check the readings of {name}")
+    amount = stretch.device(name, lambda day: day.amount) * (1.0 if pieces else product.unit_mass / 1000.0)
     source = f"counter of {name}" + ("" if pieces or product.unit_mass == 1.0 else f" x {shown(product.unit_mass)} kg")
-    made = Input(f"output of {product.name}", amount, "pieces" if pieces else "t", f"{source}, {counted(len(days))}")
-    heard = sum(one.end - one.start for one in days) / 1e9 / stretch.elapsed if stretch.elapsed else 0.0
-    return ProductionOutput(amount, stretch, (made,), min(1.0, heard))
+    made = Input(f"output of {product.name}", amount, "pieces" if pieces else "t", f"{source}, {days_text(len(days))}")
+    coverage = sum(day.end - day.start for day in days) / 1e9 / stretch.elapsed if stretch.elapsed else 0.0
+    return ProductionOutput(amount, stretch, (made,), min(1.0, coverage))
 
 
 def _entered(product: ProductSettings, stretch: Stretch, facility: Facility, unit: str) -> ProductionOutput:
     what = f"{'tonnes' if unit == 't' else unit}:{product.name}"
-    taken = entries(facility.goals, what, *over(stretch, facility))
-    if not taken:
+    selected = entries(facility.goals, what, *finished_days(stretch, facility))
+    if not selected:
         raise MissingInput(
-            f"nobody entered {what} for {stretch.name}",
-            f'output to the product, or [[goals.entry]] with what = "{what}" for days that are over',
+            f"no entry {what} for {stretch.name}",
+            f'add output to the product, or [[goals.entry]] with what = "{what}" for finished days',
         )
     made = tuple(
-        Input(f"output of {product.name}, {one.first} to {one.last}", one.value, unit, signed(one)) for one in taken
+        Input(f"output of {product.name}, {entry.first} to {entry.last}", entry.value, unit, entry_source(entry))
+        for entry in selected
     )
-    amount = sum(one.value for one in taken)
-    return ProductionOutput(amount, within(stretch, taken), made, share(stretch, taken), signed(taken[-1]))
+    amount = sum(entry.value for entry in selected)
+    return ProductionOutput(
+        amount, within(stretch, selected), made, share(stretch, selected), entry_source(selected[-1])
+    )

@@ -1,1 +1,1 @@
-"""Words of the goals: day, indicator, finding, missing input, outcome."""
+"""Data types of the goals: day, indicator, finding, missing input, outcome."""

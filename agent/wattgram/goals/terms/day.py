@@ -1,4 +1,4 @@
-"""What is known of a site's local days, and of a run of them: the one thing that indicators are computed from."""
+"""Sums of a site's local days, and of periods of days: the input of all indicators."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from math import fsum
 
 @dataclass(frozen=True, slots=True)
 class DeviceDay:
-    """One device on one local day. What it does not measure is 0 with 0 s (or 0 slots) behind it.
+    """One device on one local day. A quantity that it does not measure is 0, with 0 s or 0 slots.
 
-    energy, against: Wh in the direction that its role names and against it, and for how many s it was known.
-    amount: what it counted; pieces, kg or m3 (roles production, capture, fuel).
-    reactive: varh in either direction, over `reactive_seconds`, with the active Wh of the same time in
-    `reactive_beside`.
-    slots: means of ten minutes of each phase's voltage, of which `slots_good` were within 7 % of the nominal one
-    (GB/T 12325-2008). supplied: s of `observed` s with any voltage.
-    temperature: mean of the ambient temperature in degC, over `temperature_seconds`.
+    energy, against: Wh in the direction of its role and against it. seconds: measured time, s.
+    amount: counted pieces, kg or m3 (roles production, capture, fuel).
+    reactive: varh in either direction, over `reactive_seconds`. reactive_beside: active Wh of the same time.
+    slots: 10-minute means of each phase's voltage. slots_good: number of them within 7 % of the nominal voltage
+    (GB/T 12325-2008). supplied: time with any voltage, s of `observed` s.
+    temperature: mean ambient temperature over `temperature_seconds`, degC.
     """
 
     energy: float = 0.0
@@ -38,10 +37,10 @@ class DeviceDay:
 
 @dataclass(frozen=True, slots=True)
 class Quarters:
-    """What the quarters of an hour of a day say that the day's sums do not: powers are means of 15 minutes, W.
+    """Results of the quarter-hours of a day; powers are 15-minute means, W.
 
-    count: quarters with a load. overlap: sum of min(load, PV), Wh. peak: highest load, which began at `peak_time`, UTC
-    ns. import_peak: highest import. night: lowest load between 0 and 5 o'clock local, of `night_count` quarters.
+    count: quarter-hours with a load. overlap: sum of min(load, PV), Wh. peak: highest load. peak_time: its start, UTC
+    ns. import_peak: highest import. night: lowest load of the `night_count` quarter-hours between 0:00 and 5:00 local.
     """
 
     count: int = 0
@@ -55,12 +54,12 @@ class Quarters:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One local day, or the part of it that is over.
+    """One local day, or its elapsed part.
 
-    start, end: UTC ns; the end is that of what is over. covered: s with a balance. sums: energies in Wh and masses in g
-    under the names of an `emission` window's fields (`load_energy`, `scope1`, `transport_emission` ...), what is
-    not stored is absent; of a ratio two entries stand, `NAME.part` and `NAME.whole`, whose quotient it is.
-    devices: by name. revision: the highest of the windows behind it.
+    start, end: UTC ns; `end` is the end of the elapsed part. covered: time with a balance, s. sums: energies in Wh and
+    masses in g by the field names of an `emission` window (`load_energy`, `scope1`, `transport_emission` ...); absent
+    if not stored. A ratio is the quotient of two entries, `NAME.part` and `NAME.whole`. devices: by name. revision:
+    highest revision of the windows.
     """
 
     date: date
@@ -75,54 +74,54 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Consecutive days of a period, from its start up to the instant of an evaluation (UTC ns).
+    """Consecutive days of a period up to the instant of an evaluation.
 
-    start, end: of the whole period; over: the evaluation. days: those of which something is stored.
+    start, end: of the whole period, UTC ns. as_of: instant of the evaluation, UTC ns. days: the stored days.
     """
 
     name: str
     start: int
     end: int
-    over: int
+    as_of: int
     days: Sequence[Day]
 
     @property
     def elapsed(self) -> float:
-        """Seconds of the period that are over."""
-        return max(0, min(self.end, self.over) - self.start) / 1e9
+        """Elapsed time of the period, s."""
+        return max(0, min(self.end, self.as_of) - self.start) / 1e9
 
     @property
-    def gone(self) -> float:
-        """Share of the period that is over; 0 of one that has no length."""
+    def elapsed_share(self) -> float:
+        """Elapsed share of the period; 0 for a period without length."""
         return self.elapsed / ((self.end - self.start) / 1e9) if self.end > self.start else 0.0
 
     @property
     def coverage(self) -> float:
-        """Share of the time that is over for which there is a balance."""
-        return min(1.0, fsum(one.covered for one in self.days) / self.elapsed) if self.elapsed else 0.0
+        """Share of the elapsed time with a balance."""
+        return min(1.0, fsum(day.covered for day in self.days) / self.elapsed) if self.elapsed else 0.0
 
     def sum(self, name: str) -> float | None:
-        """A sum over the days, Wh or g; None where no day has it."""
-        found = [one.sums[name] for one in self.days if name in one.sums]
+        """Return a sum over the days, Wh or g; None if no day has it."""
+        found = [day.sums[name] for day in self.days if name in day.sums]
         return fsum(found) if found else None
 
     def ratio(self, name: str) -> float | None:
-        """A ratio of sums; None where it is undefined."""
+        """Return a ratio of sums; None if it is undefined."""
         whole = self.sum(f"{name}.whole")
         return (self.sum(f"{name}.part") or 0.0) / whole if whole else None
 
-    def device(self, name: str, what: Callable[[DeviceDay], float]) -> float:
-        """A sum over the days of one device."""
-        return fsum(what(one.devices[name]) for one in self.days if name in one.devices)
+    def device(self, name: str, quantity: Callable[[DeviceDay], float]) -> float:
+        """Return a sum over the days of one device."""
+        return fsum(quantity(day.devices[name]) for day in self.days if name in day.devices)
 
     def energy(self, names: Iterable[str]) -> float:
-        """Wh of some devices in the direction that their roles name."""
-        return fsum(self.device(name, lambda one: one.energy) for name in names)
+        """Return the energy of some devices in the direction of their roles, Wh."""
+        return fsum(self.device(name, lambda day: day.energy) for name in names)
 
-    def known(self, name: str) -> float:
-        """Share of the time that is over for which a device's energy is known."""
-        return min(1.0, self.device(name, lambda one: one.seconds) / self.elapsed) if self.elapsed else 0.0
+    def energy_coverage(self, name: str) -> float:
+        """Return the share of the elapsed time for which a device's energy was measured."""
+        return min(1.0, self.device(name, lambda day: day.seconds) / self.elapsed) if self.elapsed else 0.0
 
-    def until(self, over: int) -> Stretch:
-        """The same as of an earlier instant, which is the end of a day."""
-        return Stretch(self.name, self.start, self.end, over, [one for one in self.days if one.end <= over])
+    def until(self, as_of: int) -> Stretch:
+        """Return the stretch as of an earlier instant, which is the end of a day."""
+        return Stretch(self.name, self.start, self.end, as_of, [day for day in self.days if day.end <= as_of])

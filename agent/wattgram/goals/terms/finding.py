@@ -1,4 +1,4 @@
-"""What an indicator found: a number with its arithmetic, or what is missing to have one."""
+"""Result of an indicator: a value with its arithmetic, or the missing input."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One number that went into an indicator: what it is, its value and unit, and where it is from."""
+    """One input of an indicator: name, value, unit and source."""
 
     name: str
     value: float
@@ -17,7 +17,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class SecondaryValue:
-    """A second number beside an indicator's own, such as self-sufficiency beside self-consumption."""
+    """An additional value of an indicator, such as self-sufficiency for self-consumption."""
 
     name: str
     value: float
@@ -26,10 +26,10 @@ class SecondaryValue:
 
 @dataclass(frozen=True, slots=True)
 class IndicatorValue:
-    """A value in the indicator's unit, with all that is needed to compute it again by hand.
+    """A value in the indicator's unit, with the data to recompute it by hand.
 
-    arithmetic: the formula with the inputs' numbers in it. coverage: share of the time for which the inputs are
-    known, where that is less than the balance's. entry: the manual entry that it rests on, "" when it is metered.
+    arithmetic: the formula with the numbers of the inputs. coverage: share of the time for which the inputs are
+    available, if it is below the coverage of the balance. entry: source of a manual entry, "" for a metered value.
     """
 
     value: float
@@ -43,7 +43,7 @@ class IndicatorValue:
 
 @dataclass(frozen=True, slots=True)
 class MissingValue:
-    """No value: what is missing, and what to add to the configuration or the site to get one."""
+    """No value. what: the missing input. add: the remedy, in the configuration or on the site."""
 
     what: str
     add: str = ""

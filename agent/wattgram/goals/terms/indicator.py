@@ -1,4 +1,4 @@
-"""An indicator: how a claim's number is found, which way is better, and what it is measured against."""
+"""An indicator: computation of a claim's value, its good side, and its default target."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .finding import Finding
 
 @dataclass(frozen=True, slots=True)
 class Facility:
-    """What an indicator may know besides its own period.
+    """Inputs of an indicator in addition to its period.
 
-    years: the stretch of a calendar year, up to the same instant of evaluation; its `days` are empty where nothing is
-    stored. renewable: share of the grid zone's power that is renewable, None where nobody knows. basis: of every g of
-    CO2, "direct" or "lifecycle".
+    years: returns the stretch of a calendar year, up to the same instant of evaluation; without days if nothing is
+    stored. renewable: renewable share of the grid zone's power, None if unknown. basis: of all CO2, "direct" or
+    "lifecycle".
     """
 
     goals: GoalsConfig
@@ -32,18 +32,20 @@ class Facility:
     years: Callable[[int], Stretch]
 
     def of_role(self, *roles: str) -> tuple[DeviceConfig, ...]:
-        """Devices of some roles, in the configuration's order."""
-        return tuple(one for one in self.devices if one.role in roles)
+        """Return the devices of some roles, in the order of the configuration."""
+        return tuple(device for device in self.devices if device.role in roles)
 
     def of_group(self, group: str) -> tuple[DeviceConfig, ...]:
-        """Sub-meters of a group; a charger without one belongs to transport."""
+        """Return the sub-meters of a group. A charger without a group belongs to transport."""
         meters = self.of_role("load", "ev")
-        return tuple(one for one in meters if (one.group or ("transport" if one.role == "ev" else "")) == group)
+        return tuple(
+            device for device in meters if (device.group or ("transport" if device.role == "ev" else "")) == group
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a value is measured against at the end of its period, in the indicator's unit, and who says so."""
+    """Target of a value at the end of its period, in the indicator's unit, and the source of the target."""
 
     value: float
     source: str
@@ -54,10 +56,10 @@ Better = Literal["lower", "higher"]
 
 @dataclass(frozen=True, slots=True)
 class Indicator:
-    """`find` gives the number of a stretch; `target` the default target for its period, None where there is none.
+    """An indicator. find: computes the value of a stretch. target: default target of the period, None for none.
 
-    better: the good side of the target. total: a sum that grows over the period, so that its path grows, too; else a
-    ratio, whose path is the target itself.
+    better: good side of the target. total: True for a sum, which grows over the period like its path; False for a
+    ratio, whose path is the target.
     """
 
     find: Callable[[Stretch, Facility], Finding]

@@ -1,4 +1,4 @@
-"""How the pieces of an indicator say that a number is not there, and how the last of them answers."""
+"""Missing inputs of indicators: the exception, its conversion to a finding, and texts of findings."""
 
 from __future__ import annotations
 
@@ -17,48 +17,48 @@ Find = Callable[[Stretch, Facility], Finding]
 
 
 class MissingInput(Exception):
-    """A number that an indicator needs is not there: what is missing, and what to add to have it. Never retried."""
+    """An input of an indicator is missing. what: the input. add: the remedy. A retry does not help."""
 
     def __init__(self, what: str, add: str = "") -> None:
         super().__init__(what)
         self.missing = MissingValue(what, add)
 
 
-def answered(find: Find) -> Find:
-    """The same, answering Missing for a Lack and for a value that is no number."""
+def as_finding(find: Find) -> Find:
+    """Decorate `find`: return MissingValue instead of raising MissingInput, and for a value that is not finite."""
 
     @wraps(find)
     def answer(stretch: Stretch, facility: Facility) -> Finding:
         try:
             found = find(stretch, facility)
-        except MissingInput as lack:
-            return lack.missing
+        except MissingInput as error:
+            return error.missing
         if isinstance(found, MissingValue):
             return found
         if not isfinite(found.value):
-            return MissingValue(f"the numbers of {stretch.name} are too large or too small: {found.arithmetic}")
-        return replace(found, extras=tuple(one for one in found.extras if isfinite(one.value)))
+            return MissingValue(f"the numbers of {stretch.name} give no finite result: {found.arithmetic}")
+        return replace(found, extras=tuple(extra for extra in found.extras if isfinite(extra.value)))
 
     return answer
 
 
 def quotient(part: float, whole: float, why: str) -> float:
-    """part / whole; Lack with the reason where the whole is not above 0."""
+    """Return part / whole. Raise MissingInput with the reason `why` if the whole is not above 0."""
     if not whole > 0.0:
         raise MissingInput(why)
     return part / whole
 
 
 def shown(value: float) -> str:
-    """A number as it stands in a formula: ten digits, so that a person gets the same result."""
+    """Return a number of a formula as text, with ten digits, so that a recomputation gives the same result."""
     return f"{value:.10g}"
 
 
-def signed(entry: ManualEntry) -> str:
-    """Who answers for a manual entry."""
+def entry_source(entry: ManualEntry) -> str:
+    """Return the source of a manual entry: person, day and document."""
     return f"manual entry of {entry.name}, {entry.entered.isoformat()}, {entry.document}"
 
 
-def counted(days: int) -> str:
-    """A number of days in words."""
+def days_text(days: int) -> str:
+    """Return a number of days as text."""
     return f"{days} day{'' if days == 1 else 's'}"

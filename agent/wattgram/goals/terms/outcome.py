@@ -1,4 +1,4 @@
-"""What became of a claim in a period: the card that every output shows."""
+"""Outcome of a claim in a period: the card of all output formats."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ State = Literal["on track", "off track", "not enough data", "context only", "man
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The value and the path as of an instant, UTC ns; `good`: within 2 % of the path or better."""
+    """Value and path as of an instant, UTC ns. good: within 2 % of the path, or better."""
 
-    over: int
+    as_of: int
     value: float
     path: float
     good: bool
@@ -25,12 +25,12 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class GoalOutcome:
-    """One claim's card.
+    """The card of one claim.
 
-    period: its name, `start` to `end` in UTC ns, as of `over`. value, target, path (the target as of now), projection
-    (at the period's end) and needed (from now on, to reach the target) in the indicator's unit; None where there is
-    none.
-    why: what to know about the state, in one sentence. evaluations: the ends of days and now, oldest first.
+    period: name of the period. start, end, as_of: UTC ns. value, target, path (expected value at the present time),
+    projection (value at the end of the period) and needed (in the rest of the period, to reach the target): in the
+    indicator's unit, None if undefined. why: reason of the state, in one sentence. evaluations: at the ends of days and
+    now, oldest first.
     """
 
     claim: Claim
@@ -39,7 +39,7 @@ class GoalOutcome:
     period: str
     start: int
     end: int
-    over: int
+    as_of: int
     coverage: float
     value: float | None = None
     target: Target | None = None
@@ -52,5 +52,5 @@ class GoalOutcome:
 
     @property
     def measured(self) -> bool:
-        """Whether it has a number that a meter or a person gave."""
+        """Whether the card has a metered or entered value."""
         return self.value is not None

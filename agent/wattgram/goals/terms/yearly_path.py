@@ -1,4 +1,4 @@
-"""Targets that fall year by year from a site's baseline."""
+"""Targets that decrease every year from a site's baseline."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ ENERGY, CARBON = -0.029, -0.039
 """Yearly change of energy and of CO2 per output: (1 - 0.135)^(1/5) - 1 and (1 - 0.18)^(1/5) - 1 (METHOD 5)."""
 
 PLAN = "CPC Central Committee and State Council opinion of 24 October 2021"
-SAYS = {
+PACE_SOURCES = {
     ENERGY: f"{PLAN}: energy per GDP -13.5 % over 2020-2025, which is -2.9 % a year",
     CARBON: f"{PLAN}: CO2 per GDP -18 % over 2020-2025, which is -3.9 % a year",
 }
 
 
 def year_of(stretch: Stretch, facility: Facility) -> int:
-    """The local calendar year in which a period begins."""
+    """Return the local calendar year in which a period begins."""
     return local_day(stretch.start, facility.timezone).year
 
 
 def remaining(yearly: float, years: int) -> float:
-    """What is left of 1 after a yearly change: (1 + yearly)^years; 1 for the base year and those before it."""
+    """Return the factor after a yearly change: (1 + yearly)^years; 1 for the base year and earlier years."""
     return float((1.0 + yearly) ** max(0, years))
 
 
 def falling(claim: str, stretch: Stretch, facility: Facility, yearly: float) -> Target | None:
-    """What the site's baseline of a claim has fallen to; None without one."""
+    """Return the target from the site's baseline of a claim; None without a baseline."""
     base = facility.goals.baselines.get(claim)
     if base is None:
         return None
@@ -37,10 +37,10 @@ def falling(claim: str, stretch: Stretch, facility: Facility, yearly: float) -> 
 
 
 def fallen(base: Baseline, name: str, year: int, yearly: float) -> Target:
-    """baseline x (1 + yearly)^(year - base year), in the baseline's unit.
+    """Return the target baseline x (1 + yearly)^(year - base year), in the baseline's unit.
 
-    yearly: the default pace, one of SAYS; a baseline's own goes before it.
+    yearly: the default pace, one of PACE_SOURCES. The baseline's own pace has priority.
     """
     left = remaining(yearly if base.yearly is None else base.yearly, year - base.year)
-    says = SAYS[yearly] if base.yearly is None else f"site choice, {100.0 * base.yearly:+.3g} % a year"
-    return Target(base.value * left, f"{name} of {base.year} x {left:.4g}; {says}")
+    source = PACE_SOURCES[yearly] if base.yearly is None else f"site choice, {100.0 * base.yearly:+.3g} % a year"
+    return Target(base.value * left, f"{name} of {base.year} x {left:.4g}; {source}")

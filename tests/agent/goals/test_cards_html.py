@@ -1,4 +1,4 @@
-"""The page for paper: sound, escaped, drawn to scale, and as a real Chromium lays it out on screen and on A4."""
+"""The HTML page of the goals: sound, escaped, drawn to scale, and as Chromium lays it out on screen and on A4."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def browser() -> Iterator[Browser]:
 def shown(browser: Browser, tmp_path: Path) -> Iterator[Page]:
     """The page of all claims, long texts among them, as a file that somebody has been sent."""
     long = replace(LACKING, finding=MissingValue("x" * 200, "add " + "y" * 200))
-    cards = [long if one.claim.id == "A10" else one for one in every()]
+    cards = [long if card.claim.id == "A10" else card for card in every()]
     file = tmp_path / "goals.html"
     file.write_text(html.page(cards, ABOUT))
     page = browser.new_page()
@@ -64,7 +64,7 @@ def test_it_is_one_sound_file_that_runs_and_loads_nothing() -> None:
 def test_every_claim_is_a_card_with_its_state_in_words() -> None:
     page = Read(html.page(every(), ABOUT))
     cards = [found for tag, found in page.tags if tag == "article" and "card" in str(found["class"])]
-    assert [one["id"] for one in cards] == [one.claim.id for one in every()]
+    assert [element["id"] for element in cards] == [card.claim.id for card in every()]
     assert "43 of 43 claims shown, 6 measured." in page.text
     # By hand: A12 and A14; B11; A04 and A10; A24; the other 37.
     counts = {"on track": 2, "off track": 1, "not enough data": 2, "manual entry": 1, "context only": 37}
@@ -88,10 +88,10 @@ def test_a_card_shows_value_target_path_and_projection() -> None:
     for words in (
         "9 100 tCO2e/a",
         "target\u2264 13 000 tCO2e/a",
-        "path as of now10 400 tCO2e/a",
-        "at the period's end11 375 tCO2e/a",
-        "needed from now on\u2264 3 900 tCO2e/a",
-        "2026 (80.0 % over)",
+        "path at the present time10 400 tCO2e/a",
+        "projection at the end of the period11 375 tCO2e/a",
+        "needed in the rest of the period\u2264 3 900 tCO2e/a",
+        "2026 (80.0 % elapsed)",
         "coverage98.0 %",
         "source of the targetsource of A14's target",
         "formula of yearly emissions",
@@ -101,16 +101,16 @@ def test_a_card_shows_value_target_path_and_projection() -> None:
 
 def test_a_ratio_repeats_neither_its_target_nor_itself() -> None:
     page = Read(html.page([SOLAR], ABOUT)).text
-    assert "path as of now" not in page
-    assert "at the period's end" not in page
-    assert "needed from now on" not in page
-    assert "beside itself-sufficiency 25.0 %" in page
-    assert "needed from now on" in Read(html.page([AWAY], ABOUT)).text
+    assert "path at the present time" not in page
+    assert "projection at the end of the period" not in page
+    assert "needed in the rest of the period" not in page
+    assert "alsoself-sufficiency 25.0 %" in page
+    assert "needed in the rest of the period" in Read(html.page([AWAY], ABOUT)).text
 
 
-def test_what_is_missing_or_entered_is_said_once() -> None:
+def test_a_missing_input_or_an_entry_is_shown_once() -> None:
     lacking = Read(html.page([LACKING], ABOUT)).text
-    assert 'what to addadd a [[device]] with role = "ev"' in lacking
+    assert 'what to doadd a [[device]] with role = "ev"' in lacking
     assert lacking.count("no sub-meter of group transport") == 1
     assert Read(html.page([ENTERED], ABOUT)).text.count("Li Wei, 2026-03-01, register 7") == 1
     assert "0.8400 kW/kW" in Read(html.page([NUMBER], ABOUT)).text
@@ -124,7 +124,7 @@ def test_the_workings_have_every_input_with_its_source() -> None:
     ]
     assert "(120000 - 15000) \u00f7 120000" in page.text
     assert "claims.csv, version" in page.text
-    assert "How each number comes about" not in Read(html.page([CONTEXT], ABOUT)).text
+    assert "Calculation of each number" not in Read(html.page([CONTEXT], ABOUT)).text
 
 
 def test_everything_from_outside_is_escaped() -> None:
@@ -141,7 +141,7 @@ def points(svg: str, kind: str) -> list[tuple[float, float]]:
     """The corners of a line."""
     found = re.search(rf'<path class="{kind}" d="M([^"]*)"', svg)
     assert found is not None, svg
-    return [(float(x), float(y)) for x, y in (one.split() for one in found[1].split("L"))]
+    return [(float(x), float(y)) for x, y in (corner.split() for corner in found[1].split("L"))]
 
 
 def test_a_plot_is_drawn_to_scale() -> None:
@@ -196,7 +196,7 @@ def test_words_can_be_read_on_their_ground() -> None:
 
     def luminance(colour: str) -> float:
         parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-        linear = [one / 12.92 if one <= 0.03928 else ((one + 0.055) / 1.055) ** 2.4 for one in parts]
+        linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
     style = files("wattgram.goals.cards").joinpath("goals.css").read_text()
