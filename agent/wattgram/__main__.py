@@ -137,12 +137,12 @@ def _run(options: argparse.Namespace) -> int:
         from .base.notify import Supervisor
         from .daemon import daemon
         from .daemon.process_setup import begin, prepare
-        from .timekeeping.kernel_clock import Kernel
+        from .timekeeping.kernel_clock import KernelClock
 
         begin()
         stop = daemon.stop_on_signals()
         with contextlib.closing(Supervisor.found(os.environ, os.getpid())) as supervisor:
-            async with daemon.assembled(config, Clock(), time.time_ns(), supervisor, Kernel()) as parts:
+            async with daemon.assembled(config, Clock(), time.time_ns(), supervisor, KernelClock()) as parts:
                 prepare()
                 await daemon.run(parts, stop)
         return INTERRUPTED if stop.interrupted else 0

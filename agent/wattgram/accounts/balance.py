@@ -58,7 +58,7 @@ EXCEEDED, FIT = "sub-meters exceed load", "sub-meters fit again"
 class BalanceVerdict(NamedTuple):
     """Of one tick: what is to be told, and whether its numbers, and those of its windows, are withheld."""
 
-    happened: tuple[Occurrence, ...] = ()
+    occurrences: tuple[Occurrence, ...] = ()
     withheld: bool = False
 
 

@@ -153,7 +153,7 @@ class Track:
         self._counted = time
         rest = metered._replace(positive=metered.positive * (1.0 - forth), negative=metered.negative * (1.0 - back))
         self._points[index] = self._points[index]._replace(metered=rest)
-        return metered._replace(positive=metered.positive * forth, negative=metered.negative * back, happened=())
+        return metered._replace(positive=metered.positive * forth, negative=metered.negative * back, occurrences=())
 
     def _shares(self, index: int, begin: int, time: int) -> tuple[float, float]:
         """Of what flowed between `begin` and a reading, the part before `time`, in each direction by its power."""

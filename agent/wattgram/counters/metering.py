@@ -84,7 +84,7 @@ class MeteredStep(NamedTuple):
     negative: float = nan
     verdict: Verdict = "good"
     resolution: tuple[float, float] = (0.0, 0.0)
-    happened: tuple[Occurrence, ...] = ()
+    occurrences: tuple[Occurrence, ...] = ()
 
     @property
     def quality(self) -> str:
@@ -96,7 +96,7 @@ class MeteredStep(NamedTuple):
         verdict = max(self.verdict, later.verdict, key=WORST.index)
         sums = (_sum([self.positive, later.positive]), _sum([self.negative, later.negative]))
         resolution = later.resolution if any(later.resolution) else self.resolution
-        return MeteredStep(*sums, verdict, resolution, (*self.happened, *later.happened))
+        return MeteredStep(*sums, verdict, resolution, (*self.occurrences, *later.occurrences))
 
 
 def counters_of(

@@ -28,7 +28,7 @@ from wattgram.grid.sources.grid_source import GridSource
 from wattgram.site.revision import Revision
 from wattgram.site.site import Site
 from wattgram.store.spool import Spool
-from wattgram.timekeeping.kernel_clock import Witness
+from wattgram.timekeeping.kernel_clock import ClockStatus
 from wattgram.web import Server
 
 from .health import GATEWAY_PERIOD, Health
@@ -93,11 +93,11 @@ async def assembled(
     clock: Clock,
     seed: int = 0,
     supervisor: Supervisor | None = None,
-    witness: Witness | None = None,
+    clock_status: ClockStatus | None = None,
 ) -> AsyncIterator[Parts]:
     """The parts of a configuration with an open spool; closed, and so on disk, at the end.
 
-    `supervisor` will hear how they do; `witness` says whether the clock is right, None where it is by definition.
+    `supervisor` will hear how they do; `clock_status` says whether the clock is right, None where it is by definition.
     SpoolError when the spool cannot be opened.
     """
     chance = random.Random(seed)  # noqa: S311 - it spreads retries, it keeps no secret
@@ -115,7 +115,7 @@ async def assembled(
         grid = tuple(
             grid_sources.made(one, config.grid.basis, config.mqtt, clock, chance) for one in config.grid.sources
         )
-        site = Site(config, sources, spool, clock, [one.feed for one in grid], witness)
+        site = Site(config, sources, spool, clock, [one.feed for one in grid], clock_status)
         await site.restore()
         revision = Revision(site, spool, clock)
         await revision.restore()
@@ -125,7 +125,7 @@ async def assembled(
             for key, endpoint in buses.items()
         )
         deliveries = tuple(Delivery(sink, spool, clock, chance, site) for sink in targets)
-        goals = Round(config, site.tell, lambda: site.keeper.dates, clock)
+        goals = Round(config, site.publish, lambda: site.timekeeper.ages_reliable, clock)
         watchdog = Watchdog(supervisor or Supervisor(), clock)
         health = Health(site, spool, lines, deliveries, goals, watchdog, clock)
         yield Parts(clock, site, spool, lines, grid, revision, deliveries, goals, health, watchdog)
@@ -203,8 +203,8 @@ async def _sync(parts: Parts, period: float, pulse: Pulse) -> None:
             await spool.sync()
             pace = pace.after(time.monotonic() - begun)
             # As of the same look at it: a clock that was set a moment ago would be believed, and cost a history.
-            parts.site.look()
-            dated, now = parts.site.keeper.dates, clock.time()
+            parts.site.check_clock()
+            dated, now = parts.site.timekeeper.ages_reliable, clock.time()
             if dated and clock.monotonic() - packed > PACK_PERIOD:
                 packed = clock.monotonic()
                 await spool.pack(now)
@@ -233,7 +233,7 @@ async def _report(parts: Parts) -> None:
         parts.site.event("", "spool damaged", note)
     while True:
         await parts.clock.sleep(GATEWAY_PERIOD)
-        parts.site.tell(parts.health.gateway_record())
+        parts.site.publish(parts.health.gateway_record())
 
 
 async def _watch(parts: Parts) -> None:

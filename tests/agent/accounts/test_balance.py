@@ -42,7 +42,7 @@ def run(
     hidden: list[bool] = []
     for number, tick in enumerate(ticks, 1):
         balance, verdict = balance.advance(tick, seconds)
-        events += [(number, one.event) for one in verdict.happened]
+        events += [(number, one.event) for one in verdict.occurrences]
         hidden.append(verdict.withheld)
     return balance, events, hidden
 
@@ -62,7 +62,7 @@ def test_what_the_fault_says() -> None:
     balance, _, _ = run(Balance(), [SWAPPED] * 4)
     _, verdict = balance.advance(SWAPPED, 1.0)
     detail = "more leaves the site than comes in: a meter is the wrong way round or one is missing"
-    assert verdict.happened == (("balance fault", detail),)
+    assert verdict.occurrences == (("balance fault", detail),)
 
 
 def test_absent_and_not_a_number_are_the_same() -> None:
@@ -80,7 +80,7 @@ def test_after_five_minutes_with_every_meter_there_the_balance_is_withheld() -> 
 def test_withheld_says_what_to_do() -> None:
     balance, _, _ = run(Balance(), [SWAPPED] * 299)
     _, verdict = balance.advance(SWAPPED, 1.0)
-    (told,) = verdict.happened
+    (told,) = verdict.occurrences
     assert told.detail == (
         "50.000 kW come in and 100.000 kW leave, for 5 min with every meter there: run wattgram check --live, set "
         "invert = true for the meter that is the wrong way round, or add the one that is missing; published again "
@@ -170,7 +170,7 @@ def test_submeters_may_count_no_more_than_the_load(tick: Tick, told: bool) -> No
 def test_what_submeters_are_told_to_count() -> None:
     balance, _, _ = run(Balance(), [submeters(12e3)] * 299)
     _, verdict = balance.advance(submeters(12e3), 1.0)
-    assert verdict.happened[0].detail.startswith("the sub-meters count 162.000 kW of a load of 150.000 kW")
+    assert verdict.occurrences[0].detail.startswith("the sub-meters count 162.000 kW of a load of 150.000 kW")
 
 
 def test_submeters_fit_again_after_five_minutes_in_a_row() -> None:
@@ -318,7 +318,7 @@ def test_each_event_is_followed_by_its_opposite(runs: list[tuple[Tick, float, in
     balance, told = Balance(), []
     for tick, seconds in unrolled(runs):
         balance, verdict = balance.advance(tick, seconds)
-        told += [one.event for one in verdict.happened]
+        told += [one.event for one in verdict.occurrences]
     meters = [event for event in told if event.startswith("sub-meters")]
     assert meters == (["sub-meters exceed load", "sub-meters fit again"] * len(meters))[: len(meters)]
     for before, after in zip(["balance restored", *told], told, strict=False):

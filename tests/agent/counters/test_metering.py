@@ -120,9 +120,9 @@ def test_tariffs_are_added_and_one_that_is_not_believed_comes_later() -> None:
     )
     assert (first.positive, first.negative, first.quality) == (0.0, 0.0, "good")
     assert (second.positive, second.negative) == (30.0, 0.0)
-    assert (third.positive, third.verdict, third.quality, third.happened) == (20.0, "glitch", "glitch", ())
+    assert (third.positive, third.verdict, third.quality, third.occurrences) == (20.0, "glitch", "glitch", ())
     assert (fourth.positive, fourth.quality) == (40.0, "good")
-    assert fourth.happened == (("counter glitch", f"{IMPORT}_t1: 9000030 Wh, then 0 Wh"),)
+    assert fourth.occurrences == (("counter glitch", f"{IMPORT}_t1: 9000030 Wh, then 0 Wh"),)
 
 
 def test_a_counter_that_is_not_there_says_nothing() -> None:
@@ -137,7 +137,7 @@ def test_a_restart_continues_where_the_counters_were() -> None:
     after.restore(before.dump())
     # A day later: 630 kW x 1.2 allow 18 144 kWh.
     count = after.take(of(9e6 + 3e6, 5e6 + 1e6), {}, T0 + 86_400 * NS)
-    assert (count.positive, count.quality, count.happened) == (4e6, "estimated", ())
+    assert (count.positive, count.quality, count.occurrences) == (4e6, "estimated", ())
 
 
 def test_two_readings_in_one_tick_are_one_amount() -> None:

@@ -87,7 +87,7 @@ def test_a_step_back_of_half_a_minute(tmp_path: Path) -> None:
     assert life.events() == ["clock stepped", "instants wait", "instants go on"]
     assert [str(one["detail"]) for one in life.of("event")][:2] == [
         "by -30.0 s",
-        "until 2026-06-01T04:01:00.000Z: told already, before the clock was set back",
+        "until 2026-06-01T04:01:00.000Z: published already, before the clock was set back",
     ]
     told = energy(life.of("emission", "tick"))
     # 59 + 29 intervals of 10 Wh; what flowed while instants waited belongs to the day.
@@ -281,7 +281,7 @@ def test_a_machine_that_was_just_switched_on_waits_for_its_time_server(tmp_path:
     async def course(life: Life) -> None:
         await life.go(40.0)
         assert life.told == []
-        assert life.plant.site.keeper.state == "unset"
+        assert life.plant.site.timekeeper.state == "unset"
         assert {one.state(clock.monotonic()) for one in life.plant.site.sources} == {"good"}
         life.set(14 * 86400.0)
         server.keeps = True
@@ -318,7 +318,7 @@ def test_without_a_time_server_the_clock_is_taken_as_it_is_after_nine_minutes(tm
         await life.go(515.0)
         assert life.told == []
         await life.go(30.0)
-        assert life.plant.site.keeper.state == "not confirmed"
+        assert life.plant.site.timekeeper.state == "not confirmed"
 
     life = lived(Life(tmp_path, START, clock=clock, server=server), course)
     assert seconds(life.of("device"), START) == whole(1, 545)
@@ -332,7 +332,7 @@ def test_a_machine_that_runs_for_long_is_believed_at_once(tmp_path: Path) -> Non
     lived(life, lambda one: one.go(10.0))
     assert ticks(life) == whole(1, 10)
     assert life.events() == []
-    assert life.plant.site.keeper.state == "not confirmed"
+    assert life.plant.site.timekeeper.state == "not confirmed"
 
 
 def test_what_waits_for_the_clock_outlives_kill_9(tmp_path: Path) -> None:
@@ -376,7 +376,7 @@ def test_what_waited_when_the_machine_was_switched_off_cannot_be_dated(tmp_path:
     assert seconds(life.of("device"), START) == whole(-19, 10)
     assert life.events() == ["clock unset", "readings undated", "clock set"]
     (told,) = [one for one in life.of("event") if one["event"] == "readings undated"]
-    assert told["detail"] == "50 waited for the clock when the machine was switched off"
+    assert told["detail"] == "50 readings waited for the clock when the machine was switched off"
 
 
 STEPS = (-0.3, -0.9, -1.5, -5.0, -30.0, -100.0, -1000.0, -3600.0, -40_000.0, -1e8, 0.4, 1.5, 30.0, 100.0, 3600.0, 1e7)

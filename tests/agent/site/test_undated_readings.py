@@ -31,13 +31,13 @@ class Boot:
     def synchronised(self) -> bool:
         return False
 
-    def went_on(self) -> bool:
+    def runs_when_off(self) -> bool:
         return False
 
     def uptime(self) -> float:
         return 0.0
 
-    def boot(self) -> str:
+    def boot_id(self) -> str:
         return self._name
 
 
