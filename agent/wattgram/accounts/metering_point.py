@@ -42,7 +42,7 @@ class MeteringPoint:
         self.config = config
         self._track = Track(config.interval, tick)
         rated = inf if config.rated_power is None else config.rated_power
-        self._corrected = CorrectedChannel(Channel(tick, rated, spread=max(SPREAD, 2.0 * tick), slack=SLACK))
+        self._corrected = CorrectedChannel(Channel(tick, rated, decay=max(SPREAD, 2.0 * tick), rounding=SLACK))
 
     def put(self, time: int, power: float, metered: MeteredStep) -> None:
         """Add a reading: UTC ns, W in the role's direction, and what was counted since the one before."""
@@ -107,7 +107,7 @@ class FuelLine:
 
     def __init__(self, tick: float, per_energy: float) -> None:
         self._per_energy = per_energy
-        self._corrected = CorrectedChannel(Channel(tick, spread=max(SPREAD, 2.0 * tick), slack=SLACK))
+        self._corrected = CorrectedChannel(Channel(tick, decay=max(SPREAD, 2.0 * tick), rounding=SLACK))
 
     def take(self, time: int, power: float, metered: MeteredStep, seconds: float) -> tuple[float, float]:
         """Units an hour in the interval that ends at `time` (NaN: not known), and units that belong to a gap before it.

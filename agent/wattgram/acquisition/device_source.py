@@ -146,7 +146,7 @@ class Source:
             slow = config.slow_interval
             directed = tuple(replace(one, counter=replace(one.counter, interval=slow)) for one in directed)
         self._counted = tuple(each for each in enumerate(plan.places) if each[1].register.quantity in used)
-        self.metering.equip(directed, {name: names[self._index[name]] for name in used})
+        self.metering.set_counters(directed, {name: names[self._index[name]] for name in used})
 
     def _metered(self, reading: Reading, values: bytes) -> MeteredStep:
         counted = {place.register.quantity: _at(values, index) for index, place in self._counted}

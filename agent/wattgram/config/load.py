@@ -20,7 +20,7 @@ from wattgram.base import toml_table, units
 from wattgram.base.errors import ConfigError
 from wattgram.base.toml_table import Table
 from wattgram.counters import frozen_device
-from wattgram.counters.metering import counted_in
+from wattgram.counters.metering import counter_unit
 from wattgram.grid.sources import source_settings
 from wattgram.grid.sources.source_settings import SourceConfig
 from wattgram.grid.table import FactorTable
@@ -270,7 +270,7 @@ def _counted(one: DeviceConfig) -> str | None:
     """The unit in which a device counts what its role names, "" when it does not, None when its driver is a mistake."""
     if one.device is None:
         return "" if catalogue.is_sunspec(one.driver) else None
-    return counted_in(one.device, one.role, one.quantities)
+    return counter_unit(one.device, one.role, one.quantities)
 
 
 def _goals(table: Table, devices: Sequence[DeviceConfig], directory: Path) -> GoalsConfig:

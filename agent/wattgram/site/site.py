@@ -249,7 +249,7 @@ class Site:
             self._instants.clear()
             if verdict.step < 0.0:
                 for source in self.sources:
-                    source.metering.moved(round(verdict.step * NS))
+                    source.metering.shift_times(round(verdict.step * NS))
         if not self.timekeeper.unset:
             self.events.stamp()
         for event, detail in verdict.occurrences:

@@ -118,7 +118,7 @@ def test_what_was_counted_and_not_told_outlives_the_process() -> None:
     again = Track(5.0, 1.0)
     again.restore(made.dump())
     assert again.take(20 * NS)[2].positive == 5.0
-    with pytest.raises(ValueError, match="no track's state"):
+    with pytest.raises(ValueError, match="expected a track's state"):
         again.restore(["x"])
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from wattgram.base.clock import NS
-from wattgram.counters.counter import POWER_MARGIN, REFRESH, Counter, CounterStep, State, Verdict, step
+from wattgram.counters.counter import POWER_MARGIN, REFRESH_SECONDS, Counter, CounterStep, State, Verdict, step
 
 T0 = 1_790_000_000 * NS
 METER = Counter("active_energy_import", count=10.0, bits=32, limit=100e3)
@@ -294,7 +294,9 @@ class Truth:
         assert count.amount >= 0.0
         seconds = (self.time - before.time) / NS if before else 0.0
         stood = (self.time - before.since) / NS if before and before.held else 0.0  # a register that stood still
-        bound = POWER_MARGIN * self.counter.limit * (max(seconds, stood, REFRESH) + self.counter.interval) / 3600
+        bound = (
+            POWER_MARGIN * self.counter.limit * (max(seconds, stood, REFRESH_SECONDS) + self.counter.interval) / 3600
+        )
         assert count.amount <= bound + 2 * self.counter.count
         self.counted += count.amount
         if count.event:
@@ -327,7 +329,7 @@ WRONG = st.sampled_from(["zero", "spike", "torn", "double"])
 
 def wrong(kind: str, shown: float, counter: Counter) -> float:
     """A value that the register never had; far from it by more than a minute or an interval allows."""
-    far = 2 * counter.most(max(REFRESH, counter.interval), shown) + 1e6
+    far = 2 * counter.max_amount(max(REFRESH_SECONDS, counter.interval), shown) + 1e6
     return {"zero": 0.0, "spike": shown + far, "torn": shown + 65536 * far, "double": 2 * shown + far}[kind]
 
 
@@ -397,7 +399,7 @@ def test_another_meters_level_is_no_energy(
     last = truth.energy
     truth.flows(0.5, gap)
     # Unrelated: further than rated power explains, and too high to have been counted from 0.
-    reach = counter.most(max(gap * counter.interval, REFRESH) + counter.interval, 1e12) * far
+    reach = counter.max_amount(max(gap * counter.interval, REFRESH_SECONDS) + counter.interval, 1e12) * far
     truth.offset = 1e12 + reach if higher else max(1e12 - 1e3 * reach, reach) - truth.energy
     installed = truth.energy
     truth.read()

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wattgram.base.clock import NS
 from wattgram.base.occurrence import Occurrence
-from wattgram.counters.frozen_device import FROZEN, READINGS, FrozenDeviceWatch
+from wattgram.counters.frozen_device import FROZEN, MIN_READINGS, FrozenDeviceWatch
 from wattgram.counters.metering import MeteredStep
 
 T0 = 1_780_286_400 * NS  # 2026-06-01T04:00:00Z
@@ -167,7 +167,7 @@ def test_ten_readings_are_needed_however_rare_they_are() -> None:
 
 
 def test_how_long_can_be_chosen() -> None:
-    assert Watched(FrozenDeviceWatch(after=60.0)).lasts(61, 4200.0, 230.1)
+    assert Watched(FrozenDeviceWatch(frozen_after=60.0)).lasts(61, 4200.0, 230.1)
 
 
 def test_a_record_of_another_shape_begins_anew() -> None:
@@ -176,8 +176,8 @@ def test_a_record_of_another_shape_begins_anew() -> None:
     assert not one.reads(4200.0, 230.1, 50.0)
 
 
-VALUES = st.sampled_from([nan, 0.0, -0.0, 4200.0, 4200.5, 230.1])
-ROWS = st.lists(st.tuples(VALUES, VALUES, VALUES), min_size=1, max_size=6)
+MIN_VALUES = st.sampled_from([nan, 0.0, -0.0, 4200.0, 4200.5, 230.1])
+ROWS = st.lists(st.tuples(MIN_VALUES, MIN_VALUES, MIN_VALUES), min_size=1, max_size=6)
 STRETCHES = st.lists(st.tuples(ROWS, st.integers(1, 14)), min_size=1, max_size=6)
 
 
@@ -195,7 +195,7 @@ def test_no_device_is_frozen_of_which_any_value_has_changed(
         if not one.reads(*row, after=100.0):
             continue
         # 900 s and ten readings: it is this one and the nine before it that must not differ.
-        assert number >= max(READINGS, FROZEN / 100.0 + 1) - 1
+        assert number >= max(MIN_READINGS, FROZEN / 100.0 + 1) - 1
         for column in range(3):
             seen = {struct.pack("d", each[column]) for each in rows[number - 9 : number + 1] if not isnan(each[column])}
             assert len(seen) <= 1

@@ -7,7 +7,7 @@ from math import isnan, nan
 import pytest
 from wattgram.base.clock import NS
 from wattgram.config.load import ROLES
-from wattgram.counters.metering import PHYSICAL, MeteredStep, Metering, counters_of
+from wattgram.counters.metering import PHYSICAL_LIMITS, MeteredStep, Metering, counters_of
 from wattgram_drivers.catalogue import SUNSPEC, load, names
 from wattgram_drivers.device import Device
 from wattgram_drivers.quantity import QUANTITIES
@@ -91,7 +91,7 @@ def test_every_counter_of_the_catalogue_has_a_step_a_width_and_a_bound(driver: s
             assert one.counter.bits in ((0,) if one.register.type.startswith("f") else (16, 32, 64))
             assert one.counter.interval == 5.0
             outside = unit != "Wh" or (device.kind == "inverter" and role == "grid")
-            assert one.counter.limit == (PHYSICAL[unit] if outside else 50e3)
+            assert one.counter.limit == (PHYSICAL_LIMITS[unit] if outside else 50e3)
 
 
 def metered(metering: Metering, *readings: dict[str, float]) -> list[MeteredStep]:
@@ -101,7 +101,7 @@ def metered(metering: Metering, *readings: dict[str, float]) -> list[MeteredStep
 
 def tariffs() -> Metering:
     metering = Metering()
-    metering.equip(counters_of(load("siemens_pac3200_pac4200"), "grid", rated_power=630e3), {})
+    metering.set_counters(counters_of(load("siemens_pac3200_pac4200"), "grid", rated_power=630e3), {})
     return metering
 
 
@@ -142,9 +142,9 @@ def test_a_restart_continues_where_the_counters_were() -> None:
 
 def test_two_readings_in_one_tick_are_one_amount() -> None:
     one, two = MeteredStep(3.0, nan, "reset", (1.0, 2.0)), MeteredStep(nan, nan, "good", (4.0, 5.0))
-    both = one.then(two)
+    both = one.followed_by(two)
     assert (both.positive, isnan(both.negative), both.verdict, both.resolution) == (3.0, True, "reset", (4.0, 5.0))
-    assert both.then(MeteredStep(2.0, 1.0))[:2] == (5.0, 1.0)
+    assert both.followed_by(MeteredStep(2.0, 1.0))[:2] == (5.0, 1.0)
 
 
 @pytest.mark.parametrize("dumped", [None, [], {IMPORT: None}, {IMPORT: [1.0, 2]}])

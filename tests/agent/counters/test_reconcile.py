@@ -85,9 +85,9 @@ def test_a_debt_can_be_paid_little_by_little() -> None:
     # Power tells 1 Wh a second; the counter shows 10 Wh more once. In 60 s a debt falls to 1/e: the first second pays
     # 10 x (1 - e^(-1/60)) = 0.165285 Wh of it, and after ten minutes 10 x e^-10 = 0.00045 Wh are left.
     instants = [(1.0, 3600.0, said(amount)) for amount in (0.0, 1.0, 11.0, *[1.0] * 599)]
-    channel, told = run(Channel(1.0, spread=60.0), instants)
+    channel, told = run(Channel(1.0, decay=60.0), instants)
     assert told[2].positive == pytest.approx(1.165285, abs=1e-6)
-    assert channel.positive.debt == pytest.approx(0.00045, abs=1e-5)
+    assert channel.positive.deficit == pytest.approx(0.00045, abs=1e-5)
     assert max(positive(told)[1:]) == told[2].positive
 
 
@@ -165,7 +165,7 @@ def test_a_charging_battery_pays_into_its_own_direction() -> None:
     [None, [], [1, 2.0, True, [0, 0, 0], [0, 0]], [1, 2.0, True, [0, 0, 0], ["a", 0, 0]], [1, 2, 3, [nan] * 3] * 2],
 )
 def test_what_is_no_state_is_refused(dumped: object) -> None:
-    with pytest.raises(ValueError, match="no channel's state"):
+    with pytest.raises(ValueError, match="expected a channel's state"):
         Channel(1.0).restored(dumped)
 
 

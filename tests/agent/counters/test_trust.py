@@ -57,5 +57,5 @@ def test_a_restart_changes_nothing() -> None:
 
 @pytest.mark.parametrize("dumped", [None, [], [[], [], []], "x", [1, 2, 3]])
 def test_what_is_no_state_is_refused(dumped: object) -> None:
-    with pytest.raises(ValueError, match="no channel's state"):
+    with pytest.raises(ValueError, match="expected a channel's state"):
         CorrectedChannel(Channel(1.0)).restored(dumped)

@@ -8,7 +8,7 @@ from datetime import date
 from wattgram.base.units import KGCE_PER_KWH
 from wattgram.config.load import DeviceConfig
 from wattgram.config.role_keys import ASSUMED, FUEL_CARBON, NATURAL_GAS_PER_M3
-from wattgram.counters.metering import counted_in
+from wattgram.counters.metering import counter_unit
 from wattgram.goals.terms.indicator import Facility
 from wattgram.goals.terms.missing import MissingInput, shown, signed
 
@@ -48,7 +48,7 @@ def worth(name: str, facility: Facility, day: date) -> FuelWorth:
     then HEATS. Natural gas without an entry has its own figure of standard coal, all other heat 3.6 / 29.3076 kgce/kWh.
     """
     device = next((one for one in facility.devices if one.name == name), None)
-    unit = counted_in(device.device, device.role, device.quantities) if device and device.device else ""
+    unit = counter_unit(device.device, device.role, device.quantities) if device and device.device else ""
     if device is None or not unit:
         raise MissingInput(f"{name} counts no fuel", 'the name of a [[device]] with role = "fuel" that has a counter')
     fuel, factor = _burnt(device, facility)
