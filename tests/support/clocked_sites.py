@@ -145,7 +145,7 @@ class Life:
         spool.append = lambda made: None  # type: ignore[method-assign]  # nobody is there any more
         self._appended.clear()
         await spool._run(spool._store.close)
-        spool._shut()
+        spool._stop_threads()
         await self._stop()
 
     async def _stop(self) -> None:

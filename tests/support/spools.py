@@ -75,7 +75,7 @@ async def killed(spool: Spool) -> None:
     lock = spool._store._lock
     assert lock is not None
     os.close(lock)
-    spool._shut()
+    spool._stop_threads()
     _DEAD.append(spool)
 
 

@@ -1,4 +1,4 @@
-"""The figures of a report: what each is called, its unit, how it comes about and where that rule is from."""
+"""Figures of a report: key, unit, rule and source of the rule."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number of a row. `key` is its name in JSON and CSV, `head` that of its column, `field` what is stored."""
+    """One number of a row. `key`: name in JSON and CSV. `head`: column head. `field`: stored field."""
 
     key: str
     field: str

@@ -212,8 +212,8 @@ async def _sync(parts: Parts, period: float, pulse: Pulse) -> None:
                 pruned = clock.monotonic()
                 lost = await spool.prune(now)
                 more = lost.more
-                if lost.given_up:
-                    parts.site.event("", "spool full", f"{lost.given_up} undelivered records deleted, the oldest")
+                if lost.discarded:
+                    parts.site.event("", "spool full", f"{lost.discarded} undelivered records deleted, the oldest")
                 if lost.damaged:
                     parts.site.event("", "spool damaged", f"{lost.damaged} records were not readable")
         except SpoolError as error:

@@ -16,7 +16,7 @@ from wattgram.base.record import KINDS, Kind, Record, Series
 from wattgram.base.toml_table import nearest
 from wattgram.config.load import Config
 from wattgram.formats.export_columns import Column, columns
-from wattgram.store.history import FAR, DeliveredRecords, History
+from wattgram.store.history import MAX_TIME, DeliveredRecords, History
 
 Form = Callable[[BinaryIO, Iterator[Record], Sequence[Column]], int]
 """Writes records; how many of them it cannot hold."""
@@ -86,10 +86,10 @@ def export(
     `opened` gives the file when there is something for it. `progress` hears when the first record was, and the one
     that is written, UTC ns. HistoryError when there is nothing; ValueError for a device that there never was.
     """
-    start, end = since or 0, FAR if until is None else until
+    start, end = since or 0, MAX_TIME if until is None else until
     history = History(config.spool.path, config.site.name)
     # The file has its name when the look at the history is over, which may find that it was no sound one.
-    with ExitStack() as place, history.told(selection.kinds, selection.wants) as told:
+    with ExitStack() as place, history.delivered(selection.kinds, selection.wants) as told:
         found = told.records(start, end)
         first = next(found, None)
         if first is None:
@@ -130,7 +130,7 @@ def _nothing(
 ) -> HistoryError | ValueError:
     """Why there is nothing."""
     kinds = " or ".join(selection.kinds)
-    if (ends := told.ends()) is not None:
+    if (ends := told.time_range()) is not None:
         first, last = (local_day(one, config.site.timezone) for one in ends)
         return HistoryError(f"{history.folder}: nothing of this period is stored; there are records of {first}..{last}")
     devices = {*history.devices(), *(one.name for one in config.devices)}

@@ -9,7 +9,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from wattgram.accounts.figures import APART, CARBON, ENERGY, FIGURES, SHARES, Figure
-from wattgram.accounts.ledger import ENOUGH, Ledger, LedgerRow, summed
+from wattgram.accounts.ledger import MIN_COVERAGE, Ledger, LedgerRow, make_ledger
 from wattgram.base.clock import NS
 from wattgram.base.errors import HistoryError
 from wattgram.base.period import PeriodOption, local_day, local_minute, spans, window_start
@@ -83,7 +83,9 @@ def report(config: Config, wanted: PeriodOption, now: int) -> SiteReport:
     found = spans(wanted, stored[0], over, zone)
     roles = {one.role for one in config.devices}
     hydro, fuel = bool(roles & {"wind", "hydro"}), bool(roles & {"genset", "chp"})
-    ledger = summed(history, found, over, zone, grid.basis, grid.method, hydro=hydro and not fuel) if found else None
+    ledger = (
+        make_ledger(history, found, over, zone, grid.basis, grid.method, hydro=hydro and not fuel) if found else None
+    )
     if ledger is None:
         days = f"{local_day(stored[0], zone)}..{local_day(stored[1], zone)}"
         raise HistoryError(f"{config.spool.path}: no window of this period is stored; there are windows of {days}")
@@ -269,13 +271,13 @@ def _notes(config: Config, ledger: Ledger, damaged: int, *, own_unclear: bool) -
     notes = []
     short = sum(not row.enough for row in ledger.rows)
     if short:
-        notes.append(f"not enough data: coverage below {ENOUGH:.0%} in {short} of {len(ledger.rows)} rows")
+        notes.append(f"not enough data: coverage below {MIN_COVERAGE:.0%} in {short} of {len(ledger.rows)} rows")
     if not book.method:
         notes.append(
             f"the stored windows do not say their method; the configuration's is {config.grid.method}; "
             "totals of the other one are not stored"
         )
-    for other, seconds in ledger.left_out.items():
+    for other, seconds in ledger.excluded.items():
         name = f"basis {other.basis}" + (f", method {other.method}" if other.method else "")
         notes.append(f"{seconds / 3600:.1f} h with {name} are left out: what differs in these is never added up")
     if book.basis != config.grid.basis:

@@ -78,7 +78,7 @@ def replayed(
             unreadable = False
         except ValueError:
             unreadable = True
-        replay = Replay(books, checkpoint.time, since, until, past, windows, strange=unreadable)
+        replay = Replay(books, checkpoint.time, since, until, past, windows, skip_to_checkpoint=unreadable)
         records: list[Record] = []
         reported = 0
         for record in past.journal(checkpoint.time):

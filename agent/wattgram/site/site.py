@@ -126,7 +126,7 @@ class Site:
         occurrences = [*source.taken.metered.occurrences, *self._check_frozen(source, record, reading)]
         self._append(source.unbelieved(record) if source.frozen else record)
         if not source.frozen:
-            self._days.read(source, reading.time)
+            self._days.add_reading(source, reading.time)
         self._instants.put(source, reading.time)
         for event, detail in occurrences:
             self.event(name, event, detail)
@@ -187,20 +187,20 @@ class Site:
         if self._checkpoint_kind:
             self._store_checkpoint(time - 1)
         if pause:
-            self._instants.paused(step.gap)
+            self._instants.add_pause(step.gap)
         if pause and step.contiguous:
             self._settle_days(time - round(step.gap * NS), time)
         row = self._checked(time, self._instants.row(time, seconds, now), seconds)
         terms = [self.books.terms(time)]
-        row = self.books.priced(row, terms)
+        row = self.books.with_grid_terms(row, terms)
         self._append(Record(self.books.layout.instant, time, row))
-        self._days.book(time, row)
+        self._days.add_row(time, row)
         self._book(self.books.advance([time], row, terms))
         self.ticks += 1
         assert self.latest is not None  # an instant has a record
         if seconds > 0.0 and not self.latest["coverage"] and not self._balance.withheld:
-            self._instants.unbalanced(seconds)
-        if self.books.begun("1h") is None:  # the hour ended with this tick
+            self._instants.add_unbalanced_interval(seconds)
+        if self.books.running_since("1h") is None:  # the hour ended with this tick
             self._settle(time, 3600.0)
             self._store_checkpoint(time)
             for record in self._days.records():
@@ -277,7 +277,7 @@ class Site:
 
     def _settle_days(self, begin: int, end: int) -> None:
         """Divide the late energy of a pause across midnight between the days, by time."""
-        while (start := self.books.begun("1d")) is not None:
+        while (start := self.books.running_since("1d")) is not None:
             midnight = window_end("1d", start, self.config.site.timezone)
             if not begin < midnight < end:
                 return
@@ -288,7 +288,7 @@ class Site:
         """Book the late energy at the end of an hour."""
         if (row := self._instants.late(time, span, share)) is not None:
             self._append(Record(self.books.layout.late, time, row))
-            self._days.book(time, row)
+            self._days.add_row(time, row)
             self._book(self.books.late(time, row))
 
     # records
@@ -312,7 +312,7 @@ class Site:
                 self.event("", "window not told", detail)
                 continue
             elif window == "15m":
-                self._days.window(record)
+                self._days.add_window(record)
             self._append(record)
 
     def _store_checkpoint(self, time: int) -> None:
@@ -393,6 +393,6 @@ class Site:
         self._days.restore(json.loads(stored))
 
     def _restore_books(self, stored: bytes) -> None:
-        self.books.enter(era_of(stored))
+        self.books.enter_era(era_of(stored))
         self.books.restore(stored)
         self._checkpoint_kind = ""

@@ -66,14 +66,14 @@ class ClockWatch:
     ) -> tuple[ClockWatch, ClockVerdict]:
         """Take both clocks, read at one instant; return the next watch and the result.
 
-        A clock is set as soon as a time server keeps it, somebody sets it, or the uptime reaches `confirm_seconds`. It
+        A clock is set as soon as a time server keeps it, it is set by hand, or the uptime reaches `confirm_seconds`. It
         stays set, even without a time server, while its time is possible.
         """
         now = wall, monotonic
         jumped = self.previous is not None and self._step(self.previous, now) != 0.0
-        believed = self.last_set is not None or synchronised or jumped
+        confirmed = self.last_set is not None or synchronised or jumped
         possible = wall >= self.earliest
-        if not possible or not (believed or uptime >= self.confirm_seconds):
+        if not possible or not (confirmed or uptime >= self.confirm_seconds):
             reason = self._impossible(wall) if not possible else self._unconfirmed(wall, uptime)
             after = replace(self, previous=now, unset=True)
             return after, ClockVerdict(
@@ -83,7 +83,7 @@ class ClockWatch:
         step = 0.0 if self.last_set is None else self._step(self.last_set, now)
         if self.unset:
             stamped = f"to {rfc3339(wall)}; earlier readings get their timestamps"
-            if believed:
+            if confirmed:
                 return after, ClockVerdict((Occurrence(SET, stamped),), step)
             detail = f"{stamped}, although no time server has synchronised the clock in {uptime:.0f} s"
             return after, ClockVerdict((Occurrence(UNCONFIRMED, detail),), step)

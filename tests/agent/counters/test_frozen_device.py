@@ -1,4 +1,4 @@
-"""A device is frozen when all that it shows stands still while power flows; expected values by hand."""
+"""Detection of a frozen device: all values stand still while power flows; expected values by hand."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def block(*values: float) -> bytes:
 
 @dataclass
 class Watched:
-    """A watch that is fed the power as the first value, and the others behind it."""
+    """A watch of a device whose first value is the power."""
 
     watch: FrozenDeviceWatch
     now: float = 0.0
     told: list[tuple[float, Occurrence]] = field(default_factory=list)
 
     def reads(self, power: float, *others: float, metered: MeteredStep | None = None, after: float = 1.0) -> bool:
-        """So much later; whether it is frozen then."""
+        """Take a later reading; return whether the device is frozen."""
         self.now += after
         time = T0 + int(self.now * NS)
         self.watch, told = self.watch.advance(block(power, *others), power, time, self.now, metered)

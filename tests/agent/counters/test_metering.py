@@ -1,4 +1,4 @@
-"""Which counters count a role's energy, and what a device's counters say together."""
+"""Counters of a role's energy, and the common result of a device's counters."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def chosen(device: Device, role: str, *, invert: bool = False) -> dict[str, int]
     [
         ("eastron_sdm630", "grid", {IMPORT: 1, EXPORT: -1}),
         ("eastron_sdm630", "load", {IMPORT: 1, EXPORT: -1}),
-        # A meter at the roof's feeder: its import is what the role's name says, as its power is.
+        # A meter at the PV feeder: its import is the role's direction, like its power.
         ("eastron_sdm630", "pv", {IMPORT: 1, EXPORT: -1}),
-        # What an inverter sees at the grid's meter; in 10 Wh rather than as a float.
+        # The grid meter of an inverter, in 10 Wh rather than as a float.
         ("goodwe_et", "grid", {"meter_energy_import": 1, "meter_energy_export": -1}),
         ("goodwe_et", "pv", {"energy_total": 1}),
         ("goodwe_et", "battery", {"battery_energy_discharge": 1, "battery_energy_charge": -1}),
@@ -95,7 +95,7 @@ def test_every_counter_of_the_catalogue_has_a_step_a_width_and_a_bound(driver: s
 
 
 def metered(metering: Metering, *readings: dict[str, float]) -> list[MeteredStep]:
-    """What comes of readings a second apart, in the registers' own scale."""
+    """Return the steps of readings a second apart, in the registers' own scale."""
     return [metering.take(values, {}, T0 + number * NS) for number, values in enumerate(readings)]
 
 

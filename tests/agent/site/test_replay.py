@@ -1,4 +1,4 @@
-"""Results again from stored instants: the same bytes when nothing changed, and what changed told once more."""
+"""Results again from stored instants: the same bytes without a change, and changed results published again."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ PLACE = {place.register.quantity: place.position for place in PLAN.places}["acti
 
 
 class Boot:
-    """A machine that was switched on under this name."""
+    """A machine whose boot has this identifier."""
 
     def __init__(self, name: str) -> None:
         self._name = name

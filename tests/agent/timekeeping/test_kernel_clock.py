@@ -1,4 +1,4 @@
-"""What the kernel says of its clock, beside what it says elsewhere."""
+"""Clock status of the kernel, compared with its other interfaces."""
 
 from __future__ import annotations
 

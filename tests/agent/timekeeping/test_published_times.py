@@ -1,4 +1,4 @@
-"""Stretches and stamps: no key twice; expected values by hand, the rule itself by trying."""
+"""Spans and stamps: no key twice; expected values by hand, the rule by random tests."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_oldest_stretches_become_one_when_there_are_many() -> None:
     for number in range(MOST_SPANS + 2):
         spans.add(100 * number)
     assert spans.dump() == [[0, 200], *([100 * number] * 2 for number in range(3, MOST_SPANS + 2))]
-    assert not spans.add(50)  # rather a free key that is left out than one that comes twice
+    assert not spans.add(50)  # an unused key may be skipped, but no key may occur twice
 
 
 @given(st.lists(st.tuples(st.integers(0, 500), st.integers(1, 40)), max_size=60), st.integers(1, 30))

@@ -1,4 +1,4 @@
-"""Which instants are told, and how far each is from the one before; times in s, by hand."""
+"""Published instants, and their distance from the previous instant; times in s, by hand."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_clock_that_was_wrong_for_longer_goes_on_behind_what_it_told() -> None
     steps = through(order, (9_100, 2), (9_101, 3))
     assert steps == [TickStep(gap=1.0, contiguous=False, set_back=True), TickStep(gap=1.0)]
     assert order.last == 9_101 * NS
-    # Until it comes to the two that were told.
+    # Until the two published instants.
     steps = through(order, (9_999, 901), (10_000, 902), (10_001, 903), (10_002, 904))
     assert [one.published for one in steps] == [True, False, False, True]
     assert steps[3].gap == 3.0

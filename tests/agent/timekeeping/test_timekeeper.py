@@ -1,4 +1,4 @@
-"""The site's time: what it says of both clocks, and when a history may be deleted for its age."""
+"""The site's time: results for both clocks, and when history may be deleted because of its age."""
 
 from __future__ import annotations
 

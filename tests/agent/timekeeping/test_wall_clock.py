@@ -1,4 +1,4 @@
-"""A clock that cannot be right, one that nobody confirms, and one that jumps; expected values by hand."""
+"""An impossible clock, a clock without confirmation and a clock that jumps; expected values by hand."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_what_was_read_before_is_stamped_to_the_millisecond(set_to: int, at: flo
 
 
 def unconfirmed(*looks: tuple[float, float, bool]) -> list[tuple[bool, str, float]]:
-    """Of looks at s of uptime, with the wall clock's s after noon, and whether a time server keeps it."""
+    """Return the results of checks (uptime in s, wall clock in s after noon, synchronised)."""
     watch, found = ClockWatch(), []
     for uptime, wall, kept in looks:
         now = NOON + round(wall * NS)
@@ -139,7 +139,7 @@ def test_a_clock_that_nobody_confirms_is_unset_until_a_time_server_keeps_it() ->
         (True, "clock unset", 0.0),
         (True, "", 0.0),
         (False, "clock set", 0.0),
-        (False, "", 0.0),  # it stays so when the server is gone
+        (False, "", 0.0),  # it stays set without the server
         (False, "", 0.0),
     ]
 
