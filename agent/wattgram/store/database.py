@@ -8,9 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +17,24 @@ from wattgram.base.record import Series
 
 from .block import Numbered
 from .journal import JournalEntry
-from .rows import ROW_COLUMNS, all_series, decoded, row, spec, text
-from .salvage import MAX_NUMBER, lengthen, readable, readable_rows
+from .rows import ROW_COLUMNS, all_series, decoded, row, text
+from .salvage import lengthen, readable, readable_rows
+from .tables import (
+    PAGE,
+    SCHEMA,
+    add_series,
+    appended_before,
+    positions_of,
+    reference_database,
+    rings_of,
+    schema_of,
+    states_of,
+)
 
 log = logging.getLogger(__name__)
 
 DATABASE_FILE = "spool.db"
 ASIDE = "spool.db.corrupt"
-
-PAGE = 4096
-"""Page size, bytes; SQLite's default, set explicitly because the limits are counted in pages."""
 
 TRANSACTION_RECORDS = 1000
 """Records in a transaction or a deletion, to bound the WAL and the time of a commit during a backlog."""
@@ -38,30 +44,6 @@ REFUSED_KEPT = 1000
 
 OWN_ROW = "database"
 """Row of `ring` with the number of records in the database itself."""
-
-_SCHEMA = f"""
-PRAGMA page_size = {PAGE};
-PRAGMA auto_vacuum = INCREMENTAL;
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = FULL;
-CREATE TABLE IF NOT EXISTS series (id INTEGER PRIMARY KEY, spec TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS record (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, series INTEGER NOT NULL, time INTEGER NOT NULL,
-    data BLOB NOT NULL, texts TEXT NOT NULL, crc INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS position (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS refused (seq INTEGER, sink TEXT, reason TEXT NOT NULL, series INTEGER NOT NULL,
-    time INTEGER NOT NULL, data BLOB NOT NULL, texts TEXT NOT NULL, PRIMARY KEY (seq, sink));
-CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, data BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS ring (name TEXT PRIMARY KEY, seq INTEGER NOT NULL, total INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS mark (seq INTEGER PRIMARY KEY, time INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS latest (series INTEGER, time INTEGER, seq INTEGER NOT NULL,
-    PRIMARY KEY (series, time)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS latest_by_seq ON latest (seq);
-"""
-# A mark: all records up to `seq`, in the rings too, were appended before `time`. It is an index by time that costs one
-# row in some minutes. `latest`: the last record of a key, for series searched by key, whose record may be appended long
-# after its time. `ring`: last number and total of each ring.
-
 
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH})
 """Result codes of a damaged file; an intact file refuses none of these statements."""
@@ -115,7 +97,9 @@ class Database:
                 raise
             self.recover()
         else:
-            if _schema(self._db) != _schema(_reference()):  # a name changed by a failing card is still a valid name
+            if schema_of(self._db) != schema_of(
+                reference_database()
+            ):  # a name changed by a failing card is still a valid name
                 self.recover()
 
     def close(self) -> None:
@@ -194,7 +178,7 @@ class Database:
 
     def state(self) -> dict[str, bytes]:
         """Return every piece of state."""
-        return _states(self._opened())
+        return states_of(self._opened())
 
     def mark(self, seq: int, now: int, oldest: int) -> None:
         """Note that all records up to a number were appended before `now`, UTC ns; shrink a file that is too large.
@@ -237,7 +221,7 @@ class Database:
         db = sqlite3.connect(self.folder / DATABASE_FILE, check_same_thread=False, isolation_level=None)
         db.text_factory = text
         try:
-            db.executescript(_SCHEMA)
+            db.executescript(SCHEMA)
             db.execute(f"PRAGMA max_page_count = {self._pages}")
             db.execute(f"PRAGMA wal_autocheckpoint = {self._checkpoint}")
             db.execute(f"PRAGMA journal_size_limit = {self._checkpoint * PAGE}")
@@ -255,7 +239,7 @@ class Database:
         db = self._opened()
         self._series = dict(all_series(db))
         self._ids = {series: number for number, series in self._series.items()}
-        self.positions, self.rings = _positions(db), rings_of(db)
+        self.positions, self.rings = positions_of(db), rings_of(db)
         latest = self._value("SELECT seq FROM sqlite_sequence WHERE name = 'record'") or 0
         self.stored = max(latest, self._value("SELECT max(seq) FROM record") or 0)
         self.head = max(self.stored, *self.positions.values(), 0)
@@ -270,7 +254,11 @@ class Database:
             with contextlib.closing(sqlite3.connect(aside, isolation_level=None)) as old:
                 old.text_factory = text
                 series = dict(readable(lambda: all_series(old)))
-                positions, state, reached = _positions(old, readable), _states(old, readable), rings_of(old, readable)
+                positions, state, reached = (
+                    positions_of(old, readable),
+                    states_of(old, readable),
+                    rings_of(old, readable),
+                )
                 delivered = min(positions.values(), default=0)
                 chunk: list[Numbered] = []
                 for row in readable_rows(old, 0):
@@ -300,7 +288,7 @@ class Database:
         db, new = self._opened(), dict[Series, int]()
 
         def number(series: Series) -> int:
-            return self._ids.get(series) or new.get(series) or _add(db, series, new)
+            return self._ids.get(series) or new.get(series) or add_series(db, series, new)
 
         db.execute("BEGIN IMMEDIATE")
         try:
@@ -393,58 +381,3 @@ class Database:
         if self._db is None:
             raise SpoolError(f"{self.folder / DATABASE_FILE}: not open")
         return self._db
-
-
-def appended_before(db: sqlite3.Connection, time: int) -> int:
-    """Return a number up to which all records were appended before a time, even if the clock was set since; or 0."""
-    last = db.execute(
-        "SELECT max(seq) FROM mark WHERE seq < (SELECT coalesce(min(seq), ?) FROM mark WHERE time > ?)",
-        (MAX_NUMBER, time),
-    ).fetchone()[0]
-    return int(last or 0)
-
-
-def _schema(db: sqlite3.Connection) -> set[tuple[Any, ...]]:
-    return set(db.execute("SELECT name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"))
-
-
-@cache
-def _reference() -> sqlite3.Connection:
-    """Return an empty database with the expected schema."""
-    db = sqlite3.connect(":memory:", check_same_thread=False)
-    db.executescript(_SCHEMA)
-    return db
-
-
-Reading = Callable[[Callable[[], Iterable[Any]]], Iterable[Any]]
-"""Reader of rows: all, or those before the first damage."""
-
-
-def _read_all(rows: Callable[[], Iterable[Any]]) -> Iterable[Any]:
-    return rows()
-
-
-def _states(db: sqlite3.Connection, reading: Reading = _read_all) -> dict[str, bytes]:
-    return dict(_typed(reading(lambda: db.execute("SELECT name, data FROM state")), str, bytes))
-
-
-def _positions(db: sqlite3.Connection, reading: Reading = _read_all) -> dict[str, int]:
-    return dict(_typed(reading(lambda: db.execute("SELECT sink, seq FROM position")), str, int))
-
-
-def rings_of(db: sqlite3.Connection, reading: Reading = _read_all) -> dict[str, tuple[int, int]]:
-    """Return number and total of each ring at the last commit."""
-    rows = _typed(reading(lambda: db.execute("SELECT name, seq, total FROM ring")), str, int, int)
-    return {name: (seq, total) for name, seq, total in rows}
-
-
-def _typed(rows: Iterable[Any], *types: type) -> Iterator[Any]:
-    """Yield the rows of these types; a damaged page may contain other types and still be a table to SQLite."""
-    return (row for row in rows if tuple(map(type, row)) == types)
-
-
-def _add(db: sqlite3.Connection, series: Series, new: dict[Series, int]) -> int:
-    number = db.execute("INSERT INTO series (spec) VALUES (?)", (spec(series),)).lastrowid
-    assert number is not None  # an INSERT into a table with a rowid has one
-    new[series] = number
-    return number

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
-import os
 import sqlite3
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
@@ -17,9 +15,10 @@ from wattgram.base.record import Kind, Record
 
 from .block import Numbered, fits_series
 from .database import DATABASE_FILE, OWN_ROW, Database, unreadable
+from .folder_lock import FolderLock
 from .journal import Journal, JournalEntry, Refusal
 from .ring import PlacedBlock, Ring
-from .space import Space
+from .space import Shares, Space
 from .view import RINGS, SENT_RINGS, StoreView, connected
 
 log = logging.getLogger(__name__)
@@ -40,26 +39,6 @@ class Batch:
     records: tuple[Record, ...]
     seqs: tuple[int, ...]
     era: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Shares:
-    """Bytes of a spool for journal, database, one segment and all segments."""
-
-    journal: int
-    database: int
-    segment: int
-    rings: int
-
-    @classmethod
-    def of(cls, folder: Path, max_size: int) -> Shares:
-        """Return the shares of a spool of this size, or of nine tenths of a smaller disk."""
-        disk = os.statvfs(folder)
-        size = min(max_size, disk.f_blocks * disk.f_frsize * 9 // 10)
-        journal = _page(max(1 << 16, min(1 << 22, size // 16)))
-        database = _page(max(min(size // 2, 1 << 22), size // 8))
-        segment = _page(max(1 << 16, min(1 << 22, size // 64)))
-        return cls(journal, database, segment, size - journal - database)
 
 
 class Store:
@@ -87,7 +66,7 @@ class Store:
         self._counted_blocks: set[tuple[int, int]] = set()
         self._parts: _Parts | None = None
         self._started = False
-        self._lock: int | None = None
+        self._lock = FolderLock(folder)
 
     @property
     def is_open(self) -> bool:
@@ -135,7 +114,7 @@ class Store:
         SpoolError if another process uses the directory; OSError, sqlite3.Error if the disk does not respond.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock_folder()
+        self._lock.acquire()
         shares = Shares.of(self.folder, self._max_size)
         rings = {name: Ring(self.folder, name, kinds) for name, kinds in RINGS.items()}
         parts = _Parts(
@@ -171,9 +150,7 @@ class Store:
             if parts is not None:
                 parts.journal.close()
                 parts.database.close()
-            lock, self._lock = self._lock, None
-            if lock is not None:
-                os.close(lock)
+            self._lock.release()
 
     def recover(self, generation: int) -> None:
         """Replace a damaged database by a new one, unless that was done since `generation`."""
@@ -390,18 +367,6 @@ class Store:
             self._damaged += count
             log.error("spool: %s: %d damaged records are omitted", placed.segment.path, count)
 
-    def _lock_folder(self) -> None:
-        """Lock the directory for this process; a lock on a directory needs no file."""
-        if self._lock is not None:
-            return
-        lock = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(lock)
-            raise SpoolError(f"{self.folder} is in use by another wattgram process") from error
-        self._lock = lock
-
     def _opened(self) -> _Parts:
         if self._parts is None:
             raise SpoolError(f"{self.folder}: not open")
@@ -431,7 +396,3 @@ def _between(records: list[Numbered], after: int, limit: int) -> list[Numbered]:
 
 def _number(numbered: Numbered) -> int:
     return numbered[0]
-
-
-def _page(size: int) -> int:
-    return size // 4096 * 4096

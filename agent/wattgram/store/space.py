@@ -9,10 +9,31 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from .disk import sync_folder
 from .ring import SUFFIX, Ring
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Bytes of a spool for journal, database, one segment and all segments."""
+
+    journal: int
+    database: int
+    segment: int
+    rings: int
+
+    @classmethod
+    def of(cls, folder: Path, max_size: int) -> Shares:
+        """Return the shares of a spool of this size, or of nine tenths of a smaller disk."""
+        disk = os.statvfs(folder)
+        size = min(max_size, disk.f_blocks * disk.f_frsize * 9 // 10)
+        journal = _page(max(1 << 16, min(1 << 22, size // 16)))
+        database = _page(max(min(size // 2, 1 << 22), size // 8))
+        segment = _page(max(1 << 16, min(1 << 22, size // 64)))
+        return cls(journal, database, segment, size - journal - database)
 
 
 class Space:
@@ -122,3 +143,7 @@ def _allocate(path: Path, size: int) -> None:
         raise
     finally:
         os.close(file)
+
+
+def _page(size: int) -> int:
+    return size // 4096 * 4096

@@ -12,9 +12,10 @@ from wattgram.base.record import Kind, Record, Series
 
 from . import journal
 from .block import Numbered
-from .database import DATABASE_FILE, appended_before, rings_of
+from .database import DATABASE_FILE
 from .ring import PlacedBlock, Ring
 from .rows import ROW_COLUMNS, all_series, decoded, text
+from .tables import appended_before, rings_of
 
 RINGS: dict[str, tuple[Kind, ...]] = {"readings": ("device", "emission", "gateway"), "instants": ("instant",)}
 """Rings and their kinds, except for records searched by key."""
