@@ -73,7 +73,7 @@ CARBON = (
         "emission",
         "emission",
         "kg",
-        "CO2 that the load carries: sum of load power x intensity of the site's mix x time",
+        "CO2 of the load: sum of load power x intensity of the site's mix x time",
         SHARING,
     ),
     Figure(
@@ -132,7 +132,7 @@ SHARES = (
         "self_consumption",
         "self-consumption",
         "1",
-        "(own renewable production - what of it was exported) / own renewable production",
+        "(own renewable production - its exported part) / own renewable production",
         "METHOD 5",
     ),
     Figure(

@@ -86,22 +86,23 @@ class CounterDirection(NamedTuple):
         return self.deficit - self.open
 
     def advance(
-        self, flowed: float, most: float, amount: Amount | None, share: float = 1.0, rounding: float = 0.0
+        self, flowed: float, max_energy: float, amount: Amount | None, share: float = 1.0, rounding: float = 0.0
     ) -> tuple[CounterDirection, float, float]:
         """End an interval; return the next direction, the interval's energy and the late energy, Wh.
 
-        flowed: Wh by power, NaN if unknown. most: largest possible Wh, 0 without an interval. amount: of the counter.
-        share: part of a deficit that the interval corrects. rounding: steps of the register that may be its rounding.
+        flowed: Wh by power, NaN if unknown. max_energy: largest possible Wh, 0 without an interval. amount: of the
+        counter. share: part of a deficit that the interval corrects. rounding: steps of the register that may be its
+        rounding.
         """
         energy = flowed if isfinite(flowed) else 0.0
         if self.counts:  # without a counter, nothing would correct the part cut off here
-            energy = min(energy, most)
+            energy = min(energy, max_energy)
         direction, late = self._replace(open=self.open + energy), 0.0
         if amount is not None:
             direction, late = direction._read(amount, rounding)
-        if most <= 0.0 or (amount is None and not isfinite(flowed)):
+        if max_energy <= 0.0 or (amount is None and not isfinite(flowed)):
             return direction, nan, late
-        correction = (1.0 if direction.steady else share) * direction._correction(energy, most)
+        correction = (1.0 if direction.steady else share) * direction._correction(energy, max_energy)
         return direction._replace(deficit=direction.deficit - correction), energy + correction, late
 
     def _read(self, amount: Amount, rounding: float) -> tuple[CounterDirection, float]:
@@ -119,14 +120,14 @@ class CounterDirection(NamedTuple):
             deficit, 0.0, max(step, amount.resolution), rounding * amount.resolution, grew, steady
         ), late
 
-    def _correction(self, energy: float, most: float) -> float:
+    def _correction(self, energy: float, max_energy: float) -> float:
         """Return the Wh added to an interval's energy, or taken from it.
 
         A counter shows whole steps, and the power includes energy that the counter does not show yet. Published energy
         up to one step ahead of the counter is therefore not corrected.
         """
         if self.deficit > 0.0:
-            return min(max(0.0, self.deficit - self.rounding), most - energy)
+            return min(max(0.0, self.deficit - self.rounding), max_energy - energy)
         return -min(energy, max(0.0, -self.deficit - self.step))
 
 
@@ -166,21 +167,23 @@ class Channel:
         pause = seconds > GAP_INTERVALS * self.period
         gap = self.gap or pause
         if seconds <= 0.0 or pause:
-            flowed, most = nan, 0.0
+            flowed, max_energy = nan, 0.0
         else:
             ends = [end for end in (self.power, power) if isfinite(end)]
             flowed = sum(ends) / len(ends) * seconds / 3600.0 if ends else nan
-            most = POWER_MARGIN * self.rated_power * seconds / 3600.0
+            max_energy = POWER_MARGIN * self.rated_power * seconds / 3600.0
         amount_forward, amount_backward = (
             _amount(energy, resolution, metered.verdict, gap=gap)
             for energy, resolution in zip(metered[:2], metered.resolution, strict=True)
         )
         # max(NaN, 0) is NaN: unknown stays unknown
         share = 1.0 - exp(-seconds / self.decay) if self.decay > 0.0 and seconds > 0.0 else 1.0
-        forward, backward = (max(flowed, 0.0), max(-flowed, 0.0)) if flows is None or most <= 0.0 else flows
-        positive, energy_forward, late = self.positive.advance(forward, most, amount_forward, share, self.rounding)
+        forward, backward = (max(flowed, 0.0), max(-flowed, 0.0)) if flows is None or max_energy <= 0.0 else flows
+        positive, energy_forward, late = self.positive.advance(
+            forward, max_energy, amount_forward, share, self.rounding
+        )
         negative, energy_backward, late_against = self.negative.advance(
-            backward, most, amount_backward, share, self.rounding
+            backward, max_energy, amount_backward, share, self.rounding
         )
         gap = gap and amount_forward is None and amount_backward is None
         after = replace(self, time=time, power=power, positive=positive, negative=negative, gap=gap)
