@@ -37,13 +37,13 @@ class Server:
     def synchronised(self) -> bool:
         return self.keeps
 
-    def went_on(self) -> bool:
+    def runs_when_off(self) -> bool:
         return False
 
     def uptime(self) -> float:
         return self._before + self._clock.passed
 
-    def boot(self) -> str:
+    def boot_id(self) -> str:
         return self.named
 
     def switched_on(self, named: str) -> None:
@@ -94,7 +94,7 @@ class Life:
             tick=self._tick,
             clock=self.clock,
             counted=self._counted,
-            witness=self.server,
+            clock_status=self.server,
         )
         plant._powers = dict.fromkeys(self._roles, self._watts)
         append = plant.spool.append
@@ -145,7 +145,7 @@ class Life:
         spool.append = lambda made: None  # type: ignore[method-assign]  # nobody is there any more
         self._appended.clear()
         await spool._run(spool._store.close)
-        spool._shut()
+        spool._stop_threads()
         await self._stop()
 
     async def _stop(self) -> None:

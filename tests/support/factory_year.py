@@ -116,7 +116,7 @@ async def live(path: Path, first: date, last: date) -> Truth:
             site.take(one.source, Reading(clock.now, clock.passed, image, b"\1" * one.plan.words))
 
     # In Shanghai the year begins eight hours before the time from which on a clock is believed.
-    site.keeper._watch = replace(site.keeper._watch, earliest=start)
+    site.timekeeper._watch = replace(site.timekeeper._watch, earliest=start)
     truth = Truth(start, counts={name: defaultdict(float) for name in COUNTED})
     values = _shown(factory)
     while True:

@@ -21,7 +21,7 @@ from wattgram.grid.feed import Feed
 from wattgram.site.revision import Revision
 from wattgram.site.site import Site
 from wattgram.store.spool import Spool
-from wattgram.timekeeping.kernel_clock import Witness
+from wattgram.timekeeping.kernel_clock import ClockStatus
 from wattgram_drivers.catalogue import load
 from wattgram_drivers.device import Reading
 from wattgram_drivers.endpoint import parse
@@ -71,7 +71,7 @@ class Plant:
         batteries: BatteryConfig | None = None,
         sinks: Sequence[str] = (),
         counted: Mapping[str, Sequence[float]] | None = None,
-        witness: Witness | None = None,
+        clock_status: ClockStatus | None = None,
     ) -> None:
         self.clock = clock or Hands(start)
         devices = tuple(
@@ -87,7 +87,7 @@ class Plant:
         self.plan = make_plan(METER)
         for source in self.sources.values():
             source.equip(METER, self.plan)
-        self.site = Site(self.config, list(self.sources.values()), self.spool, self.clock, feeds, witness)  # type: ignore[arg-type]  # a clock by hand
+        self.site = Site(self.config, list(self.sources.values()), self.spool, self.clock, feeds, clock_status)  # type: ignore[arg-type]  # a clock by hand
         self.revision = Revision(self.site, self.spool, self.clock)  # type: ignore[arg-type]  # the same
         self.counters = {name: list((counted or {}).get(name, (1000.0, 1000.0))) for name in roles}
         self._powers = dict.fromkeys(roles, 0.0)

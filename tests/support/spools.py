@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import struct
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -72,10 +71,8 @@ async def taken(spool: Spool, sink: str = "one", limit: int = 1000) -> list[Reco
 
 async def killed(spool: Spool) -> None:
     """As after kill -9: nothing is written any more, and others may have the files."""
-    lock = spool._store._lock
-    assert lock is not None
-    os.close(lock)
-    spool._shut()
+    spool._store._lock.release()
+    spool._stop_threads()
     _DEAD.append(spool)
 
 

@@ -138,7 +138,7 @@ def emissions(config: Config) -> Iterator[Record]:
             row[name] = watts
             row[f"{name} energy"], row[f"{name} energy against"] = max(watts, 0.0) / 60.0, max(-watts, 0.0) / 60.0
         terms = [books.terms(time)]
-        rows = books.priced(array("d", [row[name] for name in fields]).tobytes(), terms)
+        rows = books.with_grid_terms(array("d", [row[name] for name in fields]).tobytes(), terms)
         yield from books.advance([time], rows, terms)
 
 

@@ -1,16 +1,15 @@
-"""Whether the balance of a site can be true: what is told when it cannot, and when its numbers are withheld.
+"""Plausibility of a site's balance: events for an impossible balance, and the state in which its results are withheld.
 
-Pure: a state and a tick's numbers go in; a state, and what to tell, come out. W, s. All times are sums of the seconds
-that ticks cover, so neither a step of the clock nor a pause makes them longer.
+Pure functions: from state and tick to state and events. W, s. All times are sums of the seconds that ticks cover, so
+neither a step of the clock nor a pause extends them.
 
-One equation has one unknown, the load. When it comes out less than nothing, some term is wrong, but the equation does
-not say which: a swapped incomer, an inverter or a battery the wrong way round and a generator without a meter look the
-same. So nothing that comes from these meters is published as the site's number while the balance is withheld: neither
-load, intensity, emissions, scopes and shares, which are made of all of them, nor the flows, each of which may be the
-wrong one (`pv_power` of a meter that is the wrong way round is 0, not negative, and looks like a cloud). What stays is
-what no power meter has a part in: the grid's intensity with its provenance, and captured CO2. It is the record of a
-site whose meters are all missing, and the accounts make just that when they are given no power. The records of the
-devices go on: they say what each meter shows, and are what the engineer needs.
+One equation has one unknown, the load. If the load is below zero, some term is wrong, but the equation does not show
+which: a reversed incomer, a reversed inverter or battery and a generator without a meter look the same. While the
+balance is withheld, no result of these meters is therefore published as the site's: neither load, intensity, emissions,
+scopes and shares, which depend on all of them, nor the flows, each of which may be wrong. (A reversed PV meter gives a
+`pv_power` of 0, which looks like a cloud.) The results without a power meter stay: the grid intensity with its
+provenance, and captured CO2. The accounts produce exactly this record for a site without any power. The records of the
+devices continue: they show each meter's value, which the engineer needs.
 """
 
 from __future__ import annotations
@@ -25,45 +24,52 @@ from wattgram.base.occurrence import Occurrence
 from wattgram.base.record import Record
 
 CONFIRMING_TICKS = 5
-"""Ticks in a row that make a change of the balance's state an event."""
+"""Consecutive ticks after which a change of the balance's state is an event."""
 
-PERSISTENT = 300.0
-"""Seconds of ticks after which a state is no chance (METHOD 4.1)."""
+PERSISTENT_SECONDS = 300.0
+"""Seconds of ticks after which a state is no coincidence (METHOD 4.1)."""
 
-DAY = 86400.0
-"""Seconds of sound ticks after which a suspicious balance is believed: a swapped incomer looks well while the sun
-shines, and shows itself once a daily cycle."""
+RELEASE_SECONDS = 86400.0
+"""Seconds of sound ticks after which a withheld balance is published again.
 
-GROSS = 0.05
-"""Of the inflow that must be missing before anything is withheld. Meters of class A may err by 2 % each (EN 50470-3),
-and an inverter's own figure is of no class: a closed works that exports all that its roof makes can miss the 2 % at
-which METHOD 4.5 speaks of a fault, for hours and with every wire in its place."""
+A reversed incomer looks right while the sun shines, and becomes visible once a day.
+"""
+
+GROSS_IMBALANCE = 0.05
+"""Imbalance, as a share of the inflow, above which results are withheld.
+
+Meters of class A may err by 2 % each (EN 50470-3), and the values of an inverter have no class. A closed
+factory that exports all its PV production can miss the 2 % of METHOD 4.5 for hours, with correct wiring.
+"""
 
 SURPLUS = 0.02
-"""Of the inflow that sub-meters may count more than the load (METHOD 4.1)."""
+"""Share of the inflow by which sub-meters may exceed the load (METHOD 4.1)."""
 
 RESOLUTION = 50.0
-"""W that a power of zero may show: P_res of METHOD 4.1, where the meters say nothing better."""
+"""Power that a meter may show at zero, W: P_res of METHOD 4.1, without better information from the meters."""
 
-IN = ("grid_import_power", "pv_power", "generation_power", "battery_discharge_power")
-OUT = ("grid_export_power", "battery_charge_power")
+INFLOWS = ("grid_import_power", "pv_power", "generation_power", "battery_discharge_power")
+OUTFLOWS = ("grid_export_power", "battery_charge_power")
 
 FIELDS_WITHOUT_POWER = ("grid_intensity", "captured", "grid_tier", "grid_age", "revision")
-"""Fields of an `emission` record that no power meter has a part in."""
+"""Fields of an `emission` record that do not depend on power meters."""
 
 FAULT, RESTORED, WITHHELD = "balance fault", "balance restored", "balance withheld"
 EXCEEDED, FIT = "sub-meters exceed load", "sub-meters fit again"
 
 
 class BalanceVerdict(NamedTuple):
-    """Of one tick: what is to be told, and whether its numbers, and those of its windows, are withheld."""
+    """Result of one tick: the events, and whether its results and those of its windows are withheld."""
 
-    happened: tuple[Occurrence, ...] = ()
+    occurrences: tuple[Occurrence, ...] = ()
     withheld: bool = False
 
 
 class SubMeterSurplus(NamedTuple):
-    """Sub-meters and load. exceeded: what was told last. ticks, seconds: of the other state, in a row."""
+    """Comparison of sub-meters and load.
+
+    exceeded: last published state. ticks, seconds: consecutive ticks of the other state.
+    """
 
     exceeded: bool = False
     ticks: int = 0
@@ -75,128 +81,153 @@ FITTING = SubMeterSurplus()
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What is remembered of the ticks.
+    """State of the balance.
 
-    resolution: W that a meter shows at zero. gross: share of the inflow that must be missing before anything is
-    withheld. wiring: any text that changes when the devices, their roles or the key `invert` do.
+    resolution: power that a meter shows at zero, W. gross_imbalance: share of the inflow above which results are
+    withheld. wiring: a text that changes with the devices, their roles and the key `invert`.
 
-    faulty: what was told last, with `odd` ticks of the other state in a row. fault: s of gross faults with every meter
-    there. sound: s without a fault since the numbers are withheld.
+    faulty: last published state, with `contrary_ticks` consecutive ticks of the other state. fault_seconds: seconds of
+    gross faults with all meters present. sound_seconds: seconds without a fault since the results are withheld.
     """
 
     resolution: float = RESOLUTION
-    gross: float = GROSS
+    gross_imbalance: float = GROSS_IMBALANCE
     wiring: str = ""
     faulty: bool = False
-    odd: int = 0
-    fault: float = 0.0
+    contrary_ticks: int = 0
+    fault_seconds: float = 0.0
     withheld: bool = False
-    sound: float = 0.0
+    sound_seconds: float = 0.0
     surplus: SubMeterSurplus = FITTING
 
     def advance(self, tick: Mapping[str, object], seconds: float) -> tuple[Balance, BalanceVerdict]:
-        """Take a tick of the accounts that go on while numbers are withheld; the state after it and its verdict.
+        """Take a tick of the accounts, which continue while results are withheld.
 
-        tick: fields of its `emission` record, what is absent left out or NaN. seconds: that it covers, 0 after a pause.
+        tick: fields of its `emission` record; absent fields are missing or NaN. seconds: time that it covers, 0 after a
+        pause. Return the next state and the verdict.
 
-        - *Fault*: there is an import and no load. `CONFIRMED` ticks in a row make it an event, and as many others end
-          it. The accounts leave load and intensity of such a tick undefined by themselves.
-        - *Withheld*: when after `PERSISTENT` seconds of such ticks, each gross and with a coverage of 1, it is still
-          faulty. It ends when there was a load for `DAY`, interrupted by no fault of `CONFIRMED` ticks.
-        - *Sub-meters*: when they count more than the load in each tick of `PERSISTENT` seconds. That they count less
-          is how a site is that does not meter everything.
+        - *Fault*: there is an import and no load. `CONFIRMING_TICKS` consecutive ticks make it an event, and as many
+          others end it. The accounts leave load and intensity of such a tick undefined by themselves.
+        - *Withheld*: after `PERSISTENT_SECONDS` of such ticks, each with a gross imbalance and a coverage of 1, the
+          balance is still faulty. The state ends after `RELEASE_SECONDS` with a load, without a fault of
+          `CONFIRMING_TICKS` ticks.
+        - *Sub-meters*: they exceed the load in each tick of `PERSISTENT_SECONDS`. A sum below the load is normal: a
+          site need not meter every load.
         """
         if self.withheld:
-            return self._released(tick, seconds)
-        balance, told = self._judged(tick, seconds)
-        if balance.faulty and balance.fault >= PERSISTENT:
+            return self._check_release(tick, seconds)
+        balance, occurrences = self._check_fault(tick, seconds)
+        if balance.faulty and balance.fault_seconds >= PERSISTENT_SECONDS:
             balance = replace(
-                balance, withheld=True, fault=0.0, odd=0, sound=0.0, surplus=SubMeterSurplus(self.surplus.exceeded)
+                balance,
+                withheld=True,
+                fault_seconds=0.0,
+                contrary_ticks=0,
+                sound_seconds=0.0,
+                surplus=SubMeterSurplus(self.surplus.exceeded),
             )
-            return balance, BalanceVerdict((*told, Occurrence(WITHHELD, _advice(tick))), withheld=True)
-        surplus, more = self._exceeded(tick, seconds)
-        return replace(balance, surplus=surplus), BalanceVerdict((*told, *more))
+            return balance, BalanceVerdict((*occurrences, Occurrence(WITHHELD, _withheld_detail(tick))), withheld=True)
+        surplus, sub_meter_occurrences = self._check_sub_meters(tick, seconds)
+        return replace(balance, surplus=surplus), BalanceVerdict((*occurrences, *sub_meter_occurrences))
 
     def dump(self) -> dict[str, object]:
-        """What a restart must not lose, as JSON knows it."""
+        """Return the state for a restart, JSON-compatible."""
         return {
             "wiring": self.wiring,
             "faulty": self.faulty,
-            "odd": self.odd,
-            "fault": self.fault,
+            "odd": self.contrary_ticks,
+            "fault": self.fault_seconds,
             "withheld": self.withheld,
-            "sound": self.sound,
+            "sound": self.sound_seconds,
             "surplus": list(self.surplus),
         }
 
     def restored(self, dumped: Any) -> Balance:
-        """Continuing from what `dump` gave, by way of JSON; ValueError when it is none.
+        """Return a copy with the state from `dump` (after JSON); ValueError if the state is invalid.
 
-        Under another wiring somebody has done something about it: what was withheld is published from the first
-        sound tick on, and withheld again when that was not the reason.
+        A different wiring means that somebody has corrected a meter. Withheld results are then published from the first
+        sound tick on, and withheld again if the correction was wrong.
         """
         try:
-            exceeded, ticks, passed = dumped["surplus"]
+            exceeded, ticks, seconds = dumped["surplus"]
             restored = replace(
                 self,
-                faulty=_truth(dumped["faulty"]),
-                odd=int(dumped["odd"]),
-                fault=_seconds(dumped["fault"]),
-                withheld=_truth(dumped["withheld"]),
-                sound=_seconds(dumped["sound"]),
-                surplus=SubMeterSurplus(_truth(exceeded), int(ticks), _seconds(passed)),
+                faulty=_boolean(dumped["faulty"]),
+                contrary_ticks=int(dumped["odd"]),
+                fault_seconds=_seconds(dumped["fault"]),
+                withheld=_boolean(dumped["withheld"]),
+                sound_seconds=_seconds(dumped["sound"]),
+                surplus=SubMeterSurplus(_boolean(exceeded), int(ticks), _seconds(seconds)),
             )
-            same = dumped["wiring"] == self.wiring
+            same_wiring = dumped["wiring"] == self.wiring
         except (KeyError, OverflowError, TypeError, ValueError) as error:
-            raise ValueError(f"found {dumped!r}, which is no balance's state") from error
-        return restored if same else replace(restored, fault=0.0, odd=0, sound=DAY)
+            raise ValueError(f"found {dumped!r}, expected a balance's state") from error
+        return (
+            restored
+            if same_wiring
+            else replace(restored, fault_seconds=0.0, contrary_ticks=0, sound_seconds=RELEASE_SECONDS)
+        )
 
-    def _judged(self, tick: Mapping[str, object], seconds: float) -> tuple[Balance, tuple[Occurrence, ...]]:
+    def _check_fault(self, tick: Mapping[str, object], seconds: float) -> tuple[Balance, tuple[Occurrence, ...]]:
         faulty = _faulty(tick)
-        fault = self.fault
-        if faulty and _number(tick, "coverage") == 1.0 and _leaving(tick) - _coming(tick) > self.gross * _coming(tick):
-            fault += seconds
-        odd = self.odd + 1 if faulty != self.faulty else 0
-        if odd >= CONFIRMING_TICKS:
-            detail = "more leaves the site than comes in: a meter is the wrong way round or one is missing"
-            told = Occurrence(FAULT, detail) if faulty else Occurrence(RESTORED, "")
-            return replace(self, faulty=faulty, odd=0, fault=fault if faulty else 0.0), (told,)
-        return replace(self, odd=odd, fault=fault if faulty or self.faulty else 0.0), ()
+        fault_seconds = self.fault_seconds
+        if (
+            faulty
+            and _number(tick, "coverage") == 1.0
+            and _outflow(tick) - _inflow(tick) > self.gross_imbalance * _inflow(tick)
+        ):
+            fault_seconds += seconds
+        contrary_ticks = self.contrary_ticks + 1 if faulty != self.faulty else 0
+        if contrary_ticks >= CONFIRMING_TICKS:
+            detail = "the outflow exceeds the inflow: a meter is reversed or missing"
+            occurrence = Occurrence(FAULT, detail) if faulty else Occurrence(RESTORED, "")
+            return replace(self, faulty=faulty, contrary_ticks=0, fault_seconds=fault_seconds if faulty else 0.0), (
+                occurrence,
+            )
+        return replace(
+            self, contrary_ticks=contrary_ticks, fault_seconds=fault_seconds if faulty or self.faulty else 0.0
+        ), ()
 
-    def _released(self, tick: Mapping[str, object], seconds: float) -> tuple[Balance, BalanceVerdict]:
-        odd = self.odd + 1 if _faulty(tick) else 0
-        sound = 0.0 if odd >= CONFIRMING_TICKS else self.sound
+    def _check_release(self, tick: Mapping[str, object], seconds: float) -> tuple[Balance, BalanceVerdict]:
+        contrary_ticks = self.contrary_ticks + 1 if _faulty(tick) else 0
+        sound_seconds = 0.0 if contrary_ticks >= CONFIRMING_TICKS else self.sound_seconds
         if not isfinite(_number(tick, "load_power")):
-            return replace(self, odd=odd, sound=sound), BalanceVerdict(withheld=True)
-        sound += seconds
-        if sound < DAY:
-            return replace(self, odd=0, sound=sound), BalanceVerdict(withheld=True)
-        detail = "sound for 24 h, or at once after a change of the devices' settings"
-        released = replace(self, withheld=False, faulty=False, odd=0, sound=0.0)
+            return replace(self, contrary_ticks=contrary_ticks, sound_seconds=sound_seconds), BalanceVerdict(
+                withheld=True
+            )
+        sound_seconds += seconds
+        if sound_seconds < RELEASE_SECONDS:
+            return replace(self, contrary_ticks=0, sound_seconds=sound_seconds), BalanceVerdict(withheld=True)
+        detail = "24 h without a fault, or a change of the devices' settings"
+        released = replace(self, withheld=False, faulty=False, contrary_ticks=0, sound_seconds=0.0)
         return released, BalanceVerdict((Occurrence(RESTORED, detail),))
 
-    def _exceeded(self, tick: Mapping[str, object], seconds: float) -> tuple[SubMeterSurplus, tuple[Occurrence, ...]]:
+    def _check_sub_meters(
+        self, tick: Mapping[str, object], seconds: float
+    ) -> tuple[SubMeterSurplus, tuple[Occurrence, ...]]:
         residual, load = _number(tick, "residual_power"), _number(tick, "load_power")
-        if not isfinite(residual):  # a sub-meter is missing, or the load: that says nothing of either
+        if not isfinite(residual):  # a sub-meter or the load is missing
             return self.surplus, ()
-        exceeded = residual > max(SURPLUS * _coming(tick), 2.0 * self.resolution)
+        exceeded = residual > max(SURPLUS * _inflow(tick), 2.0 * self.resolution)
         if exceeded == self.surplus.exceeded:
             return SubMeterSurplus(exceeded), ()
         surplus = self.surplus._replace(ticks=self.surplus.ticks + 1, seconds=self.surplus.seconds + seconds)
-        if surplus.ticks < CONFIRMING_TICKS or surplus.seconds < PERSISTENT:
+        if surplus.ticks < CONFIRMING_TICKS or surplus.seconds < PERSISTENT_SECONDS:
             return surplus, ()
         detail = (
             f"the sub-meters count {_kw(load + residual)} of a load of {_kw(load)}: a source has no meter, "
-            "or a sub-meter's factor is wrong"
+            "or a sub-meter has a wrong ratio"
         )
         return SubMeterSurplus(exceeded), (Occurrence(EXCEEDED, detail) if exceeded else Occurrence(FIT, ""),)
 
 
-def withheld(made: Record) -> Record:
-    """An `emission` record, of a tick or a window, without what comes from meters that cannot be true."""
-    numbers = zip(made.series.fields, made.numbers(), strict=True)
-    left = (0.0 if name == "coverage" else number if name in FIELDS_WITHOUT_POWER else nan for name, number in numbers)
-    return replace(made, values=struct.pack(f"{len(made.series.fields)}d", *left))
+def without_meter_values(record: Record) -> Record:
+    """Return an `emission` record, of a tick or a window, without the values that depend on power meters."""
+    numbers = zip(record.series.fields, record.numbers(), strict=True)
+    values = (
+        0.0 if name == "coverage" else number if name in FIELDS_WITHOUT_POWER else nan for name, number in numbers
+    )
+    return replace(record, values=struct.pack(f"{len(record.series.fields)}d", *values))
 
 
 def _faulty(tick: Mapping[str, object]) -> bool:
@@ -208,26 +239,26 @@ def _number(tick: Mapping[str, object], name: str) -> float:
     return float(value) if isinstance(value, int | float) else nan
 
 
-def _coming(tick: Mapping[str, object]) -> float:
-    """W into the site; what is absent adds nothing."""
-    return _sum(tick, IN)
+def _inflow(tick: Mapping[str, object]) -> float:
+    """Return the power into the site, W; absent fields count as 0."""
+    return _sum(tick, INFLOWS)
 
 
-def _leaving(tick: Mapping[str, object]) -> float:
-    """W out of the site or into its battery."""
-    return _sum(tick, OUT)
+def _outflow(tick: Mapping[str, object]) -> float:
+    """Return the power out of the site or into its battery, W."""
+    return _sum(tick, OUTFLOWS)
 
 
 def _sum(tick: Mapping[str, object], names: tuple[str, ...]) -> float:
     return sum(number for name in names if isfinite(number := _number(tick, name)))
 
 
-def _advice(tick: Mapping[str, object]) -> str:
-    """What the engineer does about it."""
+def _withheld_detail(tick: Mapping[str, object]) -> str:
+    """Return the detail of the event: the imbalance and the corrective action."""
     return (
-        f"{_kw(_coming(tick))} come in and {_kw(_leaving(tick))} leave, for 5 min with every meter there: run "
-        "wattgram check --live, set invert = true for the meter that is the wrong way round, or add the one that is "
-        "missing; published again after such a change, or when sound for 24 h"
+        f"inflow {_kw(_inflow(tick))}, outflow {_kw(_outflow(tick))}, for 5 min with all meters present: run wattgram "
+        "check --live, set invert = true for the reversed meter, or add the missing meter; results are published again "
+        "after such a change, or after 24 h without a fault"
     )
 
 
@@ -235,7 +266,7 @@ def _kw(power: float) -> str:
     return f"{power / 1000.0:.3f} kW"
 
 
-def _truth(value: object) -> bool:
+def _boolean(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError
     return value

@@ -1,4 +1,4 @@
-"""Several batteries are one pool: what it holds and loses, and how full it is."""
+"""Several batteries as one pool: capacity, losses and state of charge."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wattgram.config.role_keys import BatteryConfig
 
 
 class Pool(NamedTuple):
-    """All batteries as the accounts take them: Wh inside (0: unknown), efficiencies 0-1, share lost an hour."""
+    """All batteries as the accounts use them: capacity in Wh (0: unknown), efficiencies 0-1, share lost per hour."""
 
     capacity: float
     charge_efficiency: float
@@ -20,36 +20,37 @@ class Pool(NamedTuple):
 
 
 def pool(batteries: Sequence[BatteryConfig]) -> Pool:
-    """The batteries as one that gains and loses as much (METHOD 4.6), each charged by its share of the capacity.
+    """Return one battery that gains and loses as much as all batteries (METHOD 4.6).
 
-    Share w: eta_c = sum w eta_c; eta_d = 1 / sum(w / eta_d), as E / eta_d is what a discharge takes; loss = sum w loss.
-    Without every capacity the shares are equal and the pool's is 0. The defaults where there is none.
+    Each battery is charged by its share of the capacity. Share w: eta_c = sum w eta_c; eta_d = 1 / sum(w / eta_d),
+    because a discharge takes E / eta_d; loss = sum w loss. If a capacity is unknown, the shares are equal and the
+    pool's capacity is 0. Without batteries, the defaults apply.
     """
     batteries = batteries or (BatteryConfig(),)
-    known = [one.capacity for one in batteries if one.capacity]
-    whole = sum(known) if len(known) == len(batteries) else 0.0
-    if len({replace(one, capacity=None) for one in batteries}) == 1:  # 1 / (1 / 0.95) is not 0.95
-        one = batteries[0]
-        return Pool(whole, one.charge_efficiency, one.discharge_efficiency, one.self_discharge)
-    shares = [(one.capacity or 0.0) / whole if whole else 1.0 / len(batteries) for one in batteries]
-    each = list(zip(shares, batteries, strict=True))
+    capacities = [battery.capacity for battery in batteries if battery.capacity]
+    total = sum(capacities) if len(capacities) == len(batteries) else 0.0
+    if len({replace(battery, capacity=None) for battery in batteries}) == 1:  # 1 / (1 / 0.95) is not 0.95
+        battery = batteries[0]
+        return Pool(total, battery.charge_efficiency, battery.discharge_efficiency, battery.self_discharge)
+    shares = [(battery.capacity or 0.0) / total if total else 1.0 / len(batteries) for battery in batteries]
+    weighted = list(zip(shares, batteries, strict=True))
     return Pool(
-        whole,
-        min(1.0, sum(share * one.charge_efficiency for share, one in each)),
-        min(1.0, 1.0 / sum(share / one.discharge_efficiency for share, one in each)),
-        sum(share * one.self_discharge for share, one in each),
+        total,
+        min(1.0, sum(share * battery.charge_efficiency for share, battery in weighted)),
+        min(1.0, 1.0 / sum(share / battery.discharge_efficiency for share, battery in weighted)),
+        sum(share * battery.self_discharge for share, battery in weighted),
     )
 
 
 def state_of_charge(batteries: Iterable[tuple[float | None, float]]) -> float:
-    """0-1: the mean of (capacity in Wh, state of charge) weighted by capacity.
+    """Return the mean state of charge, 0-1, weighted by capacity; batteries are (capacity in Wh, state of charge).
 
-    NaN when one is NaN or not from 0 to 1, or a capacity is not known: the mean of the others would be another pool's.
+    NaN if a state is NaN or not from 0 to 1, or a capacity is unknown: the mean of the others would be of another pool.
     """
-    whole = charged = 0.0
+    total = charged = 0.0
     for capacity, soc in batteries:
         if not capacity or not 0.0 <= soc <= 1.0:
             return nan
-        whole += capacity
+        total += capacity
         charged += capacity * soc
-    return min(1.0, charged / whole) if whole else nan
+    return min(1.0, charged / total) if total else nan

@@ -1,4 +1,4 @@
-"""The carbon accounts and their windows: instants in, `emission` records out; the same code today and in a replay."""
+"""Carbon accounts and their windows: from instants to `emission` records; a replay uses the same code."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ from . import battery_pool, fuel
 BALANCE_ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev")
 """Roles whose power is a channel of the accounts."""
 
-TOTALS = ("1d", "1mo")
-"""Windows to which energy belongs of which nobody knows in which quarter of an hour it flowed (METHOD 4.5)."""
+TOTAL_WINDOWS = ("1d", "1mo")
+"""Windows that include energy whose quarter of an hour is unknown (METHOD 4.5)."""
 
 LEADING_COLUMNS = 3
 """Columns before the powers: seconds, grid g/kWh, grid clean share."""
 
-EXTRA = ("grid_clean_share", "official_intensity", "grid_tier", "grid_age", "revision")
-"""Numbers of an emission behind the accounts' own; the revision is the last (`record.Record.looked_up_by_key`)."""
+EXTRA_FIELDS = ("grid_clean_share", "official_intensity", "grid_tier", "grid_age", "revision")
+"""Numbers of an emission after the accounts' own; the revision is the last (`record.Record.looked_up_by_key`)."""
 
 EMISSION_TEXTS = ("grid_source", "basis", "method")
 WHOLE_FIELDS = ("grid_tier", "revision")
 ROW = 8 * len(OUTPUTS)
 COVERAGE = 8 * OUTPUTS.index("coverage")
-"""Where the coverage stands in a row of the accounts, in bytes."""
+"""Offset of the coverage in a row of the accounts, bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What an instant's row holds, in its order: `channels`, the loop's further `columns`, and every number's name.
+    """Content of an instant's row: `channels`, further `columns` of the hot loop, and the name of every number.
 
-    Rows are kept in records of two series, `instant`, and `late` for energy that belongs to totals alone; they are
-    others when the site is.
+    Rows are stored in records of two series: `instant`, and `late` for energy that belongs to totals only. A change of
+    the site changes the series.
     """
 
     channels: tuple[DeviceConfig, ...]
@@ -61,53 +61,55 @@ class Layout:
 
     @classmethod
     def of(cls, config: Config) -> Layout:
-        """The layout of a configured site."""
-        channels = tuple(one for one in config.devices if one.role in BALANCE_ROLES)
-        names = [one.name for one in channels]
-        energies = [f"{name} {way}" for name in names for way in ("energy", "energy against")]
-        more = {
+        """Return the layout of a configured site."""
+        channels = tuple(device for device in config.devices if device.role in BALANCE_ROLES)
+        names = [device.name for device in channels]
+        energies = [f"{name} {direction}" for name in names for direction in ("energy", "energy against")]
+        column_fields = {
             "energy": energies,
-            "carbon": [f"{name} carbon" for name in names] if any(one.role in BURNERS for one in channels) else [],
-            "soc": ["soc"] if any(one.battery.capacity for one in channels) else [],
+            "carbon": [f"{name} carbon" for name in names]
+            if any(device.role in BURNERS for device in channels)
+            else [],
+            "soc": ["soc"] if any(device.battery.capacity for device in channels) else [],
             "certificates": ["certificates"] if config.grid.certificates else [],
-            "captured": ["captured"] if any(one.role == "capture" for one in config.devices) else [],
+            "captured": ["captured"] if any(device.role == "capture" for device in config.devices) else [],
             "official": ["official"],
         }
-        columns = tuple(name for name, fields in more.items() if fields)
+        columns = tuple(name for name, fields in column_fields.items() if fields)
         head = ("seconds", "grid_intensity", "grid_clean_share")
-        fields = (*head, *names, *(one for name in columns for one in more[name]))
-        roles = " ".join(one.role for one in channels)
+        fields = (*head, *names, *(field for name in columns for field in column_fields[name]))
+        roles = " ".join(device.role for device in channels)
         tags = (("site", config.site.name), ("roles", roles), ("columns", " ".join(columns)))
         return cls(channels, columns, fields, Series("instant", tags, fields), Series("late", tags, fields))
 
     @property
     def size(self) -> int:
-        """Bytes of a row."""
+        """Size of a row, bytes."""
         return 8 * len(self.fields)
 
     def of_era(self, era: int) -> Layout:
-        """The same rows, in series that no other era has."""
+        """Return the same rows in series of their own for an era."""
         if not era:
             return self
         instant, late = (
-            replace(one, tags=(*((name, value) for name, value in one.tags if name != "era"), ("era", str(era))))
-            for one in (self.instant, self.late)
+            replace(series, tags=(*((name, value) for name, value in series.tags if name != "era"), ("era", str(era))))
+            for series in (self.instant, self.late)
         )
         return replace(self, instant=instant, late=late)
 
 
 class GridTerms(NamedTuple):
-    """What the grid emits at an instant, and the official g/kWh of the location-based ledger."""
+    """Grid signal at an instant, and the official intensity of the location-based ledger, g/kWh."""
 
     signal: Signal
     official: float
 
 
 class Books:
-    """Advances over instants; knows which windows run. `time` only chooses the year of the residual mix.
+    """Accounts and running windows. `time` only selects the year of the residual mix.
 
-    layout: of the rows it takes. era: how often the clock was set back behind what had been told; what was told before
-    is of another site to a replay, since it is in no order with what came after.
+    layout: of the rows. era: how often the clock was set back behind published instants. The records of an earlier era
+    are another site's to a replay, because they are in no order with the later ones.
     """
 
     def __init__(self, config: Config, ladder: Ladder, time: int, era: int = 0) -> None:
@@ -116,137 +118,140 @@ class Books:
         self._zone = config.site.timezone
         self._method = config.grid.method
         channels, basis = self.layout.channels, config.grid.basis
-        pool = battery_pool.pool([one.battery for one in channels if one.role == "battery"])
+        pool = battery_pool.pool([device.battery for device in channels if device.role == "battery"])
         certificates = config.grid.certificates
-        incomers = [one.rated_power for one in channels if one.role == "grid"]
+        incomers = [device.rated_power for device in channels if device.role == "grid"]
         self._accounts = Accounts(
-            [one.role for one in channels],
-            [fuel.factor(one, basis) for one in channels],
+            [device.role for device in channels],
+            [fuel.factor(device, basis) for device in channels],
             method=config.grid.method,
             residual_factor=FactorTable.shipped().residual(config.grid.zone, time),
             charge_efficiency=pool.charge_efficiency,
             discharge_efficiency=pool.discharge_efficiency,
             windows=len(WINDOWS),
             columns=self.layout.columns,
-            groups=[one.group or ("transport" if one.role == "ev" else "") for one in channels],
-            rated_power=sum(one for one in incomers if one) if all(incomers) else 0.0,
-            register_step=max((_step(one) for one in channels if one.role == "grid"), default=0.0),
+            groups=[device.group or ("transport" if device.role == "ev" else "") for device in channels],
+            rated_power=sum(power for power in incomers if power) if all(incomers) else 0.0,
+            register_step=max((_step(device) for device in channels if device.role == "grid"), default=0.0),
             certificate_factor=certificates.factor if certificates else 0.0,
             hour=WINDOWS.index("1h"),
             capacity=pool.capacity,
             self_discharge=pool.self_discharge,
         )
-        self._series = {window: self._of(config.site.name, window) for window in ("tick", *WINDOWS)}
+        self._series = {window: self._window_series(config.site.name, window) for window in ("tick", *WINDOWS)}
         self._starts: dict[str, int] = {}
         self._label: tuple[bytes, tuple[str, ...]] = (struct.pack("4d", nan, nan, nan, nan), ("", "", ""))
-        self._extra: tuple[GridTerms | None, bytes, tuple[str, ...]] = (None, b"", ())
-        self.enter(era)
+        self._last_extra: tuple[GridTerms | None, bytes, tuple[str, ...]] = (None, b"", ())
+        self.enter_era(era)
 
-    def priced(self, rows: bytes, terms: Sequence[GridTerms]) -> bytes:
-        """The rows with what the grid emits in its columns."""
+    def with_grid_terms(self, rows: bytes, terms: Sequence[GridTerms]) -> bytes:
+        """Return the rows with the grid terms in their columns."""
         block, width = array("d", rows), len(self.layout.fields)
-        block[1::width] = array("d", [one.signal.intensity for one in terms])
-        block[2::width] = array("d", [one.signal.clean_share for one in terms])
+        block[1::width] = array("d", [grid_terms.signal.intensity for grid_terms in terms])
+        block[2::width] = array("d", [grid_terms.signal.clean_share for grid_terms in terms])
         place = self.layout.fields.index("official")
-        block[place::width] = array("d", [one.official for one in terms])
+        block[place::width] = array("d", [grid_terms.official for grid_terms in terms])
         return block.tobytes()
 
     def terms(self, time: int) -> GridTerms:
-        """What the grid emits at a time, as far as it is known by now."""
+        """Return the grid terms at a time, as known now."""
         return GridTerms(self.ladder.at(time), self.ladder.official(time).intensity)
 
     def advance(self, times: Sequence[int], rows: bytes, terms: Sequence[GridTerms]) -> Iterator[Record]:
-        """Records of instants in their order, and of the windows that end with them; each row has its grid in it."""
+        """Yield the records of instants in their order, and of the windows that end with them.
+
+        Each row contains its grid terms.
+        """
         size, begin = self.layout.size, 0
         while begin < len(times):
             yield from self._close(times[begin] - 1, WINDOWS)
             self._open(times[begin] - 1)
-            over = min(window_end(window, start, self._zone) for window, start in self._starts.items())
-            end = max(begin + 1, bisect_right(times, over, begin))
-            made = self._accounts.step(rows[begin * size : end * size])
+            until = min(window_end(window, start, self._zone) for window, start in self._starts.items())
+            end = max(begin + 1, bisect_right(times, until, begin))
+            results = self._accounts.step(rows[begin * size : end * size])
             for index in range(begin, end):
-                self._label = self._labelled(times[index], terms[index])
+                self._label = self._provenance(times[index], terms[index])
                 at = (index - begin) * ROW
-                yield self._record("tick", times[index], made[at : at + ROW])
+                yield self._record("tick", times[index], results[at : at + ROW])
             begin = end
-            # Days and months are closed with the next instant, for what comes late of this hour is theirs.
+            # Days and months are closed with the next instant, because they include the late energy of this hour.
             yield from self._close(times[end - 1], ("15m", "1h"))
 
     def late(self, time: int, row: bytes) -> Iterator[Record]:
-        """Book a row of energy that belongs to totals alone, at the end of an hour."""
+        """Book a row of energy that belongs to totals only, at the end of an hour."""
         yield from self._close(time - 1, WINDOWS)
         yield from self._close(time, ("15m", "1h"))
-        self._open(time - 1, TOTALS)
+        self._open(time - 1, TOTAL_WINDOWS)
         self._open(time)
         self._accounts.step(row)
         for window in WINDOWS:
-            if window not in TOTALS:
+            if window not in TOTAL_WINDOWS:
                 self._accounts.reset(WINDOWS.index(window))
 
     def series(self, window: str) -> Series:
-        """Of the records that it makes of a window, or of the tick."""
+        """Return the series of a window's records, or of the tick's."""
         return self._series[window]
 
-    def begun(self, window: str) -> int | None:
-        """The start of the window that runs, UTC ns."""
+    def running_since(self, window: str) -> int | None:
+        """Return the start of the running window, UTC ns."""
         return self._starts.get(window)
 
     @property
     def concentrated(self) -> bool:
-        """Whether losses have made the battery's carbon dearer than twice what was charged (METHOD 4.6)."""
+        """Whether losses have raised the battery's intensity above twice that of its charge (METHOD 4.6)."""
         return self._accounts.concentrated()
 
     def state(self) -> bytes:
-        """Everything that a restart must not lose, for `restore`."""
+        """Return the state for a restart, for `restore`."""
         starts = {window: self._starts[window] for window in WINDOWS if window in self._starts}
         head = {"starts": starts, "label": [self._label[0].hex(), self._label[1]], "era": self.era}
         return json.dumps(head).encode() + b"\n" + self._accounts.state()
 
     def set_back(self, time: int) -> None:
-        """The clock was wrong: go on with `time` as the next instant, UTC ns, before those that were told.
+        """Continue with `time` as the next instant, UTC ns, before published instants: the clock was wrong.
 
-        A quarter of an hour or an hour that lies ahead of it is not told; what the day and the month have belongs to
-        the day and the month of now.
+        Running quarters of an hour and hours that start later are discarded. The content of the running day and month
+        goes to the day and the month of `time`.
         """
         for window, start in list(self._starts.items()):
             if start < time:
                 continue
-            if window in TOTALS:
+            if window in TOTAL_WINDOWS:
                 self._starts[window] = window_start(window, time - 1, self._zone)
             else:
                 self._accounts.reset(WINDOWS.index(window))
                 del self._starts[window]
-        self.enter(self.era + 1)
+        self.enter_era(self.era + 1)
 
     def restore(self, state: bytes) -> None:
-        """Continue from `state`; ValueError when it is another site's or of another era, or damaged."""
+        """Restore from `state`; ValueError if it is damaged, of another site or of another era."""
         head, _, accounts = state.partition(b"\n")
         try:
-            found = json.loads(head)
-            starts = {window: int(found["starts"][window]) for window in WINDOWS if window in found["starts"]}
-            label, texts = bytes.fromhex(found["label"][0]), tuple(str(one) for one in found["label"][1])
+            fields = json.loads(head)
+            starts = {window: int(fields["starts"][window]) for window in WINDOWS if window in fields["starts"]}
+            label, texts = bytes.fromhex(fields["label"][0]), tuple(str(text) for text in fields["label"][1])
         except (AttributeError, KeyError, IndexError, TypeError) as error:
-            raise ValueError("state: no books' state") from error
-        if len(label) != 8 * (len(EXTRA) - 1) or len(texts) != len(EMISSION_TEXTS):
-            raise ValueError("state: no books' state")
+            raise ValueError("found a damaged state, expected the books' state") from error
+        if len(label) != 8 * (len(EXTRA_FIELDS) - 1) or len(texts) != len(EMISSION_TEXTS):
+            raise ValueError("found a damaged state, expected the books' state")
         if era_of(state) != self.era:
-            raise ValueError(f"state: of era {era_of(state)}, expected {self.era}")
+            raise ValueError(f"found a state of era {era_of(state)}, expected {self.era}")
         self._accounts.restore(accounts)
         self._starts, self._label = starts, (label, texts)
 
-    def enter(self, era: int) -> None:
-        """Go on in an era."""
+    def enter_era(self, era: int) -> None:
+        """Continue in an era."""
         self.era = era
         self.layout = self.layout.of_era(era)
 
     def _open(self, time: int, windows: Sequence[str] = WINDOWS) -> None:
-        """Begin the windows in which the time after this one lies, where none runs."""
+        """Start the windows that contain the time after this one, unless they run."""
         for window in windows:
             if window not in self._starts:
                 self._starts[window] = window_start(window, time, self._zone)
 
     def _close(self, time: int, windows: Sequence[str]) -> Iterator[Record]:
-        """Windows that end at a time or before it; one without any covered time has no record."""
+        """Yield the windows that end at a time or before it; a window without covered time has no record."""
         for window in windows:
             start = self._starts.get(window)
             if start is None or (end := window_end(window, start, self._zone)) > time:
@@ -258,20 +263,20 @@ class Books:
             self._accounts.reset(index)
             del self._starts[window]
 
-    def _of(self, site: str, window: str) -> Series:
-        more = () if window == "tick" else DETAILS
+    def _window_series(self, site: str, window: str) -> Series:
+        details = () if window == "tick" else DETAILS
         tags = (("site", site), ("window", window))
-        return Series("emission", tags, (*OUTPUTS, *more, *EXTRA), WHOLE_FIELDS, EMISSION_TEXTS)
+        return Series("emission", tags, (*OUTPUTS, *details, *EXTRA_FIELDS), WHOLE_FIELDS, EMISSION_TEXTS)
 
-    def _labelled(self, time: int, terms: GridTerms) -> tuple[bytes, tuple[str, ...]]:
-        """Where the grid's number comes from; a window has that of its last instant."""
+    def _provenance(self, time: int, terms: GridTerms) -> tuple[bytes, tuple[str, ...]]:
+        """Return the provenance of the grid intensity; a window has that of its last instant."""
         signal = terms.signal
         age = signal.age(time)
-        known, extra, texts = self._extra
-        if known is not terms or age:
+        last_terms, extra, texts = self._last_extra
+        if last_terms is not terms or age:
             extra = struct.pack("4d", signal.clean_share, terms.official, signal.tier, age)
             texts = (signal.source, signal.basis, self._method)
-            self._extra = (None if age else terms, extra, texts)
+            self._last_extra = (None if age else terms, extra, texts)
         return extra, texts
 
     def _record(self, window: str, time: int, row: bytes) -> Record:
@@ -279,15 +284,15 @@ class Books:
 
 
 def era_of(state: bytes) -> int:
-    """The era of books by their state; ValueError when it is none."""
+    """Return the era of books from their state; ValueError if the state is invalid."""
     try:
         return int(json.loads(state.partition(b"\n")[0]).get("era", 0))
     except (AttributeError, TypeError) as error:
-        raise ValueError("state: no books' state") from error
+        raise ValueError("found a damaged state, expected the books' state") from error
 
 
 def _step(device: DeviceConfig) -> float:
-    """Wh of the coarsest step that an incomer's counters make; 0 where its map is not known beforehand."""
+    """Return the coarsest step of an incomer's counters, Wh; 0 if the device's map is not known beforehand."""
     if device.device is None:
         return 0.0
-    return max((one.counter.count for one in counters_of(device.device, device.role)), default=0.0)
+    return max((directed.counter.count for directed in counters_of(device.device, device.role)), default=0.0)

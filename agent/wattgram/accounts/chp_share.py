@@ -1,15 +1,16 @@
-"""Heat and power from one fuel: what of its carbon is electricity's."""
+"""Combined heat and power: the share of the fuel's carbon that belongs to the electricity."""
 
 from __future__ import annotations
 
 
 def electricity_share(electricity: float, heat: float, *, electric_reference: float, heat_reference: float) -> float:
-    """Share of the fuel's carbon that is the electricity's, 0-1, by the efficiency method (METHOD 4.7).
+    """Return the electricity's share of the fuel's carbon, 0-1, by the efficiency method (METHOD 4.7).
 
-    electricity, heat: Wh (or W) of the same time. The references, 0-1, are the efficiencies of making each alone from
-    the same fuel; METHOD has no checked figure for them, so none is a default.
-    With neither electricity nor heat all of it is the electricity's: an idling set burns for its readiness.
-    ValueError names what is wrong.
+    electricity, heat: Wh (or W) of the same time. The references, 0-1, are the efficiencies of separate production from
+    the same fuel; METHOD has no checked values for them, so there are no defaults.
+
+    Without electricity and heat, the share is 1: an idling set burns fuel to be ready. ValueError for an invalid
+    argument.
     """
     for name, value in (("electricity", electricity), ("heat", heat)):
         if not value >= 0.0:

@@ -1,4 +1,4 @@
-"""The figures of a report: what each is called, its unit, how it comes about and where that rule is from."""
+"""Figures of a report: key, unit, rule and source of the rule."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number of a row. `key` is its name in JSON and CSV, `head` that of its column, `field` what is stored."""
+    """One number of a row. `key`: name in JSON and CSV. `head`: column head. `field`: stored field."""
 
     key: str
     field: str
@@ -73,7 +73,7 @@ CARBON = (
         "emission",
         "emission",
         "kg",
-        "CO2 that the load carries: sum of load power x intensity of the site's mix x time",
+        "CO2 of the load: sum of load power x intensity of the site's mix x time",
         SHARING,
     ),
     Figure(
@@ -132,7 +132,7 @@ SHARES = (
         "self_consumption",
         "self-consumption",
         "1",
-        "(own renewable production - what of it was exported) / own renewable production",
+        "(own renewable production - its exported part) / own renewable production",
         "METHOD 5",
     ),
     Figure(

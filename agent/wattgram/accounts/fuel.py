@@ -1,4 +1,4 @@
-"""What a kWh made on the site emits, and by how much a burning fuel goes beyond power x factor."""
+"""Intensity of on-site generation, and emission rate of a burnt fuel where power x factor is not enough."""
 
 from __future__ import annotations
 
@@ -19,44 +19,46 @@ RENEWABLE_CARBON: Mapping[str, Mapping[str, float]] = {
 
 
 def factor(config: DeviceConfig, basis: str) -> float:
-    """g/kWh of a device's own production: its emission_factor, else EF of the fuel / efficiency at rated power.
+    """Return the intensity of a device's own production, g/kWh.
 
-    c = a_el x EF_heat / eta_el (METHOD 4.7), with a_el = 1 unless a CHP says what heat it makes. Sun, wind and water:
-    RENEWABLE of `basis`. A fuel's is that of its combustion with either basis, since METHOD has no upstream figures.
-    0 for roles that produce nothing.
+    It is its emission_factor, else EF of the fuel / efficiency at rated power: c = a_el x EF_heat / eta_el (METHOD
+    4.7), with a_el = 1 unless the heat of a CHP is configured. Sun, wind and water: `RENEWABLE_CARBON` of `basis`. The
+    factor of a fuel is that of its combustion with either basis, because METHOD has no upstream values. 0 for roles
+    that produce nothing.
     """
-    said, role = config.emission, config.role
-    if said.emission_factor is not None:
-        return said.emission_factor
+    settings, role = config.emission, config.role
+    if settings.emission_factor is not None:
+        return settings.emission_factor
     if role not in ASSUMED:
         return RENEWABLE_CARBON[basis].get(role, 0.0)
     assumed = ASSUMED[role]
-    of_all = assumed.factor
-    if said.efficiency or said.fuel not in ("", assumed.fuel):
-        of_all = FUEL_CARBON[said.fuel or assumed.fuel] / efficiency(config, nan)
-    return of_all * _electricity(config, nan)
+    intensity = assumed.factor
+    if settings.efficiency or settings.fuel not in ("", assumed.fuel):
+        intensity = FUEL_CARBON[settings.fuel or assumed.fuel] / efficiency(config, nan)
+    return intensity * _electricity(config, nan)
 
 
 def rate(config: DeviceConfig, power: float, fuel: float = nan) -> float:
-    """g/h that the fuel of a genset's or CHP's electricity emits; NaN: `power` x `factor` says it, or nobody knows.
+    """Return the emission rate of the fuel for a genset's or CHP's electricity, g/h.
 
-    power: W. fuel: units of its fuel meter burnt an hour, NaN = unknown. First the meter, R = F x fuel_factor, also
-    while nothing is produced; then a curve, R = P x EF_heat / eta_el(P) (METHOD 4.7). Both are times the share of the
-    fuel's carbon that is electricity's. Power below 0 is 0: what a set draws is load (METHOD 4.1).
+    NaN: `power` x `factor` applies, or the rate is unknown. power: W. fuel: units of its fuel meter burnt per hour, NaN
+    if unknown. The fuel meter has priority, R = F x fuel_factor, also without production; then an efficiency curve, R =
+    P x EF_heat / eta_el(P) (METHOD 4.7). Both are multiplied by the electricity's share of the fuel's carbon. A power
+    below 0 counts as 0: the set's own consumption is load (METHOD 4.1).
     """
-    said = config.emission
-    if said.fuel_factor is not None and isfinite(fuel) and fuel >= 0.0:
-        return fuel * said.fuel_factor * _electricity(config, power)
-    if len(said.efficiency) < 2 or isnan(power):
+    settings = config.emission
+    if settings.fuel_factor is not None and isfinite(fuel) and fuel >= 0.0:
+        return fuel * settings.fuel_factor * _electricity(config, power)
+    if len(settings.efficiency) < 2 or isnan(power):
         return nan
     heat = max(power, 0.0) / 1000.0 / efficiency(config, power)  # kW
-    return heat * FUEL_CARBON[said.fuel or ASSUMED[config.role].fuel] * _electricity(config, power)
+    return heat * FUEL_CARBON[settings.fuel or ASSUMED[config.role].fuel] * _electricity(config, power)
 
 
 def efficiency(config: DeviceConfig, power: float) -> float:
-    """Electricity per heat of the fuel, 0-1 by net calorific value, of a genset or CHP at a power in W.
+    """Return the electrical efficiency of a genset or CHP at a power in W, 0-1 by net calorific value.
 
-    Linear between the points of its curve, flat outside. At rated power where the power is NaN.
+    Linear between the points of its curve, constant outside; at rated power if the power is NaN.
     """
     points = config.emission.efficiency
     if not points:
@@ -68,14 +70,14 @@ def efficiency(config: DeviceConfig, power: float) -> float:
 
 
 def _between(low: EfficiencyPoint, high: EfficiencyPoint, share: float) -> float:
-    part = (share - low.share) / (high.share - low.share)
-    return low.efficiency + part * (high.efficiency - low.efficiency)
+    fraction = (share - low.share) / (high.share - low.share)
+    return low.efficiency + fraction * (high.efficiency - low.efficiency)
 
 
 def _electricity(config: DeviceConfig, power: float) -> float:
-    """Share of the fuel's carbon that is the electricity's (METHOD 4.7), from the efficiencies of both.
+    """Return the electricity's share of the fuel's carbon (METHOD 4.7), from both efficiencies.
 
-    Not from the meters of both: a fuel meter counts in lumps, and the share of a lump is not that of its time.
+    Not from both meters: a fuel meter counts in large steps, and the share of a step is not that of its time.
     """
     heat = config.emission.heat
     if heat is None:

@@ -1,5 +1,6 @@
-"""Emission records again, from the instants that the accounts were fed with: with other factors, or with grid values
-that came late. What comes out as it was is not told again; what does not has the same key and a higher revision.
+"""Replay: emission records are computed again from the stored instants, with other factors or late grid values.
+
+An unchanged record is not published again. A changed record has the same key and a higher revision.
 """
 
 from __future__ import annotations
@@ -15,42 +16,42 @@ from wattgram.base.clock import NS
 from wattgram.base.record import Record, Series
 from wattgram.grid.signal import Signal
 
-from .books import EXTRA, Books, GridTerms
+from .books import EXTRA_FIELDS, Books, GridTerms
 
 UNREVISED = bytes(8)
-"""The revision of what was told first."""
+"""Revision of the first publication."""
 
-BLOCK = 3600
-"""Instants that are computed at once, at most."""
+BLOCK_INSTANTS = 3600
+"""Most instants that are computed at once."""
 
 
 class Past(Protocol):
-    """What has been told before."""
+    """Published records."""
 
     def published(self, window: str, since: int, until: int) -> Mapping[int, Record]:
-        """The latest records of a window from `since` to before `until`, UTC ns, by their time."""
+        """Return the latest records of a window from `since` to before `until`, UTC ns, by their time."""
         ...
 
-    def noted(self, time: int) -> Record | None:
-        """The latest state that was noted of exactly this time."""
+    def checkpoint_at(self, time: int) -> Record | None:
+        """Return the latest stored state of exactly this time."""
         ...
 
 
 class ImpliedPast:
-    """The past of what is known from the records alone that a replay takes."""
+    """Past without stored records: the replay itself takes all published records."""
 
     def published(self, window: str, since: int, until: int) -> Mapping[int, Record]:
-        """Nothing."""
+        """Return an empty mapping."""
         return {}
 
-    def noted(self, time: int) -> Record | None:
-        """Nothing."""
+    def checkpoint_at(self, time: int) -> Record | None:
+        """Return None."""
         return None
 
 
 @dataclass(slots=True)
 class ReplayCounts:
-    """What a replay did: instants, source-samples (instants times channels), records computed and changed by window."""
+    """Counts of a replay: instants, samples (instants x channels), computed and changed records by window."""
 
     instants: int = 0
     samples: int = 0
@@ -59,16 +60,24 @@ class ReplayCounts:
 
 
 class Replay:
-    """Takes the stored records of a site in the order in which they were appended.
+    """Computation from the stored records of a site in the order in which they were appended.
 
-    books: that begin in the state of `begin`, UTC ns. After `since`, up to `until`, both UTC ns, each instant gets what
-    its grid emitted by today's knowledge; before and after it keeps what was published, so that the windows around are
-    whole and the battery's carbon goes on. windows: those that are told.
-    strange: the first records are of another site's devices, until a state of ours comes.
+    books: in the state of `begin`, UTC ns. After `since`, up to `until`, UTC ns, each instant gets the grid intensity
+    as known today. Before and after, it keeps the published intensity, so that the windows around are complete and the
+    carbon of the battery continues. windows: kinds to publish. skip_to_checkpoint: the first records are of another
+    configuration of the site; skip them up to a state of this one.
     """
 
     def __init__(
-        self, books: Books, begin: int, since: int, until: int, past: Past, windows: Iterable[str], *, strange: bool
+        self,
+        books: Books,
+        begin: int,
+        since: int,
+        until: int,
+        past: Past,
+        windows: Iterable[str],
+        *,
+        skip_to_checkpoint: bool,
     ) -> None:
         self.books = books
         self.reached = begin
@@ -78,145 +87,151 @@ class Replay:
         self._windows = frozenset(windows)
         self._times: list[int] = []
         self._rows: list[bytes] = []
-        self._seen: dict[tuple[str, int], Record] = {}
-        self._known: tuple[GridTerms | None, int, int] = (None, 0, 0)  # what the grid emits, from when and until when
-        self._strange = strange
+        self._unrevised_windows: dict[tuple[str, int], Record] = {}
+        self._last_terms: tuple[GridTerms | None, int, int] = (None, 0, 0)  # the terms, and their period
+        self._skipping = skip_to_checkpoint
         self._kinds: dict[int, tuple[Series, str]] = {}
-        self._tick = books.series("tick")
-        self._ticks: dict[int, Record] = {}
+        self._tick_series = books.series("tick")
+        self._unrevised_ticks: dict[int, Record] = {}
 
     def take(self, record: Record) -> Iterable[Record]:
-        """A stored record; what is to be told again."""
+        """Take a stored record; return the records to publish again."""
         series = record.series
-        known = self._kinds.get(id(series))  # a reader gives records of one series the same one
-        if known is None:
-            known = self._kinds[id(series)] = series, self._kind(series)
-        kind = known[1]
+        series_kind = self._kinds.get(id(series))  # a reader gives all records of a series the same object
+        if series_kind is None:
+            series_kind = self._kinds[id(series)] = series, self._kind(series)
+        kind = series_kind[1]
         if kind == "tick":
             if record.values[-8:] == UNREVISED:
-                self._ticks[record.time] = record
+                self._unrevised_ticks[record.time] = record
         elif kind == "window":
             if record.values[-8:] == UNREVISED:
-                self._seen[series.tag("window"), record.time] = record
-        elif kind == "checkpoint" and self._strange:
+                self._unrevised_windows[series.tag("window"), record.time] = record
+        elif kind == "checkpoint" and self._skipping:
             self._begin(record)
         elif record.time <= self.reached or (self._times and record.time < self._times[-1]):
-            pass  # it took the place of another
-        elif kind == "instant" and not self._strange:
-            made = self.finish() if len(self._times) == BLOCK else ()
+            pass  # a replacement of an earlier record
+        elif kind == "instant" and not self._skipping:
+            records = self.finish() if len(self._times) == BLOCK_INSTANTS else ()
             self._times.append(record.time)
             self._rows.append(record.values)
-            return made
-        elif kind == "late" and not self._strange:
+            return records
+        elif kind == "late" and not self._skipping:
             return [
                 *self.finish(),
-                *self._told(self.books.late(record.time, self._late(record)), record.time, {}),
+                *self._changed(self.books.late(record.time, self._late(record)), record.time, {}),
             ]
         elif kind == "checkpoint":
-            return [*self.finish(), *self._checked(record)]
+            return [*self.finish(), *self._replace_checkpoint(record)]
         return ()
 
     def _kind(self, series: Series) -> str:
-        """What records of a series are to us; "" for other devices'."""
+        """Return the kind of a series' records for the replay; "" for other devices'."""
         if series.kind == "emission":
             return "tick" if ("window", "tick") in series.tags else "window"
-        ours = series.kind == "checkpoint" or series in (self.books.layout.instant, self.books.layout.late)
-        return series.kind if ours else ""
+        of_this_site = series.kind == "checkpoint" or series in (self.books.layout.instant, self.books.layout.late)
+        return series.kind if of_this_site else ""
 
     def finish(self) -> Sequence[Record]:
-        """Compute what was taken so far; what is to be told again."""
+        """Compute the instants taken so far; return the records to publish again."""
         times, rows, self._times, self._rows = self._times, self._rows, [], []
         if not times:
             return ()
-        before = self._ticks | dict(self.past.published("tick", times[0], times[-1] + 1))
-        self._ticks = {}
+        before = self._unrevised_ticks | dict(self.past.published("tick", times[0], times[-1] + 1))
+        self._unrevised_ticks = {}
         terms = [self._terms(time, before.get(time)) for time in times]
-        block = self.books.priced(b"".join(rows), terms)
+        block = self.books.with_grid_terms(b"".join(rows), terms)
         self.reached = times[-1]
         self.counts.instants += len(times)
         self.counts.samples += len(times) * len(self.books.layout.channels)
-        return list(self._told(self.books.advance(times, block, terms), times[-1], before))
+        return list(self._changed(self.books.advance(times, block, terms), times[-1], before))
 
-    def _told(self, made: Iterable[Record], time: int, ticks: Mapping[int, Record]) -> Iterator[Record]:
-        """Those that are not as they were published, a revision higher."""
-        for one in made:
-            if one.series is self._tick:
-                window, before = "tick", ticks.get(one.time)
+    def _changed(self, records: Iterable[Record], time: int, ticks: Mapping[int, Record]) -> Iterator[Record]:
+        """Yield the records that differ from the published ones, with the next revision."""
+        for record in records:
+            if record.series is self._tick_series:
+                window, published = "tick", ticks.get(record.time)
             else:
-                window = one.series.tag("window")
-                before = self.past.published(window, one.time, one.time + 1).get(one.time)
-                before = before or self._seen.pop((window, one.time), None)
+                window = record.series.tag("window")
+                published = self.past.published(window, record.time, record.time + 1).get(record.time)
+                published = published or self._unrevised_windows.pop((window, record.time), None)
             self.counts.computed[window] += 1
-            if before is None and time <= self._since:
-                continue  # what was published before is not stored any more
-            if before is not None and _alike(one, before):
+            if published is None and time <= self._since:
+                continue  # the published record is no longer stored
+            if published is not None and _equal(record, published):
                 continue
             self.counts.changed[window] += 1
             if window in self._windows:
-                yield _revised(one, before)
+                yield _revised(record, published)
 
-    def _checked(self, record: Record) -> Iterator[Record]:
-        """A state that was noted: accounts that began anew then do so now; else ours takes its place."""
-        how, noted = record.texts
-        if how == "anew":
+    def _replace_checkpoint(self, record: Record) -> Iterator[Record]:
+        """Process a stored state.
+
+        If the accounts started again there, the replay does the same. Otherwise yield the replay's state if it differs.
+        """
+        kind, state = record.texts
+        if kind == "anew":
             self._begin(record)
             return
-        before = self.past.noted(record.time)
-        if base64.b85decode(before.texts[1] if before else noted) == self.books.state():
+        stored = self.past.checkpoint_at(record.time)
+        if base64.b85decode(stored.texts[1] if stored else state) == self.books.state():
             return
         yield Record(record.series, record.time, b"", ("", base64.b85encode(self.books.state()).decode()))
 
     def _begin(self, record: Record) -> None:
-        """Accounts began anew with a state; when it is another site's they do so until one of ours comes.
+        """Start with a stored state; skip to the next one if the state is of another configuration.
 
-        Ours may be earlier than what came before it: the clock was set back, and what a wrong one told is not ours.
+        The state may be earlier than the records before it: the clock was set back, and the records of the wrong clock
+        are not part of this replay.
         """
-        how, noted = record.texts
-        if how != "anew":
+        kind, state = record.texts
+        if kind != "anew":
             return
         try:
-            self.books.restore(base64.b85decode(noted))
+            self.books.restore(base64.b85decode(state))
         except ValueError:
-            self._strange = True
+            self._skipping = True
         else:
-            self._strange, self.reached = False, record.time
+            self._skipping, self.reached = False, record.time
 
-    def _terms(self, time: int, before: Record | None) -> GridTerms:
-        """What the grid emitted, and where that is from."""
-        if not self._since < time <= self._until and before is not None:
-            return _published(before)
-        terms, asked, until = self._known
-        if terms is None or not asked <= time < until:
+    def _terms(self, time: int, published: Record | None) -> GridTerms:
+        """Return the grid terms of an instant."""
+        if not self._since < time <= self._until and published is not None:
+            return _published(published)
+        terms, since, until = self._last_terms
+        if terms is None or not since <= time < until:
             terms = self.books.terms(time)
-            self._known = terms, time, self.books.ladder.until(time)
+            self._last_terms = terms, time, self.books.ladder.until(time)
         return terms
 
     def _late(self, record: Record) -> bytes:
-        """A row of late energy at the grid's mean; as it was booked outside the period."""
+        """Return a row of late energy with the mean grid intensity; outside the period, as it was booked."""
         seconds = struct.unpack_from("d", record.values)[0]
         if not self._since < record.time <= self._until:
             return record.values
         mean = self.books.ladder.mean(record.time - int(max(3600.0, seconds) * NS), record.time)
         terms = GridTerms(mean, self.books.ladder.official(record.time).intensity)
-        return self.books.priced(record.values, [terms])
+        return self.books.with_grid_terms(record.values, [terms])
 
 
-def _alike(one: Record, before: Record) -> bool:
-    """Whether both say the same, their revision aside, to the last bit."""
-    return one.values[:-8] == before.values[:-8] and one.texts == before.texts
+def _equal(record: Record, published: Record) -> bool:
+    """Return whether both records are equal to the last bit, except for their revision."""
+    return record.values[:-8] == published.values[:-8] and record.texts == published.texts
 
 
-def _revised(one: Record, before: Record | None) -> Record:
-    revision = 0.0 if before is None else struct.unpack_from("d", before.values, len(before.values) - 8)[0] + 1.0
-    return Record(one.series, one.time, one.values[:-8] + struct.pack("d", revision), one.texts)
-
-
-def _published(before: Record) -> GridTerms:
-    clean, official, tier, age, _ = struct.unpack_from(
-        f"{len(EXTRA)}d", before.values, len(before.values) - 8 * len(EXTRA)
+def _revised(record: Record, published: Record | None) -> Record:
+    revision = (
+        0.0 if published is None else struct.unpack_from("d", published.values, len(published.values) - 8)[0] + 1.0
     )
-    intensity = before["grid_intensity"]
-    assert isinstance(intensity, float)  # a number of every emission
-    ended = before.time - round(age * NS) if age else before.time
-    signal = Signal(intensity, before.texts[1], before.texts[0], int(tier), 0, ended, clean_share=clean)
+    return Record(record.series, record.time, record.values[:-8] + struct.pack("d", revision), record.texts)
+
+
+def _published(published: Record) -> GridTerms:
+    clean, official, tier, age, _ = struct.unpack_from(
+        f"{len(EXTRA_FIELDS)}d", published.values, len(published.values) - 8 * len(EXTRA_FIELDS)
+    )
+    intensity = published["grid_intensity"]
+    assert isinstance(intensity, float)  # every emission has this number
+    ended = published.time - round(age * NS) if age else published.time
+    signal = Signal(intensity, published.texts[1], published.texts[0], int(tier), 0, ended, clean_share=clean)
     return GridTerms(signal, official)

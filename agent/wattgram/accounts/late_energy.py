@@ -1,6 +1,6 @@
-"""Energy that belongs to totals and to no quarter of an hour: what counters said of a gap (METHOD 4.5).
+"""Late energy: energy of a gap that counters report afterwards; it belongs to totals only (METHOD 4.5).
 
-While the incomer is missing there is no balance, so what the other channels counted waits for what it will say.
+Without the incomer there is no balance, so the energy of the other channels waits for the incomer's late energy.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
-LEAST = 2.0
-"""Seconds of a row without time of its own: enough that a day which has it stands for its quarters in a ledger."""
+MIN_SECONDS = 2.0
+"""Duration of a row without time of its own, s: enough for a ledger to use the day instead of its quarters."""
 
 
 class LateEnergy:
     """Sums over a site's channels until an hour ends; Wh in the role's direction and against it, g of fuel.
 
-    incomers: places of the grid's channels. `seconds`: without a balance, to which what waits belongs.
+    incomers: indices of the grid's channels. seconds: time without a balance, to which the waiting energy belongs.
     """
 
     def __init__(self, channels: int, incomers: Sequence[int]) -> None:
@@ -27,14 +27,14 @@ class LateEnergy:
         self._late_carbon = [0.0] * channels
         self._waiting_carbon = [0.0] * channels
 
-    def late(self, channel: int, positive: float, negative: float, carbon: float = 0.0) -> None:
-        """What a channel's counters said of a gap."""
+    def add(self, channel: int, positive: float, negative: float, carbon: float = 0.0) -> None:
+        """Add the late energy of a channel's counters."""
         self._late[2 * channel] += positive
         self._late[2 * channel + 1] += negative
         self._late_carbon[channel] += carbon
 
-    def wait(self, seconds: float, energies: Sequence[float], carbon: Sequence[float] = ()) -> None:
-        """An interval without a balance: Wh of each channel both ways and g of each (NaN: not known)."""
+    def add_unbalanced(self, seconds: float, energies: Sequence[float], carbon: Sequence[float] = ()) -> None:
+        """Add an interval without a balance: Wh of each channel in both directions and g of each (NaN: unknown)."""
         self.seconds += seconds
         for index, energy in enumerate(energies):
             self._waiting[index] += energy if isfinite(energy) else 0.0
@@ -43,48 +43,51 @@ class LateEnergy:
 
     @property
     def due(self) -> bool:
-        """Whether there is anything that can be booked."""
+        """Whether there is energy to book."""
         return any(self._late) or any(self._late_carbon)
 
     def take(self, share: float = 1.0) -> tuple[float, list[float], list[float]]:
-        """A share of what is due: seconds, Wh two a channel, g a channel; the rest is left.
+        """Return a share of the energy to book: seconds, two Wh per channel, g per channel; the rest stays.
 
-        What waits goes with the incomer's late energy, and not before.
+        Waiting energy is booked together with the incomer's late energy, and not before.
         """
-        heard = any(self._late[2 * one] or self._late[2 * one + 1] for one in self._incomers)
-        seconds = share * self.seconds if heard else 0.0
-        energies = [share * one for one in self._late]
-        carbon = [share * one for one in self._late_carbon]
-        self._late = _less(self._late, energies)
-        self._late_carbon = _less(self._late_carbon, carbon)
-        if heard:
-            waiting, burnt = [share * one for one in self._waiting], [share * one for one in self._waiting_carbon]
+        has_incomer = any(self._late[2 * index] or self._late[2 * index + 1] for index in self._incomers)
+        seconds = share * self.seconds if has_incomer else 0.0
+        energies = [share * value for value in self._late]
+        carbon = [share * value for value in self._late_carbon]
+        self._late = _difference(self._late, energies)
+        self._late_carbon = _difference(self._late_carbon, carbon)
+        if has_incomer:
+            waiting, burnt = (
+                [share * value for value in self._waiting],
+                [share * value for value in self._waiting_carbon],
+            )
             self.seconds -= seconds
-            self._waiting = _less(self._waiting, waiting)
-            self._waiting_carbon = _less(self._waiting_carbon, burnt)
-            energies = [one + other for one, other in zip(energies, waiting, strict=True)]
-            carbon = [one + other for one, other in zip(carbon, burnt, strict=True)]
-        return max(LEAST, seconds), energies, carbon
+            self._waiting = _difference(self._waiting, waiting)
+            self._waiting_carbon = _difference(self._waiting_carbon, burnt)
+            energies = [value + waiting_value for value, waiting_value in zip(energies, waiting, strict=True)]
+            carbon = [value + waiting_value for value, waiting_value in zip(carbon, burnt, strict=True)]
+        return max(MIN_SECONDS, seconds), energies, carbon
 
     def dump(self) -> list[object]:
-        """What a restart must not lose, as JSON knows it."""
+        """Return the state for a restart, JSON-compatible."""
         return [self.seconds, self._late, self._waiting, self._late_carbon, self._waiting_carbon]
 
     def restore(self, dumped: Any) -> None:
-        """Continue from what `dump` gave; ValueError when it is none, or another site's."""
+        """Restore the state from `dump`; ValueError if the state is invalid or of another site."""
         try:
             seconds, *sums = dumped
-            found = [[float(one) for one in each] for each in sums]
+            restored = [[float(value) for value in values] for values in sums]
             span = float(seconds)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"found {dumped!r}, which is no arrears' state") from error
-        now = [self._late, self._waiting, self._late_carbon, self._waiting_carbon]
-        fits = [len(one) for one in found] == [len(one) for one in now]
-        if not (fits and isfinite(span) and all(isfinite(one) for each in found for one in each)):
-            raise ValueError(f"found {dumped!r}, which is no state of this site's arrears")
+            raise ValueError(f"found {dumped!r}, expected the late energy of a site") from error
+        present = [self._late, self._waiting, self._late_carbon, self._waiting_carbon]
+        same_sizes = [len(values) for values in restored] == [len(values) for values in present]
+        if not (same_sizes and isfinite(span) and all(isfinite(value) for values in restored for value in values)):
+            raise ValueError(f"found {dumped!r}, expected the late energy of this site's channels")
         self.seconds = span
-        self._late, self._waiting, self._late_carbon, self._waiting_carbon = found
+        self._late, self._waiting, self._late_carbon, self._waiting_carbon = restored
 
 
-def _less(whole: list[float], part: list[float]) -> list[float]:
-    return [one - other for one, other in zip(whole, part, strict=True)]
+def _difference(whole: list[float], part: list[float]) -> list[float]:
+    return [minuend - subtrahend for minuend, subtrahend in zip(whole, part, strict=True)]

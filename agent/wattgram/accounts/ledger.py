@@ -1,4 +1,4 @@
-"""The ledger: stored windows summed by period. Every ratio is a ratio of sums, never a mean of ratios (METHOD 4.4)."""
+"""Ledger: stored windows added up by period. Every ratio is a ratio of sums, never a mean of ratios (METHOD 4.4)."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from wattgram.store.history import History
 
 from .figures import FIGURES, Figure
 
-ENOUGH = 0.9
-"""Coverage below which a row says that there is not enough data (METHOD 4.5)."""
+MIN_COVERAGE = 0.9
+"""Coverage below which a row is marked "not enough data" (METHOD 4.5)."""
 
-SLACK = 1.0
-"""Seconds by which a coarser window must cover more than the finer ones in it to stand for them."""
+MIN_EXTRA_SECONDS = 1.0
+"""Seconds by which a coarser window must cover more than its finer windows to replace them."""
 
 WEIGHTS = {
     "grid_intensity": ("grid_import_energy",),
@@ -34,19 +34,19 @@ WEIGHTS = {
     "self_consumption": ("pv_energy",),
     "carbon_free_share": ("load_energy",),
 }
-"""Energies by which a stored ratio is weighted, which makes it the ratio of the sums behind it."""
+"""Energies that weight a stored ratio; the weighted ratio is the ratio of the underlying sums."""
 
 RATIOS = ("emission_intensity", *WEIGHTS)
 SUMS = (
-    *(one.field for one in FIGURES if one.field not in RATIOS),
-    *(one for one in DETAILS if one.endswith(("_energy", "_emission"))),
+    *(figure.field for figure in FIGURES if figure.field not in RATIOS),
+    *(name for name in DETAILS if name.endswith(("_energy", "_emission"))),
 )
-"""Fields that are added up; those of groups and fuel are no figures of a report."""
+"""Fields that are added up; the fields of groups and fuel are not figures of a report."""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerBasis:
-    """What may be added up: carbon of two bases or of two methods may not. `method` is "" where it is not stored."""
+    """Basis and method of a ledger: carbon of two bases or two methods is not added. `method` is "" if not stored."""
 
     basis: str
     method: str
@@ -54,7 +54,7 @@ class LedgerBasis:
 
 @dataclass(frozen=True, slots=True)
 class SourceLabel:
-    """Where grid intensities are from, and the tier of METHOD 3.4 (0 = not stored)."""
+    """Source of grid intensities, and its tier by METHOD 3.4 (0 = not stored)."""
 
     name: str
     tier: int
@@ -62,7 +62,7 @@ class SourceLabel:
 
 @dataclass(frozen=True, slots=True)
 class SourceUse:
-    """How long a grid source counted (s) and for how much import (Wh)."""
+    """Time (s) and import (Wh) of a grid source."""
 
     seconds: float
     energy: float
@@ -70,11 +70,11 @@ class SourceUse:
 
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
-    """Sums over a period, which is `complete` when it is over.
+    """Sums over a period; `complete` if the period is over.
 
-    `elapsed`: seconds of it that were over when the ledger was made; `covered`: of these, with a balance.
-    `sums` in Wh and g; `parts` and `wholes` are above and below the line of each ratio; what is not stored is absent.
-    `windows`: how many of each kind were added up; `revision`: the highest among them.
+    elapsed: seconds of the period that were over when the ledger was made. covered: seconds of these with a balance.
+    sums: Wh and g. parts, wholes: numerator and denominator of each ratio. Values that are not stored are absent.
+    windows: number of added windows of each kind. revision: the highest of them.
     """
 
     span: PeriodSpan
@@ -90,22 +90,22 @@ class LedgerRow:
 
     @property
     def coverage(self) -> float:
-        """Covered share of the time that was over."""
+        """Covered share of the elapsed time."""
         return min(1.0, self.covered / self.elapsed) if self.elapsed else 0.0
 
     @property
     def enough(self) -> bool:
-        """Whether the row can be relied on."""
-        return self.coverage >= ENOUGH
+        """Whether the coverage is sufficient."""
+        return self.coverage >= MIN_COVERAGE
 
     @property
     def state(self) -> str:
-        """What to know before reading the row; "" when there is nothing."""
-        said = [] if self.complete else ["not over"]
-        return ", ".join([*said, *([] if self.enough else ["not enough data"])])
+        """Note on the row; "" without one."""
+        notes = [] if self.complete else ["not over"]
+        return ", ".join([*notes, *([] if self.enough else ["not enough data"])])
 
     def value(self, figure: Figure) -> float | None:
-        """A figure in its unit; None when it is undefined or nothing of it is stored."""
+        """Return a figure in its unit; None if undefined or not stored."""
         if figure.field in RATIOS:
             whole = self.wholes.get(figure.field, 0.0)
             return self.parts[figure.field] / whole if whole > 0.0 else None
@@ -113,9 +113,9 @@ class LedgerRow:
         return None if total is None else total / 1000.0
 
     def shares(self) -> list[tuple[SourceLabel, float, float | None]]:
-        """Each grid source with its share of the covered time and of the import, the longest first."""
-        energy = fsum(one.energy for one in self.sources.values())
-        ordered = sorted(self.sources.items(), key=lambda one: (-one[1].seconds, one[0].name))
+        """Return each grid source with its share of the covered time and of the import, the longest first."""
+        energy = fsum(use.energy for use in self.sources.values())
+        ordered = sorted(self.sources.items(), key=lambda item: (-item[1].seconds, item[0].name))
         return [
             (source, use.seconds / self.covered, use.energy / energy if energy > 0.0 else None)
             for source, use in ordered
@@ -125,18 +125,18 @@ class LedgerRow:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Rows of one book and their total; `left_out`: covered seconds of each other book that is stored."""
+    """Rows of one book and their total; `excluded`: covered seconds of each other stored book."""
 
     book: LedgerBasis
     rows: tuple[LedgerRow, ...]
     total: LedgerRow
-    left_out: Mapping[LedgerBasis, float]
+    excluded: Mapping[LedgerBasis, float]
 
     def trimmed(self) -> Ledger:
-        """Without the rows before the first and after the last that have anything."""
+        """Return the ledger without empty rows at both ends."""
         with_data = [index for index, row in enumerate(self.rows) if row.windows]
         rows = self.rows[with_data[0] : with_data[-1] + 1]
-        return Ledger(self.book, rows, total(rows), self.left_out)
+        return Ledger(self.book, rows, total(rows), self.excluded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ class _Tally:
     revision: int = 0
 
 
-def summed(
+def make_ledger(
     history: History,
     spans: Sequence[PeriodSpan],
     over: int,
@@ -174,12 +174,11 @@ def summed(
     hydro: bool,
     kinds: Sequence[str] = WINDOWS,
 ) -> Ledger | None:
-    """The ledger of consecutive spans, as far as they were over at `over` (UTC ns); None when nothing is stored.
+    """Return the ledger of consecutive spans, as far as they are over at `over` (UTC ns); None if nothing is stored.
 
-    It is in `basis` and `method` where there are windows of these, else in what most windows are.
-    `hydro`: other generation is wind and water alone, and counts into own renewable production. `kinds`: the windows
-    to look at, the finest first.
-    HistoryError when there is no history to read.
+    The ledger has `basis` and `method` if there are windows of these, else the basis and method of most windows. hydro:
+    other generation is wind and water only, and counts as own renewable production. kinds: the windows to read, the
+    finest first. HistoryError if there is no history to read.
     """
     tallies: list[dict[LedgerBasis, _Tally]] = [{} for _ in spans]
     for index, windows in _by_span(history, spans, over, zone, kinds):
@@ -187,17 +186,17 @@ def summed(
             _add(tallies[index].setdefault(window.book, _Tally()), window, hydro=hydro)
     covered: dict[LedgerBasis, float] = {}
     for tally in tallies:
-        for book, one in tally.items():
-            covered[book] = covered.get(book, 0.0) + fsum(one.covered)
+        for book, sums in tally.items():
+            covered[book] = covered.get(book, 0.0) + fsum(sums.covered)
     if not covered:
         return None
-    wanted = max(covered, key=lambda one: (one.basis == basis, one.method in ("", method), covered[one]))
-    rows = tuple(_row(span, over, tally.get(wanted, _Tally())) for span, tally in zip(spans, tallies, strict=True))
-    return Ledger(wanted, rows, total(rows), {book: time for book, time in covered.items() if book != wanted})
+    chosen = max(covered, key=lambda book: (book.basis == basis, book.method in ("", method), covered[book]))
+    rows = tuple(_row(span, over, tally.get(chosen, _Tally())) for span, tally in zip(spans, tallies, strict=True))
+    return Ledger(chosen, rows, total(rows), {book: time for book, time in covered.items() if book != chosen})
 
 
 def total(rows: Sequence[LedgerRow]) -> LedgerRow:
-    """Consecutive rows as one."""
+    """Return consecutive rows as one row."""
     sources: dict[SourceLabel, list[SourceUse]] = {}
     for row in rows:
         for source, use in row.sources.items():
@@ -207,10 +206,10 @@ def total(rows: Sequence[LedgerRow]) -> LedgerRow:
         all(row.complete for row in rows),
         fsum(row.elapsed for row in rows),
         fsum(row.covered for row in rows),
-        _together([row.sums for row in rows]),
-        _together([row.parts for row in rows]),
-        _together([row.wholes for row in rows]),
-        _used(sources),
+        _add_up([row.sums for row in rows]),
+        _add_up([row.parts for row in rows]),
+        _add_up([row.wholes for row in rows]),
+        _source_totals(sources),
         sum((Counter(row.windows) for row in rows), Counter()),
         max(row.revision for row in rows),
     )
@@ -219,14 +218,14 @@ def total(rows: Sequence[LedgerRow]) -> LedgerRow:
 def _by_span(
     history: History, spans: Sequence[PeriodSpan], over: int, zone: ZoneInfo, kinds: Sequence[str]
 ) -> Iterator[tuple[int, list[_Window]]]:
-    """Windows that were over, by the span in which they lie wholly; the spans follow each other."""
+    """Yield the windows that are over, by the span that contains them; the spans are consecutive."""
     since, until = spans[0].start, min(spans[-1].end, over)
     starts = [span.start for span in spans]
-    found_of = [_windows(history, kind, since, until, zone) for kind in kinds]
-    in_order = heapq.merge(*found_of, key=attrgetter("start"))
-    for index, found in groupby(in_order, key=lambda one: bisect_right(starts, one.start) - 1):
+    by_kind = [_windows(history, kind, since, until, zone) for kind in kinds]
+    in_order = heapq.merge(*by_kind, key=attrgetter("start"))
+    for index, windows in groupby(in_order, key=lambda window: bisect_right(starts, window.start) - 1):
         end = min(spans[index].end, over)
-        yield index, [one for one in found if one.end <= end]
+        yield index, [window for window in windows if window.end <= end]
 
 
 def _windows(history: History, kind: str, since: int, until: int, zone: ZoneInfo) -> Iterator[_Window]:
@@ -237,19 +236,19 @@ def _windows(history: History, kind: str, since: int, until: int, zone: ZoneInfo
 
 
 def _finest(windows: Iterable[_Window]) -> list[_Window]:
-    """The finest windows that there are; a coarser one only where it covers more time than the finer ones in it."""
+    """Return the finest windows; a coarser window replaces its finer windows only if it covers more time."""
     by_kind: dict[str, list[_Window]] = {kind: [] for kind in WINDOWS}
     for window in windows:
         by_kind[window.kind].append(window)
     chosen = by_kind[WINDOWS[0]]
     for kind in WINDOWS[1:]:
-        starts = [one.start for one in chosen]
-        instead = []
+        starts = [finer.start for finer in chosen]
+        replacements = []
         for window in by_kind[kind]:
             first, last = bisect_left(starts, window.start), bisect_left(starts, window.end)
-            if window.covered > fsum(one.covered for one in chosen[first:last]) + SLACK:
-                instead.append((first, last, window))
-        for first, last, window in reversed(instead):
+            if window.covered > fsum(finer.covered for finer in chosen[first:last]) + MIN_EXTRA_SECONDS:
+                replacements.append((first, last, window))
+        for first, last, window in reversed(replacements):
             chosen[first:last] = [window]
     return chosen
 
@@ -270,13 +269,13 @@ def _add(tally: _Tally, window: _Window, *, hydro: bool) -> None:
 
 
 def _terms(fields: Mapping[str, float | int | str], *, hydro: bool) -> Iterator[tuple[str, float, float]]:
-    """What a window adds above and below the line of each ratio."""
+    """Yield numerator and denominator of each ratio of a window."""
     if "emission" in fields and "load_energy" in fields:
         yield "emission_intensity", 1000.0 * _number(fields, "emission"), _number(fields, "load_energy")
     for name, energies in WEIGHTS.items():
         if name in fields:
-            more = ("generation_energy",) if hydro and name == "self_consumption" else ()
-            weight = sum(_number(fields, energy) for energy in (*energies, *more))
+            further = ("generation_energy",) if hydro and name == "self_consumption" else ()
+            weight = sum(_number(fields, energy) for energy in (*energies, *further))
             yield name, weight * _number(fields, name), weight
 
 
@@ -286,27 +285,27 @@ def _row(span: PeriodSpan, over: int, tally: _Tally) -> LedgerRow:
         span.end <= over,
         max(0, min(span.end, over) - span.start) / NS,
         fsum(tally.covered),
-        _summed(tally.sums),
-        _summed(tally.parts),
-        _summed(tally.wholes),
-        _used(tally.sources),
+        _sums(tally.sums),
+        _sums(tally.parts),
+        _sums(tally.wholes),
+        _source_totals(tally.sources),
         tally.windows,
         tally.revision,
     )
 
 
-def _summed(values: Mapping[str, list[float]]) -> dict[str, float]:
-    return {name: fsum(each) for name, each in values.items()}
+def _sums(values: Mapping[str, list[float]]) -> dict[str, float]:
+    return {name: fsum(terms) for name, terms in values.items()}
 
 
-def _together(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+def _add_up(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: fsum(row[name] for row in rows if name in row) for name in names}
 
 
-def _used(sources: Mapping[SourceLabel, list[SourceUse]]) -> dict[SourceLabel, SourceUse]:
+def _source_totals(sources: Mapping[SourceLabel, list[SourceUse]]) -> dict[SourceLabel, SourceUse]:
     return {
-        source: SourceUse(fsum(one.seconds for one in uses), fsum(one.energy for one in uses))
+        source: SourceUse(fsum(use.seconds for use in uses), fsum(use.energy for use in uses))
         for source, uses in sources.items()
     }
 

@@ -1,4 +1,4 @@
-"""A metering point: one device of the balance, as power at an instant and energy of the interval before it."""
+"""A metering point: power of one device of the balance at an instant, and energy of the interval before it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from wattgram.counters.metering import MeteredStep
 from wattgram.counters.reconcile import Channel
 from wattgram.counters.trust import CorrectedChannel
 
-SPREAD = 60.0
-"""Seconds in which what a counter said more is told, so that a coarse step is no peak of power."""
+DECAY_SECONDS = 60.0
+"""Time over which a deficit is corrected, s, so that the coarse step of a counter is no peak of power."""
 
-SLACK = 1.0
-"""Steps of a counter's register that are its rounding."""
+ROUNDING_STEPS = 1.0
+"""Steps of a counter's register that may be its rounding."""
 
 PRODUCERS = ("pv", "wind", "hydro", "genset", "chp")
-"""Roles whose power is never below zero: what an inverter draws at night is load (METHOD 4.1)."""
+"""Roles whose power is never below zero: the consumption of an inverter at night is load (METHOD 4.1)."""
 
 
 class PointInterval(NamedTuple):
-    """Of an instant: W at it, and Wh of its interval in the role's direction and against it, NaN where its two ends say
-    all that is known of them. `late_*`: Wh that belong to a gap before it (METHOD 4.5)."""
+    """Power at an instant, W, and energy of its interval in the role's direction and against it, Wh.
+
+    The energy is NaN if it follows from the two ends alone. `late_*`: Wh of a gap before the interval (METHOD 4.5).
+    """
 
     power: float = nan
     positive: float = nan
@@ -33,47 +35,49 @@ class PointInterval(NamedTuple):
 
 
 class MeteringPoint:
-    """Aligns a device's readings with the instants of the site and corrects its power by its counters.
+    """Alignment of a device's readings with the site's instants, and correction of its power by its counters.
 
-    tick: s between two instants.
+    tick: time between two instants, s.
     """
 
     def __init__(self, config: DeviceConfig, tick: float) -> None:
         self.config = config
         self._track = Track(config.interval, tick)
         rated = inf if config.rated_power is None else config.rated_power
-        self._corrected = CorrectedChannel(Channel(tick, rated, spread=max(SPREAD, 2.0 * tick), slack=SLACK))
+        self._corrected = CorrectedChannel(
+            Channel(tick, rated, decay=max(DECAY_SECONDS, 2.0 * tick), rounding=ROUNDING_STEPS)
+        )
 
     def put(self, time: int, power: float, metered: MeteredStep) -> None:
-        """Add a reading: UTC ns, W in the role's direction, and what was counted since the one before."""
+        """Add a reading: UTC ns, W in the role's direction, and the amount counted since the previous reading."""
         producer = self.config.role in PRODUCERS
         self._track.put(TrackPoint(time, max(power, 0.0) if producer and isfinite(power) else power, metered))
 
     def reaches(self, time: int) -> bool:
-        """Whether it has been read at this instant or after it."""
+        """Return whether the device was read at or after this instant."""
         return self._track.reaches(time)
 
     @property
     def counts(self) -> bool:
-        """Whether a counter says what flows through it."""
+        """Whether a counter measures the energy of the device."""
         return bool(self._corrected.positive.step or self._corrected.negative.step)
 
     def clear(self) -> None:
-        """The clock was set: readings before it have no time any more."""
+        """Discard the times of the readings, because the clock was set."""
         self._track.clear()
 
     def interrupt(self) -> None:
-        """Nothing joins the next instant to the last: what the counters say then belongs to the gap between them."""
+        """Start a gap before the next instant: later amounts of the counters belong to the gap."""
         self._corrected = self._corrected.interrupted()
 
     def skip(self, time: int) -> None:
-        """Pass over an instant that is not told."""
+        """Skip an instant that is not published."""
         self._track.skip(time)
 
-    def take(self, time: int, *, believed: bool = True) -> PointInterval:
-        """What it tells of an instant, which follows the one before; nothing while it is not `believed`."""
+    def take(self, time: int, *, valid: bool = True) -> PointInterval:
+        """Return the power and the energy of the next instant; both are unknown if the device is not `valid`."""
         power, flows, metered = self._track.take(time)
-        if not believed:
+        if not valid:
             power, flows = nan, None
             metered = metered._replace(positive=nan, negative=nan)
         self._corrected, energies = self._corrected.advance(time, power, metered, flows)
@@ -86,33 +90,33 @@ class MeteringPoint:
         return PointInterval(power, positive, negative, energies.late_positive, late_negative)
 
     def dump(self) -> list[object]:
-        """What a restart must not lose, as JSON knows it."""
+        """Return the state for a restart, JSON-compatible."""
         return [self._track.dump(), self._corrected.dump()]
 
     def restore(self, dumped: Any) -> None:
-        """Continue from what `dump` gave; ValueError when it is none."""
+        """Restore the state from `dump`; ValueError if the state is invalid."""
         try:
             track, corrected = dumped
         except (TypeError, ValueError) as error:
-            raise ValueError(f"found {dumped!r}, which is no metering point's state") from error
+            raise ValueError(f"found {dumped!r}, expected a metering point's state") from error
         self._track.restore(track)
         self._corrected = self._corrected.restored(corrected)
 
 
-class FuelLine:
-    """Fuel that a meter counts for one generator: burnt as its power runs, and as much as was counted.
+class FuelFlow:
+    """Fuel of one generator by its meter: distributed like its power, with the metered amount.
 
-    tick: s between two instants. per_energy: units of the meter a Wh of electricity, by which power says when.
+    tick: time between two instants, s. per_energy: units of the fuel meter per Wh of electricity.
     """
 
     def __init__(self, tick: float, per_energy: float) -> None:
         self._per_energy = per_energy
-        self._corrected = CorrectedChannel(Channel(tick, spread=max(SPREAD, 2.0 * tick), slack=SLACK))
+        self._corrected = CorrectedChannel(Channel(tick, decay=max(DECAY_SECONDS, 2.0 * tick), rounding=ROUNDING_STEPS))
 
     def take(self, time: int, power: float, metered: MeteredStep, seconds: float) -> tuple[float, float]:
-        """Units an hour in the interval that ends at `time` (NaN: not known), and units that belong to a gap before it.
+        """Return the fuel rate of the interval that ends at `time`, units per hour, and the late fuel of a gap, units.
 
-        power: W of the generator. metered: what the fuel meter counted since the instant before.
+        The rate is NaN if unknown. power: of the generator, W. metered: of the fuel meter since the previous instant.
         """
         metered = metered._replace(negative=nan)
         self._corrected, energies = self._corrected.advance(time, power * self._per_energy, metered)
@@ -121,13 +125,13 @@ class FuelLine:
         return energies.positive / seconds * 3600.0, energies.late_positive
 
     def interrupt(self) -> None:
-        """As of a metering point."""
+        """Start a gap before the next instant."""
         self._corrected = self._corrected.interrupted()
 
     def dump(self) -> list[object]:
-        """What a restart must not lose, as JSON knows it."""
+        """Return the state for a restart, JSON-compatible."""
         return self._corrected.dump()
 
     def restore(self, dumped: Any) -> None:
-        """Continue from what `dump` gave; ValueError when it is none."""
+        """Restore the state from `dump`; ValueError if the state is invalid."""
         self._corrected = self._corrected.restored(dumped)

@@ -156,7 +156,7 @@ class Source:
         self._counted = tuple(
             (index, place) for index, place in enumerate(plan.places) if place.register.quantity in used
         )
-        self.metering.equip(directed, {name: names[self._index[name]] for name in used})
+        self.metering.set_counters(directed, {name: names[self._index[name]] for name in used})
 
     def _metered(self, reading: Reading, values: bytes) -> MeteredStep:
         counted = {place.register.quantity: _at(values, index) for index, place in self._counted}

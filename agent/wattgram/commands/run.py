@@ -32,12 +32,12 @@ def run(options: argparse.Namespace) -> int:
     async def work() -> int:
         from wattgram.daemon import daemon
         from wattgram.daemon.process_setup import begin, prepare
-        from wattgram.timekeeping.kernel_clock import Kernel
+        from wattgram.timekeeping.kernel_clock import KernelClock
 
         begin()
         stop = daemon.stop_on_signals()
         with contextlib.closing(Supervisor.from_environment(os.environ, os.getpid())) as supervisor:
-            async with daemon.assembled(config, Clock(), time.time_ns(), supervisor, Kernel()) as parts:
+            async with daemon.assembled(config, Clock(), time.time_ns(), supervisor, KernelClock()) as parts:
                 prepare()
                 await daemon.run(parts, stop)
         return INTERRUPTED if stop.interrupted else 0

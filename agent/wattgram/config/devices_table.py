@@ -15,7 +15,7 @@ from wattgram_drivers.plan import is_slow
 from wattgram.base import toml_table, units
 from wattgram.base.toml_table import Table
 from wattgram.counters import frozen_device
-from wattgram.counters.metering import counted_in
+from wattgram.counters.metering import counter_unit
 
 from . import role_keys
 from .role_keys import BatteryConfig, EmissionConfig
@@ -113,7 +113,7 @@ def counted_unit(device: DeviceConfig) -> str | None:
     """
     if device.device is None:
         return "" if catalogue.is_sunspec(device.driver) else None
-    return counted_in(device.device, device.role, device.quantities)
+    return counter_unit(device.device, device.role, device.quantities)
 
 
 def _device(table: Table, maps: Path | None) -> DeviceConfig:

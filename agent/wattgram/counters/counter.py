@@ -1,8 +1,8 @@
-"""One counter's state machine: which of its values are believed, and how much was counted between them.
+"""Validation of one counter: accepted values, and the amounts counted between them.
 
-Pure: a definition, a state, a value and a time go in; a state and a count come out. Amounts are in the quantity's
-unit, times in UTC ns. What was counted since the last believed value is told once: no value that goes away again adds
-anything, and none that comes late takes anything away.
+Pure functions: from definition, state, value and time to state and count. Amounts are in the quantity's unit, times in
+UTC ns. Every amount since the last accepted value is counted once. A wrong value adds nothing; a late correct value
+loses nothing.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from typing import Any, Literal, NamedTuple
 from wattgram.base.clock import NS
 
 Verdict = Literal["good", "estimated", "glitch", "reset", "rollover", "exchange"]
-"""Of one value. good: it counts on from the last one. estimated: it does, across a gap. glitch: not believed, or not
-yet. reset: it began anew at 0. rollover: it went through the end of its register. exchange: another meter."""
+"""Verdict on one value.
+
+good: continues from the last value. estimated: continues, across a gap. glitch: not accepted, or not yet. reset: the
+counter restarted at 0. rollover: the counter passed the end of its register. exchange: another meter.
+"""
 
 COUNTER_EVENTS: dict[Verdict, str] = {
     "glitch": "counter glitch",
@@ -24,32 +27,33 @@ COUNTER_EVENTS: dict[Verdict, str] = {
     "rollover": "counter rollover",
     "exchange": "meter exchanged",
 }
-"""What an operator is told, once an occurrence."""
+"""Event of a verdict, once an occurrence."""
 
 POWER_MARGIN = 1.2
-"""Of the rated power: a counter that ran faster did not count (METHOD 4.1)."""
+"""Factor on the rated power: a faster counter is wrong (METHOD 4.1)."""
 
 CONFIRMING_VALUES = 3
-"""Values that must follow each other, and count, before a new level is believed."""
+"""Consecutive values, rising, before a new level is accepted."""
 
 GAP_INTERVALS = 2
-"""Intervals after which what was counted is known and when it flowed is not (METHOD 4.5)."""
+"""Intervals between two readings above which the time of the counted energy is unknown (METHOD 4.5)."""
 
-REFRESH = 60.0
-"""Seconds between two changes of a register that its device copies rarely: as much may come at once.
+REFRESH_SECONDS = 60.0
+"""Longest time a device may take to refresh a counter register, s. One step may contain that much energy.
 
-What comes of rarer copies, or of a register that stood still for a month, is held until it has grown again."""
+A larger step, from a slower refresh or after a register stood still for a month, is held until the counter rises again.
+"""
 
-DIGITS = 6
-"""Places of the shortest display, at whose end a counter may begin anew (Siemens PAC meters do at 10^12 Wh)."""
+MIN_DIGITS = 6
+"""Digits of the shortest display, at whose end a counter may restart (Siemens PAC meters restart at 10^12 Wh)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """What is known of a counter beforehand.
+    """Definition of a counter.
 
-    count: what one count of its register is. bits: width of the register, 0 for a float. precision: relative
-    resolution of a float. limit: rated power, the quantity's unit an hour. interval: s between two readings.
+    count: value of one count of the register. bits: width of the register, 0 for a float. precision: relative
+    resolution of a float. limit: rated power, unit of the quantity per hour. interval: time between two readings, s.
     """
 
     quantity: str
@@ -61,32 +65,33 @@ class Counter:
     interval: float = 1.0
 
     def resolution(self, value: float) -> float:
-        """The smallest step that it can make at a value."""
+        """Return the smallest step at a value."""
         return max(self.count, value * self.precision)
 
-    def most(self, seconds: float, value: float) -> float:
-        """What it can have counted in so many seconds, as its register shows it."""
+    def max_amount(self, seconds: float, value: float) -> float:
+        """Return the largest amount that the register can count in this time."""
         return POWER_MARGIN * self.limit * seconds / 3600.0 + self.resolution(value)
 
     def unsigned(self, value: float) -> float:
-        """The value of a register that is read as signed but counts through its sign bit."""
+        """Return the unsigned value of a register that is read as signed but counts through its sign bit."""
         return value + 2.0**self.bits * self.count if value < 0.0 and self.signed else value
 
-    def ends(self, value: float) -> Iterator[tuple[float, float]]:
-        """Where it may begin anew, and how many times as much as it can have counted that must at least be.
+    def wrap_points(self, value: float) -> Iterator[tuple[float, float]]:
+        """Yield each value at which the counter may restart, and its required ratio to the largest amount.
 
-        The register's width and its sign bit; the next power of ten, a guess that a long gap must not make likely.
+        The values are the register's width, its sign bit and the next power of ten. The power of ten is a guess and has
+        a higher ratio, so that a long gap does not make it likely.
         """
         if self.bits:
             yield 2.0**self.bits * self.count, 1.0
         if self.signed:
             yield 2.0 ** (self.bits - 1) * self.count, 1.0
         counts = value / self.count
-        yield 10.0 ** max(DIGITS, int(log10(counts)) + 1 if counts >= 1.0 else 0) * self.count, 100.0
+        yield 10.0 ** max(MIN_DIGITS, int(log10(counts)) + 1 if counts >= 1.0 else 0) * self.count, 100.0
 
 
 class HeldValues(NamedTuple):
-    """Values that do not count on from the last believed one, but from each other."""
+    """Values that do not continue from the last accepted value, but from each other."""
 
     first: float
     start: int  # time of the first
@@ -96,7 +101,7 @@ class HeldValues(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The last believed value and its time; `since`: of the reading before this value was first seen."""
+    """Last accepted value and its time; `since`: time of the reading before this value was first seen."""
 
     value: float
     time: int
@@ -104,19 +109,20 @@ class State:
     held: HeldValues | None = None
 
     def seconds(self, time: int) -> float:
-        """In which what is seen at `time` may have been counted.
+        """Return the time in which the amount seen at `time` may have been counted, s.
 
-        Since the last believed reading; longer when the value has stood, for a change takes its time to show.
+        It starts at the last accepted reading. It is longer if the value stood still, because a change becomes visible
+        late.
         """
-        return max((time - self.time) / NS, min((time - self.since) / NS, REFRESH))
+        return max((time - self.time) / NS, min((time - self.since) / NS, REFRESH_SECONDS))
 
     def dump(self) -> list[object]:
-        """As JSON knows it."""
+        """Return the state, JSON-compatible."""
         return [self.value, self.time, self.since, self.held]
 
     @classmethod
     def load(cls, dumped: Any) -> State:
-        """The state that `dump` gave, by way of JSON; ValueError when it is none."""
+        """Return the state from `dump` (after JSON); ValueError if the state is invalid."""
         try:
             value, time, since, held = dumped
             state = cls(float(value), int(time), int(since))
@@ -124,16 +130,16 @@ class State:
                 first, start, last, reads = held
                 state = replace(state, held=HeldValues(float(first), int(start), float(last), int(reads)))
         except (TypeError, ValueError) as error:
-            raise ValueError(f"found {dumped!r}, which is no counter's state") from error
-        if not all(isfinite(each) for each in (state.value, *(state.held or ()))):
-            raise ValueError(f"found {dumped!r}; a counter's state has finite values")
+            raise ValueError(f"found {dumped!r}, expected a counter's state") from error
+        if not all(isfinite(number) for number in (state.value, *(state.held or ()))):
+            raise ValueError(f"found {dumped!r}, expected a counter's state of finite numbers")
         return state
 
 
 class CounterStep(NamedTuple):
-    """What a value says: the amount since the last believed one, what became of it, and what to tell of it.
+    """Result of a value: the amount since the last accepted value, the verdict, and the event.
 
-    `event` is empty when nothing happened; then `old` and `new` have no meaning.
+    `event` is None if nothing happened; then `old` and `new` have no meaning.
     """
 
     amount: float
@@ -144,36 +150,37 @@ class CounterStep(NamedTuple):
 
 
 def step(counter: Counter, state: State | None, value: float, time: int) -> tuple[State, CounterStep]:
-    """Take a value; without a state it is the first, from which counting begins. ValueError for one that is none."""
+    """Take a value; without a state it is the first, and counting starts there. ValueError if it is not finite."""
     if not isfinite(value):
-        raise ValueError(f"{counter.quantity}: found {value!r}; allowed: a number")
+        raise ValueError(f"{counter.quantity}: found {value!r}, expected a finite number")
     value = counter.unsigned(value)
     if state is None:
-        return State(value, time, time - int(REFRESH * NS)), CounterStep(0.0, "good")
-    if time <= state.time:  # the clock was set back by nobody knows how much: while nothing ran, or by very little
-        state = moved(state, time - state.time - int(counter.interval * NS))
+        return State(value, time, time - int(REFRESH_SECONDS * NS)), CounterStep(0.0, "good")
+    if time <= state.time:
+        # The clock was set back by an unknown time: while the process was stopped, or by very little.
+        state = shifted(state, time - state.time - int(counter.interval * NS))
     held = state.held
-    goes_on = held is not None and _follows(counter, state, held, value, time)
-    if not (held and goes_on and _stays(counter, state, held)):
-        rise = value - state.value
-        most = counter.most(state.seconds(time), state.value)
-        if -counter.resolution(state.value) <= rise <= most:
-            return _believed(counter, state, value, time)
-        if not goes_on and (amount := _wrapped(counter, state.value, value, most)) is not None:
-            told = CounterStep(amount, "rollover", "rollover", state.value, value)
-            return State(value, time, state.time), told
-    if held and goes_on:
+    continues = held is not None and _continues(counter, state, held, value, time)
+    if not (held and continues and _is_level(counter, state, held)):
+        increase = value - state.value
+        largest = counter.max_amount(state.seconds(time), state.value)
+        if -counter.resolution(state.value) <= increase <= largest:
+            return _accepted(counter, state, value, time)
+        if not continues and (amount := _wrap_amount(counter, state.value, value, largest)) is not None:
+            counted = CounterStep(amount, "rollover", "rollover", state.value, value)
+            return State(value, time, state.time), counted
+    if held and continues:
         held = held._replace(last=max(held.last, value), reads=held.reads + 1)
     else:
         held = HeldValues(value, time, value, 1)
     kind = _kind(counter, state, held)
     if held.reads < CONFIRMING_VALUES or held.last <= held.first or kind == "glitch":
         return replace(state, held=held), CounterStep(0.0, "glitch")
-    return _anew(counter, state, held, kind, time)
+    return _new_level(counter, state, held, kind, time)
 
 
-def _believed(counter: Counter, state: State, value: float, time: int) -> tuple[State, CounterStep]:
-    """The value counts on from the last believed one; what was held meanwhile was a glitch."""
+def _accepted(counter: Counter, state: State, value: float, time: int) -> tuple[State, CounterStep]:
+    """Accept a value that continues from the last one; the held values were a glitch."""
     amount = max(0.0, value - state.value)
     gap = time - state.time > GAP_INTERVALS * counter.interval * NS
     verdict: Verdict = "estimated" if gap and amount else "good"
@@ -183,57 +190,64 @@ def _believed(counter: Counter, state: State, value: float, time: int) -> tuple[
     return after, CounterStep(amount, verdict, "glitch", state.value, state.held.first)
 
 
-def _anew(counter: Counter, state: State, held: HeldValues, kind: Verdict, time: int) -> tuple[State, CounterStep]:
-    """The held values are the new level: a reset counter has counted from 0, another meter from where it stood."""
+def _new_level(counter: Counter, state: State, held: HeldValues, kind: Verdict, time: int) -> tuple[State, CounterStep]:
+    """Accept the held values as the new level.
+
+    A reset counter has counted from 0, another meter from its first value.
+    """
     after = State(held.last, time, held.start)
     if kind == "reset":
         return after, CounterStep(held.last, "reset", "reset", state.value, held.first)
     amount = held.last - held.first
-    if state.value == 0.0:  # a device that was asleep when counting began: 0 was the wrong value
+    if state.value == 0.0:  # the device slept when counting began, and its 0 was wrong
         return after, CounterStep(amount, "good", "glitch", held.first, 0.0)
-    rise = held.first - state.value
-    if 0.0 < rise <= counter.most((held.start - state.since) / NS, state.value):  # its register had stood still
-        return after, CounterStep(rise + amount, "estimated")
+    increase = held.first - state.value
+    if 0.0 < increase <= counter.max_amount((held.start - state.since) / NS, state.value):
+        # The register had stood still.
+        return after, CounterStep(increase + amount, "estimated")
     return after, CounterStep(amount, "exchange", "exchange", state.value, held.first)
 
 
-def _stays(counter: Counter, state: State, held: HeldValues) -> bool:
-    """Whether held values that go on are a level of their own: above the last believed one, or counting."""
+def _is_level(counter: Counter, state: State, held: HeldValues) -> bool:
+    """Return whether the held values are a level of their own: above the last accepted value, or rising."""
     return (held.first > state.value or held.last > held.first) and _kind(counter, state, held) != "glitch"
 
 
 def _kind(counter: Counter, state: State, held: HeldValues) -> Verdict:
-    """What held values are if they stay.
+    """Return the verdict on held values that persist.
 
-    reset: so low that they may have been counted from 0 since the last believed value. glitch: no further below it
-    than a jump that is believed at once, so that the value before may have been wrong: the counter waits until it is
-    passed. exchange: the others.
+    reset: low enough to be counted from 0 since the last accepted value. glitch: below the last value by no more than a
+    step that is accepted at once, so the last value may have been wrong; the counter waits until it passes that value.
+    exchange: all others.
     """
     if held.first < state.value:
-        if held.first <= counter.most(state.seconds(held.start), 0.0):
+        if held.first <= counter.max_amount(state.seconds(held.start), 0.0):
             return "reset"
-        if state.value - held.first <= counter.most(max(REFRESH, counter.interval), state.value):
+        if state.value - held.first <= counter.max_amount(max(REFRESH_SECONDS, counter.interval), state.value):
             return "glitch"
     return "exchange"
 
 
-def _follows(counter: Counter, state: State, held: HeldValues, value: float, time: int) -> bool:
-    """Whether a value counts on from the held ones."""
-    before = max(state.time, held.start - int(max(REFRESH, counter.interval) * NS))
-    most = counter.most(max(counter.interval, (time - before) / NS), held.first)
-    return value >= held.last - counter.resolution(held.last) and value - held.first <= most
+def _continues(counter: Counter, state: State, held: HeldValues, value: float, time: int) -> bool:
+    """Return whether a value continues from the held values."""
+    previous = max(state.time, held.start - int(max(REFRESH_SECONDS, counter.interval) * NS))
+    largest = counter.max_amount(max(counter.interval, (time - previous) / NS), held.first)
+    return value >= held.last - counter.resolution(held.last) and value - held.first <= largest
 
 
-def _wrapped(counter: Counter, before: float, value: float, most: float) -> float | None:
-    """What was counted through the end of the register; None when it was not, or may have been more than once."""
-    for end, times in counter.ends(before):
-        amount = (end - before) + value
-        if value < before < end and end > times * most and amount <= most:
+def _wrap_amount(counter: Counter, previous: float, value: float, largest: float) -> float | None:
+    """Return the amount counted through the end of the register.
+
+    None if the register did not pass its end, or may have passed it more than once.
+    """
+    for end, ratio in counter.wrap_points(previous):
+        amount = (end - previous) + value
+        if value < previous < end and end > ratio * largest and amount <= largest:
             return amount
     return None
 
 
-def moved(state: State, by: int) -> State:
-    """The state with its times later by so many ns, for the clock has been set."""
+def shifted(state: State, by: int) -> State:
+    """Return the state with all times later by so many ns, because the clock was set."""
     held = state.held
     return State(state.value, state.time + by, state.since + by, held and held._replace(start=held.start + by))

@@ -1,4 +1,4 @@
-"""Which counters of a device count its role's energy, and what they counted between two readings."""
+"""Counters of a device that count its role's energy, and the amount counted between two readings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wattgram_drivers.quantity import QUANTITIES
 
 from wattgram.base.occurrence import Occurrence
 
-from .counter import COUNTER_EVENTS, Counter, CounterStep, State, Verdict, moved, step
+from .counter import COUNTER_EVENTS, Counter, CounterStep, State, Verdict, shifted, step
 
 IMPORT, EXPORT, TOTAL = "active_energy_import", "active_energy_export", "active_energy_total"
 AT_TERMINALS = ("energy_export", "energy_import")
@@ -32,23 +32,24 @@ CHOICES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "capture": (("totalizer_{}", ""), ("volume_total", "")),
     "fuel": (("volume_total", ""), ("totalizer_{}", ""), ("pulse_count_{}", "")),
 }
-"""Counters of a role, best first: the one that counts what the role's name says, and the one against it."""
+"""Counters of a role, best first: the counter of the role's direction, and the counter against it."""
 
-COPIES = ("", "_float", "_int", "_k", "_alt", "_highres", "_u32", "_gen24")
-"""Registers that hold the same counter. Those that people set back (_resettable, _partial, _daily) are none."""
-
-TARIFFS = ("_t1", "_t2", "_t3", "_t4")
-"""Counters whose sum is the total, where a meter shows no total (Siemens PAC3200 and PAC4200)."""
-
-PHYSICAL: Mapping[str, float] = {"Wh": 10e6, "m3": 1e5, "kg": 1e6, "1": 60_000.0}
-"""The most that a counter without a rated power can count in an hour, by its unit.
-
-Wh: a 10 kV feeder of 577 A. m3: a gas pipeline of 1.8 m at 11 m/s. kg: a conveyor of 1000 t/h. Pulses: 30 ms on and
-30 ms off (IEC 62053-31 class A).
+SUFFIXES = ("", "_float", "_int", "_k", "_alt", "_highres", "_u32", "_gen24")
+"""Suffixes of registers with the same counter. Counters that people reset (_resettable, _partial, _daily) are excluded.
 """
 
-GREAT = 1e9
-"""Wh at which floats are compared with whole numbers: a factory's meter after some years."""
+TARIFFS = ("_t1", "_t2", "_t3", "_t4")
+"""Counters whose sum is the total, for a meter without a total (Siemens PAC3200 and PAC4200)."""
+
+PHYSICAL_LIMITS: Mapping[str, float] = {"Wh": 10e6, "m3": 1e5, "kg": 1e6, "1": 60_000.0}
+"""Largest amount per hour of a counter without a rated power, by unit.
+
+Wh: a 10 kV feeder of 577 A. m3: a gas pipeline of 1.8 m at 11 m/s. kg: a conveyor of 1000 t/h. Pulses: 30 ms on and 30
+ms off (IEC 62053-31 class A).
+"""
+
+TYPICAL_ENERGY = 1e9
+"""Energy at which the resolutions of floats and integers are compared, Wh: a factory's meter after some years."""
 
 PRECISION = {"f32": 2.0**-23, "f64": 2.0**-52}
 QUALITY: Mapping[Verdict, str] = {
@@ -59,14 +60,14 @@ QUALITY: Mapping[Verdict, str] = {
     "reset": "reset",
     "exchange": "reset",
 }
-"""A record's quality (SPEC 5) by its counters' verdict."""
+"""Quality of a record (SPEC 5) by its counters' verdict."""
 
 WORST: tuple[Verdict, ...] = ("good", "rollover", "estimated", "glitch", "exchange", "reset")
 
 
 @dataclass(frozen=True, slots=True)
 class DirectedCounter:
-    """A counter of a role, and whether it counts what the role's name says (1) or against it (-1)."""
+    """Counter of a role; `direction` is 1 in the role's direction and -1 against it."""
 
     register: Register
     counter: Counter
@@ -74,148 +75,166 @@ class DirectedCounter:
 
 
 class MeteredStep(NamedTuple):
-    """What a device counted since the reading before, in its role's direction and against it.
+    """Amount that a device counted since the previous reading, in its role's direction and against it.
 
-    Wh; m3, kg or pieces for production, capture and fuel. NaN: no counter, or none that is believed now. `verdict` is
-    the worst of the counters'. `resolution`: the smallest steps of positive and negative.
+    Wh; m3, kg or pieces for production, capture and fuel. NaN: no counter, or none accepted now. verdict: the worst of
+    the counters. resolution: smallest steps of positive and negative.
     """
 
     positive: float = nan
     negative: float = nan
     verdict: Verdict = "good"
     resolution: tuple[float, float] = (0.0, 0.0)
-    happened: tuple[Occurrence, ...] = ()
+    occurrences: tuple[Occurrence, ...] = ()
 
     @property
     def quality(self) -> str:
-        """Of the record that it was read with."""
+        """Quality of the record of this reading."""
         return QUALITY[self.verdict]
 
-    def then(self, later: MeteredStep) -> MeteredStep:
-        """Both as one, when nobody looked between them."""
+    def followed_by(self, later: MeteredStep) -> MeteredStep:
+        """Return this step and a later one as one step."""
         verdict = max(self.verdict, later.verdict, key=WORST.index)
         sums = (_sum([self.positive, later.positive]), _sum([self.negative, later.negative]))
         resolution = later.resolution if any(later.resolution) else self.resolution
-        return MeteredStep(*sums, verdict, resolution, (*self.happened, *later.happened))
+        return MeteredStep(*sums, verdict, resolution, (*self.occurrences, *later.occurrences))
 
 
 def counters_of(
     device: Device, role: str, *, invert: bool = False, rated_power: float | None = None, interval: float = 1.0
 ) -> tuple[DirectedCounter, ...]:
-    """The counters to use for a device's role; of several that count the same, those with the finest steps.
+    """Return the counters for a device's role; of several equivalent counters, those with the finest steps.
 
-    `invert`: the meter is wired the other way, so its import is the role's negative direction. `rated_power` in W
-    bounds energies alone; an inverter's does not bound the incomer that it sees.
+    invert: the meter is reversed, so its import is the role's negative direction. rated_power: bound in W, for energies
+    only. The rated power of an inverter does not bound the incomer that it measures.
     """
     registers = {register.quantity: register for register in device.registers}
-    for for_it, against_it in _choices(device, role):
-        for_names, against_names = _found(registers, for_it), _found(registers, against_it)
-        if not for_names and not against_names:
+    for forward_name, backward_name in _choices(device, role):
+        forward, backward = _finest(registers, forward_name), _finest(registers, backward_name)
+        if not forward and not backward:
             continue
-        sign = -1 if invert and against_it else 1
+        sign = -1 if invert and backward_name else 1
         bound = None if device.kind == "inverter" and role == "grid" else rated_power
         return tuple(
             DirectedCounter(register, _counter(register, bound, interval), direction)
-            for found, direction in ((for_names, sign), (against_names, -sign))
-            for register in found
+            for matches, direction in ((forward, sign), (backward, -sign))
+            for register in matches
         )
     return ()
 
 
-def counted_in(device: Device, role: str, quantities: Sequence[str] = ()) -> str:
-    """The unit in which a device counts its role's amounts, "" when it does not; `quantities`: all that is read."""
-    read = quantities or device.quantities
-    registers = tuple(one for one in device.registers if one.quantity in read)
+def counter_unit(device: Device, role: str, quantities: Sequence[str] = ()) -> str:
+    """Return the unit in which a device counts its role's amount; "" if it does not.
+
+    quantities: all quantities that are read.
+    """
+    names = quantities or device.quantities
+    registers = tuple(register for register in device.registers if register.quantity in names)
     counters = counters_of(replace(device, registers=registers), role)
     return QUANTITIES[counters[0].register.quantity].unit if counters else ""
 
 
 class Metering:
-    """Runs the counters of one device; what they remember outlives the process."""
+    """Counters of one device; their state survives a restart."""
 
     def __init__(self) -> None:
         self._directed: tuple[DirectedCounter, ...] = ()
         self._states: dict[str, State] = {}
 
-    def equip(self, directed: Sequence[DirectedCounter], fields: Mapping[str, str]) -> None:
-        """Use these counters; `fields`: the name of a register's quantity in the record, where it is another."""
+    def set_counters(self, directed: Sequence[DirectedCounter], fields: Mapping[str, str]) -> None:
+        """Set the counters.
+
+        fields: name of a register's quantity in the record, if different.
+        """
         self._directed = tuple(
-            replace(one, counter=replace(one.counter, quantity=fields.get(key := one.register.quantity, key)))
-            for one in directed
+            replace(
+                directed_counter,
+                counter=replace(
+                    directed_counter.counter, quantity=fields.get(key := directed_counter.register.quantity, key)
+                ),
+            )
+            for directed_counter in directed
         )
 
     @property
     def directions(self) -> tuple[bool, bool]:
         """Whether a counter counts in the role's direction, and one against it."""
-        found = {one.direction for one in self._directed}
-        return 1 in found, -1 in found
+        directions = {directed_counter.direction for directed_counter in self._directed}
+        return 1 in directions, -1 in directions
 
     def take(self, values: Mapping[str, float], scales: Mapping[str, float], time: int) -> MeteredStep:
-        """Count on from the values of a reading by register; `scales`: factors of a scale that are not in its map."""
+        """Count a reading.
+
+        values: value of each register. scales: scale factors that are not in the device's map.
+        """
         counts: list[tuple[DirectedCounter, float]] = []
         verdicts: list[Verdict] = []
         happened: list[Occurrence] = []
         resolution = {1: 0.0, -1: 0.0}
-        for one in self._directed:
-            key = one.register.quantity
+        for directed_counter in self._directed:
+            key = directed_counter.register.quantity
             value, scale = values[key], scales.get(key, 1.0)
             if not (isfinite(value) and isfinite(scale) and scale > 0.0):
-                counts.append((one, nan))
+                counts.append((directed_counter, nan))
                 continue
-            counter = one.counter if scale == 1.0 else replace(one.counter, count=one.counter.count * scale)
+            counter = (
+                directed_counter.counter
+                if scale == 1.0
+                else replace(directed_counter.counter, count=directed_counter.counter.count * scale)
+            )
             self._states[key], count = step(counter, self._states.get(key), value, time)
-            counts.append((one, nan if count.verdict == "glitch" else count.amount))
+            counts.append((directed_counter, nan if count.verdict == "glitch" else count.amount))
             verdicts.append(count.verdict)
-            resolution[one.direction] += counter.resolution(self._states[key].value)
-            happened += _told(counter, count)
+            resolution[directed_counter.direction] += counter.resolution(self._states[key].value)
+            happened += _occurrences(counter, count)
         return MeteredStep(
-            _sum(amount for one, amount in counts if one.direction > 0),
-            _sum(amount for one, amount in counts if one.direction < 0),
+            _sum(amount for directed_counter, amount in counts if directed_counter.direction > 0),
+            _sum(amount for directed_counter, amount in counts if directed_counter.direction < 0),
             max(verdicts, key=WORST.index, default="good"),
             (resolution[1], resolution[-1]),
             tuple(happened),
         )
 
-    def moved(self, by: int) -> None:
-        """The clock was set: by what it shows now, all that was read before was read `by` ns later."""
-        self._states = {name: moved(state, by) for name, state in self._states.items()}
+    def shift_times(self, by: int) -> None:
+        """Shift all times, because the clock was set: earlier readings are `by` ns later on the new clock."""
+        self._states = {name: shifted(state, by) for name, state in self._states.items()}
 
     def dump(self) -> dict[str, object]:
-        """What a restart must not lose, as JSON knows it."""
+        """Return the state for a restart, JSON-compatible."""
         return {name: state.dump() for name, state in self._states.items()}
 
     def restore(self, dumped: object) -> None:
-        """Continue from what `dump` gave; ValueError when it is none."""
+        """Restore the state from `dump`; ValueError if the state is invalid."""
         if not isinstance(dumped, dict):
-            raise ValueError(f"found {dumped!r}, which is no counters' state")
+            raise ValueError(f"found {dumped!r}, expected a table of counters' states")
         self._states = {str(name): State.load(state) for name, state in dumped.items()}
 
 
 def _choices(device: Device, role: str) -> Iterable[tuple[str, str]]:
     choices = CHOICES.get(role, ())
     if device.kind == "inverter" and role == "grid":
-        # What an inverter counts at its own terminals is not the incomer's: it must see the grid's meter.
-        sees = "meter_active_power_total" in device.quantities
-        return [one for one in choices if one[0] != IMPORT and (sees or one[0] != "energy_import")]
+        # The counters at an inverter's own terminals are not the incomer's; the inverter must read the grid meter.
+        has_meter = "meter_active_power_total" in device.quantities
+        return [choice for choice in choices if choice[0] != IMPORT and (has_meter or choice[0] != "energy_import")]
     return choices
 
 
-def _found(registers: Mapping[str, Register], name: str) -> list[Register]:
-    """The finest register of a counter; where there is none, those of its tariffs."""
+def _finest(registers: Mapping[str, Register], name: str) -> list[Register]:
+    """Return the finest register of a counter; without one, the registers of its tariffs."""
     if not name:
         return []
     stems = [name.format(number) for number in range(1, 17)] if "{}" in name else [name]
     for stem in stems:
-        same = [registers[stem + copy] for copy in COPIES if stem + copy in registers]
-        if same:
-            return [min(same, key=_coarseness)]
+        candidates = [registers[stem + copy] for copy in SUFFIXES if stem + copy in registers]
+        if candidates:
+            return [min(candidates, key=_coarseness)]
         if tariffs := [registers[stem + tariff] for tariff in TARIFFS if stem + tariff in registers]:
             return tariffs
     return []
 
 
 def _coarseness(register: Register) -> tuple[float, int]:
-    steps = GREAT * PRECISION[register.type] if register.type in PRECISION else abs(float(register.scale))
+    steps = TYPICAL_ENERGY * PRECISION[register.type] if register.type in PRECISION else abs(float(register.scale))
     return steps, -TYPE_WORDS[register.type]
 
 
@@ -225,9 +244,9 @@ def _counter(register: Register, rated_power: float | None, interval: float) -> 
     floating = register.type in PRECISION
     return Counter(
         register.quantity,
-        scale / 100 if floating else scale,  # meters show two places of what they give as a float
+        scale / 100 if floating else scale,  # meters show two decimal places of a float
         0 if floating else 16 * register.words,
-        rated_power if rated_power is not None and unit == "Wh" else PHYSICAL.get(unit, PHYSICAL["1"]),
+        rated_power if rated_power is not None and unit == "Wh" else PHYSICAL_LIMITS.get(unit, PHYSICAL_LIMITS["1"]),
         signed=re.match("i", register.type) is not None,
         precision=PRECISION.get(register.type, 0.0),
         interval=interval,
@@ -235,12 +254,15 @@ def _counter(register: Register, rated_power: float | None, interval: float) -> 
 
 
 def _sum(amounts: Iterable[float]) -> float:
-    """NaN when there is none; what a counter that is not believed has counted comes when it is."""
-    found = [amount for amount in amounts if isfinite(amount)]
-    return sum(found) if found else nan
+    """Return the sum; NaN if there is no amount.
+
+    The amount of a counter that is not accepted follows when it is accepted.
+    """
+    known = [amount for amount in amounts if isfinite(amount)]
+    return sum(known) if known else nan
 
 
-def _told(counter: Counter, count: CounterStep) -> list[Occurrence]:
+def _occurrences(counter: Counter, count: CounterStep) -> list[Occurrence]:
     if count.event is None:
         return []
     unit = QUANTITIES[counter.quantity].unit

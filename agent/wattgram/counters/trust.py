@@ -1,7 +1,7 @@
-"""Which counters correct the integrated power: those that have been seen to move, as long as they do.
+"""Trust in counters: a counter corrects the integrated power only after it has moved, and as long as it moves.
 
-A counter that stands still while power flows is broken, or not connected, or a register that means something else.
-Taken at its word it would make the power vanish.
+A counter that stands still while power flows is broken, not connected, or a register with another meaning. With its
+value, the energy would be 0.
 """
 
 from __future__ import annotations
@@ -15,90 +15,99 @@ from wattgram.base.clock import NS
 from .metering import MeteredStep
 from .reconcile import CLEAR, NOTHING_METERED, Channel, CounterDirection, Energies, IntervalEnergy
 
-STILL = 3.0
-"""Steps of a counter that power may tell without that it moves."""
+STILL_STEPS = 3.0
+"""Steps of a counter that may flow by power before a counter that stands still loses its trust."""
 
 
 class Trust(NamedTuple):
-    """One direction's counter. step: by how much it grew when it last did, 0 before. still: Wh told since then."""
+    """Trust in one direction's counter.
+
+    step: Wh of its last increase, 0 before the first. still: Wh by power since then.
+    """
 
     step: float = 0.0
     still: float = 0.0
 
 
-NONE = Trust()
+UNTRUSTED = Trust()
 
 
 @dataclass(frozen=True, slots=True)
 class CorrectedChannel:
-    """A channel whose counters must earn their trust, one direction each."""
+    """Channel whose counters are used only while they are trusted, each direction by itself."""
 
     channel: Channel
-    positive: Trust = NONE
-    negative: Trust = NONE
+    positive: Trust = UNTRUSTED
+    negative: Trust = UNTRUSTED
 
     def advance(
         self, time: int, power: float, metered: MeteredStep = NOTHING_METERED, flows: IntervalEnergy | None = None
     ) -> tuple[CorrectedChannel, Energies]:
-        """As `Channel.advance`, without what is not trusted yet or any more."""
-        forth, heard, begin = _heard(self.positive, metered.positive, metered.resolution[0])
-        back, heard_back, begin_back = _heard(self.negative, metered.negative, metered.resolution[1])
+        """Take a step as `Channel.advance`, without the counters that are not trusted."""
+        trust_forward, forward, restarted_forward = _trusted_amount(
+            self.positive, metered.positive, metered.resolution[0]
+        )
+        trust_backward, backward, restarted_backward = _trusted_amount(
+            self.negative, metered.negative, metered.resolution[1]
+        )
         channel = self.channel
         flowed = _integrated(channel, time, power)
-        heard_both = metered._replace(positive=heard, negative=heard_back)
-        channel, told = channel.advance(time, power, heard_both, flows)
+        trusted = metered._replace(positive=forward, negative=backward)
+        channel, energies = channel.advance(time, power, trusted, flows)
         channel = replace(
             channel,
-            positive=channel.positive if begin is None else begin,
-            negative=channel.negative if begin_back is None else begin_back,
+            positive=channel.positive if restarted_forward is None else restarted_forward,
+            negative=channel.negative if restarted_backward is None else restarted_backward,
         )
-        return CorrectedChannel(channel, _told(forth, flowed), _told(back, -flowed)), told
+        return CorrectedChannel(
+            channel, _add_still_energy(trust_forward, flowed), _add_still_energy(trust_backward, -flowed)
+        ), energies
 
     def interrupted(self) -> CorrectedChannel:
-        """As `Channel.interrupted`."""
+        """Return the channel as `Channel.interrupted` does."""
         return replace(self, channel=self.channel.interrupted())
 
     def dump(self) -> list[object]:
-        """What a restart must not lose, as JSON knows it."""
+        """Return the state for a restart, JSON-compatible."""
         return [self.channel.dump(), list(self.positive), list(self.negative)]
 
     def restored(self, dumped: Any) -> CorrectedChannel:
-        """Continuing from what `dump` gave, by way of JSON; ValueError when it is none."""
+        """Return a copy with the state from `dump` (after JSON); ValueError if the state is invalid."""
         try:
             channel, positive, negative = dumped
             return CorrectedChannel(
                 self.channel.restored(channel),
-                Trust(*(float(one) for one in positive)),
-                Trust(*(float(one) for one in negative)),
+                Trust(*map(float, positive)),
+                Trust(*map(float, negative)),
             )
         except (TypeError, ValueError) as error:
-            raise ValueError(f"found {dumped!r}, which is no channel's state") from error
+            raise ValueError(f"found {dumped!r}, expected a channel's state") from error
 
 
-def _heard(trust: Trust, amount: float, resolution: float) -> tuple[Trust, float, CounterDirection | None]:
-    """The trust after a reading, what is heard of it (NaN: nothing), and how its lane begins anew, if it does.
+def _trusted_amount(trust: Trust, amount: float, resolution: float) -> tuple[Trust, float, CounterDirection | None]:
+    """Return the trust after a reading, the amount to use, and the new state of a direction that restarts.
 
-    A part of a step is no smaller step.
+    The amount is NaN if there is none to use. A part of a step is no smaller step.
     """
     step = max(amount, resolution)
     if not isfinite(amount):
         return trust, nan, None
     if amount > 0.0 and not trust.step:
-        # The first step that is seen began before anybody looked.
+        # The first step began before the first reading.
         return Trust(step), nan, CounterDirection(step=step)
     if amount > 0.0:
         return Trust(step), amount, None
-    if trust.still > STILL * trust.step:
-        return NONE, nan, CLEAR
+    if trust.still > STILL_STEPS * trust.step:
+        return UNTRUSTED, nan, CLEAR
     return trust, amount if trust.step else nan, None
 
 
 def _integrated(channel: Channel, time: int, power: float) -> float:
-    """Wh that power alone tells of the interval that ends at `time`."""
-    ends = [one for one in (channel.power, power) if isfinite(one)]
+    """Return the energy by power of the interval that ends at `time`, Wh."""
+    ends = [end for end in (channel.power, power) if isfinite(end)]
     seconds = 0.0 if channel.time is None else max(0.0, min((time - channel.time) / NS, channel.period))
     return sum(ends) / len(ends) * seconds / 3600.0 if ends else 0.0
 
 
-def _told(trust: Trust, flowed: float) -> Trust:
+def _add_still_energy(trust: Trust, flowed: float) -> Trust:
     return trust._replace(still=trust.still + max(0.0, flowed))

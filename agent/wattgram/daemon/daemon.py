@@ -29,7 +29,7 @@ from wattgram.grid.sources.grid_source import GridSource
 from wattgram.site.revision import Revision
 from wattgram.site.site import Site
 from wattgram.store.spool import Spool
-from wattgram.timekeeping.kernel_clock import Witness
+from wattgram.timekeeping.kernel_clock import ClockStatus
 from wattgram.web import Server
 
 from .health import GATEWAY_PERIOD, Health
@@ -79,7 +79,7 @@ async def assembled(
     clock: Clock,
     seed: int = 0,
     supervisor: Supervisor | None = None,
-    witness: Witness | None = None,
+    clock_status: ClockStatus | None = None,
 ) -> AsyncIterator[Parts]:
     """Make the parts of a configuration, with an open spool. The end closes the spool, and so stores all records.
 
@@ -101,7 +101,7 @@ async def assembled(
         grid = tuple(
             grid_sources.made(source, config.grid.basis, config.mqtt, clock, chance) for source in config.grid.sources
         )
-        site = Site(config, sources, spool, clock, [source.feed for source in grid], witness)
+        site = Site(config, sources, spool, clock, [source.feed for source in grid], clock_status)
         await site.restore()
         revision = Revision(site, spool, clock)
         await revision.restore()
@@ -113,7 +113,7 @@ async def assembled(
             for key, endpoint in buses.items()
         )
         deliveries = tuple(Delivery(sink, spool, clock, chance, site) for sink in targets)
-        goals = Round(config, site.tell, lambda: site.keeper.dates, clock)
+        goals = Round(config, site.publish, lambda: site.timekeeper.ages_reliable, clock)
         watchdog = Watchdog(supervisor or Supervisor(), clock)
         health = Health(site, spool, lines, deliveries, goals, watchdog, clock)
         yield Parts(clock, site, spool, lines, grid, revision, deliveries, goals, health, watchdog)
@@ -191,8 +191,8 @@ async def _sync(parts: Parts, period: float, pulse: Pulse) -> None:
             await spool.sync()
             pace = pace.after(time.monotonic() - begun)
             # Check the clock first: after a jump ahead, pruning would delete history that is still valid.
-            parts.site.look()
-            dated, now = parts.site.keeper.dates, clock.time()
+            parts.site.check_clock()
+            dated, now = parts.site.timekeeper.ages_reliable, clock.time()
             if dated and clock.monotonic() - packed > PACK_PERIOD:
                 packed = clock.monotonic()
                 await spool.pack(now)
@@ -200,8 +200,8 @@ async def _sync(parts: Parts, period: float, pulse: Pulse) -> None:
                 pruned = clock.monotonic()
                 lost = await spool.prune(now)
                 more = lost.more
-                if lost.given_up:
-                    parts.site.event("", "spool full", f"{lost.given_up} undelivered records deleted, the oldest")
+                if lost.discarded:
+                    parts.site.event("", "spool full", f"{lost.discarded} undelivered records deleted, the oldest")
                 if lost.damaged:
                     parts.site.event("", "spool damaged", f"{lost.damaged} records were not readable")
         except SpoolError as error:
@@ -221,7 +221,7 @@ async def _report(parts: Parts) -> None:
         parts.site.event("", "spool damaged", note)
     while True:
         await parts.clock.sleep(GATEWAY_PERIOD)
-        parts.site.tell(parts.health.gateway_record())
+        parts.site.publish(parts.health.gateway_record())
 
 
 async def _watch(parts: Parts) -> None:

@@ -60,7 +60,7 @@ class Health:
         return {
             "site": site.config.site.name,
             "time": rfc3339(time),
-            "clock": site.keeper.state,
+            "clock": site.timekeeper.state,
             "timezone": str(site.config.site.timezone),
             "tick": site.config.site.tick,
             "uptime": round(now, 1),
@@ -153,7 +153,7 @@ class Health:
         now = self._clock.monotonic()
         devices = {source.config.name: source.state(now) for source in self._site.sources}
         sinks = {delivery.sink.name: delivery.progress.state for delivery in self._deliveries}
-        stuck, clock = self._watchdog.stuck, self._site.keeper.state
+        stuck, clock = self._watchdog.stuck, self._site.timekeeper.state
         well = not self.spool_error and "away" not in sinks.values() and not stuck and clock != "unset"
         return well, {
             "ok": well,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wattgram.accounts.ledger import LedgerRow, summed
+from wattgram.accounts.ledger import LedgerRow, make_ledger
 from wattgram.base.period import PeriodOption, PeriodSpan, local_day, spans, window_end
 from wattgram.config.load import Config
 from wattgram.store.history import History
@@ -69,7 +69,7 @@ def _rows(history: History, config: Config, found: Sequence[PeriodSpan], as_of: 
         if not missing:
             break
         begin, end = found.index(missing[0]), found.index(missing[-1])
-        ledger = summed(
+        ledger = make_ledger(
             history,
             found[begin : end + 1],
             as_of,

@@ -18,7 +18,7 @@ from wattgram.base.record import KINDS, Kind, Record, Series
 from wattgram.base.toml_table import nearest
 from wattgram.config.load import Config
 from wattgram.formats.export_columns import Column, columns
-from wattgram.store.history import FAR, DeliveredRecords, History
+from wattgram.store.history import MAX_TIME, DeliveredRecords, History
 
 Form = Callable[[BinaryIO, Iterator[Record], Sequence[Column]], int]
 """Writer of records in one format; returns the number of records that the format cannot represent."""
@@ -89,10 +89,10 @@ def export(
     opened: opens the file; called only if there are records. progress: receives the times of the first and of the
     present record, UTC ns. HistoryError: no records. ValueError: an unknown device.
     """
-    start, end = since or 0, FAR if until is None else until
+    start, end = since or 0, MAX_TIME if until is None else until
     history = History(config.spool.path, config.site.name)
     # The file is named after the history is closed, because closing can detect that the data was not consistent.
-    with ExitStack() as place, history.told(selection.kinds, selection.wants) as delivered:
+    with ExitStack() as place, history.delivered(selection.kinds, selection.wants) as delivered:
         found = delivered.records(start, end)
         first = next(found, None)
         if first is None:
@@ -133,7 +133,7 @@ def _no_records(
 ) -> HistoryError | ValueError:
     """Return the error that states why there are no records."""
     kinds = " or ".join(selection.kinds)
-    if (ends := delivered.ends()) is not None:
+    if (ends := delivered.time_range()) is not None:
         first, last = (local_day(time, config.site.timezone) for time in ends)
         return HistoryError(f"{history.folder}: nothing of this period is stored; there are records of {first}..{last}")
     devices = {*history.devices(), *(device.name for device in config.devices)}

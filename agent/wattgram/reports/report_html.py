@@ -7,7 +7,7 @@ from html import escape
 from importlib.resources import files
 
 from wattgram.accounts.figures import APART, CARBON, ENERGY, FIGURES, SHARES, Figure
-from wattgram.accounts.ledger import ENOUGH, LedgerRow
+from wattgram.accounts.ledger import MIN_COVERAGE, LedgerRow
 from wattgram.formats.bar_chart import Bar, chart
 from wattgram.formats.html_page import NARROW, document, number, percent
 
@@ -70,7 +70,7 @@ def _head(shown: SiteReport, period: str) -> str:
         ("intensity", number(site, 1), "g/kWh", comparison),
         ("clean share", percent(total.value(BY_KEY["clean_share"])), "", ""),
         ("self-sufficiency", percent(total.value(BY_KEY["self_sufficiency"])), "", ""),
-        ("coverage", percent(total.coverage), "", "" if total.enough else f"not enough data: below {ENOUGH:.0%}"),
+        ("coverage", percent(total.coverage), "", "" if total.enough else f"not enough data: below {MIN_COVERAGE:.0%}"),
     )
     tiles = "".join(
         f"<div><dt>{name}</dt><dd>{value}{f' <small>{unit}</small>' if unit else ''}</dd>"
@@ -83,7 +83,7 @@ def _head(shown: SiteReport, period: str) -> str:
         span = "the period" if total.complete else f"the time until {until}"
         warning += (
             f"<p class=warning><b>Not enough data:</b> {covered} of {span} is covered. "
-            f"Below {ENOUGH:.0%} the figures are not reliable.</p>"
+            f"Below {MIN_COVERAGE:.0%} the figures are not reliable.</p>"
         )
     return (
         f"<header><h1>{escape(shown.site)}</h1><p>Energy and carbon, {escape(period)}</p>"
@@ -221,7 +221,7 @@ def _rules(shown: SiteReport) -> str:
     )
     coverage = (
         "<tr><th>coverage</th><td>share</td><td>time with a balance / elapsed time of the period, weighted with the "
-        f"share of the devices that were read; below {ENOUGH:.0%}: not enough data</td>"
+        f"share of the devices that were read; below {MIN_COVERAGE:.0%}: not enough data</td>"
         "<td>METHOD 4.5</td></tr>"
     )
     return (

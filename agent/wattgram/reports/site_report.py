@@ -9,7 +9,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from wattgram.accounts.figures import APART, CARBON, ENERGY, FIGURES, SHARES, Figure
-from wattgram.accounts.ledger import ENOUGH, Ledger, LedgerRow, summed
+from wattgram.accounts.ledger import MIN_COVERAGE, Ledger, LedgerRow, make_ledger
 from wattgram.base.clock import NS
 from wattgram.base.errors import HistoryError
 from wattgram.base.period import PeriodOption, local_day, local_minute, spans, window_start
@@ -84,7 +84,9 @@ def report(config: Config, wanted: PeriodOption, now: int) -> SiteReport:
     found = spans(wanted, stored[0], as_of, zone)
     roles = {device.role for device in config.devices}
     hydro, fuel = bool(roles & {"wind", "hydro"}), bool(roles & {"genset", "chp"})
-    ledger = summed(history, found, as_of, zone, grid.basis, grid.method, hydro=hydro and not fuel) if found else None
+    ledger = (
+        make_ledger(history, found, as_of, zone, grid.basis, grid.method, hydro=hydro and not fuel) if found else None
+    )
     if ledger is None:
         days = f"{local_day(stored[0], zone)}..{local_day(stored[1], zone)}"
         raise HistoryError(f"{config.spool.path}: no window of this period is stored; stored are windows of {days}")
@@ -270,13 +272,13 @@ def _notes(config: Config, ledger: Ledger, damaged: int, *, own_unclear: bool) -
     notes = []
     short = sum(not row.enough for row in ledger.rows)
     if short:
-        notes.append(f"not enough data: coverage below {ENOUGH:.0%} in {short} of {len(ledger.rows)} rows")
+        notes.append(f"not enough data: coverage below {MIN_COVERAGE:.0%} in {short} of {len(ledger.rows)} rows")
     if not book.method:
         notes.append(
             f"the stored windows do not contain their method of sharing; configured is {config.grid.method}; totals of "
             "the other method are not stored"
         )
-    for omitted, seconds in ledger.left_out.items():
+    for omitted, seconds in ledger.excluded.items():
         name = f"basis {omitted.basis}" + (f", method {omitted.method}" if omitted.method else "")
         notes.append(f"{seconds / 3600:.1f} h with {name} are omitted: different bases or methods are never added")
     if book.basis != config.grid.basis:

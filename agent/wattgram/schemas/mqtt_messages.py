@@ -8,7 +8,7 @@ from typing import Any, get_args
 from wattgram_drivers.quantity import BY_KIND, QUANTITIES, Quantity
 from wattgram_ext.intensity import DETAILS, OUTPUTS
 
-from wattgram.accounts.books import EMISSION_TEXTS, EXTRA, WHOLE_FIELDS
+from wattgram.accounts.books import EMISSION_TEXTS, EXTRA_FIELDS, WHOLE_FIELDS
 from wattgram.base.record import WINDOWS
 from wattgram.formats.export_columns import unit
 from wattgram.goals.terms.outcome import State
@@ -59,7 +59,7 @@ def mqtt_schemas() -> dict[str, Schema]:
 
 def tick_fields() -> dict[str, Schema]:
     """Return the schema of each field of a tick's balance, without time and window."""
-    return _emission_fields((*OUTPUTS, *EXTRA))
+    return _emission_fields((*OUTPUTS, *EXTRA_FIELDS))
 
 
 def _message(
@@ -157,7 +157,7 @@ def _window() -> Schema:
             "enum": list(WINDOWS),
             "description": "Length of the window of local time; the same as in the topic",
         },
-        **_emission_fields((*OUTPUTS, *DETAILS, *EXTRA)),
+        **_emission_fields((*OUTPUTS, *DETAILS, *EXTRA_FIELDS)),
         "replayed": _REPLAYED,
     }
     return _message(

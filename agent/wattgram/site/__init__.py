@@ -1,1 +1,1 @@
-"""The hinge: readings become instants, instants go into the accounts, results become records."""
+"""The site: from readings to instants, from instants to accounts, from results to records."""

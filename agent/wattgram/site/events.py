@@ -1,4 +1,4 @@
-"""What an operator is told: each event as a record, and the last ones for the page."""
+"""Events for the operator: each as a record, and the last ones for the page."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from wattgram.base.record import Record, Series
 from wattgram.timekeeping.timekeeper import Timekeeper
 
 SHOWN_EVENTS = 50
-"""Events for the page."""
+"""Events on the page."""
 
 WAITING = 1000
-"""Events that wait at most for the clock to be set."""
+"""Most events that wait for the clock to be set."""
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorEvent:
-    """Something that an operator should know, as in the event record."""
+    """Fields of an event record."""
 
     time: int
     device: str
@@ -28,33 +28,35 @@ class OperatorEvent:
 
 
 class SiteEvents:
-    """Of one site; `append` gets the records."""
+    """Events of one site; `append` receives the records."""
 
-    def __init__(self, site: str, clock: Clock, keeper: Timekeeper, append: Callable[[Record], None]) -> None:
+    def __init__(self, site: str, clock: Clock, timekeeper: Timekeeper, append: Callable[[Record], None]) -> None:
         self.latest: deque[OperatorEvent] = deque(maxlen=SHOWN_EVENTS)
         self._site = site
         self._clock = clock
-        self._keeper = keeper
+        self._timekeeper = timekeeper
         self._append = append
         self._waiting: deque[tuple[float, OperatorEvent]] = deque(maxlen=WAITING)
 
-    def tell(self, device: str, event: str, detail: str) -> None:
-        """Something happened now; "" for the site itself."""
-        happening = OperatorEvent(self._clock.time() // MS * MS, device, event, detail)
-        self.latest.append(happening)
-        if self._keeper.unset:
-            self._waiting.append((self._clock.monotonic(), happening))
+    def report(self, device: str, event: str, detail: str) -> None:
+        """Report an event that happens now; device "" is the site itself."""
+        reported = OperatorEvent(self._clock.time() // MS * MS, device, event, detail)
+        self.latest.append(reported)
+        if self._timekeeper.unset:
+            self._waiting.append((self._clock.monotonic(), reported))
         else:
-            self._record(happening)
+            self._record(reported)
 
     def stamp(self) -> None:
-        """The clock has been set: those that waited get their time."""
+        """Publish the waiting events with their times, after the clock has been set."""
         while self._waiting:
-            monotonic, one = self._waiting.popleft()
-            stamped = replace(one, time=self._keeper.at(monotonic))
-            self.latest = deque((stamped if other is one else other for other in self.latest), maxlen=SHOWN_EVENTS)
+            monotonic, waiting = self._waiting.popleft()
+            stamped = replace(waiting, time=self._timekeeper.timestamp(monotonic))
+            self.latest = deque(
+                (stamped if latest is waiting else latest for latest in self.latest), maxlen=SHOWN_EVENTS
+            )
             self._record(stamped)
 
-    def _record(self, one: OperatorEvent) -> None:
-        series = Series("event", (("site", self._site), ("device", one.device)), (), (), ("event", "detail"))
-        self._append(Record(series, one.time, b"", (one.event, one.detail)))
+    def _record(self, event: OperatorEvent) -> None:
+        series = Series("event", (("site", self._site), ("device", event.device)), (), (), ("event", "detail"))
+        self._append(Record(series, event.time, b"", (event.event, event.detail)))

@@ -1,6 +1,6 @@
-"""How a command asks the daemon that has the spool: a file with the wish, a file with how far it is.
+"""Replay requests of a command to the daemon that holds the spool: a request file and an answer file.
 
-Both lie in the spool's directory, which is the daemon's own; each is written whole and then given its name.
+Both files lie in the spool's directory. Each file is written completely and then renamed.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from wattgram.config.load import Config
 REQUEST, ANSWER = "replay.request", "replay.answer"
 
 REQUEST_FILE_BYTES = 10_000
-"""Bytes of either file at most."""
+"""Largest size of either file, bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayRequest:
-    """Compute from `since` to `until` again, UTC ns, and tell the records of `windows`.
+    """Request to compute from `since` to `until` again, UTC ns, and to publish the records of `windows`.
 
-    `configuration`: the edition that the command has read; a daemon that runs with another one declines.
+    configuration: edition of the configuration that the command has read. A daemon with another edition refuses.
     """
 
     id: str
@@ -37,63 +37,66 @@ class ReplayRequest:
 
 
 def edition(config: Config) -> str:
-    """What two processes compare to know that they compute alike."""
-    told = repr((config.site, config.grid, config.devices))
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    """Return a digest of the settings that determine the results of a computation."""
+    settings = repr((config.site, config.grid, config.devices))
+    return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
 
 def ask(folder: Path, request: ReplayRequest) -> None:
-    """Leave a request; OSError."""
+    """Write a request; OSError if the disk refuses."""
     (folder / ANSWER).unlink(missing_ok=True)
     _write(folder / REQUEST, asdict(request))
 
 
 def withdraw(folder: Path) -> None:
-    """Take the request back; who works on it ends."""
+    """Delete the request; the daemon then ends its work."""
     (folder / REQUEST).unlink(missing_ok=True)
 
 
 def pending(folder: Path) -> ReplayRequest | None:
-    """The request that lies there; None when there is none, or none that can be read."""
-    found = _read(folder / REQUEST)
+    """Return the present request; None if there is none or it cannot be read."""
+    fields = _read(folder / REQUEST)
     try:
         return (
             None
-            if found is None
+            if fields is None
             else ReplayRequest(
-                str(found["id"]),
-                int(found["since"]),
-                int(found["until"]),
-                tuple(str(one) for one in found["windows"]),
-                str(found["configuration"]),
+                str(fields["id"]),
+                int(fields["since"]),
+                int(fields["until"]),
+                tuple(str(window) for window in fields["windows"]),
+                str(fields["configuration"]),
             )
         )
     except (KeyError, TypeError, ValueError):
         return None
 
 
-def answer(folder: Path, request: ReplayRequest, state: str, told: Mapping[str, object]) -> None:
-    """Say how far a request is: `state` working, done or failed. A disk that takes nothing is no reason to stop."""
+def answer(folder: Path, request: ReplayRequest, state: str, fields: Mapping[str, object]) -> None:
+    """Write the progress of a request: `state` is working, done or failed.
+
+    An error of the disk is ignored: the replay continues.
+    """
     with contextlib.suppress(OSError):
-        _write(folder / ANSWER, {"id": request.id, "state": state, **told})
+        _write(folder / ANSWER, {"id": request.id, "state": state, **fields})
 
 
 def answered(folder: Path, request: ReplayRequest) -> dict[str, Any]:
-    """How far a request is; empty when nobody has said anything yet."""
-    found = _read(folder / ANSWER)
-    return found if found and found.get("id") == request.id else {}
+    """Return the progress of a request; empty if there is none yet."""
+    fields = _read(folder / ANSWER)
+    return fields if fields and fields.get("id") == request.id else {}
 
 
-def _write(path: Path, told: Mapping[str, object]) -> None:
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
-    beside.write_text(json.dumps(told), encoding="utf-8")
-    beside.replace(path)
+def _write(path: Path, fields: Mapping[str, object]) -> None:
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(fields), encoding="utf-8")
+    temporary.replace(path)
 
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
         with path.open("rb") as file:
-            found = json.loads(file.read(REQUEST_FILE_BYTES))
+            fields = json.loads(file.read(REQUEST_FILE_BYTES))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return fields if isinstance(fields, dict) else None

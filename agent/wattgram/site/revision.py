@@ -1,4 +1,4 @@
-"""Late truth: what a grid value that came late, or other factors, have changed is computed again and told again."""
+"""Revision: results are computed and published again after a late grid value or a change of factors."""
 
 from __future__ import annotations
 
@@ -28,28 +28,30 @@ from .site import Site
 
 log = logging.getLogger(__name__)
 
-CHECK = 1.0
-"""Real seconds between two looks at what the grid's sources have said."""
+CHECK_PERIOD = 1.0
+"""Time between two checks of the grid sources, real s."""
 
-SETTLE = 5.0
-"""Real seconds after late news before it is worked in, since more may follow; and at most a tenth of the time is
-spent on it."""
+SETTLE_SECONDS = 5.0
+"""Time between a late value and its revision, real s, because more values may follow.
 
-HANDED_RECORDS = 5000
-"""Records that are handed on at once."""
+Revisions take at most a tenth of the time.
+"""
 
-WAITING_RECORDS = 20_000
-"""Records that may wait for the disk; past that the replay does."""
+PART_RECORDS = 5000
+"""Records that are published at once."""
+
+PENDING_RECORDS = 20_000
+"""Most records that may wait for the disk; then the replay waits."""
 
 BLOCK_PAUSE = 0.02
-"""Real seconds between two blocks, in which the daemon has the processor for itself."""
+"""Pause between two blocks for the rest of the daemon, real s."""
 
 REPLAY_STEP = 600.0
-"""Real seconds in which a block of a replay is read and computed, at most."""
+"""Longest time for reading and computing one block of a replay, real s."""
 
 GRID = "grid"
 
-OVER = ("done", "failed")
+FINAL_STATES = ("done", "failed")
 
 
 def replayed(
@@ -59,42 +61,43 @@ def replayed(
     since: int,
     until: int,
     windows: Iterable[str],
-    tell: Callable[[Sequence[Record], Replay], None],
+    publish: Callable[[Sequence[Record], Replay], None],
 ) -> Replay:
-    """Compute a stored site again with fresh `books`, from the last state before `since`, both UTC ns; blocks.
+    """Compute a stored site again with fresh `books`, from the last state before `since`, UTC ns; blocks the thread.
 
-    `tell` gets what changed, piece by piece, and may raise to end it. HistoryError where nothing is stored.
+    `publish` receives the changed records part by part; an exception of `publish` ends the replay. HistoryError if
+    nothing is stored.
     """
     history = History(folder, site)
     with history.past() as past:
-        noted = past.checkpoint(since) or past.checkpoint(past.first() or 0)
-        if noted is None:
+        checkpoint = past.checkpoint(since) or past.checkpoint(past.first() or 0)
+        if checkpoint is None:
             raise HistoryError(f"{folder}: no instants of {site} are stored there")
         try:
-            books.restore(base64.b85decode(noted.texts[1]))
-            strange = False
+            books.restore(base64.b85decode(checkpoint.texts[1]))
+            unreadable = False
         except ValueError:
-            strange = True
-        replay = Replay(books, noted.time, since, until, past, windows, strange=strange)
-        made: list[Record] = []
-        told = 0
-        for record in past.journal(noted.time):
-            made.extend(replay.take(record))
-            if len(made) >= HANDED_RECORDS or replay.counts.instants > told:
-                told = replay.counts.instants
-                tell(made, replay)
-                made = []
-        made.extend(replay.finish())
-        tell(made, replay)
+            unreadable = True
+        replay = Replay(books, checkpoint.time, since, until, past, windows, skip_to_checkpoint=unreadable)
+        records: list[Record] = []
+        reported = 0
+        for record in past.journal(checkpoint.time):
+            records.extend(replay.take(record))
+            if len(records) >= PART_RECORDS or replay.counts.instants > reported:
+                reported = replay.counts.instants
+                publish(records, replay)
+                records = []
+        records.extend(replay.finish())
+        publish(records, replay)
     return replay
 
 
 class RequestWithdrawn(Exception):
-    """Who asked for a replay does not want it any more."""
+    """The command has withdrawn its replay request."""
 
 
 class Revision:
-    """Watches the grid's sources: what they say is remembered in the spool, and what came late is worked in."""
+    """Supervision of the grid sources: their values are stored in the spool, and late values are applied."""
 
     def __init__(self, site: Site, spool: Spool, clock: Clock) -> None:
         self.pulse = Pulse("revision", vital=False)
@@ -102,60 +105,60 @@ class Revision:
         self._spool = spool
         self._clock = clock
         self._span: tuple[int, int] | None = None
-        self._changed = 0.0
-        self._rest = 0.0
+        self._changed_at = 0.0
+        self._pause_until = 0.0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="replay")
 
     async def restore(self) -> None:
-        """Bring the sources back to what they knew, and what was not worked in yet."""
+        """Restore the values of the grid sources and the period that waits for a revision."""
         config = self._site.config
         stored = await self._spool.state(GRID)
         try:
-            found = json.loads(stored) if stored else {}
-            marks = {str(name): str(mark) for name, mark in found.get("marks", {}).items()}
-            span = found.get("span")
+            state = json.loads(stored) if stored else {}
+            marks = {str(name): str(mark) for name, mark in state.get("marks", {}).items()}
+            span = state.get("span")
             self._span = (int(span[0]), int(span[1])) if span else None
         except (AttributeError, TypeError, ValueError, IndexError) as error:
-            log.warning("the state of the grid's sources begins anew: %s", error)
+            log.warning("the stored state of the grid sources is not readable and starts again: %s", error)
             marks = {}
 
-        def recall() -> None:
+        def restore_feeds() -> None:
             with contextlib.suppress(HistoryError), History(config.spool.path, config.site.name).past() as past:
                 remembered.restore(self._site.grid.feeds, past.signals(), config.grid.basis, marks)
 
-        await asyncio.to_thread(recall)
+        await asyncio.to_thread(restore_feeds)
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Run until cancelled."""
         folder = self._site.config.spool.path
         try:
             while True:
-                self.pulse.within(CHECK)
-                await asyncio.sleep(CHECK)
-                self.look()
-                if self._span and time.monotonic() > max(self._changed + SETTLE, self._rest):
-                    await self._work_in()
-                if (wish := replay_request.pending(folder)) and replay_request.answered(folder, wish).get(
+                self.pulse.within(CHECK_PERIOD)
+                await asyncio.sleep(CHECK_PERIOD)
+                self.check_sources()
+                if self._span and time.monotonic() > max(self._changed_at + SETTLE_SECONDS, self._pause_until):
+                    await self._apply_late_values()
+                if (request := replay_request.pending(folder)) and replay_request.answered(folder, request).get(
                     "state"
-                ) not in OVER:
-                    await self._answer(wish)
+                ) not in FINAL_STATES:
+                    await self._answer(request)
         finally:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def look(self) -> None:
-        """Remember what the sources said, and note what of it came late."""
-        learned = self._site.grid.changes()
-        for name, news in learned.signals.items():
-            for record in remembered.records_of(self._site.config.site.name, name, news):
+    def check_sources(self) -> None:
+        """Store new values of the sources and note the period of late values."""
+        changes = self._site.grid.changes()
+        for name, values in changes.signals.items():
+            for record in remembered.records_of(self._site.config.site.name, name, values):
                 self._spool.append(record)
-        if learned.span is not None:
-            begin, end = learned.span
+        if changes.span is not None:
+            begin, end = changes.span
             last = self._site.last or 0
             if begin <= last:
                 old = self._span or (begin, end)
                 self._span = min(begin, old[0]), max(end, old[1])
-                self._changed = time.monotonic()
-            self._keep()
+                self._changed_at = time.monotonic()
+            self._store_state()
 
     async def revise(
         self,
@@ -164,13 +167,13 @@ class Revision:
         windows: Iterable[str],
         progress: Callable[[Replay], None] | None = None,
     ) -> Replay:
-        """Compute from `since` to `until` again, UTC ns, and go on from there; HistoryError where it cannot be.
+        """Compute from `since` to `until` again, UTC ns, and continue from there; HistoryError if that is impossible.
 
-        The daemon goes on meanwhile; what it computes is computed again at the end, in one go.
+        The daemon continues meanwhile; its new instants are computed again at the end, at once.
         """
-        site, loop, begun = self._site, asyncio.get_running_loop(), time.monotonic()
-        meanwhile: list[Record] = []
-        site.meanwhile = meanwhile
+        site, loop, started = self._site, asyncio.get_running_loop(), time.monotonic()
+        new_instants: list[Record] = []
+        site.replay_backlog = new_instants
         self.pulse.within(REPLAY_STEP)
         try:
             await self._spool.sync()
@@ -178,77 +181,77 @@ class Revision:
             books = Books(site.config, ladder, self._clock.time(), site.books.era)
             folder, name = site.config.spool.path, site.config.site.name
 
-            async def take(made: Sequence[Record], replay: Replay) -> None:
-                if self._spool.pending > WAITING_RECORDS:
+            async def publish_part(records: Sequence[Record], replay: Replay) -> None:
+                if self._spool.pending > PENDING_RECORDS:
                     await self._spool.sync()
                 self.pulse.within(REPLAY_STEP)
-                site.retell(made)
+                site.republish(records)
                 if progress is not None:
                     progress(replay)
 
-            def tell(made: Sequence[Record], replay: Replay) -> None:
-                asyncio.run_coroutine_threadsafe(take(made, replay), loop).result()
+            def publish(records: Sequence[Record], replay: Replay) -> None:
+                asyncio.run_coroutine_threadsafe(publish_part(records, replay), loop).result()
                 time.sleep(BLOCK_PAUSE)
 
             replay = await loop.run_in_executor(
-                self._thread, replayed, folder, name, books, since, until, tuple(windows), tell
+                self._thread, replayed, folder, name, books, since, until, tuple(windows), publish
             )
-            replay.past = ImpliedPast()  # what follows was published while we looked away
-            for record in list(meanwhile):
-                site.retell(list(replay.take(record)))
-            site.retell(list(replay.finish()))
+            replay.past = ImpliedPast()  # the following instants were published during the replay
+            for record in list(new_instants):
+                site.republish(list(replay.take(record)))
+            site.republish(list(replay.finish()))
             replay.books.ladder = site.grid
-            if site.books.era == replay.books.era:  # else the clock was set back meanwhile, and these are of before
-                site.adopt(replay.books)
+            if site.books.era == replay.books.era:  # else the clock was set back meanwhile and the books are obsolete
+                site.replace_books(replay.books)
         finally:
-            site.meanwhile = None
-            self._rest = time.monotonic() + 10.0 * (time.monotonic() - begun)
+            site.replay_backlog = None
+            self._pause_until = time.monotonic() + 10.0 * (time.monotonic() - started)
         changed = replay.counts.changed
         if changed:
-            told = ", ".join(f"{changed[window]} of {window}" for window in ALL_WINDOWS if changed[window])
-            site.event("", "results revised", told)
+            detail = ", ".join(f"{changed[window]} of {window}" for window in ALL_WINDOWS if changed[window])
+            site.event("", "results revised", detail)
         return replay
 
-    async def _work_in(self) -> None:
-        assert self._span is not None  # or there is nothing to do
+    async def _apply_late_values(self) -> None:
+        assert self._span is not None  # the caller has checked
         (begin, end), self._span = self._span, None
         try:
             await self.revise(begin - 1, end, ALL_WINDOWS)
         except (HistoryError, SpoolError) as error:
-            log.error("late grid values are not worked in: %s", error)
+            log.error("late grid values are not applied: %s", error)
         except Exception:  # a late value must not end the daemon
-            log.exception("late grid values are not worked in")
-        self._keep()
+            log.exception("late grid values are not applied")
+        self._store_state()
 
-    async def _answer(self, wish: ReplayRequest) -> None:
-        """Do what a command asks for, and say how far it is."""
+    async def _answer(self, request: ReplayRequest) -> None:
+        """Carry out the request of a command and report the progress."""
         folder = self._site.config.spool.path
-        if wish.configuration != replay_request.edition(self._site.config):
-            message = "the daemon runs with another configuration than this one; restart it first"
-            replay_request.answer(folder, wish, "failed", {"message": message})
+        if request.configuration != replay_request.edition(self._site.config):
+            message = "the daemon runs with another configuration; restart the daemon first"
+            replay_request.answer(folder, request, "failed", {"message": message})
             return
 
         def progress(replay: Replay) -> None:
-            if replay_request.pending(folder) != wish:
+            if replay_request.pending(folder) != request:
                 raise RequestWithdrawn
-            replay_request.answer(folder, wish, "working", {"reached": replay.reached})
+            replay_request.answer(folder, request, "working", {"reached": replay.reached})
 
         try:
-            replay_request.answer(folder, wish, "working", {})
-            counts = (await self.revise(wish.since, wish.until, wish.windows, progress)).counts
+            replay_request.answer(folder, request, "working", {})
+            counts = (await self.revise(request.since, request.until, request.windows, progress)).counts
         except RequestWithdrawn:
-            log.info("a replay was called off")
+            log.info("replay withdrawn")
         except (HistoryError, SpoolError) as error:
-            replay_request.answer(folder, wish, "failed", {"message": str(error)})
-        except Exception as error:  # a question must not end the daemon
-            log.exception("a replay failed")
+            replay_request.answer(folder, request, "failed", {"message": str(error)})
+        except Exception as error:  # a request must not end the daemon
+            log.exception("replay failed")
             replay_request.answer(
-                folder, wish, "failed", {"message": f"internal error, {type(error).__name__}: {error}"}
+                folder, request, "failed", {"message": f"internal error, {type(error).__name__}: {error}"}
             )
         else:
             replay_request.answer(
                 folder,
-                wish,
+                request,
                 "done",
                 {
                     "instants": counts.instants,
@@ -258,6 +261,6 @@ class Revision:
                 },
             )
 
-    def _keep(self) -> None:
+    def _store_state(self) -> None:
         state = {"marks": self._site.grid.marks(), "span": self._span}
         self._spool.put_state(GRID, json.dumps(state).encode())

@@ -1,4 +1,4 @@
-"""The hinge: readings become powers and energies at common instants, these become accounts, accounts become records."""
+"""The site: readings become instants, instants become accounts, results become records."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from wattgram.grid.feed import Feed
 from wattgram.grid.ladder import Ladder
 from wattgram.grid.signal import Signal
 from wattgram.store.spool import Spool
-from wattgram.timekeeping.kernel_clock import AlwaysSynchronised, Witness
-from wattgram.timekeeping.published_times import STAMPED, PublishedTimes, named, names
+from wattgram.timekeeping.kernel_clock import AlwaysSynchronised, ClockStatus
+from wattgram.timekeeping.published_times import STAMPED, PublishedTimes, series_name, series_names
 from wattgram.timekeeping.tick_order import TickOrder
 from wattgram.timekeeping.timekeeper import Timekeeper
 from wattgram.timekeeping.wall_clock import CLOCK_STEP, EARLIEST
@@ -44,24 +44,24 @@ from .undated_readings import UndatedReadings
 
 log = logging.getLogger(__name__)
 
-DATED = 50
-"""Readings that waited for the clock and are taken at once, so that polling goes on."""
+DATED_AT_ONCE = 50
+"""Waiting readings that are processed at once after the clock was set; then polling continues."""
 
-STATE, ENERGY, COUNTERS, TOLD, DAYS = "site", "energy", "counters", "told", "days"
+STATE, ENERGY, COUNTERS, PUBLISHED, DAYS = "site", "energy", "counters", "told", "days"
 """Pieces of state in the spool."""
 
-ANEW = {
+RESTARTED = {
     STATE: "accounts began anew",
     ENERGY: "energies began anew",
     COUNTERS: "counters began anew",
-    TOLD: "times began anew",
+    PUBLISHED: "times began anew",
     DAYS: "days began anew",
 }
-"""What an operator is told when a piece cannot be read."""
+"""Event for a piece of state that cannot be read."""
 
 
 class Site:
-    """Takes readings, computes the balance of every tick, appends the records of both to the spool."""
+    """Readings to records: the balance of every tick, and the records of devices and balance in the spool."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Site:
         spool: Spool,
         clock: Clock,
         feeds: Sequence[Feed] = (),
-        witness: Witness | None = None,
+        clock_status: ClockStatus | None = None,
     ) -> None:
         self.config = config
         self.grid = Ladder(config.grid.zone, config.grid.basis, config.grid.factor, feeds)
@@ -86,192 +86,198 @@ class Site:
         self._channels = self._instants.channels
         self._days = DayBook(config.site.name, config.site.timezone, self.books.layout, config.goals.nominal_voltage)
         self._order = TickOrder(config.site.tick)
-        self._checkpoint = "anew"
-        self._still: dict[str, FrozenDeviceWatch] = {}
-        self.keeper = Timekeeper(clock, witness or AlwaysSynchronised())
-        self.events = SiteEvents(config.site.name, clock, self.keeper, self._append)
-        self._waiting = UndatedReadings(spool, self.keeper.witness, self.keeper.ahead)
-        self._ticker = Ticker(config.site.tick, self._instants, clock, self.keeper, self._waiting)
+        self._checkpoint_kind = "anew"
+        self._frozen_watches: dict[str, FrozenDeviceWatch] = {}
+        self.timekeeper = Timekeeper(clock, clock_status or AlwaysSynchronised())
+        self.events = SiteEvents(config.site.name, clock, self.timekeeper, self._append)
+        self._waiting = UndatedReadings(spool, self.timekeeper.clock_status, self.timekeeper.ahead)
+        self._ticker = Ticker(config.site.tick, self._instants, clock, self.timekeeper, self._waiting)
         self.pulse = self._ticker.pulse
-        self._told = PublishedTimes()
+        self._published = PublishedTimes()
         channels = self.books.layout.channels
-        roles = [one.role for one in channels]
-        self._judge = Accounts(roles, [0.0] * len(roles))
+        roles = [device.role for device in channels]
+        self._balance_check = Accounts(roles, [0.0] * len(roles))
         self._balance = Balance(
-            wiring=repr([(one.name, one.role, one.driver, one.unit, one.invert) for one in channels])
+            wiring=repr([(device.name, device.role, device.driver, device.unit, device.invert) for device in channels])
         )
-        self.meanwhile: list[Record] | None = None
-        self._states = {one.config.name: "waiting" for one in self.sources}
+        self.replay_backlog: list[Record] | None = None
+        self._states = {device.config.name: "waiting" for device in self.sources}
 
     def take(self, source: Source, reading: Reading) -> None:
-        """A reading of one device becomes its record, and what its counters went through an event.
+        """Publish a reading as a record, and the events of its counters.
 
-        While the clock is not set it waits, and is stamped when that is.
+        While the clock is not set, the reading waits for its timestamp.
         """
-        self.look()
-        if self.keeper.unset or self._waiting:
+        self.check_clock()
+        if self.timekeeper.unset or self._waiting:
             self._waiting.add(source, reading)
         else:
             self._take(source, reading)
         self._ticker.arrived()
 
     def _take(self, source: Source, reading: Reading) -> None:
-        stamp = self.keeper.at(reading.monotonic)
-        if abs(stamp - reading.time) > CLOCK_STEP * self._clock.speed * NS:  # the clock was set while it was read
+        stamp = self.timekeeper.timestamp(reading.monotonic)
+        if abs(stamp - reading.time) > CLOCK_STEP * self._clock.speed * NS:  # the clock was set during the reading
             reading = replace(reading, time=stamp)
         self.readings += 1
         record = source.take(reading)
-        assert source.taken is not None  # it has just been
+        assert source.taken is not None  # `take` has set it
         name = source.config.name
-        happened = [*source.taken.metered.happened, *self._moves(source, record, reading)]
+        occurrences = [*source.taken.metered.occurrences, *self._check_frozen(source, record, reading)]
         self._append(source.frozen_record(record) if source.frozen else record)
         if not source.frozen:
-            self._days.read(source, reading.time)
+            self._days.add_reading(source, reading.time)
         self._instants.put(source, reading.time)
-        for event, detail in happened:
+        for event, detail in occurrences:
             self.event(name, event, detail)
 
-    def _moves(self, source: Source, record: Record, reading: Reading) -> tuple[Occurrence, ...]:
-        """Whether the device still measures."""
+    def _check_frozen(self, source: Source, record: Record, reading: Reading) -> tuple[Occurrence, ...]:
+        """Update the frozen state of a device; return its events."""
         config = source.config
-        still = self._still.get(config.name) or FrozenDeviceWatch(
+        watch = self._frozen_watches.get(config.name) or FrozenDeviceWatch(
             config.frozen_after, config.rated_power, source.metering.directions, config.interval
         )
-        assert source.taken is not None  # it has just been
+        assert source.taken is not None  # `take` has set it
         power, metered = source.taken.power, source.taken.metered
-        still, told = still.advance(record.values, power, reading.time, reading.monotonic, metered)
-        self._still[config.name] = still
-        source.frozen = still.frozen
-        return told
+        watch, occurrences = watch.advance(record.values, power, reading.time, reading.monotonic, metered)
+        self._frozen_watches[config.name] = watch
+        source.frozen = watch.frozen
+        return occurrences
 
     async def restore(self) -> None:
-        """Continue counters, energies, accounts and windows where the last process left them."""
-        self.look()  # so that what there is to tell of it waits for a clock that is not set
+        """Restore counters, energies, accounts and windows from the last process."""
+        self.check_clock()  # first, so that events wait while the clock is unset
         for name, take in (
-            (TOLD, self._restore_told),
+            (PUBLISHED, self._restore_published),
             (COUNTERS, self._restore_counters),
             (ENERGY, self._restore_energies),
             (STATE, self._restore_books),
             (DAYS, self._restore_days),
         ):
             await self._restored(name, name, take)
-        for name in names([one.config.name for one in self.sources]):
-            await self._restored(TOLD, f"{TOLD} {name}", partial(self._told.restore_stamp, name))
+        for name in series_names([source.config.name for source in self.sources]):
+            await self._restored(PUBLISHED, f"{PUBLISHED} {name}", partial(self._published.restore_stamp, name))
         if undated := await self._waiting.restore():
-            self.event("", "readings undated", f"{undated} waited for the clock when the machine was switched off")
+            self.event(
+                "", "readings undated", f"{undated} readings waited for the clock when the machine was switched off"
+            )
 
     async def run(self) -> None:
-        """Balance every tick of the wall clock until cancelled, and then those that can be told."""
+        """Compute the balance of every tick of the wall clock until cancelled, then of the ticks that are due."""
         await self._ticker.run(self)
 
     def tick(self, time: int) -> None:
-        """Balance at one instant, UTC ns; nothing when it has been told, by a clock that was set back since."""
+        """Compute the balance at an instant, UTC ns; skip one that was published before the clock was set back."""
         now = self._clock.monotonic()
         self._watch(now, time)
         step = self._order.advance(time, now - (self._clock.time() - time) / NS)
-        for event, detail in step.happened:
+        for event, detail in step.occurrences:
             self.event("", event, detail)
-        if not step.told:
+        if not step.published:
             self._instants.skip(time)
             return
-        if step.back:
+        if step.set_back:
             self.books.set_back(time)
-            self._checkpoint = "anew"
-        if not step.joined:
+            self._checkpoint_kind = "anew"
+        if not step.contiguous:
             self._instants.interrupt()
-        pause = not step.joined or step.gap > GAP_INTERVALS * self.config.site.tick
+        pause = not step.contiguous or step.gap > GAP_INTERVALS * self.config.site.tick
         seconds = 0.0 if pause else step.gap
         self._instants.take(time, seconds)
-        if self._checkpoint:
-            self._note_state(time - 1)
+        if self._checkpoint_kind:
+            self._store_checkpoint(time - 1)
         if pause:
-            self._instants.paused(step.gap)
-        if pause and step.joined:
+            self._instants.add_pause(step.gap)
+        if pause and step.contiguous:
             self._settle_days(time - round(step.gap * NS), time)
-        row = self._judged(time, self._instants.row(time, seconds, now), seconds)
+        row = self._checked(time, self._instants.row(time, seconds, now), seconds)
         terms = [self.books.terms(time)]
-        row = self.books.priced(row, terms)
+        row = self.books.with_grid_terms(row, terms)
         self._append(Record(self.books.layout.instant, time, row))
-        self._days.book(time, row)
+        self._days.add_row(time, row)
         self._book(self.books.advance([time], row, terms))
         self.ticks += 1
         assert self.latest is not None  # an instant has a record
         if seconds > 0.0 and not self.latest["coverage"] and not self._balance.withheld:
-            self._instants.unbalanced(seconds)
-        if self.books.begun("1h") is None:  # it ended with this tick
+            self._instants.add_unbalanced_interval(seconds)
+        if self.books.running_since("1h") is None:  # the hour ended with this tick
             self._settle(time, 3600.0)
-            self._note_state(time)
-            for one in self._days.records():
-                self._append(one)
+            self._store_checkpoint(time)
+            for record in self._days.records():
+                self._append(record)
         self._save()
 
     def signal(self, time: int) -> Signal:
-        """What the grid emits at a time, as far as it is known by now."""
+        """Return the grid signal at a time, as known now."""
         return self.grid.at(time)
 
     @property
     def last(self) -> int | None:
-        """The last instant that was told, UTC ns."""
+        """The last published instant, UTC ns."""
         return self._order.last
 
-    def retell(self, made: Iterable[Record]) -> None:
-        """Records that were computed again and take the place of others."""
-        for one in made:
+    def republish(self, records: Iterable[Record]) -> None:
+        """Publish records that were computed again and replace earlier records."""
+        for record in records:
             self.records += 1
-            self._spool.append(one)
+            self._spool.append(record)
 
-    def adopt(self, books: Books) -> None:
-        """Go on with books that were computed again, up to the last instant."""
+    def replace_books(self, books: Books) -> None:
+        """Continue with books that were computed again, up to the last instant."""
         self.books = books
         self._save()
 
     def event(self, device: str, event: str, detail: str) -> None:
-        """Something happened; "" for the site itself."""
-        self.events.tell(device, event, detail)
+        """Report an event; device "" is the site itself."""
+        self.events.report(device, event, detail)
 
-    def tell(self, made: Record) -> None:
-        """A record of what is now; none while nobody knows when that is."""
-        if not self.keeper.unset:
-            self._append(made)
+    def publish(self, record: Record) -> None:
+        """Publish a record of the present state; not while the clock is unset."""
+        if not self.timekeeper.unset:
+            self._append(record)
 
     # the clock
 
-    def look(self) -> None:
-        """Tell what became of the wall clock; what waited for it gets its time."""
-        changes = self.keeper.changes
-        told = self.keeper.look()
-        if self._waiting and self.keeper.changes != changes:
-            self._ticker.begin(self.keeper.at(self._waiting.first))
-        if told.step:
+    def check_clock(self) -> None:
+        """Check the wall clock, report changes, and give waiting readings their times."""
+        changes = self.timekeeper.changes
+        verdict = self.timekeeper.check_clock()
+        if self._waiting and self.timekeeper.changes != changes:
+            self._ticker.begin(self.timekeeper.timestamp(self._waiting.first))
+        if verdict.step:
             self._order.interrupt()
             self._instants.clear()
-            if told.step < 0.0:
+            if verdict.step < 0.0:
                 for source in self.sources:
-                    source.metering.moved(round(told.step * NS))
-        if not self.keeper.unset:
+                    source.metering.shift_times(round(verdict.step * NS))
+        if not self.timekeeper.unset:
             self.events.stamp()
-        for event, detail in told.happened:
+        for event, detail in verdict.occurrences:
             self.event("", event, detail)
-        if not self.keeper.unset and self._waiting:
-            self._date()
+        if not self.timekeeper.unset and self._waiting:
+            self._date_waiting()
 
-    def _date(self) -> None:
-        """Some of the readings that waited for the clock get their time."""
+    def _date_waiting(self) -> None:
+        """Give some of the waiting readings their times."""
         if self._waiting.dropped:
-            self.event("", "readings undated", f"{self._waiting.dropped} gave way while others waited for the clock")
+            self.event(
+                "",
+                "readings undated",
+                f"{self._waiting.dropped} readings were discarded: too many readings waited for the clock",
+            )
             self._waiting.dropped = 0
-        for _ in range(min(DATED, len(self._waiting))):
-            one = self._waiting.take()
-            if one.source is not None and one.reading is not None:
-                self._take(one.source, replace(one.reading, time=self.keeper.at(one.monotonic)))
+        for _ in range(min(DATED_AT_ONCE, len(self._waiting))):
+            waiting = self._waiting.take()
+            if waiting.source is not None and waiting.reading is not None:
+                self._take(waiting.source, replace(waiting.reading, time=self.timekeeper.timestamp(waiting.monotonic)))
             else:
-                self._append(replace(one.record, time=self.keeper.at(one.monotonic)))
+                self._append(replace(waiting.record, time=self.timekeeper.timestamp(waiting.monotonic)))
 
-    # energy that belongs to totals alone
+    # late energy
 
     def _settle_days(self, begin: int, end: int) -> None:
-        """A pause across midnight: each day has its share of the time."""
-        while (start := self.books.begun("1d")) is not None:
+        """Divide the late energy of a pause across midnight between the days, by time."""
+        while (start := self.books.running_since("1d")) is not None:
             midnight = window_end("1d", start, self.config.site.timezone)
             if not begin < midnight < end:
                 return
@@ -279,59 +285,59 @@ class Site:
             begin = midnight
 
     def _settle(self, time: int, span: float, share: float = 1.0) -> None:
-        """Book what is in arrears at the end of an hour."""
+        """Book the late energy at the end of an hour."""
         if (row := self._instants.late(time, span, share)) is not None:
             self._append(Record(self.books.layout.late, time, row))
-            self._days.book(time, row)
+            self._days.add_row(time, row)
             self._book(self.books.late(time, row))
 
     # records
 
-    def _append(self, made: Record) -> None:
-        if made.series.kind in STAMPED:
-            made, name = self._told.stamped(made), named(made.series)
-            self._spool.put_state(f"{TOLD} {name}", self._told.stamp(name))
+    def _append(self, record: Record) -> None:
+        if record.series.kind in STAMPED:
+            record, name = self._published.with_unique_time(record), series_name(record.series)
+            self._spool.put_state(f"{PUBLISHED} {name}", self._published.stamp(name))
         self.records += 1
-        self._spool.append(made)
-        if self.meanwhile is not None and made.series.kind in REPLAY_KINDS:
-            self.meanwhile.append(made)
+        self._spool.append(record)
+        if self.replay_backlog is not None and record.series.kind in REPLAY_KINDS:
+            self.replay_backlog.append(record)
 
-    def _book(self, made: Iterable[Record]) -> None:
-        for one in made:
-            window = one.series.tag("window")
+    def _book(self, records: Iterable[Record]) -> None:
+        for record in records:
+            window = record.series.tag("window")
             if window == "tick":
-                self.latest = one
-            elif not self._told.first(one):
-                detail = f"{window} from {rfc3339(one.time)}: one was told, before the clock was set"
+                self.latest = record
+            elif not self._published.add_window(record):
+                detail = f"{window} from {rfc3339(record.time)}: published already, before the clock was set"
                 self.event("", "window not told", detail)
                 continue
             elif window == "15m":
-                self._days.window(one)
-            self._append(one)
+                self._days.add_window(record)
+            self._append(record)
 
-    def _note_state(self, time: int) -> None:
-        """The books' state into the history, for a replay to begin from; it is `anew` where it follows from nothing."""
+    def _store_checkpoint(self, time: int) -> None:
+        """Store the books' state as the start of a replay; kind `anew`: the books continue nothing."""
         state = base64.b85encode(self.books.state()).decode()
         series = Series("checkpoint", (("site", self.config.site.name),), (), (), ("how", "state"))
-        self._append(Record(series, time, b"", (self._checkpoint, state)))
-        self._checkpoint = ""
+        self._append(Record(series, time, b"", (self._checkpoint_kind, state)))
+        self._checkpoint_kind = ""
 
-    # what an operator is told
+    # checks
 
-    def _judged(self, time: int, row: bytes, seconds: float) -> bytes:
-        """The row; without powers while they cannot be true (`balance`)."""
+    def _checked(self, time: int, row: bytes, seconds: float) -> bytes:
+        """Return the row, without powers while the balance is withheld (`balance`)."""
         powers = row[8 * LEADING_COLUMNS : 8 * (LEADING_COLUMNS + len(self._channels))]
-        grid = struct.pack("2d", 0.0, nan)  # what it emits makes no balance true or false
-        (tick,) = struct.iter_unpack(f"{len(OUTPUTS)}d", self._judge.step(row[:8] + grid + powers))
+        grid = struct.pack("2d", 0.0, nan)  # the grid intensity does not affect the balance
+        (tick,) = struct.iter_unpack(f"{len(OUTPUTS)}d", self._balance_check.step(row[:8] + grid + powers))
         self._balance, verdict = self._balance.advance(dict(zip(OUTPUTS, tick, strict=True)), seconds)
-        for event, detail in verdict.happened:
+        for event, detail in verdict.occurrences:
             self.event("", event, detail)
         if not verdict.withheld:
             return row
         return struct.pack("d", 0.0) + struct.pack("d", nan) * (self.books.layout.size // 8 - 1)
 
     def _watch(self, now: float, time: int) -> None:
-        """Report devices that fell silent or came back."""
+        """Report lost devices and devices that are back."""
         for source in self.sources:
             name, state = source.config.name, source.state(now)
             before = self._states[name]
@@ -344,37 +350,34 @@ class Site:
             elif state == "good" and before in ("stale", "lost"):
                 self.event(name, "device back", "")
 
-    # what a restart must not lose
+    # state
 
     def _save(self) -> None:
         self._spool.put_state(STATE, self.books.state())
         counters = {source.config.name: source.metering.dump() for source in self.sources}
         self._spool.put_state(COUNTERS, json.dumps(counters).encode())
-        energy = {
-            "instants": self._instants.dump(),
-            "balance": self._balance.dump(),
-        }
+        energy = {"instants": self._instants.dump(), "balance": self._balance.dump()}
         self._spool.put_state(ENERGY, json.dumps(energy).encode())
-        told = {"order": self._order.dump(), "windows": self._told.dump()}
-        self._spool.put_state(TOLD, json.dumps(told).encode())
+        published = {"order": self._order.dump(), "windows": self._published.dump()}
+        self._spool.put_state(PUBLISHED, json.dumps(published).encode())
         self._spool.put_state(DAYS, json.dumps(self._days.dump()).encode())
 
-    async def _restored(self, name: str, piece: str, take: Callable[[bytes], None]) -> None:
-        """A piece of state; one that cannot be read is an event, and what it was for begins anew."""
+    async def _restored(self, name: str, piece: str, restore: Callable[[bytes], None]) -> None:
+        """Restore a piece of state; report an event if the piece cannot be read."""
         if (stored := await self._spool.state(piece)) is None:
             return
         try:
-            take(stored)
+            restore(stored)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            log.warning("%s: %s", ANEW[name], error)
-            self.event("", ANEW[name], str(error))
+            log.warning("%s: %s", RESTARTED[name], error)
+            self.event("", RESTARTED[name], str(error))
 
-    def _restore_told(self, stored: bytes) -> None:
-        found: Any = json.loads(stored)
-        self._order.restore(found["order"])
-        self._told.restore(found["windows"])
+    def _restore_published(self, stored: bytes) -> None:
+        state: Any = json.loads(stored)
+        self._order.restore(state["order"])
+        self._published.restore(state["windows"])
         if self._order.last is not None:
-            self.keeper.began_after(self._order.last)
+            self.timekeeper.note_last_published(self._order.last)
 
     def _restore_counters(self, stored: bytes) -> None:
         states = json.loads(stored)
@@ -382,14 +385,14 @@ class Site:
             source.metering.restore(states.get(source.config.name, {}))
 
     def _restore_energies(self, stored: bytes) -> None:
-        found: Any = json.loads(stored)
-        self._instants.restore(found["instants"])
-        self._balance = self._balance.restored(found["balance"])
+        state: Any = json.loads(stored)
+        self._instants.restore(state["instants"])
+        self._balance = self._balance.restored(state["balance"])
 
     def _restore_days(self, stored: bytes) -> None:
         self._days.restore(json.loads(stored))
 
     def _restore_books(self, stored: bytes) -> None:
-        self.books.enter(era_of(stored))
+        self.books.enter_era(era_of(stored))
         self.books.restore(stored)
-        self._checkpoint = ""
+        self._checkpoint_kind = ""

@@ -1,4 +1,4 @@
-"""An instant is told once every device that lives has been read at it or later, at the latest when it had to be."""
+"""Schedule of the instants: an instant waits for the readings of all good devices, for a limited time."""
 
 from __future__ import annotations
 
@@ -16,32 +16,38 @@ from wattgram.timekeeping.timekeeper import Timekeeper
 from .undated_readings import UndatedReadings
 
 LATEST_SHARE = 0.9
-"""Share of a tick's period after which it is computed with what there is, if every device is read within a tick."""
+"""Share of a tick's period after which an instant is computed without missing readings.
+
+It applies if every device is read each tick.
+"""
 
 TICK_PATIENCE = 10.0
-"""Seconds; devices that are read less often are not waited for, their last value stands until the next."""
+"""Longest interval of a device that an instant waits for, s.
+
+For a device with a longer interval, the last value holds until the next reading.
+"""
 
 MOST_BEHIND = 600.0
-"""Seconds behind the clock after which instants are left out: the process was stopped."""
+"""Largest delay behind the clock, s; after that instants are skipped, because the process was stopped."""
 
 
 class InstantPublisher(Protocol):
-    """Who tells instants."""
+    """Publisher of instants."""
 
-    def look(self) -> None:
-        """Look at the clock, and give readings that waited for it their time."""
+    def check_clock(self) -> None:
+        """Check the clock, and give waiting readings their times."""
         ...
 
     def tick(self, time: int) -> None:
-        """Balance at one instant, UTC ns."""
+        """Compute the balance at one instant, UTC ns."""
         ...
 
 
 class Ticker:
-    """Goes through the instants of the wall clock, a tick (s) apart; `arrived` tells it of each reading."""
+    """Schedule of the instants of the wall clock, a tick (s) apart; `arrived` reports each reading."""
 
     def __init__(
-        self, tick: float, instants: Instants, clock: Clock, keeper: Timekeeper, waiting: UndatedReadings
+        self, tick: float, instants: Instants, clock: Clock, timekeeper: Timekeeper, waiting: UndatedReadings
     ) -> None:
         self.pulse = Pulse("site")
         self._tick = tick
@@ -49,37 +55,37 @@ class Ticker:
         self._instants = instants
         self._channels: Sequence[Source] = instants.channels
         self._clock = clock
-        self._keeper = keeper
+        self._timekeeper = timekeeper
         self._waiting = waiting
         self._from: int | None = None
         self._arrived = asyncio.Event()
 
     def arrived(self) -> None:
-        """A device was read."""
+        """Note that a device was read."""
         self._arrived.set()
 
     def begin(self, time: int) -> None:
-        """The clock was just set, and there are readings from this time on, UTC ns."""
+        """Note that the clock was just set and that there are readings from this time on, UTC ns."""
         self._from = time
 
-    async def run(self, teller: InstantPublisher) -> None:
-        """Let instants be told until cancelled, and then those that can be.
+    async def run(self, publisher: InstantPublisher) -> None:
+        """Publish instants until cancelled, then the instants that are due.
 
-        Each turn looks at the clock again, and begins anew at its next instant when it was set.
+        Each turn checks the clock again, and starts at its next instant if the clock was set.
         """
-        time, changes = self._following(), self._keeper.changes
+        time, changes = self._following(), self._timekeeper.changes
         try:
             while True:
-                # By the monotonic clock: where the wall clock is set back the waits below are of another time.
+                # On the monotonic clock, because the waits below are wrong if the wall clock is set back.
                 self.pulse.within((3.0 * self._tick + self._longest) / self._clock.speed)
-                teller.look()
+                publisher.check_clock()
                 now = self._clock.time()
-                if self._keeper.unset or changes != self._keeper.changes or now - time >= MOST_BEHIND * NS:
-                    time, changes = self._following(), self._keeper.changes
-                if time - now > MS:  # a clock that is slewed comes a little early
+                if self._timekeeper.unset or changes != self._timekeeper.changes or now - time >= MOST_BEHIND * NS:
+                    time, changes = self._following(), self._timekeeper.changes
+                if time - now > MS:  # a slewed clock may be a little early
                     await self._clock.sleep((time - now) / NS)
                 elif self._complete(time) or (not self._waiting and time + self._patience() <= now):
-                    teller.tick(time)
+                    publisher.tick(time)
                     time += self._period
                     await asyncio.sleep(0)
                 elif self._waiting:
@@ -87,14 +93,14 @@ class Ticker:
                 else:
                     await self._arrival((time + self._patience() - now) / NS)
         finally:
-            teller.look()
-            goes_on = not self._keeper.unset and changes == self._keeper.changes
-            while goes_on and 0 <= self._clock.time() - time < MOST_BEHIND * NS:
-                teller.tick(time)
+            publisher.check_clock()
+            unchanged = not self._timekeeper.unset and changes == self._timekeeper.changes
+            while unchanged and 0 <= self._clock.time() - time < MOST_BEHIND * NS:
+                publisher.tick(time)
                 time += self._period
 
     def _following(self) -> int:
-        """The next instant of the clock, or of the readings that waited for it to be set."""
+        """Return the next instant of the clock, or of the readings that waited for the clock."""
         now, begin, self._from = self._clock.time(), self._from, None
         if begin is not None:
             now = max(begin - 1, now - int(MOST_BEHIND * NS) + self._period)
@@ -103,28 +109,28 @@ class Ticker:
     def _complete(self, time: int) -> bool:
         now = self._clock.monotonic()
         return all(
-            self._instants.reaches(one, time)
-            for one in self._channels
-            if one.config.interval <= self._longest and one.state(now) == "good"
+            self._instants.reaches(channel, time)
+            for channel in self._channels
+            if channel.config.interval <= self._longest and channel.state(now) == "good"
         )
 
     @property
     def _longest(self) -> float:
-        """Seconds between readings of a device that a tick may wait for."""
+        """Longest interval of a device that a tick waits for, s."""
         return max(TICK_PATIENCE, self._tick)
 
     def _patience(self) -> int:
-        """ns after a tick at which it is told with what there is."""
+        """Return the time after a tick at which the tick is computed without missing readings, ns."""
         now, tick = self._clock.monotonic(), self._tick
-        waits = [
-            one.config.interval + tick if one.config.interval > tick else LATEST_SHARE * tick
-            for one in self._channels
-            if one.config.interval <= self._longest and one.state(now) == "good"
+        delays = [
+            channel.config.interval + tick if channel.config.interval > tick else LATEST_SHARE * tick
+            for channel in self._channels
+            if channel.config.interval <= self._longest and channel.state(now) == "good"
         ]
-        return int(max(waits, default=LATEST_SHARE * tick) * NS)
+        return int(max(delays, default=LATEST_SHARE * tick) * NS)
 
     async def _arrival(self, seconds: float) -> None:
-        """Until a device is read, or so many seconds."""
+        """Wait until a device is read, at most so many seconds."""
         self._arrived.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds / self._clock.speed):

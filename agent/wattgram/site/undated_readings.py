@@ -1,8 +1,8 @@
-"""Readings that wait for the wall clock, in memory and on disk: a power cut while they wait costs the last second.
+"""Readings that wait for the wall clock, in memory and on disk; a power cut costs the last second.
 
-On disk they are state of the spool in pieces, of which only the last one changes. After a restart of the process they
-get their times like the others, for the monotonic clock has gone on; after one of the machine nobody knows when they
-were made. What is read from disk is what the devices showed: it becomes records, and the balance goes on without it.
+On disk the readings are state of the spool, in pieces of which only the last one changes. After a restart of the
+process the readings get their times, because the monotonic clock has continued. After a restart of the machine their
+times are unknown. A reading from disk becomes a record and is not part of the balance.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from wattgram.acquisition.device_source import Source
 from wattgram.base.errors import SpoolError
 from wattgram.base.record import Record, Series
 from wattgram.store.spool import Spool
-from wattgram.timekeeping.kernel_clock import Witness
+from wattgram.timekeeping.kernel_clock import ClockStatus
 
 log = logging.getLogger(__name__)
 
 MOST_READINGS = 100_000
-"""Readings that wait at most: 50 minutes of 32 devices that are read once a second."""
+"""Most readings that wait: 50 minutes of 32 devices with one reading a second."""
 
 SHARE = 8
-"""They take this part of the spool's size at most."""
+"""Divisor of the spool's size: the largest size of the readings on disk."""
 
 PIECE_READINGS = 64
-"""Readings in a piece: two seconds of 32 devices, so that a second's sync writes little again."""
+"""Readings in a piece: two seconds of 32 devices, so that the sync of each second rewrites little."""
 
 INDEX = "waiting"
-"""The state that says which pieces there are, how much of the first was taken, and of which boot they are."""
+"""State with the numbers of the pieces, the number of readings already taken from the first piece, and the boot."""
 
 
 class UndatedReading(NamedTuple):
-    """A reading that waits: when it was made (monotonic s), what it shows, and itself, unless it is from disk."""
+    """A waiting reading: its monotonic time (s), its record, and source and reading, unless it is from disk."""
 
     monotonic: float
     record: Record
@@ -49,7 +49,7 @@ class UndatedReading(NamedTuple):
 
 @dataclass(slots=True)
 class _Piece:
-    """Lines on disk: of each series its name, tags and fields once, of each reading name, uptime and values."""
+    """Lines on disk: name, tags and fields of each series once; name, uptime and values of each reading."""
 
     number: int
     lines: list[bytes]
@@ -59,94 +59,96 @@ class _Piece:
 
 
 class UndatedReadings:
-    """First in, first out, at most `KEPT`; the oldest give way and are counted in `dropped`.
+    """Queue of at most `MOST_READINGS` readings; the oldest are discarded and counted in `dropped`.
 
-    ahead: s by which uptime is ahead of the monotonic clock that stamps readings. limit, size: readings and their bytes
-    on disk at most.
+    ahead: uptime minus the monotonic clock that stamps readings, s. limit: most readings. size: most bytes on disk.
     """
 
-    def __init__(self, spool: Spool, witness: Witness, ahead: float, limit: int = MOST_READINGS) -> None:
+    def __init__(self, spool: Spool, clock_status: ClockStatus, ahead: float, limit: int = MOST_READINGS) -> None:
         self.dropped = 0
         self._spool = spool
-        self._boot = witness.boot()
+        self._boot = clock_status.boot_id()
         self._ahead = ahead
         self._limit = limit
         self._size = spool.max_size // SHARE
-        self._kept: deque[UndatedReading] = deque()
+        self._queue: deque[UndatedReading] = deque()
         self._pieces: deque[_Piece] = deque()
         self._bytes = 0
         self._numbers = 0
-        self._taken = 0  # of the first piece
+        self._taken = 0  # readings taken from the first piece
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._queue)
 
     @property
     def first(self) -> float:
-        """When the oldest one was made, on the monotonic clock; IndexError when there is none."""
-        return self._kept[0].monotonic
+        """Monotonic time of the oldest reading, s; IndexError if there is none."""
+        return self._queue[0].monotonic
 
     def add(self, source: Source, reading: Reading) -> None:
-        """Keep one more; its source shows it meanwhile."""
+        """Add a reading; the page shows the reading meanwhile."""
         self._add(UndatedReading(reading.monotonic, source.decode_undated(reading), source, reading))
-        while len(self._kept) > self._limit or self._bytes > self._size:
-            self._kept.popleft()
-            self._go_on()
+        while len(self._queue) > self._limit or self._bytes > self._size:
+            self._queue.popleft()
+            self._advance()
             self.dropped += 1
 
     def take(self) -> UndatedReading:
-        """The oldest one, which waits no more; IndexError when there is none."""
-        oldest = self._kept.popleft()
-        self._go_on()
+        """Remove and return the oldest reading; IndexError if there is none."""
+        oldest = self._queue.popleft()
+        self._advance()
         return oldest
 
     async def restore(self) -> int:
-        """Bring back what waited in a process of this boot; how many there are of another, which nobody can date."""
+        """Restore the readings of an earlier process of this boot.
+
+        Return the number of readings of another boot, whose times are unknown.
+        """
         index = await self._spool.state(INDEX)
         if not index:
             return 0
         try:
-            found = json.loads(index)
-            boot, numbers = str(found["boot"]), range(int(found["first"]), int(found["over"]))
+            fields = json.loads(index)
+            boot, numbers = str(fields["boot"]), range(int(fields["first"]), int(fields["over"]))
             pieces = [await self._spool.state(f"{INDEX} {number}") for number in numbers]
-            kept = [one for piece in pieces for one in _read(piece or b"", self._ahead)][int(found["taken"]) :]
+            waiting = [entry for piece in pieces for entry in _read(piece or b"", self._ahead)][int(fields["taken"]) :]
         except (AttributeError, KeyError, IndexError, TypeError, ValueError, SpoolError) as error:
-            log.warning("readings that waited for the clock cannot be read: %s", error)
+            log.warning("spool: the stored readings that waited for the clock are not readable: %s", error)
             return 0
         for number in numbers:
             self._spool.put_state(f"{INDEX} {number}", b"")
         self._spool.put_state(INDEX, b"")
         if not boot or boot != self._boot:
-            return len(kept)
+            return len(waiting)
         self._numbers = numbers.stop
-        for one in kept:
-            self._add(one)
+        for entry in waiting:
+            self._add(entry)
         return 0
 
-    def _add(self, one: UndatedReading) -> None:
-        self._kept.append(one)
+    def _add(self, entry: UndatedReading) -> None:
+        self._queue.append(entry)
         if not self._pieces or self._pieces[-1].readings >= PIECE_READINGS:
             self._pieces.append(_Piece(self._numbers, [], {}))
             self._numbers += 1
             self._index()
-        piece, name = self._pieces[-1], one.record.series.tag("device")
+        piece, name = self._pieces[-1], entry.record.series.tag("device")
         before = piece.bytes
-        if piece.series.get(name) is not one.record.series:
-            piece.series[name] = series = one.record.series
-            self._line(piece, {"device": name, "tags": series.tags, "fields": series.fields})
-        values = base64.b85encode(one.record.values).decode()
-        self._line(piece, [name, one.monotonic + self._ahead, values])
+        if piece.series.get(name) is not entry.record.series:
+            piece.series[name] = series = entry.record.series
+            self._append_line(piece, {"device": name, "tags": series.tags, "fields": series.fields})
+        values = base64.b85encode(entry.record.values).decode()
+        self._append_line(piece, [name, entry.monotonic + self._ahead, values])
         piece.readings += 1
         self._bytes += piece.bytes - before
         self._spool.put_state(f"{INDEX} {piece.number}", b"\n".join(piece.lines))
 
     @staticmethod
-    def _line(piece: _Piece, told: object) -> None:
-        piece.lines.append(json.dumps(told).encode())
+    def _append_line(piece: _Piece, content: object) -> None:
+        piece.lines.append(json.dumps(content).encode())
         piece.bytes += len(piece.lines[-1]) + 1
 
-    def _go_on(self) -> None:
-        """One has been taken from the first piece."""
+    def _advance(self) -> None:
+        """Count one reading taken from the first piece."""
         self._taken += 1
         first = self._pieces[0]
         if self._taken == first.readings:
@@ -163,16 +165,18 @@ class UndatedReadings:
 
 
 def _read(piece: bytes, ahead: float) -> Iterator[UndatedReading]:
-    """The readings of a piece; ValueError, KeyError or TypeError when it is none."""
-    known: dict[str, Series] = {}
+    """Return the readings of a piece; ValueError, KeyError or TypeError if the piece is invalid."""
+    series: dict[str, Series] = {}
     for line in piece.splitlines():
-        told: Any = json.loads(line)
-        if isinstance(told, dict):
-            tags = tuple((str(name), str(value)) for name, value in told["tags"])
-            known[str(told["device"])] = Series("device", tags, tuple(map(str, told["fields"])), (), ("quality",))
+        content: Any = json.loads(line)
+        if isinstance(content, dict):
+            tags = tuple((str(name), str(value)) for name, value in content["tags"])
+            series[str(content["device"])] = Series(
+                "device", tags, tuple(map(str, content["fields"])), (), ("quality",)
+            )
             continue
-        name, uptime, values = told
-        record = Record(known[name], 0, base64.b85decode(values), ("good",))
+        name, uptime, values = content
+        record = Record(series[name], 0, base64.b85decode(values), ("good",))
         if len(record.values) != 8 * len(record.series.fields):
-            raise ValueError(f"found {len(record.values)} bytes of {name}")
+            raise ValueError(f"found {len(record.values)} bytes of {name}, expected {8 * len(record.series.fields)}")
         yield UndatedReading(float(uptime) - ahead, record)

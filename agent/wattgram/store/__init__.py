@@ -1,16 +1,16 @@
-"""What the spool has on disk: a journal of the last minutes, segments of packed blocks, and a database.
+"""The files of the spool: a journal of the last minutes, segments of packed blocks, and a database.
 
-    sync ──▶ journal ──pack──▶ readings-*.seg, instants-*.seg    what is read in order: a ring each
-                          └──▶ spool.db                          what is sought by its key: windows, events, state
+    sync ──▶ journal ──pack──▶ readings-*.seg, instants-*.seg    read in order: a ring each
+                          └──▶ spool.db                          searched by key: windows, events, state
 
-Everything here blocks and belongs into the spool's threads.
+All functions here block and belong into the spool's threads.
 """
 
 from .block import Numbered
 from .database import ASIDE, DATABASE_FILE, REFUSED_KEPT, unreadable
 from .files import Batch, Store
 from .journal import Refusal
-from .view import StoreView, connected, loose_of
+from .view import StoreView, connected, journal_records
 
 __all__ = [
     "ASIDE",
@@ -22,6 +22,6 @@ __all__ = [
     "Store",
     "StoreView",
     "connected",
-    "loose_of",
+    "journal_records",
     "unreadable",
 ]

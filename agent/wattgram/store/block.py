@@ -1,7 +1,7 @@
-"""Blocks: some minutes of records as they lie in a segment, column by column, each with checksums and its place.
+"""Blocks: records of some minutes in a segment, column by column, each with checksums and its place.
 
-A block is a head and parts. The first part defines the series that the segment did not have before, the others hold
-the records of one kind each, so that a reader of one kind unpacks no other. A series goes by the digest of its
+A block is a header and parts. The first part defines the series that are new in the segment. Each other part holds the
+records of one kind, so that a reader of one kind unpacks no other. A series is identified by the digest of its
 definition, which is the same in every segment.
 """
 
@@ -25,13 +25,13 @@ from .rows import series_of, spec
 MAGIC = b"wgB1"
 
 ALIGNED = 512
-"""Bytes; a block begins at a multiple of it, so that blocks after a damaged one are found again."""
+"""Alignment of a block, bytes, so that blocks after a damaged one can be found."""
 
-LEVEL = 6
-"""Of zlib; a block is packed once in some minutes."""
+ZLIB_LEVEL = 6
+"""Level of zlib; a block is packed once in some minutes."""
 
 BLOCK_KINDS: tuple[Kind, ...] = ("device", "emission", "gateway", "instant")
-"""Kinds that blocks have parts for, in their order; at most `_PARTS` less one. New ones go to the end."""
+"""Kinds with a part in a block, in this order; at most `_KIND_PARTS` less one. New kinds go to the end."""
 
 _KIND_PARTS = 8
 _BLOCK_HEAD = struct.Struct(f"<4sIQQQQqqI{_KIND_PARTS}I")
@@ -43,9 +43,12 @@ Numbered = tuple[int, Record]
 
 @dataclass(frozen=True, slots=True)
 class BlockHeader:
-    """What stands before a block's parts: the segment that it was written for, its first and last record's number,
-    how many of its ring came before it (`ordinal`), the least and greatest time of its records (UTC ns), their count,
-    and the parts' lengths in bytes."""
+    """Header of a block.
+
+    segment: number of the segment for which it was written. first, last: numbers of its first and last record. ordinal:
+    number of records of the ring before it. since, until: lowest and highest time of its records, UTC ns. records:
+    their count. lengths: of the parts, bytes.
+    """
 
     segment: int
     first: int
@@ -58,11 +61,11 @@ class BlockHeader:
 
     @property
     def size(self) -> int:
-        """Bytes of the whole block in its segment."""
+        """Size of the whole block in its segment, bytes."""
         return aligned(_BLOCK_HEAD.size + sum(self.lengths))
 
     def place(self, part: int) -> tuple[int, int]:
-        """Begin and length of a part in the block."""
+        """Return start and length of a part in the block."""
         starts = list(accumulate(self.lengths, initial=_BLOCK_HEAD.size))
         return starts[part], self.lengths[part]
 
@@ -71,29 +74,29 @@ HEADER_BYTES = _BLOCK_HEAD.size
 
 
 def aligned(size: int) -> int:
-    """Bytes that so many take up."""
+    """Return a size rounded up to the alignment, bytes."""
     return -(-size // ALIGNED) * ALIGNED
 
 
 @lru_cache(4096)
 def digest(series: Series) -> bytes:
-    """Eight bytes that stand for a series."""
+    """Return the eight bytes that identify a series."""
     return blake2b(spec(series).encode(), digest_size=8).digest()
 
 
 def encode(records: Sequence[Numbered], segment: int, ordinal: int, known: Collection[Series]) -> bytes:
-    """Records of `KINDS` in the order of their numbers; `known` are the series that the segment has defined."""
+    """Return a block of records of `BLOCK_KINDS` in the order of their numbers; `known`: series already defined."""
     by_series: dict[Series, list[Numbered]] = {}
-    for one in records:
-        by_series.setdefault(one[1].series, []).append(one)
+    for numbered in records:
+        by_series.setdefault(numbered[1].series, []).append(numbered)
     new = [spec(series) for series in by_series if series not in known]
-    parts = [_part(json.dumps(new).encode()) if new else b""]
+    parts = [_pack_part(json.dumps(new).encode()) if new else b""]
     for kind in BLOCK_KINDS:
         chunks = [_chunk(series, rows) for series, rows in by_series.items() if series.kind == kind]
-        parts.append(_part(b"".join(chunks)) if chunks else b"")
+        parts.append(_pack_part(b"".join(chunks)) if chunks else b"")
     parts += [b""] * (_KIND_PARTS - len(parts))
     times = [record.time for _, record in records]
-    return _sealed(
+    return _with_header(
         BlockHeader(
             segment,
             records[0][0],
@@ -109,7 +112,7 @@ def encode(records: Sequence[Numbered], segment: int, ordinal: int, known: Colle
 
 
 def head_of(data: bytes, segment: int) -> BlockHeader | None:
-    """The head at the begin of some bytes; None where there is none that was written for this segment."""
+    """Return the header at the start of some bytes; None without a header of this segment."""
     if len(data) < HEADER_BYTES or not data.startswith(MAGIC):
         return None
     _, crc, number, first, last, ordinal, since, until, records, *lengths = _BLOCK_HEAD.unpack_from(data)
@@ -119,15 +122,18 @@ def head_of(data: bytes, segment: int) -> BlockHeader | None:
 
 
 def definitions(part: bytes) -> list[Series]:
-    """The series that a block's first part defines; ValueError when it is damaged."""
-    return [series_of(text) for text in json.loads(_opened(part))] if part else []
+    """Return the series that a block's first part defines; ValueError if it is damaged."""
+    return [series_of(text) for text in json.loads(_unpack_part(part))] if part else []
 
 
 def decode(
     part: bytes, known: Mapping[bytes, Series], wanted: Callable[[Series], bool] | None = None
 ) -> list[Numbered]:
-    """Records of a part, in no order; of the `wanted` series only. ValueError when it is damaged or one is unknown."""
-    data = _opened(part)
+    """Return the records of a part, unordered; of the `wanted` series only.
+
+    ValueError if the part is damaged or a series is unknown.
+    """
+    data = _unpack_part(part)
     found: list[Numbered] = []
     at = 0
     try:
@@ -140,16 +146,16 @@ def decode(
             if wanted is None or wanted(series):
                 found += _records(series, rows, data[begin:at], lengths)
     except struct.error as error:
-        raise ValueError("damaged block") from error
+        raise ValueError("found a damaged block: a chunk is cut off") from error
     return found
 
 
 def part_of(kind: Kind) -> int:
-    """Which part holds the records of a kind."""
+    """Return the index of the part with the records of a kind."""
     return BLOCK_KINDS.index(kind) + 1
 
 
-def _sealed(head: BlockHeader, body: bytes) -> bytes:
+def _with_header(head: BlockHeader, body: bytes) -> bytes:
     rest = struct.pack(
         f"<QQQQqqI{_KIND_PARTS}I",
         head.segment,
@@ -165,26 +171,26 @@ def _sealed(head: BlockHeader, body: bytes) -> bytes:
     return block.ljust(head.size, b"\0")
 
 
-def _part(content: bytes) -> bytes:
-    packer = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)  # bare: the checksum is ours
+def _pack_part(content: bytes) -> bytes:
+    packer = zlib.compressobj(ZLIB_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)  # raw deflate: the part has its own checksum
     packed = packer.compress(content) + packer.flush()
     return _CHECKSUM.pack(zlib.crc32(packed)) + packed
 
 
-def _opened(part: bytes) -> bytes:
+def _unpack_part(part: bytes) -> bytes:
     if len(part) < _CHECKSUM.size or _CHECKSUM.unpack_from(part)[0] != zlib.crc32(part[_CHECKSUM.size :]):
-        raise ValueError("damaged block")
+        raise ValueError("found a damaged block: wrong checksum")
     try:
         return zlib.decompress(part[_CHECKSUM.size :], -zlib.MAX_WBITS)
     except zlib.error as error:
-        raise ValueError(f"damaged block: {error}") from error
+        raise ValueError(f"found a damaged block: {error}") from error
 
 
 def _chunk(series: Series, rows: Sequence[Numbered]) -> bytes:
-    """The records of one series."""
+    """Return the packed records of one series."""
     pieces = (
-        _whole(number for number, _ in rows),
-        _whole(record.time for _, record in rows),
+        _pack_integers(number for number, _ in rows),
+        _pack_integers(record.time for _, record in rows),
         columns.pack(b"".join(record.values for _, record in rows), len(series.fields)),
         _texts([record.texts for _, record in rows]) if series.texts else b"",
     )
@@ -192,17 +198,17 @@ def _chunk(series: Series, rows: Sequence[Numbered]) -> bytes:
     return head + b"".join(pieces)
 
 
-def _whole(numbers: Iterable[int]) -> bytes:
+def _pack_integers(numbers: Iterable[int]) -> bytes:
     listed = list(numbers)
     return columns.pack_whole(struct.pack(f"{len(listed)}q", *listed))
 
 
 def _texts(texts: Sequence[tuple[str, ...]]) -> bytes:
-    """Most are alike: each once, and which one it is."""
+    """Return packed texts: each different text once, and its index for each record, because most are equal."""
     different = list(dict.fromkeys(texts))
-    places = {one: place for place, one in enumerate(different)}
+    places = {text: place for place, text in enumerate(different)}
     listed = json.dumps(different, separators=(",", ":")).encode()
-    return struct.pack("<I", len(listed)) + listed + _whole(places[one] for one in texts)
+    return struct.pack("<I", len(listed)) + listed + _pack_integers(places[text] for text in texts)
 
 
 def _records(series: Series, rows: int, data: bytes, lengths: Sequence[int]) -> Iterable[Numbered]:
@@ -213,7 +219,7 @@ def _records(series: Series, rows: int, data: bytes, lengths: Sequence[int]) -> 
     texts: Iterable[tuple[str, ...]] = [()] * rows
     if series.texts:
         (length,) = struct.unpack_from("<I", data, valued)
-        different = [tuple(one) for one in json.loads(data[valued + 4 : valued + 4 + length])]
+        different = [tuple(text) for text in json.loads(data[valued + 4 : valued + 4 + length])]
         which = columns.unpack_whole(data[valued + 4 + length : texted], rows)
         texts = [different[place] for place in struct.unpack(f"{rows}q", which)]
     size = 8 * len(series.fields)
@@ -223,7 +229,7 @@ def _records(series: Series, rows: int, data: bytes, lengths: Sequence[int]) -> 
     ]
 
 
-def whole(record: Record) -> bool:
-    """Whether a record has the numbers and texts that its series says, and so can be a row of a column."""
+def fits_series(record: Record) -> bool:
+    """Return whether a record has the numbers and texts of its series, and so fits into columns."""
     series = record.series
     return len(record.values) == 8 * len(series.fields) and len(record.texts) == len(series.texts)

@@ -1,4 +1,4 @@
-"""What must be on disk before the next step is taken."""
+"""Writes that are on disk before the next step."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import os
 from pathlib import Path
 
 PAGE = 4096
-"""Bytes that a file system writes at least."""
+"""Smallest write of a file system, bytes."""
 
 
-def put(file: int, offset: int, data: bytes) -> int:
-    """Write and wait until it is on disk; bytes of the pages that this touched."""
+def write_synced(file: int, offset: int, data: bytes) -> int:
+    """Write and wait until the data is on disk; return the bytes of the touched pages."""
     view, at = memoryview(data), offset
     while view:
         written = os.pwrite(file, view, at)
         view, at = view[written:], at + written
     os.fdatasync(file)
-    return touched(offset, len(data)) * PAGE
+    return pages_touched(offset, len(data)) * PAGE
 
 
-def touched(offset: int, length: int) -> int:
-    """How many pages some bytes of a file are on."""
+def pages_touched(offset: int, length: int) -> int:
+    """Return the number of pages that some bytes of a file are on."""
     return -(-(offset + length) // PAGE) - offset // PAGE
 
 
 def sync_folder(folder: Path) -> None:
-    """A folder's names are on disk when this returns."""
+    """Wait until the names of a folder are on disk."""
     file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(file)

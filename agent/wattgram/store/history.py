@@ -1,6 +1,6 @@
-"""The stored history of a directory, beside a daemon that writes it or without one: opened for reading, nothing else.
+"""The stored history of a directory, opened read-only, with or without a running daemon.
 
-This is the one file outside the spool that knows how it is stored.
+No file outside the spool but this one depends on the storage format.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from pathlib import Path
 from wattgram.base.errors import HistoryError
 from wattgram.base.record import REPLAY_KINDS, Kind, Record, Series
 
-from . import DATABASE_FILE, StoreView, loose_of
+from . import DATABASE_FILE, StoreView, journal_records
 
 TICK_KINDS: tuple[Kind, ...] = ("emission",)
 
 
 class History:
-    """The `emission` windows and the events of one site in a spool directory.
+    """Stored `emission` windows and events of one site in a spool directory.
 
-    `damaged`: records that were left out because their checksum is wrong.
-    Every method raises HistoryError, in one line, where there is no history to read.
+    damaged: omitted records with a wrong checksum. Every method raises HistoryError, in one line, if there is no
+    history to read.
     """
 
     def __init__(self, folder: Path, site: str) -> None:
@@ -32,115 +32,122 @@ class History:
         self.damaged = 0
 
     def windows(self, window: str, since: int, until: int) -> Iterator[Record]:
-        """Windows ("15m", "1h", "1d" or "1mo") that start at `since` to before `until` (UTC ns), oldest first.
+        """Yield windows ("15m", "1h", "1d" or "1mo") that start at `since` to before `until` (UTC ns), oldest first.
 
-        Of the records of one key the one with the highest revision, of these the last.
+        Of the records of one key: the highest revision, and of these the last.
         """
-        return _last(self._records("emission", {"window": window}, since, until))
+        return _highest_revisions(self._records("emission", {"window": window}, since, until))
 
     def days(self, since: int, until: int) -> Iterator[Record]:
-        """The day book's records of days that start at `since` to before `until` (UTC ns), oldest first."""
+        """Yield the day book's records of days that start at `since` to before `until` (UTC ns), oldest first."""
         with self._opened() as view:
-            found = view.latest(lambda one: one.kind == "day" and self._ours(one, {}), since, until)
-            yield from (one for _, one in found)
+            found = view.latest(lambda series: series.kind == "day" and self._is_of_site(series, {}), since, until)
+            yield from (record for _, record in found)
             self.damaged += view.damaged
 
     def ticks(self, since: int, until: int) -> list[Record]:
-        """Ticks from `since` to before `until` (UTC ns), oldest first; of each the last that was told."""
-        ours = {"site": self.site, "window": "tick"}.items()
+        """Return the ticks from `since` to before `until` (UTC ns), oldest first; of each the last published."""
+        tags = {"site": self.site, "window": "tick"}.items()
         with self._opened() as view:
-            found = view.all_by_time(TICK_KINDS, lambda one: ours <= dict(one.tags).items(), since, until)
-            latest = {one.time: one for one in found}
+            found = view.all_by_time(TICK_KINDS, lambda series: tags <= dict(series.tags).items(), since, until)
+            latest = {record.time: record for record in found}
             self.damaged += view.damaged
             return list(latest.values())
 
     def events(self, since: int, until: int) -> Iterator[Record]:
-        """Events from `since` to before `until` (UTC ns), oldest first."""
+        """Yield the events from `since` to before `until` (UTC ns), oldest first."""
         return self._records("event", {}, since, until)
 
     def stored(self) -> tuple[int, int] | None:
-        """Start of the first and of the last stored window, UTC ns; None when there is none."""
+        """Return the start of the first and of the last stored window, UTC ns; None if there is none."""
         with self._opened() as view:
             return view.span(
-                lambda one: one.kind == "emission" and self._ours(one, {}) and ("window", "tick") not in one.tags
+                lambda series: (
+                    series.kind == "emission" and self._is_of_site(series, {}) and ("window", "tick") not in series.tags
+                )
             )
 
     def devices(self) -> set[str]:
-        """Every device that the site has readings of."""
+        """Return every device of the site with readings."""
         with self._opened() as view:
-            found = view.series_between(lambda one: one.kind == "device" and self._ours(one, {}), 0, FAR)
-            return {one.tag("device") for one in found}
+            found = view.series_between(
+                lambda series: series.kind == "device" and self._is_of_site(series, {}), 0, MAX_TIME
+            )
+            return {series.tag("device") for series in found}
 
     def sites(self) -> list[str]:
-        """Every site that has records here."""
+        """Return every site with records."""
         with self._opened() as view:
-            return sorted({one.tag("site") for one in view.series(lambda one: True)})
+            return sorted({series.tag("site") for series in view.series(lambda series: True)})
 
     @contextlib.contextmanager
     def past(self) -> Iterator[StoredPast]:
-        """What a replay needs, of one look at the files; in one thread."""
+        """Yield the input of a replay, from one view of the files; in one thread."""
         with self._opened() as view:
             yield StoredPast(view, self.site)
             self.damaged += view.damaged
 
     @contextlib.contextmanager
-    def told(self, kinds: Collection[Kind], wanted: Callable[[Series], bool]) -> Iterator[DeliveredRecords]:
-        """What sinks were told, or will be, of some kinds and the wanted series; of one look at the files.
+    def delivered(self, kinds: Collection[Kind], wanted: Callable[[Series], bool]) -> Iterator[DeliveredRecords]:
+        """Yield the records for sinks of some kinds and the wanted series, from one view of the files.
 
-        An exception of the block goes out as it is: it may be of the disk that is written, not of this one.
+        An exception of the block passes unchanged: it may concern another disk.
         """
         with contextlib.ExitStack() as stack:
-            with self._named():
-                view = stack.enter_context(self._looking())
+            with self._naming_errors():
+                view = stack.enter_context(self._open_files())
             yield DeliveredRecords(
-                view, kinds, lambda one: one.kind in kinds and self._ours(one, {}) and wanted(one), self._named
+                view,
+                kinds,
+                lambda series: series.kind in kinds and self._is_of_site(series, {}) and wanted(series),
+                self._naming_errors,
             )
 
     def _records(self, kind: Kind, tags: dict[str, str], since: int, until: int) -> Iterator[Record]:
         with self._opened() as view:
-            yield from view.by_time(lambda one: one.kind == kind and self._ours(one, tags), since, until)
+            yield from view.by_time(lambda series: series.kind == kind and self._is_of_site(series, tags), since, until)
             self.damaged += view.damaged
 
-    def _ours(self, series: Series, tags: dict[str, str]) -> bool:
+    def _is_of_site(self, series: Series, tags: dict[str, str]) -> bool:
         return ({"site": self.site} | tags).items() <= dict(series.tags).items()
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[StoreView]:
-        with self._named(), self._looking() as view:
+        with self._naming_errors(), self._open_files() as view:
             yield view
 
     @contextlib.contextmanager
-    def _looking(self) -> Iterator[StoreView]:
-        """The files, opened so that no other one is made beside them and none is changed.
+    def _open_files(self) -> Iterator[StoreView]:
+        """Open the files without creating or changing any.
 
-        SQLite would make the WAL's index of a spool that nobody has open; a spool that was closed in order has no
-        WAL, and is read as the unchanging file that it is. One with a WAL, written or left by a process that was
-        killed, is read through the index that lies beside it.
+        SQLite would create the WAL's index of a spool that is not in use. A spool closed in order has no WAL, and is
+        read as an immutable file. A spool with a WAL, in use or left by a killed process, is read with the index beside
+        it.
         """
         file = self.folder / DATABASE_FILE
         wal, index = (self.folder / f"{DATABASE_FILE}{suffix}" for suffix in ("-wal", "-shm"))
         if not self.folder.is_dir():
-            raise HistoryError(f"{self.folder}: no such directory; it comes with the first `wattgram run`")
+            raise HistoryError(f"{self.folder}: no such directory; the first `wattgram run` creates it")
         if not file.is_file():
             raise HistoryError(f"{self.folder}: no history of wattgram there ({DATABASE_FILE} is missing)")
-        alone = not wal.exists() or not index.exists()
-        if alone and wal.exists() and wal.stat().st_size:
+        not_in_use = not wal.exists() or not index.exists()
+        if not_in_use and wal.exists() and wal.stat().st_size:
             raise HistoryError(f"{wal}: its {index.name} is missing; copy a spool with all of its files")
-        loose = loose_of(self.folder)
-        how = "mode=ro&immutable=1" if alone else "mode=ro&readonly_shm=1"
-        with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?{how}", uri=True)) as db:
-            yield StoreView(self.folder, db, loose)
-        if alone and wal.exists() and wal.stat().st_size:
-            raise HistoryError(f"{file}: a daemon began to write it in this moment; ask again")
+        journaled = journal_records(self.folder)
+        options = "mode=ro&immutable=1" if not_in_use else "mode=ro&readonly_shm=1"
+        with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?{options}", uri=True)) as db:
+            yield StoreView(self.folder, db, journaled)
+        if not_in_use and wal.exists() and wal.stat().st_size:
+            raise HistoryError(f"{file}: a daemon has just opened it; repeat the command")
 
     @contextlib.contextmanager
-    def _named(self) -> Iterator[None]:
-        """What fails with the files is told with their names."""
+    def _naming_errors(self) -> Iterator[None]:
+        """Translate errors of the files to HistoryError with their names."""
         file = self.folder / DATABASE_FILE
         try:
             yield
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:  # a sound database with other tables than ours
+            if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:  # an intact database with other tables
                 raise HistoryError(f"{file}: not a history of wattgram: {error}") from error
             raise HistoryError(f"{file}: cannot be read: {error}") from error
         except sqlite3.DatabaseError as error:
@@ -150,106 +157,110 @@ class History:
 
 
 class StoredPast:
-    """The stored instants of a site and what was published of them."""
+    """Stored instants of a site and the records published for them."""
 
     def __init__(self, view: StoreView, site: str) -> None:
         self._view = view
         self._site = site
 
     def checkpoint(self, at: int) -> Record | None:
-        """The last state that was noted at or before a time, UTC ns, as it is known by now."""
+        """Return the last state stored at or before a time, UTC ns, in its latest revision."""
         found = self._view.latest(self._of("checkpoint"), 0, at + 1, newest=True)
         return found[0][1] if found else None
 
-    def noted(self, time: int) -> Record | None:
-        """The latest state that was noted of exactly this time, UTC ns."""
+    def checkpoint_at(self, time: int) -> Record | None:
+        """Return the latest state stored for exactly this time, UTC ns."""
         found = self._view.latest(self._of("checkpoint"), time, time + 1)
         return found[0][1] if found else None
 
     def first(self) -> int | None:
-        """The time of the first state that was noted, UTC ns; nothing can be replayed before it."""
+        """Return the time of the first stored state, UTC ns; nothing can be replayed before it."""
         span = self._view.span(self._of("checkpoint"))
         return span[0] if span else None
 
     def journal(self, since: int) -> Iterator[Record]:
-        """Instants and what came of them in the order in which they were stored, from no later than `since` on."""
+        """Yield instants and their results in the order of storage, starting no later than `since`."""
         return self._view.in_order(REPLAY_KINDS, self._view.appended_before(since), self._of(*REPLAY_KINDS))
 
     def published(self, window: str, since: int, until: int) -> dict[int, Record]:
-        """The latest records of a window from `since` to before `until`, by time; of ticks only the revised."""
-        ours = self._of("emission")
-        found = self._view.latest(lambda one: ours(one) and ("window", window) in one.tags, since, until)
-        return {one.time: one for _, one in found}
+        """Return the latest records of a window from `since` to before `until`, by time; of ticks only the revised."""
+        is_emission = self._of("emission")
+        found = self._view.latest(
+            lambda series: is_emission(series) and ("window", window) in series.tags, since, until
+        )
+        return {record.time: record for _, record in found}
 
     def signals(self) -> Iterator[Record]:
-        """Grid signals in the order in which they were stored."""
-        found = self._view.latest(self._of("signal"), 0, FAR)
-        return (one for _, one in sorted(found, key=lambda one: one[0]))
+        """Yield grid signals in the order of storage."""
+        found = self._view.latest(self._of("signal"), 0, MAX_TIME)
+        return (record for _, record in sorted(found, key=lambda numbered: numbered[0]))
 
     def _of(self, *kinds: Kind) -> Callable[[Series], bool]:
-        return lambda one: one.kind in kinds and ("site", self._site) in one.tags
+        return lambda series: series.kind in kinds and ("site", self._site) in series.tags
 
 
 class DeliveredRecords:
-    """Records of some kinds as a database would hold them that was told all of them."""
+    """Records of some kinds, as in a database that has received all of them."""
 
     def __init__(
         self,
         view: StoreView,
         kinds: Collection[Kind],
         wanted: Callable[[Series], bool],
-        named: Callable[[], contextlib.AbstractContextManager[None]],
+        naming_errors: Callable[[], contextlib.AbstractContextManager[None]],
     ) -> None:
-        """`named`: in it, what fails becomes a HistoryError."""
+        """`naming_errors`: context that translates errors to HistoryError."""
         self._view = view
-        self._named = named
+        self._naming_errors = naming_errors
         self._kinds = frozenset(kinds)
         self._wanted = wanted
 
     @property
     def damaged(self) -> int:
-        """Records that were left out so far, at most: of a block that is not readable none is known."""
+        """Upper limit of the records omitted so far: an unreadable block does not show its series."""
         return self._view.damaged
 
     def records(self, since: int, until: int) -> Iterator[Record]:
-        """Those from `since` to before `until` (UTC ns), oldest first; of one key the one with the highest revision,
-        of these the last."""
-        with self._named():
-            yield from _last(self._view.all_by_time(self._kinds, self._wanted, since, until))
+        """Yield the records from `since` to before `until` (UTC ns), oldest first.
+
+        Of the records of one key: the highest revision, and of these the last.
+        """
+        with self._naming_errors():
+            yield from _highest_revisions(self._view.all_by_time(self._kinds, self._wanted, since, until))
 
     def series(self, since: int, until: int) -> set[Series]:
-        """Every series that has records in that time, and some that have them near it."""
-        with self._named():
+        """Return every series with records in that time, and some with records near it."""
+        with self._naming_errors():
             return self._view.series_between(self._wanted, since, until)
 
-    def ends(self) -> tuple[int, int] | None:
-        """The time of the first and of the last, UTC ns; None when there is none."""
-        with self._named():
+    def time_range(self) -> tuple[int, int] | None:
+        """Return the time of the first and of the last record, UTC ns; None if there is none."""
+        with self._naming_errors():
             return self._view.extent(self._kinds, self._wanted)
 
 
-FAR = 2**62
-"""UTC ns; past every time."""
+MAX_TIME = 2**62
+"""Limit above every time, UTC ns."""
 
 
-def _last(found: Iterable[Record]) -> Iterator[Record]:
-    """Records by time, of each key the last one with the highest revision."""
-    for _, alike in itertools.groupby(found, key=_time):
-        several = list(alike)
+def _highest_revisions(found: Iterable[Record]) -> Iterator[Record]:
+    """Yield records by time, of each key the last one with the highest revision."""
+    for _, same_time in itertools.groupby(found, key=_time):
+        several = list(same_time)
         if len(several) == 1:
             yield several[0]
             continue
         keys: dict[tuple[str, tuple[tuple[str, str], ...]], list[Record]] = {}
-        for one in several:
-            keys.setdefault((one.series.kind, one.series.tags), []).append(one)
+        for record in several:
+            keys.setdefault((record.series.kind, record.series.tags), []).append(record)
         for revisions in keys.values():
-            # Not `max`: it keeps the first of equals, and a key that is written again is replaced.
+            # Not `max`, which returns the first of equal revisions: the last write of a key counts.
             yield revisions[0] if len(revisions) == 1 else sorted(revisions, key=_revision)[-1]
 
 
-def _time(one: Record) -> int:
-    return one.time
+def _time(record: Record) -> int:
+    return record.time
 
 
-def _revision(one: Record) -> float:
-    return float(one.as_dict().get("revision", 0))
+def _revision(record: Record) -> float:
+    return float(record.as_dict().get("revision", 0))

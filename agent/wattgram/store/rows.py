@@ -15,29 +15,29 @@ from wattgram.base.record import Record, Series
 ROW_COLUMNS = "seq, series, time, data, texts, crc"
 
 text = partial(str, encoding="utf-8", errors="replace")
-"""What SQLite's texts become; a letter that a dying card changed may be none of UTF-8."""
+"""Decoder of SQLite's texts; a damaged text may be invalid UTF-8."""
 
-SHORT, ALIKE = 500, 1000
-"""Length and number of the texts that a reader of many records keeps."""
+CACHED_LENGTH, CACHED_TEXTS = 500, 1000
+"""Longest text, and most texts, that a reader of many records caches."""
 
 
 def row(seq: int, series: int, record: Record) -> tuple[int, int, int, bytes, str, int]:
-    # Escaped: a text may hold what UTF-8 cannot.
+    # JSON escapes: a text may contain characters that UTF-8 cannot encode.
     texts = json.dumps(record.texts) if record.texts else ""
     return seq, series, record.time, record.values, texts, crc(seq, series, record.time, record.values, texts)
 
 
 def crc(seq: int, series: int, time: int, data: bytes, texts: str) -> int:
-    """SQLite keeps no checksum of a page, and a number that a dying card changed looks like any other."""
+    """Return the checksum of a row. SQLite has no checksum of its pages, and a damaged number looks like any other."""
     return zlib.crc32(f"{seq},{series},{time},{texts}".encode(), zlib.crc32(data))
 
 
 def decoded(
-    found: Sequence[Any], series: Mapping[int, Series], known: dict[str, tuple[str, ...]] | None = None
+    row: Sequence[Any], series: Mapping[int, Series], known: dict[str, tuple[str, ...]] | None = None
 ) -> Record | None:
-    """The record of a row; None when it is damaged. `known`: texts that came before, where many are alike."""
+    """Return the record of a row; None if it is damaged. `known`: earlier texts, because many are equal."""
     try:
-        seq, number, time, data, texts, checksum = found
+        seq, number, time, data, texts, checksum = row
         if crc(seq, number, time, data, texts) != checksum:
             return None
         if not texts:
@@ -45,7 +45,7 @@ def decoded(
         if known is not None and texts in known:
             return Record(series[number], time, data, known[texts])
         pieces = tuple(json.loads(texts))
-        if known is not None and len(texts) <= SHORT and len(known) < ALIKE:
+        if known is not None and len(texts) <= CACHED_LENGTH and len(known) < CACHED_TEXTS:
             known[texts] = pieces
         return Record(series[number], time, data, pieces)
     except (KeyError, TypeError, ValueError):
@@ -53,12 +53,12 @@ def decoded(
 
 
 def spec(series: Series) -> str:
-    """All that a series is, as one line of text."""
+    """Return the definition of a series, as one line of text."""
     return json.dumps([series.kind, series.tags, series.fields, series.integers, series.texts])
 
 
 def series_of(text: str) -> Series:
-    """The reverse of `spec`; ValueError when it is damaged."""
+    """Return the series of a definition; ValueError if it is damaged."""
     try:
         kind, tags, fields, integers, texts = json.loads(text)
         pairs = tuple((str(name), str(value)) for name, value in tags)
@@ -69,5 +69,5 @@ def series_of(text: str) -> Series:
 
 def all_series(db: sqlite3.Connection) -> Iterator[tuple[int, Series]]:
     for number, text in db.execute("SELECT id, spec FROM series"):
-        with contextlib.suppress(ValueError):  # damaged: its records are
+        with contextlib.suppress(ValueError):  # a damaged definition: its records count as damaged
             yield number, series_of(text)

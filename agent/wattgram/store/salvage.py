@@ -1,4 +1,4 @@
-"""What can still be read of a damaged SQLite file."""
+"""Reading of a damaged SQLite file."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 from .rows import ROW_COLUMNS
 
 LONGEST_DATABASE = 2**40
-"""Bytes; a header that says more is damaged itself."""
+"""Largest plausible database, bytes; a header with a larger size is damaged itself."""
 
-FAR = 2**62
-"""Past any number of a record; the most that a search for readable ones skips."""
+MAX_NUMBER = 2**62
+"""Limit above every record number; the largest skip of a search for readable rows."""
 
 
 def lengthen(path: Path, page: int) -> None:
-    """Give a file that was cut off the length in its header, without which SQLite reads nothing of it."""
+    """Extend a truncated file to the size in its header; without this size SQLite reads nothing."""
     with path.open("r+b") as file:
         head = file.read(100)
         pages = int.from_bytes(head[28:32], "big")  # sqlite.org/fileformat2.html, 1.3
@@ -27,15 +27,15 @@ def lengthen(path: Path, page: int) -> None:
 
 
 def readable(rows: Any) -> Iterator[Any]:
-    """What comes before the first damage."""
+    """Yield the rows before the first damage."""
     with contextlib.suppress(sqlite3.Error):
         yield from rows()
 
 
 def readable_rows(db: sqlite3.Connection, after: int) -> Iterator[tuple[Any, ...]]:
-    """Records after a number in order, past what cannot be read."""
+    """Yield the records after a number in order, past unreadable pages."""
     step = 1
-    while step < FAR:
+    while step < MAX_NUMBER:
         try:
             for row in db.execute(f"SELECT {ROW_COLUMNS} FROM record WHERE seq > ? ORDER BY seq", (after,)):  # noqa: S608 - a constant
                 after, step = row[0], 1

@@ -1,7 +1,7 @@
-"""The durable buffer: every record is on disk before a sink sees it; each sink has its own position.
+"""The durable buffer: every record is on disk before a sink receives it; each sink has its own position.
 
-`append` only remembers; one write a sync period puts everything on disk, in a thread, so the loop never waits for
-a card. While the disk takes nothing, records stay in memory and sinks get them from there.
+`append` only stores a record in memory. One write per sync period puts all records on disk, in a thread, so the event
+loop never waits for a card. While the disk refuses, records stay in memory and sinks receive them from there.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ T = TypeVar("T")
 
 
 class Pruned(NamedTuple):
-    """What was lost: undelivered records that gave way to newer ones, and records that could not be read.
+    """Losses since the last call: discarded undelivered records, and unreadable records.
 
-    more: whether there is more that is past its age.
+    more: whether there are more records past their age.
     """
 
-    given_up: int
+    discarded: int
     damaged: int
     more: bool
 
 
-PENDING = 50_000
-"""Records kept in memory while the disk takes nothing; past that the oldest are dropped and counted."""
+MOST_PENDING = 50_000
+"""Most records in memory while the disk refuses; above this, the oldest are discarded and counted."""
 
 
 class Spool:
-    """Append, sync, batch, settle, history; on disk and bounded. One per directory.
+    """Append, sync, batch, settle, history; on disk, with a size limit. One per directory.
 
     appended: records of this process. head: number of the last record on disk. last: number of the last record.
-    dropped: records that never came to disk. lost: undelivered records that were deleted for want of room. damaged:
-    records that could not be read. refused: records that a sink refused. set_aside: the damaged file that was put
-    away, if any. notes: what else was found damaged when it was opened.
+    dropped: records that never came to disk. lost: undelivered records that were discarded for lack of room. damaged:
+    records that could not be read. refused: records that a sink refused. set_aside: the damaged file that was set
+    aside, if any. notes: other damage found at opening.
     """
 
     def __init__(self, path: Path, *, max_size: int, keep: float, sinks: Sequence[str]) -> None:
@@ -67,24 +67,24 @@ class Spool:
         self.head = 0
         self.last = 0
         self.positions: dict[str, int] = dict.fromkeys(self.sinks, 0)
-        self._reach = 0
+        self._served = 0
         self._era = 0
-        self._told = (0, 0)
-        self._left: dict[str, int] = dict.fromkeys(self.sinks, 0)
-        self._coming = 0  # records that sinks will have after the next sync
+        self._reported = (0, 0)
+        self._undelivered: dict[str, int] = dict.fromkeys(self.sinks, 0)
+        self._unserved = 0  # records that the next sync releases to sinks
         self._pending: deque[Record] = deque()
         self._state: dict[str, bytes] = {}
-        self._moved: dict[str, int] = {}
+        self._new_positions: dict[str, int] = {}
         self._refused: deque[Refusal] = deque(maxlen=REFUSED_KEPT)
         self._synced = asyncio.Event()
         self._syncing = asyncio.Lock()
         self._store = Store(path, max_size)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="history")
+        self._history_thread = ThreadPoolExecutor(1, thread_name_prefix="history")
 
     @property
     def lost(self) -> int:
-        """Undelivered records that were deleted for want of room."""
+        """Undelivered records that were discarded for lack of room."""
         return self._store.lost
 
     @property
@@ -94,30 +94,31 @@ class Spool:
 
     @property
     def share(self) -> float:
-        """Share of its room, 0 to 1, that belongs to what a sink still waits for; at 1 undelivered records go.
+        """Share of the room, 0 to 1, with records that a sink still needs; at 1, undelivered records are discarded.
 
-        To within a segment, 1/64 of `max_size` at most 4 MiB; delivered history counts nothing, it gives way first.
+        The resolution is a segment: 1/64 of `max_size`, at most 4 MiB. Delivered history counts as 0; it is discarded
+        first.
         """
-        return self._store.waiting(self._delivered())
+        return self._store.undelivered_share(self._delivered())
 
     @property
     def payload(self) -> int:
-        """Bytes of the records that this process has put on disk: their numbers, texts and time."""
+        """Bytes of the records that this process has stored: numbers, texts and time."""
         return self._store.payload
 
     @property
     def written(self) -> int:
-        """Bytes of the pages that this process has written for them."""
+        """Bytes of the pages that this process has written for these records."""
         return self._store.written
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was found damaged when the spool was opened, a line each."""
+        """Damage found at opening, one line each."""
         return tuple(self._store.notes)
 
     @property
     def set_aside(self) -> Path | None:
-        """Where the damaged file is; None when there was none."""
+        """Path of the damaged file; None if there was none."""
         return self._store.set_aside
 
     @property
@@ -126,25 +127,25 @@ class Spool:
         return len(self._pending)
 
     def undelivered(self, sink: str) -> int:
-        """Records that a sink could have and has not settled."""
-        return self._left.get(sink, 0)
+        """Return the number of records available to a sink and not settled."""
+        return self._undelivered.get(sink, 0)
 
     async def open(self) -> None:
-        """Open or make the spool; a damaged one is set aside. On a full or read-only disk it works from memory.
+        """Open or create the spool; a damaged one is set aside. On a full or read-only disk, it works from memory.
 
-        SpoolError when another process has it or the place is wrong.
+        SpoolError if another process uses the directory or the path is wrong.
         """
         try:
-            await self._enter()
+            await self._open_store()
         except SpoolError as error:
-            if self._final(error):
+            if self._is_permanent(error):
                 self._store.close()
-                self._shut()
+                self._stop_threads()
                 raise
-            log.error("spool: %s; records are kept in memory until the disk takes them", error)
+            log.error("spool: %s; records stay in memory until the disk accepts them", error)
 
     async def close(self) -> None:
-        """Put everything on disk and close; SpoolError when the disk refuses the last records."""
+        """Write everything to disk and close; SpoolError if the disk refuses the last records."""
         try:
             await self.sync()
         except SpoolError as error:
@@ -153,85 +154,85 @@ class Spool:
             try:
                 await self._run(self._store.close)
             finally:
-                self._shut()
+                self._stop_threads()
 
     def append(self, record: Record) -> None:
-        """Remember a record for the next sync."""
+        """Store a record in memory for the next sync."""
         self.appended += 1
         self.last += 1
         self._pending.append(record)
-        self._coming += not record.series.internal
-        if len(self._pending) > PENDING:
+        self._unserved += not record.series.internal
+        if len(self._pending) > MOST_PENDING:
             self._drop()
 
     def put_state(self, name: str, data: bytes) -> None:
-        """Remember a piece of state; it goes to disk in one write with the records before it."""
+        """Store a piece of state for the next sync; it is written together with the earlier records."""
         self._state[name] = data
 
     async def state(self, name: str) -> bytes | None:
-        """A piece of state as of the last sync; None when there is none or the disk could not be opened."""
+        """Return a piece of state as of the last sync; None if there is none or the disk could not be opened."""
         return await self._run(partial(self._store.state, name)) if self._store.is_open else None
 
     async def sync(self) -> None:
-        """Commit what was appended; SpoolError keeps it in memory for the next time, and sinks get it from there."""
+        """Commit the appended records; after a SpoolError they stay in memory, and sinks receive them from there."""
         async with self._syncing:
-            # What is remembered here changes only after the commit, so one that is cancelled is simply done again.
-            due, given_up = self.last, self._store.lost
+            # The memory changes only after the commit, so a cancelled commit is simply repeated.
+            due, discarded = self.last, self._store.lost
             try:
                 if not self._store.is_open:
-                    await self._enter()
+                    await self._open_store()
                     due = self.last
                 await self._commit()
             except SpoolError:
                 self._serve(due)
                 raise
             self._serve(self.head)
-            if self._store.lost > given_up:
+            if self._store.lost > discarded:
                 await self._recount()
 
     async def batch(self, sink: str, limit: int) -> Batch:
-        """The next records of a sink, oldest first; waits until there are some."""
+        """Return the next records of a sink, oldest first; wait until there are some."""
         while True:
             synced, head, after = self._synced, self.head, self.positions.get(sink, 0)
             if after < head and self._store.is_open:
                 found = await self._run(partial(self._store.read, after, limit))
                 if found.seqs:
                     return Batch(found.records, found.seqs, self._era)
-                self._move(sink, head)  # what was there is gone
+                self._advance_position(sink, head)  # the records were discarded
                 async with self._syncing:
                     await self._recount()
-            elif after < self._reach:
-                if (found := self._remembered(after, limit)).seqs:
+            elif after < self._served:
+                if (found := self._pending_batch(after, limit)).seqs:
                     return found
-                self._move(sink, self._reach)  # dropped
+                self._advance_position(sink, self._served)  # dropped
             else:
-                self._left[sink] = 0  # what was counted and is not there was not readable
+                self._undelivered[sink] = 0  # counted records that are missing were not readable
                 await synced.wait()
 
     def settle(self, sink: str, batch: Batch, count: int) -> None:
-        """The sink is done with the first `count` records of its batch."""
+        """Note that a sink is done with the first `count` records of its batch."""
         if count and batch.era == self._era:
             done = bisect_right(batch.seqs, self.positions.get(sink, 0))
-            self._left[sink] = max(0, self._left.get(sink, 0) - max(0, count - done))
-            self._move(sink, batch.seqs[count - 1])
+            self._undelivered[sink] = max(0, self._undelivered.get(sink, 0) - max(0, count - done))
+            self._advance_position(sink, batch.seqs[count - 1])
 
     async def refuse(self, sink: str, batch: Batch, reasons: dict[int, str]) -> None:
-        """Set records of a batch aside, by index, with the sink's reason; kept from the next sync on, the latest."""
+        """Set records of a batch aside, by index, with the sink's reason; stored at the next sync, the latest only."""
         self.refused += len(reasons)
         self._refused.extend(
             Refusal(batch.seqs[index], sink, reason, batch.records[index]) for index, reason in reasons.items()
         )
 
     async def history(self, kind: Kind, since: int, tags: dict[str, str] | None = None) -> list[Record]:
-        """Records of a kind with a time of at least `since` (UTC ns), oldest first, as of the last sync."""
+        """Return the records of a kind with a time of at least `since` (UTC ns), oldest first, as of the last sync."""
         if not self._store.is_open:
             return []
-        return await self._run(partial(self._store.history, kind, since, tags or {}), self._reader)
+        return await self._run(partial(self._store.history, kind, since, tags or {}), self._history_thread)
 
     async def pack(self, now: int) -> None:
-        """Bring what was synced to where it stays, packed, before `now`, UTC ns; keep the bounds. Often is wasteful.
+        """Pack the synced records, before `now`, UTC ns, and keep the limits. Frequent packing costs writes.
 
-        SpoolError when the disk refuses; then it is tried again with a later sync.
+        SpoolError if the disk refuses; packing is then repeated after a later sync.
         """
         async with self._syncing:
             self._store.delivered = self._delivered()
@@ -239,104 +240,106 @@ class Spool:
             await self._recount()
 
     async def prune(self, now: int) -> Pruned:
-        """Delete some of the delivered records past their age; what was lost since the last call.
+        """Delete some delivered records past their age; return the losses since the last call.
 
-        A piece at a time, so that a sync never waits for a month to be deleted.
+        One part per call, so that a sync never waits for the deletion of a month.
         """
         self._store.delivered = self._delivered()
         more = await self._run(partial(self._store.expire, now - int(self.keep * 1e9)))
-        before, self._told = self._told, (self.lost, self.damaged)
+        before, self._reported = self._reported, (self.lost, self.damaged)
         return Pruned(self.lost - before[0], self.damaged - before[1], more)
 
-    async def _enter(self) -> None:
-        """Open the file; records that came before it was there get the numbers after its last."""
+    async def _open_store(self) -> None:
+        """Open the store; records that were appended before get the numbers after its last."""
         await self._run(self._store.open)
         store = self._store
-        self.head = self._reach = store.head
-        # A sink that is new to this spool starts at the oldest record.
+        self.head = self._served = store.head
+        # A new sink starts at the oldest record.
         self.positions = {sink: max(store.positions.get(sink, 0), store.oldest - 1) for sink in self.sinks}
-        self._moved.clear()
+        self._new_positions.clear()
         self._era += 1
         self.last = self.head + len(self._pending)
-        self._coming = sum(not one.series.internal for one in self._pending)
+        self._unserved = sum(not record.series.internal for record in self._pending)
         await self._recount()
 
     def _drop(self) -> None:
-        """Forget the oldest record that did not come to disk."""
+        """Discard the oldest record that is not on disk."""
         seq, record = self._first(), self._pending.popleft()
         self.dropped += 1
         if record.series.internal:
             return
-        if seq > self._reach:
-            self._coming -= 1
+        if seq > self._served:
+            self._unserved -= 1
         else:
             for sink in self.sinks:
-                self._left[sink] -= seq > self.positions[sink]
+                self._undelivered[sink] -= seq > self.positions[sink]
 
     async def _recount(self) -> None:
-        """Count anew what each sink has to get; not while a sync is at work."""
+        """Count the undelivered records of each sink; not during a sync."""
         for sink in self.sinks:
             after = None
-            while after != self.positions[sink]:  # it moves on meanwhile
+            while after != self.positions[sink]:  # the position may move during the count
                 after = self.positions[sink]
                 stored = await self._run(partial(self._store.undelivered, after))
-            there = enumerate(islice(self._pending, self._waiting()), self._first())
-            self._left[sink] = stored + sum(seq > after and not one.series.internal for seq, one in there)
+            available = enumerate(islice(self._pending, self._served_pending()), self._first())
+            self._undelivered[sink] = stored + sum(
+                seq > after and not record.series.internal for seq, record in available
+            )
 
     async def _commit(self) -> None:
         records: list[Numbered] = list(enumerate(self._pending, self._first()))
-        state, moved, refused = dict(self._state), dict(self._moved), list(self._refused)
-        if not (records or state or moved or refused):
+        state, positions, refused = dict(self._state), dict(self._new_positions), list(self._refused)
+        if not (records or state or positions or refused):
             return
         store = self._store
         store.delivered = self._delivered()
         try:
-            await self._run(lambda: store.commit(records, state, moved, refused))
+            await self._run(lambda: store.commit(records, state, positions, refused))
         finally:
             self.head = store.head
             while self._pending and self._first() <= self.head:
                 self._pending.popleft()
         self._state = {name: data for name, data in self._state.items() if state.get(name) is not data}
-        self._moved = {sink: seq for sink, seq in self._moved.items() if moved.get(sink) != seq}
-        for one in refused:
-            if self._refused and self._refused[0] is one:
+        self._new_positions = {sink: seq for sink, seq in self._new_positions.items() if positions.get(sink) != seq}
+        for refusal in refused:
+            if self._refused and self._refused[0] is refusal:
                 self._refused.popleft()
 
-    def _serve(self, reach: int) -> None:
-        """Let sinks have the records up to there."""
-        self._reach = max(reach, self.head)
-        later = sum(not one.series.internal for one in islice(self._pending, self._waiting(), None))
+    def _serve(self, last_released: int) -> None:
+        """Release the records up to a number to the sinks."""
+        self._served = max(last_released, self.head)
+        later = sum(not record.series.internal for record in islice(self._pending, self._served_pending(), None))
         for sink in self.sinks:
-            self._left[sink] += self._coming - later
-        self._coming = later
+            self._undelivered[sink] += self._unserved - later
+        self._unserved = later
         synced, self._synced = self._synced, asyncio.Event()
         synced.set()
 
-    def _remembered(self, after: int, limit: int) -> Batch:
+    def _pending_batch(self, after: int, limit: int) -> Batch:
         first = max(after + 1, self._first())
-        there = islice(self._pending, first - self._first(), self._waiting())
-        wanted = ((seq, one) for seq, one in enumerate(there, first) if not one.series.internal)
-        found = list(islice(wanted, limit))
-        return Batch(tuple(one for _, one in found), tuple(seq for seq, _ in found), self._era)
+        released = islice(self._pending, first - self._first(), self._served_pending())
+        for_sinks = ((seq, record) for seq, record in enumerate(released, first) if not record.series.internal)
+        found = list(islice(for_sinks, limit))
+        return Batch(tuple(record for _, record in found), tuple(seq for seq, _ in found), self._era)
 
-    def _waiting(self) -> int:
-        """How many records in memory sinks may have already."""
-        return max(0, self._reach - self._first() + 1)
+    def _served_pending(self) -> int:
+        """Return the number of records in memory that are released to sinks."""
+        return max(0, self._served - self._first() + 1)
 
     def _first(self) -> int:
-        """Number of the oldest record in memory, where they are consecutive."""
+        """Return the number of the oldest record in memory; the numbers are consecutive."""
         return self.last - len(self._pending) + 1
 
-    def _move(self, sink: str, seq: int) -> None:
+    def _advance_position(self, sink: str, seq: int) -> None:
         if seq > self.positions.get(sink, 0):
-            self.positions[sink] = self._moved[sink] = seq
+            self.positions[sink] = self._new_positions[sink] = seq
 
     def _delivered(self) -> int:
-        """Every sink is done with the records up to this number."""
+        """Return the number up to which every sink is done."""
         return min(self.positions.values(), default=self.head)
 
     async def _run(self, work: Callable[[], T], thread: ThreadPoolExecutor | None = None) -> T:
-        """Do it in a thread; a damaged file is set aside and it is done again on the new one."""
+        """Run blocking work in a thread; after damage of the database, set the file aside and repeat the work."""
         loop, generation = asyncio.get_running_loop(), self._store.generation
         try:
             try:
@@ -349,8 +352,8 @@ class Spool:
         except (sqlite3.Error, OSError) as error:
             raise SpoolError(f"{self.path}: {error}") from error
 
-    def _final(self, error: SpoolError) -> bool:
-        """Whether waiting will not help: another process, a wrong place, no permission."""
+    def _is_permanent(self, error: SpoolError) -> bool:
+        """Return whether an error will not pass by itself: another process, a wrong path, no permission."""
         cause = error.__cause__
         if isinstance(cause, BlockingIOError) or cause is None:
             return True
@@ -362,6 +365,6 @@ class Spool:
             return True
         return not (disk.f_flag & os.ST_RDONLY or disk.f_bavail == 0)
 
-    def _shut(self) -> None:
+    def _stop_threads(self) -> None:
         self._thread.shutdown()
-        self._reader.shutdown()
+        self._history_thread.shutdown()

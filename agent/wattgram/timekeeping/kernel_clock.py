@@ -1,4 +1,4 @@
-"""What the kernel says of its own clock: whether a time server keeps it, how long the machine runs, and which boot."""
+"""The kernel's information about its clock: synchronisation by a time server, uptime and the identifier of the boot."""
 
 from __future__ import annotations
 
@@ -8,44 +8,44 @@ from pathlib import Path
 from typing import Protocol
 
 CLOCKS = Path("/sys/class/rtc")
-"""The clocks with a battery; one whose `hctosys` is 1 has set the kernel's."""
+"""Clocks with a battery. A clock with `hctosys` 1 has set the kernel's clock."""
 
 PROCESSOR = Path("/proc/cpuinfo")
 
 SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
-"""Is made by systemd-timesyncd when it has heard a server since the machine was switched on."""
+"""File that systemd-timesyncd creates after the first answer of a time server since the machine was switched on."""
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 ERROR = 5
-"""TIME_ERROR: what adjtimex(2) answers while nobody keeps the clock; -1 when it may not be asked."""
+"""TIME_ERROR: result of adjtimex(2) while the clock is not synchronised; -1 without permission."""
 
 TIMEX_ROOM = 1024
-"""Bytes for the kernel's answer, which is not read: `struct timex` has 208 at most."""
+"""Size of the buffer for the kernel's result, bytes. The result is not read; `struct timex` has at most 208 bytes."""
 
 
-class Witness(Protocol):
-    """Who can say whether the wall clock is right."""
+class ClockStatus(Protocol):
+    """Evidence for or against the wall clock."""
 
     def synchronised(self) -> bool:
-        """Whether a time server keeps the clock now; False also when nobody knows."""
+        """Return whether a time server keeps the clock now; False if unknown."""
         ...
 
-    def went_on(self) -> bool:
-        """Whether the clock went on while the machine was switched off; False also when nobody knows."""
+    def runs_when_off(self) -> bool:
+        """Return whether the clock ran while the machine was switched off; False if unknown."""
         ...
 
     def uptime(self) -> float:
-        """Seconds since the machine was switched on."""
+        """Return the time since the machine was switched on, s."""
         ...
 
-    def boot(self) -> str:
-        """What tells this boot from all others; "" when nobody knows."""
+    def boot_id(self) -> str:
+        """Return an identifier of this boot; "" if unknown."""
         ...
 
 
-class Kernel:
-    """The witness of a machine."""
+class KernelClock:
+    """Clock status of the machine, from the kernel and systemd-timesyncd."""
 
     def __init__(self, clocks: Path = CLOCKS, processor: Path = PROCESSOR) -> None:
         self._adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
@@ -53,15 +53,15 @@ class Kernel:
         self._processor = processor
 
     def synchronised(self) -> bool:
-        """Asks for nothing to be changed, so it needs no right."""
+        """Return whether a time server keeps the clock. The call changes nothing, so it needs no permission."""
         if SYNCHRONISED.exists():
             return True
         return self._adjtimex is not None and 0 <= self._adjtimex(ctypes.create_string_buffer(TIMEX_ROOM)) < ERROR
 
-    def went_on(self) -> bool:
-        """By a battery, or because the machine is a guest, whose time is its host's."""
+    def runs_when_off(self) -> bool:
+        """Return whether a battery keeps the clock, or the host of a virtual machine."""
         try:
-            if any(one.read_text(encoding="ascii").strip() == "1" for one in self._clocks.glob("*/hctosys")):
+            if any(path.read_text(encoding="ascii").strip() == "1" for path in self._clocks.glob("*/hctosys")):
                 return True
             words = self._processor.read_text(encoding="utf-8", errors="replace").split()
         except OSError:
@@ -69,11 +69,11 @@ class Kernel:
         return "hypervisor" in words
 
     def uptime(self) -> float:
-        """A machine that sleeps does not read meters, so its sleep need not count."""
+        """Return the monotonic clock, s. Sleep is not counted: a machine that sleeps does not read meters."""
         return time.monotonic()
 
-    def boot(self) -> str:
-        """The kernel's own word for it."""
+    def boot_id(self) -> str:
+        """Return the kernel's boot identifier."""
         try:
             return BOOT.read_text(encoding="ascii").strip()
         except OSError:
@@ -81,23 +81,23 @@ class Kernel:
 
 
 class AlwaysSynchronised:
-    """The witness of a clock that is right by definition, as a demonstration's is."""
+    """Status of a clock that is right by definition, such as the clock of a demonstration."""
 
     def __init__(self) -> None:
         self._begun = time.monotonic()
 
     def synchronised(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
-    def went_on(self) -> bool:
-        """It did."""
+    def runs_when_off(self) -> bool:
+        """Return True."""
         return True
 
     def uptime(self) -> float:
-        """Since this was made."""
+        """Return the time since this object was made, s."""
         return time.monotonic() - self._begun
 
-    def boot(self) -> str:
-        """Nobody knows."""
+    def boot_id(self) -> str:
+        """Return ""."""
         return ""

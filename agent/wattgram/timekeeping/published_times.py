@@ -1,8 +1,8 @@
-"""Which times have been told: no key is told a second time, however the clock is set (SPEC 6.8).
+"""Times of published records: no key is published twice, even when the clock is set back (SPEC 6.8).
 
-An instant of the balance and a window have times of their own, so that one that was told stays as it was, and what is
-computed again under its time is not told. A reading and an event are told whenever they come. They have the time at
-which they came in whole milliseconds; where that is used up, nanoseconds keep them apart.
+An instant of the balance and a window have times of their own. A published instant or window stays as it is; a second
+result for the same time is not published. Readings and events are always published. Their time is the time of arrival
+in whole milliseconds; if that time is used already, nanoseconds are added.
 """
 
 from __future__ import annotations
@@ -16,30 +16,33 @@ from wattgram.base.clock import MS, NS
 from wattgram.base.record import Record, Series
 
 STAMPED = ("device", "event", "gateway")
-"""Kinds whose records are told whenever they come; the others have times of their own."""
+"""Kinds whose records are always published. All other kinds have times of their own."""
 
 REACH = {"15m": 900, "1h": 3600, "1d": 90_000, "1mo": 31 * 86_400 + 3600}
-"""Seconds between the beginnings of two windows that follow one another, at most: clocks go back once a year."""
+"""Longest time between the starts of two consecutive windows, s. Clocks are set back once a year."""
 
 MOST_SPANS = 16
-"""Stretches that are remembered of a series; of more the two oldest become one, with what lies between them."""
+"""Most spans stored for a series. If there are more, the two oldest are joined, with the time between them."""
 
 
 class Spans:
-    """Stretches of time in which keys of a series were told, UTC ns. reach: ns between two keys of one stretch."""
+    """Spans of time with published keys of a series, UTC ns.
+
+    reach: longest time between two keys of one span, ns.
+    """
 
     def __init__(self, reach: int) -> None:
         self._reach = reach
         self._spans: list[tuple[int, int]] = []
 
-    def over(self, time: int) -> int | None:
-        """The last key of the stretch in which a time lies; None when it was not told."""
+    def last_published(self, time: int) -> int | None:
+        """Return the last key of the span that contains a time; None if the time was not published."""
         index = self._after(time) - 1
         return self._spans[index][1] if index >= 0 and time <= self._spans[index][1] else None
 
     def add(self, time: int) -> bool:
-        """Tell a key; False when it has been told before."""
-        if self.over(time) is not None:
+        """Add a key; return False if the key was published before."""
+        if self.last_published(time) is not None:
             return False
         index = self._after(time)
         if index and time - self._spans[index - 1][1] <= self._reach:
@@ -52,26 +55,26 @@ class Spans:
         return True
 
     def dump(self) -> list[object]:
-        """What a restart must not lose, as JSON knows it."""
-        return [list(one) for one in self._spans]
+        """Return the state for a restart, JSON-compatible."""
+        return [list(span) for span in self._spans]
 
     def restore(self, dumped: Any) -> None:
-        """Continue from what `dump` gave; ValueError when it is none."""
+        """Restore the state from `dump`; ValueError if the state is invalid."""
         try:
             spans = [(int(first), int(last)) for first, last in dumped]
         except (TypeError, ValueError) as error:
-            raise ValueError(f"found {dumped!r}, which are no stretches of time") from error
+            raise ValueError(f"found {dumped!r}, expected spans of time as [first, last]") from error
         if any(first > last for first, last in spans) or spans != sorted(spans):
-            raise ValueError(f"found {dumped!r}; expected stretches in their order")
+            raise ValueError(f"found {dumped!r}; expected spans in ascending order")
         self._spans = spans
 
     def _after(self, time: int) -> int:
-        """Place of the first stretch that begins after a time."""
-        return bisect_right(self._spans, time, key=lambda one: one[0])
+        """Return the index of the first span that begins after a time."""
+        return bisect_right(self._spans, time, key=lambda span: span[0])
 
 
 class SeriesTimes(NamedTuple):
-    """Of a series: the highest time that was told, the last one, and how often its times went back; UTC ns."""
+    """Highest and last published time of a series, UTC ns, and how often its times went back."""
 
     high: int = -1
     last: int = -1
@@ -79,58 +82,58 @@ class SeriesTimes(NamedTuple):
 
 
 class PublishedTimes:
-    """What was told of a site but for its instants, which `order` has: windows, and the stamped kinds by name."""
+    """Published times of a site: windows, and stamped kinds by series. `TickOrder` has the instants."""
 
     def __init__(self) -> None:
         self._stamps: dict[str, SeriesTimes] = {}
         self._windows = {name: Spans(seconds * NS) for name, seconds in REACH.items()}
 
-    def stamped(self, made: Record) -> Record:
-        """A record of a stamped kind, with a time that no other one of its series has.
+    def with_unique_time(self, record: Record) -> Record:
+        """Return a record of a stamped kind with a time that no other record of its series has.
 
-        One that is not later than the highest has a nanosecond more for each time that the series went back.
+        A record that is not later than the highest time gets one nanosecond for each time that the series went back.
         """
-        name = named(made.series)
+        name = series_name(record.series)
         high, last, turn = self._stamps.get(name, SeriesTimes())
-        if made.time > high:
-            self._stamps[name] = SeriesTimes(made.time, made.time, turn)
-            return made
-        if made.time <= last:
+        if record.time > high:
+            self._stamps[name] = SeriesTimes(record.time, record.time, turn)
+            return record
+        if record.time <= last:
             turn = turn % (MS - 1) + 1
-        self._stamps[name] = SeriesTimes(high, made.time, turn)
-        return replace(made, time=made.time + turn)
+        self._stamps[name] = SeriesTimes(high, record.time, turn)
+        return replace(record, time=record.time + turn)
 
-    def first(self, made: Record) -> bool:
-        """Whether a window is told for the first time."""
-        return self._windows[made.series.tag("window")].add(made.time)
+    def add_window(self, record: Record) -> bool:
+        """Add a window; return False if a window with this time was published before."""
+        return self._windows[record.series.tag("window")].add(record.time)
 
     def dump(self) -> dict[str, object]:
-        """What a restart must not lose of the windows, as JSON knows it."""
-        return {name: one.dump() for name, one in self._windows.items()}
+        """Return the state of the windows for a restart, JSON-compatible."""
+        return {name: spans.dump() for name, spans in self._windows.items()}
 
     def restore(self, dumped: Any) -> None:
-        """Continue from what `dump` gave; ValueError, KeyError or TypeError when it is none."""
-        for name, one in self._windows.items():
-            one.restore(dumped[name])
+        """Restore the state from `dump`; ValueError, KeyError or TypeError if the state is invalid."""
+        for name, spans in self._windows.items():
+            spans.restore(dumped[name])
 
     def stamp(self, name: str) -> bytes:
-        """What a restart must not lose of a stamped series; by itself, for it changes with each record."""
+        """Return the state of a stamped series. It is stored by itself because each record changes it."""
         return b"%d %d %d" % self._stamps[name]
 
     def restore_stamp(self, name: str, stored: bytes) -> None:
-        """Continue from what `stamp` gave; ValueError when it is none."""
+        """Restore the state from `stamp`; ValueError if the state is invalid."""
         try:
             high, last, turn = map(int, stored.split())
         except ValueError as error:
-            raise ValueError(f"found {stored!r}, which are no times of {name}") from error
+            raise ValueError(f"found {stored!r}, expected three times of {name}") from error
         self._stamps[name] = SeriesTimes(high, last, turn)
 
 
-def named(series: Series) -> str:
-    """The name of a stamped series: its kind, and its device where it has one."""
+def series_name(series: Series) -> str:
+    """Return the name of a stamped series: its kind, and its device if it has one."""
     return f"{series.kind} {dict(series.tags).get('device', '')}"
 
 
-def names(devices: Sequence[str]) -> list[str]:
-    """Of all stamped series of a site with these devices."""
+def series_names(devices: Sequence[str]) -> list[str]:
+    """Return the names of all stamped series of a site with these devices."""
     return [f"{kind} {device}" for kind in STAMPED for device in ("", *devices)]

@@ -1,4 +1,4 @@
-"""In which order instants of the balance are told: each once, however the clock is set (SPEC 6.8)."""
+"""Order of the instants of the balance: each instant is published once, even when the clock is set back (SPEC 6.8)."""
 
 from __future__ import annotations
 
@@ -11,72 +11,81 @@ from wattgram.base.units import rfc3339
 from .published_times import Spans
 
 WAIT_BEHIND = 900.0
-"""Seconds that the clock may be behind the last instant until it is waited for; behind by more, it was wrong before."""
+"""Longest time behind the last instant for which the balance waits, s.
+
+If the clock is further behind, it was wrong before.
+"""
 
 PAUSE_TICKS = 3
-"""Ticks without an instant after which the time between them counts as not told."""
+"""Ticks without an instant after which a new span of published instants begins."""
 
 WAIT, GO_ON = "instants wait", "instants go on"
 
 
 class TickStep(NamedTuple):
-    """To an instant.
+    """Step to an instant.
 
-    told: False when it is passed over, since it has been told. gap: s since the instant before, 0 when nobody knows.
-    joined: whether the clock goes between the two. back: whether it lies before instants that a wrong clock told.
+    published: False if the instant is skipped because it was published before. gap: time since the previous instant, s;
+    0 if unknown. contiguous: whether the clock ran unchanged between the two instants. set_back: whether the instant
+    lies before instants that were published by a wrong clock.
     """
 
-    happened: tuple[Occurrence, ...] = ()
-    told: bool = True
+    occurrences: tuple[Occurrence, ...] = ()
+    published: bool = True
     gap: float = 0.0
-    joined: bool = True
-    back: bool = False
+    contiguous: bool = True
+    set_back: bool = False
 
 
 class TickOrder:
-    """Goes from instant to instant, UTC ns. tick: s between two. last: the one that was told last."""
+    """Order of instants, UTC ns.
+
+    tick: time between two instants, s. last: the last published instant.
+    """
 
     def __init__(self, tick: float) -> None:
         self.last: int | None = None
-        self._last_at: float | None = None  # on the monotonic clock
-        self._joined = True
-        self._over = 0  # until then instants are passed over
+        self._last_monotonic: float | None = None
+        self._contiguous = True
+        self._skip_until = 0
         self._spans = Spans(int(PAUSE_TICKS * tick * NS))
 
     def interrupt(self) -> None:
-        """The clock was set since the last instant."""
-        self._joined = False
+        """Note that the clock was set after the last instant."""
+        self._contiguous = False
 
-    def advance(self, time: int, at: float) -> TickStep:
-        """To an instant; `at` is the same on the monotonic clock.
+    def advance(self, time: int, monotonic: float) -> TickStep:
+        """Take the step to an instant; `monotonic` is the same instant on the monotonic clock.
 
-        One that was told is passed over. So is one up to `BEHIND` before the last; the clock is soon there again. A
-        clock that was set back by more was wrong before: what it told stays, and from this instant on it goes on.
+        A published instant is skipped. An instant at most `WAIT_BEHIND` before the last one is skipped too, because the
+        clock soon passes it. A clock that was set back further was wrong before: its published instants stay, and new
+        instants continue from this one.
         """
-        last, over = self.last, self._spans.over(time)
-        if over is None and last is not None and last - WAIT_BEHIND * NS <= time <= last:
-            over = last
-        if over is not None:
-            begins, self._over, self._joined = over > self._over, max(over, self._over), False
-            detail = f"until {rfc3339(self._over)}: told already, before the clock was set back"
-            return TickStep((Occurrence(WAIT, detail),) if begins else (), told=False)
-        happened = (Occurrence(GO_ON, f"from {rfc3339(time)}"),) if self._over else ()
-        back = last is not None and time < last
-        joined = self._joined and not back
+        last, published_until = self.last, self._spans.last_published(time)
+        if published_until is None and last is not None and last - WAIT_BEHIND * NS <= time <= last:
+            published_until = last
+        if published_until is not None:
+            begins_waiting = published_until > self._skip_until
+            self._skip_until, self._contiguous = max(published_until, self._skip_until), False
+            detail = f"until {rfc3339(self._skip_until)}: published already, before the clock was set back"
+            return TickStep((Occurrence(WAIT, detail),) if begins_waiting else (), published=False)
+        occurrences = (Occurrence(GO_ON, f"from {rfc3339(time)}"),) if self._skip_until else ()
+        set_back = last is not None and time < last
+        contiguous = self._contiguous and not set_back
         gap = 0.0
-        if last is not None and joined:
+        if last is not None and contiguous:
             gap = (time - last) / NS
-        elif self._last_at is not None:
-            gap = at - self._last_at
+        elif self._last_monotonic is not None:
+            gap = monotonic - self._last_monotonic
         self._spans.add(time)
-        self.last, self._last_at, self._joined, self._over = time, at, True, 0
-        return TickStep(happened, gap=gap, joined=joined, back=back)
+        self.last, self._last_monotonic, self._contiguous, self._skip_until = time, monotonic, True, 0
+        return TickStep(occurrences, gap=gap, contiguous=contiguous, set_back=set_back)
 
     def dump(self) -> dict[str, object]:
-        """What a restart must not lose, as JSON knows it."""
+        """Return the state for a restart, JSON-compatible."""
         return {"last": self.last, "spans": self._spans.dump()}
 
     def restore(self, dumped: Any) -> None:
-        """Continue from what `dump` gave; ValueError, KeyError or TypeError when it is none."""
+        """Restore the state from `dump`; ValueError, KeyError or TypeError if the state is invalid."""
         self._spans.restore(dumped["spans"])
         self.last = None if dumped["last"] is None else int(dumped["last"])

@@ -1,4 +1,4 @@
-"""The site's time: whether the wall clock is believed, and what time it was when something happened before it was."""
+"""The site's time: whether the wall clock is reliable, and the time of readings that were made before it was set."""
 
 from __future__ import annotations
 
@@ -6,74 +6,75 @@ from math import inf
 
 from wattgram.base.clock import MS, NS, Clock
 
-from .kernel_clock import Witness
+from .kernel_clock import ClockStatus
 from .wall_clock import CLOCK_STEP, ClockVerdict, ClockWatch, wall_time
 
 DAY = 86400.0
-"""Seconds for which nothing is deleted for its age after the clock jumped ahead by more than as much."""
+"""Time without deletion by age after the clock jumped ahead by more than this time, s."""
 
 
 class Timekeeper:
-    """Looks at both clocks, and at the witness as long as the wall clock is not believed.
+    """Check of the wall clock against the monotonic clock, and against `ClockStatus` until the wall clock is set.
 
-    unset: whether it is not. changes: how often it was set or has jumped.
+    unset: whether the wall clock is unreliable. changes: how often it was set or has jumped.
     """
 
-    def __init__(self, clock: Clock, witness: Witness) -> None:
-        self.witness = witness
+    def __init__(self, clock: Clock, clock_status: ClockStatus) -> None:
+        self.clock_status = clock_status
         self.changes = 0
         self._clock = clock
         self._watch = ClockWatch(CLOCK_STEP * clock.speed)
-        self._doubtful_until = 0.0
+        self._unreliable_until = 0.0
 
     @property
     def unset(self) -> bool:
-        """Whether the wall clock is not believed, as of the last look."""
+        """Whether the wall clock was unreliable at the last check."""
         return self._watch.unset
 
     @property
     def ahead(self) -> float:
-        """Seconds by which the machine's uptime is ahead of the monotonic clock."""
-        return self.witness.uptime() - self._clock.monotonic()
+        """Uptime of the machine minus the monotonic clock, s."""
+        return self.clock_status.uptime() - self._clock.monotonic()
 
-    def look(self) -> ClockVerdict:
-        """What became of the wall clock since the last look."""
+    def check_clock(self) -> ClockVerdict:
+        """Return the change of the wall clock since the last check."""
         watch, wall, monotonic = self._watch, self._clock.time(), self._clock.monotonic()
-        if watch.sure is None:
-            synchronised = self.witness.synchronised()
-            uptime = inf if self.witness.went_on() else self.witness.uptime()
-            self._watch, told = watch.advance(wall, monotonic, synchronised=synchronised, uptime=uptime)
+        if watch.last_set is None:
+            synchronised = self.clock_status.synchronised()
+            uptime = inf if self.clock_status.runs_when_off() else self.clock_status.uptime()
+            self._watch, verdict = watch.advance(wall, monotonic, synchronised=synchronised, uptime=uptime)
         else:
-            self._watch, told = watch.advance(wall, monotonic)
-        if told.step > DAY:
-            self._doubtful_until = monotonic + DAY
-        if not self._watch.unset and (watch.unset or told.step or watch.before is None):
+            self._watch, verdict = watch.advance(wall, monotonic)
+        if verdict.step > DAY:
+            self._unreliable_until = monotonic + DAY
+        if not self._watch.unset and (watch.unset or verdict.step or watch.previous is None):
             self.changes += 1
-        return told
+        return verdict
 
-    def at(self, monotonic: float) -> int:
-        """UTC ns, in whole ms, of a monotonic instant by what the wall clock shows now."""
+    def timestamp(self, monotonic: float) -> int:
+        """Return the time of a monotonic instant by the present wall clock, UTC ns in whole ms."""
         anchor = self._clock.time() - round(self._clock.monotonic() * NS)
         return wall_time(anchor, monotonic) // MS * MS
 
-    def began_after(self, told: int) -> None:
-        """The last time that an earlier process told, UTC ns."""
-        if self._clock.time() - told > DAY * NS:
-            self._doubtful_until = self._clock.monotonic() + DAY
+    def note_last_published(self, time: int) -> None:
+        """Note the last time that an earlier process published, UTC ns."""
+        if self._clock.time() - time > DAY * NS:
+            self._unreliable_until = self._clock.monotonic() + DAY
 
     @property
-    def dates(self) -> bool:
-        """Whether what is old by the wall clock is old. One that jumped far ahead may be wrong, and cost a history.
+    def ages_reliable(self) -> bool:
+        """Whether the age of a record by the wall clock is reliable.
 
-        It is believed when a time server keeps it, or when nobody has set it back for a day.
+        A clock that jumped far ahead may be wrong; deletion by age would then destroy the history. The clock is
+        reliable if a time server keeps it, or if it was not set back for a day.
         """
         if self.unset:
             return False
-        return self._clock.monotonic() >= self._doubtful_until or self.witness.synchronised()
+        return self._clock.monotonic() >= self._unreliable_until or self.clock_status.synchronised()
 
     @property
     def state(self) -> str:
-        """For /healthz: unset, not confirmed when no time server keeps it, or good."""
+        """State for /healthz: unset, not confirmed (no time server keeps the clock), or good."""
         if self.unset:
             return "unset"
-        return "good" if self.witness.synchronised() else "not confirmed"
+        return "good" if self.clock_status.synchronised() else "not confirmed"

@@ -1,4 +1,4 @@
-"""What is told of a balance that cannot be true, and when its numbers are withheld; expected values by hand."""
+"""Events of an impossible balance, and the state in which its results are withheld; expected values by hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from math import nan
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wattgram.accounts.balance import DAY, FIELDS_WITHOUT_POWER, PERSISTENT, Balance, SubMeterSurplus, withheld
+from wattgram.accounts.balance import (
+    FIELDS_WITHOUT_POWER,
+    PERSISTENT_SECONDS,
+    RELEASE_SECONDS,
+    Balance,
+    SubMeterSurplus,
+    without_meter_values,
+)
 from wattgram.base.record import Record, Series, record
 from wattgram_ext.intensity import OUTPUTS, Accounts
 
@@ -24,25 +31,25 @@ SOUND: Tick = {
     "coverage": 1.0,
 }
 SWAPPED: Tick = {"grid_import_power": 0.0, "grid_export_power": 100e3, "pv_power": 50e3, "coverage": 1.0}
-"""The incomer of 100 kW import is the wrong way round: 50 kW come in, 100 kW leave."""
+"""A reversed incomer of 100 kW import: inflow 50 kW, outflow 100 kW."""
 
 WITHOUT_ROOF: Tick = {"grid_import_power": 0.0, "grid_export_power": 100e3, "coverage": 0.5}
 BLIND: Tick = {"pv_power": 50e3, "coverage": 0.0}
 """The incomer does not answer."""
 
 CLOSED_WORKS: Tick = {"grid_import_power": 0.0, "grid_export_power": 100e3, "pv_power": 97e3, "coverage": 1.0}
-"""An inverter says 3 % less than it makes, and all of it is exported: 3.1 % of the inflow are missing."""
+"""An inverter shows 3 % less than its output, and all is exported: 3.1 % of the inflow are missing."""
 
 
 def run(
     balance: Balance, ticks: Sequence[Tick], seconds: float = 1.0
 ) -> tuple[Balance, list[tuple[int, str]], list[bool]]:
-    """The state after these ticks, the events with the number of their tick, and whether each was withheld."""
+    """Return the state after these ticks, the events with their tick's number, and whether each was withheld."""
     events: list[tuple[int, str]] = []
     hidden: list[bool] = []
     for number, tick in enumerate(ticks, 1):
         balance, verdict = balance.advance(tick, seconds)
-        events += [(number, one.event) for one in verdict.happened]
+        events += [(number, one.event) for one in verdict.occurrences]
         hidden.append(verdict.withheld)
     return balance, events, hidden
 
@@ -61,8 +68,8 @@ def test_ticks_of_both_kinds_by_turns_change_nothing() -> None:
 def test_what_the_fault_says() -> None:
     balance, _, _ = run(Balance(), [SWAPPED] * 4)
     _, verdict = balance.advance(SWAPPED, 1.0)
-    detail = "more leaves the site than comes in: a meter is the wrong way round or one is missing"
-    assert verdict.happened == (("balance fault", detail),)
+    detail = "the outflow exceeds the inflow: a meter is reversed or missing"
+    assert verdict.occurrences == (("balance fault", detail),)
 
 
 def test_absent_and_not_a_number_are_the_same() -> None:
@@ -80,16 +87,16 @@ def test_after_five_minutes_with_every_meter_there_the_balance_is_withheld() -> 
 def test_withheld_says_what_to_do() -> None:
     balance, _, _ = run(Balance(), [SWAPPED] * 299)
     _, verdict = balance.advance(SWAPPED, 1.0)
-    (told,) = verdict.happened
+    (told,) = verdict.occurrences
     assert told.detail == (
-        "50.000 kW come in and 100.000 kW leave, for 5 min with every meter there: run wattgram check --live, set "
-        "invert = true for the meter that is the wrong way round, or add the one that is missing; published again "
-        "after such a change, or when sound for 24 h"
+        "inflow 50.000 kW, outflow 100.000 kW, for 5 min with all meters present: run wattgram check --live, set "
+        "invert = true for the reversed meter, or add the missing meter; results are published again after such a "
+        "change, or after 24 h without a fault"
     )
 
 
 def test_a_swapped_incomer_stays_withheld_while_the_sun_shines() -> None:
-    # Ticks of a minute: a night of faults, then ten hours in which it looks well, and the next night.
+    # Ticks of a minute: a night of faults, then ten hours in which it looks right, and the next night.
     day = [*[SWAPPED] * 840, *[SOUND] * 600]
     _, events, hidden = run(Balance(), day * 3, 60.0)
     assert events == [(5, "balance fault"), (5, "balance withheld")]
@@ -122,7 +129,7 @@ def test_meters_that_err_a_little_are_no_reason() -> None:
     _, events, hidden = run(Balance(), [CLOSED_WORKS] * 4000)
     assert events == [(5, "balance fault")]
     assert not any(hidden)
-    assert run(Balance(gross=0.02), [CLOSED_WORKS] * 300)[1][-1] == (300, "balance withheld")
+    assert run(Balance(gross_imbalance=0.02), [CLOSED_WORKS] * 300)[1][-1] == (300, "balance withheld")
 
 
 def test_sound_moments_of_less_than_five_ticks_do_not_save_it() -> None:
@@ -156,9 +163,9 @@ def submeters(residual: float) -> Tick:
 @pytest.mark.parametrize(
     ("tick", "told"),
     [
-        (submeters(3001.0), True),  # 2 % of the 150 kW that come in
+        (submeters(3001.0), True),  # 2 % of 150 kW of inflow
         (submeters(2999.0), False),
-        (submeters(-150e3), False),  # not everything has a sub-meter
+        (submeters(-150e3), False),  # some loads have no sub-meter
         ({"load_power": 1000.0, "grid_import_power": 1000.0, "residual_power": 101.0}, True),  # 2 x 50 W
         ({"load_power": 1000.0, "grid_import_power": 1000.0, "residual_power": 99.0}, False),
     ],
@@ -170,7 +177,7 @@ def test_submeters_may_count_no_more_than_the_load(tick: Tick, told: bool) -> No
 def test_what_submeters_are_told_to_count() -> None:
     balance, _, _ = run(Balance(), [submeters(12e3)] * 299)
     _, verdict = balance.advance(submeters(12e3), 1.0)
-    assert verdict.happened[0].detail.startswith("the sub-meters count 162.000 kW of a load of 150.000 kW")
+    assert verdict.occurrences[0].detail.startswith("the sub-meters count 162.000 kW of a load of 150.000 kW")
 
 
 def test_submeters_fit_again_after_five_minutes_in_a_row() -> None:
@@ -234,7 +241,7 @@ def test_whoever_changed_the_wiring_need_not_wait_a_day() -> None:
     ],
 )
 def test_what_is_no_state_is_refused(dumped: object) -> None:
-    with pytest.raises(ValueError, match="no balance's state"):
+    with pytest.raises(ValueError, match="expected a balance's state"):
         Balance().restored(dumped)
 
 
@@ -243,9 +250,9 @@ SERIES = Series("emission", (), (*OUTPUTS, "grid_tier", "grid_age", "revision"))
 
 def test_withheld_leaves_what_no_power_meter_has_a_part_in() -> None:
     full = record(SERIES, 7, {name: float(number) for number, name in enumerate(SERIES.fields, 1)})
-    left = withheld(full).as_dict()
+    left = without_meter_values(full).as_dict()
     assert left == {"coverage": 0.0, **{name: full[name] for name in FIELDS_WITHOUT_POWER}}
-    assert withheld(full).time == 7
+    assert without_meter_values(full).time == 7
 
 
 def test_it_is_the_record_that_the_accounts_make_without_any_power() -> None:
@@ -255,7 +262,7 @@ def test_it_is_the_record_that_the_accounts_make_without_any_power() -> None:
         return Record(Series("emission", (), OUTPUTS), 0, row)
 
     without = made(nan, nan, nan, nan)
-    assert withheld(made(100e3, 50e3, 5e3, 20e3)).as_dict() == without.as_dict()
+    assert without_meter_values(made(100e3, 50e3, 5e3, 20e3)).as_dict() == without.as_dict()
     assert without.as_dict() == {"grid_intensity": 558.1, "captured": 12_000.0, "coverage": 0.0}
 
 
@@ -282,7 +289,7 @@ def test_nothing_is_withheld_without_five_minutes_of_gross_faults_with_every_met
         full += seconds if tick is SWAPPED else 0.0
         balance, verdict = balance.advance(tick, seconds)
         if verdict.withheld:
-            assert full >= PERSISTENT
+            assert full >= PERSISTENT_SECONDS
             break
 
 
@@ -296,7 +303,7 @@ def test_nothing_withheld_is_published_without_a_sound_day_free_of_five_faults_i
         faults = faults + 1 if "load_power" not in tick and tick is not BLIND else 0
         sound = 0.0 if faults >= 5 else sound + seconds * ("load_power" in tick)
         balance, verdict = balance.advance(tick, seconds)
-        assert verdict.withheld is (sound < DAY)
+        assert verdict.withheld is (sound < RELEASE_SECONDS)
         if not verdict.withheld:
             break
 
@@ -318,7 +325,7 @@ def test_each_event_is_followed_by_its_opposite(runs: list[tuple[Tick, float, in
     balance, told = Balance(), []
     for tick, seconds in unrolled(runs):
         balance, verdict = balance.advance(tick, seconds)
-        told += [one.event for one in verdict.happened]
+        told += [one.event for one in verdict.occurrences]
     meters = [event for event in told if event.startswith("sub-meters")]
     assert meters == (["sub-meters exceed load", "sub-meters fit again"] * len(meters))[: len(meters)]
     for before, after in zip(["balance restored", *told], told, strict=False):

@@ -1,4 +1,4 @@
-"""What own production emits: figures and formulas of METHOD 1.1, 1.2 and 4.7, worked out by hand."""
+"""Emission of own production: figures and formulas of METHOD 1.1, 1.2 and 4.7, calculated by hand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from wattgram_drivers.endpoint import parse
 HERE = parse("tcp://127.0.0.1")
 CURVE = (EfficiencyPoint(0.25, 0.28), EfficiencyPoint(0.5, 0.34), EfficiencyPoint(1.0, 0.38))
 HALF = HeatConfig(0.46, 0.53, 0.92)
-"""With 0.265 of the fuel in electricity: 0.265 / 0.53 and 0.46 / 0.92 are both a half, so half of the carbon is its."""
+"""With 0.265 of the fuel in electricity, 0.265 / 0.53 = 0.46 / 0.92: half of the carbon belongs to the electricity."""
 
 
 def made(role: str, rated_power: float | None = 100e3, **said: Any) -> DeviceConfig:
@@ -115,7 +115,7 @@ def test_a_curve_gives_a_rate_and_at_rated_power_the_factor() -> None:
     assert rate(one, 75e3) == pytest.approx(55583.333)  # 75 / 0.36 = 208.33 kW of heat, x 266.8
     assert rate(one, 10e3) == pytest.approx(9528.5714)  # 10 / 0.28 = 35.714, x 266.8
     assert rate(one, 0.0) == 0.0
-    assert rate(one, -500.0) == 0.0  # what a set draws is load
+    assert rate(one, -500.0) == 0.0  # own consumption of a set is load
     assert isnan(rate(one, nan))
 
 

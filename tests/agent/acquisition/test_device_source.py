@@ -121,7 +121,7 @@ def test_a_glitch_is_the_records_quality_and_its_value_stays() -> None:
         "active_energy_export": 7000.0,
     }
     assert metered(source).negative == 0.0
-    (told,) = metered(counting(device, "grid", [100, 7], [0, 7], [100, 7], invert=True)).happened
+    (told,) = metered(counting(device, "grid", [100, 7], [0, 7], [100, 7], invert=True)).occurrences
     # The field of the record, which is named for the other direction.
     assert told == ("counter glitch", "active_energy_export: 100000 Wh, then 0 Wh")
 
@@ -134,7 +134,7 @@ def test_a_counter_wraps_at_its_width_times_its_scale_of_the_moment() -> None:
     assert metered(source)[:3:2] == (50.0, "rollover")
     assert source.latest is not None
     assert source.latest.record["quality"] == "good"
-    (told,) = metered(source).happened
+    (told,) = metered(source).occurrences
     assert told == ("counter rollover", "energy_total: 42949672930 Wh, then 20 Wh")
 
 

@@ -1,4 +1,4 @@
-"""Readings at different times, brought to common instants; expected values are lines and areas by hand."""
+"""Alignment of readings with different times to common instants; expected lines and areas by hand."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_count_waits_for_a_reading_at_or_after_the_instant() -> None:
     made.take(10 * NS)
     made.put(TrackPoint(int(11.5 * NS), 3600.0, counted(1.5)))
     assert made.take(11 * NS)[2].positive == pytest.approx(1.0)
-    assert isnan(made.take(12 * NS)[2].positive)  # half a watt-hour is known, of half a second
+    assert isnan(made.take(12 * NS)[2].positive)  # half a watt-hour of half a second
     made.put(TrackPoint(13 * NS, 3600.0, counted(1.5)))
     assert made.take(13 * NS)[2].positive == pytest.approx(2.0)
 
@@ -94,7 +94,7 @@ def test_what_belongs_to_a_gap_is_told_at_once() -> None:
 
 
 def test_readings_within_an_interval_say_more_than_its_ends() -> None:
-    # 0, 3600 and 0 W at 0, 10 and 20 s: a triangle of 10 Wh, of which the two ends know nothing.
+    # 0, 3600 and 0 W at 0, 10 and 20 s: a triangle of 10 Wh, invisible at its two ends.
     made = track((10.0, 0.0), (20.0, 3600.0), (30.0, 0.0), interval=10.0, tick=20.0)
     assert made.take(10 * NS)[1] is None
     told, flows, _ = made.take(30 * NS)
@@ -118,7 +118,7 @@ def test_what_was_counted_and_not_told_outlives_the_process() -> None:
     again = Track(5.0, 1.0)
     again.restore(made.dump())
     assert again.take(20 * NS)[2].positive == 5.0
-    with pytest.raises(ValueError, match="no track's state"):
+    with pytest.raises(ValueError, match="expected a track's state"):
         again.restore(["x"])
 
 
@@ -128,7 +128,7 @@ def test_what_was_counted_and_not_told_outlives_the_process() -> None:
     st.integers(200, 3000),
 )
 def test_nothing_that_was_counted_is_lost_or_told_twice(steps: list[tuple[int, float, int]], tick: int) -> None:
-    """Over any readings and any instants, what is told and what is kept is what was counted."""
+    """For any readings and instants, returned and stored amounts add up to the counted amount."""
     made, time, counts = Track(5.0, tick / 1000.0), 1_000 * NS, 0.0
     instant, told = time, 0.0
     for gap, watts, amount in steps:

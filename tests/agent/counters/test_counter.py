@@ -1,4 +1,4 @@
-"""The state machine of a counter: what it believes, and that it neither invents energy nor loses any.
+"""The state machine of a counter: accepted values, and no energy added or lost.
 
 Expected amounts are differences of what the meter truly counted, worked out beside each case.
 """
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from wattgram.base.clock import NS
-from wattgram.counters.counter import POWER_MARGIN, REFRESH, Counter, CounterStep, State, Verdict, step
+from wattgram.counters.counter import POWER_MARGIN, REFRESH_SECONDS, Counter, CounterStep, State, Verdict, step
 
 T0 = 1_790_000_000 * NS
 METER = Counter("active_energy_import", count=10.0, bits=32, limit=100e3)
@@ -23,7 +23,7 @@ METER = Counter("active_energy_import", count=10.0, bits=32, limit=100e3)
 def run(
     counter: Counter, values: list[float], *, start: int = T0, every: float | None = None, state: State | None = None
 ) -> list[CounterStep]:
-    """What becomes of values that are read one after the other, an interval apart."""
+    """Return the results of consecutive values, an interval apart."""
     counts = []
     for number, value in enumerate(values):
         time = start + int(number * (every or counter.interval) * NS)
@@ -226,7 +226,7 @@ def test_a_register_that_is_copied_every_ten_minutes_is_believed_late_but_wholly
 
 
 def test_a_total_that_stood_still_for_a_month_and_comes_back() -> None:
-    # home-assistant/frontend#28177: 30 days of 40 kW in one reading, then it counts as ever.
+    # home-assistant/frontend#28177: 30 days of 40 kW in one reading, then normal steps.
     state = State(5e6, T0, T0 - 30 * 86_400 * NS)
     counts = run(METER, [5e6, 33.8e6, 33.8e6 + 10, 33.8e6 + 20], start=T0 + NS, state=state)
     assert verdicts(counts) == ["good", "glitch", "glitch", "estimated"]
@@ -240,7 +240,7 @@ def test_a_total_that_goes_back_by_its_last_digit_stands_until_it_is_passed() ->
 
 
 def test_what_a_believed_spike_added_is_not_counted_again() -> None:
-    # 1 kWh is less than a minute of 120 kW, so after a quiet minute it is believed; then the true value returns.
+    # 1 kWh is less than a minute of 120 kW, so after a quiet minute it is accepted; then the true value returns.
     counts = run(METER, [5e6] * 70 + [5e6 + 1000] + [5e6 + 10.0 * n for n in range(1, 121)])
     assert sum(amounts(counts)) == 1200.0
     assert verdicts(counts)[71] == "glitch"
@@ -273,7 +273,7 @@ def test_a_value_that_is_no_number_is_refused() -> None:
 
 @dataclass
 class Truth:
-    """A meter that truly counts, what it shows, and what the machine makes of it."""
+    """A counting meter, its register, and the results of the state machine."""
 
     counter: Counter
     state: State | None = None
@@ -289,12 +289,14 @@ class Truth:
         value = (self.energy + self.offset) if shown is None else shown
         self.state, count = step(self.counter, self.state, value, self.time)
         again = step(self.counter, before, value, self.time)
-        assert again == (self.state, count)  # it remembers nothing but its state
+        assert again == (self.state, count)  # the result depends on the state only
         assert State.load(json.loads(json.dumps(self.state.dump()))) == self.state
         assert count.amount >= 0.0
         seconds = (self.time - before.time) / NS if before else 0.0
         stood = (self.time - before.since) / NS if before and before.held else 0.0  # a register that stood still
-        bound = POWER_MARGIN * self.counter.limit * (max(seconds, stood, REFRESH) + self.counter.interval) / 3600
+        bound = (
+            POWER_MARGIN * self.counter.limit * (max(seconds, stood, REFRESH_SECONDS) + self.counter.interval) / 3600
+        )
         assert count.amount <= bound + 2 * self.counter.count
         self.counted += count.amount
         if count.event:
@@ -302,13 +304,13 @@ class Truth:
         return count
 
     def flows(self, share: float, intervals: int = 1) -> None:
-        """So much of the rated power, for so many intervals."""
+        """Let a share of the rated power flow for some intervals."""
         seconds = intervals * self.counter.interval
         self.time += int(seconds * NS)
         self.energy += share * self.counter.limit * seconds / 3600 // self.counter.count * self.counter.count
 
     def settle(self) -> None:
-        """Four intervals in which the meter surely counts: whatever was held is decided."""
+        """Let the meter count for four intervals, which decides about held values."""
         for _ in range(4):
             self.flows(1.0)
             self.read()
@@ -326,8 +328,8 @@ WRONG = st.sampled_from(["zero", "spike", "torn", "double"])
 
 
 def wrong(kind: str, shown: float, counter: Counter) -> float:
-    """A value that the register never had; far from it by more than a minute or an interval allows."""
-    far = 2 * counter.most(max(REFRESH, counter.interval), shown) + 1e6
+    """Return a value that the register never had, further away than a minute or an interval allows."""
+    far = 2 * counter.max_amount(max(REFRESH_SECONDS, counter.interval), shown) + 1e6
     return {"zero": 0.0, "spike": shown + far, "torn": shown + 65536 * far, "double": 2 * shown + far}[kind]
 
 
@@ -373,7 +375,7 @@ def test_a_reset_loses_only_what_the_meter_itself_forgot(
     for share in shares:
         truth.flows(share)
         truth.read()
-    truth.flows(forgotten)  # counted by nobody: since the last reading, then the meter is reset
+    truth.flows(forgotten)  # not counted: since the last reading, then the meter is reset
     lost = truth.energy - truth.counted
     truth.offset = -truth.energy
     truth.flows(since, gap)
@@ -397,7 +399,7 @@ def test_another_meters_level_is_no_energy(
     last = truth.energy
     truth.flows(0.5, gap)
     # Unrelated: further than rated power explains, and too high to have been counted from 0.
-    reach = counter.most(max(gap * counter.interval, REFRESH) + counter.interval, 1e12) * far
+    reach = counter.max_amount(max(gap * counter.interval, REFRESH_SECONDS) + counter.interval, 1e12) * far
     truth.offset = 1e12 + reach if higher else max(1e12 - 1e3 * reach, reach) - truth.energy
     installed = truth.energy
     truth.read()

@@ -1,4 +1,4 @@
-"""A device is frozen when all that it shows stands still while power flows; expected values by hand."""
+"""Detection of a frozen device: all values stand still while power flows; expected values by hand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wattgram.base.clock import NS
 from wattgram.base.occurrence import Occurrence
-from wattgram.counters.frozen_device import FROZEN, READINGS, FrozenDeviceWatch
+from wattgram.counters.frozen_device import FROZEN, MIN_READINGS, FrozenDeviceWatch
 from wattgram.counters.metering import MeteredStep
 
 T0 = 1_780_286_400 * NS  # 2026-06-01T04:00:00Z
@@ -26,14 +26,14 @@ def block(*values: float) -> bytes:
 
 @dataclass
 class Watched:
-    """A watch that is fed the power as the first value, and the others behind it."""
+    """A watch of a device whose first value is the power."""
 
     watch: FrozenDeviceWatch
     now: float = 0.0
     told: list[tuple[float, Occurrence]] = field(default_factory=list)
 
     def reads(self, power: float, *others: float, metered: MeteredStep | None = None, after: float = 1.0) -> bool:
-        """So much later; whether it is frozen then."""
+        """Take a later reading; return whether the device is frozen."""
         self.now += after
         time = T0 + int(self.now * NS)
         self.watch, told = self.watch.advance(block(power, *others), power, time, self.now, metered)
@@ -167,7 +167,7 @@ def test_ten_readings_are_needed_however_rare_they_are() -> None:
 
 
 def test_how_long_can_be_chosen() -> None:
-    assert Watched(FrozenDeviceWatch(after=60.0)).lasts(61, 4200.0, 230.1)
+    assert Watched(FrozenDeviceWatch(frozen_after=60.0)).lasts(61, 4200.0, 230.1)
 
 
 def test_a_record_of_another_shape_begins_anew() -> None:
@@ -176,8 +176,8 @@ def test_a_record_of_another_shape_begins_anew() -> None:
     assert not one.reads(4200.0, 230.1, 50.0)
 
 
-VALUES = st.sampled_from([nan, 0.0, -0.0, 4200.0, 4200.5, 230.1])
-ROWS = st.lists(st.tuples(VALUES, VALUES, VALUES), min_size=1, max_size=6)
+MIN_VALUES = st.sampled_from([nan, 0.0, -0.0, 4200.0, 4200.5, 230.1])
+ROWS = st.lists(st.tuples(MIN_VALUES, MIN_VALUES, MIN_VALUES), min_size=1, max_size=6)
 STRETCHES = st.lists(st.tuples(ROWS, st.integers(1, 14)), min_size=1, max_size=6)
 
 
@@ -195,7 +195,7 @@ def test_no_device_is_frozen_of_which_any_value_has_changed(
         if not one.reads(*row, after=100.0):
             continue
         # 900 s and ten readings: it is this one and the nine before it that must not differ.
-        assert number >= max(READINGS, FROZEN / 100.0 + 1) - 1
+        assert number >= max(MIN_READINGS, FROZEN / 100.0 + 1) - 1
         for column in range(3):
             seen = {struct.pack("d", each[column]) for each in rows[number - 9 : number + 1] if not isnan(each[column])}
             assert len(seen) <= 1

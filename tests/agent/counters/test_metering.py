@@ -1,4 +1,4 @@
-"""Which counters count a role's energy, and what a device's counters say together."""
+"""Counters of a role's energy, and the common result of a device's counters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from math import isnan, nan
 import pytest
 from wattgram.base.clock import NS
 from wattgram.config.devices_table import ROLES
-from wattgram.counters.metering import PHYSICAL, MeteredStep, Metering, counters_of
+from wattgram.counters.metering import PHYSICAL_LIMITS, MeteredStep, Metering, counters_of
 from wattgram_drivers.catalogue import SUNSPEC, load, names
 from wattgram_drivers.device import Device
 from wattgram_drivers.quantity import QUANTITIES
@@ -27,9 +27,9 @@ def chosen(device: Device, role: str, *, invert: bool = False) -> dict[str, int]
     [
         ("eastron_sdm630", "grid", {IMPORT: 1, EXPORT: -1}),
         ("eastron_sdm630", "load", {IMPORT: 1, EXPORT: -1}),
-        # A meter at the roof's feeder: its import is what the role's name says, as its power is.
+        # A meter at the PV feeder: its import is the role's direction, like its power.
         ("eastron_sdm630", "pv", {IMPORT: 1, EXPORT: -1}),
-        # What an inverter sees at the grid's meter; in 10 Wh rather than as a float.
+        # The grid meter of an inverter, in 10 Wh rather than as a float.
         ("goodwe_et", "grid", {"meter_energy_import": 1, "meter_energy_export": -1}),
         ("goodwe_et", "pv", {"energy_total": 1}),
         ("goodwe_et", "battery", {"battery_energy_discharge": 1, "battery_energy_charge": -1}),
@@ -91,17 +91,17 @@ def test_every_counter_of_the_catalogue_has_a_step_a_width_and_a_bound(driver: s
             assert one.counter.bits in ((0,) if one.register.type.startswith("f") else (16, 32, 64))
             assert one.counter.interval == 5.0
             outside = unit != "Wh" or (device.kind == "inverter" and role == "grid")
-            assert one.counter.limit == (PHYSICAL[unit] if outside else 50e3)
+            assert one.counter.limit == (PHYSICAL_LIMITS[unit] if outside else 50e3)
 
 
 def metered(metering: Metering, *readings: dict[str, float]) -> list[MeteredStep]:
-    """What comes of readings a second apart, in the registers' own scale."""
+    """Return the steps of readings a second apart, in the registers' own scale."""
     return [metering.take(values, {}, T0 + number * NS) for number, values in enumerate(readings)]
 
 
 def tariffs() -> Metering:
     metering = Metering()
-    metering.equip(counters_of(load("siemens_pac3200_pac4200"), "grid", rated_power=630e3), {})
+    metering.set_counters(counters_of(load("siemens_pac3200_pac4200"), "grid", rated_power=630e3), {})
     return metering
 
 
@@ -120,9 +120,9 @@ def test_tariffs_are_added_and_one_that_is_not_believed_comes_later() -> None:
     )
     assert (first.positive, first.negative, first.quality) == (0.0, 0.0, "good")
     assert (second.positive, second.negative) == (30.0, 0.0)
-    assert (third.positive, third.verdict, third.quality, third.happened) == (20.0, "glitch", "glitch", ())
+    assert (third.positive, third.verdict, third.quality, third.occurrences) == (20.0, "glitch", "glitch", ())
     assert (fourth.positive, fourth.quality) == (40.0, "good")
-    assert fourth.happened == (("counter glitch", f"{IMPORT}_t1: 9000030 Wh, then 0 Wh"),)
+    assert fourth.occurrences == (("counter glitch", f"{IMPORT}_t1: 9000030 Wh, then 0 Wh"),)
 
 
 def test_a_counter_that_is_not_there_says_nothing() -> None:
@@ -137,14 +137,14 @@ def test_a_restart_continues_where_the_counters_were() -> None:
     after.restore(before.dump())
     # A day later: 630 kW x 1.2 allow 18 144 kWh.
     count = after.take(of(9e6 + 3e6, 5e6 + 1e6), {}, T0 + 86_400 * NS)
-    assert (count.positive, count.quality, count.happened) == (4e6, "estimated", ())
+    assert (count.positive, count.quality, count.occurrences) == (4e6, "estimated", ())
 
 
 def test_two_readings_in_one_tick_are_one_amount() -> None:
     one, two = MeteredStep(3.0, nan, "reset", (1.0, 2.0)), MeteredStep(nan, nan, "good", (4.0, 5.0))
-    both = one.then(two)
+    both = one.followed_by(two)
     assert (both.positive, isnan(both.negative), both.verdict, both.resolution) == (3.0, True, "reset", (4.0, 5.0))
-    assert both.then(MeteredStep(2.0, 1.0))[:2] == (5.0, 1.0)
+    assert both.followed_by(MeteredStep(2.0, 1.0))[:2] == (5.0, 1.0)
 
 
 @pytest.mark.parametrize("dumped", [None, [], {IMPORT: None}, {IMPORT: [1.0, 2]}])

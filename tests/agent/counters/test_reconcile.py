@@ -1,4 +1,4 @@
-"""Energy of intervals from power and counters: what is told and what is owed is what the counter said.
+"""Energy of intervals from power and counters: published energy and deficit add up to the counter.
 
 Expected energies are worked out beside each case; 3600 W for a second are 1 Wh.
 """
@@ -21,7 +21,7 @@ T0 = 1_790_000_000 * NS
 
 
 def said(positive: float, negative: float = nan, verdict: Verdict = "good", resolution: float = 0.0) -> MeteredStep:
-    """What a device metered."""
+    """Return a metered step."""
     return MeteredStep(positive, negative, verdict, (resolution, resolution))
 
 
@@ -56,9 +56,9 @@ def test_a_power_at_neither_end_tells_nothing() -> None:
 
 
 def test_a_counter_that_says_more_is_paid_at_once_and_one_that_says_less_is_waited_for() -> None:
-    # 1 Wh a second by power; the counter says 2, then 2, then twice nothing, and again 1.
+    # 1 Wh a second by power; the counter shows 2, then 2, then twice 0, and again 1.
     _, told = run(Channel(1.0), [(1.0, 3600.0, said(amount)) for amount in (0.0, 2.0, 2.0, 0.0, 0.0, 0.0, 1.0)])
-    # A step of 2 Wh may be ahead of: 1 + 1 Wh pass, then the counter has to come after.
+    # The power may be a step of 2 Wh ahead: 1 + 1 Wh are accepted, then the counter must follow.
     assert positive(told)[1:] == [2.0, 2.0, 1.0, 1.0, 0.0, 0.0]
 
 
@@ -74,7 +74,7 @@ def test_kilowatt_hours_come_out_as_evenly_as_power_tells() -> None:
 
 
 def test_a_power_that_shows_too_little_still_comes_to_the_counters_energy() -> None:
-    # Power tells 1 Wh a second, every tenth second the counter says that it was 2.
+    # 1 Wh a second by power; every tenth second the counter shows 2 Wh a second.
     instants = [(1.0, 3600.0, said(20.0 if n % 10 == 0 and n else nan)) for n in range(101)]
     instants[0] = (1.0, 3600.0, said(0.0))
     _, told = run(Channel(1.0), instants)
@@ -82,17 +82,17 @@ def test_a_power_that_shows_too_little_still_comes_to_the_counters_energy() -> N
 
 
 def test_a_debt_can_be_paid_little_by_little() -> None:
-    # Power tells 1 Wh a second; the counter shows 10 Wh more once. In 60 s a debt falls to 1/e: the first second pays
+    # 1 Wh a second by power; the counter shows 10 Wh more once. In 60 s a deficit falls to 1/e: the first second takes
     # 10 x (1 - e^(-1/60)) = 0.165285 Wh of it, and after ten minutes 10 x e^-10 = 0.00045 Wh are left.
     instants = [(1.0, 3600.0, said(amount)) for amount in (0.0, 1.0, 11.0, *[1.0] * 599)]
-    channel, told = run(Channel(1.0, spread=60.0), instants)
+    channel, told = run(Channel(1.0, decay=60.0), instants)
     assert told[2].positive == pytest.approx(1.165285, abs=1e-6)
-    assert channel.positive.debt == pytest.approx(0.00045, abs=1e-5)
+    assert channel.positive.deficit == pytest.approx(0.00045, abs=1e-5)
     assert max(positive(told)[1:]) == told[2].positive
 
 
 def test_no_more_is_paid_than_rated_power_allows() -> None:
-    # 3600 W x 1.2 for a second is 1.2 Wh; the counter says 4 Wh in the second in which power says 1.
+    # 3600 W x 1.2 for a second is 1.2 Wh; the counter shows 4 Wh in a second with 1 Wh by power.
     instants = [(1.0, 3600.0, said(amount)) for amount in (0.0, 4.0, *[1.0] * 20)]
     channel, told = run(Channel(1.0, rated_power=3600.0), instants)
     assert positive(told)[1:16] == pytest.approx([1.2] * 15)
@@ -127,7 +127,7 @@ def test_a_counter_that_is_read_only_some_time_after_the_gap() -> None:
             (1.0, 3600.0, said(102.0)),
         ],
     )
-    # Two seconds were told by power; what is left of the counter's 102 Wh flowed in the gap.
+    # Two seconds were published by power; the rest of the counter's 102 Wh flowed in the gap.
     assert [one.late_positive for one in told] == [0.0, 0.0, 0.0, 100.0]
     assert positive(told)[2:] == [1.0, 1.0]
     assert channel.positive.outstanding == 0.0
@@ -165,7 +165,7 @@ def test_a_charging_battery_pays_into_its_own_direction() -> None:
     [None, [], [1, 2.0, True, [0, 0, 0], [0, 0]], [1, 2.0, True, [0, 0, 0], ["a", 0, 0]], [1, 2, 3, [nan] * 3] * 2],
 )
 def test_what_is_no_state_is_refused(dumped: object) -> None:
-    with pytest.raises(ValueError, match="no channel's state"):
+    with pytest.raises(ValueError, match="expected a channel's state"):
         Channel(1.0).restored(dumped)
 
 

@@ -1,4 +1,4 @@
-"""A counter corrects the power when it has been seen to move, and no more when it stands still."""
+"""A counter corrects the power after it has moved, and not while it stands still."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NS = 1_000_000_000
 
 
 def run(corrected: CorrectedChannel, instants: list[tuple[float, float]]) -> tuple[CorrectedChannel, list[float]]:
-    """(power in W, what the counter says in Wh) a second: the energy of each second, Wh."""
+    """Return the energy of each second, Wh, from pairs of power in W and counted Wh."""
     told = []
     begin = corrected.channel.time or 0
     for number, (power, amount) in enumerate(instants, 1):
@@ -30,19 +30,19 @@ def test_a_counter_that_never_moves_takes_nothing_away() -> None:
 
 
 def test_a_counter_that_moves_corrects_from_its_second_step_on() -> None:
-    # Power tells 1 Wh a second, the counter steps by 20 Wh each tenth second: 2 Wh a second.
+    # 1 Wh a second by power; the counter steps by 20 Wh each tenth second: 2 Wh a second.
     instants = [(3600.0, 20.0 if number % 10 == 5 else 0.0) for number in range(200)]
     corrected, told = run(CorrectedChannel(Channel(1.0)), instants)
-    assert told[1:15] == [1.0] * 14  # the first step, in second 5, began before anybody looked
+    assert told[1:15] == [1.0] * 14  # the first step, in second 5, began before the first reading
     assert sum(told[16:]) + corrected.channel.positive.outstanding == pytest.approx(2.0 * 184, abs=20.0)
 
 
 def test_a_counter_that_stops_is_left_after_three_of_its_steps() -> None:
-    # Steps of 4 Wh a quarter of the time, as power says; then it stands still while 1 Wh a second flows.
+    # Steps of 4 Wh a quarter of the time, like the power; then it stands still while 1 Wh a second flows.
     moving = [(3600.0, 4.0 if number % 4 == 0 else 0.0) for number in range(40)]
     corrected, _ = run(CorrectedChannel(Channel(1.0)), moving)
     corrected, told = run(corrected, [(3600.0, 0.0)] * 200)
-    assert sum(told) >= 200 - 3 * 4.0 - 4.0  # what it did not count at first is lost, no more
+    assert sum(told) >= 200 - 3 * 4.0 - 4.0  # only the energy before the first steps is lost
     assert told[-100:] == [1.0] * 100
 
 
@@ -57,5 +57,5 @@ def test_a_restart_changes_nothing() -> None:
 
 @pytest.mark.parametrize("dumped", [None, [], [[], [], []], "x", [1, 2, 3]])
 def test_what_is_no_state_is_refused(dumped: object) -> None:
-    with pytest.raises(ValueError, match="no channel's state"):
+    with pytest.raises(ValueError, match="expected a channel's state"):
         CorrectedChannel(Channel(1.0)).restored(dumped)

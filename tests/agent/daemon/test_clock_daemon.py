@@ -40,13 +40,13 @@ class Server:
     def synchronised(self) -> bool:
         return self.keeps
 
-    def went_on(self) -> bool:
+    def runs_when_off(self) -> bool:
         return False
 
     def uptime(self) -> float:
         return self._uptime
 
-    def boot(self) -> str:
+    def boot_id(self) -> str:
         return "first"
 
 
@@ -61,7 +61,7 @@ def test_a_clock_that_jumps_by_forty_days_deletes_what_is_old_when_a_time_server
 ) -> None:
     async def work() -> bool:
         clock, stop = Set(NOW, 200.0), asyncio.Event()
-        async with assembled(config(tmp_path), clock, witness=Server(keeps=keeps)) as parts:
+        async with assembled(config(tmp_path), clock, clock_status=Server(keeps=keeps)) as parts:
             running = asyncio.create_task(run(parts, stop))
             await until(lambda: parts.site.ticks >= 20)
             before = clock.time()
@@ -83,7 +83,7 @@ def test_a_clock_that_was_set_a_moment_ago_costs_no_history(tmp_path: Path, monk
 
     async def work() -> list[str]:
         clock, pulse = Set(NOW, 200.0), Pulse("spool")
-        async with assembled(config(tmp_path), clock, witness=Server(keeps=False)) as parts:
+        async with assembled(config(tmp_path), clock, clock_status=Server(keeps=False)) as parts:
             parts.site.event("", "something", "long ago")
             await parts.spool.sync()
             await parts.spool.pack(clock.time() + NS)
@@ -100,7 +100,7 @@ def test_a_clock_that_was_set_a_moment_ago_costs_no_history(tmp_path: Path, monk
 def test_self_metrics_are_none_while_nobody_knows_the_time(tmp_path: Path) -> None:
     async def work() -> None:
         clock, stop, server = Set(NOW, 200.0), asyncio.Event(), Server(keeps=False, uptime=20.0)
-        async with assembled(config(tmp_path), clock, witness=server) as parts:
+        async with assembled(config(tmp_path), clock, clock_status=server) as parts:
             running = asyncio.create_task(run(parts, stop))
             await until(lambda: clock.monotonic() > 200.0)
             assert parts.health.health()[1]["clock"] == "unset"

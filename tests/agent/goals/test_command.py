@@ -94,7 +94,7 @@ def test_a_site_that_has_recorded_nothing_is_one_line(tmp_path: Path) -> None:
     ended = wattgram("goals", "-c", str(unrecorded(tmp_path)))
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == (
-        f"wattgram goals: {tmp_path / 'spool'}: no such directory; it comes with the first `wattgram run`\n"
+        f"wattgram goals: {tmp_path / 'spool'}: no such directory; the first `wattgram run` creates it\n"
     )
 
 

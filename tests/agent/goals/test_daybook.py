@@ -67,8 +67,8 @@ def test_quarters_know_the_peak_the_overlap_and_the_night(tmp_path: Path) -> Non
     book = plant.site._days
     for number, (load, roof, imported) in enumerate(((4, 1, 3), (10, 12, 0), (3, 0, 3), (2, 0, 2))):
         fields = {"load_power": load * 1e3, "pv_power": roof * 1e3, "grid_import_power": imported * 1e3}
-        book.window(window("15m", begin + number * QUARTER, fields))
-    book.window(window("15m", begin + 4 * QUARTER, {"coverage": 0.0}))
+        book.add_window(window("15m", begin + number * QUARTER, fields))
+    book.add_window(window("15m", begin + 4 * QUARTER, {"coverage": 0.0}))
     (site,) = book.records()
     assert site.as_dict() == {
         "count": 4.0,

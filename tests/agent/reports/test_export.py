@@ -279,7 +279,7 @@ def test_what_cannot_be_is_one_line_and_leaves_no_file(
 def test_without_history_the_stored_sites_are_named(works: Path) -> None:
     ended = wattgram("export", "-c", str(works))
     assert (ended.code, ended.out) == (1, "")
-    assert "no such directory; it comes with the first `wattgram run`" in ended.err
+    assert "no such directory; the first `wattgram run` creates it" in ended.err
     stored(works.parent / "spool", [window("15m", NOON, {}, site="other")])
     ended = wattgram("export", "-c", str(works))
     assert (ended.code, ended.out) == (1, "")

@@ -683,7 +683,7 @@ def test_a_site_that_has_recorded_nothing_is_one_line(tmp_path: Path) -> None:
     ended = wattgram("report", "-c", str(path))
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == (
-        f"wattgram report: {tmp_path / 'spool'}: no such directory; it comes with the first `wattgram run`\n"
+        f"wattgram report: {tmp_path / 'spool'}: no such directory; the first `wattgram run` creates it\n"
     )
     assert not (tmp_path / "spool").exists()
 

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
-from wattgram.accounts.books import EXTRA
-from wattgram.commands import demo
+from wattgram.accounts.books import EXTRA_FIELDS
+from wattgram.commands import demonstration
 from wattgram.config.load import Config
 from wattgram.formats.export_columns import unit
 from wattgram.goals import round as goals_round
@@ -124,11 +124,11 @@ def test_each_quantity_has_its_unit() -> None:
 
 
 def test_a_balance_has_every_number_with_its_unit() -> None:
-    common = {"time", "window", "grid_source", "basis", "method", "replayed", *OUTPUTS, *EXTRA}
+    common = {"time", "window", "grid_source", "basis", "method", "replayed", *OUTPUTS, *EXTRA_FIELDS}
     tick, window = (SCHEMAS[f"mqtt/{name}.json"]["properties"] for name in ("emission", "emission-window"))
     assert tick.keys() == common
     assert window.keys() == common | set(DETAILS)
-    units = {name: unit("emission", name) for name in (*OUTPUTS, *DETAILS, *EXTRA)}
+    units = {name: unit("emission", name) for name in (*OUTPUTS, *DETAILS, *EXTRA_FIELDS)}
     assert [name for name in units if not window[name]["description"].endswith(units[name])] == []
     assert [name for name, one in units.items() if not one and name not in ("grid_tier", "revision")] == [
         *("clean_share", "self_consumption", "self_sufficiency", "coverage", "carbon_free_share", "grid_clean_share")
@@ -178,7 +178,7 @@ class Demonstration(Thread):
         page = loop.create_future()
         page.add_done_callback(lambda done: self.page.put(done.result()))
         start = (MONTH_ENDS - 1200) * 10**9
-        await demo.demonstrate(stop, start=start, speed=SPEED, seconds=None, http="127.0.0.1:0", page_at=page)
+        await demonstration.demonstrate(stop, start=start, speed=SPEED, seconds=None, http="127.0.0.1:0", page_at=page)
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +186,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The simulated factory over the end of a month, with a broker and Home Assistant's topics."""
     folder = tmp_path_factory.mktemp("schemas")
     with pytest.MonkeyPatch.context() as patch, mosquitto(folder) as broker, subscriber(broker, "#") as heard:
-        configured = demo._config
+        configured = demonstration._config
 
         def with_broker(*arguments: Any) -> Config:
             mqtt = MqttConfig("127.0.0.1", urlsplit(broker.url).port or 0, homeassistant="homeassistant")
@@ -195,12 +195,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             absent = replace(roof, name="absent", endpoint=parse(f"tcp://127.0.0.1:{free_port()}"))
             return replace(made, mqtt=mqtt, devices=(*made.devices, absent))  # one that does not respond is an event
 
-        patch.setattr(demo, "_config", with_broker)
+        patch.setattr(demonstration, "_config", with_broker)
         patch.setattr(goals_round, "FIRST", 1.0)  # else a test waits for half a minute
-        demonstration = Demonstration()
-        demonstration.start()
+        running = Demonstration()
+        running.start()
         try:
-            base = demonstration.page.get(timeout=30).rstrip("/")
+            base = running.page.get(timeout=30).rstrip("/")
             wanted = {
                 *("device/incomer", "emission", "emission/15m", "emission/1h", "emission/1d", "emission/1mo"),
                 *("event", "gateway", "goal/A12", "status"),
@@ -216,7 +216,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 for path in ("/api/now", "/api/history", "/api/goals", "/healthz")
             }
         finally:
-            demonstration.stop()
+            running.stop()
         wait_for(lambda: "offline" in {payload for _, payload in heard.messages()}, 10, "the end")
         yield Site(heard.messages(), answers)
 

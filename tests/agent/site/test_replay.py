@@ -1,4 +1,4 @@
-"""Results again from stored instants: the same bytes when nothing changed, and what changed told once more."""
+"""Results again from stored instants: the same bytes without a change, and changed results published again."""
 
 from __future__ import annotations
 
@@ -228,9 +228,9 @@ def test_a_grid_value_that_comes_late_is_worked_in_while_the_site_goes_on(tmp_pa
         await plant.spool.open()
         run(plant, 100, 3)
         feed.put([signal(300.0, START + 1800 * NS, 1800)])
-        plant.revision.look()
+        plant.revision.check_sources()
         assert plant.revision._span == (START + 1800 * NS, START + 4200 * NS + 1)  # and ten minutes of grace
-        working = asyncio.create_task(plant.revision._work_in())
+        working = asyncio.create_task(plant.revision._apply_late_values())
         while not working.done():  # the site goes on
             run(plant, 1, plant.clock.now)
             await asyncio.sleep(0.001)

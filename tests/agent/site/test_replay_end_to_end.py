@@ -1,4 +1,4 @@
-"""Late truth with real processes: `wattgram replay` beside a daemon and without one, and a late grid value."""
+"""Replay with real processes: `wattgram replay` with and without a daemon, and a late grid value."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_other_factors_reach_broker_and_database_under_the_same_keys(
             other.write_text(before + "[grid]\nfactor_g_per_kwh = 600.0\n")
             declined = wattgram("replay", "-c", str(other))
             assert running.stop() == 0
-        # Beside the daemon, which does it: nothing changed, so nothing is told again.
+        # The daemon runs the replay: nothing changed, so nothing is published again.
         assert same.code == 0, same.err
         summary = json.loads(same.out)
         assert summary["daemon"] is True
@@ -57,13 +57,13 @@ def test_other_factors_reach_broker_and_database_under_the_same_keys(
         assert summary["windows"]["tick"]["changed"] == summary["windows"]["tick"]["computed"] >= len(first)
         second = {row["time"]: row for row in bucket.rows(TICKS)}
         wait_for(lambda: [one for one in told(heard) if one["revision"] == 1], 10, "revised ticks on the broker")
-    # What the daemon told in its last moment waited in the spool, and came with the rest.
+    # The last records of the daemon waited in the spool and were delivered with the others.
     assert first.keys() <= second.keys()
     assert len(second) == summary["windows"]["tick"]["computed"]
     assert {(row["grid_intensity"], row["grid_source"], row["revision"]) for row in second.values()} == {
         (600.0, "configuration", 1)
     }
-    # 12345 W are imported and nothing is made: the load carries what the grid emits.
+    # 12345 W are imported and nothing is generated: the load has the grid's intensity.
     assert {row["load_power"] for row in second.values()} == {row["load_power"] for row in first.values()}
     covered = [row for row in second.values() if row["emission"]]
     assert covered

@@ -321,7 +321,7 @@ def test_counters_whose_state_cannot_be_read_begin_anew(tmp_path: Path) -> None:
 
     ((event, detail, name),) = asyncio.run(begun())
     assert (event, name) == ("counters began anew", "")
-    assert "no counter's state" in str(detail)
+    assert "expected a counter's state" in str(detail)
 
 
 def test_a_pause_is_not_integrated(tmp_path: Path) -> None:

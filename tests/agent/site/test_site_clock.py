@@ -1,4 +1,4 @@
-"""What is told of a site whose clock is set: each key once, nothing lost, right times after; values by hand."""
+"""Records of a site whose clock is set: each key once, nothing lost, right times after; values by hand."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def lived(life: Life, course: Callable[[Life], Awaitable[None]]) -> Life:
 
 
 def twice(life: Life) -> list[object]:
-    """Keys that were told a second time without being a revision."""
+    """Return the keys that were published a second time without being a revision."""
     keys = Counter(
         (one.series.kind, one.series.tags, one.time)
         for one in life.told
@@ -61,14 +61,18 @@ def counted(life: Life) -> float:
 
 
 def accounted(life: Life) -> float:
-    """Wh of the incomer in all that was told of months, in the one that runs, and in what is still to come to it."""
+    """Return the Wh of the incomer in published months, in the running month, and still to be booked."""
     instants = life.plant.site._instants
     point = instants._points["incomer"]
     running = dict(
         zip(OUTPUTS, unpack(f"{len(OUTPUTS)}d", life.plant.site.books._accounts.window(3, 1e9)), strict=True)
     )
     parts = [one["grid_import_energy"] for one in life.of("emission", "1mo")]
-    parts += [running["grid_import_energy"], instants._arrears._late[0], point._corrected.channel.positive.outstanding]
+    parts += [
+        running["grid_import_energy"],
+        instants._late_energy._late[0],
+        point._corrected.channel.positive.outstanding,
+    ]
     parts += [float(one or 0.0) for one in point._track.dump()[:1]]
     return sum(float(one) for one in parts if isfinite(float(one)))
 
@@ -87,7 +91,7 @@ def test_a_step_back_of_half_a_minute(tmp_path: Path) -> None:
     assert life.events() == ["clock stepped", "instants wait", "instants go on"]
     assert [str(one["detail"]) for one in life.of("event")][:2] == [
         "by -30.0 s",
-        "until 2026-06-01T04:01:00.000Z: told already, before the clock was set back",
+        "until 2026-06-01T04:01:00.000Z: published already, before the clock was set back",
     ]
     told = energy(life.of("emission", "tick"))
     # 59 + 29 intervals of 10 Wh; what flowed while instants waited belongs to the day.
@@ -126,8 +130,8 @@ def test_a_step_back_over_the_end_of_an_hour_and_a_quarter(tmp_path: Path) -> No
     assert [one["load_energy"] for one in quarters] == pytest.approx([8.8e3, 9e3, 9e3, 9e3, 8.8e3], abs=20.0)
     assert seconds(life.of("emission", "1h"), START) == [0.0]
     assert life.events() == ["clock stepped", "instants wait", "instants go on"]
-    assert life.plant.site._instants._arrears.due  # an hour of 36 kW, to be booked at 14:00
-    (late, _) = life.plant.site._instants._arrears._late
+    assert life.plant.site._instants._late_energy.due  # an hour of 36 kW, to be booked at 14:00
+    (late, _) = life.plant.site._instants._late_energy._late
     assert late == pytest.approx(36e3, rel=0.01)
 
 
@@ -163,11 +167,11 @@ def test_a_clock_that_was_a_year_ahead_leaves_what_it_told_and_goes_on_at_once(t
     assert twice(life) == []
     assert ticks(life) == [float(year + 5 * n) for n in range(1, 201)] + [float(1000 + 5 * n) for n in range(2, 201)]
     assert life.events() == ["clock stepped"]
-    # What ran in the wrong year is not told: of the first quarter of now there are 800 s.
+    # The windows of the wrong year are not published: of the first quarter of now there are 800 s.
     quarters = life.of("emission", "15m")
     assert seconds(quarters, START) == [float(year), 900.0]
     assert [float(one["coverage"]) for one in quarters] == pytest.approx([895 / 900, 795 / 900], abs=0.01)
-    day = life.plant.site.books.begun("1d")
+    day = life.plant.site.books.running_since("1d")
     assert day == int(datetime(2026, 5, 31, 16, 0, tzinfo=UTC).timestamp()) * NS
 
 
@@ -184,12 +188,12 @@ def test_an_era_that_runs_into_what_a_wrong_clock_told_waits_until_it_is_over(tm
     told = ticks(life)
     assert told == [*range(3610, 4201, 10), *range(620, 3601, 10), *range(4210, 4601, 10)]
     assert life.events() == ["clock stepped", "instants wait", "instants go on"]
-    # The quarter of 13:00 did not end in the hour ahead, so it is told once, with what was measured of it.
+    # The quarter of 13:00 did not end in the hour ahead, so it is published once, with its measured part.
     assert seconds(life.of("emission", "15m"), START) == [0.0 + 900 * n for n in (0, 1, 2, 3, 4)]
 
 
 def test_a_window_that_was_told_stays_and_an_event_says_so(tmp_path: Path) -> None:
-    """An hour ahead from 13:05 to 13:30: the quarter of 13:00 is told, and its first five minutes are not."""
+    """An hour ahead from 13:05 to 13:30: the quarter of 13:00 is published, without its first five minutes."""
 
     async def course(life: Life) -> None:
         await life.go(1500.0)  # 13:05 to 13:30
@@ -221,7 +225,7 @@ def test_a_restart_with_a_clock_behind_what_was_told(tmp_path: Path) -> None:
 
     life = lived(Life(tmp_path, START), course)
     assert twice(life) == []
-    # 100 s, off for 5, at 65 by a clock that is 40 s behind: what 100 s told is passed over.
+    # 100 s, off for 5, at 65 by a clock that is 40 s behind: the published 100 s are skipped.
     assert ticks(life) == whole(1, 125)
     assert life.events() == ["instants wait", "instants go on"]
 
@@ -274,14 +278,14 @@ def test_a_step_of_less_than_a_second_is_nothing_but_a_time(tmp_path: Path, by: 
 
 
 def test_a_machine_that_was_just_switched_on_waits_for_its_time_server(tmp_path: Path) -> None:
-    """A fortnight behind, as after a power cut; the server is heard after 40 s. All is told by its time."""
+    """A fortnight behind, as after a power cut; the server responds after 40 s. All records have their true times."""
     clock = Led(START - 14 * 86400 * NS)
     server = Server(clock, keeps=False, uptime=20.0)
 
     async def course(life: Life) -> None:
         await life.go(40.0)
         assert life.told == []
-        assert life.plant.site.keeper.state == "unset"
+        assert life.plant.site.timekeeper.state == "unset"
         assert {one.state(clock.monotonic()) for one in life.plant.site.sources} == {"good"}
         life.set(14 * 86400.0)
         server.keeps = True
@@ -318,7 +322,7 @@ def test_without_a_time_server_the_clock_is_taken_as_it_is_after_nine_minutes(tm
         await life.go(515.0)
         assert life.told == []
         await life.go(30.0)
-        assert life.plant.site.keeper.state == "not confirmed"
+        assert life.plant.site.timekeeper.state == "not confirmed"
 
     life = lived(Life(tmp_path, START, clock=clock, server=server), course)
     assert seconds(life.of("device"), START) == whole(1, 545)
@@ -332,7 +336,7 @@ def test_a_machine_that_runs_for_long_is_believed_at_once(tmp_path: Path) -> Non
     lived(life, lambda one: one.go(10.0))
     assert ticks(life) == whole(1, 10)
     assert life.events() == []
-    assert life.plant.site.keeper.state == "not confirmed"
+    assert life.plant.site.timekeeper.state == "not confirmed"
 
 
 def test_what_waits_for_the_clock_outlives_kill_9(tmp_path: Path) -> None:
@@ -376,7 +380,7 @@ def test_what_waited_when_the_machine_was_switched_off_cannot_be_dated(tmp_path:
     assert seconds(life.of("device"), START) == whole(-19, 10)
     assert life.events() == ["clock unset", "readings undated", "clock set"]
     (told,) = [one for one in life.of("event") if one["event"] == "readings undated"]
-    assert told["detail"] == "50 waited for the clock when the machine was switched off"
+    assert told["detail"] == "50 readings waited for the clock when the machine was switched off"
 
 
 STEPS = (-0.3, -0.9, -1.5, -5.0, -30.0, -100.0, -1000.0, -3600.0, -40_000.0, -1e8, 0.4, 1.5, 30.0, 100.0, 3600.0, 1e7)
@@ -420,7 +424,7 @@ def test_whatever_the_clock_does_no_key_is_told_twice_and_times_are_right_after(
                 await life.begin()
         clock.now, server.keeps = right(), True
         await life.go(5.0 * tick)
-        for _ in range(2000):  # what waited is told
+        for _ in range(2000):  # waiting records are published
             await asyncio.sleep(0)
         await life.sync()
         before = len(life.told)

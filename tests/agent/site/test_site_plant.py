@@ -1,4 +1,4 @@
-"""What a fuel meter, captured mass, a state of charge and certificates make of a site; numbers by hand from METHOD."""
+"""A site with fuel meter, capture, state of charge and certificates; numbers by hand from METHOD."""
 
 from __future__ import annotations
 

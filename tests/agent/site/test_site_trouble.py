@@ -1,4 +1,4 @@
-"""What goes wrong on a site gives its event and no wrong number; energies of gaps by hand."""
+"""Each fault of a site gives its event and no wrong number; energies of gaps by hand."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_an_incomer_whose_sign_is_swapped(tmp_path: Path) -> None:
     assert all(absent(one, *MADE) for one in ticks[1:])
     assert absent(ticks[-1], "grid_import_power", "grid_export_power", "pv_power")
     assert ticks[-1]["coverage"] == 0.0
-    # By day it looks well; it is not believed until a whole day was.
+    # By day it looks right; it is withheld until a whole day without a fault.
     day = [plant.tick(10.0, incomer=50e3, roof=150e3) for _ in range(400)]
     assert all(absent(one, *MADE) for one in day)
     quarters = plant.appended("emission", "15m")
@@ -59,7 +59,7 @@ def test_a_swapped_sign_is_not_forgotten_over_a_restart_and_forgiven_after_inver
 
 
 def test_a_generator_that_is_missing(tmp_path: Path) -> None:
-    """A genset without a meter feeds the load and the grid: more leaves than comes in."""
+    """A genset without a meter feeds the load and the grid: the outflow exceeds the inflow."""
     plant = Plant(tmp_path, {"incomer": "grid", "roof": "pv"}, START)
     ticks = [plant.tick(1.0, incomer=-60e3, roof=20e3) for _ in range(10)]
     assert plant.events() == ["balance fault"]
@@ -82,7 +82,7 @@ def test_a_generator_that_falls_silent(tmp_path: Path) -> None:
 
 
 def test_an_inverter_that_is_frozen(tmp_path: Path) -> None:
-    """It goes on answering with what it made at noon; its counter stands still as well."""
+    """The device keeps responding with its values of noon; its counter stands still too."""
     plant = Plant(tmp_path, {"incomer": "grid", "roof": "pv"}, START, tick=10.0)
     for number in range(20):
         plant.tick(10.0, incomer=100e3, roof=50e3 + number)
@@ -102,7 +102,7 @@ def test_an_inverter_that_is_frozen(tmp_path: Path) -> None:
 
 
 def test_a_clock_of_1970(tmp_path: Path) -> None:
-    """Nothing is told of 1970; what was read then is stamped when the clock has been set."""
+    """Nothing is published of 1970; its readings get their times after the clock has been set."""
     clock = Hands(1000 * NS)
     plant = Plant(tmp_path, {"incomer": "grid"}, START, clock=clock)
     for _ in range(5):

@@ -1,4 +1,4 @@
-"""The page for operators names every event that there is, and no other."""
+"""The events page for operators names every event, and no other."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from wattgram.timekeeping import tick_order, wall_clock
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def told() -> set[str]:
-    """What is told by name in the sources, and what the watching modules tell."""
+def events() -> set[str]:
+    """Return the events named in the sources, and those of the watching modules."""
     found = {
         *counter.COUNTER_EVENTS.values(),
         *(frozen_device.EVENT, frozen_device.BACK),
         *(balance.FAULT, balance.RESTORED, balance.WITHHELD, balance.EXCEEDED, balance.FIT),
-        *site.ANEW.values(),
+        *site.RESTARTED.values(),
         *(wall_clock.UNSET, wall_clock.SET, wall_clock.UNCONFIRMED, wall_clock.STEPPED),
         *(tick_order.WAIT, tick_order.GO_ON),
         *(sink_state.REFUSED, sink_state.AWAY, sink_state.BACK),
@@ -33,10 +33,12 @@ def told() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "event":
                 names = ast.walk(node.args[1])
-                found |= {one.value for one in names if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+                found |= {
+                    part.value for part in names if isinstance(part, ast.Constant) and isinstance(part.value, str)
+                }
     return found
 
 
 def test_the_page_of_troubles_explains_each_event() -> None:
     page = (ROOT / "docs" / "trouble.md").read_text(encoding="utf-8")
-    assert sorted(re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)) == sorted(told())
+    assert sorted(re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)) == sorted(events())

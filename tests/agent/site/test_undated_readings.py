@@ -26,7 +26,7 @@ PLACE = {place.register.quantity: place.position for place in PLAN.places}["acti
 
 
 class Boot:
-    """A machine that was switched on under this name."""
+    """A machine whose boot has this identifier."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -34,13 +34,13 @@ class Boot:
     def synchronised(self) -> bool:
         return False
 
-    def went_on(self) -> bool:
+    def runs_when_off(self) -> bool:
         return False
 
     def uptime(self) -> float:
         return 0.0
 
-    def boot(self) -> str:
+    def boot_id(self) -> str:
         return self._name
 
 

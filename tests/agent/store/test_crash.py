@@ -1,4 +1,4 @@
-"""The store dies at every single step that it takes on the disk, each time once, and is opened again."""
+"""The store is interrupted at every single step on the disk, once each, and opened again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Death(Exception):
 
 @dataclass
 class Promised:
-    """What had been said to be on disk, and what was only asked for."""
+    """Confirmed writes, and requested writes."""
 
     stored: list[Record] = field(default_factory=list)
     asked: list[Record] = field(default_factory=list)
@@ -146,12 +146,12 @@ def test_nothing_that_was_promised_is_lost_or_doubled_wherever_it_dies(tmp_path:
         assert len(records) >= len(promised.stored) - promised.settled, about
         assert state in promised.state or not promised.stored, about
         torn = len(promised.asked) - len(promised.stored)
-        assert damaged in {0, torn}, about  # a frame that was torn was never promised, and is counted
+        assert damaged in {0, torn}, about  # a torn frame was never confirmed; it is counted
         shutil.rmtree(folder)
 
 
 def test_a_database_that_is_locked_or_refuses_loses_nothing(tmp_path: Path) -> None:
-    """Packing fails for a while; the journal goes on as long as it has room."""
+    """Packing fails for a while; the journal continues as long as it has room."""
 
     async def work() -> None:
         promised = Promised()

@@ -1,4 +1,4 @@
-"""Every file of a store is damaged in every way; it opens, gives nothing wrong, and says what is missing."""
+"""Every file of a store is damaged in every way; the store opens, returns no wrong record and reports the loss."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ async def read_back(folder: Path) -> tuple[list[Record], int, bool]:
 
 
 def judge(copy: Path, records: list[Record], about: str) -> None:
-    """A damaged store opens, gives nothing that was not there and nothing twice, and says what is missing."""
+    """A damaged store opens, returns no unknown record and none twice, and reports the loss."""
     got, counted, told = asyncio.run(asyncio.wait_for(read_back(copy), 20))
     expected, earlier = set(said(records)), {*said(noisy(1, SETTLED))}
     # With a position that was lost a sink gets what it had before: those come first.

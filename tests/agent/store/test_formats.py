@@ -26,8 +26,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wattgram.base.record import INTERNAL, KINDS, WINDOWS, Kind, Record, Series, record
 from wattgram.counters.counter import State
-from wattgram.store import StoreView, block, connected, loose_of
-from wattgram.store.history import FAR, History
+from wattgram.store import StoreView, block, connected, journal_records
+from wattgram.store.history import MAX_TIME, History
 from wattgram.store.spool import Spool
 from wattgram.timekeeping.published_times import PublishedTimes
 from wattgram.timekeeping.tick_order import TickOrder
@@ -178,7 +178,7 @@ def read_facts(found: Iterable[Stored]) -> list[Facts]:
 def viewed(folder: Path) -> list[Facts]:
     """What wattgram itself finds; its view keeps numbers to itself."""
     with closing(connected(folder)) as db:
-        view = StoreView(folder, db, loose_of(folder))
+        view = StoreView(folder, db, journal_records(folder))
         return [facts_of(0, one) for one in view.in_order(EVERY, 0, lambda _: True)]
 
 
@@ -306,13 +306,13 @@ def test_the_key_of_a_record_is_what_the_page_says(running: Written) -> None:
     history = History(running.folder, "works")
     for window in ("15m", "1h", "1d", "1mo"):
         ours = [one for one in found if ("window", window) in one.series.tags]
-        assert valid(ours) == [(one.time, one.values) for one in history.windows(window, 0, FAR)]
+        assert valid(ours) == [(one.time, one.values) for one in history.windows(window, 0, MAX_TIME)]
     ticks = [one for one in found if ("window", "tick") in one.series.tags]
-    assert valid(ticks) == [(one.time, one.values) for one in history.ticks(0, FAR)]
+    assert valid(ticks) == [(one.time, one.values) for one in history.ticks(0, MAX_TIME)]
     days = [one for one in found if one.series.kind == "day"]
-    assert valid(days) == [(one.time, one.values) for one in history.days(0, FAR)]
+    assert valid(days) == [(one.time, one.values) for one in history.days(0, MAX_TIME)]
     events = [one for one in found if one.series.kind == "event"]
-    assert [(one.time, one.texts) for one in events] == [(one.time, one.texts) for one in history.events(0, FAR)]
+    assert [(one.time, one.texts) for one in events] == [(one.time, one.texts) for one in history.events(0, MAX_TIME)]
     assert history.damaged == 0
 
 

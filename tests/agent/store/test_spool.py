@@ -449,7 +449,7 @@ def test_a_smaller_max_size_shrinks_the_spool(tmp_path: Path) -> None:
 
 
 def test_memory_is_bounded_while_the_disk_takes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spool_module, "PENDING", 10)
+    monkeypatch.setattr(spool_module, "MOST_PENDING", 10)
 
     async def work() -> None:
         async with opened(tmp_path) as spool:

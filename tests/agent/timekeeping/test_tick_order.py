@@ -1,4 +1,4 @@
-"""Which instants are told, and how far each is from the one before; times in s, by hand."""
+"""Published instants, and their distance from the previous instant; times in s, by hand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def through(order: TickOrder, *pairs: tuple[float, float]) -> list[TickStep]:
 
 
 def events(steps: list[TickStep]) -> list[tuple[int, str]]:
-    return [(number, one.event) for number, step in enumerate(steps) for one in step.happened]
+    return [(number, one.event) for number, step in enumerate(steps) for one in step.occurrences]
 
 
 def test_a_clock_that_goes_joins_its_instants() -> None:
@@ -29,7 +29,7 @@ def test_a_clock_that_was_set_forward_joins_nothing() -> None:
     order = TickOrder(1.0)
     through(order, (10_000, 3), (10_001, 4))
     order.interrupt()
-    assert through(order, (13_603, 6.5), (13_604, 7.5)) == [TickStep(gap=2.5, joined=False), TickStep(gap=1.0)]
+    assert through(order, (13_603, 6.5), (13_604, 7.5)) == [TickStep(gap=2.5, contiguous=False), TickStep(gap=1.0)]
 
 
 def test_what_was_told_is_passed_over_and_the_gap_is_that_of_the_monotonic_clock() -> None:
@@ -37,8 +37,8 @@ def test_what_was_told_is_passed_over_and_the_gap_is_that_of_the_monotonic_clock
     through(order, *((10_000 + second, second) for second in range(100)))
     order.interrupt()
     steps = through(order, *((10_060 + second, 100 + second) for second in range(42)))
-    assert [one.told for one in steps] == [False] * 40 + [True] * 2
-    assert steps[40:] == [TickStep(steps[40].happened, gap=41.0, joined=False), TickStep(gap=1.0)]
+    assert [one.published for one in steps] == [False] * 40 + [True] * 2
+    assert steps[40:] == [TickStep(steps[40].occurrences, gap=41.0, contiguous=False), TickStep(gap=1.0)]
     assert events(steps) == [(0, "instants wait"), (40, "instants go on")]
 
 
@@ -47,7 +47,7 @@ def test_the_clock_is_waited_for_up_to_a_quarter_of_an_hour_even_where_nothing_w
     through(order, (10_000, 0))
     order.interrupt()
     steps = through(order, (9_100, 5), (9_101, 6), (10_000, 905), (10_001, 906))
-    assert [one.told for one in steps] == [False, False, False, True]
+    assert [one.published for one in steps] == [False, False, False, True]
 
 
 def test_a_clock_that_was_wrong_for_longer_goes_on_behind_what_it_told() -> None:
@@ -55,11 +55,11 @@ def test_a_clock_that_was_wrong_for_longer_goes_on_behind_what_it_told() -> None
     through(order, (10_000, 0), (10_001, 1))
     order.interrupt()
     steps = through(order, (9_100, 2), (9_101, 3))
-    assert steps == [TickStep(gap=1.0, joined=False, back=True), TickStep(gap=1.0)]
+    assert steps == [TickStep(gap=1.0, contiguous=False, set_back=True), TickStep(gap=1.0)]
     assert order.last == 9_101 * NS
-    # Until it comes to the two that were told.
+    # Until the two published instants.
     steps = through(order, (9_999, 901), (10_000, 902), (10_001, 903), (10_002, 904))
-    assert [one.told for one in steps] == [True, False, False, True]
+    assert [one.published for one in steps] == [True, False, False, True]
     assert steps[3].gap == 3.0
 
 
@@ -69,8 +69,8 @@ def test_after_a_restart_nobody_knows_how_long_a_clock_that_is_behind_stood() ->
     again = TickOrder(1.0)
     again.restore(json.loads(json.dumps(order.dump())))
     assert through(again, (10_000.5, 3), (10_001.5, 4)) == [
-        TickStep(told=False, happened=again_waits()),
-        TickStep(happened=again_goes_on(), gap=0.0, joined=False),
+        TickStep(published=False, occurrences=again_waits()),
+        TickStep(occurrences=again_goes_on(), gap=0.0, contiguous=False),
     ]
     later = TickOrder(1.0)
     later.restore(order.dump())
@@ -78,7 +78,7 @@ def test_after_a_restart_nobody_knows_how_long_a_clock_that_is_behind_stood() ->
 
 
 def again_waits() -> tuple[object, ...]:
-    return (("instants wait", "until 1970-01-01T02:46:41.000Z: told already, before the clock was set back"),)
+    return (("instants wait", "until 1970-01-01T02:46:41.000Z: published already, before the clock was set back"),)
 
 
 def again_goes_on() -> tuple[object, ...]:
@@ -101,8 +101,8 @@ def test_no_instant_is_told_twice_and_no_gap_is_longer_than_time_itself(walks: l
         for second in range(begin, begin + length):
             at += 1.0
             step = order.advance(second * NS, at)
-            if step.told:
+            if step.published:
                 told.append(second)
-                gaps += step.gap if step.joined else 0.0
+                gaps += step.gap if step.contiguous else 0.0
         assert gaps <= at - begun
     assert len(told) == len(set(told))

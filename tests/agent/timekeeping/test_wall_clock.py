@@ -1,4 +1,4 @@
-"""A clock that cannot be right, one that nobody confirms, and one that jumps; expected values by hand."""
+"""An impossible clock, a clock without confirmation and a clock that jumps; expected values by hand."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run(watch: ClockWatch, pairs: Sequence[tuple[int, float]]) -> list[ClockVerd
 
 
 def events(told: Sequence[ClockVerdict]) -> list[tuple[int, str, str]]:
-    return [(number, one.event, one.detail) for number, each in enumerate(told) for one in each.happened]
+    return [(number, one.event, one.detail) for number, each in enumerate(told) for one in each.occurrences]
 
 
 def test_the_earliest_time_is_the_one_that_is_written_beside_it() -> None:
@@ -45,7 +45,7 @@ def test_a_clock_of_1970_is_unset_until_it_is_set() -> None:
             "clock unset",
             "found 1970-01-01T00:00:00.000Z, expected 2025-01-01T00:00:00.000Z or later; readings wait until it is set",
         ),
-        (20, "clock set", "to 2026-06-01T12:00:00.000Z; what was read before is stamped by it"),
+        (20, "clock set", "to 2026-06-01T12:00:00.000Z; earlier readings get their timestamps"),
     ]
 
 
@@ -74,19 +74,19 @@ def test_a_step_is_more_than_a_second_and_than_what_slewing_makes(seconds: float
     for sign in (1, -1):
         for by, stepped in ((least - 0.0001, False), (least + 0.0001, True)):
             pairs = [(NOON, 0.0), (NOON + round((seconds + sign * by) * NS), seconds)]
-            assert bool(run(ClockWatch(), pairs)[1].happened) is stepped
+            assert bool(run(ClockWatch(), pairs)[1].occurrences) is stepped
 
 
 def test_a_clock_that_runs_faster_is_read_less_exactly() -> None:
     # At 20 times real time the milliseconds between the readings of the two clocks are 20 times as long.
-    assert not run(ClockWatch(20.0), [(NOON, 0.0), (NOON + 39 * NS, 20.0)])[1].happened
-    assert run(ClockWatch(20.0), [(NOON, 0.0), (NOON + 41 * NS, 20.0)])[1].happened
+    assert not run(ClockWatch(20.0), [(NOON, 0.0), (NOON + 39 * NS, 20.0)])[1].occurrences
+    assert run(ClockWatch(20.0), [(NOON, 0.0), (NOON + 41 * NS, 20.0)])[1].occurrences
 
 
 def test_slewing_is_no_step_however_long_it_takes() -> None:
     # 500 ppm for ten hours are 18 s in all.
     pairs = [(NOON + n * NS + n * 500_000, float(n)) for n in range(36_000)]
-    assert not any(one.happened for one in run(ClockWatch(), pairs))
+    assert not any(one.occurrences for one in run(ClockWatch(), pairs))
 
 
 def test_a_long_pause_is_no_step() -> None:
@@ -113,7 +113,7 @@ def test_steps_are_found_where_they_are_and_nowhere_else(pairs: list[tuple[float
         monotonic += seconds
         wall += int(seconds * (1.0 + slew) * NS) + step
         watch, told = watch.advance(wall + jitter, monotonic)
-        assert [one.event for one in told.happened] == (["clock stepped"] if step else [])
+        assert [one.event for one in told.occurrences] == (["clock stepped"] if step else [])
         assert told.step == pytest.approx(step / NS, abs=0.9 if step else 0.0)
 
 
@@ -125,12 +125,12 @@ def test_what_was_read_before_is_stamped_to_the_millisecond(set_to: int, at: flo
 
 
 def unconfirmed(*looks: tuple[float, float, bool]) -> list[tuple[bool, str, float]]:
-    """Of looks at s of uptime, with the wall clock's s after noon, and whether a time server keeps it."""
+    """Return the results of checks (uptime in s, wall clock in s after noon, synchronised)."""
     watch, found = ClockWatch(), []
     for uptime, wall, kept in looks:
         now = NOON + round(wall * NS)
         watch, told = watch.advance(now, uptime + 7.0, synchronised=kept, uptime=uptime)
-        found.append((watch.unset, " ".join(one.event for one in told.happened), told.step))
+        found.append((watch.unset, " ".join(one.event for one in told.occurrences), told.step))
     return found
 
 
@@ -139,7 +139,7 @@ def test_a_clock_that_nobody_confirms_is_unset_until_a_time_server_keeps_it() ->
         (True, "clock unset", 0.0),
         (True, "", 0.0),
         (False, "clock set", 0.0),
-        (False, "", 0.0),  # it stays so when the server is gone
+        (False, "", 0.0),  # it stays set without the server
         (False, "", 0.0),
     ]
 
@@ -167,12 +167,12 @@ def test_a_machine_that_has_run_for_long_has_a_clock() -> None:
 
 def test_a_time_server_that_keeps_1970_is_not_believed() -> None:
     _, told = ClockWatch().advance(0, 7.0, synchronised=True, uptime=1e6)
-    assert [one.event for one in told.happened] == ["clock unset"]
+    assert [one.event for one in told.occurrences] == ["clock unset"]
 
 
 def test_an_operator_reads_why_readings_wait() -> None:
     _, told = ClockWatch().advance(NOON, 7.0, synchronised=False, uptime=25.4)
-    assert [one.detail for one in told.happened] == [
-        "found 2026-06-01T12:00:00.000Z 25 s after the machine was switched on, and no time server that keeps it, "
-        "expected one within 540 s; readings wait until it is set"
+    assert [one.detail for one in told.occurrences] == [
+        "found 2026-06-01T12:00:00.000Z 25 s after the machine was switched on, without a time server; "
+        "expected synchronisation, or 540 s of uptime; readings wait until it is set"
     ]

@@ -8,7 +8,7 @@ from datetime import date
 from wattgram.base.units import KGCE_PER_KWH
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.role_keys import ASSUMED, FUEL_CARBON, NATURAL_GAS_PER_M3
-from wattgram.counters.metering import counted_in
+from wattgram.counters.metering import counter_unit
 from wattgram.goals.terms.indicator import Facility
 from wattgram.goals.terms.missing import MissingInput, entry_source, shown
 
@@ -49,7 +49,7 @@ def worth(name: str, facility: Facility, day: date) -> FuelWorth:
     coal; all other heat has 3.6 / 29.3076 kgce/kWh.
     """
     device = next((device for device in facility.devices if device.name == name), None)
-    unit = counted_in(device.device, device.role, device.quantities) if device and device.device else ""
+    unit = counter_unit(device.device, device.role, device.quantities) if device and device.device else ""
     if device is None or not unit:
         raise MissingInput(f"{name} counts no fuel", 'use the name of a [[device]] with role = "fuel" and a counter')
     fuel, factor = _burnt(device, facility)
