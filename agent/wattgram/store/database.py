@@ -97,9 +97,8 @@ class Database:
                 raise
             self.recover()
         else:
-            if schema_of(self._db) != schema_of(
-                reference_database()
-            ):  # a name changed by a failing card is still a valid name
+            # A name changed by a failing card is still a valid name to SQLite.
+            if schema_of(self._db) != schema_of(reference_database()):
                 self.recover()
 
     def close(self) -> None:

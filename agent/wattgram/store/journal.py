@@ -31,9 +31,8 @@ from .rows import series_of, spec
 JOURNAL_FILE = "journal"
 
 _MAGIC = b"wgJ2"
-_FRAME_HEAD = struct.Struct(
-    "<4sIIQIIIQ"
-)  # magic, checksum of the rest, of the body, generation, index, records, length, last
+_FRAME_HEAD = struct.Struct("<4sIIQIIIQ")
+"""Magic, checksum of the rest, checksum of the body, generation, index, records, length, last number."""
 _ROW = struct.Struct("<QIqII")  # number, series, time, bytes of values, of texts
 _LENGTH = struct.Struct("<I")
 _ALIGNED = 64
@@ -289,9 +288,8 @@ def _content(entry: JournalEntry, series: dict[Series, int], size: int) -> bytes
 
     rows: list[bytes] = []
     for seq, record in entry.records:
-        texts = (
-            json.dumps(record.texts).encode() if record.texts else b""
-        )  # JSON escapes, because UTF-8 cannot encode every text
+        # JSON escapes, because UTF-8 cannot encode every text.
+        texts = json.dumps(record.texts).encode() if record.texts else b""
         rows += (
             _ROW.pack(seq, number(record.series), record.time, len(record.values), len(texts)),
             record.values,
