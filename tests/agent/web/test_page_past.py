@@ -72,4 +72,6 @@ def test_a_failed_fetch_of_history_is_reported(opened: Opened) -> None:
     opened.page.route("**/api/history?minutes=360", lambda route: route.fulfill(status=503, body="gone"))
     opened.go("history")
     opened.page.get_by_role("button", name="6 h").click()
-    expect(opened.page.locator("#past-period")).to_have_text("History unavailable: the gateway answered with HTTP status 503.")
+    expect(opened.page.locator("#past-period")).to_have_text(
+        "History unavailable: the gateway answered with HTTP status 503."
+    )

@@ -30,7 +30,7 @@ export default {
   "lost.token": "the token is missing or no longer valid",
   "lost.status": "the gateway answered with HTTP status {status}",
 
-  "hero.title": "Carbon intensity of the electricity used on site",
+  "hero.title": "Carbon intensity of site consumption",
   "hero.grid": "grid",
   "hero.none": "No data — {reason}.",
   "hero.unknown": "Grid carbon intensity unavailable.",
