@@ -212,7 +212,7 @@ def test_a_mistyped_key_is_named_with_the_allowed_and_the_nearest() -> None:
         ),
         (
             'frequency = { address = 65535, type = "u32", unit = "Hz" }',
-            "address 65535 leaves no room for u32",
+            "address 65535 leaves no space for u32",
         ),
         (
             'frequency = { address = "1", unit = "Hz" }',
@@ -237,7 +237,7 @@ def test_a_mistyped_key_is_named_with_the_allowed_and_the_nearest() -> None:
         ),
         (
             'frequency = { address = 1, unit = "Hz", factors = ["ct_ratio"] }',
-            "factor 'ct_ratio' is no register",
+            "factor 'ct_ratio' is not a register",
         ),
         (
             'frequency = { address = 1, unit = "Hz", sign = "up" }',
@@ -253,7 +253,7 @@ def test_a_mistyped_key_is_named_with_the_allowed_and_the_nearest() -> None:
         ),
         (
             'battery_power = { address = 1, unit = "W", direction = { address = 2, mask = 2, negative = 1 } }',
-            "registers.battery_power.direction: mask 0x2 leaves no room for negative 0x1",
+            "registers.battery_power.direction: negative 0x1 has bits outside mask 0x2",
         ),
         (
             'power_factor_total = { address = 1, unit = "1", encoding = "4Q" }',
@@ -345,7 +345,7 @@ def test_an_identity_is_marks_and_labels_with_a_source() -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ('source = "M"', "identity: says nothing; allowed: marks, model, serial"),
+        ('source = "M"', "identity: found no marks, model or serial; give at least one"),
         ("marks = [{ address = 1, values = [1] }]", "identity: missing key 'source'"),
         ('source = "M"\nmarks = [{ address = 1 }]', "identity.marks[0]: needs either a pattern, or values and ranges"),
         ('source = "M"\nmarks = [{ address = 1, pattern = "(" }]', "identity.marks[0]: pattern '(': missing )"),
@@ -355,8 +355,8 @@ def test_an_identity_is_marks_and_labels_with_a_source() -> None:
             'source = "M"\nmarks = [{ address = 1, registers = 5, values = [1] }]',
             "a number of 10 octets; allowed: 1 to 8",
         ),
-        ('source = "M"\nmodel = { address = 65535, registers = 2 }', "address 65535 leaves no room for 2 registers"),
-        ('source = "M"\nserial = { address = 1, skip = 2 }', "identity.serial: skip and length leave the 2 octets"),
+        ('source = "M"\nmodel = { address = 65535, registers = 2 }', "address 65535 leaves no space for 2 registers"),
+        ('source = "M"\nserial = { address = 1, skip = 2 }', "identity.serial: skip and length exceed the 2 octets"),
         (
             'source = "M"\nserail = { address = 1 }',
             "identity: unknown key 'serail'; allowed: source, marks, model, serial",

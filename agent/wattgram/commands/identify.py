@@ -191,11 +191,11 @@ def _with(known: IdentifiedDevice, also: tuple[str, ...]) -> IdentifiedDevice:
 
 async def _verdict(unit: UnitIdentification, device: Device) -> probe.Verdict:
     """What a unit says of a map's marks; those after one that does not hold are not asked for."""
-    verdict: probe.Verdict = "unsaid"
+    verdict: probe.Verdict = "unknown"
     for mark in device.identity.marks:
         one = mark.excerpt
         delay = device.limits.request_delay
-        verdict = probe.judged(mark, await unit.answer(one.table, one.address, one.registers, delay))
+        verdict = probe.judge(mark, await unit.answer(one.table, one.address, one.registers, delay))
         if verdict != "fits":
             break
     return verdict
@@ -203,10 +203,10 @@ async def _verdict(unit: UnitIdentification, device: Device) -> probe.Verdict:
 
 async def _weighed(unit: UnitIdentification, device: Device, clock: Clock) -> Evidence:
     """How much a unit's values look like this device's; one is looked at first, and most maps end there."""
-    taste = probe.taste(device)
+    taste = probe.first_check(device)
     if not taste or not probe.evidence(device, await _values(unit, device, [taste], clock)).points:
         return Evidence()
-    return probe.evidence(device, await _values(unit, device, probe.telling(device), clock))
+    return probe.evidence(device, await _values(unit, device, probe.checkable(device), clock))
 
 
 async def _values(

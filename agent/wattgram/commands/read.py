@@ -71,7 +71,7 @@ async def look(
         await bus.connect(device.limits.connect_delay if device else 0.0)
         number = unit if unit is not None else device.unit if device else 1
         known = device or await discovered(bus, number, READ_TIMEOUT, driver)
-        reader = Reader(known, number, patience=len(known.registers) * 2)  # nobody waits behind a look
+        reader = Reader(known, number, max_refusals=len(known.registers) * 2)  # nobody waits behind a look
         reading = await reader.read(bus, clock)
         return ReadResult(reading.time, known.vendor, known.model, _values(reader.plan, reading))
     finally:
