@@ -11,7 +11,7 @@ from wattgram_drivers.device import Device, Kind
 from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.quantity import QUANTITIES
 from wattgram_drivers.simulated import sunspec_serve
-from wattgram_drivers.simulated.faults import CALM, WELL, BusFaults, Faults
+from wattgram_drivers.simulated.faults import NO_BUS_FAULTS, NO_FAULTS, BusFaults, Faults
 from wattgram_drivers.simulated.simulator import Simulator
 from wattgram_drivers.simulated.unit import Served
 from wattgram_drivers.sunspec import walk
@@ -52,9 +52,9 @@ class ServedDevice:
     device: Device | None
     endpoint: Endpoint
     unit: int
-    faults: Faults = WELL
+    faults: Faults = NO_FAULTS
     backwards: bool = False
-    trouble: BusFaults = CALM
+    trouble: BusFaults = NO_BUS_FAULTS
 
 
 def part(name: str, role: str, rated_power: float | None, group: str) -> SitePart:
@@ -77,7 +77,7 @@ async def serving(
             simulator = Simulator(
                 group[0].endpoint,
                 {unit: _served(behind, factory, clock) for unit, behind in _by_unit(group).items()},
-                {one.unit: one.faults for one in sorted(group, key=lambda one: one.faults != WELL)},
+                {one.unit: one.faults for one in sorted(group, key=lambda one: one.faults != NO_FAULTS)},
                 group[0].trouble,
                 seed=seed,
             )

@@ -321,7 +321,7 @@ def test_no_marker_anywhere_says_what_was_found() -> None:
 
 
 def test_a_chain_of_unknown_models_says_so() -> None:
-    with pytest.raises(BadAnswer, match="models 1, 64001; known are 101"):
+    with pytest.raises(BadAnswer, match="models 1, 64001; supported are 101"):
         discover((*MARKER, *COMMON_66, 64001, 1, 0, *END))
 
 
@@ -371,7 +371,7 @@ def test_pysunspec2_reads_a_served_chain() -> None:
 
 
 def test_an_unknown_model_cannot_be_served() -> None:
-    with pytest.raises(ValueError, match="SunSpec model 999 is not known; known are 1, 101"):
+    with pytest.raises(ValueError, match="SunSpec model 999 is not supported; allowed: 1, 101"):
         sunspec_serve.chain([999], "", "", "")
 
 
