@@ -141,4 +141,4 @@ def test_each_state_has_a_colour_and_a_word_of_the_language() -> None:
     states = {"on track", "off track", "not enough data", "context only", "manual entry"}  # SPEC 3
     assert set(mapping("en")) == set(mapping("zh")) == states
     assert mapping("en")["off track"] == {"text": "off track", "color": "red", "index": 1}
-    assert mapping("zh")["off track"]["text"] == "偏离"
+    assert mapping("zh")["off track"]["text"] == "未达标"

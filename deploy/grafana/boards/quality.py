@@ -1,4 +1,4 @@
-"""Data quality: how complete the numbers are, and how the gateway, its buses, its spool and its sinks do."""
+"""Data quality: completeness of the data, and state of gateway, buses, spool and sinks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLOURS = {"good": "green", "estimated": "blue", "reset": "purple", "glitch": "o
 """The qualities of SPEC 5."""
 
 MINUTE = "1m"
-"""A gateway tells its figures once a minute."""
+"""A gateway publishes its metrics once a minute."""
 
 NOT_GOOD = "\"quality\" <> 'good'"
 
@@ -28,18 +28,18 @@ def _qualities(texts: Texts) -> ValueMap:
 
 
 def _own(texts: Texts, field: str, unit: str, steps: p.Steps = p.NEUTRAL) -> stat.Panel:
-    """A figure of the gateway's last record, of which `uptime` is always there."""
+    """Return a metric of the gateway's last record. Every record contains `uptime`."""
     row = q.latest(f'"{field}", "uptime"' if field != "uptime" else '"uptime", "memory"', q.gateway(q.LATELY))
     return p.number(texts, field, row, unit, field=field, steps=steps)
 
 
 def _figures(how: str, *fields: str) -> dict[str, Query]:
-    """Figures of the gateway over time; how: a function with a place for the field."""
+    """Return metrics of the gateway over time. how: a function with a placeholder for the field."""
     return {field: Query(f"SELECT {how.format(field)} {q.gateway()} {q.EACH}", interval=MINUTE) for field in fields}
 
 
 def _counted(how: str, change: str, *fields: str) -> dict[str, Query]:
-    """What counters did from record to record; a restart, at which they begin again, is left out.
+    """Return increments of counters from record to record, without restarts, where counters return to 0.
 
     how: what is told of a point's time; change: a function with a place for the field.
     """
@@ -62,11 +62,11 @@ def _grown(*fields: str) -> dict[str, Query]:
 
 
 COVERED = "time >= ${__from}ms AND time <= ${__to}ms - 15m"
-"""Quarters of an hour that end within the dashboard's time."""
+"""15-minute windows that end within the dashboard's period."""
 
 
 def quality(texts: Texts) -> Dashboard:
-    """The dashboard in the texts' language."""
+    """Return the dashboard in the language of the texts."""
     covered = f'SELECT sum("coverage") * 900000 / (${{__to}} - ${{__from}}) {q.emission("15m", COVERED)}'
     timeline = f'SELECT last("quality") {q.device(q.DEVICES)} {q.BY_DEVICE}'
     others = f'SELECT count("quality") {q.device(q.DEVICES, NOT_GOOD)} {q.BY_DEVICE}'
