@@ -105,8 +105,8 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "execErrState": "Error",
         "labels": {"severity": rule.severity, "application": "wattgram"},
         "annotations": {
-            "summary": f"{{{{ .Labels.site }}}}: {english(rule.name, 'says')}",
-            "summary_zh": f"{{{{ .Labels.site }}}}：{chinese(rule.name, 'says')}",
+            "summary": f"{{{{ .Labels.site }}}}: {english(rule.name, 'summary')}",
+            "summary_zh": f"{{{{ .Labels.site }}}}：{chinese(rule.name, 'summary')}",
             "dashboard": f"/d/{uid(rule.board, 'en')}?var-site={{{{ .Labels.site }}}}",
         },
         "data": [_query(rule), _expression("B", _reduced()), _expression("C", _limit(rule))],

@@ -88,11 +88,11 @@ def _links(texts: Texts) -> list[dashboard.DashboardLink]:
         .include_vars(True)
         .keep_time(True)
     )
-    (other,) = (language for language in LANGUAGES if language != texts.language)
+    (other_language,) = (language for language in LANGUAGES if language != texts.language)
     translated = (
         dashboard.DashboardLink(words("links", "other language"))
         .type(DashboardLinkType.LINK)
-        .url(f"/d/{uid(texts.name, other)}")
+        .url(f"/d/{uid(texts.name, other_language)}")
         .include_vars(True)
         .keep_time(True)
     )

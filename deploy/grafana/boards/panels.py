@@ -199,18 +199,18 @@ def states(
 
 
 def mapped(pairs: Iterable[tuple[str, str, str]]) -> ValueMap:
-    """What a stored text is shown as: stored, shown, colour."""
+    """Return a mapping from (stored text, displayed text, colour)."""
     options = {
-        stored: ValueMappingResult(text=shown, color=colour, index=place)
-        for place, (stored, shown, colour) in enumerate(pairs)
+        stored: ValueMappingResult(text=shown, color=colour, index=index)
+        for index, (stored, shown, colour) in enumerate(pairs)
     }
     return ValueMap(options)
 
 
 def thresholds(steps: Steps) -> dashboard.ThresholdsConfig:
-    """The steps as Grafana has them."""
-    made = [Threshold(value, colour) for value, colour in steps]
-    return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(made)
+    """Return the steps in Grafana's format."""
+    grafana_steps = [Threshold(value, colour) for value, colour in steps]
+    return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(grafana_steps)
 
 
 def _common(panel: Panel, texts: Texts, key: str, queries: Sequence[Query], unit: str, steps: Steps) -> Panel:

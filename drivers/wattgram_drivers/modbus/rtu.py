@@ -54,8 +54,8 @@ class _Unit:
     def ambiguous(self, request: ReadRequest) -> bool:
         """Return whether an earlier answer could pass for the answer to this request."""
         last = self.answered
-        alike = last is not None and last.shape == request.shape and not self.refused
-        return bool(self.pending) or (alike and (self.duplicates or last != request))
+        same_shape = last is not None and last.shape == request.shape and not self.refused
+        return bool(self.pending) or (same_shape and (self.duplicates or last != request))
 
 
 class Rtu:

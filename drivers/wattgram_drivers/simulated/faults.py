@@ -91,10 +91,10 @@ def names(faults: Faults | BusFaults) -> list[str]:
 
 
 def _checked(faults: Faults | BusFaults) -> None:
-    known = {fault.name for fault in fields(faults)} - {"shares"}
+    allowed = {fault.name for fault in fields(faults)} - {"shares"}
     for name, share in faults.shares.items():
-        if name not in known:
-            raise ValueError(f"found a share of {name!r}; allowed: {', '.join(sorted(known))}")
+        if name not in allowed:
+            raise ValueError(f"found a share of {name!r}; allowed: {', '.join(sorted(allowed))}")
         if not 0.0 <= share <= 1.0:
             raise ValueError(f"found share {share!r} of {name}; allowed: 0 to 1")
 
