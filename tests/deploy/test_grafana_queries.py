@@ -1,4 +1,4 @@
-"""Every query of every panel against a real InfluxDB with the week of `week.py`; its numbers are summed by hand here.
+"""Every query of every panel against a real InfluxDB with the week of `week.py`; expected numbers are summed by hand.
 
 kWh of a working day: load 14 x 30 + 10 x 150 + 2 x 20 = 1960, PV 6 x 60 + 6 x 40 = 600, import by the hour
 8 x 30 + 150 + 90 + 2 x 75 + 2 x 70 + 50 + 110 + 2 x 150 + 2 x 5 + 4 x 30 = 1360.

@@ -1,4 +1,4 @@
-"""The planner: every value in one request, within the limits, for as little of the bus' time as these allow."""
+"""The planner: each value in a single request, within the limits, in the least bus time."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_scale_register_out_of_reach_is_read_before_and_after() -> None:
         ((2, 2, 2), (2, 2, 2)),  # there is no other order
     ],
 )
-def test_requests_that_look_alike_are_kept_apart(counts: Sequence[int], order: Sequence[int]) -> None:
+def test_requests_of_equal_shape_are_separated(counts: Sequence[int], order: Sequence[int]) -> None:
     types: dict[int, Type] = {1: "u16", 2: "u32", 4: "u64"}
     rows = []
     for number, count in enumerate(counts):
@@ -310,7 +310,7 @@ def test_a_gap_is_bridged_only_where_it_is_cheaper_than_another_request() -> Non
     assert requests(make_plan(wide, cost=request_cost(parse("tcp://h"), wide.limits))) == [(0, 22)]
 
 
-def test_where_nothing_is_known_of_a_gap_it_is_never_read() -> None:
+def test_a_gap_is_not_read_without_a_gap_limit() -> None:
     rows = (register("a", 0), register("b", 2))
     assert requests(make_plan(device(DeviceLimits(gap=0), *rows), cost=RequestCost(1000.0, 0.0))) == [(0, 1), (2, 1)]
 
@@ -382,7 +382,7 @@ def test_an_unknown_slow_quantity_is_named() -> None:
         (True, "current_limit max_current battery_max_charge_power power_factor_setpoint voltage_limit_max"),
     ],
 )
-def test_the_vocabulary_says_what_is_slow(slow: bool, names: str) -> None:
+def test_slow_quantities_follow_from_the_vocabulary(slow: bool, names: str) -> None:
     assert {name: is_slow(name) for name in names.split()} == dict.fromkeys(names.split(), slow)
     assert set(names.split()) <= set(QUANTITIES)
 

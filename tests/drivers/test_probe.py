@@ -1,4 +1,4 @@
-"""What to ask a device, and what its answers say of it. Words and values are written by hand."""
+"""Identification of devices: registers to read, and verdicts on answers. Words and values are hand-written."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def meter(power_factor: float = 0.9) -> dict[str, float]:
         (Mark(Excerpt(0, 4, length=2), values=(42,)), "002a 374b 4d32 3131", "fits"),
     ],
 )
-def test_a_mark_holds_differs_or_is_not_said(mark: Mark, answer: str, verdict: str) -> None:
+def test_a_mark_fits_differs_or_is_unknown(mark: Mark, answer: str, verdict: str) -> None:
     assert probe.judge(mark, bytes.fromhex(answer)) == verdict
     assert probe.judge(mark, None) == "unknown"
 
@@ -114,7 +114,7 @@ def test_the_frequency_is_tasted_first_where_there_is_one() -> None:
     assert probe.first_check(catalogue.load("kamstrup_multical_403_603")) == ""
 
 
-def test_units_begin_with_one_and_hold_every_maps_own() -> None:
+def test_units_begin_with_1_and_contain_every_maps_unit() -> None:
     units = probe.units(DEVICES)
     assert units[:2] == (1, 247)
     assert {device.unit for device in DEVICES} | {126, 2, 200, 100, 0} <= set(units)

@@ -1,4 +1,4 @@
-"""The reader: stamps, learns holes without losing neighbours, and passes on what it cannot mend."""
+"""The reader: timestamps, learning of missing registers, errors."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_a_hole_learned_before_silence_is_tried_again_too() -> None:
     assert read(reader, bus, clock).valid == b"\1\1\1\1"
 
 
-def test_an_answer_of_another_length_is_not_taken() -> None:
+def test_an_answer_of_another_length_is_rejected() -> None:
     class Short(Memory):
         async def read(self, *arguments: object, **more: object) -> bytes:
             return b"\0\1"

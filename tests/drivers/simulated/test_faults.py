@@ -106,7 +106,7 @@ def test_a_wrong_answer_is_an_error_and_the_next_read_is_right(wire: str, name: 
 
 @every_wire
 @pytest.mark.parametrize("faults", [Faults(late=0.05), Faults(doubled=True), Faults(late=0.05, doubled=True)], ids=str)
-def test_an_answer_that_is_odd_but_right_is_taken(wire: str, faults: Faults) -> None:
+def test_an_unusual_but_correct_answer_is_accepted(wire: str, faults: Faults) -> None:
     async def work(simulator: Simulator, bus: Bus) -> None:
         simulator.faults[1] = faults
         for address, count in ((40, 3), (60, 3), (60, 1), (80, 2)):
@@ -168,13 +168,13 @@ def test_what_comes_once_comes_with_the_first_request_and_a_spell_lasts() -> Non
     assert course.select(replace(faults), 100.0).glitch  # set anew
 
 
-def test_what_comes_once_waits_for_a_request_that_it_can_strike() -> None:
+def test_a_single_fault_waits_for_a_request_that_it_can_affect() -> None:
     course, faults = FaultSchedule("1"), Faults(glitch=True)
     assert not course.select(faults, 1.0, excluded=("glitch",)).glitch
     assert course.select(faults, 2.0).glitch
 
 
-def test_what_comes_once_keeps_coming_where_it_has_a_share() -> None:
+def test_a_single_fault_with_a_share_occurs_repeatedly() -> None:
     course, faults = FaultSchedule("1"), Faults(glitch=True, shares={"glitch": 1.0})
     assert all(course.select(faults, second).glitch for second in (1.0, 2.0, 3.0))
 
@@ -245,7 +245,7 @@ def test_flipped_bits_are_few_and_where_they_show(transaction: int | None) -> No
             assert one.data[9:] == right_one[9:]
 
 
-def test_an_answer_is_as_late_as_its_fault_says() -> None:
+def test_an_answer_has_the_delay_of_its_fault() -> None:
     assert [one.delay for one in answer(RequestEcho(1, 3), [1], Faults(late=1.5, doubled=True), Random(1))] == [
         1.5,
         1.5,
@@ -287,7 +287,7 @@ def test_a_mix_with_trouble_on_the_bus_never_gives_a_wrong_word(wire: str) -> No
 
 
 @every_network
-def test_the_first_request_of_a_connection_is_swallowed(wire: str) -> None:
+def test_the_first_request_of_a_connection_gets_no_answer(wire: str) -> None:
     async def work(simulator: Simulator, bus: Bus) -> None:
         simulator.trouble = BusFaults(first_swallowed=True)
         with pytest.raises(NoAnswer):

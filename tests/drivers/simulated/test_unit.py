@@ -1,4 +1,4 @@
-"""Values that go wrong, as the words that a master gets, over TCP and over serial lines with their time."""
+"""Faults of values, as the words that a master receives, over TCP and serial lines with wire time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SunSpec: a scale factor may change at any time (SolarEdge's SunSpec technical note), and no value may notice."""
+"""SunSpec: a scale factor may change at any time (SolarEdge's SunSpec technical note) without a wrong value."""
 
 from __future__ import annotations
 

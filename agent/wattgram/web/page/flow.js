@@ -1,7 +1,7 @@
 // The power flow diagram in SVG. Streams move in the direction of the power.
 
 import { isNumber, power, share } from "./format.js";
-import { t } from "./texts.js";
+import { COMMA, t } from "./texts.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -125,7 +125,7 @@ export function flowsOf(now) {
     battery: {
       watts: battery,
       shown: has("battery"),
-      note: [direction(battery, t("flow.discharging"), t("flow.charging")), charge].filter(Boolean).join(", "),
+      note: [direction(battery, t("flow.discharging"), t("flow.charging")), charge].filter(Boolean).join(COMMA),
     },
     load: { watts: isNumber(used) ? -used : null, shown: true, note: charging > THRESHOLD ? t("flow.without") : "" },
     ev: { watts: charging === null ? null : -charging, shown: vehicles.length > 0, note: "" },

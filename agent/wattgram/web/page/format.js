@@ -75,6 +75,6 @@ export class SiteTime {
 
   full(text) {
     const time = new Date(text);
-    return Number.isNaN(time.getTime()) ? NONE : `${this.dayFormat.format(time)}, ${this.clockFormat.format(time)}`;
+    return Number.isNaN(time.getTime()) ? NONE : `${this.dayFormat.format(time)}${LOCALE === "zh-CN" ? " " : ", "}${this.clockFormat.format(time)}`;
   }
 }

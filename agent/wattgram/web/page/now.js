@@ -3,7 +3,7 @@
 import { byId, made, put } from "./dom.js";
 import { Flow, flowsOf } from "./flow.js";
 import { age, grams, isNumber, rate, share } from "./format.js";
-import { t, word } from "./texts.js";
+import { COMMA, t, word } from "./texts.js";
 
 export class Now {
   constructor() {
@@ -18,7 +18,7 @@ export class Now {
     const [event] = now.events ?? [];
     put("glance-devices", devices.length ? goodOf(devices) : t("devices.none"));
     const unavailable = sinks.filter((sink) => sink.state === "away").map((sink) => sink.name);
-    put("glance-sinks", unavailable.length ? t("glance.away", { names: unavailable.join(", ") }) : t(sinks.length ? "sinks.good" : "sinks.none"));
+    put("glance-sinks", unavailable.length ? t("glance.away", { names: unavailable.join(COMMA) }) : t(sinks.length ? "sinks.good" : "sinks.none"));
     byId("glance-sinks").classList.toggle("alarm", unavailable.length > 0);
     byId("glance-devices").classList.toggle("alarm", devices.some((device) => device.state !== "good" && device.state !== "waiting"));
     put("glance-event", event ? [event.device, event.event].filter(Boolean).join(": ") : t("events.none"));

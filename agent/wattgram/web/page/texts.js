@@ -7,6 +7,9 @@ const texts = document.documentElement.lang === "zh-Hans" ? zh : en;
 
 export const LOCALE = document.documentElement.lang === "zh-Hans" ? "zh-CN" : "en-GB";
 
+// Separator of a list, as the language writes it.
+export const COMMA = LOCALE === "zh-CN" ? "，" : ", ";
+
 // The text of a key with {name}s filled in.
 export function t(key, values = {}) {
   return (texts[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
