@@ -1,6 +1,6 @@
 #!/bin/bash
-# Runs once, in the database's container, after its first start: InfluxQL's name for the bucket, and two tokens that may
-# do one thing each. They are files of the folder that the others look into.
+# Runs once in the database's container, after its first start. Creates the DBRP mapping for InfluxQL, and two tokens,
+# one for writing and one for reading, as files in the directory shared with the other containers.
 set -euo pipefail
 
 influx v1 dbrp create --org "$DOCKER_INFLUXDB_INIT_ORG" --bucket-id "$DOCKER_INFLUXDB_INIT_BUCKET_ID" \

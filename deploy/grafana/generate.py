@@ -1,4 +1,4 @@
-"""Writes dashboards/ and provisioning/alerting/ from boards/ and texts/: python deploy/grafana/generate.py [FOLDER]."""
+"""Write dashboards/ and provisioning/alerting/ from boards/ and texts/: python deploy/grafana/generate.py [FOLDER]."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BOARDS = {"site-now": site_now, "solar": solar, "efficiency": efficiency, "goals
 
 
 def files() -> dict[str, Any]:
-    """Everything that is generated: path below deploy/grafana and content."""
+    """Return all generated files, by path below deploy/grafana."""
     boards = {
         f"dashboards/{language}/{name}.json": make(Texts(name, language)).build()
         for language in LANGUAGES
@@ -30,7 +30,7 @@ def files() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Write the files below a folder; below this one when none is named."""
+    """Write the files below a folder, by default deploy/grafana."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent
     for name, content in files().items():
         path = folder / name

@@ -1,1 +1,1 @@
-"""Read PV inverters, meters and batteries over Modbus: maps, plans, buses. Knows physics, not carbon."""
+"""Read PV inverters, meters and batteries over Modbus: register maps, read plans, buses."""

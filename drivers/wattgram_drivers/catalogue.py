@@ -1,6 +1,6 @@
-"""The catalogue: register maps in TOML become Devices; mistakes are named by file, place and allowed words.
+"""The catalogue of register maps: parse TOML into Devices, and report mistakes with file, place and allowed values.
 
-A map's shape is `schema()`, which editors use too; what a shape cannot say is checked row by row here.
+`schema()` is the JSON schema of a map, also for editors. Rules beyond the schema are checked row by row.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from .plan import make_plan
 from .quantity import KIND_SIGN, QUANTITIES, SIGN_DIRECTION, STATED_UNITS, orientation
 
 SUNSPEC = "sunspec"
-"""A name of the catalogue without a map: `sunspec.discover` finds its registers by asking the device."""
+"""A driver without a map: `sunspec.discover` reads the list of registers from the device."""
 
 SUNSPEC_MEMBERS = tuple(f"{SUNSPEC}:{kind}" for kind in ("inverter", "meter", "battery"))
-"""The first of each kind behind a unit; a number at the end means a further one."""
+"""Drivers of the first device of each kind behind a unit. A number at the end selects a further device."""
 
 SUNSPEC_NAME = re.compile(rf"{SUNSPEC}(:(?P<kind>inverter|meter|battery)(?P<number>[1-9]\d?)?)?")
-"""Every name that is asked for its registers."""
+"""Pattern of the drivers without a map."""
 
 _NAMED_DIRECTIONS = ("import", "export", "charge", "discharge")
 _TYPE = {"type": "string", "enum": list(TYPE_WORDS)}
@@ -51,7 +51,7 @@ _SECONDS_SCHEMA = {"type": "number", "minimum": 0, "maximum": 300}
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of a map; `maps/device.schema.json` is this."""
+    """Return the JSON schema of a map. `maps/device.schema.json` is a copy."""
     register = _object(
         {
             "address": {**_ADDRESS, "description": "as in the request, counted from 0"},
@@ -59,38 +59,38 @@ def schema() -> dict[str, Any]:
             "table": _TABLE,
             "type": _TYPE,
             "word_order": {**_WORD_ORDER, "description": "which word of a long value comes first"},
-            "scale": {"type": "number", "description": "raw x scale is in the unit"},
+            "scale": {"type": "number", "description": "raw x scale is the value in the unit"},
             "scale_address": {**_ADDRESS, "description": "register with a decimal exponent"},
-            "offset": {"type": "integer", "description": "is taken from the raw value before it is scaled"},
+            "offset": {"type": "integer", "description": "subtracted from the raw value before scaling"},
             "encoding": {
                 "type": "string",
                 "enum": ["plain", "four-quadrant"],
-                "description": "four-quadrant: a power factor above 1 means 2 - value, below -1 -2 - value",
+                "description": "four-quadrant: a power factor above 1 means 2 - value, below -1 it means -2 - value",
             },
             "direction": {
                 **_object(
                     {
                         "address": _ADDRESS,
-                        "mask": {**_WORD, "description": "bits of that register that tell the direction"},
-                        "negative": {**_WORD, "description": "what they hold when the value is negative"},
+                        "mask": {**_WORD, "description": "bits of the register that contain the direction"},
+                        "negative": {**_WORD, "description": "content of the bits if the value is negative"},
                     },
                     required=["address", "negative"],
                 ),
-                "description": "the value is a magnitude, its direction stands in another register",
+                "description": "another register contains the direction of the value",
             },
             "factors": {
                 "type": "array",
                 "items": {"type": "string"},
-                "description": "registers to multiply by",
+                "description": "quantities that the value is multiplied by",
             },
             "sign": {
                 "type": "string",
                 "enum": list(SIGN_DIRECTION),
-                "description": "what a positive value means",
+                "description": "meaning of a positive value",
             },
             "invalid": {
                 **_PATTERNS,
-                "description": "raw bit patterns of the full width that mean: not available",
+                "description": "raw bit patterns, of the full width, that mean: not available",
             },
             "note": {"type": "string"},
         },
@@ -113,10 +113,15 @@ def schema() -> dict[str, Any]:
     )
     excerpt = {
         "address": {**_ADDRESS, "description": "as in the request, counted from 0"},
-        "registers": {"type": "integer", "minimum": 1, "maximum": 125, "description": "read at once; 1 if not given"},
-        "table": {**_TABLE, "description": "holding if not given"},
-        "skip": {"type": "integer", "minimum": 0, "maximum": 249, "description": "octets before those meant"},
-        "length": {"type": "integer", "minimum": 1, "maximum": 250, "description": "octets meant; else the rest"},
+        "registers": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 125,
+            "description": "registers of the request; default 1",
+        },
+        "table": {**_TABLE, "description": "default: holding"},
+        "skip": {"type": "integer", "minimum": 0, "maximum": 249, "description": "octets to skip at the start"},
+        "length": {"type": "integer", "minimum": 1, "maximum": 250, "description": "octets to use; default: the rest"},
     }
     label = _object({**excerpt, "number": {"type": "boolean", "description": "a number, not a text"}}, ["address"])
     mark = _object(
@@ -127,18 +132,23 @@ def schema() -> dict[str, Any]:
                 "type": "array",
                 "minItems": 1,
                 "items": {**_PATTERNS, "minItems": 2, "maxItems": 2},
-                "description": "first and last of such numbers",
+                "description": "first and last number of each range",
             },
-            "pattern": {"type": "string", "description": "regular expression that the text begins with"},
+            "pattern": {"type": "string", "description": "regular expression for the beginning of the text"},
         },
         ["address"],
     )
     identity = _object(
         {
-            "source": {"type": "string", "description": "who knows"},
-            "marks": {"type": "array", "items": mark, "minItems": 1, "description": "all hold: it is this model"},
-            "model": {**label, "description": "where the device has the name of its model"},
-            "serial": {**label, "description": "where it has its serial number"},
+            "source": {"type": "string", "description": "manual or software that documents the marks"},
+            "marks": {
+                "type": "array",
+                "items": mark,
+                "minItems": 1,
+                "description": "a device with all marks is this model",
+            },
+            "model": {**label, "description": "registers with the name of the model"},
+            "serial": {**label, "description": "registers with the serial number"},
         },
         ["source"],
     )
@@ -147,7 +157,7 @@ def schema() -> dict[str, Any]:
             "vendor": {"type": "string"},
             "model": {"type": "string"},
             "kind": {"type": "string", "enum": list(KIND_SIGN)},
-            "source": {"type": "string", "description": "the manual or reader that the rows come from"},
+            "source": {"type": "string", "description": "manual or software that the registers are from"},
             "unit": {"type": "integer", "minimum": 0, "maximum": 255},
             "transports": {
                 "type": "array",
@@ -164,15 +174,15 @@ def schema() -> dict[str, Any]:
                     },
                     required=["baudrate"],
                 ),
-                "description": "the serial port as delivered",
+                "description": "factory settings of the serial port",
             },
             "invalid": {
                 **_object(dict.fromkeys(TYPE_WORDS, _PATTERNS)),
-                "description": "patterns of each type that mean: not available; a row's own go before",
+                "description": "patterns that mean: not available, by type; invalid in a register has precedence",
             },
             "defaults": _object({"table": _TABLE, "type": _TYPE, "word_order": _WORD_ORDER}),
             "limits": limits,
-            "identity": {**identity, "description": "how wattgram scan recognises the device"},
+            "identity": {**identity, "description": "marks by which wattgram scan identifies the device"},
             "registers": {
                 "type": "object",
                 "minProperties": 1,
@@ -187,28 +197,28 @@ def schema() -> dict[str, Any]:
 
 
 def names(directory: Path | None = None) -> list[str]:
-    """Every driver that a configuration may name: shipped maps, those in `directory`, and sunspec."""
+    """Return every driver: shipped maps, maps in `directory`, and sunspec."""
     return sorted({*_files(directory), SUNSPEC})
 
 
 def is_sunspec(name: str) -> bool:
-    """Whether a driver has no map and asks the device: sunspec, or sunspec:KIND for one of several."""
+    """Return whether a driver needs no map: sunspec, or sunspec:KIND for one of several devices."""
     return SUNSPEC_NAME.fullmatch(name) is not None
 
 
 def load(name: str, directory: Path | None = None) -> Device:
-    """A map by name; one in `directory` goes before a shipped one.
+    """Return a map by name. A map in `directory` has precedence over a shipped map.
 
-    MapError for a name that is not a map, with the nearest names, and for a map with mistakes.
+    MapError: unknown name (with the nearest names), or mistakes in the map.
     """
     return parse(text(name, directory), f"{name}.toml")
 
 
 def text(name: str, directory: Path | None = None) -> str:
-    """A map as it stands in its file. MapError for a name that is not a map, and for a file that cannot be read."""
+    """Return the text of a map's file. MapError: unknown name, or unreadable file."""
     files = _files(directory)
     if is_sunspec(name):
-        raise MapError([f"{name}: not a map; its registers are found by asking the device"])
+        raise MapError([f"{name}: not a map; wattgram reads the list of registers from the device"])
     if name not in files:
         raise MapError([f"no driver {name!r}{_hint(name, names(directory))}"])
     try:
@@ -218,16 +228,16 @@ def text(name: str, directory: Path | None = None) -> str:
 
 
 def parse(text: str, filename: str) -> Device:
-    """A map's text as a Device named after the file. MapError lists every mistake in it."""
+    """Return a map's text as a Device named after the file. MapError lists every mistake."""
     try:
-        # Decimal keeps 0.1 the tenth that the manual means.
+        # Decimal keeps 0.1 exact, as the manual states it.
         content = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         raise MapError([f"{filename}: {error}"]) from error
-    mistakes = list(_misshapen(content, schema(), ""))
+    mistakes = list(_schema_mistakes(content, schema(), ""))
     if not mistakes:
-        rows = {name: _complete(row, content) for name, row in content["registers"].items()}
-        mistakes = list(_contradictions(rows))
+        rows = {name: _with_defaults(row, content) for name, row in content["registers"].items()}
+        mistakes = list(_row_mistakes(rows))
         if "identity" in content:
             mistakes += _identity_mistakes(content["identity"])
     if mistakes:
@@ -241,7 +251,7 @@ def parse(text: str, filename: str) -> Device:
 
 
 def _files(directory: Path | None) -> dict[str, Any]:
-    """Maps by name; the values are paths, or what importlib gives for one inside the package."""
+    """Return maps by name, as paths or, inside the package, as importlib's traversables."""
     shipped = resources.files(__package__).joinpath("maps")
     files: dict[str, Any] = {
         file.name.removesuffix(".toml"): file for file in shipped.iterdir() if file.name.endswith(".toml")
@@ -303,7 +313,7 @@ def _excerpt(content: Mapping[str, Any]) -> Excerpt:
 
 
 def _register(name: str, row: Mapping[str, Any], content: Mapping[str, Any]) -> Register:
-    """A row in the vocabulary's unit and sign."""
+    """Return a row as a register in the vocabulary's unit and sign."""
     turn = orientation(QUANTITIES[name], content["kind"], row.get("sign", ""))
     return Register(
         quantity=name,
@@ -322,14 +332,14 @@ def _register(name: str, row: Mapping[str, Any], content: Mapping[str, Any]) -> 
     )
 
 
-def _complete(row: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with what the map says for all rows, and for all of its type."""
+def _with_defaults(row: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row with the map's defaults for all rows and for the row's type."""
     full = {**content.get("defaults", {}), **row}
     return {"invalid": content.get("invalid", {}).get(full.get("type"), []), **full}
 
 
-def _contradictions(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """What is wrong with rows of the right shape."""
+def _row_mistakes(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield mistakes in rows that match the schema."""
     for name, row in rows.items():
         place = f"registers.{name}"
         for key in ("table", "type"):
@@ -337,7 +347,7 @@ def _contradictions(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
                 yield f"{place}: missing key {key!r}; give it here or in defaults"
         width = TYPE_WORDS[row["type"]] if "type" in row else 1
         if row["address"] + width > 0x10000:
-            yield f"{place}: address {row['address']} leaves no room for {row['type']}"
+            yield f"{place}: address {row['address']} leaves no space for {row['type']}"
         yield from (
             f"{place}: invalid {value:#x} is wider than {row['type']}"
             for value in row.get("invalid", ())
@@ -348,39 +358,39 @@ def _contradictions(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
             yield f"{place}: scale must not be 0"
         unit, wanted = row["unit"], QUANTITIES[name].unit
         if STATED_UNITS[unit][0] != wanted:
-            fitting = [each for each, (base, _) in STATED_UNITS.items() if base == wanted]
+            fitting = [stated for stated, (base, _) in STATED_UNITS.items() if base == wanted]
             yield f"{place}: unit {unit!r} does not fit{_hint(unit, fitting)}"
         direction = row.get("direction", {})
         mask, negative = direction.get("mask", 0xFFFF), direction.get("negative", 0)
         if negative & ~mask or not mask:
-            yield f"{place}.direction: mask {mask:#x} leaves no room for negative {negative:#x}"
+            yield f"{place}.direction: negative {negative:#x} has bits outside mask {mask:#x}"
         yield from _sign_mistakes(name, row.get("sign", ""))
         for factor in row.get("factors", ()):
-            others = [each for each in rows if not rows[each].get("factors")]
-            if factor not in others:
-                yield f"{place}: factor {factor!r} is no register without factors{_hint(factor, others)}"
+            allowed = [quantity for quantity in rows if not rows[quantity].get("factors")]
+            if factor not in allowed:
+                yield f"{place}: factor {factor!r} is not a register without factors{_hint(factor, allowed)}"
 
 
 def _identity_mistakes(content: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with an identity of the right shape."""
+    """Yield mistakes in an identity that matches the schema."""
     marks = {f"marks[{index}]": mark for index, mark in enumerate(content.get("marks", ()))}
     labels = {key: content[key] for key in ("model", "serial") if key in content}
     if not marks and not labels:
-        yield "identity: says nothing; allowed: marks, model, serial"
+        yield "identity: found no marks, model or serial; give at least one"
     for key, row in {**marks, **labels}.items():
         place = f"identity.{key}"
         count = row.get("registers", 1)
         size = 2 * count - row.get("skip", 0)
         if row["address"] + count > 0x10000:
-            yield f"{place}: address {row['address']} leaves no room for {count} registers"
+            yield f"{place}: address {row['address']} leaves no space for {count} registers"
         if size < row.get("length", 1):
-            yield f"{place}: skip and length leave the {2 * count} octets of the answer"
+            yield f"{place}: skip and length exceed the {2 * count} octets of the answer"
         size = row.get("length", size)
         number = row.get("number", "values" in row or "ranges" in row)
         if number and size > 8:
             yield f"{place}: found a number of {size} octets; allowed: 1 to 8"
         numbers = [*row.get("values", ()), *(end for ends in row.get("ranges", ()) for end in ends)]
-        yield from (f"{place}: {each:#x} is wider than {size} octets" for each in numbers if each >> (8 * size))
+        yield from (f"{place}: {value:#x} is wider than {size} octets" for value in numbers if value >> (8 * size))
         yield from (f"{place}: range {low} to {high} is empty" for low, high in row.get("ranges", ()) if low > high)
     for key, mark in marks.items():
         if ("pattern" in mark) == ("values" in mark or "ranges" in mark):
@@ -392,44 +402,44 @@ def _identity_mistakes(content: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _sign_mistakes(name: str, sign: str) -> Iterator[str]:
-    """A quantity that names its direction cannot count the other one."""
+    """Yield a mistake if the sign contradicts a direction in the quantity's name."""
     named = [f"{word}+" for word in _NAMED_DIRECTIONS if word in name.split("_")]
     if sign and named and sign not in named:
         yield f"registers.{name}: sign {sign!r} contradicts the name; allowed: {', '.join(named)}"
 
 
-def _misshapen(value: object, shape: Mapping[str, Any], place: str) -> Iterator[str]:
-    """Where a value differs from its JSON schema; knows the words that `schema` uses."""
+def _schema_mistakes(value: object, shape: Mapping[str, Any], place: str) -> Iterator[str]:
+    """Yield differences between a value and its JSON schema, for the keywords that `schema` uses."""
     where = f"{place}: " if place else ""
-    if not _is(value, shape["type"]):
-        yield f"{where}found {_plain(value)}; expected {shape['type']}"
+    if not _has_type(value, shape["type"]):
+        yield f"{where}found {_quoted(value)}; expected {shape['type']}"
     elif isinstance(value, dict):
-        yield from _misshapen_table(value, shape, place)
+        yield from _table_mistakes(value, shape, place)
     elif isinstance(value, list):
         least, most = shape.get("minItems", 0), shape.get("maxItems", len(value))
         if not least <= len(value) <= most:
             yield f"{where}found {len(value)} items; expected {least if least > len(value) else most}"
         for index, item in enumerate(value):
-            yield from _misshapen(item, shape["items"], f"{place}[{index}]")
+            yield from _schema_mistakes(item, shape["items"], f"{place}[{index}]")
     elif "enum" in shape and value not in shape["enum"]:
-        yield f"{where}found {_plain(value)}{_hint(str(value), shape['enum'])}"
-    elif isinstance(value, int | Decimal) and not _within(value, shape):
+        yield f"{where}found {_quoted(value)}{_hint(str(value), shape['enum'])}"
+    elif isinstance(value, int | Decimal) and not _in_range(value, shape):
         yield f"{where}found {value}; allowed: {shape.get('minimum', '')} to {shape.get('maximum', '')}"
 
 
-def _misshapen_table(value: Mapping[str, Any], shape: Mapping[str, Any], place: str) -> Iterator[str]:
+def _table_mistakes(value: Mapping[str, Any], shape: Mapping[str, Any], place: str) -> Iterator[str]:
     where = f"{place}: " if place else ""
-    known = shape.get("properties", {})
+    properties = shape.get("properties", {})
     for key, item in value.items():
         inner = f"{place}.{key}" if place else key
-        if key in known:
-            yield from _misshapen(item, known[key], inner)
+        if key in properties:
+            yield from _schema_mistakes(item, properties[key], inner)
         elif not shape["additionalProperties"]:
-            yield f"{where}unknown key {key!r}{_hint(key, known)}"
+            yield f"{where}unknown key {key!r}{_hint(key, properties)}"
         elif key not in shape["propertyNames"]["enum"]:
             yield f"{where}unknown quantity {key!r}{_hint(key, shape['propertyNames']['enum'])}"
         else:
-            yield from _misshapen(item, shape["additionalProperties"], inner)
+            yield from _schema_mistakes(item, shape["additionalProperties"], inner)
     if len(value) < shape.get("minProperties", 0):
         yield f"{where}found none; expected at least {shape['minProperties']}"
     for key in shape.get("required", ()):
@@ -437,7 +447,7 @@ def _misshapen_table(value: Mapping[str, Any], shape: Mapping[str, Any], place: 
             yield f"{where}missing key {key!r}"
 
 
-def _is(value: object, kind: str) -> bool:
+def _has_type(value: object, kind: str) -> bool:
     if isinstance(value, bool):
         return kind == "boolean"
     if isinstance(value, Decimal):
@@ -452,16 +462,16 @@ def _is(value: object, kind: str) -> bool:
     return isinstance(value, kinds.get(kind, ()))
 
 
-def _within(value: int | Decimal, shape: Mapping[str, Any]) -> bool:
+def _in_range(value: int | Decimal, shape: Mapping[str, Any]) -> bool:
     return bool(shape.get("minimum", value) <= value <= shape.get("maximum", value))
 
 
-def _plain(value: object) -> str:
+def _quoted(value: object) -> str:
     return str(value) if isinstance(value, Decimal) else repr(value)
 
 
 def _hint(found: str, allowed: Collection[str]) -> str:
-    """What may stand there instead; a long list is left out when something near was found."""
+    """Return the allowed words and the nearest; a long list is left out if a near word exists."""
     near = get_close_matches(found, allowed, n=3, cutoff=0.5)
     listed = f"; allowed: {', '.join(allowed)}" if len(allowed) <= 100 or not near else ""
     return listed + (f"; nearest: {', '.join(map(repr, near))}" if near else "")

@@ -1,4 +1,4 @@
-"""What a device is on the bus: registers, limits, and one reading of them. Frozen facts, no behaviour."""
+"""Frozen data of a device: registers, limits, identity, and a reading of the registers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Encoding = Literal["plain", "four-quadrant"]
 Parity = Literal["N", "E", "O"]
 
 TYPE_WORDS: dict[Type, int] = {"u16": 1, "i16": 1, "u32": 2, "i32": 2, "u64": 4, "i64": 4, "f32": 2, "f64": 4}
-"""Registers that a value of each type fills."""
+"""Number of registers of a value, by type."""
 
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """Where the direction of a magnitude stands: the value is negative when word & `mask` == `negative`."""
+    """A register with the direction of a magnitude. The value is negative if word & `mask` == `negative`."""
 
     address: int
     mask: int = 0xFFFF
@@ -29,14 +29,14 @@ class Direction:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """One quantity's place on the wire.
+    """Address, type and scaling of one quantity.
 
     `address` counts from 0 as in the request. The value in the quantity's SI unit and sign is
     (raw - `offset`) x `scale` x 10^(register at `scale_address`) x the values of the quantities in `factors`.
     `scale` is exact, so that 2301 x 1/10 is 230.1 and not 230.10000000000002. `invalid` lists raw bit
     patterns (full width of the type) that mean "not available"; NaN always does for floats.
-    With a `direction` the raw value is a magnitude, as the device may or may not sign it itself.
-    `encoding` four-quadrant is a power factor that leads: above 1 it means 2 - value, below -1 -2 - value.
+    With a `direction`, only the magnitude of the raw value counts, whether or not the device signs it itself.
+    `encoding` four-quadrant marks a leading power factor: above 1 it means 2 - value, below -1 it means -2 - value.
     """
 
     quantity: str
@@ -55,33 +55,33 @@ class Register:
 
     @property
     def words(self) -> int:
-        """Registers that the value fills."""
+        """Number of registers of the value."""
         return TYPE_WORDS[self.type]
 
     @property
     def companions(self) -> tuple[int, ...]:
-        """Addresses of the words that its value depends on, in its own table: scale and direction."""
+        """Addresses of further registers that the value depends on, in the same table: scale and direction."""
         direction = None if self.direction is None else self.direction.address
-        return tuple(each for each in (self.scale_address, direction) if each is not None)
+        return tuple(address for address in (self.scale_address, direction) if address is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceLimits:
-    """How a device wants to be spoken to; seconds and registers. Sources stand in its map."""
+    """Limits of a device's Modbus server, in seconds and registers. The device's map names the sources."""
 
-    max_registers: int = 125  # in one request
-    gap: int = 0  # unneeded registers that may be read to join two requests
-    even: bool = False  # start and count of a request must be even
-    windows: tuple[tuple[int, int], ...] = ()  # a request must stay inside one of these (first, last)
+    max_registers: int = 125  # most registers of a request
+    gap: int = 0  # most unneeded registers between two values of a request
+    even: bool = False  # whether start and count of a request must be even
+    windows: tuple[tuple[int, int], ...] = ()  # a request must lie within one of these (first, last)
     request_delay: float = 0.0  # silence between two requests
-    connect_delay: float = 0.0  # silence after a connection is made
-    timeout: float = 1.0  # for one answer
-    one_client: bool = False  # refuses or breaks a second connection
+    connect_delay: float = 0.0  # silence after the connection is open
+    timeout: float = 1.0  # for an answer
+    one_client: bool = False  # whether the device refuses or breaks a second connection
 
 
 @dataclass(frozen=True, slots=True)
 class SerialSettings:
-    """How a device's serial port is set when it is delivered."""
+    """Settings of a serial port; in a map, the factory settings."""
 
     baudrate: int
     parity: Parity = "N"
@@ -93,7 +93,7 @@ class SerialSettings:
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """Registers that are read in one request, and the octets of the answer that are meant (`length` 0: the rest)."""
+    """Registers of one request, and the relevant octets of the answer (`length` 0: all after `skip`)."""
 
     address: int
     registers: int = 1
@@ -104,7 +104,7 @@ class Excerpt:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What tells a model: a text with `pattern` in it, or a number (high word first) of `values` or `ranges`."""
+    """A mark of a model: a text that begins with `pattern`, or a number (high word first) in `values` or `ranges`."""
 
     excerpt: Excerpt
     values: tuple[int, ...] = ()
@@ -114,7 +114,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Where a device has its model or serial number: a text, or a number."""
+    """Registers with a device's model or serial number, as a text or a number."""
 
     excerpt: Excerpt
     number: bool = False
@@ -122,7 +122,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class IdentityMarks:
-    """How a model is recognised: every one of `marks` holds. `source` says who knows."""
+    """Identification of a model: all `marks` must match. source: the manual or software that documents them."""
 
     marks: tuple[Mark, ...] = ()
     model: Label | None = None
@@ -132,7 +132,7 @@ class IdentityMarks:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A register map: what a model offers and how to ask it. `name` is the map's name in the catalogue."""
+    """A register map: a model's registers and limits. name: of the map in the catalogue."""
 
     name: str
     vendor: str
@@ -145,12 +145,12 @@ class Device:
     night: Night = "answers"
     source: str = ""
     serial: str = ""
-    line: SerialSettings | None = None  # None: not known, or it has no serial port
+    line: SerialSettings | None = None  # None: unknown, or no serial port
     identity: IdentityMarks = IdentityMarks()
 
     @property
     def quantities(self) -> tuple[str, ...]:
-        """Names of what it offers, in the order of its registers and so of a decoded block."""
+        """Names of the device's quantities, in the order of its registers and of a decoded block."""
         return tuple(register.quantity for register in self.registers)
 
 
@@ -158,9 +158,9 @@ class Device:
 class Reading:
     """The raw registers of one device at one time.
 
-    `image` is the plan's words, big-endian as on the wire; `valid` has one byte a word, 1 where an answer
-    filled it. `time` is UTC in ns with millisecond resolution: when the first answer arrived.
-    `monotonic` is the same instant in seconds of a clock that is never set.
+    `image` contains the plan's words, big-endian as on the wire; `valid` one byte a word, 1 if an answer contained
+    the word. `time` is the arrival of the first answer, UTC in ns with millisecond resolution; `monotonic` is the
+    same instant on the monotonic clock, s.
     """
 
     time: int

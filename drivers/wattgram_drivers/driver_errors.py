@@ -1,12 +1,12 @@
-"""What can go wrong between a map and a device; the type answers whether to try again."""
+"""Errors of maps, buses and devices. The type states whether a retry can help."""
 
 
 class DriverError(Exception):
-    """Anything that this package reports."""
+    """Base of all errors of this package."""
 
 
 class MapError(DriverError):
-    """A register map has mistakes: one line each, naming file, register, key and what is allowed. Final."""
+    """A register map has mistakes. One line each: file, register, key, allowed values. A retry cannot help."""
 
     def __init__(self, mistakes: list[str]) -> None:
         super().__init__("\n".join(mistakes))
@@ -14,19 +14,19 @@ class MapError(DriverError):
 
 
 class BusDown(DriverError):
-    """The connection or the serial line cannot be opened, or was lost. Concerns every unit on it; retry later."""
+    """The connection or serial line cannot be opened, or was lost. Affects every unit of the bus; retry later."""
 
 
 class NoAnswer(DriverError):
-    """A unit did not answer within its time-out. Retry later; the bus itself may be well."""
+    """A unit did not answer within its timeout. Retry later; the bus itself may work."""
 
 
 class BadAnswer(DriverError):
-    """An answer came that does not belong to the request, or is malformed. It was discarded; retry later."""
+    """The answer is malformed, or does not match the request. It was discarded; retry later."""
 
 
 class Refused(DriverError):
-    """The unit answered with a Modbus exception; `code` is its number (2 = illegal address, 6 = busy)."""
+    """The unit answered with a Modbus exception. code: the exception (2 = illegal address, 6 = busy)."""
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)

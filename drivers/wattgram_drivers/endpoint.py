@@ -1,4 +1,4 @@
-"""Where a bus is: `tcp://host:502`, `rtu:///dev/ttyUSB0?baudrate=9600`, `rtutcp://host:502` and rarer ones."""
+"""The address of a bus: `tcp://host:502`, `rtu:///dev/ttyUSB0?baudrate=9600`, `rtutcp://host:502` and others."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ _PARITIES: dict[str, Parity] = {"N": "N", "E": "E", "O": "O"}
 _PARITY_WORDS: dict[str, Parity] = {"none": "N", "even": "E", "odd": "O"}
 _OPTIONS = ("baudrate", "parity", "stopbits", "bytesize")
 _FILES = ("ca", "cert", "key")
-_PORTS: dict[Scheme, int] = {"tls": 802}  # 502 else (Modbus/TCP Security V21, section 5)
+_PORTS: dict[Scheme, int] = {"tls": 802}  # all others 502 (Modbus/TCP Security V21, section 5)
 _HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One bus. `rtu` and `ascii` have `path` and the line's settings, the others `host` and `port`.
+    """The address of a bus. `rtu` and `ascii` have `path` and the line's settings, the others `host` and `port`.
 
-    `tls` may name files: who signed the device's certificate, and a client certificate with its key.
-    `str()` is the normal form: what `parse` takes and what messages show.
+    `tls` may name files: the CA of the device's certificate, and a client certificate with its key.
+    `str()` returns the normal form, which `parse` accepts and messages contain.
     """
 
     scheme: Scheme
@@ -69,27 +69,27 @@ class Endpoint:
 
     @property
     def serial(self) -> bool:
-        """Whether it is a serial line of this machine."""
+        """Whether the bus is a serial line of this machine."""
         return self.scheme in ("rtu", "ascii")
 
     @property
     def addressed(self) -> bool:
-        """Whether its frames carry a transaction id, and any unit from 0 to 255."""
+        """Whether frames contain a transaction id; the bus then also allows all units from 0 to 255."""
         return self.scheme in ("tcp", "udp", "tls")
 
     @property
     def character(self) -> float:
-        """Seconds of one character on a serial line (start, data, parity and stop bits), 0 on a network."""
+        """Duration of a character on a serial line (start, data, parity and stop bits), s; 0 on a network."""
         if not self.serial:
             return 0.0
         return (1 + self.bytesize + (self.parity != "N") + self.stopbits) / self.baudrate
 
     @property
     def silence(self) -> float:
-        """Seconds of silence between two frames on a serial line, 0 on a network.
+        """Silence between two frames on a serial line, s; 0 on a network.
 
         3.5 characters; 1.75 ms above 19200 baud (Modbus over Serial Line V1.02, section 2.5.1.1). The standard's
-        character has 11 bits, and devices may time it so on a line that needs 10.
+        character has 11 bits; devices may measure it so on a line with 10.
         """
         if not self.serial:
             return 0.0
@@ -97,9 +97,9 @@ class Endpoint:
 
     @property
     def key(self) -> str:
-        """The wire itself: host and port, or the line's path.
+        """Host and port, or the path of the line.
 
-        Endpoints with one key share one connection; when their `str()` differs they contradict each other.
+        Endpoints with the same key share a connection; different `str()` then contradict each other.
         """
         return self.path if self.serial else self._authority
 
@@ -119,10 +119,10 @@ class Endpoint:
 
 
 def parse(url: str, *, listen: bool = False) -> Endpoint:
-    """The endpoint that `url` names; nothing is opened or looked up.
+    """Return the endpoint of `url`, without opening or resolving it.
 
-    Defaults: port 502 (tls: 802); 9600 baud, no parity, 1 stop bit, 8 bits. Port 0, any free one, is to listen at.
-    Raises ValueError: what was found, what is allowed and, where one is near, the word that was meant.
+    Defaults: port 502 (tls: 802); 9600 baud, no parity, 1 stop bit, 8 bits. Port 0, a free port, only with `listen`.
+    ValueError: the message contains the found word, the allowed words and, if one is similar, a suggestion.
     """
     try:
         parts = urlsplit(url.strip())
@@ -135,7 +135,7 @@ def parse(url: str, *, listen: bool = False) -> Endpoint:
         raise ValueError(f"{url!r}: scheme {parts.scheme!r} is not known; allowed: {example}{near}")
     if parts.fragment or parts.username is not None:
         raise ValueError(f"{url!r}: neither a user nor a fragment (#) is allowed")
-    scheme = next(each for each in _SCHEMES if each == parts.scheme)
+    scheme = next(allowed for allowed in _SCHEMES if allowed == parts.scheme)
     if listen and scheme not in _SERVED:
         raise ValueError(f"{url!r}: {scheme} is not served; allowed: {', '.join(_SERVED)}")
     if scheme in ("rtu", "ascii"):
@@ -158,7 +158,7 @@ def parse(url: str, *, listen: bool = False) -> Endpoint:
 
 
 def _host(url: str, host: str) -> str:
-    """A name in lower case or an IP address in its shortest form."""
+    """Return a host name in lower case, or an IP address in its shortest form."""
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:
@@ -170,7 +170,7 @@ def _host(url: str, host: str) -> str:
 
 
 def _line(url: str, scheme: Scheme, parts: SplitResult) -> Endpoint:
-    """A serial line with its settings."""
+    """Return the endpoint of a serial line with its settings."""
     path = parts.path
     if parts.netloc or not path.startswith("/") or path.endswith("/"):
         found = parts.netloc + path
@@ -182,7 +182,7 @@ def _line(url: str, scheme: Scheme, parts: SplitResult) -> Endpoint:
     return Endpoint(
         scheme,
         port=0,
-        # normpath keeps two leading slashes, which mean nothing here
+        # normpath keeps two leading slashes, which have no meaning here
         path="/" + posixpath.normpath(path).lstrip("/"),
         baudrate=_number(url, "baudrate", options.get("baudrate", "9600"), BAUDRATES),
         parity=_parity(url, options.get("parity", "N")),
@@ -192,7 +192,7 @@ def _line(url: str, scheme: Scheme, parts: SplitResult) -> Endpoint:
 
 
 def _options(url: str, parts: SplitResult, allowed: tuple[str, ...]) -> dict[str, str]:
-    """What stands behind the question mark."""
+    """Return the options after the question mark."""
     options: dict[str, str] = {}
     try:
         pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
@@ -219,8 +219,8 @@ def _number(url: str, name: str, text: str, allowed: tuple[int, ...]) -> int:
 def _parity(url: str, text: str) -> Parity:
     letter = _PARITIES.get(text.upper())
     if letter is None:
-        meant = difflib.get_close_matches(text.lower(), _PARITY_WORDS, 1)
-        near = f"; did you mean {_PARITY_WORDS[meant[0]]!r}?" if meant else ""
+        similar = difflib.get_close_matches(text.lower(), _PARITY_WORDS, 1)
+        near = f"; did you mean {_PARITY_WORDS[similar[0]]!r}?" if similar else ""
         raise ValueError(f"{url!r}: parity {text!r}; allowed: N (none), E (even), O (odd){near}")
     return letter
 

@@ -1,4 +1,4 @@
-"""Pages about the devices of the catalogue: one of all of them, `docs/devices.md`, and one of each as a text."""
+"""Pages of the catalogue: the list of all devices, `docs/devices.md`, and a text page of each driver."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _NIGHT = {
     "zeros": "answers zeros without sun",
 }
 _LISTED = 4
-"""Codes that are listed one by one."""
+"""Most codes that are listed individually."""
 
 _TABLE_DIGITS = {"holding": "3", "input": "4"}
 
 
 def listing(directory: Path | None = None) -> str:
-    """Markdown: every device of the catalogue on one line, by its kind. MapError as `catalogue.load`."""
+    """Return all devices of the catalogue as Markdown, one line each, by kind. MapError as in `catalogue.load`."""
     devices = [catalogue.load(name, directory) for name in catalogue.names(directory) if name != catalogue.SUNSPEC]
     lines = [
         "# Devices",
@@ -65,24 +65,27 @@ def listing(directory: Path | None = None) -> str:
 
 
 def page(name: str, directory: Path | None = None) -> str:
-    """The page of one driver: what its map says of the device, how it is asked, and each quantity.
+    """Return the page of a driver: device, limits, quantities and registers.
 
-    MapError for a name that is not in the catalogue, and for a map with mistakes.
+    MapError: unknown name, or mistakes in the map.
     """
     if catalogue.is_sunspec(name):
-        known = ", ".join(str(number) for number in walk.KNOWN_MODELS)
+        models = ", ".join(str(number) for number in walk.KNOWN_MODELS)
         rows = [_meaning(QUANTITIES[quantity], "") for quantity in walk.quantities()]
-        head = ["sunspec: asks the device itself which of these it offers", f"models: {known}", ""]
+        head = ["sunspec: reads from the device which of these quantities it offers", f"models: {models}", ""]
         return "\n".join([*head, *_columns([("quantity", "unit", "sign", "meaning"), *rows])]) + "\n"
     device = catalogue.load(name, directory)
     head = [f"{device.vendor} {device.model} ({device.kind})", *_remarks(catalogue.text(name, directory)), ""]
     head += [f"source: {device.source}", f"wires: {', '.join(device.transports)}"]
-    head += [f"{'; '.join(_knowledge(device))}"] if _knowledge(device) else []
+    head += [f"{'; '.join(_notes(device))}"] if _notes(device) else []
     head += [f"recognised by: {'; '.join(_marks(device))} ({device.identity.source})"] if device.identity.marks else []
     titles = ("quantity", "unit", "sign", "meaning", "code", "address", "type", "scale", "note")
     rows = [
-        (*_meaning(QUANTITIES[one.quantity], QUANTITIES[one.quantity].sign_of(device.kind)), *_place(one))
-        for one in device.registers
+        (
+            *_meaning(QUANTITIES[register.quantity], QUANTITIES[register.quantity].sign_of(device.kind)),
+            *_address(register),
+        )
+        for register in device.registers
     ]
     return "\n".join([*head, "", *_columns([titles, *rows])]) + "\n"
 
@@ -91,35 +94,35 @@ def _line(device: Device) -> str:
     single = sum("single source" in register.note for register in device.registers)
     rows = f"{len(device.registers)} ({single})" if single else f"{len(device.registers)}"
     cells = (f"`{device.name}`", f"{device.vendor} {device.model}", rows, ", ".join(device.transports))
-    return f"| {' | '.join(cells)} | {'; '.join(_knowledge(device))} |"
+    return f"| {' | '.join(cells)} | {'; '.join(_notes(device))} |"
 
 
-def _knowledge(device: Device) -> list[str]:
-    """What is not as with every device, in words."""
-    known = [] if device.unit == 1 else [f"unit {device.unit}"]
+def _notes(device: Device) -> list[str]:
+    """Return the device's differences from the defaults, as phrases."""
+    notes = [] if device.unit == 1 else [f"unit {device.unit}"]
     if device.line:
-        known.append(str(device.line))
-    known += _limits(device.limits)
+        notes.append(str(device.line))
+    notes += _limits(device.limits)
     if device.night in _NIGHT:
-        known.append(_NIGHT[device.night])
-    return known
+        notes.append(_NIGHT[device.night])
+    return notes
 
 
 def _marks(device: Device) -> Iterator[str]:
-    """What `wattgram scan` recognises it by; long lists of codes are counted."""
+    """Yield the marks by which `wattgram scan` identifies the device; long lists of codes as a number."""
     for mark in device.identity.marks:
-        one = mark.excerpt
-        last = f"-{one.address + one.registers - 1}" if one.registers > 1 else ""
+        excerpt = mark.excerpt
+        last = f"-{excerpt.address + excerpt.registers - 1}" if excerpt.registers > 1 else ""
         numbers = [*map(str, mark.values), *(f"{low}-{high}" for low, high in mark.ranges)]
-        said = f"says {mark.pattern}" if mark.pattern else f"is {', '.join(numbers)}"
+        content = f"says {mark.pattern}" if mark.pattern else f"is {', '.join(numbers)}"
         if len(numbers) > _LISTED:
-            said = f"is one of {len(numbers)} codes"
-        yield f"{one.table} {one.address}{last} {said}"
+            content = f"is one of {len(numbers)} codes"
+        yield f"{excerpt.table} {excerpt.address}{last} {content}"
 
 
 def _limits(limits: DeviceLimits) -> Iterator[str]:
-    usual = DeviceLimits()
-    if limits.max_registers != usual.max_registers:
+    default = DeviceLimits()
+    if limits.max_registers != default.max_registers:
         yield f"at most {limits.max_registers} registers a request"
     if limits.even:
         yield "even addresses and counts"
@@ -129,7 +132,7 @@ def _limits(limits: DeviceLimits) -> Iterator[str]:
         yield f"{limits.request_delay:g} s between requests"
     if limits.connect_delay:
         yield f"{limits.connect_delay:g} s after connecting"
-    if limits.timeout != usual.timeout:
+    if limits.timeout != default.timeout:
         yield f"answers within {limits.timeout:g} s"
     if limits.one_client:
         yield "one connection only"
@@ -139,7 +142,7 @@ def _meaning(quantity: Quantity, sign: str) -> tuple[str, ...]:
     return quantity.name, quantity.unit, sign, quantity.meaning
 
 
-def _place(register: Register) -> tuple[str, ...]:
+def _address(register: Register) -> tuple[str, ...]:
     order = ", low word first" if register.words > 1 and register.word_order == "little" else ""
     power = f" x 10^({register.scale_address})" if register.scale_address is not None else ""
     scale = f"{float(register.scale):g}{power}"
@@ -147,12 +150,12 @@ def _place(register: Register) -> tuple[str, ...]:
 
 
 def _remarks(text: str) -> list[str]:
-    """The comment at the head of a map, which is about the device."""
+    """Return the comment at the head of a map."""
     lines = (line for line in text.splitlines() if not line.startswith("#:"))
     return [line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines)]
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The rows with their cells one below the other."""
+    """Return the rows as lines with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

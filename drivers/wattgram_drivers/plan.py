@@ -1,4 +1,4 @@
-"""From registers to the requests that cost a bus the fewest seconds, and where each value lies in a reading's image."""
+"""Plan the fastest requests for a device's registers, and the position of each value in a reading's image."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from .quantity import QUANTITIES
 TURNAROUND: Mapping[Scheme, float] = MappingProxyType(
     {"tcp": 0.005, "udp": 0.005, "tls": 0.005, "rtutcp": 0.02, "rtu": 0.02, "ascii": 0.02}
 )
-"""Seconds between a request and its answer beyond their time on the wire, assumed: no map states them.
+"""Seconds from request to answer, without the time on the wire. Assumed: no map states them.
 
 A serial unit needs 20 to 50 ms (FlowFuse/website issue 4805); mbmd's README counts 33 ms a request in all, wire
-included, so the quick end is taken. On TCP it is a round trip in the plant's own network and the device's own time;
-what a gateway's serial line behind it takes cannot be known here.
+included, so the lower end is used. On TCP the value covers a round trip in the plant's network and the device;
+the time of a serial line behind a gateway is unknown here.
 """
 
 OVERHEAD = 13
-"""Characters of an RTU request (8) and of its answer without the registers (5)."""
+"""Characters of an RTU request (8), and of the answer without its registers (5)."""
 
 _FAST_UNITS = ("W", "var", "VA", "V", "A", "Hz")
 _SETTING = re.compile(r"(^|_)(rated|limit|nominal|reference|setpoint|enable)(_|$)|^max_current|^battery_max_")
 
 
 class Field(NamedTuple):
-    """How a decoder reads one value: see `wattgram_ext.decode`, which takes it in this order."""
+    """Decoding of a value, in the order that `wattgram_ext.decode` takes."""
 
     position: int
     type: str
@@ -50,7 +50,7 @@ class Field(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RegisterSpan:
-    """Registers `first` to `last` that must come in one request: a value, with its scale and direction."""
+    """Registers `first` to `last`, which one request must contain: a value, with its scale and direction."""
 
     table: Table
     first: int
@@ -59,7 +59,7 @@ class RegisterSpan:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One request: `count` registers of a table from `address`, and the spans that it serves."""
+    """A request: `count` registers of a table from `address`, and the spans that it covers."""
 
     table: Table
     address: int
@@ -68,48 +68,49 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
-    """What a bus pays for reading: seconds a request, and seconds for each register in it."""
+class RequestCost:
+    """Duration of a request on a bus: seconds a request, and seconds for each of its registers."""
 
     request: float
     register: float
 
     def seconds(self, blocks: Iterable[Block]) -> float:
-        """Seconds that the bus is busy with these requests."""
+        """Return how long these requests occupy the bus, s."""
         return sum(self.request + self.register * block.count for block in blocks)
 
 
-FEWEST = Price(1.0, 0.0)
-"""Counts requests: for whoever has no bus in mind."""
+FEWEST_REQUESTS = RequestCost(1.0, 0.0)
+"""Counts requests, for plans without a particular bus."""
 
 
-def price_of(endpoint: Endpoint, limits: DeviceLimits) -> Price:
-    """What a request to a device costs at an endpoint.
+def request_cost(endpoint: Endpoint, limits: DeviceLimits) -> RequestCost:
+    """Return the duration of a request to a device at an endpoint.
 
-    On a serial line 13 characters and the silence after which the unit takes the request as ended; then its
-    turnaround, and the silence before the next request: the line's, or the device's own where that is longer. Two
-    characters a register. On a network a turnaround and the device's own silence; registers cost nothing.
+    On a serial line: 13 characters, the silence that ends the request, the unit's turnaround, and the silence before
+    the next request (the line's or the device's, whichever is longer); further two characters a register. On a
+    network: a turnaround and the device's silence; registers take no time.
     """
-    letters = 2 if endpoint.scheme == "ascii" else 1  # two characters an octet
-    wire = letters * OVERHEAD * endpoint.character + endpoint.silence
+    characters = 2 if endpoint.scheme == "ascii" else 1  # two characters an octet
+    wire = characters * OVERHEAD * endpoint.character + endpoint.silence
     pause = max(endpoint.silence, limits.request_delay)
-    return Price(wire + TURNAROUND[endpoint.scheme] + pause, 2 * letters * endpoint.character)
+    return RequestCost(wire + TURNAROUND[endpoint.scheme] + pause, 2 * characters * endpoint.character)
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedRegisters:
-    """What a unit refused: `holes` are spans that it does not have, no request may pass a register of `cuts`.
+    """Registers that a unit refused: `holes` are spans that do not exist; no request may cross a register of `cuts`.
 
-    A request that passes a cut begins before it and reaches it: there a refused request was split.
+    A request crosses a cut if it begins before the register and contains it. A cut marks where a refused request was
+    split.
     """
 
     holes: frozenset[RegisterSpan] = frozenset()
     cuts: frozenset[tuple[Table, int]] = frozenset()
 
     def forbids(self, table: Table, first: int, last: int) -> bool:
-        """Whether a request for these registers is known to be refused."""
-        return any(one.table == table and first <= one.first and one.last <= last for one in self.holes) or any(
-            where == table and first < cut <= last for where, cut in self.cuts
+        """Return whether the unit has refused such a request."""
+        return any(hole.table == table and first <= hole.first and hole.last <= last for hole in self.holes) or any(
+            cut_table == table and first < cut <= last for cut_table, cut in self.cuts
         )
 
 
@@ -118,7 +119,7 @@ NOTHING_REFUSED = RefusedRegisters()
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a register's value begins in the image, and its scale and direction (-1 = it has none)."""
+    """Positions in the image of a register's value, scale and direction (-1: none)."""
 
     register: Register
     position: int
@@ -126,32 +127,33 @@ class Place:
     direction_position: int = -1
 
     def field(self) -> Field:
-        """The decoder's field."""
-        one = self.register
+        """Return the decoder's field."""
+        register = self.register
         return Field(
             self.position,
-            one.type,
-            one.word_order == "little",
-            float(one.scale.numerator),
-            float(one.scale.denominator),
+            register.type,
+            register.word_order == "little",
+            float(register.scale.numerator),
+            float(register.scale.denominator),
             self.scale_position,
-            one.invalid,
-            float(one.offset),
-            one.encoding == "four-quadrant",
+            register.invalid,
+            float(register.offset),
+            register.encoding == "four-quadrant",
             self.direction_position,
-            one.direction.mask if one.direction else 0,
-            one.direction.negative if one.direction else 0,
+            register.direction.mask if register.direction else 0,
+            register.direction.negative if register.direction else 0,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to read of a device, and the place of each value in the image.
+    """The requests to a device, and the position of each value in the image.
 
-    The image holds the `spans` one after another, each with words of its own, so that a value is never made of two
-    answers and its place does not depend on the requests. `blocks` read all spans; `fast_blocks` those in `fast`,
-    and any others that lie within them. `twice` are scales that cannot come in one request with their values: they
-    are read before and after, and count where both are the same. One that moves in between is a power of ten.
+    The image contains the `spans` one after another, each with separate words: a value never mixes two answers, and
+    its position does not depend on the requests. `blocks` read all spans; `fast_blocks` read the spans in `fast`, and
+    any others that lie within the same requests. `twice` are scales that do not fit a request with their values:
+    they are read before and after the values, and are valid if both readings agree. A scale that changes in between
+    would make the value wrong by a power of ten.
     """
 
     blocks: tuple[Block, ...]
@@ -165,15 +167,15 @@ class Plan:
 
     @property
     def quantities(self) -> tuple[str, ...]:
-        """Names in the order of `places`, of `fields` and so of a decoded block."""
+        """Names in the order of `places`, of `fields` and of a decoded block."""
         return tuple(place.register.quantity for place in self.places)
 
     def fields(self) -> tuple[Field, ...]:
-        """A decoder's fields, one a place."""
+        """Return the decoder's fields, in the order of `places`."""
         return tuple(place.field() for place in self.places)
 
     def factors(self) -> tuple[tuple[int, int], ...]:
-        """A decoder's (target, factor) pairs: the target is multiplied by the factor's value."""
+        """Return the decoder's (target, factor) pairs: the decoder multiplies the target by the factor's value."""
         index = {quantity: number for number, quantity in enumerate(self.quantities)}
         return tuple(
             (number, index[factor]) for number, place in enumerate(self.places) for factor in place.register.factors
@@ -183,13 +185,13 @@ class Plan:
 def make_plan(
     device: Device,
     quantities: Collection[str] | None = None,
-    price: Price = FEWEST,
+    cost: RequestCost = FEWEST_REQUESTS,
     slow: Collection[str] = (),
 ) -> Plan:
-    """The cheapest plan for these quantities (all when None), and for what they are multiplied by.
+    """Return the fastest plan for these quantities (None: all) and their factors.
 
-    `slow` ones are not in `fast_blocks`, unless a fast one is multiplied by them or nothing else is left. MapError
-    when a quantity is not one of the device's, or a value does not fit the device's limits.
+    `fast_blocks` omit the `slow` quantities, unless a fast quantity needs them or no other quantity remains.
+    MapError: the device lacks a quantity, or a value does not fit the device's limits.
     """
     limits = device.limits
     registers = _wanted(device, quantities)
@@ -202,11 +204,11 @@ def make_plan(
         positions[span] = words
         words += span.last - span.first + 1
     twice = frozenset(span for register in registers for span in _lone_scale(register, limits))
-    blocks = in_order(arrange(spans, limits, price), twice, limits, price)
-    few = in_order(arrange(needed, limits, price, along=spans), twice, limits, price)
+    blocks = in_order(arrange(spans, limits, cost), twice, limits, cost)
+    fast_blocks = in_order(arrange(needed, limits, cost, along=spans), twice, limits, cost)
     return Plan(
         blocks,
-        blocks if len(fast) == len(registers) else few,
+        blocks if len(fast) == len(registers) else fast_blocks,
         spans,
         needed,
         positions,
@@ -217,9 +219,10 @@ def make_plan(
 
 
 def is_slow(quantity: str) -> bool:
-    """Whether it changes slowly: all but power, current, voltage, frequency and power factor as they are now.
+    """Return whether a quantity changes slowly.
 
-    A battery's charge is not slow either: it is shown beside its power, and is absent where it is not read.
+    Fast are measured power, current, voltage, frequency and power factor, and a battery's state of charge, which is
+    published with the power of the same reading.
     """
     measured = QUANTITIES[quantity].unit in _FAST_UNITS or "power_factor" in quantity or quantity == "battery_soc"
     return not measured or _SETTING.search(quantity) is not None
@@ -228,94 +231,96 @@ def is_slow(quantity: str) -> bool:
 def arrange(
     wanted: Iterable[RegisterSpan],
     limits: DeviceLimits,
-    price: Price,
+    cost: RequestCost,
     *,
     along: Iterable[RegisterSpan] | None = None,
     learned: RefusedRegisters = NOTHING_REFUSED,
 ) -> tuple[Block, ...]:
-    """The cheapest requests for the wanted spans, in the order of their registers.
+    """Return the fastest requests for the wanted spans, in the order of their registers.
 
-    Each serves all spans of `along` (the wanted ones when None) that lie within it. Up to `limits.gap` registers
-    that no wanted span needs are read to join two spans. MapError when a span fits no request.
+    Each request covers all spans of `along` (None: the wanted spans) within it. To join two spans, a request may
+    contain up to `limits.gap` unneeded registers. MapError: a span does not fit a request.
     """
     wanted = set(wanted)
     served = sorted(wanted if along is None else set(along), key=_order)
     blocks: list[Block] = []
     for table in sorted({span.table for span in wanted}):
         outer = _outermost(span for span in wanted if span.table == table)
-        for first, count in _cheapest(outer, limits, price, learned):
+        for first, count in _cheapest(outer, limits, cost, learned):
             last = first + count - 1
-            inside = (one for one in served if one.table == table and first <= one.first and one.last <= last)
+            inside = (span for span in served if span.table == table and first <= span.first and span.last <= last)
             blocks.append(Block(table, first, count, tuple(inside)))
     return tuple(blocks)
 
 
 def in_order(
-    blocks: Iterable[Block], twice: Collection[RegisterSpan], limits: DeviceLimits, price: Price
+    blocks: Iterable[Block], twice: Collection[RegisterSpan], limits: DeviceLimits, cost: RequestCost
 ) -> tuple[Block, ...]:
-    """The order in which requests are sent: those with scales that are read `twice` first, and their scales again.
+    """Return requests in the order of sending: first those with scales read `twice`, last the same scales again.
 
-    Others that look alike are kept apart where that is possible: on RTU nothing else tells their answers apart, and
-    `rtu` asks a question more between them.
+    Between them, requests of equal shape are separated where possible: on RTU their answers are indistinguishable, so
+    `rtu` sends an additional request between two neighbours of equal shape.
     """
     scales = [block for block in blocks if not set(twice).isdisjoint(block.spans)]
-    again = arrange({span for block in scales for span in block.spans if span in twice}, limits, price)
-    return (*scales, *_apart([block for block in blocks if block not in scales]), *again)
+    again = arrange({span for block in scales for span in block.spans if span in twice}, limits, cost)
+    return (*scales, *_separated([block for block in blocks if block not in scales]), *again)
 
 
 def fills(span: RegisterSpan, block: Block, limits: DeviceLimits) -> bool:
-    """Whether a request for the span alone would be the very request of the block."""
+    """Return whether a request for the span alone equals the block's request."""
     return _stretch(span.first, span.last, limits) == (block.address, block.count)
 
 
 def spans_of(register: Register, limits: DeviceLimits) -> list[RegisterSpan]:
-    """One span of the value with its companions; one each when they lie too far apart for one request."""
+    """Return the span of a value with its companions; separate spans if they do not fit one request."""
     value = RegisterSpan(register.table, register.address, register.address + register.words - 1)
-    alone = [value, *(RegisterSpan(register.table, each, each) for each in register.companions)]
+    alone = [value, *(RegisterSpan(register.table, address, address) for address in register.companions)]
     first, last = min(span.first for span in alone), max(span.last for span in alone)
     return alone if _stretch(first, last, limits) is None else [RegisterSpan(register.table, first, last)]
 
 
 def _cheapest(
-    spans: Sequence[RegisterSpan], limits: DeviceLimits, price: Price, learned: RefusedRegisters
+    spans: Sequence[RegisterSpan], limits: DeviceLimits, cost: RequestCost, learned: RefusedRegisters
 ) -> list[tuple[int, int]]:
-    """(first, count) of the cheapest requests for spans of one table whose firsts and lasts both ascend.
+    """Return (first, count) of the fastest requests for spans of one table, with ascending first and last registers.
 
-    Such spans are served by neighbours: whoever is wanted between two spans of a request lies in it, too. So the
-    best way to serve the spans up to one is a request that ends with it and the best way to serve those before.
-    Of equal prices fewer requests win, then fewer registers.
+    Every span between two spans of a request lies in the same request. So the best requests up to a span are a
+    request that ends with the span, and the best requests for the spans before. Among equal durations, fewer requests
+    win, then fewer registers.
     """
     bridges = [later.first - earlier.last - 1 <= limits.gap for earlier, later in pairwise(spans)]
-    best: list[tuple[float, int, int, int]] = [(0.0, 0, 0, 0)]  # seconds, requests, registers, its first span
+    best: list[tuple[float, int, int, int]] = [
+        (0.0, 0, 0, 0)
+    ]  # seconds, requests, registers, first span of the last request
     for end, span in enumerate(spans):
         choices = []
         for start in range(end, -1, -1):
             stretch = _stretch(spans[start].first, span.last, limits)
             alone = start == end
             if stretch is None or not (alone or bridges[start]):
-                break  # what is longer still is not possible either
+                break  # longer requests are not possible either
             if not alone and learned.forbids(span.table, stretch[0], stretch[0] + stretch[1] - 1):
                 break
             requests, registers = best[start][1] + 1, best[start][2] + stretch[1]
-            choices.append((price.request * requests + price.register * registers, requests, registers, start))
+            choices.append((cost.request * requests + cost.register * registers, requests, registers, start))
         if not choices:
             raise MapError([_misfit(span, limits)])
         best.append(min(choices))
-    made: list[tuple[int, int]] = []
+    stretches: list[tuple[int, int]] = []
     end = len(spans)
     while end:
         start = best[end][3]
         stretch = _stretch(spans[start].first, spans[end - 1].last, limits)
-        assert stretch is not None  # it was possible above
-        made.append(stretch)
+        assert stretch is not None  # checked in the loop above
+        stretches.append(stretch)
         end = start
-    return made[::-1]
+    return stretches[::-1]
 
 
-def _apart(blocks: Sequence[Block]) -> list[Block]:
-    """In the order given, unless two neighbours look alike; then the shapes that are left most often go first."""
+def _separated(blocks: Sequence[Block]) -> list[Block]:
+    """Return blocks in the given order; if neighbours have equal shapes, the most frequent shapes first."""
     shapes = [(block.table, block.count) for block in blocks]
-    if all(one != other for one, other in pairwise(shapes)):
+    if all(earlier != later for earlier, later in pairwise(shapes)):
         return list(blocks)
     left: dict[tuple[Table, int], list[Block]] = {}
     for shape, block in zip(shapes, blocks, strict=True):
@@ -323,7 +328,7 @@ def _apart(blocks: Sequence[Block]) -> list[Block]:
     ordered: list[Block] = []
     last = None
     while left:
-        shape = max(left, key=lambda one: (one != last, len(left[one])))
+        shape = max(left, key=lambda shape: (shape != last, len(left[shape])))
         ordered.append(left[shape].pop(0))
         last = shape
         if not left[shape]:
@@ -332,16 +337,16 @@ def _apart(blocks: Sequence[Block]) -> list[Block]:
 
 
 def _outermost(spans: Iterable[RegisterSpan]) -> list[RegisterSpan]:
-    """Those of one table that lie in no other, ascending."""
+    """Return spans of one table that lie in no other span, ascending."""
     outer: list[RegisterSpan] = []
-    for span in sorted(spans, key=lambda one: (one.first, -one.last)):
+    for span in sorted(spans, key=lambda span: (span.first, -span.last)):
         if not outer or span.last > outer[-1].last:
             outer.append(span)
     return outer
 
 
 def _stretch(first: int, last: int, limits: DeviceLimits) -> tuple[int, int] | None:
-    """First register and count of the request that covers first to last, or None when the limits forbid it."""
+    """Return first register and count of a request for first to last; None if the limits forbid it."""
     if limits.even:
         first -= first % 2
         last += (last - first + 1) % 2
@@ -355,22 +360,22 @@ def _stretch(first: int, last: int, limits: DeviceLimits) -> tuple[int, int] | N
 def _wanted(device: Device, quantities: Collection[str] | None) -> list[Register]:
     if quantities is None:
         return list(device.registers)
-    needed = _with_factors(device, _known(device, quantities))
+    needed = _with_factors(device, _checked(device, quantities))
     return [register for register in device.registers if register.quantity in needed]
 
 
 def _fast(device: Device, registers: Sequence[Register], slow: Collection[str]) -> Sequence[Register]:
-    """The registers that are not slow, and their factors; all when that leaves none."""
-    _known(device, slow)
-    needed = _with_factors(device, {one.quantity for one in registers if one.quantity not in slow})
-    return [one for one in registers if one.quantity in needed] or registers
+    """Return the fast registers and their factors; all registers if there is no fast register."""
+    _checked(device, slow)
+    needed = _with_factors(device, {register.quantity for register in registers if register.quantity not in slow})
+    return [register for register in registers if register.quantity in needed] or registers
 
 
-def _known(device: Device, quantities: Collection[str]) -> Collection[str]:
+def _checked(device: Device, quantities: Collection[str]) -> Collection[str]:
     unknown = [name for name in quantities if name not in device.quantities]
     if unknown:
         offered = ", ".join(device.quantities)
-        raise MapError([f"{device.name}: no quantity {name!r}; it has {offered}" for name in unknown])
+        raise MapError([f"{device.name}: no quantity {name!r}; allowed: {offered}" for name in unknown])
     return quantities
 
 
@@ -392,7 +397,7 @@ def _order(span: RegisterSpan) -> tuple[Table, int, int]:
 
 
 def _lone_scale(register: Register, limits: DeviceLimits) -> Iterator[RegisterSpan]:
-    """The span of a scale that cannot come in one request with its value."""
+    """Yield the span of a scale that does not fit a request with its value."""
     address = register.scale_address
     if address is not None and len(spans_of(register, limits)) > 1:
         yield RegisterSpan(register.table, address, address)
@@ -402,7 +407,7 @@ def _place(register: Register, limits: DeviceLimits, positions: Mapping[Register
     spans = spans_of(register, limits)
 
     def position(address: int) -> int:
-        return next(positions[one] + address - one.first for one in spans if one.first <= address <= one.last)
+        return next(positions[span] + address - span.first for span in spans if span.first <= address <= span.last)
 
     scale, direction = register.scale_address, register.direction
     return Place(

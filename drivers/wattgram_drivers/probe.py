@@ -1,7 +1,7 @@
-"""Which device is it: what to ask, and how to judge what came. Pure: whoever asks brings the answers.
+"""Identify a device: which registers to read, and how to judge the answers. No I/O: the caller supplies the answers.
 
-An identity is what a map says tells its model. Where a device tells nothing, its values must look like those of
-a grid: several of them, of different kinds, that agree with one another.
+A map's identity lists the marks of its model. A device without marks is judged by its values: several values, of
+different kinds, must be plausible for a grid and consistent with one another.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from typing import Literal
 
 from .device import Device, Excerpt, Label, Mark, SerialSettings, Table
 
-Verdict = Literal["fits", "differs", "unsaid"]
-"""Of an identity: every mark holds; a mark holds something else; a mark was not answered, or is empty."""
+Verdict = Literal["fits", "differs", "unknown"]
+"""Of an identity: all marks match; a mark differs; a mark was not answered, or is empty."""
 
 STRONG = 4
-"""Points that values need, from at least two kinds of evidence, before a driver is named for them."""
+"""Points, from at least two kinds of evidence, that values need to identify a driver."""
 
 FREQUENCY = (45.0, 65.0)  # Hz: 50 and 60 Hz grids, and gensets
-PHASE_VOLTAGE = (80.0, 300.0)  # V to neutral: 100, 120, 230, 277 V grids
-LINE_VOLTAGE = (140.0, 520.0)  # V between phases: the same x sqrt 3
-LOW_VOLTAGE = 1000.0  # V: the limit of low voltage (IEC 60038)
-NOISE_LEVEL = 20.0  # V, VA: below, an input that is not connected shows as much
+PHASE_VOLTAGE = (80.0, 300.0)  # V, phase to neutral: grids of 100, 120, 230, 277 V
+LINE_VOLTAGE = (140.0, 520.0)  # V, phase to phase: the same x sqrt 3
+LOW_VOLTAGE = 1000.0  # V, limit of low voltage (IEC 60038)
+NOISE_LEVEL = 20.0  # V, VA: an unconnected input can show values up to this level
 ROOT_3 = 3**0.5
 
 _PHASE_NAMES = ("l1", "l2", "l3")
 _LINES = (("l1l2", "l1n"), ("l2l3", "l2n"), ("l3l1", "l3n"))
-_TELLING = frozenset(
+_CHECKABLE = frozenset(
     {
         "frequency",
         *(f"voltage_{phase}n" for phase in _PHASE_NAMES),
@@ -45,11 +45,11 @@ _TELLING = frozenset(
 )
 
 _FURTHER_UNITS = (126, 2, 200, 100, 10, 125, 0)
-"""Where devices stand that are not at their map's address: SunSpec inverters behind an SMA gateway 126 (itself 125),
+"""Unit addresses of devices that differ from their map: SunSpec inverters behind an SMA gateway 126 (gateway 125),
 SMA's data managers 2, a GEN24's meter and an Alfen station 200, Victron's GX 100, DSE 10, Huawei's own Wi-Fi 0."""
 
 STANDARD_SETTINGS = SerialSettings(19200, "E")
-"""What a device has by default (Modbus over Serial Line V1.02, sections 2.5.1 and 3.4)."""
+"""Default settings of the standard (Modbus over Serial Line V1.02, sections 2.5.1 and 3.4)."""
 
 _FURTHER_LINES = (
     SerialSettings(19200, "N"),
@@ -62,12 +62,12 @@ _FURTHER_LINES = (
     SerialSettings(9600, "O"),
     SerialSettings(19200, "O"),
 )
-"""Settings that sites choose, after those that devices are delivered with."""
+"""Further settings in use at sites, to try after the factory settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """How much values look like a device's: points, the kinds they come from, and what speaks against it."""
+    """Evidence that values are from a device: points, kinds of evidence, and a contradiction ("" for none)."""
 
     points: int = 0
     kinds: frozenset[str] = frozenset()
@@ -75,12 +75,12 @@ class Evidence:
 
     @property
     def strong(self) -> bool:
-        """Enough to name a driver."""
+        """Whether the evidence suffices to identify a driver."""
         return not self.against and self.points >= STRONG and len(self.kinds) >= 2
 
 
 def units(devices: Iterable[Device]) -> tuple[int, ...]:
-    """Unit addresses worth asking first: 1, then where maps say that devices are delivered, then known others."""
+    """Return unit addresses in the order to try: 1, the maps' factory settings (most frequent first), others."""
     count: defaultdict[int, int] = defaultdict(int)
     for device in devices:
         count[device.unit] += 1
@@ -89,7 +89,7 @@ def units(devices: Iterable[Device]) -> tuple[int, ...]:
 
 
 def lines(devices: Iterable[Device]) -> tuple[SerialSettings, ...]:
-    """Settings of a serial line worth trying, those first with which the most vendors deliver."""
+    """Return settings of a serial line in the order to try: factory settings of the most vendors first."""
     vendors: defaultdict[SerialSettings, set[str]] = defaultdict(set)
     for device in devices:
         if device.line:
@@ -101,30 +101,30 @@ def lines(devices: Iterable[Device]) -> tuple[SerialSettings, ...]:
 
 
 def marked(device: Device) -> frozenset[tuple[Table, int]]:
-    """Registers (table, address) that the marks of its identity rest on."""
+    """Return the registers (table, address) of the identity's marks."""
     return frozenset(
-        (one.table, one.address + (one.skip + index) // 2)
-        for one in (mark.excerpt for mark in device.identity.marks)
-        for index in range(one.length or 2 * one.registers - one.skip)
+        (excerpt.table, excerpt.address + (excerpt.skip + index) // 2)
+        for excerpt in (mark.excerpt for mark in device.identity.marks)
+        for index in range(excerpt.length or 2 * excerpt.registers - excerpt.skip)
     )
 
 
-def meant(excerpt: Excerpt, answer: bytes) -> bytes:
-    """The octets of an answer that an excerpt means."""
+def _relevant(excerpt: Excerpt, answer: bytes) -> bytes:
+    """Return the octets of an answer that an excerpt selects."""
     return answer[excerpt.skip : excerpt.skip + excerpt.length] if excerpt.length else answer[excerpt.skip :]
 
 
 def text(octets: bytes) -> str:
-    """The text in registers, one or two characters in each; empty when it is none."""
+    """Return the text in registers with one or two characters each; "" if it is not a text."""
     plain = octets.replace(b"\0", b"").rstrip(b"\xff").decode("ascii", "replace").strip()
     return plain if plain.isascii() and plain.isprintable() else ""
 
 
-def judged(mark: Mark, answer: bytes | None) -> Verdict:
-    """What an answer says of a mark; None: it was not answered. Zeros and all ones say nothing."""
-    octets = meant(mark.excerpt, answer) if answer else b""
+def judge(mark: Mark, answer: bytes | None) -> Verdict:
+    """Return the verdict of an answer (None: no answer) on a mark. All zeros or all ones are unknown."""
+    octets = _relevant(mark.excerpt, answer) if answer else b""
     if not octets.strip(b"\0") or not octets.strip(b"\xff"):
-        return "unsaid"
+        return "unknown"
     if mark.pattern:
         return "fits" if re.match(mark.pattern, text(octets)) else "differs"
     number = int.from_bytes(octets, "big")
@@ -132,40 +132,41 @@ def judged(mark: Mark, answer: bytes | None) -> Verdict:
     return "fits" if fits else "differs"
 
 
-def label(one: Label, answer: bytes) -> str:
-    """A model or serial number as people write it; empty when the device does not say."""
-    octets = meant(one.excerpt, answer)
-    if not one.number:
+def label(place: Label, answer: bytes) -> str:
+    """Return a model or serial number as text; "" if the device does not state it."""
+    octets = _relevant(place.excerpt, answer)
+    if not place.number:
         return text(octets)
     return str(int.from_bytes(octets, "big")) if octets.strip(b"\0") and octets.strip(b"\xff") else ""
 
 
-def telling(device: Device) -> tuple[str, ...]:
-    """The quantities of a map that can be weighed, in its order; those whose registers are marks count as such."""
-    taken = marked(device)
+def checkable(device: Device) -> tuple[str, ...]:
+    """Return the map's quantities that serve as evidence, in its order, without the registers of marks."""
+    marks = marked(device)
     return tuple(
-        one.quantity
-        for one in device.registers
-        if one.quantity in _TELLING and all((one.table, one.address + word) not in taken for word in range(one.words))
+        register.quantity
+        for register in device.registers
+        if register.quantity in _CHECKABLE
+        and all((register.table, register.address + word) not in marks for word in range(register.words))
     )
 
 
-def taste(device: Device) -> str:
-    """The quantity to look at before all others, since it alone shows most wrong maps; empty when there is none."""
-    offered = telling(device)
-    return next((one for one in ("frequency", "voltage_l1n", "voltage_l1l2") if one in offered), "")
+def first_check(device: Device) -> str:
+    """Return the quantity to check first, because it excludes most wrong maps; "" for none."""
+    offered = checkable(device)
+    return next((name for name in ("frequency", "voltage_l1n", "voltage_l1l2") if name in offered), "")
 
 
 def evidence(device: Device, values: Mapping[str, float]) -> Evidence:
-    """What the values (SI, NaN or missing: not available) say of whether this is the device.
+    """Return the evidence of values (SI; NaN or missing: not available) for a device.
 
-    A value in its range is worth a point, as a float two, which are rarely right by chance; so is a relation that
-    holds. Zeros are worth nothing: a register that means something else is often zero.
+    A value in its range gives a point; a float gives two, because floats are rarely plausible by chance. A relation
+    between values that holds gives points as well. Zeros give none: registers of another meaning are often zero.
     """
     against = _impossible(values)
     if against:
         return Evidence(against=against)
-    floats = {one.quantity for one in device.registers if one.type in ("f32", "f64")}
+    floats = {register.quantity for register in device.registers if register.type in ("f32", "f64")}
     points: defaultdict[str, int] = defaultdict(int)
     for kind, quantity, (low, high) in _ranges():
         if low <= values.get(quantity, nan) <= high:
@@ -174,7 +175,7 @@ def evidence(device: Device, values: Mapping[str, float]) -> Evidence:
         ratio = _ratio(values.get(f"voltage_{between}", nan), values.get(f"voltage_{neutral}", nan))
         points["voltage"] += 0.95 * ROOT_3 <= ratio <= 1.05 * ROOT_3
     points["power"] += _agreements(values)
-    return Evidence(sum(points.values()), frozenset(kind for kind, worth in points.items() if worth))
+    return Evidence(sum(points.values()), frozenset(kind for kind, count in points.items() if count))
 
 
 def _ranges() -> Iterable[tuple[str, str, tuple[float, float]]]:
@@ -186,7 +187,7 @@ def _ranges() -> Iterable[tuple[str, str, tuple[float, float]]]:
 
 
 def _impossible(values: Mapping[str, float]) -> str:
-    """What no device on a low-voltage grid shows; empty when there is nothing."""
+    """Return the first value that is impossible on a low-voltage grid; "" for none."""
     for quantity, value in values.items():
         if not isfinite(value) or value == 0.0:
             continue
@@ -200,7 +201,7 @@ def _impossible(values: Mapping[str, float]) -> str:
 
 
 def _agreements(values: Mapping[str, float]) -> int:
-    """Points for powers that agree: with their sum, and with voltage times current."""
+    """Return points for powers that agree with their sum, and with voltage times current."""
     total = abs(values.get("active_power_total", nan))
     phases = [values.get(f"active_power_{phase}", nan) for phase in _PHASE_NAMES]
     points = 0
@@ -215,5 +216,5 @@ def _agreements(values: Mapping[str, float]) -> int:
     return points
 
 
-def _ratio(one: float, other: float) -> float:
-    return one / other if other and other >= NOISE_LEVEL else nan
+def _ratio(numerator: float, denominator: float) -> float:
+    return numerator / denominator if denominator and denominator >= NOISE_LEVEL else nan

@@ -1,4 +1,4 @@
-"""The closed list of quantities: what a register can mean, in which unit, and what its sign means."""
+"""The vocabulary of quantities: name, unit, meaning and sign of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import MappingProxyType
 from .device import Kind
 
 BY_KIND = "by kind"
-"""Sign of quantities whose direction depends on the device: see `KIND_SIGN`."""
+"""Sign of quantities with a direction that depends on the kind of device: see `KIND_SIGN`."""
 
 KIND_SIGN: Mapping[Kind, str] = MappingProxyType(
     {
@@ -24,7 +24,7 @@ KIND_SIGN: Mapping[Kind, str] = MappingProxyType(
         "sensor": "import+",
     }
 )
-"""What a positive power means at the terminals of each kind of device."""
+"""Meaning of a positive power at the terminals, by kind of device."""
 
 SIGN_DIRECTION: Mapping[str, int] = MappingProxyType(
     {
@@ -39,7 +39,7 @@ SIGN_DIRECTION: Mapping[str, int] = MappingProxyType(
         "vendor-dependent": 0,
     }
 )
-"""Sign words of a register: 1 = positive out of the device or site, -1 = into it, 0 = no such direction."""
+"""Direction of each sign word: 1 = positive out of the device or site, -1 = into it, 0 = neither."""
 
 STATED_UNITS: Mapping[str, tuple[str, Fraction]] = MappingProxyType(
     {
@@ -96,14 +96,14 @@ STATED_UNITS: Mapping[str, tuple[str, Fraction]] = MappingProxyType(
         "m3/h": ("m3/s", Fraction(1, 3600)),
     }
 )
-"""Units that a map may state: the vocabulary's unit and what one of them is in it."""
+"""Units that a map may state: the vocabulary's unit, and the factor to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A word of the vocabulary; `sign` is the word for its positive direction, empty where it has none.
+    """A quantity of the vocabulary. sign: the word for the positive direction, "" for none.
 
-    A quantity that names its direction (active_energy_import) has no sign: it only grows that way.
+    A quantity with a direction in its name (active_energy_import) has no sign: it counts only this direction.
     """
 
     name: str
@@ -112,18 +112,18 @@ class Quantity:
     sign: str = ""
 
     def sign_of(self, kind: Kind) -> str:
-        """The sign word that a positive value carries in a device of this kind."""
+        """Return the sign word of a positive value in a device of this kind."""
         return KIND_SIGN[kind] if self.sign == BY_KIND else self.sign
 
 
 def orientation(quantity: Quantity, kind: Kind, sign: str) -> int:
-    """1 or -1: what turns a register with this sign word into the vocabulary's direction."""
+    """Return the factor, 1 or -1, from a register with this sign word to the vocabulary's direction."""
     wanted = SIGN_DIRECTION.get(quantity.sign_of(kind), 0)
     return -1 if wanted * SIGN_DIRECTION.get(sign, 0) < 0 else 1
 
 
 def _expand(pattern: str) -> Iterator[str]:
-    """Names of a pattern: {a|b} is one of these, {1..4} one of these numbers, {|_x} may be left out."""
+    """Yield the names of a pattern: {a|b} is a choice, {1..4} a range of numbers, {|_x} an optional part."""
     parts = re.split(r"\{(.*?)\}", pattern)
     choices: list[list[str]] = []
     for index, part in enumerate(parts):
@@ -155,8 +155,8 @@ _ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("current_n{|_pac4200}", "A", "current of the neutral", ""),
     ("current_demand_{l1|l2|l3}", "A", "current, mean of the demand period", ""),
     ("frequency{|_highres|_nominal}", "Hz", "frequency of the AC side", ""),
-    ("active_power_{demand|peak_today|available}", "W", "active power: demand, peak or on offer", ""),
-    ("reactive_power_available", "var", "reactive power on offer", ""),
+    ("active_power_{demand|peak_today|available}", "W", "active power: demand, peak or available", ""),
+    ("reactive_power_available", "var", "available reactive power", ""),
     ("{pt|ct}_ratio", "1", "primary to secondary ratio of the voltage or current transformers", ""),
     # Meter energies
     (f"active_energy_{{import|export|total}}{_COUNTER_SUFFIXES}{_COPY}", "Wh", "active energy counter", ""),
@@ -175,26 +175,26 @@ _ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("dc_energy_{1..24}", "Wh", "energy of a string or tracker", ""),
     ("dc_energy_{injected|absorbed}", "Wh", "energy through the DC ports", ""),
     ("dc_energy_{injected|absorbed}_{1..24}", "Wh", "energy through a DC port", ""),
-    ("energy_{total|daily|dc_total}", "Wh", "energy that the device made, or used (charger)", ""),
-    ("energy_total_{highres|u32}", "Wh", "energy that the device made, second register", ""),
-    ("energy_{load|import|export}{|_daily}", "Wh", "energy of load or grid as the inverter counts", ""),
-    ("energy_{consumed_total|session}", "Wh", "energy used", ""),
-    ("{import|export}_power", "W", "power from or to the grid as the inverter sees it", ""),
-    ("load_power", "W", "power of the site's load as the inverter sees it", "consumption+"),
-    ("{site|output|external_generation|inverter}_power{|_total}", "W", "power made", "generation+"),
-    ("site_energy_{total|daily}", "Wh", "energy made on the site", ""),
+    ("energy_{total|daily|dc_total}", "Wh", "energy generated, or consumed (charger)", ""),
+    ("energy_total_{highres|u32}", "Wh", "energy generated, second register", ""),
+    ("energy_{load|import|export}{|_daily}", "Wh", "energy of load or grid, counted by the inverter", ""),
+    ("energy_{consumed_total|session}", "Wh", "energy consumed", ""),
+    ("{import|export}_power", "W", "power from or to the grid, measured by the inverter", ""),
+    ("load_power", "W", "power of the site's load, measured by the inverter", "consumption+"),
+    ("{site|output|external_generation|inverter}_power{|_total}", "W", "power generated", "generation+"),
+    ("site_energy_{total|daily}", "Wh", "energy generated on the site", ""),
     ("inverter_current_{l1|l2|l3}", "A", "current of the inverter's AC side", "generation+"),
     ("inverter_voltage_{l1n|l2n|l3n}", "V", "voltage of the inverter's AC side", ""),
     ("rated_power", "W", "nameplate active power", ""),
     ("rated_apparent_power", "VA", "nameplate apparent power", ""),
     ("rated_reactive_power_{injected|absorbed}", "var", "nameplate reactive power", ""),
     ("rated_current", "A", "nameplate current", ""),
-    ("{power_limit_max|power_limit}", "W", "limit of the power that is set", ""),
-    ("apparent_power_limit_max", "VA", "limit of the apparent power that is set", ""),
-    ("power_limit_{percent|enable}", "1", "limit of the power that is set: share, on or off", ""),
+    ("{power_limit_max|power_limit}", "W", "power limit setting", ""),
+    ("apparent_power_limit_max", "VA", "apparent power limit setting", ""),
+    ("power_limit_{percent|enable}", "1", "power limit setting: share, on or off", ""),
     ("power_limit_revert_time", "s", "time until the power limit ends", ""),
-    ("power_factor_{setpoint|enable}", "1", "power factor that is set", ""),
-    ("insulation_resistance", "ohm", "insulation of the DC side to earth", ""),
+    ("power_factor_{setpoint|enable}", "1", "power factor setting", ""),
+    ("insulation_resistance", "ohm", "insulation resistance of the DC side to earth", ""),
     ("{efficiency|output_percentage|load_percentage|throttle_percent}", "1", "share, 0 to 1", ""),
     ("{operating_time|uptime|charge_time}", "s", "time in operation", ""),
     (
@@ -218,27 +218,32 @@ _ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("battery_power{|_signed}", "W", "power of the battery", "discharge+"),
     ("battery_unit{1..4}_power", "W", "power of one battery unit", "discharge+"),
     ("battery_power_{charge|discharge}{|_gen24}", "W", "power into or out of the battery", ""),
-    ("battery_max_{charge|discharge}_power", "W", "power that the battery can take or give", ""),
+    ("battery_max_{charge|discharge}_power", "W", "maximum charge or discharge power of the battery", ""),
     ("battery_current{|_signed}", "A", "current of the battery", "discharge+"),
     ("battery_unit{1..4}_current", "A", "current of one battery unit", "discharge+"),
     ("battery_current_charge_gen24", "A", "current into the battery", ""),
     ("battery_{voltage|cell_voltage_min|cell_voltage_max}", "V", "voltage of the battery or a cell", ""),
     ("battery_unit{1..4}_voltage", "V", "voltage of one battery unit", ""),
     ("battery_{soc|soh|dod|min_reserve|charge_rate|discharge_rate|soc_gen24}", "1", "share, 0 to 1", ""),
-    ("battery_unit{1..4}_{soc|status}", "1", "charge (0 to 1) or state of one battery unit", ""),
+    ("battery_unit{1..4}_{soc|status}", "1", "state of charge (0 to 1) or state of one battery unit", ""),
     ("battery_temperature{|_min|_max}", "degC", "temperature of the battery", ""),
     ("battery_unit{1..4}_temperature", "degC", "temperature of one battery unit", ""),
     ("battery_energy_{charge|discharge}{|_daily|_gen24}", "Wh", "energy counter of the battery", ""),
     ("battery_unit{1..4}_energy_{charge|discharge}", "Wh", "energy counter of one battery unit", ""),
-    ("battery_{capacity|rated_energy|max_energy|available_energy}", "Wh", "energy the battery holds", ""),
-    ("battery_{capacity|available}_ah", "Ah", "charge the battery holds", ""),
+    (
+        "battery_{capacity|rated_energy|max_energy|available_energy}",
+        "Wh",
+        "energy capacity or content of the battery",
+        "",
+    ),
+    ("battery_{capacity|available}_ah", "Ah", "charge capacity or content of the battery", ""),
     ("battery_{status|mode|charge_status|control_mode|direction|grid_charge_setting}", "1", "state code", ""),
     ("battery_{cycles|module_count|string_count|strings_connected}", "1", "count", ""),
-    ("battery_string_voltage{|_min|_max}", "V", "voltage of the battery's strings: mean, least, most", ""),
-    ("battery_string_current{|_min|_max}", "A", "current of the battery's strings: mean, least, most", ""),
-    ("battery_string_{1..16}_{soc|soh}", "1", "charge or health of one battery string, 0 to 1", ""),
+    ("battery_string_voltage{|_min|_max}", "V", "voltage of the battery's strings: mean, minimum, maximum", ""),
+    ("battery_string_current{|_min|_max}", "A", "current of the battery's strings: mean, minimum, maximum", ""),
+    ("battery_string_{1..16}_{soc|soh}", "1", "state of charge or health of one battery string, 0 to 1", ""),
     ("battery_string_{1..16}_current", "A", "current of one battery string", ""),
-    # State, identity, settings: codes and counts as the device writes them
+    # State, identity, settings: codes and counts as the device states them
     ("{alarm|fault|status_bits}_{1..8}", "1", "bits as the device sets them", ""),
     ("alarm_vendor_{1..4}", "1", "vendor's alarm bits", ""),
     (
@@ -276,7 +281,7 @@ _ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("engine_speed", "Hz", "revolutions per second", ""),
     ("{coolant|oil}_temperature", "degC", "temperature of the engine", ""),
     ("oil_pressure", "Pa", "pressure of the oil", ""),
-    ("fuel_level", "1", "share of the tank, 0 to 1", ""),
+    ("fuel_level", "1", "fuel level, share of the tank, 0 to 1", ""),
     ("supply_voltage", "V", "voltage of the controller's supply", ""),
     # EV charger
     ("{current_limit|max_current|max_current_supported}", "A", "limit of the charging current", ""),
@@ -292,7 +297,7 @@ _ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("{dew_point|dew_frost_point}", "degC", "dew or frost point", ""),
     ("pulse_count_{1..16}", "1", "pulse counter", ""),
     ("pulse_frequency_{1..16}", "Hz", "pulse rate", ""),
-    ("scan_value_{1..16}", "1", "value whose meaning is set in the device", ""),
+    ("scan_value_{1..16}", "1", "value with a meaning configured in the device", ""),
     ("gas_{ch4|co|co2|h2o|nh3|no|no2|nox|o2|so2|voc}{|_dry}", "1", "volume share of a gas, 0 to 1", ""),
     ("gas_so2_co2_ratio", "1", "ratio of two gases", ""),
 )
@@ -300,4 +305,4 @@ _ROWS: tuple[tuple[str, str, str, str], ...] = (
 QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
     {name: Quantity(name, unit, meaning, sign) for pattern, unit, meaning, sign in _ROWS for name in _expand(pattern)}
 )
-"""Every word of the vocabulary by its name."""
+"""Every quantity of the vocabulary, by name."""

@@ -1,4 +1,4 @@
-"""Reads one unit of a bus by its plan, within a time, and learns which registers the unit does not have."""
+"""Read a unit of a bus by a plan, within a time limit, and learn which registers the unit lacks."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Protocol
 from .device import Device, Reading, Table
 from .driver_errors import BadAnswer, DriverError, Refused
 from .plan import (
-    FEWEST,
+    FEWEST_REQUESTS,
     Block,
     Plan,
-    Price,
     RefusedRegisters,
     RegisterSpan,
+    RequestCost,
     arrange,
     fills,
     in_order,
@@ -24,19 +24,19 @@ from .plan import (
 )
 
 RETRY_SECONDS = 3600.0
-"""Seconds after which registers that were refused are asked for again: firmware and settings change."""
+"""Seconds before refused registers are requested again: firmware and settings change."""
 
 REFUSED_REQUESTS = 8
-"""Refused requests in one reading; the learning goes on at the next, so that neighbours on the bus need not wait."""
+"""Most refused requests of a reading. The next reading continues, so that other units of the bus need not wait."""
 
-_NOT_THERE = (2, 3)
-"""Exceptions that concern the registers asked for: illegal data address, illegal data value (or count)."""
+_REGISTER_EXCEPTIONS = (2, 3)
+"""Exceptions about the requested registers: illegal data address, illegal data value (or count)."""
 
 _MS = 1_000_000
 
 
 class Bus(Protocol):
-    """What a reader needs of a bus."""
+    """The interface of a bus, as a reader uses it."""
 
     async def read(
         self,
@@ -45,33 +45,32 @@ class Bus(Protocol):
         address: int,
         count: int,
         *,
-        timeout: float,  # noqa: ASYNC109 - a fact of the device, on its way to the one who waits
+        timeout: float,  # noqa: ASYNC109 - a property of the device, passed on to the bus
         delay: float,
         deadline: float | None = None,
     ) -> bytes:
-        """The registers' octets as on the wire.
+        """Return the registers' octets as on the wire.
 
-        `delay` is the silence in seconds that the unit needs between two requests, `timeout` what one answer
-        may take, `deadline` the loop's time at which it must be there whatever the time-out says. Refused,
-        NoAnswer, BadAnswer or BusDown when it fails.
+        delay: silence that the unit needs between two requests, s. timeout: for an answer, s. deadline: loop time at
+        which the wait ends in any case. Refused, NoAnswer, BadAnswer or BusDown on failure.
         """
         ...
 
 
 class Clock(Protocol):
-    """What a reader needs of a clock."""
+    """The interface of a clock, as a reader uses it."""
 
     def time(self) -> int:
-        """UTC in ns."""
+        """Return UTC, ns."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds of a clock that is never set."""
+        """Return the monotonic clock, s."""
         ...
 
 
-class _Round:
-    """A reading while it is being made: its words, its time, and what has come between."""
+class _Progress:
+    """A reading in progress: words, time, failures, and spans not yet read."""
 
     def __init__(self, plan: Plan, bus: Bus, clock: Clock, within: float | None) -> None:
         self.bus = bus
@@ -81,42 +80,43 @@ class _Round:
         self.refused = 0
         self.failure: DriverError | None = None
         self.refusal: Refused | None = None
-        self.missed: set[RegisterSpan] = set()
+        self.skipped: set[RegisterSpan] = set()
         self._plan = plan
-        self._settled: set[RegisterSpan] = set()
+        self._confirmed: set[RegisterSpan] = set()
         self.clock = clock
         self._loop = asyncio.get_running_loop()
         self.deadline = None if within is None else self._loop.time() + within
 
     @property
     def left(self) -> float:
-        """Real seconds until the deadline."""
+        """Real seconds to the deadline."""
         return inf if self.deadline is None else self.deadline - self._loop.time()
 
     def put(self, block: Block, answer: bytes) -> None:
-        """The words of a block's spans; the first ones stamp the reading."""
+        """Store the words of a block's spans. The first answer gives the reading its time."""
         if self.stamp is None:
             self.stamp = self.clock.time() // _MS * _MS, self.clock.monotonic()
         for span in block.spans:
             position, offset, count = self._plan.positions[span], span.first - block.address, span.last - span.first + 1
-            words, place = answer[2 * offset : 2 * (offset + count)], slice(2 * position, 2 * (position + count))
-            if span in self._plan.twice and self.valid[position] and self.octets[place] == words:
-                self._settled.add(span)
-            self.octets[place] = words
+            words, target = answer[2 * offset : 2 * (offset + count)], slice(2 * position, 2 * (position + count))
+            if span in self._plan.twice and self.valid[position] and self.octets[target] == words:
+                self._confirmed.add(span)
+            self.octets[target] = words
             self.valid[position : position + count] = b"\1" * count
 
-    def settle(self) -> None:
-        """A scale that is to be read twice and was not the same both times is not known."""
-        for span in self._plan.twice - self._settled:
+    def confirm_scales(self) -> None:
+        """Mark scales as invalid that were to be read twice and differ, or were read once."""
+        for span in self._plan.twice - self._confirmed:
             self.valid[self._plan.positions[span]] = 0
 
 
 class Reader:
-    """One device at one unit address; `plan` says how to decode what `read` returns.
+    """A device at a unit address. `plan` describes how to decode what `read` returns.
 
-    A request that the unit refuses for its registers is split until the illegal ones are known, over several
-    readings where it takes more than `patience` refusals. They are left out, their words stay invalid, and
-    `RETRY` seconds after the last refusal everything is tried again. `requests` counts what was asked.
+    A request that the unit refuses because of its registers is split until the illegal registers are known; with more
+    than `max_refusals` refusals in a reading, the next reading continues. Illegal registers are left out, and their
+    words stay invalid. `RETRY_SECONDS` after the last refusal, the reader tries all registers again. `requests`
+    counts the requests.
     """
 
     def __init__(
@@ -125,26 +125,26 @@ class Reader:
         unit: int,
         quantities: Collection[str] | None = None,
         *,
-        price: Price = FEWEST,
+        cost: RequestCost = FEWEST_REQUESTS,
         slow: Collection[str] = (),
-        patience: int = REFUSED_REQUESTS,
+        max_refusals: int = REFUSED_REQUESTS,
     ) -> None:
         self.device = device
         self.unit = unit
-        self.price = price
-        self.patience = patience
-        self.plan = make_plan(device, quantities, price, slow)
+        self.cost = cost
+        self.max_refusals = max_refusals
+        self.plan = make_plan(device, quantities, cost, slow)
         self.requests = 0
         self._holes: set[RegisterSpan] = set()
-        self._cuts: dict[tuple[Table, int], Block] = {}  # where a refused request was split
-        self._doubted: set[RegisterSpan] = set()  # of requests that failed by themselves, and not answered since
-        self._missed: set[RegisterSpan] = set()  # for which the last reading had no time
-        self._courses: dict[bool, tuple[Block, ...]] = {}
+        self._cuts: dict[tuple[Table, int], Block] = {}  # registers at which a refused request was split
+        self._failed: set[RegisterSpan] = set()  # of failed or refused requests, not answered since
+        self._skipped: set[RegisterSpan] = set()  # not requested in the last reading for lack of time
+        self._sequences: dict[bool, tuple[Block, ...]] = {}
         self._retry_at: float | None = None
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Quantities that the unit refused and that are left out for now."""
+        """Quantities that the unit refused; the reader leaves them out for now."""
         return tuple(
             place.register.quantity
             for place in self.plan.places
@@ -152,130 +152,129 @@ class Reader:
         )
 
     def seconds(self, *, slow: bool = True) -> float:
-        """Predicted real seconds that a reading keeps the bus busy."""
-        return self.price.seconds(self._course(slow))
+        """Return the predicted duration of a reading on the bus, s."""
+        return self.cost.seconds(self._sequence(slow))
 
     async def read(self, bus: Bus, clock: Clock, *, slow: bool = True, within: float | None = None) -> Reading:
-        """One reading, stamped when its first answer came; without the slow quantities unless `slow`.
+        """Return a reading with the time of its first answer; with the slow quantities only if `slow`.
 
-        It ends at the first request that fails, or after `within` real seconds. What was read until then is
-        returned with the rest invalid; the next reading begins with what there was no time for, and ends with what
-        failed. When nothing was read: Refused when the unit is busy or refuses every register; NoAnswer, BadAnswer
-        and BusDown as they come.
+        The reading ends at the first failed request, or after `within` real seconds. Registers not read until then
+        are invalid. The next reading begins with the registers that lacked time, and ends with those that failed. If
+        nothing was read: Refused (the unit is busy, or refuses every register), NoAnswer, BadAnswer or BusDown.
         """
         if self._retry_at is not None and clock.monotonic() >= self._retry_at:
-            self._forget()
-        made = _Round(self.plan, bus, clock, within)
+            self._reset()
+        progress = _Progress(self.plan, bus, clock, within)
         for block in self._order(slow):
-            await self._ask(block, made)
-        self._missed = made.missed - self._doubted
-        if made.stamp is None:
+            await self._request(block, progress)
+        self._skipped = progress.skipped - self._failed
+        if progress.stamp is None:
             if self._holes.issuperset(self.plan.spans):
-                self._forget()
-            none = Refused(f"unit {self.unit} has none of the registers asked for", 2)
-            raise made.failure or made.refusal or none
-        made.settle()
-        time, monotonic = made.stamp
-        return Reading(time, monotonic, bytes(made.octets), bytes(made.valid))
+                self._reset()
+            no_register = Refused(f"unit {self.unit} has none of the requested registers", 2)
+            raise progress.failure or progress.refusal or no_register
+        progress.confirm_scales()
+        time, monotonic = progress.stamp
+        return Reading(time, monotonic, bytes(progress.octets), bytes(progress.valid))
 
     def _order(self, slow: bool) -> list[Block]:
-        """What to ask: first what was missed, last what failed, so that it costs the others nothing."""
-        blocks = list(self._course(slow))
+        """Return the requests in order: skipped ones first; failed ones last, so that they delay no others."""
+        blocks = list(self._sequence(slow))
         if not slow:
-            brought = {span for block in blocks for span in block.spans}
-            late = self._missed - brought
-            blocks += [block for block in self._course(True) if not late.isdisjoint(block.spans)]
+            planned = {span for block in blocks for span in block.spans}
+            late = self._skipped - planned
+            blocks += [block for block in self._sequence(True) if not late.isdisjoint(block.spans)]
         if self.plan.twice:
             return blocks
         return sorted(
-            blocks, key=lambda one: (not self._doubted.isdisjoint(one.spans), self._missed.isdisjoint(one.spans))
+            blocks, key=lambda block: (not self._failed.isdisjoint(block.spans), self._skipped.isdisjoint(block.spans))
         )
 
-    async def _ask(self, block: Block, made: _Round) -> None:
-        """Read a block, or its halves when the unit refuses it."""
-        late = made.stamp is not None and made.left < self.price.seconds([block])
-        if made.failure is not None or made.refused >= self.patience or late:
-            made.missed.update(block.spans)
+    async def _request(self, block: Block, progress: _Progress) -> None:
+        """Read a block, or its halves if the unit refuses it."""
+        late = progress.stamp is not None and progress.left < self.cost.seconds([block])
+        if progress.failure is not None or progress.refused >= self.max_refusals or late:
+            progress.skipped.update(block.spans)
             return
         limits = self.device.limits
-        left = made.left
+        left = progress.left
         self.requests += 1
         try:
-            answer = await made.bus.read(
+            answer = await progress.bus.read(
                 self.unit,
                 block.table,
                 block.address,
                 block.count,
                 timeout=limits.timeout,
                 delay=limits.request_delay,
-                deadline=made.deadline,
+                deadline=progress.deadline,
             )
             if len(answer) != 2 * block.count:
                 raise BadAnswer(f"unit {self.unit}: {len(answer)} octets for {block.count} registers")
         except Refused as refused:
-            if refused.code not in _NOT_THERE:
-                self._fail(block, made, refused)
+            if refused.code not in _REGISTER_EXCEPTIONS:
+                self._fail(block, progress, refused)
                 return
-            self._retry_at = made.clock.monotonic() + RETRY_SECONDS
-            made.refusal = refused
-            made.refused += 1
+            self._retry_at = progress.clock.monotonic() + RETRY_SECONDS
+            progress.refusal = refused
+            progress.refused += 1
             for half in self._split(block):
-                for part in arrange(half, limits, self.price, learned=self._learned()):
-                    await self._ask(part, made)
+                for part in arrange(half, limits, self.cost, learned=self._learned()):
+                    await self._request(part, progress)
         except DriverError as error:
-            self._fail(block, made, error, cut=left < limits.timeout / 2)
+            self._fail(block, progress, error, cut=left < limits.timeout / 2)
         else:
-            if not (self._doubted.isdisjoint(block.spans) and self._holes.isdisjoint(block.spans)):
-                self._doubted.difference_update(block.spans)
+            if not (self._failed.isdisjoint(block.spans) and self._holes.isdisjoint(block.spans)):
+                self._failed.difference_update(block.spans)
                 self._holes.difference_update(block.spans)
-                self._courses.clear()
-            made.put(block, answer)
+                self._sequences.clear()
+            progress.put(block, answer)
 
-    def _fail(self, block: Block, made: _Round, error: DriverError, *, cut: bool = False) -> None:
-        """The request failed; `cut`: for lack of time, which says nothing about its registers."""
-        made.failure = error
+    def _fail(self, block: Block, progress: _Progress, error: DriverError, *, cut: bool = False) -> None:
+        """Record a failed request. cut: it failed for lack of time, which gives no information on its registers."""
+        progress.failure = error
         if cut:
-            made.missed.update(block.spans)
+            progress.skipped.update(block.spans)
         else:
-            self._doubted.update(block.spans)
-            self._courses.clear()
+            self._failed.update(block.spans)
+            self._sequences.clear()
 
     def _split(self, block: Block) -> list[tuple[RegisterSpan, ...]]:
-        """What remains to be asked after a block was refused: the unit does not have what fills it alone."""
-        self._courses.clear()
+        """Return the spans still to request after a refusal. A span that fills the block alone does not exist."""
+        self._sequences.clear()
         holes = {span for span in block.spans if fills(span, block, self.device.limits)}
         self._holes.update(holes)
-        self._doubted.update(block.spans)
-        rest = tuple(span for span in block.spans if span not in holes)
-        if holes or len(rest) < 2:
-            return [rest]
-        middle = len(rest) // 2
-        self._cuts[block.table, rest[middle].first] = block
-        return [rest[:middle], rest[middle:]]
+        self._failed.update(block.spans)
+        remaining = tuple(span for span in block.spans if span not in holes)
+        if holes or len(remaining) < 2:
+            return [remaining]
+        middle = len(remaining) // 2
+        self._cuts[block.table, remaining[middle].first] = block
+        return [remaining[:middle], remaining[middle:]]
 
     def _learned(self) -> RefusedRegisters:
-        """What the unit refused. A cut is void when a hole explains it and the rest of its block has been answered."""
+        """Return what the unit refused. A cut is void if a hole explains it and the rest of its block was answered."""
         return RefusedRegisters(
             frozenset(self._holes),
             frozenset(
-                where
-                for where, block in self._cuts.items()
-                if self._holes.isdisjoint(block.spans) or not self._doubted.isdisjoint(set(block.spans) - self._holes)
+                cut
+                for cut, block in self._cuts.items()
+                if self._holes.isdisjoint(block.spans) or not self._failed.isdisjoint(set(block.spans) - self._holes)
             ),
         )
 
-    def _course(self, slow: bool) -> tuple[Block, ...]:
-        """The requests of a reading as far as is known; all of them where the unit has nothing fast."""
-        if slow not in self._courses:
-            there = [span for span in self.plan.spans if span not in self._holes]
-            wanted: Iterable[RegisterSpan] = there if slow else self.plan.fast - self._holes or there
+    def _sequence(self, slow: bool) -> tuple[Block, ...]:
+        """Return the requests of a reading, without known holes; all requests if the unit has no fast registers."""
+        if slow not in self._sequences:
+            existing = [span for span in self.plan.spans if span not in self._holes]
+            wanted: Iterable[RegisterSpan] = existing if slow else self.plan.fast - self._holes or existing
             limits = self.device.limits
-            blocks = arrange(wanted, limits, self.price, along=there, learned=self._learned())
-            self._courses[slow] = in_order(blocks, self.plan.twice, limits, self.price)
-        return self._courses[slow]
+            blocks = arrange(wanted, limits, self.cost, along=existing, learned=self._learned())
+            self._sequences[slow] = in_order(blocks, self.plan.twice, limits, self.cost)
+        return self._sequences[slow]
 
-    def _forget(self) -> None:
-        """Take everything as there."""
-        for known in (self._holes, self._cuts, self._doubted, self._courses):
-            known.clear()
+    def _reset(self) -> None:
+        """Assume again that all registers exist."""
+        for learned in (self._holes, self._cuts, self._failed, self._sequences):
+            learned.clear()
         self._retry_at = None

@@ -1,1 +1,1 @@
-"""The compiled loop: registers to doubles, powers to carbon accounts, records to bytes. Blocks in, blocks out."""
+"""The compiled hot loop: registers to doubles, powers to carbon accounts, records to bytes; works on blocks."""

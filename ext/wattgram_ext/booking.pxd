@@ -1,5 +1,5 @@
 # cython: language_level=3, cdivision=True
-"""An interval's carbon into its row and into the sums: inventories, groups, certificates; METHOD 4.8 to 4.10."""
+"""Book an interval's carbon in its row and in the sums: inventories, groups, certificates; METHOD 4.8 to 4.10."""
 
 from libc.math cimport isnan
 
@@ -17,7 +17,7 @@ cdef struct Tariff:      # factors of the inventories, g/Wh
 
 
 cdef inline void book_groups(Sums *totals, const Row *row, const Flows *flows, const Parcel *load) noexcept nogil:
-    """A group's use carries the load's mix."""
+    """Book the groups: their energy has the load's mix."""
     cdef double energy
     cdef double carbon = load.carbon / flows.load if flows.load > 0 else 0.0
     cdef double own = load.own / flows.load if flows.load > 0 else 0.0
@@ -30,8 +30,10 @@ cdef inline void book_groups(Sums *totals, const Row *row, const Flows *flows, c
 
 
 cdef inline double match(Sums *totals, const Sums *hour, double offered, double imported) noexcept nogil:
-    """Wh of certificates that this interval adds to the hour's match: within what was offered and imported in
-    the hour (METHOD 4.8)."""
+    """Return the Wh of certificates that an interval adds to the hour's match (METHOD 4.8).
+
+    The match is limited by the hour's certificates and by its import.
+    """
     cdef double matched
     add(totals, SUM_CERTIFICATES, offered)
     matched = min(since(totals, hour, SUM_CERTIFICATES), since(totals, hour, SUM_IMPORT) + imported)
@@ -41,8 +43,10 @@ cdef inline double match(Sums *totals, const Sums *hour, double offered, double 
 
 
 cdef inline void certify(Sums *totals, const Sums *hour) noexcept nogil:
-    """Wh of the hour's load that certificates made clean: what of them own renewables leave to cover, times the
-    share of it that was not clean (METHOD 4.9)."""
+    """Book the Wh of the hour's load that certificates make clean (METHOD 4.9).
+
+    Certificates cover load without own renewables; only the share of it that was not clean counts.
+    """
     cdef double load = since(totals, hour, SUM_LOAD)
     cdef double left = load - since(totals, hour, SUM_OWN_LOAD)
     cdef double dirty = load - since(totals, hour, SUM_CLEAN_LOAD)
@@ -63,9 +67,9 @@ cdef inline void book(
     const Delivery *drawn,
     double *out,
 ) noexcept nogil:
-    """The interval into its row and, where it has a length, into the sums.
+    """Book an interval in its row and, if it has a length, in the sums.
 
-    hour: the sums at the hour's start; NULL without certificates.
+    hour: sums at the hour's start; NULL without certificates.
     """
     cdef double gained[SUM_CORE]
     cdef const Parcel *load = &shares.load

@@ -1,5 +1,5 @@
 # cython: language_level=3, cdivision=True
-"""From a row's samples, counters and fuel rates to the site's flows and their balance: METHOD 4.1, 4.5, 4.7."""
+"""The site's flows and balance from a row's samples, counters and fuel rates: METHOD 4.1, 4.5, 4.7."""
 
 from libc.math cimport NAN, fabs, isnan
 
@@ -9,33 +9,33 @@ from .windows cimport COVERAGE, GROUP_COUNT, POWER_COUNT
 
 cdef extern from *:
     """
-    #define NOISE 0.02            /* METHOD 4.5: so much less than nothing, of the inflow, is meter noise */
-    #define ROUNDING 1e-9         /* of the inflow: what subtracting sums leaves over, not a load */
+    #define NOISE 0.02            /* METHOD 4.5: a negative load up to this share of the inflow is meter noise */
+    #define ROUNDING 1e-9         /* of the inflow: rounding error of a difference of sums, not a load */
     """
     const double NOISE
     const double ROUNDING
 
 
-cdef enum:               # kinds of channels: the roles in their order, then sub-meters by group and without
+cdef enum:               # kinds of channels: the roles in order, then sub-meters by group, and without a group
     GRID, PV, WIND, HYDRO, GENSET, CHP, BATTERY, METERS
     KIND_COUNT = METERS + GROUP_COUNT + 1
 
 
-cdef struct Row:         # one row in
+cdef struct Row:         # an input row
     double seconds
     double hours
     double per_hour      # 1 / hours
     double grid          # g/Wh
     double grid_clean
     const double *powers
-    const double *energies   # NULL where the interval has none
-    const double *carbon     # NULL without that column
+    const double *energies   # NULL if the interval has none
+    const double *carbon     # NULL without the column
     double soc
     double certificates  # Wh
     double official      # g/Wh of the location-based ledger
 
 
-cdef struct Flows:       # one interval's powers, W; none negative but residual and groups
+cdef struct Flows:       # powers of an interval, W; only residual and groups may be negative
     double load
     double imported
     double exported
@@ -43,7 +43,7 @@ cdef struct Flows:       # one interval's powers, W; none negative but residual 
     double generation
     double discharge
     double charge
-    double residual      # NaN where a sub-meter is missing
+    double residual      # NaN if a sub-meter is missing
     double renewable     # pv, wind, hydro
     double renewable_carbon  # g/h
     double fuel          # genset, chp
@@ -52,7 +52,7 @@ cdef struct Flows:       # one interval's powers, W; none negative but residual 
     double coverage
 
 
-cdef struct Seen:        # channels that were there
+cdef struct Seen:        # number of present channels
     int grid
     int pv
     int generation
@@ -62,26 +62,26 @@ cdef struct Seen:        # channels that were there
 
 cdef struct Channels:
     int count
-    int firsts[KIND_COUNT + 1]   # each kind's first place in `order`; the next kind's is its end
+    int firsts[KIND_COUNT + 1]   # index of each kind's first channel in `order`; the next kind's is its end
     bint grouped         # whether a sub-meter has a group
     int *order           # channels sorted by kind
     double *factor       # g/Wh
-    double *before       # each channel's power at the instant before, W
+    double *before       # each channel's power at the previous instant, W
 
 
 cdef inline double counted(double energy, double per_hour, double otherwise) noexcept nogil:
-    """The power that a counter's Wh make, or the other one where they are none."""
+    """Return the power of a counter's Wh; `otherwise` if the counter has no valid energy."""
     cdef double power = energy * per_hour
     return power if 0 <= power <= MOST_POWER else otherwise
 
 
 cdef inline int count(const Channels *channels, int first, int last) noexcept nogil:
-    """Channels of the kinds first to last."""
+    """Return the number of channels of the kinds first to last."""
     return channels.firsts[last + 1] - channels.firsts[first]
 
 
 cdef inline double sampled(const Channels *channels, int channel, const double *powers, bint ends) noexcept nogil:
-    """The channel's mean power over the interval by its samples, W; NaN when missing."""
+    """Return a channel's mean power over the interval from its samples, W; NaN if missing."""
     cdef double now = powers[channel]
     cdef double before = channels.before[channel]
     cdef double mean
@@ -97,12 +97,12 @@ cdef inline double sampled(const Channels *channels, int channel, const double *
 cdef inline double net(
     const Channels *channels, int kind, const Row *row, bint one_way, int *seen, double *both
 ) noexcept nogil:
-    """The sum of a kind's channels, W; adds those that are there to `seen`.
+    """Return the sum of a kind's channels, W; add the number of present channels to `seen`.
 
-    What a channel's two counters counted both ways is added to `both`. With `one_way` an unknown power against
-    the role's direction is none.
+    Power that a channel's two counters counted in both directions is added to `both`. With `one_way`, an unknown
+    power against the role's direction counts as 0.
     """
-    # copies, since the compiler must assume that writing `before` changes what the row points to
+    # copies, because the compiler must assume that writing `before` changes the row's arrays
     cdef const double *powers = row.powers
     cdef const double *energies = row.energies
     cdef bint ends = row.seconds > 0
@@ -131,10 +131,10 @@ cdef inline double net(
 cdef inline double produced(
     const Channels *channels, int kind, const Row *row, int *seen, double *carbon
 ) noexcept nogil:
-    """The production of a kind's channels, W; adds to `seen` and to `carbon` (g/h).
+    """Return the production of a kind's channels, W; add to `seen` and to `carbon` (g/h).
 
-    A producer that draws power, as an inverter at night, produces nothing and so adds to the load (4.1).
-    What its fuel meter says is burnt at idle too (4.7).
+    A producer that draws power, such as an inverter at night, produces 0 and so adds to the load (4.1). Fuel
+    measured at idle counts, too (4.7).
     """
     cdef const double *powers = row.powers
     cdef const double *energies = row.energies
@@ -165,11 +165,11 @@ cdef inline double produced(
 
 
 cdef inline Flows flows(const Channels *channels, const Row *row, Seen *seen) noexcept nogil:
-    """Sum the channels by kind; remembers the powers for the next interval.
+    """Return the sums of the channels by kind; store the powers for the next interval.
 
-    Grid and battery channels are summed before the sign is taken (4.1): what one channel counted both ways
-    stays, between channels the sign of the sum decides. The load is left for the balance, and the residual is
-    still the sum of the sub-meters.
+    Grid and battery channels are summed before the sign is taken (4.1): power counted in both directions by a channel
+    remains in both, otherwise the sign of the sum decides. `balance` computes the load; until then, the residual is
+    the sum of the sub-meters.
     """
     cdef Flows result
     cdef double both = 0
@@ -207,7 +207,7 @@ cdef inline Flows flows(const Channels *channels, const Row *row, Seen *seen) no
 cdef inline bint balance(
     const Channels *channels, const Row *row, const Seen *seen, Flows *flows, double *out
 ) noexcept nogil:
-    """Whether the flows make a balance; it and the powers are put out. METHOD 4.1, 4.5."""
+    """Write balance and powers to `out`. Return whether the balance is defined. METHOD 4.1, 4.5."""
     cdef double inflow
     cdef int meters = count(channels, METERS, METERS + GROUP_COUNT)
     cdef int there = seen.grid + seen.pv + seen.generation + seen.battery
@@ -227,7 +227,7 @@ cdef inline bint balance(
     for i in range(1, 7):
         out[POWER_COUNT + i] = out[i] * row.hours
     if flows.load < -NOISE * inflow:
-        return False  # a balance fault: wrong sign, swapped transformer or a meter that is not there
+        return False  # a balance fault: wrong sign, swapped transformer or missing meter
     if flows.load <= ROUNDING * inflow:
         flows.load = 0
     flows.residual = flows.residual - flows.load if meters and seen.meters == meters else NAN

@@ -1,13 +1,12 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 # cython: autotestdict=False, auto_pickle=False
-"""Columns of numbers, small: every column as whole numbers where that is exact, these as differences, their bytes in
-planes, so that a general compressor finds runs.
+"""Pack columns of numbers for a general compressor: as whole numbers where exact, then differences, then byte planes.
 
-a. A number of a register is raw / 10^n, so `DECIMAL` gives the raw value back; the idea is that of ALP (Afroozeh,
-   Kuffó and Boncz, "ALP: Adaptive Lossless floating-Point Compression", SIGMOD 2023). Whether a form is exact is
-   tried on every number, bit by bit, when it is packed.
-b. Differences of the second order make what grows evenly zero: times, sequence numbers, counters.
-c. Arithmetic is that of unsigned 64 bits, which wraps, so no difference can be too large.
+a. A number from a register is raw / 10^n, so `DECIMAL` restores the raw value; the idea is from ALP (Afroozeh,
+   Kuffó and Boncz, "ALP: Adaptive Lossless floating-Point Compression", SIGMOD 2023). `pack` tries a form on every
+   number and uses it only if all numbers are restored bit by bit.
+b. Second-order differences of evenly growing numbers are zero: times, sequence numbers, counters.
+c. Arithmetic is unsigned, 64 bits, with wrap-around, so that no difference overflows.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -23,15 +22,15 @@ cdef extern from *:
 cdef enum Form:
     CONSTANT, WHOLE, DECIMAL, DECIMAL_SINGLE, SINGLE, DOUBLE
 
-cdef int SPARSE = 0x80          # flag of a form: a mask says which numbers are present
+cdef int SPARSE = 0x80          # flag of a form: a mask marks the present numbers
 cdef int MOST_DECIMALS = 9
-cdef double LARGEST = 9007199254740992.0   # 2^53: up to there every whole number is a double
-cdef uint64_t ABSENT = 0x7FF8000000000000  # the NaN that stands for a missing number
+cdef double LARGEST = 9007199254740992.0   # 2^53: every whole number up to this value is a double
+cdef uint64_t ABSENT = 0x7FF8000000000000  # NaN of a missing number
 cdef double[10] POWERS = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9]
 
 
 cdef inline uint64_t folded(uint64_t difference) noexcept nogil:
-    """Small for small differences of either sign."""
+    """Return a code that is small for small differences of either sign."""
     return (difference << 1) ^ <uint64_t> (<int64_t> difference >> 63)
 
 
@@ -40,7 +39,7 @@ cdef inline uint64_t unfolded(uint64_t code) noexcept nogil:
 
 
 cdef inline int width(uint64_t code) noexcept nogil:
-    """Bits that it has."""
+    """Return the number of bits of a code."""
     return 64 - leading_zeros(code) if code else 0
 
 
@@ -62,7 +61,7 @@ cdef inline double from_decimal(int64_t whole, int decimals, bint single) noexce
 
 
 cdef inline bint as_decimal(double number, int decimals, bint single, int64_t *whole) noexcept nogil:
-    """Whether a number has at most so many decimals, and what it is without the point."""
+    """Return whether a number has at most `decimals` decimals; `whole` is the number x 10^decimals."""
     cdef double scaled = number * POWERS[decimals]
     if not fabs(scaled) < LARGEST:
         return False
@@ -71,7 +70,7 @@ cdef inline bint as_decimal(double number, int decimals, bint single, int64_t *w
 
 
 cdef int decimals_of(const uint64_t *numbers, Py_ssize_t count, bint single, uint64_t *codes) noexcept nogil:
-    """The fewest decimals that all have, -1 where they do not; `codes` are then the whole numbers."""
+    """Return the least number of decimals sufficient for all numbers, -1 for none. codes: the whole numbers."""
     cdef int decimals = 0
     cdef Py_ssize_t i
     cdef int64_t whole
@@ -88,7 +87,7 @@ cdef int decimals_of(const uint64_t *numbers, Py_ssize_t count, bint single, uin
 
 
 cdef bint as_singles(const uint64_t *numbers, Py_ssize_t count, uint64_t *codes) noexcept nogil:
-    """Whether all are numbers of 32 bits, and their bits."""
+    """Return whether all numbers are exact in 32 bits. codes: their bits."""
     cdef Py_ssize_t i
     cdef float single
     cdef uint32_t bits
@@ -102,7 +101,7 @@ cdef bint as_singles(const uint64_t *numbers, Py_ssize_t count, uint64_t *codes)
 
 
 cdef int best_order(const uint64_t *codes, Py_ssize_t count) noexcept nogil:
-    """Which differences are smallest: from the first (0), from the one before (1), from the difference before (2)."""
+    """Return the order with the smallest codes: difference to the first (0), to the previous (1), or second order (2)."""
     cdef uint64_t difference, before = 0
     cdef int64_t[3] cost = [0, 0, 0]
     cdef Py_ssize_t i
@@ -118,9 +117,9 @@ cdef int best_order(const uint64_t *codes, Py_ssize_t count) noexcept nogil:
 
 
 cdef Py_ssize_t put(uint64_t *codes, Py_ssize_t count, int form, int decimals, uint8_t *target) noexcept nogil:
-    """Write codes, which are spent: form, decimals and length of the first, order and planes, the first, the planes.
+    """Write codes: form, decimals and length of the first, order and planes, the first code, the planes.
 
-    How many bytes that is.
+    Return the number of bytes. `codes` is overwritten.
     """
     cdef int order = best_order(codes, count), planes = 0, length = (width(folded(codes[0])) + 7) // 8, plane
     cdef uint64_t first = codes[0], before = codes[0], difference = 0, last = 0, every = 0, code
@@ -145,7 +144,7 @@ cdef Py_ssize_t put(uint64_t *codes, Py_ssize_t count, int form, int decimals, u
 
 
 cdef Py_ssize_t pack_column(uint64_t *numbers, Py_ssize_t rows, uint64_t *codes, uint8_t *target) noexcept nogil:
-    """One column; `numbers` are spent. How many bytes it became, at most `most_bytes`."""
+    """Pack a column. Return the number of bytes, at most `most_bytes`. `numbers` is overwritten."""
     cdef Py_ssize_t i, count = 0, mask = (rows + 7) // 8
     cdef int form, decimals = 0
     cdef bint same = True
@@ -176,7 +175,7 @@ cdef Py_ssize_t pack_column(uint64_t *numbers, Py_ssize_t rows, uint64_t *codes,
             memcpy(codes, numbers, count * 8)
     if count == rows:
         return put(codes, count, form, decimals, target)
-    # The mask stands where the head of the codes will; it goes before it.
+    # The mask is at the later position of the codes' head; it moves in front of the head.
     memcpy(numbers, target + 3, mask)
     target[0] = form | SPARSE
     memcpy(target + 1, numbers, mask)
@@ -184,14 +183,14 @@ cdef Py_ssize_t pack_column(uint64_t *numbers, Py_ssize_t rows, uint64_t *codes,
 
 
 cdef inline Py_ssize_t most_bytes(Py_ssize_t rows) noexcept nogil:
-    """Bytes of a packed column at most."""
+    """Return the most bytes of a packed column."""
     return 16 + (rows + 7) // 8 + 8 * rows
 
 
 cdef Py_ssize_t take(
     const uint8_t *source, Py_ssize_t size, Py_ssize_t count, uint64_t *codes, int *form, int *decimals
 ) noexcept nogil:
-    """The reverse of `put`; how many bytes that was, -1 when there are too few or they make no sense."""
+    """Reverse `put`. Return the number of bytes read, -1 for too few or invalid bytes."""
     cdef int length, order, planes, plane
     cdef uint64_t code = 0, before, difference = 0
     cdef Py_ssize_t i, at = 3
@@ -224,7 +223,7 @@ cdef Py_ssize_t take(
 
 
 cdef bint to_numbers(uint64_t *codes, Py_ssize_t count, int form, int decimals) noexcept nogil:
-    """Codes of a form become the bits of numbers, in place; whether there is such a form."""
+    """Convert codes of a form to the bits of numbers, in place. Return whether the form exists."""
     cdef Py_ssize_t i
     cdef float single
     cdef uint32_t bits
@@ -242,7 +241,7 @@ cdef bint to_numbers(uint64_t *codes, Py_ssize_t count, int form, int decimals) 
 
 
 cdef Py_ssize_t unpack_column(const uint8_t *source, Py_ssize_t size, Py_ssize_t rows, uint64_t *codes) noexcept nogil:
-    """Bits of one column's numbers; how many bytes it was, -1 when it is damaged."""
+    """Unpack the bits of a column's numbers. Return the number of bytes read, -1 for damage."""
     cdef Py_ssize_t i, count = 0, mask = (rows + 7) // 8, used
     cdef int form = 0, decimals = 0
     cdef uint64_t bits
@@ -277,9 +276,9 @@ cdef Py_ssize_t unpack_column(const uint8_t *source, Py_ssize_t size, Py_ssize_t
 
 
 def pack(bytes values not None, Py_ssize_t fields):
-    """Rows of `fields` native doubles, one after the other, as packed columns; NaN of any kind comes back as it was.
+    """Return rows of `fields` native doubles as packed columns. Every NaN keeps its bits.
 
-    ValueError when the values are not whole rows.
+    ValueError: the values are not whole rows.
     """
     cdef Py_ssize_t size = PyBytes_GET_SIZE(values), rows, field, row, used = 0
     cdef const uint64_t *numbers = <const uint64_t *> PyBytes_AS_STRING(values)
@@ -307,7 +306,7 @@ def pack(bytes values not None, Py_ssize_t fields):
 
 
 def unpack(bytes packed not None, Py_ssize_t rows, Py_ssize_t fields):
-    """What `pack` was given; ValueError when it was another number of rows or fields, or is damaged."""
+    """Return the values given to `pack`. ValueError: other number of rows or fields, or damage."""
     cdef Py_ssize_t size = PyBytes_GET_SIZE(packed), at = 0, used = 0, field, row
     cdef const uint8_t *source = <const uint8_t *> PyBytes_AS_STRING(packed)
     cdef uint64_t *column
@@ -315,7 +314,7 @@ def unpack(bytes packed not None, Py_ssize_t rows, Py_ssize_t fields):
     cdef bytes values
     if rows < 0 or fields < 0:
         raise ValueError(f"found {rows} rows of {fields} fields")
-    if rows and fields > size:  # a column has more than a byte: no memory for what cannot be
+    if rows and fields > size:  # a column has more than one byte: reject impossible sizes before the allocation
         raise ValueError("damaged columns")
     values = PyBytes_FromStringAndSize(NULL, 8 * rows * fields)
     numbers = <uint64_t *> PyBytes_AS_STRING(values)
@@ -340,7 +339,7 @@ def unpack(bytes packed not None, Py_ssize_t rows, Py_ssize_t fields):
 
 
 def pack_whole(bytes values not None):
-    """Native whole numbers of 64 bits, small; ValueError when they are not whole."""
+    """Return native 64-bit integers, packed. ValueError: the bytes are not whole integers."""
     cdef Py_ssize_t size = PyBytes_GET_SIZE(values), rows = size // 8, used
     cdef uint64_t *codes
     cdef uint8_t *target
@@ -362,7 +361,7 @@ def pack_whole(bytes values not None):
 
 
 def unpack_whole(bytes packed not None, Py_ssize_t rows):
-    """What `pack_whole` was given; ValueError when it was another number, or is damaged."""
+    """Return the integers given to `pack_whole`. ValueError: other number of rows, or damage."""
     cdef int form = 0, decimals = 0
     cdef Py_ssize_t size = PyBytes_GET_SIZE(packed)
     cdef const uint8_t *source = <const uint8_t *> PyBytes_AS_STRING(packed)
@@ -371,7 +370,7 @@ def unpack_whole(bytes packed not None, Py_ssize_t rows):
         raise ValueError("damaged columns")
     if rows == 0:
         return b""
-    # What is a constant step has no planes, so few bytes may be many numbers; who calls knows how many there can be.
+    # Numbers with a constant step need no planes, so few bytes may be many numbers; the caller bounds `rows`.
     values = PyBytes_FromStringAndSize(NULL, 8 * rows)
     if take(source, size, rows, <uint64_t *> PyBytes_AS_STRING(values), &form, &decimals) != size or form != WHOLE:
         raise ValueError("damaged columns")

@@ -3,22 +3,22 @@ from typing import final
 
 @final
 class Decoder:
-    """Turns the registers of one reading into doubles, one call a reading.
+    """Decode the registers of a reading to doubles, in one call.
 
     fields: for each value (position, type, little, numerator, denominator, scale_position, invalid,
             offset, quadrants, direction_position, mask, negative):
         position        first word of the value in the image
         type            "u16" "i16" "u32" "i32" "u64" "i64" "f32" "f64"
-        little          True where the low word comes first
+        little          True if the low word comes first
         numerator, denominator   value = (raw - offset) * numerator / denominator, finite doubles, denominator > 0
         scale_position  word of a signed decimal exponent in the image (SunSpec sunssf, -10..10), or -1
         invalid         raw bit patterns (unsigned, full width) that mean "not available"
-        quadrants       True where a value above 1 means 2 - value and one below -1 means -2 - value
-        direction_position  word of the image whose bits tell the direction of a magnitude, or -1: then
-                        |raw - offset| is taken, and is negative when word & mask == negative
-    factors: (target, factor) pairs of field indices: the target is multiplied by the factor's value.
+        quadrants       True if a value above 1 means 2 - value, and a value below -1 means -2 - value
+        direction_position  word of the image with the direction of a magnitude, or -1: the value is then
+                        |raw - offset|, negative if word & mask == negative
+    factors: (target, factor) pairs of field indices. The decoder multiplies the target by the factor's value.
     words: length of the image in 16-bit words.
-    ValueError names the field whose position, type, scale or direction is wrong.
+    ValueError: a field's position, type, scale or direction is not valid; the message names the field.
     """
 
     def __init__(
@@ -28,5 +28,7 @@ class Decoder:
         words: int,
     ) -> None: ...
     def decode(self, image: bytes, valid: bytes) -> bytes:
-        """One double (native order) a field; NaN where a word was not read, is marked not available, or
-        the scale is. image has 2 x words bytes, valid has one byte a word; ValueError otherwise."""
+        """Return one double (native order) a field; NaN if a word was not read, or if value or scale is not available.
+
+        image: 2 x words bytes. valid: one byte a word. ValueError: other lengths.
+        """

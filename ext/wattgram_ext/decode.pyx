@@ -1,11 +1,11 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 # cython: autotestdict=False, auto_pickle=False
-"""Registers to numbers.
+"""Decode registers to numbers.
 
-a. One C struct a field, checked once in the constructor; `value` relies on those checks.
-b. value = (raw - offset) * numerator / denominator, with a scale register's power of ten put into whichever of
-   the two it makes larger. Both stay whole numbers, so a decimal scale costs one rounding: 2301 with 1/10 is 230.1.
-c. A reading takes less than a microsecond, so the interpreter's lock is kept.
+a. Each field is a C struct, checked once in the constructor; `value` relies on these checks.
+b. value = (raw - offset) * numerator / denominator. A scale register's power of ten multiplies the numerator or the
+   denominator, so that both stay whole numbers and a decimal scale costs one rounding: 2301 with 1/10 is 230.1.
+c. Decoding a reading takes less than a microsecond, so the interpreter's lock is not released.
 """
 
 cimport cython
@@ -36,7 +36,7 @@ cdef struct Field:
     uint16_t mask
     uint16_t negative
     bint quadrants
-    int invalid         # first of its patterns in the common list
+    int invalid         # index of the first of its patterns in the common list
     int invalid_end
     double numerator
     double denominator
@@ -52,12 +52,12 @@ cdef double[11] POWERS = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10
 
 
 cdef inline uint64_t word(const unsigned char *image, int position) noexcept nogil:
-    """One word; the wire's bytes are big-endian."""
+    """Return a word; the bytes on the wire are big-endian."""
     return <uint64_t> image[2 * position] << 8 | image[2 * position + 1]
 
 
 cdef inline uint64_t pattern(const Field *field, const unsigned char *image) noexcept nogil:
-    """The field's raw bits, high word first."""
+    """Return the field's raw bits, high word first."""
     cdef uint64_t bits = 0
     cdef int first = field.position
     cdef int i
@@ -71,7 +71,7 @@ cdef inline uint64_t pattern(const Field *field, const unsigned char *image) noe
 
 
 cdef inline double number(Kind kind, uint64_t bits) noexcept nogil:
-    """The bits as a double, before any scale; integers beyond 2**53 are rounded to nearest."""
+    """Return the bits as a double, before scaling. Integers beyond 2**53 are rounded to nearest."""
     cdef uint32_t low = <uint32_t> bits
     cdef float single
     cdef double double_
@@ -97,7 +97,7 @@ cdef inline double value(
     const unsigned char *image,
     const unsigned char *valid,
 ) noexcept nogil:
-    """The field's value in its unit; NaN when absent, marked so, scaled by no scale, or too large."""
+    """Return the field's value in its unit; NaN if not read, not available, without a valid scale, or not finite."""
     cdef double numerator = field.numerator
     cdef double denominator = field.denominator
     cdef double raw, result
@@ -114,7 +114,7 @@ cdef inline double value(
         if not valid[field.scale_position]:
             return NAN
         exponent = <int16_t> <uint16_t> word(image, field.scale_position)
-        if exponent < -10 or exponent > 10:  # 0x8000, SunSpec's "not implemented", is among them
+        if exponent < -10 or exponent > 10:  # includes 0x8000, SunSpec's "not implemented"
             return NAN
         if exponent < 0:
             denominator *= POWERS[-exponent]
@@ -154,7 +154,7 @@ cdef class Decoder:
         self.count = len(fields)
         self.factor_count = len(factors)
         patterns = sum(len(field[6]) for field in fields)
-        # one element more than needed: calloc(0) may answer NULL
+        # one element more than needed: calloc(0) may return NULL
         self.fields = <Field *> calloc(self.count + 1, sizeof(Field))
         self.factors = <Factor *> calloc(self.factor_count + 1, sizeof(Factor))
         self.invalid = <uint64_t *> calloc(patterns + 1, sizeof(uint64_t))
@@ -164,7 +164,7 @@ cdef class Decoder:
         self.set_factors(factors)
 
     def __init__(self, *_, **__):
-        """Nothing is left to do; without it the class would not show the stub's signature."""
+        """Do nothing: `__cinit__` has initialised all. The method gives the class the stub's signature."""
 
     def __dealloc__(self):
         free(self.fields)
@@ -230,7 +230,7 @@ cdef class Decoder:
             out[i] = value(&self.fields[i], self.invalid, image, valid)
         for i in range(self.factor_count):
             factor = out[self.factors[i].factor]
-            if factor != 0:  # a transformer ratio of 0 is one that nobody has set
+            if factor != 0:  # a transformer ratio of 0 was never configured, and counts as 1
                 product = out[self.factors[i].target] * factor
                 out[self.factors[i].target] = product if isfinite(product) else NAN
 

@@ -3,11 +3,11 @@ from typing import final
 
 @final
 class Encoder:
-    """Writes the records of one series: names and tags are escaped once, here.
+    """Encode the records of a series. Names and tags are escaped once, in the constructor.
 
     measurement, tags: as in InfluxDB line protocol; a tag with an empty value is left out.
     fields: names of the numbers, in the order of a record's block of doubles.
-    integers: which of `fields` are whole numbers (line protocol `5i`, JSON `5`).
+    integers: those of `fields` that are whole numbers (line protocol `5i`, JSON `5`).
     texts: names of the string fields.
     """
 
@@ -20,8 +20,13 @@ class Encoder:
         texts: Sequence[str],
     ) -> None: ...
     def line(self, values: bytes, texts: Sequence[str], time: int) -> bytes:
-        """One line of line protocol without a newline; time in ns. NaN and infinities and empty texts are
-        left out; b"" when no field is left. Numbers are the shortest text that reads back as the same double."""
+        """Return a line of line protocol without a newline; time in ns.
+
+        NaN, infinities and empty texts are left out; b"" if no field remains. A number is the shortest text that
+        parses to the same double.
+        """
     def json(self, values: bytes, texts: Sequence[str], time: int, replayed: bool) -> bytes:
-        """One JSON object: "time" (RFC 3339 UTC, milliseconds, Z), the texts, the numbers, and
-        "replayed": true only when it is so. NaN, infinities and empty texts are left out."""
+        """Return a JSON object: "time" (RFC 3339 UTC, milliseconds, Z), the texts and the numbers.
+
+        "replayed": true is present only if `replayed`. NaN, infinities and empty texts are left out.
+        """

@@ -1,14 +1,14 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 # cython: autotestdict=False, auto_pickle=False
 # distutils: language = c++
-"""Records to text.
+"""Encode records as text.
 
-a. Names and tags are escaped once, in the constructor; a record then costs copies and the numbers' digits.
-b. A record's worst length is known before it is written, so the inline verbs (`put_...`) write behind a bare
-   pointer: `reserve` must have been called with that length.
-c. Digits come from std::to_chars, the shortest text that reads back as the same double; notation as in
-   Python's repr, without its ".0".
-d. One record is one line: a line feed or carriage return becomes a space in line protocol, an escape in JSON.
+a. Names and tags are escaped once, in the constructor; for each record, only copies and digits remain.
+b. The maximum length of a record is known beforehand, so the inline functions `put_...` write to a bare pointer.
+   Call `reserve` with this length first.
+c. std::to_chars gives the digits: the shortest text that parses to the same double, in the notation of
+   Python's repr without ".0".
+d. A record is a single line: a line feed or carriage return becomes a space in line protocol, an escape in JSON.
 """
 
 cimport cython
@@ -50,7 +50,7 @@ cdef inline char *put_string(char *at, const string &text) noexcept nogil:
 
 
 cdef inline char *put_double(char *at, double value) noexcept nogil:
-    """repr(value) without a trailing ".0"; the value is finite."""
+    """Write repr(value) without a trailing ".0". The value is finite."""
     cdef double size = fabs(value)
     if size == 0 or 1e-4 <= size < 1e16:
         return to_chars(at, at + NUMBER, value, fixed).ptr
@@ -62,7 +62,7 @@ cdef inline char *put_integer(char *at, int64_t value) noexcept nogil:
 
 
 cdef inline char *put_digits(char *at, int value, int width) noexcept nogil:
-    """A number >= 0 with leading zeros."""
+    """Write a number >= 0 with leading zeros."""
     cdef int i
     for i in range(width - 1, -1, -1):
         at[i] = <char> (c'0' + value % 10)
@@ -71,7 +71,7 @@ cdef inline char *put_digits(char *at, int value, int width) noexcept nogil:
 
 
 cdef inline char *put_quoted(char *at, const char *text, Py_ssize_t length) noexcept nogil:
-    """A string value of line protocol; at most 2 * length + 2 characters."""
+    """Write a string value of line protocol, at most 2 * length + 2 characters."""
     cdef Py_ssize_t i
     at[0] = c'"'
     at += 1
@@ -86,7 +86,7 @@ cdef inline char *put_quoted(char *at, const char *text, Py_ssize_t length) noex
 
 
 cdef inline char *put_json_string(char *at, const char *text, Py_ssize_t length) noexcept nogil:
-    """A string of JSON; at most 6 * length + 2 characters."""
+    """Write a string of JSON, at most 6 * length + 2 characters."""
     cdef const char *hexadecimal = b"0123456789abcdef"
     cdef Py_ssize_t i
     cdef unsigned char character
@@ -110,12 +110,12 @@ cdef inline char *put_json_string(char *at, const char *text, Py_ssize_t length)
 
 
 cdef inline char *put_time(char *at, int64_t seconds, int milliseconds) noexcept nogil:
-    """RFC 3339, UTC, milliseconds; seconds since 1970 within the years 0000 to 9999.
+    """Write RFC 3339, UTC, milliseconds, from seconds since 1970 within the years 0000 to 9999.
 
-    Days to civil date: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days. Its
-    years start in March and its eras of 146097 days in the year 0, so that leap days come last.
+    Days to civil date: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days. Years
+    start in March, and eras of 146097 days in the year 0, so that leap days come last.
     """
-    cdef int64_t days = seconds // 86400  # cdivision truncates; the next lines make it a floor
+    cdef int64_t days = seconds // 86400  # cdivision truncates; the next lines correct it to a floor
     cdef int second = <int> (seconds - days * 86400)
     cdef int day_of_era, year_of_era, day_of_year, month, era
     if second < 0:
@@ -138,15 +138,15 @@ cdef inline char *put_time(char *at, int64_t seconds, int milliseconds) noexcept
 
 
 cdef inline bint whole(double value) noexcept nogil:
-    """Whether it fits a signed 64-bit integer."""
+    """Return whether the value fits a signed 64-bit integer."""
     return -9223372036854775808.0 <= value < 9223372036854775808.0
 
 
 cdef str plain(text):
-    """A name without line ends; ValueError when nothing is left or it is not text."""
+    """Return a name without line ends. ValueError: empty, or not text."""
     if not isinstance(text, str):
         raise ValueError(f"name {text!r}, expected text")
-    # a backslash at the end would escape the separator behind it
+    # a backslash at the end would escape the following separator
     name = text.replace("\n", " ").replace("\r", " ").rstrip("\\")
     if not name:
         raise ValueError(f"name {text!r}, expected a text that is not empty")
@@ -154,12 +154,12 @@ cdef str plain(text):
 
 
 cdef str escape(str name):
-    """A tag's name or value, or a field's name."""
+    """Return an escaped tag name, tag value or field name."""
     return name.replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")
 
 
 cdef string json_key(str name) except *:
-    """A member's name as it stands behind another member."""
+    """Return a member's name as text after another member."""
     cdef bytes text = name.encode()
     cdef bytes out = PyBytes_FromStringAndSize(NULL, 6 * len(text) + 2)
     cdef char *start = PyBytes_AS_STRING(out)
@@ -170,12 +170,12 @@ cdef string json_key(str name) except *:
 @cython.final
 cdef class Encoder:
     cdef string head               # measurement and tags
-    cdef vector[string] line_keys  # the texts', then the numbers'
+    cdef vector[string] line_keys  # of the texts, then of the numbers
     cdef vector[string] json_keys
-    cdef vector[char] integer      # of the numbers, whether whole
+    cdef vector[char] integer      # whether a number is an integer
     cdef size_t text_count
     cdef size_t number_count
-    cdef size_t size               # of a record without its texts' characters, at most
+    cdef size_t size               # maximum of a record, without its texts
     cdef char *buffer
     cdef size_t capacity
 
@@ -199,7 +199,7 @@ cdef class Encoder:
                 head += f",{escape(plain(tag))}={escape(plain(content))}"
         key = f"{head} ".encode()
         self.head = key
-        self.size = self.head.size() + 2 * TIME + 32  # and the braces, "time" and "replayed"
+        self.size = self.head.size() + 2 * TIME + 32  # plus braces, "time" and "replayed"
         for name in names:
             key = f"{escape(plain(name))}=".encode()
             self.line_keys.push_back(key)
@@ -211,7 +211,7 @@ cdef class Encoder:
         self.number_count = len(fields)
 
     def __init__(self, *_, **__):
-        """Nothing is left to do; without it the class would not show the stub's signature."""
+        """Do nothing: `__cinit__` has initialised all. The method gives the class the stub's signature."""
 
     def __dealloc__(self):
         free(self.buffer)
@@ -227,7 +227,7 @@ cdef class Encoder:
         return 0
 
     cdef int check(self, bytes values, tuple texts, size_t growth) except -1:
-        """Raise ValueError for a record of another shape; make room for a right one."""
+        """Raise ValueError for a record of another shape; reserve space for a valid record."""
         cdef size_t size = self.size
         cdef Py_ssize_t length
         if <size_t> PyBytes_GET_SIZE(values) != self.number_count * sizeof(double):
@@ -300,7 +300,7 @@ cdef class Encoder:
         cdef Py_ssize_t length
         cdef size_t i
         cdef int64_t seconds, nanoseconds
-        # 0000-01-01 to the end of 9999; beyond 64 bits of nanoseconds the division must be Python's
+        # 0000-01-01 to the end of 9999; beyond 64 bits of nanoseconds, the division must be Python's
         if not -62167219200 * 10**9 <= time < 253402300800 * 10**9:
             raise ValueError(f"time: {time} ns is not within the years 0000 to 9999")
         seconds, nanoseconds = divmod(time, 10**9)

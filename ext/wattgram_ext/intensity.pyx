@@ -1,14 +1,14 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 # cython: autotestdict=False, auto_pickle=False
-"""Powers to carbon accounts. Section numbers are METHOD's, the emission method this project follows.
+"""Carbon accounts from powers. Section numbers refer to METHOD, the emission method of this project.
 
-a. Inside, power is W, energy Wh, carbon g and an intensity g/Wh; g/kWh is spoken at the two ends only.
-b. Energy that comes in carries three things per Wh: its carbon, its clean share and the share that is the
-   site's own renewable production. Every rule of sharing (`sharing`) and the battery (`pool`) moves these three
-   alike, so each output is a sum over what arrived somewhere.
-c. A row is read, balanced, shared out, booked and moved into the store; each of the five is one function. An
-   interval without a balance moves nothing: no sum, no stock, no covered time.
-d. All that a restart must keep is one block of memory, which `state` and `restore` copy.
+a. Internal units are W, Wh, g and g/Wh; only inputs and outputs use g/kWh.
+b. Incoming energy has three attributes per Wh: carbon, clean share, and share of the site's own renewable
+   production. The allocation rules (`sharing`) and the battery (`pool`) move all three in the same way, so each
+   output is a sum over the energy that arrived at a target.
+c. Each row passes five functions: read, balance, allocate, book, store. An interval without a balance changes no
+   sum, no stock and no covered time.
+d. The state for a restart is a single block of memory, which `state` and `restore` copy.
 """
 
 cimport cython
@@ -54,13 +54,13 @@ cdef enum:               # as COLUMNS
 
 
 cdef enum:
-    HEAD = 3             # of a row in: seconds, grid g/kWh, grid clean share
+    HEAD = 3             # of an input row: seconds, grid g/kWh, grid clean share
     CLOSED_COUNT = 2 + OUTPUT_COUNT + DETAIL_COUNT
-    LONG = 64            # rows from which the interpreter's lock is worth giving back
+    LONG = 64            # rows from which releasing the interpreter's lock pays
     VERSION = 2
 
 
-# METHOD 4.5, E_min: of the rated power over the window, and in steps of the meter's register.
+# METHOD 4.5, E_min: share of the rated energy of the window, and steps of the meter's register.
 cdef double LEAST_SHARE = 0.005
 cdef double LEAST_STEPS = 5.0
 cdef uint64_t MAGIC = 0x3147_4D41_5247_5457  # "WTGRAMG1", read in native order
@@ -86,20 +86,20 @@ cdef class Accounts:
     cdef Tariff tariff
     cdef Battery battery
     cdef int windows
-    cdef int hour                  # the window in which certificates are matched; -1 without
-    cdef int width                 # doubles of a row in
-    cdef int columns[COLUMN_COUNT]     # each column's place in a row; -1 without it
+    cdef int hour                  # window in which certificates are matched; -1 for none
+    cdef int width                 # doubles of an input row
+    cdef int columns[COLUMN_COUNT]     # each column's index in a row; -1 if absent
     cdef bint local_first
     cdef double rated_power
     cdef double register_step
     cdef bytes ended
-    # the block that state() copies, and its parts; the last are the channels' powers at the instant before
+    # the block that state() copies, and its parts; the last part is the channels' powers at the previous instant
     cdef char *block
     cdef Py_ssize_t block_size
     cdef Header *header
     cdef Stock *store
     cdef Sums *totals
-    cdef Sums *starts              # the totals at each window's start
+    cdef Sums *starts              # totals at each window's start
 
     def __cinit__(
         self,
@@ -126,7 +126,7 @@ cdef class Accounts:
         if method not in ("proportional", "local-first"):
             raise ValueError(f"method: {method!r}, expected proportional or local-first")
         checked("residual_factor", residual_factor, 0, MOST_INTENSITY)
-        # a thousandth is no battery's; it keeps the mix of a discharge finite
+        # no battery has an efficiency of a thousandth; the bound keeps the mix of a discharge finite
         checked("charge_efficiency", charge_efficiency, 0.001, 1)
         checked("discharge_efficiency", discharge_efficiency, 0.001, 1)
         checked("windows", windows, 0, 1000)
@@ -152,7 +152,7 @@ cdef class Accounts:
             charge_efficiency, discharge_efficiency, capacity, soc_time, log1p(-self_discharge)
         )
         self.ended = b""
-        # one element more than needed: calloc(0) may answer NULL
+        # one element more than needed: calloc(0) may return NULL
         self.channels.order = <int *> calloc(self.channels.count + 1, sizeof(int))
         self.channels.factor = <double *> calloc(self.channels.count + 1, sizeof(double))
         self.block_size = (
@@ -171,7 +171,7 @@ cdef class Accounts:
         self.set_columns(columns)
 
     def __init__(self, *_, **__):
-        """Nothing is left to do; without it the class would not show the stub's signature."""
+        """Do nothing: `__cinit__` has initialised all. The method gives the class the stub's signature."""
 
     def __dealloc__(self):
         free(self.channels.order)
@@ -230,10 +230,10 @@ cdef class Accounts:
             raise ValueError("capacity: 0, expected the battery's Wh with a state of charge")
         return 0
 
-    # a row is read
+    # read a row
 
     cdef inline double column(self, const double *given, int column) noexcept nogil:
-        """A column of one double; NaN without it."""
+        """Return the value of a column with one double; NaN if absent."""
         return given[self.columns[column]] if self.columns[column] >= 0 else NAN
 
     cdef inline Row read(self, const double *given) noexcept nogil:
@@ -242,7 +242,7 @@ cdef class Accounts:
         row.hours = row.seconds / SECONDS_PER_HOUR
         row.per_hour = SECONDS_PER_HOUR / row.seconds if row.seconds > 0 else 0.0
         row.grid = given[1] / WH_PER_KWH
-        # a hair above 1 is the rounding of a sum of shares
+        # slightly above 1 is the rounding of a sum of shares
         row.grid_clean = min(1.0, given[2]) if 0 <= given[2] <= 1 + 1e-9 else 0.0
         row.powers = given + HEAD
         row.energies = NULL
@@ -260,7 +260,7 @@ cdef class Accounts:
             row.certificates = 0
         return row
 
-    # shared out
+    # allocate
 
     cdef inline Shares share_out(self, const Row *row, const Flows *flows, const Parcel *drawn) noexcept nogil:
         cdef Parcel sources[SOURCE_COUNT]
@@ -272,7 +272,7 @@ cdef class Accounts:
             return share_locally(sources, flows.load, flows.charge, flows.exported)
         return share_proportionally(sources, flows.load, flows.charge, flows.exported)
 
-    # moved into the store
+    # store
 
     cdef inline void move(
         self, const Row *row, const Flows *flows, const Shares *shares, const Delivery *drawn
@@ -296,7 +296,7 @@ cdef class Accounts:
     # rows and windows
 
     cdef void row(self, const double *given, double *out) noexcept nogil:
-        """One row in to one row out; both as in the stub."""
+        """Compute an output row from an input row; both as in the stub."""
         cdef Row row = self.read(given)
         cdef Seen seen
         cdef Flows moved = flows(&self.channels, &row, &seen)
@@ -340,14 +340,14 @@ cdef class Accounts:
             sums[i] = since(self.totals, self.starts + index, i)
 
     cdef inline double least_load(self, double seconds) noexcept nogil:
-        """Wh below which a window's load has no intensity (METHOD 4.5, E_min)."""
+        """Return the least load of a window with an intensity, Wh (METHOD 4.5, E_min)."""
         return max(LEAST_SHARE * self.rated_power * seconds / SECONDS_PER_HOUR, LEAST_STEPS * self.register_step)
 
     cdef inline void restart(self, int index) noexcept nogil:
         memcpy(self.starts + index, self.totals, sizeof(Sums))
 
     cdef void close(self, Py_ssize_t place, int index, double seconds, double *out) noexcept nogil:
-        """A window's end to a row of CLOSED."""
+        """Write a row of CLOSED at a window's end."""
         cdef double sums[SUM_COUNT]
         self.sums(index, sums)
         out[0] = place
@@ -371,7 +371,7 @@ cdef class Accounts:
                     closed += CLOSED_COUNT
 
     cdef Py_ssize_t closing(self, const double *given, Py_ssize_t count) noexcept nogil:
-        """How many windows end in these rows."""
+        """Return the number of windows that end in these rows."""
         cdef Py_ssize_t i, result = 0
         cdef int index
         for i in range(count):

@@ -1,5 +1,5 @@
 # cython: language_level=3, cdivision=True
-"""The battery's carbon: one pool of energy and grams, METHOD 4.6."""
+"""The battery's carbon: a pool of energy and grams, METHOD 4.6."""
 
 from libc.math cimport exp
 
@@ -8,7 +8,7 @@ from .sharing cimport Parcel
 
 cdef extern from *:
     """
-    #define TRACE 1e-6            /* Wh: a store with less is empty */
+    #define TRACE 1e-6            /* Wh: a stock below counts as empty */
     #define ALMOST_EMPTY 1e-3     /* of the capacity; METHOD 4.6 says "almost 0" */
     """
     const double TRACE
@@ -20,8 +20,8 @@ cdef struct Stock:       # all doubles, none negative
     double carbon        # g
     double clean         # Wh
     double own           # Wh
-    double dearest       # g/Wh: the most that was charged since the store was empty
-    double opened        # 1 once a state of charge has said what was there at the start
+    double dearest       # g/Wh: maximum charged since the store was empty
+    double opened        # 1 after a state of charge gave the opening stock
 
 
 cdef struct Battery:
@@ -29,22 +29,22 @@ cdef struct Battery:
     double discharge
     double capacity      # Wh
     double soc_time      # s
-    double keeping       # ln of the share of the stock that is left after an hour
+    double keeping       # ln of the share of the stock that remains after an hour
 
 
-cdef struct Delivery:    # what a discharge takes from the store
-    double energy        # Wh out of the known stock
-    double opening       # Wh of a stock that nobody saw being charged
+cdef struct Delivery:    # energy and carbon of a discharge
+    double energy        # Wh from the known stock
+    double opening       # Wh beyond the known stock, charged before the start
     Parcel parcel        # at the site's bus
 
 
 cdef inline Delivery delivery(
     const Stock *stock, double power, double hours, double efficiency, double grid, double grid_clean
 ) noexcept nogil:
-    """What a discharge of `power` W takes from the store, and what it carries.
+    """Return energy and carbon of a discharge of `power` W.
 
-    What the known stock cannot give was charged before anybody looked: it counts with the grid's intensity
-    inside the store, as METHOD's start value does.
+    Energy beyond the known stock was charged before the start. It counts with the grid's intensity inside the store,
+    as METHOD's start value.
     """
     cdef Delivery result
     cdef double wanted = power * hours / efficiency
@@ -55,7 +55,7 @@ cdef inline Delivery delivery(
     if wanted > 0:
         known = result.energy / wanted
     per_energy *= known
-    # carbon is concentrated by the loss, shares are not
+    # losses concentrate the carbon, but not the shares
     result.parcel.power = power
     result.parcel.carbon = (stock.carbon * per_energy + (1 - known) * grid * power) / efficiency
     result.parcel.clean = stock.clean * per_energy + (1 - known) * grid_clean * power
@@ -64,12 +64,12 @@ cdef inline Delivery delivery(
 
 
 cdef inline double delivered_intensity(const Stock *stock, double efficiency) noexcept nogil:
-    """What the next Wh would carry at the bus, g/Wh; the store is not empty."""
+    """Return the intensity of the next Wh at the bus, g/Wh. The store is not empty."""
     return stock.carbon / stock.energy / efficiency
 
 
 cdef inline void scale(Stock *stock, double factor) noexcept nogil:
-    """The energy changes and the carbon does not: losses concentrate it."""
+    """Scale the energy, but not the carbon: losses concentrate it."""
     stock.energy *= factor
     stock.clean *= factor
     stock.own *= factor
@@ -80,12 +80,12 @@ cdef inline void empty(Stock *stock) noexcept nogil:
 
 
 cdef inline void discharge(Stock *stock, double energy) noexcept nogil:
-    """Take Wh (inside the store, at most what is in it) out of the known stock, each with the same carbon."""
+    """Remove Wh (inside the store, at most the stock) from the known stock, with their share of the carbon."""
     cdef double left
     if not energy < stock.energy:
         empty(stock)
         return
-    # the part that stays, not the part that goes: its intensity is then the same to the last bit but one
+    # scaling by the remaining part keeps the intensity to the last bit but one
     left = (stock.energy - energy) / stock.energy
     stock.carbon *= left
     scale(stock, left)
@@ -94,7 +94,7 @@ cdef inline void discharge(Stock *stock, double energy) noexcept nogil:
 cdef inline void charge(
     Stock *stock, const Parcel *arrival, double power, double hours, double efficiency
 ) noexcept nogil:
-    """The store gains what the losses leave of the energy, and all of its carbon."""
+    """Add energy after losses to the stock, and all of its carbon."""
     cdef double kept = hours * efficiency
     if not power > 0:
         return
@@ -106,7 +106,7 @@ cdef inline void charge(
 
 
 cdef inline double empty_below(Stock *stock, double least) noexcept nogil:
-    """Grams lost: all that is left of a store with less than `least` Wh."""
+    """Empty a stock below `least` Wh. Return the grams lost."""
     cdef double lost = 0
     if stock.energy < least:
         lost = stock.carbon
@@ -115,7 +115,7 @@ cdef inline double empty_below(Stock *stock, double least) noexcept nogil:
 
 
 cdef inline double rest(Stock *stock, const Battery *battery, double hours) noexcept nogil:
-    """Self-discharge; grams lost with a trace that is left, so that no quotient by the energy overflows."""
+    """Apply self-discharge. Return the grams lost with a trace, which would make quotients by the energy overflow."""
     if battery.keeping < 0:
         scale(stock, exp(battery.keeping * hours))
     return empty_below(stock, TRACE)
@@ -124,7 +124,7 @@ cdef inline double rest(Stock *stock, const Battery *battery, double hours) noex
 cdef inline double open_stock(
     Stock *stock, const Battery *battery, double soc, double grid, double grid_clean
 ) noexcept nogil:
-    """The first known state of charge: Wh that were there before anybody looked, at the grid's intensity."""
+    """Apply the first known state of charge. Return the Wh of the opening stock, at the grid's intensity."""
     cdef double missing = soc * battery.capacity - stock.energy
     if not missing > TRACE:
         stock.opened = 1.0 if stock.energy > 0 else 0.0
@@ -138,7 +138,7 @@ cdef inline double open_stock(
 
 
 cdef inline double correct(Stock *stock, const Battery *battery, double soc, double seconds) noexcept nogil:
-    """Draw the energy towards a later state of charge, its carbon untouched; grams lost."""
+    """Move the energy towards a later state of charge, without its carbon. Return the grams lost."""
     cdef double target = soc * battery.capacity
     cdef bint lower = target < stock.energy
     if not stock.energy > 0:

@@ -1,28 +1,28 @@
 # cython: language_level=3, cdivision=True
-"""Who gets whose carbon: the two rules of METHOD 4.4 over one interval's flows."""
+"""Allocation of carbon to the outflows of an interval: the two rules of METHOD 4.4."""
 
 from libc.math cimport INFINITY
 
 
 cdef enum:
-    SOURCE_COUNT = 4     # renewables, battery, fuel, import: the order of local first
+    SOURCE_COUNT = 4     # renewables, battery, fuel, import: the order of local-first
 
 
-cdef struct Parcel:      # power and what it carries
+cdef struct Parcel:      # power with carbon and shares
     double power         # W
     double carbon        # g/h
     double clean         # W
     double own           # W of own renewable production
 
 
-cdef struct Shares:      # what reached each outflow
+cdef struct Shares:      # the parcel of each outflow
     Parcel load
     Parcel charge
     Parcel exported
 
 
 cdef inline void give(const Parcel *source, Parcel *target, double power) noexcept nogil:
-    """So many W of a source, with their part of what it carries."""
+    """Add `power` W of a source to a target, with their part of carbon and shares."""
     cdef double part = power / source.power
     target.power += power
     target.carbon += source.carbon * part
@@ -37,10 +37,10 @@ cdef inline Parcel part_of(const Parcel *whole, double part) noexcept nogil:
 cdef inline Shares share_proportionally(
     const Parcel *sources, double load, double charge, double exported
 ) noexcept nogil:
-    """The default: every outflow carries the mix of the inflows.
+    """Allocate proportionally (the default): every outflow has the mix of the inflows.
 
-    The inflow's carbon is spread over the outflows, which is the same as the mix but for meter noise; so
-    none is made or lost when the meters disagree. Where nothing flows out, what burns is the load's.
+    The inflows' carbon is distributed over the outflows, so that meter noise neither creates nor loses carbon.
+    Without an outflow, the carbon belongs to the load.
     """
     cdef Parcel inflow = Parcel(0, 0, 0, 0)
     cdef Parcel none = Parcel(0, 0, 0, 0)
@@ -59,7 +59,7 @@ cdef inline Shares share_proportionally(
 
 
 cdef inline void serve(const Parcel *sources, double *left, Parcel *target, double power) noexcept nogil:
-    """Fill an outflow of `power` W with what is left of the sources, in their order."""
+    """Supply an outflow of `power` W from the remaining sources, in their order."""
     cdef double given
     cdef int i
     for i in range(SOURCE_COUNT):
@@ -73,10 +73,10 @@ cdef inline void serve(const Parcel *sources, double *left, Parcel *target, doub
 cdef inline Shares share_locally(
     const Parcel *sources, double load, double charge, double exported
 ) noexcept nogil:
-    """Local first: renewables, battery, fuel and import are used up in that order.
+    """Allocate local-first: renewables, battery, fuel and import are used in this order.
 
-    The load is served first, then charging, then export; the last outflow that there is takes all that is
-    left, so that meter noise neither makes nor loses carbon. What an idle producer burns is the load's.
+    The load comes first, then charging, then export. The last existing outflow receives the remainder, so that meter
+    noise neither creates nor loses carbon. The carbon of an idle producer belongs to the load.
     """
     cdef Parcel none = Parcel(0, 0, 0, 0)
     cdef Shares result = Shares(none, none, none)

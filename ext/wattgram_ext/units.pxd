@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Factors between units, and the bounds of a site's numbers, which keep every product and sum finite."""
+"""Factors between units, and bounds of a site's numbers that keep every product and sum finite."""
 
 cdef extern from *:
     """
@@ -21,5 +21,5 @@ cdef extern from *:
 
 
 cdef inline double positive(double value) noexcept nogil:
-    """The value, 0 where it is below; NaN stays."""
+    """Return the value, 0 if negative; NaN stays NaN."""
     return 0.0 if value < 0 else value

@@ -1,8 +1,8 @@
 # cython: language_level=3, cdivision=True
-"""Running sums, and from a window's sums to its numbers: always ratios of sums.
+"""Running sums, and a window's numbers from its sums: always ratios of sums.
 
-The sums since the start are double-doubles. A window is the difference to a snapshot of them, so windows cost
-nothing while they run.
+The sums since the start are double-doubles. A window is the difference to a snapshot of the sums, so a running window
+costs nothing.
 """
 
 from libc.math cimport NAN
@@ -15,7 +15,7 @@ cdef enum:
     GROUP_COUNT = 4
 
 
-cdef enum:               # places in a row out behind the powers and energies; as OUTPUTS
+cdef enum:               # indices in an output row after powers and energies; as OUTPUTS
     EMISSION_INTENSITY = 16
     GRID_INTENSITY
     BATTERY_INTENSITY
@@ -33,7 +33,7 @@ cdef enum:               # places in a row out behind the powers and energies; a
     OUTPUT_COUNT
 
 
-cdef enum:               # places behind the three of each group and of the rest; as DETAILS
+cdef enum:               # indices after the three numbers of each group and of the rest; as DETAILS
     FUEL_ENERGY = 15
     FUEL_RATE
     FUEL_INTENSITY
@@ -51,7 +51,7 @@ cdef enum:               # running sums; the first eight are the energies in the
     SUM_DISCHARGE
     SUM_CHARGE
     SUM_RESIDUAL
-    SUM_EMISSION         # g that reached the load; then as OUTPUTS
+    SUM_EMISSION         # g of the load; further sums as OUTPUTS
     SUM_SCOPE1
     SUM_SCOPE2_LOCATION
     SUM_SCOPE2_MARKET
@@ -67,29 +67,29 @@ cdef enum:               # running sums; the first eight are the energies in the
     SUM_FUEL
     SUM_GRID             # g/kWh x s
     SUM_TIME             # s with a balance
-    SUM_COVERED          # the same, weighted with the share of channels that were there
-    SUM_RESIDUAL_TIME    # s with every sub-meter there
-    SUM_CORE             # so many are there on every site; the others only where something feeds them
+    SUM_COVERED          # the same, weighted by the share of present channels
+    SUM_RESIDUAL_TIME    # s with every sub-meter present
+    SUM_CORE             # number of sums of every site; the others depend on the configuration
     SUM_GROUP_ENERGY = SUM_CORE
     SUM_GROUP_EMISSION = SUM_GROUP_ENERGY + GROUP_COUNT
     SUM_GROUP_OWN = SUM_GROUP_EMISSION + GROUP_COUNT
     SUM_CERTIFICATES = SUM_GROUP_OWN + GROUP_COUNT
     SUM_MATCHED          # Wh of certificates within the hour's import
-    SUM_CERTIFIED        # Wh of load that certificates made clean
-    SUM_CAPTURED         # g, balance or not
+    SUM_CERTIFIED        # Wh of load made clean by certificates
+    SUM_CAPTURED         # g, with or without a balance
     SUM_CAPTURED_TIME    # s
     SUM_OPENING          # g
     SUM_LOST
     SUM_COUNT
 
 
-cdef struct Sums:        # double-doubles, the two halves apart so that a loop over them is vectorised
+cdef struct Sums:        # double-doubles, in two arrays so that loops are vectorised
     double high[SUM_COUNT]
     double low[SUM_COUNT]
 
 
 cdef inline void add(Sums *sums, int i, double value) noexcept nogil:
-    """Knuth's TwoSum, then renormalised: an error of 1e-32 a sum, so years of ticks lose no gram."""
+    """Add by Knuth's TwoSum and renormalise: a relative error of 1e-32 a sum, so years of ticks lose no gram."""
     cdef double high = sums.high[i] + value
     cdef double shadow = high - sums.high[i]
     cdef double low = (sums.high[i] - (high - shadow)) + (value - shadow) + sums.low[i]
@@ -98,7 +98,7 @@ cdef inline void add(Sums *sums, int i, double value) noexcept nogil:
 
 
 cdef inline double since(const Sums *sums, const Sums *start, int i) noexcept nogil:
-    """What came since the start, to the last bit of a double."""
+    """Return the sum since a snapshot, exact to the last bit of a double."""
     cdef double high = sums.high[i] - start.high[i]
     cdef double shadow = high - sums.high[i]
     cdef double low = (sums.high[i] - (high - shadow)) - (start.high[i] + shadow)
@@ -106,19 +106,19 @@ cdef inline double since(const Sums *sums, const Sums *start, int i) noexcept no
 
 
 cdef inline double share(double part, double whole) noexcept nogil:
-    """part / whole within 0 to 1; NaN where whole is not positive."""
+    """Return part / whole, limited to 0 to 1; NaN if whole is not positive."""
     if not whole > 0:
         return NAN
     return max(0.0, min(1.0, part / whole))
 
 
 cdef inline double ratio(double part, double whole) noexcept nogil:
-    """part / whole; NaN where whole is not positive."""
+    """Return part / whole; NaN if whole is not positive."""
     return part / whole if whole > 0 else NAN
 
 
 cdef inline void fill_outputs(const double *sums, double seconds, double least_load, double *out) noexcept nogil:
-    """OUTPUTS of a window of nominally so many s; its intensity is NaN below the least load, Wh (METHOD 4.5)."""
+    """Write OUTPUTS of a window of this nominal length, s; the intensity is NaN below the least load (METHOD 4.5)."""
     cdef double hours = sums[SUM_TIME] / SECONDS_PER_HOUR
     cdef double residual_hours = sums[SUM_RESIDUAL_TIME] / SECONDS_PER_HOUR
     cdef int i
@@ -150,7 +150,7 @@ cdef inline void fill_outputs(const double *sums, double seconds, double least_l
 
 
 cdef inline void fill_groups(const double *parts, double whole, double *out) noexcept nogil:
-    """The groups' parts and the rest of the whole."""
+    """Write the parts of the groups, and the rest of the whole."""
     cdef int i
     out[GROUP_COUNT] = whole
     for i in range(GROUP_COUNT):
@@ -159,7 +159,7 @@ cdef inline void fill_groups(const double *parts, double whole, double *out) noe
 
 
 cdef inline void fill_details(const double *sums, double *out) noexcept nogil:
-    """DETAILS of a window."""
+    """Write DETAILS of a window."""
     cdef double intensity
     cdef int i
     for i in range(DETAIL_COUNT):

@@ -1,4 +1,4 @@
-"""The compose file and what it mounts: every source is there or is made, and the broker in it is tried as it stands."""
+"""The compose file and what it mounts: every mounted file exists or is created, and the broker runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The alert rules: each is silent in an ordinary hour of the week, and fires, by name, in the hour that it is for."""
+"""The alert rules: each is silent in a normal hour of the week, and fires in the hour of its fault."""
 
 from __future__ import annotations
 
@@ -59,27 +59,27 @@ def firing(stored: Stored, name: str, now: int) -> set[tuple[str, ...]] | None:
         ("gateway-silent", week.END + HOUR, {()}),
     ],
 )
-def test_a_rule_fires_when_it_should_and_names_whom(
+def test_a_rule_fires_in_its_hour_and_names_the_source(
     stored: Stored, name: str, now: int, named: set[tuple[str, ...]]
 ) -> None:
     assert not firing(stored, name, CALM)
     assert firing(stored, name, now + MINUTE // 2) == named
 
 
-def test_every_rule_has_been_seen_silent_and_only_the_gateways_takes_silence_for_trouble(stored: Stored) -> None:
+def test_every_rule_is_silent_in_a_normal_hour_and_only_gateway_silent_alerts_without_data(stored: Stored) -> None:
     for uid, rule in rules().items():
         assert not firing(stored, uid.removeprefix("wattgram-"), CALM), uid
         assert rule["noDataState"] == ("Alerting" if uid == "wattgram-gateway-silent" else "OK")
 
 
-def test_a_database_that_catches_up_slower_than_records_are_made_is_told(stored: Stored) -> None:
+def test_a_growing_backlog_of_the_database_has_a_rule(stored: Stored) -> None:
     # The week has no such hour; its query is that for MQTT with the other field.
     mqtt, influx = (rules()[f"wattgram-{name}-behind"]["data"][0]["model"]["query"] for name in ("mqtt", "influxdb"))
     assert influx == mqtt.replace("mqtt_", "influxdb_")
     assert firing(stored, "influxdb-behind", at(THURSDAY, 10)) == set()
 
 
-def test_rules_refer_to_the_provisioned_source_and_to_boards_that_are_there() -> None:
+def test_rules_refer_to_the_provisioned_source_and_existing_boards() -> None:
     uids = {
         grafana_boards.read(name, language)["uid"]
         for name in grafana_boards.NAMES

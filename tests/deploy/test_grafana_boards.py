@@ -1,4 +1,4 @@
-"""The dashboards as files: they are what the code makes, name what the records have, and say where a number is from."""
+"""The dashboards as files: equal to the generated files, with queries of stored names only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COLUMNS = 24
 MADE = ("dashboards", "provisioning/alerting")
 
 
-def test_what_is_committed_is_what_the_code_makes(tmp_path: Path) -> None:
+def test_committed_files_equal_generated_files(tmp_path: Path) -> None:
     script = grafana_boards.GRAFANA / "generate.py"
     environment = dict(os.environ) | {"PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, script, tmp_path], check=True, env=environment, timeout=60)
@@ -40,7 +40,7 @@ def test_what_is_committed_is_what_the_code_makes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", grafana_boards.NAMES)
-def test_both_languages_ask_the_same_and_read_differently(name: str) -> None:
+def test_both_languages_have_equal_queries_and_different_texts(name: str) -> None:
     english, chinese = grafana_boards.panels(name, "en"), grafana_boards.panels(name, "zh")
     asked = [[list(one.queries.values()) for one in each] for each in (english, chinese)]
     assert asked[0] == asked[1]
@@ -65,14 +65,14 @@ def test_panels_do_not_overlap_and_have_numbers_of_their_own(name: str, language
         assert apart or beside, f"{one} lies over {other}"
 
 
-def test_each_panel_has_a_unit_where_it_has_a_number_and_says_what_it_shows() -> None:
+def test_each_panel_has_a_unit_and_a_description() -> None:
     for one in grafana_boards.every():
         assert one.description.strip(), f"{one.board}: {one.title} has no description"
         if one.kind not in ("table", "state-timeline"):
             assert one.config["fieldConfig"]["defaults"]["unit"], f"{one.board}: {one.title} has no unit"
 
 
-def test_links_lead_to_boards_that_are_there() -> None:
+def test_links_lead_to_existing_boards() -> None:
     uids = {
         grafana_boards.read(name, language)["uid"]
         for name in grafana_boards.NAMES
@@ -100,7 +100,7 @@ def _known(tmp_path: Path) -> dict[str, set[str]]:
     }
 
 
-def test_queries_name_only_what_is_stored(tmp_path: Path) -> None:
+def test_queries_use_only_stored_names(tmp_path: Path) -> None:
     known = _known(tmp_path)
     for one in grafana_boards.every():
         for query in one.queries.values():
@@ -110,7 +110,7 @@ def test_queries_name_only_what_is_stored(tmp_path: Path) -> None:
                 assert name in known[measurement], f"{one.board}: {one.title}: {measurement} has no {name}"
 
 
-def test_every_division_is_by_something_above_zero() -> None:
+def test_every_denominator_is_above_zero() -> None:
     # InfluxQL answers x / 0 with 0, which would look like a value; tested with InfluxDB 1.6.7.
     for one in grafana_boards.every():
         for query in one.queries.values():
@@ -120,7 +120,7 @@ def test_every_division_is_by_something_above_zero() -> None:
                 assert name in above, f"{one.board}: {one.title} may divide by a {name} of 0"
 
 
-def test_there_is_a_card_for_each_claim_that_says_its_formula_target_and_source() -> None:
+def test_each_claim_has_a_card_with_formula_target_and_source() -> None:
     for language in grafana_boards.LANGUAGES:
         cards = {one.title.split(" ")[0]: one for one in grafana_boards.panels("goals", language) if " · " in one.title}
         assert list(cards) == [one.id for one in claims()]
@@ -141,4 +141,4 @@ def test_each_state_has_a_colour_and_a_word_of_the_language() -> None:
     states = {"on track", "off track", "not enough data", "context only", "manual entry"}  # SPEC 3
     assert set(mapping("en")) == set(mapping("zh")) == states
     assert mapping("en")["off track"] == {"text": "off track", "color": "red", "index": 1}
-    assert mapping("zh")["off track"]["text"] == "偏离"
+    assert mapping("zh")["off track"]["text"] == "未达标"

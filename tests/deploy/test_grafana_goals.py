@@ -1,4 +1,4 @@
-"""The Goals dashboard and its alert over what the daemon's own rounds tell of the week of `week.py`.
+"""The Goals dashboard and its alert over the daemon's evaluations of the week of `week.py`.
 
 The goals began on the week's Monday, so of June 9 days count. A04 has a target of 340 g/kWh, at which a value of up to
 346.8 (2 %) is good. The battery, whose first stock has a carbon of its own, is left out: what it takes and gives is

@@ -1,4 +1,4 @@
-"""Every query of every panel against a real InfluxDB with the week of `week.py`; its numbers are summed by hand here.
+"""Every query of every panel against a real InfluxDB with the week of `week.py`; expected numbers are summed by hand.
 
 kWh of a working day: load 14 x 30 + 10 x 150 + 2 x 20 = 1960, PV 6 x 60 + 6 x 40 = 600, import by the hour
 8 x 30 + 150 + 90 + 2 x 75 + 2 x 70 + 50 + 110 + 2 x 150 + 2 x 5 + 4 x 30 = 1360.
@@ -72,13 +72,13 @@ def test_intensity_is_a_ratio_of_sums(stored: Stored) -> None:
 
 
 def test_a_curve_of_intensity_has_gaps_where_there_is_nothing(stored: Stored) -> None:
-    found = series(stored, "site-now", "Site against grid", "site", shown(at(0, 9), at(0, 10)))
+    found = series(stored, "site-now", "Intensity of site and grid", "site", shown(at(0, 9), at(0, 10)))
     # From 9 to 10 on Monday 90 of 150 kWh were imported at 500 g/kWh; at 9:00 stands the minute before it.
     assert [found[at(0, 9) + minute * MINUTE] for minute in (1, 30, 60)] == pytest.approx([300.0] * 3)
     assert found[at(0, 9)] == pytest.approx(500.0)
     assert len(found) == 61
     beyond = shown(at(6, 23), at(7, 1))
-    rows = stored.panel(panel("site-now", "Site against grid"), "site", beyond)
+    rows = stored.panel(panel("site-now", "Intensity of site and grid"), "site", beyond)
     # The week's last day is closed by the first minute after it.
     assert [_value(row) is None for row in rows] == [False] * 62 + [True] * 59
 
@@ -104,9 +104,9 @@ def test_self_consumption_is_weighted_with_the_energy(stored: Stored) -> None:
 
 def test_load_and_pv_coincide_for(stored: Stored) -> None:
     # On working days PV is below the load all the time. Saturday: 50 at 9, 5 x 50 from 10 to 15, 40 at 15.
-    assert number(stored, "solar", "Energy that coincides") == pytest.approx(5 * 600e3 + 2 * 340e3)
+    assert number(stored, "solar", "Coincident energy") == pytest.approx(5 * 600e3 + 2 * 340e3)
     saturday = shown(at(SATURDAY, 0), at(SATURDAY, 24) - 1_000_000)
-    curve = series(stored, "solar", "Load, PV and what of both coincides", "coincidence", saturday)
+    curve = series(stored, "solar", "Load, PV and coincidence", "coincidence", saturday)
     assert curve[at(SATURDAY, 9)] == pytest.approx(50e3)
     assert curve[at(SATURDAY, 15)] == pytest.approx(40e3)
 
@@ -166,11 +166,12 @@ def test_coverage_counts_the_time_without_any_record(stored: Stored) -> None:
     # Of the balance's four devices roof-west is silent for 59 minutes: sub-meters are not of the balance.
     expected = (168 * 60 - 59 / 4) / (168 * 60)
     whole = shown(week.START, week.END)
-    assert number(stored, "quality", "Coverage of the shown time", whole) == pytest.approx(expected)
-    part = shown(at(0, 8), at(0, 13) + 30 * 10**9)  # no quarter of an hour beyond the shown time makes it more than 1
-    assert number(stored, "quality", "Coverage of the shown time", part) == pytest.approx(5 * 3600 / (5 * 3600 + 30))
+    assert number(stored, "quality", "Coverage of the selected period", whole) == pytest.approx(expected)
+    part = shown(at(0, 8), at(0, 13) + 30 * 10**9)  # a window beyond the selected period must not raise it above 1
+    covered = number(stored, "quality", "Coverage of the selected period", part)
+    assert covered == pytest.approx(5 * 3600 / (5 * 3600 + 30))
     twice = shown(week.START, week.END + 7 * 24 * HOUR)
-    assert number(stored, "quality", "Coverage of the shown time", twice) == pytest.approx(expected / 2)
+    assert number(stored, "quality", "Coverage of the selected period", twice) == pytest.approx(expected / 2)
 
 
 def test_a_silent_device_is_seen_in_the_timeline_and_the_table(stored: Stored) -> None:
@@ -179,7 +180,7 @@ def test_a_silent_device_is_seen_in_the_timeline_and_the_table(stored: Stored) -
     assert last["hall"]["quality"] == "stale"
     assert last["hall"]["time"] == at(WEDNESDAY, 10)
     assert last["foundry"]["time"] == at(WEDNESDAY, 10.5)
-    rows = stored.panel(panel("quality", "Readings that are not good"), "$tag_device", WEEK)
+    rows = stored.panel(panel("quality", "Readings without quality good"), "$tag_device", WEEK)
     found = [(row["device"], _value(row)) for row in rows if _value(row)]
     assert found == [("hall", 1), ("roof-west", 1)]
 
@@ -188,16 +189,16 @@ def test_the_gateways_figures(stored: Stored) -> None:
     afternoon = shown(at(THURSDAY, 13), at(THURSDAY, 16))
     headroom = series(stored, "quality", "Headroom of the busiest bus", "headroom", afternoon)
     assert (headroom[at(THURSDAY, 13.5)], headroom[at(THURSDAY, 14.5)]) == (0.6, 0.05)
-    waiting = series(stored, "quality", "Records that wait", "for MQTT", shown(at(THURSDAY, 8), at(THURSDAY, 13)))
+    waiting = series(stored, "quality", "Undelivered records", "MQTT", shown(at(THURSDAY, 8), at(THURSDAY, 13)))
     assert max(waiting.values()) == 600 * 179
     failures = series(stored, "quality", "Failed reads", "failed reads")
     assert sum(failures.values()) == 60
     # 420 records a minute are 7 a second; 6 s of processor time a minute are a tenth.
-    delivered = series(stored, "quality", "Delivered", "InfluxDB")
+    delivered = series(stored, "quality", "Delivery rate", "InfluxDB")
     assert set(delivered.values()) == {7.0}
     busy = series(stored, "quality", "Processor", "processor")
     assert list(busy.values()) == pytest.approx([0.1] * len(busy))
-    lost = series(stored, "quality", "Lost, damaged, refused", "lost")
+    lost = series(stored, "quality", "Lost, damaged and rejected records", "lost")
     assert sum(lost.values()) == 50
 
 

@@ -1,4 +1,4 @@
-"""The catalogue: shipped maps are sound, mistakes are named, a user's map goes before a shipped one."""
+"""The catalogue: shipped maps are valid, mistakes are reported, a user's map has precedence."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_a_tenth_is_a_tenth_and_units_and_signs_become_the_vocabularys() -> None
     assert device.name == "mine"
 
 
-def test_an_offset_a_coding_and_a_direction_are_said_in_a_row() -> None:
+def test_a_row_states_offset_encoding_and_direction() -> None:
     rows = '[registers]\ntemperature_internal = { address = 1, scale = 0.1, offset = 1000, unit = "degC" }\n'
     rows += 'power_factor_total = { address = 2, type = "f32", unit = "1", encoding = "four-quadrant" }\n'
     rows += 'battery_power = { address = 4, unit = "W", sign = "charge+", direction = { address = 9, negative = 1 } }\n'
@@ -174,7 +174,7 @@ def test_an_offset_a_coding_and_a_direction_are_said_in_a_row() -> None:
     assert current.direction == Direction(9, 2, 2)
 
 
-def test_patterns_of_a_type_hold_for_rows_that_have_none_of_their_own() -> None:
+def test_patterns_of_a_type_apply_to_rows_without_patterns() -> None:
     head = HEAD + "[invalid]\nu16 = [0xFFFF, 0xFFFE]\n"
     rows = '[registers]\nfrequency = { address = 1, unit = "Hz" }\n'
     rows += 'voltage_l1n = { address = 2, unit = "V", invalid = [] }\n'
@@ -184,7 +184,7 @@ def test_patterns_of_a_type_hold_for_rows_that_have_none_of_their_own() -> None:
     assert patterns == [(0xFFFF, 0xFFFE), (), (0x8000,), ()]
 
 
-def test_a_map_says_how_the_serial_port_is_delivered() -> None:
+def test_a_map_states_the_factory_settings_of_the_serial_port() -> None:
     text = HEAD + 'line = { baudrate = 19200, parity = "E" }\n' + ROW
     assert parse(text, "mine.toml").line == SerialSettings(19200, "E", 1)
     assert str(load("schneider_pm2xxx").line) == "19200 8E1"
@@ -212,7 +212,7 @@ def test_a_mistyped_key_is_named_with_the_allowed_and_the_nearest() -> None:
         ),
         (
             'frequency = { address = 65535, type = "u32", unit = "Hz" }',
-            "address 65535 leaves no room for u32",
+            "address 65535 leaves no space for u32",
         ),
         (
             'frequency = { address = "1", unit = "Hz" }',
@@ -237,7 +237,7 @@ def test_a_mistyped_key_is_named_with_the_allowed_and_the_nearest() -> None:
         ),
         (
             'frequency = { address = 1, unit = "Hz", factors = ["ct_ratio"] }',
-            "factor 'ct_ratio' is no register",
+            "factor 'ct_ratio' is not a register",
         ),
         (
             'frequency = { address = 1, unit = "Hz", sign = "up" }',
@@ -253,7 +253,7 @@ def test_a_mistyped_key_is_named_with_the_allowed_and_the_nearest() -> None:
         ),
         (
             'battery_power = { address = 1, unit = "W", direction = { address = 2, mask = 2, negative = 1 } }',
-            "registers.battery_power.direction: mask 0x2 leaves no room for negative 0x1",
+            "registers.battery_power.direction: negative 0x1 has bits outside mask 0x2",
         ),
         (
             'power_factor_total = { address = 1, unit = "1", encoding = "4Q" }',
@@ -263,7 +263,7 @@ def test_a_mistyped_key_is_named_with_the_allowed_and_the_nearest() -> None:
         ("", "registers: found none; expected at least 1"),
     ],
 )
-def test_every_mistake_says_place_found_and_allowed(row: str, message: str) -> None:
+def test_every_mistake_names_place_found_and_allowed(row: str, message: str) -> None:
     assert message in mistakes(f"{HEAD}[registers]\n{row}\n")[0]
 
 
@@ -345,7 +345,7 @@ def test_an_identity_is_marks_and_labels_with_a_source() -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ('source = "M"', "identity: says nothing; allowed: marks, model, serial"),
+        ('source = "M"', "identity: found no marks, model or serial; give at least one"),
         ("marks = [{ address = 1, values = [1] }]", "identity: missing key 'source'"),
         ('source = "M"\nmarks = [{ address = 1 }]', "identity.marks[0]: needs either a pattern, or values and ranges"),
         ('source = "M"\nmarks = [{ address = 1, pattern = "(" }]', "identity.marks[0]: pattern '(': missing )"),
@@ -355,8 +355,8 @@ def test_an_identity_is_marks_and_labels_with_a_source() -> None:
             'source = "M"\nmarks = [{ address = 1, registers = 5, values = [1] }]',
             "a number of 10 octets; allowed: 1 to 8",
         ),
-        ('source = "M"\nmodel = { address = 65535, registers = 2 }', "address 65535 leaves no room for 2 registers"),
-        ('source = "M"\nserial = { address = 1, skip = 2 }', "identity.serial: skip and length leave the 2 octets"),
+        ('source = "M"\nmodel = { address = 65535, registers = 2 }', "address 65535 leaves no space for 2 registers"),
+        ('source = "M"\nserial = { address = 1, skip = 2 }', "identity.serial: skip and length exceed the 2 octets"),
         (
             'source = "M"\nserail = { address = 1 }',
             "identity: unknown key 'serail'; allowed: source, marks, model, serial",

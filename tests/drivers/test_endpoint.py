@@ -1,4 +1,4 @@
-"""Addresses of buses: normal forms, sharing keys, and messages that help."""
+"""Addresses of buses: normal forms, sharing keys, and messages."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_port_0_is_for_listening_only() -> None:
         ("rtu:///dev/ttyS0?baudrate", ["name=value"]),
     ],
 )
-def test_a_wrong_address_says_what_was_found_and_what_is_allowed(url: str, words: list[str]) -> None:
+def test_the_message_of_a_wrong_address_names_found_and_allowed_words(url: str, words: list[str]) -> None:
     with pytest.raises(ValueError, match=r".") as caught:
         parse(url)
     message = str(caught.value)

@@ -1,4 +1,4 @@
-"""Register words written by hand against the values that the manuals say they are.
+"""Hand-written register words, compared with the values in the manuals.
 
 Addresses, types and scales come from the register tables named in each map's `source`; floats are worked
 out from IEEE 754: (-1)^sign x 2^(exponent - 127) x (1 + mantissa / 2^23).

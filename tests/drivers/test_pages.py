@@ -1,4 +1,4 @@
-"""The pages: the committed list is the generated one, and a device's page says what its map says."""
+"""The pages: the committed list equals the generated list, and a device's page matches its map."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_the_committed_list_of_devices_is_the_generated_one() -> None:
     assert DEVICES.read_text() == listing()
 
 
-def test_a_device_has_one_line_with_what_its_map_knows() -> None:
+def test_a_device_has_a_line_with_the_facts_of_its_map() -> None:
     (line,) = [line for line in listing().splitlines() if "`keba_p30_p40`" in line]
     assert line == (
         "| `keba_p30_p40` | KEBA P30, P40 | 15 | tcp | "
@@ -41,7 +41,7 @@ def test_a_page_has_the_maps_remarks_its_limits_and_its_quantities() -> None:
     assert "import+" in grid, "the vocabulary's direction, whatever the register's"
 
 
-def test_a_page_says_what_the_device_is_recognised_by() -> None:
+def test_a_page_lists_the_marks_of_the_device() -> None:
     lines = page("siemens_pac3200_pac4200").splitlines()
     (line,) = [line for line in lines if line.startswith("recognised by: ")]
     assert line.startswith(

@@ -1,4 +1,4 @@
-"""The planner: every value in one request, within the limits, for as little of the bus' time as these allow."""
+"""The planner: each value in a single request, within the limits, in the least bus time."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from wattgram_drivers.device import Device, DeviceLimits, Direction, Register, T
 from wattgram_drivers.driver_errors import MapError
 from wattgram_drivers.endpoint import parse
 from wattgram_drivers.plan import (
-    FEWEST,
+    FEWEST_REQUESTS,
     Block,
     Plan,
-    Price,
     RefusedRegisters,
     RegisterSpan,
+    RequestCost,
     arrange,
     is_slow,
     make_plan,
-    price_of,
+    request_cost,
 )
 from wattgram_drivers.quantity import QUANTITIES
 from wattgram_ext.decode import Decoder
@@ -109,7 +109,7 @@ def test_a_scale_register_out_of_reach_is_read_before_and_after() -> None:
         ((2, 2, 2), (2, 2, 2)),  # there is no other order
     ],
 )
-def test_requests_that_look_alike_are_kept_apart(counts: Sequence[int], order: Sequence[int]) -> None:
+def test_requests_of_equal_shape_are_separated(counts: Sequence[int], order: Sequence[int]) -> None:
     types: dict[int, Type] = {1: "u16", 2: "u32", 4: "u64"}
     rows = []
     for number, count in enumerate(counts):
@@ -152,7 +152,7 @@ def test_a_direction_comes_with_its_value_and_its_scale() -> None:
 
 
 def test_an_unknown_quantity_is_named() -> None:
-    with pytest.raises(MapError, match="d: no quantity 'c'; it has a, b"):
+    with pytest.raises(MapError, match="d: no quantity 'c'; allowed: a, b"):
         make_plan(device(DeviceLimits(), register("a", 1), register("b", 2)), ["c"])
 
 
@@ -228,7 +228,7 @@ def partitions(spans: Sequence[RegisterSpan]) -> Iterator[list[list[RegisterSpan
 
 
 def cost(
-    groups: Sequence[Sequence[RegisterSpan]], spans: Sequence[RegisterSpan], bounds: DeviceLimits, price: Price
+    groups: Sequence[Sequence[RegisterSpan]], spans: Sequence[RegisterSpan], bounds: DeviceLimits, price: RequestCost
 ) -> float:
     """Seconds of these requests, infinite when one is not allowed; written without the planner."""
     total = 0.0
@@ -259,13 +259,13 @@ tight = st.builds(
     even=st.booleans(),
     windows=st.just(()) | st.just(((0, 29), (20, 49))),
 )
-prices = st.builds(Price, st.sampled_from([1.0, 5.0, 20.0]), st.sampled_from([0.0, 1.0, 3.0]))
+prices = st.builds(RequestCost, st.sampled_from([1.0, 5.0, 20.0]), st.sampled_from([0.0, 1.0, 3.0]))
 
 
 @settings(derandomize=True, deadline=None, max_examples=300)
 @given(st.lists(small, min_size=1, max_size=6, unique=True), tight, prices)
 def test_no_other_way_to_read_the_same_is_cheaper(
-    spans: list[RegisterSpan], bounds: DeviceLimits, price: Price
+    spans: list[RegisterSpan], bounds: DeviceLimits, price: RequestCost
 ) -> None:
     found = arrange(spans, bounds, price)
     best = min(cost(groups, spans, bounds, price) for groups in partitions(spans))
@@ -291,7 +291,7 @@ def test_no_other_way_to_read_the_same_is_cheaper(
     ],
 )
 def test_the_price_of_a_bus_by_hand(url: str, delay: float, request_ms: float, register_ms: float) -> None:
-    price = price_of(parse(url), DeviceLimits(request_delay=delay))
+    price = request_cost(parse(url), DeviceLimits(request_delay=delay))
     assert 1000 * price.request == pytest.approx(request_ms, abs=1e-5)
     assert 1000 * price.register == pytest.approx(register_ms, abs=1e-5)
 
@@ -301,18 +301,18 @@ def test_a_gap_is_bridged_only_where_it_is_cheaper_than_another_request() -> Non
     wide = device(DeviceLimits(gap=100), *rows)
     # 20 registers take 20 x 22 / 2400 = 183 ms at 2400 baud, a request (13 + 7) x 11 / 2400 + 20 ms = 112 ms.
     slow_line, fast_line = (parse(f"rtu:///dev/ttyS0?baudrate={baud}&parity=E") for baud in (2400, 9600))
-    assert requests(make_plan(wide, price=price_of(slow_line, wide.limits))) == [(0, 1), (21, 1)]
+    assert requests(make_plan(wide, cost=request_cost(slow_line, wide.limits))) == [(0, 1), (21, 1)]
     # At 9600 baud: 46 ms against 20 x 11 / 9600 + 20 ms = 43 ms; with 10 ms of pause instead of 4 it is 49 ms.
-    assert requests(make_plan(wide, price=price_of(fast_line, wide.limits))) == [(0, 1), (21, 1)]
+    assert requests(make_plan(wide, cost=request_cost(fast_line, wide.limits))) == [(0, 1), (21, 1)]
     paused = device(DeviceLimits(gap=100, request_delay=0.01), *rows)
-    assert requests(make_plan(paused, price=price_of(fast_line, paused.limits))) == [(0, 22)]
+    assert requests(make_plan(paused, cost=request_cost(fast_line, paused.limits))) == [(0, 22)]
     # On a network registers cost nothing.
-    assert requests(make_plan(wide, price=price_of(parse("tcp://h"), wide.limits))) == [(0, 22)]
+    assert requests(make_plan(wide, cost=request_cost(parse("tcp://h"), wide.limits))) == [(0, 22)]
 
 
-def test_where_nothing_is_known_of_a_gap_it_is_never_read() -> None:
+def test_a_gap_is_not_read_without_a_gap_limit() -> None:
     rows = (register("a", 0), register("b", 2))
-    assert requests(make_plan(device(DeviceLimits(gap=0), *rows), price=Price(1000.0, 0.0))) == [(0, 1), (2, 1)]
+    assert requests(make_plan(device(DeviceLimits(gap=0), *rows), cost=RequestCost(1000.0, 0.0))) == [(0, 1), (2, 1)]
 
 
 def test_a_meter_on_a_line_at_9600_baud_by_hand() -> None:
@@ -321,8 +321,8 @@ def test_a_meter_on_a_line_at_9600_baud_by_hand() -> None:
     # request 98.906250 ms (above), and the map allows 20. 4 requests and 36 + 34 + 26 + 16 = 112 registers:
     # 4 x 98.906250 + 112 x 2.291667 = 652.291667 ms.
     meter = load("eastron_sdm630")
-    price = price_of(parse("rtu:///dev/ttyUSB0?baudrate=9600&parity=E"), meter.limits)
-    plan = make_plan(meter, price=price)
+    price = request_cost(parse("rtu:///dev/ttyUSB0?baudrate=9600&parity=E"), meter.limits)
+    plan = make_plan(meter, cost=price)
     assert requests(plan) == [(0, 36), (52, 34), (200, 26), (342, 16)]
     assert 1000 * price.seconds(plan.blocks) == pytest.approx(652.291667, abs=1e-4)
     # One request a value, as mbmd does: 40 x (98.906250 + 2 x 2.291667) = 4139.583333 ms.
@@ -338,10 +338,10 @@ def test_a_meter_on_a_line_at_9600_baud_by_hand() -> None:
 def test_slow_quantities_are_left_to_their_own_time_unless_they_come_for_free() -> None:
     # Without the counters in 342-357 a reading needs three of the four requests; those in 72-79 lie within 52-85.
     meter = load("eastron_sdm630")
-    price = price_of(parse("rtu:///dev/ttyUSB0?baudrate=9600&parity=E"), meter.limits)
+    price = request_cost(parse("rtu:///dev/ttyUSB0?baudrate=9600&parity=E"), meter.limits)
     slow = [name for name in meter.quantities if is_slow(name)]
     assert [name for name in slow if "energy" not in name] == []
-    plan = make_plan(meter, price=price, slow=slow)
+    plan = make_plan(meter, cost=price, slow=slow)
     assert requests(plan) == [(0, 36), (52, 34), (200, 26), (342, 16)]
     assert asked(plan.fast_blocks) == [(0, 36), (52, 34), (200, 26)]
     assert RegisterSpan("input", 72, 73) in plan.fast_blocks[1].spans
@@ -362,7 +362,7 @@ def test_a_device_with_nothing_fast_is_read_in_full() -> None:
 
 
 def test_an_unknown_slow_quantity_is_named() -> None:
-    with pytest.raises(MapError, match="d: no quantity 'c'; it has a"):
+    with pytest.raises(MapError, match="d: no quantity 'c'; allowed: a"):
         make_plan(device(DeviceLimits(), register("a", 1)), slow=["c"])
 
 
@@ -382,7 +382,7 @@ def test_an_unknown_slow_quantity_is_named() -> None:
         (True, "current_limit max_current battery_max_charge_power power_factor_setpoint voltage_limit_max"),
     ],
 )
-def test_the_vocabulary_says_what_is_slow(slow: bool, names: str) -> None:
+def test_slow_quantities_follow_from_the_vocabulary(slow: bool, names: str) -> None:
     assert {name: is_slow(name) for name in names.split()} == dict.fromkeys(names.split(), slow)
     assert set(names.split()) <= set(QUANTITIES)
 
@@ -391,5 +391,5 @@ def test_requests_keep_off_what_the_unit_refused() -> None:
     spans = [RegisterSpan("input", number, number) for number in range(10)]
     learned = RefusedRegisters(frozenset({RegisterSpan("input", 4, 4)}), frozenset({("input", 8)}))
     there = [span for span in spans if span.first != 4]
-    assert asked(arrange(there, DeviceLimits(gap=9), FEWEST, learned=learned)) == [(0, 4), (5, 3), (8, 2)]
-    assert asked(arrange(there, DeviceLimits(gap=9), FEWEST)) == [(0, 10)]
+    assert asked(arrange(there, DeviceLimits(gap=9), FEWEST_REQUESTS, learned=learned)) == [(0, 4), (5, 3), (8, 2)]
+    assert asked(arrange(there, DeviceLimits(gap=9), FEWEST_REQUESTS)) == [(0, 10)]

@@ -1,4 +1,4 @@
-"""What to ask a device, and what its answers say of it. Words and values are written by hand."""
+"""Identification of devices: registers to read, and verdicts on answers. Words and values are hand-written."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def meter(power_factor: float = 0.9) -> dict[str, float]:
         (Mark(Excerpt(11), ranges=((330, 345),)), "015a", "differs"),
         (Mark(Excerpt(1016, 2), ranges=((300000, 399999),)), "0004 93e0", "fits"),
         # An empty register is not another model: it does not say.
-        (Mark(Excerpt(11), values=(71,)), "0000", "unsaid"),
-        (Mark(Excerpt(11), values=(71,)), "ffff", "unsaid"),
-        (Mark(Excerpt(11), values=(71,)), "", "unsaid"),
+        (Mark(Excerpt(11), values=(71,)), "0000", "unknown"),
+        (Mark(Excerpt(11), values=(71,)), "ffff", "unknown"),
+        (Mark(Excerpt(11), values=(71,)), "", "unknown"),
         (Mark(Excerpt(0, 4), pattern="SOCO"), "0053 004f 0043 004f", "fits"),  # one character a register
         (Mark(Excerpt(0, 2), pattern="SOCO"), "534f 434f", "fits"),  # two
         (Mark(Excerpt(0, 2), pattern="OCO"), "534f 434f", "differs"),  # a pattern begins where the text does
@@ -40,9 +40,9 @@ def meter(power_factor: float = 0.9) -> dict[str, float]:
         (Mark(Excerpt(0, 4, length=2), values=(42,)), "002a 374b 4d32 3131", "fits"),
     ],
 )
-def test_a_mark_holds_differs_or_is_not_said(mark: Mark, answer: str, verdict: str) -> None:
-    assert probe.judged(mark, bytes.fromhex(answer)) == verdict
-    assert probe.judged(mark, None) == "unsaid"
+def test_a_mark_fits_differs_or_is_unknown(mark: Mark, answer: str, verdict: str) -> None:
+    assert probe.judge(mark, bytes.fromhex(answer)) == verdict
+    assert probe.judge(mark, None) == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -104,17 +104,17 @@ def test_powers_that_do_not_agree_are_worth_nothing() -> None:
 def test_a_word_that_is_a_mark_is_not_weighed_as_a_value() -> None:
     # the meter's code at 11 is the second word of the voltage at 10
     assert "voltage_l3l1" in EM24.quantities
-    assert "voltage_l3l1" not in probe.telling(EM24)
-    assert {"frequency", "voltage_l1n", "active_power_total"} <= set(probe.telling(EM24))
+    assert "voltage_l3l1" not in probe.checkable(EM24)
+    assert {"frequency", "voltage_l1n", "active_power_total"} <= set(probe.checkable(EM24))
 
 
 def test_the_frequency_is_tasted_first_where_there_is_one() -> None:
-    assert probe.taste(SDM630) == "frequency"
-    assert probe.taste(catalogue.load("abb_terra_ac")) == "voltage_l1n"
-    assert probe.taste(catalogue.load("kamstrup_multical_403_603")) == ""
+    assert probe.first_check(SDM630) == "frequency"
+    assert probe.first_check(catalogue.load("abb_terra_ac")) == "voltage_l1n"
+    assert probe.first_check(catalogue.load("kamstrup_multical_403_603")) == ""
 
 
-def test_units_begin_with_one_and_hold_every_maps_own() -> None:
+def test_units_begin_with_1_and_contain_every_maps_unit() -> None:
     units = probe.units(DEVICES)
     assert units[:2] == (1, 247)
     assert {device.unit for device in DEVICES} | {126, 2, 200, 100, 0} <= set(units)

@@ -1,4 +1,4 @@
-"""The vocabulary: closed, one unit a word, one direction a sign."""
+"""The vocabulary: closed, one unit a quantity, one direction a sign."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_families_are_spelled_out(name: str, unit: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["operating_hours", "dc_voltage_0", "dc_voltage_25", "active_power_l4"])
-def test_what_no_rule_says_is_no_word(name: str) -> None:
+def test_a_name_without_a_rule_is_not_in_the_vocabulary(name: str) -> None:
     assert name not in QUANTITIES
 
 
@@ -90,7 +90,7 @@ def test_what_no_rule_says_is_no_word(name: str) -> None:
         ("voltage_l1n", "meter", "", 1),
     ],
 )
-def test_signs_turn_as_the_sign_table_says(name: str, kind: str, sign: str, turn: int) -> None:
+def test_signs_follow_the_sign_table(name: str, kind: str, sign: str, turn: int) -> None:
     assert orientation(QUANTITIES[name], kind, sign) == turn  # type: ignore[arg-type]  # words of a table
 
 

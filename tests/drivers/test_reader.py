@@ -1,4 +1,4 @@
-"""The reader: stamps, learns holes without losing neighbours, and passes on what it cannot mend."""
+"""The reader: timestamps, learning of missing registers, errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from math import inf, isnan
 import pytest
 from wattgram_drivers.device import Device, DeviceLimits, Reading, Register, Table
 from wattgram_drivers.driver_errors import BadAnswer, NoAnswer, Refused
-from wattgram_drivers.plan import Price
+from wattgram_drivers.plan import RequestCost
 from wattgram_drivers.reader import RETRY_SECONDS, Reader
 
 from tests.support import leaping_loop
@@ -109,7 +109,7 @@ def test_even_requests_stay_even_while_learning() -> None:
 
 
 def test_a_unit_that_refuses_everything_is_refused_and_asked_again_in_full() -> None:
-    reader, bus = Reader(meter(DeviceLimits()), 7, patience=99), Memory(WORDS, illegal=range(100))
+    reader, bus = Reader(meter(DeviceLimits()), 7, max_refusals=99), Memory(WORDS, illegal=range(100))
     for _ in range(2):
         with pytest.raises(Refused):
             read(reader, bus)
@@ -120,7 +120,7 @@ def test_a_unit_that_refuses_everything_is_refused_and_asked_again_in_full() -> 
 
 def test_learning_is_spread_over_readings_so_that_neighbours_need_not_wait() -> None:
     registers = tuple(Register(f"dc_voltage_{n}", n, "holding", "u16") for n in range(1, 33))
-    reader = Reader(Device("wide", "", "", "inverter", registers), 7, patience=4)
+    reader = Reader(Device("wide", "", "", "inverter", registers), 7, max_refusals=4)
     bus = Memory({n: n for n in range(40)}, illegal=range(5, 33))
     for _ in range(40):
         with contextlib.suppress(Refused):
@@ -174,7 +174,7 @@ def test_a_hole_learned_before_silence_is_tried_again_too() -> None:
     assert read(reader, bus, clock).valid == b"\1\1\1\1"
 
 
-def test_an_answer_of_another_length_is_not_taken() -> None:
+def test_an_answer_of_another_length_is_rejected() -> None:
     class Short(Memory):
         async def read(self, *arguments: object, **more: object) -> bytes:
             return b"\0\1"
@@ -226,7 +226,7 @@ class Slow(Memory):
 
 
 APART = tuple(Register(name, 20 * index, "holding", "u16") for index, name in enumerate(NAMES[:4]))
-PRICE = Price(0.001, 0.0)
+PRICE = RequestCost(0.001, 0.0)
 ORDER = [0, 20, 40, 60]
 
 
@@ -251,7 +251,7 @@ def paced(
 
 def apart(timeout: float, slow: Collection[str] = ()) -> Reader:
     """A reader of four values that need a request each."""
-    return Reader(Device("d", "v", "m", "meter", APART, DeviceLimits(timeout=timeout)), 1, price=PRICE, slow=slow)
+    return Reader(Device("d", "v", "m", "meter", APART, DeviceLimits(timeout=timeout)), 1, cost=PRICE, slow=slow)
 
 
 def test_a_slow_unit_is_read_in_turns() -> None:
@@ -325,7 +325,7 @@ def test_fast_quantities_that_are_all_refused_leave_the_slow_ones() -> None:
 def test_the_predicted_seconds_are_those_of_its_requests() -> None:
     # 4 requests of 30 ms and 1 ms a register, or 2 of them when only the fast ones are due.
     device = Device("d", "v", "m", "meter", APART, DeviceLimits())
-    reader = Reader(device, 1, price=Price(0.030, 0.001), slow=NAMES[2:4])
+    reader = Reader(device, 1, cost=RequestCost(0.030, 0.001), slow=NAMES[2:4])
     assert reader.seconds() == pytest.approx(0.124)
     assert reader.seconds(slow=False) == pytest.approx(0.062)
     bus = Memory(WORDS, illegal=[60])

@@ -37,7 +37,7 @@ def test_every_number_comes_back_bit_by_bit(data: st.DataObject) -> None:
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=60))
-def test_every_whole_number_comes_back(numbers: list[int]) -> None:
+def test_every_whole_number_is_restored(numbers: list[int]) -> None:
     values = struct.pack(f"{len(numbers)}q", *numbers)
     assert unpack_whole(pack_whole(values), len(numbers)) == values
 

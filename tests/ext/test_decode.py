@@ -1,4 +1,4 @@
-"""Decoder: manuals' and hand-made values, equality with the reference, refusal of what is malformed."""
+"""Decoder: manuals' and hand-made values, equality with the reference, rejection of malformed input."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_a_direction_stands_in_another_register() -> None:
     assert math.isnan(struct.unpack("d", lost)[0])
 
 
-def test_a_factor_multiplies_and_one_that_is_not_set_counts_as_one() -> None:
+def test_a_factor_multiplies_and_a_factor_of_0_counts_as_1() -> None:
     fields: list[Field] = [field(0, "u16", False, 1.0, 1.0, -1, []), field(1, "u16", False, 1.0, 1.0, -1, [0xFFFF])]
     assert decoded(fields, "0005 0028", [(0, 1)]) == [200.0, 40.0]
     assert decoded(fields, "0005 0000", [(0, 1)]) == [5.0, 0.0]

@@ -1,4 +1,4 @@
-"""Encoder: golden lines by hand, numbers that read back, equality with the reference."""
+"""Encoder: hand-written golden lines, exact numbers, equality with the reference."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_line_is_measurement_tags_fields_and_nanoseconds() -> None:
     )
 
 
-def test_json_has_time_texts_numbers_and_says_when_it_is_replayed() -> None:
+def test_json_has_time_texts_numbers_and_the_replayed_flag() -> None:
     expected = b'{"time":"2026-11-22T08:30:00.123Z","quality":"good","active_power_total":1234.5,"state":3'
     assert device().json(block(1234.5, 3), ("good",), TIME, False) == expected + b"}"
     assert device().json(block(1234.5, 3), ("good",), TIME, True) == expected + b',"replayed":true}'
@@ -46,7 +46,7 @@ def test_what_is_not_a_number_is_left_out_and_nothing_left_is_no_line() -> None:
     assert device().json(block(math.nan, math.inf), ("",), 0, False) == b'{"time":"1970-01-01T00:00:00.000Z"}'
 
 
-def test_names_and_texts_are_escaped_as_line_protocol_says() -> None:
+def test_names_and_texts_are_escaped_for_line_protocol() -> None:
     # InfluxDB line protocol reference, "Special characters"
     encoder = Encoder("a, b=c", [("k,= ", "v,= \\x"), ("end", "c:\\")], ["f,= "], [], ["t"])
     assert encoder.line(block(5.0), ('say "hi" \\ \n\r=,',), 1) == (
@@ -54,7 +54,7 @@ def test_names_and_texts_are_escaped_as_line_protocol_says() -> None:
     )
 
 
-def test_json_texts_are_escaped_as_rfc_8259_says() -> None:
+def test_json_texts_are_escaped_by_rfc_8259() -> None:
     encoder = Encoder("event", [], [], [], ['de"tail'])
     text = '"\\/\n\t\x00\x1f\x7f é 中 😀'
     written = encoder.json(b"", (text,), 0, False)

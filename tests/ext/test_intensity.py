@@ -177,7 +177,7 @@ def test_a_slightly_negative_load_is_meter_noise_and_a_larger_one_a_fault() -> N
     assert fault["grid_export_power"] == 102.1e3
 
 
-def test_an_island_of_which_nothing_is_known_has_no_balance() -> None:
+def test_an_island_without_values_has_no_balance() -> None:
     row = step(site("pv", "battery"), nan, nan)
     assert row["coverage"] == 0
     assert isnan(row["load_power"])
@@ -207,7 +207,7 @@ def test_a_missing_producer_leaves_the_balance_and_lowers_coverage() -> None:
     assert unpack(accounts.window(0, HOUR))["coverage"] == 0.75
 
 
-def test_the_power_of_an_interval_is_the_mean_of_its_ends_or_the_one_that_is_there() -> None:
+def test_the_power_of_an_interval_is_the_mean_of_its_ends_or_the_present_end() -> None:
     accounts = site("grid")
     assert step(accounts, 10.0, seconds=0)["load_energy"] == 0
     assert step(accounts, 20.0)["load_energy"] == 15
@@ -217,7 +217,7 @@ def test_the_power_of_an_interval_is_the_mean_of_its_ends_or_the_one_that_is_the
 
 
 @pytest.mark.parametrize("bad", [nan, inf, -1.0, 1e7])
-def test_a_grid_intensity_that_is_none_leaves_no_balance(bad: float) -> None:
+def test_an_invalid_grid_intensity_leaves_no_balance(bad: float) -> None:
     row = step(site("grid"), 10.0, grid=bad)
     assert row["coverage"] == 0
     assert all(isnan(value) for name, value in row.items() if name != "coverage")
@@ -226,7 +226,7 @@ def test_a_grid_intensity_that_is_none_leaves_no_balance(bad: float) -> None:
 # METHOD 4.6, 4.8, 4.10: battery, inventories, avoided
 
 
-def test_discharge_beyond_the_known_stock_opens_one_at_the_grids_intensity() -> None:
+def test_discharge_beyond_the_known_stock_has_the_grids_intensity() -> None:
     accounts = site("grid", "battery")
     row = step(accounts, 0, 9.5e3)  # 10 kWh out of the store
     assert row["battery_intensity"] == pytest.approx(558.1 / 0.95)
@@ -293,7 +293,7 @@ def test_an_incomer_that_counted_both_ways_within_an_interval_keeps_both() -> No
     assert row["scope2_location"] == pytest.approx(3 * 558.1)  # exports are not subtracted, METHOD 4.8
 
 
-def test_phases_counted_apart_are_one_connection() -> None:
+def test_separately_counted_phases_are_a_single_connection() -> None:
     row = step(counting("grid", "grid", "pv"), 0.0, 0.0, 0.0, more=[3e3, 0.0, 0.0, 5e3, 4e3, nan])
     assert (row["grid_import_energy"], row["grid_export_energy"], row["load_energy"]) == (0, 2e3, 2e3)
 
@@ -376,7 +376,7 @@ def test_self_discharge_concentrates_carbon_until_it_is_an_alarm() -> None:
     assert accounts.concentrated()  # 1632 g/kWh
 
 
-def test_several_batteries_are_one_pool() -> None:
+def test_several_batteries_share_a_pool() -> None:
     # one charges from the other: at the site's bus nothing moves
     accounts = Accounts(["grid", "battery", "battery"], [0] * 3)
     row = step(accounts, 1e3, 5e3, -5e3)
@@ -387,7 +387,7 @@ def test_several_batteries_are_one_pool() -> None:
 # METHOD 4.7: fuel
 
 
-def test_a_fuel_meter_says_what_a_genset_emits() -> None:
+def test_a_fuel_meter_gives_the_emission_of_a_genset() -> None:
     # 3 L/h of diesel at 36 MJ/L and 74.1 g/MJ: 8002.8 g/h for 10 kW
     accounts = Accounts(["grid", "genset"], [0, 762], columns=["carbon"], windows=1)
     row = step(accounts, 0.0, 10e3, more=[nan, 3 * 36 * 74.1])
@@ -427,7 +427,7 @@ def test_groups_carry_the_loads_mix_and_the_rest_is_what_nobody_metered() -> Non
     assert parts["transport_own_energy"] == pytest.approx(800)
 
 
-def test_a_charger_is_transport_unless_told_otherwise() -> None:
+def test_a_charger_is_transport_by_default() -> None:
     accounts = site("grid", "ev", "load", windows=1)
     step(accounts, 10e3, 2e3, 3e3)
     assert (details(accounts)["transport_energy"], details(accounts)["rest_energy"]) == (2e3, 8e3)
@@ -499,7 +499,7 @@ def test_captured_carbon_is_counted_without_a_balance_and_netted_with_nothing() 
 # Windows that end in a block
 
 
-def test_a_window_that_ends_in_a_block_is_told_with_its_row_and_begins_anew() -> None:
+def test_a_window_that_ends_in_a_block_gives_its_row_and_restarts() -> None:
     accounts = Accounts(["grid"], [0], columns=["ends"], windows=2)
     rows = [(HOUR, CHONGQING, nan, 1e3, ends, 0.0) for ends in (0.0, 2 * HOUR, 0.0)]
     accounts.step(b"".join(struct.pack("6d", *row) for row in rows))

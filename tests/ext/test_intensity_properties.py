@@ -165,7 +165,7 @@ def test_with_the_grid_alone_the_intensity_is_the_grids(grid: float, before: flo
 
 
 @given(sites(columns=("carbon",), missing=False))
-def test_counters_that_say_what_the_power_says_change_nothing(site: Site) -> None:
+def test_counters_equal_to_the_power_change_nothing(site: Site) -> None:
     by_power, by_counter = site.accounts(), replace(site, columns=(*site.columns, "energy"))
     counting = by_counter.accounts()
     for one in site.instants:

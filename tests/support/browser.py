@@ -1,4 +1,4 @@
-"""The live page in a real Chromium; the pictures that tests take are kept in build/screenshots."""
+"""The live page in a real Chromium. The tests write their pictures to build/screenshots."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SECTIONS = ("now", "history", "devices", "goals", "delivery")
 
 @dataclass(slots=True)
 class Opened:
-    """The page, what feeds it, and what the browser complained about."""
+    """An open page, its View, and the browser's complaints."""
 
     page: Page
     view: FixedView
@@ -48,14 +48,14 @@ class Opened:
         expect(self.page.locator(f"#panel-{section}")).to_be_visible()
 
     def show(self, **changes: object) -> None:
-        """Change the state and wait until the page has it."""
+        """Change the state and wait until the page shows it."""
         self.view.count += 1
         time = f"2026-06-24T02:31:{self.view.count:02}.000Z"
         self.view.state.update(changes, time=time)
         expect(self.page.locator("#time")).to_have_attribute("datetime", time)
 
     def picture(self, name: str) -> None:
-        """Keep what is to be seen."""
+        """Write a picture of the whole page."""
         PICTURES.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=PICTURES / f"{name}-{self.screen}.png", full_page=True)
 
@@ -72,7 +72,7 @@ def browser() -> Iterator[Browser]:
 def page_on(
     browser: Browser, address: tuple[str, int], view: FixedView, screen: str = "desk", locale: str = "en-GB"
 ) -> Iterator[Opened]:
-    """The page of a server, as a browser in New York that speaks this language shows it."""
+    """The page of a server, in a browser of this locale in New York."""
     width, height, scheme = SCREENS[screen]
     here = f"http://{address[0]}:{address[1]}/"
     context = browser.new_context(

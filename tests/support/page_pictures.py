@@ -1,4 +1,4 @@
-"""Pictures of the live page, of the real demonstration: python -m tests.support.page_pictures FOLDER."""
+"""Take pictures of the live page of `wattgram demo`: python -m tests.support.page_pictures FOLDER."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.browser import FLAGS
 from tests.support.command_runs import started
 
 MORNING = 70_000
-"""Milliseconds in which the demonstration's hour goes by at 60 times real time."""
+"""Milliseconds for an hour of the demonstration, at 60 times real time."""
 
 PICTURES = [
     # name, section, width and height, scheme, locale
@@ -25,7 +25,7 @@ PICTURES = [
 
 
 def main(folder: Path) -> None:
-    """Let the demonstration run for an hour of its time, then take the pictures."""
+    """Run the demonstration for an hour of its time, then take the pictures."""
     asked = ("demo", "--speed", "60", "--http", "127.0.0.1:0")
     with tempfile.TemporaryDirectory() as place, started(Path(place), *asked) as demo:
         address = demo.says(r"live page: (http://\S+/);")[1]
@@ -38,7 +38,7 @@ def main(folder: Path) -> None:
 
 
 def picture(browser: Browser, url: str, size: tuple[int, int], scheme: str, locale: str, path: Path) -> None:
-    """One picture of what is to be seen without scrolling."""
+    """Take a picture of the visible part of the page."""
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]},
         color_scheme=scheme,  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A fixed View for the tests of the server and of the page."""
+"""A fixed View for tests of the server and the page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
 
 
 class FixedView:
-    """Shows always the same; `state` is what /api/now gives and may be changed by a test."""
+    """A View with constant values. A test may change `state`, the answer of /api/now."""
 
     def __init__(self) -> None:
         self.well = True
@@ -92,7 +92,7 @@ class FixedView:
         return self.state
 
     async def history(self, seconds: float, until: float | None = None) -> dict[str, Any]:
-        """60 rows of the present state over the period; of one until now the last is 10 s old."""
+        """60 rows of the present state over the period. The last row is 10 s older than the period's end."""
         self.asked.append((seconds, until))
         end = float(SECOND) if until is None else until
         step = seconds / 60
@@ -128,7 +128,7 @@ def served(
     limits: ClientLimits | None = None,
     origin: str | None = None,
 ) -> Iterator[tuple[str, int]]:
-    """The server in a thread of its own with its own loop, so that tests may use blocking clients."""
+    """The server in a separate thread with its own loop: tests may use blocking clients."""
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
     address: Queue[tuple[str, int]] = Queue()

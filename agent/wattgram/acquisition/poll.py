@@ -17,7 +17,7 @@ from wattgram_drivers.catalogue import SUNSPEC
 from wattgram_drivers.device import Device, Kind, Reading, Table
 from wattgram_drivers.driver_errors import BusDown, DriverError, NoAnswer
 from wattgram_drivers.modbus.bus import Bus
-from wattgram_drivers.plan import is_slow, price_of
+from wattgram_drivers.plan import is_slow, request_cost
 from wattgram_drivers.reader import Reader
 from wattgram_drivers.sunspec import walk
 
@@ -117,8 +117,8 @@ async def equipped(bus: DeviceBus, source: Source, limit: float = inf) -> Reader
     device = config.device or await discovered(bus, config.unit, timeout, config.driver, kind)
     if config.timeout is not None:
         device = replace(device, limits=replace(device.limits, timeout=config.timeout))
-    price = price_of(bus.endpoint, device.limits)
-    reader = Reader(device, config.unit, config.quantities or None, price=price, slow=slow_of(config, device))
+    price = request_cost(bus.endpoint, device.limits)
+    reader = Reader(device, config.unit, config.quantities or None, cost=price, slow=slow_of(config, device))
     source.equip(device, reader.plan)
     return reader
 
@@ -239,9 +239,9 @@ class BusPoller:
         """Return the predicted duration of a device's first request, real s."""
         config, reader = station.config, station.reader
         if reader is not None:
-            return reader.price.seconds(reader.plan.fast_blocks[:1])
+            return reader.cost.seconds(reader.plan.fast_blocks[:1])
         known = config.device
-        return price_of(self.bus.endpoint, known.limits).request if known else POLL_MARGIN
+        return request_cost(self.bus.endpoint, known.limits).request if known else POLL_MARGIN
 
     async def _visit(self, station: _Station, free: float = inf) -> None:
         """Read a device. free: longest duration, real s."""

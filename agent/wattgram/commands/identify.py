@@ -194,11 +194,11 @@ def _with(device: IdentifiedDevice, also: tuple[str, ...]) -> IdentifiedDevice:
 
 async def _verdict(unit: UnitIdentification, device: Device) -> probe.Verdict:
     """Compare a unit with the marks of a map; stop at the first mark that does not match."""
-    verdict: probe.Verdict = "unsaid"
+    verdict: probe.Verdict = "unknown"
     for mark in device.identity.marks:
         excerpt = mark.excerpt
         delay = device.limits.request_delay
-        verdict = probe.judged(mark, await unit.answer(excerpt.table, excerpt.address, excerpt.registers, delay))
+        verdict = probe.judge(mark, await unit.answer(excerpt.table, excerpt.address, excerpt.registers, delay))
         if verdict != "fits":
             break
     return verdict
@@ -206,10 +206,10 @@ async def _verdict(unit: UnitIdentification, device: Device) -> probe.Verdict:
 
 async def _evidence(unit: UnitIdentification, device: Device, clock: Clock) -> Evidence:
     """Return how plausible the values of a unit are for a device. One quantity first excludes most maps."""
-    taste = probe.taste(device)
+    taste = probe.first_check(device)
     if not taste or not probe.evidence(device, await _values(unit, device, [taste], clock)).points:
         return Evidence()
-    return probe.evidence(device, await _values(unit, device, probe.telling(device), clock))
+    return probe.evidence(device, await _values(unit, device, probe.checkable(device), clock))
 
 
 async def _values(

@@ -57,7 +57,7 @@ async def read_once(
         await bus.connect(device.limits.connect_delay if device else 0.0)
         number = unit if unit is not None else device.unit if device else 1
         found = device or await discovered(bus, number, READ_TIMEOUT, driver)
-        reader = Reader(found, number, patience=len(found.registers) * 2)  # no other device waits for the bus
+        reader = Reader(found, number, max_refusals=len(found.registers) * 2)  # no other device waits for the bus
         reading = await reader.read(bus, clock)
         return ReadResult(reading.time, found.vendor, found.model, _values(reader.plan, reading))
     finally:

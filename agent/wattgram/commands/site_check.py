@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from wattgram_drivers.device import Device, Kind
 from wattgram_drivers.driver_errors import BusDown, DriverError
 from wattgram_drivers.modbus.bus import Bus
-from wattgram_drivers.plan import make_plan, price_of
+from wattgram_drivers.plan import make_plan, request_cost
 from wattgram_drivers.simulated import sunspec_serve
 from wattgram_drivers.sunspec import walk
 
@@ -200,7 +200,7 @@ def bus_plan(devices: Sequence[DeviceConfig]) -> BusPlan:
     busy = whole_share = longest = 0.0
     for config in devices:
         device = config.device or _stand_in(config)
-        price = price_of(config.endpoint, device.limits)
+        price = request_cost(config.endpoint, device.limits)
         # A real SunSpec device may have quantities that the stand-in does not have.
         quantities = [name for name in config.quantities if name in device.quantities]
         slow = [name for name in slow_of(config, device) if name in device.quantities]

@@ -11,7 +11,7 @@ from wattgram_drivers.device import Device, Kind
 from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.quantity import QUANTITIES
 from wattgram_drivers.simulated import sunspec_serve
-from wattgram_drivers.simulated.faults import CALM, WELL, BusFaults, Faults
+from wattgram_drivers.simulated.faults import NO_BUS_FAULTS, NO_FAULTS, BusFaults, Faults
 from wattgram_drivers.simulated.simulator import Simulator
 from wattgram_drivers.simulated.unit import Served
 from wattgram_drivers.sunspec import walk
@@ -52,9 +52,9 @@ class ServedDevice:
     device: Device | None
     endpoint: Endpoint
     unit: int
-    faults: Faults = WELL
+    faults: Faults = NO_FAULTS
     inverted: bool = False
-    bus_faults: BusFaults = CALM
+    bus_faults: BusFaults = NO_BUS_FAULTS
 
 
 def part(name: str, role: str, rated_power: float | None, group: str) -> SitePart:
@@ -77,7 +77,7 @@ async def serving(
             simulator = Simulator(
                 group[0].endpoint,
                 {unit: _served(members, factory, clock) for unit, members in _by_unit(group).items()},
-                {served.unit: served.faults for served in sorted(group, key=lambda served: served.faults != WELL)},
+                {served.unit: served.faults for served in sorted(group, key=lambda served: served.faults != NO_FAULTS)},
                 group[0].bus_faults,
                 seed=seed,
             )

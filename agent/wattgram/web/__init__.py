@@ -1,4 +1,4 @@
-"""The live page, /healthz, /metrics and /api over HTTP/1.1. Reads only; knows the daemon through a View."""
+"""The live page, /healthz, /metrics and /api over HTTP/1.1, read-only. A DaemonView gives the values."""
 
 from .client_limits import ClientLimits
 from .daemon_view import DaemonView

@@ -1,4 +1,4 @@
-"""Who is let in: by the name of this machine, by the token, and from which other origin."""
+"""Access control: host name, token, and the allowed other origin."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ Query = dict[str, list[str]]
 
 
 class Access:
-    """`token`: what every request must carry, None when nobody has to; `origin`: of the pages of others that may read.
+    """Access rules of a server.
 
-    loopback: whether only this machine is served.
+    token: required in every request; None if no request needs a token. origin: an origin whose pages may read the
+    answers; None for no other origin. loopback: whether the server listens on a loopback address.
     """
 
     def __init__(self, token: str | None, origin: str | None, *, loopback: bool) -> None:
@@ -30,20 +31,20 @@ class Access:
         self._loopback = loopback
 
     def misdirected(self, request: HttpRequest) -> HttpResponse | None:
-        """A refusal where a name that someone else pointed at this machine (DNS rebinding) would open the page."""
+        """Return a refusal for a foreign host name on a loopback address (DNS rebinding), else None."""
         if not self._loopback or is_loopback(_hostname(request.header("host"))):
             return None
-        return refusal(HTTPStatus.MISDIRECTED_REQUEST, "This address is served to this machine only.")
+        return refusal(HTTPStatus.MISDIRECTED_REQUEST, "This address serves this machine only; use the name localhost.")
 
     def shared(self, request: HttpRequest) -> Headers:
-        """What lets the one other origin read an answer; it never gets the cookie with it."""
+        """Return the headers that let the allowed origin read an answer. They never allow the cookie."""
         if self._origin is None:
             return ()
         allowed = (("Access-Control-Allow-Origin", self._origin),) if self._is_origin(request) else ()
         return (("Vary", "Origin"), *allowed)
 
     def preflight(self, request: HttpRequest) -> HttpResponse | None:
-        """The answer to a browser that asks whether a page of the other origin may ask; None when it does not."""
+        """Return the answer to a CORS preflight of the allowed origin; None for any other request."""
         if not request.header("access-control-request-method") or not self._is_origin(request):
             return None
         headers = (
@@ -54,41 +55,41 @@ class Access:
         return HttpResponse(HTTPStatus.NO_CONTENT, headers=headers)
 
     def refused(self, request: HttpRequest, path: str, query: Query) -> HttpResponse | None:
-        """None for whoever may read; else a refusal, or for a token in the address the way to the page."""
-        return None if self._token is None or self._admits(request) else self._exchange(path, query)
+        """Return None if the client may read; else a refusal, or a redirect if the address contains the token."""
+        return None if self._token is None or self._is_admitted(request) else self._exchange_token(path, query)
 
     def _is_origin(self, request: HttpRequest) -> bool:
         return self._origin is not None and request.header("origin") == self._origin
 
-    def _admits(self, request: HttpRequest) -> bool:
-        scheme, _, word = request.header("authorization").partition(" ")
-        if scheme.lower() == "bearer" and self._is_token(word.strip()):
+    def _is_admitted(self, request: HttpRequest) -> bool:
+        scheme, _, credentials = request.header("authorization").partition(" ")
+        if scheme.lower() == "bearer" and self._is_token(credentials.strip()):
             return True
         cookie: SimpleCookie = SimpleCookie()
         with contextlib.suppress(CookieError):
             cookie.load(request.header("cookie"))
         given = cookie[COOKIE].value if COOKIE in cookie else ""
-        return hmac.compare_digest(given.encode("utf-8", "replace"), self._pass().encode())
+        return hmac.compare_digest(given.encode("utf-8", "replace"), self._cookie_value().encode())
 
-    def _exchange(self, path: str, query: Query) -> HttpResponse:
+    def _exchange_token(self, path: str, query: Query) -> HttpResponse:
         if not self._is_token(query.pop("token", [""])[0]):
-            text = "A token is needed: open this page with ?token=..., or send it as Authorization: Bearer."
+            text = "A token is required: open this page with ?token=TOKEN, or send Authorization: Bearer TOKEN."
             return refusal(HTTPStatus.UNAUTHORIZED, text, ("WWW-Authenticate", "Bearer"))
-        # The address without the token, so that it does not stay in the address bar and the history.
-        place = "/" + path.lstrip("/") + (f"?{urlencode(query, doseq=True)}" if query else "")
-        cookie = f"{COOKIE}={self._pass()}; Path=/; HttpOnly; SameSite=Strict"
-        return refusal(HTTPStatus.SEE_OTHER, "Welcome.", ("Location", place), ("Set-Cookie", cookie))
+        # The redirect removes the token from the address bar and the browser's history.
+        location = "/" + path.lstrip("/") + (f"?{urlencode(query, doseq=True)}" if query else "")
+        cookie = f"{COOKIE}={self._cookie_value()}; Path=/; HttpOnly; SameSite=Strict"
+        return refusal(HTTPStatus.SEE_OTHER, "Welcome.", ("Location", location), ("Set-Cookie", cookie))
 
     def _is_token(self, given: str) -> bool:
         return self._token is not None and hmac.compare_digest(given.encode("utf-8", "replace"), self._token)
 
-    def _pass(self) -> str:
-        """What the cookie carries: made from the token, which itself is never sent back."""
+    def _cookie_value(self) -> str:
+        """Return the cookie's value: derived from the token, so that the token itself is never sent back."""
         return hmac.new(self._token or b"", b"wattgram page", hashlib.sha256).hexdigest()
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address, or localhost, is of this machine alone."""
+    """Return whether a host is localhost or a loopback address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

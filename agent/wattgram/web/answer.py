@@ -1,4 +1,4 @@
-"""Answers, and what every one of them carries."""
+"""HTTP responses, and the headers of every response."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Headers = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """One answer."""
+    """Status, body, media type and further headers of a response."""
 
     status: HTTPStatus
     body: bytes = b""
@@ -34,15 +34,15 @@ class HttpResponse:
 
 
 def encoded(value: Mapping[str, object] | Sequence[object]) -> bytes:
-    """A value as JSON in one line; ValueError where it holds NaN, which JSON does not know."""
+    """Return a value as one line of JSON. ValueError if it contains NaN, which JSON lacks."""
     return json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def answer(value: Mapping[str, object] | Sequence[object], status: HTTPStatus = HTTPStatus.OK) -> HttpResponse:
-    """A value as JSON."""
+    """Return a response with a value as JSON."""
     return HttpResponse(status, encoded(value), "application/json", NO_STORE)
 
 
 def refusal(status: HTTPStatus, text: str, *headers: tuple[str, str]) -> HttpResponse:
-    """Why there is no other answer, in one line."""
+    """Return a response with the reason of a refusal, as one line of text."""
     return HttpResponse(status, f"{status.value} {status.phrase}. {text}\n".encode(), TEXT, (*NO_STORE, *headers))

@@ -1,19 +1,19 @@
-"""What one client may cost."""
+"""Limits of the server's clients."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 HEAD_SIZE = 8192
-"""Bytes that a request line and its headers may have."""
+"""Most bytes of a request line with its headers."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientLimits:
-    """How long a client may take (s) and how many there may be."""
+    """Timeouts of a client, s, and the most clients."""
 
-    request: float = 10.0  # from the first wait for a request to its end; also ends an idle connection
-    response: float = 10.0  # until the client has taken the answer, or one event of a stream
+    request: float = 10.0  # for a whole request; also closes an idle connection
+    response: float = 10.0  # for a client to accept a response, or one event of a stream
     connections: int = 64
-    streams: int = 16  # of the connections
-    heartbeat: float = 15.0  # a stream says that it lives after so long a silence
+    streams: int = 16  # among the connections
+    heartbeat: float = 15.0  # without an event, before a stream sends a comment

@@ -1,4 +1,4 @@
-"""What the server knows of the daemon."""
+"""The daemon, as the server reads it."""
 
 from __future__ import annotations
 
@@ -7,27 +7,31 @@ from typing import Protocol
 
 
 class DaemonView(Protocol):
-    """What the page shows. Everything returned is plain JSON: None where there is no number, never NaN."""
+    """The values of the page and the API. All are plain JSON: a missing number is None, never NaN."""
 
     def ticks(self) -> int:
-        """How many balances there were since the start; with another number `now` has another one to show."""
+        """Return the number of balances since the start. After a change, `now` returns a newer balance."""
 
     def now(self) -> Mapping[str, object]:
-        """The state of this moment: site, time, emission, devices, grid, buses, sinks, spool, events."""
+        """Return the present state: site, time, emission, devices, grid, buses, sinks, spool, events."""
 
     async def history(self, seconds: float, until: float | None = None) -> Mapping[str, object]:
-        """Columns of the `seconds` before `until`, s since the epoch, None for now; never more than some 1500 rows.
+        """Return the columns of a period: `seconds` long, up to `until` (s since the epoch, None for now).
 
-        `resolution`: "tick", "15m", "1h", "1d" or "1mo", `step`: seconds from one row to the next, `since` and `until`;
-        `time` in s since the epoch, the rest in their units or None. SpoolError, HistoryError: there is none to read.
+        The answer has about 1500 rows at most, in the columns `time` (s since the epoch) and the emission's fields (in
+        their units, or None), and beside them `resolution` ("tick", "15m", "1h", "1d" or "1mo"), `step` (s from row to
+        row), `since` and `until`. SpoolError, HistoryError: the history cannot be read.
         """
 
     def goals(self) -> Sequence[Mapping[str, object]]:
-        """Each claim's card: goal, article, claim, indicator, value, unit, target, state, coverage, period, as_of,
-        why (it is in this state), add (what a value needs), extras (name, value, unit). Empty before the first."""
+        """Return a card for each claim; no card before the first evaluation.
+
+        Keys: goal, article, claim, indicator, value, unit, target, state, coverage, period, as_of, why (reason of the
+        state), add (what a value still needs), extras (name, value, unit).
+        """
 
     def health(self) -> tuple[bool, Mapping[str, object]]:
-        """Whether all is well, and the details."""
+        """Return whether the daemon is healthy, and the details."""
 
     def metrics(self) -> Mapping[str, float]:
-        """Self-metrics by name, with labels as Prometheus writes them; those of one name follow one another."""
+        """Return the self-metrics by name, with labels in Prometheus' notation. Equal names are adjacent."""

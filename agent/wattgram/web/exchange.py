@@ -1,4 +1,4 @@
-"""One connection's requests and answers on the wire. The one client of h11."""
+"""Requests and responses of one connection, on the wire. The only module that uses h11."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .answer import NO_STORE, SECURITY, Headers, HttpResponse
 from .client_limits import HEAD_SIZE
 
 SEND_BUFFER = 1 << 16
-"""Bytes of an endless answer that the kernel keeps for a client."""
+"""Bytes of a stream that the kernel buffers for a client."""
 
 
 class Malformed(Exception):
-    """What came is no HTTP that is served here; `status` is what to answer."""
+    """A request that the server does not understand. `status`: of the answer."""
 
     def __init__(self, status: HTTPStatus) -> None:
         super().__init__(status.phrase)
@@ -25,7 +25,7 @@ class Malformed(Exception):
 
 
 class Exchange:
-    """A client's connection: `receive` and `send` by turns, or `begin` and any number of `piece`s."""
+    """A client's connection: `receive` and `send` in turn, or `begin` and then `send_chunk` any number of times."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
@@ -33,7 +33,7 @@ class Exchange:
         self._request: h11.Request | None = None
 
     async def receive(self) -> HttpRequest | None:
-        """The next request, without a body; None when the client is done. A body is left unread."""
+        """Return the next request, None after the last. A body is left unread."""
         self._request = None
         try:
             while True:
@@ -42,7 +42,7 @@ class Exchange:
                     self._peer.receive_data(await self._reader.read(HEAD_SIZE))
                 elif isinstance(event, h11.Request):
                     if self._peer.their_state is h11.SEND_BODY and not _has_body(event):
-                        self._peer.next_event()  # its end, which is already there
+                        self._peer.next_event()  # the end of the message, already received
                     self._request = event
                     return HttpRequest(event)
                 else:
@@ -51,7 +51,7 @@ class Exchange:
             raise Malformed(HTTPStatus(error.error_status_hint)) from error
 
     async def send(self, response: HttpResponse) -> bool:
-        """Answer; whether the client may ask again."""
+        """Send a response. Return whether the connection stays open for another request."""
         headers = [*SECURITY, *response.headers, ("Content-Type", response.type)]
         if response.status not in (HTTPStatus.NOT_MODIFIED, HTTPStatus.NO_CONTENT):
             headers.append(("Content-Length", str(len(response.body))))
@@ -67,25 +67,25 @@ class Exchange:
         self._peer.start_next_cycle()
         return True
 
-    def begin(self, kind: str, more: Headers) -> None:
-        """Begin an answer that has no end; the connection is its own from here on."""
-        # A slow client would have megabytes wait for it, in the kernel and here.
+    def begin(self, media_type: str, more: Headers) -> None:
+        """Begin a response without an end. The connection serves no other request afterwards."""
+        # Without these limits, a slow client occupies megabytes of buffer in the kernel and in this process.
         self._writer.transport.set_write_buffer_limits(high=0)
         self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        headers = [*SECURITY, *NO_STORE, *more, ("Content-Type", kind), ("Connection", "close")]
+        headers = [*SECURITY, *NO_STORE, *more, ("Content-Type", media_type), ("Connection", "close")]
         self._write(h11.Response(status_code=HTTPStatus.OK, headers=headers, reason=HTTPStatus.OK.phrase))
 
-    async def piece(self, data: bytes) -> None:
-        """More of it; returns when the client has taken what came before."""
+    async def send_chunk(self, data: bytes) -> None:
+        """Send a chunk of the response. Return when the write buffer is empty."""
         self._write(h11.Data(data=data))
         await self._writer.drain()
 
-    async def gone(self) -> None:
-        """Until the client closes its side; what it sends meanwhile is not wanted and ends it, too."""
+    async def wait_closed(self) -> None:
+        """Wait until the client closes its side, or sends anything."""
         await self._reader.read(1)
 
     async def linger(self) -> None:
-        """Let the client read the last answer: closing over unread input would reset the connection."""
+        """Let the client read the last response: a close with unread input would reset the connection."""
         self._writer.write_eof()
         async with asyncio.timeout(1.0):
             for _ in range(64):
@@ -107,7 +107,7 @@ class HttpRequest:
         }
 
     def header(self, name: str) -> str:
-        """A header by its name in small letters, "" when it is missing."""
+        """Return a header by its name in lower case; "" if missing."""
         return self.headers.get(name, "")
 
 

@@ -1,4 +1,4 @@
-"""What is served where. A path has one answer; `openapi.json` says of each what is in it."""
+"""Paths and their answers. `openapi.json` describes the content of each answer."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from .server_page_files import OPENAPI, page, served, unchanged
 STREAM = "/api/stream"
 
 LONGEST_HISTORY = 10 * 366 * 1440
-"""Minutes of history that one request may ask for: what the configuration may keep."""
+"""Longest history of a request, minutes: the longest retention that the configuration allows."""
 
 
 class Routes:
-    """Paths and their answers out of a View; `/api/stream` alone is not one answer."""
+    """Paths and their answers from a View. `/api/stream` is not among them: its answer is a stream."""
 
     def __init__(self, view: DaemonView) -> None:
         self._view = view
@@ -39,16 +39,16 @@ class Routes:
 
     @property
     def paths(self) -> list[str]:
-        """Every path other than the page's own files."""
+        """Every path, without the page's files."""
         return [*self.table, STREAM, OPENAPI]
 
-    async def answer(self, path: str, query: Query, known: str) -> HttpResponse:
-        """The answer of a path; `known` is the tag of a file that the client has."""
+    async def answer(self, path: str, query: Query, etag: str) -> HttpResponse:
+        """Return the answer of a path. etag: of the file that the client has cached, "" for none."""
         if route := self.table.get(path):
             return await route(query)
         if file := self._files.get(path):
-            return unchanged(served(file), known)
-        return refusal(HTTPStatus.NOT_FOUND, "There is nothing here.")
+            return unchanged(served(file), etag)
+        return refusal(HTTPStatus.NOT_FOUND, "Unknown path; /api/openapi.json lists the paths.")
 
     async def _now(self, _query: Query) -> HttpResponse:
         return answer(self._view.now())
@@ -57,8 +57,8 @@ class Routes:
         return answer(self._view.goals())
 
     async def _health(self, _query: Query) -> HttpResponse:
-        well, details = self._view.health()
-        return answer(details, HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE)
+        healthy, details = self._view.health()
+        return answer(details, HTTPStatus.OK if healthy else HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def _metrics(self, _query: Query) -> HttpResponse:
         return HttpResponse(HTTPStatus.OK, exposition(self._view.metrics()), PROMETHEUS, NO_STORE)
@@ -70,41 +70,45 @@ class Routes:
             return refusal(HTTPStatus.BAD_REQUEST, str(error))
         try:
             return answer(await self._view.history(seconds, until))
-        except (SpoolError, HistoryError) as error:  # which /healthz tells, and the log has already
+        except (SpoolError, HistoryError) as error:  # not logged here: the log and /healthz already contain it
             return refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
 
 
 def split(target: str) -> tuple[str, Query]:
-    """Path, not decoded (no file's name needs it), and the query."""
+    """Return path and query of a target. The path is not decoded: no file's name needs it."""
     path, _, query = target.partition("?")
     return path, parse_qs(query, max_num_fields=8) if query.count("&") < 8 else {}
 
 
-def _period(asked: dict[str, str]) -> tuple[float, float | None]:
-    """How many seconds, and their end (s since the epoch, None for now); ValueError in words for who asked."""
-    if "from" in asked or "to" in asked:
-        if "minutes" in asked:
-            raise ValueError("found minutes beside from and to; allowed: one of them.")
-        since, until = _instant("from", asked.get("from", "")), _instant("to", asked.get("to", ""))
+def _period(query: dict[str, str]) -> tuple[float, float | None]:
+    """Return the length of the requested period, s, and its end (s since the epoch, None for now).
+
+    ValueError, with a message for the client: the query is not allowed.
+    """
+    if "from" in query or "to" in query:
+        if "minutes" in query:
+            raise ValueError("found minutes beside from and to; allowed: either minutes, or from and to.")
+        since, until = _instant("from", query.get("from", "")), _instant("to", query.get("to", ""))
         if not 1.0 <= until - since <= 60.0 * LONGEST_HISTORY:
             raise ValueError(
                 f"from, to: found {until - since:.15g} s between them; allowed: 1 s to {LONGEST_HISTORY} minutes."
             )
         return until - since, until
-    minutes = asked.get("minutes", "60")
+    minutes = query.get("minutes", "60")
     if not re.fullmatch(r"[0-9]{1,7}", minutes) or not 1 <= int(minutes) <= LONGEST_HISTORY:
-        raise ValueError(f"minutes: 1 to {LONGEST_HISTORY}, whole.")
+        raise ValueError(f"minutes: found {minutes[:40]!r}; allowed: a whole number from 1 to {LONGEST_HISTORY}.")
     return 60.0 * int(minutes), None
 
 
 def _instant(name: str, text: str) -> float:
-    """Seconds since the epoch, of a number of them or RFC 3339."""
+    """Return seconds since the epoch, from such a number or from a time in RFC 3339."""
     value = -1.0
     if re.fullmatch(r"[0-9]{1,11}(\.[0-9]{1,9})?", text):
         value = float(text)
     else:
         with contextlib.suppress(ValueError, OverflowError):
-            parsed = datetime.fromisoformat(text.upper().replace(" ", "+"))  # a plus that was not escaped is a blank
+            # parse_qs decodes an unescaped plus as a blank.
+            parsed = datetime.fromisoformat(text.upper().replace(" ", "+"))
             value = parsed.timestamp() if parsed.tzinfo else -1.0
     if not 0.0 <= value < 9e9:
         raise ValueError(f"{name}: found {text[:40]!r}; allowed: 2026-11-01T06:00:00Z, or seconds since 1970.")

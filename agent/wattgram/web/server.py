@@ -1,4 +1,4 @@
-"""The server: who listens where, one task a connection, what a connection may cost."""
+"""The server: its address, one task a connection, the connections' limits."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ EVENT_STREAM = "text/event-stream; charset=utf-8"
 
 
 class Server:
-    """Serves a View at `listen` (host:port; port 0 takes a free one, see `address` while serving).
+    """Serve a View at `listen` (host:port; port 0 takes a free port, see `address` while serving).
 
-    With a token every request must carry it: as `Authorization: Bearer`, or once as `?token=`, which is
-    exchanged for a cookie. `origin`: of the pages of another server that may read, None for no others.
-    ValueError when `listen` is no address, or is not loopback and there is no token.
+    With a token, every request must carry it: as `Authorization: Bearer`, or once as `?token=`, which the server
+    exchanges for a cookie. origin: an origin whose pages may read the answers, None for no other origin.
+    ValueError: `listen` is not host:port, or it is not loopback and there is no token.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Server:
         self._host, self._port = host.strip("[]"), int(port)
         loopback = is_loopback(self._host)
         if not token and not loopback:
-            raise ValueError(f"listen: {listen!r} is not loopback, so it needs a token")
+            raise ValueError(f"listen: {listen!r} is not a loopback address, so it needs a token")
         self._limits = limits or ClientLimits()
         self._access = Access(token, origin, loopback=loopback)
         self._routes = Routes(view)
@@ -56,22 +56,22 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def serve(self) -> AsyncIterator[Server]:
-        """Serve until the block ends. OSError when the address cannot be had."""
+        """Serve until the block ends. OSError: the address is not available."""
         try:
             server = await asyncio.start_server(self._accept, self._host, self._port, limit=HEAD_SIZE)
         except OSError as error:
-            said = os.strerror(error.errno).lower() if error.errno else str(error)
-            raise OSError(f"live page at {self._host}:{self._port}: {said}") from error
+            reason = os.strerror(error.errno).lower() if error.errno else str(error)
+            raise OSError(f"live page at {self._host}:{self._port}: {reason}") from error
         host, port = server.sockets[0].getsockname()[:2]
         self.address = host, port
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
         log.info("live page on %s", self.url)
-        telling = asyncio.create_task(self._stream.run(), name="page stream")
+        stream = asyncio.create_task(self._stream.run(), name="page stream")
         try:
             yield self
         finally:
             server.close()
-            tasks = (telling, *self._connections)
+            tasks = (stream, *self._connections)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -87,13 +87,13 @@ class Server:
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            await self._converse(Exchange(reader, writer))
-        except OSError:  # a client that leaves or is too slow is not our trouble: TimeoutError is an OSError too
-            writer.transport.abort()  # what it did not take would be kept for it
+            await self._exchange(Exchange(reader, writer))
+        except OSError:  # a client that leaves, or is too slow (TimeoutError), needs no report
+            writer.transport.abort()  # close() would keep the unsent data for the client
         finally:
             writer.close()
 
-    async def _converse(self, client: Exchange) -> None:
+    async def _exchange(self, client: Exchange) -> None:
         while True:
             try:
                 async with asyncio.timeout(self._limits.request):
@@ -103,57 +103,57 @@ class Server:
                 response = await self._answer(request)
                 if response is None:
                     client.begin(EVENT_STREAM, self._access.shared(request))
-                    await self._stream.serve(client, _last(request))
+                    await self._stream.serve(client, _last_event_id(request))
                     break
             except Malformed as error:
-                response = refusal(error.status, "Not a request served here.")
+                response = refusal(error.status, "The request is not valid HTTP.")
             async with asyncio.timeout(self._limits.response):
-                again = await client.send(response)
-            if not again:
+                reusable = await client.send(response)
+            if not reusable:
                 await client.linger()
                 break
 
     async def _answer(self, request: HttpRequest) -> HttpResponse | None:
-        """The answer; None is the stream."""
+        """Return the response to a request; None for the stream."""
         if (refused := self._access.misdirected(request)) is not None:
             return refused
         response = self._access.preflight(request) if request.method == "OPTIONS" else await self._read(request)
         if response is None and request.method == "OPTIONS":
-            response = _only_reading()
+            response = _method_not_allowed()
         if response is None:
             return None
         return replace(response, headers=(*response.headers, *self._access.shared(request)))
 
     async def _read(self, request: HttpRequest) -> HttpResponse | None:
         if request.method not in {"GET", "HEAD"}:
-            return _only_reading()
+            return _method_not_allowed()
         if not request.target.startswith("/"):
             return refusal(HTTPStatus.BAD_REQUEST, "The target must be a path.")
         path, query = split(request.target)
         if (refused := self._access.refused(request, path, query)) is not None:
             return refused
         if path == STREAM:
-            return self._streamed(request)
+            return self._stream_refusal(request)
         try:
             return await self._routes.answer(path, query, request.header("if-none-match"))
-        except Exception:  # a fault behind the View must not end the daemon
+        except Exception:  # a fault in the View must not end the daemon
             log.exception("the answer to %r failed", path)
-            return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "The answer failed; the log says why.")
+            return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "The answer failed; the reason is in the log.")
 
-    def _streamed(self, request: HttpRequest) -> HttpResponse | None:
+    def _stream_refusal(self, request: HttpRequest) -> HttpResponse | None:
         if request.method == "HEAD":
             return HttpResponse(HTTPStatus.OK, type=EVENT_STREAM)
         if self._stream.full:
-            text = f"There are {self._limits.streams} listeners already; ask /api/now instead."
+            text = f"All {self._limits.streams} streams are in use; poll /api/now instead."
             return refusal(HTTPStatus.SERVICE_UNAVAILABLE, text, ("Retry-After", "10"))
         return None
 
 
-def _only_reading() -> HttpResponse:
+def _method_not_allowed() -> HttpResponse:
     return refusal(HTTPStatus.METHOD_NOT_ALLOWED, "Only GET and HEAD.", ("Allow", "GET, HEAD"))
 
 
-def _last(request: HttpRequest) -> str:
-    """The id of the last event that a client has: from the browser, or from a page that opens the stream anew."""
+def _last_event_id(request: HttpRequest) -> str:
+    """Return the id of the client's last event: from the browser's header, or from the query of the page."""
     _, query = split(request.target)
     return request.header("last-event-id") or query.get("after", [""])[0]

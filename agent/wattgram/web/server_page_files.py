@@ -1,4 +1,4 @@
-"""The page's files, as they are served."""
+"""The page's files as HTTP responses."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ OPENAPI = "/api/openapi.json"
 
 
 def page() -> dict[str, Traversable]:
-    """The page's files by path: a name that is not among them does not exist."""
-    found = {f"/{file.name}": file for file in files("wattgram.web").joinpath("page").iterdir()}
-    found["/"] = found["/index.html"]
-    found[OPENAPI] = files("wattgram.web").joinpath("openapi.json")
-    return found
+    """Return the page's files by path. No other file is served."""
+    page_files = {f"/{file.name}": file for file in files("wattgram.web").joinpath("page").iterdir()}
+    page_files["/"] = page_files["/index.html"]
+    page_files[OPENAPI] = files("wattgram.web").joinpath("openapi.json")
+    return page_files
 
 
-def unchanged(file: HttpResponse, known: str) -> HttpResponse:
-    """The file, or only that it is the one whose `known` tag the client has."""
-    if ("ETag", known) in file.headers:
+def unchanged(file: HttpResponse, etag: str) -> HttpResponse:
+    """Return the file, or 304 if the client has cached the file with this tag."""
+    if ("ETag", etag) in file.headers:
         return HttpResponse(HTTPStatus.NOT_MODIFIED, b"", file.type, file.headers)
     return file
 
 
 def served(file: Traversable) -> HttpResponse:
-    """A file, read now: few ask, and a gateway has better use for the memory."""
+    """Return a response with a file. The file is read each time: requests are rare, memory is scarce."""
     name, body = file.name, file.read_bytes()
     etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
-    kind = MEDIA_TYPES.get(name[name.rfind(".") :], TEXT)
-    return HttpResponse(HTTPStatus.OK, body, kind, (("Cache-Control", "no-cache"), ("ETag", etag)))
+    media_type = MEDIA_TYPES.get(name[name.rfind(".") :], TEXT)
+    return HttpResponse(HTTPStatus.OK, body, media_type, (("Cache-Control", "no-cache"), ("ETag", etag)))

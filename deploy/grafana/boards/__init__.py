@@ -1,1 +1,1 @@
-"""Grafana's dashboards and alert rules of wattgram, as code: `generate.py` writes what stands in `dashboards/`."""
+"""wattgram's Grafana dashboards and alert rules as code. `generate.py` writes the files in `dashboards/`."""

@@ -1,6 +1,6 @@
-"""The alert rules, as Grafana's provisioning reads them (a JSON file is one of its formats).
+"""The alert rules in the format of Grafana's provisioning (JSON is among its formats).
 
-Notes say `{{ .Labels.site }}`: with a `$` provisioning would look for an environment variable of that name.
+Annotations contain `{{ .Labels.site }}`: provisioning would replace a `$` by an environment variable.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ HOUR, DAY = 3600, 86400
 SHOWN = "$timeFilter"
 
 BEHIND = 5000
-"""Records by which what waits for a sink must have grown in half an hour; a small site makes some 400 a minute."""
+"""Growth of a sink's backlog in half an hour that triggers the alert, records. A small site creates 400 a minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule: the query's last number, by its labels, against a limit.
+    """A rule: the query's last number, by labels, compared with a limit.
 
-    seconds: how far it looks back. lasting: for how long it must be so. silence: what no data means, OK or Alerting.
-    board: the dashboard that shows more.
+    seconds: period of the query. lasting: duration before the alert. silence: state without data, OK or Alerting.
+    board: dashboard with details.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Rule:
     board: str = "quality"
 
 
-def _told(condition: str) -> str:
+def _events(condition: str) -> str:
     return f'SELECT count("event") FROM "event" WHERE {condition} AND {SHOWN} GROUP BY "site"'
 
 
@@ -53,8 +53,8 @@ def _grown(field: str) -> str:
     return f'SELECT last("{field}") - first("{field}") FROM "gateway" WHERE {SHOWN} GROUP BY "site"'
 
 
-def _heard(field: str, source: str, tags: str) -> str:
-    """How often in each ten minutes; 0 for who spoke before and is silent now."""
+def _records_in_ten_minutes(field: str, source: str, tags: str) -> str:
+    """Count records in each ten minutes; 0 after a source became silent."""
     return f'SELECT count("{field}") FROM {source} AND {SHOWN} GROUP BY time(10m), {tags} fill(0)'
 
 
@@ -64,21 +64,21 @@ OFF = f'SELECT count("latest") FROM ({LATEST}) WHERE "latest" = \'off track\' GR
 RULES = (
     Rule(
         "device-lost",
-        _heard("quality", '"device" WHERE "quality" = \'good\'', '"site", "device"'),
+        _records_in_ten_minutes("quality", '"device" WHERE "quality" = \'good\'', '"site", "device"'),
         DAY,
         below=1.0,
         lasting="10m",
     ),
-    Rule("balance-fault", _told("\"event\" = 'balance fault'"), HOUR, above=0.0),
+    Rule("balance-fault", _events("\"event\" = 'balance fault'"), HOUR, above=0.0),
     Rule("goal-off-track", OFF, 3 * DAY, above=0.0, board="goals"),
     Rule("mqtt-behind", _grown("mqtt_undelivered"), HOUR // 2, above=BEHIND),
     Rule("influxdb-behind", _grown("influxdb_undelivered"), HOUR // 2, above=BEHIND),
     Rule("spool-filling", _latest("spool_share"), HOUR // 2, above=0.5),
     Rule("records-lost", _grown("spool_lost"), HOUR, above=0.0, severity="critical"),
-    Rule("clock-not-set", _told('"event" =~ /^clock (unset|not confirmed|stepped)$/'), HOUR, above=0.0),
+    Rule("clock-not-set", _events('"event" =~ /^clock (unset|not confirmed|stepped)$/'), HOUR, above=0.0),
     Rule(
         "gateway-silent",
-        _heard("uptime", '"gateway" WHERE "uptime" >= 0', '"site"'),
+        _records_in_ten_minutes("uptime", '"gateway" WHERE "uptime" >= 0', '"site"'),
         DAY,
         below=1.0,
         lasting="5m",
@@ -89,9 +89,9 @@ RULES = (
 
 
 def alerts() -> dict[str, Any]:
-    """The whole file."""
+    """Return the content of the file."""
     group = {"orgId": 1, "name": "wattgram", "folder": FOLDER, "interval": EVALUATED}
-    return {"apiVersion": 1, "groups": [group | {"rules": [_rule(one) for one in RULES]}]}
+    return {"apiVersion": 1, "groups": [group | {"rules": [_rule(rule) for rule in RULES]}]}
 
 
 def _rule(rule: Rule) -> dict[str, Any]:
@@ -105,15 +105,15 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "execErrState": "Error",
         "labels": {"severity": rule.severity, "application": "wattgram"},
         "annotations": {
-            "summary": f"{{{{ .Labels.site }}}}: {english(rule.name, 'says')}",
-            "summary_zh": f"{{{{ .Labels.site }}}}:{chinese(rule.name, 'says')}",
+            "summary": f"{{{{ .Labels.site }}}}: {english(rule.name, 'summary')}",
+            "summary_zh": f"{{{{ .Labels.site }}}}：{chinese(rule.name, 'summary')}",
             "dashboard": f"/d/{uid(rule.board, 'en')}?var-site={{{{ .Labels.site }}}}",
         },
-        "data": [_asked(rule), _expression("B", _reduced()), _expression("C", _limit(rule))],
+        "data": [_query(rule), _expression("B", _reduced()), _expression("C", _limit(rule))],
     }
 
 
-def _asked(rule: Rule) -> dict[str, Any]:
+def _query(rule: Rule) -> dict[str, Any]:
     model = {
         "refId": "A",
         "datasource": {"type": SOURCE.type_val, "uid": SOURCE.uid},
@@ -123,8 +123,8 @@ def _asked(rule: Rule) -> dict[str, Any]:
         "intervalMs": 60_000,
         "maxDataPoints": 10_000,
     }
-    reach = {"from": rule.seconds, "to": 0}
-    return {"refId": "A", "relativeTimeRange": reach, "datasourceUid": SOURCE.uid, "model": model}
+    period = {"from": rule.seconds, "to": 0}
+    return {"refId": "A", "relativeTimeRange": period, "datasourceUid": SOURCE.uid, "model": model}
 
 
 def _reduced() -> dict[str, Any]:
@@ -138,6 +138,6 @@ def _limit(rule: Rule) -> dict[str, Any]:
 
 def _expression(name: str, model: dict[str, Any]) -> dict[str, Any]:
     source = {"type": "__expr__", "uid": "__expr__"}
-    reach = {"from": 0, "to": 0}
+    period = {"from": 0, "to": 0}
     model = {"refId": name, "datasource": source} | model
-    return {"refId": name, "relativeTimeRange": reach, "datasourceUid": "__expr__", "model": model}
+    return {"refId": name, "relativeTimeRange": period, "datasourceUid": "__expr__", "model": model}

@@ -1,4 +1,4 @@
-"""What all dashboards have: uid, language, variables, links to each other, and where each panel stands."""
+"""Common parts of all dashboards: uid, language, variables, links, rows of panels."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ TAG = "wattgram"
 
 SITES = 'SHOW TAG VALUES FROM "emission" WITH KEY = "site"'
 DEVICES = 'SHOW TAG VALUES FROM "device" WITH KEY = "device" WHERE "site" = \'$site\''
-"""The variables' queries. Without a measurement InfluxDB 3 would have to look through all of them."""
+"""Queries of the variables. Without a measurement, InfluxDB 3 would scan all measurements."""
 
 REPOSITORY = "https://github.com/wattgram/wattgram/blob/main"
 
 Row = tuple[str, Sequence[Any]]
-"""A row's text key and its panels."""
+"""Text key and panels of a row."""
 
 
 def uid(name: str, language: str) -> str:
-    """A dashboard's address, which never changes: links and alerts use it."""
+    """Return a dashboard's uid. It never changes, because links and alerts use it."""
     return f"wattgram-{name}-{language}"
 
 
 def board(texts: Texts, *, since: str, refresh: str, devices: bool, rows: Sequence[Row]) -> dashboard.Dashboard:
-    """A dashboard of rows. since: the time that it opens with, up to now. devices: whether devices can be chosen."""
-    made = (
+    """Return a dashboard of rows. since: start of its default period. devices: whether to add a choice of devices."""
+    builder = (
         dashboard.Dashboard(texts("board", "title"))
         .uid(uid(texts.name, texts.language))
         .description(texts("board", "help"))
@@ -52,17 +52,17 @@ def board(texts: Texts, *, since: str, refresh: str, devices: bool, rows: Sequen
     )
     if devices:
         chosen = _variable("device", DEVICES, Texts("common", texts.language))
-        made = made.with_variable(
+        builder = builder.with_variable(
             chosen.multi(True).include_all(True).current(VariableOption(text=["All"], value=["$__all"]))
         )
     for link in _links(texts):
-        made = made.link(link)
-    ids = count(1)  # links and alerts name a panel by its number
+        builder = builder.link(link)
+    ids = count(1)  # links and alerts refer to panels by number
     for key, panels in rows:
-        made = made.with_row(dashboard.Row(texts("rows", key)).id(next(ids)))
+        builder = builder.with_row(dashboard.Row(texts("rows", key)).id(next(ids)))
         for panel in panels:
-            made = made.with_panel(panel.id(next(ids)))
-    return made
+            builder = builder.with_panel(panel.id(next(ids)))
+    return builder
 
 
 def _variable(name: str, query: str, texts: Texts) -> dashboard.QueryVariable:
@@ -78,7 +78,7 @@ def _variable(name: str, query: str, texts: Texts) -> dashboard.QueryVariable:
 
 
 def _links(texts: Texts) -> list[dashboard.DashboardLink]:
-    """To the other dashboards in this language, to this one in the other language, and to the page that explains it."""
+    """Return links to the other dashboards, to this dashboard in the other language, and to the documentation."""
     words = Texts("common", texts.language)
     others = (
         dashboard.DashboardLink(words("links", "boards"))
@@ -88,11 +88,11 @@ def _links(texts: Texts) -> list[dashboard.DashboardLink]:
         .include_vars(True)
         .keep_time(True)
     )
-    (other,) = (one for one in LANGUAGES if one != texts.language)
+    (other_language,) = (language for language in LANGUAGES if language != texts.language)
     translated = (
         dashboard.DashboardLink(words("links", "other language"))
         .type(DashboardLinkType.LINK)
-        .url(f"/d/{uid(texts.name, other)}")
+        .url(f"/d/{uid(texts.name, other_language)}")
         .include_vars(True)
         .keep_time(True)
     )

@@ -1,4 +1,4 @@
-"""The one data source; its uid is the one that is provisioned in `provisioning/datasources/`."""
+"""The data source, with the uid of `provisioning/datasources/`."""
 
 from __future__ import annotations
 

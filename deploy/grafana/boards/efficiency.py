@@ -1,4 +1,4 @@
-"""Efficiency: who uses the energy, how high the peaks are, and what the energy performance indicators say."""
+"""Efficiency: consumption by group, peak demand, power factor, energy performance indicators."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .texts import Texts
 GROUPS = ("industry", "power", "building", "transport", "rest")
 
 INCOMING = (q.is_role("grid"), '"active_power_total" > 0')
-"""Rows of the incomers in which energy comes in, as the tariff counts it."""
+"""Rows of the incomers during import, as the tariff counts."""
 
 POWER_FACTOR = (
     'mean("active_power_total") / sqrt(mean("active_power_total") * mean("active_power_total")'
     ' + mean("reactive_power_total") * mean("reactive_power_total"))'
 )
-"""Energies over one time are to each other as their mean powers."""
+"""The ratio of energies over the same time equals the ratio of mean powers."""
 
 LIMIT = 0.90
 """Industry above 160 kVA: tariff rule (83) Shuidian Caizi No. 215 (METHOD 5)."""
@@ -31,7 +31,7 @@ def _extreme(texts: Texts, key: str, what: str, unit: str) -> stat.Panel:
 
 
 def _goal(texts: Texts, key: str, goals: tuple[str, ...], unit: str, *, width: int) -> timeseries.Panel:
-    """Value and target of goals over time."""
+    """Return a panel with value and target of goals over time."""
     queries = {
         f"{goal} {field}": Query(f'SELECT "{field}" {q.goal(q.is_goal(goal))}')
         for goal in goals
@@ -41,7 +41,7 @@ def _goal(texts: Texts, key: str, goals: tuple[str, ...], unit: str, *, width: i
 
 
 def efficiency(texts: Texts) -> Dashboard:
-    """The dashboard in the texts' language."""
+    """Return the dashboard in the language of the texts."""
     groups = {name: Query(q.points(f"{name}_energy", "1h")) for name in GROUPS}
     split = {name: Query(q.total(f"{name}_emission", "1h", scale=q.KILO)) for name in GROUPS}
     consumers = f"({q.is_role('load')} OR {q.is_role('ev')})"

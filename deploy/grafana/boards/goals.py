@@ -1,4 +1,4 @@
-"""Goals: a card for each of the 43 claims of the two articles, with its state and its source."""
+"""Goals: a card for each of the 43 claims of the two articles, with state and source."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COLOURS = {
     "manual entry": "blue",
     "context only": "text",
 }
-"""The states of SPEC 3, in the order in which they are shown."""
+"""The states of SPEC 3, in the order of the panels."""
 
 ROW = '"value", "target", "state", "coverage"'
 
@@ -32,22 +32,22 @@ def _states(texts: Texts) -> ValueMap:
 
 
 def _unit(claim: Claim) -> str:
-    """Grafana's unit of a claim's value; 0 to 100 for %."""
+    """Return Grafana's unit of a claim's value; a percentage is 0 to 100."""
     return {"": "short", "1": "short", "%": "percent"}.get(claim.unit, f"suffix:{claim.unit}")
 
 
 def _described(texts: Texts, claim: Claim) -> str:
-    """What the card says when it is asked: the claim, the formula, the target and who says so."""
-    told = [texts("claims", claim.id, "says") if texts.language != "en" else claim.says]
+    """Return a card's description: claim, formula, target and sources."""
+    paragraphs = [texts("claims", claim.id, "says") if texts.language != "en" else claim.says]
     for name, value in (("formula", claim.formula), ("target", claim.target), ("source", claim.source)):
         if value:
-            told.append(f"**{texts('words', name)}** {value}")
-    told.append(f"**{texts('words', 'article')}** {claim.article}")
-    return "\n\n".join(told)
+            paragraphs.append(f"**{texts('words', name)}** {value}")
+    paragraphs.append(f"**{texts('words', 'article')}** {claim.article}")
+    return "\n\n".join(paragraphs)
 
 
 def _card(texts: Texts, claim: Claim) -> stat.Panel:
-    """The latest record as a whole: a state never stands beside a value of another evaluation."""
+    """Return a card with the latest record as a whole, so that state and value are of the same evaluation."""
     shown = "state" if claim.shown == "context" else "value|state"
     return (
         stat.Panel()
@@ -78,7 +78,7 @@ def _counted(texts: Texts, state: str, colour: str) -> stat.Panel:
 
 
 def goals(texts: Texts) -> Dashboard:
-    """The dashboard in the texts' language."""
+    """Return the dashboard in the language of the texts."""
     table = p.rows(
         texts,
         "all",
@@ -95,8 +95,8 @@ def goals(texts: Texts) -> Dashboard:
         devices=False,
         rows=[
             ("counts", [_counted(texts, state, colour) for state, colour in COLOURS.items()]),
-            ("A", [_card(texts, one) for one in claims() if one.id[0] == "A"]),
-            ("B", [_card(texts, one) for one in claims() if one.id[0] == "B"]),
+            ("A", [_card(texts, claim) for claim in claims() if claim.id[0] == "A"]),
+            ("B", [_card(texts, claim) for claim in claims() if claim.id[0] == "B"]),
             ("all", [table]),
         ],
     )

@@ -1,4 +1,4 @@
-"""The kinds of panel: what is alike in all of them is said here once. Colours are Grafana's own names."""
+"""The kinds of panels, with their common settings. Colours are Grafana's names."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ INTENSITY, KILOGRAM = "suffix:g/kWh", "suffix:kg"
 WATT, WATT_HOUR, SHARE, SECOND, BYTE, COUNT = "watt", "watth", "percentunit", "s", "decbytes", "short"
 
 BRIDGED = 600_000.0
-"""ms without a value over which a curve goes on: readings minutes apart are no row of dots, an outage is a gap."""
+"""Longest time without a value that a curve bridges, ms: readings minutes apart are connected, an outage is a gap."""
 
 Steps = Sequence[tuple[float | None, str]]
-"""From which value on which colour; the first has no value."""
+"""Colours by their least value; the first has None."""
 
 NEUTRAL: Steps = ((None, "text"),)
 ANY_IS_BAD: Steps = ((None, "green"), (1.0, "red"))
@@ -55,7 +55,7 @@ Panel = TypeVar(
 
 
 def good_above(warn: float, good: float) -> Steps:
-    """Green from `good` on, yellow from `warn` on."""
+    """Return steps: green from `good`, yellow from `warn`, red below."""
     return (None, "red"), (warn, "yellow"), (good, "green")
 
 
@@ -70,11 +70,11 @@ def number(
     decimals: int | None = None,
     graph: bool = False,
 ) -> stat.Panel:
-    """One big number. field: the column of a row that `query.latest` gives; "" when it gives one number anyway."""
+    """Return a panel with a number. field: column in the row of `query.latest`; "" if the query gives one number."""
     reduce = common.ReduceDataOptions().calcs(["last" if field else "lastNotNull"]).values(False)
     panel = _common(stat.Panel(), texts, key, [Query(query, table=bool(field))], unit, steps)
     if field:
-        reduce = reduce.fields(f"/^{field}$/")  # of the name that is shown: another one would not be found
+        reduce = reduce.fields(f"/^{field}$/")  # Grafana matches the displayed name
     if decimals is not None:
         panel = panel.decimals(decimals)
     return (
@@ -98,9 +98,9 @@ def lines(
     limits: Steps = (),
     top: float | None = None,
 ) -> timeseries.Panel:
-    """Curves over time, named by their key's text or, with a `$tag`, by the query's alias.
+    """Return curves over time, named by their key's text or, with a `$tag`, by the query's alias.
 
-    limits: values that are drawn as lines. top: the axis' end where it is known.
+    limits: values to draw as lines. top: maximum of the axis, if known.
     """
     panel = _common(timeseries.Panel(), texts, key, _named(texts, key, queries), unit, limits or NEUTRAL)
     panel = (
@@ -125,7 +125,7 @@ def lines(
 def stacked(
     texts: Texts, key: str, queries: Mapping[str, Query], unit: str, *, bars: bool = False, width: int = 12
 ) -> timeseries.Panel:
-    """Parts of a whole over time, as areas or, for windows, as bars."""
+    """Return stacked parts of a whole over time, as areas or, for windows, as bars."""
     panel = lines(texts, key, queries, unit, fill=80 if bars else 40, width=width)
     if bars:
         panel = panel.draw_style(look.GraphDrawStyle.BARS).bar_alignment(look.BarAlignment.AFTER)
@@ -133,19 +133,19 @@ def stacked(
 
 
 def bars(texts: Texts, key: str, queries: Mapping[str, Query], unit: str, *, width: int = 12) -> timeseries.Panel:
-    """Windows as bars from their start on; where there are several, each is a part of the one before it."""
+    """Return windows as bars from their start. Of several series, each is a part of the previous."""
     panel = lines(texts, key, queries, unit, fill=50, width=width).draw_style(look.GraphDrawStyle.BARS)
     return panel.bar_alignment(look.BarAlignment.AFTER)
 
 
 def steps_of(texts: Texts, key: str, queries: Mapping[str, Query], unit: str, *, width: int = 12) -> timeseries.Panel:
-    """Windows beside each other that are no parts of each other: each holds from its start on."""
+    """Return independent series of windows as steps: each value holds from the window's start."""
     panel = lines(texts, key, queries, unit, fill=0, width=width).line_width(2)
     return panel.line_interpolation(look.LineInterpolation.STEP_AFTER)
 
 
 def shares(texts: Texts, key: str, queries: Mapping[str, Query], unit: str, *, width: int = 6) -> piechart.Panel:
-    """Parts of a whole over the dashboard's time."""
+    """Return parts of a whole over the dashboard's period, as a pie chart."""
     return (
         _common(piechart.Panel(), texts, key, _named(texts, key, queries), unit, NEUTRAL)
         .pie_type(PieChartType.DONUT)
@@ -167,7 +167,7 @@ def rows(
     height: int = 9,
     mappings: Sequence[ValueMap] = (),
 ) -> table.Panel:
-    """A table. columns: unit of each column ("" = text), in the order of the query; headings are texts."""
+    """Return a table. columns: unit of each column ("" = text), in the order of the query."""
     panel = _common(table.Panel(), texts, key, [Query(query, table=True)], "", NEUTRAL)
     for name, unit in columns.items():
         properties = [DynamicConfigValue("displayName", texts("columns", name.lower()))]
@@ -185,7 +185,7 @@ def rows(
 def states(
     texts: Texts, key: str, query: Query, mapping: ValueMap, *, width: int = 12, height: int = 9
 ) -> statetimeline.Panel:
-    """Who was in which state when."""
+    """Return a timeline of states."""
     return (
         _common(statetimeline.Panel(), texts, key, [query], "", NEUTRAL)
         .mappings([mapping])
@@ -199,25 +199,25 @@ def states(
 
 
 def mapped(pairs: Iterable[tuple[str, str, str]]) -> ValueMap:
-    """What a stored text is shown as: stored, shown, colour."""
+    """Return a mapping from (stored text, displayed text, colour)."""
     options = {
-        stored: ValueMappingResult(text=shown, color=colour, index=place)
-        for place, (stored, shown, colour) in enumerate(pairs)
+        stored: ValueMappingResult(text=shown, color=colour, index=index)
+        for index, (stored, shown, colour) in enumerate(pairs)
     }
     return ValueMap(options)
 
 
 def thresholds(steps: Steps) -> dashboard.ThresholdsConfig:
-    """The steps as Grafana has them."""
-    made = [Threshold(value, colour) for value, colour in steps]
-    return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(made)
+    """Return the steps in Grafana's format."""
+    grafana_steps = [Threshold(value, colour) for value, colour in steps]
+    return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(grafana_steps)
 
 
 def _common(panel: Panel, texts: Texts, key: str, queries: Sequence[Query], unit: str, steps: Steps) -> Panel:
-    """Title, description, data source, queries, unit and colours, which every panel has."""
+    """Set title, description, data source, queries, unit and colours of a panel."""
     panel = panel.title(texts(key, "title")).description(texts(key, "help")).datasource(SOURCE)
-    for place, query in enumerate(queries):
-        panel = panel.with_target(replace(query, ref="ABCDEFGHIJ"[place]))
+    for index, query in enumerate(queries):
+        panel = panel.with_target(replace(query, ref="ABCDEFGHIJ"[index]))
     if unit:
         panel = panel.unit(unit)
     intervals = {query.interval for query in queries if query.interval}
@@ -228,7 +228,7 @@ def _common(panel: Panel, texts: Texts, key: str, queries: Sequence[Query], unit
 
 
 def _named(texts: Texts, key: str, queries: Mapping[str, Query]) -> list[Query]:
-    return [one if one.alias else replace(one, alias=texts(key, name)) for name, one in queries.items()]
+    return [query if query.alias else replace(query, alias=texts(key, name)) for name, query in queries.items()]
 
 
 def _legend() -> common.VizLegendOptions:

@@ -1,4 +1,4 @@
-"""Data quality: how complete the numbers are, and how the gateway, its buses, its spool and its sinks do."""
+"""Data quality: completeness of the data, and state of gateway, buses, spool and sinks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLOURS = {"good": "green", "estimated": "blue", "reset": "purple", "glitch": "o
 """The qualities of SPEC 5."""
 
 MINUTE = "1m"
-"""A gateway tells its figures once a minute."""
+"""A gateway publishes its metrics once a minute."""
 
 NOT_GOOD = "\"quality\" <> 'good'"
 
@@ -27,21 +27,21 @@ def _qualities(texts: Texts) -> ValueMap:
     return p.mapped((quality, texts("qualities", quality), colour) for quality, colour in COLOURS.items())
 
 
-def _own(texts: Texts, field: str, unit: str, steps: p.Steps = p.NEUTRAL) -> stat.Panel:
-    """A figure of the gateway's last record, of which `uptime` is always there."""
+def _latest_metric(texts: Texts, field: str, unit: str, steps: p.Steps = p.NEUTRAL) -> stat.Panel:
+    """Return a metric of the gateway's last record. Every record contains `uptime`."""
     row = q.latest(f'"{field}", "uptime"' if field != "uptime" else '"uptime", "memory"', q.gateway(q.LATELY))
     return p.number(texts, field, row, unit, field=field, steps=steps)
 
 
-def _figures(how: str, *fields: str) -> dict[str, Query]:
-    """Figures of the gateway over time; how: a function with a place for the field."""
+def _metrics(how: str, *fields: str) -> dict[str, Query]:
+    """Return metrics of the gateway over time. how: a function with a placeholder for the field."""
     return {field: Query(f"SELECT {how.format(field)} {q.gateway()} {q.EACH}", interval=MINUTE) for field in fields}
 
 
 def _counted(how: str, change: str, *fields: str) -> dict[str, Query]:
-    """What counters did from record to record; a restart, at which they begin again, is left out.
+    """Return increments of counters from record to record, without restarts, where counters return to 0.
 
-    how: what is told of a point's time; change: a function with a place for the field.
+    how: aggregation over a point's interval. change: a function with a placeholder for the field.
     """
     return {
         field: Query(
@@ -62,16 +62,16 @@ def _grown(*fields: str) -> dict[str, Query]:
 
 
 COVERED = "time >= ${__from}ms AND time <= ${__to}ms - 15m"
-"""Quarters of an hour that end within the dashboard's time."""
+"""15-minute windows that end within the dashboard's period."""
 
 
 def quality(texts: Texts) -> Dashboard:
-    """The dashboard in the texts' language."""
+    """Return the dashboard in the language of the texts."""
     covered = f'SELECT sum("coverage") * 900000 / (${{__to}} - ${{__from}}) {q.emission("15m", COVERED)}'
     timeline = f'SELECT last("quality") {q.device(q.DEVICES)} {q.BY_DEVICE}'
     others = f'SELECT count("quality") {q.device(q.DEVICES, NOT_GOOD)} {q.BY_DEVICE}'
     readings = q.latest('"quality"', q.device(q.DEVICES), '"device", "role", "driver"')
-    told = f'SELECT "device", "event", "detail" {q.event()} ORDER BY time DESC LIMIT 200'
+    events = f'SELECT "device", "event", "detail" {q.event()} ORDER BY time DESC LIMIT 200'
     clock = f'SELECT "event", "detail" {q.event(CLOCK)} ORDER BY time DESC LIMIT 50'
     columns = {"Time": "dateTimeAsIso", "device": "", "event": "", "detail": ""}
     mapping = _qualities(texts)
@@ -85,11 +85,11 @@ def quality(texts: Texts) -> Dashboard:
                 "now",
                 [
                     p.number(texts, "covered", covered, p.SHARE, steps=p.good_above(0.9, 0.99)),
-                    _own(texts, "devices_good", p.COUNT),
-                    _own(texts, "bus_headroom", p.SHARE, p.good_above(0.1, 0.3)),
-                    _own(texts, "parts_stuck", p.COUNT, p.ANY_IS_BAD),
-                    _own(texts, "spool_lost", p.COUNT, p.ANY_IS_BAD),
-                    _own(texts, "uptime", p.SECOND),
+                    _latest_metric(texts, "devices_good", p.COUNT),
+                    _latest_metric(texts, "bus_headroom", p.SHARE, p.good_above(0.1, 0.3)),
+                    _latest_metric(texts, "parts_stuck", p.COUNT, p.ANY_IS_BAD),
+                    _latest_metric(texts, "spool_lost", p.COUNT, p.ANY_IS_BAD),
+                    _latest_metric(texts, "uptime", p.SECOND),
                 ],
             ),
             (
@@ -118,7 +118,7 @@ def quality(texts: Texts) -> Dashboard:
             (
                 "buses",
                 [
-                    p.lines(texts, "headroom", _figures('min("{}")', "bus_headroom"), p.SHARE, top=1.0),
+                    p.lines(texts, "headroom", _metrics('min("{}")', "bus_headroom"), p.SHARE, top=1.0),
                     p.bars(texts, "failures", _grown("read_failures"), p.COUNT),
                 ],
             ),
@@ -128,21 +128,21 @@ def quality(texts: Texts) -> Dashboard:
                     p.lines(
                         texts,
                         "waiting",
-                        _figures('max("{}")', "mqtt_undelivered", "influxdb_undelivered", "spool_unsynced"),
+                        _metrics('max("{}")', "mqtt_undelivered", "influxdb_undelivered", "spool_unsynced"),
                         p.COUNT,
                     ),
                     p.lines(texts, "delivered", _rates("mqtt_delivered", "influxdb_delivered"), "cps"),
-                    p.lines(texts, "spool", _figures('max("{}")', "spool_share"), p.SHARE, top=1.0),
+                    p.lines(texts, "spool", _metrics('max("{}")', "spool_share"), p.SHARE, top=1.0),
                     p.bars(texts, "losses", _grown("spool_lost", "spool_damaged", "spool_refused"), p.COUNT),
                 ],
             ),
             (
                 "gateway",
                 [
-                    p.lines(texts, "memory", _figures('max("{}")', "memory"), p.BYTE),
+                    p.lines(texts, "memory", _metrics('max("{}")', "memory"), p.BYTE),
                     p.lines(texts, "processor", _rates("cpu_time"), p.SHARE),
                     p.rows(texts, "clock", clock, {name: unit for name, unit in columns.items() if name != "device"}),
-                    p.rows(texts, "events", told, columns),
+                    p.rows(texts, "events", events, columns),
                 ],
             ),
         ],

@@ -1,4 +1,4 @@
-"""Site now: what the site does at this moment, and the hours before it."""
+"""Site now: the present state of the site, and the hours before."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .query import Query
 from .texts import Texts
 
 HELD = "1m"
-"""Points of curves that are made of ticks are at least so far apart: with ticks of up to a minute none is a hole."""
+"""Least distance of points in curves of ticks: with ticks of up to a minute, no point is empty."""
 
 
 def _now(texts: Texts, field: str, unit: str, steps: p.Steps = p.NEUTRAL) -> stat.Panel:
@@ -29,7 +29,7 @@ def _mass(texts: Texts, field: str) -> stat.Panel:
 
 
 def site_now(language: Texts) -> Dashboard:
-    """The dashboard in the texts' language."""
+    """Return the dashboard in the language of the texts."""
     texts = language
     coverage = q.latest('"load_power", "coverage"', q.emission("tick", q.NOW))
     flows = {
@@ -49,7 +49,7 @@ def site_now(language: Texts) -> Dashboard:
     }
     power = q.latest('"active_power_total", "quality"', q.device(q.DEVICES, time=q.NOW), '"device", "role"')
     source = q.latest('"grid_source", "grid_tier", "grid_age", "basis", "coverage"', q.emission("tick", q.NOW))
-    carbon = q.ratio("emission", "load_energy", "15m", scale="1000 * ", each="")
+    carbon = q.ratio("emission", "load_energy", "15m", scale="1000 * ", grouping="")
     return board(
         texts,
         since="now-6h",
@@ -81,11 +81,13 @@ def site_now(language: Texts) -> Dashboard:
                         p.INTENSITY,
                         fill=0,
                     ),
-                    p.stacked(texts, "flow", {name: Query(one, interval=HELD) for name, one in flows.items()}, p.WATT),
+                    p.stacked(
+                        texts, "flow", {name: Query(text, interval=HELD) for name, text in flows.items()}, p.WATT
+                    ),
                     p.lines(
                         texts,
                         "clean",
-                        {name: Query(one, interval=HELD) for name, one in clean.items()},
+                        {name: Query(text, interval=HELD) for name, text in clean.items()},
                         p.SHARE,
                         top=1.0,
                         fill=0,

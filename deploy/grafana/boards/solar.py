@@ -1,4 +1,4 @@
-"""Solar: what the roof yields, how much of it the site uses, and whether the inverters do alike."""
+"""Solar: yield, self-consumption, comparison of the inverters, coincidence with the load."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .texts import Texts
 QUARTER = "15m"
 
 OVERLAP = '("load_energy" + "pv_energy" - abs("load_energy" - "pv_energy")) / 2'
-"""The smaller one of two numbers, which InfluxQL has no function for."""
+"""The smaller of two numbers; InfluxQL has no function for it."""
 
 ROOF = q.is_role("pv")
 
@@ -30,11 +30,11 @@ def _device(field: str, alias: str = "$tag_device") -> Query:
 
 
 def _share(texts: Texts, field: str, whole: str) -> stat.Panel:
-    return p.number(texts, field, q.weighted(field, whole, "15m", each=""), p.SHARE)
+    return p.number(texts, field, q.weighted(field, whole, "15m", grouping=""), p.SHARE)
 
 
 def solar(texts: Texts) -> Dashboard:
-    """The dashboard in the texts' language."""
+    """Return the dashboard in the language of the texts."""
     yields = {"pv": Query(q.points("pv_energy", "1d")), "export": Query(q.points("grid_export_energy", "1d"))}
     used = {name: Query(q.points(name, "1d")) for name in ("self_consumption", "self_sufficiency")}
     alignment = {

@@ -1,4 +1,4 @@
-"""What people read in the dashboards, by key, in both languages; it stands in `texts/*.toml` and nowhere else."""
+"""Texts of the dashboards by key, in both languages, from `texts/*.toml`."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def _file(name: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """One file's texts in one language. Each entry of a file is a list in the order of LANGUAGES."""
+    """Texts of a file in a language. Each entry of a file is a list in the order of LANGUAGES."""
 
     name: str
     language: Language
 
     def __call__(self, *keys: str) -> str:
-        """The text at a place, such as ("intensity", "title"); KeyError names what is missing."""
+        """Return the text at a path of keys, such as ("intensity", "title"). KeyError names the missing path."""
         found: Any = _file(self.name)
         for key in keys:
             if not isinstance(found, dict) or key not in found:
@@ -41,7 +41,7 @@ class Texts:
         return str(found[LANGUAGES.index(self.language)])
 
     def keys(self, *keys: str) -> tuple[str, ...]:
-        """The names at a place, in their order."""
+        """Return the keys at a path, in order."""
         found: Any = _file(self.name)
         for key in keys:
             found = found[key]

@@ -1,7 +1,7 @@
-"""One bus: reads registers, one request at a time, and never takes a wrong answer. Nothing can be written.
+"""A bus: read registers, one request at a time, and reject wrong answers. There is no code for writing.
 
-What travels: `pdu`; how answers are told apart: `mbap` and `rtu`; on which wire: `link`. Here is the order of
-events: silence, request, answer or not, and what to think of the unit afterwards.
+`pdu` contains requests and answers, `mbap` and `rtu` the framing, `link` the connections. This module controls the
+sequence: silence, request, answer or failure, and the state of the unit afterwards.
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ from wattgram_drivers.endpoint import Endpoint
 from .framing import Framing, FramingLost
 from .link import Link, SerialLink, TcpLink
 from .mbap import Mbap
-from .pdu import EXCEPTION, EXCEPTIONS, ReadRequest, ReadResponse, asked, registers
+from .pdu import EXCEPTION, EXCEPTIONS, ReadRequest, ReadResponse, read_request, registers
 from .rtu import Rtu
 
-_CONNECT_TIMEOUT = 3.0  # at least: a lost SYN is repeated after 1 s
-_LUMP = 0.05  # USB adapters and serial servers hold bytes back (16 ms is typical)
-_SILENT_REQUESTS = 3  # in a row, any unit: the connection itself may be half-open
-_SERVER_SILENCE = 3.5 * 11 / 9600  # s; the line behind a serial server is taken as 9600 baud
-_FRAMES = 8 + 5  # characters of request and answer, without the registers
+_CONNECT_TIMEOUT = 3.0  # s, at least: the kernel repeats a lost SYN after 1 s
+_ADAPTER_DELAY = 0.05  # s; USB adapters and serial servers buffer bytes (typically for 16 ms)
+_SILENT_REQUESTS = 3  # consecutive, of any unit: the connection may be half-open
+_SERVER_SILENCE = 3.5 * 11 / 9600  # s; assumes 9600 baud on the line behind a serial server
+_FRAMES = 8 + 5  # characters of a request and its answer, without the registers
 
 
 @dataclass(frozen=True, slots=True)
-class _Terms:
-    """How a unit is asked: seconds for one answer, of silence before a request; loop time at which all ends."""
+class _Timing:
+    """Timing of a request: timeout of an answer, s; silence before the request, s; deadline, loop time."""
 
-    limit: float
+    timeout: float
     silence: float
     deadline: float
 
 
 class Bus:
-    """One TCP connection or serial line and the units on it. One request at a time; reads only.
+    """A TCP connection or serial line with its units. One request at a time; reads only.
 
-    Its methods may be called by many tasks; each waits its turn. A cancelled read leaves the bus usable.
-    `busy` counts the seconds that requests have taken, silence included.
+    Several tasks may call the methods; they wait for each other. After a cancelled read, the bus stays usable.
+    `busy`: total duration of the requests, including silence, s.
     """
 
     def __init__(self, endpoint: Endpoint, *, timeout: float = 1.0) -> None:
-        """Nothing is opened yet. `timeout` in seconds is for one answer, where `read` gives none."""
+        """Create the bus without opening it. timeout: default of an answer, s."""
         self.endpoint = endpoint
         self.timeout = timeout
         self.busy = 0.0
@@ -54,24 +54,24 @@ class Bus:
         self._framing = _framing(endpoint)
         self._silent_interval = _SERVER_SILENCE if endpoint.scheme == "rtutcp" else endpoint.silence
         self._connect_delay = 0.0
-        self._dirty = False  # an answer was given up: its bytes may still be on their way
+        self._dirty = False  # an answer was abandoned: its bytes may still arrive
 
     @property
     def connected(self) -> bool:
-        """Whether the connection stands, as far as is known."""
+        """Whether the connection is open, as far as known."""
         return self._link is not None and not self._link.reason
 
     async def connect(self, delay: float = 0.0) -> None:
-        """Open the connection, if it is not; then wait the longest `delay` (seconds) ever asked for here.
+        """Open the connection if necessary, then wait the longest `delay` of all calls, s.
 
-        Raises BusDown. Afterwards `read` opens it again by itself when it was lost.
+        BusDown: not connected. After a loss, `read` opens the connection again.
         """
         self._connect_delay = max(self._connect_delay, delay)
         async with self._lock:
             await self._open()
 
     async def close(self) -> None:
-        """Close the connection; a read that is under way gets BusDown."""
+        """Close the connection. A read in progress gets BusDown."""
         if self._link:
             self._link.end("closed by us")
             self._link = None
@@ -83,30 +83,30 @@ class Bus:
         address: int,
         count: int,
         *,
-        timeout: float | None = None,  # noqa: ASYNC109 - the device's own time for one answer, not the caller's
+        timeout: float | None = None,  # noqa: ASYNC109 - a property of the device, not the caller's timeout
         delay: float = 0.0,
         deadline: float | None = None,
     ) -> bytes:
-        """`count` registers from `address` (counted from 0) as 2 x `count` bytes, big-endian as on the wire.
+        """Return `count` registers from `address` (counted from 0) as 2 x `count` bytes, big-endian as on the wire.
 
-        `timeout` and `delay` (silence before the request) in seconds. On a serial line the time that the
-        bytes need is added to the time-out. `deadline` (loop time) ends the wait before that, and nothing is
-        sent after it. A unit on RTU whose answers could be mistaken costs a second request first.
-        Raises BusDown, NoAnswer, BadAnswer, Refused; ValueError for a request that Modbus does not have.
+        timeout: of an answer, s; a serial line adds the duration of the bytes. delay: silence before the request, s.
+        deadline: loop time that ends the wait in any case; no request is sent later. On RTU, a request with an
+        ambiguous answer is preceded by another request. BusDown, NoAnswer, BadAnswer, Refused; ValueError: Modbus has
+        no such request.
         """
-        request = asked(self.endpoint, unit, table, address, count)
-        limit = self.timeout if timeout is None else timeout
-        terms = _Terms(limit, max(delay, self._silent_interval), math.inf if deadline is None else deadline)
+        request = read_request(self.endpoint, unit, table, address, count)
+        answer_timeout = self.timeout if timeout is None else timeout
+        timing = _Timing(answer_timeout, max(delay, self._silent_interval), math.inf if deadline is None else deadline)
         async with self._lock:
             wire = await self._open()
-            begun = wire.loop.time()
+            start = wire.loop.time()
             try:
-                await self._silence(wire, request, terms)
+                await self._silence(wire, request, timing)
                 self._framing.idle(wire.received)
-                await self._trust(wire, request, terms)
-                return await self._ask(wire, request, terms)
+                await self._resolve_ambiguity(wire, request, timing)
+                return await self._request(wire, request, timing)
             finally:
-                self.busy += wire.loop.time() - begun
+                self.busy += wire.loop.time() - start
 
     async def _open(self) -> Link:
         if self._link and not self._link.reason:
@@ -121,29 +121,29 @@ class Bus:
         except TimeoutError:
             wire.end("not connected")
             raise BusDown(f"{self.endpoint}: no connection within {limit:g} s") from None
-        except (OSError, ValueError) as error:  # ValueError: the line cannot do this baud rate
+        except (OSError, ValueError) as error:  # ValueError: the line does not support the baud rate
             wire.end("not connected")
-            raise BusDown(f"{self.endpoint}: cannot be opened: {self._said(error)}") from error
+            raise BusDown(f"{self.endpoint}: cannot be opened: {self._reason(error)}") from error
         except BaseException:
-            wire.end("given up")
+            wire.end("abandoned")
             raise
         if wire.reason:
             raise BusDown(f"{self.endpoint}: connection lost: {wire.reason}")
         self._link = wire
-        self._dirty = True  # answers to whoever used the line before
+        self._dirty = True  # the line may still deliver answers to a previous client
         return wire
 
-    def _said(self, error: OSError | ValueError) -> str:
-        """What the system says; of a network without asyncio's numbers and addresses."""
+    def _reason(self, error: OSError | ValueError) -> str:
+        """Return the system's message; on a network, without asyncio's numbers and addresses."""
         number = getattr(error, "errno", None)
         return os.strerror(number).lower() if number and not self.endpoint.serial else str(error)
 
-    async def _trust(self, wire: Link, request: ReadRequest, terms: _Terms) -> None:
-        """Make sure that no earlier answer of the unit can be taken for the one to this request."""
+    async def _resolve_ambiguity(self, wire: Link, request: ReadRequest, timing: _Timing) -> None:
+        """Send probes until no earlier answer of the unit can pass for the answer to this request."""
         failure: BadAnswer | None = None
         for probe in self._framing.probes(request):
             try:
-                await self._ask(wire, probe, terms)
+                await self._request(wire, probe, timing)
             except Refused:
                 return
             except BadAnswer as error:
@@ -153,33 +153,33 @@ class Bus:
         if failure:
             raise failure
 
-    async def _ask(self, wire: Link, request: ReadRequest, terms: _Terms) -> bytes:
-        """Send one request and return the registers of its answer."""
-        await self._silence(wire, request, terms)
+    async def _request(self, wire: Link, request: ReadRequest, timing: _Timing) -> bytes:
+        """Send a request and return the registers of the answer."""
+        await self._silence(wire, request, timing)
         self._framing.idle(wire.received)
-        on_the_wire = (_FRAMES + 2 * request.count) * self.endpoint.character
-        deadline = min(wire.loop.time() + terms.limit + on_the_wire, terms.deadline)
+        wire_time = (_FRAMES + 2 * request.count) * self.endpoint.character
+        deadline = min(wire.loop.time() + timing.timeout + wire_time, timing.deadline)
         if deadline <= wire.loop.time():
-            raise NoAnswer(f"{self.endpoint} {request}: not asked, its time is over")
+            raise NoAnswer(f"{self.endpoint} {request}: not sent, the deadline has passed")
         wire.transmit(self._framing.frame(request))
         try:
             answer = await self._answer(wire, request, deadline)
             octets = registers(request, answer)
         except TimeoutError:
-            self._give_up(request)
-            raise self._unanswered(wire, request, terms) from None
+            self._abandon(request)
+            raise self._timeout_error(wire, request, timing) from None
         except ConnectionError as error:
-            self._give_up(request)
+            self._abandon(request)
             raise BusDown(f"{self.endpoint} {request}: connection lost: {error}") from None
         except BadAnswer as error:
-            self._give_up(request)
+            self._abandon(request)
             if isinstance(error, FramingLost):
                 wire.end(str(error))
             raise BadAnswer(f"{self.endpoint} {request}: {error}") from None
         except BaseException:  # cancelled
-            self._give_up(request)
+            self._abandon(request)
             raise
-        self._framing.settled(request, answer)
+        self._framing.answered(request, answer)
         if answer.code & EXCEPTION:
             code = answer.body[0]
             name = EXCEPTIONS.get(code, "unknown")
@@ -190,54 +190,54 @@ class Bus:
         while True:
             answer = self._framing.take(wire.received, request)
             if answer is None:
-                await wire.more(deadline, self._framing.missing(wire.received, request))
-            elif self._framing.belongs(request, answer):
+                await wire.wait_for_bytes(deadline, self._framing.missing(wire.received, request))
+            elif self._framing.matches(request, answer):
                 return answer
 
-    async def _silence(self, wire: Link, request: ReadRequest, terms: _Terms) -> None:
-        """Wait until nothing was sent or received for as long as the wire and the device want."""
-        gap = terms.silence + (_LUMP if self._dirty and self._silent_interval else 0.0)
-        deadline = wire.loop.time() + gap + terms.limit
+    async def _silence(self, wire: Link, request: ReadRequest, timing: _Timing) -> None:
+        """Wait for the silence on the wire that the line and the device need."""
+        gap = timing.silence + (_ADAPTER_DELAY if self._dirty and self._silent_interval else 0.0)
+        deadline = wire.loop.time() + gap + timing.timeout
         while (wait := wire.last_activity + gap - wire.loop.time()) > 0:
             if wire.loop.time() > deadline:
-                raise BadAnswer(f"{self.endpoint} {request}: not asked, no silence of {gap:g} s on the line")
+                raise BadAnswer(f"{self.endpoint} {request}: not sent, no silence of {gap:g} s on the line")
             await asyncio.sleep(wait)
         self._dirty = False
 
-    def _give_up(self, request: ReadRequest) -> None:
+    def _abandon(self, request: ReadRequest) -> None:
         self._dirty = True
-        self._framing.owed(request)
+        self._framing.abandoned(request)
 
-    def _unanswered(self, wire: Link, request: ReadRequest, terms: _Terms) -> BadAnswer | NoAnswer:
-        """What to raise at the deadline; closes a connection that is stuck."""
+    def _timeout_error(self, wire: Link, request: ReadRequest, timing: _Timing) -> BadAnswer | NoAnswer:
+        """Return the error of a missed deadline; close a connection with an incomplete answer or without answers."""
         where = f"{self.endpoint} {request}"
         if wire.received:
-            stuck = bytes(wire.received)
+            incomplete = bytes(wire.received)
             if self.endpoint.addressed:
-                wire.end("half an answer")
-            return BadAnswer(f"{where}: {len(stuck)} bytes that are no answer: {stuck[:16].hex(' ')}")
+                wire.end("incomplete answer")
+            return BadAnswer(f"{where}: {len(incomplete)} bytes without a complete answer: {incomplete[:16].hex(' ')}")
         wire.silent_requests += 1
         if wire.silent_requests >= _SILENT_REQUESTS and not self.endpoint.serial:
             wire.end("half-open")
-        return NoAnswer(f"{where}: no answer within {terms.limit:g} s")
+        return NoAnswer(f"{where}: no answer within {timing.timeout:g} s")
 
 
 def _framing(endpoint: Endpoint) -> Framing:
     if endpoint.addressed:
         return Mbap()
     if endpoint.scheme == "ascii":
-        from .foreign import Ascii  # noqa: PLC0415 - pymodbus is loaded for the frames that need it
+        from .foreign import Ascii  # noqa: PLC0415 - only ASCII frames need pymodbus
 
         return Ascii()
     return Rtu()
 
 
 def link(endpoint: Endpoint) -> Link:
-    """The connection for an endpoint, not open yet."""
+    """Return a connection for an endpoint, not open yet."""
     if endpoint.scheme == "rtu":
         return SerialLink(endpoint)
     if endpoint.scheme in ("tcp", "rtutcp"):
         return TcpLink(endpoint)
-    from .foreign import ForeignLink  # noqa: PLC0415 - pymodbus is loaded for the transports that need it
+    from .foreign import ForeignLink  # noqa: PLC0415 - only these transports need pymodbus
 
     return ForeignLink(endpoint)

@@ -1,7 +1,7 @@
-"""The transports that only pymodbus brings: UDP, Modbus/TCP Security and ASCII lines. Loaded when one is used.
+"""Transports through pymodbus: UDP, Modbus/TCP Security and ASCII lines. Imported on first use.
 
-Its sockets, lines and ASCII frames are used, not its request engine, which takes short answers, answers of
-another function and transaction id 0 as good (pymodbus 3.16.1): the guard before and after is the one of all buses.
+This module uses pymodbus' sockets, lines and ASCII frames, but not its request engine, which accepts short answers,
+answers of another function, and transaction id 0 (pymodbus 3.16.1). The checks are the same as for all buses.
 """
 
 from __future__ import annotations
@@ -24,97 +24,97 @@ _COMM_TYPES = {"udp": CommType.UDP, "tls": CommType.TLS, "ascii": CommType.SERIA
 
 
 class ForeignLink(Link):
-    """A connection that pymodbus makes."""
+    """A connection through pymodbus."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         super().__init__(endpoint)
-        # pymodbus logs other devices' frames with an error; what it reports is in our exceptions
+        # With an error, pymodbus logs frames of other devices; the bus' exceptions contain the error already
         logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
         self._wire: _Wire | None = None
 
     async def open(self) -> None:
-        """Connect; ConnectionError too when the other side is not who it should be."""
+        """Connect. ConnectionError also if the certificate of the other side is not valid."""
         self._wire = _Wire(_parameters(self.endpoint), self)
         try:
             await self._wire.call_create()
         except ssl.SSLError as error:
             raise ConnectionError(f"TLS: {getattr(error, 'verify_message', '') or error.reason}") from error
-        await self._wire.made.wait()  # a serial line reports its connection some turns of the loop later
+        await self._wire.established.wait()  # a serial line reports its connection some iterations of the loop later
 
     def transmit(self, frame: bytes) -> None:
-        """Send one request."""
+        """Send a request."""
         if self._wire:
             self._wire.send(frame)
         characters = 2 * len(frame) if self.endpoint.serial else 0
         self.last_activity = self.loop.time() + characters * self.endpoint.character
 
     def close(self) -> None:
-        """Close the connection, made or not."""
+        """Close the connection, established or not."""
         if self._wire:
             self._wire.close()
 
 
 class _Wire(ModbusProtocol):
-    """pymodbus' transport; everything that comes goes to the link."""
+    """pymodbus' transport, which forwards received bytes to the link."""
 
-    def __init__(self, parameters: CommParams, owner: Link) -> None:
+    def __init__(self, parameters: CommParams, link: Link) -> None:
         super().__init__(parameters, is_server=False)
-        self.made = asyncio.Event()
-        self._owner = owner
+        self.established = asyncio.Event()
+        self._link = link
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection, unless it was given up while it was being made."""
+        """Accept the connection, unless it was abandoned in the meantime."""
         if self.is_closing:
             transport.close()
             return
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Keep what came."""
-        self._owner.arrived(data)
+        """Forward received bytes."""
+        self._link.feed(data)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int] | None) -> None:
-        """Keep what came: a whole frame."""
-        self._owner.arrived(data)
+        """Forward a received frame."""
+        self._link.feed(data)
 
     def callback_new_connection(self) -> ModbusProtocol:
-        """A client has no new connections."""
+        """Return the client itself: it accepts no connections."""
         return self
 
     def callback_connected(self) -> None:
-        """Tell `open`."""
-        self.made.set()
+        """Report the connection to `ForeignLink.open`."""
+        self.established.set()
 
     def callback_data(self, data: bytes, addr: tuple[str, int] | None = None) -> int:
-        """Not reached: `data_received` and `datagram_received` keep everything."""
+        """Not reached: `data_received` and `datagram_received` forward all bytes."""
         return len(data)
 
     def callback_disconnected(self, exc: Exception | None) -> None:
-        """Tell who waits."""
-        self._owner.lost(str(exc) if exc else "closed by the other side")
+        """Report the end of the connection to the link."""
+        self._link.connection_ended(str(exc) if exc else "closed by the other side")
 
 
 class Ascii(Rtu):
-    """The framing of `ascii://`: other bytes on the wire, the same lack of an id, so the same guard."""
+    """The framing of `ascii://`: as RTU without a transaction id, and with the same checks."""
 
     def __init__(self) -> None:
         super().__init__()
         self._framer = FramerAscii(DecodePDU(False))
 
     def frame(self, request: ReadRequest) -> bytes:
-        """Colon, hexadecimal digits, checksum, line end."""
+        """Return colon, hexadecimal digits, checksum and line end."""
         return self._framer.encode(request.octets, request.unit, 0)
 
     def missing(self, received: bytearray, request: ReadRequest) -> int:
-        """Not counted: a frame has an end of its own."""
+        """Return 0: a frame marks its end."""
         return 0
 
     def _first(self, received: bytearray) -> ReadResponse | None:
-        """Frames with a wrong checksum are dropped."""
+        """Return the first valid frame; discard frames with a wrong checksum."""
         while received:
             try:
                 used, unit, _, octets = self._framer.decode(bytes(received))
-            except ValueError:  # pymodbus lets a unit that is no number through
+            except ValueError:  # pymodbus does not check that the unit is a number
                 del received[: received.find(b"\n") + 1 or len(received)]
                 continue
             del received[:used]
@@ -126,7 +126,7 @@ class Ascii(Rtu):
 
 
 def _parameters(endpoint: Endpoint) -> CommParams:
-    """pymodbus' view of an endpoint; it never connects again by itself."""
+    """Return pymodbus' parameters of an endpoint, without automatic reconnection."""
     return CommParams(
         comm_type=_COMM_TYPES[endpoint.scheme],
         comm_name="wattgram",
@@ -142,7 +142,7 @@ def _parameters(endpoint: Endpoint) -> CommParams:
 
 
 def _context(endpoint: Endpoint) -> ssl.SSLContext:
-    """Verified TLS; OSError when a file cannot be read."""
+    """Return a context with certificate verification. OSError: unreadable file."""
     context = ssl.create_default_context(cafile=endpoint.ca or None)
     if endpoint.cert:
         context.load_cert_chain(endpoint.cert, endpoint.key_file or None)

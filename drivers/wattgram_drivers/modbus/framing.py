@@ -1,4 +1,4 @@
-"""How requests and answers are told apart on a wire: what each kind of framing must do."""
+"""The interface of a framing: encode requests, and match answers with requests."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from .pdu import ReadRequest, ReadResponse
 
 
 class FramingLost(BadAnswer):
-    """Where frames begin is no longer known; only a new connection helps."""
+    """The start of the next frame is unknown. Only a new connection helps."""
 
 
 class Framing(Protocol):
-    """One kind of frame, and what was asked and answered with it on one bus."""
+    """A kind of frame, with the state of requests and answers on a bus."""
 
     def frame(self, request: ReadRequest) -> bytes:
-        """The bytes to send."""
+        """Return the bytes to send."""
 
     def idle(self, received: bytearray) -> None:
-        """Deal with what came while nothing was asked."""
+        """Handle bytes that arrived without a request."""
 
     def take(self, received: bytearray, request: ReadRequest) -> ReadResponse | None:
-        """Remove and return the first whole frame; None when there is none yet. FramingLost."""
+        """Remove and return the first complete frame, None if none is complete. FramingLost."""
 
     def missing(self, received: bytearray, request: ReadRequest) -> int:
-        """Bytes that the request's answer, which has begun to come, still needs; 0 when that is not known."""
+        """Return the missing bytes of a partly received answer; 0 if unknown."""
 
-    def belongs(self, request: ReadRequest, answer: ReadResponse) -> bool:
-        """Whether the answer is for this request; False: discard it and listen on."""
+    def matches(self, request: ReadRequest, answer: ReadResponse) -> bool:
+        """Return whether the answer is for this request. False: discard the answer and continue."""
 
     def probes(self, request: ReadRequest) -> Iterator[ReadRequest]:
-        """What to ask before this request's answer can be trusted; the first that succeeds is enough."""
+        """Yield requests to send first if the answer would be ambiguous. One success is enough."""
 
-    def owed(self, request: ReadRequest) -> None:
-        """The request was sent and given up."""
+    def abandoned(self, request: ReadRequest) -> None:
+        """Record that a sent request was abandoned."""
 
-    def settled(self, request: ReadRequest, answer: ReadResponse) -> None:
-        """The request has got its answer."""
+    def answered(self, request: ReadRequest, answer: ReadResponse) -> None:
+        """Record that a request was answered."""

@@ -1,4 +1,4 @@
-"""One connection of a bus, to a network peer or a serial line: bytes out, bytes in, and how it ended."""
+"""Connections of a bus, to a network peer or a serial line: send bytes, receive bytes, report the end."""
 
 from __future__ import annotations
 
@@ -14,45 +14,46 @@ import serial
 from wattgram_drivers.endpoint import Endpoint
 
 MAX_BUFFER = 4096
-"""Bytes that may wait unread; a network peer that sends more unasked is not a Modbus server."""
+"""Most unread bytes. A network peer that sends more without a request is not a Modbus server."""
 
-_FIFO = 8  # characters that a UART may have received and not handed over yet
+_FIFO = 8  # characters that a UART may buffer
 
 
 class Link(abc.ABC):
-    """What every connection has; `open`, `transmit` and `close` are the wire's own."""
+    """A connection. Subclasses implement `open`, `transmit` and `close`."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self.loop = asyncio.get_running_loop()
         self.received = bytearray()
-        self.last_activity = self.loop.time()  # when the last byte came, or has left
+        self.last_activity = self.loop.time()  # time of the last byte, received or sent
         self.silent_requests = 0
-        self.reason = ""  # why it ended; empty while it stands
+        self.reason = ""  # why the connection ended; empty while open
         self._waiter: asyncio.Future[None] | None = None
 
     @abc.abstractmethod
     async def open(self) -> None:
-        """Connect; OSError or ValueError when that fails."""
+        """Connect. OSError or ValueError on failure."""
 
     @abc.abstractmethod
     def transmit(self, frame: bytes) -> None:
-        """Send one request."""
+        """Send a request."""
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Let go of the wire."""
+        """Release the wire."""
 
     def end(self, reason: str) -> None:
-        """Close; who waits for an answer is told `reason`, unless the wire ended with its own before."""
+        """Close. A waiting read gets `reason`, unless the connection already ended with another reason."""
         self.reason = self.reason or reason
         self.close()
         self._wake()
 
-    async def more(self, deadline: float, missing: int = 0) -> None:
-        """Wait for bytes until `deadline` (loop time): TimeoutError then, ConnectionError when it ends.
+    async def wait_for_bytes(self, deadline: float, missing: int = 0) -> None:
+        """Wait for bytes until `deadline` (loop time).
 
-        `missing`: how many are known to be on their way.
+        missing: number of bytes that the answer still lacks. TimeoutError: deadline; ConnectionError: end of the
+        connection.
         """
         if not self.reason:
             self._waiter = self.loop.create_future()
@@ -64,8 +65,8 @@ class Link(abc.ABC):
         if self.reason:
             raise ConnectionError(self.reason)
 
-    def arrived(self, data: bytes) -> None:
-        """Keep what came; who waits for an answer looks at it."""
+    def feed(self, data: bytes) -> None:
+        """Store received bytes and wake a waiting read."""
         self.received += data
         self.last_activity = self.loop.time()
         self.silent_requests = 0
@@ -73,11 +74,11 @@ class Link(abc.ABC):
             if self.endpoint.serial:
                 del self.received[:-MAX_BUFFER]
             else:
-                self.end(f"more than {MAX_BUFFER} bytes came unasked")
+                self.end(f"more than {MAX_BUFFER} bytes received without a request")
         self._wake()
 
-    def lost(self, reason: str) -> None:
-        """The wire ended by itself."""
+    def connection_ended(self, reason: str) -> None:
+        """Record that the other side, or the line, ended the connection."""
         self.reason = self.reason or reason
         self._wake()
 
@@ -97,11 +98,11 @@ class TcpLink(Link, asyncio.Protocol):
     _transport: asyncio.Transport | None = None
 
     async def open(self) -> None:
-        """Connect; given up on the way, nothing stays open."""
+        """Connect. After cancellation, no connection stays open."""
         await self.loop.create_connection(lambda: self, self.endpoint.host, self.endpoint.port)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection, unless it was given up while it was being made."""
+        """Accept the connection, unless it was abandoned in the meantime."""
         self._transport = cast(asyncio.Transport, transport)
         if self.reason:
             self._transport.abort()
@@ -110,57 +111,58 @@ class TcpLink(Link, asyncio.Protocol):
         _keep_alive(transport.get_extra_info("socket"))
 
     def data_received(self, data: bytes) -> None:
-        """Keep it."""
-        self.arrived(data)
+        """Store received bytes."""
+        self.feed(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Remember why."""
-        self.lost(str(exc) if exc else "closed by the other side")
+        """Record the reason."""
+        self.connection_ended(str(exc) if exc else "closed by the other side")
 
     def transmit(self, frame: bytes) -> None:
-        """Hand over to the kernel."""
+        """Pass the frame to the kernel."""
         if self._transport:
             self._transport.write(frame)
         self.last_activity = self.loop.time()
 
     def close(self) -> None:
-        """At once: nothing that we sent is worth waiting for."""
+        """Close at once: no sent byte needs to arrive."""
         if self._transport:
             self._transport.abort()
 
 
 class SerialLink(Link):
-    """A serial line, ours alone. Bytes that are on their way are waited for as long as the wire needs for them.
+    """A serial line, opened exclusively.
 
-    So an answer costs two or three wake-ups however the UART hands it over, and not one for every few bytes.
+    While the line transmits an answer, the link sleeps for its known duration. An answer so costs two or three
+    wake-ups, instead of one for every few bytes that the UART delivers.
     """
 
     _port: serial.Serial | None = None
     _handle = -1
 
     async def open(self) -> None:
-        """Set the line up; ValueError when it cannot do the baud rate, OSError when it cannot do the parity."""
-        where = self.endpoint
+        """Configure the line. ValueError: unsupported baud rate; OSError: unsupported parity, or not available."""
+        endpoint = self.endpoint
         try:
             self._port = serial.Serial(
-                where.path,
-                baudrate=where.baudrate,
-                bytesize=where.bytesize,
-                parity=where.parity,
-                stopbits=where.stopbits,
+                endpoint.path,
+                baudrate=endpoint.baudrate,
+                bytesize=endpoint.bytesize,
+                parity=endpoint.parity,
+                stopbits=endpoint.stopbits,
                 timeout=0,
                 exclusive=True,
             )
             self._handle = self._port.fileno()
             settings = termios.tcgetattr(self._handle)
-            settings[6][termios.VMIN] = 1  # else nothing to read looks like a line that was hung up
+            settings[6][termios.VMIN] = 1  # with 0, an empty buffer reads like a hung-up line
             termios.tcsetattr(self._handle, termios.TCSANOW, settings)
         except termios.error as error:
-            raise OSError(f"{where.path} cannot be set to {where}: {error.args[-1]}") from error
-        self._listen()
+            raise OSError(f"{endpoint.path} cannot be set to {endpoint}: {error.args[-1]}") from error
+        self._start_reading()
 
     def transmit(self, frame: bytes) -> None:
-        """A request fits every driver's buffer; what does not fit has no reader at the other end."""
+        """Send a request. A request fits the driver's buffer; otherwise no one reads at the other end."""
         if self._port is None:
             return
         try:
@@ -173,32 +175,32 @@ class SerialLink(Link):
         self.last_activity = self.loop.time() + len(frame) * self.endpoint.character
 
     def close(self) -> None:
-        """Give the line back."""
+        """Release the line."""
         if self._port:
-            self._deafen()
+            self._stop_reading()
             self._port.close()
             self._port = None
 
-    async def more(self, deadline: float, missing: int = 0) -> None:
-        """Not disturbed before `missing` bytes can be in."""
+    async def wait_for_bytes(self, deadline: float, missing: int = 0) -> None:
+        """Wait for bytes, at first without wake-ups while `missing` bytes are in transmission."""
         if missing > _FIFO and not self.reason:
             pause = min((missing - _FIFO) * self.endpoint.character, deadline - self.loop.time())
             before = len(self.received)
-            self._deafen()
+            self._stop_reading()
             try:
                 await asyncio.sleep(pause)
             finally:
-                self._listen()
+                self._start_reading()
             self._read()
             if len(self.received) > before:
                 return
-        await super().more(deadline, missing)
+        await super().wait_for_bytes(deadline, missing)
 
-    def _listen(self) -> None:
+    def _start_reading(self) -> None:
         if self._port:
             self.loop.add_reader(self._handle, self._read)
 
-    def _deafen(self) -> None:
+    def _stop_reading(self) -> None:
         if self._port:
             self.loop.remove_reader(self._handle)
 
@@ -213,13 +215,13 @@ class SerialLink(Link):
             self.end(str(error))
             return
         if data:
-            self.arrived(data)
+            self.feed(data)
         else:
             self.end("the line was hung up")
 
 
 def _keep_alive(connection: socket.socket) -> None:
-    """Let the kernel notice a peer that went away: first probe after 30 s, lost after another 30 s."""
+    """Let the kernel detect a dead peer: first probe after 30 s, connection lost after another 30 s."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10)

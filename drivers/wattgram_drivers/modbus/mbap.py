@@ -1,4 +1,4 @@
-"""Modbus TCP frames: a transaction id tells late and foreign answers from the right one.
+"""Modbus TCP frames. The transaction id distinguishes late and foreign answers.
 
 Header: transaction, protocol 0, length of what follows, unit (Modbus Messaging on TCP/IP V1.0b, section 3.1.3).
 """
@@ -18,44 +18,44 @@ class Mbap:
         self._transaction = 0
 
     def frame(self, request: ReadRequest) -> bytes:
-        """Each request has a new id."""
-        self._transaction = self._transaction % 0xFFFF + 1  # never 0, which careless servers send
+        """Return the bytes of a request, with a new transaction id."""
+        self._transaction = self._transaction % 0xFFFF + 1  # never 0, which faulty servers send
         return self._transaction.to_bytes(2, "big") + bytes((0, 0, 0, 6, request.unit)) + request.octets
 
     def idle(self, received: bytearray) -> None:
-        """Late answers stay in the buffer: their ids give them away, and frames must not be cut."""
+        """Keep late answers in the buffer: `matches` rejects their ids, and frames must not be cut."""
 
     def take(self, received: bytearray, request: ReadRequest) -> ReadResponse | None:
-        """The first frame."""
+        """Remove and return the first complete frame."""
         if len(received) < 6 or len(received) < (size := _size(received)):
             return None
         frame = bytes(received[:size])
         del received[:size]
         if len(received) >= 6:
-            _size(received)  # no frame follows: this one lacks bytes and was filled up by the next
+            _size(received)  # FramingLost if no frame follows: this frame was short, and contains the next one's bytes
         return ReadResponse(int.from_bytes(frame[:2], "big"), frame[6], frame[7], frame[8:])
 
     def missing(self, received: bytearray, request: ReadRequest) -> int:
-        """A network has no pace to wait for."""
+        """Return 0: the duration of bytes on a network is unknown."""
         return 0
 
-    def belongs(self, request: ReadRequest, answer: ReadResponse) -> bool:
-        """By the id alone."""
+    def matches(self, request: ReadRequest, answer: ReadResponse) -> bool:
+        """Compare the transaction id."""
         return answer.transaction == self._transaction
 
     def probes(self, request: ReadRequest) -> Iterator[ReadRequest]:
-        """None: an id cannot be mistaken."""
+        """Yield nothing: the transaction id is unambiguous."""
         return iter(())
 
-    def owed(self, request: ReadRequest) -> None:
-        """Nothing to remember: ids are not used again for a long time."""
+    def abandoned(self, request: ReadRequest) -> None:
+        """Do nothing: an id is not reused before 65534 other requests."""
 
-    def settled(self, request: ReadRequest, answer: ReadResponse) -> None:
-        """Nothing to forget."""
+    def answered(self, request: ReadRequest, answer: ReadResponse) -> None:
+        """Do nothing: there is no state of pending answers."""
 
 
 def _size(received: bytearray) -> int:
-    """Bytes of the frame that begins here; FramingLost when none can."""
+    """Return the size of the frame at the start of the buffer. FramingLost: not a frame."""
     protocol, length = int.from_bytes(received[2:4], "big"), int.from_bytes(received[4:6], "big")
     if protocol or not 3 <= length <= 254:
         raise FramingLost(f"no Modbus TCP header: {received[:8].hex(' ')}")

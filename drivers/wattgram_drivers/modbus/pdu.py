@@ -1,4 +1,4 @@
-"""The two reads of Modbus, and when an answer fits its request. There is no write: no code here could build one."""
+"""The two read functions of Modbus, and the check of an answer. There is no code for write functions."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ EXCEPTIONS: Mapping[int, str] = MappingProxyType(
 """Names of exception codes (Modbus Application Protocol V1.1b3, section 7)."""
 
 MAX_REGISTERS = 125
-"""Registers in one read (the same specification, section 6.3)."""
+"""Most registers of a read (the same specification, section 6.3)."""
 
 READS: Mapping[Table, int] = MappingProxyType({"holding": 3, "input": 4})
-"""Function codes of the two reads."""
+"""Function codes of the two read functions."""
 
 EXCEPTION = 0x80
-"""What an exception adds to the function code of its request."""
+"""Bit that an exception sets in the function code."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
-    """A read of `count` registers from `address`; `code` is 3 or 4."""
+    """A read of `count` registers from `address`. code: 3 or 4."""
 
     unit: int
     code: int
@@ -46,12 +46,12 @@ class ReadRequest:
 
     @property
     def octets(self) -> bytes:
-        """Function code and what follows it."""
+        """Function code, address and count."""
         return bytes((self.code,)) + self.address.to_bytes(2, "big") + self.count.to_bytes(2, "big")
 
     @property
     def shape(self) -> tuple[int, int]:
-        """What its answer looks like: function code and bytes."""
+        """Shape of the answer: function code and number of bytes."""
         return self.code, 2 * self.count
 
     def __str__(self) -> str:
@@ -61,7 +61,7 @@ class ReadRequest:
 
 @dataclass(frozen=True, slots=True)
 class ReadResponse:
-    """A frame as it came: `body` is what follows the function code. `transaction` is 0 where there is none."""
+    """A received frame. body: the bytes after the function code. transaction: 0 if the framing has none."""
 
     transaction: int
     unit: int
@@ -70,13 +70,13 @@ class ReadResponse:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Function code and the bytes that it says to have."""
+        """Shape of the answer: function code and stated number of bytes."""
         return self.code, self.body[0] if self.body else 0
 
 
-def asked(endpoint: Endpoint, unit: int, table: Table, address: int, count: int) -> ReadRequest:
-    """The request for `count` registers of a table from `address`; ValueError when Modbus has no such request."""
-    # on a serial line 0 is for everyone and nobody answers
+def read_request(endpoint: Endpoint, unit: int, table: Table, address: int, count: int) -> ReadRequest:
+    """Return the request for `count` registers of a table from `address`. ValueError: Modbus has no such request."""
+    # On a serial line, unit 0 is broadcast, which no unit answers
     first, last = (0, 255) if endpoint.addressed else (1, 247)
     if not first <= unit <= last:
         raise ValueError(f"{endpoint}: unit {unit}; allowed: {first} to {last}")
@@ -89,15 +89,15 @@ def asked(endpoint: Endpoint, unit: int, table: Table, address: int, count: int)
 
 
 def registers(request: ReadRequest, answer: ReadResponse) -> bytes:
-    """The registers of an answer that fits its request in every part; empty for an exception. BadAnswer."""
+    """Return the registers of an answer; empty for an exception. BadAnswer: the answer does not fit the request."""
     if answer.unit != request.unit:
         raise BadAnswer(f"unit {answer.unit} answered")
     if answer.code == request.code | EXCEPTION and len(answer.body) == 1:
         return b""
     if answer.code != request.code:
-        raise BadAnswer(f"the answer has function {answer.code}, asked was {request.code}")
+        raise BadAnswer(f"the answer has function {answer.code}, requested {request.code}")
     size = 2 * request.count
     if not answer.body or answer.body[0] != size or len(answer.body) != 1 + size:
         stated = answer.body[0] if answer.body else 0
-        raise BadAnswer(f"the answer states {stated} bytes and has {len(answer.body) - 1}, asked were {size}")
+        raise BadAnswer(f"the answer states {stated} bytes and has {len(answer.body) - 1}, requested {size}")
     return answer.body[1:]

@@ -1,9 +1,9 @@
-"""Modbus RTU frames, and the guard that they need: unit, function and length are all that an answer shows.
+"""Modbus RTU frames, with protection against mistaken answers: an answer contains only unit, function and length.
 
-A unit answers in turn. One that owes an answer (time-out, cancelled read, malformed answer) is first asked
-something whose answer cannot be mistaken: another number of registers. Once that answer is in, everything owed
-before it is in or lost. The same goes for a request that looks like the one before it and asks for other
-registers, since a second copy of that answer could pass for its own.
+wattgram assumes that a unit answers requests in order. If an answer is pending (timeout, cancelled read, malformed
+answer), the bus first sends a probe with an unambiguous answer: another number of registers. After the probe's
+answer, all earlier answers have arrived or are lost. A probe also precedes a request of the same shape as the request
+before, but for other registers: a duplicate of the earlier answer could pass for the answer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wattgram_drivers.driver_errors import BadAnswer
 from .pdu import EXCEPTION, MAX_REGISTERS, READS, ReadRequest, ReadResponse
 
 _CODES = frozenset(READS.values())
-_MAX_OWED = 64  # answers of one unit that are kept in mind
+_MAX_PENDING = 64  # most pending answers of a unit
 
 
 def _table() -> tuple[int, ...]:
@@ -34,7 +34,7 @@ _CRC_TABLE = _table()
 
 
 def crc16(octets: bytes) -> bytes:
-    """Checksum of a frame, low byte first (Modbus over Serial Line V1.02, section 6.2.2)."""
+    """Return the checksum of a frame, low byte first (Modbus over Serial Line V1.02, section 6.2.2)."""
     crc = 0xFFFF
     for octet in octets:
         crc = crc >> 8 ^ _CRC_TABLE[(crc ^ octet) & 0xFF]
@@ -43,19 +43,19 @@ def crc16(octets: bytes) -> bytes:
 
 @dataclass(slots=True)
 class _Unit:
-    """What one unit may still send that nobody waits for."""
+    """Answers that a unit may still send without a waiting request."""
 
-    owed: list[tuple[int, int]] = field(default_factory=list)  # requests given up, the oldest first
-    settled: ReadRequest | None = None  # the last one answered; a copy of its answer may follow
-    refused: bool = False  # that answer was an exception
-    unasked: bool = False  # something came unasked since the last answer
-    doubles: bool = False  # something came unasked before or during the last request
+    pending: list[tuple[int, int]] = field(default_factory=list)  # shapes of abandoned requests, oldest first
+    answered: ReadRequest | None = None  # last answered request; a duplicate of its answer may follow
+    refused: bool = False  # the last answer was an exception
+    unexpected: bool = False  # an unexpected answer since the last answer
+    duplicates: bool = False  # an unexpected answer before or during the last request
 
     def ambiguous(self, request: ReadRequest) -> bool:
-        """Whether an earlier answer could pass for this request's."""
-        last = self.settled
-        alike = last is not None and last.shape == request.shape and not self.refused
-        return bool(self.owed) or (alike and (self.doubles or last != request))
+        """Return whether an earlier answer could pass for the answer to this request."""
+        last = self.answered
+        same_shape = last is not None and last.shape == request.shape and not self.refused
+        return bool(self.pending) or (same_shape and (self.duplicates or last != request))
 
 
 class Rtu:
@@ -65,85 +65,85 @@ class Rtu:
         self._units: defaultdict[int, _Unit] = defaultdict(_Unit)
 
     def frame(self, request: ReadRequest) -> bytes:
-        """Unit, request, checksum."""
+        """Return unit, request and checksum."""
         octets = bytes((request.unit,)) + request.octets
         return octets + crc16(octets)
 
     def idle(self, received: bytearray) -> None:
-        """Drop all; a whole answer that nobody asked for (late, or sent twice) makes its unit suspect."""
+        """Discard all bytes. A complete answer among them (late, or a duplicate) marks its unit as ambiguous."""
         while answer := self._first(received):
             unit = self._units[answer.unit]
-            unit.unasked = unit.doubles = True
+            unit.unexpected = unit.duplicates = True
         received.clear()
 
     def take(self, received: bytearray, request: ReadRequest) -> ReadResponse | None:
-        """The first frame with a right checksum; noise, echoes and halves before it are dropped with it."""
+        """Remove and return the first frame with a correct checksum, with all noise, echoes and fragments before it."""
         return None if self.missing(received, request) else self._first(received)
 
     def missing(self, received: bytearray, request: ReadRequest) -> int:
-        """Of a frame that begins like the answer."""
+        """Return the missing bytes of a frame that begins like the answer."""
         head = bytes((request.unit, request.code, 2 * request.count))
         if not received or not head.startswith(received[:3]):
             return 0
         return max(0, 5 + 2 * request.count - len(received))
 
-    def belongs(self, request: ReadRequest, answer: ReadResponse) -> bool:
-        """Whatever is owed, or is another copy, or comes from another unit does not. BadAnswer when in doubt."""
+    def matches(self, request: ReadRequest, answer: ReadResponse) -> bool:
+        """Return False for a pending answer, a duplicate, or an answer of another unit. BadAnswer: ambiguous."""
         unit = self._units[answer.unit]
         if answer.unit != request.unit:
-            unit.unasked = unit.doubles = True
+            unit.unexpected = unit.duplicates = True
             return False
         if answer.code & EXCEPTION:
-            if any(code == answer.code & ~EXCEPTION for code, _ in unit.owed) or (unit.refused and unit.doubles):
+            if any(code == answer.code & ~EXCEPTION for code, _ in unit.pending) or (unit.refused and unit.duplicates):
                 raise BadAnswer(f"exception {answer.body[0]} may belong to an earlier request")
             return True
-        copied = unit.settled is not None and answer.shape == unit.settled.shape and not unit.refused
-        if answer.shape in unit.owed or (copied and answer.shape != request.shape):
-            unit.unasked = True
+        duplicate = unit.answered is not None and answer.shape == unit.answered.shape and not unit.refused
+        if answer.shape in unit.pending or (duplicate and answer.shape != request.shape):
+            unit.unexpected = True
             return False
         return True
 
     def probes(self, request: ReadRequest) -> Iterator[ReadRequest]:
-        """Two questions, one a function, for a unit that may be misunderstood."""
+        """Yield two probes, one for each function, if the answer would be ambiguous."""
         unit = self._units[request.unit]
         if not unit.ambiguous(request):
             return
-        last = None if unit.settled is None else unit.settled.shape
-        other = 7 - request.code  # 3 and 4: even a refusal of the other function cannot be mistaken
-        for code in (request.code, other):
-            mistakable = {request.shape, last, *unit.owed}
+        last = None if unit.answered is None else unit.answered.shape
+        other_code = 7 - request.code  # 3 and 4: even an exception of the other function is unambiguous
+        for code in (request.code, other_code):
+            ambiguous = {request.shape, last, *unit.pending}
             fewer = (
                 request.count - count
                 for count in range(1, MAX_REGISTERS + 1)
-                if (code, 2 * count) not in mistakable and request.address + count <= 0x10000
+                if (code, 2 * count) not in ambiguous and request.address + count <= 0x10000
             )
-            # fewer registers than wanted are as legal as the request, and an even number stays even
+            # fewer registers than requested are as legal as the request, and an even count stays even
             best = min(fewer, key=lambda less: (less < 0, less % 2, abs(less)))
             yield replace(request, code=code, count=request.count - best)
 
-    def owed(self, request: ReadRequest) -> None:
-        """Its answer may come at any time."""
-        owed = self._units[request.unit].owed
-        if request.shape in owed:
-            owed.remove(request.shape)
-        owed.append(request.shape)
-        del owed[:-_MAX_OWED]
+    def abandoned(self, request: ReadRequest) -> None:
+        """Record that the answer to a request is pending."""
+        pending = self._units[request.unit].pending
+        if request.shape in pending:
+            pending.remove(request.shape)
+        pending.append(request.shape)
+        del pending[:-_MAX_PENDING]
 
-    def settled(self, request: ReadRequest, answer: ReadResponse) -> None:
-        """Everything asked before it is in or lost."""
+    def answered(self, request: ReadRequest, answer: ReadResponse) -> None:
+        """Record an answer: all earlier answers have arrived or are lost."""
         unit = self._units[request.unit]
-        unit.owed.clear()
-        unit.settled, unit.refused = request, bool(answer.code & EXCEPTION)
-        unit.doubles, unit.unasked = unit.unasked, False
+        unit.pending.clear()
+        unit.answered, unit.refused = request, bool(answer.code & EXCEPTION)
+        unit.duplicates, unit.unexpected = unit.unexpected, False
 
     def _first(self, received: bytearray) -> ReadResponse | None:
-        """Remove and return the first frame with a right checksum, and what stood before it."""
+        """Remove and return the first frame with a correct checksum; also remove all bytes before it."""
         for start in range(len(received) - 4):
             code = received[start + 1]
             if code & ~EXCEPTION in _CODES:
                 end = start + (5 if code & EXCEPTION else 5 + received[start + 2])
             elif start == 0:
-                end = len(received)  # a foreign function, whose length is not known: all that there is
+                end = len(received)  # another function, of unknown length: all bytes
             else:
                 continue
             frame = bytes(received[start:end])

@@ -1,4 +1,4 @@
-"""Values become the words that stand for them in a device's registers: the inverse of decoding."""
+"""Encode values as register words: the inverse of decoding."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ FLOAT_NAN = {"f32": 0x7FC00000, "f64": 0x7FF8000000000000}
 def encode(
     register: Register, value: float, *, exponent: int = 0, factor: float = 1.0, lift: int | None = None
 ) -> list[int]:
-    """The words that stand for `value` (SI, the vocabulary's sign).
+    """Return the words of `value` (SI, the vocabulary's sign).
 
-    `exponent` is what its scale register holds, `factor` the product of the quantities in its `factors`.
-    NaN becomes the first pattern in `invalid`, else NaN for a float and 0 for an integer. What does not fit
-    the type is clamped to its range, and kept off the patterns that mean "not available". An integer with
-    a `lift` has so many counts more, and rolls over at its width instead. A register's `direction` stands in
-    another word: here only the magnitude is left.
+    exponent: content of the scale register. factor: product of the quantities in the register's `factors`. lift:
+    counts to add to an integer, which then rolls over at its width. NaN becomes the first pattern in `invalid`, else
+    NaN for a float and 0 for an integer. Without a lift, a value beyond the type's range is clamped. Patterns that
+    mean "not available" are avoided. With a `direction`, the words contain only the magnitude.
     """
     size = 16 * register.words
     if isnan(value):
@@ -37,32 +36,32 @@ def encode(
 
 
 def raw_number(register: Register, value: float, exponent: int, factor: float) -> float:
-    """What the register would show for `value` if it had every digit and no end."""
+    """Return the raw number for `value`, without rounding and range."""
     raw = value / (float(register.scale) * 10.0**exponent * factor) + register.offset
     return abs(raw) if register.direction else raw
 
 
 def limits(register: Register) -> tuple[int, int]:
-    """The least and the greatest number that an integer register holds."""
+    """Return the minimum and maximum of an integer register."""
     size = 16 * register.words
     return (-(1 << size - 1), (1 << size - 1) - 1) if register.type.startswith("i") else (0, (1 << size) - 1)
 
 
 def split(register: Register, bits: int) -> list[int]:
-    """The words of a pattern of the register's full width, in its word order."""
+    """Return the words of a bit pattern of the register's full width, in its word order."""
     words = [bits >> shift & 0xFFFF for shift in range(16 * register.words - 16, -1, -16)]
     return words if register.word_order == "big" else words[::-1]
 
 
 def directed(register: Register, value: float, word: int) -> int:
-    """The word that tells a magnitude's direction, its other bits as they are."""
+    """Return the word with a magnitude's direction set, and its other bits unchanged."""
     direction = register.direction
     if direction is None or isnan(value):
         return word
     if value / float(register.scale) < 0:
         return word & ~direction.mask | direction.negative
-    says_negative = word & direction.mask == direction.negative
-    return word ^ direction.mask & -direction.mask if says_negative else word
+    is_negative = word & direction.mask == direction.negative
+    return word ^ direction.mask & -direction.mask if is_negative else word
 
 
 def _float_bits(raw: float, size: int) -> int:

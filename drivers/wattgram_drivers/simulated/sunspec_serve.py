@@ -1,4 +1,4 @@
-"""SunSpec: lay out a chain of models to serve: its members, and the words that give it shape."""
+"""SunSpec: create a chain of models to serve, as members and register words."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ _SERVED_EXPONENTS: Mapping[str, int] = {
     "WH_SF": 2,
     "Pct_SF": -2,
 }
-"""Exponents of a chain that we serve: 10 W steps reach 327 kW, 0.1 A reaches 6.5 kA; the others are 0."""
+"""Exponents of served chains: steps of 10 W reach 327 kW, steps of 0.1 A reach 6.5 kA. All others are 0."""
 
 _SERVED_BLOCKS: Mapping[int, int] = {160: 2, 714: 2, 803: 1}
-"""Repeating blocks of a chain that we serve."""
+"""Number of repeating blocks of served models."""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A model 1 with this identity, and the models that follow it."""
+    """A model 1 with an identity, and the models that follow."""
 
     models: tuple[int, ...]
     vendor: str
@@ -73,57 +73,58 @@ class Section:
 def chain(
     models: Sequence[int], vendor: str, model: str, serial: str, base: int = 40000
 ) -> tuple[Device, Mapping[int, int]]:
-    """A chain of one device to serve: what `sunspec` reads it as, and its words; see `chains`."""
-    found, words = _laid([Section(tuple(models), vendor, model, serial)], base)
-    known = members(found)
-    return described(pick(known, "sunspec", None), CommonModel(vendor, model, serial), alone=len(known) == 1), words
+    """Return a chain of a single device to serve: the Device that `sunspec` finds, and the words; see `chains`."""
+    found, words = _layout([Section(tuple(models), vendor, model, serial)], base)
+    served = members(found)
+    return described(pick(served, "sunspec", None), CommonModel(vendor, model, serial), alone=len(served) == 1), words
 
 
 def chains(sections: Sequence[Section], base: int = 40000) -> tuple[tuple[Device, ...], Mapping[int, int]]:
-    """One chain of several devices to serve: its members, and the words at their addresses that give it shape.
+    """Return a chain of several devices to serve: its members, and its words by address.
 
-    The words cover every register of the chain without a hole: marker, IDs, lengths, identity strings,
-    scale factors and block counts as they shall be, all other points as "not implemented" until the server
-    writes a value over them. Each section begins with model 1, named or not. ValueError for a model we do not know.
+    The words cover every register of the chain. Marker, IDs, lengths, identity strings, scale factors and block
+    counts are final; all other points are "not implemented" until the server replaces them with values. Each section
+    begins with model 1, listed or not. ValueError: unsupported model.
     """
-    found, words = _laid(sections, base)
-    commons = [one for one in found if one.model == 1]
-    told = {
-        common: CommonModel(each.vendor, each.model, each.serial)
-        for common, each in zip(commons, sections, strict=True)
+    found, words = _layout(sections, base)
+    commons = [model for model in found if model.model == 1]
+    identities = {
+        common: CommonModel(section.vendor, section.model, section.serial)
+        for common, section in zip(commons, sections, strict=True)
     }
-    known = members(found)
-    return tuple(described(one, told[one.common], alone=len(known) == 1) for one in known if one.common), words
+    served = members(found)
+    alone = len(served) == 1
+    return tuple(described(member, identities[member.common], alone=alone) for member in served if member.common), words
 
 
-def _laid(sections: Sequence[Section], base: int) -> tuple[list[FoundModel], dict[int, int]]:
+def _layout(sections: Sequence[Section], base: int) -> tuple[list[FoundModel], dict[int, int]]:
     found: list[FoundModel] = []
     words = dict(enumerate(_words(MARKER), base))
     address = base + 2
     for section in sections:
         texts = {"Mn": section.vendor, "Md": section.model, "SN": section.serial}
-        for number in (1, *(each for each in section.models if each != 1)):
+        for number in (1, *(listed for listed in section.models if listed != 1)):
             if number != 1 and number not in POINT_QUANTITIES:
                 raise ValueError(
-                    f"SunSpec model {number} is not known; known are 1, {', '.join(map(str, POINT_QUANTITIES))}"
+                    f"SunSpec model {number} is not supported; allowed: 1, {', '.join(map(str, POINT_QUANTITIES))}"
                 )
             model = definition(number)
             blocks = _SERVED_BLOCKS.get(number, 0)
             found.append(FoundModel(number, address, model.size + blocks * model.block_size - 2))
             fixed = {"ID": number, "L": found[-1].length, "DA": 1, "N": blocks, "NStr": blocks, "NPrt": blocks}
             for point in model.points:
-                words.update(enumerate(_shape(point, fixed, texts), address + point.offset))
+                words.update(enumerate(_initial_words(point, fixed, texts), address + point.offset))
             for block in range(blocks):
                 start = address + model.size + block * model.block_size
                 for point in model.block:
-                    words.update(enumerate(_shape(point, {"ID": block + 1}, {}), start + point.offset))
+                    words.update(enumerate(_initial_words(point, {"ID": block + 1}, {}), start + point.offset))
             address += found[-1].length + 2
     words[address], words[address + 1] = END, 0
     return found, words
 
 
-def _shape(point: ModelPoint, fixed: Mapping[str, int], texts: Mapping[str, str]) -> list[int]:
-    """The words of a point that shall not change, else of "not implemented"."""
+def _initial_words(point: ModelPoint, fixed: Mapping[str, int], texts: Mapping[str, str]) -> list[int]:
+    """Return the words of a constant point; "not implemented" for all others."""
     if point.type == "string":
         text = texts.get(point.name, "").encode("ascii", "replace")
         return _words(text[: 2 * point.size].ljust(2 * point.size, b"\0"))

@@ -1,1 +1,1 @@
-"""SunSpec: the walk over a device, its models, points and members."""
+"""SunSpec: discovery of a device's models, their points, and the members of a chain."""

@@ -1,4 +1,4 @@
-"""SunSpec: who stands in a chain of models: its inverters, meters and batteries, and what each is read as."""
+"""SunSpec: the members of a chain of models (inverters, meters, batteries), described as Devices."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _METER_FAMILIES = (METERS[:4], METERS[4:])
 
 @dataclass(frozen=True, slots=True)
 class CommonModel:
-    """What a common model says of those that follow it."""
+    """Identity in a common model (model 1), valid for the models that follow."""
 
     vendor: str = ""
     model: str = ""
@@ -30,9 +30,9 @@ class CommonModel:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One inverter, meter or battery of a unit: the `number`th of its kind, in the order of the chain.
+    """An inverter, meter or battery of a unit: the `number`th of its kind, in the order of the chain.
 
-    `common` is the model 1 before it. Of two models with the same quantity the first in `models` has it.
+    `common` is the model 1 before the member. If two models have a quantity, the first in `models` supplies it.
     """
 
     kind: Kind
@@ -42,52 +42,54 @@ class Member:
 
     @property
     def driver(self) -> str:
-        """The name by which a configuration asks for it."""
+        """Name of the driver in a configuration."""
         return f"{SUNSPEC}:{self.kind}" + (str(self.number) if self.number > 1 else "")
 
 
 def members(chain: Sequence[FoundModel]) -> tuple[Member, ...]:
-    """The members of a chain in its order, a battery after the inverter that it belongs to.
+    """Return the members of a chain in its order, a battery after its inverter.
 
-    A model 1 begins a new device, as SolarEdge lays out its meters. Between two of them there may be several:
-    the models of one AC side in another form (a Kostal serves 103 and 113 at once, newer devices 701 beside
-    103) are one member, a second model of the same form is the next member.
+    A model 1 begins a new device, as with SolarEdge's meters. There may be several members between two models 1.
+    Models of the same AC side in different forms (a Kostal serves 103 and 113 at once, newer devices 701 beside 103)
+    belong to a single member; a second model of the same form begins the next member.
     """
     counts: Counter[Kind] = Counter()
     found = []
     for common, models in _devices(chain):
-        for kind, own in _parts([one for one in models if one.model in POINT_QUANTITIES and any(registers(one))]):
+        for kind, own in _parts(
+            [model for model in models if model.model in POINT_QUANTITIES and any(registers(model))]
+        ):
             counts[kind] += 1
             found.append(Member(kind, counts[kind], common, own))
     return tuple(found)
 
 
 def place(driver: str, kind: Kind) -> tuple[Kind, int]:
-    """Kind and number of the member that a driver's name means; plain `sunspec` is the first of `kind`."""
+    """Return kind and number of the member that a driver's name selects; `sunspec` selects the first of `kind`."""
     name = SUNSPEC_NAME.fullmatch(driver)
     if name is None:
         raise ValueError(f"found driver {driver!r}; allowed: {SUNSPEC}, or {SUNSPEC}:KIND with a number")
-    named = next((each for each in MEMBER_KINDS if each == name["kind"]), kind)
+    named = next((member_kind for member_kind in MEMBER_KINDS if member_kind == name["kind"]), kind)
     return named, int(name["number"] or 1)
 
 
 def pick(found: Sequence[Member], driver: str, kind: Kind | None) -> Member:
-    """The member that a driver's name means; plain `sunspec` the first of a kind, else the first AC side.
+    """Return the member that a driver's name selects; `sunspec` selects the first of `kind`, else the first AC side.
 
-    BadAnswer lists the members when the named one is not among them. `found` has at least one.
+    `found` contains at least one member. BadAnswer: no such member; the message lists the members.
     """
-    ac = next((one for one in found if one.kind != "battery"), found[0])
+    ac = next((member for member in found if member.kind != "battery"), found[0])
     wanted = place(driver, kind or ac.kind)
-    for one in found:
-        if (one.kind, one.number) == wanted:
-            return one
+    for member in found:
+        if (member.kind, member.number) == wanted:
+            return member
     if driver == SUNSPEC:
         return ac
-    raise BadAnswer(f"no {driver} in this unit; found {', '.join(one.driver for one in found)}")
+    raise BadAnswer(f"no {driver} in this unit; found {', '.join(member.driver for member in found)}")
 
 
 def described(member: Member, identity: CommonModel, *, alone: bool) -> Device:
-    """What a member is read as; the only one of a unit needs no other name than `sunspec`."""
+    """Return a member as a Device. alone: the only member of a unit, with the plain name `sunspec`."""
     offered: dict[str, Register] = {}
     for found in member.models:
         for register in registers(found):
@@ -100,7 +102,7 @@ def described(member: Member, identity: CommonModel, *, alone: bool) -> Device:
         serial=identity.serial,
         kind=member.kind,
         registers=tuple(offered.values()),
-        # Every register of a model exists, so that reading on costs less than asking again.
+        # Every register of a model exists, and reading unneeded registers is faster than another request.
         limits=DeviceLimits(
             max_registers=125,
             gap=125,
@@ -111,7 +113,7 @@ def described(member: Member, identity: CommonModel, *, alone: bool) -> Device:
 
 
 def _devices(chain: Sequence[FoundModel]) -> Iterator[tuple[FoundModel | None, list[FoundModel]]]:
-    """Each model 1 with the models that follow it; None for those that stand before the first."""
+    """Yield each model 1 with the models that follow; None with the models before the first model 1."""
     common: FoundModel | None = None
     models: list[FoundModel] = []
     for found in chain:
@@ -124,39 +126,39 @@ def _devices(chain: Sequence[FoundModel]) -> Iterator[tuple[FoundModel | None, l
 
 
 def _parts(models: Sequence[FoundModel]) -> Iterator[tuple[Kind, tuple[FoundModel, ...]]]:
-    """The members among the models after one model 1, each with its models: the AC side first."""
+    """Yield the members among the models after a model 1, each with its models: the AC side first."""
     inverters, meters = _sides(models, _INVERTER_FAMILIES), _sides(models, _METER_FAMILIES)
     sides = [found for side in (*inverters, *meters) for found in side]
     others = [found for found in models if found not in sides]
     if not inverters:
         battery = any(found.model in STORAGE_MODELS for found in others)
         if others and (battery or not meters):
-            yield "battery" if battery else "inverter", _each_once(others)
+            yield "battery" if battery else "inverter", _unique(others)
             others = []
         for number, side in enumerate(meters):
-            yield "meter", _each_once([*side, *(others if number == 0 else [])])
+            yield "meter", _unique([*side, *(others if number == 0 else [])])
         return
     shared: list[list[FoundModel]] = [[] for _ in inverters]
     for found in others:
         shared[_owner(found, others, inverters)].append(found)
     for side in sorted((*inverters, *meters), key=lambda side: side[0].address):
         if side in meters:
-            yield "meter", _each_once(side)
+            yield "meter", _unique(side)
             continue
         own = shared[inverters.index(side)]
-        yield "inverter", _each_once([*side, *own])
+        yield "inverter", _unique([*side, *own])
         storage = [found for found in own if found.model in STORAGE_MODELS]
         if storage:
-            # What an inverter with PV behind it gives is not its battery's.
-            rest = [] if any(found.model in TRACKERS for found in own) else [*side, *own]
-            yield "battery", _each_once([*storage, *rest])
+            # The AC power of an inverter with PV is not the battery's power.
+            ac_side = [] if any(found.model in TRACKERS for found in own) else [*side, *own]
+            yield "battery", _unique([*storage, *ac_side])
 
 
 def _sides(models: Sequence[FoundModel], families: Sequence[tuple[int, ...]]) -> list[list[FoundModel]]:
-    """AC sides: the first has the first model of each family, the second the second."""
+    """Return the AC sides: the nth contains the nth model of each family."""
     sides: list[list[FoundModel]] = []
     for family in families:
-        for number, found in enumerate(one for one in models if one.model in family):
+        for number, found in enumerate(model for model in models if model.model in family):
             if number == len(sides):
                 sides.append([])
             sides[number].append(found)
@@ -164,16 +166,20 @@ def _sides(models: Sequence[FoundModel], families: Sequence[tuple[int, ...]]) ->
 
 
 def _owner(found: FoundModel, others: Sequence[FoundModel], inverters: Sequence[Sequence[FoundModel]]) -> int:
-    """Whose a model is: as many of its number as inverters are one each; else the one before it, or the first."""
-    alike = [one for one in others if one.model == found.model]
-    if len(alike) == len(inverters):
-        return alike.index(found)
+    """Return the index of a model's inverter.
+
+    As many models of a number as inverters belong to one inverter each; otherwise a model belongs to the inverter
+    before it, or to the first.
+    """
+    same_number = [model for model in others if model.model == found.model]
+    if len(same_number) == len(inverters):
+        return same_number.index(found)
     before = [number for number, side in enumerate(inverters) if side[0].address < found.address]
     return max(before, default=0)
 
 
-def _each_once(models: Sequence[FoundModel]) -> tuple[FoundModel, ...]:
-    """The first model of each number."""
+def _unique(models: Sequence[FoundModel]) -> tuple[FoundModel, ...]:
+    """Return the first model of each number."""
     first: dict[int, FoundModel] = {}
     for found in models:
         first.setdefault(found.model, found)

@@ -1,7 +1,7 @@
-"""SunSpec: a model as it is defined and as a device has it, and the registers that this gives.
+"""SunSpec: definitions of models, models found on a device, and their registers.
 
-Offsets, types, scale factors and units come from the model definitions in pysunspec2's data files; the "not
-implemented" values are those of the SunSpec Technology Overview 12040 v1.4, and what devices send instead.
+Offsets, types, scale factors and units are from the model definitions in pysunspec2's data files. The "not
+implemented" values are from the SunSpec Technology Overview 12040 v1.4, plus values that devices send instead.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from .points import BLOCK_POINTS, POINT_QUANTITIES
 TABLE: Table = "holding"
 
 MARKER = b"SunS"
-"""How a chain of models begins."""
+"""First two registers of a chain of models."""
 
 END = 0xFFFF
-"""Model number that ends a chain."""
+"""Model number at the end of a chain."""
 
 _NUMBER_TYPES: Mapping[str, tuple[Type, tuple[int, ...]]] = {
     "int16": ("i16", (0x8000,)),
@@ -38,33 +38,33 @@ _NUMBER_TYPES: Mapping[str, tuple[Type, tuple[int, ...]]] = {
     "bitfield32": ("u32", (0xFFFFFFFF,)),
     "int64": ("i64", (1 << 63,)),
     "uint64": ("u64", ((1 << 64) - 1,)),
-    # An accumulator that is not supported is 0 (12040). SMA marks what it has not got with the largest number
-    # whatever the type (sunspec/pysunspec issue 74); a counter that stops there would be one second in years.
+    # An unsupported accumulator is 0 (12040). SMA marks missing values with the largest number of any type
+    # (sunspec/pysunspec issue 74); a real counter has this value for one second in years.
     "acc16": ("u16", (0, 0xFFFF)),
     "acc32": ("u32", (0, 0xFFFFFFFF)),
     "acc64": ("u64", (0, (1 << 64) - 1)),
     "float32": (
         "f32",
         (
-            0x7FC00000,  # the one NaN of 12040; the decoder takes none of the others for a number either
+            0x7FC00000,  # the NaN of 12040; the decoder treats every other NaN as not available, too
             0x00007FC0,  # NaN with its words swapped: 4.58e-41
             0x0000FFC0,
             0x00007F80,  # infinity with its words swapped
             0x0000FF80,
-            0x00008000,  # int32's and int16's "not implemented" in one word or both: 4.59e-41
+            0x00008000,  # "not implemented" of int32 or int16, in one word or both: 4.59e-41
             0x80008000,
-            0x0000FFFF,  # uint16's: 9.18e-41
-            0xFF7FFFFF,  # off the scale: WillCodeForCats/solaredge-modbus-multi issue 123, jbuehl/solaredge issue 50
+            0x0000FFFF,  # "not implemented" of uint16: 9.18e-41
+            0xFF7FFFFF,  # lowest float: WillCodeForCats/solaredge-modbus-multi issue 123, jbuehl/solaredge issue 50
             0x7F7FFFFF,  # evcc-io/evcc issue 4989
         ),
     ),
     "float64": ("f64", ()),
 }
-"""Our type of each SunSpec type that is a number, and its "not implemented", the specification's first."""
+"""Register type of each numeric SunSpec type, and its "not implemented" values, the specification's first."""
 
 _MINUS_ZERO = 0x80000000
 _NEVER_NEGATIVE = ("V", "Hz", "WH", "Wh", "VAh", "varh")
-"""Units of floats in which int32's "not implemented" cannot be a zero with a sign."""
+"""Units of floats without a negative zero: there, 0x80000000 is int32's "not implemented"."""
 
 _UNIT_SPELLING: Mapping[str, str] = {
     "Pct": "%",
@@ -83,12 +83,12 @@ _UNIT_SPELLING: Mapping[str, str] = {
     "Varh": "varh",
     "ohms": "ohm",
 }
-"""SunSpec's spelling of units. The meter models say PF and mean percent as the inverter models do."""
+"""SunSpec's spelling of units. The meter models write PF for percent, as in the inverter models."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelPoint:
-    """A point of a model; `offset` counts from the ID register, or from the start of its repeating block."""
+    """A point of a model. offset: from the ID register, or from the start of its repeating block."""
 
     name: str
     offset: int
@@ -100,29 +100,29 @@ class ModelPoint:
 
 @dataclass(frozen=True, slots=True)
 class ModelDefinition:
-    """A model's definition: fixed points, and the points of its repeating block (empty when it has none)."""
+    """A model's definition: fixed points, and the points of its repeating block (empty for none)."""
 
     points: tuple[ModelPoint, ...]
     block: tuple[ModelPoint, ...]
 
     @property
     def size(self) -> int:
-        """Registers of the fixed part, ID and L included."""
+        """Number of registers of the fixed part, including ID and L."""
         return sum(point.size for point in self.points)
 
     @property
     def block_size(self) -> int:
-        """Registers of one repeating block."""
+        """Number of registers of a repeating block."""
         return sum(point.size for point in self.block)
 
     def blocks(self, length: int) -> int:
-        """Repeating blocks in a model whose L is `length`."""
+        """Return the number of repeating blocks in a model with L = `length`."""
         return max(0, length + 2 - self.size) // self.block_size if self.block else 0
 
 
 @dataclass(frozen=True, slots=True)
 class FoundModel:
-    """A model on a device: its number, the address of its ID register, its L."""
+    """A model on a device: number, address of the ID register, and L."""
 
     model: int
     address: int
@@ -130,7 +130,7 @@ class FoundModel:
 
 
 def definition(number: int) -> ModelDefinition:
-    """A model's definition out of pysunspec2's data."""
+    """Return a model's definition from pysunspec2's data."""
     path = resources.files("sunspec2").joinpath("models", "json", f"model_{number}.json")
     group = json.loads(path.read_text(encoding="utf-8"))["group"]
     blocks = group.get("groups", [])
@@ -138,9 +138,9 @@ def definition(number: int) -> ModelDefinition:
 
 
 def registers(found: FoundModel) -> Iterator[Register]:
-    """The registers of a model that its L covers and that we have a quantity for.
+    """Yield the registers of a model within its L that have a quantity.
 
-    A point whose scale factor lies beyond L has no value, so it has no register.
+    A point with a scale factor beyond L has no value, hence no register.
     """
     model = definition(found.model)
     scales = {point.name: point.offset for point in model.points if point.type == "sunssf"}
@@ -152,7 +152,7 @@ def registers(found: FoundModel) -> Iterator[Register]:
         start = model.size + block * model.block_size
         places += [(point, start + point.offset, block + 1) for point in model.block]
     for point, offset, number in places:
-        # Model 160 has a point "ID" in its block as every model has one at its head.
+        # Model 160 has a point "ID" in its block, beside the ID at the head of every model.
         name = (block_names if number else fixed_names).get(point.name, "").format(number)
         quantity = QUANTITIES.get(name)
         scale = scales[point.scale] if point.scale else None
@@ -171,25 +171,25 @@ def registers(found: FoundModel) -> Iterator[Register]:
 
 
 def absent(point: ModelPoint) -> tuple[int, ...]:
-    """The raw bits with which a device says that a point has no value, the specification's first."""
+    """Return the raw bits for "no value" of a point, the specification's first."""
     patterns = _NUMBER_TYPES[point.type][1]
-    never = point.type == "float32" and point.unit.strip() in _NEVER_NEGATIVE
-    return (*patterns, _MINUS_ZERO) if never else patterns
+    non_negative = point.type == "float32" and point.unit.strip() in _NEVER_NEGATIVE
+    return (*patterns, _MINUS_ZERO) if non_negative else patterns
 
 
 def _scale(point: ModelPoint, unit: str) -> Fraction:
-    """What one of the point's units is in the quantity's; ValueError when the two do not fit."""
+    """Return the factor from the point's unit to the quantity's. ValueError: the units do not match."""
     word = point.unit.strip()
-    given, factor = STATED_UNITS[_UNIT_SPELLING.get(word, word)] if word else (unit, Fraction(1))
-    if given != unit:
+    base, factor = STATED_UNITS[_UNIT_SPELLING.get(word, word)] if word else (unit, Fraction(1))
+    if base != unit:
         raise ValueError(f"SunSpec point {point.name} is in {point.unit}, its quantity in {unit}")
     return factor
 
 
 def _layout(points: Sequence[Mapping[str, Any]]) -> tuple[ModelPoint, ...]:
-    laid, offset = [], 0
+    placed, offset = [], 0
     for point in points:
         scale, unit = str(point.get("sf", "")), str(point.get("units", ""))
-        laid.append(ModelPoint(point["name"], offset, point["size"], point["type"], scale, unit))
+        placed.append(ModelPoint(point["name"], offset, point["size"], point["type"], scale, unit))
         offset += point["size"]
-    return tuple(laid)
+    return tuple(placed)

@@ -1,4 +1,4 @@
-"""SunSpec: which point of which model is which quantity of the vocabulary."""
+"""SunSpec: the quantity of each point of each model."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _METER = {
     "VAR": "reactive_power_total",
     "PF": "power_factor_total",
     "Evt": "alarm_1",
-    # Model 201 writes PPVph for the voltages between phases, 202 to 204 write PhVph.
+    # Model 201 uses PPVph for the voltages between phases, 202 to 204 use PhVph.
     "PPVphAB": "voltage_l1l2",
     "PPVphBC": "voltage_l2l3",
     "PPVphCA": "voltage_l3l1",
@@ -249,19 +249,19 @@ _STRING = {
 }
 
 INVERTERS = (101, 102, 103, 111, 112, 113)
-"""Inverters' AC sides: 10x in integers with scale factors, 11x the same in floats."""
+"""AC sides of inverters: 10x as integers with scale factors, 11x as floats."""
 
 METERS = (201, 202, 203, 204, 211, 212, 213, 214)
-"""Meters: 20x in integers with scale factors, 21x the same in floats."""
+"""Meters: 20x as integers with scale factors, 21x as floats."""
 
 DER = 701
-"""An AC side as IEEE 1547-2018 has it."""
+"""An AC side according to IEEE 1547-2018."""
 
 STORAGE_MODELS = (124, 713, 802, 803, 804)
-"""What tells about a battery."""
+"""Models of a battery."""
 
 TRACKERS = (160, 714)
-"""What tells about the DC inputs of an inverter."""
+"""Models of an inverter's DC inputs."""
 
 POINT_QUANTITIES: Mapping[int, Mapping[str, str]] = {
     **dict.fromkeys(INVERTERS, _INVERTER),
@@ -280,17 +280,17 @@ POINT_QUANTITIES: Mapping[int, Mapping[str, str]] = {
     803: _LITHIUM,
     804: _STRING,
 }
-"""Quantity of each point that we publish; {} is the number of the repeating block."""
+"""Quantity of each published point. {} is the number of the repeating block."""
 
 KNOWN_MODELS = (1, *sorted(POINT_QUANTITIES))
-"""Models that we know: 1 names the device, the others measure."""
+"""Supported models: 1 identifies the device, the others contain values."""
 
 BLOCK_POINTS: Mapping[int, Mapping[str, str]] = {714: _DER_PORT}
-"""Those of the repeating block, where its points have the names of the fixed part's."""
+"""Quantities of the repeating block, where its points share names with the fixed part."""
 
 
 def quantities() -> tuple[str, ...]:
-    """Every quantity that a SunSpec device may offer, numbered ones by their first."""
+    """Return every quantity of SunSpec devices; of numbered quantities the first."""
     points = (*POINT_QUANTITIES.values(), *BLOCK_POINTS.values())
-    names = (name.format(1) for each in points for name in each.values())
+    names = (name.format(1) for model in points for name in model.values())
     return tuple(dict.fromkeys(names))

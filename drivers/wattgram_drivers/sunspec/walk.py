@@ -1,8 +1,8 @@
-"""SunSpec: walk a device's chain of models and describe its members as Devices.
+"""SunSpec: read a device's chain of models and describe its members as Devices.
 
-The walk is that of the SunSpec Technology Overview 12040 v1.4, and what devices make of it. Which points are which
-quantities is in `sunspec_points`, how a model is laid out in `sunspec_models`, whose a model is in
-`sunspec_members`; `sunspec_serve` lays out chains to serve.
+The walk follows the SunSpec Technology Overview 12040 v1.4 and tolerates known deviations of devices. `points` maps
+points to quantities, `models` contains the layout of models, `members` assigns models to members;
+`simulated.sunspec_serve` creates chains to serve.
 """
 
 from __future__ import annotations
@@ -30,31 +30,30 @@ __all__ = [
 ]
 
 Read = Callable[[Table, int, int], Awaitable[bytes]]
-"""Reads `count` registers of a table from an address; raises what a bus raises (Refused for an exception)."""
+"""Read `count` registers of a table from an address. Errors as for a bus (Refused for an exception)."""
 
 BASES = (
     *(40000, 50000, 0),  # 12040, 5.1
-    # Register numbers as manuals print them, taken for addresses.
+    # Some devices use the register numbers of manuals as addresses.
     *(40001, 50001, 1),
     30000,  # franklinwh_modbus, discovery.py
 )
-"""Where a chain may begin, in the order in which they are tried."""
+"""Possible base addresses of a chain, in the order of trial."""
 
 MAX_MODELS = 64
-"""A chain without an end marker stops here; real ones have fewer than thirty models."""
+"""Most models of a chain without an end marker; real chains have fewer than thirty."""
 
 _BUSY = (5, 6)
-_AWAY = (10, 11)
-"""Exceptions of a gateway whose device is silent: a time-out by another name."""
+_UNREACHABLE = (10, 11)
+"""Exceptions of a gateway for a silent device, equivalent to a timeout."""
 
 
 async def discover(read: Read, driver: str = SUNSPEC, kind: Kind | None = None) -> Device:
-    """Walk the device's models and describe the member that `driver` names: `sunspec:meter2`, `sunspec:battery`.
+    """Read the device's chain and return the member that `driver` selects: `sunspec:meter2`, `sunspec:battery`.
 
-    Plain `sunspec` is the first member of this kind, else the first inverter or meter, else the first of all.
-    BadAnswer when there is no SunSpec marker, no model that we know, or no such member; whatever else `read`
-    raises. The walk ends at the end marker, at an ID of 0, where the device says that it has nothing, at the
-    last address or after 64 models.
+    Plain `sunspec` selects the first member of this kind, else the first inverter or meter, else the first member.
+    BadAnswer: no SunSpec marker, no supported model, or no such member; further errors of `read`. The walk ends at
+    the end marker, at an ID of 0, at a refused register, at the last address or after 64 models.
     """
     found = await _members(read)
     member = pick(found, driver, kind)
@@ -62,38 +61,39 @@ async def discover(read: Read, driver: str = SUNSPEC, kind: Kind | None = None) 
 
 
 async def members(read: Read) -> tuple[Device, ...]:
-    """Every member of the unit, each with the driver's name that asks for it. Raises what `discover` does."""
+    """Return every member of the unit, named by its driver. Errors as for `discover`."""
     found = await _members(read)
-    return tuple([described(one, await _identity(read, one), alone=len(found) == 1) for one in found])
+    return tuple([described(member, await _identity(read, member), alone=len(found) == 1) for member in found])
 
 
 async def _members(read: Read) -> Sequence[Member]:
     base = await _find(read)
-    walked = [found async for found in _walk(read, base + 2)]
-    found = members_of(walked)
+    chain = [model async for model in _walk(read, base + 2)]
+    found = members_of(chain)
     if not found:
-        numbers = ", ".join(str(one.model) for one in walked) or "none"
-        raise BadAnswer(f"SunSpec chain at {base}: models {numbers}; known are {', '.join(map(str, POINT_QUANTITIES))}")
+        numbers = ", ".join(str(model.model) for model in chain) or "none"
+        supported = ", ".join(map(str, POINT_QUANTITIES))
+        raise BadAnswer(f"SunSpec chain at {base}: models {numbers}; supported are {supported}")
     return found
 
 
 async def _find(read: Read) -> int:
-    """The base at which the marker stands. What is no answer at one base may be one at the next, silence is final."""
-    seen = []
+    """Return the base address with the marker; an exception or invalid answer leads to the next, silence does not."""
+    findings = []
     for base in BASES:
         try:
             answer = await read(TABLE, base, 2)
         except Refused as refused:
-            if refused.code in _AWAY:
+            if refused.code in _UNREACHABLE:
                 raise
-            seen.append(f"{base}: exception {refused.code}")
+            findings.append(f"{base}: exception {refused.code}")
         except BadAnswer:
-            seen.append(f"{base}: no valid answer")
+            findings.append(f"{base}: no valid answer")
         else:
             if answer == MARKER:
                 return base
-            seen.append(f"{base}: {answer[:4].hex(' ', 2)}")
-    raise BadAnswer(f"no SunSpec marker 'SunS' ({MARKER.hex(' ', 2)}); found {'; '.join(seen)}")
+            findings.append(f"{base}: {answer[:4].hex(' ', 2)}")
+    raise BadAnswer(f"no SunSpec marker 'SunS' ({MARKER.hex(' ', 2)}); found {'; '.join(findings)}")
 
 
 async def _walk(read: Read, address: int) -> AsyncIterator[FoundModel]:
@@ -104,7 +104,7 @@ async def _walk(read: Read, address: int) -> AsyncIterator[FoundModel]:
             answer = await read(TABLE, address, 2)
         except Refused as refused:
             # SMA refuses the end marker in a request of two registers (victronenergy/dbus-fronius).
-            if refused.code in _BUSY + _AWAY:
+            if refused.code in _BUSY + _UNREACHABLE:
                 raise
             return
         if len(answer) != 4:
@@ -117,7 +117,7 @@ async def _walk(read: Read, address: int) -> AsyncIterator[FoundModel]:
 
 
 async def _identity(read: Read, member: Member) -> CommonModel:
-    """What the model 1 before a member says; nothing where the device refuses to tell."""
+    """Return the identity in the model 1 before a member; empty if the device refuses the registers."""
     if member.common is None:
         return CommonModel()
     points = {point.name: point for point in definition(1).points}
@@ -130,7 +130,7 @@ async def _identity(read: Read, member: Member) -> CommonModel:
     def text(name: str) -> str:
         start = 2 * (points[name].offset - 2)
         raw = words[start : start + 2 * points[name].size].split(b"\0", 1)[0].rstrip(b"\xff")
-        told = raw.decode("ascii", "replace")
-        return "".join(letter if letter.isprintable() else " " for letter in told).strip()
+        decoded = raw.decode("ascii", "replace")
+        return "".join(letter if letter.isprintable() else " " for letter in decoded).strip()
 
     return CommonModel(text("Mn"), text("Md"), text("SN"))

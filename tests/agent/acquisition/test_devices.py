@@ -56,7 +56,7 @@ BAD: dict[str, tuple[Behaviour, str]] = {
     "late": (late(0.6), "no answer within 0.3 s"),
     "misnamed": (wrong_unit, "unit 2 answered"),
     "foreign": (wrong_id, "no answer within 0.3 s"),
-    "short": (short, "asked were"),
+    "short": (short, "requested"),
     "half-open": (silent, "no answer within 0.3 s"),
 }
 """What each bad device does, and what its event must tell."""

@@ -26,7 +26,7 @@ from wattgram_drivers.device import Device, Reading
 from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.modbus.bus import Bus
 from wattgram_drivers.simulated import sunspec_serve
-from wattgram_drivers.simulated.faults import CALM, BusFaults, Faults, names
+from wattgram_drivers.simulated.faults import NO_BUS_FAULTS, BusFaults, Faults, names
 from wattgram_drivers.simulated.simulator import Simulator
 from wattgram_drivers.simulated.unit import Served, is_counter
 
@@ -203,7 +203,7 @@ async def lined(bus: str, players: list[Player], clock: Clock, judge: Judge) -> 
         endpoint,
         {one.unit: served(one, clock) for one in players},
         {one.unit: one.faults for one in players},
-        TROUBLE if bus == "sunspec" else CALM,
+        TROUBLE if bus == "sunspec" else NO_BUS_FAULTS,
         seed=20_301,
     )
     started = await simulator.start()

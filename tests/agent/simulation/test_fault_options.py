@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from wattgram.delivery.configuration import load
 from wattgram.simulation import fault_options, simulated_devices
-from wattgram_drivers.simulated.faults import CALM, ONCE, WELL, BusFaults, Faults
+from wattgram_drivers.simulated.faults import NO_BUS_FAULTS, NO_FAULTS, ONCE, BusFaults, Faults
 
 from tests.support.command_runs import started, wattgram
 from tests.support.running_site import configuration, one_device
@@ -70,7 +70,7 @@ def test_the_commands_of_the_page_are_right() -> None:
     ],
 )
 def test_a_fault_of_a_unit_is_understood(text: str, faults: Faults) -> None:
-    assert fault_options.parse_fault(text, ()).added(WELL) == faults
+    assert fault_options.parse_fault(text, ()).added(NO_FAULTS) == faults
 
 
 @pytest.mark.parametrize(
@@ -83,11 +83,11 @@ def test_a_fault_of_a_unit_is_understood(text: str, faults: Faults) -> None:
     ],
 )
 def test_a_trouble_of_a_bus_is_understood(text: str, bus_faults: BusFaults) -> None:
-    assert fault_options.parse_fault(text, ()).added(CALM) == bus_faults
+    assert fault_options.parse_fault(text, ()).added(NO_BUS_FAULTS) == bus_faults
 
 
 def test_faults_add_up_and_the_last_of_a_kind_counts() -> None:
-    faults = WELL
+    faults = NO_FAULTS
     for text in ("late=1@10%", "silent", "late=2"):
         faults = fault_options.parse_fault(text, ()).added(faults)
     assert faults == Faults(silent=True, late=2.0)
@@ -110,7 +110,7 @@ def test_a_fault_strikes_its_device_and_a_trouble_all_on_its_bus(tmp_path: Path)
     assert stands["press"].faults == Faults(doubled=True)  # a line has no transactions ...
     assert stands["hall"].bus_faults == stands["incomer"].bus_faults == BusFaults(rebooting=30.0, first_swallowed=True)
     assert stands["roof"].bus_faults == BusFaults(first_swallowed=True)
-    assert stands["press"].bus_faults == CALM  # ... and no connections
+    assert stands["press"].bus_faults == NO_BUS_FAULTS  # ... and no connections
     with pytest.raises(ValueError, match="'press:half-open' on rtu; allowed: on tcp or rtutcp"):
         simulated_devices.of_config(load(path), ["press:half-open"])
 

@@ -1,4 +1,4 @@
-"""The API's description: it is one, it has every route, and what is really answered is as it says."""
+"""The API's description: valid, complete, and consistent with the answers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_it_is_openapi_3_1_and_has_every_route() -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/now", "/api/history", "/api/history?minutes=43200", "/api/goals", "/healthz"])
-def test_answers_are_as_it_says(path: str) -> None:
+def test_answers_match_the_description(path: str) -> None:
     view = FixedView()
     view.cards = CARDS
     with served(view) as address:
@@ -56,7 +56,7 @@ def test_answers_are_as_it_says(path: str) -> None:
     assert mistakes(document, schema_of(document, path.partition("?")[0]), value) == []
 
 
-def test_a_schema_refuses_what_is_otherwise() -> None:
+def test_a_schema_rejects_other_content() -> None:
     view = FixedView()
     view.state["devices"][0]["age"] = "old"
     del view.state["spool"]["lost"]
@@ -81,7 +81,7 @@ def test_refusals_are_among_the_answers() -> None:
     assert all(str(statuses[path]) in document["paths"][path]["get"]["responses"] for path in paths)
 
 
-def test_the_real_daemon_answers_as_it_says(tmp_path: Any) -> None:
+def test_a_real_daemon_matches_the_description(tmp_path: Any) -> None:
     with started(tmp_path / "demo", "demo", "--http", "127.0.0.1:0", "--speed", "60") as demo:
         port = int(demo.says(r"live page: http://127\.0\.0\.1:(\d+)/").group(1))
         address = ("127.0.0.1", port)

@@ -1,4 +1,4 @@
-"""The sections of this moment, devices, data and goals, fed by a fixed View."""
+"""The sections Now, Devices, Data and Goals, with the values of a fixed View."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ def test_the_page_shows_the_numbers_without_complaint(opened: Opened) -> None:
     assert opened.text("#site") == "liangjiang-foundry"
     assert opened.text("#intensity") == "279"  # 279.05 g/kWh
     assert opened.text("#grid-intensity") == "558"  # 558.1 g/kWh
-    assert opened.text("#difference") == "50 % cleaner than the grid"  # 279.05 / 558.1 = 0.5
+    assert opened.text("#difference") == "50 % below the grid"  # 279.05 / 558.1 = 0.5
     assert opened.text("#rate") == "55.8 kg/h"
     assert opened.text("#clean") == "67 %"
     assert opened.text("#own") == "61 %"
     assert opened.text("#coverage") == "100 %"
-    assert opened.text("#source") == "Grid data: CN-CQ · table · tier 5: official yearly factor · direct · valid now"
+    assert opened.text("#source") == "Grid data: CN-CQ · table · tier 5: official annual factor · direct · valid now"
     assert opened.complaints == []
     assert opened.elsewhere == []
 
 
-def test_times_are_in_the_sites_zone_and_say_so(opened: Opened) -> None:
+def test_times_are_in_the_sites_zone_and_the_zone_is_named(opened: Opened) -> None:
     # 02:30 UTC is 10:30 in Chongqing; the browser itself is in New York.
     assert opened.text("#time") == "Wed, 24 Jun 2026, 10:30:00"
     assert opened.text("#zone-name") == "Asia/Shanghai"
@@ -35,12 +35,12 @@ def test_times_are_in_the_sites_zone_and_say_so(opened: Opened) -> None:
     assert "10:30:00" in opened.text("#events")
 
 
-def test_the_flow_picture_tells_each_power(opened: Opened) -> None:
+def test_the_power_flow_states_each_power(opened: Opened) -> None:
     title = opened.page.locator("#flow title").text_content()
-    # Used 200 kW, of which 30 kW go into vehicles: 170 kW for the factory.
+    # The site uses 200 kW: 30 kW charge vehicles, 170 kW supply the factory.
     assert title == (
         "Grid: 80.0 kW, imported. Solar: 95.5 kW. Battery: 24.5 kW, discharging. "
-        "Factory: 170.0 kW, without vehicles. Vehicles: 30.0 kW."
+        "Factory: 170.0 kW, excluding EV. EV charging: 30.0 kW."
     )
     assert opened.page.locator("#flow g.still").count() == 1  # no generator on this site
 
@@ -60,45 +60,46 @@ def test_a_hostile_name_stays_text(opened: Opened) -> None:
 
 def test_states_are_words_and_colours(opened: Opened) -> None:
     assert opened.text("#glance-devices") == "4 of 5 good"
-    assert opened.text("#glance-sinks") == "away: influxdb"
+    assert opened.text("#glance-sinks") == "unavailable: influxdb"
     opened.go("devices")
     assert opened.text("#devices-count") == "4 of 5 good"
     assert opened.page.locator("#devices .state.bad").inner_text() == "lost"
     good, bad = (
-        opened.page.locator(f"#devices .state.{kind}").first.evaluate("one => getComputedStyle(one).color")
+        opened.page.locator(f"#devices .state.{kind}").first.evaluate("element => getComputedStyle(element).color")
         for kind in ("good", "bad")
     )
     assert good != bad
     opened.picture("device-lost")
     opened.go("delivery")
-    assert opened.page.locator("#sinks .state.bad").inner_text() == "away"
-    assert "18\u202f234 waiting on disk" in opened.text("#sinks")
+    assert opened.page.locator("#sinks .state.bad").inner_text() == "unavailable"
+    assert "18\u202f234 undelivered" in opened.text("#sinks")
     assert "refused" in opened.text("#sinks")
     opened.picture("database-down")
 
 
-def test_a_bus_tells_its_headroom(opened: Opened) -> None:
+def test_a_bus_has_its_headroom_beside_its_requests(opened: Opened) -> None:
     opened.go("devices")
     assert opened.page.locator("#buses tr").all_inner_texts() == ["tcp://10.1.1.20:502\t75 %\t100\t10"]
 
 
-def test_the_store_and_the_clock_say_how_they_are(opened: Opened) -> None:
+def test_the_store_and_the_clock_have_their_state(opened: Opened) -> None:
     opened.go("delivery")
-    assert opened.text("#spool-state") == "The disk takes everything."
+    assert opened.text("#spool-state") == "No disk errors."
     facts = dict(
-        zip(*[opened.page.locator(f"#spool-facts {one}").all_inner_texts() for one in ("dt", "dd")], strict=True)
+        zip(*[opened.page.locator(f"#spool-facts {tag}").all_inner_texts() for tag in ("dt", "dd")], strict=True)
     )
-    assert facts["Room"] == "1 GiB"
-    assert facts["Kept for"] == "30 days"
-    assert facts["Refused by a sink"] == "2"
+    assert facts["Capacity"] == "1 GiB"
+    assert facts["Retention"] == "30 days"
+    assert facts["Rejected by a sink"] == "2"
     opened.show(spool={"state": "No space left on device"}, clock="unset")
     assert opened.text("#spool-state") == "No space left on device"
-    assert "not set: readings wait for their time" in opened.text("#clock-facts")
+    assert "not set; readings wait for a valid time" in opened.text("#clock-facts")
 
 
 def test_no_number_is_a_dash_with_the_reason(opened: Opened) -> None:
     devices = [
-        dict(one, state="lost", power=None) if one["role"] == "grid" else one for one in opened.view.state["devices"]
+        dict(device, state="lost", power=None) if device["role"] == "grid" else device
+        for device in opened.view.state["devices"]
     ]
     opened.show(emission={"grid_intensity": 558.1, "coverage": 0.0}, devices=devices)
     expect(opened.page.locator("#difference")).to_have_text("No data — the grid meter incomer is lost.")
@@ -118,7 +119,7 @@ def test_export_and_charging_run_outwards(opened: Opened) -> None:
         emission_intensity=600.0,
     )
     opened.show(emission=emission, simulated_speed=1.0)
-    expect(opened.page.locator("#difference")).to_have_text("8 % more than the grid")  # 600 / 558.1 = 1.075
+    expect(opened.page.locator("#difference")).to_have_text("8 % above the grid")  # 600 / 558.1 = 1.075
     title = opened.page.locator("#flow title").text_content() or ""
     assert "Grid: 12.0 kW, exported." in title
     assert "Battery: 8.25 kW, charging." in title
@@ -128,18 +129,18 @@ def test_export_and_charging_run_outwards(opened: Opened) -> None:
 
 def test_goals_are_cards_by_article(opened: Opened) -> None:
     opened.go("goals")
-    expect(opened.page.locator("#goals-said")).to_have_text("No claim has been looked at yet.")
+    expect(opened.page.locator("#goals-counts")).to_have_text("No claims evaluated yet.")
     opened.view.cards = CARDS
     opened.go("now")
     opened.go("goals")
-    expect(opened.page.locator("#goals-said")).to_have_text(
+    expect(opened.page.locator("#goals-counts")).to_have_text(
         "5 claims: 1 on track · 1 off track · 1 not enough data · 1 manual entry · 1 context only"
     )
     assert opened.page.locator("#goals h3").all_inner_texts() == ["Forum in Chongqing", "Summit on carbon neutrality"]
-    shapes = opened.page.locator(".goal .state").evaluate_all("all => all.map((one) => one.className)")
+    shapes = opened.page.locator(".goal .state").evaluate_all("badges => badges.map((badge) => badge.className)")
     assert shapes == ["state good", "state bad", "state hollow", "state dash", "state hand"]
     first = opened.page.locator(".goal").first
     assert first.locator("dd").all_inner_texts() == ["279.1 g/kWh", "558.1 g/kWh"]
-    assert "2026-06 · 97 % covered · as of Wed, 24 Jun 2026, 10:00:00" in first.inner_text()
+    assert "2026-06 · coverage 97 % · as of Wed, 24 Jun 2026, 10:00:00" in first.inner_text()
     assert "self-sufficiency\n61 %" in opened.page.locator(".goal").nth(1).inner_text()
-    assert "What helps: a device with role production" in opened.page.locator(".goal").nth(2).inner_text()
+    assert "Action: a device with role production" in opened.page.locator(".goal").nth(2).inner_text()

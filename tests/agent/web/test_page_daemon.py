@@ -1,4 +1,4 @@
-"""The page of a real daemon, while its device is lost and its database is down."""
+"""The page of a real daemon with a lost device and an unavailable database."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def test_a_lost_device_and_a_database_that_is_down_are_shown(browser: Browser, t
             wait_for(lambda: listening(port), 30, "the page")
             with page_on(browser, ("127.0.0.1", port), FixedView()) as opened:
                 expect(opened.page.locator("#glance-devices")).to_have_text("1 of 1 good", timeout=WAIT)
-                expect(opened.page.locator("#glance-sinks")).to_have_text("away: influxdb", timeout=WAIT)
+                expect(opened.page.locator("#glance-sinks")).to_have_text("unavailable: influxdb", timeout=WAIT)
                 opened.go("delivery")
-                expect(opened.page.locator("#sinks .state.bad")).to_have_text("away")
-                expect(opened.page.locator("#sinks")).to_contain_text("waiting on disk")
+                expect(opened.page.locator("#sinks .state.bad")).to_have_text("unavailable")
+                expect(opened.page.locator("#sinks")).to_contain_text("undelivered")
                 opened.picture("daemon-database-down")
                 opened.go("history")
-                expect(opened.page.locator("#past-said")).to_contain_text("balance by balance", timeout=WAIT)
-                meter.behaviour = lambda request: []  # it says nothing from here on
+                expect(opened.page.locator("#past-period")).to_contain_text("full resolution", timeout=WAIT)
+                meter.behaviour = lambda request: []  # no response from here on
                 opened.go("devices")
                 expect(opened.page.locator("#devices .state.warn")).to_have_text("stale", timeout=WAIT)
                 expect(opened.page.locator("#devices .detail")).not_to_be_empty(timeout=WAIT)

@@ -1,4 +1,4 @@
-"""The page's frame: tabs, connection, languages, colours, and that it fits the screen."""
+"""The page's frame: tabs, connection, languages, colours, width."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.servers import ROOT
 __all__ = ["browser", "opened"]
 
 
-def test_tabs_are_moved_through_by_keys(opened: Opened) -> None:
+def test_keys_select_tabs(opened: Opened) -> None:
     tab = opened.page.locator("#tab-now")
     tab.focus()
     for key, section in [
@@ -31,7 +31,7 @@ def test_tabs_are_moved_through_by_keys(opened: Opened) -> None:
         assert opened.page.locator("[role=tab][aria-selected=true]").count() == 1
         assert opened.page.locator("[role=tabpanel]:visible").get_attribute("aria-labelledby") == f"tab-{section}"
         assert opened.page.url.endswith(f"#{section}")
-    outline = opened.page.locator("#tab-delivery").evaluate("one => getComputedStyle(one).outlineStyle")
+    outline = opened.page.locator("#tab-delivery").evaluate("element => getComputedStyle(element).outlineStyle")
     assert outline == "solid"
     opened.page.go_back()
     expect(opened.page.locator("#panel-now")).to_be_visible()
@@ -41,13 +41,13 @@ def test_tabs_are_moved_through_by_keys(opened: Opened) -> None:
 def test_no_section_is_wider_than_the_screen(opened: Opened, section: str) -> None:
     opened.view.cards = CARDS
     opened.go(section)
-    opened.page.wait_for_timeout(300)  # until plots and cards have come
+    opened.page.wait_for_timeout(300)  # until the plots and cards are drawn
     assert opened.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     opened.picture(section)
     assert opened.complaints == []
 
 
-def test_a_stream_that_is_refused_is_replaced_by_questions_and_that_is_shown(browser: Browser) -> None:
+def test_the_page_polls_and_reports_it_while_the_stream_is_refused(browser: Browser) -> None:
     view = FixedView()
     with served(view) as address, page_on(browser, address, view) as opened:
         opened.page.route("**/api/stream*", lambda route: route.fulfill(status=503))
@@ -59,7 +59,7 @@ def test_a_stream_that_is_refused_is_replaced_by_questions_and_that_is_shown(bro
         opened.picture("polling")
 
 
-def test_a_gateway_that_is_away_is_said_and_found_again(browser: Browser) -> None:
+def test_the_page_reports_a_lost_connection_and_reconnects(browser: Browser) -> None:
     view = FixedView()
     with served(view) as address:
         context = page_on(browser, address, view)
@@ -67,8 +67,8 @@ def test_a_gateway_that_is_away_is_said_and_found_again(browser: Browser) -> Non
         expect(opened.page.locator("#connection")).to_have_text("live")
     try:
         expect(opened.page.locator("#connection")).to_contain_text("reconnecting since")
-        expect(opened.page.locator("#banner")).to_contain_text("What is shown is from before.")
-        opened.picture("gateway-away")
+        expect(opened.page.locator("#banner")).to_contain_text("The values shown are from before this time.")
+        opened.picture("connection-lost")
         with served(view, listen=f"127.0.0.1:{address[1]}"):
             expect(opened.page.locator("#connection")).to_have_text("live", timeout=20_000)
             expect(opened.page.locator("#banner")).to_be_hidden()
@@ -76,7 +76,7 @@ def test_a_gateway_that_is_away_is_said_and_found_again(browser: Browser) -> Non
         context.__exit__(None, None, None)
 
 
-def test_chinese_is_spoken_to_those_who_speak_it(browser: Browser) -> None:
+def test_a_chinese_browser_gets_the_chinese_page(browser: Browser) -> None:
     view = FixedView()
     view.cards = CARDS
     with served(view) as address, page_on(browser, address, view, "phone", "zh-CN") as opened:
@@ -93,7 +93,7 @@ def test_chinese_is_spoken_to_those_who_speak_it(browser: Browser) -> None:
         assert opened.complaints == []
 
 
-def test_choices_are_remembered(opened: Opened) -> None:
+def test_choices_are_stored(opened: Opened) -> None:
     with opened.page.expect_navigation():
         opened.page.locator("#language").select_option("zh-Hans")
     other = "light" if opened.screen == "phone" else "dark"
@@ -107,21 +107,21 @@ def test_choices_are_remembered(opened: Opened) -> None:
     assert opened.page.evaluate("getComputedStyle(document.body).backgroundColor") == after
 
 
-def test_both_languages_have_the_same_words(opened: Opened) -> None:
-    en, zh = (opened.page.evaluate(f"import('/{name}.js').then((one) => one.default)") for name in ("en", "zh"))
+def test_both_languages_have_the_same_keys(opened: Opened) -> None:
+    en, zh = (opened.page.evaluate(f"import('/{name}.js').then((module) => module.default)") for name in ("en", "zh"))
     assert list(en) == list(zh)
     holes = re.compile(r"\{\w+\}")
     assert [key for key in en if sorted(holes.findall(en[key])) != sorted(holes.findall(zh[key]))] == []
     assert not [key for key in zh if not zh[key].strip()]
 
 
-def test_every_word_that_the_page_uses_is_there(opened: Opened) -> None:
+def test_every_used_key_has_a_text(opened: Opened) -> None:
     folder = Path(ROOT / "agent/wattgram/web/page")
     used: set[str] = set()
     for file in folder.glob("*.[jh][st]*"):
         text = file.read_text()
         used |= set(re.findall(r'\bt\("([\w. ]+)"', text))
         used |= set(re.findall(r'data-(?:text|label)="([\w. ]+)"', text))
-    en = opened.page.evaluate("import('/en.js').then((one) => one.default)")
+    en = opened.page.evaluate("import('/en.js').then((module) => module.default)")
     assert used - set(en) == set()
     assert len(used) > 80

@@ -1,4 +1,4 @@
-"""The section of history: ranges, looking closer and going back, the table."""
+"""The section History: ranges, zoom, table."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from tests.support.page_view import SECOND
 __all__ = ["browser", "opened"]
 
 
-def test_a_range_asks_for_its_history(opened: Opened) -> None:
+def test_a_range_fetches_its_history(opened: Opened) -> None:
     with opened.page.expect_response("**/api/history?minutes=60"):
         opened.go("history")
     with opened.page.expect_response("**/api/history?minutes=43200"):
         opened.page.get_by_role("button", name="30 d").click()
     assert opened.page.get_by_role("button", name="30 d").get_attribute("aria-pressed") == "true"
     assert opened.page.get_by_role("button", name="1 h").get_attribute("aria-pressed") == "false"
-    expect(opened.page.locator("#past-said")).to_have_text(
-        "Mon, 25 May 2026, 10:30:00 to Wed, 24 Jun 2026, 10:30:00, by hour"
+    expect(opened.page.locator("#past-period")).to_have_text(
+        "Mon, 25 May 2026, 10:30:00 to Wed, 24 Jun 2026, 10:30:00, hourly values"
     )
 
 
-def test_dragging_looks_closer_and_a_double_click_goes_back(opened: Opened) -> None:
+def test_a_drag_zooms_in_and_a_double_click_goes_back(opened: Opened) -> None:
     opened.go("history")
     plot = opened.page.locator("#past-power .u-over")
     expect(opened.page.locator("#past-back")).to_be_disabled()
@@ -47,9 +47,9 @@ def test_dragging_looks_closer_and_a_double_click_goes_back(opened: Opened) -> N
     expect(opened.page.locator("#past-back")).to_be_disabled()
 
 
-def test_the_past_can_be_walked_by_buttons_alone(opened: Opened) -> None:
+def test_buttons_alone_move_through_the_history(opened: Opened) -> None:
     opened.go("history")
-    expect(opened.page.locator("#past-said")).to_contain_text("09:30:00")
+    expect(opened.page.locator("#past-period")).to_contain_text("09:30:00")
     opened.page.locator("#past-earlier").focus()
     with opened.page.expect_response(re.compile(r"/api/history\?from=")):
         opened.page.keyboard.press("Enter")
@@ -58,18 +58,20 @@ def test_the_past_can_be_walked_by_buttons_alone(opened: Opened) -> None:
         opened.page.locator("#past-back").press("Enter")
 
 
-def test_the_plots_have_a_table_beside_them(opened: Opened) -> None:
+def test_the_plots_have_a_data_table(opened: Opened) -> None:
     opened.go("history")
     opened.page.locator("#past-table summary").press("Enter")
     rows = opened.page.locator("#past-rows tr")
-    expect(rows).to_have_count(30)  # every second of 60, because 48 are enough
+    expect(rows).to_have_count(30)  # every second row of 60: the table has at most 48
     assert rows.first.inner_text().split("\t")[1:] == ["279", "558", "200.0 kW", "95.5 kW", "80.0 kW", "0 kW"]
     label = opened.page.locator("#past-intensity").get_attribute("aria-label")
-    assert label == "Carbon intensity of this site, from 279 to 279 g/kWh; the table below has the numbers."
+    assert label == "Carbon intensity of this site: 279 to 279 g/kWh. The values are in the table below."
 
 
-def test_a_time_of_which_nothing_is_stored_says_so(opened: Opened) -> None:
+def test_a_failed_fetch_of_history_is_reported(opened: Opened) -> None:
     opened.page.route("**/api/history?minutes=360", lambda route: route.fulfill(status=503, body="gone"))
     opened.go("history")
     opened.page.get_by_role("button", name="6 h").click()
-    expect(opened.page.locator("#past-said")).to_have_text("No history: the gateway answered 503.")
+    expect(opened.page.locator("#past-period")).to_have_text(
+        "History unavailable: the gateway answered with HTTP status 503."
+    )

@@ -1,4 +1,4 @@
-"""Self-metrics as Prometheus takes them: its own checker, and a real one that scrapes a real daemon."""
+"""Self-metrics for Prometheus: checked by promtool, and scraped from a real daemon by a real Prometheus."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def check(text: bytes) -> tuple[int, str]:
     return done.returncode, (done.stdout + done.stderr).decode()
 
 
-def test_the_checker_finds_nothing_in_any_metric_and_finds_what_is_wrong() -> None:
+def test_promtool_accepts_every_metric_and_rejects_an_invalid_metric() -> None:
     metrics = dict.fromkeys([*HELP, *(f"influxdb{end}" for end in HELP_OF_SINK)], 1.0)
     assert check(exposition(metrics)) == (0, "")
     code, said = check(exposition({"spool.unheard_of": 1.0}))
     assert (code, said.strip()) == (3, "wattgram_spool_unheard_of no help text")
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_a_metric_without_a_number_is_left_out() -> None:
     assert exposition({"memory": float("nan")}) == b""
 
 
-def test_a_label_that_needs_escaping_is_taken(tmp_path: Path) -> None:
+def test_an_escaped_label_is_valid(tmp_path: Path) -> None:
     assert check(exposition({'bus_busy_share{bus="a\\"b\\\\c\\n"}': 0.5})) == (0, "")
 
 

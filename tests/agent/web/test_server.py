@@ -1,4 +1,4 @@
-"""The page's server over real sockets: routes, refusals, limits, and who is let in."""
+"""The page's server over real sockets: routes, refusals, limits, access."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_now_is_the_views_state_and_is_not_stored(address: tuple[str, int], view
 @pytest.mark.parametrize(
     ("query", "seconds"), [("", 3600), ("?minutes=1", 60), ("?minutes=1440", 86400), ("?minutes=43200", 2592000)]
 )
-def test_history_is_asked_in_minutes(address: tuple[str, int], view: FixedView, query: str, seconds: float) -> None:
+def test_history_by_minutes(address: tuple[str, int], view: FixedView, query: str, seconds: float) -> None:
     answer, body = ask(address, f"/api/history{query}")
     assert answer.status == 200
     assert view.asked == [(seconds, None)]
@@ -107,7 +107,7 @@ def test_history_is_asked_in_minutes(address: tuple[str, int], view: FixedView, 
         f"from={SECOND - 1800}&to={SECOND}",
     ],
 )
-def test_history_is_asked_from_one_time_to_another(address: tuple[str, int], view: FixedView, query: str) -> None:
+def test_history_of_a_given_period(address: tuple[str, int], view: FixedView, query: str) -> None:
     assert ask(address, f"/api/history?{query}")[0].status == 200
     assert view.asked == [(1800.0, float(SECOND))]
 
@@ -125,7 +125,7 @@ def test_history_is_asked_from_one_time_to_another(address: tuple[str, int], vie
         ("from=5&to=65&minutes=1", "minutes beside from and to"),
     ],
 )
-def test_a_period_that_is_none_is_refused_in_words(
+def test_an_invalid_period_is_refused_with_a_message(
     address: tuple[str, int], view: FixedView, query: str, said: str
 ) -> None:
     answer, body = ask(address, f"/api/history?{query}")
@@ -202,7 +202,7 @@ def test_one_connection_serves_many_requests(address: tuple[str, int]) -> None:
         "/api/now/",
     ],
 )
-def test_what_is_not_a_file_of_the_page_is_404(address: tuple[str, int], path: str) -> None:
+def test_an_unknown_path_is_404(address: tuple[str, int], path: str) -> None:
     assert ask(address, path)[0].status == 404
 
 
@@ -232,7 +232,7 @@ def test_a_body_is_not_read_and_ends_the_connection(address: tuple[str, int], vi
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 70_000, 431),  # too long
     ],
 )
-def test_what_is_not_http_is_refused_cleanly(address: tuple[str, int], request_: bytes, expected: int) -> None:
+def test_invalid_http_is_refused(address: tuple[str, int], request_: bytes, expected: int) -> None:
     assert status(raw(address, request_)) == expected
     assert ask(address, "/healthz")[0].status == 200
 
@@ -250,7 +250,7 @@ def test_a_slow_client_is_cut_off_and_others_are_not_delayed(view: FixedView) ->
         assert slow.recv(100) == b""
 
 
-def test_more_clients_than_allowed_are_turned_away(view: FixedView) -> None:
+def test_surplus_connections_are_closed(view: FixedView) -> None:
     with served(view, limits=ClientLimits(connections=2)) as address:
         first = socket.create_connection(address, timeout=5)
         second = socket.create_connection(address, timeout=5)
@@ -260,7 +260,7 @@ def test_more_clients_than_allowed_are_turned_away(view: FixedView) -> None:
         second.close()
 
 
-def test_a_fault_of_the_view_is_500_and_the_server_lives(address: tuple[str, int], view: FixedView) -> None:
+def test_a_fault_of_the_view_is_500_and_the_server_continues(address: tuple[str, int], view: FixedView) -> None:
     view.state["emission"]["load_power"] = nan  # not JSON: against the View's contract
     answer, body = ask(address, "/api/now")
     assert answer.status == 500
@@ -268,7 +268,7 @@ def test_a_fault_of_the_view_is_500_and_the_server_lives(address: tuple[str, int
     assert ask(address, "/healthz")[0].status == 200
 
 
-def test_a_spool_that_gives_no_history_is_503_and_no_fault_of_ours(
+def test_an_unreadable_spool_is_503_without_a_log_entry(
     address: tuple[str, int], view: FixedView, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def away(seconds: float, until: float | None) -> dict[str, object]:
@@ -290,7 +290,7 @@ def test_a_foreign_name_for_this_machine_is_refused(address: tuple[str, int], ho
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:8380", "127.8.8.8", "[::1]:8380"])
-def test_this_machines_own_names_are_served(address: tuple[str, int], host: str) -> None:
+def test_names_of_this_machine_are_served(address: tuple[str, int], host: str) -> None:
     assert ask(address, "/api/now", headers={"Host": host})[0].status == 200
 
 
@@ -303,7 +303,7 @@ def test_another_address_than_loopback_needs_a_token(listen: str) -> None:
 
 
 @pytest.mark.parametrize("listen", ["", "8380", "localhost", "127.0.0.1:http", "127.0.0.1:70000", ":80"])
-def test_what_is_no_address_is_named(listen: str) -> None:
+def test_an_invalid_listen_address_is_an_error(listen: str) -> None:
     with pytest.raises(ValueError, match="expected host:port"):
         Server(listen, None, FixedView())
 
@@ -320,7 +320,7 @@ def test_what_is_no_address_is_named(listen: str) -> None:
         {"Cookie": "wattgram=;;;=\u00ff"},
     ],
 )
-def test_without_the_token_nothing_is_told(path: str, headers: dict[str, str]) -> None:
+def test_without_the_token_no_content_is_served(path: str, headers: dict[str, str]) -> None:
     with served(FixedView(), TOKEN, "0.0.0.0:0") as (_, port):
         answer, body = ask(("127.0.0.1", port), path, headers=headers)
     assert answer.status == 401
@@ -353,7 +353,7 @@ def test_the_redirect_stays_on_this_server() -> None:
         assert answer.headers["Location"] == "/evil.example/"
 
 
-def test_a_token_is_demanded_on_loopback_too_when_there_is_one() -> None:
+def test_a_configured_token_is_required_on_loopback_too() -> None:
     with served(FixedView(), TOKEN) as here:
         assert ask(here, "/api/now")[0].status == 401
         assert ask(here, "/api/now", headers={"Authorization": f"Bearer {TOKEN}"})[0].status == 200
@@ -372,13 +372,13 @@ def test_open_connections_end_with_the_server(view: FixedView) -> None:
 ORIGIN = "https://scada.example"
 
 
-def test_no_other_origin_may_read_unless_it_was_said(address: tuple[str, int]) -> None:
+def test_no_other_origin_may_read_by_default(address: tuple[str, int]) -> None:
     answer, _ = ask(address, "/api/now", headers={"Origin": ORIGIN})
     assert answer.headers["Access-Control-Allow-Origin"] is None
 
 
 @pytest.mark.parametrize("path", ["/api/now", "/metrics", "/nothing"])
-def test_the_one_origin_may_read_and_no_other(view: FixedView, path: str) -> None:
+def test_only_the_configured_origin_may_read(view: FixedView, path: str) -> None:
     with served(view, origin=ORIGIN) as address:
         allowed, _ = ask(address, path, headers={"Origin": ORIGIN})
         other, _ = ask(address, path, headers={"Origin": f"{ORIGIN}.evil.example"})
@@ -388,7 +388,7 @@ def test_the_one_origin_may_read_and_no_other(view: FixedView, path: str) -> Non
     assert allowed.headers["Vary"] == other.headers["Vary"] == "Origin"
 
 
-def test_a_browser_may_ask_whether_the_token_can_be_sent(view: FixedView) -> None:
+def test_a_cors_preflight_allows_the_token(view: FixedView) -> None:
     asked = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
     with served(view, TOKEN, origin=ORIGIN) as address:
         answer, body = ask(address, "/api/now", "OPTIONS", {**asked, "Origin": ORIGIN})

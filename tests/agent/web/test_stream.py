@@ -1,4 +1,4 @@
-"""The stream of states over real sockets: what a client gets, misses, and costs."""
+"""The stream of states over real sockets: received and missed events, limits."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def tick(view: FixedView, load: float) -> None:
     view.count += 1
 
 
-def test_each_balance_is_one_event_with_the_whole_state() -> None:
+def test_each_balance_is_an_event_with_the_whole_state() -> None:
     view = FixedView()
     with served(view) as address, listening(address) as client:
         assert client.head[0] == "HTTP/1.1 200 OK"
@@ -82,7 +82,7 @@ def test_each_balance_is_one_event_with_the_whole_state() -> None:
         assert second.id != first.id
 
 
-def test_every_listener_gets_every_event() -> None:
+def test_every_client_gets_every_event() -> None:
     view = FixedView()
     with served(view) as address, listening(address) as one, listening(address) as other:
         assert one.next() == other.next()
@@ -90,7 +90,7 @@ def test_every_listener_gets_every_event() -> None:
         assert one.next() == other.next()
 
 
-def test_who_comes_back_gets_what_it_missed_and_nothing_twice() -> None:
+def test_a_reconnected_client_gets_missed_events_once() -> None:
     view = FixedView()
     with served(view) as address, listening(address) as steady:
         with listening(address) as client:
@@ -106,7 +106,7 @@ def test_who_comes_back_gets_what_it_missed_and_nothing_twice() -> None:
             assert client.next() == missed[2]
 
 
-def test_who_comes_back_finds_what_came_while_nobody_listened() -> None:
+def test_a_reconnected_client_gets_events_of_a_time_without_clients() -> None:
     view = FixedView()
     with served(view) as address:
         with listening(address) as client:
@@ -127,14 +127,14 @@ def test_an_unknown_last_event_gets_the_newest() -> None:
             assert other.next() == newest
 
 
-def test_silence_is_broken_by_a_heartbeat() -> None:
+def test_a_heartbeat_follows_a_time_without_events() -> None:
     view = FixedView()
     with served(view, limits=ClientLimits(heartbeat=0.1)) as address, listening(address) as client:
         client.next()
         assert client.next() == Told(text="alive")
 
 
-def test_the_state_is_told_without_a_balance_too() -> None:
+def test_the_state_is_published_without_a_new_balance() -> None:
     view = FixedView()
     with served(view) as address, listening(address) as client:
         client.next()
@@ -142,7 +142,7 @@ def test_the_state_is_told_without_a_balance_too() -> None:
         assert client.next().state["clock"] == "unset"
 
 
-def test_more_listeners_than_allowed_are_sent_to_the_plain_answer() -> None:
+def test_surplus_clients_are_referred_to_the_plain_answer() -> None:
     view = FixedView()
     with served(view, limits=ClientLimits(streams=1)) as address:
         with listening(address) as client:
@@ -158,7 +158,7 @@ def _opens(address: tuple[str, int]) -> bool:
         return client.head[0] == "HTTP/1.1 200 OK"
 
 
-def test_a_client_that_takes_nothing_is_dropped_and_delays_nobody() -> None:
+def test_a_client_that_reads_nothing_is_dropped_without_delaying_others() -> None:
     view = FixedView()
     view.state["events"] = [{"time": "", "device": "x" * 20_000, "event": "", "detail": ""}]
     limits = ClientLimits(streams=2, response=0.5)
@@ -174,7 +174,7 @@ def test_a_client_that_takes_nothing_is_dropped_and_delays_nobody() -> None:
             assert steady.next().kind == "state"
 
 
-def test_a_fault_of_the_view_ends_no_stream() -> None:
+def test_a_fault_of_the_view_does_not_end_a_stream() -> None:
     view = FixedView()
     with served(view, limits=ClientLimits(heartbeat=0.3)) as address, listening(address) as client:
         client.next()
@@ -187,7 +187,7 @@ def test_a_fault_of_the_view_ends_no_stream() -> None:
         assert told.state == view.state
 
 
-def test_head_says_what_it_is_and_ends() -> None:
+def test_head_gives_the_media_type_and_ends() -> None:
     with served(FixedView()) as address:
         answer, body = ask(address, "/api/stream", "HEAD")
         assert (answer.status, body) == (200, b"")

@@ -1,4 +1,4 @@
-"""The same bus, three masters: what one late RTU answer does to pymodbus, to tmodbus and to ours.
+"""Three masters on the same bus: the effect of a late RTU answer on pymodbus, tmodbus and wattgram.
 
 RTU has no transaction id. A register's right value is its address; the slave answers every request in turn.
 """

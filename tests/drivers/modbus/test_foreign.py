@@ -1,4 +1,4 @@
-"""UDP, TLS and ASCII lines: pymodbus' transports behind the same bus and the same guard."""
+"""UDP, TLS and ASCII lines: pymodbus' transports behind the same bus with the same checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A serial line that takes real wire time: right values, and no request before its silent interval."""
+"""A serial line with real wire time: correct values, and no request before the silent interval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Modbus RTU, on a serial line (pseudo-terminal) and over TCP: a late answer is never taken for the next one.
+"""Modbus RTU, on a serial line (pseudo-terminal) and over TCP: a late answer is never accepted for the next request.
 
 The slaves' registers hold their own addresses, so an answer that belongs to another request shows.
 """
@@ -120,7 +120,7 @@ def test_an_echo_of_the_request_is_skipped(wire: Wire) -> None:
 
 
 @both
-def test_the_answer_of_another_unit_is_never_taken(wire: Wire) -> None:
+def test_the_answer_of_another_unit_is_rejected(wire: Wire) -> None:
     async def work(bus: Bus) -> None:
         with pytest.raises(NoAnswer):
             await bus.read(1, "holding", 100, 3)
@@ -162,7 +162,7 @@ def test_a_late_answer_costs_one_probe() -> None:
 
 
 @both
-def test_requests_that_look_alike_are_told_apart_by_a_question_between(wire: Wire) -> None:
+def test_a_probe_separates_requests_of_equal_shape(wire: Wire) -> None:
     """Else a second copy of the first answer, which may come at any time, could pass for the second answer."""
 
     async def work(bus: Bus) -> None:
@@ -191,7 +191,7 @@ def test_a_copy_that_comes_during_the_next_request_is_not_its_answer() -> None:
 
 
 @both
-def test_a_late_refusal_is_not_taken_for_the_next_request(wire: Wire) -> None:
+def test_a_late_exception_is_not_accepted_for_the_next_request(wire: Wire) -> None:
     """Else a good register would be learned as a hole."""
 
     def behaviour(request: bad.Request) -> list[bad.Step]:

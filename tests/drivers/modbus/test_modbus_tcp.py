@@ -1,4 +1,4 @@
-"""Modbus TCP against servers that misbehave: what is answered is right, and nothing waits too long.
+"""Modbus TCP against servers that misbehave: accepted answers are correct, and no wait exceeds its limit.
 
 The servers' registers hold their own addresses; refusals' names are those of the Modbus specification.
 """
@@ -100,7 +100,7 @@ def test_an_answer_that_does_not_fit_is_an_error_and_the_next_read_is_right(beha
 
 
 @pytest.mark.parametrize("behaviour", [bad.garbage, bad.huge_header, bad.long_header, bad.cut, bad.spliced])
-def test_a_connection_whose_frames_are_lost_is_made_anew(behaviour: bad.Behaviour) -> None:
+def test_a_connection_without_frame_boundaries_is_reopened(behaviour: bad.Behaviour) -> None:
     async def work(bus: Bus) -> None:
         with pytest.raises(BadAnswer):
             await bus.read(1, "holding", 100, 3)
@@ -113,7 +113,7 @@ def test_a_connection_whose_frames_are_lost_is_made_anew(behaviour: bad.Behaviou
 
 
 @pytest.mark.parametrize("behaviour", [bad.wrong_id, bad.id_zero])
-def test_an_answer_with_another_transaction_id_is_never_taken(behaviour: bad.Behaviour) -> None:
+def test_an_answer_with_another_transaction_id_is_rejected(behaviour: bad.Behaviour) -> None:
     async def work(bus: Bus) -> None:
         with pytest.raises(NoAnswer, match=r"no answer within 0\.15 s"):
             await bus.read(1, "holding", 100, 3)
@@ -136,7 +136,7 @@ def test_transaction_ids_are_never_0() -> None:
 
 
 @pytest.mark.parametrize("behaviour", [bad.resets, bad.closes])
-def test_a_connection_that_ends_during_a_request_is_known_at_once(behaviour: bad.Behaviour) -> None:
+def test_the_end_of_a_connection_during_a_request_is_reported_at_once(behaviour: bad.Behaviour) -> None:
     async def main() -> None:
         async with bad.Server(bad.first(behaviour)) as server:
             bus = Bus(parse(server.url), timeout=3600.0)  # waiting for the time-out would hang the test

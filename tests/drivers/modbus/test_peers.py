@@ -1,4 +1,4 @@
-"""What others say of our frames: Wireshark finds none malformed, and mbpoll sends the same ones.
+"""Frames checked by other programs: Wireshark finds no malformed frame, and mbpoll sends the same frames.
 
 The bytes are recorded by a relay and not captured from a network, so that nobody has to be root.
 """
@@ -107,7 +107,7 @@ def test_wireshark_finds_no_malformed_rtu_frame(tmp_path: Path) -> None:
     agreed(asyncio.run(main()), tmp_path, "mbrtu", "-o", "mbrtu.crc_verification:TRUE")
 
 
-def test_mbpoll_asks_as_we_do() -> None:
+def test_mbpoll_sends_the_same_requests() -> None:
     """The same eight registers: byte for byte but for the transaction id."""
 
     async def main() -> tuple[list[Chunk], list[Chunk]]:

@@ -17,9 +17,9 @@ from wattgram_drivers.device import Device, DeviceLimits, Register
 from wattgram_drivers.driver_errors import BadAnswer, BusDown, DriverError, NoAnswer, Refused
 from wattgram_drivers.modbus.bus import Bus
 from wattgram_drivers.simulated.faults import (
-    CALM,
+    NO_BUS_FAULTS,
+    NO_FAULTS,
     ONCE,
-    WELL,
     BusFaults,
     Faults,
     FaultSchedule,
@@ -106,7 +106,7 @@ def test_a_wrong_answer_is_an_error_and_the_next_read_is_right(wire: str, name: 
 
 @every_wire
 @pytest.mark.parametrize("faults", [Faults(late=0.05), Faults(doubled=True), Faults(late=0.05, doubled=True)], ids=str)
-def test_an_answer_that_is_odd_but_right_is_taken(wire: str, faults: Faults) -> None:
+def test_an_unusual_but_correct_answer_is_accepted(wire: str, faults: Faults) -> None:
     async def work(simulator: Simulator, bus: Bus) -> None:
         simulator.faults[1] = faults
         for address, count in ((40, 3), (60, 3), (60, 1), (80, 2)):
@@ -144,7 +144,7 @@ def test_the_same_seed_strikes_the_same_requests() -> None:
 
     def strikes(seed: str) -> list[Faults]:
         course = FaultSchedule(seed)
-        return [course.strike(mix, float(second)) for second in range(200)]
+        return [course.select(mix, float(second)) for second in range(200)]
 
     assert strikes("7 1") == strikes("7 1")
     assert strikes("7 1") != strikes("8 1")
@@ -153,7 +153,7 @@ def test_the_same_seed_strikes_the_same_requests() -> None:
 def test_a_share_is_the_part_of_the_requests_that_is_struck() -> None:
     course = FaultSchedule("1")
     faults = Faults(late=2.0, silent=True, shares={"silent": 0.1})
-    struck = [course.strike(faults, 0.0) for _ in range(10_000)]
+    struck = [course.select(faults, 0.0) for _ in range(10_000)]
     # binomial, n = 10,000, p = 0.1: mean 1000, standard deviation 30; five of them on either side
     assert 850 <= sum(one.silent for one in struck) <= 1150
     assert all(one.late == 2.0 for one in struck)
@@ -161,22 +161,22 @@ def test_a_share_is_the_part_of_the_requests_that_is_struck() -> None:
 
 def test_what_comes_once_comes_with_the_first_request_and_a_spell_lasts() -> None:
     course, faults = FaultSchedule("1"), Faults(busy=3.0, glitch=True, reset=True)
-    struck = [course.strike(faults, second) for second in (10.0, 12.9, 13.0, 99.0)]
+    struck = [course.select(faults, second) for second in (10.0, 12.9, 13.0, 99.0)]
     assert [bool(one.busy) for one in struck] == [True, True, False, False]
     assert [one.glitch for one in struck] == [True, False, False, False]
     assert [one.reset for one in struck] == [True, False, False, False]
-    assert course.strike(replace(faults), 100.0).glitch  # set anew
+    assert course.select(replace(faults), 100.0).glitch  # set anew
 
 
-def test_what_comes_once_waits_for_a_request_that_it_can_strike() -> None:
+def test_a_single_fault_waits_for_a_request_that_it_can_affect() -> None:
     course, faults = FaultSchedule("1"), Faults(glitch=True)
-    assert not course.strike(faults, 1.0, spared=("glitch",)).glitch
-    assert course.strike(faults, 2.0).glitch
+    assert not course.select(faults, 1.0, excluded=("glitch",)).glitch
+    assert course.select(faults, 2.0).glitch
 
 
-def test_what_comes_once_keeps_coming_where_it_has_a_share() -> None:
+def test_a_single_fault_with_a_share_occurs_repeatedly() -> None:
     course, faults = FaultSchedule("1"), Faults(glitch=True, shares={"glitch": 1.0})
-    assert all(course.strike(faults, second).glitch for second in (1.0, 2.0, 3.0))
+    assert all(course.select(faults, second).glitch for second in (1.0, 2.0, 3.0))
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def left(faults: Faults, transaction: int | None, said: list[int] | int = [0x123
     ("faults", "tcp"),
     [
         # header 0102 0000 length unit, then function, bytes, registers: by hand from the specification
-        (WELL, ["01020000000711030412345678"]),
+        (NO_FAULTS, ["01020000000711030412345678"]),
         (Faults(silent=True), []),
         (Faults(short=1), ["0102000000051103021234"]),
         (Faults(short=9), ["010200000003110300"]),
@@ -229,14 +229,14 @@ def test_frames_of_modbus_tcp(faults: Faults, tcp: list[str]) -> None:
     ],
 )
 def test_frames_of_rtu(unit: int, code: int, said: list[int] | int, published: str) -> None:
-    for faults in (WELL, Faults(wrong_transaction=True)):
+    for faults in (NO_FAULTS, Faults(wrong_transaction=True)):
         assert [one.data.hex() for one in answer(RequestEcho(unit, code), said, faults, Random(1))] == [published]
     assert frame(2, b"\x07", None).hex() == "02074112"
 
 
 @pytest.mark.parametrize("transaction", [None, 0x0102])
 def test_flipped_bits_are_few_and_where_they_show(transaction: int | None) -> None:
-    dice, right_one = Random(1), bytes.fromhex(left(WELL, transaction)[0])
+    dice, right_one = Random(1), bytes.fromhex(left(NO_FAULTS, transaction)[0])
     for _ in range(500):
         (one,) = answer(RequestEcho(17, 3, transaction), [0x1234, 0x5678], Faults(garbled=True), dice)
         turned = int.from_bytes(one.data, "big") ^ int.from_bytes(right_one, "big")
@@ -245,7 +245,7 @@ def test_flipped_bits_are_few_and_where_they_show(transaction: int | None) -> No
             assert one.data[9:] == right_one[9:]
 
 
-def test_an_answer_is_as_late_as_its_fault_says() -> None:
+def test_an_answer_has_the_delay_of_its_fault() -> None:
     assert [one.delay for one in answer(RequestEcho(1, 3), [1], Faults(late=1.5, doubled=True), Random(1))] == [
         1.5,
         1.5,
@@ -276,7 +276,7 @@ def test_a_mix_with_trouble_on_the_bus_never_gives_a_wrong_word(wire: str) -> No
             except DriverError:
                 continue
         assert answered  # not by answering nothing
-        simulator.faults[1], simulator.trouble = WELL, CALM
+        simulator.faults[1], simulator.trouble = NO_FAULTS, NO_BUS_FAULTS
         while True:  # until a reboot, or a connection that is half-open, is over
             with contextlib.suppress(BusDown, NoAnswer):
                 await right(bus, 20, limit=LIMIT)
@@ -287,7 +287,7 @@ def test_a_mix_with_trouble_on_the_bus_never_gives_a_wrong_word(wire: str) -> No
 
 
 @every_network
-def test_the_first_request_of_a_connection_is_swallowed(wire: str) -> None:
+def test_the_first_request_of_a_connection_gets_no_answer(wire: str) -> None:
     async def work(simulator: Simulator, bus: Bus) -> None:
         simulator.trouble = BusFaults(first_swallowed=True)
         with pytest.raises(NoAnswer):
@@ -404,7 +404,7 @@ def test_what_was_late_is_forgotten_in_a_reboot() -> None:
         simulator.trouble = BusFaults(rebooting=0.01)
         with pytest.raises(NoAnswer):
             await right(bus, 40, limit=3 * LIMIT)  # long enough for both answers, if they came
-        simulator.faults[1] = WELL
+        simulator.faults[1] = NO_FAULTS
         await right(bus, 60)
 
     on("19200", BOTH, work)
@@ -430,7 +430,7 @@ def test_a_line_has_no_connections_to_be_troubled(wire: str) -> None:
     async def work(simulator: Simulator, bus: Bus) -> None:
         simulator.trouble = BusFaults(one_client="kick", slow_accept=600.0, first_swallowed=True, half_open=True)
         await right(bus)
-        assert simulator.trouble is not CALM
+        assert simulator.trouble is not NO_BUS_FAULTS
 
     on(wire, BOTH, work)
 
@@ -443,7 +443,7 @@ def test_the_answers_of_one_unit_leave_in_turn(wire: str) -> None:
         simulator.faults[1] = Faults(late=2 * LIMIT)
         with pytest.raises((NoAnswer, BadAnswer)):
             await right(bus, 40, limit=LIMIT)
-        simulator.faults[1] = WELL
+        simulator.faults[1] = NO_FAULTS
         await right(bus, 60)
         await right(bus, 80, unit=2)
 

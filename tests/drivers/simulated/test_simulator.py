@@ -1,4 +1,4 @@
-"""Devices served on real wires: what other masters read, what the wire says, and faults on demand."""
+"""Devices served over real connections: values read by other masters, bytes on the wire, faults."""
 
 from __future__ import annotations
 
@@ -380,7 +380,7 @@ def test_the_same_seed_gives_the_same_faults() -> None:
     assert asyncio.run(struck(8)) != first
 
 
-def test_a_late_unit_on_rtu_is_never_mistaken() -> None:
+def test_a_late_answer_on_rtu_is_never_accepted() -> None:
     async def work(simulator: Simulator, bus: Bus) -> None:
         simulator.faults[1] = Faults(late=0.06)
         for address, word in ((12, 5002), (10, 0x4366), (21, 0xFFFF)):
@@ -393,7 +393,7 @@ def test_a_late_unit_on_rtu_is_never_mistaken() -> None:
     served(work, endpoint=parse("rtutcp://127.0.0.1:0", listen=True))
 
 
-def test_an_address_that_is_taken_is_an_error() -> None:
+def test_an_address_in_use_is_an_error() -> None:
     async def work(simulator: Simulator, bus: Bus) -> None:
         with pytest.raises(OSError, match="cannot be served"):
             await Simulator(simulator.endpoint, {}).start()
@@ -454,7 +454,7 @@ def test_a_pseudo_terminal_serves_too() -> None:
 
 
 @pytest.mark.parametrize("name", [one for one in catalogue.names() if one != catalogue.SUNSPEC])
-def test_what_a_map_serves_is_what_it_reads(name: str) -> None:
+def test_served_values_equal_read_values(name: str) -> None:
     """Every device of the catalogue, each register with a raw number of its own: wire, plan, decode and back."""
     shipped = catalogue.load(name)
     toy = replace(shipped, limits=replace(shipped.limits, request_delay=0.0))

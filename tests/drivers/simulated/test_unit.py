@@ -1,4 +1,4 @@
-"""Values that go wrong, as the words that a master gets, over TCP and over serial lines with their time."""
+"""Faults of values, as the words that a master receives, over TCP and serial lines with wire time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wattgram_drivers.modbus.bus import Bus
 from wattgram_drivers.quantity import QUANTITIES
 from wattgram_drivers.reader import Reader
 from wattgram_drivers.simulated import sunspec_serve
-from wattgram_drivers.simulated.faults import WELL, Faults
+from wattgram_drivers.simulated.faults import NO_FAULTS, Faults
 from wattgram_drivers.simulated.simulator import Simulator
 from wattgram_drivers.simulated.unit import Served, SimulatedUnit, is_counter
 
@@ -75,7 +75,7 @@ def served(wire: str, work: Callable[[Source, Callable[[Faults], Awaitable[str]]
                 simulator.faults[1] = faults
             return grouped(await bus.read(1, "holding", 0, 11))
 
-        assert await read(WELL) == RIGHT
+        assert await read(NO_FAULTS) == RIGHT
         await work(source, read)
 
     on(wire, {1: Served(METER, source, {8: 1})}, at_the_bus)
@@ -102,7 +102,7 @@ def grouped(data: bytes) -> str:
 def test_a_device_at_night(wire: str, faults: Faults, words: str) -> None:
     async def work(source: Source, read: Callable[[Faults], Awaitable[str]]) -> None:
         assert [await read(faults), await read(faults)] == [words, words]
-        assert await read(WELL) == RIGHT
+        assert await read(NO_FAULTS) == RIGHT
 
     served(wire, work)
 
@@ -125,7 +125,9 @@ def test_a_reset_counter_stays_low_and_counts_on(wire: str) -> None:
         source.count(3)
         assert await read(reset) == "00000003 0003 43660000 00004366 00fa 0001 41f00000"  # 30.0
         source.count(3)
-        assert await read(WELL) == "00000006 0006 43660000 00004366 00fa 0001 42700000"  # 60.0: what is lost is lost
+        assert (
+            await read(NO_FAULTS) == "00000006 0006 43660000 00004366 00fa 0001 42700000"
+        )  # 60.0: the reset is permanent
 
     served(wire, work)
 
@@ -142,7 +144,7 @@ def test_a_counter_rolls_over_at_its_width(wire: str) -> None:
         source.count(1)
         assert await read(rollover) == f"00000000 0000 {rest} 44828000"
         source.count(1)
-        assert await read(WELL) == f"00000001 0001 {rest} 4483c000"
+        assert await read(NO_FAULTS) == f"00000001 0001 {rest} 4483c000"
 
     served(wire, work)
 

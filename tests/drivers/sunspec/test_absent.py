@@ -1,4 +1,4 @@
-"""SunSpec: what a device sends for "no value", by type, never becomes a number.
+"""SunSpec: the patterns for "no value", by type, never become a number.
 
 The patterns of the specification are those of the Technology Overview 12040 v1.4; those that devices send instead
 have their reports beside them.

@@ -50,7 +50,7 @@ def test_definitions_have_the_lengths_of_the_reference(number: int) -> None:
 
 
 @pytest.mark.parametrize("number", MEASURING)
-def test_no_length_makes_us_read_beyond_it_and_more_length_never_means_less(number: int) -> None:
+def test_registers_stay_within_the_length_and_grow_with_it(number: int) -> None:
     before: set[str] = set()
     for length in range(LENGTHS[number] + 2 * BLOCKS.get(number, 0) + 3):
         found = list(registers(FoundModel(number, 40002, length)))
@@ -104,7 +104,7 @@ def test_model_1_is_stepped_over_by_its_own_length(length: int) -> None:
 
 
 @pytest.mark.parametrize(("length", "told"), [(0, ("", "")), (16, ("Acme", "")), (32, ("Acme", "Roof 10"))])
-def test_a_short_model_1_tells_what_it_has(length: int, told: tuple[str, str]) -> None:
+def test_a_short_model_1_gives_the_texts_that_it_contains(length: int, told: tuple[str, str]) -> None:
     words = (*MARKER, 1, length, *COMMON_66[2 : 2 + length], *written(103, INVERTER), *END)
     found = discover(words)
     assert ((found.vendor, found.model), found.serial) == (told, "")
@@ -117,7 +117,7 @@ def module(number: int, volts: int) -> tuple[int, ...]:
 
 
 @pytest.mark.parametrize("count", [0, 2, 5, 0xFFFF])
-def test_blocks_are_counted_from_the_length_whatever_n_says(count: int) -> None:
+def test_blocks_are_counted_from_the_length_and_not_from_n(count: int) -> None:
     # Offsets 2 to 5 the scale factors, 6 events, 8 N, 9 period.
     trackers = (160, 8 + 2 * 20, 0, 0, 0, 0, 0, 0, count, 0, *module(1, 612), *module(2, 598))
     found = read((*MARKER, *COMMON_66, *written(103, INVERTER), *trackers, *END))

@@ -1,4 +1,4 @@
-"""SunSpec: several inverters, meters and batteries behind one unit, as devices lay them out.
+"""SunSpec: several inverters, meters and batteries behind a unit, in the layouts of devices.
 
 Chains are those of vendors' documents and of public reports, named at each test.
 """
@@ -56,7 +56,7 @@ def addresses(devices: Sequence[Device]) -> dict[str, int]:
 ONE_UNIT = (*MARKER, *SOLAREDGE, *inverter(8_000.0), *METER_1, *meter(-1.0), *METER_2, *meter(-2.0), *END)
 
 
-def test_an_inverter_and_its_meters_stand_where_solaredge_says() -> None:
+def test_an_inverter_and_its_meters_are_at_solaredges_addresses() -> None:
     # SolarEdge's SunSpec technical note: inverter at 40069, meter 1 at 40188, meter 2 174 registers further.
     found = members(ONE_UNIT)
     assert [(one.kind, one.vendor, one.model, one.serial) for one in found] == [
@@ -122,7 +122,7 @@ def test_a_member_that_is_not_there_is_refused_with_those_that_are() -> None:
 
 
 @pytest.mark.parametrize("name", ["sunspec:", "sunspec:meter0", "sunspec:meter100", "sunspec:grid", "sunspecs"])
-def test_a_name_that_is_none_is_refused(name: str) -> None:
+def test_an_invalid_name_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="allowed: sunspec, or sunspec:KIND with a number"):
         discover(ONE_UNIT, driver=name)
 
@@ -179,7 +179,7 @@ def test_trackers_belong_to_their_inverter(words: tuple[int, ...]) -> None:
     assert (other["active_power_total"], other["dc_voltage_1"], other["dc_voltage_2"]) == (2_000.0, 702.0, 703.0)
 
 
-def test_trackers_of_one_inverter_of_two_are_of_the_one_before_them() -> None:
+def test_trackers_belong_to_the_inverter_before_them() -> None:
     words = (*MARKER, *COMMON_66, *inverter(1_000.0), *inverter(2_000.0), *trackers(702), *END)
     first, second = members(words)
     assert "dc_voltage_1" not in first.quantities
@@ -289,7 +289,7 @@ class Odd(Chain):
     [Refused("no", 1), Refused("no", 4), Refused("busy", 6), BadAnswer("torn"), b"SunT", b"", b"SunSpec-", b"Su"],
     ids=repr,
 )
-def test_what_is_wrong_at_one_base_does_not_end_the_search(answer: bytes | Exception) -> None:
+def test_an_invalid_answer_at_a_base_does_not_end_the_search(answer: bytes | Exception) -> None:
     odd = Odd((*MARKER, *COMMON_66, *inverter(1_000.0), *END), {40000: answer})
     assert asyncio.run(walk.discover(odd.ask)).vendor == "Acme"
 
@@ -303,7 +303,7 @@ def test_silence_ends_the_search_at_once(answer: Exception) -> None:
 
 
 @pytest.mark.parametrize("answer", [NoAnswer("unit 1"), Refused("busy", 6), BadAnswer("torn"), b"\0"], ids=repr)
-def test_a_chain_that_breaks_off_is_not_taken_for_a_whole_one(answer: bytes | Exception) -> None:
+def test_an_interrupted_chain_is_not_accepted_as_complete(answer: bytes | Exception) -> None:
     # The meter's model 1 begins after the marker, model 1 (68) and model 103 (52).
     words = (*MARKER, *COMMON_66, *inverter(1_000.0), *METER_1, *meter(1.0), *END)
     odd = Odd(words, {50000 + 2 + 68 + 52: answer})

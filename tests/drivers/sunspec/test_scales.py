@@ -1,4 +1,4 @@
-"""SunSpec: a scale factor may change at any time (SolarEdge's SunSpec technical note), and no value may notice."""
+"""SunSpec: a scale factor may change at any time (SolarEdge's SunSpec technical note) without a wrong value."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_a_factor_that_moves_within_a_reading_leaves_far_values_absent_and_none_
 
 def test_a_far_scale_that_the_device_refuses_takes_its_values_alone() -> None:
     words = at_base(modules(8, 612, 0))
-    reader = Reader(device(words), 1, patience=1000)
+    reader = Reader(device(words), 1, max_refusals=1000)
     found = read(reader, Memory(words, illegal={40070 + 3}))
     assert [name for name, value in found.items() if name.startswith("dc_voltage") and not isnan(value)] == []
     assert (found["module_count"], found["module_8_id"], found["module_8_alarm"]) == (8.0, 0.0, 0.0)

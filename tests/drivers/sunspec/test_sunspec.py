@@ -1,4 +1,4 @@
-"""SunSpec: the walk, what it makes of odd chains, and pysunspec2 as the second opinion on every number.
+"""SunSpec: the walk, unusual chains, and comparison of every number with pysunspec2.
 
 Offsets are those of the SunSpec models (ID register = 0), not-implemented values those of the Technology
 Overview 12040.
@@ -315,13 +315,13 @@ def test_a_second_inverter_or_a_meter_behind_one_gives_no_second_names() -> None
     assert read(words)["active_power_total"] == 110_000.0
 
 
-def test_no_marker_anywhere_says_what_was_found() -> None:
+def test_without_a_marker_the_message_lists_the_answers() -> None:
     with pytest.raises(BadAnswer, match="40000: 0102 0304; 50000: exception 2; 0: exception 2"):
         discover((0x0102, 0x0304))
 
 
-def test_a_chain_of_unknown_models_says_so() -> None:
-    with pytest.raises(BadAnswer, match="models 1, 64001; known are 101"):
+def test_a_chain_of_unsupported_models_is_an_error() -> None:
+    with pytest.raises(BadAnswer, match="models 1, 64001; supported are 101"):
         discover((*MARKER, *COMMON_66, 64001, 1, 0, *END))
 
 
@@ -371,7 +371,7 @@ def test_pysunspec2_reads_a_served_chain() -> None:
 
 
 def test_an_unknown_model_cannot_be_served() -> None:
-    with pytest.raises(ValueError, match="SunSpec model 999 is not known; known are 1, 101"):
+    with pytest.raises(ValueError, match="SunSpec model 999 is not supported; allowed: 1, 101"):
         sunspec_serve.chain([999], "", "", "")
 
 

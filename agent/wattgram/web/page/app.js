@@ -1,4 +1,4 @@
-// The live page: each state that comes is shown in every section; history and goals are asked for when they are seen.
+// The live page: shows each received state in the open section, fetches history and goals when their section opens.
 
 import { offerChoices } from "./choices.js";
 import { showDelivery } from "./delivery.js";
@@ -6,16 +6,16 @@ import { showDevices } from "./devices.js";
 import { byId, made, put } from "./dom.js";
 import { SiteTime, grams, isNumber } from "./format.js";
 import { fetchGoals } from "./goals.js";
-import { Live, asked } from "./live.js";
+import { Live, fetchJson } from "./live.js";
 import { Now } from "./now.js";
 import { Past } from "./past.js";
 import { COLUMNS, Plots } from "./plots.js";
 import { Tabs } from "./tabs.js";
 import { t, translate } from "./texts.js";
 
-const HOUR = 3600; // s that the plots of this moment show
-const REFETCH = 300000; // ms after which they are fetched anew: between, states are appended
-const GOALS = 60000; // ms between two looks at the goals while they are seen
+const HOUR = 3600; // s of history in the plots of the section Now
+const REFETCH = 300000; // ms between two fetches of the history; received states are appended in between
+const GOALS = 60000; // ms between two fetches of the goals while their section is open
 
 class Page {
   constructor() {
@@ -24,10 +24,10 @@ class Page {
     this.siteTime = null;
     this.history = null;
     this.fetched = -Infinity;
-    offerChoices(() => [this.plots, this.past].forEach((one) => one?.redraw()));
+    offerChoices(() => [this.plots, this.past].forEach((plots) => plots?.redraw()));
     this.tabs = new Tabs(byId("tabs"), (name) => this.#open(name));
     setInterval(() => this.section === "goals" && !document.hidden && fetchGoals(this.siteTime), GOALS);
-    new Live((state) => this.#show(state), (how, since, why) => this.#connection(how, since, why));
+    new Live((state) => this.#show(state), (mode, since, reason) => this.#connection(mode, since, reason));
   }
 
   #open(name) {
@@ -58,7 +58,7 @@ class Page {
     this.#append(state);
   }
 
-  // Only what is seen is written.
+  // Update the open section only: hidden sections cost nothing.
   #sections(state) {
     if (this.section === "now") this.now.show(state);
     if (this.section === "devices") showDevices(state);
@@ -81,22 +81,22 @@ class Page {
     if (performance.now() - this.fetched < 5000) return;
     this.fetched = performance.now();
     try {
-      this.history = await asked(`/api/history?minutes=${HOUR / 60}`);
+      this.history = await fetchJson(`/api/history?minutes=${HOUR / 60}`);
       this.plots.show(this.history);
     } catch (error) {
       for (const id of ["plot-intensity", "plot-power"]) {
-        if (!this.history) byId(id).replaceChildren(made("p", t("past.failed", { why: error.message }), "empty"));
+        if (!this.history) byId(id).replaceChildren(made("p", t("past.failed", { reason: error.message }), "empty"));
       }
     }
   }
 
-  #connection(how, since, why) {
+  #connection(mode, since, reason) {
     const time = this.siteTime ? this.siteTime.clock(new Date(since)) : new Date(since).toLocaleTimeString();
-    put("connection", t(`connection.${how}`, { time }));
-    byId("connection").className = `connection ${how}`;
-    put("banner", how === "lost" && why ? t("lost.banner", { why, time }) : "");
-    byId("banner").hidden = how !== "lost" || !why;
-    document.body.classList.toggle("old", how === "lost");
+    put("connection", t(`connection.${mode}`, { time }));
+    byId("connection").className = `connection ${mode}`;
+    put("banner", mode === "lost" && reason ? t("lost.banner", { reason, time }) : "");
+    byId("banner").hidden = mode !== "lost" || !reason;
+    document.body.classList.toggle("old", mode === "lost");
   }
 }
 

@@ -1,4 +1,4 @@
-// The two switches, language and colours; what is chosen is remembered by this browser.
+// The switches for language and colour scheme; the browser stores the choice.
 
 import { t } from "./texts.js";
 import { byId } from "./dom.js";
@@ -6,27 +6,27 @@ import { byId } from "./dom.js";
 const SCHEMES = ["auto", "light", "dark"];
 
 const root = document.documentElement;
-const remember = (name, value) => {
+const store = (name, value) => {
   try {
     localStorage.setItem(`wattgram ${name}`, value);
   } catch {
-    // storage is switched off: the choice holds until the page is left
+    // storage is disabled: the choice applies until the page is closed
   }
 };
 
-// `changed` is called after the colours are others.
+// `changed` is called after a change of the colour scheme.
 export function offerChoices(changed) {
   const language = byId("language");
   language.value = root.lang;
   language.addEventListener("change", () => {
-    remember("language", language.value);
+    store("language", language.value);
     location.reload();
   });
   const scheme = byId("scheme");
   for (const name of SCHEMES) scheme.add(new Option(t(`scheme.${name}`), name));
   scheme.value = root.dataset.scheme ?? "auto";
   scheme.addEventListener("change", () => {
-    remember("scheme", scheme.value);
+    store("scheme", scheme.value);
     if (scheme.value === "auto") delete root.dataset.scheme;
     else root.dataset.scheme = scheme.value;
     changed();

@@ -1,4 +1,4 @@
-// The section of what happens to the data: sinks, spool, clock, grid sources, and what happened.
+// The section Data: sinks, grid data sources, local store, clock and events.
 
 import { badge, fact, fill, made, put, quoted } from "./dom.js";
 import { NONE, age, bytes, count, grams, isNumber, share } from "./format.js";
@@ -17,8 +17,8 @@ export function showDelivery(now, siteTime) {
   ]);
 }
 
-function rows(found, none) {
-  return found.length ? found : [made("li", t(none), "muted")];
+function rows(items, none) {
+  return items.length ? items : [made("li", t(none), "muted")];
 }
 
 function sinkRow(sink) {

@@ -1,4 +1,4 @@
-// The section of devices and of the buses on which they are.
+// The section Devices: devices and their buses.
 
 import { badge, fill, made, put, quoted } from "./dom.js";
 import { NONE, age, count, isNumber, power, share } from "./format.js";

@@ -1,4 +1,4 @@
-// Elements. Everything from outside becomes text, never markup.
+// Elements of the page. Received values become text, never markup.
 
 import { word } from "./texts.js";
 
@@ -21,7 +21,7 @@ export function made(tag, text, names = "") {
   return element;
 }
 
-// What the gateway says in its own words, which are English.
+// A text of the gateway, which is always in English.
 export function quoted(tag, text, names = "") {
   const element = made(tag, text, names);
   element.lang = "en";
@@ -40,11 +40,11 @@ export function fact(name, value) {
   return row;
 }
 
-// New rows in place of the old; what is alike stays, so that a selection and a reading position stay, too.
+// Replace changed rows only, so that the reader's selection and scroll position remain.
 export function fill(id, rows) {
-  const home = byId(id);
-  const old = [...home.children];
+  const parent = byId(id);
+  const old = [...parent.children];
   if (old.length === rows.length && rows.every((row, i) => row.isEqualNode(old[i]))) return;
-  if (old.length !== rows.length) return void home.replaceChildren(...rows);
+  if (old.length !== rows.length) return void parent.replaceChildren(...rows);
   rows.forEach((row, i) => row.isEqualNode(old[i]) || old[i].replaceWith(row));
 }

@@ -1,16 +1,16 @@
-// Before anything is drawn: the colours and the language that were chosen here before. Without a choice the browser's.
+// Apply the stored colour scheme and language before the first paint; the default is the browser's setting.
 "use strict";
 {
-  const remembered = (name) => {
+  const stored = (name) => {
     try {
       return localStorage.getItem(`wattgram ${name}`);
     } catch {
-      return null; // storage is switched off
+      return null; // storage is disabled
     }
   };
   const root = document.documentElement;
-  const scheme = remembered("scheme");
+  const scheme = stored("scheme");
   if (scheme === "light" || scheme === "dark") root.dataset.scheme = scheme;
-  const language = remembered("language") ?? navigator.language;
+  const language = stored("language") ?? navigator.language;
   root.lang = language.toLowerCase().startsWith("zh") ? "zh-Hans" : "en";
 }

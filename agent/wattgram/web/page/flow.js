@@ -1,7 +1,7 @@
-// The picture of where power comes from and goes to, in SVG. Streams run in the direction that power takes.
+// The power flow diagram in SVG. Streams move in the direction of the power.
 
 import { isNumber, power, share } from "./format.js";
-import { t } from "./texts.js";
+import { COMMA, t } from "./texts.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -15,7 +15,7 @@ const NODES = {
   ev: "M4 17v-5l2.2-5h9.6L19 12l2 1v4zM4 12h15M7.5 17.2a1.8 1.8 0 1 0 .01 0M16.5 17.2a1.8 1.8 0 1 0 .01 0",
 };
 
-// Where the nodes stand; words stand beside or below them, or around (name above, the rest below).
+// Position of each node, and of its texts: beside, below, or around (name above, values below).
 const WIDE = {
   box: "-70 8 800 290", hub: [320, 152], words: { pv: "beside", generator: "beside", battery: "beside", ev: "beside", grid: "around", load: "around" },
   at: { grid: [20, 152], pv: [320, 42], generator: [90, 42], battery: [320, 262], load: [630, 152], ev: [555, 262] },
@@ -26,7 +26,7 @@ const NARROW = {
   at: { grid: [50, 146], pv: [206, 40], generator: [44, 40], battery: [112, 262], load: [304, 146], ev: [248, 262] },
 };
 const RADIUS = 27;
-const THRESHOLD = 50; // W, below which nothing flows to the eye
+const THRESHOLD = 50; // W, the least power that is drawn as a stream
 
 export class Flow {
   constructor(svg, text) {
@@ -55,10 +55,10 @@ export class Flow {
       const { watts, shown, note } = flows[kind];
       parts.group.classList.toggle("still", !shown);
       if (!shown) continue;
-      const known = isNumber(watts);
-      const moving = known && Math.abs(watts) >= THRESHOLD;
+      const available = isNumber(watts);
+      const moving = available && Math.abs(watts) >= THRESHOLD;
       const inward = moving && watts > 0;
-      parts.watts.textContent = known ? power(Math.abs(watts)) : t("flow.nodata");
+      parts.watts.textContent = available ? power(Math.abs(watts)) : t("flow.nodata");
       parts.note.textContent = note ?? "";
       parts.stream.classList.toggle("still", !moving);
       parts.stream.classList.toggle("back", !inward);
@@ -101,7 +101,7 @@ export class Flow {
   }
 }
 
-// What the picture shows, out of /api/now.
+// The diagram's flows, from a state of /api/now.
 export function flowsOf(now) {
   const balance = now.emission ?? {};
   const devices = now.devices ?? [];
@@ -114,18 +114,18 @@ export function flowsOf(now) {
   const net = (gain, loss) => (isNumber(gain) && isNumber(loss) ? gain - loss : null);
   const grid = net(balance.grid_import_power, balance.grid_export_power);
   const battery = net(balance.battery_discharge_power, balance.battery_charge_power);
-  const doing = (watts, positive, negative) =>
+  const direction = (watts, positive, negative) =>
     !isNumber(watts) || Math.abs(watts) < THRESHOLD ? "" : watts > 0 ? positive : negative;
-  const filled = devices.filter((device) => device.role === "battery" && isNumber(device.soc)).map((device) => device.soc);
-  const charge = filled.length ? t("flow.full", { share: share(filled.reduce((sum, soc) => sum + soc, 0) / filled.length) }) : "";
+  const levels = devices.filter((device) => device.role === "battery" && isNumber(device.soc)).map((device) => device.soc);
+  const charge = levels.length ? t("flow.full", { share: share(levels.reduce((sum, soc) => sum + soc, 0) / levels.length) }) : "";
   const flows = {
-    grid: { watts: grid, shown: true, note: doing(grid, t("flow.imported"), t("flow.exported")) },
+    grid: { watts: grid, shown: true, note: direction(grid, t("flow.imported"), t("flow.exported")) },
     pv: { watts: balance.pv_power, shown: has("pv") || balance.pv_power > 0, note: "" },
     generator: { watts: balance.generation_power, shown: has("wind", "hydro", "genset", "chp"), note: "" },
     battery: {
       watts: battery,
       shown: has("battery"),
-      note: [doing(battery, t("flow.discharging"), t("flow.charging")), charge].filter(Boolean).join(", "),
+      note: [direction(battery, t("flow.discharging"), t("flow.charging")), charge].filter(Boolean).join(COMMA),
     },
     load: { watts: isNumber(used) ? -used : null, shown: true, note: charging > THRESHOLD ? t("flow.without") : "" },
     ev: { watts: charging === null ? null : -charging, shown: vehicles.length > 0, note: "" },
@@ -134,7 +134,7 @@ export function flowsOf(now) {
   return { ...flows, largest: Math.max(...sizes) };
 }
 
-// The words' column and how far below the node's centre name, watts and note stand.
+// Column of a node's texts, and the offsets of name, watts and note below the node's centre.
 function placed(words, x) {
   if (words === "beside") return [{ x: x + RADIUS + 11 }, [-9, 11, 27]];
   const below = words === "below";

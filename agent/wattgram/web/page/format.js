@@ -1,4 +1,4 @@
-// Numbers, durations and times as this page writes them. What is not a number is "—".
+// Format numbers, durations and times. A missing number is "—".
 
 import { LOCALE, t } from "./texts.js";
 
@@ -47,12 +47,12 @@ export function bytes(value) {
   return `${Number((value / size).toPrecision(3))} ${unit}`;
 }
 
-// A value of a goal: four digits are enough to compare it with its target.
+// A goal's value: four digits suffice for a comparison with the target.
 export function number(value) {
   return isNumber(value) ? value.toLocaleString(LOCALE, { maximumSignificantDigits: 4 }) : NONE;
 }
 
-// Times in the site's zone; an unknown or missing zone is UTC, and says so.
+// Times in the site's zone; with an unknown or missing zone, in UTC (`zone` names the zone in use).
 export class SiteTime {
   constructor(zone) {
     this.zone = "UTC";
@@ -75,6 +75,6 @@ export class SiteTime {
 
   full(text) {
     const time = new Date(text);
-    return Number.isNaN(time.getTime()) ? NONE : `${this.dayFormat.format(time)}, ${this.clockFormat.format(time)}`;
+    return Number.isNaN(time.getTime()) ? NONE : `${this.dayFormat.format(time)}${LOCALE === "zh-CN" ? " " : ", "}${this.clockFormat.format(time)}`;
   }
 }

@@ -1,25 +1,25 @@
-// The section of the two articles' claims: a card each, grouped by article.
+// The section Goals: a card for each claim, grouped by article.
 
 import { badge, byId, made, put, quoted } from "./dom.js";
 import { isNumber, number, share } from "./format.js";
-import { asked } from "./live.js";
+import { fetchJson } from "./live.js";
 import { t, word } from "./texts.js";
 
 const STATES = ["on track", "off track", "not enough data", "manual entry", "context only"];
 
-// `siteTime` writes times in the site's zone.
+// `siteTime` formats times in the site's zone.
 export async function fetchGoals(siteTime) {
   try {
-    showGoals(await asked("/api/goals"), siteTime);
+    showGoals(await fetchJson("/api/goals"), siteTime);
   } catch (error) {
-    put("goals-said", t("goals.failed", { why: error.message }));
+    put("goals-counts", t("goals.failed", { reason: error.message }));
   }
 }
 
 function showGoals(cards, siteTime) {
   const counts = STATES.map((state) => [state, cards.filter((card) => card.state === state).length]);
   const words = counts.filter(([, n]) => n).map(([state, n]) => `${n} ${word("state", state)}`);
-  put("goals-said", cards.length ? t("goals.counts", { all: cards.length, words: words.join(" · ") }) : t("goals.none"));
+  put("goals-counts", cards.length ? t("goals.counts", { all: cards.length, words: words.join(" · ") }) : t("goals.none"));
   const articles = [...new Set(cards.map((card) => card.article))];
   byId("goals").replaceChildren(...articles.map((name) => article(name, cards.filter((card) => card.article === name), siteTime)));
 }
@@ -38,7 +38,7 @@ function card(goal, siteTime) {
   head.append(made("strong", goal.goal), badge(goal.state));
   item.append(head, quoted("p", goal.claim, "claim"));
   if (goal.indicator) item.append(quoted("p", goal.indicator, "muted"));
-  const measured = isNumber(goal.value) || known(goal.target);
+  const measured = isNumber(goal.value) || isPresent(goal.target);
   if (measured) {
     const numbers = document.createElement("dl");
     numbers.append(pair(t("goals.value"), amount(goal.value, goal.unit)), pair(t("goals.target"), amount(goal.target, goal.unit)));
@@ -56,10 +56,10 @@ function card(goal, siteTime) {
   return item;
 }
 
-const known = (value) => value !== null && value !== undefined && value !== "";
+const isPresent = (value) => value !== null && value !== undefined && value !== "";
 
 function amount(value, unit) {
-  if (!known(value)) return "—";
+  if (!isPresent(value)) return "—";
   return isNumber(value) ? `${number(value)} ${unit ?? ""}`.trim() : String(value);
 }
 

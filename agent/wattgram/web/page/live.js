@@ -1,22 +1,22 @@
-// The gateway's states as they come: a stream of events, and where that is not to be had a question every two seconds.
+// Receive the gateway's states from the event stream; poll /api/now every two seconds while the stream is unavailable.
 
 import { t } from "./texts.js";
 
-const POLL = 2000; // ms between two questions without a stream
-const GRACE = 5000; // ms that the browser may take to bring a lost stream back before we ask
-const SILENCE = 20000; // ms without an event after which a stream is taken for dead; the gateway tells one each 5 s
-const AGAIN = 30000; // ms after which a stream that was refused is tried anew
-const HIDDEN = 60000; // ms after which a page that nobody sees stops listening
-const PATIENCE = 5000; // ms for one answer
+const POLL = 2000; // ms between two polls
+const GRACE = 5000; // ms for the browser to reconnect a lost stream, before polling starts
+const SILENCE = 20000; // ms without an event before the stream counts as lost; the gateway sends an event every 5 s
+const REOPEN = 30000; // ms before a refused stream is opened again
+const HIDDEN = 60000; // ms before a hidden page closes the stream
+const TIMEOUT = 5000; // ms, timeout of a request
 
 export class Live {
-  // `shown(state)` gets each state, `changed(how, since, why)` how they come: "live", "polling" or "lost".
-  constructor(shown, changed) {
-    this.shown = shown;
+  // `received(state)` gets each state; `changed(mode, since, reason)` gets the connection's mode: "live", "polling" or "lost".
+  constructor(received, changed) {
+    this.received = received;
     this.changed = changed;
-    this.how = "";
+    this.mode = "";
     this.last = "";
-    document.addEventListener("visibilitychange", () => this.#seen());
+    document.addEventListener("visibilitychange", () => this.#visibility());
     this.#open();
   }
 
@@ -49,15 +49,15 @@ export class Live {
     clearTimeout(this.polling);
     this.polling = null;
     this.#watch();
-    this.shown(JSON.parse(event.data));
+    this.received(JSON.parse(event.data));
     this.#become("live");
   }
 
   #error() {
     if (this.source.readyState === EventSource.CLOSED) {
-      this.#poll(); // refused: the browser will not try again
+      this.#poll(); // refused: the browser does not reconnect
       clearTimeout(this.again);
-      this.again = setTimeout(() => this.#open(), AGAIN);
+      this.again = setTimeout(() => this.#open(), REOPEN);
     } else {
       this.#become("lost", t("lost.stream"));
       this.grace ??= setTimeout(() => this.#poll(), GRACE);
@@ -66,31 +66,31 @@ export class Live {
 
   #poll() {
     if (this.polling) return;
-    const ask = async () => {
+    const poll = async () => {
       let state = null;
-      let why = "";
+      let reason = "";
       try {
-        state = await asked("/api/now");
+        state = await fetchJson("/api/now");
       } catch (error) {
-        why = error.message;
+        reason = error.message;
       }
       if (!this.polling) return; // the stream is back
-      if (state) this.shown(state);
-      this.#become(state ? "polling" : "lost", why);
-      this.polling = setTimeout(ask, POLL);
+      if (state) this.received(state);
+      this.#become(state ? "polling" : "lost", reason);
+      this.polling = setTimeout(poll, POLL);
     };
-    this.polling = setTimeout(ask, 0);
+    this.polling = setTimeout(poll, 0);
   }
 
-  #become(how, why = "") {
-    if (this.how === how && this.why === why) return;
-    if (this.how !== how) this.since = Date.now();
-    this.how = how;
-    this.why = why;
-    this.changed(how, this.since, why);
+  #become(mode, reason = "") {
+    if (this.mode === mode && this.reason === reason) return;
+    if (this.mode !== mode) this.since = Date.now();
+    this.mode = mode;
+    this.reason = reason;
+    this.changed(mode, this.since, reason);
   }
 
-  #seen() {
+  #visibility() {
     clearTimeout(this.hidden);
     if (document.hidden) {
       this.hidden = setTimeout(() => {
@@ -105,9 +105,9 @@ export class Live {
   }
 }
 
-// A JSON answer; an Error in words when there is none.
-export async function asked(path) {
-  const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) }).catch((error) => {
+// Fetch a JSON answer; throw an Error with a message for the reader otherwise.
+export async function fetchJson(path) {
+  const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT) }).catch((error) => {
     throw new Error(t(error.name === "TimeoutError" ? "lost.silent" : "lost.unreachable"));
   });
   if (answer.status === 401) throw new Error(t("lost.token"));

@@ -1,9 +1,9 @@
-// The section of this moment: the intensity, the flow of power, and how everything is, at a glance.
+// The section Now: carbon intensity, power flow, and a summary of devices, delivery and events.
 
 import { byId, made, put } from "./dom.js";
 import { Flow, flowsOf } from "./flow.js";
 import { age, grams, isNumber, rate, share } from "./format.js";
-import { t, word } from "./texts.js";
+import { COMMA, t, word } from "./texts.js";
 
 export class Now {
   constructor() {
@@ -17,9 +17,9 @@ export class Now {
     const sinks = now.sinks ?? [];
     const [event] = now.events ?? [];
     put("glance-devices", devices.length ? goodOf(devices) : t("devices.none"));
-    const away = sinks.filter((sink) => sink.state === "away").map((sink) => sink.name);
-    put("glance-sinks", away.length ? t("glance.away", { names: away.join(", ") }) : t(sinks.length ? "sinks.good" : "sinks.none"));
-    byId("glance-sinks").classList.toggle("alarm", away.length > 0);
+    const unavailable = sinks.filter((sink) => sink.state === "away").map((sink) => sink.name);
+    put("glance-sinks", unavailable.length ? t("glance.away", { names: unavailable.join(COMMA) }) : t(sinks.length ? "sinks.good" : "sinks.none"));
+    byId("glance-sinks").classList.toggle("alarm", unavailable.length > 0);
     byId("glance-devices").classList.toggle("alarm", devices.some((device) => device.state !== "good" && device.state !== "waiting"));
     put("glance-event", event ? [event.device, event.event].filter(Boolean).join(": ") : t("events.none"));
   }
@@ -28,14 +28,14 @@ export class Now {
     const emission = now.emission ?? {};
     const grid = now.grid ?? {};
     const site = emission.emission_intensity;
-    const there = emission.grid_intensity ?? grid.intensity;
+    const gridIntensity = emission.grid_intensity ?? grid.intensity;
     put("intensity", grams(site));
-    put("grid-intensity", grams(there));
+    put("grid-intensity", grams(gridIntensity));
     byId("intensity").classList.toggle("none", !isNumber(site));
-    put("difference", isNumber(site) ? difference(site, there) : t("hero.none", { reason: reason(now) }));
+    put("difference", isNumber(site) ? difference(site, gridIntensity) : t("hero.none", { reason: reason(now) }));
     const bar = byId("scale-site");
-    bar.style.width = isNumber(site) && there > 0 ? `${Math.min(100, (100 * site) / there).toFixed(1)}%` : "0";
-    bar.classList.toggle("above", site > there);
+    bar.style.width = isNumber(site) && gridIntensity > 0 ? `${Math.min(100, (100 * site) / gridIntensity).toFixed(1)}%` : "0";
+    bar.classList.toggle("above", site > gridIntensity);
     put("rate", rate(emission.emission_rate));
     put("clean", share(emission.clean_share));
     put("own", share(emission.self_sufficiency));
@@ -75,7 +75,7 @@ function gridData(grid, emission) {
   return t("grid.data", { words: words.filter(Boolean).join(" · ") || t("none") });
 }
 
-// A time of an event or a state, with the whole date as its title.
+// The time of an event, with the full date as its title.
 export function timed(siteTime, text) {
   const time = made("time", siteTime.clock(text));
   time.dateTime = text;

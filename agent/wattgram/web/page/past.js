@@ -1,14 +1,14 @@
-// The section of history: any period, closer by dragging over a plot, back by a double click or the button.
+// The section History: any period; a drag over a plot zooms in, a double click or the button goes back.
 
 import { byId, made, put } from "./dom.js";
 import { NONE, grams, isNumber, power } from "./format.js";
-import { asked } from "./live.js";
+import { fetchJson } from "./live.js";
 import { Plots } from "./plots.js";
 import { t } from "./texts.js";
 
-const LEAST = 10; // s that a plot shows at least
-const ROWS = 48; // rows of the table at most
-const AGAIN = 15000; // ms after which a period that ends now is asked for again
+const SHORTEST = 10; // s, shortest period of a plot
+const ROWS = 48; // most rows of the table
+const REFETCH = 15000; // ms between two fetches of a period that ends now
 
 const TABLE = [
   ["emission_intensity", grams], ["grid_intensity", grams], ["load_power", power], ["pv_power", power],
@@ -19,7 +19,7 @@ export class Past {
   constructor(siteTime) {
     this.siteTime = siteTime;
     this.minutes = 60;
-    this.trail = []; // periods to go back to, each [since, until]
+    this.trail = []; // earlier periods for the button Back, each [since, until]
     this.period = null; // null: the last `minutes`
     this.open = false;
     const zoom = (since, until) => this.#zoom(since, until);
@@ -30,10 +30,10 @@ export class Past {
     byId("past-earlier").addEventListener("click", () => this.#move(-1));
     byId("past-later").addEventListener("click", () => this.#move(1));
     byId("past-table").addEventListener("toggle", () => this.#table());
-    setInterval(() => this.open && !this.period && !document.hidden && this.fetch(), AGAIN);
+    setInterval(() => this.open && !this.period && !document.hidden && this.fetch(), REFETCH);
   }
 
-  // Be seen, or not any more.
+  // Open or close the section.
   show(open) {
     this.open = open;
     if (open) this.fetch();
@@ -47,14 +47,14 @@ export class Past {
     const { period, minutes } = this;
     try {
       const query = period ? `from=${period[0].toFixed(3)}&to=${period[1].toFixed(3)}` : `minutes=${minutes}`;
-      const history = await asked(`/api/history?${query}`);
-      if (period !== this.period || minutes !== this.minutes) return; // another one was chosen meanwhile
+      const history = await fetchJson(`/api/history?${query}`);
+      if (period !== this.period || minutes !== this.minutes) return; // the reader has chosen another period meanwhile
       this.history = history;
       this.plots.show(history);
-      this.#say();
+      this.#describe();
       this.#table();
     } catch (error) {
-      put("past-said", t("past.failed", { why: error.message }));
+      put("past-period", t("past.failed", { reason: error.message }));
     }
   }
 
@@ -65,9 +65,9 @@ export class Past {
   }
 
   #zoom(since, until) {
-    if (until - since < LEAST) {
+    if (until - since < SHORTEST) {
       const middle = (since + until) / 2;
-      [since, until] = [middle - LEAST / 2, middle + LEAST / 2];
+      [since, until] = [middle - SHORTEST / 2, middle + SHORTEST / 2];
     }
     this.trail.push(this.period);
     this.#go([since, until]);
@@ -95,10 +95,10 @@ export class Past {
     this.fetch();
   }
 
-  #say() {
+  #describe() {
     const { since, until, resolution, time } = this.history;
     const ends = [since, until].map((second) => this.siteTime.full(second * 1e3));
-    put("past-said", t(time.length ? "past.said" : "past.empty", { from: ends[0], to: ends[1], resolution: t(`resolution.${resolution}`) }));
+    put("past-period", t(time.length ? "past.period" : "past.empty", { from: ends[0], to: ends[1], resolution: t(`resolution.${resolution}`) }));
     const values = this.history.emission_intensity.filter(isNumber);
     const least = values.length ? Math.min(...values) : null;
     const most = values.length ? Math.max(...values) : null;

@@ -1,4 +1,4 @@
-// The two plots over time. uPlot draws; colours come from the style sheet, so both schemes fit.
+// The plots of intensity and power over time, drawn by uPlot. Colours come from the style sheet, for both colour schemes.
 
 import { grams, isNumber, power } from "./format.js";
 import { LOCALE, t } from "./texts.js";
@@ -15,10 +15,10 @@ export const COLUMNS = [
 ];
 
 export class Plots {
-  // `zoom(since, until)` is called when a span is chosen by dragging, `back()` on a double click; without them the
-  // plots fit what they hold, else they show the whole period that was asked for.
+  // `zoom(since, until)` is called after a drag, `back()` on a double click. With them, the x axis shows the whole
+  // requested period; without them, the range of the data.
   constructor(intensity, powers, zone, { zoom = null, back = null } = {}) {
-    this.homes = [intensity, powers];
+    this.parents = [intensity, powers];
     this.zone = zone;
     this.zoom = zoom;
     this.back = back;
@@ -27,7 +27,7 @@ export class Plots {
     new ResizeObserver(() => this.#fit()).observe(intensity);
   }
 
-  // `history`: columns as /api/history gives them.
+  // `history`: an answer of /api/history.
   show(history) {
     this.history = history;
     const generator = history.generation_power.some((watts) => watts > 0);
@@ -35,8 +35,8 @@ export class Plots {
     if (!this.plots.length || generator !== this.generator) {
       this.generator = generator;
       this.plots.forEach((plot) => plot.destroy());
-      this.homes.forEach((home) => home.replaceChildren());
-      this.plots = [this.#intensity(this.homes[0]), this.#power(this.homes[1])];
+      this.parents.forEach((parent) => parent.replaceChildren());
+      this.plots = [this.#intensity(this.parents[0]), this.#power(this.parents[1])];
     }
     this.plots[0].setData([history.time, history.emission_intensity, history.grid_intensity]);
     const kilo = (name) => history[name].map((watts) => (isNumber(watts) ? watts / 1e3 : null));
@@ -45,16 +45,16 @@ export class Plots {
     const load = kilo("load_power");
     const exported = kilo("grid_export_power");
     const charged = kilo("battery_charge_power");
-    // Drawn from the top of the pile down; the legend reads the columns themselves.
-    const piled = [];
-    Object.values(parts).reduce((below, one) => {
-      const top = below ? stack(below, one) : one;
-      piled.unshift(top);
+    // uPlot draws the stack from its top down; the legend shows the columns themselves, from `raw`.
+    const stacked = [];
+    Object.values(parts).reduce((total, column) => {
+      const top = total ? stack(total, column) : column;
+      stacked.unshift(top);
       return top;
     }, null);
     this.raw = [null, ...Object.values(parts).reverse(), load, exported, charged];
-    const below = (one) => one.map((value) => (value === null ? null : -value));
-    this.plots[1].setData([history.time, ...piled, load, below(stack(exported, charged)), below(charged)]);
+    const negative = (column) => column.map((value) => (value === null ? null : -value));
+    this.plots[1].setData([history.time, ...stacked, load, negative(stack(exported, charged)), negative(charged)]);
   }
 
   redraw() {
@@ -63,7 +63,7 @@ export class Plots {
 
   #fit() {
     for (const [i, plot] of this.plots.entries()) {
-      if (this.homes[i].clientWidth) plot.setSize({ width: this.homes[i].clientWidth, height: HEIGHT });
+      if (this.parents[i].clientWidth) plot.setSize({ width: this.parents[i].clientWidth, height: HEIGHT });
     }
   }
 
@@ -75,7 +75,7 @@ export class Plots {
     ];
   }
 
-  // A time as an axis has it: the day alone where a day begins.
+  // The label of a time on the axis: at midnight, the date.
   #label(second, step) {
     const time = new Date(second * 1e3);
     const clock = { timeZone: this.zone, hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
@@ -87,7 +87,7 @@ export class Plots {
     return text;
   }
 
-  // A time as the legend has it.
+  // A time in the legend.
   #moment(second) {
     if (!isNumber(second)) return "—";
     const span = this.history ? this.history.until - this.history.since : 0;
@@ -96,7 +96,7 @@ export class Plots {
     return new Date(second * 1e3).toLocaleString(LOCALE, options);
   }
 
-  #options(home, series, range) {
+  #options(parent, series, range) {
     const time = { label: t("plot.time"), value: (plot, second) => this.#moment(second ?? plot.data[0].at(-1)) };
     const chosen = (plot) => {
       const { left, width } = plot.select;
@@ -105,9 +105,9 @@ export class Plots {
       plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
       this.zoom(since, until);
     };
-    const asked = () => [this.history.since, this.history.until];
+    const requested = () => [this.history.since, this.history.until];
     return {
-      width: home.clientWidth || 320, height: HEIGHT, series: [time, ...series], axes: this.#axes(46), padding: [8, 20, 0, 0],
+      width: parent.clientWidth || 320, height: HEIGHT, series: [time, ...series], axes: this.#axes(46), padding: [8, 20, 0, 0],
       tzDate: (second) => uPlot.tzDate(new Date(second * 1e3), this.zone),
       cursor: {
         drag: { x: Boolean(this.zoom), y: false, setScale: false }, points: { size: 6 },
@@ -115,47 +115,47 @@ export class Plots {
       },
       hooks: this.zoom ? { setSelect: [chosen] } : {},
       legend: { live: true },
-      scales: { y: { range }, ...(this.zoom ? { x: { range: asked } } : {}) },
+      scales: { y: { range }, ...(this.zoom ? { x: { range: requested } } : {}) },
     };
   }
 
   #line(label, name, more) {
-    const paths = (...all) => ((this.history?.resolution ?? "tick") === "tick" ? straight : steps)(...all);
+    const paths = (...drawing) => ((this.history?.resolution ?? "tick") === "tick" ? straight : steps)(...drawing);
     return { label, stroke: paint(name), points: { show: false }, paths, ...more };
   }
 
-  #intensity(home) {
+  #intensity(parent) {
     const value = (plot, _number, series, index) => grams(plot.data[series][index ?? plot.data[0].length - 1]);
     const series = [
       this.#line(t("plot.site"), "site", { fill: paint("fill"), width: 2, value }),
       this.#line(t("plot.grid"), "grid", { width: 1.5, dash: [5, 4], value }),
     ];
     const range = (_plot, _low, high) => [0, isNumber(high) && high > 0 ? high * 1.12 : 100];
-    return new uPlot(this.#options(home, series, range), [[], [], []], home);
+    return new uPlot(this.#options(parent, series, range), [[], [], []], parent);
   }
 
-  #power(home) {
+  #power(parent) {
     const value = (plot, _number, series, index) => {
       const at = index ?? plot.data[0].length - 1;
       const kilowatts = this.raw[series]?.[at];
       return power(isNumber(kilowatts) ? kilowatts * 1e3 : null);
     };
     const area = (label, name) => this.#line(label, name, { fill: paint(`${name}-fill`), width: 1, value });
-    const piled = ["grid", "battery", ...(this.generator ? ["generator"] : []), "pv"];
+    const sources = ["grid", "battery", ...(this.generator ? ["generator"] : []), "pv"];
     const series = [
-      ...piled.map((name) => area(t(`plot.${name}`), name)),
+      ...sources.map((name) => area(t(`plot.${name}`), name)),
       this.#line(t("plot.used"), "load", { width: 1.8, value }),
       area(t("plot.export"), "grid"), area(t("plot.charging"), "battery"),
     ];
     const range = (_plot, low, high) => [low < -0.5 ? low * 1.15 : 0, isNumber(high) && high > 0 ? high * 1.1 : 1];
-    const options = this.#options(home, series, range);
-    options.bands = piled.slice(1).map((_name, i) => ({ series: [i + 1, i + 2] }));
-    options.bands.push({ series: [piled.length + 2, piled.length + 3] });
-    return new uPlot(options, [[], ...series.map(() => [])], home);
+    const options = this.#options(parent, series, range);
+    options.bands = sources.slice(1).map((_name, i) => ({ series: [i + 1, i + 2] }));
+    options.bands.push({ series: [sources.length + 2, sources.length + 3] });
+    return new uPlot(options, [[], ...series.map(() => [])], parent);
   }
 }
 
-// Element-wise sum; a missing part counts as nothing, all missing is missing.
-function stack(one, two) {
-  return one.map((value, i) => (value === null && two[i] === null ? null : (value ?? 0) + (two[i] ?? 0)));
+// Element-wise sum; a missing value counts as 0, two missing values give a missing sum.
+function stack(lower, upper) {
+  return lower.map((value, i) => (value === null && upper[i] === null ? null : (value ?? 0) + (upper[i] ?? 0)));
 }

@@ -1,7 +1,7 @@
-// The sections of the page as tabs: arrow keys, Home and End move, the address says which one is open.
+// The page's sections as tabs: arrow keys, Home and End select a tab; the address contains its name.
 
 export class Tabs {
-  // `opened` is called with the name of a section whenever it comes to be seen.
+  // `opened` is called with the name of each section that opens.
   constructor(list, opened) {
     this.opened = opened;
     this.tabs = [...list.querySelectorAll("[role=tab]")];
@@ -25,7 +25,7 @@ export class Tabs {
 
   #go(tab) {
     location.hash = tab.dataset.section;
-    this.#show(); // not with hashchange, which comes later: what has the focus is chosen
+    this.#show(); // before hashchange arrives, so that the focused tab is also the selected tab
   }
 
   #show() {
