@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SUITE = [sys.executable, "-m", "tests.faults"]
 
 
-@pytest.mark.faults
+@pytest.mark.server
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_nothing_is_lost_duplicated_or_misdated(kind: Kind) -> None:
     done = subprocess.run([*SUITE, "--short", kind.name], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -35,7 +35,7 @@ def test_a_kind_that_is_not_known_is_a_mistake_of_usage() -> None:
     assert "found 'kil'; allowed: kill, power" in done.stderr
 
 
-@pytest.mark.faults
+@pytest.mark.server
 def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path) -> None:
     said = tmp_path / "err"
     with said.open("wb") as err, subprocess.Popen([*SUITE, "power"], cwd=ROOT, stdout=err, stderr=err) as process:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support import servers
 from tests.support.misbehaving_device import Behaviour, Request, Server, Step
 from tests.support.servers import ROOT
 
@@ -91,6 +92,7 @@ class Daemon:
 
     def start(self) -> None:
         """Run it."""
+        assert servers.allowed, "the test needs the mark `server`"
         with (self.folder / "daemon.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", self._module, "run", "-c", str(self.path)],

@@ -32,6 +32,8 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
 START, STOP = 30.0, 15.0  # seconds; generous, because the machine may be busy
+allowed = True
+"""Whether servers may be started now: not in a test that lacks the mark `server`."""
 
 
 def wait_for(predicate: Callable[[], T], timeout: float, what: str) -> T:
@@ -130,6 +132,7 @@ class Server:
     def start(self) -> None:
         """Start and wait until it serves; AssertionError with its log when it ends before."""
         assert self._process is None, f"{self.name} runs already"
+        assert allowed, "the test needs the mark `server`"
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
