@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -81,7 +82,7 @@ class Bucket:
     engine: Influx
     write: WriteV2
 
-    def rows(self, query: str) -> list[dict[str, object]]:
+    def rows(self, query: str) -> list[dict[str, Any]]:
         """Rows of an InfluxQL query, times in ns."""
         return self.engine.query(self.name, query)
 

@@ -278,12 +278,13 @@ subjectAltName = IP:{LOOPBACK},DNS:localhost
     )
     request_file, cert = folder / "server.csr", folder / "server.pem"
     authority = right.ca.with_suffix(".key")
-    signed = ["-cert", right.ca, "-keyfile", authority, "-in", request_file, "-out", cert]
+    signed: list[str | Path] = ["-cert", right.ca, "-keyfile", authority, "-in", request_file, "-out", cert]
     ended = ["-startdate", "20200101000000Z", "-enddate", "20210101000000Z"]
-    for command in (
+    commands: tuple[list[str | Path], ...] = (
         ["req", "-new", "-key", right.key, "-subj", "/CN=localhost", "-out", request_file],
         ["ca", "-batch", "-notext", "-config", folder / "ca.cnf", "-extensions", "leaf", *signed, *ended],
-    ):
+    )
+    for command in commands:
         subprocess.run([openssl, *command], check=True, capture_output=True)
     return replace(right, cert=cert)
 

@@ -17,7 +17,8 @@ from wattgram_drivers.driver_errors import BadAnswer
 from wattgram_drivers.endpoint import parse
 from wattgram_drivers.modbus.bus import Bus
 from wattgram_drivers.simulated import sunspec_serve
-from wattgram_drivers.simulated.simulator import Served, Simulator
+from wattgram_drivers.simulated.simulator import Simulator
+from wattgram_drivers.simulated.unit import Served
 
 from tests.support.command_runs import started, wattgram
 from tests.support.running_site import configuration, one_device

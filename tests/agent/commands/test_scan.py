@@ -24,7 +24,9 @@ from wattgram_drivers.device import Device, Mark, Register, Table
 from wattgram_drivers.driver_errors import BusDown
 from wattgram_drivers.endpoint import Endpoint, parse
 from wattgram_drivers.simulated import sunspec_serve
-from wattgram_drivers.simulated.simulator import Faults, Served, Simulator
+from wattgram_drivers.simulated.faults import Faults
+from wattgram_drivers.simulated.simulator import Simulator
+from wattgram_drivers.simulated.unit import Served
 
 from tests.support import misbehaving_device as bad
 from tests.support.command_runs import started, wattgram

@@ -6,7 +6,7 @@ import asyncio
 import struct
 from pathlib import Path
 
-from wattgram.base.record import Record
+from wattgram.base.record import Kind, Record
 from wattgram.store.spool import Spool
 
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
@@ -32,7 +32,7 @@ def sdm630(turn: int) -> dict[int, int]:
     return {72: high, 73: low}
 
 
-def kept(folder: Path, kind: str) -> list[Record]:
+def kept(folder: Path, kind: Kind) -> list[Record]:
     """What is on disk."""
 
     async def read() -> list[Record]:

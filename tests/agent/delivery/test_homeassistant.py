@@ -8,6 +8,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from wattgram.base.record import Record, Series, record
@@ -194,7 +195,7 @@ def test_home_assistants_birth_brings_everything_anew(broker: Broker) -> None:
             assert [topic for topic, _ in heard.messages()[2:]] == [SITE, INCOMER]
         await sink.close()
 
-    def announcer(sink: Sink) -> object:
+    def announcer(sink: Sink) -> Any:
         return sink._announcer  # type: ignore[attr-defined]  # the sink of MQTT
 
     asyncio.run(asyncio.wait_for(work(), 60))
@@ -256,7 +257,7 @@ def states(broker: Broker, config: Config, *batches: Sequence[Record], replayed:
 
 
 def test_numbers_are_shown_as_they_were_read_and_shares_as_percent(broker: Broker) -> None:
-    values = {"active_power_total": -1234.5, "battery_soc": 0.57, "active_energy_import": 1234500.0}
+    values: dict[str, Any] = {"active_power_total": -1234.5, "battery_soc": 0.57, "active_energy_import": 1234500.0}
     (state,) = states(broker, made(broker, "incomer"), [reading("incomer", **values)])
     assert {name: float(state[name]) for name in values} == {
         "active_power_total": -1234.5,
@@ -337,7 +338,7 @@ def test_a_result_that_was_computed_anew_does_not_replace_what_is_now(broker: Br
         publish(made(broker, "incomer"), batch)
         said = [payload for _, payload in heard.wait(3)]
     entity = announced(SITE, kept(broker, 1, SITE)[SITE])["emission_intensity"]
-    states = []
+    states: list[str] = []
     for payload in said:
         states.append(shown(entity, payload, states[-1] if states else "unknown"))
     assert states == ["500", "500", "501.5"]

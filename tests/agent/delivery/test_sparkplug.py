@@ -6,9 +6,10 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,10 +110,10 @@ class Kept(SparkplugSink):
 @asynccontextmanager
 async def connected(sink: SparkplugSink) -> AsyncIterator[SparkplugSink]:
     try:
-        await sparkplug_sink.open()
-        yield sparkplug_sink
+        await sink.open()
+        yield sink
     finally:
-        await sparkplug_sink.close()
+        await sink.close()
 
 
 def run(work: Any) -> None:
@@ -248,7 +249,7 @@ def test_commands_that_the_broker_forbids_are_said_once_and_data_goes_on(
 
 def test_over_tls_with_a_client_certificate(tmp_path: Path, tls: Certificates) -> None:
     async def work() -> None:
-        files = {"ca": tls.ca, "cert": tls.client_cert, "key": tls.client_key}
+        files: dict[str, Any] = {"ca": tls.ca, "cert": tls.client_cert, "key": tls.client_key}
         async with connected(to(broker, tmp_path, **files)) as sparkplug_sink:
             for number in range(1, 2000, 250):
                 assert await sparkplug_sink.write(readings(number, number + 249), 0) == {}
@@ -405,6 +406,11 @@ def test_when_the_primary_host_goes_the_node_dies_and_keeps_what_it_has(tmp_path
 # the whole daemon
 
 
+def current(hearing: Callable[[], Host], key: tuple[str, str]) -> bool:
+    host = hearing()
+    return key in host.current and bool(host.current[key].value)
+
+
 def test_killed_the_broker_tells_its_death_and_the_next_life_has_the_next_number(
     tmp_path: Path, broker: Broker
 ) -> None:
@@ -423,7 +429,7 @@ def test_killed_the_broker_tells_its_death_and_the_next_life_has_the_next_number
             wait_for(lambda: hearing().number == 1, 30, "the next birth")
             # What was read before comes first, and is history.
             for key in (("incomer", "active_power_total"), ("", "emission/load_power")):
-                wait_for(lambda key=key: key in hearing().current and hearing().current[key].value, 30, f"{key} of now")
+                wait_for(partial(current, hearing, key), 30, f"{key} of now")
             assert running.stop() == 0
         wait_for(lambda: not hearing().online, 30, "the end")
         host = hearing()

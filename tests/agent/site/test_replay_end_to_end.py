@@ -6,6 +6,7 @@ import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from tests.conftest import Bucket
 from tests.support.command_runs import wattgram
@@ -24,7 +25,7 @@ def database(bucket: Bucket) -> str:
     return f'url = "{bucket.write.url}"\norg = "plant"\nbucket = "{bucket.name}"\ntoken = {{ file = "token" }}'
 
 
-def told(heard: Heard) -> list[dict[str, object]]:
+def told(heard: Heard) -> list[dict[str, Any]]:
     return [json.loads(payload) for topic, payload in heard.messages() if topic == "wattgram/works/emission"]
 
 
@@ -83,7 +84,8 @@ def test_a_grid_value_that_comes_late_is_told_with_the_next_revision(
         text = configuration(tmp_path, site(meter.port), mqtt=broker.url, influxdb=database(bucket))
         text += '[[grid.source]]\nkind = "mqtt"\ntopic = "grid/now"\n'
         with daemon(tmp_path, text) as running:
-            ticks = wait_for(lambda: len(told(heard)) >= 6 and told(heard), 30, "ticks")
+            wait_for(lambda: len(told(heard)) >= 6, 30, "ticks")
+            ticks = told(heard)
             begin = str(ticks[2]["time"])
             until = datetime.fromtimestamp(time.time() + 3600, UTC).isoformat()
             broker.publish("grid/now", json.dumps({"time": begin, "valid_to": until, "intensity": 300.0}))

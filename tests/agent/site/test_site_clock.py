@@ -69,7 +69,7 @@ def accounted(life: Life) -> float:
     )
     parts = [one["grid_import_energy"] for one in life.of("emission", "1mo")]
     parts += [running["grid_import_energy"], instants._arrears._late[0], point._corrected.channel.positive.outstanding]
-    parts += [float(one or 0.0) for one in point._track.dump()[:1]]
+    parts += [float(str(one or 0.0)) for one in point._track.dump()[:1]]
     return sum(float(one) for one in parts if isfinite(float(one)))
 
 

@@ -48,7 +48,7 @@ async def right(bus: Bus, address: int = 100, count: int = 3, unit: int = 1, lim
     assert list(words) == list(range(1000 + address, 1000 + address + count))
 
 
-FRAMES = {
+FRAMES: dict[str, tuple[Faults, type[DriverError] | tuple[type[DriverError], ...]]] = {
     "silent": (Faults(silent=True), NoAnswer),
     "late": (Faults(late=1.5 * LIMIT), (NoAnswer, BadAnswer)),
     "exception": (Faults(exception=4), (Refused, BadAnswer)),
