@@ -21,6 +21,7 @@ SUITE = [sys.executable, "-m", "tests.faults"]
 
 @pytest.mark.server
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.slow(30)
 def test_nothing_is_lost_duplicated_or_misdated(kind: Kind) -> None:
     done = subprocess.run([*SUITE, "--short", kind.name], cwd=ROOT, capture_output=True, text=True, check=False)
     line, total = done.stdout.splitlines()
@@ -36,6 +37,7 @@ def test_a_kind_that_is_not_known_is_a_mistake_of_usage() -> None:
 
 
 @pytest.mark.server
+@pytest.mark.slow(10)
 def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path) -> None:
     said = tmp_path / "err"
     with said.open("wb") as err, subprocess.Popen([*SUITE, "power"], cwd=ROOT, stdout=err, stderr=err) as process:

@@ -93,6 +93,7 @@ def test_a_name_goes_before_the_role() -> None:
         chosen("pv", "sunspec:inverter2")
 
 
+@pytest.mark.slow(4)
 def test_the_members_of_a_unit_are_simulated_checked_and_read(tmp_path: Path) -> None:
     port = free_port()
     url = f"tcp://127.0.0.1:{port}"

@@ -342,6 +342,7 @@ class Line:
         return bad.refuses(2)(request)
 
 
+@pytest.mark.slow(4)
 def test_a_lines_settings_are_tried_in_order_until_one_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scan, "SCAN_TURNAROUND", 0.1)
     monkeypatch.setattr(scan, "LINE_UNITS", range(1, 6))
@@ -453,6 +454,7 @@ def test_blocks_load_with_names_of_their_own_and_guessed_roles() -> None:
     assert 'driver = "eastron_sdm630"   # fits as well: eastron_sdm120' in text
 
 
+@pytest.mark.slow(8)
 def test_what_was_found_is_a_table_blocks_and_json(tmp_path: Path) -> None:
     async def main() -> None:
         simulator = Simulator(ANYWHERE, {1: telling(DEVICES["huawei_sun2000"]), 2: telling(DEVICES["abb_b21_b23_b24"])})
@@ -487,6 +489,7 @@ def test_what_was_found_is_a_table_blocks_and_json(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.slow(4)
 def test_ctrl_c_prints_what_was_found_so_far(tmp_path: Path) -> None:
     def act(request: bad.Request) -> Sequence[bad.Step]:
         return bad.refuses(4)(request) if request.unit == 1 else []
@@ -504,6 +507,7 @@ def test_ctrl_c_prints_what_was_found_so_far(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.slow(4)
 def test_a_host_that_refuses_is_a_failure_and_a_wrong_call_a_usage_error() -> None:
     closed = wattgram("scan", f"tcp://127.0.0.1:{free_port()}")
     assert closed.code == 1
@@ -519,6 +523,7 @@ def test_a_host_that_refuses_is_a_failure_and_a_wrong_call_a_usage_error() -> No
         assert message in ended.err
 
 
+@pytest.mark.slow(5)
 def test_nothing_found_is_no_failure_and_says_what_usually_is_wrong() -> None:
     async def main() -> None:
         async with bad.Server(bad.refuses(11)) as server:

@@ -6,6 +6,7 @@ import asyncio
 import struct
 from pathlib import Path
 
+import pytest
 from wattgram.base.record import Kind, Record
 from wattgram.store.spool import Spool
 
@@ -46,6 +47,7 @@ def kept(folder: Path, kind: Kind) -> list[Record]:
     return asyncio.run(read())
 
 
+@pytest.mark.slow(12)
 def test_no_energy_is_invented_and_the_operator_is_told_once(tmp_path: Path) -> None:
     meter = Registers(sdm630)
     with device(meter) as one:

@@ -9,6 +9,8 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Bucket
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
 from tests.support.servers import Broker, Heard, subscriber, wait_for
@@ -61,6 +63,7 @@ def at(message: dict[str, object]) -> float:
     return datetime.fromisoformat(str(message["time"])).timestamp()
 
 
+@pytest.mark.slow(50)
 def test_every_reading_has_its_time_and_no_key_is_written_twice(tmp_path: Path, broker: Broker, bucket: Bucket) -> None:
     """1970, set right, half a minute back, two hours back, an hour forward, right again; some seconds of each."""
     wall, meter = Wall(tmp_path), Registers(inverter)

@@ -13,6 +13,7 @@ from functools import partial
 from math import isnan
 from pathlib import Path
 
+import pytest
 from wattgram.daemon import health
 
 from tests.conftest import Bucket
@@ -43,6 +44,7 @@ def without_handles(pid: int | None = None) -> Iterator[None]:
         resource.prlimit(pid or 0, resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.slow(12)
 def test_without_file_handles_the_rest_goes_on_and_with_them_all_comes_back(
     tmp_path: Path, broker: Broker, bucket: Bucket
 ) -> None:

@@ -411,6 +411,7 @@ def current(hearing: Callable[[], Host], key: tuple[str, str]) -> bool:
     return key in host.current and bool(host.current[key].value)
 
 
+@pytest.mark.slow(5)
 def test_killed_the_broker_tells_its_death_and_the_next_life_has_the_next_number(
     tmp_path: Path, broker: Broker
 ) -> None:

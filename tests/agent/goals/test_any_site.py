@@ -124,6 +124,7 @@ def test_these_are_the_indicators_of_the_claims_that_they_are_about() -> None:
     goals(),
     st.sampled_from([FIRST, *dates(FIRST, 30)[9:], date(2027, 1, 1)]),
 )
+@pytest.mark.slow(5)
 def test_no_site_breaks_an_indicator(now: list[Day], before: list[Day], said: GoalsConfig, over: date) -> None:
     stretch = month(now, over=over)
     facility = site(said, DEVICES, {2025: year(2025, before)})

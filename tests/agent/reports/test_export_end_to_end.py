@@ -78,6 +78,7 @@ def test_a_damaged_block_costs_its_own_records_and_is_told(tmp_path: Path, which
     assert "up to 2 more are left out: they are damaged" in ended.err
 
 
+@pytest.mark.slow(4)
 def test_beside_the_daemon_and_after_its_sudden_end(tmp_path: Path) -> None:
     with device(Registers(WORDS)) as meter:
         text = configuration(tmp_path, one_device("incomer", "grid", "eastron_sdm630", meter.port))
@@ -148,6 +149,7 @@ def peak(*arguments: str) -> int:
 
 
 @pytest.mark.parametrize(("form", "most"), [("csv", 30), ("lp", 30), ("parquet", 70)])
+@pytest.mark.slow(10)
 def test_memory_does_not_grow_with_the_period(history: Path, tmp_path: Path, form: str, most: int) -> None:
     # 200,000 records are 38 MB of numbers alone and above 100 MB as objects. A row group of Parquet that is being
     # made has 50,000 of them as numbers, and packed ones: twice 10 MB, and the allocator's share.
@@ -157,6 +159,7 @@ def test_memory_does_not_grow_with_the_period(history: Path, tmp_path: Path, for
 
 
 @pytest.mark.parametrize("form", ["csv", "lp", "parquet"])
+@pytest.mark.slow(4)
 def test_ctrl_c_leaves_what_was_there_and_no_half_file(history: Path, tmp_path: Path, form: str) -> None:
     out = tmp_path / "out"
     out.write_text("of last month")

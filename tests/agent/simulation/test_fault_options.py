@@ -116,6 +116,7 @@ def test_a_fault_strikes_its_device_and_a_trouble_all_on_its_bus(tmp_path: Path)
         simulated_devices.of_config(load(path), ["press:half-open"])
 
 
+@pytest.mark.slow(4)
 def test_a_meter_that_misbehaves_is_read_or_is_an_error(tmp_path: Path) -> None:
     for faults, code, words in (
         (["doubled", "late=0.2"], 0, ""),

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.conftest import Bucket
 from tests.support.command_runs import wattgram
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
@@ -29,6 +31,7 @@ def told(heard: Heard) -> list[dict[str, Any]]:
     return [json.loads(payload) for topic, payload in heard.messages() if topic == "wattgram/works/emission"]
 
 
+@pytest.mark.slow(12)
 def test_other_factors_reach_broker_and_database_under_the_same_keys(
     tmp_path: Path, broker: Broker, bucket: Bucket
 ) -> None:
@@ -76,6 +79,7 @@ def test_other_factors_reach_broker_and_database_under_the_same_keys(
     ]
 
 
+@pytest.mark.slow(12)
 def test_a_grid_value_that_comes_late_is_told_with_the_next_revision(
     tmp_path: Path, broker: Broker, bucket: Bucket
 ) -> None:
@@ -117,6 +121,7 @@ def test_what_cannot_be_replayed_is_one_line(tmp_path: Path) -> None:
     assert "allowed: an end after the beginning" in turned.err
 
 
+@pytest.mark.slow(15)
 def test_after_kill_9_everything_follows_from_what_is_stored(tmp_path: Path) -> None:
     """Windows, counters and accounts go on where the last commit was, so a replay over the kills changes nothing."""
     with device(Registers(METER)) as meter:

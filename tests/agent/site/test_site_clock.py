@@ -390,6 +390,7 @@ TURN = st.one_of(
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(TURN, max_size=14), st.sampled_from([0.25, 1.0, 5.0]))
+@pytest.mark.slow(15)
 def test_whatever_the_clock_does_no_key_is_told_twice_and_times_are_right_after(
     tmp_path_factory: pytest.TempPathFactory, turns: list[tuple[str, float]], tick: float
 ) -> None:

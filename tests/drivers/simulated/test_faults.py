@@ -118,6 +118,7 @@ def test_an_answer_that_is_odd_but_right_is_taken(wire: str, faults: Faults) -> 
 
 
 @every_wire
+@pytest.mark.slow(4)
 def test_a_mix_of_everything_never_gives_a_wrong_word(wire: str) -> None:
     """Forty requests to each of two units, one of which does everything wrong now and then."""
     mix = replace(MIX, shares=dict.fromkeys(names(MIX), 0.04))
