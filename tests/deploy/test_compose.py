@@ -94,6 +94,7 @@ def test_no_secret_stands_in_the_compose_file() -> None:
                 assert value.removeprefix("/run/secrets/") in service["secrets"], f"{name}: {key}"
 
 
+@pytest.mark.server
 def test_in_the_containers_broker_a_gateway_writes_its_own_site_alone(tmp_path: Path) -> None:
     folder = prepared(tmp_path / "made")
     mounts = sources(folder)["mosquitto"]

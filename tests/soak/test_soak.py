@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import random
 import re
@@ -103,6 +104,18 @@ def test_a_short_soak_measures_everything_says_that_it_is_too_short_and_leaves_n
     counted = dict(words.rsplit(" ", 1) for words in out.splitlines()[-1].split(", "))
     assert min(int(counted[name]) for name in ("readings", "ticks", "mqtt delivered", "influxdb delivered")) > 0
     assert (counted["spool refused"], counted["spool lost"]) == ("0", "0")
+    assert processes(tmp_path) == {}
+
+
+@pytest.mark.nightly(part="soak")
+@pytest.mark.slow(910)
+def test_nothing_grows_in_a_soak_of_a_quarter_of_an_hour(tmp_path: Path) -> None:
+    faulthandler.cancel_dump_traceback_later()  # it does not hang
+    process = soak(tmp_path, "--minutes", "15", "--every", "30", "--seed", "7")
+    assert process.wait(1080) == 0, (tmp_path / "out.txt").read_text()
+    out = (tmp_path / "out.txt").read_text()
+    assert "too short" not in out
+    assert out.count("flat") == len(MEASURES)
     assert processes(tmp_path) == {}
 
 

@@ -217,7 +217,8 @@ def objects() -> int:
     return len(gc.get_objects())
 
 
-@pytest.mark.parametrize("hours", [24])
+@pytest.mark.slow(10)
+@pytest.mark.parametrize("hours", [4, pytest.param(24, marks=pytest.mark.nightly(part="days"))])
 def test_a_day_of_every_misbehaviour(hours: int, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL)  # a day's warnings are not to be kept in memory
 

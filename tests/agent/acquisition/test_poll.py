@@ -266,7 +266,7 @@ def test_a_unit_that_dies_costs_nine_others_one_time_out_on_a_leaping_clock(rtu:
 
 
 @pytest.mark.slow(70)
-@pytest.mark.nightly(part="waiting")
+@pytest.mark.nightly(part="days")
 def test_a_unit_that_dies_costs_nine_others_one_time_out_and_then_nothing_for_a_minute() -> None:
     async def run() -> tuple[Server, Slave, float, float]:
         clock, heart, loop = Clock(), Heart(), asyncio.get_running_loop()

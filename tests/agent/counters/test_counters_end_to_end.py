@@ -13,6 +13,8 @@ from wattgram.store.spool import Spool
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
 from tests.support.servers import wait_for
 
+pytestmark = pytest.mark.server
+
 STEP = 0.03125
 """kWh a reading: 562 kW at one in 200 ms, below the 756 kW that 630 kW rated allow."""
 

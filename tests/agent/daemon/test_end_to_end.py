@@ -14,6 +14,8 @@ from tests.support.running_site import Registers, configuration, daemon, device,
 from tests.support.servers import Broker, Heard, Victoria, free_port, mosquitto, subscriber, wait_for
 from tests.support.topics import INVERTER_VALUES, METER, METER_VALUES, inverter
 
+pytestmark = pytest.mark.server
+
 
 def messages(heard: Heard, topic: str) -> list[dict[str, object]]:
     return [json.loads(payload) for where, payload in heard.messages() if where == topic]

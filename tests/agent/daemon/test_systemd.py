@@ -17,6 +17,8 @@ from tests.support.servers import free_port, request, wait_for
 from tests.support.systemd import systemd
 from tests.support.topics import METER
 
+pytestmark = pytest.mark.server
+
 WATCHDOG = 2.0
 """s; a part is stuck one second past its word, and looked at twice in it."""
 

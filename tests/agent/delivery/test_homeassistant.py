@@ -76,6 +76,7 @@ def kept(broker: Broker, count: int, topic: str = ALL) -> dict[str, str]:
         return dict(late.wait(count))
 
 
+@pytest.mark.server
 def test_every_quantity_becomes_a_sensor_that_home_assistant_takes() -> None:
     for name in QUANTITIES:
         one = of_quantity(name, slow=False, shown=False)
@@ -201,6 +202,7 @@ def test_home_assistants_birth_brings_everything_anew(broker: Broker) -> None:
     asyncio.run(asyncio.wait_for(work(), 60))
 
 
+@pytest.mark.server
 def test_a_broker_that_has_lost_everything_gets_it_again(tmp_path: Path) -> None:
     async def work() -> None:
         (sink,) = sinks(made(broker, "incomer"))
@@ -217,6 +219,7 @@ def test_a_broker_that_has_lost_everything_gets_it_again(tmp_path: Path) -> None
         assert kept(broker, 2).keys() == {SITE, INCOMER}
 
 
+@pytest.mark.server
 def test_a_broker_that_forbids_it_still_gets_the_records_and_it_is_said_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

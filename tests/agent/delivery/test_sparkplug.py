@@ -247,6 +247,7 @@ def test_commands_that_the_broker_forbids_are_said_once_and_data_goes_on(
     assert warned == f"sparkplug: the broker refuses to let us listen to {COMMAND}: not authorised (0x87)"
 
 
+@pytest.mark.server
 def test_over_tls_with_a_client_certificate(tmp_path: Path, tls: Certificates) -> None:
     async def work() -> None:
         files: dict[str, Any] = {"ca": tls.ca, "cert": tls.client_cert, "key": tls.client_key}
@@ -283,6 +284,7 @@ def test_what_the_broker_did_not_read_is_not_taken(
     run(work())
 
 
+@pytest.mark.server
 def test_a_message_that_is_too_large_for_the_broker_is_refused_alone(tmp_path: Path) -> None:
     async def work() -> None:
         async with connected(to(broker, tmp_path)) as sparkplug_sink:

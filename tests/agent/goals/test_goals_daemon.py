@@ -27,6 +27,7 @@ def goals(port: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow(25)
+@pytest.mark.server
 def test_with_the_system_calls_of_the_unit_file_the_goals_are_evaluated(tmp_path: Path) -> None:
     port = free_port()
     with device(Registers(METER)) as meter:

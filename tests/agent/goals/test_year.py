@@ -22,11 +22,13 @@ from wattgram.store.history import History
 
 from tests.support.approximate import near
 from tests.support.command_runs import wattgram
-from tests.support.factory_year import configured, live, local
+from tests.support.factory_year import QUARTER, configured, live, local
 from tests.support.goal_cards import IDS
 from tests.support.goal_days import calculated, day, entry
 from tests.support.goal_values_by_hand import BY_HAND, DECEMBER, TARGETS, distance, gross, mix
 from tests.support.year_ledger import Span, quarters
+
+pytestmark = [pytest.mark.nightly(part="year"), pytest.mark.slow(3)]  # a hundred seconds for all of them
 
 FIRST, NEXT = date(2025, 1, 1), date(2026, 1, 1)
 ASKED = ("--period", "2025-01-01..2025-12-31")
@@ -56,14 +58,18 @@ class Year:
         return BY_HAND[claim](self.whole if period == "year" else self.whole.of(*DECEMBER))
 
 
-@pytest.fixture(scope="module")
-def year(tmp_path_factory: pytest.TempPathFactory) -> Year:
+def lived(path: Path, step: int) -> Year:
+    """Live the year with power that changes each `step` s."""
     faulthandler.cancel_dump_traceback_later()  # it does not hang: 35 040 quarters of an hour take two or three minutes
-    path = configured(tmp_path_factory.mktemp("year"))
-    truth = asyncio.run(live(path, FIRST, NEXT))
+    truth = asyncio.run(live(path, FIRST, NEXT, step))
     config = load(path)
     whole = Span(truth, list(quarters(truth)), FIRST, NEXT - timedelta(days=1))
     return Year(path, config, whole, {one.claim.id: one for one in evaluate(config, None, local(NEXT))})
+
+
+@pytest.fixture(scope="module")
+def year(tmp_path_factory: pytest.TempPathFactory) -> Year:
+    return lived(configured(tmp_path_factory.mktemp("year")), QUARTER)
 
 
 def test_every_measurable_goal_is_expected(year: Year) -> None:

@@ -79,6 +79,7 @@ def test_a_damaged_block_costs_its_own_records_and_is_told(tmp_path: Path, which
 
 
 @pytest.mark.slow(4)
+@pytest.mark.server
 def test_beside_the_daemon_and_after_its_sudden_end(tmp_path: Path) -> None:
     with device(Registers(WORDS)) as meter:
         text = configuration(tmp_path, one_device("incomer", "grid", "eastron_sdm630", meter.port))

@@ -122,6 +122,7 @@ def test_what_cannot_be_replayed_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow(15)
+@pytest.mark.server
 def test_after_kill_9_everything_follows_from_what_is_stored(tmp_path: Path) -> None:
     """Windows, counters and accounts go on where the last commit was, so a replay over the kills changes nothing."""
     with device(Registers(METER)) as meter:

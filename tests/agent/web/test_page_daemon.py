@@ -13,6 +13,8 @@ from tests.support.running_site import Registers, configuration, daemon, device,
 from tests.support.servers import free_port, listening, wait_for
 from tests.support.topics import METER
 
+pytestmark = pytest.mark.server
+
 __all__ = ["browser"]
 
 WAIT = 60_000  # ms; generous, because the machine may be busy

@@ -39,6 +39,7 @@ def test_a_label_that_needs_escaping_is_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow(6)
+@pytest.mark.server
 def test_prometheus_scrapes_the_daemon_with_its_token(tmp_path: Path) -> None:
     page, port = free_port(), free_port()
     (tmp_path / "token").write_text("plant-7-secret")
