@@ -24,6 +24,8 @@ FLAGS = [
 ]
 
 
+expect.set_options(timeout=60_000)  # ms; generous, because the machine may be busy
+
 SCREENS = {"desk": (1280, 900, "light"), "phone": (360, 780, "dark")}
 PICTURES = ROOT / "build" / "screenshots"
 SECTIONS = ("now", "history", "devices", "goals", "delivery")

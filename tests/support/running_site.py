@@ -18,7 +18,7 @@ from tests.support import servers
 from tests.support.misbehaving_device import Behaviour, Request, Server, Step
 from tests.support.servers import ROOT
 
-START, STOP = 30.0, 20.0  # seconds; generous, because the machine may be busy
+START, STOP = 120.0, 60.0  # seconds; generous, because the machine may be busy
 
 
 @dataclass

@@ -22,7 +22,7 @@ from tests.support.command_runs import wattgram
 from tests.support.page_view import FixedView, device, served
 from tests.support.servers import free_port, program
 
-WAIT = 30.0  # seconds; generous, because the machine may be busy
+WAIT = 120.0  # seconds; generous, because the machine may be busy
 
 
 class Terminal:

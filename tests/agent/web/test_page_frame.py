@@ -70,7 +70,7 @@ def test_a_gateway_that_is_away_is_said_and_found_again(browser: Browser) -> Non
         expect(opened.page.locator("#banner")).to_contain_text("What is shown is from before.")
         opened.picture("gateway-away")
         with served(view, listen=f"127.0.0.1:{address[1]}"):
-            expect(opened.page.locator("#connection")).to_have_text("live", timeout=20_000)
+            expect(opened.page.locator("#connection")).to_have_text("live")
             expect(opened.page.locator("#banner")).to_be_hidden()
     finally:
         context.__exit__(None, None, None)
