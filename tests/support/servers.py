@@ -41,7 +41,7 @@ allowed = True
 def wait_for(predicate: Callable[[], T], timeout: float, what: str) -> T:
     """Return the first true value of `predicate`, asked each 10 ms.
 
-    AssertionError with `what` after `timeout` s, as an idle machine takes them at most; a busy one has BUSY times as many.
+    AssertionError with `what` after BUSY * `timeout` s. `timeout`: the most that an idle machine takes.
     """
     end = time.monotonic() + BUSY * timeout
     while True:
