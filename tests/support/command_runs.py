@@ -25,11 +25,16 @@ from tests.support.servers import START, STOP, wait_for
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a command ended."""
+    """How a command ended. `err` is without the lines of progress, which appear after ten seconds of a busy machine."""
 
     code: int
     out: str
     err: str
+
+
+def without_progress(err: str) -> str:
+    """Return what a command wrote to stderr without its lines of progress."""
+    return re.sub(r"^\d+ of \d+: .*\n", "", err, flags=re.MULTILINE)
 
 
 def wattgram(*arguments: str, cwd: Path | None = None) -> Ended:
@@ -43,7 +48,7 @@ def wattgram(*arguments: str, cwd: Path | None = None) -> Ended:
         timeout=2 * START,
         check=False,
     )
-    return Ended(process.returncode, process.stdout, process.stderr)
+    return Ended(process.returncode, process.stdout, without_progress(process.stderr))
 
 
 def called(*arguments: str, cwd: Path | None = None) -> Ended:
@@ -89,7 +94,7 @@ class Started:
         if number is not None and self._process.poll() is None:
             self._process.send_signal(number)
         code = self._process.wait(2 * START)
-        return Ended(code, self._out.read_text(), self._err.read_text())
+        return Ended(code, self._out.read_text(), without_progress(self._err.read_text()))
 
     def kill(self) -> None:
         """End it whatever it does."""
