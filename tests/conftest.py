@@ -1,15 +1,23 @@
-"""Fixtures over tests/servers.py. A server that a test may kill is its own; the slow ones are shared."""
+"""What every test run shares: how tests are selected and spread over workers, and fixtures over real servers.
+
+A server that a test may kill is its own; the slow ones are shared.
+"""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
+from tests.support import servers
+from tests.support.scheduling import arrange, scheduling
 from tests.support.servers import (
     Broker,
     Certificates,
@@ -23,11 +31,45 @@ from tests.support.servers import (
     victoria_metrics,
 )
 
+SERVERS = {"broker", "bucket", "influx_engine", "victoria", "stored"}
+BROWSERS = {"browser", "opened"}
+"""Fixtures that start one. A test that starts one by itself has the mark `server` or `browser`."""
+
 
 def pytest_configure() -> None:
-    """Hypothesis tries the same examples in every run, however long a busy machine takes for one."""
+    """Hypothesis tries the same examples in every run, however long a busy machine takes for one.
+
+    A shell that starts a job in the background lets it ignore SIGINT, and every process inherits that. Tests interrupt
+    the commands that they start, so the default is restored.
+    """
     settings.register_profile("repeatable", derandomize=True, deadline=None)
     settings.load_profile("repeatable")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)  # before the options -m and -k select, and before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests whose fixtures start servers or browsers, and order all tests for the workers."""
+    for item in items:
+        used = set(getattr(item, "fixturenames", ()))
+        if used & SERVERS:
+            item.add_marker(pytest.mark.server)
+        if used & BROWSERS:
+            item.add_marker(pytest.mark.browser)
+    arrange(items)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    """Distribute the tests over the workers."""
+    return scheduling(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """A test without the mark `server` cannot start one: it would be part of the selection that has none."""
+    servers.allowed = item.get_closest_marker("server") is not None
+    return (yield)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +82,7 @@ class Bucket:
     engine: Influx
     write: WriteV2
 
-    def rows(self, query: str) -> list[dict[str, object]]:
+    def rows(self, query: str) -> list[dict[str, Any]]:
         """Rows of an InfluxQL query, times in ns."""
         return self.engine.query(self.name, query)
 

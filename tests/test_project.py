@@ -84,6 +84,14 @@ def test_a_script_is_correct_for_its_shell(path: Path) -> None:
     subprocess.run([program(shell, shell), "-n", path], check=True)
 
 
+def test_each_part_of_the_nightly_run_has_tests_and_each_long_test_a_part() -> None:
+    listed = re.search(r"^parts='(.+)'$", (ROOT / "scripts/test").read_text(), re.MULTILINE)
+    assert listed
+    tests = [text for path, text in ours() if path.parts[0] == "tests" and path.name != "test_project.py"]
+    marked = {part for text in tests for part in re.findall(r'"(faults-\w+)"|nightly\(part="([\w-]+)"\)', text)}
+    assert {one or other for one, other in marked} == set(listed[1].split())
+
+
 def test_no_file_names_a_folder_of_somebodys_machine() -> None:
     pattern = re.compile(r"/(home|root|work|Users)/")
     found = [f"{path}: {line}" for path, text in ours() for line in text.splitlines() if pattern.search(line)]
@@ -137,6 +145,7 @@ def test_the_unit_file_leaves_the_daemon_little_to_break() -> None:
     subprocess.run([analyze, "security", "--offline=true", tenths, unit], check=True, capture_output=True)
 
 
+@pytest.mark.server
 def test_with_the_shipped_broker_configuration_a_gateway_writes_its_own_site_alone(
     tmp_path: Path, tls: Certificates
 ) -> None:

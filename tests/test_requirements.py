@@ -45,7 +45,7 @@ def versions(name: str, python: str) -> dict[str, str]:
         "implementation_name": "cpython",
     }
     taken = [one for one, _ in entries(name) if one.marker is None or one.marker.evaluate(here)]
-    found = {canonicalize_name(one.name): str(one.specifier).removeprefix("==") for one in taken}
+    found: dict[str, str] = {canonicalize_name(one.name): str(one.specifier).removeprefix("==") for one in taken}
     assert len(found) == len(taken), f"{name}: a package has two versions for Python {python}"
     return found
 

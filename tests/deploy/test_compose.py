@@ -95,6 +95,7 @@ def test_no_secret_stands_in_the_compose_file() -> None:
                 assert value.removeprefix("/run/secrets/") in service["secrets"], f"{name}: {key}"
 
 
+@pytest.mark.server
 def test_in_the_containers_broker_a_gateway_writes_its_own_site_alone(tmp_path: Path) -> None:
     folder = prepared(tmp_path / "made")
     mounts = sources(folder)["mosquitto"]
@@ -131,9 +132,17 @@ def test_the_brokers_certificate_is_for_the_names_that_were_asked_for_and_can_si
         ["-verify_ip", "10.1.1.5"],
         ["-verify_hostname", "mosquitto"],
     ):
-        command = [openssl, "verify", "-x509_strict", "-CAfile", secrets / "ca.pem", *purpose, secrets / "broker.pem"]
+        command: list[str | Path] = [
+            openssl,
+            "verify",
+            "-x509_strict",
+            "-CAfile",
+            secrets / "ca.pem",
+            *purpose,
+            secrets / "broker.pem",
+        ]
         subprocess.run(command, check=True, capture_output=True)
-    shown = [openssl, "x509", "-in", secrets / "broker.pem", "-noout", "-ext", "basicConstraints"]
+    shown: list[str | Path] = [openssl, "x509", "-in", secrets / "broker.pem", "-noout", "-ext", "basicConstraints"]
     assert "CA:FALSE" in subprocess.run(shown, check=True, capture_output=True, text=True).stdout
 
 

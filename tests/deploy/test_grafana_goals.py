@@ -37,6 +37,8 @@ from tests.support.servers import influxdb_v2
 from tests.support.stored_history import held
 from tests.support.week import HOUR, MINUTE, SATURDAY, at
 
+pytestmark = pytest.mark.server
+
 ROUNDS = (at(SATURDAY, 0) + 5 * MINUTE, week.END + 5 * MINUTE)
 
 

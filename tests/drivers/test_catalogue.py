@@ -170,7 +170,7 @@ def test_a_row_states_offset_encoding_and_direction() -> None:
     temperature, factor, power, current = parse(HEAD + rows, "mine.toml").registers
     assert (temperature.offset, temperature.scale) == (1000, Fraction(1, 10))
     assert factor.encoding == "four-quadrant"
-    assert (power.direction, power.scale) == (Direction(9, 0xFFFF, 1), -1)
+    assert (power.direction, power.scale) == (Direction(9, 0xFFFF, 1), Fraction(-1))
     assert current.direction == Direction(9, 2, 2)
 
 

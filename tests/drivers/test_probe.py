@@ -62,7 +62,7 @@ def test_a_label_is_a_text_or_a_number(label: Label, answer: str, text: str) -> 
 def test_a_meter_under_load_is_strong_evidence() -> None:
     # floats: frequency 2, six voltages 12; relations: 3 of line to phase, 3 of P to U x I, 2 of the sum, 2 of the total
     found = probe.evidence(SDM630, meter())
-    assert (found.points, found.kinds, found.strong) == (24, {"frequency", "voltage", "power"}, True)
+    assert (found.points, found.kinds, found.strong) == (24, frozenset({"frequency", "voltage", "power"}), True)
     # integers: 1 and 6; the relations as before
     assert probe.evidence(EM24, meter()).points == 17
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Collection, Sequence
 from math import inf, isnan
+from typing import Any
 
 import pytest
 from wattgram_drivers.device import Device, DeviceLimits, Reading, Register, Table
@@ -156,7 +157,7 @@ def test_a_hole_learned_before_silence_is_tried_again_too() -> None:
     class Dying(Memory):
         alive = False
 
-        async def read(self, unit: int, table: Table, address: int, count: int, **more: float) -> bytes:
+        async def read(self, unit: int, table: Table, address: int, count: int, **more: Any) -> bytes:
             if address >= 20 and not self.alive:
                 raise NoAnswer("unit 1")
             return await super().read(unit, table, address, count)

@@ -403,6 +403,7 @@ def row(chance: Random, site: Site) -> list[float]:
 
 @settings(max_examples=800)
 @given(sites(), st.integers(1, 25), st.integers(0, 2**32))
+@pytest.mark.slow(5)
 def test_two_readings_of_the_method_agree(site: Site, count: int, seed: int) -> None:
     chance = Random(seed)
     two = Two(site)

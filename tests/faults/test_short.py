@@ -1,7 +1,8 @@
-"""The short form of scripts/faults, as CI runs it: real daemon, broker, databases and faults; four minutes in all."""
+"""scripts/faults as a test, with real daemon, broker, databases and faults: the short form always, the full nightly."""
 
 from __future__ import annotations
 
+import faulthandler
 import re
 import signal
 import subprocess
@@ -19,14 +20,33 @@ ROOT = Path(__file__).resolve().parents[2]
 SUITE = [sys.executable, "-m", "tests.faults"]
 
 
-@pytest.mark.faults
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_nothing_is_lost_duplicated_or_misdated(kind: Kind) -> None:
-    done = subprocess.run([*SUITE, "--short", kind.name], cwd=ROOT, capture_output=True, text=True, check=False)
+PARTS = {"clock": "faults-clock", "network": "faults-clock", "outage": "faults-clock"}
+"""The part of the nightly run for each kind; `faults-kill` for the others."""
+
+FULL = [pytest.param(one, marks=pytest.mark.nightly(part=PARTS.get(one.name, "faults-kill"))) for one in KINDS]
+
+
+def loses_nothing(kind: Kind, rounds: int, *arguments: str) -> None:
+    done = subprocess.run([*SUITE, *arguments, kind.name], cwd=ROOT, capture_output=True, text=True, check=False)
     line, total = done.stdout.splitlines()
     assert total == "lost 0  duplicated 0  misdated 0", done.stderr
     assert done.returncode == 0, done.stderr
-    assert re.fullmatch(rf"{kind.name} +(skipped: .+|rounds +{kind.short}  records +[1-9]\d*  {total}.*)", line)
+    assert re.fullmatch(rf"{kind.name} +(skipped: .+|rounds +{rounds}  records +[1-9]\d*  {total}.*)", line)
+
+
+@pytest.mark.server
+@pytest.mark.slow(30)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_nothing_is_lost_duplicated_or_misdated(kind: Kind) -> None:
+    loses_nothing(kind, kind.short, "--short")
+
+
+@pytest.mark.server
+@pytest.mark.slow(400)
+@pytest.mark.parametrize("kind", FULL, ids=lambda kind: kind.name)
+def test_nothing_is_lost_duplicated_or_misdated_in_the_full_form(kind: Kind) -> None:
+    faulthandler.cancel_dump_traceback_later()  # it does not hang: a kind takes several minutes
+    loses_nothing(kind, kind.full)
 
 
 def test_a_kind_that_is_not_known_is_a_mistake_of_usage() -> None:
@@ -35,7 +55,8 @@ def test_a_kind_that_is_not_known_is_a_mistake_of_usage() -> None:
     assert "found 'kil'; allowed: kill, power" in done.stderr
 
 
-@pytest.mark.faults
+@pytest.mark.server
+@pytest.mark.slow(10)
 def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path) -> None:
     said = tmp_path / "err"
     with said.open("wb") as err, subprocess.Popen([*SUITE, "power"], cwd=ROOT, stdout=err, stderr=err) as process:

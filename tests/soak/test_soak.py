@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import random
 import re
@@ -88,6 +89,7 @@ def processes(folder: Path) -> dict[int, str]:
     return found | ({0: place} if Path(place).exists() else {})
 
 
+@pytest.mark.slow(20)
 def test_a_short_soak_measures_everything_says_that_it_is_too_short_and_leaves_nothing(tmp_path: Path) -> None:
     process = soak(tmp_path, "--minutes", "0.25", "--every", "2", "--seed", "7")
     assert process.wait(4 * START) == 0
@@ -105,6 +107,19 @@ def test_a_short_soak_measures_everything_says_that_it_is_too_short_and_leaves_n
     assert processes(tmp_path) == {}
 
 
+@pytest.mark.nightly(part="soak")
+@pytest.mark.slow(910)
+def test_nothing_grows_in_a_soak_of_a_quarter_of_an_hour(tmp_path: Path) -> None:
+    faulthandler.cancel_dump_traceback_later()  # it does not hang
+    process = soak(tmp_path, "--minutes", "15", "--every", "30", "--seed", "7")
+    assert process.wait(1080) == 0, (tmp_path / "out.txt").read_text()
+    out = (tmp_path / "out.txt").read_text()
+    assert "too short" not in out
+    assert out.count("flat") == len(MEASURES)
+    assert processes(tmp_path) == {}
+
+
+@pytest.mark.slow(5)
 def test_ctrl_c_ends_a_soak_with_what_it_has(tmp_path: Path) -> None:
     process = soak(tmp_path, "--every", "1")
     wait_for(lambda: looks(tmp_path) >= 3, 2 * START, "three looks")
@@ -115,6 +130,7 @@ def test_ctrl_c_ends_a_soak_with_what_it_has(tmp_path: Path) -> None:
     assert processes(tmp_path) == {}
 
 
+@pytest.mark.slow(4)
 def test_a_daemon_that_ends_in_a_soak_is_told_with_what_was_found_until_then(tmp_path: Path) -> None:
     process = soak(tmp_path, "--every", "1")
     wait_for(lambda: looks(tmp_path) >= 2, 2 * START, "two looks")

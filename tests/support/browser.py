@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 from tests.support.page_view import FixedView, served
 from tests.support.servers import ROOT
@@ -23,6 +23,8 @@ FLAGS = [
     "--disable-sync",
 ]
 
+
+expect.set_options(timeout=60_000)  # ms; generous, because the machine may be busy
 
 SCREENS = {"desk": (1280, 900, "light"), "phone": (360, 780, "dark")}
 PICTURES = ROOT / "build" / "screenshots"
@@ -82,9 +84,14 @@ def page_on(
         locale=locale,
     )
     result = Opened(context.new_page(), view, screen)
+
+    def asked(sent: Request) -> None:
+        if not sent.url.startswith(here):
+            result.elsewhere.append(sent.url)
+
     result.page.on("console", lambda message: result.complaints.append(message.text))
     result.page.on("pageerror", lambda error: result.complaints.append(str(error)))
-    result.page.on("request", lambda sent: sent.url.startswith(here) or result.elsewhere.append(sent.url))
+    result.page.on("request", asked)
     result.page.goto(here)
     result.page.wait_for_selector("#plot-power .uplot")
     yield result
@@ -101,7 +108,13 @@ def opened(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Opened]
 def card(goal: str, state: str, **more: object) -> dict[str, object]:
     """One card of /api/goals."""
     article = "Forum in Chongqing" if goal.startswith("A") else "Summit on carbon neutrality"
-    common = {"goal": goal, "article": article, "claim": f"What {goal} claims", "indicator": "", "value": None}
+    common: dict[str, object] = {
+        "goal": goal,
+        "article": article,
+        "claim": f"What {goal} claims",
+        "indicator": "",
+        "value": None,
+    }
     common |= {"unit": "", "target": None, "state": state, "coverage": 0.0, "period": "2026-06"}
     return common | {"as_of": "2026-06-24T02:00:00.000Z", "why": "", "add": "", "extras": []} | more
 

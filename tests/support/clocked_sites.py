@@ -99,9 +99,9 @@ class Life:
         plant._powers = dict.fromkeys(self._roles, self._watts)
         append = plant.spool.append
 
-        def noted(made: Record) -> None:
-            self._appended.append(made)
-            append(made)
+        def noted(record: Record) -> None:
+            self._appended.append(record)
+            append(record)
 
         plant.spool.append = noted  # type: ignore[method-assign]  # listens
         await plant.spool.open()
@@ -142,7 +142,7 @@ class Life:
     async def kill(self) -> None:
         """kill -9: what was not synced is gone."""
         spool = self.plant.spool
-        spool.append = lambda made: None  # type: ignore[method-assign]  # nobody is there any more
+        spool.append = lambda record: None  # type: ignore[method-assign]  # nobody is there any more
         self._appended.clear()
         await spool._run(spool._store.close)
         spool._stop_threads()

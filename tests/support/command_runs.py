@@ -1,26 +1,40 @@
-"""The commands as a user calls them: real processes, what they print where, and how they end."""
+"""The commands as a user calls them: what they print where, and how they end.
+
+`wattgram` and `started` are real processes. `called` runs a command in this process, which takes a hundredth of the
+time; it is for the many calls that a command refuses or answers from its own tables.
+"""
 
 from __future__ import annotations
 
+import io
+import os
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
+
+from wattgram.__main__ import main
 
 from tests.support.servers import START, STOP, wait_for
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a command ended."""
+    """How a command ended. `err` is without the lines of progress, which appear after ten seconds of a busy machine."""
 
     code: int
     out: str
     err: str
+
+
+def without_progress(err: str) -> str:
+    """Return what a command wrote to stderr without its lines of progress."""
+    return re.sub(r"^\d+ of \d+: .*\n", "", err, flags=re.MULTILINE)
 
 
 def wattgram(*arguments: str, cwd: Path | None = None) -> Ended:
@@ -34,7 +48,23 @@ def wattgram(*arguments: str, cwd: Path | None = None) -> Ended:
         timeout=2 * START,
         check=False,
     )
-    return Ended(process.returncode, process.stdout, process.stderr)
+    return Ended(process.returncode, process.stdout, without_progress(process.stderr))
+
+
+def called(*arguments: str, cwd: Path | None = None) -> Ended:
+    """Run a command to its end in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        redirect_stdout(out),
+        redirect_stderr(err),
+        chdir(cwd or Path.cwd()),
+        patch.dict(os.environ, {"COLUMNS": "80"}),  # as where there is no terminal
+    ):
+        try:
+            code = main(arguments)
+        except SystemExit as end:  # argparse's own answers
+            code = int(end.code or 0)
+    return Ended(code, out.getvalue(), err.getvalue())
 
 
 class Started:
@@ -64,7 +94,7 @@ class Started:
         if number is not None and self._process.poll() is None:
             self._process.send_signal(number)
         code = self._process.wait(2 * START)
-        return Ended(code, self._out.read_text(), self._err.read_text())
+        return Ended(code, self._out.read_text(), without_progress(self._err.read_text()))
 
     def kill(self) -> None:
         """End it whatever it does."""

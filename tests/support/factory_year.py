@@ -56,10 +56,11 @@ def local(day: date) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=ZONE).timestamp()) * NS
 
 
-def configured(folder: Path) -> Path:
-    """A file with the configuration of the site, whose spool is in that folder."""
+def configured(folder: Path, interval: str = "15min") -> Path:
+    """A file with the configuration of the site, whose spool is in that folder and whose meters are read so often."""
     path = folder / "site.toml"
-    path.write_text(SITE.read_text().replace('path = "spool"', f'path = "{folder / "spool"}"'))
+    text = SITE.read_text().replace('path = "spool"', f'path = "{folder / "spool"}"')
+    path.write_text(text.replace('interval = "15min"', f'interval = "{interval}"'))
     return path
 
 
@@ -96,14 +97,14 @@ class Meter:
         return bytes(image)
 
 
-async def live(path: Path, first: date, last: date) -> Truth:
+async def live(path: Path, first: date, last: date, step: int = QUARTER) -> Truth:
     """Live from the beginning of a local day to that of another by a configuration, and store it.
 
-    Power jumps where a quarter of an hour begins, so it is read there and just before, as it would be by the second.
+    Power jumps where a step (s) begins, so it is read there and just before, as it would be by the second.
     """
     config = load(path)
     start, end = local(first), local(last)
-    factory = Factory(PARTS, step=QUARTER, start=start)
+    factory = Factory(PARTS, step=step, start=start)
     clock = Hands(start)
     meters = [Meter(one, 0.0) for one in config.devices]
     spool = Spool(config.spool.path, max_size=2**30, keep=config.spool.keep, sinks=())
@@ -124,11 +125,15 @@ async def live(path: Path, first: date, last: date) -> Truth:
         site.tick(clock.now)
         if clock.now >= end:
             break
-        _note(truth, values)
-        factory.advance(clock.now + QUARTER * NS)
+        for _ in range(0, step, QUARTER):
+            _note(truth, values)
+        begin = clock.now
+        factory.advance(begin + step * NS)
         before, values = values, _shown(factory)
-        clock.go(QUARTER - 1)
-        read(_nearly(before, values))
+        clock.go(step - 1)
+        read(_nearly(before, values, (step - 1) / step))
+        for later in range(QUARTER, step, QUARTER):
+            site.tick(begin + later * NS)
         day = datetime.fromtimestamp(clock.now // NS, ZONE).date()
         for name in COUNTED:
             truth.counts[name][day] += values[name]["totalizer_1"] - before[name]["totalizer_1"]
@@ -146,9 +151,8 @@ def _shown(factory: Factory) -> Values:
     return {name: factory.values(name) for name in factory.parts}
 
 
-def _nearly(before: Values, after: Values) -> Values:
-    """What is shown a second before the end of a quarter: its power, and the counters that have run so far."""
-    part = (QUARTER - 1) / QUARTER
+def _nearly(before: Values, after: Values, part: float) -> Values:
+    """What is shown after that part of a step: its power, and the counters that have run so far."""
     return {
         name: one | {key: one[key] + part * (after[name][key] - one[key]) for key in COUNTERS if key in one}
         for name, one in before.items()

@@ -38,12 +38,13 @@ def day(
     until: str = "",
     quarters: Quarters | None = None,
     devices: Mapping[str, DeviceDay] | None = None,
-    **sums: float,
+    sums: Mapping[str, float] | None = None,
+    **more: float,
 ) -> Day:
     """A local day with a balance all day. Sums are in kWh and kg; `__` in a name is a dot."""
     own = date.fromisoformat(when)
     end = at(until) if until else int(datetime.combine(own + timedelta(days=1), time(), ZONE).timestamp()) * NS
-    stored = {name.replace("__", "."): 1000.0 * value for name, value in sums.items()}
+    stored = {name.replace("__", "."): 1000.0 * value for name, value in (dict(sums or {}) | more).items()}
     return Day(own, at(when), end, covered, stored, devices or {}, quarters or Quarters())
 
 
@@ -60,7 +61,7 @@ def year(of: int, *days: Day, over: str = "") -> Stretch:
 def whole_year(of: int, **sums: float) -> Stretch:
     """A year that is over, with a balance all the time; one day stands for all of it."""
     length = (at(f"{of + 1}-01-01") - at(f"{of}-01-01")) / NS
-    return year(of, day(f"{of}-01-01", covered=length, **sums))
+    return year(of, day(f"{of}-01-01", covered=length, sums=sums))
 
 
 def device(

@@ -36,11 +36,12 @@ def day(
     devices: Mapping[str, DeviceDay] | None = None,
     covered: float = FULL,
     quarters: Quarters | None = None,
-    **sums: float,
+    sums: Mapping[str, float] | None = None,
+    **more: float,
 ) -> Day:
     """A whole local day."""
     end = at(when + timedelta(days=1))
-    return Day(when, at(when), end, covered, sums, devices or {}, quarters or Quarters())
+    return Day(when, at(when), end, covered, dict(sums or {}) | more, devices or {}, quarters or Quarters())
 
 
 def month(days: Sequence[Day], *, over: date | None = None) -> Stretch:
@@ -71,7 +72,7 @@ def made(amount: float) -> DeviceDay:
 
 def each(first: date, count: int, devices: Mapping[str, DeviceDay], **sums: float) -> list[Day]:
     """Days that are all alike."""
-    return [day(one, devices, **sums) for one in dates(first, count)]
+    return [day(one, devices, sums=sums) for one in dates(first, count)]
 
 
 def meter(name: str, role: str, driver: str = "", **emission: Any) -> DeviceConfig:

@@ -115,8 +115,9 @@ def avoided(of: Span) -> float:
 def expected_energy(of: Span) -> float:
     """sum of a + b x in kWh: the least squares of daily kWh over daily t of the first quarter (ISO 50006)."""
     points = [(day.counted("line") / 1000.0, day.load) for day in of.of(*QUARTER_1).days]
-    x, y = (sum(column) / len(points) for column in zip(*points, strict=True))
-    slope = sum((t - x) * (kwh - y) for t, kwh in points) / sum((t - x) ** 2 for t, _ in points)
+    x = sum(t for t, _ in points) / len(points)
+    y = sum(kwh for _, kwh in points) / len(points)
+    slope: float = sum((t - x) * (kwh - y) for t, kwh in points) / sum((t - x) ** 2 for t, _ in points)
     return of.length * (y - slope * x) + slope * of.counted("line") / 1000.0
 
 

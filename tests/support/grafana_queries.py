@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 MS, SECOND, MINUTE, HOUR, DAY = 1, 1000, 60_000, 3_600_000, 86_400_000
 
@@ -68,7 +69,7 @@ def interval(shown: Shown, shortest: str = "") -> str:
 def expanded(query: str, shown: Shown, shortest: str = "") -> str:
     """The query as the database gets it; AssertionError when something is left that is no InfluxQL."""
     for name, value in shown.chosen.items():
-        query = re.sub(rf"\$(?:{name}\b|\{{{name}\}})", lambda found, value=value: _value(value, found), query)
+        query = re.sub(rf"\$(?:{name}\b|\{{{name}\}})", partial(_value, value), query)
     query = query.replace("${__from}", str(shown.begin)).replace("${__to}", str(shown.end))
     query = query.replace("$timeFilter", f"time >= {shown.begin}ms and time <= {shown.end}ms")
     query = query.replace("$__interval", interval(shown, shortest))

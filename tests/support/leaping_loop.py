@@ -11,7 +11,10 @@ import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from wattgram.base.clock import NS, Clock
+
 T = TypeVar("T")
+START = 1_790_000_000 * NS
 
 
 class _Selector(selectors.EpollSelector):
@@ -37,6 +40,19 @@ class LeapLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._leaping.leapt
+
+
+class LeapClock(Clock):
+    """The leaping loop's time; its wall clock shows START when the loop begins."""
+
+    def time(self) -> int:
+        return START + int(self.monotonic() * NS)
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(max(1e-6, seconds))  # on a clock that stands still between, less might never end
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

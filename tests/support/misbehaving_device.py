@@ -389,5 +389,5 @@ class Slave:
 
     def _send(self, data: bytes) -> None:
         if self._ends[0] >= 0:
+            self._last = asyncio.get_running_loop().time()  # before it is written, so that no time is lost after it
             os.write(self._ends[0], data)
-            self._last = asyncio.get_running_loop().time()

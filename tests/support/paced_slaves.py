@@ -49,6 +49,6 @@ def slaves(directory: Path, baudrate: int, silence: float) -> Iterator[Slaves]:
     try:
         yield running
     finally:
-        output, _ = process.communicate(timeout=10)
+        output, _ = process.communicate(timeout=60)
     requests, early, smallest, octets, seconds = output.split()
     running.tally = Tally(int(requests), int(early), int(smallest) / 1e6, int(octets), float(seconds))

@@ -142,8 +142,8 @@ def served(
     thread = Thread(target=loop.run_until_complete, args=(run(),), name="page")
     thread.start()
     try:
-        yield address.get(timeout=10)
+        yield address.get(timeout=60)
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
+        thread.join(60)
         loop.close()

@@ -35,7 +35,7 @@ def numbers(records: Sequence[Record]) -> list[float | str]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for it; TimeoutError after 20 s, generous because the machine may be busy."""
-    async with asyncio.timeout(20):
+    """Wait for it; TimeoutError after 100 s, generous because the machine may be busy."""
+    async with asyncio.timeout(100):
         while not condition():  # noqa: ASYNC110 - what is waited for is in other processes, too
             await asyncio.sleep(0.002)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ def utc(text: str) -> int:
     return int(datetime.fromisoformat(text).timestamp()) * NS
 
 
-def window(kind: str, start: int, fields: dict[str, Value], site: str = "works") -> Record:
+def window(kind: str, start: int, fields: Mapping[str, Value], site: str = "works") -> Record:
     """An `emission` window as SPEC 5 has it: covered, of one source, in revision 0 unless the fields say otherwise."""
     tags = (("site", site), ("window", kind))
     texts = ("grid_source", "basis")
@@ -34,10 +34,10 @@ def window(kind: str, start: int, fields: dict[str, Value], site: str = "works")
         "grid_source": "table",
         "basis": "direct",
     }
-    return record(series, start, usual | fields)
+    return record(series, start, {**usual, **fields})
 
 
-def quarters(start: str, end: str, fields: dict[str, Value]) -> Iterator[Record]:
+def quarters(start: str, end: str, fields: Mapping[str, Value]) -> Iterator[Record]:
     """Windows of 15 minutes, all alike, from start to before end."""
     for time in range(utc(start), utc(end), QUARTER):
         yield window("15m", time, fields)

@@ -64,6 +64,7 @@ def test_a_broker_comes_back_on_its_port_and_has_forgotten_what_it_did_not_keep(
         assert heard.wait(1) == [("after", "restart")]
 
 
+@pytest.mark.server
 def test_a_broker_with_persistence_keeps_retained_messages_over_a_stop(tmp_path: Path) -> None:
     with mosquitto(tmp_path, persistence=True) as broker:
         broker.publish("state", "online", retain=True)
@@ -73,6 +74,7 @@ def test_a_broker_with_persistence_keeps_retained_messages_over_a_stop(tmp_path:
             assert heard.wait(1) == [("state", "online")]
 
 
+@pytest.mark.server
 def test_a_broker_with_an_acl_drops_what_a_user_may_not_write(tmp_path: Path) -> None:
     acl = "user gateway\ntopic read #\ntopic write allowed/#\n"
     with (
@@ -84,6 +86,7 @@ def test_a_broker_with_an_acl_drops_what_a_user_may_not_write(tmp_path: Path) ->
         assert heard.wait(1) == [("allowed/a", "2")]
 
 
+@pytest.mark.server
 def test_a_broker_with_tls_demands_the_clients_certificate(tmp_path: Path, tls: Certificates) -> None:
     with mosquitto(tmp_path, tls=tls, client_certificate=True) as broker:
         with subscriber(broker, "#") as heard:
@@ -141,6 +144,7 @@ def test_a_database_can_be_made_to_refuse(bucket: Bucket, status: int) -> None:
     wait_for(lambda: bucket.write.statuses() == [status, 204], 10, "both calls in the log")
 
 
+@pytest.mark.server
 def test_a_database_keeps_its_points_over_kill_9(tmp_path: Path) -> None:
     with influxdb(tmp_path) as engine, nginx_v2(tmp_path, engine.port, "t0ken", "plant") as v2:
         assert write(v2.url, "energy", f"device,site=s power=1 {T0}\n")[0] == 204

@@ -27,7 +27,7 @@ class Direction:
     """What is under way to one end: bytes with the time (s) at which each has arrived whole."""
 
     character: float  # seconds
-    bytes: deque[tuple[float, int]] = field(default_factory=deque)
+    sent: deque[tuple[float, int]] = field(default_factory=deque)
     _free: float = 0.0
 
     def send(self, now: float, data: bytes) -> None:
@@ -35,22 +35,22 @@ class Direction:
         self._free = max(self._free, now)
         for byte in data:
             self._free += self.character
-            self.bytes.append((self._free, byte))
+            self.sent.append((self._free, byte))
 
     def due(self) -> float | None:
         """When the next piece is handed over; None: nothing is under way."""
-        if not self.bytes:
+        if not self.sent:
             return None
-        if len(self.bytes) >= FIFO:
-            return self.bytes[FIFO - 1][0]
-        return self.bytes[-1][0] + PATIENCE * self.character
+        if len(self.sent) >= FIFO:
+            return self.sent[FIFO - 1][0]
+        return self.sent[-1][0] + PATIENCE * self.character
 
     def piece(self, now: float) -> bytes:
         """The next piece, if it is due."""
         due = self.due()
         if due is None or due > now:
             return b""
-        return bytes(self.bytes.popleft()[1] for _ in range(min(FIFO, len(self.bytes))))
+        return bytes(self.sent.popleft()[1] for _ in range(min(FIFO, len(self.sent))))
 
 
 class Wire:

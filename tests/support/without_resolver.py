@@ -19,6 +19,7 @@ from wattgram.daemon.process_setup import prepare
 from wattgram.delivery.delivery import Delivery
 from wattgram.delivery.sinks.influx_sink import InfluxConfig, InfluxSink
 from wattgram.delivery.sinks.mqtt_sink import MqttSink
+from wattgram.delivery.sinks.sink import Sink
 from wattgram.mqtt.mqtt_settings import MqttConfig
 from wattgram.store.spool import Spool
 
@@ -29,7 +30,7 @@ from tests.support.servers import mosquitto
 async def deliver(folder: Path, port: int, names: socket.socket) -> dict[str, object]:
     """Deliver to a broker while the database's name is being looked up."""
     prepare()
-    sinks = [
+    sinks: list[Sink] = [
         InfluxSink(InfluxConfig("http://database.example:8086", "plant", "energy")),
         MqttSink(MqttConfig("127.0.0.1", port), "works"),
     ]

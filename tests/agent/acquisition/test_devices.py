@@ -97,6 +97,7 @@ def bad_devices() -> Iterator[str]:
         yield text
 
 
+@pytest.mark.slow(17)
 def test_ten_bad_devices_cost_the_good_ones_no_second_and_publish_nothing_but_their_loss(
     tmp_path: Path, broker: Broker
 ) -> None:
@@ -159,6 +160,7 @@ def turning(well: Behaviour, bad: Behaviour, since: float, until: float) -> Beha
 
 
 @pytest.mark.parametrize(("bad", "why"), [(silent, "no answer within 0.3 s"), (resets, "connection lost")])
+@pytest.mark.slow(20)
 def test_a_device_that_falls_silent_is_lost_and_later_back(
     tmp_path: Path, broker: Broker, bad: Behaviour, why: str
 ) -> None:
@@ -189,6 +191,7 @@ def test_a_device_that_falls_silent_is_lost_and_later_back(
     assert {message["active_power_total"] for message in messages if message is not stale} == {12345.0}
 
 
+@pytest.mark.slow(15)
 def test_a_dead_unit_on_the_same_line_costs_its_neighbour_no_second(tmp_path: Path, broker: Broker) -> None:
     line = by_unit({1: Registers(METER), 2: silent})
     with device(line) as one, subscriber(broker, "wattgram/#") as heard:
@@ -204,6 +207,7 @@ def test_a_dead_unit_on_the_same_line_costs_its_neighbour_no_second(tmp_path: Pa
     assert [set(message) - {"replayed"} for message in dead] == [{"time", "quality"}]
 
 
+@pytest.mark.slow(8)
 def test_a_sunspec_device_that_is_switched_on_later_is_found_then(tmp_path: Path, broker: Broker) -> None:
     on = time.time() + 6.0
 

@@ -19,7 +19,7 @@ from math import isfinite
 import pytest
 from wattgram.acquisition.device_source import Source
 from wattgram.acquisition.poll import BusPoller
-from wattgram.base.clock import NS, Clock
+from wattgram.base.clock import Clock
 from wattgram.config.devices_table import DeviceConfig
 from wattgram_drivers import catalogue
 from wattgram_drivers.device import Device, Reading
@@ -34,7 +34,6 @@ from tests.support import leaping_loop
 
 HOUR = 3600.0
 INTERVAL = 10.0
-START = 1_790_000_000 * NS
 SHARE = 0.02
 """Chance of each fault in each request: a third of all requests meets one."""
 
@@ -93,19 +92,6 @@ TROUBLE = BusFaults(
     rebooting=90.0,
     shares={"slow_accept": 0.5, "first_swallowed": 0.2, "half_open": SHARE / 20, "rebooting": SHARE / 40},
 )
-
-
-class LeapClock(Clock):
-    """The leaping loop's time."""
-
-    def time(self) -> int:
-        return START + int(self.monotonic() * NS)
-
-    def monotonic(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(max(1e-6, seconds))  # on a clock that stands still between, less might never end
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,12 +217,13 @@ def objects() -> int:
     return len(gc.get_objects())
 
 
-@pytest.mark.parametrize("hours", [24])
+@pytest.mark.slow(10)
+@pytest.mark.parametrize("hours", [4, pytest.param(24, marks=pytest.mark.nightly(part="days"))])
 def test_a_day_of_every_misbehaviour(hours: int, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL)  # a day's warnings are not to be kept in memory
 
     async def main() -> tuple[Judge, int, int]:
-        clock = LeapClock()
+        clock = leaping_loop.LeapClock()
         judge = Judge(clock)
         parts = [
             await lined(bus, [one for one in PLAYERS if one.bus == bus], clock, judge)

@@ -24,6 +24,8 @@ from wattgram_drivers.driver_errors import BusDown
 from wattgram_drivers.endpoint import Endpoint, parse
 from wattgram_drivers.modbus.bus import Bus
 
+from tests.support import leaping_loop
+from tests.support.leaping_loop import LeapClock
 from tests.support.misbehaving_device import (
     Behaviour,
     Request,
@@ -39,8 +41,8 @@ from tests.support.misbehaving_device import (
 from tests.support.servers import free_port
 
 
-class Settable(Clock):
-    """The real clock, whose wall time can be set."""
+class Settable(LeapClock):
+    """A clock whose wall time can be set."""
 
     offset = 0
 
@@ -140,7 +142,7 @@ def test_a_wall_clock_that_is_set_back_stops_nobody() -> None:
             await asyncio.wait_for(until(lambda: all(len(taken.of(n)) >= before[n] + 3 for n in before)), 30)
             task.cancel()
 
-    asyncio.run(run())
+    leaping_loop.run(run())
 
 
 @pytest.mark.parametrize("interval", [0.1, 1.0, 60.0, 300.0])
@@ -191,7 +193,7 @@ def test_a_dead_unit_is_asked_more_and_more_rarely_and_found_again() -> None:
         nonlocal alive
         behaviour: Behaviour = by_unit({2: waking})
         async with Server(behaviour) as server:
-            line, taken = await lined(server, Clock(), {"good": 1, "dead": 2}, interval=0.2)
+            line, taken = await lined(server, LeapClock(), {"good": 1, "dead": 2}, interval=0.2)
             task = asyncio.create_task(line.run())
             await until(lambda: len(taken.of("good")) >= 15)
             asked = sum(request.unit == 2 for request in server.requests)
@@ -200,7 +202,7 @@ def test_a_dead_unit_is_asked_more_and_more_rarely_and_found_again() -> None:
             task.cancel()
             return asked, len(taken.of("good")), taken
 
-    asked, good, _ = asyncio.run(run())
+    asked, good, _ = leaping_loop.run(run())
     # 0.2 s doubling from the second failure on: asked at about 0, 0.2, 0.6, 1.4 s and so on.
     assert 2 <= asked <= 6 < good
 
@@ -222,6 +224,16 @@ class Heart:
 PERIOD, TIMEOUT, DEATH, DEAD = 1.0, 0.3, 8.0, 5
 
 
+def mortal(died: float) -> Behaviour:
+    """One of the units answers until that time of the loop."""
+    return by_unit({DEAD: lambda request: (honest if request.time < died else silent)(request)})
+
+
+def ten_meters(url: str, clock: Clock) -> BusPoller:
+    configs = [replace(metered(url, f"m{unit}", unit, PERIOD), timeout=TIMEOUT) for unit in range(1, 11)]
+    return line_of(configs, clock)[0]
+
+
 def off_beat(requests: Sequence[Request], unit: int, tolerance: float) -> list[float]:
     """By how much the periods between a unit's requests differ from PERIOD, where it is more than `tolerance`.
 
@@ -232,36 +244,43 @@ def off_beat(requests: Sequence[Request], unit: int, tolerance: float) -> list[f
     return [odd for a, b in pairwise(times) if abs(odd := b - a - PERIOD) > tolerance]
 
 
+def nine_others_notice_little(requests: Sequence[Request], died: float, lag: float) -> None:
+    tried = [one.time for one in requests if one.unit == DEAD and one.time > died]
+    # At its second, at the next one, and then 1 to 2, 2 to 4, 4 to 8, 8 to 16 and 16 to 32 s later.
+    assert 5 <= len(tried) <= 8
+    for unit in set(range(1, 11)) - {DEAD}:
+        odd = off_beat(requests, unit, 0.1 * PERIOD + 2 * lag)
+        # Once late by its time-out, when it died, and in time again at the next second.
+        assert len(odd) <= 2, odd
+        assert all(abs(each) <= TIMEOUT + 0.1 * PERIOD + 2 * lag for each in odd)
+
+
+@pytest.mark.parametrize("rtu", [False, True])
+def test_a_unit_that_dies_costs_nine_others_one_time_out_on_a_leaping_clock(rtu: bool) -> None:
+    async def run() -> Server:
+        async with Server(mortal(DEATH), rtu=rtu) as server, running(ten_meters(server.url, LeapClock())):
+            await asyncio.sleep(DEATH + 60.0)
+            return server
+
+    nine_others_notice_little(leaping_loop.run(run()).requests, DEATH, 0.0)
+
+
+@pytest.mark.slow(70)
+@pytest.mark.nightly(part="days")
 def test_a_unit_that_dies_costs_nine_others_one_time_out_and_then_nothing_for_a_minute() -> None:
     async def run() -> tuple[Server, Slave, float, float]:
         clock, heart, loop = Clock(), Heart(), asyncio.get_running_loop()
         died = loop.time() + DEATH
-
-        def mortal(request: Request) -> Sequence[Step]:
-            return honest(request) if request.time < died else silent(request)
-
-        behaviour = by_unit({DEAD: mortal})
-        async with Server(behaviour) as server, Slave(behaviour) as slave:
-            lines = []
-            for url in (server.url, slave.url):
-                configs = [replace(metered(url, f"m{unit}", unit, PERIOD), timeout=TIMEOUT) for unit in range(1, 11)]
-                lines.append(line_of(configs, clock)[0])
+        async with Server(mortal(died)) as server, Slave(mortal(died)) as slave:
             beating = asyncio.create_task(heart.beat())
-            async with running(*lines):
+            async with running(ten_meters(server.url, clock), ten_meters(slave.url, clock)):
                 await asyncio.sleep(DEATH + 60.0)
             beating.cancel()
             return server, slave, heart.latest, died
 
     server, slave, lag, died = asyncio.run(run())
     for requests in (server.requests, slave.requests):
-        tried = [one.time for one in requests if one.unit == DEAD and one.time > died]
-        # At its second, at the next one, and then 1 to 2, 2 to 4, 4 to 8, 8 to 16 and 16 to 32 s later.
-        assert 5 <= len(tried) <= 8
-        for unit in set(range(1, 11)) - {DEAD}:
-            odd = off_beat(requests, unit, 0.1 * PERIOD + 2 * lag)
-            # Once late by its time-out, when it died, and in time again at the next second.
-            assert len(odd) <= 2, odd
-            assert all(abs(each) <= TIMEOUT + 0.1 * PERIOD + 2 * lag for each in odd)
+        nine_others_notice_little(requests, died, lag)
 
 
 def test_a_bus_with_too_much_to_do_slows_all_its_devices_down_alike() -> None:
@@ -270,12 +289,12 @@ def test_a_bus_with_too_much_to_do_slows_all_its_devices_down_alike() -> None:
         async with Server(late(0.05)) as server:
             configs = [metered(server.url, f"quick-{unit}", unit, 0.4) for unit in range(1, 5)]
             configs += [metered(server.url, f"calm-{unit}", unit, 0.8) for unit in range(5, 9)]
-            line, taken = line_of(configs, Clock())
+            line, taken = line_of(configs, LeapClock())
             async with running(line):
                 await until(lambda: len(taken.readings) >= 150)
             return taken
 
-    taken = asyncio.run(run())
+    taken = leaping_loop.run(run())
     counts = {name: len(taken.of(name)) for name in {name for name, _ in taken.readings}}
     quick = [count for name, count in counts.items() if name.startswith("quick")]
     calm = [count for name, count in counts.items() if name.startswith("calm")]
@@ -296,14 +315,14 @@ def test_a_device_that_failed_is_tried_even_where_the_bus_is_never_free() -> Non
         async with Server(by_unit({9: mute}, late(0.04))) as server:
             configs = [metered(server.url, f"m{unit}", unit, 0.2) for unit in range(1, 5)]
             configs.append(metered(server.url, "back", 9, 0.2))
-            line, taken = line_of(configs, Clock())
+            line, taken = line_of(configs, LeapClock())
             async with running(line):
                 await until(lambda: line.failures >= 2)
                 waking = True
                 await asyncio.wait_for(until(lambda: bool(taken.of("back"))), 30)
             return taken
 
-    assert asyncio.run(run()).of("back")
+    assert leaping_loop.run(run()).of("back")
 
 
 def test_slow_quantities_are_read_once_a_slow_interval_and_absent_in_between() -> None:
@@ -314,12 +333,12 @@ def test_slow_quantities_are_read_once_a_slow_interval_and_absent_in_between() -
                 quantities=("active_power_total", "active_energy_total"),
                 slow_interval=1.0,
             )
-            line, taken = line_of([config], Clock())
+            line, taken = line_of([config], LeapClock())
             async with running(line):
                 await until(lambda: len(taken.records) >= 14)
             return taken.records
 
-    records = asyncio.run(run())
+    records = leaping_loop.run(run())
     assert not any(isnan(float(record["active_power_total"])) for record in records)
     read = [record.time // NS for record in records if not isnan(float(record["active_energy_total"]))]
     # The first reading is complete; after it there is one in each second.
@@ -347,7 +366,7 @@ class Noting(Bus):
 
 def test_buses_of_one_dead_host_do_not_come_back_in_step() -> None:
     async def run() -> list[list[float]]:
-        port, clock, chance = free_port(), Clock(), random.Random(1)
+        port, clock, chance = free_port(), LeapClock(), random.Random(1)
         buses = [Noting(parse(f"tcp://127.0.0.1:{port}")) for _ in range(10)]
         lines = []
         for bus in buses:
@@ -357,7 +376,7 @@ def test_buses_of_one_dead_host_do_not_come_back_in_step() -> None:
             await until(lambda: all(len(bus.attempts) >= 3 for bus in buses))
         return [[time for time, _ in bus.attempts] for bus in buses]
 
-    found = asyncio.run(run())
+    found = leaping_loop.run(run())
     first, third = [times[0] for times in found], sorted(times[2] for times in found)
     assert max(first) - min(first) < 0.5 < third[-1] - third[0]
     # A second at least, doubled each time, by chance down to half: 0.5 to 1 s, then 1 to 2 s.
@@ -371,7 +390,7 @@ def test_a_bus_that_is_down_is_one_line_in_the_log_and_all_are_read_when_it_is_b
 
     async def run() -> tuple[BusPoller, int]:
         server = Server(honest, port=free_port())
-        line, taken = line_of([metered(server.url, f"m{unit}", unit, 0.2) for unit in range(1, 4)], Clock())
+        line, taken = line_of([metered(server.url, f"m{unit}", unit, 0.2) for unit in range(1, 4)], LeapClock())
         async with running(line):
             await until(lambda: line.failures >= 2)
             tried = line.failures
@@ -379,7 +398,7 @@ def test_a_bus_that_is_down_is_one_line_in_the_log_and_all_are_read_when_it_is_b
                 await asyncio.wait_for(until(lambda: {name for name, _ in taken.readings} == {"m1", "m2", "m3"}), 30)
         return line, tried
 
-    line, tried = asyncio.run(run())
+    line, tried = leaping_loop.run(run())
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == 2
     assert "connection refused; 3 devices wait" in said[0]
@@ -396,11 +415,11 @@ def test_a_sleeping_inverter_is_no_alarm(caplog: pytest.LogCaptureFixture) -> No
             config = DeviceConfig(
                 "roof", "pv", inverter.name, inverter, parse(server.url), 1, interval=0.2, timeout=0.05
             )
-            line, _ = line_of([config], Clock())
+            line, _ = line_of([config], LeapClock())
             async with running(line):
                 await until(lambda: line.failures >= 2)
 
-    asyncio.run(run())
+    leaping_loop.run(run())
     (said,) = caplog.records
     assert said.levelno == logging.INFO
     assert said.getMessage().startswith("roof: ")
@@ -456,14 +475,14 @@ def test_what_a_line_measures_of_its_bus_is_what_the_requests_took() -> None:
     async def run() -> BusPoller:
         async with Server(late(0.1)) as server:
             config = replace(metered(server.url, "one", 1, 0.2), timeout=1.0)
-            line, taken = line_of([config], Clock())
+            line, taken = line_of([config], LeapClock())
             async with running(line):
                 await until(lambda: len(taken.readings) >= 15)
                 assert line.requests == line.readings
                 assert 0.4 < line.usage.share <= 1.0
             return line
 
-    assert asyncio.run(run()).failures == 0
+    assert leaping_loop.run(run()).failures == 0
 
 
 def test_waits_grow_to_five_minutes_and_never_beyond() -> None:
@@ -489,14 +508,14 @@ def test_a_wait_for_the_next_hour_is_declared_in_real_seconds() -> None:
 def test_a_request_and_the_back_off_of_a_bus_are_declared() -> None:
     async def run() -> None:
         async with Server(silent) as server:
-            line, _ = line_of([metered(server.url, "one", 1, 0.2)], Clock())
+            line, _ = line_of([metered(server.url, "one", 1, 0.2)], LeapClock())
             async with running(line):
                 await until(lambda: bool(server.requests))
                 # 5 s and the bus' own second to connect, then 10 times a time-out of 0.1 s and the meter's 60 ms.
                 assert line.pulse.seconds == pytest.approx(6.0 + 10 * 0.16)
-        line, _ = line_of([metered(f"tcp://127.0.0.1:{free_port()}", "one", 1, 0.2)], Clock())
+        line, _ = line_of([metered(f"tcp://127.0.0.1:{free_port()}", "one", 1, 0.2)], LeapClock())
         async with running(line):
             await until(lambda: line.failures == 1)
             await until(lambda: 0.5 <= line.pulse.seconds <= 1.0)
 
-    asyncio.run(run())
+    leaping_loop.run(run())

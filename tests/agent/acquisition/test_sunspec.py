@@ -18,7 +18,8 @@ from wattgram_drivers.driver_errors import BadAnswer
 from wattgram_drivers.endpoint import parse
 from wattgram_drivers.modbus.bus import Bus
 from wattgram_drivers.simulated import sunspec_serve
-from wattgram_drivers.simulated.simulator import Served, Simulator
+from wattgram_drivers.simulated.simulator import Simulator
+from wattgram_drivers.simulated.unit import Served
 
 from tests.support.command_runs import started, wattgram
 from tests.support.running_site import configuration, one_device
@@ -93,6 +94,7 @@ def test_a_name_goes_before_the_role() -> None:
         chosen("pv", "sunspec:inverter2")
 
 
+@pytest.mark.slow(4)
 def test_the_members_of_a_unit_are_simulated_checked_and_read(tmp_path: Path) -> None:
     port = free_port()
     url = f"tcp://127.0.0.1:{port}"

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Bucket
-from tests.support.command_runs import Ended, started, wattgram
+from tests.support.command_runs import Ended, called, started, wattgram
 from tests.support.misbehaving_device import honest, refuses, silent
 from tests.support.running_site import Registers, configuration, device, one_device
 from tests.support.servers import Broker, free_port, program, request
@@ -81,7 +81,7 @@ def refused(ended: Ended, *words: str) -> None:
 
 @pytest.mark.parametrize("command", PRESENT)
 def test_the_help_of_a_command_ends_with_an_example(command: str) -> None:
-    ended = wattgram(command, "--help")
+    ended = called(command, "--help")
     assert (ended.code, ended.err) == (0, "")
     assert f"example: wattgram {command}" in ended.out
 
@@ -147,6 +147,20 @@ def test_the_list_of_commands_has_them_all() -> None:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_wrong_call_ends_with_one_line_of_found_and_allowed(arguments: list[str], words: list[str]) -> None:
+    refused(called(*arguments), *words)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["COMMAND"]),
+        (["drivers", "--format", "jsn"], ["'jsn'", "nearest: 'json'", "allowed: table, json"]),
+        (["run", "-c", "/no/such/file.toml"], ["/no/such/file.toml", "No such file"]),
+        (["simulate", "sunspec", "--fault", "slient"], ["'slient'", "nearest: 'silent'", "late=SECONDS"]),
+    ],
+    ids=["no command", "wrong option", "wrong file", "wrong value"],
+)
+def test_the_process_of_a_wrong_call_ends_in_the_same_way(arguments: list[str], words: list[str]) -> None:
     refused(wattgram(*arguments), *words)
 
 

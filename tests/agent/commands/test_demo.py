@@ -7,6 +7,7 @@ import signal
 import socket
 from pathlib import Path
 
+import pytest
 from wattgram.commands.demonstration import page_address
 
 from tests.support.command_runs import started
@@ -17,6 +18,7 @@ CN_CQ = 558.1
 """g/kWh of the grid of the demonstration (Chongqing 2023, direct). With PV power, the load has less."""
 
 
+@pytest.mark.slow(21)
 def test_twenty_seconds_read_a_factory_without_loss_and_show_it(tmp_path: Path) -> None:
     arguments = ("demo", "--seconds", "20", "--format", "json", "--http", "127.0.0.1:0")
     with started(tmp_path, *arguments) as demo:
@@ -44,6 +46,7 @@ def alive(page: str) -> list[str]:
     return [device["name"] for device in devices] if {device["state"] for device in devices} == {"good"} else []
 
 
+@pytest.mark.slow(3)
 def test_ctrl_c_ends_it_with_the_summary(tmp_path: Path) -> None:
     with started(tmp_path, "demo", "--http", "127.0.0.1:0") as demo:
         page = demo.says(PAGE)[1]

@@ -25,7 +25,9 @@ from wattgram_drivers.device import Device, Mark, Register, Table
 from wattgram_drivers.driver_errors import BusDown
 from wattgram_drivers.endpoint import Endpoint, parse
 from wattgram_drivers.simulated import sunspec_serve
-from wattgram_drivers.simulated.simulator import Faults, Served, Simulator
+from wattgram_drivers.simulated.faults import Faults
+from wattgram_drivers.simulated.simulator import Simulator
+from wattgram_drivers.simulated.unit import Served
 
 from tests.support import misbehaving_device as bad
 from tests.support.command_runs import started, wattgram
@@ -343,6 +345,7 @@ class Line:
         return bad.refuses(2)(request)
 
 
+@pytest.mark.slow(4)
 def test_a_lines_settings_are_tried_in_order_until_one_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_scan, "SCAN_TURNAROUND", 0.1)
     monkeypatch.setattr(device_scan, "LINE_UNITS", range(1, 6))
@@ -456,6 +459,7 @@ def test_blocks_load_with_names_of_their_own_and_guessed_roles() -> None:
     assert 'driver = "eastron_sdm630"   # also fits: eastron_sdm120' in text
 
 
+@pytest.mark.slow(8)
 def test_what_was_found_is_a_table_blocks_and_json(tmp_path: Path) -> None:
     async def main() -> None:
         simulator = Simulator(
@@ -492,6 +496,7 @@ def test_what_was_found_is_a_table_blocks_and_json(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.slow(4)
 def test_ctrl_c_prints_what_was_found_so_far(tmp_path: Path) -> None:
     def act(request: bad.Request) -> Sequence[bad.Step]:
         return bad.refuses(4)(request) if request.unit == 1 else []
@@ -509,6 +514,7 @@ def test_ctrl_c_prints_what_was_found_so_far(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.slow(4)
 def test_a_host_that_refuses_is_a_failure_and_a_wrong_call_a_usage_error() -> None:
     closed = wattgram("scan", f"tcp://127.0.0.1:{free_port()}")
     assert closed.code == 1
@@ -524,6 +530,7 @@ def test_a_host_that_refuses_is_a_failure_and_a_wrong_call_a_usage_error() -> No
         assert message in ended.err
 
 
+@pytest.mark.slow(5)
 def test_an_empty_scan_is_no_failure_and_comes_with_advice() -> None:
     async def main() -> None:
         async with bad.Server(bad.refuses(11)) as server:

@@ -16,11 +16,13 @@ from contextlib import contextmanager
 from fcntl import ioctl
 from pathlib import Path
 
+import pytest
+
 from tests.support.command_runs import wattgram
 from tests.support.page_view import FixedView, device, served
 from tests.support.servers import free_port, program
 
-WAIT = 30.0  # seconds; generous, because the machine may be busy
+WAIT = 120.0  # seconds; generous, because the machine may be busy
 
 
 class Terminal:
@@ -70,6 +72,7 @@ def terminal(*arguments: str) -> Iterator[Terminal]:
         shown.end()
 
 
+@pytest.mark.slow(3)
 def test_it_shows_the_state_follows_it_and_ends_with_ctrl_c() -> None:
     view = FixedView()
     with served(view) as (host, port), terminal(f"http://{host}:{port}") as shown:

@@ -175,7 +175,7 @@ def test_a_library_is_imported_when_its_sink_is_made(tmp_path: Path, tables: str
     """Reading the configuration imports none of them, and a site imports only those of its own tables."""
     path = tmp_path / "site.toml"
     path.write_text(SITE + TABLES[tables])
-    command = [sys.executable, "-c", PROGRAM, path, *HEAVY]
+    command = [sys.executable, "-c", PROGRAM, str(path), *HEAVY]
     read_only, running = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     assert read_only.split() == []
     assert set(running.split()) == set(needed)

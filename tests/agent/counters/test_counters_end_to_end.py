@@ -6,11 +6,14 @@ import asyncio
 import struct
 from pathlib import Path
 
-from wattgram.base.record import Record
+import pytest
+from wattgram.base.record import Kind, Record
 from wattgram.store.spool import Spool
 
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
 from tests.support.servers import wait_for
+
+pytestmark = pytest.mark.server
 
 STEP = 0.03125
 """kWh a reading: 562 kW at one in 200 ms, below the 756 kW that 630 kW rated allow."""
@@ -32,7 +35,7 @@ def sdm630(turn: int) -> dict[int, int]:
     return {72: high, 73: low}
 
 
-def kept(folder: Path, kind: str) -> list[Record]:
+def kept(folder: Path, kind: Kind) -> list[Record]:
     """What is on disk."""
 
     async def read() -> list[Record]:
@@ -46,6 +49,7 @@ def kept(folder: Path, kind: str) -> list[Record]:
     return asyncio.run(read())
 
 
+@pytest.mark.slow(12)
 def test_no_energy_is_invented_and_the_operator_is_told_once(tmp_path: Path) -> None:
     meter = Registers(sdm630)
     with device(meter) as one:

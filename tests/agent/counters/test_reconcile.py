@@ -187,7 +187,7 @@ def test_what_is_told_and_what_is_owed_is_what_the_counters_said(
 ) -> None:
     channel, told = run(Channel(1.0, rated), instants)
     for lane, index in ((channel.positive, 0), (channel.negative, 1)):
-        counter = sum(one[2][index] for one in instants if not isnan(one[2][index]))
+        counter = sum(one[2][:2][index] for one in instants if not isnan(one[2][:2][index]))
         energy = sum(one[index] for one in told if not isnan(one[index])) + sum(one[2 + index] for one in told)
         assert energy + lane.outstanding == pytest.approx(counter, rel=1e-9, abs=1e-6)
 

@@ -56,6 +56,7 @@ def config(folder: Path) -> Config:
 
 
 @pytest.mark.parametrize("keeps", [True, False])
+@pytest.mark.slow(5)
 def test_a_clock_that_jumps_by_forty_days_deletes_what_is_old_when_a_time_server_keeps_it(
     tmp_path: Path, keeps: bool
 ) -> None:

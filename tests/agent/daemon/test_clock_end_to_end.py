@@ -9,6 +9,8 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Bucket
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
 from tests.support.servers import Broker, Heard, subscriber, wait_for
@@ -28,7 +30,7 @@ class Wall:
         self._file = folder / "faketime"
         self._sets: list[tuple[float, float]] = []
 
-    def set(self, seconds: float) -> None:
+    def turn(self, seconds: float) -> None:
         """It is so much ahead of the real one from now on."""
         beside = self._file.with_suffix(".new")
         beside.write_text(f"{seconds:+.0f}\n")
@@ -61,6 +63,7 @@ def at(message: dict[str, object]) -> float:
     return datetime.fromisoformat(str(message["time"])).timestamp()
 
 
+@pytest.mark.slow(50)
 def test_every_reading_has_its_time_and_no_key_is_written_twice(tmp_path: Path, broker: Broker, bucket: Bucket) -> None:
     """1970, set right, half a minute back, two hours back, an hour forward, right again; some seconds of each."""
     wall, meter = Wall(tmp_path), Registers(inverter)
@@ -80,17 +83,17 @@ def test_every_reading_has_its_time_and_no_key_is_written_twice(tmp_path: Path, 
 
     with device(meter) as one, subscriber(broker, "wattgram/#") as heard:
         devices = one_device("incomer", "grid", "huawei_sun2000", one.port, rated_power="110 kW")
-        wall.set(-int(time.time()))
+        wall.turn(-int(time.time()))
         text = configuration(tmp_path, devices, mqtt=broker.url, influxdb=database)
         with daemon(tmp_path, text, wall.environment) as running:
             wait_for(lambda: meter.served, 30, "the first reading")
             more(4)
             assert messages(heard, "device/incomer") == []
             right = time.time()
-            wall.set(0)
+            wall.turn(0)
             for ahead in (-30, -7200, -3600, 0):
                 more(8)
-                wall.set(ahead)
+                wall.turn(ahead)
             more(8)
             wait_for(lambda: len(points("device")) >= len(read()) - 1, 30, "the last readings")
             assert running.stop() == 0

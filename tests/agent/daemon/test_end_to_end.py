@@ -14,6 +14,8 @@ from tests.support.running_site import Registers, configuration, daemon, device,
 from tests.support.servers import Broker, Heard, Victoria, free_port, mosquitto, subscriber, wait_for
 from tests.support.topics import INVERTER_VALUES, METER, METER_VALUES, inverter
 
+pytestmark = pytest.mark.server
+
 
 def messages(heard: Heard, topic: str) -> list[dict[str, object]]:
     return [json.loads(payload) for where, payload in heard.messages() if where == topic]
@@ -29,6 +31,7 @@ def site(meter: int, roof: int) -> str:
     )
 
 
+@pytest.mark.slow(6)
 def test_broker_and_database_have_the_registers_to_the_last_digit_with_the_readings_time(
     tmp_path: Path, broker: Broker, bucket: Bucket
 ) -> None:
@@ -71,6 +74,7 @@ def test_broker_and_database_have_the_registers_to_the_last_digit_with_the_readi
     assert (balance["grid_tier"], balance["basis"]) == (5, "direct")
 
 
+@pytest.mark.slow(6)
 def test_victoria_metrics_has_what_the_broker_has(tmp_path: Path, broker: Broker, victoria: Victoria) -> None:
     roof = Registers(inverter)
     with device(roof) as one, subscriber(broker, "wattgram/#") as heard:
@@ -88,6 +92,7 @@ def test_victoria_metrics_has_what_the_broker_has(tmp_path: Path, broker: Broker
     assert len(stored.items() & said.items()) >= 4
 
 
+@pytest.mark.slow(13)
 def test_after_kill_9_with_the_broker_down_everything_older_than_a_second_arrives(tmp_path: Path) -> None:
     roof, port = Registers(inverter), free_port()
     with device(roof) as one:
@@ -113,6 +118,7 @@ def test_after_kill_9_with_the_broker_down_everything_older_than_a_second_arrive
     assert all(abs(seconds(message) - moment) < 0.2 for message, moment in zip(said, before, strict=False))
 
 
+@pytest.mark.slow(11)
 def test_a_broker_that_comes_back_gets_what_it_missed_and_the_database_never_waits(
     tmp_path: Path, broker: Broker, bucket: Bucket
 ) -> None:

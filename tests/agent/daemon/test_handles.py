@@ -9,9 +9,11 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from math import isnan
 from pathlib import Path
 
+import pytest
 from wattgram.daemon import health
 
 from tests.conftest import Bucket
@@ -42,6 +44,7 @@ def without_handles(pid: int | None = None) -> Iterator[None]:
         resource.prlimit(pid or 0, resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.slow(12)
 def test_without_file_handles_the_rest_goes_on_and_with_them_all_comes_back(
     tmp_path: Path, broker: Broker, bucket: Bucket
 ) -> None:
@@ -60,9 +63,13 @@ def test_without_file_handles_the_rest_goes_on_and_with_them_all_comes_back(
                 bucket.write.stop()
                 broker.start()
                 bucket.write.start()
+
+                def logged(said: re.Pattern[str]) -> re.Match[str] | None:
+                    return said.search(running.log)
+
                 for who in ("mqtt is unavailable", "influxdb is unavailable", one.url):
                     said = re.compile(rf"{re.escape(who)}.*[Tt]oo many open files")
-                    wait_for(lambda said=said: said.search(running.log), 30, said.pattern)
+                    wait_for(partial(logged, said), 30, said.pattern)
                 before = len(incomer.served)
                 wait_for(lambda: len(incomer.served) >= before + 6, 30, "readings of the one that is connected")
             roof.hangs_up = False

@@ -6,9 +6,13 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
 from tests.support.servers import free_port, request, wait_for
 from tests.support.topics import METER
+
+pytestmark = pytest.mark.server
 
 
 def test_the_share_of_a_bus_and_the_headroom_are_told(tmp_path: Path) -> None:

@@ -9,11 +9,15 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.support.misbehaving_device import silent
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
 from tests.support.servers import free_port, request, wait_for
 from tests.support.systemd import systemd
 from tests.support.topics import METER
+
+pytestmark = pytest.mark.server
 
 WATCHDOG = 2.0
 """s; a part is stuck one second past its word, and looked at twice in it."""
@@ -51,6 +55,7 @@ def test_a_daemon_that_cannot_begin_never_says_that_it_runs(tmp_path: Path) -> N
         assert sum("READY" in one for one in listener.said()) == 1
 
 
+@pytest.mark.slow(10)
 def test_a_silent_device_and_a_broker_that_is_away_are_fed_for(tmp_path: Path) -> None:
     with device(silent) as dead, systemd(tmp_path) as listener:
         devices = one_device("incomer", "grid", "eastron_sdm630", dead.port, timeout="50ms", interval="100ms")
@@ -65,6 +70,7 @@ def test_a_silent_device_and_a_broker_that_is_away_are_fed_for(tmp_path: Path) -
     assert "no progress for" not in log
 
 
+@pytest.mark.slow(9)
 def test_a_process_that_was_stopped_and_goes_on_is_fed_for(tmp_path: Path) -> None:
     with device(Registers(METER)) as meter, systemd(tmp_path) as listener:
         text = configuration(tmp_path, one_device("incomer", "grid", "eastron_sdm630", meter.port))
@@ -80,6 +86,7 @@ def test_a_process_that_was_stopped_and_goes_on_is_fed_for(tmp_path: Path) -> No
     assert "no progress for" not in log
 
 
+@pytest.mark.slow(14)
 def test_one_bus_that_hangs_ends_the_feeding_and_is_named_while_the_other_is_read(tmp_path: Path) -> None:
     port, order = free_port(), tmp_path / "hang"
     page = f"http://127.0.0.1:{port}/"

@@ -173,7 +173,7 @@ def test_a_back_off_is_declared_however_long(tmp_path: Path) -> None:
                 slept.append(seconds)
 
             slept: list[float] = []
-            clock.sleep = sleep
+            clock.sleep = sleep  # type: ignore[method-assign]  # notes what is declared meanwhile
             await put(spool, 1, 1)
             await until(lambda: delivery.progress.delivered == 1)
         assert declared == slept

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from wattgram.base.record import Record, Series, record
@@ -76,6 +77,7 @@ def kept(broker: Broker, count: int, topic: str = ALL) -> dict[str, str]:
         return dict(late.wait(count))
 
 
+@pytest.mark.server
 def test_every_quantity_becomes_a_sensor_that_home_assistant_takes() -> None:
     for name in QUANTITIES:
         one = of_quantity(name, slow=False, shown=False)
@@ -195,12 +197,13 @@ def test_home_assistants_birth_brings_everything_anew(broker: Broker) -> None:
             assert [topic for topic, _ in heard.messages()[2:]] == [SITE, INCOMER]
         await sink.close()
 
-    def announcer(sink: Sink) -> object:
+    def announcer(sink: Sink) -> Any:
         return sink._announcer  # type: ignore[attr-defined]  # the sink of MQTT
 
     asyncio.run(asyncio.wait_for(work(), 60))
 
 
+@pytest.mark.server
 def test_a_broker_that_has_lost_everything_gets_it_again(tmp_path: Path) -> None:
     async def work() -> None:
         (sink,) = sinks(made(broker, "incomer"))
@@ -217,6 +220,7 @@ def test_a_broker_that_has_lost_everything_gets_it_again(tmp_path: Path) -> None
         assert kept(broker, 2).keys() == {SITE, INCOMER}
 
 
+@pytest.mark.server
 def test_a_broker_that_forbids_it_still_gets_the_records_and_it_is_said_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -257,7 +261,7 @@ def states(broker: Broker, config: Config, *batches: Sequence[Record], replayed:
 
 
 def test_numbers_are_shown_as_they_were_read_and_shares_as_percent(broker: Broker) -> None:
-    values = {"active_power_total": -1234.5, "battery_soc": 0.57, "active_energy_import": 1234500.0}
+    values: dict[str, Any] = {"active_power_total": -1234.5, "battery_soc": 0.57, "active_energy_import": 1234500.0}
     (state,) = states(broker, made(broker, "incomer"), [reading("incomer", **values)])
     assert {name: float(state[name]) for name in values} == {
         "active_power_total": -1234.5,
@@ -338,7 +342,7 @@ def test_a_result_that_was_computed_anew_does_not_replace_what_is_now(broker: Br
         publish(made(broker, "incomer"), batch)
         said = [payload for _, payload in heard.wait(3)]
     entity = announced(SITE, kept(broker, 1, SITE)[SITE])["emission_intensity"]
-    states = []
+    states: list[str] = []
     for payload in said:
         states.append(shown(entity, payload, states[-1] if states else "unknown"))
     assert states == ["500", "500", "501.5"]

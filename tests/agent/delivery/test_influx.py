@@ -170,7 +170,7 @@ def test_a_database_that_says_not_now_keeps_the_records(
             with bucket.write.answering(status), pytest.raises(SinkError, match=text) as raised:
                 await sink.write(readings(1, 10), 0)
             # The server's Retry-After is 1.
-            assert (raised.value.retry_after, raised.value.taken) == (retry_after, set())
+            assert (raised.value.retry_after, raised.value.taken) == (retry_after, frozenset())
             assert await sink.write(readings(1, 10), 0) == {}
 
     run(work)
@@ -255,7 +255,11 @@ def test_what_was_settled_before_a_failure_is_told_with_it(run: Run) -> None:
                 batch = [reading(1), record(METER, NOW, {"active_power_total": -1.0}), *readings(3, 4)]
                 with pytest.raises(SinkError, match="HTTP 503") as raised:
                     await sink.write(batch, 0)
-                assert (raised.value.taken, list(raised.value.refused), raised.value.retry_after) == ({0}, [1], 7.0)
+                assert (raised.value.taken, list(raised.value.refused), raised.value.retry_after) == (
+                    frozenset({0}),
+                    [1],
+                    7.0,
+                )
 
     run(work)
 

@@ -157,6 +157,7 @@ def test_a_series_that_conflicts_is_found_in_few_requests_wherever_its_records_a
     assert len(calls(write, len(write.statuses()))) < 10
 
 
+@pytest.mark.server
 def test_a_server_that_refuses_every_line_is_not_asked_about_each(proxied: Proxied) -> None:
     write, config = proxied(largest="10")
 
@@ -196,6 +197,7 @@ def test_a_server_that_takes_too_long_gets_smaller_requests(
 
 
 @pytest.mark.parametrize("later", [120, 7200, -60])
+@pytest.mark.server
 def test_a_date_to_come_back_at_counts_from_the_servers_clock(proxied: Proxied, later: int) -> None:
     at = datetime.now(UTC) + timedelta(seconds=later)
     write, config = proxied(retry_after=format_datetime(at, usegmt=True))
@@ -215,6 +217,7 @@ def test_a_date_to_come_back_at_counts_from_the_servers_clock(proxied: Proxied, 
 
 
 @pytest.mark.parametrize("words", ["soon", "-5", "1.5", "Thu, 99 Foo 2026 99:99:99 GMT", "9" * 400])
+@pytest.mark.server
 def test_a_time_to_come_back_that_nobody_understands_is_none(proxied: Proxied, words: str) -> None:
     write, config = proxied(retry_after=words)
 

@@ -151,6 +151,7 @@ def test_who_subscribes_later_gets_the_last_goal_at_once_and_no_reading(
 ACL = "user gateway\ntopic write wattgram/works/device/#\ntopic write wattgram/works/status\n"
 
 
+@pytest.mark.server
 def test_a_topic_that_the_broker_forbids_costs_that_record_alone_and_tells_why(
     tmp_path: Path, run: Callable[..., None]
 ) -> None:
@@ -172,6 +173,7 @@ def test_a_topic_that_the_broker_forbids_costs_that_record_alone_and_tells_why(
         assert powers(heard.wait(62)) == list(range(1, 61))
 
 
+@pytest.mark.server
 def test_a_wrong_password_is_named_and_not_shown(tmp_path: Path, run: Callable[..., None]) -> None:
     async def work() -> None:
         sink = to(broker, password=f"{SECRET}-wrong")
@@ -199,6 +201,7 @@ def test_nobody_listening_is_a_sink_error_at_once(run: Callable[..., None]) -> N
 # TLS
 
 
+@pytest.mark.server
 def test_over_tls_with_the_right_authority_and_a_client_certificate(
     tmp_path: Path, tls: Certificates, run: Callable[..., None]
 ) -> None:
@@ -217,6 +220,7 @@ def test_over_tls_with_the_right_authority_and_a_client_certificate(
         assert powers(heard.wait(3002)) == list(range(1, 3001))
 
 
+@pytest.mark.server
 def test_a_broker_of_another_authority_and_a_missing_file_are_sink_errors_that_say_so(
     tmp_path: Path, tls: Certificates, run: Callable[..., None]
 ) -> None:
@@ -237,6 +241,7 @@ def test_a_broker_of_another_authority_and_a_missing_file_are_sink_errors_that_s
         run(work)
 
 
+@pytest.mark.server
 def test_a_certificate_for_another_host_is_refused(tmp_path: Path, tls: Certificates, run: Callable[..., None]) -> None:
     async def work() -> None:
         # The certificate is for 127.0.0.1 and localhost; 127.0.0.2 is the same machine by another name.
@@ -294,6 +299,7 @@ def test_a_broker_that_falls_silent_is_given_up_after_the_time_out(broker: Broke
 
 
 @pytest.mark.usefixtures("hasty")
+@pytest.mark.server
 def test_a_tls_broker_that_is_silent_in_the_handshake_is_given_up(
     tmp_path: Path, tls: Certificates, run: Callable[..., None]
 ) -> None:

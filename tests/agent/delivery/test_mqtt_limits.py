@@ -42,6 +42,7 @@ def large(number: int) -> Record:
     return reading(number, quality="x" * 2000)
 
 
+@pytest.mark.server
 def test_a_message_that_is_larger_than_the_broker_takes_is_refused_with_both_sizes(tmp_path: Path) -> None:
     async def work() -> None:
         sink = to(broker)
@@ -58,6 +59,7 @@ def test_a_message_that_is_larger_than_the_broker_takes_is_refused_with_both_siz
         assert powers(heard.wait(41)) == [1, *range(3, 43)]
 
 
+@pytest.mark.server
 def test_a_message_of_exactly_the_size_that_the_broker_takes_arrives(tmp_path: Path) -> None:
     async def work() -> None:
         sink = to(broker)
@@ -71,6 +73,7 @@ def test_a_message_of_exactly_the_size_that_the_broker_takes_arrives(tmp_path: P
         assert 1 + 2 + 2 + len(DEVICE) + 2 + 1 + payload == 1000
 
 
+@pytest.mark.server
 def test_a_message_that_the_broker_itself_finds_too_large_is_refused_alone(tmp_path: Path) -> None:
     async def work() -> None:
         sink = to(broker)
@@ -85,6 +88,7 @@ def test_a_message_that_the_broker_itself_finds_too_large_is_refused_alone(tmp_p
         assert powers(heard.wait(39)) == [1, *range(3, 41)]
 
 
+@pytest.mark.server
 def test_by_3_1_1_a_record_at_which_the_broker_hangs_up_each_time_is_set_aside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +119,7 @@ def test_by_3_1_1_a_record_at_which_the_broker_hangs_up_each_time_is_set_aside(
 
 
 @pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.server
 def test_a_broker_that_reads_slowly_gets_every_byte(tmp_path: Path, tls: Certificates, secure: bool) -> None:
     async def work() -> None:
         files = {"tls": True, "ca": tls.ca} if secure else {}

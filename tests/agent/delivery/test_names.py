@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.servers import START, program
 
 
+@pytest.mark.slow(10)
 def test_while_a_name_is_looked_up_in_vain_the_other_sink_delivers(tmp_path: Path) -> None:
     alone = [program("unshare", "util-linux"), "--user", "--map-root-user", "--mount", "--net", "--"]
     ended = subprocess.run(

@@ -6,9 +6,10 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -249,9 +250,10 @@ def test_commands_that_the_broker_forbids_are_said_once_and_data_goes_on(
     assert warned == f"sparkplug: the broker refuses the subscription to {COMMAND}: not authorised (0x87)"
 
 
+@pytest.mark.server
 def test_over_tls_with_a_client_certificate(tmp_path: Path, tls: Certificates) -> None:
     async def work() -> None:
-        files = {"ca": tls.ca, "cert": tls.client_cert, "key": tls.client_key}
+        files: dict[str, Any] = {"ca": tls.ca, "cert": tls.client_cert, "key": tls.client_key}
         async with connected(to(broker, tmp_path, **files)) as sink:
             for number in range(1, 2000, 250):
                 assert await sink.write(readings(number, number + 249), 0) == {}
@@ -285,6 +287,7 @@ def test_what_the_broker_did_not_read_is_not_taken(
     run(work())
 
 
+@pytest.mark.server
 def test_a_message_that_is_too_large_for_the_broker_is_refused_alone(tmp_path: Path) -> None:
     async def work() -> None:
         async with connected(to(broker, tmp_path)) as sink:
@@ -408,6 +411,12 @@ def test_when_the_primary_host_goes_the_node_dies_and_keeps_what_it_has(tmp_path
 # the whole daemon
 
 
+def current(hearing: Callable[[], Host], key: tuple[str, str]) -> bool:
+    host = hearing()
+    return key in host.current and bool(host.current[key].value)
+
+
+@pytest.mark.slow(5)
 def test_killed_the_broker_tells_its_death_and_the_next_life_has_the_next_number(
     tmp_path: Path, broker: Broker
 ) -> None:
@@ -426,7 +435,7 @@ def test_killed_the_broker_tells_its_death_and_the_next_life_has_the_next_number
             wait_for(lambda: hearing().number == 1, 30, "the next birth")
             # What was read before comes first, and is history.
             for key in (("incomer", "active_power_total"), ("", "emission/load_power")):
-                wait_for(lambda key=key: key in hearing().current and hearing().current[key].value, 30, f"{key} of now")
+                wait_for(partial(current, hearing, key), 30, f"{key} of now")
             assert running.stop() == 0
         wait_for(lambda: not hearing().online, 30, "the end")
         host = hearing()

@@ -280,6 +280,7 @@ def test_sequence_numbers_go_round() -> None:
 
 
 @given(st.lists(st.booleans(), max_size=600))
+@pytest.mark.slow(5)
 def test_numbers_go_on_over_restarts_and_round(tmp_path_factory: pytest.TempPathFactory, restarts: list[bool]) -> None:
     path = tmp_path_factory.mktemp("spool") / "sparkplug-bdseq"
     numbers = SessionNumbers(path)

@@ -6,12 +6,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from wattgram.base.errors import SinkError
 from wattgram.base.record import Record
 from wattgram.delivery.sink_state import LONG_OUTAGE
+from wattgram.store.spool import Spool
 
 from tests.support.deliveries import Judging, Scripted, Told, delivering, put
 from tests.support.records import METER, reading, until
@@ -173,6 +175,10 @@ def test_reasons_are_told_once_and_again_after_an_hour_without_them(tmp_path: Pa
     asyncio.run(work())
 
 
+def refused(spool: Spool, count: int) -> bool:
+    return spool.refused == count
+
+
 def test_many_different_reasons_do_not_become_many_events(tmp_path: Path) -> None:
     async def work() -> None:
         reasons = [{0: f"because of {letter}"} for letter in "abcdefghij"]
@@ -180,7 +186,7 @@ def test_many_different_reasons_do_not_become_many_events(tmp_path: Path) -> Non
         async with delivering(tmp_path, sink, events=told) as (_, spool, _):
             for number in range(1, 11):
                 await put(spool, number, number)
-                await until(lambda number=number: spool.refused == number)
+                await until(partial(refused, spool, number))
         assert [detail for _, detail in told.events] == [f"one: because of {letter}" for letter in "abcde"]
 
     asyncio.run(work())

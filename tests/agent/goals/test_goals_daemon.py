@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.agent.web.test_openapi import description, mistakes, schema_of
@@ -25,6 +26,8 @@ def goals(port: int) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow(25)
+@pytest.mark.server
 def test_with_the_system_calls_of_the_unit_file_the_goals_are_evaluated(tmp_path: Path) -> None:
     port = free_port()
     with device(Registers(METER)) as meter:
@@ -37,6 +40,7 @@ def test_with_the_system_calls_of_the_unit_file_the_goals_are_evaluated(tmp_path
             assert "goals:" not in running.log
 
 
+@pytest.mark.slow(30)
 def test_every_claim_is_at_the_interface_as_its_description_says_and_on_the_page(
     tmp_path: Path, browser: Browser
 ) -> None:

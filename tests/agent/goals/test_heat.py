@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 from wattgram.config.devices_table import DeviceConfig
@@ -39,7 +40,7 @@ def test_diesel_by_the_kilogram() -> None:
         ("chp", {"fuel_factor": 2162.0}, (38.931 / 3.6, 1.2143, 2162.0)),
     ],
 )
-def test_a_sets_fuel_is_its_meters(kind: str, said: dict[str, object], expected: tuple[float, ...]) -> None:
+def test_a_sets_fuel_is_its_meters(kind: str, said: dict[str, Any], expected: tuple[float, ...]) -> None:
     devices = [meter("set", kind, fuel_meter="gas", **said), meter("gas", "fuel", GAS)]
     one = worth("gas", site(devices=devices), FIRST)
     assert (one.heat, one.coal, one.carbon) == pytest.approx(expected)

@@ -123,7 +123,8 @@ def test_no_day_brings_an_indicator_down(world: tuple[Stretch, Facility]) -> Non
         if isinstance(finding, MissingValue):
             assert finding.what, claim
             continue
-        numbers = [finding.value, *(each.value for each in (*finding.inputs, *finding.extras))]
+        numbers = [finding.value, *(each.value for each in finding.inputs)]
+        numbers += [each.value for each in finding.extras]
         assert all(isfinite(number) for number in numbers), (claim, finding)
         assert 0.0 <= finding.coverage <= 1.0, (claim, finding)
         assert finding.inputs, claim

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -121,7 +122,7 @@ def test_a_worker_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.Monkey
     hanging = tmp_path / "hanging"
     hanging.write_text("#!/bin/sh\nexec sleep 1000\n")
     hanging.chmod(0o755)
-    monkeypatch.setattr(rounds.sys, "executable", str(hanging))
+    monkeypatch.setattr(sys, "executable", str(hanging))
     one = going(site(tmp_path), [])
     asyncio.run(asyncio.wait_for(one.evaluate(at("2026-11-16")), 20))
     assert one.latest == []

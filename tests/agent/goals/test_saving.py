@@ -38,7 +38,7 @@ GRID = {"grid_intensity.part": 558.1, "grid_intensity.whole": 1.0}
 
 
 def cast(when: date, tonnes: float, kwh: float, **sums: float) -> Day:
-    return day(when, {"scale": made(1000.0 * tonnes)}, load_energy=1000.0 * kwh, **sums)
+    return day(when, {"scale": made(1000.0 * tonnes)}, load_energy=1000.0 * kwh, sums=sums)
 
 
 def reference(count: int = 60) -> list[Day]:

@@ -21,12 +21,15 @@ from wattgram.goals.terms.finding import IndicatorValue, MissingValue
 from wattgram.goals.terms.outcome import GoalOutcome
 from wattgram.store.history import History
 
+from tests.support.approximate import near
 from tests.support.command_runs import wattgram
-from tests.support.factory_year import configured, live, local
+from tests.support.factory_year import QUARTER, configured, live, local
 from tests.support.goal_cards import IDS
 from tests.support.goal_days import calculated, day, entry
 from tests.support.goal_values_by_hand import BY_HAND, DECEMBER, TARGETS, distance, gross, mix
 from tests.support.year_ledger import Span, quarters
+
+pytestmark = [pytest.mark.nightly(part="year"), pytest.mark.slow(3)]  # a hundred seconds for all of them
 
 FIRST, NEXT = date(2025, 1, 1), date(2026, 1, 1)
 ASKED = ("--period", "2025-01-01..2025-12-31")
@@ -56,14 +59,18 @@ class Year:
         return BY_HAND[claim](self.whole if period == "year" else self.whole.of(*DECEMBER))
 
 
-@pytest.fixture(scope="module")
-def year(tmp_path_factory: pytest.TempPathFactory) -> Year:
+def lived(path: Path, step: int) -> Year:
+    """Live the year with power that changes each `step` s."""
     faulthandler.cancel_dump_traceback_later()  # it does not hang: 35 040 quarters of an hour take two or three minutes
-    path = configured(tmp_path_factory.mktemp("year"))
-    truth = asyncio.run(live(path, FIRST, NEXT))
+    truth = asyncio.run(live(path, FIRST, NEXT, step))
     config = load(path)
     whole = Span(truth, list(quarters(truth)), FIRST, NEXT - timedelta(days=1))
     return Year(path, config, whole, {one.claim.id: one for one in evaluate(config, None, local(NEXT))})
+
+
+@pytest.fixture(scope="module")
+def year(tmp_path_factory: pytest.TempPathFactory) -> Year:
+    return lived(configured(tmp_path_factory.mktemp("year")), QUARTER)
 
 
 def test_every_measurable_goal_is_expected(year: Year) -> None:
@@ -89,7 +96,7 @@ def test_its_target_and_its_light_are_by_hand_too(year: Year, claim: str) -> Non
     """The period is over, so the path is at the target; a value up to 2 % worse is on it (METHOD 6.1)."""
     one, wanted = year.cards[claim], TARGETS[claim]
     assert one.target is not None
-    assert (one.target.value, one.path) == (pytest.approx(wanted.value), pytest.approx(wanted.value))
+    assert (one.target.value, one.path) == (near(wanted.value), near(wanted.value))
     assert one.better == wanted.better
     assert one.state == ("on track" if wanted.keeps(year.by_hand(claim)) else "off track")
 
@@ -138,7 +145,7 @@ def alike(of: int) -> list[Day]:
     sums = {"load_energy": 2500.0, "emission": 1200.0, "scope1": 30.0, "scope2_location": 1116.2}
     begin = date(of, 1, 1)
     length = (date(of + 1, 1, 1) - begin).days
-    return [day((begin + timedelta(number)).isoformat(), **sums) for number in range(length)]
+    return [day((begin + timedelta(number)).isoformat(), sums=sums) for number in range(length)]
 
 
 def test_years_before_give_the_goals_that_look_back(year: Year) -> None:

@@ -26,6 +26,7 @@ from wattgram.grid.sources.supplied_values import ValueTerms, signals
 from wattgram.mqtt.mqtt_connection import Message
 from wattgram.mqtt.mqtt_settings import MqttConfig
 
+from tests.support.approximate import near
 from tests.support.grid_signals import Hands, utc
 from tests.support.records import until
 from tests.support.servers import Broker, free_port
@@ -87,13 +88,13 @@ def test_a_table_of_intensities_is_in_local_time_where_no_offset_is_said(text: s
 def test_a_table_of_mixes_has_a_column_a_fuel_or_a_line_a_fuel(text: str, unit: str) -> None:
     (one,) = csv_signals(text, unit=unit)
     assert one.intensity == pytest.approx(504.0)  # 0.6 x 840
-    assert (one.clean_share, one.estimated, one.tier) == (pytest.approx(0.4), False, 4)
+    assert (one.clean_share, one.estimated, one.tier) == (near(0.4), False, 4)
     assert one.source == "file mix.csv mix, factors china"
 
 
 def test_an_empty_cell_is_a_fuel_that_nobody_knows() -> None:
     (one,) = csv_signals("time,coal,hydro\n2026-06-01 12:00,0.6,\n")
-    assert (one.intensity, one.estimated) == (pytest.approx(0.6 * 840 + 0.4 * 575), True)
+    assert (one.intensity, one.estimated) == (near(0.6 * 840 + 0.4 * 575), True)
 
 
 def test_a_mix_without_time_is_valid_always() -> None:
@@ -122,7 +123,7 @@ def test_json_has_the_same_words() -> None:
     ):
         good, bad = signals(from_json(text.encode()), terms(), NOON, live=False)
         assert bad == []
-        assert (good[0].intensity, good[0].valid_from) == (pytest.approx(504.0), NOON)
+        assert (good[0].intensity, good[0].valid_from) == (near(504.0), NOON)
 
 
 # clocks that change
@@ -184,7 +185,7 @@ def test_json_that_says_nothing_is_refused(text: str) -> None:
 def test_a_row_that_cannot_be_is_left_out_and_told() -> None:
     text = "time,coal,hydro\n2026-06-01 12:00,0.6,0.43\n2026-06-01 13:00,0.6,0.4\n"
     good, bad = signals(from_csv(text.encode()), terms(), NOON, live=False)
-    assert spans(good) == [(1, 2, pytest.approx(504.0))]
+    assert spans(good) == [(1, 2, near(504.0))]
     assert bad == ["line 2: the fuels add up to 1.03 of the whole; expected at most 1.02"]
     _, bad = signals(from_json(b'{"time": "2026-06-01", "intensity": 2001}'), terms(), NOON, live=False)
     assert bad == ["entry: intensity: found 2001; expected 0 to 2000 g/kWh"]
@@ -399,7 +400,7 @@ def heard(*payloads: bytes, retained: bool = False) -> Feed:
 def test_a_message_has_an_intensity_or_a_mix(payload: bytes, expected: float, tier: int) -> None:
     found = heard(payload).at(NOON)
     assert found is not None
-    assert (found.intensity, found.tier) == (pytest.approx(expected), tier)
+    assert (found.intensity, found.tier) == (near(expected), tier)
     assert found.valid_to - found.valid_from == 900 * NS
 
 

@@ -72,7 +72,8 @@ def test_times_are_exact_where_a_double_is_not() -> None:
 
 
 def test_a_mix_without_fuels_and_no_mix_are_two_things() -> None:
-    for shares in (None, {}):
+    several: tuple[dict[str, float] | None, ...] = (None, {})
+    for shares in several:
         (found,) = records_of("works", "mqtt", [replace(signal(400.0, NOON, 900), shares=shares)])
         assert signal_of(found).shares == shares
 

@@ -87,6 +87,7 @@ def test_times_are_the_sites_and_a_source_may_have_its_own(tmp_path: Path) -> No
     assert (one.level, one.max_age) == ("official", 86400.0)
 
 
+@pytest.mark.slow(10)
 def test_the_daemon_takes_the_first_fresh_source_and_says_which(tmp_path: Path, broker: Broker) -> None:
     """File, then topic, then table: each number is what was put in."""
     path = tmp_path / "mix.csv"

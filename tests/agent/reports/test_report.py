@@ -688,6 +688,7 @@ def test_a_site_that_has_recorded_nothing_is_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "spool").exists()
 
 
+@pytest.mark.server
 def test_a_report_beside_the_daemon_and_after_its_sudden_end(tmp_path: Path) -> None:
     stored(tmp_path / "spool", quarters("2026-06-01T04:00:00Z", "2026-06-01T05:00:00Z", KWH))
     page = f"127.0.0.1:{free_port()}"

@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Queue
@@ -163,7 +163,7 @@ class Demonstration(Thread):
     def __init__(self) -> None:
         super().__init__(name="demonstration")
         self.page: Queue[str] = Queue()
-        self._stop_it = lambda: None
+        self._stop_it: Callable[[], object] = lambda: None
 
     def run(self) -> None:
         asyncio.run(self._run())

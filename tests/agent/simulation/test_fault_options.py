@@ -9,6 +9,7 @@ import signal
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from wattgram.delivery.configuration import load
@@ -104,7 +105,7 @@ def test_a_fault_strikes_its_device_and_a_trouble_all_on_its_bus(tmp_path: Path)
     asked = ["hall:cut@5%", "hall:rebooting=30s", "first-swallowed", "doubled", "wrong-transaction"]
     stands = {one.part.name: one for one in simulated_devices.of_config(load(path), asked)}
 
-    both = {"doubled": True, "wrong_transaction": True}
+    both: dict[str, Any] = {"doubled": True, "wrong_transaction": True}
     assert stands["hall"].faults == Faults(cut=True, **both, shares={"cut": 0.05})
     assert stands["incomer"].faults == stands["roof"].faults == Faults(**both)
     assert stands["press"].faults == Faults(doubled=True)  # a line has no transactions ...
@@ -115,6 +116,7 @@ def test_a_fault_strikes_its_device_and_a_trouble_all_on_its_bus(tmp_path: Path)
         simulated_devices.of_config(load(path), ["press:half-open"])
 
 
+@pytest.mark.slow(4)
 def test_a_meter_that_misbehaves_is_read_or_is_an_error(tmp_path: Path) -> None:
     for faults, code, words in (
         (["doubled", "late=0.2"], 0, ""),

@@ -6,6 +6,9 @@ import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.conftest import Bucket
 from tests.support.command_runs import wattgram
@@ -24,10 +27,11 @@ def database(bucket: Bucket) -> str:
     return f'url = "{bucket.write.url}"\norg = "plant"\nbucket = "{bucket.name}"\ntoken = {{ file = "token" }}'
 
 
-def told(heard: Heard) -> list[dict[str, object]]:
+def told(heard: Heard) -> list[dict[str, Any]]:
     return [json.loads(payload) for topic, payload in heard.messages() if topic == "wattgram/works/emission"]
 
 
+@pytest.mark.slow(12)
 def test_other_factors_reach_broker_and_database_under_the_same_keys(
     tmp_path: Path, broker: Broker, bucket: Bucket
 ) -> None:
@@ -75,6 +79,7 @@ def test_other_factors_reach_broker_and_database_under_the_same_keys(
     ]
 
 
+@pytest.mark.slow(12)
 def test_a_grid_value_that_comes_late_is_told_with_the_next_revision(
     tmp_path: Path, broker: Broker, bucket: Bucket
 ) -> None:
@@ -83,7 +88,8 @@ def test_a_grid_value_that_comes_late_is_told_with_the_next_revision(
         text = configuration(tmp_path, site(meter.port), mqtt=broker.url, influxdb=database(bucket))
         text += '[[grid.source]]\nkind = "mqtt"\ntopic = "grid/now"\n'
         with daemon(tmp_path, text) as running:
-            ticks = wait_for(lambda: len(told(heard)) >= 6 and told(heard), 30, "ticks")
+            wait_for(lambda: len(told(heard)) >= 6, 30, "ticks")
+            ticks = told(heard)
             begin = str(ticks[2]["time"])
             until = datetime.fromtimestamp(time.time() + 3600, UTC).isoformat()
             broker.publish("grid/now", json.dumps({"time": begin, "valid_to": until, "intensity": 300.0}))
@@ -115,6 +121,8 @@ def test_what_cannot_be_replayed_is_one_line(tmp_path: Path) -> None:
     assert "allowed: an end after the beginning" in turned.err
 
 
+@pytest.mark.slow(15)
+@pytest.mark.server
 def test_after_kill_9_everything_follows_from_what_is_stored(tmp_path: Path) -> None:
     """Windows, counters and accounts go on where the last commit was, so a replay over the kills changes nothing."""
     with device(Registers(METER)) as meter:

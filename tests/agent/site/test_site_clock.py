@@ -73,7 +73,7 @@ def accounted(life: Life) -> float:
         instants._late_energy._late[0],
         point._corrected.channel.positive.outstanding,
     ]
-    parts += [float(one or 0.0) for one in point._track.dump()[:1]]
+    parts += [float(str(one or 0.0)) for one in point._track.dump()[:1]]
     return sum(float(one) for one in parts if isfinite(float(one)))
 
 
@@ -394,6 +394,7 @@ TURN = st.one_of(
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(TURN, max_size=14), st.sampled_from([0.25, 1.0, 5.0]))
+@pytest.mark.slow(15)
 def test_whatever_the_clock_does_no_key_is_told_twice_and_times_are_right_after(
     tmp_path_factory: pytest.TempPathFactory, turns: list[tuple[str, float]], tick: float
 ) -> None:

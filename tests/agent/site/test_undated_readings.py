@@ -70,7 +70,7 @@ def spooled(folder: Path, work: Callable[[Spool], Awaitable[None]], size: int = 
 
 
 def taken(waiting: UndatedReadings) -> list[tuple[str, float, object]]:
-    found = []
+    found: list[tuple[str, float, object]] = []
     while waiting:
         one = waiting.take()
         found.append((one.record.series.tag("device"), one.monotonic, one.record["active_power_total"]))

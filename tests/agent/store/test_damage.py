@@ -109,6 +109,7 @@ def judge(copy: Path, records: list[Record], about: str) -> None:
 
 
 @pytest.mark.parametrize("how", [flipped, cut, blotted, replaced, gone])
+@pytest.mark.slow(10)
 def test_a_damaged_store_opens_gives_nothing_wrong_and_says_what_is_missing(
     tmp_path: Path, whole: tuple[Path, list[Record]], how: Callable[[Path, random.Random], None]
 ) -> None:
@@ -122,6 +123,7 @@ def test_a_damaged_store_opens_gives_nothing_wrong_and_says_what_is_missing(
             shutil.rmtree(copy)
 
 
+@pytest.mark.slow(6)
 def test_a_bit_of_the_schema_that_fell_over_keeps_nothing_from_starting(
     tmp_path: Path, whole: tuple[Path, list[Record]]
 ) -> None:

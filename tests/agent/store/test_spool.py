@@ -348,6 +348,7 @@ def test_days_and_months_outlive_the_rest_and_a_day_is_there_once(tmp_path: Path
 # bounds
 
 
+@pytest.mark.slow(5)
 def test_a_full_spool_drops_the_oldest_keeps_its_size_and_says_how_many(tmp_path: Path) -> None:
     async def work() -> None:
         size = 4 * MIB
@@ -369,6 +370,7 @@ def test_a_full_spool_drops_the_oldest_keeps_its_size_and_says_how_many(tmp_path
     run(work)
 
 
+@pytest.mark.slow(3)
 def test_the_share_is_of_what_a_sink_waits_for_and_not_of_history(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(tmp_path, size=4 * MIB) as spool:
@@ -391,6 +393,7 @@ def test_the_share_is_of_what_a_sink_waits_for_and_not_of_history(tmp_path: Path
     run(work)
 
 
+@pytest.mark.slow(4)
 def test_a_full_spool_gives_up_delivered_history_before_anything_else(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(tmp_path, size=4 * MIB) as spool:
@@ -403,6 +406,7 @@ def test_a_full_spool_gives_up_delivered_history_before_anything_else(tmp_path: 
     run(work)
 
 
+@pytest.mark.slow(4)
 def test_what_no_sink_gets_goes_before_what_one_waits_for(tmp_path: Path) -> None:
     instant = Series("instant", (("site", "works"),), ("a", "b", "c", "d"))
 

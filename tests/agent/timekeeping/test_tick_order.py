@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from wattgram.base.clock import NS
+from wattgram.base.occurrence import Occurrence
 from wattgram.timekeeping.tick_order import TickOrder, TickStep
 
 
@@ -77,12 +78,13 @@ def test_after_a_restart_nobody_knows_how_long_a_clock_that_is_behind_stood() ->
     assert through(later, (10_061, 3)) == [TickStep(gap=60.0)]
 
 
-def again_waits() -> tuple[object, ...]:
-    return (("instants wait", "until 1970-01-01T02:46:41.000Z: published already, before the clock was set back"),)
+def again_waits() -> tuple[Occurrence, ...]:
+    detail = "until 1970-01-01T02:46:41.000Z: published already, before the clock was set back"
+    return (Occurrence("instants wait", detail),)
 
 
-def again_goes_on() -> tuple[object, ...]:
-    return (("instants go on", "from 1970-01-01T02:46:41.500Z"),)
+def again_goes_on() -> tuple[Occurrence, ...]:
+    return (Occurrence("instants go on", "from 1970-01-01T02:46:41.500Z"),)
 
 
 @pytest.mark.parametrize("wrong", [{}, {"last": 5}, {"last": "x", "spans": []}, {"last": None, "spans": 3}])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.support.browser import browser, page_on
@@ -12,11 +13,14 @@ from tests.support.running_site import Registers, configuration, daemon, device,
 from tests.support.servers import free_port, listening, wait_for
 from tests.support.topics import METER
 
+pytestmark = pytest.mark.server
+
 __all__ = ["browser"]
 
 WAIT = 60_000  # ms; generous, because the machine may be busy
 
 
+@pytest.mark.slow(6)
 def test_a_lost_device_and_a_database_that_is_down_are_shown(browser: Browser, tmp_path: Path) -> None:
     port, nobody = free_port(), free_port()
     influxdb = f'url = "http://127.0.0.1:{nobody}"\norg = "plant"\nbucket = "energy"'

@@ -8,6 +8,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
+import pytest
 from wattgram.web.prometheus import HELP, HELP_OF_SINK, exposition
 
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
@@ -37,6 +38,8 @@ def test_an_escaped_label_is_valid(tmp_path: Path) -> None:
     assert check(exposition({'bus_busy_share{bus="a\\"b\\\\c\\n"}': 0.5})) == (0, "")
 
 
+@pytest.mark.slow(6)
+@pytest.mark.server
 def test_prometheus_scrapes_the_daemon_with_its_token(tmp_path: Path) -> None:
     page, port = free_port(), free_port()
     (tmp_path / "token").write_text("plant-7-secret")

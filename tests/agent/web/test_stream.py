@@ -16,7 +16,7 @@ from tests.agent.web.test_server import ask
 from tests.support.page_view import FixedView, served
 from tests.support.servers import wait_for
 
-WAIT = 20.0  # seconds; generous, because the machine may be busy
+WAIT = 100.0  # seconds; generous, because the machine may be busy
 
 
 @dataclass(frozen=True, slots=True)

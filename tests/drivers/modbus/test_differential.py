@@ -112,6 +112,7 @@ def test_pymodbus_takes_five_of_five() -> None:
 
 
 @pytest.mark.parametrize("python", newer_python())
+@pytest.mark.slow(3)
 def test_tmodbus_takes_five_of_five(python: str, tmp_path: Path) -> None:
     """Not run, and reported as such, on a machine that has no Python 3.12."""
     assert read_with(tmodbus(python, tmp_path)) == SHIFTED

@@ -39,6 +39,10 @@ async def udp(_: Certificates) -> AsyncIterator[str]:
     await server.shutdown()  # type: ignore[no-untyped-call]
 
 
+def copy(near: int, far: int) -> None:
+    os.write(far, os.read(near, 600))
+
+
 @asynccontextmanager
 async def ascii_line(_: Certificates) -> AsyncIterator[str]:
     """Two pseudo-terminals joined by this loop."""
@@ -47,7 +51,7 @@ async def ascii_line(_: Certificates) -> AsyncIterator[str]:
     for line in lines:
         tty.setraw(line[1])
     for here, there in (lines, lines[::-1]):
-        loop.add_reader(here[0], lambda near=here[0], far=there[0]: os.write(far, os.read(near, 600)))
+        loop.add_reader(here[0], copy, here[0], there[0])
     server = ModbusSerialServer(device(), framer=FramerType.ASCII, port=os.ttyname(lines[0][1]))
     await server.listen()
     yield f"ascii://{os.ttyname(lines[1][1])}"

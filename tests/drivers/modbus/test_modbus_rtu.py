@@ -23,7 +23,7 @@ from wattgram_drivers.modbus.bus import Bus
 from tests.support import leaping_loop
 from tests.support import misbehaving_device as bad
 
-LIMIT = 0.15  # time-out of one answer in these tests, seconds
+LIMIT = 0.3  # time-out of one answer in these tests, seconds; a busy machine takes a tenth to answer
 Peer = bad.Server | bad.Slave
 
 
@@ -50,7 +50,8 @@ def with_peer(peer: Peer, work: Callable[[Bus], Awaitable[None]], settings: str 
             await work(bus)
             await bus.close()
 
-    asyncio.run(main())
+    # What is written to a pseudo-terminal comes a moment later: too late for a clock that leaps over waiting.
+    (asyncio.run if isinstance(peer, bad.Slave) else leaping_loop.run)(main())
 
 
 async def right(bus: Bus, address: int = 100, count: int = 3, unit: int = 1) -> None:
@@ -329,7 +330,7 @@ def test_requests_keep_the_silent_interval(baudrate: int, characters: float) -> 
     slave = bad.Slave(bad.honest)
     with_peer(slave, work, f"?baudrate={baudrate}")
     assert len(slave.quiet) == 4
-    # the slave notes the time after its write, the master when it reads: 1 ms for the difference
+    # the slave notes the time before its write, the master when it reads
     assert min(slave.quiet[1:]) >= characters * 11 / baudrate - 0.001
 
 
@@ -344,18 +345,18 @@ def test_the_device_may_want_more_silence() -> None:
 
 
 def test_a_line_that_is_never_silent_is_an_error() -> None:
-    """A babbling unit: 0.6 s of noise without a pause, four time-outs long."""
+    """A babbling unit: 1.2 s of noise without a pause, four time-outs long."""
 
     async def work(bus: Bus) -> None:
         with pytest.raises(DriverError):
             await bus.read(1, "holding", 0, 1)
         with pytest.raises(BadAnswer, match="no silence of"):
             await bus.read(2, "holding", 0, 1)
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.0)
         await right(bus, unit=3)
 
     def babble(request: bad.Request) -> list[bad.Step]:
-        return [bad.Step(0.005 * turn, b"\x55\xaa") for turn in range(120)]
+        return [bad.Step(0.005 * turn, b"\x55\xaa") for turn in range(240)]
 
     with_peer(bad.Slave(bad.first(babble)), work)
 

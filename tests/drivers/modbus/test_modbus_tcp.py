@@ -35,7 +35,7 @@ def with_server(server: bad.Server, work: Callable[[Bus], Awaitable[None]]) -> N
             await work(bus)
             await bus.close()
 
-    asyncio.run(main())
+    leaping_loop.run(main())
 
 
 async def right(bus: Bus, address: int = 100, count: int = 3, unit: int = 1) -> None:

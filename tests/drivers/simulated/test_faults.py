@@ -48,7 +48,7 @@ async def right(bus: Bus, address: int = 100, count: int = 3, unit: int = 1, lim
     assert list(words) == list(range(1000 + address, 1000 + address + count))
 
 
-FRAMES = {
+FRAMES: dict[str, tuple[Faults, type[DriverError] | tuple[type[DriverError], ...]]] = {
     "silent": (Faults(silent=True), NoAnswer),
     "late": (Faults(late=1.5 * LIMIT), (NoAnswer, BadAnswer)),
     "exception": (Faults(exception=4), (Refused, BadAnswer)),
@@ -118,6 +118,7 @@ def test_an_unusual_but_correct_answer_is_accepted(wire: str, faults: Faults) ->
 
 
 @every_wire
+@pytest.mark.slow(4)
 def test_a_mix_of_everything_never_gives_a_wrong_word(wire: str) -> None:
     """Forty requests to each of two units, one of which does everything wrong now and then."""
     mix = replace(MIX, shares=dict.fromkeys(names(MIX), 0.04))
