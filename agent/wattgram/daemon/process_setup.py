@@ -20,7 +20,7 @@ processors plus four; two sinks and a grid source could block so many, and then 
 _ARENA_MAX = -8
 """M_ARENA_MAX of mallopt(3), in malloc.h."""
 
-REPEAT_AFTER = 60.0
+LOG_PAUSE = 60.0
 """s for which a message is not repeated."""
 
 
@@ -39,9 +39,9 @@ class LoopErrors:
             loop.default_exception_handler(context)
             return
         message, now = f"{context['message']}: {error.strerror or error}", time.monotonic()
-        if now - self._last.get(message, -REPEAT_AFTER) >= REPEAT_AFTER:
+        if now - self._last.get(message, -LOG_PAUSE) >= LOG_PAUSE:
             log.error("%s", message)
-        self._last = {seen: at for seen, at in self._last.items() if now - at < REPEAT_AFTER} | {message: now}
+        self._last = {seen: at for seen, at in self._last.items() if now - at < LOG_PAUSE} | {message: now}
 
 
 def begin() -> None:

@@ -10,7 +10,7 @@ from wattgram.base.errors import ConfigError
 from wattgram.config.load import Config
 from wattgram.config.role_keys import BatteryConfig, EfficiencyPoint, EmissionConfig, HeatConfig
 from wattgram.delivery.configuration import load, read
-from wattgram.delivery.sinks.sparkplug.sparkplug_settings import SparkplugConfig
+from wattgram.delivery.sinks.sparkplug.sparkplug_sink import SparkplugConfig
 
 ROOT = Path(__file__).resolve().parents[3]
 SITE = '[site]\nname = "works"\n[[device]]\nname = "incomer"\nrole = "grid"\ndriver = "sunspec"\nurl = "tcp://h"\n'

@@ -21,8 +21,7 @@ from wattgram.daemon.daemon import sinks
 from wattgram.delivery.configuration import read
 from wattgram.delivery.delivery import Delivery
 from wattgram.delivery.sinks.sparkplug import sparkplug_sink
-from wattgram.delivery.sinks.sparkplug.sparkplug_settings import SparkplugConfig
-from wattgram.delivery.sinks.sparkplug.sparkplug_sink import SparkplugSink
+from wattgram.delivery.sinks.sparkplug.sparkplug_sink import SparkplugConfig, SparkplugSink
 from wattgram.mqtt.mqtt_connection import V311
 from wattgram.mqtt.mqtt_settings import MqttConfig
 from wattgram.store.spool import Spool
@@ -133,7 +132,7 @@ def test_readings_arrive_in_order_with_their_time_and_the_end_is_a_death(tmp_pat
 
     with hosting(broker) as hearing:
         run(work())
-        wait_for(lambda: hearing.verbs()[-1] == "NDEATH", 20, "a death")
+        wait_for(lambda: hearing.verbs()[-1:] == ["NDEATH"], 20, "a death")
         host = hearing()
     assert hearing.values() == [float(number) for number in range(1, 301)]
     assert [(one.value, one.time) for _, one in host.history if one.name == "active_power_total"] == [
@@ -168,7 +167,7 @@ def test_by_version_3_the_death_is_published_before_leaving(tmp_path: Path, brok
 
     with hosting(broker) as hearing:
         run(work())
-        wait_for(lambda: hearing.verbs()[-1] == "NDEATH", 20, "a death")
+        wait_for(lambda: hearing.verbs()[-1:] == ["NDEATH"], 20, "a death")
     # 3.14.4 of MQTT 3.1.1: the broker discards the will of a client that disconnects, so there is one death only.
     assert hearing.verbs() == ["NBIRTH", "DBIRTH incomer", "DDATA incomer", "DDATA incomer", "NDEATH"]
 
@@ -392,7 +391,7 @@ def test_when_the_primary_host_goes_the_node_dies_and_keeps_what_it_has(tmp_path
         broker.publish(STATE, state(False, 9), retain=True)  # of an earlier session of the host: it does not count
         await sink.write(readings(2, 2), 0)
         broker.publish(STATE, state(False, 10), retain=True)
-        await until(lambda: hearing.verbs()[-1] == "NDEATH")
+        await until(lambda: hearing.verbs()[-1:] == ["NDEATH"])
         with pytest.raises(SinkError, match="the primary host 'scada' is offline") as raised:
             await sink.write(readings(3, 3), 0)
         assert raised.value.unavailable

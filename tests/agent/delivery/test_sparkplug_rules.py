@@ -17,7 +17,7 @@ from wattgram.delivery.sinks.sparkplug.edge_node import EdgeNode
 from wattgram.delivery.sinks.sparkplug.metrics import unit
 from wattgram.delivery.sinks.sparkplug.payload import asks_rebirth, varint
 from wattgram.delivery.sinks.sparkplug.session_number import SessionNumbers
-from wattgram.delivery.sinks.sparkplug.sparkplug_settings import SparkplugConfig
+from wattgram.delivery.sinks.sparkplug.sparkplug_sink import SparkplugConfig
 from wattgram_drivers.quantity import QUANTITIES
 
 from tests.support.records import NOW
@@ -60,7 +60,7 @@ class Session:
         made = config()
         names = made.sinks["mqtt.sparkplug"]
         assert isinstance(names, SparkplugConfig)
-        session = cls(Host(), EdgeNode(made, names))
+        session = cls(Host(), EdgeNode(made, names.group, names.node))
         session.begin(number)
         return session
 

@@ -8,6 +8,8 @@ import re
 import ssl
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from aiohttp import (
@@ -26,8 +28,6 @@ from influxdb_client.service.write_service import WriteService
 from wattgram.base.errors import SinkError
 from wattgram.base.network_errors import cause
 from wattgram.base.tls import tls_context
-
-from .influx_sink import ContentRefused, InfluxConfig
 
 REQUEST_TIMEOUT = 10.0
 """Longest time of a request, s."""
@@ -60,23 +60,30 @@ PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """TLS context for a database without TLS: without a given context the library reads all authorities of the system."""
 
 
-class InfluxClient:
-    """Sends requests to a database; every failure is a SinkError, a TimeoutError or a ContentRefused."""
+class ContentRefusal(NamedTuple):
+    """The refusal of a request's content. dropped: number of dropped points, None for unknown."""
 
-    def __init__(self, config: InfluxConfig) -> None:
-        self._config = config
+    reason: str
+    status: int
+    dropped: int | None
+
+
+class InfluxClient:
+    """Sends requests to a database."""
+
+    def __init__(self, url: str, org: str, bucket: str, token: str | None, ca: Path | None) -> None:
+        self._url, self._org, self._bucket, self._token, self._ca = url, org, bucket, token, ca
         self._client: InfluxDBClientAsync | None = None
         self._service: WriteService | None = None
 
     async def open(self) -> None:
         """Prepare the client; `post` connects. SinkError for an unreadable CA."""
-        config = self._config
         self._client = InfluxDBClientAsync(
-            config.url,
-            config.token or "",
-            config.org,
+            self._url,
+            self._token or "",
+            self._org,
             timeout=ClientTimeout(total=REQUEST_TIMEOUT, connect=CONNECT_SHARE * REQUEST_TIMEOUT),
-            ssl_context=await tls_context(config.ca) if urlsplit(config.url).scheme == "https" else PLAIN,
+            ssl_context=await tls_context(self._ca) if urlsplit(self._url).scheme == "https" else PLAIN,
             allow_redirects=False,  # a write that is redirected would become a read
         )
         self._service = WriteService(self._client.api_client)  # type: ignore[no-untyped-call]  # the library's
@@ -87,19 +94,18 @@ class InfluxClient:
         if client is not None:
             await client.close()  # type: ignore[no-untyped-call]  # the library has no types here
 
-    async def post(self, body: bytes, *, gzip: bool) -> None:
-        """Send one request; `gzip`: whether the body is compressed.
+    async def post(self, body: bytes, *, gzip: bool) -> ContentRefusal | None:
+        """Send one request; return the refusal of its content, None for success. `gzip`: whether `body` is compressed.
 
-        TimeoutError when the database does not answer in time, ContentRefused when it refuses the content, SinkError
-        for every other failure.
+        TimeoutError when the database does not answer in time, SinkError for every other failure.
         """
         assert self._service is not None  # `open` comes first
-        url = self._config.url
+        url = self._url
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT + 1.0):
                 _, status, _ = await self._service.post_write_async(  # type: ignore[no-untyped-call]  # the library's
-                    org=self._config.org,
-                    bucket=self._config.bucket,
+                    org=self._org,
+                    bucket=self._bucket,
                     body=body,
                     precision="ns",
                     content_type="text/plain; charset=utf-8",
@@ -109,7 +115,7 @@ class InfluxClient:
         except ApiException as error:
             reason = f"{url}: {_described(error)}"
             if error.status in CONTENT_STATUS:
-                raise ContentRefused(reason, error.status, _dropped(error)) from error
+                return ContentRefusal(reason, error.status, _dropped(error))
             unavailable = error.status != SUSPICIOUS
             raise SinkError(reason, retry_after=_retry_after(error), unavailable=unavailable) from error
         except ServerTimeoutError as error:
@@ -122,6 +128,7 @@ class InfluxClient:
             raise SinkError(f"{url}: {_broken(error)}", unavailable=isinstance(error, ClientConnectorError)) from error
         if status != 204:
             raise SinkError(f"{url}: HTTP {status}, expected 204; {STATUS_HINTS[200]}", unavailable=True)
+        return None
 
 
 def _broken(error: ClientError | OSError) -> str:

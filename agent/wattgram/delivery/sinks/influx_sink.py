@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from wattgram.base import toml_table
@@ -22,6 +23,9 @@ from wattgram.base.watchdog import Pulse
 from wattgram.config.load import Config
 
 from .sink import SINK_STEP
+
+if TYPE_CHECKING:
+    from .influx_client import ContentRefusal
 
 log = logging.getLogger(__name__)
 
@@ -80,18 +84,6 @@ def made(settings: InfluxConfig, config: Config, clock: Clock) -> InfluxSink:
     return InfluxSink(settings)
 
 
-class ContentRefused(Exception):
-    """The database refused the content of a request, not the request itself.
-
-    status: HTTP status code. dropped: number of points that the database dropped, None if unknown.
-    """
-
-    def __init__(self, reason: str, status: int, dropped: int | None) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.dropped = dropped
-
-
 class _RequestLimit:
     """Limit of the request size in bytes: smaller for a while after a request that was too large or too slow."""
 
@@ -147,15 +139,14 @@ class InfluxSink:
         self._limit = _RequestLimit()
         self._compressed = not _is_local(config.url)
         self.pulse = Pulse(f"deliver {self.name}")
-        self._client = InfluxClient(config)
+        self._client = InfluxClient(config.url, config.org, config.bucket, config.token, config.ca)
 
     async def probe(self) -> None:
         """Send an empty write: a database checks token, organisation and bucket before the content."""
         await self.open()
         try:
-            await self._post(b"")
-        except ContentRefused as error:
-            log.debug("influxdb: an empty write: %s", error)  # only the content was refused
+            if refusal := await self._post(b""):  # only the content was refused
+                log.debug("influxdb: an empty write: %s", refusal.reason)
         finally:
             await self.close()
 
@@ -212,39 +203,39 @@ class InfluxSink:
 
     async def _send(self, lines: Sequence[Numbered], written: _BatchResult) -> None:
         body = b"\n".join(line for _, line in lines)
-        try:
-            await self._post(body)
-        except ContentRefused as error:
-            if error.dropped == len(lines):
-                written.refuse(lines, str(error), certain=True)
-            elif len(lines) == 1:
-                written.refuse(lines, str(error), certain=False)
-                if len(written.doubted) >= REFUSED_ALONE:
-                    raise SinkError(str(error)) from error
-            else:
-                if error.status == CONTENT_TOO_LARGE:
-                    self._limit.shrink(len(body), asyncio.get_running_loop().time())
-                else:  # lines that conflict most often belong to one series, so halve between series
-                    lines = sorted(lines, key=_series)
-                half = len(lines) // 2
-                await self._send(lines[:half], written)
-                await self._send(lines[half:], written)
-        else:
+        refusal = await self._post(body)
+        if refusal is None:
             written.take(lines)
+        elif refusal.dropped == len(lines):
+            written.refuse(lines, refusal.reason, certain=True)
+        elif len(lines) == 1:
+            written.refuse(lines, refusal.reason, certain=False)
+            if len(written.doubted) >= REFUSED_ALONE:
+                raise SinkError(refusal.reason)
+        else:
+            if refusal.status == CONTENT_TOO_LARGE:
+                self._limit.shrink(len(body), asyncio.get_running_loop().time())
+            else:  # lines that conflict most often belong to the same series, so halve between series
+                lines = sorted(lines, key=_series)
+            half = len(lines) // 2
+            await self._send(lines[:half], written)
+            await self._send(lines[half:], written)
 
-    async def _post(self, body: bytes) -> None:
-        """Send one request; ContentRefused for a refusal of its content, SinkError for every other failure."""
+    async def _post(self, body: bytes) -> ContentRefusal | None:
+        """Send one request; return the refusal of its content, None for success. SinkError for another failure."""
         self.pulse.within(SINK_STEP)
         loop, size = asyncio.get_running_loop(), len(body)
         compressed = self._compressed and size >= WORTH
         if compressed:
             body = await loop.run_in_executor(None, partial(gzip.compress, body, 1, mtime=0))
         try:
-            await self._client.post(body, gzip=compressed)
+            refusal = await self._client.post(body, gzip=compressed)
         except TimeoutError as error:
             self._limit.shrink(size, loop.time())
             raise SinkError(f"{self._url}: {error} to {size} bytes; is it overloaded?") from error
-        self._limit.grow(loop.time())
+        if refusal is None:
+            self._limit.grow(loop.time())
+        return refusal
 
 
 def _is_local(url: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from wattgram.base import toml_table
@@ -20,9 +20,6 @@ from . import grid_source
 from .grid_source import SourceParts
 from .source_settings import SourceConfig, SourceTerms
 from .web_source import WebSettings, WebSource, read_web
-
-FACTORS = "china"
-COMPUTES_MEAN = False
 
 ELECTRICITYMAPS_URL = "https://api.electricitymaps.com/v4"
 ELECTRICITYMAPS_INTERVAL = 900.0
@@ -41,6 +38,9 @@ LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 @dataclass(frozen=True, slots=True)
 class ElectricityMapsSettings:
     """Settings of this source. mix: whether to ask for the mix instead of the intensity."""
+
+    default_factors: ClassVar[str] = "china"
+    computes_mean: ClassVar[bool] = False
 
     web: WebSettings
     token: str = field(repr=False)

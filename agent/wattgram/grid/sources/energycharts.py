@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from wattgram.base import toml_table
@@ -18,9 +18,6 @@ from . import grid_source
 from .grid_source import SourceParts
 from .source_settings import SourceConfig, SourceTerms
 from .web_source import WebSettings, WebSource, read_web
-
-FACTORS = "ipcc"
-COMPUTES_MEAN = False
 
 ENERGYCHARTS_URL = "https://api.energy-charts.info"
 ENERGYCHARTS_INTERVAL = 900.0
@@ -57,6 +54,9 @@ NO_GENERATION = ("load", "share", "trading", "consumption", "price")
 @dataclass(frozen=True, slots=True)
 class EnergyChartsSettings:
     """Settings of this source. mix: whether to ask for the mix instead of the published intensity."""
+
+    default_factors: ClassVar[str] = "ipcc"
+    computes_mean: ClassVar[bool] = False
 
     web: WebSettings
     country: str

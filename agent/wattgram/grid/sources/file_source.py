@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
+from typing import ClassVar
 
 from wattgram.base import toml_table
 from wattgram.base.clock import NS, Clock
@@ -20,9 +21,6 @@ from . import grid_source, profile
 from .grid_source import SourceParts
 from .source_settings import SourceConfig, SourceTerms
 from .supplied_values import ValueTerms, mean, read_timezone, read_unit, signals
-
-FACTORS = "china"
-COMPUTES_MEAN = True
 
 SOURCE_FILE_BYTES = 8 << 20
 """Largest size of a file, bytes: more than a year of quarter hours with twenty fuels."""
@@ -40,6 +38,9 @@ SETTLED = NS
 @dataclass(frozen=True, slots=True)
 class FileSettings:
     """Settings of a file source. timezone: of times without an offset. unit: of a mix."""
+
+    default_factors: ClassVar[str] = "china"
+    computes_mean: ClassVar[bool] = True
 
     path: Path
     timezone: tzinfo

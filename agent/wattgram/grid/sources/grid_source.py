@@ -46,12 +46,6 @@ class SourceModule(Protocol):
     do without.
     """
 
-    FACTORS: str
-    """Default of the key `factors`: "china" or "ipcc"."""
-
-    COMPUTES_MEAN: bool
-    """Whether the source computes its mean over the year; otherwise level official needs mean_g_per_kwh."""
-
     def read(self, table: Table, terms: SourceTerms) -> SourceSettings:
         """Read the keys of this kind; mistakes go to the table."""
 
@@ -65,20 +59,19 @@ def read(table: Table, terms: SourceTerms) -> SourceConfig | None:
     if kind is None:
         return None
     table.rename(f"{table.place} ({kind})")
-    module = source_module(kind)
     max_age = table.take("max_age", toml_table.bounded(units.duration, 0.0, 3.2e7, "0s to 1 year"), 7200.0)
     level = table.take("level", toml_table.choice(["feed", "official"]), "feed")
-    factors = table.take("factors", toml_table.choice(list(SETS)), module.FACTORS)
-    settings = module.read(table, terms)
+    factors = table.take("factors", toml_table.choice(list(SETS)), None)
+    settings = source_module(kind).read(table, terms)
     mean = None
-    if not module.COMPUTES_MEAN:
+    if not settings.computes_mean:
         mean = table.take("mean_g_per_kwh", toml_table.number(1.0, 2000.0), None)
         if level == "official" and "mean_g_per_kwh" not in table.data:
             table.mistake("mean_g_per_kwh", 'missing; level "official" needs the mean of the source over the last year')
         if level == "feed" and "mean_g_per_kwh" in table.data:
             table.mistake("mean_g_per_kwh", 'found with level "feed"; allowed: with level = "official"')
     table.done()
-    return SourceConfig(kind, settings, max_age or 0.0, level or "feed", mean, factors or module.FACTORS)
+    return SourceConfig(kind, settings, max_age or 0.0, level or "feed", mean, factors or settings.default_factors)
 
 
 def made(

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from datetime import tzinfo
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from wattgram.base import toml_table, units
 from wattgram.base.clock import Clock
@@ -25,9 +25,6 @@ from .supplied_values import ValueTerms, read_timezone, read_unit, signals
 if TYPE_CHECKING:
     from wattgram.mqtt.mqtt_connection import Message
 
-FACTORS = "china"
-COMPUTES_MEAN = False
-
 MESSAGE_BYTES = 65_536
 """Largest size of a message, bytes."""
 
@@ -41,6 +38,9 @@ class MqttSourceSettings:
 
     unit: of a mix.
     """
+
+    default_factors: ClassVar[str] = "china"
+    computes_mean: ClassVar[bool] = False
 
     topic: str
     step: float

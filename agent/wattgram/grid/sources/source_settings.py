@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,12 @@ class SourceTerms:
 
 class SourceSettings(Protocol):
     """Settings that only one kind of source has."""
+
+    default_factors: ClassVar[str]
+    """Default of the key `factors`: "china" or "ipcc"."""
+
+    computes_mean: ClassVar[bool]
+    """Whether the source computes its mean over the year; otherwise level official needs mean_g_per_kwh."""
 
     @property
     def detail(self) -> str:

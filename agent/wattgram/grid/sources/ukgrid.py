@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from wattgram.base import toml_table
 from wattgram.base.toml_table import Table
@@ -20,9 +20,6 @@ from .grid_source import SourceParts
 from .source_settings import SourceConfig, SourceTerms
 from .web_source import WebSettings, WebSource, read_web
 
-FACTORS = "ipcc"
-COMPUTES_MEAN = False
-
 UKGRID_URL = "https://api.carbonintensity.org.uk"
 UKGRID_INTERVAL = 600.0
 """s between two requests: values are half-hourly, and forecasts are revised in between."""
@@ -34,6 +31,9 @@ SPELLED = {"imports": "unknown", "other": "unknown"}
 @dataclass(frozen=True, slots=True)
 class UkGridSettings:
     """Settings of this source. region: 1 to 17, None for the nation."""
+
+    default_factors: ClassVar[str] = "ipcc"
+    computes_mean: ClassVar[bool] = False
 
     web: WebSettings
     region: int | None

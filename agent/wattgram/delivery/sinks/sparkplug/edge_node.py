@@ -14,7 +14,6 @@ from wattgram.config.sparse_fields import is_sparse
 
 from .metrics import Metrics
 from .payload import BOOLEAN, INT64, REBIRTH, boolean, death, defined, int64, metric, payload
-from .sparkplug_settings import SparkplugConfig
 
 NAMESPACE = "spBv1.0"
 
@@ -28,8 +27,8 @@ class EdgeNode:
     A configured device is a Sparkplug device; metrics of the site belong to the node.
     """
 
-    def __init__(self, config: Config, names: SparkplugConfig) -> None:
-        self._names = names
+    def __init__(self, config: Config, group: str, node: str) -> None:
+        self._group, self._node = group, node
         self._devices = {device.name: device for device in config.devices}
         self._metrics: dict[Series, Metrics] = {}
         self._aliases = 1
@@ -41,8 +40,7 @@ class EdgeNode:
 
     def topic(self, verb: str, device: str = "") -> str:
         """Return the topic of a message."""
-        names = self._names
-        return f"{NAMESPACE}/{names.group}/{verb}/{names.node}{device and f'/{device}'}"
+        return f"{NAMESPACE}/{self._group}/{verb}/{self._node}{device and f'/{device}'}"
 
     def death(self, time: int, number: int) -> bytes:
         """Return the last will of a session; `number`: bdSeq, `time`: ms."""

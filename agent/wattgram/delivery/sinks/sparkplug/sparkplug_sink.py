@@ -1,4 +1,4 @@
-"""Sparkplug B: the gateway as an edge node, with its own connection and last will.
+"""The sink `[mqtt.sparkplug]`: the gateway as a Sparkplug B edge node, with its own connection and last will.
 
 The specification demands QoS 0, so the broker acknowledges no message. The sink sends a ping behind the data instead:
 the broker reads in order, and its answer confirms the data.
@@ -10,15 +10,18 @@ import asyncio
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from wattgram.base import toml_table
 from wattgram.base.clock import Clock
 from wattgram.base.errors import SinkError
 from wattgram.base.record import Record
+from wattgram.base.toml_table import Table
 from wattgram.base.watchdog import Pulse
 from wattgram.config.load import Config
 from wattgram.delivery.sinks.sink import SINK_STEP
-from wattgram.mqtt.mqtt_connection import Broker, MqttConnection
 from wattgram.mqtt.mqtt_session import MqttSession
 from wattgram.mqtt.mqtt_settings import MqttConfig
 
@@ -26,7 +29,9 @@ from .edge_node import NAMESPACE, EdgeNode
 from .metrics import MS
 from .payload import asks_rebirth
 from .session_number import SessionNumbers
-from .sparkplug_settings import SparkplugConfig
+
+if TYPE_CHECKING:
+    from wattgram.mqtt.mqtt_connection import MqttConnection
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +45,33 @@ SESSION_FILE = "sparkplug-bdseq"
 """File name in the directory of the spool."""
 
 
+@dataclass(frozen=True, slots=True)
+class SparkplugConfig:
+    """Names of the gateway's edge node. `host`: the primary host without which no data is sent, None for none."""
+
+    group: str
+    node: str
+    host: str | None = None
+
+
+def read(table: Table, directory: Path) -> SparkplugConfig:
+    """Read `[mqtt.sparkplug]`; mistakes go to the table."""
+    name = toml_table.matching(r"[^/#+\x00]{1,128}", "1 to 128 characters without /, # and +")
+    names = SparkplugConfig(
+        group=table.take("group", name, toml_table.REQUIRED) or "",
+        node=table.take("node", name, toml_table.REQUIRED) or "",
+        host=table.take("host", name, None),
+    )
+    table.done()
+    return names
+
+
+def made(settings: SparkplugConfig, config: Config, clock: Clock) -> SparkplugSink:
+    """Make the sink of [mqtt.sparkplug]."""
+    assert config.mqtt is not None  # the table is inside [mqtt]
+    return SparkplugSink(config, config.mqtt, settings, clock)
+
+
 class SparkplugSink:
     """Publishes to the Sparkplug hosts of a broker. The only supported command is the one for a rebirth."""
 
@@ -47,9 +79,11 @@ class SparkplugSink:
     limit = 200
 
     def __init__(self, config: Config, broker: MqttConfig, names: SparkplugConfig, clock: Clock) -> None:
+        from wattgram.mqtt.mqtt_connection import Broker  # noqa: PLC0415 - 16 MB that reading the settings does not need
+
         named = replace(broker, client_id=f"{broker.client_id}-sparkplug") if broker.client_id else broker
         self._broker = Broker(named, SPARKPLUG_TIMEOUT)
-        self._edge = EdgeNode(config, names)
+        self._edge = EdgeNode(config, names.group, names.node)
         self._numbers = SessionNumbers(config.spool.path / SESSION_FILE)
         self._clock = clock
         self._command = self._edge.topic("NCMD")
