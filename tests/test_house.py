@@ -172,6 +172,8 @@ def test_a_module_has_a_name_of_its_own() -> None:
     places: dict[str, list[str]] = defaultdict(list)
     for module, path in modules().items():
         name = module.rpartition(".")[2]
+        if name == "__main__":
+            continue
         places[f"{name}/" if path.stem == "__init__" else name].append(module)
     twice = {name: found for name, found in places.items() if len(found) > 1}
     print(f"\nmodule names that two modules share {len(twice)}")

@@ -1,6 +1,6 @@
 """The catalogue of register maps: parse TOML into Devices, and report mistakes with file, place and allowed values.
 
-`schema()` is the JSON schema of a map, also for editors. Rules beyond the schema are checked row by row.
+`map_schema` has the JSON schema of a map. Rules beyond the schema are checked row by row.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ from .device import (
     SerialSettings,
 )
 from .driver_errors import MapError
+from .map_schema import schema
 from .plan import make_plan
-from .quantity import KIND_SIGN, QUANTITIES, SIGN_DIRECTION, STATED_UNITS, orientation
+from .quantity import QUANTITIES, STATED_UNITS, orientation
 
 SUNSPEC = "sunspec"
 """A driver without a map: `sunspec.discover` reads the list of registers from the device."""
@@ -41,159 +42,6 @@ SUNSPEC_NAME = re.compile(rf"{SUNSPEC}(:(?P<kind>inverter|meter|battery)(?P<numb
 """Pattern of the drivers without a map."""
 
 _NAMED_DIRECTIONS = ("import", "export", "charge", "discharge")
-_TYPE = {"type": "string", "enum": list(TYPE_WORDS)}
-_TABLE = {"type": "string", "enum": ["holding", "input"]}
-_WORD_ORDER = {"type": "string", "enum": ["big", "little"]}
-_ADDRESS = {"type": "integer", "minimum": 0, "maximum": 0xFFFF}
-_WORD = {"type": "integer", "minimum": 0, "maximum": 0xFFFF}
-_PATTERNS = {"type": "array", "items": {"type": "integer", "minimum": 0}}
-_SECONDS_SCHEMA = {"type": "number", "minimum": 0, "maximum": 300}
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON schema of a map. `maps/device.schema.json` is a copy."""
-    register = _object(
-        {
-            "address": {**_ADDRESS, "description": "as in the request, counted from 0"},
-            "unit": {"type": "string", "enum": list(STATED_UNITS), "description": "the register's own unit"},
-            "table": _TABLE,
-            "type": _TYPE,
-            "word_order": {**_WORD_ORDER, "description": "which word of a long value comes first"},
-            "scale": {"type": "number", "description": "raw x scale is the value in the unit"},
-            "scale_address": {**_ADDRESS, "description": "register with a decimal exponent"},
-            "offset": {"type": "integer", "description": "subtracted from the raw value before scaling"},
-            "encoding": {
-                "type": "string",
-                "enum": ["plain", "four-quadrant"],
-                "description": "four-quadrant: a power factor above 1 means 2 - value, below -1 it means -2 - value",
-            },
-            "direction": {
-                **_object(
-                    {
-                        "address": _ADDRESS,
-                        "mask": {**_WORD, "description": "bits of the register that contain the direction"},
-                        "negative": {**_WORD, "description": "content of the bits if the value is negative"},
-                    },
-                    required=["address", "negative"],
-                ),
-                "description": "another register contains the direction of the value",
-            },
-            "factors": {
-                "type": "array",
-                "items": {"type": "string"},
-                "description": "quantities that the value is multiplied by",
-            },
-            "sign": {
-                "type": "string",
-                "enum": list(SIGN_DIRECTION),
-                "description": "meaning of a positive value",
-            },
-            "invalid": {
-                **_PATTERNS,
-                "description": "raw bit patterns, of the full width, that mean: not available",
-            },
-            "note": {"type": "string"},
-        },
-        required=["address", "unit"],
-    )
-    limits = _object(
-        {
-            "max_registers": {"type": "integer", "minimum": 1, "maximum": 125},
-            "gap": {"type": "integer", "minimum": 0, "maximum": 125},
-            "even": {"type": "boolean"},
-            "windows": {
-                "type": "array",
-                "items": {"type": "array", "items": _ADDRESS, "minItems": 2, "maxItems": 2},
-            },
-            "request_delay": _SECONDS_SCHEMA,
-            "connect_delay": _SECONDS_SCHEMA,
-            "timeout": _SECONDS_SCHEMA,
-            "one_client": {"type": "boolean"},
-        }
-    )
-    excerpt = {
-        "address": {**_ADDRESS, "description": "as in the request, counted from 0"},
-        "registers": {
-            "type": "integer",
-            "minimum": 1,
-            "maximum": 125,
-            "description": "registers of the request; default 1",
-        },
-        "table": {**_TABLE, "description": "default: holding"},
-        "skip": {"type": "integer", "minimum": 0, "maximum": 249, "description": "octets to skip at the start"},
-        "length": {"type": "integer", "minimum": 1, "maximum": 250, "description": "octets to use; default: the rest"},
-    }
-    label = _object({**excerpt, "number": {"type": "boolean", "description": "a number, not a text"}}, ["address"])
-    mark = _object(
-        {
-            **excerpt,
-            "values": {**_PATTERNS, "minItems": 1, "description": "numbers, high word first"},
-            "ranges": {
-                "type": "array",
-                "minItems": 1,
-                "items": {**_PATTERNS, "minItems": 2, "maxItems": 2},
-                "description": "first and last number of each range",
-            },
-            "pattern": {"type": "string", "description": "regular expression for the beginning of the text"},
-        },
-        ["address"],
-    )
-    identity = _object(
-        {
-            "source": {"type": "string", "description": "manual or software that documents the marks"},
-            "marks": {
-                "type": "array",
-                "items": mark,
-                "minItems": 1,
-                "description": "a device with all marks is this model",
-            },
-            "model": {**label, "description": "registers with the name of the model"},
-            "serial": {**label, "description": "registers with the serial number"},
-        },
-        ["source"],
-    )
-    shape = _object(
-        {
-            "vendor": {"type": "string"},
-            "model": {"type": "string"},
-            "kind": {"type": "string", "enum": list(KIND_SIGN)},
-            "source": {"type": "string", "description": "manual or software that the registers are from"},
-            "unit": {"type": "integer", "minimum": 0, "maximum": 255},
-            "transports": {
-                "type": "array",
-                "items": {"type": "string", "enum": ["tcp", "rtu", "rtutcp"]},
-                "minItems": 1,
-            },
-            "night": {"type": "string", "enum": ["answers", "silent", "not-available", "zeros"]},
-            "line": {
-                **_object(
-                    {
-                        "baudrate": {"type": "integer", "minimum": 300, "maximum": 1000000},
-                        "parity": {"type": "string", "enum": ["N", "E", "O"]},
-                        "stopbits": {"type": "integer", "minimum": 1, "maximum": 2},
-                    },
-                    required=["baudrate"],
-                ),
-                "description": "factory settings of the serial port",
-            },
-            "invalid": {
-                **_object(dict.fromkeys(TYPE_WORDS, _PATTERNS)),
-                "description": "patterns that mean: not available, by type; invalid in a register has precedence",
-            },
-            "defaults": _object({"table": _TABLE, "type": _TYPE, "word_order": _WORD_ORDER}),
-            "limits": limits,
-            "identity": {**identity, "description": "marks by which wattgram scan identifies the device"},
-            "registers": {
-                "type": "object",
-                "minProperties": 1,
-                "propertyNames": {"enum": sorted(QUANTITIES)},
-                "additionalProperties": register,
-            },
-        },
-        required=["vendor", "model", "kind", "source", "registers"],
-    )
-    dialect = "https://json-schema.org/draft/2020-12/schema"
-    return {"$schema": dialect, "title": "wattgram register map", **shape}
 
 
 def names(directory: Path | None = None) -> list[str]:
@@ -475,8 +323,3 @@ def _hint(found: str, allowed: Collection[str]) -> str:
     near = get_close_matches(found, allowed, n=3, cutoff=0.5)
     listed = f"; allowed: {', '.join(allowed)}" if len(allowed) <= 100 or not near else ""
     return listed + (f"; nearest: {', '.join(map(repr, near))}" if near else "")
-
-
-def _object(properties: dict[str, Any], required: Collection[str] = ()) -> dict[str, Any]:
-    shape = {"type": "object", "properties": properties, "additionalProperties": False}
-    return {**shape, "required": list(required)} if required else shape

@@ -8,9 +8,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from wattgram_drivers.catalogue import SUNSPEC, load, names, parse, schema
+from wattgram_drivers.catalogue import SUNSPEC, load, names, parse
 from wattgram_drivers.device import Direction, Excerpt, Label, Mark, SerialSettings
 from wattgram_drivers.driver_errors import MapError
+from wattgram_drivers.map_schema import schema
 from wattgram_drivers.plan import make_plan
 from wattgram_drivers.quantity import QUANTITIES
 

@@ -25,7 +25,7 @@ ALL_WINDOWS = ("tick", *WINDOWS)
 REPLAY_KINDS: tuple[Kind, ...] = ("instant", "late", "checkpoint", "emission")
 """Kinds that a replay reads."""
 
-_LASTING = frozenset((("window", "1d"), ("window", "1mo")))
+_LASTING_TAGS = frozenset((("window", "1d"), ("window", "1mo")))
 
 Value = float | int | str
 
@@ -52,7 +52,7 @@ class Series:
     @property
     def lasting(self) -> bool:
         """Whether records stay beyond the age limit of the history: days and months, from which years are computed."""
-        return self.kind == "day" or (self.kind == "emission" and not _LASTING.isdisjoint(self.tags))
+        return self.kind == "day" or (self.kind == "emission" and not _LASTING_TAGS.isdisjoint(self.tags))
 
     @property
     def single(self) -> bool:

@@ -16,7 +16,7 @@ from rich.text import Text
 from .state_stream import StateUnavailable
 
 STYLES = {"good": "green", "online": "green", "waiting": "dim", "lost": "bold red", "away": "bold red"}
-FLOWS = (
+FLOW_ROWS = (
     ("used", "load_power", ""),
     ("solar", "pv_power", ""),
     ("generators", "generation_power", ""),
@@ -69,7 +69,7 @@ def _flows(state: Mapping[str, Any]) -> RenderableType:
     table.add_column(justify="left")
     table.add_column(justify="right")
     emission = state.get("emission", {})
-    for name, gain, loss in FLOWS:
+    for name, gain, loss in FLOW_ROWS:
         plus, minus = emission.get(gain), emission.get(loss, 0.0) if loss else 0.0
         table.add_row(name, _power(plus - minus if _finite(plus) and _finite(minus) else None))
     return Panel(table, title="flows", title_align="left")

@@ -31,7 +31,7 @@ CONNECTION_TIMEOUT = 5.0
 KEEPALIVE = 15
 """Default time between two pings, s."""
 
-WINDOW = 100
+INFLIGHT_WINDOW = 100
 """Largest number of unacknowledged messages; a broker may demand fewer."""
 
 QUEUE = 80
@@ -209,7 +209,7 @@ class MqttConnection(aiomqtt.Client):
 
         if not granted("MaximumQoS", 1):
             raise SinkError("the broker does not support QoS 1, which delivery needs")
-        window = min(WINDOW, granted("ReceiveMaximum", WINDOW))
+        window = min(INFLIGHT_WINDOW, granted("ReceiveMaximum", INFLIGHT_WINDOW))
         keepalive = granted("ServerKeepAlive", KEEPALIVE) or KEEPALIVE
         return SessionTerms(self._version5, window, granted("MaximumPacketSize", 0), keepalive)
 

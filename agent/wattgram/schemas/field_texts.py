@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-FLOWS = {
+FLOW_TEXTS = {
     "load": "used on the site",
     "grid_import": "taken from the grid",
     "grid_export": "given to the grid",
@@ -23,9 +23,9 @@ GROUP_USES = {
 }
 
 EMISSION: Mapping[str, str] = {
-    **{f"{flow}_power": f"Mean power {words}" for flow, words in FLOWS.items()},
+    **{f"{flow}_power": f"Mean power {words}" for flow, words in FLOW_TEXTS.items()},
     "residual_power": "Mean power of the sub-meters minus the load; absent without sub-meters",
-    **{f"{flow}_energy": f"Energy {words}" for flow, words in FLOWS.items()},
+    **{f"{flow}_energy": f"Energy {words}" for flow, words in FLOW_TEXTS.items()},
     "residual_energy": "Energy of the sub-meters minus the load; absent without sub-meters",
     "emission_intensity": "CO2 of a kilowatt-hour used on the site",
     "grid_intensity": "CO2 of a kilowatt-hour taken from the grid",
@@ -51,7 +51,7 @@ EMISSION: Mapping[str, str] = {
 }
 """Numbers of a tick and of a window."""
 
-WINDOW: Mapping[str, str] = {
+WINDOW_TEXTS: Mapping[str, str] = {
     **{f"{group}_energy": f"Energy {words}" for group, words in GROUP_USES.items()},
     **{f"{group}_emission": f"CO2 of the energy {words}" for group, words in GROUP_USES.items()},
     **{f"{group}_own_energy": f"Part of {group}_energy from own renewables" for group in GROUP_USES},

@@ -42,7 +42,7 @@ def _response(document: Mapping[str, Any], name: str, path: str, title: str) -> 
         **{key: value for key, value in own.items() if key != "description"},
     }
     if needed:
-        made["$defs"] = {one: known[one] for one in needed}
+        made["$defs"] = {name: known[name] for name in needed}
     moved: Schema = json.loads(json.dumps(made).replace(COMPONENTS, "#/$defs/"))
     return moved
 
@@ -52,13 +52,13 @@ def _references(schema: object, known: Mapping[str, Any]) -> list[str]:
     found: list[str] = []
     waiting = [schema]
     while waiting:
-        one = waiting.pop(0)
-        if isinstance(one, Mapping):
-            name = str(one.get("$ref", "")).removeprefix(COMPONENTS)
+        part = waiting.pop(0)
+        if isinstance(part, Mapping):
+            name = str(part.get("$ref", "")).removeprefix(COMPONENTS)
             if name and name not in found:
                 found.append(name)
                 waiting.append(known[name])
-            waiting.extend(one.values())
-        elif isinstance(one, list):
-            waiting.extend(one)
+            waiting.extend(part.values())
+        elif isinstance(part, list):
+            waiting.extend(part)
     return found

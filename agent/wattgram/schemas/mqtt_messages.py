@@ -118,7 +118,7 @@ def _quantity(quantity: Quantity) -> Schema:
 
 
 def _emission_fields(names: Iterable[str]) -> dict[str, Schema]:
-    texts = {**field_texts.EMISSION, **field_texts.WINDOW}
+    texts = {**field_texts.EMISSION, **field_texts.WINDOW_TEXTS}
     made = {name: dict(TEXTS[name]) for name in EMISSION_TEXTS}
     for name in names:
         measured = unit("emission", name)

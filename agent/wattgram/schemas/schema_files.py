@@ -26,7 +26,7 @@ def formatted(value: object, indent: str = "") -> str:
         return flat
     inner = f"{indent}  "
     if isinstance(value, Mapping):
-        lines = [f"{inner}{json.dumps(name)}: {formatted(one, inner)}" for name, one in value.items()]
+        lines = [f"{inner}{json.dumps(name)}: {formatted(member, inner)}" for name, member in value.items()]
         return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
-    lines = [f"{inner}{formatted(one, inner)}" for one in value]
+    lines = [f"{inner}{formatted(element, inner)}" for element in value]
     return "[\n" + ",\n".join(lines) + f"\n{indent}]"

@@ -28,7 +28,7 @@ from .site import Site
 
 log = logging.getLogger(__name__)
 
-CHECK_PERIOD = 1.0
+SOURCE_CHECK_PERIOD = 1.0
 """Time between two checks of the grid sources, real s."""
 
 SETTLE_SECONDS = 5.0
@@ -133,8 +133,8 @@ class Revision:
         folder = self._site.config.spool.path
         try:
             while True:
-                self.pulse.within(CHECK_PERIOD)
-                await asyncio.sleep(CHECK_PERIOD)
+                self.pulse.within(SOURCE_CHECK_PERIOD)
+                await asyncio.sleep(SOURCE_CHECK_PERIOD)
                 self.check_sources()
                 if self._span and time.monotonic() > max(self._changed_at + SETTLE_SECONDS, self._pause_until):
                     await self._apply_late_values()

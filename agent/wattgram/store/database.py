@@ -19,7 +19,7 @@ from .block import Numbered
 from .journal import JournalEntry
 from .rows import ROW_COLUMNS, all_series, decoded, row, text
 from .salvage import lengthen, readable, readable_rows
-from .tables import (
+from .small_tables import (
     PAGE,
     SCHEMA,
     add_series,

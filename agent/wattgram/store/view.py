@@ -15,7 +15,7 @@ from .block import Numbered
 from .database import DATABASE_FILE
 from .ring import PlacedBlock, Ring
 from .rows import ROW_COLUMNS, all_series, decoded, text
-from .tables import appended_before, rings_of
+from .small_tables import appended_before, rings_of
 
 RINGS: dict[str, tuple[Kind, ...]] = {"readings": ("device", "emission", "gateway"), "instants": ("instant",)}
 """Rings and their kinds, except for records searched by key."""

@@ -72,7 +72,7 @@ class BusFaults:
 ONCE = frozenset({"busy", "storm", "glitch", "reset", "rollover", "half_open", "rebooting"})
 """Faults that occur once, at the first request after they were set; with a share, they occur repeatedly."""
 
-_LASTING = ("busy", "storm")  # these last for the given seconds
+_LASTING_FAULTS = ("busy", "storm")  # these last for the given seconds
 _STORM = (1, 2, 3, 4, 5, 6, 8, 10, 11)  # Modbus Application Protocol V1.1b3, section 7
 _EXCEPTION = 0x80
 _OTHER_READ = {3: 4, 4: 3}  # function codes
@@ -131,7 +131,7 @@ class FaultSchedule:
             if name in self._occurred:
                 return False
             self._occurred.add(name)
-        if name in _LASTING:
+        if name in _LASTING_FAULTS:
             self._until[name] = now + getattr(faults, name)
         return True
 

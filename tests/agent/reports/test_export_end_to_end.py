@@ -75,7 +75,7 @@ def test_a_damaged_block_costs_its_own_records_and_is_told(tmp_path: Path, which
     assert ended.code == 0
     assert powers(ended.out) == left
     assert "4 records from" in ended.err
-    assert "up to 2 more are left out: they are damaged" in ended.err
+    assert "up to 2 more are left out: damaged" in ended.err
 
 
 @pytest.mark.slow(4)

@@ -196,7 +196,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             return replace(made, mqtt=mqtt, devices=(*made.devices, absent))  # one that does not respond is an event
 
         patch.setattr(demonstration, "_config", with_broker)
-        patch.setattr(goals_round, "FIRST", 1.0)  # else a test waits for half a minute
+        patch.setattr(goals_round, "FIRST_ROUND_AFTER", 1.0)  # else a test waits for half a minute
         running = Demonstration()
         running.start()
         try:
@@ -221,6 +221,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield Site(heard.messages(), answers)
 
 
+@pytest.mark.server
 def test_every_message_of_a_running_daemon_is_as_its_schema_says(site: Site) -> None:
     found: dict[str, list[str]] = {}
     for topic, payload in site.messages:
@@ -232,6 +233,7 @@ def test_every_message_of_a_running_daemon_is_as_its_schema_says(site: Site) -> 
     assert {schema_of(topic) for topic, _ in site.messages} == {path for path in SCHEMAS if path.startswith("mqtt/")}
 
 
+@pytest.mark.server
 def test_every_answer_of_a_running_page_is_as_its_schema_says(site: Site) -> None:
     assert {path: mistakes(f"http/{path.rpartition('/')[2]}.json", one) for path, one in site.answers.items()} == {
         path: [] for path in site.answers
@@ -245,6 +247,7 @@ def payload_of(site: Site, name: str) -> Any:
     return text if name == "status" else json.loads(text)
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     ("name", "change", "mistake"),
     [
@@ -270,6 +273,7 @@ def test_a_wrong_message_fails(site: Site, name: str, change: dict[str, object],
     assert any(one.startswith(mistake) for one in found), found
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("name", ["device", "emission", "emission-window", "event", "goal", "gateway", "homeassistant"])
 def test_a_message_without_a_required_field_fails(site: Site, name: str) -> None:
     message, required = payload_of(site, name), SCHEMAS[f"mqtt/{name}.json"]["required"]

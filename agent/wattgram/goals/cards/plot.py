@@ -12,7 +12,7 @@ from wattgram.formats.axis import label, step_of
 
 WIDTH, HEIGHT = 340.0, 108.0
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 10.0, 8.0, 20.0
-NEAR_ZERO = 0.5
+AXIS_FROM_ZERO = 0.5
 """Share of the highest number below which the lowest number makes the axis start at zero."""
 
 Point = tuple[float, float]
@@ -77,9 +77,9 @@ def plot(title: str, lines: PlotSeries, first: str, last: str) -> str:
 
 def _range(lowest: float, highest: float) -> tuple[float, float, float]:
     """Return lower end, upper end and step of the axis."""
-    if 0.0 <= lowest <= NEAR_ZERO * highest:
+    if 0.0 <= lowest <= AXIS_FROM_ZERO * highest:
         lowest = 0.0
-    elif NEAR_ZERO * lowest <= highest <= 0.0:
+    elif AXIS_FROM_ZERO * lowest <= highest <= 0.0:
         highest = 0.0
     room = highest - lowest or abs(highest) * 0.1 or 1.0
     if highest == lowest:
