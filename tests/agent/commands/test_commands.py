@@ -87,7 +87,7 @@ def test_help_says_what_a_command_does_and_gives_an_example(command: str) -> Non
 
 
 def test_the_list_of_commands_has_them_all() -> None:
-    ended = wattgram("--help")
+    ended = called("--help")
     assert ended.code == 0
     assert "example: wattgram demo" in ended.out
     assert [word for word in PRESENT if not re.search(rf"^    {word} ", ended.out, re.MULTILINE)] == []
@@ -180,16 +180,16 @@ def test_the_catalogue_is_a_table_and_a_json_list() -> None:
 
 
 def test_one_map_shows_where_each_quantity_stands_and_its_source() -> None:
-    ended = wattgram("drivers", "huawei_sun2000")
+    ended = called("drivers", "huawei_sun2000")
     assert ended.code == 0
     assert ended.out.startswith("Huawei SUN2000 (inverter)\n")
     assert "\nsource: " in ended.out
     # Register list of the SUN2000: voltage of phase A at holding register 32069, one word, 0.1 V.
     shown = row(ended.out, "voltage_l1n")
     assert (shown[:2], shown[-4:]) == (["voltage_l1n", "V"], ["3", "32069", "u16", "0.1"])
-    (one,) = json.loads(wattgram("drivers", "huawei_sun2000", "--format", "json").out)
+    (one,) = json.loads(called("drivers", "huawei_sun2000", "--format", "json").out)
     assert one["name"] == "huawei_sun2000"
-    assert "active_power_total" in row(wattgram("drivers", "sunspec").out, "active_power_total")
+    assert "active_power_total" in row(called("drivers", "sunspec").out, "active_power_total")
 
 
 def test_a_reader_that_closes_the_pipe_is_no_mistake() -> None:
@@ -339,7 +339,7 @@ def test_a_line_that_has_no_time_for_its_meters_is_found(tmp_path: Path, count: 
     # manual), its turnaround 20 ms (assumed): 103.490 ms a meter and second.
     path = tmp_path / "wattgram.toml"
     path.write_text(configuration(tmp_path, serial_line(count)))
-    ended, table = wattgram("check", "-c", str(path), "--format", "json"), wattgram("check", "-c", str(path))
+    ended, table = called("check", "-c", str(path), "--format", "json"), called("check", "-c", str(path))
     report = json.loads(ended.out)
     assert set(report) == {"ok", "buses", "findings"}
     (bus,) = report["buses"]
@@ -358,7 +358,7 @@ def checked(tmp_path: Path, devices: str) -> tuple[dict[str, Any], str]:
     """What `check` says of devices, as JSON and as a table."""
     path = tmp_path / "wattgram.toml"
     path.write_text(configuration(tmp_path, devices))
-    ended, table = wattgram("check", "-c", str(path), "--format", "json"), wattgram("check", "-c", str(path))
+    ended, table = called("check", "-c", str(path), "--format", "json"), called("check", "-c", str(path))
     assert (ended.code, ended.err) == (table.code, table.err)
     return json.loads(ended.out), table.out
 

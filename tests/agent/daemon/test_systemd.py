@@ -119,7 +119,7 @@ def test_one_bus_that_hangs_ends_the_feeding_and_is_named_while_the_other_is_rea
     assert [(each["event"], each["device"]) for each in events] == [("part stuck", "")]
     assert events[0]["detail"].startswith(f"{hung}: nothing for ")
     assert log.count("nothing for") == 1
-    assert re.search(r"; it waits at watched\.py:\d+; systemd's watchdog is not fed any more\n", log)
+    assert re.search(r"; it waits at watched_bus\.py:\d+; systemd's watchdog is not fed any more\n", log)
     assert log.count(f"{hung}: goes on") == 1
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.agent.goals.test_text import CONTRACT
-from tests.support.command_runs import wattgram
+from tests.support.command_runs import called
 from tests.support.goal_cards import IDS
 from tests.support.markup import Read
 from tests.support.running_site import START, configuration, one_device
@@ -43,7 +43,7 @@ def unrecorded(folder: Path) -> Path:
 
 def test_each_format_has_all_claims(works: Path) -> None:
     call = ("goals", "-c", str(works), "--period", "2026-06-01..2026-06-01")
-    table, answer, sheet, page = (wattgram(*call, "--format", one) for one in ("table", "json", "csv", "html"))
+    table, answer, sheet, page = (called(*call, "--format", one) for one in ("table", "json", "csv", "html"))
     assert [(one.code, one.err) for one in (table, answer, sheet, page)] == [(0, "")] * 4
     documents = json.loads(answer.out)
     assert [one["goal"] for one in documents] == IDS
@@ -56,7 +56,7 @@ def test_each_format_has_all_claims(works: Path) -> None:
 
 
 def test_a_claims_own_period_is_shown_when_none_is_asked_for(works: Path) -> None:
-    ended = wattgram("goals", "-c", str(works), "--format", "json")
+    ended = called("goals", "-c", str(works), "--format", "json")
     assert (ended.code, ended.err) == (0, "")
     # A year such as 2026 or a month such as 2026-11, by the clock of this machine.
     assert {len(one["period"]) for one in json.loads(ended.out)} == {4, 7}
@@ -64,7 +64,7 @@ def test_a_claims_own_period_is_shown_when_none_is_asked_for(works: Path) -> Non
 
 def test_one_claim_is_explained(works: Path) -> None:
     call = ("goals", "-c", str(works), "--period", "2026-06-01..2026-06-01", "--explain", "a04")
-    text, answer = wattgram(*call), wattgram(*call, "--format", "json")
+    text, answer = called(*call), called(*call, "--format", "json")
     assert [(one.code, one.err) for one in (text, answer)] == [(0, "")] * 2
     assert text.out.startswith("A04  ")
     document = json.loads(answer.out)
@@ -83,13 +83,13 @@ def test_one_claim_is_explained(works: Path) -> None:
     ],
 )
 def test_a_wrong_call_is_one_line(works: Path, options: list[str], words: list[str]) -> None:
-    ended = wattgram("goals", "-c", str(works), *options)
+    ended = called("goals", "-c", str(works), *options)
     assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
     assert [word for word in words if word not in ended.err] == [], ended.err
 
 
 def test_a_site_that_has_recorded_nothing_is_one_line(tmp_path: Path) -> None:
-    ended = wattgram("goals", "-c", str(unrecorded(tmp_path)))
+    ended = called("goals", "-c", str(unrecorded(tmp_path)))
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == (
         f"wattgram goals: {tmp_path / 'spool'}: no such directory; it comes with the first `wattgram run`\n"
