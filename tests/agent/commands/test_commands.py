@@ -160,6 +160,7 @@ def test_a_wrong_call_ends_with_one_line_of_found_and_allowed(arguments: list[st
     ],
     ids=["no command", "wrong option", "wrong file", "wrong value"],
 )
+@pytest.mark.slow(1)
 def test_the_process_of_a_wrong_call_ends_in_the_same_way(arguments: list[str], words: list[str]) -> None:
     refused(wattgram(*arguments), *words)
 
@@ -214,6 +215,7 @@ def test_a_reader_that_closes_the_pipe_is_no_mistake() -> None:
         ("sunspec", 126, SUNSPEC, SUNSPEC_VALUES, "temperature_internal"),
     ],
 )
+@pytest.mark.slow(2)
 def test_read_shows_the_registers_values(
     driver: str, unit: int, words: dict[int, int], values: dict[str, float], absent: str
 ) -> None:
@@ -293,6 +295,7 @@ def test_a_simulated_meter_is_read_alike_by_mbpoll_and_by_us(tmp_path: Path) -> 
     assert (ended.code, ended.out) == (130, "")
 
 
+@pytest.mark.slow(2)
 def test_simulate_serves_a_configuration_with_the_faults_that_are_asked_for(tmp_path: Path) -> None:
     ports = free_port(), free_port()
     devices = one_device("incomer", "grid", "eastron_sdm630", ports[0])
@@ -485,6 +488,7 @@ def watts(power: float) -> dict[int, int]:
         (50e3, 20e3, ""),
     ],
 )
+@pytest.mark.slow(1)
 def test_check_live_finds_a_meter_the_wrong_way_round(tmp_path: Path, incomer: float, hall: float, words: str) -> None:
     with device(Registers(watts(incomer))) as one, device(Registers(watts(hall))) as other:
         devices = one_device("incomer", "grid", "eastron_sdm630", one.port)

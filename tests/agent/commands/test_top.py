@@ -94,6 +94,7 @@ def test_a_name_from_outside_does_not_command_the_terminal() -> None:
         assert "\x1b]0;" not in shown.raw
 
 
+@pytest.mark.slow(3)
 def test_a_gateway_that_is_away_is_waited_for() -> None:
     port = free_port()
     with terminal(f"http://127.0.0.1:{port}") as shown:
