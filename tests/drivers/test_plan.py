@@ -264,6 +264,7 @@ prices = st.builds(RequestCost, st.sampled_from([1.0, 5.0, 20.0]), st.sampled_fr
 
 @settings(derandomize=True, deadline=None, max_examples=300)
 @given(st.lists(small, min_size=1, max_size=6, unique=True), tight, prices)
+@pytest.mark.slow(1)
 def test_no_other_way_to_read_the_same_is_cheaper(
     spans: list[RegisterSpan], bounds: DeviceLimits, price: RequestCost
 ) -> None:

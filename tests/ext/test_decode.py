@@ -225,6 +225,7 @@ WORDS = st.one_of(st.integers(0, 65535), st.sampled_from([0, 1, 10, 11, 0x7F80, 
 
 
 @given(st.data(), plans())
+@pytest.mark.slow(1)
 def test_compiled_and_reference_give_the_same_bits(
     data: st.DataObject, plan: tuple[list[Field], list[tuple[int, int]], int]
 ) -> None:

@@ -13,6 +13,8 @@ from wattgram_ext.intensity import CLOSED, COLUMNS, DETAILS, OUTPUTS, ROLES, Acc
 
 from tests.support.intensity_sites import GRID, PRODUCERS, Site, details, ended, same, sites, unpack
 
+pytestmark = pytest.mark.slow(1)
+
 HALF_HOUR = 1800.0
 ENDS = st.lists(st.tuples(*[st.sampled_from([0.0, nan, 900.0, 3600.0])] * 2), min_size=8, max_size=8)
 

@@ -63,6 +63,7 @@ def day(number: int, random: Random) -> Iterator[bytes]:
         yield struct.pack(f"{len(row)}d", *row)
 
 
+@pytest.mark.slow(2)
 def test_a_year_conserves_carbon_and_its_windows_add_up() -> None:
     random = Random(7)
     site = accounts()

@@ -142,6 +142,7 @@ def test_a_daemon_that_ends_in_a_soak_is_told_with_what_was_found_until_then(tmp
     assert processes(tmp_path) == {}
 
 
+@pytest.mark.slow(1)
 def test_help_has_an_example_and_a_mistake_says_what_is_allowed() -> None:
     asked = [sys.executable, "-m", "tests.soak"]
     told = subprocess.run([*asked, "--help"], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -53,7 +53,7 @@ def wattgram(*arguments: str, cwd: Path | None = None) -> Ended:
 
 def called(*arguments: str, cwd: Path | None = None) -> Ended:
     """Run a command to its end in this process."""
-    out, err = io.StringIO(), io.StringIO()
+    out, err = io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True), io.StringIO()
     with (
         redirect_stdout(out),
         redirect_stderr(err),
@@ -64,7 +64,8 @@ def called(*arguments: str, cwd: Path | None = None) -> Ended:
             code = main(arguments)
         except SystemExit as end:  # argparse's own answers
             code = int(end.code or 0)
-    return Ended(code, out.getvalue(), err.getvalue())
+    out.seek(0)
+    return Ended(code, out.read(), err.getvalue())
 
 
 class Started:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from wattgram.base.clock import NS, Clock
@@ -32,7 +32,7 @@ class _Selector(selectors.EpollSelector):
 
 
 class LeapLoop(asyncio.SelectorEventLoop):
-    """`time` counts from 0, in seconds leapt."""
+    """`time` counts from 0, in seconds leapt. What would go to another thread is done at once."""
 
     def __init__(self) -> None:
         self._leaping = _Selector()
@@ -41,18 +41,31 @@ class LeapLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._leaping.leapt
 
+    def run_in_executor(self, executor: Any, func: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:  # type: ignore[override]  # the same, without a thread
+        done = self.create_future()
+        try:
+            done.set_result(func(*arguments))
+        except Exception as error:  # noqa: BLE001 - whatever it is, who waits for it gets it
+            done.set_exception(error)
+        return done
+
 
 class LeapClock(Clock):
-    """The leaping loop's time; its wall clock shows START when the loop begins."""
+    """The leaping loop's time, at `speed` times its seconds; its wall clock shows `start` when the loop begins."""
+
+    def __init__(self, start: int = START, speed: float = 1.0) -> None:
+        super().__init__(start, speed)
+        self._begin = start
 
     def time(self) -> int:
-        return START + int(self.monotonic() * NS)
+        return self._begin + int(self.monotonic() * NS)
 
     def monotonic(self) -> float:
-        return asyncio.get_running_loop().time()
+        return asyncio.get_running_loop().time() * self.speed
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(max(1e-6, seconds))  # on a clock that stands still between, less might never end
+        # On a clock that stands still between, less might never end.
+        await asyncio.sleep(max(1e-6, seconds / self.speed))
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -126,6 +126,7 @@ def test_the_members_of_a_unit_are_simulated_checked_and_read(tmp_path: Path) ->
     assert missing.err.count("\n") == 1
 
 
+@pytest.mark.slow(2)
 def test_one_member_is_simulated_by_its_name(tmp_path: Path) -> None:
     listen = f"tcp://127.0.0.1:{free_port()}"
     with started(tmp_path / "simulate", "simulate", "sunspec:meter", "--listen", listen) as simulated:

@@ -87,7 +87,7 @@ def test_the_help_of_a_command_ends_with_an_example(command: str) -> None:
 
 
 def test_the_list_of_commands_has_them_all() -> None:
-    ended = wattgram("--help")
+    ended = called("--help")
     assert ended.code == 0
     assert "example: wattgram demo" in ended.out
     assert [word for word in PRESENT if not re.search(rf"^    {word} ", ended.out, re.MULTILINE)] == []
@@ -160,6 +160,7 @@ def test_a_wrong_call_ends_with_one_line_of_found_and_allowed(arguments: list[st
     ],
     ids=["no command", "wrong option", "wrong file", "wrong value"],
 )
+@pytest.mark.slow(1)
 def test_the_process_of_a_wrong_call_ends_in_the_same_way(arguments: list[str], words: list[str]) -> None:
     refused(wattgram(*arguments), *words)
 
@@ -180,16 +181,16 @@ def test_the_catalogue_is_a_table_and_a_json_list() -> None:
 
 
 def test_one_map_shows_where_each_quantity_stands_and_its_source() -> None:
-    ended = wattgram("drivers", "huawei_sun2000")
+    ended = called("drivers", "huawei_sun2000")
     assert ended.code == 0
     assert ended.out.startswith("Huawei SUN2000 (inverter)\n")
     assert "\nsource: " in ended.out
     # Register list of the SUN2000: voltage of phase A at holding register 32069, one word, 0.1 V.
     shown = row(ended.out, "voltage_l1n")
     assert (shown[:2], shown[-4:]) == (["voltage_l1n", "V"], ["3", "32069", "u16", "0.1"])
-    (entry,) = json.loads(wattgram("drivers", "huawei_sun2000", "--format", "json").out)
+    (entry,) = json.loads(called("drivers", "huawei_sun2000", "--format", "json").out)
     assert entry["name"] == "huawei_sun2000"
-    assert "active_power_total" in row(wattgram("drivers", "sunspec").out, "active_power_total")
+    assert "active_power_total" in row(called("drivers", "sunspec").out, "active_power_total")
 
 
 def test_a_reader_that_closes_the_pipe_is_no_mistake() -> None:
@@ -214,6 +215,7 @@ def test_a_reader_that_closes_the_pipe_is_no_mistake() -> None:
         ("sunspec", 126, SUNSPEC, SUNSPEC_VALUES, "temperature_internal"),
     ],
 )
+@pytest.mark.slow(2)
 def test_read_shows_the_registers_values(
     driver: str, unit: int, words: dict[int, int], values: dict[str, float], absent: str
 ) -> None:
@@ -293,6 +295,7 @@ def test_mbpoll_and_wattgram_read_the_same_value_from_a_simulated_meter(tmp_path
     assert (ended.code, ended.out) == (130, "")
 
 
+@pytest.mark.slow(2)
 def test_simulate_serves_a_configuration_with_the_faults_that_are_asked_for(tmp_path: Path) -> None:
     ports = free_port(), free_port()
     devices = one_device("incomer", "grid", "eastron_sdm630", ports[0])
@@ -339,7 +342,7 @@ def test_a_line_that_has_no_time_for_its_meters_is_found(tmp_path: Path, count: 
     # manual), its turnaround 20 ms (assumed): 103.490 ms a meter and second.
     path = tmp_path / "wattgram.toml"
     path.write_text(configuration(tmp_path, serial_line(count)))
-    ended, table = wattgram("check", "-c", str(path), "--format", "json"), wattgram("check", "-c", str(path))
+    ended, table = called("check", "-c", str(path), "--format", "json"), called("check", "-c", str(path))
     report = json.loads(ended.out)
     assert set(report) == {"ok", "buses", "findings"}
     (bus,) = report["buses"]
@@ -358,7 +361,7 @@ def checked(tmp_path: Path, devices: str) -> tuple[dict[str, Any], str]:
     """Return the report of `check` as JSON and as a table."""
     path = tmp_path / "wattgram.toml"
     path.write_text(configuration(tmp_path, devices))
-    ended, table = wattgram("check", "-c", str(path), "--format", "json"), wattgram("check", "-c", str(path))
+    ended, table = called("check", "-c", str(path), "--format", "json"), called("check", "-c", str(path))
     assert (ended.code, ended.err) == (table.code, table.err)
     return json.loads(ended.out), table.out
 
@@ -485,6 +488,7 @@ def watts(power: float) -> dict[int, int]:
         (50e3, 20e3, ""),
     ],
 )
+@pytest.mark.slow(1)
 def test_check_live_finds_a_reversed_meter(tmp_path: Path, incomer: float, hall: float, words: str) -> None:
     with device(Registers(watts(incomer))) as incomer_meter, device(Registers(watts(hall))) as hall_meter:
         devices = one_device("incomer", "grid", "eastron_sdm630", incomer_meter.port)

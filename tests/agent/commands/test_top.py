@@ -94,6 +94,7 @@ def test_control_characters_in_a_name_do_not_reach_the_terminal() -> None:
         assert "\x1b]0;" not in shown.raw
 
 
+@pytest.mark.slow(3)
 def test_the_view_waits_for_an_absent_gateway() -> None:
     port = free_port()
     with terminal(f"http://127.0.0.1:{port}") as shown:

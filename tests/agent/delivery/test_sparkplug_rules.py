@@ -230,6 +230,7 @@ def batches(draw: st.DrawFn) -> tuple[list[tuple[str, str, float | None, bool]],
 
 
 @given(st.lists(batches() | st.sampled_from(["rebirth", "session"]), max_size=40))
+@pytest.mark.slow(2)
 def test_every_session_keeps_the_rules_and_shows_what_was_read_last(steps: list[object]) -> None:
     session, number, time = Session.begun(), 0, 0
     last: dict[tuple[str, str], float] = {}

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.agent.goals.test_text import CONTRACT
-from tests.support.command_runs import wattgram
+from tests.support.command_runs import called
 from tests.support.goal_cards import IDS
 from tests.support.markup import Read
 from tests.support.running_site import START, configuration, one_device
@@ -44,7 +44,7 @@ def unrecorded(folder: Path) -> Path:
 def test_each_format_has_all_claims(works: Path) -> None:
     call = ("goals", "-c", str(works), "--period", "2026-06-01..2026-06-01")
     table, answer, sheet, page = (
-        wattgram(*call, "--format", format_name) for format_name in ("table", "json", "csv", "html")
+        called(*call, "--format", format_name) for format_name in ("table", "json", "csv", "html")
     )
     assert [(ended.code, ended.err) for ended in (table, answer, sheet, page)] == [(0, "")] * 4
     documents = json.loads(answer.out)
@@ -58,7 +58,7 @@ def test_each_format_has_all_claims(works: Path) -> None:
 
 
 def test_a_claims_own_period_is_shown_when_none_is_asked_for(works: Path) -> None:
-    ended = wattgram("goals", "-c", str(works), "--format", "json")
+    ended = called("goals", "-c", str(works), "--format", "json")
     assert (ended.code, ended.err) == (0, "")
     # A year such as 2026 or a month such as 2026-11, by the clock of this machine.
     assert {len(document["period"]) for document in json.loads(ended.out)} == {4, 7}
@@ -66,7 +66,7 @@ def test_a_claims_own_period_is_shown_when_none_is_asked_for(works: Path) -> Non
 
 def test_one_claim_is_explained(works: Path) -> None:
     call = ("goals", "-c", str(works), "--period", "2026-06-01..2026-06-01", "--explain", "a04")
-    text, answer = wattgram(*call), wattgram(*call, "--format", "json")
+    text, answer = called(*call), called(*call, "--format", "json")
     assert [(ended.code, ended.err) for ended in (text, answer)] == [(0, "")] * 2
     assert text.out.startswith("A04  ")
     document = json.loads(answer.out)
@@ -85,13 +85,13 @@ def test_one_claim_is_explained(works: Path) -> None:
     ],
 )
 def test_a_wrong_call_is_one_line(works: Path, options: list[str], words: list[str]) -> None:
-    ended = wattgram("goals", "-c", str(works), *options)
+    ended = called("goals", "-c", str(works), *options)
     assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
     assert [word for word in words if word not in ended.err] == [], ended.err
 
 
 def test_a_site_that_has_recorded_nothing_is_one_line(tmp_path: Path) -> None:
-    ended = wattgram("goals", "-c", str(unrecorded(tmp_path)))
+    ended = called("goals", "-c", str(unrecorded(tmp_path)))
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == (
         f"wattgram goals: {tmp_path / 'spool'}: no such directory; the first `wattgram run` creates it\n"

@@ -114,6 +114,7 @@ def test_each_claim_has_one_indicator() -> None:
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(worlds())
+@pytest.mark.slow(2)
 def test_no_day_brings_an_indicator_down(world: tuple[Stretch, Facility]) -> None:
     stretch, site = world
     for claim, one in INDICATORS.items():

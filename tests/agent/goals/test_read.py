@@ -350,6 +350,7 @@ lists = st.lists(st.dictionaries(st.sampled_from((*MORE, *INNER, *LAST)), anythi
 
 
 @given(tables, lists, lists, lists)
+@pytest.mark.slow(2)
 def test_any_text_is_read_or_reported_in_lines(
     data: dict[str, object], products: object, buildings: object, manual: object
 ) -> None:

@@ -34,6 +34,7 @@ def going(config: Config, told: list[Record], dates: Callable[[], bool] = lambda
     return Round(config, told.append, dates, Clock(at("2026-11-16")))
 
 
+@pytest.mark.slow(2)
 def test_each_claim_is_told_once_and_again_when_it_changes_or_a_day_has_gone(tmp_path: Path) -> None:
     fields = {"load_energy": 10_000.0, "pv_energy": 5000.0, "self_consumption": 0.5, "self_sufficiency": 0.25}
     folder = stored(tmp_path / "spool", quarters("2026-11-01T00:00:00+08:00", "2026-11-16T00:00:00+08:00", fields))

@@ -22,7 +22,7 @@ from wattgram.goals.terms.outcome import GoalOutcome
 from wattgram.store.history import History
 
 from tests.support.approximate import near
-from tests.support.command_runs import wattgram
+from tests.support.command_runs import called
 from tests.support.factory_year import QUARTER, configured, live, local
 from tests.support.goal_cards import IDS
 from tests.support.goal_days import calculated, day, entry
@@ -115,7 +115,7 @@ def test_the_distance_is_that_of_the_goal_which_is_worst(year: Year) -> None:
 
 
 def test_the_command_says_the_same_of_the_whole_year(year: Year) -> None:
-    ended = wattgram("goals", "-c", str(year.path), *ASKED, "--format", "json")
+    ended = called("goals", "-c", str(year.path), *ASKED, "--format", "json")
     assert (ended.code, ended.err) == (0, "")
     found = {one["goal"]: one for one in json.loads(ended.out)}
     assert list(found) == IDS
@@ -130,7 +130,7 @@ def test_the_command_says_the_same_of_the_whole_year(year: Year) -> None:
 
 def test_an_explained_goal_can_be_computed_again(year: Year) -> None:
     call = ("goals", "-c", str(year.path), *ASKED, "--explain", "A12")
-    text, answer = wattgram(*call), wattgram(*call, "--format", "json")
+    text, answer = called(*call), called(*call, "--format", "json")
     assert [(one.code, one.err) for one in (text, answer)] == [(0, "")] * 2
     card = json.loads(answer.out)
     assert calculated(card["arithmetic"]) == pytest.approx(card["value"], rel=1e-9)

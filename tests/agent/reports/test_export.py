@@ -19,7 +19,7 @@ from wattgram.formats.export_columns import Column, RowMaker, columns
 from wattgram.store.spool import Spool
 
 from tests.conftest import Bucket
-from tests.support.command_runs import Ended, wattgram
+from tests.support.command_runs import Ended, called
 from tests.support.running_site import configuration, one_device
 from tests.support.servers import Victoria, program, request
 from tests.support.stored_history import NS, event, quarters, stored, utc, window
@@ -74,7 +74,7 @@ def works(tmp_path: Path) -> Path:
 
 
 def exported(works: Path, *options: str) -> Ended:
-    ended = wattgram("export", "-c", str(works), *options)
+    ended = called("export", "-c", str(works), *options)
     assert ended.code == 0, ended.err
     return ended
 
@@ -102,7 +102,7 @@ def test_a_sheet_has_a_row_a_record_and_a_unit_in_the_head(works: Path) -> None:
         "2026-06-01T04:00:01.000Z,2026-06-01 12:00:01,device,works,incomer,grid,eastron_sdm630,estimated,4000.5,,",
     ]
     assert ended.err == "3 records from 2026-06-01T04:00:00.000Z to 2026-06-01T04:00:01.000Z\n"
-    assert wattgram("export", "-c", str(works), "--output", str(works.parent / "out.csv")).code == 0
+    assert called("export", "-c", str(works), "--output", str(works.parent / "out.csv")).code == 0
     assert (works.parent / "out.csv").read_bytes().count(b"\r\n") == 4
 
 
@@ -268,7 +268,7 @@ def test_what_cannot_be_is_one_line_and_leaves_no_file(
 ) -> None:
     stored(works.parent / "spool", [reading(INCOMER, 0, 1.0)])
     out = works.parent / "out"
-    ended = wattgram("export", "-c", str(works), "--output", str(out), *options)
+    ended = called("export", "-c", str(works), "--output", str(out), *options)
     assert (ended.code, ended.out) == (code, "")
     assert ended.err.startswith("wattgram export: ")
     assert ended.err.count("\n") == 1
@@ -277,11 +277,11 @@ def test_what_cannot_be_is_one_line_and_leaves_no_file(
 
 
 def test_without_history_the_stored_sites_are_named(works: Path) -> None:
-    ended = wattgram("export", "-c", str(works))
+    ended = called("export", "-c", str(works))
     assert (ended.code, ended.out) == (1, "")
     assert "no such directory; the first `wattgram run` creates it" in ended.err
     stored(works.parent / "spool", [window("15m", NOON, {}, site="other")])
-    ended = wattgram("export", "-c", str(works))
+    ended = called("export", "-c", str(works))
     assert (ended.code, ended.out) == (1, "")
     assert "no device or emission record of site 'works' is stored; there are sites 'other'" in ended.err
 

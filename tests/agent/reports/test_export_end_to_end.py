@@ -26,6 +26,8 @@ from tests.support.servers import START, wait_for
 from tests.support.topics import METER as WORDS
 from tests.support.topics import METER_VALUES
 
+pytestmark = pytest.mark.slow(2)
+
 POWER = "active_power_total [W]"
 MIB = 2**20
 

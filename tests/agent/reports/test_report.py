@@ -30,7 +30,7 @@ from wattgram_drivers.catalogue import load
 from wattgram_drivers.endpoint import parse
 
 from tests.agent.site.test_site import Works
-from tests.support.command_runs import wattgram
+from tests.support.command_runs import called, wattgram
 from tests.support.markup import Read
 from tests.support.running_site import configuration, daemon, one_device
 from tests.support.servers import free_port, request, wait_for
@@ -644,7 +644,7 @@ def works(tmp_path: Path) -> Path:
 def test_the_command_prints_each_format(works: Path) -> None:
     call = ("report", "-c", str(works), "--period", "2026-06-01..2026-06-01")
     table, answer, sheet, page = (
-        wattgram(*call, "--format", one) if one else wattgram(*call) for one in ("", "json", "csv", "html")
+        called(*call, "--format", one) if one else called(*call) for one in ("", "json", "csv", "html")
     )
     assert [(one.code, one.err) for one in (table, answer, sheet, page)] == [(0, "")] * 4
     document = json.loads(answer.out)
@@ -670,7 +670,7 @@ def test_the_command_prints_each_format(works: Path) -> None:
     ],
 )
 def test_a_wrong_period_is_one_line(works: Path, options: list[str], code: int, words: list[str]) -> None:
-    ended = wattgram("report", "-c", str(works), *options)
+    ended = called("report", "-c", str(works), *options)
     assert (ended.code, ended.out) == (code, "")
     assert ended.err.startswith("wattgram report: ")
     assert ended.err.count("\n") == 1
@@ -680,7 +680,7 @@ def test_a_wrong_period_is_one_line(works: Path, options: list[str], code: int, 
 def test_a_site_that_has_recorded_nothing_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "site.toml"
     path.write_text(settings(tmp_path))
-    ended = wattgram("report", "-c", str(path))
+    ended = called("report", "-c", str(path))
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == (
         f"wattgram report: {tmp_path / 'spool'}: no such directory; the first `wattgram run` creates it\n"
@@ -696,6 +696,7 @@ def test_a_report_beside_the_daemon_and_after_its_sudden_end(tmp_path: Path) -> 
     with daemon(tmp_path, configuration(tmp_path, devices, http=page)) as running:
         wal = tmp_path / "spool" / "spool.db-wal"
         wait_for(lambda: wal.exists() and wal.stat().st_size > 0, 30, "the daemon's first commit")
+        wait_for(lambda: "live page on" in running.log, 30, "the page")
         call = ("report", "-c", str(running.path), "--period", "2026-06-01..2026-06-01", "--format", "json")
         beside = wattgram(*call)
         assert (beside.code, beside.err) == (0, "")

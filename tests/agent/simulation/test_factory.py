@@ -171,6 +171,7 @@ def test_daily_energy_starts_anew_at_local_midnight() -> None:
     assert factory.ledger()["roof"][0] >= today > 0
 
 
+@pytest.mark.slow(4)
 def test_the_battery_keeps_within_its_limits_and_conserves_energy() -> None:
     for start in (NIGHT, SUNDAY):
         factory = Factory(demo_parts(), start=start)

@@ -137,6 +137,7 @@ def test_a_meter_that_misbehaves_is_read_or_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("baudrate", [9600, 19200])
+@pytest.mark.slow(1)
 def test_a_sleeping_meter_on_a_line_has_no_values(tmp_path: Path, baudrate: int) -> None:
     with Wire(baudrate) as line:
         served, read = line.urls()

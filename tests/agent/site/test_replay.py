@@ -31,6 +31,8 @@ from wattgram.store.history import History
 from tests.support.clocked_sites import Life
 from tests.support.plants import Hands, Plant
 
+pytestmark = pytest.mark.slow(1)
+
 START = int(datetime(2026, 6, 1, 14, 30, tzinfo=UTC).timestamp()) * NS  # 22:30 in Shanghai
 ROLES = {"incomer": "grid", "roof": "pv", "store": "battery", "diesel": "genset", "press": "load"}
 EVERY = ("tick", *WINDOWS)

@@ -125,13 +125,23 @@ def test_what_cannot_be_replayed_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.server
 def test_after_kill_9_everything_follows_from_what_is_stored(tmp_path: Path) -> None:
     """Windows, counters and accounts go on where the last commit was, so a replay over the kills changes nothing."""
-    with device(Registers(METER)) as meter:
+    registers = Registers(METER)
+
+    def readings() -> int:
+        return sum(address == registers.served[0][1] for _, address in registers.served)
+
+    def more(count: int) -> None:
+        end = readings() + count
+        wait_for(lambda: readings() >= end, 30, f"{count} more readings")
+
+    with device(registers) as meter:
         with daemon(tmp_path, configuration(tmp_path, site(meter.port))) as running:
-            for pause in (2.0, 3.3, 2.6, 4.1):
+            for count, pause in ((2, 0.0), (3, 0.3), (2, 0.6), (4, 0.1)):
+                more(count)
                 time.sleep(pause)
                 running.kill()
                 running.start()
-            time.sleep(4.0)
+            more(4)
             assert running.stop() == 0
         made = wattgram("replay", "-c", str(running.path), "--format", "json")
     assert made.code == 0, made.err

@@ -19,6 +19,8 @@ from wattgram_ext.intensity import OUTPUTS
 
 from tests.support.clocked_sites import Led, Life, Server, seconds
 
+pytestmark = pytest.mark.slow(1)
+
 START = int(datetime(2026, 6, 1, 4, 0, tzinfo=UTC).timestamp()) * NS  # 12:00 in Shanghai
 WATTS = 36e3  # 10 Wh a second
 

@@ -13,6 +13,8 @@ from wattgram.base.record import Record
 from tests.support.approximate import near
 from tests.support.plants import Hands, Plant
 
+pytestmark = pytest.mark.slow(1)
+
 START = int(datetime(2026, 6, 1, 4, 0, tzinfo=UTC).timestamp()) * NS  # 12:00 in Shanghai
 MADE = ("load_power", "emission_intensity", "emission", "scope2_location", "clean_share", "avoided")
 

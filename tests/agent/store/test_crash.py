@@ -128,6 +128,7 @@ def steps(folder: Path) -> list[str]:
     return done
 
 
+@pytest.mark.slow(3)
 def test_nothing_that_was_promised_is_lost_or_doubled_wherever_it_dies(tmp_path: Path) -> None:
     whole = steps(tmp_path / "whole")
     assert {"write", "sync", "commit", "rename", "allocate"} == set(whole)

@@ -94,7 +94,7 @@ async def read_back(folder: Path) -> tuple[list[Record], int, bool]:
 
 def judge(copy: Path, records: list[Record], about: str) -> None:
     """A damaged store opens, returns no unknown record and none twice, and reports the loss."""
-    got, counted, told = asyncio.run(asyncio.wait_for(read_back(copy), 20))
+    got, counted, told = asyncio.run(asyncio.wait_for(read_back(copy), 120))
     expected, earlier = set(said(records)), {*said(noisy(1, SETTLED))}
     # With a position that was lost a sink gets what it had before: those come first.
     before = [one for one in said(got) if one in earlier]
@@ -154,7 +154,7 @@ def test_rows_of_another_type_are_left_out_and_the_rest_is_there(
             "DROP TABLE state; ALTER TABLE strange RENAME TO state;"
             "UPDATE position SET seq = 'x'; UPDATE ring SET total = 'y';"
         )
-    got, _, _ = asyncio.run(asyncio.wait_for(read_back(copy), 20))
+    got, _, _ = asyncio.run(asyncio.wait_for(read_back(copy), 120))
     assert set(said(whole[1])) <= set(said(got))
 
 
@@ -165,6 +165,6 @@ def test_of_a_journal_without_its_first_page_what_was_in_it_is_counted(
     copy = shutil.copytree(whole[0], tmp_path / "copy")
     with (copy / "journal").open("r+b") as file:
         file.write(b"\xa5" * 4096)
-    got, counted, _ = asyncio.run(asyncio.wait_for(read_back(copy), 20))
+    got, counted, _ = asyncio.run(asyncio.wait_for(read_back(copy), 120))
     assert said(got) == said(whole[1])[: -5 * (SETTLED + 1)]
     assert counted == 5 * (SETTLED + 1)

@@ -31,6 +31,7 @@ def written(folder: Path, chance: random.Random, generations: int) -> int:
 
 
 @pytest.mark.parametrize("seed", range(40))
+@pytest.mark.slow(0.2)
 def test_what_a_damaged_page_held_is_there_or_counted_or_told(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     last = written(tmp_path, chance, chance.choice((1, 2, 5)))

@@ -218,6 +218,7 @@ def test_history_is_found_though_the_clock_was_set_back(tmp_path: Path) -> None:
     run(work)
 
 
+@pytest.mark.slow(2)
 def test_history_past_its_age_goes_once_it_is_delivered(tmp_path: Path) -> None:
     """Events go one by one, readings by the segment: of these, none that is younger."""
 
@@ -438,6 +439,7 @@ def test_a_full_database_gives_up_its_oldest_and_says_how_many(tmp_path: Path) -
     run(work)
 
 
+@pytest.mark.slow(3)
 def test_a_smaller_max_size_shrinks_the_spool(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(tmp_path) as spool:

@@ -81,6 +81,7 @@ def test_refusals_are_among_the_answers() -> None:
     assert all(str(statuses[path]) in document["paths"][path]["get"]["responses"] for path in paths)
 
 
+@pytest.mark.slow(4)
 def test_a_real_daemon_matches_the_description(tmp_path: Any) -> None:
     with started(tmp_path / "demo", "demo", "--http", "127.0.0.1:0", "--speed", "60") as demo:
         port = int(demo.says(r"live page: http://127\.0\.0\.1:(\d+)/").group(1))

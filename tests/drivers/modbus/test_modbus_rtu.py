@@ -277,6 +277,7 @@ def test_a_unit_that_doubles_its_answers_is_watched() -> None:
 
 
 @pytest.mark.parametrize("seed", range(200))
+@pytest.mark.slow(0.1)
 def test_no_sequence_of_faults_gives_a_wrong_value(seed: int) -> None:
     """Late, cut, doubled, foreign, refused, silent, in any sequence; a unit answers in turn, however late."""
     dice = random.Random(seed)

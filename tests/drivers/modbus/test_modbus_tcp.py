@@ -180,6 +180,7 @@ def test_doubled_answers_do_no_harm() -> None:
 
 
 @pytest.mark.parametrize("seed", range(100))
+@pytest.mark.slow(0.1)
 def test_no_sequence_of_faults_gives_a_wrong_value(seed: int) -> None:
     """Whole frames and heads of frames in any order; TCP itself keeps the bytes of one frame together."""
     dice = random.Random(seed)

@@ -88,6 +88,7 @@ MIX = Faults(
     # RTU has no transactions
     [(wire, name) for wire in WIRES for name in FRAMES if name != "wrong_transaction" or wire == "tcp"],
 )
+@pytest.mark.slow(0.5)
 def test_a_wrong_answer_is_an_error_and_the_next_read_is_right(wire: str, name: str) -> None:
     faults, errors = FRAMES[name]
 
@@ -254,6 +255,7 @@ def test_an_answer_has_the_delay_of_its_fault() -> None:
 
 
 @every_network
+@pytest.mark.slow(3)
 def test_a_mix_with_trouble_on_the_bus_never_gives_a_wrong_word(wire: str) -> None:
     """Connections are lost, refused, slow and half-open between the frames that are wrong."""
     trouble = BusFaults(

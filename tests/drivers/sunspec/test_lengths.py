@@ -167,6 +167,7 @@ HEADS = st.tuples(
 
 @settings(derandomize=True, deadline=None)
 @given(st.lists(HEADS, max_size=12), st.lists(st.integers(0, 0xFFFF), max_size=40))
+@pytest.mark.slow(2)
 def test_whatever_a_chain_claims_its_members_can_be_planned_or_it_is_refused(
     heads: list[tuple[int, int]], rest: list[int]
 ) -> None:
