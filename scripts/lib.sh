@@ -186,8 +186,8 @@ fingerprint() {
     {
         pwd
         .venv/bin/python -c 'import sys; print(sys.version)'
-        find pyproject.toml MANIFEST.in scripts/lib.sh ext -type f \
-            \( -name '*.toml' -o -name '*.in' -o -name '*.sh' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' \
+        find pyproject.toml MANIFEST.in scripts/lib.sh requirements ext -type f \
+            \( -name '*.toml' -o -name '*.txt' -o -name '*.in' -o -name '*.sh' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' \
             -o -name '*.h' \) -print | LC_ALL=C sort | xargs sha256sum
     } | sha256sum | cut -d ' ' -f 1
 }
@@ -197,6 +197,10 @@ extensions_built() {
         set -- "${source%.pyx}".*.so
         [ -e "$1" ] || return 1
     done
+}
+
+pip_install() {
+    .venv/bin/python -m pip install --disable-pip-version-check "$@"
 }
 
 # install EXTRAS: the project and its extension in .venv, in place; nothing to do when nothing changed.
@@ -211,8 +215,13 @@ install() {
     find_compilers .venv/bin/python
     say "installing wattgram and what it needs in .venv, and compiling its extension (a minute or a few)"
     rm -f "$plain"*
-    quietly .venv/bin/python -m pip install --disable-pip-version-check -e ".${1:+[$1]}" ||
-        give_up "pip could not install wattgram; see above"
+    case $1 in
+    test,lint) # every version is locked, so that the checks of today are those of tomorrow
+        quietly pip_install --require-hashes -r requirements/test.txt &&
+            quietly pip_install --no-deps --no-build-isolation -e .
+        ;;
+    *) quietly pip_install -e ".${1:+[$1]}" ;;
+    esac || give_up "pip could not install wattgram; see above"
     fingerprint >"$stamp"
     fingerprint >"$plain"
 }

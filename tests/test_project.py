@@ -71,6 +71,8 @@ def test_the_readme_begins_with_two_commands_and_nothing_else() -> None:
         "scripts/soak",
         "scripts/screenshots",
         "scripts/dashboards",
+        "scripts/lock",
+        "scripts/release",
         ".ci/run",
     ],
 )
