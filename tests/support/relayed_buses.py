@@ -12,6 +12,7 @@ from wattgram_drivers.modbus.bus import Bus
 from wattgram_drivers.simulated.simulator import Simulator
 from wattgram_drivers.simulated.unit import Served
 
+from tests.support import leaping_loop
 from tests.support.wire import Wire
 
 PATIENT = 10.0  # seconds for an answer of a device that is well: a busy machine is no fault
@@ -36,7 +37,7 @@ def ends(wire: str) -> Iterator[tuple[Endpoint, Endpoint | None]]:
 
 
 def on(wire: str, units: Mapping[int, Served], work: Callable[[Simulator, Bus], Awaitable[None]]) -> None:
-    """Serve these units on a wire, and read them."""
+    """Serve these units on a wire, and read them: on a network by a leaping clock, on a line in real time."""
 
     async def main(served: Endpoint, read: Endpoint | None) -> None:
         simulator = Simulator(served, units)
@@ -49,4 +50,4 @@ def on(wire: str, units: Mapping[int, Served], work: Callable[[Simulator, Bus], 
             await simulator.stop()
 
     with ends(wire) as (served, read):
-        asyncio.run(main(served, read))
+        (leaping_loop.run if wire in NETWORKS else asyncio.run)(main(served, read))

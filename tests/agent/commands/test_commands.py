@@ -258,6 +258,7 @@ def test_raw_words_stand_beside_their_value() -> None:
     ],
     ids=["illegal address", "gateway", "silent"],
 )
+@pytest.mark.slow(3)
 def test_read_reports_an_error_in_one_line_with_advice(behaviour: object, words: list[str]) -> None:
     with device(behaviour) as server:  # type: ignore[arg-type]  # parametrize loses the type
         ended = wattgram("read", server.url, "--driver", "eastron_sdm630")

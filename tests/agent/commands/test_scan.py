@@ -372,6 +372,7 @@ def test_a_lines_settings_are_tried_in_order_until_one_answers(monkeypatch: pyte
     assert "2400 8N1 found" in output.getvalue()
 
 
+@pytest.mark.slow(1)
 def test_a_line_is_swept_at_every_setting_when_the_likely_units_are_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_scan, "SCAN_TURNAROUND", 0.05)
     monkeypatch.setattr(device_scan, "LINE_UNITS", range(1, 6))

@@ -30,13 +30,15 @@ class Terminal:
 
     def __init__(self, *arguments: str) -> None:
         self._master, slave = pty.openpty()
+        # The size is the terminal's; pytest-xdist sets COLUMNS in its workers.
+        inherited = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
         ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
         self.process = subprocess.Popen(
             [program("setsid", "util-linux"), "--ctty", sys.executable, "-m", "wattgram", "top", *arguments],
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env={**os.environ, "TERM": "xterm"},
+            env={**inherited, "TERM": "xterm"},
         )
         os.close(slave)
         self.raw = ""

@@ -202,6 +202,7 @@ def test_no_device_is_frozen_of_which_any_value_has_changed(
 
 
 @given(STRETCHES)
+@pytest.mark.slow(1)
 def test_a_device_that_was_frozen_is_back_at_once(
     stretches: list[tuple[list[tuple[float, float, float]], int]],
 ) -> None:

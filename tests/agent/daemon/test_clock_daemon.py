@@ -98,6 +98,7 @@ def test_a_clock_that_was_set_a_moment_ago_costs_no_history(tmp_path: Path, monk
     assert "long ago" in asyncio.run(work())
 
 
+@pytest.mark.slow(2)
 def test_self_metrics_are_none_while_nobody_knows_the_time(tmp_path: Path) -> None:
     async def work() -> None:
         clock, stop, server = Set(NOW, 200.0), asyncio.Event(), Server(keeps=False, uptime=20.0)

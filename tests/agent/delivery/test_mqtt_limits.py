@@ -262,6 +262,7 @@ def test_what_a_broker_says_in_the_middle_of_a_batch_ends_it_with_a_reason(said:
     asyncio.run(asyncio.wait_for(work(), 30))
 
 
+@pytest.mark.slow(4)
 def test_a_broker_that_falls_silent_between_two_batches_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mqtt_connection, "KEEPALIVE", 1)
     pings = 0

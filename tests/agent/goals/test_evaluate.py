@@ -213,6 +213,7 @@ NOISE = st.lists(st.floats(-0.4, 0.4), min_size=20, max_size=40)
 
 @settings(max_examples=40, deadline=None)
 @any_of(NOISE, st.booleans())
+@pytest.mark.slow(2)
 def test_noise_of_days_does_not_turn_a_goal_that_is_clearly_on_one_side(noise: list[float], good: bool) -> None:
     """Days at 40 % or 10 % of 20 % wanted, each off by up to two fifths: the light never turns."""
     middle = 40.0 if good else 10.0

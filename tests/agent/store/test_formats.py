@@ -341,6 +341,7 @@ def test_the_reader_needs_nothing_but_the_standard_library(running: Written) -> 
     assert not re.search(r"^\s*(?:from|import) (?:wattgram|tests)", source, re.MULTILINE)
 
 
+@pytest.mark.slow(1)
 def test_a_recycled_segment_shows_nothing_of_its_earlier_use(tmp_path: Path) -> None:
     folder, chance = tmp_path / "spool", random.Random(3)
     series = Series("device", METER.tags, tuple(f"noise_{number}" for number in range(100)), (), ("quality",))

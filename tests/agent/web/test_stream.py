@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+import pytest
 from wattgram.web import ClientLimits
 
 from tests.agent.web.test_server import ask
@@ -134,6 +135,7 @@ def test_a_heartbeat_follows_a_time_without_events() -> None:
         assert client.next() == Told(text="alive")
 
 
+@pytest.mark.slow(5)
 def test_the_state_is_published_without_a_new_balance() -> None:
     view = FixedView()
     with served(view) as address, listening(address) as client:

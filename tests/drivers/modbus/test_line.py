@@ -23,6 +23,7 @@ from tests.support.register_memory import HandClock, decode
         (115200, 0.00175),  # fixed above 19200 baud
     ],
 )
+@pytest.mark.slow(1)
 def test_no_request_begins_before_its_silent_interval(tmp_path: Path, baudrate: int, silence: float) -> None:
     async def read(path: str) -> None:
         bus = Bus(Endpoint("rtu", path=path, port=0, baudrate=baudrate))

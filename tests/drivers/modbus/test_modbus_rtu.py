@@ -345,6 +345,7 @@ def test_the_device_may_want_more_silence() -> None:
     assert min(slave.quiet[1:]) >= 0.06 - 0.001
 
 
+@pytest.mark.slow(2)
 def test_a_line_that_is_never_silent_is_an_error() -> None:
     """A babbling unit: 1.2 s of noise without a pause, four time-outs long."""
 

@@ -284,6 +284,7 @@ def test_a_mix_with_trouble_on_the_bus_never_gives_a_wrong_word(wire: str) -> No
             with contextlib.suppress(BusDown, NoAnswer):
                 await right(bus, 20, limit=LIMIT)
                 break
+            await asyncio.sleep(0.01)
         await right(bus, 60)
 
     on(wire, BOTH, work)
@@ -359,6 +360,7 @@ def test_a_second_connection_is_refused(wire: str) -> None:
             with contextlib.suppress(BusDown):
                 await right(other, 60)
                 break
+            await asyncio.sleep(0.01)
         await other.close()
 
     on(wire, BOTH, work)
