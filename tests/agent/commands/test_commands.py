@@ -289,7 +289,7 @@ def test_mbpoll_and_wattgram_read_the_same_value_from_a_simulated_meter(tmp_path
         ours = json.loads(wattgram("read", listen, "--driver", "eastron_sdm630", "--unit", "5", "--format", "json").out)
         theirs = polled(port, "-a", "5", "-t", "3:float", "-B", "-r", "342")
         ended = simulated.ended(signal.SIGINT)
-    # mbpoll prints kWh with six digits; what the meter counts between the two is far below the sixth.
+    # mbpoll prints kWh with six digits; the energy counted between the two reads is far below the sixth digit.
     assert ours["values"]["active_energy_total"] == pytest.approx(1000 * theirs, rel=1e-5)
     assert theirs > 0
     assert (ended.code, ended.out) == (130, "")
@@ -312,7 +312,7 @@ def test_simulate_serves_a_configuration_with_the_requested_faults(tmp_path: Pat
     assert row(ended.out, "incomer")[1:3] == ["grid", "answers"]
     assert row(ended.out, "roof")[1:3] == ["pv", "answers"]
     assert row(ended.out, "press")[1:3] == ["load", "answers"]
-    assert float(row(ended.out, "press")[3]) > 0  # wired the other way, as its configuration says
+    assert float(row(ended.out, "press")[3]) > 0  # the meter is reversed, as its configuration states
     assert row(ended.out, "hall")[1:4] == ["load", "no", "answer"]
     assert "finding: hall: " in ended.out
     assert "exception 4 (device failure)" in ended.out

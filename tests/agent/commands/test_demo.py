@@ -41,7 +41,7 @@ def test_a_demo_of_twenty_seconds_reads_a_factory_without_loss_and_shows_it(tmp_
     assert summary["readings"] > 0
     assert summary["delivered"] == summary["records"] > 0
     assert summary["lost"] == 0
-    # Each meter is read at a moment of its own: while the machine stands still in between, the factory goes on.
+    # The meters are read at different moments: if the machine stalls in between, the factory continues.
     assert summary["balance_error"] < (0.05 if pulses.stalls else 0.001)
     assert 0 < summary["emission_intensity"] < CN_CQ
     assert "Traceback" not in ended.err

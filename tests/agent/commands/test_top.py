@@ -83,7 +83,9 @@ def test_top_shows_the_state_follows_it_and_ends_with_ctrl_c() -> None:
         view.count += 1
         screen.shows("300.0 g/kWh")
         assert screen.press(b"\x03") == 130
-    assert screen.raw.startswith("\x1b[?1049h")  # the terminal's other screen, so that its own is back at the end
+    assert screen.raw.startswith(
+        "\x1b[?1049h"
+    )  # the alternate screen, so that the contents of the terminal are back at the end
 
 
 def test_control_characters_in_a_name_do_not_reach_the_terminal() -> None:

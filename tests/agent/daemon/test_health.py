@@ -32,6 +32,6 @@ def test_the_busy_share_of_a_bus_and_the_headroom_are_reported(tmp_path: Path) -
     headroom = re.search(r"^wattgram_bus_headroom (\S+)$", metrics, re.MULTILINE)
     assert share is not None
     assert headroom is not None
-    # The meter wants 60 ms of silence before each of four requests every 200 ms: more than there is.
+    # The meter needs 60 ms of silence before each of four requests every 200 ms: more than the interval.
     assert 0.5 < float(share[1]) <= 1.0
     assert abs(1.0 - float(share[1]) - float(headroom[1])) < 0.05

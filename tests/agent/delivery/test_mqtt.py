@@ -362,7 +362,7 @@ def test_every_record_arrives_although_the_broker_is_paused_and_killed(
         (b"\x20\x02\x00\x01", True),  # 3.1.1's CONNACK with return code 1, unacceptable protocol version
         (b"\x20\x03\x00\x84\x00", True),  # 5's CONNACK with reason 0x84, unsupported protocol version
         (b"", False),  # hangs up, as 3.1.1 allows (3.1.2.2)
-        (None, False),  # says nothing
+        (None, False),  # sends nothing
     ],
 )
 def test_a_broker_without_mqtt_5_is_connected_with_3_1_1(

@@ -111,7 +111,7 @@ def test_a_session_has_its_birth_and_a_device_its_birth_with_the_first_reading()
         "temperature_internal": "degC",
         "quality": "",
     }
-    # The time of a message is when it is sent, the time of a value when it was read; both in ms.
+    # A message has the time of its sending, a value the time of its reading; both in ms.
     assert (data.time, data.metrics[0].time) == (NOW // MS + 7, NOW // MS + 2)
 
 

@@ -91,7 +91,7 @@ def test_counters_are_the_exact_sum_of_power_over_each_second() -> None:
         imported = after["active_energy_import"] - before[name]["active_energy_import"]
         exported = after["active_energy_export"] - before[name]["active_energy_export"]
         assert factory.ledger()[name] == pytest.approx((positive / 3600, negative / 3600), rel=1e-12)
-        # The counter's own start (10^8 Wh) takes digits: a double resolves 1e-8 Wh there.
+        # The counter starts at 10^8 Wh, where a double resolves 1e-8 Wh.
         assert (imported, exported) == pytest.approx((positive / 3600, negative / 3600), abs=1e-6)
         assert before[name]["active_energy_import"] > 0
 

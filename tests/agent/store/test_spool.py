@@ -253,7 +253,7 @@ def test_another_process_reads_synced_records_at_once(tmp_path: Path) -> None:
     run(work)
 
 
-# one owner
+# a single owner
 
 
 HOLD = """
@@ -341,7 +341,7 @@ def test_days_and_months_are_kept_beyond_the_age_and_each_day_once(tmp_path: Pat
             left = {record.series.tag("window"): record["revision"] for record in await spool.history("emission", 0)}
             assert left == {"1d": 1.0, "1mo": 1.0}
             assert [record["energy"] for record in await spool.history("day", 0)] == [2.0]
-            # A second prune finds nothing more, and a new sink starts behind them.
+            # A second prune deletes nothing more, and a new sink starts after the kept records.
             assert await spool.prune(NOW + 2 * DAY * NS) == (0, 0, False)
         async with opened(tmp_path, ("new",)) as spool:
             await put(spool, [happening(2)])
