@@ -33,11 +33,11 @@ from tests.support.servers import (
 
 SERVERS = {"broker", "bucket", "influx_engine", "victoria", "stored"}
 BROWSERS = {"browser", "opened"}
-"""Fixtures that start one. A test that starts one by itself has the mark `server` or `browser`."""
+"""Fixtures that start a server or a browser. A test that starts either itself has the mark `server` or `browser`."""
 
 
 def pytest_configure() -> None:
-    """Hypothesis tries the same examples in every run, however long a busy machine takes for one.
+    """Let Hypothesis try the same examples in every run, without a deadline on a busy machine.
 
     A shell that starts a job in the background lets it ignore SIGINT, and every process inherits that. Tests interrupt
     the commands that they start, so the default is restored.
@@ -67,7 +67,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """A test without the mark `server` cannot start one: it would be part of the selection that has none."""
+    """Refuse servers to a test without the mark `server`: the selection without servers contains such a test."""
     servers.allowed = item.get_closest_marker("server") is not None
     return (yield)
 

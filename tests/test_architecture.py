@@ -112,7 +112,7 @@ def test_a_room_s_page_names_its_modules_and_no_others(room: str) -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_module_in_the_text_exists(name: str) -> None:
-    """In the text a module is written with its room: `accounts/books`. A folder of modules is one, too."""
+    """In the text a module is written with its room: `accounts/books`. A folder of modules counts as a module."""
     written = re.findall(rf"`((?:{'|'.join(ROOMS)})/[a-z_/]+)`", PAGES[name])
     known = {f"{room}/{module}" for room, modules in MODULES.items() for module in modules}
     folders = {f"{room}/{path.parent}" for room, modules in MODULES.items() for path in map(Path, modules)}
@@ -136,12 +136,12 @@ def test_a_room_s_page_names_the_floor_below() -> None:
     layers = next(each["layers"] for each in contracts if each["type"] == "layers" and each.get("exhaustive"))
     floors = [{word.strip() for word in layer.split("|")} for layer in layers]
     below = {room: lower for floor, lower in zip(floors, [*floors[1:], set()], strict=True) for room in floor}
-    said = {
+    stated = {
         room: set(re.findall(r"`(\w+)`", line))
         for room in below
         if room in PAGES and (line := "".join(re.findall(r"^May import: ([^.]*)\.", PAGES[room], re.MULTILINE)))
     }
-    assert said == {room: lower for room, lower in below.items() if room in PAGES}
+    assert stated == {room: lower for room, lower in below.items() if room in PAGES}
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -1,4 +1,4 @@
-"""The house: floors, circles, length of files, names, and how plain the documentation is. Prints what it found."""
+"""The structure: layers, circles, length of files, names, and plain words of the documentation. Prints the figures."""
 
 from __future__ import annotations
 
@@ -116,10 +116,12 @@ def constants() -> Iterator[tuple[str, str, str]]:
                             yield target.id, module, ast.unparse(node.value)
 
 
-def test_the_floors_of_the_agent_are_those_of_the_contract_and_no_room_is_in_a_circle() -> None:
+def test_the_layers_of_the_agent_are_those_of_the_contract_without_a_circle() -> None:
     graph = rooms()
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    layers = next(one["layers"] for one in contracts if one["type"] == "layers" and one.get("exhaustive"))
+    layers = next(
+        contract["layers"] for contract in contracts if contract["type"] == "layers" and contract.get("exhaustive")
+    )
     height: dict[str, int] = {}
 
     def floor(node: str) -> int:
@@ -181,7 +183,7 @@ def test_a_module_has_a_name_of_its_own() -> None:
 
 
 TABLES = {"INDICATORS", "SUMMARY", "EXAMPLE"}
-"""Each module of a room has one of its own, which the room's table collects."""
+"""Each module of a room has its own table, which the room's table collects."""
 
 
 def test_constants_of_one_name_have_one_value() -> None:
@@ -194,7 +196,7 @@ def test_constants_of_one_name_have_one_value() -> None:
     assert differing == {}
 
 
-def test_a_variable_is_called_by_what_it_holds() -> None:
+def test_no_variable_is_named_one() -> None:
     found = Counter(
         module
         for module, path in modules().items()

@@ -1,4 +1,4 @@
-"""What the files around the code promise."""
+"""The files around the code: scripts, unit file, broker configuration, package data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHELL = sorted(path for folder in ("scripts", ".ci") for path in (ROOT / folder)
 
 
 def files() -> list[Path]:
-    """What the project consists of, relative to its root."""
+    """Return the files of the project, relative to its root."""
     found = []
     for folder, names, leaves in os.walk(ROOT):
         names[:] = [name for name in names if name not in MADE and (name[0] != "." or name in HIDDEN)]
@@ -34,10 +34,10 @@ def files() -> list[Path]:
 
 
 def ours() -> list[tuple[Path, str]]:
-    """Each text file that people wrote, and its text."""
+    """Return each hand-written text file, and its text."""
     compiled = {".so", ".pyc", ".c", ".cpp"}
-    wanted = [path for path in files() if path.suffix not in compiled]
-    return [(path, (ROOT / path).read_text(errors="replace")) for path in wanted]
+    sources = [path for path in files() if path.suffix not in compiled]
+    return [(path, (ROOT / path).read_text(errors="replace")) for path in sources]
 
 
 def project() -> dict[str, object]:
@@ -91,16 +91,16 @@ def test_each_part_of_the_nightly_run_has_tests_and_each_long_test_a_part() -> N
     assert listed
     tests = [text for path, text in ours() if path.parts[0] == "tests" and path.name != "test_project.py"]
     marked = {part for text in tests for part in re.findall(r'"(faults-\w+)"|nightly\(part="([\w-]+)"\)', text)}
-    assert {one or other for one, other in marked} == set(listed[1].split())
+    assert {part or other for part, other in marked} == set(listed[1].split())
 
 
-def test_no_file_names_a_folder_of_somebodys_machine() -> None:
+def test_no_file_names_a_folder_of_a_private_machine() -> None:
     pattern = re.compile(r"/(home|root|work|Users)/")
     found = [f"{path}: {line}" for path, text in ours() for line in text.splitlines() if pattern.search(line)]
     assert [line for line in found if "pattern = re.compile" not in line] == []
 
 
-def test_no_file_leaves_work_for_later() -> None:
+def test_no_file_has_unfinished_work() -> None:
     later = re.compile("|".join(("TO" + "DO", "FIX" + "ME", r"pytest\.mark\.(skip|xfail)\b", r"pytest\.skip\(")))
     sources = [(path, text) for path, text in ours() if path.suffix in {".py", ".pyx", ".pyi", ".sh"}]
     found = [f"{path}: {line}" for path, text in sources for line in text.splitlines() if later.search(line)]
@@ -131,16 +131,16 @@ def test_the_unit_file_is_understood_by_systemd_without_a_complaint(tmp_path: Pa
     assert (verdict.returncode, verdict.stderr) == (0, "")  # it exits 0 on keys that it does not know
 
 
-def test_the_unit_file_lets_the_daemon_say_how_it_does_and_restarts_it_when_it_says_nothing() -> None:
+def test_the_unit_file_lets_the_daemon_notify_and_restarts_a_silent_daemon() -> None:
     lines = (ROOT / "deploy/systemd/wattgram.service").read_text().splitlines()
     found = dict(line.split("=", 1) for line in lines if re.match("[A-Z][A-Za-z]*=", line))
-    wanted = {"Type": "notify", "NotifyAccess": "main", "WatchdogSec": "1min", "Restart": "on-failure"}
-    assert {name: found.get(name) for name in wanted} == wanted
-    assert "WatchdogSignal" not in found  # SIGABRT, at which the daemon says what it was at
-    assert "AF_UNIX" in found["RestrictAddressFamilies"].split()  # systemd's socket is one
+    expected = {"Type": "notify", "NotifyAccess": "main", "WatchdogSec": "1min", "Restart": "on-failure"}
+    assert {name: found.get(name) for name in expected} == expected
+    assert "WatchdogSignal" not in found  # SIGABRT, at which the daemon prints its stack
+    assert "AF_UNIX" in found["RestrictAddressFamilies"].split()  # systemd's socket is a Unix socket
 
 
-def test_the_unit_file_leaves_the_daemon_little_to_break() -> None:
+def test_the_unit_file_restricts_the_daemon() -> None:
     analyze = program("systemd-analyze", "systemd")
     unit = ROOT / "deploy/systemd/wattgram.service"
     tenths = "--threshold=17"  # of 100, "OK" in systemd's words; two of them are for asking whether the clock is kept
@@ -168,12 +168,12 @@ def test_with_the_shipped_broker_configuration_a_gateway_writes_its_own_site_alo
     settings = tmp_path / "mosquitto.conf"
     settings.write_text(text)
     broker = Broker(tmp_path, port, [program("mosquitto", "mosquitto"), "-c", f"{settings}"], tls, gateway)
-    with running(broker), subscriber(broker, "wattgram/#", login=dashboard) as heard:
+    with running(broker), subscriber(broker, "wattgram/#", login=dashboard) as messages:
         broker.publish("wattgram/other-site/status", "online")
         broker.publish("wattgram/liangjiang-foundry/status", "online")
         broker.publish("wattgram/liangjiang-foundry/status", "forged", login=dashboard)
         broker.publish("wattgram/liangjiang-foundry/event", "last")
-        assert heard.wait(2) == [
+        assert messages.wait(2) == [
             ("wattgram/liangjiang-foundry/status", "online"),
             ("wattgram/liangjiang-foundry/event", "last"),
         ]

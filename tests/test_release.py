@@ -23,9 +23,9 @@ ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("agent", "drivers", "ext", "scripts", "CHANGELOG.md", "LICENSE", "MANIFEST.in", "README.md", ".gitignore")
 LEFT_OUT = shutil.ignore_patterns("*.so", "*.c", "*.cpp", "*.pyx", "__pycache__", "*.egg-info")
 IDENTITY = {
-    f"GIT_{who}_{what}": value
-    for who in ("AUTHOR", "COMMITTER")
-    for what, value in (("NAME", "Test"), ("EMAIL", "test@example.com"))
+    f"GIT_{role}_{field}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for field, value in (("NAME", "Test"), ("EMAIL", "test@example.com"))
 }
 ENVIRONMENT = dict(os.environ) | IDENTITY | {"PYTHON": sys.executable, "GIT_CONFIG_GLOBAL": "/dev/null"}
 
@@ -119,7 +119,7 @@ def repository(template: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def released(template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, set[str]]:
-    """A repository after the release of 0.1.0, what the script printed, and the days on which that was."""
+    """A repository after the release of 0.1.0, the output of the script, and the days of the release."""
     folder = Path(shutil.copytree(template, tmp_path_factory.mktemp("released") / "project"))
     begun = datetime.now(UTC).date()
     ended = release(folder, "0.1.0")
@@ -153,23 +153,23 @@ def test_the_changelog_gets_a_dated_section_and_an_empty_unreleased_one(
 def test_the_tag_is_annotated_with_the_section_and_marks_the_release_commit(
     released: tuple[Path, str, set[str]],
 ) -> None:
-    folder, said, _ = released
+    folder, output, _ = released
     assert git(folder, "cat-file", "-t", "v0.1.0").strip() == "tag"
     message = git(folder, "tag", "-l", "--format=%(contents)", "v0.1.0")
     assert message.startswith("wattgram 0.1.0\n\n### Added\n\n- The first function.\n")
     assert git(folder, "log", "-1", "--format=%D %s").strip() == "HEAD -> main, tag: v0.1.0 Release 0.1.0"
     assert git(folder, "status", "--porcelain") == ""
     assert git(folder, "remote") == ""
-    assert "git push origin HEAD v0.1.0" in said
+    assert "git push origin HEAD v0.1.0" in output
 
 
 def test_archive_and_wheel_have_the_version_and_match_their_checksums(released: tuple[Path, str, set[str]]) -> None:
-    folder, said, _ = released
+    folder, output, _ = released
     dist = folder / "dist/0.1.0"
     sums = dict(line.split("  ")[::-1] for line in (dist / "SHA256SUMS").read_text().splitlines())
     assert sorted(sums) == sorted(path.name for path in dist.iterdir() if path.name != "SHA256SUMS")
     assert all(hashlib.sha256((dist / name).read_bytes()).hexdigest() == found for name, found in sums.items())
-    assert all(f"{found}  {name}" in said for name, found in sums.items())
+    assert all(f"{found}  {name}" in output for name, found in sums.items())
     (wheel,) = dist.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         assert "\nVersion: 0.1.0\n" in archive.read("wattgram-0.1.0.dist-info/METADATA").decode()
@@ -187,7 +187,7 @@ def test_a_dry_run_shows_the_next_release_and_changes_nothing(
     before = state(folder)
     ended = release(folder, "--dry-run", "0.2.0rc1")
     assert ended.returncode == 0, ended.stderr
-    for shown in (
+    for line in (
         '\n+version = "0.2.0rc1"\n',
         '\n+__version__ = "0.2.0rc1"\n',
         "\n+wattgram --version    # wattgram 0.2.0rc1\n",
@@ -196,7 +196,7 @@ def test_a_dry_run_shows_the_next_release_and_changes_nothing(
         "\n- Another function.\n",
         "  wattgram-0.2.0rc1.tar.gz\n",
     ):
-        assert shown in ended.stdout, shown
+        assert line in ended.stdout, line
     assert "dry run: nothing was changed" in ended.stderr
     assert state(folder) == before
     assert git(folder, "status", "--porcelain") == ""

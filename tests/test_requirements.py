@@ -30,7 +30,7 @@ def entries(name: str) -> Iterator[tuple[Requirement, list[str]]]:
     text = re.sub(r"^#.*\n", "", (ROOT / "requirements" / name).read_text(), flags=re.MULTILINE)
     for line in text.replace("\\\n", " ").splitlines():
         requirement, *hashes = line.split(" --hash=")
-        yield Requirement(requirement.strip()), [f"--hash={one.strip()}" for one in hashes]
+        yield Requirement(requirement.strip()), [f"--hash={digest.strip()}" for digest in hashes]
 
 
 def versions(name: str, python: str) -> dict[str, str]:
@@ -44,19 +44,26 @@ def versions(name: str, python: str) -> dict[str, str]:
         "platform_python_implementation": "CPython",
         "implementation_name": "cpython",
     }
-    taken = [one for one, _ in entries(name) if one.marker is None or one.marker.evaluate(here)]
-    found: dict[str, str] = {canonicalize_name(one.name): str(one.specifier).removeprefix("==") for one in taken}
-    assert len(found) == len(taken), f"{name}: a package has two versions for Python {python}"
+    parsed = [
+        requirement
+        for requirement, _ in entries(name)
+        if requirement.marker is None or requirement.marker.evaluate(here)
+    ]
+    found: dict[str, str] = {
+        canonicalize_name(requirement.name): str(requirement.specifier).removeprefix("==") for requirement in parsed
+    }
+    assert len(found) == len(parsed), f"{name}: a package has two versions for Python {python}"
     return found
 
 
-def broken(wanted: Iterable[str], found: dict[str, str]) -> list[str]:
-    """The requirements that no version in `found` fulfils."""
-    parsed = [Requirement(one) for one in wanted]
+def broken(requirements: Iterable[str], found: dict[str, str]) -> list[str]:
+    """Return the requirements that no version in `found` fulfils."""
+    parsed = [Requirement(requirement) for requirement in requirements]
     return [
-        str(one)
-        for one in parsed
-        if canonicalize_name(one.name) not in found or found[canonicalize_name(one.name)] not in one.specifier
+        str(requirement)
+        for requirement in parsed
+        if canonicalize_name(requirement.name) not in found
+        or found[canonicalize_name(requirement.name)] not in requirement.specifier
     ]
 
 
@@ -77,7 +84,7 @@ def test_every_entry_has_one_version_and_its_hashes(name: str) -> None:
     for requirement, hashes in found:
         assert re.fullmatch("==[^,*]+", str(requirement.specifier)), requirement
         assert hashes, requirement
-        assert all(HASH.fullmatch(one) for one in hashes), requirement
+        assert all(HASH.fullmatch(digest) for digest in hashes), requirement
 
 
 @pytest.mark.parametrize("name", WANTED)

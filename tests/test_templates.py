@@ -24,7 +24,7 @@ def form(path: Path) -> dict[str, Any]:
 
 def commands(text: str) -> list[list[str]]:
     """The wattgram commands in a text, without the program's name."""
-    return [shlex.split(one)[1:] for one in re.findall(r"`(wattgram [^`]+)`", text)]
+    return [shlex.split(command)[1:] for command in re.findall(r"`(wattgram [^`]+)`", text)]
 
 
 @pytest.mark.parametrize("path", FORMS, ids=lambda path: path.name)
@@ -32,35 +32,35 @@ def test_a_form_has_the_keys_that_github_requires(path: Path) -> None:
     found = form(path)
     assert found["name"]
     assert found["description"]
-    fields = [one for one in found["body"] if one["type"] in FIELDS]
-    assert {one["type"] for one in found["body"]} <= FIELDS | {"markdown"}
-    assert len({one["id"] for one in fields}) == len(fields)
-    assert all(one["attributes"]["label"] for one in fields)
-    assert any(one.get("validations", {}).get("required") for one in fields)
+    fields = [field for field in found["body"] if field["type"] in FIELDS]
+    assert {field["type"] for field in found["body"]} <= FIELDS | {"markdown"}
+    assert len({field["id"] for field in fields}) == len(fields)
+    assert all(field["attributes"]["label"] for field in fields)
+    assert any(field.get("validations", {}).get("required") for field in fields)
 
 
 def test_the_forms_ask_for_what_a_report_needs() -> None:
-    asked = {path.stem: path.read_text() for path in FORMS}
-    assert sorted(asked) == ["bug", "device", "feature"]
-    assert ["check", "-c", "FILE", "--live"] in commands(asked["bug"])
-    assert ["read", "URL", "--driver", "NAME", "--unit", "N", "--raw"] in commands(asked["device"])
-    assert all(["--version"] in commands(asked[name]) for name in ("bug", "device"))
+    texts = {path.stem: path.read_text() for path in FORMS}
+    assert sorted(texts) == ["bug", "device", "feature"]
+    assert ["check", "-c", "FILE", "--live"] in commands(texts["bug"])
+    assert ["read", "URL", "--driver", "NAME", "--unit", "N", "--raw"] in commands(texts["device"])
+    assert all(["--version"] in commands(texts[name]) for name in ("bug", "device"))
 
 
 def test_the_commands_of_the_forms_exist() -> None:
     texts = [path.read_text() for path in (*FORMS, ROOT / ".github/pull_request_template.md")]
-    asked = {tuple(one) for text in texts for one in commands(text)}
-    for name in sorted({one[0] for one in asked} - {"--version"}):
-        shown = subprocess.run(
+    used = {tuple(command) for text in texts for command in commands(text)}
+    for name in sorted({command[0] for command in used} - {"--version"}):
+        output = subprocess.run(
             [sys.executable, "-m", "wattgram", name, "--help"], capture_output=True, text=True, check=True
         ).stdout
-        options = {word for one in asked if one[0] == name for word in one if word.startswith("--")}
-        assert [word for word in sorted(options) if word not in shown] == [], name
+        options = {word for command in used if command[0] == name for word in command if word.startswith("--")}
+        assert [word for word in sorted(options) if word not in output] == [], name
 
 
 def test_every_hook_is_a_program_of_the_checkout() -> None:
     repositories = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
-    assert [one["repo"] for one in repositories] == ["local"]
+    assert [repository["repo"] for repository in repositories] == ["local"]
     hooks = repositories[0]["hooks"]
     assert {hook["language"] for hook in hooks} == {"system"}
     assert [hook["entry"].split()[0] for hook in hooks] == [

@@ -34,7 +34,7 @@ LIMIT = 2**30
 WEEK = 7 * DAY
 
 DRAINED = 20 * 60.0
-"""Seconds in which the week shall be in the database."""
+"""Longest time to deliver the week to the database, s."""
 
 # name, mean, swing over the day, noise, decimals: a three-phase meter on 100 kVA
 QUANTITIES = (
@@ -80,7 +80,7 @@ def meter(
 
 
 def noise(seconds: NDArray[np.float64], _: NDArray[np.float64], chance: np.random.Generator) -> NDArray[np.float64]:
-    """Rows of singles that no packing helps."""
+    """Rows of random singles, which packing does not shrink."""
     return chance.standard_normal((len(seconds), len(NAMES)), dtype=np.float32).astype(np.float64)
 
 
@@ -96,8 +96,8 @@ def instants(days: float, interval: int, source: object, seed: int = 1) -> Itera
             at = START + int(second) * 10**9
             place = slice(row * size, (row + 1) * size)
             yield [
-                Record(one, at + number * 10**6, block[place], ("good",))
-                for number, (one, block) in enumerate(zip(kinds, blocks, strict=True))
+                Record(kind, at + number * 10**6, block[place], ("good",))
+                for number, (kind, block) in enumerate(zip(kinds, blocks, strict=True))
             ]
 
 
@@ -134,7 +134,7 @@ def packed_bytes(folder: Path) -> int:
 
 
 def drained(folder: Path, records: int, days: float) -> None:
-    """Bring it all to both sinks, and say how long that takes."""
+    """Deliver all records to both sinks; return the time that this takes."""
     for name in ("influxdb", "mqtt"):
         with TemporaryDirectory(prefix="wattgram-backlog-") as place, server(name, Path(place)) as sink:
             print(f"{records} records to {name}", file=sys.stderr)

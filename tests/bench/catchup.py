@@ -41,7 +41,7 @@ GOAL = 5600.0
 """Records a second: a week of such a site in 20 minutes, of a database."""
 
 LEAST = 50.0
-"""Times real time that any sink must reach."""
+"""Minimum speed of any sink, times real time."""
 
 STEP = 0.005
 """Seconds between two wishes to run of the coroutine whose lateness is measured."""
@@ -51,7 +51,7 @@ NAMES = tuple(f"quantity_{number:02d}_total" for number in range(VALUES))
 
 
 def backlog(count: int) -> Iterator[Record]:
-    """So many records of the site, in the order in which it makes them."""
+    """Yield this number of records of the site, in the order of their creation."""
     devices = [
         Series(
             "device",
@@ -63,19 +63,19 @@ def backlog(count: int) -> Iterator[Record]:
         for number in range(DEVICES)
     ]
     tick = Series("emission", (("site", "works"), ("window", "tick")), OUTPUTS, (), ("grid_source", "basis"))
-    made, noise = 0, random.Random(1)
+    total, noise = 0, random.Random(1)
     for second in range(1 << 30):
         now = START + second * 1_000_000_000
         slot = DEVICES // INTERVAL
-        for one in devices[second % INTERVAL * slot :][:slot]:
+        for series in devices[second % INTERVAL * slot :][:slot]:
             block = struct.pack(
                 f"{VALUES}d", *(noise.randrange(10 ** (1 + digits % 6)) / 10 for digits in range(VALUES))
             )
-            yield Record(one, now, block, ("good",))
-        result = struct.pack(f"{len(OUTPUTS)}d", *(1000 / (3 + one + second % 997) for one in range(len(OUTPUTS))))
+            yield Record(series, now, block, ("good",))
+        result = struct.pack(f"{len(OUTPUTS)}d", *(1000 / (3 + place + second % 997) for place in range(len(OUTPUTS))))
         yield Record(tick, now, result, ("table", "direct"))
-        made += slot + 1
-        if made >= count:
+        total += slot + 1
+        if total >= count:
             return
 
 
@@ -83,8 +83,8 @@ async def fill(folder: Path, count: int) -> int:
     """A closed spool with the backlog; how many records."""
     spool = Spool(folder, max_size=2**34, keep=1e9, sinks=["mqtt", "influxdb"])
     await spool.open()
-    for number, one in enumerate(backlog(count), 1):
-        spool.append(one)
+    for number, record in enumerate(backlog(count), 1):
+        spool.append(record)
         if number % 20_000 == 0:
             await spool.sync()
     await spool.close()
@@ -103,15 +103,15 @@ class Lateness:
 
     async def watch(self) -> None:
         while True:
-            asked, used = time.perf_counter(), time.process_time()
+            begin, used = time.perf_counter(), time.process_time()
             await asyncio.sleep(STEP)
-            late = time.perf_counter() - asked - STEP
+            late = time.perf_counter() - begin - STEP
             self.found.append(late)
             self.held.append(min(late, time.process_time() - used))
 
 
-def told(seconds: list[float]) -> str:
-    """Median, 99 of a hundred and the most, in ms."""
+def spread(seconds: list[float]) -> str:
+    """Return median, 99th percentile and maximum, ms."""
     ordered = sorted(seconds)
     return " / ".join(
         f"{1e3 * ordered[min(len(ordered) - 1, int(part * len(ordered)))]:.1f}" for part in (0.5, 0.99, 1)
@@ -171,8 +171,8 @@ def main() -> None:
         print(
             f"{name}: {rate:.0f} {unit}/s, {rate * VALUES:.0f} values/s, {rate / RATE:.0f} times real time "
             f"({rate / goal:.1f} times the least of {goal:.0f}/s), a week in {604_800 * RATE / rate / 60:.1f} min, "
-            f"{used / total * 1e6:.0f} us of processor each; loop late by {told(late.found)} ms, "
-            f"of its own doing {told(late.held)} ms (median / 99 % / most)"
+            f"{used / total * 1e6:.0f} us of processor each; loop late by {spread(late.found)} ms, "
+            f"of its own doing {spread(late.held)} ms (median / 99 % / most)"
         )
 
 

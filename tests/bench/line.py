@@ -43,34 +43,34 @@ async def _rounds(path: str, device: Device, count: int) -> list[float]:
     """Seconds of each round through all meters."""
     bus = Bus(Endpoint("rtu", path=path, port=0, baudrate=BAUDRATE))
     readers = [Reader(device, unit) for unit in range(1, METERS + 1)]
-    taken = []
+    seconds = []
     for _ in range(count):
         begun = time.perf_counter()
         for reader in readers:
             await reader.read(bus, _Clock())
-        taken.append(time.perf_counter() - begun)
+        seconds.append(time.perf_counter() - begun)
     await bus.close()
-    return taken
+    return seconds
 
 
 def measured(device: Device, rounds: int) -> tuple[float, float, Tally, float]:
-    """Share of the wire's rate, worst round against its limit, what the slaves saw, predicted s of a round."""
+    """Share of the wire's rate, worst round against its limit, figures of the slaves, predicted s of a round."""
     silence = max(QUIET, device.limits.request_delay)
     blocks = Reader(device, 1).plan.blocks
     limit = METERS * sum((13 + 2 * block.count) * CHARACTER + QUIET + silence for block in blocks)
     with tempfile.TemporaryDirectory() as directory, slaves(Path(directory), BAUDRATE, silence) as line:
-        taken = asyncio.run(_rounds(line.path, device, rounds))
+        seconds = asyncio.run(_rounds(line.path, device, rounds))
     tally = line.tally
     needed = tally.bytes * CHARACTER + tally.requests * QUIET + (tally.requests - 1) * silence
-    return needed / tally.seconds, max(taken[1:]) / limit, tally, limit
+    return needed / tally.seconds, max(seconds[1:]) / limit, tally, limit
 
 
 def main() -> None:
     """Print the three figures, with the map's silence of 60 ms and with the standard's alone."""
     device = catalogue.load("eastron_sdm630")
     plain = replace(device, limits=replace(device.limits, request_delay=0.0))
-    for name, one in (("60 ms of silence, as the map says", device), ("3.5 characters of silence", plain)):
-        share, slowest, tally, limit = measured(one, 3)
+    for name, meter in (("60 ms of silence, as the map says", device), ("3.5 characters of silence", plain)):
+        share, slowest, tally, limit = measured(meter, 3)
         print(
             f"{METERS} SDM630 at {BAUDRATE} baud, {name}: {share:.1%} of the wire's rate (goal 96 %); "
             f"{tally.early} of {tally.requests} requests early (goal 0), least silence {tally.smallest * 1e3:.2f} ms; "

@@ -2,8 +2,8 @@
 
     python -m tests.bench.memory [SECONDS]
 
-The devices are simulated by another process; the broker is a real mosquitto. Beside the daemon's stands what a bare
-interpreter needs on this machine.
+The devices are simulated by another process; the broker is a real mosquitto. For comparison, the memory of a bare
+interpreter on this machine is printed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def resident(pid: int) -> tuple[float, float]:
 
 
 def bare() -> tuple[float, float]:
-    """The same of an interpreter that does nothing."""
+    """The same of an idle interpreter."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, text=True) as process:
         time.sleep(0.5)
         try:

@@ -49,9 +49,9 @@ def powers(second: int) -> list[float]:
     return [100e3 + 50e3 * wave, *[5e3 + 500 * wave] * 8, 20e3 * wave, 10e3, *[8e3] * 9]
 
 
-def counters(given: list[float]) -> list[float]:
+def counters(watts: list[float]) -> list[float]:
     """Wh of the second in both directions; sub-meters have none."""
-    both = [(max(power, 0.0) / HOUR, max(-power, 0.0) / HOUR) for power in given]
+    both = [(max(power, 0.0) / HOUR, max(-power, 0.0) / HOUR) for power in watts]
     return [value for i, pair in enumerate(both) for value in (pair if ROLES[i] != "load" else (nan, nan))]
 
 
@@ -59,10 +59,10 @@ def quarter(*longer: float) -> bytes:
     """A quarter with all columns, at whose end the hour, day and month end that have a length in s."""
     rows = []
     for second in range(QUARTER):
-        given = powers(second)
+        watts = powers(second)
         ends = [float(length) for length in (QUARTER, *longer)] if second == QUARTER - 1 else []
-        more = (*counters(given), *[nan] * len(ROLES), 0.5, 10.0, 0.001, 558.1, *ends, *[0.0] * (4 - len(ends)))
-        rows.append(struct.pack(f"{3 + len(given) + len(more)}d", 1.0, 558.1, 0.342, *given, *more))
+        more = (*counters(watts), *[nan] * len(ROLES), 0.5, 10.0, 0.001, 558.1, *ends, *[0.0] * (4 - len(ends)))
+        rows.append(struct.pack(f"{3 + len(watts) + len(more)}d", 1.0, 558.1, 0.342, *watts, *more))
     return b"".join(rows)
 
 
@@ -108,18 +108,18 @@ async def history(folder: Path, hours: int) -> Plant:
 
 
 def again(plant: Plant, factor: float | None) -> tuple[float, int]:
-    """Samples a second of processor time, and how many records were told again."""
-    told = 0
+    """Samples a second of processor time, and the number of records published again."""
+    records = 0
 
-    def count(made: Sequence[Record], _: object) -> None:
-        nonlocal told
-        told += len(made)
+    def count(published: Sequence[Record], _: object) -> None:
+        nonlocal records
+        records += len(published)
 
     config = replace(plant.config, grid=GridConfig(factor=factor))
     books = Books(config, Ladder("CN-CQ", "direct", factor), NOON)
     start = process_time()
     replay = replayed(config.spool.path, "works", books, 0, 2**62, ALL_WINDOWS, count)
-    return replay.counts.samples / (process_time() - start), told
+    return replay.counts.samples / (process_time() - start), records
 
 
 def from_the_spool() -> None:
@@ -128,13 +128,13 @@ def from_the_spool() -> None:
         with TemporaryDirectory() as folder:
             plant = asyncio.run(history(Path(folder), hours))
             same, nothing = again(plant, None)
-            other, told = again(plant, 700.0)
+            other, records = again(plant, 700.0)
             tracemalloc.start()
             again(plant, None)
             peak.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
-    print(f"replay from the spool: {same / 1e6:.1f} million samples a second, {nothing} records told again")
-    print(f"replay with another factor: {other / 1e6:.1f} million samples a second, {told} records told again")
+    print(f"replay from the spool: {same / 1e6:.1f} million samples a second, {nothing} records published again")
+    print(f"replay with another factor: {other / 1e6:.1f} million samples a second, {records} records published again")
     print(f"replay's memory from the spool: {peak[1] / peak[0]:.2f}x for three times the length")
 
 

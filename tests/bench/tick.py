@@ -47,9 +47,9 @@ class Numpy:
         self.store = np.zeros(4)
         self.sums = np.zeros(25)
 
-    def step(self, given: Row) -> Row:
-        hours, grid, clean = given[0] / 3600, given[1] / 1000, given[2]
-        now = np.where(np.abs(given[3:]) <= 1e12, given[3:], np.nan)
+    def step(self, row: Row) -> Row:
+        hours, grid, clean = row[0] / 3600, row[1] / 1000, row[2]
+        now = np.where(np.abs(row[3:]) <= 1e12, row[3:], np.nan)
         mean = np.where(np.isnan(self.before), now, np.where(np.isnan(now), self.before, (self.before + now) / 2))
         self.before = now
         there = ~np.isnan(mean)
@@ -57,19 +57,19 @@ class Numpy:
         mean = np.where(self.production, np.maximum(mean, 0.0), mean)
         net, pv, battery, genset, meters = self.masks @ mean
         pv_carbon, genset_carbon = (self.masks @ (mean * self.factors))[[1, 3]]
-        seen = self.masks @ there
+        measured = self.masks @ there
         bought, sold, discharge, charge = max(net, 0.0), max(-net, 0.0), max(battery, 0.0), max(-battery, 0.0)
         load = bought + pv + genset + discharge - sold - charge
-        wanted = discharge * hours / 0.95
-        known = min(wanted, self.store[0])
-        part = known / wanted if wanted > 0 else float(self.store[0] > 0)
+        needed = discharge * hours / 0.95
+        known = min(needed, self.store[0])
+        part = known / needed if needed > 0 else float(self.store[0] > 0)
         mix = self.store[1:] / self.store[0] if self.store[0] > 0 else np.zeros(3)
         drawn = np.array(
             [(part * mix[0] + (1 - part) * grid) / 0.95, part * mix[1] + (1 - part) * clean, part * mix[2]]
         )
         total = np.array([bought * grid + pv_carbon + genset_carbon, bought * clean + pv, pv]) + discharge * drawn
         to_load, to_store, to_export = np.outer(np.array([load, charge, sold]) / (load + charge + sold), total)
-        coverage = seen[:4].sum() / self.masks[:4].sum()
+        coverage = measured[:4].sum() / self.masks[:4].sum()
         flows = np.array([load, bought, sold, pv, genset, discharge, charge, meters - load])
         carbon = np.array(
             [
@@ -83,7 +83,7 @@ class Numpy:
         out = np.full(30, np.nan)
         out[:8] = flows
         out[8:16] = flows * hours
-        out[16:20] = to_load[0] / load * 1000, given[1], nan, to_load[0]
+        out[16:20] = to_load[0] / load * 1000, row[1], nan, to_load[0]
         if discharge > 0 or self.store[0] > 0:
             out[18] = drawn[0] * 1000
         out[20:25] = carbon * hours
@@ -93,14 +93,14 @@ class Numpy:
                 bought * grid + pv_carbon + genset_carbon,
                 to_export[0],
                 discharge * drawn[0],
-                (wanted - known) * grid / hours,
+                (needed - known) * grid / hours,
                 to_load[1],
                 to_load[2],
                 to_export[2],
                 pv,
             ]
         )
-        times = np.array([given[1], 1.0, coverage, 1.0]) * given[0]
+        times = np.array([row[1], 1.0, coverage, 1.0]) * row[0]
         self.sums += np.concatenate((flows * hours, carbon * hours, rates * hours, times))
         if known > 0:
             self.store = self.store * (1 - known / self.store[0])
@@ -140,12 +140,12 @@ class PlainC:
 
 
 def agree(name: str, ours: bytes, theirs: bytes) -> None:
-    """Refuse to time two that do not give the same numbers."""
+    """Assert that two implementations give the same numbers; otherwise their times are not comparable."""
     found = struct.unpack(f"{len(ours) // 8}d", ours)
     other = struct.unpack(f"{len(ours) // 8}d", theirs[: len(ours)])
-    for i, (one, two) in enumerate(zip(found, other, strict=True)):
-        if not (isclose(one, two, rel_tol=1e-9, abs_tol=1e-6) or (isnan(one) and isnan(two))):
-            raise SystemExit(f"tick: {name} does not agree in {OUTPUTS[i % 30]} of row {i // 30}: {one} {two}")
+    for i, (value, two) in enumerate(zip(found, other, strict=True)):
+        if not (isclose(value, two, rel_tol=1e-9, abs_tol=1e-6) or (isnan(value) and isnan(two))):
+            raise SystemExit(f"tick: {name} does not agree in {OUTPUTS[i % 30]} of row {i // 30}: {value} {two}")
 
 
 def accounts() -> Callable[[bytes], bytes]:
@@ -154,18 +154,18 @@ def accounts() -> Callable[[bytes], bytes]:
 
 def main() -> None:
     rows = [row(i) for i in range(BLOCK)]
-    blocks = [struct.pack(f"{len(one)}d", *one) for one in rows]
+    blocks = [struct.pack(f"{len(values)}d", *values) for values in rows]
     block = b"".join(blocks)
     with tempfile.TemporaryDirectory() as folder:
         numpy, plain = Numpy(), PlainC(folder, ROLES, FACTORS, BLOCK)
         expected = accounts()(block)
-        agree("NumPy", expected, b"".join(numpy.step(np.frombuffer(one)).tobytes() for one in blocks))
+        agree("NumPy", expected, b"".join(numpy.step(np.frombuffer(values)).tobytes() for values in blocks))
         agree("C", expected, plain.run(block, BLOCK))
-        step, one = accounts(), blocks[0]
-        given = np.frombuffer(one)
-        one_by_one = Timer(lambda: step(one))
-        vectorised = Timer(lambda: numpy.step(given))
-        in_c = Timer(lambda: plain.run(one, BLOCK, rewind=True))
+        step, first = accounts(), blocks[0]
+        numbers = np.frombuffer(first)
+        one_by_one = Timer(lambda: step(first))
+        vectorised = Timer(lambda: numpy.step(numbers))
+        in_c = Timer(lambda: plain.run(first, BLOCK, rewind=True))
         whole = Timer(lambda: step(block))
         whole_in_c = Timer(lambda: plain.run(block, BLOCK))
         times = [

@@ -1,4 +1,4 @@
-"""What a card bears: bytes that reach the device for each byte of records, against SQLite as a queue in the same run.
+"""Wear of a card: bytes that reach the device for each byte of records, against SQLite as a queue in the same run.
 
 20 records of 206 bytes a second, as a small site has them, on an ext4 of their own on a loop device whose counter of
 written sectors is read; ten minutes, as fast as they can be written, packed as often as the daemon packs. SQLite in
@@ -55,26 +55,26 @@ def written(counters: Path) -> int:
 
 def second(number: int) -> list[Record]:
     """Records of 206 bytes: 25 registers of a tenth each, and a time."""
-    made = []
+    records = []
     for device in range(RECORDS):
         tags = (("site", "works"), ("device", f"meter-{device}"), ("role", "load"), ("driver", "x"))
         series = Series("device", tags, tuple(f"quantity_{field}" for field in range(FIELDS)), (), ())
         values = [((number * 7919 + device * 104_729 + field * 1299) % 5000 + 2300) / 10 for field in range(FIELDS)]
-        made.append(Record(series, START + number * 10**9, struct.pack(f"{FIELDS}d", *values)))
-    return made
+        records.append(Record(series, START + number * 10**9, struct.pack(f"{FIELDS}d", *values)))
+    return records
 
 
 async def ours(folder: Path, counters: Path, sync: int) -> tuple[float, float]:
-    """Device bytes for a payload byte, and what the spool itself counts."""
+    """Device bytes for a payload byte, measured, and as counted by the spool."""
     spool = Spool(folder / f"spool-{sync}", max_size=2**27, keep=1e9, sinks=())
     await spool.open()
-    for one in second(0):
-        spool.append(one)
+    for record in second(0):
+        spool.append(record)
     await spool.sync()  # makes the files
     begun, own = written(counters), spool.written
     for number in range(SECONDS):
-        for one in second(number):
-            spool.append(one)
+        for record in second(number):
+            spool.append(record)
         spool.put_state("site", struct.pack("100d", *[number / 7] * 100))
         if number % sync == sync - 1:
             await spool.sync()
@@ -94,7 +94,7 @@ def queue(folder: Path, counters: Path) -> float:
         for number in range(SECONDS):
             db.execute("BEGIN")
             db.execute("DELETE FROM q")
-            db.executemany("INSERT INTO q (data) VALUES (?)", [(one.values,) for one in second(number)])
+            db.executemany("INSERT INTO q (data) VALUES (?)", [(record.values,) for record in second(number)])
             db.execute("COMMIT")
         return (written(counters) - begun) / PAYLOAD
 

@@ -1,4 +1,4 @@
-"""The week of `week.py`, written once by the real sink into a database of its own."""
+"""The week of `week.py`, written once by the real sink into a separate database."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Stored:
         """Rows of a dashboard's query."""
         return self.engine.query(DATABASE, expanded(query, shown, shortest))
 
-    def panel(self, one: Panel, name: str, shown: Shown) -> list[dict[str, Any]]:
+    def panel(self, board_panel: Panel, name: str, shown: Shown) -> list[dict[str, Any]]:
         """Rows of one query of a panel."""
-        return self.ask(one.queries[name], shown, one.interval)
+        return self.ask(board_panel.queries[name], shown, board_panel.interval)
 
 
 def shown(begin: int, end: int, **more: Any) -> Shown:
@@ -45,7 +45,7 @@ def shown(begin: int, end: int, **more: Any) -> Shown:
 
 @pytest.fixture(scope="session")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
-    """Read it, do not write to it."""
+    """A database with the week, for reading only."""
     folder = tmp_path_factory.mktemp("week")
     with influxdb_v2(folder, bucket=DATABASE) as (engine, write):
         asyncio.run(written(write.url, list(week.records(folder / "spool"))))
@@ -53,7 +53,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
 
 
 async def written(url: str, records: Sequence[Record]) -> None:
-    """Have the real sink write records there."""
+    """Write records to a database with the real sink."""
     sink = InfluxSink(InfluxConfig(url, "plant", DATABASE, "t0ken"))
     await sink.open()
     try:

@@ -22,13 +22,13 @@ SCRIPTS = ("prepare", "start", "influxdb-init.sh")
 
 
 def compose() -> dict[str, Any]:
-    """The file, with its anchors put in."""
+    """The compose file, with its anchors resolved."""
     found: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
     return found
 
 
 def prepared(folder: Path, *names: str) -> Path:
-    """What the script makes, in a folder of this test's own."""
+    """The output of the script `prepare`, in a folder of this test alone."""
     program("mosquitto_passwd", "mosquitto")
     environment = dict(os.environ) | {"WATTGRAM_COMPOSE": str(folder), "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
     subprocess.run([DEPLOY / "compose/prepare", *names], check=True, env=environment, capture_output=True, timeout=60)
@@ -36,8 +36,8 @@ def prepared(folder: Path, *names: str) -> Path:
 
 
 def sources(folder: Path) -> dict[str, dict[str, Path]]:
-    """Of each service what it finds where, with `folder` in the place of deploy/compose."""
-    secrets = {name: one["file"] for name, one in compose()["secrets"].items()}
+    """Mounted path → source path, by service, with `folder` in the place of deploy/compose."""
+    secrets = {name: secret["file"] for name, secret in compose()["secrets"].items()}
     found: dict[str, dict[str, Path]] = {}
     for name, service in compose()["services"].items():
         mounts = {}
@@ -45,35 +45,35 @@ def sources(folder: Path) -> dict[str, dict[str, Path]]:
             source, target = volume.split(":")[:2]
             mounts[target] = source
         for secret in service.get("secrets", []):
-            given = {"source": secret, "target": f"/run/secrets/{secret}"} if isinstance(secret, str) else secret
-            mounts[given["target"]] = secrets[given["source"]]
+            entry = {"source": secret, "target": f"/run/secrets/{secret}"} if isinstance(secret, str) else secret
+            mounts[entry["target"]] = secrets[entry["source"]]
         found[name] = {target: _placed(source, folder) for target, source in mounts.items()}
     return found
 
 
 def _placed(source: str, folder: Path) -> Path:
     assert source.startswith("./"), f"{source} is no path beside compose.yaml"
-    made = re.match(r"\./compose/(secrets|tokens|data)(/|$)", source)
-    return folder / source.removeprefix("./compose/") if made else DEPLOY / source
+    generated = re.match(r"\./compose/(secrets|tokens|data)(/|$)", source)
+    return folder / source.removeprefix("./compose/") if generated else DEPLOY / source
 
 
-def test_all_that_is_mounted_is_in_the_repository_or_made_by_prepare(tmp_path: Path) -> None:
+def test_every_mounted_file_is_in_the_repository_or_made_by_prepare(tmp_path: Path) -> None:
     for service, mounts in sources(prepared(tmp_path / "made")).items():
         for target, source in mounts.items():
             assert source.exists(), f"{service}: {target}: there is no {source}"
 
 
-def test_nobody_else_can_read_the_secrets_and_a_second_run_changes_none(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_secrets_and_a_second_run_changes_none(tmp_path: Path) -> None:
     folder = prepared(tmp_path / "made")
-    secrets = {one.name: one.read_bytes() for one in (folder / "secrets").iterdir()}
-    for one in (folder / "secrets", *(folder / "secrets").iterdir()):
-        assert stat.S_IMODE(one.stat().st_mode) & 0o077 == 0, f"others may use {one}"
+    secrets = {path.name: path.read_bytes() for path in (folder / "secrets").iterdir()}
+    for path in (folder / "secrets", *(folder / "secrets").iterdir()):
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, f"others may use {path}"
     assert len({secrets[name] for name in secrets if name.endswith(("password", "token"))}) == 5
     prepared(folder)
-    assert {one.name: one.read_bytes() for one in (folder / "secrets").iterdir()} == secrets
+    assert {path.name: path.read_bytes() for path in (folder / "secrets").iterdir()} == secrets
 
 
-def test_no_container_is_root_or_may_become_it(tmp_path: Path) -> None:
+def test_no_container_is_root_or_may_become_root(tmp_path: Path) -> None:
     environment = dict(
         line.split("=") for line in (prepared(tmp_path / "made") / "environment").read_text().splitlines()
     )
@@ -104,7 +104,7 @@ def test_in_the_containers_broker_a_gateway_writes_its_own_site_alone(tmp_path: 
     for target, source in mounts.items():
         text = text.replace(target, str(source))
     assert "listener 8883\n" in text
-    user = "root" if os.getuid() == 0 else ""  # as root it would become one who may not read the secrets
+    user = "root" if os.getuid() == 0 else ""  # as root mosquitto would become a user who may not read the secrets
     text = text.replace("listener 8883\n", f"listener {port} 127.0.0.1\n") + "log_type all\n"
     settings = tmp_path / "mosquitto.conf"
     settings.write_text(f"user {user}\n{text}" if user else text)
@@ -112,19 +112,19 @@ def test_in_the_containers_broker_a_gateway_writes_its_own_site_alone(tmp_path: 
     secrets = folder / "secrets"
     gateway = ("gateway-7", (secrets / "gateway-password").read_text())
     dashboard = ("dashboard", (secrets / "dashboard-password").read_text())
-    # The broker asks for no client certificate; its own clients here send the one that they have.
+    # The broker asks for no client certificate; the clients of this test send theirs all the same.
     tls = Certificates(*(secrets / name for name in ("ca.pem", "broker.pem", "broker.key", "broker.pem", "broker.key")))
     broker = Broker(tmp_path, port, [program("mosquitto", "mosquitto"), "-c", f"{settings}"], tls, gateway)
-    with running(broker), subscriber(broker, "wattgram/#", login=dashboard) as heard:
+    with running(broker), subscriber(broker, "wattgram/#", login=dashboard) as messages:
         broker.publish("wattgram/other-site/status", "online")
         broker.publish("wattgram/liangjiang-foundry/status", "forged", login=dashboard)
         broker.publish("wattgram/liangjiang-foundry/status", "online")
-        assert heard.wait(1) == [("wattgram/liangjiang-foundry/status", "online")]
+        assert messages.wait(1) == [("wattgram/liangjiang-foundry/status", "online")]
         with pytest.raises(subprocess.CalledProcessError):
             broker.publish("wattgram/liangjiang-foundry/status", "x", login=("gateway-7", "guessed"))
 
 
-def test_the_brokers_certificate_is_for_the_names_that_were_asked_for_and_can_sign_nothing(tmp_path: Path) -> None:
+def test_the_brokers_certificate_has_the_requested_names_and_cannot_sign(tmp_path: Path) -> None:
     secrets = prepared(tmp_path / "made", "broker.example", "10.1.1.5") / "secrets"
     openssl = program("openssl", "openssl")
     for purpose in (
@@ -146,7 +146,7 @@ def test_the_brokers_certificate_is_for_the_names_that_were_asked_for_and_can_si
     assert "CA:FALSE" in subprocess.run(shown, check=True, capture_output=True, text=True).stdout
 
 
-def test_the_containers_configuration_is_right_and_finds_what_is_mounted(tmp_path: Path) -> None:
+def test_the_containers_configuration_is_valid_and_finds_the_mounted_files(tmp_path: Path) -> None:
     mounts = sources(prepared(tmp_path / "made"))["wattgram"]
     token = mounts["/run/tokens"] / "influxdb-write-token"
     token.write_text("t0ken\n")
@@ -178,15 +178,15 @@ def test_grafanas_provisioning_fits_the_dashboards_and_the_mounts() -> None:
     targets = {volume.split(":")[1]: volume.split(":")[0] for volume in service["volumes"]}
     assert targets[token[1]] == "./compose/tokens"
     providers = yaml.safe_load((provisioning / "dashboards/wattgram.yaml").read_text())["providers"]
-    folders = {one["options"]["path"].removeprefix("/etc/grafana/") for one in providers}
+    folders = {provider["options"]["path"].removeprefix("/etc/grafana/") for provider in providers}
     assert folders == {f"dashboards/{language}" for language in grafana_boards.LANGUAGES}
     for folder in folders:
-        assert {one.stem for one in (grafana_boards.GRAFANA / folder).iterdir()} == set(grafana_boards.NAMES)
+        assert {path.stem for path in (grafana_boards.GRAFANA / folder).iterdir()} == set(grafana_boards.NAMES)
     for board in grafana_boards.NAMES:
-        asked = {
+        uids = {
             target["datasource"]["uid"] for panel in grafana_boards.panels(board) for target in panel.config["targets"]
         }
-        assert asked == {source["uid"]}
+        assert uids == {source["uid"]}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -197,13 +197,13 @@ def test_scripts_can_be_run_and_read(name: str) -> None:
     subprocess.run([shell, "-n", script], check=True)
 
 
-def test_the_image_holds_what_the_package_is_built_from_and_no_secret() -> None:
+def test_the_image_holds_the_sources_of_the_package_and_no_secret() -> None:
     lines = (DEPLOY / "Dockerfile").read_text().splitlines()
     copied = {
         word for line in lines if line.startswith("COPY ") and "--from" not in line for word in line.split()[1:-1]
     }
     assert copied >= {"pyproject.toml", "README.md", "LICENSE", "agent", "drivers", "ext"}
-    for one in copied:
-        assert (ROOT / one).exists(), one
+    for path in copied:
+        assert (ROOT / path).exists(), path
     assert [line for line in lines if line.startswith("USER ")] == ["USER wattgram"]
     assert "deploy/compose" in (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()

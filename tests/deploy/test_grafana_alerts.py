@@ -21,16 +21,16 @@ def rules() -> dict[str, dict[str, Any]]:
     content = json.loads(FILE.read_text())
     assert content["apiVersion"] == 1
     (group,) = content["groups"]
-    return {one["uid"]: one for one in group["rules"]}
+    return {rule["uid"]: rule for rule in group["rules"]}
 
 
 def firing(stored: Stored, name: str, now: int) -> set[tuple[str, ...]] | None:
-    """Whom a rule names at an instant, as Grafana reduces and compares; None when there is no data at all."""
-    asked, reduced, limit = (one["model"] for one in rules()[f"wattgram-{name}"]["data"])
+    """Return the sources that a rule names at an instant, as Grafana reduces and compares; None without any data."""
+    query, reduced, limit = (stage["model"] for stage in rules()[f"wattgram-{name}"]["data"])
     assert (reduced["type"], reduced["expression"], reduced["reducer"]) == ("reduce", "A", "last")
     assert (limit["type"], limit["expression"]) == ("threshold", "B")
     back = rules()[f"wattgram-{name}"]["data"][0]["relativeTimeRange"]["from"]
-    rows = stored.ask(asked["query"], Shown(shown(now, now).end - 1000 * back, shown(now, now).end))
+    rows = stored.ask(query["query"], Shown(shown(now, now).end - 1000 * back, shown(now, now).end))
     last: dict[tuple[str, ...], float] = {}
     for row in rows:
         labels = tuple(row[tag] for tag in ("device", "goal") if tag in row)

@@ -30,25 +30,25 @@ def test_committed_files_equal_generated_files(tmp_path: Path) -> None:
     environment = dict(os.environ) | {"PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, script, tmp_path], check=True, env=environment, timeout=60)
     for folder in MADE:
-        made = {one.relative_to(tmp_path): one.read_text() for one in (tmp_path / folder).rglob("*.json")}
+        generated = {path.relative_to(tmp_path): path.read_text() for path in (tmp_path / folder).rglob("*.json")}
         shipped = {
-            one.relative_to(grafana_boards.GRAFANA): one.read_text()
-            for one in (grafana_boards.GRAFANA / folder).rglob("*.json")
+            path.relative_to(grafana_boards.GRAFANA): path.read_text()
+            for path in (grafana_boards.GRAFANA / folder).rglob("*.json")
         }
-        assert shipped == made, f"run python {script.relative_to(ROOT)}"
+        assert shipped == generated, f"run python {script.relative_to(ROOT)}"
         assert shipped
 
 
 @pytest.mark.parametrize("name", grafana_boards.NAMES)
 def test_both_languages_have_equal_queries_and_different_texts(name: str) -> None:
     english, chinese = grafana_boards.panels(name, "en"), grafana_boards.panels(name, "zh")
-    asked = [[list(one.queries.values()) for one in each] for each in (english, chinese)]
-    assert asked[0] == asked[1]
-    for one in chinese:
-        assert re.search(r"[\u4e00-\u9fff]", one.title), f"{one.title!r} is not translated"
-        assert re.search(r"[\u4e00-\u9fff]", one.description), f"the description of {one.title!r} is not translated"
-    for one in english:
-        assert not re.search(r"[\u4e00-\u9fff]", one.title + one.description), f"{one.title!r} is not in English"
+    queries = [[list(panel.queries.values()) for panel in each] for each in (english, chinese)]
+    assert queries[0] == queries[1]
+    for panel in chinese:
+        assert re.search(r"[\u4e00-\u9fff]", panel.title), f"{panel.title!r} is not translated"
+        assert re.search(r"[\u4e00-\u9fff]", panel.description), f"the description of {panel.title!r} is not translated"
+    for panel in english:
+        assert not re.search(r"[\u4e00-\u9fff]", panel.title + panel.description), f"{panel.title!r} is not in English"
 
 
 @pytest.mark.parametrize("language", grafana_boards.LANGUAGES)
@@ -56,20 +56,20 @@ def test_both_languages_have_equal_queries_and_different_texts(name: str) -> Non
 def test_panels_do_not_overlap_and_have_numbers_of_their_own(name: str, language: str) -> None:
     board = grafana_boards.read(name, language)
     assert board["uid"] == f"wattgram-{name}-{language}"
-    assert len({one["id"] for one in board["panels"]}) == len(board["panels"])
-    for one in board["panels"]:
-        assert one["gridPos"]["x"] + one["gridPos"]["w"] <= COLUMNS
-    for one, other in combinations([panel["gridPos"] for panel in board["panels"]], 2):
-        apart = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
-        beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
-        assert apart or beside, f"{one} lies over {other}"
+    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+    for panel in board["panels"]:
+        assert panel["gridPos"]["x"] + panel["gridPos"]["w"] <= COLUMNS
+    for place, other in combinations([panel["gridPos"] for panel in board["panels"]], 2):
+        apart = place["y"] + place["h"] <= other["y"] or other["y"] + other["h"] <= place["y"]
+        beside = place["x"] + place["w"] <= other["x"] or other["x"] + other["w"] <= place["x"]
+        assert apart or beside, f"{place} lies over {other}"
 
 
 def test_each_panel_has_a_unit_and_a_description() -> None:
-    for one in grafana_boards.every():
-        assert one.description.strip(), f"{one.board}: {one.title} has no description"
-        if one.kind not in ("table", "state-timeline"):
-            assert one.config["fieldConfig"]["defaults"]["unit"], f"{one.board}: {one.title} has no unit"
+    for panel in grafana_boards.every():
+        assert panel.description.strip(), f"{panel.board}: {panel.title} has no description"
+        if panel.kind not in ("table", "state-timeline"):
+            assert panel.config["fieldConfig"]["defaults"]["unit"], f"{panel.board}: {panel.title} has no unit"
 
 
 def test_links_lead_to_existing_boards() -> None:
@@ -102,41 +102,45 @@ def _known(tmp_path: Path) -> dict[str, set[str]]:
 
 def test_queries_use_only_stored_names(tmp_path: Path) -> None:
     known = _known(tmp_path)
-    for one in grafana_boards.every():
-        for query in one.queries.values():
+    for panel in grafana_boards.every():
+        for query in panel.queries.values():
             (measurement,) = set(re.findall(r'FROM "(\w+)"', query))
             own = set(re.findall(r'AS "(\w+)"', query))
             for name in set(re.findall(r'"(\w+)"', query)) - own - {measurement}:
-                assert name in known[measurement], f"{one.board}: {one.title}: {measurement} has no {name}"
+                assert name in known[measurement], f"{panel.board}: {panel.title}: {measurement} has no {name}"
 
 
 def test_every_denominator_is_above_zero() -> None:
     # InfluxQL answers x / 0 with 0, which would look like a value; tested with InfluxDB 1.6.7.
-    for one in grafana_boards.every():
-        for query in one.queries.values():
+    for panel in grafana_boards.every():
+        for query in panel.queries.values():
             above = set(re.findall(r'"(\w+)" > 0', query))
             above |= {own for field, own in re.findall(r'"(\w+)" AS "(\w+)"', query) if field in above}
             for name in re.findall(r'/ (?:\w+\()+"(\w+)"', query):
-                assert name in above, f"{one.board}: {one.title} may divide by a {name} of 0"
+                assert name in above, f"{panel.board}: {panel.title} may divide by a {name} of 0"
 
 
 def test_each_claim_has_a_card_with_formula_target_and_source() -> None:
     for language in grafana_boards.LANGUAGES:
-        cards = {one.title.split(" ")[0]: one for one in grafana_boards.panels("goals", language) if " · " in one.title}
-        assert list(cards) == [one.id for one in claims()]
+        cards = {
+            panel.title.split(" ")[0]: panel
+            for panel in grafana_boards.panels("goals", language)
+            if " · " in panel.title
+        }
+        assert list(cards) == [claim.id for claim in claims()]
         assert len(cards) == 43
         for claim in claims():
-            told = cards[claim.id].description
+            description = cards[claim.id].description
             for fact in (claim.formula, claim.target, claim.source, claim.article):
-                assert fact in told, f"{claim.id} does not say {fact!r}"
+                assert fact in description, f"{claim.id} does not say {fact!r}"
 
 
 def test_each_state_has_a_colour_and_a_word_of_the_language() -> None:
     def mapping(language: str) -> dict[str, Any]:
-        card = next(one for one in grafana_boards.panels("goals", language) if one.title.startswith("A12"))
+        card = next(panel for panel in grafana_boards.panels("goals", language) if panel.title.startswith("A12"))
         (found,) = card.config["fieldConfig"]["defaults"]["mappings"]
-        shown: dict[str, Any] = found["options"]
-        return shown
+        options: dict[str, Any] = found["options"]
+        return options
 
     states = {"on track", "off track", "not enough data", "context only", "manual entry"}  # SPEC 3
     assert set(mapping("en")) == set(mapping("zh")) == states

@@ -43,52 +43,54 @@ ROUNDS = (at(SATURDAY, 0) + 5 * MINUTE, week.END + 5 * MINUTE)
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
-    """What the rounds told; each was made twice, as of the same instant."""
+def records(tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
+    """Records of the evaluations; each evaluation runs twice, as of the same instant."""
     folder = tmp_path_factory.mktemp("rounds") / "spool"
     goals = GoalsConfig(since=date(2026, 6, 22), targets={"A04": 340.0})
     found: list[Record] = []
 
     async def rounds() -> None:
         config = week.config(folder)
-        config = replace(config, goals=goals, devices=tuple(one for one in config.devices if one.role != "battery"))
+        config = replace(
+            config, goals=goals, devices=tuple(device for device in config.devices if device.role != "battery")
+        )
         async with held(folder, week.emissions(config)):
-            made = Round(config, found.append, lambda: True, Clock())
+            evaluation = Round(config, found.append, lambda: True, Clock())
             for now in ROUNDS:
                 for _ in range(2):
-                    await made.evaluate(now)
+                    await evaluation.evaluate(now)
 
     asyncio.run(rounds())
     return found
 
 
 @pytest.fixture(scope="module")
-def goals(told: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
-    """A database with them, written by the real sink."""
+def goals(records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
+    """A database with these records, written by the real sink."""
     with influxdb_v2(tmp_path_factory.mktemp("goals"), bucket=DATABASE) as (engine, write):
-        asyncio.run(written(write.url, told))
+        asyncio.run(written(write.url, records))
         yield Stored(engine)
 
 
 def card(stored: Stored, goal: str, until: int) -> dict[str, Any]:
-    """What a card shows of a week before an instant."""
-    (one,) = [one for one in grafana_boards.panels("goals") if one.title.startswith(f"{goal} ")]
-    (row,) = stored.panel(one, "A", shown(until - (week.END - week.START), until))
+    """Return the row that a card shows for the week before an instant."""
+    (card,) = [card for card in grafana_boards.panels("goals") if card.title.startswith(f"{goal} ")]
+    (row,) = stored.panel(card, "A", shown(until - (week.END - week.START), until))
     return row
 
 
-def test_a_round_tells_each_claim_and_the_same_again_not_at_all(told: list[Record]) -> None:
-    ids = [one.id for one in claims()]
-    assert [one.series.tag("goal") for one in told] == 2 * ids
+def test_an_evaluation_records_each_claim_and_no_unchanged_result_again(records: list[Record]) -> None:
+    ids = [claim.id for claim in claims()]
+    assert [record.series.tag("goal") for record in records] == 2 * ids
     # As of the last quarter of an hour that is over.
-    assert {one.time for one in told} == {at(SATURDAY, 0), week.END}
+    assert {record.time for record in records} == {at(SATURDAY, 0), week.END}
 
 
-def test_a_card_shows_what_the_round_found(goals: Stored) -> None:
+def test_a_card_shows_the_result_of_the_evaluation(goals: Stored) -> None:
     friday, sunday = (card(goals, "A04", now) for now in ROUNDS)
     assert friday["value"] == pytest.approx(6800 * 500 / 9800)
     assert sunday["value"] == pytest.approx(7860 * 500 / 11640)
-    assert [(one["state"], one["target"]) for one in (friday, sunday)] == [("off track", 340.0), ("on track", 340.0)]
+    assert [(row["state"], row["target"]) for row in (friday, sunday)] == [("off track", 340.0), ("on track", 340.0)]
     # The devices of the balance spoke all week, apart from roof-west's 59 minutes on Wednesday.
     assert 0.99 < sunday["coverage"] < 1.0
     # (4200 - 420) of 4200 kWh were used on the site: a percentage is 0 to 100, as its panel's unit is. The year has
@@ -99,8 +101,8 @@ def test_a_card_shows_what_the_round_found(goals: Stored) -> None:
     assert (card(goals, "A01", ROUNDS[1])["value"], card(goals, "A01", ROUNDS[1])["state"]) == (None, "context only")
 
 
-def test_the_counts_are_of_the_last_round(goals: Stored, told: list[Record]) -> None:
-    expected = Counter(str(one.as_dict()["state"]) for one in told[-43:])
+def test_the_counts_are_of_the_last_evaluation(goals: Stored, records: list[Record]) -> None:
+    expected = Counter(str(record.as_dict()["state"]) for record in records[-43:])
     over = shown(week.START, ROUNDS[1])
     for state in ("on track", "off track", "not enough data", "manual entry", "context only"):
         rows = goals.panel(panel("goals", state), "A", over)
@@ -109,6 +111,6 @@ def test_the_counts_are_of_the_last_round(goals: Stored, told: list[Record]) -> 
     assert len(goals.panel(panel("goals", "All claims"), "A", over)) == 43
 
 
-def test_the_alert_names_the_goal_while_it_is_off_track_and_no_longer(goals: Stored) -> None:
+def test_the_alert_names_the_goal_only_while_the_goal_is_off_track(goals: Stored) -> None:
     assert ("A04",) in (firing(goals, "goal-off-track", ROUNDS[0] + HOUR) or set())
     assert ("A04",) not in (firing(goals, "goal-off-track", ROUNDS[1] + HOUR) or set())

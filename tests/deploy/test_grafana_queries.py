@@ -23,7 +23,7 @@ LAST = "A"
 
 
 def number(stored: Stored, board: str, title: str, over: Shown = WEEK, name: str = LAST) -> float:
-    """The one number that a query gives."""
+    """Return the single number of a query."""
     (row,) = stored.panel(panel(board, title), name, over)
     (value,) = [value for key, value in row.items() if key not in ("name", "time", "device")]
     assert isinstance(value, int | float)
@@ -42,15 +42,17 @@ def _value(row: dict[str, Any]) -> Any:
 
 
 NOW = shown(at(THURSDAY, 6), at(THURSDAY, 13) + 30 * 10**9)
-"""A dashboard of some hours up to Thursday 13:00:30, at which every device speaks."""
+"""A dashboard of some hours up to Thursday 13:00:30, when every device answers."""
 
 
-@pytest.mark.parametrize("one", list(grafana_boards.every()), ids=lambda one: f"{one.board} {one.id}")
-def test_each_query_of_each_panel_has_an_answer(stored: Stored, one: Panel) -> None:
-    over = NOW if any("${__to}ms -" in query for query in one.queries.values()) else WEEK
-    for name, query in one.queries.items():
-        rows = stored.ask(query, over, one.interval)
-        assert rows, f"{one.board}: {one.title}: {name} is empty: {query}"
+@pytest.mark.parametrize(
+    "board_panel", list(grafana_boards.every()), ids=lambda board_panel: f"{board_panel.board} {board_panel.id}"
+)
+def test_each_query_of_each_panel_has_an_answer(stored: Stored, board_panel: Panel) -> None:
+    over = NOW if any("${__to}ms -" in query for query in board_panel.queries.values()) else WEEK
+    for name, query in board_panel.queries.items():
+        rows = stored.ask(query, over, board_panel.interval)
+        assert rows, f"{board_panel.board}: {board_panel.title}: {name} is empty: {query}"
         assert any(value is not None for row in rows for key, value in row.items() if key not in ("name", "time"))
 
 
@@ -71,9 +73,9 @@ def test_intensity_is_a_ratio_of_sums(stored: Stored) -> None:
     assert number(stored, "site-now", "Mean intensity", roof) == 0
 
 
-def test_a_curve_of_intensity_has_gaps_where_there_is_nothing(stored: Stored) -> None:
+def test_a_curve_of_intensity_has_gaps_where_data_is_missing(stored: Stored) -> None:
     found = series(stored, "site-now", "Intensity of site and grid", "site", shown(at(0, 9), at(0, 10)))
-    # From 9 to 10 on Monday 90 of 150 kWh were imported at 500 g/kWh; at 9:00 stands the minute before it.
+    # From 9 to 10 on Monday 90 of 150 kWh were imported at 500 g/kWh; the row at 9:00 is that of the minute before.
     assert [found[at(0, 9) + minute * MINUTE] for minute in (1, 30, 60)] == pytest.approx([300.0] * 3)
     assert found[at(0, 9)] == pytest.approx(500.0)
     assert len(found) == 61
@@ -130,8 +132,8 @@ def test_chosen_devices_alone_are_shown(stored: Stored) -> None:
 
 
 def test_groups_of_sub_meters(stored: Stored) -> None:
-    # What the hall did not say on Wednesday from 10 to 11 is nobody's. The first of the 60 minutes has still the end
-    # that was read: 59 minutes of 30 kW, 29.5 kWh, are the rest.
+    # The hall has no values on Wednesday from 10 to 11, so its energy is in the rest. The first of the 60 minutes
+    # still has the end that was read: 59 minutes of 30 kW, 29.5 kWh.
     kwh = {"industry": 8360, "power": 0, "building": 3050.5, "transport": 200, "rest": 29.5}
     for name, expected in kwh.items():
         found = series(stored, "efficiency", "Energy by group and hour", name)
@@ -149,7 +151,7 @@ def test_peak_load_factor_and_power_factor(stored: Stored) -> None:
     assert number(stored, "efficiency", "Power factor") == pytest.approx(0.8)
 
 
-def test_what_is_two_minutes_old_is_not_shown_as_now(stored: Stored) -> None:
+def test_a_value_two_minutes_old_is_not_shown_as_current(stored: Stored) -> None:
     card = panel("site-now", "Site intensity")
     (row,) = stored.panel(card, LAST, NOW)
     # Thursday at 13:00: 170 kW of load, 70 of them imported at 500 g/kWh.
@@ -203,8 +205,8 @@ def test_the_gateways_figures(stored: Stored) -> None:
 
 
 def test_events_and_the_clock(stored: Stored) -> None:
-    told = stored.panel(panel("quality", "Events"), LAST, WEEK)
-    assert [row["event"] for row in told] == [
+    events = stored.panel(panel("quality", "Events"), LAST, WEEK)
+    assert [row["event"] for row in events] == [
         "clock set",
         "clock unset",
         "balance restored",
@@ -212,13 +214,13 @@ def test_events_and_the_clock(stored: Stored) -> None:
         "device back",
         "device lost",
     ]
-    assert (told[-1]["device"], told[-1]["detail"]) == ("hall", "no answer")
+    assert (events[-1]["device"], events[-1]["detail"]) == ("hall", "no answer")
     clock = stored.panel(panel("quality", "Clock"), LAST, WEEK)
     assert [row["event"] for row in clock] == ["clock set", "clock unset"]
 
 
 def test_a_card_shows_the_last_evaluation_as_a_whole(stored: Stored) -> None:
-    cards = {one.title.split(" ")[0]: one for one in grafana_boards.panels("goals")}
+    cards = {card.title.split(" ")[0]: card for card in grafana_boards.panels("goals")}
     (row,) = stored.panel(cards["A02"], LAST, WEEK)
     assert (row["state"], row["value"]) == ("not enough data", None)  # its value of Monday is not shown beside it
     (row,) = stored.panel(cards["A01"], LAST, WEEK)

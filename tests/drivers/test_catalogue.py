@@ -19,7 +19,7 @@ MAPS = Path(load.__code__.co_filename).parent / "maps"
 SHIPPED = [name for name in names() if name != SUNSPEC]
 
 # Rows, rows with a single source, table, longest request, order of words: counted in the register tables. Left out
-# of the count are a text (alfen_ng9xx), disputed rows that say nothing sure (two of schneider_iem3155_iem3255, one
+# of the count are a text (alfen_ng9xx), disputed rows without a sure value (two of schneider_iem3155_iem3255, one
 # of solis_string_3xxx); chint_dtsu666 has the two transformer ratios besides its table's rows.
 FACTS = {
     "abb_b21_b23_b24": (27, 4, "holding", 125, "big"),
@@ -268,7 +268,7 @@ def test_every_mistake_names_place_found_and_allowed(row: str, message: str) -> 
     assert message in mistakes(f"{HEAD}[registers]\n{row}\n")[0]
 
 
-def test_all_mistakes_come_at_once() -> None:
+def test_all_mistakes_are_reported_at_once() -> None:
     text = 'vendor = 1\nkind = "metre"\nsource = "S"\n[limits]\nmax_registers = 200\nwindows = [[1]]\n'
     found = mistakes(text)
     assert found == [
@@ -281,7 +281,7 @@ def test_all_mistakes_come_at_once() -> None:
     ]
 
 
-def test_a_row_needs_its_table_and_type_from_somewhere() -> None:
+def test_a_row_without_table_and_type_is_a_mistake() -> None:
     assert [mistake.split("; ")[0] for mistake in mistakes(BARE + ROW)] == [
         "bad.toml: registers.frequency: missing key 'table'",
         "bad.toml: registers.frequency: missing key 'type'",
@@ -297,7 +297,7 @@ def test_broken_toml_is_named_with_its_line() -> None:
     assert mistakes("vendor = \n")[0].startswith("bad.toml: Invalid value (at line 1")
 
 
-def test_a_users_map_goes_before_a_shipped_one(tmp_path: Path) -> None:
+def test_a_users_map_takes_precedence_over_a_shipped_map(tmp_path: Path) -> None:
     (tmp_path / "eastron_sdm630.toml").write_text(HEAD + ROW)
     (tmp_path / "own_meter.toml").write_text(HEAD + ROW)
     assert load("eastron_sdm630", tmp_path).quantities == ("frequency",)

@@ -68,7 +68,7 @@ def test_acrel_multiplies_by_its_transformers() -> None:
     assert read["frequency"] == 50.01
 
 
-def test_acrel_takes_a_ratio_that_was_never_set_as_one() -> None:
+def test_acrel_takes_an_unset_ratio_as_1() -> None:
     read = values(load("acrel_adl400_dtsd1352"), {**ACREL, 141: 1, 142: 0})
     assert read["active_energy_import"] == 123456 * 10
     assert read["active_power_total"] == -200.0
@@ -139,7 +139,7 @@ def test_sungrow_sg_has_the_low_word_first() -> None:
 
 
 def golden() -> dict[str, dict[str, dict[str, Any]]]:
-    """Devices by their map's name, with their rows."""
+    """Device → rows, by the name of the map."""
     files = sorted(Path(__file__).with_name("golden").glob("*.toml"))
     return {name: rows for file in files for name, rows in tomllib.loads(file.read_text()).items()}
 

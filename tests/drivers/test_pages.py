@@ -57,7 +57,7 @@ def test_every_driver_has_a_page(name: str) -> None:
     assert page(name).endswith("\n")
 
 
-def test_a_page_of_no_driver_is_a_mistake() -> None:
+def test_a_page_of_an_unknown_driver_is_an_error() -> None:
     with pytest.raises(MapError, match="nearest: 'keba_p30_p40'"):
         page("keba_p30")
 

@@ -64,12 +64,12 @@ def test_no_value_is_split_at_the_longest_request() -> None:
     assert requests(make_plan(device(DeviceLimits(max_registers=5), *rows))) == [(0, 4), (4, 4)]
 
 
-def test_even_devices_are_asked_evenly() -> None:
+def test_devices_with_even_addressing_get_even_requests() -> None:
     rows = (register("a", 11), register("b", 21, "u32"))
     found = make_plan(device(DeviceLimits(even=True), *rows))
     assert requests(found) == [(10, 2), (20, 4)]
     assert [place.position for place in found.places] == [0, 1]
-    assert found.words == 3  # what is read to make it even has no place
+    assert found.words == 3  # the padding registers have no place
 
 
 def test_a_request_stays_in_its_window() -> None:
@@ -85,7 +85,7 @@ def test_tables_are_read_apart() -> None:
     }
 
 
-def test_a_scale_register_comes_with_its_value() -> None:
+def test_a_value_and_its_scale_register_share_a_request() -> None:
     found = make_plan(device(DeviceLimits(), register("a", 40, "i16", 45), register("b", 43, "i16", 45)))
     assert requests(found) == [(40, 6)]
     # 40 to 45, then 43 to 45 again: the second value has words of its own.
@@ -122,7 +122,7 @@ def test_requests_of_equal_shape_are_separated(counts: Sequence[int], order: Seq
     assert tuple(count for _, count in requests(found)) == tuple(order)
 
 
-def test_a_quantity_brings_its_factors() -> None:
+def test_a_quantity_and_its_factors_are_planned_together() -> None:
     rows = (
         register("energy", 0, "u32", None, "pt", "ct"),
         register("x", 50),
@@ -141,7 +141,7 @@ def test_fields_are_what_the_decoder_takes() -> None:
     Decoder(found.fields(), found.factors(), found.words)
 
 
-def test_a_direction_comes_with_its_value_and_its_scale() -> None:
+def test_a_value_its_direction_and_its_scale_are_planned_together() -> None:
     row = Register("a", 40, "input", "i16", scale_address=42, direction=Direction(33, 0x2, 0x2), offset=7)
     found = make_plan(device(DeviceLimits(), row))
     assert requests(found) == [(33, 10)]
@@ -175,7 +175,7 @@ limits = st.builds(
     max_registers=st.integers(6, 125),
     gap=st.integers(0, 125),
     even=st.booleans(),
-    # Windows that begin and end evenly and overlap by a value's width, so that every value fits one.
+    # Windows that begin and end evenly and overlap by a value's width, so that every value fits a window.
     windows=st.just(())
     | st.integers(20, 200).map(
         lambda width: tuple((start, start + 2 * width + 7) for start in range(0, 440, 2 * width))
@@ -185,8 +185,8 @@ limits = st.builds(
 
 @settings(derandomize=True, deadline=None)
 @given(st.lists(rows, min_size=1, max_size=40), limits)
-def test_any_plan_covers_each_value_once_within_the_limits(drawn: list[Register], bounds: DeviceLimits) -> None:
-    found = make_plan(device(bounds, *drawn))
+def test_any_plan_covers_each_value_once_within_the_limits(registers: list[Register], bounds: DeviceLimits) -> None:
+    found = make_plan(device(bounds, *registers))
 
     for block in found.blocks:
         assert block.count <= bounds.max_registers
@@ -194,7 +194,9 @@ def test_any_plan_covers_each_value_once_within_the_limits(drawn: list[Register]
         assert not bounds.even or (block.address % 2 == 0 and block.count % 2 == 0)
         windows = bounds.windows or ((0, 0xFFFF),)
         assert any(low <= block.address and last <= high for low, high in windows)
-        assert all(block.address <= one.first and one.last <= last and one.table == block.table for one in block.spans)
+        assert all(
+            block.address <= span.first and span.last <= last and span.table == block.table for span in block.spans
+        )
 
     assert {span for block in found.blocks for span in block.spans} == set(found.spans)
     words = [(span.table, address) for span in found.spans for address in range(span.first, span.last + 1)]
@@ -204,11 +206,11 @@ def test_any_plan_covers_each_value_once_within_the_limits(drawn: list[Register]
         assert words[word][0] == table
         return words[word][1]
 
-    assert [place.register for place in found.places] == drawn
+    assert [place.register for place in found.places] == registers
     for place in found.places:
         row = place.register
-        held = [address_at(place.position + word, row.table) for word in range(row.words)]
-        assert held == list(range(row.address, row.address + row.words))
+        addresses = [address_at(place.position + word, row.table) for word in range(row.words)]
+        assert addresses == list(range(row.address, row.address + row.words))
         if row.scale_address is None:
             assert place.scale_position == -1
         else:
@@ -216,7 +218,7 @@ def test_any_plan_covers_each_value_once_within_the_limits(drawn: list[Register]
 
 
 def partitions(spans: Sequence[RegisterSpan]) -> Iterator[list[list[RegisterSpan]]]:
-    """Every way to put spans into requests."""
+    """Yield every division of spans into requests."""
     if not spans:
         yield []
         return
@@ -230,11 +232,11 @@ def partitions(spans: Sequence[RegisterSpan]) -> Iterator[list[list[RegisterSpan
 def cost(
     groups: Sequence[Sequence[RegisterSpan]], spans: Sequence[RegisterSpan], bounds: DeviceLimits, price: RequestCost
 ) -> float:
-    """Seconds of these requests, infinite when one is not allowed; written without the planner."""
+    """Return the time of these requests, s; infinite when a request is not allowed. Independent of the planner."""
     total = 0.0
     needed = {register for span in spans for register in range(span.first, span.last + 1)}
     for group in groups:
-        low, high = min(one.first for one in group), max(one.last for one in group)
+        low, high = min(span.first for span in group), max(span.last for span in group)
         run = longest = 0
         for register in range(low, high + 1):
             run = 0 if register in needed else run + 1
@@ -265,9 +267,7 @@ prices = st.builds(RequestCost, st.sampled_from([1.0, 5.0, 20.0]), st.sampled_fr
 @settings(derandomize=True, deadline=None, max_examples=300)
 @given(st.lists(small, min_size=1, max_size=6, unique=True), tight, prices)
 @pytest.mark.slow(1)
-def test_no_other_way_to_read_the_same_is_cheaper(
-    spans: list[RegisterSpan], bounds: DeviceLimits, price: RequestCost
-) -> None:
+def test_no_other_plan_is_cheaper(spans: list[RegisterSpan], bounds: DeviceLimits, price: RequestCost) -> None:
     found = arrange(spans, bounds, price)
     best = min(cost(groups, spans, bounds, price) for groups in partitions(spans))
     assert price.seconds(found) == pytest.approx(best)
@@ -329,14 +329,14 @@ def test_a_meter_on_a_line_at_9600_baud_by_hand() -> None:
     # One request a value, as mbmd does: 40 x (98.906250 + 2 x 2.291667) = 4139.583333 ms.
     each = [block for name in meter.quantities for block in make_plan(meter, [name], price).blocks]
     assert 1000 * price.seconds(each) == pytest.approx(4139.583333, abs=1e-4)
-    # What a plant's balance and ledger want of it: the powers and both counters, 52-75, in one request:
+    # The balance and the ledger of a plant need the powers and both counters, 52-75, in one request:
     # 98.906250 + 24 x 2.291667 = 153.906250 ms.
     few = make_plan(meter, ["active_power_total", "active_energy_import", "active_energy_export"], price)
     assert requests(few) == [(52, 24)]
     assert 1000 * price.seconds(few.blocks) == pytest.approx(153.906250, abs=1e-4)
 
 
-def test_slow_quantities_are_left_to_their_own_time_unless_they_come_for_free() -> None:
+def test_slow_quantities_are_read_separately_unless_they_cost_nothing() -> None:
     # Without the counters in 342-357 a reading needs three of the four requests; those in 72-79 lie within 52-85.
     meter = load("eastron_sdm630")
     price = request_cost(parse("rtu:///dev/ttyUSB0?baudrate=9600&parity=E"), meter.limits)
@@ -351,7 +351,7 @@ def test_slow_quantities_are_left_to_their_own_time_unless_they_come_for_free() 
     assert (plan.places, plan.words) == (make_plan(meter).places, make_plan(meter).words)
 
 
-def test_what_a_fast_quantity_is_multiplied_by_is_fast() -> None:
+def test_the_factors_of_a_fast_quantity_are_fast() -> None:
     rows = (register("power", 0, "u32", None, "pt"), register("energy", 50), register("pt", 141))
     plan = make_plan(device(DeviceLimits(), *rows), slow=["energy", "pt"])
     assert asked(plan.fast_blocks) == [(0, 2), (141, 1)]
@@ -388,7 +388,7 @@ def test_slow_quantities_follow_from_the_vocabulary(slow: bool, names: str) -> N
     assert set(names.split()) <= set(QUANTITIES)
 
 
-def test_requests_keep_off_what_the_unit_refused() -> None:
+def test_requests_avoid_refused_registers() -> None:
     spans = [RegisterSpan("input", number, number) for number in range(10)]
     learned = RefusedRegisters(frozenset({RegisterSpan("input", 4, 4)}), frozenset({("input", 8)}))
     there = [span for span in spans if span.first != 4]

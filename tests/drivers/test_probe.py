@@ -29,7 +29,7 @@ def meter(power_factor: float = 0.9) -> dict[str, float]:
         (Mark(Excerpt(11), ranges=((330, 345),)), "014a", "fits"),
         (Mark(Excerpt(11), ranges=((330, 345),)), "015a", "differs"),
         (Mark(Excerpt(1016, 2), ranges=((300000, 399999),)), "0004 93e0", "fits"),
-        # An empty register is not another model: it does not say.
+        # An empty register is no evidence of another model.
         (Mark(Excerpt(11), values=(71,)), "0000", "unknown"),
         (Mark(Excerpt(11), values=(71,)), "ffff", "unknown"),
         (Mark(Excerpt(11), values=(71,)), "", "unknown"),
@@ -71,7 +71,7 @@ def test_one_plausible_word_is_no_evidence_for_a_driver() -> None:
     assert not probe.evidence(EM24, {"frequency": 50.0}).strong
     assert not probe.evidence(SDM630, {"frequency": 50.0}).strong
     # three voltages are one kind of evidence only
-    assert not probe.evidence(SDM630, {f"voltage_{one}n": 230.0 for one in ("l1", "l2", "l3")}).strong
+    assert not probe.evidence(SDM630, {f"voltage_{phase}n": 230.0 for phase in ("l1", "l2", "l3")}).strong
     # of integers two are not enough, of floats they are: an SDM120 without load
     few = {"frequency": 50.0, "voltage_l1n": 230.0}
     assert not probe.evidence(EM24, few).strong
@@ -83,7 +83,7 @@ def test_zeros_are_no_evidence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "reason"),
     [
         ({"frequency": 500.0}, "frequency 500 Hz"),
         ({"voltage_l2n": 2300.0}, "voltage_l2n 2300 V"),
@@ -91,24 +91,24 @@ def test_zeros_are_no_evidence() -> None:
         ({"power_factor_total": 90.0}, "power_factor_total 90"),
     ],
 )
-def test_what_no_grid_has_speaks_against_a_map(wrong: dict[str, float], said: str) -> None:
+def test_implausible_grid_values_are_evidence_against_a_map(wrong: dict[str, float], reason: str) -> None:
     found = probe.evidence(SDM630, meter() | wrong)
-    assert (found.against, found.strong) == (said, False)
+    assert (found.against, found.strong) == (reason, False)
 
 
-def test_powers_that_do_not_agree_are_worth_nothing() -> None:
+def test_inconsistent_powers_are_no_evidence() -> None:
     # neither the sum (6210 of 9000 W) nor U x I (6900 VA, and 9000 W is more) holds for the total
     assert probe.evidence(SDM630, meter() | {"active_power_total": 9000.0}).points == 24 - 4
 
 
-def test_a_word_that_is_a_mark_is_not_weighed_as_a_value() -> None:
+def test_a_mark_is_not_evidence_as_a_value() -> None:
     # the meter's code at 11 is the second word of the voltage at 10
     assert "voltage_l3l1" in EM24.quantities
     assert "voltage_l3l1" not in probe.checkable(EM24)
     assert {"frequency", "voltage_l1n", "active_power_total"} <= set(probe.checkable(EM24))
 
 
-def test_the_frequency_is_tasted_first_where_there_is_one() -> None:
+def test_the_frequency_is_probed_first_where_the_map_has_it() -> None:
     assert probe.first_check(SDM630) == "frequency"
     assert probe.first_check(catalogue.load("abb_terra_ac")) == "voltage_l1n"
     assert probe.first_check(catalogue.load("kamstrup_multical_403_603")) == ""

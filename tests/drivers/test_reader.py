@@ -39,7 +39,7 @@ def test_a_reading_carries_the_time_of_its_first_answer_in_milliseconds() -> Non
     assert reading.valid == b"\1" * 7
 
 
-def test_only_what_is_asked_for_is_read() -> None:
+def test_only_the_chosen_quantities_are_read() -> None:
     bus = Memory(WORDS)
     read(Reader(meter(DeviceLimits()), 1, ["current_l1"]), bus)
     assert bus.requests == [("holding", 13, 1)]
@@ -58,7 +58,7 @@ def test_an_illegal_register_costs_no_neighbour_and_is_left_out_afterwards() -> 
     assert bus.requests == [("holding", 10, 4), ("holding", 15, 2)]
 
 
-def test_after_an_hour_the_hole_is_tried_again() -> None:
+def test_a_hole_is_read_again_after_an_hour() -> None:
     reader, bus, clock = Reader(meter(DeviceLimits()), 1), Memory(WORDS, illegal=[14]), HandClock()
     read(reader, bus, clock)
     bus.illegal.clear()
@@ -80,7 +80,7 @@ def test_an_illegal_gap_is_learned_without_missing_a_value() -> None:
     assert all(not (address <= 13 < address + count) for _, address, count in bus.requests)
 
 
-def test_a_unit_that_takes_short_requests_only_is_read_in_pieces() -> None:
+def test_a_unit_that_accepts_only_short_requests_is_read_in_pieces() -> None:
     reader, bus = Reader(meter(DeviceLimits()), 1), Memory(WORDS, longest=2, code=3)
     found = decode(reader, read(reader, bus))
     assert list(found.values()) == [110.0, 111.0, 112.0, 113.0, 114.0, 115.0, 116.0]
@@ -89,7 +89,7 @@ def test_a_unit_that_takes_short_requests_only_is_read_in_pieces() -> None:
     assert len(bus.requests) <= 5
 
 
-def test_short_requests_and_a_hole_settle_too() -> None:
+def test_learning_ends_with_short_requests_and_a_hole() -> None:
     reader, bus = Reader(meter(DeviceLimits()), 1), Memory(WORDS, illegal=[12], longest=2)
     for _ in range(3):
         read(reader, bus)
@@ -109,7 +109,7 @@ def test_even_requests_stay_even_while_learning() -> None:
     assert reader.missing == ("current_l1",)
 
 
-def test_a_unit_that_refuses_everything_is_refused_and_asked_again_in_full() -> None:
+def test_a_unit_that_refuses_everything_is_reported_and_read_again_in_full() -> None:
     reader, bus = Reader(meter(DeviceLimits()), 7, max_refusals=99), Memory(WORDS, illegal=range(100))
     for _ in range(2):
         with pytest.raises(Refused):
@@ -119,7 +119,7 @@ def test_a_unit_that_refuses_everything_is_refused_and_asked_again_in_full() -> 
     assert read(reader, bus).valid == b"\1" * 7
 
 
-def test_learning_is_spread_over_readings_so_that_neighbours_need_not_wait() -> None:
+def test_learning_is_spread_over_readings() -> None:
     registers = tuple(Register(f"dc_voltage_{n}", n, "holding", "u16") for n in range(1, 33))
     reader = Reader(Device("wide", "", "", "inverter", registers), 7, max_refusals=4)
     bus = Memory({n: n for n in range(40)}, illegal=range(5, 33))
@@ -144,7 +144,7 @@ def test_a_busy_or_broken_unit_is_not_learned_from(code: int) -> None:
     assert reader.missing == ()
 
 
-def test_silence_is_passed_on() -> None:
+def test_a_missing_answer_is_reported() -> None:
     class Silent(Memory):
         async def read(self, *arguments: object, **more: object) -> bytes:
             raise NoAnswer("unit 1: no answer in 1.0 s")
@@ -153,7 +153,7 @@ def test_silence_is_passed_on() -> None:
         read(Reader(meter(DeviceLimits()), 1), Silent({}))
 
 
-def test_a_hole_learned_before_silence_is_tried_again_too() -> None:
+def test_a_hole_learned_before_a_time_out_is_read_again() -> None:
     class Dying(Memory):
         alive = False
 
@@ -185,19 +185,19 @@ def test_an_answer_of_another_length_is_rejected() -> None:
 
 
 def test_the_devices_time_out_and_delay_go_with_every_request() -> None:
-    seen: list[dict[str, object]] = []
+    options: list[dict[str, object]] = []
 
     class Noting(Memory):
         async def read(self, *arguments: object, **more: object) -> bytes:
-            seen.append(more)
+            options.append(more)
             return bytes(14)
 
     read(Reader(meter(DeviceLimits(timeout=5.0, request_delay=0.06)), 1), Noting({}))
-    assert seen == [{"timeout": 5.0, "delay": 0.06, "deadline": None}]
+    assert options == [{"timeout": 5.0, "delay": 0.06, "deadline": None}]
 
 
 class Slow(Memory):
-    """Each answer takes `pace` seconds of the loop; None comes at addresses in `mute`, and at no one's deadline."""
+    """Each answer takes `pace` seconds of the loop. `mute` addresses never answer; no answer comes after a deadline."""
 
     def __init__(self, pace: float, mute: Collection[int] = ()) -> None:
         super().__init__({address: 100 + address for address in range(100)})
@@ -234,28 +234,28 @@ ORDER = [0, 20, 40, 60]
 def paced(
     reader: Reader, bus: Memory, readings: int, *, within: float, slow: Sequence[bool] = (True,)
 ) -> list[tuple[list[int], bytes]]:
-    """Addresses asked and words answered of some readings in a row; nothing where a reading failed."""
+    """Return requested addresses and valid words of consecutive readings; no words where a reading failed."""
 
     async def run() -> list[tuple[list[int], bytes]]:
-        made = []
+        exchanges = []
         for number in range(readings):
             bus.requests.clear()
             valid = b""
             with contextlib.suppress(NoAnswer):
                 reading = await reader.read(bus, HandClock(), slow=slow[number % len(slow)], within=within)
                 valid = reading.valid
-            made.append(([address for _, address, _ in bus.requests], valid))
-        return made
+            exchanges.append(([address for _, address, _ in bus.requests], valid))
+        return exchanges
 
     return leaping_loop.run(run())
 
 
 def apart(timeout: float, slow: Collection[str] = ()) -> Reader:
-    """A reader of four values that need a request each."""
+    """Return a reader of four values, each of which needs a separate request."""
     return Reader(Device("d", "v", "m", "meter", APART, DeviceLimits(timeout=timeout)), 1, cost=PRICE, slow=slow)
 
 
-def test_a_slow_unit_is_read_in_turns() -> None:
+def test_a_reading_of_a_slow_unit_is_continued_in_the_next_turn() -> None:
     # An answer takes 0.2 s and a reading may take 0.5 s: two answers, and a third that is not waited for.
     found = paced(apart(0.45), Slow(0.2), 3, within=0.5)
     assert found[0] == ([0, 20, 40], b"\1\1\0\0")
@@ -274,13 +274,13 @@ def test_a_reading_ends_with_its_time() -> None:
     assert leaping_loop.run(run()) == pytest.approx(0.1)
 
 
-def test_a_request_that_is_never_answered_costs_the_others_nothing() -> None:
+def test_an_unanswered_request_does_not_affect_the_others() -> None:
     found = paced(apart(0.05), Slow(0.0, mute=[0]), 3, within=0.5)
     assert found[0] == ([0], b"")
     assert found[1] == found[2] == ([20, 40, 60, 0], b"\0\1\1\1")
 
 
-def test_an_answer_that_is_lost_is_asked_for_again_at_once() -> None:
+def test_a_lost_answer_is_requested_again_at_once() -> None:
     bus = Slow(0.0, mute=[20])
     reader = apart(0.05)
     assert paced(reader, bus, 1, within=0.5) == [([0, 20], b"\1\0\0\0")]
@@ -289,7 +289,7 @@ def test_an_answer_that_is_lost_is_asked_for_again_at_once() -> None:
     assert paced(reader, bus, 1, within=0.5) == [(ORDER, b"\1\1\1\1")]
 
 
-def test_slow_quantities_are_read_when_they_are_due_and_later_when_they_were_missed() -> None:
+def test_slow_quantities_are_read_when_due_and_missed_ones_in_the_next_reading() -> None:
     reader, bus = apart(0.45, slow=NAMES[2:4]), Slow(0.0)
     found = paced(reader, bus, 3, within=0.5, slow=(True, False, False))
     assert found == [(ORDER, b"\1\1\1\1"), ([0, 20], b"\1\1\0\0"), ([0, 20], b"\1\1\0\0")]
@@ -299,7 +299,7 @@ def test_slow_quantities_are_read_when_they_are_due_and_later_when_they_were_mis
     assert paced(reader, bus, 2, within=0.5, slow=(False,)) == [([40, 60, 0, 20], b"\1\1\1\1"), found[1]]
 
 
-def test_a_hole_among_the_slow_is_learned_for_both_ways_to_read() -> None:
+def test_a_hole_among_slow_quantities_is_learned_for_both_plans() -> None:
     registers = tuple(Register(name, 10 + index, "holding", "u16") for index, name in enumerate(NAMES))
     reader = Reader(Device("d", "v", "m", "meter", registers, DeviceLimits(gap=9)), 1, slow=[NAMES[3]])
     bus = Memory(WORDS, illegal=[13])
@@ -316,14 +316,14 @@ def test_a_hole_among_the_slow_is_learned_for_both_ways_to_read() -> None:
     assert bus.requests == [("holding", 10, 3), ("holding", 14, 3)]
 
 
-def test_fast_quantities_that_are_all_refused_leave_the_slow_ones() -> None:
+def test_slow_quantities_are_read_when_all_fast_ones_are_refused() -> None:
     reader, bus = apart(0.5, slow=NAMES[2:4]), Slow(0.0)
     bus.illegal = {0, 20}
     found = paced(reader, bus, 2, within=0.5, slow=(True, False))
     assert [valid for _, valid in found] == [b"\0\0\1\1"] * 2
 
 
-def test_the_predicted_seconds_are_those_of_its_requests() -> None:
+def test_a_plan_predicts_the_time_of_its_requests() -> None:
     # 4 requests of 30 ms and 1 ms a register, or 2 of them when only the fast ones are due.
     device = Device("d", "v", "m", "meter", APART, DeviceLimits())
     reader = Reader(device, 1, cost=RequestCost(0.030, 0.001), slow=NAMES[2:4])

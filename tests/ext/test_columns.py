@@ -1,5 +1,4 @@
-"""Columns packed and unpacked: bit by bit the same whatever the numbers, small for what registers give, and nothing
-but an error for what is damaged."""
+"""Columns packed and unpacked: every number bit by bit, small blocks for register values, errors for damaged blocks."""
 
 from __future__ import annotations
 
@@ -50,7 +49,7 @@ def test_nans_keep_their_payload() -> None:
 @pytest.mark.parametrize(
     ("column", "most"),
     [
-        # A head of 3 bytes, what is left of the first number, then a byte of every further number at most.
+        # A head of 3 bytes, the significant bytes of the first number, then at most a byte for every further number.
         ([230.1 + 0.0] * 60, 9),  # all alike: the form and the number
         ([(2300 + number % 9) / 10 for number in range(60)], 3 + 2 + 59),
         ([float(50_000 - 100 * (number % 2)) for number in range(60)], 3 + 3 + 59),
@@ -62,7 +61,7 @@ def test_nans_keep_their_payload() -> None:
         ([nan if number % 10 else 25.0 + number for number in range(60)], 1 + 8 + 3 + 2 + 5),  # a slow quantity
     ],
 )
-def test_what_registers_give_becomes_small(column: list[float], most: int) -> None:
+def test_register_values_are_compressed_well(column: list[float], most: int) -> None:
     packed = pack(rows([column]), 1)
     assert unpack(packed, len(column), 1) == rows([column])
     assert len(packed) <= most
@@ -75,12 +74,12 @@ def test_times_that_go_on_evenly_are_zeros_after_the_first_difference() -> None:
     assert sum(byte != 0 for byte in packed[11:]) == 4
 
 
-def test_of_no_rows_nothing_is_left() -> None:
+def test_no_rows_become_an_empty_block() -> None:
     assert pack(b"", 3) == pack_whole(b"") == b""
     assert unpack(b"", 0, 3) == unpack_whole(b"", 0) == b""
 
 
-def test_values_that_are_no_rows_are_refused() -> None:
+def test_values_of_incomplete_rows_are_refused() -> None:
     with pytest.raises(ValueError, match="found 12 bytes, expected rows of 1 doubles"):
         pack(b"x" * 12, 1)
     with pytest.raises(ValueError, match="found 8 bytes, expected rows of 0 doubles"):
@@ -89,8 +88,8 @@ def test_values_that_are_no_rows_are_refused() -> None:
         pack_whole(b"x" * 7)
 
 
-def test_damage_is_an_error_or_other_numbers_and_never_more() -> None:
-    """Checksums are the caller's; here no byte beyond the given ones is read, whatever they are."""
+def test_damage_gives_an_error_or_other_numbers() -> None:
+    """The caller has the checksums. `unpack` never reads beyond the given bytes, whatever their content."""
     chance = random.Random(1)
     columns = [[chance.choice([*ODD, chance.random(), 230.1]) for _ in range(20)] for _ in range(4)]
     packed = pack(rows(columns), 4)
@@ -105,6 +104,6 @@ def test_damage_is_an_error_or_other_numbers_and_never_more() -> None:
             assert len(unpack_whole(bytes(data), 20)) == 160
 
 
-def test_more_fields_than_there_can_be_take_no_memory() -> None:
+def test_an_impossible_number_of_fields_allocates_no_memory() -> None:
     with pytest.raises(ValueError, match="damaged columns"):
         unpack(b"\0" * 9, 2**20, 2**30)

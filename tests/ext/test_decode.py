@@ -17,7 +17,7 @@ TYPES = ("u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64")
 
 
 def decoded(fields: list[Field], image: str, factors: list[tuple[int, int]] | None = None) -> list[float]:
-    """Values of an image written as hexadecimal words, all of it read."""
+    """Return the values of an image given as hexadecimal words, every word valid."""
     raw = bytes.fromhex(image)
     words = len(raw) // 2
     out = Decoder(fields, factors or [], words).decode(raw, b"\x01" * words)
@@ -37,7 +37,7 @@ def field(
     quadrants: bool = False,
     direction: tuple[int, int, int] = (-1, 0, 0),
 ) -> Field:
-    """A field without offset, quadrants and direction unless said so."""
+    """A field, by default without offset, quadrants and direction."""
     return (
         position,
         kind,
@@ -146,7 +146,7 @@ def test_a_factor_multiplies_and_a_factor_of_0_counts_as_1() -> None:
     assert math.isnan(decoded(fields, "0005 ffff", [(0, 1)])[0])
 
 
-def test_a_word_that_was_not_read_takes_its_values_and_only_them() -> None:
+def test_an_unread_word_removes_only_its_own_values() -> None:
     fields: list[Field] = [field(0, "u32", False, 1.0, 1.0, -1, []), field(2, "u16", False, 1.0, 1.0, 3, [])]
     decoder = Decoder(fields, [], 4)
     image = struct.pack(">4H", 1, 2, 3, 0)

@@ -40,7 +40,7 @@ def test_json_has_time_texts_numbers_and_the_replayed_flag() -> None:
     assert device().json(block(1234.5, 3), ("good",), TIME, True) == expected + b',"replayed":true}'
 
 
-def test_what_is_not_a_number_is_left_out_and_nothing_left_is_no_line() -> None:
+def test_absent_values_are_left_out_and_an_empty_record_is_no_line() -> None:
     assert device().line(block(math.nan, 3), ("",), 5) == b"device,site=liangjiang,device=roof\\ east state=3i 5"
     assert device().line(block(math.inf, -math.inf), ("",), 5) == b""
     assert device().json(block(math.nan, math.inf), ("",), 0, False) == b'{"time":"1970-01-01T00:00:00.000Z"}'
@@ -122,7 +122,7 @@ def test_time_is_rfc_3339_and_never_rounded_up(time: int, text: str) -> None:
 
 
 @given(st.integers(-62135596800 * 1000, 253402300800 * 1000 - 1))
-def test_every_millisecond_of_the_years_1_to_9999_is_pythons(milliseconds: int) -> None:
+def test_every_millisecond_of_the_years_1_to_9999_is_written_as_python_does(milliseconds: int) -> None:
     written = json.loads(Encoder("m", [], [], [], []).json(b"", (), milliseconds * 10**6, False))["time"]
     expected = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
     assert datetime.fromisoformat(written) == expected

@@ -147,12 +147,12 @@ def test_meters_of_one_connection_are_summed_before_the_sign_is_taken() -> None:
     assert (row["grid_import_power"], row["grid_export_power"]) == (25e3, 0)
 
 
-def test_what_an_inverter_draws_at_night_is_load() -> None:
+def test_the_consumption_of_an_inverter_at_night_is_load() -> None:
     row = step(site("grid", "pv", "pv"), 1000, -20, 0)
     assert (row["load_power"], row["pv_power"]) == (1000, 0)
 
 
-def test_residual_is_what_sub_meters_count_beyond_the_load() -> None:
+def test_residual_is_the_power_of_sub_meters_in_excess_of_the_load() -> None:
     row = step(site("grid", "load", "ev"), 10e3, 6e3, 5e3)
     assert (row["residual_power"], row["residual_energy"]) == (1e3, 1e3)
     assert isnan(step(site("grid", "load", "ev"), 10e3, 6e3, nan)["residual_power"])
@@ -237,12 +237,12 @@ def test_discharge_beyond_the_known_stock_has_the_grids_intensity() -> None:
 
 
 def test_avoided_is_a_ledger_of_its_own() -> None:
-    # the same site with more avoided: nothing of the inventory or of the carbon's ledger knows
+    # the same site with more avoided: neither the inventory nor the carbon ledger changes
     near, far = site("grid", "pv"), site("grid", "pv")
-    one, other = step(near, -10e3, 30e3, grid=100.0), step(far, -10e3, 30e3, grid=900.0)
-    assert (one["avoided"], other["avoided"]) == pytest.approx((3000, 27000))  # 20 used + 10 exported
+    clean_grid, coal_grid = step(near, -10e3, 30e3, grid=100.0), step(far, -10e3, 30e3, grid=900.0)
+    assert (clean_grid["avoided"], coal_grid["avoided"]) == pytest.approx((3000, 27000))  # 20 used + 10 exported
     for name in ("emission", "scope1", "scope2_location", "scope2_market"):
-        assert one[name] == other[name] == 0
+        assert clean_grid[name] == coal_grid[name] == 0
     assert near.ledger() == far.ledger()
 
 
@@ -283,7 +283,7 @@ def test_an_intervals_energy_is_the_counters_and_its_power_their_mean() -> None:
     assert (row["grid_import_energy"], row["grid_import_power"], row["load_energy"]) == (12e3, 12e3, 12e3)
 
 
-def test_a_counter_that_is_not_there_leaves_the_integral_of_the_power() -> None:
+def test_without_a_counter_energy_is_the_integral_of_the_power() -> None:
     row = step(counting("grid", "pv"), -4e3, 10e3, more=[0.0, nan, 9e3, nan])
     assert (row["grid_export_energy"], row["pv_energy"], row["load_energy"]) == (4e3, 9e3, 5e3)
 
@@ -308,7 +308,7 @@ def test_a_counter_stands_in_for_a_power_that_is_missing() -> None:
 
 
 @pytest.mark.parametrize("bad", [-1.0, inf, nan, 1e16])
-def test_an_energy_that_cannot_be_is_none(bad: float) -> None:
+def test_an_impossible_energy_is_absent(bad: float) -> None:
     assert step(counting("grid"), 10e3, more=[bad, 0.0])["grid_import_energy"] == 10e3
 
 
@@ -362,9 +362,9 @@ def test_the_carbon_of_a_stock_that_is_cut_to_almost_nothing_is_lost_and_booked(
     step(accounts, 1e3, 0.0, seconds=0, more=[0.5])
     step(accounts, 1e3, 0.0, more=[0.0])  # 5000 Wh / e^60
     assert accounts.stock() == (0, 0)
-    came, to_load, to_export, lost, opening = accounts.ledger()
+    inflow, to_load, to_export, lost, opening = accounts.ledger()
     assert lost == pytest.approx(5 * 558.1)
-    assert came + opening == pytest.approx(to_load + to_export + lost, rel=1e-9)
+    assert inflow + opening == pytest.approx(to_load + to_export + lost, rel=1e-9)
 
 
 def test_self_discharge_concentrates_carbon_until_it_is_an_alarm() -> None:
@@ -379,7 +379,7 @@ def test_self_discharge_concentrates_carbon_until_it_is_an_alarm() -> None:
 
 
 def test_several_batteries_share_a_pool() -> None:
-    # one charges from the other: at the site's bus nothing moves
+    # a battery charges from the other: no net flow at the site's bus
     accounts = Accounts(["grid", "battery", "battery"], [0] * 3)
     row = step(accounts, 1e3, 5e3, -5e3)
     assert (row["battery_discharge_power"], row["battery_charge_power"]) == (0, 0)
@@ -408,14 +408,14 @@ def test_an_idling_genset_has_a_rate_and_no_intensity(method: str) -> None:
     assert isnan(row["emission_intensity"])
     assert details(accounts)["fuel_rate"] == 1500
     assert isnan(details(accounts)["fuel_intensity"])
-    # with a load from the grid, the load bears it
+    # with a load from the grid, the load carries the emission
     assert step(accounts, 10e3, 0.0, seconds=0, more=[nan, 1500.0])["emission_rate"] == pytest.approx(5581 + 1500)
 
 
 # Sub-meters by group
 
 
-def test_groups_carry_the_loads_mix_and_the_rest_is_what_nobody_metered() -> None:
+def test_groups_carry_the_mix_of_the_load_and_the_rest_is_unmetered() -> None:
     # import 6 kW at 558.1 and PV 4: load 10 at 334.86 g/kWh, 40 % own; presses 5, charger 2, an office lamp 1
     accounts = Accounts(
         ["grid", "pv", "load", "ev", "load"], [0] * 5, groups=["", "", "industry", "transport", ""], windows=1
@@ -443,7 +443,7 @@ def contract(**settings: Any) -> Accounts:
 
 
 def test_certificates_are_matched_within_the_hour_and_not_beyond() -> None:
-    # imports 10 and 10 kWh; certificates 4 and 30 kWh: 4 and 10 are matched, the surplus of the second is nobody's
+    # imports 10 and 10 kWh; certificates 4 and 30 kWh: 4 and 10 are matched, the surplus of the second is not matched
     accounts = contract(certificate_factor=20.0)
     for offered in (4e3, 30e3):
         step(accounts, 10e3, 0.0, seconds=0, more=[nan])

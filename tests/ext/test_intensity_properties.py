@@ -23,9 +23,9 @@ ENDS = st.lists(st.tuples(*[st.sampled_from([0.0, nan, 900.0, 3600.0])] * 2), mi
 def test_compiled_and_oracle_agree_on_ticks_windows_details_stock_and_ledger(site: Site, resets: list[bool]) -> None:
     accounts, oracle = site.accounts(), site.oracle()
     hours = 0.0
-    for one, reset in zip(site.instants, resets, strict=False):
-        hours += max(one.seconds, 0.0) / 3600
-        same(site, unpack(accounts.step(site.block([one])))[0], oracle.tick(one), hours)
+    for instant, reset in zip(site.instants, resets, strict=False):
+        hours += max(instant.seconds, 0.0) / 3600
+        same(site, unpack(accounts.step(site.block([instant])))[0], oracle.tick(instant), hours)
         for index in range(2):
             same(site, unpack(accounts.window(index, HALF_HOUR))[0], oracle.window(index, HALF_HOUR), hours)
             same(site, details(accounts, index), oracle.details(index), hours)
@@ -44,10 +44,10 @@ def test_compiled_and_oracle_agree_on_ticks_windows_details_stock_and_ledger(sit
 @given(sites())
 def test_carbon_is_conserved_at_every_tick(site: Site) -> None:
     accounts = site.accounts()
-    for one in site.instants:
-        accounts.step(site.block([one]))
-        came, to_load, to_export, lost, opening = accounts.ledger()
-        assert came + opening == pytest.approx(to_load + to_export + lost + accounts.stock()[1], rel=1e-9, abs=1e-9)
+    for instant in site.instants:
+        accounts.step(site.block([instant]))
+        inflow, to_load, to_export, lost, opening = accounts.ledger()
+        assert inflow + opening == pytest.approx(to_load + to_export + lost + accounts.stock()[1], rel=1e-9, abs=1e-9)
 
 
 @given(sites(), st.integers(0, 7))
@@ -57,13 +57,13 @@ def test_carbon_is_conserved_over_every_window(site: Site, start: int) -> None:
     accounts.reset(0)
     before, stored = accounts.ledger(), accounts.stock()[1]
     accounts.step(site.block(site.instants[start:]))
-    came, to_load, to_export, lost, opening = (b - a for a, b in zip(before, accounts.ledger(), strict=True))
+    inflow, to_load, to_export, lost, opening = (b - a for a, b in zip(before, accounts.ledger(), strict=True))
     window = unpack(accounts.window(0, HALF_HOUR))[0]
     scale = sum(accounts.ledger()) + stored
     if not isnan(window["emission"]):
         assert window["emission"] == pytest.approx(to_load, rel=1e-9, abs=1e-9 * scale)
     gained = accounts.stock()[1] - stored
-    assert came + opening == pytest.approx(to_load + to_export + lost + gained, rel=1e-9, abs=1e-9 * scale)
+    assert inflow + opening == pytest.approx(to_load + to_export + lost + gained, rel=1e-9, abs=1e-9 * scale)
 
 
 @given(sites())
@@ -95,9 +95,9 @@ def test_replay_with_ends_in_a_long_block_gives_the_bytes_of_the_live_windows(
     block, rows, closed = b"", b"", b""
     place = 0
     for repeat in range(20):  # long enough to run without the interpreter's lock
-        for one, marks in zip(site.instants, ends, strict=False):
-            rows += live.step(site.block([one]))
-            block += marked.row(one, marks if repeat % 3 else (0.0, 0.0))
+        for instant, marks in zip(site.instants, ends, strict=False):
+            rows += live.step(site.block([instant]))
+            block += marked.row(instant, marks if repeat % 3 else (0.0, 0.0))
             for index, seconds in enumerate(marks if repeat % 3 else ()):
                 if seconds > 0:
                     head = struct.pack("2d", place, index)
@@ -113,14 +113,19 @@ def test_replay_with_ends_in_a_long_block_gives_the_bytes_of_the_live_windows(
 @given(sites(columns=("carbon", "certificates", "captured")), st.floats(0.05, 0.95))
 def test_splitting_an_interval_of_constant_power_changes_nothing(site: Site, part: float) -> None:
     whole, split = site.accounts(), site.accounts()
-    for one in site.instants:
-        still = replace(one, seconds=0.0)
+    for instant in site.instants:
+        still = replace(instant, seconds=0.0)
         # the first of two halves, then the second: what is counted over the interval is split with it
         parts = [
-            replace(one, seconds=one.seconds * x, certificates=one.certificates * x, captured=one.captured * x)
+            replace(
+                instant,
+                seconds=instant.seconds * x,
+                certificates=instant.certificates * x,
+                captured=instant.captured * x,
+            )
             for x in (part, 1 - part)
         ]
-        whole.step(site.block([still, one]))
+        whole.step(site.block([still, instant]))
         split.step(site.block([still, *parts]))
     scale = site.scale()[2]
     assert split.stock() == pytest.approx(whole.stock(), rel=1e-9, abs=1e-6)
@@ -136,27 +141,28 @@ def test_splitting_an_interval_of_constant_power_changes_nothing(site: Site, par
 @given(sites(columns=("energy", "soc", "certificates")))
 def test_an_intensity_lies_between_those_of_its_inflows(site: Site) -> None:
     accounts = site.accounts()
-    made = [factor for role, factor in zip(site.roles, site.factors, strict=True) if role in PRODUCERS]
-    for one in site.instants:
-        store = unpack(accounts.step(site.block([replace(one, seconds=0.0)])))[0]["battery_intensity"]
-        found = unpack(accounts.step(site.block([one])))[0]
+    factors = [factor for role, factor in zip(site.roles, site.factors, strict=True) if role in PRODUCERS]
+    for instant in site.instants:
+        store = unpack(accounts.step(site.block([replace(instant, seconds=0.0)])))[0]["battery_intensity"]
+        found = unpack(accounts.step(site.block([instant])))[0]
         if isnan(found["emission_intensity"]):
             continue
-        known = [x for x in (*made, one.grid, found["battery_intensity"], store) if not isnan(x)]
+        known = [x for x in (*factors, instant.grid, found["battery_intensity"], store) if not isnan(x)]
         assert min(known) * (1 - 1e-8) <= found["emission_intensity"] <= max(known) * (1 + 1e-8)
 
 
 @given(sites(columns=(), missing=False))
 def test_without_pv_battery_and_genset_the_intensity_is_the_grids(site: Site) -> None:
     accounts = site.accounts()
-    for one in site.instants:
+    for instant in site.instants:
         idle = tuple(
-            abs(power) if role in ("grid", "load") else 0.0 for role, power in zip(site.roles, one.powers, strict=True)
+            abs(power) if role in ("grid", "load") else 0.0
+            for role, power in zip(site.roles, instant.powers, strict=True)
         )
-        for seconds in (0.0, one.seconds):
-            row = unpack(accounts.step(site.block([replace(one, seconds=seconds, powers=idle)])))[0]
+        for seconds in (0.0, instant.seconds):
+            row = unpack(accounts.step(site.block([replace(instant, seconds=seconds, powers=idle)])))[0]
             if row["load_power"] > 0:
-                assert row["emission_intensity"] == pytest.approx(one.grid, rel=1e-12)
+                assert row["emission_intensity"] == pytest.approx(instant.grid, rel=1e-12)
 
 
 @given(GRID, st.floats(1, 1e6), st.floats(1, 1e6))
@@ -170,13 +176,13 @@ def test_with_the_grid_alone_the_intensity_is_the_grids(grid: float, before: flo
 def test_counters_equal_to_the_power_change_nothing(site: Site) -> None:
     by_power, by_counter = site.accounts(), replace(site, columns=(*site.columns, "energy"))
     counting = by_counter.accounts()
-    for one in site.instants:
-        hours = max(one.seconds, 0.0) / 3600
-        counted = tuple((max(power, 0.0) * hours, max(-power, 0.0) * hours) for power in one.powers)
-        for seconds in (0.0, one.seconds):
-            given_ = replace(one, seconds=seconds, energy=counted)
-            expected = unpack(by_power.step(site.block([given_])))[0]
-            found = unpack(counting.step(by_counter.block([given_])))[0]
+    for instant in site.instants:
+        hours = max(instant.seconds, 0.0) / 3600
+        counted = tuple((max(power, 0.0) * hours, max(-power, 0.0) * hours) for power in instant.powers)
+        for seconds in (0.0, instant.seconds):
+            metered = replace(instant, seconds=seconds, energy=counted)
+            expected = unpack(by_power.step(site.block([metered])))[0]
+            found = unpack(counting.step(by_counter.block([metered])))[0]
             assert found == pytest.approx(expected, rel=1e-9, abs=1e-9 * site.scale()[2], nan_ok=True)
 
 
@@ -223,6 +229,6 @@ def test_random_bytes_are_no_state(state: bytes) -> None:
     assert accounts.state() == before
 
 
-def test_what_a_row_of_closed_windows_holds() -> None:
+def test_a_row_of_closed_windows_has_outputs_and_details() -> None:
     assert (*OUTPUTS, *DETAILS) == CLOSED[2:]
     assert len(set(CLOSED)) == len(CLOSED)

@@ -21,7 +21,7 @@ ADDING = (
     *("load_energy", "grid_import_energy", "emission", "scope1", "scope2_location", "scope2_market", "avoided"),
     *("captured", "industry_energy", "industry_emission", "transport_own_energy", "rest_emission", "matched_energy"),
 )
-"""What is summed over a window, so that short ones add up to long ones."""
+"""Fields that are sums over a window: short windows add up to long windows."""
 
 
 def accounts() -> Accounts:
@@ -70,8 +70,8 @@ def test_a_year_conserves_carbon_and_its_windows_add_up() -> None:
     hours, days = [], []
     for number in range(DAYS):
         site.step(b"".join(day(number, random)))
-        came, to_load, to_export, lost, opening = site.ledger()
-        assert came + opening == pytest.approx(to_load + to_export + lost + site.stock()[1], rel=1e-9)
+        inflow, to_load, to_export, lost, opening = site.ledger()
+        assert inflow + opening == pytest.approx(to_load + to_export + lost + site.stock()[1], rel=1e-9)
         for closed in unpack(site.closed(), CLOSED):
             if closed["window"] == HOURLY:
                 hours.append(closed)
@@ -81,11 +81,11 @@ def test_a_year_conserves_carbon_and_its_windows_add_up() -> None:
                 year = closed
     assert (len(hours), len(days)) == (DAYS * 24, DAYS)
     for name in ADDING:
-        assert sum(one[name] for one in hours) == pytest.approx(year[name], rel=1e-9), name
-        assert sum(one[name] for one in days) == pytest.approx(year[name], rel=1e-9), name
+        assert sum(row[name] for row in hours) == pytest.approx(year[name], rel=1e-9), name
+        assert sum(row[name] for row in days) == pytest.approx(year[name], rel=1e-9), name
     assert year["emission"] == pytest.approx(to_load, rel=1e-9)
-    for one in hours:  # METHOD 4.8: matched within what the hour imported and what it was offered
-        assert one["matched_energy"] <= min(one["grid_import_energy"], 60 * 400.0) * (1 + 1e-9)
+    for row in hours:  # METHOD 4.8: matched within what the hour imported and what it was offered
+        assert row["matched_energy"] <= min(row["grid_import_energy"], 60 * 400.0) * (1 + 1e-9)
     # eight spells of five missing samples: four intervals of each have no end that is known
     assert year["coverage"] == pytest.approx(1 - 8 * 4 / (DAYS * MINUTES), rel=1e-12)
     balance = year["grid_import_energy"] + year["pv_energy"] + year["generation_energy"]
@@ -106,5 +106,5 @@ def test_a_day_in_one_block_is_to_the_last_bit_the_day_row_by_row() -> None:
     assert together.state() == apart.state()
     whole = list(struct.iter_unpack(f"{len(CLOSED)}d", together.closed()))
     assert len(whole) == 25
-    for one, other in zip(whole, closed, strict=True):  # all but the row's place in its block
-        assert struct.pack(f"{len(CLOSED) - 1}d", *one[1:]) == struct.pack(f"{len(CLOSED) - 1}d", *other[1:])
+    for window, other in zip(whole, closed, strict=True):  # all but the row's place in its block
+        assert struct.pack(f"{len(CLOSED) - 1}d", *window[1:]) == struct.pack(f"{len(CLOSED) - 1}d", *other[1:])

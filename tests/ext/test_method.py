@@ -86,7 +86,7 @@ class Scale:
 
 
 class Two:
-    """The same rows through both; after each everything that both can tell is compared."""
+    """Feeds the same rows to both; compares all their common results after each row."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -116,11 +116,11 @@ class Two:
         stored, starts = mine.store.inside.energy, list(mine.starts)
         before = len(mine.intervals)
         tick, ended = mine.step(row)
-        got = named(OUTPUTS, theirs.step(array("d", row).tobytes()))
+        outputs = named(OUTPUTS, theirs.step(array("d", row).tobytes()))
         inflow = mine.last.inflow.energy
         if abs(mine.last.balance + NOISE * inflow) < 1e-9 * inflow:
             reject()  # negative by 2 % of the inflow to the last digit: rounding decides whether that is a fault
-        self.agree("tick", self.scale(before, stored), tick, got)
+        self.agree("tick", self.scale(before, stored), tick, outputs)
         closed, width = array("d", theirs.closed()), len(CLOSED)
         rows = [closed[at : at + width] for at in range(0, len(closed), width)]
         assert [(values[0], values[1]) for values in rows] == [(0, index) for index, _ in ended]
@@ -142,7 +142,7 @@ class Two:
         if abs(inside.carbon - bound) > 1e-9 * bound:  # else rounding decides
             assert mine.store.concentrated() == theirs.concentrated(), (self.rows, inside, mine.store.most)
         self.rows += 1
-        return tick, got
+        return tick, outputs
 
     def reset(self, index: int) -> None:
         """Start a window anew."""
@@ -167,7 +167,7 @@ def test_examples_1_and_2_import_and_pv(pv_factor: float, intensity: float, rate
         assert numbers["emission_rate"] == pytest.approx(rate, abs=5)
 
 
-def test_example_3_the_battery_takes_its_share() -> None:
+def test_example_3_the_battery_charges_with_the_mix() -> None:
     two = Two(Site(roles=["grid", "pv", "battery"], factors=[0.0, 0.0, 0.0]))
     for numbers in two.step([3600.0, CHONGQING, NAN, 60e3, 40e3, -20e3]):
         assert numbers["load_power"] == pytest.approx(80e3, rel=NEAR)
@@ -273,7 +273,9 @@ CORNERS = {
 
 
 @pytest.mark.parametrize(("site", "given_rows", "name", "expected"), CORNERS.values(), ids=CORNERS)
-def test_corners(site: Site, given_rows: Sequence[Sequence[float]], name: str, expected: float) -> None:
+def test_edge_cases_agree_with_the_method(
+    site: Site, given_rows: Sequence[Sequence[float]], name: str, expected: float
+) -> None:
     two = Two(site)
     for values in given_rows:
         two.step(values)
@@ -304,7 +306,7 @@ def test_a_store_that_its_state_of_charge_cuts_below_a_thousandth_is_empty(
         assert ledger[3] == pytest.approx(lost, rel=NEAR)
 
 
-def test_what_one_battery_charges_from_the_other_stays_on_the_site() -> None:
+def test_energy_that_a_battery_charges_from_another_stays_on_the_site() -> None:
     two = Two(replace(COUNTED, method="local-first"))
     two.step(CHARGED)
     two.step(BOTH_WAYS)
@@ -326,7 +328,7 @@ def sites(draw: st.DrawFn) -> Site:
     columns = draw(st.lists(st.sampled_from(COLUMNS), unique=True))
     windows = draw(st.integers(1, 3))
     if method == "local-first" and sum(role in FUELLED for role in roles) > 1 and "carbon" in columns:
-        # Whose carbon that of an idle set beside a running one is: the README says the load's, the loop their mix's.
+        # Carbon of an idle set beside a running set: by the README the load's, by the loop that of their mix.
         columns.remove("carbon")
     efficiency, factor = st.sampled_from([0.9, 0.95, 0.97, 1.0]), st.integers(0, 9000).map(lambda tenths: tenths / 10)
     groups = st.lists(st.sampled_from([*GROUPS, ""]), min_size=len(roles), max_size=len(roles))
@@ -364,8 +366,8 @@ def powers(chance: Random, site: Site) -> list[float]:
         against = {"grid": 0.3, "battery": 0.5}.get(role, 0.05)
         power.append(amount(chance, 20e3, 0.02 if role == "grid" else 0.08) * (-1 if chance.random() < against else 1))
     if site.roles[0] == "grid":
-        made = [p if role in TWO_WAY else max(p, 0.0) for p, role in zip(power, site.roles, strict=True)]
-        others = total([p for p, role in zip(made[1:], site.roles[1:], strict=True) if role not in METERED] + [0.0])
+        values = [p if role in TWO_WAY else max(p, 0.0) for p, role in zip(power, site.roles, strict=True)]
+        others = total([p for p, role in zip(values[1:], site.roles[1:], strict=True) if role not in METERED] + [0.0])
         # A load: as a rule there is some; 0; negative as meter noise is; negative as a fault is
         power[0] = abs(power[0]) * chance.choice([1, 1, 1, 1, 1, 1, 0, -0.01, -0.5]) - others
     return power

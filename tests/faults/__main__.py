@@ -51,12 +51,12 @@ daemon late. Power cuts have a disk of their own."""
 PRIORITY = -10
 
 SHOWN = 20
-"""Findings of a kind that are shown."""
+"""Maximum number of findings shown for a kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a kind; `skipped` says why it was not played, `broken` what ended it, `done` what was done."""
+    """Result of a kind. `skipped`: why it was not run; `broken`: the error that ended it; `done`: its faults."""
 
     kind: Kind
     rounds: int = 0
@@ -67,7 +67,7 @@ class Outcome:
 
     @property
     def well(self) -> bool:
-        """Whether nothing is wrong, and something was looked at."""
+        """Whether there are no findings, and at least one record was compared."""
         wrong = self.broken or self.verdict.findings or not self.verdict.records
         return bool(self.skipped) or not wrong
 
@@ -88,17 +88,17 @@ def _say(text: str) -> None:
 
 
 def played(kind: Kind, stage: Stage) -> Outcome:
-    """Play a kind; progress and what is found go to stderr."""
-    begun, rounds, verdict, said = time.monotonic(), 0, Verdict(), set[Finding]()
+    """Run a kind; print progress and findings to stderr."""
+    begun, rounds, verdict, printed = time.monotonic(), 0, Verdict(), set[Finding]()
     _say(f"{kind.name}: {kind.about}, {stage.rounds} rounds")
     try:
         with contextlib.closing(kind.play(stage)) as course:
             for verdict in course:
                 rounds += 1
                 for finding in verdict.findings:
-                    if finding not in said and len(said) < SHOWN:
+                    if finding not in printed and len(printed) < SHOWN:
                         _say(f"{kind.name} {rounds}: {finding}")
-                    said.add(finding)
+                    printed.add(finding)
                 if rounds % 10 == 0:
                     _say(f"{kind.name} {rounds} of {stage.rounds}: {verdict.records} records, {_counts(verdict)}")
     except NotHere as reason:
@@ -115,14 +115,14 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "scripts/faults", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    listed = "; ".join(f"{one.name}: {one.about}" for one in KINDS)
+    listed = "; ".join(f"{kind.name}: {kind.about}" for kind in KINDS)
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"all when none is named. {listed}")
     parser.add_argument("--short", action="store_true", help="every kind with fewer rounds, as CI runs it")
     parser.add_argument("--seed", type=int, default=1, help="of every random choice; default 1")
     parser.add_argument("--rounds", type=int, help="so many of each kind")
     parser.add_argument("--keep", action="store_true", help="leave the folders with logs and spools")
     found = parser.parse_args(argv)
-    names = [one.name for one in KINDS]
+    names = [kind.name for kind in KINDS]
     for name in found.kinds:
         if name not in names:
             parser.error(f"KIND: found {name!r}; allowed: {', '.join(names)}")
@@ -130,36 +130,36 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _go_first() -> None:
-    """Before the machine's other work, where that is allowed: it must not pass for the daemon's being late."""
+    """Raise the priority where that is allowed, so that other work of the machine does not look like a late daemon."""
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Play what is asked for; the exit code."""
-    asked = _arguments(argv)
+    """Run the selected kinds; return the exit code."""
+    options = _arguments(argv)
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     _go_first()
     folder = Path(tempfile.mkdtemp(prefix="wattgram-faults-", dir=MEMORY if MEMORY.is_dir() else None))
-    _say(f"seed {asked.seed}, in {folder}")
+    _say(f"seed {options.seed}, in {folder}")
     outcomes = []
     try:
         for kind in KINDS:
-            if asked.kinds and kind.name not in asked.kinds:
+            if options.kinds and kind.name not in options.kinds:
                 continue
-            rounds = asked.rounds or (kind.short if asked.short else kind.full)
-            chance = random.Random(f"{asked.seed} {kind.name}")
-            outcome = played(kind, Stage(folder / kind.name, chance, rounds, 4.0 if asked.short else 120.0))
+            rounds = options.rounds or (kind.short if options.short else kind.full)
+            chance = random.Random(f"{options.seed} {kind.name}")
+            outcome = played(kind, Stage(folder / kind.name, chance, rounds, 4.0 if options.short else 120.0))
             print(outcome, flush=True)
             outcomes.append(outcome)
     except KeyboardInterrupt:
         _say("interrupted")
         return 130
     finally:
-        if not asked.keep:
+        if not options.keep:
             shutil.rmtree(folder, ignore_errors=True)
-    print(_counts(sum((one.verdict for one in outcomes), Verdict())), flush=True)
-    return 0 if all(one.well for one in outcomes) else 1
+    print(_counts(sum((outcome.verdict for outcome in outcomes), Verdict())), flush=True)
+    return 0 if all(outcome.well for outcome in outcomes) else 1
 
 
 if __name__ == "__main__":

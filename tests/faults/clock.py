@@ -30,7 +30,7 @@ class FakeClock:
     site: World | None = None
 
     def environment(self) -> dict[str, str]:
-        """For the daemon. NotHere without the library."""
+        """Environment variables for the daemon. NotHere without the library."""
         found = sorted(Path("/usr/lib").glob(f"*/{LIBRARY}"))
         if not found:
             raise NotHere("libfaketime is not installed")
@@ -43,7 +43,7 @@ class FakeClock:
         }
 
     def set(self, seconds: float) -> None:
-        """From now on it is so many seconds ahead."""
+        """Set the offset from now on, s ahead."""
         text = f"{seconds:+.3f}"
         new = self.path.with_suffix(".new")
         new.write_text(f"{text}\n")
@@ -56,7 +56,7 @@ class FakeClock:
 
 
 def steps(stage: Stage) -> Rounds:
-    """Each round has a site of its own, so that its times are not those of another round."""
+    """Run the rounds, each on a new site, so that rounds do not share timestamps."""
     before = Verdict()
     for number in range(stage.rounds):
         folder = stage.folder / f"{number}"
@@ -82,7 +82,7 @@ def sweep() -> None:
 
 
 def forwards(site: World, clock: FakeClock) -> None:
-    """It was late by seconds to hours."""
+    """Set a clock forwards that was late by seconds to hours."""
     clock.set(0.0)
     _some_time(site)
     clock.set(10 ** site.chance.uniform(0.3, 4.0))
@@ -90,7 +90,7 @@ def forwards(site: World, clock: FakeClock) -> None:
 
 
 def backwards(site: World, clock: FakeClock) -> None:
-    """It was early by as much as was read, so that the same times come again."""
+    """Set a clock back by as much as was read, so that the same times occur again."""
     clock.set(0.0)
     _some_time(site)
     clock.set(-site.chance.uniform(1.5, 3.0))
@@ -98,7 +98,7 @@ def backwards(site: World, clock: FakeClock) -> None:
 
 
 def far_backwards(site: World, clock: FakeClock) -> None:
-    """It was early by hours."""
+    """Set a clock back by hours."""
     clock.set(0.0)
     _some_time(site)
     clock.set(-(10 ** site.chance.uniform(3.0, 4.0)))
@@ -106,7 +106,7 @@ def far_backwards(site: World, clock: FakeClock) -> None:
 
 
 def there_and_back(site: World, clock: FakeClock) -> None:
-    """A wrong server's time, which is corrected."""
+    """Set the clock to a wrong time, then correct it."""
     clock.set(0.0)
     _some_time(site)
     clock.set(10 ** site.chance.uniform(1.0, 3.0))
@@ -116,7 +116,7 @@ def there_and_back(site: World, clock: FakeClock) -> None:
 
 
 def backwards_while_down(site: World, clock: FakeClock) -> None:
-    """Nobody sees the step: the next life begins before the last one ended."""
+    """Set the clock back between two lives: the next life begins at a time before the end of the last life."""
     clock.set(0.0)
     _some_time(site)
     if site.chance.random() < 0.5:
@@ -138,7 +138,7 @@ def from_1970(site: World, clock: FakeClock) -> None:
 
 
 def killed_in_1970(site: World, clock: FakeClock) -> None:
-    """The same, and the daemon is killed before: what waited is on disk, and the next life knows when it was read."""
+    """The same, but the daemon is killed before: pending readings are on disk, and the next life knows their times."""
     clock.set(site.chance.uniform(0, 1e6) - time.time())
     _some_time(site)
     site.kill()
@@ -172,7 +172,7 @@ COURSES = (
     forwards,
     far_backwards,
 )
-"""In this order, again and again."""
+"""Repeated in this order."""
 
 
 def _some_time(site: World) -> None:

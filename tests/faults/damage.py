@@ -1,4 +1,4 @@
-"""Files of the spool that lost their end, a page or some bits while nobody looked.
+"""Files of the spool that lost their end, a page or some bits while the daemon was stopped.
 
 What the damaged places held may be gone, but the daemon must say so, or it is lost in silence: `spool_damaged` and
 `spool_lost` of /metrics count at least what is missing. Where the number cannot be known, as of a file that lost its
@@ -24,7 +24,7 @@ OLD = 0.2
 has."""
 
 Damage = Callable[[bytearray, int, random.Random], None]
-"""What becomes of a file's content at a page."""
+"""A change of a file's content at a page."""
 
 
 def torn(content: bytearray, page: int, chance: random.Random) -> None:
@@ -39,7 +39,7 @@ def truncated(content: bytearray, page: int, chance: random.Random) -> None:
 
 
 def flipped(content: bytearray, page: int, chance: random.Random) -> None:
-    """Some bits are others, as of a card that forgets."""
+    """Some bits are flipped, as on a worn card."""
     for _ in range(chance.choice((1, 4, 64))):
         place = chance.randrange(page, min(page + PAGE, len(content)))
         content[place] ^= 1 << chance.randrange(8)
@@ -52,13 +52,13 @@ def foreign(content: bytearray, page: int, chance: random.Random) -> None:
 
 
 DAMAGES: tuple[Damage, ...] = (flipped, torn, truncated, foreign)
-"""In this order, again and again, at a place by chance."""
+"""Repeated in this order, at a random place."""
 
 
 def damages(stage: Stage) -> Rounds:
     """The database is away while records gather; then the daemon ends, a file is damaged, and both come back."""
     with world(stage.folder, stage.chance) as site:
-        told: set[str] = set()
+        noticed: set[str] = set()
         silent: dict[str, str] = {}
         for number in range(stage.rounds):
             before = _contents(site.spool)
@@ -71,38 +71,44 @@ def damages(stage: Stage) -> Rounds:
             else:
                 site.stop()
             done = _damage(site.spool, {} if stage.chance.random() < OLD else before, DAMAGES[number % 4], stage.chance)
-            heard = len(site.heard.events)
+            events_before = len(site.heard.events)
             site.take_away(away=False)
             site.start()
             site.works()
             verdict = site.compare(site.drained())
-            missing = {one.record: None for one in verdict.lost if one.record not in told and one.record not in silent}
+            missing = {
+                finding.record: None
+                for finding in verdict.lost
+                if finding.record not in noticed and finding.record not in silent
+            }
             counted = _counted(site)
-            unknown = any(_without_number(*event) for event in site.heard.events[heard:])
-            told.update([*missing][: None if unknown else counted])
-            silent |= {record: f"{done}, {counted} were told" for record in missing if record not in told}
+            unknown = any(_without_number(*event) for event in site.heard.events[events_before:])
+            noticed.update([*missing][: None if unknown else counted])
+            silent |= {record: f"{done}, {counted} were told" for record in missing if record not in noticed}
             stage.counted["missing"] += len(missing)
             stage.counted["counted by the daemon"] += counted
             lost = [
-                one._replace(said=f"{one.said}; {silent[one.record]}") for one in verdict.lost if one.record in silent
+                finding._replace(said=f"{finding.said}; {silent[finding.record]}")
+                for finding in verdict.lost
+                if finding.record in silent
             ]
             yield replace(verdict, lost=tuple(lost))
             site.stop()
 
 
 def _counted(site: World) -> int:
-    """Records that the daemon says are lost, since it started."""
+    """Return the number of records that the daemon has counted as lost since its start."""
     metrics = site.metrics()
     return int(metrics["spool_lost"] + metrics.get("spool_damaged", 0.0))
 
 
 def _without_number(event: str, detail: str) -> bool:
-    """Whether it says that something is lost, and that nobody knows how much."""
+    """Whether the daemon reports a loss of unknown size."""
     return event == "spool damaged" and not re.search(r"\d+ records", detail)
 
 
-def _damage(folder: Path, before: Mapping[Path, bytes], what: Damage, chance: random.Random) -> str:
-    """Damage one of the pages that are others than before, whichever files there are; what was done."""
+def _damage(folder: Path, before: Mapping[Path, bytes], kind: Damage, chance: random.Random) -> str:
+    """Damage one of the pages that changed, of any file; return a description."""
     contents = _contents(folder)
     changed: dict[Path, list[int]] = {}
     for path, content in sorted(contents.items()):
@@ -113,9 +119,9 @@ def _damage(folder: Path, before: Mapping[Path, bytes], what: Damage, chance: ra
     path = chance.choice([*changed])
     page = chance.choice(changed[path])
     damaged = bytearray(contents[path])
-    what(damaged, page, chance)
+    kind(damaged, page, chance)
     path.write_bytes(damaged)
-    return f"{what.__name__} at {page} of {path.name}"
+    return f"{kind.__name__} at {page} of {path.name}"
 
 
 def _contents(folder: Path) -> dict[Path, bytes]:

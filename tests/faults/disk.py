@@ -1,7 +1,7 @@
 """A disk whose power can be cut: an ext4 on a loop device over a file whose every write passes through here.
 
-The file is served by FUSE (linux/fuse.h, 7.31), so this process sees what the kernel hands to the device, in its order,
-and what it flushes. A cut can fall between any two writes, also in the middle of an fdatasync. What had been flushed
+The file is served by FUSE (linux/fuse.h, 7.31), so this process sees the writes of the kernel to the device, in order,
+and its flushes. A cut can fall between any two writes, also in the middle of an fdatasync. What had been flushed
 by then is on the disk; of each later write chance keeps all, nothing, or some of its sectors, as of a disk with a
 volatile cache.
 """
@@ -27,7 +27,7 @@ from tests.faults.stage import NotHere
 SIZE = 64 * 2**20
 SECTOR = 512
 LARGEST = 2**17
-"""Bytes of a write at most, which we tell the kernel."""
+"""Maximum size of a write, as announced to the kernel, bytes."""
 
 # linux/fuse.h: opcodes
 GETATTR, SETATTR, OPEN, READ, WRITE, STATFS, RELEASE, FSYNC, FLUSH, INIT = 3, 4, 14, 15, 16, 17, 18, 20, 25, 26
@@ -56,7 +56,7 @@ def formatted(path: Path) -> bytearray:
 
 
 class Disk:
-    """One life of the disk, until its power is cut: `flushed` is what stays in any case, `written` what may stay.
+    """One life of the disk, until its power is cut. `flushed` is kept in any case, `written` perhaps.
 
     `dead` is set when the power has failed, `died` is when (UTC ns).
     """
@@ -82,11 +82,11 @@ class Disk:
             self._countdown = writes
 
     def let_go(self) -> None:
-        """Answer again, so that who still waits can end; nothing of it counts."""
+        """Answer again, so that waiting processes can end; no write is kept."""
         self._goes_on.set()
 
     def remains(self, chance: random.Random) -> bytearray:
-        """What is on the disk when the power is back."""
+        """Return the content of the disk when the power is back."""
         content = bytearray(self.flushed)
         for offset, data in self.written:
             for start, end in _kept(len(data), chance):
@@ -123,7 +123,7 @@ class Disk:
         try:
             yield
         finally:
-            # By force, since a mount namespace that somebody made meanwhile may have a copy of it.
+            # By force, since a mount namespace made meanwhile may have a copy of the mount.
             libc.umount2(target, FORCE)
             libc.umount2(target, DETACH)
             thread.join()
@@ -139,7 +139,7 @@ class Disk:
                 body = self._answer(opcode, memoryview(request)[_IN.size :])
                 error = -NO_SUCH_CALL if body is None else 0
                 answer = _OUT.pack(_OUT.size + len(body or b""), error, unique) + (body or b"")
-                with contextlib.suppress(FileNotFoundError):  # who asked is gone
+                with contextlib.suppress(FileNotFoundError):  # the process that made the request has ended
                     os.write(device, answer)
         except OSError as error:
             if error.errno not in (errno.ENODEV, errno.ECONNABORTED):  # which say that it is unmounted
@@ -187,7 +187,7 @@ class Disk:
         self.dead.set()
 
     def _powered(self) -> bool:
-        """Whether what comes now still counts; without power nobody gets an answer until `let_go`."""
+        """Whether the disk has power. Without power no request is answered until `let_go`."""
         with self._lock:
             if self._countdown is not None:
                 self._countdown -= 1
@@ -200,18 +200,18 @@ class Disk:
 
 
 def _kept(size: int, chance: random.Random) -> Iterator[tuple[int, int]]:
-    """Which bytes of a write that was not flushed came to the disk."""
-    fate = chance.random()
-    if fate < 0.4:
+    """Return the part of an unflushed write that reached the disk."""
+    draw = chance.random()
+    if draw < 0.4:
         yield 0, size
-    elif fate < 0.6:
+    elif draw < 0.6:
         for start in range(0, size, SECTOR):
             if chance.random() < 0.5:
                 yield start, min(start + SECTOR, size)
 
 
 def _init(request: memoryview) -> bytes:
-    """fuse_init_out: no special ways, writes come at once and in order."""
+    """fuse_init_out: no optional features; writes come at once and in order."""
     major, _, readahead, *_ = struct.unpack_from("<4I", request)
     return struct.pack("<4IHHIIHHII", major, 31, readahead, 0, 16, 12, LARGEST, 1, LARGEST // 4096, 0, 0, 0) + bytes(24)
 

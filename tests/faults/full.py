@@ -54,8 +54,8 @@ def _fill(site: World) -> None:
 
 
 def _live(site: World) -> None:
-    """What is read now arrives now."""
-    served = {one.name: len(one.served) for one in site.meters}
+    """Wait until new readings arrive in the database."""
+    served = {meter.name: len(meter.served) for meter in site.meters}
     wait_for(
         lambda: all(site.database.latest().get(name, 0) >= serial for name, serial in served.items()),
         LATE,

@@ -1,10 +1,10 @@
 """What was served beside what is held: lost, duplicated, misdated. Pure.
 
 lost: a reading that the daemon had for more than the sync period when it died, or that it had while it lives, and that
-is not there although a later one of its device is: records arrive oldest first. A tick that it must have told by then.
+is not there although a later one of its device is: records arrive oldest first. A tick that it must have stored by then.
 duplicated: a reading at two times, or two different records of one key.
 misdated: a record at a time at which the device did not serve it. That is before it was served, or after the device
-was asked for the next reading, which the daemon does when it has stamped this one. So the machine's speed has no part
+got the request for the next reading, which the daemon sends after stamping this reading. So the machine's speed has no part
 in it: in most rounds the bound is an interval of 0.1 to 0.2 s. Also a record that nobody served, or whose parts do not
 belong together.
 """
@@ -18,7 +18,7 @@ from tests.faults.meter import NS, Had, checks
 from tests.faults.truth import MS, SET, Finding, Held, Tick, Truth, Verdict
 
 NEAR = 5 * MS
-"""Times are cut to whole ms, and where one clock is told by the other the two are read one after the other."""
+"""Tolerance: times are cut to whole ms, and two clocks that are compared are read one after the other."""
 
 PERIOD = NS
 """Sync period: what the daemon had for longer is on disk (SPEC 6.1)."""
@@ -39,16 +39,16 @@ def judge(truth: Truth, places: Iterable[Held], until: Mapping[str, int] | None 
     return verdict
 
 
-def due(truth: Truth, one: Had) -> bool:
+def due(truth: Truth, reading: Had) -> bool:
     """Whether a reading must be kept: the daemon had it, and long enough before it was killed."""
-    life = truth.life(one.time)
-    if one.until is None or life is None:
+    life = truth.life(reading.time)
+    if reading.until is None or life is None:
         return False
-    return life.killed is None or one.until + PERIOD + truth.stalled(one.until, life.killed) <= life.killed
+    return life.killed is None or reading.until + PERIOD + truth.stalled(reading.until, life.killed) <= life.killed
 
 
 def _contradictions(places: Iterable[Held]) -> Iterable[Finding]:
-    """Keys that have several contents.
+    """Yield the keys with several contents.
 
     MQTT's times have whole ms, so two records that the database has a nanosecond apart have one time there: in a ms
     there may be as many contents as a place has times.
@@ -56,89 +56,90 @@ def _contradictions(places: Iterable[Held]) -> Iterable[Finding]:
     contents: dict[tuple[str, int], list[tuple[Content, str]]] = defaultdict(list)
     times: dict[tuple[str, int], dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
     for place in places:
-        told: list[tuple[str, int, Content]] = [
-            (one.device, one.time, (("serial", one.serial), *enumerate(one.checks))) for one in place.readings
+        records: list[tuple[str, int, Content]] = [
+            (reading.device, reading.time, (("serial", reading.serial), *enumerate(reading.checks)))
+            for reading in place.readings
         ]
-        told += [("tick", one.time, one.numbers) for one in place.ticks]
-        for what, time, content in told:
-            key = what, time // MS
+        records += [("tick", tick.time, tick.numbers) for tick in place.ticks]
+        for kind, time, content in records:
+            key = kind, time // MS
             times[key][place.name].add(time)
-            if not any(_same(content, one) for one, _ in contents[key]):
+            if not any(_same(content, known) for known, _ in contents[key]):
                 contents[key].append((content, place.name))
-    for (what, ms), found in contents.items():
-        if len(found) > max(map(len, times[what, ms].values())):
-            said = " and ".join(f"{dict(content)} ({name})" for content, name in found)
-            yield Finding(f"{what} at {ms} ms", "all places", said)
+    for (kind, ms), found in contents.items():
+        if len(found) > max(map(len, times[kind, ms].values())):
+            versions = " and ".join(f"{dict(content)} ({name})" for content, name in found)
+            yield Finding(f"{kind} at {ms} ms", "all places", versions)
 
 
-def _same(one: Content, other: Content) -> bool:
-    """Whether two records say the same; VictoriaMetrics keeps ten digits and more of a number."""
-    return len(one) == len(other) and all(
+def _same(content: Content, other: Content) -> bool:
+    """Whether two records are equal; VictoriaMetrics keeps ten digits and more of a number."""
+    return len(content) == len(other) and all(
         name == named and (number == value or abs(number - value) <= 1e-9 * abs(value))
-        for (name, number), (named, value) in zip(one, other, strict=True)
+        for (name, number), (named, value) in zip(content, other, strict=True)
     )
 
 
 def _readings(truth: Truth, place: Held, until: Mapping[str, int]) -> Verdict:
     times: dict[tuple[str, int], set[int]] = defaultdict(set)
     latest = dict(until)
-    for one in place.readings:
-        times[one.device, one.serial].add(one.time)
-        latest[one.device] = max(one.serial, latest.get(one.device, 0))
-    served = {(name, one.serial): one for name, readings in truth.had.items() for one in readings}
+    for reading in place.readings:
+        times[reading.device, reading.serial].add(reading.time)
+        latest[reading.device] = max(reading.serial, latest.get(reading.device, 0))
+    served = {(name, reading.serial): reading for name, readings in truth.had.items() for reading in readings}
     duplicated, misdated = [], []
     for (name, serial), stamps in sorted(times.items()):
-        what = f"{name} {serial}"
-        duplicated += [Finding(what, place.name, f"at {sorted(stamps)}")] * (len(stamps) - 1)
+        record = f"{name} {serial}"
+        duplicated += [Finding(record, place.name, f"at {sorted(stamps)}")] * (len(stamps) - 1)
         if (name, serial) not in served:
-            misdated.append(Finding(what, place.name, "was never served"))
+            misdated.append(Finding(record, place.name, "was never served"))
             continue
-        misdated += [Finding(what, place.name, said) for said in _wrong_times(stamps, served[name, serial], truth)]
+        misdated += [Finding(record, place.name, fault) for fault in _wrong_times(stamps, served[name, serial], truth)]
     misdated += [
-        Finding(f"{one.device} {one.serial}", place.name, "its parts do not belong together")
-        for one in place.readings
-        if one.checks != checks(one.device, one.serial)
+        Finding(f"{reading.device} {reading.serial}", place.name, "its parts do not belong together")
+        for reading in place.readings
+        if reading.checks != checks(reading.device, reading.serial)
     ]
     lost = [
-        Finding(f"{name} {serial}", place.name, f"served at {one.time}{_age(truth, one)}")
-        for (name, serial), one in served.items()
-        if place.whole and serial <= latest.get(name, 0) and (name, serial) not in times and due(truth, one)
+        Finding(f"{name} {serial}", place.name, f"served at {reading.time}{_age(truth, reading)}")
+        for (name, serial), reading in served.items()
+        if place.whole and serial <= latest.get(name, 0) and (name, serial) not in times and due(truth, reading)
     ]
     return Verdict(len(times), tuple(lost), tuple(duplicated), tuple(misdated))
 
 
-def _wrong_times(stamps: Iterable[int], had: Had, truth: Truth) -> Iterable[str]:
-    """What is wrong with the times of a reading."""
-    until = _until(had, truth)
-    allowed = truth.offsets.at(had.time, until)
+def _wrong_times(stamps: Iterable[int], reading: Had, truth: Truth) -> Iterable[str]:
+    """Yield the faults in the times of a reading."""
+    until = _until(reading, truth)
+    allowed = truth.offsets.at(reading.time, until)
     for stamp in sorted(stamps):
-        if not any(had.time + offset - NEAR <= stamp <= until + offset + NEAR for offset in allowed):
-            late, next_one = (stamp - had.time) / NS, (until - had.time) / NS
+        if not any(reading.time + offset - NEAR <= stamp <= until + offset + NEAR for offset in allowed):
+            late, next_one = (stamp - reading.time) / NS, (until - reading.time) / NS
             yield f"stored at {stamp}, {late:+.3f} s from when it was served; asked next {next_one:.3f} s after"
 
 
-def _until(had: Had, truth: Truth) -> int:
-    """The last moment at which a reading may have been stamped."""
-    if had.until is not None:
-        return had.until
-    life = truth.life(had.time)
+def _until(reading: Had, truth: Truth) -> int:
+    """Return the last moment at which the daemon may have stamped a reading."""
+    if reading.until is not None:
+        return reading.until
+    life = truth.life(reading.time)
     return truth.now if life is None or life.killed is None else life.killed + SET
 
 
-def _age(truth: Truth, one: Had) -> str:
-    life = truth.life(one.time)
-    if life is None or life.killed is None or one.until is None:
+def _age(truth: Truth, reading: Had) -> str:
+    life = truth.life(reading.time)
+    if life is None or life.killed is None or reading.until is None:
         return ""
-    return f", had for {(life.killed - one.until) / NS:.3f} s before the end"
+    return f", had for {(life.killed - reading.until) / NS:.3f} s before the end"
 
 
 def _ticks(truth: Truth, place: Held) -> Verdict:
-    """The balance of each tick, and which of them are not there."""
-    times = {one.time for one in place.ticks}
+    """Compare the ticks: wrong balances, and missing ticks."""
+    times = {tick.time for tick in place.ticks}
     misdated = [
-        Finding(f"tick {one.time}", place.name, f"{dict(one.numbers)} is no balance")
-        for one in place.ticks
-        if not _balanced(one)
+        Finding(f"tick {tick.time}", place.name, f"{dict(tick.numbers)} is no balance")
+        for tick in place.ticks
+        if not _balanced(tick)
     ]
     lost: set[int] = set()
     if truth.tick:
@@ -151,16 +152,16 @@ def _ticks(truth: Truth, place: Held) -> Verdict:
 
 
 def _due_ticks(truth: Truth) -> set[int]:
-    """The ticks that must have been told and kept: from the second after a life's first reading to a tick before its
-    last one that is due."""
+    """Return the ticks that must be stored: from the second after a life's first reading to a tick before its
+    last due reading."""
     found: set[int] = set()
     ends = [life.begin for life in truth.lives[1:]] + [truth.now + NS]
     for life, end in zip(truth.lives, ends, strict=True):
         moments = [
-            one.until
+            reading.until
             for served in truth.had.values()
-            for one in served
-            if life.begin <= one.time < end and one.until is not None and due(truth, one)
+            for reading in served
+            if life.begin <= reading.time < end and reading.until is not None and due(truth, reading)
         ]
         if moments:
             first, last = min(moments) // truth.tick + 2, max(moments) // truth.tick
@@ -169,7 +170,7 @@ def _due_ticks(truth: Truth) -> set[int]:
 
 
 def _balanced(tick: Tick) -> bool:
-    """What comes in goes to the load (SPEC 6.10)."""
+    """Whether the inflow equals the load (SPEC 6.10)."""
     numbers = dict(tick.numbers)
     if "load_power" not in numbers:
         return True

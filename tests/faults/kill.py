@@ -12,10 +12,10 @@ from tests.faults.stage import Rounds, Stage
 from tests.faults.world import World, world
 
 AWAY = 0.5
-"""Share of lives in which the database is away, so that the spool alone has what was read."""
+"""Share of lives in which the database is unavailable, so that only the spool has the readings."""
 
 WRITING = 0.02
-"""Seconds after the first sign of a write to the spool in which it is hit."""
+"""Longest time from the first sign of a write to the kill, s."""
 
 
 def kills(stage: Stage) -> Rounds:
@@ -30,19 +30,19 @@ def kills_with_victoria(stage: Stage) -> Rounds:
 
 def _kills(stage: Stage, database: Callable[[Path], AbstractContextManager[Database]]) -> Rounds:
     with world(stage.folder, stage.chance, database=database) as site:
-        for left in reversed(range(stage.rounds)):
+        for remaining in reversed(range(stage.rounds)):
             site.database_may_be_away(AWAY)
             site.start()
             wait_for_a_moment(site)
             site.kill()
             stage.counted["without a database"] += site.away
-            if left:
+            if remaining:
                 yield site.compare()
         yield site.settled()
 
 
 def wait_for_a_moment(site: World) -> None:
-    """Until a moment of the daemon's life that nobody can foresee."""
+    """Wait until a random moment of the daemon's life."""
     match site.chance.randrange(5):
         case 0:
             site.sleep(0.05, 1.5)  # while it starts, and opens its spool
@@ -65,7 +65,7 @@ def wait_for_a_write(folder: Path, patience: float = 2.0) -> None:
 
 def _state(folder: Path) -> list[tuple[str, int, int]]:
     try:
-        stats = [(one.name, one.stat()) for one in folder.iterdir() if one.is_file()]
-    except FileNotFoundError:  # one that was deleted meanwhile
+        stats = [(path.name, path.stat()) for path in folder.iterdir() if path.is_file()]
+    except FileNotFoundError:  # a file that was deleted meanwhile
         return []
     return sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)

@@ -1,4 +1,4 @@
-"""A Modbus TCP device that gives every reading a serial number, and knows when it served which."""
+"""A Modbus TCP device that gives every reading a serial number and records when it served the reading."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.support.misbehaving_device import Request, Server, Step
 NS = 1_000_000_000
 
 TIMEOUT = 10.0
-"""Seconds that the daemon is told to wait for an answer. A stall of the machine is shorter, so that what was served is
-what was read."""
+"""The daemon waits this long for an answer, s. A stall of the machine is shorter, so that every served reading
+was also read."""
 
 SERIAL, CHECKS = "active_power_total", ("voltage_l1n", "voltage_l2n")
 """The quantities that carry a reading's serial number, and two words that follow from it and from the device."""
@@ -48,7 +48,7 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Had:
-    """A served reading, and when the device was asked for the next one (UTC ns).
+    """A served reading, and the time of the next request (UTC ns).
 
     The daemon asks again on a connection when it has the answer, or when its time-out is over. So where the next
     request came long before that, it had this reading by then; `until` is None where nothing is known.
@@ -92,14 +92,15 @@ class Meter:
         return [Step(self.delay(), request.frame(bytes([request.code, len(data)]) + data))]
 
     def had(self) -> list[Had]:
-        """All that was served."""
+        """Return all served readings."""
         served = [*self.served]
         known = [
-            Had(one.serial, one.time, after.time if follows(one, after) else None) for one, after in pairwise(served)
+            Had(reading.serial, reading.time, after.time if follows(reading, after) else None)
+            for reading, after in pairwise(served)
         ]
-        return known + [Had(one.serial, one.time, None) for one in served[-1:]]
+        return known + [Had(reading.serial, reading.time, None) for reading in served[-1:]]
 
 
-def follows(one: Served, after: Served) -> bool:
-    """Whether the daemon asked again because it had the answer."""
-    return one.connection == after.connection and after.time - one.time < TIMEOUT / 2 * NS
+def follows(reading: Served, after: Served) -> bool:
+    """Whether the daemon sent the next request because it had received the answer."""
+    return reading.connection == after.connection and after.time - reading.time < TIMEOUT / 2 * NS

@@ -16,15 +16,15 @@ FORCE, DETACH = 1, 2  # MNT_FORCE, MNT_DETACH, sys/mount.h
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def called(what: str, result: int) -> None:
+def called(name: str, result: int) -> None:
     """The result of a call of libc; NotHere when it failed."""
     if result < 0:
-        raise NotHere(f"{what}: {os.strerror(ctypes.get_errno())}")
+        raise NotHere(f"{name}: {os.strerror(ctypes.get_errno())}")
 
 
 @contextmanager
 def mounted(*arguments: str, at: Path) -> Iterator[Path]:
-    """What mount(8) makes of these arguments. NotHere when it refuses."""
+    """Mount with these arguments of mount(8). NotHere when mount refuses."""
     at.mkdir(exist_ok=True)
     done = subprocess.run(["mount", *arguments, at], capture_output=True, text=True, check=False)
     if done.returncode:

@@ -18,7 +18,7 @@ from tests.faults.world import world
 NAMESPACE = 0x40000000  # CLONE_NEWNET, linux/sched.h
 
 OF = 1000
-"""Packets are lost by so many in a thousand."""
+"""Denominator of the loss of packets."""
 
 CUT = OF - 1
 
@@ -52,14 +52,14 @@ def namespace() -> Iterator[None]:
         os.close(before)
 
 
-def lose(lost: int) -> None:
-    """From now on so many of `OF` packets are lost."""
-    done = _run("nft", "-f", "-", text=RULES.format(of=OF, lost=lost))
+def lose(number: int) -> None:
+    """Lose this many of `OF` packets from now on."""
+    done = _run("nft", "-f", "-", text=RULES.format(of=OF, lost=number))
     assert not done.returncode, f"nft: {done.stderr.strip()}"
 
 
 def dropped() -> int:
-    """Packets that were lost since `lose` was called last."""
+    """Return the number of packets lost since the last call of `lose`."""
     return int(_run("nft", "list", "ruleset").stdout.partition("packets ")[2].split()[0])
 
 

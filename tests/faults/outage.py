@@ -44,7 +44,7 @@ OUTAGES = (
     Outage(_broker, Server.kill, Server.start),
     Outage(_all, Server.kill, Server.start, long=True),
 )
-"""In this order, again and again. A broker that dies forgets what the subscriber has not heard, so it comes late."""
+"""Repeated in this order. A killed broker forgets messages that the subscriber has not received, so it comes late."""
 
 
 def outages(stage: Stage) -> Rounds:
@@ -56,8 +56,8 @@ def outages(stage: Stage) -> Rounds:
             site.works()
             site.sleep(0.0, 1.0)
             servers = outage.servers(site)
-            for one in servers:
-                outage.go(one)
+            for server in servers:
+                outage.go(server)
             site.heard.whole = site.heard.whole and not (site.broker in servers and outage.go is Server.kill)
             longest = stage.long if outage.long else min(stage.long, LONGEST)
             site.sleep(longest / 4, longest / 2)
@@ -66,11 +66,11 @@ def outages(stage: Stage) -> Rounds:
                 site.sleep(0.0, 1.0)
                 site.start()
             site.sleep(longest / 4, longest / 2)
-            for one in servers:
-                outage.come(one)
+            for server in servers:
+                outage.come(server)
             yield site.compare(site.drained())
         site.stop()
 
 
 LONGEST = 30.0
-"""Seconds of an outage that is not said to be long."""
+"""Duration of an outage that is not marked as long, s."""

@@ -1,4 +1,4 @@
-"""Where records end up, each asked what it holds: InfluxDB, VictoriaMetrics, and who listens at the broker."""
+"""The destinations of records, and their content: InfluxDB, VictoriaMetrics, and a subscriber of the broker."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class VictoriaDatabase:
 
     @property
     def front(self) -> Victoria:
-        """It is asked directly."""
+        """Return the engine's address: there is no server in front."""
         return self.engine
 
     @property
@@ -133,7 +133,7 @@ class VictoriaDatabase:
 
 @dataclass
 class Listener:
-    """A subscriber of everything that the site says; `whole` until the broker died, which forgets what it had.
+    """A subscriber of all the site's messages; `whole` until the broker dies, which forgets its queue.
 
     As of `held`: `latest`, the highest serial number by device, and `events`, each with its detail.
     """
@@ -147,7 +147,7 @@ class Listener:
     _seen: int = 0
 
     def held(self) -> Held:
-        """All device and tick records, however often each was heard."""
+        """All device and tick records, however often each was received."""
         messages = self.heard.messages()[:-1]  # the last line may still be written
         for topic, payload in messages[self._seen :]:
             kind, _, name = topic.removeprefix(f"wattgram/{SITE}/").partition("/")
@@ -182,26 +182,26 @@ def victoria(folder: Path) -> Iterator[Database]:
 
 @contextmanager
 def listener(broker: Broker) -> Iterator[Listener]:
-    """Somebody who listens from now on."""
-    with subscriber(broker, f"wattgram/{SITE}/#") as heard:
-        yield Listener(heard)
+    """A subscriber from now on."""
+    with subscriber(broker, f"wattgram/{SITE}/#") as messages:
+        yield Listener(messages)
 
 
 def _reading(device: str, time: int, row: Mapping[str, object]) -> Reading | None:
-    """A reading; None for a record that says only that there is no value."""
+    """Return a reading; None for a record without a value."""
     if row.get(SERIAL) is None:
         return None
-    serial, one, other = (row.get(name) for name in (SERIAL, *CHECKS))
-    return Reading(device, time, _whole(serial), (_whole(one), _whole(other)))
+    serial, check, other = (row.get(name) for name in (SERIAL, *CHECKS))
+    return Reading(device, time, _whole(serial), (_whole(check), _whole(other)))
 
 
 def _whole(value: object) -> int:
-    """The number as one; -1 where it is none that a device served."""
+    """Return a whole number; -1 where no device can have served the value."""
     return int(value) if isinstance(value, int | float) and value == int(value) else -1
 
 
 def _numbers(row: Mapping[str, object]) -> Numbers:
-    """What is there of a tick."""
+    """Return the compared fields of a tick."""
     found = ((name, row.get(name)) for name in BALANCE)
     return tuple((name, float(value)) for name, value in found if isinstance(value, int | float))
 

@@ -11,7 +11,7 @@ from tests.faults.stage import Rounds, Stage
 from tests.faults.world import World, world
 
 WRITES = 24
-"""Of writes and flushes after which the power fails; a commit is two to ten."""
+"""Range of writes and flushes after which the power fails; a commit is two to ten."""
 
 START = 120
 """The same while the daemon starts, takes up what is there and makes its first commit, or while it ends."""
@@ -21,10 +21,10 @@ LONGEST = 2.0
 
 
 def cuts(stage: Stage) -> Rounds:
-    """Each life of the daemon begins with what the last one left on the disk."""
+    """Run the rounds: each life of the daemon begins with the disk of the last life."""
     with world(stage.folder, stage.chance) as site:
         content = formatted(site.folder / "empty")
-        for left in reversed(range(stage.rounds)):
+        for remaining in reversed(range(stage.rounds)):
             disk = Disk(content)
             with disk.mounted(site.spool):
                 site.database_may_be_away(AWAY)
@@ -35,7 +35,7 @@ def cuts(stage: Stage) -> Rounds:
                 site.daemon.end()
             stage.counted["writes that were not flushed"] += len(disk.written)
             content = disk.remains(site.chance)
-            if left:
+            if remaining:
                 yield site.compare()
         with Disk(content).mounted(site.spool):
             yield site.settled()

@@ -31,12 +31,12 @@ class Pulse:
 
 @contextmanager
 def pulse() -> Iterator[Pulse]:
-    """Looks while the block lasts."""
-    felt = Pulse()
-    thread = threading.Thread(target=felt._beat, name="pulse")
+    """Record standstills while the block lasts."""
+    standstills = Pulse()
+    thread = threading.Thread(target=standstills._beat, name="pulse")
     thread.start()
     try:
-        yield felt
+        yield standstills
     finally:
-        felt._over.set()
+        standstills._over.set()
         thread.join()

@@ -1,4 +1,4 @@
-"""What a kind of fault is, and what its rounds are played with."""
+"""A kind of fault, and the means of its rounds."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class NotHere(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A folder of its own, chance, how many rounds to play, and how long what is said to be long lasts (s).
+    """Folder, random numbers, number of rounds, and duration of a long outage (s).
 
-    `counted`: what was done to the site, so that a fault that did not happen shows.
+    `counted`: the faults applied to the site, so that a missing fault shows.
     """
 
     folder: Path
@@ -31,12 +31,12 @@ class Stage:
 
 Rounds = Generator[Verdict, None, None]
 Play = Callable[[Stage], Rounds]
-"""Plays the rounds; after each of them the verdict on everything so far. NotHere when the machine does not allow it."""
+"""Runs the rounds; after each round the verdict on all records so far. NotHere when the machine does not allow it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of fault: its name, one line about it, how it is played, and its rounds in the short and the full form."""
+    """A kind of fault: name, description in a line, function, and rounds in the short and the full form."""
 
     name: str
     about: str

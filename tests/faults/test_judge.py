@@ -1,7 +1,7 @@
-"""The comparison can fail: what is lost, doubled or misdated by hand is found, and nothing else.
+"""The comparison finds exactly the records that were lost, duplicated or misdated by hand.
 
-A meter served its readings 1, 2, 3 ... at 0.00 s, 0.10 s, 0.20 s ... after T, each asked for when the one before was
-there, and the daemon stamped each 2 ms after it was served.
+A meter served its readings 1, 2, 3 ... at 0.00 s, 0.10 s, 0.20 s ... after T, each requested when the one before
+was there, and the daemon stamped each 2 ms after it was served.
 """
 
 from __future__ import annotations
@@ -52,75 +52,75 @@ def killed(at: float, **more: object) -> Truth:
     return replace(truth, **more)  # type: ignore[arg-type]
 
 
-def test_everything_in_its_place_is_well() -> None:
+def test_a_complete_run_has_no_findings() -> None:
     assert verdict(all_but()) == Verdict(records=50)
 
 
 # lost
 
 
-def test_a_reading_that_is_not_there_is_lost() -> None:
+def test_a_missing_reading_is_lost() -> None:
     found = verdict(all_but(17))
     assert counts(found) == (1, 0, 0)
     assert found.lost[0][:2] == ("meter 17", "database")
 
 
-def test_what_is_still_on_its_way_is_not_lost_until_it_must_be_there() -> None:
+def test_a_reading_in_delivery_is_not_lost_until_it_is_due() -> None:
     assert counts(verdict(all_but(48, 49, 50))) == (0, 0, 0)
-    # The 50th was served last and nobody asked again, so it is not known whether the daemon had it.
+    # The 50th is the last reading served, with no request after it, so the daemon may not have received it.
     truth = Truth({"meter": [*HAD[:-1], replace(HAD[-1], until=None)]}, [Life(T - S, None)], T + 6 * S)
     assert counts(verdict(all_but(48, 49, 50), truth=truth, until=50)) == (2, 0, 0)
 
 
-def test_a_kill_may_cost_what_was_had_for_less_than_the_sync_period_and_nothing_older() -> None:
-    # Killed at 4.05 s. Reading 30 was had at 3.0 s, 31 at 3.1 s: only that one is younger than 1 s.
+def test_a_kill_may_lose_only_readings_younger_than_the_sync_period() -> None:
+    # Killed at 4.05 s. Reading 30 was received at 3.0 s, 31 at 3.1 s: only 31 is younger than 1 s.
     assert counts(verdict(all_but(*range(31, 50)), truth=killed(4.05), until=50)) == (0, 0, 0)
     found = verdict(all_but(*range(30, 50)), truth=killed(4.05), until=50)
     assert counts(found) == (1, 0, 0)
     assert "had for 1.050 s before the end" in found.lost[0].said
 
 
-def test_time_in_which_the_machine_stood_still_does_not_count() -> None:
+def test_the_sync_period_excludes_time_in_which_the_machine_stood_still() -> None:
     stalls = [(T + 3 * S, T + round(3.5 * S)), (T + 40 * S, T + 41 * S)]
     assert counts(verdict(all_but(*range(26, 50)), truth=killed(4.05, stalls=stalls), until=50)) == (0, 0, 0)
     assert counts(verdict(all_but(*range(25, 50)), truth=killed(4.05, stalls=stalls), until=50)) == (1, 0, 0)
 
 
-def test_a_place_that_lost_its_own_memory_is_not_asked_for_what_is_missing() -> None:
-    heard = Held("MQTT", [reading(50)], [], whole=False)
-    assert counts(verdict(all_but(), heard)) == (0, 0, 0)
-    assert counts(verdict(all_but(), replace(heard, whole=True))) == (49, 0, 0)
+def test_missing_readings_of_an_incomplete_place_are_not_lost() -> None:
+    mqtt = Held("MQTT", [reading(50)], [], whole=False)
+    assert counts(verdict(all_but(), mqtt)) == (0, 0, 0)
+    assert counts(verdict(all_but(), replace(mqtt, whole=True))) == (49, 0, 0)
 
 
 # duplicated
 
 
-def test_a_reading_at_two_times_is_doubled() -> None:
+def test_a_reading_at_two_times_is_duplicated() -> None:
     found = verdict([*all_but(), reading(17, late=60 * MS)])
     assert counts(found) == (0, 1, 0)
     assert found.duplicated[0][:2] == ("meter 17", "database")
 
 
-def test_the_same_record_twice_is_no_double() -> None:
+def test_the_same_record_twice_is_no_duplicate() -> None:
     assert counts(verdict([*all_but(), *all_but()])) == (0, 0, 0)
 
 
-def test_two_readings_of_one_key_are_a_double_and_the_one_that_went_is_lost() -> None:
+def test_two_readings_of_one_key_are_a_duplicate_and_the_overwritten_reading_is_lost() -> None:
     over = Reading("meter", reading(17).time, 18, checks("meter", 18))
     found = verdict([*all_but(17, 18), over], Held("MQTT", all_but(), []))
     assert len(found.lost) == 1
-    assert [one.record for one in found.duplicated] == [f"meter at {over.time // MS} ms"]
+    assert [finding.record for finding in found.duplicated] == [f"meter at {over.time // MS} ms"]
 
 
 def test_readings_a_nanosecond_apart_have_one_time_in_mqtt() -> None:
     truth = faked((-1, 0), (2, -1))
     back = [reading(serial, late=2 * MS - S + 1) for serial in range(21, 51)]
-    heard = [replace(one, time=one.time // MS * MS) for one in back]
+    readings = [replace(served, time=served.time // MS * MS) for served in back]
     stored = [*shifted(0, 1, 20), *back]
-    assert counts(verdict(stored, Held("MQTT", [*shifted(0, 1, 20), *heard], []), truth=truth)) == (0, 0, 0)
+    assert counts(verdict(stored, Held("MQTT", [*shifted(0, 1, 20), *readings], []), truth=truth)) == (0, 0, 0)
     # The database overwrote 11 to 20, whose times the readings 21 to 30 have.
-    over = [*shifted(0, 1, 10), *heard]
-    found = verdict(over, Held("MQTT", [*shifted(0, 1, 20), *heard], []), truth=truth)
+    over = [*shifted(0, 1, 10), *readings]
+    found = verdict(over, Held("MQTT", [*shifted(0, 1, 20), *readings], []), truth=truth)
     assert counts(found) == (10, 10, 0)
 
 
@@ -128,16 +128,16 @@ def test_readings_a_nanosecond_apart_have_one_time_in_mqtt() -> None:
 
 
 @pytest.mark.parametrize("late", [-6 * MS, 106 * MS, 3600 * S, -3600 * S])
-def test_a_time_before_it_was_served_or_after_the_next_was_asked_for_is_wrong(late: int) -> None:
+def test_a_time_before_the_answer_or_after_the_next_request_is_wrong(late: int) -> None:
     assert counts(verdict([*all_but(17), reading(17, late=late)])) == (0, 0, 1)
 
 
 @pytest.mark.parametrize("late", [-1 * MS, 0, 1 * MS, 100 * MS])
-def test_a_time_between_is_right(late: int) -> None:
+def test_a_time_between_the_answer_and_the_next_request_is_right(late: int) -> None:
     assert counts(verdict([*all_but(17), reading(17, late=late)])) == (0, 0, 0)
 
 
-def test_a_reading_that_nobody_served_is_wrong() -> None:
+def test_a_reading_that_no_meter_served_is_wrong() -> None:
     assert counts(verdict([*all_but(), reading(51)])) == (0, 0, 1)
 
 
@@ -167,7 +167,7 @@ def test_readings_have_the_time_of_the_clock_as_it_stands() -> None:
     assert counts(verdict(shifted(0), truth=truth)) == (0, 0, 29)
 
 
-def test_after_a_step_backwards_the_time_may_go_on_and_what_was_stored_stays() -> None:
+def test_after_a_step_backwards_the_time_may_continue_and_stored_readings_stay() -> None:
     truth = faked((-1, 0), (2, -1))
     assert counts(verdict(shifted(0), truth=truth)) == (0, 0, 0)
     # By the new clock the readings 21 to 30 have the times of 11 to 20.
@@ -175,7 +175,7 @@ def test_after_a_step_backwards_the_time_may_go_on_and_what_was_stored_stays() -
     assert counts(verdict([*shifted(0, 1, 20), *shifted(-1.008, 21)], truth=truth)) == (0, 0, 30)
 
 
-def test_readings_of_a_clock_in_1970_have_the_time_of_the_one_that_was_set() -> None:
+def test_readings_of_a_clock_in_1970_have_the_time_of_the_set_clock() -> None:
     behind = -1_789_999_000.0
     truth = faked((-1, behind), (2, 0))
     assert counts(verdict(shifted(0), truth=truth)) == (0, 0, 0)
@@ -194,20 +194,20 @@ TICKS = [tick(number) for number in range(11)]
 HALVES = Truth({"meter": HAD}, [Life(T - S, None)], T + 6 * S, tick=S // 2)
 
 
-def test_a_tick_that_is_not_there_is_lost() -> None:
+def test_a_missing_tick_is_lost() -> None:
     # The first reading was had at 0.1 s, the last at 5.0 s: ticks from 1.0 to 4.5 s are due.
     assert counts(verdict(all_but(), truth=HALVES, ticks=TICKS)) == (0, 0, 0)
     assert counts(verdict(all_but(), truth=HALVES, ticks=[*TICKS[:4], *TICKS[5:]])) == (1, 0, 0)
     assert counts(verdict(all_but(), truth=HALVES, ticks=TICKS[2:10])) == (0, 0, 0)
 
 
-def test_a_tick_besides_the_grid_or_that_is_no_balance_is_wrong() -> None:
+def test_a_tick_off_the_grid_or_without_balance_is_wrong() -> None:
     aside = replace(tick(4), time=tick(4).time + 3 * MS)
     assert counts(verdict(all_but(), truth=HALVES, ticks=[*TICKS, aside])) == (0, 0, 1)
     assert counts(verdict(all_but(), truth=HALVES, ticks=[*TICKS[:4], tick(4, 30.000001), *TICKS[5:]])) == (0, 0, 1)
 
 
-def test_a_tick_that_was_told_in_two_ways_is_doubled() -> None:
+def test_a_tick_with_two_contents_is_duplicated() -> None:
     empty = Tick(tick(4).time, (("coverage", 0.0),))
     found = verdict(all_but(), Held("MQTT", all_but(), [*TICKS[:4], empty, *TICKS[5:]]), truth=HALVES, ticks=TICKS)
     assert counts(found) == (0, 1, 0)
@@ -216,7 +216,7 @@ def test_a_tick_that_was_told_in_two_ways_is_doubled() -> None:
 # what the daemon had
 
 
-def test_it_had_what_was_followed_by_another_request_of_the_same_connection() -> None:
+def test_a_reading_was_received_if_the_same_connection_sent_another_request() -> None:
     meter = Meter("meter", "grid", "meter", "100ms")
     meter.served += [Served(1, T, 1), Served(2, T + STEP, 1), Served(3, T + 9 * S, 1), Served(4, T + 10 * S, 2)]
-    assert [one.until for one in meter.had()] == [T + STEP, None, None, None]
+    assert [served.until for served in meter.had()] == [T + STEP, None, None, None]

@@ -23,7 +23,7 @@ SUITE = [sys.executable, "-m", "tests.faults"]
 PARTS = {"clock": "faults-clock", "network": "faults-clock", "outage": "faults-clock"}
 """The part of the nightly run for each kind; `faults-kill` for the others."""
 
-FULL = [pytest.param(one, marks=pytest.mark.nightly(part=PARTS.get(one.name, "faults-kill"))) for one in KINDS]
+FULL = [pytest.param(kind, marks=pytest.mark.nightly(part=PARTS.get(kind.name, "faults-kill"))) for kind in KINDS]
 
 
 def loses_nothing(kind: Kind, rounds: int, *arguments: str) -> None:
@@ -49,7 +49,7 @@ def test_nothing_is_lost_duplicated_or_misdated_in_the_full_form(kind: Kind) -> 
     loses_nothing(kind, kind.full)
 
 
-def test_a_kind_that_is_not_known_is_a_mistake_of_usage() -> None:
+def test_an_unknown_kind_is_a_usage_error() -> None:
     done = subprocess.run([*SUITE, "kil"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "found 'kil'; allowed: kill, power" in done.stderr
@@ -58,13 +58,13 @@ def test_a_kind_that_is_not_known_is_a_mistake_of_usage() -> None:
 @pytest.mark.server
 @pytest.mark.slow(10)
 def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path) -> None:
-    said = tmp_path / "err"
-    with said.open("wb") as err, subprocess.Popen([*SUITE, "power"], cwd=ROOT, stdout=err, stderr=err) as process:
-        (folder,) = wait_for(lambda: re.findall(r"in (/\S+)", said.read_text()), 60, "its folder")
+    output = tmp_path / "err"
+    with output.open("wb") as err, subprocess.Popen([*SUITE, "power"], cwd=ROOT, stdout=err, stderr=err) as process:
+        (folder,) = wait_for(lambda: re.findall(r"in (/\S+)", output.read_text()), 60, "its folder")
         wait_for(lambda: folder in Path("/proc/mounts").read_text() or process.poll() is not None, 60, "a disk")
         time.sleep(1)
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130, said.read_text()
+        assert process.wait(60) == 130, output.read_text()
     running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert folder not in running
     assert folder not in Path("/proc/mounts").read_text()

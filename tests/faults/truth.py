@@ -1,4 +1,4 @@
-"""What happened at the site, and what a place holds of it. Times are UTC in ns, ours; the daemon's may be faked."""
+"""The events at the site, and the content of a place. Times are real, UTC in ns; the daemon's clock may be faked."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Offsets:
             stop = self.steps[number + 1][0] if number + 1 < len(self.steps) else None
             if begin - SET > (stop if stop is not None else begin) or end + SET < start:
                 continue
-            later = (one for _, one in self.steps[number:] if start + one > PLAUSIBLE)
+            later = (step for _, step in self.steps[number:] if start + step > PLAUSIBLE)
             allowed.add(offset if begin + offset > PLAUSIBLE else next(later, offset))
             before = self.steps[number - 1][1] if number else offset
             if before > offset > PLAUSIBLE - begin:
@@ -94,7 +94,7 @@ class Truth:
 
     def life(self, time: int) -> Life | None:
         """The daemon's life at a time."""
-        return next((one for one in reversed(self.lives) if one.begin <= time), None)
+        return next((life for life in reversed(self.lives) if life.begin <= time), None)
 
     def stalled(self, begin: int, end: int) -> int:
         """How long the machine stood still between two times."""
@@ -102,7 +102,7 @@ class Truth:
 
 
 class Finding(NamedTuple):
-    """What is wrong with a record: which, where, and how it is."""
+    """A fault of a record: which record, where, and the fault."""
 
     record: str
     place: str
@@ -114,7 +114,7 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How many records there are, and what is wrong with them."""
+    """The number of records, and their faults."""
 
     records: int = 0
     lost: tuple[Finding, ...] = ()

@@ -19,7 +19,7 @@ from tests.support.servers import LOOPBACK, Broker, free_port, mosquitto, reques
 
 TICK = NS // 2
 PATIENCE = 90.0
-"""Seconds in which everything must arrive when nothing hinders it: a sink that was away is tried again after 75 s."""
+"""Longest time until all records arrive without a fault, s: an unavailable sink is tried again after 75 s."""
 
 ROLES = (
     ("incomer", "grid", "meter", "100ms"),
@@ -30,7 +30,7 @@ ROLES = (
 
 @dataclass
 class World:
-    """What the rounds of one kind are made with; `judged` is the last verdict over all of it."""
+    """The servers, devices and daemon of the rounds of a kind; `judged` is the last verdict over all rounds."""
 
     folder: Path
     chance: random.Random
@@ -66,24 +66,26 @@ class World:
         self.lives[-1] = Life(self.lives[-1].begin, moment)
 
     def database_may_be_away(self, share: float) -> None:
-        """Take the database away, or bring it back, so that it is away in this share of the lives."""
+        """Stop or start the database, so that it is unavailable in this share of the lives."""
         if (away := self.chance.random() < share) != self.away:
             self.take_away(away=away)
 
     def take_away(self, *, away: bool) -> None:
-        """Stop what the daemon talks to when it means the database, or start it."""
+        """Stop or start the server that the daemon has as its database."""
         self.away = away
         (self.database.front.stop if away else self.database.front.start)()
 
     def stop(self) -> None:
-        """SIGTERM; everything that it had is on disk then. AssertionError when it does not end well."""
+        """SIGTERM; all its records are on disk then. AssertionError when the daemon does not exit with 0."""
         code = self.daemon.stop()
         assert code == 0, f"the daemon ended with {code}; its log:\n{self.log_end()}"
 
     def works(self) -> None:
         """Wait until every device is read; AssertionError when the daemon ends instead."""
-        begun = [len(one.served) for one in self.meters]
-        self._until(lambda: all(len(one.served) > 1 + n for one, n in zip(self.meters, begun, strict=True)), "readings")
+        begun = [len(meter.served) for meter in self.meters]
+        self._until(
+            lambda: all(len(meter.served) > 1 + n for meter, n in zip(self.meters, begun, strict=True)), "readings"
+        )
 
     def sleep(self, shortest: float, longest: float) -> None:
         """A random time, s."""
@@ -94,7 +96,7 @@ class World:
 
         What has not arrived after `patience` s counts as lost.
         """
-        served = {one.name: len(one.served) for one in self.meters}
+        served = {meter.name: len(meter.served) for meter in self.meters}
 
         end = time.monotonic() + patience
         while not self._arrived(served) and time.monotonic() < end:
@@ -103,7 +105,7 @@ class World:
         return served
 
     def settled(self) -> Verdict:
-        """Start the daemon, let it bring everything, judge it, and end it."""
+        """Start the daemon, wait until every record is delivered, compare, and stop the daemon."""
         if self.away:
             self.take_away(away=False)
         self.start()
@@ -116,13 +118,13 @@ class World:
         """Judge everything so far; the last verdict while the database cannot be asked."""
         if self.away and self.database.front is self.database.engine:
             return self.judged
-        had = {one.name: one.had() for one in self.meters}
-        truth = Truth(had, self.lives, time.time_ns(), self.offsets, self.tick, self.stalls)
+        readings = {meter.name: meter.had() for meter in self.meters}
+        truth = Truth(readings, self.lives, time.time_ns(), self.offsets, self.tick, self.stalls)
         self.judged = judge(truth, [self.database.held(), self.heard.held()], until)
         return self.judged
 
     def metrics(self) -> dict[str, float]:
-        """What the daemon tells about itself, by name."""
+        """Return the daemon's metrics, by name."""
         _, body = request(f"http://{LOOPBACK}:{self.page}/metrics")
         lines = (line.rpartition(" ") for line in body.decode().splitlines() if not line.startswith("#"))
         return {name.removeprefix("wattgram_"): float(value) for name, _, value in lines}
@@ -139,11 +141,11 @@ class World:
         return all(latest.get(name, 0) >= serial for latest in found for name, serial in served.items())
 
     def _until(self, predicate: Callable[[], bool], what: str) -> None:
-        def looked() -> bool:
+        def reached() -> bool:
             self._lives_on()
             return predicate()
 
-        wait_for(looked, PATIENCE, f"{what}; the daemon's log:\n{self.log_end()}")
+        wait_for(reached, PATIENCE, f"{what}; the daemon's log:\n{self.log_end()}")
 
     def _lives_on(self) -> None:
         code = self.daemon.code
@@ -164,17 +166,17 @@ def world(
     folder.mkdir(parents=True)
     meters = tuple(Meter(name, role, kind, interval, delay) for name, role, kind, interval in ROLES)
     with ExitStack() as stack:
-        for one in meters:
-            one.server = stack.enter_context(device(one))
+        for meter in meters:
+            meter.server = stack.enter_context(device(meter))
         broker = stack.enter_context(mosquitto(folder))
-        heard = stack.enter_context(listener(broker))
-        felt = stack.enter_context(pulse())
+        messages = stack.enter_context(listener(broker))
+        standstills = stack.enter_context(pulse())
         base = stack.enter_context(database(folder))
         page = free_port()
         text = _configuration(folder, meters, broker, base, page, spool)
         daemon = Daemon(folder, text, {"TOKEN": TOKEN} | (environment or {}))
         stack.callback(daemon.end)
-        yield World(folder, chance, meters, broker, base, heard, daemon, page, felt.stalls)
+        yield World(folder, chance, meters, broker, base, messages, daemon, page, standstills.stalls)
 
 
 def _configuration(
@@ -186,10 +188,10 @@ def _configuration(
     for kind, sign in SIGNS.items():
         (maps / f"serial_{kind}.toml").write_text(MAP.format(kind=kind, sign=sign))
     devices = ""
-    for one in meters:
-        assert one.server is not None
-        more = {"interval": one.interval, "timeout": f"{TIMEOUT:g}s"}
-        devices += one_device(one.name, one.role, f"serial_{one.kind}", one.server.port, **more)
+    for meter in meters:
+        assert meter.server is not None
+        more = {"interval": meter.interval, "timeout": f"{TIMEOUT:g}s"}
+        devices += one_device(meter.name, meter.role, f"serial_{meter.kind}", meter.server.port, **more)
     return (
         f'[site]\nname = "{SITE}"\ntimezone = "Asia/Shanghai"\ntick = "{TICK / NS:g}s"\n'
         f'[spool]\npath = "{folder / "spool"}"\n{spool}\n[http]\nlisten = "{LOOPBACK}:{page}"\n'

@@ -1,4 +1,4 @@
-"""An hour of the whole daemon at 20 times real time, and whether anything of it grows.
+"""Run the whole daemon for an hour at 20 times real time and report whether it grows.
 
     scripts/soak --minutes 20 --seed 7
 
@@ -25,7 +25,7 @@ from tests.soak.works import KEEP, Works, works
 from tests.support.servers import Server
 
 OUTAGE = 5.0
-"""Real seconds for which a server is away."""
+"""Real time for which a server is unavailable, s."""
 
 SELDOM, OFTEN = 300.0, 10.0
 """Real seconds between two outages; often in the warm-up, so that what the first ones cost is not taken for growth."""
@@ -34,7 +34,7 @@ CALM = 120.0
 """Real seconds that belong to the warm-up beside the time in which the spool fills."""
 
 HIGHEST = 1e5
-"""Of any number that is asked for."""
+"""Limit of every numeric option."""
 
 INTERRUPTED = 130
 
@@ -44,7 +44,7 @@ class Ended(Exception):
 
 
 def options(arguments: Sequence[str]) -> argparse.Namespace:
-    """What was asked for; SystemExit after help (0) and for a mistake (2)."""
+    """Return the options; SystemExit after help (0) and for a usage error (2)."""
     parser = argparse.ArgumentParser(
         prog="scripts/soak",
         description="Runs the whole daemon for long and fast, and says whether anything of it grows.",
@@ -80,41 +80,41 @@ def warm_up(speed: float) -> float:
 
 def main(arguments: Sequence[str]) -> int:
     """The command; its exit code."""
-    asked = options(arguments)
+    settings = options(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    warm = warm_up(asked.speed)
-    needed = (warm + FEWEST * asked.every) / 60.0
-    if asked.minutes < needed:
+    warm = warm_up(settings.speed)
+    needed = (warm + FEWEST * settings.every) / 60.0
+    if settings.minutes < needed:
         say(f"too short for a verdict: at this speed it takes {needed:.1f} minutes")
     # A heap settles for long: what goes on growing does so in the later half, too.
-    warm = max(warm, 60.0 * asked.minutes / 2.0)
-    taken: list[Sample] = []
+    warm = max(warm, 60.0 * settings.minutes / 2.0)
+    samples: list[Sample] = []
     code = 0
     try:
         with tempfile.TemporaryDirectory(prefix="wattgram-soak-") as folder:
             say(f"starting a factory, mosquitto, VictoriaMetrics and the daemon in {folder}")
-            with works(Path(folder), datetime.now(UTC), asked.speed, asked.seed) as running:
+            with works(Path(folder), datetime.now(UTC), settings.speed, settings.seed) as running:
                 try:
-                    watch(running, asked, warm, taken)
+                    watch(running, settings, warm, samples)
                 except Ended as error:
                     say(f"{error}; its log:\n{running.daemon.log[-4000:]}")
                     code = 1
     except KeyboardInterrupt:
         code = INTERRUPTED
-    grown = report(taken, warm, asked.speed)
+    grown = report(samples, warm, settings.speed)
     return code or (1 if grown else 0)
 
 
-def watch(running: Works, asked: argparse.Namespace, warm: float, taken: list[Sample]) -> None:
-    """Look once a period until the time is over, and take a server away now and then."""
+def watch(running: Works, settings: argparse.Namespace, warm: float, samples: list[Sample]) -> None:
+    """Take a sample once a period until the time is over; stop a server now and then."""
     begun = time.monotonic()
-    look, outage, end = 0.0, OFTEN, 60.0 * asked.minutes
+    look, outage, end = 0.0, OFTEN, 60.0 * settings.minutes
     servers: list[Server] = [running.broker, running.database]
     while min(look, outage) < end:
         time.sleep(max(0.0, begun + min(look, outage) - time.monotonic()))
         if look <= outage:
-            take(running, time.monotonic() - begun, asked.minutes, taken)
-            look += asked.every
+            take(running, time.monotonic() - begun, settings.minutes, samples)
+            look += settings.every
         else:
             servers.append(away := servers.pop(0))
             away.stop()
@@ -124,32 +124,32 @@ def watch(running: Works, asked: argparse.Namespace, warm: float, taken: list[Sa
             outage = now + (SELDOM if now > warm else OFTEN)
 
 
-def take(running: Works, now: float, minutes: float, taken: list[Sample]) -> None:
-    """A look; Ended when there is no daemon any more."""
-    before = taken[-1] if taken else None
+def take(running: Works, now: float, minutes: float, samples: list[Sample]) -> None:
+    """Take a sample; Ended when the daemon has ended."""
+    before = samples[-1] if samples else None
     try:
-        one = sample(running.daemon.pid, running.page, running.spool, now, before)
+        latest = sample(running.daemon.pid, running.page, running.spool, now, before)
     except OSError as error:
         code = running.daemon.ended
         raise Ended(f"no answer: {error}" if code is None else f"the daemon has ended with {code}") from error
-    taken.append(one)
-    found = one.values
+    samples.append(latest)
+    found = latest.values
     say(
         f"{now / 60.0:.1f} of {minutes:g} min: {found[RESIDENT]:.1f} MB, {found[FILES]:.0f} files, "
         f"{found[TASKS]:.0f} tasks, spool {found[STORED]:.1f} MB, {found[WAITING]:.0f} records undelivered"
     )
 
 
-def report(taken: Sequence[Sample], warm: float, speed: float) -> bool:
-    """Print what was found; whether anything grows."""
-    if not taken:
+def report(samples: Sequence[Sample], warm: float, speed: float) -> bool:
+    """Print the result; return whether any measure grows."""
+    if not samples:
         say("nothing was looked at")
         return False
-    later = [one for one in taken if one.time >= warm]
+    later = [point for point in samples if point.time >= warm]
     enough = len(later) >= FEWEST
     rows, grown = [], False
     for measure in MEASURES:
-        points = [(one.time / 3600.0, one.values[measure]) for one in (later if enough else taken)]
+        points = [(point.time / 3600.0, point.values[measure]) for point in (later if enough else samples)]
         found = judged(points, measure.limit) if enough else None
         grown = grown or (found is not None and found.grows)
         rows.append(
@@ -164,14 +164,22 @@ def report(taken: Sequence[Sample], warm: float, speed: float) -> bool:
         )
     head = ("", "unit", "first", "last", "slope an hour", "limit", "verdict")
     print(table(head, rows, right=(2, 3, 4, 5)))
-    last = taken[-1]
+    last = samples[-1]
     print(
         f"\n{last.time / 60.0:.1f} minutes at {speed:g} times real time; judged: {len(later)} looks after a warm-up of "
         f"{warm / 60.0:.1f} minutes,\nin which the spool fills up to its {KEEP / 3600.0:g} h of history (keep) and "
         "broker and database come and go;\nwhat is stored after that takes the place of what is old."
     )
-    did = ("readings", "read_failures", "ticks", "mqtt_delivered", "influxdb_delivered", "spool_refused", "spool_lost")
-    print(", ".join(f"{name.replace('_', ' ')} {last.metrics[name]:.0f}" for name in did))
+    measures = (
+        "readings",
+        "read_failures",
+        "ticks",
+        "mqtt_delivered",
+        "influxdb_delivered",
+        "spool_refused",
+        "spool_lost",
+    )
+    print(", ".join(f"{name.replace('_', ' ')} {last.metrics[name]:.0f}" for name in measures))
     return grown
 
 

@@ -1,4 +1,4 @@
-"""`wattgram run` on a clock that runs faster: the whole daemon, as a process of its own.
+"""`wattgram run` on a faster clock: the whole daemon as a separate process.
 
     python -m tests.soak.gateway CONFIG START SPEED SEED
 

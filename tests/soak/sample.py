@@ -1,4 +1,4 @@
-"""What a running daemon has and holds: of the kernel, of its own metrics, and of its spool's folder."""
+"""Measures of a running daemon, from the kernel, its own metrics and the folder of its spool."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MB = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One thing that must not grow, by more than `limit` an hour."""
+    """A measure that must not grow by more than `limit` an hour."""
 
     name: str
     unit: str
@@ -34,7 +34,7 @@ MEASURES = (RESIDENT, FILES, TASKS, THREADS, STORED, WAITING, WRITTEN)
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One look: real seconds since the start, a value for each measure, and the daemon's own metrics."""
+    """A sample: real seconds since the start, a value for each measure, and the daemon's own metrics."""
 
     time: float
     values: dict[Measure, float]
@@ -43,7 +43,7 @@ class Sample:
 
 
 def sample(pid: int, page: str, spool: Path, time: float, before: Sample | None) -> Sample:
-    """Look at the daemon; OSError when it has ended. What was written is a rate since `before`."""
+    """Take a sample of the daemon; OSError when it has ended. Written bytes are a rate since `before`."""
     process = Path(f"/proc/{pid}")
     metrics = metrics_of(page)
     status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
@@ -54,7 +54,7 @@ def sample(pid: int, page: str, spool: Path, time: float, before: Sample | None)
         FILES: float(len(os.listdir(process / "fd"))),
         TASKS: metrics["tasks"],
         THREADS: float(status["Threads"]),
-        STORED: sum(512 * one.stat().st_blocks for one in spool.iterdir()) / MB,
+        STORED: sum(512 * path.stat().st_blocks for path in spool.iterdir()) / MB,
         WAITING: sum(value for name, value in metrics.items() if name.endswith("_undelivered")),
     }
     values[WRITTEN] = (written - before.written) / (time - before.time) / 1e3 if before else 0.0
@@ -62,7 +62,7 @@ def sample(pid: int, page: str, spool: Path, time: float, before: Sample | None)
 
 
 def metrics_of(page: str) -> dict[str, float]:
-    """What /metrics tells, by name and without `wattgram_`; those with a label are left out."""
+    """Return the metrics of /metrics by name without `wattgram_`; metrics with a label are left out."""
     status, body = request(f"{page}metrics")
     assert status == 200, f"/metrics was answered {status}"
     return {name: float(value) for name, value in re.findall(r"^wattgram_(\w+) (\S+)$", body.decode(), re.MULTILINE)}

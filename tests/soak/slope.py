@@ -27,14 +27,14 @@ class Verdict:
 
 
 def slope(points: Points) -> float:
-    """The median of the slopes between every two points, which a third of wild ones does not move (Theil-Sen)."""
-    return median((later[1] - one[1]) / (later[0] - one[0]) for one, later in combinations(points, 2))
+    """The median of the slopes between every two points, which a third of outliers does not move (Theil-Sen)."""
+    return median((later[1] - earlier[1]) / (later[0] - earlier[0]) for earlier, later in combinations(points, 2))
 
 
 def rise(points: Points) -> float:
     """By how many standard deviations more pairs rise than fall; 0 without a trend (Mann-Kendall)."""
     count = len(points)
-    surplus = sum((later[1] > one[1]) - (later[1] < one[1]) for one, later in combinations(points, 2))
+    surplus = sum((later[1] > earlier[1]) - (later[1] < earlier[1]) for earlier, later in combinations(points, 2))
     spread = sqrt(count * (count - 1) * (2 * count + 5) / 18)
     return (surplus - (surplus > 0) + (surplus < 0)) / spread
 

@@ -1,4 +1,4 @@
-"""The soak: that its verdict can say that something grows, and that it works from end to end and cleans up."""
+"""The soak: its verdict detects growth, and a run works from end to end and cleans up."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ MINUTE = 1 / 60
 
 
 def hour(*, leak: float = 0.0, noise: float = 0.0, count: int = 60) -> list[tuple[float, float]]:
-    """A value of 60 that is looked at once a minute, grows by `leak` an hour and is uncertain by `noise`."""
+    """Samples of a value of 60, one a minute, that grows by `leak` an hour with `noise`."""
     chance = random.Random(1)
     return [(number * MINUTE, 60.0 + leak * number * MINUTE + chance.uniform(-noise, noise)) for number in range(count)]
 
 
-def test_the_slope_is_that_of_the_line_whatever_a_few_wild_points_say() -> None:
+def test_the_slope_is_that_of_the_line_in_spite_of_a_few_outliers() -> None:
     points = hour(leak=3.0)
     assert slope(points) == pytest.approx(3.0)
     wild = [(time, 500.0 if number % 6 == 0 else value) for number, (time, value) in enumerate(points)]
@@ -50,7 +50,7 @@ def test_a_leak_in_noise_grows_and_noise_alone_is_flat() -> None:
     assert not judged(hour(leak=0.5, noise=0.1), limit=1.0).grows  # below the limit
 
 
-def test_one_file_that_is_forgotten_every_ten_minutes_grows_and_one_that_is_open_now_and_then_does_not() -> None:
+def test_a_file_leaked_every_ten_minutes_grows_and_a_file_open_now_and_then_does_not() -> None:
     forgotten = [(number * MINUTE, 18.0 + number // 10) for number in range(60)]
     now_and_then = [(number * MINUTE, 18.0 + (number % 7 == 0)) for number in range(60)]
     assert judged(forgotten, limit=0.5).grows
@@ -67,19 +67,19 @@ def test_a_tick_is_a_part_of_a_quarter_of_an_hour(speed: float, seconds: int) ->
 
 
 def soak(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """A soak whose words go to files in the folder."""
+    """A soak whose output goes to files in the folder."""
     with (folder / "out.txt").open("w") as out, (folder / "err.txt").open("w") as err:
         command = [sys.executable, "-m", "tests.soak", *arguments]
         return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=err, text=True)
 
 
 def looks(folder: Path) -> int:
-    """How often it has looked."""
+    """Return the number of samples so far."""
     return len(re.findall(r"^[0-9.]+ of [0-9.]+ min: ", (folder / "err.txt").read_text(), re.MULTILINE))
 
 
 def processes(folder: Path) -> dict[int, str]:
-    """The commands that work in the soak's own folder, by number."""
+    """Return the commands of processes in the soak's own folder, by process number."""
     (place,) = re.findall(r"in (/\S+)$", (folder / "err.txt").read_text(), re.MULTILINE)
     found = {}
     for command in Path("/proc").glob("[0-9]*/cmdline"):
@@ -90,7 +90,7 @@ def processes(folder: Path) -> dict[int, str]:
 
 
 @pytest.mark.slow(20)
-def test_a_short_soak_measures_everything_says_that_it_is_too_short_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_short_soak_measures_everything_reports_that_it_is_too_short_and_leaves_nothing(tmp_path: Path) -> None:
     process = soak(tmp_path, "--minutes", "0.25", "--every", "2", "--seed", "7")
     assert process.wait(4 * START) == 0
     out = (tmp_path / "out.txt").read_text()
@@ -120,7 +120,7 @@ def test_nothing_grows_in_a_soak_of_a_quarter_of_an_hour(tmp_path: Path) -> None
 
 
 @pytest.mark.slow(5)
-def test_ctrl_c_ends_a_soak_with_what_it_has(tmp_path: Path) -> None:
+def test_ctrl_c_ends_a_soak_with_a_report(tmp_path: Path) -> None:
     process = soak(tmp_path, "--every", "1")
     wait_for(lambda: looks(tmp_path) >= 3, 2 * START, "three looks")
     process.send_signal(signal.SIGINT)
@@ -131,7 +131,7 @@ def test_ctrl_c_ends_a_soak_with_what_it_has(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow(4)
-def test_a_daemon_that_ends_in_a_soak_is_told_with_what_was_found_until_then(tmp_path: Path) -> None:
+def test_a_daemon_that_ends_in_a_soak_is_reported_with_the_results_so_far(tmp_path: Path) -> None:
     process = soak(tmp_path, "--every", "1")
     wait_for(lambda: looks(tmp_path) >= 2, 2 * START, "two looks")
     (daemon,) = [number for number, command in processes(tmp_path).items() if "tests.soak.gateway" in command]
@@ -144,9 +144,9 @@ def test_a_daemon_that_ends_in_a_soak_is_told_with_what_was_found_until_then(tmp
 
 @pytest.mark.slow(1)
 def test_help_has_an_example_and_a_mistake_says_what_is_allowed() -> None:
-    asked = [sys.executable, "-m", "tests.soak"]
-    told = subprocess.run([*asked, "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "example: scripts/soak --minutes 20" in told.stdout
-    wrong = subprocess.run([*asked, "--minutes", "-1"], cwd=ROOT, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "tests.soak"]
+    output = subprocess.run([*command, "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "example: scripts/soak --minutes 20" in output.stdout
+    wrong = subprocess.run([*command, "--minutes", "-1"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "found '-1'; allowed: a number above 0, up to 100000" in wrong.stderr

@@ -1,4 +1,4 @@
-"""The works that is read for so long: its devices, broker, database and daemon, each a process of its own."""
+"""The site of the soak: devices, broker, database and daemon, each a separate process."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tests.support.running_site import one_device
 from tests.support.servers import Broker, Server, Victoria, free_port, mosquitto, request, running, victoria_metrics
 
 KEEP = 3600.0
-"""Seconds of the clock for which the spool keeps what is delivered, the fewest that there can be: it is full early."""
+"""Time for which the spool keeps delivered records, s of the clock: the allowed minimum, so that it is full early."""
 
 FAULTS = ("silent@0.1%", "garbled@0.2%", "late=1.5@0.1%", "rebooting=10s@0.01%")
-"""What the devices do wrong now and then, since most leaks are where something went wrong."""
+"""Faults of the devices now and then, since most leaks are in the handling of errors."""
 
 BEGIN = 23.5
 """Local hour at which the daemon's clock begins, so that its first midnight is soon."""
@@ -28,7 +28,7 @@ BEGIN = 23.5
 
 @dataclass(frozen=True, slots=True)
 class Works:
-    """What runs, and where the daemon's spool is."""
+    """The running processes, and the folder of the daemon's spool."""
 
     broker: Broker
     database: Victoria
@@ -40,7 +40,7 @@ class Works:
 
 def tick(speed: float) -> int:
     """Seconds of the clock between two readings: about a real one, and a part of a quarter of an hour."""
-    return next(one for one in range(1, 901) if 900 % one == 0 and one >= min(speed, 900.0))
+    return next(seconds for seconds in range(1, 901) if 900 % seconds == 0 and seconds >= min(speed, 900.0))
 
 
 def configuration(folder: Path, speed: float, broker: Broker, database: Victoria, listen: str) -> str:
@@ -75,7 +75,7 @@ bucket = "energy"
 
 
 def start(now: datetime) -> int:
-    """UTC ns of BEGIN o'clock two days ago, so that a database need not take what is still to come."""
+    """UTC ns of BEGIN o'clock two days ago, so that the database gets no records of the future."""
     local = now.astimezone(ZoneInfo(TIMEZONE)).replace(hour=0, minute=0, second=0, microsecond=0)
     return int((local - timedelta(days=2) + timedelta(hours=BEGIN)).timestamp()) * 1_000_000_000
 

@@ -1,4 +1,4 @@
-"""A site under a led clock: time goes when the test says so, the wall clock is set, the process is ended and begun."""
+"""A site under a clock that the test controls: time passes, the wall clock is set, processes end and begin."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from wattgram.base.record import Record
 from tests.support.plants import Hands, Plant
 
 STRIDES = 4
-"""In a tick; so much time passes at once."""
+"""Smallest steps of time in a tick."""
 
 
 class Led(Hands):
-    """Who sleeps wakes when the test has let so much time pass."""
+    """A clock that the test moves; sleepers wake when their time has passed."""
 
     async def sleep(self, seconds: float) -> None:
         end = self.passed + seconds
@@ -26,7 +26,7 @@ class Led(Hands):
 
 
 class Server:
-    """What the kernel would say: whether a time server keeps the clock, how long the machine runs, and which boot."""
+    """The answers of the kernel: whether a time server keeps the clock, the uptime, and the boot's id."""
 
     def __init__(self, clock: Led, *, keeps: bool = True, uptime: float = 1e6) -> None:
         self.keeps = keeps
@@ -47,12 +47,15 @@ class Server:
         return self.named
 
     def switched_on(self, named: str) -> None:
-        """The machine starts now."""
+        """Start the machine."""
         self.named, self._before = named, -self._clock.passed
 
 
 class Life:
-    """A site with a real spool, over several processes. `told`: what came to disk, in order. watts: of each meter."""
+    """A site with a real spool, over several processes.
+
+    `told`: the records that reached the disk, in order. watts: of each meter.
+    """
 
     def __init__(
         self,
@@ -81,12 +84,12 @@ class Life:
 
     @property
     def plant(self) -> Plant:
-        """The process that runs."""
+        """Return the running process."""
         assert self._plant is not None
         return self._plant
 
     async def begin(self) -> None:
-        """A process starts."""
+        """Start a process."""
         plant = Plant(
             self._folder,
             self._roles,
@@ -110,7 +113,7 @@ class Life:
         self._running = asyncio.create_task(plant.site.run())
 
     async def go(self, seconds: float) -> None:
-        """So much time passes; each meter is read at whole ticks of true time, and a sync follows."""
+        """Let time pass; each meter is read at whole ticks of true time, and a sync follows."""
         for _ in range(round(seconds / self.stride)):
             powers = dict.fromkeys(self._roles, self._watts)
             self.plant.flow(self.stride, **{name.replace("-", "_"): power for name, power in powers.items()})
@@ -124,13 +127,13 @@ class Life:
                 await self.sync()
 
     async def sync(self) -> None:
-        """What was appended comes to disk."""
+        """Write appended records to disk."""
         await self.plant.spool.sync()
         self.told += self._appended
         self._appended.clear()
 
     def set(self, by: float) -> None:
-        """Somebody sets the wall clock."""
+        """Set the wall clock."""
         self.clock.now += round(by * NS)
 
     async def end(self) -> None:
@@ -140,9 +143,9 @@ class Life:
         await self.plant.spool.close()
 
     async def kill(self) -> None:
-        """kill -9: what was not synced is gone."""
+        """kill -9: records that were not synced are lost."""
         spool = self.plant.spool
-        spool.append = lambda record: None  # type: ignore[method-assign]  # nobody is there any more
+        spool.append = lambda record: None  # type: ignore[method-assign]  # the process has ended
         self._appended.clear()
         await spool._run(spool._store.close)
         spool._stop_threads()
@@ -155,16 +158,18 @@ class Life:
             await self._running
 
     def of(self, kind: str, window: str = "") -> list[Record]:
-        """What was told of a kind."""
+        """Return the stored records of a kind."""
         return [
-            one for one in self.told if one.series.kind == kind and (not window or one.series.tag("window") == window)
+            record
+            for record in self.told
+            if record.series.kind == kind and (not window or record.series.tag("window") == window)
         ]
 
     def events(self) -> list[str]:
-        """What operators were told."""
-        return [str(one["event"]) for one in self.of("event")]
+        """Return the stored events."""
+        return [str(record["event"]) for record in self.of("event")]
 
 
 def seconds(records: list[Record], since: int) -> list[float]:
-    """Their times after `since`, in s to the ms."""
-    return [(one.time - since) // MS / 1000.0 for one in records]
+    """Return the times of the records after `since`, s, to the ms."""
+    return [(record.time - since) // MS / 1000.0 for record in records]

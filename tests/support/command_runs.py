@@ -69,7 +69,7 @@ def called(*arguments: str, cwd: Path | None = None) -> Ended:
 
 
 class Started:
-    """A command that runs until it is told to end; its output goes to files in `folder`."""
+    """A command that runs until a signal ends it; its output goes to files in `folder`."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self._out, self._err = folder / "out.txt", folder / "err.txt"
@@ -84,7 +84,7 @@ class Started:
         return self._process.pid
 
     def says(self, pattern: str) -> re.Match[str]:
-        """The first match in what it wrote to stderr, as soon as it is there."""
+        """Return the first match in the command's stderr, as soon as it is there."""
         (match,) = wait_for(
             lambda: list(re.finditer(pattern, self._err.read_text()))[:1], START, f"{pattern!r} on stderr"
         )
@@ -98,7 +98,7 @@ class Started:
         return Ended(code, self._out.read_text(), without_progress(self._err.read_text()))
 
     def kill(self) -> None:
-        """End it whatever it does."""
+        """Kill the command."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait(STOP)

@@ -1,6 +1,6 @@
-"""`wattgram` with the system calls alone that the unit file lets it have; the kernel refuses all others with EPERM.
+"""`wattgram` with only the system calls that the unit file allows; the kernel refuses all others with EPERM.
 
-    python -m tests.agent.confined run -c site.toml
+    python -m tests.support.confined run -c site.toml
 
 The unit's groups are what `systemd-analyze syscall-filter` makes of them, the filter is libseccomp's, as in systemd.
 """
@@ -22,12 +22,12 @@ UNKNOWN = -1  # __NR_SCMP_ERROR: no such call on this machine
 
 
 def allowed() -> set[str]:
-    """Names of the calls; a line of the unit that begins with ~ takes away, any other adds."""
+    """Return the names of the calls; a line of the unit that begins with ~ removes calls, any other adds them."""
     found: set[str] = set()
     for line in UNIT.read_text().splitlines():
         key, _, value = line.partition("=")
         if key == "SystemCallFilter":
-            named = {call for one in value.removeprefix("~").split() for call in _calls(one)}
+            named = {call for word in value.removeprefix("~").split() for call in _calls(word)}
             found = found - named if value.startswith("~") else found | named
     return found
 
@@ -39,21 +39,21 @@ def _calls(name: str) -> set[str]:
         [program("systemd-analyze", "systemd"), "syscall-filter", name], capture_output=True, text=True, check=True
     )
     inside = [line.strip() for line in listed.stdout.splitlines()[1:]]
-    return {call for one in inside if one and not one.startswith("#") for call in _calls(one)}
+    return {call for word in inside if word and not word.startswith("#") for call in _calls(word)}
 
 
 def confine(names: set[str]) -> None:
-    """Leave this process, and those that it starts, these calls; OSError when the kernel does not take the filter."""
+    """Limit this process and its children to these calls; OSError when the kernel rejects the filter."""
     library = ctypes.CDLL("libseccomp.so.2")
     library.seccomp_init.restype = ctypes.c_void_p
-    made = ctypes.c_void_p(library.seccomp_init(REFUSE))
+    filter_ = ctypes.c_void_p(library.seccomp_init(REFUSE))
     for name in names:
         number = library.seccomp_syscall_resolve_name(name.encode())
         if number != UNKNOWN:
-            library.seccomp_rule_add(made, ALLOW, number, 0)
-    if failed := library.seccomp_load(made):
-        raise OSError(-failed, "the filter of system calls is not taken")
-    library.seccomp_release(made)
+            library.seccomp_rule_add(filter_, ALLOW, number, 0)
+    if failed := library.seccomp_load(filter_):
+        raise OSError(-failed, "the kernel rejects the filter of system calls")
+    library.seccomp_release(filter_)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,4 @@
-"""A delivery that runs from a real spool, to sinks whose behaviour is written down, by a clock whose sleeps take no
-time."""
+"""A delivery from a real spool to scripted sinks, on a clock whose sleeps take no time."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ from tests.support.records import numbers, readings
 
 
 class Leaping(Clock):
-    """Sleeps take no time, but this clock goes on by them; they are noted."""
+    """A clock on which sleeps end at once; it moves by their time and records them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +49,7 @@ Answer = Callable[[Sequence[Record]], dict[int, str]]
 
 
 class Scripted:
-    """A sink whose answers are written down: one a write, then it takes everything."""
+    """A sink with scripted answers, one a write; afterwards it accepts everything."""
 
     name = "one"
     limit = 10
@@ -108,7 +107,7 @@ class Judging:
     async def write(self, records: Sequence[Record], replayed: int) -> dict[int, str]:
         taken: list[int] = []
         refused: dict[int, str] = {}
-        doubted: dict[int, str] = {}
+        postponed: dict[int, str] = {}
         for index, number in enumerate(numbers(records)):
             match self.judge(number):
                 case "":
@@ -117,17 +116,17 @@ class Judging:
                 case "never":
                     refused[index] = f"{number} is wrong"
                 case "later":
-                    doubted[index] = "not now"
+                    postponed[index] = "not now"
                 case "cut":
-                    raise SinkError("cut", taken=taken, refused=refused, doubted=doubted)
+                    raise SinkError("cut", taken=taken, refused=refused, doubted=postponed)
                 case "lost":
                     raise SinkError("lost")
                 case "busy":
                     raise SinkError("busy", taken=taken, unavailable=True)
                 case "bug":
                     raise ZeroDivisionError("oops")
-        if doubted:
-            raise SinkError("refused for now", taken=taken, refused=refused, doubted=doubted)
+        if postponed:
+            raise SinkError("refused for now", taken=taken, refused=refused, doubted=postponed)
         return refused
 
     async def close(self) -> None:
@@ -138,11 +137,11 @@ class Judging:
 async def delivering(
     folder: Path, sink: Sink, *, stored: int | Iterable[Record] = 0, events: Told | None = None
 ) -> AsyncIterator[tuple[Delivery, Spool, Leaping]]:
-    """A running delivery from a spool in which an earlier process left these records, or so many readings."""
+    """A running delivery from a spool of an earlier process with these records, or with this number of readings."""
     before = Spool(folder, max_size=2**26, keep=1e6, sinks=["one"])
     await before.open()
-    for one in readings(1, stored) if isinstance(stored, int) else stored:
-        before.append(one)
+    for record in readings(1, stored) if isinstance(stored, int) else stored:
+        before.append(record)
     await before.close()
     spool, clock = Spool(folder, max_size=2**26, keep=1e6, sinks=["one"]), Leaping()
     await spool.open()
@@ -158,7 +157,7 @@ async def delivering(
 
 
 async def put(spool: Spool, first: int, last: int) -> None:
-    """Append these readings and put them on disk."""
-    for one in readings(first, last):
-        spool.append(one)
+    """Append these readings and sync."""
+    for record in readings(first, last):
+        spool.append(record)
     await spool.sync()

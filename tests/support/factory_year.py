@@ -40,9 +40,9 @@ PARTS = (
     SitePart("stack", "capture", 4.0),
     SitePart("boiler", "fuel", 12.0),
 )
-"""The demonstration's parts, and: engines on test that make power; kg made, kg of CO2 captured and m3 of gas an hour.
+"""The demonstration's parts, and: engines on test that generate power; kg produced, kg of CO2 captured and m3 of gas.
 
-The last three by the hour of full work.
+The last three per hour of full work.
 """
 
 COUNTED = ("line", "stack", "boiler")
@@ -66,7 +66,7 @@ def configured(folder: Path, interval: str = "15min") -> Path:
 
 @dataclass
 class Truth:
-    """What the simulator knows: by part, W in each quarter of an hour from the start; units counted by local day.
+    """The simulator's true values: by part, W in each quarter of an hour from the start; units counted by local day.
 
     reactive: var at the incomer. volts: of its three phases.
     """
@@ -89,7 +89,7 @@ class Meter:
         self.source.equip(config.device, self.plan)
 
     def image(self, values: Mapping[str, float]) -> bytes:
-        """The words that it shows for these values."""
+        """Return the register words for these values."""
         image = bytearray(2 * self.plan.words)
         for place in self.plan.places:
             words = encode(place.register, values[place.register.quantity])
@@ -106,15 +106,15 @@ async def live(path: Path, first: date, last: date, step: int = QUARTER) -> Trut
     start, end = local(first), local(last)
     factory = Factory(PARTS, step=step, start=start)
     clock = Hands(start)
-    meters = [Meter(one, 0.0) for one in config.devices]
+    meters = [Meter(device, 0.0) for device in config.devices]
     spool = Spool(config.spool.path, max_size=2**30, keep=config.spool.keep, sinks=())
     await spool.open()
-    site = Site(config, [one.source for one in meters], spool, clock)  # type: ignore[arg-type]  # a clock by hand
+    site = Site(config, [meter.source for meter in meters], spool, clock)  # type: ignore[arg-type]  # a clock by hand
 
-    def read(shown: Values) -> None:
-        for one in meters:
-            image = one.image(shown[one.config.name])
-            site.take(one.source, Reading(clock.now, clock.passed, image, b"\1" * one.plan.words))
+    def read(values: Values) -> None:
+        for meter in meters:
+            image = meter.image(values[meter.config.name])
+            site.take(meter.source, Reading(clock.now, clock.passed, image, b"\1" * meter.plan.words))
 
     # In Shanghai the year begins eight hours before the time from which on a clock is believed.
     site.timekeeper._watch = replace(site.timekeeper._watch, earliest=start)
@@ -152,18 +152,18 @@ def _shown(factory: Factory) -> Values:
 
 
 def _nearly(before: Values, after: Values, part: float) -> Values:
-    """What is shown after that part of a step: its power, and the counters that have run so far."""
+    """Return the values after that part of a step: its power, and the counters so far."""
     return {
-        name: one | {key: one[key] + part * (after[name][key] - one[key]) for key in COUNTERS if key in one}
-        for name, one in before.items()
+        name: row | {key: row[key] + part * (after[name][key] - row[key]) for key in COUNTERS if key in row}
+        for name, row in before.items()
     }
 
 
 def _note(truth: Truth, values: Values) -> None:
     """A quarter of an hour."""
-    for name, one in values.items():
+    for name, row in values.items():
         if name not in COUNTED:
-            truth.powers[name].append(one["active_power_total"])
+            truth.powers[name].append(row["active_power_total"])
     incomer = values["incomer"]
     truth.reactive.append(incomer["reactive_power_total"])
     truth.volts.append((incomer["voltage_l1n"], incomer["voltage_l2n"], incomer["voltage_l3n"]))

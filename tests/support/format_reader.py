@@ -39,11 +39,11 @@ MASK = 2**64 - 1
 
 
 class Damaged(ValueError):
-    """Bytes that are not as the pages say."""
+    """Bytes that do not have the documented format."""
 
 
 class Series(NamedTuple):
-    """What the records of a series share."""
+    """The common part of the records of a series."""
 
     kind: str
     tags: tuple[tuple[str, str], ...]
@@ -63,13 +63,15 @@ class Stored(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record in the form of the command: without the absent fields, whole numbers as such."""
-        present = {name: one for name, one in zip(self.series.fields, self.values, strict=False) if not math.isnan(one)}
+        present = {
+            name: value for name, value in zip(self.series.fields, self.values, strict=False) if not math.isnan(value)
+        }
         return {
             "number": self.number,
             "kind": self.series.kind,
             "tags": dict(self.series.tags),
             "time": self.time,
-            "fields": {name: int(one) if name in self.series.integers else one for name, one in present.items()},
+            "fields": {name: int(value) if name in self.series.integers else value for name, value in present.items()},
             "texts": dict(zip(self.series.texts, self.texts, strict=False)),
         }
 
@@ -111,7 +113,7 @@ class Block:
 
 @dataclass(slots=True)
 class Contents:
-    """All that a spool directory holds. lost: records of rings and journal that are known to be missing."""
+    """The content of a spool directory. lost: records of rings and journal that are known to be missing."""
 
     records: list[Stored] = field(default_factory=list)
     state: dict[str, bytes] = field(default_factory=dict)
@@ -128,7 +130,7 @@ def series_of(definition: str) -> Series:
     """Return the series of a definition."""
     try:
         kind, tags, fields, integers, texts = json.loads(definition)
-        return Series(kind, tuple((name, one) for name, one in tags), tuple(fields), tuple(integers), tuple(texts))
+        return Series(kind, tuple((name, value) for name, value in tags), tuple(fields), tuple(integers), tuple(texts))
     except (TypeError, ValueError) as error:
         raise Damaged(f"definition of a series: {definition[:80]!r}") from error
 
@@ -140,10 +142,10 @@ def doubles(data: bytes) -> tuple[float, ...]:
 
 
 def read(folder: Path) -> Contents:
-    """Return what a spool directory holds: journal, then database, then segments, merged by number."""
+    """Return the content of a spool directory: journal, then database, then segments, merged by number."""
     found = Contents()
     frames, missing_after = journal(_bytes(folder / "journal"))
-    stored = {one.number: one for frame in frames for one in frame.records}
+    stored = {record.number: record for frame in frames for record in frame.records}
     reached: dict[str, tuple[int, int]] = {}
     for frame in frames:
         reached |= {name: (last, count) for name, (last, count) in frame.head["reached"].items()}
@@ -178,7 +180,7 @@ def stream_of(data: bytes) -> bytes:
 
 
 def pages_are_sound(data: bytes) -> list[bool]:
-    """Return of each page whether its checksum agrees."""
+    """Return for each page whether its checksum agrees."""
     return [
         zlib.crc32(data[start : start + CONTENT]) == int.from_bytes(data[start + PAGE - 4 : start + PAGE], "little")
         for start in range(0, len(data), PAGE)
@@ -186,18 +188,18 @@ def pages_are_sound(data: bytes) -> list[bool]:
 
 
 def journal(data: bytes) -> tuple[list[Frame], int | None]:
-    """Return the readable frames of the newest generation; where one is damaged, the last number of all its frames."""
+    """Return the readable frames of the newest generation; where a frame is damaged, also their last number."""
     stream = stream_of(data)
     heads = [(at, *head) for at in range(0, len(stream), 64) if (head := _head_of_frame(stream, at))]
-    generation = max((one[1] for one in heads), default=0)
-    heads = [one for one in heads if one[1] == generation]
+    generation = max((head[1] for head in heads), default=0)
+    heads = [head for head in heads if head[1] == generation]
     frames: list[Frame] = []
     inflater = zlib.decompressobj(-15)
     known: dict[int, Series] = {}
     for place, (at, _, index, count, length, checksum, _) in enumerate(heads):
         body = stream[at + HEAD_OF_FRAME.size : at + HEAD_OF_FRAME.size + length]
         if index != place or zlib.crc32(body) != checksum:
-            return frames, max(one[-1] for one in heads)
+            return frames, max(head[-1] for head in heads)
         frames.append(_frame(generation, index, inflater.decompress(body), count, known))
     return frames, None
 
@@ -288,15 +290,15 @@ def ring(folder: Path, name: str, found: Contents, stored: dict[int, Stored], re
             read_here, damage = records_of(block, known)
             if damage and last and block.last > reached[0]:
                 continue  # torn; the journal has its records
-            found.notes += [f"{path.name} at {block.offset}: {one}" for one in damage]
-            stored.update({one.number: one for one in read_here})
+            found.notes += [f"{path.name} at {block.offset}: {note}" for note in damage]
+            stored.update({record.number: record for record in read_here})
             begin = block.ordinal if begin is None else begin
             end, there = block.ordinal + block.count, there + len(read_here)
     found.lost += max(end, reached[1]) - (begin or 0) - there if segments else 0
 
 
 def blocks(path: Path) -> Iterator[Block]:
-    """Return the blocks of a segment, also behind a damaged one."""
+    """Return the blocks of a segment, also those behind a damaged block."""
     number, data = re.fullmatch(r"[a-z]+-(\d+)\.seg", path.name), _bytes(path)
     offset = 0
     while number and offset < len(data):
@@ -345,7 +347,7 @@ def definitions(part: bytes) -> dict[bytes, Series]:
 
 
 def records_of(block: Block, known: Mapping[bytes, Series]) -> tuple[list[Stored], list[str]]:
-    """Return the readable records of a block, and what is damaged."""
+    """Return the readable records of a block, and notes on damage."""
     found: list[Stored] = []
     damage: list[str] = []
     for place, part in enumerate(block.parts):
@@ -395,7 +397,7 @@ def _chunk(series: Series, rows: int, pieces: Sequence[bytes]) -> Iterator[Store
 
 
 def unfold(code: int) -> int:
-    """Return the signed difference of a folded one, modulo 2^64."""
+    """Return the signed difference of a folded difference, modulo 2^64."""
     return ((code >> 1) ^ -(code & 1)) & MASK
 
 
@@ -434,7 +436,7 @@ def whole_column(data: bytes, rows: int) -> list[int]:
     found, form, _, size = codes(data, rows)
     if form != WHOLE or size != len(data):
         raise Damaged("no whole column")
-    return [signed(one) for one in found]
+    return [signed(number) for number in found]
 
 
 def number_column(data: bytes, rows: int) -> tuple[list[float], int]:
@@ -445,11 +447,11 @@ def number_column(data: bytes, rows: int) -> tuple[list[float], int]:
         return list(doubles(data[1:9]) * rows), 9
     if not data[0] & SPARSE:
         found, form, decimals, size = codes(data, rows)
-        return [number_of(one, form, decimals) for one in found], size
+        return [number_of(number, form, decimals) for number in found], size
     mask = 1 + (rows + 7) // 8
     present = [data[1 + row // 8] >> row % 8 & 1 for row in range(rows)]
     found, form, decimals, size = codes(data[mask:], sum(present))
-    numbers = iter([number_of(one, form, decimals) for one in found])
+    numbers = iter([number_of(number, form, decimals) for number in found])
     return [next(numbers) if there else ABSENT for there in present], mask + size
 
 
@@ -476,8 +478,8 @@ def main(arguments: Sequence[str]) -> int:
     """Print a line of JSON for each record."""
     found = read(Path(arguments[0]))
     try:
-        for one in found.records:
-            print(json.dumps(one.as_dict()))
+        for record in found.records:
+            print(json.dumps(record.as_dict()))
     except BrokenPipeError:
         sys.stderr.close()
         return 0

@@ -29,7 +29,7 @@ IDS = [f"A{number:02}" for number in range(1, 26)] + [f"B{number:02}" for number
 def claim(
     name: str, indicator: str = "", unit: str = "", shown: Shown = "status", period: Period = "year", target: str = ""
 ) -> Claim:
-    """A claim that says which one it is."""
+    """A claim with its id in its text."""
     formula = f"formula of {indicator}" if indicator else ""
     return Claim(name, f"What {name} says", indicator, formula, unit, period, shown, target, "its document")
 
@@ -43,10 +43,10 @@ def card(
     **more: object,
 ) -> GoalOutcome:
     """A card of the year, with the value of its finding."""
-    made = GoalOutcome(of, finding, "on track", "2026", START, END, NOW, 0.98, better=better)
+    outcome = GoalOutcome(of, finding, "on track", "2026", START, END, NOW, 0.98, better=better)
     value = finding.value if isinstance(finding, IndicatorValue) else None
-    wanted = None if target is None else Target(target, f"source of {of.id}'s target")
-    return replace(made, value=value, target=wanted, state=state, **more)  # type: ignore[arg-type]
+    aim = None if target is None else Target(target, f"source of {of.id}'s target")
+    return replace(outcome, value=value, target=aim, state=state, **more)  # type: ignore[arg-type]
 
 
 CONTEXT = card(claim("A01", shown="context"), None, state="context only")
@@ -141,12 +141,12 @@ BY_HAND = (CONTEXT, COVERED, LACKING, NUMBER, SOLAR, TOTAL, ENTERED, AWAY)
 
 def every() -> list[GoalOutcome]:
     """A card of each claim: those by hand, and claims of context."""
-    known = {one.claim.id: one for one in BY_HAND}
+    known = {example.claim.id: example for example in BY_HAND}
     return [known.get(name) or replace(CONTEXT, claim=claim(name, shown="context")) for name in IDS]
 
 
 def hostile(text: str) -> GoalOutcome:
-    """A card on which everything that may be from outside begins with this text: eight times, each another one."""
+    """A card whose eight texts of external origin all begin with this text; each text is different."""
     found = IndicatorValue(
         1.0,
         (Input(f"{text} input", 1.0, "kWh", f"{text} source"),),

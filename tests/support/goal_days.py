@@ -49,7 +49,7 @@ def day(
 
 
 def period(first: str, end: str, *days: Day, over: str = "") -> Stretch:
-    """From the midnight of `first` to that of `end`, as of `over` (its end when nothing is said)."""
+    """From the midnight of `first` to that of `end`, as of `over` (by default its end)."""
     return Stretch(f"{first}..{end}", at(first), at(end), at(over or end), days)
 
 
@@ -67,7 +67,7 @@ def whole_year(of: int, **sums: float) -> Stretch:
 def device(
     name: str, role: str, group: str = "", rated_power: float | None = None, driver: str = "", **emission: Any
 ) -> DeviceConfig:
-    """A device that nobody reads; of a driver where it has to count in its unit."""
+    """A device without readings; with a driver where the unit of its counter matters."""
     return DeviceConfig(
         name,
         role,
@@ -88,11 +88,11 @@ def plant(
     years: Sequence[Stretch] = (),
     basis: str = "direct",
 ) -> Facility:
-    """A site in Chongqing; of a year that is not given nothing is stored."""
-    known = {int(one.name): one for one in years}
+    """A site in Chongqing; years that are not given have no stored data."""
+    known = {int(stretch.name): stretch for stretch in years}
 
-    def stored(wanted: int) -> Stretch:
-        return known.get(wanted) or year(wanted)
+    def stored(number: int) -> Stretch:
+        return known.get(number) or year(number)
 
     return Facility(goals or GoalsConfig(), devices, "CN-CQ", basis, ZONE, renewable, stored)
 
@@ -101,30 +101,30 @@ def entry(
     what: str, value: float, first: str, last: str, unit: str = "tCO2e", entered: str = "2026-01-05"
 ) -> ManualEntry:
     """A manual entry of Li Wei."""
-    dates = [date.fromisoformat(one) for one in (first, last)]
+    dates = [date.fromisoformat(text) for text in (first, last)]
     return ManualEntry(what, value, unit, dates[0], dates[1], "Li Wei", date.fromisoformat(entered), "form 7")
 
 
 def found(finding: Finding) -> IndicatorValue:
-    """A finding that is a number, whose arithmetic gives that number again."""
+    """A finding with a number equal to the result of its arithmetic."""
     assert isinstance(finding, IndicatorValue), finding
     assert isclose(calculated(finding.arithmetic), finding.value, rel_tol=1e-3, abs_tol=1e-3), finding
     return finding
 
 
 def lacking(finding: Finding) -> str:
-    """What a finding says is missing, and what to add."""
+    """Return the missing data of a finding, and the data to add."""
     assert isinstance(finding, MissingValue), finding
     return f"{finding.what}; {finding.add}" if finding.add else finding.what
 
 
 def calculated(arithmetic: str) -> float:
-    """What a person gets who types the left side of an arithmetic into a calculator."""
-    left = arithmetic.rsplit(" = ", maxsplit=1)[0].replace(" x ", " * ")
-    assert re.fullmatch(r"(max|[-+*/(), .\de])+", left), left
-    return float(eval(left))
+    """Return the result of the left side of an arithmetic, as a pocket calculator computes it."""
+    formula = arithmetic.rsplit(" = ", maxsplit=1)[0].replace(" x ", " * ")
+    assert re.fullmatch(r"(max|[-+*/(), .\de])+", formula), formula
+    return float(eval(formula))
 
 
 def extras(finding: Finding) -> dict[str, float]:
-    """Second numbers by their names."""
-    return {one.name: one.value for one in found(finding).extras}
+    """Return the additional numbers by name."""
+    return {extra.name: extra.value for extra in found(finding).extras}

@@ -61,22 +61,22 @@ def dates(first: date, count: int) -> list[date]:
 
 
 def used(kwh: float, seconds: float = FULL) -> DeviceDay:
-    """What a meter's energy of a day is."""
+    """Return the energy of a meter on a day."""
     return DeviceDay(energy=1000.0 * kwh, seconds=seconds)
 
 
 def made(amount: float) -> DeviceDay:
-    """What a counter's amount of a day is."""
+    """Return the amount of a counter on a day."""
     return DeviceDay(amount=amount)
 
 
 def each(first: date, count: int, devices: Mapping[str, DeviceDay], **sums: float) -> list[Day]:
     """Days that are all alike."""
-    return [day(one, devices, sums=sums) for one in dates(first, count)]
+    return [day(date_, devices, sums=sums) for date_ in dates(first, count)]
 
 
 def meter(name: str, role: str, driver: str = "", **emission: Any) -> DeviceConfig:
-    """A device; of a driver where it has to count in its unit."""
+    """A device; with a driver where the unit of its counter matters."""
     device = catalogue.load(driver) if driver else None
     where = parse("tcp://127.0.0.1")
     return DeviceConfig(name, role, driver or "made", device, where, 1, emission=EmissionConfig(**emission))
@@ -85,7 +85,7 @@ def meter(name: str, role: str, driver: str = "", **emission: Any) -> DeviceConf
 def site(
     goals: GoalsConfig | None = None, devices: Iterable[DeviceConfig] = (), years: Mapping[int, Stretch] | None = None
 ) -> Facility:
-    """A site in Chongqing; of years that are not given nothing is stored."""
+    """A site in Chongqing; years that are not given have no stored data."""
     stored = years or {}
     return Facility(
         goals or GoalsConfig(),
@@ -101,7 +101,7 @@ def site(
 def entry(
     what: str, value: float, first: date, last: date, entered: date | None = None, unit: str = "t"
 ) -> ManualEntry:
-    """What Li Na entered."""
+    """A manual entry of Li Na."""
     return ManualEntry(what, value, unit, first, last, "Li Na", entered or last + timedelta(days=2), "weighbridge log")
 
 
@@ -112,11 +112,11 @@ def found(finding: Finding) -> IndicatorValue:
 
 
 def missing(finding: Finding) -> MissingValue:
-    """A finding that has none."""
+    """A finding without a value."""
     assert isinstance(finding, MissingValue), finding
     return finding
 
 
 def extra(finding: Finding, name: str) -> float:
     """The value of an extra."""
-    return next(one.value for one in found(finding).extras if one.name == name)
+    return next(figure.value for figure in found(finding).extras if figure.name == name)

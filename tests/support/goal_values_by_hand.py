@@ -1,4 +1,4 @@
-"""What each goal's value is by hand, of the year of factory_year.toml: the formulas of METHOD 4 to 6 and goals.csv.
+"""The value of each goal by hand, for the year of factory_year.toml: the formulas of METHOD 4 to 6 and goals.csv.
 
 A function takes the days that its claim is about. Numbers that people entered stand here as factory_year.toml has them.
 """
@@ -48,17 +48,17 @@ def burnt(of: Span) -> float:
 
 def own(of: Span) -> float:
     """kWh of own PV that the load used, through the battery, too."""
-    return of.sum(lambda one: one.load * one.own)
+    return of.sum(lambda quarter: quarter.load * quarter.own)
 
 
 def clean(of: Span) -> float:
     """kWh of the load that are carbon-free."""
-    return of.sum(lambda one: one.load * one.clean)
+    return of.sum(lambda quarter: quarter.load * quarter.clean)
 
 
 def exported(of: Span) -> float:
     """kWh of own PV that left the site."""
-    return of.sum(lambda one: one.exported * one.own)
+    return of.sum(lambda quarter: quarter.exported * quarter.own)
 
 
 def mix(of: Span) -> float:
@@ -68,8 +68,8 @@ def mix(of: Span) -> float:
 
 def overlap(of: Span) -> float:
     """sum_t min(E_load,t, E_pv,t) / sum_day min(E_load,day, E_pv,day) in %."""
-    together = of.sum(lambda one: min(one.load, one.pv))
-    return 100.0 * together / sum(min(day.load, day.sum(lambda one: one.pv)) for day in of.days)
+    together = of.sum(lambda quarter: min(quarter.load, quarter.pv))
+    return 100.0 * together / sum(min(day.load, day.sum(lambda quarter: quarter.pv)) for day in of.days)
 
 
 def carbon_free(of: Span) -> float:
@@ -77,9 +77,9 @@ def carbon_free(of: Span) -> float:
     free = 0.0
     for first in range(0, len(of.quarters), 4):
         hour = of.quarters[first : first + 4]
-        load = sum(one.load for one in hour)
-        site = sum(one.load * one.own for one in hour)
-        from_grid = sum(one.load * (one.clean - one.own) for one in hour)
+        load = sum(quarter.load for quarter in hour)
+        site = sum(quarter.load * quarter.own for quarter in hour)
+        from_grid = sum(quarter.load * (quarter.clean - quarter.own) for quarter in hour)
         free += min(load, site + from_grid)
     return 100.0 * free / of.load
 
@@ -109,7 +109,7 @@ def stored(of: Span) -> float:
 
 def avoided(of: Span) -> float:
     """t: own PV used x EF + export x (EF - c_mix), average-based (METHOD 4.10)."""
-    return (own(of) * GRID + of.sum(lambda one: one.exported * (GRID - one.carbon))) / 1e6
+    return (own(of) * GRID + of.sum(lambda quarter: quarter.exported * (GRID - quarter.carbon))) / 1e6
 
 
 def expected_energy(of: Span) -> float:
@@ -124,18 +124,18 @@ def expected_energy(of: Span) -> float:
 def industry_share(of: Span) -> float:
     """C_industry / sum C_k in %: electricity by its quarters' mix, and the process."""
     process = PROCESS * of.length / 365
-    industry = of.carried(lambda one: one.carbon, *INDUSTRY) / 1e6 + process
+    industry = of.carried(lambda quarter: quarter.carbon, *INDUSTRY) / 1e6 + process
     return 100.0 * industry / (of.emission / 1e6 + process)
 
 
 def reduction(of: Span) -> float:
     """1 - C_k / C_k,base in %, 500 t a year."""
-    return 100.0 * (1.0 - of.carried(lambda one: one.carbon, *INDUSTRY) / 1e6 / (500.0 * of.length / 365))
+    return 100.0 * (1.0 - of.carried(lambda quarter: quarter.carbon, *INDUSTRY) / 1e6 / (500.0 * of.length / 365))
 
 
 def idle(of: Span) -> float:
     """P_night,min / P_mean in %: the lowest quarter from 0 to 5 o'clock."""
-    nights = [one.load for day in of.days for one in day.quarters[: 5 * 4]]
+    nights = [quarter.load for day in of.days for quarter in day.quarters[: 5 * 4]]
     return 100.0 * min(nights) / (of.load / len(of.quarters))
 
 
@@ -152,10 +152,10 @@ def voltage(of: Span) -> float:
     """
     nominal, means = 375.0 / sqrt(3.0), []
     for phase in range(3):
-        volts = [one[phase] for one in of.volts]
-        for one, two in zip(volts[::2], volts[1::2], strict=True):
-            means += [one, (one + two) / 2.0, two]
-    return 100.0 * sum(abs(one - nominal) <= 0.07 * nominal for one in means) / len(means)
+        volts = [phases[phase] for phases in of.volts]
+        for first, second in zip(volts[::2], volts[1::2], strict=True):
+            means += [first, (first + second) / 2.0, second]
+    return 100.0 * sum(abs(mean - nominal) <= 0.07 * nominal for mean in means) / len(means)
 
 
 BY_HAND: dict[str, Callable[[Span], float]] = {
@@ -164,8 +164,8 @@ BY_HAND: dict[str, Callable[[Span], float]] = {
     "A04": mix,
     "A07": lambda of: of.kwh("foundry") / (of.counted("line") / 1000.0),
     "A09": overlap,
-    "A10": lambda of: 100.0 * of.carried(lambda one: one.own, "ev-charger") / of.kwh("ev-charger"),
-    "A11": lambda of: (110.0 + 80.0) / (4.0 * max(one.load for one in of.quarters)),
+    "A10": lambda of: 100.0 * of.carried(lambda quarter: quarter.own, "ev-charger") / of.kwh("ev-charger"),
+    "A11": lambda of: (110.0 + 80.0) / (4.0 * max(quarter.load for quarter in of.quarters)),
     "A12": lambda of: 100.0 * (1.0 - exported(of) / of.kwh("roof-east", "roof-west")),
     "A13": carbon_free,
     "A14": gross,
@@ -182,7 +182,7 @@ BY_HAND: dict[str, Callable[[Span], float]] = {
     "B02": lambda of: expected_energy(of) - of.load,
     "B03": industry_share,
     "B04": reduction,
-    "B05": lambda of: of.carried(lambda one: one.carbon, "ev-charger") / of.kwh("ev-charger"),
+    "B05": lambda of: of.carried(lambda quarter: quarter.carbon, "ev-charger") / of.kwh("ev-charger"),
     "B06": lambda of: of.kwh("hall") / 2000.0,
     "B07": idle,
     "B08": lambda of: ALLOWANCE - gross(of),
@@ -206,7 +206,7 @@ class Wanted:
     better: str
 
     def worse(self, value: float) -> float:
-        """By how much of the target a value is worse than it; below 0 where it is better."""
+        """Return the share of the target by which a value is worse; below 0 where the value is better."""
         delta = value - self.value
         return (delta if self.better == "lower" else -delta) / abs(self.value)
 
@@ -218,7 +218,7 @@ class Wanted:
 
 
 def distance(values: Mapping[str, float]) -> float:
-    """The largest distance from a target in %, of those that have one other than 0 (METHOD 6.2, A20)."""
+    """Return the largest distance from a target, %, over all targets other than 0 (METHOD 6.2, A20)."""
     return max(100.0 * TARGETS[claim].worse(value) for claim, value in values.items() if TARGETS[claim].value)
 
 

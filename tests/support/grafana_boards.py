@@ -1,4 +1,4 @@
-"""The committed dashboards as tests look at them."""
+"""The committed dashboards, parsed for tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMES = ("site-now", "solar", "efficiency", "goals", "quality")
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A panel that asks something. queries: by what the series is called, or by refId without an alias."""
+    """A panel with queries. queries: by the alias of the series, or by refId without an alias."""
 
     board: str
     id: int
@@ -31,7 +31,7 @@ class Panel:
 
 
 def path(name: str, language: str) -> Path:
-    """Where a dashboard stands."""
+    """Return the path of a dashboard."""
     return GRAFANA / "dashboards" / language / f"{name}.json"
 
 
@@ -43,30 +43,30 @@ def read(name: str, language: str = "en") -> dict[str, Any]:
 
 
 def panels(name: str, language: str = "en") -> list[Panel]:
-    """Its panels, without the rows."""
+    """Return the panels of a dashboard, without the rows."""
     return [
         Panel(
             name,
-            one["id"],
-            one["title"],
-            one["type"],
-            one["description"],
-            {target.get("alias") or target["refId"]: target["query"] for target in one["targets"]},
-            one.get("interval", ""),
-            one,
+            panel["id"],
+            panel["title"],
+            panel["type"],
+            panel["description"],
+            {target.get("alias") or target["refId"]: target["query"] for target in panel["targets"]},
+            panel.get("interval", ""),
+            panel,
         )
-        for one in read(name, language)["panels"]
-        if one["type"] != "row"
+        for panel in read(name, language)["panels"]
+        if panel["type"] != "row"
     ]
 
 
 def every() -> Iterator[Panel]:
-    """All panels of the English boards; the others ask the same."""
+    """Return all panels of the English boards; the Chinese boards have the same queries."""
     for name in NAMES:
         yield from panels(name)
 
 
 def panel(name: str, title: str) -> Panel:
     """A panel by its English title."""
-    (found,) = [one for one in panels(name) if one.title == title]
+    (found,) = [each for each in panels(name) if each.title == title]
     return found

@@ -1,4 +1,4 @@
-"""Pictures of the dashboards: python -m tests.deploy.pictures PACKED FOLDER.
+"""Pictures of the dashboards: python -m tests.support.grafana_pictures PACKED FOLDER.
 
 PACKED is where scripts/dashboards bundled `render/` and keeps Grafana's packages. Each dashboard, in both
 languages, asks an InfluxDB that holds the week.
@@ -55,19 +55,19 @@ class Picture:
     language: str
 
     def asked(self) -> dict[str, object]:
-        """What the page draws."""
+        """Return the input of the page."""
         begin, end = (moment(time).isoformat() for time in TIMES[self.name])
         return {"board": grafana_boards.read(self.name, self.language), "from": begin, "to": end}
 
     def height(self) -> int:
-        """Pixels, so that nothing has to be scrolled to."""
-        places = [one["gridPos"] for one in grafana_boards.read(self.name, self.language)["panels"]]
+        """Height at which the whole dashboard is visible, pixels."""
+        places = [panel["gridPos"] for panel in grafana_boards.read(self.name, self.language)["panels"]]
         return CELL * max(int(place["y"] + place["h"]) for place in places) + ABOVE
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What answers the page: its own files, and an InfluxDB."""
+    """The server of the page: its own files, and an InfluxDB."""
 
     packed: Path
     influx: str
@@ -108,7 +108,7 @@ def main(packed: Path, folder: Path) -> None:
 
 
 def draw(browser: Browser, site: Site, picture: Picture, path: Path) -> None:
-    """One picture; SystemExit with what the page complained about."""
+    """Draw a picture; SystemExit with the page's errors."""
     complaints: list[str] = []
     context = browser.new_context(
         viewport={"width": WIDTH, "height": picture.height()},
@@ -117,7 +117,7 @@ def draw(browser: Browser, site: Site, picture: Picture, path: Path) -> None:
         timezone_id="Asia/Shanghai",
     )
     page = context.new_page()
-    page.on("console", lambda one: complaints.append(one.text) if one.type == "error" else None)
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(f"{error.stack}"))
     page.route("**/*", lambda route: site.answer(route))  # noqa: PLW0108 playwright writes into bound methods
     page.clock.set_fixed_time(moment(TIMES[picture.name][1]))  # "ago" is counted from the end of the shown time

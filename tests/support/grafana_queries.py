@@ -1,4 +1,4 @@
-"""What Grafana makes of a query before a database sees it: time, interval and variables.
+"""Grafana's expansion of a query before the database gets it: time, interval and variables.
 
 Time and interval as in grafana/grafana pkg/tsdb/influxdb/models/query.go and pkg/tsdb/intervalv2/intervalv2.go;
 variables as in public/app/plugins/datasource/influxdb/datasource.ts: in a regular expression the chosen values stand as
@@ -36,14 +36,14 @@ STEPS = (
     (24 * HOUR, 12 * HOUR),
     (168 * HOUR, DAY),
 )
-"""Up to which distance of two points which interval is taken; the dashboards' times need no longer ones."""
+"""Longest distance of two points → interval; the dashboards need no longer intervals."""
 
 UNITS = {"d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND, "ms": MS}
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a dashboard shows: from and to in ms, how many points a panel has room for, the chosen variables."""
+    """The selection of a dashboard: from and to in ms, the points of a panel, the chosen variables."""
 
     begin: int
     end: int
@@ -52,7 +52,7 @@ class Shown:
 
 
 def duration(text: str) -> int:
-    """ms of such as 15m."""
+    """Return the ms of a duration such as 15m."""
     found = re.fullmatch(r"(\d+)(ms|[dhms])", text)
     assert found, f"{text!r} is no duration"
     return int(found[1]) * UNITS[found[2]]
@@ -60,14 +60,14 @@ def duration(text: str) -> int:
 
 def interval(shown: Shown, shortest: str = "") -> str:
     """`$__interval`."""
-    wanted = (shown.end - shown.begin) / shown.points
+    width = (shown.end - shown.begin) / shown.points
     least = duration(shortest) if shortest else MS
-    length = least if wanted < least else next(step for limit, step in STEPS if wanted <= limit)
+    length = least if width < least else next(step for limit, step in STEPS if width <= limit)
     return next(f"{length // size}{unit}" for unit, size in UNITS.items() if length >= size and length % size == 0)
 
 
 def expanded(query: str, shown: Shown, shortest: str = "") -> str:
-    """The query as the database gets it; AssertionError when something is left that is no InfluxQL."""
+    """Return the query as the database gets it; AssertionError when anything but InfluxQL is left."""
     for name, value in shown.chosen.items():
         query = re.sub(rf"\$(?:{name}\b|\{{{name}\}})", partial(_value, value), query)
     query = query.replace("${__from}", str(shown.begin)).replace("${__to}", str(shown.end))
@@ -82,4 +82,4 @@ def _value(value: str | Sequence[str], found: re.Match[str]) -> str:
         return value
     before = found.string[: found.start()]
     assert before.endswith("/^"), f"several values stand outside a regular expression: {found.string!r}"
-    return f"({'|'.join(re.escape(one).replace(chr(92) + '-', '-') for one in value)})"
+    return f"({'|'.join(re.escape(choice).replace(chr(92) + '-', '-') for choice in value)})"

@@ -14,7 +14,7 @@ from wattgram.grid.signal import Signal
 
 
 class Hands:
-    """A clock that is set by hand; sleeping moves it and lets others run."""
+    """A clock that is set by hand; sleeping moves the clock and lets other tasks run."""
 
     speed = 1.0
 

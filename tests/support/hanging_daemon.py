@@ -1,6 +1,6 @@
 """`wattgram` on a machine with a defect that no time-out ends: a bus on which a request waits for ever.
 
-    HANG=FILE python -m tests.agent.hanging run -c site.toml
+    HANG=FILE python -m tests.support.hanging_daemon run -c site.toml
 
 FILE names the bus, as `tcp://127.0.0.1:1502`, from the moment at which it is there until it is gone again.
 """

@@ -1,4 +1,4 @@
-"""Home Assistant as far as a message is concerned: what it takes for an announcement, and what it reads out of a topic.
+"""Home Assistant's handling of a message: which announcements are valid, and the states that it reads from a topic.
 
 Sources: home-assistant.io, "MQTT" (device discovery payload, discovery topic) and "MQTT sensor"; Home Assistant's
 developer documentation, "Sensor entity" (device classes with their units and state classes; the sum of a `total`).
@@ -60,34 +60,34 @@ def announced(topic: str, payload: str) -> dict[str, dict[str, Any]]:
         if own == {"platform": "sensor"}:
             continue  # to be forgotten
         assert own.keys() <= SENSOR, name
-        one = {key: found[key] for key in ("state_topic", "availability") if key in found} | own
-        assert one["platform"] == "sensor"
-        assert one["unique_id"]
-        assert one["state_topic"]
-        assert one["expire_after"] > 0
-        state, unit = one.get("state_class"), one.get("unit_of_measurement")
+        entity = {key: found[key] for key in ("state_topic", "availability") if key in found} | own
+        assert entity["platform"] == "sensor"
+        assert entity["unique_id"]
+        assert entity["state_topic"]
+        assert entity["expire_after"] > 0
+        state, unit = entity.get("state_class"), entity.get("unit_of_measurement")
         assert state in (None, "measurement", "total", "total_increasing")
         assert unit != ""
-        if "last_reset_value_template" in one:
+        if "last_reset_value_template" in entity:
             assert state == "total"
-        if "device_class" in one:
-            units, states = CLASSES[one["device_class"]]
+        if "device_class" in entity:
+            units, states = CLASSES[entity["device_class"]]
             assert unit in units, name
             assert state in states, name
-        entities[name] = one
-    assert len({one["unique_id"] for one in entities.values()}) == len(entities)
+        entities[name] = entity
+    assert len({entity["unique_id"] for entity in entities.values()}) == len(entities)
     return entities
 
 
 def rendered(template: str, payload: str) -> str:
-    """What a template makes of a message."""
+    """Return the text of a template for a message."""
     return _JINJA.from_string(template).render(value=payload, value_json=json.loads(payload))
 
 
 def shown(entity: Mapping[str, Any], payload: str, before: str = "unknown") -> str:
-    """The state after a message: "None" is unknown, and a number's empty text leaves what was there before."""
-    made = rendered(entity["value_template"], payload)
-    return "unknown" if made == "None" else made or before
+    """Return the state after a message: "None" is unknown; an empty text of a number keeps the state before."""
+    state = rendered(entity["value_template"], payload)
+    return "unknown" if state == "None" else state or before
 
 
 def total(entity: Mapping[str, Any], payloads: Iterable[str]) -> float:

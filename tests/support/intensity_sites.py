@@ -1,4 +1,4 @@
-"""Random sites and what their channels say, as rows for the compiled accounts and as instants for the oracle."""
+"""Random sites with values of their channels, as rows for the compiled accounts and as instants for the oracle."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def unknown(known: st.SearchStrategy[float]) -> st.SearchStrategy[float]:
 
 @dataclass(frozen=True)
 class Site:
-    """A topology, its settings, and what its channels said."""
+    """A topology, its settings, and the values of its channels."""
 
     roles: list[str]
     factors: list[float]
@@ -42,28 +42,28 @@ class Site:
     def oracle(self, windows: int = 2) -> Oracle:
         return Oracle(self.roles, self.factors, windows=windows, **self.settings)
 
-    def row(self, one: Instant, ends: Iterable[float] = (0.0, 0.0)) -> bytes:
+    def row(self, instant: Instant, ends: Iterable[float] = (0.0, 0.0)) -> bytes:
         """The instant as `step` takes it."""
         parts: dict[str, Iterable[float]] = {
-            "energy": (value for pair in one.energy for value in pair),
-            "carbon": one.carbon,
-            "soc": (one.soc,),
-            "certificates": (one.certificates,),
-            "captured": (one.captured,),
-            "official": (one.official,),
+            "energy": (value for pair in instant.energy for value in pair),
+            "carbon": instant.carbon,
+            "soc": (instant.soc,),
+            "certificates": (instant.certificates,),
+            "captured": (instant.captured,),
+            "official": (instant.official,),
             "ends": ends,
         }
-        numbers = [one.seconds, one.grid, one.clean, *one.powers]
+        numbers = [instant.seconds, instant.grid, instant.clean, *instant.powers]
         for column in self.columns:
             numbers += parts[column]
         return struct.pack(f"{len(numbers)}d", *numbers)
 
     def block(self, instants: Iterable[Instant]) -> bytes:
-        return b"".join(self.row(one) for one in instants)
+        return b"".join(self.row(instant) for instant in instants)
 
     def without(self, *columns: str) -> Site:
-        left = tuple(column for column in self.columns if column not in columns)
-        gone: dict[str, Any] = {
+        remaining = tuple(column for column in self.columns if column not in columns)
+        absent: dict[str, Any] = {
             "energy": (),
             "carbon": (),
             "soc": nan,
@@ -71,16 +71,16 @@ class Site:
             "captured": nan,
             "official": nan,
         }
-        blank = {name: value for name, value in gone.items() if name in columns}
-        return replace(self, columns=left, instants=[replace(one, **blank) for one in self.instants])
+        blank = {name: value for name, value in absent.items() if name in columns}
+        return replace(self, columns=remaining, instants=[replace(instant, **blank) for instant in self.instants])
 
     def scale(self) -> tuple[float, float, float]:
         """The largest power (W), intensity (g/Wh) and rate (g/h) in it, to which rounding is relative."""
         power = rate = 1.0
-        for one in self.instants:
-            counted = sum(v for pair in one.energy for v in pair if isfinite(v)) / max(one.seconds, 0.1) * 3600
-            power = max(power, counted + sum(abs(v) for v in one.powers if isfinite(v)))
-            rate = max(rate, sum(v for v in one.carbon if isfinite(v)))
+        for instant in self.instants:
+            counted = sum(v for pair in instant.energy for v in pair if isfinite(v)) / max(instant.seconds, 0.1) * 3600
+            power = max(power, counted + sum(abs(v) for v in instant.powers if isfinite(v)))
+            rate = max(rate, sum(v for v in instant.carbon if isfinite(v)))
         intensity = max(*self.factors, 1200.0, 609.6) / 1000
         return power, intensity, power * intensity + rate
 

@@ -1,4 +1,4 @@
-"""A Modbus TCP server by another hand: libmodbus, compiled from C."""
+"""An independent Modbus TCP server: libmodbus, compiled from C."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 
 class Read(HTMLParser):
-    """What a page consists of."""
+    """The parts of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The carbon accounts of a site, read a second time out of the method: plain Python, formula by formula.
+"""The carbon accounts of a site, implemented a second time from the method: plain Python, formula by formula.
 
 Written from METHOD sections 4 and 5, SPEC sections 2 and 5, the stub of `Accounts` (ext/wattgram_ext/intensity.pyi) and
 the rules in ext/README.md alone, without sight of the compiled loop and of the other oracle: where two people who read
@@ -40,7 +40,7 @@ def ratio(over: float, under: float) -> float:
 
 
 def known(values: Iterable[float]) -> list[float]:
-    """Those that are numbers."""
+    """Return the values that are numbers."""
     return [value for value in values if not math.isnan(value)]
 
 
@@ -50,7 +50,7 @@ def known_or_0(value: float) -> float:
 
 
 def total(values: Iterable[float]) -> float:
-    """Sum of those that are numbers; NaN without any."""
+    """Return the sum of the values that are numbers; NaN without any."""
     there = known(values)
     return math.fsum(there) if there else NAN
 
@@ -80,22 +80,22 @@ class Parcel:
     own: float = 0.0
 
     def times(self, share: float) -> Parcel:
-        """That share of it."""
+        """Return this share of the parcel."""
         return Parcel(self.energy * share, self.carbon * share, self.clean * share, self.own * share)
 
     def part(self, energy: float) -> Parcel:
-        """So many Wh of it; nothing comes of nothing."""
+        """Return this many Wh of the mix; nothing of an empty parcel."""
         return self.times(energy / self.energy) if self.energy > 0 else Parcel()
 
 
 def mixed(parcels: Iterable[Parcel]) -> Parcel:
-    """All in one: numerators and denominator of the mix (4.4)."""
+    """Return the sum of the parcels: numerators and denominator of the mix (4.4)."""
     every = list(parcels)
     return Parcel(*(math.fsum(getattr(p, name) for p in every) for name in ("energy", "carbon", "clean", "own")))
 
 
 def grid_parcel(energy: float, row: Row) -> Parcel:
-    """So many Wh of the grid's mix."""
+    """Return this many Wh of the grid's mix."""
     return Parcel(energy, energy * row.grid / 1000, energy * row.grid_clean)
 
 
@@ -126,7 +126,7 @@ class Site:
         return [channel for channel, role in enumerate(self.roles) if role in roles]
 
     def group(self, channel: int) -> str:
-        """What a sub-meter is counted under; without groups each ev is transport."""
+        """Return the group of a sub-meter; without groups each ev is transport."""
         if self.groups is not None:
             return self.groups[channel]
         return "transport" if self.roles[channel] == "ev" else ""
@@ -222,13 +222,13 @@ class Store:
         self.entered = Parcel()  # all that ever came in: the measure of its rounding
 
     def add(self, parcel: Parcel, intensity: float) -> None:
-        """Put that inside, which came at that g/Wh."""
+        """Store a parcel that came at this g/Wh."""
         if parcel.energy > 0:
             self.inside, self.entered = mixed([self.inside, parcel]), mixed([self.entered, parcel])
             self.most = max(self.most, intensity)
 
     def open(self, energy: float, row: Row) -> None:
-        """K_0 = S_0 EF: what was not seen being charged carries the grid's intensity (Battery)."""
+        """K_0 = S_0 EF: energy without a recorded charge carries the grid's intensity (Battery)."""
         self.add(grid_parcel(energy, row), row.grid / 1000)
         self.opening += grid_parcel(energy, row).carbon
 
@@ -239,8 +239,8 @@ class Store:
         """
         efficiency = self.site.discharge_efficiency
         taken = energy / efficiency
-        seen = min(taken, self.inside.energy) if not instant or self.inside.energy == 0 else taken
-        out = mixed([self.inside.part(seen), grid_parcel(taken - seen, row)])
+        stocked = min(taken, self.inside.energy) if not instant or self.inside.energy == 0 else taken
+        out = mixed([self.inside.part(stocked), grid_parcel(taken - stocked, row)])
         return Parcel(energy, out.carbon, out.clean * efficiency, out.own * efficiency)
 
     def intensity(self) -> float:
@@ -322,17 +322,17 @@ def local_first(left: dict[str, Parcel], idle: Parcel, outflows: Sequence[float]
     that order, but in what Battery says of several: what one charges from the other never leaves the site.
     """
     served: list[list[Parcel]] = [[idle], [], []]
-    wanted = list(outflows)
+    demand = list(outflows)
     load, charge, export = range(3)
     order = [("own", load), ("own", charge), ("own", export)]
     order += [("battery", load), ("fuel", load), ("grid", load)]
     order += [("battery", charge), ("fuel", charge), ("grid", charge)]
     for source, outflow in order:
         there = left[source]
-        energy = min(there.energy, wanted[outflow])
+        energy = min(there.energy, demand[outflow])
         served[outflow].append(there if energy == there.energy else there.part(energy))
         left[source] = Parcel() if energy == there.energy else there.times(1 - energy / there.energy)
-        wanted[outflow] -= energy
+        demand[outflow] -= energy
     served[export] += left.values()
     return [replace(mixed(parts), energy=energy) for parts, energy in zip(served, outflows, strict=True)]
 
@@ -365,7 +365,9 @@ class Method:
     def interval(self, row: Row) -> Interval:
         """The interval that ends with the row; else an hour of its instant, which moves nothing (silent)."""
         site, store, hours, instant = self.site, self.store, row.seconds / 3600 or 1.0, row.seconds == 0
-        official = next((one for one in (row.official, self.site.official_factor) if not math.isnan(one)), row.grid)
+        official = next(
+            (factor for factor in (row.official, self.site.official_factor) if not math.isnan(factor)), row.grid
+        )
         nothing = Interval(hours, row.grid, NAN if instant else row.captured, official)
         flows = [self.directions(channel, row, hours) for channel in range(len(site.roles))]
         there = [not math.isnan(ahead + back) for ahead, back in flows]
@@ -599,6 +601,6 @@ class Method:
     def ledger(self) -> tuple[float, float, float, float, float]:
         """Grams since the start: in, to load, to export, lost, opening stock."""
         store, moved = self.store, [i for i in self.intervals if i.moves]
-        came = math.fsum(i.inflow.carbon - i.given.carbon for i in moved)
+        inflow = math.fsum(i.inflow.carbon - i.given.carbon for i in moved)
         used, exported = math.fsum(i.load.carbon for i in moved), math.fsum(i.export.carbon for i in moved)
-        return came, used, exported, store.lost, store.opening
+        return inflow, used, exported, store.lost, store.opening

@@ -62,7 +62,7 @@ class Request:
         return struct.pack(">HHHB", transaction, 0, len(pdu) + 1, unit) + pdu
 
     def registers(self, first: int | None = None, count: int | None = None) -> bytes:
-        """The right answer's PDU, or one with other registers."""
+        """Return the PDU of the right answer, or of an answer with other registers."""
         first = self.address if first is None else first
         count = self.count if count is None else count
         return bytes([self.code, 2 * count]) + struct.pack(f">{count}H", *range(first, first + count))
@@ -150,7 +150,7 @@ def long_byte_count(request: Request) -> Sequence[Step]:
 
 
 def long_header(request: Request) -> Sequence[Step]:
-    """The MBAP length promises more than ever comes."""
+    """The MBAP length is larger than the frame."""
     frame = bytearray(request.right())
     frame[4:6] = (200).to_bytes(2, "big")
     return [Step(data=bytes(frame))]
@@ -189,12 +189,12 @@ def cut(request: Request) -> Sequence[Step]:
 
 
 def cut_off(request: Request) -> Sequence[Step]:
-    """Half an answer, then the connection is gone: so answers are cut on TCP, which loses no bytes between."""
+    """Half an answer, then the connection ends: a cut on TCP, which loses no bytes in between."""
     return [Step(data=request.right()[:-3]), Step(0.001, end="close")]
 
 
 def spliced(request: Request) -> Sequence[Step]:
-    """Bytes are lost in the middle of the stream: half an answer and then another one."""
+    """Bytes are lost in the middle of the stream: half an answer, then another answer."""
     assert request.transaction is not None
     other = request.frame(request.registers(1000), transaction=request.transaction ^ 0x5555)
     return [Step(data=request.right()[:-3]), Step(0.005, other)]
@@ -220,7 +220,7 @@ def in_turn(*behaviours: Behaviour) -> Behaviour:
 
 
 def thrown(dice: random.Random, behaviours: Sequence[Behaviour]) -> Behaviour:
-    """Chance decides, anew for each request."""
+    """A random behaviour for each request."""
 
     def act(request: Request) -> Sequence[Step]:
         return dice.choice(behaviours)(request)
@@ -229,7 +229,7 @@ def thrown(dice: random.Random, behaviours: Sequence[Behaviour]) -> Behaviour:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that another part of the loop brings about."""
+    """Wait for a condition that another task of the loop makes true."""
     while not condition():  # noqa: ASYNC110 - the state of a real connection, which raises no event for tests
         await asyncio.sleep(0.001)
 
@@ -247,7 +247,7 @@ def by_unit(units: dict[int, Behaviour], others: Behaviour = honest) -> Behaviou
 class Server:
     """A TCP server on 127.0.0.1 at a free port; RTU frames instead of Modbus TCP when `rtu`.
 
-    `in_order`: like a slave with one queue, it starts an answer only when the one before has left.
+    `in_order`: like a slave with one queue, it starts an answer only after sending the answer before.
     """
 
     behaviour: Behaviour
@@ -360,7 +360,7 @@ class Slave:
         return self.path
 
     async def stop(self) -> None:
-        """Pull the plug."""
+        """Close the line."""
         if self._ends[0] >= 0:
             asyncio.get_running_loop().remove_reader(self._ends[0])
             for end in self._ends:

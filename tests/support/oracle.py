@@ -25,7 +25,7 @@ DIGITS = Context(prec=50)
 
 @dataclass(frozen=True, slots=True)
 class Instant:
-    """One row in; what is left out is unknown."""
+    """An input row; omitted values are unknown."""
 
     seconds: float
     grid: float
@@ -78,7 +78,7 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """What one interval moved: Wh and g."""
+    """The flows of an interval: Wh and g."""
 
     seconds: Decimal
     sums: dict[str, Decimal] = field(default_factory=dict)
@@ -91,7 +91,7 @@ class Interval:
 
 
 def number(value: float, low: float, high: float) -> Decimal | None:
-    """The value where it is one from low to high."""
+    """Return the value if it is a number from low to high, else None."""
     return Decimal(value) if isfinite(value) and low <= value <= high else None
 
 
@@ -108,8 +108,8 @@ def per_kwh(value: Decimal | None) -> Decimal | None:
 
 
 def connection(flows: Sequence[Pair]) -> Pair:
-    """Channels of one connection: each keeps what it counted both ways, between them the sign of the sum decides."""
-    both = sum((min(one) for one in flows), ZERO)
+    """Sum the channels of one connection. Each keeps its counts both ways; otherwise the sign of the sum decides."""
+    both = sum((min(flow) for flow in flows), ZERO)
     net = sum((forward - backward for forward, backward in flows), ZERO)
     return max(net, ZERO) + both, max(-net, ZERO) + both
 
@@ -120,7 +120,7 @@ def proportional(inflows: Sequence[Parcel], outflows: Sequence[Decimal]) -> list
     whole = sum(outflows, ZERO)
     if whole == 0:
         return [total, NOTHING, NOTHING]
-    return [total.part(one / whole) for one in outflows]
+    return [total.part(outflow / whole) for outflow in outflows]
 
 
 def local_first(inflows: Sequence[Parcel], outflows: Sequence[Decimal]) -> list[Parcel]:
@@ -128,7 +128,7 @@ def local_first(inflows: Sequence[Parcel], outflows: Sequence[Decimal]) -> list[
 
     The last outflow takes all that is left. What an idle producer burns is the load's.
     """
-    last = max((i for i, one in enumerate(outflows) if one > 0), default=0)
+    last = max((i for i, outflow in enumerate(outflows) if outflow > 0), default=0)
     result = [NOTHING, NOTHING, NOTHING]
     begin = ZERO
     for parcel in inflows:
@@ -192,33 +192,33 @@ class Oracle:
 
     # one instant
 
-    def tick(self, given: Instant) -> dict[str, Decimal | None]:
+    def tick(self, instant: Instant) -> dict[str, Decimal | None]:
         """OUTPUTS of the interval that ends here, by name; None where undefined."""
         with localcontext(DIGITS):
-            return self._tick(given)
+            return self._tick(instant)
 
-    def _tick(self, given: Instant) -> dict[str, Decimal | None]:
-        seconds = max(number(given.seconds, 0, 1e9) or ZERO, ZERO)
+    def _tick(self, instant: Instant) -> dict[str, Decimal | None]:
+        seconds = max(number(instant.seconds, 0, 1e9) or ZERO, ZERO)
         hours = seconds / 3600
-        flows = [self._flow(i, given, hours) for i in range(len(self.roles))]
-        captured = number(given.captured, 0, 1e12)
+        flows = [self._flow(i, instant, hours) for i in range(len(self.roles))]
+        captured = number(instant.captured, 0, 1e12)
         result: dict[str, Decimal | None] = {"coverage": ZERO}
         if captured is not None and seconds > 0:
             result["captured"] = captured * 1000
         else:
             captured = None
         interval = Interval(seconds, captured=None if captured is None else captured * 1000)
-        found = number(given.grid, 0, 1e6)
+        found = number(instant.grid, 0, 1e6)
         result["grid_intensity"] = found
         if found is not None and self._balanced(flows):
-            interval = self._account(given, flows, found / 1000, hours, interval, result)
+            interval = self._account(instant, flows, found / 1000, hours, interval, result)
         if seconds > 0:
             self.intervals.append(interval)
         return result
 
-    def _flow(self, channel: int, given: Instant, hours: Decimal) -> Pair | None:
+    def _flow(self, channel: int, instant: Instant, hours: Decimal) -> Pair | None:
         """METHOD 4.1: mean W with the role's direction and against it; None = missing."""
-        now, before = number(given.powers[channel], -1e12, 1e12), self.before[channel]
+        now, before = number(instant.powers[channel], -1e12, 1e12), self.before[channel]
         self.before[channel] = now
         mean = now
         if hours > 0 and before is not None:
@@ -226,9 +226,9 @@ class Oracle:
         forward = backward = None
         if mean is not None:
             forward, backward = max(mean, ZERO), max(-mean, ZERO)
-        if given.energy and hours > 0:
+        if instant.energy and hours > 0:
             limit = 1e12 * float(hours)
-            counted, counted_back = (number(value, 0, limit) for value in given.energy[channel])
+            counted, counted_back = (number(value, 0, limit) for value in instant.energy[channel])
             forward = forward if counted is None else counted / hours
             backward = backward if counted_back is None else counted_back / hours
         if backward is None and self.roles[channel] not in ("grid", "battery"):
@@ -242,7 +242,7 @@ class Oracle:
 
     def _account(
         self,
-        given: Instant,
+        instant: Instant,
         flows: Sequence[Pair | None],
         grid: Decimal,
         hours: Decimal,
@@ -260,11 +260,14 @@ class Oracle:
 
         parts = [role for role in self.roles if role not in ("load", "ev")]
         coverage = Decimal(len(of(*set(parts)))) / len(parts)
-        grid_clean = min(Decimal(1), number(given.clean, 0, 1 + 1e-9) or ZERO)
+        grid_clean = min(Decimal(1), number(instant.clean, 0, 1 + 1e-9) or ZERO)
         imported, exported = connection(of("grid"))
         discharge, charge = connection(of("battery"))
         own, fuel = produced(*RENEWABLES), produced("genset", "chp")
-        own_carbon, fuel_carbon = self._burnt(given, flows, RENEWABLES), self._burnt(given, flows, ("genset", "chp"))
+        own_carbon, fuel_carbon = (
+            self._burnt(instant, flows, RENEWABLES),
+            self._burnt(instant, flows, ("genset", "chp")),
+        )
         drawn, known, opening = self._drawn(discharge, hours, grid, grid_clean)
         inflow = imported + own + fuel + discharge
         load = inflow - exported - charge
@@ -305,7 +308,7 @@ class Oracle:
             Parcel(imported, imported * grid, imported * grid_clean),
         ]
         to_load, to_store, to_export = self.share_out(inflows, (load, charge, exported))
-        official = number(given.official, 0, 1e6)
+        official = number(instant.official, 0, 1e6)
         official = (grid if self.official is None else self.official) if official is None else official / 1000
         sums = {
             "load": load,
@@ -331,7 +334,7 @@ class Oracle:
         }
         sums |= self._groups(flows, load, to_load)
         sums = {name: value * hours for name, value in sums.items()}
-        sums["certificates"] = number(given.certificates, 0, 1e12 * float(hours)) or ZERO
+        sums["certificates"] = number(instant.certificates, 0, 1e12 * float(hours)) or ZERO
         sums["grid_time"] = grid * interval.seconds
         interval = Interval(
             interval.seconds,
@@ -355,11 +358,11 @@ class Oracle:
         if hours > 0:
             self.opening += opening * grid
             self._move(known, to_store, charge, hours)
-        self._correct(number(given.soc, 0, 1), interval.seconds, grid, grid_clean)
+        self._correct(number(instant.soc, 0, 1), interval.seconds, grid, grid_clean)
         return interval
 
     def _groups(self, flows: Sequence[Pair | None], load: Decimal, to_load: Parcel) -> dict[str, Decimal]:
-        """What the sub-meters of each group use, with the load's mix."""
+        """Return the consumption of each group's sub-meters, with the load's mix."""
         sums = {}
         for group in GROUPS:
             used = sum(
@@ -376,20 +379,20 @@ class Oracle:
         return sums
 
     def _market(self, interval: Interval) -> Decimal:
-        """METHOD 4.8: what this interval adds to the hour's C_MB."""
+        """METHOD 4.8: the contribution of this interval to the hour's C_MB."""
         matched_before, _ = self._matched(len(self.intervals))
         self.intervals.append(interval)
         matched, _ = self._matched(len(self.intervals))
         self.intervals.pop()
         return interval["grid_import"] * self.residual - (matched - matched_before) * (self.residual - self.certificate)
 
-    def _burnt(self, given: Instant, flows: Sequence[Pair | None], roles: Sequence[str]) -> Decimal:
+    def _burnt(self, instant: Instant, flows: Sequence[Pair | None], roles: Sequence[str]) -> Decimal:
         """METHOD 4.7: g/h by fuel where it is metered, else production times factor."""
         result = ZERO
         for i, role in enumerate(self.roles):
             if role not in roles:
                 continue
-            rate, flow = number(given.carbon[i], 0, 1e15) if given.carbon else None, flows[i]
+            rate, flow = number(instant.carbon[i], 0, 1e15) if instant.carbon else None, flows[i]
             if rate is not None:
                 result += rate
             elif flow is not None:
@@ -399,15 +402,15 @@ class Oracle:
     def _drawn(
         self, discharge: Decimal, hours: Decimal, grid: Decimal, grid_clean: Decimal
     ) -> tuple[Parcel, Decimal, Decimal]:
-        """METHOD 4.6: what a discharge carries, the Wh that it takes from the store and those nobody saw charged."""
+        """METHOD 4.6: the parcel of a discharge, its Wh from the store, and its Wh without a recorded charge."""
         pool, eta = self.pool, self.discharge_efficiency
-        wanted = discharge * hours / eta
-        known = min(wanted, pool.energy)
-        part = known / wanted if wanted > 0 else Decimal(pool.energy > 0)
+        needed = discharge * hours / eta
+        known = min(needed, pool.energy)
+        part = known / needed if needed > 0 else Decimal(pool.energy > 0)
         k, clean, own = (ratio(x, pool.energy) or ZERO for x in (pool.carbon, pool.clean, pool.own))
         carbon = (part * k + (1 - part) * grid) / eta
         drawn = Parcel(discharge, discharge * carbon, discharge * (part * clean + (1 - part) * grid_clean))
-        return Parcel(discharge, drawn.carbon, drawn.clean, discharge * part * own), known, wanted - known
+        return Parcel(discharge, drawn.carbon, drawn.clean, discharge * part * own), known, needed - known
 
     def _move(self, known: Decimal, to_store: Parcel, charge: Decimal, hours: Decimal) -> None:
         pool = self.pool
@@ -453,7 +456,7 @@ class Oracle:
     # sums
 
     def reset(self, index: int) -> None:
-        """A window begins anew."""
+        """Start the window anew."""
         self.starts[index] = len(self.intervals)
         if index == self.hour:
             self.hours.append(len(self.intervals))
@@ -467,7 +470,7 @@ class Oracle:
         matched = free = ZERO
         for hour in self._each_hour(end):
             load, own, clean, imported, offered = (
-                sum((one[name] for one in hour), ZERO)
+                sum((interval[name] for interval in hour), ZERO)
                 for name in ("load", "own", "clean", "grid_import", "certificates")
             )
             contract = min(imported, offered)  # sum of m <= E_imp(h), m <= q(h)
@@ -483,17 +486,17 @@ class Oracle:
 
     def _window(self, start: int, nominal: Decimal) -> dict[str, Decimal | None]:
         inside = self.intervals[start:]
-        covered = [one for one in inside if one.covered is not None]
+        covered = [interval for interval in inside if interval.covered is not None]
 
         def total(name: str) -> Decimal:
-            return sum((one[name] for one in covered), ZERO)
+            return sum((interval[name] for interval in covered), ZERO)
 
         result: dict[str, Decimal | None] = {
-            "coverage": share(sum((one.covered or ZERO for one in covered), ZERO), nominal)
+            "coverage": share(sum((interval.covered or ZERO for interval in covered), ZERO), nominal)
         }
-        captured = [one.captured for one in inside if one.captured is not None]
+        captured = [interval.captured for interval in inside if interval.captured is not None]
         result["captured"] = sum(captured, ZERO) if captured else None
-        time = sum((one.seconds for one in covered), ZERO)
+        time = sum((interval.seconds for interval in covered), ZERO)
         if not covered:
             return result
         hours = time / 3600
@@ -507,7 +510,7 @@ class Oracle:
             "battery_charge",
         ):
             result[f"{name}_energy"], result[f"{name}_power"] = total(name), total(name) / hours
-        metered = [(one.residual, one.seconds) for one in covered if one.residual is not None]
+        metered = [(interval.residual, interval.seconds) for interval in covered if interval.residual is not None]
         if metered:
             energy = sum((residual for residual, _ in metered), ZERO)
             result["residual_energy"] = energy
@@ -545,12 +548,12 @@ class Oracle:
             return self._details(self.starts[index])
 
     def _details(self, start: int) -> dict[str, Decimal | None]:
-        covered = [one for one in self.intervals[start:] if one.covered is not None]
+        covered = [interval for interval in self.intervals[start:] if interval.covered is not None]
         if not covered:
             return {}
 
         def total(name: str) -> Decimal:
-            return sum((one[name] for one in covered), ZERO)
+            return sum((interval[name] for interval in covered), ZERO)
 
         result: dict[str, Decimal | None] = {}
         for kind, whole in (("energy", "load"), ("emission", "emission"), ("own_energy", "own")):
@@ -561,7 +564,7 @@ class Oracle:
         intensity = per_kwh(ratio(total("scope1"), total("fuel")))
         return result | {
             "fuel_energy": total("fuel"),
-            "fuel_rate": total("scope1") / sum((one.seconds for one in covered), ZERO) * 3600,
+            "fuel_rate": total("scope1") / sum((interval.seconds for interval in covered), ZERO) * 3600,
             "fuel_intensity": intensity if intensity is not None and intensity <= 10**6 else None,
             "matched_energy": matched,
             "carbon_free_share": share(free, total("load")),
@@ -571,7 +574,7 @@ class Oracle:
         """Grams: in, to load, to export, lost, opening."""
         with localcontext(DIGITS):
             load, export, *arrived = (
-                sum((one[name] for one in self.intervals), ZERO)
+                sum((interval[name] for interval in self.intervals), ZERO)
                 for name in ("emission", "export_carbon", "import_carbon", "own_carbon", "scope1")
             )
             return sum(arrived, ZERO), load, export, self.lost, self.opening

@@ -1,4 +1,4 @@
-"""RTU slaves on a line that takes real wire time: `paced_slaves.c`, compiled, in a process of its own."""
+"""RTU slaves on a line that takes real wire time: `paced_slaves.c`, compiled, in a separate process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SOURCE = Path(__file__).with_suffix(".c")
 
 @dataclass(slots=True)
 class Tally:
-    """What the slaves saw: filled when they have ended. `smallest` in s, `seconds` from first request to last byte."""
+    """The figures of the slaves, after their end. `smallest` in s, `seconds` from first request to last byte."""
 
     requests: int = 0
     early: int = 0

@@ -26,8 +26,8 @@ PICTURES = [
 
 def main(folder: Path) -> None:
     """Run the demonstration for an hour of its time, then take the pictures."""
-    asked = ("demo", "--speed", "60", "--http", "127.0.0.1:0")
-    with tempfile.TemporaryDirectory() as place, started(Path(place), *asked) as demo:
+    arguments = ("demo", "--speed", "60", "--http", "127.0.0.1:0")
+    with tempfile.TemporaryDirectory() as place, started(Path(place), *arguments) as demo:
         address = demo.says(r"live page: (http://\S+/);")[1]
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)

@@ -1,4 +1,4 @@
-"""A site of SDM630 meters under a clock that is set by hand; what each meter shows and counts is put in."""
+"""A site of SDM630 meters under a clock that is set by hand; the test sets the power and counters of each meter."""
 
 from __future__ import annotations
 
@@ -79,11 +79,13 @@ class Plant:
             for name, role in roles.items()
         )
         if batteries is not None:
-            devices = tuple(replace(one, battery=batteries) if one.role == "battery" else one for one in devices)
+            devices = tuple(
+                replace(device, battery=batteries) if device.role == "battery" else device for device in devices
+            )
         site = SiteConfig("works", ZoneInfo(timezone), tick)
         self.config = Config(site, devices, SpoolConfig(folder), grid=grid or GridConfig())
         self.spool = Spool(folder, max_size=2**30, keep=1e8, sinks=sinks)
-        self.sources = {one.name: Source(one, "works", self.clock.monotonic()) for one in devices}
+        self.sources = {device.name: Source(device, "works", self.clock.monotonic()) for device in devices}
         self.plan = make_plan(METER)
         for source in self.sources.values():
             source.equip(METER, self.plan)
@@ -94,7 +96,7 @@ class Plant:
         self._places = {place.register.quantity: place.position for place in self.plan.places}
 
     def flow(self, seconds: float, **watts: float) -> None:
-        """Power goes to these values in a straight line and is counted, in kWh; nobody reads a meter."""
+        """Change the power to these values in a straight line and count its energy, kWh; no meter is read."""
         for name, power in watts.items():
             key = name.replace("_", "-")
             mean = (self._powers[key] + power) / 2.0
@@ -103,22 +105,22 @@ class Plant:
         self.clock.go(seconds)
 
     def read(self, *names: str, volts: float = 230.0) -> None:
-        """Meters are read now; all of them when none is named."""
+        """Read the named meters now; by default all."""
         for name in names or self.counters:
             image = bytearray(2 * self.plan.words)
-            shown = {
+            values = {
                 "active_power_total": self._powers[name],
                 "active_energy_import": self.counters[name][0],
                 "active_energy_export": self.counters[name][1],
                 "voltage_l1n": volts,
             }
-            for quantity, value in shown.items():
+            for quantity, value in values.items():
                 struct.pack_into(">f", image, 2 * self._places[quantity], value)
             reading = Reading(self.clock.time(), self.clock.monotonic(), bytes(image), b"\1" * self.plan.words)
             self.site.take(self.sources[name], reading)
 
     def tick(self, seconds: float = 1.0, **watts: float) -> Record:
-        """So much later every meter is read and a tick is told."""
+        """Let time pass, then read every meter and make a tick."""
         self.flow(seconds, **watts)
         self.read()
         self.site.tick(self.clock.now)
@@ -126,13 +128,13 @@ class Plant:
         return self.site.latest
 
     def appended(self, kind: str, window: str = "") -> list[Record]:
-        """What waits for the disk."""
+        """Return the appended records that are not yet on disk."""
         return [
-            one
-            for one in self.spool._pending
-            if one.series.kind == kind and (not window or one.series.tag("window") == window)
+            record
+            for record in self.spool._pending
+            if record.series.kind == kind and (not window or record.series.tag("window") == window)
         ]
 
     def events(self) -> list[str]:
-        """What operators were told."""
-        return [str(one["event"]) for one in self.appended("event")]
+        """Return the appended events."""
+        return [str(record["event"]) for record in self.appended("event")]

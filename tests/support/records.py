@@ -1,4 +1,4 @@
-"""Records to send and to store: one device whose power counts, so that a lost one is a hole."""
+"""Records to send and to store: the power of a device counts up, so that a lost record is a hole."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ METER = Series(
 
 
 def reading(number: int, series: Series = METER, quality: str = "good") -> Record:
-    """The record with that number: a second apart, `number` watts."""
+    """Return the record with this number: a second after the record before, `number` watts."""
     return record(series, NOW + number * 1_000_000_000, {"active_power_total": float(number), "quality": quality})
 
 
 def readings(first: int, last: int) -> list[Record]:
-    """Records `first` to `last`, both counted."""
+    """Return the records `first` to `last`, inclusive."""
     return [reading(number) for number in range(first, last + 1)]
 
 
 def numbers(records: Sequence[Record]) -> list[float | str]:
-    """Which ones these are."""
-    return [one["active_power_total"] for one in records]
+    """Return the numbers of these records."""
+    return [record["active_power_total"] for record in records]
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for it; TimeoutError after 100 s, generous because the machine may be busy."""
+    """Wait for a condition; TimeoutError after 100 s, generous because the machine may be busy."""
     async with asyncio.timeout(100):
         while not condition():  # noqa: ASYNC110 - what is waited for is in other processes, too
             await asyncio.sleep(0.002)

@@ -1,4 +1,4 @@
-"""A device made of words, a clock set by hand, and the decoder at the end: what the tests share."""
+"""A device made of words, a clock set by hand, and a decoder, shared by tests."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ class Memory:
     ) -> bytes:
         """The words' octets; Refused with `code`."""
         self.requests.append((table, address, count))
-        wanted = range(address, address + count)
-        if count > self.longest or not self.illegal.isdisjoint(wanted):
+        addresses = range(address, address + count)
+        if count > self.longest or not self.illegal.isdisjoint(addresses):
             raise Refused(f"{address}+{count}", self.code)
-        return struct.pack(f">{count}H", *(self.words.get(each, 0) for each in wanted))
+        return struct.pack(f">{count}H", *(self.words.get(each, 0) for each in addresses))
 
 
 def decode(reader: Reader, reading: Reading) -> dict[str, float]:
@@ -68,6 +68,6 @@ def decode(reader: Reader, reading: Reading) -> dict[str, float]:
 
 
 def values(device: Device, words: Mapping[int, int], illegal: Collection[int] = ()) -> dict[str, float]:
-    """What a device whose registers hold `words` reads as."""
+    """Return the values of a device whose registers hold `words`."""
     reader = Reader(device, device.unit)
     return decode(reader, asyncio.run(reader.read(Memory(words, illegal), HandClock())))

@@ -27,7 +27,7 @@ every_network = pytest.mark.parametrize("wire", NETWORKS)
 
 @contextlib.contextmanager
 def ends(wire: str) -> Iterator[tuple[Endpoint, Endpoint | None]]:
-    """Where to serve and, if that is known before, where to read."""
+    """Addresses to serve at and, if known before, to read at."""
     if wire in NETWORKS:
         yield parse(f"{wire}://127.0.0.1:0", listen=True), None
         return

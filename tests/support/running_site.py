@@ -23,7 +23,7 @@ START, STOP = 120.0, 60.0  # seconds; generous, because the machine may be busy
 
 @dataclass
 class Registers:
-    """A unit whose words are these, 0 elsewhere; `served` has wall time and first address of each answer."""
+    """A unit with these words, 0 elsewhere; `served` has wall time and first address of each answer."""
 
     words: Mapping[int, int] | Callable[[int], Mapping[int, int]]
     served: list[tuple[float, int]] = field(default_factory=list)
@@ -57,7 +57,7 @@ def device(behaviour: Behaviour) -> Iterator[Server]:
 
 
 class Daemon:
-    """A process of `wattgram run`; what it logs is in `log`. `module` is what runs instead of `wattgram`."""
+    """A process of `wattgram run` with its output in `log`. `module` runs in place of `wattgram`."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class Daemon:
         return self._process.wait(STOP)
 
     def end(self) -> None:
-        """SIGKILL, also of one that is stopped; nothing when it does not run."""
+        """SIGKILL, also of a stopped process; no effect when the process does not run."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait(STOP)

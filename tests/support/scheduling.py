@@ -41,4 +41,4 @@ def _shares(item: pytest.Item) -> bool:
     """Return whether a test uses a fixture that its file makes once."""
     assert isinstance(item, pytest.Function)
     known: Iterable[Iterable[pytest.FixtureDef[object]]] = item._fixtureinfo.name2fixturedefs.values()
-    return any(one.scope in {"class", "module", "package"} for all_of_name in known for one in all_of_name)
+    return any(fixture.scope in {"class", "module", "package"} for all_of_name in known for fixture in all_of_name)

@@ -33,13 +33,13 @@ ROOT = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
 START, STOP = 120.0, 60.0  # seconds; generous, because the machine may be busy
 BUSY = 5.0
-"""By how much a busy machine may be slower than the one that a test's time is meant for."""
+"""Factor by which a busy machine may be slower than an idle machine."""
 allowed = True
 """Whether servers may be started now: not in a test that lacks the mark `server`."""
 
 
 def wait_for(predicate: Callable[[], T], timeout: float, what: str) -> T:
-    """Return the first true value of `predicate`, asked each 10 ms.
+    """Return the first true value of `predicate`, evaluated every 10 ms.
 
     AssertionError with `what` after BUSY * `timeout` s. `timeout`: the most that an idle machine takes.
     """
@@ -54,7 +54,7 @@ def wait_for(predicate: Callable[[], T], timeout: float, what: str) -> T:
 
 
 def free_port() -> int:
-    """A loopback TCP port that nobody listens on.
+    """A free loopback TCP port.
 
     Below the range from which the kernel takes the ports of outgoing connections, so that a server
     which is stopped for a while finds its port free again.
@@ -77,7 +77,7 @@ def listening(port: int) -> bool:
 
 
 def program(name: str, package: str) -> str:
-    """Path of a program; AssertionError with the Debian package that brings it when it is not installed."""
+    """Return the path of a program; without it, AssertionError with the Debian package that contains it."""
     path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     assert path, f"{name} is not installed: apt-get install {package}"
     return path
@@ -120,7 +120,7 @@ class Server:
 
     @property
     def log(self) -> str:
-        """What it wrote since its first start."""
+        """Return its output since its first start."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     @property
@@ -179,7 +179,7 @@ class Server:
         if process is None:
             return
         process.send_signal(number)
-        process.send_signal(signal.SIGCONT)  # a paused process takes SIGTERM only when it goes on
+        process.send_signal(signal.SIGCONT)  # a paused process handles SIGTERM only when it continues
         try:
             process.wait(STOP)
         except subprocess.TimeoutExpired:
@@ -188,7 +188,7 @@ class Server:
 
 
 def _folder(parent: Path, name: str, port: int) -> Path:
-    """Where a server lives; opened again with the same port it finds what it left there."""
+    """The folder of a server; a server opened again with the same port finds its data."""
     folder = parent / f"{name}-{port}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -209,7 +209,7 @@ def running(server: Server) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """Paths of PEM files: an authority, and what it signed for 127.0.0.1 / localhost and for one client."""
+    """Paths of PEM files: an authority, and its certificates for 127.0.0.1 / localhost and for a client."""
 
     ca: Path
     cert: Path
@@ -261,7 +261,7 @@ def certificates(folder: Path) -> Certificates:
 
 
 def expired(right: Certificates, folder: Path) -> Certificates:
-    """The same with a server's certificate that its authority let end in 2021."""
+    """The same with a server's certificate that expired in 2021."""
     openssl = program("openssl", "openssl")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "index.txt").touch()
@@ -324,8 +324,8 @@ class Broker(Server):
         if self.tls:
             reach += ["--cafile", f"{self.tls.ca}"]
             reach += ["--cert", f"{self.tls.client_cert}", "--key", f"{self.tls.client_key}"]
-        if who := login or self.login:
-            reach += ["-u", who[0], "-P", who[1]]
+        if account := login or self.login:
+            reach += ["-u", account[0], "-P", account[1]]
         return reach
 
     def publish(
@@ -362,14 +362,14 @@ def mosquitto(
 ) -> Iterator[Broker]:
     """A broker. `users` (name: password) shuts anonymous clients out; `acl` is the text of an ACL file.
 
-    `persistence` keeps retained messages over `stop`; `client_certificate` demands one (needs `tls`).
+    `persistence` keeps retained messages over `stop`; `client_certificate` requires a certificate (needs `tls`).
     Its own clients log in as the first of `users`.
     """
     port = port or free_port()
     folder = _folder(folder, "mosquitto", port)
     settings = [
         f"listener {port} {LOOPBACK}",
-        f"user {pwd.getpwuid(os.getuid()).pw_name}",  # as root it would become one who cannot enter `folder`
+        f"user {pwd.getpwuid(os.getuid()).pw_name}",  # as root mosquitto would become a user who cannot enter `folder`
         f"allow_anonymous {'false' if users else 'true'}",
         "set_tcp_nodelay true",  # otherwise pipelined acknowledgements wait 40 ms
         "log_dest stderr",
@@ -416,7 +416,7 @@ class Heard:
 def subscriber(broker: Broker, *topics: str, login: tuple[str, str] | None = None, form: str = "%p") -> Iterator[Heard]:
     """mosquitto_sub on QoS 1; the block begins when the broker has confirmed the subscription.
 
-    `form`: what is heard of a message, as mosquitto_sub's `-F` has it.
+    `form`: the output for a message, in the syntax of mosquitto_sub's `-F`.
     """
     client = f"listener-{random.randrange(1 << 32):08x}"
     output = broker.folder / f"{client}.txt"
@@ -524,14 +524,14 @@ class WriteV2(Server):
         return f"{'https' if self._tls else 'http'}://{LOOPBACK}:{self.port}"
 
     def calls(self) -> list[Call]:
-        """Each write that was answered; written a moment after the answer, so use `wait_for`."""
+        """Return each answered write; written a moment after the answer, so use `wait_for`."""
         log = self._folder / "access.log"
         lines = log.read_text().splitlines() if log.exists() else []
         return [Call(int(status), int(size), coding) for status, size, coding in (line.split(" ", 2) for line in lines)]
 
     def statuses(self) -> list[int]:
-        """What each call was answered; written a moment after the answer, so use `wait_for`."""
-        return [one.status for one in self.calls()]
+        """Return the status of each call; written a moment after the answer, so use `wait_for`."""
+        return [call.status for call in self.calls()]
 
     @contextmanager
     def answering(self, status: int) -> Iterator[None]:

@@ -20,7 +20,7 @@ DAY = 86_400
 MIB = 2**20
 
 _DEAD: list[Spool] = []
-"""Kept, because a database that is forgotten is closed in order."""
+"""References to databases, since Python closes a database without references in order."""
 
 EVENT = Series("event", (("site", "works"), ("device", "")), (), (), ("event", "detail"))
 
@@ -39,40 +39,40 @@ async def opened(
 
 
 def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Do it; TimeoutError after five minutes."""
+    """Run a coroutine; TimeoutError after five minutes."""
     asyncio.run(asyncio.wait_for(work(), 300))
 
 
 async def put(spool: Spool, records: list[Record]) -> None:
     """Append and sync."""
-    for one in records:
-        spool.append(one)
+    for record in records:
+        spool.append(record)
     await spool.sync()
 
 
 async def delivered(spool: Spool, sink: str = "one", limit: int = 1000) -> list[float | str]:
-    """The numbers of everything that a sink can have now, settled."""
+    """Return the numbers of all records that a sink can have now, and acknowledge them."""
     return numbers(await taken(spool, sink, limit))
 
 
 async def taken(spool: Spool, sink: str = "one", limit: int = 1000) -> list[Record]:
-    """Everything that a sink can have now, settled; what turns out to be damaged is not waited for."""
+    """Return all records that a sink can have now, and acknowledge them; do not wait for damaged records."""
     found: list[Record] = []
     while spool.undelivered(sink):
-        asked = asyncio.create_task(spool.batch(sink, limit))
-        while not asked.done() and spool.undelivered(sink):
-            await asyncio.wait({asked}, timeout=0.01)
-        if not asked.done():
-            asked.cancel()
+        pending = asyncio.create_task(spool.batch(sink, limit))
+        while not pending.done() and spool.undelivered(sink):
+            await asyncio.wait({pending}, timeout=0.01)
+        if not pending.done():
+            pending.cancel()
             break
-        batch = asked.result()
+        batch = pending.result()
         found += batch.records
         spool.settle(sink, batch, len(batch.seqs))
     return found
 
 
 async def killed(spool: Spool) -> None:
-    """As after kill -9: nothing is written any more, and others may have the files."""
+    """End a spool as kill -9 does: it writes nothing more, and another process may open the files."""
     spool._store._lock.release()
     spool._stop_threads()
     _DEAD.append(spool)

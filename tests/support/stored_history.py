@@ -55,8 +55,8 @@ async def held(folder: Path, records: Iterable[Record]) -> AsyncIterator[Spool]:
     spool = Spool(folder, max_size=2**26, keep=1e9, sinks=())
     await spool.open()
     try:
-        for one in records:
-            spool.append(one)
+        for record in records:
+            spool.append(record)
         await spool.sync()
         yield spool
     finally:
@@ -67,7 +67,7 @@ def stored(folder: Path, *records: Iterable[Record]) -> Path:
     """A spool with these records, closed again."""
 
     async def fill() -> None:
-        async with held(folder, [one for several in records for one in several]):
+        async with held(folder, [record for several in records for record in several]):
             pass
 
     asyncio.run(fill())

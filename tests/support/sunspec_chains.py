@@ -1,4 +1,4 @@
-"""Chains of SunSpec models for tests: words by hand and as pysunspec2 encodes them, discovered and read by us.
+"""Chains of SunSpec models for tests: words by hand and as pysunspec2 encodes them, discovered and read by wattgram.
 
 Offsets are those of the SunSpec models (ID register = 0).
 """
@@ -25,8 +25,8 @@ class Chain(Memory):
     """Serves words from `base` and refuses every other register."""
 
     def __init__(self, words: Sequence[int], base: int = 40000) -> None:
-        held = dict(enumerate(words, base))
-        super().__init__(held, illegal=set(range(0x10000)) - set(held))
+        registers = dict(enumerate(words, base))
+        super().__init__(registers, illegal=set(range(0x10000)) - set(registers))
 
     async def ask(self, table: Table, address: int, count: int) -> bytes:
         return await self.read(1, table, address, count)
@@ -39,7 +39,7 @@ def common(vendor: str, model: str, serial: str, length: int = 66) -> tuple[int,
 
 
 def discover(words: Sequence[int], base: int = 40000, driver: str = "sunspec", kind: Kind | None = None) -> Device:
-    """What a member of the chain is read as."""
+    """Return the device that a member of the chain is read as."""
     return asyncio.run(walk.discover(Chain(words, base).ask, driver, kind))
 
 
@@ -68,7 +68,7 @@ def written(number: int, points: Mapping[str, float], blocks: Sequence[Mapping[s
 
 
 def read(words: Sequence[int], driver: str = "sunspec") -> dict[str, float]:
-    """What a member of the chain reads as; NaN where absent."""
+    """Return the values of a member of the chain; NaN where absent."""
     reader = Reader(discover(words, driver=driver), 1)
     return decode(reader, asyncio.run(reader.read(Chain(words), HandClock())))
 
@@ -79,10 +79,10 @@ async def answer(words: Mapping[int, int], reader: asyncio.StreamReader, writer:
         while True:
             request = await reader.readexactly(12)
             transaction, _, _, unit, code, address, count = struct.unpack(">3H2B2H", request)
-            wanted = range(address, address + count)
+            addresses = range(address, address + count)
             body = bytes((code | 0x80, 2))
-            if all(each in words for each in wanted):
-                body = bytes((code, 2 * count)) + struct.pack(f">{count}H", *(words[each] for each in wanted))
+            if all(each in words for each in addresses):
+                body = bytes((code, 2 * count)) + struct.pack(f">{count}H", *(words[each] for each in addresses))
             writer.write(struct.pack(">3HB", transaction, 0, len(body) + 1, unit) + body)
     writer.close()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class Listener:
-    """What was said at a notify socket: each datagram as its NAME=value lines."""
+    """The messages at a notify socket: each datagram as its NAME=value lines."""
 
     def __init__(self, address: str) -> None:
         """`address` as NOTIFY_SOCKET has it."""
@@ -20,7 +20,7 @@ class Listener:
         self._said: list[dict[str, str]] = []
 
     def environment(self, watchdog: float | None = None) -> dict[str, str]:
-        """What systemd hands to the service; `watchdog` is WatchdogSec= in s."""
+        """Return the environment that systemd gives the service; `watchdog` is WatchdogSec= in s."""
         found = {"NOTIFY_SOCKET": self.address}
         return found if watchdog is None else found | {"WATCHDOG_USEC": str(round(watchdog * 1e6))}
 
@@ -34,8 +34,8 @@ class Listener:
             self._said.append(dict(line.split("=", 1) for line in text.split("\n")))
 
     def fed(self) -> int:
-        """How often the watchdog was fed."""
-        return sum("WATCHDOG" in one for one in self.said())
+        """Return the number of watchdog notifications."""
+        return sum("WATCHDOG" in message for message in self.said())
 
     def close(self) -> None:
         self._socket.close()

@@ -21,12 +21,12 @@ _VALUE = [
     ("bool boolean_value", 4), ("string string_value", 5),
 ]  # fmt: skip
 SCHEMA = {
-    "PropertyValue": ["1 uint32 type", "2 bool is_null", *(f"{3 + at} {one}" for one, at in _VALUE)],
+    "PropertyValue": ["1 uint32 type", "2 bool is_null", *(f"{3 + at} {member}" for member, at in _VALUE)],
     "PropertySet": ["1 *string keys", "2 *PropertyValue values"],
     "Metric": [
         "1 string name", "2 uint64 alias", "3 uint64 timestamp", "4 uint32 datatype", "5 bool is_historical",
         "6 bool is_transient", "7 bool is_null", "9 PropertySet properties",
-        *(f"{10 + at} {one}" for one, at in _VALUE),
+        *(f"{10 + at} {member}" for member, at in _VALUE),
         "16 bytes bytes_value",
     ],
     "Payload": [
@@ -45,22 +45,22 @@ def _payload_class() -> type[Any]:
         message = file.message_type.add(name=name)
         for row in rows:
             number, kind, called = row.split()
-            one = message.field.add(name=called, number=int(number), label=_REPEATED if "*" in kind else _OPTIONAL)
+            field = message.field.add(name=called, number=int(number), label=_REPEATED if "*" in kind else _OPTIONAL)
             kind = kind.removeprefix("*")
             if kind in _TYPES:
-                one.type = _TYPES[kind]
+                field.type = _TYPES[kind]
             else:
-                one.type, one.type_name = _MESSAGE, f".sparkplug.{kind}"
+                field.type, field.type_name = _MESSAGE, f".sparkplug.{kind}"
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    made: type[Any] = message_factory.GetMessageClass(pool.FindMessageTypeByName("sparkplug.Payload"))
-    return made
+    class_: type[Any] = message_factory.GetMessageClass(pool.FindMessageTypeByName("sparkplug.Payload"))
+    return class_
 
 
 Payload = _payload_class()
 
 VALUES = {4: "long_value", 10: "double_value", 11: "boolean_value", 12: "string_value"}
-"""Where the value of a data type is: Int64, Double, Boolean, String (6.4.16)."""
+"""Data type → field of its value: Int64, Double, Boolean, String (6.4.16)."""
 
 
 @dataclass
@@ -86,15 +86,15 @@ class Message:
     metrics: list[Told]
 
     def __getitem__(self, name: str) -> Any:
-        (found,) = (one.value for one in self.metrics if one.name == name)
+        (found,) = (metric.value for metric in self.metrics if metric.name == name)
         return found
 
 
 @dataclass
 class Host:
-    """A host application that believes nothing: AssertionError at the first message that breaks a rule.
+    """A strict host application: AssertionError at the first message that breaks a rule.
 
-    `current`: what it shows now, by device and name; `history`: what came marked as historical.
+    `current`: the present values, by device and name; `history`: the values marked as historical.
     """
 
     group: str = "plant"
@@ -109,7 +109,7 @@ class Host:
 
     @property
     def online(self) -> bool:
-        """Whether the node is."""
+        """Whether the node is online."""
         return self._seq is not None
 
     def hear(self, topic: str, raw: bytes) -> Message:
@@ -120,7 +120,7 @@ class Host:
         assert parts[3] == self.node
         assert (len(parts) == 5) == verb.startswith("D"), topic
         found = Payload.FromString(raw)
-        assert not any(len(UnknownFieldSet(one)) for one in (found, *found.metrics))
+        assert not any(len(UnknownFieldSet(part)) for part in (found, *found.metrics))
         assert found.HasField("timestamp")
         seq = found.seq if found.HasField("seq") else None
         if verb == "NDEATH":
@@ -131,24 +131,24 @@ class Host:
             assert self._seq is not None, f"{verb} before NBIRTH"
             assert seq == (self._seq + 1) % 256, f"payloads-sequence-num-incrementing: {self._seq}, then {seq}"
         metrics = list(self._metrics(verb, device, found.metrics))
-        made = Message(verb, device, found.timestamp, seq, metrics)
-        self.said.append(made)
-        getattr(self, f"_{verb.lower()}")(made)
+        message = Message(verb, device, found.timestamp, seq, metrics)
+        self.said.append(message)
+        getattr(self, f"_{verb.lower()}")(message)
         if seq is not None:
             self._seq = seq
-        return made
+        return message
 
     def _metrics(self, verb: str, device: str, metrics: Iterable[Any]) -> Iterator[Told]:
         birth = verb in ("NBIRTH", "DBIRTH")
         if verb == "NBIRTH":
             self._names = {}
         if verb == "DBIRTH":
-            self._names = {key: one for key, one in self._names.items() if one[0] != device}
-        for one in metrics:
-            assert one.HasField("timestamp"), "payloads-name-birth-data-requirement"
+            self._names = {key: entry for key, entry in self._names.items() if entry[0] != device}
+        for metric in metrics:
+            assert metric.HasField("timestamp"), "payloads-name-birth-data-requirement"
             quality, unit = 192, ""
-            if one.HasField("properties"):
-                named = dict(zip(one.properties.keys, one.properties.values, strict=True))
+            if metric.HasField("properties"):
+                named = dict(zip(metric.properties.keys, metric.properties.values, strict=True))
                 if "Quality" in named:
                     assert named["Quality"].type == 3, "payloads-propertyset-quality-value-type"
                     quality = named["Quality"].int_value
@@ -157,22 +157,22 @@ class Host:
                     assert named["engUnit"].type == 12
                     unit = named["engUnit"].string_value
             if birth or verb == "NDEATH":
-                assert one.name, "payloads-alias-birth-requirement"
-                assert one.HasField("datatype"), "payloads-metric-datatype-req"
-                name, datatype = one.name, one.datatype
-                if one.HasField("alias"):
-                    assert one.alias not in self._names, "payloads-alias-uniqueness"
-                    self._names[one.alias] = device, name, datatype, unit
+                assert metric.name, "payloads-alias-birth-requirement"
+                assert metric.HasField("datatype"), "payloads-metric-datatype-req"
+                name, datatype = metric.name, metric.datatype
+                if metric.HasField("alias"):
+                    assert metric.alias not in self._names, "payloads-alias-uniqueness"
+                    self._names[metric.alias] = device, name, datatype, unit
             else:
-                assert not one.HasField("name"), "payloads-alias-data-cmd-requirement"
-                assert not one.HasField("datatype"), "payloads-metric-datatype-not-req"
-                assert one.alias in self._names, "operational-behavior-data-publish-nbirth: data without birth"
-                owner, name, datatype, unit = self._names[one.alias]
+                assert not metric.HasField("name"), "payloads-alias-data-cmd-requirement"
+                assert not metric.HasField("datatype"), "payloads-metric-datatype-not-req"
+                assert metric.alias in self._names, "operational-behavior-data-publish-nbirth: data without birth"
+                owner, name, datatype, unit = self._names[metric.alias]
                 assert owner == device
-            present = [value for value in VALUES.values() if one.HasField(value)]
-            assert present == ([] if one.is_null else [VALUES[datatype]]), (name, present)
-            value = None if one.is_null else getattr(one, VALUES[datatype])
-            yield Told(name, value, one.timestamp, one.is_historical, quality, unit)
+            present = [value for value in VALUES.values() if metric.HasField(value)]
+            assert present == ([] if metric.is_null else [VALUES[datatype]]), (name, present)
+            value = None if metric.is_null else getattr(metric, VALUES[datatype])
+            yield Told(name, value, metric.timestamp, metric.is_historical, quality, unit)
 
     def _nbirth(self, message: Message) -> None:
         assert message["Node Control/Rebirth"] is False, "topics-nbirth-rebirth-metric"
@@ -183,7 +183,7 @@ class Host:
         self._show("", message)
 
     def _dbirth(self, message: Message) -> None:
-        self.current = {key: one for key, one in self.current.items() if key[0] != message.device}
+        self.current = {key: metric for key, metric in self.current.items() if key[0] != message.device}
         self.alive.add(message.device)
         self._show(message.device, message)
 
@@ -203,13 +203,13 @@ class Host:
     def _ndeath(self, message: Message) -> None:
         (only,) = message.metrics
         assert only.name == "bdSeq", "topics-ndeath-payload"
-        if only.value == self.number:  # else it is of an older session
+        if only.value == self.number:  # otherwise the message is of an older session
             self._seq, self.alive = None, set()
 
     def _show(self, device: str, message: Message) -> None:
-        for one in message.metrics:
-            if one.historical:
+        for metric in message.metrics:
+            if metric.historical:
                 assert message.verb in ("NDATA", "DDATA")
-                self.history.append((device, one))
+                self.history.append((device, metric))
             else:
-                self.current[device, one.name] = one
+                self.current[device, metric.name] = metric

@@ -1,4 +1,4 @@
-"""The servers that other tests lean on behave as those tests believe."""
+"""The servers behave as the tests that use them assume."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def write(base: str, bucket: str, lines: str, *, token: str = "t0ken", org: str 
     )
 
 
-def test_wait_for_names_what_it_waited_for() -> None:
+def test_wait_for_names_the_missing_condition() -> None:
     with pytest.raises(AssertionError, match="the sun"):
         wait_for(lambda: False, 0.0, "the sun")
 
@@ -46,22 +46,22 @@ def test_a_free_port_is_not_listened_on() -> None:
     assert not listening(free_port())
 
 
-def test_a_subscriber_hears_what_is_published(broker: Broker) -> None:
-    with subscriber(broker, "plant/#") as heard:
+def test_a_subscriber_receives_published_messages(broker: Broker) -> None:
+    with subscriber(broker, "plant/#") as messages:
         broker.publish("plant/incomer", '{"active_power_total": 1234.5}')
         broker.publish("elsewhere", "not ours")
         broker.publish("plant/roof", "2")
-        assert heard.wait(2) == [("plant/incomer", '{"active_power_total": 1234.5}'), ("plant/roof", "2")]
+        assert messages.wait(2) == [("plant/incomer", '{"active_power_total": 1234.5}'), ("plant/roof", "2")]
 
 
-def test_a_broker_comes_back_on_its_port_and_has_forgotten_what_it_did_not_keep(broker: Broker) -> None:
+def test_a_broker_without_persistence_restarts_on_its_port_without_retained_messages(broker: Broker) -> None:
     broker.publish("state", "online", retain=True)
     broker.kill()
     assert not listening(broker.port)
     broker.start()
-    with subscriber(broker, "#") as heard:
+    with subscriber(broker, "#") as messages:
         broker.publish("after", "restart")
-        assert heard.wait(1) == [("after", "restart")]
+        assert messages.wait(1) == [("after", "restart")]
 
 
 @pytest.mark.server
@@ -70,28 +70,28 @@ def test_a_broker_with_persistence_keeps_retained_messages_over_a_stop(tmp_path:
         broker.publish("state", "online", retain=True)
         broker.stop()
         broker.start()
-        with subscriber(broker, "#") as heard:
-            assert heard.wait(1) == [("state", "online")]
+        with subscriber(broker, "#") as messages:
+            assert messages.wait(1) == [("state", "online")]
 
 
 @pytest.mark.server
-def test_a_broker_with_an_acl_drops_what_a_user_may_not_write(tmp_path: Path) -> None:
+def test_a_broker_with_an_acl_drops_messages_that_a_user_may_not_write(tmp_path: Path) -> None:
     acl = "user gateway\ntopic read #\ntopic write allowed/#\n"
     with (
         mosquitto(tmp_path, users={"gateway": "secret"}, acl=acl) as broker,
-        subscriber(broker, "#") as heard,
+        subscriber(broker, "#") as messages,
     ):
         broker.publish("forbidden/a", "1")  # acknowledged all the same: MQTT 3.1.1 has no way to refuse it
         broker.publish("allowed/a", "2")
-        assert heard.wait(1) == [("allowed/a", "2")]
+        assert messages.wait(1) == [("allowed/a", "2")]
 
 
 @pytest.mark.server
 def test_a_broker_with_tls_demands_the_clients_certificate(tmp_path: Path, tls: Certificates) -> None:
     with mosquitto(tmp_path, tls=tls, client_certificate=True) as broker:
-        with subscriber(broker, "#") as heard:
+        with subscriber(broker, "#") as messages:
             broker.publish("a", "1")
-            assert heard.wait(1) == [("a", "1")]
+            assert messages.wait(1) == [("a", "1")]
         context = ssl.create_default_context(cafile=str(tls.ca))
         context.maximum_version = ssl.TLSVersion.TLSv1_2  # TLS 1.3 reports the missing certificate only later
         with (
@@ -163,7 +163,7 @@ def test_the_write_call_is_served_over_tls(bucket: Bucket, tmp_path: Path, tls: 
             assert answer.status == 204
 
 
-def test_victoria_metrics_gives_back_what_it_took(victoria: Victoria) -> None:
+def test_victoria_metrics_exports_the_written_points(victoria: Victoria) -> None:
     assert write(victoria.url, "any", f"roundtrip,site=s power=1.5 {T0}\n")[0] == 204
     (series,) = victoria.export("roundtrip_power")
     assert series["metric"]["site"] == "s"

@@ -1,4 +1,4 @@
-"""The line that takes its time: bytes arrive in order, in pieces, and never before their time."""
+"""The paced line: bytes arrive in order, in pieces, and never before their time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.support.wire import Direction, Wire
 
 
-def test_a_piece_is_handed_over_when_its_last_byte_has_arrived() -> None:
+def test_a_piece_is_delivered_when_its_last_byte_has_arrived() -> None:
     # 11 bits at 1100 baud: 10 ms a character. Ten bytes at 1 s: eight at 1.08 s, the rest of two, of which the
     # last has arrived at 1.10 s, four characters later.
     line = Direction(0.010)
@@ -40,18 +40,18 @@ def test_bytes_queue_behind_those_that_are_being_sent() -> None:
 def test_a_real_line_takes_11_bits_a_byte_in_both_directions(baudrate: int) -> None:
     sent = bytes(range(64))
     with Wire(baudrate) as wire:
-        one, other = (os.open(end, os.O_RDWR | os.O_NOCTTY) for end in wire.ends)
-        for end in (one, other):
+        left, right = (os.open(end, os.O_RDWR | os.O_NOCTTY) for end in wire.ends)
+        for end in (left, right):
             tty.setraw(end)
-        for source, sink in ((one, other), (other, one)):
-            begun, got, pieces = time.monotonic(), b"", 0
+        for source, sink in ((left, right), (right, left)):
+            begun, received, pieces = time.monotonic(), b"", 0
             os.write(source, sent)
-            while len(got) < len(sent):
-                got += os.read(sink, 4096)
+            while len(received) < len(sent):
+                received += os.read(sink, 4096)
                 pieces += 1
                 # 11 x 64 / 9600 = 73.3 ms for all; a relay may be late, never early
-                assert time.monotonic() - begun >= 11 * len(got) / baudrate
-            assert got == sent
+                assert time.monotonic() - begun >= 11 * len(received) / baudrate
+            assert received == sent
             assert 1 <= pieces <= 8
-        os.close(one)
-        os.close(other)
+        os.close(left)
+        os.close(right)

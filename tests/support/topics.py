@@ -19,7 +19,7 @@ METER_VALUES = {
 
 
 def inverter(turn: int) -> dict[int, int]:
-    """SUN2000 at its n-th reading: the voltage tells which one it was."""
+    """Registers of a SUN2000 at its n-th reading: the voltage identifies the reading."""
     return {
         32069: 2301 + turn,  # voltage_l1n: 0.1 V
         32080: 0x0000,

@@ -58,7 +58,7 @@ ROLES = {
 }
 GROUPS = {"foundry": "industry", "hall": "building"}
 SILENT = {"hall": 10, "roof-west": 2}
-"""Local hour of Wednesday in which a device says nothing."""
+"""Local hour of Wednesday in which a device does not answer."""
 
 REACTIVE = 0.75
 """Lagging var a W of the incomer: the power factor is 1 / sqrt(1 + 0.75^2) = 0.8."""
@@ -92,7 +92,7 @@ def powers(time: int) -> dict[str, float]:
     """W of each part from an instant on, in the direction of its role."""
     day, hour = divmod((time - START) / HOUR, 24.0)
     working, shift = day < SATURDAY, 8 <= hour < 18
-    made = {
+    watts = {
         "roof-east": 60e3 if 9 <= hour < 15 else 0.0,
         "roof-west": 40e3 if 10 <= hour < 16 else 0.0,
         "battery": -25e3 if 10 <= hour < 12 else 25e3 if 18 <= hour < 20 else 0.0,
@@ -100,12 +100,12 @@ def powers(time: int) -> dict[str, float]:
         "hall": 30e3 if shift else 10e3,
         "charger": 20e3 if working and 12 <= hour < 14 else 0.0,
     }
-    used = made["foundry"] + made["hall"] + made["charger"]
-    return {"incomer": used - made["roof-east"] - made["roof-west"] - made["battery"]} | made
+    used = watts["foundry"] + watts["hall"] + watts["charger"]
+    return {"incomer": used - watts["roof-east"] - watts["roof-west"] - watts["battery"]} | watts
 
 
 def silent(name: str, time: int) -> bool:
-    """Whether a device says nothing at an instant."""
+    """Whether a device does not answer at an instant."""
     return name in SILENT and at(WEDNESDAY, SILENT[name]) <= time < at(WEDNESDAY, SILENT[name] + 1)
 
 
@@ -127,9 +127,9 @@ def records(folder: Path) -> Iterator[Record]:
 
 
 def emissions(config: Config) -> Iterator[Record]:
-    """What the real accounts make of the powers; each row has the energy of the minute before it."""
+    """Return the results of the real accounts; each row has the energy of the minute before."""
     books = Books(config, Ladder("CN-CQ", "direct", 500.0), START)
-    names, fields = [one.name for one in books.layout.channels], books.layout.fields
+    names, fields = [channel.name for channel in books.layout.channels], books.layout.fields
     for time in range(START + MINUTE, END + 2 * MINUTE, MINUTE):
         before = time - MINUTE
         row = dict.fromkeys(fields, nan) | {"seconds": 60.0 if before >= START else 0.0}
@@ -159,11 +159,11 @@ def _reading(name: str, time: int) -> Record:
 def gateway_series(folder: Path) -> Series:
     """The series of the gateway's figures as the real daemon makes it."""
 
-    async def made() -> Series:
+    async def build() -> Series:
         async with daemon.assembled(config(folder), Clock(START, 1.0)) as parts:
             return parts.health.gateway_record().series
 
-    return asyncio.run(made())
+    return asyncio.run(build())
 
 
 def _gateway(folder: Path) -> Iterator[Record]:
@@ -198,12 +198,12 @@ def _goals() -> Iterator[Record]:
             yield record(series, at(day, 0) + 5 * MINUTE, _outcome(day, place, claim.id, claim.shown))
 
 
-def _outcome(day: int, place: int, goal: str, shown: str) -> Mapping[str, Value]:
-    if shown == "context":
+def _outcome(day: int, place: int, goal: str, form: str) -> Mapping[str, Value]:
+    if form == "context":
         return {"state": "context only"}
     if goal == "A02" and day:
         return {"state": "not enough data", "coverage": 0.5}
-    state = "manual entry" if shown == "manual" else "off track" if goal == "A03" and day >= FRIDAY else "on track"
+    state = "manual entry" if form == "manual" else "off track" if goal == "A03" and day >= FRIDAY else "on track"
     value = 0.96 if goal == "B10" else float(place)
     target = 0.971 if goal == "B10" else float(place) + 1.0
     return {"value": value, "target": target, "coverage": 0.99, "state": state}

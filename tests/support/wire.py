@@ -1,4 +1,4 @@
-"""A serial line that takes its time: two pseudo-terminals and a relay between them, in a process of its own.
+"""A serial line with real wire time: two pseudo-terminals and a relay between them, in a separate process.
 
 A pseudo-terminal has no baud rate. The relay charges 11 bits a byte in each direction and hands over what a
 UART would: eight bytes at a time (the receive level of a 16550's FIFO), what is left four characters after the
@@ -24,7 +24,7 @@ PATIENCE = 4  # characters of silence after which a UART hands over what it has
 
 @dataclass
 class Direction:
-    """What is under way to one end: bytes with the time (s) at which each has arrived whole."""
+    """The bytes on their way to an end, each with its time of arrival, s."""
 
     character: float  # seconds
     sent: deque[tuple[float, int]] = field(default_factory=deque)
@@ -69,23 +69,23 @@ class Wire:
             text=True,
         )
         assert self._relay.stdout is not None
-        one, other = self._relay.stdout.readline().split()
-        self.ends = one, other
+        left, right = self._relay.stdout.readline().split()
+        self.ends = left, right
         return self
 
     def __exit__(self, *_: object) -> None:
         assert self._relay is not None
         assert self._relay.stdin is not None
         assert self._relay.stdout is not None
-        self._relay.kill()  # a relay whose line nobody reads any more may be stuck in a write
+        self._relay.kill()  # a relay whose line has no reader may be stuck in a write
         self._relay.wait()
         self._relay.stdin.close()
         self._relay.stdout.close()
 
     def urls(self) -> tuple[str, str]:
         """Both ends with the line's settings."""
-        one, other = (f"rtu://{end}?baudrate={self.baudrate}" for end in self.ends)
-        return one, other
+        left, right = (f"rtu://{end}?baudrate={self.baudrate}" for end in self.ends)
+        return left, right
 
 
 def relay(baudrate: int) -> None:
@@ -98,7 +98,7 @@ def relay(baudrate: int) -> None:
     to = {masters[0]: Direction(11 / baudrate), masters[1]: Direction(11 / baudrate)}
     other = {masters[0]: masters[1], masters[1]: masters[0]}
     while True:
-        dues = [due for one in to.values() if (due := one.due()) is not None]
+        dues = [due for way in to.values() if (due := way.due()) is not None]
         wait = max(min(dues) - time.monotonic(), 0.0) if dues else None
         ready, _, _ = select.select([*masters, sys.stdin], [], [], wait)
         if sys.stdin in ready:

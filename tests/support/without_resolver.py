@@ -1,7 +1,7 @@
-"""A machine of its own whose name server takes every question and answers none; see test_names.
+"""A separate machine whose name server never answers; see test_names.
 
-Started as `python -m tests.agent.nameless FOLDER`, as root of a network and of mounts that nobody else has. What it
-finds goes to stdout as JSON.
+Start it as `python -m tests.support.without_resolver FOLDER`, as root of a separate network and mount namespace. It
+prints its result to stdout as JSON.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ async def deliver(folder: Path, port: int, names: socket.socket) -> dict[str, ob
         InfluxSink(InfluxConfig("http://database.example:8086", "plant", "energy")),
         MqttSink(MqttConfig("127.0.0.1", port), "works"),
     ]
-    spool = Spool(folder / "spool", max_size=2**26, keep=1e9, sinks=[one.name for one in sinks])
+    spool = Spool(folder / "spool", max_size=2**26, keep=1e9, sinks=[sink.name for sink in sinks])
     await spool.open()
-    for one in readings(1, 10):
-        spool.append(one)
+    for record in readings(1, 10):
+        spool.append(record)
     await spool.sync()
-    database, broker = (Delivery(one, spool, Clock(), random.Random(1)) for one in sinks)
+    database, broker = (Delivery(sink, spool, Clock(), random.Random(1)) for sink in sinks)
     tasks = [asyncio.create_task(database.run())]
     await until(lambda: _asked(names))
     tasks.append(asyncio.create_task(broker.run()))

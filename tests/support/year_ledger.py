@@ -1,6 +1,6 @@
 """The hand calculation: METHOD's formulas over what the simulator knows, one quarter of an hour after the other.
 
-Nothing here is of the product: kWh, g and g/kWh out of the simulator's powers alone.
+It uses no code of the product: kWh, g and g/kWh from the simulator's powers alone.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Quarter:
 
 @dataclass
 class Store:
-    """What is in the battery (METHOD 4.6): kWh, g of CO2, kWh of own PV, kWh that are carbon-free."""
+    """Content of the battery (METHOD 4.6): kWh, g of CO2, kWh of own PV, kWh that are carbon-free."""
 
     energy: float = 0.0
     carbon: float = 0.0
@@ -56,21 +56,21 @@ class Store:
     clean: float = 0.0
 
     def discharge(self, kwh: float) -> tuple[float, float, float]:
-        """g, own and clean kWh of a discharge, k/eta_d a kWh; what was never seen to come in is the grid's."""
+        """g, own and clean kWh of a discharge, k/eta_d a kWh; energy without a recorded charge is the grid's."""
         taken = kwh / ETA
-        seen = min(taken, self.energy)
-        part = seen / self.energy if seen else 0.0
-        unseen = taken - seen
-        given = (
-            part * self.carbon + unseen * GRID,
+        stocked = min(taken, self.energy)
+        part = stocked / self.energy if stocked else 0.0
+        missing = taken - stocked
+        result = (
+            part * self.carbon + missing * GRID,
             part * self.own * ETA,
-            (part * self.clean + unseen * GRID_CLEAN) * ETA,
+            (part * self.clean + missing * GRID_CLEAN) * ETA,
         )
-        self.energy -= seen
+        self.energy -= stocked
         self.carbon *= 1.0 - part
         self.own *= 1.0 - part
         self.clean *= 1.0 - part
-        return given
+        return result
 
     def charge(self, kwh: float, carbon: float, own: float, clean: float) -> None:
         """S + eta_c E, K + c_mix E: losses take energy away, and no carbon."""
@@ -123,11 +123,11 @@ class Span:
     def days(self) -> list[Span]:
         """Each of its days."""
         each = (self.first + timedelta(days=number) for number in range(self.length))
-        return [self.of(one, one) for one in each]
+        return [self.of(day, day) for day in each]
 
     def sum(self, what: Callable[[Quarter], float]) -> float:
         """A sum over the quarters."""
-        return sum(what(one) for one in self.quarters)
+        return sum(what(quarter) for quarter in self.quarters)
 
     def kwh(self, *parts: str) -> float:
         """Energy of meters in the direction of their roles."""
@@ -136,9 +136,9 @@ class Span:
     def carried(self, what: Callable[[Quarter], float], *parts: str) -> float:
         """What the energy of sub-meters carries of their quarters' mix."""
         return sum(
-            watts / 4.0 / 1000.0 * what(one)
+            watts / 4.0 / 1000.0 * what(quarter)
             for name in parts
-            for watts, one in zip(self.watts(name), self.quarters, strict=True)
+            for watts, quarter in zip(self.watts(name), self.quarters, strict=True)
         )
 
     def watts(self, part: str) -> Sequence[float]:
@@ -162,9 +162,9 @@ class Span:
     @property
     def load(self) -> float:
         """kWh."""
-        return self.sum(lambda one: one.load)
+        return self.sum(lambda quarter: quarter.load)
 
     @property
     def emission(self) -> float:
         """g of the load."""
-        return self.sum(lambda one: one.load * one.carbon)
+        return self.sum(lambda quarter: quarter.load * quarter.carbon)

@@ -60,7 +60,7 @@ async def pymodbus(port: int) -> list[int | None]:
 
 
 def newer_python() -> list[str]:
-    """An interpreter that tmodbus runs on, 3.12 or later; none where the machine has none."""
+    """Return an interpreter that tmodbus runs on, 3.12 or later; None without such an interpreter."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     on_path = (shutil.which(f"python3.{minor}") for minor in (12, 13, 14))
     candidates = [sys.executable, *filter(None, on_path), *map(str, sorted(pyenv.glob("versions/3.*/bin/python3")))]
@@ -72,7 +72,7 @@ def newer_python() -> list[str]:
 
 
 def tmodbus(python: str, home: Path) -> Master:
-    """tmodbus in an environment of its own, since ours may be older than it allows."""
+    """Install tmodbus in a separate environment: the Python of the tests may be older than tmodbus allows."""
     subprocess.run([python, "-m", "venv", str(home)], check=True, capture_output=True)
     program = str(home / "bin" / "python")
     subprocess.run([program, "-m", "pip", "install", "-q", "tmodbus==1.1.0"], check=True, capture_output=True)
@@ -89,7 +89,7 @@ def tmodbus(python: str, home: Path) -> Master:
 
 
 def read_with(master: Master) -> list[int | None]:
-    """Through a slave whose first answer comes after its time-out."""
+    """Read from a slave whose first answer comes after the time-out."""
 
     async def main() -> list[int | None]:
         slave = bad.Server(bad.first(bad.late(1.3 * LIMIT), bad.late(0.4 * LIMIT)), rtu=True, in_order=True)
@@ -103,16 +103,16 @@ SHIFTED = [None, 350, 100, 50, 60, 70]
 """Five wrong values in five reads, none of them reported."""
 
 
-def test_ours_takes_no_wrong_value() -> None:
+def test_wattgram_accepts_no_wrong_value() -> None:
     assert read_with(ours) == [None, 100, 50, 60, 70, 80]
 
 
-def test_pymodbus_takes_five_of_five() -> None:
+def test_pymodbus_accepts_five_wrong_values_of_five() -> None:
     assert read_with(pymodbus) == SHIFTED
 
 
 @pytest.mark.parametrize("python", newer_python())
 @pytest.mark.slow(3)
-def test_tmodbus_takes_five_of_five(python: str, tmp_path: Path) -> None:
+def test_tmodbus_accepts_five_wrong_values_of_five(python: str, tmp_path: Path) -> None:
     """Not run, and reported as such, on a machine that has no Python 3.12."""
     assert read_with(tmodbus(python, tmp_path)) == SHIFTED

@@ -64,7 +64,7 @@ async def ascii_line(_: Certificates) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def secured(files: Certificates) -> AsyncIterator[str]:
-    """Modbus TCP behind a TLS port that wants a client certificate."""
+    """Modbus TCP behind a TLS port that requires a client certificate."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(files.ca))
     context.load_cert_chain(files.cert, files.key)
     context.verify_mode = ssl.CERT_REQUIRED
@@ -108,7 +108,7 @@ def test_registers_come_as_bytes(peer: Peer, tls: Certificates) -> None:
 
 
 @pytest.mark.parametrize("peer", [udp, ascii_line])
-def test_refusals_have_their_number(peer: Peer, tls: Certificates) -> None:
+def test_a_refusal_has_its_exception_code(peer: Peer, tls: Certificates) -> None:
     async def work(bus: Bus) -> None:
         with pytest.raises(Refused) as caught:
             await bus.read(1, "holding", 999, 2)
@@ -131,13 +131,15 @@ def test_a_silent_udp_port_is_no_answer() -> None:
     asyncio.run(main())
 
 
-def test_a_stranger_is_not_talked_to(tls: Certificates, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_server_with_an_unknown_certificate_is_rejected(
+    tls: Certificates, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """The server's certificate is not signed by the authority that the URL names."""
-    stranger = certificates(tmp_path_factory.mktemp("stranger"))
+    other_authority = certificates(tmp_path_factory.mktemp("stranger"))
 
     async def main() -> None:
         async with secured(tls) as url:
-            bus = Bus(parse(url.replace(str(tls.ca), str(stranger.ca))), timeout=LIMIT)
+            bus = Bus(parse(url.replace(str(tls.ca), str(other_authority.ca))), timeout=LIMIT)
             with pytest.raises(BusDown, match="TLS: self-signed certificate in certificate chain"):
                 await bus.read(1, "holding", 0, 1)
             await bus.close()
@@ -146,7 +148,7 @@ def test_a_stranger_is_not_talked_to(tls: Certificates, tmp_path_factory: pytest
 
 
 def test_noise_on_an_ascii_line_is_no_answer() -> None:
-    """A frame whose unit is no number, one with a wrong checksum, and then nothing."""
+    """A frame whose unit is no number, a frame with a wrong checksum, then silence."""
     line = os.openpty()
     tty.setraw(line[1])
 

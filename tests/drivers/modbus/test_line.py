@@ -42,14 +42,14 @@ def test_no_request_begins_before_its_silent_interval(tmp_path: Path, baudrate: 
 def test_meters_on_one_line_give_their_own_values(tmp_path: Path) -> None:
     """The slaves' floats are 1000 x unit + address; an SDM630 wants 60 ms of silence."""
     device = catalogue.load("eastron_sdm630")
-    wanted = ("voltage_l1n", "active_power_total", "active_energy_import", "frequency")
+    quantities = ("voltage_l1n", "active_power_total", "active_energy_import", "frequency")
     address = {register.quantity: register.address for register in device.registers}
     values: list[dict[str, float]] = []
 
     async def read(path: str) -> None:
         bus = Bus(Endpoint("rtu", path=path, port=0, baudrate=19200))
         for unit in (1, 7):
-            reader = Reader(device, unit, wanted)
+            reader = Reader(device, unit, quantities)
             values.append(decode(reader, await reader.read(bus, HandClock())))
         await bus.close()
 
@@ -58,4 +58,4 @@ def test_meters_on_one_line_give_their_own_values(tmp_path: Path) -> None:
     assert line.tally.early == 0
     for unit, found in zip((1, 7), values, strict=True):
         scale = {"active_energy_import": 1000}  # kWh in the register
-        assert found == {name: (1000 * unit + address[name]) * scale.get(name, 1) for name in wanted}
+        assert found == {name: (1000 * unit + address[name]) * scale.get(name, 1) for name in quantities}

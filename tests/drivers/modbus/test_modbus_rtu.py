@@ -74,7 +74,7 @@ def test_an_answer_in_single_bytes_is_whole(wire: Wire) -> None:
 
 
 @both
-def test_a_refusal_has_its_number(wire: Wire) -> None:
+def test_a_refusal_has_its_exception_code(wire: Wire) -> None:
     async def work(bus: Bus) -> None:
         with pytest.raises(Refused) as caught:
             await bus.read(1, "holding", 0, 1)
@@ -116,7 +116,7 @@ def test_noise_before_an_answer_is_skipped(wire: Wire) -> None:
 
 @both
 def test_an_echo_of_the_request_is_skipped(wire: Wire) -> None:
-    """Two-wire adapters may hear themselves."""
+    """Two-wire adapters may receive their own request."""
     with_peer(wire(lambda request: [bad.Step(data=request.frame(request.pdu) + request.right())]), right)
 
 
@@ -131,7 +131,7 @@ def test_the_answer_of_another_unit_is_rejected(wire: Wire) -> None:
 
 
 def test_one_late_answer_shifts_nothing() -> None:
-    """Asked 350, 100, 50, 60, 70, 80, pymodbus 3.16.1 returns time-out, 350, 100, 50, 60, 70."""
+    """For requests of 350, 100, 50, 60, 70, 80 pymodbus 3.16.1 returns time-out, 350, 100, 50, 60, 70."""
     for lateness in (1.01, 1.2, 1.5, 2.5, 4.0):
 
         async def work(bus: Bus) -> None:
@@ -164,7 +164,7 @@ def test_a_late_answer_costs_one_probe() -> None:
 
 @both
 def test_a_probe_separates_requests_of_equal_shape(wire: Wire) -> None:
-    """Else a second copy of the first answer, which may come at any time, could pass for the second answer."""
+    """Otherwise a second copy of the first answer, at any time, could be accepted as the second answer."""
 
     async def work(bus: Bus) -> None:
         await right(bus, 100, 2)
@@ -174,8 +174,8 @@ def test_a_probe_separates_requests_of_equal_shape(wire: Wire) -> None:
 
     peer = wire(bad.honest)
     with_peer(peer, work)
-    asked = [(request.unit, request.address, request.count) for request in peer.requests]
-    assert asked == [(1, 100, 2), (1, 100, 2), (1, 200, 1), (1, 200, 2), (2, 300, 2)]
+    requests = [(request.unit, request.address, request.count) for request in peer.requests]
+    assert requests == [(1, 100, 2), (1, 100, 2), (1, 200, 1), (1, 200, 2), (2, 300, 2)]
 
 
 def test_a_copy_that_comes_during_the_next_request_is_not_its_answer() -> None:
@@ -193,7 +193,7 @@ def test_a_copy_that_comes_during_the_next_request_is_not_its_answer() -> None:
 
 @both
 def test_a_late_exception_is_not_accepted_for_the_next_request(wire: Wire) -> None:
-    """Else a good register would be learned as a hole."""
+    """Otherwise the reader would learn a good register as a hole."""
 
     def behaviour(request: bad.Request) -> list[bad.Step]:
         delay = 1.3 * LIMIT if request.number == 0 else 0.3 * LIMIT
@@ -261,12 +261,12 @@ def test_doubled_answers_do_no_harm(wire: Wire) -> None:
     with_peer(wire(bad.doubled), work)
 
 
-def test_a_unit_that_doubles_its_answers_is_watched() -> None:
-    """Its second answers arrive while the next one is waited for."""
+def test_repeated_answers_of_a_unit_are_detected() -> None:
+    """Each second answer arrives while the bus waits for the answer to the next request."""
 
     async def work(bus: Bus) -> None:
         await right(bus, 350, 1)
-        await asyncio.sleep(0.08)  # the first doubled answer gives the unit away
+        await asyncio.sleep(0.08)  # the first doubled answer reveals the unit
         for address in (100, 50, 60, 70):
             await right(bus, address, 1)
 
@@ -335,7 +335,7 @@ def test_requests_keep_the_silent_interval(baudrate: int, characters: float) -> 
     assert min(slave.quiet[1:]) >= characters * 11 / baudrate - 0.001
 
 
-def test_the_device_may_want_more_silence() -> None:
+def test_a_device_may_need_a_longer_silent_interval() -> None:
     async def work(bus: Bus) -> None:
         for address in range(3):
             await bus.read(1, "holding", address, 1, delay=0.06)
@@ -347,7 +347,7 @@ def test_the_device_may_want_more_silence() -> None:
 
 @pytest.mark.slow(2)
 def test_a_line_that_is_never_silent_is_an_error() -> None:
-    """A babbling unit: 1.2 s of noise without a pause, four time-outs long."""
+    """1.2 s of noise without a pause, four time-outs long."""
 
     async def work(bus: Bus) -> None:
         with pytest.raises(DriverError):
@@ -363,7 +363,7 @@ def test_a_line_that_is_never_silent_is_an_error() -> None:
     with_peer(bad.Slave(bad.first(babble)), work)
 
 
-def test_a_line_that_is_unplugged_is_a_bus_that_is_down() -> None:
+def test_an_unplugged_line_is_a_bus_that_is_down() -> None:
     async def main() -> None:
         slave = bad.Slave(bad.silent)
         await slave.start()
@@ -380,7 +380,7 @@ def test_a_line_that_is_unplugged_is_a_bus_that_is_down() -> None:
     asyncio.run(main())
 
 
-def test_a_line_that_is_not_there_is_a_bus_that_is_down(tmp_path: Path) -> None:
+def test_a_missing_line_is_a_bus_that_is_down(tmp_path: Path) -> None:
     async def main() -> None:
         with pytest.raises(BusDown, match="no-line"):
             await Bus(parse(f"rtu://{tmp_path}/no-line")).connect()
@@ -403,7 +403,7 @@ def test_a_line_has_one_master() -> None:
 
 
 @pytest.mark.parametrize("unit", [0, 248, 255])
-def test_units_that_a_serial_line_does_not_have_are_not_asked(unit: int) -> None:
+def test_unit_numbers_invalid_on_a_serial_line_are_not_requested(unit: int) -> None:
     async def work(bus: Bus) -> None:
         with pytest.raises(ValueError, match="allowed: 1 to 247"):
             await bus.read(unit, "holding", 0, 1)
@@ -435,8 +435,8 @@ int main(int argc, char **argv) {
 """
 
 
-def test_libmodbus_is_understood_on_a_line(tmp_path: Path) -> None:
-    """A slave by another hand: libmodbus on the other end of a socat line."""
+def test_answers_of_libmodbus_are_read_on_a_line(tmp_path: Path) -> None:
+    """An independent slave: libmodbus on the other end of a socat line."""
     source, program = tmp_path / "slave.c", tmp_path / "slave"
     source.write_text(LIBMODBUS_SLAVE)
     compiler, socat = shutil.which("cc"), shutil.which("socat")

@@ -61,7 +61,7 @@ def test_an_answer_in_single_bytes_is_whole() -> None:
 
 
 @pytest.mark.parametrize("code", [1, 2, 3, 4, 5, 6, 8, 10, 11, 77])
-def test_an_exception_answer_is_a_refusal_with_its_number(code: int) -> None:
+def test_an_exception_answer_is_a_refusal_with_its_code(code: int) -> None:
     async def work(bus: Bus) -> None:
         with pytest.raises(Refused) as caught:
             await bus.read(7, "input", 5, 2)
@@ -161,7 +161,7 @@ def test_a_server_that_closes_after_each_answer_is_connected_to_again() -> None:
     assert server.connections == 3
 
 
-def test_late_answers_are_dropped_by_their_id() -> None:
+def test_late_answers_are_discarded_by_their_transaction_id() -> None:
     async def work(bus: Bus) -> None:
         with pytest.raises(NoAnswer):
             await bus.read(1, "holding", 350, 1)
@@ -223,7 +223,7 @@ def test_no_sequence_of_faults_gives_a_wrong_value(seed: int) -> None:
     assert leaping_loop.run(main()) > 20  # a third of the dice's faces are harmless
 
 
-def test_a_first_connection_that_fails_is_tried_again_later() -> None:
+def test_a_failed_first_connection_is_retried_later() -> None:
     async def main() -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
@@ -260,7 +260,7 @@ def test_connecting_twice_makes_one_connection() -> None:
     assert server.connections == 1
 
 
-def test_a_device_is_left_alone_after_the_connection_and_between_requests() -> None:
+def test_a_bus_waits_after_connecting_and_between_requests() -> None:
     async def main() -> None:
         async with bad.Server(bad.answers_then_closes) as server:
             loop = asyncio.get_running_loop()
@@ -285,7 +285,7 @@ def test_a_device_is_left_alone_after_the_connection_and_between_requests() -> N
     asyncio.run(main())
 
 
-def test_a_half_open_connection_is_given_up_after_three_requests() -> None:
+def test_a_half_open_connection_is_closed_after_three_requests() -> None:
     async def work(bus: Bus) -> None:
         await right(bus)
         for _ in range(3):
@@ -300,7 +300,7 @@ def test_a_half_open_connection_is_given_up_after_three_requests() -> None:
     assert server.connections == 2
 
 
-def test_a_dead_unit_behind_a_gateway_costs_the_others_one_time_out() -> None:
+def test_a_dead_unit_behind_a_gateway_delays_the_others_by_one_time_out() -> None:
     async def work(bus: Bus) -> None:
         results = await asyncio.gather(
             *(bus.read(unit, "holding", 10 * unit, 1) for unit in (1, 9, 2, 3)), return_exceptions=True
@@ -310,7 +310,7 @@ def test_a_dead_unit_behind_a_gateway_costs_the_others_one_time_out() -> None:
 
     server = bad.Server(bad.by_unit({9: bad.silent}))
     with_server(server, work)
-    # the dead unit was asked once, so its one time-out is all that the others waited for
+    # the dead unit got one request, so the others waited for one time-out
     assert [request.unit for request in server.requests] == [1, 9, 2, 3]
 
 
@@ -342,7 +342,7 @@ def test_closing_ends_a_read_at_once() -> None:
     asyncio.run(main())
 
 
-def test_a_babbling_server_is_cut_off() -> None:
+def test_a_server_that_sends_without_end_is_disconnected() -> None:
     async def work(bus: Bus) -> None:
         await right(bus)
         with pytest.raises((BusDown, BadAnswer)):
@@ -363,9 +363,7 @@ def test_a_babbling_server_is_cut_off() -> None:
         (1, 65535, 2, "registers 65535..65536; allowed: 0 to 65535"),
     ],
 )
-def test_a_request_that_modbus_does_not_have_is_not_sent(
-    unit: int, address: int, count: int, words_of_message: str
-) -> None:
+def test_an_invalid_modbus_request_is_not_sent(unit: int, address: int, count: int, words_of_message: str) -> None:
     async def work(bus: Bus) -> None:
         with pytest.raises(ValueError, match=words_of_message):
             await bus.read(unit, "holding", address, count)
@@ -375,7 +373,7 @@ def test_a_request_that_modbus_does_not_have_is_not_sent(
     assert not server.requests
 
 
-def test_the_library_below_writes_no_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_modbus_library_writes_no_log(caplog: pytest.LogCaptureFixture) -> None:
     async def work(bus: Bus) -> None:
         for _ in range(4):
             with pytest.raises(DriverError):
@@ -387,7 +385,7 @@ def test_the_library_below_writes_no_log(caplog: pytest.LogCaptureFixture) -> No
     assert not caplog.records
 
 
-def test_libmodbus_is_understood() -> None:
+def test_answers_of_libmodbus_are_read() -> None:
     async def main(port: int) -> None:
         bus = Bus(parse(f"tcp://127.0.0.1:{port}"), timeout=2.0)
         for count in (1, 2, 20, 124, 125):

@@ -1,6 +1,6 @@
 """Frames checked by other programs: Wireshark finds no malformed frame, and mbpoll sends the same frames.
 
-The bytes are recorded by a relay and not captured from a network, so that nobody has to be root.
+The bytes are recorded by a relay and not captured from a network, so that the test does not need root.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Chunk = tuple[str, bytes]
 
 
 class Relay:
-    """Passes a connection on to `port` and notes what goes through."""
+    """Forwards a connection to `port` and records its bytes."""
 
     def __init__(self, port: int) -> None:
         self._target = port
@@ -35,7 +35,7 @@ class Relay:
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
-        """After its one connection has ended."""
+        """Stop, after the only connection has ended."""
         await self._ended.wait()
         self._server.close()
 
@@ -52,7 +52,7 @@ class Relay:
 
 
 def dissected(chunks: list[Chunk], folder: Path, protocol: str, *options: str) -> list[str]:
-    """One line a frame, as Wireshark has it: function code, count of registers, what is wrong with it."""
+    """Wireshark's view, one line a frame: function code, count of registers, error."""
     text, capture = folder / "frames.txt", folder / "frames.pcap"
     lines = [f"{direction}\n000000 {data.hex(' ')}\n" for direction, data in chunks]
     text.write_text("".join(lines))
@@ -66,7 +66,7 @@ def dissected(chunks: list[Chunk], folder: Path, protocol: str, *options: str) -
 
 
 async def conversation(scheme: str, port: int) -> list[Chunk]:
-    """All the sizes that matter, both functions, and a refusal, with the server at `port`."""
+    """Read all relevant sizes with both functions, and cause a refusal, with the server at `port`."""
     relay = Relay(port)
     bus = Bus(parse(f"{scheme}://127.0.0.1:{await relay.start()}"), timeout=2.0)
     for count in (1, 2, 40, 125):
@@ -79,7 +79,7 @@ async def conversation(scheme: str, port: int) -> list[Chunk]:
 
 
 def agreed(chunks: list[Chunk], folder: Path, protocol: str, *options: str) -> None:
-    """Every frame is one that Wireshark knows, and the requests ask for what they should."""
+    """Assert that Wireshark knows every frame, and that the requests are the expected ones."""
     frames = dissected(chunks, folder, protocol, *options)
     assert len(frames) == len(chunks) == 10
     for line in frames:
@@ -108,25 +108,27 @@ def test_wireshark_finds_no_malformed_rtu_frame(tmp_path: Path) -> None:
 
 
 def test_mbpoll_sends_the_same_requests() -> None:
-    """The same eight registers: byte for byte but for the transaction id."""
+    """Both read the same eight registers; the frames differ in the transaction id alone."""
 
     async def main() -> tuple[list[Chunk], list[Chunk]]:
         async with bad.Server(bad.honest) as server:
-            ours, theirs = Relay(server.port), Relay(server.port)
-            bus = Bus(parse(f"tcp://127.0.0.1:{await ours.start()}"), timeout=2.0)
+            our_relay, their_relay = Relay(server.port), Relay(server.port)
+            bus = Bus(parse(f"tcp://127.0.0.1:{await our_relay.start()}"), timeout=2.0)
             await bus.read(7, "holding", 300, 8)
             await bus.close()
-            port = await theirs.start()
+            port = await their_relay.start()
             program = shutil.which("mbpoll")
             assert program, "mbpoll is needed"
             command = [program, "-m", "tcp", "-p", str(port), "-a", "7", "-0", "-r", "300", "-c", "8", "-t", "4", "-1"]
             process = await asyncio.create_subprocess_exec(*command, "127.0.0.1", stdout=subprocess.PIPE)
             output, _ = await process.communicate()
             assert b"[307]: \t307" in output
-            for relay in (ours, theirs):
+            for relay in (our_relay, their_relay):
                 await relay.stop()
-            return ours.chunks, theirs.chunks
+            return our_relay.chunks, their_relay.chunks
 
-    ours, theirs = asyncio.run(main())
-    assert [data[2:] for _, data in ours] == [data[2:] for _, data in theirs]
-    assert ours[0][1][2:].hex() == "00000006" + "07" + "03" + "012c" + "0008"  # Modbus Application Protocol, 6.3
+    our_requests, their_requests = asyncio.run(main())
+    assert [data[2:] for _, data in our_requests] == [data[2:] for _, data in their_requests]
+    assert (
+        our_requests[0][1][2:].hex() == "00000006" + "07" + "03" + "012c" + "0008"
+    )  # Modbus Application Protocol, 6.3

@@ -43,7 +43,7 @@ BOTH = {1: SERVED, 2: SERVED}
 
 
 async def right(bus: Bus, address: int = 100, count: int = 3, unit: int = 1, limit: float = PATIENT) -> None:
-    """One read, and every word of it; DriverError when there is none."""
+    """Read once and check every word; DriverError without an answer."""
     words = struct.unpack(f">{count}H", await bus.read(unit, "holding", address, count, timeout=limit))
     assert list(words) == list(range(1000 + address, 1000 + address + count))
 
@@ -62,7 +62,7 @@ FRAMES: dict[str, tuple[Faults, type[DriverError] | tuple[type[DriverError], ...
     "wrong_transaction": (Faults(wrong_transaction=True), (BadAnswer, NoAnswer)),
     "wrong_function": (Faults(wrong_function=True), (BadAnswer, NoAnswer)),
 }
-"""Faults after which there can be no right answer, and what the reader says."""
+"""Faults that exclude a right answer, and the error of the reader."""
 
 
 MIX = Faults(
@@ -80,7 +80,7 @@ MIX = Faults(
     wrong_transaction=True,
     wrong_function=True,
 )
-"""Everything that can be wrong with a frame."""
+"""All faults of a frame."""
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_an_unusual_but_correct_answer_is_accepted(wire: str, faults: Faults) ->
 @every_wire
 @pytest.mark.slow(4)
 def test_a_mix_of_everything_never_gives_a_wrong_word(wire: str) -> None:
-    """Forty requests to each of two units, one of which does everything wrong now and then."""
+    """Send forty requests to each of two units; one unit has every fault now and then."""
     mix = replace(MIX, shares=dict.fromkeys(names(MIX), 0.04))
 
     async def work(simulator: Simulator, bus: Bus) -> None:
@@ -131,7 +131,7 @@ def test_a_mix_of_everything_never_gives_a_wrong_word(wire: str) -> None:
             with contextlib.suppress(DriverError):
                 await right(bus, turn, 1 + turn % 3, limit=LIMIT)
                 answered += 1
-            with contextlib.suppress(DriverError):  # a line may still be carrying what the other one sends
+            with contextlib.suppress(DriverError):  # the line may still carry bytes of the other unit
                 await right(bus, turn, 1 + turn % 3, unit=2, limit=LIMIT)
         assert answered  # not by answering nothing
         del simulator.faults[1]
@@ -141,7 +141,7 @@ def test_a_mix_of_everything_never_gives_a_wrong_word(wire: str) -> None:
     on(wire, BOTH, work)
 
 
-def test_the_same_seed_strikes_the_same_requests() -> None:
+def test_the_same_seed_affects_the_same_requests() -> None:
     mix = replace(MIX, shares=dict.fromkeys(names(MIX), 0.3))
 
     def strikes(seed: str) -> list[Faults]:
@@ -152,21 +152,21 @@ def test_the_same_seed_strikes_the_same_requests() -> None:
     assert strikes("7 1") != strikes("8 1")
 
 
-def test_a_share_is_the_part_of_the_requests_that_is_struck() -> None:
+def test_a_share_is_the_fraction_of_affected_requests() -> None:
     course = FaultSchedule("1")
     faults = Faults(late=2.0, silent=True, shares={"silent": 0.1})
-    struck = [course.select(faults, 0.0) for _ in range(10_000)]
+    strikes = [course.select(faults, 0.0) for _ in range(10_000)]
     # binomial, n = 10,000, p = 0.1: mean 1000, standard deviation 30; five of them on either side
-    assert 850 <= sum(one.silent for one in struck) <= 1150
-    assert all(one.late == 2.0 for one in struck)
+    assert 850 <= sum(strike.silent for strike in strikes) <= 1150
+    assert all(strike.late == 2.0 for strike in strikes)
 
 
-def test_what_comes_once_comes_with_the_first_request_and_a_spell_lasts() -> None:
+def test_a_single_fault_affects_the_first_request_and_a_period_lasts() -> None:
     course, faults = FaultSchedule("1"), Faults(busy=3.0, glitch=True, reset=True)
-    struck = [course.select(faults, second) for second in (10.0, 12.9, 13.0, 99.0)]
-    assert [bool(one.busy) for one in struck] == [True, True, False, False]
-    assert [one.glitch for one in struck] == [True, False, False, False]
-    assert [one.reset for one in struck] == [True, False, False, False]
+    strikes = [course.select(faults, second) for second in (10.0, 12.9, 13.0, 99.0)]
+    assert [bool(strike.busy) for strike in strikes] == [True, True, False, False]
+    assert [strike.glitch for strike in strikes] == [True, False, False, False]
+    assert [strike.reset for strike in strikes] == [True, False, False, False]
     assert course.select(replace(faults), 100.0).glitch  # set anew
 
 
@@ -189,13 +189,13 @@ def test_a_wrong_share_is_an_error(shares: dict[str, float], words: str) -> None
         Faults(silent=True, shares=shares)
 
 
-def test_all_that_comes_once_is_a_fault_or_a_trouble() -> None:
-    assert {one.name for kind in (Faults, BusFaults) for one in fields(kind)} >= ONCE
+def test_every_single_fault_is_a_field_of_faults() -> None:
+    assert {field.name for kind in (Faults, BusFaults) for field in fields(kind)} >= ONCE
 
 
-def left(faults: Faults, transaction: int | None, said: list[int] | int = [0x1234, 0x5678]) -> list[str]:  # noqa: B006
-    """The frames that leave for a read of two registers of unit 17."""
-    return [one.data.hex() for one in answer(RequestEcho(17, 3, transaction), said, faults, Random(1))]
+def frames_sent(faults: Faults, transaction: int | None, registers: list[int] | int = [0x1234, 0x5678]) -> list[str]:  # noqa: B006
+    """Return the frames sent for a read of two registers of unit 17."""
+    return [response.data.hex() for response in answer(RequestEcho(17, 3, transaction), registers, faults, Random(1))]
 
 
 @pytest.mark.parametrize(
@@ -218,11 +218,11 @@ def left(faults: Faults, transaction: int | None, said: list[int] | int = [0x123
     ids=str,
 )
 def test_frames_of_modbus_tcp(faults: Faults, tcp: list[str]) -> None:
-    assert left(faults, 0x0102) == tcp
+    assert frames_sent(faults, 0x0102) == tcp
 
 
 @pytest.mark.parametrize(
-    ("unit", "code", "said", "published"),
+    ("unit", "code", "content", "published"),
     [
         # the example of the specification's section 6.2.2 is 02 07 with checksum 41 12; the other two are the
         # answers of functions 3 and 1 in Simply Modbus' pages on them
@@ -230,25 +230,29 @@ def test_frames_of_modbus_tcp(faults: Faults, tcp: list[str]) -> None:
         (10, 1, 2, "0a8102b053"),
     ],
 )
-def test_frames_of_rtu(unit: int, code: int, said: list[int] | int, published: str) -> None:
+def test_frames_of_rtu(unit: int, code: int, content: list[int] | int, published: str) -> None:
     for faults in (NO_FAULTS, Faults(wrong_transaction=True)):
-        assert [one.data.hex() for one in answer(RequestEcho(unit, code), said, faults, Random(1))] == [published]
+        assert [response.data.hex() for response in answer(RequestEcho(unit, code), content, faults, Random(1))] == [
+            published
+        ]
     assert frame(2, b"\x07", None).hex() == "02074112"
 
 
 @pytest.mark.parametrize("transaction", [None, 0x0102])
-def test_flipped_bits_are_few_and_where_they_show(transaction: int | None) -> None:
-    dice, right_one = Random(1), bytes.fromhex(left(NO_FAULTS, transaction)[0])
+def test_flipped_bits_are_few_and_detectable(transaction: int | None) -> None:
+    dice, correct = Random(1), bytes.fromhex(frames_sent(NO_FAULTS, transaction)[0])
     for _ in range(500):
-        (one,) = answer(RequestEcho(17, 3, transaction), [0x1234, 0x5678], Faults(garbled=True), dice)
-        turned = int.from_bytes(one.data, "big") ^ int.from_bytes(right_one, "big")
-        assert 1 <= turned.bit_count() <= 3
+        (response,) = answer(RequestEcho(17, 3, transaction), [0x1234, 0x5678], Faults(garbled=True), dice)
+        flipped = int.from_bytes(response.data, "big") ^ int.from_bytes(correct, "big")
+        assert 1 <= flipped.bit_count() <= 3
         if transaction is not None:  # header, function and byte count are nine bytes; no checksum guards the rest
-            assert one.data[9:] == right_one[9:]
+            assert response.data[9:] == correct[9:]
 
 
 def test_an_answer_has_the_delay_of_its_fault() -> None:
-    assert [one.delay for one in answer(RequestEcho(1, 3), [1], Faults(late=1.5, doubled=True), Random(1))] == [
+    assert [
+        response.delay for response in answer(RequestEcho(1, 3), [1], Faults(late=1.5, doubled=True), Random(1))
+    ] == [
         1.5,
         1.5,
     ]
@@ -318,7 +322,7 @@ def test_a_slow_device_answers_nothing_right_after_connecting(wire: str) -> None
 
 
 @every_network
-def test_a_half_open_connection_is_left_for_a_new_one(wire: str) -> None:
+def test_a_half_open_connection_is_replaced_by_a_new_one(wire: str) -> None:
     async def work(simulator: Simulator, bus: Bus) -> None:
         await right(bus)
         simulator.trouble = BusFaults(half_open=True)
@@ -326,7 +330,7 @@ def test_a_half_open_connection_is_left_for_a_new_one(wire: str) -> None:
             with pytest.raises((NoAnswer, BadAnswer)):
                 await right(bus, address, limit=LIMIT)
         assert not bus.connected
-        await right(bus, 80)  # it came once; the new connection is sound
+        await right(bus, 80)  # the fault occurs once; the new connection works
 
     on(wire, BOTH, work)
 
@@ -367,7 +371,7 @@ def test_a_second_connection_is_refused(wire: str) -> None:
 
 
 @every_network
-def test_a_rebooting_device_resets_connections_refuses_and_comes_back(wire: str) -> None:
+def test_a_rebooting_device_resets_connections_refuses_and_recovers(wire: str) -> None:
     async def work(simulator: Simulator, bus: Bus) -> None:
         await right(bus)
         simulator.trouble = BusFaults(rebooting=0.5)
@@ -401,7 +405,7 @@ def test_a_rebooting_device_is_silent_on_a_line(wire: str) -> None:
     on(wire, BOTH, work)
 
 
-def test_what_was_late_is_forgotten_in_a_reboot() -> None:
+def test_a_reboot_discards_late_answers() -> None:
     async def work(simulator: Simulator, bus: Bus) -> None:
         simulator.faults[1] = Faults(late=2 * LIMIT)
         with pytest.raises(NoAnswer):
@@ -431,7 +435,7 @@ def test_a_device_that_is_stopped_while_it_reboots_leaves_its_address(wire: str)
 
 
 @pytest.mark.parametrize("wire", LINES)
-def test_a_line_has_no_connections_to_be_troubled(wire: str) -> None:
+def test_a_line_has_no_connection_faults(wire: str) -> None:
     async def work(simulator: Simulator, bus: Bus) -> None:
         simulator.trouble = BusFaults(one_client="kick", slow_accept=600.0, first_swallowed=True, half_open=True)
         await right(bus)
@@ -441,8 +445,8 @@ def test_a_line_has_no_connections_to_be_troubled(wire: str) -> None:
 
 
 @pytest.mark.parametrize("wire", ["rtutcp", *LINES])
-def test_the_answers_of_one_unit_leave_in_turn(wire: str) -> None:
-    """A late answer and the one to the next request, on a line: the first is never overtaken."""
+def test_the_answers_of_one_unit_are_sent_in_order(wire: str) -> None:
+    """On a line a late answer is never sent after the answer to the next request."""
 
     async def work(simulator: Simulator, bus: Bus) -> None:
         simulator.faults[1] = Faults(late=2 * LIMIT)

@@ -167,7 +167,7 @@ def test_a_device_is_served_on_a_serial_line(tmp_path: Path) -> None:
         bus = Bus(parse(f"rtu://{ends[0]}"), timeout=2.0)
         await check_meter(bus)
         with pytest.raises(NoAnswer):
-            await bus.read(2, "holding", 10, 3, timeout=0.05)  # nobody speaks for a unit that is not there
+            await bus.read(2, "holding", 10, 3, timeout=0.05)  # a missing unit on a line does not answer
         await check_meter(bus)
         await bus.close()
         await simulator.stop()
@@ -248,7 +248,7 @@ def test_a_device_refuses_more_registers_than_it_can() -> None:
     served(work, {1: Served(short, dict)})
 
 
-def test_a_unit_that_is_not_there_is_the_gateways_word_on_tcp() -> None:
+def test_a_missing_unit_on_tcp_gets_the_exception_of_a_gateway() -> None:
     async def work(simulator: Simulator, bus: Bus) -> None:
         with pytest.raises(Refused) as caught:
             await bus.read(9, "holding", 10, 1)
@@ -270,7 +270,7 @@ def test_a_unit_that_is_not_there_is_the_gateways_word_on_tcp() -> None:
         "01 000a 0001",
     ],
 )
-def test_only_the_two_reads_exist(pdu: str) -> None:
+def test_only_the_two_read_functions_exist(pdu: str) -> None:
     """The exception of a function that the server lacks is its code + 0x80 and 01 (specification, section 7)."""
     body = bytes.fromhex(pdu)
 
@@ -284,7 +284,7 @@ def test_only_the_two_reads_exist(pdu: str) -> None:
     served(work)
 
 
-def test_the_words_of_one_request_come_from_one_moment() -> None:
+def test_the_words_of_one_request_are_of_one_moment() -> None:
     moments = itertools.count(1)
     pair = device(register("active_energy_import", 0, "u32"), register("active_energy_export", 2, "u32"))
 
@@ -453,16 +453,16 @@ def test_a_pseudo_terminal_serves_too() -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("name", [one for one in catalogue.names() if one != catalogue.SUNSPEC])
+@pytest.mark.parametrize("name", [driver for driver in catalogue.names() if driver != catalogue.SUNSPEC])
 def test_served_values_equal_read_values(name: str) -> None:
-    """Every device of the catalogue, each register with a raw number of its own: wire, plan, decode and back."""
+    """Every device of the catalogue, each register with a distinct raw number: wire, plan, decode and back."""
     shipped = catalogue.load(name)
     toy = replace(shipped, limits=replace(shipped.limits, request_delay=0.0))
     values: dict[str, float] = {}
-    scales = {one.scale_address for one in toy.registers}
-    for number, one in enumerate(sorted(toy.registers, key=lambda one: len(one.factors)), 1):
-        raw = 0 if one.address in scales else number / 64 if one.encoding == "four-quadrant" else number
-        values[one.quantity] = raw * float(one.scale) * prod(values[factor] for factor in one.factors)
+    scales = {row.scale_address for row in toy.registers}
+    for number, row in enumerate(sorted(toy.registers, key=lambda row: len(row.factors)), 1):
+        raw = 0 if row.address in scales else number / 64 if row.encoding == "four-quadrant" else number
+        values[row.quantity] = raw * float(row.scale) * prod(values[factor] for factor in row.factors)
 
     async def work(simulator: Simulator, bus: Bus) -> None:
         reader = Reader(toy, 1)

@@ -108,7 +108,7 @@ def test_a_device_at_night(wire: str, faults: Faults, words: str) -> None:
 
 
 @every_wire
-def test_a_glitch_is_one_zero(wire: str) -> None:
+def test_a_glitch_is_a_single_zero(wire: str) -> None:
     async def work(source: Source, read: Callable[[Faults], Awaitable[str]]) -> None:
         glitch = Faults(glitch=True)
         assert await read(glitch) == "00000000 0000 43660000 00004366 00fa 0001 00000000"
@@ -150,7 +150,7 @@ def test_a_counter_rolls_over_at_its_width(wire: str) -> None:
 
 
 @every_wire
-def test_a_scale_moves_and_its_values_stay(wire: str) -> None:
+def test_values_stay_the_same_when_a_scale_moves(wire: str) -> None:
     async def work(source: Source, read: Callable[[Faults], Awaitable[str]]) -> None:
         moving = Faults(moving_scale=True)
         # 2500 = 250 x 10^1 = 2500 x 10^0
@@ -181,7 +181,7 @@ def test_a_reader_follows_a_moving_scale(wire: str) -> None:
     on(wire, {1: simulated}, work)
 
 
-def test_a_scale_that_a_lifted_counter_needs_stays() -> None:
+def test_a_scale_needed_by_a_raised_counter_stays() -> None:
     counter = Register("energy_total", 0, "holding", "u32", scale_address=2)
     unit = SimulatedUnit(Served(replace(METER, registers=(counter,)), lambda: {"energy_total": 5000.0}, {2: 3}))
     both = Faults(rollover=1, moving_scale=True)
@@ -209,12 +209,12 @@ def test_a_signed_counter_rolls_over_to_its_least_number() -> None:
     assert unit.read("holding", 0, 1) == [0x8000]
 
 
-def test_no_registers_are_no_request() -> None:
+def test_a_read_of_0_or_unknown_registers_is_refused() -> None:
     assert SimulatedUnit(Served(METER, dict)).read("holding", 0, 0) == 3
     assert SimulatedUnit(Served(METER, dict)).read("input", 0, 1) == 2
 
 
-def test_counters_are_what_only_grows() -> None:
+def test_only_growing_quantities_are_counters() -> None:
     counters = {name for name in QUANTITIES if is_counter(name)}
     assert {
         "active_energy_import_t1",
@@ -228,5 +228,7 @@ def test_counters_are_what_only_grows() -> None:
     for stock in ("active_energy_net", "battery_rated_energy", "battery_available_energy", "active_power_total"):
         assert stock in QUANTITIES
         assert stock not in counters
-    rest = {name for name, one in QUANTITIES.items() if one.unit in ("Wh", "varh", "VAh", "m3", "kg")} - counters
+    rest = {
+        name for name, quantity in QUANTITIES.items() if quantity.unit in ("Wh", "varh", "VAh", "m3", "kg")
+    } - counters
     assert all(name == "active_energy_net" or name.startswith("battery_") for name in rest), rest

@@ -27,10 +27,10 @@ MODELS = {
 
 
 def poked(number: int, changes: dict[int, tuple[int, ...]]) -> dict[str, float]:
-    """What a model reads as when these words stand at these offsets."""
+    """Return the values of a model with these words at these offsets."""
     words = list(MODELS[number])
-    for offset, put in changes.items():
-        words[offset : offset + len(put)] = put
+    for offset, values in changes.items():
+        words[offset : offset + len(values)] = values
     return read((*MARKER, *COMMON_66, *words, *END))
 
 
@@ -75,9 +75,9 @@ def test_a_scale_factor_at_the_end_of_its_range_counts(scale: int, power: float)
     assert poked(103, {15: (scale,)})["active_power_total"] == power
 
 
-def test_a_uint64_counter_of_zero_is_a_zero_and_an_accumulator_of_zero_is_none() -> None:
+def test_a_uint64_counter_of_zero_is_valid_and_an_accumulator_of_zero_is_absent() -> None:
     # Only acc16, acc32 and acc64 say with 0 that they are not supported: a new device of 103 and 203 has no energy
-    # until it has counted the first unit, one of 701 has none of it.
+    # until the first unit is counted; a counter of 701 has no such pattern.
     assert poked(701, {19: (0, 0, 0, 0)})["energy_export"] == 0.0
     assert isnan(poked(203, {46: (0, 0)})["active_energy_import"])
     assert poked(203, {46: (0, 1)})["active_energy_import"] == 1.0
@@ -106,7 +106,7 @@ NIGHT = [
 
 
 @pytest.mark.parametrize("words", NIGHT, ids=lambda words: f"{words[0]:04x} {words[1]:04x}")
-def test_no_float_of_the_night_is_a_number(words: tuple[int, int]) -> None:
+def test_floats_of_a_sleeping_inverter_are_absent(words: tuple[int, int]) -> None:
     offsets = {"current_total": 2, "voltage_l1n": 16, "active_power_total": 22, "frequency": 24, "energy_total": 32}
     found = poked(113, dict.fromkeys(offsets.values(), words))
     for quantity in offsets:
@@ -122,13 +122,13 @@ def test_int32s_not_implemented_in_a_float_is_a_zero_only_where_a_zero_can_have_
 
 
 @pytest.mark.parametrize("value", [0.0, 1e-3, -1e-3, 1.2e-38, 3.0e38, -5e6])
-def test_what_a_float_can_be_is_kept(value: float) -> None:
+def test_valid_floats_are_kept(value: float) -> None:
     words = struct.unpack(">2H", struct.pack(">f", value))
-    kept = struct.unpack(">f", struct.pack(">f", value))[0]
-    assert poked(113, {22: words})["active_power_total"] == kept
+    expected = struct.unpack(">f", struct.pack(">f", value))[0]
+    assert poked(113, {22: words})["active_power_total"] == expected
 
 
-def test_a_scale_of_a_sleeping_inverter_takes_all_values() -> None:
+def test_a_missing_scale_of_a_sleeping_inverter_removes_all_values() -> None:
     # WillCodeForCats/solaredge-modbus-multi issue 969: values and scales of a sleeping inverter are not implemented.
     asleep = poked(103, dict.fromkeys((6, 13, 15, 17, 19, 21, 23, 26, 28, 30, 32, 37), (32768,)))
     assert {name for name, value in asleep.items() if not isnan(value)} == {"status"}

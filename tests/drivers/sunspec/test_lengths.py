@@ -87,7 +87,7 @@ def test_every_scale_factor_that_a_point_names_is_among_the_fixed_points(number:
         (75, ["alarm_1", "alarm_vendor_2"], []),
     ],
 )
-def test_model_103_has_what_its_length_covers(length: int, has: list[str], lacks: list[str]) -> None:
+def test_model_103_has_the_points_that_its_length_covers(length: int, has: list[str], lacks: list[str]) -> None:
     offered = {row.quantity for row in registers(FoundModel(103, 40002, length))}
     assert set(has) <= offered
     assert offered.isdisjoint(lacks)
@@ -95,19 +95,19 @@ def test_model_103_has_what_its_length_covers(length: int, has: list[str], lacks
 
 @pytest.mark.parametrize("length", [64, 65, 66, 70])
 def test_model_1_is_stepped_over_by_its_own_length(length: int) -> None:
-    told = (*common("Acme", "Roof 10", "SN-0042", min(length, 66)), *[0] * (length - 66))
-    words = (*MARKER, 1, length, *told[2:], *written(103, INVERTER), *END)
+    identity = (*common("Acme", "Roof 10", "SN-0042", min(length, 66)), *[0] * (length - 66))
+    words = (*MARKER, 1, length, *identity[2:], *written(103, INVERTER), *END)
     found = discover(words)
     assert (found.vendor, found.serial) == ("Acme", "SN-0042")
     assert found.registers[0].address == 40002 + 2 + length + 2
     assert read(words)["active_power_total"] == 110_000.0
 
 
-@pytest.mark.parametrize(("length", "told"), [(0, ("", "")), (16, ("Acme", "")), (32, ("Acme", "Roof 10"))])
-def test_a_short_model_1_gives_the_texts_that_it_contains(length: int, told: tuple[str, str]) -> None:
+@pytest.mark.parametrize(("length", "texts"), [(0, ("", "")), (16, ("Acme", "")), (32, ("Acme", "Roof 10"))])
+def test_a_short_model_1_gives_the_texts_that_it_contains(length: int, texts: tuple[str, str]) -> None:
     words = (*MARKER, 1, length, *COMMON_66[2 : 2 + length], *written(103, INVERTER), *END)
     found = discover(words)
-    assert ((found.vendor, found.model), found.serial) == (told, "")
+    assert ((found.vendor, found.model), found.serial) == (texts, "")
     assert read(words)["active_power_total"] == 110_000.0
 
 
@@ -125,7 +125,7 @@ def test_blocks_are_counted_from_the_length_and_not_from_n(count: int) -> None:
     assert "dc_voltage_3" not in found
 
 
-def test_a_part_of_a_block_is_none() -> None:
+def test_an_incomplete_block_is_ignored() -> None:
     trackers = (160, 8 + 20 + 19, 0, 0, 0, 0, 0, 0, 2, 0, *module(1, 612), *module(2, 598)[:19])
     found = read((*MARKER, *COMMON_66, *written(103, INVERTER), *trackers, *END))
     assert found["dc_voltage_1"] == 612.0
@@ -140,7 +140,7 @@ def test_a_model_without_blocks_has_its_fixed_part(number: int) -> None:
     assert read(words)["active_power_total"] == 110_000.0
 
 
-def test_more_modules_than_the_vocabulary_has_are_left_out() -> None:
+def test_modules_beyond_the_vocabulary_are_left_out() -> None:
     trackers = (160, 8 + 26 * 20, 0, 0, 0, 0, 0, 0, 26, 0, *[word for n in range(1, 27) for word in module(n, 600 + n)])
     found = read((*MARKER, *COMMON_66, *trackers, *END))
     assert found["dc_voltage_24"] == 624.0
@@ -168,15 +168,13 @@ HEADS = st.tuples(
 @settings(derandomize=True, deadline=None)
 @given(st.lists(HEADS, max_size=12), st.lists(st.integers(0, 0xFFFF), max_size=40))
 @pytest.mark.slow(2)
-def test_whatever_a_chain_claims_its_members_can_be_planned_or_it_is_refused(
-    heads: list[tuple[int, int]], rest: list[int]
-) -> None:
+def test_any_chain_is_refused_or_its_members_can_be_planned(heads: list[tuple[int, int]], rest: list[int]) -> None:
     words = [word for number, length in heads for word in (number, length, *[number] * min(length, 300))]
     try:
         found = members((*MARKER, *words, *rest))
     except BadAnswer:
         return
-    assert len({one.name for one in found}) == len(found)
-    for one in found:
-        assert len(set(one.quantities)) == len(one.quantities) > 0
-        make_plan(one)
+    assert len({member.name for member in found}) == len(found)
+    for member in found:
+        assert len(set(member.quantities)) == len(member.quantities) > 0
+        make_plan(member)

@@ -47,9 +47,10 @@ def trackers(*volts: float) -> tuple[int, ...]:
 
 
 def addresses(devices: Sequence[Device]) -> dict[str, int]:
-    """Where the power of each member stands: offset 14 in model 103, 18 in model 203."""
+    """Address of the power of each member: offset 14 in model 103, 18 in model 203."""
     return {
-        one.name: next(row.address for row in one.registers if row.quantity == "active_power_total") for one in devices
+        member.name: next(row.address for row in member.registers if row.quantity == "active_power_total")
+        for member in devices
     }
 
 
@@ -59,7 +60,7 @@ ONE_UNIT = (*MARKER, *SOLAREDGE, *inverter(8_000.0), *METER_1, *meter(-1.0), *ME
 def test_an_inverter_and_its_meters_are_at_solaredges_addresses() -> None:
     # SolarEdge's SunSpec technical note: inverter at 40069, meter 1 at 40188, meter 2 174 registers further.
     found = members(ONE_UNIT)
-    assert [(one.kind, one.vendor, one.model, one.serial) for one in found] == [
+    assert [(member.kind, member.vendor, member.model, member.serial) for member in found] == [
         ("inverter", "SolarEdge", "SE10K", "7E0000AA"),
         ("meter", "WattNode", "WND-3Y-400-MB", "4128"),
         ("meter", "WattNode", "WND-3Y-400-MB", "4129"),
@@ -75,7 +76,7 @@ def test_a_synergy_inverter_keeps_its_trackers_and_shifts_its_meters() -> None:
     # nmakel/solaredge_modbus: model 160 at 40121 moves the meters by 50 registers with two units.
     found = members((*MARKER, *SOLAREDGE, *inverter(8_000.0), *trackers(700, 710), *METER_1, *meter(-1.0), *END))
     assert addresses(found)["sunspec:meter"] == 40188 + 50 + 18
-    assert [[name for name in one.quantities if name.startswith("dc_voltage_")] for one in found] == [
+    assert [[name for name in member.quantities if name.startswith("dc_voltage_")] for member in found] == [
         ["dc_voltage_1", "dc_voltage_2"],
         [],
     ]
@@ -105,17 +106,17 @@ def test_a_member_is_read_by_its_name(driver: str, power: float) -> None:
         ("battery", "sunspec:inverter"),  # none has storage models, so it is an inverter with a battery behind it
     ],
 )
-def test_plain_sunspec_is_the_first_of_the_kind_that_is_asked_for(kind: Kind | None, name: str) -> None:
+def test_plain_sunspec_is_the_first_member_of_the_requested_kind(kind: Kind | None, name: str) -> None:
     assert discover(ONE_UNIT, kind=kind).name == name
 
 
-def test_a_meter_alone_is_what_every_kind_finds() -> None:
+def test_a_lone_meter_is_found_for_every_kind() -> None:
     for kind in (None, "inverter", "meter", "battery"):
         found = discover((*MARKER, *METER_1, *meter(-1.0), *END), kind=kind)
         assert (found.name, found.kind) == ("sunspec", "meter")
 
 
-def test_a_member_that_is_not_there_is_refused_with_those_that_are() -> None:
+def test_a_missing_member_is_refused_with_a_list_of_the_members() -> None:
     expected = "no sunspec:meter3 in this unit; found sunspec:inverter, sunspec:meter, sunspec:meter2"
     with pytest.raises(BadAnswer, match=expected):
         discover(ONE_UNIT, driver="sunspec:meter3")
@@ -140,24 +141,24 @@ def test_one_identity_may_have_an_inverter_a_battery_and_two_meters() -> None:
         "sunspec:meter": 40000 + 202 + 18,
         "sunspec:meter2": 40000 + 309 + 18,
     }
-    assert {one.serial for one in found} == {"SN-0042"}
+    assert {member.serial for member in found} == {"SN-0042"}
     battery = read((*MARKER, *words, *END), "sunspec:battery")
     assert (battery["battery_cycles"], battery["battery_string_count"]) == (250.0, 3.0)
     assert "battery_soc" not in battery
 
 
-def test_an_inverter_in_integers_and_in_floats_is_one() -> None:
+def test_an_inverter_with_integer_and_float_models_is_a_single_member() -> None:
     # A Kostal serves 103 and 113 at once (hilman2/ha-sunspec2): what both have is read from the first.
     both = (*inverter(5_000.0), *written(113, {"W": 5_001.5, "DCA": 7.5}))
     words = (*MARKER, *COMMON_66, *both, *meter(1.0), *END)
-    assert [one.name for one in members(words)] == ["sunspec:inverter", "sunspec:meter"]
+    assert [member.name for member in members(words)] == ["sunspec:inverter", "sunspec:meter"]
     assert read(words)["active_power_total"] == 5_000.0
 
 
 def test_model_701_beside_103_is_the_same_inverter_and_a_second_701_is_another() -> None:
     der = written(701, {"W_SF": 0, "W": 5_000.0, "Tmp_SF": 0, "TmpAmb": 21.0})
     beside = (*MARKER, *COMMON_66, *inverter(5_010.0), *der, *END)
-    assert [one.name for one in members(beside)] == ["sunspec"]
+    assert [member.name for member in members(beside)] == ["sunspec"]
     assert (read(beside)["active_power_total"], read(beside)["temperature_ambient"]) == (5_010.0, 21.0)
     twice = (*MARKER, *COMMON_66, *der, *written(701, {"W_SF": 0, "W": 6_000.0}), *END)
     assert read(twice, "sunspec:inverter2")["active_power_total"] == 6_000.0
@@ -174,8 +175,8 @@ def test_model_701_beside_103_is_the_same_inverter_and_a_second_701_is_another()
     ids=["identities apart", "one identity", "trackers last", "trackers first"],
 )
 def test_trackers_belong_to_their_inverter(words: tuple[int, ...]) -> None:
-    one, other = (read((*MARKER, *words, *END), f"sunspec:inverter{number}") for number in (1, 2))
-    assert (one["active_power_total"], one["dc_voltage_1"], "dc_voltage_2" in one) == (1_000.0, 701.0, False)
+    first, other = (read((*MARKER, *words, *END), f"sunspec:inverter{number}") for number in (1, 2))
+    assert (first["active_power_total"], first["dc_voltage_1"], "dc_voltage_2" in first) == (1_000.0, 701.0, False)
     assert (other["active_power_total"], other["dc_voltage_1"], other["dc_voltage_2"]) == (2_000.0, 702.0, 703.0)
 
 
@@ -189,15 +190,15 @@ def test_trackers_belong_to_the_inverter_before_them() -> None:
 STORAGE = written(124, {"ChaState_SF": 0, "ChaState": 63, "InBatV_SF": 0, "InBatV": 48})
 
 
-def test_a_battery_inverters_power_is_its_batterys() -> None:
+def test_the_power_of_a_battery_inverter_belongs_to_its_battery() -> None:
     words = (*MARKER, *COMMON_66, *inverter(-3_000.0), *STORAGE, *END)
-    assert [one.name for one in members(words)] == ["sunspec:inverter", "sunspec:battery"]
+    assert [member.name for member in members(words)] == ["sunspec:inverter", "sunspec:battery"]
     battery = read(words, "sunspec:battery")
     assert (battery["battery_soc"], battery["active_power_total"]) == (0.63, -3_000.0)
     assert discover(words, kind="battery").kind == "battery"
 
 
-def test_a_hybrid_inverters_power_is_not_its_batterys() -> None:
+def test_the_power_of_a_hybrid_inverter_does_not_belong_to_its_battery() -> None:
     words = (*MARKER, *COMMON_66, *inverter(5_000.0), *trackers(700, 710), *STORAGE, *END)
     battery = read(words, "sunspec:battery")
     assert battery["battery_soc"] == 0.63
@@ -205,20 +206,27 @@ def test_a_hybrid_inverters_power_is_not_its_batterys() -> None:
     assert read(words)["battery_soc"] == 0.63, "the inverter still tells all that it has"
 
 
-def test_a_battery_behind_an_identity_of_its_own_is_a_member_of_its_own() -> None:
+def test_a_battery_with_its_own_identity_is_a_separate_member() -> None:
     bank = written(802, {"SoC_SF": 0, "SoC": 40, "W_SF": 0, "W": -25_000.0})
     battery = common("Acme", "Bank 215", "B-7")
     words = (*MARKER, *COMMON_66, *inverter(5_000.0), *battery, *bank, *METER_1, *meter(1.0), *END)
     inverter_, bank_, meter_ = members(words)
-    assert [one.name for one in (inverter_, bank_, meter_)] == ["sunspec:inverter", "sunspec:battery", "sunspec:meter"]
+    assert [member.name for member in (inverter_, bank_, meter_)] == [
+        "sunspec:inverter",
+        "sunspec:battery",
+        "sunspec:meter",
+    ]
     assert (bank_.kind, bank_.serial) == ("battery", "B-7")
     assert "battery_soc" not in inverter_.quantities
     assert read(words, "sunspec:battery")["battery_power"] == -25_000.0
 
 
-def test_a_battery_beside_a_meter_takes_its_models_with_it() -> None:
+def test_the_models_of_a_battery_beside_a_meter_belong_to_the_battery() -> None:
     words = (*MARKER, *COMMON_66, *meter(7.0), *STORAGE, *END)
-    assert {one.name: len(one.registers) for one in members(words)} == {"sunspec:battery": 10, "sunspec:meter": 44}
+    assert {member.name: len(member.registers) for member in members(words)} == {
+        "sunspec:battery": 10,
+        "sunspec:meter": 44,
+    }
 
 
 def test_trackers_without_an_ac_side_are_an_inverter() -> None:
@@ -226,8 +234,8 @@ def test_trackers_without_an_ac_side_are_an_inverter() -> None:
     assert (found.name, found.kind) == ("sunspec", "inverter")
 
 
-def test_a_model_that_nothing_of_is_there_makes_no_member() -> None:
-    assert [one.name for one in members((*MARKER, *COMMON_66, 103, 0, *meter(7.0), *END))] == ["sunspec"]
+def test_a_model_of_length_0_makes_no_member() -> None:
+    assert [member.name for member in members((*MARKER, *COMMON_66, 103, 0, *meter(7.0), *END))] == ["sunspec"]
 
 
 SECTIONS = (
@@ -238,11 +246,11 @@ SECTIONS = (
 )
 
 
-def test_a_served_chain_of_several_is_what_members_finds() -> None:
+def test_members_finds_every_device_of_a_served_chain() -> None:
     devices, words = sunspec_serve.chains(SECTIONS)
     assert sorted(words) == list(range(40000, 40000 + len(words)))
     assert members([words[address] for address in sorted(words)]) == devices
-    assert [(one.name, one.serial) for one in devices] == [
+    assert [(member.name, member.serial) for member in devices] == [
         ("sunspec:inverter", "SN-1"),
         ("sunspec:meter", "SN-2"),
         ("sunspec:meter2", "SN-3"),
@@ -250,7 +258,7 @@ def test_a_served_chain_of_several_is_what_members_finds() -> None:
     ]
 
 
-def test_an_identity_is_what_can_be_printed_of_it() -> None:
+def test_unprintable_characters_are_removed_from_an_identity() -> None:
     # Mn ends in a line feed and an escape, Md is filled with ones, SN with blanks.
     texts = b"Ac\x1bme\n".ljust(32, b"\0") + b"\xff" * 32 + bytes(32) + b"  SN 7 ".ljust(32)
     (found,) = members((*MARKER, 1, 66, *struct.unpack(">64H", texts), 1, 0x8000, *inverter(1.0), *END))
@@ -258,7 +266,7 @@ def test_an_identity_is_what_can_be_printed_of_it() -> None:
 
 
 @pytest.mark.parametrize("base", [40000, 50000, 0, 40001, 50001, 1, 30000])
-def test_a_chain_is_found_wherever_devices_put_it(base: int) -> None:
+def test_a_chain_is_found_at_every_known_base(base: int) -> None:
     words = (*MARKER, *COMMON_66, *inverter(1_000.0), *END)
     assert discover(words, base).registers[0].address == base + 2 + 68 + 2
 
@@ -268,7 +276,7 @@ def test_the_bases_of_the_specification_come_first() -> None:
 
 
 class Odd(Chain):
-    """A chain at 50000; what `answers` has for an address comes instead, raised when it is an error."""
+    """A chain at 50000. `answers` replaces the answer at an address; an error is raised."""
 
     def __init__(self, words: Sequence[int], answers: dict[int, bytes | Exception]) -> None:
         super().__init__(words, 50000)
@@ -311,7 +319,7 @@ def test_an_interrupted_chain_is_not_accepted_as_complete(answer: bytes | Except
         asyncio.run(walk.discover(odd.ask))
 
 
-def test_a_meter_that_sleeps_keeps_its_place() -> None:
+def test_a_sleeping_meter_keeps_its_place() -> None:
     # nmakel/solaredge_modbus issue 106: in sleep its values read 0; a counter of 0 is not supported (12040).
     asleep = (203, 105, *[0] * 105)
     words = (*MARKER, *SOLAREDGE, *inverter(0.0), *METER_1, *asleep, *METER_2, *meter(-2.0), *END)

@@ -19,7 +19,7 @@ Words = Mapping[int, int]
 
 
 class Moving(Memory):
-    """A device whose words are another of two sets at each request for which `moves` says so."""
+    """A device with two sets of words; it changes the set at each request for which `moves` is true."""
 
     def __init__(self, fine: Words, coarse: Words, moves: Callable[[int], bool]) -> None:
         super().__init__(fine, illegal=set(range(0x10000)) - set(fine))
@@ -62,7 +62,7 @@ def read(reader: Reader, bus: Memory) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("number", [number for number in walk.KNOWN_MODELS if number != 1])
-def test_each_value_comes_with_its_scale_or_between_two_readings_of_it(number: int) -> None:
+def test_each_value_is_read_with_its_scale_or_between_two_readings_of_the_scale(number: int) -> None:
     # As many blocks as a model can have: 24 trackers, 24 ports, 16 strings.
     blocks = {160: (8, 20, 24), 714: (18, 25, 24), 803: (26, 32, 16)}
     fixed, size, count = blocks.get(number, (160, 0, 0))
@@ -86,7 +86,7 @@ def blocks_read(plan: Plan) -> list[tuple[int, int]]:
     return [(each.address, each.count) for each in plan.blocks]
 
 
-def test_model_701_comes_in_one_request_with_the_scale_factors_at_its_end() -> None:
+def test_model_701_is_read_in_one_request_with_its_scale_factors() -> None:
     # Offsets 2 (ACType) to 122 (Tmp_SF), 121 of its 155 registers; the text behind them is not read.
     words = at_base(written(701, {"W_SF": 0, "W": 5.0}))
     assert blocks_read(make_plan(device(words))) == [(40070 + 2, 121)]
@@ -129,7 +129,7 @@ def test_a_factor_that_moves_within_a_reading_leaves_far_values_absent_and_none_
     assert [again[f"dc_voltage_{number}"] for number in range(1, 9)] == [6120.0] * 8
 
 
-def test_a_far_scale_that_the_device_refuses_takes_its_values_alone() -> None:
+def test_a_refused_far_scale_removes_only_its_own_values() -> None:
     words = at_base(modules(8, 612, 0))
     reader = Reader(device(words), 1, max_refusals=1000)
     found = read(reader, Memory(words, illegal={40070 + 3}))

@@ -278,7 +278,7 @@ def test_a_chain_ends_at_the_marker_at_zero_or_at_an_exception(end: tuple[int, .
     assert "active_power_total" in discover((*MARKER, *COMMON_66, *written(103, INVERTER), *end)).quantities
 
 
-def test_a_chain_without_end_is_given_up() -> None:
+def test_the_search_of_an_endless_chain_stops() -> None:
     words = (*MARKER, *COMMON_66, *written(103, INVERTER), *(64999, 1, 0) * 5000)
     chain = Chain(words)
     device = asyncio.run(walk.discover(chain.ask))
@@ -291,7 +291,7 @@ def test_unknown_models_are_stepped_over() -> None:
     assert read(words)["active_power_total"] == 110_000.0
 
 
-def test_a_short_model_lacks_what_its_length_does_not_cover() -> None:
+def test_a_short_model_lacks_the_points_beyond_its_length() -> None:
     model = written(103, INVERTER)[2:24]  # ends before PF_SF at offset 23 + 1
     device = discover((*MARKER, *COMMON_66, 103, 21, *model[:21], *END))
     assert "reactive_power_total" in device.quantities
@@ -305,7 +305,7 @@ def test_a_long_model_is_read_as_far_as_it_is_known() -> None:
     assert read(words)["active_power_total"] == 110_000.0
 
 
-def test_a_second_inverter_or_a_meter_behind_one_gives_no_second_names() -> None:
+def test_a_second_inverter_or_a_meter_adds_no_duplicate_names() -> None:
     other = written(103, {**INVERTER, "W": 0.0})
     behind = written(203, {"W_SF": 0, "W": -5.0, "TotWh_SF": 0, "TotWhImp": 9.0})
     words = (*MARKER, *COMMON_66, *written(103, INVERTER), *COMMON_66, *other, *behind, *END)
@@ -325,7 +325,7 @@ def test_a_chain_of_unsupported_models_is_an_error() -> None:
         discover((*MARKER, *COMMON_66, 64001, 1, 0, *END))
 
 
-def test_silence_is_passed_on() -> None:
+def test_a_missing_answer_is_reported() -> None:
     async def silent(table: Table, address: int, count: int) -> bytes:
         raise NoAnswer("unit 1")
 
@@ -343,7 +343,7 @@ def test_hostile_lengths_do_not_leave_the_address_space() -> None:
 MODELS = (103, 160, 802, 803)
 
 
-def test_a_served_chain_is_what_discovery_finds() -> None:
+def test_discovery_finds_a_served_chain() -> None:
     device, words = sunspec_serve.chain(MODELS, "Acme", "Roof 110", "SN-1")
     assert sorted(words) == list(range(40000, 40000 + len(words)))
     assert discover([words[address] for address in sorted(words)]) == device
@@ -390,7 +390,7 @@ def test_a_refused_identity_is_no_reason_to_give_up() -> None:
     assert asyncio.run(walk.discover(shy)).vendor == ""
 
 
-def test_pysunspec2_and_we_find_the_same_on_a_real_socket() -> None:
+def test_pysunspec2_and_wattgram_find_the_same_on_a_real_socket() -> None:
     device, shape = sunspec_serve.chain(MODELS, "Acme", "Roof 110", "SN-1")
     power = next(register for register in device.registers if register.quantity == "active_power_total")
     words = {**shape, power.address: 10_999}  # W_SF is 1
@@ -403,15 +403,15 @@ def test_pysunspec2_and_we_find_the_same_on_a_real_socket() -> None:
             found = await walk.discover(lambda table, address, count: bus.read(1, table, address, count))
             assert found == device
             reader = Reader(found, 1)
-            mine = decode(reader, await reader.read(bus, HandClock()))
+            ours = decode(reader, await reader.read(bus, HandClock()))
             await bus.close()
             other = sunspec2.modbus.client.SunSpecModbusClientDeviceTCP(1, "127.0.0.1", port)
             await asyncio.to_thread(other.scan)
             await asyncio.to_thread(other.close)
-        return mine, other
+        return ours, other
 
-    mine, other = asyncio.run(both())
-    assert mine["active_power_total"] == 109_990.0
+    ours, other = asyncio.run(both())
+    assert ours["active_power_total"] == 109_990.0
     assert other.models[103][0].points["W"].cvalue == 109_990.0
     assert other.models[1][0].points["SN"].value == "SN-1"
     assert [len(other.models[number]) for number in (1, *MODELS)] == [1, 1, 1, 1, 1]
@@ -419,7 +419,7 @@ def test_pysunspec2_and_we_find_the_same_on_a_real_socket() -> None:
 
 
 PLAIN = [number for number in walk.KNOWN_MODELS if number not in (1, 160, 714, 803, 804)]
-"""Models without blocks, all of whose points pysunspec2 writes from nothing."""
+"""Models without blocks whose points pysunspec2 can all write."""
 
 
 def filled(number: int) -> sunspec2.device.Model:
@@ -435,7 +435,7 @@ def filled(number: int) -> sunspec2.device.Model:
 
 
 @pytest.mark.parametrize("number", PLAIN)
-def test_every_number_of_every_model_is_the_one_that_pysunspec2_wrote(number: int) -> None:
+def test_every_number_of_every_model_equals_the_number_that_pysunspec2_wrote(number: int) -> None:
     model = filled(number)
     octets = model.get_mb()
     words = (*MARKER, *COMMON_66, *struct.unpack(f">{len(octets) // 2}H", octets), *END)
@@ -448,7 +448,7 @@ def test_every_number_of_every_model_is_the_one_that_pysunspec2_wrote(number: in
         assert found[row.quantity] == pytest.approx(point.cvalue / share, rel=1e-15), point.pdef["name"]
 
 
-def test_pysunspec2_finds_the_models_of_every_member_where_we_do() -> None:
+def test_pysunspec2_finds_the_models_of_every_member_at_the_same_addresses() -> None:
     sections = [sunspec_serve.Section(models, "Acme", "One", "SN-1") for models in ((103, 160), (203,), (203,), (802,))]
     devices, words = sunspec_serve.chains(sections)
 
@@ -463,9 +463,9 @@ def test_pysunspec2_finds_the_models_of_every_member_where_we_do() -> None:
         return other
 
     other = asyncio.run(scanned())
-    windows = [first for one in devices for first, _ in one.limits.windows]
+    windows = [first for device in devices for first, _ in device.limits.windows]
     assert windows == [other.models[model][nth].model_addr for model, nth in WHERE]
 
 
 WHERE = ((103, 0), (160, 0), (203, 0), (203, 1), (802, 0))
-"""Model and how many of its number stand before it."""
+"""Model, and how many models of the same number precede it."""
