@@ -1,4 +1,4 @@
-"""Several batteries as one pool, with hand calculations."""
+"""Several batteries as a single pool, with hand calculations."""
 
 from __future__ import annotations
 
