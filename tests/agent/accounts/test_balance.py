@@ -1,4 +1,4 @@
-"""Events of an impossible balance, and the state in which its results are withheld; expected values by hand."""
+"""Events of an impossible balance, and the state that withholds its results; expected values by hand."""
 
 from __future__ import annotations
 
@@ -46,113 +46,113 @@ def run(
 ) -> tuple[Balance, list[tuple[int, str]], list[bool]]:
     """Return the state after these ticks, the events with their tick's number, and whether each was withheld."""
     events: list[tuple[int, str]] = []
-    hidden: list[bool] = []
+    withheld: list[bool] = []
     for number, tick in enumerate(ticks, 1):
         balance, verdict = balance.advance(tick, seconds)
-        events += [(number, one.event) for one in verdict.occurrences]
-        hidden.append(verdict.withheld)
-    return balance, events, hidden
+        events += [(number, occurrence.event) for occurrence in verdict.occurrences]
+        withheld.append(verdict.withheld)
+    return balance, events, withheld
 
 
-def test_a_fault_and_its_end_are_told_after_five_ticks_in_a_row() -> None:
-    _, events, hidden = run(Balance(), [*[SWAPPED] * 20, *[SOUND] * 20])
+def test_a_fault_and_its_end_are_reported_after_five_ticks_in_a_row() -> None:
+    _, events, withheld = run(Balance(), [*[SWAPPED] * 20, *[SOUND] * 20])
     assert events == [(5, "balance fault"), (25, "balance restored")]
-    assert not any(hidden)
+    assert not any(withheld)
 
 
-def test_ticks_of_both_kinds_by_turns_change_nothing() -> None:
+def test_alternating_faulty_and_sound_ticks_change_nothing() -> None:
     _, events, _ = run(Balance(), [*[SWAPPED] * 4, SOUND] * 200)
     assert events == []
 
 
-def test_what_the_fault_says() -> None:
+def test_the_event_of_a_fault_names_the_cause() -> None:
     balance, _, _ = run(Balance(), [SWAPPED] * 4)
     _, verdict = balance.advance(SWAPPED, 1.0)
     detail = "the outflow exceeds the inflow: a meter is reversed or missing"
     assert verdict.occurrences == (("balance fault", detail),)
 
 
-def test_absent_and_not_a_number_are_the_same() -> None:
+def test_absent_and_nan_values_are_the_same() -> None:
     tick = {**dict.fromkeys(OUTPUTS, nan), **SWAPPED}
     assert run(Balance(), [tick] * 300)[1:] == run(Balance(), [SWAPPED] * 300)[1:]
 
 
-def test_after_five_minutes_with_every_meter_there_the_balance_is_withheld() -> None:
-    balance, events, hidden = run(Balance(), [SWAPPED] * 400)
+def test_after_five_minutes_with_all_meters_present_the_balance_is_withheld() -> None:
+    balance, events, withheld = run(Balance(), [SWAPPED] * 400)
     assert events == [(5, "balance fault"), (300, "balance withheld")]
-    assert hidden == [False] * 299 + [True] * 101
+    assert withheld == [False] * 299 + [True] * 101
     assert balance.withheld
 
 
-def test_withheld_says_what_to_do() -> None:
+def test_the_event_of_a_withheld_balance_names_the_remedy() -> None:
     balance, _, _ = run(Balance(), [SWAPPED] * 299)
     _, verdict = balance.advance(SWAPPED, 1.0)
-    (told,) = verdict.occurrences
-    assert told.detail == (
+    (occurrence,) = verdict.occurrences
+    assert occurrence.detail == (
         "inflow 50.000 kW, outflow 100.000 kW, for 5 min with all meters present: run wattgram check --live, set "
         "invert = true for the reversed meter, or add the missing meter; results are published again after such a "
         "change, or after 24 h without a fault"
     )
 
 
-def test_a_swapped_incomer_stays_withheld_while_the_sun_shines() -> None:
+def test_a_balance_with_a_swapped_incomer_stays_withheld_by_day() -> None:
     # Ticks of a minute: a night of faults, then ten hours in which it looks right, and the next night.
     day = [*[SWAPPED] * 840, *[SOUND] * 600]
-    _, events, hidden = run(Balance(), day * 3, 60.0)
+    _, events, withheld = run(Balance(), day * 3, 60.0)
     assert events == [(5, "balance fault"), (5, "balance withheld")]
-    assert all(hidden[4:])
+    assert all(withheld[4:])
 
 
-def test_after_a_sound_day_it_is_published_again() -> None:
+def test_after_a_sound_day_the_balance_is_published_again() -> None:
     balance, _, _ = run(Balance(), [SWAPPED] * 10, 60.0)
-    balance, events, hidden = run(balance, [SOUND] * 1441, 60.0)
+    balance, events, withheld = run(balance, [SOUND] * 1441, 60.0)
     assert events == [(1440, "balance restored")]
-    assert hidden == [True] * 1439 + [False] * 2
+    assert withheld == [True] * 1439 + [False] * 2
     _, events, _ = run(balance, [SWAPPED] * 5, 60.0)
     assert events == [(5, "balance fault"), (5, "balance withheld")]
 
 
-def test_one_odd_tick_does_not_begin_the_day_anew_and_five_do() -> None:
+def test_five_faulty_ticks_restart_the_sound_day_and_a_single_tick_does_not() -> None:
     balance, _, _ = run(Balance(), [SWAPPED] * 10, 60.0)
     # A step of the load between the readings of two meters looks like a fault for a tick.
     assert run(balance, [*[SOUND] * 1000, SWAPPED, *[SOUND] * 440], 60.0)[1] == [(1441, "balance restored")]
     assert run(balance, [*[SOUND] * 1000, *[SWAPPED] * 5, *[SOUND] * 1000], 60.0)[1] == []
 
 
-def test_a_fault_with_a_meter_missing_is_no_reason() -> None:
-    _, events, hidden = run(Balance(), [WITHOUT_ROOF] * 4000)
+def test_a_fault_with_a_missing_meter_withholds_nothing() -> None:
+    _, events, withheld = run(Balance(), [WITHOUT_ROOF] * 4000)
     assert events == [(5, "balance fault")]
-    assert not any(hidden)
+    assert not any(withheld)
 
 
-def test_meters_that_err_a_little_are_no_reason() -> None:
-    _, events, hidden = run(Balance(), [CLOSED_WORKS] * 4000)
+def test_small_meter_errors_withhold_nothing() -> None:
+    _, events, withheld = run(Balance(), [CLOSED_WORKS] * 4000)
     assert events == [(5, "balance fault")]
-    assert not any(hidden)
+    assert not any(withheld)
     assert run(Balance(gross_imbalance=0.02), [CLOSED_WORKS] * 300)[1][-1] == (300, "balance withheld")
 
 
-def test_sound_moments_of_less_than_five_ticks_do_not_save_it() -> None:
+def test_fewer_than_five_sound_ticks_do_not_end_a_fault() -> None:
     # Clouds: 4 of 34 s are sound. The 300 s are full in the tenth round, after 9 x 34 + 30 s.
     _, events, _ = run(Balance(), [*[SWAPPED] * 30, *[SOUND] * 4] * 20)
     assert events == [(5, "balance fault"), (336, "balance withheld")]
 
 
-def test_five_sound_ticks_do() -> None:
-    _, _, hidden = run(Balance(), [*[SWAPPED] * 290, *[SOUND] * 5] * 20)
-    assert not any(hidden)
+def test_five_sound_ticks_end_a_fault() -> None:
+    _, _, withheld = run(Balance(), [*[SWAPPED] * 290, *[SOUND] * 5] * 20)
+    assert not any(withheld)
 
 
-def test_without_the_incomer_nothing_is_known_so_no_day_passes() -> None:
+def test_time_without_the_incomer_does_not_count_as_sound() -> None:
     balance, _, _ = run(Balance(), [SWAPPED] * 10, 60.0)
     assert run(balance, [*[SOUND] * 1439, *[BLIND] * 1000, SOUND], 60.0)[1] == [(2440, "balance restored")]
 
 
-def test_rare_ticks_need_five_all_the_same() -> None:
+def test_five_ticks_are_needed_at_a_long_interval() -> None:
     assert run(Balance(), [SWAPPED] * 10, 600.0)[1] == [(5, "balance fault"), (5, "balance withheld")]
 
 
-def test_a_pause_is_no_time() -> None:
+def test_a_pause_does_not_count_as_faulty() -> None:
     assert not any(run(Balance(), [SWAPPED] * 4000, 0.0)[2])
 
 
@@ -161,7 +161,7 @@ def submeters(residual: float) -> Tick:
 
 
 @pytest.mark.parametrize(
-    ("tick", "told"),
+    ("tick", "exceeded"),
     [
         (submeters(3001.0), True),  # 2 % of 150 kW of inflow
         (submeters(2999.0), False),
@@ -170,60 +170,60 @@ def submeters(residual: float) -> Tick:
         ({"load_power": 1000.0, "grid_import_power": 1000.0, "residual_power": 99.0}, False),
     ],
 )
-def test_submeters_may_count_no_more_than_the_load(tick: Tick, told: bool) -> None:
-    assert run(Balance(), [tick] * 400)[1] == ([(300, "sub-meters exceed load")] if told else [])
+def test_sub_meters_above_the_load_are_reported(tick: Tick, exceeded: bool) -> None:
+    assert run(Balance(), [tick] * 400)[1] == ([(300, "sub-meters exceed load")] if exceeded else [])
 
 
-def test_what_submeters_are_told_to_count() -> None:
+def test_the_event_of_sub_meters_gives_their_power_and_the_load() -> None:
     balance, _, _ = run(Balance(), [submeters(12e3)] * 299)
     _, verdict = balance.advance(submeters(12e3), 1.0)
     assert verdict.occurrences[0].detail.startswith("the sub-meters count 162.000 kW of a load of 150.000 kW")
 
 
-def test_submeters_fit_again_after_five_minutes_in_a_row() -> None:
+def test_sub_meters_fit_again_after_five_minutes_in_a_row() -> None:
     ticks = [*[submeters(12e3)] * 300, *[submeters(0.0)] * 299, submeters(12e3), *[submeters(0.0)] * 300]
     assert run(Balance(), ticks)[1] == [(300, "sub-meters exceed load"), (900, "sub-meters fit again")]
 
 
-def test_a_submeter_that_is_missing_says_nothing() -> None:
+def test_a_missing_sub_meter_changes_nothing() -> None:
     ticks = [*[submeters(12e3)] * 200, *[SOUND] * 500, *[submeters(12e3)] * 100]
     assert run(Balance(), ticks)[1] == [(800, "sub-meters exceed load")]
 
 
-def test_submeters_are_not_held_against_a_load_that_is_not_believed() -> None:
+def test_sub_meters_are_not_compared_with_a_withheld_load() -> None:
     balance, _, _ = run(Balance(), [SWAPPED] * 300)
     assert run(balance, [submeters(12e3)] * 4000)[1] == []
 
 
-def test_rare_ticks_of_submeters_need_five_all_the_same() -> None:
+def test_five_ticks_of_sub_meters_are_needed_at_a_long_interval() -> None:
     assert run(Balance(), [submeters(12e3)] * 10, 600.0)[1] == [(5, "sub-meters exceed load")]
 
 
-def test_what_submeters_counted_before_the_balance_was_withheld_is_over() -> None:
+def test_a_withheld_balance_restarts_the_time_of_sub_meters() -> None:
     balance, _, _ = run(Balance(), [*[submeters(12e3)] * 200, *[SWAPPED] * 300])
     balance, events, _ = run(balance, [SOUND] * 1440, 60.0)
     assert events == [(1440, "balance restored")]
     assert run(balance, [submeters(12e3)] * 300)[1] == [(300, "sub-meters exceed load")]
 
 
-def again(balance: Balance, into: Balance | None = None) -> Balance:
+def restored(balance: Balance, into: Balance | None = None) -> Balance:
     return (into or Balance()).restored(json.loads(json.dumps(balance.dump())))
 
 
-def test_a_restart_forgets_nothing() -> None:
+def test_a_restart_keeps_the_sound_time() -> None:
     balance, _, _ = run(Balance(), [SWAPPED] * 10, 60.0)
     balance, _, _ = run(balance, [SOUND] * 1000, 60.0)
-    assert run(again(balance), [SOUND] * 440, 60.0)[1] == [(440, "balance restored")]
+    assert run(restored(balance), [SOUND] * 440, 60.0)[1] == [(440, "balance restored")]
 
 
-def test_whoever_changed_the_wiring_need_not_wait_a_day() -> None:
+def test_a_changed_wiring_restores_the_balance_at_its_first_sound_tick() -> None:
     balance, _, _ = run(Balance(wiring="incomer"), [SWAPPED] * 300)
-    changed = again(balance, Balance(wiring="incomer inverted"))
+    changed = restored(balance, Balance(wiring="incomer inverted"))
     assert run(changed, [BLIND, SOUND])[1:] == ([(2, "balance restored")], [True, False])
-    _, events, hidden = run(changed, [*[SWAPPED] * 5, *[SOUND] * 100])  # it was not the reason
+    _, events, withheld = run(changed, [*[SWAPPED] * 5, *[SOUND] * 100])  # the wiring was not the cause
     assert events == []
-    assert all(hidden)
-    assert all(run(again(balance, Balance(wiring="incomer")), [SOUND] * 100)[2])
+    assert all(withheld)
+    assert all(run(restored(balance, Balance(wiring="incomer")), [SOUND] * 100)[2])
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_whoever_changed_the_wiring_need_not_wait_a_day() -> None:
         Balance().dump() | {"surplus": [False, 0]},
     ],
 )
-def test_what_is_no_state_is_refused(dumped: object) -> None:
+def test_an_invalid_state_is_refused(dumped: object) -> None:
     with pytest.raises(ValueError, match="expected a balance's state"):
         Balance().restored(dumped)
 
@@ -248,21 +248,21 @@ def test_what_is_no_state_is_refused(dumped: object) -> None:
 SERIES = Series("emission", (), (*OUTPUTS, "grid_tier", "grid_age", "revision"))
 
 
-def test_withheld_leaves_what_no_power_meter_has_a_part_in() -> None:
+def test_a_withheld_record_keeps_the_fields_without_power() -> None:
     full = record(SERIES, 7, {name: float(number) for number, name in enumerate(SERIES.fields, 1)})
-    left = without_meter_values(full).as_dict()
-    assert left == {"coverage": 0.0, **{name: full[name] for name in FIELDS_WITHOUT_POWER}}
+    remaining = without_meter_values(full).as_dict()
+    assert remaining == {"coverage": 0.0, **{name: full[name] for name in FIELDS_WITHOUT_POWER}}
     assert without_meter_values(full).time == 7
 
 
-def test_it_is_the_record_that_the_accounts_make_without_any_power() -> None:
-    def made(*powers: float) -> Record:
+def test_a_withheld_record_equals_the_record_without_any_power() -> None:
+    def accounts_record(*powers: float) -> Record:
         accounts = Accounts(["grid", "pv", "battery", "load"], [0.0] * 4, columns=("captured",))
         row = accounts.step(struct.pack("8d", 1.0, 558.1, 0.3, *powers, 12.0))
         return Record(Series("emission", (), OUTPUTS), 0, row)
 
-    without = made(nan, nan, nan, nan)
-    assert without_meter_values(made(100e3, 50e3, 5e3, 20e3)).as_dict() == without.as_dict()
+    without = accounts_record(nan, nan, nan, nan)
+    assert without_meter_values(accounts_record(100e3, 50e3, 5e3, 20e3)).as_dict() == without.as_dict()
     assert without.as_dict() == {"grid_intensity": 558.1, "captured": 12_000.0, "coverage": 0.0}
 
 
@@ -281,20 +281,20 @@ def unrolled(runs: list[tuple[Tick, float, int]]) -> list[tuple[Tick, float]]:
 
 
 @given(TICKS)
-def test_nothing_is_withheld_without_five_minutes_of_gross_faults_with_every_meter_there(
+def test_nothing_is_withheld_without_five_minutes_of_gross_faults_with_all_meters_present(
     runs: list[tuple[Tick, float, int]],
 ) -> None:
-    balance, full = Balance(), 0.0
+    balance, fault_seconds = Balance(), 0.0
     for tick, seconds in unrolled(runs):
-        full += seconds if tick is SWAPPED else 0.0
+        fault_seconds += seconds if tick is SWAPPED else 0.0
         balance, verdict = balance.advance(tick, seconds)
         if verdict.withheld:
-            assert full >= PERSISTENT_SECONDS
+            assert fault_seconds >= PERSISTENT_SECONDS
             break
 
 
 @given(TICKS)
-def test_nothing_withheld_is_published_without_a_sound_day_free_of_five_faults_in_a_row(
+def test_a_withheld_balance_is_published_only_after_a_sound_day(
     runs: list[tuple[Tick, float, int]],
 ) -> None:
     balance, _, _ = run(Balance(), [SWAPPED] * 300)
@@ -310,28 +310,28 @@ def test_nothing_withheld_is_published_without_a_sound_day_free_of_five_faults_i
 
 @given(TICKS, st.integers(0, 100))
 def test_a_restart_changes_nothing(runs: list[tuple[Tick, float, int]], at: int) -> None:
-    whole = kept = Balance()
+    uninterrupted = restarted = Balance()
     for number, (tick, seconds) in enumerate(unrolled(runs)):
         if number == at:
-            kept = again(kept)
-        whole, verdict = whole.advance(tick, seconds)
-        kept, same = kept.advance(tick, seconds)
+            restarted = restored(restarted)
+        uninterrupted, verdict = uninterrupted.advance(tick, seconds)
+        restarted, same = restarted.advance(tick, seconds)
         assert same == verdict
-    assert kept == whole
+    assert restarted == uninterrupted
 
 
 @given(TICKS)
 def test_each_event_is_followed_by_its_opposite(runs: list[tuple[Tick, float, int]]) -> None:
-    balance, told = Balance(), []
+    balance, events = Balance(), []
     for tick, seconds in unrolled(runs):
         balance, verdict = balance.advance(tick, seconds)
-        told += [one.event for one in verdict.occurrences]
-    meters = [event for event in told if event.startswith("sub-meters")]
+        events += [occurrence.event for occurrence in verdict.occurrences]
+    meters = [event for event in events if event.startswith("sub-meters")]
     assert meters == (["sub-meters exceed load", "sub-meters fit again"] * len(meters))[: len(meters)]
-    for before, after in zip(["balance restored", *told], told, strict=False):
+    for before, after in zip(["balance restored", *events], events, strict=False):
         if after == "balance withheld":
             assert before == "balance fault" or before.startswith("sub-meters")
 
 
-def test_a_state_begins_without_any_suspicion() -> None:
+def test_a_new_state_has_no_fault() -> None:
     assert (Balance().withheld, Balance().faulty, Balance().surplus) == (False, False, SubMeterSurplus())

@@ -25,26 +25,26 @@ HALF = HeatConfig(0.46, 0.53, 0.92)
 """With 0.265 of the fuel in electricity, 0.265 / 0.53 = 0.46 / 0.92: half of the carbon belongs to the electricity."""
 
 
-def made(role: str, rated_power: float | None = 100e3, **said: Any) -> DeviceConfig:
-    emission = EmissionConfig(**said)
-    return DeviceConfig("one", role, "made", None, HERE, 1, rated_power=rated_power, emission=emission)
+def device_of(role: str, rated_power: float | None = 100e3, **settings: Any) -> DeviceConfig:
+    emission = EmissionConfig(**settings)
+    return DeviceConfig("device", role, "driver", None, HERE, 1, rated_power=rated_power, emission=emission)
 
 
 # figures
 
 
-def test_a_fuels_factor_is_that_of_its_source() -> None:
+def test_the_factor_of_a_fuel_is_that_of_its_source() -> None:
     # IPCC 2006, kg/GJ x 3.6; GB/T 32151.34-2024: tC/GJ, oxidation, 44/12 (METHOD 1.2), to the last place given
     per_gj = {"diesel": 74.1, "natural_gas": 0.0153 * 1000 * 0.99 * 44 / 12, "coal": 94.6}
     assert {name: round(kg * 3.6, 1) for name, kg in per_gj.items()} == FUEL_CARBON
     assert round(389.31 / 10_000 * per_gj["natural_gas"] * 1000) == NATURAL_GAS_PER_M3
 
 
-def test_what_is_assumed_is_a_fuel_at_an_efficiency() -> None:
+def test_the_assumed_factor_is_a_fuel_at_an_efficiency() -> None:
     # 266.8 / 0.35 = 762.3, which METHOD 1.2 gives as 762; 199.9 / 0.40 = 499.75
     for role, digits in (("genset", 0), ("chp", 1)):
-        one = ASSUMED[role]
-        assert one.factor == round(FUEL_CARBON[one.fuel] / one.efficiency, digits)
+        assumption = ASSUMED[role]
+        assert assumption.factor == round(FUEL_CARBON[assumption.fuel] / assumption.efficiency, digits)
 
 
 @pytest.mark.parametrize(
@@ -60,31 +60,33 @@ def test_what_is_assumed_is_a_fuel_at_an_efficiency() -> None:
         ("load", 0.0, 0.0),
     ],
 )
-def test_a_device_that_says_nothing_has_its_roles_factor(role: str, direct: float, lifecycle: float) -> None:
-    one = made(role, None)
-    assert (factor(one, "direct"), factor(one, "lifecycle")) == (direct, lifecycle)
-    assert isnan(rate(one, 50e3))
+def test_a_device_without_settings_has_the_factor_of_its_role(role: str, direct: float, lifecycle: float) -> None:
+    device = device_of(role, None)
+    assert (factor(device, "direct"), factor(device, "lifecycle")) == (direct, lifecycle)
+    assert isnan(rate(device, 50e3))
 
 
 # factors
 
 
 @pytest.mark.parametrize("role", ["pv", "wind", "hydro", "genset", "chp"])
-def test_a_factor_that_is_said_holds_with_both_bases(role: str) -> None:
-    one = made(role, emission_factor=54.5)
-    assert (factor(one, "direct"), factor(one, "lifecycle")) == (54.5, 54.5)
+def test_a_configured_factor_holds_with_both_bases(role: str) -> None:
+    device = device_of(role, emission_factor=54.5)
+    assert (factor(device, "direct"), factor(device, "lifecycle")) == (54.5, 54.5)
 
 
-def test_a_factor_is_the_fuels_over_the_efficiency() -> None:
-    assert factor(made("genset", efficiency=(EfficiencyPoint(1.0, 0.4),)), "direct") == pytest.approx(
+def test_a_factor_is_that_of_the_fuel_over_the_efficiency() -> None:
+    assert factor(device_of("genset", efficiency=(EfficiencyPoint(1.0, 0.4),)), "direct") == pytest.approx(
         667.0
     )  # 266.8 / 0.4
-    assert factor(made("genset", fuel="natural_gas"), "direct") == pytest.approx(571.142857)  # 199.9 / 0.35
-    assert factor(made("chp", fuel="coal", efficiency=(EfficiencyPoint(1.0, 0.25),)), "direct") == pytest.approx(1362.4)
+    assert factor(device_of("genset", fuel="natural_gas"), "direct") == pytest.approx(571.142857)  # 199.9 / 0.35
+    assert factor(device_of("chp", fuel="coal", efficiency=(EfficiencyPoint(1.0, 0.25),)), "direct") == pytest.approx(
+        1362.4
+    )
 
 
-def test_the_fuel_that_is_assumed_anyway_changes_nothing() -> None:
-    assert factor(made("genset", fuel="diesel"), "direct") == 762.0
+def test_naming_the_assumed_fuel_changes_nothing() -> None:
+    assert factor(device_of("genset", fuel="diesel"), "direct") == 762.0
 
 
 # efficiency over load
@@ -105,65 +107,67 @@ def test_the_fuel_that_is_assumed_anyway_changes_nothing() -> None:
     ],
 )
 def test_efficiency_is_linear_between_the_points_and_flat_outside(power: float, expected: float) -> None:
-    assert efficiency(made("genset", efficiency=CURVE), power) == pytest.approx(expected)
+    assert efficiency(device_of("genset", efficiency=CURVE), power) == pytest.approx(expected)
 
 
 def test_a_curve_gives_a_rate_and_at_rated_power_the_factor() -> None:
-    one = made("genset", efficiency=CURVE)
-    assert factor(one, "direct") == pytest.approx(702.10526)  # 266.8 / 0.38
-    assert rate(one, 100e3) == pytest.approx(70210.526)  # x 100 kW
-    assert rate(one, 75e3) == pytest.approx(55583.333)  # 75 / 0.36 = 208.33 kW of heat, x 266.8
-    assert rate(one, 10e3) == pytest.approx(9528.5714)  # 10 / 0.28 = 35.714, x 266.8
-    assert rate(one, 0.0) == 0.0
-    assert rate(one, -500.0) == 0.0  # own consumption of a set is load
-    assert isnan(rate(one, nan))
+    device = device_of("genset", efficiency=CURVE)
+    assert factor(device, "direct") == pytest.approx(702.10526)  # 266.8 / 0.38
+    assert rate(device, 100e3) == pytest.approx(70210.526)  # x 100 kW
+    assert rate(device, 75e3) == pytest.approx(55583.333)  # 75 / 0.36 = 208.33 kW of heat, x 266.8
+    assert rate(device, 10e3) == pytest.approx(9528.5714)  # 10 / 0.28 = 35.714, x 266.8
+    assert rate(device, 0.0) == 0.0
+    assert rate(device, -500.0) == 0.0  # own consumption of a set is load
+    assert isnan(rate(device, nan))
 
 
-def test_one_efficiency_needs_no_rate() -> None:
-    assert isnan(rate(made("genset", efficiency=(EfficiencyPoint(1.0, 0.4),)), 50e3))
+def test_a_single_efficiency_gives_no_rate() -> None:
+    assert isnan(rate(device_of("genset", efficiency=(EfficiencyPoint(1.0, 0.4),)), 50e3))
 
 
 # fuel meter
 
 
-def test_a_fuel_meter_says_the_rate_also_at_idle() -> None:
-    one = made("chp", fuel_meter="gas", fuel_factor=2162.0)
-    assert rate(one, 100e3, 25.0) == 54050.0  # 25 m3/h x 2162 g/m3
-    assert rate(one, 0.0, 3.0) == 6486.0
-    assert rate(one, nan, 3.0) == 6486.0
-    assert rate(one, 100e3, 0.0) == 0.0
+def test_a_fuel_meter_gives_the_rate_also_at_idle() -> None:
+    device = device_of("chp", fuel_meter="gas", fuel_factor=2162.0)
+    assert rate(device, 100e3, 25.0) == 54050.0  # 25 m3/h x 2162 g/m3
+    assert rate(device, 0.0, 3.0) == 6486.0
+    assert rate(device, nan, 3.0) == 6486.0
+    assert rate(device, 100e3, 0.0) == 0.0
 
 
-def test_a_fuel_meter_goes_before_the_curve_and_the_curve_stands_in_for_it() -> None:
-    one = made("genset", efficiency=CURVE, fuel_meter="oil", fuel_factor=3.2e3)
-    assert rate(one, 75e3, 17.0) == 54400.0  # 17 kg/h x 3200 g/kg
+def test_a_fuel_meter_goes_before_the_curve_and_the_curve_replaces_a_missing_meter() -> None:
+    device = device_of("genset", efficiency=CURVE, fuel_meter="oil", fuel_factor=3.2e3)
+    assert rate(device, 75e3, 17.0) == 54400.0  # 17 kg/h x 3200 g/kg
     for unknown in (nan, -1.0):
-        assert rate(one, 75e3, unknown) == pytest.approx(55583.333)
-    assert isnan(rate(replace(one, emission=EmissionConfig(fuel_meter="oil", fuel_factor=3.2e3)), 75e3))
+        assert rate(device, 75e3, unknown) == pytest.approx(55583.333)
+    assert isnan(rate(replace(device, emission=EmissionConfig(fuel_meter="oil", fuel_factor=3.2e3)), 75e3))
 
 
 # heat and power
 
 
 def test_heat_takes_its_share_of_factor_and_rate() -> None:
-    one = made("chp", efficiency=(EfficiencyPoint(1.0, 0.265),), heat=HALF, fuel_meter="gas", fuel_factor=2162.0)
-    assert factor(one, "direct") == pytest.approx(377.1698)  # 199.9 / 0.265 / 2
-    assert rate(one, 100e3, 10.0) == pytest.approx(10810.0)  # 10 x 2162 / 2
-    assert rate(one, 0.0, 10.0) == pytest.approx(10810.0)
-    assert isnan(rate(one, 100e3))
+    device = device_of(
+        "chp", efficiency=(EfficiencyPoint(1.0, 0.265),), heat=HALF, fuel_meter="gas", fuel_factor=2162.0
+    )
+    assert factor(device, "direct") == pytest.approx(377.1698)  # 199.9 / 0.265 / 2
+    assert rate(device, 100e3, 10.0) == pytest.approx(10810.0)  # 10 x 2162 / 2
+    assert rate(device, 0.0, 10.0) == pytest.approx(10810.0)
+    assert isnan(rate(device, 100e3))
 
 
-def test_heat_without_an_efficiency_goes_with_the_assumed_one() -> None:
+def test_heat_without_an_efficiency_uses_the_assumed_efficiency() -> None:
     # 0.40 / 0.50 = 0.8 and 0.36 / 0.90 = 0.4: two thirds of 499.8
-    assert factor(made("chp", heat=HeatConfig(0.36, 0.5, 0.9)), "direct") == pytest.approx(333.2)
+    assert factor(device_of("chp", heat=HeatConfig(0.36, 0.5, 0.9)), "direct") == pytest.approx(333.2)
 
 
 def test_with_a_curve_the_share_follows_the_load() -> None:
-    one = made(
+    device = device_of(
         "chp", efficiency=(EfficiencyPoint(0.5, 0.2), EfficiencyPoint(1.0, 0.3)), heat=HeatConfig(0.45, 0.5, 0.9)
     )
     # full: 0.3 / 0.5 = 0.6 against 0.45 / 0.9 = 0.5, so 6/11 of 199.9 / 0.3 = 666.33
-    assert factor(one, "direct") == pytest.approx(363.4545)
-    assert rate(one, 100e3) == pytest.approx(36345.45)
+    assert factor(device, "direct") == pytest.approx(363.4545)
+    assert rate(device, 100e3) == pytest.approx(36345.45)
     # half: 0.2 / 0.5 = 0.4 against 0.5, so 4/9 of 50 / 0.2 x 199.9 = 49975
-    assert rate(one, 50e3) == pytest.approx(22211.11)
+    assert rate(device, 50e3) == pytest.approx(22211.11)

@@ -9,7 +9,7 @@ import pytest
 from wattgram.accounts.late_energy import MIN_SECONDS, LateEnergy
 
 
-def test_late_energy_is_due_at_once_and_has_hardly_any_time() -> None:
+def test_late_energy_is_due_at_once_for_the_shortest_time() -> None:
     late_energy = LateEnergy(2, [0])
     assert not late_energy.due
     late_energy.add(1, 50.0, 0.0, 7.0)
@@ -30,7 +30,7 @@ def test_energy_without_an_incomer_waits_for_the_incomers_late_energy() -> None:
     assert late_energy.seconds == 0.0
 
 
-def test_a_share_leaves_the_rest() -> None:
+def test_taking_a_share_leaves_the_rest() -> None:
     late_energy = LateEnergy(1, [0])
     late_energy.add_unbalanced(3600.0, ())
     late_energy.add(0, 80.0, 0.0)
@@ -39,10 +39,10 @@ def test_a_share_leaves_the_rest() -> None:
 
 
 def test_the_state_survives_a_restart_and_another_sites_state_is_refused() -> None:
-    late_energy, again = LateEnergy(1, [0]), LateEnergy(1, [0])
+    late_energy, restored = LateEnergy(1, [0]), LateEnergy(1, [0])
     late_energy.add(0, 80.0, 1.0)
-    again.restore(json.loads(json.dumps(late_energy.dump())))
-    assert again.take() == (MIN_SECONDS, [80.0, 1.0], [0.0])
-    for wrong in (None, [], "x", LateEnergy(2, [0]).dump(), [nan, [0.0, 0.0], [0.0, 0.0], [0.0], [0.0]]):
+    restored.restore(json.loads(json.dumps(late_energy.dump())))
+    assert restored.take() == (MIN_SECONDS, [80.0, 1.0], [0.0])
+    for invalid in (None, [], "x", LateEnergy(2, [0]).dump(), [nan, [0.0, 0.0], [0.0, 0.0], [0.0], [0.0]]):
         with pytest.raises(ValueError, match="expected the late energy"):
-            again.restore(wrong)
+            restored.restore(invalid)

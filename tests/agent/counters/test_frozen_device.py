@@ -30,150 +30,150 @@ class Watched:
 
     watch: FrozenDeviceWatch
     now: float = 0.0
-    told: list[tuple[float, Occurrence]] = field(default_factory=list)
+    events: list[tuple[float, Occurrence]] = field(default_factory=list)
 
-    def reads(self, power: float, *others: float, metered: MeteredStep | None = None, after: float = 1.0) -> bool:
-        """Take a later reading; return whether the device is frozen."""
+    def read(self, power: float, *other_values: float, metered: MeteredStep | None = None, after: float = 1.0) -> bool:
+        """Advance by a later reading; return whether the device is frozen."""
         self.now += after
         time = T0 + int(self.now * NS)
-        self.watch, told = self.watch.advance(block(power, *others), power, time, self.now, metered)
-        self.told += [(self.now, one) for one in told]
+        self.watch, occurrences = self.watch.advance(block(power, *other_values), power, time, self.now, metered)
+        self.events += [(self.now, occurrence) for occurrence in occurrences]
         return self.watch.frozen
 
-    def lasts(self, seconds: int, *values: float, metered: MeteredStep | None = None) -> bool:
-        return [self.reads(*values, metered=metered) for _ in range(seconds)][-1]
+    def read_for(self, seconds: int, *values: float, metered: MeteredStep | None = None) -> bool:
+        return [self.read(*values, metered=metered) for _ in range(seconds)][-1]
 
 
-def test_after_a_quarter_of_an_hour_a_device_whose_values_all_stand_still_is_frozen_and_it_is_told_once() -> None:
-    one = Watched(FrozenDeviceWatch())
-    assert not one.lasts(900, 4200.0, 230.1)  # the first reading begins, so these are 899 s
-    assert one.lasts(1000, 4200.0, 230.1)
-    ((when, told),) = one.told
+def test_a_device_whose_values_stand_still_for_a_quarter_of_an_hour_is_frozen_with_one_event() -> None:
+    device = Watched(FrozenDeviceWatch())
+    assert not device.read_for(900, 4200.0, 230.1)  # the first reading begins, so these are 899 s
+    assert device.read_for(1000, 4200.0, 230.1)
+    ((when, occurrence),) = device.events
     assert when == 901.0
-    assert told == Occurrence(
+    assert occurrence == Occurrence(
         "device frozen", "power 4200 W and every other value unchanged since 2026-06-01T04:00:01.000Z, 901 readings"
     )
 
 
-def test_the_first_value_that_differs_shows_that_it_is_back() -> None:
-    one = Watched(FrozenDeviceWatch())
-    one.lasts(1000, 4200.0, 230.1)
-    assert not one.reads(4200.0, 230.2)
-    assert one.told[-1] == (1001.0, Occurrence("device back", "its values change again"))
-    assert not one.lasts(899, 4200.0, 230.2)
-    assert one.reads(4200.0, 230.2)
+def test_the_first_changed_value_ends_the_frozen_state() -> None:
+    device = Watched(FrozenDeviceWatch())
+    device.read_for(1000, 4200.0, 230.1)
+    assert not device.read(4200.0, 230.2)
+    assert device.events[-1] == (1001.0, Occurrence("device back", "its values change again"))
+    assert not device.read_for(899, 4200.0, 230.2)
+    assert device.read(4200.0, 230.2)
 
 
 @pytest.mark.parametrize(
     ("rated", "power"),
     [(None, 0.0), (None, 1.0), (None, -1.0), (110e3, 220.0), (110e3, -220.0), (110e3, nan)],  # 0.2 % of 110 kW: 220 W
 )
-def test_next_to_nothing_is_what_a_sleeping_inverter_rightly_shows(rated: float | None, power: float) -> None:
-    one = Watched(FrozenDeviceWatch(rated_power=rated))
-    assert not one.lasts(4000, power, 230.1)
+def test_a_constant_power_near_zero_is_not_frozen(rated: float | None, power: float) -> None:
+    device = Watched(FrozenDeviceWatch(rated_power=rated))
+    assert not device.read_for(4000, power, 230.1)
 
 
 @pytest.mark.parametrize(("rated", "power"), [(None, 1.1), (None, -1.1), (110e3, 220.1), (110e3, -220.1)])
-def test_more_than_next_to_nothing_is_not(rated: float | None, power: float) -> None:
-    one = Watched(FrozenDeviceWatch(rated_power=rated))
-    assert one.lasts(901, power, 230.1)
+def test_a_constant_power_above_the_threshold_is_frozen(rated: float | None, power: float) -> None:
+    device = Watched(FrozenDeviceWatch(rated_power=rated))
+    assert device.read_for(901, power, 230.1)
 
 
-def test_a_device_that_shows_a_power_and_nothing_else_may_be_right() -> None:
-    assert not Watched(FrozenDeviceWatch()).lasts(4000, 4200.0)
-    assert not Watched(FrozenDeviceWatch()).lasts(4000, 4200.0, nan)
+def test_a_device_with_power_as_its_only_value_is_not_frozen() -> None:
+    assert not Watched(FrozenDeviceWatch()).read_for(4000, 4200.0)
+    assert not Watched(FrozenDeviceWatch()).read_for(4000, 4200.0, nan)
 
 
-def test_a_power_whose_counter_stands_still_is_not_right() -> None:
+def test_a_constant_power_with_a_standing_counter_is_frozen() -> None:
     # 120 W for 900 s are 30 Wh, three steps of 10 Wh and not more; a second later they are.
-    one = Watched(FrozenDeviceWatch(counters=(True, False)))
-    assert not one.lasts(901, 120.0, 5000.0, metered=STOOD)
-    assert one.reads(120.0, 5000.0, metered=STOOD)
-    assert one.told[0][1].detail.endswith("902 readings; its counter stood still for 30.0333 Wh")
+    device = Watched(FrozenDeviceWatch(counters=(True, False)))
+    assert not device.read_for(901, 120.0, 5000.0, metered=STOOD)
+    assert device.read(120.0, 5000.0, metered=STOOD)
+    assert device.events[0][1].detail.endswith("902 readings; its counter stood still for 30.0333 Wh")
 
 
-def test_a_counter_that_power_does_not_reach_says_nothing_yet() -> None:
-    one = Watched(FrozenDeviceWatch(counters=(True, False)))  # 10 W: 30 Wh after 3 h
-    assert not one.lasts(3 * 3600 + 1, 10.0, 230.1, 5000.0, metered=STOOD)
-    assert one.reads(10.0, 230.1, 5000.0, metered=STOOD)
+def test_a_counter_is_no_evidence_before_the_energy_exceeds_three_steps() -> None:
+    device = Watched(FrozenDeviceWatch(counters=(True, False)))  # 10 W: 30 Wh after 3 h
+    assert not device.read_for(3 * 3600 + 1, 10.0, 230.1, 5000.0, metered=STOOD)
+    assert device.read(10.0, 230.1, 5000.0, metered=STOOD)
 
 
-def test_a_counter_that_moves_shows_life_although_the_power_stands() -> None:
-    one = Watched(FrozenDeviceWatch(counters=(True, False)))
+def test_a_moving_counter_shows_a_live_device_although_its_power_is_constant() -> None:
+    device = Watched(FrozenDeviceWatch(counters=(True, False)))
     for number in range(4000):
         moved = number % 300 == 0
         energy = 5000.0 + 10.0 * (number // 300)
         metered = MeteredStep(10.0 if moved else 0.0, nan, resolution=(10.0, 0.0))
-        assert not one.reads(120.0, energy, metered=metered)
+        assert not device.read(120.0, energy, metered=metered)
 
 
-def test_the_counter_of_the_other_direction_says_nothing() -> None:
+def test_the_counter_of_the_other_direction_is_no_evidence() -> None:
     # Exporting beside an import counter: power and counter are two values that stand still together.
-    one = Watched(FrozenDeviceWatch(counters=(True, False)))
-    assert one.lasts(901, -120.0, 5000.0, metered=STOOD)
+    device = Watched(FrozenDeviceWatch(counters=(True, False)))
+    assert device.read_for(901, -120.0, 5000.0, metered=STOOD)
 
 
-def test_a_counter_that_has_not_been_read_is_waited_for() -> None:
-    one = Watched(FrozenDeviceWatch(counters=(True, False)))
-    assert not one.lasts(4000, 4200.0, 230.1, nan)
-    assert not one.reads(4200.0, 230.1, 5000.0, metered=STOOD)  # seen once, it may have moved
-    assert not one.lasts(59, 4200.0, 230.1, nan)
-    assert one.reads(4200.0, 230.1, 5000.0, metered=STOOD)  # 70 Wh later
+def test_a_device_is_not_frozen_before_its_counter_has_been_read() -> None:
+    device = Watched(FrozenDeviceWatch(counters=(True, False)))
+    assert not device.read_for(4000, 4200.0, 230.1, nan)
+    assert not device.read(4200.0, 230.1, 5000.0, metered=STOOD)  # after a single reading it may have moved
+    assert not device.read_for(59, 4200.0, 230.1, nan)
+    assert device.read(4200.0, 230.1, 5000.0, metered=STOOD)  # 70 Wh later
 
 
-def test_values_that_are_read_now_and_then_are_neither_a_change_nor_overlooked() -> None:
-    def read(one: Watched, temperature: float) -> list[bool]:
-        return [one.reads(4200.0, 230.1, temperature if n % 60 == 0 else nan) for n in range(1000)]
+def test_a_value_that_is_read_rarely_counts_only_when_it_is_read() -> None:
+    def read(device: Watched, temperature: float) -> list[bool]:
+        return [device.read(4200.0, 230.1, temperature if n % 60 == 0 else nan) for n in range(1000)]
 
     assert read(Watched(FrozenDeviceWatch()), 40.0)[-1]
-    one = Watched(FrozenDeviceWatch())
-    read(one, 40.0)
-    assert not one.reads(4200.0, 230.1, 40.1)
+    device = Watched(FrozenDeviceWatch())
+    read(device, 40.0)
+    assert not device.read(4200.0, 230.1, 40.1)
 
 
-def test_a_value_that_is_read_once_a_minute_counts_between_its_readings_too() -> None:
-    one = Watched(FrozenDeviceWatch())
-    assert [one.reads(4200.0, 40.0 if n % 60 == 0 else nan) for n in range(902)] == [False] * 900 + [True] * 2
+def test_a_value_that_is_read_once_a_minute_stands_between_its_readings() -> None:
+    device = Watched(FrozenDeviceWatch())
+    assert [device.read(4200.0, 40.0 if n % 60 == 0 else nan) for n in range(902)] == [False] * 900 + [True] * 2
 
 
-def test_a_reading_without_power_says_nothing() -> None:
-    one = Watched(FrozenDeviceWatch())
-    one.lasts(901, 4200.0, 230.1)
-    assert one.reads(nan, nan)
-    assert one.reads(nan, 230.1)
-    assert not one.reads(nan, 230.2)
-    assert not one.lasts(901, nan, 230.2)
-    assert not one.reads(4200.0, 230.2)
+def test_a_reading_without_power_neither_begins_nor_ends_the_frozen_state() -> None:
+    device = Watched(FrozenDeviceWatch())
+    device.read_for(901, 4200.0, 230.1)
+    assert device.read(nan, nan)
+    assert device.read(nan, 230.1)
+    assert not device.read(nan, 230.2)
+    assert not device.read_for(901, nan, 230.2)
+    assert not device.read(4200.0, 230.2)
 
 
-def test_a_pause_is_no_time_in_which_anything_stood_still() -> None:
-    one = Watched(FrozenDeviceWatch())
-    one.lasts(800, 4200.0, 230.1)
-    assert not one.reads(4200.0, 230.1, after=3600.0)
-    assert not one.lasts(100, 4200.0, 230.1)
-    assert one.reads(4200.0, 230.1)
+def test_a_pause_does_not_count_as_standing_still() -> None:
+    device = Watched(FrozenDeviceWatch())
+    device.read_for(800, 4200.0, 230.1)
+    assert not device.read(4200.0, 230.1, after=3600.0)
+    assert not device.read_for(100, 4200.0, 230.1)
+    assert device.read(4200.0, 230.1)
 
 
-def test_a_frozen_device_that_fell_silent_comes_back_frozen() -> None:
-    one = Watched(FrozenDeviceWatch())
-    one.lasts(1000, 4200.0, 230.1)
-    assert one.reads(4200.0, 230.1, after=36_000.0)
-    assert len(one.told) == 1
+def test_a_frozen_device_is_still_frozen_after_a_pause() -> None:
+    device = Watched(FrozenDeviceWatch())
+    device.read_for(1000, 4200.0, 230.1)
+    assert device.read(4200.0, 230.1, after=36_000.0)
+    assert len(device.events) == 1
 
 
-def test_ten_readings_are_needed_however_rare_they_are() -> None:
-    one = Watched(FrozenDeviceWatch(interval=300.0))
-    assert [one.reads(4200.0, 230.1, after=300.0) for _ in range(11)] == [False] * 9 + [True] * 2
+def test_ten_readings_are_needed_at_a_long_interval() -> None:
+    device = Watched(FrozenDeviceWatch(interval=300.0))
+    assert [device.read(4200.0, 230.1, after=300.0) for _ in range(11)] == [False] * 9 + [True] * 2
 
 
-def test_how_long_can_be_chosen() -> None:
-    assert Watched(FrozenDeviceWatch(frozen_after=60.0)).lasts(61, 4200.0, 230.1)
+def test_the_time_until_frozen_is_configurable() -> None:
+    assert Watched(FrozenDeviceWatch(frozen_after=60.0)).read_for(61, 4200.0, 230.1)
 
 
-def test_a_record_of_another_shape_begins_anew() -> None:
-    one = Watched(FrozenDeviceWatch())
-    one.lasts(1000, 4200.0, 230.1)
-    assert not one.reads(4200.0, 230.1, 50.0)
+def test_a_record_with_more_values_starts_again() -> None:
+    device = Watched(FrozenDeviceWatch())
+    device.read_for(1000, 4200.0, 230.1)
+    assert not device.read(4200.0, 230.1, 50.0)
 
 
 MIN_VALUES = st.sampled_from([nan, 0.0, -0.0, 4200.0, 4200.5, 230.1])
@@ -186,40 +186,44 @@ def unrolled(stretches: Iterable[tuple[Sequence[tuple[float, float, float]], int
 
 
 @given(STRETCHES)
-def test_no_device_is_frozen_of_which_any_value_has_changed(
+def test_a_device_with_a_changed_value_is_not_frozen(
     stretches: list[tuple[list[tuple[float, float, float]], int]],
 ) -> None:
-    one = Watched(FrozenDeviceWatch(interval=100.0))
+    device = Watched(FrozenDeviceWatch(interval=100.0))
     rows = unrolled(stretches)
     for number, row in enumerate(rows):
-        if not one.reads(*row, after=100.0):
+        if not device.read(*row, after=100.0):
             continue
-        # 900 s and ten readings: it is this one and the nine before it that must not differ.
+        # 900 s and ten readings: this reading and the nine before it must not differ.
         assert number >= max(MIN_READINGS, FROZEN / 100.0 + 1) - 1
         for column in range(3):
-            seen = {struct.pack("d", each[column]) for each in rows[number - 9 : number + 1] if not isnan(each[column])}
-            assert len(seen) <= 1
+            values = {
+                struct.pack("d", past_row[column])
+                for past_row in rows[number - 9 : number + 1]
+                if not isnan(past_row[column])
+            }
+            assert len(values) <= 1
 
 
 @given(STRETCHES)
 @pytest.mark.slow(1)
-def test_a_device_that_was_frozen_is_back_at_once(
+def test_a_changed_value_ends_the_frozen_state_at_once(
     stretches: list[tuple[list[tuple[float, float, float]], int]],
 ) -> None:
-    one = Watched(FrozenDeviceWatch())
-    one.lasts(901, 4200.0, 230.1, 50.0)
+    device = Watched(FrozenDeviceWatch())
+    device.read_for(901, 4200.0, 230.1, 50.0)
     for row in unrolled(stretches):
         pairs = zip(row, (4200.0, 230.1, 50.0), strict=True)
         differs = any(struct.pack("d", now) != struct.pack("d", before) for now, before in pairs if not isnan(now))
-        assert one.reads(*row) is not differs
+        assert device.read(*row) is not differs
         if differs:
             break
 
 
 @given(STRETCHES)
-def test_frozen_and_back_are_told_in_turn(stretches: list[tuple[list[tuple[float, float, float]], int]]) -> None:
-    one = Watched(FrozenDeviceWatch(interval=100.0))
+def test_frozen_and_back_events_alternate(stretches: list[tuple[list[tuple[float, float, float]], int]]) -> None:
+    device = Watched(FrozenDeviceWatch(interval=100.0))
     for row in unrolled(stretches):
-        one.reads(*row, after=100.0)
-    events = [told.event for _, told in one.told]
+        device.read(*row, after=100.0)
+    events = [occurrence.event for _, occurrence in device.events]
     assert events == ["device frozen", "device back"] * (len(events) // 2) + ["device frozen"] * (len(events) % 2)

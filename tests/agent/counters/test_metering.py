@@ -1,4 +1,4 @@
-"""Counters of a role's energy, and the common result of a device's counters."""
+"""Counters of each role, and the combined step of a device's counters."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ T0 = 1_790_000_000 * NS
 IMPORT, EXPORT = "active_energy_import", "active_energy_export"
 
 
-def chosen(device: Device, role: str, *, invert: bool = False) -> dict[str, int]:
-    """The direction of each counter of a role."""
-    return {one.register.quantity: one.direction for one in counters_of(device, role, invert=invert)}
+def directions(device: Device, role: str, *, invert: bool = False) -> dict[str, int]:
+    """Return the direction of each counter of a role."""
+    return {choice.register.quantity: choice.direction for choice in counters_of(device, role, invert=invert)}
 
 
 @pytest.mark.parametrize(
@@ -55,15 +55,13 @@ def chosen(device: Device, role: str, *, invert: bool = False) -> dict[str, int]
         ("huawei_sun2000", "grid", {}),  # its own energy is not the incomer's
     ],
 )
-def test_a_role_is_counted_by_the_finest_counter_that_is_about_it(
-    driver: str, role: str, expected: dict[str, int]
-) -> None:
-    assert chosen(load(driver), role) == expected
+def test_a_role_is_counted_by_its_finest_counter(driver: str, role: str, expected: dict[str, int]) -> None:
+    assert directions(load(driver), role) == expected
 
 
-def test_a_meter_wired_the_other_way_counts_the_other_way() -> None:
-    assert chosen(load("eastron_sdm630"), "grid", invert=True) == {IMPORT: -1, EXPORT: 1}
-    assert chosen(load("alfen_ng9xx"), "ev", invert=True) == {"energy_total": 1}
+def test_an_inverted_meter_swaps_its_counters() -> None:
+    assert directions(load("eastron_sdm630"), "grid", invert=True) == {IMPORT: -1, EXPORT: 1}
+    assert directions(load("alfen_ng9xx"), "ev", invert=True) == {"energy_total": 1}
 
 
 @pytest.mark.parametrize(
@@ -76,22 +74,22 @@ def test_a_meter_wired_the_other_way_counts_the_other_way() -> None:
         ((701,), "grid", {}),
     ],
 )
-def test_sunspec_devices(models: tuple[int, ...], role: str, expected: dict[str, int]) -> None:
-    assert chosen(sunspec_serve.chain(models, "", "", "")[0], role) == expected
+def test_the_counters_of_sunspec_devices(models: tuple[int, ...], role: str, expected: dict[str, int]) -> None:
+    assert directions(sunspec_serve.chain(models, "", "", "")[0], role) == expected
 
 
 @pytest.mark.parametrize("driver", [name for name in names() if name != SUNSPEC])
-def test_every_counter_of_the_catalogue_has_a_step_a_width_and_a_bound(driver: str) -> None:
+def test_every_counter_of_the_catalogue_has_a_step_a_width_and_a_limit(driver: str) -> None:
     device = load(driver)
     for role in ROLES:
-        for one in counters_of(device, role, rated_power=50e3, interval=5.0):
-            unit = QUANTITIES[one.register.quantity].unit
+        for choice in counters_of(device, role, rated_power=50e3, interval=5.0):
+            unit = QUANTITIES[choice.register.quantity].unit
             assert unit == ("Wh" if role not in ("production", "capture", "fuel") else unit)
-            assert one.counter.count > 0.0
-            assert one.counter.bits in ((0,) if one.register.type.startswith("f") else (16, 32, 64))
-            assert one.counter.interval == 5.0
+            assert choice.counter.count > 0.0
+            assert choice.counter.bits in ((0,) if choice.register.type.startswith("f") else (16, 32, 64))
+            assert choice.counter.interval == 5.0
             outside = unit != "Wh" or (device.kind == "inverter" and role == "grid")
-            assert one.counter.limit == (PHYSICAL_LIMITS[unit] if outside else 50e3)
+            assert choice.counter.limit == (PHYSICAL_LIMITS[unit] if outside else 50e3)
 
 
 def metered(metering: Metering, *readings: dict[str, float]) -> list[MeteredStep]:
@@ -105,7 +103,7 @@ def tariffs() -> Metering:
     return metering
 
 
-def of(import_1: float, import_2: float, export_1: float = 0.0, export_2: float = 0.0) -> dict[str, float]:
+def values_of(import_1: float, import_2: float, export_1: float = 0.0, export_2: float = 0.0) -> dict[str, float]:
     return {
         f"{IMPORT}_t1": import_1,
         f"{IMPORT}_t2": import_2,
@@ -114,9 +112,13 @@ def of(import_1: float, import_2: float, export_1: float = 0.0, export_2: float 
     }
 
 
-def test_tariffs_are_added_and_one_that_is_not_believed_comes_later() -> None:
+def test_tariffs_are_added_and_a_glitch_of_one_tariff_is_counted_later() -> None:
     first, second, third, fourth = metered(
-        tariffs(), of(9e6, 5e6), of(9e6 + 30, 5e6), of(0.0, 5e6 + 20), of(9e6 + 70, 5e6 + 20)
+        tariffs(),
+        values_of(9e6, 5e6),
+        values_of(9e6 + 30, 5e6),
+        values_of(0.0, 5e6 + 20),
+        values_of(9e6 + 70, 5e6 + 20),
     )
     assert (first.positive, first.negative, first.quality) == (0.0, 0.0, "good")
     assert (second.positive, second.negative) == (30.0, 0.0)
@@ -125,29 +127,31 @@ def test_tariffs_are_added_and_one_that_is_not_believed_comes_later() -> None:
     assert fourth.occurrences == (("counter glitch", f"{IMPORT}_t1: 9000030 Wh, then 0 Wh"),)
 
 
-def test_a_counter_that_is_not_there_says_nothing() -> None:
-    first, second, third = metered(tariffs(), of(9e6, 5e6), of(nan, nan, 10.0), of(9e6 + 30, 5e6, 10.0))
+def test_a_missing_counter_value_adds_nothing() -> None:
+    first, second, third = metered(
+        tariffs(), values_of(9e6, 5e6), values_of(nan, nan, 10.0), values_of(9e6 + 30, 5e6, 10.0)
+    )
     assert (isnan(second.positive), second.negative) == (True, 10.0)
     assert (first.positive, third.positive) == (0.0, 30.0)
 
 
 def test_a_restart_continues_where_the_counters_were() -> None:
     before, after = tariffs(), tariffs()
-    metered(before, of(9e6, 5e6))
+    metered(before, values_of(9e6, 5e6))
     after.restore(before.dump())
     # A day later: 630 kW x 1.2 allow 18 144 kWh.
-    count = after.take(of(9e6 + 3e6, 5e6 + 1e6), {}, T0 + 86_400 * NS)
+    count = after.take(values_of(9e6 + 3e6, 5e6 + 1e6), {}, T0 + 86_400 * NS)
     assert (count.positive, count.quality, count.occurrences) == (4e6, "estimated", ())
 
 
-def test_two_readings_in_one_tick_are_one_amount() -> None:
-    one, two = MeteredStep(3.0, nan, "reset", (1.0, 2.0)), MeteredStep(nan, nan, "good", (4.0, 5.0))
-    both = one.followed_by(two)
+def test_two_readings_in_one_tick_are_added() -> None:
+    first, second = MeteredStep(3.0, nan, "reset", (1.0, 2.0)), MeteredStep(nan, nan, "good", (4.0, 5.0))
+    both = first.followed_by(second)
     assert (both.positive, isnan(both.negative), both.verdict, both.resolution) == (3.0, True, "reset", (4.0, 5.0))
     assert both.followed_by(MeteredStep(2.0, 1.0))[:2] == (5.0, 1.0)
 
 
 @pytest.mark.parametrize("dumped", [None, [], {IMPORT: None}, {IMPORT: [1.0, 2]}])
-def test_what_is_no_state_is_refused(dumped: object) -> None:
+def test_an_invalid_state_is_refused(dumped: object) -> None:
     with pytest.raises(ValueError, match="found"):
         Metering().restore(dumped)

@@ -15,35 +15,35 @@ NS = 1_000_000_000
 
 def run(corrected: CorrectedChannel, instants: list[tuple[float, float]]) -> tuple[CorrectedChannel, list[float]]:
     """Return the energy of each second, Wh, from pairs of power in W and counted Wh."""
-    told = []
+    energies = []
     begin = corrected.channel.time or 0
     for number, (power, amount) in enumerate(instants, 1):
         metered = MeteredStep(amount, nan, resolution=(1.0, 0.0))
-        corrected, one = corrected.advance(begin + number * NS, power, metered)
-        told.append(one.positive)
-    return corrected, told
+        corrected, result = corrected.advance(begin + number * NS, power, metered)
+        energies.append(result.positive)
+    return corrected, energies
 
 
-def test_a_counter_that_never_moves_takes_nothing_away() -> None:
-    _, told = run(CorrectedChannel(Channel(1.0)), [(3600.0, 0.0)] * 100)
-    assert told[1:] == [1.0] * 99
+def test_a_counter_that_never_moves_corrects_nothing() -> None:
+    _, energies = run(CorrectedChannel(Channel(1.0)), [(3600.0, 0.0)] * 100)
+    assert energies[1:] == [1.0] * 99
 
 
-def test_a_counter_that_moves_corrects_from_its_second_step_on() -> None:
+def test_a_moving_counter_corrects_from_its_second_step() -> None:
     # 1 Wh a second by power; the counter steps by 20 Wh each tenth second: 2 Wh a second.
     instants = [(3600.0, 20.0 if number % 10 == 5 else 0.0) for number in range(200)]
-    corrected, told = run(CorrectedChannel(Channel(1.0)), instants)
-    assert told[1:15] == [1.0] * 14  # the first step, in second 5, began before the first reading
-    assert sum(told[16:]) + corrected.channel.positive.outstanding == pytest.approx(2.0 * 184, abs=20.0)
+    corrected, energies = run(CorrectedChannel(Channel(1.0)), instants)
+    assert energies[1:15] == [1.0] * 14  # the first step, in second 5, began before the first reading
+    assert sum(energies[16:]) + corrected.channel.positive.outstanding == pytest.approx(2.0 * 184, abs=20.0)
 
 
-def test_a_counter_that_stops_is_left_after_three_of_its_steps() -> None:
+def test_a_stopped_counter_is_ignored_after_three_steps() -> None:
     # Steps of 4 Wh a quarter of the time, like the power; then it stands still while 1 Wh a second flows.
     moving = [(3600.0, 4.0 if number % 4 == 0 else 0.0) for number in range(40)]
     corrected, _ = run(CorrectedChannel(Channel(1.0)), moving)
-    corrected, told = run(corrected, [(3600.0, 0.0)] * 200)
-    assert sum(told) >= 200 - 3 * 4.0 - 4.0  # only the energy before the first steps is lost
-    assert told[-100:] == [1.0] * 100
+    corrected, energies = run(corrected, [(3600.0, 0.0)] * 200)
+    assert sum(energies) >= 200 - 3 * 4.0 - 4.0  # only the energy before the first steps is lost
+    assert energies[-100:] == [1.0] * 100
 
 
 def test_a_restart_changes_nothing() -> None:
@@ -56,6 +56,6 @@ def test_a_restart_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("dumped", [None, [], [[], [], []], "x", [1, 2, 3]])
-def test_what_is_no_state_is_refused(dumped: object) -> None:
+def test_an_invalid_state_is_refused(dumped: object) -> None:
     with pytest.raises(ValueError, match="expected a channel's state"):
         CorrectedChannel(Channel(1.0)).restored(dumped)

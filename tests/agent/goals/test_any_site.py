@@ -1,4 +1,4 @@
-"""Whatever was stored and whatever is missing: no indicator raises, and every number that it gives is one."""
+"""For any stored days and any missing input, no indicator raises an error, and every number is finite."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from tests.support.goal_factory import FIRST, FULL, GAS, MASS, dates, day, entry
 
 T = TypeVar("T")
 
-OURS: dict[str, Indicator] = {}
+INDICATORS: dict[str, Indicator] = {}
 for module in (benchmark, building, cement, base_load, manual, product, saving, steel, supply):
-    OURS |= module.INDICATORS
+    INDICATORS |= module.INDICATORS
 
 AMOUNTS = st.sampled_from([0.0, 5e-324, 1e-9, 1.0, 86400.0, 1e6, 1e18, 1e150]) | st.floats(0.0, 1e12)
 SIGNED = AMOUNTS | st.floats(-1e12, 0.0)
 NAMES = ("incomer", "furnace", "gas", "engine", "scale", "count", "co2", "sky")
 RATIOS = ("emission_intensity", "grid_intensity")
-SUMS = ("load_energy", "captured", *(f"{one}.part" for one in RATIOS), *(f"{one}.whole" for one in RATIOS))
+SUMS = ("load_energy", "captured", *(f"{ratio}.part" for ratio in RATIOS), *(f"{ratio}.whole" for ratio in RATIOS))
 DEVICES = (
     meter("incomer", "grid"),
     meter("engine", "chp", fuel_meter="gas", fuel_factor=2162.0),
@@ -58,39 +58,40 @@ BEGIN, LAST = date(2025, 1, 1), date(2026, 11, 30)
 
 def devices() -> st.SearchStrategy[DeviceDay]:
     return st.builds(
-        DeviceDay, **{one.name: SIGNED if one.name == "temperature" else AMOUNTS for one in fields(DeviceDay)}
+        DeviceDay, **{field.name: SIGNED if field.name == "temperature" else AMOUNTS for field in fields(DeviceDay)}
     )
 
 
-def most(whole: Sequence[T], dropped: int) -> st.SearchStrategy[tuple[T, ...]]:
-    """All but a few."""
-    return st.sets(st.integers(0, len(whole) - 1), max_size=dropped).map(
-        lambda out: tuple(one for number, one in enumerate(whole) if number not in out)
+def most_of(values: Sequence[T], dropped: int) -> st.SearchStrategy[tuple[T, ...]]:
+    """Draw all values but a few."""
+    return st.sets(st.integers(0, len(values) - 1), max_size=dropped).map(
+        lambda excluded: tuple(value for number, value in enumerate(values) if number not in excluded)
     )
 
 
-def named(names: Sequence[str], values: st.SearchStrategy[T], dropped: int) -> st.SearchStrategy[dict[str, T]]:
-    """A value for most names."""
-    return most(names, dropped).flatmap(lambda kept: st.fixed_dictionaries(dict.fromkeys(kept, values)))
+def named_values(names: Sequence[str], values: st.SearchStrategy[T], dropped: int) -> st.SearchStrategy[dict[str, T]]:
+    """Draw a value for most names."""
+    return most_of(names, dropped).flatmap(lambda kept: st.fixed_dictionaries(dict.fromkeys(kept, values)))
 
 
-def stored(first: date, count: int) -> st.SearchStrategy[list[Day]]:
-    """Up to four kinds of days in turn."""
-    one = st.tuples(
-        named(NAMES, devices(), 2),
+def stored_days(first: date, count: int) -> st.SearchStrategy[list[Day]]:
+    """Draw up to four kinds of days, and repeat them in turn."""
+    kind = st.tuples(
+        named_values(NAMES, devices(), 2),
         st.sampled_from([86400.0, 86400.0, 80000.0, 0.0]),
         st.builds(Quarters, st.integers(0, 96), AMOUNTS, AMOUNTS, st.just(0), AMOUNTS, AMOUNTS, st.integers(0, 20)),
-        named(SUMS, AMOUNTS, 2),
+        named_values(SUMS, AMOUNTS, 2),
     )
-    return st.lists(one, max_size=4).map(
-        lambda kinds: [
-            day(when, *kinds[number % len(kinds)]) for number, when in enumerate(dates(first, count if kinds else 0))
+    return st.lists(kind, max_size=4).map(
+        lambda drawn_kinds: [
+            day(when, *drawn_kinds[number % len(drawn_kinds)])
+            for number, when in enumerate(dates(first, count if drawn_kinds else 0))
         ]
     )
 
 
-def goals() -> st.SearchStrategy[GoalsConfig]:
-    """Most of what can be said."""
+def goals_configs() -> st.SearchStrategy[GoalsConfig]:
+    """Draw configurations with most of the settings."""
     whats = ("tonnes:sauce", "tonnes:food", "captured_stored", "rnd_share", "trained_staff", "fuel_heat:gas")
     entries = st.builds(entry, st.sampled_from(whats), AMOUNTS, st.just(FIRST), st.sampled_from(dates(FIRST, 30)))
     bases = st.none() | st.floats(-50.0, 50.0)
@@ -102,38 +103,40 @@ def goals() -> st.SearchStrategy[GoalsConfig]:
     baseline = st.builds(Baseline, AMOUNTS, st.integers(2000, 2030), st.none() | st.floats(-1.0, 1.0))
     return st.builds(
         GoalsConfig,
-        products=most(LINES, 2) | st.just(LINES[:1]),
+        products=most_of(LINES, 2) | st.just(LINES[:1]),
         buildings=st.lists(building, max_size=3).map(tuple),
         entries=st.lists(entries, max_size=6).map(tuple),
         model=model | st.none(),
-        baselines=st.dictionaries(st.sampled_from(sorted(OURS)), baseline),
+        baselines=st.dictionaries(st.sampled_from(sorted(INDICATORS)), baseline),
     )
 
 
-def test_these_are_the_indicators_of_the_claims_that_they_are_about() -> None:
-    assert sorted(OURS) == sorted(
+def test_these_indicators_belong_to_measured_claims() -> None:
+    assert sorted(INDICATORS) == sorted(
         ["A07", "A16", "A17", "A18", "A19", "A23", "A24", "A25", "B02", "B06", "B07", "B10", "B11", "B13", "B18"]
     )
-    assert set(OURS) <= {one.id for one in claims() if one.indicator}
+    assert set(INDICATORS) <= {claim.id for claim in claims() if claim.indicator}
 
 
 @settings(max_examples=150, deadline=None)
 @given(
-    stored(FIRST, 30),
-    stored(BEGIN, 36),
-    goals(),
+    stored_days(FIRST, 30),
+    stored_days(BEGIN, 36),
+    goals_configs(),
     st.sampled_from([FIRST, *dates(FIRST, 30)[9:], date(2027, 1, 1)]),
 )
 @pytest.mark.slow(5)
-def test_no_site_breaks_an_indicator(now: list[Day], before: list[Day], said: GoalsConfig, over: date) -> None:
+def test_no_site_raises_an_error_in_an_indicator(
+    now: list[Day], before: list[Day], config: GoalsConfig, over: date
+) -> None:
     stretch = month(now, over=over)
-    facility = site(said, DEVICES, {2025: year(2025, before)})
-    for claim, indicator in OURS.items():
+    facility = site(config, DEVICES, {2025: year(2025, before)})
+    for claim, indicator in INDICATORS.items():
         finding = indicator.find(stretch, facility)
         if isinstance(finding, IndicatorValue):
-            numbers = [finding.value, finding.coverage, *(one.value for one in finding.inputs)]
-            numbers += [one.value for one in finding.extras]
-            assert all(isfinite(one) for one in numbers), claim
+            numbers = [finding.value, finding.coverage, *(operand.value for operand in finding.inputs)]
+            numbers += [extra.value for extra in finding.extras]
+            assert all(isfinite(number) for number in numbers), claim
             assert 0.0 <= finding.coverage <= 1.0, claim
             assert finding.inputs, claim
         else:
@@ -142,37 +145,39 @@ def test_no_site_breaks_an_indicator(now: list[Day], before: list[Day], said: Go
         assert target is None or isfinite(target.value), claim
 
 
-@pytest.mark.parametrize("claim", sorted(OURS))
-def test_a_site_that_has_everything_has_every_number(claim: str) -> None:
-    ones = {one.name: 1.0 for one in fields(DeviceDay)}
-    devices = dict.fromkeys(NAMES, DeviceDay(**{**ones, "seconds": FULL, "reactive_seconds": FULL, "observed": FULL}))
+@pytest.mark.parametrize("claim", sorted(INDICATORS))
+def test_a_complete_site_has_every_number(claim: str) -> None:
+    fields_of_1 = {field.name: 1.0 for field in fields(DeviceDay)}
+    devices = dict.fromkeys(
+        NAMES, DeviceDay(**{**fields_of_1, "seconds": FULL, "reactive_seconds": FULL, "observed": FULL})
+    )
     kinds = [{**devices, "scale": DeviceDay(amount=amount)} for amount in (1.0, 2.0)]
     sums = dict.fromkeys(SUMS, 1.0)
     now, before = (
         [
-            day(one, kinds[number % 2], quarters=Quarters(96, 1.0, 1.0, 0, 1.0, 1.0, 20), sums=sums)
-            for number, one in listed
+            day(when, kinds[number % 2], quarters=Quarters(96, 1.0, 1.0, 0, 1.0, 1.0, 20), sums=sums)
+            for number, when in numbered
         ]
-        for listed in (enumerate(dates(FIRST, 30)), enumerate(dates(date(2025, 1, 1), 30)))
+        for numbered in (enumerate(dates(FIRST, 30)), enumerate(dates(date(2025, 1, 1), 30)))
     )
     whats = ("tonnes:sauce", "rnd_share", "trained_staff")
-    said = GoalsConfig(
+    config = GoalsConfig(
         products=LINES,
         buildings=(BuildingSettings("b", ("furnace",), 1.0, 1.0),),
-        entries=tuple(entry(one, 1.0, FIRST, LAST) for one in whats),
+        entries=tuple(entry(what, 1.0, FIRST, LAST) for what in whats),
         model=BaselineSettings(BEGIN, date(2025, 12, 31), ("food",)),
-        baselines=dict.fromkeys(OURS, Baseline(1.0, 2025)),
+        baselines=dict.fromkeys(INDICATORS, Baseline(1.0, 2025)),
     )
-    facility = site(said, DEVICES, {2025: year(2025, before)})
-    found(OURS[claim].find(month(now), facility))
+    facility = site(config, DEVICES, {2025: year(2025, before)})
+    found(INDICATORS[claim].find(month(now), facility))
     if claim not in ("A19", "A23", "A24"):  # goals.csv has no target for these
-        assert OURS[claim].target(month(now), facility) is not None
+        assert INDICATORS[claim].target(month(now), facility) is not None
 
 
-@pytest.mark.parametrize("claim", sorted(OURS))
-def test_without_configuration_and_days_something_is_missing(claim: str) -> None:
-    bare = OURS[claim].find(month([]), site())
-    assert isinstance(bare, MissingValue)
-    assert bare.add, claim
-    stale = OURS[claim].find(replace(month([]), as_of=0), site())
+@pytest.mark.parametrize("claim", sorted(INDICATORS))
+def test_without_configuration_and_days_every_indicator_is_missing(claim: str) -> None:
+    unconfigured = INDICATORS[claim].find(month([]), site())
+    assert isinstance(unconfigured, MissingValue)
+    assert unconfigured.add, claim
+    stale = INDICATORS[claim].find(replace(month([]), as_of=0), site())
     assert isinstance(stale, MissingValue)

@@ -13,7 +13,7 @@ OFFICE = BuildingSettings("office", ("office-1", "office-2"), 2000.0, 100.0)
 CANTEEN = BuildingSettings("canteen", ("canteen",), 500.0, 150.0)
 
 
-def test_energy_over_area_so_far() -> None:
+def test_the_value_is_energy_over_area_so_far() -> None:
     # 30 days of 300 + 100 kWh over 2000 m2: 12 000 / 2000 = 6 kWh/m2
     days = each(FIRST, 30, {"office-1": used(300), "office-2": used(100)})
     finding = found(EUI.find(month(days), site(GoalsConfig(buildings=(OFFICE,)))))
@@ -23,8 +23,8 @@ def test_energy_over_area_so_far() -> None:
     assert EUI.better == "lower"
 
 
-def test_several_buildings_are_the_sum_over_the_sum() -> None:
-    # 12 000 kWh of 2000 m2 and 6000 kWh of 500 m2: 18 000 / 2500 = 7.2
+def test_the_value_of_several_buildings_is_the_sum_over_the_sum() -> None:
+    # 12 000 kWh on 2000 m2 and 6000 kWh on 500 m2: 18 000 / 2500 = 7.2
     days = each(FIRST, 30, {"office-1": used(300), "office-2": used(100), "canteen": used(200, 64800.0)})
     finding = EUI.find(month(days), site(GoalsConfig(buildings=(OFFICE, CANTEEN))))
     assert found(finding).value == pytest.approx(7.2)

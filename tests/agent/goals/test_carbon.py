@@ -1,4 +1,4 @@
-"""The inventory of a year and what is measured against it (METHOD 2.3, 4.8); by hand."""
+"""The inventory of a year and the indicators that use it (METHOD 2.3, 4.8); by hand."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from tests.support.goal_days import DAY, GAS, at, day, device, entry, extras, fo
 FIFTH = "2026-03-15"  # 73 of 365 days are over
 
 
-def of_process(value: float, *more: ManualEntry) -> GoalsConfig:
+def goals_with_process(value: float, *more: ManualEntry) -> GoalsConfig:
     return GoalsConfig(entries=(entry("process_emission", value, "2026-01-01", "2026-12-31"), *more))
 
 
-def burnt(**more: float) -> Day:
-    """10 t of fuel and 55.81 t of import (METHOD 4.11, example 7)."""
+def emission_day(**more: float) -> Day:
+    """Return a day with 10 t of fuel and 55.81 t of import (METHOD 4.11, example 7)."""
     return day("2026-01-01", covered=73 * DAY, sums={"scope1": 10_000, "scope2_location": 55_810, **more})
 
 
 # the inventory
 
 
-def test_the_inventory_has_all_of_its_parts() -> None:
+def test_the_inventory_is_the_sum_of_all_its_parts() -> None:
     # 10 + 55.81, a fifth of 20 of the process, a fifth of 500 GJ x 0.11: 10 + 55.81 + 4 + 11 = 80.81 t
-    goals = of_process(20, entry("heat", 500, "2026-01-01", "2026-12-31", "GJ"))
-    finding = found(INDICATORS["A14"].find(year(2026, burnt(), over=FIFTH), plant(goals=goals)))
+    goals = goals_with_process(20, entry("heat", 500, "2026-01-01", "2026-12-31", "GJ"))
+    finding = found(INDICATORS["A14"].find(year(2026, emission_day(), over=FIFTH), plant(goals=goals)))
     assert finding.value == pytest.approx(80.81)
-    assert finding.entry == ""  # it is metered; the entries are among the inputs
+    assert finding.entry == ""  # the value is metered; the entries are among the inputs
     assert finding.inputs[-1].source == "manual entry of Li Wei, 2026-01-05, form 7, 73 of 365 days"
     assert extras(finding)["projection at the end of the period"] == pytest.approx(5 * 80.81)
-    assert [(one.value, one.unit) for one in finding.inputs] == [
+    assert [(operand.value, operand.unit) for operand in finding.inputs] == [
         (10.0, "t"),
         (55.81, "t"),
         (100.0, "GJ"),
@@ -46,41 +46,45 @@ def test_the_inventory_has_all_of_its_parts() -> None:
 
 
 @pytest.mark.parametrize("claim", ["A02", "A14", "B12"])
-def test_a_process_that_nobody_speaks_of_is_not_taken_for_0(claim: str) -> None:
-    finding = INDICATORS[claim].find(year(2026, burnt(), over=FIFTH), plant())
+def test_a_missing_process_emission_is_not_taken_as_0(claim: str) -> None:
+    finding = INDICATORS[claim].find(year(2026, emission_day(), over=FIFTH), plant())
     assert lacking(finding) == (
         'no entry "process_emission" for 2026-01-01; metered so far: fuel 10 t, import 55.81 t; '
         'add [[goals.entry]] with what = "process_emission" for this time; 0 if the site has none'
     )
 
 
-def test_heat_of_a_chp_is_in_the_inventory_though_not_in_its_electricity() -> None:
-    # 1000 kWh of electricity at 26.5 % are 1000 / 0.265 x 199.9 g = 754.34 kg of the fuel, half of it for heat:
-    # 0.265 / 0.53 = 0.46 / 0.92. scope1 has the other half, 377.17 kg; together 0.75434 t
+def test_the_inventory_includes_the_fuel_for_the_heat_of_a_chp() -> None:
+    # 1000 kWh of electricity at 26.5 % are 1000 / 0.265 x 199.9 g = 754.34 kg of CO2. Half of it belongs to heat:
+    # 0.265 / 0.53 = 0.46 / 0.92. scope1 contains the other half, 377.17 kg; together 0.75434 t
     heat = HeatConfig(0.46, electric_reference=0.53, heat_reference=0.92)
     engine = device("engine", "chp", rated_power=100e3, efficiency=(EfficiencyPoint(1.0, 0.265),), heat=heat)
-    made = day(
+    chp_day = day(
         "2026-01-01",
         devices={"engine": DeviceDay(energy=1e6, seconds=DAY)},
         scope1=377.17,
         scope2_location=0,
     )
-    finding = found(INDICATORS["A14"].find(year(2026, made, over=FIFTH), plant(engine, goals=of_process(0))))
+    finding = found(INDICATORS["A14"].find(year(2026, chp_day, over=FIFTH), plant(engine, goals=goals_with_process(0))))
     assert finding.value == pytest.approx(0.75434, abs=1e-5)
 
 
-def test_what_a_boiler_burns_is_in_the_inventory() -> None:
+def test_the_inventory_includes_the_fuel_of_a_boiler() -> None:
     # 1000 m3 x 2162 g (METHOD 1.2) = 2.162 t beside 65.81
     boiler = device("boiler", "fuel", driver=GAS, fuel="natural_gas")
-    one = replace(burnt(), devices={"boiler": DeviceDay(amount=1000.0)})
-    finding = found(INDICATORS["A14"].find(year(2026, one, over=FIFTH), plant(boiler, goals=of_process(0))))
+    boiler_day = replace(emission_day(), devices={"boiler": DeviceDay(amount=1000.0)})
+    finding = found(
+        INDICATORS["A14"].find(year(2026, boiler_day, over=FIFTH), plant(boiler, goals=goals_with_process(0)))
+    )
     assert finding.value == pytest.approx(67.972)
 
 
-def test_a_boiler_whose_fuel_is_not_said_leaves_the_inventory_open() -> None:
+def test_an_unknown_fuel_of_a_boiler_leaves_the_inventory_without_a_value() -> None:
     boiler = device("boiler", "fuel", driver=GAS)
     heat = entry("fuel_heat:boiler", 9.9, "2026-01-01", "2026-12-31", "kWh/m3")
-    finding = INDICATORS["A14"].find(year(2026, burnt(), over=FIFTH), plant(boiler, goals=of_process(0, heat)))
+    finding = INDICATORS["A14"].find(
+        year(2026, emission_day(), over=FIFTH), plant(boiler, goals=goals_with_process(0, heat))
+    )
     assert lacking(finding).startswith("the fuel of boiler is unknown; add fuel")
 
 
@@ -88,12 +92,16 @@ def test_a_boiler_whose_fuel_is_not_said_leaves_the_inventory_open() -> None:
 
 
 def test_the_entry_line_and_its_alert() -> None:
-    # 2200 t in a fifth of the year come to 11 000 t, 85 % of 13 000; 2600 to 13 000 and above; 2000 to 10 000, 77 %
-    for tonnes, said in ((2000, ""), (2200, "85 % of the entry line; alert from 80 %"), (2600, "100 % of the entry")):
-        days = burnt(scope1=0, scope2_location=1000.0 * tonnes)
-        finding = found(INDICATORS["A14"].find(year(2026, days, over=FIFTH), plant(goals=of_process(0))))
-        assert said in finding.note
-        assert bool(finding.note) == bool(said)
+    # 2200 t in a fifth of the year give 11 000 t, 85 % of 13 000; 2600 give 13 000, 100 %; 2000 give 10 000, 77 %
+    for tonnes, expected_note in (
+        (2000, ""),
+        (2200, "85 % of the entry line; alert from 80 %"),
+        (2600, "100 % of the entry"),
+    ):
+        days = emission_day(scope1=0, scope2_location=1000.0 * tonnes)
+        finding = found(INDICATORS["A14"].find(year(2026, days, over=FIFTH), plant(goals=goals_with_process(0))))
+        assert expected_note in finding.note
+        assert bool(finding.note) == bool(expected_note)
     target = INDICATORS["A14"].target(year(2026), plant())
     assert target is not None
     assert (target.value, INDICATORS["A14"].total) == (13_000.0, True)
@@ -102,19 +110,19 @@ def test_the_entry_line_and_its_alert() -> None:
 # net emission and its path
 
 
-def test_what_is_stored_is_taken_off_and_what_is_captured_is_not() -> None:
+def test_stored_co2_is_subtracted_and_captured_co2_is_not() -> None:
     stored = entry("captured_stored", 10, "2026-01-01", "2026-12-31", "tCO2")
     net = INDICATORS["A02"].find
-    captured = year(2026, burnt(captured=1500), over=FIFTH)
-    finding = found(net(captured, plant(goals=of_process(0))))
+    captured = year(2026, emission_day(captured=1500), over=FIFTH)
+    finding = found(net(captured, plant(goals=goals_with_process(0))))
     assert finding.value == pytest.approx(65.81)
     assert finding.note == "1.5 t captured is not subtracted: no entry captured_stored"
     # a fifth of 10 t
-    assert found(net(captured, plant(goals=of_process(0, stored)))).value == pytest.approx(63.81)
+    assert found(net(captured, plant(goals=goals_with_process(0, stored)))).value == pytest.approx(63.81)
 
 
 @pytest.mark.parametrize(
-    ("goals", "wanted"),
+    ("goals", "expected"),
     [
         (GoalsConfig(baselines={"A02": Baseline(1000.0, 2024)}), 923.521),  # x 0.961^2
         (GoalsConfig(baselines={"A02": Baseline(1000.0, 2024, -0.1)}), 810.0),
@@ -122,34 +130,36 @@ def test_what_is_stored_is_taken_off_and_what_is_captured_is_not() -> None:
         (GoalsConfig(), None),
     ],
 )
-def test_the_path_begins_at_the_baseline_or_last_year(goals: GoalsConfig, wanted: float | None) -> None:
+def test_the_path_begins_at_the_baseline_or_last_year(goals: GoalsConfig, expected: float | None) -> None:
     last = whole_year(2025, scope1=10_000, scope2_location=0)
     target = INDICATORS["A02"].target(year(2026), plant(goals=goals, years=[last]))
-    assert (target and target.value) == (wanted and pytest.approx(wanted))
+    assert (target and target.value) == (expected and pytest.approx(expected))
 
 
 # capture
 
 
-def test_captured_of_what_was_emitted() -> None:
-    days = year(2026, burnt(captured=6581), over=FIFTH)
+def test_the_captured_share_of_emissions() -> None:
+    days = year(2026, emission_day(captured=6581), over=FIFTH)
     find = INDICATORS["B12"].find
     # the meter: 6.581 / 65.81 = 10 %; the certificate: a fifth of 16.4525 t = 3.2905, 5 %
-    meter = found(find(days, plant(device("stack", "capture"), goals=of_process(0))))
+    meter = found(find(days, plant(device("stack", "capture"), goals=goals_with_process(0))))
     assert meter.value == pytest.approx(10.0)
     assert "no entry captured_stored" in meter.note
     stored = entry("captured_stored", 16.4525, "2026-01-01", "2026-12-31", "tCO2")
-    assert found(find(days, plant(goals=of_process(0, stored)))).value == pytest.approx(5.0)
-    assert "add a [[device]] with role" in lacking(find(days, plant(goals=of_process(0))))
-    nothing = year(2026, burnt(scope1=0, scope2_location=0, captured=0), over=FIFTH)
-    assert "no emissions" in lacking(find(nothing, plant(device("stack", "capture"), goals=of_process(0))))
+    assert found(find(days, plant(goals=goals_with_process(0, stored)))).value == pytest.approx(5.0)
+    assert "add a [[device]] with role" in lacking(find(days, plant(goals=goals_with_process(0))))
+    no_emission = year(2026, emission_day(scope1=0, scope2_location=0, captured=0), over=FIFTH)
+    assert "no emissions" in lacking(find(no_emission, plant(device("stack", "capture"), goals=goals_with_process(0))))
 
 
 # the peak
 
 
 def years(*tonnes: float, first: int = 2023) -> list[Stretch]:
-    return [whole_year(of, scope1=0, scope2_location=1000.0 * one) for of, one in enumerate(tonnes, first)]
+    return [
+        whole_year(number, scope1=0, scope2_location=1000.0 * emission) for number, emission in enumerate(tonnes, first)
+    ]
 
 
 EVER = GoalsConfig(entries=(entry("process_emission", 0, "2020-01-01", "2039-12-31"),))
@@ -167,17 +177,17 @@ def test_the_year_after_the_peak_stays_below_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "said"), [(2023, "2025 is the highest year so far; allowed until 2030"), (2031, "of 2033")]
+    ("first", "note"), [(2023, "2025 is the highest year so far; allowed until 2030"), (2031, "of 2033")]
 )
-def test_a_new_peak_is_told(first: int, said: str) -> None:
+def test_a_new_peak_is_reported(first: int, note: str) -> None:
     this = year(first + 3, over=f"{first + 3}-01-02")
     site = plant(goals=EVER, years=[*years(100, 120, 130, first=first), this])
     finding = found(INDICATORS["B16"].find(this, site))
-    assert (finding.value, finding.note) == (near(130.0), said)
+    assert (finding.value, finding.note) == (near(130.0), note)
 
 
-def test_two_full_years_say_nothing_of_a_peak() -> None:
-    # 2024 is known for less than nine tenths, so 2023 is not in a row with 2025
+def test_two_full_years_are_not_enough_for_a_peak() -> None:
+    # 2024 has a coverage below nine tenths, so 2023 and 2025 are not consecutive full years
     half = year(2024, day("2024-01-01", covered=183 * DAY, scope1=0, scope2_location=120))
     first, _, last = years(100, 120, 110)
     this = year(2026, over="2026-01-02")
@@ -188,9 +198,12 @@ def test_two_full_years_say_nothing_of_a_peak() -> None:
     assert INDICATORS["B16"].target(this, site) is None
 
 
-def test_a_year_in_which_the_goals_began_is_no_full_one() -> None:
-    # `since` cuts what is before it: of 2023 the last half counts, and of 2022 nothing
-    cut = [replace(one, start=at("2023-07-01")) if one.name == "2023" else one for one in years(100, 120, 110)]
+def test_the_year_in_which_the_goals_began_is_not_a_full_year() -> None:
+    # days before `since` do not count: 2023 counts from July, 2022 does not count
+    cut = [
+        replace(stretch, start=at("2023-07-01")) if stretch.name == "2023" else stretch
+        for stretch in years(100, 120, 110)
+    ]
     empty = Stretch("2022", at("2023-01-01"), at("2023-01-01"), at("2023-01-01"), [])
     this = year(2026, over="2026-01-02")
     finding = INDICATORS["B16"].find(this, plant(goals=EVER, years=[empty, *cut, this]))

@@ -1,4 +1,4 @@
-"""The HTML page of the goals: sound, escaped, drawn to scale, and as Chromium lays it out on screen and on A4."""
+"""The HTML page of the goals: valid, escaped, drawn to scale, and laid out by Chromium on screen and on A4."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def shown(browser: Browser, tmp_path: Path) -> Iterator[Page]:
-    """The page of all claims, long texts among them, as a file that somebody has been sent."""
+def goals_page(browser: Browser, tmp_path: Path) -> Iterator[Page]:
+    """Open the page of all claims, with some long texts, as a local file."""
     long = replace(LACKING, finding=MissingValue("x" * 200, "add " + "y" * 200))
     cards = [long if card.claim.id == "A10" else card for card in every()]
     file = tmp_path / "goals.html"
@@ -48,13 +48,13 @@ def shown(browser: Browser, tmp_path: Path) -> Iterator[Page]:
     assert complaints == []
 
 
-def test_it_is_one_sound_file_that_runs_and_loads_nothing() -> None:
+def test_the_page_is_a_single_valid_file_without_scripts_and_external_resources() -> None:
     text = html.page(every(), ABOUT)
     page = Read(text)
     assert page.open == []
     assert text.isascii()
     assert page.count("script") == page.count("link") == page.count("img") == page.count("iframe") == 0
-    attributes = [(name, value) for _, found in page.tags for name, value in found.items()]
+    attributes = [(name, value) for _, attrs in page.tags for name, value in attrs.items()]
     assert [name for name, _ in attributes if name in {"src", "href", "style"} or name.startswith("on")] == []
     assert "url(" not in page.style
     assert "@import" not in page.style
@@ -63,7 +63,7 @@ def test_it_is_one_sound_file_that_runs_and_loads_nothing() -> None:
 
 def test_every_claim_is_a_card_with_its_state_in_words() -> None:
     page = Read(html.page(every(), ABOUT))
-    cards = [found for tag, found in page.tags if tag == "article" and "card" in str(found["class"])]
+    cards = [attrs for tag, attrs in page.tags if tag == "article" and "card" in str(attrs["class"])]
     assert [element["id"] for element in cards] == [card.claim.id for card in every()]
     assert "43 of 43 claims shown, 6 measured." in page.text
     # By hand: A12 and A14; B11; A04 and A10; A24; the other 37.
@@ -76,7 +76,7 @@ def test_every_claim_is_a_card_with_its_state_in_words() -> None:
     assert "Article B Zeng Gang" in page.text
 
 
-def test_what_is_off_track_stands_first() -> None:
+def test_goals_off_track_are_listed_first() -> None:
     page = Read(html.page(every(), ABOUT))
     _, row = page.table("indicator")
     assert row == ["B11", "power factor", "0.8700", "\u2265\u202f0.9000", "more than 2 % worse than the path"]
@@ -99,7 +99,7 @@ def test_a_card_shows_value_target_path_and_projection() -> None:
         assert words in page
 
 
-def test_a_ratio_repeats_neither_its_target_nor_itself() -> None:
+def test_a_card_of_a_ratio_repeats_neither_target_nor_value() -> None:
     page = Read(html.page([SOLAR], ABOUT)).text
     assert "path at the present time" not in page
     assert "projection at the end of the period" not in page
@@ -116,7 +116,7 @@ def test_a_missing_input_or_an_entry_is_shown_once() -> None:
     assert "0.8400 kW/kW" in Read(html.page([NUMBER], ABOUT)).text
 
 
-def test_the_workings_have_every_input_with_its_source() -> None:
+def test_the_calculation_lists_every_input_with_its_source() -> None:
     page = Read(html.page([SOLAR], ABOUT))
     assert page.table("input")[1:] == [
         ["PV energy", "120\u202f000", "kWh", "windows, 292 days"],
@@ -127,25 +127,25 @@ def test_the_workings_have_every_input_with_its_source() -> None:
     assert "Calculation of each number" not in Read(html.page([CONTEXT], ABOUT)).text
 
 
-def test_everything_from_outside_is_escaped() -> None:
+def test_external_text_is_escaped() -> None:
     card = hostile(HOSTILE)
     lacking = replace(LACKING, finding=MissingValue(f"{HOSTILE} what", f"{HOSTILE} add"), why=f"{HOSTILE} why")
     about = replace(ABOUT, site=HOSTILE, grid_zone=HOSTILE)
     page = Read(html.page([card, lacking], about))
     assert page.count("script") == 0
-    # Eight of the card; three of the one that lacks; the site in title and heading, and the zone.
+    # Eight of the first card; three of the card with a missing input; the site in title and heading, and the zone.
     assert page.text.count(HOSTILE) == 8 + 3 + 3
 
 
 def points(svg: str, kind: str) -> list[tuple[float, float]]:
-    """The corners of a line."""
-    found = re.search(rf'<path class="{kind}" d="M([^"]*)"', svg)
-    assert found is not None, svg
-    return [(float(x), float(y)) for x, y in (corner.split() for corner in found[1].split("L"))]
+    """Return the corners of a line."""
+    match = re.search(rf'<path class="{kind}" d="M([^"]*)"', svg)
+    assert match is not None, svg
+    return [(float(x), float(y)) for x, y in (corner.split() for corner in match[1].split("L"))]
 
 
 def test_a_plot_is_drawn_to_scale() -> None:
-    # Half of the period is over; 0 to 100 on the axis, as the labels say.
+    # Half of the period has elapsed; the axis is from 0 to 100, as the labels show.
     lines = PlotSeries(
         value=[(0.25, 30.0), (0.5, 40.0)],
         off=[(0.25, 30.0)],
@@ -160,7 +160,7 @@ def test_a_plot_is_drawn_to_scale() -> None:
     (_, middle), (end, top) = points(svg, "path ahead")
     width = WIDTH - LEFT - RIGHT
     assert (x1, x2, end) == pytest.approx((LEFT + width / 4, LEFT + width / 2, LEFT + width), abs=0.1)
-    # 100 is at `top`, 50 at `middle`: a unit is a fiftieth of what is between.
+    # 100 is at `top`, 50 at `middle`: a unit is a fiftieth of the distance between them.
     unit = (middle - top) / 50
     assert (y1, y2) == pytest.approx((middle + 20 * unit, middle + 10 * unit), abs=0.1)
     assert points(svg, "projection")[1][1] == pytest.approx(top + 20 * unit, abs=0.1)
@@ -184,15 +184,15 @@ def test_the_axis_fits_the_numbers(numbers: list[float], labels: list[str]) -> N
     assert re.findall(r'text-anchor="end">([-\d.]+)</text>', svg) == labels
 
 
-def test_a_straight_line_is_written_by_its_ends() -> None:
+def test_a_straight_line_is_drawn_by_its_ends() -> None:
     line = [(number / 100, 130.0 * number) for number in range(1, 101)]
     bent = [*line, (1.0, 0.0)]
     svg = plot("", PlotSeries(bent, [], line, [], []), "", "")
     assert (len(points(svg, "path")), len(points(svg, "value"))) == (2, 3)
 
 
-def test_words_can_be_read_on_their_ground() -> None:
-    """WCAG 2.1, 1.4.3: at least 4.5 to 1 for text, on white and on the pale ground of its state."""
+def test_text_has_enough_contrast_with_its_background() -> None:
+    """WCAG 2.1, 1.4.3: at least 4.5 to 1 for text, on white and on the pale background of its state."""
 
     def luminance(colour: str) -> float:
         parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
@@ -208,30 +208,30 @@ def test_words_can_be_read_on_their_ground() -> None:
 
 
 @pytest.mark.parametrize("width", [360, 768, 1280])
-def test_nothing_stands_beyond_the_edge_at_any_width(shown: Page, width: int) -> None:
-    shown.set_viewport_size({"width": width, "height": 900})
-    assert shown.evaluate("document.documentElement.scrollWidth") == width
-    beyond = shown.evaluate(
-        "[...document.querySelectorAll('body *')].filter(one => one.getBoundingClientRect().right > innerWidth + 1)"
-        ".map(one => one.outerHTML.slice(0, 80))"
+def test_no_element_exceeds_the_page_at_any_width(goals_page: Page, width: int) -> None:
+    goals_page.set_viewport_size({"width": width, "height": 900})
+    assert goals_page.evaluate("document.documentElement.scrollWidth") == width
+    overflowing = goals_page.evaluate(
+        "[...document.querySelectorAll('body *')].filter(node => node.getBoundingClientRect().right > innerWidth + 1)"
+        ".map(node => node.outerHTML.slice(0, 80))"
     )
-    assert beyond == []
+    assert overflowing == []
 
 
-def test_it_is_dark_on_white_whatever_the_screen_prefers(shown: Page) -> None:
-    shown.emulate_media(color_scheme="dark")
-    assert shown.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert shown.locator("article#B11 .state").inner_text() == "off track"
-    signs = shown.locator(".tally .state svg").evaluate_all("all => all.map(one => one.innerHTML)")
-    assert len(set(signs)) == 5  # each state has a sign of its own
+def test_the_page_is_dark_on_white_in_any_colour_scheme(goals_page: Page) -> None:
+    goals_page.emulate_media(color_scheme="dark")
+    assert goals_page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert goals_page.locator("article#B11 .state").inner_text() == "off track"
+    icons = goals_page.locator(".tally .state svg").evaluate_all("all => all.map(node => node.innerHTML)")
+    assert len(set(icons)) == 5  # each state has its own icon
 
 
-def test_it_prints_on_a4_and_divides_no_card(shown: Page) -> None:
-    pdf = shown.pdf(prefer_css_page_size=True, print_background=True)
+def test_the_page_prints_on_a4_without_dividing_a_card(goals_page: Page) -> None:
+    pdf = goals_page.pdf(prefer_css_page_size=True, print_background=True)
     boxes = re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", pdf)
     assert 5 <= len(boxes) <= 15
     for box in boxes:
         assert tuple(map(float, box)) == pytest.approx(A4, abs=0.1)
-    shown.emulate_media(media="print")
-    inside = shown.locator("article").evaluate_all("all => all.map(one => getComputedStyle(one).breakInside)")
-    assert set(inside) == {"avoid"}
+    goals_page.emulate_media(media="print")
+    breaks = goals_page.locator("article").evaluate_all("all => all.map(node => getComputedStyle(node).breakInside)")
+    assert set(breaks) == {"avoid"}

@@ -39,26 +39,26 @@ MIX = {"emission_intensity.part": 500.0, "emission_intensity.whole": 1.0}
 METER = meter("co2", "capture", MASS)
 
 
-def test_clinker_and_cement_stand_in_their_classes() -> None:
-    # 56 kWh/t is class 2 of 48/57/61; 40 kWh/t keeps none of 26/29/34
-    one = CEMENT.find(month([day(FIRST, DAY)]), site(GoalsConfig(products=(KILN, MILL))))
-    assert found(one).value == 56.0
-    assert (extra(one, "class of clinker"), extra(one, "cement")) == (2, 40.0)
-    assert not [each_ for each_ in found(one).extras if each_.name == "class of cement"]
-    assert extra(one, "clinker ratio") == 80.0  # 1000 t / 1250 t
+def test_clinker_and_cement_have_their_classes() -> None:
+    # 56 kWh/t is class 2 of 48/57/61; 40 kWh/t is worse than all classes of 26/29/34
+    finding = CEMENT.find(month([day(FIRST, DAY)]), site(GoalsConfig(products=(KILN, MILL))))
+    assert found(finding).value == 56.0
+    assert (extra(finding, "class of clinker"), extra(finding, "cement")) == (2, 40.0)
+    assert not [extra_value for extra_value in found(finding).extras if extra_value.name == "class of cement"]
+    assert extra(finding, "clinker ratio") == 80.0  # 1000 t / 1250 t
     target = CEMENT.target(month([]), site(GoalsConfig(products=(KILN, MILL))))
     assert target is not None
     assert (target.value, CEMENT.better) == (57.0, "lower")
 
 
-def test_a_limit_in_standard_coal_is_beside_the_electricity() -> None:
+def test_a_limit_in_standard_coal_is_shown_beside_the_electricity() -> None:
     # 56 000 kWh x 0.1229 + 80 000 m3 x 1.2143 = 6882.4 + 97 144 kgce over 1000 t: 104.0264, class 2 of 100/107/117
     kiln = replace(KILN, process="clinker_energy", fuel=("gas",))
     days = [day(FIRST, {**DAY, "gas": made(80_000)})]
     burner = meter("gas", "fuel", GAS, fuel="natural_gas")
-    one = CEMENT.find(month(days), site(GoalsConfig(products=(kiln,)), [burner]))
-    assert found(one).value == 56.0
-    assert (extra(one, "clinker"), extra(one, "class of clinker")) == (near(104.0264), 2)
+    finding = CEMENT.find(month(days), site(GoalsConfig(products=(kiln,)), [burner]))
+    assert found(finding).value == 56.0
+    assert (extra(finding, "clinker"), extra(finding, "class of clinker")) == (near(104.0264), 2)
     assert CEMENT.target(month(days), site(GoalsConfig(products=(kiln,)))) is None
 
 
@@ -66,51 +66,51 @@ def test_the_ratio_needs_both_tonnages_of_the_same_days() -> None:
     by_hand = replace(KILN, output="")
     tonnes = (entry("tonnes:clinker", 1000.0, FIRST, date(2026, 11, 15)),)
     goals = GoalsConfig(products=(by_hand, MILL), entries=tonnes)
-    one = CEMENT.find(month(each(FIRST, 30, DAY)), site(goals))
-    assert not [each_ for each_ in found(one).extras if each_.name == "clinker ratio"]
+    finding = CEMENT.find(month(each(FIRST, 30, DAY)), site(goals))
+    assert not [extra_value for extra_value in found(finding).extras if extra_value.name == "clinker ratio"]
     both = GoalsConfig(
         products=(by_hand, replace(MILL, output="")),
         entries=(*tonnes, entry("tonnes:cement", 1600.0, FIRST, date(2026, 11, 15))),
     )
     assert extra(CEMENT.find(month(each(FIRST, 30, DAY)), site(both)), "clinker ratio") == 62.5
     alone = CEMENT.find(month([day(FIRST, DAY)]), site(GoalsConfig(products=(KILN,))))
-    assert [each_.name for each_ in found(alone).extras] == ["class of clinker"]
+    assert [extra_value.name for extra_value in found(alone).extras] == ["class of clinker"]
 
 
-def test_a_ratio_that_is_no_number_is_left_out() -> None:
-    # 1 t of clinker over 1e-312 t of cement is beyond what a number holds
+def test_an_infinite_ratio_is_omitted() -> None:
+    # 1 t of clinker over 1e-312 t of cement exceeds the range of a double
     days = [day(FIRST, {**DAY, "kiln-belt": made(1000), "mill-belt": made(1e-309)})]
-    one = CEMENT.find(month(days), site(GoalsConfig(products=(KILN, MILL))))
-    assert not [each_ for each_ in found(one).extras if each_.name == "clinker ratio"]
+    finding = CEMENT.find(month(days), site(GoalsConfig(products=(KILN, MILL))))
+    assert not [extra_value for extra_value in found(finding).extras if extra_value.name == "clinker ratio"]
 
 
-def test_no_product_is_no_number() -> None:
+def test_without_a_product_there_is_no_number() -> None:
     assert missing(CEMENT.find(month([]), site())).what == "no product of goal A18"
 
 
-def test_what_capture_uses_is_taken_off() -> None:
+def test_the_emission_of_the_capture_plant_is_subtracted() -> None:
     # 30 t captured, 6000 kWh x 500 g/kWh = 3 t: 27 t, and 200 kWh/t
     days = each(FIRST, 30, {"absorber": used(200), "co2": made(1000)}, captured=1e6, **MIX)
-    one = STORED.find(month(days), site(PLANT, [METER]))
-    assert found(one).value == pytest.approx(27.0)
-    assert extra(one, "energy of capture") == pytest.approx(200.0)
-    assert found(one).arithmetic == "30 t - (6000 kWh x 500 g/kWh) / 1e6 = 27 t"
-    assert "completely stored" in found(one).note
+    finding = STORED.find(month(days), site(PLANT, [METER]))
+    assert found(finding).value == pytest.approx(27.0)
+    assert extra(finding, "energy of capture") == pytest.approx(200.0)
+    assert found(finding).arithmetic == "30 t - (6000 kWh x 500 g/kWh) / 1e6 = 27 t"
+    assert "completely stored" in found(finding).note
     assert STORED.total
     assert STORED.target(month(days), site()) is None
 
 
-def test_a_certificate_says_how_much_was_stored() -> None:
+def test_a_certificate_gives_the_stored_mass() -> None:
     # of the first ten days 8 t are proven; 2000 kWh x 500 g = 1 t: 7 t
     stored = entry("captured_stored", 8.0, FIRST, date(2026, 11, 10), unit="tCO2")
     days = each(FIRST, 30, {"absorber": used(200)}, captured=1e6, **MIX)
-    one = found(STORED.find(month(days), site(replace(PLANT, entries=(stored,)), [METER])))
-    assert one.value == pytest.approx(7.0)
-    assert (one.entry, one.note) == ("manual entry of Li Na, 2026-11-12, weighbridge log", "")
-    assert one.coverage == pytest.approx(1 / 3)
+    finding = found(STORED.find(month(days), site(replace(PLANT, entries=(stored,)), [METER])))
+    assert finding.value == pytest.approx(7.0)
+    assert (finding.entry, finding.note) == ("manual entry of Li Na, 2026-11-12, weighbridge log", "")
+    assert finding.coverage == pytest.approx(1 / 3)
 
 
-def test_fuel_of_the_capture_plant_counts() -> None:
+def test_the_fuel_of_the_capture_plant_counts() -> None:
     # 30 t - 3 t - 30 x 100 m3 x 2162 g = 6.486 t: 20.514 t
     plant = GoalsConfig(products=(ProductSettings("capture", "A19", energy=("absorber",), fuel=("gas",)),))
     days = each(FIRST, 30, {"absorber": used(200), "gas": made(100)}, captured=1e6, **MIX)
@@ -133,12 +133,12 @@ def test_fuel_of_the_capture_plant_counts() -> None:
         (PLANT, {"absorber": used(1)}, {"captured": 1.0}, "no emission intensity of the site in 2026-11"),
     ],
 )
-def test_what_capture_lacks_is_said(
+def test_the_missing_input_of_capture_is_named(
     goals: GoalsConfig, devices: dict[str, DeviceDay], sums: dict[str, float], what: str
 ) -> None:
     assert missing(STORED.find(month([day(FIRST, devices, sums=sums)]), site(goals, [METER]))).what == what
 
 
-def test_without_a_meter_of_its_own_nothing_is_captured() -> None:
+def test_without_a_capture_meter_there_is_no_value() -> None:
     days = [day(FIRST, {"absorber": used(1)}, captured=0.0, sums=MIX)]
     assert "no capture meter" in missing(STORED.find(month(days), site(PLANT))).what

@@ -1,4 +1,4 @@
-"""The 43 claims carry the facts of the reference table, in our own words."""
+"""The 43 claims have the facts of the reference table, in our own words."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ NUMBER = {"A11", "A15", "A19", "A21", "A22", "A25", "B03", "B12", "B14", "B15"}
 CLAIMS = {claim.id: claim for claim in claims()}
 
 
-def test_there_are_all_of_them_in_their_order() -> None:
+def test_all_43_claims_are_present_in_order() -> None:
     assert list(CLAIMS) == [f"A{n:02}" for n in range(1, 26)] + [f"B{n:02}" for n in range(1, 19)]
     assert len(claims()) == 43
 
 
-def test_each_is_shown_as_the_reading_guide_has_it() -> None:
+def test_each_claim_is_shown_as_in_the_reading_guide() -> None:
     shown = {claim.id: claim.shown for claim in claims()}
-    assert {name for name, what in shown.items() if what == "context"} == CONTEXT
-    assert {name for name, what in shown.items() if what == "number"} == NUMBER
-    assert {name for name, what in shown.items() if what == "manual"} == {"A23", "A24"}
-    assert sum(what == "status" for what in shown.values()) == 43 - 5 - 10 - 2
+    assert {name for name, kind in shown.items() if kind == "context"} == CONTEXT
+    assert {name for name, kind in shown.items() if kind == "number"} == NUMBER
+    assert {name for name, kind in shown.items() if kind == "manual"} == {"A23", "A24"}
+    assert sum(kind == "status" for kind in shown.values()) == 43 - 5 - 10 - 2
 
 
-def test_what_is_measured_has_a_unit_and_a_formula_and_context_has_neither() -> None:
+def test_measured_claims_have_a_unit_and_a_formula_and_context_claims_do_not() -> None:
     for claim in claims():
-        said = claim.indicator, claim.formula, claim.unit, claim.target
-        assert all(said) == (claim.id not in CONTEXT), claim.id
-        assert any(said) == (claim.id not in CONTEXT), claim.id
+        texts = claim.indicator, claim.formula, claim.unit, claim.target
+        assert all(texts) == (claim.id not in CONTEXT), claim.id
+        assert any(texts) == (claim.id not in CONTEXT), claim.id
         assert claim.unit in UNITS | {""}, claim.id
 
 
@@ -50,7 +50,7 @@ def test_a_status_has_a_target_and_a_target_has_a_source() -> None:
             assert not claim.source, claim.id
 
 
-def test_texts_are_short_and_no_two_claims_are_equal() -> None:
+def test_claim_texts_are_short_and_unique() -> None:
     assert len({claim.says for claim in claims()}) == 43
     for claim in claims():
         assert 20 <= len(claim.says) <= 110, claim.id
@@ -88,7 +88,7 @@ def test_texts_are_short_and_no_two_claims_are_equal() -> None:
         ("B18", "kWh per engine", "year", ("-2.9 %/a",), "-13.5 %"),
     ],
 )
-def test_the_facts_are_those_of_the_reference(
+def test_the_facts_are_those_of_the_reference_table(
     goal: str, unit: str, period: str, facts: tuple[str, ...], source: str
 ) -> None:
     claim = CLAIMS[goal]
@@ -98,6 +98,6 @@ def test_the_facts_are_those_of_the_reference(
     assert source in claim.source
 
 
-def test_the_article_is_that_of_the_letter() -> None:
+def test_the_letter_of_a_claim_names_its_article() -> None:
     assert "23 May 2025" in CLAIMS["A01"].article
     assert "2021" in CLAIMS["B18"].article

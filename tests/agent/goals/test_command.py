@@ -1,4 +1,4 @@
-"""`wattgram goals` as a user calls it, over a stored history."""
+"""`wattgram goals` by its command line, over a stored history."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ STATES = {"on track", "off track", "not enough data", "context only", "manual en
 
 
 @pytest.fixture
-def works(tmp_path: Path) -> Path:
-    """The configuration of a site in Shanghai with one hour of windows on 1 June 2026."""
+def config_path(tmp_path: Path) -> Path:
+    """Return the configuration of a site in Shanghai with an hour of windows on 1 June 2026."""
     stored(tmp_path / "spool", quarters("2026-06-01T04:00:00Z", "2026-06-01T05:00:00Z", KWH))
-    return unrecorded(tmp_path)
+    return config_without_records(tmp_path)
 
 
-def unrecorded(folder: Path) -> Path:
+def config_without_records(folder: Path) -> Path:
     path = folder / "site.toml"
     path.write_text(configuration(folder, one_device("incomer", "grid", "eastron_sdm630", free_port())))
     return path
 
 
-def test_each_format_has_all_claims(works: Path) -> None:
-    call = ("goals", "-c", str(works), "--period", "2026-06-01..2026-06-01")
+def test_each_format_has_all_claims(config_path: Path) -> None:
+    call = ("goals", "-c", str(config_path), "--period", "2026-06-01..2026-06-01")
     table, answer, sheet, page = (
         called(*call, "--format", format_name) for format_name in ("table", "json", "csv", "html")
     )
@@ -57,15 +57,15 @@ def test_each_format_has_all_claims(works: Path) -> None:
     assert Read(page.out).count("article") >= 43
 
 
-def test_a_claims_own_period_is_shown_when_none_is_asked_for(works: Path) -> None:
-    ended = called("goals", "-c", str(works), "--format", "json")
+def test_without_a_period_option_each_claim_has_its_own_period(config_path: Path) -> None:
+    ended = called("goals", "-c", str(config_path), "--format", "json")
     assert (ended.code, ended.err) == (0, "")
-    # A year such as 2026 or a month such as 2026-11, by the clock of this machine.
+    # A year such as 2026 or a month such as 2026-11, by the clock of the test machine.
     assert {len(document["period"]) for document in json.loads(ended.out)} == {4, 7}
 
 
-def test_one_claim_is_explained(works: Path) -> None:
-    call = ("goals", "-c", str(works), "--period", "2026-06-01..2026-06-01", "--explain", "a04")
+def test_a_single_claim_is_explained(config_path: Path) -> None:
+    call = ("goals", "-c", str(config_path), "--period", "2026-06-01..2026-06-01", "--explain", "a04")
     text, answer = called(*call), called(*call, "--format", "json")
     assert [(ended.code, ended.err) for ended in (text, answer)] == [(0, "")] * 2
     assert text.out.startswith("A04  ")
@@ -84,14 +84,14 @@ def test_one_claim_is_explained(works: Path) -> None:
         (["--format", "cvs"], ["'cvs'", "nearest: 'csv'", "table, json, csv, html"]),
     ],
 )
-def test_a_wrong_call_is_one_line(works: Path, options: list[str], words: list[str]) -> None:
-    ended = called("goals", "-c", str(works), *options)
+def test_a_wrong_call_is_reported_in_one_line(config_path: Path, options: list[str], words: list[str]) -> None:
+    ended = called("goals", "-c", str(config_path), *options)
     assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
     assert [word for word in words if word not in ended.err] == [], ended.err
 
 
-def test_a_site_that_has_recorded_nothing_is_one_line(tmp_path: Path) -> None:
-    ended = called("goals", "-c", str(unrecorded(tmp_path)))
+def test_a_site_without_records_is_reported_in_one_line(tmp_path: Path) -> None:
+    ended = called("goals", "-c", str(config_without_records(tmp_path)))
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == (
         f"wattgram goals: {tmp_path / 'spool'}: no such directory; the first `wattgram run` creates it\n"
@@ -99,26 +99,28 @@ def test_a_site_that_has_recorded_nothing_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
-def test_a_terminal_gets_colour_and_its_own_width(works: Path, environment: dict[str, str], coloured: bool) -> None:
+def test_output_on_a_terminal_has_colour_and_the_width_of_the_terminal(
+    config_path: Path, environment: dict[str, str], coloured: bool
+) -> None:
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (50, 110))
-    kept = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "COLUMNS"}}
-    call = [sys.executable, "-m", "wattgram", "goals", "-c", str(works), "--period", "2026-06-01..2026-06-01"]
-    process = subprocess.Popen(call, stdout=theirs, stderr=subprocess.PIPE, env=kept | environment)
+    inherited = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "COLUMNS"}}
+    call = [sys.executable, "-m", "wattgram", "goals", "-c", str(config_path), "--period", "2026-06-01..2026-06-01"]
+    process = subprocess.Popen(call, stdout=theirs, stderr=subprocess.PIPE, env=inherited | environment)
     os.close(theirs)
-    said = b""
-    while part := _read(ours):
-        said += part
+    output = b""
+    while part := read_terminal(ours):
+        output += part
     os.close(ours)
     assert process.wait(START) == 0
-    text = said.decode()
+    text = output.decode()
     assert ("\x1b[90mcontext only\x1b[0m" in text) == coloured
     assert ("\x1b" in text) == coloured
     assert len(text.splitlines()[1]) <= 110  # the line under the names
 
 
-def _read(end: int) -> bytes:
-    """What a terminal has been sent; nothing when its other end is closed, which Linux tells by an error."""
+def read_terminal(end: int) -> bytes:
+    """Return output sent to a terminal; empty when its other end is closed, which Linux reports as an error."""
     try:
         return os.read(end, 65536)
     except OSError:

@@ -1,4 +1,4 @@
-"""Daily records: results of meters on a local day, over midnights, pauses and restarts."""
+"""Daily records: results of meters by local day, over midnights, pauses and restarts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from wattgram.base.clock import NS
 from wattgram.base.record import Record
 
-from tests.agent.site.test_site_plant import Mixed, meter
+from tests.agent.site.test_site_plant import MixedSite, meter
 from tests.support.plants import Plant
 from tests.support.stored_history import QUARTER, utc, window
 
@@ -24,17 +24,17 @@ def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(work())
 
 
-def told(plant: Plant, device: str) -> dict[int, Record]:
-    """A device's days as they were told last, by their beginning."""
+def day_records(plant: Plant, device: str) -> dict[int, Record]:
+    """Return the latest record of each day of a device, by the beginning of the day."""
     return {record.time: record for record in plant.appended("day") if record.series.tag("device") == device}
 
 
-def days(found: dict[int, Record], field: str) -> dict[int, float | str]:
-    return {time: record[field] for time, record in found.items()}
+def values_by_day(records: dict[int, Record], field: str) -> dict[int, float | str]:
+    return {time: record[field] for time, record in records.items()}
 
 
-def test_energy_of_each_meter_goes_to_the_local_day_in_which_it_flowed(tmp_path: Path) -> None:
-    """Two hours over midnight: 6 kW imported, 2 kW from the roof, of which the second hour gives 3 kW away."""
+def test_energy_of_each_meter_belongs_to_the_local_day_in_which_it_flowed(tmp_path: Path) -> None:
+    """Two hours over midnight: 6 kW imported and 2 kW from the roof, then 3 kW exported and 4 kW from the roof."""
 
     async def work() -> None:
         plant = Plant(tmp_path, ROLES, EVENING, tick=60.0)
@@ -43,22 +43,22 @@ def test_energy_of_each_meter_goes_to_the_local_day_in_which_it_flowed(tmp_path:
             plant.tick(60.0, incomer=6000.0, roof=2000.0, hall=8000.0)
         for _ in range(61):
             plant.tick(60.0, incomer=-3000.0, roof=4000.0, hall=1000.0)
-        incomer, roof = told(plant, "incomer"), told(plant, "roof")
+        incomer, roof = day_records(plant, "incomer"), day_records(plant, "roof")
         await plant.spool.close()
-        # Nothing is known of the minute before the first reading. In the first one of the second hour the straight
-        # line from 6 to -3 kW has a mean of 1.5 kW, all of it imported as the meter counts it.
-        assert days(incomer, "energy")[TODAY] == pytest.approx(59 * 100.0, abs=0.5)
-        assert days(incomer, "against")[TODAY] == 0.0
-        assert days(incomer, "energy")[TOMORROW] == pytest.approx(25.0, abs=0.5)
-        assert days(incomer, "against")[TOMORROW] == pytest.approx(59 * 50.0, abs=0.5)
-        assert days(roof, "energy")[TOMORROW] == pytest.approx(50.0 + 59 * 4000.0 / 60.0, abs=0.5)
-        assert days(roof, "seconds")[TOMORROW] == 3600.0
+        # The minute before the first reading is unknown. In the first minute of the second hour the straight line
+        # from 6 to -3 kW has a mean of 1.5 kW, all of it imported as the meter counts it.
+        assert values_by_day(incomer, "energy")[TODAY] == pytest.approx(59 * 100.0, abs=0.5)
+        assert values_by_day(incomer, "against")[TODAY] == 0.0
+        assert values_by_day(incomer, "energy")[TOMORROW] == pytest.approx(25.0, abs=0.5)
+        assert values_by_day(incomer, "against")[TOMORROW] == pytest.approx(59 * 50.0, abs=0.5)
+        assert values_by_day(roof, "energy")[TOMORROW] == pytest.approx(50.0 + 59 * 4000.0 / 60.0, abs=0.5)
+        assert values_by_day(roof, "seconds")[TOMORROW] == 3600.0
 
     run(work)
 
 
-def test_quarters_know_the_peak_the_overlap_and_the_night(tmp_path: Path) -> None:
-    """From 4:30: 4 kW with 1 kW of roof, 10 kW with 12 kW of roof, 3 kW in the dark, and 2 kW when the night is over.
+def test_quarters_give_the_peak_the_overlap_and_the_night_load(tmp_path: Path) -> None:
+    """From 4:30: 4 kW with 1 kW of roof, 10 kW with 12 kW of roof, then without roof 3 kW, and 2 kW after the night.
 
     Overlap: (1 + 10 + 0 + 0) kW x 1/4 h. A quarter without a balance has no load and does not count.
     """
@@ -81,8 +81,8 @@ def test_quarters_know_the_peak_the_overlap_and_the_night(tmp_path: Path) -> Non
     }
 
 
-def test_voltage_is_judged_by_means_of_ten_minutes_and_supply_by_what_is_there(tmp_path: Path) -> None:
-    """380 V between phases are 219.4 V: 230 V are +4.8 %, 240 V are +9.4 %. Then ten minutes without any."""
+def test_voltage_is_judged_by_ten_minute_means_and_supply_by_the_readings(tmp_path: Path) -> None:
+    """380 V between phases are 219.4 V: 230 V are +4.8 %, 240 V are +9.4 %. Then ten minutes without voltage."""
 
     async def work() -> None:
         plant = Plant(tmp_path, {"incomer": "grid"}, TOMORROW, tick=60.0)
@@ -94,11 +94,11 @@ def test_voltage_is_judged_by_means_of_ten_minutes_and_supply_by_what_is_there(t
         plant.read(volts=230.0)
         for record in plant.site._days.records():
             plant.site._append(record)
-        day = told(plant, "incomer")[TOMORROW]
+        day = day_records(plant, "incomer")[TOMORROW]
         await plant.spool.close()
-        # This meter shows 0 V for the two phases that the test does not set, which are as many bad means.
+        # This meter shows 0 V for the two phases that the test does not set; their means are bad.
         assert (day["slots"], day["slots_good"]) == (12.0, 2.0)
-        # What is seen at a reading holds for the time before it.
+        # A reading holds for the time before it.
         assert day["observed"] == 2400.0
         assert day["supplied"] == 1800.0
 
@@ -106,7 +106,7 @@ def test_voltage_is_judged_by_means_of_ten_minutes_and_supply_by_what_is_there(t
 
 
 def test_a_reading_at_midnight_belongs_to_the_day_that_ends(tmp_path: Path) -> None:
-    """From 23:40 to midnight every ten minutes: 20 min, and of each phase the mean that the second reading began."""
+    """From 23:40 to midnight every ten minutes: 20 min, and for each phase the mean that the second reading began."""
 
     async def work() -> None:
         plant = Plant(tmp_path, {"incomer": "grid"}, EVENING + 2400 * NS, tick=600.0)
@@ -117,33 +117,33 @@ def test_a_reading_at_midnight_belongs_to_the_day_that_ends(tmp_path: Path) -> N
         plant.read()
         for record in plant.site._days.records():
             plant.site._append(record)
-        incomer = told(plant, "incomer")
+        incomer = day_records(plant, "incomer")
         await plant.spool.close()
-        assert days(incomer, "observed") == {TODAY: 1200.0}
-        assert days(incomer, "slots") == {TODAY: 3.0}
+        assert values_by_day(incomer, "observed") == {TODAY: 1200.0}
+        assert values_by_day(incomer, "slots") == {TODAY: 3.0}
 
     run(work)
 
 
-def test_a_first_reading_at_midnight_makes_no_day_before_it(tmp_path: Path) -> None:
-    """36 kg an hour from midnight on, read after ten minutes for the second time: 6 kg."""
+def test_a_first_reading_at_midnight_creates_no_day_before_it(tmp_path: Path) -> None:
+    """36 kg an hour from midnight, read at midnight and after ten minutes: 6 kg."""
 
     async def work() -> None:
-        works = Mixed(tmp_path, [meter("incomer", "grid"), meter("line", "production", "siemens_sitrans_mass6000")])
-        works.clock.now = TOMORROW
-        await works.spool.open()
+        plant = MixedSite(tmp_path, [meter("incomer", "grid"), meter("line", "production", "siemens_sitrans_mass6000")])
+        plant.clock.now = TOMORROW
+        await plant.spool.open()
         for minutes in (0, 10):
-            works.shows("line", totalizer_1=500.0 + 0.6 * minutes)
-            works.clock.go(600.0)
-        found = {record.time: record.as_dict() for record in works.site._days.records()}
-        await works.spool.close()
-        assert found == {TOMORROW: {"amount": pytest.approx(6.0)}}
+            plant.shows("line", totalizer_1=500.0 + 0.6 * minutes)
+            plant.clock.go(600.0)
+        day_records = {record.time: record.as_dict() for record in plant.site._days.records()}
+        await plant.spool.close()
+        assert day_records == {TOMORROW: {"amount": pytest.approx(6.0)}}
 
     run(work)
 
 
-def test_a_restart_goes_on_with_the_day_and_what_flowed_meanwhile_is_its(tmp_path: Path) -> None:
-    """An hour of 6 kW with the daemon away for its second half: 6 kWh by the counter."""
+def test_after_a_restart_the_day_continues_with_the_energy_of_the_pause(tmp_path: Path) -> None:
+    """An hour of 6 kW with the daemon stopped in its second half: 6 kWh by the counter."""
 
     async def work() -> None:
         plant = Plant(tmp_path, ROLES, TOMORROW, tick=60.0)
@@ -157,31 +157,31 @@ def test_a_restart_goes_on_with_the_day_and_what_flowed_meanwhile_is_its(tmp_pat
         clock.go(1740.0)
         for name in ("incomer", "hall"):
             counters[name][0] += 6.0 * 1740.0 / 3600.0
-        again = Plant(tmp_path, ROLES, clock.now, tick=60.0, clock=clock, counted=counters)
-        await again.spool.open()
-        await again.site.restore()
-        again._powers |= steady
+        restarted = Plant(tmp_path, ROLES, clock.now, tick=60.0, clock=clock, counted=counters)
+        await restarted.spool.open()
+        await restarted.site.restore()
+        restarted._powers |= steady
         for _ in range(62):
-            again.tick(60.0, **steady)
-        day = told(again, "incomer")[TOMORROW]
-        await again.spool.close()
-        hours = (again.clock.now // (3600 * NS) * 3600 * NS - TOMORROW) / (3600 * NS)
+            restarted.tick(60.0, **steady)
+        day = day_records(restarted, "incomer")[TOMORROW]
+        await restarted.spool.close()
+        hours = (restarted.clock.now // (3600 * NS) * 3600 * NS - TOMORROW) / (3600 * NS)
         assert day["energy"] == pytest.approx(6000.0 * hours, rel=0.001)
 
     run(work)
 
 
-def test_a_day_that_was_closed_stays_as_it_was_when_the_clock_is_set_back(tmp_path: Path) -> None:
+def test_a_closed_day_does_not_change_when_the_clock_is_set_back(tmp_path: Path) -> None:
     async def work() -> None:
         plant = Plant(tmp_path, ROLES, EVENING, tick=600.0)
         await plant.spool.open()
         for _ in range(3 * 144):
             plant.tick(600.0, incomer=1000.0, hall=1000.0)
-        before = days(told(plant, "incomer"), "energy")
+        before = values_by_day(day_records(plant, "incomer"), "energy")
         book = plant.site._days
         book._add(TODAY + NS, "incomer", energy=1.0)
         assert list(book.records()) == []
-        assert days(told(plant, "incomer"), "energy") == before
+        assert values_by_day(day_records(plant, "incomer"), "energy") == before
         await plant.spool.close()
 
     run(work)

@@ -1,4 +1,4 @@
-"""The goals of a running daemon: what its interface, the page and the unit file make of them."""
+"""The goals of a running daemon: its interface, its page, and the system calls of its unit file."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ __all__ = ["browser"]
 
 
 def goals(port: int) -> list[dict[str, Any]]:
-    """What /api/goals says."""
-    found: list[dict[str, Any]] = json.loads(request(f"http://127.0.0.1:{port}/api/goals")[1])
-    return found
+    """Return the response of /api/goals."""
+    cards: list[dict[str, Any]] = json.loads(request(f"http://127.0.0.1:{port}/api/goals")[1])
+    return cards
 
 
 @pytest.mark.slow(25)
 @pytest.mark.server
-def test_with_the_system_calls_of_the_unit_file_the_goals_are_evaluated(tmp_path: Path) -> None:
+def test_the_goals_are_evaluated_under_the_system_call_filter_of_the_unit_file(tmp_path: Path) -> None:
     port = free_port()
     with device(Registers(METER)) as meter:
         text = configuration(
@@ -41,32 +41,32 @@ def test_with_the_system_calls_of_the_unit_file_the_goals_are_evaluated(tmp_path
 
 
 @pytest.mark.slow(30)
-def test_every_claim_is_at_the_interface_as_its_description_says_and_on_the_page(
-    tmp_path: Path, browser: Browser
-) -> None:
+def test_every_claim_is_in_the_interface_as_described_and_on_the_page(tmp_path: Path, browser: Browser) -> None:
     # At 120 times real time a quarter of an hour is over before the first round, 10 s after the start.
     with started(tmp_path / "demo", "demo", "--http", "127.0.0.1:0", "--speed", "120") as demo:
         port = int(demo.says(r"live page: http://127\.0\.0\.1:(\d+)/").group(1))
         address = ("127.0.0.1", port)
 
         def measured() -> list[dict[str, Any]]:
-            found = goals(port)
-            return found if any(one["value"] is not None for one in found) else []
+            measured_cards = goals(port)
+            return measured_cards if any(card["value"] is not None for card in measured_cards) else []
 
         cards = wait_for(measured, 90, "a number")
-        assert [one["goal"] for one in cards] == [f"A{n:02}" for n in range(1, 26)] + [f"B{n:02}" for n in range(1, 19)]
+        assert [card["goal"] for card in cards] == [f"A{n:02}" for n in range(1, 26)] + [
+            f"B{n:02}" for n in range(1, 19)
+        ]
         document = description(address)
         assert mistakes(document, schema_of(document, "/api/goals"), cards) == []
-        # A context claim has nothing; the intensity has a number, but too little of the month is covered for a light.
-        by_goal = {one["goal"]: one for one in cards}
+        # A context claim has no value. The intensity has a value, but too little coverage of the month for a status.
+        by_goal = {card["goal"]: card for card in cards}
         assert (by_goal["A01"]["value"], by_goal["A01"]["target"]) == (None, None)
         assert (by_goal["A01"]["state"], by_goal["A04"]["state"]) == ("context only", "not enough data")
-        # METHOD 5, A04: all is carbon of the grid, of which the roof's part has none.
+        # METHOD 5, A04: all CO2 is that of the grid, and power of the roof has none.
         assert 0.0 < by_goal["A04"]["value"] < 558.1
         with page_on(browser, address, FixedView()) as opened:
             opened.go("goals")
             expect(opened.page.locator("#goals .goal")).to_have_count(43)
             opened.picture("goals-daemon")
-            shown = opened.page.locator("#goals .goal").filter(has=opened.page.get_by_text("A04", exact=True))
-            expect(shown).to_contain_text("gCO2/kWh")
+            intensity_card = opened.page.locator("#goals .goal").filter(has=opened.page.get_by_text("A04", exact=True))
+            expect(intensity_card).to_contain_text("gCO2/kWh")
             assert opened.complaints == []

@@ -1,4 +1,4 @@
-"""docs/goals.md: its tables are the generated ones, its samples are right, and it says what to add for every goal."""
+"""docs/goals.md: generated tables, valid samples, and a remedy for every measured goal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEVICES = {
     "gas": ("fuel", "suto_s430_gasflow"),
     "packer": ("production", "wirenboard_wb_mcm8"),
 }
-"""What the page's samples take for granted."""
+"""Devices that the samples of the page refer to."""
 
 
 def samples(kind: str) -> list[str]:
@@ -31,7 +31,7 @@ def samples(kind: str) -> list[str]:
 
 
 @pytest.fixture
-def sampled(tmp_path: Path) -> GoalsConfig:
+def sample_goals(tmp_path: Path) -> GoalsConfig:
     entries, temperatures = samples("csv")
     (tmp_path / "entries.csv").write_text(entries)
     (tmp_path / "temperatures.csv").write_text(temperatures)
@@ -42,7 +42,7 @@ def sampled(tmp_path: Path) -> GoalsConfig:
     return read('[site]\nname = "works"\n' + devices + "\n".join(samples("toml")), tmp_path / "site.toml").goals
 
 
-def test_the_tables_are_made_of_what_the_code_knows() -> None:
+def test_the_tables_are_the_generated_tables() -> None:
     assert filled(PAGE) == PAGE
 
 
@@ -51,16 +51,16 @@ def test_a_missing_table_is_reported() -> None:
         filled("# Goals\n")
 
 
-def test_the_samples_are_right(sampled: GoalsConfig) -> None:
-    assert sampled.targets == {"A12": 30.0}
-    assert sampled.milestones == {"A02": (Milestone(2030, 4100.0),)}
-    assert sampled.products == (
+def test_the_samples_are_read(sample_goals: GoalsConfig) -> None:
+    assert sample_goals.targets == {"A12": 30.0}
+    assert sample_goals.milestones == {"A02": (Milestone(2030, 4100.0),)}
+    assert sample_goals.products == (
         ProductSettings("dumplings", "A07", energy=("line-1", "freezer"), output="packer", unit_mass=0.5),
         ProductSettings("billets", "A16", "eaf_70", energy=("furnace",), fuel=("gas",)),
     )
-    assert sampled.model is not None
-    assert (sampled.model.heating_base, sampled.model.cooling_base) == (18.0, 26.0)
-    assert [entry.what for entry in sampled.entries] == [
+    assert sample_goals.model is not None
+    assert (sample_goals.model.heating_base, sample_goals.model.cooling_base) == (18.0, 26.0)
+    assert [entry.what for entry in sample_goals.entries] == [
         *("allowance", "process_emission", "rnd_share", "trained_staff", "tonnes:billets")
     ]
 
@@ -81,6 +81,6 @@ def test_the_page_names_the_goals_that_take_a_setting() -> None:
 
 def test_the_page_has_a_remedy_for_every_measured_goal() -> None:
     section = PAGE.partition("## What to add")[2].partition("## ")[0]
-    firsts = [line.split("|")[1] for line in section.splitlines() if line.startswith("| ")]
-    named = [goal for cell in firsts for goal in re.findall(r"[AB]\d\d", cell)]
-    assert sorted(named) == [claim.id for claim in claims() if claim.indicator]
+    first_cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| ")]
+    goals = [goal for cell in first_cells for goal in re.findall(r"[AB]\d\d", cell)]
+    assert sorted(goals) == [claim.id for claim in claims() if claim.indicator]

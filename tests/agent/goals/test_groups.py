@@ -1,4 +1,4 @@
-"""Groups of sub-meters: their shares, their fall, their sun; by hand."""
+"""Groups of sub-meters: shares of emissions, fall of emissions, charging from PV; by hand."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def test_a_charger_without_readings_has_no_coverage() -> None:
 # the split
 
 
-def test_the_split_is_shown_beside_the_countrys() -> None:
-    # 50 + 10 + 40 = 100 kg of three: 50 %, 10 %, and 40 % that no group has
+def test_the_split_is_shown_beside_the_national_split() -> None:
+    # 50 + 10 + 40 = 100 kg: 50 %, 10 %, and 40 % without a group
     carbon = day(
         "2026-01-01",
         industry_emission=50,
@@ -71,7 +71,7 @@ def test_the_split_is_shown_beside_the_countrys() -> None:
     assert INDICATORS["B03"].target(period(*JANUARY), plant()) is None
 
 
-def test_what_the_process_emits_is_industrys() -> None:
+def test_process_emission_belongs_to_industry() -> None:
     # 50 + 100 of 50 + 100 + 50 kg: 75 %
     carbon = day("2026-01-01", industry_emission=50, rest_emission=50)
     goals = GoalsConfig(entries=(entry("process_emission", 0.1, "2026-01-01", "2026-01-31"),))
@@ -80,7 +80,7 @@ def test_what_the_process_emits_is_industrys() -> None:
     assert "Li Wei" in finding.inputs[-1].source
 
 
-def test_a_split_without_industry_or_without_carbon() -> None:
+def test_without_industry_or_without_co2_there_is_no_split() -> None:
     zero = day("2026-01-01", industry_emission=0, rest_emission=0)
     assert lacking(INDICATORS["B03"].find(period(*JANUARY, zero), plant(CHARGER))) == (
         'no sub-meter of group industry; add a [[device]] with role = "load" and group = "industry"'
@@ -91,14 +91,14 @@ def test_a_split_without_industry_or_without_carbon() -> None:
 # the fall
 
 
-def test_groups_fall_against_the_same_days_of_last_year() -> None:
+def test_the_fall_of_groups_compares_the_same_days_of_last_year() -> None:
     # industry 60 after 80, power 30 after 20: 1 - 90 / 100 = 10 %; transport 5 after 10: 50 %
-    read = {"press": DeviceDay(seconds=DAY), "pumps": DeviceDay(seconds=DAY)}
+    complete = {"press": DeviceDay(seconds=DAY), "pumps": DeviceDay(seconds=DAY)}
     partly = {"press": DeviceDay(seconds=DAY), "pumps": DeviceDay(seconds=DAY / 4)}
     last = year(2025, day("2025-01-01", devices=partly, industry_emission=80, power_emission=20, transport_emission=10))
     this = year(
         2026,
-        day("2026-01-01", devices=read, industry_emission=60, power_emission=30, transport_emission=5),
+        day("2026-01-01", devices=complete, industry_emission=60, power_emission=30, transport_emission=5),
         over="2026-01-02",
     )
     finding = INDICATORS["B04"].find(this, plant(PRESS, PUMPS, CHARGER, years=[last]))
@@ -108,7 +108,7 @@ def test_groups_fall_against_the_same_days_of_last_year() -> None:
     assert [operand.value for operand in found(finding).inputs] == pytest.approx([0.06, 0.03, 0.08, 0.02])  # t
 
 
-def test_groups_fall_against_a_baseline_by_the_part_of_the_year_that_is_over() -> None:
+def test_the_fall_of_groups_compares_the_elapsed_part_of_the_baseline() -> None:
     # 73 of 365 days are a fifth: 1 - 16 / (0.2 x 100) = 20 %; wanted since 2024: 1 - 0.961^2 = 7.6479 %
     goals = GoalsConfig(baselines={"B04": Baseline(100.0, 2024)})
     this = year(2026, day("2026-01-01", industry_emission=16_000), over="2026-03-15")
@@ -119,17 +119,17 @@ def test_groups_fall_against_a_baseline_by_the_part_of_the_year_that_is_over() -
     assert target.value == pytest.approx(7.6479)
 
 
-def test_a_year_of_fall_wanted_without_a_baseline() -> None:
+def test_without_a_baseline_the_target_is_the_fall_of_a_year() -> None:
     target = INDICATORS["B04"].target(year(2026), plant())
     assert target is not None
     assert target.value == pytest.approx(3.9)
 
 
-def test_a_fall_from_nothing() -> None:
+def test_without_a_reference_there_is_no_fall() -> None:
     this = whole_year(2026, industry_emission=16_000)
     find = INDICATORS["B04"].find
     assert "is also stored a year before" in lacking(find(this, plant(PRESS)))
-    none = year(2025, day("2025-01-01", industry_emission=0))
-    same = year(2026, day("2026-01-01", industry_emission=10))
-    assert lacking(find(same, plant(PRESS, years=[none]))) == "no CO2 of industry a year before"
+    zero_year = year(2025, day("2025-01-01", industry_emission=0))
+    next_year = year(2026, day("2026-01-01", industry_emission=10))
+    assert lacking(find(next_year, plant(PRESS, years=[zero_year]))) == "no CO2 of industry a year before"
     assert "industry" in lacking(find(this, plant(CHARGER)))

@@ -1,4 +1,4 @@
-"""CO2 per energy: METHOD 4.11, examples 1 and 7, and by hand."""
+"""CO2 per energy: expected values of METHOD 4.11, examples 1 and 7, and by hand."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_intensity_and_its_gap_to_the_grid() -> None:
 # Chongqing's CO2 factor of 2023, and the nation's footprint of 2024 (METHOD 2.2, 2.1)
 @pytest.mark.parametrize(("basis", "factor"), [("direct", 558.1), ("lifecycle", 577.7)])
 @pytest.mark.parametrize("claim", ["A04", "B05"])
-def test_what_the_grid_emits_on_the_same_basis_is_to_be_undercut(claim: str, basis: str, factor: float) -> None:
+def test_the_target_is_the_factor_of_the_grid_on_the_same_basis(claim: str, basis: str, factor: float) -> None:
     target = INDICATORS[claim].target(period(*JANUARY), plant(basis=basis))
     assert target is not None
     assert (target.value, INDICATORS[claim].better) == (factor, "lower")
@@ -38,12 +38,12 @@ def test_the_gap_to_the_grid_is_of_one_basis() -> None:
     assert extras(finding) == pytest.approx({"below the grid's 577.7 g/kWh by": 35.60}, abs=0.01)
 
 
-def test_no_load_no_intensity() -> None:
+def test_without_load_there_is_no_intensity() -> None:
     zero = day("2026-01-01", load_energy=0, emission=0)
     assert lacking(INDICATORS["A04"].find(period(*JANUARY, zero), plant())) == "no load in 2026-01-01..2026-02-01"
 
 
-def test_charging_carries_the_sites_mix() -> None:
+def test_charging_has_the_intensity_of_the_site() -> None:
     # 30 kWh of example 1's mix are 11.162 kg
     charged = day("2026-01-01", transport_energy=30, transport_emission=11.162)
     finding = INDICATORS["B05"].find(period(*JANUARY, charged), plant(device("charger", "ev")))
@@ -91,14 +91,14 @@ def test_intensity_is_compared_with_the_same_days_of_last_year() -> None:
     assert target.value == pytest.approx(-3.9)
 
 
-def test_the_leap_day_has_no_year_before() -> None:
+def test_the_leap_day_has_no_counterpart_a_year_before() -> None:
     this = year(2028, day("2028-02-29", load_energy=50, emission=25))
     last = year(2027, day("2027-02-28", load_energy=50, emission=25))
     finding = INDICATORS["A05"].find(this, plant(years=[last]))
     assert lacking(finding) == "no day of 2028 is also stored a year before; wait until a year of data is stored"
 
 
-def test_a_year_without_carbon_is_nothing_to_compare_with() -> None:
+def test_a_year_without_co2_is_no_reference() -> None:
     last = year(2025, day("2025-01-01", load_energy=60, emission=0))
     this = year(2026, day("2026-01-01", load_energy=60, emission=10))
     assert lacking(INDICATORS["A05"].find(this, plant(years=[last]))) == "no CO2 a year before 2026"
@@ -108,7 +108,7 @@ def test_a_year_without_carbon_is_nothing_to_compare_with() -> None:
 
 
 def imported(**more: float) -> Day:
-    """METHOD 4.11, example 7: 100 MWh from the grid in Chongqing, 55.81 t."""
+    """Return a day of METHOD 4.11, example 7: 100 MWh from the grid in Chongqing, 55.81 t."""
     return day(
         "2026-01-01",
         scope1=0,
@@ -128,12 +128,12 @@ def test_a_factory_on_grid_power() -> None:
 
 
 def test_own_power_is_energy_without_carbon() -> None:
-    # 95.6 % of own power bring the limit of 0.2 (METHOD 0.9): 2172.7 MWh beside 100 are 95.6 % of all
+    # With 95.6 % of own power the value is the limit of 0.2 (METHOD 0.9): 2172.7 MWh of 2272.7 MWh are 95.6 %
     finding = INDICATORS["A15"].find(period(*JANUARY, imported(own=2_172_727)), plant())
     assert found(finding).value == pytest.approx(0.2, abs=0.0005)
 
 
-def test_process_and_bought_heat_are_in_it_where_they_are_entered() -> None:
+def test_process_emission_and_bought_heat_are_included_when_entered() -> None:
     # (55.81 + 310 + 29.3076 x 0.11) / (12.29 + 1) = 369.0338 / 13.29 = 27.7678
     goals = GoalsConfig(
         entries=(
@@ -146,7 +146,7 @@ def test_process_and_bought_heat_are_in_it_where_they_are_entered() -> None:
     assert "process_emission" not in finding.note
 
 
-def test_the_heat_of_metered_gas() -> None:
+def test_the_energy_of_metered_gas_is_included() -> None:
     # 1000 m3 are 2 162 000 g and so 10 815.4 kWh at 199.9 g/kWh: 2.162 t / (10 815.4 x 0.1229 / 1000 tce) = 1.62653,
     # which is 199.9 / 122.9 of any amount of gas
     gas = device("engine", "chp", fuel_meter="gas", fuel_factor=NATURAL_GAS_PER_M3)

@@ -1,4 +1,4 @@
-"""The shipped limit values are the standards'."""
+"""The shipped limit values are those of the standards."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def test_the_limits_are_those_of_the_standards() -> None:
     ]
 
 
-def test_a_better_class_needs_less() -> None:
+def test_a_better_class_has_a_lower_limit() -> None:
     for limit in limits().values():
         assert limit.class1 <= (limit.class2 if limit.class2 is not None else limit.class3) <= limit.class3

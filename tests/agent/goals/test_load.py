@@ -13,14 +13,14 @@ IDLE = INDICATORS["B07"]
 
 
 def nights(*lows: float, peak: float = 250e3) -> list[Day]:
-    """Days of 2400 kWh with these lowest loads at night, W."""
+    """Return days of 2400 kWh with these lowest loads at night, W."""
     return [
         day(when, quarters=Quarters(count=96, peak=peak, night=low, night_count=20), load_energy=2400e3)
         for when, low in zip(dates(FIRST, len(lows)), lows, strict=True)
     ]
 
 
-def test_the_lowest_quarter_of_the_nights_over_the_mean() -> None:
+def test_the_idle_ratio_is_the_lowest_quarter_of_the_nights_over_the_mean() -> None:
     # means of 100 kW; lowest 20 of 20, 30 and 40 kW: 20 %; mean of the lowest 30 kW: 30 %; 100 / 250 kW = 0.4
     finding = IDLE.find(month(nights(30e3, 20e3, 40e3)), site())
     assert found(finding).value == pytest.approx(20.0)
@@ -29,20 +29,20 @@ def test_the_lowest_quarter_of_the_nights_over_the_mean() -> None:
     assert found(finding).arithmetic == "20 kW / (7200 kWh / 72 h) x 100 = 20 %"
 
 
-def test_a_mean_covers_the_measured_time() -> None:
+def test_the_mean_is_over_the_measured_time() -> None:
     # 2400 kWh in 12 h: 200 kW; 20 / 200 = 10 %
     half = day(FIRST, covered=43200.0, quarters=Quarters(48, peak=300e3, night=20e3, night_count=20), load_energy=2.4e6)
     assert found(IDLE.find(month([half]), site())).value == pytest.approx(10.0)
 
 
-def test_days_without_a_night_have_no_part_in_it() -> None:
+def test_days_without_a_night_do_not_count() -> None:
     day_shift = day(dates(FIRST, 2)[1], quarters=Quarters(count=40, peak=900e3), load_energy=2400e3)
     finding = IDLE.find(month([*nights(20e3), day_shift]), site())
     assert found(finding).value == pytest.approx(20.0)
     assert extra(finding, "load factor") == pytest.approx(100 / 900)
 
 
-def test_a_site_that_is_off_at_night_has_no_idle_load() -> None:
+def test_a_site_that_is_off_at_night_has_an_idle_ratio_of_0() -> None:
     finding = IDLE.find(month(nights(0.0, peak=0.0)), site())
     assert found(finding).value == 0.0
     assert not [extra_value for extra_value in found(finding).extras if extra_value.name == "load factor"]
@@ -68,16 +68,16 @@ def test_the_missing_input_is_named(days: list[Day], what: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("base", "of", "expected"),
+    ("base", "number", "expected"),
     [
         (Baseline(40.0, 2025), 2026, 36.0),  # -10 % in the first year
-        (Baseline(40.0, 2025), 2028, 36.0),  # and no further unless the site says so
+        (Baseline(40.0, 2025), 2028, 36.0),  # no further fall without a setting of the site
         (Baseline(40.0, 2026), 2026, 40.0),
         (Baseline(40.0, 2024, -0.05), 2026, 36.1),  # 40 x 0.95 x 0.95
     ],
 )
-def test_the_target_is_the_sites_baseline_less_a_tenth(base: Baseline, of: int, expected: float) -> None:
-    target = IDLE.target(year(of, []), site(GoalsConfig(baselines={"B07": base})))
+def test_the_target_is_the_baseline_of_the_site_less_a_tenth(base: Baseline, number: int, expected: float) -> None:
+    target = IDLE.target(year(number, []), site(GoalsConfig(baselines={"B07": base})))
     assert target is not None
     assert target.value == pytest.approx(expected)
     assert "site choice" in target.source

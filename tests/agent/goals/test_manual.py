@@ -1,4 +1,4 @@
-"""Manual entries: METHOD 6.2 A23 and A24, with who answers for them; stale after their period."""
+"""Manual entries: METHOD 6.2 A23 and A24, with their author; they expire after their period."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def test_the_latest_entry_counts() -> None:
     assert found(INDICATORS["A24"].find(year(2026, []), site(goals))).value == 12.0
 
 
-def test_an_entry_turns_stale_after_its_period() -> None:
+def test_an_entry_expires_after_its_period() -> None:
     half = entry("rnd_share", 3.5, JANUARY, date(2026, 6, 30))
     goals = GoalsConfig(entries=(half,))
     assert found(INDICATORS["A23"].find(year(2026, [], over=date(2026, 7, 1)), site(goals))).value == 3.5
-    late = missing(INDICATORS["A23"].find(year(2026, [], over=date(2026, 7, 2)), site(goals)))
-    assert late.what == "no entry rnd_share for 2026-07-01; the last entry expired on 2026-06-30"
+    expired = missing(INDICATORS["A23"].find(year(2026, [], over=date(2026, 7, 2)), site(goals)))
+    assert expired.what == "no entry rnd_share for 2026-07-01; the last entry expired on 2026-06-30"
 
 
-def test_no_entry_is_no_number() -> None:
-    lack = missing(INDICATORS["A24"].find(year(2026, []), site()))
-    assert lack.what == "no entry trained_staff for 2026-12-31"
-    assert lack.add == (
+def test_without_an_entry_there_is_no_number() -> None:
+    missing_entry = missing(INDICATORS["A24"].find(year(2026, []), site()))
+    assert missing_entry.what == "no entry trained_staff for 2026-12-31"
+    assert missing_entry.add == (
         'add [[goals.entry]] with what = "trained_staff", value in persons, period, name, entered and document'
     )

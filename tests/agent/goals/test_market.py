@@ -1,4 +1,4 @@
-"""Allowances and money: METHOD 2.3's lines and prices, by hand."""
+"""Allowances and money: lines and prices of METHOD 2.3, by hand."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ PROCESS = entry("process_emission", 500, "2026-01-01", "2026-12-31")
 FIFTH = year(2026, day("2026-01-01", covered=73 * DAY, scope1=200_000, scope2_location=1_900_000), over="2026-03-15")
 
 
-def given(allowance: float, price: float | None = None) -> GoalsConfig:
+def goals_with(allowance: float, price: float | None = None) -> GoalsConfig:
     return GoalsConfig(price=price, entries=(PROCESS, entry("allowance", allowance, "2026-01-01", "2026-12-31")))
 
 
-@pytest.mark.parametrize(("allowance", "left"), [(12_000, 1000.0), (10_000, -1000.0)])
-def test_what_is_left_of_the_allowance(allowance: float, left: float) -> None:
-    finding = INDICATORS["B08"].find(FIFTH, plant(goals=given(allowance)))
-    assert found(finding).value == pytest.approx(left)
+@pytest.mark.parametrize(("allowance", "remaining"), [(12_000, 1000.0), (10_000, -1000.0)])
+def test_the_rest_of_the_allowance(allowance: float, remaining: float) -> None:
+    finding = INDICATORS["B08"].find(FIFTH, plant(goals=goals_with(allowance)))
+    assert found(finding).value == pytest.approx(remaining)
     assert extras(finding) == pytest.approx({"emitted so far": 2200.0, "projected": 11_000.0, "entry line": 13_000.0})
     target = INDICATORS["B08"].target(FIFTH, plant())
     assert target is not None
@@ -29,9 +29,9 @@ def test_what_is_left_of_the_allowance(allowance: float, left: float) -> None:
 
 
 def test_a_month_has_its_part_of_the_allowance() -> None:
-    # 365 t of the year are 31 t of January; 1 t of import in half of it comes to 2 t, with no process
-    nothing = entry("process_emission", 0, "2026-01-01", "2026-12-31")
-    goals = GoalsConfig(entries=(nothing, entry("allowance", 365, "2026-01-01", "2026-12-31")))
+    # 365 t of the year are 31 t of January; 1 t of import in half of January gives 2 t, without a process
+    no_process = entry("process_emission", 0, "2026-01-01", "2026-12-31")
+    goals = GoalsConfig(entries=(no_process, entry("allowance", 365, "2026-01-01", "2026-12-31")))
     month = period(
         "2026-01-01",
         "2026-02-01",
@@ -42,15 +42,15 @@ def test_a_month_has_its_part_of_the_allowance() -> None:
 
 
 @pytest.mark.parametrize("claim", ["B08", "B15"])
-def test_an_allowance_that_nobody_entered(claim: str) -> None:
+def test_a_missing_allowance_is_reported(claim: str) -> None:
     assert lacking(INDICATORS[claim].find(FIFTH, plant())).startswith('no entry "allowance" for 2026-03-14; add')
     stale = GoalsConfig(entries=(PROCESS, entry("allowance", 12_000, "2025-01-01", "2025-12-31")))
     assert "2026-03-14" in lacking(INDICATORS[claim].find(FIFTH, plant(goals=stale)))
 
 
-def test_two_ledgers_stand_side_by_side() -> None:
+def test_the_national_ledger_is_shown_beside_the_pilot_ledger() -> None:
     # national: 200 + 100; pilot: 300 + 1900
-    finding = INDICATORS["B14"].find(FIFTH, plant(goals=given(0)))
+    finding = INDICATORS["B14"].find(FIFTH, plant(goals=goals_with(0)))
     assert found(finding).value == pytest.approx(300.0)
     assert extras(finding) == pytest.approx({"pilot ledger": 2200.0, "entry line of Chongqing": 13_000.0})
     target = INDICATORS["B14"].target(year(2026), plant())
@@ -58,23 +58,23 @@ def test_two_ledgers_stand_side_by_side() -> None:
     assert target.value == 26_000.0
 
 
-def test_what_is_short_costs_its_price() -> None:
+def test_a_deficit_of_allowances_costs_its_price() -> None:
     # 1000 t x 40.36, beside it x 62.36; with the site's own price x 90
-    finding = INDICATORS["B15"].find(FIFTH, plant(goals=given(10_000)))
+    finding = INDICATORS["B15"].find(FIFTH, plant(goals=goals_with(10_000)))
     assert found(finding).value == pytest.approx(40_360.0)
     assert extras(finding) == pytest.approx({"deficit": 1000.0, "at 62.36 CNY/t, national mean of 2025": 62_360.0})
-    own = found(INDICATORS["B15"].find(FIFTH, plant(goals=given(10_000, price=90.0))))
+    own = found(INDICATORS["B15"].find(FIFTH, plant(goals=goals_with(10_000, price=90.0))))
     assert own.value == pytest.approx(90_000.0)
     assert own.inputs[-1].source == "[goals] price"
     assert own.entry == "manual entry of Li Wei, 2026-01-05, form 7"
 
 
-def test_what_is_not_short_costs_nothing() -> None:
-    assert found(INDICATORS["B15"].find(FIFTH, plant(goals=given(12_000)))).value == 0.0
+def test_a_surplus_of_allowances_costs_nothing() -> None:
+    assert found(INDICATORS["B15"].find(FIFTH, plant(goals=goals_with(12_000)))).value == 0.0
 
 
 @pytest.mark.parametrize(("price", "worth"), [(None, 3118.0), (100.0, 5000.0)])
-def test_what_was_avoided_has_a_worth(price: float | None, worth: float) -> None:
+def test_avoided_emissions_have_a_value(price: float | None, worth: float) -> None:
     # 50 t x 62.36 or x 100
     saved = year(2026, day("2026-01-01", avoided=50_000))
     finding = INDICATORS["A22"].find(saved, plant(goals=GoalsConfig(price=price)))
@@ -83,11 +83,11 @@ def test_what_was_avoided_has_a_worth(price: float | None, worth: float) -> None
     assert "not a forecast" in found(finding).note
 
 
-def test_what_is_not_stored_is_avoided_by_nobody() -> None:
+def test_without_stored_avoided_emissions_there_is_no_value() -> None:
     assert lacking(INDICATORS["A22"].find(FIFTH, plant())) == "no day of 2026 has avoided"
 
 
 def test_a_period_that_has_not_begun_projects_nothing() -> None:
-    begun = Stretch("2026", FIFTH.start, FIFTH.end, FIFTH.start, FIFTH.days)
+    just_begun = Stretch("2026", FIFTH.start, FIFTH.end, FIFTH.start, FIFTH.days)
     for claim in ("B08", "B15"):
-        assert lacking(INDICATORS[claim].find(begun, plant(goals=given(10_000))))
+        assert lacking(INDICATORS[claim].find(just_begun, plant(goals=goals_with(10_000))))

@@ -35,7 +35,7 @@ ENGINES = ProductSettings("engine", "B18", energy=("bench",), fuel=("gas",), rec
 METERS = {"mixer": used(1), "filler": used(1)}
 
 
-def test_a_food_line_is_energy_over_mass() -> None:
+def test_the_value_of_a_food_line_is_energy_over_mass() -> None:
     # 30 days of 120 + 80 kWh and 1600 pieces of 0.5 kg: 6000 kWh / 24 t = 250 kWh/t
     days = each(FIRST, 30, {"mixer": used(120), "filler": used(80), "press": made(1600)})
     finding = found(FOOD.find(month(days), site(GoalsConfig(products=(LINE,)))))
@@ -49,7 +49,7 @@ def test_a_food_line_is_energy_over_mass() -> None:
     assert (finding.coverage, finding.entry) == (1.0, "")
 
 
-def test_several_lines_are_the_sum_over_the_sum() -> None:
+def test_the_value_of_several_lines_is_the_sum_over_the_sum() -> None:
     # 600 kWh / 2 t = 300 and 900 kWh / 1 t = 900; together 1500 / 3 = 500, not the mean of both
     noodles = ProductSettings("noodles", "A07", energy=("oven",), output="belt")
     lines = GoalsConfig(products=(ProductSettings("sauce", "A07", energy=("mixer",), output="press"), noodles))
@@ -71,7 +71,7 @@ def test_coverage_is_the_lowest_coverage_of_a_meter() -> None:
     assert found(FOOD.find(month(half), site(goals))).coverage == 0.5
 
 
-def test_tonnes_by_hand_go_with_the_energy_of_their_days() -> None:
+def test_entered_tonnes_count_with_the_energy_of_their_days() -> None:
     # Of 2026 two months were entered, 59 days of 100 kWh over 29.5 t; the 14 days of March have no tonnes yet
     by_hand = ProductSettings("sauce", "A07", energy=("mixer",))
     tonnes = (
@@ -87,10 +87,10 @@ def test_tonnes_by_hand_go_with_the_energy_of_their_days() -> None:
     assert finding.coverage == pytest.approx(59 / 73)
     assert finding.entry == "manual entry of Li Na, 2026-03-02, weighbridge log"
     assert finding.inputs[0] == Input("energy of mixer", 5900.0, "kWh", "meter mixer, 59 days")
-    assert [each_.value for each_ in finding.inputs[1:]] == [15.0, 14.5]
+    assert [operand.value for operand in finding.inputs[1:]] == [15.0, 14.5]
 
 
-def test_of_entries_about_the_same_days_the_later_one_counts() -> None:
+def test_the_latest_of_several_entries_for_the_same_days_counts() -> None:
     by_hand = ProductSettings("sauce", "A07", energy=("mixer",))
     first, last = FIRST, date(2026, 11, 30)
     tonnes = (
@@ -167,18 +167,18 @@ def test_the_target_falls_from_the_baseline() -> None:
     assert FOOD.better == "lower"
 
 
-def test_a_test_bench_is_fuel_and_electricity_less_what_it_gives_back() -> None:
+def test_the_energy_of_a_test_bench_is_fuel_and_electricity_less_recovered_energy() -> None:
     # 50 m3 of gas are 50 x 38.931 / 3.6 = 540.708 kWh; + 260 - 200.708 kWh = 600 kWh over 4 engines: 150 kWh each
     days = [day(FIRST, {"bench": used(260), "brake": used(200.7083333333333), "gas": made(50), "count": made(4)})]
     goals = GoalsConfig(products=(ENGINES,))
     finding = found(BENCH.find(month(days), site(goals, [meter("gas", "fuel", GAS, fuel="natural_gas")])))
     assert isclose(finding.value, 150.0)
     assert finding.arithmetic.startswith("(50 m3 x 10.81416667 kWh/m3 + 260 kWh - 200.7083333 kWh) / 4 = ")
-    assert [each_.unit for each_ in finding.inputs] == ["kWh", "kWh", "m3", "pieces"]
+    assert [operand.unit for operand in finding.inputs] == ["kWh", "kWh", "m3", "pieces"]
     assert "389.31 GJ per 10 000 Nm3" in finding.inputs[2].source
 
 
-def test_engines_can_be_entered_by_hand() -> None:
+def test_the_number_of_engines_can_be_entered() -> None:
     by_hand = ProductSettings("engine", "B18", energy=("bench",))
     goals = GoalsConfig(products=(by_hand,), entries=(entry("pieces:engine", 20, FIRST, date(2026, 11, 30)),))
     finding = found(BENCH.find(month(each(FIRST, 30, {"bench": used(100)})), site(goals)))
@@ -193,7 +193,7 @@ def test_a_bench_whose_gas_is_unknown_has_no_value() -> None:
     assert 'what = "fuel_heat:gas"' in finding.add
 
 
-def test_days_that_are_not_over_have_no_tonnes() -> None:
+def test_an_entry_for_unfinished_days_gives_no_tonnes() -> None:
     by_hand = ProductSettings("sauce", "A07", energy=("mixer",))
     goals = GoalsConfig(products=(by_hand,), entries=(entry("tonnes:sauce", 9, FIRST, date(2026, 11, 30)),))
     days = each(FIRST, 29, {"mixer": used(100)})

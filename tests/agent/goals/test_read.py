@@ -1,4 +1,4 @@
-"""What a right `[goals]` becomes; wrong ones are the folders goals, goals-products and goals-entries of tests/cases."""
+"""Settings read from valid `[goals]` tables; tests/cases has invalid tables: goals, goals-products, goals-entries."""
 
 from __future__ import annotations
 
@@ -64,31 +64,31 @@ def test_a_site_without_settings_has_the_defaults() -> None:
     assert GoalsConfig().nominal_voltage == 380.0
 
 
-def test_what_stands_for_the_site() -> None:
-    made = goals(
+def test_the_settings_of_the_site_are_read() -> None:
+    settings = goals(
         '[goals]\nsince = 2026-01-01\ndistrict = "other"\nprice = 62.36\n'
         'nominal_voltage = "10 kV"\nzone_renewable = 0.35\n'
     )
-    assert (made.since, made.district, made.price) == (date(2026, 1, 1), "other", 62.36)
-    assert (made.nominal_voltage, made.zone_renewable) == (10_000.0, 0.35)
+    assert (settings.since, settings.district, settings.price) == (date(2026, 1, 1), "other", 62.36)
+    assert (settings.nominal_voltage, settings.zone_renewable) == (10_000.0, 0.35)
     assert goals('[goals]\nsince = "2026/1/1"\nnominal_voltage = 400\n').nominal_voltage == 400.0
 
 
-def test_targets_baselines_and_milestones_are_by_goal() -> None:
-    made = goals(
+def test_targets_baselines_and_milestones_are_read_by_goal() -> None:
+    settings = goals(
         "[goals.target]\nA12 = 30\nB10 = 0.95\n"
         "[goals.baseline.A07]\nvalue = 412\nyear = 2025\nyearly = -0.05\n"
         "[goals.baseline.A02]\nvalue = 5200.5\nyear = 2024\n"
         '[[goals.milestone]]\ngoal = "A02"\nyear = 2030\nvalue = 4100\n'
         '[[goals.milestone]]\ngoal = "A02"\nyear = 2027\nvalue = 4700\n'
     )
-    assert made.targets == {"A12": 30.0, "B10": 0.95}
-    assert made.baselines == {"A07": Baseline(412.0, 2025, -0.05), "A02": Baseline(5200.5, 2024, None)}
-    assert made.milestones == {"A02": (Milestone(2027, 4700.0), Milestone(2030, 4100.0))}
+    assert settings.targets == {"A12": 30.0, "B10": 0.95}
+    assert settings.baselines == {"A07": Baseline(412.0, 2025, -0.05), "A02": Baseline(5200.5, 2024, None)}
+    assert settings.milestones == {"A02": (Milestone(2027, 4700.0), Milestone(2030, 4100.0))}
 
 
-def test_a_product_names_its_meters() -> None:
-    made = goals(
+def test_products_with_their_meters_are_read() -> None:
+    settings = goals(
         '[[goals.product]]\nname = "食品线"\ngoal = "A07"\nenergy = ["mixer", "oven"]\nfuel = ["gas"]\n'
         'output = "pieces"\nunit_mass = "80 g"\n'
         '[[goals.product]]\nname = "billets"\ngoal = "A16"\nprocess = "eaf_70"\nenergy = ["oven"]\n'
@@ -97,7 +97,7 @@ def test_a_product_names_its_meters() -> None:
         '[[goals.product]]\nname = "capture plant"\ngoal = "A19"\nenergy = ["mixer"]\n'
         '[[goals.product]]\nname = "ingots"\ngoal = "A25"\nprocess = "aluminium_ingot"\n'
     )
-    line, billets, engines, captured, ingots = made.products
+    line, billets, engines, captured, ingots = settings.products
     assert line == ProductSettings("食品线", "A07", "", ("mixer", "oven"), ("gas",), (), "pieces", 0.08)
     assert billets == ProductSettings("billets", "A16", "eaf_70", ("oven",))
     assert engines == ProductSettings("engines", "B18", energy=("bench",), recovered=("brake",), output="pieces")
@@ -105,29 +105,29 @@ def test_a_product_names_its_meters() -> None:
     assert ingots.process == "aluminium_ingot"
 
 
-def test_a_building_has_an_area_and_may_have_a_design_value() -> None:
-    made = goals(
+def test_buildings_with_area_and_design_value_are_read() -> None:
+    settings = goals(
         '[[goals.building]]\nname = "office"\nenergy = ["mixer"]\narea = "1200 m2"\ndesign = 90\n'
         '[[goals.building]]\nname = "hall"\nenergy = ["oven"]\narea = "1.5 ha"\n'
     )
-    assert made.buildings == (
+    assert settings.buildings == (
         BuildingSettings("office", ("mixer",), 1200.0, 90.0),
         BuildingSettings("hall", ("oven",), 15_000.0),
     )
 
 
-def test_a_model_has_a_reference_and_what_energy_depends_on(tmp_path: Path) -> None:
+def test_models_with_reference_and_variables_are_read(tmp_path: Path) -> None:
     (tmp_path / "days.csv").write_text("date;mean_degC\n2025-01-01;-3.5\n2025/1/2;8\n")
     line = '[[goals.product]]\nname = "line"\ngoal = "B10"\noutput = "pieces"\nunit_mass = 2\n'
     weather = line + '[goals.model]\nreference = 2025\noutputs = ["line"]\nheating_base = 18\n'
     first, last = date(2025, 1, 1), date(2025, 12, 31)
-    made = goals(weather + 'weather = "roof"\n').model
-    assert made == BaselineSettings(first, last, ("line",), 18.0, None, "roof")
-    made = goals(weather + 'cooling_base = 26\ntemperatures = "days.csv"\n', tmp_path).model
-    assert made == BaselineSettings(first, last, ("line",), 18.0, 26.0, "", tmp_path / "days.csv")
-    made = goals(weather + 'weather = "roof"\ntemperatures = "days.csv"\n', tmp_path).model
-    assert made is not None
-    assert (made.weather, made.temperatures) == ("roof", tmp_path / "days.csv")
+    model = goals(weather + 'weather = "roof"\n').model
+    assert model == BaselineSettings(first, last, ("line",), 18.0, None, "roof")
+    model = goals(weather + 'cooling_base = 26\ntemperatures = "days.csv"\n', tmp_path).model
+    assert model == BaselineSettings(first, last, ("line",), 18.0, 26.0, "", tmp_path / "days.csv")
+    model = goals(weather + 'weather = "roof"\ntemperatures = "days.csv"\n', tmp_path).model
+    assert model is not None
+    assert (model.weather, model.temperatures) == ("roof", tmp_path / "days.csv")
 
 
 @pytest.mark.parametrize(
@@ -146,14 +146,14 @@ def test_a_model_has_a_reference_and_what_energy_depends_on(tmp_path: Path) -> N
         ),
     ],
 )
-def test_a_model_is_whole(lines: str, mistake: str) -> None:
+def test_an_incomplete_model_is_reported(lines: str, mistake: str) -> None:
     text = f'[[goals.product]]\nname = "line"\ngoal = "B10"\n[goals.model]\nreference = 2025\n{lines}'
     assert mistakes(text) == [f"goals.model.{mistake}"]
 
 
-def test_a_temperature_file_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
-    (found,) = mistakes('[goals.model]\nreference = 2025\ncooling_base = 26\ntemperatures = "x.csv"\n', tmp_path)
-    assert found == f"{tmp_path / 'x.csv'}: cannot be read: No such file or directory"
+def test_a_missing_temperature_file_is_reported(tmp_path: Path) -> None:
+    (mistake,) = mistakes('[goals.model]\nreference = 2025\ncooling_base = 26\ntemperatures = "x.csv"\n', tmp_path)
+    assert mistake == f"{tmp_path / 'x.csv'}: cannot be read: No such file or directory"
 
 
 def entry(what: str, value: str, unit: str, period: str, *, entered: str = "2026-12-02") -> str:
@@ -177,9 +177,11 @@ def entry(what: str, value: str, unit: str, period: str, *, entered: str = "2026
         ('"2026-11-05..2026-11-05"', date(2026, 11, 5), date(2026, 11, 5)),
     ],
 )
-def test_an_entry_is_about_a_stretch_of_days(period: str, first: date, last: date) -> None:
-    (made,) = goals(entry("allowance", "12000", "tCO2e", period)).entries
-    assert made == ManualEntry("allowance", 12000.0, "tCO2e", first, last, "Li Na", date(2026, 12, 2), "notice 17")
+def test_the_period_of_an_entry_is_a_range_of_days(period: str, first: date, last: date) -> None:
+    (manual_entry,) = goals(entry("allowance", "12000", "tCO2e", period)).entries
+    assert manual_entry == ManualEntry(
+        "allowance", 12000.0, "tCO2e", first, last, "Li Na", date(2026, 12, 2), "notice 17"
+    )
 
 
 @pytest.mark.parametrize(
@@ -208,48 +210,50 @@ def test_an_entry_is_about_a_stretch_of_days(period: str, first: date, last: dat
     ],
 )
 def test_a_wrong_period_is_reported(period: str) -> None:
-    (found,) = mistakes(entry("allowance", "12000", "tCO2e", period))
-    assert found.startswith("goals.entry[1] (allowance).period: found ")
-    assert found.endswith('allowed: "2026", "2026-11", "2026-11-30" or "2026-11-01..2026-11-30" (both included)')
+    (mistake,) = mistakes(entry("allowance", "12000", "tCO2e", period))
+    assert mistake.startswith("goals.entry[1] (allowance).period: found ")
+    assert mistake.endswith('allowed: "2026", "2026-11", "2026-11-30" or "2026-11-01..2026-11-30" (both included)')
 
 
-def test_a_day_is_no_month_and_no_instant() -> None:
-    for wrong in ('"2026-12"', "2026", "2026-12-02T08:00:00Z", '"2 Dec 2026"'):
-        (found,) = mistakes(entry("allowance", "1", "tCO2e", "2026", entered=wrong))
-        assert found.startswith("goals.entry[1] (allowance).entered: found ")
+def test_the_date_of_an_entry_is_a_day() -> None:
+    for entered in ('"2026-12"', "2026", "2026-12-02T08:00:00Z", '"2 Dec 2026"'):
+        (mistake,) = mistakes(entry("allowance", "1", "tCO2e", "2026", entered=entered))
+        assert mistake.startswith("goals.entry[1] (allowance).entered: found ")
 
 
-def test_the_heat_of_a_fuel_is_per_what_its_meter_counts() -> None:
-    (made,) = goals(entry("fuel_heat:gas", "10.8", "kWh/m3", "2026")).entries
-    assert (made.what, made.value, made.unit) == ("fuel_heat:gas", 10.8, "kWh/m3")
-    (found,) = mistakes(entry("fuel_heat:gas", "10.8", "kWh/kg", "2026"))
-    assert found == "goals.entry[1] (fuel_heat:gas).unit: found 'kWh/kg', nearest: 'kWh/m3'; allowed: kWh/m3"
-    (found,) = mistakes(entry("fuel_heat:mixer", "10.8", "kWh/m3", "2026"))
-    assert found == "goals.entry[1].what: found 'fuel_heat:mixer', nearest: 'fuel_heat:gas'; allowed: fuel_heat:gas"
+def test_the_heat_of_a_fuel_is_per_unit_of_its_meter() -> None:
+    (manual_entry,) = goals(entry("fuel_heat:gas", "10.8", "kWh/m3", "2026")).entries
+    assert (manual_entry.what, manual_entry.value, manual_entry.unit) == ("fuel_heat:gas", 10.8, "kWh/m3")
+    (mistake,) = mistakes(entry("fuel_heat:gas", "10.8", "kWh/kg", "2026"))
+    assert mistake == "goals.entry[1] (fuel_heat:gas).unit: found 'kWh/kg', nearest: 'kWh/m3'; allowed: kWh/m3"
+    (mistake,) = mistakes(entry("fuel_heat:mixer", "10.8", "kWh/m3", "2026"))
+    assert mistake == "goals.entry[1].what: found 'fuel_heat:mixer', nearest: 'fuel_heat:gas'; allowed: fuel_heat:gas"
 
 
-def test_a_later_entry_corrects_an_earlier_one_and_a_second_of_a_day_is_a_mistake() -> None:
+def test_a_later_entry_corrects_an_earlier_entry_and_a_duplicate_of_the_same_day_is_reported() -> None:
     first, second = (
         entry("rnd_share", value, "%", "2026", entered=day) for value, day in (("3", "2027-01-05"), ("4", "2027-02-01"))
     )
-    made = goals(first + second)
-    found = made.entry("rnd_share", date(2026, 6, 1))
-    assert found is not None
-    assert found.value == 4.0
-    again = "found 'rnd_share' a second time for its period; allowed: entered on a later day"
-    assert mistakes(first + first) == [f"goals.entry[2] (rnd_share).what: {again}"]
+    settings = goals(first + second)
+    latest = settings.entry("rnd_share", date(2026, 6, 1))
+    assert latest is not None
+    assert latest.value == 4.0
+    message = "found 'rnd_share' a second time for its period; allowed: entered on a later day"
+    assert mistakes(first + first) == [f"goals.entry[2] (rnd_share).what: {message}"]
 
 
 PRODUCT = '[[goals.product]]\nname = "dumplings"\ngoal = "A07"\n'
 
 
-def test_entries_may_stand_in_a_file(tmp_path: Path) -> None:
+def test_entries_are_read_from_a_file(tmp_path: Path) -> None:
     rows = 'tonnes:dumplings,31.5,t,2026-11,Wang Wei,2026/12/2,"dispatch book, page 7"\n\n'
     rows += "heat,0,GJ,2026,李娜,2027-01-05,热费单\n"
     (tmp_path / "entries.csv").write_text(HEAD + rows)
-    made = goals('[goals]\nentries = "entries.csv"\n' + entry("allowance", "12", "tCO2e", "2026") + PRODUCT, tmp_path)
+    settings = goals(
+        '[goals]\nentries = "entries.csv"\n' + entry("allowance", "12", "tCO2e", "2026") + PRODUCT, tmp_path
+    )
     month, year = (date(2026, 11, 1), date(2026, 11, 30)), (date(2026, 1, 1), date(2026, 12, 31))
-    assert made.entries == (
+    assert settings.entries == (
         ManualEntry("allowance", 12.0, "tCO2e", *year, "Li Na", date(2026, 12, 2), "notice 17"),
         ManualEntry("tonnes:dumplings", 31.5, "t", *month, "Wang Wei", date(2026, 12, 2), "dispatch book, page 7"),
         ManualEntry("heat", 0.0, "GJ", *year, "李娜", date(2027, 1, 5), "热费单"),
@@ -269,20 +273,20 @@ def test_entries_may_stand_in_a_file(tmp_path: Path) -> None:
         (HEAD + f"heat,1,GJ,2026,{'N' * 201},2026-01-01,D\n", "line 2: name: found 'NNN"),
     ],
 )
-def test_a_mistake_of_a_file_is_reported_with_its_line(tmp_path: Path, text: str, line: str) -> None:
+def test_a_mistake_in_a_file_is_reported_with_its_line(tmp_path: Path, text: str, line: str) -> None:
     (tmp_path / "entries.csv").write_text(text)
-    (found,) = mistakes('[goals]\nentries = "entries.csv"\n', tmp_path)
-    assert found.startswith(f"{tmp_path / 'entries.csv'}: {line}")
+    (mistake,) = mistakes('[goals]\nentries = "entries.csv"\n', tmp_path)
+    assert mistake.startswith(f"{tmp_path / 'entries.csv'}: {line}")
 
 
-def test_of_many_mistakes_of_a_file_the_first_are_reported(tmp_path: Path) -> None:
+def test_only_the_first_of_many_mistakes_in_a_file_are_reported(tmp_path: Path) -> None:
     (tmp_path / "entries.csv").write_text(HEAD + "heat,x,GJ,2026,N,2026-01-01,D\n" * 25)
-    found = mistakes('[goals]\nentries = "entries.csv"\n', tmp_path)
-    assert len(found) == 11
-    assert found[-1] == f"{tmp_path / 'entries.csv'}: 15 more mistakes"
+    lines = mistakes('[goals]\nentries = "entries.csv"\n', tmp_path)
+    assert len(lines) == 11
+    assert lines[-1] == f"{tmp_path / 'entries.csv'}: 15 more mistakes"
 
 
-def test_every_word_for_an_entry_is_read() -> None:
+def test_every_kind_of_entry_is_read() -> None:
     names = {"product": "dumplings", "meter": "gas", "": ""}
     for word, kind in manual_entries.ENTRY_KINDS.items():
         what = f"{word}:{names[kind.of]}" if kind.of else word
@@ -291,7 +295,7 @@ def test_every_word_for_an_entry_is_read() -> None:
         assert [entry.what for entry in goals(product + entry(what, "1", unit, "2026")).entries] == [what]
 
 
-# whatever is written
+# any text
 
 
 def test_a_device_with_a_wrong_role_is_reported_once() -> None:
@@ -302,15 +306,15 @@ def test_a_device_with_a_wrong_role_is_reported_once() -> None:
     assert mistake.startswith("site.toml: device[2] (mixer).role: found 'lode', nearest: 'load'")
 
 
-def test_what_a_device_counts_decides_whether_a_unit_has_a_mass() -> None:
+def test_the_counted_quantity_of_a_device_decides_whether_a_unit_mass_is_required() -> None:
     product = '[[goals.product]]\nname = "x"\ngoal = "A07"\noutput = "meter"\n'
     volume = device("meter", "production", "suto_s430_gasflow")
     mass = device("meter", "production", "siemens_sitrans_mass6000")
     assert goals(mass + product).products[0].unit_mass == 1.0
     assert goals(volume + product + 'unit_mass = "1.2 kg"\n').products[0].unit_mass == 1.2
     assert mistakes(volume + product) == ["goals.product[1] (x).unit_mass: missing; kg of one m3 of 'meter'"]
-    (told,) = mistakes(device("meter", "production", "sunspec") + product)
-    assert told.startswith(
+    (mistake,) = mistakes(device("meter", "production", "sunspec") + product)
+    assert mistake.startswith(
         "goals.product[1] (x).output: found 'meter', which counts no volume, mass or pulses; allowed"
     )
 
@@ -354,18 +358,18 @@ lists = st.lists(st.dictionaries(st.sampled_from((*MORE, *INNER, *LAST)), anythi
 def test_any_text_is_read_or_reported_in_lines(
     data: dict[str, object], products: object, buildings: object, manual: object
 ) -> None:
-    told: list[str] = []
+    reported: list[str] = []
     data = {**data, "product": products, "building": buildings, "entry": manual}
     meters = {
         "oven": GoalMeter("load"),
         "gas": GoalMeter("fuel", "m3"),
         "pieces": GoalMeter("production", "1", frozenset()),
     }
-    made = read_goals(Table("site.toml", "goals", data, told), meters, Path("/nowhere"))
-    for line in told:
+    settings = read_goals(Table("site.toml", "goals", data, reported), meters, Path("/nowhere"))
+    for line in reported:
         assert re.match(r"site\.toml: goals\b.*: (found|missing|unknown|.*, )", line), line
         assert line.isprintable(), line
-    if not told:
-        assert isinstance(made.price, float | None)
-        assert all(entry.first <= entry.last and isfinite(entry.value) for entry in made.entries)
-        assert all(set(product.energy) <= {"oven"} and product.unit_mass > 0.0 for product in made.products)
+    if not reported:
+        assert isinstance(settings.price, float | None)
+        assert all(entry.first <= entry.last and isfinite(entry.value) for entry in settings.entries)
+        assert all(set(product.energy) <= {"oven"} and product.unit_mass > 0.0 for product in settings.products)

@@ -37,14 +37,14 @@ def test_self_consumption_of_days_is_a_ratio_of_sums() -> None:
     assert found(INDICATORS["A12"].find(period(*JANUARY, FIFTH, second), plant(PV))).value == pytest.approx(170 / 3)
 
 
-@pytest.mark.parametrize(("district", "wanted"), [("main", 20.0), ("other", 40.0)])
-def test_the_share_that_chongqing_wants_depends_on_the_district(district: str, wanted: float) -> None:
+@pytest.mark.parametrize(("district", "expected"), [("main", 20.0), ("other", 40.0)])
+def test_the_share_required_by_chongqing_depends_on_the_district(district: str, expected: float) -> None:
     target = INDICATORS["A12"].target(period(*JANUARY), plant(PV, goals=GoalsConfig(district=district)))
     assert target is not None
-    assert target.value == wanted
+    assert target.value == expected
 
 
-def test_what_leaves_of_own_power() -> None:
+def test_the_exported_own_power() -> None:
     finding = INDICATORS["A21"].find(period(*JANUARY, FIFTH), plant(PV))
     assert found(finding).value == pytest.approx(120.0)
     assert extras(finding) == {"export": 120.0}
@@ -59,7 +59,7 @@ def test_without_production_there_is_no_number(claim: str) -> None:
     assert lacking(find(period(*JANUARY), plant(PV))) == "no stored data of 2026-01-01..2026-02-01"
 
 
-def test_a_night_of_no_production_has_no_self_consumption() -> None:
+def test_a_period_without_production_has_no_self_consumption() -> None:
     night = day("2026-01-01", self_consumption__part=0, self_consumption__whole=0)
     assert "no own production" in lacking(INDICATORS["A12"].find(period(*JANUARY, night), plant(PV)))
 
@@ -67,37 +67,37 @@ def test_a_night_of_no_production_has_no_self_consumption() -> None:
 # alignment
 
 
-def sunny(when: str, load: float, pv: float, overlap: float) -> Day:
+def day_with_sun(when: str, load: float, pv: float, overlap: float) -> Day:
     return day(when, quarters=Quarters(count=96, overlap=1000 * overlap), load_energy=load, pv_energy=pv)
 
 
-def test_alignment_is_what_load_and_pv_share_of_what_they_could() -> None:
+def test_alignment_is_the_overlap_of_load_and_pv_over_the_possible_overlap() -> None:
     # quarters: 30 + 15 = 45; days: min(100, 40) + min(20, 50) = 60; 45 / 60 = 75 %
-    days = [sunny("2026-01-01", 100, 40, 30), sunny("2026-01-02", 20, 50, 15)]
+    days = [day_with_sun("2026-01-01", 100, 40, 30), day_with_sun("2026-01-02", 20, 50, 15)]
     finding = found(INDICATORS["A09"].find(period("2026-01-01", "2026-01-03", *days), plant(PV)))
     assert finding.value == pytest.approx(75.0)
     assert finding.coverage == 1.0
 
 
-def test_days_without_quarters_are_no_part_of_the_alignment() -> None:
-    days = [sunny("2026-01-01", 100, 40, 30), day("2026-01-02", load_energy=100, pv_energy=100)]
+def test_days_without_quarters_do_not_count_in_the_alignment() -> None:
+    days = [day_with_sun("2026-01-01", 100, 40, 30), day("2026-01-02", load_energy=100, pv_energy=100)]
     finding = found(INDICATORS["A09"].find(period("2026-01-01", "2026-01-03", *days), plant(PV)))
     assert finding.value == pytest.approx(75.0)
     assert finding.coverage == pytest.approx(0.5)
 
 
 def test_a_day_without_sun_has_no_alignment() -> None:
-    finding = INDICATORS["A09"].find(period(*JANUARY, sunny("2026-01-01", 100, 0, 0)), plant(PV))
+    finding = INDICATORS["A09"].find(period(*JANUARY, day_with_sun("2026-01-01", 100, 0, 0)), plant(PV))
     assert lacking(finding) == "no day of 2026-01-01..2026-02-01 has both load and PV"
 
 
-def test_the_alignment_wanted_grows_by_points() -> None:
+def test_the_target_of_the_alignment_grows_by_points() -> None:
     # 60 % in 2024, + 2 points a year: 64 % in 2026; with yearly = 0.03, 66 %
-    for yearly, wanted in ((None, 64.0), (0.03, 66.0)):
+    for yearly, expected in ((None, 64.0), (0.03, 66.0)):
         goals = GoalsConfig(baselines={"A09": Baseline(60.0, 2024, yearly)})
         target = INDICATORS["A09"].target(year(2026), plant(PV, goals=goals))
         assert target is not None
-        assert target.value == pytest.approx(wanted)
+        assert target.value == pytest.approx(expected)
     assert INDICATORS["A09"].target(year(2026), plant(PV)) is None
 
 
@@ -121,6 +121,6 @@ def test_pv_without_rated_power_is_named() -> None:
     assert lacking(finding) == "no rated power of roof-north; add rated_power to each [[device]] of role pv"
 
 
-def test_pv_of_a_site_without_load_has_no_share_of_its_peak() -> None:
+def test_without_load_there_is_no_pv_share_of_the_peak() -> None:
     finding = INDICATORS["A11"].find(period(*JANUARY, day("2026-01-01", pv_energy=800)), plant(PV))
     assert lacking(finding) == "no load in the quarter-hours of 2026-01-01..2026-02-01"

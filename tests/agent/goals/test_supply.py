@@ -29,12 +29,12 @@ GRID = meter("incomer", "grid")
 INDUCTIVE = DeviceDay(reactive=300e3, reactive_beside=400e3, reactive_seconds=FULL)
 
 
-def test_the_power_factor_is_that_of_the_periods_energies() -> None:
+def test_the_power_factor_is_that_of_the_energies_of_the_period() -> None:
     # 30 days of 400 kWh and 300 kvarh: 12 000 / sqrt(12 000^2 + 9000^2) = 12 000 / 15 000
     finding = found(FACTOR.find(month(each(FIRST, 30, {"incomer": INDUCTIVE})), site(devices=[GRID])))
     assert finding.value == pytest.approx(0.8)
     assert finding.arithmetic == "12000 / sqrt(12000^2 + 9000^2) = 0.8"
-    assert [(each_.value, each_.unit) for each_ in finding.inputs] == [(12000.0, "kWh"), (9000.0, "kvarh")]
+    assert [(operand.value, operand.unit) for operand in finding.inputs] == [(12000.0, "kWh"), (9000.0, "kvarh")]
     assert FACTOR.better == "higher"
 
 
@@ -54,9 +54,9 @@ def test_the_target_is_that_of_the_tariff() -> None:
     assert (target.value, "(83) Shuidian Caizi No.215" in target.source) == (0.90, True)
 
 
-def test_sets_have_their_efficiency_beside_it() -> None:
+def test_the_efficiency_of_gensets_is_shown_beside_the_power_factor() -> None:
     # engine: 400 kWh of 100 m3 x 38.931 / 3.6 kWh = 1081.417: 36.9885 %; diesel: 400 kWh of 100 kg at 2668 g/kg
-    # / 266.8 g/kWh = 10 kWh/kg: 40 %; the third's coal by the kg has no heat, the fourth burnt nothing
+    # / 266.8 g/kWh = 10 kWh/kg: 40 %; the heat of the third's coal is unknown, the fourth burnt no fuel
     devices = [
         GRID,
         meter("engine", "chp", fuel_meter="gas", fuel_factor=2162.0),
@@ -68,9 +68,9 @@ def test_sets_have_their_efficiency_beside_it() -> None:
         meter("spare", "genset", fuel_meter="can", fuel_factor=2668.0),
         meter("can", "fuel", MASS),
     ]
-    named = {"incomer": INDUCTIVE, "gas": made(100), "oil": made(100), "coal": made(100), "can": made(0)}
+    meters = {"incomer": INDUCTIVE, "gas": made(100), "oil": made(100), "coal": made(100), "can": made(0)}
     sets = dict.fromkeys(("engine", "standby", "steam", "spare"), used(400))
-    finding = FACTOR.find(month([day(FIRST, {**named, **sets})]), site(devices=devices))
+    finding = FACTOR.find(month([day(FIRST, {**meters, **sets})]), site(devices=devices))
     assert extra(finding, "efficiency of engine") == pytest.approx(36.9885, abs=5e-5)
     assert extra(finding, "efficiency of standby") == pytest.approx(40.0)
     assert len(found(finding).extras) == 2
@@ -105,13 +105,13 @@ def test_the_share_of_good_voltages_and_the_availability() -> None:
     assert (target.value, "GB/T 12325-2008" in target.source) == (100.0, True)
 
 
-def test_a_meter_with_readings_half_of_the_time_covers_half() -> None:
+def test_a_meter_with_readings_for_half_of_the_time_has_a_coverage_of_half() -> None:
     half = DeviceDay(slots=216.0, slots_good=216.0, supplied=43200.0, observed=43200.0)
     finding = found(VOLTAGE.find(month(each(FIRST, 30, {"incomer": half})), site(devices=[GRID])))
     assert (finding.value, finding.coverage) == (100.0, 0.5)
 
 
-def test_a_meter_without_voltages_has_none() -> None:
+def test_a_meter_without_voltages_has_no_value() -> None:
     days = [day(FIRST, {"incomer": DeviceDay(supplied=FULL, observed=FULL)})]
     assert missing(VOLTAGE.find(month(days), site(devices=[GRID]))).what == ("no voltage of incomer in 2026-11")
     assert missing(VOLTAGE.find(month(days), site())).what == "no meter of the incomer"

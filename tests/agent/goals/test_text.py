@@ -1,4 +1,4 @@
-"""The cards as a table, as JSON, as CSV and explained, from cards made by hand."""
+"""Cards as a table, as JSON, as CSV and with explanation; the cards are written by hand."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_numbers_carry_their_unit_and_zero_has_no_sign() -> None:
     ]
 
 
-def test_the_table_has_a_line_for_every_claim_and_counts_them() -> None:
+def test_the_table_has_a_line_for_every_claim_and_their_number() -> None:
     text = as_table(every())
     lines = text.splitlines()
     assert lines[0].split() == ["id", "claim", "indicator", "value", "target", "state", "coverage", "period"]
@@ -90,7 +90,7 @@ def test_a_claim_without_an_indicator_has_no_numbers_and_no_coverage() -> None:
     assert row(as_table([CONTEXT, SOLAR]), "A01").split()[4:] == ["-", "-", "-", "context", "only", "-", "2026"]
 
 
-def test_below_the_table_stands_what_to_add() -> None:
+def test_missing_inputs_are_listed_below_the_table() -> None:
     below = as_table(every()).split("\n\n")[-1].splitlines()
     assert below == [
         "not enough data: what is missing, and what to do",
@@ -100,7 +100,7 @@ def test_below_the_table_stands_what_to_add() -> None:
     assert "what to do" not in as_table([CONTEXT, SOLAR])
 
 
-def test_colour_is_that_of_the_state_and_changes_nothing_else() -> None:
+def test_colour_shows_the_state_and_changes_nothing_else() -> None:
     cards = [SOLAR, AWAY, COVERED, CONTEXT, ENTERED]
     coloured = as_table(cards, colour=True)
     assert ESCAPE.sub("", coloured) == as_table(cards)
@@ -110,7 +110,7 @@ def test_colour_is_that_of_the_state_and_changes_nothing_else() -> None:
     assert [COLOURS[card.state] for card in cards[:4]] == ["32", "31", "33", "90"]
 
 
-def test_a_narrow_terminal_gets_whole_words_of_long_claims() -> None:
+def test_long_claims_are_cut_between_words_on_a_narrow_terminal() -> None:
     long = replace(SOLAR, claim=replace(SOLAR.claim, says="Sunlight on every roof of the works, and more of it"))
     wide, narrow = as_table([long], width=150), as_table([long], width=90)
     assert long.claim.says in wide
@@ -121,7 +121,7 @@ def test_a_narrow_terminal_gets_whole_words_of_long_claims() -> None:
     assert long.claim.says[len(short) - 3] in " ,"
 
 
-def test_json_is_the_contracts_list_with_more_in_it() -> None:
+def test_json_is_the_list_of_the_contract_with_more_fields() -> None:
     documents = json.loads(as_json(every()))
     assert [document["goal"] for document in documents] == IDS
     assert all(list(document)[: len(CONTRACT)] == CONTRACT for document in documents)
@@ -161,18 +161,18 @@ def test_json_names_the_missing_input_and_has_no_number() -> None:
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
-def test_what_is_no_number_never_gets_out_as_one(number: float) -> None:
+def test_nan_and_infinity_are_refused_in_json(number: float) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         as_json([replace(SOLAR, value=number)])
 
 
-def test_a_number_keeps_twelve_digits_and_zero_its_sign() -> None:
+def test_a_number_has_twelve_digits_and_zero_has_no_sign() -> None:
     (document_of_sum,) = json.loads(as_json([replace(SOLAR, value=0.1 + 0.2, path=-0.0)]))
     assert document_of_sum["value"] == 0.3
     assert str(document_of_sum["path"]) == "0.0"
 
 
-def test_csv_is_read_back_with_its_names() -> None:
+def test_csv_has_its_column_names() -> None:
     text = as_csv(every())
     assert text.count("\r\n") == text.count("\n") == 44  # RFC 4180: a header and 43 claims
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
@@ -184,16 +184,16 @@ def test_csv_is_read_back_with_its_names() -> None:
     assert (lacking["value"], lacking["add"]) == ("", 'add a [[device]] with role = "ev"')
 
 
-def test_no_cell_is_taken_for_a_formula() -> None:
+def test_csv_cells_are_escaped_against_formulas() -> None:
     text = '=cmd|"x",1\r\ny'
     (row,) = csv.DictReader(io.StringIO(as_csv([hostile(text)]), newline=""))
-    found = [row[name] for name in ("why", "arithmetic", "entry", "note", "source", "extras")]
-    assert found == [f"'{text} {name}" for name in ("why", "arithmetic", "entry", "note", "target", "extra 1.0 %")]
+    cells = [row[name] for name in ("why", "arithmetic", "entry", "note", "source", "extras")]
+    assert cells == [f"'{text} {name}" for name in ("why", "arithmetic", "entry", "note", "target", "extra 1.0 %")]
     (negative,) = csv.DictReader(io.StringIO(as_csv([SOLAR]), newline=""))
-    assert float(negative["needed"]) == -250.0  # a number is none
+    assert float(negative["needed"]) == -250.0  # a number is not a formula
 
 
-def test_a_terminal_obeys_nothing_from_outside() -> None:
+def test_text_output_has_no_control_characters() -> None:
     card = hostile("x\x1b[2J\nA13  on track")
     lacking = replace(LACKING, finding=replace(LACKING.finding, what="x\x1b[2J\n"))  # type: ignore[type-var]
     for text in (as_table([card, lacking]), explain.explain(card, ABOUT), explain.explain(lacking, ABOUT)):
@@ -201,7 +201,7 @@ def test_a_terminal_obeys_nothing_from_outside() -> None:
         assert "x?[2J?" in text
 
 
-def test_explained_a_number_can_be_computed_again_from_what_is_written() -> None:
+def test_an_explained_number_can_be_recalculated_from_its_text() -> None:
     text = explain.explain(SOLAR, ABOUT)
     inputs = {line.rsplit("  ", 3)[0]: line for line in text.splitlines() if "windows, 292 days" in line}
     produced, exported = (float(re.findall(r"[\d,.]+", line)[0].replace(",", "")) for line in inputs.values())
@@ -226,7 +226,7 @@ def test_explained_a_number_can_be_computed_again_from_what_is_written() -> None
         assert words in text
 
 
-def test_explanation_names_the_missing_input_and_the_remedy() -> None:
+def test_an_explanation_names_the_missing_input_and_the_remedy() -> None:
     text = explain.explain(LACKING, ABOUT)
     assert 'what to do  add a [[device]] with role = "ev"' in text
     assert "target      not set; default: at least 34.2 %" in text
@@ -236,14 +236,14 @@ def test_explanation_names_the_missing_input_and_the_remedy() -> None:
     assert "arithmetic  420 ÷ 500" in explain.explain(NUMBER, ABOUT)
 
 
-def test_explained_all_evaluations_are_in_json_and_the_latest_in_the_text() -> None:
-    many = tuple(replace(TOTAL.evaluations[0], as_of=local(f"2026-03-{day:02}")) for day in range(1, 32))
-    text = explain.explain(replace(TOTAL, evaluations=many), ABOUT)
+def test_an_explanation_has_all_evaluations_in_json_and_the_latest_in_text() -> None:
+    evaluations = tuple(replace(TOTAL.evaluations[0], as_of=local(f"2026-03-{day:02}")) for day in range(1, 32))
+    text = explain.explain(replace(TOTAL, evaluations=evaluations), ABOUT)
     # 31 evaluations, of which the latest 14 are shown.
     assert text.endswith("\n17 earlier evaluations: see --format json")
     assert "2026-03-18 00:00 CST" in text
     assert "2026-03-17 00:00 CST" not in text
-    document = json.loads(explain.as_json(replace(TOTAL, evaluations=many), ABOUT))
+    document = json.loads(explain.as_json(replace(TOTAL, evaluations=evaluations), ABOUT))
     assert len(document["evaluations"]) == 31
     # 13000 x 59 / 365 = 2101.369863013..., to twelve digits
     assert document["evaluations"][0] == {

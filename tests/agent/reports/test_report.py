@@ -1,4 +1,4 @@
-"""The report over spools whose sums are worked out by hand: calendar, ratios of sums, gaps, revisions, formats."""
+"""The report over spools whose sums are calculated by hand: calendar, ratios of sums, gaps, revisions, formats."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from wattgram.store.history import History
 from wattgram_drivers.catalogue import load
 from wattgram_drivers.endpoint import parse
 
-from tests.agent.site.test_site import Works
+from tests.agent.site.test_site import MeteredSite
 from tests.support.command_runs import called, wattgram
 from tests.support.markup import Read
 from tests.support.running_site import configuration, daemon, one_device
@@ -43,7 +43,7 @@ KWH: dict[str, Value] = {"load_energy": 1000.0, "grid_import_energy": 1000.0, "e
 """A window of 1 kWh, all imported at 500 g/kWh."""
 
 
-def made(
+def report_of(
     folder: Path,
     period: str = "day",
     now: str = LATER,
@@ -63,12 +63,12 @@ def made(
 
 
 def figures(row: LedgerRow) -> dict[str, float | None]:
-    return {one.key: row.value(one) for one in FIGURES}
+    return {figure.key: row.value(figure) for figure in FIGURES}
 
 
-def loads(shown: SiteReport) -> dict[str, float | None]:
-    """kWh of load by period."""
-    return {row.span.name: figures(row)["load_energy_kwh"] for row in shown.rows}
+def loads(site_report: SiteReport) -> dict[str, float | None]:
+    """Return the load by period, kWh."""
+    return {row.span.name: figures(row)["load_energy_kwh"] for row in site_report.rows}
 
 
 MORNING: dict[str, Value] = {
@@ -138,7 +138,7 @@ BY_HAND = {
 
 @pytest.fixture
 def two_sources(tmp_path: Path) -> Path:
-    """Two quarters of an hour of one Berlin morning, of two grid sources."""
+    """Store two quarters of an hour of a Berlin morning with two grid sources; return the spool."""
     first = utc("2026-06-01T06:00:00Z")
     return stored(
         tmp_path / "spool",
@@ -150,25 +150,27 @@ def two_sources(tmp_path: Path) -> Path:
 
 
 def test_every_figure_is_a_sum_or_a_ratio_of_sums(two_sources: Path) -> None:
-    shown = made(two_sources)
-    (row,) = shown.rows
+    site_report = report_of(two_sources)
+    (row,) = site_report.rows
     assert figures(row) == pytest.approx(BY_HAND)
-    assert figures(shown.total) == pytest.approx(BY_HAND)
+    assert figures(site_report.total) == pytest.approx(BY_HAND)
 
 
-def test_the_total_is_a_ratio_of_the_rows_sums(tmp_path: Path) -> None:
+def test_the_total_is_a_ratio_of_sums_over_the_rows(tmp_path: Path) -> None:
     spool = stored(
         tmp_path / "spool",
         [window("15m", utc("2026-06-01T10:00:00Z"), MORNING), window("15m", utc("2026-06-02T10:00:00Z"), NOON)],
     )
-    shown = made(spool)
-    assert [row.span.name for row in shown.rows] == ["2026-06-01", "2026-06-02"]
-    assert [figures(row)["emission_intensity_g_per_kwh"] for row in shown.rows] == [500.0, 100.0]
-    assert figures(shown.total) == pytest.approx(BY_HAND)
+    site_report = report_of(spool)
+    assert [row.span.name for row in site_report.rows] == ["2026-06-01", "2026-06-02"]
+    assert [figures(row)["emission_intensity_g_per_kwh"] for row in site_report.rows] == [500.0, 100.0]
+    assert figures(site_report.total) == pytest.approx(BY_HAND)
 
 
-def test_two_grid_sources_are_told_with_their_share_of_time_and_of_import(two_sources: Path) -> None:
-    shares = [(source.name, source.tier, time, energy) for source, time, energy in made(two_sources).total.shares()]
+def test_each_grid_source_has_its_share_of_time_and_of_import(two_sources: Path) -> None:
+    shares = [
+        (source.name, source.tier, time, energy) for source, time, energy in report_of(two_sources).total.shares()
+    ]
     # a quarter of an hour each; 8 and 2 of 10 kWh imported
     assert shares == [("feed", 1, 0.5, 0.2), ("table CN-CQ", 5, 0.5, 0.8)]
 
@@ -181,24 +183,24 @@ def test_two_grid_sources_are_told_with_their_share_of_time_and_of_import(two_so
         ("2026-10-25", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z", 25),
     ],
 )
-def test_a_day_is_as_long_as_the_sites_clock_makes_it(
+def test_a_day_has_23_to_25_hours_by_the_sites_clock(
     tmp_path: Path, day: str, start: str, end: str, hours: int
 ) -> None:
     around = [window("15m", utc(start) - QUARTER, KWH), window("15m", utc(end), KWH)]
-    shown = made(stored(tmp_path / "spool", around[:1], quarters(start, end, KWH), around[1:]))
-    before, row, after = shown.rows
+    site_report = report_of(stored(tmp_path / "spool", around[:1], quarters(start, end, KWH), around[1:]))
+    before, row, after = site_report.rows
     assert (row.span.name, row.span.start, row.span.end) == (day, utc(start), utc(end))
     assert (row.elapsed, row.coverage, row.state) == (hours * 3600.0, 1.0, "")
     assert figures(row)["load_energy_kwh"] == 4.0 * hours
-    assert [figures(one)["load_energy_kwh"] for one in (before, after)] == [1.0, 1.0]
+    assert [figures(neighbour)["load_energy_kwh"] for neighbour in (before, after)] == [1.0, 1.0]
 
 
 def test_months_and_years_follow_the_sites_calendar(tmp_path: Path) -> None:
     # In Shanghai, 8 h ahead, the new year begins at 16:00 UTC.
     spool = stored(tmp_path / "spool", quarters("2025-12-31T15:00:00Z", "2025-12-31T18:00:00Z", KWH))
-    assert loads(made(spool, "month", zone="Asia/Shanghai")) == {"2025-12": 4.0, "2026-01": 8.0}
-    assert loads(made(spool, "year", zone="Asia/Shanghai")) == {"2025": 4.0, "2026": 8.0}
-    months = made(spool, "month", zone="Asia/Shanghai").rows
+    assert loads(report_of(spool, "month", zone="Asia/Shanghai")) == {"2025-12": 4.0, "2026-01": 8.0}
+    assert loads(report_of(spool, "year", zone="Asia/Shanghai")) == {"2025": 4.0, "2026": 8.0}
+    months = report_of(spool, "month", zone="Asia/Shanghai").rows
     assert [row.elapsed for row in months] == [31 * 86400.0, 31 * 86400.0]
 
 
@@ -214,45 +216,45 @@ def test_months_and_years_follow_the_sites_calendar(tmp_path: Path) -> None:
         ("2026-06-01T04:05:00Z..2026-06-01T05:00:00Z", {"2026-06-01": 3.0}),
     ],
 )
-def test_a_range_of_dates_or_times_is_clipped_and_its_last_date_included(
+def test_a_range_of_dates_or_times_is_clipped_and_includes_its_last_date(
     tmp_path: Path, period: str, expected: dict[str, float]
 ) -> None:
     spool = stored(tmp_path / "spool", quarters("2026-05-31T22:00:00Z", "2026-06-03T22:00:00Z", KWH))
-    assert loads(made(spool, period)) == expected
+    assert loads(report_of(spool, period)) == expected
 
 
-def test_a_range_too_long_for_days_is_told_by_month_and_then_by_year(tmp_path: Path) -> None:
+def test_a_long_range_has_rows_by_month_and_a_longer_range_by_year(tmp_path: Path) -> None:
     spool = stored(tmp_path / "spool", quarters("2026-06-01T10:00:00Z", "2026-06-01T11:00:00Z", KWH))
     # 1 May to 1 July are 62 days, to 2 July 63; 1970-01 to 2026-06 are 678 months.
-    assert len(made(spool, "2026-05-01..2026-07-01", "2026-08-01T00:00:00Z").rows) == 62
-    assert list(loads(made(spool, "2026-05-01..2026-07-02", "2026-08-01T00:00:00Z"))) == [
+    assert len(report_of(spool, "2026-05-01..2026-07-01", "2026-08-01T00:00:00Z").rows) == 62
+    assert list(loads(report_of(spool, "2026-05-01..2026-07-02", "2026-08-01T00:00:00Z"))) == [
         "2026-05",
         "2026-06",
         "2026-07",
     ]
-    by_year = made(spool, "1970-01-01..2261-12-31", "2026-08-01T00:00:00Z").rows
+    by_year = report_of(spool, "1970-01-01..2261-12-31", "2026-08-01T00:00:00Z").rows
     assert [by_year[0].span.name, by_year[-1].span.name, len(by_year)] == ["1970", "2026", 57]
 
 
-def test_a_gap_lowers_coverage_and_below_nine_tenths_the_row_says_so_and_keeps_its_sums(tmp_path: Path) -> None:
+def test_a_row_with_coverage_below_nine_tenths_is_marked_and_keeps_its_sums(tmp_path: Path) -> None:
     # 86 of 96 quarters are 89.6 %, 87 are 90.6 %.
     short = list(quarters("2026-06-01T22:00:00Z", "2026-06-02T22:00:00Z", KWH))[:86]
     enough = list(quarters("2026-06-02T22:00:00Z", "2026-06-03T22:00:00Z", KWH))[9:]
-    shown = made(stored(tmp_path / "spool", short, enough), "2026-06-02..2026-06-04")
-    assert [row.coverage for row in shown.rows] == pytest.approx([86 / 96, 87 / 96, 0.0])
-    assert [row.state for row in shown.rows] == ["not enough data", "", "not enough data"]
-    assert [figures(row)["load_energy_kwh"] for row in shown.rows] == [86.0, 87.0, None]
-    assert shown.total.coverage == pytest.approx(173 / 288)
-    assert "not enough data: coverage below 90% in 2 of 3 rows" in shown.notes
+    site_report = report_of(stored(tmp_path / "spool", short, enough), "2026-06-02..2026-06-04")
+    assert [row.coverage for row in site_report.rows] == pytest.approx([86 / 96, 87 / 96, 0.0])
+    assert [row.state for row in site_report.rows] == ["not enough data", "", "not enough data"]
+    assert [figures(row)["load_energy_kwh"] for row in site_report.rows] == [86.0, 87.0, None]
+    assert site_report.total.coverage == pytest.approx(173 / 288)
+    assert "not enough data: coverage below 90% in 2 of 3 rows" in site_report.notes
 
 
-def test_a_window_counts_with_the_time_that_it_covers(tmp_path: Path) -> None:
+def test_a_window_counts_with_its_coverage(tmp_path: Path) -> None:
     half = KWH | {"coverage": 0.5}
-    shown = made(stored(tmp_path / "spool", quarters("2026-06-01T22:00:00Z", "2026-06-02T22:00:00Z", half)))
-    assert shown.total.coverage == 0.5
+    site_report = report_of(stored(tmp_path / "spool", quarters("2026-06-01T22:00:00Z", "2026-06-02T22:00:00Z", half)))
+    assert site_report.total.coverage == 0.5
 
 
-def test_of_two_revisions_the_higher_counts_and_of_equals_the_later(tmp_path: Path) -> None:
+def test_the_highest_revision_counts_and_of_equal_revisions_the_latest(tmp_path: Path) -> None:
     first, second, third = (utc("2026-06-01T10:00:00Z") + number * QUARTER for number in range(3))
     records = [
         window("15m", first, KWH | {"load_energy": 2000.0, "revision": 1}),
@@ -262,14 +264,14 @@ def test_of_two_revisions_the_higher_counts_and_of_equals_the_later(tmp_path: Pa
         window("15m", third, KWH | {"load_energy": 9000.0}),
         window("15m", third, KWH | {"load_energy": 4000.0}),
     ]
-    shown = made(stored(tmp_path / "spool", records))
-    assert figures(shown.total)["load_energy_kwh"] == 2.0 + 3.0 + 4.0
-    assert (shown.total.revision, shown.total.windows) == (2, {"15m": 3})
+    site_report = report_of(stored(tmp_path / "spool", records))
+    assert figures(site_report.total)["load_energy_kwh"] == 2.0 + 3.0 + 4.0
+    assert (site_report.total.revision, site_report.total.windows) == (2, {"15m": 3})
 
 
-def test_a_coarser_window_stands_only_where_it_covers_more_than_the_finer_ones(tmp_path: Path) -> None:
-    # 10:00: all quarters are there, the hour adds nothing. 11:00: one quarter is missing, the hour has it.
-    # 2 June: the day alone is left.
+def test_a_coarser_window_counts_only_where_it_covers_more_than_the_finer_windows(tmp_path: Path) -> None:
+    # 10:00: all quarters are present, the hour adds nothing. 11:00: a quarter is missing, the hour contains it.
+    # 2 June: only the day is present.
     fine = list(quarters("2026-06-01T10:00:00Z", "2026-06-01T12:00:00Z", KWH))[:-1]
     coarse = [
         window("1h", utc("2026-06-01T10:00:00Z"), KWH | {"load_energy": 4000.0}),
@@ -277,106 +279,108 @@ def test_a_coarser_window_stands_only_where_it_covers_more_than_the_finer_ones(t
         window("1d", utc("2026-05-31T22:00:00Z"), KWH | {"load_energy": 8000.0, "coverage": 2 / 24}),
         window("1d", utc("2026-06-01T22:00:00Z"), KWH | {"load_energy": 90_000.0}),
     ]
-    shown = made(stored(tmp_path / "spool", fine, coarse))
-    assert loads(shown) == {"2026-06-01": 8.0, "2026-06-02": 90.0}
-    assert shown.total.windows == {"15m": 4, "1h": 1, "1d": 1}
-    assert [row.coverage for row in shown.rows] == pytest.approx([2 / 24, 1.0])
-    assert "coarser windows replace missing finer windows: 1 of 1h, 1 of 1d" in shown.notes
+    site_report = report_of(stored(tmp_path / "spool", fine, coarse))
+    assert loads(site_report) == {"2026-06-01": 8.0, "2026-06-02": 90.0}
+    assert site_report.total.windows == {"15m": 4, "1h": 1, "1d": 1}
+    assert [row.coverage for row in site_report.rows] == pytest.approx([2 / 24, 1.0])
+    assert "coarser windows replace missing finer windows: 1 of 1h, 1 of 1d" in site_report.notes
 
 
-def test_a_month_of_which_the_month_alone_is_left(tmp_path: Path) -> None:
+def test_a_month_is_read_from_its_month_window_alone(tmp_path: Path) -> None:
     start = utc("2026-03-31T22:00:00Z")  # 1 April in Berlin
     spool = stored(tmp_path / "spool", [window("1mo", start, KWH | {"load_energy": 7e6, "coverage": 0.95})])
-    shown = made(spool, "month")
-    assert loads(shown) == {"2026-04": 7000.0}
-    assert shown.total.coverage == pytest.approx(0.95)
+    site_report = report_of(spool, "month")
+    assert loads(site_report) == {"2026-04": 7000.0}
+    assert site_report.total.coverage == pytest.approx(0.95)
 
 
-def test_carbon_of_two_bases_is_never_added_up(tmp_path: Path) -> None:
+def test_carbon_of_two_bases_is_never_added(tmp_path: Path) -> None:
     direct = quarters("2026-06-01T10:00:00Z", "2026-06-01T11:00:00Z", KWH)
     lifecycle = list(quarters("2026-06-01T11:00:00Z", "2026-06-01T13:00:00Z", KWH | {"basis": "lifecycle"}))
     spool = stored(tmp_path / "spool", direct, lifecycle)
-    shown = made(spool)
-    assert (shown.basis, loads(shown)) == ("direct", {"2026-06-01": 4.0})
-    assert any(note.startswith("2.0 h with basis lifecycle are omitted") for note in shown.notes)
-    assert loads(made(spool, basis="lifecycle")) == {"2026-06-01": 8.0}
-    other = made(stored(tmp_path / "other", lifecycle))
+    site_report = report_of(spool)
+    assert (site_report.basis, loads(site_report)) == ("direct", {"2026-06-01": 4.0})
+    assert any(note.startswith("2.0 h with basis lifecycle are omitted") for note in site_report.notes)
+    assert loads(report_of(spool, basis="lifecycle")) == {"2026-06-01": 8.0}
+    other = report_of(stored(tmp_path / "other", lifecycle))
     assert other.basis == "lifecycle"
     assert "the configured basis is direct; no window of this period has this basis" in other.notes
 
 
 @pytest.mark.parametrize(
-    ("roles", "share", "noted"),
+    ("roles", "share", "has_note"),
     [
         (("grid", "pv"), 0.5, False),  # PV alone: 1.0 x 0 and 0.5 x 10
-        (("grid", "pv", "hydro"), 0.8, False),  # hydro belongs to it: (1.0 x 15 + 0.5 x 10) / 25
-        (("grid", "pv", "genset"), 0.5, False),  # a genset does not
+        (("grid", "pv", "hydro"), 0.8, False),  # hydro is renewable: (1.0 x 15 + 0.5 x 10) / 25
+        (("grid", "pv", "genset"), 0.5, False),  # a genset is not
         (("grid", "pv", "hydro", "genset"), 0.5, True),
     ],
 )
 def test_self_consumption_is_weighted_with_own_renewable_production(
-    tmp_path: Path, roles: Sequence[str], share: float, noted: bool
+    tmp_path: Path, roles: Sequence[str], share: float, has_note: bool
 ) -> None:
     first = utc("2026-06-01T10:00:00Z")
     night = KWH | {"pv_energy": 0.0, "generation_energy": 15_000.0, "self_consumption": 1.0}
     day = KWH | {"pv_energy": 10_000.0, "generation_energy": 0.0, "self_consumption": 0.5}
-    shown = made(
+    site_report = report_of(
         stored(tmp_path / "spool", [window("15m", first, night), window("15m", first + QUARTER, day)]), roles=roles
     )
-    assert figures(shown.total)["self_consumption"] == pytest.approx(share)
-    assert any("weighted with PV alone" in note for note in shown.notes) == noted
+    assert figures(site_report.total)["self_consumption"] == pytest.approx(share)
+    assert any("weighted with PV alone" in note for note in site_report.notes) == has_note
 
 
-def test_a_period_that_is_not_over_says_so_and_is_measured_against_what_has_passed(tmp_path: Path) -> None:
+def test_a_running_period_is_marked_and_its_coverage_is_that_of_the_elapsed_time(tmp_path: Path) -> None:
     records = quarters("2026-06-01T22:00:00Z", "2026-06-02T10:00:00Z", KWH)
-    shown = made(stored(tmp_path / "spool", records), now="2026-06-02T10:14:59Z")
-    assert (shown.rows[-1].complete, shown.rows[-1].state) == (False, "not over")
-    # noon in Berlin: 12 h are over, the quarter that runs is not asked for
-    assert (shown.rows[-1].elapsed, shown.rows[-1].coverage) == (12 * 3600.0, 1.0)
-    assert (shown.total.complete, shown.as_of) == (False, utc("2026-06-02T10:00:00Z"))
+    site_report = report_of(stored(tmp_path / "spool", records), now="2026-06-02T10:14:59Z")
+    assert (site_report.rows[-1].complete, site_report.rows[-1].state) == (False, "not over")
+    # noon in Berlin: 12 h are over, the running quarter does not count
+    assert (site_report.rows[-1].elapsed, site_report.rows[-1].coverage) == (12 * 3600.0, 1.0)
+    assert (site_report.total.complete, site_report.as_of) == (False, utc("2026-06-02T10:00:00Z"))
 
 
-def test_ratios_without_anything_below_the_line_are_absent(tmp_path: Path) -> None:
-    nothing = {"load_energy": 0.0, "grid_import_energy": 0.0, "emission": 0.0, "grid_intensity": 558.1}
-    shown = made(stored(tmp_path / "spool", [window("15m", utc("2026-06-01T10:00:00Z"), nothing)]))
-    absent = [one.key for one in FIGURES if one.unit in {"1", "g/kWh"}]
-    assert [figures(shown.total)[key] for key in absent] == [None] * 5
-    assert figures(shown.total)["emission_kg"] == 0.0
+def test_ratios_with_a_denominator_of_0_are_absent(tmp_path: Path) -> None:
+    zeros = {"load_energy": 0.0, "grid_import_energy": 0.0, "emission": 0.0, "grid_intensity": 558.1}
+    site_report = report_of(stored(tmp_path / "spool", [window("15m", utc("2026-06-01T10:00:00Z"), zeros)]))
+    absent = [figure.key for figure in FIGURES if figure.unit in {"1", "g/kWh"}]
+    assert [figures(site_report.total)[key] for key in absent] == [None] * 5
+    assert figures(site_report.total)["emission_kg"] == 0.0
 
 
-def test_the_method_is_the_stored_one_or_said_to_be_the_configurations(two_sources: Path) -> None:
-    shown = made(two_sources)
-    assert (shown.method, shown.method_stored) == ("proportional", False)
-    assert any(note.startswith("the stored windows do not contain their method") for note in shown.notes)
+def test_without_a_stored_method_the_method_is_marked_as_configured(two_sources: Path) -> None:
+    site_report = report_of(two_sources)
+    assert (site_report.method, site_report.method_stored) == ("proportional", False)
+    assert any(note.startswith("the stored windows do not contain their method") for note in site_report.notes)
 
 
 def test_events_of_the_period_are_counted_by_device(two_sources: Path) -> None:
-    (lost,) = made(two_sources).events
+    (lost,) = report_of(two_sources).events
     assert (lost.device, lost.event, lost.count, lost.detail) == ("roof", "device lost", 2, HOSTILE)
     assert (lost.first, lost.last) == (utc("2026-06-01T06:05:00Z"), utc("2026-06-01T06:20:00Z"))
 
 
-def test_a_day_of_quarters_is_the_day_that_the_accounts_themselves_kept(tmp_path: Path) -> None:
-    # The accounts keep the day's sums beside those of its quarters and build its ratios from them: another way to it.
+def test_the_sum_of_quarters_equals_the_day_of_the_accounts(tmp_path: Path) -> None:
+    # The accounts sum the day separately from its quarters, so this is an independent calculation.
     start = utc("2026-06-01T00:00:00+08:00")
-    works = Works(tmp_path / "unused", {"incomer": "grid", "roof": "pv", "battery": "battery"}, start=start, tick=60.0)
+    site = MeteredSite(
+        tmp_path / "unused", {"incomer": "grid", "roof": "pv", "battery": "battery"}, start=start, tick=60.0
+    )
     for minute in range(24 * 60 + 2):
         sun = max(0.0, 1.0 - abs(minute - 720) / 360) * 150e3
         battery = 20e3 if 1080 <= minute < 1200 else -15e3 if 660 <= minute < 780 else 0.0
         load = 90e3 if 480 <= minute < 1080 else 40e3
-        works.tick(60.0 if minute else 0.0, incomer=load - sun - battery, roof=sun, battery=battery)
-    (day,) = works.appended("emission", "1d")
-    assert len(works.appended("emission", "15m")) == 96
-    spool = stored(tmp_path / "spool", works.appended("emission", "15m"))
-    (row,) = made(spool, zone="Asia/Shanghai").rows
-    kept = day.as_dict()
-    for one in FIGURES:
-        value = row.value(one)
-        assert (value is None) == (one.field not in kept), one.key
+        site.tick(60.0 if minute else 0.0, incomer=load - sun - battery, roof=sun, battery=battery)
+    (day,) = site.appended("emission", "1d")
+    assert len(site.appended("emission", "15m")) == 96
+    spool = stored(tmp_path / "spool", site.appended("emission", "15m"))
+    (row,) = report_of(spool, zone="Asia/Shanghai").rows
+    day_fields = day.as_dict()
+    for figure in FIGURES:
+        value = row.value(figure)
+        assert (value is None) == (figure.field not in day_fields), figure.key
         if value is not None:
-            expected = float(kept[one.field]) / (1.0 if one.unit in {"1", "g/kWh"} else 1000.0)
-            assert value == pytest.approx(expected, rel=1e-9), one.key
-    assert row.coverage == pytest.approx(float(kept["coverage"]), rel=1e-9)
+            expected = float(day_fields[figure.field]) / (1.0 if figure.unit in {"1", "g/kWh"} else 1000.0)
+            assert value == pytest.approx(expected, rel=1e-9), figure.key
+    assert row.coverage == pytest.approx(float(day_fields["coverage"]), rel=1e-9)
 
 
 # The history
@@ -386,39 +390,39 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_reading_a_closed_spool_changes_and_makes_no_file(two_sources: Path) -> None:
+def test_reading_a_closed_spool_changes_and_creates_no_file(two_sources: Path) -> None:
     before = contents(two_sources)
-    made(two_sources)
+    report_of(two_sources)
     assert contents(two_sources) == before
     assert sorted(before) == ["journal", "spool.db"]
 
 
-def test_a_spool_that_is_open_is_read_with_what_it_has_not_yet_moved_out_of_its_log(tmp_path: Path) -> None:
-    async def look() -> dict[str, float | None]:
+def test_an_open_spool_is_read_including_its_write_ahead_log(tmp_path: Path) -> None:
+    async def read_open_spool() -> dict[str, float | None]:
         async with held(tmp_path / "spool", quarters("2026-06-01T10:00:00Z", "2026-06-01T11:00:00Z", KWH)) as spool:
             assert (tmp_path / "spool" / "spool.db-wal").stat().st_size > 0
             before = sorted(contents(tmp_path / "spool"))
-            first = loads(made(tmp_path / "spool"))
+            first = loads(report_of(tmp_path / "spool"))
             assert first == {"2026-06-01": 4.0}
             spool.append(window("15m", utc("2026-06-01T11:00:00Z"), KWH))
             await spool.sync()
             assert sorted(contents(tmp_path / "spool")) == before
-            return loads(made(tmp_path / "spool"))
+            return loads(report_of(tmp_path / "spool"))
 
-    assert asyncio.run(look()) == {"2026-06-01": 5.0}
+    assert asyncio.run(read_open_spool()) == {"2026-06-01": 5.0}
 
 
-def test_a_record_whose_checksum_is_wrong_is_left_out_and_counted(two_sources: Path) -> None:
+def test_a_record_with_a_wrong_checksum_is_omitted_and_counted(two_sources: Path) -> None:
     db = sqlite3.connect(two_sources / "spool.db")
     with db:
         db.execute("UPDATE record SET time = time + 1 WHERE seq = 1")
     db.close()
-    shown = made(two_sources)
-    assert figures(shown.total)["load_energy_kwh"] == 30.0
-    assert "1 damaged records are omitted" in shown.notes
+    site_report = report_of(two_sources)
+    assert figures(site_report.total)["load_energy_kwh"] == 30.0
+    assert "1 damaged records are omitted" in site_report.notes
 
 
-def test_a_directory_without_a_history_is_one_clear_line(tmp_path: Path, two_sources: Path) -> None:
+def test_a_directory_without_a_history_is_reported_in_one_line(tmp_path: Path, two_sources: Path) -> None:
     foreign, empty, other = tmp_path / "foreign", tmp_path / "empty", tmp_path / "other"
     for folder in (foreign, empty, other):
         folder.mkdir()
@@ -443,17 +447,17 @@ def test_a_directory_without_a_history_is_one_clear_line(tmp_path: Path, two_sou
     assert sorted(path.name for path in torn.iterdir()) == ["spool.db", "spool.db-wal"]
 
 
-def test_another_sites_windows_are_not_ours(tmp_path: Path) -> None:
+def test_windows_of_another_site_are_not_read(tmp_path: Path) -> None:
     spool = stored(tmp_path / "spool", [window("15m", utc("2026-06-01T10:00:00Z"), KWH, site="mill")])
     with pytest.raises(HistoryError, match="nothing of site 'works' is stored; stored are 'mill'"):
-        made(spool)
+        report_of(spool)
 
 
-def test_windows_come_in_order_and_only_those_that_start_in_the_period(tmp_path: Path) -> None:
+def test_windows_are_sorted_and_start_in_the_period(tmp_path: Path) -> None:
     records: list[Record] = list(quarters("2026-06-01T10:00:00Z", "2026-06-01T11:00:00Z", KWH))
     spool = stored(tmp_path / "spool", reversed(records))
-    found = History(spool, "works").windows("15m", records[1].time, records[3].time)
-    assert [one.time for one in found] == [records[1].time, records[2].time]
+    windows = History(spool, "works").windows("15m", records[1].time, records[3].time)
+    assert [found.time for found in windows] == [records[1].time, records[2].time]
     assert list(History(spool, "works").windows("1h", 0, 2**62)) == []
 
 
@@ -461,7 +465,7 @@ def test_windows_come_in_order_and_only_those_that_start_in_the_period(tmp_path:
 
 
 def test_json_has_the_documented_shape(two_sources: Path) -> None:
-    document = json.loads(as_json(made(two_sources)))
+    document = json.loads(as_json(report_of(two_sources)))
     assert list(document) == [
         "site",
         "timezone",
@@ -499,8 +503,8 @@ def test_json_has_the_documented_shape(two_sources: Path) -> None:
     assert document["events"][0]["detail"] == HOSTILE
 
 
-def test_csv_is_read_back_with_units_in_its_names(two_sources: Path) -> None:
-    text = as_csv(made(two_sources))
+def test_csv_has_units_in_its_column_names(two_sources: Path) -> None:
+    text = as_csv(report_of(two_sources))
     assert text.count("\r\n") == text.count("\n") == 3  # RFC 4180: a header, a row, the total
     row, total = csv.DictReader(io.StringIO(text, newline=""))
     assert {key: float(row[key]) for key, value in BY_HAND.items() if value is not None} == pytest.approx(
@@ -512,17 +516,17 @@ def test_csv_is_read_back_with_units_in_its_names(two_sources: Path) -> None:
     assert row["grid_sources"] == "feed (tier 1) 50.0%; table CN-CQ (tier 5) 50.0%"
 
 
-def test_no_cell_is_taken_for_a_formula(tmp_path: Path) -> None:
+def test_csv_cells_are_escaped_against_formulas(tmp_path: Path) -> None:
     fields = KWH | {"grid_source": '=cmd|"x",1\r\ny'}
-    shown = made(stored(tmp_path / "spool", [window("15m", utc("2026-06-01T10:00:00Z"), fields)]))
-    row, _ = csv.DictReader(io.StringIO(as_csv(shown), newline=""))
+    site_report = report_of(stored(tmp_path / "spool", [window("15m", utc("2026-06-01T10:00:00Z"), fields)]))
+    row, _ = csv.DictReader(io.StringIO(as_csv(site_report), newline=""))
     assert row["grid_sources"] == '\'=cmd|"x",1\r\ny (tier 5) 100.0%'
 
 
-def test_the_table_is_aligned_with_units_and_obeys_nothing_from_outside(tmp_path: Path) -> None:
+def test_the_table_is_aligned_with_units_and_without_control_characters(tmp_path: Path) -> None:
     fields = MORNING | {"grid_source": "feed\x1b[2J"}
-    shown = made(stored(tmp_path / "spool", [window("15m", utc("2026-06-01T10:00:00Z"), fields)]))
-    text = as_table(shown)
+    site_report = report_of(stored(tmp_path / "spool", [window("15m", utc("2026-06-01T10:00:00Z"), fields)]))
+    text = as_table(site_report)
     lines = text.splitlines()
     head = next(index for index, line in enumerate(lines) if line.startswith("period") and "load kWh" in line)
     # columns end where their heads end
@@ -535,21 +539,21 @@ def test_the_table_is_aligned_with_units_and_obeys_nothing_from_outside(tmp_path
     assert "\x1b" not in text
 
 
-def test_html_is_one_sound_file_that_runs_and_loads_nothing(two_sources: Path) -> None:
-    text = report_html.page(made(two_sources))
+def test_html_is_a_single_valid_file_without_scripts_and_external_resources(two_sources: Path) -> None:
+    text = report_html.page(report_of(two_sources))
     page = Read(text)
     assert page.open == []
     assert text.isascii()
     assert page.count("script") == page.count("link") == page.count("img") == page.count("iframe") == 0
-    attributes = [(name, value) for _, found in page.tags for name, value in found.items()]
+    attributes = [(name, value) for _, attrs in page.tags for name, value in attrs.items()]
     assert [name for name, _ in attributes if name in {"src", "href"} or name.startswith("on")] == []
     assert "url(" not in page.style
     assert "@import" not in page.style
     assert "http" not in text.replace("http-equiv", "")
 
 
-def test_html_shows_what_was_summed(two_sources: Path) -> None:
-    page = Read(report_html.page(made(two_sources)))
+def test_html_shows_the_sums(two_sources: Path) -> None:
+    page = Read(report_html.page(report_of(two_sources)))
     head, row, total = page.table("load")
     assert head[:3] == ["period", "loadkWh", "importkWh"]
     assert row == [
@@ -573,30 +577,30 @@ def test_html_shows_what_was_summed(two_sources: Path) -> None:
     assert "Not enough data" in page.text
 
 
-def test_html_explains_each_figure_and_where_it_is_from(two_sources: Path) -> None:
-    shown = made(two_sources)
-    page = Read(report_html.page(shown))
+def test_html_explains_each_figure_and_its_source(two_sources: Path) -> None:
+    site_report = report_of(two_sources)
+    page = Read(report_html.page(site_report))
     rules = {row[0]: row for row in page.table("figure")[1:]}
-    assert set(rules) == {one.head for one in FIGURES if one.field != "captured"} | {"coverage"}
+    assert set(rules) == {figure.head for figure in FIGURES if figure.field != "captured"} | {"coverage"}
     assert all(cell for row in rules.values() for cell in row)
-    for version in shown.versions.values():
+    for version in site_report.versions.values():
         assert version in page.text
     assert [row[0] for row in page.table("grid source")[1:]] == ["feed", "table CN-CQ"]
 
 
-def test_html_escapes_what_comes_from_outside(tmp_path: Path) -> None:
+def test_html_escapes_external_text(tmp_path: Path) -> None:
     first = utc("2026-06-01T10:00:00Z")
     records = [
         window("15m", first, KWH | {"grid_source": HOSTILE}),
         event("2026-06-01T10:01:00Z", "roof", "x", HOSTILE),
     ]
-    page = Read(report_html.page(made(stored(tmp_path / "spool", records))))
+    page = Read(report_html.page(report_of(stored(tmp_path / "spool", records))))
     assert page.count("script") == 0
     assert page.text.count(HOSTILE) == 2
 
 
-def test_html_prints_on_a4_with_page_numbers_and_repeated_heads(two_sources: Path) -> None:
-    page = Read(report_html.page(made(two_sources)))
+def test_html_prints_on_a4_with_page_numbers_and_repeated_table_heads(two_sources: Path) -> None:
+    page = Read(report_html.page(report_of(two_sources)))
     style = " ".join(page.style.split())
     assert "@page { size: A4;" in style
     assert "counter(page)" in style
@@ -605,12 +609,12 @@ def test_html_prints_on_a4_with_page_numbers_and_repeated_heads(two_sources: Pat
     assert page.count("thead") == len(page.tables)
 
 
-def test_the_charts_bars_are_as_high_as_their_numbers(tmp_path: Path) -> None:
+def test_the_heights_of_chart_bars_are_in_proportion_to_their_numbers(tmp_path: Path) -> None:
     fields = MORNING | {"grid_export_energy": 5_000.0}
-    shown = made(stored(tmp_path / "spool", [window("15m", utc("2026-06-01T10:00:00Z"), fields)]))
-    page = Read(report_html.page(shown))
-    heights = {found["class"]: float(found["height"] or 0) for tag, found in page.tags if tag == "rect"}
-    # 4 kWh PV, 8 kWh import, 5 kWh export, 2 kWh into the battery; intensity stands in the other chart
+    site_report = report_of(stored(tmp_path / "spool", [window("15m", utc("2026-06-01T10:00:00Z"), fields)]))
+    page = Read(report_html.page(site_report))
+    heights = {attrs["class"]: float(attrs["height"] or 0) for tag, attrs in page.tags if tag == "rect"}
+    # 4 kWh PV, 8 kWh import, 5 kWh export, 2 kWh into the battery; the other chart has the intensity
     pv = heights["pv_energy_kwh"]
     assert heights["grid_import_energy_kwh"] / pv == pytest.approx(2.0, rel=0.01)
     assert heights["grid_export_energy_kwh"] / pv == pytest.approx(1.25, rel=0.01)
@@ -633,20 +637,20 @@ def settings(folder: Path) -> str:
 
 
 @pytest.fixture
-def works(tmp_path: Path) -> Path:
-    """The configuration of a site in Shanghai with one hour of windows on 1 June 2026."""
+def config_path(tmp_path: Path) -> Path:
+    """Return the configuration of a site in Shanghai with an hour of windows on 1 June 2026."""
     stored(tmp_path / "spool", quarters("2026-06-01T04:00:00Z", "2026-06-01T05:00:00Z", KWH))
     path = tmp_path / "site.toml"
     path.write_text(settings(tmp_path))
     return path
 
 
-def test_the_command_prints_each_format(works: Path) -> None:
-    call = ("report", "-c", str(works), "--period", "2026-06-01..2026-06-01")
+def test_the_command_prints_each_format(config_path: Path) -> None:
+    call = ("report", "-c", str(config_path), "--period", "2026-06-01..2026-06-01")
     table, answer, sheet, page = (
-        called(*call, "--format", one) if one else called(*call) for one in ("", "json", "csv", "html")
+        called(*call, *options) for options in ((), ("--format", "json"), ("--format", "csv"), ("--format", "html"))
     )
-    assert [(one.code, one.err) for one in (table, answer, sheet, page)] == [(0, "")] * 4
+    assert [(output.code, output.err) for output in (table, answer, sheet, page)] == [(0, "")] * 4
     document = json.loads(answer.out)
     assert document["total"]["load_energy_kwh"] == 4.0
     assert document["total"]["emission_intensity_g_per_kwh"] == 500.0
@@ -669,15 +673,17 @@ def test_the_command_prints_each_format(works: Path) -> None:
         (["--period", "2100-01-01..2100-01-02"], 1, ["no window of this period", "2026-06-01..2026-06-01"]),
     ],
 )
-def test_a_wrong_period_is_one_line(works: Path, options: list[str], code: int, words: list[str]) -> None:
-    ended = called("report", "-c", str(works), *options)
+def test_a_wrong_period_is_reported_in_one_line(
+    config_path: Path, options: list[str], code: int, words: list[str]
+) -> None:
+    ended = called("report", "-c", str(config_path), *options)
     assert (ended.code, ended.out) == (code, "")
     assert ended.err.startswith("wattgram report: ")
     assert ended.err.count("\n") == 1
     assert [word for word in words if word not in ended.err] == [], ended.err
 
 
-def test_a_site_that_has_recorded_nothing_is_one_line(tmp_path: Path) -> None:
+def test_a_site_without_records_is_reported_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "site.toml"
     path.write_text(settings(tmp_path))
     ended = called("report", "-c", str(path))
@@ -689,7 +695,7 @@ def test_a_site_that_has_recorded_nothing_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.server
-def test_a_report_beside_the_daemon_and_after_its_sudden_end(tmp_path: Path) -> None:
+def test_a_report_works_beside_the_daemon_and_after_a_kill(tmp_path: Path) -> None:
     stored(tmp_path / "spool", quarters("2026-06-01T04:00:00Z", "2026-06-01T05:00:00Z", KWH))
     page = f"127.0.0.1:{free_port()}"
     devices = one_device("incomer", "grid", "eastron_sdm630", free_port())
@@ -698,15 +704,15 @@ def test_a_report_beside_the_daemon_and_after_its_sudden_end(tmp_path: Path) -> 
         wait_for(lambda: wal.exists() and wal.stat().st_size > 0, 30, "the daemon's first commit")
         wait_for(lambda: "live page on" in running.log, 30, "the page")
         call = ("report", "-c", str(running.path), "--period", "2026-06-01..2026-06-01", "--format", "json")
-        beside = wattgram(*call)
-        assert (beside.code, beside.err) == (0, "")
-        assert json.loads(beside.out)["total"]["load_energy_kwh"] == 4.0
+        with_daemon = wattgram(*call)
+        assert (with_daemon.code, with_daemon.err) == (0, "")
+        assert json.loads(with_daemon.out)["total"]["load_energy_kwh"] == 4.0
         assert request(f"http://{page}/api/now")[0] == 200
         running.kill()
         assert wal.stat().st_size > 0
         before = contents(tmp_path / "spool")
-        alone = wattgram(*call)
-        assert (alone.code, json.loads(alone.out)["rows"]) == (0, json.loads(beside.out)["rows"])
+        after_kill = wattgram(*call)
+        assert (after_kill.code, json.loads(after_kill.out)["rows"]) == (0, json.loads(with_daemon.out)["rows"])
         assert contents(tmp_path / "spool") == before
         running.start()
         wait_for(lambda: running.log.count("1 devices on 1 buses") == 2, 30, "the daemon after the report")

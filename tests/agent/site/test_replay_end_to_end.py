@@ -27,16 +27,16 @@ def database(bucket: Bucket) -> str:
     return f'url = "{bucket.write.url}"\norg = "plant"\nbucket = "{bucket.name}"\ntoken = {{ file = "token" }}'
 
 
-def told(heard: Heard) -> list[dict[str, Any]]:
-    return [json.loads(payload) for topic, payload in heard.messages() if topic == "wattgram/works/emission"]
+def emissions(received: Heard) -> list[dict[str, Any]]:
+    return [json.loads(payload) for topic, payload in received.messages() if topic == "wattgram/works/emission"]
 
 
 @pytest.mark.slow(12)
-def test_other_factors_reach_broker_and_database_under_the_same_keys(
+def test_changed_factors_reach_broker_and_database_with_the_same_keys(
     tmp_path: Path, broker: Broker, bucket: Bucket
 ) -> None:
     (tmp_path / "token").write_text(bucket.token)
-    with device(Registers(METER)) as meter, subscriber(broker, "wattgram/#") as heard:
+    with device(Registers(METER)) as meter, subscriber(broker, "wattgram/#") as received:
         before = configuration(tmp_path, site(meter.port), mqtt=broker.url, influxdb=database(bucket))
         with daemon(tmp_path, before) as running:
             wait_for(lambda: len(bucket.rows(TICKS)) >= 8, 30, "ticks in the database")
@@ -50,17 +50,21 @@ def test_other_factors_reach_broker_and_database_under_the_same_keys(
         summary = json.loads(same.out)
         assert summary["daemon"] is True
         assert summary["windows"]["tick"]["computed"] >= 8
-        assert {one["changed"] for one in summary["windows"].values()} == {0}
+        assert {counts["changed"] for counts in summary["windows"].values()} == {0}
         assert (declined.code, declined.out) == (1, "")
         assert "another configuration" in declined.err
         first = {row["time"]: row for row in bucket.rows(TICKS)}
-        made = wattgram("replay", "-c", str(other), "--format", "json")
-        assert made.code == 0, made.err
-        summary = json.loads(made.out)
+        replay = wattgram("replay", "-c", str(other), "--format", "json")
+        assert replay.code == 0, replay.err
+        summary = json.loads(replay.out)
         assert (summary["daemon"], summary["undelivered"]) == (False, {})
         assert summary["windows"]["tick"]["changed"] == summary["windows"]["tick"]["computed"] >= len(first)
         second = {row["time"]: row for row in bucket.rows(TICKS)}
-        wait_for(lambda: [one for one in told(heard) if one["revision"] == 1], 10, "revised ticks on the broker")
+        wait_for(
+            lambda: [record for record in emissions(received) if record["revision"] == 1],
+            10,
+            "revised ticks on the broker",
+        )
     # The last records of the daemon waited in the spool and were delivered with the others.
     assert first.keys() <= second.keys()
     assert len(second) == summary["windows"]["tick"]["computed"]
@@ -72,31 +76,29 @@ def test_other_factors_reach_broker_and_database_under_the_same_keys(
     covered = [row for row in second.values() if row["emission"]]
     assert covered
     assert all(abs(row["emission"] / row["load_energy"] - 0.6) < 1e-12 for row in covered)
-    again = wattgram("replay", "-c", str(other))
-    assert again.code == 0
-    assert [line.split() for line in again.out.splitlines() if line.startswith("tick")] == [
+    repeated = wattgram("replay", "-c", str(other))
+    assert repeated.code == 0
+    assert [line.split() for line in repeated.out.splitlines() if line.startswith("tick")] == [
         ["tick", str(len(second)), "0"]
     ]
 
 
 @pytest.mark.slow(12)
-def test_a_grid_value_that_comes_late_is_told_with_the_next_revision(
-    tmp_path: Path, broker: Broker, bucket: Bucket
-) -> None:
+def test_a_late_grid_value_is_published_with_the_next_revision(tmp_path: Path, broker: Broker, bucket: Bucket) -> None:
     (tmp_path / "token").write_text(bucket.token)
-    with device(Registers(METER)) as meter, subscriber(broker, "wattgram/#") as heard:
+    with device(Registers(METER)) as meter, subscriber(broker, "wattgram/#") as received:
         text = configuration(tmp_path, site(meter.port), mqtt=broker.url, influxdb=database(bucket))
         text += '[[grid.source]]\nkind = "mqtt"\ntopic = "grid/now"\n'
         with daemon(tmp_path, text) as running:
-            wait_for(lambda: len(told(heard)) >= 6, 30, "ticks")
-            ticks = told(heard)
+            wait_for(lambda: len(emissions(received)) >= 6, 30, "ticks")
+            ticks = emissions(received)
             begin = str(ticks[2]["time"])
             until = datetime.fromtimestamp(time.time() + 3600, UTC).isoformat()
             broker.publish("grid/now", json.dumps({"time": begin, "valid_to": until, "intensity": 300.0}))
-            wait_for(lambda: [one for one in told(heard) if one["revision"] == 1], 60, "revised ticks")
-            wait_for(lambda: bucket.rows(TICKS + " AND revision = 1"), 20, "them in the database")
+            wait_for(lambda: [record for record in emissions(received) if record["revision"] == 1], 60, "revised ticks")
+            wait_for(lambda: bucket.rows(TICKS + " AND revision = 1"), 20, "revised ticks in the database")
             assert running.stop() == 0
-        events = [json.loads(payload)["event"] for topic, payload in heard.messages() if topic.endswith("/event")]
+        events = [json.loads(payload)["event"] for topic, payload in received.messages() if topic.endswith("/event")]
     assert "results revised" in events
     rows = bucket.rows(TICKS)
     assert len({row["time"] for row in rows}) == len(rows)
@@ -107,44 +109,44 @@ def test_a_grid_value_that_comes_late_is_told_with_the_next_revision(
     assert {row["grid_tier"] for row in rows if row["time"] >= late} == {1}
 
 
-def test_what_cannot_be_replayed_is_one_line(tmp_path: Path) -> None:
+def test_an_impossible_replay_is_reported_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "wattgram.toml"
     path.write_text(configuration(tmp_path, site(502)))
-    nothing = wattgram("replay", "-c", str(path))
-    assert (nothing.code, nothing.out) == (1, "")
-    assert nothing.err.startswith(f"wattgram replay: {tmp_path / 'spool'}: no such directory")
-    wrong = wattgram("replay", "-c", str(path), "--windows", "tick,1w")
-    assert wrong.code == 2
-    assert "found '1w', nearest: '1h'; allowed: tick, 15m, 1h, 1d, 1mo" in wrong.err
-    turned = wattgram("replay", "-c", str(path), "--from", "2026-11-02", "--to", "2026-11-01")
-    assert turned.code == 2
-    assert "allowed: an end after the beginning" in turned.err
+    without_history = wattgram("replay", "-c", str(path))
+    assert (without_history.code, without_history.out) == (1, "")
+    assert without_history.err.startswith(f"wattgram replay: {tmp_path / 'spool'}: no such directory")
+    unknown_window = wattgram("replay", "-c", str(path), "--windows", "tick,1w")
+    assert unknown_window.code == 2
+    assert "found '1w', nearest: '1h'; allowed: tick, 15m, 1h, 1d, 1mo" in unknown_window.err
+    reversed_period = wattgram("replay", "-c", str(path), "--from", "2026-11-02", "--to", "2026-11-01")
+    assert reversed_period.code == 2
+    assert "allowed: an end after the beginning" in reversed_period.err
 
 
 @pytest.mark.slow(15)
 @pytest.mark.server
-def test_after_kill_9_everything_follows_from_what_is_stored(tmp_path: Path) -> None:
-    """Windows, counters and accounts go on where the last commit was, so a replay over the kills changes nothing."""
+def test_after_kill_9_a_replay_of_the_stored_instants_changes_nothing(tmp_path: Path) -> None:
+    """Windows, counters and accounts continue from the last commit, so a replay over the kills changes nothing."""
     registers = Registers(METER)
 
     def readings() -> int:
         return sum(address == registers.served[0][1] for _, address in registers.served)
 
-    def more(count: int) -> None:
+    def wait_for_readings(count: int) -> None:
         end = readings() + count
         wait_for(lambda: readings() >= end, 30, f"{count} more readings")
 
     with device(registers) as meter:
         with daemon(tmp_path, configuration(tmp_path, site(meter.port))) as running:
             for count, pause in ((2, 0.0), (3, 0.3), (2, 0.6), (4, 0.1)):
-                more(count)
+                wait_for_readings(count)
                 time.sleep(pause)
                 running.kill()
                 running.start()
-            more(4)
+            wait_for_readings(4)
             assert running.stop() == 0
-        made = wattgram("replay", "-c", str(running.path), "--format", "json")
-    assert made.code == 0, made.err
-    summary = json.loads(made.out)
+        replay = wattgram("replay", "-c", str(running.path), "--format", "json")
+    assert replay.code == 0, replay.err
+    summary = json.loads(replay.out)
     assert summary["instants"] >= 6
-    assert {window: one["changed"] for window, one in summary["windows"].items() if one["changed"]} == {}
+    assert {window: counts["changed"] for window, counts in summary["windows"].items() if counts["changed"]} == {}

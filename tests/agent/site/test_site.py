@@ -29,7 +29,7 @@ from wattgram_drivers.plan import make_plan
 NOON = int(datetime(2026, 6, 1, 4, 0, tzinfo=UTC).timestamp()) * NS  # 12:00 in Shanghai
 
 
-class Hands:
+class ManualClock:
     """A clock that is set by hand."""
 
     speed = 1.0
@@ -48,8 +48,8 @@ class Hands:
         self.now += int(seconds * NS)
 
 
-class Works:
-    """A site of SDM630 meters, whose power is put in by hand."""
+class MeteredSite:
+    """A site of SDM630 meters whose power the test sets."""
 
     def __init__(
         self,
@@ -61,10 +61,10 @@ class Works:
         start: int = NOON,
         invert: str = "",
         tick: float = 1.0,
-        clock: Hands | None = None,
+        clock: ManualClock | None = None,
     ) -> None:
         meter = load("eastron_sdm630")
-        self.clock = clock or Hands(start)
+        self.clock = clock or ManualClock(start)
         devices = tuple(
             DeviceConfig(
                 name, role, meter.name, meter, parse("tcp://127.0.0.1"), 1, interval=tick, invert=name == invert
@@ -75,26 +75,26 @@ class Works:
             SiteConfig("works", ZoneInfo(timezone), tick), devices, SpoolConfig(folder), grid=grid or GridConfig()
         )
         self.spool = Spool(folder, max_size=2**30, keep=86400.0, sinks=())
-        self.sources = {one.name: Source(one, "works", 0.0) for one in devices}
+        self.sources = {device.name: Source(device, "works", 0.0) for device in devices}
         self.plan = make_plan(meter)
         for source in self.sources.values():
             source.equip(meter, self.plan)
         self.site = Site(self.config, list(self.sources.values()), self.spool, self.clock)  # type: ignore[arg-type]  # a clock by hand
 
     def reads(self, kwh: float = 0.0, **watts: float) -> None:
-        """Each named meter is read now; all have counted so much import."""
+        """Read each named meter now; all show this imported energy."""
         places = {place.register.quantity: place.position for place in self.plan.places}
         for name, power in watts.items():
             image = bytearray(2 * self.plan.words)
             struct.pack_into(">f", image, 2 * places["active_power_total"], power)
             struct.pack_into(">f", image, 2 * places["active_energy_import"], kwh)
-            # What stands still altogether is no meter that is alive.
+            # The voltage changes, so that the meter does not count as frozen.
             struct.pack_into(">f", image, 2 * places["voltage_l1n"], 230.0 + self.clock.time() // NS % 977 / 100.0)
             reading = Reading(self.clock.time(), self.clock.monotonic(), bytes(image), b"\1" * self.plan.words)
             self.site.take(self.sources[name.replace("_", "-")], reading)
 
     def tick(self, seconds: float = 1.0, kwh: float = 0.0, **watts: float) -> Record:
-        """So much later, these readings and a tick."""
+        """Advance the clock, read the meters and evaluate a tick."""
         self.clock.now += int(seconds * NS)
         self.reads(kwh, **watts)
         self.site.tick(self.clock.now)
@@ -102,18 +102,18 @@ class Works:
         return self.site.latest
 
     def appended(self, kind: str, window: str = "") -> list[Record]:
-        """What went to the spool."""
+        """Return the records that were appended to the spool."""
         return [
-            one
-            for one in self.spool._pending
-            if one.series.kind == kind and (not window or one.series.tag("window") == window)
+            record
+            for record in self.spool._pending
+            if record.series.kind == kind and (not window or record.series.tag("window") == window)
         ]
 
 
-def test_worked_example_one_by_way_of_meters_and_roles(tmp_path: Path) -> None:
-    works = Works(tmp_path, {"incomer": "grid", "roof": "pv"})
-    works.tick(incomer=100e3, roof=50e3)
-    tick = works.tick(incomer=100e3, roof=50e3)
+def test_worked_example_1_with_meters_and_roles(tmp_path: Path) -> None:
+    plant = MeteredSite(tmp_path, {"incomer": "grid", "roof": "pv"})
+    plant.tick(incomer=100e3, roof=50e3)
+    tick = plant.tick(incomer=100e3, roof=50e3)
     # METHOD 4.11, 1: load 150 kW; 372.07 g/kWh; 55.81 kg/h
     assert tick["load_power"] == 150e3
     assert tick["emission_intensity"] == pytest.approx(372.07, abs=0.005)
@@ -122,90 +122,94 @@ def test_worked_example_one_by_way_of_meters_and_roles(tmp_path: Path) -> None:
     assert (tick["grid_intensity"], tick["grid_source"]) == (558.1, "table CN-CQ 2023 provincial_average")
 
 
-def test_lifecycle_counts_the_roof_and_takes_the_footprint_of_the_nation(tmp_path: Path) -> None:
-    works = Works(tmp_path, {"incomer": "grid", "roof": "pv"}, grid=GridConfig(basis="lifecycle"))
-    tick = works.tick(incomer=100e3, roof=50e3)
+def test_lifecycle_basis_counts_the_roof_and_the_national_footprint(tmp_path: Path) -> None:
+    plant = MeteredSite(tmp_path, {"incomer": "grid", "roof": "pv"}, grid=GridConfig(basis="lifecycle"))
+    tick = plant.tick(incomer=100e3, roof=50e3)
     # 577.7 g/kWh: national footprint of 2024, the newest; rooftop PV 41 g/kWh (METHOD 1.1, 2.1)
     assert tick["emission_intensity"] == pytest.approx((100 * 577.7 + 50 * 41) / 150)
     assert tick["basis"] == "lifecycle"
 
 
-def test_a_fixed_factor_replaces_the_zones(tmp_path: Path) -> None:
-    works = Works(tmp_path, {"incomer": "grid"}, grid=GridConfig(factor=247.2))
-    tick = works.tick(incomer=10e3)
+def test_a_fixed_factor_replaces_the_factor_of_the_zone(tmp_path: Path) -> None:
+    plant = MeteredSite(tmp_path, {"incomer": "grid"}, grid=GridConfig(factor=247.2))
+    tick = plant.tick(incomer=10e3)
     assert tick["emission_intensity"] == pytest.approx(247.2)
     assert tick["grid_tier"] == 4.0
 
 
 def test_export_is_negative_power_of_the_grid_meter(tmp_path: Path) -> None:
-    tick = Works(tmp_path, {"incomer": "grid", "roof": "pv"}).tick(incomer=-120e3, roof=200e3)
+    tick = MeteredSite(tmp_path, {"incomer": "grid", "roof": "pv"}).tick(incomer=-120e3, roof=200e3)
     # METHOD 4.11, 5: export 120; load 0 g/kWh; SCR 40 %; SSR 100 %
     assert (tick["grid_export_power"], tick["load_power"], tick["emission_intensity"]) == (120e3, 80e3, 0.0)
     assert tick["self_consumption"] == pytest.approx(0.4)
     assert tick["self_sufficiency"] == pytest.approx(1.0)
 
 
-def test_a_meter_wired_the_other_way_is_turned_round(tmp_path: Path) -> None:
-    works = Works(tmp_path, {"incomer": "grid"}, invert="incomer")
-    tick = works.tick(incomer=-10e3)
+def test_an_inverted_meter_has_the_opposite_sign(tmp_path: Path) -> None:
+    plant = MeteredSite(tmp_path, {"incomer": "grid"}, invert="incomer")
+    tick = plant.tick(incomer=-10e3)
     assert tick["grid_import_power"] == 10e3
-    assert works.appended("device")[0]["active_power_total"] == 10e3
+    assert plant.appended("device")[0]["active_power_total"] == 10e3
 
 
-def test_what_an_inverter_draws_at_night_is_load(tmp_path: Path) -> None:
-    tick = Works(tmp_path, {"incomer": "grid", "roof": "pv"}).tick(incomer=5e3, roof=-20.0)
+def test_the_consumption_of_an_inverter_at_night_is_load(tmp_path: Path) -> None:
+    tick = MeteredSite(tmp_path, {"incomer": "grid", "roof": "pv"}).tick(incomer=5e3, roof=-20.0)
     assert (tick["pv_power"], tick["load_power"]) == (0.0, 5e3)
 
 
-def test_submeters_stand_beside_the_balance(tmp_path: Path) -> None:
-    tick = Works(tmp_path, {"incomer": "grid", "press": "load", "cars": "ev"}).tick(incomer=10e3, press=6e3, cars=3e3)
+def test_sub_meters_do_not_change_the_balance(tmp_path: Path) -> None:
+    tick = MeteredSite(tmp_path, {"incomer": "grid", "press": "load", "cars": "ev"}).tick(
+        incomer=10e3, press=6e3, cars=3e3
+    )
     assert (tick["load_power"], tick["residual_power"]) == (10e3, -1e3)
 
 
-def test_past_three_intervals_a_device_is_stale_leaves_the_balance_and_is_reported(tmp_path: Path) -> None:
-    works = Works(tmp_path, {"incomer": "grid", "roof": "pv"})
-    works.tick(incomer=100e3, roof=50e3)
+def test_after_three_intervals_without_readings_a_device_is_stale_and_reported(tmp_path: Path) -> None:
+    plant = MeteredSite(tmp_path, {"incomer": "grid", "roof": "pv"})
+    plant.tick(incomer=100e3, roof=50e3)
     for _ in range(3):
-        assert works.tick(incomer=100e3)["coverage"] == 1.0
-    works.tick(incomer=100e3)  # at the start of this interval the roof was still there
-    tick = works.tick(incomer=100e3)
+        assert plant.tick(incomer=100e3)["coverage"] == 1.0
+    plant.tick(incomer=100e3)  # at the start of this interval the roof was still there
+    tick = plant.tick(incomer=100e3)
     assert (tick["load_power"], tick["coverage"]) == (100e3, 0.5)
-    assert [(one["event"], one.series.tag("device")) for one in works.appended("event")] == [("device lost", "roof")]
-    assert [one["quality"] for one in works.appended("device") if one.series.tag("device") == "roof"] == [
+    assert [(record["event"], record.series.tag("device")) for record in plant.appended("event")] == [
+        ("device lost", "roof")
+    ]
+    assert [record["quality"] for record in plant.appended("device") if record.series.tag("device") == "roof"] == [
         "good",
         "stale",
     ]
-    works.tick(incomer=100e3, roof=50e3)
-    assert [one["event"] for one in works.appended("event")] == ["device lost", "device back"]
+    plant.tick(incomer=100e3, roof=50e3)
+    assert [record["event"] for record in plant.appended("event")] == ["device lost", "device back"]
 
 
 def test_without_the_incomer_there_is_no_intensity(tmp_path: Path) -> None:
-    works = Works(tmp_path, {"incomer": "grid", "roof": "pv"})
-    tick = works.tick(roof=50e3)
+    plant = MeteredSite(tmp_path, {"incomer": "grid", "roof": "pv"})
+    tick = plant.tick(roof=50e3)
     assert "emission_intensity" not in tick.as_dict()
     assert (tick["coverage"], "load_power" in tick.as_dict()) == (0.0, False)
 
 
-def test_a_balance_that_cannot_be_is_an_event_once(tmp_path: Path) -> None:
-    works = Works(tmp_path, {"incomer": "grid", "roof": "pv"})
+def test_an_impossible_balance_gives_a_single_event(tmp_path: Path) -> None:
+    plant = MeteredSite(tmp_path, {"incomer": "grid", "roof": "pv"})
     for _ in range(20):
-        tick = works.tick(incomer=-100e3, roof=50e3)
+        tick = plant.tick(incomer=-100e3, roof=50e3)
     assert "emission_intensity" not in tick.as_dict()
     for _ in range(20):
-        works.tick(incomer=100e3, roof=50e3)
-    assert [one["event"] for one in works.appended("event")] == ["balance fault", "balance restored"]
+        plant.tick(incomer=100e3, roof=50e3)
+    assert [event["event"] for event in plant.appended("event")] == ["balance fault", "balance restored"]
 
 
 def test_quarter_hours_and_hours_are_ratios_of_sums_at_their_local_start(tmp_path: Path) -> None:
-    works = Works(tmp_path, {"incomer": "grid", "roof": "pv"}, tick=60.0, start=NOON)
-    works.tick(0.0, incomer=60e3, roof=0.0)
+    plant = MeteredSite(tmp_path, {"incomer": "grid", "roof": "pv"}, tick=60.0, start=NOON)
+    plant.tick(0.0, incomer=60e3, roof=0.0)
     for minute in range(1, 61):
         half = minute <= 30
-        works.tick(60.0, incomer=60e3, roof=0.0 if half else 60e3)
-    quarters = works.appended("emission", "15m")
-    assert [one.time for one in quarters] == [NOON + n * 900 * NS for n in range(4)]
-    assert [one["coverage"] for one in quarters] == [1.0, 1.0, 1.0, 1.0]
-    (hour,) = works.appended("emission", "1h")
+        plant.tick(60.0, incomer=60e3, roof=0.0 if half else 60e3)
+    quarters = plant.appended("emission", "15m")
+    assert [quarter.time for quarter in quarters] == [NOON + n * 900 * NS for n in range(4)]
+    assert [quarter["coverage"] for quarter in quarters] == [1.0, 1.0, 1.0, 1.0]
+    (hour,) = plant.appended("emission", "1h")
     # Power is the mean of an interval's ends: in minute 31 the roof made 30 kW, then 29 minutes of 60 kW.
     load = 60.0 + (30.0 + 29 * 60.0) / 60.0
     assert hour["load_energy"] == pytest.approx(1000 * load)
@@ -228,28 +232,28 @@ def test_quarter_hours_and_hours_are_ratios_of_sums_at_their_local_start(tmp_pat
 )
 def test_windows_follow_the_sites_clock_through_summer_time(window: str, moment: str, start: str, hours: float) -> None:
     berlin = ZoneInfo("Europe/Berlin")
-    begun = window_start(window, int(datetime.fromisoformat(moment).timestamp()) * NS, berlin)
-    assert datetime.fromtimestamp(begun // NS, UTC) == datetime.fromisoformat(start)
-    assert window_end(window, begun, berlin) - begun == int(hours * 3600) * NS
+    begin = window_start(window, int(datetime.fromisoformat(moment).timestamp()) * NS, berlin)
+    assert datetime.fromtimestamp(begin // NS, UTC) == datetime.fromisoformat(start)
+    assert window_end(window, begin, berlin) - begin == int(hours * 3600) * NS
 
 
-def test_a_window_goes_on_after_a_restart(tmp_path: Path) -> None:
+def test_a_window_continues_after_a_restart(tmp_path: Path) -> None:
     async def first() -> None:
-        works = Works(tmp_path, {"incomer": "grid"}, tick=60.0)
-        await works.spool.open()
+        plant = MeteredSite(tmp_path, {"incomer": "grid"}, tick=60.0)
+        await plant.spool.open()
         for minute in range(8):
-            works.tick(60.0 if minute else 0.0, incomer=60e3)
-        await works.spool.close()
+            plant.tick(60.0 if minute else 0.0, incomer=60e3)
+        await plant.spool.close()
 
     async def second() -> list[Record]:
-        works = Works(tmp_path, {"incomer": "grid"}, tick=60.0, start=NOON + 7 * 60 * NS)
-        await works.spool.open()
-        await works.site.restore()
-        works.reads(incomer=60e3)
+        plant = MeteredSite(tmp_path, {"incomer": "grid"}, tick=60.0, start=NOON + 7 * 60 * NS)
+        await plant.spool.open()
+        await plant.site.restore()
+        plant.reads(incomer=60e3)
         for _ in range(8):
-            works.tick(60.0, incomer=60e3)
-        quarters = works.appended("emission", "15m")
-        await works.spool.close()
+            plant.tick(60.0, incomer=60e3)
+        quarters = plant.appended("emission", "15m")
+        await plant.spool.close()
         return quarters
 
     asyncio.run(first())
@@ -260,79 +264,79 @@ def test_a_window_goes_on_after_a_restart(tmp_path: Path) -> None:
     assert quarter["coverage"] == pytest.approx(1.0)
 
 
-def happened(works: Works) -> list[tuple[object, object, str]]:
-    return [(one["event"], one["detail"], one.series.tag("device")) for one in works.appended("event")]
+def events_of(plant: MeteredSite) -> list[tuple[object, object, str]]:
+    return [(event["event"], event["detail"], event.series.tag("device")) for event in plant.appended("event")]
 
 
-def test_what_a_counter_went_through_is_an_event_once_and_the_quality_of_its_records(tmp_path: Path) -> None:
-    works = Works(tmp_path, {"incomer": "grid"})
+def test_a_counter_fault_gives_a_single_event_and_the_quality_of_its_records(tmp_path: Path) -> None:
+    plant = MeteredSite(tmp_path, {"incomer": "grid"})
     for kwh in (1234.5, 0.0, 0.0, 1234.5, 1234.625, 0.0, 0.125, 0.25, 0.375):
-        works.tick(incomer=60e3, kwh=kwh)
-    meters = works.appended("device")
-    assert [one["quality"] for one in meters] == [
+        plant.tick(incomer=60e3, kwh=kwh)
+    meters = plant.appended("device")
+    assert [record["quality"] for record in meters] == [
         *("good", "glitch", "glitch", "good", "good"),
         *("glitch", "glitch", "reset", "good"),
     ]
-    assert [one["active_energy_import"] for one in meters][5] == 0.0
-    assert happened(works) == [
+    assert [record["active_energy_import"] for record in meters][5] == 0.0
+    assert events_of(plant) == [
         ("counter glitch", "active_energy_import: 1234500 Wh, then 0 Wh", "incomer"),
         ("counter reset", "active_energy_import: 1234625 Wh, then 0 Wh", "incomer"),
     ]
 
 
-def test_counters_go_on_after_a_restart(tmp_path: Path) -> None:
+def test_counters_continue_after_a_restart(tmp_path: Path) -> None:
     async def first() -> None:
-        works = Works(tmp_path, {"incomer": "grid", "press": "load"})
-        await works.spool.open()
-        works.tick(incomer=60e3, press=20e3, kwh=1234.5)
-        works.tick(incomer=60e3, press=20e3, kwh=0.0)
-        await works.spool.close()
+        plant = MeteredSite(tmp_path, {"incomer": "grid", "press": "load"})
+        await plant.spool.open()
+        plant.tick(incomer=60e3, press=20e3, kwh=1234.5)
+        plant.tick(incomer=60e3, press=20e3, kwh=0.0)
+        await plant.spool.close()
 
-    async def second() -> Works:
-        works = Works(tmp_path, {"incomer": "grid", "press": "load"}, start=NOON + 3600 * NS)
-        await works.spool.open()
-        await works.site.restore()
-        works.tick(incomer=60e3, kwh=1294.5)
-        await works.spool.close()
-        works.tick(press=20e3, kwh=1254.5)
-        return works
+    async def second() -> MeteredSite:
+        plant = MeteredSite(tmp_path, {"incomer": "grid", "press": "load"}, start=NOON + 3600 * NS)
+        await plant.spool.open()
+        await plant.site.restore()
+        plant.tick(incomer=60e3, kwh=1294.5)
+        await plant.spool.close()
+        plant.tick(press=20e3, kwh=1254.5)
+        return plant
 
     asyncio.run(first())
-    works = asyncio.run(second())
+    plant = asyncio.run(second())
     # An hour of 60 and of 20 kW; the 0 before the restart was a glitch.
     for name, energy in (("incomer", 60e3), ("press", 20e3)):
-        latest = works.sources[name].latest
+        latest = plant.sources[name].latest
         assert latest is not None
         assert (latest.metered.positive, latest.metered.quality) == (energy, "estimated")
-    assert [one.series.tag("device") for one in works.appended("event")] == ["press"]
+    assert [record.series.tag("device") for record in plant.appended("event")] == ["press"]
 
 
-def test_counters_whose_state_cannot_be_read_begin_anew(tmp_path: Path) -> None:
-    async def begun() -> list[tuple[object, object, str]]:
-        works = Works(tmp_path, {"incomer": "grid"})
-        await works.spool.open()
-        works.spool.put_state("counters", b'{"incomer": {"active_energy_import": 7}}')
-        await works.spool.sync()
-        await works.site.restore()
-        works.tick(incomer=60e3, kwh=1234.5)
-        found = happened(works)
-        await works.spool.close()
-        return found
+def test_counters_with_an_unreadable_state_start_again(tmp_path: Path) -> None:
+    async def restored_events() -> list[tuple[object, object, str]]:
+        plant = MeteredSite(tmp_path, {"incomer": "grid"})
+        await plant.spool.open()
+        plant.spool.put_state("counters", b'{"incomer": {"active_energy_import": 7}}')
+        await plant.spool.sync()
+        await plant.site.restore()
+        plant.tick(incomer=60e3, kwh=1234.5)
+        events = events_of(plant)
+        await plant.spool.close()
+        return events
 
-    ((event, detail, name),) = asyncio.run(begun())
+    ((event, detail, name),) = asyncio.run(restored_events())
     assert (event, name) == ("counters began anew", "")
     assert "expected a counter's state" in str(detail)
 
 
 def test_a_pause_is_not_integrated(tmp_path: Path) -> None:
-    works = Works(tmp_path, {"incomer": "grid"})
-    works.tick(incomer=60e3)
-    assert works.tick(600.0, incomer=60e3)["load_energy"] == 0.0
+    plant = MeteredSite(tmp_path, {"incomer": "grid"})
+    plant.tick(incomer=60e3)
+    assert plant.tick(600.0, incomer=60e3)["load_energy"] == 0.0
 
 
-def test_a_sleep_that_ends_early_makes_no_tick_twice(tmp_path: Path) -> None:
-    class Slewed(Hands):
-        """Wakes half a millisecond before its time, and ends the test after twenty sleeps."""
+def test_a_sleep_that_ends_early_repeats_no_tick(tmp_path: Path) -> None:
+    class Slewed(ManualClock):
+        """Wake half a millisecond early, and end the test after twenty sleeps."""
 
         sleeps = 0
 
@@ -342,9 +346,9 @@ def test_a_sleep_that_ends_early_makes_no_tick_twice(tmp_path: Path) -> None:
                 raise TimeoutError
             self.now += max(0, int(seconds * NS) - 500_000)
 
-    works = Works(tmp_path, {}, clock=Slewed(NOON))
+    plant = MeteredSite(tmp_path, {}, clock=Slewed(NOON))
     with pytest.raises(TimeoutError):
-        asyncio.run(works.site.run())
-    times = [one.time for one in works.appended("emission", "tick")]
+        asyncio.run(plant.site.run())
+    times = [record.time for record in plant.appended("emission", "tick")]
     assert len(times) >= 9
     assert times == [NOON + number * NS for number in range(1, len(times) + 1)]

@@ -33,20 +33,20 @@ START = int(datetime(2026, 6, 1, 4, 0, tzinfo=UTC).timestamp()) * NS  # 12:00 in
 FORMAT = {"f32": ">f", "f64": ">d", "i32": ">i", "u16": ">H", "u32": ">I"}
 
 
-class Mixed:
-    """A site of any maps; `shows` puts raw numbers into the registers of one device and reads it."""
+class MixedSite:
+    """A site of any maps; `shows` writes raw numbers into the registers of a device and reads it."""
 
     def __init__(self, folder: Path, devices: Sequence[DeviceConfig], grid: GridConfig | None = None) -> None:
         self.clock = Hands(START)
         site = SiteConfig("works", ZoneInfo("Asia/Shanghai"), 10.0)
         self.config = Config(site, tuple(devices), SpoolConfig(folder), grid=grid or GridConfig())
         self.spool = Spool(folder, max_size=2**30, keep=1e8, sinks=())
-        self.sources = {one.name: Source(one, "works", 0.0) for one in devices}
+        self.sources = {device.name: Source(device, "works", 0.0) for device in devices}
         self.plans = {}
-        for one in devices:
-            assert one.device is not None
-            self.plans[one.name] = make_plan(one.device)
-            self.sources[one.name].equip(one.device, self.plans[one.name])
+        for device in devices:
+            assert device.device is not None
+            self.plans[device.name] = make_plan(device.device)
+            self.sources[device.name].equip(device.device, self.plans[device.name])
         self.site = Site(self.config, list(self.sources.values()), self.spool, self.clock)  # type: ignore[arg-type]  # a clock by hand
 
     def shows(self, name: str, **raw: float) -> None:
@@ -67,19 +67,21 @@ class Mixed:
 
     def windows(self, window: str) -> list[Record]:
         return [
-            one for one in self.spool._pending if one.series.kind == "emission" and one.series.tag("window") == window
+            record
+            for record in self.spool._pending
+            if record.series.kind == "emission" and record.series.tag("window") == window
         ]
 
 
 def meter(name: str, role: str, driver: str = "eastron_sdm630", **more: object) -> DeviceConfig:
-    made = DeviceConfig(name, role, driver, load(driver), parse("tcp://127.0.0.1"), 1, interval=10.0)
-    return replace(made, **more)  # type: ignore[arg-type]  # fields of a device
+    device = DeviceConfig(name, role, driver, load(driver), parse("tcp://127.0.0.1"), 1, interval=10.0)
+    return replace(device, **more)  # type: ignore[arg-type]  # fields of a device
 
 
-def test_a_fuel_meter_says_what_a_genset_emits(tmp_path: Path) -> None:
+def test_a_fuel_meter_gives_the_emission_of_a_genset(tmp_path: Path) -> None:
     """100 kW for an hour; the fuel meter counts 25 kg at 3.2 kg of CO2 each: 80 kg, 800 g/kWh in place of 762."""
     emission = EmissionConfig(fuel_meter="diesel", fuel_factor=3200.0)
-    works = Mixed(
+    plant = MixedSite(
         tmp_path,
         [
             meter("incomer", "grid"),
@@ -89,85 +91,89 @@ def test_a_fuel_meter_says_what_a_genset_emits(tmp_path: Path) -> None:
     )
     for second in range(0, 7260, 10):
         power = 100e3
-        works.shows("incomer", active_power_total=50e3, voltage_l1n=230 + second / 1e4)
-        works.shows("set", active_power_total=power, voltage_l1n=230 + second / 1e4)
-        works.shows("diesel", totalizer_1=1000.0 + 25.0 * second / 3600.0, density=850.0 + second / 1e4)
-        tick = works.tick()
-        works.clock.go(10.0)
+        plant.shows("incomer", active_power_total=50e3, voltage_l1n=230 + second / 1e4)
+        plant.shows("set", active_power_total=power, voltage_l1n=230 + second / 1e4)
+        plant.shows("diesel", totalizer_1=1000.0 + 25.0 * second / 3600.0, density=850.0 + second / 1e4)
+        tick = plant.tick()
+        plant.clock.go(10.0)
     assert tick["scope1"] == pytest.approx(80e3 / 360, rel=1e-3)  # g in ten seconds
-    second_hour = works.windows("1h")[1]
+    second_hour = plant.windows("1h")[1]
     assert second_hour["scope1"] == pytest.approx(80e3, rel=1e-3)
     assert second_hour["fuel_intensity"] == pytest.approx(800.0, rel=1e-3)
     assert second_hour["emission"] == pytest.approx(80e3 + 50 * 558.1, rel=1e-3)
 
 
-def test_what_a_boilers_meter_counts_is_not_kept_for_a_balance_that_never_asks(tmp_path: Path) -> None:
-    """A year of readings every ten seconds would be three million; what is captured is asked for at every tick."""
+def test_counts_of_a_boiler_meter_are_not_stored_for_the_balance(tmp_path: Path) -> None:
+    """A year of readings every ten seconds would be three million. Captured mass is used at every tick."""
     gas, stack = "suto_s430_gasflow", "siemens_sitrans_mass6000"
-    works = Mixed(tmp_path, [meter("incomer", "grid"), meter("boiler", "fuel", gas), meter("stack", "capture", stack)])
+    plant = MixedSite(
+        tmp_path, [meter("incomer", "grid"), meter("boiler", "fuel", gas), meter("stack", "capture", stack)]
+    )
     for second in range(0, 600, 10):
-        works.shows("incomer", active_power_total=50e3, voltage_l1n=230 + second / 1e4)
-        works.shows("boiler", volume_total=second << 16)  # the low word comes first
-        works.shows("stack", totalizer_1=500.0 + second)
-        works.tick()
-        works.clock.go(10.0)
-    tracks = works.site._instants._tracks
-    assert max(len(one._points) for one in tracks.values()) <= 2
+        plant.shows("incomer", active_power_total=50e3, voltage_l1n=230 + second / 1e4)
+        plant.shows("boiler", volume_total=second << 16)  # the low word comes first
+        plant.shows("stack", totalizer_1=500.0 + second)
+        plant.tick()
+        plant.clock.go(10.0)
+    tracks = plant.site._instants._tracks
+    assert max(len(track._points) for track in tracks.values()) <= 2
 
 
-def test_captured_mass_is_in_a_ledger_of_its_own(tmp_path: Path) -> None:
-    works = Mixed(tmp_path, [meter("incomer", "grid"), meter("stack", "capture", "siemens_sitrans_mass6000")])
+def test_captured_mass_has_its_own_ledger(tmp_path: Path) -> None:
+    plant = MixedSite(tmp_path, [meter("incomer", "grid"), meter("stack", "capture", "siemens_sitrans_mass6000")])
     for second in range(0, 3620, 10):
-        works.shows("incomer", active_power_total=50e3, voltage_l1n=230 + second / 1e4)
-        works.shows("stack", totalizer_1=500.0 + 36.0 * second / 3600.0)
-        works.tick()
-        works.clock.go(10.0)
-    (hour,) = works.windows("1h")
+        plant.shows("incomer", active_power_total=50e3, voltage_l1n=230 + second / 1e4)
+        plant.shows("stack", totalizer_1=500.0 + 36.0 * second / 3600.0)
+        plant.tick()
+        plant.clock.go(10.0)
+    (hour,) = plant.windows("1h")
     assert hour["captured"] == pytest.approx(36e3, rel=1e-3)
     assert hour["emission"] == pytest.approx(50 * 558.1, rel=1e-6)
 
 
-def test_the_first_state_of_charge_opens_the_stock_at_the_grids_intensity(tmp_path: Path) -> None:
+def test_the_first_state_of_charge_opens_the_stock_at_the_grid_intensity(tmp_path: Path) -> None:
     """METHOD 4.6: K0 = S0 EF. 40 % of 200 kWh are 80 kWh at 558.1 g/kWh; a discharge carries 558.1 / 0.95."""
     battery = BatteryConfig(capacity=200e3)
-    works = Mixed(tmp_path, [meter("incomer", "grid"), meter("store", "battery", "huawei_luna2000", battery=battery)])
+    plant = MixedSite(
+        tmp_path, [meter("incomer", "grid"), meter("store", "battery", "huawei_luna2000", battery=battery)]
+    )
     for second in range(0, 60, 10):
-        works.shows("incomer", active_power_total=50e3, voltage_l1n=230 + second / 1e4)
-        works.shows("store", battery_power=-20e3, battery_soc=400, battery_voltage=7000 + second)
-        tick = works.tick()
-        works.clock.go(10.0)
+        plant.shows("incomer", active_power_total=50e3, voltage_l1n=230 + second / 1e4)
+        plant.shows("store", battery_power=-20e3, battery_soc=400, battery_voltage=7000 + second)
+        tick = plant.tick()
+        plant.clock.go(10.0)
     assert tick["battery_discharge_power"] == 20e3
     # The display stays at 40 %, which draws the stock back a little.
     assert tick["battery_intensity"] == pytest.approx(558.1 / 0.95, rel=1e-4)
-    assert works.site.books._accounts.stock()[0] == pytest.approx(80e3 - 50 / 3600 * 20e3 / 0.95, rel=1e-3)
+    assert plant.site.books._accounts.stock()[0] == pytest.approx(80e3 - 50 / 3600 * 20e3 / 0.95, rel=1e-3)
 
 
 def test_certificates_of_the_hour_are_matched_with_its_import(tmp_path: Path) -> None:
     """METHOD 4.8: 50 kWh of import, 20 kWh certified at 0: 30 kWh at the residual 609.6 g/kWh."""
     path = tmp_path / "certificates.csv"
     path.write_text("time,energy_kwh\n2026-06-01 12:00,20\n")
-    works = Mixed(tmp_path, [meter("incomer", "grid")], GridConfig(certificates=CertificatesConfig(path, 0.0)))
+    plant = MixedSite(tmp_path, [meter("incomer", "grid")], GridConfig(certificates=CertificatesConfig(path, 0.0)))
     for second in range(0, 3620, 10):
-        works.shows("incomer", active_power_total=50e3, voltage_l1n=230 + second / 1e4)
-        works.tick()
-        works.clock.go(10.0)
-    (hour,) = works.windows("1h")
+        plant.shows("incomer", active_power_total=50e3, voltage_l1n=230 + second / 1e4)
+        plant.tick()
+        plant.clock.go(10.0)
+    (hour,) = plant.windows("1h")
     assert hour["matched_energy"] == pytest.approx(20e3)
     assert hour["scope2_market"] == pytest.approx(30 * 609.6)
     assert hour["scope2_location"] == pytest.approx(50 * 558.1)
 
 
-def test_sub_meters_are_told_by_group_with_the_rest(tmp_path: Path) -> None:
-    works = Mixed(
+def test_sub_meters_are_published_by_group_with_the_rest(tmp_path: Path) -> None:
+    plant = MixedSite(
         tmp_path,
         [meter("incomer", "grid"), meter("press", "load", group="industry"), meter("cars", "ev")],
     )
     for second in range(0, 920, 10):
         for name, power in (("incomer", 50e3), ("press", 30e3), ("cars", 5e3)):
-            works.shows(name, active_power_total=power, voltage_l1n=230 + second / 1e4)
-        works.tick()
-        works.clock.go(10.0)
-    (quarter,) = works.windows("15m")
+            plant.shows(name, active_power_total=power, voltage_l1n=230 + second / 1e4)
+        plant.tick()
+        plant.clock.go(10.0)
+    (quarter,) = plant.windows("15m")
     assert quarter["industry_energy"] == pytest.approx(7500.0)
     assert quarter["transport_emission"] == pytest.approx(1.25 * 558.1)
     assert quarter["rest_energy"] == pytest.approx(3750.0)

@@ -1,4 +1,4 @@
-"""Each fault of a site gives its event and no wrong number; energies of gaps by hand."""
+"""Each fault of a site gives an event and no wrong value; energies of gaps by hand."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from tests.support.plants import Hands, Plant
 pytestmark = pytest.mark.slow(1)
 
 START = int(datetime(2026, 6, 1, 4, 0, tzinfo=UTC).timestamp()) * NS  # 12:00 in Shanghai
-MADE = ("load_power", "emission_intensity", "emission", "scope2_location", "clean_share", "avoided")
+RESULTS = ("load_power", "emission_intensity", "emission", "scope2_location", "clean_share", "avoided")
 
 
 def absent(record: Record, *names: str) -> bool:
     return not set(names) & set(record.as_dict())
 
 
-def test_an_incomer_whose_sign_is_swapped(tmp_path: Path) -> None:
+def test_a_swapped_incomer_withholds_the_balance(tmp_path: Path) -> None:
     plant = Plant(tmp_path, {"incomer": "grid", "roof": "pv"}, START, tick=10.0)
     ticks = [plant.tick(10.0, incomer=-100e3, roof=10e3) for _ in range(40)]
     assert plant.events() == ["balance fault", "balance withheld"]
-    assert all(absent(one, *MADE) for one in ticks[1:])
+    assert all(absent(record, *RESULTS) for record in ticks[1:])
     assert absent(ticks[-1], "grid_import_power", "grid_export_power", "pv_power")
     assert ticks[-1]["coverage"] == 0.0
-    # By day it looks right; it is withheld until a whole day without a fault.
+    # By day the balance seems sound; it is withheld until a whole day without a fault.
     day = [plant.tick(10.0, incomer=50e3, roof=150e3) for _ in range(400)]
-    assert all(absent(one, *MADE) for one in day)
+    assert all(absent(record, *RESULTS) for record in day)
     quarters = plant.appended("emission", "15m")
-    assert all(absent(one, *MADE) for one in quarters)
+    assert all(absent(record, *RESULTS) for record in quarters)
     for _ in range(24 * 360):
         last = plant.tick(10.0, incomer=50e3, roof=150e3)
     assert plant.events()[2:] == ["balance restored"]
     assert last["load_power"] == pytest.approx(200e3)
 
 
-def test_a_swapped_sign_is_not_forgotten_over_a_restart_and_forgiven_after_invert(tmp_path: Path) -> None:
+def test_a_withheld_balance_stays_withheld_after_a_restart(tmp_path: Path) -> None:
     roles = {"incomer": "grid", "roof": "pv"}
 
     async def work() -> None:
@@ -50,41 +50,41 @@ def test_a_swapped_sign_is_not_forgotten_over_a_restart_and_forgiven_after_inver
         for _ in range(40):
             plant.tick(10.0, incomer=-100e3, roof=10e3)
         await plant.spool.close()
-        again = Plant(tmp_path, roles, START, tick=10.0, clock=plant.clock, counted=plant.counters)
-        await again.spool.open()
-        await again.site.restore()
+        restarted = Plant(tmp_path, roles, START, tick=10.0, clock=plant.clock, counted=plant.counters)
+        await restarted.spool.open()
+        await restarted.site.restore()
         for _ in range(10):
-            tick = again.tick(10.0, incomer=50e3, roof=150e3)
-        await again.spool.close()
-        assert absent(tick, *MADE)
+            tick = restarted.tick(10.0, incomer=50e3, roof=150e3)
+        await restarted.spool.close()
+        assert absent(tick, *RESULTS)
 
     asyncio.run(work())
 
 
-def test_a_generator_that_is_missing(tmp_path: Path) -> None:
+def test_a_generator_without_a_meter_is_a_balance_fault(tmp_path: Path) -> None:
     """A genset without a meter feeds the load and the grid: the outflow exceeds the inflow."""
     plant = Plant(tmp_path, {"incomer": "grid", "roof": "pv"}, START)
     ticks = [plant.tick(1.0, incomer=-60e3, roof=20e3) for _ in range(10)]
     assert plant.events() == ["balance fault"]
-    assert all(absent(one, *MADE) for one in ticks)
+    assert all(absent(record, *RESULTS) for record in ticks)
 
 
-def test_a_generator_that_falls_silent(tmp_path: Path) -> None:
+def test_a_generator_that_stops_responding_leaves_the_balance(tmp_path: Path) -> None:
     plant = Plant(tmp_path, {"incomer": "grid", "diesel": "genset"}, START)
     for _ in range(3):
-        whole = plant.tick(1.0, incomer=100e3, diesel=50e3)
+        complete = plant.tick(1.0, incomer=100e3, diesel=50e3)
     for _ in range(6):
         plant.flow(1.0, incomer=100e3, diesel=50e3)
         plant.read("incomer")
         plant.site.tick(plant.clock.now)
-    left = plant.site.latest
-    assert left is not None
+    incomplete = plant.site.latest
+    assert incomplete is not None
     assert plant.events() == ["device lost"]
-    assert (whole["coverage"], left["coverage"]) == (1.0, 0.5)
-    assert absent(left, "generation_power")
+    assert (complete["coverage"], incomplete["coverage"]) == (1.0, 0.5)
+    assert absent(incomplete, "generation_power")
 
 
-def test_an_inverter_that_is_frozen(tmp_path: Path) -> None:
+def test_a_frozen_inverter_leaves_the_balance(tmp_path: Path) -> None:
     """The device keeps responding with its values of noon; its counter stands still too."""
     plant = Plant(tmp_path, {"incomer": "grid", "roof": "pv"}, START, tick=10.0)
     for number in range(20):
@@ -99,33 +99,34 @@ def test_an_inverter_that_is_frozen(tmp_path: Path) -> None:
     assert plant.events() == ["device frozen"]
     assert (last["coverage"], last["load_power"]) == (0.5, near(100118.5))  # the mean of the interval's ends
     assert absent(last, "pv_power")
-    assert [one["quality"] for one in plant.appended("device") if one.series.tag("device") == "roof"][-1] == "stale"
+    roof = [record for record in plant.appended("device") if record.series.tag("device") == "roof"]
+    assert roof[-1]["quality"] == "stale"
     plant.tick(10.0, incomer=100e3, roof=0.0)
     assert plant.events() == ["device frozen", "device back"]
 
 
-def test_a_clock_of_1970(tmp_path: Path) -> None:
-    """Nothing is published of 1970; its readings get their times after the clock has been set."""
+def test_readings_of_a_clock_of_1970_wait_until_it_is_set(tmp_path: Path) -> None:
+    """No record of 1970 is published; its readings get their times after the clock has been set."""
     clock = Hands(1000 * NS)
     plant = Plant(tmp_path, {"incomer": "grid"}, START, clock=clock)
     for _ in range(5):
         plant.flow(1.0, incomer=60e3)
         plant.read()
     assert plant.appended("device") == plant.appended("event") == []
-    assert [one.event for one in plant.site.events.latest] == ["clock unset"]
+    assert [record.event for record in plant.site.events.latest] == ["clock unset"]
     clock.now = START
     plant.flow(1.0, incomer=60e3)
     plant.read()
     plant.site.tick(clock.now)
-    assert [one.time for one in plant.appended("device")] == [START + second * NS for second in range(-4, 2)]
+    assert [record.time for record in plant.appended("device")] == [START + second * NS for second in range(-4, 2)]
     assert plant.events() == ["clock unset", "clock set"]
-    assert min(one.time for one in plant.spool._pending) >= START - 6 * NS
+    assert min(record.time for record in plant.spool._pending) >= START - 6 * NS
     assert plant.tick(1.0, incomer=60e3)["load_power"] == pytest.approx(60e3)
 
 
-def test_no_tick_is_told_of_1970_when_the_clock_is_set_while_the_site_waits(tmp_path: Path) -> None:
+def test_no_tick_of_1970_is_published_when_the_clock_is_set_while_the_site_waits(tmp_path: Path) -> None:
     class SetLate(Hands):
-        """Is set at its sixth sleep, and ends the test at its fifteenth."""
+        """Set the clock at the sixth sleep, and end the test at the fifteenth."""
 
         sleeps = 0
 
@@ -140,14 +141,14 @@ def test_no_tick_is_told_of_1970_when_the_clock_is_set_while_the_site_waits(tmp_
     plant = Plant(tmp_path, {}, START, clock=SetLate(1000 * NS))
     with pytest.raises(TimeoutError):
         asyncio.run(plant.site.run())
-    times = [one.time for one in plant.appended("emission", "tick")]
-    # The clock was set in a sleep of a second, so the first whole second after it is the second one.
+    times = [record.time for record in plant.appended("emission", "tick")]
+    # The clock was set during a sleep of a second, so the first tick is at the second whole second.
     assert times == [START + second * NS for second in range(2, 2 + len(times))]
     assert len(times) >= 6
     assert plant.events() == ["clock unset", "clock set"]
 
 
-def test_a_clock_that_is_set_forward_makes_no_energy(tmp_path: Path) -> None:
+def test_a_clock_that_is_set_forward_adds_no_energy(tmp_path: Path) -> None:
     plant = Plant(tmp_path, {"incomer": "grid"}, START)
     for _ in range(5):
         plant.tick(1.0, incomer=3600.0)
@@ -155,12 +156,12 @@ def test_a_clock_that_is_set_forward_makes_no_energy(tmp_path: Path) -> None:
     for _ in range(5):
         plant.tick(1.0, incomer=3600.0)
     assert plant.events() == ["clock stepped"]
-    told = sum(float(one["load_energy"]) for one in plant.appended("emission", "tick"))
-    assert told == pytest.approx(8.0, abs=1.1)  # 4 intervals before and 4 after, to a step of the counter
+    published_energy = sum(float(record["load_energy"]) for record in plant.appended("emission", "tick"))
+    assert published_energy == pytest.approx(8.0, abs=1.1)  # 4 intervals before and 4 after, to a step of the counter
 
 
 def test_energy_of_a_gap_goes_into_the_day_and_not_into_its_quarters(tmp_path: Path) -> None:
-    """METHOD 4.5. 60 kW for 20 minutes, half an hour in which the gateway was off, 60 kW until midnight and after."""
+    """METHOD 4.5. 60 kW for 20 minutes, half an hour with the gateway off, 60 kW until midnight and after."""
 
     async def work() -> tuple[list[Record], list[Record], list[Record]]:
         roles = {"incomer": "grid", "roof": "pv"}
@@ -172,15 +173,15 @@ def test_energy_of_a_gap_goes_into_the_day_and_not_into_its_quarters(tmp_path: P
         await plant.spool.close()
         clock, counters = plant.clock, plant.counters
         plant.flow(1800.0, incomer=60e3, roof=30e3)
-        again = Plant(tmp_path, roles, START, tick=10.0, clock=clock, counted=counters)
-        again._powers = plant._powers
-        await again.spool.open()
-        await again.site.restore()
+        restarted = Plant(tmp_path, roles, START, tick=10.0, clock=clock, counted=counters)
+        restarted._powers = plant._powers
+        await restarted.spool.open()
+        await restarted.site.restore()
         for _ in range(12 * 360 - 300 + 2):
-            again.tick(10.0, incomer=60e3, roof=30e3)
-        found = [again.appended("emission", window) for window in ("15m", "1h", "1d")]
-        await again.spool.close()
-        return found[0], found[1], found[2]
+            restarted.tick(10.0, incomer=60e3, roof=30e3)
+        records = [restarted.appended("emission", window) for window in ("15m", "1h", "1d")]
+        await restarted.spool.close()
+        return records[0], records[1], records[2]
 
     quarters, hours, days = asyncio.run(work())
     (day,) = days
@@ -190,12 +191,12 @@ def test_energy_of_a_gap_goes_into_the_day_and_not_into_its_quarters(tmp_path: P
     assert day["emission"] == pytest.approx(12 * 60 * 558.1, rel=1e-3)
     assert day["emission_intensity"] == pytest.approx(558.1 * 2 / 3, rel=1e-3)
     assert day["coverage"] == pytest.approx(0.5, abs=1e-3)
-    gap = [float(one["load_energy"]) for one in quarters if float(one["coverage"]) < 0.99]
+    gap = [float(record["load_energy"]) for record in quarters if float(record["coverage"]) < 0.99]
     assert sum(gap) == pytest.approx(15 * 60 / 3600 * 90e3 * 1.0, rel=0.05)  # 5 minutes before and 10 after
-    assert max(float(one["load_energy"]) for one in hours) < 91e3
+    assert max(float(record["load_energy"]) for record in hours) < 91e3
 
 
-def test_energy_of_one_silent_device_goes_into_the_day_when_it_is_back(tmp_path: Path) -> None:
+def test_energy_of_a_silent_device_goes_into_the_day_when_it_is_back(tmp_path: Path) -> None:
     plant = Plant(tmp_path, {"incomer": "grid", "roof": "pv"}, START, tick=10.0)
     plant.tick(0.0, incomer=60e3, roof=36e3)
     for number in range(12 * 360 + 2):
@@ -207,11 +208,11 @@ def test_energy_of_one_silent_device_goes_into_the_day_when_it_is_back(tmp_path:
     assert day["pv_energy"] == pytest.approx(12 * 36e3, abs=300.0)
     assert day["load_energy"] == pytest.approx(12 * 96e3, abs=500.0)
     hours = plant.appended("emission", "1h")
-    assert max(float(one["pv_energy"]) for one in hours) < 37e3
+    assert max(float(record["pv_energy"]) for record in hours) < 37e3
     assert day["coverage"] == pytest.approx((11 + 0.5) / 24, abs=1e-2)
 
 
-def test_without_its_incomer_the_site_waits_for_what_the_incomer_counted(tmp_path: Path) -> None:
+def test_without_its_incomer_the_site_waits_for_the_energy_of_the_incomer(tmp_path: Path) -> None:
     plant = Plant(tmp_path, {"incomer": "grid", "roof": "pv"}, START, tick=10.0)
     plant.tick(0.0, incomer=60e3, roof=36e3)
     for number in range(12 * 360 + 2):
@@ -235,17 +236,17 @@ def test_a_pause_over_midnight_gives_each_day_its_share(tmp_path: Path) -> None:
             plant.tick(60.0, incomer=60e3)
         await plant.spool.close()
         plant.flow(12 * 3600.0, incomer=60e3)  # 18:00 to 6:00
-        again = Plant(tmp_path, {"incomer": "grid"}, START, tick=60.0, clock=plant.clock, counted=plant.counters)
-        again._powers = plant._powers
-        await again.spool.open()
-        await again.site.restore()
+        restarted = Plant(tmp_path, {"incomer": "grid"}, START, tick=60.0, clock=plant.clock, counted=plant.counters)
+        restarted._powers = plant._powers
+        await restarted.spool.open()
+        await restarted.site.restore()
         for _ in range(18 * 60 + 2):
-            again.tick(60.0, incomer=60e3)
-        days = again.appended("emission", "1d")
-        await again.spool.close()
+            restarted.tick(60.0, incomer=60e3)
+        days = restarted.appended("emission", "1d")
+        await restarted.spool.close()
         return days
 
-    one, other = asyncio.run(work())
-    assert one["load_energy"] == pytest.approx(12 * 60e3, abs=300.0)
-    assert other["load_energy"] == pytest.approx(24 * 60e3, abs=300.0)
-    assert (one["coverage"], other["coverage"]) == (near(0.5, abs=1e-3), near(1.0, abs=1e-3))
+    first_day, second_day = asyncio.run(work())
+    assert first_day["load_energy"] == pytest.approx(12 * 60e3, abs=300.0)
+    assert second_day["load_energy"] == pytest.approx(24 * 60e3, abs=300.0)
+    assert (first_day["coverage"], second_day["coverage"]) == (near(0.5, abs=1e-3), near(1.0, abs=1e-3))

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def events() -> set[str]:
     """Return the events named in the sources, and those of the watching modules."""
-    found = {
+    names = {
         *counter.COUNTER_EVENTS.values(),
         *(frozen_device.EVENT, frozen_device.BACK),
         *(balance.FAULT, balance.RESTORED, balance.WITHHELD, balance.EXCEEDED, balance.FIT),
@@ -32,13 +32,13 @@ def events() -> set[str]:
     for path in Path(wattgram.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "event":
-                names = ast.walk(node.args[1])
-                found |= {
-                    part.value for part in names if isinstance(part, ast.Constant) and isinstance(part.value, str)
+                parts = ast.walk(node.args[1])
+                names |= {
+                    part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)
                 }
-    return found
+    return names
 
 
-def test_the_page_of_troubles_explains_each_event() -> None:
+def test_the_trouble_page_explains_each_event() -> None:
     page = (ROOT / "docs" / "trouble.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)) == sorted(events())

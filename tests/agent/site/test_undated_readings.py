@@ -26,7 +26,7 @@ PLACE = {place.register.quantity: place.position for place in PLAN.places}["acti
 
 
 class Boot:
-    """A machine whose boot has this identifier."""
+    """A clock status with this boot identifier."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -47,19 +47,19 @@ class Boot:
 def source(name: str) -> Source:
     device = DeviceConfig(name, "grid", METER.name, METER, parse("tcp://127.0.0.1"), 1)
     config = Config(SiteConfig("works", ZoneInfo("Asia/Shanghai")), (device,), SpoolConfig(Path()))
-    made = Source(config.devices[0], "works", 0.0)
-    made.equip(METER, PLAN)
-    return made
+    device_source = Source(config.devices[0], "works", 0.0)
+    device_source.equip(METER, PLAN)
+    return device_source
 
 
 def reading(number: int) -> Reading:
-    """Of the second with this number, and as many watts."""
+    """Return a reading at this second with as many watts."""
     image = bytearray(2 * PLAN.words)
     struct.pack_into(">f", image, 2 * PLACE, number)
     return Reading(0, float(number), bytes(image), b"\1" * PLAN.words)
 
 
-def spooled(folder: Path, work: Callable[[Spool], Awaitable[None]], size: int = 2**30) -> None:
+def in_spool(folder: Path, work: Callable[[Spool], Awaitable[None]], size: int = 2**30) -> None:
     async def run() -> None:
         spool = Spool(folder, max_size=size, keep=1e8, sinks=())
         await spool.open()
@@ -69,15 +69,15 @@ def spooled(folder: Path, work: Callable[[Spool], Awaitable[None]], size: int = 
     asyncio.run(run())
 
 
-def taken(waiting: UndatedReadings) -> list[tuple[str, float, object]]:
-    found: list[tuple[str, float, object]] = []
+def take_all(waiting: UndatedReadings) -> list[tuple[str, float, object]]:
+    results: list[tuple[str, float, object]] = []
     while waiting:
-        one = waiting.take()
-        found.append((one.record.series.tag("device"), one.monotonic, one.record["active_power_total"]))
-    return found
+        undated = waiting.take()
+        results.append((undated.record.series.tag("device"), undated.monotonic, undated.record["active_power_total"]))
+    return results
 
 
-def test_they_come_back_in_their_order(tmp_path: Path) -> None:
+def test_waiting_readings_are_returned_in_order(tmp_path: Path) -> None:
     async def work(spool: Spool) -> None:
         waiting = UndatedReadings(spool, Boot("first"), 100.0)
         incomer, roof = source("incomer"), source("roof")
@@ -86,18 +86,18 @@ def test_they_come_back_in_their_order(tmp_path: Path) -> None:
         assert len(waiting) == 5
         assert waiting.first == 0.0
         kept = [waiting.take() for _ in range(5)]
-        assert [(one.source, one.reading) for one in kept] == [
+        assert [(undated.source, undated.reading) for undated in kept] == [
             (incomer if number % 2 else roof, reading(number)) for number in range(5)
         ]
         assert not waiting
-        # Nothing is left on disk.
+        # No reading remains on disk.
         await spool.sync()
         assert await UndatedReadings(spool, Boot("second"), 0.0).restore() == 0
 
-    spooled(tmp_path, work)
+    in_spool(tmp_path, work)
 
 
-def test_a_source_shows_what_waits_but_counts_nothing_of_it(tmp_path: Path) -> None:
+def test_a_source_shows_a_waiting_reading_but_does_not_count_it(tmp_path: Path) -> None:
     async def work(spool: Spool) -> None:
         incomer = source("incomer")
         UndatedReadings(spool, Boot("first"), 100.0).add(incomer, reading(7))
@@ -105,10 +105,10 @@ def test_a_source_shows_what_waits_but_counts_nothing_of_it(tmp_path: Path) -> N
         assert incomer.taken is None
         assert incomer.metering.dump() == {}
 
-    spooled(tmp_path, work)
+    in_spool(tmp_path, work)
 
 
-def test_another_process_of_the_same_boot_goes_on_with_them(tmp_path: Path) -> None:
+def test_another_process_of_the_same_boot_continues_with_waiting_readings(tmp_path: Path) -> None:
     count = 3 * PIECE_READINGS + 5
 
     async def first(spool: Spool) -> None:
@@ -119,7 +119,7 @@ def test_another_process_of_the_same_boot_goes_on_with_them(tmp_path: Path) -> N
             waiting.take()
 
     async def second(spool: Spool) -> None:
-        # This one began 40 s after the first, so 60 s of uptime was its second -40 + 60.
+        # This process began 40 s after the first, so 60 s of uptime was its second -40 + 60.
         waiting = UndatedReadings(spool, Boot("first"), 140.0)
         assert await waiting.restore() == 0
         waiting.add(source("incomer"), reading(500))
@@ -128,7 +128,7 @@ def test_another_process_of_the_same_boot_goes_on_with_them(tmp_path: Path) -> N
     async def third(spool: Spool) -> None:
         waiting = UndatedReadings(spool, Boot("first"), 140.0)
         assert await waiting.restore() == 0
-        assert taken(waiting) == [
+        assert take_all(waiting) == [
             *(
                 ("incomer" if number % 3 else "roof", number - 40.0, float(number))
                 for number in range(PIECE_READINGS + 10, count)
@@ -137,10 +137,10 @@ def test_another_process_of_the_same_boot_goes_on_with_them(tmp_path: Path) -> N
         ]
 
     for work in (first, second, third):
-        spooled(tmp_path, work)
+        in_spool(tmp_path, work)
 
 
-def test_another_boot_counts_them(tmp_path: Path) -> None:
+def test_another_boot_counts_waiting_readings_as_undated(tmp_path: Path) -> None:
     async def first(spool: Spool) -> None:
         waiting = UndatedReadings(spool, Boot("first"), 100.0)
         for number in range(70):
@@ -154,30 +154,30 @@ def test_another_boot_counts_them(tmp_path: Path) -> None:
         assert await UndatedReadings(spool, Boot("first"), 0.0).restore() == 0
 
     for work in (first, second):
-        spooled(tmp_path, work)
+        in_spool(tmp_path, work)
 
 
-def test_of_a_boot_without_a_name_nobody_knows_the_time(tmp_path: Path) -> None:
+def test_readings_of_a_boot_without_an_identifier_are_undated(tmp_path: Path) -> None:
     async def work(spool: Spool) -> None:
         UndatedReadings(spool, Boot(""), 100.0).add(source("incomer"), reading(1))
         await spool.sync()
         assert await UndatedReadings(spool, Boot(""), 0.0).restore() == 1
 
-    spooled(tmp_path, work)
+    in_spool(tmp_path, work)
 
 
-def test_the_oldest_give_way_and_are_counted(tmp_path: Path) -> None:
+def test_the_oldest_readings_are_dropped_and_counted(tmp_path: Path) -> None:
     async def work(spool: Spool) -> None:
         waiting = UndatedReadings(spool, Boot("first"), 0.0, limit=3)
         for number in range(10):
             waiting.add(source("incomer"), reading(number))
         assert (len(waiting), waiting.dropped) == (3, 7)
-        assert [power for _, _, power in taken(waiting)] == [7.0, 8.0, 9.0]
+        assert [power for _, _, power in take_all(waiting)] == [7.0, 8.0, 9.0]
 
-    spooled(tmp_path, work)
+    in_spool(tmp_path, work)
 
 
-def test_they_take_an_eighth_of_the_spool_at_most(tmp_path: Path) -> None:
+def test_waiting_readings_take_at_most_an_eighth_of_the_spool(tmp_path: Path) -> None:
     size = 8 * 2**20
 
     async def work(spool: Spool) -> None:
@@ -190,23 +190,23 @@ def test_they_take_an_eighth_of_the_spool_at_most(tmp_path: Path) -> None:
         index = await spool.state(INDEX)
         assert index is not None
         pieces = [await spool.state(f"{INDEX} {number}") or b"" for number in range(200)]
-        held = sum(map(len, pieces))
-        assert 0.9 * size / SHARE < held <= size / SHARE
-        again = UndatedReadings(spool, Boot("first"), 0.0)
-        assert await again.restore() == 0
-        assert [power for _, _, power in taken(again)][-1] == 5999.0
+        size_on_disk = sum(map(len, pieces))
+        assert 0.9 * size / SHARE < size_on_disk <= size / SHARE
+        restored = UndatedReadings(spool, Boot("first"), 0.0)
+        assert await restored.restore() == 0
+        assert [power for _, _, power in take_all(restored)][-1] == 5999.0
 
-    spooled(tmp_path, work, size)
+    in_spool(tmp_path, work, size)
 
 
-def test_what_is_damaged_is_left(tmp_path: Path) -> None:
+def test_damaged_pieces_are_ignored(tmp_path: Path) -> None:
     async def work(spool: Spool) -> None:
         UndatedReadings(spool, Boot("first"), 0.0).add(source("incomer"), reading(1))
         for damage in (b"{", b'["incomer", 1.0, "!"]', b'{"device": "incomer"}'):
             spool.put_state(f"{INDEX} 0", damage)
             await spool.sync()
-            again = UndatedReadings(spool, Boot("first"), 0.0)
-            assert await again.restore() == 0
-            assert not again
+            restored = UndatedReadings(spool, Boot("first"), 0.0)
+            assert await restored.restore() == 0
+            assert not restored
 
-    spooled(tmp_path, work)
+    in_spool(tmp_path, work)

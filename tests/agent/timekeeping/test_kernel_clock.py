@@ -11,15 +11,15 @@ from wattgram.timekeeping.kernel_clock import SYNCHRONISED, AlwaysSynchronised, 
 UNSYNCHRONISED, FAULT = 0x40, 0x1000  # STA_UNSYNC and STA_CLOCKERR of adjtimex(2)
 
 
-def test_it_tells_whether_a_time_server_keeps_the_clock() -> None:
-    """The same call by its structure, of which the status is the sixth part; all but it and the first are longs."""
+def test_the_status_shows_whether_a_time_server_keeps_the_clock() -> None:
+    """Compare with the same call by its structure: the status is the sixth field, an int after four longs."""
     answer = ctypes.create_string_buffer(512)
     ctypes.CDLL(None).adjtimex(answer)
     *_, status = struct.unpack_from("@Illlli", answer.raw)
     assert KernelClock().synchronised() is (SYNCHRONISED.exists() or not status & (UNSYNCHRONISED | FAULT))
 
 
-def test_a_battery_or_a_host_keeps_the_time_while_the_machine_is_off(tmp_path: Path) -> None:
+def test_a_clock_with_a_battery_or_a_host_runs_while_the_machine_is_off(tmp_path: Path) -> None:
     clocks, processor = tmp_path / "rtc", tmp_path / "cpuinfo"
     processor.write_text("model name\t: Cortex-A72\nFeatures\t: fp asimd evtstrm crc32\n")
     pi = KernelClock(clocks, processor)
@@ -35,16 +35,16 @@ def test_a_battery_or_a_host_keeps_the_time_while_the_machine_is_off(tmp_path: P
     assert not KernelClock(tmp_path / "none", tmp_path / "none").runs_when_off()
 
 
-def test_it_tells_how_long_the_machine_has_run() -> None:
+def test_the_uptime_is_that_of_the_machine() -> None:
     before = float(Path("/proc/uptime").read_text().split()[0])
     assert before - 0.1 <= KernelClock().uptime() <= before + 60.0
 
 
-def test_it_tells_which_boot_this_is() -> None:
+def test_the_boot_id_is_that_of_the_kernel() -> None:
     assert KernelClock().boot_id() == Path("/proc/sys/kernel/random/boot_id").read_text().strip() != ""
 
 
-def test_a_clock_that_is_right_by_definition_has_a_witness_as_well() -> None:
+def test_a_clock_that_is_always_synchronised_has_a_status() -> None:
     clock_status = AlwaysSynchronised()
     assert (clock_status.synchronised(), clock_status.boot_id()) == (True, "")
     assert 0.0 <= clock_status.uptime() < 60.0

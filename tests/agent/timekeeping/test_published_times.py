@@ -1,4 +1,4 @@
-"""Spans and stamps: no key twice; expected values by hand, the rule by random tests."""
+"""Spans and stamps of published keys, each of which occurs once; expected values by hand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wattgram.base.record import Record, Series
 from wattgram.timekeeping.published_times import MOST_SPANS, REACH, PublishedTimes, Spans, series_name, series_names
 
 
-def test_a_stretch_goes_on_over_what_is_near_and_ends_where_nothing_was_told() -> None:
+def test_a_span_continues_over_near_times_and_ends_at_a_gap() -> None:
     spans = Spans(10)
     assert [spans.add(time) for time in (100, 110, 120, 131, 135)] == [True] * 5
     assert spans.dump() == [[100, 120], [131, 135]]
@@ -22,7 +22,7 @@ def test_a_stretch_goes_on_over_what_is_near_and_ends_where_nothing_was_told() -
     ]
 
 
-def test_what_was_told_is_not_told_again_and_what_lies_between_is() -> None:
+def test_a_published_time_is_refused_and_a_time_between_spans_is_accepted() -> None:
     spans = Spans(10)
     for time in (100, 200):
         spans.add(time)
@@ -30,7 +30,7 @@ def test_what_was_told_is_not_told_again_and_what_lies_between_is() -> None:
     assert spans.dump() == [[100, 105], [150, 160], [200, 200]]
 
 
-def test_the_oldest_stretches_become_one_when_there_are_many() -> None:
+def test_the_oldest_spans_are_joined_when_there_are_too_many() -> None:
     spans = Spans(1)
     for number in range(MOST_SPANS + 2):
         spans.add(100 * number)
@@ -39,17 +39,17 @@ def test_the_oldest_stretches_become_one_when_there_are_many() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 500), st.integers(1, 40)), max_size=60), st.integers(1, 30))
-def test_no_key_is_added_twice(walks: list[tuple[int, int]], reach: int) -> None:
-    """A clock that is set to `begin` and goes on for some ticks, again and again, with restarts between."""
-    spans, told = Spans(reach), list[int]()
-    for begin, length in walks:
-        told += [time for time in range(begin, begin + length) if spans.add(time)]
-        again = Spans(reach)
-        again.restore(json.loads(json.dumps(spans.dump())))
-        assert again.dump() == spans.dump()
-        spans = again
-    assert len(told) == len(set(told))
-    assert all(spans.last_published(time) is not None for time in told)
+def test_no_key_is_added_twice(runs: list[tuple[int, int]], reach: int) -> None:
+    """Set a clock to `begin` and let it run for some ticks, repeatedly, with a restart after each run."""
+    spans, times = Spans(reach), list[int]()
+    for begin, length in runs:
+        times += [time for time in range(begin, begin + length) if spans.add(time)]
+        restored = Spans(reach)
+        restored.restore(json.loads(json.dumps(spans.dump())))
+        assert restored.dump() == spans.dump()
+        spans = restored
+    assert len(times) == len(set(times))
+    assert all(spans.last_published(time) is not None for time in times)
 
 
 @pytest.mark.parametrize("wrong", [None, 7, [1], [[2, 1]], [[5, 6], [1, 2]], [["x", 1]]])
@@ -62,47 +62,47 @@ def device(name: str, time: int) -> Record:
     return Record(Series("device", (("site", "works"), ("device", name))), time)
 
 
-def stamped(told: PublishedTimes, name: str, *times: int) -> list[int]:
-    return [told.with_unique_time(device(name, time * MS)).time - time * MS for time in times]
+def stamped(published: PublishedTimes, name: str, *times: int) -> list[int]:
+    return [published.with_unique_time(device(name, time * MS)).time - time * MS for time in times]
 
 
-def test_a_time_that_is_used_up_gets_nanoseconds() -> None:
-    told = PublishedTimes()
-    assert stamped(told, "incomer", 5, 6, 7, 3, 4, 5, 4, 5, 6, 7, 8, 9) == [0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 0, 0]
-    assert stamped(told, "roof", 5) == [0]  # another series
+def test_a_used_time_gets_nanoseconds() -> None:
+    published = PublishedTimes()
+    assert stamped(published, "incomer", 5, 6, 7, 3, 4, 5, 4, 5, 6, 7, 8, 9) == [0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 0, 0]
+    assert stamped(published, "roof", 5) == [0]  # another series
 
 
-def test_two_events_of_one_millisecond_are_two() -> None:
-    told = PublishedTimes()
-    assert stamped(told, "", 5, 5, 5, 5, 6) == [0, 1, 2, 3, 0]
+def test_events_of_the_same_millisecond_get_different_times() -> None:
+    published = PublishedTimes()
+    assert stamped(published, "", 5, 5, 5, 5, 6) == [0, 1, 2, 3, 0]
 
 
-def after_a_restart(told: PublishedTimes, *devices: str) -> PublishedTimes:
-    again = PublishedTimes()
-    again.restore(json.loads(json.dumps(told.dump())))
+def after_a_restart(published: PublishedTimes, *devices: str) -> PublishedTimes:
+    restored = PublishedTimes()
+    restored.restore(json.loads(json.dumps(published.dump())))
     for name in series_names(devices):
-        if name in told._stamps:
-            again.restore_stamp(name, told.stamp(name))
-    return again
+        if name in published._stamps:
+            restored.restore_stamp(name, published.stamp(name))
+    return restored
 
 
 @given(st.lists(st.tuples(st.sampled_from(("incomer", "roof")), st.integers(0, 20)), max_size=200))
-def test_no_stamp_is_given_twice(came: list[tuple[str, int]]) -> None:
-    told, given = PublishedTimes(), list[tuple[str, int]]()
-    for name, time in came:
-        given.append((name, told.with_unique_time(device(name, time * MS)).time))
-        assert given[-1][1] // MS == time
-        told = after_a_restart(told, "incomer", "roof")
-    assert len(given) == len(set(given))
+def test_no_stamp_occurs_twice(readings: list[tuple[str, int]]) -> None:
+    published, stamps = PublishedTimes(), list[tuple[str, int]]()
+    for name, time in readings:
+        stamps.append((name, published.with_unique_time(device(name, time * MS)).time))
+        assert stamps[-1][1] // MS == time
+        published = after_a_restart(published, "incomer", "roof")
+    assert len(stamps) == len(set(stamps))
 
 
 @pytest.mark.parametrize("wrong", [b"", b"1 2", b"1 2 3 4", b"1 2 x"])
-def test_what_are_no_times_is_refused(wrong: bytes) -> None:
+def test_an_invalid_stamp_is_refused(wrong: bytes) -> None:
     with pytest.raises(ValueError, match="expected three times of device incomer"):
         PublishedTimes().restore_stamp("device incomer", wrong)
 
 
-def test_every_stamped_series_has_its_name() -> None:
+def test_every_stamped_series_has_a_name() -> None:
     assert series_names(["incomer"]) == [
         "device ",
         "device incomer",
@@ -119,32 +119,32 @@ def window(name: str, time: int) -> Record:
     return Record(Series("emission", (("site", "works"), ("window", name))), time)
 
 
-def test_a_window_is_told_once_of_each_kind() -> None:
-    told = PublishedTimes()
-    assert [told.add_window(window(name, 900 * NS)) for name in ("15m", "1h", "15m", "1h")] == [
+def test_a_window_of_each_kind_is_published_once() -> None:
+    published = PublishedTimes()
+    assert [published.add_window(window(name, 900 * NS)) for name in ("15m", "1h", "15m", "1h")] == [
         True,
         True,
         False,
         False,
     ]
-    assert told.add_window(window("15m", 1800 * NS))
+    assert published.add_window(window("15m", 1800 * NS))
 
 
-def test_windows_that_follow_one_another_are_one_stretch() -> None:
-    """Local days of 25 hours and months of 31 days, one of which ends with summer time."""
+def test_consecutive_windows_are_one_span() -> None:
+    """Join windows of local days of 25 hours and of months of 31 days and 1 hour, at the end of summer time."""
     lengths = {"15m": 900, "1h": 3600, "1d": 25 * 3600, "1mo": 31 * 24 * 3600 + 3600}
     assert lengths.keys() == REACH.keys()
     for name, length in lengths.items():
-        told = PublishedTimes()
+        published = PublishedTimes()
         for number in range(3):
-            assert told.add_window(window(name, number * length * NS))
-        assert told.dump()[name] == [[0, 2 * length * NS]]
+            assert published.add_window(window(name, number * length * NS))
+        assert published.dump()[name] == [[0, 2 * length * NS]]
 
 
-def test_what_was_told_outlives_a_restart() -> None:
-    told = PublishedTimes()
-    assert stamped(told, "incomer", 5) == [0]
-    assert told.add_window(window("1h", 0))
-    again = after_a_restart(told, "incomer")
-    assert stamped(again, "incomer", 5) == [1]
-    assert not again.add_window(window("1h", 0))
+def test_published_times_survive_a_restart() -> None:
+    published = PublishedTimes()
+    assert stamped(published, "incomer", 5) == [0]
+    assert published.add_window(window("1h", 0))
+    restored = after_a_restart(published, "incomer")
+    assert stamped(restored, "incomer", 5) == [1]
+    assert not restored.add_window(window("1h", 0))

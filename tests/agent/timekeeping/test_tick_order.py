@@ -1,4 +1,4 @@
-"""Published instants, and their distance from the previous instant; times in s, by hand."""
+"""Published instants and their distance from the previous instant; expected times in s, by hand."""
 
 from __future__ import annotations
 
@@ -12,91 +12,91 @@ from wattgram.base.occurrence import Occurrence
 from wattgram.timekeeping.tick_order import TickOrder, TickStep
 
 
-def through(order: TickOrder, *pairs: tuple[float, float]) -> list[TickStep]:
-    """Instants by the wall clock, each with its time by the monotonic one."""
+def advance(order: TickOrder, *pairs: tuple[float, float]) -> list[TickStep]:
+    """Advance by instants of the wall clock, each with its monotonic time."""
     return [order.advance(round(time * NS), at) for time, at in pairs]
 
 
 def events(steps: list[TickStep]) -> list[tuple[int, str]]:
-    return [(number, one.event) for number, step in enumerate(steps) for one in step.occurrences]
+    return [(number, occurrence.event) for number, step in enumerate(steps) for occurrence in step.occurrences]
 
 
-def test_a_clock_that_goes_joins_its_instants() -> None:
-    steps = through(TickOrder(1.0), (10_000, 3), (10_001, 4), (10_002, 5), (10_008, 11))
+def test_a_running_clock_has_contiguous_instants() -> None:
+    steps = advance(TickOrder(1.0), (10_000, 3), (10_001, 4), (10_002, 5), (10_008, 11))
     assert steps == [TickStep(), TickStep(gap=1.0), TickStep(gap=1.0), TickStep(gap=6.0)]
 
 
-def test_a_clock_that_was_set_forward_joins_nothing() -> None:
+def test_a_clock_that_is_set_forward_breaks_contiguity() -> None:
     order = TickOrder(1.0)
-    through(order, (10_000, 3), (10_001, 4))
+    advance(order, (10_000, 3), (10_001, 4))
     order.interrupt()
-    assert through(order, (13_603, 6.5), (13_604, 7.5)) == [TickStep(gap=2.5, contiguous=False), TickStep(gap=1.0)]
+    assert advance(order, (13_603, 6.5), (13_604, 7.5)) == [TickStep(gap=2.5, contiguous=False), TickStep(gap=1.0)]
 
 
-def test_what_was_told_is_passed_over_and_the_gap_is_that_of_the_monotonic_clock() -> None:
+def test_published_instants_are_skipped_and_the_gap_is_monotonic_time() -> None:
     order = TickOrder(1.0)
-    through(order, *((10_000 + second, second) for second in range(100)))
+    advance(order, *((10_000 + second, second) for second in range(100)))
     order.interrupt()
-    steps = through(order, *((10_060 + second, 100 + second) for second in range(42)))
-    assert [one.published for one in steps] == [False] * 40 + [True] * 2
+    steps = advance(order, *((10_060 + second, 100 + second) for second in range(42)))
+    assert [step.published for step in steps] == [False] * 40 + [True] * 2
     assert steps[40:] == [TickStep(steps[40].occurrences, gap=41.0, contiguous=False), TickStep(gap=1.0)]
     assert events(steps) == [(0, "instants wait"), (40, "instants go on")]
 
 
-def test_the_clock_is_waited_for_up_to_a_quarter_of_an_hour_even_where_nothing_was_told() -> None:
+def test_instants_wait_up_to_a_quarter_of_an_hour_even_at_unpublished_times() -> None:
     order = TickOrder(1.0)
-    through(order, (10_000, 0))
+    advance(order, (10_000, 0))
     order.interrupt()
-    steps = through(order, (9_100, 5), (9_101, 6), (10_000, 905), (10_001, 906))
-    assert [one.published for one in steps] == [False, False, False, True]
+    steps = advance(order, (9_100, 5), (9_101, 6), (10_000, 905), (10_001, 906))
+    assert [step.published for step in steps] == [False, False, False, True]
 
 
-def test_a_clock_that_was_wrong_for_longer_goes_on_behind_what_it_told() -> None:
+def test_a_clock_set_back_further_continues_until_the_published_instants() -> None:
     order = TickOrder(1.0)
-    through(order, (10_000, 0), (10_001, 1))
+    advance(order, (10_000, 0), (10_001, 1))
     order.interrupt()
-    steps = through(order, (9_100, 2), (9_101, 3))
+    steps = advance(order, (9_100, 2), (9_101, 3))
     assert steps == [TickStep(gap=1.0, contiguous=False, set_back=True), TickStep(gap=1.0)]
     assert order.last == 9_101 * NS
     # Until the two published instants.
-    steps = through(order, (9_999, 901), (10_000, 902), (10_001, 903), (10_002, 904))
-    assert [one.published for one in steps] == [True, False, False, True]
+    steps = advance(order, (9_999, 901), (10_000, 902), (10_001, 903), (10_002, 904))
+    assert [step.published for step in steps] == [True, False, False, True]
     assert steps[3].gap == 3.0
 
 
-def test_after_a_restart_nobody_knows_how_long_a_clock_that_is_behind_stood() -> None:
+def test_after_a_restart_with_a_clock_set_back_the_gap_is_0() -> None:
     order = TickOrder(1.0)
-    through(order, (10_000, 500), (10_001, 501))
-    again = TickOrder(1.0)
-    again.restore(json.loads(json.dumps(order.dump())))
-    assert through(again, (10_000.5, 3), (10_001.5, 4)) == [
-        TickStep(published=False, occurrences=again_waits()),
-        TickStep(occurrences=again_goes_on(), gap=0.0, contiguous=False),
+    advance(order, (10_000, 500), (10_001, 501))
+    restarted = TickOrder(1.0)
+    restarted.restore(json.loads(json.dumps(order.dump())))
+    assert advance(restarted, (10_000.5, 3), (10_001.5, 4)) == [
+        TickStep(published=False, occurrences=wait_event()),
+        TickStep(occurrences=go_on_event(), gap=0.0, contiguous=False),
     ]
     later = TickOrder(1.0)
     later.restore(order.dump())
-    assert through(later, (10_061, 3)) == [TickStep(gap=60.0)]
+    assert advance(later, (10_061, 3)) == [TickStep(gap=60.0)]
 
 
-def again_waits() -> tuple[Occurrence, ...]:
+def wait_event() -> tuple[Occurrence, ...]:
     detail = "until 1970-01-01T02:46:41.000Z: published already, before the clock was set back"
     return (Occurrence("instants wait", detail),)
 
 
-def again_goes_on() -> tuple[Occurrence, ...]:
+def go_on_event() -> tuple[Occurrence, ...]:
     return (Occurrence("instants go on", "from 1970-01-01T02:46:41.500Z"),)
 
 
 @pytest.mark.parametrize("wrong", [{}, {"last": 5}, {"last": "x", "spans": []}, {"last": None, "spans": 3}])
-def test_what_is_no_order_is_refused(wrong: object) -> None:
+def test_an_invalid_state_is_refused(wrong: object) -> None:
     with pytest.raises((KeyError, ValueError)):
         TickOrder(1.0).restore(wrong)
 
 
 @given(st.lists(st.tuples(st.integers(0, 20_000), st.integers(1, 60)), max_size=40))
-def test_no_instant_is_told_twice_and_no_gap_is_longer_than_time_itself(walks: list[tuple[int, int]]) -> None:
-    order, told, at = TickOrder(1.0), list[int](), 0.0
-    for begin, length in walks:
+def test_no_instant_is_published_twice_and_gaps_do_not_exceed_elapsed_time(runs: list[tuple[int, int]]) -> None:
+    order, published, at = TickOrder(1.0), list[int](), 0.0
+    for begin, length in runs:
         order.interrupt()
         gaps = 0.0
         begun = at
@@ -104,7 +104,7 @@ def test_no_instant_is_told_twice_and_no_gap_is_longer_than_time_itself(walks: l
             at += 1.0
             step = order.advance(second * NS, at)
             if step.published:
-                told.append(second)
+                published.append(second)
                 gaps += step.gap if step.contiguous else 0.0
         assert gaps <= at - begun
-    assert len(told) == len(set(told))
+    assert len(published) == len(set(published))

@@ -14,7 +14,7 @@ NOON = int(datetime(2026, 6, 1, 12, tzinfo=UTC).timestamp()) * NS
 DAY = 86400.0
 
 
-def made(*, keeps: bool, uptime: float = 1e6, time: int = NOON) -> tuple[Timekeeper, Led, Server]:
+def timekeeper_at(*, keeps: bool, uptime: float = 1e6, time: int = NOON) -> tuple[Timekeeper, Led, Server]:
     clock = Led(time)
     server = Server(clock, keeps=keeps, uptime=uptime)
     timekeeper = Timekeeper(clock, server)  # type: ignore[arg-type]  # a clock by hand
@@ -22,16 +22,16 @@ def made(*, keeps: bool, uptime: float = 1e6, time: int = NOON) -> tuple[Timekee
     return timekeeper, clock, server
 
 
-def test_a_moment_of_the_monotonic_clock_has_the_time_that_the_wall_clock_shows_by_now() -> None:
-    timekeeper, clock, _ = made(keeps=True)
+def test_a_monotonic_moment_is_stamped_by_the_present_wall_clock() -> None:
+    timekeeper, clock, _ = timekeeper_at(keeps=True)
     clock.go(10.0)
     assert timekeeper.timestamp(4.0) == NOON + 4 * NS
     clock.now -= 3600 * NS
     assert timekeeper.timestamp(4.0004) == NOON + 4 * NS - 3600 * NS  # in whole ms
 
 
-def test_changes_count_how_often_it_was_set() -> None:
-    timekeeper, clock, server = made(keeps=False, uptime=20.0)
+def test_changes_count_the_settings_of_the_clock() -> None:
+    timekeeper, clock, server = timekeeper_at(keeps=False, uptime=20.0)
     assert (timekeeper.unset, timekeeper.changes, timekeeper.state) == (True, 0, "unset")
     clock.go(10.0)
     timekeeper.check_clock()
@@ -52,7 +52,7 @@ def test_changes_count_how_often_it_was_set() -> None:
 def test_a_clock_that_jumps_far_ahead_deletes_no_history_until_it_is_confirmed_or_a_day_has_passed(
     keeps: bool,
 ) -> None:
-    timekeeper, clock, server = made(keeps=False)
+    timekeeper, clock, server = timekeeper_at(keeps=False)
     assert timekeeper.ages_reliable
     clock.now += round(40 * DAY * NS)
     timekeeper.check_clock()
@@ -67,8 +67,8 @@ def test_a_clock_that_jumps_far_ahead_deletes_no_history_until_it_is_confirmed_o
     assert timekeeper.ages_reliable
 
 
-def test_nor_does_one_that_is_far_ahead_of_what_an_earlier_process_told() -> None:
-    timekeeper, clock, _ = made(keeps=False)
+def test_a_clock_far_ahead_of_the_last_published_time_deletes_no_history() -> None:
+    timekeeper, clock, _ = timekeeper_at(keeps=False)
     timekeeper.note_last_published(NOON - round(0.9 * DAY * NS))
     assert timekeeper.ages_reliable
     timekeeper.note_last_published(NOON - round(1.1 * DAY * NS))
@@ -77,6 +77,6 @@ def test_nor_does_one_that_is_far_ahead_of_what_an_earlier_process_told() -> Non
     assert timekeeper.ages_reliable
 
 
-def test_while_it_is_unset_nothing_is_old() -> None:
-    timekeeper, _, _ = made(keeps=True, time=1000 * MS)
+def test_while_the_clock_is_unset_no_history_is_deleted() -> None:
+    timekeeper, _, _ = timekeeper_at(keeps=True, time=1000 * MS)
     assert not timekeeper.ages_reliable
