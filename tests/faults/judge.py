@@ -4,9 +4,9 @@ lost: a reading that the daemon had for longer than the sync period at its death
 absent although a later reading of the device is present: records arrive oldest first. Also a tick that must be stored
 by then.
 duplicated: a reading at two times, or two different records of one key.
-misdated: a record at a time at which the device did not serve the reading: before the response, or after the request for
-the next reading, which the daemon sends after stamping this reading. So the speed of the machine has no part: in most
-rounds the bound is an interval of 0.1 to 0.2 s. Also a record that no device served, or with parts that do not belong
+misdated: a record at a time at which the device did not serve the reading: before the response, or after the request
+of the next reading, which the daemon sends after stamping this reading. So the speed of the machine has no part: in
+most rounds the bound is an interval of 0.1 to 0.2 s. Also a record that no device served, or with parts that do not belong
 together.
 """
 
