@@ -1,12 +1,13 @@
-"""What was served beside what is held: lost, duplicated, misdated. Pure.
+"""Compare served readings with stored records: lost, duplicated, misdated. Pure.
 
 lost: a reading that the daemon had for more than the sync period when it died, or that it had while it lives, and that
-is not there although a later one of its device is: records arrive oldest first. A tick that it must have stored by then.
+is missing although a later reading of its device is there: records arrive oldest first. Also a tick that must have been
+stored by then.
 duplicated: a reading at two times, or two different records of one key.
-misdated: a record at a time at which the device did not serve it. That is before it was served, or after the device
-got the request for the next reading, which the daemon sends after stamping this reading. So the machine's speed has no part
-in it: in most rounds the bound is an interval of 0.1 to 0.2 s. Also a record that nobody served, or whose parts do not
-belong together.
+misdated: a record at a time at which the device did not serve it, that is before the answer, or after the next request.
+The daemon sends the next request after stamping the reading, so the speed of the machine does not matter: in most
+rounds the bound is an interval of 0.1 to 0.2 s. Also a record that no device served, or whose parts do not belong
+together.
 """
 
 from __future__ import annotations
