@@ -1,4 +1,4 @@
-"""Which quantity is a role's power, what `invert` turns, and what a reading says was counted."""
+"""The quantity that is the power of a role, the effect of `invert`, and the counted energy of a reading."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from wattgram_drivers.plan import make_plan
 HERE = parse("tcp://127.0.0.1")
 
 
-def made(kind: str, *quantities: str) -> Device:
-    """A device whose quantities are 16-bit registers from 0 on; energies count kWh."""
+def device_with(kind: str, *quantities: str) -> Device:
+    """Return a device with its quantities as 16-bit registers from 0 on; energies count kWh."""
     registers = tuple(
         Register(name, address, "holding", "i16", scale=Fraction(1000 if "energy" in name else 1))
         for address, name in enumerate(quantities)
@@ -27,8 +27,8 @@ def made(kind: str, *quantities: str) -> Device:
     return Device("made", "", "", kind, registers)  # type: ignore[arg-type]  # a kind from the test's table
 
 
-def read(role: str, device: Device, values: list[int], *, invert: bool = False) -> Source:
-    """A source after one reading of these words."""
+def source_after(role: str, device: Device, values: list[int], *, invert: bool = False) -> Source:
+    """Return a source after one reading of these words."""
     source = Source(DeviceConfig("one", role, "made", device, HERE, 1, invert=invert), "works", 0.0)
     plan = make_plan(device)
     source.equip(device, plan)
@@ -48,20 +48,20 @@ def read(role: str, device: Device, values: list[int], *, invert: bool = False) 
         ("load", "meter", ["frequency", "active_power_total"], 20.0),
     ],
 )
-def test_a_roles_power_comes_from_the_quantity_that_is_about_it(
+def test_the_power_of_a_role_comes_from_its_own_quantity(
     role: str, kind: str, quantities: list[str], power: float
 ) -> None:
-    source = read(role, made(kind, *quantities), [10, 20, 30][: len(quantities)])
+    source = source_after(role, device_with(kind, *quantities), [10, 20, 30][: len(quantities)])
     assert source.power(0.0) == power
 
 
-def test_an_inverters_own_power_is_not_the_incomers() -> None:
-    assert not read("grid", made("inverter", "active_power_total"), [10]).has_power
+def test_the_power_of_an_inverter_is_not_the_power_of_the_incomer() -> None:
+    assert not source_after("grid", device_with("inverter", "active_power_total"), [10]).has_power
 
 
-def test_invert_turns_powers_and_swaps_import_and_export() -> None:
-    device = made("meter", "active_power_total", "active_energy_import", "active_energy_export", "voltage_l1n")
-    source = read("grid", device, [-5, 1, 2, 230], invert=True)
+def test_invert_negates_powers_and_swaps_import_and_export() -> None:
+    device = device_with("meter", "active_power_total", "active_energy_import", "active_energy_export", "voltage_l1n")
+    source = source_after("grid", device, [-5, 1, 2, 230], invert=True)
     assert source.power(0.0) == 5.0
     assert source.latest is not None
     assert source.latest.record.as_dict() == {
@@ -73,7 +73,7 @@ def test_invert_turns_powers_and_swaps_import_and_export() -> None:
     }
 
 
-def test_a_device_is_good_then_stale_and_one_that_never_answered_is_lost() -> None:
+def test_a_device_is_good_then_stale_and_a_device_that_never_answered_is_lost() -> None:
     device = load("eastron_sdm630")
     source = Source(DeviceConfig("one", "grid", device.name, device, HERE, 1, interval=5.0), "works", 0.0)
     assert [source.state(now) for now in (0.0, 15.0, 15.1)] == ["waiting", "waiting", "lost"]
@@ -86,7 +86,7 @@ def test_a_device_is_good_then_stale_and_one_that_never_answered_is_lost() -> No
 def counting(
     device: Device, role: str, *readings: list[int], invert: bool = False, rated_power: float = 50e3
 ) -> Source:
-    """A source after readings of these words, a second apart."""
+    """Return a source after readings of these words, a second apart."""
     config = DeviceConfig("one", role, "made", device, HERE, 1, invert=invert, rated_power=rated_power)
     source = Source(config, "works", 0.0)
     plan = make_plan(device)
@@ -97,22 +97,22 @@ def counting(
     return source
 
 
-def metered(source: Source) -> MeteredStep:
+def metered_step(source: Source) -> MeteredStep:
     assert source.latest is not None
     return source.latest.metered
 
 
 def test_a_reading_counts_the_energy_since_the_previous_reading() -> None:
     # 1 kWh counters in 16 bits.
-    device = made("meter", "active_energy_import", "active_energy_export")
+    device = device_with("meter", "active_energy_import", "active_energy_export")
     source = counting(device, "grid", [100, 7], [101, 7])
-    assert metered(source)[:3] == (1000.0, 0.0, "good")
-    turned = counting(device, "grid", [100, 7], [101, 7], invert=True)
-    assert metered(turned)[:3] == (0.0, 1000.0, "good")
+    assert metered_step(source)[:3] == (1000.0, 0.0, "good")
+    inverted = counting(device, "grid", [100, 7], [101, 7], invert=True)
+    assert metered_step(inverted)[:3] == (0.0, 1000.0, "good")
 
 
-def test_a_glitch_is_the_records_quality_and_its_value_stays() -> None:
-    device = made("meter", "active_energy_import", "active_energy_export")
+def test_a_glitch_is_a_quality_of_the_record_and_its_value_stays() -> None:
+    device = device_with("meter", "active_energy_import", "active_energy_export")
     source = counting(device, "grid", [100, 7], [0, 7])
     assert source.latest is not None
     assert source.latest.record.as_dict() == {
@@ -120,22 +120,22 @@ def test_a_glitch_is_the_records_quality_and_its_value_stays() -> None:
         "active_energy_import": 0.0,
         "active_energy_export": 7000.0,
     }
-    assert metered(source).negative == 0.0
-    (told,) = metered(counting(device, "grid", [100, 7], [0, 7], [100, 7], invert=True)).occurrences
-    # The field of the record, which is named for the other direction.
-    assert told == ("counter glitch", "active_energy_export: 100000 Wh, then 0 Wh")
+    assert metered_step(source).negative == 0.0
+    (occurrence,) = metered_step(counting(device, "grid", [100, 7], [0, 7], [100, 7], invert=True)).occurrences
+    # The event names the field of the record, so with `invert` the other direction.
+    assert occurrence == ("counter glitch", "active_energy_export: 100000 Wh, then 0 Wh")
 
 
-def test_a_counter_wraps_at_its_width_times_its_scale_of_the_moment() -> None:
+def test_a_counter_wraps_at_its_width_times_its_current_scale() -> None:
     # SunSpec: acc32 with a scale factor of 1, so it ends at 2^32 x 10 Wh; 0 is not a value.
     register = Register("energy_total", 0, "holding", "u32", scale_address=2, invalid=(0,))
     device = Device("made", "", "", "inverter", (register,))
     source = counting(device, "pv", [0xFFFF, 0xFFFD, 1], [0, 2, 1])
-    assert metered(source)[:3:2] == (50.0, "rollover")
+    assert metered_step(source)[:3:2] == (50.0, "rollover")
     assert source.latest is not None
     assert source.latest.record["quality"] == "good"
-    (told,) = metered(source).occurrences
-    assert told == ("counter rollover", "energy_total: 42949672930 Wh, then 20 Wh")
+    (occurrence,) = metered_step(source).occurrences
+    assert occurrence == ("counter rollover", "energy_total: 42949672930 Wh, then 20 Wh")
 
 
 def test_transformer_ratios_are_part_of_a_counters_scale() -> None:
@@ -152,15 +152,15 @@ def test_transformer_ratios_are_part_of_a_counters_scale() -> None:
         ),
     )
     source = counting(device, "grid", [0xFFFF, 10, 40], [0, 10, 40], rated_power=400e3)
-    assert metered(source)[:3:2] == (4000.0, "rollover")
-    assert metered(source).resolution == (4000.0, 0.0)
+    assert metered_step(source)[:3:2] == (4000.0, "rollover")
+    assert metered_step(source).resolution == (4000.0, 0.0)
 
 
 def test_quantities_that_are_not_read_are_not_counted() -> None:
-    device = made("meter", "active_energy_import", "active_energy_export", "active_power_total")
+    device = device_with("meter", "active_energy_import", "active_energy_export", "active_power_total")
     config = DeviceConfig("one", "grid", "made", device, HERE, 1, quantities=("active_power_total",))
     source = Source(config, "works", 0.0)
     plan = make_plan(device, config.quantities)
     source.equip(device, plan)
     source.take(Reading(0, 0.0, b"\0\1", b"\1"))
-    assert [str(number) for number in metered(source)[:2]] == ["nan", "nan"]
+    assert [str(number) for number in metered_step(source)[:2]] == ["nan", "nan"]

@@ -1,4 +1,4 @@
-"""One daemon against devices that misbehave in every way: the healthy ones never notice, and no bad value gets out."""
+"""A daemon with faulty devices: good devices are read on time, and no wrong value is published."""
 
 from __future__ import annotations
 
@@ -59,36 +59,38 @@ BAD: dict[str, tuple[Behaviour, str]] = {
     "short": (short, "requested"),
     "half-open": (silent, "no answer within 0.3 s"),
 }
-"""What each bad device does, and what its event must tell."""
+"""Behaviour of each faulty device, and the text that its event must contain."""
 
 
-def published(heard: Heard, topic: str) -> list[dict[str, Any]]:
-    return [json.loads(payload) for where, payload in heard.messages() if where == f"wattgram/works/{topic}"]
+def payloads(subscription: Heard, topic: str) -> list[dict[str, Any]]:
+    return [json.loads(payload) for where, payload in subscription.messages() if where == f"wattgram/works/{topic}"]
 
 
-def when(message: dict[str, Any]) -> float:
+def timestamp(message: dict[str, Any]) -> float:
     return datetime.fromisoformat(message["time"]).timestamp()
 
 
-def wait_until(heard: Heard, topic: str, end: float) -> None:
-    """Wait for a message whose reading was made after `end`."""
-    wait_for(lambda: when(published(heard, topic)[-1]) > end, 60, f"{topic} to be read after {end}")
+def wait_until(subscription: Heard, topic: str, end: float) -> None:
+    """Wait for a message with a timestamp after `end`."""
+    wait_for(lambda: timestamp(payloads(subscription, topic)[-1]) > end, 60, f"{topic} to be read after {end}")
 
 
-def every_second_once(messages: Sequence[dict[str, Any]], begin: float, end: float) -> None:
-    """Each whole second between has exactly one reading: one that is due at a second is made within it."""
-    seconds = [floor(when(message)) for message in messages if message["quality"] == "good"]
-    assert [one for one in seconds if floor(begin) < one < floor(end)] == list(range(floor(begin) + 1, floor(end)))
+def assert_one_reading_a_second(messages: Sequence[dict[str, Any]], begin: float, end: float) -> None:
+    """Check that each whole second in between has exactly one reading: a reading is taken within its second."""
+    seconds = [floor(timestamp(message)) for message in messages if message["quality"] == "good"]
+    assert [second for second in seconds if floor(begin) < second < floor(end)] == list(
+        range(floor(begin) + 1, floor(end))
+    )
 
 
 def state(port: int, name: str) -> dict[str, Any]:
     now = json.loads(request(f"http://127.0.0.1:{port}/api/now")[1])
-    return next(one for one in now["devices"] if one["name"] == name)
+    return next(entry for entry in now["devices"] if entry["name"] == name)
 
 
 @contextmanager
 def bad_devices() -> Iterator[str]:
-    """Configuration of all of them while they serve."""
+    """Serve the devices of BAD during the block; yield their configuration."""
     with ExitStack() as servers:
         text = one_device("absent", "load", DRIVER, free_port())
         for name, (behaviour, _) in BAD.items():
@@ -98,29 +100,38 @@ def bad_devices() -> Iterator[str]:
 
 
 @pytest.mark.slow(17)
-def test_ten_bad_devices_cost_the_good_ones_no_second_and_publish_nothing_but_their_loss(
+def test_ten_faulty_devices_do_not_delay_the_good_devices_and_publish_only_their_loss(
     tmp_path: Path, broker: Broker
 ) -> None:
     page, meter, roof = free_port(), Registers(METER), Registers(inverter)
-    with device(meter) as one, device(roof) as other, bad_devices() as bad, subscriber(broker, "wattgram/#") as heard:
-        good = one_device("incomer", "grid", DRIVER, one.port)
-        good += one_device("roof", "pv", "huawei_sun2000", other.port)
+    with (
+        device(meter) as meter_server,
+        device(roof) as roof_server,
+        bad_devices() as bad,
+        subscriber(broker, "wattgram/#") as subscription,
+    ):
+        good = one_device("incomer", "grid", DRIVER, meter_server.port)
+        good += one_device("roof", "pv", "huawei_sun2000", roof_server.port)
         text = configuration(tmp_path, good + bad, mqtt=broker.url, http=f"127.0.0.1:{page}")
         with daemon(tmp_path, text) as running:
-            wait_for(lambda: published(heard, "device/incomer") and published(heard, "device/roof"), 30, "readings")
-            # A new inverter connection is left alone for a second, so its first reading may come between two others.
+            wait_for(
+                lambda: payloads(subscription, "device/incomer") and payloads(subscription, "device/roof"),
+                30,
+                "readings",
+            )
+            # A new inverter connection gets no request for a second, so its first reading may be late.
             begin = time.time() + 1.0
             end = begin + OBSERVED
             for name in ("incomer", "roof"):
-                wait_until(heard, f"device/{name}", end)
+                wait_until(subscription, f"device/{name}", end)
             states = {name: state(page, name) for name in ("incomer", "roof", "absent", *BAD)}
             log = running.log
             assert running.stop() == 0
-        incomer, inverters = published(heard, "device/incomer"), published(heard, "device/roof")
-        events = published(heard, "event")
-        silence = {name: published(heard, f"device/{name}") for name in ("absent", *BAD)}
-    every_second_once(incomer, begin, end)
-    every_second_once(inverters, begin, end)
+        incomer, inverters = payloads(subscription, "device/incomer"), payloads(subscription, "device/roof")
+        events = payloads(subscription, "event")
+        silence = {name: payloads(subscription, f"device/{name}") for name in ("absent", *BAD)}
+    assert_one_reading_a_second(incomer, begin, end)
+    assert_one_reading_a_second(inverters, begin, end)
     for message in incomer:
         assert {name: message[name] for name in METER_VALUES} == METER_VALUES
     for name, messages in silence.items():
@@ -130,7 +141,7 @@ def test_ten_bad_devices_cost_the_good_ones_no_second_and_publish_nothing_but_th
         lost = [event for event in events if event["device"] == name]
         assert [event["event"] for event in lost] == ["device lost"], name
         why = BAD[name][1] if name in BAD else "cannot be opened"
-        # Learning that each single register is refused takes longer than the three intervals after which it is lost.
+        # To try each register alone takes longer than the three intervals after which the device is lost.
         assert why in lost[0]["detail"] or name == "mapless"
         assert why in states[name]["detail"]
         assert states[name]["state"] == "lost"
@@ -140,10 +151,10 @@ def test_ten_bad_devices_cost_the_good_ones_no_second_and_publish_nothing_but_th
     assert log.count(" half-open: ") == 1  # a change of state is logged, not each attempt
 
 
-def turning(well: Behaviour, bad: Behaviour, since: float, until: float) -> Behaviour:
-    """`bad` between two times after the first request, whenever that comes, `well` before and after.
+def switching(well: Behaviour, bad: Behaviour, since: float, until: float) -> Behaviour:
+    """Return a behaviour that is `bad` between two times after the first request, and `well` before and after.
 
-    It turns between two readings, each of which begins at the same register, and not in the midst of one.
+    It changes between two readings, not within a reading: each reading begins at the same register.
     """
     begun: list[tuple[float, int]] = []
     now = [well]
@@ -161,28 +172,28 @@ def turning(well: Behaviour, bad: Behaviour, since: float, until: float) -> Beha
 
 @pytest.mark.parametrize(("bad", "why"), [(silent, "no answer within 0.3 s"), (resets, "connection lost")])
 @pytest.mark.slow(20)
-def test_a_device_that_falls_silent_is_lost_and_later_back(
+def test_a_silent_device_is_lost_until_it_answers_again(
     tmp_path: Path, broker: Broker, bad: Behaviour, why: str
 ) -> None:
     page = free_port()
-    behaviour = turning(Registers(METER), bad, 5.0, 12.0)
-    with device(behaviour) as one, subscriber(broker, "wattgram/#") as heard:
+    behaviour = switching(Registers(METER), bad, 5.0, 12.0)
+    with device(behaviour) as server, subscriber(broker, "wattgram/#") as subscription:
         text = configuration(
             tmp_path,
-            one_device("incomer", "grid", DRIVER, one.port, timeout="300ms"),
+            one_device("incomer", "grid", DRIVER, server.port, timeout="300ms"),
             mqtt=broker.url,
             http=f"127.0.0.1:{page}",
         )
         with daemon(tmp_path, text):
-            events = wait_for(lambda: published(heard, "event"), 30, "the loss")
+            events = wait_for(lambda: payloads(subscription, "event"), 30, "the loss")
             assert [(event["device"], event["event"]) for event in events] == [("incomer", "device lost")]
             assert why in events[0]["detail"]
             lost = state(page, "incomer")
             assert (lost["state"], lost["power"], lost["quality"]) == ("stale", None, "stale")
-            wait_for(lambda: len(published(heard, "event")) == 2, 40, "the return")
+            wait_for(lambda: len(payloads(subscription, "event")) == 2, 40, "the return")
             assert state(page, "incomer")["state"] == "good"
-            wait_for(lambda: published(heard, "device/incomer")[-1]["quality"] == "good", 10, "a reading")
-        messages, events = published(heard, "device/incomer"), published(heard, "event")
+            wait_for(lambda: payloads(subscription, "device/incomer")[-1]["quality"] == "good", 10, "a reading")
+        messages, events = payloads(subscription, "device/incomer"), payloads(subscription, "event")
     assert [(event["device"], event["event"]) for event in events[1:]] == [("incomer", "device back")]
     qualities = [message["quality"] for message in messages]
     assert qualities.count("stale") == 1
@@ -192,35 +203,35 @@ def test_a_device_that_falls_silent_is_lost_and_later_back(
 
 
 @pytest.mark.slow(15)
-def test_a_dead_unit_on_the_same_line_costs_its_neighbour_no_second(tmp_path: Path, broker: Broker) -> None:
+def test_a_silent_unit_does_not_delay_another_unit_of_its_line(tmp_path: Path, broker: Broker) -> None:
     line = by_unit({1: Registers(METER), 2: silent})
-    with device(line) as one, subscriber(broker, "wattgram/#") as heard:
-        devices = one_device("alive", "grid", DRIVER, one.port, unit=1)
-        devices += one_device("dead", "load", DRIVER, one.port, unit=2, timeout="300ms")
+    with device(line) as server, subscriber(broker, "wattgram/#") as subscription:
+        devices = one_device("alive", "grid", DRIVER, server.port, unit=1)
+        devices += one_device("dead", "load", DRIVER, server.port, unit=2, timeout="300ms")
         with daemon(tmp_path, configuration(tmp_path, devices, mqtt=broker.url)):
-            wait_for(lambda: published(heard, "device/alive"), 30, "a reading")
+            wait_for(lambda: payloads(subscription, "device/alive"), 30, "a reading")
             begin = time.time()
             end = begin + OBSERVED
-            wait_until(heard, "device/alive", end)
-        messages, dead = published(heard, "device/alive"), published(heard, "device/dead")
-    every_second_once(messages, begin, end)
+            wait_until(subscription, "device/alive", end)
+        messages, dead = payloads(subscription, "device/alive"), payloads(subscription, "device/dead")
+    assert_one_reading_a_second(messages, begin, end)
     assert [set(message) - {"replayed"} for message in dead] == [{"time", "quality"}]
 
 
 @pytest.mark.slow(8)
-def test_a_sunspec_device_that_is_switched_on_later_is_found_then(tmp_path: Path, broker: Broker) -> None:
+def test_a_sunspec_device_is_found_when_it_is_switched_on_later(tmp_path: Path, broker: Broker) -> None:
     on = time.time() + 6.0
 
     def behaviour(request: Request) -> Sequence[Step]:
         return registers(request) if time.time() >= on else []
 
     registers = Registers(SUNSPEC)
-    with device(behaviour) as one, subscriber(broker, "wattgram/#") as heard:
-        roof = one_device("roof", "pv", "sunspec", one.port, unit=126, timeout="300ms")
+    with device(behaviour) as server, subscriber(broker, "wattgram/#") as subscription:
+        roof = one_device("roof", "pv", "sunspec", server.port, unit=126, timeout="300ms")
         with daemon(tmp_path, configuration(tmp_path, roof, mqtt=broker.url)):
-            wait_for(lambda: "device back" in str(published(heard, "event")), 60, "the device")
-            wait_for(lambda: published(heard, "device/roof")[-1]["quality"] == "good", 10, "its reading")
-        messages, events = published(heard, "device/roof"), published(heard, "event")
+            wait_for(lambda: "device back" in str(payloads(subscription, "event")), 60, "the device")
+            wait_for(lambda: payloads(subscription, "device/roof")[-1]["quality"] == "good", 10, "its reading")
+        messages, events = payloads(subscription, "device/roof"), payloads(subscription, "event")
     assert [event["event"] for event in events] == ["device lost", "device back"]
     assert messages[0]["quality"] == "stale"
     assert messages[-1]["active_power_total"] == 42000.0

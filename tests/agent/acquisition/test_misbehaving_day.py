@@ -1,8 +1,8 @@
-"""A day of every misbehaviour, on a clock that leaps: no wrong value, no dead task, no growth.
+"""A day of every fault on a clock that leaps: no wrong value, no ended task, no growing memory.
 
-Real sockets, the real simulator with its faults by chance, the real lines. Every served value is known at every
-moment: those that stand still are different in each unit and quantity, counters grow by the hour. So whatever a
-line hands on is either right, absent, or what the device itself showed (a zero, a counter that was reset).
+Sockets, lines and simulator are the real ones; the faults come by chance. Every served value is known at every moment:
+constant values differ between units and quantities, counters grow by the hour. So each value of a line is right,
+absent, or a value that the device itself served (a zero, a counter that was reset).
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ from tests.support import leaping_loop
 HOUR = 3600.0
 INTERVAL = 10.0
 SHARE = 0.02
-"""Chance of each fault in each request: a third of all requests meets one."""
+"""Chance of each fault in each request: a third of all requests has a fault."""
 
 STEP = 100.0
-"""Wh that the served SunSpec counter counts in."""
+"""Resolution of the served SunSpec counter, Wh."""
 
 QUANTITIES = {
     "eastron_sdm630": ("voltage_l1n", "active_power_total", "frequency", "active_energy_import"),
-    # four requests that look alike, so that each late answer could pass for the next one on RTU
+    # four requests of the same form, so that on RTU a late answer could be taken for the next answer
     "chint_ddsu666": ("power_factor_total", "frequency", "active_energy_import", "active_energy_export"),
     "sunspec": ("voltage_l1n", "active_power_total", "frequency", "energy_total"),
 }
 
 
 def by_chance(faults: Faults, share: float) -> Faults:
-    """Each of these faults strikes that share of the requests."""
+    """Return the faults with a chance of `share` in each request."""
     return replace(faults, shares=dict.fromkeys(names(faults), share))
 
 
@@ -71,7 +71,7 @@ FRAMES = by_chance(
     SHARE,
 )
 MILD = by_chance(FRAMES, SHARE / 4)
-"""For devices that are asked many questions: one fails the whole reading."""
+"""For devices with many requests in a reading: a fault in one request fails the whole reading."""
 
 STORMS = by_chance(Faults(storm=30.0), SHARE / 10)
 ASLEEP = Faults(
@@ -96,7 +96,7 @@ TROUBLE = BusFaults(
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """A unit of a bus and what it does wrong."""
+    """A unit of a bus and its faults."""
 
     bus: str
     unit: int
@@ -120,8 +120,8 @@ PLAYERS = (
 )
 
 
-def base(player: Player, quantity: str) -> float:
-    """A number of its own for each; all fit the SunSpec registers with their served scales to the last digit."""
+def base_value(player: Player, quantity: str) -> float:
+    """Return a different number for each player; the SunSpec registers with their served scales hold it exactly."""
     number = 10.0 * (PLAYERS.index(player) + 1)
     return {
         "power_factor_total": number / 1000,
@@ -134,14 +134,14 @@ def base(player: Player, quantity: str) -> float:
     }[quantity]
 
 
-def true(player: Player, quantity: str, hours: float) -> float:
-    """What the device has to show; counters grow by 3,600 Wh an hour."""
+def true_value(player: Player, quantity: str, hours: float) -> float:
+    """Return the value that a device must show; counters grow by 3,600 Wh an hour."""
     grown = 3600.0 * hours if is_counter(quantity) else 0.0
-    return base(player, quantity) + grown
+    return base_value(player, quantity) + grown
 
 
 class Judge:
-    """Takes the readings and looks at each value."""
+    """Counts the readings and checks each value."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -151,7 +151,7 @@ class Judge:
         self.last: dict[str, float] = {}
 
     def take(self, source: Source, reading: Reading) -> None:
-        player = next(one for one in PLAYERS if one.name == source.config.name)
+        player = next(player for player in PLAYERS if player.name == source.config.name)
         now = self.clock.monotonic() / HOUR
         self.readings[player.name] += 1
         self.last[player.name] = now
@@ -164,7 +164,7 @@ class Judge:
     def _right(self, player: Player, quantity: str, value: float, now: float) -> bool:
         if player.faults is ASLEEP and value == 0.0:
             return True
-        expected = true(player, quantity, now)
+        expected = true_value(player, quantity, now)
         if not is_counter(quantity):
             return value == pytest.approx(expected, rel=1e-6)
         rounded = 1e-7 * expected  # a float32 counts in steps of its own
@@ -175,7 +175,7 @@ class Judge:
 def served(player: Player, clock: Clock) -> Served:
     def values() -> Mapping[str, float]:
         hours = clock.monotonic() / HOUR
-        return {name: true(player, name, hours) for name in QUANTITIES[player.driver]}
+        return {name: true_value(player, name, hours) for name in QUANTITIES[player.driver]}
 
     if player.driver == "sunspec":
         device, constants = sunspec_serve.chain((103,), "maker", "inverter", player.name)
@@ -183,21 +183,23 @@ def served(player: Player, clock: Clock) -> Served:
     return Served(catalogue.load(player.driver), values)
 
 
-async def lined(bus: str, players: list[Player], clock: Clock, judge: Judge) -> tuple[Simulator, BusPoller]:
+async def line_with_simulator(
+    bus: str, players: list[Player], clock: Clock, judge: Judge
+) -> tuple[Simulator, BusPoller]:
     endpoint = Endpoint("rtutcp" if bus == "rtutcp" else "tcp", "127.0.0.1", 0)
     simulator = Simulator(
         endpoint,
-        {one.unit: served(one, clock) for one in players},
-        {one.unit: one.faults for one in players},
+        {player.unit: served(player, clock) for player in players},
+        {player.unit: player.faults for player in players},
         TROUBLE if bus == "sunspec" else NO_BUS_FAULTS,
         seed=20_301,
     )
     started = await simulator.start()
-    sources = [Source(configured(one, started), "works", clock.monotonic()) for one in players]
+    sources = [Source(device_config(player, started), "works", clock.monotonic()) for player in players]
     return simulator, BusPoller(Bus(started, timeout=1.0), sources, judge, clock, random.Random(1))
 
 
-def configured(player: Player, endpoint: Endpoint) -> DeviceConfig:
+def device_config(player: Player, endpoint: Endpoint) -> DeviceConfig:
     device: Device | None = None if player.driver == "sunspec" else catalogue.load(player.driver)
     return DeviceConfig(
         player.name,
@@ -212,7 +214,7 @@ def configured(player: Player, endpoint: Endpoint) -> DeviceConfig:
     )
 
 
-def objects() -> int:
+def object_count() -> int:
     gc.collect()
     return len(gc.get_objects())
 
@@ -220,20 +222,20 @@ def objects() -> int:
 @pytest.mark.slow(10)
 @pytest.mark.parametrize("hours", [4, pytest.param(24, marks=pytest.mark.nightly(part="days"))])
 def test_a_day_of_every_misbehaviour(hours: int, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL)  # a day's warnings are not to be kept in memory
+    caplog.set_level(logging.CRITICAL)  # the warnings of a day need too much memory
 
     async def main() -> tuple[Judge, int, int]:
         clock = leaping_loop.LeapClock()
         judge = Judge(clock)
         parts = [
-            await lined(bus, [one for one in PLAYERS if one.bus == bus], clock, judge)
+            await line_with_simulator(bus, [player for player in PLAYERS if player.bus == bus], clock, judge)
             for bus in ("tcp", "rtutcp", "sunspec")
         ]
         tasks = [asyncio.create_task(line.run()) for _, line in parts]
         await asyncio.sleep(hours * HOUR / 4)
-        early = objects()
+        early = object_count()
         await asyncio.sleep(hours * HOUR * 3 / 4)
-        late = objects()
+        late = object_count()
         assert not any(task.done() for task in tasks)
         for task in tasks:
             task.cancel()
@@ -253,5 +255,5 @@ def test_a_day_of_every_misbehaviour(hours: int, caplog: pytest.LogCaptureFixtur
             assert judge.readings[player.name] == 0
         else:
             assert judge.readings[player.name] > 0.1 * visits, player.name
-            assert judge.last[player.name] > hours - 0.5, player.name  # it lives at the end, after all of it
+            assert judge.last[player.name] > hours - 0.5, player.name  # it is still read at the end
     assert late < early * 1.02

@@ -1,4 +1,4 @@
-"""When a line reads whom, against real servers."""
+"""The times at which a line reads its devices, with real servers."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class Settable(LeapClock):
         return super().time() + self.offset
 
 
-class Led(Clock):
-    """Stands where the test sets it, in s since it was made; its wall time can be set."""
+class SteppedClock(Clock):
+    """A clock that the test sets, in s since its creation; its wall time can be set, too."""
 
     now = 0.0
     offset = 0
@@ -63,8 +63,8 @@ class Led(Clock):
         return super().time() + self.offset
 
 
-class Taken:
-    """Remembers who was read when, in wall s."""
+class ReadingRecorder:
+    """Records the readings of each device with their wall time, s."""
 
     def __init__(self) -> None:
         self.readings: list[tuple[str, float]] = []
@@ -74,12 +74,12 @@ class Taken:
         self.readings.append((source.config.name, reading.time / NS))
         self.records.append(source.take(reading))
 
-    def of(self, name: str) -> list[float]:
-        return [time for who, time in self.readings if who == name]
+    def times_of(self, name: str) -> list[float]:
+        return [time for device, time in self.readings if device == name]
 
 
-def metered(url: str, name: str, unit: int, interval: float) -> DeviceConfig:
-    """An SDM630 of which the power is read."""
+def meter_config(url: str, name: str, unit: int, interval: float) -> DeviceConfig:
+    """Return the configuration of an SDM630; only its power is read."""
     meter = load("eastron_sdm630")
     return DeviceConfig(
         name,
@@ -94,21 +94,23 @@ def metered(url: str, name: str, unit: int, interval: float) -> DeviceConfig:
     )
 
 
-def line_of(configs: Sequence[DeviceConfig], clock: Clock, bus: Bus | None = None) -> tuple[BusPoller, Taken]:
-    """A line with these devices."""
+def line_of(configs: Sequence[DeviceConfig], clock: Clock, bus: Bus | None = None) -> tuple[BusPoller, ReadingRecorder]:
+    """Return a line with these devices."""
     sources = [Source(config, "works", clock.monotonic()) for config in configs]
-    taken = Taken()
-    return BusPoller(bus or Bus(configs[0].endpoint), sources, taken, clock, random.Random(1)), taken
+    recorder = ReadingRecorder()
+    return BusPoller(bus or Bus(configs[0].endpoint), sources, recorder, clock, random.Random(1)), recorder
 
 
-async def lined(server: Server, clock: Clock, units: dict[str, int], *, interval: float) -> tuple[BusPoller, Taken]:
-    """A line with SDM630 meters at these units."""
-    return line_of([metered(server.url, name, unit, interval) for name, unit in units.items()], clock)
+async def meter_line(
+    server: Server, clock: Clock, units: dict[str, int], *, interval: float
+) -> tuple[BusPoller, ReadingRecorder]:
+    """Return a line with SDM630 meters at these units."""
+    return line_of([meter_config(server.url, name, unit, interval) for name, unit in units.items()], clock)
 
 
 @contextlib.asynccontextmanager
 async def running(*lines: BusPoller) -> AsyncIterator[None]:
-    """The lines poll while the block lasts."""
+    """Poll the lines during the block."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(line.run()) for line in lines]
         yield
@@ -120,26 +122,26 @@ def test_readings_are_aligned_to_the_wall_clocks_intervals() -> None:
     async def run() -> list[float]:
         clock = Clock()
         async with Server(honest) as server:
-            line, taken = await lined(server, clock, {"one": 1}, interval=0.5)
+            line, recorder = await meter_line(server, clock, {"one": 1}, interval=0.5)
             task = asyncio.create_task(line.run())
-            await until(lambda: len(taken.readings) >= 4)
+            await until(lambda: len(recorder.readings) >= 4)
             task.cancel()
-        return taken.of("one")
+        return recorder.times_of("one")
 
     halves = [int(time / 0.5) for time in asyncio.run(run())]
     assert halves == list(range(halves[0], halves[0] + len(halves)))
 
 
-def test_a_wall_clock_that_is_set_back_stops_nobody() -> None:
+def test_readings_continue_when_the_wall_clock_is_set_back() -> None:
     async def run() -> None:
         clock = Settable()
         async with Server(honest) as server:
-            line, taken = await lined(server, clock, {"one": 1, "two": 2}, interval=0.2)
+            line, recorder = await meter_line(server, clock, {"one": 1, "two": 2}, interval=0.2)
             task = asyncio.create_task(line.run())
-            await until(lambda: len(taken.readings) >= 4)
+            await until(lambda: len(recorder.readings) >= 4)
             clock.offset = -3600 * NS
-            before = {name: len(taken.of(name)) for name in ("one", "two")}
-            await asyncio.wait_for(until(lambda: all(len(taken.of(n)) >= before[n] + 3 for n in before)), 30)
+            before = {name: len(recorder.times_of(name)) for name in ("one", "two")}
+            await asyncio.wait_for(until(lambda: all(len(recorder.times_of(n)) >= before[n] + 3 for n in before)), 30)
             task.cancel()
 
     leaping_loop.run(run())
@@ -150,14 +152,14 @@ def test_a_wall_clock_that_is_set_back_stops_nobody() -> None:
 def test_a_device_is_read_within_one_and_a_half_intervals_whatever_the_wall_clock_does(
     interval: float, by: float
 ) -> None:
-    clock = Led(1_790_000_000 * NS)
-    line, _ = line_of([metered("tcp://127.0.0.1:502", "one", 1, interval)], clock)
+    clock = SteppedClock(1_790_000_000 * NS)
+    line, _ = line_of([meter_config("tcp://127.0.0.1:502", "one", 1, interval)], clock)
     (station,) = line._stations
     for visit in range(12):
         line._schedule(station)
         assert 0.0 < station.due - clock.now <= 1.5 * interval
         clock.now = station.due
-        # Whoever is not set in this moment is read at whole intervals of the wall clock.
+        # While the clock is not set, the device is read at whole intervals of the wall clock.
         if visit not in (0, 5, 6, 7):
             assert clock.time() % round(interval * NS) < 1000
         if visit == 5:
@@ -166,8 +168,8 @@ def test_a_device_is_read_within_one_and_a_half_intervals_whatever_the_wall_cloc
 
 @pytest.mark.parametrize("by", [-3600.0, -1800.0, -5.0, 5.0, 3600.0])
 def test_slow_quantities_do_not_wait_for_a_clock_that_was_set(by: float) -> None:
-    clock = Led(1_790_000_000 * NS)
-    config = replace(metered("tcp://127.0.0.1:502", "one", 1, 1.0), slow_interval=3600.0)
+    clock = SteppedClock(1_790_000_000 * NS)
+    config = replace(meter_config("tcp://127.0.0.1:502", "one", 1, 1.0), slow_interval=3600.0)
     line, _ = line_of([config], clock)
     (station,) = line._stations
     slow: list[float] = []
@@ -179,41 +181,41 @@ def test_slow_quantities_do_not_wait_for_a_clock_that_was_set(by: float) -> None
             slow.append(clock.now)
         if visit == 4000:
             clock.offset += round(by * NS)
-    # An hour, and the 5 s that it was made longer.
+    # An hour, and the 5 s by which the clock was set back.
     assert all(later - earlier <= 3607.0 for earlier, later in pairwise([*slow, 9000.0]))
 
 
-def test_a_dead_unit_is_asked_more_and_more_rarely_and_found_again() -> None:
+def test_a_silent_unit_is_polled_less_and_less_often_until_it_answers() -> None:
     alive = False
 
     def waking(request: Request) -> Sequence[Step]:
         return honest(request) if alive else silent(request)
 
-    async def run() -> tuple[int, int, Taken]:
+    async def run() -> tuple[int, int, ReadingRecorder]:
         nonlocal alive
         behaviour: Behaviour = by_unit({2: waking})
         async with Server(behaviour) as server:
-            line, taken = await lined(server, LeapClock(), {"good": 1, "dead": 2}, interval=0.2)
+            line, recorder = await meter_line(server, LeapClock(), {"good": 1, "dead": 2}, interval=0.2)
             task = asyncio.create_task(line.run())
-            await until(lambda: len(taken.of("good")) >= 15)
-            asked = sum(request.unit == 2 for request in server.requests)
+            await until(lambda: len(recorder.times_of("good")) >= 15)
+            request_count = sum(request.unit == 2 for request in server.requests)
             alive = True
-            await until(lambda: bool(taken.of("dead")))
+            await until(lambda: bool(recorder.times_of("dead")))
             task.cancel()
-            return asked, len(taken.of("good")), taken
+            return request_count, len(recorder.times_of("good")), recorder
 
-    asked, good, _ = leaping_loop.run(run())
-    # 0.2 s doubling from the second failure on: asked at about 0, 0.2, 0.6, 1.4 s and so on.
-    assert 2 <= asked <= 6 < good
+    request_count, good, _ = leaping_loop.run(run())
+    # 0.2 s, doubled from the second failure on: requests at about 0, 0.2, 0.6, 1.4 s and so on.
+    assert 2 <= request_count <= 6 < good
 
 
 @dataclass
-class Heart:
-    """Beats a hundred times a second, and knows by how much this machine was late at most."""
+class LagMeter:
+    """Measures a hundred times a second by how much this machine is late; `latest` is the maximum, s."""
 
     latest: float = 0.0
 
-    async def beat(self) -> None:
+    async def measure(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             expected = loop.time() + 0.01
@@ -224,78 +226,78 @@ class Heart:
 PERIOD, TIMEOUT, DEATH, DEAD = 1.0, 0.3, 8.0, 5
 
 
-def mortal(died: float) -> Behaviour:
-    """One of the units answers until that time of the loop."""
-    return by_unit({DEAD: lambda request: (honest if request.time < died else silent)(request)})
+def dying_unit(death: float) -> Behaviour:
+    """Return a behaviour in which the unit DEAD answers until a time of the loop."""
+    return by_unit({DEAD: lambda request: (honest if request.time < death else silent)(request)})
 
 
 def ten_meters(url: str, clock: Clock) -> BusPoller:
-    configs = [replace(metered(url, f"m{unit}", unit, PERIOD), timeout=TIMEOUT) for unit in range(1, 11)]
+    configs = [replace(meter_config(url, f"m{unit}", unit, PERIOD), timeout=TIMEOUT) for unit in range(1, 11)]
     return line_of(configs, clock)[0]
 
 
-def off_beat(requests: Sequence[Request], unit: int, tolerance: float) -> list[float]:
-    """By how much the periods between a unit's requests differ from PERIOD, where it is more than `tolerance`.
+def deviations(requests: Sequence[Request], unit: int, tolerance: float) -> list[float]:
+    """Return the differences between PERIOD and the periods of a unit's requests that exceed `tolerance`, s.
 
-    The first of all is left out: before it the line was opened, and swept of what was on it.
+    The first request is left out: before it the line is opened and cleared.
     """
-    times = [one.time for one in requests if one.unit == unit][1:]
+    times = [request.time for request in requests if request.unit == unit][1:]
     assert len(times) >= 60 / PERIOD
-    return [odd for a, b in pairwise(times) if abs(odd := b - a - PERIOD) > tolerance]
+    return [deviation for a, b in pairwise(times) if abs(deviation := b - a - PERIOD) > tolerance]
 
 
-def nine_others_notice_little(requests: Sequence[Request], died: float, lag: float) -> None:
-    tried = [one.time for one in requests if one.unit == DEAD and one.time > died]
-    # At its second, at the next one, and then 1 to 2, 2 to 4, 4 to 8, 8 to 16 and 16 to 32 s later.
-    assert 5 <= len(tried) <= 8
+def assert_other_units_are_read_on_time(requests: Sequence[Request], death: float, lag: float) -> None:
+    attempt_times = [request.time for request in requests if request.unit == DEAD and request.time > death]
+    # At its second, at the next second, and then 1 to 2, 2 to 4, 4 to 8, 8 to 16 and 16 to 32 s later.
+    assert 5 <= len(attempt_times) <= 8
     for unit in set(range(1, 11)) - {DEAD}:
-        odd = off_beat(requests, unit, 0.1 * PERIOD + 2 * lag)
-        # Once late by its time-out, when it died, and in time again at the next second.
-        assert len(odd) <= 2, odd
-        assert all(abs(each) <= TIMEOUT + 0.1 * PERIOD + 2 * lag for each in odd)
+        deviating = deviations(requests, unit, 0.1 * PERIOD + 2 * lag)
+        # Late once, by the time-out of the dead unit, and on time at the next second.
+        assert len(deviating) <= 2, deviating
+        assert all(abs(deviation) <= TIMEOUT + 0.1 * PERIOD + 2 * lag for deviation in deviating)
 
 
 @pytest.mark.parametrize("rtu", [False, True])
-def test_a_unit_that_dies_costs_nine_others_one_time_out_on_a_leaping_clock(rtu: bool) -> None:
+def test_a_dying_unit_delays_nine_others_by_one_time_out_on_a_leaping_clock(rtu: bool) -> None:
     async def run() -> Server:
-        async with Server(mortal(DEATH), rtu=rtu) as server, running(ten_meters(server.url, LeapClock())):
+        async with Server(dying_unit(DEATH), rtu=rtu) as server, running(ten_meters(server.url, LeapClock())):
             await asyncio.sleep(DEATH + 60.0)
             return server
 
-    nine_others_notice_little(leaping_loop.run(run()).requests, DEATH, 0.0)
+    assert_other_units_are_read_on_time(leaping_loop.run(run()).requests, DEATH, 0.0)
 
 
 @pytest.mark.slow(70)
 @pytest.mark.nightly(part="days")
-def test_a_unit_that_dies_costs_nine_others_one_time_out_and_then_nothing_for_a_minute() -> None:
+def test_a_dying_unit_delays_nine_others_by_one_time_out_and_not_again_for_a_minute() -> None:
     async def run() -> tuple[Server, Slave, float, float]:
-        clock, heart, loop = Clock(), Heart(), asyncio.get_running_loop()
-        died = loop.time() + DEATH
-        async with Server(mortal(died)) as server, Slave(mortal(died)) as slave:
-            beating = asyncio.create_task(heart.beat())
+        clock, lag_meter, loop = Clock(), LagMeter(), asyncio.get_running_loop()
+        death = loop.time() + DEATH
+        async with Server(dying_unit(death)) as server, Slave(dying_unit(death)) as slave:
+            measuring = asyncio.create_task(lag_meter.measure())
             async with running(ten_meters(server.url, clock), ten_meters(slave.url, clock)):
                 await asyncio.sleep(DEATH + 60.0)
-            beating.cancel()
-            return server, slave, heart.latest, died
+            measuring.cancel()
+            return server, slave, lag_meter.latest, death
 
-    server, slave, lag, died = asyncio.run(run())
+    server, slave, lag, death = asyncio.run(run())
     for requests in (server.requests, slave.requests):
-        nine_others_notice_little(requests, died, lag)
+        assert_other_units_are_read_on_time(requests, death, lag)
 
 
-def test_a_bus_with_too_much_to_do_slows_all_its_devices_down_alike() -> None:
+def test_an_overloaded_bus_slows_all_its_devices_down_alike() -> None:
     # Four devices every 0.4 s and four every 0.8 s need 0.11 s each (60 ms of silence, 50 ms for the answer): 165 %.
-    async def run() -> Taken:
+    async def run() -> ReadingRecorder:
         async with Server(late(0.05)) as server:
-            configs = [metered(server.url, f"quick-{unit}", unit, 0.4) for unit in range(1, 5)]
-            configs += [metered(server.url, f"calm-{unit}", unit, 0.8) for unit in range(5, 9)]
-            line, taken = line_of(configs, LeapClock())
+            configs = [meter_config(server.url, f"quick-{unit}", unit, 0.4) for unit in range(1, 5)]
+            configs += [meter_config(server.url, f"calm-{unit}", unit, 0.8) for unit in range(5, 9)]
+            line, recorder = line_of(configs, LeapClock())
             async with running(line):
-                await until(lambda: len(taken.readings) >= 150)
-            return taken
+                await until(lambda: len(recorder.readings) >= 150)
+            return recorder
 
-    taken = leaping_loop.run(run())
-    counts = {name: len(taken.of(name)) for name in {name for name, _ in taken.readings}}
+    recorder = leaping_loop.run(run())
+    counts = {name: len(recorder.times_of(name)) for name in {name for name, _ in recorder.readings}}
     quick = [count for name, count in counts.items() if name.startswith("quick")]
     calm = [count for name, count in counts.items() if name.startswith("calm")]
     assert (len(quick), len(calm)) == (4, 4)
@@ -304,51 +306,51 @@ def test_a_bus_with_too_much_to_do_slows_all_its_devices_down_alike() -> None:
     assert 1.5 < sum(quick) / sum(calm) < 2.5  # 2 when both are slowed down by the same factor
 
 
-def test_a_device_that_failed_is_tried_even_where_the_bus_is_never_free() -> None:
+def test_a_failed_device_is_retried_even_on_a_bus_that_is_never_free() -> None:
     waking = False
 
     def mute(request: Request) -> Sequence[Step]:
         return honest(request) if waking else silent(request)
 
-    async def run() -> Taken:
+    async def run() -> ReadingRecorder:
         nonlocal waking
         async with Server(by_unit({9: mute}, late(0.04))) as server:
-            configs = [metered(server.url, f"m{unit}", unit, 0.2) for unit in range(1, 5)]
-            configs.append(metered(server.url, "back", 9, 0.2))
-            line, taken = line_of(configs, LeapClock())
+            configs = [meter_config(server.url, f"m{unit}", unit, 0.2) for unit in range(1, 5)]
+            configs.append(meter_config(server.url, "back", 9, 0.2))
+            line, recorder = line_of(configs, LeapClock())
             async with running(line):
                 await until(lambda: line.failures >= 2)
                 waking = True
-                await asyncio.wait_for(until(lambda: bool(taken.of("back"))), 30)
-            return taken
+                await asyncio.wait_for(until(lambda: bool(recorder.times_of("back"))), 30)
+            return recorder
 
-    assert leaping_loop.run(run()).of("back")
+    assert leaping_loop.run(run()).times_of("back")
 
 
 def test_slow_quantities_are_read_once_a_slow_interval_and_absent_in_between() -> None:
     async def run() -> list[Record]:
         async with Server(honest) as server:
             config = replace(
-                metered(server.url, "one", 1, 0.25),
+                meter_config(server.url, "one", 1, 0.25),
                 quantities=("active_power_total", "active_energy_total"),
                 slow_interval=1.0,
             )
-            line, taken = line_of([config], LeapClock())
+            line, recorder = line_of([config], LeapClock())
             async with running(line):
-                await until(lambda: len(taken.records) >= 14)
-            return taken.records
+                await until(lambda: len(recorder.records) >= 14)
+            return recorder.records
 
     records = leaping_loop.run(run())
     assert not any(isnan(float(record["active_power_total"])) for record in records)
     read = [record.time // NS for record in records if not isnan(float(record["active_energy_total"]))]
-    # The first reading is complete; after it there is one in each second.
+    # The first reading is complete; after it there is a complete reading in each second.
     assert read[0] == records[0].time // NS
     assert read == sorted(set(read))
     assert set(read) >= {record.time // NS for record in records[1:-4]}
 
 
-class Noting(Bus):
-    """A bus that remembers when somebody wanted to connect, and whether it could."""
+class ConnectionRecorder(Bus):
+    """A bus that records the time and the success of each attempt to connect."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         super().__init__(endpoint)
@@ -364,48 +366,48 @@ class Noting(Bus):
         self.attempts.append((now, True))
 
 
-def test_buses_of_one_dead_host_do_not_come_back_in_step() -> None:
+def test_buses_of_one_dead_host_retry_at_different_times() -> None:
     async def run() -> list[list[float]]:
         port, clock, chance = free_port(), LeapClock(), random.Random(1)
-        buses = [Noting(parse(f"tcp://127.0.0.1:{port}")) for _ in range(10)]
+        buses = [ConnectionRecorder(parse(f"tcp://127.0.0.1:{port}")) for _ in range(10)]
         lines = []
         for bus in buses:
-            source = Source(metered(f"tcp://127.0.0.1:{port}", "one", 1, 0.1), "works", clock.monotonic())
-            lines.append(BusPoller(bus, [source], Taken(), clock, chance))
+            source = Source(meter_config(f"tcp://127.0.0.1:{port}", "one", 1, 0.1), "works", clock.monotonic())
+            lines.append(BusPoller(bus, [source], ReadingRecorder(), clock, chance))
         async with running(*lines):
             await until(lambda: all(len(bus.attempts) >= 3 for bus in buses))
         return [[time for time, _ in bus.attempts] for bus in buses]
 
-    found = leaping_loop.run(run())
-    first, third = [times[0] for times in found], sorted(times[2] for times in found)
+    attempts = leaping_loop.run(run())
+    first, third = [times[0] for times in attempts], sorted(times[2] for times in attempts)
     assert max(first) - min(first) < 0.5 < third[-1] - third[0]
-    # A second at least, doubled each time, by chance down to half: 0.5 to 1 s, then 1 to 2 s.
-    assert all(0.5 <= b - a <= 1.5 and 1.0 <= c - b <= 2.5 for a, b, c, *_ in found)
+    # A second, doubled at each attempt, less up to half of it by chance: 0.5 to 1 s, then 1 to 2 s.
+    assert all(0.5 <= b - a <= 1.5 and 1.0 <= c - b <= 2.5 for a, b, c, *_ in attempts)
 
 
-def test_a_bus_that_is_down_is_one_line_in_the_log_and_all_are_read_when_it_is_back(
+def test_a_bus_outage_is_one_line_in_the_log_and_all_devices_are_read_after_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "wattgram.acquisition.poll")
 
     async def run() -> tuple[BusPoller, int]:
         server = Server(honest, port=free_port())
-        line, taken = line_of([metered(server.url, f"m{unit}", unit, 0.2) for unit in range(1, 4)], LeapClock())
+        line, recorder = line_of([meter_config(server.url, f"m{unit}", unit, 0.2) for unit in range(1, 4)], LeapClock())
         async with running(line):
             await until(lambda: line.failures >= 2)
-            tried = line.failures
+            attempts = line.failures
             async with server:
-                await asyncio.wait_for(until(lambda: {name for name, _ in taken.readings} == {"m1", "m2", "m3"}), 30)
-        return line, tried
+                await asyncio.wait_for(until(lambda: {name for name, _ in recorder.readings} == {"m1", "m2", "m3"}), 30)
+        return line, attempts
 
-    line, tried = leaping_loop.run(run())
-    said = [record.getMessage() for record in caplog.records]
-    assert len(said) == 2
-    assert "connection refused; 3 devices wait" in said[0]
-    assert f"{line.name}: connected again after {tried} attempts" in said[1]
+    line, attempts = leaping_loop.run(run())
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == 2
+    assert "connection refused; 3 devices wait" in messages[0]
+    assert f"{line.name}: connected again after {attempts} attempts" in messages[1]
 
 
-def test_a_sleeping_inverter_is_no_alarm(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_sleeping_inverter_is_logged_as_normal(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "wattgram.acquisition.poll")
 
     async def run() -> None:
@@ -420,37 +422,37 @@ def test_a_sleeping_inverter_is_no_alarm(caplog: pytest.LogCaptureFixture) -> No
                 await until(lambda: line.failures >= 2)
 
     leaping_loop.run(run())
-    (said,) = caplog.records
-    assert said.levelno == logging.INFO
-    assert said.getMessage().startswith("roof: ")
-    assert said.getMessage().endswith("; normal at night")
+    (log_record,) = caplog.records
+    assert log_record.levelno == logging.INFO
+    assert log_record.getMessage().startswith("roof: ")
+    assert log_record.getMessage().endswith("; normal at night")
 
 
-def test_a_fast_clock_makes_intervals_shorter_and_time_outs_not() -> None:
+def test_a_fast_clock_shortens_intervals_but_not_time_outs() -> None:
     # At 20 times real time an interval of 10 s is half a second; a unit that answers after 0.05 s has 0.1 s for it.
-    async def run() -> tuple[Taken, BusPoller]:
+    async def run() -> tuple[ReadingRecorder, BusPoller]:
         clock = Clock(1_790_000_000 * NS, 20.0)
         async with Server(late(0.05)) as server:
-            line, taken = line_of([metered(server.url, "one", 1, 10.0)], clock)
+            line, recorder = line_of([meter_config(server.url, "one", 1, 10.0)], clock)
             async with running(line):
-                await until(lambda: len(taken.readings) >= 4)
-            return taken, line
+                await until(lambda: len(recorder.readings) >= 4)
+            return recorder, line
 
-    taken, line = asyncio.run(run())
-    tens = [int(time / 10.0) for time in taken.of("one")]
+    recorder, line = asyncio.run(run())
+    tens = [int(time / 10.0) for time in recorder.times_of("one")]
     assert tens == list(range(tens[0], tens[0] + len(tens)))
     assert line.failures == 0
 
 
 @dataclass
 class Used:
-    """A bus that was used for so many seconds."""
+    """A bus with the time of its use, s."""
 
     busy: float = 0.0
 
 
-def test_the_busy_share_is_that_of_the_last_minute() -> None:
-    clock, bus = Led(), Used()
+def test_the_busy_share_is_the_share_of_the_last_minute() -> None:
+    clock, bus = SteppedClock(), Used()
     usage = Usage(bus, clock)
     assert usage.share == 0.0
     for second in range(1, 121):  # a quarter of the first minute, half of the second
@@ -464,20 +466,20 @@ def test_the_busy_share_is_that_of_the_last_minute() -> None:
 
 def test_the_busy_share_is_of_real_time() -> None:
     # At ten times real time 100 s of the clock are 10 s, of which 3 were used.
-    clock, bus = Led(speed=10.0), Used()
+    clock, bus = SteppedClock(speed=10.0), Used()
     usage = Usage(bus, clock)
     clock.now, bus.busy = 100.0, 3.0
     assert usage.share == pytest.approx(0.3)
 
 
-def test_what_a_line_measures_of_its_bus_is_what_the_requests_took() -> None:
+def test_the_busy_share_of_a_line_is_the_time_of_its_requests() -> None:
     # A request every 0.2 s that is answered after 0.1 s: at least half of the time, with its silence a little more.
     async def run() -> BusPoller:
         async with Server(late(0.1)) as server:
-            config = replace(metered(server.url, "one", 1, 0.2), timeout=1.0)
-            line, taken = line_of([config], LeapClock())
+            config = replace(meter_config(server.url, "one", 1, 0.2), timeout=1.0)
+            line, recorder = line_of([config], LeapClock())
             async with running(line):
-                await until(lambda: len(taken.readings) >= 15)
+                await until(lambda: len(recorder.readings) >= 15)
                 assert line.requests == line.readings
                 assert 0.4 < line.usage.share <= 1.0
             return line
@@ -485,8 +487,8 @@ def test_what_a_line_measures_of_its_bus_is_what_the_requests_took() -> None:
     assert leaping_loop.run(run()).failures == 0
 
 
-def test_waits_grow_to_five_minutes_and_never_beyond() -> None:
-    line, _ = line_of([metered("tcp://127.0.0.1:502", "one", 1, 1.0)], Clock())
+def test_the_back_off_grows_to_five_minutes_at_most() -> None:
+    line, _ = line_of([meter_config("tcp://127.0.0.1:502", "one", 1, 1.0)], Clock())
     waits = [line._back_off(1.0, failures) for failures in range(1, 40)]
     assert all(0.5 * 2.0**n <= wait <= 2.0**n for n, wait in enumerate(waits[:8]))
     assert max(waits) <= LONGEST_BACK_OFF
@@ -495,9 +497,9 @@ def test_waits_grow_to_five_minutes_and_never_beyond() -> None:
 
 def test_a_wait_for_the_next_hour_is_declared_in_real_seconds() -> None:
     async def run() -> float:
-        # Ten past an hour on a clock at 20 times real time: 3000 s are left, 150 s for who looks at a watch.
+        # Ten past an hour on a clock at 20 times real time: 3000 s are left, 150 s of real time.
         clock = Clock(start=1_790_000_400 * NS // (3600 * NS) * 3600 * NS + 600 * NS, speed=20.0)
-        line, _ = line_of([metered("tcp://127.0.0.1:1", "one", 1, 3600.0)], clock)
+        line, _ = line_of([meter_config("tcp://127.0.0.1:1", "one", 1, 3600.0)], clock)
         async with running(line):
             await until(lambda: line.pulse.steps > 0)
             return line.pulse.seconds
@@ -508,12 +510,12 @@ def test_a_wait_for_the_next_hour_is_declared_in_real_seconds() -> None:
 def test_a_request_and_the_back_off_of_a_bus_are_declared() -> None:
     async def run() -> None:
         async with Server(silent) as server:
-            line, _ = line_of([metered(server.url, "one", 1, 0.2)], LeapClock())
+            line, _ = line_of([meter_config(server.url, "one", 1, 0.2)], LeapClock())
             async with running(line):
                 await until(lambda: bool(server.requests))
                 # 5 s and the bus' own second to connect, then 10 times a time-out of 0.1 s and the meter's 60 ms.
                 assert line.pulse.seconds == pytest.approx(6.0 + 10 * 0.16)
-        line, _ = line_of([metered(f"tcp://127.0.0.1:{free_port()}", "one", 1, 0.2)], LeapClock())
+        line, _ = line_of([meter_config(f"tcp://127.0.0.1:{free_port()}", "one", 1, 0.2)], LeapClock())
         async with running(line):
             await until(lambda: line.failures == 1)
             await until(lambda: 0.5 <= line.pulse.seconds <= 1.0)

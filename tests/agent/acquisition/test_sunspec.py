@@ -1,4 +1,4 @@
-"""Several members of one SunSpec unit as a user meets them: in a configuration, at the commands, with real servers."""
+"""Several members of one SunSpec unit in a configuration and in the commands, with real servers."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ def test_a_configuration_names_a_member(tmp_path: Path, driver: str) -> None:
 
 
 @pytest.mark.parametrize("driver", ["sunspec:metre", "sunspec:meter0", "sunspec:", "sunspec:meter2x"])
-def test_a_member_that_cannot_be_is_refused_with_the_nearest_that_can(tmp_path: Path, driver: str) -> None:
+def test_an_unknown_member_is_refused_with_the_nearest_name(tmp_path: Path, driver: str) -> None:
     path = tmp_path / "site.toml"
     path.write_text(SITE.format(driver))
     with pytest.raises(ConfigError, match=rf"driver: found '{driver}', nearest: 'sunspec(:meter)?'"):
         load(path)
 
 
-def chosen(role: str, driver: str) -> tuple[str, str]:
-    """Name and serial number of what a device of this role and driver is equipped with, of a unit with SECTIONS."""
+def equipped_member(role: str, driver: str) -> tuple[str, str]:
+    """Return name and serial number of the member of a unit with SECTIONS that a device gets by its role and driver."""
     members, words = sunspec_serve.chains(SECTIONS)
 
     async def run() -> tuple[str, str]:
@@ -84,14 +84,14 @@ def chosen(role: str, driver: str) -> tuple[str, str]:
 def test_a_role_picks_its_member(roles: tuple[str, ...], member: tuple[str, str]) -> None:
     assert set(roles) <= set(ROLES)
     for role in roles:
-        assert chosen(role, "sunspec") == member
+        assert equipped_member(role, "sunspec") == member
 
 
-def test_a_name_goes_before_the_role() -> None:
-    assert chosen("grid", "sunspec:meter2") == ("sunspec:meter2", "SN-3")
-    assert chosen("battery", "sunspec:inverter") == ("sunspec:inverter", "SN-1")
+def test_a_member_name_takes_precedence_over_the_role() -> None:
+    assert equipped_member("grid", "sunspec:meter2") == ("sunspec:meter2", "SN-3")
+    assert equipped_member("battery", "sunspec:inverter") == ("sunspec:inverter", "SN-1")
     with pytest.raises(BadAnswer, match="no sunspec:inverter2 in this unit; found sunspec:inverter, sunspec:meter, "):
-        chosen("pv", "sunspec:inverter2")
+        equipped_member("pv", "sunspec:inverter2")
 
 
 @pytest.mark.slow(4)
@@ -115,7 +115,7 @@ def test_the_members_of_a_unit_are_simulated_checked_and_read(tmp_path: Path) ->
         }
         missing = wattgram("read", url, "--driver", "sunspec:inverter2")
         simulated.ended(signal.SIGINT)
-    assert [one for one in live["findings"] if one.startswith(("incomer", "roof", "hall", "store"))] == []
+    assert [finding for finding in live["findings"] if finding.startswith(("incomer", "roof", "hall", "store"))] == []
     assert "status" in read["sunspec"], "without a role the first AC side, the inverter"
     assert read["sunspec:meter"]["active_energy_import"] > 0
     assert read["sunspec:meter2"] == {}, "stands before the third and measures nothing"
@@ -136,7 +136,7 @@ def test_one_member_is_simulated_by_its_name(tmp_path: Path) -> None:
     assert {"active_energy_import", "active_power_l1"} <= set(values)
 
 
-def test_the_catalogue_shows_a_members_page_and_names_members_where_it_lists_names() -> None:
+def test_the_catalogue_shows_the_page_of_a_member_and_suggests_member_names() -> None:
     assert wattgram("drivers", "sunspec:meter").out == wattgram("drivers", "sunspec").out
     refused = wattgram("read", "tcp://127.0.0.1:1", "--driver", "sunspec:inverted")
     assert refused.code == 2
