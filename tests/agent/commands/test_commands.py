@@ -86,7 +86,7 @@ def test_the_help_of_a_command_ends_with_an_example(command: str) -> None:
     assert f"example: wattgram {command}" in ended.out
 
 
-def test_the_list_of_commands_has_them_all() -> None:
+def test_the_list_of_commands_is_complete() -> None:
     ended = called("--help")
     assert ended.code == 0
     assert "example: wattgram demo" in ended.out
@@ -146,7 +146,7 @@ def test_the_list_of_commands_has_them_all() -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_wrong_call_ends_with_one_line_of_found_and_allowed(arguments: list[str], words: list[str]) -> None:
+def test_a_wrong_call_ends_with_one_line_of_found_and_allowed_words(arguments: list[str], words: list[str]) -> None:
     refused(called(*arguments), *words)
 
 
@@ -186,14 +186,14 @@ def test_one_map_shows_where_each_quantity_stands_and_its_source() -> None:
     assert ended.out.startswith("Huawei SUN2000 (inverter)\n")
     assert "\nsource: " in ended.out
     # Register list of the SUN2000: voltage of phase A at holding register 32069, one word, 0.1 V.
-    shown = row(ended.out, "voltage_l1n")
-    assert (shown[:2], shown[-4:]) == (["voltage_l1n", "V"], ["3", "32069", "u16", "0.1"])
+    cells = row(ended.out, "voltage_l1n")
+    assert (cells[:2], cells[-4:]) == (["voltage_l1n", "V"], ["3", "32069", "u16", "0.1"])
     (entry,) = json.loads(called("drivers", "huawei_sun2000", "--format", "json").out)
     assert entry["name"] == "huawei_sun2000"
     assert "active_power_total" in row(called("drivers", "sunspec").out, "active_power_total")
 
 
-def test_a_reader_that_closes_the_pipe_is_no_mistake() -> None:
+def test_a_closed_output_pipe_is_not_an_error() -> None:
     ours, theirs = socket.socketpair()
     with ours:
         theirs.close()
@@ -266,7 +266,7 @@ def test_read_reports_an_error_in_one_line_with_advice(behaviour: object, words:
     assert [word for word in words if word not in ended.err] == [], ended.err
 
 
-def test_reading_an_absent_device_says_that_nothing_listens() -> None:
+def test_reading_an_absent_device_reports_a_refused_connection() -> None:
     ended = wattgram("read", f"tcp://127.0.0.1:{free_port()}", "--driver", "sunspec")
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.count("\n") == 1
@@ -277,8 +277,8 @@ def test_reading_an_absent_device_says_that_nothing_listens() -> None:
 def polled(port: int, *options: str) -> float:
     """Return the value that mbpoll, an independent Modbus master, reads."""
     command = [program("mbpoll", "mbpoll"), "-0", "-1", "-q", "-p", str(port), *options, "127.0.0.1"]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-    return float(next(line for line in said.splitlines() if line.startswith("[")).split()[1])
+    output = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    return float(next(line for line in output.splitlines() if line.startswith("[")).split()[1])
 
 
 def test_mbpoll_and_wattgram_read_the_same_value_from_a_simulated_meter(tmp_path: Path) -> None:
@@ -289,14 +289,14 @@ def test_mbpoll_and_wattgram_read_the_same_value_from_a_simulated_meter(tmp_path
         ours = json.loads(wattgram("read", listen, "--driver", "eastron_sdm630", "--unit", "5", "--format", "json").out)
         theirs = polled(port, "-a", "5", "-t", "3:float", "-B", "-r", "342")
         ended = simulated.ended(signal.SIGINT)
-    # mbpoll prints kWh with six digits; what the meter counts between the two is far below the sixth.
+    # mbpoll prints kWh with six digits; the energy counted between the two reads is far below the sixth digit.
     assert ours["values"]["active_energy_total"] == pytest.approx(1000 * theirs, rel=1e-5)
     assert theirs > 0
     assert (ended.code, ended.out) == (130, "")
 
 
 @pytest.mark.slow(2)
-def test_simulate_serves_a_configuration_with_the_faults_that_are_asked_for(tmp_path: Path) -> None:
+def test_simulate_serves_a_configuration_with_the_requested_faults(tmp_path: Path) -> None:
     ports = free_port(), free_port()
     devices = one_device("incomer", "grid", "eastron_sdm630", ports[0])
     devices += one_device("hall", "load", "eastron_sdm630", ports[0], unit=2)
@@ -312,13 +312,13 @@ def test_simulate_serves_a_configuration_with_the_faults_that_are_asked_for(tmp_
     assert row(ended.out, "incomer")[1:3] == ["grid", "answers"]
     assert row(ended.out, "roof")[1:3] == ["pv", "answers"]
     assert row(ended.out, "press")[1:3] == ["load", "answers"]
-    assert float(row(ended.out, "press")[3]) > 0  # wired the other way, as its configuration says
+    assert float(row(ended.out, "press")[3]) > 0  # the meter is reversed, as its configuration states
     assert row(ended.out, "hall")[1:4] == ["load", "no", "answer"]
     assert "finding: hall: " in ended.out
     assert "exception 4 (device failure)" in ended.out
 
 
-def test_an_address_that_is_taken_cannot_be_simulated() -> None:
+def test_an_address_in_use_cannot_be_simulated() -> None:
     with device(honest) as server:
         ended = wattgram("simulate", "sunspec", "--listen", server.url)
     assert (ended.code, ended.out) == (1, "")
@@ -336,7 +336,7 @@ def serial_line(count: int) -> str:
 
 
 @pytest.mark.parametrize(("count", "fits"), [(9, True), (10, False)])
-def test_a_line_that_has_no_time_for_its_meters_is_found(tmp_path: Path, count: int, fits: bool) -> None:
+def test_an_overloaded_line_is_a_finding(tmp_path: Path, count: int, fits: bool) -> None:
     # Hand calculation, 9600 baud 8E1, 11 bits a character: a request of 8 and an answer of 5 + 2 x 2 characters take
     # 17 x 11 / 9600 = 19.479 ms, the silence after it 3.5 x 11 / 9600 = 4.010 ms, the meter's own pause 60 ms (its
     # manual), its turnaround 20 ms (assumed): 103.490 ms a meter and second.
@@ -438,11 +438,11 @@ def test_check_live_reads_each_device_and_connects_to_the_broker(tmp_path: Path,
 
 
 def test_check_live_reports_absent_devices_and_sinks_and_checks_the_others(tmp_path: Path) -> None:
-    away, broker, database = free_port(), free_port(), free_port()
+    absent, broker, database = free_port(), free_port(), free_port()
     with device(Registers(METER)) as meter:
         devices = one_device("incomer", "grid", "eastron_sdm630", meter.port)
-        devices += one_device("roof", "pv", "huawei_sun2000", away)
-        devices += one_device("roof-2", "pv", "huawei_sun2000", away, unit=2)
+        devices += one_device("roof", "pv", "huawei_sun2000", absent)
+        devices += one_device("roof-2", "pv", "huawei_sun2000", absent, unit=2)
         path = tmp_path / "wattgram.toml"
         influxdb = f'url = "http://127.0.0.1:{database}"\nbucket = "energy"'
         path.write_text(configuration(tmp_path, devices, mqtt=f"mqtt://127.0.0.1:{broker}", influxdb=influxdb))
@@ -450,8 +450,8 @@ def test_check_live_reports_absent_devices_and_sinks_and_checks_the_others(tmp_p
     report = json.loads(ended.out)
     assert (ended.code, report["ok"]) == (1, False)
     roof, other, mqtt, influx = report["findings"]
-    assert roof.startswith(f"roof: tcp://127.0.0.1:{away}: cannot be opened: connection refused")
-    assert other == f"roof-2: not read: tcp://127.0.0.1:{away} cannot be opened, see above"
+    assert roof.startswith(f"roof: tcp://127.0.0.1:{absent}: cannot be opened: connection refused")
+    assert other == f"roof-2: not read: tcp://127.0.0.1:{absent} cannot be opened, see above"
     assert mqtt.startswith(f"mqtt: 127.0.0.1:{broker}: ")
     assert influx.startswith(f"influxdb: http://127.0.0.1:{database}: ")
 

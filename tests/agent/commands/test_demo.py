@@ -25,9 +25,9 @@ CN_CQ = 558.1
 
 
 @pytest.mark.slow(21)
-def test_twenty_seconds_read_a_factory_without_loss_and_show_it(tmp_path: Path) -> None:
+def test_a_demo_of_twenty_seconds_reads_a_factory_without_loss_and_shows_it(tmp_path: Path) -> None:
     arguments = ("demo", "--seconds", "20", "--format", "json", "--http", "127.0.0.1:0")
-    with pulse() as felt, started(tmp_path, *arguments) as demo:
+    with pulse() as pulses, started(tmp_path, *arguments) as demo:
         page = demo.says(PAGE)[1]
         status, body = request(page)
         assert (status, b"<html" in body) == (200, True)
@@ -41,16 +41,14 @@ def test_twenty_seconds_read_a_factory_without_loss_and_show_it(tmp_path: Path) 
     assert summary["readings"] > 0
     assert summary["delivered"] == summary["records"] > 0
     assert summary["lost"] == 0
-    # Each meter is read at a moment of its own: while the machine stands still in between, the factory goes on.
-    assert summary["balance_error"] < (0.05 if felt.stalls else 0.001)
+    # The meters are read at different moments: if the machine stalls in between, the factory continues.
+    assert summary["balance_error"] < (0.05 if pulses.stalls else 0.001)
     assert 0 < summary["emission_intensity"] < CN_CQ
     assert "Traceback" not in ended.err
 
 
 @pytest.mark.parametrize("speed", [1.0, 20.0])
-def test_two_minutes_on_a_leaping_clock_balance_as_each_reading_comes_at_its_time(
-    monkeypatch: pytest.MonkeyPatch, speed: float
-) -> None:
+def test_a_demo_of_two_minutes_on_a_leaping_clock_balances(monkeypatch: pytest.MonkeyPatch, speed: float) -> None:
     monkeypatch.setattr(demonstration, "Clock", LeapClock)
 
     async def run() -> DemoSummary:
@@ -73,7 +71,7 @@ def alive(page: str) -> list[str]:
 
 
 @pytest.mark.slow(3)
-def test_ctrl_c_ends_it_with_the_summary(tmp_path: Path) -> None:
+def test_ctrl_c_ends_the_demo_with_the_summary(tmp_path: Path) -> None:
     with started(tmp_path, "demo", "--http", "127.0.0.1:0") as demo:
         page = demo.says(PAGE)[1]
         wait_for(lambda: alive(page), 15, "all devices to be read")
@@ -94,11 +92,11 @@ def test_a_run_without_a_balance_has_no_emission_intensity(tmp_path: Path) -> No
 
 def test_a_requested_page_address_in_use_ends_with_one_line(tmp_path: Path) -> None:
     with (
-        socket.create_server(("127.0.0.1", 0)) as taken,
-        started(tmp_path, "demo", "--http", f"127.0.0.1:{taken.getsockname()[1]}") as demo,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        started(tmp_path, "demo", "--http", f"127.0.0.1:{listener.getsockname()[1]}") as demo,
     ):
         ended = demo.ended()
-        port = taken.getsockname()[1]
+        port = listener.getsockname()[1]
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == (
         f"wattgram demo: the live page cannot listen on 127.0.0.1:{port}: address already in use; "
@@ -107,8 +105,8 @@ def test_a_requested_page_address_in_use_ends_with_one_line(tmp_path: Path) -> N
 
 
 def test_when_the_default_page_address_is_in_use_the_page_gets_a_free_port() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        usual = f"127.0.0.1:{taken.getsockname()[1]}"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        usual = f"127.0.0.1:{listener.getsockname()[1]}"
         assert page_address(None, usual) == "127.0.0.1:0"
     assert page_address(None, usual) == usual
     assert page_address("", usual) == ""

@@ -148,7 +148,7 @@ async def scanned(place: Endpoint, units: Sequence[int] | None = None) -> list[R
     return scan.found
 
 
-def found(served: Mapping[int, Served], units: Sequence[int] | None = None, **faults: Faults) -> list[Row]:
+def scanned_rows(served: Mapping[int, Served], units: Sequence[int] | None = None, **faults: Faults) -> list[Row]:
     async def main() -> list[Row]:
         simulator = Simulator(ANYWHERE, served, {int(unit[1:]): fault for unit, fault in faults.items()})
         place = await simulator.start()
@@ -173,14 +173,14 @@ def test_every_map_with_marks_or_grid_values_is_identified() -> None:
         answers = await asyncio.gather(*(served(device) for device in DEVICES.values()))
         return dict(zip(DEVICES, answers, strict=True))
 
-    drivers = {name: [known.driver for known in knowns] for name, knowns in asyncio.run(main()).items()}
-    assert {name for name, found in drivers.items() if name not in found} == UNIDENTIFIED
+    drivers = {name: [known.driver for known in known_devices] for name, known_devices in asyncio.run(main()).items()}
+    assert {name for name, identified in drivers.items() if name not in identified} == UNIDENTIFIED
     assert all(drivers[name] == [""] for name in UNIDENTIFIED)
 
 
 def test_the_units_behind_a_gateway_are_found_and_described() -> None:
     chain, words = sunspec_serve.chain((103, 120), "ACME", "I200", "A1")
-    rows = found(
+    rows = scanned_rows(
         {
             1: identifiable(DEVICES["eastron_sdm630"]),
             3: identifiable(DEVICES["huawei_sun2000"]),
@@ -202,7 +202,7 @@ def test_an_inverter_with_its_battery_and_meter_is_three_devices_at_one_unit() -
     registers = {register.quantity: register for part in reversed(served) for register in part.device.registers}
     words = {address: word for part in served for address, word in part.constants.items()}
     whole = replace(served[0].device, registers=tuple(registers.values()))
-    rows = found({1: Served(whole, lambda: VALUES, words)}, [1])
+    rows = scanned_rows({1: Served(whole, lambda: VALUES, words)}, [1])
     assert {(known.driver, known.kind) for _, _, known in rows} == {
         ("huawei_sun2000", "inverter"),
         ("huawei_luna2000", "battery"),
@@ -211,25 +211,27 @@ def test_an_inverter_with_its_battery_and_meter_is_three_devices_at_one_unit() -
 
 
 def test_a_unit_without_a_fitting_map_is_listed_with_its_answer() -> None:
-    ((_, unit, known),) = found({1: identifiable(DEVICES["eastron_sdm630"])}, range(1, 4), _1=Faults(exception=4))
+    ((_, unit, known),) = scanned_rows(
+        {1: identifiable(DEVICES["eastron_sdm630"])}, range(1, 4), _1=Faults(exception=4)
+    )
     assert (unit, known) == (1, IdentifiedDevice("", answer="exception 4 (device failure)"))
 
 
-def test_a_code_that_another_model_has_leaves_a_doubt() -> None:
+def test_a_unit_with_the_code_of_another_model_is_not_identified() -> None:
     device = DEVICES["eastron_sdm72d_m_v2"]
     other = identifiable(device)
     words = {address: 0x0079 if address == 0xFC02 else word for address, word in other.constants.items()}
-    ((_, _, known),) = found({1: Served(other.device, other.values, words)}, [1])
-    assert known.driver != device.name, "its meter code says something else"
+    ((_, _, known),) = scanned_rows({1: Served(other.device, other.values, words)}, [1])
+    assert known.driver != device.name, "the meter code is another"
 
 
-def test_a_single_word_is_believed_only_with_values_that_agree() -> None:
+def test_a_mark_of_one_word_counts_only_with_matching_values() -> None:
     device = DEVICES["carlogavazzi_em24_din"]
-    ((_, _, known),) = found({1: identifiable(device, {})}, [1])
+    ((_, _, known),) = scanned_rows({1: identifiable(device, {})}, [1])
     assert known == IdentifiedDevice("", also=(device.name,), answer="exception 2 (illegal address)")
 
 
-def test_a_gateway_that_says_who_is_not_there_costs_one_request_a_unit_and_one_connection() -> None:
+def test_a_gateway_that_reports_absent_units_gets_one_request_a_unit_on_one_connection() -> None:
     async def main() -> None:
         async with bad.Server(bad.refuses(11)) as server:
             assert await scanned(parse(server.url), range(256)) == []
@@ -251,20 +253,31 @@ def test_a_server_that_ignores_the_unit_is_one_device() -> None:
 
 def test_one_serial_number_is_one_device_and_two_meters_without_are_two() -> None:
     place, other = parse("tcp://10.0.0.1:502"), parse("tcp://10.0.0.2:502")
-    one, two, bare = IdentifiedDevice("a", serial="1"), IdentifiedDevice("a", serial="2"), IdentifiedDevice("a")
-    rows = [(place, 1, one), (place, 2, one), (place, 3, two), (place, 4, bare), (place, 5, bare), (other, 1, one)]
-    assert merged(rows, {place: 9, other: 9}) == [row for row in rows if row != (place, 2, one)]
-    everywhere = [(place, unit, bare) for unit in (1, 2, 3)]
+    first, second, without_serial = (
+        IdentifiedDevice("a", serial="1"),
+        IdentifiedDevice("a", serial="2"),
+        IdentifiedDevice("a"),
+    )
+    rows = [
+        (place, 1, first),
+        (place, 2, first),
+        (place, 3, second),
+        (place, 4, without_serial),
+        (place, 5, without_serial),
+        (other, 1, first),
+    ]
+    assert merged(rows, {place: 9, other: 9}) == [row for row in rows if row != (place, 2, first)]
+    everywhere = [(place, unit, without_serial) for unit in (1, 2, 3)]
     assert merged(everywhere, {place: 3}) == everywhere[:1]
     assert merged(everywhere, {place: 4}) == everywhere
 
 
-def test_an_sma_inverter_says_where_it_stands() -> None:
+def test_an_sma_inverter_reports_its_unit() -> None:
     inverter = identifiable(DEVICES["sma_native"])
-    # at unit 1: serial number 3000123456, SUSyID 378, unit 77; nothing else answers there
+    # at unit 1: serial number 3000123456, SUSyID 378, unit 77; no other register answers there
     words = {42109: 0xB2D0, 42110: 0x7840, 42111: 378, 42112: 77}
     address = Served(Device("x", "", "", "sensor", (Register("status", 42108, "holding", "u16"),)), dict, words)
-    rows = found({1: address, 77: inverter})
+    rows = scanned_rows({1: address, 77: inverter})
     assert [(unit, known.driver) for _, unit, known in rows] == [(1, ""), (77, "sma_native")]
 
 
@@ -307,7 +320,7 @@ def settings(url: str) -> list[str]:
     return [f"{line.baudrate} 8{line.parity}{line.stopbits}" for line in parse_target(url, DEVICES.values()).endpoints]
 
 
-def test_what_a_lines_url_states_is_fixed_and_the_rest_is_tried() -> None:
+def test_settings_in_the_url_of_a_line_are_fixed_and_the_others_are_tried() -> None:
     free = settings("rtu:///dev/ttyUSB0")
     # SDM, Growatt, GoodWe ...; Siemens, Finder, Vaisala; WAGO, Inepro; Schneider and the standard; Eastron; SolarEdge
     assert free[:4] == ["9600 8N1", "19200 8N2", "9600 8E1", "19200 8E1"]
@@ -366,7 +379,7 @@ def test_a_lines_settings_are_tried_in_order_until_one_answers(monkeypatch: pyte
     assert (place.baudrate, place.parity, place.stopbits, unit) == (2400, "N", 1, 1)
     assert known.answer == "exception 2 (illegal address)"
     assert {unit for _, _, unit in line.requests} == {1, 2, 3, 4, 5}, (
-        "the others are asked at the setting that answered"
+        "the other units are tried at the setting that answered"
     )
     assert {(speed, stopbits) for speed, stopbits, unit in line.requests if unit in (4, 5)} == {(2400, 1)}
     assert "2400 8N1 found" in output.getvalue()
@@ -428,15 +441,15 @@ def test_a_line_that_cannot_be_opened_is_down() -> None:
         asyncio.run(scan_of(parse_target("rtu:///dev/nothing-there", DEVICES.values()), None).run())
 
 
-def configured(found: Sequence[Row]) -> Config:
-    return configuration.read('[site]\nname = "works"\n\n' + scan_output.blocks(found), Path("wattgram.toml"))
+def configured(rows: Sequence[Row]) -> Config:
+    return configuration.read('[site]\nname = "works"\n\n' + scan_output.blocks(rows), Path("wattgram.toml"))
 
 
-def test_blocks_load_with_names_of_their_own_and_guessed_roles() -> None:
+def test_blocks_load_with_unique_names_and_guessed_roles() -> None:
     line = parse("rtu:///dev/ttyUSB0?baudrate=19200&parity=E")
     host = parse("tcp://[fd00::7]:1502")
     hostile = 'x"]\n[mqtt]\nurl = "mqtt://evil"\x1b[2J'
-    found = [
+    rows = [
         (line, 1, IdentifiedDevice("eastron_sdm630", "Eastron", "SDM630", "", "meter", also=("eastron_sdm120",))),
         (line, 2, IdentifiedDevice("eastron_sdm630", "Eastron", "SDM630", "", "meter")),
         (host, 1, IdentifiedDevice("huawei_sun2000", "Huawei", hostile, hostile, "inverter", 110e3)),
@@ -445,22 +458,22 @@ def test_blocks_load_with_names_of_their_own_and_guessed_roles() -> None:
         (parse("tcp://h:502"), 126, IdentifiedDevice("sunspec", hostile, "I" * 90, "", "inverter", 12345.6)),
         (host, 3, IdentifiedDevice("", answer="exception 4")),
     ]
-    loaded = configured(found)
+    loaded = configured(rows)
     assert loaded.mqtt is None
     devices = loaded.devices
     assert [(device.driver, device.endpoint, device.unit) for device in devices] == [
-        (known.driver, place, unit) for place, unit, known in found[:-1]
+        (known.driver, place, unit) for place, unit, known in rows[:-1]
     ]
     assert [device.role for device in devices] == ["grid", "load", "pv", "battery", "pv", "pv"]
     assert [device.rated_power for device in devices] == [None, None, 110e3, None, None, 12346.0]
     assert len({device.name for device in devices}) == 6
-    text = scan_output.blocks(found)
+    text = scan_output.blocks(rows)
     assert text.count("check it") == 6
     assert 'driver = "eastron_sdm630"   # also fits: eastron_sdm120' in text
 
 
 @pytest.mark.slow(8)
-def test_what_was_found_is_a_table_blocks_and_json(tmp_path: Path) -> None:
+def test_the_found_devices_are_a_table_blocks_and_json(tmp_path: Path) -> None:
     async def main() -> None:
         simulator = Simulator(
             ANYWHERE, {1: identifiable(DEVICES["huawei_sun2000"]), 2: identifiable(DEVICES["abb_b21_b23_b24"])}
@@ -497,7 +510,7 @@ def test_what_was_found_is_a_table_blocks_and_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow(4)
-def test_ctrl_c_prints_what_was_found_so_far(tmp_path: Path) -> None:
+def test_ctrl_c_prints_the_devices_found_so_far(tmp_path: Path) -> None:
     def act(request: bad.Request) -> Sequence[bad.Step]:
         return bad.refuses(4)(request) if request.unit == 1 else []
 
@@ -507,15 +520,15 @@ def test_ctrl_c_prints_what_was_found_so_far(tmp_path: Path) -> None:
                 await asyncio.wait_for(bad.until(lambda: any(request.unit == 2 for request in server.requests)), 60)
                 ended = await asyncio.to_thread(process.ended, signal.SIGINT)
         assert ended.code == 130
-        (found,) = json.loads(ended.out)
-        assert (found["unit"], found["driver"]) == (1, "")
+        (entry,) = json.loads(ended.out)
+        assert (entry["unit"], entry["driver"]) == (1, "")
         assert "Traceback" not in ended.err
 
     asyncio.run(main())
 
 
 @pytest.mark.slow(4)
-def test_a_host_that_refuses_is_a_failure_and_a_wrong_call_a_usage_error() -> None:
+def test_a_refused_connection_is_a_failure_and_a_wrong_call_a_usage_error() -> None:
     closed = wattgram("scan", f"tcp://127.0.0.1:{free_port()}")
     assert closed.code == 1
     assert "nothing listens" in closed.err
@@ -565,4 +578,4 @@ def test_progress_is_a_bar_on_a_terminal_and_elsewhere_a_line_now_and_then() -> 
     assert file.getvalue() == "4 of 4: unit 3\n"
     drawn = terminal.getvalue().split("\r")
     assert drawn[2] == "[############............] 2/4 unit 1"
-    assert drawn[-2].strip() == "", "the bar is taken away"
+    assert drawn[-2].strip() == "", "the bar is removed"

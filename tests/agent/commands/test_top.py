@@ -65,56 +65,58 @@ class Terminal:
 @contextmanager
 def terminal(*arguments: str) -> Iterator[Terminal]:
     """Run the command on a terminal during the block."""
-    shown = Terminal(*arguments)
+    screen = Terminal(*arguments)
     try:
-        yield shown
+        yield screen
     finally:
-        shown.end()
+        screen.end()
 
 
 @pytest.mark.slow(3)
-def test_it_shows_the_state_follows_it_and_ends_with_ctrl_c() -> None:
+def test_top_shows_the_state_follows_it_and_ends_with_ctrl_c() -> None:
     view = FixedView()
-    with served(view) as (host, port), terminal(f"http://{host}:{port}") as shown:
+    with served(view) as (host, port), terminal(f"http://{host}:{port}") as screen:
         # 24.5 kW discharged; 80 kW imported.
         for text in ("liangjiang-foundry", "279.1 g/kWh", "24.50 kW", "80.00 kW", "influxdb", "18234", "device lost"):
-            shown.shows(text)
+            screen.shows(text)
         view.state["emission"] = dict(view.state["emission"], emission_intensity=300.0)
         view.count += 1
-        shown.shows("300.0 g/kWh")
-        assert shown.press(b"\x03") == 130
-    assert shown.raw.startswith("\x1b[?1049h")  # the terminal's other screen, so that its own is back at the end
+        screen.shows("300.0 g/kWh")
+        assert screen.press(b"\x03") == 130
+    assert screen.raw.startswith(
+        "\x1b[?1049h"
+    )  # the alternate screen, so that the contents of the terminal are back at the end
 
 
 def test_control_characters_in_a_name_do_not_reach_the_terminal() -> None:
     view = FixedView()
     view.state["devices"] = [device("\x1b]0;owned\x07", "load", 1.0)]
-    with served(view) as (host, port), terminal(f"http://{host}:{port}") as shown:
-        shown.shows("owned")
-        assert "\x1b]0;" not in shown.raw
+    with served(view) as (host, port), terminal(f"http://{host}:{port}") as screen:
+        screen.shows("owned")
+        assert "\x1b]0;" not in screen.raw
 
 
 @pytest.mark.slow(3)
 def test_the_view_waits_for_an_absent_gateway() -> None:
     port = free_port()
-    with terminal(f"http://127.0.0.1:{port}") as shown:
-        shown.shows("Connection refused")
+    with terminal(f"http://127.0.0.1:{port}") as screen:
+        screen.shows("Connection refused")
         with served(FixedView(), listen=f"127.0.0.1:{port}"):
-            shown.shows("279.1 g/kWh")
-        shown.shows("reconnecting to")
+            screen.shows("279.1 g/kWh")
+        screen.shows("reconnecting to")
 
 
 def test_the_token_is_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("plant-7-secret\n")
     with served(FixedView(), "plant-7-secret") as (host, port):
-        with terminal(f"http://{host}:{port}") as shown:
-            shown.shows("the gateway requires a token: --token-file PATH")
-            assert shown.process.wait(WAIT) == 1
-        with terminal(f"http://{host}:{port}", "--token-file", f"{tmp_path}/token") as shown:
-            shown.shows("279.1 g/kWh")
+        with terminal(f"http://{host}:{port}") as screen:
+            screen.shows("the gateway requires a token: --token-file PATH")
+            assert screen.process.wait(WAIT) == 1
+        with terminal(f"http://{host}:{port}", "--token-file", f"{tmp_path}/token") as screen:
+            screen.shows("279.1 g/kWh")
 
 
-def test_without_a_terminal_it_says_so() -> None:
+def test_without_a_terminal_top_reports_an_error() -> None:
     ended = wattgram("top")
     assert ended.code == 2
     assert (
