@@ -1,4 +1,4 @@
-"""Every wrong configuration under tests/cases stops `run` and `check` with exactly the lines in its error.txt."""
+"""Every wrong configuration under tests/cases ends `run` and `check` with exactly the lines in its error.txt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a right configuration becomes; wrong ones are the folders of tests/cases."""
+"""Valid configurations as they are loaded; the wrong configurations are the folders of tests/cases."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SITE = '[site]\nname = "works"\n[[device]]\nname = "incomer"\nrole = "grid"\ndriver = "sunspec"\nurl = "tcp://h"\n'
 
 
-def test_defaults_are_what_the_contract_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_defaults_of_the_configuration_are_those_of_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/wattgram")
     config = read(SITE, Path("site.toml"))
     assert (config.grid.zone, config.grid.basis, config.grid.method) == ("CN-CQ", "direct", "proportional")
@@ -28,35 +28,35 @@ def test_defaults_are_what_the_contract_says(monkeypatch: pytest.MonkeyPatch) ->
     assert config.mqtt is None
 
 
-def test_the_sample_configuration_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sample_configuration_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mqtt-password").write_text("hunter2\n")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     monkeypatch.setenv("INFLUX_TOKEN", "t")
-    assert [one.role for one in load(ROOT / "deploy" / "wattgram.toml").devices] == ["grid", "pv"]
+    assert [device_config.role for device_config in load(ROOT / "deploy" / "wattgram.toml").devices] == ["grid", "pv"]
 
 
-def test_what_the_sample_comments_out_is_right_too(tmp_path: Path) -> None:
+def test_commented_out_devices_of_the_sample_are_valid(tmp_path: Path) -> None:
     parts = (ROOT / "deploy" / "wattgram.toml").read_text().split("\n\n")
-    shown = [part.replace("\n# ", "\n").removeprefix("# ") for part in parts if part.startswith("# [[device]]")]
-    config = read("\n\n".join([SITE, *shown]), tmp_path / "site.toml")
-    assert [one.role for one in config.devices] == ["grid", "battery", "genset"]
+    samples = [part.replace("\n# ", "\n").removeprefix("# ") for part in parts if part.startswith("# [[device]]")]
+    config = read("\n\n".join([SITE, *samples]), tmp_path / "site.toml")
+    assert [device_config.role for device_config in config.devices] == ["grid", "battery", "genset"]
 
 
-def test_what_its_tables_comment_out_is_right_too(tmp_path: Path) -> None:
+def test_commented_out_keys_of_the_sample_are_valid(tmp_path: Path) -> None:
     text = (ROOT / "deploy" / "wattgram.toml").read_text()
     tables = text[text.index("[mqtt]") : text.index("[influxdb]")] + text[text.index("[http]") :]
     for name in ("mqtt-password", "page-token", "ca.pem", "gateway-7.pem", "gateway-7.key"):
         (tmp_path / name).write_text("hunter2\n")
     entry = "process_emission,0,tCO2e,2026,Li Na,2026-03-02,no process emits"
     (tmp_path / "entries.csv").write_text(f"what,value,unit,period,name,entered,document\n{entry}\n")
-    shown = re.sub(r"^# (?=\w+ = |\[)", "", tables, flags=re.MULTILINE).replace("/etc/wattgram", f"{tmp_path}")
-    assert not re.search("^#", shown, re.MULTILINE)
-    config = read(SITE + shown, tmp_path / "site.toml")
+    keys = re.sub(r"^# (?=\w+ = |\[)", "", tables, flags=re.MULTILINE).replace("/etc/wattgram", f"{tmp_path}")
+    assert not re.search("^#", keys, re.MULTILINE)
+    config = read(SITE + keys, tmp_path / "site.toml")
     assert config.mqtt is not None
     assert config.mqtt.homeassistant == "homeassistant"
     assert config.sinks == {"mqtt.sparkplug": SparkplugConfig("plant", "gateway-7")}
     assert (config.http.cors, config.http.token) == ("https://scada.example", "hunter2")
-    assert (config.goals.district, [one.what for one in config.goals.entries]) == ("main", ["process_emission"])
+    assert (config.goals.district, [entry.what for entry in config.goals.entries]) == ("main", ["process_emission"])
 
 
 def test_powers_durations_and_sizes_are_read(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_powers_durations_and_sizes_are_read(tmp_path: Path) -> None:
     assert (config.spool.max_size, config.spool.keep) == (512 * 2**20, 7 * 86400.0)
 
 
-def test_secrets_come_from_files_and_never_show(tmp_path: Path) -> None:
+def test_secrets_come_from_files_and_are_never_shown(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("hunter2\n")
     text = SITE + '[mqtt]\nurl = "mqtts://broker"\nusername = "g"\npassword = { file = "password" }\n'
     config = read(text, tmp_path / "site.toml")
@@ -92,16 +92,16 @@ def test_a_map_beside_the_configuration_is_a_driver(tmp_path: Path) -> None:
 
 
 def device(name: str, role: str, driver: str, *lines: str) -> str:
-    """One more [[device]] with the lines of its role."""
+    """Return a [[device]] table with the lines of its role."""
     head = f'[[device]]\nname = "{name}"\nrole = "{role}"\ndriver = "{driver}"\nurl = "tcp://{name}"\n'
     return head + "".join(f"{line}\n" for line in lines)
 
 
 def emission(config: Config, name: str) -> EmissionConfig:
-    return next(one.emission for one in config.devices if one.name == name)
+    return next(device.emission for device in config.devices if device.name == name)
 
 
-def test_a_role_that_says_nothing_has_the_defaults() -> None:
+def test_a_role_without_keys_has_the_defaults() -> None:
     text = SITE + device("store", "battery", "sunspec") + device("set", "genset", "comap_intelilite")
     config = read(text, Path("site.toml"))
     assert config.devices[1].battery == BatteryConfig(None, 0.95, 0.95, 0.0)  # METHOD 4.11, example 4
@@ -132,7 +132,7 @@ def test_an_efficiency_is_a_number_or_a_curve_over_load() -> None:
 @pytest.mark.parametrize(
     ("lines", "factor"),
     [
-        ((), 2162.0),  # METHOD 1.2: g per Nm3 of Chinese natural gas, which a CHP burns when it says nothing
+        ((), 2162.0),  # METHOD 1.2: g per Nm3 of Chinese natural gas, the default fuel of a CHP
         (('fuel = "natural_gas"',), 2162.0),
         (("fuel_factor = 1900",), 1900.0),
         (('fuel = "diesel"', "fuel_factor = 2.65e6"), 2.65e6),
@@ -142,8 +142,8 @@ def test_an_efficiency_is_a_number_or_a_curve_over_load() -> None:
 def test_a_fuel_meter_of_natural_gas_in_m3_has_a_factor(lines: tuple[str, ...], factor: float) -> None:
     text = SITE + device("engine", "chp", "comap_intelilite", 'fuel_meter = "gas"', *lines)
     config = read(text + device("gas", "fuel", "suto_s430_gasflow"), Path("site.toml"))
-    made = emission(config, "engine")
-    assert (made.fuel_meter, made.fuel_factor) == ("gas", factor)
+    emission_config = emission(config, "engine")
+    assert (emission_config.fuel_meter, emission_config.fuel_factor) == ("gas", factor)
 
 
 def test_the_heat_of_a_chp_has_three_keys() -> None:
@@ -152,23 +152,23 @@ def test_the_heat_of_a_chp_has_three_keys() -> None:
     assert emission(config, "engine").heat == HeatConfig(0.45, 0.5, 0.9)
 
 
-def test_certificates_stand_beside_the_configuration(tmp_path: Path) -> None:
+def test_the_path_of_certificates_is_relative_to_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "bought.csv").write_text("time,energy_kwh\n2026-06-01 08:00,120\n")
     text = SITE + '[grid.certificates]\npath = "bought.csv"\n'
-    made = read(text, tmp_path / "site.toml").grid.certificates
-    assert made is not None
-    assert (made.path, made.factor) == (tmp_path / "bought.csv", 0.0)
-    made = read(text + "factor_g_per_kwh = 11\n", tmp_path / "site.toml").grid.certificates
-    assert made is not None
-    assert made.factor == 11.0
+    certificates = read(text, tmp_path / "site.toml").grid.certificates
+    assert certificates is not None
+    assert (certificates.path, certificates.factor) == (tmp_path / "bought.csv", 0.0)
+    certificates = read(text + "factor_g_per_kwh = 11\n", tmp_path / "site.toml").grid.certificates
+    assert certificates is not None
+    assert certificates.factor == 11.0
 
 
-def test_what_the_page_of_integrations_shows_is_right(tmp_path: Path) -> None:
-    shown = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "integrations.md").read_text(), re.DOTALL)
-    found = [read(SITE + text, tmp_path / "site.toml") for text in shown]
-    commented = read(SITE + shown[1].replace("\n# ", "\n").replace("sparkplug", "# ", 1), tmp_path / "site.toml")
-    assert [config.mqtt and config.mqtt.homeassistant for config in found] == ["homeassistant", None]
-    assert [config.sinks for config in found] == [{}, {"mqtt.sparkplug": SparkplugConfig("plant", "gateway-7")}]
+def test_the_examples_of_the_integrations_page_are_valid(tmp_path: Path) -> None:
+    samples = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "integrations.md").read_text(), re.DOTALL)
+    configs = [read(SITE + text, tmp_path / "site.toml") for text in samples]
+    commented = read(SITE + samples[1].replace("\n# ", "\n").replace("sparkplug", "# ", 1), tmp_path / "site.toml")
+    assert [config.mqtt and config.mqtt.homeassistant for config in configs] == ["homeassistant", None]
+    assert [config.sinks for config in configs] == [{}, {"mqtt.sparkplug": SparkplugConfig("plant", "gateway-7")}]
     assert commented.sinks == {"mqtt.sparkplug": SparkplugConfig("plant", "gateway-7", "scada")}
 
 
@@ -180,7 +180,7 @@ def test_discovery_is_off_on_or_under_another_prefix(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("origin", ["https://scada.example", "http://10.1.1.5:3000", "https://[fd00::5]:8443"])
-def test_one_origin_may_be_named_whose_pages_may_read(origin: str) -> None:
+def test_one_cors_origin_can_be_configured(origin: str) -> None:
     assert read(SITE + f'[http]\ncors = "{origin}"\n', Path("site.toml")).http.cors == origin
     assert read(SITE, Path("site.toml")).http.cors is None
 
@@ -188,7 +188,7 @@ def test_one_origin_may_be_named_whose_pages_may_read(origin: str) -> None:
 @pytest.mark.parametrize(
     "origin", ["*", "null", "scada.example", "https://scada.example/", "https://a b", "HTTPS://A.B"]
 )
-def test_what_is_no_origin_is_named(origin: str) -> None:
+def test_an_invalid_cors_origin_is_reported(origin: str) -> None:
     with pytest.raises(ConfigError) as raised:
         read(SITE + f'[http]\ncors = "{origin}"\n', Path("site.toml"))
     assert raised.value.mistakes == [

@@ -45,7 +45,7 @@ def _lines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def mistakes(text: str) -> list[str]:
-    """The mistakes of a configuration with these lines."""
+    """Return the mistakes of a configuration with these lines."""
     with pytest.raises(ConfigError) as raised:
         read(SITE + text, Path("site.toml"))
     return raised.value.mistakes
@@ -169,7 +169,7 @@ print(*(name for name in heavy if name in sys.modules))
     ("tables", "needed"), [("", ()), ("influxdb", ("influxdb_client", "aiohttp")), ("mqtt", ("aiomqtt", "paho"))]
 )
 def test_a_library_is_imported_when_its_sink_is_made(tmp_path: Path, tables: str, needed: tuple[str, ...]) -> None:
-    """Reading the configuration imports none of them, and a site imports only those of its own tables."""
+    """Reading the configuration imports no library, and a site imports only the libraries of its own tables."""
     path = tmp_path / "site.toml"
     path.write_text(SITE + TABLES[tables])
     command = [sys.executable, "-c", PROGRAM, str(path), *HEAVY]

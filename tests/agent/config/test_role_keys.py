@@ -1,4 +1,4 @@
-"""docs/plant.md says what the configuration of batteries, producers and certificates is."""
+"""docs/plant.md describes the configuration of batteries, producers and certificates as it is."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ SITE = '[site]\nname = "works"\ntimezone = "Asia/Shanghai"\n'
 
 
 def rows(head: str) -> list[list[str]]:
-    """The cells of the page's table that begins with a head."""
+    """Return the cells of the table of the page that begins with a head."""
     table = PAGE[PAGE.index(f"| {head} |") :].partition("\n\n")[0]
     return [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
 
 
 def sample(folder: Path) -> Config:
-    """All samples of the page as one configuration."""
+    """Load all samples of the page as one configuration."""
     toml, csv = (re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL) for kind in ("toml", "csv"))
     (folder / "certificates.csv").write_text(csv[0])
     return read(SITE + "\n".join(toml), folder / "site.toml")
 
 
 def test_the_page_has_every_key_with_its_roles() -> None:
-    found = {key: tuple(re.findall(r"\w+", roles)) for key, roles, *_ in rows("key")}
-    assert found == KEYS
+    page_keys = {key: tuple(re.findall(r"\w+", roles)) for key, roles, *_ in rows("key")}
+    assert page_keys == KEYS
 
 
 def test_the_page_has_the_defaults() -> None:
-    shown = {key: re.findall(r"[\w.]+", default) for key, _, default, _ in rows("key")}
+    defaults = {key: re.findall(r"[\w.]+", default) for key, _, default, _ in rows("key")}
     battery = BatteryConfig()
     for key in ("charge_efficiency", "discharge_efficiency", "self_discharge"):
-        assert [float(one) for one in shown[key]] == [getattr(battery, key)]
+        assert [float(text) for text in defaults[key]] == [getattr(battery, key)]
     genset, chp = ASSUMED["genset"], ASSUMED["chp"]
-    assert [shown["fuel"][0], shown["fuel"][1]] == [genset.fuel, chp.fuel]
-    assert [float(shown["efficiency"][0]), float(shown["efficiency"][1])] == [genset.efficiency, chp.efficiency]
-    assert float(shown["fuel_factor"][0]) == NATURAL_GAS_PER_M3
+    assert [defaults["fuel"][0], defaults["fuel"][1]] == [genset.fuel, chp.fuel]
+    assert [float(defaults["efficiency"][0]), float(defaults["efficiency"][1])] == [genset.efficiency, chp.efficiency]
+    assert float(defaults["fuel_factor"][0]) == NATURAL_GAS_PER_M3
     assert f"{genset.factor:g} g/kWh" in PAGE
     assert f"{chp.factor:g} g/kWh" in PAGE
     for value in RENEWABLE_CARBON["lifecycle"].values():
@@ -52,13 +52,13 @@ def test_the_page_has_the_fuels() -> None:
     assert {name: float(value) for name, value, _ in rows("fuel")} == FUEL_CARBON
 
 
-def test_the_pages_samples_are_right(tmp_path: Path) -> None:
+def test_the_samples_of_the_page_are_valid(tmp_path: Path) -> None:
     config = sample(tmp_path)
-    named = {one.name: one for one in config.devices}
-    assert list(named) == ["store", "standby-set", "gas-engine", "gas"]
-    assert named["store"].battery == BatteryConfig(200e3, 0.96, 0.96, 0.0001)
-    assert rate(named["standby-set"], 250e3) == pytest.approx(180_270.27)  # 250 / 0.37 x 266.8
+    devices = {device.name: device for device in config.devices}
+    assert list(devices) == ["store", "standby-set", "gas-engine", "gas"]
+    assert devices["store"].battery == BatteryConfig(200e3, 0.96, 0.96, 0.0001)
+    assert rate(devices["standby-set"], 250e3) == pytest.approx(180_270.27)  # 250 / 0.37 x 266.8
     # 0.82 of 0.82 + 0.48889: 0.62649 of the carbon, so of 199.9 / 0.41, and of 10 m3/h x 2162
-    assert factor(named["gas-engine"], "direct") == pytest.approx(305.45, abs=0.01)
-    assert rate(named["gas-engine"], 0.0, 10.0) == pytest.approx(13_544.7, abs=0.1)
+    assert factor(devices["gas-engine"], "direct") == pytest.approx(305.45, abs=0.01)
+    assert rate(devices["gas-engine"], 0.0, 10.0) == pytest.approx(13_544.7, abs=0.1)
     assert config.grid.certificates is not None
