@@ -1,4 +1,4 @@
-"""What the running parts do by the clock: old history, and self-metrics while nobody knows the time."""
+"""The running parts and the clock: old history after a jump, and self-metrics while the clock is unset."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.support.records import NOW, until
 DAY = 86400.0
 
 
-class Set(Clock):
-    """A clock, 200 times as fast as the real one, that is set."""
+class SettableClock(Clock):
+    """A clock that the test sets."""
 
     offset = 0
 
@@ -30,8 +30,8 @@ class Set(Clock):
         return super().time() + self.offset
 
 
-class Server:
-    """Whether a time server keeps it; the machine has run for long, or was just switched on."""
+class FakeClockStatus:
+    """The status of the clock: `keeps` is whether a time server keeps it, `uptime` the s since the machine started."""
 
     def __init__(self, *, keeps: bool, uptime: float = 1e6) -> None:
         self.keeps = keeps
@@ -57,34 +57,38 @@ def config(folder: Path) -> Config:
 
 @pytest.mark.parametrize("keeps", [True, False])
 @pytest.mark.slow(5)
-def test_a_clock_that_jumps_by_forty_days_deletes_what_is_old_when_a_time_server_keeps_it(
+def test_after_a_jump_of_forty_days_old_history_is_deleted_only_on_a_synchronised_clock(
     tmp_path: Path, keeps: bool
 ) -> None:
     async def work() -> bool:
-        clock, stop = Set(NOW, 200.0), asyncio.Event()
-        async with assembled(config(tmp_path), clock, clock_status=Server(keeps=keeps)) as parts:
+        clock, stop = SettableClock(NOW, 200.0), asyncio.Event()
+        async with assembled(config(tmp_path), clock, clock_status=FakeClockStatus(keeps=keeps)) as parts:
             running = asyncio.create_task(run(parts, stop))
             await until(lambda: parts.site.ticks >= 20)
             before = clock.time()
-            await until(lambda: clock.time() > before + 400 * NS)  # everything is on disk, and marked with its time
+            await until(lambda: clock.time() > before + 400 * NS)  # all records are on disk, marked with their time
             clock.offset += round(40 * DAY * NS)
             after = clock.time()
             await until(lambda: clock.time() > after + 400 * NS)
-            found = await parts.spool.history("checkpoint", 0)  # ticks lie in a segment that is not full yet
+            checkpoints = await parts.spool.history("checkpoint", 0)  # ticks are in a segment that is not full yet
             stop.set()
             await running
-            return any(one.time < after - DAY * NS for one in found)  # a slow machine has come to a second hour
+            return any(
+                record.time < after - DAY * NS for record in checkpoints
+            )  # a slow machine may have a second checkpoint
 
     assert asyncio.run(work()) is not keeps
 
 
-def test_a_clock_that_was_set_a_moment_ago_costs_no_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody but what keeps the spool within its bounds looks at it in between."""
+def test_a_jump_of_the_clock_deletes_no_history_before_the_clock_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the pruning of the spool runs between the jump and the check."""
     monkeypatch.setattr(daemon, "PRUNE_PERIOD", 0.0)
 
     async def work() -> list[str]:
-        clock, pulse = Set(NOW, 200.0), Pulse("spool")
-        async with assembled(config(tmp_path), clock, clock_status=Server(keeps=False)) as parts:
+        clock, pulse = SettableClock(NOW, 200.0), Pulse("spool")
+        async with assembled(config(tmp_path), clock, clock_status=FakeClockStatus(keeps=False)) as parts:
             parts.site.event("", "something", "long ago")
             await parts.spool.sync()
             await parts.spool.pack(clock.time() + NS)
@@ -93,14 +97,14 @@ def test_a_clock_that_was_set_a_moment_ago_costs_no_history(tmp_path: Path, monk
             await until(lambda: pulse.steps > 5)
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
-            return [str(one["detail"]) for one in await parts.spool.history("event", 0)]
+            return [str(record["detail"]) for record in await parts.spool.history("event", 0)]
 
     assert "long ago" in asyncio.run(work())
 
 
-def test_self_metrics_are_none_while_nobody_knows_the_time(tmp_path: Path) -> None:
+def test_no_self_metrics_are_stored_while_the_clock_is_unset(tmp_path: Path) -> None:
     async def work() -> None:
-        clock, stop, server = Set(NOW, 200.0), asyncio.Event(), Server(keeps=False, uptime=20.0)
+        clock, stop, server = SettableClock(NOW, 200.0), asyncio.Event(), FakeClockStatus(keeps=False, uptime=20.0)
         async with assembled(config(tmp_path), clock, clock_status=server) as parts:
             running = asyncio.create_task(run(parts, stop))
             await until(lambda: clock.monotonic() > 200.0)
@@ -112,9 +116,9 @@ def test_self_metrics_are_none_while_nobody_knows_the_time(tmp_path: Path) -> No
             stop.set()
             await running
             await parts.spool.sync()
-            told = await parts.spool.history("gateway", 0)
-            assert told
-            assert min(one.time for one in told) > NOW + 190 * NS
+            records = await parts.spool.history("gateway", 0)
+            assert records
+            assert min(record.time for record in records) > NOW + 190 * NS
             assert parts.health.health()[1]["clock"] == "good"
 
     asyncio.run(work())

@@ -1,4 +1,4 @@
-"""A process that may open no file and no socket any more: what it has goes on, the rest waits, nothing ends."""
+"""A process without free file handles: open connections continue, all else waits, nothing ends."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Fickle(Registers):
 
 @contextmanager
 def without_handles(pid: int | None = None) -> Iterator[None]:
-    """No new file handles for a process, or for this one, while the block lasts."""
+    """Allow a process, or this process, no new file handle during the block."""
     soft, hard = resource.prlimit(pid or 0, resource.RLIMIT_NOFILE)
     resource.prlimit(pid or 0, resource.RLIMIT_NOFILE, (0, hard))
     try:
@@ -45,14 +45,14 @@ def without_handles(pid: int | None = None) -> Iterator[None]:
 
 
 @pytest.mark.slow(12)
-def test_without_file_handles_the_rest_goes_on_and_with_them_all_comes_back(
+def test_without_file_handles_open_connections_continue_and_with_handles_all_recover(
     tmp_path: Path, broker: Broker, bucket: Bucket
 ) -> None:
     roof, incomer, page = Fickle(inverter), Registers(METER), free_port()
     database = f'url = "{bucket.write.url}"\norg = "plant"\nbucket = "{bucket.name}"\ntoken = {{ env = "TOKEN" }}'
-    with device(roof) as one, device(incomer) as two:
-        devices = one_device("roof", "pv", "huawei_sun2000", one.port)
-        devices += one_device("incomer", "grid", "eastron_sdm630", two.port)
+    with device(roof) as roof_server, device(incomer) as meter_server:
+        devices = one_device("roof", "pv", "huawei_sun2000", roof_server.port)
+        devices += one_device("incomer", "grid", "eastron_sdm630", meter_server.port)
         text = configuration(tmp_path, devices, mqtt=broker.url, influxdb=database, http=f"127.0.0.1:{page}")
         with daemon(tmp_path, text, {"TOKEN": bucket.token}) as running:
             wait_for(lambda: len(bucket.rows("SELECT voltage_l1n FROM device")) > 4, 30, "points")
@@ -64,12 +64,12 @@ def test_without_file_handles_the_rest_goes_on_and_with_them_all_comes_back(
                 broker.start()
                 bucket.write.start()
 
-                def logged(said: re.Pattern[str]) -> re.Match[str] | None:
-                    return said.search(running.log)
+                def logged(pattern: re.Pattern[str]) -> re.Match[str] | None:
+                    return pattern.search(running.log)
 
-                for who in ("mqtt is unavailable", "influxdb is unavailable", one.url):
-                    said = re.compile(rf"{re.escape(who)}.*[Tt]oo many open files")
-                    wait_for(partial(logged, said), 30, said.pattern)
+                for subject in ("mqtt is unavailable", "influxdb is unavailable", roof_server.url):
+                    pattern = re.compile(rf"{re.escape(subject)}.*[Tt]oo many open files")
+                    wait_for(partial(logged, pattern), 30, pattern.pattern)
                 before = len(incomer.served)
                 wait_for(lambda: len(incomer.served) >= before + 6, 30, "readings of the one that is connected")
             roof.hangs_up = False
@@ -78,19 +78,19 @@ def test_without_file_handles_the_rest_goes_on_and_with_them_all_comes_back(
                 60,
                 "both sinks",
             )
-            with subscriber(broker, "wattgram/works/device/roof") as heard:
-                heard.wait(2, 60)
-                last = json.loads(heard.messages()[0][1])["voltage_l1n"]
+            with subscriber(broker, "wattgram/works/device/roof") as subscription:
+                subscription.wait(2, 60)
+                last = json.loads(subscription.messages()[0][1])["voltage_l1n"]
             assert running.stop() == 0
     assert running.log.count("out of system resource") == 1
     assert "Traceback" not in running.log
     rows = [row["voltage_l1n"] for row in bucket.rows("SELECT voltage_l1n FROM device WHERE device = 'roof'")]
-    # The inverter's voltage counts its readings, so one that got lost on the way would be a hole.
-    found = [value for value in rows if value is not None]
-    assert found[: found.index(last)] == [(2301 + number) / 10 for number in range(found.index(last))]
+    # The voltage of the inverter counts its readings, so a lost reading would be a gap.
+    values = [value for value in rows if value is not None]
+    assert values[: values.index(last)] == [(2301 + number) / 10 for number in range(values.index(last))]
 
 
-def test_how_much_memory_it_has_is_unknown_without_a_file_handle() -> None:
+def test_the_memory_of_the_process_is_unknown_without_a_file_handle() -> None:
     with without_handles():
         unknown = health._resident()
     assert isnan(unknown)

@@ -1,4 +1,4 @@
-"""What the daemon tells about its buses, asked over HTTP while it reads a real device."""
+"""The buses of the daemon over HTTP, while it reads a real device."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.topics import METER
 pytestmark = pytest.mark.server
 
 
-def test_the_share_of_a_bus_and_the_headroom_are_told(tmp_path: Path) -> None:
+def test_the_busy_share_of_a_bus_and_the_headroom_are_reported(tmp_path: Path) -> None:
     port = free_port()
     page = f"http://127.0.0.1:{port}/"
     with device(Registers(METER)) as meter:
@@ -26,12 +26,12 @@ def test_the_share_of_a_bus_and_the_headroom_are_told(tmp_path: Path) -> None:
             metrics = request(f"{page}metrics")[1].decode()
     assert set(bus) == {"url", "busy_share", "requests", "failures"}
     assert (bus["url"], bus["failures"]) == (meter.url, 0)
-    assert 12 <= bus["requests"] <= len(meter.requests)  # those of the reading that is being made are not counted yet
+    assert 12 <= bus["requests"] <= len(meter.requests)  # the requests of the current reading are not counted yet
     assert "# TYPE wattgram_bus_busy_share gauge\n" in metrics
     share = re.search(rf'^wattgram_bus_busy_share{{bus="{re.escape(meter.url)}"}} (\S+)$', metrics, re.MULTILINE)
     headroom = re.search(r"^wattgram_bus_headroom (\S+)$", metrics, re.MULTILINE)
     assert share is not None
     assert headroom is not None
-    # The meter wants 60 ms of silence before each of four requests every 200 ms: more than there is.
+    # The meter needs 60 ms of silence before each of four requests every 200 ms: more than the interval.
     assert 0.5 < float(share[1]) <= 1.0
     assert abs(1.0 - float(share[1]) - float(headroom[1])) < 0.05

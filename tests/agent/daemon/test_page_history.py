@@ -1,4 +1,4 @@
-"""The past as a plot's columns, out of a real spool: which rows, what they sum up, and what is read for them."""
+"""The history for the plots of the page, from a real spool: its rows, their sums, and the blocks that are read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ START = utc("2026-11-02T00:00:00Z")
 
 
 def ticks(times: Iterable[int], **fields: Value) -> Iterator[Record]:
-    """Ticks of one second at these seconds after START, all alike."""
+    """Yield equal ticks of one second at these seconds after START."""
     for second in times:
         yield window("tick", START + second * NS, fields)
 
@@ -46,53 +46,53 @@ def read(folder: Path, since: int, until: int, tick: float = 1.0) -> dict[str, A
         (3660 * DAY, 1.0, "1mo"),
     ],
 )
-def test_the_finest_that_gives_few_rows(seconds: float, tick: float, expected: str) -> None:
+def test_the_resolution_is_the_finest_with_few_rows(seconds: float, tick: float, expected: str) -> None:
     assert resolution(seconds, tick) == expected
 
 
-def test_few_ticks_are_told_as_they_are(tmp_path: Path) -> None:
+def test_few_ticks_are_returned_unchanged(tmp_path: Path) -> None:
     folder = stored(tmp_path / "spool", ticks(range(10), load_power=200e3, emission_intensity=279.05))
-    told = read(folder, START, START + 10 * NS)
-    assert (told["resolution"], told["step"]) == ("tick", 1.0)
-    assert told["time"] == [START / NS + second for second in range(10)]
-    assert told["load_power"] == [200e3] * 10
-    assert told["emission_intensity"] == [279.05] * 10
-    assert told["pv_power"] == [None] * 10
-    assert {len(told[name]) for name in PAGE_COLUMNS} == {10}
+    history = read(folder, START, START + 10 * NS)
+    assert (history["resolution"], history["step"]) == ("tick", 1.0)
+    assert history["time"] == [START / NS + second for second in range(10)]
+    assert history["load_power"] == [200e3] * 10
+    assert history["emission_intensity"] == [279.05] * 10
+    assert history["pv_power"] == [None] * 10
+    assert {len(history[name]) for name in PAGE_COLUMNS} == {10}
 
 
 def test_many_ticks_become_ratios_of_sums(tmp_path: Path) -> None:
-    # 3000 s in 1500 rows of 2 s: one second of 1 Wh and 1 g, one of 3 Wh and 0 g.
+    # 3000 s in 1500 rows of 2 s: a second of 1 Wh and 1 g, and a second of 3 Wh and 0 g.
     even = ticks(range(0, 3000, 2), load_power=3600.0, load_energy=1.0, emission=1.0, emission_intensity=1000.0)
     odd = ticks(range(1, 3000, 2), load_power=10800.0, load_energy=3.0, emission=0.0, emission_intensity=0.0)
-    in_turn = [one for pair in zip(even, odd, strict=True) for one in pair]
-    told = read(stored(tmp_path / "spool", in_turn), START, START + 3000 * NS)
-    assert (told["step"], len(told["time"])) == (2.0, MOST_PAGE_ROWS)
+    in_turn = [record for pair in zip(even, odd, strict=True) for record in pair]
+    history = read(stored(tmp_path / "spool", in_turn), START, START + 3000 * NS)
+    assert (history["step"], len(history["time"])) == (2.0, MOST_PAGE_ROWS)
     # 1 g over 4 Wh is 250 g/kWh; the mean of 1000 and 0 would be 500. (3600 + 10800) / 2 W.
-    assert set(told["emission_intensity"]) == {250.0}
-    assert set(told["load_power"]) == {7200.0}
+    assert set(history["emission_intensity"]) == {250.0}
+    assert set(history["load_power"]) == {7200.0}
 
 
-def test_the_grids_intensity_is_weighted_by_what_was_imported(tmp_path: Path) -> None:
-    one = ticks(range(0, 3000, 2), grid_intensity=600.0, grid_import_energy=3.0)
-    other = ticks(range(1, 3000, 2), grid_intensity=200.0, grid_import_energy=1.0)
-    folder = stored(tmp_path / "spool", [each for pair in zip(one, other, strict=True) for each in pair])
+def test_the_intensity_of_the_grid_is_weighted_by_the_imported_energy(tmp_path: Path) -> None:
+    expensive = ticks(range(0, 3000, 2), grid_intensity=600.0, grid_import_energy=3.0)
+    cheap = ticks(range(1, 3000, 2), grid_intensity=200.0, grid_import_energy=1.0)
+    folder = stored(tmp_path / "spool", [record for pair in zip(expensive, cheap, strict=True) for record in pair])
     # (600 x 3 + 200 x 1) / 4
     assert set(read(folder, START, START + 3000 * NS)["grid_intensity"]) == {500.0}
 
 
 def test_without_load_there_is_no_intensity_and_without_import_the_grids_is_the_mean(tmp_path: Path) -> None:
     fields = {"load_energy": 0.0, "emission": 0.0, "grid_intensity": 558.1, "grid_import_energy": 0.0}
-    told = read(stored(tmp_path / "spool", ticks(range(3000), **fields)), START, START + 3000 * NS)
-    assert set(told["emission_intensity"]) == {None}
-    assert told["grid_intensity"] == pytest.approx([558.1] * MOST_PAGE_ROWS)
+    history = read(stored(tmp_path / "spool", ticks(range(3000), **fields)), START, START + 3000 * NS)
+    assert set(history["emission_intensity"]) == {None}
+    assert history["grid_intensity"] == pytest.approx([558.1] * MOST_PAGE_ROWS)
 
 
 def test_a_gap_is_a_row_without_numbers(tmp_path: Path) -> None:
     folder = stored(tmp_path / "spool", ticks([0, 1, 2, 60, 61], load_power=5.0))
-    told = read(folder, START, START + 100 * NS)
-    assert told["load_power"] == [5.0, 5.0, 5.0, None, 5.0, 5.0]
-    assert told["time"][3] == START / NS + 31  # between 2 and 60
+    history = read(folder, START, START + 100 * NS)
+    assert history["load_power"] == [5.0, 5.0, 5.0, None, 5.0, 5.0]
+    assert history["time"][3] == START / NS + 31  # between 2 and 60
 
 
 @pytest.mark.parametrize(("days", "kind", "rows"), [(7, "15m", 672), (30, "1h", 720)])
@@ -100,51 +100,53 @@ def test_long_periods_are_the_stored_windows(tmp_path: Path, days: int, kind: st
     step = {"15m": 900, "1h": 3600}[kind]
     end = START + days * DAY * NS
     windows = (window(kind, time, {"load_power": 7.0}) for time in range(START, end, step * NS))
-    told = read(stored(tmp_path / "spool", windows), START, end)
-    assert (told["resolution"], told["step"], len(told["time"])) == (kind, step, rows)
-    assert told["time"][0] == START / NS
-    assert set(told["load_power"]) == {7.0}
+    history = read(stored(tmp_path / "spool", windows), START, end)
+    assert (history["resolution"], history["step"], len(history["time"])) == (kind, step, rows)
+    assert history["time"][0] == START / NS
+    assert set(history["load_power"]) == {7.0}
 
 
-def test_the_window_in_which_a_period_begins_is_told(tmp_path: Path) -> None:
+def test_the_window_in_which_a_period_begins_is_included(tmp_path: Path) -> None:
     folder = stored(tmp_path / "spool", quarters("2026-11-02T00:00:00Z", "2026-11-02T08:00:00Z", {"load_power": 7.0}))
-    told = read(folder, START + 60 * NS, START + 8 * HOUR * NS)
-    assert told["time"][0] == START / NS
+    history = read(folder, START + 60 * NS, START + 8 * HOUR * NS)
+    assert history["time"][0] == START / NS
 
 
-def test_of_a_tick_that_was_computed_again_the_last_counts(tmp_path: Path) -> None:
-    again = [window("tick", START + NS, {"load_power": 9.0, "revision": 1})]
-    told = read(stored(tmp_path / "spool", ticks(range(3), load_power=5.0), again), START, START + 3 * NS)
-    assert told["load_power"] == [5.0, 9.0, 5.0]
+def test_the_last_revision_of_a_tick_counts(tmp_path: Path) -> None:
+    revised = [window("tick", START + NS, {"load_power": 9.0, "revision": 1})]
+    history = read(stored(tmp_path / "spool", ticks(range(3), load_power=5.0), revised), START, START + 3 * NS)
+    assert history["load_power"] == [5.0, 9.0, 5.0]
 
 
 def test_other_sites_and_other_times_are_left_out(tmp_path: Path) -> None:
     foreign = [window("tick", START + second * NS, {"load_power": 1.0}, site="other") for second in range(10)]
-    told = read(stored(tmp_path / "spool", ticks(range(10), load_power=5.0), foreign), START + 2 * NS, START + 5 * NS)
-    assert told["time"] == [START / NS + second for second in (2, 3, 4)]
-    assert told["load_power"] == [5.0] * 3
+    history = read(
+        stored(tmp_path / "spool", ticks(range(10), load_power=5.0), foreign), START + 2 * NS, START + 5 * NS
+    )
+    assert history["time"] == [START / NS + second for second in (2, 3, 4)]
+    assert history["load_power"] == [5.0] * 3
 
 
 def test_blocks_of_other_times_are_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unpacked: list[int] = []
     records = Ring.records
 
-    def noted(self: Ring, placed: Any, *more: Any) -> list[block.Numbered]:
+    def recorded_call(self: Ring, placed: Any, *more: Any) -> list[block.Numbered]:
         unpacked.append((placed.head.since - START) // NS // HOUR)
         return records(self, placed, *more)
 
     async def fill_and_read() -> dict[str, Any]:
         async with held(tmp_path / "spool", []) as spool:
             for hour in range(4):
-                for one in ticks(range(hour * HOUR, hour * HOUR + 60), load_power=float(hour)):
-                    spool.append(one)
+                for record in ticks(range(hour * HOUR, hour * HOUR + 60), load_power=float(hour)):
+                    spool.append(record)
                 await spool.sync()
                 await spool.pack(START + (hour * HOUR + 61) * NS)
-            monkeypatch.setattr(Ring, "records", noted)
+            monkeypatch.setattr(Ring, "records", recorded_call)
             return await asyncio.to_thread(read, spool.path, START + HOUR * NS, START + (HOUR + 60) * NS)
 
-    told = asyncio.run(fill_and_read())
-    assert told["load_power"] == [1.0] * 60
+    history = asyncio.run(fill_and_read())
+    assert history["load_power"] == [1.0] * 60
     assert unpacked == [1]
 
 
