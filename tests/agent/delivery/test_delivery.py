@@ -1,6 +1,6 @@
-"""Delivery: order, back-off, the replayed flag, and sinks that fail. Time is led, the spool real.
+"""Delivery: order, back-off, the replayed flag, and failing sinks. The test sets the time; the spool is real.
 
-What single records do to a sink is in test_trial, trouble with real servers in test_sink_trouble.
+Records that make a sink fail are in test_trial, failing real servers in test_sink_trouble.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def test_records_of_an_earlier_process_are_replayed_and_new_ones_are_not(tmp_pat
     asyncio.run(work())
 
 
-def test_what_was_read_before_the_outage_ended_is_replayed(tmp_path: Path) -> None:
+def test_records_from_before_the_end_of_an_outage_are_replayed(tmp_path: Path) -> None:
     async def work() -> None:
         sink = Scripted()
         async with delivering(tmp_path, sink) as (delivery, spool, _):
@@ -52,14 +52,14 @@ def test_what_was_read_before_the_outage_ended_is_replayed(tmp_path: Path) -> No
     asyncio.run(work())
 
 
-def test_the_wait_doubles_to_a_minute_with_jitter_and_begins_anew_after_a_success(tmp_path: Path) -> None:
+def test_the_back_off_doubles_to_a_minute_with_jitter_and_restarts_after_a_success(tmp_path: Path) -> None:
     async def work() -> None:
         sink = Scripted(unreachable=9)
         async with delivering(tmp_path, sink, stored=1) as (delivery, spool, clock):
             await until(lambda: delivery.progress.delivered == 1)
             expected = [1, 2, 4, 8, 16, 32, 60, 60, 60]
             assert len(clock.slept) == len(expected)
-            assert all(0.75 * one <= slept <= 1.25 * one for one, slept in zip(expected, clock.slept, strict=True))
+            assert all(0.75 * wait <= slept <= 1.25 * wait for wait, slept in zip(expected, clock.slept, strict=True))
             assert len(set(clock.slept)) == len(expected)
             sink.answers = [SinkError("once")]
             await put(spool, 2, 2)
@@ -69,7 +69,7 @@ def test_the_wait_doubles_to_a_minute_with_jitter_and_begins_anew_after_a_succes
     asyncio.run(work())
 
 
-def test_a_server_that_says_when_to_come_back_is_not_asked_before(tmp_path: Path) -> None:
+def test_no_attempt_is_made_before_the_retry_after_of_a_server(tmp_path: Path) -> None:
     async def work() -> None:
         sink = Scripted(SinkError("too many", retry_after=300.0))
         async with delivering(tmp_path, sink, stored=1) as (delivery, _, clock):
@@ -80,7 +80,7 @@ def test_a_server_that_says_when_to_come_back_is_not_asked_before(tmp_path: Path
     asyncio.run(work())
 
 
-def test_what_a_failing_sink_took_is_not_sent_again(tmp_path: Path) -> None:
+def test_records_taken_before_a_failure_are_not_sent_again(tmp_path: Path) -> None:
     async def work() -> None:
         sink = Scripted(SinkError("in the middle", taken={0, 1, 3}, refused={2: "bad"}))
         async with delivering(tmp_path, sink, stored=6) as (delivery, spool, _):
@@ -92,7 +92,7 @@ def test_what_a_failing_sink_took_is_not_sent_again(tmp_path: Path) -> None:
     asyncio.run(work())
 
 
-def test_a_refused_record_is_set_aside_and_its_neighbours_count_as_delivered(tmp_path: Path) -> None:
+def test_a_refused_record_is_set_aside_and_the_others_are_delivered(tmp_path: Path) -> None:
     async def work() -> None:
         sink = Scripted(lambda _: {1: "type conflict"})
         async with delivering(tmp_path, sink, stored=3) as (delivery, spool, _):
@@ -102,7 +102,7 @@ def test_a_refused_record_is_set_aside_and_its_neighbours_count_as_delivered(tmp
     asyncio.run(work())
 
 
-def test_a_sink_with_a_bug_is_away_is_logged_with_its_traceback_once_and_tried_again(
+def test_an_internal_error_of_a_sink_is_logged_once_with_its_traceback_and_retried(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def work() -> None:
@@ -113,14 +113,14 @@ def test_a_sink_with_a_bug_is_away_is_logged_with_its_traceback_once_and_tried_a
 
     caplog.set_level(logging.INFO)
     asyncio.run(work())
-    said = [one for one in caplog.records if "unavailable" in one.getMessage()]
-    assert [one.getMessage() for one in said] == ["one is unavailable: internal error, ZeroDivisionError: oops"]
-    assert said[0].exc_info is not None
+    log_records = [log_record for log_record in caplog.records if "unavailable" in log_record.getMessage()]
+    assert [log_record.getMessage() for log_record in log_records] == [
+        "one is unavailable: internal error, ZeroDivisionError: oops"
+    ]
+    assert log_records[0].exc_info is not None
 
 
-def test_an_outage_is_logged_when_it_begins_and_ends_not_at_every_attempt(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_outage_is_logged_at_its_beginning_and_end_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def work() -> None:
         sink = Scripted(unreachable=20)
         async with delivering(tmp_path, sink, stored=2) as (delivery, _, _):
@@ -128,11 +128,13 @@ def test_an_outage_is_logged_when_it_begins_and_ends_not_at_every_attempt(
 
     caplog.set_level(logging.INFO)
     asyncio.run(work())
-    said = [one.getMessage() for one in caplog.records if one.name == "wattgram.delivery.sink_state"]
-    assert said == ["one is unavailable: nobody there", "one is available again, 0 records left to deliver"]
+    messages = [
+        log_record.getMessage() for log_record in caplog.records if log_record.name == "wattgram.delivery.sink_state"
+    ]
+    assert messages == ["one is unavailable: nobody there", "one is available again, 0 records left to deliver"]
 
 
-def test_each_connection_is_closed_and_the_last_one_at_the_end(tmp_path: Path) -> None:
+def test_each_connection_is_closed_and_the_last_connection_at_the_end(tmp_path: Path) -> None:
     async def work() -> None:
         sink = Scripted(SinkError("once"))
         async with delivering(tmp_path, sink, stored=1) as (delivery, _, _):
@@ -143,7 +145,7 @@ def test_each_connection_is_closed_and_the_last_one_at_the_end(tmp_path: Path) -
     asyncio.run(work())
 
 
-def test_nothing_to_deliver_is_a_wait_and_a_write_is_a_step_of_so_many_seconds(tmp_path: Path) -> None:
+def test_an_empty_queue_is_a_wait_and_a_write_is_a_step_with_a_limit(tmp_path: Path) -> None:
     async def work() -> None:
         sink = Scripted()
         async with delivering(tmp_path, sink) as (delivery, spool, _):
@@ -162,7 +164,7 @@ def test_nothing_to_deliver_is_a_wait_and_a_write_is_a_step_of_so_many_seconds(t
     asyncio.run(work())
 
 
-def test_a_back_off_is_declared_however_long(tmp_path: Path) -> None:
+def test_a_back_off_of_any_length_is_declared(tmp_path: Path) -> None:
     async def work() -> None:
         declared: list[float] = []
         sink = Scripted(SinkError("too many", retry_after=3600.0))
@@ -173,7 +175,7 @@ def test_a_back_off_is_declared_however_long(tmp_path: Path) -> None:
                 slept.append(seconds)
 
             slept: list[float] = []
-            clock.sleep = sleep  # type: ignore[method-assign]  # notes what is declared meanwhile
+            clock.sleep = sleep  # type: ignore[method-assign]  # records the declared time
             await put(spool, 1, 1)
             await until(lambda: delivery.progress.delivered == 1)
         assert declared == slept

@@ -1,4 +1,4 @@
-"""The InfluxDB sink against InfluxDB behind the version 2 write call, VictoriaMetrics, and servers that fail."""
+"""The InfluxDB sink with InfluxDB behind the version 2 write call, with VictoriaMetrics, and with failing servers."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ Run = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
 
 @pytest.fixture
 def run(caplog: pytest.LogCaptureFixture) -> Run:
-    """Runs a coroutine; the event loop has nothing to complain about, and no log line has the token."""
+    """Run a coroutine; check that no error is logged and that no log line has the token."""
 
     def runner(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         caplog.set_level(logging.DEBUG)
         asyncio.run(asyncio.wait_for(work(), 60))
         gc.collect()
-        assert [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR] == []
+        assert [log_record.getMessage() for log_record in caplog.records if log_record.levelno >= logging.ERROR] == []
         assert "t0ken" not in caplog.text
 
     return runner
@@ -41,7 +41,7 @@ def run(caplog: pytest.LogCaptureFixture) -> Run:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a second in place of ten for what never answers."""
+    """Set the time-out of a request to half a second."""
     monkeypatch.setattr(influx_client, "REQUEST_TIMEOUT", 0.5)
 
 
@@ -68,7 +68,7 @@ def test_a_point_has_measurement_tags_fields_and_nanoseconds(bucket: Bucket, run
         async with opened(config(bucket)) as sink:
             strange = record(METER, NOW + 7, {"active_power_total": 0.1, "quality": 'a "quoted" 日本 text'})
             assert await sink.write([strange], 0) == {}
-            assert await sink.write([record(METER, NOW, {})], 0) == {}  # nothing present: nothing to write
+            assert await sink.write([record(METER, NOW, {})], 0) == {}  # a record without values is not written
 
     run(work)
     assert bucket.rows("SELECT * FROM device") == [
@@ -97,7 +97,7 @@ def test_a_batch_is_one_request_and_sending_it_again_changes_nothing(bucket: Buc
 
 
 def poisoned(bucket: Bucket) -> Series:
-    """A series whose `frequency` the database knows as a text, so that it takes no number for it."""
+    """Return a series whose `frequency` is a text in the database, so that the database refuses a number."""
     series = replace(METER, tags=(*METER.tags[:1], ("device", "poison"), *METER.tags[2:]), fields=("frequency",))
     as_text = Series("device", series.tags, (), (), ("frequency",))
 
@@ -124,7 +124,7 @@ def test_a_record_whose_type_conflicts_is_refused_alone(bucket: Bucket, run: Run
     assert stored(bucket) == list(range(1, 201))
 
 
-def test_a_batch_of_nothing_but_poison_takes_one_request(bucket: Bucket, run: Run) -> None:
+def test_a_batch_of_conflicting_records_takes_one_request(bucket: Bucket, run: Run) -> None:
     series = poisoned(bucket)
 
     async def work() -> None:
@@ -139,7 +139,7 @@ def test_a_batch_of_nothing_but_poison_takes_one_request(bucket: Bucket, run: Ru
     assert bucket.write.statuses().count(400) == 1
 
 
-def test_a_record_that_is_no_line_is_refused_alone(bucket: Bucket, run: Run) -> None:
+def test_a_record_not_writable_as_a_line_is_refused_alone(bucket: Bucket, run: Run) -> None:
     async def work() -> None:
         async with opened(config(bucket)) as sink:
             refused = await sink.write([reading(1), reading(2, quality="\ud800"), Record(METER, NOW, b"", ("",))], 0)
@@ -162,7 +162,7 @@ def test_a_record_that_is_no_line_is_refused_alone(bucket: Bucket, run: Run) -> 
         (503, "HTTP 503 .*on demand", None),
     ],
 )
-def test_a_database_that_says_not_now_keeps_the_records(
+def test_records_stay_queued_when_a_database_defers_them(
     bucket: Bucket, run: Run, status: int, text: str, retry_after: float | None
 ) -> None:
     async def work() -> None:
@@ -177,7 +177,7 @@ def test_a_database_that_says_not_now_keeps_the_records(
     assert stored(bucket) == list(range(1, 11))
 
 
-def test_wrong_token_bucket_and_organisation_say_what_to_look_at(bucket: Bucket, run: Run) -> None:
+def test_errors_about_token_bucket_and_organisation_name_the_setting(bucket: Bucket, run: Run) -> None:
     async def work() -> None:
         for wrong, text in (
             (config(bucket, token=SECRET), f"{bucket.write.url}: HTTP 401 .*is the token right"),
@@ -194,7 +194,7 @@ def test_wrong_token_bucket_and_organisation_say_what_to_look_at(bucket: Bucket,
     run(work)
 
 
-def test_nobody_listening_is_a_sink_error_that_names_the_place(bucket: Bucket, run: Run) -> None:
+def test_a_refused_connection_is_a_sink_error_with_the_address(bucket: Bucket, run: Run) -> None:
     url = f"http://127.0.0.1:{free_port()}"
 
     async def work() -> None:
@@ -206,7 +206,7 @@ def test_nobody_listening_is_a_sink_error_that_names_the_place(bucket: Bucket, r
 
 
 @pytest.mark.usefixtures("hasty")
-def test_a_server_that_hangs_is_given_up_after_the_time_out(bucket: Bucket, run: Run) -> None:
+def test_a_request_to_a_hung_server_ends_with_the_time_out(bucket: Bucket, run: Run) -> None:
     async def work() -> None:
         async with opened(config(bucket)) as sink:
             bucket.write.pause()
@@ -219,7 +219,7 @@ def test_a_server_that_hangs_is_given_up_after_the_time_out(bucket: Bucket, run:
     assert stored(bucket) == list(range(1, 11))
 
 
-def test_a_server_that_ends_between_two_batches_is_met_again(bucket: Bucket, run: Run) -> None:
+def test_a_server_restart_between_two_batches_loses_nothing(bucket: Bucket, run: Run) -> None:
     async def work() -> None:
         async with opened(config(bucket)) as sink:
             assert await sink.write(readings(1, 10), 0) == {}
@@ -233,8 +233,8 @@ def test_a_server_that_ends_between_two_batches_is_met_again(bucket: Bucket, run
     assert stored(bucket) == list(range(1, 21))
 
 
-def test_what_was_settled_before_a_failure_is_told_with_it(run: Run) -> None:
-    # A server of a few lines: it refuses what has a "-1", and is away once it has refused one record alone.
+def test_a_failure_reports_the_records_settled_before_it(run: Run) -> None:
+    # The server refuses a request with "-1", and answers 503 once it has refused a single record.
     bodies: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -264,7 +264,7 @@ def test_what_was_settled_before_a_failure_is_told_with_it(run: Run) -> None:
     run(work)
 
 
-def test_over_https_with_the_right_authority_only(
+def test_https_accepts_only_the_configured_authority(
     tmp_path: Path, influx_engine: Influx, tls: Certificates, run: Run
 ) -> None:
     influx_engine.create("secure")

@@ -1,4 +1,4 @@
-"""What databases limit: the size of a request, the time for it, how often one may ask. InfluxDB behind nginx."""
+"""Limits of databases: size, time and rate of requests. InfluxDB behind nginx."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tests.support.records import METER, NOW, reading, readings
 from tests.support.servers import Call, Influx, Victoria, WriteV2, nginx_v2, wait_for
 
 LINE = 150
-"""About the bytes of a reading's line."""
+"""Approximate size of the line of a reading, bytes."""
 
 Proxied = Callable[..., tuple[WriteV2, InfluxConfig]]
 
 
 @pytest.fixture
 def proxied(tmp_path: Path, influx_engine: Influx, bucket_names: Iterator[str]) -> Iterator[Proxied]:
-    """Makes a fresh database behind an nginx with limits."""
+    """Return a function that creates a database behind an nginx with limits."""
     with ExitStack() as stack:
 
         def make(**limits: Any) -> tuple[WriteV2, InfluxConfig]:
@@ -66,15 +66,15 @@ def test_a_batch_goes_in_requests_of_bounded_size(
     async def work() -> None:
         async with opened(config) as sink:
             assert await sink.write(readings(1, 1000), 0) == {}
-            size = sum(len(sink._lines.line(one)) + 1 for one in readings(1, 1000))
-            made = calls(write, -(-size // 20_000))
-            assert all(one.size < 20_000 + 1000 for one in made)  # a kilobyte for the head
+            size = sum(len(sink._lines.line(record)) + 1 for record in readings(1, 1000))
+            requests = calls(write, -(-size // 20_000))
+            assert all(call.size < 20_000 + 1000 for call in requests)  # a kilobyte for the head
 
     asyncio.run(work())
     assert stored(influx_engine, config) == list(range(1, 1001))
 
 
-def test_a_request_that_is_too_large_is_halved_and_those_after_it_are_small_from_the_start(
+def test_a_too_large_request_is_halved_and_later_requests_start_small(
     proxied: Proxied, influx_engine: Influx, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write, config = proxied(largest="40k")
@@ -89,7 +89,7 @@ def test_a_request_that_is_too_large_is_halved_and_those_after_it_are_small_from
                 assert await sink.write(readings(first, first + 999), 0) == {}
             wait_for(lambda: len(write.statuses()) > 12, 10, "the rest")
             assert write.statuses().count(413) == large
-            # After ten minutes larger ones are tried again.
+            # After ten minutes larger requests are tried again.
             monkeypatch.setattr(influx_sink, "RELIEF", 0.0)
             sink._limit._until = 0.0
             for first in range(4001, 7001, 1000):
@@ -100,7 +100,7 @@ def test_a_request_that_is_too_large_is_halved_and_those_after_it_are_small_from
     assert stored(influx_engine, config) == list(range(1, 7001))
 
 
-def test_a_record_that_is_too_large_by_itself_is_set_aside(proxied: Proxied, influx_engine: Influx) -> None:
+def test_a_too_large_record_is_set_aside(proxied: Proxied, influx_engine: Influx) -> None:
     _, config = proxied(largest="5k")
 
     async def work() -> None:
@@ -114,7 +114,7 @@ def test_a_record_that_is_too_large_by_itself_is_set_aside(proxied: Proxied, inf
 
 
 def poison(numbers: Sequence[int]) -> list[Record]:
-    """Records whose `frequency` the database knows as a text (see `as_text`)."""
+    """Return records whose `frequency` is a text in the database (see `as_text`)."""
     series = Series("device", (*METER.tags[:1], ("device", "poison"), *METER.tags[2:]), ("frequency",))
     return [record(series, NOW + number, {"frequency": 50.0}) for number in numbers]
 
@@ -124,7 +124,7 @@ def as_text() -> Record:
     return Record(Series("device", tags, (), (), ("frequency",)), NOW, b"", ("fifty",))
 
 
-def test_a_422_about_one_line_costs_that_record_alone(proxied: Proxied, influx_engine: Influx) -> None:
+def test_a_422_about_one_line_refuses_that_record_alone(proxied: Proxied, influx_engine: Influx) -> None:
     write, config = proxied(unprocessable=True)
 
     async def work() -> None:
@@ -139,11 +139,11 @@ def test_a_422_about_one_line_costs_that_record_alone(proxied: Proxied, influx_e
     assert stored(influx_engine, config) == list(range(1, 201))
 
 
-def test_a_series_that_conflicts_is_found_in_few_requests_wherever_its_records_are(
+def test_a_conflicting_series_is_found_in_few_requests_wherever_its_records_are(
     proxied: Proxied, influx_engine: Influx
 ) -> None:
     write, config = proxied()
-    batch = [one for number in range(1, 501) for one in (reading(number), *poison([number]))]
+    batch = [record for number in range(1, 501) for record in (reading(number), *poison([number]))]
 
     async def work() -> None:
         async with opened(config) as sink:
@@ -153,12 +153,13 @@ def test_a_series_that_conflicts_is_found_in_few_requests_wherever_its_records_a
 
     asyncio.run(work())
     assert stored(influx_engine, config) == list(range(1, 501))
-    # Sorted by series 500 of each stand together, so the second halving parts them; one by one it would be a thousand.
+    # Sorted by series, 500 records of each are adjacent, so the second halving separates them; single records would
+    # need a thousand requests.
     assert len(calls(write, len(write.statuses()))) < 10
 
 
 @pytest.mark.server
-def test_a_server_that_refuses_every_line_is_not_asked_about_each(proxied: Proxied) -> None:
+def test_a_server_that_refuses_every_line_gets_few_requests(proxied: Proxied) -> None:
     write, config = proxied(largest="10")
 
     async def work() -> None:
@@ -174,7 +175,7 @@ def test_a_server_that_refuses_every_line_is_not_asked_about_each(proxied: Proxi
     assert len(write.statuses()) < 20
 
 
-def test_a_server_that_takes_too_long_gets_smaller_requests(
+def test_a_slow_server_gets_smaller_requests(
     proxied: Proxied, influx_engine: Influx, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(influx_client, "REQUEST_TIMEOUT", 0.5)
@@ -187,10 +188,10 @@ def test_a_server_that_takes_too_long_gets_smaller_requests(
             with pytest.raises(SinkError, match=r"no answer within 0\.5 s to \d+ bytes"):
                 await sink.write(readings(1, 1000), 0)
             write.resume()
-            wait_for(lambda: len(write.calls()) == 1, 10, "the one that was given up")
+            wait_for(lambda: len(write.calls()) == 1, 10, "the abandoned request")
             assert await sink.write(readings(1, 1000), 0) == {}
             wait_for(lambda: len(write.calls()) >= 4, 10, "the others")
-            assert all(one.size < 30_000 + 1000 for one in write.calls()[1:])
+            assert all(call.size < 30_000 + 1000 for call in write.calls()[1:])
 
     asyncio.run(work())
     assert stored(influx_engine, config) == list(range(1, 1001))
@@ -198,7 +199,7 @@ def test_a_server_that_takes_too_long_gets_smaller_requests(
 
 @pytest.mark.parametrize("later", [120, 7200, -60])
 @pytest.mark.server
-def test_a_date_to_come_back_at_counts_from_the_servers_clock(proxied: Proxied, later: int) -> None:
+def test_a_retry_after_date_counts_from_the_clock_of_the_server(proxied: Proxied, later: int) -> None:
     at = datetime.now(UTC) + timedelta(seconds=later)
     write, config = proxied(retry_after=format_datetime(at, usegmt=True))
 
@@ -208,17 +209,17 @@ def test_a_date_to_come_back_at_counts_from_the_servers_clock(proxied: Proxied, 
                 await sink.write(readings(1, 3), 0)
         return raised.value.retry_after
 
-    asked = asyncio.run(work())
-    assert asked is not None
+    wait = asyncio.run(work())
+    assert wait is not None
     if later == 120:
-        assert 60.0 < asked <= 120.0  # it took some seconds to get here
+        assert 60.0 < wait <= 120.0  # some seconds have passed since the date was set
     else:
-        assert asked == (3600.0 if later > 3600 else 0.0)
+        assert wait == (3600.0 if later > 3600 else 0.0)
 
 
 @pytest.mark.parametrize("words", ["soon", "-5", "1.5", "Thu, 99 Foo 2026 99:99:99 GMT", "9" * 400])
 @pytest.mark.server
-def test_a_time_to_come_back_that_nobody_understands_is_none(proxied: Proxied, words: str) -> None:
+def test_an_invalid_retry_after_is_ignored(proxied: Proxied, words: str) -> None:
     write, config = proxied(retry_after=words)
 
     async def work() -> float | None:
@@ -243,7 +244,7 @@ def test_a_time_to_come_back_that_nobody_understands_is_none(proxied: Proxied, w
         ("https://eu-central-1.aws.cloud2.influxdata.com", True),
     ],
 )
-def test_what_leaves_the_machine_is_compressed(url: str, compressed: bool) -> None:
+def test_requests_to_other_machines_are_compressed(url: str, compressed: bool) -> None:
     assert InfluxSink(InfluxConfig(url, "plant", "energy"))._compressed is compressed
 
 
@@ -258,7 +259,7 @@ def test_compressed_lines_arrive_in_a_fraction_of_the_bytes(proxied: Proxied, in
 
     asyncio.run(work())
     large, small = calls(write, 2)
-    assert (large.coding, small.coding) == ("gzip", "-")  # one line is not worth it
+    assert (large.coding, small.coding) == ("gzip", "-")  # a single line is not compressed
     assert large.size < 1000 * LINE / 3
     assert stored(influx_engine, config) == list(range(1, 1002))
 
@@ -273,5 +274,5 @@ def test_victoria_metrics_takes_compressed_lines(victoria: Victoria) -> None:
             assert await sink.write([reading(number, series) for number in range(1, 101)], 0) == {}
 
     asyncio.run(work())
-    (found,) = victoria.export('device_active_power_total{device="compressed"}')
-    assert found["values"] == list(range(1, 101))
+    (exported,) = victoria.export('device_active_power_total{device="compressed"}')
+    assert exported["values"] == list(range(1, 101))

@@ -1,4 +1,4 @@
-"""The MQTT sink against mosquitto, and against brokers of a few lines for what mosquitto does not do."""
+"""The MQTT sink with mosquitto, and with scripted brokers for behaviour that mosquitto does not have."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ STATUS = "wattgram/works/status"
 
 @pytest.fixture
 def run(caplog: pytest.LogCaptureFixture) -> Callable[[Callable[[], Coroutine[Any, Any, None]]], None]:
-    """Runs a coroutine; the event loop has nothing to complain about, and no log line has the password."""
+    """Run a coroutine; check that no error is logged and that no log line has the password."""
 
     def runner(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         caplog.set_level(logging.DEBUG)
         asyncio.run(asyncio.wait_for(work(), 60), debug=False)
-        gc.collect()  # which is when a forgotten exception is reported
-        assert [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR] == []
+        gc.collect()  # reports an exception that was never retrieved
+        assert [log_record.getMessage() for log_record in caplog.records if log_record.levelno >= logging.ERROR] == []
         assert SECRET not in caplog.text
 
     return runner
@@ -49,7 +49,7 @@ def run(caplog: pytest.LogCaptureFixture) -> Callable[[Callable[[], Coroutine[An
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a second in place of five for what never answers."""
+    """Set the time-out of the sink to half a second."""
     monkeypatch.setattr(mqtt_sink, "MQTT_TIMEOUT", 0.5)
 
 
@@ -73,8 +73,8 @@ async def connected(sink: MqttSink) -> AsyncIterator[MqttSink]:
         await sink.close()
 
 
-def powers(heard: list[tuple[str, str]], topic: str = DEVICE) -> list[float]:
-    return [json.loads(payload)["active_power_total"] for where, payload in heard if where == topic]
+def powers(messages: list[tuple[str, str]], topic: str = DEVICE) -> list[float]:
+    return [json.loads(payload)["active_power_total"] for where, payload in messages if where == topic]
 
 
 def test_every_kind_has_its_topic(broker: Broker) -> None:
@@ -91,24 +91,24 @@ def test_every_kind_has_its_topic(broker: Broker) -> None:
     assert sink.topic(reading(1)) == DEVICE
 
 
-def test_records_arrive_in_order_with_the_flag_and_status_says_online_and_offline(
+def test_records_arrive_in_order_with_the_replayed_flag_between_online_and_offline(
     broker: Broker, run: Callable[..., None]
 ) -> None:
     async def work() -> None:
         async with connected(to(broker)) as sink:
             assert await sink.write(readings(1, 100), 40) == {}
 
-    with subscriber(broker, "wattgram/#") as heard:
+    with subscriber(broker, "wattgram/#") as subscription:
         run(work)
-        said = heard.wait(102)
-    assert said[0] == (STATUS, "online")
-    assert said[-1] == (STATUS, "offline")
-    assert powers(said) == list(range(1, 101))
-    flags = [json.loads(payload).get("replayed", False) for topic, payload in said if topic == DEVICE]
+        messages = subscription.wait(102)
+    assert messages[0] == (STATUS, "online")
+    assert messages[-1] == (STATUS, "offline")
+    assert powers(messages) == list(range(1, 101))
+    flags = [json.loads(payload).get("replayed", False) for topic, payload in messages if topic == DEVICE]
     assert flags == [True] * 40 + [False] * 60
 
 
-def test_the_status_is_retained_and_the_will_says_offline(broker: Broker, run: Callable[..., None]) -> None:
+def test_the_status_is_retained_and_the_last_will_is_offline(broker: Broker, run: Callable[..., None]) -> None:
     async def work() -> None:
         sink = to(broker)
         await sink.open()
@@ -125,9 +125,7 @@ def test_the_status_is_retained_and_the_will_says_offline(broker: Broker, run: C
     run(work)
 
 
-def test_who_subscribes_later_gets_the_last_goal_at_once_and_no_reading(
-    broker: Broker, run: Callable[..., None]
-) -> None:
+def test_a_later_subscriber_gets_the_last_goal_at_once_and_no_reading(broker: Broker, run: Callable[..., None]) -> None:
     series = Series("goal", (("site", "works"), ("goal", "A12")), ("value", "target", "coverage"), (), ("state",))
 
     def goal(value: float) -> Record:
@@ -141,10 +139,10 @@ def test_who_subscribes_later_gets_the_last_goal_at_once_and_no_reading(
     with subscriber(broker, "wattgram/#", form="%r %p") as late:
         late.wait(2)
         broker.publish("wattgram/works/last", "word")
-        heard = dict(late.wait(3))
-    assert set(heard) == {"wattgram/works/goal/A12", STATUS, "wattgram/works/last"}
-    assert heard[STATUS] == "1 offline"
-    flag, _, payload = heard["wattgram/works/goal/A12"].partition(" ")
+        retained = dict(late.wait(3))
+    assert set(retained) == {"wattgram/works/goal/A12", STATUS, "wattgram/works/last"}
+    assert retained[STATUS] == "1 offline"
+    flag, _, payload = retained["wattgram/works/goal/A12"].partition(" ")
     assert (flag, json.loads(payload)["value"]) == ("1", 42.0)
 
 
@@ -152,7 +150,7 @@ ACL = "user gateway\ntopic write wattgram/works/device/#\ntopic write wattgram/w
 
 
 @pytest.mark.server
-def test_a_topic_that_the_broker_forbids_costs_that_record_alone_and_tells_why(
+def test_a_record_of_a_forbidden_topic_is_refused_alone_with_the_reason(
     tmp_path: Path, run: Callable[..., None]
 ) -> None:
     forbidden = Record(Series("event", (("site", "works"), ("device", "")), (), (), ("event",)), NOW, b"", ("hello",))
@@ -167,14 +165,14 @@ def test_a_topic_that_the_broker_forbids_costs_that_record_alone_and_tells_why(
     users = {"gateway": SECRET, "reader": "reader"}
     with (
         mosquitto(tmp_path, users=users, acl=acl) as broker,
-        subscriber(broker, "wattgram/#", login=("reader", "reader")) as heard,
+        subscriber(broker, "wattgram/#", login=("reader", "reader")) as subscription,
     ):
         run(work)
-        assert powers(heard.wait(62)) == list(range(1, 61))
+        assert powers(subscription.wait(62)) == list(range(1, 61))
 
 
 @pytest.mark.server
-def test_a_wrong_password_is_named_and_not_shown(tmp_path: Path, run: Callable[..., None]) -> None:
+def test_a_wrong_password_is_reported_and_not_shown(tmp_path: Path, run: Callable[..., None]) -> None:
     async def work() -> None:
         sink = to(broker, password=f"{SECRET}-wrong")
         assert SECRET not in repr(config(broker))
@@ -187,7 +185,7 @@ def test_a_wrong_password_is_named_and_not_shown(tmp_path: Path, run: Callable[.
         run(work)
 
 
-def test_nobody_listening_is_a_sink_error_at_once(run: Callable[..., None]) -> None:
+def test_a_refused_connection_is_a_sink_error_at_once(run: Callable[..., None]) -> None:
     async def work() -> None:
         port = free_port()
         sink = MqttSink(MqttConfig("127.0.0.1", port), "works")
@@ -202,7 +200,7 @@ def test_nobody_listening_is_a_sink_error_at_once(run: Callable[..., None]) -> N
 
 
 @pytest.mark.server
-def test_over_tls_with_the_right_authority_and_a_client_certificate(
+def test_tls_with_the_configured_authority_and_a_client_certificate(
     tmp_path: Path, tls: Certificates, run: Callable[..., None]
 ) -> None:
     async def work() -> None:
@@ -214,14 +212,14 @@ def test_over_tls_with_the_right_authority_and_a_client_certificate(
 
     with (
         mosquitto(tmp_path, tls=tls, client_certificate=True) as broker,
-        subscriber(broker, "wattgram/#") as heard,
+        subscriber(broker, "wattgram/#") as subscription,
     ):
         run(work)
-        assert powers(heard.wait(3002)) == list(range(1, 3001))
+        assert powers(subscription.wait(3002)) == list(range(1, 3001))
 
 
 @pytest.mark.server
-def test_a_broker_of_another_authority_and_a_missing_file_are_sink_errors_that_say_so(
+def test_another_authority_and_a_missing_certificate_file_are_sink_errors(
     tmp_path: Path, tls: Certificates, run: Callable[..., None]
 ) -> None:
     other = certificates(tmp_path / "other")
@@ -261,7 +259,7 @@ def test_a_certificate_for_another_host_is_refused(tmp_path: Path, tls: Certific
 # links that end
 
 
-def test_a_broker_that_is_killed_with_acknowledgements_outstanding_is_noticed_at_once(
+def test_the_kill_of_a_broker_with_outstanding_acknowledgements_is_noticed_at_once(
     broker: Broker, run: Callable[..., None]
 ) -> None:
     async def work() -> None:
@@ -281,7 +279,7 @@ def test_a_broker_that_is_killed_with_acknowledgements_outstanding_is_noticed_at
 
 
 @pytest.mark.usefixtures("hasty")
-def test_a_broker_that_falls_silent_is_given_up_after_the_time_out(broker: Broker, run: Callable[..., None]) -> None:
+def test_a_request_to_a_silent_broker_ends_with_the_time_out(broker: Broker, run: Callable[..., None]) -> None:
     async def work() -> None:
         async with connected(to(broker)) as sink:
             broker.pause()
@@ -300,7 +298,7 @@ def test_a_broker_that_falls_silent_is_given_up_after_the_time_out(broker: Broke
 
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.server
-def test_a_tls_broker_that_is_silent_in_the_handshake_is_given_up(
+def test_a_silent_tls_handshake_ends_with_the_time_out(
     tmp_path: Path, tls: Certificates, run: Callable[..., None]
 ) -> None:
     async def work() -> None:
@@ -315,7 +313,7 @@ def test_a_tls_broker_that_is_silent_in_the_handshake_is_given_up(
 
 
 @pytest.mark.usefixtures("hasty")
-def test_everything_arrives_over_a_broker_that_is_paused_and_killed(
+def test_every_record_arrives_although_the_broker_is_paused_and_killed(
     tmp_path: Path, broker: Broker, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wattgram.delivery.delivery.FIRST_WAIT", 0.05)
@@ -331,7 +329,7 @@ def test_everything_arrives_over_a_broker_that_is_paused_and_killed(
         await spool.open()
         delivery = Delivery(to(broker), spool, Clock(), random.Random(1))
         task = asyncio.create_task(delivery.run())
-        with subscriber(broker, DEVICE) as heard:
+        with subscriber(broker, DEVICE) as subscription:
             for first in (1, 51):
                 await put(spool, first, first + 9)
                 await until(lambda: delivery.progress.state == "online")
@@ -340,7 +338,7 @@ def test_everything_arrives_over_a_broker_that_is_paused_and_killed(
                 await until(lambda: delivery.progress.state == "away")
                 broker.resume()
                 await until(lambda: spool.undelivered("mqtt") == 0)
-            await until(lambda: set(powers(heard.messages())) == set(range(1, 101)))
+            await until(lambda: set(powers(subscription.messages())) == set(range(1, 101)))
             broker.kill()
         await put(spool, 101, 140)
         await asyncio.to_thread(broker.start)
@@ -354,7 +352,7 @@ def test_everything_arrives_over_a_broker_that_is_paused_and_killed(
     run(work)
 
 
-# what a broker of a few lines says
+# scripted brokers
 
 
 @pytest.mark.usefixtures("hasty")
@@ -364,10 +362,10 @@ def test_everything_arrives_over_a_broker_that_is_paused_and_killed(
         (b"\x20\x02\x00\x01", True),  # 3.1.1's CONNACK with return code 1, unacceptable protocol version
         (b"\x20\x03\x00\x84\x00", True),  # 5's CONNACK with reason 0x84, unsupported protocol version
         (b"", False),  # hangs up, as 3.1.1 allows (3.1.2.2)
-        (None, False),  # says nothing
+        (None, False),  # sends nothing
     ],
 )
-def test_a_broker_that_knows_no_5_is_spoken_to_by_3_1_1(
+def test_a_broker_without_mqtt_5_is_connected_with_3_1_1(
     refusal: bytes | None, remembered: bool, run: Callable[..., None]
 ) -> None:
     async def old(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, version: int) -> None:
@@ -386,13 +384,13 @@ def test_a_broker_that_knows_no_5_is_spoken_to_by_3_1_1(
             assert versions == [5, 4]
             await sink.close()
             await sink.open()
-            # Silence may have been trouble, so 5 is tried again.
+            # Silence may have been an outage, so 5 is tried again.
             assert versions[2:] == ([4] if remembered else [5, 4])
 
     run(work)
 
 
-def test_a_refusal_that_may_pass_keeps_the_records_and_says_why(run: Callable[..., None]) -> None:
+def test_records_stay_queued_after_a_temporary_refusal(run: Callable[..., None]) -> None:
     async def full(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
         writer.write(b"\x20\x03\x00\x00\x00")
         await acknowledge(reader, writer, b"\x00" * 20 + b"\x97")  # MQTT 5, 3.4.2.1: quota exceeded
@@ -408,7 +406,7 @@ def test_a_refusal_that_may_pass_keeps_the_records_and_says_why(run: Callable[..
     run(work)
 
 
-def test_a_refusal_before_a_failure_is_told_with_it(run: Callable[..., None]) -> None:
+def test_a_failure_reports_the_refusals_before_it(run: Callable[..., None]) -> None:
     async def ends(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
         writer.write(b"\x20\x03\x00\x00\x00")
         await acknowledge(reader, writer, b"\x00\x90" + b"\x00" * 18 + b"\x97")
@@ -424,7 +422,7 @@ def test_a_refusal_before_a_failure_is_told_with_it(run: Callable[..., None]) ->
     run(work)
 
 
-def test_a_record_that_cannot_be_a_message_is_refused_alone(broker: Broker, run: Callable[..., None]) -> None:
+def test_a_record_not_writable_as_a_message_is_refused_alone(broker: Broker, run: Callable[..., None]) -> None:
     wild = Series("device", (("site", "works"), ("device", "a+b")), METER.fields, (), METER.texts)
     batch = [reading(1), reading(2, quality="\ud800"), reading(3, wild), reading(4)]
 
@@ -434,9 +432,9 @@ def test_a_record_that_cannot_be_a_message_is_refused_alone(broker: Broker, run:
             assert list(refused) == [1, 2]
             assert all(reason.startswith("not writable as a message: ") for reason in refused.values())
 
-    with subscriber(broker, "wattgram/#") as heard:
+    with subscriber(broker, "wattgram/#") as subscription:
         run(work)
-        assert powers(heard.wait(4)) == [1, 4]
+        assert powers(subscription.wait(4)) == [1, 4]
     assert numbers(batch) == [1, 2, 3, 4]
 
 
@@ -446,7 +444,7 @@ def test_a_record_that_cannot_be_a_message_is_refused_alone(broker: Broker, run:
     [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x00" * 64, b"\x20\xff\xff\xff\xff\xff"],
     ids=["http", "zeros", "length"],
 )
-def test_a_server_that_speaks_something_else_is_a_sink_error(garbage: bytes, run: Callable[..., None]) -> None:
+def test_a_server_of_another_protocol_is_a_sink_error(garbage: bytes, run: Callable[..., None]) -> None:
     async def other(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
         writer.write(garbage)
         await reader.read()

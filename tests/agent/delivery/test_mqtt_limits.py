@@ -1,5 +1,7 @@
-"""What brokers limit, by their CONNACK or by their deeds: packets, messages under way, single messages. mosquitto where
-it does that, else a broker of a few lines."""
+"""Limits of brokers, announced or not: packets, messages under way, single messages.
+
+The broker is mosquitto where it has the limit, else a scripted broker.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,8 @@ def to(broker: Broker) -> MqttSink:
     return MqttSink(MqttConfig("127.0.0.1", broker.port), "works")
 
 
-def powers(heard: list[tuple[str, str]]) -> list[float]:
-    return [json.loads(payload)["active_power_total"] for topic, payload in heard if topic == DEVICE]
+def powers(messages: list[tuple[str, str]]) -> list[float]:
+    return [json.loads(payload)["active_power_total"] for topic, payload in messages if topic == DEVICE]
 
 
 def large(number: int) -> Record:
@@ -43,38 +45,38 @@ def large(number: int) -> Record:
 
 
 @pytest.mark.server
-def test_a_message_that_is_larger_than_the_broker_takes_is_refused_with_both_sizes(tmp_path: Path) -> None:
+def test_a_message_above_the_limit_of_the_broker_is_refused_with_both_sizes(tmp_path: Path) -> None:
     async def work() -> None:
         sink = to(broker)
         await sink.open()
         refused = await sink.write([reading(1), large(2), *readings(3, 40)], 0)
-        # 3.3: type, two bytes of length, two of the topic's, the topic, two of the identifier, one of no properties.
+        # 3.3: type, 2 bytes of length, 2 of the length of the topic, the topic, 2 of identifier, 1 of no properties.
         size = 1 + 2 + 2 + len(DEVICE) + 2 + 1 + len(sink._messages.message(large(2), replayed=False))
         assert refused == {1: f"{DEVICE}: packet too large (0x95): {size} bytes, the broker takes 1000"}
         assert await sink.write(readings(41, 42), 0) == {}  # on the same connection
         await sink.close()
 
-    with mosquitto(tmp_path, config_extra="max_packet_size 1000") as broker, subscriber(broker, DEVICE) as heard:
+    with mosquitto(tmp_path, config_extra="max_packet_size 1000") as broker, subscriber(broker, DEVICE) as subscription:
         asyncio.run(work())
-        assert powers(heard.wait(41)) == [1, *range(3, 43)]
+        assert powers(subscription.wait(41)) == [1, *range(3, 43)]
 
 
 @pytest.mark.server
-def test_a_message_of_exactly_the_size_that_the_broker_takes_arrives(tmp_path: Path) -> None:
+def test_a_message_of_exactly_the_limit_of_the_broker_arrives(tmp_path: Path) -> None:
     async def work() -> None:
         sink = to(broker)
         await sink.open()
         assert await sink.write([reading(1, quality="x" * count) for count in range(850, 950)], 0)
         await sink.close()
 
-    with mosquitto(tmp_path, config_extra="max_packet_size 1000") as broker, subscriber(broker, DEVICE) as heard:
+    with mosquitto(tmp_path, config_extra="max_packet_size 1000") as broker, subscriber(broker, DEVICE) as subscription:
         asyncio.run(work())
-        payload = max(len(payload) for _, payload in heard.wait(1))
+        payload = max(len(payload) for _, payload in subscription.wait(1))
         assert 1 + 2 + 2 + len(DEVICE) + 2 + 1 + payload == 1000
 
 
 @pytest.mark.server
-def test_a_message_that_the_broker_itself_finds_too_large_is_refused_alone(tmp_path: Path) -> None:
+def test_a_message_that_the_broker_rejects_as_too_large_is_refused_alone(tmp_path: Path) -> None:
     async def work() -> None:
         sink = to(broker)
         await sink.open()
@@ -82,40 +84,43 @@ def test_a_message_that_the_broker_itself_finds_too_large_is_refused_alone(tmp_p
         assert refused == {1: f"{DEVICE}: packet too large (0x95)"}
         await sink.close()
 
-    # Not told in advance: mosquitto answers with 0x95, which MQTT 5 has for a DISCONNECT alone.
-    with mosquitto(tmp_path, config_extra="message_size_limit 1000") as broker, subscriber(broker, DEVICE) as heard:
+    # Not announced: mosquitto answers with 0x95, which MQTT 5 allows in a DISCONNECT only.
+    with (
+        mosquitto(tmp_path, config_extra="message_size_limit 1000") as broker,
+        subscriber(broker, DEVICE) as subscription,
+    ):
         asyncio.run(work())
-        assert powers(heard.wait(39)) == [1, *range(3, 41)]
+        assert powers(subscription.wait(39)) == [1, *range(3, 41)]
 
 
 @pytest.mark.server
-def test_by_3_1_1_a_record_at_which_the_broker_hangs_up_each_time_is_set_aside(
+def test_with_3_1_1_a_record_at_which_the_broker_disconnects_each_time_is_set_aside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wattgram.delivery.delivery.FIRST_WAIT", 0.01)
     monkeypatch.setattr("wattgram.delivery.delivery.LONGEST_WAIT", 0.01)
 
     async def work() -> None:
-        sink, told = to(broker), Told()
+        sink, event_log = to(broker), Told()
         sink._broker.protocol = V311
         spool = Spool(tmp_path / "spool", max_size=2**26, keep=1e6, sinks=["mqtt"])
         await spool.open()
-        for one in [*readings(1, 30), large(31), *readings(32, 60), large(61), *readings(62, 90)]:
-            spool.append(one)
+        for record in [*readings(1, 30), large(31), *readings(32, 60), large(61), *readings(62, 90)]:
+            spool.append(record)
         await spool.sync()
-        delivery = Delivery(sink, spool, Clock(), random.Random(1), told)
+        delivery = Delivery(sink, spool, Clock(), random.Random(1), event_log)
         task = asyncio.create_task(delivery.run())
         await until(lambda: spool.undelivered("mqtt") == 0)
         assert (delivery.progress.delivered, spool.refused) == (88, 2)
-        assert [event for event, _ in told.events] == ["records refused"]
+        assert [event for event, _ in event_log.events] == ["records refused"]
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
         await spool.close()
 
-    with mosquitto(tmp_path, config_extra="max_packet_size 1000") as broker, subscriber(broker, DEVICE) as heard:
+    with mosquitto(tmp_path, config_extra="max_packet_size 1000") as broker, subscriber(broker, DEVICE) as subscription:
         asyncio.run(asyncio.wait_for(work(), 60))
-        assert set(powers(heard.wait(88))) == set(range(1, 91)) - {31, 61}
+        assert set(powers(subscription.wait(88))) == set(range(1, 91)) - {31, 61}
 
 
 @pytest.mark.parametrize("secure", [False, True])
@@ -124,7 +129,7 @@ def test_a_broker_that_reads_slowly_gets_every_byte(tmp_path: Path, tls: Certifi
     async def work() -> None:
         files = {"tls": True, "ca": tls.ca} if secure else {}
         sink = MqttSink(replace(MqttConfig("127.0.0.1", broker.port), **files), "works")  # type: ignore[arg-type]
-        sink._broker.protocol = V311  # where nothing but our own window limits what is under way: here 6 MB
+        sink._broker.protocol = V311  # only the window of the sink limits the bytes under way: here 6 MB
         await sink.open()
         broker.pause()
         writing = asyncio.create_task(sink.write([reading(number, quality="x" * 60_000) for number in range(200)], 0))
@@ -133,12 +138,12 @@ def test_a_broker_that_reads_slowly_gets_every_byte(tmp_path: Path, tls: Certifi
         assert await writing == {}
         await sink.close()
 
-    with mosquitto(tmp_path, tls=tls if secure else None) as broker, subscriber(broker, DEVICE) as heard:
+    with mosquitto(tmp_path, tls=tls if secure else None) as broker, subscriber(broker, DEVICE) as subscription:
         asyncio.run(asyncio.wait_for(work(), 60))
-        assert powers(heard.wait(200)) == list(range(200))
+        assert powers(subscription.wait(200)) == list(range(200))
 
 
-def test_not_more_messages_are_under_way_than_the_broker_takes() -> None:
+def test_the_receive_maximum_of_the_broker_limits_the_messages_under_way() -> None:
     most = under_way = 0
 
     async def counting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
@@ -148,7 +153,7 @@ def test_not_more_messages_are_under_way_than_the_broker_takes() -> None:
         while True:
             waiting = []
             with suppress(TimeoutError):
-                while True:  # until nothing more comes, so that whatever may be under way is
+                while True:  # until no packet comes, so that all allowed messages are under way
                     async with asyncio.timeout(0.05):
                         first, body = await packet(reader)
                     if first >> 4 == 3:
@@ -166,7 +171,7 @@ def test_not_more_messages_are_under_way_than_the_broker_takes() -> None:
     assert most == 7
 
 
-def test_a_broker_without_qos_1_is_told_from_one_that_is_away() -> None:
+def test_a_broker_without_qos_1_is_reported_as_such() -> None:
     async def simple(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
         writer.write(b"\x20\x05\x00\x00\x02\x24\x00")  # 3.2.2.3.4: property 0x24, Maximum QoS, 0
         await reader.read()
@@ -179,7 +184,7 @@ def test_a_broker_without_qos_1_is_told_from_one_that_is_away() -> None:
     asyncio.run(work())
 
 
-def test_the_brokers_own_words_stand_in_the_reason() -> None:
+def test_the_reason_contains_the_reason_string_of_the_broker() -> None:
     # 3.4.2: code 0x83, then properties of 23 bytes: a user property (0x26) a = b, a reason string (0x1F).
     properties = b"\x26\x00\x01a\x00\x01b" + b"\x1f\x00\x0dplan too low\n"
 
@@ -205,33 +210,33 @@ def test_the_brokers_own_words_stand_in_the_reason() -> None:
     asyncio.run(work())
 
 
-def test_a_broker_that_refuses_everything_for_now_is_not_sent_the_whole_batch() -> None:
-    asked = 0
+def test_a_broker_that_defers_every_record_does_not_get_the_whole_batch() -> None:
+    publish_count = 0
 
     async def full(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
-        nonlocal asked
+        nonlocal publish_count
         writer.write(b"\x20\x06\x00\x00\x03\x21\x00\x0a")  # ten under way
         while True:
             first, body = await packet(reader)
             end = 2 + int.from_bytes(body[:2], "big")
             if first >> 4 == 3:
-                asked += 1
+                publish_count += 1
                 writer.write(b"\x40\x03" + body[end : end + 2] + b"\x97")
 
     async def work() -> None:
         async with scripted(full) as (sink, _):
-            await sink.open()  # the status is refused, too, which is no reason not to deliver
+            await sink.open()  # the status is refused, too, but delivery continues
             with pytest.raises(SinkError, match="quota exceeded") as raised:
                 await sink.write(readings(1, 1000), 0)
             assert not raised.value.taken
             assert len(raised.value.doubted) <= mqtt_sink.REFUSED_FOR_NOW + 10
 
     asyncio.run(work())
-    assert asked <= 1 + mqtt_sink.REFUSED_FOR_NOW + 10
+    assert publish_count <= 1 + mqtt_sink.REFUSED_FOR_NOW + 10
 
 
 @pytest.mark.parametrize(
-    ("said", "text"),
+    ("data", "text"),
     [
         # 3.14: DISCONNECT with reason 0x8E, session taken over.
         (b"\xe0\x01\x8e", "ended the connection: another client has logged in with this client_id"),
@@ -242,14 +247,14 @@ def test_a_broker_that_refuses_everything_for_now_is_not_sent_the_whole_batch() 
     ],
     ids=["taken over", "no reason", "publish", "endless", "http"],
 )
-def test_what_a_broker_says_in_the_middle_of_a_batch_ends_it_with_a_reason(said: bytes, text: str) -> None:
+def test_an_unexpected_packet_ends_a_batch_with_a_reason(data: bytes, text: str) -> None:
     async def speaking(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
         writer.write(b"\x20\x03\x00\x00\x00")
         for _ in range(4):  # the status and three records
             _, body = await packet(reader)
             end = 2 + int.from_bytes(body[:2], "big")
             writer.write(b"\x40\x02" + body[end : end + 2])
-        writer.write(said)
+        writer.write(data)
         await reader.read()
 
     async def work() -> None:
@@ -262,7 +267,7 @@ def test_what_a_broker_says_in_the_middle_of_a_batch_ends_it_with_a_reason(said:
     asyncio.run(asyncio.wait_for(work(), 30))
 
 
-def test_a_broker_that_falls_silent_between_two_batches_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broker_that_stops_answering_between_two_batches_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mqtt_connection, "KEEPALIVE", 1)
     pings = 0
 
@@ -290,7 +295,7 @@ def test_a_broker_that_falls_silent_between_two_batches_is_noticed(monkeypatch: 
     asyncio.run(work())
 
 
-def test_acknowledgements_in_pieces_and_out_of_turn_are_understood() -> None:
+def test_acknowledgements_in_pieces_and_out_of_order_are_read() -> None:
     async def odd(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
         writer.write(b"\x20\x03\x00\x00\x00")
         _, body = await packet(reader)  # the status
@@ -301,7 +306,7 @@ def test_acknowledgements_in_pieces_and_out_of_turn_are_understood() -> None:
             _, body = await packet(reader)
             end = 2 + int.from_bytes(body[:2], "big")
             identifiers.append(body[end : end + 2])
-        for byte in b"".join(b"\x40\x04" + one + b"\x00\x00" for one in reversed(identifiers)):
+        for byte in b"".join(b"\x40\x04" + identifier + b"\x00\x00" for identifier in reversed(identifiers)):
             writer.write(bytes([byte]))
             await writer.drain()
             await asyncio.sleep(0)

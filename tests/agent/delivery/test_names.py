@@ -1,4 +1,4 @@
-"""A name server that is away: looking up one sink's address holds up neither the loop nor the other sink."""
+"""An unavailable name server: the look-up for a sink delays neither the loop nor the other sink."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tests.support.servers import START, program
 
 
 @pytest.mark.slow(10)
-def test_while_a_name_is_looked_up_in_vain_the_other_sink_delivers(tmp_path: Path) -> None:
-    alone = [program("unshare", "util-linux"), "--user", "--map-root-user", "--mount", "--net", "--"]
+def test_a_failing_name_look_up_does_not_delay_the_other_sink(tmp_path: Path) -> None:
+    isolated = [program("unshare", "util-linux"), "--user", "--map-root-user", "--mount", "--net", "--"]
     ended = subprocess.run(
-        [*alone, sys.executable, "-m", "tests.support.without_resolver", f"{tmp_path}"],
+        [*isolated, sys.executable, "-m", "tests.support.without_resolver", f"{tmp_path}"],
         capture_output=True,
         text=True,
         timeout=3 * START,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
-    found = json.loads(ended.stdout)
-    assert (found["database"], found["broker"]) == ("waiting", "online")
+    result = json.loads(ended.stdout)
+    assert (result["database"], result["broker"]) == ("waiting", "online")
     advice = "not connected within 5 s; is the host there, and does DNS work?"
-    assert found["detail"] == f"http://database.example:8086: {advice}"
-    assert found["kept"] == 10
+    assert result["detail"] == f"http://database.example:8086: {advice}"
+    assert result["kept"] == 10

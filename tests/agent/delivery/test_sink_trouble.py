@@ -1,5 +1,7 @@
-"""A broker and a database side by side, one of them in trouble: what it does not have is kept, why is told in one line
-and as an event, the rest arrives later and once, and the other one goes on meanwhile."""
+"""A broker and a database side by side, one of them unavailable.
+
+Its records are kept and arrive later, each once; the reason is one line and an event. The other sink continues.
+"""
 
 from __future__ import annotations
 
@@ -44,15 +46,15 @@ EVENT = Series("event", (("site", "works"), ("device", "")), (), (), ("event", "
 
 
 @pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits of a twentieth of a second, and an outage is an event at once."""
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the back-off to a twentieth of a second, and make each outage an event at once."""
     monkeypatch.setattr("wattgram.delivery.delivery.FIRST_WAIT", 0.05)
     monkeypatch.setattr("wattgram.delivery.delivery.LONGEST_WAIT", 0.1)
     monkeypatch.setattr("wattgram.delivery.sink_state.LONG_OUTAGE", 0.0)
 
 
-class Works:
-    """A spool, its deliveries, and events as records in it."""
+class Gateway:
+    """A spool with its deliveries; events become records in it."""
 
     def __init__(self, spool: Spool) -> None:
         self.spool = spool
@@ -64,8 +66,8 @@ class Works:
         self.spool.append(Record(EVENT, NOW - len(self.events), b"", (event, detail)))
 
     async def put(self, first: int, last: int) -> None:
-        for one in readings(first, last):
-            self.spool.append(one)
+        for record in readings(first, last):
+            self.spool.append(record)
         await self.spool.sync()
 
     def state(self, sink: str) -> str:
@@ -80,20 +82,20 @@ class Works:
     async def away(self, sink: str, text: str) -> None:
         await until(lambda: self.state(sink) == "away" and text in self.detail(sink))
 
-    def told(self, sink: str) -> list[str]:
-        """Names of the events about a sink."""
-        return [one.split(": ")[0] for one in self.events if one.split(": ")[1] == sink]
+    def event_names(self, sink: str) -> list[str]:
+        """Return the names of the events about a sink."""
+        return [event.split(": ")[0] for event in self.events if event.split(": ")[1] == sink]
 
 
 @asynccontextmanager
-async def delivering(folder: Path, *sinks: Sink) -> AsyncIterator[Works]:
-    spool = Spool(folder / "spool", max_size=2**26, keep=1e9, sinks=[one.name for one in sinks])
+async def delivering(folder: Path, *sinks: Sink) -> AsyncIterator[Gateway]:
+    spool = Spool(folder / "spool", max_size=2**26, keep=1e9, sinks=[sink.name for sink in sinks])
     await spool.open()
-    works = Works(spool)
-    works.deliveries = {one.name: Delivery(one, spool, Clock(), random.Random(1), works) for one in sinks}
-    tasks = [asyncio.create_task(one.run()) for one in works.deliveries.values()]
+    gateway = Gateway(spool)
+    gateway.deliveries = {sink.name: Delivery(sink, spool, Clock(), random.Random(1), gateway) for sink in sinks}
+    tasks = [asyncio.create_task(delivery.run()) for delivery in gateway.deliveries.values()]
     try:
-        yield works
+        yield gateway
     finally:
         for task in tasks:
             task.cancel()
@@ -115,47 +117,47 @@ def to_bucket(bucket: Bucket, **more: object) -> InfluxSink:
     return InfluxSink(replace(config, **more))  # type: ignore[arg-type]  # fields
 
 
-def published(heard: Heard) -> list[float]:
-    return [json.loads(payload)["active_power_total"] for topic, payload in heard.messages() if topic == DEVICE]
+def published(subscription: Heard) -> list[float]:
+    return [json.loads(payload)["active_power_total"] for topic, payload in subscription.messages() if topic == DEVICE]
 
 
 def stored(bucket: Bucket) -> list[object]:
     return [row["active_power_total"] for row in bucket.rows("SELECT active_power_total FROM device")]
 
 
-def nowhere() -> InfluxSink:
+def unknown_host_sink() -> InfluxSink:
     return InfluxSink(InfluxConfig("http://wattgram-test.invalid:8086", "plant", "energy"))
 
 
 # names and addresses
 
 
-def test_a_database_whose_name_nobody_knows_keeps_the_broker_going(tmp_path: Path, broker: Broker) -> None:
+def test_a_database_with_an_unknown_host_name_does_not_stop_the_broker_sink(tmp_path: Path, broker: Broker) -> None:
     async def work() -> None:
-        async with delivering(tmp_path, to_broker(broker.port), nowhere()) as works:
-            await works.put(1, 20)
-            await works.away("influxdb", "http://wattgram-test.invalid:8086: no address for this name: ")
-            await works.put(21, 40)
-            await works.online("mqtt")
-            assert works.spool.undelivered("influxdb") >= 40
-            assert works.told("influxdb") == ["sink away"]
-            assert works.told("mqtt") == []
+        async with delivering(tmp_path, to_broker(broker.port), unknown_host_sink()) as gateway:
+            await gateway.put(1, 20)
+            await gateway.away("influxdb", "http://wattgram-test.invalid:8086: no address for this name: ")
+            await gateway.put(21, 40)
+            await gateway.online("mqtt")
+            assert gateway.spool.undelivered("influxdb") >= 40
+            assert gateway.event_names("influxdb") == ["sink away"]
+            assert gateway.event_names("mqtt") == []
 
-    with subscriber(broker, DEVICE) as heard:
+    with subscriber(broker, DEVICE) as subscription:
         run(work())
-        heard.wait(40)
-        assert published(heard) == list(range(1, 41))
+        subscription.wait(40)
+        assert published(subscription) == list(range(1, 41))
 
 
-def test_a_broker_whose_name_nobody_knows_keeps_the_database_going(tmp_path: Path, bucket: Bucket) -> None:
+def test_a_broker_with_an_unknown_host_name_does_not_stop_the_database_sink(tmp_path: Path, bucket: Bucket) -> None:
     async def work() -> None:
         broker = MqttSink(MqttConfig("wattgram-test.invalid", 1883), "works")
-        async with delivering(tmp_path, broker, to_bucket(bucket)) as works:
-            await works.put(1, 20)
-            await works.away("mqtt", "wattgram-test.invalid:1883: no address for this name: ")
-            await works.put(21, 40)
-            await works.online("influxdb")
-            assert works.told("mqtt") == ["sink away"]
+        async with delivering(tmp_path, broker, to_bucket(bucket)) as gateway:
+            await gateway.put(1, 20)
+            await gateway.away("mqtt", "wattgram-test.invalid:1883: no address for this name: ")
+            await gateway.put(21, 40)
+            await gateway.online("influxdb")
+            assert gateway.event_names("mqtt") == ["sink away"]
 
     run(work())
     assert stored(bucket) == list(range(1, 41))
@@ -164,36 +166,36 @@ def test_a_broker_whose_name_nobody_knows_keeps_the_database_going(tmp_path: Pat
 # certificates
 
 
-def test_an_expired_certificate_is_named_and_after_its_renewal_all_arrives(
+def test_an_expired_certificate_is_reported_and_after_its_renewal_all_records_arrive(
     tmp_path: Path, influx_engine: Influx, tls: Certificates, bucket: Bucket
 ) -> None:
     old = expired(tls, tmp_path / "old")
-    shown = replace(tls, cert=tmp_path / "shown.pem")
-    shutil.copy(old.cert, shown.cert)
+    served_certificates = replace(tls, cert=tmp_path / "shown.pem")
+    shutil.copy(old.cert, served_certificates.cert)
 
     async def work() -> None:
         sinks = (to_broker(broker.port, tls=True, ca=tls.ca), to_bucket(bucket, url=write.url, ca=tls.ca))
-        async with delivering(tmp_path, *sinks) as works:
-            await works.put(1, 30)
+        async with delivering(tmp_path, *sinks) as gateway:
+            await gateway.put(1, 30)
             for sink in ("mqtt", "influxdb"):
-                await works.away(sink, "certificate verify failed: certificate has expired; renew the server's")
-            shutil.copy(tls.cert, shown.cert)
+                await gateway.away(sink, "certificate verify failed: certificate has expired; renew the server's")
+            shutil.copy(tls.cert, served_certificates.cert)
             for server in (broker, write):
                 server.stop()
                 await asyncio.to_thread(server.start)
             for sink in ("mqtt", "influxdb"):
-                await works.online(sink)
-                assert works.told(sink) == ["sink away", "sink back"]
+                await gateway.online(sink)
+                assert gateway.event_names(sink) == ["sink away", "sink back"]
 
     with (
-        mosquitto(tmp_path, tls=shown) as broker,
-        nginx_v2(tmp_path, influx_engine.port, bucket.token, bucket.org, tls=shown) as write,
+        mosquitto(tmp_path, tls=served_certificates) as broker,
+        nginx_v2(tmp_path, influx_engine.port, bucket.token, bucket.org, tls=served_certificates) as write,
     ):
         run(work())
     assert stored(bucket) == list(range(1, 31))
 
 
-# what a database says
+# answers of a database
 
 
 @pytest.mark.parametrize(
@@ -209,43 +211,43 @@ def test_an_expired_certificate_is_named_and_after_its_renewal_all_arrives(
         (503, "is it starting, or overloaded?"),
     ],
 )
-def test_a_database_that_refuses_for_a_while_gets_everything_and_the_broker_notices_nothing(
+def test_a_database_gets_all_records_after_its_refusals_and_the_broker_sink_is_not_affected(
     tmp_path: Path, broker: Broker, bucket: Bucket, status: int, text: str
 ) -> None:
     async def work() -> None:
-        async with delivering(tmp_path, to_broker(broker.port), to_bucket(bucket)) as works:
-            await works.put(1, 20)
-            await works.online("influxdb")
+        async with delivering(tmp_path, to_broker(broker.port), to_bucket(bucket)) as gateway:
+            await gateway.put(1, 20)
+            await gateway.online("influxdb")
             with bucket.write.answering(status):
-                await works.put(21, 40)
-                await works.away("influxdb", text)
-                await works.put(41, 60)
-                await works.online("mqtt")
+                await gateway.put(21, 40)
+                await gateway.away("influxdb", text)
+                await gateway.put(41, 60)
+                await gateway.online("mqtt")
                 assert stored(bucket) == list(range(1, 21))
-            await works.online("influxdb")
-            assert works.told("influxdb") == ["sink away", "sink back"]
-            assert works.told("mqtt") == []
-            assert works.spool.refused == 0
+            await gateway.online("influxdb")
+            assert gateway.event_names("influxdb") == ["sink away", "sink back"]
+            assert gateway.event_names("mqtt") == []
+            assert gateway.spool.refused == 0
 
-    with subscriber(broker, DEVICE) as heard:
+    with subscriber(broker, DEVICE) as subscription:
         run(work())
-        heard.wait(60)
-        assert published(heard) == list(range(1, 61))
+        subscription.wait(60)
+        assert published(subscription) == list(range(1, 61))
     assert stored(bucket) == list(range(1, 61))
 
 
-def test_a_bucket_that_was_deleted_and_made_again_gets_what_it_missed(tmp_path: Path, bucket: Bucket) -> None:
+def test_a_recreated_bucket_gets_the_missed_records(tmp_path: Path, bucket: Bucket) -> None:
     async def work() -> None:
-        async with delivering(tmp_path, to_bucket(bucket)) as works:
-            await works.put(1, 20)
-            await works.online("influxdb")
+        async with delivering(tmp_path, to_bucket(bucket)) as gateway:
+            await gateway.put(1, 20)
+            await gateway.online("influxdb")
             bucket.engine.drop(bucket.name)
-            await works.put(21, 40)
-            await works.away("influxdb", "database not found")
-            assert "are url, org and bucket right?" in works.detail("influxdb")
+            await gateway.put(21, 40)
+            await gateway.away("influxdb", "database not found")
+            assert "are url, org and bucket right?" in gateway.detail("influxdb")
             bucket.engine.create(bucket.name)
-            await works.online("influxdb")
-            assert works.told("influxdb") == ["sink away", "sink back"]
+            await gateway.online("influxdb")
+            assert gateway.event_names("influxdb") == ["sink away", "sink back"]
 
     run(work())
     assert stored(bucket) == list(range(21, 41))
@@ -255,8 +257,8 @@ def test_a_bucket_that_was_deleted_and_made_again_gets_what_it_missed(tmp_path: 
 
 
 @asynccontextmanager
-async def late(port: int) -> AsyncIterator[list[float]]:
-    """A port before another one: what that one answers comes so many seconds later; the list's element can be set."""
+async def delaying_proxy(port: int) -> AsyncIterator[list[float]]:
+    """Serve a proxy of a port that delays its answers; yield a list of the delay, s, which can be set, and its port."""
     delay = [0.0]
     async with AsyncExitStack() as stack:
 
@@ -278,65 +280,65 @@ async def late(port: int) -> AsyncIterator[list[float]]:
         delay[0] = 0.0
 
 
-def test_a_database_that_answers_just_in_time_is_well(
+def test_a_slow_database_within_the_time_out_is_online(
     tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(influx_client, "REQUEST_TIMEOUT", 20.0)
 
     async def work() -> None:
         async with (
-            late(bucket.write.port) as delay,
-            delivering(tmp_path, to_bucket(bucket, url=f"http://127.0.0.1:{int(delay[1])}")) as works,
+            delaying_proxy(bucket.write.port) as delay,
+            delivering(tmp_path, to_bucket(bucket, url=f"http://127.0.0.1:{int(delay[1])}")) as gateway,
         ):
             delay[0] = 0.5
             for first in (1, 21, 41):
-                await works.put(first, first + 19)
-                await works.online("influxdb")
-            assert works.events == []
+                await gateway.put(first, first + 19)
+                await gateway.online("influxdb")
+            assert gateway.events == []
             wait_for(lambda: bucket.write.statuses() == [204] * 3, 10, "a request for each batch")
 
     run(work())
     assert stored(bucket) == list(range(1, 61))
 
 
-def test_a_database_that_answers_too_late_has_each_record_once_when_it_answers_again(
+def test_after_time_outs_a_database_has_each_record_once(
     tmp_path: Path, broker: Broker, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(influx_client, "REQUEST_TIMEOUT", 0.3)
 
     async def work() -> None:
-        async with late(bucket.write.port) as delay:
+        async with delaying_proxy(bucket.write.port) as delay:
             database = to_bucket(bucket, url=f"http://127.0.0.1:{int(delay[1])}")
-            async with delivering(tmp_path, to_broker(broker.port), database) as works:
-                await works.put(1, 20)
-                await works.online("influxdb")
+            async with delivering(tmp_path, to_broker(broker.port), database) as gateway:
+                await gateway.put(1, 20)
+                await gateway.online("influxdb")
                 delay[0] = 1.0
-                await works.put(21, 40)
-                await works.away("influxdb", "no answer within 0.3 s to ")
-                await works.put(41, 60)
-                await works.online("mqtt")
-                # Long enough for trials, in which every record fails and so none is set aside.
+                await gateway.put(21, 40)
+                await gateway.away("influxdb", "no answer within 0.3 s to ")
+                await gateway.put(41, 60)
+                await gateway.online("mqtt")
+                # Long enough for trials; every record fails in them, so none is set aside.
                 await until(lambda: len(bucket.write.statuses()) > 8)
                 delay[0] = 0.0
-                await works.online("influxdb")
-                assert works.spool.refused == 0
-                assert works.told("influxdb") == ["sink away", "sink back"]
+                await gateway.online("influxdb")
+                assert gateway.spool.refused == 0
+                assert gateway.event_names("influxdb") == ["sink away", "sink back"]
 
     run(work())
     assert stored(bucket) == list(range(1, 61))
 
 
-def test_a_broker_that_never_acknowledges_is_away_and_the_database_goes_on(
+def test_a_broker_without_acknowledgements_is_unavailable_and_the_database_sink_continues(
     tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mqtt_sink, "MQTT_TIMEOUT", 0.3)
-    welcomed = 0
+    connections = 0
 
     async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal welcomed
+        nonlocal connections
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             await packet(reader)
-            welcomed += 1
+            connections += 1
             writer.write(b"\x20\x03\x00\x00\x00")
             await reader.read()
         writer.close()
@@ -344,20 +346,20 @@ def test_a_broker_that_never_acknowledges_is_away_and_the_database_goes_on(
     async def work() -> None:
         async with await asyncio.start_server(deaf, "127.0.0.1", 0) as server:
             broker = to_broker(server.sockets[0].getsockname()[1])
-            async with delivering(tmp_path, broker, to_bucket(bucket)) as works:
-                await works.put(1, 20)
-                await works.away("mqtt", "the broker did not acknowledge within 0.3 s")
-                await works.put(21, 40)
-                await works.online("influxdb")
-                await until(lambda: welcomed > 5)
-                assert works.told("mqtt") == ["sink away"]
-                assert works.spool.refused == 0
+            async with delivering(tmp_path, broker, to_bucket(bucket)) as gateway:
+                await gateway.put(1, 20)
+                await gateway.away("mqtt", "the broker did not acknowledge within 0.3 s")
+                await gateway.put(21, 40)
+                await gateway.online("influxdb")
+                await until(lambda: connections > 5)
+                assert gateway.event_names("mqtt") == ["sink away"]
+                assert gateway.spool.refused == 0
 
     run(work())
     assert stored(bucket) == list(range(1, 41))
 
 
-# what is forbidden
+# forbidden topics and users
 
 
 ACL = """user gateway
@@ -368,59 +370,59 @@ topic read #
 """
 
 
-def test_a_forbidden_topic_is_told_once_and_the_rest_flows(tmp_path: Path, bucket: Bucket) -> None:
+def test_a_forbidden_topic_is_reported_once_and_the_other_records_arrive(tmp_path: Path, bucket: Bucket) -> None:
     async def work() -> None:
-        gateway = to_broker(broker.port, username="gateway", password="g")
-        async with delivering(tmp_path, gateway, to_bucket(bucket)) as works:
+        broker_sink = to_broker(broker.port, username="gateway", password="g")
+        async with delivering(tmp_path, broker_sink, to_bucket(bucket)) as gateway:
             for first in range(1, 101, 10):
-                works.spool.append(Record(EVENT, NOW + first, b"", ("device lost", "roof")))
-                await works.put(first, first + 9)
-                await works.online("mqtt")
-            await works.spool.sync()
-            # Ten events of the site and the one about them, which the broker does not want either.
-            await until(lambda: works.spool.refused == 11)
-            await works.online("influxdb")
+                gateway.spool.append(Record(EVENT, NOW + first, b"", ("device lost", "roof")))
+                await gateway.put(first, first + 9)
+                await gateway.online("mqtt")
+            await gateway.spool.sync()
+            # Ten events of the site, and the event about them, which the broker refuses, too.
+            await until(lambda: gateway.spool.refused == 11)
+            await gateway.online("influxdb")
             reason = "wattgram/works/event: not authorised (0x87); may this user publish there?"
-            assert works.events == [f"records refused: mqtt: {reason}"]
-            assert works.detail("mqtt") == f"11 records set aside, the last: {reason}"
-            assert works.state("mqtt") == "online"
+            assert gateway.events == [f"records refused: mqtt: {reason}"]
+            assert gateway.detail("mqtt") == f"11 records set aside, the last: {reason}"
+            assert gateway.state("mqtt") == "online"
 
     users = {"gateway": "g", "reader": "r"}
     with (
         mosquitto(tmp_path, users=users, acl=ACL) as broker,
-        subscriber(broker, DEVICE, login=("reader", "r")) as heard,
+        subscriber(broker, DEVICE, login=("reader", "r")) as subscription,
     ):
         run(work())
-        heard.wait(100)
-        assert published(heard) == list(range(1, 101))
-    told = bucket.rows("SELECT event, detail FROM event WHERE event = 'records refused'")
-    assert len(told) == 1
-    assert "not authorised" in str(told[0]["detail"])
+        subscription.wait(100)
+        assert published(subscription) == list(range(1, 101))
+    rows = bucket.rows("SELECT event, detail FROM event WHERE event = 'records refused'")
+    assert len(rows) == 1
+    assert "not authorised" in str(rows[0]["detail"])
 
 
-def test_a_password_that_was_changed_keeps_everything_until_the_broker_knows_it_again(
-    tmp_path: Path, bucket: Bucket
-) -> None:
+def test_records_stay_queued_while_the_broker_rejects_the_password(tmp_path: Path, bucket: Bucket) -> None:
     async def work() -> None:
-        async with delivering(tmp_path, to_broker(port, username="gateway", password="g"), to_bucket(bucket)) as works:
+        async with delivering(
+            tmp_path, to_broker(port, username="gateway", password="g"), to_bucket(bucket)
+        ) as gateway:
             with mosquitto(tmp_path, port=port, users={"gateway": "other", "reader": "r"}):
-                await works.put(1, 20)
-                await works.away("mqtt", "Not authorized; are username, password and certificate right?")
-                await works.online("influxdb")
+                await gateway.put(1, 20)
+                await gateway.away("mqtt", "Not authorized; are username, password and certificate right?")
+                await gateway.online("influxdb")
             with (
                 mosquitto(tmp_path, port=port, users={"gateway": "g", "reader": "r"}) as broker,
-                subscriber(broker, DEVICE, login=("reader", "r")) as heard,
+                subscriber(broker, DEVICE, login=("reader", "r")) as subscription,
             ):
-                await works.online("mqtt")
-                heard.wait(20)
-                assert sorted(published(heard)) == list(range(1, 21))
-            assert works.told("mqtt") == ["sink away", "sink back"]
+                await gateway.online("mqtt")
+                subscription.wait(20)
+                assert sorted(published(subscription)) == list(range(1, 21))
+            assert gateway.event_names("mqtt") == ["sink away", "sink back"]
 
     port = free_port()
     run(work())
 
 
-# servers that speak something else
+# servers of another protocol
 
 
 @pytest.mark.parametrize(
@@ -437,7 +439,7 @@ def test_a_password_that_was_changed_keeps_everything_until_the_broker_knows_it_
     ],
     ids=["nothing", "ssh", "zeros", "length", "long", "bytes", "superscript", "escape"],
 )
-def test_a_server_that_answers_garbage_is_away_in_one_line_and_nothing_is_lost(
+def test_a_server_with_invalid_answers_is_reported_in_one_line_and_no_record_is_lost(
     tmp_path: Path, broker: Broker, answer: bytes, text: str
 ) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -452,16 +454,16 @@ def test_a_server_that_answers_garbage_is_away_in_one_line_and_nothing_is_lost(
         async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
             database = InfluxSink(InfluxConfig(f"http://127.0.0.1:{port}", "plant", "energy"))
-            async with delivering(tmp_path, to_broker(broker.port), database) as works:
-                await works.put(1, 20)
-                await works.away("influxdb", f"http://127.0.0.1:{port}: {text}")
-                detail = works.detail("influxdb")
+            async with delivering(tmp_path, to_broker(broker.port), database) as gateway:
+                await gateway.put(1, 20)
+                await gateway.away("influxdb", f"http://127.0.0.1:{port}: {text}")
+                detail = gateway.detail("influxdb")
                 assert "internal error" not in detail
                 assert detail.isprintable()
                 assert len(detail) < 400
-                await works.online("mqtt")
-                await until(lambda: works.told("influxdb") == ["sink away"])
-                assert works.spool.undelivered("influxdb") >= 20
-                assert works.spool.refused == 0
+                await gateway.online("mqtt")
+                await until(lambda: gateway.event_names("influxdb") == ["sink away"])
+                assert gateway.spool.undelivered("influxdb") >= 20
+                assert gateway.spool.refused == 0
 
     run(work())

@@ -1,4 +1,4 @@
-"""Sparkplug's rules, whatever happens in whatever order: a host that believes nothing hears all of it."""
+"""The rules of Sparkplug in any order of events; a host checks every message."""
 
 from __future__ import annotations
 
@@ -50,17 +50,17 @@ def config() -> Config:
 
 @dataclass
 class Session:
-    """An edge node and a host that hears it directly."""
+    """An edge node and a host that gets its messages directly."""
 
     host: Host
     node: EdgeNode
 
     @classmethod
     def begun(cls, number: int = 0) -> Session:
-        made = config()
-        names = made.sinks["mqtt.sparkplug"]
+        site_config = config()
+        names = site_config.sinks["mqtt.sparkplug"]
         assert isinstance(names, SparkplugConfig)
-        session = cls(Host(), EdgeNode(made, names.group, names.node))
+        session = cls(Host(), EdgeNode(site_config, names.group, names.node))
         session.begin(number)
         return session
 
@@ -70,11 +70,11 @@ class Session:
     def send(self, topic: bytes, payload: bytes) -> None:
         self.host.hear(topic.decode(), payload)
 
-    def tell(self, *records: Record, replayed: int = 0) -> None:
+    def publish(self, *records: Record, replayed: int = 0) -> None:
         assert self.node.publish(records, replayed, NOW // MS + 7) == {}
 
     def verbs(self) -> list[str]:
-        return [f"{one.verb} {one.device}".strip() for one in self.host.said]
+        return [f"{message.verb} {message.device}".strip() for message in self.host.said]
 
 
 FIELDS = ("active_power_total", "temperature_internal")
@@ -93,36 +93,36 @@ def emission(number: int, window: str = "tick", **values: float) -> Record:
     return record(Series("emission", tags, fields, ("grid_tier",), ("basis",)), NOW + number * MS, values)
 
 
-# one after the other
+# single steps
 
 
-def test_a_session_is_born_and_a_device_with_its_first_reading() -> None:
+def test_a_session_has_its_birth_and_a_device_its_birth_with_the_first_reading() -> None:
     session = Session.begun(3)
-    session.tell(reading(1, active_power_total=12345.5))
-    session.tell(reading(2, active_power_total=12346.5))
+    session.publish(reading(1, active_power_total=12345.5))
+    session.publish(reading(2, active_power_total=12346.5))
     assert session.verbs() == ["NBIRTH", "DBIRTH incomer", "DDATA incomer"]
     assert session.host.number == 3
     birth, data = session.host.said[1:]
     assert birth["active_power_total"] == 12345.5
     assert birth["temperature_internal"] is None
     assert birth["quality"] == "good"
-    assert {one.name: one.unit for one in birth.metrics} == {
+    assert {metric.name: metric.unit for metric in birth.metrics} == {
         "active_power_total": "W",
         "temperature_internal": "degC",
         "quality": "",
     }
-    # The time of a message is when it is sent, the time of a value when it was read; both in ms.
+    # A message has the time of its sending, a value the time of its reading; both in ms.
     assert (data.time, data.metrics[0].time) == (NOW // MS + 7, NOW // MS + 2)
 
 
-def test_what_the_site_computes_is_the_nodes_and_each_kind_is_born_before_its_data() -> None:
+def test_computed_values_belong_to_the_node_and_each_kind_has_its_birth_before_its_data() -> None:
     session = Session.begun()
     event = Series("event", (("site", "works"), ("device", "")), (), (), ("event", "detail"))
-    session.tell(emission(1, load_power=5.0, grid_tier=5), record(event, NOW, {"event": "counter reset"}))
+    session.publish(emission(1, load_power=5.0, grid_tier=5), record(event, NOW, {"event": "counter reset"}))
     assert session.verbs() == ["NBIRTH", "NBIRTH", "NDATA", "NDATA"]
-    session.tell(emission(2, "15m", emission_intensity=558.1))
+    session.publish(emission(2, "15m", emission_intensity=558.1))
     assert session.verbs()[4:] == ["NBIRTH", "NDATA"]
-    current = {name: one.value for (_, name), one in session.host.current.items()}
+    current = {name: metric.value for (_, name), metric in session.host.current.items()}
     assert current["emission/load_power"] == 5.0
     assert current["emission/grid_tier"] == 5
     assert current["emission/15m/emission_intensity"] == 558.1
@@ -130,78 +130,80 @@ def test_what_the_site_computes_is_the_nodes_and_each_kind_is_born_before_its_da
     assert current["emission/emission_intensity"] is None
 
 
-def test_history_is_marked_and_changes_nothing_that_is_shown_as_now() -> None:
+def test_history_is_marked_and_changes_no_current_value() -> None:
     session = Session.begun()
     batch = [reading(number, active_power_total=float(number)) for number in (1, 2, 3)]
-    session.tell(*batch, replayed=2)
-    assert [(one.value, one.time) for _, one in session.host.history if one.name == "active_power_total"] == [
+    session.publish(*batch, replayed=2)
+    assert [
+        (metric.value, metric.time) for _, metric in session.host.history if metric.name == "active_power_total"
+    ] == [
         (1.0, NOW // MS + 1),
         (2.0, NOW // MS + 2),
     ]
     assert session.host.current["incomer", "active_power_total"].value == 3.0
 
 
-def test_a_device_that_falls_silent_dies_and_is_born_when_it_is_back() -> None:
+def test_a_silent_device_gets_a_death_and_a_birth_when_it_answers_again() -> None:
     session = Session.begun()
-    session.tell(reading(1, active_power_total=1.0))
-    session.tell(reading(2, quality="stale"))
+    session.publish(reading(1, active_power_total=1.0))
+    session.publish(reading(2, quality="stale"))
     assert session.host.alive == set()
-    session.tell(reading(3, quality="stale"))
-    session.tell(reading(4, active_power_total=4.0))
+    session.publish(reading(3, quality="stale"))
+    session.publish(reading(4, active_power_total=4.0))
     assert session.verbs()[1:] == ["DBIRTH incomer", "DDATA incomer", "DDEATH incomer", "DBIRTH incomer"]
     assert session.host.current["incomer", "active_power_total"].value == 4.0
 
 
-def test_a_device_that_is_away_during_an_outage_is_not_alive_after_it() -> None:
+def test_a_device_lost_during_an_outage_is_not_alive_after_the_outage() -> None:
     session = Session.begun()
-    session.tell(reading(1, active_power_total=1.0), reading(2, quality="stale"), replayed=2)
+    session.publish(reading(1, active_power_total=1.0), reading(2, quality="stale"), replayed=2)
     assert session.host.alive == set()
     assert session.verbs()[-1] == "DDEATH incomer"
 
 
-def test_what_is_not_there_any_more_is_null_and_what_is_read_seldom_holds() -> None:
+def test_a_missing_value_becomes_null_and_a_slow_quantity_keeps_its_value() -> None:
     session = Session.begun()
-    session.tell(reading(1, "roof", active_power_total=1.0, temperature_internal=41.5))
-    session.tell(reading(2, "roof"))
+    session.publish(reading(1, "roof", active_power_total=1.0, temperature_internal=41.5))
+    session.publish(reading(2, "roof"))
     current = session.host.current
     assert current["roof", "active_power_total"].value is None
     assert current["roof", "temperature_internal"].value == 41.5
-    session.tell(reading(3, "roof", active_power_total=3.0))
+    session.publish(reading(3, "roof", active_power_total=3.0))
     assert current["roof", "active_power_total"].value == 3.0
 
 
-def test_a_value_that_is_not_believed_has_the_quality_stale() -> None:
+def test_a_stale_value_has_the_quality_stale() -> None:
     session = Session.begun()
-    session.tell(reading(1, active_power_total=1.0), reading(2, quality="stale", active_power_total=1.0))
+    session.publish(reading(1, active_power_total=1.0), reading(2, quality="stale", active_power_total=1.0))
     assert session.host.current["incomer", "active_power_total"].quality == 500  # 6.4.9: STALE
-    session.tell(reading(3, active_power_total=1.5))
+    session.publish(reading(3, active_power_total=1.5))
     assert session.host.current["incomer", "active_power_total"].quality == 192
 
 
-def test_a_rebirth_tells_the_same_again_with_the_same_number() -> None:
+def test_a_rebirth_publishes_the_same_values_with_the_same_number() -> None:
     session = Session.begun(9)
-    session.tell(reading(1, active_power_total=1.0), emission(1, load_power=2.0))
+    session.publish(reading(1, active_power_total=1.0), emission(1, load_power=2.0))
     before = dict(session.host.current)
     session.node.rebirth(NOW // MS)
     assert session.verbs()[-2:] == ["NBIRTH", "DBIRTH incomer"]
     assert session.host.number == 9
-    shown = {key: one.value for key, one in before.items()}
-    assert {key: one.value for key, one in session.host.current.items()} == shown
+    values = {key: metric.value for key, metric in before.items()}
+    assert {key: metric.value for key, metric in session.host.current.items()} == values
     # A value keeps the time at which it was read.
     assert session.host.current["incomer", "active_power_total"].time == NOW // MS + 1
 
 
-def test_a_new_session_claims_no_value_of_the_last_one() -> None:
+def test_a_new_session_publishes_no_value_of_the_last_session() -> None:
     session = Session.begun()
-    session.tell(reading(1, active_power_total=1.0), emission(1, load_power=2.0))
+    session.publish(reading(1, active_power_total=1.0), emission(1, load_power=2.0))
     session.begin(1)
     assert session.host.current["", "emission/load_power"].value is None
     assert session.host.alive == set()
 
 
-def test_a_message_that_is_too_large_is_refused_and_leaves_no_gap() -> None:
+def test_a_too_large_message_is_refused_and_leaves_no_gap() -> None:
     session = Session.begun()
-    session.tell(reading(1), emission(1))
+    session.publish(reading(1), emission(1))
     large = "x" * 100
     send = session.send
 
@@ -217,21 +219,21 @@ def test_a_message_that_is_too_large_is_refused_and_leaves_no_gap() -> None:
     assert session.host.current["incomer", "active_power_total"].value == 2.0
 
 
-# whatever happens
+# any sequence
 
 
 @st.composite
 def batches(draw: st.DrawFn) -> tuple[list[tuple[str, str, float | None, bool]], int]:
     kinds = st.sampled_from(["incomer", "roof", "changed", "foreign", "tick", "15m", "1h"])
     values = st.none() | st.floats(-1e9, 1e9) | st.just(float("nan"))
-    one = st.tuples(kinds, st.sampled_from(["good", "stale", "glitch"]), values, st.booleans())
-    batch = draw(st.lists(one, max_size=12))
+    entry = st.tuples(kinds, st.sampled_from(["good", "stale", "glitch"]), values, st.booleans())
+    batch = draw(st.lists(entry, max_size=12))
     return batch, draw(st.integers(0, len(batch)))
 
 
 @given(st.lists(batches() | st.sampled_from(["rebirth", "session"]), max_size=40))
 @pytest.mark.slow(2)
-def test_every_session_keeps_the_rules_and_shows_what_was_read_last(steps: list[object]) -> None:
+def test_every_session_keeps_the_rules_and_has_the_last_values(steps: list[object]) -> None:
     session, number, time = Session.begun(), 0, 0
     last: dict[tuple[str, str], float] = {}
     for step in steps:
@@ -244,37 +246,37 @@ def test_every_session_keeps_the_rules_and_shows_what_was_read_last(steps: list[
             assert isinstance(step, tuple)
             batch, replayed = step
             records = []
-            for kind, quality, value, hot in batch:
+            for kind, quality, value, warm in batch:
                 time += 1
                 values = {} if value is None else {"active_power_total": value, "load_power": value}
                 if kind in ("tick", "15m", "1h"):
                     records.append(emission(time, kind, **{k: v for k, v in values.items() if k == "load_power"}))
                     continue
-                if hot:
+                if warm:
                     values["temperature_internal"] = 40.0
                 known = {k: v for k, v in values.items() if k in FIELDS}
                 if kind == "changed":
                     known = {} if value is None else {"voltage_l1n": value}
                 records.append(reading(time, kind, quality, **known))
-            session.tell(*records, replayed=replayed)
-            for one in records[replayed:]:
-                if one.series.kind == "emission":
-                    window = one.series.tag("window")
+            session.publish(*records, replayed=replayed)
+            for record in records[replayed:]:
+                if record.series.kind == "emission":
+                    window = record.series.tag("window")
                     key = "", "emission/load_power" if window == "tick" else f"emission/{window}/load_power"
-                    last[key] = float(one["load_power"])
+                    last[key] = float(record["load_power"])
         assert session.host.number == number
         assert session.host.alive <= {"incomer", "roof"}
         for key, value in last.items():
-            shown = session.host.current[key].value
-            assert shown is None if isnan(value) else shown == value
+            current = session.host.current[key].value
+            assert current is None if isnan(value) else current == value
 
 
-def test_sequence_numbers_go_round() -> None:
+def test_sequence_numbers_wrap_at_256() -> None:
     session = Session.begun()
     for number in range(600):
-        session.tell(reading(number, active_power_total=float(number)))
-    assert [one.seq for one in session.host.said[:3]] == [0, 1, 2]
-    assert [one.seq for one in session.host.said[255:258]] == [255, 0, 1]
+        session.publish(reading(number, active_power_total=float(number)))
+    assert [message.seq for message in session.host.said[:3]] == [0, 1, 2]
+    assert [message.seq for message in session.host.said[255:258]] == [255, 0, 1]
 
 
 # numbers of sessions
@@ -282,7 +284,9 @@ def test_sequence_numbers_go_round() -> None:
 
 @given(st.lists(st.booleans(), max_size=600))
 @pytest.mark.slow(5)
-def test_numbers_go_on_over_restarts_and_round(tmp_path_factory: pytest.TempPathFactory, restarts: list[bool]) -> None:
+def test_session_numbers_continue_after_restarts_and_wrap_at_256(
+    tmp_path_factory: pytest.TempPathFactory, restarts: list[bool]
+) -> None:
     path = tmp_path_factory.mktemp("spool") / "sparkplug-bdseq"
     numbers = SessionNumbers(path)
     for count, restart in enumerate(restarts):
@@ -292,17 +296,19 @@ def test_numbers_go_on_over_restarts_and_round(tmp_path_factory: pytest.TempPath
 
 
 @pytest.mark.parametrize("damage", ["", "x", "256", "-2", "\0" * 20])
-def test_a_damaged_number_begins_anew(tmp_path: Path, damage: str) -> None:
+def test_session_numbers_restart_after_a_damaged_file(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "sparkplug-bdseq"
     path.write_text(damage)
     assert SessionNumbers(path).following() == 0
     assert SessionNumbers(path).following() == 1
 
 
-def test_numbers_go_on_in_memory_while_the_disk_takes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_session_numbers_continue_in_memory_while_the_disk_is_not_writable(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     numbers = SessionNumbers(tmp_path / "not-there" / "sparkplug-bdseq")
     assert [numbers.following() for _ in range(3)] == [0, 1, 2]
-    assert len([one for one in caplog.records if "older bdSeq" in one.getMessage()]) == 1
+    assert len([log_record for log_record in caplog.records if "older bdSeq" in log_record.getMessage()]) == 1
 
 
 # bytes
@@ -314,7 +320,7 @@ def test_varints_are_those_of_protocol_buffers(number: int) -> None:
     assert read_back == number % 2**64
 
 
-def test_a_command_is_understood_as_others_encode_it() -> None:
+def test_a_command_from_another_encoder_is_read() -> None:
     command = Payload(timestamp=1)
     command.metrics.add(name="something", alias=3, datatype=10, double_value=1.0)
     command.metrics.add(name="other", datatype=9, float_value=1.0)
@@ -326,14 +332,16 @@ def test_a_command_is_understood_as_others_encode_it() -> None:
 
 
 @given(st.binary(max_size=200))
-def test_what_is_no_command_is_an_error_or_nothing(garbage: bytes) -> None:
+def test_other_bytes_are_an_error_or_no_command(garbage: bytes) -> None:
     with contextlib.suppress(ValueError):
         assert asks_rebirth(garbage) in (True, False)
 
 
 def test_units_are_the_contracts() -> None:
     device = reading(1).series
-    assert {unit(device, name) for name in QUANTITIES} == {one.unit for one in QUANTITIES.values()} - {"1"} | {""}
+    assert {unit(device, name) for name in QUANTITIES} == {quantity.unit for quantity in QUANTITIES.values()} - {
+        "1"
+    } | {""}
     site = emission(1).series
     # SPEC 5: W, Wh, g/kWh, g/h, g; shares and tiers have no unit.
     for field, expected in {

@@ -1,5 +1,7 @@
-"""Which record it is that a sink cannot take, and when it is the sink: set aside is only what it fails at while it
-takes others. The judging sink of `delivering` says of each record what happens to it."""
+"""A record is set aside only if the sink fails at it while the sink accepts others; else the sink is unavailable.
+
+The judging sink of `delivering` decides for each record how it fails.
+"""
 
 from __future__ import annotations
 
@@ -22,50 +24,50 @@ ROOF = replace(METER, tags=(("site", "works"), ("device", "roof"), *METER.tags[2
 
 
 def mixed(count: int, strange: int) -> Iterator[Record]:
-    """Readings of the meter, every `strange`-th of the roof."""
+    """Yield readings of the meter; every `strange`-th reading is of the roof."""
     for number in range(1, count + 1):
         yield reading(number, METER if number % strange else ROOF)
 
 
 @pytest.mark.parametrize("how", ["cut", "bug"])
-def test_a_record_that_costs_the_connection_is_set_aside_and_all_others_arrive_once(tmp_path: Path, how: str) -> None:
+def test_a_record_that_ends_the_connection_is_set_aside_and_all_others_arrive_once(tmp_path: Path, how: str) -> None:
     async def work() -> None:
-        sink, told = Judging(lambda number: how if number == 7 else ""), Told()
-        async with delivering(tmp_path, sink, stored=mixed(30, 7), events=told) as (delivery, spool, _):
+        sink, event_log = Judging(lambda number: how if number == 7 else ""), Told()
+        async with delivering(tmp_path, sink, stored=mixed(30, 7), events=event_log) as (delivery, spool, _):
             await until(lambda: spool.undelivered("one") == 0)
             assert (delivery.progress.delivered, delivery.progress.refused, spool.refused) == (29, 1, 1)
             assert delivery.progress.state == "online"
         if how == "cut":
-            # Three failures in the stream, three alone, each beside another one that was taken, and then it goes on.
+            # Three failures in the stream, and three alone, each beside an accepted record; then all others arrive.
             assert sink.opened == 7
             assert sorted(sink.taken) == [*range(1, 7), *range(8, 31)]
-            assert told.events == [("records refused", "one: cut, although others are taken")]
-        else:  # what was sent before a mistake of ours interrupted it, nobody knows
+            assert event_log.events == [("records refused", "one: cut, although others are taken")]
+        else:  # after an internal error it is unknown which records were sent
             assert set(sink.taken) == {*range(1, 7), *range(8, 31)}
             reason = "one: internal error, ZeroDivisionError: oops, although others are taken"
-            assert told.events == [("records refused", reason)]
+            assert event_log.events == [("records refused", reason)]
 
     asyncio.run(work())
 
 
-def test_a_sink_that_takes_nothing_is_away_and_no_record_is_set_aside(tmp_path: Path) -> None:
+def test_no_record_is_set_aside_while_a_sink_accepts_nothing(tmp_path: Path) -> None:
     async def work(how: str) -> None:
-        sink, told = Judging(lambda _: how), Told()
-        async with delivering(tmp_path / how, sink, stored=mixed(30, 3), events=told) as (delivery, spool, _):
+        sink, event_log = Judging(lambda _: how), Told()
+        async with delivering(tmp_path / how, sink, stored=mixed(30, 3), events=event_log) as (delivery, spool, _):
             await until(lambda: sink.opened > 40)
             assert (delivery.progress.state, spool.refused, spool.undelivered("one")) == ("away", 0, 30)
-            assert [event for event, _ in told.events] == ["sink away"]
+            assert [event for event, _ in event_log.events] == ["sink away"]
             sink.judge = lambda _: ""
             await until(lambda: spool.undelivered("one") == 0)
             assert delivery.progress.refused == 0
         assert sorted(sink.taken) == list(range(1, 31))
-        assert [event for event, _ in told.events] == ["sink away", "sink back"]
+        assert [event for event, _ in event_log.events] == ["sink away", "sink back"]
 
     for how in ("cut", "later", "bug"):
         asyncio.run(work(how))
 
 
-def test_the_one_record_of_a_quiet_site_is_not_set_aside_before_another_one_is_taken(tmp_path: Path) -> None:
+def test_a_single_record_is_set_aside_only_after_others_are_accepted(tmp_path: Path) -> None:
     async def work() -> None:
         sink = Judging(lambda number: "cut" if number == 1 else "")
         async with delivering(tmp_path, sink, stored=1) as (delivery, spool, _):
@@ -73,7 +75,7 @@ def test_the_one_record_of_a_quiet_site_is_not_set_aside_before_another_one_is_t
             assert spool.refused == 0
             await put(spool, 2, 3)
             await until(lambda: sorted(sink.taken) == [2, 3])
-            assert spool.refused == 0  # two failures beside others that are taken
+            assert spool.refused == 0  # two failures beside others that are accepted
             await put(spool, 4, 4)
             await until(lambda: spool.undelivered("one") == 0)
             assert (delivery.progress.delivered, spool.refused) == (3, 1)
@@ -81,7 +83,7 @@ def test_the_one_record_of_a_quiet_site_is_not_set_aside_before_another_one_is_t
     asyncio.run(work())
 
 
-def test_a_sink_that_says_it_is_busy_whenever_one_record_comes_keeps_that_record(tmp_path: Path) -> None:
+def test_a_record_at_which_the_sink_is_busy_is_not_set_aside(tmp_path: Path) -> None:
     async def work() -> None:
         sink = Judging(lambda number: "busy" if number == 7 else "")
         async with delivering(tmp_path, sink, stored=mixed(30, 7)) as (_, spool, _):
@@ -94,7 +96,7 @@ def test_a_sink_that_says_it_is_busy_whenever_one_record_comes_keeps_that_record
     asyncio.run(work())
 
 
-def test_when_nothing_was_acknowledged_the_guilty_one_is_found_behind_innocent_ones(tmp_path: Path) -> None:
+def test_without_acknowledgements_the_failing_record_is_found_among_the_others(tmp_path: Path) -> None:
     async def work() -> None:
         sink = Judging(lambda number: "lost" if number == 6 else "")
         async with delivering(tmp_path, sink, stored=mixed(30, 4)) as (_, spool, _):
@@ -105,24 +107,24 @@ def test_when_nothing_was_acknowledged_the_guilty_one_is_found_behind_innocent_o
     asyncio.run(work())
 
 
-def test_the_next_record_of_a_series_that_costs_the_connection_is_found_at_once(tmp_path: Path) -> None:
+def test_the_next_failing_record_of_a_series_is_set_aside_at_once(tmp_path: Path) -> None:
     async def work() -> None:
-        sink, told = Judging(lambda number: "" if float(number) % 12 else "cut"), Told()
-        async with delivering(tmp_path, sink, stored=mixed(145, 12), events=told) as (delivery, spool, clock):
+        sink, event_log = Judging(lambda number: "" if float(number) % 12 else "cut"), Told()
+        async with delivering(tmp_path, sink, stored=mixed(145, 12), events=event_log) as (delivery, spool, clock):
             await until(lambda: spool.undelivered("one") == 0)
             assert (delivery.progress.delivered, spool.refused) == (133, 12)
-            # Seven connections for the first, as above; then one for each of the other eleven.
+            # Seven connections for the first record, as above; then one for each of the other eleven.
             await until(lambda: sink.opened >= 7 + 11)
-            # Only the first one's failures are waited for: 1, 2, 4, 8 and 16 s with jitter, then a tenth each.
+            # Only the failures of the first record have a back-off: 1, 2, 4, 8 and 16 s with jitter, then a tenth each.
             assert all(slept < 0.2 for slept in clock.slept[5:])
         assert sink.opened == 7 + 11
         assert sorted(sink.taken) == [number for number in range(1, 146) if number % 12]
-        assert told.events == [("records refused", "one: cut, although others are taken")]
+        assert event_log.events == [("records refused", "one: cut, although others are taken")]
 
     asyncio.run(work())
 
 
-def test_a_series_that_is_taken_again_is_an_ordinary_one(tmp_path: Path) -> None:
+def test_a_series_that_is_accepted_again_is_tried_as_any_other(tmp_path: Path) -> None:
     async def work() -> None:
         sink = Judging(lambda number: "cut" if number in (5, 10) else "")
         async with delivering(tmp_path, sink, stored=mixed(40, 5)) as (_, spool, _):
@@ -139,38 +141,38 @@ def test_a_series_that_is_taken_again_is_an_ordinary_one(tmp_path: Path) -> None
     asyncio.run(work())
 
 
-def test_a_record_that_is_refused_for_now_again_and_again_is_set_aside_while_others_are_taken(tmp_path: Path) -> None:
+def test_a_record_deferred_repeatedly_is_set_aside_while_others_are_accepted(tmp_path: Path) -> None:
     async def work() -> None:
-        sink, told = Judging(lambda number: "" if float(number) % 7 else "later"), Told()
-        async with delivering(tmp_path, sink, stored=mixed(30, 7), events=told) as (delivery, spool, _):
+        sink, event_log = Judging(lambda number: "" if float(number) % 7 else "later"), Told()
+        async with delivering(tmp_path, sink, stored=mixed(30, 7), events=event_log) as (delivery, spool, _):
             await until(lambda: spool.undelivered("one") == 0)
             assert (delivery.progress.delivered, spool.refused) == (26, 4)
-            # The third attempt at the first one is the last, and ends no connection; after it one refusal is enough.
+            # The third attempt at the first record is its last, and ends no connection; then one refusal is enough.
             assert sink.opened == 3
         assert sorted(sink.taken) == [number for number in range(1, 31) if number % 7]
-        assert told.events == [("records refused", "one: not now")]
+        assert event_log.events == [("records refused", "one: not now")]
 
     asyncio.run(work())
 
 
-def test_reasons_are_told_once_and_again_after_an_hour_without_them(tmp_path: Path) -> None:
+def test_a_reason_is_reported_once_and_again_after_an_hour_without_it(tmp_path: Path) -> None:
     async def work() -> None:
-        sink, told = Judging(lambda _: "never"), Told()
-        async with delivering(tmp_path, sink, stored=50, events=told) as (_, spool, clock):
+        sink, event_log = Judging(lambda _: "never"), Told()
+        async with delivering(tmp_path, sink, stored=50, events=event_log) as (_, spool, clock):
             await until(lambda: spool.refused == 50)
-            # Each reason has another number in it, which makes none of them news.
-            assert told.events == [("records refused", "one: 1.0 is wrong")]
+            # The reasons differ only in a number, so they count as one reason.
+            assert event_log.events == [("records refused", "one: 1.0 is wrong")]
             clock.slept.append(3590.0)
             await put(spool, 51, 51)
             await until(lambda: spool.refused == 51)
             clock.slept.append(3590.0)
             await put(spool, 52, 52)
             await until(lambda: spool.refused == 52)
-            assert len(told.events) == 1
+            assert len(event_log.events) == 1
             clock.slept.append(3610.0)
             await put(spool, 53, 53)
             await until(lambda: spool.refused == 53)
-            assert told.events[1:] == [("records refused", "one: 53.0 is wrong")]
+            assert event_log.events[1:] == [("records refused", "one: 53.0 is wrong")]
 
     asyncio.run(work())
 
@@ -182,33 +184,33 @@ def refused(spool: Spool, count: int) -> bool:
 def test_many_different_reasons_do_not_become_many_events(tmp_path: Path) -> None:
     async def work() -> None:
         reasons = [{0: f"because of {letter}"} for letter in "abcdefghij"]
-        sink, told = Scripted(*(lambda _, reason=reason: reason for reason in reasons)), Told()
-        async with delivering(tmp_path, sink, events=told) as (_, spool, _):
+        sink, event_log = Scripted(*(lambda _, reason=reason: reason for reason in reasons)), Told()
+        async with delivering(tmp_path, sink, events=event_log) as (_, spool, _):
             for number in range(1, 11):
                 await put(spool, number, number)
                 await until(partial(refused, spool, number))
-        assert [detail for _, detail in told.events] == [f"one: because of {letter}" for letter in "abcde"]
+        assert [detail for _, detail in event_log.events] == [f"one: because of {letter}" for letter in "abcde"]
 
     asyncio.run(work())
 
 
-def test_an_outage_is_an_event_once_it_lasts_a_minute_and_so_is_its_end(tmp_path: Path) -> None:
+def test_an_outage_of_a_minute_and_its_end_are_events(tmp_path: Path) -> None:
     async def work() -> None:
-        # 1 + 2 + 4 + 8 s with jitter: over before an operator must know.
-        sink, told = Scripted(unreachable=4), Told()
-        async with delivering(tmp_path, sink, stored=1, events=told) as (delivery, spool, clock):
+        # 1 + 2 + 4 + 8 s with jitter: too short for an event.
+        sink, event_log = Scripted(unreachable=4), Told()
+        async with delivering(tmp_path, sink, stored=1, events=event_log) as (delivery, spool, clock):
             await until(lambda: delivery.progress.state == "online")
             assert sum(clock.slept) < LONG_OUTAGE
-            assert told.events == []
-            # And one that the server itself calls long is told at once.
+            assert event_log.events == []
+            # An outage with a long Retry-After is an event at once.
             sink.answers = [SinkError("too many", retry_after=300.0)]
             await put(spool, 2, 2)
             await until(lambda: spool.undelivered("one") == 0)
-            assert told.events == [("sink away", "one: too many"), ("sink back", "one: 0 records left to deliver")]
+            assert event_log.events == [("sink away", "one: too many"), ("sink back", "one: 0 records left to deliver")]
             sink.unreachable, sink.answers = 20, [SinkError("link down")]
             await put(spool, 3, 3)
             await until(lambda: spool.undelivered("one") == 0)
-            assert told.events[2:] == [
+            assert event_log.events[2:] == [
                 ("sink away", "one: nobody there"),
                 ("sink back", "one: 0 records left to deliver"),
             ]
