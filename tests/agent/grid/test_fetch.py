@@ -1,4 +1,4 @@
-"""One GET against a real server that misbehaves: size, time, redirects, TLS, packing, statuses."""
+"""One GET to a real, faulty server: size, time, redirects, TLS, compression, statuses."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_request_has_the_path_the_query_and_the_token() -> None:
     ],
     ids=["gzip", "chunked", "until the end"],
 )
-def test_bodies_come_in_several_ways(raw: bytes) -> None:
+def test_bodies_are_read_in_every_transfer_form(raw: bytes) -> None:
     async def work() -> None:
         assert await body_of(raw) == b'{"a": 1}'
 
@@ -81,7 +81,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
     ],
     ids=["length", "endless", "bomb", "cut", "no gzip", "brotli", "truncated", "ssh", "head"],
 )
-def test_an_answer_that_is_not_right_is_cut_off_and_said(raw: bytes, expected: str) -> None:
+def test_an_invalid_answer_is_cut_off_and_reported(raw: bytes, expected: str) -> None:
     async def work() -> None:
         failure = await failure_of(raw)
         assert expected in str(failure)
@@ -91,7 +91,7 @@ def test_an_answer_that_is_not_right_is_cut_off_and_said(raw: bytes, expected: s
     run(work())
 
 
-def test_a_server_that_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_to_a_silent_server_ends_with_the_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "FETCH_TIMEOUT", 0.2)
 
     async def work() -> None:
@@ -100,7 +100,7 @@ def test_a_server_that_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
     run(work())
 
 
-def test_nobody_there_is_said() -> None:
+def test_a_refused_connection_is_reported() -> None:
     async def work() -> None:
         with pytest.raises(FeedError, match="Connect call failed"):
             await get(f"http://127.0.0.1:{free_port()}/", {}, NOW)
@@ -122,13 +122,13 @@ def test_nobody_there_is_said() -> None:
         ("204 No Content", False),
     ],
 )
-def test_a_status_tells_whether_to_ask_again(status: str, final: bool) -> None:
+def test_the_status_decides_between_refusal_and_retry(status: str, final: bool) -> None:
     async def work() -> None:
         body = b"" if status.startswith("204") else b'{"error": "\x1b[31mno\n"}'
         failure = await failure_of(answer(body, status=status))
         assert isinstance(failure, FeedRefused) == final
         assert f"answers {status[:3]}" in str(failure)
-        assert str(failure).isprintable()  # what the server said is quoted
+        assert str(failure).isprintable()  # the text of the server is quoted
 
     run(work())
 
@@ -157,11 +157,11 @@ def test_retry_after_comes_with_the_failure() -> None:
     run(work())
 
 
-def test_a_redirect_is_followed_and_the_token_stays_at_home() -> None:
+def test_a_redirect_is_followed_without_the_token_to_another_host() -> None:
     async def work() -> None:
         async with serving(answer(b"{}")) as other:
-            there = answer(b"", f"Location: {other.url}/b", status="302 Found")
-            async with serving(answer(b"", "Location: /a", status="301 Moved Permanently"), there) as web:
+            redirect = answer(b"", f"Location: {other.url}/b", status="302 Found")
+            async with serving(answer(b"", "Location: /a", status="301 Moved Permanently"), redirect) as web:
                 assert await get(f"{web.url}/x", TOKEN, NOW) == b"{}"
                 assert [head.partition(" HTTP")[0] for head in web.asked] == ["GET /x", "GET /a"]
                 assert all("s3cret" in head for head in web.asked)
@@ -175,20 +175,20 @@ def test_a_redirect_is_followed_and_the_token_stays_at_home() -> None:
     ("location", "expected"),
     [("/again", "more than 3 redirects"), ("file:///etc/passwd", "leads to"), ("http://[", "leads to")],
 )
-def test_a_redirect_leads_to_http_and_not_for_ever(location: str, expected: str) -> None:
+def test_redirects_are_limited_to_http_and_to_three(location: str, expected: str) -> None:
     async def work() -> None:
         assert expected in str(await failure_of(answer(b"", f"Location: {location}", status="302 Found")))
 
     run(work())
 
 
-def test_tls_is_verified_and_never_left(tls: Certificates) -> None:
+def test_tls_is_verified_and_a_redirect_to_http_is_refused(tls: Certificates) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(tls.cert, tls.key)
 
     async def work() -> None:
-        away = answer(b"", "Location: http://127.0.0.1/", status="302 Found")
-        async with serving(answer(b"{}"), away, tls=context) as web:
+        redirect = answer(b"", "Location: http://127.0.0.1/", status="302 Found")
+        async with serving(answer(b"{}"), redirect, tls=context) as web:
             with pytest.raises(FeedError, match="CERTIFICATE_VERIFY_FAILED"):
                 await get(web.url, TOKEN, NOW)
             assert web.asked == []
@@ -199,7 +199,7 @@ def test_tls_is_verified_and_never_left(tls: Certificates) -> None:
     run(work())
 
 
-def test_a_token_that_no_header_can_carry_is_not_repeated() -> None:
+def test_a_token_invalid_in_a_header_is_not_in_the_error() -> None:
     async def work() -> None:
         async with serving(answer(b"{}")) as web:
             with pytest.raises(FeedRefused) as raised:

@@ -1,4 +1,4 @@
-"""A site's own file and messages: shapes, local times, hot reload, broken files. Numbers worked out beside them."""
+"""The file and the messages of a site: forms, local times, hot reload, broken files. Numbers are calculated beside."""
 
 from __future__ import annotations
 
@@ -46,14 +46,15 @@ def csv_signals(text: str, zone: ZoneInfo = SHANGHAI, unit: str = "share") -> li
     return good
 
 
-def spans(found: list[Signal]) -> list[tuple[int, int, float]]:
-    """Start and end in hours from noon of 1 June in Shanghai, and the intensity."""
+def spans(values: list[Signal]) -> list[tuple[int, int, float]]:
+    """Return start and end in hours from noon of 1 June in Shanghai, and the intensity."""
     return [
-        ((one.valid_from - NOON) // 3600 // NS, (one.valid_to - NOON) // 3600 // NS, one.intensity) for one in found
+        ((value.valid_from - NOON) // 3600 // NS, (value.valid_to - NOON) // 3600 // NS, value.intensity)
+        for value in values
     ]
 
 
-# shapes
+# forms
 
 
 @pytest.mark.parametrize(
@@ -67,10 +68,10 @@ def spans(found: list[Signal]) -> list[tuple[int, int, float]]:
         "time,valid_to,intensity\n2026-06-01 13:00,2026-06-01 14:00,500\n\n2026-06-01 12:00,2026-06-01 13:00,600",
     ],
 )
-def test_a_table_of_intensities_is_in_local_time_where_no_offset_is_said(text: str) -> None:
-    found = sorted(csv_signals(text), key=lambda one: one.valid_from)
-    assert spans(found) == [(0, 1, 600.0), (1, 2, 500.0)]
-    assert {(one.tier, one.basis, one.source) for one in found} == {(4, "direct", "file mix.csv")}
+def test_a_table_of_intensities_without_offsets_is_in_local_time(text: str) -> None:
+    values = sorted(csv_signals(text), key=lambda value: value.valid_from)
+    assert spans(values) == [(0, 1, 600.0), (1, 2, 500.0)]
+    assert {(value.tier, value.basis, value.source) for value in values} == {(4, "direct", "file mix.csv")}
 
 
 @pytest.mark.parametrize(
@@ -85,36 +86,36 @@ def test_a_table_of_intensities_is_in_local_time_where_no_offset_is_said(text: s
         ),
     ],
 )
-def test_a_table_of_mixes_has_a_column_a_fuel_or_a_line_a_fuel(text: str, unit: str) -> None:
-    (one,) = csv_signals(text, unit=unit)
-    assert one.intensity == pytest.approx(504.0)  # 0.6 x 840
-    assert (one.clean_share, one.estimated, one.tier) == (near(0.4), False, 4)
-    assert one.source == "file mix.csv mix, factors china"
+def test_a_table_of_mixes_has_a_column_or_a_line_for_each_fuel(text: str, unit: str) -> None:
+    (value,) = csv_signals(text, unit=unit)
+    assert value.intensity == pytest.approx(504.0)  # 0.6 x 840
+    assert (value.clean_share, value.estimated, value.tier) == (near(0.4), False, 4)
+    assert value.source == "file mix.csv mix, factors china"
 
 
-def test_an_empty_cell_is_a_fuel_that_nobody_knows() -> None:
-    (one,) = csv_signals("time,coal,hydro\n2026-06-01 12:00,0.6,\n")
-    assert (one.intensity, one.estimated) == (near(0.6 * 840 + 0.4 * 575), True)
+def test_an_empty_cell_is_an_unknown_share() -> None:
+    (value,) = csv_signals("time,coal,hydro\n2026-06-01 12:00,0.6,\n")
+    assert (value.intensity, value.estimated) == (near(0.6 * 840 + 0.4 * 575), True)
 
 
-def test_a_mix_without_time_is_valid_always() -> None:
+def test_a_mix_without_time_is_always_valid() -> None:
     # METHOD 2.4: fossil 0.675 as Chinese coal, non-fossil 0.325
-    (one,) = csv_signals("fuel,share\nfossil,0.675\nnon_fossil,0.325\n")
-    assert one.intensity == pytest.approx(567.0)
-    assert one.clean_share == pytest.approx(0.325)
-    assert one.valid_from < NOON < one.valid_to
+    (value,) = csv_signals("fuel,share\nfossil,0.675\nnon_fossil,0.325\n")
+    assert value.intensity == pytest.approx(567.0)
+    assert value.clean_share == pytest.approx(0.325)
+    assert value.valid_from < NOON < value.valid_to
 
 
-def test_a_value_ends_with_the_next_one_but_not_after_the_usual_step() -> None:
-    found = csv_signals(
+def test_a_value_ends_with_the_next_value_or_after_the_usual_step() -> None:
+    values = csv_signals(
         "time,intensity\n"
         "2026-06-01 12:00,1\n2026-06-01 13:00,2\n2026-06-01 14:00,3\n2026-06-01 20:00,4\n2026-06-01 20:30,5\n"
     )
-    ends = [(one.valid_to - one.valid_from) // NS for one in found]
+    ends = [(value.valid_to - value.valid_from) // NS for value in values]
     assert ends == [3600, 3600, 3600, 1800, 3600]
 
 
-def test_json_has_the_same_words() -> None:
+def test_json_has_the_same_names() -> None:
     for text in (
         '[{"time": "2026-06-01T12:00:00+08:00", "mix": {"coal": 0.6, "hydro": 0.4}}]',
         '{"data": [{"time": "2026-06-01T04:00:00Z", "shares": {"coal": 0.6, "hydro": 0.4}}]}',
@@ -126,29 +127,29 @@ def test_json_has_the_same_words() -> None:
         assert (good[0].intensity, good[0].valid_from) == (near(504.0), NOON)
 
 
-# clocks that change
+# daylight saving time
 
 
-def test_the_night_in_autumn_has_two_hours_of_one_name() -> None:
+def test_the_repeated_hour_in_autumn_has_two_values() -> None:
     # Berlin, 25 October 2026: 03:00 CEST (01:00 UTC) becomes 02:00 CET
     rows = ["2026-10-25 01:00", "2026-10-25 02:00", "2026-10-25 02:00", "2026-10-25 03:00"]
-    found = csv_signals("time,intensity\n" + "".join(f"{row},{400 + n}\n" for n, row in enumerate(rows)), BERLIN)
+    values = csv_signals("time,intensity\n" + "".join(f"{row},{400 + n}\n" for n, row in enumerate(rows)), BERLIN)
     first = utc("2026-10-24T23:00:00+00:00")
-    assert [(one.valid_from - first) // 3600 // NS for one in found] == [0, 1, 2, 3]
-    assert [one.intensity for one in found] == [400.0, 401.0, 402.0, 403.0]
+    assert [(value.valid_from - first) // 3600 // NS for value in values] == [0, 1, 2, 3]
+    assert [value.intensity for value in values] == [400.0, 401.0, 402.0, 403.0]
 
 
-def test_the_night_in_spring_has_no_hour_of_that_name() -> None:
+def test_the_skipped_hour_in_spring_has_no_value() -> None:
     # Berlin, 29 March 2026: 02:00 CET (01:00 UTC) becomes 03:00 CEST
     rows = ["2026-03-29 01:00", "2026-03-29 02:00", "2026-03-29 03:00"]
-    found = csv_signals("time,intensity\n" + "".join(f"{row},{400 + n}\n" for n, row in enumerate(rows)), BERLIN)
+    values = csv_signals("time,intensity\n" + "".join(f"{row},{400 + n}\n" for n, row in enumerate(rows)), BERLIN)
     first = utc("2026-03-29T00:00:00+00:00")
-    assert [((one.valid_from - first) // 3600 // NS, one.intensity) for one in found] == [(0, 400.0), (1, 402.0)]
+    assert [((value.valid_from - first) // 3600 // NS, value.intensity) for value in values] == [(0, 400.0), (1, 402.0)]
 
 
 def test_shanghai_is_eight_hours_ahead_all_year() -> None:
-    found = csv_signals("time,intensity\n2026-01-01 00:00,1\n2026-07-01 00:00,2\n")
-    assert [one.valid_from for one in found] == [utc("2025-12-31T16:00:00Z"), utc("2026-06-30T16:00:00Z")]
+    values = csv_signals("time,intensity\n2026-01-01 00:00,1\n2026-07-01 00:00,2\n")
+    assert [value.valid_from for value in values] == [utc("2025-12-31T16:00:00Z"), utc("2026-06-30T16:00:00Z")]
 
 
 # mistakes
@@ -177,12 +178,12 @@ def test_a_file_with_a_mistake_is_refused_with_the_line(text: str, reason: str) 
 
 
 @pytest.mark.parametrize("text", ["[1, 2]", '"x"', "true", '{"foo": 1}', '{"mix": 3}', '{"mix": {}}', "[]x"])
-def test_json_that_says_nothing_is_refused(text: str) -> None:
+def test_json_without_a_value_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="found"):
         signals(from_json(text.encode()), terms(), NOON, live=False)
 
 
-def test_a_row_that_cannot_be_is_left_out_and_told() -> None:
+def test_an_impossible_row_is_left_out_and_reported() -> None:
     text = "time,coal,hydro\n2026-06-01 12:00,0.6,0.43\n2026-06-01 13:00,0.6,0.4\n"
     good, bad = signals(from_csv(text.encode()), terms(), NOON, live=False)
     assert spans(good) == [(1, 2, near(504.0))]
@@ -220,8 +221,8 @@ ENTRY = st.dictionaries(
 
 
 @given(st.one_of(ENTRY, st.lists(ENTRY, max_size=3), st.floats(), st.text(max_size=5)))
-def test_any_json_is_refused_or_is_possible(found: Any) -> None:
-    _refused_or_possible(json.dumps(found).encode(), from_json)
+def test_any_json_is_refused_or_is_possible(document: Any) -> None:
+    _refused_or_possible(json.dumps(document).encode(), from_json)
 
 
 def _refused_or_possible(data: bytes, read: Any) -> None:
@@ -230,14 +231,14 @@ def _refused_or_possible(data: bytes, read: Any) -> None:
             good, bad = signals(read(data), terms(), NOON, live=live)
         except ValueError:
             continue
-        assert all(possible(one.intensity) and one.valid_from < one.valid_to for one in good)
+        assert all(possible(value.intensity) and value.valid_from < value.valid_to for value in good)
         assert all(bad)
 
 
 # the file on disk
 
 
-def look(source: FileSource, times: int = 1) -> None:
+def check_file(source: FileSource, times: int = 1) -> None:
     async def work() -> None:
         for _ in range(times):
             await source.check()
@@ -246,7 +247,7 @@ def look(source: FileSource, times: int = 1) -> None:
 
 
 def write(path: Path, text: str, second: int) -> None:
-    """A file that was written so many seconds after noon."""
+    """Write a file with a time that is a number of s after noon."""
     path.write_text(text)
     os.utime(path, ns=(NOON + second * NS, NOON + second * NS))
 
@@ -258,64 +259,64 @@ def watched(path: Path, *, shape: bool = False, seconds: int = 60) -> tuple[File
 
 
 def intensity(source: FileSource) -> float | None:
-    found = source.feed.at(NOON)
-    return found.intensity if found else None
+    value = source.feed.at(NOON)
+    return value.intensity if value else None
 
 
-def test_a_changed_file_is_read_again_and_a_broken_one_changes_nothing(tmp_path: Path) -> None:
+def test_a_changed_file_is_read_again_and_a_broken_file_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "mix.csv"
     source, clock = watched(path)
-    look(source)
+    check_file(source)
     assert (source.feed.state(NOON), source.feed.detail) == ("away", "cannot be read: No such file or directory")
     write(path, "time,intensity\n2026-06-01 12:00,600\n", 0)
-    look(source)
+    check_file(source)
     assert (intensity(source), source.feed.state(NOON)) == (600.0, "good")
     write(path, "time,intensity\n2026-06-01 12:00,4", 1)
     write(path, "time,intensity\n2026-06-01 12:00", 2)
-    look(source)
+    check_file(source)
     assert intensity(source) == 600.0
     assert source.feed.detail == "line 2: found 1 columns; expected 2; what was read before stays"
     clock.now += 60 * NS
     write(path, "time,intensity\n2026-06-01 12:00,450\n", 63)
-    look(source)
+    check_file(source)
     assert (intensity(source), source.feed.detail) == (450.0, "")
     path.unlink()
-    look(source)
+    check_file(source)
     assert (intensity(source), source.feed.detail) == (450.0, "cannot be read: No such file or directory")
 
 
-def test_a_file_that_is_being_written_is_left_until_it_rests(tmp_path: Path) -> None:
+def test_a_changing_file_is_not_read_until_it_is_stable(tmp_path: Path) -> None:
     path = tmp_path / "mix.csv"
     source, clock = watched(path)
     clock.now = NOON
     for second, text in enumerate(("time,intensity\n2026-06-01 12:00,4", "time,intensity\n2026-06-01 12:00,45")):
         clock.now += NS
         write(path, text, second + 1)
-        look(source)
+        check_file(source)
         assert intensity(source) is None
-    look(source)  # as it was at the last look
+    check_file(source)  # unchanged since the last check
     assert intensity(source) == 45.0
 
 
-def test_rows_that_cannot_be_are_told_and_the_others_are_used(tmp_path: Path) -> None:
+def test_impossible_rows_of_a_file_are_reported_and_the_others_are_used(tmp_path: Path) -> None:
     path = tmp_path / "mix.csv"
     source, _ = watched(path)
     write(path, "time,intensity\n2026-06-01 11:00,3000\n2026-06-01 12:00,600\n", 0)
-    look(source)
+    check_file(source)
     assert intensity(source) == 600.0
     assert source.feed.detail.startswith("1 of 2 entries are not used, the first: line 2: intensity: found 3000")
 
 
-def test_a_file_without_end_and_a_pipe_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_too_large_file_and_a_pipe_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_source, "SOURCE_FILE_BYTES", 100)
     path = tmp_path / "mix.csv"
     source, _ = watched(path)
     write(path, "x" * 101, 0)
-    look(source)
+    check_file(source)
     assert source.feed.detail == "found more than 100 bytes; what was read before stays"
     path.unlink()
     os.mkfifo(path)
-    look(source, 2)
+    check_file(source, 2)
     assert source.feed.state(NOON) == "away"
 
 
@@ -323,30 +324,30 @@ def test_the_mean_of_a_file_brings_its_shape_to_the_official_level(tmp_path: Pat
     path = tmp_path / "day.csv"
     source, _ = watched(path, shape=True)
     write(path, "time,intensity\n2026-06-01 11:00,600\n2026-06-01 12:00,400\n", 0)
-    look(source)
+    check_file(source)
     ladder = Ladder("CN-CQ", "direct", None, [source.feed])
     # METHOD 4.3: the mean is 500, so 558.1 x 400 / 500
     assert ladder.at(NOON).intensity == pytest.approx(446.48)
     assert ladder.at(NOON).raw == 400.0
 
 
-def test_a_file_that_is_read_again_after_a_restart_changes_nothing_unless_it_is_another_one(tmp_path: Path) -> None:
+def test_a_file_read_after_a_restart_changes_answers_only_if_its_content_changed(tmp_path: Path) -> None:
     path = tmp_path / "day.csv"
     text = "time,intensity\n2026-06-01 11:00,600\n2026-06-01 12:00,400\n"
     write(path, text, 0)
     first, _ = watched(path, shape=True)
-    look(first)
+    check_file(first)
     assert first.feed.changes().span == (NOON - 3600 * NS, NOON + 60 * NS + 1)
-    again, clock = watched(path, shape=True, seconds=600)
-    again.feed.restore([], first.feed.mark)
+    restored, clock = watched(path, shape=True, seconds=600)
+    restored.feed.restore([], first.feed.mark)
     clock.now += 2 * NS
-    look(again)
-    # What this process answered before it had read the file, and no more.
-    assert again.feed.changes().span == (NOON + 600 * NS, NOON + 602 * NS + 1)
+    check_file(restored)
+    # Only the answers of this process before it had read the file.
+    assert restored.feed.changes().span == (NOON + 600 * NS, NOON + 602 * NS + 1)
     write(path, text.replace("600", "610"), 0)
     other, _ = watched(path, shape=True, seconds=600)
     other.feed.restore([], first.feed.mark)
-    look(other)
+    check_file(other)
     assert other.feed.changes().span == (NOON - 3600 * NS, NOON + 600 * NS + 1)
 
 
@@ -354,20 +355,20 @@ def test_a_file_whose_mean_changes_changes_all_of_its_hours(tmp_path: Path) -> N
     path = tmp_path / "day.csv"
     source, clock = watched(path, shape=True)
     write(path, "time,intensity\n2026-06-01 10:00,600\n2026-06-01 11:00,400\n2026-06-01 12:00,500\n", 0)
-    look(source)
+    check_file(source)
     source.feed.changes()
     clock.now += 60 * NS
     write(path, "time,intensity\n2026-06-01 10:00,600\n2026-06-01 11:00,400\n2026-06-01 12:00,200\n", 63)
-    look(source)
+    check_file(source)
     assert source.feed.mean == pytest.approx(400.0)
     assert source.feed.changes().span == (NOON - 2 * 3600 * NS, NOON + 120 * NS + 1)
 
 
-def test_a_file_without_a_row_says_so(tmp_path: Path) -> None:
+def test_a_file_without_rows_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "day.csv"
     source, _ = watched(path, shape=True)
     write(path, "time,intensity\n", 0)
-    look(source)
+    check_file(source)
     assert source.feed.detail == "found no value; what was read before stays"
 
 
@@ -379,7 +380,7 @@ def listener(broker: MqttConfig, clock: Clock) -> MqttSource:
     return MqttSource(feed, broker, "grid/mix", terms(step=900.0), clock, random.Random(1))
 
 
-def heard(*payloads: bytes, retained: bool = False) -> Feed:
+def feed_after(*payloads: bytes, retained: bool = False) -> Feed:
     source = listener(MqttConfig("127.0.0.1", 1), Hands(NOON))  # type: ignore[arg-type]  # a clock by hand
     for payload in payloads:
         source.take(Message(payload, retained))
@@ -398,10 +399,10 @@ def heard(*payloads: bytes, retained: bool = False) -> Feed:
     ],
 )
 def test_a_message_has_an_intensity_or_a_mix(payload: bytes, expected: float, tier: int) -> None:
-    found = heard(payload).at(NOON)
-    assert found is not None
-    assert (found.intensity, found.tier) == (near(expected), tier)
-    assert found.valid_to - found.valid_from == 900 * NS
+    value = feed_after(payload).at(NOON)
+    assert value is not None
+    assert (value.intensity, value.tier) == (near(expected), tier)
+    assert value.valid_to - value.valid_from == 900 * NS
 
 
 @pytest.mark.parametrize(
@@ -418,21 +419,21 @@ def test_a_message_has_an_intensity_or_a_mix(payload: bytes, expected: float, ti
         b"1" * 70_000,
     ],
 )
-def test_a_message_that_says_nothing_keeps_the_last_value(payload: bytes) -> None:
-    feed = heard(b"400", payload)
-    assert [one.intensity for one in feed._actual] == [400.0]
+def test_an_unusable_message_keeps_the_last_value(payload: bytes) -> None:
+    feed = feed_after(b"400", payload)
+    assert [value.intensity for value in feed._actual] == [400.0]
     assert feed.detail.startswith("unusable message: ")
     assert feed.detail.isprintable()
 
 
-def test_a_retained_message_must_say_its_time() -> None:
-    feed = heard(b"400", retained=True)
+def test_a_retained_message_needs_its_time() -> None:
+    feed = feed_after(b"400", retained=True)
     assert feed.at(NOON) is None
     assert "a retained message without a time" in feed.detail
-    assert heard(b'{"time": "2026-06-01T03:50:00Z", "intensity": 400}', retained=True).at(NOON) is not None
+    assert feed_after(b'{"time": "2026-06-01T03:50:00Z", "intensity": 400}', retained=True).at(NOON) is not None
 
 
-def test_the_topic_of_a_real_broker_is_heard_across_its_restart(
+def test_messages_of_a_broker_arrive_before_and_after_its_restart(
     broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("wattgram.grid.sources.mqtt_source.FIRST_WAIT", 0.05)
@@ -443,21 +444,21 @@ def test_the_topic_of_a_real_broker_is_heard_across_its_restart(
         source = listener(MqttConfig("127.0.0.1", broker.port), clock)
         task = asyncio.create_task(source.run())
 
-        async def told(payload: str, expected: float) -> None:
+        async def publish_until(payload: str, expected: float) -> None:
             async with asyncio.timeout(20):
                 while (now := source.feed.at(clock.time())) is None or now.intensity != expected:
                     await asyncio.to_thread(broker.publish, "grid/mix", payload)
                     await asyncio.sleep(0.02)
 
-        await told('{"mix": {"coal": 0.5, "hydro": 0.5}}', 420.0)
-        broker.publish("grid/mix", json.dumps({"pad": "x" * 100_000}))  # kept away by the broker, MQTT 5, 3.1.2.11.4
-        await told("411", 411.0)
+        await publish_until('{"mix": {"coal": 0.5, "hydro": 0.5}}', 420.0)
+        broker.publish("grid/mix", json.dumps({"pad": "x" * 100_000}))  # dropped by the broker, MQTT 5, 3.1.2.11.4
+        await publish_until("411", 411.0)
         assert "unusable" not in caplog.text
         broker.kill()
         await until(lambda: "127.0.0.1" in source.feed.detail)
-        assert source.feed.state(clock.time()) == "good"  # its last value is fresh for a while
+        assert source.feed.state(clock.time()) == "good"  # its last value is still fresh
         await asyncio.to_thread(broker.start)
-        await told("333", 333.0)
+        await publish_until("333", 333.0)
         assert source.feed.detail == ""
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -465,7 +466,7 @@ def test_the_topic_of_a_real_broker_is_heard_across_its_restart(
     asyncio.run(asyncio.wait_for(work(), 90))
 
 
-def test_a_broker_that_is_away_is_told() -> None:
+def test_an_unavailable_broker_is_reported() -> None:
     async def work() -> None:
         source = listener(MqttConfig("127.0.0.1", free_port()), Clock())
         task = asyncio.create_task(source.run())

@@ -28,23 +28,23 @@ def feeds(*names: str, time: int = NOON, mean: float | None = None) -> list[Feed
     return [Feed(name, Hands(time), mean=mean) for name in names]  # type: ignore[arg-type]  # a clock by hand
 
 
-def told(ladder: Ladder, time: int) -> tuple[float, str, int]:
-    found = ladder.at(time)
-    return found.intensity, found.source, found.tier
+def answer_of(ladder: Ladder, time: int) -> tuple[float, str, int]:
+    current = ladder.at(time)
+    return current.intensity, current.source, current.tier
 
 
 def test_the_first_fresh_source_wins_and_the_table_is_last() -> None:
     first, second = feeds("first", "second")
     ladder = Ladder("CN-CQ", "direct", None, [first, second])
-    assert told(ladder, NOON) == (558.1, TABLE, 5)
+    assert answer_of(ladder, NOON) == (558.1, TABLE, 5)
     second.put([signal(500.0, NOON, 7200, source="second")])
-    assert told(ladder, NOON) == (500.0, "second", 1)
+    assert answer_of(ladder, NOON) == (500.0, "second", 1)
     first.put([signal(400.0, NOON, 3600, source="first")])
-    assert told(ladder, NOON) == (400.0, "first", 1)
-    # The first one's hour ends at 13:00 and serves two hours more (METHOD 3.4); the second one's until 16:00.
-    assert told(ladder, NOON + 3 * HOUR) == (400.0, "first", 1)
-    assert told(ladder, NOON + 3 * HOUR + NS) == (500.0, "second", 1)
-    assert told(ladder, NOON + 4 * HOUR + NS) == (558.1, TABLE, 5)
+    assert answer_of(ladder, NOON) == (400.0, "first", 1)
+    # The first hour ends at 13:00 and serves two hours more (METHOD 3.4); the second value serves until 16:00.
+    assert answer_of(ladder, NOON + 3 * HOUR) == (400.0, "first", 1)
+    assert answer_of(ladder, NOON + 3 * HOUR + NS) == (500.0, "second", 1)
+    assert answer_of(ladder, NOON + 4 * HOUR + NS) == (558.1, TABLE, 5)
 
 
 def test_the_age_of_a_value_counts_from_its_end() -> None:
@@ -55,50 +55,55 @@ def test_the_age_of_a_value_counts_from_its_end() -> None:
     assert ladder.at(NOON + 2 * HOUR).age(NOON + 2 * HOUR) == 3600.0
 
 
-def test_a_configured_factor_stands_in_the_place_of_the_table() -> None:
+def test_a_configured_factor_replaces_the_table() -> None:
     (feed,) = feeds("feed")
     ladder = Ladder("CN-CQ", "direct", 612.5, [feed])
-    assert told(ladder, NOON) == (612.5, "configuration", 4)
+    assert answer_of(ladder, NOON) == (612.5, "configuration", 4)
     assert ladder.at(NOON).age(NOON) == 0.0
     feed.put([signal(400.0, NOON, 3600)])
-    assert told(ladder, NOON) == (400.0, "feed", 1)
+    assert answer_of(ladder, NOON) == (400.0, "feed", 1)
 
 
-def test_a_moment_has_the_value_that_was_valid_then_whenever_it_came() -> None:
+def test_a_moment_has_the_value_valid_then_whenever_it_arrived() -> None:
     (feed,) = feeds("feed")
     ladder = Ladder("CN-CQ", "direct", None, [feed])
     feed.put([signal(300.0, NOON, 3600)])
     feed.put([signal(100.0 + hour, NOON - hour * HOUR, 3600) for hour in (1, 2, 3)])  # late, newest first
     assert [ladder.at(NOON - hour * HOUR + 1).intensity for hour in (0, 1, 2, 3)] == [300.0, 101.0, 102.0, 103.0]
-    assert told(ladder, NOON - 4 * HOUR) == (558.1, TABLE, 5)
+    assert answer_of(ladder, NOON - 4 * HOUR) == (558.1, TABLE, 5)
 
 
-def test_a_revised_value_replaces_the_one_of_its_moment_alone() -> None:
+def test_a_revised_value_replaces_only_the_value_of_its_moment() -> None:
     (feed,) = feeds("feed")
     feed.put([signal(float(hour), NOON - hour * HOUR, 3600) for hour in (1, 2, 3)])
     feed.put([signal(222.0, NOON - 2 * HOUR, 3600)])
     values = [feed.at(NOON - hour * HOUR) for hour in (1, 2, 3)]
-    assert [one.intensity for one in values if one] == [1.0, 222.0, 3.0]
+    assert [value.intensity for value in values if value] == [1.0, 222.0, 3.0]
 
 
-def test_a_forecast_serves_only_its_own_time_and_after_what_was_measured() -> None:
+def test_a_forecast_serves_only_its_own_time_and_after_measured_values() -> None:
     (feed,) = feeds("feed")
     feed.put([signal(400.0, NOON - HOUR, 3600), *(signal(410.0 + h, NOON + h * HOUR, 3600, 3) for h in range(6))])
     tiers = [feed.at(NOON + hour * HOUR + 1) for hour in (0, 1, 2, 5)]
     # Measured until 12:00, fresh until 14:00; forecast until 18:00.
-    assert [(one.intensity, one.tier) for one in tiers if one] == [(400.0, 1), (400.0, 1), (412.0, 3), (415.0, 3)]
+    assert [(value.intensity, value.tier) for value in tiers if value] == [
+        (400.0, 1),
+        (400.0, 1),
+        (412.0, 3),
+        (415.0, 3),
+    ]
     assert feed.at(NOON + 6 * HOUR) is None
 
 
 @pytest.mark.parametrize("intensity", [-0.1, 2000.1, float("nan"), float("inf")])
-def test_what_no_grid_emits_is_not_taken(intensity: float) -> None:
+def test_an_impossible_intensity_is_refused(intensity: float) -> None:
     (feed,) = feeds("feed")
     with pytest.raises(ValueError, match="no value that is possible"):
         feed.put([signal(intensity, NOON, 3600)])
     assert feed.at(NOON) is None
 
 
-def test_a_measured_value_of_the_future_is_not_taken() -> None:
+def test_a_measured_value_of_the_future_is_refused() -> None:
     (feed,) = feeds("feed")
     with pytest.raises(ValueError, match="ahead of time"):
         feed.put([signal(400.0, NOON + HOUR, 3600)])
@@ -116,13 +121,13 @@ def test_shape_times_level_has_the_feeds_shape_and_the_official_mean() -> None:
     assert isnan(ladder.at(NOON + 5 * HOUR).raw)  # without a feed the ratio is 1
 
 
-def test_a_level_that_no_grid_has_is_left_out() -> None:
+def test_an_impossible_level_is_left_out() -> None:
     (feed,) = feeds("feed", mean=1.0)
     feed.put([signal(600.0, NOON, 3600)])
-    assert told(Ladder("CN-CQ", "direct", None, [feed]), NOON) == (558.1, TABLE, 5)
+    assert answer_of(Ladder("CN-CQ", "direct", None, [feed]), NOON) == (558.1, TABLE, 5)
 
 
-def test_the_state_of_a_source_and_what_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_state_of_a_source_and_its_log_lines(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     (feed,) = feeds("feed")
     assert feed.state(NOON) == "waiting"
@@ -150,16 +155,16 @@ def test_the_history_is_bounded() -> None:
 # how long an answer holds
 
 
-def test_an_answer_holds_until_a_source_before_speaks_or_the_one_that_serves_ends() -> None:
+def test_an_answer_holds_until_an_earlier_source_has_a_value_or_the_current_value_ends() -> None:
     first, second = feeds("first", "second")
     ladder = Ladder("CN-CQ", "direct", None, [first, second])
-    assert ladder.until(NOON) == utc("2027-01-01T00:00:00+08:00")  # a factor's year is China's
+    assert ladder.until(NOON) == utc("2027-01-01T00:00:00+08:00")  # the year of a factor is the year in China
     second.put([signal(500.0, NOON, 7200, source="second")])
     first.put([signal(410.0, NOON + HOUR, 3600, 3, source="first")])
     assert ladder.until(NOON - 1) == NOON
-    assert ladder.until(NOON) == NOON + HOUR  # the first one's forecast begins
+    assert ladder.until(NOON) == NOON + HOUR  # the forecast of the first source begins
     assert ladder.until(NOON + HOUR) == NOON + 2 * HOUR  # and ends
-    assert ladder.until(NOON + 2 * HOUR) == NOON + 4 * HOUR + 1  # two hours after its end one still serves
+    assert ladder.until(NOON + 2 * HOUR) == NOON + 4 * HOUR + 1  # the value serves two hours after its end
     assert ladder.until(NOON + 4 * HOUR + 1) == utc("2027-01-01T00:00:00+08:00")
 
 
@@ -170,9 +175,9 @@ SPANS = st.lists(
 NEW_YEAR = utc("2023-01-01T00:00:00+08:00")
 
 
-def half_hours(found: list[tuple[int, int, int, float]], name: str, around: int, mean: float | None) -> Feed:
+def half_hours(spans: list[tuple[int, int, int, float]], name: str, around: int, mean: float | None) -> Feed:
     feed = Feed(name, Hands(around + 9 * HOUR), mean=mean, max_age=1800.0)  # type: ignore[arg-type]
-    for begin, length, tier, intensity in found:
+    for begin, length, tier, intensity in spans:
         feed.put([signal(intensity, around + begin * HOUR // 2, length * 1800, tier, name)])
     return feed
 
@@ -186,16 +191,16 @@ def half_hours(found: list[tuple[int, int, int, float]], name: str, around: int,
     st.integers(-12, 12),
     st.sampled_from([-1, 0, 1]),
 )
-def test_the_same_is_said_at_every_moment_before_until(
-    one: list[tuple[int, int, int, float]],
-    other: list[tuple[int, int, int, float]],
+def test_the_answer_is_the_same_at_every_moment_before_until(
+    first_spans: list[tuple[int, int, int, float]],
+    second_spans: list[tuple[int, int, int, float]],
     mean: float | None,
     factor: float | None,
     around: int,
     step: int,
     jitter: int,
 ) -> None:
-    sources = [half_hours(one, "one", around, mean), half_hours(other, "other", around, None)]
+    sources = [half_hours(first_spans, "one", around, mean), half_hours(second_spans, "other", around, None)]
     ladder = Ladder("CN-CQ", "direct", factor, sources, TABLE_OF_CHINA)
     time = around + step * HOUR // 2 + jitter
     until = ladder.until(time)
@@ -218,22 +223,22 @@ def test_the_mean_over_a_span_is_weighted_by_time() -> None:
     ])  # fmt: skip
     ladder = Ladder("CN-CQ", "direct", None, [feed])
     # half an hour of 400, an hour of 500 and a quarter of an hour of 600 in an hour and three quarters
-    found = ladder.mean(NOON - 3 * HOUR - HOUR // 2, NOON - 2 * HOUR + HOUR // 4)
-    assert found.intensity == pytest.approx((0.5 * 400 + 1.0 * 500 + 0.25 * 600) / 1.75)
-    assert found.clean_share == pytest.approx((0.5 * 0.5 + 1.0 * 0.2 + 0.25 * 0.1) / 1.75)
-    assert (found.source, found.tier, found.basis, found.estimated) == ("feed", 1, "direct", True)
-    assert found.valid_to == NOON - HOUR  # of the last one, so that the age at the end is that one's
+    mean = ladder.mean(NOON - 3 * HOUR - HOUR // 2, NOON - 2 * HOUR + HOUR // 4)
+    assert mean.intensity == pytest.approx((0.5 * 400 + 1.0 * 500 + 0.25 * 600) / 1.75)
+    assert mean.clean_share == pytest.approx((0.5 * 0.5 + 1.0 * 0.2 + 0.25 * 0.1) / 1.75)
+    assert (mean.source, mean.tier, mean.basis, mean.estimated) == ("feed", 1, "direct", True)
+    assert mean.valid_to == NOON - HOUR  # of the last value, so that the age at the end is its age
 
 
-def test_the_mean_is_told_by_the_source_that_serves_longest() -> None:
+def test_the_mean_names_the_source_that_serves_longest() -> None:
     (feed,) = feeds("feed")
     feed.put([signal(300.0, NOON - 5 * HOUR, 1800, 2), signal(310.0, NOON - 5 * HOUR + HOUR // 2, 1800, 2)])
     ladder = Ladder("CN-CQ", "direct", None, [feed])
     # Two values of half an hour, the last of them serving two hours more: from 07:00 to 10:00. Then the table.
-    found = ladder.mean(NOON - 5 * HOUR, NOON)
-    assert found.intensity == pytest.approx((0.5 * 300 + 2.5 * 310 + 2 * 558.1) / 5)
-    assert (found.source, found.tier) == ("feed", 2)
-    assert isnan(found.clean_share)  # the feed's is unknown
+    mean = ladder.mean(NOON - 5 * HOUR, NOON)
+    assert mean.intensity == pytest.approx((0.5 * 300 + 2.5 * 310 + 2 * 558.1) / 5)
+    assert (mean.source, mean.tier) == ("feed", 2)
+    assert isnan(mean.clean_share)  # the feed's is unknown
     later = ladder.mean(NOON - 3 * HOUR, NOON)
     assert later.intensity == pytest.approx((310 + 2 * 558.1) / 3)
     assert (later.source, later.tier) == (TABLE, 5)
@@ -246,10 +251,10 @@ def test_the_mean_of_one_value_is_that_value() -> None:
 
 
 @given(SPANS, st.integers(-12, 12), st.integers(1, 24))
-def test_a_mean_lies_between_the_least_and_the_most_and_may_be_taken_in_two_parts(
-    found: list[tuple[int, int, int, float]], begin: int, halves: int
+def test_a_mean_is_between_minimum_and_maximum_and_is_the_mean_of_its_halves(
+    spans: list[tuple[int, int, int, float]], begin: int, halves: int
 ) -> None:
-    ladder = Ladder("CN-CQ", "direct", None, [half_hours(found, "feed", NOON, None)], TABLE_OF_CHINA)
+    ladder = Ladder("CN-CQ", "direct", None, [half_hours(spans, "feed", NOON, None)], TABLE_OF_CHINA)
     start, end = NOON + begin * HOUR // 2, NOON + (begin + halves) * HOUR // 2
     middle = (start + end) // 2
     mean = ladder.mean(start, end).intensity
@@ -258,40 +263,40 @@ def test_a_mean_lies_between_the_least_and_the_most_and_may_be_taken_in_two_part
     assert mean == pytest.approx(sum(parts) / 2)
 
 
-# what is new in all of them
+# new signals of all sources
 
 
-def test_what_the_sources_said_anew_is_told_once_by_source() -> None:
+def test_new_signals_are_reported_once_by_source() -> None:
     first, second = feeds("grid", "grid")
     ladder = Ladder("CN-CQ", "direct", None, [first, second])
     first.put([signal(400.0, NOON - HOUR, 3600)])
     second.put([signal(500.0, NOON - 9 * HOUR, 3600)])
-    learned = ladder.changes()
-    assert {name: [one.intensity for one in news] for name, news in learned.signals.items()} == {
+    changes = ladder.changes()
+    assert {name: [value.intensity for value in news] for name, news in changes.signals.items()} == {
         "grid": [400.0],
         "grid #2": [500.0],
     }
-    assert learned.span == (NOON - 9 * HOUR, NOON + 1)
+    assert changes.span == (NOON - 9 * HOUR, NOON + 1)
     assert ladder.changes() == GridChanges({}, None)
 
 
-def test_what_a_source_says_behind_one_before_it_changes_no_answer() -> None:
+def test_a_value_behind_a_serving_earlier_source_changes_no_answer() -> None:
     first, second = feeds("first", "second")
     ladder = Ladder("CN-CQ", "direct", None, [first, second])
     first.put([signal(400.0, NOON - 3 * HOUR + step * HOUR // 4, 900) for step in range(4)])  # serves until noon
     ladder.changes()
     second.put([signal(500.0, NOON - HOUR, 3600)])
-    learned = ladder.changes()
-    assert (list(learned.signals), learned.span) == (["second"], None)
+    changes = ladder.changes()
+    assert (list(changes.signals), changes.span) == (["second"], None)
     second.put([signal(500.0, NOON - 4 * HOUR, 1800)])
-    # Heard from 08:00 on; its half hour and two hours more end at 10:30.
+    # It serves from 08:00 on; its half hour and two hours more end at 10:30.
     assert ladder.changes().span == (NOON - 4 * HOUR, NOON - 3 * HOUR // 2 + 1)
-    first.mean = 0.0001  # no level that a grid has, so the second one is heard
+    first.mean = 0.0001  # an impossible level, so the second source serves
     second.put([signal(501.0, NOON - HOUR, 3600)])
     assert ladder.changes().span == (NOON - HOUR, NOON + 1)
 
 
-def test_what_a_source_says_is_heard_from_where_the_one_before_it_ends() -> None:
+def test_a_value_changes_answers_from_the_end_of_the_earlier_source() -> None:
     first, second = feeds("first", "second")
     ladder = Ladder("CN-CQ", "direct", None, [first, second])
     first.put([signal(400.0, NOON - 5 * HOUR, 3600)])  # serves until 10:00
@@ -307,9 +312,9 @@ def test_no_answer_changes_outside_the_span(
     sources = [half_hours([], "one", NOON, mean), half_hours([], "other", NOON, None)]
     ladder = Ladder("CN-CQ", "direct", None, sources, TABLE_OF_CHINA)
     moments = [NOON + quarter * HOUR // 4 + nanosecond for quarter in range(-20, 37) for nanosecond in (-1, 0, 1)]
-    for which, found in puts:
+    for which, spans in puts:
         before = [ladder.at(time) for time in moments]
-        signals = [signal(value, NOON + begin * HOUR // 2, halves * 1800, tier) for begin, halves, tier, value in found]
+        signals = [signal(value, NOON + begin * HOUR // 2, halves * 1800, tier) for begin, halves, tier, value in spans]
         if signals:
             sources[which].put(signals)
         begin, end = ladder.changes().span or (0, 0)
@@ -317,8 +322,8 @@ def test_no_answer_changes_outside_the_span(
             assert begin <= time < end or time > NOON + 9 * HOUR or ladder.at(time) == answer
 
 
-def test_editions_of_sources_that_keep_what_they_say_are_told() -> None:
-    live, kept = feeds("mqtt", "file")
-    kept.put([signal(400.0, NOON - HOUR, 3600, 4)], mark="first")
+def test_the_editions_of_sources_that_keep_their_values_are_reported() -> None:
+    live, file_feed = feeds("mqtt", "file")
+    file_feed.put([signal(400.0, NOON - HOUR, 3600, 4)], mark="first")
     live.put([signal(400.0, NOON - HOUR, 3600)])
-    assert Ladder("CN-CQ", "direct", None, [live, kept]).marks() == {"file": "first"}
+    assert Ladder("CN-CQ", "direct", None, [live, file_feed]).marks() == {"file": "first"}

@@ -1,4 +1,4 @@
-"""Mix times factors against METHOD 1.4's totals and 4.2's rules; every number is from there or worked out here."""
+"""Mix times factors: the totals of METHOD 1.4 and the rules of 4.2; all numbers are from there or calculated here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DIRECT = Factors.shipped("china", "direct")
 
 
 def nation(year: int) -> dict[str, float | None]:
-    """China's generation of a year, from the shipped table (METHOD 2.4)."""
+    """Return the generation mix of China in a year, from the shipped table (METHOD 2.4)."""
     with files("wattgram.grid").joinpath("generation_mix.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return {row["fuel"]: float(row["share"]) for row in rows if (row["zone"], row["year"]) == ("CN", str(year))}
@@ -29,13 +29,13 @@ def nation(year: int) -> dict[str, float | None]:
         (2024, "china", "lifecycle", 564.9),
     ],
 )
-def test_the_nations_mix_gives_the_totals_of_the_method(year: int, name: str, basis: str, expected: float) -> None:
+def test_the_national_mix_gives_the_totals_of_the_method(year: int, name: str, basis: str, expected: float) -> None:
     mixed = Factors.shipped(name, basis).mixed(nation(year), 1.0)
     assert mixed.intensity == pytest.approx(expected, abs=0.05)
     assert not mixed.estimated
 
 
-def test_the_clean_share_is_what_burns_no_fossil_fuel() -> None:
+def test_the_clean_share_is_the_share_without_fossil_fuel() -> None:
     # 2023: nuclear 4.597, hydro 12.965, wind 9.368, solar 6.177, biomass 2.096 %
     assert DIRECT.mixed(nation(2023), 1.0).clean_share == pytest.approx(0.35203, abs=1e-4)
 
@@ -67,11 +67,11 @@ def test_a_fuel_that_is_null_is_unknown_and_not_zero() -> None:
     assert DIRECT.mixed({"coal": None, "hydro": 300.0, "gas": 100.0}).estimated  # MW, the whole is not known
 
 
-def test_a_null_that_leaves_nothing_missing_is_nothing() -> None:
+def test_a_null_in_a_complete_sum_is_zero() -> None:
     assert not DIRECT.mixed({"coal": 600.0, "hydro": 400.0, "geothermal": None}, 1000.0).estimated
 
 
-def test_a_storage_that_charges_is_no_source_and_one_that_discharges_has_its_factor() -> None:
+def test_a_charging_storage_is_no_source_and_a_discharging_storage_has_its_factor() -> None:
     charging = DIRECT.mixed({"coal": 500.0, "hydro": 500.0, "battery discharge": -400.0, "hydro_storage": -50.0})
     assert charging.intensity == pytest.approx(420.0)
     discharging = DIRECT.mixed({"coal": 500.0, "hydro": 400.0, "battery discharge": 100.0})
@@ -79,7 +79,7 @@ def test_a_storage_that_charges_is_no_source_and_one_that_discharges_has_its_fac
     assert discharging.clean_share == pytest.approx(0.4)
 
 
-def test_a_fuel_below_zero_is_own_use_while_it_is_small_and_no_mix_else() -> None:
+def test_a_small_negative_fuel_is_own_use_and_a_large_negative_fuel_is_refused() -> None:
     assert DIRECT.mixed({"coal": 990.0, "hydro": 10.0, "solar": -3.0}).intensity == pytest.approx(0.99 * 840)
     with pytest.raises(ValueError, match="only a storage may be below 0"):
         DIRECT.mixed({"coal": 990.0, "solar": -100.0})
@@ -92,7 +92,7 @@ def test_an_unknown_fuel_has_the_unknown_factor() -> None:
 
 
 @pytest.mark.parametrize("amounts", [{}, {"coal": None}, {"coal": 0.0}, {"coal": 1e308, "gas": 1e308}])
-def test_nothing_is_no_mix(amounts: dict[str, float | None]) -> None:
+def test_a_mix_without_amounts_is_refused(amounts: dict[str, float | None]) -> None:
     with pytest.raises(ValueError, match="no fuel has an amount"):
         DIRECT.mixed(amounts)
 
@@ -108,7 +108,7 @@ def test_every_fuel_has_a_factor_with_a_source(name: str, basis: str) -> None:
     assert all(sources[row] for pair in SETS[name].values() for row in pair)
 
 
-def test_names_of_fuels_are_spelled_in_several_ways_and_a_wrong_one_is_told() -> None:
+def test_names_of_fuels_have_several_spellings_and_a_wrong_name_is_reported() -> None:
     assert [fuel_of(name) for name in ("Coal", "PV", "hydro_discharge", "Other", "x")] == [
         "coal", "solar", "hydro discharge", "unknown", "unknown",
     ]  # fmt: skip
@@ -125,7 +125,7 @@ def test_names_of_fuels_are_spelled_in_several_ways_and_a_wrong_one_is_told() ->
     ),
     st.one_of(st.none(), st.floats()),
 )
-def test_any_amounts_are_refused_or_give_what_a_fuel_can_emit(
+def test_any_amounts_are_refused_or_give_a_possible_intensity(
     amounts: dict[str, float | None], total: float | None
 ) -> None:
     try:

@@ -1,4 +1,4 @@
-"""Signals as records and back, to the last digit; a restart that forgets nothing."""
+"""Signals are stored as records and restored exactly, also after a restart."""
 
 from __future__ import annotations
 
@@ -51,40 +51,40 @@ def feeds(*names: str, time: int = NOON) -> list[Feed]:
 
 
 @given(SIGNALS)
-def test_a_signal_comes_back_from_its_record_as_it_was(one: Signal) -> None:
-    (found,) = records_of("works", "mqtt grid/mix", [one])
-    assert found.series.kind == "signal"
-    assert dict(found.series.tags) == {"site": "works", "feed": "mqtt grid/mix"}
-    assert found.time == one.valid_from
-    again = signal_of(found)
-    assert again.arrived == one.arrived
-    assert again.repeats(one) or isnan(one.intensity)
-    assert again == one  # each of its unknown numbers is the one NaN of math
+def test_a_signal_is_restored_from_its_record_unchanged(original: Signal) -> None:
+    (stored,) = records_of("works", "mqtt grid/mix", [original])
+    assert stored.series.kind == "signal"
+    assert dict(stored.series.tags) == {"site": "works", "feed": "mqtt grid/mix"}
+    assert stored.time == original.valid_from
+    restored = signal_of(stored)
+    assert restored.arrived == original.arrived
+    assert restored.repeats(original) or isnan(original.intensity)
+    assert restored == original  # each of its unknown numbers is the one NaN of math
 
 
 def test_times_are_exact_where_a_double_is_not() -> None:
     # 2026-06-01T04:00:00.000000001Z; doubles of this size lie 256 apart
-    one = Signal(400.0, "direct", "mqtt", 1, NOON + 1, NOON + 900 * NS + 3, NOON + 7)
-    assert float(one.valid_to) != one.valid_to
-    (found,) = records_of("works", "mqtt", [one])
-    assert found.texts == ("direct", "mqtt", "", str(NOON + 900 * NS + 3), str(NOON + 7))
-    assert signal_of(found) == one
+    original = Signal(400.0, "direct", "mqtt", 1, NOON + 1, NOON + 900 * NS + 3, NOON + 7)
+    assert float(original.valid_to) != original.valid_to
+    (stored,) = records_of("works", "mqtt", [original])
+    assert stored.texts == ("direct", "mqtt", "", str(NOON + 900 * NS + 3), str(NOON + 7))
+    assert signal_of(stored) == original
 
 
-def test_a_mix_without_fuels_and_no_mix_are_two_things() -> None:
+def test_a_mix_without_fuels_differs_from_no_mix() -> None:
     several: tuple[dict[str, float] | None, ...] = (None, {})
     for shares in several:
-        (found,) = records_of("works", "mqtt", [replace(signal(400.0, NOON, 900), shares=shares)])
-        assert signal_of(found).shares == shares
+        (stored,) = records_of("works", "mqtt", [replace(signal(400.0, NOON, 900), shares=shares)])
+        assert signal_of(stored).shares == shares
 
 
-def test_a_mix_of_endless_fuels_is_not_stored() -> None:
+def test_a_mix_of_too_many_fuels_is_refused() -> None:
     with pytest.raises(ValueError, match="found 65 fuels; at most 64"):
         records_of("works", "mqtt", [replace(signal(400.0, NOON, 900), shares={str(n): 0.0 for n in range(65)})])
 
 
 def changed(field: str, value: float | str) -> Record:
-    """The record of a sound signal with another value in one field."""
+    """Return the record of a valid signal with another value in one field."""
     (sound,) = records_of("works", "mqtt", [replace(signal(400.0, NOON, 900), shares={"coal": 1.0})])
     if isinstance(value, str):
         texts = [value if name == field else text for name, text in zip(SIGNAL_TEXTS, sound.texts, strict=True)]
@@ -109,14 +109,14 @@ DAMAGED = [
 
 
 def test_a_damaged_record_is_left_out_and_counted() -> None:
-    assert [restore(feeds("mqtt"), [one], "direct") for one in DAMAGED] == [1] * len(DAMAGED)
+    assert [restore(feeds("mqtt"), [record], "direct") for record in DAMAGED] == [1] * len(DAMAGED)
     (feed,) = feeds("mqtt")
     sound = records_of("works", "mqtt", [signal(410.0, NOON - HOUR, 900)])
     assert restore([feed], [*DAMAGED, *sound], "direct") == len(DAMAGED)
-    assert [one.intensity for one in feed._actual] == [410.0]
+    assert [value.intensity for value in feed._actual] == [410.0]
 
 
-def test_every_feed_gets_its_own_and_what_nobody_has_is_left_out() -> None:
+def test_every_feed_gets_its_own_signals_and_signals_of_no_feed_are_left_out() -> None:
     first, second, third = feeds("electricitymaps CN", "mqtt", "electricitymaps CN")
     records = [
         *records_of("works", "electricitymaps CN", [signal(401.0, NOON, 900)]),
@@ -125,17 +125,20 @@ def test_every_feed_gets_its_own_and_what_nobody_has_is_left_out() -> None:
         *records_of("works", "mqtt", [replace(signal(405.0, NOON, 900), basis="lifecycle")]),
     ]
     assert restore([first, second, third], records, "direct") == 0
-    assert [[one.intensity for one in feed._actual] for feed in (first, second, third)] == [[401.0], [], [403.0]]
+    assert [[value.intensity for value in feed._actual] for feed in (first, second, third)] == [[401.0], [], [403.0]]
 
 
-def test_after_a_restart_the_spool_says_what_was_known(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_after_a_restart_the_spool_restores_the_signals(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     clock = Hands(NOON)
     feed = Feed("mqtt", clock)  # type: ignore[arg-type]  # a clock by hand
     ladder = Ladder("CN-CQ", "direct", None, [feed])
     puts = [
         [signal(400.0 + quarter, NOON - quarter * 900 * NS, 900) for quarter in range(1, 20)],
-        [signal(300.0, NOON - 9 * 900 * NS, 900), signal(301.0, NOON - 3 * 900 * NS, 900)],  # five between go
+        [
+            signal(300.0, NOON - 9 * 900 * NS, 900),
+            signal(301.0, NOON - 3 * 900 * NS, 900),
+        ],  # the five in between are removed
         [signal(500.0 + hour, NOON + hour * HOUR, 3600, 3) for hour in range(5)],
     ]
 
@@ -145,27 +148,27 @@ def test_after_a_restart_the_spool_says_what_was_known(tmp_path: Path, caplog: p
         for signals in puts:
             feed.put(signals)
             for name, news in ladder.changes().signals.items():
-                for one in records_of("works", name, news):
-                    spool.append(one)
+                for record in records_of("works", name, news):
+                    spool.append(record)
             await spool.sync()
         await spool.close()
         with History(tmp_path, "works").past() as past:
             return list(past.signals())
 
     records = asyncio.run(work())
-    # The last of each beginning: 19, of which 2 were revised and 5 withdrawn, and 5 forecasts.
+    # The last record of each beginning: 19, of which 2 were revised and 5 removed, and 5 forecasts.
     assert len(records) == 19 + 5
     (after,) = feeds("mqtt")
     assert restore([after], records, "direct") == 0
     assert [*after._actual] == [*feed._actual]
     assert [*after._forecast] == [*feed._forecast]
     assert after.changes() == SignalChanges()
-    after.put(puts[1])  # the source says the same again
+    after.put(puts[1])  # the source repeats its values
     assert after.changes() == SignalChanges()
     assert [text for text in caplog.messages if "mqtt" in text] == []
 
 
-def test_editions_come_back_with_the_signals() -> None:
-    live, kept = feeds("mqtt", "file mix.csv")
-    restore([live, kept], [], "direct", {"file mix.csv": "first"})
-    assert (live.mark, kept.mark) == ("", "first")
+def test_editions_are_restored_with_the_signals() -> None:
+    live, file_feed = feeds("mqtt", "file mix.csv")
+    restore([live, file_feed], [], "direct", {"file mix.csv": "first"})
+    assert (live.mark, file_feed.mark) == ("", "first")

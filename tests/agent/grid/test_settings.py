@@ -1,4 +1,4 @@
-"""[[grid.source]]: what the configuration becomes, the page that explains it, and the daemon with sources."""
+"""[[grid.source]]: the loaded configuration, the page that explains it, and the daemon with sources."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def config(sources: str, folder: Path) -> Config:
 
 
 def examples() -> dict[str, str]:
-    """The page's example of each kind."""
+    """Return the example of the page for each kind."""
     blocks = re.findall(r"^## (\w+)\n\n```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     return dict(blocks)
 
@@ -42,67 +42,67 @@ def test_the_page_has_a_working_example_of_each_kind(tmp_path: Path, monkeypatch
     monkeypatch.setenv("ELECTRICITYMAPS_TOKEN", "t0ken")
     kinds = list(examples())
     assert kinds == ["file", "mqtt", "electricitymaps", "ukgrid", "energycharts"]
-    made = config("\n".join(examples().values()), tmp_path).grid.sources
-    assert [one.kind for one in made] == kinds
-    assert [one.name for one in made] == [
+    sources = config("\n".join(examples().values()), tmp_path).grid.sources
+    assert [source.kind for source in sources] == kinds
+    assert [source.name for source in sources] == [
         "file mix.csv", "mqtt plant/grid/mix", "electricitymaps CN", "ukgrid region 13", "energycharts de",
     ]  # fmt: skip
-    file, _, maps, uk, charts = (source.settings for source in made)
+    file, _, maps, uk, charts = (source.settings for source in sources)
     assert isinstance(file, FileSettings)
     assert (file.path, file.timezone) == (tmp_path / "mix.csv", ZoneInfo("Asia/Shanghai"))
-    assert [one.factors for one in made] == ["china", "china", "china", "ipcc", "ipcc"]
+    assert [source.factors for source in sources] == ["china", "china", "china", "ipcc", "ipcc"]
     assert isinstance(maps, ElectricityMapsSettings)
     assert (maps.mix, maps.token) == (False, "t0ken")
     assert isinstance(uk, UkGridSettings)
     assert uk.region == 13
     assert isinstance(charts, EnergyChartsSettings)
     assert charts.mix
-    assert "t0ken" not in repr(made)
+    assert "t0ken" not in repr(sources)
 
 
-def test_the_page_has_the_keys_commented_out_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commented_out_keys_of_the_page_are_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ELECTRICITYMAPS_TOKEN", "t0ken")
-    plain, shown = (
+    commented, uncommented = (
         config("\n".join(text.replace("\n# ", mark) for text in examples().values()), tmp_path)
         for mark in ("\n# ", "\n")
     )
-    assert plain.grid == shown.grid  # what is commented out is the default
+    assert commented.grid == uncommented.grid  # what is commented out is the default
 
 
 def test_the_page_has_the_factors_of_the_sets() -> None:
     rows = re.findall(r"^\| `([a-z ]+)` \| ([\d.]+) / ([\d.]+) \| ([\d.]+) / ([\d.]+) \| (.*)\|$", PAGE, re.MULTILINE)
     assert [row[0] for row in rows] == list(IPCC)
-    for fuel, *numbers, others in rows:
+    for fuel, *numbers, spellings in rows:
         factors = [Factors.shipped(name, basis) for name in SETS for basis in ("direct", "lifecycle")]
-        assert [float(number) for number in numbers] == [one.by_fuel[fuel] for one in factors]
-        assert {fuel_of(name) for name in re.findall(r"`(.*?)`", others)} <= {fuel}
+        assert [float(number) for number in numbers] == [factor_set.by_fuel[fuel] for factor_set in factors]
+        assert {fuel_of(name) for name in re.findall(r"`(.*?)`", spellings)} <= {fuel}
 
 
-def test_times_are_the_sites_and_a_source_may_have_its_own(tmp_path: Path) -> None:
+def test_times_are_in_the_zone_of_the_site_unless_the_source_has_its_own(tmp_path: Path) -> None:
     text = '[[grid.source]]\nkind = "file"\npath = "/x/y.json"\nlevel = "official"\nmax_age = "1d"\n'
-    one, other = config(f'{text}{text}timezone = "UTC"\n', tmp_path).grid.sources
-    assert [source.settings for source in (one, other)] == [
+    first, second = config(f'{text}{text}timezone = "UTC"\n', tmp_path).grid.sources
+    assert [source.settings for source in (first, second)] == [
         FileSettings(Path("/x/y.json"), ZoneInfo(zone), "share") for zone in ("Asia/Shanghai", "UTC")
     ]
-    assert (one.level, one.max_age) == ("official", 86400.0)
+    assert (first.level, first.max_age) == ("official", 86400.0)
 
 
 @pytest.mark.slow(10)
-def test_the_daemon_takes_the_first_fresh_source_and_says_which(tmp_path: Path, broker: Broker) -> None:
-    """File, then topic, then table: each number is what was put in."""
+def test_the_daemon_uses_and_names_the_first_fresh_source(tmp_path: Path, broker: Broker) -> None:
+    """The order is file, topic, table; each number is an input of the test."""
     path = tmp_path / "mix.csv"
     sources = '[grid]\n[[grid.source]]\nkind = "file"\npath = "mix.csv"\nmax_age = "0s"\n'
     sources += '[[grid.source]]\nkind = "mqtt"\ntopic = "grid/mix"\nmax_age = "0s"\nstep = "1d"\n'
     port = free_port()
-    with device(Registers(METER)) as meter, subscriber(broker, "wattgram/works/emission") as heard:
+    with device(Registers(METER)) as meter, subscriber(broker, "wattgram/works/emission") as subscription:
         devices = one_device("incomer", "grid", "eastron_sdm630", meter.port)
         text = configuration(tmp_path, devices, mqtt=broker.url, http=f"127.0.0.1:{port}", more=sources)
 
         def source() -> tuple[object, ...]:
-            said = [json.loads(payload) for _, payload in heard.messages()]
+            messages = [json.loads(payload) for _, payload in subscription.messages()]
             return (
-                tuple(said[-1].get(name) for name in ("grid_source", "grid_intensity", "grid_tier", "basis"))
-                if said
+                tuple(messages[-1].get(name) for name in ("grid_source", "grid_intensity", "grid_tier", "basis"))
+                if messages
                 else ()
             )
 
@@ -119,12 +119,12 @@ def test_the_daemon_takes_the_first_fresh_source_and_says_which(tmp_path: Path, 
             path.write_text("time,valid_to,coal,hydro\n2026-")
             broken = "line 2: found 1 columns; expected 4; what was read before stays"
             wait_for(lambda: _shown(port, "/healthz")["grid"][0]["detail"] == broken, 30, "what is wrong with the file")
-            count = len(heard.lines())
-            wait_for(lambda: len(heard.lines()) > count + 2, 30, "ticks over a broken file")
+            count = len(subscription.lines())
+            wait_for(lambda: len(subscription.lines()) > count + 2, 30, "ticks over a broken file")
             assert source() == supplied
             now = _shown(port, "/api/now")["grid"]
             assert (now["source"], now["tier"], now["raw"]) == (supplied[0], 4, None)
-            states = [(one["name"], one["state"], one["tier"], one["intensity"]) for one in now["sources"]]
+            states = [(entry["name"], entry["state"], entry["tier"], entry["intensity"]) for entry in now["sources"]]
             assert states == [("file mix.csv", "good", 4, 210.0), ("mqtt grid/mix", "good", 1, 432.5)]
 
 

@@ -1,4 +1,4 @@
-"""The three sources that are asked over HTTP: fixtures by hand from the shapes of METHOD 3.2, from a real server."""
+"""The three sources over HTTP: answers by hand, in the forms of METHOD 3.2, from a real server."""
 
 from __future__ import annotations
 
@@ -32,8 +32,10 @@ TEN = utc("2026-06-01T10:00:00+00:00")
 NOW = TEN + 1800 * NS
 
 
-def asked(shape: Callable[[str], WebService], *answers: bytes, times: int = 1) -> tuple[Feed, list[str], list[float]]:
-    """The feed of a source after asking so often, the paths it asked for and the pauses it wanted."""
+def polled_feed(
+    shape: Callable[[str], WebService], *answers: bytes, times: int = 1
+) -> tuple[Feed, list[str], list[float]]:
+    """Return the feed of a source after a number of polls, the requested paths and the pauses between polls."""
 
     async def work() -> tuple[Feed, list[str], list[float]]:
         clock = Hands(NOW)
@@ -51,13 +53,13 @@ def maps(base: str, **more: Any) -> ElectricityMaps:
 
 
 def at(feed: Feed, time: int = NOW) -> Signal:
-    found = feed.at(time)
-    assert found is not None, feed.detail
-    return found
+    signal = feed.at(time)
+    assert signal is not None, feed.detail
+    return signal
 
 
-def text(found: object) -> bytes:
-    return answer(json.dumps(found).encode())
+def text(document: object) -> bytes:
+    return answer(json.dumps(document).encode())
 
 
 LATEST = {
@@ -72,31 +74,33 @@ LATEST = {
 }
 
 
-def test_electricity_maps_tells_the_intensity_of_an_hour() -> None:
-    feed, paths, pauses = asked(maps, text(LATEST))
+def test_electricity_maps_gives_the_intensity_of_an_hour() -> None:
+    feed, paths, pauses = polled_feed(maps, text(LATEST))
     assert paths == ["/carbon-intensity/latest?zone=CN&emissionFactorType=direct"]
-    found = at(feed)
-    assert (found.intensity, found.tier, found.estimated, found.basis) == (541.0, 2, True, "direct")
-    assert (found.valid_from, found.valid_to, found.arrived) == (TEN, TEN + 3600 * NS, NOW)
-    assert found.source == "electricitymaps CN"
+    signal = at(feed)
+    assert (signal.intensity, signal.tier, signal.estimated, signal.basis) == (541.0, 2, True, "direct")
+    assert (signal.valid_from, signal.valid_to, signal.arrived) == (TEN, TEN + 3600 * NS, NOW)
+    assert signal.source == "electricitymaps CN"
     assert 810.0 <= pauses[0] <= 990.0  # 15 minutes and a tenth
 
 
 def test_a_value_that_is_not_estimated_is_measured() -> None:
-    feed, _, _ = asked(maps, text(LATEST | {"isEstimated": False, "estimationMethod": None}))
+    feed, _, _ = polled_feed(maps, text(LATEST | {"isEstimated": False, "estimationMethod": None}))
     assert at(feed).tier == 1
 
 
 def test_electricity_maps_may_answer_with_lists() -> None:
     hours = [LATEST | {"datetime": f"2026-06-01T0{hour}:00:00Z", "carbonIntensity": 500 + hour} for hour in (8, 9)]
     ahead = [{"carbonIntensity": 600 + hour, "datetime": f"2026-06-01T{hour}:00:00Z"} for hour in (11, 12)]
-    history, _, _ = asked(maps, text({"zone": "CN", "history": hours}))
+    history, _, _ = polled_feed(maps, text({"zone": "CN", "history": hours}))
     assert [at(history, TEN - hour * 3600 * NS).intensity for hour in (1, 2)] == [509.0, 508.0]
-    past, _, _ = asked(maps, text({"zone": "CN", "data": [{**one, "carbonIntensity": None} for one in hours] + hours}))
+    past, _, _ = polled_feed(
+        maps, text({"zone": "CN", "data": [{**entry, "carbonIntensity": None} for entry in hours] + hours})
+    )
     assert at(past, TEN - 1).intensity == 509.0
-    forecast, _, _ = asked(maps, text({"zone": "CN", "forecast": ahead, "updatedAt": "2026-06-01T10:00:00Z"}))
-    found = at(forecast, TEN + 2 * 3600 * NS)
-    assert (found.intensity, found.tier) == (612.0, 3)
+    forecast, _, _ = polled_feed(maps, text({"zone": "CN", "forecast": ahead, "updatedAt": "2026-06-01T10:00:00Z"}))
+    signal = at(forecast, TEN + 2 * 3600 * NS)
+    assert (signal.intensity, signal.tier) == (612.0, 3)
 
 
 BREAKDOWN = {
@@ -105,36 +109,38 @@ BREAKDOWN = {
 }  # fmt: skip
 
 
-def test_electricity_maps_version_3_tells_the_mix() -> None:
+def test_electricity_maps_version_3_gives_the_mix() -> None:
     shape = {"zone": "CN", "datetime": "2026-06-01T10:00:00Z", "isEstimated": False, "estimationMethod": None}
-    found = shape | {"powerConsumptionBreakdown": BREAKDOWN, "powerConsumptionTotal": 1000}
-    feed, paths, _ = asked(lambda base: maps(f"{base}/v3", mix=True), text(found))
+    document = shape | {"powerConsumptionBreakdown": BREAKDOWN, "powerConsumptionTotal": 1000}
+    feed, paths, _ = polled_feed(lambda base: maps(f"{base}/v3", mix=True), text(document))
     assert paths == ["/v3/power-breakdown/latest?zone=CN"]
-    one = at(feed)
-    assert one.intensity == pytest.approx(0.6 * 840 + 0.01 * 370)
-    assert (one.tier, one.source) == (1, "electricitymaps CN mix, factors china")
-    assert one.clean_share == pytest.approx(0.39)
-    assert one.shares is not None
-    assert one.shares["coal"] == pytest.approx(0.6)
-    feed, _, _ = asked(lambda base: maps(f"{base}/v3", mix=True), text(found | {"powerConsumptionTotal": 1250}))
-    assert at(feed).intensity == pytest.approx(0.48 * 840 + 0.008 * 370 + 0.2 * 575)  # a fifth is not told
+    signal = at(feed)
+    assert signal.intensity == pytest.approx(0.6 * 840 + 0.01 * 370)
+    assert (signal.tier, signal.source) == (1, "electricitymaps CN mix, factors china")
+    assert signal.clean_share == pytest.approx(0.39)
+    assert signal.shares is not None
+    assert signal.shares["coal"] == pytest.approx(0.6)
+    feed, _, _ = polled_feed(
+        lambda base: maps(f"{base}/v3", mix=True), text(document | {"powerConsumptionTotal": 1250})
+    )
+    assert at(feed).intensity == pytest.approx(0.48 * 840 + 0.008 * 370 + 0.2 * 575)  # a fifth is missing
     assert at(feed).tier == 2
 
 
-def test_electricity_maps_version_4_tells_the_mix() -> None:
+def test_electricity_maps_version_4_gives_the_mix() -> None:
     mix = {
         "coal": 500, "hydro": 400, "solar": None,
         "battery storage": {"charge": 30, "discharge": 0}, "hydro storage": {"charge": 0, "discharge": 100},
         "flows": {"imports": 20, "exports": 5},
     }  # fmt: skip
     entry = {"datetime": "2026-06-01T10:00:00Z", "mix": mix, "isEstimated": False}
-    found = {"zone": "CN", "unit": "MW", "temporalGranularity": "15_minutes", "data": [entry]}
-    feed, paths, _ = asked(lambda base: maps(f"{base}/v4", mix=True), text(found))
+    document = {"zone": "CN", "unit": "MW", "temporalGranularity": "15_minutes", "data": [entry]}
+    feed, paths, _ = polled_feed(lambda base: maps(f"{base}/v4", mix=True), text(document))
     assert paths == ["/v4/electricity-mix/latest?zone=CN"]
-    one = at(feed)
-    assert one.intensity == pytest.approx(0.5 * 840 + 0.1 * 303.19)
-    assert one.tier == 2  # nobody knows what the null stands for
-    assert one.valid_to - one.valid_from == 900 * NS
+    signal = at(feed)
+    assert signal.intensity == pytest.approx(0.5 * 840 + 0.1 * 303.19)
+    assert signal.tier == 2  # the null is an unknown amount
+    assert signal.valid_to - signal.valid_from == 900 * NS
 
 
 @pytest.mark.parametrize(
@@ -150,8 +156,8 @@ def test_electricity_maps_version_4_tells_the_mix() -> None:
         ({"datetime": "2026-06-02T10:00:00Z"}, "ahead of time"),
     ],
 )
-def test_an_answer_that_cannot_be_used_is_told(change: dict[str, object], reason: str) -> None:
-    feed, _, _ = asked(maps, text(LATEST | change))
+def test_an_unusable_answer_is_reported(change: dict[str, object], reason: str) -> None:
+    feed, _, _ = polled_feed(maps, text(LATEST | change))
     assert feed.at(NOW) is None
     assert reason in feed.detail
 
@@ -159,15 +165,15 @@ def test_an_answer_that_cannot_be_used_is_told(change: dict[str, object], reason
 HALF = {"from": "2026-06-01T10:30Z", "to": "2026-06-01T11:00Z"}
 
 
-def test_the_uk_tells_a_forecast_and_later_what_it_was() -> None:
+def test_the_uk_service_gives_a_forecast_and_later_the_measured_value() -> None:
     def half(actual: int | None) -> bytes:
         return text({"data": [HALF | {"intensity": {"forecast": 266, "actual": actual, "index": "moderate"}}]})
 
-    feed, paths, _ = asked(lambda base: UkGrid(DIRECT, base), half(None), half(263), times=2)
+    feed, paths, _ = polled_feed(lambda base: UkGrid(DIRECT, base), half(None), half(263), times=2)
     assert paths == ["/intensity", "/intensity"]
     assert (at(feed).intensity, at(feed).tier, at(feed).basis) == (263.0, 1, "direct")
     assert (at(feed).valid_from, at(feed).valid_to) == (TEN + 1800 * NS, TEN + 3600 * NS)
-    feed, _, _ = asked(lambda base: UkGrid(DIRECT, base), half(None))
+    feed, _, _ = polled_feed(lambda base: UkGrid(DIRECT, base), half(None))
     assert (at(feed).intensity, at(feed).tier) == (266.0, 3)
     assert isnan(at(feed).clean_share)
 
@@ -180,9 +186,9 @@ UK_MIX = [
 
 
 @pytest.mark.parametrize("listed", [True, False])
-def test_the_uks_lifecycle_is_computed_from_its_mix(listed: bool) -> None:
+def test_the_lifecycle_intensity_of_the_uk_is_computed_from_its_mix(listed: bool) -> None:
     half = HALF | {"generationmix": UK_MIX}
-    feed, paths, _ = asked(lambda base: UkGrid(LIFECYCLE, base), text({"data": [half] if listed else half}))
+    feed, paths, _ = polled_feed(lambda base: UkGrid(LIFECYCLE, base), text({"data": [half] if listed else half}))
     assert paths == ["/generation"]
     # gas 490, biomass 230, nuclear 12, wind 11, solar 45, imports as unknown 700 (METHOD 1.1)
     expected = 0.4 * 490 + 0.1 * 230 + 0.15 * 12 + 0.2 * 11 + 0.1 * 45 + 0.05 * 700
@@ -192,8 +198,8 @@ def test_the_uks_lifecycle_is_computed_from_its_mix(listed: bool) -> None:
 
 def test_a_region_of_the_uk_has_intensity_and_mix() -> None:
     half = HALF | {"intensity": {"forecast": 120, "index": "low"}, "generationmix": UK_MIX}
-    found = {"data": [{"regionid": 13, "dnoregion": "UKPN London", "shortname": "London", "data": [half]}]}
-    feed, paths, _ = asked(lambda base: UkGrid(DIRECT, base, 13), text(found))
+    document = {"data": [{"regionid": 13, "dnoregion": "UKPN London", "shortname": "London", "data": [half]}]}
+    feed, paths, _ = polled_feed(lambda base: UkGrid(DIRECT, base, 13), text(document))
     assert paths == ["/regional/regionid/13"]
     assert (at(feed).intensity, at(feed).tier, at(feed).source) == (120.0, 3, "ukgrid region 13")
     assert at(feed).clean_share == pytest.approx(0.55)
@@ -202,7 +208,7 @@ def test_a_region_of_the_uk_has_intensity_and_mix() -> None:
 TIMES = [(TEN + quarter * 900 * NS) // NS for quarter in (-2, -1, 0, 1)]
 
 
-def test_energy_charts_tells_the_mix_of_every_quarter_hour() -> None:
+def test_energy_charts_gives_the_mix_of_every_quarter_hour() -> None:
     series = {
         "Hydro pumped storage consumption": [-900, -800, -700, None],
         "Cross border electricity trading": [5000, 5000, 5000, None],
@@ -218,10 +224,10 @@ def test_energy_charts_tells_the_mix_of_every_quarter_hour() -> None:
         "Renewable share of load": [60.0, 60.0, 60.0, None],
     }
     types = [{"name": name, "data": data} for name, data in series.items()]
-    found = {"unix_seconds": TIMES, "production_types": types, "deprecated": False}
-    feed, paths, _ = asked(lambda base: EnergyCharts("de", DIRECT, base), text(found))
+    document = {"unix_seconds": TIMES, "production_types": types, "deprecated": False}
+    feed, paths, _ = polled_feed(lambda base: EnergyCharts("de", DIRECT, base), text(document))
     assert paths == ["/public_power?country=de"]
-    # 1000 MW each: coal 300, 200, 500 at 760 and gas 100, 200, 100 at 370; the last quarter hour is not whole
+    # 1000 MW each: coal 300, 200, 500 at 760 and gas 100, 200, 100 at 370; the last quarter hour is incomplete
     assert [at(feed, (time + 1) * NS).intensity for time in TIMES] == [
         pytest.approx(value) for value in (265.0, 226.0, 417.0, 417.0)
     ]  # fmt: skip
@@ -229,23 +235,25 @@ def test_energy_charts_tells_the_mix_of_every_quarter_hour() -> None:
     assert at(feed).clean_share == pytest.approx(0.4)
 
 
-def test_energy_charts_tells_an_intensity_and_a_forecast() -> None:
-    found = {
+def test_energy_charts_gives_an_intensity_and_a_forecast() -> None:
+    document = {
         "unix_seconds": TIMES,
         "co2eq": [301.5, 300.25, None, None],
         "co2eq_forecast": [None, None, 290.0, 280.0],
         "substitute": False,
     }
-    feed, paths, _ = asked(lambda base: EnergyCharts("de", LIFECYCLE, base, co2eq=True), text(found))
+    feed, paths, _ = polled_feed(lambda base: EnergyCharts("de", LIFECYCLE, base, co2eq=True), text(document))
     assert paths == ["/co2eq?country=de"]
     assert (at(feed).intensity, at(feed).tier, at(feed).basis) == (300.25, 1, "lifecycle")
-    feed, _, _ = asked(lambda base: EnergyCharts("de", LIFECYCLE, base, co2eq=True), text(found | {"co2eq": []}))
-    found_at = at(feed, (TIMES[3] + 60) * NS)
-    assert (found_at.intensity, found_at.tier) == (280.0, 3)
+    feed, _, _ = polled_feed(
+        lambda base: EnergyCharts("de", LIFECYCLE, base, co2eq=True), text(document | {"co2eq": []})
+    )
+    signal = at(feed, (TIMES[3] + 60) * NS)
+    assert (signal.intensity, signal.tier) == (280.0, 3)
 
 
 @pytest.mark.parametrize(
-    ("found", "reason"),
+    ("document", "reason"),
     [
         ({"unix_seconds": TIMES, "production_types": [{"name": "Solar", "data": [1]}]}, "found 1 values; expected 4"),
         ({"unix_seconds": TIMES[::-1], "production_types": []}, "times that do not rise"),
@@ -254,14 +262,14 @@ def test_energy_charts_tells_an_intensity_and_a_forecast() -> None:
         ([], "answer: found []; expected an object"),
     ],
 )
-def test_a_shape_that_energy_charts_does_not_have_is_told(found: object, reason: str) -> None:
-    feed, _, _ = asked(lambda base: EnergyCharts("de", DIRECT, base), text(found))
+def test_an_unknown_form_of_energy_charts_is_reported(document: object, reason: str) -> None:
+    feed, _, _ = polled_feed(lambda base: EnergyCharts("de", DIRECT, base), text(document))
     assert reason in feed.detail
 
 
-def test_a_wrong_token_is_said_once_and_asked_about_seldom(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wrong_token_is_logged_once_and_retried_seldom(caplog: pytest.LogCaptureFixture) -> None:
     refusal = answer(b'{"message": "Invalid auth-token"}', status="401 Unauthorized")
-    feed, paths, pauses = asked(maps, refusal, times=3)
+    feed, paths, pauses = polled_feed(maps, refusal, times=3)
     assert len(paths) == 3
     assert all(pause >= 0.75 * REFUSED_WAIT for pause in pauses)
     assert len(caplog.messages) == 1
@@ -270,9 +278,9 @@ def test_a_wrong_token_is_said_once_and_asked_about_seldom(caplog: pytest.LogCap
     assert "t0ken" not in caplog.text
 
 
-def test_failures_are_asked_about_ever_later_until_one_answer_is_good() -> None:
-    away = answer(b"", status="503 Service Unavailable")
-    _, _, pauses = asked(maps, *[away] * 9, text(LATEST), away, times=11)
+def test_the_back_off_grows_with_failures_until_an_answer_is_good() -> None:
+    refusal = answer(b"", status="503 Service Unavailable")
+    _, _, pauses = polled_feed(maps, *[refusal] * 9, text(LATEST), refusal, times=11)
     for failures, pause in enumerate(pauses[:9]):
         middle = min(30.0 * 2**failures, 3600.0)
         assert 0.75 * middle <= pause <= 1.25 * middle
@@ -281,8 +289,8 @@ def test_failures_are_asked_about_ever_later_until_one_answer_is_good() -> None:
 
 
 @pytest.mark.parametrize("after", ["600", "Mon, 01 Jun 2026 10:40:00 GMT"])
-def test_a_server_that_names_a_time_is_not_asked_before_it(after: str) -> None:
-    _, _, pauses = asked(maps, answer(b"", f"Retry-After: {after}", status="429 Too Many Requests"))
+def test_no_request_is_sent_before_the_retry_after_of_a_server(after: str) -> None:
+    _, _, pauses = polled_feed(maps, answer(b"", f"Retry-After: {after}", status="429 Too Many Requests"))
     assert 600.0 <= pauses[0] <= 750.0
 
 
@@ -299,8 +307,8 @@ def test_a_server_that_names_a_time_is_not_asked_before_it(after: str) -> None:
     ],
     ids=["html", "cut", "deep", "bytes", "nothing", "nan", "huge"],
 )  # fmt: skip
-def test_what_is_no_json_keeps_the_last_good_value(body: bytes) -> None:
-    feed, _, pauses = asked(maps, text(LATEST), answer(body), times=2)
+def test_an_answer_that_is_not_json_keeps_the_last_good_value(body: bytes) -> None:
+    feed, _, pauses = polled_feed(maps, text(LATEST), answer(body), times=2)
     assert at(feed).intensity == 541.0
     assert feed.detail.startswith("unusable answer: ")
     assert feed.detail.isprintable()
@@ -332,10 +340,13 @@ SHAPES: list[WebService] = [
 
 
 @given(JSON, st.sampled_from(SHAPES))
-def test_any_json_is_refused_or_gives_signals_that_are_possible(found: object, shape: WebService) -> None:
+def test_any_json_is_refused_or_gives_signals_that_are_possible(document: object, shape: WebService) -> None:
     feed = Feed("feed", Hands(NOW))  # type: ignore[arg-type]  # a clock by hand
     try:
-        feed.put(shape.signals(found, NOW))
+        feed.put(shape.signals(document, NOW))
     except ValueError:
         return
-    assert all(possible(one.intensity) and one.valid_from < one.valid_to for one in [*feed._actual, *feed._forecast])
+    assert all(
+        possible(signal.intensity) and signal.valid_from < signal.valid_to
+        for signal in [*feed._actual, *feed._forecast]
+    )
