@@ -21,27 +21,27 @@ from tests.support.spools import MIB, happening, killed, noisy, opened, taken
 SIZE = 4 * MIB
 SETTLED = 250
 
-Said = tuple[int, bytes, tuple[str, ...]]
+RecordContent = tuple[int, bytes, tuple[str, ...]]
 
 
-def said(records: list[Record]) -> list[Said]:
-    """What makes records of this test differ, without their series."""
-    return [(one.time, one.values, one.texts) for one in records]
+def contents(records: list[Record]) -> list[RecordContent]:
+    """Return time, values and texts of records, without their series."""
+    return [(record.time, record.values, record.texts) for record in records]
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Record]]:
-    """A store of which a sink has had the first records, with some segments and something in the journal; killed."""
+    """Return a store after a kill, and its undelivered records: a sink has the first records; the journal has some."""
     folder, records = tmp_path_factory.mktemp("whole") / "spool", list[Record]()
 
     async def fill() -> None:
         spool = Spool(folder, max_size=SIZE, keep=1e9, sinks=("one",))
         await spool.open()
         for turn in range(40):
-            made = [*noisy(turn * SETTLED + 1, turn * SETTLED + SETTLED), happening(turn)]
-            records.extend(made)
-            for one in made:
-                spool.append(one)
+            batch = [*noisy(turn * SETTLED + 1, turn * SETTLED + SETTLED), happening(turn)]
+            records.extend(batch)
+            for record in batch:
+                spool.append(record)
             spool.put_state("site", b"after %d" % turn)
             await spool.sync()
             if turn == 0:
@@ -76,41 +76,41 @@ def replaced(path: Path, chance: random.Random) -> None:
     path.write_bytes(chance.randbytes(chance.choice((0, 100, 100_000))))
 
 
-def gone(path: Path, chance: random.Random) -> None:
+def deleted(path: Path, chance: random.Random) -> None:
     path.unlink()
 
 
 async def read_back(folder: Path) -> tuple[list[Record], int, bool]:
     async with opened(folder, size=SIZE) as spool:
-        told = bool(spool.notes) or spool.set_aside is not None
+        reported = bool(spool.notes) or spool.set_aside is not None
         records = await taken(spool)
-        for one in noisy(50_001, 50_010):
-            spool.append(one)
+        for record in noisy(50_001, 50_010):
+            spool.append(record)
         await spool.sync()
         assert await taken(spool) == noisy(50_001, 50_010)
         await spool.pack(NOW)
-        return records, spool.damaged + spool.lost, told or spool.set_aside is not None
+        return records, spool.damaged + spool.lost, reported or spool.set_aside is not None
 
 
-def judge(copy: Path, records: list[Record], about: str) -> None:
+def assert_only_reported_loss(copy: Path, records: list[Record], about: str) -> None:
     """A damaged store opens, returns no unknown record and none twice, and reports the loss."""
-    got, counted, told = asyncio.run(asyncio.wait_for(read_back(copy), 120))
-    expected, earlier = set(said(records)), {*said(noisy(1, SETTLED))}
-    # With a position that was lost a sink gets what it had before: those come first.
-    before = [one for one in said(got) if one in earlier]
-    fresh = [one for one in said(got) if one not in earlier]
+    records_read, counted, reported = asyncio.run(asyncio.wait_for(read_back(copy), 120))
+    expected, earlier = set(contents(records)), {*contents(noisy(1, SETTLED))}
+    # After the loss of its position a sink gets the delivered records again: those come first.
+    before = [content for content in contents(records_read) if content in earlier]
+    fresh = [content for content in contents(records_read) if content not in earlier]
     left = set(fresh)
     assert left <= expected, about
-    assert fresh == [one for one in said(records) if one in left], about
+    assert fresh == [content for content in contents(records) if content in left], about
     assert len(before) == len(set(before)), about
     missing = len(records) - len(fresh)
-    assert missing == 0 or counted >= missing or told, about
-    assert counted == 0 or missing > 0 or told, about
+    assert missing == 0 or counted >= missing or reported, about
+    assert counted == 0 or missing > 0 or reported, about
 
 
-@pytest.mark.parametrize("how", [flipped, cut, blotted, replaced, gone])
+@pytest.mark.parametrize("how", [flipped, cut, blotted, replaced, deleted])
 @pytest.mark.slow(10)
-def test_a_damaged_store_opens_gives_nothing_wrong_and_says_what_is_missing(
+def test_a_damaged_store_opens_returns_no_wrong_record_and_reports_the_loss(
     tmp_path: Path, whole: tuple[Path, list[Record]], how: Callable[[Path, random.Random], None]
 ) -> None:
     folder, records = whole
@@ -119,15 +119,13 @@ def test_a_damaged_store_opens_gives_nothing_wrong_and_says_what_is_missing(
             chance = random.Random(f"{name} {seed}")
             copy = shutil.copytree(folder, tmp_path / "copy")
             how(copy / name, chance)
-            judge(copy, records, f"{how.__name__} {name} with seed {seed}")
+            assert_only_reported_loss(copy, records, f"{how.__name__} {name} with seed {seed}")
             shutil.rmtree(copy)
 
 
 @pytest.mark.slow(6)
-def test_a_bit_of_the_schema_that_fell_over_keeps_nothing_from_starting(
-    tmp_path: Path, whole: tuple[Path, list[Record]]
-) -> None:
-    """The database's first page has its header and the names of tables and columns; all of it is in the file itself."""
+def test_a_flipped_bit_of_the_schema_does_not_prevent_a_start(tmp_path: Path, whole: tuple[Path, list[Record]]) -> None:
+    """The first page of the database has its header and the names of tables and columns."""
     folder, records = whole
     settled = shutil.copytree(folder, tmp_path / "settled")
     with closing(sqlite3.connect(settled / "spool.db")) as db:
@@ -140,11 +138,11 @@ def test_a_bit_of_the_schema_that_fell_over_keeps_nothing_from_starting(
         with (copy / "spool.db").open("r+b") as file:
             file.seek(place)
             file.write(bytes([page[place] ^ 1 << chance.randrange(8)]))
-        judge(copy, records, f"byte {place}")
+        assert_only_reported_loss(copy, records, f"byte {place}")
         shutil.rmtree(copy)
 
 
-def test_rows_of_another_type_are_left_out_and_the_rest_is_there(
+def test_rows_of_another_type_are_left_out_and_the_others_are_read(
     tmp_path: Path, whole: tuple[Path, list[Record]]
 ) -> None:
     copy = shutil.copytree(whole[0], tmp_path / "copy")
@@ -154,17 +152,17 @@ def test_rows_of_another_type_are_left_out_and_the_rest_is_there(
             "DROP TABLE state; ALTER TABLE strange RENAME TO state;"
             "UPDATE position SET seq = 'x'; UPDATE ring SET total = 'y';"
         )
-    got, _, _ = asyncio.run(asyncio.wait_for(read_back(copy), 120))
-    assert set(said(whole[1])) <= set(said(got))
+    records_read, _, _ = asyncio.run(asyncio.wait_for(read_back(copy), 120))
+    assert set(contents(whole[1])) <= set(contents(records_read))
 
 
-def test_of_a_journal_without_its_first_page_what_was_in_it_is_counted(
+def test_the_records_of_a_journal_without_its_first_page_are_counted(
     tmp_path: Path, whole: tuple[Path, list[Record]]
 ) -> None:
-    """Five syncs of 251 records were not packed; the first page has the heads of the stream that all of them are in."""
+    """Five syncs of 251 records were not packed; the first page has the head of their stream."""
     copy = shutil.copytree(whole[0], tmp_path / "copy")
     with (copy / "journal").open("r+b") as file:
         file.write(b"\xa5" * 4096)
-    got, counted, _ = asyncio.run(asyncio.wait_for(read_back(copy), 120))
-    assert said(got) == said(whole[1])[: -5 * (SETTLED + 1)]
+    records_read, counted, _ = asyncio.run(asyncio.wait_for(read_back(copy), 120))
+    assert contents(records_read) == contents(whole[1])[: -5 * (SETTLED + 1)]
     assert counted == 5 * (SETTLED + 1)

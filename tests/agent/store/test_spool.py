@@ -26,7 +26,7 @@ from tests.support.spools import DAY, MIB, NS, delivered, happening, killed, noi
 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A tmpfs of this size; needs the right to mount, as the tests' container has."""
+    """Mount a tmpfs of this size; this needs the right to mount, which the container of the tests has."""
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
     try:
@@ -40,20 +40,20 @@ def remount(folder: Path, how: str) -> None:
 
 
 def fill(folder: Path) -> None:
-    """A file that leaves no room."""
+    """Fill the disk with a file."""
     with suppress(OSError), (folder / "filler").open("wb", buffering=0) as file:
         while file.write(b"x" * 4096):
             pass
 
 
 def on_disk(folder: Path) -> int:
-    return sum(one.stat().st_size for one in folder.iterdir() if not one.name.endswith("-shm"))
+    return sum(file.stat().st_size for file in folder.iterdir() if not file.name.endswith("-shm"))
 
 
 # order and positions
 
 
-def test_records_come_back_in_order_and_whole(tmp_path: Path) -> None:
+def test_records_are_returned_complete_and_in_order(tmp_path: Path) -> None:
     async def work() -> None:
         strange = [reading(1, quality="日本 \ud800 \x00 \"'"), reading(2)]
         async with opened(tmp_path) as spool:
@@ -66,7 +66,7 @@ def test_records_come_back_in_order_and_whole(tmp_path: Path) -> None:
     run(work)
 
 
-def test_each_sink_has_its_own_position_and_it_outlives_the_process(tmp_path: Path) -> None:
+def test_each_sink_has_its_own_position_also_after_a_restart(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(tmp_path, ("one", "two")) as spool:
             await put(spool, readings(1, 10))
@@ -80,7 +80,7 @@ def test_each_sink_has_its_own_position_and_it_outlives_the_process(tmp_path: Pa
     run(work)
 
 
-def test_a_sink_that_is_added_gets_the_history_and_one_that_went_holds_nothing_back(tmp_path: Path) -> None:
+def test_an_added_sink_gets_the_history_and_a_removed_sink_retains_no_record(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(tmp_path, ("gone",)) as spool:
             await put(spool, readings(1, 5))
@@ -91,7 +91,7 @@ def test_a_sink_that_is_added_gets_the_history_and_one_that_went_holds_nothing_b
     run(work)
 
 
-def test_numbers_go_on_after_a_clean_end_a_kill_and_a_pack(tmp_path: Path) -> None:
+def test_record_numbers_continue_after_a_clean_end_a_kill_and_a_pack(tmp_path: Path) -> None:
     async def work() -> None:
         last = 0
         for end in ("close", "pack", "kill", "close"):
@@ -110,7 +110,7 @@ def test_numbers_go_on_after_a_clean_end_a_kill_and_a_pack(tmp_path: Path) -> No
     run(work)
 
 
-def test_a_batch_that_waits_is_woken_by_the_sync(tmp_path: Path) -> None:
+def test_a_sync_wakes_a_waiting_batch(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(tmp_path, ("one", "two")) as spool:
             for number in range(1, 30):
@@ -126,7 +126,7 @@ def test_a_batch_that_waits_is_woken_by_the_sync(tmp_path: Path) -> None:
     run(work)
 
 
-def test_nothing_is_given_out_before_it_is_on_disk(tmp_path: Path) -> None:
+def test_no_record_is_delivered_before_it_is_on_disk(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(tmp_path) as spool:
             spool.append(reading(1))
@@ -136,7 +136,7 @@ def test_nothing_is_given_out_before_it_is_on_disk(tmp_path: Path) -> None:
     run(work)
 
 
-def test_state_goes_with_the_records_before_it(tmp_path: Path) -> None:
+def test_state_is_stored_with_the_records_before_it(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(tmp_path) as spool:
             assert await spool.state("site") is None
@@ -149,7 +149,7 @@ def test_state_goes_with_the_records_before_it(tmp_path: Path) -> None:
     run(work)
 
 
-def test_a_sync_that_is_cancelled_loses_and_doubles_nothing(tmp_path: Path) -> None:
+def test_a_cancelled_sync_loses_and_doubles_no_record(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(tmp_path) as spool:
             for number in range(1, 21):
@@ -164,7 +164,7 @@ def test_a_sync_that_is_cancelled_loses_and_doubles_nothing(tmp_path: Path) -> N
     run(work)
 
 
-def test_refused_records_are_kept_with_their_reason_but_not_without_bound(
+def test_a_limited_number_of_refused_records_is_kept_with_their_reasons(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wattgram.store.database.REFUSED_KEPT", 3)
@@ -195,14 +195,14 @@ def test_history_finds_a_kind_and_its_tags_since_a_time_in_order(tmp_path: Path)
         async with opened(tmp_path) as spool:
             await put(spool, [Record(tick, NOW + 2, b"\0" * 8), Record(tick, NOW + 1, b"\0" * 8), reading(1)])
             await put(spool, [Record(hour, NOW + 3, b"\0" * 8), Record(tick, NOW, b"\0" * 8)])
-            found = await spool.history("emission", NOW + 1, {"window": "tick"})
-            assert [one.time for one in found] == [NOW + 1, NOW + 2]
+            records = await spool.history("emission", NOW + 1, {"window": "tick"})
+            assert [record.time for record in records] == [NOW + 1, NOW + 2]
             assert len(await spool.history("emission", 0)) == 4
 
     run(work)
 
 
-def test_history_is_found_though_the_clock_was_set_back(tmp_path: Path) -> None:
+def test_history_is_complete_although_the_clock_was_set_back(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(tmp_path) as spool:
             for number in (1, 100, 200):
@@ -219,8 +219,8 @@ def test_history_is_found_though_the_clock_was_set_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow(2)
-def test_history_past_its_age_goes_once_it_is_delivered(tmp_path: Path) -> None:
-    """Events go one by one, readings by the segment: of these, none that is younger."""
+def test_history_past_its_age_is_deleted_once_it_is_delivered(tmp_path: Path) -> None:
+    """Events are deleted one by one, readings by the segment; no younger reading is deleted."""
 
     async def work() -> None:
         async with opened(tmp_path, keep=100.0, size=4 * MIB) as spool:
@@ -236,24 +236,24 @@ def test_history_past_its_age_goes_once_it_is_delivered(tmp_path: Path) -> None:
             left = numbers(await spool.history("device", 0))
             assert left == list(range(int(left[0]), 60_001))
             assert 55_000 > int(left[0]) > 10_000
-            assert [one.time for one in await spool.history("event", 0)] == [NOW + 55_001 * NS]
+            assert [record.time for record in await spool.history("event", 0)] == [NOW + 55_001 * NS]
 
     run(work)
 
 
-def test_what_a_process_has_synced_another_one_reads_at_once(tmp_path: Path) -> None:
+def test_another_process_reads_synced_records_at_once(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(tmp_path) as spool:
             for first in (1, 4):
-                await put(spool, [happening(one) for one in range(first, first + 3)])
+                await put(spool, [happening(number) for number in range(first, first + 3)])
                 history = await asyncio.to_thread(lambda: [*History(tmp_path, "works").events(0, 2**62)])
-                assert [one.time for one in history] == [NOW + one * NS for one in range(1, first + 3)]
+                assert [event.time for event in history] == [NOW + number * NS for number in range(1, first + 3)]
                 await spool.pack(NOW)
 
     run(work)
 
 
-# one owner
+# a single owner
 
 
 HOLD = """
@@ -269,7 +269,7 @@ asyncio.run(main())
 """
 
 
-def test_a_second_process_is_told_that_the_spool_is_in_use_until_the_first_is_killed(tmp_path: Path) -> None:
+def test_a_second_process_cannot_open_the_spool_until_the_first_is_killed(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(tmp_path) as spool:
             await put(spool, readings(1, 2))
@@ -286,7 +286,7 @@ def test_a_second_process_is_told_that_the_spool_is_in_use_until_the_first_is_ki
     run(work)
 
 
-def test_a_place_that_can_never_be_is_an_error_at_once(tmp_path: Path) -> None:
+def test_an_impossible_path_is_an_error_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     async def work() -> None:
@@ -297,7 +297,7 @@ def test_a_place_that_can_never_be_is_an_error_at_once(tmp_path: Path) -> None:
         run(work)
 
 
-def test_what_is_past_its_age_goes_a_piece_at_a_time(tmp_path: Path) -> None:
+def test_records_past_their_age_are_deleted_in_pieces(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(tmp_path, keep=100.0) as spool:
             await put(spool, [happening(number) for number in range(2500)])
@@ -312,8 +312,8 @@ def test_what_is_past_its_age_goes_a_piece_at_a_time(tmp_path: Path) -> None:
     run(work)
 
 
-def test_days_and_months_outlive_the_rest_and_a_day_is_there_once(tmp_path: Path) -> None:
-    """Of the day book the last record of each key, of windows the last and what a sink still waits for."""
+def test_days_and_months_are_kept_beyond_the_age_and_each_day_once(tmp_path: Path) -> None:
+    """The last record of each key of the day book and of each window is kept, and all undelivered records."""
     day = Series("day", (("site", "works"), ("device", "incomer")), ("energy",))
     windows = {
         window: Series("emission", (("site", "works"), ("window", window)), ("load_energy", "revision"))
@@ -325,19 +325,23 @@ def test_days_and_months_outlive_the_rest_and_a_day_is_there_once(tmp_path: Path
             for hour in range(3):
                 await put(spool, [Record(day, NOW, struct.pack("d", hour))])
                 await spool.pack(NOW)
-            assert [one["energy"] for one in await spool.history("day", 0)] == [2.0]
+            assert [record["energy"] for record in await spool.history("day", 0)] == [2.0]
             with closing(sqlite3.connect(tmp_path / "spool.db")) as db:
                 assert db.execute("SELECT count(*) FROM record").fetchone() == (1,)
-            told = [Record(one, NOW, struct.pack("2d", 5.0, again)) for one in windows.values() for again in (0, 1)]
-            await put(spool, [*told, happening(1)])
+            results = [
+                Record(series, NOW, struct.pack("2d", 5.0, revision))
+                for series in windows.values()
+                for revision in (0, 1)
+            ]
+            await put(spool, [*results, happening(1)])
             await spool.pack(NOW)
             assert len(await taken(spool)) == 7
             await spool.prune(NOW + DAY * NS)
             assert await spool.history("event", 0) == []
-            left = {one.series.tag("window"): one["revision"] for one in await spool.history("emission", 0)}
+            left = {record.series.tag("window"): record["revision"] for record in await spool.history("emission", 0)}
             assert left == {"1d": 1.0, "1mo": 1.0}
-            assert [one["energy"] for one in await spool.history("day", 0)] == [2.0]
-            # A second prune finds nothing more, and a new sink starts behind them.
+            assert [record["energy"] for record in await spool.history("day", 0)] == [2.0]
+            # A second prune deletes nothing more, and a new sink starts after the kept records.
             assert await spool.prune(NOW + 2 * DAY * NS) == (0, 0, False)
         async with opened(tmp_path, ("new",)) as spool:
             await put(spool, [happening(2)])
@@ -350,7 +354,7 @@ def test_days_and_months_outlive_the_rest_and_a_day_is_there_once(tmp_path: Path
 
 
 @pytest.mark.slow(5)
-def test_a_full_spool_drops_the_oldest_keeps_its_size_and_says_how_many(tmp_path: Path) -> None:
+def test_a_full_spool_discards_the_oldest_records_within_its_size_and_counts_them(tmp_path: Path) -> None:
     async def work() -> None:
         size = 4 * MIB
         async with opened(tmp_path, size=size) as spool:
@@ -361,10 +365,10 @@ def test_a_full_spool_drops_the_oldest_keeps_its_size_and_says_how_many(tmp_path
             await spool.pack(NOW)
             assert max(largest, on_disk(tmp_path)) <= size
             left = spool.undelivered("one")
-            found = await delivered(spool)
-            assert found == list(range(300_001 - len(found), 300_001))
-            assert len(found) == left > 100_000
-            assert spool.lost == 300_000 - len(found)
+            numbers_left = await delivered(spool)
+            assert numbers_left == list(range(300_001 - len(numbers_left), 300_001))
+            assert len(numbers_left) == left > 100_000
+            assert spool.lost == 300_000 - len(numbers_left)
             assert await spool.prune(NOW) == (spool.lost, 0, False)
             assert await spool.prune(NOW) == (0, 0, False)
 
@@ -372,7 +376,7 @@ def test_a_full_spool_drops_the_oldest_keeps_its_size_and_says_how_many(tmp_path
 
 
 @pytest.mark.slow(3)
-def test_the_share_is_of_what_a_sink_waits_for_and_not_of_history(tmp_path: Path) -> None:
+def test_the_share_counts_undelivered_records_and_not_history(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(tmp_path, size=4 * MIB) as spool:
             assert spool.share == 0.0
@@ -381,7 +385,7 @@ def test_the_share_is_of_what_a_sink_waits_for_and_not_of_history(tmp_path: Path
                 await put(spool, noisy(start + 1, start + 5000))
                 await spool.pack(NOW)
                 shares.append(spool.share)
-            # Segments of 64 KiB in 4 MiB less the journal's sixteenth and the database's half: 28, of which the one
+            # Segments of 64 KiB in 4 MiB less a sixteenth for the journal and half for the database: 28. The segment
             # that is written is never over the bound.
             assert shares == sorted(shares)
             assert 1 / 28 <= shares[0] < 0.2
@@ -389,13 +393,13 @@ def test_the_share_is_of_what_a_sink_waits_for_and_not_of_history(tmp_path: Path
             lost = spool.lost
             assert lost > 0
             await delivered(spool)
-            assert (spool.share, spool.lost) == (0.0, lost)  # all of it is on the disk still
+            assert (spool.share, spool.lost) == (0.0, lost)  # all records are still on the disk
 
     run(work)
 
 
 @pytest.mark.slow(4)
-def test_a_full_spool_gives_up_delivered_history_before_anything_else(tmp_path: Path) -> None:
+def test_a_full_spool_discards_delivered_history_first(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(tmp_path, size=4 * MIB) as spool:
             for start in range(0, 300_000, 5000):
@@ -408,7 +412,7 @@ def test_a_full_spool_gives_up_delivered_history_before_anything_else(tmp_path: 
 
 
 @pytest.mark.slow(4)
-def test_what_no_sink_gets_goes_before_what_one_waits_for(tmp_path: Path) -> None:
+def test_records_without_a_sink_are_discarded_before_undelivered_records(tmp_path: Path) -> None:
     instant = Series("instant", (("site", "works"),), ("a", "b", "c", "d"))
 
     async def work() -> None:
@@ -424,7 +428,7 @@ def test_what_no_sink_gets_goes_before_what_one_waits_for(tmp_path: Path) -> Non
     run(work)
 
 
-def test_a_full_database_gives_up_its_oldest_and_says_how_many(tmp_path: Path) -> None:
+def test_a_full_database_discards_its_oldest_records_and_counts_them(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(tmp_path, size=4 * MIB) as spool:
             for start in range(0, 40_000, 1000):
@@ -432,9 +436,9 @@ def test_a_full_database_gives_up_its_oldest_and_says_how_many(tmp_path: Path) -
                 await spool.pack(NOW)
                 assert on_disk(tmp_path) <= 4 * MIB
             batches = [await spool.batch("one", 50_000)]
-            found = [int(one.texts[1]) for one in batches[0].records]
-            assert found == list(range(found[0], 40_000))
-            assert spool.lost == found[0] == 40_000 - spool.undelivered("one")
+            numbers_left = [int(record.texts[1]) for record in batches[0].records]
+            assert numbers_left == list(range(numbers_left[0], 40_000))
+            assert spool.lost == numbers_left[0] == 40_000 - spool.undelivered("one")
 
     run(work)
 
@@ -454,13 +458,13 @@ def test_a_smaller_max_size_shrinks_the_spool(tmp_path: Path) -> None:
     run(work)
 
 
-def test_memory_is_bounded_while_the_disk_takes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_bounded_while_the_disk_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool_module, "MOST_PENDING", 10)
 
     async def work() -> None:
         async with opened(tmp_path) as spool:
-            for one in readings(1, 25):
-                spool.append(one)
+            for record in readings(1, 25):
+                spool.append(record)
             assert (spool.pending, spool.dropped, spool.undelivered("one")) == (10, 15, 0)
             await spool.sync()
             assert spool.undelivered("one") == 10
@@ -472,14 +476,14 @@ def test_memory_is_bounded_while_the_disk_takes_nothing(tmp_path: Path, monkeypa
 # disks
 
 
-def test_on_a_full_disk_sinks_still_get_what_is_new_and_all_of_it_is_stored_after(tmp_path: Path) -> None:
+def test_on_a_full_disk_sinks_get_new_records_and_all_are_stored_later(tmp_path: Path) -> None:
     async def work(folder: Path) -> None:
         async with opened(folder) as spool:
             await put(spool, readings(1, 10))
             assert await delivered(spool) == list(range(1, 11))
             fill(folder)
             last = 10
-            while not spool.pending:  # the journal has its room; what it holds cannot be packed
+            while not spool.pending:  # the journal has its own room; its records cannot be packed
                 with suppress(SpoolError):
                     await put(spool, noisy(last + 1, last + 500))
                 last += 500
@@ -499,7 +503,7 @@ def test_on_a_full_disk_sinks_still_get_what_is_new_and_all_of_it_is_stored_afte
         run(lambda: work(folder))
 
 
-def test_on_a_read_only_disk_it_starts_from_memory_and_takes_up_the_file_when_it_can(tmp_path: Path) -> None:
+def test_on_a_read_only_disk_the_spool_starts_in_memory_and_uses_the_files_once_writable(tmp_path: Path) -> None:
     async def work(folder: Path) -> None:
         async with opened(folder) as spool:
             await put(spool, readings(1, 5))
@@ -508,15 +512,17 @@ def test_on_a_read_only_disk_it_starts_from_memory_and_takes_up_the_file_when_it
         remount(folder, "ro")
         async with opened(folder) as spool:
             assert await spool.state("site") is None
-            for one in readings(6, 8):
-                spool.append(one)
+            for record in readings(6, 8):
+                spool.append(record)
             with pytest.raises(SpoolError):
                 await spool.sync()
             batch = await spool.batch("one", 10)
             assert numbers(batch.records) == [6, 7, 8]
             remount(folder, "rw")
             await spool.sync()
-            spool.settle("one", batch, 3)  # of a time before the file was there: its numbers mean nothing now
+            spool.settle(
+                "one", batch, 3
+            )  # the batch is from before the files were open: its numbers are not valid any more
             assert await spool.state("site") == b"kept"
             assert await delivered(spool) == [3, 4, 5, 6, 7, 8]
 
@@ -524,7 +530,7 @@ def test_on_a_read_only_disk_it_starts_from_memory_and_takes_up_the_file_when_it
         run(lambda: work(folder))
 
 
-def test_closing_on_a_full_disk_says_what_is_lost_and_ends(tmp_path: Path) -> None:
+def test_closing_on_a_full_disk_reports_the_loss_and_ends(tmp_path: Path) -> None:
     async def broken(folder: Path) -> None:
         async with opened(folder) as spool:
             await put(spool, readings(1, 5))
