@@ -1,4 +1,4 @@
-"""schemathesis sends what openapi.json allows and what it forbids; each response is as the description says.
+"""schemathesis sends allowed and forbidden requests of openapi.json; each response matches the description.
 
 The examples are bounded and the same in every run; all requests go to a server on loopback.
 """
@@ -30,7 +30,7 @@ schema = schemathesis.openapi.from_dict(DOCUMENT, config=SchemathesisConfig(seed
 
 @pytest.fixture(scope="module")
 def base() -> Iterator[str]:
-    """The server; its streams are all taken, since a stream has no end that a request could wait for."""
+    """Serve without places for streams, because a stream has no end that a request could wait for."""
     view = FixedView()
     view.cards = CARDS
     with served(view, limits=ClientLimits(streams=0)) as (host, port):
@@ -46,17 +46,17 @@ def base() -> Iterator[str]:
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_every_response_is_as_the_description_says(case: schemathesis.Case[Any], base: str) -> None:
+def test_every_response_matches_the_description(case: schemathesis.Case[Any], base: str) -> None:
     response = case.call(base_url=base, timeout=5)
-    excluded: list[Any] = []  # of the types that schemathesis does not export
+    excluded: list[Any] = []  # schemathesis does not export the type
     if case.path == "/api/stream" and response.status_code == 503:
-        excluded.append(not_a_server_error)  # the places are taken, as the description says
+        excluded.append(not_a_server_error)  # no place is free, as the description states
     sent = parse_qsl(urlsplit(str(response.request.url)).query, keep_blank_values=True)
     names = [name for name, _ in sent]
     if {"from", "to"} & set(names):
-        excluded.append(positive_data_acceptance)  # which of these go together, OpenAPI cannot say
+        excluded.append(positive_data_acceptance)  # OpenAPI cannot state which of these are allowed together
     if len(names) > 8 or len(set(names)) < len(names):
-        excluded.append(negative_data_rejection)  # ignored, as the description says in words
+        excluded.append(negative_data_rejection)  # ignored, as the description states in words
     case.validate_response(response, excluded_checks=excluded)
 
 

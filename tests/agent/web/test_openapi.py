@@ -28,17 +28,17 @@ def description(address: tuple[str, int]) -> dict[str, Any]:
 
 
 def mistakes(document: dict[str, Any], schema: dict[str, Any], value: object) -> list[str]:
-    """What of a value is not as the document's schema says."""
+    """Return the parts of a value that do not match a schema of the document."""
     validator = Draft202012Validator({**schema, "components": document["components"]}, format_checker=FormatChecker())
-    return [f"{one.json_path}: {one.message}" for one in validator.iter_errors(value)]
+    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
 
 
 def schema_of(document: dict[str, Any], path: str, status: int = 200) -> dict[str, Any]:
-    found: dict[str, Any] = document["paths"][path]["get"]["responses"][str(status)]["content"][JSON]["schema"]
-    return found
+    schema: dict[str, Any] = document["paths"][path]["get"]["responses"][str(status)]["content"][JSON]["schema"]
+    return schema
 
 
-def test_it_is_openapi_3_1_and_has_every_route() -> None:
+def test_the_description_is_openapi_3_1_and_has_every_route() -> None:
     with served(FixedView()) as address:
         document = description(address)
     validate(document)
@@ -62,8 +62,8 @@ def test_a_schema_rejects_other_content() -> None:
     del view.state["spool"]["lost"]
     with served(view) as address:
         document = description(address)
-        found = mistakes(document, schema_of(document, "/api/now"), json.loads(ask(address, "/api/now")[1]))
-    assert found == ["$.devices[0].age: 'old' is not of type 'number'", "$.spool: 'lost' is a required property"]
+        errors = mistakes(document, schema_of(document, "/api/now"), json.loads(ask(address, "/api/now")[1]))
+    assert errors == ["$.devices[0].age: 'old' is not of type 'number'", "$.spool: 'lost' is a required property"]
 
 
 def test_an_event_is_a_state() -> None:

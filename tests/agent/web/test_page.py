@@ -29,7 +29,7 @@ def test_times_are_in_the_sites_zone_and_the_zone_is_named(opened: Opened) -> No
     assert opened.text("#time") == "Wed, 24 Jun 2026, 10:30:00"
     assert opened.text("#zone-name") == "Asia/Shanghai"
     assert opened.text("#simulated") == "simulated time, 60\u00d7"
-    # The last point of the history stands at 10:29:50.
+    # The last point of the history is at 10:29:50.
     assert "10:29:50" in opened.text("#plot-intensity .u-legend")
     opened.go("delivery")
     assert "10:30:00" in opened.text("#events")

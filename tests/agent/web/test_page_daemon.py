@@ -22,8 +22,8 @@ WAIT = 60_000  # ms; generous, because the machine may be busy
 
 @pytest.mark.slow(6)
 def test_a_lost_device_and_a_database_that_is_down_are_shown(browser: Browser, tmp_path: Path) -> None:
-    port, nobody = free_port(), free_port()
-    influxdb = f'url = "http://127.0.0.1:{nobody}"\norg = "plant"\nbucket = "energy"'
+    port, closed_port = free_port(), free_port()
+    influxdb = f'url = "http://127.0.0.1:{closed_port}"\norg = "plant"\nbucket = "energy"'
     with device(Registers(METER)) as meter:
         devices = one_device("incomer", "grid", "eastron_sdm630", meter.port, interval="200ms", timeout="200ms")
         text = configuration(tmp_path, devices, influxdb=influxdb, http=f"127.0.0.1:{port}")

@@ -25,9 +25,9 @@ def test_keys_select_tabs(opened: Opened) -> None:
         ("ArrowLeft", "delivery"),
     ]:
         opened.page.keyboard.press(key)
-        chosen = opened.page.locator(f"#tab-{section}")
-        expect(chosen).to_be_focused()
-        expect(chosen).to_have_attribute("aria-selected", "true")  # the address changes first
+        selected_tab = opened.page.locator(f"#tab-{section}")
+        expect(selected_tab).to_be_focused()
+        expect(selected_tab).to_have_attribute("aria-selected", "true")  # the address changes first
         assert opened.page.locator("[role=tab][aria-selected=true]").count() == 1
         assert opened.page.locator("[role=tabpanel]:visible").get_attribute("aria-labelledby") == f"tab-{section}"
         assert opened.page.url.endswith(f"#{section}")

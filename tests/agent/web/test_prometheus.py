@@ -1,4 +1,4 @@
-"""Self-metrics for Prometheus: checked by promtool, and scraped from a real daemon by a real Prometheus."""
+"""Self-metrics for Prometheus: checked by promtool, and scraped from a real daemon by Prometheus."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from tests.support.topics import METER
 
 
 def check(text: bytes) -> tuple[int, str]:
-    """What promtool says of an exposition."""
+    """Return exit code and output of promtool for an exposition."""
     command = [program("promtool", "prometheus"), "check", "metrics"]
-    done = subprocess.run(command, input=text, capture_output=True, timeout=30, check=False)
-    return done.returncode, (done.stdout + done.stderr).decode()
+    completed = subprocess.run(command, input=text, capture_output=True, timeout=30, check=False)
+    return completed.returncode, (completed.stdout + completed.stderr).decode()
 
 
 def test_promtool_accepts_every_metric_and_rejects_an_invalid_metric() -> None:
     metrics = dict.fromkeys([*HELP, *(f"influxdb{end}" for end in HELP_OF_SINK)], 1.0)
     assert check(exposition(metrics)) == (0, "")
-    code, said = check(exposition({"spool.unheard_of": 1.0}))
-    assert (code, said.strip()) == (3, "wattgram_spool_unheard_of no help text")
+    code, output = check(exposition({"spool.unheard_of": 1.0}))
+    assert (code, output.strip()) == (3, "wattgram_spool_unheard_of no help text")
 
 
 def test_a_metric_without_a_number_is_left_out() -> None:
@@ -48,15 +48,15 @@ def test_prometheus_scrapes_the_daemon_with_its_token(tmp_path: Path) -> None:
         text = configuration(tmp_path, devices, http=f"127.0.0.1:{page}")
         text = text.replace("[http]\n", f'[http]\ntoken = {{ file = "{tmp_path}/token" }}\n')
         with daemon(tmp_path, text), running(_prometheus(tmp_path, port, page)):
-            found = wait_for(lambda: _value(port, "wattgram_readings > 3"), 60, "Prometheus to have some readings")
+            readings = wait_for(lambda: _value(port, "wattgram_readings > 3"), 60, "Prometheus to have some readings")
             busy = wait_for(lambda: _series(port, "wattgram_bus_busy_share"), 60, "Prometheus to have the bus")
-            well = request(f"http://127.0.0.1:{port}/api/v1/targets")[1]
-            code, said = check(request(f"http://127.0.0.1:{page}/metrics", headers=BEARER)[1])
-    assert found > 3.0
-    assert [one["metric"]["bus"] for one in busy] == [meter.url]
-    (target,) = json.loads(well)["data"]["activeTargets"]
+            targets = request(f"http://127.0.0.1:{port}/api/v1/targets")[1]
+            code, output = check(request(f"http://127.0.0.1:{page}/metrics", headers=BEARER)[1])
+    assert readings > 3.0
+    assert [series["metric"]["bus"] for series in busy] == [meter.url]
+    (target,) = json.loads(targets)["data"]["activeTargets"]
     assert (target["health"], target["lastError"]) == ("up", "")
-    assert (code, said) == (0, "")
+    assert (code, output) == (0, "")
 
 
 BEARER = {"Authorization": "Bearer plant-7-secret"}
@@ -79,12 +79,12 @@ scrape_configs:
 
 
 def _series(port: int, query: str) -> list[Any]:
-    """What an instant query finds."""
+    """Return the result of an instant query."""
     body = request(f"http://127.0.0.1:{port}/api/v1/query?{urllib.parse.urlencode({'query': query})}")[1]
-    found: list[Any] = json.loads(body)["data"]["result"]
-    return found
+    result: list[Any] = json.loads(body)["data"]["result"]
+    return result
 
 
 def _value(port: int, query: str) -> float:
-    """The number of the one series that a query finds; 0 for none."""
-    return sum(float(one["value"][1]) for one in _series(port, query))
+    """Return the value of the only series of a query, or 0 without a series."""
+    return sum(float(series["value"][1]) for series in _series(port, query))

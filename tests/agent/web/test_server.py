@@ -1,4 +1,4 @@
-"""The page's server over real sockets: routes, refusals, limits, access."""
+"""The server of the page over real sockets: routes, refusals, limits, access."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def ask(
 
 
 def raw(address: tuple[str, int], *pieces: bytes) -> bytes:
-    """All that the server answers to these bytes until it closes."""
+    """Send bytes; return all that the server sends until it closes."""
     with socket.create_connection(address, timeout=5) as client:
         for piece in pieces:
             client.sendall(piece)
@@ -113,7 +113,7 @@ def test_history_of_a_given_period(address: tuple[str, int], view: FixedView, qu
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "message"),
     [
         ("from=2026-06-24T02:00:00Z", "to: found ''"),
         ("to=5", "from: found ''"),
@@ -126,18 +126,18 @@ def test_history_of_a_given_period(address: tuple[str, int], view: FixedView, qu
     ],
 )
 def test_an_invalid_period_is_refused_with_a_message(
-    address: tuple[str, int], view: FixedView, query: str, said: str
+    address: tuple[str, int], view: FixedView, query: str, message: str
 ) -> None:
     answer, body = ask(address, f"/api/history?{query}")
     assert answer.status == 400
-    assert said in body.decode()
+    assert message in body.decode()
     assert view.asked == []
 
 
 @pytest.mark.parametrize("minutes", ["0", "5270401", "-5", "1.5", "ten", "", "99999999999", "%F0%9D%9F%99"])
 def test_history_of_another_length_is_refused(address: tuple[str, int], view: FixedView, minutes: str) -> None:
     answer, _ = ask(address, f"/api/history?minutes={minutes}")
-    # An empty value is no value: parse_qs leaves it out, and the default holds.
+    # parse_qs leaves out an empty value, so the default applies.
     assert answer.status == (400 if minutes else 200)
     assert len(view.asked) == (0 if minutes else 1)
 
@@ -170,8 +170,8 @@ def test_head_is_get_without_the_body(address: tuple[str, int]) -> None:
 
 def test_an_unchanged_file_is_not_sent_again(address: tuple[str, int]) -> None:
     first, _ = ask(address, "/app.js")
-    again, body = ask(address, "/app.js", headers={"If-None-Match": first.headers["ETag"]})
-    assert (again.status, body) == (304, b"")
+    second, body = ask(address, "/app.js", headers={"If-None-Match": first.headers["ETag"]})
+    assert (second.status, body) == (304, b"")
     assert ask(address, "/app.js", headers={"If-None-Match": '"other"'})[0].status == 200
 
 
@@ -364,7 +364,7 @@ def test_open_connections_end_with_the_server(view: FixedView) -> None:
         client = socket.create_connection(address, timeout=5)
         client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert client.recv(65536).startswith(b"HTTP/1.1 200")
-    # What is left of the answer, and then the end; without an end the socket's time-out fails the test.
+    # The rest of the answer, and then the end; without an end the time-out of the socket fails the test.
     assert len(b"".join(iter(lambda: client.recv(65536), b""))) < 65536
     client.close()
 
@@ -389,11 +389,11 @@ def test_only_the_configured_origin_may_read(view: FixedView, path: str) -> None
 
 
 def test_a_cors_preflight_allows_the_token(view: FixedView) -> None:
-    asked = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
+    preflight = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
     with served(view, TOKEN, origin=ORIGIN) as address:
-        answer, body = ask(address, "/api/now", "OPTIONS", {**asked, "Origin": ORIGIN})
+        answer, body = ask(address, "/api/now", "OPTIONS", {**preflight, "Origin": ORIGIN})
         assert (answer.status, body) == (204, b"")
         assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
         assert "Authorization" in answer.headers["Access-Control-Allow-Headers"]
-        assert ask(address, "/api/now", "OPTIONS", {**asked, "Origin": "https://evil.example"})[0].status == 405
+        assert ask(address, "/api/now", "OPTIONS", {**preflight, "Origin": "https://evil.example"})[0].status == 405
         assert ask(address, "/api/now", headers={"Origin": ORIGIN})[0].status == 401

@@ -20,8 +20,8 @@ WAIT = 100.0  # seconds; generous, because the machine may be busy
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """One event, or a comment as its `text`."""
+class StreamEvent:
+    """An event, or a comment as its `text`."""
 
     id: str = ""
     kind: str = ""
@@ -30,22 +30,22 @@ class Told:
 
 
 class Listener:
-    """A client of the stream by hand."""
+    """A client of the stream over a plain socket."""
 
     def __init__(self, lines: BinaryIO) -> None:
         self._lines = lines
         self.head = [line.strip().decode() for line in iter(lines.readline, b"\r\n")]
 
-    def next(self) -> Told:
-        """The next event or comment; the socket's time-out ends the wait."""
+    def next(self) -> StreamEvent:
+        """Return the next event or comment; the time-out of the socket ends the wait."""
         fields: dict[str, str] = {}
         while True:
             line = self._lines.readline().rstrip(b"\n").decode()
             if not line:
                 if "data" in fields:
-                    return Told(fields["id"], fields["event"], json.loads(fields["data"]))
+                    return StreamEvent(fields["id"], fields["event"], json.loads(fields["data"]))
                 if "" in fields:
-                    return Told(text=fields[""])
+                    return StreamEvent(text=fields[""])
                 fields = {}
             else:
                 name, _, value = line.partition(":")
@@ -54,7 +54,7 @@ class Listener:
 
 @contextmanager
 def listening(address: tuple[str, int], last: str = "", path: str = "/api/stream") -> Iterator[Listener]:
-    """The stream, asked for in HTTP/1.0, which has no chunks."""
+    """Open the stream with HTTP/1.0, which has no chunks."""
     with socket.create_connection(address, timeout=WAIT) as client:
         known = f"Last-Event-ID: {last}\r\n" if last else ""
         client.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n{known}\r\n".encode())
@@ -63,7 +63,7 @@ def listening(address: tuple[str, int], last: str = "", path: str = "/api/stream
 
 
 def tick(view: FixedView, load: float) -> None:
-    """Another balance."""
+    """Publish another balance."""
     view.state["emission"] = dict(view.state["emission"], load_power=load)
     view.count += 1
 
@@ -72,8 +72,8 @@ def test_each_balance_is_an_event_with_the_whole_state() -> None:
     view = FixedView()
     with served(view) as address, listening(address) as client:
         assert client.head[0] == "HTTP/1.1 200 OK"
-        assert "content-type: text/event-stream; charset=utf-8" in [one.lower() for one in client.head]
-        assert "cache-control: no-store" in [one.lower() for one in client.head]
+        assert "content-type: text/event-stream; charset=utf-8" in [line.lower() for line in client.head]
+        assert "cache-control: no-store" in [line.lower() for line in client.head]
         first = client.next()
         assert (first.kind, first.state) == ("state", view.state)
         tick(view, 123.0)
@@ -84,10 +84,10 @@ def test_each_balance_is_an_event_with_the_whole_state() -> None:
 
 def test_every_client_gets_every_event() -> None:
     view = FixedView()
-    with served(view) as address, listening(address) as one, listening(address) as other:
-        assert one.next() == other.next()
+    with served(view) as address, listening(address) as first, listening(address) as second:
+        assert first.next() == second.next()
         tick(view, 5.0)
-        assert one.next() == other.next()
+        assert first.next() == second.next()
 
 
 def test_a_reconnected_client_gets_missed_events_once() -> None:
@@ -112,7 +112,7 @@ def test_a_reconnected_client_gets_events_of_a_time_without_clients() -> None:
         with listening(address) as client:
             last = client.next().id
         tick(view, 7.0)
-        # Made within a look of 0.2 s; a client that is back earlier would get it, too.
+        # The event is created within a check of 0.2 s; a client that reconnects earlier gets it, too.
         with listening(address, last) as client:
             assert client.next().state["emission"]["load_power"] == 7.0
 
@@ -131,14 +131,14 @@ def test_a_heartbeat_follows_a_time_without_events() -> None:
     view = FixedView()
     with served(view, limits=ClientLimits(heartbeat=0.1)) as address, listening(address) as client:
         client.next()
-        assert client.next() == Told(text="alive")
+        assert client.next() == StreamEvent(text="alive")
 
 
 def test_the_state_is_published_without_a_new_balance() -> None:
     view = FixedView()
     with served(view) as address, listening(address) as client:
         client.next()
-        view.state["clock"] = "unset"  # as a device that is lost while the tick is a quarter of an hour
+        view.state["clock"] = "unset"  # as when a device is lost and the tick is a quarter of an hour
         assert client.next().state["clock"] == "unset"
 
 
@@ -150,7 +150,7 @@ def test_surplus_clients_are_referred_to_the_plain_answer() -> None:
             answer, body = ask(address, "/api/stream")
             assert (answer.status, answer.headers["Retry-After"]) == (503, "10")
             assert b"/api/now" in body
-        wait_for(lambda: _opens(address), WAIT, "the place of one who left")
+        wait_for(lambda: _opens(address), WAIT, "the place of the client that left")
 
 
 def _opens(address: tuple[str, int]) -> bool:
@@ -180,11 +180,11 @@ def test_a_fault_of_the_view_does_not_end_a_stream() -> None:
         client.next()
         load = view.state["emission"]["load_power"]
         tick(view, float("nan"))  # not JSON: against the View's contract
-        assert client.next() == Told(text="alive")
+        assert client.next() == StreamEvent(text="alive")
         tick(view, load)
-        while (told := client.next()).kind != "state":
-            assert told.text == "alive"
-        assert told.state == view.state
+        while (event := client.next()).kind != "state":
+            assert event.text == "alive"
+        assert event.state == view.state
 
 
 def test_head_gives_the_media_type_and_ends() -> None:
