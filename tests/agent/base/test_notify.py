@@ -18,7 +18,7 @@ from tests.support.systemd import Listener, systemd
 PID = 4711
 
 
-def test_words_are_lines_of_one_datagram(tmp_path: Path) -> None:
+def test_fields_are_lines_of_one_datagram(tmp_path: Path) -> None:
     with systemd(tmp_path) as listener:
         supervisor = Supervisor.from_environment(listener.environment(), PID)
         supervisor.notify(READY="1", STATUS="8 of 10 devices good")
@@ -36,7 +36,7 @@ def test_a_socket_may_be_in_the_abstract_namespace() -> None:
     listener.close()
 
 
-def test_a_status_of_several_lines_is_one() -> None:
+def test_a_status_of_several_lines_becomes_one_line() -> None:
     listener = Listener(f"@wattgram-test-{os.getpid()}")
     supervisor = Supervisor(listener.address)
     supervisor.notify(STATUS="spool: it says\nREADY=1\r\n and more")
@@ -45,7 +45,7 @@ def test_a_status_of_several_lines_is_one() -> None:
     listener.close()
 
 
-def test_without_a_socket_nothing_is_said_and_nothing_is_wrong(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_socket_nothing_is_sent_and_nothing_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     supervisor = Supervisor.from_environment({}, PID)
     supervisor.notify(READY="1")
     supervisor.close()
@@ -63,7 +63,7 @@ def test_without_a_socket_nothing_is_said_and_nothing_is_wrong(caplog: pytest.Lo
     ],
     ids=str,
 )
-def test_the_watchdog_is_fed_by_the_process_that_is_meant(environment: Mapping[str, str], watchdog: float) -> None:
+def test_the_watchdog_applies_to_the_process_of_watchdog_pid(environment: Mapping[str, str], watchdog: float) -> None:
     assert Supervisor.from_environment(environment, PID).watchdog == watchdog
 
 
@@ -84,7 +84,7 @@ def test_a_wrong_value_in_the_environment_is_reported_and_ignored(
     assert [word for word in words if word not in message] == []
 
 
-def test_lines_that_a_full_socket_refused_are_sent_later_but_an_old_watchdog_line_is_not(tmp_path: Path) -> None:
+def test_lines_for_a_full_socket_are_sent_later_but_an_old_watchdog_line_is_not(tmp_path: Path) -> None:
     with systemd(tmp_path) as listener, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
         other.setblocking(False)
         with suppress(BlockingIOError):

@@ -69,7 +69,7 @@ def test_a_part_is_stuck_after_its_declared_time_and_the_margin_and_resumes_with
     assert watched.events[1:] == [(RESUMED, "bus one")]
 
 
-def test_a_device_that_is_read_once_an_hour_and_a_back_off_of_an_hour_are_waits() -> None:
+def test_an_interval_or_back_off_of_an_hour_is_a_wait() -> None:
     bus = Pulse("bus one")
     watched = Watched(bus)
     for _ in range(3):
@@ -77,7 +77,7 @@ def test_a_device_that_is_read_once_an_hour_and_a_back_off_of_an_hour_are_waits(
         assert watched.after(3600.0) == []
 
 
-def test_steps_whose_time_outs_add_up_are_steps() -> None:
+def test_long_sequences_of_steps_are_not_stuck() -> None:
     sink = Pulse("deliver mqtt")
     watched = Watched(sink)
     for _ in range(50):  # 25 minutes of one write
@@ -85,7 +85,7 @@ def test_steps_whose_time_outs_add_up_are_steps() -> None:
         assert watched.after(30.0) == []
 
 
-def test_a_sink_without_records_may_wait_for_ever_and_with_some_it_may_not() -> None:
+def test_only_a_sink_without_records_may_wait_for_ever() -> None:
     sink, undelivered = Pulse("deliver mqtt"), 0
     watched = Watched(sink)
     sink.within(60.0, unless=lambda: undelivered == 0)
@@ -97,32 +97,32 @@ def test_a_sink_without_records_may_wait_for_ever_and_with_some_it_may_not() -> 
     assert watched.after(CHECK_PERIOD) == []
 
 
-def test_a_process_that_was_stopped_as_a_whole_gives_each_part_a_chance_and_the_hung_one_no_more(
+def test_after_a_stop_of_the_whole_process_each_part_gets_one_more_period(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    hung, well = Pulse("bus one"), Pulse("bus two")
-    hung.within(10.0)
-    watched = Watched(hung, well)
+    hung_part, good_part = Pulse("bus one"), Pulse("bus two")
+    hung_part.within(10.0)
+    watched = Watched(hung_part, good_part)
     for _ in range(3):
-        well.within(10.0)
+        good_part.within(10.0)
         watched.after(CHECK_PERIOD)
     caplog.set_level(logging.WARNING)
-    watched.check(36_000.0)  # ten hours in which nobody ran
+    watched.check(36_000.0)  # ten hours in which the process did not run
     assert watched.watchdog.stuck == []
     assert [record.getMessage() for record in caplog.records] == [
         "no part made progress for 35995 s: stopped, or blocked by one call"
     ]
     for _ in range(6):  # 10 s, the margin, and the period that was counted
-        well.within(10.0)
+        good_part.within(10.0)
         watched.after(CHECK_PERIOD)
     assert watched.watchdog.stuck == ["bus one"]
 
 
 def test_a_process_that_is_stopped_repeatedly_still_finds_the_stuck_part() -> None:
     async def work() -> list[str]:
-        hung = Pulse("bus one")
-        hung.within(10.0)
-        watched = Watched(hung)
+        hung_part = Pulse("bus one")
+        hung_part.within(10.0)
+        watched = Watched(hung_part)
         for _ in range(10):
             watched.check(600.0)
         return watched.watchdog.stuck
@@ -151,7 +151,7 @@ def test_a_shorter_watchdog_is_fed_more_often_and_waits_for_half_its_time_at_mos
 
 def test_a_stuck_part_is_logged_once_with_its_place_and_once_when_it_resumes(caplog: pytest.LogCaptureFixture) -> None:
     class Hung(SetClock):
-        """Its first sleep hangs until it is released."""
+        """A clock whose first sleep hangs until the test releases it."""
 
         released = asyncio.Event()
 
@@ -177,10 +177,10 @@ def test_a_stuck_part_is_logged_once_with_its_place_and_once_when_it_resumes(cap
 
     caplog.set_level(logging.INFO)
     asyncio.run(work())
-    stuck, on = [(record.levelname, record.getMessage()) for record in caplog.records]
+    stuck, resumed = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert stuck[0] == "ERROR"
     assert re.fullmatch(r"grid mix: no progress for 35 s, expected within 0 s; it waits at watchdog\.py:\d+", stuck[1])
-    assert on == ("INFO", "grid mix: goes on")
+    assert resumed == ("INFO", "grid mix: goes on")
 
 
 @pytest.mark.parametrize("vital", [True, False])
@@ -200,13 +200,15 @@ def test_a_stuck_vital_part_stops_the_feeding_and_another_part_is_only_named(vit
             await asyncio.sleep(0.1)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        said = listener.said()
+        notifications = listener.said()
         listener.close()
-        return said
+        return notifications
 
-    said = asyncio.run(work())
-    assert said[0] == {"READY": "1", "STATUS": "no progress:"}
-    assert said[-1] == {"STOPPING": "1", "STATUS": "ending, records go to disk"}
-    (named,) = [index for index, lines in enumerate(said) if lines.get("STATUS") == "no progress: bus one"]
-    assert any("WATCHDOG" in lines for lines in said[:named])
-    assert any("WATCHDOG" in lines for lines in said[named:]) == (not vital)
+    notifications = asyncio.run(work())
+    assert notifications[0] == {"READY": "1", "STATUS": "no progress:"}
+    assert notifications[-1] == {"STOPPING": "1", "STATUS": "ending, records go to disk"}
+    (stuck_index,) = [
+        index for index, lines in enumerate(notifications) if lines.get("STATUS") == "no progress: bus one"
+    ]
+    assert any("WATCHDOG" in lines for lines in notifications[:stuck_index])
+    assert any("WATCHDOG" in lines for lines in notifications[stuck_index:]) == (not vital)
