@@ -1,4 +1,4 @@
-"""The simulated factory: its sun, its balance, its counters, and that it is the same each time."""
+"""The simulated factory: sun, balance, counters, and equal series for equal seeds."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def test_clear_sky_follows_haurwitz() -> None:
     assert clear_sky(0.0) == clear_sky(-5.0) == 0.0
 
 
-def test_noise_is_smooth_and_does_not_depend_on_how_one_gets_there() -> None:
-    noise, again = Noise(60, 1, "roof"), Noise(60, 1, "roof")
+def test_noise_is_smooth_and_does_not_depend_on_the_steps() -> None:
+    noise, same = Noise(60, 1, "roof"), Noise(60, 1, "roof")
     series = [noise.at(second) for second in range(3600)]
     # The steepest a smoothstep between -1 and 1 over 60 s can be is 1.5 x 2 / 60 = 0.05 a second.
     assert max(abs(b - a) for a, b in pairwise(series)) <= 0.05
-    assert [again.at(second) for second in reversed(range(3600))] == series[::-1]
+    assert [same.at(second) for second in reversed(range(3600))] == series[::-1]
 
 
 @pytest.mark.parametrize("start", [NIGHT, MORNING, SUNDAY])
@@ -91,7 +91,7 @@ def test_counters_are_the_exact_sum_of_power_over_each_second() -> None:
         imported = after["active_energy_import"] - before[name]["active_energy_import"]
         exported = after["active_energy_export"] - before[name]["active_energy_export"]
         assert factory.ledger()[name] == pytest.approx((positive / 3600, negative / 3600), rel=1e-12)
-        # The counter's own start (10^8 Wh) takes digits: a double resolves 1e-8 Wh there.
+        # The counter starts at 10^8 Wh, where a double resolves 1e-8 Wh.
         assert (imported, exported) == pytest.approx((positive / 3600, negative / 3600), abs=1e-6)
         assert before[name]["active_energy_import"] > 0
 
@@ -106,7 +106,7 @@ def test_energy_of_the_site_is_conserved() -> None:
     assert sources == pytest.approx(uses, rel=1e-9)
 
 
-def test_the_same_seed_gives_the_same_series_and_another_a_different_one() -> None:
+def test_equal_seeds_give_equal_series_and_different_seeds_different_series() -> None:
     first, same, different = (Factory(demo_parts(), start=MORNING, seed=seed) for seed in (7, 7, 8))
     for factory in (first, same, different):
         factory.advance(MORNING + 600 * NS)
@@ -160,7 +160,7 @@ def test_an_inverter_clips_at_its_rated_power() -> None:
     assert max(outputs) == 50e3
 
 
-def test_daily_energy_starts_anew_at_local_midnight() -> None:
+def test_daily_energy_restarts_at_local_midnight() -> None:
     noon = MORNING + 2 * 3600 * NS
     factory = Factory([SitePart("incomer", "grid", 100e3), SitePart("roof", "pv", 50e3)], start=noon)
     factory.advance(noon + 6 * 3600 * NS)
@@ -187,8 +187,8 @@ def test_the_battery_keeps_within_its_limits_and_conserves_energy() -> None:
         stored = (last["battery_soc"] - first["battery_soc"]) * 200e3
         assert stored == pytest.approx(0.95 * charged - discharged / 0.95, abs=1e-3)
         assert last["battery_energy_charge"] - first["battery_energy_charge"] == pytest.approx(charged)
-        given = last["battery_energy_discharge"] - first["battery_energy_discharge"]
-        assert given == pytest.approx(discharged)
+        discharge_energy = last["battery_energy_discharge"] - first["battery_energy_discharge"]
+        assert discharge_energy == pytest.approx(discharged)
 
 
 def test_the_battery_charges_on_surplus_and_discharges_on_deficit() -> None:
@@ -202,7 +202,7 @@ def test_the_battery_charges_on_surplus_and_discharges_on_deficit() -> None:
     assert 0 < battery.power < 50e3
 
 
-def test_three_phases_fit_together() -> None:
+def test_three_phases_are_consistent() -> None:
     factory = Factory(demo_parts(), start=MORNING)
     for name in factory.parts:
         values = factory.values(name)
@@ -276,9 +276,9 @@ def test_counted_parts_only_count_up(role: str) -> None:
     factory = Factory([SitePart("counter", role, 60.0)], start=MORNING)
     before = factory.values("counter")["totalizer_1"]
     factory.advance(MORNING + 3600 * NS)
-    made = factory.values("counter")["totalizer_1"] - before
+    counted = factory.values("counter")["totalizer_1"] - before
     # 10 to 11 o'clock is within the early shift, whose share of the nameplate is 0.85: 51 of 60 an hour.
-    assert made == pytest.approx(51.0)
+    assert counted == pytest.approx(51.0)
 
 
 def test_a_charging_session_counts_from_its_start() -> None:
@@ -296,7 +296,7 @@ def test_a_charging_session_counts_from_its_start() -> None:
     assert sessions >= 1
 
 
-def test_mistakes_are_named() -> None:
+def test_mistakes_are_reported() -> None:
     with pytest.raises(ValueError, match="found role 'sun'; allowed: grid"):
         SitePart("roof", "sun", 1e3)
     with pytest.raises(ValueError, match=r"found rated power 0\.0; allowed: above 0"):

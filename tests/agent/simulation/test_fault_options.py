@@ -1,4 +1,4 @@
-"""The words of `--fault`: all faults there are, where they go, and that the page and the command know each."""
+"""The words of `--fault`: every fault has a word, its target, and a place on the page and in the help."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ PAGE = (Path(__file__).parents[3] / "docs" / "simulate.md").read_text()
 
 
 def test_every_fault_has_a_word_and_every_word_is_a_fault() -> None:
-    there = [one.name for kind in (Faults, BusFaults) for one in fields(kind) if one.name != "shares"]
-    assert [one.field for one in fault_options.FAULT_KINDS] == there
-    assert [one.of_bus for one in fault_options.FAULT_KINDS] == [False] * (len(there) - 5) + [True] * 5
+    field_names = [field.name for kind in (Faults, BusFaults) for field in fields(kind) if field.name != "shares"]
+    assert [kind.field for kind in fault_options.FAULT_KINDS] == field_names
+    assert [kind.of_bus for kind in fault_options.FAULT_KINDS] == [False] * (len(field_names) - 5) + [True] * 5
 
 
 def test_help_lists_every_word() -> None:
     ended = wattgram("simulate", "--help")
     assert ended.code == 0
-    assert [one.word for one in fault_options.FAULT_KINDS if f"\n  {one} " not in ended.out] == []
+    assert [kind.word for kind in fault_options.FAULT_KINDS if f"\n  {kind} " not in ended.out] == []
     assert "example: wattgram simulate" in ended.out
     assert "garbled@10% " in ended.out
 
 
 @pytest.mark.parametrize("kind", fault_options.FAULT_KINDS, ids=str)
-def test_the_page_has_a_row_for_every_word_with_an_example_that_is_right(kind: fault_options.FaultKind) -> None:
+def test_the_page_has_a_row_for_every_word_with_a_valid_example(kind: fault_options.FaultKind) -> None:
     (row,) = [line for line in PAGE.splitlines() if line.startswith(f"| `{str(kind).replace('|', chr(92) + '|')}` |")]
     (example,) = re.findall(r"`--fault ([^`]+)`", row)
     assert fault_options.parse_fault(example, ("roof", "hall", "incomer")).kind is kind
     assert ("*once*" in row) == (kind.field in ONCE)
 
 
-def test_the_commands_of_the_page_are_right() -> None:
+def test_the_commands_of_the_page_are_valid() -> None:
     commands = [block.replace("\\\n", " ") for block in re.findall(r"```\n(.+?)```", PAGE, re.DOTALL)]
     words = [shlex.split(line) for block in commands for line in block.splitlines()]
-    asked = [word for line in words for before, word in pairwise(line) if before == "--fault"]
-    assert len(asked) > 20
-    for one in asked:
-        fault_options.parse_fault(one, ("roof",))
+    faults = [word for line in words for before, word in pairwise(line) if before == "--fault"]
+    assert len(faults) > 20
+    for fault in faults:
+        fault_options.parse_fault(fault, ("roof",))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_the_commands_of_the_page_are_right() -> None:
         ("rollover", Faults(rollover=10)),
     ],
 )
-def test_a_fault_of_a_unit_is_understood(text: str, faults: Faults) -> None:
+def test_a_fault_of_a_unit_is_parsed(text: str, faults: Faults) -> None:
     assert fault_options.parse_fault(text, ()).added(NO_FAULTS) == faults
 
 
@@ -83,7 +83,7 @@ def test_a_fault_of_a_unit_is_understood(text: str, faults: Faults) -> None:
         ("slow-accept=1h", BusFaults(slow_accept=3600.0)),
     ],
 )
-def test_a_trouble_of_a_bus_is_understood(text: str, bus_faults: BusFaults) -> None:
+def test_a_fault_of_a_bus_is_parsed(text: str, bus_faults: BusFaults) -> None:
     assert fault_options.parse_fault(text, ()).added(NO_BUS_FAULTS) == bus_faults
 
 
@@ -94,7 +94,7 @@ def test_faults_add_up_and_the_last_of_a_kind_counts() -> None:
     assert faults == Faults(silent=True, late=2.0)
 
 
-def test_a_fault_strikes_its_device_and_a_trouble_all_on_its_bus(tmp_path: Path) -> None:
+def test_a_fault_applies_to_its_device_and_a_bus_fault_to_all_devices_of_the_bus(tmp_path: Path) -> None:
     devices = one_device("incomer", "grid", "eastron_sdm630", 1502) + one_device(
         "hall", "load", "eastron_sdm630", 1502, unit=2
     )
@@ -102,22 +102,26 @@ def test_a_fault_strikes_its_device_and_a_trouble_all_on_its_bus(tmp_path: Path)
     devices += '[[device]]\nname = "press"\nrole = "load"\ndriver = "eastron_sdm630"\nurl = "rtu:///dev/ttyUSB0"\n'
     path = tmp_path / "wattgram.toml"
     path.write_text(configuration(tmp_path, devices))
-    asked = ["hall:cut@5%", "hall:rebooting=30s", "first-swallowed", "doubled", "wrong-transaction"]
-    stands = {one.part.name: one for one in simulated_devices.of_config(load(path), asked)}
+    options = ["hall:cut@5%", "hall:rebooting=30s", "first-swallowed", "doubled", "wrong-transaction"]
+    devices_by_name = {simulated.part.name: simulated for simulated in simulated_devices.of_config(load(path), options)}
 
     both: dict[str, Any] = {"doubled": True, "wrong_transaction": True}
-    assert stands["hall"].faults == Faults(cut=True, **both, shares={"cut": 0.05})
-    assert stands["incomer"].faults == stands["roof"].faults == Faults(**both)
-    assert stands["press"].faults == Faults(doubled=True)  # a line has no transactions ...
-    assert stands["hall"].bus_faults == stands["incomer"].bus_faults == BusFaults(rebooting=30.0, first_swallowed=True)
-    assert stands["roof"].bus_faults == BusFaults(first_swallowed=True)
-    assert stands["press"].bus_faults == NO_BUS_FAULTS  # ... and no connections
+    assert devices_by_name["hall"].faults == Faults(cut=True, **both, shares={"cut": 0.05})
+    assert devices_by_name["incomer"].faults == devices_by_name["roof"].faults == Faults(**both)
+    assert devices_by_name["press"].faults == Faults(doubled=True)  # a line has no transactions ...
+    assert (
+        devices_by_name["hall"].bus_faults
+        == devices_by_name["incomer"].bus_faults
+        == BusFaults(rebooting=30.0, first_swallowed=True)
+    )
+    assert devices_by_name["roof"].bus_faults == BusFaults(first_swallowed=True)
+    assert devices_by_name["press"].bus_faults == NO_BUS_FAULTS  # ... and no connections
     with pytest.raises(ValueError, match="'press:half-open' on rtu; allowed: on tcp or rtutcp"):
         simulated_devices.of_config(load(path), ["press:half-open"])
 
 
 @pytest.mark.slow(4)
-def test_a_meter_that_misbehaves_is_read_or_is_an_error(tmp_path: Path) -> None:
+def test_a_faulty_meter_is_read_or_is_an_error(tmp_path: Path) -> None:
     for faults, code, words in (
         (["doubled", "late=0.2"], 0, ""),
         (["garbled"], 1, ""),
@@ -125,7 +129,7 @@ def test_a_meter_that_misbehaves_is_read_or_is_an_error(tmp_path: Path) -> None:
         (["first-swallowed"], 1, "no answer"),
     ):
         listen = f"tcp://127.0.0.1:{free_port()}"
-        options = [word for one in faults for word in ("--fault", one)]
+        options = [word for fault in faults for word in ("--fault", fault)]
         with started(tmp_path / faults[0], "simulate", "eastron_sdm630", "--listen", listen, *options) as simulated:
             simulated.says("eastron_sdm630 as grid")
             ended = wattgram("read", listen, "--driver", "eastron_sdm630", "--format", "json")
