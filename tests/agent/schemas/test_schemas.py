@@ -1,4 +1,4 @@
-"""The schemas are those of the program, and what a running daemon publishes and answers is as they say."""
+"""The schemas are those of the program, and the messages and answers of a running daemon match them."""
 
 from __future__ import annotations
 
@@ -40,25 +40,25 @@ MONTH_ENDS = 1_793_462_400  # 2026-11-01T00:00:00+08:00: windows of all four len
 
 
 def mistakes(path: str, value: object) -> list[str]:
-    """What of a value is not as a schema says. A field that the schema does not list is a mistake here."""
+    """Return the parts of a value that do not match a schema. A field that the schema does not list is a mistake."""
     validator = Draft202012Validator(closed(SCHEMAS[path]), format_checker=FormatChecker())
-    return [f"{one.json_path}: {one.message}" for one in validator.iter_errors(value)]
+    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
 
 
 def closed(schema: Any) -> Any:
-    """A schema that allows no field but those that it lists."""
+    """Return a schema that allows only the fields that it lists."""
     if isinstance(schema, list):
-        return [closed(one) for one in schema]
+        return [closed(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    made = {name: closed(one) for name, one in schema.items()}
+    result = {name: closed(part) for name, part in schema.items()}
     if schema.get("type") == "object" and "properties" in schema:
-        made.setdefault("additionalProperties", False)
-    return made
+        result.setdefault("additionalProperties", False)
+    return result
 
 
 def schema_of(topic: str) -> str:
-    """The schema of a topic, as the table of the page has it."""
+    """Return the schema of a topic by the table of the page."""
     rows = (
         (r"wattgram/[^/]+/(device)/[^/]+", "device"),
         (r"wattgram/[^/]+/emission", "emission"),
@@ -73,24 +73,24 @@ def schema_of(topic: str) -> str:
 
 
 def described(schema: Any, path: str = "$") -> Iterator[tuple[str, str]]:
-    """Each field of a schema, at any depth, and its description."""
+    """Yield each field of a schema, at any depth, with its description."""
     if isinstance(schema, list):
-        for one in schema:
-            yield from described(one, path)
+        for part in schema:
+            yield from described(part, path)
     elif isinstance(schema, dict):
-        for name, one in schema.get("properties", {}).items():
-            target = one if "$ref" not in one else {"description": "of its own", **one}
+        for name, part in schema.get("properties", {}).items():
+            target = part if "$ref" not in part else {"description": "of its own", **part}
             yield f"{path}.{name}", target.get("description", "")
-        for name, one in schema.items():
-            yield from described(one, f"{path}.{name}")
+        for name, part in schema.items():
+            yield from described(part, f"{path}.{name}")
 
 
-def test_the_committed_files_are_those_of_the_program() -> None:
+def test_the_committed_schemas_are_those_of_the_program() -> None:
     committed = {f"{path.relative_to(FOLDER)}": path.read_text() for path in FOLDER.rglob("*.json")}
     assert committed == schema_files(), "run: .venv/bin/python -m wattgram.schemas docs/schemas"
 
 
-def test_the_command_writes_them(tmp_path: Path) -> None:
+def test_the_command_writes_the_schemas(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "wattgram.schemas"]
     ended = subprocess.run([*command, tmp_path / "new"], capture_output=True, text=True, check=True)
     assert len(ended.stdout.splitlines()) == len(SCHEMAS)
@@ -101,7 +101,7 @@ def test_the_command_writes_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", SCHEMAS)
-def test_a_schema_is_valid_and_says_what_it_describes(path: str) -> None:
+def test_a_schema_is_valid_and_has_title_and_descriptions(path: str) -> None:
     schema = SCHEMAS[path]
     Draft202012Validator.check_schema(schema)
     kind, name = path.removesuffix(".json").split("/")
@@ -130,19 +130,19 @@ def test_a_balance_has_every_number_with_its_unit() -> None:
     assert window.keys() == common | set(DETAILS)
     units = {name: unit("emission", name) for name in (*OUTPUTS, *DETAILS, *EXTRA_FIELDS)}
     assert [name for name in units if not window[name]["description"].endswith(units[name])] == []
-    assert [name for name, one in units.items() if not one and name not in ("grid_tier", "revision")] == [
+    assert [name for name, text in units.items() if not text and name not in ("grid_tier", "revision")] == [
         *("clean_share", "self_consumption", "self_sufficiency", "coverage", "carbon_free_share", "grid_clean_share")
     ]
 
 
 def test_the_page_describes_a_balance_and_an_event_with_the_same_words() -> None:
     tick = SCHEMAS["mqtt/emission.json"]["properties"]
-    without = {name: one for name, one in tick.items() if name not in ("time", "window", "replayed")}
+    without = {name: schema for name, schema in tick.items() if name not in ("time", "window", "replayed")}
     assert OPENAPI["components"]["schemas"]["Emission"]["properties"] == without
     assert OPENAPI["components"]["schemas"]["Event"]["properties"]["event"]["enum"] == list(EVENTS)
 
 
-def test_the_events_are_those_of_the_page_about_events() -> None:
+def test_the_events_are_those_of_the_page() -> None:
     text = (ROOT / "docs/trouble.md").read_text()
     tables = re.findall(r"^\| event \|.*\n\|[- |]+\n((?:\|.*\n)+)", text, re.MULTILINE)
     named = [name for table in tables for name in re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)]
@@ -151,7 +151,7 @@ def test_the_events_are_those_of_the_page_about_events() -> None:
 
 @dataclass(frozen=True)
 class Site:
-    """What a running daemon published, as topic and payload, and what its page answered, by path."""
+    """The messages of a running daemon, as topic and payload, and the answers of its page, by path."""
 
     messages: list[tuple[str, str]]
     answers: dict[str, object]
@@ -183,20 +183,22 @@ class Demonstration(Thread):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The simulated factory over the end of a month, with a broker and Home Assistant's topics."""
+    """Run the demonstration over the end of a month, with a broker and the topics of Home Assistant."""
     folder = tmp_path_factory.mktemp("schemas")
-    with pytest.MonkeyPatch.context() as patch, mosquitto(folder) as broker, subscriber(broker, "#") as heard:
+    with pytest.MonkeyPatch.context() as patch, mosquitto(folder) as broker, subscriber(broker, "#") as subscription:
         configured = demonstration._config
 
         def with_broker(*arguments: Any) -> Config:
             mqtt = MqttConfig("127.0.0.1", urlsplit(broker.url).port or 0, homeassistant="homeassistant")
-            made = configured(*arguments)
-            roof = next(one for one in made.devices if one.name == "roof-east")
+            site_config = configured(*arguments)
+            roof = next(device for device in site_config.devices if device.name == "roof-east")
             absent = replace(roof, name="absent", endpoint=parse(f"tcp://127.0.0.1:{free_port()}"))
-            return replace(made, mqtt=mqtt, devices=(*made.devices, absent))  # one that does not respond is an event
+            return replace(
+                site_config, mqtt=mqtt, devices=(*site_config.devices, absent)
+            )  # a device that does not respond causes an event
 
         patch.setattr(demonstration, "_config", with_broker)
-        patch.setattr(goals_round, "FIRST_ROUND_AFTER", 1.0)  # else a test waits for half a minute
+        patch.setattr(goals_round, "FIRST_ROUND_AFTER", 1.0)  # else the test waits for half a minute
         running = Demonstration()
         running.start()
         try:
@@ -207,7 +209,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             }
 
             def published() -> bool:
-                topics = {topic.removeprefix("wattgram/demo-factory/") for topic, _ in heard.messages()}
+                topics = {topic.removeprefix("wattgram/demo-factory/") for topic, _ in subscription.messages()}
                 return wanted <= topics
 
             wait_for(published, 90, "messages of every kind")
@@ -217,32 +219,32 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             }
         finally:
             running.stop()
-        wait_for(lambda: "offline" in {payload for _, payload in heard.messages()}, 10, "the end")
-        yield Site(heard.messages(), answers)
+        wait_for(lambda: "offline" in {payload for _, payload in subscription.messages()}, 10, "the end")
+        yield Site(subscription.messages(), answers)
 
 
 @pytest.mark.server
-def test_every_message_of_a_running_daemon_is_as_its_schema_says(site: Site) -> None:
-    found: dict[str, list[str]] = {}
+def test_every_message_of_a_running_daemon_matches_its_schema(site: Site) -> None:
+    wrong_topics: dict[str, list[str]] = {}
     for topic, payload in site.messages:
         path = schema_of(topic)
         value = payload if path == "mqtt/status.json" else json.loads(payload)
         if wrong := mistakes(path, value):
-            found.setdefault(topic, wrong)
-    assert found == {}
+            wrong_topics.setdefault(topic, wrong)
+    assert wrong_topics == {}
     assert {schema_of(topic) for topic, _ in site.messages} == {path for path in SCHEMAS if path.startswith("mqtt/")}
 
 
 @pytest.mark.server
-def test_every_answer_of_a_running_page_is_as_its_schema_says(site: Site) -> None:
-    assert {path: mistakes(f"http/{path.rpartition('/')[2]}.json", one) for path, one in site.answers.items()} == {
+def test_every_answer_of_a_running_page_matches_its_schema(site: Site) -> None:
+    assert {path: mistakes(f"http/{path.rpartition('/')[2]}.json", value) for path, value in site.answers.items()} == {
         path: [] for path in site.answers
     }
     assert len(site.answers) == sum(path.startswith("http/") for path in SCHEMAS)
 
 
 def payload_of(site: Site, name: str) -> Any:
-    """The last message that a schema describes."""
+    """Return the last message of a schema."""
     text = [payload for topic, payload in site.messages if schema_of(topic) == f"mqtt/{name}.json"][-1]
     return text if name == "status" else json.loads(text)
 
@@ -269,8 +271,8 @@ def payload_of(site: Site, name: str) -> Any:
     ],
 )
 def test_a_wrong_message_fails(site: Site, name: str, change: dict[str, object], mistake: str) -> None:
-    found = mistakes(f"mqtt/{name}.json", payload_of(site, name) | change)
-    assert any(one.startswith(mistake) for one in found), found
+    messages = mistakes(f"mqtt/{name}.json", payload_of(site, name) | change)
+    assert any(message.startswith(mistake) for message in messages), messages
 
 
 @pytest.mark.server
@@ -282,15 +284,15 @@ def test_a_message_without_a_required_field_fails(site: Site, name: str) -> None
         assert mistakes(f"mqtt/{name}.json", without) == [f"$: '{field}' is a required property"]
 
 
-def test_another_status_fails() -> None:
+def test_an_unknown_status_fails() -> None:
     assert mistakes("mqtt/status.json", "away") == ["$: 'away' is not one of ['online', 'offline']"]
 
 
-def test_the_example_of_the_page_prints_what_the_page_shows() -> None:
+def test_the_example_prints_the_output_that_the_page_shows() -> None:
     text = (FOLDER / "README.md").read_text()
-    code, shown = re.findall(r"^```(?:python)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[:2]
+    code, output = re.findall(r"^```(?:python)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[:2]
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert ended.stdout == shown
+    assert ended.stdout == output
 
 
 def test_the_page_names_every_schema() -> None:
