@@ -6,8 +6,8 @@ by then.
 duplicated: a reading at two times, or two different records of one key.
 misdated: a record at a time at which the device did not serve the reading: before the response, or after the request
 of the next reading, which the daemon sends after stamping this reading. So the speed of the machine has no part: in
-most rounds the bound is an interval of 0.1 to 0.2 s. Also a record that no device served, or with parts that do not belong
-together.
+most rounds the bound is an interval of 0.1 to 0.2 s. Also a record that no device served, or with parts that do not
+belong together.
 """
 
 from __future__ import annotations
