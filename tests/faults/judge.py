@@ -1,13 +1,13 @@
-"""Compare the served readings with the stored records: lost, duplicated, misdated. Pure functions.
+"""Compare served readings with stored records: lost, duplicated, misdated. Pure.
 
-lost: a reading that the daemon had for longer than the sync period at its death, or has while running, and that is
-absent although a later reading of the device is present: records arrive oldest first. Also a tick that must be stored
-by then.
+lost: a reading that the daemon had for more than the sync period when it died, or that it had while it lives, and that
+is missing although a later reading of its device is there: records arrive oldest first. Also a tick that must have been
+stored by then.
 duplicated: a reading at two times, or two different records of one key.
-misdated: a record at a time at which the device did not serve the reading: before the response, or after the request
-of the next reading, which the daemon sends after stamping this reading. So the speed of the machine has no part: in
-most rounds the bound is an interval of 0.1 to 0.2 s. Also a record that no device served, or with parts that do not
-belong together.
+misdated: a record at a time at which the device did not serve it, that is before the answer, or after the next request.
+The daemon sends the next request after stamping the reading, so the speed of the machine does not matter: in most
+rounds the bound is an interval of 0.1 to 0.2 s. Also a record that no device served, or whose parts do not belong
+together.
 """
 
 from __future__ import annotations

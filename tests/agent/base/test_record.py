@@ -28,7 +28,7 @@ def test_a_field_without_value_is_absent() -> None:
     assert sample_record.as_dict() == {"records": 5}
 
 
-@pytest.mark.parametrize("strange", [nan, inf, -inf])
+@pytest.mark.parametrize("not_a_number", [nan, inf, -inf])
 def test_a_value_that_is_not_a_number_is_absent_everywhere(not_a_number: float) -> None:
     sample_record = record(COUNTS, NOW, {"records": not_a_number, "uptime": 1.0})
     assert sample_record.as_dict() == {"uptime": 1.0}

@@ -253,7 +253,7 @@ def test_energy_charts_gives_an_intensity_and_a_forecast() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "reason"),
+    ("document", "reason"),
     [
         ({"unix_seconds": TIMES, "production_types": [{"name": "Solar", "data": [1]}]}, "found 1 values; expected 4"),
         ({"unix_seconds": TIMES[::-1], "production_types": []}, "times that do not rise"),
