@@ -123,7 +123,14 @@ def bucket(tmp_path: Path, influx_engine: Influx, bucket_names: Iterator[str]) -
 
 
 @pytest.fixture(scope="session")
-def victoria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victoria]:
-    """One VictoriaMetrics for the whole run; do not stop it, and write series that only your test names."""
+def victoria_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victoria]:
+    """One VictoriaMetrics for all tests of a worker; do not stop it. `victoria` is the same without series."""
     with victoria_metrics(tmp_path_factory.mktemp("victoria")) as running:
         yield running
+
+
+@pytest.fixture
+def victoria(victoria_engine: Victoria) -> Victoria:
+    """An empty VictoriaMetrics, shared with later tests; do not stop it."""
+    victoria_engine.clear()
+    return victoria_engine

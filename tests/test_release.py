@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow(1)
+
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("agent", "drivers", "ext", "scripts", "CHANGELOG.md", "LICENSE", "MANIFEST.in", "README.md", ".gitignore")
 LEFT_OUT = shutil.ignore_patterns("*.so", "*.c", "*.cpp", "*.pyx", "__pycache__", "*.egg-info")

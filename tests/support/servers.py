@@ -688,6 +688,12 @@ class Victoria(Server):
         """Its base address."""
         return f"http://{LOOPBACK}:{self.port}"
 
+    def clear(self) -> None:
+        """Delete all series."""
+        query = urllib.parse.urlencode({"match[]": '{__name__!=""}'})
+        status, body = request(f"{self.url}/api/v1/admin/tsdb/delete_series?{query}", method="POST")
+        assert status == 204, f"delete_series was answered {status} {body!r}"
+
     def export(self, metric: str) -> list[dict[str, Any]]:
         """Each stored series of a metric: `metric` (its labels), `values`, `timestamps` in ms."""
         status, body = request(f"{self.url}/internal/force_flush")

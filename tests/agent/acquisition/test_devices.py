@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.faults.pulse import pulse
 from tests.support.misbehaving_device import (
     Behaviour,
     Request,
@@ -151,23 +152,23 @@ def test_ten_faulty_devices_do_not_delay_the_good_devices_and_publish_only_their
     assert log.count(" half-open: ") == 1  # a change of state is logged, not each attempt
 
 
-def switching(well: Behaviour, bad: Behaviour, since: float, until: float) -> Behaviour:
-    """Return a behaviour that is `bad` between two times after the first request, and `well` before and after.
+class Switch:
+    """A behaviour that becomes `behaviour` between two readings, not within a reading.
 
-    It changes between two readings, not within a reading: each reading begins at the same register.
+    Each reading begins at the same register.
     """
-    begun: list[tuple[float, int]] = []
-    now = [well]
 
-    def act(request: Request) -> Sequence[Step]:
-        if not begun:
-            begun.append((time.time(), request.address))
-        start, first = begun[0]
-        if request.address == first:
-            now[0] = bad if since <= time.time() - start < until else well
-        return now[0](request)
+    def __init__(self, behaviour: Behaviour) -> None:
+        self.behaviour = behaviour
+        self._now = behaviour
+        self._first: int | None = None
 
-    return act
+    def __call__(self, request: Request) -> Sequence[Step]:
+        if self._first is None:
+            self._first = request.address
+        if request.address == self._first:
+            self._now = self.behaviour
+        return self._now(request)
 
 
 @pytest.mark.parametrize(("bad", "why"), [(silent, "no answer within 0.3 s"), (resets, "connection lost")])
@@ -176,8 +177,9 @@ def test_a_silent_device_is_lost_until_it_answers_again(
     tmp_path: Path, broker: Broker, bad: Behaviour, why: str
 ) -> None:
     page = free_port()
-    behaviour = switching(Registers(METER), bad, 5.0, 12.0)
-    with device(behaviour) as server, subscriber(broker, "wattgram/#") as subscription:
+    well = Registers(METER)
+    switch = Switch(well)
+    with pulse() as felt, device(switch) as server, subscriber(broker, "wattgram/#") as subscription:
         text = configuration(
             tmp_path,
             one_device("incomer", "grid", DRIVER, server.port, timeout="300ms"),
@@ -185,11 +187,14 @@ def test_a_silent_device_is_lost_until_it_answers_again(
             http=f"127.0.0.1:{page}",
         )
         with daemon(tmp_path, text):
+            wait_for(lambda: len(payloads(subscription, "device/incomer")) >= 4, 30, "four readings")
+            switch.behaviour = bad
             events = wait_for(lambda: payloads(subscription, "event"), 30, "the loss")
             assert [(event["device"], event["event"]) for event in events] == [("incomer", "device lost")]
             assert why in events[0]["detail"]
             lost = state(page, "incomer")
             assert (lost["state"], lost["power"], lost["quality"]) == ("stale", None, "stale")
+            switch.behaviour = well
             wait_for(lambda: len(payloads(subscription, "event")) == 2, 40, "the return")
             assert state(page, "incomer")["state"] == "good"
             wait_for(lambda: payloads(subscription, "device/incomer")[-1]["quality"] == "good", 10, "a reading")
@@ -199,7 +204,10 @@ def test_a_silent_device_is_lost_until_it_answers_again(
     assert qualities.count("stale") == 1
     stale = messages[qualities.index("stale")]
     assert set(stale) - {"replayed"} == {"time", "quality"}
-    assert {message["active_power_total"] for message in messages if message is not stale} == {12345.0}
+    others = [message for message in messages if message is not stale]
+    whole = [message for message in others if "active_power_total" in message]
+    assert whole == others or felt.stalls  # while the machine stands still, a response of a good device is late, too
+    assert {message["active_power_total"] for message in whole} == {12345.0}
 
 
 @pytest.mark.slow(15)

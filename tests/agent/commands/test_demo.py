@@ -47,6 +47,7 @@ def test_a_demo_of_twenty_seconds_reads_a_factory_without_loss_and_shows_it(tmp_
     assert "Traceback" not in ended.err
 
 
+@pytest.mark.slow(2)
 @pytest.mark.parametrize("speed", [1.0, 20.0])
 def test_a_demo_of_two_minutes_on_a_leaping_clock_balances(monkeypatch: pytest.MonkeyPatch, speed: float) -> None:
     monkeypatch.setattr(demonstration, "Clock", LeapClock)

@@ -29,8 +29,10 @@ from wattgram_drivers.simulated.faults import Faults
 from wattgram_drivers.simulated.simulator import Simulator
 from wattgram_drivers.simulated.unit import Served
 
+from tests.support import leaping_loop
 from tests.support import misbehaving_device as bad
 from tests.support.command_runs import started, wattgram
+from tests.support.leaping_loop import LeapClock
 from tests.support.register_memory import HandClock
 from tests.support.servers import free_port
 
@@ -137,13 +139,15 @@ def identifiable(device: Device, values: Mapping[str, float] = VALUES) -> Served
     )
 
 
-def scan_of(target: ScanTarget, units: Sequence[int] | None, output: io.StringIO | None = None) -> Scan:
-    clock = Clock()
+def scan_of(
+    target: ScanTarget, units: Sequence[int] | None, output: io.StringIO | None = None, clock: Clock | None = None
+) -> Scan:
+    clock = clock or Clock()
     return Scan(target, units, DEVICES, clock, Progress(output or io.StringIO(), clock), silence=0.0)
 
 
 async def scanned(place: Endpoint, units: Sequence[int] | None = None) -> list[Row]:
-    scan = scan_of(ScanTarget(str(place), "host", (place,)), units)
+    scan = scan_of(ScanTarget(str(place), "host", (place,)), units, clock=LeapClock())
     await scan.run()
     return scan.found
 
@@ -157,7 +161,7 @@ def scanned_rows(served: Mapping[int, Served], units: Sequence[int] | None = Non
         finally:
             await simulator.stop()
 
-    return asyncio.run(main())
+    return leaping_loop.run(main())
 
 
 def test_every_map_with_marks_or_grid_values_is_identified() -> None:
@@ -173,7 +177,9 @@ def test_every_map_with_marks_or_grid_values_is_identified() -> None:
         answers = await asyncio.gather(*(served(device) for device in DEVICES.values()))
         return dict(zip(DEVICES, answers, strict=True))
 
-    drivers = {name: [known.driver for known in known_devices] for name, known_devices in asyncio.run(main()).items()}
+    drivers = {
+        name: [known.driver for known in known_devices] for name, known_devices in leaping_loop.run(main()).items()
+    }
     assert {name for name, identified in drivers.items() if name not in identified} == UNIDENTIFIED
     assert all(drivers[name] == [""] for name in UNIDENTIFIED)
 
@@ -239,7 +245,7 @@ def test_a_gateway_that_reports_absent_units_gets_one_request_a_unit_on_one_conn
             assert {request.code for request in server.requests} == {3}, "it only reads"
             assert server.connections == 1
 
-    asyncio.run(main())
+    leaping_loop.run(main())
 
 
 def test_a_server_that_ignores_the_unit_is_one_device() -> None:
@@ -248,7 +254,7 @@ def test_a_server_that_ignores_the_unit_is_one_device() -> None:
             ((_, unit, known),) = await scanned(parse(server.url), range(1, 6))
             assert (unit, known.driver) == (1, "")
 
-    asyncio.run(main())
+    leaping_loop.run(main())
 
 
 def test_one_serial_number_is_one_device_and_two_meters_without_are_two() -> None:

@@ -332,6 +332,7 @@ def test_after_an_outage_every_record_arrives_and_the_backlog_is_history(
             with listening_host(broker) as listener:
                 await put(spool, 1, 20)
                 await until(lambda: listener.values() == [float(number) for number in range(1, 21)])
+                await until(lambda: spool.undelivered("sparkplug") == 0)
             sink.network_down = True
             broker.kill()
             await put(spool, 21, 600)
