@@ -410,6 +410,7 @@ def test_a_reboot_discards_late_answers() -> None:
         simulator.faults[1] = Faults(late=2 * LIMIT)
         with pytest.raises(NoAnswer):
             await right(bus, 20, limit=0.01)
+        await until(lambda: simulator._free[1] > 0.0)  # the first request has come, so it cannot begin the reboot
         simulator.trouble = BusFaults(rebooting=0.01)
         with pytest.raises(NoAnswer):
             await right(bus, 40, limit=3 * LIMIT)  # long enough for both answers, if they came
