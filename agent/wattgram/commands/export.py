@@ -109,7 +109,7 @@ def _form(options: argparse.Namespace, config: Config) -> Form:
     except ModuleNotFoundError as error:
         raise UsageError(
             f"--format parquet needs the package {error.name}, which is not installed; "
-            "install it with `pip install 'wattgram[parquet]'`"
+            f"install it with `{sys.executable} -m pip install arro3-io`"
         ) from error
     about = {"site": config.site.name, "timezone": config.site.timezone.key, "wattgram": __version__}
     return partial(parquet_export.write, about=about)

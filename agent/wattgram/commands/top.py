@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
 
         from .terminal_view import watch
     except ModuleNotFoundError as error:
-        raise UsageError(f"{error.name} is not installed: pip install 'wattgram[top]'") from error
+        raise UsageError(f"{error.name} is not installed: {sys.executable} -m pip install rich") from error
 
     console = Console()
     if not console.is_terminal:

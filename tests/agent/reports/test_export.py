@@ -294,7 +294,7 @@ def test_parquet_without_its_library_names_the_package(config_path: Path) -> Non
     command = [sys.executable, "-c", script, "export", "-c", str(config_path), "--format", "parquet", "--output", "/no"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert "pip install 'wattgram[parquet]'" in ended.stderr
+    assert f"`{sys.executable} -m pip install arro3-io`" in ended.stderr
     assert ended.stderr.count("\n") == 1
 
 
