@@ -32,6 +32,8 @@ from tests.support.running_site import Registers, configuration, daemon, device,
 from tests.support.servers import Broker, Heard, free_port, request, subscriber, wait_for
 from tests.support.topics import METER, METER_VALUES, inverter
 
+pytestmark = pytest.mark.usefixtures("before_others")
+
 OBSERVED = 12.0  # seconds
 DRIVER = "eastron_sdm630"
 

@@ -25,6 +25,7 @@ CN_CQ = 558.1
 
 
 @pytest.mark.slow(21)
+@pytest.mark.usefixtures("before_others")
 def test_a_demo_of_twenty_seconds_reads_a_factory_without_loss_and_shows_it(tmp_path: Path) -> None:
     arguments = ("demo", "--seconds", "20", "--format", "json", "--http", "127.0.0.1:0")
     with pulse() as pulses, started(tmp_path, *arguments) as demo:
