@@ -361,6 +361,9 @@ def test_home_assistant_shows_the_values_of_the_registers(tmp_path: Path, broker
             wait_for(
                 lambda: expected <= {topic for topic, _ in subscription.messages()}, 30, f"{expected}, not {topics}"
             )
+            # The first balances may lack a device that is read a moment later.
+            balances = "wattgram/works/emission"
+            wait_for(lambda: "load_power" in dict(subscription.messages()).get(balances, ""), 30, "a load")
             announcements = retained(broker, 3)
             assert running.stop() == 0
         messages = dict(subscription.messages())
