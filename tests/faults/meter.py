@@ -6,7 +6,6 @@ import time
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from tests.support.misbehaving_device import Request, Server, Step
 
@@ -39,7 +38,7 @@ SIGNS = {"meter": "import+", "inverter": "generation+"}
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A reading that left the device: its serial number, when (UTC ns), and on which of the connections."""
+    """A reading that left the device: its serial number, when (UTC ns), and the connection that its request came on."""
 
     serial: int
     time: int
@@ -83,24 +82,29 @@ class Meter:
     server: Server | None = None
 
     def __call__(self, request: Request) -> Sequence[Step]:
-        assert self.server is not None  # it listens before it is asked
         assert (request.address, request.count) == (0, 4), f"one request a reading, not {request}"
         serial = len(self.served) + 1
         words = (serial >> 16, serial & 0xFFFF, *checks(self.name, serial))
         data = b"".join(word.to_bytes(2, "big") for word in words)
-        self.served.append(Served(serial, time.time_ns(), self.server.connections))
+        self.served.append(Served(serial, time.time_ns(), request.connection))
         return [Step(self.delay(), request.frame(bytes([request.code, len(data)]) + data))]
 
     def had(self) -> list[Had]:
         """Return all served readings."""
         served = [*self.served]
-        known = [
-            Had(reading.serial, reading.time, after.time if follows(reading, after) else None)
-            for reading, after in pairwise(served)
-        ]
-        return known + [Had(reading.serial, reading.time, None) for reading in served[-1:]]
+        following: dict[int, Served] = {}
+        had = []
+        for reading in reversed(served):
+            had.append(Had(reading.serial, reading.time, received_by(reading, following.get(reading.connection))))
+            following[reading.connection] = reading
+        return had[::-1]
 
 
-def follows(reading: Served, after: Served) -> bool:
-    """Whether the daemon sent the next request because it had received the answer."""
-    return reading.connection == after.connection and after.time - reading.time < TIMEOUT / 2 * NS
+def received_by(reading: Served, following: Served | None) -> int | None:
+    """Return the time by which the daemon had received the answer, UTC ns; None if unknown.
+
+    following: the next request of the same connection. The daemon sends it soon only if it has the answer.
+    """
+    if following is None or following.time - reading.time >= TIMEOUT / 2 * NS:
+        return None
+    return following.time

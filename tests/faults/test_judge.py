@@ -6,6 +6,7 @@ was there, and the daemon stamped each 2 ms after it was served.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ import pytest
 from tests.faults.judge import judge
 from tests.faults.meter import Had, Meter, Served, checks
 from tests.faults.truth import MS, Held, Life, Offsets, Reading, Tick, Truth, Verdict
+from tests.support.misbehaving_device import Server, until
 
 T = 1_790_000_000_000 * MS  # a whole second
 S = 1000 * MS
@@ -220,3 +222,27 @@ def test_a_reading_was_received_if_the_same_connection_sent_another_request() ->
     meter = Meter("meter", "grid", "meter", "100ms")
     meter.served += [Served(1, T, 1), Served(2, T + STEP, 1), Served(3, T + 9 * S, 1), Served(4, T + 10 * S, 2)]
     assert [served.until for served in meter.had()] == [T + STEP, None, None, None]
+
+
+def test_a_reading_of_one_connection_is_not_received_by_a_request_of_another() -> None:
+    meter = Meter("meter", "grid", "meter", "100ms")
+    meter.served += [Served(1, T, 1), Served(2, T + STEP, 2), Served(3, T + 2 * STEP, 1)]
+    assert [served.until for served in meter.had()] == [T + 2 * STEP, None, None]
+
+
+def test_a_request_that_arrives_after_its_client_was_killed_is_not_taken_for_the_next_client_s() -> None:
+    """The kernel sends a lost packet of a killed process again, and the device serves it beside the new process."""
+    meter = Meter("meter", "grid", "meter", "100ms")
+    ask = bytes.fromhex("0001 0000 0006 01 03 0000 0004")
+
+    async def work() -> None:
+        async with Server(meter) as server:
+            clients = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
+            await until(lambda: server.connections == 2)
+            for reader, writer in clients:
+                writer.write(ask)
+                await reader.readexactly(9 + 8)
+                writer.close()
+
+    asyncio.run(work())
+    assert [(served.serial, served.until) for served in meter.had()] == [(1, None), (2, None)]

@@ -34,17 +34,9 @@ def loses_nothing(kind: Kind, rounds: int, *arguments: str) -> None:
     assert re.fullmatch(rf"{kind.name} +(skipped: .+|rounds +{rounds}  records +[1-9]\d*  {total}.*)", line)
 
 
-SHORT = [
-    # After a lost packet an attempt at a failed device may end before its answer comes, and the next request follows at
-    # once. The judge then counts the reading as received, seldom but wrongly (tests/faults/meter.py, `follows`).
-    pytest.param(kind, marks=[pytest.mark.nightly(part=PARTS[kind.name])] if kind.name == "network" else [])
-    for kind in KINDS
-]
-
-
 @pytest.mark.server
 @pytest.mark.slow(30)
-@pytest.mark.parametrize("kind", SHORT, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_nothing_is_lost_duplicated_or_misdated(kind: Kind) -> None:
     loses_nothing(kind, kind.short, "--short")
 

@@ -32,13 +32,17 @@ def crc16(data: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it came; `number` counts from 0, `transaction` is None on RTU."""
+    """A request as it came; `number` counts from 0, `transaction` is None on RTU.
+
+    `connection`: number of the connection that the request came on, from 1; 0 on a serial line.
+    """
 
     number: int
     unit: int
     pdu: bytes
     transaction: int | None
     time: float
+    connection: int = 0
 
     @property
     def code(self) -> int:
@@ -286,25 +290,26 @@ class Server:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        connection = self.connections
         self._writers.add(writer)
         try:
             while True:
-                self._act(await self._request(reader), writer)
+                self._act(await self._request(reader, connection), writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
         finally:
             self._writers.discard(writer)
 
-    async def _request(self, reader: asyncio.StreamReader) -> Request:
+    async def _request(self, reader: asyncio.StreamReader, connection: int) -> Request:
         now = asyncio.get_running_loop().time
         if self.rtu:
             frame = await reader.readexactly(READ_FRAME)
-            request = Request(len(self.requests), frame[0], frame[1:-2], None, now())
+            request = Request(len(self.requests), frame[0], frame[1:-2], None, now(), connection)
         else:
             header = await reader.readexactly(7)
             transaction, _, length, unit = struct.unpack(">HHHB", header)
             pdu = await reader.readexactly(length - 1)
-            request = Request(len(self.requests), unit, pdu, transaction, now())
+            request = Request(len(self.requests), unit, pdu, transaction, now(), connection)
         self.requests.append(request)
         return request
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from tests.faults.pulse import pulse
 from tests.support.misbehaving_device import (
     Behaviour,
     Request,
@@ -173,18 +172,18 @@ class Switch:
         return self._now(request)
 
 
-@pytest.mark.parametrize(("bad", "why"), [(silent, "no answer within 0.3 s"), (resets, "connection lost")])
-@pytest.mark.slow(20)
+@pytest.mark.parametrize(("bad", "why"), [(silent, "no answer within 2 s"), (resets, "connection lost")])
+@pytest.mark.slow(25)
 def test_a_silent_device_is_lost_until_it_answers_again(
     tmp_path: Path, broker: Broker, bad: Behaviour, why: str
 ) -> None:
     page = free_port()
     well = Registers(METER)
     switch = Switch(well)
-    with pulse() as felt, device(switch) as server, subscriber(broker, "wattgram/#") as subscription:
+    with device(switch) as server, subscriber(broker, "wattgram/#") as subscription:
         text = configuration(
             tmp_path,
-            one_device("incomer", "grid", DRIVER, server.port, timeout="300ms"),
+            one_device("incomer", "grid", DRIVER, server.port, timeout="2s"),
             mqtt=broker.url,
             http=f"127.0.0.1:{page}",
         )
@@ -206,10 +205,7 @@ def test_a_silent_device_is_lost_until_it_answers_again(
     assert qualities.count("stale") == 1
     stale = messages[qualities.index("stale")]
     assert set(stale) - {"replayed"} == {"time", "quality"}
-    others = [message for message in messages if message is not stale]
-    whole = [message for message in others if "active_power_total" in message]
-    assert whole == others or felt.stalls  # while the machine stands still, a response of a good device is late, too
-    assert {message["active_power_total"] for message in whole} == {12345.0}
+    assert {message["active_power_total"] for message in messages if message is not stale} == {12345.0}
 
 
 @pytest.mark.slow(15)
