@@ -67,6 +67,7 @@ def test_the_readme_begins_with_two_commands_and_nothing_else() -> None:
         "scripts/demo",
         "scripts/test",
         "scripts/bench",
+        "scripts/captures",
         "scripts/faults",
         "scripts/soak",
         "scripts/screenshots",

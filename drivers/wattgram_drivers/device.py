@@ -66,6 +66,18 @@ class Register:
 
 
 @dataclass(frozen=True, slots=True)
+class ValidWhen:
+    """Condition under which values are valid: the value of the quantity `state` is one of `allowed`.
+
+    `quantities` are the values that the condition covers; empty: all quantities of the device but `state`.
+    """
+
+    state: str
+    allowed: tuple[float, ...]
+    quantities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceLimits:
     """Limits of a device's Modbus server, in seconds and registers. The device's map names the sources."""
 
@@ -132,7 +144,11 @@ class IdentityMarks:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A register map: a model's registers and limits. name: of the map in the catalogue."""
+    """A register map: a model's registers and limits. name: of the map in the catalogue.
+
+    conditions: when the values are valid. nameplate: quantity with the device's rated AC power, "" if no register has
+    it.
+    """
 
     name: str
     vendor: str
@@ -147,6 +163,8 @@ class Device:
     serial: str = ""
     line: SerialSettings | None = None  # None: unknown, or no serial port
     identity: IdentityMarks = IdentityMarks()
+    conditions: tuple[ValidWhen, ...] = ()
+    nameplate: str = ""
 
     @property
     def quantities(self) -> tuple[str, ...]:
