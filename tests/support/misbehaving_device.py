@@ -172,7 +172,11 @@ def on_connection(behaviour: Callable[[int], Behaviour]) -> Behaviour:
 def opening(behaviour: Behaviour, then: Behaviour) -> Behaviour:
     """The first request that comes here gets `behaviour`, all later ones `then`."""
     turns = chain([behaviour], repeat(then))
-    return lambda request: next(turns)(request)
+
+    def act(request: Request) -> Sequence[Step]:
+        return next(turns)(request)
+
+    return act
 
 
 def refuses_another_function(request: Request) -> Sequence[Step]:

@@ -16,7 +16,7 @@ from math import gcd
 
 from .framing import FramingLost, Tolerance, Unmatched
 from .pdu import EXCEPTION, READS, ReadRequest, ReadResponse
-from .rtu import Rtu
+from .rtu import Rtu, answer_head
 
 _IDS = 255 * 255
 """Number of transaction ids: both bytes are 1 to 255, so zeros that pad a frame never look like an id."""
@@ -126,7 +126,7 @@ class Mbap:
         if _is_exception(received):
             self._padding = max(0, stated - 3)
             return _SHORTEST
-        tolerated = self.tolerates(request.unit, "length") and received[6:9] == _head(request)
+        tolerated = self.tolerates(request.unit, "length") and received[6:9] == answer_head(request)
         if received[7] in READS.values() and stated != counted and not tolerated:
             raise FramingLost(
                 f"the header states {stated} bytes, the byte count of {received[8]} needs {counted}", fault="length"
@@ -163,11 +163,6 @@ def _response(frame: bytearray) -> ReadResponse:
 
 def _length(received: bytearray) -> int:
     return int.from_bytes(received[4:6], "big")
-
-
-def _head(request: ReadRequest) -> bytes:
-    """Return unit, function and byte count of the normal answer."""
-    return bytes((request.unit, request.code, 2 * request.count))
 
 
 def _is_exception(received: bytearray) -> bool:

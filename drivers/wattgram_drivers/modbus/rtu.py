@@ -103,12 +103,13 @@ class Rtu:
         """Remove and return the first frame with a correct checksum, with all noise, echoes and fragments before it."""
         if self._drop_echoes(received) or self.missing(received, request):
             return None
+        if received[:3] != answer_head(request):
+            self._drop_noise_before_echo(received)
         return self._first(received)
 
     def missing(self, received: bytearray, request: ReadRequest) -> int:
         """Return the missing bytes of a frame that begins like the answer."""
-        head = bytes((request.unit, request.code, 2 * request.count))
-        if not received or not head.startswith(received[:3]) or self._begins_echo(received):
+        if not received or not answer_head(request).startswith(received[:3]) or self._begins_echo(received):
             return 0
         return max(0, 5 + 2 * request.count - len(received))
 
@@ -185,6 +186,11 @@ class Rtu:
                 return True
         return False
 
+    def _drop_noise_before_echo(self, received: bytearray) -> None:
+        for sent in self._sent:
+            if (place := received.find(sent)) >= 0:
+                del received[: place + len(sent)]
+
     def _begins_echo(self, received: bytearray) -> bool:
         return bool(received) and any(len(received) < len(sent) and sent.startswith(received) for sent in self._sent)
 
@@ -199,7 +205,14 @@ class Rtu:
             else:
                 continue
             frame = bytes(received[start:end])
+            if end == len(received) and self._begins_echo(received[start:]):
+                return None
             if end <= len(received) and crc16(frame[:-2]) == frame[-2:]:
                 del received[:end]
                 return ReadResponse(0, frame[0], code, frame[2:-2])
         return None
+
+
+def answer_head(request: ReadRequest) -> bytes:
+    """Return unit, function and byte count of the normal answer."""
+    return bytes((request.unit, request.code, 2 * request.count))
