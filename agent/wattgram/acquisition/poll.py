@@ -173,6 +173,8 @@ class BusPoller:
             default=0.0,
         )
         self._watched_bus = WatchedBus(bus, self.pulse, self._connect_delay)
+        for station in self._stations:
+            bus.tolerate(station.config.unit, station.config.tolerate)
 
     async def run(self) -> None:
         """Poll until cancelled, then close the connection."""
@@ -261,7 +263,7 @@ class BusPoller:
             requests_before = reader.requests
             period = self._slow_period(station)
             slow = period != station.slow_period
-            within = min(free, station.timeout + reader.seconds(slow=slow))
+            within = min(free, self._longest_reading(station, reader.seconds(slow=slow)))
             reading = await reader.read(self._watched_bus, self._clock, slow=slow, within=within)
         except DriverError as error:
             self._read_failed(station, error)
@@ -275,6 +277,18 @@ class BusPoller:
         if station.reader is not None:
             self.requests += station.reader.requests - requests_before
         self._schedule(station)
+
+    def _longest_reading(self, station: _Station, seconds: float) -> float:
+        """Return the longest duration of a reading, real s: one time-out longer than predicted.
+
+        Another time-out, for a request that is repeated on a new connection, only if no device waits for the bus.
+        """
+        longest = station.timeout + seconds
+        step = int(station.config.interval * NS)
+        due = [other.due for other in self._stations if other is not station and not other.failures]
+        free = min([step - self._clock.time() % step, *((time - self._clock.monotonic()) * NS for time in due)]) / NS
+        repeated = longest + station.timeout + self._connect_delay
+        return max(longest, min(repeated, free / self._clock.speed - POLL_MARGIN))
 
     def _connect_failed(self, error: BusDown) -> None:
         """Count a failed connection and postpone all devices of the bus."""
@@ -292,7 +306,7 @@ class BusPoller:
         station.failures += 1
         self.failures += 1
         if station.failures == 1:
-            if station.silent_at_night and isinstance(error, NoAnswer):
+            if station.silent_at_night and isinstance(error, NoAnswer) and not error.fault:
                 log.info("%s: %s; normal at night", station.config.name, error)
             else:
                 log.warning("%s: %s", station.config.name, error)

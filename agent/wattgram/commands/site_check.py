@@ -17,6 +17,7 @@ from wattgram_drivers.sunspec import walk
 from wattgram.accounts.books import BALANCE_ROLES
 from wattgram.accounts.metering_point import PRODUCERS
 from wattgram.acquisition.device_source import Source
+from wattgram.acquisition.paced_intervals import paced
 from wattgram.acquisition.poll import equipped, slow_of
 from wattgram.base.clock import Clock
 from wattgram.base.errors import SinkError
@@ -99,6 +100,13 @@ def check_plan(config: Config) -> CheckReport:
                 f"{endpoint}: everything of all devices at once takes {plan.longest_round:.2f} s, more than the "
                 f"shortest interval of {shortest:g} s; the next readings come late"
             )
+    report.findings += [slower.reason for slower in paced(config.devices)]
+    report.notes += [
+        f"{device.name}: tolerates a wrong {' and a wrong '.join(device.tolerate)}; unit, function and byte count are "
+        "compared, and a request without an answer ends the connection"
+        for device in config.devices
+        if device.tolerate
+    ]
     if not any(device.role == "grid" for device in config.devices):
         report.notes.append("no device has the role grid: the balance assumes a site without import and export")
     return report
@@ -125,6 +133,8 @@ async def _read_bus(sources: Sequence[Source], clock: Clock) -> dict[str, str]:
     problems: dict[str, str] = {}
     bus_error = ""
     bus = Bus(sources[0].config.endpoint, timeout=READ_TIMEOUT)
+    for source in sources:
+        bus.tolerate(source.config.unit, source.config.tolerate)
     try:
         for source in sources:
             config = source.config
