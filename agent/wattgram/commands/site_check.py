@@ -101,12 +101,7 @@ def check_plan(config: Config) -> CheckReport:
                 f"shortest interval of {shortest:g} s; the next readings come late"
             )
     report.findings += [slower.reason for slower in paced(config.devices)]
-    report.notes += [
-        f"{device.name}: tolerates a wrong {' and a wrong '.join(device.tolerate)}; unit, function and byte count are "
-        "compared, and a request without an answer ends the connection"
-        for device in config.devices
-        if device.tolerate
-    ]
+    report.notes += [_tolerance(device) for device in config.devices if device.tolerate]
     if not any(device.role == "grid" for device in config.devices):
         report.notes.append("no device has the role grid: the balance assumes a site without import and export")
     return report
@@ -221,6 +216,15 @@ def bus_plan(devices: Sequence[DeviceConfig]) -> BusPlan:
         whole_share += whole / config.interval
         busy += fast / config.interval + (whole - fast) / (config.slow_interval or config.interval)
     return BusPlan(str(devices[0].endpoint), requests, busy, whole_share, longest)
+
+
+def _tolerance(config: DeviceConfig) -> str:
+    """Return which header fields of a device are not compared, and the price."""
+    fields = " and ".join(config.tolerate)
+    note = f"{config.name}: {fields} of its answers not compared (tolerate); unit, function and byte count are"
+    if "transaction-id" not in config.tolerate:
+        return note
+    return f"{note}; a request without an answer closes the connection, so that a late answer is not taken for the next"
 
 
 def _stand_in(config: DeviceConfig) -> Device:
