@@ -20,7 +20,7 @@ REFUSALS = {
 """Meaning of an exception code for a person at the device."""
 
 
-FAULTS: Mapping[Fault, str] = {
+WRONG_FIELDS: Mapping[Fault, str] = {
     "transaction-id": "the gateway returns another transaction id than it got: update its firmware; if no update helps "
     'and wattgram is its only client, set tolerate = ["transaction-id"] for the device',
     "length": "the length in the header is not the length of the answer: update the firmware of the gateway; if no "
@@ -38,7 +38,7 @@ def with_advice(error: DriverError) -> str:
     advice = ""
     match error:
         case DriverError(fault=fault) if fault:
-            advice = FAULTS[fault]
+            advice = WRONG_FIELDS[fault]
         case BusDown() if "lost" in text:
             advice = "the device closed the connection: check that it allows Modbus, and more than one client"
         case BusDown() if isinstance(cause, ConnectionRefusedError):

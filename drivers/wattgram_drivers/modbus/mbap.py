@@ -21,11 +21,11 @@ from .rtu import Rtu, answer_head
 _IDS = 255 * 255
 """Number of transaction ids: both bytes are 1 to 255, so zeros that pad a frame never look like an id."""
 
-_HEADER = 6
+_MBAP_HEAD = 6
 _SHORTEST = 9  # an exception: header, unit, function and code
 _LENGTHS = range(3, 255)  # stated by a header: unit, function and 1 to 252 bytes
 _PROTOCOL = b"\0\0"
-_CHECKSUM = 2  # bytes that some gateways leave behind a frame
+_CRC_SIZE = 2  # bytes that some gateways leave behind a frame
 _MOST_STRAY = 16  # bytes between two frames that are looked through
 _REMEMBERED = 64  # abandoned ids, whose answers may come late
 
@@ -116,7 +116,7 @@ class Mbap:
     def _size(self, received: bytearray, request: ReadRequest) -> int:
         """Return the size of the first frame, 0 while unknown. FramingLost: not a frame, or a length that lies."""
         del received[: self._stray(received)]
-        if len(received) < _HEADER:
+        if len(received) < _MBAP_HEAD:
             return 0
         if received[2:4] != _PROTOCOL:
             raise FramingLost(f"no Modbus TCP header: {received[:8].hex(' ')}")
@@ -133,7 +133,7 @@ class Mbap:
             )
         if stated not in _LENGTHS and not tolerated:
             raise FramingLost(f"no Modbus TCP header: {received[:8].hex(' ')}")
-        return _HEADER + (counted if tolerated else stated)
+        return _MBAP_HEAD + (counted if tolerated else stated)
 
     def _stray(self, received: bytearray) -> int:
         """Return the number of bytes before the answer that belong to no frame.
@@ -141,12 +141,12 @@ class Mbap:
         They are a checksum or zeros behind the frame before, or bytes that its header stated and its function has not.
         """
         place = received.find(self._transaction.to_bytes(2, "big") + _PROTOCOL, 0, _MOST_STRAY + 4)
-        few = place <= max(_CHECKSUM, self._padding) or not received[:place].strip(b"\0")
+        few = place <= max(_CRC_SIZE, self._padding) or not received[:place].strip(b"\0")
         return place if place > 0 and few else 0
 
     def _check_next(self, received: bytearray) -> None:
         """Raise FramingLost if no frame follows a normal answer: the answer then contains bytes of the next frame."""
-        if len(received) >= _HEADER and not _stated_size(received) and not self._stray(received):
+        if len(received) >= _MBAP_HEAD and not _stated_size(received) and not self._stray(received):
             raise FramingLost(f"no Modbus TCP header after the answer: {received[:8].hex(' ')}")
 
 
@@ -171,8 +171,8 @@ def _is_exception(received: bytearray) -> bool:
 
 def _stated_size(received: bytearray) -> int:
     """Return the size of the frame at the start of the buffer; 0: no frame begins there."""
-    if len(received) < _HEADER or received[2:4] != _PROTOCOL:
+    if len(received) < _MBAP_HEAD or received[2:4] != _PROTOCOL:
         return 0
     if _is_exception(received):
         return _SHORTEST
-    return _HEADER + _length(received) if _length(received) in _LENGTHS else 0
+    return _MBAP_HEAD + _length(received) if _length(received) in _LENGTHS else 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from wattgram.commands import site_check
-from wattgram.commands.driver_advice import FAULTS, with_advice
+from wattgram.commands.driver_advice import WRONG_FIELDS, with_advice
 from wattgram.delivery import configuration
 from wattgram_drivers.driver_errors import DriverError, NoAnswer
 from wattgram_drivers.endpoint import parse
@@ -57,7 +57,7 @@ def test_a_wrong_header_is_named_and_the_wiring_is_not_blamed(behaviour: bad.Beh
 
 
 def test_each_fault_has_its_advice() -> None:
-    for fault, advice in FAULTS.items():
+    for fault, advice in WRONG_FIELDS.items():
         assert advice in with_advice(NoAnswer("no answer", fault=fault))
     assert "check the unit address" in with_advice(NoAnswer("no answer"))
 
