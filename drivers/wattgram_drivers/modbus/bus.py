@@ -31,6 +31,7 @@ _CONNECT_TIMEOUT = 3.0  # s, at least: the kernel repeats a lost SYN after 1 s
 _ADAPTER_DELAY = 0.05  # s; USB adapters and serial servers buffer bytes (typically for 16 ms)
 _SILENT_REQUESTS = 3  # consecutive, of any unit: the connection may be half-open
 _ALIVE_SECONDS = 0.25  # after an answer of another unit, in which a connection is not idle enough to be closed
+_REOPEN_PAUSES = (0.1, 0.4)  # s, before a new connection is tried again that a server refused
 _SERVER_SILENCE = 3.5 * 11 / 9600  # s; assumes 9600 baud on the line behind a serial server
 _FRAMES = 8 + 5  # characters of a request and its answer, without the registers
 
@@ -174,8 +175,24 @@ class Bus:
         """Return the open connection, or a new one. BusDown: not connected, also by the deadline (loop time)."""
         if self._link and not self._link.reason:
             return self._link
+        # Some servers have one connection, and refuse a new one until they have cleared the old one away
+        pauses = list(_REOPEN_PAUSES) if self._link and self._link.answers else []
         self._link = None
-        await asyncio.sleep(0)  # the old connection is closed before the new one opens: some servers have one only
+        await asyncio.sleep(0)  # the old connection is closed before the new one opens
+        while True:
+            try:
+                self._link = await self._opened(deadline)
+            except BusDown as error:
+                now = asyncio.get_running_loop().time()
+                if not pauses or not isinstance(error.__cause__, ConnectionError) or now + pauses[0] >= deadline:
+                    raise
+                await asyncio.sleep(pauses.pop(0))
+            else:
+                self._dirty = True  # the line may still deliver answers to a previous client
+                return self._link
+
+    async def _opened(self, deadline: float) -> Link:
+        """Return a new connection, after the pause that its device needs. BusDown."""
         wire = link(self.endpoint)
         limit = min(max(self.timeout, _CONNECT_TIMEOUT), max(0.0, deadline - wire.loop.time()))
         try:
@@ -193,8 +210,6 @@ class Bus:
             raise
         if wire.reason:
             raise BusDown(f"{self.endpoint}: connection lost: {wire.reason}")
-        self._link = wire
-        self._dirty = True  # the line may still deliver answers to a previous client
         return wire
 
     def _reason(self, error: OSError | ValueError) -> str:

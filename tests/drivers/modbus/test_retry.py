@@ -252,6 +252,38 @@ def test_a_connection_that_died_is_found_by_the_second_unit_at_the_latest() -> N
     assert server.most_open == 1
 
 
+@pytest.mark.parametrize("pause", [0.0, 0.05, 0.2, 0.45])
+def test_a_server_that_refuses_connections_for_a_moment_costs_no_reading(pause: float) -> None:
+    """It has one connection, and listens again only when it has cleared the old one away (SolarEdge)."""
+
+    async def main() -> None:
+        server = bad.Server(bad.answers_then_closes)
+        await server.start()
+        loop = asyncio.get_running_loop()
+        tasks: list[asyncio.Task[None]] = []
+
+        async def away() -> None:
+            await server.stop()
+            await asyncio.sleep(pause)
+            await server.start()
+
+        def behaviour(request: bad.Request) -> list[bad.Step]:
+            loop.call_later(0.002, lambda: tasks.append(loop.create_task(away())))
+            return [bad.Step(data=request.right())]
+
+        server.behaviour = behaviour
+        bus = Bus(parse(server.url), timeout=LIMIT)
+        for number in range(10):
+            await right(bus, 10 * number)
+            await asyncio.sleep(0.01)
+        await bus.close()
+        await asyncio.gather(*tasks)
+        await server.stop()
+        assert server.connections == 10
+
+    leaping_loop.run(main())
+
+
 def test_a_closed_bus_repeats_nothing() -> None:
     async def main() -> None:
         async with bad.Server(bad.first(bad.honest, bad.silent)) as server:
