@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from math import inf
 from typing import Protocol
 
-from .device import Device, Reading, Table
+from .device import Device, Reading, RequestFailure, Table
 from .driver_errors import BadAnswer, DriverError, Refused
 from .plan import (
     FEWEST_REQUESTS,
@@ -80,6 +80,7 @@ class _Progress:
         self.refused = 0
         self.failure: DriverError | None = None
         self.refusal: Refused | None = None
+        self.failures: list[RequestFailure] = []
         self.skipped: set[RegisterSpan] = set()
         self._plan = plan
         self._confirmed: set[RegisterSpan] = set()
@@ -91,6 +92,10 @@ class _Progress:
     def left(self) -> float:
         """Real seconds to the deadline."""
         return inf if self.deadline is None else self.deadline - self._loop.time()
+
+    def note(self, table: Table, address: int, count: int, error: DriverError, *, refused: bool = False) -> None:
+        """Note a failed request, or registers that the unit lacks."""
+        self.failures.append(RequestFailure(table, address, count, str(error), refused))
 
     def put(self, block: Block, answer: bytes) -> None:
         """Store the words of a block's spans. The first answer gives the reading its time."""
@@ -175,7 +180,7 @@ class Reader:
             raise progress.failure or progress.refusal or no_register
         progress.confirm_scales()
         time, monotonic = progress.stamp
-        return Reading(time, monotonic, bytes(progress.octets), bytes(progress.valid))
+        return Reading(time, monotonic, bytes(progress.octets), bytes(progress.valid), tuple(progress.failures), slow)
 
     def _order(self, slow: bool) -> list[Block]:
         """Return the requests in order: skipped ones first; failed ones last, so that they delay no others."""
@@ -218,7 +223,10 @@ class Reader:
             self._retry_at = progress.clock.monotonic() + RETRY_SECONDS
             progress.refusal = refused
             progress.refused += 1
-            for half in self._split(block):
+            halves = self._split(block)
+            for hole in self._holes.intersection(block.spans):
+                progress.note(hole.table, hole.first, hole.last - hole.first + 1, refused, refused=True)
+            for half in halves:
                 for part in arrange(half, limits, self.cost, learned=self._learned()):
                     await self._request(part, progress)
         except DriverError as error:
@@ -233,6 +241,7 @@ class Reader:
     def _fail(self, block: Block, progress: _Progress, error: DriverError, *, cut: bool = False) -> None:
         """Record a failed request. cut: it failed for lack of time, which gives no information on its registers."""
         progress.failure = error
+        progress.note(block.table, block.address, block.count, error)
         if cut:
             progress.skipped.update(block.spans)
         else:
