@@ -78,6 +78,30 @@ class ValidWhen:
 
 
 @dataclass(frozen=True, slots=True)
+class RegisterBlock:
+    """Registers `first` to `last` of a table that a device fills together, such as a SunSpec model.
+
+    name: for messages. header: the words at `first`, constant while the layout is as discovered; they are read with
+    every value of the block. codes: addresses of state codes and alarms, which a device may fill while it has no
+    measured values. state: quantity with the operating state, "" for none; running: its values while the device works.
+    A running block whose measured values are all 0 has no values.
+    """
+
+    name: str
+    table: Table
+    first: int
+    last: int
+    header: tuple[int, ...] = ()
+    codes: tuple[int, ...] = ()
+    state: str = ""
+    running: tuple[float, ...] = ()
+
+    def covers(self, table: Table, address: int) -> bool:
+        """Return whether a register lies in this block."""
+        return table == self.table and self.first <= address <= self.last
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceLimits:
     """Limits of a device's Modbus server, in seconds and registers. The device's map names the sources."""
 
@@ -147,7 +171,7 @@ class Device:
     """A register map: a model's registers and limits. name: of the map in the catalogue.
 
     conditions: when the values are valid. nameplate: quantity with the device's rated AC power, "" if no register has
-    it.
+    it. blocks: registers that the device fills together; none for most maps.
     """
 
     name: str
@@ -165,6 +189,7 @@ class Device:
     identity: IdentityMarks = IdentityMarks()
     conditions: tuple[ValidWhen, ...] = ()
     nameplate: str = ""
+    blocks: tuple[RegisterBlock, ...] = ()
 
     @property
     def quantities(self) -> tuple[str, ...]:

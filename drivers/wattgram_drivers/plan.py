@@ -9,7 +9,8 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import NamedTuple
 
-from .device import Device, DeviceLimits, Register, Table
+from .block_places import BlockPlaces, block_places
+from .device import Device, DeviceLimits, Register, RegisterBlock, Table
 from .driver_errors import MapError
 from .endpoint import Endpoint, Scheme
 from .quantity import QUANTITIES
@@ -153,7 +154,8 @@ class Plan:
     its position does not depend on the requests. `blocks` read all spans; `fast_blocks` read the spans in `fast`, and
     any others that lie within the same requests. `twice` are scales that do not fit a request with their values:
     they are read before and after the values, and are valid if both readings agree. A scale that changes in between
-    would make the value wrong by a power of ten.
+    would make the value wrong by a power of ten. `checked` are the device's register blocks with planned values, and
+    `headers` their headers by span: the words that every reading must contain there.
     """
 
     blocks: tuple[Block, ...]
@@ -163,7 +165,9 @@ class Plan:
     positions: Mapping[RegisterSpan, int]
     words: int
     places: tuple[Place, ...]
-    twice: frozenset[RegisterSpan] = frozenset()
+    twice: frozenset[RegisterSpan]
+    checked: tuple[BlockPlaces, ...]
+    headers: Mapping[RegisterSpan, RegisterBlock]
 
     @property
     def quantities(self) -> tuple[str, ...]:
@@ -196,8 +200,10 @@ def make_plan(
     limits = device.limits
     registers = _wanted(device, quantities)
     fast = _fast(device, registers, slow)
-    spans = _spans(registers, limits)
-    needed = frozenset(_spans(fast, limits))
+    heads = ((block, block.first, block.first + len(block.header) - 1) for block in device.blocks)
+    headers = {RegisterSpan(block.table, first, last): block for block, first, last in heads if first <= last}
+    spans = _with_headers(_spans(registers, limits), headers)
+    needed = frozenset(_with_headers(_spans(fast, limits), headers))
     positions: dict[RegisterSpan, int] = {}
     words = 0
     for span in spans:
@@ -206,6 +212,7 @@ def make_plan(
     twice = frozenset(span for register in registers for span in _lone_scale(register, limits))
     blocks = in_order(arrange(spans, limits, cost), twice, limits, cost)
     fast_blocks = in_order(arrange(needed, limits, cost, along=spans), twice, limits, cost)
+    places = tuple(_place(register, limits, positions) for register in registers)
     return Plan(
         blocks,
         blocks if len(fast) == len(registers) else fast_blocks,
@@ -213,8 +220,12 @@ def make_plan(
         needed,
         positions,
         words,
-        tuple(_place(register, limits, positions) for register in registers),
+        places,
         twice,
+        tuple(
+            block_places(device.blocks, [(place.register, place.position, place.scale_position) for place in places])
+        ),
+        MappingProxyType({span: block for span, block in headers.items() if span in positions}),
     )
 
 
@@ -390,6 +401,17 @@ def _with_factors(device: Device, quantities: Collection[str]) -> set[str]:
 
 def _spans(registers: Iterable[Register], limits: DeviceLimits) -> tuple[RegisterSpan, ...]:
     return tuple(sorted({span for register in registers for span in spans_of(register, limits)}, key=_order))
+
+
+def _with_headers(
+    spans: Iterable[RegisterSpan], headers: Mapping[RegisterSpan, RegisterBlock]
+) -> tuple[RegisterSpan, ...]:
+    """Return the spans, and the headers of the blocks that contain them."""
+    found = set(spans)
+    needed = {
+        header for header, block in headers.items() if any(block.covers(span.table, span.first) for span in found)
+    }
+    return tuple(sorted(found | needed, key=_order))
 
 
 def _order(span: RegisterSpan) -> tuple[Table, int, int]:

@@ -10,7 +10,7 @@ from wattgram_drivers.catalogue import SUNSPEC, SUNSPEC_NAME
 from wattgram_drivers.device import Device, DeviceLimits, Kind, Register
 from wattgram_drivers.driver_errors import BadAnswer
 
-from .models import FoundModel, registers
+from .models import FoundModel, register_block, registers
 from .points import DER, INVERTERS, METERS, POINT_QUANTITIES, STORAGE_MODELS, TRACKERS
 
 MEMBER_KINDS: tuple[Kind, ...] = ("inverter", "meter", "battery")
@@ -109,6 +109,8 @@ def described(member: Member, identity: CommonModel, *, alone: bool) -> Device:
             windows=tuple((found.address, found.address + 1 + found.length) for found in member.models),
         ),
         source="SunSpec models " + ", ".join(map(str, numbers)),
+        nameplate="rated_power" if "rated_power" in offered else "",
+        blocks=tuple(register_block(found) for found in member.models),
     )
 
 

@@ -13,10 +13,10 @@ from fractions import Fraction
 from importlib import resources
 from typing import Any
 
-from wattgram_drivers.device import Register, Table, Type
+from wattgram_drivers.device import Register, RegisterBlock, Table, Type
 from wattgram_drivers.quantity import QUANTITIES, STATED_UNITS
 
-from .points import BLOCK_POINTS, POINT_QUANTITIES
+from .points import BLOCK_POINTS, POINT_QUANTITIES, RUNNING_STATES
 
 TABLE: Table = "holding"
 
@@ -168,6 +168,31 @@ def registers(found: FoundModel) -> Iterator[Register]:
             scale_address=None if scale is None else found.address + scale,
             invalid=absent(point),
         )
+
+
+def register_block(found: FoundModel) -> RegisterBlock:
+    """Return a model as a block: ID and L are its header."""
+    model = definition(found.model)
+    codes = [found.address + point.offset for point in model.points if _is_code(point)]
+    for block in range(model.blocks(found.length)):
+        start = found.address + model.size + block * model.block_size
+        codes += [start + point.offset for point in model.block if _is_code(point)]
+    state, running = RUNNING_STATES.get(found.model, ("", ()))
+    return RegisterBlock(
+        f"SunSpec model {found.model}",
+        TABLE,
+        found.address,
+        found.address + 1 + found.length,
+        (found.model, found.length),
+        tuple(codes),
+        state,
+        running,
+    )
+
+
+def _is_code(point: ModelPoint) -> bool:
+    """Return whether a point is a state, a number or a set of bits, not a measured value."""
+    return point.type.startswith(("enum", "bitfield", "count")) or point.name in ("ID", "N", "NStr", "NPrt", "Idx")
 
 
 def absent(point: ModelPoint) -> tuple[int, ...]:

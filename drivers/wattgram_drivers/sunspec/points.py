@@ -257,6 +257,12 @@ METERS = (201, 202, 203, 204, 211, 212, 213, 214)
 DER = 701
 """An AC side according to IEEE 1547-2018."""
 
+RUNNING_STATES: Mapping[int, tuple[str, tuple[float, ...]]] = {
+    **dict.fromkeys(INVERTERS, ("status", (4.0, 5.0))),
+    DER: ("status_inverter", (3.0, 4.0)),
+}
+"""Quantity with the operating state, and its values while the inverter feeds: MPPT or RUNNING, and THROTTLED."""
+
 STORAGE_MODELS = (124, 713, 802, 803, 804)
 """Models of a battery."""
 
