@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from .device import Register, RegisterBlock
+from .device import Register, RegisterBlock, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +41,15 @@ def block_places(blocks: Iterable[RegisterBlock], places: Sequence[tuple[Registe
             if scale_position >= 0:
                 words.add(scale_position)
         yield BlockPlaces(block, tuple(sorted(words)), tuple(values), tuple(codes))
+
+
+def heads(blocks: Iterable[RegisterBlock]) -> Iterator[tuple[tuple[Table, int, int], RegisterBlock]]:
+    """Yield table, first and last register of each header, with the block."""
+    for block in blocks:
+        if block.header:
+            yield (block.table, block.first, block.first + len(block.header) - 1), block
+
+
+def split(block: RegisterBlock, requests: Collection[tuple[Table, int]]) -> bool:
+    """Return whether several of the requests, given by their first registers, read the block."""
+    return sum(block.covers(table, address) for table, address in requests) > 1

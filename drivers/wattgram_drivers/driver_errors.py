@@ -38,3 +38,10 @@ class LayoutChanged(DriverError):
 
     A retry can help only after a new discovery.
     """
+
+
+class WordsSwapped(DriverError):
+    """A device sends the two words of its floats in the wrong order. The reading was discarded.
+
+    A retry can help only after the device's settings were changed.
+    """

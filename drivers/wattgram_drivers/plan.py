@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
 from typing import NamedTuple
 
-from .block_places import BlockPlaces, block_places
+from .block_places import BlockPlaces, block_places, heads, split
 from .device import Device, DeviceLimits, Register, RegisterBlock, Table
 from .driver_errors import MapError
 from .endpoint import Endpoint, Scheme
-from .quantity import QUANTITIES
 
 TURNAROUND: Mapping[Scheme, float] = MappingProxyType(
     {"tcp": 0.005, "udp": 0.005, "tls": 0.005, "rtutcp": 0.02, "rtu": 0.02, "ascii": 0.02}
@@ -27,9 +25,6 @@ the time of a serial line behind a gateway is unknown here.
 
 OVERHEAD = 13
 """Characters of an RTU request (8), and of the answer without its registers (5)."""
-
-_FAST_UNITS = ("W", "var", "VA", "V", "A", "Hz")
-_SETTING = re.compile(r"(^|_)(rated|limit|nominal|reference|setpoint|enable)(_|$)|^max_current|^battery_max_")
 
 
 class Field(NamedTuple):
@@ -154,8 +149,9 @@ class Plan:
     its position does not depend on the requests. `blocks` read all spans; `fast_blocks` read the spans in `fast`, and
     any others that lie within the same requests. `twice` are scales that do not fit a request with their values:
     they are read before and after the values, and are valid if both readings agree. A scale that changes in between
-    would make the value wrong by a power of ten. `checked` are the device's register blocks with planned values, and
-    `headers` their headers by span: the words that every reading must contain there.
+    would make the value wrong by a power of ten. So are headers of blocks with several requests. `checked` are the
+    device's register blocks with planned values, and `headers` their headers by span: the words that every reading
+    must contain there.
     """
 
     blocks: tuple[Block, ...]
@@ -200,8 +196,7 @@ def make_plan(
     limits = device.limits
     registers = _wanted(device, quantities)
     fast = _fast(device, registers, slow)
-    heads = ((block, block.first, block.first + len(block.header) - 1) for block in device.blocks)
-    headers = {RegisterSpan(block.table, first, last): block for block, first, last in heads if first <= last}
+    headers = {RegisterSpan(*where): block for where, block in heads(device.blocks)}
     spans = _with_headers(_spans(registers, limits), headers)
     needed = frozenset(_with_headers(_spans(fast, limits), headers))
     positions: dict[RegisterSpan, int] = {}
@@ -210,7 +205,11 @@ def make_plan(
         positions[span] = words
         words += span.last - span.first + 1
     twice = frozenset(span for register in registers for span in _lone_scale(register, limits))
-    blocks = in_order(arrange(spans, limits, cost), twice, limits, cost)
+    blocks = arrange(spans, limits, cost)
+    twice |= {
+        header for header, block in headers.items() if split(block, [(each.table, each.address) for each in blocks])
+    }
+    blocks = in_order(blocks, twice, limits, cost)
     fast_blocks = in_order(arrange(needed, limits, cost, along=spans), twice, limits, cost)
     places = tuple(_place(register, limits, positions) for register in registers)
     return Plan(
@@ -227,16 +226,6 @@ def make_plan(
         ),
         MappingProxyType({span: block for span, block in headers.items() if span in positions}),
     )
-
-
-def is_slow(quantity: str) -> bool:
-    """Return whether a quantity changes slowly.
-
-    Fast are measured power, current, voltage, frequency and power factor, and a battery's state of charge, which is
-    published with the power of the same reading.
-    """
-    measured = QUANTITIES[quantity].unit in _FAST_UNITS or "power_factor" in quantity or quantity == "battery_soc"
-    return not measured or _SETTING.search(quantity) is not None
 
 
 def arrange(

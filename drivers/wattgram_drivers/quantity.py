@@ -306,3 +306,16 @@ QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
     {name: Quantity(name, unit, meaning, sign) for pattern, unit, meaning, sign in _ROWS for name in _expand(pattern)}
 )
 """Every quantity of the vocabulary, by name."""
+
+_FAST_UNITS = ("W", "var", "VA", "V", "A", "Hz")
+_SETTING = re.compile(r"(^|_)(rated|limit|nominal|reference|setpoint|enable)(_|$)|^max_current|^battery_max_")
+
+
+def is_slow(quantity: str) -> bool:
+    """Return whether a quantity changes slowly.
+
+    Fast are measured power, current, voltage, frequency and power factor, and a battery's state of charge, which is
+    published with the power of the same reading.
+    """
+    measured = QUANTITIES[quantity].unit in _FAST_UNITS or "power_factor" in quantity or quantity == "battery_soc"
+    return not measured or _SETTING.search(quantity) is not None

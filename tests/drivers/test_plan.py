@@ -22,11 +22,10 @@ from wattgram_drivers.plan import (
     RegisterSpan,
     RequestCost,
     arrange,
-    is_slow,
     make_plan,
     request_cost,
 )
-from wattgram_drivers.quantity import QUANTITIES
+from wattgram_drivers.quantity import QUANTITIES, is_slow
 from wattgram_ext.decode import Decoder
 
 

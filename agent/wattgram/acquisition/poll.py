@@ -17,7 +17,8 @@ from wattgram_drivers.catalogue import SUNSPEC
 from wattgram_drivers.device import Device, Kind, Reading, Table
 from wattgram_drivers.driver_errors import BusDown, DriverError, NoAnswer
 from wattgram_drivers.modbus.bus import Bus
-from wattgram_drivers.plan import is_slow, request_cost
+from wattgram_drivers.plan import request_cost
+from wattgram_drivers.quantity import is_slow
 from wattgram_drivers.reader import Reader
 from wattgram_drivers.sunspec import walk
 

@@ -10,7 +10,7 @@ from wattgram_drivers import catalogue, endpoint
 from wattgram_drivers.device import Device, Kind
 from wattgram_drivers.driver_errors import MapError
 from wattgram_drivers.endpoint import Endpoint
-from wattgram_drivers.plan import is_slow
+from wattgram_drivers.quantity import is_slow
 
 from wattgram.base import toml_table, units
 from wattgram.base.toml_table import Table

@@ -110,7 +110,7 @@ FAR = [number for number in range(1, 9) if 20 * number - 3 + 1 > 125]
 def test_trackers_seven_and_eight_are_too_far_from_their_scale() -> None:
     assert FAR == [7, 8]
     reader = Reader(device(at_base(modules(8, 612, 0))), 1)
-    assert len(reader.plan.twice) == 4  # current, voltage, power and energy have one each
+    assert len(reader.plan.twice) == 5  # current, voltage, power and energy have one each; and the model's head
     assert read(reader, Chain([*at_base(modules(8, 612, 0)).values()]))["dc_voltage_8"] == 612.0
 
 
