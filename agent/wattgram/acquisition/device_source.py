@@ -11,6 +11,7 @@ from wattgram_drivers.plan import Place, Plan
 from wattgram_drivers.quantity import QUANTITIES, is_slow
 from wattgram_ext.decode import Decoder
 
+from wattgram.base.occurrence import Occurrence
 from wattgram.base.record import Record, Series
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.counters.metering import MeteredStep, Metering, counters_of
@@ -50,6 +51,7 @@ class Source:
         self.error = ""
         self.frozen = False
         self.metering = Metering()
+        self.notices: list[Occurrence] = []  # events that the next reading publishes
         self._tags = (("site", site), ("device", config.name), ("role", config.role), ("driver", config.driver))
         self._started = started
         self._decoder: Decoder | None = None

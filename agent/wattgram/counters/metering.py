@@ -195,6 +195,10 @@ class Metering:
             tuple(happened),
         )
 
+    def forget(self) -> None:
+        """Begin all counters anew: another device answers. Its first values count nothing."""
+        self._states.clear()
+
     def shift_times(self, by: int) -> None:
         """Shift all times, because the clock was set: earlier readings are `by` ns later on the new clock."""
         self._states = {name: shifted(state, by) for name, state in self._states.items()}
