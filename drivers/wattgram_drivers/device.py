@@ -11,7 +11,7 @@ WordOrder = Literal["big", "little"]
 Type = Literal["u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64"]
 Kind = Literal["meter", "inverter", "battery", "genset", "charger", "sensor"]
 Night = Literal["answers", "silent", "not-available", "zeros"]
-Encoding = Literal["plain", "four-quadrant"]
+Encoding = Literal["plain", "four-quadrant", "magnitude", "percent-or-ratio"]
 Parity = Literal["N", "E", "O"]
 
 TYPE_WORDS: dict[Type, int] = {"u16": 1, "i16": 1, "u32": 2, "i32": 2, "u64": 4, "i64": 4, "f32": 2, "f64": 4}
@@ -36,7 +36,9 @@ class Register:
     `scale` is exact, so that 2301 x 1/10 is 230.1 and not 230.10000000000002. `invalid` lists raw bit
     patterns (full width of the type) that mean "not available"; NaN always does for floats.
     With a `direction`, only the magnitude of the raw value counts, whether or not the device signs it itself.
-    `encoding` four-quadrant marks a leading power factor: above 1 it means 2 - value, below -1 it means -2 - value.
+    `encoding` four-quadrant marks a leading power factor: above 1 it means 2 - value, below -1 it means -2 - value;
+    magnitude: a counter that some devices send as a negative number; percent-or-ratio: a power factor with the `scale`
+    of percent that some devices send as a ratio. The quantities in `witnesses`, active and apparent power, decide.
     """
 
     quantity: str
@@ -52,6 +54,7 @@ class Register:
     offset: int = 0
     encoding: Encoding = "plain"
     direction: Direction | None = None
+    witnesses: tuple[str, ...] = ()
 
     @property
     def words(self) -> int:

@@ -42,6 +42,9 @@ class Field(NamedTuple):
     direction_position: int
     mask: int
     negative: int
+    magnitude: bool = False
+    active: int = -1
+    apparent: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,7 @@ class Place:
             self.direction_position,
             register.direction.mask if register.direction else 0,
             register.direction.negative if register.direction else 0,
+            register.encoding == "magnitude",
         )
 
 
@@ -172,7 +176,12 @@ class Plan:
 
     def fields(self) -> tuple[Field, ...]:
         """Return the decoder's fields, in the order of `places`."""
-        return tuple(place.field() for place in self.places)
+        index = {quantity: number for number, quantity in enumerate(self.quantities)}
+        witnesses = [[index[name] for name in place.register.witnesses] or (-1, -1) for place in self.places]
+        return tuple(
+            place.field()._replace(active=active, apparent=apparent)
+            for place, (active, apparent) in zip(self.places, witnesses, strict=True)
+        )
 
     def factors(self) -> tuple[tuple[int, int], ...]:
         """Return the decoder's (target, factor) pairs: the decoder multiplies the target by the factor's value."""
@@ -384,7 +393,7 @@ def _with_factors(device: Device, quantities: Collection[str]) -> set[str]:
         name
         for register in device.registers
         if register.quantity in quantities
-        for name in (register.quantity, *register.factors)
+        for name in (register.quantity, *register.factors, *register.witnesses)
     }
 
 

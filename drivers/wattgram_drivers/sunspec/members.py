@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from wattgram_drivers.catalogue import SUNSPEC, SUNSPEC_NAME
-from wattgram_drivers.device import Device, DeviceLimits, Kind, Register
+from wattgram_drivers.device import Device, DeviceLimits, Kind, Register, Type
 from wattgram_drivers.driver_errors import BadAnswer
+from wattgram_drivers.quantity import QUANTITIES
 
 from .models import FoundModel, register_block, registers
 from .points import DER, INVERTERS, METERS, POINT_QUANTITIES, STORAGE_MODELS, TRACKERS
 
 MEMBER_KINDS: tuple[Kind, ...] = ("inverter", "meter", "battery")
+
+_COUNTS_DOWN = re.compile("kostal", re.IGNORECASE)
+"""Makes whose meters send exported energy as a negative number (CJNE/ha-sunspec issues 88 and 249, volkszaehler/mbmd
+pull request 97): the counter falls from 2^32. Other meters with such values may have counted as far."""
+
+_SIGNED: Mapping[str, Type] = {"u16": "i16", "u32": "i32", "u64": "i64"}
 
 _INVERTER_FAMILIES = (INVERTERS[:3], INVERTERS[3:], (DER,))
 _METER_FAMILIES = (METERS[:4], METERS[4:])
@@ -94,6 +102,8 @@ def described(member: Member, identity: CommonModel, *, alone: bool) -> Device:
     for found in member.models:
         for register in registers(found):
             offered.setdefault(register.quantity, register)
+    if member.kind == "meter" and any(_COUNTS_DOWN.match(text) for text in (identity.vendor, identity.model)):
+        offered = {name: _counting_down(register) for name, register in offered.items()}
     numbers = [found.model for found in (member.common, *member.models) if found is not None]
     return Device(
         name=SUNSPEC if alone else member.driver,
@@ -112,6 +122,13 @@ def described(member: Member, identity: CommonModel, *, alone: bool) -> Device:
         nameplate="rated_power" if "rated_power" in offered else "",
         blocks=tuple(register_block(found) for found in member.models),
     )
+
+
+def _counting_down(register: Register) -> Register:
+    """Return an energy counter that may be sent as a negative number; other registers unchanged."""
+    if not register.type.startswith("u") or QUANTITIES[register.quantity].unit not in ("Wh", "VAh", "varh"):
+        return register
+    return replace(register, type=_SIGNED[register.type], encoding="magnitude")
 
 
 def _devices(chain: Sequence[FoundModel]) -> Iterator[tuple[FoundModel | None, list[FoundModel]]]:

@@ -86,6 +86,11 @@ _UNIT_SPELLING: Mapping[str, str] = {
 """SunSpec's spelling of units. The meter models write PF for percent, as in the inverter models."""
 
 
+_PERCENT_OR_RATIO = ("Pct", "PF")
+"""Units of power factors. The definitions mean percent (Fronius, SolarEdge); SMA, Kostal, Veris, Elkor and AccuEnergy
+send a ratio, which active and apparent power of the same reading show."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelPoint:
     """A point of a model. offset: from the ID register, or from the start of its repeating block."""
@@ -159,6 +164,7 @@ def registers(found: FoundModel) -> Iterator[Register]:
         covered = offset >= 2 and offset + point.size <= end and (scale is None or scale < end)
         if quantity is None or not covered:
             continue
+        percent = quantity.name.startswith("power_factor") and point.unit.strip() in _PERCENT_OR_RATIO
         yield Register(
             quantity=name,
             address=found.address + offset,
@@ -167,7 +173,15 @@ def registers(found: FoundModel) -> Iterator[Register]:
             scale=_scale(point, quantity.unit),
             scale_address=None if scale is None else found.address + scale,
             invalid=absent(point),
+            encoding="percent-or-ratio" if percent else "plain",
+            witnesses=_witnesses(name) if percent else (),
         )
+
+
+def _witnesses(power_factor: str) -> tuple[str, str]:
+    """Return the active and the apparent power of the same point."""
+    point = power_factor.removeprefix("power_factor_")
+    return f"active_power_{point}", f"apparent_power_{point}"
 
 
 def register_block(found: FoundModel) -> RegisterBlock:
