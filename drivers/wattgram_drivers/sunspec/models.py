@@ -209,6 +209,26 @@ def _is_code(point: ModelPoint) -> bool:
     return point.type.startswith(("enum", "bitfield", "count")) or point.name in ("ID", "N", "NStr", "NPrt", "Idx")
 
 
+def has_value(found: FoundModel, octets: bytes, *, scales: bool) -> bool:
+    """Return whether a model's points, from its third register on in `octets`, contain a value other than 0.
+
+    States, numbers and bits are no values: a device that is not there has a state, too. scales: scale factors are.
+    """
+    model = definition(found.model)
+    places = [(point, point.offset) for point in model.points]
+    for block in range(model.blocks(found.length)):
+        places += [(point, model.size + block * model.block_size + point.offset) for point in model.block]
+    for point, offset in places:
+        scale = point.type == "sunssf"
+        if offset < 2 or _is_code(point) or point.type in ("pad", "string") or (scale and not scales):
+            continue
+        bits = int.from_bytes(octets[2 * offset - 4 : 2 * (offset + point.size) - 4], "big")
+        ones = (1 << 16 * point.size) - 1  # what a device without content sends, whatever the type
+        if bits not in (0, ones, *((0x8000,) if scale else absent(point))):
+            return True
+    return False
+
+
 def absent(point: ModelPoint) -> tuple[int, ...]:
     """Return the raw bits for "no value" of a point, the specification's first."""
     patterns = _NUMBER_TYPES[point.type][1]

@@ -14,10 +14,10 @@ from wattgram_drivers.catalogue import SUNSPEC
 from wattgram_drivers.device import Device, Kind, Table
 from wattgram_drivers.driver_errors import BadAnswer, Refused
 
-from .members import CommonModel, described, pick, place
+from .members import CommonModel, Member, described, pick, place
 from .members import members as members_of
-from .models import END, MARKER, TABLE, FoundModel, definition
-from .points import KNOWN_MODELS, POINT_QUANTITIES, quantities
+from .models import END, MARKER, TABLE, FoundModel, definition, has_value
+from .points import KNOWN_MODELS, METERS, POINT_QUANTITIES, STORAGE_MODELS, quantities
 
 __all__ = [
     "BASES",
@@ -46,6 +46,9 @@ BASES = (
 
 MAX_MODELS = 64
 """Most models of a chain without an end marker; real chains have fewer than thirty."""
+
+MOST_REGISTERS = 120
+"""Most registers of a request for a whole model."""
 
 _BUSY = (5, 6)
 _UNREACHABLE = (10, 11)
@@ -105,10 +108,35 @@ async def discover(read: Read, driver: str = SUNSPEC, kind: Kind | None = None) 
     return (await survey(read, driver, kind)).device
 
 
-async def members(read: Read) -> tuple[Device, ...]:
-    """Return every member of the unit, named by its driver. Errors as for `discover`."""
+async def members(read: Read, *, vacant: bool = True) -> tuple[Device, ...]:
+    """Return every member of the unit, named by its driver. Errors as for `discover`.
+
+    vacant False: without the batteries and meters that have no value; many inverters serve the models of devices that
+    they could have. The other members keep their names.
+    """
     found = members_of(await _chain(read))
-    return tuple([described(member, await _identity(read, member.common), alone=len(found) == 1) for member in found])
+    listed = [member for member in found if vacant or len(found) == 1 or not await _is_vacant(read, member)]
+    return tuple([described(member, await _identity(read, member.common), alone=len(found) == 1) for member in listed])
+
+
+async def _is_vacant(read: Read, member: Member) -> bool:
+    """Return whether the models that make a battery or a meter have no value: all are "not implemented" or 0.
+
+    The scales of a meter count as values: a meter that is switched off still has them.
+    """
+    proofs = {"battery": STORAGE_MODELS, "meter": METERS}.get(member.kind, ())
+    own = [found for found in member.models if found.model in proofs]
+    for found in own:
+        octets = b""
+        for first in range(0, found.length, MOST_REGISTERS):
+            count = min(MOST_REGISTERS, found.length - first)
+            try:
+                octets += await read(TABLE, found.address + 2 + first, count)
+            except Refused:
+                return False
+        if has_value(found, octets, scales=member.kind == "meter"):
+            return False
+    return bool(own)
 
 
 async def _chain(read: Read) -> tuple[FoundModel, ...]:
