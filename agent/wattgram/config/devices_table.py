@@ -20,12 +20,27 @@ from wattgram.counters.metering import counter_unit
 from . import role_keys
 from .role_keys import BatteryConfig, EmissionConfig
 
-ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev", "production", "capture", "fuel")
+ROLES = (
+    "grid",
+    "pv",
+    "wind",
+    "hydro",
+    "genset",
+    "chp",
+    "battery",
+    "load",
+    "ev",
+    "production",
+    "capture",
+    "fuel",
+    "weather",
+)
 
 KIND_OF_ROLE: Mapping[str, Kind] = {
     **dict.fromkeys(("grid", "load", "ev"), "meter"),
     **dict.fromkeys(("pv", "wind", "hydro", "genset", "chp"), "inverter"),
     "battery": "battery",
+    "weather": "sensor",
 }
 """Member of a SunSpec unit that a role selects when its driver names none."""
 

@@ -7,6 +7,7 @@ implemented" values are from the SunSpec Technology Overview 12040 v1.4, plus va
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -82,6 +83,8 @@ _UNIT_SPELLING: Mapping[str, str] = {
     "Var": "var",
     "Varh": "varh",
     "ohms": "ohm",
+    "HPa": "hPa",
+    "mps": "m/s",
 }
 """SunSpec's spelling of units. The meter models write PF for percent, as in the inverter models."""
 
@@ -93,7 +96,10 @@ send a ratio, which active and apparent power of the same reading show."""
 
 @dataclass(frozen=True, slots=True)
 class ModelPoint:
-    """A point of a model. offset: from the ID register, or from the start of its repeating block."""
+    """A point of a model. offset: from the ID register, or from the start of its repeating block.
+
+    scale: name of the point with the scale factor, or the decimal exponent itself.
+    """
 
     name: str
     offset: int
@@ -101,6 +107,11 @@ class ModelPoint:
     type: str
     scale: str
     unit: str
+
+    @property
+    def exponent(self) -> int | None:
+        """Decimal exponent of the definition, None for a point with a scale factor register or without a scale."""
+        return int(self.scale) if re.fullmatch(r"-?\d+", self.scale) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +170,10 @@ def registers(found: FoundModel) -> Iterator[Register]:
     for point, offset, number in places:
         # Model 160 has a point "ID" in its block, beside the ID at the head of every model.
         name = (block_names if number else fixed_names).get(point.name, "").format(number)
+        if number > 1 and f"{name}_{number}" in QUANTITIES:  # the sensors of a weather station
+            name = f"{name}_{number}"
         quantity = QUANTITIES.get(name)
-        scale = scales[point.scale] if point.scale else None
+        scale = scales.get(point.scale)
         covered = offset >= 2 and offset + point.size <= end and (scale is None or scale < end)
         if quantity is None or not covered:
             continue
@@ -242,7 +255,7 @@ def _scale(point: ModelPoint, unit: str) -> Fraction:
     base, factor = STATED_UNITS[_UNIT_SPELLING.get(word, word)] if word else (unit, Fraction(1))
     if base != unit:
         raise ValueError(f"SunSpec point {point.name} is in {point.unit}, its quantity in {unit}")
-    return factor
+    return factor if point.exponent is None else factor * Fraction(10) ** point.exponent
 
 
 def _layout(points: Sequence[Mapping[str, Any]]) -> tuple[ModelPoint, ...]:
