@@ -89,12 +89,23 @@ class Source:
     def take(self, reading: Reading) -> Record:
         """Decode a reading into this device's record and advance the counters."""
         values = self._decoded(reading)
-        self.taken = self._latest_of(reading, values, self._metered(reading, values))
+        metered = self._metered(reading, values)
+        self.taken = self._latest_of(reading, self._without_unusable(values), metered)
         return self.taken.record
 
     def decode_undated(self, reading: Reading) -> Record:
         """Decode a reading that has no timestamp yet. The counters advance later, in `take`."""
         return self._latest_of(reading, self._decoded(reading), MeteredStep()).record
+
+    def _without_unusable(self, values: bytes) -> bytes:
+        """Return the values without those of counters that are given up."""
+        unusable = self.metering.unusable
+        if not unusable:
+            return values
+        kept = bytearray(values)
+        for name in unusable & self._index.keys():
+            struct.pack_into("d", kept, 8 * self._index[name], nan)
+        return bytes(kept)
 
     def _decoded(self, reading: Reading) -> bytes:
         assert self._decoder is not None  # equip is called before the first reading
