@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from math import isfinite, nan, prod
 
 from wattgram_drivers.device import Device, Reading
-from wattgram_drivers.plan import Place, Plan, is_slow
+from wattgram_drivers.plan import Place, Plan
+from wattgram_drivers.quantity import is_slow
 
 from wattgram.base.occurrence import Occurrence
 from wattgram.base.record import Record, Series
@@ -22,6 +23,7 @@ METERED = (("active_power_total",), ("active_power_l1", "active_power_l2", "acti
 ROLE_POWERS: dict[str, tuple[tuple[str, ...], ...]] = {
     "grid": (("meter_active_power_total",), *METERED),
     "battery": (("battery_power",), *METERED),
+    "weather": (),
 }
 """Quantities that give a role's power, best choice first. Other roles use METERED. Several quantities are added."""
 
@@ -55,6 +57,7 @@ class Source:
         self.error = ""
         self.frozen = False
         self.metering = Metering()
+        self.notices: list[Occurrence] = []  # events that the next reading publishes
         self._tags = (("site", site), ("device", config.name), ("role", config.role), ("driver", config.driver))
         self._started = started
         self._judge: Judge | None = None
@@ -109,10 +112,20 @@ class Source:
             nominal_voltage=config.nominal_voltage,
         )
 
+    def _without_unusable(self, values: bytes) -> bytes:
+        """Return the values without those of counters that are given up."""
+        unusable = self.metering.unusable
+        if not unusable:
+            return values
+        kept = bytearray(values)
+        for name in unusable & self._index.keys():
+            struct.pack_into("d", kept, 8 * self._index[name], nan)
+        return bytes(kept)
+
     def _latest_of(
         self, reading: Reading, judged: Judged, metered: MeteredStep, occurrences: tuple[Occurrence, ...] = ()
     ) -> Latest:
-        values = judged.values
+        values = self._without_unusable(judged.values)
         power = sum(_at(values, index) for index in self._power) if self._power else nan
         quality = worst_quality(metered.quality, "implausible" if judged.withheld else "good")
         record = Record(self._series, reading.time, values, (quality,))

@@ -171,7 +171,7 @@ async def _sunspec(unit: UnitIdentification, clock: Clock) -> list[IdentifiedDev
         return await unit.read(unit.number, table, address, count)
 
     try:
-        devices = await walk.members(read)
+        devices = await walk.members(read, vacant=False)
     except (Refused, NoAnswer, BadAnswer):
         return []
     return [

@@ -10,7 +10,7 @@ from wattgram_drivers import catalogue, endpoint
 from wattgram_drivers.device import Device, Kind
 from wattgram_drivers.driver_errors import MapError
 from wattgram_drivers.endpoint import Endpoint
-from wattgram_drivers.plan import is_slow
+from wattgram_drivers.quantity import is_slow
 
 from wattgram.base import toml_table, units
 from wattgram.base.toml_table import Table
@@ -20,12 +20,27 @@ from wattgram.counters.metering import counter_unit
 from . import role_keys
 from .role_keys import BatteryConfig, EmissionConfig
 
-ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev", "production", "capture", "fuel")
+ROLES = (
+    "grid",
+    "pv",
+    "wind",
+    "hydro",
+    "genset",
+    "chp",
+    "battery",
+    "load",
+    "ev",
+    "production",
+    "capture",
+    "fuel",
+    "weather",
+)
 
 KIND_OF_ROLE: Mapping[str, Kind] = {
     **dict.fromkeys(("grid", "load", "ev"), "meter"),
     **dict.fromkeys(("pv", "wind", "hydro", "genset", "chp"), "inverter"),
     "battery": "battery",
+    "weather": "sensor",
 }
 """Member of a SunSpec unit that a role selects when its driver names none."""
 
