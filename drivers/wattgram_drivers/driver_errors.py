@@ -40,3 +40,17 @@ class Refused(DriverError):
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
         self.code = code
+
+
+class LayoutChanged(DriverError):
+    """A device no longer serves the registers that were discovered. The reading was discarded.
+
+    A retry can help only after a new discovery.
+    """
+
+
+class WordsSwapped(DriverError):
+    """A device sends the two words of its floats in the wrong order. The reading was discarded.
+
+    A retry can help only after the device's settings were changed.
+    """

@@ -6,7 +6,7 @@ class Decoder:
     """Decode the registers of a reading to doubles, in one call.
 
     fields: for each value (position, type, little, numerator, denominator, scale_position, invalid,
-            offset, quadrants, direction_position, mask, negative):
+            offset, quadrants, direction_position, mask, negative), or longer by (magnitude, active, apparent):
         position        first word of the value in the image
         type            "u16" "i16" "u32" "i32" "u64" "i64" "f32" "f64"
         little          True if the low word comes first
@@ -16,6 +16,11 @@ class Decoder:
         quadrants       True if a value above 1 means 2 - value, and a value below -1 means -2 - value
         direction_position  word of the image with the direction of a magnitude, or -1: the value is then
                         |raw - offset|, negative if word & mask == negative
+        magnitude       True if a negative raw value means its magnitude
+        active, apparent  indices of the fields of active and apparent power, or -1, of a power factor whose scale is
+                        that of percent although some devices send a ratio. All such fields of a reading are of one
+                        kind. active / apparent decides; then a value above 1.02 %, then a scale of 10^-3 or less.
+                        A value other than 0 that nothing decides is not available.
     factors: (target, factor) pairs of field indices. The decoder multiplies the target by the factor's value.
     words: length of the image in 16-bit words.
     ValueError: a field's position, type, scale or direction is not valid; the message names the field.
@@ -23,7 +28,10 @@ class Decoder:
 
     def __init__(
         self,
-        fields: Sequence[tuple[int, str, bool, float, float, int, Sequence[int], float, bool, int, int, int]],
+        fields: Sequence[
+            tuple[int, str, bool, float, float, int, Sequence[int], float, bool, int, int, int]
+            | tuple[int, str, bool, float, float, int, Sequence[int], float, bool, int, int, int, bool, int, int]
+        ],
         factors: Sequence[tuple[int, int]],
         words: int,
     ) -> None: ...

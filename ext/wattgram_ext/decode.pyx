@@ -36,6 +36,9 @@ cdef struct Field:
     uint16_t mask
     uint16_t negative
     bint quadrants
+    bint magnitude
+    int active          # field of the active power that proves a power factor in percent, or -1
+    int apparent
     int invalid         # index of the first of its patterns in the common list
     int invalid_end
     double numerator
@@ -47,6 +50,11 @@ cdef struct Factor:
     int target
     int factor
 
+
+cdef double LARGEST_FACTOR = 0.0102  # of a power factor taken as percent: above, it is no ratio
+cdef double LEAST_PROOF = 0.02       # below, active by apparent power proves nothing
+cdef double MOST_PROOF = 1.5
+cdef int RATIO_EXPONENT = -3         # with this scale, 16 bits cannot express 100 %
 
 cdef double[11] POWERS = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10]
 
@@ -121,6 +129,8 @@ cdef inline double value(
         else:
             numerator *= POWERS[exponent]
     raw = number(field.kind, bits) - field.offset
+    if field.magnitude:
+        raw = fabs(raw)
     if field.direction >= 0:
         if not valid[field.direction]:
             return NAN
@@ -144,6 +154,7 @@ cdef class Decoder:
     cdef Py_ssize_t count
     cdef Py_ssize_t factor_count
     cdef Py_ssize_t words
+    cdef bint undecided  # whether power factors may be percent or a ratio
 
     def __cinit__(self, fields, factors, words):
         fields = list(fields)
@@ -176,8 +187,9 @@ cdef class Decoder:
         cdef int filled = 0
         for i, (
             position, kind, little, numerator, denominator, scale_position, invalid,
-            offset, quadrants, direction, mask, negative,
+            offset, quadrants, direction, mask, negative, *rest,
         ) in enumerate(fields):
+            magnitude, active, apparent = rest or (False, -1, -1)
             if kind not in KINDS:
                 raise ValueError(f"field {i}: type {kind!r}, expected one of {' '.join(KINDS)}")
             length = int(kind[1:]) // 16
@@ -193,6 +205,8 @@ cdef class Decoder:
                 raise ValueError(f"field {i}: direction at {direction} is not within {self.words} words")
             if not 0 <= mask <= 0xFFFF or not 0 <= negative <= 0xFFFF:
                 raise ValueError(f"field {i}: direction {mask:#x}, {negative:#x}, expected 16 bits each")
+            if not -1 <= active < self.count or not -1 <= apparent < self.count or (active < 0) != (apparent < 0):
+                raise ValueError(f"field {i}: powers {active}, {apparent} are not within {self.count} fields")
             field = &self.fields[i]
             field.kind = KINDS[kind]
             field.little = little
@@ -203,6 +217,10 @@ cdef class Decoder:
             field.denominator = denominator
             field.offset = offset
             field.quadrants = quadrants
+            field.magnitude = magnitude
+            field.active = active
+            field.apparent = apparent
+            self.undecided = self.undecided or active >= 0
             field.direction = direction
             field.mask = mask
             field.negative = negative
@@ -233,6 +251,42 @@ cdef class Decoder:
             if factor != 0:  # a transformer ratio of 0 was never configured, and counts as 1
                 product = out[self.factors[i].target] * factor
                 out[self.factors[i].target] = product if isfinite(product) else NAN
+        if self.undecided:
+            self.decide(out, image, valid)
+
+    cdef void decide(self, double *out, const unsigned char *image, const unsigned char *valid) noexcept nogil:
+        """Replace power factors that were read as percent by ratios if the device sends ratios.
+
+        Active by apparent power decides; the point with the largest active power decides for all. Without such powers
+        the size of a value or its scale decides. A power factor that nothing decides becomes NaN, unless it is 0.
+        """
+        cdef Py_ssize_t i
+        cdef Field field
+        cdef double size, active, apparent, largest = 0, proof = 0
+        cdef bint percent = False, ratio = False
+        for i in range(self.count):
+            if self.fields[i].active < 0 or not isfinite(out[i]) or out[i] == 0:
+                continue
+            size = fabs(out[i])
+            active, apparent = fabs(out[self.fields[i].active]), out[self.fields[i].apparent]
+            if active > largest and LEAST_PROOF * apparent <= active <= MOST_PROOF * apparent:
+                largest, proof = active, size * apparent / active
+            if size > LARGEST_FACTOR:
+                percent = True
+            elif self.fields[i].scale_position >= 0:
+                if <int16_t> <uint16_t> word(image, self.fields[i].scale_position) <= RATIO_EXPONENT:
+                    ratio = True
+        if proof > 0:
+            percent = proof >= 0.1
+            ratio = not percent
+        if percent:
+            return
+        for i in range(self.count):
+            if self.fields[i].active < 0 or not isfinite(out[i]) or out[i] == 0:
+                continue
+            field = self.fields[i]
+            field.numerator *= 100
+            out[i] = value(&field, self.invalid, image, valid) if ratio else NAN
 
     def decode(self, bytes image not None, bytes valid not None):
         cdef bytes out

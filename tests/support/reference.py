@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from math import copysign, isfinite, nan
 
-Field = tuple[int, str, bool, float, float, int, Sequence[int], float, bool, int, int, int]
+Field = (
+    tuple[int, str, bool, float, float, int, Sequence[int], float, bool, int, int, int]
+    | tuple[int, str, bool, float, float, int, Sequence[int], float, bool, int, int, int, bool, int, int]
+)
 
 FORMATS = {"u16": "H", "i16": "h", "u32": "I", "i32": "i", "u64": "Q", "i64": "q", "f32": "f", "f64": "d"}
 
@@ -33,7 +36,7 @@ class Decoder:
     @staticmethod
     def value(row: Field, image: bytes, valid: bytes) -> float:
         position, kind, little, numerator, denominator, scale_position, invalid, offset, quadrants, *turn = row
-        direction, mask, negative = turn
+        direction, mask, negative, *rest = turn
         last = position + int(kind[1:]) // 16
         words = [image[2 * i : 2 * i + 2] for i in range(position, last)]
         raw = b"".join(reversed(words) if little else words)
@@ -46,6 +49,8 @@ class Decoder:
             numerator *= 10.0 ** max(exponent, 0)
             denominator *= 10.0 ** max(-exponent, 0)
         number = float(struct.unpack(">" + FORMATS[kind], raw)[0]) - offset
+        if rest and rest[0]:
+            number = abs(number)
         if direction >= 0:
             if not valid[direction]:
                 return nan

@@ -53,7 +53,8 @@ class Bus:
     """A TCP connection or serial line with its units. One request at a time; reads only.
 
     Several tasks may call the methods; they wait for each other. After a cancelled read, the bus stays usable.
-    `busy`: total duration of the requests, including silence, s.
+    `busy`: total duration of the requests, including silence, s. `connections`: number of times that the connection
+    was opened.
     """
 
     def __init__(self, endpoint: Endpoint, *, timeout: float = 1.0, chance: random.Random | None = None) -> None:
@@ -61,6 +62,7 @@ class Bus:
         self.endpoint = endpoint
         self.timeout = timeout
         self.busy = 0.0
+        self.connections = 0
         self._lock = asyncio.Lock()
         self._link: Link | None = None
         self._framing = _framing(endpoint, chance or random.Random())  # noqa: S311 - not a secret
@@ -188,6 +190,7 @@ class Bus:
                     raise
                 await asyncio.sleep(pauses.pop(0))
             else:
+                self.connections += 1
                 self._dirty = True  # the line may still deliver answers to a previous client
                 return self._link
 
