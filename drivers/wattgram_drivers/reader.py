@@ -254,24 +254,7 @@ class Reader:
             if len(answer) != 2 * block.count:
                 raise BadAnswer(f"unit {self.unit}: {len(answer)} octets for {block.count} registers")
         except Refused as refused:
-            if refused.code in _PASSING_EXCEPTIONS:
-                self._fail(block, progress, refused)
-                return
-            progress.refusal = refused
-            progress.refused += 1
-            repeated = self._doubted.issuperset(block.spans)
-            if refused.code not in _REGISTER_EXCEPTIONS and not repeated:
-                self._doubted.update(block.spans)
-                progress.doubtful.append(block)
-                return
-            if gone := self._heads.intersection(touched(self.plan, block)):
-                self._heads -= gone  # after a walk with the same models, the refused registers are a hole
-                raise LayoutChanged(f"{refused}; the model was there before") from refused
-            self._learn(block, refused.code, progress.clock.monotonic())
-            halves = self._split(block)
-            for hole in self._holes.intersection(block.spans):
-                progress.note(hole.table, hole.first, hole.last - hole.first + 1, refused, refused=True)
-            for half in halves:
+            for half in self._refused(block, progress, refused):
                 for part in arrange(half, limits, self.cost, learned=self._learned()):
                     await self._request(part, progress)
         except DriverError as error:
@@ -285,6 +268,30 @@ class Reader:
             for span in block.spans:
                 self._doubtful_holes.pop(span, None)
             progress.put(block, answer)
+
+    def _refused(self, block: Block, progress: _Progress, refused: Refused) -> list[tuple[RegisterSpan, ...]]:
+        """Record a refusal; return the spans to request separately.
+
+        LayoutChanged: the unit refuses the head of a model that was there.
+        """
+        if refused.code in _PASSING_EXCEPTIONS:
+            self._fail(block, progress, refused)
+            return []
+        progress.refusal = refused
+        progress.refused += 1
+        repeated = self._doubted.issuperset(block.spans)
+        if refused.code not in _REGISTER_EXCEPTIONS and not repeated:
+            self._doubted.update(block.spans)
+            progress.doubtful.append(block)
+            return []
+        if gone := self._heads.intersection(touched(self.plan, block)):
+            self._heads -= gone  # after a walk with the same models, the refused registers are a hole
+            raise LayoutChanged(f"{refused}; the model was there before") from refused
+        self._learn(block, refused.code, progress.clock.monotonic())
+        halves = self._split(block)
+        for hole in self._holes.intersection(block.spans):
+            progress.note(hole.table, hole.first, hole.last - hole.first + 1, refused, refused=True)
+        return halves
 
     def _fail(self, block: Block, progress: _Progress, error: DriverError, *, cut: bool = False) -> None:
         """Record a failed request. cut: it failed for lack of time, which gives no information on its registers."""
