@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from wattgram_drivers.catalogue import SUNSPEC
 from wattgram_drivers.device import Device, Reading
+from wattgram_drivers.driver_errors import Refused
 from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.modbus.bus import Bus
 from wattgram_drivers.plan import Plan
@@ -60,7 +61,10 @@ async def read_once(
         number = unit if unit is not None else device.unit if device else 1
         found = device or await discovered(bus, number, READ_TIMEOUT, driver)
         reader = Reader(found, number, max_refusals=len(found.registers) * 2)  # no other device waits for the bus
-        reading = await reader.read(bus, clock)
+        try:
+            reading = await reader.read(bus, clock)
+        except Refused:  # registers that are refused twice are left out
+            reading = await reader.read(bus, clock)
         judged = Judge(found, reader.plan, single=True).judge(reading)
         values = _values(reader.plan, reading, judged)
         return ReadResult(reading.time, found.vendor, found.model, values, judged.withheld, judged.findings)
