@@ -152,9 +152,10 @@ class Bus:
 
     async def _once(self, request: ReadRequest, timing: _Timing) -> bytes:
         """Send a request, after a probe if its answer would be ambiguous, and return the registers."""
-        await self._ready(request, timing)
-        await self._resolve_ambiguity(request, timing)
-        return await self._request(request, timing)
+        wire = await self._ready(request, timing)
+        if await self._resolve_ambiguity(request, timing):
+            wire = await self._ready(request, timing)
+        return await self._request(wire, request, timing)
 
     def _is_connections_fault(self, wire: Link, request: ReadRequest, error: BusDown | _Silence) -> bool:
         """Return whether a new connection may help: a used one has ended, or a unit that answers became silent on it.
@@ -220,24 +221,27 @@ class Bus:
         number = getattr(error, "errno", None)
         return os.strerror(number).lower() if number and not self.endpoint.serial else str(error)
 
-    async def _resolve_ambiguity(self, request: ReadRequest, timing: _Timing) -> None:
-        """Send probes until no earlier answer of the unit can pass for the answer to this request."""
+    async def _resolve_ambiguity(self, request: ReadRequest, timing: _Timing) -> bool:
+        """Send probes until no earlier answer of the unit can pass for the answer to this request.
+
+        Returns whether a probe was sent.
+        """
         failure: BadAnswer | None = None
         for probe in self._framing.probes(request):
             try:
-                await self._request(probe, timing)
+                await self._request(await self._ready(probe, timing), probe, timing)
             except Refused:
-                return
+                return True
             except BadAnswer as error:
                 failure = error
             else:
-                return
+                return True
         if failure:
             raise failure
+        return False
 
-    async def _request(self, request: ReadRequest, timing: _Timing) -> bytes:
+    async def _request(self, wire: Link, request: ReadRequest, timing: _Timing) -> bytes:
         """Send a request and return the registers of the answer."""
-        wire = await self._ready(request, timing)
         wire_time = (_FRAMES + 2 * request.count) * self.endpoint.character
         deadline = min(wire.loop.time() + timing.timeout + wire_time, timing.deadline)
         if deadline <= wire.loop.time():
