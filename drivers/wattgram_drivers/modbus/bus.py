@@ -31,7 +31,7 @@ _CONNECT_TIMEOUT = 3.0  # s, at least: the kernel repeats a lost SYN after 1 s
 _ADAPTER_DELAY = 0.05  # s; USB adapters and serial servers buffer bytes (typically for 16 ms)
 _SILENT_REQUESTS = 3  # consecutive, of any unit: the connection may be half-open
 _ALIVE_SECONDS = 0.25  # after an answer of another unit, in which a connection is not idle enough to be closed
-_REOPEN_PAUSES = (0.1, 0.4)  # s, before a new connection is tried again that a server refused
+_REOPEN_PAUSES = (0.05, 0.2)  # s, before a new connection is tried again that a server refused
 _SERVER_SILENCE = 3.5 * 11 / 9600  # s; assumes 9600 baud on the line behind a serial server
 _FRAMES = 8 + 5  # characters of a request and its answer, without the registers
 
@@ -144,11 +144,14 @@ class Bus:
             wire.end("half-open")
             if wire.loop.time() + self._connect_delay >= timing.deadline:
                 raise
+            first = error
         try:
             return await self._once(request, timing)
         except _Silence:
             self._answering[request.unit] = False
             raise
+        except BusDown as error:
+            raise BusDown(f"{first}; second attempt: {error}") from error.__cause__
 
     async def _once(self, request: ReadRequest, timing: _Timing) -> bytes:
         """Send a request, after a probe if its answer would be ambiguous, and return the registers."""

@@ -140,7 +140,10 @@ class Mbap:
 
         They are a checksum or zeros behind the frame before, or bytes that its header stated and its function has not.
         """
-        place = received.find(self._transaction.to_bytes(2, "big") + _PROTOCOL, 0, _MOST_STRAY + 4)
+        expected = self._transaction.to_bytes(2, "big")
+        if received.startswith(expected):
+            return 0
+        place = received.find(expected + _PROTOCOL, 0, _MOST_STRAY + 4)
         few = place <= max(_CRC_SIZE, self._padding) or not received[:place].strip(b"\0")
         return place if place > 0 and few else 0
 

@@ -326,11 +326,9 @@ def test_a_half_open_connection_is_replaced_by_a_new_one(wire: str) -> None:
     async def work(simulator: Simulator, bus: Bus) -> None:
         await right(bus)
         simulator.trouble = BusFaults(half_open=True)
-        for address in (20, 40, 60):
-            with pytest.raises((NoAnswer, BadAnswer)):
-                await right(bus, address, limit=LIMIT)
-        assert not bus.connected
-        await right(bus, 80)  # the fault occurs once; the new connection works
+        for address in (20, 40, 60):  # the fault occurs once; the first read is repeated on a new connection
+            await right(bus, address, limit=LIMIT)
+        assert bus.connected
 
     on(wire, BOTH, work)
 
