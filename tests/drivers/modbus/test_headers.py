@@ -359,7 +359,7 @@ def test_a_wrong_unit_behind_a_serial_server_is_named() -> None:
     async def main() -> None:
         async with bad.Server(bad.wrong_unit, rtu=True) as server:
             bus = Bus(parse(server.url), timeout=LIMIT)
-            with pytest.raises(NoAnswer, match="no answer within 0.5 s; unit 2 answered instead of unit 1") as caught:
+            with pytest.raises(NoAnswer, match=r"no answer within 0\.5 s; unit 2 answered instead of unit 1") as caught:
                 await bus.read(1, "holding", 100, 3)
             assert caught.value.fault == "unit"
             await bus.close()
