@@ -183,8 +183,9 @@ class Reader:
         progress = _Progress(self.plan, bus, clock, within, LayoutCheck(self.plan, self.unit))
         for block in self._order(slow):
             await self._request(block, progress)
-        for block in arrange(set(progress.layout.unproved), self.device.limits, self.cost):
-            await self._request(block, progress)
+        if progress.layout.unproved:
+            for block in arrange(set(progress.layout.unproved), self.device.limits, self.cost):
+                await self._request(block, progress)
         self._heads |= progress.layout.seen
         self._skipped = progress.skipped - self._failed
         if progress.stamp is None:
