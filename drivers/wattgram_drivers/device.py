@@ -201,15 +201,29 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestFailure:
+    """A request of a reading that failed. refused: the unit has no such registers; else `error` says what happened."""
+
+    table: Table
+    address: int
+    count: int
+    error: str
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """The raw registers of one device at one time.
 
     `image` contains the plan's words, big-endian as on the wire; `valid` one byte a word, 1 if an answer contained
     the word. `time` is the arrival of the first answer, UTC in ns with millisecond resolution; `monotonic` is the
-    same instant on the monotonic clock, s.
+    same instant on the monotonic clock, s. `failures` are the requests that failed, and the registers found missing,
+    in this reading. `slow`: whether the slow quantities were due.
     """
 
     time: int
     monotonic: float
     image: bytes
     valid: bytes
+    failures: tuple[RequestFailure, ...] = ()
+    slow: bool = True

@@ -1,8 +1,17 @@
 """Errors of maps, buses and devices. The type states whether a retry can help."""
 
+from typing import Literal
+
+Fault = Literal["", "transaction-id", "unit", "length"]
+"""Field of a received frame that is wrong, while the frame otherwise looks like the answer."""
+
 
 class DriverError(Exception):
-    """Base of all errors of this package."""
+    """Base of all errors of this package. fault: the wrong field of an answer that was rejected, "" for none."""
+
+    def __init__(self, message: str, *, fault: Fault = "") -> None:
+        super().__init__(message)
+        self.fault: Fault = fault
 
 
 class MapError(DriverError):

@@ -197,7 +197,7 @@ def make_plan(
     cost: RequestCost = FEWEST_REQUESTS,
     slow: Collection[str] = (),
 ) -> Plan:
-    """Return the fastest plan for these quantities (None: all) and their factors.
+    """Return the fastest plan for these quantities (None: all), their factors and the states of their conditions.
 
     `fast_blocks` omit the `slow` quantities, unless a fast quantity needs them or no other quantity remains.
     MapError: the device lacks a quantity, or a value does not fit the device's limits.
@@ -389,11 +389,18 @@ def _checked(device: Device, quantities: Collection[str]) -> Collection[str]:
 
 
 def _with_factors(device: Device, quantities: Collection[str]) -> set[str]:
-    return {
+    """Return the quantities, their factors, and the states that say whether they are valid."""
+    wanted = {
         name
         for register in device.registers
         if register.quantity in quantities
         for name in (register.quantity, *register.factors, *register.witnesses)
+    }
+    return wanted | {
+        condition.state
+        for condition in device.conditions
+        if condition.state in device.quantities
+        and not wanted.isdisjoint(condition.quantities or set(device.quantities) - {condition.state})
     }
 
 

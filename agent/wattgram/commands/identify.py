@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,8 +16,8 @@ from wattgram_drivers.modbus.pdu import EXCEPTIONS
 from wattgram_drivers.probe import Evidence
 from wattgram_drivers.reader import Reader
 from wattgram_drivers.sunspec import walk
-from wattgram_ext.decode import Decoder
 
+from wattgram.acquisition.validity import Judge, Withheld
 from wattgram.base.clock import Clock
 
 FIRST_REQUEST: tuple[Table, int, int] = ("holding", walk.BASES[0], 2)
@@ -29,12 +30,20 @@ MOST_UNANSWERED = 4
 """Unanswered requests in a row after which a unit gets no more requests."""
 
 
+SHORTEST_LIMIT = 0.5
+"""Shortest time limit of further answers, s."""
+
+LIMIT_FACTOR = 10.0
+"""Time limit of further answers, in durations of the first answer: many units ignore registers that they lack."""
+
+
 @dataclass(frozen=True, slots=True)
 class IdentifiedDevice:
     """A device and its identity. `driver` is "" for a device that answers and that no map fits.
 
-    `also`: other maps that fit; `answer`: answer of an unknown device; `rated_power` in W. `finding`: why the device
-    cannot be read as it is, and what to do.
+    `also`: other maps that fit; `answer`: answer of an unknown device; `rated_power` in W. `refuses`: whether the unit
+    refused every request; `units`: the units that gave the same answer, if it is one row for several units. `finding`:
+    why the device cannot be read as it is, and what to do.
     """
 
     driver: str
@@ -45,6 +54,8 @@ class IdentifiedDevice:
     rated_power: float | None = None
     also: tuple[str, ...] = ()
     answer: str = ""
+    refuses: bool = field(default=False, compare=False)
+    units: tuple[int, ...] = field(default=(), compare=False)
     finding: str = ""
 
 
@@ -81,6 +92,8 @@ class UnitIdentification:
             if self._unanswered >= MOST_UNANSWERED:
                 raise NoAnswer(f"unit {self.number} has stopped answering")
             limit = self._first_limit if request == FIRST_REQUEST else self._limit
+            now = asyncio.get_running_loop().time
+            begun = now()
             try:
                 self._answers[request] = await self._bus.read(
                     self.number,
@@ -95,10 +108,17 @@ class UnitIdentification:
                 self._answers[request] = error
             silent = isinstance(self._answers[request], NoAnswer | BadAnswer)
             self._unanswered = self._unanswered + 1 if silent else 0
+            if request == FIRST_REQUEST and not silent:
+                self._limit = min(self._limit, max(SHORTEST_LIMIT, LIMIT_FACTOR * (now() - begun)))
         answer = self._answers[request]
         if isinstance(answer, DriverError):
             raise answer
         return answer
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the unit refused every request so far."""
+        return bool(self._answers) and all(isinstance(answer, Refused) for answer in self._answers.values())
 
     async def answer(self, table: Table, address: int, count: int, delay: float = 0.0) -> bytes | None:
         """Return the registers, None when the unit does not return them."""
@@ -163,7 +183,7 @@ async def identify(unit: UnitIdentification, devices: Mapping[str, Device], cloc
     for candidates in by_kind.values():
         first, *others = candidates.best()
         identified.append(await _described(unit, devices[first], tuple(others), clock))
-    return identified or [IdentifiedDevice("", also=_Candidates(doubted).best(), answer=answer)]
+    return identified or [IdentifiedDevice("", also=_Candidates(doubted).best(), answer=answer, refuses=unit.refuses)]
 
 
 async def _sunspec(unit: UnitIdentification, clock: Clock) -> list[IdentifiedDevice]:
@@ -224,23 +244,27 @@ async def _verdict(unit: UnitIdentification, device: Device) -> probe.Verdict:
 async def _evidence(unit: UnitIdentification, device: Device, clock: Clock) -> Evidence:
     """Return how plausible the values of a unit are for a device. One quantity first excludes most maps."""
     taste = probe.first_check(device)
-    if not taste or not probe.evidence(device, await _values(unit, device, [taste], clock)).points:
+    if not taste:
         return Evidence()
-    return probe.evidence(device, await _values(unit, device, probe.checkable(device), clock))
+    values, withheld = await _judged(unit, device, [taste], clock)
+    if withheld or not probe.evidence(device, values).points:
+        return Evidence(against=str(withheld[0]) if withheld else "")
+    values, withheld = await _judged(unit, device, probe.checkable(device), clock)
+    return Evidence(against=str(withheld[0])) if withheld else probe.evidence(device, values)
 
 
-async def _values(
+async def _judged(
     unit: UnitIdentification, device: Device, quantities: Collection[str], clock: Clock
-) -> dict[str, float]:
-    """Return the values of quantities of a map, NaN for quantities that the unit does not return."""
+) -> tuple[dict[str, float], tuple[Withheld, ...]]:
+    """Return the values of quantities of a map, NaN for absent ones, and the values that cannot be true."""
     reader = Reader(device, unit.number, quantities)
     try:
         reading = await reader.read(unit, clock)
     except (Refused, NoAnswer, BadAnswer, LayoutChanged, WordsSwapped):
-        return {}
-    plan = reader.plan
-    octets = Decoder(plan.fields(), plan.factors(), plan.words).decode(reading.image, reading.valid)
-    return dict(zip(plan.quantities, struct.unpack(f"{len(plan.quantities)}d", octets), strict=True))
+        return {}, ()
+    judged = Judge(device, reader.plan, single=True).judge(reading)
+    numbers = struct.unpack(f"{len(reader.plan.quantities)}d", judged.values)
+    return dict(zip(reader.plan.quantities, numbers, strict=True)), judged.withheld
 
 
 async def _described(unit: UnitIdentification, device: Device, also: tuple[str, ...], clock: Clock) -> IdentifiedDevice:
@@ -268,7 +292,8 @@ async def _rated_power(unit: UnitIdentification, device: Device, clock: Clock) -
     """Return the rated power, W, if the device has a register for it."""
     if "rated_power" not in device.quantities:
         return None
-    power = (await _values(unit, device, ["rated_power"], clock)).get("rated_power", nan)
+    values, _ = await _judged(unit, device, ["rated_power"], clock)
+    power = values.get("rated_power", nan)
     return power if isfinite(power) and power >= 1.0 else None
 
 

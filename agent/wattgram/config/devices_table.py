@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import get_args
 
 from wattgram_drivers import catalogue, endpoint
 from wattgram_drivers.device import Device, Kind
 from wattgram_drivers.driver_errors import MapError
 from wattgram_drivers.endpoint import Endpoint
+from wattgram_drivers.modbus.framing import Tolerance
 from wattgram_drivers.quantity import is_slow
 
 from wattgram.base import toml_table, units
@@ -56,8 +58,9 @@ class DeviceConfig:
 
     `slow_interval`: s between two reads of the slow quantities, None to read all at each interval. `slow`: the slow
     quantities; empty for the default ones of the vocabulary. `frozen_after`: time in s after which wattgram stops
-    trusting values that do not change while power flows. `battery`: settings of role battery. `emission`: settings of
-    the roles that produce.
+    trusting values that do not change while power flows. `nominal_frequency`: Hz, None for 50 or 60. `nominal_voltage`:
+    V, above 1.5 kV for a meter behind voltage transformers. `battery`: settings of role battery. `emission`: settings
+    of the roles that produce. `tolerate`: header fields that the device's gateway sets wrongly for good.
     """
 
     name: str
@@ -75,8 +78,11 @@ class DeviceConfig:
     slow_interval: float | None = None
     slow: tuple[str, ...] = ()
     frozen_after: float = frozen_device.FROZEN
+    nominal_frequency: float | None = None
+    nominal_voltage: float | None = None
     battery: BatteryConfig = field(default_factory=BatteryConfig)
     emission: EmissionConfig = field(default_factory=EmissionConfig)
+    tolerate: tuple[Tolerance, ...] = ()
 
 
 def read(tables: Sequence[Table], maps: Path | None) -> tuple[DeviceConfig, ...]:
@@ -169,11 +175,20 @@ def _device(table: Table, maps: Path | None) -> DeviceConfig:
         slow=tuple(table.take("slow", toml_table.listed(known), ()) or ()),
         frozen_after=table.take("frozen_after", toml_table.bounded(units.duration, 60.0, 604800.0, "1min to 7d"), None)
         or frozen_device.FROZEN,
+        nominal_frequency=table.take("nominal_frequency", toml_table.number(1.0, 1000.0), None),
+        nominal_voltage=table.take(
+            "nominal_voltage", toml_table.bounded(units.voltage, 10.0, 500e3, "10 V to 500 kV"), None
+        ),
         battery=role_keys.battery(table) if role == "battery" else BatteryConfig(),
         emission=role_keys.emission(table, role),
+        tolerate=tuple(table.take("tolerate", toml_table.listed(toml_table.choice(get_args(Tolerance))), ()) or ()),
     )
     role_keys.refuse_others(table, role)
     _check_slow_interval(table, config)
+    if config.tolerate and place is not None and not place.addressed:
+        table.mistake(
+            "tolerate", f"found with {place.scheme}, whose frames have no header; allowed: with tcp, udp, tls"
+        )
     table.done()
     return config
 
