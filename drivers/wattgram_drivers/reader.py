@@ -7,16 +7,15 @@ from collections.abc import Collection, Iterable
 from math import inf
 from typing import Protocol
 
+from .bus_time import FEWEST_REQUESTS, RequestCost
 from .device import Device, Reading, RequestFailure, Table
 from .driver_errors import BadAnswer, DriverError, LayoutChanged, Refused
-from .layout_check import LayoutCheck, WordOrderCheck, touched
+from .layout_check import FloatOrderCheck, LayoutCheck, touched
 from .plan import (
-    FEWEST_REQUESTS,
     Block,
     Plan,
     RefusedRegisters,
     RegisterSpan,
-    RequestCost,
     arrange,
     fills,
     in_order,
@@ -173,7 +172,7 @@ class Reader:
         self._sequences: dict[bool, tuple[Block, ...]] = {}
         self._retry_at: float | None = None
         self._heads: set[RegisterSpan] = set()  # of models that were as discovered
-        self._word_order = WordOrderCheck(self.plan)
+        self._word_order = FloatOrderCheck(self.plan)
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -27,7 +27,12 @@ from tests.support.leaping_loop import LeapClock
 from tests.support.misbehaving_device import Request, Server, Step
 from tests.support.sunspec_chains import END, INVERTER, MARKER, common, written
 
-FLOATS = {"W": 5000.0, "Hz": 50.0, "PhVphA": 230.0, "WH": 123_458_000.0, "A": 6.5, "St": 4}
+VOLTS = {f"PhVph{phase}": 230.0 for phase in "ABC"}
+AMPS = {f"Aph{phase}": 160.0 for phase in "ABC"}
+FULL = {**INVERTER, **VOLTS, **AMPS, "A": 480.0}
+"""110 kW at 230 V and 160 A a phase, with a counter of 123,456,789 Wh."""
+
+FLOATS = {"W": 5000.0, "Hz": 50.0, **VOLTS, "WH": 123_458_000.0, "A": 21.8, "St": 4}
 METER = {"W_SF": 0, "W": 1234.0, "TotWh_SF": 0, "TotWhImp": 5_000.0, "Hz_SF": -2, "Hz": 49.97}
 ROOF = common("Acme", "Roof 10", "SN-0042")
 
@@ -41,7 +46,7 @@ def trackers(count: int) -> tuple[int, ...]:
     return written(160, points, [{"ID": number + 1, "DCW": 700.0 + number} for number in range(count)])
 
 
-INTEGERS, SINGLES = chain(written(103, INVERTER)), chain(written(113, FLOATS))
+INTEGERS, SINGLES = chain(written(103, FULL)), chain(written(113, FLOATS))
 
 
 Act = Callable[["Recorder"], Coroutine[None, None, None]]
@@ -148,8 +153,8 @@ def test_other_models_after_an_outage_are_read_right_at_once() -> None:
         (SINGLES, 40000, 5000.0),
         (INTEGERS, 50000, 110_000.0),
         (INTEGERS, 0, 110_000.0),
-        (chain(written(120, {"WRtg_SF": 0, "WRtg": 9000.0}), written(103, INVERTER)), 40000, 110_000.0),
-        (chain(written(103, INVERTER), identity=common("Acme", "Roof 10", "SN-0042", 65)), 40000, 110_000.0),
+        (chain(written(120, {"WRtg_SF": 1, "WRtg": 110_000.0}), written(103, FULL)), 40000, 110_000.0),
+        (chain(written(103, FULL), identity=common("Acme", "Roof 10", "SN-0042", 65)), 40000, 110_000.0),
     ],
 )
 def test_a_layout_that_changes_between_two_readings_costs_no_reading(
@@ -175,7 +180,7 @@ def test_trackers_that_wake_up_later_appear_within_two_minutes() -> None:
 
     async def act(recorder: Recorder) -> None:
         await asyncio.sleep(30)
-        unit.words = chain(written(103, INVERTER), trackers(2))
+        unit.words = chain(written(103, FULL), trackers(2))
         await asyncio.sleep(120)
 
     recorder = leaping_loop.run(polled({"roof": (1, unit)}, act))
@@ -191,7 +196,7 @@ def test_another_device_behind_the_same_address_is_an_event_and_its_counters_beg
         await asyncio.sleep(5)
         unit.alive = False
         await asyncio.sleep(2)
-        exchanged = {**INVERTER, "WH": 123_456_800.0}
+        exchanged = {**FULL, "WH": 123_456_800.0}
         unit.words, unit.alive = chain(written(103, exchanged), identity=common("Acme", "Roof 10", "SN-0099")), True
         await asyncio.sleep(20)
 
@@ -208,7 +213,7 @@ def test_a_sleeping_device_without_a_name_is_not_taken_for_another(word: int) ->
     async def act(recorder: Recorder) -> None:
         await asyncio.sleep(5)
         asleep = (1, 66, *[word] * 66)
-        unit.words = chain(written(103, INVERTER), identity=asleep)
+        unit.words = chain(written(103, FULL), identity=asleep)
         await asyncio.sleep(150)
         unit.words = INTEGERS
         await asyncio.sleep(150)
@@ -265,7 +270,7 @@ def test_a_meter_in_place_of_the_inverter_is_not_read_as_an_inverter() -> None:
     assert len(recorder.of()) >= 10, "read again when the inverter is back"
 
 
-LONG = chain(written(103, INVERTER), *[(number, 10, *[7] * 10) for number in range(64100, 64128)])
+LONG = chain(written(103, FULL), *[(number, 10, *[7] * 10) for number in range(64100, 64128)])
 
 
 def test_a_walk_of_thirty_models_keeps_other_devices_of_the_bus_on_time() -> None:
