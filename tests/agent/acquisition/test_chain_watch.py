@@ -255,6 +255,33 @@ def test_one_answer_of_zeros_or_ones_is_asked_again_and_changes_nothing(word: in
     assert recorder.events == []
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        # All words 0, but St and StVnd (offsets 38 and 39) say "fault".
+        (103, 50, *[0] * 36, 7, 7, *[0] * 12),
+        # Scales stay, as do the sentinels of unsupported points; St says MPPT while every value is 0.
+        (103, 50, *[0] * 4, 0xFFFF, *[0] * 6, 0xFFFF, 0, 1, 0, 0xFFFE, *[0] * 20, 4, 0, *[0] * 12),
+        (103, 50, *[0xFFFF] * 50),
+    ],
+)
+def test_an_empty_model_has_no_values_whatever_its_state(model: tuple[int, ...]) -> None:
+    unit = Unit(INTEGERS)
+    assert len(model) == 52
+
+    async def act(recorder: Recorder) -> None:
+        await asyncio.sleep(4.5)
+        unit.words = chain(model)
+        await asyncio.sleep(3)
+        unit.words = INTEGERS
+        await asyncio.sleep(3)
+
+    recorder = leaping_loop.run(polled({"roof": (1, unit)}, act))
+    empty = [values for values in recorder.of() if "active_power_total" not in values]
+    assert empty == [{}] * 3
+    assert recorder.of()[-1]["active_power_total"] == 110_000.0
+
+
 def test_a_meter_in_place_of_the_inverter_is_not_read_as_an_inverter() -> None:
     unit = Unit(INTEGERS)
 
