@@ -114,11 +114,11 @@ def config_of(url: str, name: str = "roof", unit: int = 1, role: str = "pv", dri
     return DeviceConfig(name, role, driver, None, parse(url), unit, interval=1.0, timeout=0.5)
 
 
-async def polled(devices: Mapping[str, tuple[int, Unit]], act: Act) -> Recorder:
+async def polled(devices: Mapping[str, tuple[int, Unit]], act: Act, *, rtu: bool = False) -> Recorder:
     """Poll the units of one host while `act` changes them."""
     units = dict(devices.values())
     recorder = Recorder()
-    async with Server(lambda request: units[request.unit](request), in_order=True) as server:
+    async with Server(lambda request: units[request.unit](request), rtu, in_order=True) as server:
         clock = LeapClock()
         sources = [Source(config_of(server.url, name, unit), "works", 0.0) for name, (unit, _) in devices.items()]
         line = BusPoller(Bus(sources[0].config.endpoint), sources, recorder, clock, random.Random(1))
@@ -147,6 +147,7 @@ def test_other_models_after_an_outage_are_read_right_at_once() -> None:
     assert sum(amount for amount in recorder.metered if isfinite(amount)) == pytest.approx(1211.0, abs=8.0)
 
 
+@pytest.mark.parametrize("rtu", [False, True])
 @pytest.mark.parametrize(
     ("later", "base", "power"),
     [
@@ -158,7 +159,7 @@ def test_other_models_after_an_outage_are_read_right_at_once() -> None:
     ],
 )
 def test_a_layout_that_changes_between_two_readings_costs_no_reading(
-    later: tuple[int, ...], base: int, power: float
+    later: tuple[int, ...], base: int, power: float, rtu: bool
 ) -> None:
     unit = Unit(INTEGERS)
 
@@ -167,7 +168,7 @@ def test_a_layout_that_changes_between_two_readings_costs_no_reading(
         unit.words, unit.base = later, base
         await asyncio.sleep(4)
 
-    recorder = leaping_loop.run(polled({"roof": (1, unit)}, act))
+    recorder = leaping_loop.run(polled({"roof": (1, unit)}, act, rtu=rtu))
     times = [time for time, _ in recorder.readings["roof"]]
     assert all(gap == pytest.approx(1.0, abs=0.2) for gap in (b - a for a, b in pairwise(times[1:])))
     assert [values["active_power_total"] for values in recorder.of()][-4:] == [power] * 4
