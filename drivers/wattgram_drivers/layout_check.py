@@ -64,7 +64,7 @@ def touched(plan: Plan, block: Block) -> Iterator[RegisterSpan]:
             yield span
 
 
-class WordOrderCheck:
+class FloatOrderCheck:
     """Check of the order of words in the floats of a device that describes itself."""
 
     def __init__(self, plan: Plan) -> None:

@@ -7,16 +7,15 @@ from collections.abc import Collection, Iterable
 from math import inf
 from typing import Protocol
 
+from .bus_time import FEWEST_REQUESTS, RequestCost
 from .device import Device, Reading, RequestFailure, Table
 from .driver_errors import BadAnswer, DriverError, LayoutChanged, Refused
-from .layout_check import LayoutCheck, WordOrderCheck, touched
+from .layout_check import FloatOrderCheck, LayoutCheck, touched
 from .plan import (
-    FEWEST_REQUESTS,
     Block,
     Plan,
     RefusedRegisters,
     RegisterSpan,
-    RequestCost,
     arrange,
     fills,
     in_order,
@@ -173,7 +172,7 @@ class Reader:
         self._sequences: dict[bool, tuple[Block, ...]] = {}
         self._retry_at: float | None = None
         self._heads: set[RegisterSpan] = set()  # of models that were as discovered
-        self._word_order = WordOrderCheck(self.plan)
+        self._word_order = FloatOrderCheck(self.plan)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -204,8 +203,9 @@ class Reader:
         if progress.stamp is not None:  # the unit works: a second refusal is about the registers
             for block in progress.doubtful:
                 await self._request(block, progress)
-        for block in arrange(set(progress.layout.unproved), self.device.limits, self.cost):
-            await self._request(block, progress)
+        if progress.layout.unproved:
+            for block in arrange(set(progress.layout.unproved), self.device.limits, self.cost):
+                await self._request(block, progress)
         self._heads |= progress.layout.seen
         self._skipped = progress.skipped - self._failed
         if progress.stamp is None:
@@ -284,7 +284,8 @@ class Reader:
             self._doubted.update(block.spans)
             progress.doubtful.append(block)
             return []
-        if gone := self._heads.intersection(touched(self.plan, block)):
+        gone = self._heads.intersection(touched(self.plan, block))
+        if gone and not self._holes.issuperset(block.spans):
             self._heads -= gone  # after a walk with the same models, the refused registers are a hole
             raise LayoutChanged(f"{refused}; the model was there before") from refused
         self._learn(block, refused.code, progress.clock.monotonic())

@@ -10,20 +10,18 @@ from typing import get_args
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from wattgram_drivers.bus_time import FEWEST_REQUESTS, RequestCost, request_cost
 from wattgram_drivers.catalogue import load
 from wattgram_drivers.device import Device, DeviceLimits, Direction, Register, Table, Type
 from wattgram_drivers.driver_errors import MapError
 from wattgram_drivers.endpoint import parse
 from wattgram_drivers.plan import (
-    FEWEST_REQUESTS,
     Block,
     Plan,
     RefusedRegisters,
     RegisterSpan,
-    RequestCost,
     arrange,
     make_plan,
-    request_cost,
 )
 from wattgram_drivers.quantity import QUANTITIES, is_slow
 from wattgram_ext.decode import Decoder

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from wattgram_drivers import catalogue
+from wattgram_drivers.bus_time import RequestCost
 from wattgram_drivers.device import Device, DeviceLimits, Reading, Register, Table
 from wattgram_drivers.driver_errors import BadAnswer, NoAnswer, Refused
-from wattgram_drivers.plan import RequestCost
 from wattgram_drivers.reader import REFUSED_REQUESTS, RETRY_SECONDS, Reader
 
 from tests.support import leaping_loop

@@ -235,3 +235,26 @@ def test_compiled_and_reference_give_the_same_bits(
     values = struct.unpack(f"{len(fields)}d", Decoder(fields, factors, words).decode(image, valid))
     expected = struct.unpack(f"{len(fields)}d", reference.Decoder(fields, factors, words).decode(image, valid))
     assert [x.hex() for x in values] == [x.hex() for x in expected]
+
+
+LongField = tuple[int, str, bool, float, float, int, list[int], float, bool, int, int, int, bool, int, int]
+
+
+def longer(kind: str, *, magnitude: bool = False, powers: tuple[int, int] = (-1, -1)) -> LongField:
+    """A field at word 0, with what follows the direction."""
+    return (0, kind, False, 1.0, 1.0, -1, [], 0.0, False, -1, 0, 0, magnitude, *powers)
+
+
+@pytest.mark.parametrize(
+    ("words", "right"), [("ffb6d9fd", 4_793_859.0), ("00492603", 4_793_859.0), ("80000000", 2.0**31)]
+)
+def test_a_magnitude_has_no_sign(words: str, right: float) -> None:
+    # FFB6 D9FD is -4,793,859 as int32.
+    decoder = Decoder([longer("i32", magnitude=True)], [], 2)
+    assert struct.unpack("d", decoder.decode(bytes.fromhex(words), b"\1\1")) == (right,)
+
+
+@pytest.mark.parametrize("powers", [(2, 0), (-2, 0), (0, 2), (0, -1), (-1, 0)])
+def test_a_power_factor_with_an_unknown_power_is_refused_by_name(powers: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match=r"field 0: powers"):
+        Decoder([longer("i16", powers=powers), longer("i16")], [], 1)

@@ -64,7 +64,7 @@ CLASSES: tuple[tuple[str, str], ...] = (
         r"|output_percentage|load_percentage|throttle_percent",
         "share",
     ),
-    (r"gas_.*", "volume share"),
+    (r"gas_.*|relative_humidity", "volume share"),
     # Temperatures
     (r"(.*_)?temperature(_.*)?|dew_(frost_)?point", "temperature"),
     # Energies, amounts
@@ -77,7 +77,7 @@ CLASSES: tuple[tuple[str, str], ...] = (
     (r"volume_flow.*", "volume flow"),
     (r"density", "density"),
     (r"velocity|wind_speed.*", "velocity"),
-    (r"pressure|oil_pressure", "pressure"),
+    (r"(oil_|air_)?pressure", "pressure"),
     (r"irradiance.*", "irradiance"),
 )
 """Class of bounds of each quantity: the first pattern that matches the whole name."""

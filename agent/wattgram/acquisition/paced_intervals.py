@@ -7,7 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from wattgram_drivers.plan import make_plan, request_cost
+from wattgram_drivers.bus_time import request_cost
+from wattgram_drivers.plan import make_plan
 
 from wattgram.config.devices_table import DeviceConfig
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Protocol
 
+from wattgram_drivers.bus_time import request_cost
 from wattgram_drivers.catalogue import SUNSPEC
 from wattgram_drivers.device import Device, Kind, Reading, Table
 from wattgram_drivers.driver_errors import BadAnswer, BusDown, DriverError, LayoutChanged, NoAnswer, Refused
 from wattgram_drivers.modbus.bus import Bus
-from wattgram_drivers.plan import request_cost
 from wattgram_drivers.quantity import is_slow
 from wattgram_drivers.reader import Reader
 from wattgram_drivers.sunspec import walk

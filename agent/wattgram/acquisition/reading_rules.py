@@ -225,7 +225,11 @@ class ReadingRules:
             }
         )
         shown = tuple(place.position for index, place in inside if index in self._signs_of_life)
-        return BlockRule(shown, tuple(_ranges(words)), tuple(index for index, _ in values))
+        members = {index for index, _ in values}
+        for model in self._plan.checked:  # states and alarms of an empty SunSpec model are void, too
+            if members.intersection(model.values):
+                members.update(model.codes)
+        return BlockRule(shown, tuple(_ranges(words)), tuple(sorted(members)))
 
     @cached_property
     def _signs_of_life(self) -> frozenset[int]:

@@ -10,7 +10,7 @@ from math import isfinite, nan
 
 from wattgram_drivers import catalogue, probe
 from wattgram_drivers.device import Device, Label, Table
-from wattgram_drivers.driver_errors import BadAnswer, DriverError, NoAnswer, Refused
+from wattgram_drivers.driver_errors import BadAnswer, DriverError, LayoutChanged, NoAnswer, Refused, WordsSwapped
 from wattgram_drivers.modbus.bus import Bus
 from wattgram_drivers.modbus.pdu import EXCEPTIONS
 from wattgram_drivers.probe import Evidence
@@ -42,7 +42,8 @@ class IdentifiedDevice:
     """A device and its identity. `driver` is "" for a device that answers and that no map fits.
 
     `also`: other maps that fit; `answer`: answer of an unknown device; `rated_power` in W. `refuses`: whether the unit
-    refused every request; `units`: the units that gave the same answer, if it is one row for several units.
+    refused every request; `units`: the units that gave the same answer, if it is one row for several units. `finding`:
+    why the device cannot be read as it is, and what to do.
     """
 
     driver: str
@@ -55,6 +56,7 @@ class IdentifiedDevice:
     answer: str = ""
     refuses: bool = field(default=False, compare=False)
     units: tuple[int, ...] = field(default=(), compare=False)
+    finding: str = ""
 
 
 class UnitIdentification:
@@ -202,10 +204,25 @@ async def _sunspec(unit: UnitIdentification, clock: Clock) -> list[IdentifiedDev
             device.serial,
             device.kind,
             await _rated_power(unit, device, clock),
+            finding=await _finding(unit, device, clock),
         )
         for device in devices
         if device.registers
     ]
+
+
+async def _finding(unit: UnitIdentification, device: Device, clock: Clock) -> str:
+    """Return why the floats of a SunSpec device cannot be read, "" if they can."""
+    floats = [register.quantity for register in device.registers if register.type == "f32"]
+    if not floats:
+        return ""
+    try:
+        await Reader(device, unit.number, floats).read(unit, clock)
+    except WordsSwapped as error:
+        return str(error)
+    except (Refused, NoAnswer, BadAnswer, LayoutChanged):
+        pass
+    return ""
 
 
 def _with(device: IdentifiedDevice, also: tuple[str, ...]) -> IdentifiedDevice:
@@ -243,7 +260,7 @@ async def _judged(
     reader = Reader(device, unit.number, quantities)
     try:
         reading = await reader.read(unit, clock)
-    except (Refused, NoAnswer, BadAnswer):
+    except (Refused, NoAnswer, BadAnswer, LayoutChanged, WordsSwapped):
         return {}, ()
     judged = Judge(device, reader.plan, single=True).judge(reading)
     numbers = struct.unpack(f"{len(reader.plan.quantities)}d", judged.values)

@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 
-from wattgram_drivers.catalogue import SUNSPEC
+from wattgram_drivers.catalogue import SUNSPEC, is_sunspec
 from wattgram_drivers.endpoint import Endpoint
 
 from wattgram.simulation.simulated_devices import ROLE_OF_KIND
@@ -16,6 +16,7 @@ from .identify import IdentifiedDevice
 
 _LONGEST_NAME = 64
 _LONGEST_TEXT = 100
+_LONGEST_FINDING = 300
 
 
 HEAD = ("url", "unit", "driver", "vendor", "model", "serial", "remark")
@@ -94,6 +95,7 @@ def entries(found: Iterable[tuple[Endpoint, int, IdentifiedDevice]]) -> list[dic
             "model": device.model,
             "serial": device.serial,
             **({} if device.driver else _unknown(endpoint, unit, device)),
+            **({"finding": printable(device.finding, _LONGEST_FINDING)} if device.finding else {}),
         }
         for endpoint, unit, device in found
     ]
@@ -110,6 +112,8 @@ def _unknown(endpoint: Endpoint, unit: int, device: IdentifiedDevice) -> dict[st
 def _remark(row: tuple[Endpoint, int, IdentifiedDevice]) -> str:
     endpoint, unit, device = row
     also = ", ".join(device.also)
+    if device.finding:
+        return printable(device.finding, _LONGEST_FINDING)
     if device.driver:
         return f"also fits: {also}" if also else ""
     doubt = f"; possibly {also}, not proven" if also else ""
@@ -141,11 +145,16 @@ def blocks(found: Sequence[tuple[Endpoint, int, IdentifiedDevice]]) -> str:
     """Return TOML blocks of the devices with a driver, with unique names and with roles guessed from the kinds."""
     named = [row for row in found if row[2].driver]
     names = _names(named)
-    roles = _roles(device.kind for _, _, device in named)
+    roles = _roles("weather" if is_weather(device) else device.kind for _, _, device in named)
     return "\n\n".join(
         _block(name, role, endpoint, unit, device)
         for name, role, (endpoint, unit, device) in zip(names, roles, named, strict=True)
     )
+
+
+def is_weather(device: IdentifiedDevice) -> bool:
+    """Return whether a device is a weather station: the only sensors of SunSpec."""
+    return device.kind == "sensor" and is_sunspec(device.driver)
 
 
 def _block(name: str, role: str, endpoint: Endpoint, unit: int, device: IdentifiedDevice) -> str:
@@ -160,15 +169,16 @@ def _block(name: str, role: str, endpoint: Endpoint, unit: int, device: Identifi
         f"driver = {_text(device.driver)}{also}",
         f"url = {_text(str(endpoint))}",
         f"unit = {unit}",
+        *([f"# {printable(device.finding, _LONGEST_FINDING)}"] if device.finding else []),
     ]
     if device.rated_power is not None:
         lines.append(f"rated_power = {device.rated_power:.0f}   # W, from the device")
     return "\n".join(lines)
 
 
-def printable(text: str) -> str:
+def printable(text: str, longest: int = _LONGEST_TEXT) -> str:
     """Return a text from a device, safe for one line of a terminal or a comment."""
-    return "".join(character if character.isprintable() else "?" for character in text)[:_LONGEST_TEXT]
+    return "".join(character if character.isprintable() else "?" for character in text)[:longest]
 
 
 def _names(found: Iterable[tuple[Endpoint, int, IdentifiedDevice]]) -> list[str]:
@@ -192,7 +202,7 @@ def _roles(kinds: Iterable[str]) -> list[str]:
     """Return a role for each kind: the first meter may be the incomer, all other meters are loads."""
     roles: list[str] = []
     for kind in kinds:
-        role = ROLE_OF_KIND.get(kind, "load")
+        role = kind if kind == "weather" else ROLE_OF_KIND.get(kind, "load")
         roles.append("load" if role == "grid" and role in roles else role)
     return roles
 

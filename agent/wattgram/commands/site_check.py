@@ -7,10 +7,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from wattgram_drivers.bus_time import request_cost
 from wattgram_drivers.device import Device, Kind
 from wattgram_drivers.driver_errors import BusDown, DriverError
 from wattgram_drivers.modbus.bus import Bus
-from wattgram_drivers.plan import make_plan, request_cost
+from wattgram_drivers.plan import make_plan
 from wattgram_drivers.simulated import sunspec_serve
 from wattgram_drivers.sunspec import walk
 

@@ -27,7 +27,12 @@ from tests.support.leaping_loop import LeapClock
 from tests.support.misbehaving_device import Request, Server, Step
 from tests.support.sunspec_chains import END, INVERTER, MARKER, common, written
 
-FLOATS = {"W": 5000.0, "Hz": 50.0, "PhVphA": 230.0, "WH": 123_458_000.0, "A": 6.5, "St": 4}
+VOLTS = {f"PhVph{phase}": 230.0 for phase in "ABC"}
+AMPS = {f"Aph{phase}": 160.0 for phase in "ABC"}
+FULL = {**INVERTER, **VOLTS, **AMPS, "A": 480.0}
+"""110 kW at 230 V and 160 A a phase, with a counter of 123,456,789 Wh."""
+
+FLOATS = {"W": 5000.0, "Hz": 50.0, **VOLTS, "WH": 123_458_000.0, "A": 21.8, "St": 4}
 METER = {"W_SF": 0, "W": 1234.0, "TotWh_SF": 0, "TotWhImp": 5_000.0, "Hz_SF": -2, "Hz": 49.97}
 ROOF = common("Acme", "Roof 10", "SN-0042")
 
@@ -41,7 +46,7 @@ def trackers(count: int) -> tuple[int, ...]:
     return written(160, points, [{"ID": number + 1, "DCW": 700.0 + number} for number in range(count)])
 
 
-INTEGERS, SINGLES = chain(written(103, INVERTER)), chain(written(113, FLOATS))
+INTEGERS, SINGLES = chain(written(103, FULL)), chain(written(113, FLOATS))
 
 
 Act = Callable[["Recorder"], Coroutine[None, None, None]]
@@ -109,11 +114,11 @@ def config_of(url: str, name: str = "roof", unit: int = 1, role: str = "pv", dri
     return DeviceConfig(name, role, driver, None, parse(url), unit, interval=1.0, timeout=0.5)
 
 
-async def polled(devices: Mapping[str, tuple[int, Unit]], act: Act) -> Recorder:
+async def polled(devices: Mapping[str, tuple[int, Unit]], act: Act, *, rtu: bool = False) -> Recorder:
     """Poll the units of one host while `act` changes them."""
     units = dict(devices.values())
     recorder = Recorder()
-    async with Server(lambda request: units[request.unit](request), in_order=True) as server:
+    async with Server(lambda request: units[request.unit](request), rtu, in_order=True) as server:
         clock = LeapClock()
         sources = [Source(config_of(server.url, name, unit), "works", 0.0) for name, (unit, _) in devices.items()]
         line = BusPoller(Bus(sources[0].config.endpoint), sources, recorder, clock, random.Random(1))
@@ -142,18 +147,19 @@ def test_other_models_after_an_outage_are_read_right_at_once() -> None:
     assert sum(amount for amount in recorder.metered if isfinite(amount)) == pytest.approx(1211.0, abs=8.0)
 
 
+@pytest.mark.parametrize("rtu", [False, True])
 @pytest.mark.parametrize(
     ("later", "base", "power"),
     [
         (SINGLES, 40000, 5000.0),
         (INTEGERS, 50000, 110_000.0),
         (INTEGERS, 0, 110_000.0),
-        (chain(written(120, {"WRtg_SF": 0, "WRtg": 9000.0}), written(103, INVERTER)), 40000, 110_000.0),
-        (chain(written(103, INVERTER), identity=common("Acme", "Roof 10", "SN-0042", 65)), 40000, 110_000.0),
+        (chain(written(120, {"WRtg_SF": 1, "WRtg": 110_000.0}), written(103, FULL)), 40000, 110_000.0),
+        (chain(written(103, FULL), identity=common("Acme", "Roof 10", "SN-0042", 65)), 40000, 110_000.0),
     ],
 )
 def test_a_layout_that_changes_between_two_readings_costs_no_reading(
-    later: tuple[int, ...], base: int, power: float
+    later: tuple[int, ...], base: int, power: float, rtu: bool
 ) -> None:
     unit = Unit(INTEGERS)
 
@@ -162,7 +168,7 @@ def test_a_layout_that_changes_between_two_readings_costs_no_reading(
         unit.words, unit.base = later, base
         await asyncio.sleep(4)
 
-    recorder = leaping_loop.run(polled({"roof": (1, unit)}, act))
+    recorder = leaping_loop.run(polled({"roof": (1, unit)}, act, rtu=rtu))
     times = [time for time, _ in recorder.readings["roof"]]
     assert all(gap == pytest.approx(1.0, abs=0.2) for gap in (b - a for a, b in pairwise(times[1:])))
     assert [values["active_power_total"] for values in recorder.of()][-4:] == [power] * 4
@@ -175,7 +181,7 @@ def test_trackers_that_wake_up_later_appear_within_two_minutes() -> None:
 
     async def act(recorder: Recorder) -> None:
         await asyncio.sleep(30)
-        unit.words = chain(written(103, INVERTER), trackers(2))
+        unit.words = chain(written(103, FULL), trackers(2))
         await asyncio.sleep(120)
 
     recorder = leaping_loop.run(polled({"roof": (1, unit)}, act))
@@ -191,7 +197,7 @@ def test_another_device_behind_the_same_address_is_an_event_and_its_counters_beg
         await asyncio.sleep(5)
         unit.alive = False
         await asyncio.sleep(2)
-        exchanged = {**INVERTER, "WH": 123_456_800.0}
+        exchanged = {**FULL, "WH": 123_456_800.0}
         unit.words, unit.alive = chain(written(103, exchanged), identity=common("Acme", "Roof 10", "SN-0099")), True
         await asyncio.sleep(20)
 
@@ -208,7 +214,7 @@ def test_a_sleeping_device_without_a_name_is_not_taken_for_another(word: int) ->
     async def act(recorder: Recorder) -> None:
         await asyncio.sleep(5)
         asleep = (1, 66, *[word] * 66)
-        unit.words = chain(written(103, INVERTER), identity=asleep)
+        unit.words = chain(written(103, FULL), identity=asleep)
         await asyncio.sleep(150)
         unit.words = INTEGERS
         await asyncio.sleep(150)
@@ -250,6 +256,33 @@ def test_one_answer_of_zeros_or_ones_is_asked_again_and_changes_nothing(word: in
     assert recorder.events == []
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        # All words 0, but St and StVnd (offsets 38 and 39) say "fault".
+        (103, 50, *[0] * 36, 7, 7, *[0] * 12),
+        # Scales stay, as do the sentinels of unsupported points; St says MPPT while every value is 0.
+        (103, 50, *[0] * 4, 0xFFFF, *[0] * 6, 0xFFFF, 0, 1, 0, 0xFFFE, *[0] * 20, 4, 0, *[0] * 12),
+        (103, 50, *[0xFFFF] * 50),
+    ],
+)
+def test_an_empty_model_has_no_values_whatever_its_state(model: tuple[int, ...]) -> None:
+    unit = Unit(INTEGERS)
+    assert len(model) == 52
+
+    async def act(recorder: Recorder) -> None:
+        await asyncio.sleep(4.5)
+        unit.words = chain(model)
+        await asyncio.sleep(3)
+        unit.words = INTEGERS
+        await asyncio.sleep(3)
+
+    recorder = leaping_loop.run(polled({"roof": (1, unit)}, act))
+    empty = [values for values in recorder.of() if "active_power_total" not in values]
+    assert empty == [{}] * 3
+    assert recorder.of()[-1]["active_power_total"] == 110_000.0
+
+
 def test_a_meter_in_place_of_the_inverter_is_not_read_as_an_inverter() -> None:
     unit = Unit(INTEGERS)
 
@@ -265,7 +298,7 @@ def test_a_meter_in_place_of_the_inverter_is_not_read_as_an_inverter() -> None:
     assert len(recorder.of()) >= 10, "read again when the inverter is back"
 
 
-LONG = chain(written(103, INVERTER), *[(number, 10, *[7] * 10) for number in range(64100, 64128)])
+LONG = chain(written(103, FULL), *[(number, 10, *[7] * 10) for number in range(64100, 64128)])
 
 
 def test_a_walk_of_thirty_models_keeps_other_devices_of_the_bus_on_time() -> None:
