@@ -20,7 +20,10 @@ TYPE_WORDS: dict[Type, int] = {"u16": 1, "i16": 1, "u32": 2, "i32": 2, "u64": 4,
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """A register with the direction of a magnitude. The value is negative if word & `mask` == `negative`."""
+    """A register with the direction of a magnitude. The value is negative if word & `mask` == `negative`.
+
+    A value that is negative already, because the device signs it itself, stays negative.
+    """
 
     address: int
     mask: int = 0xFFFF
@@ -35,7 +38,7 @@ class Register:
     (raw - `offset`) x `scale` x 10^(register at `scale_address`) x the values of the quantities in `factors`.
     `scale` is exact, so that 2301 x 1/10 is 230.1 and not 230.10000000000002. `invalid` lists raw bit
     patterns (full width of the type) that mean "not available"; NaN always does for floats.
-    With a `direction`, only the magnitude of the raw value counts, whether or not the device signs it itself.
+    If the two words of a value stand apart, `address` has the high word and `low_address` the low word.
     `encoding` four-quadrant marks a leading power factor: above 1 it means 2 - value, below -1 it means -2 - value.
     """
 
@@ -52,6 +55,8 @@ class Register:
     offset: int = 0
     encoding: Encoding = "plain"
     direction: Direction | None = None
+    low_address: int | None = None
+    variant: Variant | None = None
 
     @property
     def words(self) -> int:
@@ -59,10 +64,43 @@ class Register:
         return TYPE_WORDS[self.type]
 
     @property
-    def companions(self) -> tuple[int, ...]:
-        """Addresses of further registers that the value depends on, in the same table: scale and direction."""
+    def addresses(self) -> tuple[int, ...]:
+        """Addresses of the value's registers, in the order of the words of `words`; the high word first if apart."""
+        if self.low_address is not None:
+            return self.address, self.low_address
+        return tuple(range(self.address, self.address + self.words))
+
+    @property
+    def parts(self) -> tuple[tuple[int, int], ...]:
+        """First and last register of the value, and of everything that the value depends on, in the same table."""
+        own = self.addresses
+        value = [(own[0], own[-1])] if self.low_address is None else [(address, address) for address in own]
         direction = None if self.direction is None else self.direction.address
-        return tuple(address for address in (self.scale_address, direction) if address is not None)
+        value += [(address, address) for address in (self.scale_address, direction) if address is not None]
+        if self.variant is not None:
+            value.append((self.variant.address, self.variant.address + self.variant.registers - 1))
+            value += [] if self.variant.register is None else self.variant.register.parts
+        return tuple(value)
+
+    @property
+    def companions(self) -> tuple[int, ...]:
+        """Addresses of further registers that the value depends on, in the same table."""
+        every = {address for first, last in self.parts for address in range(first, last + 1)}
+        return tuple(sorted(every - set(self.addresses)))
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Another register of the same quantity, for a model or a wiring that the same map serves.
+
+    The variant is in force while the `registers` words at `address` are one of the bit patterns `values`, as long as
+    `register` has a value. `register` None: the quantity does not exist then.
+    """
+
+    address: int
+    values: tuple[int, ...]
+    registers: int = 1
+    register: Register | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,13 @@
 """Errors of maps, buses and devices. The type states whether a retry can help."""
 
+from __future__ import annotations
+
+from collections.abc import Collection
+from difflib import get_close_matches
+
+MOST_WORDS = 12
+"""Most allowed words that a message lists."""
+
 
 class DriverError(Exception):
     """Base of all errors of this package."""
@@ -31,3 +39,12 @@ class Refused(DriverError):
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
         self.code = code
+
+
+def few_words(found: str, allowed: Collection[str]) -> str:
+    """Return the first allowed words, the number of the others, and the words nearest to the found one."""
+    listed = list(allowed)
+    more = f" and {len(listed) - MOST_WORDS} more" if len(listed) > MOST_WORDS else ""
+    near = get_close_matches(found, listed, n=3, cutoff=0.5)
+    text = f"allowed: {', '.join(listed[:MOST_WORDS])}{more}"
+    return f"{text}; nearest: {', '.join(map(repr, near))}" if near else text

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from .device import Device, DeviceLimits, Register, Table
-from .driver_errors import MapError
+from .device import Device, DeviceLimits, Register, Table, ValidWhen
+from .driver_errors import MapError, few_words
 from .endpoint import Endpoint, Scheme
 from .quantity import QUANTITIES
 
@@ -46,11 +46,13 @@ class Field(NamedTuple):
     direction_position: int
     mask: int
     negative: int
+    low_position: int
+    variant: Any  # None, or (guard position, guard length, patterns, Field or None)
 
 
 @dataclass(frozen=True, slots=True)
 class RegisterSpan:
-    """Registers `first` to `last`, which one request must contain: a value, with its scale and direction."""
+    """Registers `first` to `last`, which one request must contain: a value, with all that it depends on."""
 
     table: Table
     first: int
@@ -119,16 +121,30 @@ NOTHING_REFUSED = RefusedRegisters()
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Positions in the image of a register's value, scale and direction (-1: none)."""
+    """Positions in the image of a register's value, scale, direction and low word apart (-1: none).
+
+    guard_position: of the words that decide whether the register's variant is in force; `variant`: its place.
+    """
 
     register: Register
     position: int
     scale_position: int = -1
     direction_position: int = -1
+    low_position: int = -1
+    guard_position: int = -1
+    variant: Place | None = None
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """Positions of the value's words, in the order of `Register.addresses`."""
+        if self.low_position >= 0:
+            return self.position, self.low_position
+        return tuple(range(self.position, self.position + self.register.words))
 
     def field(self) -> Field:
         """Return the decoder's field."""
         register = self.register
+        guard = register.variant
         return Field(
             self.position,
             register.type,
@@ -142,6 +158,10 @@ class Place:
             self.direction_position,
             register.direction.mask if register.direction else 0,
             register.direction.negative if register.direction else 0,
+            self.low_position,
+            None
+            if guard is None
+            else (self.guard_position, guard.registers, guard.values, self.variant and self.variant.field()),
         )
 
 
@@ -151,9 +171,9 @@ class Plan:
 
     The image contains the `spans` one after another, each with separate words: a value never mixes two answers, and
     its position does not depend on the requests. `blocks` read all spans; `fast_blocks` read the spans in `fast`, and
-    any others that lie within the same requests. `twice` are scales that do not fit a request with their values:
-    they are read before and after the values, and are valid if both readings agree. A scale that changes in between
-    would make the value wrong by a power of ten.
+    any others that lie within the same requests. `twice` are scales, and high words apart, that do not fit a request
+    with their values: they are read before and after the values, and are valid if both readings agree. A scale that
+    changes in between would make the value wrong by a power of ten.
     """
 
     blocks: tuple[Block, ...]
@@ -188,7 +208,7 @@ def make_plan(
     cost: RequestCost = FEWEST_REQUESTS,
     slow: Collection[str] = (),
 ) -> Plan:
-    """Return the fastest plan for these quantities (None: all) and their factors.
+    """Return the fastest plan for these quantities (None: all), their factors, and the states of their conditions.
 
     `fast_blocks` omit the `slow` quantities, unless a fast quantity needs them or no other quantity remains.
     MapError: the device lacks a quantity, or a value does not fit the device's limits.
@@ -203,7 +223,7 @@ def make_plan(
     for span in spans:
         positions[span] = words
         words += span.last - span.first + 1
-    twice = frozenset(span for register in registers for span in _lone_scale(register, limits))
+    twice = frozenset(span for register in registers for span in _lone_parts(register, limits))
     blocks = in_order(arrange(spans, limits, cost), twice, limits, cost)
     fast_blocks = in_order(arrange(needed, limits, cost, along=spans), twice, limits, cost)
     return Plan(
@@ -256,14 +276,14 @@ def arrange(
 def in_order(
     blocks: Iterable[Block], twice: Collection[RegisterSpan], limits: DeviceLimits, cost: RequestCost
 ) -> tuple[Block, ...]:
-    """Return requests in the order of sending: first those with scales read `twice`, last the same scales again.
+    """Return requests in the order of sending: first those with spans read `twice`, last the same spans again.
 
     Between them, requests of equal shape are separated where possible: on RTU their answers are indistinguishable, so
     `rtu` sends an additional request between two neighbours of equal shape.
     """
-    scales = [block for block in blocks if not set(twice).isdisjoint(block.spans)]
-    again = arrange({span for block in scales for span in block.spans if span in twice}, limits, cost)
-    return (*scales, *_separated([block for block in blocks if block not in scales]), *again)
+    early = [block for block in blocks if not set(twice).isdisjoint(block.spans)]
+    again = arrange({span for block in early for span in block.spans if span in twice}, limits, cost)
+    return (*early, *_separated([block for block in blocks if block not in early]), *again)
 
 
 def fills(span: RegisterSpan, block: Block, limits: DeviceLimits) -> bool:
@@ -273,8 +293,7 @@ def fills(span: RegisterSpan, block: Block, limits: DeviceLimits) -> bool:
 
 def spans_of(register: Register, limits: DeviceLimits) -> list[RegisterSpan]:
     """Return the span of a value with its companions; separate spans if they do not fit one request."""
-    value = RegisterSpan(register.table, register.address, register.address + register.words - 1)
-    alone = [value, *(RegisterSpan(register.table, address, address) for address in register.companions)]
+    alone = [RegisterSpan(register.table, first, last) for first, last in register.parts]
     first, last = min(span.first for span in alone), max(span.last for span in alone)
     return alone if _stretch(first, last, limits) is None else [RegisterSpan(register.table, first, last)]
 
@@ -360,32 +379,40 @@ def _stretch(first: int, last: int, limits: DeviceLimits) -> tuple[int, int] | N
 def _wanted(device: Device, quantities: Collection[str] | None) -> list[Register]:
     if quantities is None:
         return list(device.registers)
-    needed = _with_factors(device, _checked(device, quantities))
+    needed = _with_needed(device, _checked(device, quantities))
     return [register for register in device.registers if register.quantity in needed]
 
 
 def _fast(device: Device, registers: Sequence[Register], slow: Collection[str]) -> Sequence[Register]:
-    """Return the fast registers and their factors; all registers if there is no fast register."""
+    """Return the fast registers and all that they need; all registers if there is no fast register."""
     _checked(device, slow)
-    needed = _with_factors(device, {register.quantity for register in registers if register.quantity not in slow})
+    needed = _with_needed(device, {register.quantity for register in registers if register.quantity not in slow})
     return [register for register in registers if register.quantity in needed] or registers
 
 
 def _checked(device: Device, quantities: Collection[str]) -> Collection[str]:
     unknown = [name for name in quantities if name not in device.quantities]
     if unknown:
-        offered = ", ".join(device.quantities)
-        raise MapError([f"{device.name}: no quantity {name!r}; allowed: {offered}" for name in unknown])
+        raise MapError(
+            [f"{device.name}: no quantity {name!r}; {few_words(name, device.quantities)}" for name in unknown]
+        )
     return quantities
 
 
-def _with_factors(device: Device, quantities: Collection[str]) -> set[str]:
+def _with_needed(device: Device, quantities: Collection[str]) -> set[str]:
+    """Return the quantities, the states that tell whether they are valid, and the factors of all of these."""
+    states = {condition.state for condition in device.conditions if covered(condition, quantities)}
     return {
         name
         for register in device.registers
-        if register.quantity in quantities
+        if register.quantity in quantities or register.quantity in states
         for name in (register.quantity, *register.factors)
     }
+
+
+def covered(condition: ValidWhen, quantities: Collection[str]) -> set[str]:
+    """Return the quantities that a condition covers: all but its state if it names none."""
+    return (set(condition.quantities) or set(quantities) - {condition.state}) & set(quantities)
 
 
 def _spans(registers: Iterable[Register], limits: DeviceLimits) -> tuple[RegisterSpan, ...]:
@@ -396,26 +423,37 @@ def _order(span: RegisterSpan) -> tuple[Table, int, int]:
     return span.table, span.first, span.last
 
 
-def _lone_scale(register: Register, limits: DeviceLimits) -> Iterator[RegisterSpan]:
-    """Yield the span of a scale that does not fit a request with its value."""
-    address = register.scale_address
-    if address is not None and len(spans_of(register, limits)) > 1:
-        yield RegisterSpan(register.table, address, address)
+def _lone_parts(register: Register, limits: DeviceLimits) -> Iterator[RegisterSpan]:
+    """Yield the spans that must be read twice: a scale and a high word that do not fit a request with their value."""
+    if len(spans_of(register, limits)) == 1:
+        return
+    if register.scale_address is not None:
+        yield RegisterSpan(register.table, register.scale_address, register.scale_address)
+    if register.low_address is not None:
+        yield RegisterSpan(register.table, register.address, register.address)
 
 
 def _place(register: Register, limits: DeviceLimits, positions: Mapping[RegisterSpan, int]) -> Place:
     spans = spans_of(register, limits)
 
-    def position(address: int) -> int:
+    def position(address: int | None) -> int:
+        if address is None:
+            return -1
         return next(positions[span] + address - span.first for span in spans if span.first <= address <= span.last)
 
-    scale, direction = register.scale_address, register.direction
-    return Place(
-        register,
-        position(register.address),
-        -1 if scale is None else position(scale),
-        -1 if direction is None else position(direction.address),
-    )
+    def placed(register: Register) -> Place:
+        direction, variant = register.direction, register.variant
+        return Place(
+            register,
+            position(register.address),
+            position(register.scale_address),
+            position(None if direction is None else direction.address),
+            position(register.low_address),
+            position(None if variant is None else variant.address),
+            None if variant is None or variant.register is None else placed(variant.register),
+        )
+
+    return placed(register)
 
 
 def _misfit(span: RegisterSpan, limits: DeviceLimits) -> str:

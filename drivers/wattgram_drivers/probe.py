@@ -147,7 +147,7 @@ def checkable(device: Device) -> tuple[str, ...]:
         register.quantity
         for register in device.registers
         if register.quantity in _CHECKABLE
-        and all((register.table, register.address + word) not in marks for word in range(register.words))
+        and all((register.table, address) not in marks for address in register.addresses)
     )
 
 

@@ -10,7 +10,7 @@ c. Decoding a reading takes less than a microsecond, so the interpreter's lock i
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.math cimport INFINITY, NAN, fabs, isfinite
+from libc.math cimport INFINITY, NAN, isfinite
 from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
@@ -30,7 +30,9 @@ cdef struct Field:
     Kind kind
     bint little
     int position        # word
-    int length          # words
+    int length          # words side by side at the position
+    int low             # word of the low half of a value whose two words stand apart, or -1
+    int variant         # index of its variant, or -1
     int scale_position  # word, or -1
     int direction       # word, or -1
     uint16_t mask
@@ -41,6 +43,15 @@ cdef struct Field:
     double numerator
     double denominator
     double offset
+
+
+cdef struct Variant:
+    Field field
+    bint absent         # the value does not exist while the guard holds
+    int guard           # word
+    int guard_length    # words
+    int guards          # index of the first of its patterns in the common list
+    int guards_end
 
 
 cdef struct Factor:
@@ -61,6 +72,8 @@ cdef inline uint64_t pattern(const Field *field, const unsigned char *image) noe
     cdef uint64_t bits = 0
     cdef int first = field.position
     cdef int i
+    if field.low >= 0:
+        return word(image, first) << 16 | word(image, field.low)
     if field.little:
         for i in range(field.length - 1, -1, -1):
             bits = bits << 16 | word(image, first + i)
@@ -91,7 +104,7 @@ cdef inline double number(Kind kind, uint64_t bits) noexcept nogil:
         return double_
 
 
-cdef inline double value(
+cdef inline double usual_value(
     const Field *field,
     const uint64_t *invalid,
     const unsigned char *image,
@@ -106,6 +119,8 @@ cdef inline double value(
     for i in range(field.position, field.position + field.length):
         if not valid[i]:
             return NAN
+    if field.low >= 0 and not valid[field.low]:
+        return NAN
     bits = pattern(field, image)
     for i in range(field.invalid, field.invalid_end):
         if bits == invalid[i]:
@@ -124,8 +139,8 @@ cdef inline double value(
     if field.direction >= 0:
         if not valid[field.direction]:
             return NAN
-        raw = fabs(raw)
-        if (word(image, field.direction) & field.mask) == field.negative:
+        # A register that signs its value itself needs no direction: newer firmware leaves the bits at 0.
+        if raw > 0 and (word(image, field.direction) & field.mask) == field.negative:
             raw = -raw
     result = raw * numerator / denominator
     if field.quadrants:
@@ -136,11 +151,53 @@ cdef inline double value(
     return result if isfinite(result) else NAN
 
 
+cdef inline double value(
+    const Field *field,
+    const Variant *variants,
+    const uint64_t *invalid,
+    const unsigned char *image,
+    const unsigned char *valid,
+) noexcept nogil:
+    """Return the field's value, from its variant while the words of the guard are among the guard's patterns.
+
+    NaN if a word of the guard was not read. A variant without a value leaves the field's own registers in force.
+    """
+    cdef const Variant *variant
+    cdef uint64_t bits = 0
+    cdef double result
+    cdef int i
+    if field.variant < 0:
+        return usual_value(field, invalid, image, valid)
+    variant = &variants[field.variant]
+    for i in range(variant.guard, variant.guard + variant.guard_length):
+        if not valid[i]:
+            return NAN
+        bits = bits << 16 | word(image, i)
+    for i in range(variant.guards, variant.guards_end):
+        if bits == invalid[i]:
+            if variant.absent:
+                return NAN
+            result = usual_value(&variant.field, invalid, image, valid)
+            if isfinite(result):
+                return result
+    return usual_value(field, invalid, image, valid)
+
+
+def pattern_count(field):
+    """Return how many bit patterns a field, its guard and its variant have."""
+    if field[13] is None:
+        return len(field[6])
+    other = field[13][3]
+    return len(field[6]) + len(field[13][2]) + (0 if other is None else len(other[6]))
+
+
 @cython.final
 cdef class Decoder:
     cdef Field *fields
+    cdef Variant *variants
     cdef Factor *factors
     cdef uint64_t *invalid
+    cdef int filled
     cdef Py_ssize_t count
     cdef Py_ssize_t factor_count
     cdef Py_ssize_t words
@@ -153,12 +210,14 @@ cdef class Decoder:
         self.words = words
         self.count = len(fields)
         self.factor_count = len(factors)
-        patterns = sum(len(field[6]) for field in fields)
+        patterns = sum(pattern_count(field) for field in fields)
+        variants = sum(field[13] is not None for field in fields)
         # one element more than needed: calloc(0) may return NULL
         self.fields = <Field *> calloc(self.count + 1, sizeof(Field))
+        self.variants = <Variant *> calloc(variants + 1, sizeof(Variant))
         self.factors = <Factor *> calloc(self.factor_count + 1, sizeof(Factor))
         self.invalid = <uint64_t *> calloc(patterns + 1, sizeof(uint64_t))
-        if self.fields == NULL or self.factors == NULL or self.invalid == NULL:
+        if self.fields == NULL or self.variants == NULL or self.factors == NULL or self.invalid == NULL:
             raise MemoryError
         self.set_fields(fields)
         self.set_factors(factors)
@@ -168,51 +227,82 @@ cdef class Decoder:
 
     def __dealloc__(self):
         free(self.fields)
+        free(self.variants)
         free(self.factors)
         free(self.invalid)
 
     cdef int set_fields(self, list fields) except -1:
-        cdef Field *field
-        cdef int filled = 0
-        for i, (
+        cdef Variant *variant
+        cdef int variants = 0
+        for i, field in enumerate(fields):
+            self.set_field(&self.fields[i], f"field {i}", field)
+            if field[13] is None:
+                continue
+            guard, length, patterns, other = field[13]
+            if not 1 <= length <= 4 or not 0 <= guard <= self.words - length:
+                raise ValueError(f"field {i}: guard of {length} words at {guard} is not within {self.words} words")
+            self.fields[i].variant = variants
+            variant = &self.variants[variants]
+            variants += 1
+            variant.guard = guard
+            variant.guard_length = length
+            variant.guards = self.filled
+            self.set_patterns(f"field {i}: guard", patterns, length)
+            variant.guards_end = self.filled
+            variant.absent = other is None
+            if other is not None:
+                self.set_field(&variant.field, f"variant of field {i}", other)
+        return 0
+
+    cdef int set_field(self, Field *field, str place, settings) except -1:
+        (
             position, kind, little, numerator, denominator, scale_position, invalid,
-            offset, quadrants, direction, mask, negative,
-        ) in enumerate(fields):
-            if kind not in KINDS:
-                raise ValueError(f"field {i}: type {kind!r}, expected one of {' '.join(KINDS)}")
-            length = int(kind[1:]) // 16
-            if not 0 <= position <= self.words - length:
-                raise ValueError(f"field {i}: {kind} at word {position} is not within {self.words} words")
-            if not -1 <= scale_position < self.words:
-                raise ValueError(f"field {i}: scale at {scale_position} is not within {self.words} words")
-            if not -INFINITY < numerator < INFINITY or not 0 < denominator < INFINITY:
-                raise ValueError(f"field {i}: scale {numerator}/{denominator}, expected finite and > 0 below")
-            if not -INFINITY < offset < INFINITY:
-                raise ValueError(f"field {i}: offset {offset}, expected a finite one")
-            if not -1 <= direction < self.words:
-                raise ValueError(f"field {i}: direction at {direction} is not within {self.words} words")
-            if not 0 <= mask <= 0xFFFF or not 0 <= negative <= 0xFFFF:
-                raise ValueError(f"field {i}: direction {mask:#x}, {negative:#x}, expected 16 bits each")
-            field = &self.fields[i]
-            field.kind = KINDS[kind]
-            field.little = little
-            field.position = position
-            field.length = length
-            field.scale_position = scale_position
-            field.numerator = numerator
-            field.denominator = denominator
-            field.offset = offset
-            field.quadrants = quadrants
-            field.direction = direction
-            field.mask = mask
-            field.negative = negative
-            field.invalid = filled
-            for bits in invalid:
-                if not 0 <= bits < 1 << 16 * length:
-                    raise ValueError(f"field {i}: invalid pattern {bits:#x} does not fit {kind}")
-                self.invalid[filled] = bits
-                filled += 1
-            field.invalid_end = filled
+            offset, quadrants, direction, mask, negative, low, _,
+        ) = settings
+        if kind not in KINDS:
+            raise ValueError(f"{place}: type {kind!r}, expected one of {' '.join(KINDS)}")
+        words = int(kind[1:]) // 16
+        length = words if low < 0 else 1
+        if not 0 <= position <= self.words - length:
+            raise ValueError(f"{place}: {kind} at word {position} is not within {self.words} words")
+        if not -1 <= low < self.words or (low >= 0 and words != 2):
+            raise ValueError(f"{place}: low word of {kind} at {low}, expected two words within {self.words}")
+        if not -1 <= scale_position < self.words:
+            raise ValueError(f"{place}: scale at {scale_position} is not within {self.words} words")
+        if not -INFINITY < numerator < INFINITY or not 0 < denominator < INFINITY:
+            raise ValueError(f"{place}: scale {numerator}/{denominator}, expected finite and > 0 below")
+        if not -INFINITY < offset < INFINITY:
+            raise ValueError(f"{place}: offset {offset}, expected a finite one")
+        if not -1 <= direction < self.words:
+            raise ValueError(f"{place}: direction at {direction} is not within {self.words} words")
+        if not 0 <= mask <= 0xFFFF or not 0 <= negative <= 0xFFFF:
+            raise ValueError(f"{place}: direction {mask:#x}, {negative:#x}, expected 16 bits each")
+        field.kind = KINDS[kind]
+        field.little = little
+        field.position = position
+        field.length = length
+        field.low = low
+        field.variant = -1
+        field.scale_position = scale_position
+        field.numerator = numerator
+        field.denominator = denominator
+        field.offset = offset
+        field.quadrants = quadrants
+        field.direction = direction
+        field.mask = mask
+        field.negative = negative
+        field.invalid = self.filled
+        self.set_patterns(f"{place}: invalid", invalid, words)
+        field.invalid_end = self.filled
+        return 0
+
+    cdef int set_patterns(self, str place, patterns, words) except -1:
+        """Append patterns to the common list."""
+        for bits in patterns:
+            if not 0 <= bits < 1 << 16 * words:
+                raise ValueError(f"{place} pattern {bits:#x} does not fit {words} words")
+            self.invalid[self.filled] = bits
+            self.filled += 1
         return 0
 
     cdef int set_factors(self, list factors) except -1:
@@ -227,7 +317,7 @@ cdef class Decoder:
         cdef Py_ssize_t i
         cdef double factor, product
         for i in range(self.count):
-            out[i] = value(&self.fields[i], self.invalid, image, valid)
+            out[i] = value(&self.fields[i], self.variants, self.invalid, image, valid)
         for i in range(self.factor_count):
             factor = out[self.factors[i].factor]
             if factor != 0:  # a transformer ratio of 0 was never configured, and counts as 1

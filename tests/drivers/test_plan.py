@@ -137,7 +137,7 @@ def test_a_quantity_and_its_factors_are_planned_together() -> None:
 def test_fields_are_what_the_decoder_takes() -> None:
     row = Register("a", 5, "input", "i32", "little", Fraction(-1, 10), 7, (), (0x80000000,))
     found = make_plan(device(DeviceLimits(), row))
-    assert found.fields() == ((0, "i32", True, -1.0, 10.0, 2, (0x80000000,), 0.0, False, -1, 0, 0),)
+    assert found.fields() == ((0, "i32", True, -1.0, 10.0, 2, (0x80000000,), 0.0, False, -1, 0, 0, -1, None),)
     Decoder(found.fields(), found.factors(), found.words)
 
 
@@ -145,10 +145,10 @@ def test_a_value_its_direction_and_its_scale_are_planned_together() -> None:
     row = Register("a", 40, "input", "i16", scale_address=42, direction=Direction(33, 0x2, 0x2), offset=7)
     found = make_plan(device(DeviceLimits(), row))
     assert requests(found) == [(33, 10)]
-    assert found.fields() == ((7, "i16", False, 1.0, 1.0, 9, (), 7.0, False, 0, 0x2, 0x2),)
+    assert found.fields() == ((7, "i16", False, 1.0, 1.0, 9, (), 7.0, False, 0, 0x2, 0x2, -1, None),)
     apart = make_plan(device(DeviceLimits(max_registers=4), row))
     assert requests(apart) == [(42, 1), (33, 1), (40, 1), (42, 1)]
-    assert apart.fields() == ((1, "i16", False, 1.0, 1.0, 2, (), 7.0, False, 0, 0x2, 0x2),)
+    assert apart.fields() == ((1, "i16", False, 1.0, 1.0, 2, (), 7.0, False, 0, 0x2, 0x2, -1, None),)
 
 
 def test_an_unknown_quantity_is_named() -> None:

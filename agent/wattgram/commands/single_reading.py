@@ -73,11 +73,7 @@ def _values(plan: Plan, reading: Reading) -> tuple[Value, ...]:
             number,
             place.register.table,
             place.register.address,
-            tuple(
-                reading.image[2 * word : 2 * word + 2].hex()
-                for word in range(place.position, place.position + place.register.words)
-                if reading.valid[word]
-            ),
+            tuple(reading.image[2 * word : 2 * word + 2].hex() for word in place.positions if reading.valid[word]),
             SINGLE if place.register.type == "f32" else DOUBLE,
         )
         for place, number in zip(plan.places, numbers, strict=True)

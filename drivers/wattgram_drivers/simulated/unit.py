@@ -88,9 +88,9 @@ class SimulatedUnit:
                 words[at - address] = exponent & 0xFFFF
         requested = [register for register in self._registers[table] if _overlaps(register, address, count)]
         for register in requested:
-            for position, word in enumerate(self._encoded(register, snapshot, faults), register.address - address):
-                if 0 <= position < count:
-                    words[position] = word
+            for at, word in zip(register.addresses, self._encoded(register, snapshot, faults), strict=True):
+                if address <= at < address + count:
+                    words[at - address] = word
         for register in self._registers[table]:
             if register.direction and address <= register.direction.address < address + count:
                 position = register.direction.address - address
@@ -99,9 +99,7 @@ class SimulatedUnit:
 
     def _fixed(self, registers: list[Register]) -> dict[int, int]:
         """Return the content of every address of a table before values are inserted."""
-        mapped = {
-            address for register in registers for address in range(register.address, register.address + register.words)
-        }
+        mapped = {address for register in registers for address in register.addresses}
         mapped |= {address for register in registers for address in register.companions}
         mapped |= self._served.constants.keys()
         if self._served.fill:
@@ -192,4 +190,4 @@ def is_counter(quantity: str) -> bool:
 
 
 def _overlaps(register: Register, address: int, count: int) -> bool:
-    return register.address < address + count and register.address + register.words > address
+    return any(address <= at < address + count for at in register.addresses)
