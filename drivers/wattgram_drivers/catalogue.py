@@ -153,6 +153,7 @@ def _identity(content: Mapping[str, Any]) -> IdentityMarks:
         model=_label(content.get("model")),
         serial=_label(content.get("serial")),
         source=content["source"],
+        only=content.get("only", False),
     )
 
 

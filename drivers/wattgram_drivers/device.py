@@ -172,12 +172,16 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class IdentityMarks:
-    """Identification of a model: all `marks` must match. source: the manual or software that documents them."""
+    """Identification of a model: all `marks` must match. source: the manual or software that documents them.
+
+    only: other models answer the same registers with another meaning, so that plausible values identify nothing.
+    """
 
     marks: tuple[Mark, ...] = ()
     model: Label | None = None
     serial: Label | None = None
     source: str = ""
+    only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,6 +174,10 @@ def schema() -> dict[str, Any]:
             },
             "model": {**label, "description": "registers with the name of the model"},
             "serial": {**label, "description": "registers with the serial number"},
+            "only": {
+                "type": "boolean",
+                "description": "true: other models have the same registers, so that values identify nothing",
+            },
         },
         ["source"],
     )

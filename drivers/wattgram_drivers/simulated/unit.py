@@ -56,6 +56,8 @@ class SimulatedUnit:
         """Start with unchanged counters."""
         self._served = served
         self._factors = {name for register in served.device.registers for name in register.factors}
+        self._states = {condition.state: condition.allowed[0] for condition in served.device.conditions}
+        self._guards = {register.variant for register in served.device.registers if register.variant is not None}
         self._registers: dict[Table, list[Register]] = {"holding": [], "input": []}
         for register in served.device.registers:
             self._registers[register.table].append(register)
@@ -115,7 +117,7 @@ class SimulatedUnit:
         }
         if faults.sleeping or faults.swapped_nan:
             return _Snapshot({}, exponents)
-        values = self._counted(self._served.values(), faults)
+        values = self._counted({**self._states, **self._served.values()}, faults)
         if faults.rollover:
             self._lift(_Snapshot(values, exponents), self._registers[table], faults.rollover)
         if faults.moving_scale:
@@ -179,9 +181,19 @@ class SimulatedUnit:
         scaling = self._scaling(register, snapshot)
         if scaling is None:
             return encode(register, nan)
+        if isnan(value) and self._is_guard(register):
+            return [0] * register.words
         exponent, factor = scaling
         lift = None if faults.glitch else self._lifts.get(register)
         return encode(register, value, exponent=exponent, factor=factor, lift=lift)
+
+    def _is_guard(self, register: Register) -> bool:
+        """Return whether a missing value of this register would put a variant of another register in force."""
+        bits = int.from_bytes(b"".join(word.to_bytes(2, "big") for word in encode(register, nan)), "big")
+        return any(
+            guard.address == register.address and guard.registers == register.words and bits in guard.values
+            for guard in self._guards
+        )
 
 
 def is_counter(quantity: str) -> bool:
