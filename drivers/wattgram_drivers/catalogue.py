@@ -19,6 +19,7 @@ from .device import (
     DeviceLimits,
     Direction,
     Excerpt,
+    Guard,
     IdentityMarks,
     Label,
     Mark,
@@ -28,7 +29,7 @@ from .device import (
     Variant,
 )
 from .driver_errors import MapError, few_words
-from .map_rules import condition_mistakes, expanded, identity_mistakes, row_mistakes, varied
+from .map_rules import condition_mistakes, expanded, guards, identity_mistakes, row_mistakes, varied
 from .map_schema import schema
 from .plan import make_plan
 from .quantity import QUANTITIES, STATED_UNITS, orientation
@@ -190,11 +191,9 @@ def _register(name: str, row: Mapping[str, Any], content: Mapping[str, Any]) -> 
 
 
 def _variant(name: str, row: Mapping[str, Any], content: Mapping[str, Any]) -> Variant:
-    guard, other = row["variant"]["when"], varied(row)
+    other = varied(row)
     return Variant(
-        guard["address"],
-        tuple(guard["values"]),
-        guard.get("registers", 1),
+        tuple(Guard(guard["address"], tuple(guard["values"]), guard.get("registers", 1)) for guard in guards(row)),
         None if other is None else _register(name, other, content),
     )
 

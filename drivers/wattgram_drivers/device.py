@@ -78,7 +78,7 @@ class Register:
         direction = None if self.direction is None else self.direction.address
         value += [(address, address) for address in (self.scale_address, direction) if address is not None]
         if self.variant is not None:
-            value.append((self.variant.address, self.variant.address + self.variant.registers - 1))
+            value += [(guard.address, guard.address + guard.registers - 1) for guard in self.variant.guards]
             value += [] if self.variant.register is None else self.variant.register.parts
         return tuple(value)
 
@@ -90,16 +90,23 @@ class Register:
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
-    """Another register of the same quantity, for a model or a wiring that the same map serves.
-
-    The variant is in force while the `registers` words at `address` are one of the bit patterns `values`, as long as
-    `register` has a value. `register` None: the quantity does not exist then.
-    """
+class Guard:
+    """A condition on the `registers` words at `address`: they are one of the bit patterns `values`."""
 
     address: int
     values: tuple[int, ...]
     registers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Another register of the same quantity, for a model or a wiring that the same map serves.
+
+    The variant is in force while all `guards` hold, as long as `register` has a value. `register` None: the quantity
+    does not exist then.
+    """
+
+    guards: tuple[Guard, ...]
     register: Register | None = None
 
 

@@ -48,6 +48,12 @@ def addresses(row: Row) -> tuple[int, ...]:
     return tuple(range(row["address"], row["address"] + TYPE_WORDS[row["type"]]))
 
 
+def guards(row: Row) -> list[Row]:
+    """Return the guards of a row's variant."""
+    when = row["variant"]["when"]
+    return when if isinstance(when, list) else [when]
+
+
 def varied(row: Row) -> Row | None:
     """Return the row that a row's variant means, None if the quantity is absent then."""
     variant = row["variant"]
@@ -136,13 +142,15 @@ def _value_mistakes(place: str, name: str, row: Row) -> Iterator[str]:
 
 
 def _variant_mistakes(place: str, name: str, row: Row) -> Iterator[str]:
-    guard = row["variant"]["when"]
-    size = guard.get("registers", 1)
-    if guard["address"] + size > 0x10000:
-        yield f"{place}.when: address {guard['address']} leaves no space for {size} registers"
-    yield from (
-        f"{place}.when: {value:#x} is wider than {size} registers" for value in guard["values"] if value >> (16 * size)
-    )
+    for guard in guards(row):
+        size = guard.get("registers", 1)
+        if guard["address"] + size > 0x10000:
+            yield f"{place}.when: address {guard['address']} leaves no space for {size} registers"
+        yield from (
+            f"{place}.when: {value:#x} is wider than {size} registers"
+            for value in guard["values"]
+            if value >> (16 * size)
+        )
     changed = set(row["variant"]) - {"when", "absent"}
     if row["variant"].get("absent", False) == bool(changed):
         yield f"{place}: needs either absent = true, or the keys that differ"

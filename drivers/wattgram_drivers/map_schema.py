@@ -24,16 +24,17 @@ def schema() -> dict[str, Any]:
         "anyOf": [_ADDRESS, _APART],
         "description": "as in the request, counted from 0; of two words that stand apart both, the high word first",
     }
-    guard = {
-        **_object(
-            {
-                "address": _ADDRESS,
-                "registers": {"type": "integer", "minimum": 1, "maximum": 4, "description": "default 1"},
-                "values": {**_PATTERNS, "minItems": 1, "description": "raw bit patterns, high word first"},
-            },
-            required=["address", "values"],
-        ),
-        "description": "registers of the same table that hold one of the values",
+    guard = _object(
+        {
+            "address": _ADDRESS,
+            "registers": {"type": "integer", "minimum": 1, "maximum": 4, "description": "default 1"},
+            "values": {**_PATTERNS, "minItems": 1, "description": "raw bit patterns, high word first"},
+        },
+        required=["address", "values"],
+    )
+    when = {
+        "anyOf": [guard, {"type": "array", "items": guard, "minItems": 1, "maxItems": 4}],
+        "description": "registers of the same table that hold one of the values; of several, each",
     }
     register = _object(
         {
@@ -92,7 +93,7 @@ def schema() -> dict[str, Any]:
             "variant": {
                 **_object(
                     {
-                        "when": guard,
+                        "when": when,
                         "absent": {"type": "boolean", "description": "true: the quantity does not exist then"},
                         "address": address,
                         "type": _TYPE,

@@ -9,7 +9,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from .device import Device, DeviceLimits, Register, Table, ValidWhen
+from .device import Device, DeviceLimits, Register, Table, ValidWhen, Variant
 from .driver_errors import MapError, few_words
 from .endpoint import Endpoint, Scheme
 from .quantity import QUANTITIES
@@ -47,7 +47,7 @@ class Field(NamedTuple):
     mask: int
     negative: int
     low_position: int
-    variant: Any  # None, or (guard position, guard length, patterns, Field or None)
+    variant: Any  # None, or (guards, Field or None), each guard (position, length, patterns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ NOTHING_REFUSED = RefusedRegisters()
 class Place:
     """Positions in the image of a register's value, scale, direction and low word apart (-1: none).
 
-    guard_position: of the words that decide whether the register's variant is in force; `variant`: its place.
+    guard_positions: of the words that decide whether the register's variant is in force; `variant`: its place.
     """
 
     register: Register
@@ -131,7 +131,7 @@ class Place:
     scale_position: int = -1
     direction_position: int = -1
     low_position: int = -1
-    guard_position: int = -1
+    guard_positions: tuple[int, ...] = ()
     variant: Place | None = None
 
     @property
@@ -144,7 +144,6 @@ class Place:
     def field(self) -> Field:
         """Return the decoder's field."""
         register = self.register
-        guard = register.variant
         return Field(
             self.position,
             register.type,
@@ -159,10 +158,15 @@ class Place:
             register.direction.mask if register.direction else 0,
             register.direction.negative if register.direction else 0,
             self.low_position,
-            None
-            if guard is None
-            else (self.guard_position, guard.registers, guard.values, self.variant and self.variant.field()),
+            None if register.variant is None else self._variant_field(register.variant),
         )
+
+    def _variant_field(self, variant: Variant) -> tuple[tuple[tuple[int, int, tuple[int, ...]], ...], Field | None]:
+        guards = tuple(
+            (position, guard.registers, guard.values)
+            for position, guard in zip(self.guard_positions, variant.guards, strict=True)
+        )
+        return guards, None if self.variant is None else self.variant.field()
 
 
 @dataclass(frozen=True, slots=True)
@@ -449,7 +453,7 @@ def _place(register: Register, limits: DeviceLimits, positions: Mapping[Register
             position(register.scale_address),
             position(None if direction is None else direction.address),
             position(register.low_address),
-            position(None if variant is None else variant.address),
+            () if variant is None else tuple(position(guard.address) for guard in variant.guards),
             None if variant is None or variant.register is None else placed(variant.register),
         )
 

@@ -45,12 +45,17 @@ cdef struct Field:
     double offset
 
 
+cdef struct Guard:
+    int position        # word
+    int length          # words
+    int patterns        # index of the first of its patterns in the common list
+    int patterns_end
+
+
 cdef struct Variant:
     Field field
-    bint absent         # the value does not exist while the guard holds
-    int guard           # word
-    int guard_length    # words
-    int guards          # index of the first of its patterns in the common list
+    bint absent         # the value does not exist while all guards hold
+    int guards          # index of the first of its guards
     int guards_end
 
 
@@ -151,50 +156,65 @@ cdef inline double usual_value(
     return result if isfinite(result) else NAN
 
 
+cdef inline int held(
+    const Guard *guard, const uint64_t *invalid, const unsigned char *image, const unsigned char *valid
+) noexcept nogil:
+    """Return 1 if the guard's words are one of its patterns, 0 if not, -1 if a word was not read."""
+    cdef uint64_t bits = 0
+    cdef int i
+    for i in range(guard.position, guard.position + guard.length):
+        if not valid[i]:
+            return -1
+        bits = bits << 16 | word(image, i)
+    for i in range(guard.patterns, guard.patterns_end):
+        if bits == invalid[i]:
+            return 1
+    return 0
+
+
 cdef inline double value(
     const Field *field,
     const Variant *variants,
+    const Guard *guards,
     const uint64_t *invalid,
     const unsigned char *image,
     const unsigned char *valid,
 ) noexcept nogil:
-    """Return the field's value, from its variant while the words of the guard are among the guard's patterns.
+    """Return the field's value, or that of its variant while all guards of the variant hold.
 
-    NaN if a word of the guard was not read. A variant without a value leaves the field's own registers in force.
+    NaN if a word of a guard was not read. A variant without a value leaves the field's own registers in force.
     """
     cdef const Variant *variant
-    cdef uint64_t bits = 0
     cdef double result
-    cdef int i
+    cdef int i, holds
     if field.variant < 0:
         return usual_value(field, invalid, image, valid)
     variant = &variants[field.variant]
-    for i in range(variant.guard, variant.guard + variant.guard_length):
-        if not valid[i]:
-            return NAN
-        bits = bits << 16 | word(image, i)
     for i in range(variant.guards, variant.guards_end):
-        if bits == invalid[i]:
-            if variant.absent:
-                return NAN
-            result = usual_value(&variant.field, invalid, image, valid)
-            if isfinite(result):
-                return result
-    return usual_value(field, invalid, image, valid)
+        holds = held(&guards[i], invalid, image, valid)
+        if holds < 0:
+            return NAN
+        if holds == 0:
+            return usual_value(field, invalid, image, valid)
+    if variant.absent:
+        return NAN
+    result = usual_value(&variant.field, invalid, image, valid)
+    return result if isfinite(result) else usual_value(field, invalid, image, valid)
 
 
 def pattern_count(field):
-    """Return how many bit patterns a field, its guard and its variant have."""
+    """Return how many bit patterns a field, its variant and the variant's guards have."""
     if field[13] is None:
         return len(field[6])
-    other = field[13][3]
-    return len(field[6]) + len(field[13][2]) + (0 if other is None else len(other[6]))
+    guards, other = field[13]
+    return len(field[6]) + sum(len(patterns) for _, _, patterns in guards) + (0 if other is None else len(other[6]))
 
 
 @cython.final
 cdef class Decoder:
     cdef Field *fields
     cdef Variant *variants
+    cdef Guard *guards
     cdef Factor *factors
     cdef uint64_t *invalid
     cdef int filled
@@ -211,13 +231,16 @@ cdef class Decoder:
         self.count = len(fields)
         self.factor_count = len(factors)
         patterns = sum(pattern_count(field) for field in fields)
-        variants = sum(field[13] is not None for field in fields)
+        variants = [field[13] for field in fields if field[13] is not None]
         # one element more than needed: calloc(0) may return NULL
         self.fields = <Field *> calloc(self.count + 1, sizeof(Field))
-        self.variants = <Variant *> calloc(variants + 1, sizeof(Variant))
+        self.variants = <Variant *> calloc(len(variants) + 1, sizeof(Variant))
+        self.guards = <Guard *> calloc(sum(len(guards) for guards, _ in variants) + 1, sizeof(Guard))
         self.factors = <Factor *> calloc(self.factor_count + 1, sizeof(Factor))
         self.invalid = <uint64_t *> calloc(patterns + 1, sizeof(uint64_t))
-        if self.fields == NULL or self.variants == NULL or self.factors == NULL or self.invalid == NULL:
+        if self.fields == NULL or self.variants == NULL or self.guards == NULL or self.factors == NULL:
+            raise MemoryError
+        if self.invalid == NULL:
             raise MemoryError
         self.set_fields(fields)
         self.set_factors(factors)
@@ -228,27 +251,35 @@ cdef class Decoder:
     def __dealloc__(self):
         free(self.fields)
         free(self.variants)
+        free(self.guards)
         free(self.factors)
         free(self.invalid)
 
     cdef int set_fields(self, list fields) except -1:
         cdef Variant *variant
+        cdef Guard *guard
         cdef int variants = 0
+        cdef int guards = 0
         for i, field in enumerate(fields):
             self.set_field(&self.fields[i], f"field {i}", field)
             if field[13] is None:
                 continue
-            guard, length, patterns, other = field[13]
-            if not 1 <= length <= 4 or not 0 <= guard <= self.words - length:
-                raise ValueError(f"field {i}: guard of {length} words at {guard} is not within {self.words} words")
+            conditions, other = field[13]
             self.fields[i].variant = variants
             variant = &self.variants[variants]
             variants += 1
-            variant.guard = guard
-            variant.guard_length = length
-            variant.guards = self.filled
-            self.set_patterns(f"field {i}: guard", patterns, length)
-            variant.guards_end = self.filled
+            variant.guards = guards
+            for position, length, patterns in conditions:
+                if not 1 <= length <= 4 or not 0 <= position <= self.words - length:
+                    raise ValueError(f"field {i}: guard of {length} words at {position} is not within {self.words} words")
+                guard = &self.guards[guards]
+                guards += 1
+                guard.position = position
+                guard.length = length
+                guard.patterns = self.filled
+                self.set_patterns(f"field {i}: guard", patterns, length)
+                guard.patterns_end = self.filled
+            variant.guards_end = guards
             variant.absent = other is None
             if other is not None:
                 self.set_field(&variant.field, f"variant of field {i}", other)
@@ -317,7 +348,7 @@ cdef class Decoder:
         cdef Py_ssize_t i
         cdef double factor, product
         for i in range(self.count):
-            out[i] = value(&self.fields[i], self.variants, self.invalid, image, valid)
+            out[i] = value(&self.fields[i], self.variants, self.guards, self.invalid, image, valid)
         for i in range(self.factor_count):
             factor = out[self.factors[i].factor]
             if factor != 0:  # a transformer ratio of 0 was never configured, and counts as 1

@@ -38,7 +38,7 @@ def field(
     quadrants: bool = False,
     direction: tuple[int, int, int] = (-1, 0, 0),
     low: int = -1,
-    variant: tuple[int, int, list[int], Any] | None = None,
+    variant: tuple[list[tuple[int, int, list[int]]], Any] | None = None,
 ) -> Field:
     """A field, by default without offset, quadrants, direction, a low word apart, and variant."""
     return (
@@ -171,7 +171,7 @@ def test_a_variant_is_in_force_while_its_guard_holds() -> None:
     # GoodWe: a unit with one phase marks the power of the second (words 0, 1) as not available, and the total is
     # then the second of its two words. 0xff5c is -164.
     second = field(3, "i16", False, 1.0, 1.0, -1, [0x7FFF])
-    total = field(2, "i32", False, 1.0, 1.0, -1, [], variant=(0, 2, [0x7FFFFFFF, 0x8000], second))
+    total = field(2, "i32", False, 1.0, 1.0, -1, [], variant=([(0, 2, [0x7FFFFFFF, 0x8000])], second))
     assert decoded([total], "7fff ffff 0000 ff5c") == [-164.0]
     assert decoded([total], "0000 8000 0000 ff5c") == [-164.0]
     assert decoded([total], "0000 0100 0000 ff5c") == [65372.0]
@@ -180,7 +180,11 @@ def test_a_variant_is_in_force_while_its_guard_holds() -> None:
     # a guard that was not read says nothing
     octets = Decoder([total], [], 4).decode(bytes.fromhex("7fff ffff 0000 ff5c"), b"\1\0\1\1")
     assert math.isnan(struct.unpack("d", octets)[0])
-    none = field(0, "u16", False, 1.0, 1.0, -1, [], variant=(1, 1, [0, 0xFFFF], None))
+    # two guards hold together: a total that is marked itself is not read as 16 bits
+    total = field(2, "i32", False, 1.0, 1.0, -1, [0x7FFFFFFF], variant=([(0, 2, [0x7FFFFFFF]), (2, 1, [0])], second))
+    assert decoded([total], "7fff ffff 0000 ff5c") == [-164.0]
+    assert math.isnan(decoded([total], "7fff ffff 7fff ffff")[0])
+    none = field(0, "u16", False, 1.0, 1.0, -1, [], variant=([(1, 1, [0, 0xFFFF])], None))
     assert decoded([none], "0fa0 0fa1") == [4000.0]
     assert math.isnan(decoded([none], "0fa0 0000")[0])
     assert math.isnan(decoded([none], "0fa0 ffff")[0])
@@ -221,14 +225,19 @@ def test_an_unread_word_removes_only_its_own_values() -> None:
         ([field(0, "i32", False, 1.0, 1.0, -1, [], low=2)], [], 2, "field 0: low word of i32 at 2"),
         ([field(0, "i64", False, 1.0, 1.0, -1, [], low=1)], [], 2, "field 0: low word of i64 at 1"),
         (
-            [field(0, "u16", False, 1.0, 1.0, -1, [], variant=(0, 2, [0], None))],
+            [field(0, "u16", False, 1.0, 1.0, -1, [], variant=([(0, 2, [0])], None))],
             [],
             1,
             "field 0: guard of 2 words at 0",
         ),
-        ([field(0, "u16", False, 1.0, 1.0, -1, [], variant=(0, 1, [1 << 16], None))], [], 1, "field 0: guard pattern"),
         (
-            [field(0, "u16", False, 1.0, 1.0, -1, [], variant=(0, 1, [0], plain("u32")))],
+            [field(0, "u16", False, 1.0, 1.0, -1, [], variant=([(0, 1, [1 << 16])], None))],
+            [],
+            1,
+            "field 0: guard pattern",
+        ),
+        (
+            [field(0, "u16", False, 1.0, 1.0, -1, [], variant=([(0, 1, [0])], plain("u32")))],
             [],
             1,
             "variant of field 0: u32 at word 0",
@@ -283,14 +292,12 @@ def plans(draw: st.DrawFn) -> tuple[list[Field], list[tuple[int, int]], int]:
     words = draw(st.integers(4, 12))
     fields = draw(st.lists(plain_fields(words), min_size=1, max_size=8))
     for number, row in enumerate(fields):
-        length = draw(st.integers(1, 4))
-        guard = (
-            draw(st.integers(0, words - length)),
-            length,
-            draw(st.lists(st.sampled_from([0, 1, 0xFFFF, (1 << 16 * length) - 1]), max_size=3)),
-            draw(st.none() | plain_fields(words)),
-        )
-        fields[number] = (*row[:-1], draw(st.none() | st.just(guard)))
+        guards = []
+        for length in draw(st.lists(st.integers(1, 4), min_size=1, max_size=2)):
+            patterns = draw(st.lists(st.sampled_from([0, 1, 0xFFFF, (1 << 16 * length) - 1]), max_size=3))
+            guards.append((draw(st.integers(0, words - length)), length, patterns))
+        variant = guards, draw(st.none() | plain_fields(words))
+        fields[number] = (*row[:-1], draw(st.none() | st.just(variant)))
     index = st.integers(0, len(fields) - 1)
     return fields, draw(st.lists(st.tuples(index, index), max_size=3)), words
 

@@ -34,13 +34,15 @@ class Decoder:
     @classmethod
     def value(cls, row: Field, image: bytes, valid: bytes) -> float:
         if row[-1] is not None:
-            guard, length, patterns, other = row[-1]
-            if not all(valid[guard : guard + length]):
-                return nan
-            if int.from_bytes(image[2 * guard : 2 * (guard + length)], "big") in patterns:
-                value = nan if other is None else cls.usual(other, image, valid)
-                if other is None or isfinite(value):
-                    return value
+            guards, other = row[-1]
+            for guard, length, patterns in guards:
+                if not all(valid[guard : guard + length]):
+                    return nan
+                if int.from_bytes(image[2 * guard : 2 * (guard + length)], "big") not in patterns:
+                    return cls.usual(row, image, valid)
+            value = nan if other is None else cls.usual(other, image, valid)
+            if other is None or isfinite(value):
+                return value
         return cls.usual(row, image, valid)
 
     @staticmethod

@@ -99,6 +99,12 @@ def check_plan(config: Config) -> CheckReport:
                 f"{endpoint}: everything of all devices at once takes {plan.longest_round:.2f} s, more than the "
                 f"shortest interval of {shortest:g} s; the next readings come late"
             )
+    report.notes += [
+        f"{device.name}: powers and energies are multiplied by ratio {device.ratio:g} (CT x VT); currents and voltages "
+        "are left out"
+        for device in config.devices
+        if device.ratio != 1.0
+    ]
     if not any(device.role == "grid" for device in config.devices):
         report.notes.append("no device has the role grid: the balance assumes a site without import and export")
     return report

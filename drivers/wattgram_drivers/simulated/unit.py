@@ -57,7 +57,12 @@ class SimulatedUnit:
         self._served = served
         self._factors = {name for register in served.device.registers for name in register.factors}
         self._states = {condition.state: condition.allowed[0] for condition in served.device.conditions}
-        self._guards = {register.variant for register in served.device.registers if register.variant is not None}
+        self._guards = {
+            guard
+            for register in served.device.registers
+            if register.variant is not None
+            for guard in register.variant.guards
+        }
         self._registers: dict[Table, list[Register]] = {"holding": [], "input": []}
         for register in served.device.registers:
             self._registers[register.table].append(register)
