@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, NamedTuple
 
-from .device import Device, DeviceLimits, Register, Table, ValidWhen, Variant
+from .device import Device, DeviceLimits, Register, Table, ValidWhen
 from .driver_errors import MapError, few_words
 from .endpoint import Endpoint, Scheme
+from .places import Field, Place, placed
 from .quantity import QUANTITIES
 
 TURNAROUND: Mapping[Scheme, float] = MappingProxyType(
@@ -29,25 +29,6 @@ OVERHEAD = 13
 
 _FAST_UNITS = ("W", "var", "VA", "V", "A", "Hz")
 _SETTING = re.compile(r"(^|_)(rated|limit|nominal|reference|setpoint|enable)(_|$)|^max_current|^battery_max_")
-
-
-class Field(NamedTuple):
-    """Decoding of a value, in the order that `wattgram_ext.decode` takes."""
-
-    position: int
-    type: str
-    little: bool
-    numerator: float
-    denominator: float
-    scale_position: int
-    invalid: tuple[int, ...]
-    offset: float
-    quadrants: bool
-    direction_position: int
-    mask: int
-    negative: int
-    low_position: int
-    variant: Any  # None, or (guards, Field or None), each guard (position, length, patterns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,56 +98,6 @@ class RefusedRegisters:
 
 
 NOTHING_REFUSED = RefusedRegisters()
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Positions in the image of a register's value, scale, direction and low word apart (-1: none).
-
-    guard_positions: of the words that decide whether the register's variant is in force; `variant`: its place.
-    """
-
-    register: Register
-    position: int
-    scale_position: int = -1
-    direction_position: int = -1
-    low_position: int = -1
-    guard_positions: tuple[int, ...] = ()
-    variant: Place | None = None
-
-    @property
-    def positions(self) -> tuple[int, ...]:
-        """Positions of the value's words, in the order of `Register.addresses`."""
-        if self.low_position >= 0:
-            return self.position, self.low_position
-        return tuple(range(self.position, self.position + self.register.words))
-
-    def field(self) -> Field:
-        """Return the decoder's field."""
-        register = self.register
-        return Field(
-            self.position,
-            register.type,
-            register.word_order == "little",
-            float(register.scale.numerator),
-            float(register.scale.denominator),
-            self.scale_position,
-            register.invalid,
-            float(register.offset),
-            register.encoding == "four-quadrant",
-            self.direction_position,
-            register.direction.mask if register.direction else 0,
-            register.direction.negative if register.direction else 0,
-            self.low_position,
-            None if register.variant is None else self._variant_field(register.variant),
-        )
-
-    def _variant_field(self, variant: Variant) -> tuple[tuple[tuple[int, int, tuple[int, ...]], ...], Field | None]:
-        guards = tuple(
-            (position, guard.registers, guard.values)
-            for position, guard in zip(self.guard_positions, variant.guards, strict=True)
-        )
-        return guards, None if self.variant is None else self.variant.field()
 
 
 @dataclass(frozen=True, slots=True)
@@ -440,24 +371,10 @@ def _lone_parts(register: Register, limits: DeviceLimits) -> Iterator[RegisterSp
 def _place(register: Register, limits: DeviceLimits, positions: Mapping[RegisterSpan, int]) -> Place:
     spans = spans_of(register, limits)
 
-    def position(address: int | None) -> int:
-        if address is None:
-            return -1
+    def position(address: int) -> int:
         return next(positions[span] + address - span.first for span in spans if span.first <= address <= span.last)
 
-    def placed(register: Register) -> Place:
-        direction, variant = register.direction, register.variant
-        return Place(
-            register,
-            position(register.address),
-            position(register.scale_address),
-            position(None if direction is None else direction.address),
-            position(register.low_address),
-            () if variant is None else tuple(position(guard.address) for guard in variant.guards),
-            None if variant is None or variant.register is None else placed(variant.register),
-        )
-
-    return placed(register)
+    return placed(register, position)
 
 
 def _misfit(span: RegisterSpan, limits: DeviceLimits) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from math import isfinite, nan, prod
 
 from wattgram_drivers.device import Device, Reading
-from wattgram_drivers.plan import Place, Plan, is_slow
+from wattgram_drivers.places import Place
+from wattgram_drivers.plan import Plan, is_slow
 from wattgram_drivers.quantity import QUANTITIES
 from wattgram_ext.decode import Decoder
 

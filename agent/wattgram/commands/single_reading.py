@@ -76,5 +76,7 @@ def _values(plan: Plan, reading: Reading) -> tuple[Value, ...]:
             tuple(reading.image[2 * word : 2 * word + 2].hex() for word in place.positions if reading.valid[word]),
             SINGLE if place.register.type == "f32" else DOUBLE,
         )
-        for place, number in zip(plan.places, numbers, strict=True)
+        for place, number in zip(
+            (place.in_force(reading.image, reading.valid) for place in plan.places), numbers, strict=True
+        )
     )

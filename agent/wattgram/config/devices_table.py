@@ -141,7 +141,8 @@ def _device(table: Table, maps: Path | None) -> DeviceConfig:
     default_unit = device.unit if device else 1
     highest = 247 if place is not None and not place.addressed else 255
     unit = table.take("unit", toml_table.whole(0 if highest == 255 else 1, highest), default_unit)
-    known = toml_table.choice(device.quantities, "a quantity of the driver") if device else toml_table.text
+    offered = "a quantity of the driver" + ("; with ratio, no currents and voltages" if ratio != 1.0 else "")
+    known = toml_table.choice(device.quantities, offered) if device else toml_table.text
     config = DeviceConfig(
         name=name or "",
         role=role or "",
