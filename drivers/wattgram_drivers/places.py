@@ -51,7 +51,7 @@ class Place:
         return tuple(range(self.position, self.position + self.register.words))
 
     def in_force(self, image: bytes, valid: bytes) -> Place:
-        """Return the place that a reading's value comes from: the variant's while its guards hold, as in the decoder."""
+        """Return the place that a reading's value comes from: the variant's while its guards hold."""
         variant, guarded = self.register.variant, self.variant
         if variant is None or guarded is None:
             return self

@@ -253,6 +253,6 @@ def test_the_words_of_a_split_value_are_served_at_both_addresses() -> None:
 
 def test_a_missing_phase_does_not_turn_a_served_device_into_one_phase() -> None:
     # 7FFFFFFF at 35129 would say so; 60 kW do not fit the 16 bits of a unit with one phase
-    goodwe = SimulatedUnit(Served(catalogue.load("goodwe_et"), lambda: {"active_power_total": -60e3}))
+    goodwe = SimulatedUnit(Served(catalogue.load("goodwe_et"), lambda: {"active_power_total": 60e3}))
     assert goodwe.read("holding", 35129, 2) == [0, 0]
-    assert goodwe.read("holding", 35139, 2) == [0x0000, 0xEA60]  # export+
+    assert goodwe.read("holding", 35139, 2) == [0x0000, 0xEA60]
