@@ -216,6 +216,7 @@ def test_a_state_is_read_with_the_values_that_it_covers(driver: str) -> None:
         ("sungrow_sh_hybrid", {5000: 100}, 10e3),
         ("deye_hybrid_3p", {20: 0xD4C0, 21: 1}, 12e3),  # 120000 x 0.1 W, low word first
         ("deye_string", {16: 0x86A0, 17: 1}, 10e3),  # 100000 x 0.1 W
+        ("sma_native", {30231: 0, 30232: 25000}, 25e3),  # STP 25000TL-30
         ("comap_intelilite", {1228: 400}, 400e3),
     ],
 )
