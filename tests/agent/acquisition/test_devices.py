@@ -172,7 +172,7 @@ class Switch:
         return self._now(request)
 
 
-@pytest.mark.parametrize(("bad", "why"), [(silent, "no answer within 2 s"), (resets, "connection lost")])
+@pytest.mark.parametrize(("bad", "why"), [(silent, "no answer within 1 s"), (resets, "connection lost")])
 @pytest.mark.slow(25)
 def test_a_silent_device_is_lost_until_it_answers_again(
     tmp_path: Path, broker: Broker, bad: Behaviour, why: str
@@ -183,7 +183,7 @@ def test_a_silent_device_is_lost_until_it_answers_again(
     with device(switch) as server, subscriber(broker, "wattgram/#") as subscription:
         text = configuration(
             tmp_path,
-            one_device("incomer", "grid", DRIVER, server.port, timeout="2s"),
+            one_device("incomer", "grid", DRIVER, server.port, timeout="1s"),
             mqtt=broker.url,
             http=f"127.0.0.1:{page}",
         )
