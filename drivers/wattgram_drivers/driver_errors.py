@@ -46,5 +46,5 @@ def few_words(found: str, allowed: Collection[str]) -> str:
     listed = list(allowed)
     more = f" and {len(listed) - MOST_WORDS} more" if len(listed) > MOST_WORDS else ""
     near = get_close_matches(found, listed, n=3, cutoff=0.5)
-    text = f"allowed: {', '.join(listed[:MOST_WORDS])}{more}"
+    text = f"allowed: {', '.join(listed[:MOST_WORDS]) or 'none'}{more}"
     return f"{text}; nearest: {', '.join(map(repr, near))}" if near else text

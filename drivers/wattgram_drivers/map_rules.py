@@ -116,6 +116,8 @@ def _value_mistakes(place: str, name: str, row: Row) -> Iterator[str]:
     if isinstance(row["address"], list):
         if "type" in row and width != 2:
             yield f"{place}: two addresses do not fit {row['type']}; allowed: a type of two words"
+        if len(set(row["address"])) == 1:
+            yield f"{place}: found {row['address'][0]} twice; allowed: the addresses of two words, the high word first"
         last = max(row["address"])
     else:
         last = row["address"] + width - 1

@@ -88,6 +88,7 @@ def test_the_words_of_a_value_may_stand_apart_high_word_first() -> None:
         "registers.grid_power_total.address: found 1 items; expected 2"
     )
     assert "found 65536; allowed: 0 to 65535" in mistakes(power.replace("690", "65536"))[0]
+    assert "found 625 twice; allowed: the addresses of two words" in mistakes(power.replace("690", "625"))[0]
 
 
 def test_one_row_stands_for_24_strings() -> None:
@@ -184,7 +185,7 @@ def test_a_map_states_when_its_values_are_valid_and_which_row_is_the_nameplate()
             "valid_when[0].covers: found 'voltage_l2n'; allowed: ",
         ),
         ('valid_when = [{ quantity = "voltage_l1n" }]\n', "valid_when[0]: missing key 'values'"),
-        ('nameplate = "voltage_l1n"\n', "nameplate: found 'voltage_l1n'; allowed: "),
+        ('nameplate = "voltage_l1n"\n', "nameplate: found 'voltage_l1n'; allowed: none"),
     ],
 )
 def test_mistakes_of_conditions_and_nameplate_are_named(head: str, message: str) -> None:
