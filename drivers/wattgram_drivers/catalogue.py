@@ -38,10 +38,10 @@ from .schema_check import schema_mistakes
 SUNSPEC = "sunspec"
 """A driver without a map: `sunspec.discover` reads the list of registers from the device."""
 
-SUNSPEC_MEMBERS = tuple(f"{SUNSPEC}:{kind}" for kind in ("inverter", "meter", "battery"))
+SUNSPEC_MEMBERS = tuple(f"{SUNSPEC}:{kind}" for kind in ("inverter", "meter", "battery", "sensor"))
 """Drivers of the first device of each kind behind a unit. A number at the end selects a further device."""
 
-SUNSPEC_NAME = re.compile(rf"{SUNSPEC}(:(?P<kind>inverter|meter|battery)(?P<number>[1-9]\d?)?)?")
+SUNSPEC_NAME = re.compile(rf"{SUNSPEC}(:(?P<kind>inverter|meter|battery|sensor)(?P<number>[1-9]\d?)?)?")
 """Pattern of the drivers without a map."""
 
 

@@ -11,7 +11,7 @@ WordOrder = Literal["big", "little"]
 Type = Literal["u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64"]
 Kind = Literal["meter", "inverter", "battery", "genset", "charger", "sensor"]
 Night = Literal["answers", "silent", "not-available", "zeros"]
-Encoding = Literal["plain", "four-quadrant"]
+Encoding = Literal["plain", "four-quadrant", "magnitude", "percent-or-ratio"]
 Parity = Literal["N", "E", "O"]
 
 TYPE_WORDS: dict[Type, int] = {"u16": 1, "i16": 1, "u32": 2, "i32": 2, "u64": 4, "i64": 4, "f32": 2, "f64": 4}
@@ -39,7 +39,9 @@ class Register:
     `scale` is exact, so that 2301 x 1/10 is 230.1 and not 230.10000000000002. `invalid` lists raw bit
     patterns (full width of the type) that mean "not available"; NaN always does for floats.
     If the two words of a value stand apart, `address` has the high word and `low_address` the low word.
-    `encoding` four-quadrant marks a leading power factor: above 1 it means 2 - value, below -1 it means -2 - value.
+    `encoding` four-quadrant marks a leading power factor: above 1 it means 2 - value, below -1 it means -2 - value;
+    magnitude: a counter that some devices send as a negative number; percent-or-ratio: a power factor with the `scale`
+    of percent that some devices send as a ratio. The quantities in `witnesses`, active and apparent power, decide.
     """
 
     quantity: str
@@ -55,6 +57,7 @@ class Register:
     offset: int = 0
     encoding: Encoding = "plain"
     direction: Direction | None = None
+    witnesses: tuple[str, ...] = ()
     low_address: int | None = None
     variant: Variant | None = None
 
@@ -62,6 +65,12 @@ class Register:
     def words(self) -> int:
         """Number of registers of the value."""
         return TYPE_WORDS[self.type]
+
+    @property
+    def name(self) -> str:
+        """Table and address in words, such as "holding 40083"; of words apart both addresses."""
+        low = "" if self.low_address is None else f" and {self.low_address}"
+        return f"{self.table} {self.address}{low}"
 
     @property
     def addresses(self) -> tuple[int, ...]:
@@ -120,6 +129,30 @@ class ValidWhen:
     state: str
     allowed: tuple[float, ...]
     quantities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterBlock:
+    """Registers `first` to `last` of a table that a device fills together, such as a SunSpec model.
+
+    name: for messages. header: the words at `first`, constant while the layout is as discovered; they are read with
+    every value of the block. codes: addresses of state codes and alarms, which a device may fill while it has no
+    measured values. state: quantity with the operating state, "" for none; running: its values while the device works.
+    A running block whose measured values are all 0 has no values.
+    """
+
+    name: str
+    table: Table
+    first: int
+    last: int
+    header: tuple[int, ...] = ()
+    codes: tuple[int, ...] = ()
+    state: str = ""
+    running: tuple[float, ...] = ()
+
+    def covers(self, table: Table, address: int) -> bool:
+        """Return whether a register lies in this block."""
+        return table == self.table and self.first <= address <= self.last
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +229,7 @@ class Device:
     """A register map: a model's registers and limits. name: of the map in the catalogue.
 
     conditions: when the values are valid. nameplate: quantity with the device's rated AC power, "" if no register has
-    it.
+    it. blocks: registers that the device fills together; none for most maps.
     """
 
     name: str
@@ -214,6 +247,7 @@ class Device:
     identity: IdentityMarks = IdentityMarks()
     conditions: tuple[ValidWhen, ...] = ()
     nameplate: str = ""
+    blocks: tuple[RegisterBlock, ...] = ()
 
     @property
     def quantities(self) -> tuple[str, ...]:
@@ -222,15 +256,29 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestFailure:
+    """A request of a reading that failed. refused: the unit has no such registers; else `error` says what happened."""
+
+    table: Table
+    address: int
+    count: int
+    error: str
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """The raw registers of one device at one time.
 
     `image` contains the plan's words, big-endian as on the wire; `valid` one byte a word, 1 if an answer contained
     the word. `time` is the arrival of the first answer, UTC in ns with millisecond resolution; `monotonic` is the
-    same instant on the monotonic clock, s.
+    same instant on the monotonic clock, s. `failures` are the requests that failed, and the registers found missing,
+    in this reading. `slow`: whether the slow quantities were due.
     """
 
     time: int
     monotonic: float
     image: bytes
     valid: bytes
+    failures: tuple[RequestFailure, ...] = ()
+    slow: bool = True

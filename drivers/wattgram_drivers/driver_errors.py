@@ -41,6 +41,20 @@ class Refused(DriverError):
         self.code = code
 
 
+class LayoutChanged(DriverError):
+    """A device no longer serves the registers that were discovered. The reading was discarded.
+
+    A retry can help only after a new discovery.
+    """
+
+
+class WordsSwapped(DriverError):
+    """A device sends the two words of its floats in the wrong order. The reading was discarded.
+
+    A retry can help only after the device's settings were changed.
+    """
+
+
 def few_words(found: str, allowed: Collection[str]) -> str:
     """Return the first allowed words, the number of the others, and the words nearest to the found one."""
     listed = list(allowed)

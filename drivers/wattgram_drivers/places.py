@@ -24,8 +24,11 @@ class Field(NamedTuple):
     direction_position: int
     mask: int
     negative: int
-    low_position: int
-    variant: Any  # None, or (guards, Field or None), each guard (position, length, patterns)
+    magnitude: bool = False
+    active: int = -1
+    apparent: int = -1
+    low_position: int = -1
+    variant: Any = None  # None, or (guards, Field or None), each guard (position, length, patterns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +87,9 @@ class Place:
             self.direction_position,
             register.direction.mask if register.direction else 0,
             register.direction.negative if register.direction else 0,
-            self.low_position,
-            None if register.variant is None else self._variant_field(register.variant),
+            register.encoding == "magnitude",
+            low_position=self.low_position,
+            variant=None if register.variant is None else self._variant_field(register.variant),
         )
 
     def _variant_field(self, variant: Variant) -> tuple[tuple[tuple[int, int, tuple[int, ...]], ...], Field | None]:

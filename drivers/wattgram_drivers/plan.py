@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
 
-from .device import Device, DeviceLimits, Register, Table, ValidWhen
+from .block_places import BlockPlaces, block_places, heads, split
+from .device import Device, DeviceLimits, Register, RegisterBlock, Table, ValidWhen
 from .driver_errors import MapError, few_words
 from .endpoint import Endpoint, Scheme
 from .places import Field, Place, placed
-from .quantity import QUANTITIES
 
 TURNAROUND: Mapping[Scheme, float] = MappingProxyType(
     {"tcp": 0.005, "udp": 0.005, "tls": 0.005, "rtutcp": 0.02, "rtu": 0.02, "ascii": 0.02}
@@ -26,9 +25,6 @@ the time of a serial line behind a gateway is unknown here.
 
 OVERHEAD = 13
 """Characters of an RTU request (8), and of the answer without its registers (5)."""
-
-_FAST_UNITS = ("W", "var", "VA", "V", "A", "Hz")
-_SETTING = re.compile(r"(^|_)(rated|limit|nominal|reference|setpoint|enable)(_|$)|^max_current|^battery_max_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +104,9 @@ class Plan:
     its position does not depend on the requests. `blocks` read all spans; `fast_blocks` read the spans in `fast`, and
     any others that lie within the same requests. `twice` are scales, and high words apart, that do not fit a request
     with their values: they are read before and after the values, and are valid if both readings agree. A scale that
-    changes in between would make the value wrong by a power of ten.
+    changes in between would make the value wrong by a power of ten. So are headers of blocks with several requests.
+    `checked` are the device's register blocks with planned values, and `headers` their headers by span: the words that
+    every reading must contain there.
     """
 
     blocks: tuple[Block, ...]
@@ -118,7 +116,9 @@ class Plan:
     positions: Mapping[RegisterSpan, int]
     words: int
     places: tuple[Place, ...]
-    twice: frozenset[RegisterSpan] = frozenset()
+    twice: frozenset[RegisterSpan]
+    checked: tuple[BlockPlaces, ...]
+    headers: Mapping[RegisterSpan, RegisterBlock]
 
     @property
     def quantities(self) -> tuple[str, ...]:
@@ -127,7 +127,12 @@ class Plan:
 
     def fields(self) -> tuple[Field, ...]:
         """Return the decoder's fields, in the order of `places`."""
-        return tuple(place.field() for place in self.places)
+        index = {quantity: number for number, quantity in enumerate(self.quantities)}
+        witnesses = [[index[name] for name in place.register.witnesses] or (-1, -1) for place in self.places]
+        return tuple(
+            place.field()._replace(active=active, apparent=apparent)
+            for place, (active, apparent) in zip(self.places, witnesses, strict=True)
+        )
 
     def factors(self) -> tuple[tuple[int, int], ...]:
         """Return the decoder's (target, factor) pairs: the decoder multiplies the target by the factor's value."""
@@ -143,7 +148,7 @@ def make_plan(
     cost: RequestCost = FEWEST_REQUESTS,
     slow: Collection[str] = (),
 ) -> Plan:
-    """Return the fastest plan for these quantities (None: all), their factors, and the states of their conditions.
+    """Return the fastest plan for these quantities (None: all), their factors and the states of their conditions.
 
     `fast_blocks` omit the `slow` quantities, unless a fast quantity needs them or no other quantity remains.
     MapError: the device lacks a quantity, or a value does not fit the device's limits.
@@ -151,16 +156,22 @@ def make_plan(
     limits = device.limits
     registers = _wanted(device, quantities)
     fast = _fast(device, registers, slow)
-    spans = _spans(registers, limits)
-    needed = frozenset(_spans(fast, limits))
+    headers = {RegisterSpan(*where): block for where, block in heads(device.blocks)}
+    spans = _with_headers(_spans(registers, limits), headers)
+    needed = frozenset(_with_headers(_spans(fast, limits), headers))
     positions: dict[RegisterSpan, int] = {}
     words = 0
     for span in spans:
         positions[span] = words
         words += span.last - span.first + 1
     twice = frozenset(span for register in registers for span in _lone_parts(register, limits))
-    blocks = in_order(arrange(spans, limits, cost), twice, limits, cost)
+    blocks = arrange(spans, limits, cost)
+    twice |= {
+        header for header, block in headers.items() if split(block, [(each.table, each.address) for each in blocks])
+    }
+    blocks = in_order(blocks, twice, limits, cost)
     fast_blocks = in_order(arrange(needed, limits, cost, along=spans), twice, limits, cost)
+    places = tuple(_place(register, limits, positions) for register in registers)
     return Plan(
         blocks,
         blocks if len(fast) == len(registers) else fast_blocks,
@@ -168,19 +179,13 @@ def make_plan(
         needed,
         positions,
         words,
-        tuple(_place(register, limits, positions) for register in registers),
+        places,
         twice,
+        tuple(
+            block_places(device.blocks, [(place.register, place.position, place.scale_position) for place in places])
+        ),
+        MappingProxyType({span: block for span, block in headers.items() if span in positions}),
     )
-
-
-def is_slow(quantity: str) -> bool:
-    """Return whether a quantity changes slowly.
-
-    Fast are measured power, current, voltage, frequency and power factor, and a battery's state of charge, which is
-    published with the power of the same reading.
-    """
-    measured = QUANTITIES[quantity].unit in _FAST_UNITS or "power_factor" in quantity or quantity == "battery_soc"
-    return not measured or _SETTING.search(quantity) is not None
 
 
 def arrange(
@@ -335,13 +340,13 @@ def _checked(device: Device, quantities: Collection[str]) -> Collection[str]:
 
 
 def _with_needed(device: Device, quantities: Collection[str]) -> set[str]:
-    """Return the quantities, the states that tell whether they are valid, and the factors of all of these."""
+    """Return the quantities, the states that tell whether they are valid, and the factors and witnesses of all."""
     states = {condition.state for condition in device.conditions if covered(condition, quantities)}
     return {
         name
         for register in device.registers
         if register.quantity in quantities or register.quantity in states
-        for name in (register.quantity, *register.factors)
+        for name in (register.quantity, *register.factors, *register.witnesses)
     }
 
 
@@ -352,6 +357,17 @@ def covered(condition: ValidWhen, quantities: Collection[str]) -> set[str]:
 
 def _spans(registers: Iterable[Register], limits: DeviceLimits) -> tuple[RegisterSpan, ...]:
     return tuple(sorted({span for register in registers for span in spans_of(register, limits)}, key=_order))
+
+
+def _with_headers(
+    spans: Iterable[RegisterSpan], headers: Mapping[RegisterSpan, RegisterBlock]
+) -> tuple[RegisterSpan, ...]:
+    """Return the spans, and the headers of the blocks that contain them."""
+    found = set(spans)
+    needed = {
+        header for header, block in headers.items() if any(block.covers(span.table, span.first) for span in found)
+    }
+    return tuple(sorted(found | needed, key=_order))
 
 
 def _order(span: RegisterSpan) -> tuple[Table, int, int]:

@@ -67,6 +67,7 @@ STATED_UNITS: Mapping[str, tuple[str, Fraction]] = MappingProxyType(
                 "m3/s",
                 "kg/m3",
                 "m/s",
+                "W/m2",
             )
         },
         "kW": ("W", Fraction(1000)),
@@ -88,6 +89,7 @@ STATED_UNITS: Mapping[str, tuple[str, Fraction]] = MappingProxyType(
         "min": ("s", Fraction(60)),
         "h": ("s", Fraction(3600)),
         "rpm": ("Hz", Fraction(1, 60)),
+        "hPa": ("Pa", Fraction(100)),
         "kPa": ("Pa", Fraction(1000)),
         "bar": ("Pa", Fraction(10**5)),
         "t": ("kg", Fraction(1000)),
@@ -301,9 +303,30 @@ _ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("scan_value_{1..16}", "1", "value with a meaning configured in the device", ""),
     ("gas_{ch4|co|co2|h2o|nh3|no|no2|nox|o2|so2|voc}{|_dry}", "1", "volume share of a gas, 0 to 1", ""),
     ("gas_so2_co2_ratio", "1", "ratio of two gases", ""),
+    # Weather
+    ("irradiance{|_2|_3|_4|_5}", "W/m2", "irradiance of a horizontal surface", ""),
+    ("irradiance_plane{|_2|_3|_4|_5}", "W/m2", "irradiance in the plane of the modules", ""),
+    ("irradiance_{diffuse|direct|other}{|_2|_3|_4|_5}", "W/m2", "irradiance: diffuse, direct, other sensor", ""),
+    ("temperature_module_{2..5}", "degC", "temperature of the back of a module", ""),
+    ("wind_speed", "m/s", "speed of the wind", ""),
+    ("relative_humidity", "1", "relative humidity of the air, 0 to 1", ""),
+    ("air_pressure", "Pa", "barometric pressure", ""),
 )
 
 QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
     {name: Quantity(name, unit, meaning, sign) for pattern, unit, meaning, sign in _ROWS for name in _expand(pattern)}
 )
 """Every quantity of the vocabulary, by name."""
+
+_FAST_UNITS = ("W", "var", "VA", "V", "A", "Hz")
+_SETTING = re.compile(r"(^|_)(rated|limit|nominal|reference|setpoint|enable)(_|$)|^max_current|^battery_max_")
+
+
+def is_slow(quantity: str) -> bool:
+    """Return whether a quantity changes slowly.
+
+    Fast are measured power, current, voltage, frequency and power factor, and a battery's state of charge, which is
+    published with the power of the same reading.
+    """
+    measured = QUANTITIES[quantity].unit in _FAST_UNITS or "power_factor" in quantity or quantity == "battery_soc"
+    return not measured or _SETTING.search(quantity) is not None

@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable
 from math import inf
 from typing import Protocol
 
-from .device import Device, Reading, Table
-from .driver_errors import BadAnswer, DriverError, Refused
+from .device import Device, Reading, RequestFailure, Table
+from .driver_errors import BadAnswer, DriverError, LayoutChanged, Refused
+from .layout_check import LayoutCheck, WordOrderCheck, touched
 from .plan import (
     FEWEST_REQUESTS,
     Block,
@@ -72,14 +73,16 @@ class Clock(Protocol):
 class _Progress:
     """A reading in progress: words, time, failures, and spans not yet read."""
 
-    def __init__(self, plan: Plan, bus: Bus, clock: Clock, within: float | None) -> None:
+    def __init__(self, plan: Plan, bus: Bus, clock: Clock, within: float | None, layout: LayoutCheck) -> None:
         self.bus = bus
+        self.layout = layout
         self.octets = bytearray(2 * plan.words)
         self.valid = bytearray(plan.words)
         self.stamp: tuple[int, float] | None = None
         self.refused = 0
         self.failure: DriverError | None = None
         self.refusal: Refused | None = None
+        self.failures: list[RequestFailure] = []
         self.skipped: set[RegisterSpan] = set()
         self._plan = plan
         self._confirmed: set[RegisterSpan] = set()
@@ -92,8 +95,17 @@ class _Progress:
         """Real seconds to the deadline."""
         return inf if self.deadline is None else self.deadline - self._loop.time()
 
+    def note(self, table: Table, address: int, count: int, error: DriverError, *, refused: bool = False) -> None:
+        """Note a failed request, or registers that the unit lacks."""
+        self.failures.append(RequestFailure(table, address, count, str(error), refused))
+
     def put(self, block: Block, answer: bytes) -> None:
-        """Store the words of a block's spans. The first answer gives the reading its time."""
+        """Store the words of a block's spans. The first answer gives the reading its time.
+
+        LayoutChanged: the block contains the head of another model than the one discovered.
+        """
+        if not self.layout.admits(block, answer):
+            return
         if self.stamp is None:
             self.stamp = self.clock.time() // _MS * _MS, self.clock.monotonic()
         for span in block.spans:
@@ -104,10 +116,15 @@ class _Progress:
             self.octets[target] = words
             self.valid[position : position + count] = b"\1" * count
 
-    def confirm_scales(self) -> None:
-        """Mark scales as invalid that were to be read twice and differ, or were read once."""
+    def confirm(self) -> None:
+        """Mark as invalid: scales that were to be read twice and differ, or were read once; models without proof."""
         for span in self._plan.twice - self._confirmed:
             self.valid[self._plan.positions[span]] = 0
+        for header in self.layout.unproved:
+            model = self._plan.headers[header]
+            for span, position in self._plan.positions.items():
+                if model.covers(span.table, span.first):
+                    self.valid[position : position + span.last - span.first + 1] = bytes(span.last - span.first + 1)
 
 
 class Reader:
@@ -116,7 +133,8 @@ class Reader:
     A request that the unit refuses because of its registers is split until the illegal registers are known; with more
     than `max_refusals` refusals in a reading, the next reading continues. Illegal registers are left out, and their
     words stay invalid. `RETRY_SECONDS` after the last refusal, the reader tries all registers again. `requests`
-    counts the requests.
+    counts the requests. Heads of models are compared with the layout that was discovered; a model that is refused
+    after its head was right has gone, too.
     """
 
     def __init__(
@@ -141,6 +159,8 @@ class Reader:
         self._skipped: set[RegisterSpan] = set()  # not requested in the last reading for lack of time
         self._sequences: dict[bool, tuple[Block, ...]] = {}
         self._retry_at: float | None = None
+        self._heads: set[RegisterSpan] = set()  # of models that were as discovered
+        self._word_order = WordOrderCheck(self.plan)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -161,21 +181,27 @@ class Reader:
         The reading ends at the first failed request, or after `within` real seconds. Registers not read until then
         are invalid. The next reading begins with the registers that lacked time, and ends with those that failed. If
         nothing was read: Refused (the unit is busy, or refuses every register), NoAnswer, BadAnswer or BusDown.
+        LayoutChanged: the models are others than those discovered. WordsSwapped: floats with their words swapped.
         """
         if self._retry_at is not None and clock.monotonic() >= self._retry_at:
             self._reset()
-        progress = _Progress(self.plan, bus, clock, within)
+        progress = _Progress(self.plan, bus, clock, within, LayoutCheck(self.plan, self.unit))
         for block in self._order(slow):
             await self._request(block, progress)
+        for block in arrange(set(progress.layout.unproved), self.device.limits, self.cost):
+            await self._request(block, progress)
+        self._heads |= progress.layout.seen
         self._skipped = progress.skipped - self._failed
         if progress.stamp is None:
             if self._holes.issuperset(self.plan.spans):
                 self._reset()
             no_register = Refused(f"unit {self.unit} has none of the requested registers", 2)
             raise progress.failure or progress.refusal or no_register
-        progress.confirm_scales()
+        progress.confirm()
         time, monotonic = progress.stamp
-        return Reading(time, monotonic, bytes(progress.octets), bytes(progress.valid))
+        image, valid = bytes(progress.octets), bytes(progress.valid)
+        self._word_order.check(image, valid, self.unit)
+        return Reading(time, monotonic, image, valid, tuple(progress.failures), slow)
 
     def _order(self, slow: bool) -> list[Block]:
         """Return the requests in order: skipped ones first; failed ones last, so that they delay no others."""
@@ -215,10 +241,16 @@ class Reader:
             if refused.code not in _REGISTER_EXCEPTIONS:
                 self._fail(block, progress, refused)
                 return
+            if gone := self._heads.intersection(touched(self.plan, block)):
+                self._heads -= gone  # after a walk with the same models, the refused registers are a hole
+                raise LayoutChanged(f"{refused}; the model was there before") from refused
             self._retry_at = progress.clock.monotonic() + RETRY_SECONDS
             progress.refusal = refused
             progress.refused += 1
-            for half in self._split(block):
+            halves = self._split(block)
+            for hole in self._holes.intersection(block.spans):
+                progress.note(hole.table, hole.first, hole.last - hole.first + 1, refused, refused=True)
+            for half in halves:
                 for part in arrange(half, limits, self.cost, learned=self._learned()):
                     await self._request(part, progress)
         except DriverError as error:
@@ -233,6 +265,7 @@ class Reader:
     def _fail(self, block: Block, progress: _Progress, error: DriverError, *, cut: bool = False) -> None:
         """Record a failed request. cut: it failed for lack of time, which gives no information on its registers."""
         progress.failure = error
+        progress.note(block.table, block.address, block.count, error)
         if cut:
             progress.skipped.update(block.spans)
         else:
@@ -275,6 +308,6 @@ class Reader:
 
     def _reset(self) -> None:
         """Assume again that all registers exist."""
-        for learned in (self._holes, self._cuts, self._failed, self._sequences):
+        for learned in (self._holes, self._cuts, self._failed, self._sequences, self._heads):
             learned.clear()
         self._retry_at = None

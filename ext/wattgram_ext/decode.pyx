@@ -10,7 +10,7 @@ c. Decoding a reading takes less than a microsecond, so the interpreter's lock i
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.math cimport INFINITY, NAN, isfinite
+from libc.math cimport INFINITY, NAN, fabs, isfinite
 from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
@@ -38,6 +38,9 @@ cdef struct Field:
     uint16_t mask
     uint16_t negative
     bint quadrants
+    bint magnitude
+    int active          # field of the active power that proves a power factor in percent, or -1
+    int apparent
     int invalid         # index of the first of its patterns in the common list
     int invalid_end
     double numerator
@@ -63,6 +66,11 @@ cdef struct Factor:
     int target
     int factor
 
+
+cdef double LARGEST_FACTOR = 0.0102  # of a power factor taken as percent: above, it is no ratio
+cdef double LEAST_PROOF = 0.02       # below, active by apparent power proves nothing
+cdef double MOST_PROOF = 1.5
+cdef int RATIO_EXPONENT = -3         # with this scale, 16 bits cannot express 100 %
 
 cdef double[11] POWERS = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10]
 
@@ -141,6 +149,8 @@ cdef inline double usual_value(
         else:
             numerator *= POWERS[exponent]
     raw = number(field.kind, bits) - field.offset
+    if field.magnitude:
+        raw = fabs(raw)
     if field.direction >= 0:
         if not valid[field.direction]:
             return NAN
@@ -202,11 +212,21 @@ cdef inline double value(
     return result if isfinite(result) else usual_value(field, invalid, image, valid)
 
 
+cdef tuple OPTIONAL = (False, -1, -1, -1, None)  # what a shorter field leaves out, from element 12 on
+cdef int REQUIRED = 12
+cdef int VARIANT = 16
+
+
+def complete(field):
+    """Return a field with its optional elements."""
+    return (*field, *OPTIONAL[len(field) - REQUIRED :])
+
+
 def pattern_count(field):
-    """Return how many bit patterns a field, its variant and the variant's guards have."""
-    if field[13] is None:
+    """Return how many bit patterns a complete field, its variant and the variant's guards have."""
+    if field[VARIANT] is None:
         return len(field[6])
-    guards, other = field[13]
+    guards, other = field[VARIANT]
     return len(field[6]) + sum(len(patterns) for _, _, patterns in guards) + (0 if other is None else len(other[6]))
 
 
@@ -221,9 +241,10 @@ cdef class Decoder:
     cdef Py_ssize_t count
     cdef Py_ssize_t factor_count
     cdef Py_ssize_t words
+    cdef bint undecided  # whether power factors may be percent or a ratio
 
     def __cinit__(self, fields, factors, words):
-        fields = list(fields)
+        fields = [complete(field) for field in fields]
         factors = list(factors)
         if not 0 <= words <= MOST_WORDS:
             raise ValueError(f"words: {words}, expected 0 to {MOST_WORDS}")
@@ -231,7 +252,7 @@ cdef class Decoder:
         self.count = len(fields)
         self.factor_count = len(factors)
         patterns = sum(pattern_count(field) for field in fields)
-        variants = [field[13] for field in fields if field[13] is not None]
+        variants = [field[VARIANT] for field in fields if field[VARIANT] is not None]
         # one element more than needed: calloc(0) may return NULL
         self.fields = <Field *> calloc(self.count + 1, sizeof(Field))
         self.variants = <Variant *> calloc(len(variants) + 1, sizeof(Variant))
@@ -262,9 +283,9 @@ cdef class Decoder:
         cdef int guards = 0
         for i, field in enumerate(fields):
             self.set_field(&self.fields[i], f"field {i}", field)
-            if field[13] is None:
+            if field[VARIANT] is None:
                 continue
-            conditions, other = field[13]
+            conditions, other = field[VARIANT]
             self.fields[i].variant = variants
             variant = &self.variants[variants]
             variants += 1
@@ -282,13 +303,13 @@ cdef class Decoder:
             variant.guards_end = guards
             variant.absent = other is None
             if other is not None:
-                self.set_field(&variant.field, f"variant of field {i}", other)
+                self.set_field(&variant.field, f"variant of field {i}", complete(other))
         return 0
 
     cdef int set_field(self, Field *field, str place, settings) except -1:
         (
             position, kind, little, numerator, denominator, scale_position, invalid,
-            offset, quadrants, direction, mask, negative, low, _,
+            offset, quadrants, direction, mask, negative, magnitude, active, apparent, low, _,
         ) = settings
         if kind not in KINDS:
             raise ValueError(f"{place}: type {kind!r}, expected one of {' '.join(KINDS)}")
@@ -308,6 +329,8 @@ cdef class Decoder:
             raise ValueError(f"{place}: direction at {direction} is not within {self.words} words")
         if not 0 <= mask <= 0xFFFF or not 0 <= negative <= 0xFFFF:
             raise ValueError(f"{place}: direction {mask:#x}, {negative:#x}, expected 16 bits each")
+        if not -1 <= active < self.count or not -1 <= apparent < self.count or (active < 0) != (apparent < 0):
+            raise ValueError(f"{place}: powers {active}, {apparent} are not within {self.count} fields")
         field.kind = KINDS[kind]
         field.little = little
         field.position = position
@@ -319,6 +342,10 @@ cdef class Decoder:
         field.denominator = denominator
         field.offset = offset
         field.quadrants = quadrants
+        field.magnitude = magnitude
+        field.active = active
+        field.apparent = apparent
+        self.undecided = self.undecided or active >= 0
         field.direction = direction
         field.mask = mask
         field.negative = negative
@@ -354,6 +381,42 @@ cdef class Decoder:
             if factor != 0:  # a transformer ratio of 0 was never configured, and counts as 1
                 product = out[self.factors[i].target] * factor
                 out[self.factors[i].target] = product if isfinite(product) else NAN
+        if self.undecided:
+            self.decide(out, image, valid)
+
+    cdef void decide(self, double *out, const unsigned char *image, const unsigned char *valid) noexcept nogil:
+        """Replace power factors that were read as percent by ratios if the device sends ratios.
+
+        Active by apparent power decides; the point with the largest active power decides for all. Without such powers
+        the size of a value or its scale decides. A power factor that nothing decides becomes NaN, unless it is 0.
+        """
+        cdef Py_ssize_t i
+        cdef Field field
+        cdef double size, active, apparent, largest = 0, proof = 0
+        cdef bint percent = False, ratio = False
+        for i in range(self.count):
+            if self.fields[i].active < 0 or not isfinite(out[i]) or out[i] == 0:
+                continue
+            size = fabs(out[i])
+            active, apparent = fabs(out[self.fields[i].active]), out[self.fields[i].apparent]
+            if active > largest and LEAST_PROOF * apparent <= active <= MOST_PROOF * apparent:
+                largest, proof = active, size * apparent / active
+            if size > LARGEST_FACTOR:
+                percent = True
+            elif self.fields[i].scale_position >= 0:
+                if <int16_t> <uint16_t> word(image, self.fields[i].scale_position) <= RATIO_EXPONENT:
+                    ratio = True
+        if proof > 0:
+            percent = proof >= 0.1
+            ratio = not percent
+        if percent:
+            return
+        for i in range(self.count):
+            if self.fields[i].active < 0 or not isfinite(out[i]) or out[i] == 0:
+                continue
+            field = self.fields[i]
+            field.numerator *= 100
+            out[i] = usual_value(&field, self.invalid, image, valid) if ratio else NAN
 
     def decode(self, bytes image not None, bytes valid not None):
         cdef bytes out

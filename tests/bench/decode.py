@@ -32,12 +32,12 @@ PEERS = {
 
 
 def main() -> None:
-    fields: list[tuple[int, str, bool, float, float, int, list[int], float, bool, int, int, int, int, None]] = []
+    fields: list[tuple[int, str, bool, float, float, int, list[int], float, bool, int, int, int]] = []
     words = 0
     for i in range(CHANNELS):
         kind = TYPES[i % len(TYPES)]
         invalid = [(1 << int(kind[1:])) - 1]
-        fields.append((words, kind, i % 6 == 5, 1.0, 10.0, -1, invalid, 0.0, False, -1, 0, 0, -1, None))
+        fields.append((words, kind, i % 6 == 5, 1.0, 10.0, -1, invalid, 0.0, False, -1, 0, 0))
         words += int(kind[1:]) // 16
     image = bytes((7 * i + 3) % 251 for i in range(2 * words))
     valid = b"\x01" * words

@@ -29,6 +29,7 @@ SI = {
     "m3/s",
     "kg/m3",
     "m/s",
+    "W/m2",
 }
 
 
@@ -60,6 +61,9 @@ def test_every_quantity_has_an_si_unit_a_meaning_and_a_known_sign() -> None:
         ("volume_total", "m3"),
         ("insulation_resistance", "ohm"),
         ("battery_capacity_ah", "Ah"),
+        ("irradiance", "W/m2"),
+        ("wind_speed", "m/s"),
+        ("temperature_ambient", "degC"),
     ],
 )
 def test_families_are_spelled_out(name: str, unit: str) -> None:

@@ -13,7 +13,7 @@ from wattgram_ext.decode import Decoder
 
 from tests.support import reference
 
-Field = tuple[int, str, bool, float, float, int, list[int], float, bool, int, int, int, int, Any]
+Field = tuple[int, str, bool, float, float, int, list[int], float, bool, int, int, int, bool, int, int, int, Any]
 TYPES = ("u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64")
 
 
@@ -52,6 +52,9 @@ def field(
         offset,
         quadrants,
         *direction,
+        False,
+        -1,
+        -1,
         low,
         variant,
     )

@@ -25,6 +25,7 @@ CLASSES: Mapping[str, tuple[set[str | None], set[str]]] = {
     "energy": ({"Wh"}, COUNTED),
     "energy_storage": ({"Wh"}, MEASURED),
     "frequency": ({"Hz"}, MEASURED),
+    "irradiance": ({"W/m²"}, MEASURED),
     "power": ({"W"}, MEASURED),
     "power_factor": ({None, "%"}, MEASURED),
     "pressure": ({"Pa"}, MEASURED),

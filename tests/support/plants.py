@@ -113,6 +113,7 @@ class Plant:
                 "active_energy_import": self.counters[name][0],
                 "active_energy_export": self.counters[name][1],
                 "voltage_l1n": volts,
+                "frequency": 50.0,
             }
             for quantity, value in values.items():
                 struct.pack_into(">f", image, 2 * self._places[quantity], value)

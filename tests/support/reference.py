@@ -9,7 +9,13 @@ from datetime import UTC, datetime, timedelta
 from math import copysign, isfinite, nan
 from typing import Any
 
-Field = tuple[int, str, bool, float, float, int, Sequence[int], float, bool, int, int, int, int, Any]
+Field = (
+    tuple[int, str, bool, float, float, int, Sequence[int], float, bool, int, int, int]
+    | tuple[int, str, bool, float, float, int, Sequence[int], float, bool, int, int, int, bool, int, int]
+    | tuple[int, str, bool, float, float, int, Sequence[int], float, bool, int, int, int, bool, int, int, int, Any]
+)
+
+LONGEST = 17  # elements of a field with all optional ones
 
 FORMATS = {"u16": "H", "i16": "h", "u32": "I", "i32": "i", "u64": "Q", "i64": "q", "f32": "f", "f64": "d"}
 
@@ -33,8 +39,9 @@ class Decoder:
 
     @classmethod
     def value(cls, row: Field, image: bytes, valid: bytes) -> float:
-        if row[-1] is not None:
-            guards, other = row[-1]
+        variant: Any = row[-1] if len(row) == LONGEST else None
+        if variant is not None:
+            guards, other = variant
             for guard, length, patterns in guards:
                 if not all(valid[guard : guard + length]):
                     return nan
@@ -48,7 +55,8 @@ class Decoder:
     @staticmethod
     def usual(row: Field, image: bytes, valid: bytes) -> float:
         position, kind, little, numerator, denominator, scale_position, invalid, offset, quadrants, *turn = row
-        direction, mask, negative, low, _ = turn
+        direction, mask, negative, *rest = turn
+        low = rest[3] if len(rest) > 3 else -1
         places = list(range(position, position + int(kind[1:]) // 16))
         if little:
             places.reverse()
@@ -64,6 +72,8 @@ class Decoder:
             numerator *= 10.0 ** max(exponent, 0)
             denominator *= 10.0 ** max(-exponent, 0)
         number = float(struct.unpack(">" + FORMATS[kind], raw)[0]) - offset
+        if rest and rest[0]:
+            number = abs(number)
         if direction >= 0:
             if not valid[direction]:
                 return nan

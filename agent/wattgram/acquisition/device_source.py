@@ -8,18 +8,23 @@ from math import isfinite, nan, prod
 
 from wattgram_drivers.device import Device, Reading
 from wattgram_drivers.places import Place
-from wattgram_drivers.plan import Plan, is_slow
-from wattgram_drivers.quantity import QUANTITIES
-from wattgram_ext.decode import Decoder
+from wattgram_drivers.plan import Plan
+from wattgram_drivers.quantity import is_slow
 
+from wattgram.base.occurrence import Occurrence
 from wattgram.base.record import Record, Series
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.counters.metering import MeteredStep, Metering, counters_of
+
+from .implausible_incident import ImplausibleIncident
+from .record_quality import worst_quality
+from .validity import Judge, Judged
 
 METERED = (("active_power_total",), ("active_power_l1", "active_power_l2", "active_power_l3"))
 ROLE_POWERS: dict[str, tuple[tuple[str, ...], ...]] = {
     "grid": (("meter_active_power_total",), *METERED),
     "battery": (("battery_power",), *METERED),
+    "weather": (),
 }
 """Quantities that give a role's power, best choice first. Other roles use METERED. Several quantities are added."""
 
@@ -32,13 +37,15 @@ class Latest:
     """The last reading of a device.
 
     power: W in the role's direction, NaN for none. monotonic: time of the reading, s. metered: energy since the
-    previous reading.
+    previous reading. judged: withheld and missing values. occurrences: events of this reading.
     """
 
     record: Record
     power: float
     monotonic: float
     metered: MeteredStep
+    judged: Judged
+    occurrences: tuple[Occurrence, ...] = ()
 
 
 class Source:
@@ -51,9 +58,12 @@ class Source:
         self.error = ""
         self.frozen = False
         self.metering = Metering()
+        self.notices: list[Occurrence] = []  # events that the next reading publishes
         self._tags = (("site", site), ("device", config.name), ("role", config.role), ("driver", config.driver))
         self._started = started
-        self._decoder: Decoder | None = None
+        self._judge: Judge | None = None
+        self._preview: Judge | None = None  # of readings that wait for the clock: `take` judges them in their turn
+        self._incident = ImplausibleIncident()
         self._series = Series("device", self._tags, (), (), ("quality",))
         self._power: tuple[int, ...] = ()
         self._counted: tuple[tuple[int, Place], ...] = ()
@@ -61,16 +71,9 @@ class Source:
 
     def equip(self, device: Device, plan: Plan) -> None:
         """Set the device's quantities and the layout of its register image. Call this before the first reading."""
-        names = plan.quantities
-        self._index = {name: index for index, name in enumerate(names)}
-        fields = plan.fields()
-        if self.config.invert:
-            fields = tuple(
-                field if not QUANTITIES[name].sign else field._replace(numerator=-field.numerator)
-                for name, field in zip(names, fields, strict=True)
-            )
-            names = tuple(_other_direction(name, names) for name in names)
-        self._decoder = Decoder(fields, plan.factors(), plan.words)
+        self._index = {name: index for index, name in enumerate(plan.quantities)}
+        self._judge, self._preview = self._new_judge(device, plan), self._new_judge(device, plan)
+        names = self._judge.names
         self._series = Series("device", self._tags, names, (), ("quality",))
         choices = ROLE_POWERS.get(self.config.role, METERED)
         if device.kind == "inverter" and self.config.role == "grid":
@@ -85,23 +88,49 @@ class Source:
         return bool(self._power)
 
     def take(self, reading: Reading) -> Record:
-        """Decode a reading into this device's record and advance the counters."""
-        values = self._decoded(reading)
-        self.taken = self._latest_of(reading, values, self._metered(reading, values))
+        """Decode and judge a reading, make it this device's record, and advance the counters."""
+        assert self._judge is not None  # equip is called before the first reading
+        judged = self._judge.judge(reading)
+        metered = self._metered(reading, judged.values)
+        occurrences = (*metered.occurrences, *self._incident.take(judged.withheld))
+        self.taken = self._latest_of(reading, judged, metered, occurrences)
         return self.taken.record
 
     def decode_undated(self, reading: Reading) -> Record:
-        """Decode a reading that has no timestamp yet. The counters advance later, in `take`."""
-        return self._latest_of(reading, self._decoded(reading), MeteredStep()).record
+        """Decode and judge a reading that has no timestamp yet. Counters and events follow later, in `take`."""
+        assert self._preview is not None  # equip is called before the first reading
+        return self._latest_of(reading, self._preview.judge(reading), MeteredStep()).record
 
-    def _decoded(self, reading: Reading) -> bytes:
-        assert self._decoder is not None  # equip is called before the first reading
-        return self._decoder.decode(reading.image, reading.valid)
+    def _new_judge(self, device: Device, plan: Plan) -> Judge:
+        config = self.config
+        return Judge(
+            device,
+            plan,
+            role=config.role,
+            rated_power=config.rated_power,
+            invert=config.invert,
+            nominal_frequency=config.nominal_frequency,
+            nominal_voltage=config.nominal_voltage,
+        )
 
-    def _latest_of(self, reading: Reading, values: bytes, metered: MeteredStep) -> Latest:
+    def _without_unusable(self, values: bytes) -> bytes:
+        """Return the values without those of counters that are given up."""
+        unusable = self.metering.unusable
+        if not unusable:
+            return values
+        kept = bytearray(values)
+        for name in unusable & self._index.keys():
+            struct.pack_into("d", kept, 8 * self._index[name], nan)
+        return bytes(kept)
+
+    def _latest_of(
+        self, reading: Reading, judged: Judged, metered: MeteredStep, occurrences: tuple[Occurrence, ...] = ()
+    ) -> Latest:
+        values = self._without_unusable(judged.values)
         power = sum(_at(values, index) for index in self._power) if self._power else nan
-        record = Record(self._series, reading.time, values, (metered.quality,))
-        latest = Latest(record, power, reading.monotonic, metered)
+        quality = worst_quality(metered.quality, "implausible" if judged.withheld else "good")
+        record = Record(self._series, reading.time, values, (quality,))
+        latest = Latest(record, power, reading.monotonic, metered, judged, occurrences)
         if self.latest is None or reading.monotonic >= self.latest.monotonic:
             self.latest, self.error = latest, ""
         return latest
@@ -177,11 +206,3 @@ class Source:
 def _at(values: bytes, index: int) -> float:
     value: float = struct.unpack_from("d", values, 8 * index)[0]
     return value
-
-
-def _other_direction(name: str, names: tuple[str, ...]) -> str:
-    """Return the name of the opposite energy counter: a meter wired the other way counts import as export."""
-    for found, opposite in (("import", "export"), ("export", "import")):
-        if found in name and (swapped := name.replace(found, opposite)) in names:
-            return swapped
-    return name

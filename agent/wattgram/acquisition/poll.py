@@ -15,17 +15,20 @@ from typing import Protocol
 
 from wattgram_drivers.catalogue import SUNSPEC
 from wattgram_drivers.device import Device, Kind, Reading, Table
-from wattgram_drivers.driver_errors import BusDown, DriverError, NoAnswer
+from wattgram_drivers.driver_errors import BadAnswer, BusDown, DriverError, LayoutChanged, NoAnswer, Refused
 from wattgram_drivers.modbus.bus import Bus
-from wattgram_drivers.plan import is_slow, request_cost
+from wattgram_drivers.plan import request_cost
+from wattgram_drivers.quantity import is_slow
 from wattgram_drivers.reader import Reader
 from wattgram_drivers.sunspec import walk
+from wattgram_drivers.sunspec.walk import Survey
 
 from wattgram.base.clock import NS, Clock
 from wattgram.base.watchdog import Pulse
 from wattgram.config.devices_table import KIND_OF_ROLE, DeviceConfig
 
 from .bus_usage import Usage
+from .chain_watch import ChainWatch, WalkPaused, changes, exchanged
 from .device_source import Source
 from .watched_bus import DeviceBus, WatchedBus
 
@@ -72,10 +75,12 @@ class _Station:
 
     due: time of the next visit, monotonic s. instant: wall time of that visit, UTC ns. fair: due time on a bus with
     enough capacity, which is one interval after the last one even if an instant was skipped, monotonic s.
-    slow_period: number of the slow interval in which the slow quantities were last read.
+    slow_period: number of the slow interval in which the slow quantities were last read. watch: chain of models of a
+    SunSpec device, None for a device with a map.
     """
 
     source: Source
+    watch: ChainWatch | None = None
     reader: Reader | None = None
     failures: int = 0
     due: float = 0.0
@@ -114,7 +119,12 @@ async def equipped(bus: DeviceBus, source: Source, limit: float = inf) -> Reader
     """
     config = source.config
     timeout, kind = min(limit, config.timeout or DISCOVERY_TIMEOUT), KIND_OF_ROLE.get(config.role)
-    device = config.device or await discovered(bus, config.unit, timeout, config.driver, kind)
+    return fitted(bus, source, config.device or await discovered(bus, config.unit, timeout, config.driver, kind))
+
+
+def fitted(bus: DeviceBus, source: Source, device: Device) -> Reader:
+    """Create the reader of a source for a device, and set the source's layout. MapError as for `equipped`."""
+    config = source.config
     if config.timeout is not None:
         device = replace(device, limits=replace(device.limits, timeout=config.timeout))
     price = request_cost(bus.endpoint, device.limits)
@@ -161,7 +171,7 @@ class BusPoller:
         self.failures = 0
         self.requests = 0
         self.usage = Usage(bus, clock)
-        self._stations = [_Station(source) for source in sources]
+        self._stations = [_Station(source, _watch_of(source.config)) for source in sources]
         self._receiver = receiver
         self._clock = clock
         self._chance = chance
@@ -255,14 +265,21 @@ class BusPoller:
             self._failed_connects = 0
         requests_before = 0
         try:
-            if station.reader is None:
-                station.reader = await equipped(self._watched_bus, station.source, free)
-            reader = station.reader
+            reader = await self._reader(station, free)
             requests_before = reader.requests
             period = self._slow_period(station)
             slow = period != station.slow_period
-            within = min(free, station.timeout + reader.seconds(slow=slow))
-            reading = await reader.read(self._watched_bus, self._clock, slow=slow, within=within)
+            try:
+                reading = await self._read(station, reader, slow, free)
+            except LayoutChanged as change:
+                log.warning("%s: %s; its models are read again", station.config.name, change)
+                station.reader = None
+                reader = await self._reader(station, free)
+                requests_before = reader.requests
+                reading = await self._read(station, reader, slow, free)
+        except WalkPaused:
+            station.due = station.fair = self._clock.monotonic()
+            return
         except DriverError as error:
             self._read_failed(station, error)
         else:
@@ -275,6 +292,81 @@ class BusPoller:
         if station.reader is not None:
             self.requests += station.reader.requests - requests_before
         self._schedule(station)
+        if not station.failures:
+            await self._look_at_chain(station)
+
+    async def _read(self, station: _Station, reader: Reader, slow: bool, free: float) -> Reading:
+        within = min(free, station.timeout + reader.seconds(slow=slow))
+        return await reader.read(self._watched_bus, self._clock, slow=slow, within=within)
+
+    async def _reader(self, station: _Station, free: float) -> Reader:
+        """Return the reader of a device; walk its models first if they are unknown, or differ after a reconnection.
+
+        WalkPaused: other devices come first.
+        """
+        watch, now = station.watch, self._real_time()
+        if watch is None:
+            station.reader = station.reader or await equipped(self._watched_bus, station.source, free)
+            return station.reader
+        limit = min(free, station.timeout)
+        if station.reader is not None and watch.must_compare(self.bus.connections, now):
+            try:
+                different = await watch.compare(self._watched_bus, limit, self.bus.connections, now)
+            except (Refused, BadAnswer) as error:
+                different = ""
+                log.debug("%s: models not compared: %s", station.config.name, error)
+            if different:
+                log.warning("%s: %s; its models are read again", station.config.name, different)
+                station.reader = None
+        if station.reader is None:
+            seconds = min(free, self._free_seconds(station))
+            self._adopt(station, watch, await watch.walk(self._watched_bus, limit, seconds, now))
+        assert station.reader is not None  # `_adopt` has set it
+        return station.reader
+
+    async def _look_at_chain(self, station: _Station) -> None:
+        """Compare a device with its last walk, or walk again, if it is due and the bus is free."""
+        watch, now = station.watch, self._real_time()
+        if watch is None or not watch.may_compare(now):
+            return
+        free = self._free_seconds(station)
+        limit = min(free, station.timeout)
+        if limit < 2 * self._first_request(station):
+            return
+        try:
+            if not (watch.walking or watch.must_walk(now)):
+                different = await watch.compare(self._watched_bus, limit, self.bus.connections, now)
+                if not different:
+                    return
+                log.warning("%s: %s; its models are read again", station.config.name, different)
+            self._adopt(station, watch, await watch.walk(self._watched_bus, limit, free, now))
+        except WalkPaused:
+            pass  # the next visit continues
+        except DriverError as error:
+            log.debug("%s: models not compared: %s", station.config.name, error)
+            watch.postpone(now)
+
+    def _adopt(self, station: _Station, watch: ChainWatch, survey: Survey) -> None:
+        """Read a device as a walk found it. Its counters continue, unless another device answers."""
+        source, known = station.source, watch.found
+        if known is not None:
+            source.notices += changes(known, survey)
+        if watch.reader is not None and known is not None and known.device == survey.device:
+            station.reader = watch.reader
+        else:
+            station.reader = fitted(self._watched_bus, source, survey.device)
+            station.slow_period = -1
+        if known is not None and exchanged(known.device, survey.device):
+            source.metering.forget()
+        watch.adopt(survey, station.reader, self.bus.connections, self._real_time())
+
+    def _free_seconds(self, station: _Station) -> float:
+        """Return the time until another device is due, real s."""
+        others = (other.due for other in self._stations if other is not station and not other.failures)
+        return (min(others, default=inf) - self._clock.monotonic()) / self._clock.speed
+
+    def _real_time(self) -> float:
+        return self._clock.monotonic() / self._clock.speed
 
     def _connect_failed(self, error: BusDown) -> None:
         """Count a failed connection and postpone all devices of the bus."""
@@ -298,8 +390,8 @@ class BusPoller:
                 log.warning("%s: %s", station.config.name, error)
         station.source.error = str(error)
         bus_down = isinstance(error, BusDown)
-        if station.failures >= REDISCOVER_AFTER and station.config.device is None and not bus_down:
-            station.reader = None
+        if station.failures >= REDISCOVER_AFTER and station.watch is not None and not bus_down:
+            station.reader = station.watch.reader = None
 
     def _schedule(self, station: _Station) -> None:
         """Set the next visit: at the device's next instant, or after a growing back-off while it does not answer."""
@@ -325,3 +417,9 @@ class BusPoller:
         """Return the number of the slow interval that contains the instant of this visit."""
         slow = station.config.slow_interval
         return 0 if slow is None else station.instant // int(slow * NS)
+
+
+def _watch_of(config: DeviceConfig) -> ChainWatch | None:
+    if config.device is not None:
+        return None
+    return ChainWatch(config.unit, config.driver, KIND_OF_ROLE.get(config.role))

@@ -15,8 +15,8 @@ from wattgram_drivers.modbus.pdu import EXCEPTIONS
 from wattgram_drivers.probe import Evidence
 from wattgram_drivers.reader import Reader
 from wattgram_drivers.sunspec import walk
-from wattgram_ext.decode import Decoder
 
+from wattgram.acquisition.validity import Judge, Withheld
 from wattgram.base.clock import Clock
 
 FIRST_REQUEST: tuple[Table, int, int] = ("holding", walk.BASES[0], 2)
@@ -172,7 +172,7 @@ async def _sunspec(unit: UnitIdentification, clock: Clock) -> list[IdentifiedDev
         return await unit.read(unit.number, table, address, count)
 
     try:
-        devices = await walk.members(read)
+        devices = await walk.members(read, vacant=False)
     except (Refused, NoAnswer, BadAnswer):
         return []
     return [
@@ -208,23 +208,27 @@ async def _verdict(unit: UnitIdentification, device: Device) -> probe.Verdict:
 async def _evidence(unit: UnitIdentification, device: Device, clock: Clock) -> Evidence:
     """Return how plausible the values of a unit are for a device. One quantity first excludes most maps."""
     taste = probe.first_check(device)
-    if not taste or not probe.evidence(device, await _values(unit, device, [taste], clock)).points:
+    if not taste:
         return Evidence()
-    return probe.evidence(device, await _values(unit, device, probe.checkable(device), clock))
+    values, withheld = await _judged(unit, device, [taste], clock)
+    if withheld or not probe.evidence(device, values).points:
+        return Evidence(against=str(withheld[0]) if withheld else "")
+    values, withheld = await _judged(unit, device, probe.checkable(device), clock)
+    return Evidence(against=str(withheld[0])) if withheld else probe.evidence(device, values)
 
 
-async def _values(
+async def _judged(
     unit: UnitIdentification, device: Device, quantities: Collection[str], clock: Clock
-) -> dict[str, float]:
-    """Return the values of quantities of a map, NaN for quantities that the unit does not return."""
+) -> tuple[dict[str, float], tuple[Withheld, ...]]:
+    """Return the values of quantities of a map, NaN for absent ones, and the values that cannot be true."""
     reader = Reader(device, unit.number, quantities)
     try:
         reading = await reader.read(unit, clock)
     except (Refused, NoAnswer, BadAnswer):
-        return {}
-    plan = reader.plan
-    octets = Decoder(plan.fields(), plan.factors(), plan.words).decode(reading.image, reading.valid)
-    return dict(zip(plan.quantities, struct.unpack(f"{len(plan.quantities)}d", octets), strict=True))
+        return {}, ()
+    judged = Judge(device, reader.plan, single=True).judge(reading)
+    numbers = struct.unpack(f"{len(reader.plan.quantities)}d", judged.values)
+    return dict(zip(reader.plan.quantities, numbers, strict=True)), judged.withheld
 
 
 async def _described(unit: UnitIdentification, device: Device, also: tuple[str, ...], clock: Clock) -> IdentifiedDevice:
@@ -252,7 +256,8 @@ async def _rated_power(unit: UnitIdentification, device: Device, clock: Clock) -
     """Return the rated power, W, if the device has a register for it."""
     if "rated_power" not in device.quantities:
         return None
-    power = (await _values(unit, device, ["rated_power"], clock)).get("rated_power", nan)
+    values, _ = await _judged(unit, device, ["rated_power"], clock)
+    power = values.get("rated_power", nan)
     return power if isfinite(power) and power >= 1.0 else None
 
 

@@ -55,6 +55,10 @@ def run(options: argparse.Namespace) -> int:
     else:
         print_stderr(f"{result.vendor} {result.model}, {rfc3339(result.time)}")
         print(_as_table(result, raw=options.raw))
+    for value in result.withheld:
+        print_stderr(f"withheld: {value}")
+    for finding in result.findings:
+        print_stderr(f"finding: {finding}")
     return 0
 
 
@@ -62,7 +66,7 @@ def _as_json(result: ReadResult, driver: str, *, raw: bool) -> str:
     answer: dict[str, object] = {
         "time": rfc3339(result.time),
         "driver": driver,
-        "quality": "good",
+        "quality": "implausible" if result.withheld else "good",
         "values": {value.quantity: value.value for value in result.values if isfinite(value.value)},
     }
     if raw:
@@ -77,7 +81,7 @@ def _as_table(result: ReadResult, *, raw: bool) -> str:
             value.quantity,
             _plain(value.value, value.digits),
             QUANTITIES[value.quantity].unit,
-            f"{value.table} {value.address}",
+            value.register,
             *([" ".join(value.words) or "refused by the device"] if raw else []),
         ]
         for value in result.values

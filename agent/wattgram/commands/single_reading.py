@@ -11,9 +11,9 @@ from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.modbus.bus import Bus
 from wattgram_drivers.plan import Plan
 from wattgram_drivers.reader import Reader
-from wattgram_ext.decode import Decoder
 
 from wattgram.acquisition.poll import discovered
+from wattgram.acquisition.validity import Judge, Judged, Withheld
 from wattgram.base.clock import Clock
 
 READ_TIMEOUT = 3.0
@@ -32,20 +32,21 @@ class Value:
 
     quantity: str
     value: float
-    table: str
-    address: int
+    register: str
     words: tuple[str, ...]
     digits: int
 
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
-    """A reading of a device; `time` is UTC ns."""
+    """A reading of a device; `time` is UTC ns. withheld: values that cannot be true. findings: values that disagree."""
 
     time: int
     vendor: str
     model: str
     values: tuple[Value, ...]
+    withheld: tuple[Withheld, ...]
+    findings: tuple[str, ...]
 
 
 async def read_once(
@@ -59,20 +60,20 @@ async def read_once(
         found = device or await discovered(bus, number, READ_TIMEOUT, driver)
         reader = Reader(found, number, max_refusals=len(found.registers) * 2)  # no other device waits for the bus
         reading = await reader.read(bus, clock)
-        return ReadResult(reading.time, found.vendor, found.model, _values(reader.plan, reading))
+        judged = Judge(found, reader.plan, single=True).judge(reading)
+        values = _values(reader.plan, reading, judged)
+        return ReadResult(reading.time, found.vendor, found.model, values, judged.withheld, judged.findings)
     finally:
         await bus.close()
 
 
-def _values(plan: Plan, reading: Reading) -> tuple[Value, ...]:
-    decoder = Decoder(plan.fields(), plan.factors(), plan.words)
-    numbers = struct.unpack(f"{len(plan.places)}d", decoder.decode(reading.image, reading.valid))
+def _values(plan: Plan, reading: Reading, judged: Judged) -> tuple[Value, ...]:
+    numbers = struct.unpack(f"{len(plan.places)}d", judged.values)
     return tuple(
         Value(
             place.register.quantity,
             number,
-            place.register.table,
-            place.register.address,
+            place.register.name,
             tuple(reading.image[2 * word : 2 * word + 2].hex() for word in place.positions if reading.valid[word]),
             SINGLE if place.register.type == "f32" else DOUBLE,
         )

@@ -31,7 +31,12 @@ from .single_reading import READ_TIMEOUT
 FASTER = (9600, 19200, 38400, 57600, 115200)
 """Baud rates of most serial devices."""
 
-SUNSPEC_MODELS: Mapping[Kind, tuple[int, ...]] = {"inverter": (103, 160), "meter": (203,), "battery": (802,)}
+SUNSPEC_MODELS: Mapping[Kind, tuple[int, ...]] = {
+    "inverter": (103, 160),
+    "meter": (203,),
+    "battery": (802,),
+    "sensor": (307, 302),
+}
 """Models for the plan of a SunSpec device before discovery."""
 
 ONE_WAY = (*PRODUCERS, "load", "ev")

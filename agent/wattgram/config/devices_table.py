@@ -11,7 +11,7 @@ from wattgram_drivers import catalogue, endpoint
 from wattgram_drivers.device import Device, Kind
 from wattgram_drivers.driver_errors import MapError
 from wattgram_drivers.endpoint import Endpoint
-from wattgram_drivers.plan import is_slow
+from wattgram_drivers.quantity import is_slow
 from wattgram_drivers.transformers import on_primary_side, own_ratios
 
 from wattgram.base import toml_table, units
@@ -22,12 +22,27 @@ from wattgram.counters.metering import counter_unit
 from . import role_keys
 from .role_keys import BatteryConfig, EmissionConfig
 
-ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev", "production", "capture", "fuel")
+ROLES = (
+    "grid",
+    "pv",
+    "wind",
+    "hydro",
+    "genset",
+    "chp",
+    "battery",
+    "load",
+    "ev",
+    "production",
+    "capture",
+    "fuel",
+    "weather",
+)
 
 KIND_OF_ROLE: Mapping[str, Kind] = {
     **dict.fromkeys(("grid", "load", "ev"), "meter"),
     **dict.fromkeys(("pv", "wind", "hydro", "genset", "chp"), "inverter"),
     "battery": "battery",
+    "weather": "sensor",
 }
 """Member of a SunSpec unit that a role selects when its driver names none."""
 
@@ -44,8 +59,9 @@ class DeviceConfig:
     `slow_interval`: s between two reads of the slow quantities, None to read all at each interval. `slow`: the slow
     quantities; empty for the default ones of the vocabulary. `frozen_after`: time in s after which wattgram stops
     trusting values that do not change while power flows. `ratio`: CT x VT of a meter that shows the values of the
-    secondary side; `device` has it already. `battery`: settings of role battery. `emission`: settings of
-    the roles that produce.
+    secondary side; `device` has it already. `nominal_frequency`: Hz, None for 50 or 60. `nominal_voltage`:
+    V, above 1.5 kV for a meter behind voltage transformers. `battery`: settings of role battery. `emission`: settings
+    of the roles that produce.
     """
 
     name: str
@@ -64,6 +80,8 @@ class DeviceConfig:
     slow: tuple[str, ...] = ()
     frozen_after: float = frozen_device.FROZEN
     ratio: float = 1.0
+    nominal_frequency: float | None = None
+    nominal_voltage: float | None = None
     battery: BatteryConfig = field(default_factory=BatteryConfig)
     emission: EmissionConfig = field(default_factory=EmissionConfig)
 
@@ -163,6 +181,10 @@ def _device(table: Table, maps: Path | None) -> DeviceConfig:
         frozen_after=table.take("frozen_after", toml_table.bounded(units.duration, 60.0, 604800.0, "1min to 7d"), None)
         or frozen_device.FROZEN,
         ratio=ratio,
+        nominal_frequency=table.take("nominal_frequency", toml_table.number(1.0, 1000.0), None),
+        nominal_voltage=table.take(
+            "nominal_voltage", toml_table.bounded(units.voltage, 10.0, 500e3, "10 V to 500 kV"), None
+        ),
         battery=role_keys.battery(table) if role == "battery" else BatteryConfig(),
         emission=role_keys.emission(table, role),
     )

@@ -5,7 +5,7 @@ A consumer of the last record keeps the last value of such a field.
 
 from __future__ import annotations
 
-from wattgram_drivers.plan import is_slow
+from wattgram_drivers.quantity import is_slow
 
 from .devices_table import DeviceConfig
 

@@ -65,6 +65,27 @@ QUALITY: Mapping[Verdict, str] = {
 WORST: tuple[Verdict, ...] = ("good", "rollover", "estimated", "glitch", "exchange", "reset")
 
 
+REJECTED_FALLS = 20
+"""Falls between rejected values in a row after which a counter is given up.
+
+A counter that sleeps repeats one value. A counter below a wrong value rises until it passes that value.
+"""
+
+UNUSABLE = "counter unusable"
+
+
+class Rejection(NamedTuple):
+    """Rejected values of a counter in a row: the last one, and how often it was below the one before."""
+
+    value: float
+    falls: int
+
+    @property
+    def final(self) -> bool:
+        """Whether the counter is given up, until a value is accepted."""
+        return self.falls >= REJECTED_FALLS
+
+
 @dataclass(frozen=True, slots=True)
 class DirectedCounter:
     """Counter of a role; `direction` is 1 in the role's direction and -1 against it."""
@@ -140,6 +161,7 @@ class Metering:
     def __init__(self) -> None:
         self._directed: tuple[DirectedCounter, ...] = ()
         self._states: dict[str, State] = {}
+        self._rejections: dict[str, Rejection] = {}
 
     def set_counters(self, directed: Sequence[DirectedCounter], fields: Mapping[str, str]) -> None:
         """Set the counters.
@@ -161,6 +183,11 @@ class Metering:
         """Whether a counter counts in the role's direction, and one against it."""
         directions = {directed_counter.direction for directed_counter in self._directed}
         return 1 in directions, -1 in directions
+
+    @property
+    def unusable(self) -> frozenset[str]:
+        """Registers of the counters that are given up: every value is rejected. Their energy is that of the power."""
+        return frozenset(key for key, rejection in self._rejections.items() if rejection.final)
 
     def take(self, values: Mapping[str, float], scales: Mapping[str, float], time: int) -> MeteredStep:
         """Count a reading.
@@ -184,7 +211,9 @@ class Metering:
             )
             self._states[key], count = step(counter, self._states.get(key), value, time)
             counts.append((directed_counter, nan if count.verdict == "glitch" else count.amount))
-            verdicts.append(count.verdict)
+            happened += self._reject(counter, key, value, count.verdict)
+            if key not in self.unusable:
+                verdicts.append(count.verdict)
             resolution[directed_counter.direction] += counter.resolution(self._states[key].value)
             happened += _occurrences(counter, count)
         return MeteredStep(
@@ -194,6 +223,29 @@ class Metering:
             (resolution[1], resolution[-1]),
             tuple(happened),
         )
+
+    def _reject(self, counter: Counter, key: str, value: float, verdict: Verdict) -> list[Occurrence]:
+        """Note a verdict; return the event if the counter is given up now."""
+        if verdict != "glitch":
+            self._rejections.pop(key, None)
+            return []
+        before = self._rejections.get(key, Rejection(nan, 0))
+        now = Rejection(value, before.falls + (value < before.value))
+        self._rejections[key] = now
+        if before.final or not now.final:
+            return []
+        accepted = self._states[key].value
+        unit = QUANTITIES[counter.quantity].unit
+        detail = (
+            f"{counter.quantity}: fell {now.falls} times to {value:.12g} {unit}, last accepted {accepted:.12g} {unit}; "
+            "perhaps a negative number read as unsigned; energy is integrated from the power"
+        )
+        return [Occurrence(UNUSABLE, detail)]
+
+    def forget(self) -> None:
+        """Begin all counters anew: another device answers. Its first values count nothing."""
+        self._states.clear()
+        self._rejections.clear()
 
     def shift_times(self, by: int) -> None:
         """Shift all times, because the clock was set: earlier readings are `by` ns later on the new clock."""

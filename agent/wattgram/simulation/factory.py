@@ -121,6 +121,8 @@ class Factory:
         part, meter = self.parts[name], self._meters[name]
         if part.role in AMOUNT_ROLES:
             return self._counted(part, meter)
+        if part.role == "weather":
+            return self._observed()
         values = self._electric(part, meter)
         if part.role in PRODUCERS:
             values |= self._produced(part, meter)
@@ -218,6 +220,17 @@ class Factory:
             "volume_total": total,
             "volume_flow": rate,
             "mass_flow": rate,
+        }
+
+    def _observed(self) -> dict[str, float]:
+        moment = self._moment
+        return {
+            "irradiance": moment.irradiance,
+            "temperature_ambient": moment.ambient,
+            "temperature_module": moment.ambient + 0.03 * moment.irradiance,  # 30 K at 1000 W/m2
+            "wind_speed": 2.5 + 1.5 * self._frequency.at(moment.second),
+            "relative_humidity": 0.7,
+            "air_pressure": 98_000.0,
         }
 
     def _electric(self, part: SitePart, meter: MeterCounters) -> dict[str, float]:

@@ -9,7 +9,21 @@ from typing import Protocol
 
 from .sky import Noise, chance, smoothstep
 
-ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev", "production", "capture", "fuel")
+ROLES = (
+    "grid",
+    "pv",
+    "wind",
+    "hydro",
+    "genset",
+    "chp",
+    "battery",
+    "load",
+    "ev",
+    "production",
+    "capture",
+    "fuel",
+    "weather",
+)
 """Allowed roles of a part: the vocabulary of the site."""
 
 

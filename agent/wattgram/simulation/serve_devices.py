@@ -34,7 +34,12 @@ RATED = {
 }
 """Default rated power by role, W; all other roles have 60 kW."""
 
-SERVED_MODELS: Mapping[Kind, tuple[int, ...]] = {"inverter": (103,), "meter": (203,), "battery": (802,)}
+SERVED_MODELS: Mapping[Kind, tuple[int, ...]] = {
+    "inverter": (103,),
+    "meter": (203,),
+    "battery": (802,),
+    "sensor": (307, 302),
+}
 """SunSpec models of a simulated member, by kind."""
 
 

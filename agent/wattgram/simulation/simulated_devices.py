@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from wattgram_drivers import catalogue
 from wattgram_drivers.device import Device
 from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.sunspec import walk
@@ -54,7 +55,7 @@ def of_driver(
 ) -> list[ServedDevice]:
     """Return one device of the catalogue. ValueError: a wrong role or fault."""
     kind = device.kind if device else walk.place(name, "inverter")[0]
-    role = role or ROLE_OF_KIND[kind]
+    role = role or ("weather" if catalogue.is_sunspec(name) and kind == "sensor" else ROLE_OF_KIND[kind])
     if role not in ROLES:
         raise ValueError(f"found role {role!r}{nearest(role, ROLES)}; allowed: {', '.join(ROLES)}")
     number = unit if unit is not None else device.unit if device else 1

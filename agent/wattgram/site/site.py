@@ -123,7 +123,8 @@ class Site:
         record = source.take(reading)
         assert source.taken is not None  # `take` has set it
         name = source.config.name
-        occurrences = [*source.taken.metered.occurrences, *self._check_frozen(source, record, reading)]
+        occurrences = [*source.notices, *source.taken.occurrences, *self._check_frozen(source, record, reading)]
+        source.notices.clear()
         self._append(source.frozen_record(record) if source.frozen else record)
         if not source.frozen:
             self._days.add_reading(source, reading.time)

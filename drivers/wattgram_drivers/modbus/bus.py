@@ -41,7 +41,8 @@ class Bus:
     """A TCP connection or serial line with its units. One request at a time; reads only.
 
     Several tasks may call the methods; they wait for each other. After a cancelled read, the bus stays usable.
-    `busy`: total duration of the requests, including silence, s.
+    `busy`: total duration of the requests, including silence, s. `connections`: number of times that the connection
+    was opened.
     """
 
     def __init__(self, endpoint: Endpoint, *, timeout: float = 1.0) -> None:
@@ -49,6 +50,7 @@ class Bus:
         self.endpoint = endpoint
         self.timeout = timeout
         self.busy = 0.0
+        self.connections = 0
         self._lock = asyncio.Lock()
         self._link: Link | None = None
         self._framing = _framing(endpoint)
@@ -130,6 +132,7 @@ class Bus:
         if wire.reason:
             raise BusDown(f"{self.endpoint}: connection lost: {wire.reason}")
         self._link = wire
+        self.connections += 1
         self._dirty = True  # the line may still deliver answers to a previous client
         return wire
 

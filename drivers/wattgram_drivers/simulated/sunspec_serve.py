@@ -56,7 +56,7 @@ _SERVED_EXPONENTS: Mapping[str, int] = {
 }
 """Exponents of served chains: steps of 10 W reach 327 kW, steps of 0.1 A reach 6.5 kA. All others are 0."""
 
-_SERVED_BLOCKS: Mapping[int, int] = {160: 2, 714: 2, 803: 1}
+_SERVED_BLOCKS: Mapping[int, int] = {160: 2, 302: 1, 303: 1, 714: 2, 803: 1}
 """Number of repeating blocks of served models."""
 
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from wattgram_drivers.catalogue import SUNSPEC, SUNSPEC_NAME
-from wattgram_drivers.device import Device, DeviceLimits, Kind, Register
+from wattgram_drivers.device import Device, DeviceLimits, Kind, Register, Type
 from wattgram_drivers.driver_errors import BadAnswer
+from wattgram_drivers.quantity import QUANTITIES
 
-from .models import FoundModel, registers
-from .points import DER, INVERTERS, METERS, POINT_QUANTITIES, STORAGE_MODELS, TRACKERS
+from .models import FoundModel, register_block, registers
+from .points import DER, INVERTERS, METERS, POINT_QUANTITIES, STORAGE_MODELS, TRACKERS, WEATHER
 
-MEMBER_KINDS: tuple[Kind, ...] = ("inverter", "meter", "battery")
+MEMBER_KINDS: tuple[Kind, ...] = ("inverter", "meter", "battery", "sensor")
+
+_COUNTS_DOWN = re.compile("kostal", re.IGNORECASE)
+"""Makes whose meters send exported energy as a negative number (CJNE/ha-sunspec issues 88 and 249, volkszaehler/mbmd
+pull request 97): the counter falls from 2^32. Other meters with such values may have counted as far."""
+
+_SIGNED: Mapping[str, Type] = {"u16": "i16", "u32": "i32", "u64": "i64"}
 
 _INVERTER_FAMILIES = (INVERTERS[:3], INVERTERS[3:], (DER,))
+_WEATHER_KIND: Kind = "sensor"
 _METER_FAMILIES = (METERS[:4], METERS[4:])
 
 
@@ -30,7 +39,7 @@ class CommonModel:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An inverter, meter or battery of a unit: the `number`th of its kind, in the order of the chain.
+    """An inverter, meter, battery or weather station of a unit: the `number`th of its kind, in the order of the chain.
 
     `common` is the model 1 before the member. If two models have a quantity, the first in `models` supplies it.
     """
@@ -51,14 +60,16 @@ def members(chain: Sequence[FoundModel]) -> tuple[Member, ...]:
 
     A model 1 begins a new device, as with SolarEdge's meters. There may be several members between two models 1.
     Models of the same AC side in different forms (a Kostal serves 103 and 113 at once, newer devices 701 beside 103)
-    belong to a single member; a second model of the same form begins the next member.
+    belong to a single member; a second model of the same form begins the next member. Models of the weather are a
+    member of their own, also beside an inverter.
     """
     counts: Counter[Kind] = Counter()
     found = []
     for common, models in _devices(chain):
-        for kind, own in _parts(
-            [model for model in models if model.model in POINT_QUANTITIES and any(registers(model))]
-        ):
+        usable = [model for model in models if model.model in POINT_QUANTITIES and any(registers(model))]
+        weather = _sides(usable, [(number,) for number in WEATHER])
+        parts = [*_parts([model for model in usable if model.model not in WEATHER])]
+        for kind, own in [*parts, *[(_WEATHER_KIND, _unique(side)) for side in weather]]:
             counts[kind] += 1
             found.append(Member(kind, counts[kind], common, own))
     return tuple(found)
@@ -78,7 +89,7 @@ def pick(found: Sequence[Member], driver: str, kind: Kind | None) -> Member:
 
     `found` contains at least one member. BadAnswer: no such member; the message lists the members.
     """
-    ac = next((member for member in found if member.kind != "battery"), found[0])
+    ac = next((member for member in found if member.kind in ("inverter", "meter")), found[0])
     wanted = place(driver, kind or ac.kind)
     for member in found:
         if (member.kind, member.number) == wanted:
@@ -94,6 +105,8 @@ def described(member: Member, identity: CommonModel, *, alone: bool) -> Device:
     for found in member.models:
         for register in registers(found):
             offered.setdefault(register.quantity, register)
+    if member.kind == "meter" and any(_COUNTS_DOWN.match(text) for text in (identity.vendor, identity.model)):
+        offered = {name: _counting_down(register) for name, register in offered.items()}
     numbers = [found.model for found in (member.common, *member.models) if found is not None]
     return Device(
         name=SUNSPEC if alone else member.driver,
@@ -109,7 +122,16 @@ def described(member: Member, identity: CommonModel, *, alone: bool) -> Device:
             windows=tuple((found.address, found.address + 1 + found.length) for found in member.models),
         ),
         source="SunSpec models " + ", ".join(map(str, numbers)),
+        nameplate="rated_power" if "rated_power" in offered else "",
+        blocks=tuple(register_block(found) for found in member.models),
     )
+
+
+def _counting_down(register: Register) -> Register:
+    """Return an energy counter that may be sent as a negative number; other registers unchanged."""
+    if not register.type.startswith("u") or QUANTITIES[register.quantity].unit not in ("Wh", "VAh", "varh"):
+        return register
+    return replace(register, type=_SIGNED[register.type], encoding="magnitude")
 
 
 def _devices(chain: Sequence[FoundModel]) -> Iterator[tuple[FoundModel | None, list[FoundModel]]]:

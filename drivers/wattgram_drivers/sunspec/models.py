@@ -7,16 +7,17 @@ implemented" values are from the SunSpec Technology Overview 12040 v1.4, plus va
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import resources
 from typing import Any
 
-from wattgram_drivers.device import Register, Table, Type
+from wattgram_drivers.device import Register, RegisterBlock, Table, Type
 from wattgram_drivers.quantity import QUANTITIES, STATED_UNITS
 
-from .points import BLOCK_POINTS, POINT_QUANTITIES
+from .points import BLOCK_POINTS, POINT_QUANTITIES, RUNNING_STATES
 
 TABLE: Table = "holding"
 
@@ -82,13 +83,23 @@ _UNIT_SPELLING: Mapping[str, str] = {
     "Var": "var",
     "Varh": "varh",
     "ohms": "ohm",
+    "HPa": "hPa",
+    "mps": "m/s",
 }
 """SunSpec's spelling of units. The meter models write PF for percent, as in the inverter models."""
 
 
+_PERCENT_OR_RATIO = ("Pct", "PF")
+"""Units of power factors. The definitions mean percent (Fronius, SolarEdge); SMA, Kostal, Veris, Elkor and AccuEnergy
+send a ratio, which active and apparent power of the same reading show."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelPoint:
-    """A point of a model. offset: from the ID register, or from the start of its repeating block."""
+    """A point of a model. offset: from the ID register, or from the start of its repeating block.
+
+    scale: name of the point with the scale factor, or the decimal exponent itself.
+    """
 
     name: str
     offset: int
@@ -96,6 +107,11 @@ class ModelPoint:
     type: str
     scale: str
     unit: str
+
+    @property
+    def exponent(self) -> int | None:
+        """Decimal exponent of the definition, None for a point with a scale factor register or without a scale."""
+        return int(self.scale) if re.fullmatch(r"-?\d+", self.scale) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +170,14 @@ def registers(found: FoundModel) -> Iterator[Register]:
     for point, offset, number in places:
         # Model 160 has a point "ID" in its block, beside the ID at the head of every model.
         name = (block_names if number else fixed_names).get(point.name, "").format(number)
+        if number > 1 and f"{name}_{number}" in QUANTITIES:  # the sensors of a weather station
+            name = f"{name}_{number}"
         quantity = QUANTITIES.get(name)
-        scale = scales[point.scale] if point.scale else None
+        scale = scales.get(point.scale)
         covered = offset >= 2 and offset + point.size <= end and (scale is None or scale < end)
         if quantity is None or not covered:
             continue
+        percent = quantity.name.startswith("power_factor") and point.unit.strip() in _PERCENT_OR_RATIO
         yield Register(
             quantity=name,
             address=found.address + offset,
@@ -167,7 +186,60 @@ def registers(found: FoundModel) -> Iterator[Register]:
             scale=_scale(point, quantity.unit),
             scale_address=None if scale is None else found.address + scale,
             invalid=absent(point),
+            encoding="percent-or-ratio" if percent else "plain",
+            witnesses=_witnesses(name) if percent else (),
         )
+
+
+def _witnesses(power_factor: str) -> tuple[str, str]:
+    """Return the active and the apparent power of the same point."""
+    point = power_factor.removeprefix("power_factor_")
+    return f"active_power_{point}", f"apparent_power_{point}"
+
+
+def register_block(found: FoundModel) -> RegisterBlock:
+    """Return a model as a block: ID and L are its header."""
+    model = definition(found.model)
+    codes = [found.address + point.offset for point in model.points if _is_code(point)]
+    for block in range(model.blocks(found.length)):
+        start = found.address + model.size + block * model.block_size
+        codes += [start + point.offset for point in model.block if _is_code(point)]
+    state, running = RUNNING_STATES.get(found.model, ("", ()))
+    return RegisterBlock(
+        f"SunSpec model {found.model}",
+        TABLE,
+        found.address,
+        found.address + 1 + found.length,
+        (found.model, found.length),
+        tuple(codes),
+        state,
+        running,
+    )
+
+
+def _is_code(point: ModelPoint) -> bool:
+    """Return whether a point is a state, a number or a set of bits, not a measured value."""
+    return point.type.startswith(("enum", "bitfield", "count")) or point.name in ("ID", "N", "NStr", "NPrt", "Idx")
+
+
+def has_value(found: FoundModel, octets: bytes, *, scales: bool) -> bool:
+    """Return whether a model's points, from its third register on in `octets`, contain a value other than 0.
+
+    States, numbers and bits are no values: a device that is not there has a state, too. scales: scale factors are.
+    """
+    model = definition(found.model)
+    places = [(point, point.offset) for point in model.points]
+    for block in range(model.blocks(found.length)):
+        places += [(point, model.size + block * model.block_size + point.offset) for point in model.block]
+    for point, offset in places:
+        scale = point.type == "sunssf"
+        if offset < 2 or _is_code(point) or point.type in ("pad", "string") or (scale and not scales):
+            continue
+        bits = int.from_bytes(octets[2 * offset - 4 : 2 * (offset + point.size) - 4], "big")
+        ones = (1 << 16 * point.size) - 1  # what a device without content sends, whatever the type
+        if bits not in (0, ones, *((0x8000,) if scale else absent(point))):
+            return True
+    return False
 
 
 def absent(point: ModelPoint) -> tuple[int, ...]:
@@ -183,7 +255,7 @@ def _scale(point: ModelPoint, unit: str) -> Fraction:
     base, factor = STATED_UNITS[_UNIT_SPELLING.get(word, word)] if word else (unit, Fraction(1))
     if base != unit:
         raise ValueError(f"SunSpec point {point.name} is in {point.unit}, its quantity in {unit}")
-    return factor
+    return factor if point.exponent is None else factor * Fraction(10) ** point.exponent
 
 
 def _layout(points: Sequence[Mapping[str, Any]]) -> tuple[ModelPoint, ...]:

@@ -248,6 +248,27 @@ _STRING = {
     "ModTmpAvg": "battery_temperature",
 }
 
+_IRRADIANCE = {
+    "GHI": "irradiance",
+    "POAI": "irradiance_plane",
+    "DFI": "irradiance_diffuse",
+    "DNI": "irradiance_direct",
+    "OTI": "irradiance_other",
+}
+_BACK_OF_MODULE = {"TmpBOM": "temperature_module"}
+_BASE_MET = {
+    "TmpAmb": "temperature_ambient",
+    "RH": "relative_humidity",
+    "Pres": "air_pressure",
+    "WndSpd": "wind_speed",
+}
+_MINI_MET = {
+    "GHI": "irradiance",
+    "TmpBOM": "temperature_module",
+    "TmpAmb": "temperature_ambient",
+    "WndSpd": "wind_speed",
+}
+
 INVERTERS = (101, 102, 103, 111, 112, 113)
 """AC sides of inverters: 10x as integers with scale factors, 11x as floats."""
 
@@ -257,8 +278,17 @@ METERS = (201, 202, 203, 204, 211, 212, 213, 214)
 DER = 701
 """An AC side according to IEEE 1547-2018."""
 
+RUNNING_STATES: Mapping[int, tuple[str, tuple[float, ...]]] = {
+    **dict.fromkeys(INVERTERS, ("status", (4.0, 5.0))),
+    DER: ("status_inverter", (3.0, 4.0)),
+}
+"""Quantity with the operating state, and its values while the inverter feeds: MPPT or RUNNING, and THROTTLED."""
+
 STORAGE_MODELS = (124, 713, 802, 803, 804)
 """Models of a battery."""
+
+WEATHER = (302, 303, 307, 308)
+"""Models of a weather station."""
 
 TRACKERS = (160, 714)
 """Models of an inverter's DC inputs."""
@@ -272,6 +302,10 @@ POINT_QUANTITIES: Mapping[int, Mapping[str, str]] = {
     123: _CONTROLS,
     124: _STORAGE,
     160: _TRACKERS,
+    302: _IRRADIANCE,
+    303: _BACK_OF_MODULE,
+    307: _BASE_MET,
+    308: _MINI_MET,
     701: _DER_AC,
     702: _DER_CAPACITY,
     713: _DER_STORAGE,

@@ -7,7 +7,8 @@ points to quantities, `models` contains the layout of models, `members` assigns 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 
 from wattgram_drivers.catalogue import SUNSPEC
 from wattgram_drivers.device import Device, Kind, Table
@@ -15,18 +16,21 @@ from wattgram_drivers.driver_errors import BadAnswer, Refused
 
 from .members import CommonModel, Member, described, pick, place
 from .members import members as members_of
-from .models import END, MARKER, TABLE, FoundModel, definition
-from .points import KNOWN_MODELS, POINT_QUANTITIES, quantities
+from .models import END, MARKER, TABLE, FoundModel, definition, has_value
+from .points import KNOWN_MODELS, METERS, POINT_QUANTITIES, STORAGE_MODELS, quantities
 
 __all__ = [
     "BASES",
     "KNOWN_MODELS",
     "MAX_MODELS",
     "Read",
+    "Survey",
+    "difference",
     "discover",
     "members",
     "place",
     "quantities",
+    "survey",
 ]
 
 Read = Callable[[Table, int, int], Awaitable[bytes]]
@@ -43,9 +47,55 @@ BASES = (
 MAX_MODELS = 64
 """Most models of a chain without an end marker; real chains have fewer than thirty."""
 
+MOST_REGISTERS = 120
+"""Most registers of a request for a whole model."""
+
 _BUSY = (5, 6)
 _UNREACHABLE = (10, 11)
 """Exceptions of a gateway for a silent device, equivalent to a timeout."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Result of a walk: the chain of models, and the device that one of its members is read as.
+
+    common: the model 1 of the device, None for none.
+    """
+
+    device: Device
+    chain: tuple[FoundModel, ...]
+    common: FoundModel | None
+
+    @property
+    def models(self) -> str:
+        """Numbers of the chain's models, in words."""
+        return ", ".join(str(found.model) for found in self.chain)
+
+
+async def survey(read: Read, driver: str = SUNSPEC, kind: Kind | None = None) -> Survey:
+    """Walk the chain and return what was found. Arguments and errors as for `discover`."""
+    chain = await _chain(read)
+    found = members_of(chain)
+    member = pick(found, driver, kind)
+    device = described(member, await _identity(read, member.common), alone=len(found) == 1)
+    return Survey(device, chain, member.common)
+
+
+async def difference(read: Read, known: Survey) -> str:
+    """Compare a device with an earlier walk, in two requests; return the difference in words, "" for none.
+
+    Compared are the identity of the device and the end of the chain. The heads of the models in use are compared with
+    each reading. A model 1 without a text is no difference: the device sleeps. Errors as for `discover`.
+    """
+    device = known.device
+    identity = await _identity(read, known.common)
+    if identity != CommonModel() and identity != CommonModel(device.vendor, device.model, device.serial):
+        return f"model 1 is {identity.vendor} {identity.model} {identity.serial}"
+    last = known.chain[-1]
+    if len(known.chain) < MAX_MODELS:
+        async for found in _walk(read, last.address + 2 + last.length, 1):
+            return f"model {found.model} at {found.address}"
+    return ""
 
 
 async def discover(read: Read, driver: str = SUNSPEC, kind: Kind | None = None) -> Device:
@@ -55,26 +105,49 @@ async def discover(read: Read, driver: str = SUNSPEC, kind: Kind | None = None) 
     BadAnswer: no SunSpec marker, no supported model, or no such member; further errors of `read`. The walk ends at
     the end marker, at an ID of 0, at a refused register, at the last address or after 64 models.
     """
-    found = await _members(read)
-    member = pick(found, driver, kind)
-    return described(member, await _identity(read, member), alone=len(found) == 1)
+    return (await survey(read, driver, kind)).device
 
 
-async def members(read: Read) -> tuple[Device, ...]:
-    """Return every member of the unit, named by its driver. Errors as for `discover`."""
-    found = await _members(read)
-    return tuple([described(member, await _identity(read, member), alone=len(found) == 1) for member in found])
+async def members(read: Read, *, vacant: bool = True) -> tuple[Device, ...]:
+    """Return every member of the unit, named by its driver. Errors as for `discover`.
+
+    vacant False: without the batteries and meters that have no value; many inverters serve the models of devices that
+    they could have. The other members keep their names.
+    """
+    found = members_of(await _chain(read))
+    listed = [member for member in found if vacant or len(found) == 1 or not await _is_vacant(read, member)]
+    return tuple([described(member, await _identity(read, member.common), alone=len(found) == 1) for member in listed])
 
 
-async def _members(read: Read) -> Sequence[Member]:
+async def _is_vacant(read: Read, member: Member) -> bool:
+    """Return whether the models that make a battery or a meter have no value: all are "not implemented" or 0.
+
+    The scales of a meter count as values: a meter that is switched off still has them.
+    """
+    proofs = {"battery": STORAGE_MODELS, "meter": METERS}.get(member.kind, ())
+    own = [found for found in member.models if found.model in proofs]
+    for found in own:
+        octets = b""
+        for first in range(0, found.length, MOST_REGISTERS):
+            count = min(MOST_REGISTERS, found.length - first)
+            try:
+                octets += await read(TABLE, found.address + 2 + first, count)
+            except Refused:
+                return False
+        if has_value(found, octets, scales=member.kind == "meter"):
+            return False
+    return bool(own)
+
+
+async def _chain(read: Read) -> tuple[FoundModel, ...]:
+    """Return the chain of models. BadAnswer: none of them is supported."""
     base = await _find(read)
-    chain = [model async for model in _walk(read, base + 2)]
-    found = members_of(chain)
-    if not found:
+    chain = tuple([model async for model in _walk(read, base + 2)])
+    if not members_of(chain):
         numbers = ", ".join(str(model.model) for model in chain) or "none"
         supported = ", ".join(map(str, POINT_QUANTITIES))
         raise BadAnswer(f"SunSpec chain at {base}: models {numbers}; supported are {supported}")
-    return found
+    return chain
 
 
 async def _find(read: Read) -> int:
@@ -96,8 +169,8 @@ async def _find(read: Read) -> int:
     raise BadAnswer(f"no SunSpec marker 'SunS' ({MARKER.hex(' ', 2)}); found {'; '.join(findings)}")
 
 
-async def _walk(read: Read, address: int) -> AsyncIterator[FoundModel]:
-    for _ in range(MAX_MODELS):
+async def _walk(read: Read, address: int, most: int = MAX_MODELS) -> AsyncIterator[FoundModel]:
+    for _ in range(most):
         if address > END - 1:
             return
         try:
@@ -116,14 +189,14 @@ async def _walk(read: Read, address: int) -> AsyncIterator[FoundModel]:
         address += 2 + length
 
 
-async def _identity(read: Read, member: Member) -> CommonModel:
-    """Return the identity in the model 1 before a member; empty if the device refuses the registers."""
-    if member.common is None:
+async def _identity(read: Read, common: FoundModel | None) -> CommonModel:
+    """Return the identity in a model 1; empty without one, or if the device refuses the registers."""
+    if common is None:
         return CommonModel()
     points = {point.name: point for point in definition(1).points}
-    count = min(member.common.length, points["SN"].offset + points["SN"].size - 2)
+    count = min(common.length, points["SN"].offset + points["SN"].size - 2)
     try:
-        words = await read(TABLE, member.common.address + 2, count) if count else b""
+        words = await read(TABLE, common.address + 2, count) if count else b""
     except Refused:
         return CommonModel()
 

@@ -79,7 +79,7 @@ def test_a_device_is_good_then_stale_and_a_device_that_never_answered_is_lost() 
     assert [source.state(now) for now in (0.0, 15.0, 15.1)] == ["waiting", "waiting", "lost"]
     source.equip(device, make_plan(device))
     words = make_plan(device).words
-    source.take(Reading(0, 100.0, bytes(2 * words), b"\1" * words))
+    source.take(Reading(0, 100.0, bytes.fromhex("43660000") + bytes(2 * words - 4), b"\1" * words))  # 230.0 V
     assert [source.state(now) for now in (100.0, 115.0, 115.1)] == ["good", "good", "stale"]
 
 

@@ -43,8 +43,10 @@ SUNSPEC = {
     40003: 66,  # marker "SunS", model 1
     40070: 103,
     40071: 50,  # model 103, three-phase inverter
+    **dict.fromkeys(range(40080, 40083), 230),  # PhVphA, B, C: 230 V
     40084: 4200,
     40085: 1,  # W 4200, W_SF 1: 42000 W
+    40086: 50,  # Hz
     40122: 0xFFFF,
     40123: 0,  # end
 }

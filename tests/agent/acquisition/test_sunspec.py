@@ -32,11 +32,12 @@ SECTIONS = (
     sunspec_serve.Section((203,), "Acme", "Meter", "SN-2"),
     sunspec_serve.Section((203,), "Acme", "Meter", "SN-3"),
     sunspec_serve.Section((802,), "Acme", "Bank", "SN-4"),
+    sunspec_serve.Section((307, 302), "Acme", "Mast", "SN-5"),
 )
 
 
 @pytest.mark.parametrize(
-    "driver", ["sunspec", "sunspec:meter", "sunspec:meter2", "sunspec:inverter", "sunspec:battery"]
+    "driver", ["sunspec", "sunspec:meter", "sunspec:meter2", "sunspec:inverter", "sunspec:battery", "sunspec:sensor"]
 )
 def test_a_configuration_names_a_member(tmp_path: Path, driver: str) -> None:
     path = tmp_path / "site.toml"
@@ -78,6 +79,7 @@ def equipped_member(role: str, driver: str) -> tuple[str, str]:
         (("grid", "load", "ev"), ("sunspec:meter", "SN-2")),
         (("pv", "wind", "hydro", "genset", "chp"), ("sunspec:inverter", "SN-1")),
         (("battery",), ("sunspec:battery", "SN-4")),
+        (("weather",), ("sunspec:sensor", "SN-5")),
         (("production", "capture", "fuel"), ("sunspec:inverter", "SN-1")),
     ],
 )
@@ -104,6 +106,7 @@ def test_the_members_of_a_unit_are_simulated_checked_and_read(tmp_path: Path) ->
         "hall", "load", "sunspec:meter3", port, rated_power="60 kW", quantities=["active_power_total"]
     )
     devices += one_device("store", "battery", "sunspec:battery", port)
+    devices += one_device("mast", "weather", "sunspec", port)
     path = tmp_path / "wattgram.toml"
     path.write_text(configuration(tmp_path, devices))
     with started(tmp_path / "simulate", "simulate", "-c", str(path)) as simulated:
@@ -111,16 +114,23 @@ def test_the_members_of_a_unit_are_simulated_checked_and_read(tmp_path: Path) ->
         live = json.loads(wattgram("check", "-c", str(path), "--live", "--format", "json").out)
         read = {
             name: json.loads(wattgram("read", url, "--driver", name, "--format", "json").out)["values"]
-            for name in ("sunspec", "sunspec:meter", "sunspec:meter2", "sunspec:meter3", "sunspec:battery")
+            for name in (
+                "sunspec",
+                *(f"sunspec:{member}" for member in ("meter", "meter2", "meter3", "battery", "sensor")),
+            )
         }
         missing = wattgram("read", url, "--driver", "sunspec:inverter2")
         simulated.ended(signal.SIGINT)
-    assert [finding for finding in live["findings"] if finding.startswith(("incomer", "roof", "hall", "store"))] == []
+    assert [
+        finding for finding in live["findings"] if finding.startswith(("incomer", "roof", "hall", "store", "mast"))
+    ] == []
     assert "status" in read["sunspec"], "without a role the first AC side, the inverter"
     assert read["sunspec:meter"]["active_energy_import"] > 0
     assert read["sunspec:meter2"] == {}, "stands before the third and measures nothing"
     assert {"active_power_total", "active_energy_import"} <= set(read["sunspec:meter3"])
     assert 0 <= read["sunspec:battery"]["battery_soc"] <= 1
+    assert {"irradiance", "wind_speed", "temperature_ambient"} <= set(read["sunspec:sensor"])
+    assert not any("power" in name for name in read["sunspec:sensor"])
     assert (missing.code, missing.out) == (1, "")
     assert missing.err.startswith("wattgram read: no sunspec:inverter2 in this unit; found sunspec:inverter, sunspec:m")
     assert missing.err.count("\n") == 1

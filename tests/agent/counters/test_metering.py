@@ -155,3 +155,69 @@ def test_two_readings_in_one_tick_are_added() -> None:
 def test_an_invalid_state_is_refused(dumped: object) -> None:
     with pytest.raises(ValueError, match="found"):
         Metering().restore(dumped)
+
+
+FALLING = 4_290_173_437
+"""A counter of 4,793,859 Wh as a negative number: 2^32 - 4,793,859 (a Kostal meter, CJNE/ha-sunspec issue 249)."""
+
+
+def falling_meter() -> Metering:
+    """Return the counters of a SunSpec meter of 100 kW."""
+    device, _ = sunspec_serve.chain([203], "Acme", "Meter", "SN-1")
+    metering = Metering()
+    metering.set_counters(counters_of(device, "grid", rated_power=100e3), {})
+    return metering
+
+
+def taken(metering: Metering, exported: list[float]) -> list[MeteredStep]:
+    """Return the steps of readings a second apart, with these exported energies and a good import counter."""
+    return [
+        metering.take({IMPORT: 1000.0 + second, EXPORT: value}, {}, T0 + second * NS)
+        for second, value in enumerate(exported)
+    ]
+
+
+def test_a_counter_that_only_falls_is_given_up_with_an_event_and_counts_nothing() -> None:
+    metering = falling_meter()
+    steps = taken(metering, [FALLING - 3 * second for second in range(60)])
+    events = [occurrence for step in steps for occurrence in step.occurrences]
+    assert [event for event, _ in events] == ["counter unusable"]
+    assert events[0].detail == (
+        "active_energy_export: fell 20 times to 4290173374 Wh, last accepted 4290173437 Wh; perhaps a negative number "
+        "read as unsigned; energy is integrated from the power"
+    )
+    assert metering.unusable == {EXPORT}
+    assert sum(step.positive for step in steps) == 59.0, "the other counter goes on"
+    assert {step.negative for step in steps[1:]} <= {0.0} or all(isnan(step.negative) for step in steps[2:])
+    assert {step.quality for step in steps[21:]} == {"good"}
+
+
+def test_a_counter_that_is_given_up_returns_with_its_next_accepted_value() -> None:
+    metering = falling_meter()
+    taken(metering, [FALLING - 3 * second for second in range(60)])
+    values = {IMPORT: 1100.0, EXPORT: float(FALLING + 5)}
+    step = metering.take(values, {}, T0 + 100 * NS)
+    assert metering.unusable == set()
+    assert [event for event, _ in step.occurrences] == ["counter glitch"]
+
+
+def test_a_counter_that_is_0_through_the_night_is_not_given_up() -> None:
+    metering = falling_meter()
+    steps = taken(metering, [5_000_000.0, *[0.0] * 3600])
+    assert metering.unusable == set()
+    assert [occurrence for step in steps for occurrence in step.occurrences] == []
+
+
+def test_a_counter_that_rises_below_a_wrong_value_is_waited_for() -> None:
+    metering = falling_meter()
+    steps = taken(metering, [5_000_000.0, 5_001_500.0, *[5_000_010.0 + 5 * second for second in range(400)]])
+    assert metering.unusable == set()
+    assert [event for step in steps for event, _ in step.occurrences] == ["counter glitch"]
+
+
+def test_counters_of_another_device_begin_with_its_first_value() -> None:
+    metering = falling_meter()
+    taken(metering, [5_000_000.0, 5_000_010.0])
+    metering.forget()
+    (step,) = taken(metering, [7_000_000.0])
+    assert (step.negative, step.quality, step.occurrences) == (0.0, "good", ())

@@ -101,6 +101,8 @@ def test_every_quantity_becomes_a_sensor_that_home_assistant_accepts() -> None:
         ("power_factor_l1", "", "power_factor", "measurement"),
         ("battery_soc", "%", "battery", "measurement"),
         ("pulse_count_3", "", "", "total_increasing"),
+        ("irradiance", "W/m²", "irradiance", "measurement"),
+        ("wind_speed", "m/s", "speed", "measurement"),
         ("totalizer_1", "kg", "", "total_increasing"),
         ("status_vendor", "", "", ""),
     ],

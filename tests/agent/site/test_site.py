@@ -88,6 +88,7 @@ class MeteredSite:
             image = bytearray(2 * self.plan.words)
             struct.pack_into(">f", image, 2 * places["active_power_total"], power)
             struct.pack_into(">f", image, 2 * places["active_energy_import"], kwh)
+            struct.pack_into(">f", image, 2 * places["frequency"], 50.0)
             # The voltage changes, so that the meter does not count as frozen.
             struct.pack_into(">f", image, 2 * places["voltage_l1n"], 230.0 + self.clock.time() // NS % 977 / 100.0)
             reading = Reading(self.clock.time(), self.clock.monotonic(), bytes(image), b"\1" * self.plan.words)

@@ -327,3 +327,49 @@ def test_a_sleeping_meter_keeps_its_place() -> None:
     assert found["active_power_total"] == 0.0
     assert isnan(found["active_energy_import"])
     assert read(words, "sunspec:meter2")["active_power_total"] == -2.0
+
+
+def present(words: Sequence[int]) -> tuple[Device, ...]:
+    """The members that a scan lists."""
+    return asyncio.run(walk.members(Chain(words).ask, vacant=False))
+
+
+def test_a_battery_whose_words_are_all_not_implemented_is_not_listed_and_the_inverter_keeps_its_name() -> None:
+    # As an SMA inverter without a battery sends model 124: only a scale and StorCtl_Mod are set.
+    storage = (124, 24, *[0xFFFF] * 3, 0, *[0xFFFF] * 6, *[0x8000] * 2, *[0xFFFF] * 4, 0, *[0x8000] * 3, 0)
+    storage += (0x8000, 0xFFFE, 0x8000)
+    assert len(storage) == 26
+    (inverter,) = present((*MARKER, *COMMON_66, *written(103, INVERTER), *storage, *END))
+    assert inverter.name == "sunspec:inverter"
+    assert "battery_soc" in inverter.quantities
+
+
+@pytest.mark.parametrize("number", [124, 713, 802, 803, 804])
+def test_a_battery_needs_one_value_that_is_not_0(number: int) -> None:
+    size = {124: 24, 713: 7, 802: 62, 803: 26, 804: 46}[number]
+    for word in (0, 0xFFFF):
+        chain = (*MARKER, *COMMON_66, *written(103, INVERTER), number, size, *[word] * size, *END)
+        assert [device.name for device in present(chain)] == ["sunspec:inverter"]
+    chain = (*MARKER, *COMMON_66, *written(103, INVERTER), number, size, *[950] * size, *END)
+    assert [device.kind for device in present(chain)] == ["inverter", "battery"]
+
+
+def test_a_battery_that_sleeps_is_still_read_by_its_name() -> None:
+    chain = (*MARKER, *COMMON_66, *written(103, INVERTER), 124, 24, *[0xFFFF] * 24, *END)
+    assert discover(chain, driver="sunspec:battery").kind == "battery"
+
+
+def test_an_empty_place_for_a_meter_is_not_listed_and_the_next_meter_keeps_its_number() -> None:
+    empty = (203, 105, *[0] * 105)
+    meters = [
+        *common("Acme", "Meter", ""),
+        *empty,
+        *common("Acme", "Meter", "SN-2"),
+        *written(203, {"W_SF": 0, "W": 5}),
+    ]
+    chain = (*MARKER, *COMMON_66, *written(103, INVERTER), *meters, *END)
+    assert [device.name for device in present(chain)] == ["sunspec:inverter", "sunspec:meter2"]
+    # A meter without voltage still has its scales, and the only device of a unit may be asleep.
+    off = (203, 105, *[0] * 4, 0xFFFE, *[0] * 100)
+    assert len(present((*MARKER, *COMMON_66, *written(103, INVERTER), *common("A", "M", "1"), *off, *END))) == 2
+    assert len(present((*MARKER, *COMMON_66, *empty, *END))) == 1

@@ -87,9 +87,9 @@ def blocks_read(plan: Plan) -> list[tuple[int, int]]:
 
 
 def test_model_701_is_read_in_one_request_with_its_scale_factors() -> None:
-    # Offsets 2 (ACType) to 122 (Tmp_SF), 121 of its 155 registers; the text behind them is not read.
+    # Offsets 0 (ID) to 122 (Tmp_SF), 123 of its 155 registers; the text behind them is not read.
     words = at_base(written(701, {"W_SF": 0, "W": 5.0}))
-    assert blocks_read(make_plan(device(words))) == [(40070 + 2, 121)]
+    assert blocks_read(make_plan(device(words))) == [(40070, 123)]
 
 
 @pytest.mark.parametrize("number", [103, 203, 701])
@@ -110,7 +110,7 @@ FAR = [number for number in range(1, 9) if 20 * number - 3 + 1 > 125]
 def test_trackers_seven_and_eight_are_too_far_from_their_scale() -> None:
     assert FAR == [7, 8]
     reader = Reader(device(at_base(modules(8, 612, 0))), 1)
-    assert len(reader.plan.twice) == 4  # current, voltage, power and energy have one each
+    assert len(reader.plan.twice) == 5  # current, voltage, power and energy have one each; and the model's head
     assert read(reader, Chain([*at_base(modules(8, 612, 0)).values()]))["dc_voltage_8"] == 612.0
 
 

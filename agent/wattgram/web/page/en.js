@@ -144,6 +144,7 @@ export default {
   "role.production": "production counter",
   "role.capture": "CO₂ capture",
   "role.fuel": "fuel",
+  "role.weather": "weather",
   "quality.good": "good",
   "quality.stale": "stale",
   "quality.estimated": "estimated",

@@ -144,6 +144,7 @@ export default {
   "role.production": "产量计数",
   "role.capture": "碳捕集",
   "role.fuel": "燃料",
+  "role.weather": "气象",
   "quality.good": "良好",
   "quality.stale": "过期",
   "quality.estimated": "估算",

@@ -34,6 +34,7 @@ ENTITY_UNITS = {
     "m3/s": ("m³/s", ""),
     "kg/m3": ("kg/m³", ""),
     "m/s": ("m/s", "speed"),
+    "W/m2": ("W/m²", "irradiance"),
     "1": ("", ""),
 }
 """Home Assistant's spelling of the vocabulary's units, and their device class; "" for a class that some versions with
@@ -52,6 +53,7 @@ SHOWN_QUANTITIES = re.compile(
     r"|dc_power|energy_(total|daily|session|consumed_total|import|export)|temperature_internal"
     r"|meter_active_power_total|meter_energy_(import|export)"
     r"|battery_(power|soc|soh|temperature|voltage|current|energy_charge|energy_discharge)"
+    r"|irradiance|irradiance_plane|wind_speed|temperature_(ambient|module)"
     r"|fuel_level|volume_total|volume_flow|mass_flow|totalizer_1|pulse_count_1"
 )
 """Quantities that Home Assistant enables by default."""

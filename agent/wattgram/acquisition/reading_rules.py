@@ -1,0 +1,264 @@
+"""Rules over several values of a device, as indices and positions for the compiled screen (METHOD-SITE 10).
+
+Built once from a plan. A rule whose values the plan lacks does not exist.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from wattgram_drivers.device import Device, ValidWhen
+from wattgram_drivers.plan import Plan, RegisterSpan, spans_of
+
+from .bounds import UNBOUNDED, class_of
+
+ROOT_3 = 3**0.5
+PHASES = ("l1", "l2", "l3")
+LINE_OF_PHASE = {"l1": "l1l2", "l2": "l2l3", "l3": "l3l1"}
+
+PRODUCT_SLACK = 1000.0
+"""VA that a power may exceed 1.2 x the sum of its voltages x currents (METHOD-SITE 10)."""
+
+DEAD_SHARE = 0.02
+"""Share of rated power or current that cannot flow through a port without voltage (METHOD-SITE 10)."""
+
+DEAD_POWER, DEAD_CURRENT = 100.0, 0.5
+"""The same without a rated power: W, and A."""
+
+NOMINAL_PHASE_VOLTAGE = 230.0
+"""Phase voltage that makes a current of a rated power, V."""
+
+STORED_PORTS = ("battery_power", "battery_soc", "battery_voltage")
+"""Quantities of a hybrid inverter. Its total may flow through a backup port while the grid's port is dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProductRule:
+    """A power, and the (voltage, current, factor) that bound it."""
+
+    power: int
+    pairs: tuple[tuple[int, int, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PortRule:
+    """An AC port: its voltages, its frequency, its currents and powers, and all values that are void with it."""
+
+    voltages: tuple[int, ...]
+    frequencies: tuple[int, ...]
+    currents: tuple[int, ...]
+    powers: tuple[int, ...]
+    members: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRule:
+    """A request: the first words of its voltages and frequencies, its words, and the values that are void with it."""
+
+    positions: tuple[int, ...]
+    ranges: tuple[tuple[int, int], ...]
+    members: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionRule:
+    """A state, its allowed values, and the values that the state makes valid."""
+
+    condition: ValidWhen
+    state: int
+    members: tuple[int, ...]
+
+
+class ReadingRules:
+    """Rules over the values of one plan."""
+
+    def __init__(self, device: Device, plan: Plan) -> None:
+        self._device = device
+        self._plan = plan
+        self._index = {name: index for index, name in enumerate(plan.quantities)}
+        self._classes = tuple(class_of(name) for name in plan.quantities)
+
+    @cached_property
+    def products(self) -> tuple[ProductRule, ...]:
+        """Powers with voltage and current in the same request."""
+        strings = [n for n in range(1, 25) if f"dc_power_{n}" in self._index]
+        rows = [
+            *_products(""),
+            *_products("meter_"),
+            ("battery_power", [[("battery_voltage", "battery_current", 1.0)]]),
+        ]
+        rows += [(f"dc_power_{n}", [[(f"dc_voltage_{n}", f"dc_current_{n}", 1.0)]]) for n in strings]
+        if len(strings) < 2:  # of several strings, voltage and current without a number may be those of the first
+            rows.append(("dc_power", [[("dc_voltage", "dc_current", 1.0)]]))
+        found = (self._product(power, conductors) for power, conductors in rows)
+        return tuple(rule for rule in found if rule is not None)
+
+    @cached_property
+    def ports(self) -> tuple[PortRule, ...]:
+        """AC ports with voltages: the device's terminals, and the grid meter of an inverter."""
+        return tuple(rule for prefix in ("", "meter_", "inverter_") if (rule := self._port(prefix)).voltages)
+
+    @cached_property
+    def sums(self) -> tuple[tuple[int, tuple[int, ...]], ...]:
+        """Totals and their phases."""
+        names = ("active_power", "reactive_power", "apparent_power", "meter_active_power", "grid_power")
+        return tuple(
+            (self._index[total], parts)
+            for name in names
+            if (total := f"{name}_total") in self._index
+            and len(parts := self._known(f"{name}_{phase}" for phase in PHASES)) == len(PHASES)
+        )
+
+    @cached_property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """Apparent powers and their active powers."""
+        return tuple(
+            (self._index[apparent], self._index[active])
+            for of in ("total", *PHASES)
+            if (apparent := f"apparent_power_{of}") in self._index and (active := f"active_power_{of}") in self._index
+        )
+
+    @cached_property
+    def counters(self) -> tuple[int, ...]:
+        """Counters of energy or matter."""
+        return tuple(index for index, name in enumerate(self._classes) if name in ("energy", "net energy", "amount"))
+
+    @cached_property
+    def blocks(self) -> tuple[BlockRule, ...]:
+        """Requests that contain a phase voltage or the frequency."""
+        return tuple(rule for block in self._plan.blocks if (rule := self._block(block.spans)).positions)
+
+    @cached_property
+    def conditions(self) -> tuple[ConditionRule, ...]:
+        """Conditions of the map whose state is read. Without `quantities` a condition covers all other values."""
+        return tuple(
+            ConditionRule(condition, self._index[condition.state], members)
+            for condition in self._device.conditions
+            if condition.state in self._index
+            and (
+                members := self._known(
+                    condition.quantities or (name for name in self._index if name != condition.state)
+                )
+            )
+        )
+
+    @property
+    def is_hybrid(self) -> bool:
+        """Whether the device is an inverter with a battery."""
+        return self._device.kind == "inverter" and any(name in self._device.quantities for name in STORED_PORTS)
+
+    def _known(self, names: Iterable[str]) -> tuple[int, ...]:
+        return tuple(self._index[name] for name in names if name in self._index)
+
+    def _product(self, power: str, conductors: Sequence[Sequence[tuple[str, str, float]]]) -> ProductRule | None:
+        """Return the rule of a power; None unless one request reads it with voltage and current of all conductors."""
+        if power not in self._index:
+            return None
+        blocks = self._blocks_of(power)
+        pairs: list[tuple[int, int, float]] = []
+        for choices in conductors:
+            measured = [choice for choice in choices if choice[1] in self._index]
+            together = [
+                (self._index[voltage], self._index[current], factor)
+                for voltage, current, factor in measured
+                if voltage in self._index and blocks & self._blocks_of(voltage) & self._blocks_of(current)
+            ]
+            if measured and not together:
+                return None  # the sum would lack this conductor
+            pairs += together[:1]
+        return ProductRule(self._index[power], tuple(pairs)) if pairs else None
+
+    def _name(self, index: int) -> str:
+        return self._plan.quantities[index]
+
+    def _blocks_of(self, quantity: str) -> set[int]:
+        spans = set(spans_of(self._plan.places[self._index[quantity]].register, self._device.limits))
+        return {number for number, block in enumerate(self._plan.blocks) if spans <= set(block.spans)}
+
+    def _port(self, prefix: str) -> PortRule:
+        of = {
+            "": ("AC voltage", "AC current", "AC power", "AC apparent power", "power factor", "frequency"),
+            "inverter_": ("AC voltage", "AC current"),
+            "meter_": ("AC voltage", "connection current", "connection power", "power factor", "frequency"),
+        }[prefix]
+        members = tuple(
+            index
+            for name, index in self._index.items()
+            if self._classes[index] in of and _prefix(name) == prefix and not name.endswith(("_demand", "_today"))
+        )
+
+        def having(*names: str) -> tuple[int, ...]:
+            return tuple(index for index in members if self._classes[index] in names)
+
+        powers = having("AC power", "connection power")
+        if self.is_hybrid and not prefix:
+            powers = tuple(index for index in powers if "_l" in self._name(index))
+        return PortRule(
+            having("AC voltage"),
+            having("frequency"),
+            tuple(index for index in having("AC current", "connection current") if "_n" not in self._name(index)),
+            powers,
+            members,
+        )
+
+    def _block(self, spans: Sequence[RegisterSpan]) -> BlockRule:
+        """Return the rule of a request. The codes of a meter or an inverter do not show that its values are real."""
+        inside = [
+            (index, place)
+            for index, place in enumerate(self._plan.places)
+            if set(spans_of(place.register, self._device.limits)) <= set(spans)
+        ]
+        only_values = self._device.kind in ("meter", "inverter")
+        values = [
+            (index, place)
+            for index, place in inside
+            if not (only_values and self._classes[index] in (UNBOUNDED, "power setting"))
+        ]
+        words = sorted({position for _, place in values for position in place.positions})
+        shown = tuple(place.position for index, place in inside if index in self._signs_of_life)
+        return BlockRule(shown, tuple(_ranges(words)), tuple(index for index, _ in values))
+
+    @cached_property
+    def _signs_of_life(self) -> frozenset[int]:
+        """Phase voltages and frequencies; line voltages of a plan without phase voltages."""
+        voltages = [index for index, name in enumerate(self._classes) if name == "AC voltage"]
+        phases = [index for index in voltages if re.search(r"_l\dn$", self._name(index))]
+        frequencies = [index for index, name in enumerate(self._classes) if name == "frequency"]
+        return frozenset([*(phases or voltages), *frequencies])
+
+
+def _products(prefix: str) -> list[tuple[str, list[list[tuple[str, str, float]]]]]:
+    """Return the powers of a port: for each conductor the (voltage, current, factor) to choose from, best first."""
+    power = f"{prefix}active_power"
+    phases = [
+        [
+            (f"{prefix}voltage_{phase}n", f"{prefix}current_{phase}", 1.0),
+            (f"{prefix}voltage_{LINE_OF_PHASE[phase]}", f"{prefix}current_{phase}", 1.0 / ROOT_3),
+        ]
+        for phase in PHASES
+    ]
+    return [
+        (f"{power}_total", phases),
+        *((f"{power}_{phase}", [choices[:1]]) for phase, choices in zip(PHASES, phases, strict=True)),
+    ]
+
+
+def _prefix(name: str) -> str:
+    return next((prefix for prefix in ("meter_", "inverter_", "grid_", "backup_") if name.startswith(prefix)), "")
+
+
+def _ranges(words: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield (first, count) of the runs in ascending numbers."""
+    first = previous = None
+    for word in words:
+        if first is None or previous is None:
+            first = word
+        elif word != previous + 1:
+            yield first, previous - first + 1
+            first = word
+        previous = word
+    if first is not None and previous is not None:
+        yield first, previous - first + 1

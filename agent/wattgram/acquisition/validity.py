@@ -1,0 +1,196 @@
+"""The judge of readings: what cannot be true never leaves the device's source as a value (METHOD-SITE 10).
+
+Values that cannot be true are absent (NaN) and named with their registers; nothing is clamped. The compiled screen
+searches each reading; only a reading with a suspicious value is examined here. `run`, `read`, `scan` and
+`check --live` use the same judge.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import replace
+from math import inf, isnan
+from typing import NamedTuple
+
+from wattgram_drivers.device import Device, Reading
+from wattgram_drivers.plan import Plan
+from wattgram_ext.decode import Decoder
+from wattgram_ext.screen import DEAD, NAMEPLATE, OUTSIDE, PRODUCT, STATE, UNEQUAL, VOID, Screen
+
+from .bounds import Bounds, Limits, Ratings, class_of
+from .directed_fields import directed
+from .examination import Examination, Withheld
+from .reading_rules import PRODUCT_SLACK, ReadingRules
+from .relation_checks import RelationChecks
+from .value_checks import ValueChecks
+
+__all__ = ["Judge", "Judged", "Withheld"]
+
+ASLEEP_SHARE = 0.02
+"""Share of the rated power below which an inverter may fall asleep, so that its zeros are true (METHOD-SITE 9.2)."""
+
+LARGEST_ASLEEP = 5000.0
+"""Rated power of an inverter without a known one, W, for ASLEEP_SHARE."""
+
+LEAST_FREQUENCY = 1e-6
+"""Frequency below which the compiled screen reports a value, Hz: 0 is true without a voltage alone."""
+
+LEAST_NAMEPLATE = 10.0
+"""Smallest rated power of a device, W; a nameplate below it is not filled in."""
+
+NEEDS_EXAMINATION = OUTSIDE | VOID | PRODUCT | DEAD | UNEQUAL | STATE
+"""Findings of the compiled screen that need an examination."""
+
+
+class Judged(NamedTuple):
+    """Values of a reading, a double each, NaN for absent ones, and what was found.
+
+    missing: quantities that should be there and are not. findings: values that disagree, but stay.
+    """
+
+    values: bytes
+    withheld: tuple[Withheld, ...] = ()
+    missing: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+
+
+class Judge:
+    """Judge of one device's readings, in the order of time.
+
+    role and rated_power (W), invert, nominal_frequency (Hz), nominal_voltage (V): of the configuration, as far as there
+    is one. single: there is only one reading, so that what takes several is a finding.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        plan: Plan,
+        *,
+        role: str = "",
+        rated_power: float | None = None,
+        invert: bool = False,
+        nominal_frequency: float | None = None,
+        nominal_voltage: float | None = None,
+        single: bool = False,
+    ) -> None:
+        self.names, fields = directed(plan, invert=invert)
+        self._device = device
+        self._plan = plan
+        self._fields = fields
+        self._ratings = Ratings(role, rated_power, 0.0, nominal_frequency, nominal_voltage)
+        self._decoder = Decoder(fields, plan.factors(), plan.words)
+        self._rules = ReadingRules(device, plan)
+        self._relations = RelationChecks(self._rules, single=single)
+        self._format = f"{len(plan.places)}d"
+        index = {name: number for number, name in enumerate(plan.quantities)}
+        self._nameplate = index.get(device.nameplate or "rated_power", -1)
+        self._output = index.get("active_power_total", -1) if device.night == "zeros" else -1
+        self._power = inf  # of the last reading with one, W
+        self._set_bounds()
+
+    @property
+    def ratings(self) -> Ratings:
+        """What is known about the device's rated power, with the nameplate as far as it was read."""
+        return self._ratings
+
+    @property
+    def limits(self) -> tuple[Limits, ...]:
+        """Bounds of the values, in the order of the plan's places."""
+        return self._limits
+
+    def assume_rated_power(self, power: float) -> None:
+        """Take a rated power, W, in place of the configured one: a larger power than possible was true."""
+        self._ratings = replace(self._ratings, rated_power=power)
+        self._set_bounds()
+
+    def judge(self, reading: Reading) -> Judged:
+        """Decode a reading and withhold what cannot be true."""
+        values = self._decoder.decode(reading.image, reading.valid)
+        found = self._screen.check(values, reading.image, reading.valid)
+        if found & NAMEPLATE and self._take_nameplate(values, found):
+            found = self._screen.check(values, reading.image, reading.valid)
+        suspicious = found & NEEDS_EXAMINATION or self._relations.open
+        judged = self._examine(reading, values, found) if suspicious else Judged(values)
+        if self._output >= 0:
+            (power,) = struct.unpack_from("d", judged.values, 8 * self._output)
+            self._power = self._power if isnan(power) else abs(power)
+        return judged
+
+    def _set_bounds(self) -> None:
+        bounds = Bounds(self._device, self._ratings)
+        self._limits = tuple(bounds.of(place.register) for place in self._plan.places)
+        self._relations.rated = self._rated = bounds.rated
+        self._checks = ValueChecks(self._plan, self._fields, self._limits, self._rules)
+        self._screen = _screen(self._plan, self._limits, self._rules, self._relations.thresholds(), self._nameplate)
+
+    def _take_nameplate(self, values: bytes, found: int) -> bool:
+        """Take the nameplate of a reading that is otherwise possible; return whether bounds changed."""
+        (power,) = struct.unpack_from("d", values, 8 * self._nameplate)
+        limits = self._limits[self._nameplate]
+        if found & VOID or not LEAST_NAMEPLATE <= power <= limits.high or power == self._ratings.nameplate:
+            return False
+        self._ratings = replace(self._ratings, nameplate=power)
+        self._set_bounds()
+        return True
+
+    def _examine(self, reading: Reading, values: bytes, found: int) -> Judged:
+        case = Examination(self._plan, self.names, reading, struct.unpack(self._format, values))
+        findings: list[str] = []
+        if found & STATE:
+            self._checks.conditions(case)
+        if found & VOID:
+            self._checks.blocks(case, asleep=self._asleep)
+        if found & OUTSIDE:
+            self._checks.bounds(case)
+        if found & PRODUCT or self._relations.exceeded:
+            self._relations.products(case, findings)
+        if found & DEAD:
+            self._relations.ports(case)
+        if found & UNEQUAL or self._relations.unequal:
+            self._relations.sums(case, findings)
+        return Judged(struct.pack(self._format, *case.numbers), case.withheld(), (), tuple(findings))
+
+    @property
+    def _asleep(self) -> bool:
+        """Whether the device may have fallen asleep: its map says zeros at night, and its last power was small."""
+        return self._device.night == "zeros" and self._power <= ASLEEP_SHARE * (self._rated or LARGEST_ASLEEP)
+
+
+def _screen(
+    plan: Plan,
+    limits: Sequence[Limits],
+    rules: ReadingRules,
+    thresholds: Sequence[Sequence[tuple[int, float]]],
+    nameplate: int,
+) -> Screen:
+    """Return the compiled screen with these bounds and rules. It reports every frequency of 0 Hz."""
+    places = plan.places
+    return Screen(
+        [
+            (
+                max(limit.low, LEAST_FREQUENCY) if class_of(place.register.quantity) == "frequency" else limit.low,
+                limit.high,
+                place.position if place.register.type in ("f32", "f64") and place.low_position < 0 else -1,
+                place.register.words,
+                place.register.word_order == "little",
+            )
+            for place, limit in zip(places, limits, strict=True)
+        ],
+        [(rule.positions, rule.ranges) for rule in rules.blocks],
+        rules.counters,
+        [
+            (
+                rule.power,
+                PRODUCT_SLACK,
+                [(v, i, factor, places[v].position, places[i].position) for v, i, factor in rule.pairs],
+            )
+            for rule in rules.products
+        ],
+        [(rule.voltages, magnitudes) for rule, magnitudes in zip(rules.ports, thresholds, strict=True)],
+        rules.sums,
+        rules.pairs,
+        [(rule.state, rule.condition.allowed) for rule in rules.conditions],
+        nameplate,
+        plan.words,
+    )

@@ -1,0 +1,91 @@
+"""Checks of single values: conditions, void requests, bounds, infinite and tiny floats, word order (METHOD-SITE 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite, isnan, nan
+
+from wattgram_drivers.places import Field
+from wattgram_drivers.plan import Plan
+
+from .bounds import Limits, class_of
+from .examination import Examination, Verdict
+from .reading_rules import ReadingRules
+from .word_order_fault import FAULT, WordOrderCheck
+
+
+class ValueChecks:
+    """Checks of the values of one plan. limits: bounds of the values, in the order of the plan's places."""
+
+    def __init__(self, plan: Plan, fields: Sequence[Field], limits: Sequence[Limits], rules: ReadingRules) -> None:
+        self._limits = limits
+        self._rules = rules
+        self._classes = tuple(class_of(name) for name in plan.quantities)
+        self._words = WordOrderCheck(plan, fields, limits)
+
+    def conditions(self, case: Examination) -> None:
+        """Withhold what the map's states do not declare valid. An unknown state declares nothing."""
+        for rule in self._rules.conditions:
+            state, allowed = case.raw[rule.state], rule.condition.allowed
+            if state not in allowed:
+                words = " or ".join(f"{number:g}" for number in allowed)
+                said = f"is {state:g}" if isfinite(state) else "could not be read"
+                name = rule.condition.state
+                case.withhold(rule.members, f"{name} {words}", f"is not valid: {name} {said}, expected {words}")
+
+    def blocks(self, case: Examination, *, asleep: bool) -> None:
+        """Withhold the values of void requests. asleep: zeros are true, because the device may sleep."""
+        image, valid = case.reading.image, case.reading.valid
+        counted = any(case.raw[index] > 0.0 for index in self._rules.counters)
+        for block in self._rules.blocks:
+            if not any(valid[position] for position in block.positions):
+                continue
+            words = {
+                image[2 * word : 2 * word + 2]
+                for first, count in block.ranges
+                for word in range(first, first + count)
+                if valid[word]
+            }
+            if words == {b"\xff\xff"} or (words == {b"\0\0"} and not counted and not asleep):
+                (word,) = words
+                reason = f"is void: all words of its request are 0x{word.hex().upper()}"
+                case.withhold(block.members, "a request with content", reason)
+
+    def bounds(self, case: Examination) -> None:
+        """Withhold the values that are outside their bounds or have exchanged words; a tiny float is 0."""
+        suspicious = []
+        for index, (number, limits) in enumerate(zip(case.numbers, self._limits, strict=True)):
+            if isnan(number):
+                if isnan(case.raw[index]) and case.is_infinite(index):
+                    case.verdicts[index] = Verdict(limits.text(case.unit(index)), "is infinite; check word_order")
+            elif self._classes[index] == "frequency" and number == 0.0:
+                self._check_zero_frequency(index, case)
+            elif not limits.low <= number <= limits.high or self._words.is_tiny(index, number):
+                suspicious.append(index)
+        exchanged = self._words.faults(case.numbers, suspicious, case.reading.image, case.reading.valid)
+        for index in sorted({*suspicious, *exchanged}):
+            limits = self._limits[index]
+            if index in exchanged:
+                case.withhold([index], limits.text(case.unit(index)), f"{FAULT}; check word_order")
+            elif self._words.is_tiny(index, case.numbers[index]):
+                case.numbers[index] = 0.0
+            else:
+                case.withhold([index], limits.text(case.unit(index)), self._outside(index, case))
+
+    def _outside(self, index: int, case: Examination) -> str:
+        """Return why a value is outside its bounds, and what to check."""
+        limits, unit, number = self._limits[index], case.unit(index), case.numbers[index]
+        side, bound = ("above", limits.high) if number > limits.high else ("below", limits.low)
+        source = f", {limits.source}" if limits.source else ""
+        checks = "rated_power and word_order" if "rated" in limits.source else "the driver and word_order"
+        return f"is {side} {bound:.6g}{unit}{source}; check {checks}"
+
+    def _check_zero_frequency(self, index: int, case: Examination) -> None:
+        """Withhold 0 Hz beside a voltage or a power; 0 Hz without voltage is an outage, and true."""
+        port = next((port for port in self._rules.ports if index in port.frequencies), None)
+        voltages = case.known(port.voltages) if port else []
+        powers = [number for number, name in enumerate(self._classes) if name == "AC power"]
+        if any(voltages) or (not port and any(case.known(powers))):
+            case.withhold([index], self._limits[index].text(" Hz"), "is 0 while a voltage or a power is present")
+        elif not voltages and (port or not case.known(powers)):
+            case.numbers[index] = nan  # the device measures nothing now

@@ -1,0 +1,77 @@
+"""Recognition of a wrong word order: values that cannot be true, and whose exchanged words can (METHOD-SITE 10)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from math import isfinite
+
+from wattgram_drivers.places import Field
+from wattgram_drivers.plan import Plan
+from wattgram_ext.decode import Decoder
+
+from .bounds import Limits, class_of
+
+TINY = 1e-12
+"""A float other than 0 below this value, in SI units, has exchanged words or is 0 (METHOD-SITE 10)."""
+
+SIGNIFICANT_SHARE = 0.01
+"""Share of the rated power above which a value with exchanged words is no coincidence (METHOD-SITE 10)."""
+
+SIGNIFICANT = {"AC voltage": 2.3, "DC voltage": 2.3, "frequency": 1.0}
+"""The same for other classes, in SI units: 1 % of 230 V. Default: LEAST."""
+
+LEAST = 0.01
+"""Smallest significant value of other classes, and of powers and currents without a rated power."""
+
+FEWEST_FAULTS = 2
+"""Values that show the fault together, so that the other values of several words are not believed either."""
+
+FAULT = "the words of the register are exchanged"
+
+
+class WordOrderCheck:
+    """Values of several words, decoded again in the other word order. `limits`: bounds by index of the value."""
+
+    def __init__(self, plan: Plan, fields: Sequence[Field], limits: Sequence[Limits]) -> None:
+        self._long = tuple(index for index, place in enumerate(plan.places) if place.register.words > 1)
+        self._floats = frozenset(
+            index for index, place in enumerate(plan.places) if place.register.type in ("f32", "f64")
+        )
+        self._limits = limits
+        self._least = tuple(
+            _least(place.register.quantity, limit) for place, limit in zip(plan.places, limits, strict=True)
+        )
+        turned = tuple(field._replace(little=not field.little) for field in fields)
+        self._decoder = Decoder(turned, plan.factors(), plan.words)
+        self._count = len(plan.places)
+
+    def is_tiny(self, index: int, value: float) -> bool:
+        """Return whether a value is a float other than 0 that is too small to be true."""
+        return index in self._floats and value != 0.0 and abs(value) < TINY
+
+    def faults(self, numbers: Sequence[float], suspicious: Sequence[int], image: bytes, valid: bytes) -> set[int]:
+        """Return the values with exchanged words.
+
+        suspicious: values outside their bounds, and tiny ones. If several of them, and at least half of all values of
+        several words, are possible with exchanged words, all of these values have exchanged words.
+        """
+        if not any(index in self._long for index in suspicious):
+            return set()
+        exchanged = struct.unpack(f"{self._count}d", self._decoder.decode(image, valid))
+        found = {index for index in suspicious if index in self._long and self._is_possible(index, exchanged[index])}
+        counted = [index for index in self._long if isfinite(numbers[index]) and numbers[index] != exchanged[index]]
+        if len(found) >= FEWEST_FAULTS and 2 * len(found) >= len(counted):
+            found.update(counted)
+        return found
+
+    def _is_possible(self, index: int, value: float) -> bool:
+        limits = self._limits[index]
+        return limits.low <= value <= limits.high and abs(value) >= self._least[index]
+
+
+def _least(quantity: str, limits: Limits) -> float:
+    name = class_of(quantity)
+    if name in SIGNIFICANT:
+        return SIGNIFICANT[name]
+    return SIGNIFICANT_SHARE * limits.high / 3.0 if limits.source else LEAST
