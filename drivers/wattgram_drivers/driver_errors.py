@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from difflib import get_close_matches
+from typing import Literal
 
 MOST_WORDS = 12
 """Most allowed words that a message lists."""
 
+Fault = Literal["", "transaction-id", "unit", "length"]
+"""Field of a received frame that is wrong, while the frame otherwise looks like the answer."""
+
 
 class DriverError(Exception):
-    """Base of all errors of this package."""
+    """Base of all errors of this package. fault: the wrong field of an answer that was rejected, "" for none."""
+
+    def __init__(self, message: str, *, fault: Fault = "") -> None:
+        super().__init__(message)
+        self.fault: Fault = fault
 
 
 class MapError(DriverError):

@@ -30,8 +30,14 @@ RETRY_SECONDS = 3600.0
 REFUSED_REQUESTS = 8
 """Most refused requests of a reading. The next reading continues, so that other units of the bus need not wait."""
 
+DOUBTFUL_RETRY_SECONDS = 60.0
+"""Seconds before registers that were refused with another exception are requested a third time; then twice as long."""
+
 _REGISTER_EXCEPTIONS = (2, 3)
 """Exceptions about the requested registers: illegal data address, illegal data value (or count)."""
+
+_PASSING_EXCEPTIONS = (5, 6, 10, 11)
+"""Exceptions about the time or the way: acknowledged, busy, no path, no answer of the unit behind a gateway."""
 
 _MS = 1_000_000
 
@@ -84,6 +90,7 @@ class _Progress:
         self.refusal: Refused | None = None
         self.failures: list[RequestFailure] = []
         self.skipped: set[RegisterSpan] = set()
+        self.doubtful: list[Block] = []  # refused for the first time, with a code that may pass
         self._plan = plan
         self._confirmed: set[RegisterSpan] = set()
         self.clock = clock
@@ -135,6 +142,10 @@ class Reader:
     words stay invalid. `RETRY_SECONDS` after the last refusal, the reader tries all registers again. `requests`
     counts the requests. Heads of models are compared with the layout that was discovered; a model that is refused
     after its head was right has gone, too.
+
+    Some units refuse single registers with other exceptions, such as 4 (device failure). These are split only when
+    the unit refuses them twice: in a reading in which it answers another request, or in two readings. Their registers
+    are requested again in the next reading, then after `DOUBTFUL_RETRY_SECONDS`, then after twice the time.
     """
 
     def __init__(
@@ -154,6 +165,8 @@ class Reader:
         self.plan = make_plan(device, quantities, cost, slow)
         self.requests = 0
         self._holes: set[RegisterSpan] = set()
+        self._doubted: set[RegisterSpan] = set()  # refused with a code that may pass, not answered since
+        self._doubtful_holes: dict[RegisterSpan, tuple[float, float]] = {}  # next request, and wait after it, s
         self._cuts: dict[tuple[Table, int], Block] = {}  # registers at which a refused request was split
         self._failed: set[RegisterSpan] = set()  # of failed or refused requests, not answered since
         self._skipped: set[RegisterSpan] = set()  # not requested in the last reading for lack of time
@@ -186,8 +199,11 @@ class Reader:
         if self._retry_at is not None and clock.monotonic() >= self._retry_at:
             self._reset()
         progress = _Progress(self.plan, bus, clock, within, LayoutCheck(self.plan, self.unit))
-        for block in self._order(slow):
+        for block in [*self._order(slow), *self._due_holes(clock.monotonic())]:
             await self._request(block, progress)
+        if progress.stamp is not None:  # the unit works: a second refusal is about the registers
+            for block in progress.doubtful:
+                await self._request(block, progress)
         for block in arrange(set(progress.layout.unproved), self.device.limits, self.cost):
             await self._request(block, progress)
         self._heads |= progress.layout.seen
@@ -238,19 +254,7 @@ class Reader:
             if len(answer) != 2 * block.count:
                 raise BadAnswer(f"unit {self.unit}: {len(answer)} octets for {block.count} registers")
         except Refused as refused:
-            if refused.code not in _REGISTER_EXCEPTIONS:
-                self._fail(block, progress, refused)
-                return
-            if gone := self._heads.intersection(touched(self.plan, block)):
-                self._heads -= gone  # after a walk with the same models, the refused registers are a hole
-                raise LayoutChanged(f"{refused}; the model was there before") from refused
-            self._retry_at = progress.clock.monotonic() + RETRY_SECONDS
-            progress.refusal = refused
-            progress.refused += 1
-            halves = self._split(block)
-            for hole in self._holes.intersection(block.spans):
-                progress.note(hole.table, hole.first, hole.last - hole.first + 1, refused, refused=True)
-            for half in halves:
+            for half in self._refused(block, progress, refused):
                 for part in arrange(half, limits, self.cost, learned=self._learned()):
                     await self._request(part, progress)
         except DriverError as error:
@@ -260,7 +264,34 @@ class Reader:
                 self._failed.difference_update(block.spans)
                 self._holes.difference_update(block.spans)
                 self._sequences.clear()
+            self._doubted.difference_update(block.spans)
+            for span in block.spans:
+                self._doubtful_holes.pop(span, None)
             progress.put(block, answer)
+
+    def _refused(self, block: Block, progress: _Progress, refused: Refused) -> list[tuple[RegisterSpan, ...]]:
+        """Record a refusal; return the spans to request separately.
+
+        LayoutChanged: the unit refuses the head of a model that was there.
+        """
+        if refused.code in _PASSING_EXCEPTIONS:
+            self._fail(block, progress, refused)
+            return []
+        progress.refusal = refused
+        progress.refused += 1
+        repeated = self._doubted.issuperset(block.spans)
+        if refused.code not in _REGISTER_EXCEPTIONS and not repeated:
+            self._doubted.update(block.spans)
+            progress.doubtful.append(block)
+            return []
+        if gone := self._heads.intersection(touched(self.plan, block)):
+            self._heads -= gone  # after a walk with the same models, the refused registers are a hole
+            raise LayoutChanged(f"{refused}; the model was there before") from refused
+        self._learn(block, refused.code, progress.clock.monotonic())
+        halves = self._split(block)
+        for hole in self._holes.intersection(block.spans):
+            progress.note(hole.table, hole.first, hole.last - hole.first + 1, refused, refused=True)
+        return halves
 
     def _fail(self, block: Block, progress: _Progress, error: DriverError, *, cut: bool = False) -> None:
         """Record a failed request. cut: it failed for lack of time, which gives no information on its registers."""
@@ -271,6 +302,22 @@ class Reader:
         else:
             self._failed.update(block.spans)
             self._sequences.clear()
+
+    def _learn(self, block: Block, code: int, now: float) -> None:
+        """Set when the registers of a refused block are requested again, if it turns out that they do not exist."""
+        if code in _REGISTER_EXCEPTIONS:
+            self._retry_at = now + RETRY_SECONDS
+            return
+        for span in block.spans:
+            if fills(span, block, self.device.limits):
+                _, wait = self._doubtful_holes.get(span, (0.0, 0.0))
+                longer = min(RETRY_SECONDS, max(DOUBTFUL_RETRY_SECONDS, 2 * wait))
+                self._doubtful_holes[span] = now + wait, longer
+
+    def _due_holes(self, now: float) -> tuple[Block, ...]:
+        """Return requests for registers that were refused with a code that may pass, and whose wait is over."""
+        due = [span for span, (time, _) in self._doubtful_holes.items() if span in self._holes and now >= time]
+        return arrange(due, self.device.limits, self.cost, learned=self._learned())
 
     def _split(self, block: Block) -> list[tuple[RegisterSpan, ...]]:
         """Return the spans still to request after a refusal. A span that fills the block alone does not exist."""
@@ -308,6 +355,14 @@ class Reader:
 
     def _reset(self) -> None:
         """Assume again that all registers exist."""
-        for learned in (self._holes, self._cuts, self._failed, self._sequences, self._heads):
+        for learned in (
+            self._holes,
+            self._doubted,
+            self._doubtful_holes,
+            self._cuts,
+            self._failed,
+            self._sequences,
+            self._heads,
+        ):
             learned.clear()
         self._retry_at = None

@@ -9,10 +9,11 @@ from math import inf, isnan
 from typing import Any
 
 import pytest
+from wattgram_drivers import catalogue
 from wattgram_drivers.device import Device, DeviceLimits, Reading, Register, Table
 from wattgram_drivers.driver_errors import BadAnswer, NoAnswer, Refused
 from wattgram_drivers.plan import RequestCost
-from wattgram_drivers.reader import RETRY_SECONDS, Reader
+from wattgram_drivers.reader import REFUSED_REQUESTS, RETRY_SECONDS, Reader
 
 from tests.support import leaping_loop
 from tests.support.register_memory import HandClock, Memory, decode
@@ -135,13 +136,100 @@ def test_learning_is_spread_over_readings() -> None:
 
 
 @pytest.mark.parametrize("code", [1, 4, 5, 6, 11])
-def test_a_busy_or_broken_unit_is_not_learned_from(code: int) -> None:
+def test_the_first_refusal_of_a_busy_or_broken_unit_is_not_learned_from(code: int) -> None:
     reader, bus = Reader(meter(DeviceLimits()), 1), Memory(WORDS, illegal=[14], code=code)
     with pytest.raises(Refused) as caught:
         read(reader, bus)
     assert caught.value.code == code
     assert len(bus.requests) == 1
     assert reader.missing == ()
+
+
+@pytest.mark.parametrize("code", [5, 6, 10, 11])
+def test_a_busy_unit_or_gateway_is_never_learned_from(code: int) -> None:
+    reader, bus = Reader(meter(DeviceLimits()), 1), Memory(WORDS, illegal=[14], code=code)
+    for _ in range(5):
+        with pytest.raises(Refused):
+            read(reader, bus)
+        assert len(bus.requests) == 1
+    bus.illegal.clear()
+    assert read(reader, bus).valid == b"\1" * 7
+
+
+OTHER_CODES = [0, 1, 4, 7, 8, 9, 12, 77, 255]
+
+
+@pytest.mark.parametrize("code", OTHER_CODES)
+def test_registers_refused_twice_with_any_other_code_cost_no_neighbour(code: int) -> None:
+    reader, bus = Reader(meter(DeviceLimits()), 1), Memory(WORDS, illegal=[14], code=code)
+    with pytest.raises(Refused):
+        read(reader, bus)
+    assert read(reader, bus).valid == b"\1\1\1\1\0\1\1"
+    assert reader.missing == ("current_l2",)
+
+
+@pytest.mark.parametrize("code", OTHER_CODES)
+def test_a_sdm630_without_two_registers_gives_all_other_values_at_once(code: int) -> None:
+    """A meter that refuses input registers 22 and 23 (apparent power of phase 3) with exception 4, as reported."""
+    device = catalogue.load("eastron_sdm630")
+    reader, bus = Reader(device, 1), Memory({}, illegal=[22, 23], code=code)
+    valid = decode(reader, read(reader, bus))
+    missing = [register.quantity for register in device.registers if register.address == 22]
+    assert len(missing) == 1
+    assert len(valid) == len(device.registers)
+    assert [name for name, value in valid.items() if isnan(value)] == missing
+
+
+def test_one_refusal_that_passes_costs_no_register() -> None:
+    """The unit reports a failure of its own once, and answers the same request when it is repeated."""
+
+    class Hiccup(Memory):
+        async def read(self, unit: int, table: Table, address: int, count: int, **more: Any) -> bytes:
+            answered = await super().read(unit, table, address, count)
+            if address == 20 and self.requests.count((table, address, count)) == 1:
+                raise Refused("unit 1", 4)
+            return answered
+
+    reader = apart(0.5)
+    bus = Hiccup(WORDS)
+    assert read(reader, bus).valid == b"\1\1\1\1"
+    assert [address for _, address, _ in bus.requests] == [0, 20, 40, 60, 20]
+    assert reader.missing == ()
+
+
+def test_registers_of_a_unit_that_fails_for_a_moment_are_absent_for_a_reading_only() -> None:
+    reader, bus, clock = apart(0.5), Memory(WORDS, illegal=[20, 40], code=4), HandClock()
+    assert read(reader, bus, clock).valid == b"\1\0\0\1"
+    bus.illegal.clear()
+    clock.seconds = 1.0
+    assert read(reader, bus, clock).valid == b"\1\1\1\1"
+    assert reader.missing == ()
+
+
+def test_registers_that_stay_refused_are_requested_ever_more_rarely() -> None:
+    """In the next reading, 60 s later, then 120 s, 240 s ..., and at the latest after an hour."""
+    reader, bus, clock = apart(0.5), Memory(WORDS, illegal=[20], code=4), HandClock()
+    asked = []
+    for second in range(0, 4 * 3600, 5):
+        clock.seconds = float(second)
+        assert read(reader, bus, clock).valid == b"\1\0\1\1"
+        if ("holding", 20, 1) in bus.requests:
+            asked.append(second)
+    assert asked[:8] == [0, 5, 65, 185, 425, 905, 1865, 3785]
+    assert asked[8:] == [7385, 10985]
+
+
+def test_a_unit_that_fails_as_a_whole_loses_no_register() -> None:
+    reader, bus, clock = apart(0.5), Memory(WORDS, illegal=range(100), code=4), HandClock()
+    for second in range(50):
+        clock.seconds = float(second)
+        with pytest.raises(Refused):
+            read(reader, bus, clock)
+        assert len(bus.requests) <= REFUSED_REQUESTS
+    bus.illegal.clear()
+    for _ in range(2):
+        reading = read(reader, bus, clock)
+    assert reading.valid == b"\1\1\1\1"
 
 
 def test_a_missing_answer_is_reported() -> None:

@@ -14,7 +14,7 @@ import struct
 import tty
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import chain, cycle, repeat
 from typing import Literal, Self
 
 READ_FRAME = 8  # bytes of a read request on RTU
@@ -109,6 +109,74 @@ def answers_then_closes(request: Request) -> Sequence[Step]:
 
 def refuses(code: int) -> Behaviour:
     return lambda request: [Step(data=request.frame(bytes([request.code | 0x80, code])))]
+
+
+def refuses_with_length(length: int, code: int = 2, then: bytes = b"") -> Behaviour:
+    """An exception whose header states a wrong length, with bytes behind it."""
+
+    def act(request: Request) -> Sequence[Step]:
+        frame = bytearray(request.frame(bytes([request.code | 0x80, code])))
+        frame[4:6] = length.to_bytes(2, "big")
+        return [Step(data=bytes(frame) + then)]
+
+    return act
+
+
+def with_length(surplus: int) -> Behaviour:
+    """The right answer, but its header states a length that is wrong by `surplus`."""
+
+    def act(request: Request) -> Sequence[Step]:
+        frame = bytearray(request.right())
+        frame[4:6] = (int.from_bytes(frame[4:6], "big") + surplus).to_bytes(2, "big")
+        return [Step(data=bytes(frame))]
+
+    return act
+
+
+def with_id(change: Callable[[int], int], values: Behaviour | None = None) -> Behaviour:
+    """The right answer with another transaction id; `values` gives other steps, of which the ids change."""
+
+    def act(request: Request) -> Sequence[Step]:
+        assert request.transaction is not None
+        number = (change(request.transaction) & 0xFFFF).to_bytes(2, "big")
+        steps = (values or honest)(request)
+        return [Step(step.delay, number + step.data[2:] if step.data else b"", step.end) for step in steps]
+
+    return act
+
+
+def after_idle(seconds: float, behaviour: Behaviour) -> Behaviour:
+    """A request that comes after a pause on its connection gets `behaviour`."""
+    last: dict[int, float] = {}
+
+    def act(request: Request) -> Sequence[Step]:
+        before = last.get(request.connection, request.time)
+        last[request.connection] = request.time
+        return (behaviour if request.time - before >= seconds else honest)(request)
+
+    return act
+
+
+def on_connection(behaviour: Callable[[int], Behaviour]) -> Behaviour:
+    """The request gets the behaviour of its number on its connection, from 0."""
+    seen: dict[int, int] = {}
+
+    def act(request: Request) -> Sequence[Step]:
+        number = seen.get(request.connection, 0)
+        seen[request.connection] = number + 1
+        return behaviour(number)(request)
+
+    return act
+
+
+def opening(behaviour: Behaviour, then: Behaviour) -> Behaviour:
+    """The first request that comes here gets `behaviour`, all later ones `then`."""
+    turns = chain([behaviour], repeat(then))
+
+    def act(request: Request) -> Sequence[Step]:
+        return next(turns)(request)
+
+    return act
 
 
 def refuses_another_function(request: Request) -> Sequence[Step]:
@@ -252,13 +320,16 @@ class Server:
     """A TCP server on 127.0.0.1 at a free port; RTU frames instead of Modbus TCP when `rtu`.
 
     `in_order`: like a slave with one queue, it starts an answer only after sending the answer before.
+    `greeting`: bytes that it sends to each client at once. `most_open`: most connections that were open together.
     """
 
     behaviour: Behaviour
     rtu: bool = False
     in_order: bool = False
     port: int = 0
+    greeting: bytes = b""
     connections: int = 0
+    most_open: int = 0
     requests: list[Request] = field(default_factory=list)
     _server: asyncio.Server | None = None
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -292,6 +363,8 @@ class Server:
         self.connections += 1
         connection = self.connections
         self._writers.add(writer)
+        self.most_open = max(self.most_open, len(self._writers))
+        writer.write(self.greeting)
         try:
             while True:
                 self._act(await self._request(reader, connection), writer)

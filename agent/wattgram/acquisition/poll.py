@@ -183,6 +183,8 @@ class BusPoller:
             default=0.0,
         )
         self._watched_bus = WatchedBus(bus, self.pulse, self._connect_delay)
+        for station in self._stations:
+            bus.tolerate(station.config.unit, station.config.tolerate)
 
     async def run(self) -> None:
         """Poll until cancelled, then close the connection."""
@@ -296,7 +298,7 @@ class BusPoller:
             await self._look_at_chain(station)
 
     async def _read(self, station: _Station, reader: Reader, slow: bool, free: float) -> Reading:
-        within = min(free, station.timeout + reader.seconds(slow=slow))
+        within = min(free, self._longest_reading(station, reader.seconds(slow=slow)))
         return await reader.read(self._watched_bus, self._clock, slow=slow, within=within)
 
     async def _reader(self, station: _Station, free: float) -> Reader:
@@ -368,6 +370,18 @@ class BusPoller:
     def _real_time(self) -> float:
         return self._clock.monotonic() / self._clock.speed
 
+    def _longest_reading(self, station: _Station, seconds: float) -> float:
+        """Return the longest duration of a reading, real s: one time-out longer than predicted.
+
+        Another time-out, for a request that is repeated on a new connection, only if no device waits for the bus.
+        """
+        longest = station.timeout + seconds
+        step = int(station.config.interval * NS)
+        due = [other.due for other in self._stations if other is not station and not other.failures]
+        free = min([step - self._clock.time() % step, *((time - self._clock.monotonic()) * NS for time in due)]) / NS
+        repeated = longest + station.timeout + self._connect_delay
+        return max(longest, min(repeated, free / self._clock.speed - POLL_MARGIN))
+
     def _connect_failed(self, error: BusDown) -> None:
         """Count a failed connection and postpone all devices of the bus."""
         self._failed_connects += 1
@@ -384,7 +398,7 @@ class BusPoller:
         station.failures += 1
         self.failures += 1
         if station.failures == 1:
-            if station.silent_at_night and isinstance(error, NoAnswer):
+            if station.silent_at_night and isinstance(error, NoAnswer) and not error.fault:
                 log.info("%s: %s; normal at night", station.config.name, error)
             else:
                 log.warning("%s: %s", station.config.name, error)

@@ -15,7 +15,7 @@ CONNECT_SECONDS = 5.0
 
 ROUNDS = 10
 """Longest duration of a request, in time-outs: the request may wait for silence on the line and for two requests that
-must precede it."""
+must precede it, and all of this may be repeated on a new connection."""
 
 LONGEST_EXCHANGE = 264
 """Longest request and response together, in characters."""

@@ -10,7 +10,7 @@ import contextlib
 import ipaddress
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 from urllib.parse import parse_qsl, urlsplit
@@ -36,7 +36,14 @@ REQUEST_SILENCE = 0.06
 """Silence before each request, s: the longest that maps ask for (Eastron). A map may state a longer one."""
 
 LONG_LIMIT = 3.0
-"""Time limit of an answer of a present unit, and of the first answer of a host, s: data loggers are slow."""
+"""Time limit of a further answer of a present unit, s: data loggers are slow."""
+
+FIRST_LIMIT = 1.5
+"""Time limit of the first answer of a unit before any unit of the host answered, s. With the pause after a new
+connection, which every third silent unit costs, a unit takes 2 s."""
+
+SLOW_LIMIT = 5.0
+"""Time limit of a last request to a host that did not answer at all, s."""
 
 SHORT_LIMIT = 0.5
 """Shortest time limit for further units of a host after a fast answer, s."""
@@ -102,10 +109,11 @@ def _settings(place: Endpoint, stated: Collection[str], usual: Sequence[SerialSe
     ]
 
 
-def merged(rows: Sequence[Row], requested: Mapping[Endpoint, int]) -> list[Row]:
+def merged(rows: Sequence[Row], requested: Mapping[Endpoint, int], fewest: int = 3) -> list[Row]:
     """Return each device once. A device that answers at several units of a host has one serial number at all of them.
 
-    Without serial numbers, a host with the same answer at each requested unit is one device too.
+    Without serial numbers, a host with the same answer at each requested unit, at least `fewest`, is one device too.
+    Unknown devices of a host with the same answer are one row, which names the units.
     """
     units: defaultdict[tuple[Endpoint, IdentifiedDevice], list[int]] = defaultdict(list)
     for place, unit, device in rows:
@@ -113,8 +121,10 @@ def merged(rows: Sequence[Row], requested: Mapping[Endpoint, int]) -> list[Row]:
     kept = []
     for place, unit, device in rows:
         same = units[place, device]
-        everywhere = len(same) >= 3 and len(same) == requested.get(place, 0)
-        if unit == same[0] or not (device.serial or everywhere):
+        everywhere = len(same) >= fewest and len(same) == requested.get(place, 0)
+        if unit == same[0] and not device.driver and len(same) > 1:
+            kept.append((place, unit, replace(device, units=tuple(sorted(same)))))
+        elif unit == same[0] or (device.driver and not device.serial and not everywhere):
             kept.append((place, unit, device))
     return kept
 
@@ -131,8 +141,12 @@ class Scan:
         progress: Progress,
         *,
         silence: float = REQUEST_SILENCE,
+        show: Callable[[Row], None] = lambda row: None,
     ) -> None:
-        """`units` None: the factory addresses of the devices; on a serial line all units."""
+        """`units` None: the factory addresses of the devices; on a serial line all units.
+
+        show: receives each device as soon as it is found.
+        """
         self._target = target
         self._units = units
         self._devices = devices
@@ -142,6 +156,9 @@ class Scan:
         self._connect_delay = max(device.limits.connect_delay for device in devices.values())
         self._rows: list[Row] = []
         self._requested: defaultdict[Endpoint, int] = defaultdict(int)
+        self._show = show
+        self._shown: set[tuple[Endpoint, int, IdentifiedDevice]] = set()
+        self._heard: set[Endpoint] = set()  # hosts that sent anything
         self.noisy: set[Endpoint] = set()
         self.opened: set[Endpoint] = set()
 
@@ -153,6 +170,10 @@ class Scan:
 
     async def run(self) -> None:
         """Scan the whole target. BusDown when the host or the line cannot be opened."""
+        await self._scan()
+        self._show_new(self.found)
+
+    async def _scan(self) -> None:
         match self._target.kind:
             case "host":
                 (place,) = self._target.endpoints
@@ -190,7 +211,7 @@ class Scan:
         async with _closing(place) as bus:
             await bus.connect(self._connect_delay)
             self.opened.add(place)
-            limit = LONG_LIMIT if place.addressed else SHORT_LIMIT
+            limit = FIRST_LIMIT if place.addressed else SHORT_LIMIT
             queue = list(units)
             while queue:
                 unit = queue.pop(0)
@@ -202,6 +223,8 @@ class Scan:
                         queue = list(dict.fromkeys([*await self._sma_units(bus), *queue]))
                 if counted:
                     self._progress.step(f"{place} unit {unit}, {len(self._rows)} found")
+            if place.addressed and place not in self._heard:
+                await self._scan_unit(bus, units[0], SLOW_LIMIT)
 
     async def _sma_units(self, bus: Bus) -> list[int]:
         """Return the unit in the registers of an SMA inverter."""
@@ -268,10 +291,14 @@ class Scan:
         except NoAnswer as error:
             if isinstance(error.__cause__, BadAnswer):
                 self.noisy.add(bus.endpoint)
+            if error.__cause__ is not None or error.fault:
+                self._heard.add(bus.endpoint)
             return None
         except BusDown:
+            self._heard.add(bus.endpoint)
             await bus.connect()  # some gateways close the connection on an absent unit
             return None
+        self._heard.add(bus.endpoint)
         answered = self._clock.monotonic()
         try:
             devices = await identify(unit, self._devices, self._clock)
@@ -279,7 +306,15 @@ class Scan:
             await bus.connect()
             devices = [IdentifiedDevice("", answer=f"{answer}; closes the connection on the next request")]
         self._rows += [(bus.endpoint, number, device) for device in devices]
+        self._show_new(merged(self._rows, self._requested, fewest=2))
         return answered
+
+    def _show_new(self, rows: Sequence[Row]) -> None:
+        """Show the rows that were not shown yet."""
+        for row in rows:
+            if row not in self._shown:
+                self._shown.add(row)
+                self._show(row)
 
     def _unit(self, bus: Bus, number: int, limit: float) -> UnitIdentification:
         return UnitIdentification(bus, number, first_limit=limit, limit=LONG_LIMIT, silence=self._silence)

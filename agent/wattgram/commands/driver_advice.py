@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
-from wattgram_drivers.driver_errors import BadAnswer, BusDown, DriverError, NoAnswer, Refused
+from wattgram_drivers.driver_errors import BadAnswer, BusDown, DriverError, Fault, NoAnswer, Refused
 
 REFUSALS = {
     1: "the device has no such table: is this the right driver?",
@@ -19,6 +20,16 @@ REFUSALS = {
 """Meaning of an exception code for a person at the device."""
 
 
+WRONG_FIELDS: Mapping[Fault, str] = {
+    "transaction-id": "the gateway returns another transaction id than it got: update its firmware; if no update helps "
+    'and wattgram is its only client, set tolerate = ["transaction-id"] for the device',
+    "length": "the length in the header is not the length of the answer: update the firmware of the gateway; if no "
+    'update helps, set tolerate = ["length"] for the device',
+    "unit": "another unit answers: check the unit, and that each device behind the gateway has its own",
+}
+"""Meaning of the wrong field of an answer for a person at the device."""
+
+
 def with_advice(error: DriverError) -> str:
     """Return one line: the error and what to check first."""
     text, cause = str(error), error.__cause__
@@ -26,6 +37,8 @@ def with_advice(error: DriverError) -> str:
         text = text.replace(str(cause), in_words(cause))
     advice = ""
     match error:
+        case DriverError(fault=fault) if fault:
+            advice = WRONG_FIELDS[fault]
         case BusDown() if "lost" in text:
             advice = "the device closed the connection: check that it allows Modbus, and more than one client"
         case BusDown() if isinstance(cause, ConnectionRefusedError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,11 +30,19 @@ MOST_UNANSWERED = 4
 """Unanswered requests in a row after which a unit gets no more requests."""
 
 
+SHORTEST_LIMIT = 0.5
+"""Shortest time limit of further answers, s."""
+
+LIMIT_FACTOR = 10.0
+"""Time limit of further answers, in durations of the first answer: many units ignore registers that they lack."""
+
+
 @dataclass(frozen=True, slots=True)
 class IdentifiedDevice:
     """A device and its identity. `driver` is "" for a device that answers and that no map fits.
 
-    `also`: other maps that fit; `answer`: answer of an unknown device; `rated_power` in W.
+    `also`: other maps that fit; `answer`: answer of an unknown device; `rated_power` in W. `refuses`: whether the unit
+    refused every request; `units`: the units that gave the same answer, if it is one row for several units.
     """
 
     driver: str
@@ -44,6 +53,8 @@ class IdentifiedDevice:
     rated_power: float | None = None
     also: tuple[str, ...] = ()
     answer: str = ""
+    refuses: bool = field(default=False, compare=False)
+    units: tuple[int, ...] = field(default=(), compare=False)
 
 
 class UnitIdentification:
@@ -79,6 +90,8 @@ class UnitIdentification:
             if self._unanswered >= MOST_UNANSWERED:
                 raise NoAnswer(f"unit {self.number} has stopped answering")
             limit = self._first_limit if request == FIRST_REQUEST else self._limit
+            now = asyncio.get_running_loop().time
+            begun = now()
             try:
                 self._answers[request] = await self._bus.read(
                     self.number,
@@ -93,10 +106,17 @@ class UnitIdentification:
                 self._answers[request] = error
             silent = isinstance(self._answers[request], NoAnswer | BadAnswer)
             self._unanswered = self._unanswered + 1 if silent else 0
+            if request == FIRST_REQUEST and not silent:
+                self._limit = min(self._limit, max(SHORTEST_LIMIT, LIMIT_FACTOR * (now() - begun)))
         answer = self._answers[request]
         if isinstance(answer, DriverError):
             raise answer
         return answer
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the unit refused every request so far."""
+        return bool(self._answers) and all(isinstance(answer, Refused) for answer in self._answers.values())
 
     async def answer(self, table: Table, address: int, count: int, delay: float = 0.0) -> bytes | None:
         """Return the registers, None when the unit does not return them."""
@@ -162,7 +182,7 @@ async def identify(unit: UnitIdentification, devices: Mapping[str, Device], cloc
     for candidates in by_kind.values():
         first, *others = candidates.best()
         identified.append(await _described(unit, devices[first], tuple(others), clock))
-    return identified or [IdentifiedDevice("", also=_Candidates(doubted).best(), answer=answer)]
+    return identified or [IdentifiedDevice("", also=_Candidates(doubted).best(), answer=answer, refuses=unit.refuses)]
 
 
 async def _sunspec(unit: UnitIdentification, clock: Clock) -> list[IdentifiedDevice]:

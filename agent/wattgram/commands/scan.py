@@ -49,7 +49,16 @@ def run(options: argparse.Namespace) -> int:
     for unit in (options.units[0], options.units[-1]) if options.units else ():
         check_unit(unit, target.endpoints[0], option="--units")
     progress = Progress(sys.stderr, clock)
-    scan = device_scan.Scan(target, options.units, devices, clock, progress)
+    rows = scan_output.FoundRows(target.endpoints)
+
+    def show(row: device_scan.Row) -> None:
+        progress.clear()
+        print(rows.line(row), flush=True)
+
+    as_json = options.format == "json"
+    scan = device_scan.Scan(
+        target, options.units, devices, clock, progress, show=scan_output.ignore if as_json else show
+    )
     code = 0
     try:
         asyncio.run(scan.run())
@@ -59,10 +68,10 @@ def run(options: argparse.Namespace) -> int:
         code = 1
         progress.print_line(f"wattgram scan: {with_advice(error)}")
     progress.clear()
-    if options.format == "json":
+    if as_json:
         print(json.dumps(scan_output.entries(scan.found)))
     elif scan.found:
-        print(scan_output.listing(scan.found))
+        print(scan_output.summary(scan.found), end="")
     if not scan.found and code == 0:
         print_stderr(device_scan.advice(target, scan))
     return code

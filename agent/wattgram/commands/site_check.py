@@ -17,6 +17,7 @@ from wattgram_drivers.sunspec import walk
 from wattgram.accounts.books import BALANCE_ROLES
 from wattgram.accounts.metering_point import PRODUCERS
 from wattgram.acquisition.device_source import Source
+from wattgram.acquisition.paced_intervals import paced
 from wattgram.acquisition.poll import equipped, slow_of
 from wattgram.base.clock import Clock
 from wattgram.base.errors import SinkError
@@ -104,6 +105,8 @@ def check_plan(config: Config) -> CheckReport:
                 f"{endpoint}: everything of all devices at once takes {plan.longest_round:.2f} s, more than the "
                 f"shortest interval of {shortest:g} s; the next readings come late"
             )
+    report.findings += [slower.reason for slower in paced(config.devices)]
+    report.notes += [_tolerance(device) for device in config.devices if device.tolerate]
     report.notes += [
         f"{device.name}: powers and energies are multiplied by ratio {device.ratio:g} (CT x VT); currents and voltages "
         "are left out"
@@ -136,6 +139,8 @@ async def _read_bus(sources: Sequence[Source], clock: Clock) -> dict[str, str]:
     problems: dict[str, str] = {}
     bus_error = ""
     bus = Bus(sources[0].config.endpoint, timeout=READ_TIMEOUT)
+    for source in sources:
+        bus.tolerate(source.config.unit, source.config.tolerate)
     try:
         for source in sources:
             config = source.config
@@ -222,6 +227,15 @@ def bus_plan(devices: Sequence[DeviceConfig]) -> BusPlan:
         whole_share += whole / config.interval
         busy += fast / config.interval + (whole - fast) / (config.slow_interval or config.interval)
     return BusPlan(str(devices[0].endpoint), requests, busy, whole_share, longest)
+
+
+def _tolerance(config: DeviceConfig) -> str:
+    """Return which header fields of a device are not compared, and the price."""
+    fields = " and ".join(config.tolerate)
+    note = f"{config.name}: {fields} of its answers not compared (tolerate); unit, function and byte count are"
+    if "transaction-id" not in config.tolerate:
+        return note
+    return f"{note}; a request without an answer closes the connection, so that a late answer is not taken for the next"
 
 
 def _stand_in(config: DeviceConfig) -> Device:

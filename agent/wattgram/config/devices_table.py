@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import get_args
 
 from wattgram_drivers import catalogue, endpoint
 from wattgram_drivers.device import Device, Kind
 from wattgram_drivers.driver_errors import MapError
 from wattgram_drivers.endpoint import Endpoint
+from wattgram_drivers.modbus.framing import Tolerance
 from wattgram_drivers.quantity import is_slow
 from wattgram_drivers.transformers import on_primary_side, own_ratios
 
@@ -61,7 +63,7 @@ class DeviceConfig:
     trusting values that do not change while power flows. `ratio`: CT x VT of a meter that shows the values of the
     secondary side; `device` has it already. `nominal_frequency`: Hz, None for 50 or 60. `nominal_voltage`:
     V, above 1.5 kV for a meter behind voltage transformers. `battery`: settings of role battery. `emission`: settings
-    of the roles that produce.
+    of the roles that produce. `tolerate`: header fields that the device's gateway sets wrongly for good.
     """
 
     name: str
@@ -84,6 +86,7 @@ class DeviceConfig:
     nominal_voltage: float | None = None
     battery: BatteryConfig = field(default_factory=BatteryConfig)
     emission: EmissionConfig = field(default_factory=EmissionConfig)
+    tolerate: tuple[Tolerance, ...] = ()
 
 
 def read(tables: Sequence[Table], maps: Path | None) -> tuple[DeviceConfig, ...]:
@@ -187,9 +190,14 @@ def _device(table: Table, maps: Path | None) -> DeviceConfig:
         ),
         battery=role_keys.battery(table) if role == "battery" else BatteryConfig(),
         emission=role_keys.emission(table, role),
+        tolerate=tuple(table.take("tolerate", toml_table.listed(toml_table.choice(get_args(Tolerance))), ()) or ()),
     )
     role_keys.refuse_others(table, role)
     _check_slow_interval(table, config)
+    if config.tolerate and place is not None and not place.addressed:
+        table.mistake(
+            "tolerate", f"found with {place.scheme}, whose frames have no header; allowed: with tcp, udp, tls"
+        )
     table.done()
     return config
 

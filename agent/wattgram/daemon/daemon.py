@@ -9,11 +9,12 @@ import random
 import signal as signals
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wattgram_drivers.modbus.bus import Bus
 
 from wattgram.acquisition.device_source import Source
+from wattgram.acquisition.paced_intervals import with_paced_intervals
 from wattgram.acquisition.poll import BusPoller
 from wattgram.base.clock import Clock
 from wattgram.base.errors import SpoolError
@@ -87,6 +88,8 @@ async def assembled(
     definition. SpoolError when the spool cannot be opened.
     """
     chance = random.Random(seed)  # noqa: S311 - it spreads retries and needs no secrecy
+    if clock.speed == 1.0:  # the delays are real seconds
+        config = replace(config, devices=with_paced_intervals(config.devices))
     targets = sinks(config, clock)
     spool = Spool(
         config.spool.path,
@@ -108,7 +111,11 @@ async def assembled(
         buses = {device.endpoint.key: device.endpoint for device in config.devices}
         lines = tuple(
             BusPoller(
-                Bus(endpoint), [source for source in sources if source.config.endpoint.key == key], site, clock, chance
+                Bus(endpoint, chance=chance),
+                [source for source in sources if source.config.endpoint.key == key],
+                site,
+                clock,
+                chance,
             )
             for key, endpoint in buses.items()
         )

@@ -101,7 +101,7 @@ class Ascii(Rtu):
         super().__init__()
         self._framer = FramerAscii(DecodePDU(False))
 
-    def frame(self, request: ReadRequest) -> bytes:
+    def _encoded(self, request: ReadRequest) -> bytes:
         """Return colon, hexadecimal digits, checksum and line end."""
         return self._framer.encode(request.octets, request.unit, 0)
 

@@ -27,8 +27,12 @@ class Link(abc.ABC):
         self.loop = asyncio.get_running_loop()
         self.received = bytearray()
         self.last_activity = self.loop.time()  # time of the last byte, received or sent
+        self.last_sent = self.last_activity  # time of the last request
+        self.heard = False  # whether a byte came since the last request
         self.silent_requests = 0
+        self.answers: dict[int, float] = {}  # units that answered on this connection, with the time of the last answer
         self.reason = ""  # why the connection ended; empty while open
+        self.ended_by_peer = False
         self._waiter: asyncio.Future[None] | None = None
 
     @abc.abstractmethod
@@ -70,6 +74,7 @@ class Link(abc.ABC):
         self.received += data
         self.last_activity = self.loop.time()
         self.silent_requests = 0
+        self.heard = True
         if len(self.received) > MAX_BUFFER:
             if self.endpoint.serial:
                 del self.received[:-MAX_BUFFER]
@@ -79,7 +84,8 @@ class Link(abc.ABC):
 
     def connection_ended(self, reason: str) -> None:
         """Record that the other side, or the line, ended the connection."""
-        self.reason = self.reason or reason
+        if not self.reason:
+            self.reason, self.ended_by_peer = reason, True
         self._wake()
 
     def _wake(self) -> None:

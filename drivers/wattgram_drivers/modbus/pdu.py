@@ -91,13 +91,16 @@ def read_request(endpoint: Endpoint, unit: int, table: Table, address: int, coun
 def registers(request: ReadRequest, answer: ReadResponse) -> bytes:
     """Return the registers of an answer; empty for an exception. BadAnswer: the answer does not fit the request."""
     if answer.unit != request.unit:
-        raise BadAnswer(f"unit {answer.unit} answered")
+        raise BadAnswer(f"unit {answer.unit} answered, requested unit {request.unit}", fault="unit")
     if answer.code == request.code | EXCEPTION and len(answer.body) == 1:
         return b""
     if answer.code != request.code:
         raise BadAnswer(f"the answer has function {answer.code}, requested {request.code}")
     size = 2 * request.count
     if not answer.body or answer.body[0] != size or len(answer.body) != 1 + size:
-        stated = answer.body[0] if answer.body else 0
-        raise BadAnswer(f"the answer states {stated} bytes and has {len(answer.body) - 1}, requested {size}")
+        stated, found = answer.body[0] if answer.body else 0, max(0, len(answer.body) - 1)
+        raise BadAnswer(
+            f"the answer states {stated} bytes and has {found}, requested {size}",
+            fault="" if stated == found else "length",
+        )
     return answer.body[1:]

@@ -1,0 +1,370 @@
+"""Modbus TCP headers that lie: transaction ids, lengths, frames before the request; and what a device may tolerate.
+
+Sources: tmodbus 146 (exception of 9 bytes whose header states 4), Growatt_ModbusTCP 351 (an answer on connection),
+sunsynk 680 (id + 1), pymodbus 2709 (swapped bytes of the id) and 2831 (id 0), j2mod 157 (length one too small).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import struct
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+import pytest
+from wattgram_drivers.driver_errors import BadAnswer, DriverError, NoAnswer, Refused
+from wattgram_drivers.endpoint import parse
+from wattgram_drivers.modbus.bus import Bus
+
+from tests.support import leaping_loop
+from tests.support import misbehaving_device as bad
+
+LIMIT = 0.5  # time-out of one answer in these tests, seconds of a clock that leaps
+Faults = tuple[Literal["transaction-id", "length"], ...]
+
+WRONG_IDS: dict[str, Callable[[int], int]] = {
+    "zero": lambda number: 0,
+    "one": lambda number: 1,
+    "next": lambda number: number + 1,
+    "before": lambda number: number - 1,
+    "swapped": lambda number: number >> 8 | (number & 0xFF) << 8,
+    "constant": lambda number: 0x1234,
+}
+wrong_ids = pytest.mark.parametrize("change", WRONG_IDS.values(), ids=WRONG_IDS)
+
+
+def with_server(server: bad.Server, work: Callable[[Bus], Awaitable[None]], tolerated: Faults = ()) -> None:
+    async def main() -> None:
+        async with server:
+            bus = Bus(parse(server.url), timeout=LIMIT, chance=random.Random(1))
+            bus.tolerate(1, tolerated)
+            await work(bus)
+            await bus.close()
+
+    leaping_loop.run(main())
+
+
+async def right(bus: Bus, address: int = 100, count: int = 3, unit: int = 1) -> None:
+    data = await bus.read(unit, "holding", address, count)
+    assert list(struct.unpack(f">{count}H", data)) == list(range(address, address + count))
+
+
+GREETING = bytes.fromhex("0001 0000 004b 01 04 48") + 72 * b"A"
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.2])
+@pytest.mark.parametrize("tolerated", [(), ("transaction-id",), ("length",), ("transaction-id", "length")])
+def test_an_answer_that_came_before_its_request_is_no_answer(pause: float, tolerated: Faults) -> None:
+    """A data logger sends an answer of 36 input registers to each client, and then nothing."""
+
+    async def work(bus: Bus) -> None:
+        await bus.connect()
+        await asyncio.sleep(pause)
+        for _ in range(5):
+            with pytest.raises(NoAnswer):
+                await bus.read(1, "input", 0, 36)
+
+    with_server(bad.Server(bad.silent, greeting=GREETING), work, tolerated)
+
+
+@pytest.mark.parametrize("tolerated", [(), ("transaction-id",), ("length",), ("transaction-id", "length")])
+@pytest.mark.parametrize(
+    "greeting",
+    [GREETING, 3 * GREETING, GREETING[:40], b"\0", b"\0\0\0\0\0\0\0\0", b"Welcome\r\n", GREETING + b"\xc1\xc2"],
+)
+def test_what_came_before_the_request_does_not_disturb_its_answer(greeting: bytes, tolerated: Faults) -> None:
+    async def work(bus: Bus) -> None:
+        await bus.connect()
+        await asyncio.sleep(0.2)
+        if len(greeting) == 40:  # the rest of this frame never comes, so the answer cannot be found
+            with pytest.raises(DriverError):
+                await bus.read(1, "input", 0, 36)
+        else:
+            assert len(await bus.read(1, "input", 0, 36)) == 72
+
+    with_server(bad.Server(bad.honest, greeting=greeting), work, tolerated)
+
+
+def test_the_rest_of_a_frame_that_began_before_the_request_is_discarded() -> None:
+    def behaviour(request: bad.Request) -> list[bad.Step]:
+        if request.number == 0:
+            frame = request.frame(request.registers(1000))
+            return [bad.Step(1.1 * LIMIT, frame[:9]), bad.Step(1.5 * LIMIT, frame[9:])]
+        return [bad.Step(0.8 * LIMIT, request.right())]
+
+    async def work(bus: Bus) -> None:
+        with pytest.raises(NoAnswer):
+            await bus.read(1, "holding", 0, 2)
+        await asyncio.sleep(0.2 * LIMIT)
+        await right(bus, 100, 2)
+
+    with_server(bad.Server(behaviour), work)
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 4, 5, 6, 11, 40, 254, 255, 0x0104, 0xFFFF])
+@pytest.mark.parametrize("then", [b"", b"\0", b"\0\0", bytes(3), bytes(8), bytes(250), b"\xc2\xc1"])
+def test_an_exception_is_read_whatever_length_its_header_states(length: int, then: bytes) -> None:
+    """Exception 2 as 9 bytes, with zeros or an RTU checksum behind it; the next answers are right."""
+
+    async def work(bus: Bus) -> None:
+        for number in range(5):
+            with pytest.raises(Refused) as caught:
+                await bus.read(1, "input", 7, 2)
+            assert caught.value.code == 2
+            await right(bus, 100 + number)
+
+    server = bad.Server(bad.in_turn(bad.refuses_with_length(length, then=then), bad.honest))
+    with_server(server, work)
+    assert server.connections == 1
+    assert len(server.requests) == 10
+
+
+@pytest.mark.parametrize("length", [0, 2, 3, 4, 5, 11, 254, 0xFFFF])
+@pytest.mark.parametrize("padding", [b"", b"\0", b"\0\0", bytes(8)])
+def test_a_late_exception_in_one_segment_with_the_answer_is_discarded(length: int, padding: bytes) -> None:
+    held: list[bytes] = []
+
+    def behaviour(request: bad.Request) -> list[bad.Step]:
+        if request.number == 0:
+            held.append(bad.refuses_with_length(length, then=padding)(request)[0].data)
+            return []
+        return [bad.Step(data=held.pop() + request.right())] if held else [bad.Step(data=request.right())]
+
+    async def work(bus: Bus) -> None:
+        with pytest.raises(NoAnswer):
+            await bus.read(1, "holding", 7, 2)
+        await right(bus, 100, 3)
+        await right(bus, 200, 3)
+
+    server = bad.Server(behaviour)
+    with_server(server, work)
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 5, 7, 8])
+def test_an_exception_in_pieces_is_read(pieces: int) -> None:
+    def behaviour(request: bad.Request) -> list[bad.Step]:
+        frame = bad.refuses_with_length(4)(request)[0].data
+        return [bad.Step(data=frame[:pieces]), bad.Step(0.1, frame[pieces:])]
+
+    async def work(bus: Bus) -> None:
+        with pytest.raises(Refused):
+            await bus.read(1, "holding", 7, 2)
+
+    with_server(bad.Server(behaviour), work)
+
+
+@pytest.mark.parametrize("surplus", [-9, -6, -3, -2, -1, 1, 2, 3, 100, 240, 300])
+@pytest.mark.parametrize("tolerated", [(), ("transaction-id",)])
+def test_a_normal_answer_whose_header_lies_is_refused_and_named(surplus: int, tolerated: Faults) -> None:
+    """Registers 100 to 102: byte count 6, so the header must state 9."""
+
+    async def work(bus: Bus) -> None:
+        with pytest.raises(BadAnswer, match=rf"states {9 + surplus & 0xFFFF} bytes.*needs 9") as caught:
+            await bus.read(1, "holding", 100, 3)
+        assert caught.value.fault == "length"
+        await right(bus, 200)
+
+    with_server(bad.Server(bad.first(bad.with_length(surplus))), work, tolerated)
+
+
+@pytest.mark.parametrize("surplus", [-5, -3, -1, 1, 2, 3, 100, 240, 300])
+@pytest.mark.parametrize("tolerated", [("length",), ("transaction-id", "length")])
+def test_a_tolerated_length_is_not_compared(surplus: int, tolerated: Faults) -> None:
+    async def work(bus: Bus) -> None:
+        for number in range(20):
+            await right(bus, 100 + number, 1 + number % 4)
+
+    server = bad.Server(bad.with_length(surplus))
+    with_server(server, work, tolerated)
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("counted", [False, True], ids=["not counted", "counted"])
+@pytest.mark.parametrize("tolerated", [("length",), ("transaction-id", "length")])
+def test_a_gateway_that_leaves_the_checksum_in_its_frames_can_be_tolerated(counted: bool, tolerated: Faults) -> None:
+    def behaviour(request: bad.Request) -> list[bad.Step]:
+        (step,) = bad.with_length(2 * counted)(request)
+        return [bad.Step(data=step.data + b"\xc2\xc1")]
+
+    async def work(bus: Bus) -> None:
+        for number in range(20):
+            await right(bus, 100 + number, 1 + number % 4)
+
+    with_server(bad.Server(behaviour), work, tolerated)
+
+
+@wrong_ids
+def test_a_wrong_transaction_id_is_refused_and_named(change: Callable[[int], int]) -> None:
+    async def work(bus: Bus) -> None:
+        for _ in range(3):
+            with pytest.raises(NoAnswer, match=r"an answer came with transaction id \d+ instead of \d+") as caught:
+                await bus.read(1, "holding", 100, 3)
+            assert caught.value.fault == "transaction-id"
+            request = server.requests[-1]
+            assert request.transaction is not None
+            assert f"id {change(request.transaction) & 0xFFFF} instead of {request.transaction}" in str(caught.value)
+
+    server = bad.Server(bad.with_id(change))
+    with_server(server, work)
+
+
+@wrong_ids
+def test_a_wrong_transaction_id_of_an_exception_is_refused_and_named(change: Callable[[int], int]) -> None:
+    async def work(bus: Bus) -> None:
+        with pytest.raises(NoAnswer) as caught:
+            await bus.read(1, "holding", 100, 3)
+        assert caught.value.fault == "transaction-id"
+
+    with_server(bad.Server(bad.with_id(change, bad.refuses(2))), work)
+
+
+@wrong_ids
+def test_a_late_answer_with_a_wrong_id_is_not_taken_for_the_next(change: Callable[[int], int]) -> None:
+    """Each answer comes while the next request waits."""
+
+    async def work(bus: Bus) -> None:
+        for number in range(50):
+            with pytest.raises(DriverError):
+                await bus.read(1, "holding", 10 * number, 3)
+
+    with_server(bad.Server(bad.with_id(change, bad.late(1.3 * LIMIT))), work)
+
+
+def test_a_late_answer_is_not_named_as_a_wrong_id() -> None:
+    async def work(bus: Bus) -> None:
+        for number in range(3):
+            with pytest.raises(NoAnswer) as caught:
+                await bus.read(1, "holding", 10 * number, 3)
+            assert caught.value.fault == ""
+
+    with_server(bad.Server(bad.late(1.3 * LIMIT)), work)
+
+
+@wrong_ids
+@pytest.mark.parametrize("tolerated", [("transaction-id",), ("transaction-id", "length")])
+def test_a_tolerated_transaction_id_is_not_compared(change: Callable[[int], int], tolerated: Faults) -> None:
+    async def work(bus: Bus) -> None:
+        for number in range(40):
+            await right(bus, 10 * number, 1 + number % 2)
+
+    server = bad.Server(bad.with_id(change))
+    with_server(server, work, tolerated)
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("tolerated", [("transaction-id",), ("transaction-id", "length")])
+@pytest.mark.parametrize(
+    "fault", [bad.wrong_unit, bad.wrong_function, bad.short, bad.odd_bytes, bad.refuses_another_function]
+)
+def test_unit_function_and_byte_count_are_compared_in_any_case(fault: bad.Behaviour, tolerated: Faults) -> None:
+    async def work(bus: Bus) -> None:
+        with pytest.raises(DriverError):
+            await bus.read(1, "holding", 100, 3)
+        await right(bus, 200)
+
+    with_server(bad.Server(bad.first(fault)), work, tolerated)
+
+
+def test_a_tolerance_is_for_one_unit() -> None:
+    async def work(bus: Bus) -> None:
+        await right(bus)
+        with pytest.raises(NoAnswer):
+            await right(bus, unit=2)
+
+    with_server(bad.Server(bad.with_id(lambda number: 0)), work, ("transaction-id",))
+
+
+@wrong_ids
+@pytest.mark.parametrize("lateness", [0.7, 1.05, 1.5, 2.2, 5.0])
+def test_a_late_answer_of_a_tolerated_unit_is_not_taken_for_the_next(
+    change: Callable[[int], int], lateness: float
+) -> None:
+    async def work(bus: Bus) -> None:
+        good = 0
+        for number in range(40):
+            try:
+                await right(bus, 10 * number, 2)
+                good += 1
+            except DriverError:
+                await asyncio.sleep(lateness * LIMIT * (number % 3))
+        assert good >= 10
+
+    late = bad.with_id(change, bad.late(lateness * LIMIT))
+    prompt = bad.with_id(change)
+    with_server(bad.Server(bad.in_turn(prompt, prompt, late, prompt, prompt), in_order=True), work, ("transaction-id",))
+
+
+@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.slow(0.1)
+def test_no_sequence_of_faults_of_a_tolerated_unit_gives_a_wrong_value(seed: int) -> None:
+    """Answers of a gateway without transaction ids or right lengths: late, doubled, cut, foreign, in any order."""
+    dice = random.Random(seed)
+    change = dice.choice(list(WRONG_IDS.values()))
+    faults = [
+        *[bad.honest] * 8,
+        bad.silent,
+        bad.late(0.3 * LIMIT),
+        bad.late(1.2 * LIMIT),
+        bad.late(4 * LIMIT),
+        bad.doubled,
+        bad.doubled_after(dice, LIMIT),
+        bad.wrong_unit,
+        bad.short,
+        bad.wrong_function,
+        bad.cut_off,
+        bad.refuses(6),
+        bad.resets,
+        bad.closes,
+    ]
+
+    async def main() -> int:
+        good = 0
+        async with bad.Server(bad.with_id(change, bad.thrown(dice, faults)), in_order=True) as server:
+            bus = Bus(parse(server.url), timeout=LIMIT, chance=dice)
+            bus.tolerate(1, ("transaction-id", "length"))
+            for _ in range(100):
+                address, count = dice.randrange(900), dice.choice([1, 1, 2, 2, 10])
+                try:
+                    data = await bus.read(1, "holding", address, count)
+                except DriverError:
+                    continue
+                assert list(struct.unpack(f">{count}H", data)) == list(range(address, address + count))
+                good += 1
+            await bus.close()
+        return good
+
+    assert leaping_loop.run(main()) > 10
+
+
+def test_lines_without_headers_have_nothing_to_tolerate() -> None:
+    for url in ("rtutcp://127.0.0.1:1", "rtu:///dev/ttyUSB0", "ascii:///dev/ttyUSB0"):
+        faults: Faults = ("length",)
+        with pytest.raises(ValueError, match="allowed: tcp, udp, tls"):
+            Bus(parse(url)).tolerate(1, faults)
+
+
+def test_a_wrong_unit_is_named() -> None:
+    async def work(bus: Bus) -> None:
+        with pytest.raises(BadAnswer, match="unit 2 answered, requested unit 1") as caught:
+            await bus.read(1, "holding", 100, 3)
+        assert caught.value.fault == "unit"
+
+    with_server(bad.Server(bad.wrong_unit), work)
+
+
+def test_ids_of_two_buses_differ() -> None:
+    first = []
+    for _ in range(8):
+        server = bad.Server(bad.honest)
+
+        async def main(server: bad.Server = server) -> None:
+            async with server:
+                bus = Bus(parse(server.url))
+                await right(bus)
+                await bus.close()
+
+        leaping_loop.run(main())
+        first.append(server.requests[0].transaction)
+    assert len(set(first)) > 4  # of 65,025
