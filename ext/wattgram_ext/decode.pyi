@@ -25,7 +25,7 @@ class Decoder:
         low_position    word with the low half of a value whose two words stand apart, or -1; `position` has the high
                         half, and `little` has no meaning
         variant         None, or (guards, field), each guard (position, length, patterns): while the `length` words (1
-                        to 4) of each guard are one of its patterns, the value is that of `field`, as long as it has one;
+                        to 4) of each guard are one of its patterns, the value is that of `field`, if it has one;
                         `field` None: no value. A word of a guard that was not read: no value
     factors: (target, factor) pairs of field indices. The decoder multiplies the target by the factor's value.
     words: length of the image in 16-bit words.
