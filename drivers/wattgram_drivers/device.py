@@ -20,7 +20,10 @@ TYPE_WORDS: dict[Type, int] = {"u16": 1, "i16": 1, "u32": 2, "i32": 2, "u64": 4,
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """A register with the direction of a magnitude. The value is negative if word & `mask` == `negative`."""
+    """A register with the direction of a magnitude. The value is negative if word & `mask` == `negative`.
+
+    A value that is negative already, because the device signs it itself, stays negative.
+    """
 
     address: int
     mask: int = 0xFFFF
@@ -35,7 +38,7 @@ class Register:
     (raw - `offset`) x `scale` x 10^(register at `scale_address`) x the values of the quantities in `factors`.
     `scale` is exact, so that 2301 x 1/10 is 230.1 and not 230.10000000000002. `invalid` lists raw bit
     patterns (full width of the type) that mean "not available"; NaN always does for floats.
-    With a `direction`, only the magnitude of the raw value counts, whether or not the device signs it itself.
+    If the two words of a value stand apart, `address` has the high word and `low_address` the low word.
     `encoding` four-quadrant marks a leading power factor: above 1 it means 2 - value, below -1 it means -2 - value;
     magnitude: a counter that some devices send as a negative number; percent-or-ratio: a power factor with the `scale`
     of percent that some devices send as a ratio. The quantities in `witnesses`, active and apparent power, decide.
@@ -55,6 +58,8 @@ class Register:
     encoding: Encoding = "plain"
     direction: Direction | None = None
     witnesses: tuple[str, ...] = ()
+    low_address: int | None = None
+    variant: Variant | None = None
 
     @property
     def words(self) -> int:
@@ -62,10 +67,56 @@ class Register:
         return TYPE_WORDS[self.type]
 
     @property
-    def companions(self) -> tuple[int, ...]:
-        """Addresses of further registers that the value depends on, in the same table: scale and direction."""
+    def name(self) -> str:
+        """Table and address in words, such as "holding 40083"; of words apart both addresses."""
+        low = "" if self.low_address is None else f" and {self.low_address}"
+        return f"{self.table} {self.address}{low}"
+
+    @property
+    def addresses(self) -> tuple[int, ...]:
+        """Addresses of the value's registers, in the order of the words of `words`; the high word first if apart."""
+        if self.low_address is not None:
+            return self.address, self.low_address
+        return tuple(range(self.address, self.address + self.words))
+
+    @property
+    def parts(self) -> tuple[tuple[int, int], ...]:
+        """First and last register of the value, and of everything that the value depends on, in the same table."""
+        own = self.addresses
+        value = [(own[0], own[-1])] if self.low_address is None else [(address, address) for address in own]
         direction = None if self.direction is None else self.direction.address
-        return tuple(address for address in (self.scale_address, direction) if address is not None)
+        value += [(address, address) for address in (self.scale_address, direction) if address is not None]
+        if self.variant is not None:
+            value += [(guard.address, guard.address + guard.registers - 1) for guard in self.variant.guards]
+            value += [] if self.variant.register is None else self.variant.register.parts
+        return tuple(value)
+
+    @property
+    def companions(self) -> tuple[int, ...]:
+        """Addresses of further registers that the value depends on, in the same table."""
+        every = {address for first, last in self.parts for address in range(first, last + 1)}
+        return tuple(sorted(every - set(self.addresses)))
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A condition on the `registers` words at `address`: they are one of the bit patterns `values`."""
+
+    address: int
+    values: tuple[int, ...]
+    registers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Another register of the same quantity, for a model or a wiring that the same map serves.
+
+    The variant is in force while all `guards` hold, as long as `register` has a value. `register` None: the quantity
+    does not exist then.
+    """
+
+    guards: tuple[Guard, ...]
+    register: Register | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +212,16 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class IdentityMarks:
-    """Identification of a model: all `marks` must match. source: the manual or software that documents them."""
+    """Identification of a model: all `marks` must match. source: the manual or software that documents them.
+
+    only: other models answer the same registers with another meaning, so that plausible values identify nothing.
+    """
 
     marks: tuple[Mark, ...] = ()
     model: Label | None = None
     serial: Label | None = None
     source: str = ""
+    only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,13 @@
 """Errors of maps, buses and devices. The type states whether a retry can help."""
 
+from __future__ import annotations
+
+from collections.abc import Collection
+from difflib import get_close_matches
 from typing import Literal
+
+MOST_WORDS = 12
+"""Most allowed words that a message lists."""
 
 Fault = Literal["", "transaction-id", "unit", "length"]
 """Field of a received frame that is wrong, while the frame otherwise looks like the answer."""
@@ -54,3 +61,12 @@ class WordsSwapped(DriverError):
 
     A retry can help only after the device's settings were changed.
     """
+
+
+def few_words(found: str, allowed: Collection[str]) -> str:
+    """Return the first allowed words, the number of the others, and the words nearest to the found one."""
+    listed = list(allowed)
+    more = f" and {len(listed) - MOST_WORDS} more" if len(listed) > MOST_WORDS else ""
+    near = get_close_matches(found, listed, n=3, cutoff=0.5)
+    text = f"allowed: {', '.join(listed[:MOST_WORDS]) or 'none'}{more}"
+    return f"{text}; nearest: {', '.join(map(repr, near))}" if near else text

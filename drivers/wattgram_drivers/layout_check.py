@@ -8,7 +8,8 @@ from math import isfinite
 
 from .device import RegisterBlock
 from .driver_errors import LayoutChanged, WordsSwapped
-from .plan import Block, Place, Plan, RegisterSpan
+from .places import Place
+from .plan import Block, Plan, RegisterSpan
 
 PLAUSIBLE = {"frequency": (40.0, 75.0), "voltage": (50.0, 1000.0)}
 """Values that prove an order of words: of the grid's frequency, Hz, and of a low-voltage grid, V."""

@@ -13,15 +13,32 @@ _TABLE = {"type": "string", "enum": ["holding", "input"]}
 _WORD_ORDER = {"type": "string", "enum": ["big", "little"]}
 _ADDRESS = {"type": "integer", "minimum": 0, "maximum": 0xFFFF}
 _WORD = {"type": "integer", "minimum": 0, "maximum": 0xFFFF}
+_APART = {"type": "array", "items": _ADDRESS, "minItems": 2, "maxItems": 2}
 _PATTERNS = {"type": "array", "items": {"type": "integer", "minimum": 0}}
 _SECONDS_SCHEMA = {"type": "number", "minimum": 0, "maximum": 300}
 
 
 def schema() -> dict[str, Any]:
     """Return the JSON schema of a map. `maps/device.schema.json` is a copy."""
+    address = {
+        "anyOf": [_ADDRESS, _APART],
+        "description": "as in the request, counted from 0; of two words that stand apart both, the high word first",
+    }
+    guard = _object(
+        {
+            "address": _ADDRESS,
+            "registers": {"type": "integer", "minimum": 1, "maximum": 4, "description": "default 1"},
+            "values": {**_PATTERNS, "minItems": 1, "description": "raw bit patterns, high word first"},
+        },
+        required=["address", "values"],
+    )
+    when = {
+        "anyOf": [guard, {"type": "array", "items": guard, "minItems": 1, "maxItems": 4}],
+        "description": "registers of the same table that hold one of the values; of several, each",
+    }
     register = _object(
         {
-            "address": {**_ADDRESS, "description": "as in the request, counted from 0"},
+            "address": address,
             "unit": {"type": "string", "enum": list(STATED_UNITS), "description": "the register's own unit"},
             "table": _TABLE,
             "type": _TYPE,
@@ -59,9 +76,51 @@ def schema() -> dict[str, Any]:
                 **_PATTERNS,
                 "description": "raw bit patterns, of the full width, that mean: not available",
             },
+            "repeat": {
+                **_object(
+                    {
+                        "count": {"type": "integer", "minimum": 2, "maximum": 64},
+                        "step": {"type": "integer", "minimum": 1, "maximum": 1000},
+                    },
+                    required=["count", "step"],
+                ),
+                "description": "rows for the next numbers of the name, each `step` registers further",
+            },
+            "overlaps": {
+                "type": "string",
+                "description": "quantity of another row that has registers of this row, too",
+            },
+            "variant": {
+                **_object(
+                    {
+                        "when": when,
+                        "absent": {"type": "boolean", "description": "true: the quantity does not exist then"},
+                        "address": address,
+                        "type": _TYPE,
+                        "word_order": _WORD_ORDER,
+                        "scale": {"type": "number"},
+                        "invalid": _PATTERNS,
+                    },
+                    required=["when"],
+                ),
+                "description": "keys of the row that differ for some models of the same map",
+            },
             "note": {"type": "string"},
         },
         required=["address", "unit"],
+    )
+    condition = _object(
+        {
+            "quantity": {"type": "string", "description": "a row of the map with a state"},
+            "values": {"type": "array", "items": {"type": "number"}, "minItems": 1, "description": "valid states"},
+            "covers": {
+                "type": "array",
+                "items": {"type": "string"},
+                "minItems": 1,
+                "description": "quantities that are valid in these states only; default: all others",
+            },
+        },
+        required=["quantity", "values"],
     )
     limits = _object(
         {
@@ -116,6 +175,10 @@ def schema() -> dict[str, Any]:
             },
             "model": {**label, "description": "registers with the name of the model"},
             "serial": {**label, "description": "registers with the serial number"},
+            "only": {
+                "type": "boolean",
+                "description": "true: other models have the same registers, so that values identify nothing",
+            },
         },
         ["source"],
     )
@@ -149,6 +212,13 @@ def schema() -> dict[str, Any]:
             },
             "defaults": _object({"table": _TABLE, "type": _TYPE, "word_order": _WORD_ORDER}),
             "limits": limits,
+            "valid_when": {
+                "type": "array",
+                "items": condition,
+                "minItems": 1,
+                "description": "states of the device in which its values are valid",
+            },
+            "nameplate": {"type": "string", "description": "row with the rated AC power"},
             "identity": {**identity, "description": "marks by which wattgram scan identifies the device"},
             "registers": {
                 "type": "object",

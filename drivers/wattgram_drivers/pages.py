@@ -144,6 +144,8 @@ def _meaning(quantity: Quantity, sign: str) -> tuple[str, ...]:
 
 def _address(register: Register) -> tuple[str, ...]:
     order = ", low word first" if register.words > 1 and register.word_order == "little" else ""
+    if register.low_address is not None:
+        order = f", low word at {register.low_address}"
     power = f" x 10^({register.scale_address})" if register.scale_address is not None else ""
     scale = f"{float(register.scale):g}{power}"
     return _TABLE_DIGITS[register.table], str(register.address), register.type + order, scale, register.note

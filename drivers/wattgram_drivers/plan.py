@@ -6,37 +6,17 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
-from typing import NamedTuple
 
 from .block_places import BlockPlaces, block_places, heads, split
 from .bus_time import FEWEST_REQUESTS, RequestCost
-from .device import Device, DeviceLimits, Register, RegisterBlock, Table
-from .driver_errors import MapError
-
-
-class Field(NamedTuple):
-    """Decoding of a value, in the order that `wattgram_ext.decode` takes."""
-
-    position: int
-    type: str
-    little: bool
-    numerator: float
-    denominator: float
-    scale_position: int
-    invalid: tuple[int, ...]
-    offset: float
-    quadrants: bool
-    direction_position: int
-    mask: int
-    negative: int
-    magnitude: bool = False
-    active: int = -1
-    apparent: int = -1
+from .device import Device, DeviceLimits, Register, RegisterBlock, Table, ValidWhen
+from .driver_errors import MapError, few_words
+from .places import Field, Place, placed
 
 
 @dataclass(frozen=True, slots=True)
 class RegisterSpan:
-    """Registers `first` to `last`, which one request must contain: a value, with its scale and direction."""
+    """Registers `first` to `last`, which one request must contain: a value, with all that it depends on."""
 
     table: Table
     first: int
@@ -75,45 +55,16 @@ NOTHING_REFUSED = RefusedRegisters()
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Positions in the image of a register's value, scale and direction (-1: none)."""
-
-    register: Register
-    position: int
-    scale_position: int = -1
-    direction_position: int = -1
-
-    def field(self) -> Field:
-        """Return the decoder's field."""
-        register = self.register
-        return Field(
-            self.position,
-            register.type,
-            register.word_order == "little",
-            float(register.scale.numerator),
-            float(register.scale.denominator),
-            self.scale_position,
-            register.invalid,
-            float(register.offset),
-            register.encoding == "four-quadrant",
-            self.direction_position,
-            register.direction.mask if register.direction else 0,
-            register.direction.negative if register.direction else 0,
-            register.encoding == "magnitude",
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """The requests to a device, and the position of each value in the image.
 
     The image contains the `spans` one after another, each with separate words: a value never mixes two answers, and
     its position does not depend on the requests. `blocks` read all spans; `fast_blocks` read the spans in `fast`, and
-    any others that lie within the same requests. `twice` are scales that do not fit a request with their values:
-    they are read before and after the values, and are valid if both readings agree. A scale that changes in between
-    would make the value wrong by a power of ten. So are headers of blocks with several requests. `checked` are the
-    device's register blocks with planned values, and `headers` their headers by span: the words that every reading
-    must contain there.
+    any others that lie within the same requests. `twice` are scales, and high words apart, that do not fit a request
+    with their values: they are read before and after the values, and are valid if both readings agree. A scale that
+    changes in between would make the value wrong by a power of ten. So are headers of blocks with several requests.
+    `checked` are the device's register blocks with planned values, and `headers` their headers by span: the words that
+    every reading must contain there.
     """
 
     blocks: tuple[Block, ...]
@@ -171,7 +122,7 @@ def make_plan(
     for span in spans:
         positions[span] = words
         words += span.last - span.first + 1
-    twice = frozenset(span for register in registers for span in _lone_scale(register, limits))
+    twice = frozenset(span for register in registers for span in _lone_parts(register, limits))
     blocks = arrange(spans, limits, cost)
     twice |= {
         header for header, block in headers.items() if split(block, [(each.table, each.address) for each in blocks])
@@ -223,14 +174,14 @@ def arrange(
 def in_order(
     blocks: Iterable[Block], twice: Collection[RegisterSpan], limits: DeviceLimits, cost: RequestCost
 ) -> tuple[Block, ...]:
-    """Return requests in the order of sending: first those with scales read `twice`, last the same scales again.
+    """Return requests in the order of sending: first those with spans read `twice`, last the same spans again.
 
     Between them, requests of equal shape are separated where possible: on RTU their answers are indistinguishable, so
     `rtu` sends an additional request between two neighbours of equal shape.
     """
-    scales = [block for block in blocks if not set(twice).isdisjoint(block.spans)]
-    again = arrange({span for block in scales for span in block.spans if span in twice}, limits, cost)
-    return (*scales, *_separated([block for block in blocks if block not in scales]), *again)
+    early = [block for block in blocks if not set(twice).isdisjoint(block.spans)]
+    again = arrange({span for block in early for span in block.spans if span in twice}, limits, cost)
+    return (*early, *_separated([block for block in blocks if block not in early]), *again)
 
 
 def fills(span: RegisterSpan, block: Block, limits: DeviceLimits) -> bool:
@@ -240,8 +191,7 @@ def fills(span: RegisterSpan, block: Block, limits: DeviceLimits) -> bool:
 
 def spans_of(register: Register, limits: DeviceLimits) -> list[RegisterSpan]:
     """Return the span of a value with its companions; separate spans if they do not fit one request."""
-    value = RegisterSpan(register.table, register.address, register.address + register.words - 1)
-    alone = [value, *(RegisterSpan(register.table, address, address) for address in register.companions)]
+    alone = [RegisterSpan(register.table, first, last) for first, last in register.parts]
     first, last = min(span.first for span in alone), max(span.last for span in alone)
     return alone if _stretch(first, last, limits) is None else [RegisterSpan(register.table, first, last)]
 
@@ -327,39 +277,40 @@ def _stretch(first: int, last: int, limits: DeviceLimits) -> tuple[int, int] | N
 def _wanted(device: Device, quantities: Collection[str] | None) -> list[Register]:
     if quantities is None:
         return list(device.registers)
-    needed = _with_factors(device, _checked(device, quantities))
+    needed = _with_needed(device, _checked(device, quantities))
     return [register for register in device.registers if register.quantity in needed]
 
 
 def _fast(device: Device, registers: Sequence[Register], slow: Collection[str]) -> Sequence[Register]:
-    """Return the fast registers and their factors; all registers if there is no fast register."""
+    """Return the fast registers and all that they need; all registers if there is no fast register."""
     _checked(device, slow)
-    needed = _with_factors(device, {register.quantity for register in registers if register.quantity not in slow})
+    needed = _with_needed(device, {register.quantity for register in registers if register.quantity not in slow})
     return [register for register in registers if register.quantity in needed] or registers
 
 
 def _checked(device: Device, quantities: Collection[str]) -> Collection[str]:
     unknown = [name for name in quantities if name not in device.quantities]
     if unknown:
-        offered = ", ".join(device.quantities)
-        raise MapError([f"{device.name}: no quantity {name!r}; allowed: {offered}" for name in unknown])
+        raise MapError(
+            [f"{device.name}: no quantity {name!r}; {few_words(name, device.quantities)}" for name in unknown]
+        )
     return quantities
 
 
-def _with_factors(device: Device, quantities: Collection[str]) -> set[str]:
-    """Return the quantities, their factors, and the states that say whether they are valid."""
-    wanted = {
+def _with_needed(device: Device, quantities: Collection[str]) -> set[str]:
+    """Return the quantities, the states that tell whether they are valid, and the factors and witnesses of all."""
+    states = {condition.state for condition in device.conditions if covered(condition, quantities)}
+    return {
         name
         for register in device.registers
-        if register.quantity in quantities
+        if register.quantity in quantities or register.quantity in states
         for name in (register.quantity, *register.factors, *register.witnesses)
     }
-    return wanted | {
-        condition.state
-        for condition in device.conditions
-        if condition.state in device.quantities
-        and not wanted.isdisjoint(condition.quantities or set(device.quantities) - {condition.state})
-    }
+
+
+def covered(condition: ValidWhen, quantities: Collection[str]) -> set[str]:
+    """Return the quantities that a condition covers: all but its state if it names none."""
+    return (set(condition.quantities) or set(quantities) - {condition.state}) & set(quantities)
 
 
 def _spans(registers: Iterable[Register], limits: DeviceLimits) -> tuple[RegisterSpan, ...]:
@@ -381,11 +332,14 @@ def _order(span: RegisterSpan) -> tuple[Table, int, int]:
     return span.table, span.first, span.last
 
 
-def _lone_scale(register: Register, limits: DeviceLimits) -> Iterator[RegisterSpan]:
-    """Yield the span of a scale that does not fit a request with its value."""
-    address = register.scale_address
-    if address is not None and len(spans_of(register, limits)) > 1:
-        yield RegisterSpan(register.table, address, address)
+def _lone_parts(register: Register, limits: DeviceLimits) -> Iterator[RegisterSpan]:
+    """Yield the spans that must be read twice: a scale and a high word that do not fit a request with their value."""
+    if len(spans_of(register, limits)) == 1:
+        return
+    if register.scale_address is not None:
+        yield RegisterSpan(register.table, register.scale_address, register.scale_address)
+    if register.low_address is not None:
+        yield RegisterSpan(register.table, register.address, register.address)
 
 
 def _place(register: Register, limits: DeviceLimits, positions: Mapping[RegisterSpan, int]) -> Place:
@@ -394,13 +348,7 @@ def _place(register: Register, limits: DeviceLimits, positions: Mapping[Register
     def position(address: int) -> int:
         return next(positions[span] + address - span.first for span in spans if span.first <= address <= span.last)
 
-    scale, direction = register.scale_address, register.direction
-    return Place(
-        register,
-        position(register.address),
-        -1 if scale is None else position(scale),
-        -1 if direction is None else position(direction.address),
-    )
+    return placed(register, position)
 
 
 def _misfit(span: RegisterSpan, limits: DeviceLimits) -> str:

@@ -25,14 +25,17 @@ FREQUENCY = (45.0, 65.0)  # Hz: 50 and 60 Hz grids, and gensets
 PHASE_VOLTAGE = (80.0, 300.0)  # V, phase to neutral: grids of 100, 120, 230, 277 V
 LINE_VOLTAGE = (140.0, 520.0)  # V, phase to phase: the same x sqrt 3
 LOW_VOLTAGE = 1000.0  # V, limit of low voltage (IEC 60038)
+STRING_VOLTAGE = (100.0, 1500.0)  # V, of a string that feeds an inverter (IEC 60364-7-712: up to 1500 V)
 NOISE_LEVEL = 20.0  # V, VA: an unconnected input can show values up to this level
 ROOT_3 = 3**0.5
 
 _PHASE_NAMES = ("l1", "l2", "l3")
 _LINES = (("l1l2", "l1n"), ("l2l3", "l2n"), ("l3l1", "l3n"))
+_STRINGS = tuple(f"dc_voltage_{number}" for number in range(1, 5))
 _CHECKABLE = frozenset(
     {
         "frequency",
+        *_STRINGS,
         *(f"voltage_{phase}n" for phase in _PHASE_NAMES),
         *(f"voltage_{line}" for line, _ in _LINES),
         *(f"current_{phase}" for phase in _PHASE_NAMES),
@@ -147,7 +150,7 @@ def checkable(device: Device) -> tuple[str, ...]:
         register.quantity
         for register in device.registers
         if register.quantity in _CHECKABLE
-        and all((register.table, register.address + word) not in marks for word in range(register.words))
+        and all((register.table, address) not in marks for address in register.addresses)
     )
 
 
@@ -175,6 +178,8 @@ def evidence(device: Device, values: Mapping[str, float]) -> Evidence:
         ratio = _ratio(values.get(f"voltage_{between}", nan), values.get(f"voltage_{neutral}", nan))
         points["voltage"] += 0.95 * ROOT_3 <= ratio <= 1.05 * ROOT_3
     points["power"] += _agreements(values)
+    if points["frequency"] and points["voltage"]:  # alone, a string's voltage could be anything
+        points["string"] += sum(STRING_VOLTAGE[0] <= values.get(name, nan) <= STRING_VOLTAGE[1] for name in _STRINGS)
     return Evidence(sum(points.values()), frozenset(kind for kind, count in points.items() if count))
 
 

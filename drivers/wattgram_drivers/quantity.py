@@ -213,6 +213,7 @@ _ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("grid_{import|export}_power{|_l1|_l2|_l3}", "W", "power from or to the grid", ""),
     ("{meter|grid|grid_ct}_current_{l1|l2|l3}", "A", "current at the grid's meter", "import+"),
     ("meter_voltage_{l1n|l2n|l3n}", "V", "voltage at the grid's meter", ""),
+    ("meter_status", "1", "state of the connection to the grid's meter", ""),
     ("meter_frequency", "Hz", "frequency at the grid's meter", ""),
     ("meter_power_factor_total", "1", "power factor at the grid's meter", ""),
     ("meter_energy_{import|export}{|_daily|_float}", "Wh", "energy counter of the grid's meter", ""),

@@ -30,7 +30,9 @@ cdef struct Field:
     Kind kind
     bint little
     int position        # word
-    int length          # words
+    int length          # words side by side at the position
+    int low             # word of the low half of a value whose two words stand apart, or -1
+    int variant         # index of its variant, or -1
     int scale_position  # word, or -1
     int direction       # word, or -1
     uint16_t mask
@@ -44,6 +46,20 @@ cdef struct Field:
     double numerator
     double denominator
     double offset
+
+
+cdef struct Guard:
+    int position        # word
+    int length          # words
+    int patterns        # index of the first of its patterns in the common list
+    int patterns_end
+
+
+cdef struct Variant:
+    Field field
+    bint absent         # the value does not exist while all guards hold
+    int guards          # index of the first of its guards
+    int guards_end
 
 
 cdef struct Factor:
@@ -69,6 +85,8 @@ cdef inline uint64_t pattern(const Field *field, const unsigned char *image) noe
     cdef uint64_t bits = 0
     cdef int first = field.position
     cdef int i
+    if field.low >= 0:
+        return word(image, first) << 16 | word(image, field.low)
     if field.little:
         for i in range(field.length - 1, -1, -1):
             bits = bits << 16 | word(image, first + i)
@@ -99,7 +117,7 @@ cdef inline double number(Kind kind, uint64_t bits) noexcept nogil:
         return double_
 
 
-cdef inline double value(
+cdef inline double usual_value(
     const Field *field,
     const uint64_t *invalid,
     const unsigned char *image,
@@ -114,6 +132,8 @@ cdef inline double value(
     for i in range(field.position, field.position + field.length):
         if not valid[i]:
             return NAN
+    if field.low >= 0 and not valid[field.low]:
+        return NAN
     bits = pattern(field, image)
     for i in range(field.invalid, field.invalid_end):
         if bits == invalid[i]:
@@ -134,8 +154,8 @@ cdef inline double value(
     if field.direction >= 0:
         if not valid[field.direction]:
             return NAN
-        raw = fabs(raw)
-        if (word(image, field.direction) & field.mask) == field.negative:
+        # A register that signs its value itself needs no direction: newer firmware leaves the bits at 0.
+        if raw > 0 and (word(image, field.direction) & field.mask) == field.negative:
             raw = -raw
     result = raw * numerator / denominator
     if field.quadrants:
@@ -146,30 +166,112 @@ cdef inline double value(
     return result if isfinite(result) else NAN
 
 
+cdef inline int held(
+    const Guard *guard, const uint64_t *invalid, const unsigned char *image, const unsigned char *valid
+) noexcept nogil:
+    """Return 1 if the guard's words are one of its patterns, 0 if not, -1 if a word was not read."""
+    cdef uint64_t bits = 0
+    cdef int i
+    for i in range(guard.position, guard.position + guard.length):
+        if not valid[i]:
+            return -1
+        bits = bits << 16 | word(image, i)
+    for i in range(guard.patterns, guard.patterns_end):
+        if bits == invalid[i]:
+            return 1
+    return 0
+
+
+cdef inline double value(
+    const Field *field,
+    const Variant *variants,
+    const Guard *guards,
+    const uint64_t *invalid,
+    const unsigned char *image,
+    const unsigned char *valid,
+) noexcept nogil:
+    """Return the field's value, or that of its variant while all guards of the variant hold.
+
+    NaN if a word of a guard was not read. A variant without a value leaves the field's own registers in force.
+    """
+    cdef const Variant *variant
+    cdef double result
+    cdef int i, holds
+    if field.variant < 0:
+        return usual_value(field, invalid, image, valid)
+    variant = &variants[field.variant]
+    for i in range(variant.guards, variant.guards_end):
+        holds = held(&guards[i], invalid, image, valid)
+        if holds < 0:
+            return NAN
+        if holds == 0:
+            return usual_value(field, invalid, image, valid)
+    if variant.absent:
+        return NAN
+    result = usual_value(&variant.field, invalid, image, valid)
+    return result if isfinite(result) else usual_value(field, invalid, image, valid)
+
+
+cdef tuple OPTIONAL = (False, -1, -1, -1, None)  # what a shorter field leaves out, from element 12 on
+cdef int REQUIRED = 12
+cdef int VARIANT = 16
+
+
+def complete(field):
+    """Return a field with its optional elements."""
+    return (*field, *OPTIONAL[len(field) - REQUIRED :])
+
+
+cdef tuple OPTIONAL = (False, -1, -1, -1, None)  # what a shorter field leaves out, from element 12 on
+cdef int REQUIRED = 12
+cdef int VARIANT = 16
+
+
+def complete(field):
+    """Return a field with its optional elements."""
+    return (*field, *OPTIONAL[len(field) - REQUIRED :])
+
+
+def pattern_count(field):
+    """Return how many bit patterns a complete field, its variant and the variant's guards have."""
+    if field[VARIANT] is None:
+        return len(field[6])
+    guards, other = field[VARIANT]
+    return len(field[6]) + sum(len(patterns) for _, _, patterns in guards) + (0 if other is None else len(other[6]))
+
+
 @cython.final
 cdef class Decoder:
     cdef Field *fields
+    cdef Variant *variants
+    cdef Guard *guards
     cdef Factor *factors
     cdef uint64_t *invalid
+    cdef int filled
     cdef Py_ssize_t count
     cdef Py_ssize_t factor_count
     cdef Py_ssize_t words
     cdef bint undecided  # whether power factors may be percent or a ratio
 
     def __cinit__(self, fields, factors, words):
-        fields = list(fields)
+        fields = [complete(field) for field in fields]
         factors = list(factors)
         if not 0 <= words <= MOST_WORDS:
             raise ValueError(f"words: {words}, expected 0 to {MOST_WORDS}")
         self.words = words
         self.count = len(fields)
         self.factor_count = len(factors)
-        patterns = sum(len(field[6]) for field in fields)
+        patterns = sum(pattern_count(field) for field in fields)
+        variants = [field[VARIANT] for field in fields if field[VARIANT] is not None]
         # one element more than needed: calloc(0) may return NULL
         self.fields = <Field *> calloc(self.count + 1, sizeof(Field))
+        self.variants = <Variant *> calloc(len(variants) + 1, sizeof(Variant))
+        self.guards = <Guard *> calloc(sum(len(guards) for guards, _ in variants) + 1, sizeof(Guard))
         self.factors = <Factor *> calloc(self.factor_count + 1, sizeof(Factor))
         self.invalid = <uint64_t *> calloc(patterns + 1, sizeof(uint64_t))
-        if self.fields == NULL or self.factors == NULL or self.invalid == NULL:
+        if self.fields == NULL or self.variants == NULL or self.guards == NULL or self.factors == NULL:
+            raise MemoryError
+        if self.invalid == NULL:
             raise MemoryError
         self.set_fields(fields)
         self.set_factors(factors)
@@ -179,58 +281,102 @@ cdef class Decoder:
 
     def __dealloc__(self):
         free(self.fields)
+        free(self.variants)
+        free(self.guards)
         free(self.factors)
         free(self.invalid)
 
     cdef int set_fields(self, list fields) except -1:
-        cdef Field *field
-        cdef int filled = 0
-        for i, (
+        cdef Variant *variant
+        cdef Guard *guard
+        cdef int variants = 0
+        cdef int guards = 0
+        for i, field in enumerate(fields):
+            self.set_field(&self.fields[i], f"field {i}", field)
+            if field[VARIANT] is None:
+                continue
+            conditions, other = field[VARIANT]
+            self.fields[i].variant = variants
+            variant = &self.variants[variants]
+            variants += 1
+            variant.guards = guards
+            for position, length, patterns in conditions:
+                if not 1 <= length <= 4 or not 0 <= position <= self.words - length:
+                    raise ValueError(f"field {i}: guard of {length} words at {position} is not within {self.words} words")
+                guard = &self.guards[guards]
+                guards += 1
+                guard.position = position
+                guard.length = length
+                guard.patterns = self.filled
+                self.set_patterns(f"field {i}: guard", patterns, length)
+                guard.patterns_end = self.filled
+            variant.guards_end = guards
+            variant.absent = other is None
+            if other is not None:
+                self.set_field(&variant.field, f"variant of field {i}", complete(other))
+        return 0
+
+    cdef int set_field(self, Field *field, str place, settings) except -1:
+        (
             position, kind, little, numerator, denominator, scale_position, invalid,
-            offset, quadrants, direction, mask, negative, *rest,
-        ) in enumerate(fields):
-            magnitude, active, apparent = rest or (False, -1, -1)
-            if kind not in KINDS:
-                raise ValueError(f"field {i}: type {kind!r}, expected one of {' '.join(KINDS)}")
-            length = int(kind[1:]) // 16
-            if not 0 <= position <= self.words - length:
-                raise ValueError(f"field {i}: {kind} at word {position} is not within {self.words} words")
-            if not -1 <= scale_position < self.words:
-                raise ValueError(f"field {i}: scale at {scale_position} is not within {self.words} words")
-            if not -INFINITY < numerator < INFINITY or not 0 < denominator < INFINITY:
-                raise ValueError(f"field {i}: scale {numerator}/{denominator}, expected finite and > 0 below")
-            if not -INFINITY < offset < INFINITY:
-                raise ValueError(f"field {i}: offset {offset}, expected a finite one")
-            if not -1 <= direction < self.words:
-                raise ValueError(f"field {i}: direction at {direction} is not within {self.words} words")
-            if not 0 <= mask <= 0xFFFF or not 0 <= negative <= 0xFFFF:
-                raise ValueError(f"field {i}: direction {mask:#x}, {negative:#x}, expected 16 bits each")
-            if not -1 <= active < self.count or not -1 <= apparent < self.count or (active < 0) != (apparent < 0):
-                raise ValueError(f"field {i}: powers {active}, {apparent} are not within {self.count} fields")
-            field = &self.fields[i]
-            field.kind = KINDS[kind]
-            field.little = little
-            field.position = position
-            field.length = length
-            field.scale_position = scale_position
-            field.numerator = numerator
-            field.denominator = denominator
-            field.offset = offset
-            field.quadrants = quadrants
-            field.magnitude = magnitude
-            field.active = active
-            field.apparent = apparent
-            self.undecided = self.undecided or active >= 0
-            field.direction = direction
-            field.mask = mask
-            field.negative = negative
-            field.invalid = filled
-            for bits in invalid:
-                if not 0 <= bits < 1 << 16 * length:
-                    raise ValueError(f"field {i}: invalid pattern {bits:#x} does not fit {kind}")
-                self.invalid[filled] = bits
-                filled += 1
-            field.invalid_end = filled
+            offset, quadrants, direction, mask, negative, magnitude, active, apparent, low, _,
+        ) = settings
+        if kind not in KINDS:
+            raise ValueError(f"{place}: type {kind!r}, expected one of {' '.join(KINDS)}")
+        words = int(kind[1:]) // 16
+        length = words if low < 0 else 1
+        if not 0 <= position <= self.words - length:
+            raise ValueError(f"{place}: {kind} at word {position} is not within {self.words} words")
+        if not -1 <= low < self.words or (low >= 0 and words != 2):
+            raise ValueError(f"{place}: low word of {kind} at {low}, expected two words within {self.words}")
+        if not -1 <= scale_position < self.words:
+            raise ValueError(f"{place}: scale at {scale_position} is not within {self.words} words")
+        if not -INFINITY < numerator < INFINITY or not 0 < denominator < INFINITY:
+            raise ValueError(f"{place}: scale {numerator}/{denominator}, expected finite and > 0 below")
+        if not -INFINITY < offset < INFINITY:
+            raise ValueError(f"{place}: offset {offset}, expected a finite one")
+        if not -1 <= direction < self.words:
+            raise ValueError(f"{place}: direction at {direction} is not within {self.words} words")
+        if not 0 <= mask <= 0xFFFF or not 0 <= negative <= 0xFFFF:
+            raise ValueError(f"{place}: direction {mask:#x}, {negative:#x}, expected 16 bits each")
+        if not -1 <= active < self.count or not -1 <= apparent < self.count or (active < 0) != (apparent < 0):
+            raise ValueError(f"{place}: powers {active}, {apparent} are not within {self.count} fields")
+        if not -1 <= active < self.count or not -1 <= apparent < self.count or (active < 0) != (apparent < 0):
+            raise ValueError(f"{place}: powers {active}, {apparent} are not within {self.count} fields")
+        field.kind = KINDS[kind]
+        field.little = little
+        field.position = position
+        field.length = length
+        field.low = low
+        field.variant = -1
+        field.scale_position = scale_position
+        field.numerator = numerator
+        field.denominator = denominator
+        field.offset = offset
+        field.quadrants = quadrants
+        field.magnitude = magnitude
+        field.active = active
+        field.apparent = apparent
+        self.undecided = self.undecided or active >= 0
+        field.magnitude = magnitude
+        field.active = active
+        field.apparent = apparent
+        self.undecided = self.undecided or active >= 0
+        field.direction = direction
+        field.mask = mask
+        field.negative = negative
+        field.invalid = self.filled
+        self.set_patterns(f"{place}: invalid", invalid, words)
+        field.invalid_end = self.filled
+        return 0
+
+    cdef int set_patterns(self, str place, patterns, words) except -1:
+        """Append patterns to the common list."""
+        for bits in patterns:
+            if not 0 <= bits < 1 << 16 * words:
+                raise ValueError(f"{place} pattern {bits:#x} does not fit {words} words")
+            self.invalid[self.filled] = bits
+            self.filled += 1
         return 0
 
     cdef int set_factors(self, list factors) except -1:
@@ -245,7 +391,7 @@ cdef class Decoder:
         cdef Py_ssize_t i
         cdef double factor, product
         for i in range(self.count):
-            out[i] = value(&self.fields[i], self.invalid, image, valid)
+            out[i] = value(&self.fields[i], self.variants, self.guards, self.invalid, image, valid)
         for i in range(self.factor_count):
             factor = out[self.factors[i].factor]
             if factor != 0:  # a transformer ratio of 0 was never configured, and counts as 1
@@ -286,7 +432,7 @@ cdef class Decoder:
                 continue
             field = self.fields[i]
             field.numerator *= 100
-            out[i] = value(&field, self.invalid, image, valid) if ratio else NAN
+            out[i] = usual_value(&field, self.invalid, image, valid) if ratio else NAN
 
     def decode(self, bytes image not None, bytes valid not None):
         cdef bytes out

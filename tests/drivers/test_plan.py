@@ -12,7 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wattgram_drivers.bus_time import FEWEST_REQUESTS, RequestCost, request_cost
 from wattgram_drivers.catalogue import load
-from wattgram_drivers.device import Device, DeviceLimits, Direction, Register, Table, Type
+from wattgram_drivers.device import (
+    Device,
+    DeviceLimits,
+    Direction,
+    Guard,
+    Register,
+    Table,
+    Type,
+    ValidWhen,
+    Variant,
+)
 from wattgram_drivers.driver_errors import MapError
 from wattgram_drivers.endpoint import parse
 from wattgram_drivers.plan import (
@@ -134,7 +144,9 @@ def test_a_quantity_and_its_factors_are_planned_together() -> None:
 def test_fields_are_what_the_decoder_takes() -> None:
     row = Register("a", 5, "input", "i32", "little", Fraction(-1, 10), 7, (), (0x80000000,))
     found = make_plan(device(DeviceLimits(), row))
-    assert found.fields() == ((0, "i32", True, -1.0, 10.0, 2, (0x80000000,), 0.0, False, -1, 0, 0, False, -1, -1),)
+    assert found.fields() == (
+        (0, "i32", True, -1.0, 10.0, 2, (0x80000000,), 0.0, False, -1, 0, 0, False, -1, -1, -1, None),
+    )
     Decoder(found.fields(), found.factors(), found.words)
 
 
@@ -142,10 +154,60 @@ def test_a_value_its_direction_and_its_scale_are_planned_together() -> None:
     row = Register("a", 40, "input", "i16", scale_address=42, direction=Direction(33, 0x2, 0x2), offset=7)
     found = make_plan(device(DeviceLimits(), row))
     assert requests(found) == [(33, 10)]
-    assert found.fields() == ((7, "i16", False, 1.0, 1.0, 9, (), 7.0, False, 0, 0x2, 0x2, False, -1, -1),)
+    assert found.fields() == ((7, "i16", False, 1.0, 1.0, 9, (), 7.0, False, 0, 0x2, 0x2, False, -1, -1, -1, None),)
     apart = make_plan(device(DeviceLimits(max_registers=4), row))
     assert requests(apart) == [(42, 1), (33, 1), (40, 1), (42, 1)]
-    assert apart.fields() == ((1, "i16", False, 1.0, 1.0, 2, (), 7.0, False, 0, 0x2, 0x2, False, -1, -1),)
+    assert apart.fields() == ((1, "i16", False, 1.0, 1.0, 2, (), 7.0, False, 0, 0x2, 0x2, False, -1, -1, -1, None),)
+
+
+def test_words_apart_share_a_request_or_the_high_word_is_read_before_and_after() -> None:
+    row = Register("a", 690, "holding", "i32", low_address=625)
+    near = make_plan(device(DeviceLimits(), row))
+    assert requests(near) == [(625, 66)]  # 625 to 690
+    assert near.fields() == ((65, "i32", False, 1.0, 1.0, -1, (), 0.0, False, -1, 0, 0, False, -1, -1, 0, None),)
+    apart = make_plan(device(DeviceLimits(max_registers=60), row))
+    assert requests(apart) == [(690, 1), (625, 1), (690, 1)]
+    assert apart.twice == {RegisterSpan("holding", 690, 690)}
+    assert apart.places[0].positions == (1, 0)
+    Decoder(apart.fields(), apart.factors(), apart.words)
+
+
+def test_a_variant_is_planned_with_its_guards() -> None:
+    other = Register("a", 40, "input", "u16")
+    row = Register("a", 39, "input", "i32", variant=Variant((Guard(29, (0x7FFFFFFF,), 2), Guard(39, (0,))), other))
+    found = make_plan(device(DeviceLimits(), row))
+    assert requests(found) == [(29, 12)]
+    guards = ((0, 2, (0x7FFFFFFF,)), (10, 1, (0,)))
+    second = (11, "u16", False, 1.0, 1.0, -1, (), 0.0, False, -1, 0, 0, False, -1, -1, -1, None)
+    assert found.fields() == (
+        (10, "i32", False, 1.0, 1.0, -1, (), 0.0, False, -1, 0, 0, False, -1, -1, -1, (guards, second)),
+    )
+    absent = make_plan(device(DeviceLimits(), Register("a", 39, "input", "i32", variant=Variant((Guard(38, (0,)),)))))
+    assert absent.fields()[0][-1] == (((0, 1, (0,)),), None)
+
+
+def test_the_place_that_a_value_comes_from_is_named() -> None:
+    # GoodWe with one phase: 35129 is 7FFFFFFF, and 35139 has a high word of 0
+    plan = make_plan(load("goodwe_et"), ["active_power_total"])
+    (place,) = plan.places
+    words = {29: 0x7FFF, 30: 0xFFFF, 39: 0, 40: 0xFF5C}
+    image = b"".join(words.get(address, 0).to_bytes(2, "big") for address in range(29, 41))
+    assert place.in_force(image, b"\1" * 12).register.address == 35140
+    assert place.in_force(image, b"\1\0" + b"\1" * 10).register.address == 35139
+    assert place.in_force(image[:-2] + b"\x7f\xff", b"\1" * 12).register.address == 35139  # not available
+    assert place.in_force(bytes(24), b"\1" * 12) == place
+
+
+def test_the_state_of_a_condition_is_planned_with_the_values_that_it_covers() -> None:
+    rows = (register("power", 0), register("energy", 10), register("state", 50, "u16", None, "pt"), register("pt", 60))
+    whole = Device("d", "v", "m", "meter", rows, conditions=(ValidWhen("state", (1.0,)),))
+    assert make_plan(whole, ["power"]).quantities == ("power", "state", "pt")
+    assert make_plan(whole, ["state"]).quantities == ("state", "pt")
+    assert make_plan(whole, ["pt"]).quantities == ("state", "pt")
+    assert asked(make_plan(whole, slow=["energy", "state", "pt"]).fast_blocks) == [(0, 1), (50, 1), (60, 1)]
+    part = Device("d", "v", "m", "meter", rows, conditions=(ValidWhen("state", (1.0,), ("power",)),))
+    assert make_plan(part, ["energy"]).quantities == ("energy",)
+    assert make_plan(part, ["power"]).quantities == ("power", "state", "pt")
 
 
 def test_an_unknown_quantity_is_named() -> None:
@@ -166,6 +228,9 @@ rows = st.builds(
     type=st.sampled_from(get_args(Type)),
     scale_address=st.none() | st.integers(0, 400),
     direction=st.none() | st.builds(Direction, st.integers(0, 400)),
+    variant=st.none() | st.builds(Variant, st.tuples(st.builds(Guard, st.integers(0, 400), st.just((1,))))),
+) | st.builds(
+    lambda high, low: Register("a", high, "input", "u32", low_address=low), st.integers(0, 400), st.integers(0, 400)
 )
 limits = st.builds(
     DeviceLimits,
@@ -206,8 +271,9 @@ def test_any_plan_covers_each_value_once_within_the_limits(registers: list[Regis
     assert [place.register for place in found.places] == registers
     for place in found.places:
         row = place.register
-        addresses = [address_at(place.position + word, row.table) for word in range(row.words)]
-        assert addresses == list(range(row.address, row.address + row.words))
+        assert tuple(address_at(word, row.table) for word in place.positions) == row.addresses
+        if row.variant is not None:
+            assert address_at(place.guard_positions[0], row.table) == row.variant.guards[0].address
         if row.scale_address is None:
             assert place.scale_position == -1
         else:

@@ -78,6 +78,18 @@ def test_one_plausible_word_is_no_evidence_for_a_driver() -> None:
     assert probe.evidence(SDM630, few).strong
 
 
+def test_string_voltages_confirm_an_inverter_without_sun() -> None:
+    # GW5000D-NS before sunrise: one phase, no power yet; of integers, frequency and one voltage alone are not enough
+    goodwe = catalogue.load("goodwe_dt")
+    early = {"frequency": 49.97, "voltage_l1n": 240.5, "current_l1": 0.0, "active_power_total": 0.0}
+    assert not probe.evidence(goodwe, early).strong
+    assert probe.evidence(goodwe, early | {"dc_voltage_1": 224.4, "dc_voltage_2": 291.8}).strong
+    # by themselves, and beside a frequency alone, they say nothing
+    strings = {f"dc_voltage_{number}": 600.0 for number in range(1, 5)}
+    assert probe.evidence(goodwe, strings).points == 0
+    assert not probe.evidence(goodwe, strings | {"frequency": 50.0}).strong
+
+
 def test_zeros_are_no_evidence() -> None:
     assert probe.evidence(SDM630, dict.fromkeys(SDM630.quantities, 0.0)) == probe.Evidence(0, frozenset())
 

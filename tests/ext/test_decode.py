@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from wattgram_ext.decode import Decoder
 
 from tests.support import reference
 
-Field = tuple[int, str, bool, float, float, int, list[int], float, bool, int, int, int]
+Field = tuple[int, str, bool, float, float, int, list[int], float, bool, int, int, int, bool, int, int, int, Any]
 TYPES = ("u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64")
 
 
@@ -36,8 +37,10 @@ def field(
     offset: float = 0.0,
     quadrants: bool = False,
     direction: tuple[int, int, int] = (-1, 0, 0),
+    low: int = -1,
+    variant: tuple[list[tuple[int, int, list[int]]], Any] | None = None,
 ) -> Field:
-    """A field, by default without offset, quadrants and direction."""
+    """A field, by default without offset, quadrants, direction, a low word apart, and variant."""
     return (
         position,
         kind,
@@ -49,6 +52,11 @@ def field(
         offset,
         quadrants,
         *direction,
+        False,
+        -1,
+        -1,
+        low,
+        variant,
     )
 
 
@@ -129,7 +137,6 @@ def test_a_direction_stands_in_another_register() -> None:
     solis = field(0, "i32", False, 1.0, 1.0, -1, [], direction=(2, 0xFFFF, 0))
     assert decoded([solis], "0000 07d0 0001") == [2000.0]
     assert decoded([solis], "0000 07d0 0000") == [-2000.0]
-    assert decoded([solis], "ffff f830 0001") == [2000.0]
     assert decoded([solis], "ffff f830 0000") == [-2000.0]
     # Sungrow: bit 1 of 13000 is charging, whatever the other bits say
     sungrow = field(0, "i16", False, -1.0, 1.0, -1, [], direction=(1, 2, 2))
@@ -137,6 +144,53 @@ def test_a_direction_stands_in_another_register() -> None:
     assert decoded([sungrow], "0064 0005") == [-100.0]
     lost = Decoder([solis], [], 3).decode(bytes.fromhex("0000 07d0 0001"), b"\1\1\0")
     assert math.isnan(struct.unpack("d", lost)[0])
+
+
+def test_a_direction_never_turns_a_value_that_is_negative_already() -> None:
+    # Sungrow, firmware of November 2024 and later: 13021 is signed, and the direction bits of 13000 stay 0
+    sungrow = field(0, "i16", False, 1.0, 1.0, -1, [], direction=(1, 2, 2))
+    assert decoded([sungrow], "f448 0000") == [-3000.0]
+    assert decoded([sungrow], "f448 0002") == [-3000.0]
+    assert decoded([sungrow], "0bb8 0000") == [3000.0]
+    # older firmware: a magnitude, and bit 1 of 13000 says that the battery is charging
+    assert decoded([sungrow], "0bb8 0002") == [-3000.0]
+    assert math.copysign(1.0, decoded([sungrow], "0000 0002")[0]) == 1.0
+    # a magnitude without a sign can have any bit set: 40000 x 1 W
+    assert decoded([field(0, "u16", False, 1.0, 1.0, -1, [], direction=(1, 2, 2))], "9c40 0000") == [40000.0]
+
+
+def test_two_words_apart_are_one_value() -> None:
+    # Deye: the high word of 625 stands at 690. 0x9c40 is 40000; -40000 is 0xffff63c0.
+    apart = field(2, "i32", True, 1.0, 1.0, -1, [0x7FFFFFFF], low=0)
+    assert decoded([apart], "9c40 1234 0000") == [40000.0]
+    assert decoded([apart], "63c0 1234 ffff") == [-40000.0]
+    assert math.isnan(decoded([apart], "ffff 1234 7fff")[0])
+    for lost in (0, 2):
+        octets = Decoder([apart], [], 3).decode(bytes.fromhex("9c40 1234 0000"), bytes(i != lost for i in range(3)))
+        assert math.isnan(struct.unpack("d", octets)[0])
+
+
+def test_a_variant_is_in_force_while_its_guard_holds() -> None:
+    # GoodWe: a unit with one phase marks the power of the second (words 0, 1) as not available, and the total is
+    # then the second of its two words. 0xff5c is -164.
+    second = field(3, "i16", False, 1.0, 1.0, -1, [0x7FFF])
+    total = field(2, "i32", False, 1.0, 1.0, -1, [], variant=([(0, 2, [0x7FFFFFFF, 0x8000])], second))
+    assert decoded([total], "7fff ffff 0000 ff5c") == [-164.0]
+    assert decoded([total], "0000 8000 0000 ff5c") == [-164.0]
+    assert decoded([total], "0000 0100 0000 ff5c") == [65372.0]
+    # without a value of the variant, the usual registers stay in force
+    assert decoded([total], "7fff ffff 0001 7fff") == [98303.0]
+    # a guard that was not read says nothing
+    octets = Decoder([total], [], 4).decode(bytes.fromhex("7fff ffff 0000 ff5c"), b"\1\0\1\1")
+    assert math.isnan(struct.unpack("d", octets)[0])
+    # two guards hold together: a total that is marked itself is not read as 16 bits
+    total = field(2, "i32", False, 1.0, 1.0, -1, [0x7FFFFFFF], variant=([(0, 2, [0x7FFFFFFF]), (2, 1, [0])], second))
+    assert decoded([total], "7fff ffff 0000 ff5c") == [-164.0]
+    assert math.isnan(decoded([total], "7fff ffff 7fff ffff")[0])
+    none = field(0, "u16", False, 1.0, 1.0, -1, [], variant=([(1, 1, [0, 0xFFFF])], None))
+    assert decoded([none], "0fa0 0fa1") == [4000.0]
+    assert math.isnan(decoded([none], "0fa0 0000")[0])
+    assert math.isnan(decoded([none], "0fa0 ffff")[0])
 
 
 def test_a_factor_multiplies_and_a_factor_of_0_counts_as_1() -> None:
@@ -171,6 +225,26 @@ def test_an_unread_word_removes_only_its_own_values() -> None:
         ([field(0, "u16", False, 1.0, 1.0, -1, [], offset=math.inf)], [], 1, "field 0: offset inf"),
         ([field(0, "u16", False, 1.0, 1.0, -1, [], direction=(1, 1, 1))], [], 1, "field 0: direction at 1"),
         ([field(0, "u16", False, 1.0, 1.0, -1, [], direction=(0, 1 << 16, 0))], [], 1, "field 0: direction 0x1"),
+        ([field(0, "i32", False, 1.0, 1.0, -1, [], low=2)], [], 2, "field 0: low word of i32 at 2"),
+        ([field(0, "i64", False, 1.0, 1.0, -1, [], low=1)], [], 2, "field 0: low word of i64 at 1"),
+        (
+            [field(0, "u16", False, 1.0, 1.0, -1, [], variant=([(0, 2, [0])], None))],
+            [],
+            1,
+            "field 0: guard of 2 words at 0",
+        ),
+        (
+            [field(0, "u16", False, 1.0, 1.0, -1, [], variant=([(0, 1, [1 << 16])], None))],
+            [],
+            1,
+            "field 0: guard pattern",
+        ),
+        (
+            [field(0, "u16", False, 1.0, 1.0, -1, [], variant=([(0, 1, [0])], plain("u32")))],
+            [],
+            1,
+            "variant of field 0: u32 at word 0",
+        ),
         ([field(0, "u16", False, 1.0, 1.0, -1, [])], [(0, 1)], 1, "factor 0: fields 0, 1"),
         ([], [], -1, "words: -1"),
         ([], [], 1 << 70, "words"),
@@ -194,28 +268,39 @@ def test_a_block_of_another_length_is_refused(image: bytes, valid: bytes) -> Non
 
 
 @st.composite
+def plain_fields(draw: st.DrawFn, words: int) -> Field:
+    kind = draw(st.sampled_from(TYPES))
+    length = int(kind[1:]) // 16
+    return field(
+        draw(st.integers(0, words - length)),
+        kind,
+        draw(st.booleans()),
+        draw(st.sampled_from([1.0, -1.0, 0.1, 1000.0, 3.6e6, 1e300])),
+        draw(st.sampled_from([1.0, 10.0, 1000.0, 3.0])),
+        draw(st.integers(-1, words - 1)),
+        draw(st.lists(st.sampled_from([0, 0x8000, 0xFFFF]), max_size=2)),
+        offset=draw(st.sampled_from([0.0, 1000.0, -3.0])),
+        quadrants=draw(st.booleans()),
+        direction=(
+            draw(st.integers(-1, words - 1)),
+            draw(st.sampled_from([0xFFFF, 2, 1])),
+            draw(st.sampled_from([0, 1, 2])),
+        ),
+        low=draw(st.integers(-1, words - 1)) if length == 2 else -1,
+    )
+
+
+@st.composite
 def plans(draw: st.DrawFn) -> tuple[list[Field], list[tuple[int, int]], int]:
     words = draw(st.integers(4, 12))
-    kinds = draw(st.lists(st.sampled_from(TYPES), min_size=1, max_size=8))
-    fields: list[Field] = [
-        field(
-            draw(st.integers(0, words - int(kind[1:]) // 16)),
-            kind,
-            draw(st.booleans()),
-            draw(st.sampled_from([1.0, -1.0, 0.1, 1000.0, 3.6e6, 1e300])),
-            draw(st.sampled_from([1.0, 10.0, 1000.0, 3.0])),
-            draw(st.integers(-1, words - 1)),
-            draw(st.lists(st.sampled_from([0, 0x8000, 0xFFFF]), max_size=2)),
-            offset=draw(st.sampled_from([0.0, 1000.0, -3.0])),
-            quadrants=draw(st.booleans()),
-            direction=(
-                draw(st.integers(-1, words - 1)),
-                draw(st.sampled_from([0xFFFF, 2, 1])),
-                draw(st.sampled_from([0, 1, 2])),
-            ),
-        )
-        for kind in kinds
-    ]
+    fields = draw(st.lists(plain_fields(words), min_size=1, max_size=8))
+    for number, row in enumerate(fields):
+        guards = []
+        for length in draw(st.lists(st.integers(1, 4), min_size=1, max_size=2)):
+            patterns = draw(st.lists(st.sampled_from([0, 1, 0xFFFF, (1 << 16 * length) - 1]), max_size=3))
+            guards.append((draw(st.integers(0, words - length)), length, patterns))
+        variant = guards, draw(st.none() | plain_fields(words))
+        fields[number] = (*row[:-1], draw(st.none() | st.just(variant)))
     index = st.integers(0, len(fields) - 1)
     return fields, draw(st.lists(st.tuples(index, index), max_size=3)), words
 

@@ -7,11 +7,15 @@ import struct
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from math import copysign, isfinite, nan
+from typing import Any
 
 Field = (
     tuple[int, str, bool, float, float, int, Sequence[int], float, bool, int, int, int]
     | tuple[int, str, bool, float, float, int, Sequence[int], float, bool, int, int, int, bool, int, int]
+    | tuple[int, str, bool, float, float, int, Sequence[int], float, bool, int, int, int, bool, int, int, int, Any]
 )
+
+LONGEST = 17  # elements of a field with all optional ones
 
 FORMATS = {"u16": "H", "i16": "h", "u32": "I", "i32": "i", "u64": "Q", "i64": "q", "f32": "f", "f64": "d"}
 
@@ -33,14 +37,33 @@ class Decoder:
             values[target] = finite(values[target] * (1.0 if values[factor] == 0 else values[factor]))
         return struct.pack(f"{len(values)}d", *values)
 
+    @classmethod
+    def value(cls, row: Field, image: bytes, valid: bytes) -> float:
+        variant: Any = row[-1] if len(row) == LONGEST else None
+        if variant is not None:
+            guards, other = variant
+            for guard, length, patterns in guards:
+                if not all(valid[guard : guard + length]):
+                    return nan
+                if int.from_bytes(image[2 * guard : 2 * (guard + length)], "big") not in patterns:
+                    return cls.usual(row, image, valid)
+            value = nan if other is None else cls.usual(other, image, valid)
+            if other is None or isfinite(value):
+                return value
+        return cls.usual(row, image, valid)
+
     @staticmethod
-    def value(row: Field, image: bytes, valid: bytes) -> float:
+    def usual(row: Field, image: bytes, valid: bytes) -> float:
         position, kind, little, numerator, denominator, scale_position, invalid, offset, quadrants, *turn = row
         direction, mask, negative, *rest = turn
-        last = position + int(kind[1:]) // 16
-        words = [image[2 * i : 2 * i + 2] for i in range(position, last)]
-        raw = b"".join(reversed(words) if little else words)
-        if not all(valid[position:last]) or int.from_bytes(raw, "big") in invalid:
+        low = rest[3] if len(rest) > 3 else -1
+        places = list(range(position, position + int(kind[1:]) // 16))
+        if little:
+            places.reverse()
+        if low >= 0:
+            places = [position, low]
+        raw = b"".join(image[2 * i : 2 * i + 2] for i in places)
+        if not all(valid[i] for i in places) or int.from_bytes(raw, "big") in invalid:
             return nan
         if scale_position >= 0:
             exponent = int.from_bytes(image[2 * scale_position : 2 * scale_position + 2], "big", signed=True)
@@ -55,7 +78,7 @@ class Decoder:
             if not valid[direction]:
                 return nan
             bits = int.from_bytes(image[2 * direction : 2 * direction + 2], "big")
-            number = -abs(number) if bits & mask == negative else abs(number)
+            number = -abs(number) if bits & mask == negative else number
         result = number * numerator / denominator
         if quadrants and abs(result) > 1:
             result = copysign(2, result) - result

@@ -21,7 +21,7 @@ UNBOUNDED = "unbounded"
 CLASSES: tuple[tuple[str, str], ...] = (
     # Settings, codes and counts: no bounds. They come first, so that a setting is not judged as a measurement.
     (
-        r"(alarm|fault|status_bits|alarm_vendor)_\d|status(_.*)?|(fault|error)_code|(working|controller|derating)_mode"
+        r"(alarm|fault|status_bits|alarm_vendor)_\d|(meter_)?status(_.*)?|(fault|error)_code|(working|controller|derating)_mode"
         r"|power_flow_status|ac_type|model_id|device_type_code|model_type_register|(meter|output|der)_type|sunspec_did"
         r"|(string|mppt|module|port)_count|starts_total|string_index|device_address|(module|port)_\d+_(id|status|alarm"
         r"|type)|.*_sf|throttle_source|connection_command|socket_lock_status|cable_status|(active|shown)_sampling_point"

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from math import isfinite, nan, prod
 
 from wattgram_drivers.device import Device, Reading
-from wattgram_drivers.plan import Place, Plan
+from wattgram_drivers.places import Place
+from wattgram_drivers.plan import Plan
 from wattgram_drivers.quantity import is_slow
 
 from wattgram.base.occurrence import Occurrence

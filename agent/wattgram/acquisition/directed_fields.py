@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from wattgram_drivers.plan import Field, Plan
+from wattgram_drivers.places import Field
+from wattgram_drivers.plan import Plan
 from wattgram_drivers.quantity import QUANTITIES
 
 

@@ -8,7 +8,8 @@ from math import isfinite, isinf, isnan, nan
 from typing import NamedTuple
 
 from wattgram_drivers.device import Reading
-from wattgram_drivers.plan import Place, Plan
+from wattgram_drivers.places import Place
+from wattgram_drivers.plan import Plan
 from wattgram_drivers.quantity import QUANTITIES
 
 
@@ -58,8 +59,7 @@ class Examination:
 
     def was_read(self, index: int) -> bool:
         """Return whether an answer contained the value's register."""
-        place = self.places[index]
-        return all(self.reading.valid[place.position : place.position + place.register.words])
+        return all(self.reading.valid[position] for position in self.places[index].positions)
 
     def is_infinite(self, index: int) -> bool:
         """Return whether the value's register holds an infinite float."""
@@ -80,16 +80,19 @@ class Examination:
     def withheld(self) -> tuple[Withheld, ...]:
         """Return the withheld values, in the order of the plan."""
         return tuple(
-            Withheld(
-                self.names[index],
-                f"{self.places[index].register.table} {self.places[index].register.address}",
-                self._octets(self.places[index]).hex(" ", 2),
-                self.raw[index],
-                verdict.bound,
-                verdict.reason,
-            )
+            self._withheld(index, self.places[index].in_force(self.reading.image, self.reading.valid), verdict)
             for index, verdict in sorted(self.verdicts.items())
         )
 
+    def _withheld(self, index: int, place: Place, verdict: Verdict) -> Withheld:
+        return Withheld(
+            self.names[index],
+            place.register.name,
+            self._octets(place).hex(" ", 2),
+            self.raw[index],
+            verdict.bound,
+            verdict.reason,
+        )
+
     def _octets(self, place: Place) -> bytes:
-        return self.reading.image[2 * place.position : 2 * (place.position + place.register.words)]
+        return b"".join(self.reading.image[2 * position : 2 * position + 2] for position in place.positions)

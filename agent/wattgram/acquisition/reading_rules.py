@@ -217,13 +217,7 @@ class ReadingRules:
             for index, place in inside
             if not (only_values and self._classes[index] in (UNBOUNDED, "power setting"))
         ]
-        words = sorted(
-            {
-                position
-                for _, place in values
-                for position in range(place.position, place.position + place.register.words)
-            }
-        )
+        words = sorted({position for _, place in values for position in place.positions})
         shown = tuple(place.position for index, place in inside if index in self._signs_of_life)
         members = {index for index, _ in values}
         for model in self._plan.checked:  # states and alarms of an empty SunSpec model are void, too

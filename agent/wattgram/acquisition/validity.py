@@ -171,7 +171,7 @@ def _screen(
             (
                 max(limit.low, LEAST_FREQUENCY) if class_of(place.register.quantity) == "frequency" else limit.low,
                 limit.high,
-                place.position if place.register.type in ("f32", "f64") else -1,
+                place.position if place.register.type in ("f32", "f64") and place.low_position < 0 else -1,
                 place.register.words,
                 place.register.word_order == "little",
             )

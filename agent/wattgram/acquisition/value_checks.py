@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isfinite, isnan, nan
 
-from wattgram_drivers.plan import Field, Plan
+from wattgram_drivers.places import Field
+from wattgram_drivers.plan import Plan
 
 from .bounds import Limits, class_of
 from .examination import Examination, Verdict

@@ -6,7 +6,8 @@ import struct
 from collections.abc import Sequence
 from math import isfinite
 
-from wattgram_drivers.plan import Field, Plan
+from wattgram_drivers.places import Field
+from wattgram_drivers.plan import Plan
 from wattgram_ext.decode import Decoder
 
 from .bounds import Limits, class_of

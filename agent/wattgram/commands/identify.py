@@ -175,7 +175,8 @@ async def identify(unit: UnitIdentification, devices: Mapping[str, Device], cloc
         for name, device in devices.items():
             found = await _evidence(unit, device, clock)
             if found.strong:
-                (doubted if verdicts[name] == "differs" else plausible)[name] = found
+                doubtful = verdicts[name] == "differs" or device.identity.only
+                (doubted if doubtful else plausible)[name] = found
         if plausible:
             best = _Candidates(plausible).best()
             by_kind[devices[best[0]].kind] = _Candidates(plausible)

@@ -81,7 +81,7 @@ def _as_table(result: ReadResult, *, raw: bool) -> str:
             value.quantity,
             _plain(value.value, value.digits),
             QUANTITIES[value.quantity].unit,
-            f"{value.table} {value.address}",
+            value.register,
             *([" ".join(value.words) or "refused by the device"] if raw else []),
         ]
         for value in result.values

@@ -33,8 +33,7 @@ class Value:
 
     quantity: str
     value: float
-    table: str
-    address: int
+    register: str
     words: tuple[str, ...]
     digits: int
 
@@ -78,14 +77,11 @@ def _values(plan: Plan, reading: Reading, judged: Judged) -> tuple[Value, ...]:
         Value(
             place.register.quantity,
             number,
-            place.register.table,
-            place.register.address,
-            tuple(
-                reading.image[2 * word : 2 * word + 2].hex()
-                for word in range(place.position, place.position + place.register.words)
-                if reading.valid[word]
-            ),
+            place.register.name,
+            tuple(reading.image[2 * word : 2 * word + 2].hex() for word in place.positions if reading.valid[word]),
             SINGLE if place.register.type == "f32" else DOUBLE,
         )
-        for place, number in zip(plan.places, numbers, strict=True)
+        for place, number in zip(
+            (place.in_force(reading.image, reading.valid) for place in plan.places), numbers, strict=True
+        )
     )

@@ -108,6 +108,12 @@ def check_plan(config: Config) -> CheckReport:
             )
     report.findings += [slower.reason for slower in paced(config.devices)]
     report.notes += [_tolerance(device) for device in config.devices if device.tolerate]
+    report.notes += [
+        f"{device.name}: powers and energies are multiplied by ratio {device.ratio:g} (CT x VT); currents and voltages "
+        "are left out"
+        for device in config.devices
+        if device.ratio != 1.0
+    ]
     if not any(device.role == "grid" for device in config.devices):
         report.notes.append("no device has the role grid: the balance assumes a site without import and export")
     return report

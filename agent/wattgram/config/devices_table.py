@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import get_args
 
@@ -13,6 +14,7 @@ from wattgram_drivers.driver_errors import MapError
 from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.modbus.framing import Tolerance
 from wattgram_drivers.quantity import is_slow
+from wattgram_drivers.transformers import on_primary_side, own_ratios
 
 from wattgram.base import toml_table, units
 from wattgram.base.toml_table import Table
@@ -58,7 +60,8 @@ class DeviceConfig:
 
     `slow_interval`: s between two reads of the slow quantities, None to read all at each interval. `slow`: the slow
     quantities; empty for the default ones of the vocabulary. `frozen_after`: time in s after which wattgram stops
-    trusting values that do not change while power flows. `nominal_frequency`: Hz, None for 50 or 60. `nominal_voltage`:
+    trusting values that do not change while power flows. `ratio`: CT x VT of a meter that shows the values of the
+    secondary side; `device` has it already. `nominal_frequency`: Hz, None for 50 or 60. `nominal_voltage`:
     V, above 1.5 kV for a meter behind voltage transformers. `battery`: settings of role battery. `emission`: settings
     of the roles that produce. `tolerate`: header fields that the device's gateway sets wrongly for good.
     """
@@ -78,6 +81,7 @@ class DeviceConfig:
     slow_interval: float | None = None
     slow: tuple[str, ...] = ()
     frozen_after: float = frozen_device.FROZEN
+    ratio: float = 1.0
     nominal_frequency: float | None = None
     nominal_voltage: float | None = None
     battery: BatteryConfig = field(default_factory=BatteryConfig)
@@ -151,11 +155,15 @@ def _device(table: Table, maps: Path | None) -> DeviceConfig:
         except MapError as error:
             for mistake in error.mistakes:
                 table.mistake("driver", mistake)
+    ratio = _ratio(table, driver or "", device)
+    if device is not None:
+        device = on_primary_side(device, Fraction(str(ratio)))
     place: Endpoint = table.take("url", _url, toml_table.REQUIRED)
     default_unit = device.unit if device else 1
     highest = 247 if place is not None and not place.addressed else 255
     unit = table.take("unit", toml_table.whole(0 if highest == 255 else 1, highest), default_unit)
-    known = toml_table.choice(device.quantities, "a quantity of the driver") if device else toml_table.text
+    offered = "a quantity of the driver" + ("; with ratio, no currents and voltages" if ratio != 1.0 else "")
+    known = toml_table.choice(device.quantities, offered) if device else toml_table.text
     config = DeviceConfig(
         name=name or "",
         role=role or "",
@@ -175,6 +183,7 @@ def _device(table: Table, maps: Path | None) -> DeviceConfig:
         slow=tuple(table.take("slow", toml_table.listed(known), ()) or ()),
         frozen_after=table.take("frozen_after", toml_table.bounded(units.duration, 60.0, 604800.0, "1min to 7d"), None)
         or frozen_device.FROZEN,
+        ratio=ratio,
         nominal_frequency=table.take("nominal_frequency", toml_table.number(1.0, 1000.0), None),
         nominal_voltage=table.take(
             "nominal_voltage", toml_table.bounded(units.voltage, 10.0, 500e3, "10 V to 500 kV"), None
@@ -191,6 +200,23 @@ def _device(table: Table, maps: Path | None) -> DeviceConfig:
         )
     table.done()
     return config
+
+
+def _ratio(table: Table, driver: str, device: Device | None) -> float:
+    """Return the key `ratio`, 1 without the key or if the key is a mistake."""
+    found = table.take("ratio", toml_table.number(0.001, 1e6), 1.0)
+    if found is None or "ratio" not in table.data or not driver:
+        return 1.0
+    if device is None:
+        reason = f"no ratio: a {driver} device states the values of the primary side"
+    elif device.kind != "meter":
+        reason = f"a ratio for a meter; {driver} is of kind {device.kind}"
+    elif own_ratios(device):
+        reason = f"no ratio: {driver} multiplies its values by {' and '.join(own_ratios(device))} of the meter"
+    else:
+        return float(found)
+    table.mistake("ratio", f"found {found:g}; allowed: {reason}")
+    return 1.0
 
 
 def _driver(maps: Path | None) -> toml_table.Parser:

@@ -48,9 +48,9 @@ def limits(register: Register) -> tuple[int, int]:
 
 
 def split(register: Register, bits: int) -> list[int]:
-    """Return the words of a bit pattern of the register's full width, in its word order."""
+    """Return the words of a bit pattern of the register's full width, in the order of `Register.addresses`."""
     words = [bits >> shift & 0xFFFF for shift in range(16 * register.words - 16, -1, -16)]
-    return words if register.word_order == "big" else words[::-1]
+    return words if register.word_order == "big" or register.low_address is not None else words[::-1]
 
 
 def directed(register: Register, value: float, word: int) -> int:

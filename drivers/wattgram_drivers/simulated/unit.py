@@ -56,6 +56,13 @@ class SimulatedUnit:
         """Start with unchanged counters."""
         self._served = served
         self._factors = {name for register in served.device.registers for name in register.factors}
+        self._states = {condition.state: condition.allowed[0] for condition in served.device.conditions}
+        self._guards = {
+            guard
+            for register in served.device.registers
+            if register.variant is not None
+            for guard in register.variant.guards
+        }
         self._registers: dict[Table, list[Register]] = {"holding": [], "input": []}
         for register in served.device.registers:
             self._registers[register.table].append(register)
@@ -88,9 +95,9 @@ class SimulatedUnit:
                 words[at - address] = exponent & 0xFFFF
         requested = [register for register in self._registers[table] if _overlaps(register, address, count)]
         for register in requested:
-            for position, word in enumerate(self._encoded(register, snapshot, faults), register.address - address):
-                if 0 <= position < count:
-                    words[position] = word
+            for at, word in zip(register.addresses, self._encoded(register, snapshot, faults), strict=True):
+                if address <= at < address + count:
+                    words[at - address] = word
         for register in self._registers[table]:
             if register.direction and address <= register.direction.address < address + count:
                 position = register.direction.address - address
@@ -99,9 +106,7 @@ class SimulatedUnit:
 
     def _fixed(self, registers: list[Register]) -> dict[int, int]:
         """Return the content of every address of a table before values are inserted."""
-        mapped = {
-            address for register in registers for address in range(register.address, register.address + register.words)
-        }
+        mapped = {address for register in registers for address in register.addresses}
         mapped |= {address for register in registers for address in register.companions}
         mapped |= self._served.constants.keys()
         if self._served.fill:
@@ -117,7 +122,7 @@ class SimulatedUnit:
         }
         if faults.sleeping or faults.swapped_nan:
             return _Snapshot({}, exponents)
-        values = self._counted(self._served.values(), faults)
+        values = self._counted({**self._states, **self._served.values()}, faults)
         if faults.rollover:
             self._lift(_Snapshot(values, exponents), self._registers[table], faults.rollover)
         if faults.moving_scale:
@@ -181,9 +186,19 @@ class SimulatedUnit:
         scaling = self._scaling(register, snapshot)
         if scaling is None:
             return encode(register, nan)
+        if isnan(value) and self._is_guard(register):
+            return [0] * register.words
         exponent, factor = scaling
         lift = None if faults.glitch else self._lifts.get(register)
         return encode(register, value, exponent=exponent, factor=factor, lift=lift)
+
+    def _is_guard(self, register: Register) -> bool:
+        """Return whether a missing value of this register would put a variant of another register in force."""
+        bits = int.from_bytes(b"".join(word.to_bytes(2, "big") for word in encode(register, nan)), "big")
+        return any(
+            guard.address == register.address and guard.registers == register.words and bits in guard.values
+            for guard in self._guards
+        )
 
 
 def is_counter(quantity: str) -> bool:
@@ -192,4 +207,4 @@ def is_counter(quantity: str) -> bool:
 
 
 def _overlaps(register: Register, address: int, count: int) -> bool:
-    return register.address < address + count and register.address + register.words > address
+    return any(address <= at < address + count for at in register.addresses)

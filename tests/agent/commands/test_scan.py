@@ -231,6 +231,20 @@ def test_a_unit_with_the_code_of_another_model_is_not_identified() -> None:
     assert known.driver != device.name, "the meter code is another"
 
 
+def test_growatts_other_families_are_not_taken_for_the_string_inverters() -> None:
+    # WIT, SPH-TL3 and MIC answer the registers of MID and MAX with another meaning (0xAHA/Growatt_ModbusTCP profiles).
+    # Firmware AH1.0 is a MIC; without a text at 9 only the values speak, and they are plausible for all of these.
+    for text in ("AH1.0", ""):
+        served = identifiable(DEVICES["growatt_tl3x"])
+        words = {
+            9 + place: int.from_bytes(text.encode().ljust(10, b"\0")[2 * place :][:2], "big") for place in range(5)
+        }
+        rows = scanned_rows({1: replace(served, constants=words)}, [1])
+        assert [known.driver for _, _, known in rows] == [""], text
+    ((_, _, known),) = scanned_rows({1: identifiable(DEVICES["growatt_tl3x"])}, [1])
+    assert known.driver == "growatt_tl3x"
+
+
 def test_a_mark_of_one_word_counts_only_with_matching_values() -> None:
     device = DEVICES["carlogavazzi_em24_din"]
     ((_, _, known),) = scanned_rows({1: identifiable(device, {})}, [1])

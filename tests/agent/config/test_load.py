@@ -9,11 +9,16 @@ import pytest
 from wattgram.base.errors import ConfigError
 from wattgram.config.load import Config
 from wattgram.config.role_keys import BatteryConfig, EfficiencyPoint, EmissionConfig, HeatConfig
+from wattgram.counters.metering import counters_of
 from wattgram.delivery.configuration import load, read
 from wattgram.delivery.sinks.sparkplug.sparkplug_sink import SparkplugConfig
 
 ROOT = Path(__file__).resolve().parents[3]
 SITE = '[site]\nname = "works"\n[[device]]\nname = "incomer"\nrole = "grid"\ndriver = "sunspec"\nurl = "tcp://h"\n'
+
+POWERS_AND_ENERGIES = tuple(
+    f"{kind}_{amount}" for kind in ("active", "reactive", "apparent") for amount in ("power", "energy")
+)
 
 
 def test_defaults_of_the_configuration_are_those_of_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,6 +94,33 @@ def test_a_map_beside_the_configuration_is_a_driver(tmp_path: Path) -> None:
     device = load(path).devices[0].device
     assert device is not None
     assert device.registers[0].scale == 100
+
+
+def test_a_ratio_turns_a_meters_powers_and_counters_to_the_primary_side(tmp_path: Path) -> None:
+    plain, meter = (
+        read(SITE.replace("sunspec", "inepro_pro380") + line, tmp_path / "site.toml").devices[0]
+        for line in ("", "ratio = 60\n")
+    )
+    assert (plain.ratio, meter.ratio) == (1.0, 60.0)
+    assert plain.device is not None
+    assert meter.device is not None
+    scales = {row.quantity: row.scale for row in plain.device.registers}
+    for row in meter.device.registers:
+        multiplied = row.quantity.startswith(POWERS_AND_ENERGIES)
+        assert row.scale == scales[row.quantity] * (60 if multiplied else 1), row.quantity
+    assert set(scales) - set(meter.device.quantities) == {
+        name for name in scales if name.startswith(("voltage", "current"))
+    }
+
+
+def test_a_counter_behind_transformers_rolls_over_at_its_primary_value(tmp_path: Path) -> None:
+    # Carlo Gavazzi EM24: 32 bits in steps of 0.1 kWh. Behind CT x VT = 60, one step is 6 kWh.
+    config = read(SITE.replace("sunspec", "carlogavazzi_em24_din") + "ratio = 60\n", tmp_path / "site.toml")
+    device = config.devices[0].device
+    assert device is not None
+    counters = {choice.register.quantity: choice.counter for choice in counters_of(device, "grid")}
+    assert counters["active_energy_import"].count == 6000.0
+    assert counters["active_energy_import"].bits == 32
 
 
 def device(name: str, role: str, driver: str, *lines: str) -> str:

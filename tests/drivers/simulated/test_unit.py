@@ -7,6 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+from wattgram_drivers import catalogue
 from wattgram_drivers.device import Device, Register
 from wattgram_drivers.modbus.bus import Bus
 from wattgram_drivers.quantity import QUANTITIES
@@ -232,3 +233,26 @@ def test_only_growing_quantities_are_counters() -> None:
         name for name, quantity in QUANTITIES.items() if quantity.unit in ("Wh", "varh", "VAh", "m3", "kg")
     } - counters
     assert all(name == "active_energy_net" or name.startswith("battery_") for name in rest), rest
+
+
+def test_a_state_without_a_value_says_that_the_values_are_valid() -> None:
+    meter = catalogue.load("huawei_dtsu666h")
+    unit = SimulatedUnit(Served(meter, lambda: {"active_power_total": -2000.0}))
+    assert unit.read("holding", 37100, 1) == [1]  # huawei-solar-lib: 1 is normal
+    offline = SimulatedUnit(Served(meter, lambda: {"status": 0.0}))
+    assert offline.read("holding", 37100, 1) == [0]
+
+
+def test_the_words_of_a_split_value_are_served_at_both_addresses() -> None:
+    deye = SimulatedUnit(
+        Served(catalogue.load("deye_hybrid_3p"), lambda: {"grid_power_total": 40e3, "load_power": -5.0})
+    )
+    assert (deye.read("holding", 625, 1), deye.read("holding", 690, 1)) == ([0x9C40], [0])
+    assert (deye.read("holding", 653, 1), deye.read("holding", 659, 1)) == ([0xFFFB], [0xFFFF])
+
+
+def test_a_missing_phase_does_not_turn_a_served_device_into_one_phase() -> None:
+    # 7FFFFFFF at 35129 would say so; 60 kW do not fit the 16 bits of a unit with one phase
+    goodwe = SimulatedUnit(Served(catalogue.load("goodwe_et"), lambda: {"active_power_total": 60e3}))
+    assert goodwe.read("holding", 35129, 2) == [0, 0]
+    assert goodwe.read("holding", 35139, 2) == [0x0000, 0xEA60]
