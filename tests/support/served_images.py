@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import isnan, nan, prod
 
 from wattgram_drivers.device import Device, Reading, Register, Table
@@ -56,13 +56,19 @@ class ServedImages:
     def own_words(self, quantity: str) -> list[int]:
         """Return the words of one value."""
         register = self.registers[quantity]
-        return self.words(register.table, register.address, register.words)
+        return [word for address in self._addresses(register) for word in self.words(register.table, address, 1)]
 
     def change(self, quantity: str, *words: int) -> None:
         """Put words in the place of a value's."""
         register = self.registers[quantity]
-        for place, word in enumerate(words):
-            self._changed[register.table, register.address + place] = word
+        for address, word in zip(self._addresses(register), words, strict=True):
+            self._changed[register.table, address] = word
+
+    @staticmethod
+    def _addresses(register: Register) -> Sequence[int]:
+        """Return the addresses of a value's words; of two words that stand apart the high word's first."""
+        low: int | None = getattr(register, "low_address", None)
+        return range(register.address, register.address + register.words) if low is None else (register.address, low)
 
     def change_word(self, table: Table, address: int, word: int) -> None:
         """Put one word in the place of another."""
@@ -113,8 +119,9 @@ class ServedImages:
 
 def decoded(register: Register, images: ServedImages) -> float:
     """Decode a value's words by the map's row: type, order, scale, offset, factors, direction, quadrants."""
-    words = images.words(register.table, register.address, register.words)
-    octets = struct.pack(f">{len(words)}H", *(words if register.word_order == "big" else words[::-1]))
+    words = images.own_words(register.quantity)
+    apart = getattr(register, "low_address", None) is not None
+    octets = struct.pack(f">{len(words)}H", *(words if register.word_order == "big" or apart else words[::-1]))
     if int.from_bytes(octets, "big") in register.invalid:
         return nan
     raw = float(struct.unpack(f">{FORMS[register.type]}", octets)[0])

@@ -83,7 +83,8 @@ def test_a_battery_that_charges_by_its_own_sign_is_not_turned(words: dict[int, i
     ],
 )
 def test_a_value_whose_words_stand_apart_is_put_together(quantity: str, words: dict[int, int], right: float) -> None:
-    assert read_words("deye_hybrid_3p", words).values[quantity] == right
+    rated = {20: 0x93E0, 21: 0x0004}  # 300,000 steps of 0.1 W, where a map has the rated power
+    assert read_words("deye_hybrid_3p", rated | words).values[quantity] == right
 
 
 def test_a_row_with_high_words_elsewhere_is_still_read_where_they_do_not_exist() -> None:
@@ -127,7 +128,7 @@ def test_a_meter_that_its_inverter_calls_offline_has_no_values() -> None:
     answered = read_words("huawei_dtsu666h", words)
     assert {name for name in answered.values if name not in ("status", "meter_type")} == set()
     assert answered.quality != "good"
-    assert "37100" in answered.err
+    assert "status" in answered.err
 
 
 def test_a_meter_with_a_status_of_its_own_is_believed_when_the_status_says_so() -> None:
