@@ -222,16 +222,6 @@ def complete(field):
     return (*field, *OPTIONAL[len(field) - REQUIRED :])
 
 
-cdef tuple OPTIONAL = (False, -1, -1, -1, None)  # what a shorter field leaves out, from element 12 on
-cdef int REQUIRED = 12
-cdef int VARIANT = 16
-
-
-def complete(field):
-    """Return a field with its optional elements."""
-    return (*field, *OPTIONAL[len(field) - REQUIRED :])
-
-
 def pattern_count(field):
     """Return how many bit patterns a complete field, its variant and the variant's guards have."""
     if field[VARIANT] is None:
