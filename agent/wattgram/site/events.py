@@ -7,8 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from wattgram.base.clock import MS, Clock
+from wattgram.base.event_severity import severity_of
 from wattgram.base.record import Record, Series
 from wattgram.timekeeping.timekeeper import Timekeeper
+
+from .event_rate import EventRate
 
 SHOWN_EVENTS = 50
 """Events on the page."""
@@ -26,9 +29,14 @@ class OperatorEvent:
     event: str
     detail: str
 
+    @property
+    def severity(self) -> str:
+        """Severity of the event: info, warning or alarm."""
+        return severity_of(self.event)
+
 
 class SiteEvents:
-    """Events of one site; `append` receives the records."""
+    """Events of one site; `append` receives the records. A flapping device is held back by `EventRate`."""
 
     def __init__(self, site: str, clock: Clock, timekeeper: Timekeeper, append: Callable[[Record], None]) -> None:
         self.latest: deque[OperatorEvent] = deque(maxlen=SHOWN_EVENTS)
@@ -36,10 +44,21 @@ class SiteEvents:
         self._clock = clock
         self._timekeeper = timekeeper
         self._append = append
+        self._rate = EventRate()
         self._waiting: deque[tuple[float, OperatorEvent]] = deque(maxlen=WAITING)
 
     def report(self, device: str, event: str, detail: str) -> None:
         """Report an event that happens now; device "" is the site itself."""
+        if self._rate.admits(device, event, detail, self._clock.monotonic()):
+            self._report(device, event, detail)
+
+    def release(self, *, all_held: bool = False) -> None:
+        """Report the events that were held back and are due; at the end of the process all of them."""
+        for held in self._rate.due(self._clock.monotonic(), all_held=all_held):
+            more = f"{held.events - 1} more since the last such event" if held.events > 1 else "held back"
+            self._report(held.device, held.event, f"{held.detail} ({more}; too many events)".lstrip())
+
+    def _report(self, device: str, event: str, detail: str) -> None:
         reported = OperatorEvent(self._clock.time() // MS * MS, device, event, detail)
         self.latest.append(reported)
         if self._timekeeper.unset:
@@ -58,5 +77,6 @@ class SiteEvents:
             self._record(stamped)
 
     def _record(self, event: OperatorEvent) -> None:
-        series = Series("event", (("site", self._site), ("device", event.device)), (), (), ("event", "detail"))
-        self._append(Record(series, event.time, b"", (event.event, event.detail)))
+        tags = (("site", self._site), ("device", event.device))
+        series = Series("event", tags, (), (), ("event", "detail", "severity"))
+        self._append(Record(series, event.time, b"", (event.event, event.detail, event.severity)))

@@ -1,0 +1,68 @@
+"""Every event and its severity (SPEC 5), in the order of docs/trouble.md.
+
+info: nothing to do. warning: values are missing or doubtful; a person should look. alarm: results or records are lost
+or absent until a person acts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
+Severity = Literal["info", "warning", "alarm"]
+
+SEVERITIES: Mapping[str, Severity] = MappingProxyType(
+    {
+        "device lost": "alarm",
+        "device frozen": "alarm",
+        "device back": "info",
+        "layout changed": "info",
+        "device exchanged": "warning",
+        "implausible value": "alarm",
+        "values plausible again": "info",
+        "values disagree": "warning",
+        "values agree again": "info",
+        "rated power too small": "warning",
+        "quantities missing": "warning",
+        "quantities complete": "info",
+        "counter glitch": "warning",
+        "counter reset": "warning",
+        "counter rollover": "info",
+        "meter exchanged": "warning",
+        "counter unusable": "warning",
+        "energies began anew": "warning",
+        "counters began anew": "warning",
+        "days began anew": "warning",
+        "judgements began anew": "info",
+        "balance fault": "warning",
+        "balance withheld": "alarm",
+        "balance restored": "info",
+        "sub-meters exceed load": "warning",
+        "sub-meters fit again": "info",
+        "results revised": "info",
+        "accounts began anew": "warning",
+        "clock unset": "alarm",
+        "clock set": "info",
+        "clock not confirmed": "warning",
+        "readings undated": "warning",
+        "clock stepped": "warning",
+        "instants wait": "warning",
+        "instants go on": "info",
+        "window not told": "warning",
+        "times began anew": "warning",
+        "sink away": "warning",
+        "sink back": "info",
+        "records refused": "alarm",
+        "spool full": "alarm",
+        "spool unreadable": "alarm",
+        "spool damaged": "alarm",
+        "part stuck": "alarm",
+        "part goes on": "info",
+    }
+)
+
+
+def severity_of(event: str) -> Severity:
+    """Return the severity of an event; "warning" for one that the table lacks."""
+    return SEVERITIES.get(event, "warning")
