@@ -96,7 +96,7 @@ def _known(tmp_path: Path) -> dict[str, set[str]]:
         "device": {"site", "device", "role", "driver", "quality", *QUANTITIES},
         "gateway": {"site", *week.gateway_series(tmp_path).fields},
         "goal": {"site", "goal", "value", "target", "state", "coverage"},
-        "event": {"site", "device", "event", "detail"},
+        "event": {"site", "device", "event", "detail", "severity"},
     }
 
 

@@ -82,7 +82,9 @@ class FixedView:
                 "share": 0.25,
                 "keep": 2592000.0,
             },
-            "events": [{"time": TIME, "device": HOSTILE, "event": "device lost", "detail": "silent"}],
+            "events": [
+                {"time": TIME, "device": HOSTILE, "event": "device lost", "detail": "silent", "severity": "alarm"}
+            ],
         }
 
     def ticks(self) -> int:
@@ -116,7 +118,16 @@ class FixedView:
 def device(name: str, role: str, power: float | None, **more: object) -> dict[str, object]:
     """One row of /api/now's devices."""
     common: dict[str, object] = {"driver": "eastron_sdm630", "state": "good", "age": 0.4, "quality": "good"}
-    common |= {"detail": "", "soc": None, "bus": "tcp://10.1.1.20:502", "unit": 1, "interval": 1.0}
+    common |= {
+        "detail": "",
+        "soc": None,
+        "missing": [],
+        "withheld": [],
+        "findings": [],
+        "bus": "tcp://10.1.1.20:502",
+        "unit": 1,
+        "interval": 1.0,
+    }
     return {"name": name, "role": role, "power": power, **common, **more}
 
 

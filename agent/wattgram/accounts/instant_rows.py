@@ -216,7 +216,7 @@ class Instants:
         batteries = []
         for source in self.channels:
             if source.config.role == "battery":
-                soc = source.number("battery_soc") if source.state(now) == "good" else None
+                soc = source.number("battery_soc") if source.answers(now) else None
                 batteries.append((source.config.battery.capacity, nan if soc is None else soc))
         return battery_pool.state_of_charge(batteries)
 

@@ -79,6 +79,8 @@ CLASSES: tuple[tuple[str, str], ...] = (
     (r"velocity|wind_speed.*", "velocity"),
     (r"(oil_|air_)?pressure", "pressure"),
     (r"irradiance.*", "irradiance"),
+    (r"relative_humidity", "volume share"),
+    (r"air_pressure", "pressure"),
 )
 """Class of bounds of each quantity: the first pattern that matches the whole name."""
 

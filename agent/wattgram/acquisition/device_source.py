@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from math import isfinite, nan, prod
+from typing import Any
 
-from wattgram_drivers.device import Device, Reading
+from wattgram_drivers.device import Device, Kind, Reading
 from wattgram_drivers.places import Place
 from wattgram_drivers.plan import Plan
 from wattgram_drivers.quantity import is_slow
 
 from wattgram.base.occurrence import Occurrence
+from wattgram.base.power_roles import POWER_ROLES
 from wattgram.base.record import Record, Series
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.counters.metering import MeteredStep, Metering, counters_of
 
-from .implausible_incident import ImplausibleIncident
 from .record_quality import worst_quality
+from .sustained_power import SustainedPower
 from .validity import Judge, Judged
+from .value_incident import AGREE, COMPLETE, DISAGREE, IMPLAUSIBLE, MISSING, PLAUSIBLE, ValueIncident
+from .wanted_quantities import WantedQuantities
 
 METERED = (("active_power_total",), ("active_power_l1", "active_power_l2", "active_power_l3"))
 ROLE_POWERS: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -30,6 +35,14 @@ ROLE_POWERS: dict[str, tuple[tuple[str, ...], ...]] = {
 
 STALE_AFTER = 3
 """Number of intervals without a reading after which a device leaves the balance (SPEC 6.9)."""
+
+LASTING_GLITCH = 5
+"""Readings in a row without an accepted counter value after which this is an event and the device is not good."""
+
+ANSWERING = ("good", "partial", "implausible", "glitch")
+"""States of a device whose last reading counts."""
+
+TOO_SMALL = "rated power too small"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +61,14 @@ class Latest:
     occurrences: tuple[Occurrence, ...] = ()
 
 
+def power_quantities(kind: Kind, role: str, names: Collection[str]) -> tuple[str, ...]:
+    """Return the quantities whose sum is a role's power, of those that a device of this kind has; () for none."""
+    choices = ROLE_POWERS.get(role, METERED)
+    if kind == "inverter" and role == "grid":
+        choices = choices[:1]  # an inverter's own power is not the incomer's
+    return next((choice for choice in choices if set(choice) <= set(names)), ())
+
+
 class Source:
     """Decoder of one device's readings, with the state of the device."""
 
@@ -63,7 +84,14 @@ class Source:
         self._started = started
         self._judge: Judge | None = None
         self._preview: Judge | None = None  # of readings that wait for the clock: `take` judges them in their turn
-        self._incident = ImplausibleIncident()
+        self._implausible = ValueIncident(IMPLAUSIBLE, PLAUSIBLE)
+        self._missing = ValueIncident(MISSING, COMPLETE)
+        self._disagreement = ValueIncident(DISAGREE, AGREE)
+        self._glitches = 0  # readings in a row without an accepted counter value
+        self._sustained = SustainedPower(config.interval)
+        self._remembered: Any = None  # state of the last process that waits for `equip`
+        self._announced: list[Occurrence] = []  # events for the next reading
+        self.rated_finding = ""  # why the configured rated power is not applied
         self._series = Series("device", self._tags, (), (), ("quality",))
         self._power: tuple[int, ...] = ()
         self._counted: tuple[tuple[int, Place], ...] = ()
@@ -71,16 +99,25 @@ class Source:
 
     def equip(self, device: Device, plan: Plan) -> None:
         """Set the device's quantities and the layout of its register image. Call this before the first reading."""
+        remembered = self.dump()
         self._index = {name: index for index, name in enumerate(plan.quantities)}
         self._judge, self._preview = self._new_judge(device, plan), self._new_judge(device, plan)
         names = self._judge.names
         self._series = Series("device", self._tags, names, (), ("quality",))
-        choices = ROLE_POWERS.get(self.config.role, METERED)
-        if device.kind == "inverter" and self.config.role == "grid":
-            choices = choices[:1]  # an inverter's own power is not the incomer's
-        chosen = next((choice for choice in choices if set(choice) <= set(names)), ())
+        chosen = power_quantities(device.kind, self.config.role, names)
         self._power = tuple(names.index(name) for name in chosen)
         self._equip_counters(device, plan, names)
+        producer = device.kind == "inverter" or self.config.role in ("pv", "wind", "hydro")
+        wanted = WantedQuantities(
+            device,
+            plan,
+            names,
+            configured=self.config.quantities,
+            power=[names[index] for index in self._power],
+            may_sleep=producer and device.night == "not-available",
+        )
+        self._judge.wanted = wanted
+        self.restore(remembered)
 
     @property
     def has_power(self) -> bool:
@@ -92,9 +129,74 @@ class Source:
         assert self._judge is not None  # equip is called before the first reading
         judged = self._judge.judge(reading)
         metered = self._metered(reading, judged.values)
-        occurrences = (*metered.occurrences, *self._incident.take(judged.withheld))
-        self.taken = self._latest_of(reading, judged, metered, occurrences)
+        self.taken = self._latest_of(reading, judged, metered)
+        self.taken = replace(self.taken, occurrences=self._occurrences(reading, self.taken))
+        if self.latest is not None and self.latest.record is self.taken.record:
+            self.latest = self.taken
         return self.taken.record
+
+    def _occurrences(self, reading: Reading, taken: Latest) -> tuple[Occurrence, ...]:
+        """Return the events of a reading."""
+        judged = taken.judged
+        announced, self._announced = self._announced, []
+        self._glitches = self._glitches + 1 if taken.metered.verdict == "glitch" else 0
+        if self._glitches == LASTING_GLITCH:
+            doubts = "; ".join(self.metering.doubts())
+            announced.append(Occurrence("counter glitch", f"{doubts}; for {LASTING_GLITCH} readings, not counted"))
+        self._sustained.take(taken.power, taken.monotonic)
+        failed = {failure.error: None for failure in reading.failures}
+        why = f" ({'; '.join(failed)})" if failed else ""
+        return (
+            *taken.metered.occurrences,
+            *announced,
+            *self._implausible.take(
+                {value.quantity: str(value) for value in judged.withheld},
+                {value.quantity: value.reason for value in judged.withheld},
+            ),
+            *self._missing.take({name: f"{name}{why}" for name in judged.missing}, dict.fromkeys(judged.missing, "")),
+            *self._disagreement.take(dict(zip(judged.findings, judged.findings, strict=True))),
+        )
+
+    def dump(self) -> dict[str, object]:
+        """Return what the judge has learned, for a restart, JSON-compatible."""
+        if self._judge is None or self._judge.wanted is None:
+            return self._remembered or {}
+        return {"delivered": self._judge.wanted.dump(), "sustained": self._sustained.largest}
+
+    @property
+    def learned(self) -> tuple[int, float]:
+        """A value that changes with every change of `dump`."""
+        wanted = self._judge.wanted if self._judge else None
+        return len(wanted.delivered) if wanted else 0, self._sustained.largest
+
+    def restore(self, dumped: Any) -> None:
+        """Restore the state from `dump`; before `equip` it is remembered. ValueError if the state is invalid."""
+        self._remembered = dumped
+        if not dumped or self._judge is None or self._judge.wanted is None:
+            return
+        try:
+            self._judge.wanted.restore(dumped["delivered"])
+            self._sustained.largest = max(self._sustained.largest, float(dumped["sustained"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"found {dumped!r}, expected what a judge has learned") from error
+        self._compare_rated_power()
+
+    def _compare_rated_power(self) -> None:
+        """Do not apply a bound below the largest power that was held for more than ten minutes (METHOD-SITE 10)."""
+        assert self._judge is not None
+        assert self._preview is not None  # made with the judge
+        largest = self._sustained.largest
+        if not self._power or largest <= (limits := self._judge.limits[self._power[0]]).high or not limits.source:
+            return
+        finding = (
+            f"{self._judge.names[self._power[0]]}: {largest:.6g} W flowed for more than ten minutes, above "
+            f"{limits.high:.6g} W, {limits.source}; check rated_power"
+        )
+        if finding != self.rated_finding:
+            self._announced.append(Occurrence(TOO_SMALL, finding))
+        self.rated_finding = finding
+        for judge in (self._judge, self._preview):
+            judge.assume_rated_power(largest)
 
     def decode_undated(self, reading: Reading) -> Record:
         """Decode and judge a reading that has no timestamp yet. Counters and events follow later, in `take`."""
@@ -123,14 +225,14 @@ class Source:
             struct.pack_into("d", kept, 8 * self._index[name], nan)
         return bytes(kept)
 
-    def _latest_of(
-        self, reading: Reading, judged: Judged, metered: MeteredStep, occurrences: tuple[Occurrence, ...] = ()
-    ) -> Latest:
+    def _latest_of(self, reading: Reading, judged: Judged, metered: MeteredStep) -> Latest:
         values = self._without_unusable(judged.values)
         power = sum(_at(values, index) for index in self._power) if self._power else nan
-        quality = worst_quality(metered.quality, "implausible" if judged.withheld else "good")
+        quality = worst_quality(
+            metered.quality, "implausible" if judged.withheld else "good", "partial" if judged.missing else "good"
+        )
         record = Record(self._series, reading.time, values, (quality,))
-        latest = Latest(record, power, reading.monotonic, metered, judged, occurrences)
+        latest = Latest(record, power, reading.monotonic, metered, judged)
         if self.latest is None or reading.monotonic >= self.latest.monotonic:
             self.latest, self.error = latest, ""
         return latest
@@ -141,6 +243,12 @@ class Source:
             return None
         value = self.latest.record[quantity]
         return value if isinstance(value, float) and isfinite(value) else None
+
+    @property
+    def findings(self) -> list[str]:
+        """What disagrees in the last reading or with the configuration, without consequence for the values."""
+        found = list(self.latest.judged.findings) if self.latest else []
+        return [*found, self.rated_finding] if self.rated_finding else found
 
     def stale_record(self, time: int) -> Record:
         """Return a record of quality `stale` without values."""
@@ -158,18 +266,32 @@ class Source:
         """Return the state of the device.
 
         "good"; "stale": no reading for STALE_AFTER intervals; "frozen": the values do not change. Before the first
-        reading "waiting", and "lost" after STALE_AFTER intervals.
+        reading "waiting", and "lost" after STALE_AFTER intervals. By the last reading "implausible": a value was
+        withheld; "glitch": a counter's values do not continue for LASTING_GLITCH readings; "partial": a wanted quantity
+        is missing, or the role's power.
         """
         overdue = self.age(now) > STALE_AFTER * self.config.interval
         if self.latest is None:
             return "lost" if overdue else "waiting"
         if overdue:
             return "stale"
-        return "frozen" if self.frozen else "good"
+        return "frozen" if self.frozen else self._state_of(self.latest)
+
+    def _state_of(self, latest: Latest) -> str:
+        if latest.judged.withheld:
+            return "implausible"
+        if self._glitches >= LASTING_GLITCH:
+            return "glitch"
+        powerless = self.config.role in POWER_ROLES and not isfinite(latest.power)
+        return "partial" if powerless or latest.judged.missing else "good"
+
+    def answers(self, now: float) -> bool:
+        """Return whether the last reading counts: it is not stale, and the device is not frozen."""
+        return self.state(now) in ANSWERING
 
     def power(self, now: float) -> float:
-        """Return the power in the role's direction, W; NaN unless the state is "good"."""
-        return self.latest.power if self.latest and self.state(now) == "good" else nan
+        """Return the power in the role's direction, W; NaN unless the device answers and its power can be true."""
+        return self.latest.power if self.latest and self.answers(now) else nan
 
     def _equip_counters(self, device: Device, plan: Plan, names: tuple[str, ...]) -> None:
         config = self.config

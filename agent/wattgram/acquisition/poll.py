@@ -30,6 +30,7 @@ from wattgram.config.devices_table import KIND_OF_ROLE, DeviceConfig
 from .bus_usage import Usage
 from .chain_watch import ChainWatch, WalkPaused, changes, exchanged
 from .device_source import Source
+from .validity import nameplate_of
 from .watched_bus import DeviceBus, WatchedBus
 
 log = logging.getLogger(__name__)
@@ -128,7 +129,10 @@ def fitted(bus: DeviceBus, source: Source, device: Device) -> Reader:
     if config.timeout is not None:
         device = replace(device, limits=replace(device.limits, timeout=config.timeout))
     price = request_cost(bus.endpoint, device.limits)
-    reader = Reader(device, config.unit, config.quantities or None, cost=price, slow=slow_of(config, device))
+    quantities, slow = config.quantities, slow_of(config, device)
+    if quantities and config.rated_power is None and (name := nameplate_of(device)) and name not in quantities:
+        quantities, slow = (*quantities, name), (*slow, name)  # read once, or with the slow quantities
+    reader = Reader(device, config.unit, quantities or None, cost=price, slow=slow)
     source.equip(device, reader.plan)
     return reader
 

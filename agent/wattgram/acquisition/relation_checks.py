@@ -38,6 +38,7 @@ class RelationChecks:
 
     def __init__(self, rules: ReadingRules, *, single: bool) -> None:
         self.rated: float | None = None
+        self.open = False  # whether the next reading continues a finding of the last one
         self._rules = rules
         self._single = single
         self._exceeded: dict[int, int] = {}  # readings in a row in which a power exceeded its product
@@ -47,11 +48,6 @@ class RelationChecks:
     def exceeded(self) -> bool:
         """Whether a power exceeded its product in the last reading."""
         return bool(self._exceeded)
-
-    @property
-    def open(self) -> bool:
-        """Whether the next reading continues a finding of the last one."""
-        return bool(self._exceeded or self._unequal)
 
     @property
     def unequal(self) -> bool:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from wattgram_drivers.device import Device, Reading
 from wattgram_drivers.plan import Plan
 from wattgram_ext.decode import Decoder
-from wattgram_ext.screen import DEAD, NAMEPLATE, OUTSIDE, PRODUCT, STATE, UNEQUAL, VOID, Screen
+from wattgram_ext.screen import DEAD, NAMEPLATE, OUTSIDE, PRESENCE, PRODUCT, STATE, UNEQUAL, VOID, Screen
 
 from .bounds import Bounds, Limits, Ratings, class_of
 from .directed_fields import directed
@@ -24,8 +24,9 @@ from .examination import Examination, Withheld
 from .reading_rules import PRODUCT_SLACK, ReadingRules
 from .relation_checks import RelationChecks
 from .value_checks import ValueChecks
+from .wanted_quantities import WantedQuantities
 
-__all__ = ["Judge", "Judged", "Withheld"]
+__all__ = ["Judge", "Judged", "Withheld", "nameplate_of"]
 
 ASLEEP_SHARE = 0.02
 """Share of the rated power below which an inverter may fall asleep, so that its zeros are true (METHOD-SITE 9.2)."""
@@ -59,7 +60,8 @@ class Judge:
     """Judge of one device's readings, in the order of time.
 
     role and rated_power (W), invert, nominal_frequency (Hz), nominal_voltage (V): of the configuration, as far as there
-    is one. single: there is only one reading, so that what takes several is a finding.
+    is one. single: there is only one reading, so that what takes several is a finding. `wanted` may be set, so that
+    missing quantities are found.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Judge:
         single: bool = False,
     ) -> None:
         self.names, fields = directed(plan, invert=invert)
+        self.wanted: WantedQuantities | None = None
         self._device = device
         self._plan = plan
         self._fields = fields
@@ -84,7 +87,7 @@ class Judge:
         self._relations = RelationChecks(self._rules, single=single)
         self._format = f"{len(plan.places)}d"
         index = {name: number for number, name in enumerate(plan.quantities)}
-        self._nameplate = index.get(device.nameplate or "rated_power", -1)
+        self._nameplate = index.get(nameplate_of(device), -1)
         self._output = index.get("active_power_total", -1) if device.night == "zeros" else -1
         self._power = inf  # of the last reading with one, W
         self._set_bounds()
@@ -111,11 +114,15 @@ class Judge:
         if found & NAMEPLATE and self._take_nameplate(values, found):
             found = self._screen.check(values, reading.image, reading.valid)
         suspicious = found & NEEDS_EXAMINATION or self._relations.open
-        judged = self._examine(reading, values, found) if suspicious else Judged(values)
+        judged = self._examine(reading, values, found) if suspicious else _good(values)
         if self._output >= 0:
             (power,) = struct.unpack_from("d", judged.values, 8 * self._output)
             self._power = self._power if isnan(power) else abs(power)
-        return judged
+        if (wanted := self.wanted) is None:
+            return judged
+        if found & PRESENCE or wanted.concerns(reading):
+            wanted.take(reading, judged.values, (value.quantity for value in judged.withheld))
+        return judged._replace(missing=wanted.missing) if wanted.missing else judged
 
     def _set_bounds(self) -> None:
         bounds = Bounds(self._device, self._ratings)
@@ -149,12 +156,23 @@ class Judge:
             self._relations.ports(case)
         if found & UNEQUAL or self._relations.unequal:
             self._relations.sums(case, findings)
+        self._relations.open = self._relations.exceeded or self._relations.unequal
         return Judged(struct.pack(self._format, *case.numbers), case.withheld(), (), tuple(findings))
 
     @property
     def _asleep(self) -> bool:
         """Whether the device may have fallen asleep: its map says zeros at night, and its last power was small."""
         return self._device.night == "zeros" and self._power <= ASLEEP_SHARE * (self._rated or LARGEST_ASLEEP)
+
+
+def _good(values: bytes) -> Judged:
+    """Return a reading without findings; a named tuple's own constructor takes three times as long."""
+    return tuple.__new__(Judged, (values, (), (), ()))
+
+
+def nameplate_of(device: Device) -> str:
+    """Return the quantity with the device's rated power, "" for none."""
+    return device.nameplate or ("rated_power" if "rated_power" in device.quantities else "")
 
 
 def _screen(

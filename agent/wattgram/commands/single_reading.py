@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from wattgram_drivers.catalogue import SUNSPEC
-from wattgram_drivers.device import Device, Reading
+from wattgram_drivers.device import Device, Kind, Reading, RequestFailure
 from wattgram_drivers.driver_errors import Refused
 from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.modbus.bus import Bus
 from wattgram_drivers.plan import Plan
 from wattgram_drivers.reader import Reader
 
+from wattgram.acquisition.device_source import power_quantities
 from wattgram.acquisition.poll import discovered
+from wattgram.acquisition.record_quality import worst_quality
 from wattgram.acquisition.validity import Judge, Judged, Withheld
 from wattgram.base.clock import Clock
+from wattgram.base.power_roles import POWER_ROLES
 
 READ_TIMEOUT = 3.0
 """Time limit of an answer in interactive commands, s. A device may need more."""
+
+MAIN_ROLES: Mapping[Kind, str] = {"meter": "load", "battery": "battery"}
+"""Role whose power is the main power of a kind of device; of others, the power at the terminals."""
+
+POWER_WITHOUT_ROLE = "active_power_total"
+"""Named as missing for a role whose power the map has no quantity for."""
 
 SINGLE, DOUBLE = 7, 15
 """Significant decimal digits of an IEEE 754 single, and of all other types after conversion to a double."""
@@ -40,7 +51,11 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
-    """A reading of a device; `time` is UTC ns. withheld: values that cannot be true. findings: values that disagree."""
+    """A reading of a device; `time` is UTC ns.
+
+    withheld: values that cannot be true. findings: values that disagree. failures: requests that failed, and registers
+    that the device lacks. lacking: quantities of the asked role's power, or of the map's main power, without a value.
+    """
 
     time: int
     vendor: str
@@ -48,12 +63,23 @@ class ReadResult:
     values: tuple[Value, ...]
     withheld: tuple[Withheld, ...]
     findings: tuple[str, ...]
+    failures: tuple[RequestFailure, ...]
+    lacking: tuple[str, ...]
+
+    @property
+    def quality(self) -> str:
+        """Quality of the reading (SPEC 5): a request that failed, or a power without a value, makes it partial."""
+        failed = self.lacking or any(not failure.refused for failure in self.failures)
+        return worst_quality("implausible" if self.withheld else "good", "partial" if failed else "good")
 
 
 async def read_once(
-    endpoint: Endpoint, device: Device | None, unit: int | None, clock: Clock, driver: str = SUNSPEC
+    endpoint: Endpoint, device: Device | None, unit: int | None, clock: Clock, driver: str = SUNSPEC, role: str = ""
 ) -> ReadResult:
-    """Read a device once. `device` None: discover a SunSpec device; `driver` chooses its member. DriverError."""
+    """Read a device once. `device` None: discover a SunSpec device; `driver` chooses its member. DriverError.
+
+    role: whose power must be there; "" for the main power of the map.
+    """
     bus = Bus(endpoint, timeout=READ_TIMEOUT)
     try:
         await bus.connect(device.limits.connect_delay if device else 0.0)
@@ -64,11 +90,32 @@ async def read_once(
             reading = await reader.read(bus, clock)
         except Refused:  # registers that are refused twice are left out
             reading = await reader.read(bus, clock)
-        judged = Judge(found, reader.plan, single=True).judge(reading)
+        judged = Judge(found, reader.plan, role=role, single=True).judge(reading)
         values = _values(reader.plan, reading, judged)
-        return ReadResult(reading.time, found.vendor, found.model, values, judged.withheld, judged.findings)
+        return ReadResult(
+            reading.time,
+            found.vendor,
+            found.model,
+            values,
+            judged.withheld,
+            judged.findings,
+            reading.failures,
+            _lacking(found, role, values),
+        )
     finally:
         await bus.close()
+
+
+def _lacking(device: Device, role: str, values: Sequence[Value]) -> tuple[str, ...]:
+    """Return the quantities of the role's power without a value; of a map without such a power, the usual one's name.
+
+    Without a role, a map without any power (a sensor, a counter of pulses) lacks nothing.
+    """
+    names = power_quantities(device.kind, role or MAIN_ROLES.get(device.kind, ""), device.quantities)
+    if not names:
+        return (POWER_WITHOUT_ROLE,) if role in POWER_ROLES else ()
+    known = {value.quantity for value in values if isfinite(value.value)}
+    return tuple(name for name in names if name not in known)
 
 
 def _values(plan: Plan, reading: Reading, judged: Judged) -> tuple[Value, ...]:

@@ -224,6 +224,17 @@ class Metering:
             tuple(happened),
         )
 
+    def doubts(self) -> tuple[str, ...]:
+        """Return, for each counter whose last value was not accepted, that value and the last accepted one."""
+        texts = []
+        for directed_counter in self._directed:
+            state = self._states.get(directed_counter.register.quantity)
+            if state is not None and state.held is not None:
+                name = directed_counter.counter.quantity
+                unit = "" if QUANTITIES[name].unit == "1" else f" {QUANTITIES[name].unit}"
+                texts.append(f"{name}: {state.held.last:.12g}{unit} does not continue from {state.value:.12g}{unit}")
+        return tuple(texts)
+
     def _reject(self, counter: Counter, key: str, value: float, verdict: Verdict) -> list[Occurrence]:
         """Note a verdict; return the event if the counter is given up now."""
         if verdict != "glitch":

@@ -81,6 +81,9 @@ class Health:
                     "quality": _quality(source, now),
                     "detail": source.error,
                     "soc": source.number("battery_soc"),
+                    "missing": list(source.latest.judged.missing) if source.latest else [],
+                    "withheld": [str(value) for value in source.latest.judged.withheld] if source.latest else [],
+                    "findings": source.findings,
                 }
                 for source in site.sources
             ],
@@ -126,7 +129,13 @@ class Health:
                 "keep": self._spool.keep,
             },
             "events": [
-                {"time": rfc3339(event.time), "device": event.device, "event": event.event, "detail": event.detail}
+                {
+                    "time": rfc3339(event.time),
+                    "device": event.device,
+                    "event": event.event,
+                    "detail": event.detail,
+                    "severity": event.severity,
+                }
                 for event in reversed(site.events.latest)
             ],
         }
@@ -201,7 +210,12 @@ class Health:
         """Return self-metrics by name, with a label for those of a part; sizes in bytes, times in s, shares 0 to 1."""
         buses = {_labelled("bus_busy_share", bus=line.name): line.usage.share for line in self._lines}
         stuck = {_labelled("part_stuck", part=name): float(is_so) for name, is_so in self._watchdog.states}
-        return self._measured() | buses | stuck
+        missing = {
+            _labelled("device_quantities_missing", device=source.config.name): float(len(source.latest.judged.missing))
+            for source in self._site.sources
+            if source.latest
+        }
+        return self._measured() | buses | stuck | missing
 
     def gateway_record(self) -> Record:
         """Return the self-metrics as a record."""
@@ -211,6 +225,7 @@ class Health:
     def _measured(self) -> dict[str, float]:
         """Return the self-metrics of the whole gateway."""
         now = self._clock.monotonic()
+        judged_last = [source.latest.judged for source in self._site.sources if source.latest]
         measured: dict[str, float] = {
             "uptime": now,
             "memory": _resident(),
@@ -222,6 +237,8 @@ class Health:
             "bus_headroom": 1.0 - max((line.usage.share for line in self._lines), default=0.0),
             "records": float(self._site.records),
             "ticks": float(self._site.ticks),
+            "quantities_missing": float(sum(len(judged.missing) for judged in judged_last)),
+            "values_withheld": float(sum(len(judged.withheld) for judged in judged_last)),
             "devices_good": float(sum(source.state(now) == "good" for source in self._site.sources)),
             "spool_unsynced": float(self._spool.pending),
             "spool_share": self._spool.share,
@@ -247,8 +264,8 @@ def _labelled(name: str, **labels: str) -> str:
 
 
 def _quality(source: Source, now: float) -> str:
-    """Return the quality of the last reading, "stale" if the device is not good."""
-    if source.latest is None or source.state(now) != "good":
+    """Return the quality of the last reading, "stale" if the device does not answer."""
+    if source.latest is None or not source.answers(now):
         return "stale"
     return str(source.latest.record["quality"])
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from wattgram.base.event_severity import SEVERITIES
+
 FLOW_TEXTS = {
     "load": "used on the site",
     "grid_import": "taken from the grid",
@@ -63,43 +65,5 @@ WINDOW_TEXTS: Mapping[str, str] = {
 }
 """Numbers that a window has besides."""
 
-EVENTS = (
-    "device lost",
-    "device frozen",
-    "device back",
-    "layout changed",
-    "device exchanged",
-    "counter glitch",
-    "counter reset",
-    "counter rollover",
-    "meter exchanged",
-    "counter unusable",
-    "energies began anew",
-    "counters began anew",
-    "days began anew",
-    "balance fault",
-    "balance withheld",
-    "balance restored",
-    "sub-meters exceed load",
-    "sub-meters fit again",
-    "results revised",
-    "accounts began anew",
-    "clock unset",
-    "clock set",
-    "clock not confirmed",
-    "readings undated",
-    "clock stepped",
-    "instants wait",
-    "instants go on",
-    "window not told",
-    "times began anew",
-    "sink away",
-    "sink back",
-    "records refused",
-    "spool full",
-    "spool unreadable",
-    "spool damaged",
-    "part stuck",
-    "part goes on",
-)
+EVENTS = tuple(SEVERITIES)
 """Words of an event, in the order of docs/trouble.md."""

@@ -9,6 +9,8 @@ from wattgram_drivers.quantity import BY_KIND, QUANTITIES, Quantity
 from wattgram_ext.intensity import DETAILS, OUTPUTS
 
 from wattgram.accounts.books import EMISSION_TEXTS, EXTRA_FIELDS, WHOLE_FIELDS
+from wattgram.acquisition.record_quality import WORST_QUALITY_FIRST
+from wattgram.base.event_severity import Severity
 from wattgram.base.record import WINDOWS
 from wattgram.formats.export_columns import unit
 from wattgram.goals.terms.outcome import State
@@ -23,10 +25,8 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 Schema = dict[str, Any]
 
-QUALITIES = ("good", "estimated", "glitch", "reset", "stale")
-
-LABELLED = frozenset({"bus_busy_share", "part_stuck"})
-"""Metrics of a single bus or part, which only /metrics has."""
+LABELLED = frozenset({"bus_busy_share", "part_stuck", "device_quantities_missing"})
+"""Metrics of a single bus, part or device, which only /metrics has."""
 
 TEXTS: Mapping[str, Schema] = {
     "grid_source": {"type": "string", "description": "Name of the grid source of the factor"},
@@ -92,8 +92,10 @@ def _device() -> Schema:
     properties = {
         "time": _time("Time of the first response of this reading"),
         "quality": {
-            "enum": list(QUALITIES),
-            "description": "Verdict on the counters of this reading; stale: no value, or a frozen device",
+            "enum": list(reversed(WORST_QUALITY_FIRST)),
+            "description": "Verdict on this reading. stale: no value, or a frozen device; implausible: a value that "
+            "cannot be true is absent; reset, glitch, estimated: verdict on the counters; partial: a wanted quantity "
+            "is missing",
         },
         **{name: _quantity(quantity) for name, quantity in QUANTITIES.items()},
         "replayed": _REPLAYED,
@@ -177,6 +179,11 @@ def _event() -> Schema:
         "device": {"type": "string", "description": "Name of the device; absent for an event of the site"},
         "event": {"enum": list(field_texts.EVENTS), "description": "Kind of the event; docs/trouble.md has a table"},
         "detail": {"type": "string", "description": "Cause or numbers of this event, for people"},
+        "severity": {
+            "enum": list(get_args(Severity)),
+            "description": "info: nothing to do; warning: values are missing or doubtful; alarm: results or "
+            "records are lost or absent until a person acts",
+        },
         "replayed": _REPLAYED,
     }
     return _message("event", "MQTT message: event", "Topic PREFIX/SITE/event.", properties, ("time", "event"))

@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 DATED_AT_ONCE = 50
 """Waiting readings that are processed at once after the clock was set; then polling continues."""
 
-STATE, ENERGY, COUNTERS, PUBLISHED, DAYS = "site", "energy", "counters", "told", "days"
+STATE, ENERGY, COUNTERS, PUBLISHED, DAYS, JUDGED = "site", "energy", "counters", "told", "days", "judged"
 """Pieces of state in the spool."""
 
 RESTARTED = {
@@ -56,6 +56,7 @@ RESTARTED = {
     COUNTERS: "counters began anew",
     PUBLISHED: "times began anew",
     DAYS: "days began anew",
+    JUDGED: "judgements began anew",
 }
 """Event for a piece of state that cannot be read."""
 
@@ -101,6 +102,7 @@ class Site:
             wiring=repr([(device.name, device.role, device.driver, device.unit, device.invert) for device in channels])
         )
         self.replay_backlog: list[Record] | None = None
+        self._learned: list[tuple[int, float]] = []
         self._states = {device.config.name: "waiting" for device in self.sources}
 
     def take(self, source: Source, reading: Reading) -> None:
@@ -154,6 +156,7 @@ class Site:
             (ENERGY, self._restore_energies),
             (STATE, self._restore_books),
             (DAYS, self._restore_days),
+            (JUDGED, self._restore_judged),
         ):
             await self._restored(name, name, take)
         for name in series_names([source.config.name for source in self.sources]):
@@ -165,12 +168,16 @@ class Site:
 
     async def run(self) -> None:
         """Compute the balance of every tick of the wall clock until cancelled, then of the ticks that are due."""
-        await self._ticker.run(self)
+        try:
+            await self._ticker.run(self)
+        finally:
+            self.events.release(all_held=True)
 
     def tick(self, time: int) -> None:
         """Compute the balance at an instant, UTC ns; skip one that was published before the clock was set back."""
         now = self._clock.monotonic()
         self._watch(now, time)
+        self.events.release()
         step = self._order.advance(time, now - (self._clock.time() - time) / NS)
         for event, detail in step.occurrences:
             self.event("", event, detail)
@@ -348,7 +355,7 @@ class Site:
             if state in ("stale", "lost"):
                 self._append(source.stale_record(time))
                 self.event(name, "device lost", source.error or "no reading")
-            elif state == "good" and before in ("stale", "lost"):
+            elif source.answers(now) and before in ("stale", "lost"):
                 self.event(name, "device back", "")
 
     # state
@@ -362,6 +369,11 @@ class Site:
         published = {"order": self._order.dump(), "windows": self._published.dump()}
         self._spool.put_state(PUBLISHED, json.dumps(published).encode())
         self._spool.put_state(DAYS, json.dumps(self._days.dump()).encode())
+        learned = [source.learned for source in self.sources]
+        if learned != self._learned:
+            self._learned = learned
+            dumps = {source.config.name: source.dump() for source in self.sources}
+            self._spool.put_state(JUDGED, json.dumps(dumps).encode())
 
     async def _restored(self, name: str, piece: str, restore: Callable[[bytes], None]) -> None:
         """Restore a piece of state; report an event if the piece cannot be read."""
@@ -389,6 +401,11 @@ class Site:
         state: Any = json.loads(stored)
         self._instants.restore(state["instants"])
         self._balance = self._balance.restored(state["balance"])
+
+    def _restore_judged(self, stored: bytes) -> None:
+        states = json.loads(stored)
+        for source in self.sources:
+            source.restore(states.get(source.config.name))
 
     def _restore_days(self, stored: bytes) -> None:
         self._days.restore(json.loads(stored))

@@ -111,7 +111,7 @@ class Ticker:
         return all(
             self._instants.reaches(channel, time)
             for channel in self._channels
-            if channel.config.interval <= self._longest and channel.state(now) == "good"
+            if channel.config.interval <= self._longest and channel.answers(now)
         )
 
     @property
@@ -125,7 +125,7 @@ class Ticker:
         delays = [
             channel.config.interval + tick if channel.config.interval > tick else LATEST_SHARE * tick
             for channel in self._channels
-            if channel.config.interval <= self._longest and channel.state(now) == "good"
+            if channel.config.interval <= self._longest and channel.answers(now)
         ]
         return int(max(delays, default=LATEST_SHARE * tick) * NS)
 

@@ -49,7 +49,7 @@ class UndatedReading(NamedTuple):
 
 @dataclass(slots=True)
 class _Piece:
-    """Lines on disk: name, tags and fields of each series once; name, uptime and values of each reading."""
+    """Lines on disk: name, tags and fields of each series once; name, uptime, values and quality of each reading."""
 
     number: int
     lines: list[bytes]
@@ -137,7 +137,7 @@ class UndatedReadings:
             piece.series[name] = series = entry.record.series
             self._append_line(piece, {"device": name, "tags": series.tags, "fields": series.fields})
         values = base64.b85encode(entry.record.values).decode()
-        self._append_line(piece, [name, entry.monotonic + self._ahead, values])
+        self._append_line(piece, [name, entry.monotonic + self._ahead, values, entry.record["quality"]])
         piece.readings += 1
         self._bytes += piece.bytes - before
         self._spool.put_state(f"{INDEX} {piece.number}", b"\n".join(piece.lines))
@@ -175,8 +175,8 @@ def _read(piece: bytes, ahead: float) -> Iterator[UndatedReading]:
                 "device", tags, tuple(map(str, content["fields"])), (), ("quality",)
             )
             continue
-        name, uptime, values = content
-        record = Record(series[name], 0, base64.b85decode(values), ("good",))
+        name, uptime, values, *quality = content  # earlier versions stored no quality
+        record = Record(series[name], 0, base64.b85decode(values), (str(quality[0]) if quality else "good",))
         if len(record.values) != 8 * len(record.series.fields):
             raise ValueError(f"found {len(record.values)} bytes of {name}, expected {8 * len(record.series.fields)}")
         yield UndatedReading(float(uptime) - ahead, record)

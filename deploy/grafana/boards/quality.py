@@ -12,7 +12,15 @@ from .board import board
 from .query import Query
 from .texts import Texts
 
-COLOURS = {"good": "green", "estimated": "blue", "reset": "purple", "glitch": "orange", "stale": "red"}
+COLOURS = {
+    "good": "green",
+    "estimated": "blue",
+    "reset": "purple",
+    "glitch": "orange",
+    "partial": "yellow",
+    "implausible": "dark-orange",
+    "stale": "red",
+}
 """The qualities of SPEC 5."""
 
 MINUTE = "1m"
@@ -71,9 +79,10 @@ def quality(texts: Texts) -> Dashboard:
     timeline = f'SELECT last("quality") {q.device(q.DEVICES)} {q.BY_DEVICE}'
     others = f'SELECT count("quality") {q.device(q.DEVICES, NOT_GOOD)} {q.BY_DEVICE}'
     readings = q.latest('"quality"', q.device(q.DEVICES), '"device", "role", "driver"')
-    events = f'SELECT "device", "event", "detail" {q.event()} ORDER BY time DESC LIMIT 200'
+    events = f'SELECT "device", "severity", "event", "detail" {q.event()} ORDER BY time DESC LIMIT 200'
     clock = f'SELECT "event", "detail" {q.event(CLOCK)} ORDER BY time DESC LIMIT 50'
-    columns = {"Time": "dateTimeAsIso", "device": "", "event": "", "detail": ""}
+    columns = {"Time": "dateTimeAsIso", "device": "", "severity": "", "event": "", "detail": ""}
+    of_clock = {name: unit for name, unit in columns.items() if name not in ("device", "severity")}
     mapping = _qualities(texts)
     return board(
         texts,
@@ -141,7 +150,7 @@ def quality(texts: Texts) -> Dashboard:
                 [
                     p.lines(texts, "memory", _metrics('max("{}")', "memory"), p.BYTE),
                     p.lines(texts, "processor", _rates("cpu_time"), p.SHARE),
-                    p.rows(texts, "clock", clock, {name: unit for name, unit in columns.items() if name != "device"}),
+                    p.rows(texts, "clock", clock, of_clock),
                     p.rows(texts, "events", events, columns),
                 ],
             ),

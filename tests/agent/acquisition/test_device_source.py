@@ -78,8 +78,12 @@ def test_a_device_is_good_then_stale_and_a_device_that_never_answered_is_lost() 
     source = Source(DeviceConfig("one", "grid", device.name, device, HERE, 1, interval=5.0), "works", 0.0)
     assert [source.state(now) for now in (0.0, 15.0, 15.1)] == ["waiting", "waiting", "lost"]
     source.equip(device, make_plan(device))
-    words = make_plan(device).words
-    source.take(Reading(0, 100.0, bytes.fromhex("43660000") + bytes(2 * words - 4), b"\1" * words))  # 230.0 V
+    plan = make_plan(device)
+    image = bytearray(2 * plan.words)
+    for place in plan.places:
+        if place.register.quantity in ("voltage_l1n", "frequency"):
+            struct.pack_into(">f", image, 2 * place.position, 230.0 if place.register.address == 0 else 50.0)
+    source.take(Reading(0, 100.0, bytes(image), b"\1" * plan.words))
     assert [source.state(now) for now in (100.0, 115.0, 115.1)] == ["good", "good", "stale"]
 
 

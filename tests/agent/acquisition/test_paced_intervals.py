@@ -88,7 +88,7 @@ def test_a_device_with_its_longer_interval_is_never_stale() -> None:
 
     async def run() -> None:
         async with bad.Server(bad.honest) as server:
-            (device,) = with_paced_intervals([config(inverter(0.85, 3), 1.0, server.url)])
+            (device,) = with_paced_intervals([config(inverter(0.85, 3), 1.0, server.url, role="capture")])
             clock = LeapClock()
             source = Source(device, "works", clock.monotonic())
 

@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 
 from tests.conftest import Bucket
 from tests.support.command_runs import Ended, called, started, wattgram
-from tests.support.misbehaving_device import honest, refuses, silent
+from tests.support.misbehaving_device import Behaviour, Request, Step, honest, refuses, silent
 from tests.support.running_site import Registers, configuration, device, one_device
 from tests.support.servers import Broker, free_port, program, request
 from tests.support.topics import INVERTER_VALUES, METER, METER_VALUES, inverter
@@ -515,3 +516,55 @@ def test_the_daemon_ends_with_0_when_stopped_and_130_when_interrupted(
         ended = daemon.ended(number)
     assert (ended.code, ended.out) == (code, "")
     assert "Traceback" not in ended.err
+
+
+def without(*spans: tuple[int, int]) -> Behaviour:
+    """Answer as the meter, and refuse requests that contain a register of these spans (first, last)."""
+    meter = Registers(METER)
+
+    def answer(request: Request) -> Sequence[Step]:
+        last = request.address + request.count - 1
+        hit = any(request.address <= high and low <= last for low, high in spans)
+        return refuses(2)(request) if hit else meter(request)
+
+    return answer
+
+
+def test_read_names_refused_registers_and_is_good_without_them() -> None:
+    with device(without((342, 343))) as server:
+        ended = wattgram("read", server.url, "--driver", "eastron_sdm630", "--format", "json")
+    assert ended.code == 0
+    assert "refused: input 342-343: " in ended.err
+    assert "exception 2" in ended.err
+    assert json.loads(ended.out)["quality"] == "good"
+
+
+def test_read_without_the_main_power_fails_and_says_which_value_is_missing() -> None:
+    with device(without((52, 53), (12, 13))) as server:
+        ended = wattgram("read", server.url, "--driver", "eastron_sdm630", "--format", "json")
+    assert ended.code == 1
+    assert "missing: active_power_total" in ended.err
+    read = json.loads(ended.out)
+    assert (read["quality"], read["missing"]) == ("partial", ["active_power_total"])
+    assert read["values"]["voltage_l1n"] == 230.5
+
+
+def test_read_with_a_role_asks_for_the_power_of_that_role() -> None:
+    with device(Registers(inverter(0))) as server:
+        call = ["read", server.url, "--driver", "huawei_sun2000"]
+        own, incomer = wattgram(*call), wattgram(*call, "--role", "grid")
+    assert own.code == 0
+    assert incomer.code == 1
+    assert "missing: " in incomer.err
+
+
+def test_read_withholds_a_value_that_cannot_be_true_and_says_why() -> None:
+    infinite = {**METER, 52: 0x7F80, 53: 0}  # active_power_total: an infinite float
+    with device(Registers(infinite)) as server:
+        ended = wattgram("read", server.url, "--driver", "eastron_sdm630", "--format", "json")
+    assert ended.code == 1
+    assert "withheld: active_power_total no number (input 52: 7f80 0000) is infinite" in ended.err
+    read = json.loads(ended.out)
+    assert read["quality"] == "implausible"
+    assert read["withheld"][0]["register"] == "input 52"
+    assert "active_power_total" not in read["values"]

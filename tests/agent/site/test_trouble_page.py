@@ -8,8 +8,10 @@ from pathlib import Path
 
 import wattgram
 from wattgram.accounts import balance
+from wattgram.acquisition import device_source, value_incident
 from wattgram.base import watchdog
-from wattgram.counters import counter, frozen_device
+from wattgram.base.event_severity import SEVERITIES
+from wattgram.counters import counter, frozen_device, metering
 from wattgram.delivery import sink_state
 from wattgram.site import site
 from wattgram.timekeeping import tick_order, wall_clock
@@ -21,10 +23,13 @@ def events() -> set[str]:
     """Return the events named in the sources, and those of the watching modules."""
     names = {
         *counter.COUNTER_EVENTS.values(),
+        metering.UNUSABLE,
         *(frozen_device.EVENT, frozen_device.BACK),
         *(balance.FAULT, balance.RESTORED, balance.WITHHELD, balance.EXCEEDED, balance.FIT),
         *site.RESTARTED.values(),
         *(wall_clock.UNSET, wall_clock.SET, wall_clock.UNCONFIRMED, wall_clock.STEPPED),
+        *(value_incident.IMPLAUSIBLE, value_incident.PLAUSIBLE, value_incident.MISSING, value_incident.COMPLETE),
+        *(value_incident.DISAGREE, value_incident.AGREE, device_source.TOO_SMALL),
         *(tick_order.WAIT, tick_order.GO_ON),
         *(sink_state.REFUSED, sink_state.AWAY, sink_state.BACK),
         *(watchdog.STUCK, watchdog.RESUMED),
@@ -36,9 +41,14 @@ def events() -> set[str]:
                 names |= {
                     part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)
                 }
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Occurrence":
+                name = node.args[0]
+                names |= {name.value} if isinstance(name, ast.Constant) and isinstance(name.value, str) else set()
     return names
 
 
 def test_the_trouble_page_explains_each_event() -> None:
     page = (ROOT / "docs" / "trouble.md").read_text(encoding="utf-8")
-    assert sorted(re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)) == sorted(events())
+    rows = re.findall(r"^\| `([^`]+)` \| (\w+) \| .* \| .* \| .* \|$", page, re.MULTILINE)
+    assert sorted(event for event, _ in rows) == sorted(events())
+    assert dict(rows) == SEVERITIES

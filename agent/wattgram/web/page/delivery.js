@@ -5,6 +5,8 @@ import { NONE, age, bytes, count, grams, isNumber, share } from "./format.js";
 import { timed } from "./now.js";
 import { t, word } from "./texts.js";
 
+const SEVERITIES = { info: "none", warning: "warn", alarm: "bad" };
+
 export function showDelivery(now, siteTime) {
   fill("sinks", rows((now.sinks ?? []).map(sinkRow), "sinks.local"));
   fill("grid-sources", rows((now.grid?.sources ?? []).map(sourceRow), "sources.table"));
@@ -41,7 +43,9 @@ function sourceRow(source) {
 function eventRow(event, siteTime) {
   const row = made("li", "");
   const words = [event.device, event.event].filter(Boolean).join(": ");
-  row.append(timed(siteTime, event.time), quoted("span", event.detail ? `${words} — ${event.detail}` : words, "what"));
+  row.append(timed(siteTime, event.time));
+  if (event.severity) row.append(made("span", word("severity", event.severity), `state ${SEVERITIES[event.severity] ?? "none"}`));
+  row.append(quoted("span", event.detail ? `${words} — ${event.detail}` : words, "what"));
   return row;
 }
 

@@ -23,12 +23,25 @@ function deviceRows(device) {
     made("td", isNumber(device.power) ? power(device.power) : NONE, "number"), made("td", age(device.age), "number"),
     made("td", isNumber(device.unit) ? `${device.bus} · ${device.unit}` : NONE, "wider muted"), made("td", device.driver, "wider muted"),
   );
-  if (!device.detail) return [row];
-  const more = document.createElement("tr");
-  const detail = quoted("td", device.detail, "detail");
-  detail.colSpan = 8;
-  more.append(detail);
-  return [row, more];
+  return [row, ...remarks(device)];
+}
+
+// What is wrong with a device: its last error, missing quantities, withheld values and findings.
+function remarks(device) {
+  const missing = device.missing ?? [];
+  const texts = [
+    device.detail,
+    missing.length ? t("devices.missing", { names: missing.join(", ") }) : "",
+    ...(device.withheld ?? []).slice(0, 3).map((text) => t("devices.withheld", { text })),
+    ...(device.findings ?? []).slice(0, 3),
+  ];
+  return texts.filter(Boolean).map((text) => {
+    const row = document.createElement("tr");
+    const cell = quoted("td", text, "detail");
+    cell.colSpan = 8;
+    row.append(cell);
+    return row;
+  });
 }
 
 function busRow(bus) {

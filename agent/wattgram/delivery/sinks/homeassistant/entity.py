@@ -106,7 +106,7 @@ class Entity:
             return self._in_window(value)
         hidden = "v is none or value_json.get('replayed')"
         if self.counted:
-            hidden += " or value_json.get('quality') == 'glitch'"
+            hidden += " or value_json.get('quality') in ('glitch', 'implausible')"
         missing = "''" if self.sparse else "none"
         shown = f"{{{{ {missing} if {hidden} else {value} }}}}"
         return f"{self._assignment}{{% if not value_json.get('revision') %}}{shown}{{% endif %}}"
