@@ -22,7 +22,7 @@ from wattgram_drivers.plan import make_plan
 
 METER = load("eastron_sdm630")
 PLAN = make_plan(METER)
-PLACE = {place.register.quantity: place.position for place in PLAN.places}["active_power_total"]
+PLACES = {place.register.quantity: place.position for place in PLAN.places}
 
 
 class Boot:
@@ -55,7 +55,8 @@ def source(name: str) -> Source:
 def reading(number: int) -> Reading:
     """Return a reading at this second with as many watts."""
     image = bytearray(2 * PLAN.words)
-    struct.pack_into(">f", image, 2 * PLACE, number)
+    for quantity, value in (("active_power_total", number), ("voltage_l1n", 230.0), ("frequency", 50.0)):
+        struct.pack_into(">f", image, 2 * PLACES[quantity], value)
     return Reading(0, float(number), bytes(image), b"\1" * PLAN.words)
 
 
