@@ -175,8 +175,13 @@ class ReadingRules:
         return self._plan.quantities[index]
 
     def _blocks_of(self, quantity: str) -> set[int]:
-        spans = set(spans_of(self._plan.places[self._index[quantity]].register, self._device.limits))
-        return {number for number, block in enumerate(self._plan.blocks) if spans <= set(block.spans)}
+        spans = self._spans[self._index[quantity]]
+        return {number for number, block in enumerate(self._plan.blocks) if spans.issubset(block.spans)}
+
+    @cached_property
+    def _spans(self) -> tuple[frozenset[RegisterSpan], ...]:
+        """Spans of each place's value."""
+        return tuple(frozenset(spans_of(place.register, self._device.limits)) for place in self._plan.places)
 
     def _port(self, prefix: str) -> PortRule:
         of = {
@@ -206,11 +211,7 @@ class ReadingRules:
 
     def _block(self, spans: Sequence[RegisterSpan]) -> BlockRule:
         """Return the rule of a request. The codes of a meter or an inverter do not show that its values are real."""
-        inside = [
-            (index, place)
-            for index, place in enumerate(self._plan.places)
-            if set(spans_of(place.register, self._device.limits)) <= set(spans)
-        ]
+        inside = [(index, place) for index, place in enumerate(self._plan.places) if self._spans[index].issubset(spans)]
         only_values = self._device.kind in ("meter", "inverter")
         values = [
             (index, place)
