@@ -53,6 +53,17 @@ class Examination:
                 self.verdicts[index] = Verdict(bound, reason)
                 self.numbers[index] = nan
 
+    def note(self, indices: Iterable[int], bound: str, reason: str) -> None:
+        """Note a verdict on values that were read and are no number."""
+        for index in indices:
+            if self.was_read(index):
+                self.verdicts[index] = Verdict(bound, reason)
+
+    def words(self, index: int) -> set[bytes]:
+        """Return the different words of a value that were read."""
+        octets, positions = self.reading.image, self.places[index].positions
+        return {octets[2 * word : 2 * word + 2] for word in positions if self.reading.valid[word]}
+
     def known(self, indices: Iterable[int]) -> list[float]:
         """Return the numbers that are there."""
         return [self.numbers[index] for index in indices if not isnan(self.numbers[index])]

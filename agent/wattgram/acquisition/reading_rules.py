@@ -56,11 +56,15 @@ class PortRule:
 
 @dataclass(frozen=True, slots=True)
 class BlockRule:
-    """A request: the first words of its voltages and frequencies, its words, and the values that are void with it."""
+    """A request: the first words of its voltages and frequencies, its words, and the values that are void with it.
+
+    codes: codes and settings of the request, void if they have no other words.
+    """
 
     positions: tuple[int, ...]
     ranges: tuple[tuple[int, int], ...]
     members: tuple[int, ...]
+    codes: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +228,13 @@ class ReadingRules:
         for model in self._plan.checked:  # states and alarms of an empty SunSpec model are void, too
             if members.intersection(model.values):
                 members.update(model.codes)
-        return BlockRule(shown, tuple(_ranges(words)), tuple(sorted(members)))
+        codes = tuple(index for index, _ in inside if index not in members)
+        return BlockRule(shown, tuple(_ranges(words)), tuple(sorted(members)), codes)
+
+    @property
+    def marks_absence(self) -> bool:
+        """Whether the device marks its values as not available without sun."""
+        return self._device.night == "not-available"
 
     @cached_property
     def _signs_of_life(self) -> frozenset[int]:

@@ -13,6 +13,8 @@ from .examination import Examination, Verdict
 from .reading_rules import ReadingRules
 from .word_order_fault import FAULT, WordOrderCheck
 
+CONTENT = "a request with content"
+
 
 class ValueChecks:
     """Checks of the values of one plan. limits: bounds of the values, in the order of the plan's places."""
@@ -49,7 +51,10 @@ class ValueChecks:
             if words == {b"\xff\xff"} or (words == {b"\0\0"} and not counted and not asleep):
                 (word,) = words
                 reason = f"is void: all words of its request are 0x{word.hex().upper()}"
-                case.withhold(block.members, "a request with content", reason)
+                codes = [index for index in block.codes if case.words(index) == words]
+                case.withhold([*block.members, *codes], CONTENT, reason)
+                if case.verdicts.keys().isdisjoint(block.members) and not self._rules.marks_absence:
+                    case.note(block.members, CONTENT, reason)
 
     def bounds(self, case: Examination) -> None:
         """Withhold the values that are outside their bounds or have exchanged words; a tiny float is 0."""

@@ -1,6 +1,7 @@
 """Quantities that a device should deliver, and those that are missing (SPEC 5: `partial`).
 
-Wanted are the configured `quantities`; without them, what the unit has delivered before, and its role's power.
+Wanted are the configured `quantities`; without them, all quantities that are read. Some maps have a quantity twice,
+such as `energy_total` and `energy_total_u32`: one of both is enough.
 
 A wanted quantity is missing in a reading if it was due and its registers were not read: a request failed, was refused,
 or had no time left. A value that the device marks as not available is the device's word and not missing, except the
@@ -10,6 +11,7 @@ if the map says so. A withheld value is implausible, not missing.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Collection, Iterable
 from math import isnan
@@ -20,6 +22,10 @@ from wattgram_drivers.plan import Plan, spans_of
 
 MISSING_READINGS = 3
 """Due readings in a row without a wanted quantity after which it counts as missing."""
+
+
+COPY = re.compile(r"_(float|int|k|alt|highres|u32|i16|signed|gen24)$")
+"""End of the name of a second register for a quantity."""
 
 
 class WantedQuantities:
@@ -85,12 +91,16 @@ class WantedQuantities:
 
     def _lacks(self, name: str, *, read: bool) -> bool:
         """Return whether the absence of a quantity counts. read: its registers were read and hold no value."""
-        wanted = name in (self._configured or self.delivered) or name in self._power
         if not read:
-            return wanted
+            return name in self._power or (name in self._configured if self._configured else not self._has_copy(name))
         if name in self._power:
             return not self._may_sleep
         return name in self._configured and name not in self.delivered
+
+    def _has_copy(self, name: str) -> bool:
+        """Return whether the device has delivered another register of the same quantity."""
+        base = COPY.sub("", name)
+        return any(other != name and COPY.sub("", other) == base for other in self.delivered)
 
     def dump(self) -> list[str]:
         """Return the delivered quantities, for a restart."""

@@ -74,8 +74,8 @@ def test_the_event_names_the_quantity_and_the_failed_request() -> None:
     assert reads.source.taken.judged.missing == ("power_factor_total",)
 
 
-def test_a_register_that_the_unit_never_had_is_not_wanted() -> None:
-    assert set(qualities(Reads(), 5, 100, 230, None)) == {"good"}
+def test_a_register_that_the_unit_never_had_is_wanted_until_the_configuration_says_what_is() -> None:
+    assert qualities(Reads(), 5, 100, 230, None) == ["good", "good", "partial", "partial", "partial"]
 
 
 def test_a_configured_quantity_is_wanted_from_the_start() -> None:

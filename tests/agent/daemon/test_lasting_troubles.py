@@ -102,7 +102,7 @@ def test_a_quantity_that_is_missing_three_times_is_told_and_makes_readings_parti
     behaviour = words_of(METER, {})
 
     def answers(request: Request) -> Sequence[Step]:
-        if request.time > 20.5 and request.address > 200:
+        if request.time > 20.5 and request.address >= 200:
             return []
         return behaviour(request)
 
