@@ -19,7 +19,7 @@ def test_the_busy_share_of_a_bus_and_the_headroom_are_reported(tmp_path: Path) -
     port = free_port()
     page = f"http://127.0.0.1:{port}/"
     with device(Registers(METER)) as meter:
-        devices = one_device("incomer", "grid", "eastron_sdm630", meter.port, interval="400ms")
+        devices = one_device("incomer", "grid", "eastron_sdm630", meter.port, interval="300ms")
         with daemon(tmp_path, configuration(tmp_path, devices, http=f"127.0.0.1:{port}")):
             wait_for(lambda: len(meter.requests) >= 20, 30, "the meter to be read")
             (bus,) = json.loads(request(f"{page}api/now")[1])["buses"]
@@ -32,6 +32,6 @@ def test_the_busy_share_of_a_bus_and_the_headroom_are_reported(tmp_path: Path) -
     headroom = re.search(r"^wattgram_bus_headroom (\S+)$", metrics, re.MULTILINE)
     assert share is not None
     assert headroom is not None
-    # The meter needs 60 ms of silence before each of four requests every 400 ms: 0.6, and the time of the requests.
+    # The meter needs 60 ms of silence between its four requests every 300 ms: 0.6, and the time of the requests.
     assert 0.5 < float(share[1]) <= 1.0
     assert abs(1.0 - float(share[1]) - float(headroom[1])) < 0.05
