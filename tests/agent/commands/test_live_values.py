@@ -201,3 +201,26 @@ def test_the_command_ends_with_1_and_its_report_keeps_its_form(tmp_path: Path) -
     report = json.loads(ended.out)
     assert (ended.code, report["ok"], sorted(report)) == (1, False, ["buses", "findings", "ok"])
     assert "the words of the register are exchanged" in report["findings"][0]
+
+
+def test_a_sunspec_driver_for_a_device_without_sunspec_is_a_finding_with_the_driver_that_fits() -> None:
+    site = Site().add("hall", "load", "sunspec", unit(B23, [range(20000), range(40000, 65536)], table="holding"))
+    (finding,) = site.check().findings
+    assert 'the values at this unit fit driver = "abb_b21_b23_b24"' in finding
+
+
+def test_a_sunspec_meter_with_nothing_but_zeros_is_a_finding() -> None:
+    """Model 203 whose 105 registers are all 0."""
+    words = {40000: 0x5375, 40001: 0x6E53, 40002: 1, 40003: 66, 40070: 203, 40071: 105, 40177: 0xFFFF}
+    (finding,) = findings(words, "sunspec")
+    assert "values are 0, also voltage and frequency" in finding
+
+
+def test_a_meter_that_ignores_what_it_lacks_gets_the_driver_that_fits() -> None:
+    """The unit is silent on input registers instead of refusing them."""
+
+    def act(request: bad.Request) -> list[bad.Step]:
+        return list((bad.silent if request.code == 4 else unit(B23, [range(20000)]))(request))
+
+    (finding,) = Site().add("hall", "load", "eastron_sdm630", act).check().findings
+    assert 'the values at this unit fit driver = "abb_b21_b23_b24"' in finding
