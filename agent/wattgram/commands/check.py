@@ -24,20 +24,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add -c, --live and --format."""
     add_config(parser)
     parser.add_argument(
-        "--live", action="store_true", help="read each device once, connect to each sink, test signs and balance"
+        "--live", action="store_true", help="read each device, connect to each sink, test values, signs and balance"
     )
     add_format(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Check a configuration, print the report; 1 when there are findings."""
-    from . import site_check
+    from . import live_check, site_check
 
     config = load(options.config)
     report = site_check.check_plan(config)
     if options.live:
         print_stderr(f"reading {len(config.devices)} devices on {len(report.buses)} buses, connecting to the sinks ...")
-        asyncio.run(site_check.check_live(config, report, Clock()))
+        asyncio.run(live_check.check_live(config, report, Clock()))
     print(_as_json(report) if options.format == "json" else _as_table(report))
     return 0 if report.ok else 1
 

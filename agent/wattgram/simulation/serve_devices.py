@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -33,6 +34,15 @@ RATED = {
     "ev": 44e3,
 }
 """Default rated power by role, W; all other roles have 60 kW."""
+
+POWERS = ("W", "VA", "var")
+"""Units of powers."""
+
+LARGEST_SHARE = 3.0
+"""Largest power of a simulated device, as a multiple of its rated power."""
+
+LARGEST_WORD = 32767
+"""Largest value of a register of one word with a sign."""
 
 SERVED_MODELS: Mapping[Kind, tuple[int, ...]] = {
     "inverter": (103,),
@@ -97,7 +107,18 @@ def _served(served_devices: Sequence[ServedDevice], factory: Factory, clock: Clo
     device = served_devices[-1].device
     if device is None:
         return _chained(served_devices, factory, clock)
-    return Served(device, lambda: _values(served_devices[-1], factory, clock))
+    scales = _power_scales(device, served_devices[-1].part.rated_power)
+    return Served(device, lambda: _values(served_devices[-1], factory, clock), scales)
+
+
+def _power_scales(device: Device, rated_power: float) -> dict[int, int]:
+    """Return the exponent by scale register with which registers of one word hold every power of the device."""
+    exponent = max(0, math.ceil(math.log10(LARGEST_SHARE * rated_power / LARGEST_WORD)))
+    return {
+        register.scale_address: exponent
+        for register in device.registers
+        if register.scale_address is not None and register.words == 1 and QUANTITIES[register.quantity].unit in POWERS
+    }
 
 
 def _chained(served_devices: Sequence[ServedDevice], factory: Factory, clock: Clock) -> Served:

@@ -1,0 +1,131 @@
+"""The live test of a site: every device read, every sink connected, signs and balance compared."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+from wattgram_drivers.driver_errors import BusDown, NoAnswer
+from wattgram_drivers.modbus.bus import Bus
+
+from wattgram.accounts.books import BALANCE_ROLES
+from wattgram.acquisition.device_source import Source
+from wattgram.base.clock import NS, Clock
+from wattgram.base.errors import SinkError
+from wattgram.config.load import Config
+from wattgram.daemon.daemon import sinks
+from wattgram.delivery.sinks.sink import Sink
+
+from .driver_advice import with_advice
+from .live_balance import balance_findings, direction_finding, generated, in_kilowatts
+from .live_device import LiveDevice, examine_device
+from .live_finding import LiveFinding
+from .live_twins import twin_findings
+from .single_reading import READ_TIMEOUT
+from .site_check import CheckReport
+
+DAYLIGHT = range(9, 16)
+"""Hours of local time in which the sun shines on a roof all year; in the others an inverter may sleep."""
+
+
+async def check_live(config: Config, report: CheckReport, clock: Clock) -> None:
+    """Read each device, connect to each sink, test signs and balance. Findings are added to the report.
+
+    A device with a finding is read three times, so that a passing state is none.
+    """
+    sources = [Source(device, config.site.name, clock.monotonic()) for device in config.devices]
+    buses: dict[str, list[Source]] = {}
+    for source in sources:
+        buses.setdefault(source.config.endpoint.key, []).append(source)
+    by_name: dict[str, LiveDevice] = {}
+    for group in await asyncio.gather(*(_examine_bus(group, clock) for group in buses.values())):
+        by_name |= {device.name: device for device in group}
+    devices = [by_name[source.config.name] for source in sources]
+    dark = datetime.fromtimestamp(clock.time() / NS, config.site.timezone).hour not in DAYLIGHT
+    for device in devices:
+        _add_device(device, devices, report, dark=dark)
+    report.findings += twin_findings(devices)
+    _add(balance_findings(devices), "balance", report)
+    for sink in sinks(config):
+        await _check_sink(sink, report)
+
+
+async def _examine_bus(sources: Sequence[Source], clock: Clock) -> list[LiveDevice]:
+    """Examine the devices of one bus, one after another."""
+    bus = Bus(sources[0].config.endpoint, timeout=READ_TIMEOUT)
+    for source in sources:
+        bus.tolerate(source.config.unit, source.config.tolerate)
+    devices: list[LiveDevice] = []
+    down: BusDown | None = None
+    try:
+        for source in sources:
+            config = source.config
+            if down:  # another attempt would wait as long for the same error
+                problem = f"not read: {config.endpoint} cannot be opened, see above"
+                devices.append(LiveDevice(source, error=down, problem=problem))
+                continue
+            try:
+                await bus.connect(config.device.limits.connect_delay if config.device else 0.0)
+            except BusDown as error:
+                down = error
+                devices.append(LiveDevice(source, error=error, problem=with_advice(error)))
+                continue
+            devices.append(await examine_device(bus, source, clock))
+    finally:
+        await bus.close()
+    return devices
+
+
+def _add_device(device: LiveDevice, devices: Sequence[LiveDevice], report: CheckReport, *, dark: bool) -> None:
+    """Add what was found about a device to the report."""
+    source = device.source
+    config = source.config
+    if source.latest is None:
+        report.devices.append((config.name, config.role, "no answer", "-"))
+        if dark and _sleeps(device):
+            report.notes.append(f"{config.name}: {device.problem}. The inverter may sleep; repeat the check by day")
+        else:
+            report.findings.append(f"{config.name}: {device.problem}")
+        return
+    report.devices.append((config.name, config.role, "answers", in_kilowatts(source.latest.power)))
+    generation = generated(devices)
+    findings = [
+        finding._replace(text=f"{finding.text}, unless the site's own generation flows here", question=True)
+        if finding.explained_by <= generation
+        else finding
+        for finding in device.findings
+    ]
+    if config.role in BALANCE_ROLES and not source.has_power:
+        text = (
+            f"offers no quantity that gives the power of a {config.role}; allowed: a driver or quantities with "
+            "active_power_total"
+        )
+        findings.append(LiveFinding("no power", text))
+    findings += direction_finding(device, devices)
+    _add(findings, config.name, report)
+
+
+def _sleeps(device: LiveDevice) -> bool:
+    """Return whether a device without an answer may be an inverter at night, or one behind it."""
+    driver = device.source.config.device
+    lost = isinstance(device.error, NoAnswer) or (
+        isinstance(device.error, BusDown) and not isinstance(device.error.__cause__, ConnectionRefusedError)
+    )
+    if driver is None:
+        return lost and device.source.config.role == "pv"
+    return lost and driver.night == "silent"
+
+
+def _add(findings: Sequence[LiveFinding], name: str, report: CheckReport) -> None:
+    for finding in findings:
+        (report.notes if finding.question else report.findings).append(f"{name}: {finding.text}")
+
+
+async def _check_sink(sink: Sink, report: CheckReport) -> None:
+    try:
+        await sink.probe()
+    except SinkError as error:
+        report.findings.append(f"{sink.name}: {error}")
+    else:
+        report.notes.append(f"{sink.name}: connected and authorized")
