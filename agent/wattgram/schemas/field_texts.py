@@ -69,6 +69,7 @@ EVENTS = (
     "device back",
     "layout changed",
     "device exchanged",
+    "interval lengthened",
     "counter glitch",
     "counter reset",
     "counter rollover",
