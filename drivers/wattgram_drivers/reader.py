@@ -9,6 +9,7 @@ from .bus_time import FEWEST_REQUESTS, RequestCost
 from .device import Device, Reading, Table
 from .driver_errors import BadAnswer, DriverError, LayoutChanged, Refused
 from .layout_check import FloatOrderCheck, LayoutCheck, touched
+from .low_words import LowWords
 from .plan import (
     Block,
     RefusedRegisters,
@@ -89,6 +90,7 @@ class Reader:
         self._sequences: dict[bool, tuple[Block, ...]] = {}
         self._retry_at: float | None = None
         self._heads: set[RegisterSpan] = set()  # of models that were as discovered
+        self._low_words = LowWords(self.plan)
         self._word_order = FloatOrderCheck(self.plan)
 
     @property
@@ -116,7 +118,7 @@ class Reader:
             self._reset()
         if clock.monotonic() >= self._join_at:
             self._join()
-        progress = ReadingProgress(self.plan, bus, clock, within, LayoutCheck(self.plan, self.unit))
+        progress = ReadingProgress(self.plan, bus, clock, within, LayoutCheck(self.plan, self.unit), self._low_words)
         for block in [*self._order(slow), *self._due_holes(clock.monotonic())]:
             await self._request(block, progress)
         if progress.stamp is None and progress.postponed:
@@ -137,6 +139,7 @@ class Reader:
             no_register = Refused(f"unit {self.unit} has none of the requested registers", 2)
             raise progress.failure or progress.refusal or no_register
         progress.confirm()
+        self._low_words.extend(self._holes - self._doubtful_holes.keys(), progress.octets, progress.valid)
         time, monotonic = progress.stamp
         image, valid = bytes(progress.octets), bytes(progress.valid)
         self._word_order.check(image, valid, self.unit)
@@ -257,9 +260,11 @@ class Reader:
             raise LayoutChanged(f"{refused}; the model was there before") from refused
         self._learn(block, refused.code, progress.clock.monotonic())
         halves = self._split(block, doubtful=refused.code not in _REGISTER_EXCEPTIONS, now=progress.clock.monotonic())
-        for hole in self._holes.intersection(block.spans):
+        found = self._holes.intersection(block.spans)
+        for hole in found:
             progress.note(hole.table, hole.first, hole.last - hole.first + 1, refused, refused=True)
-        return halves
+        apart = self._low_words.apart(found) - self._holes
+        return [*halves, tuple(sorted(apart, key=lambda span: (span.table, span.first)))] if apart else halves
 
     def _postpone(self, block: Block, progress: ReadingProgress, refused: Refused) -> None:
         """Note a refusal whose meaning shows at the end of the reading: it is about the registers, or the unit."""
@@ -330,8 +335,9 @@ class Reader:
     def _sequence(self, slow: bool) -> tuple[Block, ...]:
         """Return the requests of a reading, without known holes; all requests if the unit has no fast registers."""
         if slow not in self._sequences:
-            existing = [span for span in self.plan.spans if span not in self._holes]
-            wanted: Iterable[RegisterSpan] = existing if slow else self.plan.fast - self._holes or existing
+            apart = self._low_words.apart(self._holes) - self._holes
+            existing = [*(span for span in self.plan.spans if span not in self._holes), *apart]
+            wanted: Iterable[RegisterSpan] = existing if slow else (self.plan.fast - self._holes) | apart or existing
             limits = self.device.limits
             blocks = arrange(wanted, limits, self.cost, along=existing, learned=self._learned())
             self._sequences[slow] = in_order(blocks, self.plan.twice, limits, self.cost)

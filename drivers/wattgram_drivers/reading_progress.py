@@ -9,6 +9,7 @@ from typing import Protocol
 from .device import RequestFailure, Table
 from .driver_errors import DriverError, Refused
 from .layout_check import LayoutCheck
+from .low_words import LowWords
 from .plan import Block, Plan, RegisterSpan
 
 _MS = 1_000_000
@@ -51,9 +52,12 @@ class Clock(Protocol):
 class ReadingProgress:
     """A reading in progress: words, time, failures, and spans not yet read."""
 
-    def __init__(self, plan: Plan, bus: Bus, clock: Clock, within: float | None, layout: LayoutCheck) -> None:
+    def __init__(
+        self, plan: Plan, bus: Bus, clock: Clock, within: float | None, layout: LayoutCheck, low_words: LowWords
+    ) -> None:
         self.bus = bus
         self.layout = layout
+        self.low_words = low_words
         self.octets = bytearray(2 * plan.words)
         self.valid = bytearray(plan.words)
         self.stamp: tuple[int, float] | None = None
@@ -91,6 +95,10 @@ class ReadingProgress:
         if self.stamp is None:
             self.stamp = self.clock.time() // _MS * _MS, self.clock.monotonic()
         for span in block.spans:
+            if span not in self._plan.positions:
+                offset = 2 * (span.first - block.address)
+                self.low_words.put(span, answer[offset : offset + 2], self.octets, self.valid)
+                continue
             position, offset, count = self._plan.positions[span], span.first - block.address, span.last - span.first + 1
             words, target = answer[2 * offset : 2 * (offset + count)], slice(2 * position, 2 * (position + count))
             if span in self._plan.twice and self.valid[position] and self.octets[target] == words:
