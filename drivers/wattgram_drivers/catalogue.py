@@ -186,6 +186,7 @@ def _register(name: str, row: Mapping[str, Any], content: Mapping[str, Any]) -> 
         encoding=row.get("encoding", "plain"),
         direction=Direction(**row["direction"]) if "direction" in row else None,
         low_address=low,
+        low_alone=row.get("low_alone", False),
         variant=_variant(name, row, content) if "variant" in row else None,
     )
 

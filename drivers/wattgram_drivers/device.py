@@ -38,7 +38,8 @@ class Register:
     (raw - `offset`) x `scale` x 10^(register at `scale_address`) x the values of the quantities in `factors`.
     `scale` is exact, so that 2301 x 1/10 is 230.1 and not 230.10000000000002. `invalid` lists raw bit
     patterns (full width of the type) that mean "not available"; NaN always does for floats.
-    If the two words of a value stand apart, `address` has the high word and `low_address` the low word.
+    If the two words of a value stand apart, `address` has the high word and `low_address` the low word; with
+    `low_alone`, the low word is the whole signed value on units that do not have the high word.
     `encoding` four-quadrant marks a leading power factor: above 1 it means 2 - value, below -1 it means -2 - value;
     magnitude: a counter that some devices send as a negative number; percent-or-ratio: a power factor with the `scale`
     of percent that some devices send as a ratio. The quantities in `witnesses`, active and apparent power, decide.
@@ -59,6 +60,7 @@ class Register:
     direction: Direction | None = None
     witnesses: tuple[str, ...] = ()
     low_address: int | None = None
+    low_alone: bool = False
     variant: Variant | None = None
 
     @property

@@ -121,6 +121,8 @@ def _value_mistakes(place: str, name: str, row: Row) -> Iterator[str]:
         last = max(row["address"])
     else:
         last = row["address"] + width - 1
+    if row.get("low_alone") and (not isinstance(row["address"], list) or row.get("type") != "i32"):
+        yield f"{place}: low_alone needs the two addresses of an i32"
     if last > 0xFFFF:
         yield f"{place}: address {row['address']} leaves no space for {row.get('type', 'the row')}"
     yield from (

@@ -86,6 +86,10 @@ def schema() -> dict[str, Any]:
                 ),
                 "description": "rows for the next numbers of the name, each `step` registers further",
             },
+            "low_alone": {
+                "type": "boolean",
+                "description": "true: on units without the high word apart, the low word is the signed value",
+            },
             "overlaps": {
                 "type": "string",
                 "description": "quantity of another row that has registers of this row, too",

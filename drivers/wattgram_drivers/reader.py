@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Iterable
 from math import inf
-from typing import Protocol
 
 from .bus_time import FEWEST_REQUESTS, RequestCost
-from .device import Device, Reading, RequestFailure, Table
+from .device import Device, Reading, Table
 from .driver_errors import BadAnswer, DriverError, LayoutChanged, Refused
 from .layout_check import FloatOrderCheck, LayoutCheck, touched
+from .low_words import LowWords
 from .plan import (
     Block,
-    Plan,
     RefusedRegisters,
     RegisterSpan,
     arrange,
@@ -22,6 +20,7 @@ from .plan import (
     make_plan,
     spans_of,
 )
+from .reading_progress import Bus, Clock, ReadingProgress
 
 RETRY_SECONDS = 3600.0
 """Seconds before refused registers are requested again: firmware and settings change."""
@@ -36,101 +35,13 @@ _REGISTER_EXCEPTIONS = (2, 3)
 """Exceptions about the requested registers: illegal data address, illegal data value (or count)."""
 
 _PASSING_EXCEPTIONS = (5, 6, 10, 11)
-"""Exceptions about the time or the way: acknowledged, busy, no path, no answer of the unit behind a gateway."""
+"""Exceptions about the time or the way: acknowledged, busy, no path, no answer of the unit behind a gateway.
 
-_MS = 1_000_000
+Some units refuse missing registers with them. So their meaning depends on the unit's other answers.
+"""
 
-
-class Bus(Protocol):
-    """The interface of a bus, as a reader uses it."""
-
-    async def read(
-        self,
-        unit: int,
-        table: Table,
-        address: int,
-        count: int,
-        *,
-        timeout: float,  # noqa: ASYNC109 - a property of the device, passed on to the bus
-        delay: float,
-        deadline: float | None = None,
-    ) -> bytes:
-        """Return the registers' octets as on the wire.
-
-        delay: silence that the unit needs between two requests, s. timeout: for an answer, s. deadline: loop time at
-        which the wait ends in any case. Refused, NoAnswer, BadAnswer or BusDown on failure.
-        """
-        ...
-
-
-class Clock(Protocol):
-    """The interface of a clock, as a reader uses it."""
-
-    def time(self) -> int:
-        """Return UTC, ns."""
-        ...
-
-    def monotonic(self) -> float:
-        """Return the monotonic clock, s."""
-        ...
-
-
-class _Progress:
-    """A reading in progress: words, time, failures, and spans not yet read."""
-
-    def __init__(self, plan: Plan, bus: Bus, clock: Clock, within: float | None, layout: LayoutCheck) -> None:
-        self.bus = bus
-        self.layout = layout
-        self.octets = bytearray(2 * plan.words)
-        self.valid = bytearray(plan.words)
-        self.stamp: tuple[int, float] | None = None
-        self.refused = 0
-        self.failure: DriverError | None = None
-        self.refusal: Refused | None = None
-        self.failures: list[RequestFailure] = []
-        self.skipped: set[RegisterSpan] = set()
-        self.doubtful: list[Block] = []  # refused for the first time, with a code that may pass
-        self._plan = plan
-        self._confirmed: set[RegisterSpan] = set()
-        self.clock = clock
-        self._loop = asyncio.get_running_loop()
-        self.deadline = None if within is None else self._loop.time() + within
-
-    @property
-    def left(self) -> float:
-        """Real seconds to the deadline."""
-        return inf if self.deadline is None else self.deadline - self._loop.time()
-
-    def note(self, table: Table, address: int, count: int, error: DriverError, *, refused: bool = False) -> None:
-        """Note a failed request, or registers that the unit lacks."""
-        self.failures.append(RequestFailure(table, address, count, str(error), refused))
-
-    def put(self, block: Block, answer: bytes) -> None:
-        """Store the words of a block's spans. The first answer gives the reading its time.
-
-        LayoutChanged: the block contains the head of another model than the one discovered.
-        """
-        if not self.layout.admits(block, answer):
-            return
-        if self.stamp is None:
-            self.stamp = self.clock.time() // _MS * _MS, self.clock.monotonic()
-        for span in block.spans:
-            position, offset, count = self._plan.positions[span], span.first - block.address, span.last - span.first + 1
-            words, target = answer[2 * offset : 2 * (offset + count)], slice(2 * position, 2 * (position + count))
-            if span in self._plan.twice and self.valid[position] and self.octets[target] == words:
-                self._confirmed.add(span)
-            self.octets[target] = words
-            self.valid[position : position + count] = b"\1" * count
-
-    def confirm(self) -> None:
-        """Mark as invalid: scales that were to be read twice and differ, or were read once; models without proof."""
-        for span in self._plan.twice - self._confirmed:
-            self.valid[self._plan.positions[span]] = 0
-        for header in self.layout.unproved:
-            model = self._plan.headers[header]
-            for span, position in self._plan.positions.items():
-                if model.covers(span.table, span.first):
-                    self.valid[position : position + span.last - span.first + 1] = bytes(span.last - span.first + 1)
+_REFUSED_AT_FIRST = 2
+"""Requests refused with such an exception, before any answer, that end a reading: the unit itself is not available."""
 
 
 class Reader:
@@ -145,6 +56,9 @@ class Reader:
     Some units refuse single registers with other exceptions, such as 4 (device failure). These are split only when
     the unit refuses them twice: in a reading in which it answers another request, or in two readings. Their registers
     are requested again in the next reading, then after `DOUBTFUL_RETRY_SECONDS`, then after twice the time.
+
+    Exceptions of a busy unit (5, 6) and of a gateway (10, 11) are about registers only if the unit answers another
+    request of the reading, answers it again afterwards, and then refuses the same registers a second time.
     """
 
     def __init__(
@@ -167,11 +81,16 @@ class Reader:
         self._doubted: set[RegisterSpan] = set()  # refused with a code that may pass, not answered since
         self._doubtful_holes: dict[RegisterSpan, tuple[float, float]] = {}  # next request, and wait after it, s
         self._cuts: dict[tuple[Table, int], Block] = {}  # registers at which a refused request was split
+        self._doubtful_cuts: set[tuple[Table, int]] = set()  # those because of a code that may pass
+        self._join_at = inf  # when the requests of these cuts are sent whole again, and the wait after it, s
+        self._join_wait = DOUBTFUL_RETRY_SECONDS
+        self._attempts = 0  # readings in a row in which the unit refused all requests with a code that may pass
         self._failed: set[RegisterSpan] = set()  # of failed or refused requests, not answered since
         self._skipped: set[RegisterSpan] = set()  # not requested in the last reading for lack of time
         self._sequences: dict[bool, tuple[Block, ...]] = {}
         self._retry_at: float | None = None
         self._heads: set[RegisterSpan] = set()  # of models that were as discovered
+        self._low_words = LowWords(self.plan)
         self._word_order = FloatOrderCheck(self.plan)
 
     @property
@@ -197,10 +116,16 @@ class Reader:
         """
         if self._retry_at is not None and clock.monotonic() >= self._retry_at:
             self._reset()
-        progress = _Progress(self.plan, bus, clock, within, LayoutCheck(self.plan, self.unit))
+        if clock.monotonic() >= self._join_at:
+            self._join()
+        progress = ReadingProgress(self.plan, bus, clock, within, LayoutCheck(self.plan, self.unit), self._low_words)
         for block in [*self._order(slow), *self._due_holes(clock.monotonic())]:
             await self._request(block, progress)
+        if progress.stamp is None and progress.postponed:
+            await self._try_others(progress)
         if progress.stamp is not None:  # the unit works: a second refusal is about the registers
+            if progress.postponed:
+                await self._prove(progress)
             for block in progress.doubtful:
                 await self._request(block, progress)
         if progress.layout.unproved:
@@ -214,6 +139,7 @@ class Reader:
             no_register = Refused(f"unit {self.unit} has none of the requested registers", 2)
             raise progress.failure or progress.refusal or no_register
         progress.confirm()
+        self._low_words.extend(self._holes - self._doubtful_holes.keys(), progress.octets, progress.valid)
         time, monotonic = progress.stamp
         image, valid = bytes(progress.octets), bytes(progress.valid)
         self._word_order.check(image, valid, self.unit)
@@ -232,7 +158,7 @@ class Reader:
             blocks, key=lambda block: (not self._failed.isdisjoint(block.spans), self._skipped.isdisjoint(block.spans))
         )
 
-    async def _request(self, block: Block, progress: _Progress) -> None:
+    async def _request(self, block: Block, progress: ReadingProgress) -> None:
         """Read a block, or its halves if the unit refuses it."""
         late = progress.stamp is not None and progress.left < self.cost.seconds([block])
         if progress.failure is not None or progress.refused >= self.max_refusals or late:
@@ -240,19 +166,8 @@ class Reader:
             return
         limits = self.device.limits
         left = progress.left
-        self.requests += 1
         try:
-            answer = await progress.bus.read(
-                self.unit,
-                block.table,
-                block.address,
-                block.count,
-                timeout=limits.timeout,
-                delay=limits.request_delay,
-                deadline=progress.deadline,
-            )
-            if len(answer) != 2 * block.count:
-                raise BadAnswer(f"unit {self.unit}: {len(answer)} octets for {block.count} registers")
+            answer = await self._answer(block, progress)
         except Refused as refused:
             for half in self._refused(block, progress, refused):
                 for part in arrange(half, limits, self.cost, learned=self._learned()):
@@ -267,15 +182,70 @@ class Reader:
             self._doubted.difference_update(block.spans)
             for span in block.spans:
                 self._doubtful_holes.pop(span, None)
+            self._attempts = 0
+            if progress.smallest is None or block.count < progress.smallest.count:
+                progress.smallest = block
             progress.put(block, answer)
 
-    def _refused(self, block: Block, progress: _Progress, refused: Refused) -> list[tuple[RegisterSpan, ...]]:
+    async def _answer(self, block: Block, progress: ReadingProgress) -> bytes:
+        """Return the answer to a request. Errors as for a bus; BadAnswer also for an answer of another size."""
+        limits = self.device.limits
+        self.requests += 1
+        answer = await progress.bus.read(
+            self.unit,
+            block.table,
+            block.address,
+            block.count,
+            timeout=limits.timeout,
+            delay=limits.request_delay,
+            deadline=progress.deadline,
+        )
+        if len(answer) != 2 * block.count:
+            raise BadAnswer(f"unit {self.unit}: {len(answer)} octets for {block.count} registers")
+        return answer
+
+    async def _try_others(self, progress: ReadingProgress) -> None:
+        """Request single values of a unit that refuses every request: the registers of each may be in its way.
+
+        The first such reading requests none, every further one two others.
+        """
+        spans = [span for block in progress.postponed for span in block.spans]
+        if self._attempts:
+            number = (self._attempts - 1) % len(spans)
+            for span in dict.fromkeys((spans[number], spans[-1 - number])):
+                (block,) = arrange([span], self.device.limits, self.cost)
+                try:
+                    progress.put(block, await self._answer(block, progress))
+                except DriverError:
+                    continue
+                progress.smallest, progress.failure = block, None
+                return
+        self._attempts += 1
+        for block, refused in progress.postponed.items():
+            self._fail(block, progress, refused)
+
+    async def _prove(self, progress: ReadingProgress) -> None:
+        """Repeat an answered request. If that fails too, the refusals before it say nothing about registers."""
+        assert progress.smallest is not None  # the unit has answered
+        if progress.failure is None:
+            try:
+                await self._answer(progress.smallest, progress)
+            except Refused as refused:
+                progress.failure = refused if refused.code in _PASSING_EXCEPTIONS else None
+            except DriverError as error:
+                progress.failure = error
+        progress.proved = progress.failure is None
+        if progress.failure is not None:
+            for block, refusal in progress.postponed.items():
+                self._fail(block, progress, refusal)
+
+    def _refused(self, block: Block, progress: ReadingProgress, refused: Refused) -> list[tuple[RegisterSpan, ...]]:
         """Record a refusal; return the spans to request separately.
 
         LayoutChanged: the unit refuses the head of a model that was there.
         """
-        if refused.code in _PASSING_EXCEPTIONS:
-            self._fail(block, progress, refused)
+        if refused.code in _PASSING_EXCEPTIONS and not progress.proved:
+            self._postpone(block, progress, refused)
             return []
         progress.refusal = refused
         progress.refused += 1
@@ -289,12 +259,26 @@ class Reader:
             self._heads -= gone  # after a walk with the same models, the refused registers are a hole
             raise LayoutChanged(f"{refused}; the model was there before") from refused
         self._learn(block, refused.code, progress.clock.monotonic())
-        halves = self._split(block)
-        for hole in self._holes.intersection(block.spans):
+        halves = self._split(block, doubtful=refused.code not in _REGISTER_EXCEPTIONS, now=progress.clock.monotonic())
+        found = self._holes.intersection(block.spans)
+        for hole in found:
             progress.note(hole.table, hole.first, hole.last - hole.first + 1, refused, refused=True)
-        return halves
+        apart = self._low_words.apart(found) - self._holes
+        return [*halves, tuple(sorted(apart, key=lambda span: (span.table, span.first)))] if apart else halves
 
-    def _fail(self, block: Block, progress: _Progress, error: DriverError, *, cut: bool = False) -> None:
+    def _postpone(self, block: Block, progress: ReadingProgress, refused: Refused) -> None:
+        """Note a refusal whose meaning shows at the end of the reading: it is about the registers, or the unit."""
+        progress.refusal = refused
+        progress.doubtful.append(block)
+        progress.postponed[block] = refused
+        self._doubted.update(block.spans)
+        if progress.stamp is None:
+            self._failed.update(block.spans)
+            self._sequences.clear()
+            if len(progress.postponed) >= _REFUSED_AT_FIRST:
+                progress.failure = refused
+
+    def _fail(self, block: Block, progress: ReadingProgress, error: DriverError, *, cut: bool = False) -> None:
         """Record a failed request. cut: it failed for lack of time, which gives no information on its registers."""
         progress.failure = error
         progress.note(block.table, block.address, block.count, error)
@@ -320,7 +304,7 @@ class Reader:
         due = [span for span, (time, _) in self._doubtful_holes.items() if span in self._holes and now >= time]
         return arrange(due, self.device.limits, self.cost, learned=self._learned())
 
-    def _split(self, block: Block) -> list[tuple[RegisterSpan, ...]]:
+    def _split(self, block: Block, *, doubtful: bool, now: float) -> list[tuple[RegisterSpan, ...]]:
         """Return the spans still to request after a refusal. A span that fills the block alone does not exist."""
         self._sequences.clear()
         holes = {span for span in block.spans if fills(span, block, self.device.limits)}
@@ -330,7 +314,11 @@ class Reader:
         if holes or len(remaining) < 2:
             return [remaining]
         middle = len(remaining) // 2
-        self._cuts[block.table, remaining[middle].first] = block
+        cut = (block.table, remaining[middle].first)
+        self._cuts[cut] = block
+        if doubtful:
+            self._doubtful_cuts.add(cut)
+            self._join_at = now + self._join_wait
         return [remaining[:middle], remaining[middle:]]
 
     def _learned(self) -> RefusedRegisters:
@@ -347,20 +335,31 @@ class Reader:
     def _sequence(self, slow: bool) -> tuple[Block, ...]:
         """Return the requests of a reading, without known holes; all requests if the unit has no fast registers."""
         if slow not in self._sequences:
-            existing = [span for span in self.plan.spans if span not in self._holes]
-            wanted: Iterable[RegisterSpan] = existing if slow else self.plan.fast - self._holes or existing
+            apart = self._low_words.apart(self._holes) - self._holes
+            existing = [*(span for span in self.plan.spans if span not in self._holes), *apart]
+            wanted: Iterable[RegisterSpan] = existing if slow else (self.plan.fast - self._holes) | apart or existing
             limits = self.device.limits
             blocks = arrange(wanted, limits, self.cost, along=existing, learned=self._learned())
             self._sequences[slow] = in_order(blocks, self.plan.twice, limits, self.cost)
         return self._sequences[slow]
 
+    def _join(self) -> None:
+        """Send the requests whole again that were split because of a code that may pass."""
+        for cut in self._doubtful_cuts:
+            self._cuts.pop(cut, None)
+        self._doubtful_cuts.clear()
+        self._sequences.clear()
+        self._join_at, self._join_wait = inf, min(RETRY_SECONDS, 2 * self._join_wait)
+
     def _reset(self) -> None:
         """Assume again that all registers exist."""
+        self._join_at, self._join_wait = inf, DOUBTFUL_RETRY_SECONDS
         for learned in (
             self._holes,
             self._doubted,
             self._doubtful_holes,
             self._cuts,
+            self._doubtful_cuts,
             self._failed,
             self._sequences,
             self._heads,

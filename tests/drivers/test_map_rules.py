@@ -200,3 +200,9 @@ def test_a_message_lists_few_words() -> None:
     (unknown,) = mistakes('voltage_11n = { address = 1, unit = "V" }\n')
     assert "nearest: 'voltage_l1n'" in unknown
     assert len(unknown) < 500
+
+
+@pytest.mark.parametrize("row", ['address = 5, type = "i32"', 'address = [6, 5], type = "u32"'])
+def test_a_low_word_alone_needs_two_addresses_and_a_sign(row: str) -> None:
+    text = f'active_power_total = {{ {row}, low_alone = true, unit = "W", sign = "import+" }}'
+    assert any("low_alone needs the two addresses of an i32" in mistake for mistake in mistakes(text))

@@ -145,15 +145,85 @@ def test_the_first_refusal_of_a_busy_or_broken_unit_is_not_learned_from(code: in
     assert reader.missing == ()
 
 
-@pytest.mark.parametrize("code", [5, 6, 10, 11])
+PASSING = [5, 6, 10, 11]
+"""Exceptions that normally mean the unit or the way to it, and not the registers (Modbus V1.1b3, section 7)."""
+
+
+@pytest.mark.parametrize("code", PASSING)
 def test_a_busy_unit_or_gateway_is_never_learned_from(code: int) -> None:
-    reader, bus = Reader(meter(DeviceLimits()), 1), Memory(WORDS, illegal=[14], code=code)
-    for _ in range(5):
-        with pytest.raises(Refused):
+    """The unit answers nothing. A few requests a reading find out; afterwards all registers are read again."""
+    reader, bus = apart(0.5), Memory(WORDS, illegal=range(100), code=code)
+    for _ in range(20):
+        with pytest.raises(Refused) as caught:
             read(reader, bus)
-        assert len(bus.requests) == 1
+        assert caught.value.code == code
+        assert len(bus.requests) <= 4
     bus.illegal.clear()
-    assert read(reader, bus).valid == b"\1" * 7
+    assert read(reader, bus).valid == b"\1\1\1\1"
+    assert len(bus.requests) == 4
+    assert reader.missing == ()
+
+
+@pytest.mark.parametrize("code", PASSING)
+def test_one_missing_register_of_a_unit_with_one_request_is_found_whatever_the_code(code: int) -> None:
+    """The first reading says that the unit is busy; the second tries single registers, and the unit answers them."""
+    reader, bus = Reader(meter(DeviceLimits()), 1), Memory(WORDS, illegal=[14], code=code)
+    with pytest.raises(Refused):
+        read(reader, bus)
+    assert read(reader, bus).valid == b"\1\1\1\1\0\1\1"
+    assert reader.missing == ("current_l2",)
+
+
+@pytest.mark.parametrize("illegal", range(10, 17))
+@pytest.mark.parametrize("code", PASSING)
+def test_each_single_missing_register_is_found_within_a_few_readings(code: int, illegal: int) -> None:
+    reader, bus = Reader(meter(DeviceLimits()), 1), Memory(WORDS, illegal=[illegal], code=code)
+    for _ in range(4):
+        with contextlib.suppress(Refused):
+            reading = read(reader, bus)
+    assert list(reading.valid) == [int(address != illegal) for address in range(10, 17)]
+
+
+@pytest.mark.parametrize("code", PASSING)
+def test_a_unit_that_is_lost_in_the_middle_of_a_reading_loses_no_register(code: int) -> None:
+    """After two answers the gateway finds no unit any more; when the unit is back, everything is read at once."""
+
+    class Leaving(Memory):
+        present = False
+
+        async def read(self, unit: int, table: Table, address: int, count: int, **more: Any) -> bytes:
+            self.illegal = set() if self.present or len(self.requests) < 2 else set(range(100))
+            return await super().read(unit, table, address, count)
+
+    reader, bus = apart(0.5), Leaving(WORDS, code=code)
+    first = read(reader, bus)
+    assert first.valid == b"\1\1\0\0"
+    assert [failure.refused for failure in first.failures] == [False, False]
+    assert reader.missing == ()
+    bus.present = True
+    assert read(reader, bus).valid == b"\1\1\1\1"
+    assert len(bus.requests) == 4
+
+
+@pytest.mark.parametrize("code", PASSING)
+def test_requests_that_were_split_because_a_unit_was_busy_are_whole_again_after_a_minute(code: int) -> None:
+    class Busy(Memory):
+        async def read(self, unit: int, table: Table, address: int, count: int, **more: Any) -> bytes:
+            self.illegal = {12} if busy and count > 1 else set()  # too busy for long answers
+            return await super().read(unit, table, address, count)
+
+    registers = tuple(
+        Register(name, place, "holding", "u16") for name, place in zip(NAMES, (10, 11, 12, 20), strict=False)
+    )
+    reader = Reader(Device("d", "v", "m", "meter", registers, DeviceLimits()), 1)
+    busy, bus, clock = True, Busy(WORDS, code=code), HandClock()
+    for _ in range(3):
+        with contextlib.suppress(Refused):
+            assert read(reader, bus, clock).valid == b"\1\1\1\1"
+    busy = False
+    clock.seconds = 61.0
+    assert read(reader, bus, clock).valid == b"\1\1\1\1"
+    assert bus.requests == [("holding", 10, 3), ("holding", 20, 1)]
 
 
 OTHER_CODES = [0, 1, 4, 7, 8, 9, 12, 77, 255]
@@ -168,7 +238,7 @@ def test_registers_refused_twice_with_any_other_code_cost_no_neighbour(code: int
     assert reader.missing == ("current_l2",)
 
 
-@pytest.mark.parametrize("code", OTHER_CODES)
+@pytest.mark.parametrize("code", OTHER_CODES + PASSING)
 def test_a_sdm630_without_two_registers_gives_all_other_values_at_once(code: int) -> None:
     """A meter that refuses input registers 22 and 23 (apparent power of phase 3) with exception 4, as reported."""
     device = catalogue.load("eastron_sdm630")

@@ -123,8 +123,8 @@ def test_deyes_powers_have_their_high_word_elsewhere(quantity: str) -> None:
     # 0x9c40 is 40000; -40000 is 0xffff63c0 in two's complement; 0x00019c40 is 65536 + 40000
     for words, expected in (((0x9C40, 0), 40e3), ((0x63C0, 0xFFFF), -40e3), ((0x9C40, 1), 105_536.0)):
         assert values(deye, {low: words[0], high: words[1]})[quantity] == expected
-    # half of a value is no value
-    assert isnan(values(deye, {low: 0x0064, high: 0}, illegal=[high])[quantity])
+    # Firmware without the high words has the signed value in the low word; without the low word there is no value.
+    assert values(deye, {low: 0xFF9C, high: 0}, illegal=[high])[quantity] == -100.0
     assert isnan(values(deye, {low: 0x0064, high: 0}, illegal=[low])[quantity])
 
 

@@ -112,7 +112,8 @@ class ChainWatch:
             self._pieces = _Pieces(bus, self._unit, now)
         self._pieces.begin(limit, seconds)
         try:
-            survey = await walk.survey(self._pieces.read, self._driver, self._kind)
+            known_before = self.found is not None
+            survey = await walk.survey(self._pieces.read, self._driver, self._kind, vacant=known_before)
         except WalkPaused:
             raise
         except BaseException:

@@ -16,6 +16,9 @@ from .poll import slow_of
 
 log = logging.getLogger(__name__)
 
+LENGTHENED = "interval lengthened"
+"""Event of a device with a longer interval, once at the start."""
+
 MOST_LATE = 2.0
 """Load of a bus by devices with delays above which their intervals are lengthened: at 3 they would be stale."""
 
@@ -54,12 +57,17 @@ def paced(devices: Sequence[DeviceConfig]) -> tuple[PacedDevice, ...]:
     return tuple(slower for group in buses.values() for slower in _paced_bus(group))
 
 
-def with_paced_intervals(devices: Sequence[DeviceConfig]) -> tuple[DeviceConfig, ...]:
-    """Return the devices, those of `paced` with their longer interval; each of these is logged."""
-    slower = {device.config.name: device for device in paced(devices)}
-    for device in slower.values():
+def with_paced_intervals(
+    devices: Sequence[DeviceConfig], slower: Sequence[PacedDevice] | None = None
+) -> tuple[DeviceConfig, ...]:
+    """Return the devices, those of `slower` with their longer interval; each of these is logged.
+
+    slower: the result of `paced` for the devices; None: it is computed.
+    """
+    found = {device.config.name: device for device in (paced(devices) if slower is None else slower)}
+    for device in found.values():
         log.warning("%s", device.reason)
-    return tuple(slower[config.name].config if config.name in slower else config for config in devices)
+    return tuple(found[config.name].config if config.name in found else config for config in devices)
 
 
 def _paced_bus(devices: Sequence[DeviceConfig]) -> list[PacedDevice]:

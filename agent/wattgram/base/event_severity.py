@@ -19,6 +19,7 @@ SEVERITIES: Mapping[str, Severity] = MappingProxyType(
         "device back": "info",
         "layout changed": "info",
         "device exchanged": "warning",
+        "interval lengthened": "warning",
         "implausible value": "alarm",
         "values plausible again": "info",
         "values disagree": "warning",

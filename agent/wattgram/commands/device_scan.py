@@ -216,21 +216,22 @@ class Scan:
             while queue:
                 unit = queue.pop(0)
                 before = self._clock.monotonic()
-                answered = await self._scan_unit(bus, unit, limit)
+                asked = self._unit(bus, unit, limit)
+                answered = await self._scan_unit(bus, asked)
                 if answered is not None:
                     limit = min(limit, max(SHORT_LIMIT, 4 * (answered - before)))
                     if unit == 1 and place.addressed and self._units is None:
-                        queue = list(dict.fromkeys([*await self._sma_units(bus), *queue]))
+                        queue = list(dict.fromkeys([*await self._sma_units(bus, asked), *queue]))
                 if counted:
                     self._progress.step(f"{place} unit {unit}, {len(self._rows)} found")
             if place.addressed and place not in self._heard:
-                await self._scan_unit(bus, units[0], SLOW_LIMIT)
+                await self._scan_unit(bus, self._unit(bus, units[0], SLOW_LIMIT))
 
-    async def _sma_units(self, bus: Bus) -> list[int]:
-        """Return the unit in the registers of an SMA inverter."""
+    async def _sma_units(self, bus: Bus, unit: UnitIdentification) -> list[int]:
+        """Return the unit in the registers of an SMA inverter, which its unit 1 answers."""
         if any(device.driver for place, _, device in self._rows if place == bus.endpoint):
             return []
-        words = await self._unit(bus, 1, LONG_LIMIT).answer(*SMA_UNIT) or b""
+        words = await unit.answer(*SMA_UNIT) or b""
         numbers = [int.from_bytes(words[index : index + 2], "big") for index in range(0, len(words), 2)]
         return [number for number in numbers if 3 <= number <= 123]
 
@@ -275,16 +276,15 @@ class Scan:
                 return False
             self.opened.add(place)
             for unit in units:
-                answered |= await self._scan_unit(bus, unit, _serial_limit(place)) is not None
+                answered |= await self._scan_unit(bus, self._unit(bus, unit, _serial_limit(place))) is not None
                 self._progress.step(f"{_setting(place)} unit {unit}, {len(self._rows)} found")
         return answered
 
-    async def _scan_unit(self, bus: Bus, number: int, limit: float) -> float | None:
+    async def _scan_unit(self, bus: Bus, unit: UnitIdentification) -> float | None:
         """Identify the devices at a unit; return the time of the first answer, None without an answer.
 
         BusDown when the bus is lost.
         """
-        unit = self._unit(bus, number, limit)
         self._requested[bus.endpoint] += 1
         try:
             answer = await unit.first_answer()
@@ -305,7 +305,7 @@ class Scan:
         except BusDown:
             await bus.connect()
             devices = [IdentifiedDevice("", answer=f"{answer}; closes the connection on the next request")]
-        self._rows += [(bus.endpoint, number, device) for device in devices]
+        self._rows += [(bus.endpoint, unit.number, device) for device in devices]
         self._show_new(merged(self._rows, self._requested, fewest=2))
         return answered
 

@@ -39,6 +39,8 @@ def with_advice(error: DriverError) -> str:
     match error:
         case DriverError(fault=fault) if fault:
             advice = WRONG_FIELDS[fault]
+        case BusDown() if "without a request" in text:
+            advice = "no Modbus server answers there: check address and port, and that no serial line feeds the gateway"
         case BusDown() if "lost" in text:
             advice = "the device closed the connection: check that it allows Modbus, and more than one client"
         case BusDown() if isinstance(cause, ConnectionRefusedError):

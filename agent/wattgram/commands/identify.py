@@ -29,8 +29,16 @@ ABSENT_UNIT = (10, 11)
 MOST_UNANSWERED = 4
 """Unanswered requests in a row after which a unit gets no more requests."""
 
+MOST_UNANSWERED_AFTER_ONE = 3
+"""The same for a unit that answered the first request only."""
 
-SHORTEST_LIMIT = 0.5
+REFUSAL_SILENCE = 0.015
+"""Silence before a request to a unit that has only refused, s. A unit that then does not answer is asked once more."""
+
+MISSED = (5, 6, 10, 11)
+"""Exceptions of a unit that did not receive the request in time, or of the gateway before it."""
+
+SHORTEST_LIMIT = 0.4
 """Shortest time limit of further answers, s."""
 
 LIMIT_FACTOR = 10.0
@@ -71,6 +79,7 @@ class UnitIdentification:
         self._silence = silence
         self._answers: dict[tuple[Table, int, int], bytes | Refused | NoAnswer | BadAnswer] = {}
         self._unanswered = 0
+        self._patient = bus.endpoint.serial or not bus.endpoint.addressed  # the unit gets the pauses that maps ask for
 
     async def read(
         self,
@@ -89,31 +98,44 @@ class UnitIdentification:
         """
         request = (table, address, count)
         if request not in self._answers:
-            if self._unanswered >= MOST_UNANSWERED:
+            if self.stopped:
                 raise NoAnswer(f"unit {self.number} has stopped answering")
-            limit = self._first_limit if request == FIRST_REQUEST else self._limit
-            now = asyncio.get_running_loop().time
-            begun = now()
-            try:
-                self._answers[request] = await self._bus.read(
-                    self.number,
-                    table,
-                    address,
-                    count,
-                    timeout=limit,
-                    delay=max(delay, self._silence),
-                    deadline=deadline,
-                )
-            except (Refused, NoAnswer, BadAnswer) as error:
-                self._answers[request] = error
-            silent = isinstance(self._answers[request], NoAnswer | BadAnswer)
-            self._unanswered = self._unanswered + 1 if silent else 0
-            if request == FIRST_REQUEST and not silent:
-                self._limit = min(self._limit, max(SHORTEST_LIMIT, LIMIT_FACTOR * (now() - begun)))
+            hurried = not self._patient and self.refuses
+            answer = await self._asked(request, REFUSAL_SILENCE if hurried else max(delay, self._silence), deadline)
+            missed = isinstance(answer, NoAnswer | BadAnswer) or (isinstance(answer, Refused) and answer.code in MISSED)
+            if hurried and missed and not self.stopped:
+                self._patient = True
+                answer = await self._asked(request, max(delay, self._silence), deadline)
+            self._answers[request] = answer
         answer = self._answers[request]
         if isinstance(answer, DriverError):
             raise answer
         return answer
+
+    async def _asked(
+        self, request: tuple[Table, int, int], silence: float, deadline: float | None
+    ) -> bytes | Refused | NoAnswer | BadAnswer:
+        """Return the answer or the error; BusDown."""
+        limit = self._first_limit if request == FIRST_REQUEST else self._limit
+        now, connections = asyncio.get_running_loop().time, self._bus.connections
+        begun = now()
+        answer: bytes | Refused | NoAnswer | BadAnswer
+        try:
+            answer = await self._bus.read(self.number, *request, timeout=limit, delay=silence, deadline=deadline)
+        except (Refused, NoAnswer, BadAnswer) as error:
+            answer = error
+        silent = isinstance(answer, NoAnswer | BadAnswer)
+        repeated = self._bus.connections > max(1, connections)  # the bus repeats a request on a new connection
+        self._unanswered = self._unanswered + 1 + repeated if silent else 0
+        if request == FIRST_REQUEST and not silent:
+            self._limit = min(self._limit, max(SHORTEST_LIMIT, LIMIT_FACTOR * (now() - begun)))
+        return answer
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the unit has left so many requests unanswered that it gets no more."""
+        answered = sum(not isinstance(answer, NoAnswer | BadAnswer) for answer in self._answers.values())
+        return self._unanswered >= (MOST_UNANSWERED_AFTER_ONE if answered == 1 else MOST_UNANSWERED)
 
     @property
     def refuses(self) -> bool:

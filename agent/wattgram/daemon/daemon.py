@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from wattgram_drivers.modbus.bus import Bus
 
 from wattgram.acquisition.device_source import Source
-from wattgram.acquisition.paced_intervals import with_paced_intervals
+from wattgram.acquisition.paced_intervals import LENGTHENED, PacedDevice, paced, with_paced_intervals
 from wattgram.acquisition.poll import BusPoller
 from wattgram.base.clock import Clock
 from wattgram.base.errors import SpoolError
@@ -50,7 +50,7 @@ COMMIT = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The running parts."""
+    """The running parts. slower: the devices whose interval was lengthened."""
 
     clock: Clock
     site: Site
@@ -62,6 +62,7 @@ class Parts:
     goals: Round
     health: Health
     watchdog: Watchdog
+    slower: tuple[PacedDevice, ...] = ()
 
 
 def sinks(config: Config, clock: Clock | None = None) -> list[Sink]:
@@ -88,8 +89,8 @@ async def assembled(
     definition. SpoolError when the spool cannot be opened.
     """
     chance = random.Random(seed)  # noqa: S311 - it spreads retries and needs no secrecy
-    if clock.speed == 1.0:  # the delays are real seconds
-        config = replace(config, devices=with_paced_intervals(config.devices))
+    slower = paced(config.devices) if clock.speed == 1.0 else ()  # the delays are real seconds
+    config = replace(config, devices=with_paced_intervals(config.devices, slower))
     targets = sinks(config, clock)
     spool = Spool(
         config.spool.path,
@@ -123,7 +124,7 @@ async def assembled(
         goals = Round(config, site.publish, lambda: site.timekeeper.ages_reliable, clock)
         watchdog = Watchdog(supervisor or Supervisor(), clock)
         health = Health(site, spool, lines, deliveries, goals, watchdog, clock)
-        yield Parts(clock, site, spool, lines, grid, revision, deliveries, goals, health, watchdog)
+        yield Parts(clock, site, spool, lines, grid, revision, deliveries, goals, health, watchdog, slower)
     finally:
         await spool.close()
 
@@ -226,6 +227,8 @@ async def _report(parts: Parts) -> None:
         parts.site.event("", "spool unreadable", f"set aside as {parts.spool.set_aside.name}")
     for note in parts.spool.notes:
         parts.site.event("", "spool damaged", note)
+    for device in parts.slower:
+        parts.site.event(device.config.name, LENGTHENED, device.reason)
     while True:
         await parts.clock.sleep(GATEWAY_PERIOD)
         parts.site.publish(parts.health.gateway_record())

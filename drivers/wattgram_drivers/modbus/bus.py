@@ -227,12 +227,12 @@ class Bus:
     async def _resolve_ambiguity(self, request: ReadRequest, timing: _Timing) -> bool:
         """Send probes until no earlier answer of the unit can pass for the answer to this request.
 
-        Returns whether a probe was sent.
+        Returns whether a probe was sent. Errors name the request, not the probe: nobody asked for the probe.
         """
         failure: BadAnswer | None = None
         for probe in self._framing.probes(request):
             try:
-                await self._request(await self._ready(probe, timing), probe, timing)
+                await self._request(await self._ready(request, timing), probe, timing, named=request)
             except Refused:
                 return True
             except BadAnswer as error:
@@ -243,12 +243,15 @@ class Bus:
             raise failure
         return False
 
-    async def _request(self, wire: Link, request: ReadRequest, timing: _Timing) -> bytes:
-        """Send a request and return the registers of the answer."""
+    async def _request(
+        self, wire: Link, request: ReadRequest, timing: _Timing, *, named: ReadRequest | None = None
+    ) -> bytes:
+        """Send a request and return the registers of the answer. named: the request that errors name instead."""
+        where = f"{self.endpoint} {named or request}"
         wire_time = (_FRAMES + 2 * request.count) * self.endpoint.character
         deadline = min(wire.loop.time() + timing.timeout + wire_time, timing.deadline)
         if deadline <= wire.loop.time():
-            raise NoAnswer(f"{self.endpoint} {request}: not sent, the deadline has passed")
+            raise NoAnswer(f"{where}: not sent, the deadline has passed")
         self._unmatched = None
         wire.heard, wire.last_sent = False, wire.loop.time()
         wire.transmit(self._framing.frame(request))
@@ -257,15 +260,15 @@ class Bus:
             octets = registers(request, answer)
         except TimeoutError:
             self._abandon(wire, request)
-            raise self._timeout_error(wire, request, timing) from None
+            raise self._timeout_error(wire, request, timing, where) from None
         except ConnectionError as error:
             self._abandon(wire, request)
-            raise BusDown(f"{self.endpoint} {request}: connection lost: {error}") from None
+            raise BusDown(f"{where}: connection lost: {error}") from None
         except BadAnswer as error:
             self._abandon(wire, request)
             if isinstance(error, FramingLost):
                 wire.end(str(error))
-            raise BadAnswer(f"{self.endpoint} {request}: {error}", fault=error.fault) from None
+            raise BadAnswer(f"{where}: {error}", fault=error.fault) from None
         except BaseException:  # cancelled
             self._abandon(wire, request)
             raise
@@ -275,7 +278,7 @@ class Bus:
         if answer.code & EXCEPTION:
             code = answer.body[0]
             name = EXCEPTIONS.get(code, "unknown")
-            raise Refused(f"{self.endpoint} {request}: refused with exception {code} ({name})", code)
+            raise Refused(f"{where}: refused with exception {code} ({name})", code)
         return octets
 
     async def _answer(self, wire: Link, request: ReadRequest, deadline: float) -> ReadResponse:
@@ -317,9 +320,8 @@ class Bus:
         if self._framing.tolerates(request.unit, "transaction-id"):
             wire.end("an answer without a known transaction id may come late")
 
-    def _timeout_error(self, wire: Link, request: ReadRequest, timing: _Timing) -> BadAnswer | NoAnswer:
+    def _timeout_error(self, wire: Link, request: ReadRequest, timing: _Timing, where: str) -> BadAnswer | NoAnswer:
         """Return the error of a missed deadline; close a connection with an incomplete answer or without answers."""
-        where = f"{self.endpoint} {request}"
         if wire.received:
             incomplete = bytes(wire.received)
             if self.endpoint.addressed:

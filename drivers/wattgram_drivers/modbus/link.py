@@ -13,8 +13,8 @@ import serial
 
 from wattgram_drivers.endpoint import Endpoint
 
-MAX_BUFFER = 4096
-"""Most unread bytes. A network peer that sends more without a request is not a Modbus server."""
+MAX_BUFFER = 65536
+"""Most unread bytes. Bytes that came before a request are discarded; a peer that sends more is no Modbus server."""
 
 _FIFO = 8  # characters that a UART may buffer
 
@@ -79,7 +79,7 @@ class Link(abc.ABC):
             if self.endpoint.serial:
                 del self.received[:-MAX_BUFFER]
             else:
-                self.end(f"more than {MAX_BUFFER} bytes received without a request")
+                self.end(f"{len(self.received)} bytes received without a request; allowed: {MAX_BUFFER}")
         self._wake()
 
     def connection_ended(self, reason: str) -> None:

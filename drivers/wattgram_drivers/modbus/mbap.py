@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Collection, Iterator
+from itertools import islice
 from math import gcd
 
 from .framing import FramingLost, Tolerance, Unmatched
@@ -88,9 +89,14 @@ class Mbap:
         return 0
 
     def matches(self, request: ReadRequest, answer: ReadResponse) -> bool:
-        """Compare the transaction id; for a unit whose ids mean nothing, what RTU compares. BadAnswer: ambiguous."""
+        """Compare the transaction id; for a unit whose ids mean nothing, what RTU compares.
+
+        An exception of such a unit belongs to this request: the connection of an abandoned request was closed, and an
+        exception brings no values.
+        """
         if self.tolerates(request.unit, "transaction-id") and answer.unit == request.unit:
-            return self._order.matches(request, answer)
+            exception = answer.code & EXCEPTION != 0
+            return answer.code & ~EXCEPTION == request.code if exception else self._order.matches(request, answer)
         return answer.transaction == self._transaction
 
     def unmatched(self, request: ReadRequest, answer: ReadResponse) -> Unmatched | None:
@@ -101,8 +107,11 @@ class Mbap:
         return Unmatched("transaction-id", f"an answer came with transaction id {found} instead of {expected}")
 
     def probes(self, request: ReadRequest) -> Iterator[ReadRequest]:
-        """Yield nothing, because the transaction id is unambiguous; for a unit whose ids mean nothing, as on RTU."""
-        return self._order.probes(request) if self.tolerates(request.unit, "transaction-id") else iter(())
+        """Yield nothing, because the transaction id is unambiguous; for a unit whose ids mean nothing, as on RTU.
+
+        Only of the same table: the unit may lack the other one, and an exception is never ambiguous here (`matches`).
+        """
+        return islice(self._order.probes(request), 1 if self.tolerates(request.unit, "transaction-id") else 0)
 
     def abandoned(self, request: ReadRequest) -> None:
         """Remember the id: its answer may come late. An id is not reused before 65,024 other requests."""

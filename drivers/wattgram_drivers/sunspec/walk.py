@@ -7,7 +7,7 @@ points to quantities, `models` contains the layout of models, `members` assigns 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from wattgram_drivers.catalogue import SUNSPEC
@@ -72,11 +72,18 @@ class Survey:
         return ", ".join(str(found.model) for found in self.chain)
 
 
-async def survey(read: Read, driver: str = SUNSPEC, kind: Kind | None = None) -> Survey:
-    """Walk the chain and return what was found. Arguments and errors as for `discover`."""
+async def survey(read: Read, driver: str = SUNSPEC, kind: Kind | None = None, *, vacant: bool = False) -> Survey:
+    """Walk the chain and return what was found. Arguments and errors as for `discover`.
+
+    vacant: accept a battery without any value. A device that was read before may sleep.
+    """
     chain = await _chain(read)
     found = members_of(chain)
     member = pick(found, driver, kind)
+    if member.kind == "battery" and not vacant and len(found) > 1 and await _is_vacant(read, member):
+        present = [other.driver for other in found if other != member and not await _is_vacant(read, other)]
+        listed = ", ".join(present) or "none"
+        raise BadAnswer(f"no {member.driver} in this unit: {_numbered(_proofs(member))} no value; found {listed}")
     device = described(member, await _identity(read, member.common), alone=len(found) == 1)
     return Survey(device, chain, member.common)
 
@@ -102,7 +109,8 @@ async def discover(read: Read, driver: str = SUNSPEC, kind: Kind | None = None) 
     """Read the device's chain and return the member that `driver` selects: `sunspec:meter2`, `sunspec:battery`.
 
     Plain `sunspec` selects the first member of this kind, else the first inverter or meter, else the first member.
-    BadAnswer: no SunSpec marker, no supported model, or no such member; further errors of `read`. The walk ends at
+    BadAnswer: no SunSpec marker, no supported model, or no such member, also if the models of a battery
+    have no value, as many inverters serve them without one; further errors of `read`. The walk ends at
     the end marker, at an ID of 0, at a refused register, at the last address or after 64 models.
     """
     return (await survey(read, driver, kind)).device
@@ -119,13 +127,24 @@ async def members(read: Read, *, vacant: bool = True) -> tuple[Device, ...]:
     return tuple([described(member, await _identity(read, member.common), alone=len(found) == 1) for member in listed])
 
 
+def _proofs(member: Member) -> list[FoundModel]:
+    """Return the models that make a battery or a meter; none for other members."""
+    numbers = {"battery": STORAGE_MODELS, "meter": METERS}.get(member.kind, ())
+    return [found for found in member.models if found.model in numbers]
+
+
+def _numbered(models: Sequence[FoundModel]) -> str:
+    """Return models and the verb: "SunSpec model 124 has", "SunSpec models 124, 802 have"."""
+    numbers = ", ".join(str(found.model) for found in models)
+    return f"SunSpec models {numbers} have" if len(models) > 1 else f"SunSpec model {numbers} has"
+
+
 async def _is_vacant(read: Read, member: Member) -> bool:
     """Return whether the models that make a battery or a meter have no value: all are "not implemented" or 0.
 
     The scales of a meter count as values: a meter that is switched off still has them.
     """
-    proofs = {"battery": STORAGE_MODELS, "meter": METERS}.get(member.kind, ())
-    own = [found for found in member.models if found.model in proofs]
+    own = _proofs(member)
     for found in own:
         octets = b""
         for first in range(0, found.length, MOST_REGISTERS):

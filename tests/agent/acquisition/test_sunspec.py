@@ -59,7 +59,8 @@ def equipped_member(role: str, driver: str) -> tuple[str, str]:
     members, words = sunspec_serve.chains(SECTIONS)
 
     async def run() -> tuple[str, str]:
-        simulator = Simulator(parse("tcp://127.0.0.1:0", listen=True), {1: Served(members[0], dict, words)})
+        battery = Served(members[3], lambda: {"battery_soc": 0.5}, words)  # without a value it is not there
+        simulator = Simulator(parse("tcp://127.0.0.1:0", listen=True), {1: battery})
         place = await simulator.start()
         bus = Bus(place)
         try:

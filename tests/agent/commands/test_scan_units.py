@@ -17,6 +17,7 @@ from wattgram_drivers.endpoint import parse
 from tests.support import leaping_loop
 from tests.support import misbehaving_device as bad
 from tests.support.command_runs import wattgram
+from tests.support.field_devices import words_of
 from tests.support.leaping_loop import LeapClock
 
 DEVICES = catalogued()
@@ -76,7 +77,35 @@ def test_a_unit_that_answers_the_first_request_only_is_left_soon() -> None:
 
     scan = ScannedHost(bad.Server(behaviour), range(1, 6))
     assert [device.driver for _, _, device in scan.rows] == [""] * len(scan.rows)
-    assert scan.seconds <= 5 * 5.0  # four requests of 0.5 s, and two new connections with a pause of 1 s
+    # The pause of 1 s after a connection; then for each unit four requests of 0.4 s and a new connection.
+    assert scan.seconds <= 1.0 + 5 * 2.7
+
+
+@pytest.mark.parametrize("code", [1, 2, 3, 4])
+def test_a_unit_that_refuses_everything_takes_two_seconds_at_most(code: int) -> None:
+    scan = ScannedHost(bad.Server(bad.refuses(code)), [1])
+    ((_, _, device),) = scan.rows
+    assert device.refuses
+    assert scan.seconds <= 1.0 + 2.0  # the pause of 1 s after the connection; then some 70 requests
+
+
+@pytest.mark.parametrize("missed", [[], [0x84, 11], [0x84, 6]], ids=["silence", "gateway", "busy"])
+def test_a_meter_that_misses_hurried_requests_is_found(missed: list[int]) -> None:
+    """A meter of Eastron refuses registers that it lacks, and needs 60 ms between two requests (its manual)."""
+    answers = words_of("eastron_sdm630", {})
+    last = -1.0
+
+    def behaviour(request: bad.Request) -> list[bad.Step]:
+        nonlocal last
+        pause, last = request.time - last, request.time
+        if pause < 0.055:
+            return [bad.Step(data=request.frame(bytes([request.code | 0x80, missed[1]])))] if missed else []
+        if request.code == 3:
+            return [bad.Step(data=request.frame(bytes([0x83, 2])))]
+        return list(answers(request))
+
+    scan = ScannedHost(bad.Server(behaviour), [1])
+    assert [device.driver for _, _, device in scan.rows] == ["eastron_sdm630"]
 
 
 @pytest.mark.parametrize("code", [1, 2, 3, 4, 77])

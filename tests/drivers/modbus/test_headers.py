@@ -8,6 +8,7 @@ pymodbus 1851 (length that counts the header).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import struct
 from collections.abc import Awaitable, Callable
@@ -17,6 +18,7 @@ import pytest
 from wattgram_drivers.driver_errors import BadAnswer, DriverError, NoAnswer, Refused
 from wattgram_drivers.endpoint import parse
 from wattgram_drivers.modbus.bus import Bus
+from wattgram_drivers.modbus.link import TcpLink
 
 from tests.support import leaping_loop
 from tests.support import misbehaving_device as bad
@@ -85,6 +87,54 @@ def test_what_came_before_the_request_does_not_disturb_its_answer(greeting: byte
             assert len(await bus.read(1, "input", 0, 36)) == 72
 
     with_server(bad.Server(bad.honest, greeting=greeting), work, tolerated)
+
+
+@pytest.mark.parametrize("size", [3159, 4097, 20_000, 65_000])
+@pytest.mark.parametrize("junk", [False, True])
+def test_thousands_of_bytes_before_the_first_request_are_discarded(size: int, junk: bool) -> None:
+    """A data logger repeats what it buffered for an earlier client to each new one, up to 64 KiB."""
+    greeting = size * b"A" if junk else (size // len(GREETING) * GREETING)
+
+    async def work(bus: Bus) -> None:
+        for address in (100, 200):
+            await bus.connect()
+            await asyncio.sleep(0.2)
+            await right(bus, address)
+        await bus.close()
+        await bus.connect()
+        await asyncio.sleep(0.2)
+        await right(bus)
+
+    with_server(bad.Server(bad.honest, greeting=greeting), work)
+
+
+def test_a_server_that_floods_each_connection_is_an_error() -> None:
+    server = bad.Server(bad.honest, greeting=200_000 * b"A")
+    told = []
+
+    async def work(bus: Bus) -> None:
+        for _ in range(3):
+            try:
+                await bus.connect()
+                await asyncio.sleep(0.2)
+                await bus.read(1, "holding", 100, 3)
+            except DriverError as error:
+                told.append(str(error))
+                await bus.close()
+
+    with_server(server, work)
+    assert len(told) == 3
+
+
+def test_the_message_of_a_flood_names_the_number_of_bytes() -> None:
+    async def main() -> str:
+        wire = TcpLink(parse("tcp://127.0.0.1:502"))
+        wire.feed(65_536 * b"A")
+        assert wire.reason == ""
+        wire.feed(4_464 * b"A")
+        return wire.reason
+
+    assert asyncio.run(main()) == "70000 bytes received without a request; allowed: 65536"
 
 
 def test_the_rest_of_a_frame_that_began_before_the_request_is_discarded() -> None:
@@ -266,6 +316,38 @@ def test_unit_function_and_byte_count_are_compared_in_any_case(fault: bad.Behavi
         await right(bus, 200)
 
     with_server(bad.Server(bad.first(fault)), work, tolerated)
+
+
+def test_a_length_that_lies_is_told_of_the_request_and_no_other_table_is_read() -> None:
+    """Only the length is wrong, and only the transaction id is tolerated. The meter has input registers alone."""
+    server = bad.Server(bad.with_length(2))
+    told = []
+
+    async def work(bus: Bus) -> None:
+        for address in (0, 52, 0, 52):
+            with pytest.raises(BadAnswer) as caught:
+                await bus.read(1, "input", address, 36)
+            told.append(str(caught.value))
+
+    with_server(server, work, ("transaction-id",))
+    assert {request.code for request in server.requests} == {4}
+    for address, error in zip((0, 52, 0, 52), told, strict=True):
+        assert f"input {address}..{address + 35}: the header states" in error
+
+
+def test_a_tolerated_unit_that_refuses_registers_is_read_again_afterwards() -> None:
+    """Exceptions, and a request without an answer, leave no doubt that costs the next readings."""
+    server = bad.Server(bad.in_turn(bad.silent, bad.refuses(2), bad.refuses(2), bad.honest))
+
+    async def work(bus: Bus) -> None:
+        with pytest.raises(NoAnswer):
+            await bus.read(1, "holding", 100, 3)
+        for _ in range(12):
+            with contextlib.suppress(Refused, NoAnswer):
+                await right(bus, 200)
+        assert {request.code for request in server.requests} == {3}
+
+    with_server(server, work, ("transaction-id",))
 
 
 def test_a_tolerance_is_for_one_unit() -> None:

@@ -354,9 +354,28 @@ def test_a_battery_needs_one_value_that_is_not_0(number: int) -> None:
     assert [device.kind for device in present(chain)] == ["inverter", "battery"]
 
 
-def test_a_battery_that_sleeps_is_still_read_by_its_name() -> None:
-    chain = (*MARKER, *COMMON_66, *written(103, INVERTER), 124, 24, *[0xFFFF] * 24, *END)
-    assert discover(chain, driver="sunspec:battery").kind == "battery"
+SENTINELS = written(124, {})
+NO_BATTERY = {"ones": (124, 24, *[0xFFFF] * 24), "zeros": (124, 24, *[0] * 24), "not implemented": SENTINELS}
+
+
+@pytest.mark.parametrize("storage", NO_BATTERY.values(), ids=NO_BATTERY)
+@pytest.mark.parametrize(("driver", "kind"), [("sunspec:battery", None), ("sunspec", "battery")])
+def test_a_battery_without_a_value_is_refused_with_a_list_of_the_members(
+    storage: tuple[int, ...], driver: str, kind: Kind | None
+) -> None:
+    chain = (*MARKER, *COMMON_66, *written(103, INVERTER), *storage, *END)
+    with pytest.raises(BadAnswer) as caught:
+        discover(chain, driver=driver, kind=kind)
+    assert str(caught.value) == (
+        "no sunspec:battery in this unit: SunSpec model 124 has no value; found sunspec:inverter"
+    )
+    assert discover(chain).kind == discover(chain, driver="sunspec:inverter").kind == "inverter"
+
+
+def test_a_battery_that_was_read_before_may_sleep_when_its_models_are_read_again() -> None:
+    chain = (*MARKER, *COMMON_66, *written(103, INVERTER), *SENTINELS, *END)
+    found = asyncio.run(walk.survey(Chain(chain).ask, "sunspec:battery", vacant=True))
+    assert found.device.kind == "battery"
 
 
 def test_an_empty_place_for_a_meter_is_not_listed_and_the_next_meter_keeps_its_number() -> None:
