@@ -15,8 +15,8 @@ TIMEOUT = 10.0
 """The daemon waits this long for an answer, s. A stall of the machine is shorter, so that every served reading
 was also read."""
 
-SERIAL, CHECKS = "active_power_total", ("voltage_l1n", "voltage_l2n")
-"""The quantities that carry a reading's serial number, and two words that follow from it and from the device."""
+SERIAL, CHECKS = "active_power_total", ("status", "status_vendor")
+"""The quantities that carry a serial number, and two codes, which may have any value, made from it and the device."""
 
 MAP = """
 vendor = "wattgram"
@@ -28,8 +28,8 @@ transports = ["tcp"]
 defaults = {{ table = "holding", type = "u16", word_order = "big" }}
 [registers]
 active_power_total = {{ address = 0, type = "u32", unit = "W", sign = "{sign}" }}
-voltage_l1n = {{ address = 2, unit = "V" }}
-voltage_l2n = {{ address = 3, unit = "V" }}
+status = {{ address = 2, unit = "1" }}
+status_vendor = {{ address = 3, unit = "1" }}
 """
 """Its register map: one request a reading."""
 

@@ -151,5 +151,6 @@ def test_a_sleeping_meter_on_a_line_has_no_values(tmp_path: Path, baudrate: int)
             simulated.says("eastron_sdm630 as grid")
             ended = wattgram("read", read, "--driver", "eastron_sdm630", "--format", "json")
             simulated.ended(signal.SIGTERM)
-    assert ended.code == 0, ended.err
+    assert ended.code == 1
+    assert "active_power_total, the power of this device, has no value" in ended.err
     assert json.loads(ended.out)["values"] == {}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import wattgram
 from wattgram.accounts import balance
-from wattgram.acquisition import device_source, value_incident
+from wattgram.acquisition import device_source, paced_intervals, value_incident
 from wattgram.base import watchdog
 from wattgram.base.event_severity import SEVERITIES
 from wattgram.counters import counter, frozen_device, metering
@@ -24,6 +24,7 @@ def events() -> set[str]:
     names = {
         *counter.COUNTER_EVENTS.values(),
         metering.UNUSABLE,
+        paced_intervals.LENGTHENED,
         *(frozen_device.EVENT, frozen_device.BACK),
         *(balance.FAULT, balance.RESTORED, balance.WITHHELD, balance.EXCEEDED, balance.FIT),
         *site.RESTARTED.values(),
