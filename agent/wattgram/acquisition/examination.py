@@ -53,6 +53,11 @@ class Examination:
                 self.verdicts[index] = Verdict(bound, reason)
                 self.numbers[index] = nan
 
+    def clear(self, indices: Iterable[int]) -> None:
+        """Leave out values that the device does not have, without a verdict."""
+        for index in indices:
+            self.numbers[index] = nan
+
     def note(self, indices: Iterable[int], bound: str, reason: str) -> None:
         """Note a verdict on values that were read and are no number."""
         for index in indices:
@@ -63,6 +68,10 @@ class Examination:
         """Return the different words of a value that were read."""
         octets, positions = self.reading.image, self.places[index].positions
         return {octets[2 * word : 2 * word + 2] for word in positions if self.reading.valid[word]}
+
+    def octets(self, index: int) -> bytes:
+        """Return the bytes of a value's registers, as they were read."""
+        return self._octets(self.places[index])
 
     def known(self, indices: Iterable[int]) -> list[float]:
         """Return the numbers that are there."""

@@ -165,6 +165,8 @@ class ReadingRules:
         pairs: list[tuple[int, int, float]] = []
         for choices in conductors:
             measured = [choice for choice in choices if choice[1] in self._index]
+            if not measured and any(name in self._device.quantities for choice in choices for name in choice[:2]):
+                return None  # the device has this conductor, and its current is not read
             together = [
                 (self._index[voltage], self._index[current], factor)
                 for voltage, current, factor in measured
@@ -196,7 +198,7 @@ class ReadingRules:
         members = tuple(
             index
             for name, index in self._index.items()
-            if self._classes[index] in of and _prefix(name) == prefix and not name.endswith(("_demand", "_today"))
+            if self._classes[index] in of and _prefix(name) == prefix and not re.search(r"_demand(_|$)|_today$", name)
         )
 
         def having(*names: str) -> tuple[int, ...]:

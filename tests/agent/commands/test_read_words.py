@@ -166,7 +166,6 @@ def test_a_value_of_megawatts_from_an_inverter_without_a_rating_is_printed_as_it
         ("growatt_tl3x", "frequency", {37: 0xFFFF}),
         ("solis_hybrid_33xxx", "battery_soc", {33139: 0xFFFF}),
         ("deye_hybrid_3p", "battery_temperature", {586: 0xFFFF}),  # 6,453.5 degC after the offset
-        ("deye_hybrid_3p", "battery_temperature", {586: 0x0000}),  # -100 degC: no sensor
         ("growatt_tl3x", "temperature_boost", {95: 0x17BD}),  # 607.7 degC
         ("sofar_g3", "battery_soc", {0x0608: 0x0190}),  # 400 %
     ],
