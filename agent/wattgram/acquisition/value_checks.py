@@ -14,6 +14,9 @@ from .reading_rules import BlockRule, ReadingRules
 from .word_order_fault import FAULT, WordOrderCheck
 
 CONTENT = "a request with content"
+RESTING = (1.0, 2.0)
+"""States of a SunSpec inverter that is off or asleep (models 101 to 113)."""
+
 NO_SENSOR = (b"\x80\0", b"\x7f\xff", b"\x80\0\0\0", b"\x7f\xff\xff\xff")
 """Extreme words of a temperature by which devices mark a sensor that they lack, where they are outside the bounds."""
 
@@ -44,6 +47,7 @@ class ValueChecks:
         counted = any(case.raw[index] > 0.0 for index in self._rules.counters)
         read = [block for block in self._rules.blocks if any(case.reading.valid[at] for at in block.positions)]
         contents = [_content(block, case) for block in read]
+        asleep = asleep or (self._rules.rest >= 0 and case.raw[self._rules.rest] in RESTING)
         alive = any(words not in (ONES, ZEROS) for words in contents)
         for block, words in zip(read, contents, strict=True):
             if words == ONES or (words == ZEROS and not counted and not asleep):

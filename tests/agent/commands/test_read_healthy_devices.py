@@ -79,3 +79,28 @@ def test_a_voltage_of_a_medium_voltage_meter_names_the_key_that_allows_it() -> N
         answered = reading(server.url, "sunspec")
     assert answered.values["active_power_total"] == 3.4e6
     assert "nominal_voltage" in answered.err
+
+
+@pytest.mark.slow(3)
+@pytest.mark.parametrize(("state", "quality"), [(1, "good"), (2, "good"), (4, "implausible"), (7, "implausible")])
+def test_zeros_of_a_sunspec_inverter_are_true_if_it_says_that_it_is_off_or_asleep(state: int, quality: str) -> None:
+    # The state is at offset 38 of model 103.
+    words = (103, 50, *(state if offset == 38 else 0 for offset in range(2, 52)))
+    with device(ChainDevice(chain_of(COMMON_66, words))) as server:
+        answered = reading(server.url, "sunspec")
+    assert answered.quality == quality
+    assert answered.values.get("active_power_total") == (0.0 if quality == "good" else None)
+
+
+@pytest.mark.slow(3)
+@pytest.mark.parametrize("driver", ["goodwe_et", "solis_hybrid_33xxx", "sofar_g3"])
+def test_power_through_a_backup_port_is_not_compared_with_the_current_of_the_grid_port(driver: str) -> None:
+    # 8 kW to the backup port, 0.4 A to the grid.
+    served = words_of(driver, {})
+    served.images.values |= {"active_power_total": 8000.0, "rated_power": 10000.0}
+    served.images.values |= {f"current_l{phase}": 0.4 for phase in (1, 2, 3)}
+    served.images.values |= {f"active_power_l{phase}": 90.0 for phase in (1, 2, 3)}
+    with device(served) as server:
+        answered = reading(server.url, driver)
+    assert answered.values["active_power_total"] == 8000.0
+    assert "voltage x current" not in answered.err
