@@ -22,7 +22,7 @@ from wattgram.counters.metering import MeteredStep, Metering, counters_of
 from .record_quality import worst_quality
 from .sustained_power import SustainedPower
 from .validity import Judge, Judged
-from .value_incident import AGREE, COMPLETE, DISAGREE, IMPLAUSIBLE, MISSING, PLAUSIBLE, ValueIncident
+from .value_incident import AGREE, COMPLETE, DISAGREE, IMPLAUSIBLE, MISSING, PLAUSIBLE, ValueIncident, by_kind
 from .wanted_quantities import WantedQuantities
 
 METERED = (("active_power_total",), ("active_power_l1", "active_power_l2", "active_power_l3"))
@@ -156,7 +156,7 @@ class Source:
                 {value.quantity: value.reason for value in judged.withheld},
             ),
             *self._missing.take({name: f"{name}{why}" for name in judged.missing}, dict.fromkeys(judged.missing, "")),
-            *self._disagreement.take(dict(zip(judged.findings, judged.findings, strict=True))),
+            *self._disagreement.take(by_kind(judged.findings)),
         )
 
     def _lacks_registers(self, reading: Reading, judged: Judged) -> bool:

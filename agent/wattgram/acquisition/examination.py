@@ -69,10 +69,6 @@ class Examination:
         octets, positions = self.reading.image, self.places[index].positions
         return {octets[2 * word : 2 * word + 2] for word in positions if self.reading.valid[word]}
 
-    def octets(self, index: int) -> bytes:
-        """Return the bytes of a value's registers, as they were read."""
-        return self._octets(self.places[index])
-
     def known(self, indices: Iterable[int]) -> list[float]:
         """Return the numbers that are there."""
         return [self.numbers[index] for index in indices if not isnan(self.numbers[index])]

@@ -17,9 +17,6 @@ CONTENT = "a request with content"
 RESTING = (1.0, 2.0)
 """States of a SunSpec inverter that is off or asleep (models 101 to 113)."""
 
-NO_SENSOR = (b"\x80\0", b"\x7f\xff", b"\x80\0\0\0", b"\x7f\xff\xff\xff")
-"""Extreme words of a temperature by which devices mark a sensor that they lack, where they are outside the bounds."""
-
 ONES, ZEROS = frozenset({b"\xff\xff"}), frozenset({b"\0\0"})
 
 
@@ -71,10 +68,7 @@ class ValueChecks:
             elif self._classes[index] == "frequency" and number == 0.0:
                 self._check_zero_frequency(index, case)
             elif not limits.low <= number <= limits.high or self._words.is_tiny(index, number):
-                if self._classes[index] == "temperature" and case.octets(index) in NO_SENSOR:
-                    case.numbers[index] = nan
-                else:
-                    suspicious.append(index)
+                suspicious.append(index)
         exchanged = self._words.faults(case.numbers, suspicious, case.reading.image, case.reading.valid)
         for index in sorted({*suspicious, *exchanged}):
             limits = self._limits[index]
