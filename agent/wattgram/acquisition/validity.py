@@ -21,6 +21,7 @@ from wattgram_ext.screen import DEAD, NAMEPLATE, OUTSIDE, PRESENCE, PRODUCT, STA
 from .bounds import Bounds, Limits, Ratings, class_of
 from .directed_fields import directed
 from .examination import Examination, Withheld
+from .negated_counters import NegatedCounters
 from .reading_rules import PRODUCT_SLACK, ReadingRules
 from .relation_checks import RelationChecks
 from .value_checks import ValueChecks
@@ -85,6 +86,7 @@ class Judge:
         self._decoder = Decoder(fields, plan.factors(), plan.words)
         self._rules = ReadingRules(device, plan)
         self._relations = RelationChecks(self._rules, single=single)
+        self._negated = NegatedCounters(device, plan, single=single)
         self._format = f"{len(plan.places)}d"
         index = {name: number for number, name in enumerate(plan.quantities)}
         self._nameplate = index.get(nameplate_of(device), -1)
@@ -131,7 +133,7 @@ class Judge:
         found = self._screen.check(values, reading.image, reading.valid)
         if found & NAMEPLATE and self._take_nameplate(values, found):
             found = self._screen.check(values, reading.image, reading.valid)
-        suspicious = found & NEEDS_EXAMINATION or self._relations.open
+        suspicious = self._negated.take(reading) or found & NEEDS_EXAMINATION or self._relations.open
         judged = self._examine(reading, values, found) if suspicious else _good(values)
         if self._output >= 0:
             (power,) = struct.unpack_from("d", judged.values, 8 * self._output)
@@ -166,6 +168,7 @@ class Judge:
             self._checks.conditions(case)
         if found & VOID:
             self._checks.blocks(case, asleep=self._asleep)
+        self._negated.judge(case, findings)
         if found & OUTSIDE:
             self._checks.bounds(case)
         if found & PRODUCT or self._relations.exceeded:

@@ -33,6 +33,6 @@ def test_a_negative_counter_of_a_make_that_counts_down_is_its_magnitude(vendor: 
     assert all(isnan(value) for value in energies(vendor, model, (0, 0), (0xFFFF, 0xFFFF)))
 
 
-def test_the_same_counter_of_another_make_has_counted_that_far() -> None:
+def test_the_same_counter_of_another_make_is_read_as_it_is() -> None:
     # 4,290 MWh: half a year at 1 MW.
     assert energies("Acme", "Meter", (0xFFB6, 0xD9FD), (0, 1)) == (4_290_173_437.0, 1.0)
