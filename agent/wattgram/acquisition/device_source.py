@@ -22,7 +22,7 @@ from wattgram.counters.metering import MeteredStep, Metering, counters_of
 from .record_quality import worst_quality
 from .sustained_power import SustainedPower
 from .validity import Judge, Judged
-from .value_incident import AGREE, COMPLETE, DISAGREE, IMPLAUSIBLE, MISSING, PLAUSIBLE, ValueIncident
+from .value_incident import AGREE, COMPLETE, DISAGREE, IMPLAUSIBLE, MISSING, PLAUSIBLE, ValueIncident, by_kind
 from .wanted_quantities import WantedQuantities
 
 METERED = (("active_power_total",), ("active_power_l1", "active_power_l2", "active_power_l3"))
@@ -43,6 +43,8 @@ ANSWERING = ("good", "partial", "implausible", "glitch")
 """States of a device whose last reading counts."""
 
 TOO_SMALL = "rated power too small"
+
+NOT_ANSWERED = " (refused by the device; if it lacks the register, set the wanted `quantities`)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ class Source:
             announced.append(Occurrence("counter glitch", f"{doubts}; for {LASTING_GLITCH} readings, not counted"))
         self._sustained.take(taken.power, taken.monotonic)
         failed = {failure.error: None for failure in reading.failures}
-        why = f" ({'; '.join(failed)})" if failed else ""
+        why = f" ({'; '.join(failed)})" if failed else NOT_ANSWERED if self._lacks_registers(reading, judged) else ""
         return (
             *taken.metered.occurrences,
             *announced,
@@ -154,20 +156,30 @@ class Source:
                 {value.quantity: value.reason for value in judged.withheld},
             ),
             *self._missing.take({name: f"{name}{why}" for name in judged.missing}, dict.fromkeys(judged.missing, "")),
-            *self._disagreement.take(dict(zip(judged.findings, judged.findings, strict=True))),
+            *self._disagreement.take(by_kind(judged.findings)),
         )
+
+    def _lacks_registers(self, reading: Reading, judged: Judged) -> bool:
+        """Return whether the registers of all missing quantities were not read, although no request failed."""
+        assert self._judge is not None  # equip is called before the first reading
+        return bool(judged.missing) and self._judge.lacks(reading, judged.missing)
 
     def dump(self) -> dict[str, object]:
         """Return what the judge has learned, for a restart, JSON-compatible."""
         if self._judge is None or self._judge.wanted is None:
             return self._remembered or {}
-        return {"delivered": self._judge.wanted.dump(), "sustained": self._sustained.largest}
+        return {
+            "delivered": self._judge.wanted.dump(),
+            "sustained": self._sustained.largest,
+            "rests": self._judge.rests,
+        }
 
     @property
-    def learned(self) -> tuple[int, float]:
+    def learned(self) -> tuple[int, float, bool]:
         """A value that changes with every change of `dump`."""
         wanted = self._judge.wanted if self._judge else None
-        return len(wanted.delivered) if wanted else 0, self._sustained.largest
+        rests = self._judge.rests if self._judge else False
+        return len(wanted.delivered) if wanted else 0, self._sustained.largest, rests
 
     def restore(self, dumped: Any) -> None:
         """Restore the state from `dump`; before `equip` it is remembered. ValueError if the state is invalid."""
@@ -177,6 +189,10 @@ class Source:
         try:
             self._judge.wanted.restore(dumped["delivered"])
             self._sustained.largest = max(self._sustained.largest, float(dumped["sustained"]))
+            if dumped.get("rests"):
+                self._judge.remember_rest()
+                if self._preview is not None:
+                    self._preview.remember_rest()
         except (KeyError, TypeError) as error:
             raise ValueError(f"found {dumped!r}, expected what a judge has learned") from error
         self._compare_rated_power()

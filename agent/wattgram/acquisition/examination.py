@@ -53,6 +53,11 @@ class Examination:
                 self.verdicts[index] = Verdict(bound, reason)
                 self.numbers[index] = nan
 
+    def clear(self, indices: Iterable[int]) -> None:
+        """Leave out values that the device does not have, without a verdict."""
+        for index in indices:
+            self.numbers[index] = nan
+
     def note(self, indices: Iterable[int], bound: str, reason: str) -> None:
         """Note a verdict on values that were read and are no number."""
         for index in indices:

@@ -89,8 +89,11 @@ class ReadingRules:
     def products(self) -> tuple[ProductRule, ...]:
         """Powers with voltage and current in the same request."""
         strings = [n for n in range(1, 25) if f"dc_power_{n}" in self._index]
+        terminals = _products("")
+        if self.is_hybrid:  # its total flows through the grid's port and the backup port
+            terminals = [row for row in terminals if row[0] != "active_power_total"]
         rows = [
-            *_products(""),
+            *terminals,
             *_products("meter_"),
             ("battery_power", [[("battery_voltage", "battery_current", 1.0)]]),
         ]
@@ -165,6 +168,8 @@ class ReadingRules:
         pairs: list[tuple[int, int, float]] = []
         for choices in conductors:
             measured = [choice for choice in choices if choice[1] in self._index]
+            if not measured and any(name in self._device.quantities for choice in choices for name in choice[:2]):
+                return None  # the device has this conductor, and its current is not read
             together = [
                 (self._index[voltage], self._index[current], factor)
                 for voltage, current, factor in measured
@@ -196,7 +201,7 @@ class ReadingRules:
         members = tuple(
             index
             for name, index in self._index.items()
-            if self._classes[index] in of and _prefix(name) == prefix and not name.endswith(("_demand", "_today"))
+            if self._classes[index] in of and _prefix(name) == prefix and not re.search(r"_demand(_|$)|_today$", name)
         )
 
         def having(*names: str) -> tuple[int, ...]:
@@ -230,6 +235,11 @@ class ReadingRules:
                 members.update(model.codes)
         codes = tuple(index for index, _ in inside if index not in members)
         return BlockRule(shown, tuple(_ranges(words)), tuple(sorted(members)), codes)
+
+    @cached_property
+    def rest(self) -> int:
+        """Index of a SunSpec inverter's state, by which its zeros are true; -1 for none."""
+        return self._index.get("status", -1) if self._device.kind == "inverter" and self._plan.checked else -1
 
     @property
     def marks_absence(self) -> bool:

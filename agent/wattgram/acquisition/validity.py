@@ -8,7 +8,7 @@ searches each reading; only a reading with a suspicious value is examined here. 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from math import inf, isnan
 from typing import NamedTuple
@@ -93,6 +93,24 @@ class Judge:
         self._output = index.get("active_power_total", -1) if device.night == "zeros" else -1
         self._power = inf  # of the last reading with one, W
         self._set_bounds()
+
+    @property
+    def rests(self) -> bool:
+        """Whether the last power of an inverter that sleeps was so small that zeros would be true (METHOD-SITE 9.2)."""
+        return self._asleep
+
+    def lacks(self, reading: Reading, quantities: Collection[str]) -> bool:
+        """Return whether no answer contained the registers of these quantities."""
+        return all(
+            not reading.valid[place.position]
+            for name, place in zip(self.names, self._plan.places, strict=True)
+            if name in quantities
+        )
+
+    def remember_rest(self) -> None:
+        """Begin with a device that rests, as it did before a restart."""
+        if self._power == inf:
+            self._power = 0.0
 
     @property
     def ratings(self) -> Ratings:

@@ -8,12 +8,16 @@ from math import isfinite, isnan, nan
 from wattgram_drivers.places import Field
 from wattgram_drivers.plan import Plan
 
-from .bounds import Limits, class_of
+from .bounds import HIGHEST_VOLTAGE, Limits, class_of
 from .examination import Examination, Verdict
-from .reading_rules import ReadingRules
+from .reading_rules import BlockRule, ReadingRules
 from .word_order_fault import FAULT, WordOrderCheck
 
 CONTENT = "a request with content"
+RESTING = (1.0, 2.0)
+"""States of a SunSpec inverter that is off or asleep (models 101 to 113)."""
+
+ONES, ZEROS = frozenset({b"\xff\xff"}), frozenset({b"\0\0"})
 
 
 class ValueChecks:
@@ -37,22 +41,20 @@ class ValueChecks:
 
     def blocks(self, case: Examination, *, asleep: bool) -> None:
         """Withhold the values of void requests. asleep: zeros are true, because the device may sleep."""
-        image, valid = case.reading.image, case.reading.valid
         counted = any(case.raw[index] > 0.0 for index in self._rules.counters)
-        for block in self._rules.blocks:
-            if not any(valid[position] for position in block.positions):
-                continue
-            words = {
-                image[2 * word : 2 * word + 2]
-                for first, count in block.ranges
-                for word in range(first, first + count)
-                if valid[word]
-            }
-            if words == {b"\xff\xff"} or (words == {b"\0\0"} and not counted and not asleep):
+        read = [block for block in self._rules.blocks if any(case.reading.valid[at] for at in block.positions)]
+        contents = [_content(block, case) for block in read]
+        asleep = asleep or (self._rules.rest >= 0 and case.raw[self._rules.rest] in RESTING)
+        alive = any(words not in (ONES, ZEROS) for words in contents)
+        for block, words in zip(read, contents, strict=True):
+            if words == ONES or (words == ZEROS and not counted and not asleep):
                 (word,) = words
                 reason = f"is void: all words of its request are 0x{word.hex().upper()}"
-                codes = [index for index in block.codes if case.words(index) == words]
-                case.withhold([*block.members, *codes], CONTENT, reason)
+                members = [*block.members, *(index for index in block.codes if case.words(index) == words)]
+                if words == ONES and alive:
+                    case.clear(members)  # an optional part that the device lacks: a meter, a finer frequency
+                    continue
+                case.withhold(members, CONTENT, reason)
                 if case.verdicts.keys().isdisjoint(block.members) and not self._rules.marks_absence:
                     case.note(block.members, CONTENT, reason)
 
@@ -83,14 +85,30 @@ class ValueChecks:
         side, bound = ("above", limits.high) if number > limits.high else ("below", limits.low)
         source = f", {limits.source}" if limits.source else ""
         checks = "rated_power and word_order" if "rated" in limits.source else "the driver and word_order"
+        if side == "above" and self._classes[index] == "AC voltage" and bound < number <= HIGHEST_VOLTAGE:
+            checks += "; a medium-voltage meter needs nominal_voltage"
         return f"is {side} {bound:.6g}{unit}{source}; check {checks}"
 
     def _check_zero_frequency(self, index: int, case: Examination) -> None:
         """Withhold 0 Hz beside a voltage or a power; 0 Hz without voltage is an outage, and true."""
         port = next((port for port in self._rules.ports if index in port.frequencies), None)
+        if port and any(case.known(port.frequencies)):
+            case.numbers[index] = nan  # a finer copy that the device lacks
+            return
         voltages = case.known(port.voltages) if port else []
         powers = [number for number, name in enumerate(self._classes) if name == "AC power"]
         if any(voltages) or (not port and any(case.known(powers))):
             case.withhold([index], self._limits[index].text(" Hz"), "is 0 while a voltage or a power is present")
         elif not voltages and (port or not case.known(powers)):
             case.numbers[index] = nan  # the device measures nothing now
+
+
+def _content(block: BlockRule, case: Examination) -> frozenset[bytes]:
+    """Return the different words of a request that were read."""
+    image, valid = case.reading.image, case.reading.valid
+    return frozenset(
+        image[2 * word : 2 * word + 2]
+        for first, count in block.ranges
+        for word in range(first, first + count)
+        if valid[word]
+    )

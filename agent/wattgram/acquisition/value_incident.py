@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from wattgram.base.occurrence import Occurrence
 
@@ -15,6 +15,12 @@ SHOWN = 3
 """Values that an event describes in full."""
 
 _NUMBER = re.compile(r"\d[\d.]*(e[-+]?\d+)?")
+_FREE_NUMBER = re.compile(r"(?<![\w.])-?\d[\d.]*(e[-+]?\d+)?")
+
+
+def by_kind(findings: Iterable[str]) -> dict[str, str]:
+    """Return findings by their texts without numbers, which change at each reading."""
+    return {_FREE_NUMBER.sub("#", finding): finding for finding in findings}
 
 
 class ValueIncident:

@@ -38,6 +38,9 @@ class WordOrderCheck:
         self._floats = frozenset(
             index for index, place in enumerate(plan.places) if place.register.type in ("f32", "f64")
         )
+        self._narrow = frozenset(
+            index for index in self._long if class_of(plan.places[index].register.quantity) in SIGNIFICANT
+        )
         self._limits = limits
         self._least = tuple(
             _least(place.register.quantity, limit) for place, limit in zip(plan.places, limits, strict=True)
@@ -53,15 +56,18 @@ class WordOrderCheck:
     def faults(self, numbers: Sequence[float], suspicious: Sequence[int], image: bytes, valid: bytes) -> set[int]:
         """Return the values with exchanged words.
 
-        suspicious: values outside their bounds, and tiny ones. If several of them, and at least half of all values of
-        several words, are possible with exchanged words, all of these values have exchanged words.
+        suspicious: values outside their bounds, and tiny ones. If several of them are possible with exchanged words,
+        and they are at least half of all values of several words, or all voltages and frequencies, all of these values
+        have exchanged words: the bounds of powers and counters are too wide to show it.
         """
         if not any(index in self._long for index in suspicious):
             return set()
         exchanged = struct.unpack(f"{self._count}d", self._decoder.decode(image, valid))
         found = {index for index in suspicious if index in self._long and self._is_possible(index, exchanged[index])}
         counted = [index for index in self._long if isfinite(numbers[index]) and numbers[index] != exchanged[index]]
-        if len(found) >= FEWEST_FAULTS and 2 * len(found) >= len(counted):
+        shown = found & self._narrow
+        every_narrow = len(shown) >= FEWEST_FAULTS and shown.issuperset(self._narrow.intersection(counted))
+        if every_narrow or (len(found) >= FEWEST_FAULTS and 2 * len(found) >= len(counted)):
             found.update(counted)
         return found
 

@@ -102,7 +102,7 @@ class Site:
             wiring=repr([(device.name, device.role, device.driver, device.unit, device.invert) for device in channels])
         )
         self.replay_backlog: list[Record] | None = None
-        self._learned: list[tuple[int, float]] = []
+        self._learned: list[tuple[int, float, bool]] = []
         self._states = {device.config.name: "waiting" for device in self.sources}
 
     def take(self, source: Source, reading: Reading) -> None:

@@ -168,3 +168,53 @@ def test_quantities_that_are_not_read_are_not_counted() -> None:
     source.equip(device, plan)
     source.take(Reading(0, 0.0, b"\0\1", b"\1"))
     assert [str(number) for number in metered_step(source)[:2]] == ["nan", "nan"]
+
+
+def test_an_inverter_that_slept_before_a_restart_still_sleeps_after_it() -> None:
+    device = load("growatt_tlx")  # its registers are 0 while it sleeps, its counter too
+    plan = make_plan(device)
+    power = next(place for place in plan.places if place.register.quantity == "active_power_total")
+
+    def equipped() -> Source:
+        source = Source(DeviceConfig("roof", "pv", device.name, device, HERE, 1), "works", 0.0)
+        source.equip(device, plan)
+        return source
+
+    def reading(second: int, watts: int) -> Reading:
+        image = bytearray(2 * plan.words)
+        struct.pack_into(">i", image, 2 * power.position, 10 * watts)
+        voltage = next(place for place in plan.places if place.register.quantity == "voltage_l1n")
+        struct.pack_into(">H", image, 2 * voltage.position, 2300 if watts else 0)
+        return Reading(second * NS, float(second), bytes(image), b"\1" * plan.words)
+
+    before, unknown = equipped(), equipped()
+    before.take(reading(0, 40))  # below 2 % of 5 kW: the evening
+    remembered = before.dump()
+    after = equipped()
+    after.restore(remembered)
+    after.take(reading(60, 0))
+    assert after.state(60.0) == "good"
+    assert after.power(60.0) == 0.0
+    unknown.take(reading(60, 0))
+    assert unknown.state(60.0) == "implausible", "without a memory, zeros may be those of a broken gateway"
+
+
+def test_values_that_disagree_are_told_once_though_their_numbers_change() -> None:
+    device = load("eastron_sdm630")
+    plan = make_plan(device)
+    source = Source(DeviceConfig("one", "grid", device.name, device, HERE, 1), "works", 0.0)
+    source.equip(device, plan)
+    told: list[str] = []
+    for second in range(0, 100, 2):
+        # L1 counts backwards: 3 x 5 kW in the total, 5 kW in the sum.
+        watts = {"active_power_total": 15000.0 + second, "active_power_l1": -5000.0}
+        watts |= {"active_power_l2": 5000.0, "active_power_l3": 5000.0}
+        other = dict.fromkeys(("voltage_l1n", "voltage_l2n", "voltage_l3n"), 230.0) | {"frequency": 50.0}
+        other |= dict.fromkeys(("current_l1", "current_l2", "current_l3"), 25.0)
+        image = bytearray(2 * plan.words)
+        for place in plan.places:
+            struct.pack_into(">f", image, 2 * place.position, (watts | other).get(place.register.quantity, 0.0))
+        source.take(Reading(second * NS, float(second), bytes(image), b"\1" * plan.words))
+        assert source.taken is not None
+        told += [occurrence.event for occurrence in source.taken.occurrences]
+    assert told == ["values disagree"]

@@ -166,7 +166,6 @@ def test_a_value_of_megawatts_from_an_inverter_without_a_rating_is_printed_as_it
         ("growatt_tl3x", "frequency", {37: 0xFFFF}),
         ("solis_hybrid_33xxx", "battery_soc", {33139: 0xFFFF}),
         ("deye_hybrid_3p", "battery_temperature", {586: 0xFFFF}),  # 6,453.5 degC after the offset
-        ("deye_hybrid_3p", "battery_temperature", {586: 0x0000}),  # -100 degC: no sensor
         ("growatt_tl3x", "temperature_boost", {95: 0x17BD}),  # 607.7 degC
         ("sofar_g3", "battery_soc", {0x0608: 0x0190}),  # 400 %
     ],
@@ -180,3 +179,21 @@ def test_what_cannot_be_true_is_not_printed(driver: str, quantity: str, words: M
     if quantity != "battery_soc":
         assert answered.quality == "implausible"
         assert quantity in answered.err
+
+
+@pytest.mark.slow(3)
+@pytest.mark.parametrize("driver", ["carlogavazzi_em24_din", "carlogavazzi_em330_em340", "carlogavazzi_em530_em540"])
+def test_no_value_of_an_integer_meter_with_exchanged_words_is_printed(driver: str) -> None:
+    # Exchanged words of 15 kW in steps of 0.1 W are 124 MW, below every bound; the voltages show the fault.
+    served = words_of(driver, {})
+    exchanged = dict(served.words)
+    for register in served.images.registers.values():
+        if register.words == 2:
+            first, second = served.images.own_words(register.quantity)
+            exchanged |= {register.address: second, register.address + 1: first}
+    served.words = exchanged
+    with device(served) as server:
+        answered = reading(server.url, driver)
+    long = [name for name, register in served.images.registers.items() if register.words == 2]
+    assert {name: answered.values[name] for name in long if answered.values.get(name)} == {}
+    assert answered.code == 1
