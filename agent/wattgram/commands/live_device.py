@@ -79,7 +79,12 @@ async def _read(bus: Bus, device: LiveDevice, clock: Clock) -> None:
     for turn in range(CONFIRMING_READINGS):
         if turn:
             await clock.sleep(CONFIRMING_PAUSE)
-        live = await _live_reading(bus, reader, judge, source, clock)
+        try:
+            live = await _live_reading(bus, reader, judge, source, clock)
+        except DriverError:
+            if not turn:
+                raise
+            continue  # a reading that failed contradicts no finding
         device.live = live
         found = {finding.key: finding for finding in value_findings(live)}
         confirmed = found if confirmed is None else {key: found[key] for key in confirmed if key in found}

@@ -191,9 +191,13 @@ def _incomplete(live: LiveReading, withheld: set[str]) -> Iterator[LiveFinding]:
         text = f"{wanted[0]}{_further(wanted[1:])}: listed in quantities, and without a value; leave out of quantities"
         yield LiveFinding("wanted", text, question=may_sleep(live))
     unread = [index for index in range(len(live.names)) if not live.words(index)]
-    if not failures and 2 * len(unread) > len(live.names):
-        text = f"the device refuses {len(unread)} of {len(live.names)} quantities of the driver"
-        yield LiveFinding("refused", text, question=True, foreign=True)
+    if not failures and unread:
+        listed = f"{live.names[unread[0]]}{_further([live.names[index] for index in unread[1:]])}"
+        text = (
+            f"the device refuses {len(unread)} of {len(live.names)} quantities of the driver: {listed}; leave them out "
+            "of quantities, else its readings are partial"
+        )
+        yield LiveFinding("refused", text, question=True, foreign=2 * len(unread) > len(live.names))
 
 
 def _powerless(live: LiveReading, lacking: list[str]) -> LiveFinding:

@@ -130,15 +130,27 @@ def test_a_power_above_the_rated_power_is_a_finding() -> None:
     assert "above 60000 W, 3 x rated power (20000 W); check rated_power and word_order" in finding
 
 
-def test_a_request_that_fails_is_a_finding_and_the_other_values_are_read() -> None:
+def test_a_request_without_an_answer_is_a_finding_and_the_other_values_are_read() -> None:
     def act(request: bad.Request) -> list[bad.Step]:
-        return list((bad.refuses(6) if request.address >= 200 else unit(SDM630))(request))
+        return [] if request.address >= 200 else list(unit(SDM630)(request))
 
     report = Site().add("meter", "grid", "eastron_sdm630", act).check()
     (finding,) = report.findings
     assert finding.startswith("meter: a part of the registers was not read: input 2")
-    assert "exception 6" in finding
+    assert "no answer" in finding
     assert report.devices == [("meter", "grid", "answers", "4.130 kW")]
+
+
+@pytest.mark.parametrize("code", [2, 6])
+def test_registers_that_are_refused_are_a_note_with_the_remedy(code: int) -> None:
+    def act(request: bad.Request) -> list[bad.Step]:
+        return list((bad.refuses(code) if request.address >= 200 else unit(SDM630))(request))
+
+    report = Site().add("meter", "grid", "eastron_sdm630", act).check()
+    assert report.findings == []
+    (note,) = [note for note in report.notes if "refuses" in note]
+    assert "the device refuses 12 of 40 quantities of the driver: voltage_l1l2" in note
+    assert "leave them out of quantities, else its readings are partial" in note
 
 
 def test_a_request_that_fails_once_is_no_finding() -> None:
