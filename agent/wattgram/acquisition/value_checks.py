@@ -51,8 +51,8 @@ class ValueChecks:
                 (word,) = words
                 reason = f"is void: all words of its request are 0x{word.hex().upper()}"
                 members = [*block.members, *(index for index in block.codes if case.words(index) == words)]
-                if words == ONES and alive:
-                    case.clear(members)  # an optional part that the device lacks: a meter, a finer frequency
+                if words == ONES and alive and not case.known(block.members):
+                    case.clear(members)  # marked as not available: a meter, or a finer frequency that the device lacks
                     continue
                 case.withhold(members, CONTENT, reason)
                 if case.verdicts.keys().isdisjoint(block.members) and not self._rules.marks_absence:
