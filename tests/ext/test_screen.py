@@ -20,7 +20,7 @@ def screen(count: int, words: int = 0, bounds: list[Bound] | None = None, **rule
         "nameplate": -1,
         **rules,
     }
-    return Screen(bounds or [(-inf, inf, -1, 1, False)] * count, words=words, **tables)  # type: ignore[arg-type]
+    return Screen(bounds or [(-inf, inf, -1, 1, False)] * count, words=words, **tables)  # type: ignore[arg-type]  # tables from the test
 
 
 def check(made: Screen, *values: float, image: bytes = b"", valid: bytes | None = None) -> int:
@@ -132,7 +132,7 @@ def test_rules_over_several_values() -> None:
 )
 def test_an_index_outside_the_tables_is_refused(rules: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"value|word|range"):
-        screen(1, 2, **rules)  # type: ignore[arg-type]
+        screen(1, 2, **rules)  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_blocks_of_other_lengths_are_refused() -> None:

@@ -15,6 +15,7 @@ from wattgram_ext.intensity import DETAILS, OUTPUTS, Accounts
 
 from wattgram.base.clock import NS
 from wattgram.base.period import window_end, window_start
+from wattgram.base.power_roles import POWER_ROLES
 from wattgram.base.record import WINDOWS, Record, Series
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.load import Config
@@ -26,7 +27,7 @@ from wattgram.grid.table import FactorTable
 
 from . import battery_pool, fuel
 
-BALANCE_ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev")
+BALANCE_ROLES = POWER_ROLES
 """Roles whose power is a channel of the accounts."""
 
 TOTAL_WINDOWS = ("1d", "1mo")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wattgram_drivers import catalogue, probe
-from wattgram_drivers.device import Device
+from wattgram_drivers.device import Device, Excerpt
 from wattgram_drivers.driver_errors import BadAnswer, DriverError, NoAnswer, Refused
 from wattgram_drivers.modbus.bus import Bus
 
@@ -38,19 +38,8 @@ async def fitting_drivers(bus: Bus, config: DeviceConfig, clock: Clock) -> tuple
 async def has_other_marks(bus: Bus, config: DeviceConfig, device: Device) -> bool:
     """Return whether a mark of the configured driver's identity is not that of the unit."""
     for mark in device.identity.marks:
-        excerpt = mark.excerpt
-        try:
-            answer = await bus.read(
-                config.unit,
-                excerpt.table,
-                excerpt.address,
-                excerpt.registers,
-                timeout=device.limits.timeout,
-                delay=device.limits.request_delay,
-            )
-        except (Refused, NoAnswer, BadAnswer):
-            continue
-        if probe.judge(mark, answer) == "differs":
+        answer = await _excerpt(bus, config, device, mark.excerpt)
+        if answer is not None and probe.judge(mark, answer) == "differs":
             return True
     return False
 
@@ -60,9 +49,14 @@ async def serial_number(bus: Bus, config: DeviceConfig, device: Device) -> str:
     place = device.identity.serial
     if device.serial or place is None:
         return device.serial
-    excerpt = place.excerpt
+    answer = await _excerpt(bus, config, device, place.excerpt)
+    return "" if answer is None else probe.label(place, answer)
+
+
+async def _excerpt(bus: Bus, config: DeviceConfig, device: Device, excerpt: Excerpt) -> bytes | None:
+    """Return the registers of an excerpt; None if the unit does not give them. BusDown as the bus."""
     try:
-        answer = await bus.read(
+        return await bus.read(
             config.unit,
             excerpt.table,
             excerpt.address,
@@ -71,8 +65,7 @@ async def serial_number(bus: Bus, config: DeviceConfig, device: Device) -> str:
             delay=device.limits.request_delay,
         )
     except (Refused, NoAnswer, BadAnswer):
-        return ""
-    return probe.label(place, answer)
+        return None
 
 
 def advice_for(config: DeviceConfig, drivers: tuple[str, ...]) -> str:

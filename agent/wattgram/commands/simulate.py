@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from wattgram.config.devices_table import ROLES
+from wattgram.base.power_roles import ROLES
 from wattgram.delivery.configuration import load
 from wattgram.simulation import fault_options
 

@@ -17,28 +17,13 @@ from wattgram_drivers.quantity import is_slow
 from wattgram_drivers.transformers import on_primary_side, own_ratios
 
 from wattgram.base import toml_table, units
+from wattgram.base.power_roles import ROLES
 from wattgram.base.toml_table import Table
 from wattgram.counters import frozen_device
 from wattgram.counters.metering import counter_unit
 
 from . import role_keys
 from .role_keys import BatteryConfig, EmissionConfig
-
-ROLES = (
-    "grid",
-    "pv",
-    "wind",
-    "hydro",
-    "genset",
-    "chp",
-    "battery",
-    "load",
-    "ev",
-    "production",
-    "capture",
-    "fuel",
-    "weather",
-)
 
 KIND_OF_ROLE: Mapping[str, Kind] = {
     **dict.fromkeys(("grid", "load", "ev"), "meter"),

@@ -7,24 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from .sky import Noise, chance, smoothstep
+from wattgram.base.power_roles import ROLES
 
-ROLES = (
-    "grid",
-    "pv",
-    "wind",
-    "hydro",
-    "genset",
-    "chp",
-    "battery",
-    "load",
-    "ev",
-    "production",
-    "capture",
-    "fuel",
-    "weather",
-)
-"""Allowed roles of a part: the vocabulary of the site."""
+from .sky import Noise, chance, smoothstep
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.sunspec import walk
 
 from wattgram.base.clock import Clock
+from wattgram.base.power_roles import ROLES
 from wattgram.base.toml_table import nearest
-from wattgram.config.devices_table import ROLES
 from wattgram.config.load import Config
 
 from .factory import Factory

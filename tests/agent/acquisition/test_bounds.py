@@ -15,7 +15,7 @@ def limits(quantity: str, kind: str, **ratings: object) -> tuple[float, float]:
     """Return the bounds of a quantity of a device of this kind."""
     register = Register(quantity, 0, "holding", "f32")
     device = Device("made", "", "", kind, (register,))  # type: ignore[arg-type]  # a kind from the test's table
-    return Bounds(device, Ratings(**ratings)).of(register)[:2]  # type: ignore[arg-type]
+    return Bounds(device, Ratings(**ratings)).of(register)[:2]  # type: ignore[arg-type]  # ratings from the test
 
 
 def test_every_quantity_has_a_class_of_bounds_or_is_a_code_a_count_or_a_setting() -> None:

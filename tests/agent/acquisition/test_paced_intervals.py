@@ -31,7 +31,7 @@ def inverter(delay: float, requests: int) -> Device:
 def config(
     device: Device, interval: float, url: str = "tcp://10.0.0.1:502", name: str = "pv", **more: object
 ) -> DeviceConfig:
-    return replace(DeviceConfig(name, "pv", device.name, device, parse(url), 1, interval=interval), **more)  # type: ignore[arg-type]
+    return replace(DeviceConfig(name, "pv", device.name, device, parse(url), 1, interval=interval), **more)  # type: ignore[arg-type]  # settings from the test
 
 
 def intervals(*devices: DeviceConfig) -> list[float]:

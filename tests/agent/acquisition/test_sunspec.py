@@ -12,7 +12,8 @@ from wattgram.acquisition.device_source import Source
 from wattgram.acquisition.poll import equipped
 from wattgram.base.clock import Clock
 from wattgram.base.errors import ConfigError
-from wattgram.config.devices_table import ROLES, DeviceConfig
+from wattgram.base.power_roles import ROLES
+from wattgram.config.devices_table import DeviceConfig
 from wattgram.delivery.configuration import load
 from wattgram_drivers.driver_errors import BadAnswer
 from wattgram_drivers.endpoint import parse

@@ -64,9 +64,9 @@ def words(kind: str, *registers: tuple[str, str, float], **device: object) -> De
     """Return a device with these (quantity, type, scale) one after another, in one request."""
     made, address = [], 0
     for quantity, type_, scale in registers:
-        made.append(Register(quantity, address, "holding", type_, scale=Fraction(scale).limit_denominator()))  # type: ignore[arg-type]
+        made.append(Register(quantity, address, "holding", type_, scale=Fraction(scale).limit_denominator()))  # type: ignore[arg-type]  # a type from the test
         address += made[-1].words
-    return Device("made", "", "", kind, tuple(made), **device)  # type: ignore[arg-type]
+    return Device("made", "", "", kind, tuple(made), **device)  # type: ignore[arg-type]  # settings from the test
 
 
 def test_a_good_reading_passes_unchanged() -> None:

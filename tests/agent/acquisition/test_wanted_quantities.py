@@ -26,10 +26,10 @@ class Reads:
     """A source of a made device; a value None is not read."""
 
     def __init__(self, role: str = "load", kind: str = "meter", night: str = "answers", **config: object) -> None:
-        self.device = Device("made", "", "", kind, REGISTERS, night=night)  # type: ignore[arg-type]
+        self.device = Device("made", "", "", kind, REGISTERS, night=night)  # type: ignore[arg-type]  # words from the test
         here = parse("tcp://127.0.0.1")
-        self.source = Source(DeviceConfig("one", role, "made", self.device, here, 1, **config), "works", 0.0)  # type: ignore[arg-type]
-        self.plan = make_plan(self.device, config.get("quantities") or None)  # type: ignore[arg-type]
+        self.source = Source(DeviceConfig("one", role, "made", self.device, here, 1, **config), "works", 0.0)  # type: ignore[arg-type]  # settings from the test
+        self.plan = make_plan(self.device, config.get("quantities") or None)  # type: ignore[arg-type]  # settings from the test
         self.source.equip(self.device, self.plan)
         self.now = 0
 

@@ -6,7 +6,7 @@ from math import isnan, nan
 
 import pytest
 from wattgram.base.clock import NS
-from wattgram.config.devices_table import ROLES
+from wattgram.base.power_roles import ROLES
 from wattgram.counters.metering import PHYSICAL_LIMITS, MeteredStep, Metering, counters_of
 from wattgram_drivers.catalogue import SUNSPEC, load, names
 from wattgram_drivers.device import Device

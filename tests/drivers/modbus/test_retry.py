@@ -46,7 +46,7 @@ def test_a_server_that_closes_after_each_answer_gives_every_value(rtu: bool, del
     """The end arrives before the next request is sent, with it, or while its answer is waited for."""
 
     def behaviour(request: bad.Request) -> list[bad.Step]:
-        return [bad.Step(data=request.right()), bad.Step(delay, end=end)]  # type: ignore[arg-type]
+        return [bad.Step(data=request.right()), bad.Step(delay, end=end)]  # type: ignore[arg-type]  # one of two words
 
     async def work(bus: Bus) -> None:
         for number in range(40):
