@@ -154,6 +154,8 @@ cdef inline double usual_value(
     if field.direction >= 0:
         if not valid[field.direction]:
             return NAN
+        if field.mask != 0xFFFF and word(image, field.direction) in (0xFFFF, 0x7FFF):
+            return NAN  # bits that are not available: of all flags set, some contradict each other
         # A register that signs its value itself needs no direction: newer firmware leaves the bits at 0.
         if raw > 0 and (word(image, field.direction) & field.mask) == field.negative:
             raw = -raw

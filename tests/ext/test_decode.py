@@ -146,6 +146,13 @@ def test_a_direction_stands_in_another_register() -> None:
     assert math.isnan(struct.unpack("d", lost)[0])
 
 
+@pytest.mark.parametrize("flags", ["ffff", "7fff"])
+def test_a_direction_whose_flags_are_not_available_leaves_no_value(flags: str) -> None:
+    # Sungrow 13000: bit 1 charging, bit 2 discharging; both set contradict each other
+    sungrow = field(0, "i16", False, -1.0, 1.0, -1, [], direction=(1, 2, 2))
+    assert math.isnan(decoded([sungrow], f"0bb8 {flags}")[0])
+
+
 def test_a_direction_never_turns_a_value_that_is_negative_already() -> None:
     # Sungrow, firmware of November 2024 and later: 13021 is signed, and the direction bits of 13000 stay 0
     sungrow = field(0, "i16", False, 1.0, 1.0, -1, [], direction=(1, 2, 2))

@@ -267,6 +267,13 @@ def told_wrong(trial: Trial, quantity: str, broken: list[int], whole: Mapping[st
     source = trial.source()
     record = trial.record(source)
     told, quality = value_of(record, quantity), record["quality"]
+    address = trial.images.registers[quantity].address
+
+    def turned(other: str) -> bool:
+        """Return whether the broken words have the direction of another value, which is unknown then."""
+        direction = trial.images.registers[other].direction
+        return direction is not None and direction.address == address
+
     shown = f"{quantity} = {' '.join(f'{word:04x}' for word in broken)} ({meant:g})"
     shown += f", role {trial.role}, rated {trial.setting.rated}"
     found: list[str] = []
@@ -282,7 +289,7 @@ def told_wrong(trial: Trial, quantity: str, broken: list[int], whole: Mapping[st
     for other, value in whole.items():
         if other != quantity and not same(value_of(record, other), value) and not isnan(value_of(record, other)):
             found.append(f"{shown}: changes {other} from {value:g} to {value_of(record, other):g}")
-        elif other != quantity and isnan(value_of(record, other)) and not isnan(value) and not tiny:
+        elif other != quantity and isnan(value_of(record, other)) and not isnan(value) and not (tiny or turned(other)):
             found.append(f"{shown}: takes {other} = {value:g} with it")
     return found
 
