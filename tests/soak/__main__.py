@@ -150,7 +150,7 @@ def report(samples: Sequence[Sample], warm: float, speed: float) -> bool:
     rows, grown = [], False
     for measure in MEASURES:
         points = [(point.time / 3600.0, point.values[measure]) for point in (later if enough else samples)]
-        found = judged(points, measure.limit, measure.step) if enough else None
+        found = judged(points, measure.limit) if enough else None
         grown = grown or (found is not None and found.grows)
         rows.append(
             (

@@ -14,18 +14,14 @@ MB = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A measure that must not grow by more than `limit` an hour. step: a rise that is no growth in a short run."""
+    """A measure that must not grow by more than `limit` an hour."""
 
     name: str
     unit: str
     limit: float
-    step: float = 0.0
 
 
-RESIDENT = Measure("resident memory", "MB", 1.0, 0.45)
-"""The C library takes memory in steps of 0.13 MB and more: two steps in seven minutes are no leak. In the later half of
-an hour, the limit is 0.5 MB, so that the step changes nothing there."""
-
+RESIDENT = Measure("resident memory", "MB", 1.0)
 FILES = Measure("open files", "", 0.5)
 TASKS = Measure("tasks", "", 0.5)
 THREADS = Measure("threads", "", 0.5)

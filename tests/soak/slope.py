@@ -39,11 +39,7 @@ def rise(points: Points) -> float:
     return (surplus - (surplus > 0) + (surplus < 0)) / spread
 
 
-def judged(points: Points, limit: float, step: float = 0.0) -> Verdict:
-    """Grows: the slope is above `limit` per h, and too steady to be chance. Of at least FEWEST points.
-
-    step: rise during the series that is still no growth, because the measure moves in steps.
-    """
+def judged(points: Points, limit: float) -> Verdict:
+    """Grows: the slope is above `limit` per h, and too steady to be chance. Of at least FEWEST points."""
     found = slope(points)
-    risen = found * (points[-1][0] - points[0][0])
-    return Verdict(found, found > limit and risen > step and rise(points) > UNLIKELY)
+    return Verdict(found, found > limit and rise(points) > UNLIKELY)

@@ -57,16 +57,6 @@ def test_a_file_leaked_every_ten_minutes_grows_and_a_file_open_now_and_then_does
     assert not judged(now_and_then, limit=0.5).grows
 
 
-def test_two_steps_of_the_allocator_in_a_short_run_are_no_leak_and_half_a_megabyte_is() -> None:
-    stairs = [(number * MINUTE / 2, 80.07 + 0.135 * (number > 4) + 0.135 * (number > 9)) for number in range(15)]
-    assert judged(stairs, limit=1.0).grows
-    assert not judged(stairs, limit=1.0, step=0.45).grows
-    leak = [(number * MINUTE / 2, 80.0 + 0.05 * number) for number in range(15)]
-    assert judged(leak, limit=1.0, step=0.45).grows
-    half_an_hour = [(time, value) for time, value in hour(leak=1.1, noise=0.01) if time >= 0.5]
-    assert judged(half_an_hour, limit=1.0, step=0.45).grows
-
-
 def test_the_fewest_samples_are_enough_to_tell_a_leak() -> None:
     assert judged(hour(leak=6.0, count=FEWEST), limit=1.0).grows
 
