@@ -21,10 +21,16 @@ PRODUCERS = ("pv", "wind", "hydro", "genset", "chp")
 """Roles whose power is never below zero: the consumption of an inverter at night is load (METHOD 4.1)."""
 
 
+TWO_WAY = ("grid", "battery")
+"""Roles whose energy has both directions in the balance."""
+
+
 class PointInterval(NamedTuple):
     """Power at an instant, W, and energy of its interval in the role's direction and against it, Wh.
 
-    The energy is NaN if it follows from the two ends alone. `late_*`: Wh of a gap before the interval (METHOD 4.5).
+    The energy is NaN if it follows from the two ends alone. known: whether the energy of the interval is known. told:
+    whether the counters have told all energy of the gap before. waiting: whether they may tell it later. `late_*`: Wh
+    of that gap (METHOD-SITE 9.3).
     """
 
     power: float = nan
@@ -32,6 +38,26 @@ class PointInterval(NamedTuple):
     negative: float = nan
     late_positive: float = 0.0
     late_negative: float = 0.0
+    known: bool = True
+    told: bool = False
+    waiting: bool = False
+
+
+class GapPowers(NamedTuple):
+    """Power of a device beside a gap, W: the last before the gap, then the least and the largest until it is told."""
+
+    last: float = nan
+    least: float = nan
+    largest: float = nan
+
+    def at(self, power: float, *, gap: bool) -> GapPowers:
+        """Return the powers at the next instant; `gap`: the energy of a gap is not told yet."""
+        if not gap:
+            return GapPowers(power if isfinite(power) else self.last)
+        beside = [value for value in (self.last, self.least, self.largest, power) if isfinite(value)]
+        if not beside:
+            return self
+        return GapPowers(power if isfinite(power) else self.last, min(beside), max(beside))
 
 
 class MeteringPoint:
@@ -43,6 +69,7 @@ class MeteringPoint:
     def __init__(self, config: DeviceConfig, tick: float) -> None:
         self.config = config
         self._track = Track(config.interval, tick)
+        self._beside = GapPowers()
         rated = inf if config.rated_power is None else config.rated_power
         self._corrected = CorrectedChannel(
             Channel(tick, rated, decay=max(DECAY_SECONDS, 2.0 * tick), rounding=ROUNDING_STEPS)
@@ -74,33 +101,57 @@ class MeteringPoint:
         """Skip an instant that is not published."""
         self._track.skip(time)
 
-    def take(self, time: int, *, valid: bool = True) -> PointInterval:
-        """Return the power and the energy of the next instant; both are unknown if the device is not `valid`."""
+    def take(self, time: int, *, valid: bool = True, gap: bool = False) -> PointInterval:
+        """Return the power and the energy of the next instant; both are unknown if the device is not `valid`.
+
+        gap: whether energy of an earlier time is unknown.
+        """
         power, flows, metered = self._track.take(time)
         if not valid:
             power, flows = nan, None
             metered = metered._replace(positive=nan, negative=nan)
+        before = self._corrected.channel.power
         self._corrected, energies = self._corrected.advance(time, power, metered, flows)
         positive, negative = energies.positive, energies.negative
         if flows is None and not self._corrected.positive.step:
             positive = nan
         if flows is None and not self._corrected.negative.step:
             negative = nan
+        one_way = self.config.role not in TWO_WAY
         late_negative = 0.0 if self.config.role in PRODUCERS else energies.late_negative
-        return PointInterval(power, positive, negative, energies.late_positive, late_negative)
+        known = isfinite(before) or isfinite(power)
+        known = known or (isfinite(positive) and (one_way or isfinite(negative)))
+        self._beside = self._beside.at(power, gap=gap or not known)
+        waiting = self.counts and self._corrected.channel.gap
+        told = not waiting and isfinite(power) and self._is_told(energies.told)
+        return PointInterval(
+            power, positive, negative, energies.late_positive, late_negative, known, told, waiting or not known
+        )
+
+    def _is_told(self, counted: tuple[bool, bool]) -> bool:
+        """Return whether the energy of a gap is known in both directions.
+
+        A direction without a counter is 0 if the power beside the gap never had this direction.
+        """
+        forward = counted[0] or self._beside.largest <= 0.0
+        backward = counted[1] or self.config.role not in TWO_WAY or self._beside.least >= 0.0
+        return forward and backward
 
     def dump(self) -> list[object]:
         """Return the state for a restart, JSON-compatible."""
-        return [self._track.dump(), self._corrected.dump()]
+        beside = [value if isfinite(value) else None for value in self._beside]
+        return [self._track.dump(), self._corrected.dump(), beside]
 
     def restore(self, dumped: Any) -> None:
-        """Restore the state from `dump`; ValueError if the state is invalid."""
+        """Restore the state from `dump`, also of a version without powers; ValueError if the state is invalid."""
         try:
-            track, corrected = dumped
+            track, corrected, *others = dumped
+            beside = GapPowers(*(nan if value is None else float(value) for value in (others[0] if others else ())))
         except (TypeError, ValueError) as error:
             raise ValueError(f"found {dumped!r}, expected a metering point's state") from error
         self._track.restore(track)
         self._corrected = self._corrected.restored(corrected)
+        self._beside = beside
 
 
 class FuelFlow:
