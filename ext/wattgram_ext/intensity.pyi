@@ -26,8 +26,8 @@ scope1 scope2_location scope2_market avoided captured (g), clean_share self_cons
 (0-1), unaccounted_energy battery_loss_energy (Wh), the carbon of each flow *_emission in the order of the powers,
 battery_loss_emission unaccounted_emission (g), and the stock at the end, battery_stock_energy (Wh inside the store)
 battery_stock_emission (g). NaN if undefined or unknown. generation is all production on the site other than PV.
-residual is the sum of the sub-meters (load, ev) minus the load of the balance (METHOD 4.1); NaN without sub-meters. A tick's scope2_market is negative if
-certificates cover import from earlier in the same hour."""
+residual is the sum of the sub-meters (load, ev) minus the load of the balance (METHOD 4.1); NaN without sub-meters. A
+tick's scope2_market is negative if certificates cover import from earlier in the same hour."""
 
 DETAILS: tuple[str, ...]
 """Names of a window's further numbers: *_energy (Wh), *_emission (g), *_own_energy (Wh of own renewables) of each of
@@ -92,9 +92,9 @@ class Accounts:
     def late(self, row: bytes) -> None:
         """Book late energy of the running quarter of an hour (METHOD-SITE 9.3).
 
-        row: as of `step`, with the seconds without a load since the quarter began; the powers 0,
-        NaN for a channel that is still unknown; the energies late Wh, the carbon late g. If each flow is known now, what was booked
-        without a load is settled with it: the energy that was unaccounted becomes the load's.
+        row: as of `step`, with the seconds without a load since the quarter began; the powers 0, NaN for a channel that
+        is still unknown; the energies late Wh, the carbon late g. If each flow is known now, what was booked without a
+        load is settled with it: the energy that was unaccounted becomes the load's.
         """
     def abandon(self) -> None:
         """Forget what was booked without a load: it stays unaccounted."""

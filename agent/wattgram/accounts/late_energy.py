@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from wattgram.base.clock import NS
 
-MOST_LATE = 1000
+MOST_AMOUNTS = 1000
 """Amounts that may wait for a channel that stays unknown. Then the channel is given up, and its gap stays unknown."""
 
 
@@ -183,7 +183,7 @@ class LateEnergy:
         self._amounts.append(amount)
         for span in amount.spans:
             self._due.update(self._quarters(span))
-        if len(self._amounts) > MOST_LATE:
+        if len(self._amounts) > MOST_AMOUNTS:
             for channel in range(len(self._waiting)):
                 self.give_up(channel)
         return amount

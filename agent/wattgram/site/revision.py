@@ -37,7 +37,7 @@ SETTLE_SECONDS = 5.0
 Revisions take at most a tenth of the time.
 """
 
-RETRY_SECONDS = 300.0
+SETTLEMENT_RETRY = 300.0
 """Time until a failed settlement of late energy is tried again, s."""
 
 PART_RECORDS = 5000
@@ -222,9 +222,9 @@ class Revision:
     async def _settle_late_energy(self) -> None:
         """Compute again from the first quarter with new late energy; the grid's values stay as published."""
         now = asyncio.get_running_loop().time()
-        if self._site.late_rows != self._late_rows:  # more may follow: devices return one after the other
-            self._late_rows, self._settle_at = self._site.late_rows, max(self._settle_at, now + SETTLE_SECONDS)
-        if now < self._settle_at or (since := self._site.begin_settling()) is None:
+        if self._site.settlement.rows != self._late_rows:  # more may follow: devices return one after the other
+            self._late_rows, self._settle_at = self._site.settlement.rows, max(self._settle_at, now + SETTLE_SECONDS)
+        if now < self._settle_at or (since := self._site.settlement.begin()) is None:
             return
         done = False
         try:
@@ -235,9 +235,9 @@ class Revision:
         except Exception:  # late energy must not end the daemon
             log.exception("late energy waits")
         finally:
-            self._site.end_settling(done=done)
+            self._site.settlement.end(done=done)
             if not done:
-                self._settle_at = asyncio.get_running_loop().time() + RETRY_SECONDS
+                self._settle_at = asyncio.get_running_loop().time() + SETTLEMENT_RETRY
 
     async def _apply_late_values(self) -> None:
         assert self._span is not None  # the caller has checked

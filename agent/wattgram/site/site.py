@@ -5,18 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import logging
-import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from math import nan
 from typing import Any
 
 from wattgram_drivers.device import Reading
-from wattgram_ext.intensity import OUTPUTS, Accounts
 
-from wattgram.accounts.balance import Balance
-from wattgram.accounts.books import LEADING_COLUMNS, Books, era_of
+from wattgram.accounts.books import Books, era_of
 from wattgram.accounts.daybook import DayBook
 from wattgram.accounts.instant_rows import Instants
 from wattgram.accounts.late_energy import LateAmount
@@ -38,7 +34,9 @@ from wattgram.timekeeping.tick_order import TickOrder
 from wattgram.timekeeping.timekeeper import Timekeeper
 from wattgram.timekeeping.wall_clock import CLOCK_STEP, EARLIEST
 
+from .balance_check import BalanceCheck
 from .events import SiteEvents
+from .settlement import Settlement
 from .ticker import Ticker
 from .undated_readings import UndatedReadings
 from .unknown_load import UnknownLoad
@@ -99,16 +97,9 @@ class Site:
         self._ticker = Ticker(config.site.tick, self._instants, clock, self.timekeeper, self._waiting)
         self.pulse = self._ticker.pulse
         self._published = PublishedTimes()
-        channels = self.books.layout.channels
-        roles = [device.role for device in channels]
-        self._balance_check = Accounts(roles, [0.0] * len(roles))
-        self._balance = Balance(
-            wiring=repr([(device.name, device.role, device.driver, device.unit, device.invert) for device in channels])
-        )
+        self._balance = BalanceCheck(self.books.layout)
         self.replay_backlog: list[Record] | None = None
-        self.late_since: int | None = None
-        self.late_rows = 0
-        self._settling_since: int | None = None
+        self.settlement = Settlement()
         self._unknown_load = UnknownLoad()
         self._learned: list[tuple[int, float, bool]] = []
         self._states = {device.config.name: "waiting" for device in self.sources}
@@ -204,7 +195,9 @@ class Site:
         self._instants.take(time, seconds, begin, last)
         if self._checkpoint_kind:
             self._store_checkpoint(time - 1)
-        row = self._checked(time, self._instants.row(time, seconds, now), seconds)
+        row, occurrences = self._balance.advance(self._instants.row(time, seconds, now), seconds)
+        for event, detail in occurrences:
+            self.event("", event, detail)
         terms = [self.books.terms(time)]
         row = self.books.with_grid_terms(row, terms)
         self._append(Record(self.books.layout.instant, time, row))
@@ -304,10 +297,9 @@ class Site:
         rows = self._instants.late(time)
         for end, row in rows:
             self._append(Record(self.books.layout.late, end, row))
-            self.late_rows += 1
-        closed = [end for end, _ in rows if end <= begin]
-        if closed:
-            self.late_since = _earliest(self.late_since, self.books.layout.slot_begin(min(closed)))
+            self.settlement.rows += 1
+            if end <= begin:
+                self.settlement.add(self.books.layout.slot_begin(end))
         return [(end, row) for end, row in rows if end > begin]
 
     def _report_late(self, amount: LateAmount) -> None:
@@ -319,17 +311,6 @@ class Site:
         name = self._channels[amount.channel].config.name
         detail = f"{energy / 1000.0:.3f} kWh from {rfc3339(begin)} to {rfc3339(end)} by counter, shared by time"
         self.event(name, "gap settled", detail)
-
-    def begin_settling(self) -> int | None:
-        """Return the time from which late energy changes earlier quarters, UTC ns; the caller computes them again."""
-        self._settling_since, self.late_since = self.late_since, None
-        return self._settling_since
-
-    def end_settling(self, *, done: bool) -> None:
-        """Note that the earlier quarters were computed again, or that they wait."""
-        if not done:
-            self.late_since = _earliest(self.late_since, self._settling_since)
-        self._settling_since = None
 
     def _report_unknown(self, now: float) -> None:
         """Report devices whose missing power leaves the load unknown."""
@@ -375,18 +356,6 @@ class Site:
 
     # checks
 
-    def _checked(self, time: int, row: bytes, seconds: float) -> bytes:
-        """Return the row, without powers while the balance is withheld (`balance`)."""
-        powers = row[8 * LEADING_COLUMNS : 8 * (LEADING_COLUMNS + len(self._channels))]
-        grid = struct.pack("2d", 0.0, nan)  # the grid intensity does not affect the balance
-        (tick,) = struct.iter_unpack(f"{len(OUTPUTS)}d", self._balance_check.step(row[:8] + grid + powers))
-        self._balance, verdict = self._balance.advance(dict(zip(OUTPUTS, tick, strict=True)), seconds)
-        for event, detail in verdict.occurrences:
-            self.event("", event, detail)
-        if not verdict.withheld:
-            return row
-        return struct.pack("d", 0.0) + struct.pack("d", nan) * (self.books.layout.size // 8 - 1)
-
     def _watch(self, now: float, time: int) -> None:
         """Report lost devices and devices that are back."""
         for source in self.sources:
@@ -410,7 +379,7 @@ class Site:
         energy = {
             "instants": self._instants.dump(),
             "balance": self._balance.dump(),
-            "late_since": _earliest(self.late_since, self._settling_since),
+            "settlement": self.settlement.dump(),
             "unknown": self._unknown_load.dump(),
         }
         self._spool.put_state(ENERGY, json.dumps(energy).encode())
@@ -448,9 +417,8 @@ class Site:
     def _restore_energies(self, stored: bytes) -> None:
         state: Any = json.loads(stored)
         self._instants.restore(state["instants"])
-        self._balance = self._balance.restored(state["balance"])
-        late_since = state.get("late_since")
-        self.late_since = None if late_since is None else int(late_since)
+        self._balance.restore(state["balance"])
+        self.settlement.restore(state.get("settlement"))
         self._unknown_load.restore(state.get("unknown", []))
 
     def _restore_judged(self, stored: bytes) -> None:
@@ -465,8 +433,3 @@ class Site:
         self.books.enter_era(era_of(stored))
         self.books.restore(stored)
         self._checkpoint_kind = ""
-
-
-def _earliest(*times: int | None) -> int | None:
-    """Return the earliest of the times that are not None."""
-    return min((time for time in times if time is not None), default=None)

@@ -33,9 +33,9 @@ def at(text: str) -> int:
 
 async def settle(plant: Plant) -> None:
     """Compute earlier quarters again, as `Revision.run` does."""
-    while (since := plant.site.begin_settling()) is not None:
+    while (since := plant.site.settlement.begin()) is not None:
         await plant.revision.revise(since, since, ALL_WINDOWS)
-        plant.site.end_settling(done=True)
+        plant.site.settlement.end(done=True)
     await plant.spool.sync()
 
 
