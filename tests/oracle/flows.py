@@ -94,6 +94,7 @@ class Flows:
             if self.site.is_node(device) or device.role in ("grid", "fuel", "heat", *SUB_METERS):
                 self.nodes.setdefault(self.site.node_of(device), []).append(device)
         self.gaps = {name: self._gaps(name) for name in self.nodes}
+        self.found: dict[tuple[str, Number], Flow] = {}
         self.means: dict[tuple[str, Gap], dict[str, Fraction] | None] = {}
 
     def members(self, name: str) -> list[Device]:
@@ -170,6 +171,11 @@ class Flows:
 
     def flow(self, name: str, time: Number) -> Flow:
         """Return what is known of a node's flow at a time."""
+        if (name, time) not in self.found:
+            self.found[name, time] = self._flow(name, time)
+        return self.found[name, time]
+
+    def _flow(self, name: str, time: Number) -> Flow:
         gap = next((gap for gap in self.gaps[name] if gap.begin <= time < gap.end), None)
         if gap is None:
             return self.truth(name, time)

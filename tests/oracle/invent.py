@@ -6,11 +6,11 @@
     document(invention.day)        # the same day as JSON: site, devices, steps, silences, signal
     registers(invention.day, "hall-1", time)   # what a device's registers hold at a time
 
-A day begins at midnight of the site. Powers are whole watts that change every `step` seconds. The wires are walked
-forwards from loads, PV and batteries to the readings of the meters, so the readings fit together. A hybrid loses a
-few percent in each direction and draws 30 W at rest. A silence begins and ends at any second. A program that compares
-the product with the oracle serves `registers` from a simulator, drops the answers during the `silences`, and compares
-the windows with `records.record`.
+A day begins at midnight in Shanghai unless the plan names another second and zone. Powers are whole watts that change
+every `step` seconds. The wires are walked forwards from loads, PV and batteries to the readings of the meters, so the
+readings fit together. A hybrid loses a few percent in each direction and draws 30 W at rest. A silence begins and ends
+at any second. A program that compares the product with the oracle serves `registers` from a simulator, drops the
+answers during the `silences`, and compares the windows with `records.record`.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class Plan:
     sources: int = 4
     silences: int = 3
     begin: int = MIDNIGHT
+    timezone: str = "Asia/Shanghai"
 
 
 def invented(seed: int, plan: Plan | None = None, site: Site | None = None) -> Invention:
@@ -118,7 +119,7 @@ def wired(random: Random, plan: Plan) -> Site:
     if random.random() < 0.3:
         devices.append(Device("boiler", "fuel", factor=Fraction(2162)))
     method = random.choice(("proportional", "local-first"))
-    return Site(tuple(devices), netting, method, "Asia/Shanghai", 29.6, 106.6)
+    return Site(tuple(devices), netting, method, plan.timezone, 29.6, 106.6)
 
 
 def cell(random: Random) -> Cell:
@@ -222,6 +223,21 @@ def registers(day: Day, name: str, time: Number) -> dict[str, Fraction]:
             counted = steps.mapped(lambda power, sign=sign: max(power * sign, ZERO))  # type: ignore[misc]  # no inference
             energy = counted.energy(steps.begin, min(time, steps.end))
             found[quantity + direction] = energy or ZERO
+    return found
+
+
+def polled(steps: Steps, unit: Number, poll: Number) -> list[tuple[Number, Fraction]]:
+    """Return (time, Wh) of a counter that shows whole units and is read every `poll` seconds: silence.counted's input.
+
+    An account takes a meter without a power register as `{"power": counted(polled(...))}`.
+    """
+    found: list[tuple[Number, Fraction]] = []
+    time = steps.begin
+    while time <= steps.end:
+        energy = steps.energy(steps.begin, time) if time > steps.begin else ZERO
+        assert energy is not None
+        found.append((time, Fraction(energy // unit * unit)))
+        time += poll
     return found
 
 

@@ -54,7 +54,7 @@ class Account:
     """A window: energies and carbon by kind, stocks at begin and end (Wh, g), groups, scope 1.
 
     `complete` says that the day covers the window. `coverage` is the share of the window whose load was booked.
-    `intensity` is the load's in g/kWh, None where it used nothing.
+    `least` is the load below which an intensity says nothing, Wh.
     """
 
     kind: str
@@ -68,11 +68,13 @@ class Account:
     group_carbon: Sums
     stock: tuple[tuple[Fraction, Fraction], tuple[Fraction, Fraction]]
     scope1: Fraction
+    least: Fraction
 
     @property
     def intensity(self) -> Fraction | None:
-        """Return the ratio of sums, g/kWh."""
-        return self.carbon["load"] * 1000 / self.energy["load"] if self.energy["load"] > 0 else None
+        """Return the load's ratio of sums, g/kWh; None for a load that is too small."""
+        load = self.energy["load"]
+        return self.carbon["load"] * 1000 / load if load > 0 and load >= self.least else None
 
     def gaps_in_books(self) -> tuple[Number, Number, Number, Number]:
         """Return what the identities of METHOD-SITE 12 lack: balance and stock, in Wh and in g. All are 0."""
@@ -88,10 +90,11 @@ class Account:
 class Ledger:
     """The books of a day as they are at a time `seen` (default: the end). Gaps that ended by then are settled."""
 
-    def __init__(self, day: Day, seen: Number | None = None) -> None:
-        """Account for the whole day up to `seen`."""
+    def __init__(self, day: Day, seen: Number | None = None, until: Number | None = None) -> None:
+        """Account for the day up to `until` (default: `seen`)."""
         self.day, self.site = day, day.site
         self.seen = day.end if seen is None else seen
+        self.until = min(day.end, self.seen if until is None else until)
         self.flows = Flows(day, self.seen)
         self.bookings: list[Booking] = []
         self.scope1: list[tuple[Number, Number, Fraction]] = []
@@ -118,7 +121,7 @@ class Ledger:
         return Pool(cell, first / 1000)
 
     def _pieces(self) -> Iterator[tuple[Number, Number]]:
-        begin, end = self.day.begin, min(self.day.end, self.seen)
+        begin, end = self.day.begin, self.until
         edges = self.flows.edges()
         for kind in WINDOWS:
             edges |= {first for first, _ in windows(kind, int(begin), int(end), self.site.timezone)}
@@ -329,6 +332,7 @@ class Ledger:
             totals([booking.group_carbon for booking in inside]),
             (self.stock(max(begin, self.day.begin)), self.stock(end)),
             sum((carbon for left, right, carbon in self.scope1 if begin <= left and right <= end), ZERO),
+            (self.site.rated or ZERO) * Fraction(5, 1000) * (end - begin) / HOUR,
         )
 
     def windows(self, kind: str) -> list[Account]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from .ledger import Account
 
 ENERGIES = {
@@ -35,3 +37,20 @@ def record(account: Account) -> dict[str, float]:
     if account.intensity is not None:
         found["emission_intensity"] = float(account.intensity)
     return found
+
+
+def differences(
+    expected: Mapping[str, float], found: Mapping[str, float], relative: float = 1e-9, absolute: float = 1e-6
+) -> dict[str, tuple[float | None, float | None]]:
+    """Return the fields of either record that differ by more than both limits, or that only one of them has.
+
+    Fields of `found` that the oracle does not know are not compared.
+    """
+    known = {*ENERGIES.values(), *CARBON.values(), *expected, "emission_intensity"}
+    pairs = {name: (expected.get(name), found.get(name)) for name in sorted(known)}
+    return {
+        name: (ours, theirs)
+        for name, (ours, theirs) in pairs.items()
+        if (ours is None) != (theirs is None)
+        or (ours is not None and theirs is not None and abs(ours - theirs) > max(absolute, relative * abs(ours)))
+    }

@@ -11,7 +11,9 @@ import pytest
 from tests.oracle.flows import Day
 from tests.oracle.hybrid import Terminal
 from tests.oracle.instants import Instant, instant
+from tests.oracle.late import late
 from tests.oracle.ledger import KINDS, Account, Ledger
+from tests.oracle.records import differences, record
 from tests.oracle.silence import Span
 from tests.oracle.steps import Number, Steps, exact, floats
 from tests.oracle.wiring import Cell, Device, Site
@@ -79,6 +81,12 @@ def test_example_1_import_and_pv() -> None:
     told = instant(made, NOON)
     assert floats(told.load, told.emission_rate) == [150_000, 55_810]
     assert known(told.emission_intensity) == pytest.approx(372.07, abs=0.005)
+
+
+def test_without_a_source_of_its_own_a_site_has_the_grids_intensity() -> None:
+    """An invariant of METHOD 4.11."""
+    for method in ("proportional", "local-first"):
+        assert hour(day({"in": 37}, (GRID,), method=method)).intensity == exact("558.1")
 
 
 def test_example_2_pv_with_its_life_cycle() -> None:
@@ -202,6 +210,14 @@ def test_a_little_negative_load_is_noise_and_more_is_a_fault() -> None:
     ]
 
 
+def test_a_load_too_small_has_no_intensity() -> None:
+    """0.5 % of 100 kW are 500 W."""
+    for power, expected in (("0.499", None), ("0.5", Fraction(5581, 10))):
+        made = day({"in": power}, (GRID,))
+        site = Site((GRID,), rated=Fraction(100_000))
+        assert Ledger(Day(site, made.readings, made.signal)).window("1h", NOON).intensity == expected
+
+
 def absent(told: Instant) -> list[str]:
     """Return the names of what is absent."""
     names = ("grid_import", "grid_export", "pv", "discharge", "charge", "load", "emission_intensity", "emission_rate")
@@ -229,6 +245,20 @@ def test_flows_counted_while_the_load_was_unknown_are_unaccounted_until_the_coun
     assert kilo(account, "import", "pv", "load", "unaccounted") == [100, 50, 150, 0]
     assert floats(account.coverage, early.coverage) == [1, 600 / 3600]
     assert known(account.intensity) == pytest.approx(372.07, abs=0.005)
+
+
+def test_the_gap_is_moved_from_unaccounted_to_load_quarter_by_quarter() -> None:
+    """Import 100 kW, PV 50 kW; silent from 10 to 40 minutes: 5, 15 and 10 minutes of three quarters."""
+    made = day({"in": 100, "roof": 50}, (GRID, ROOF), silences=SILENT)
+    found = late(made, NOON + 2400)
+    assert [moved.begin - NOON for moved in found] == [0, 900, 1800]
+    for moved, minutes in zip(found, (5, 15, 10), strict=True):
+        hours = minutes / 60
+        energy = {kind: float(value) / 1000 for kind, value in moved.energy.items()}
+        assert energy == pytest.approx({"pv": 50 * hours, "load": 150 * hours, "unaccounted": -100 * hours})
+        carbon = {kind: float(value) for kind, value in moved.carbon.items()}
+        assert carbon == pytest.approx({"load": 55_810 * hours, "unaccounted": -55_810 * hours})
+    assert late(made, NOON + 2399) == late(made, NOON + 2401) == []
 
 
 def test_without_a_counter_a_gap_stays_unaccounted() -> None:
@@ -352,3 +382,13 @@ def test_a_hybrid_whose_battery_is_no_device_has_a_stock_all_the_same() -> None:
 def test_each_kind_has_energy_and_carbon() -> None:
     account = hour(day({"in": 100, "roof": 50}, (GRID, ROOF)))
     assert set(account.energy) == set(account.carbon) == set(KINDS)
+
+
+def test_records_are_compared_by_the_words_of_the_contract() -> None:
+    expected = record(hour(day({"in": 100, "roof": 50}, (GRID, ROOF))))
+    assert expected["grid_import_energy"] == 100_000
+    assert expected["emission"] == pytest.approx(55_810)
+    found = {**expected, "load_energy": 150_001.0, "revision": 3.0}
+    del found["pv_energy"]
+    assert differences(expected, expected) == {}
+    assert differences(expected, found) == {"load_energy": (150_000, 150_001), "pv_energy": (50_000, None)}

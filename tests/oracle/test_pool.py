@@ -86,6 +86,7 @@ def test_an_intensity_outside_of_what_flowed_in_is_found() -> None:
 movements = st.lists(st.tuples(st.booleans(), st.integers(1, 100_000), st.integers(0, 1000)), max_size=40)
 
 
+@pytest.mark.slow(2)
 @given(movements, st.sampled_from([Cell(), Cell(Fraction(50_000)), Cell(None, Fraction(9, 10), Fraction(8, 10))]))
 @settings(max_examples=500)
 def test_carbon_is_conserved_whatever_is_charged_and_discharged(moved: list[tuple[bool, int, int]], cell: Cell) -> None:

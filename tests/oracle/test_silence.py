@@ -8,6 +8,7 @@ from fractions import Fraction
 import pytest
 
 from tests.oracle.calendar import window, windows
+from tests.oracle.invent import polled
 from tests.oracle.silence import asleep, counted, elevation
 from tests.oracle.steps import Steps, floats
 from tests.oracle.wiring import Device, Site
@@ -94,6 +95,15 @@ def test_a_counters_power_is_the_mean_between_two_steps() -> None:
 
 def test_a_counter_that_does_not_move_is_nothing_and_not_unknown() -> None:
     assert counted([(0, Fraction(7)), (900, Fraction(7))]).energy(0, 900) == 0
+
+
+def test_a_counter_of_whole_kilowatt_hours_gives_the_energy_to_a_step() -> None:
+    """7.5 kW for two hours, read every 5 min in steps of 1 kWh: a step each 8 minutes, 15 kWh in all."""
+    steps = counted(polled(Steps.constant(0, 7200, 7500), 1000, 300))
+    assert steps.energy(0, 7200) == 15_000
+    middle = steps.energy(1800, 5400)
+    assert middle is not None
+    assert abs(middle - 7500) <= 1000
 
 
 @pytest.mark.parametrize(

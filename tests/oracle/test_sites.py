@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.oracle.flows import Day, Flows, State
 from tests.oracle.instants import instant
 from tests.oracle.invent import Invention, Plan, document, invented, registers
-from tests.oracle.ledger import Ledger
+from tests.oracle.ledger import KINDS, Ledger
 from tests.oracle.records import record
 from tests.oracle.steps import Steps, added, floats
 from tests.oracle.wiring import SUB_METERS
@@ -57,6 +57,7 @@ def true_load(invention: Invention) -> Steps:
     return added([*invention.used.values(), drawn])
 
 
+@pytest.mark.slow(4)
 @given(seeds)
 @settings(max_examples=500)
 def test_the_books_of_each_window_close_exactly(seed: int) -> None:
@@ -70,6 +71,7 @@ def test_the_books_of_each_window_close_exactly(seed: int) -> None:
                 assert account.energy["load"] >= 0
 
 
+@pytest.mark.slow(4)
 @given(seeds)
 @settings(max_examples=500)
 def test_without_a_silence_the_load_is_what_was_used_and_groups_are_the_trees(seed: int) -> None:
@@ -89,6 +91,7 @@ def test_without_a_silence_the_load_is_what_was_used_and_groups_are_the_trees(se
     assert account.groups == expected
 
 
+@pytest.mark.slow(4)
 @given(seeds)
 @settings(max_examples=500)
 def test_no_load_is_invented_while_a_flow_is_unknown(seed: int) -> None:
@@ -108,7 +111,7 @@ def test_no_load_is_invented_while_a_flow_is_unknown(seed: int) -> None:
 
 
 @given(seeds)
-@settings(max_examples=100)
+@settings(max_examples=40)
 def test_settled_gaps_have_the_counters_energy_whatever_the_windows(seed: int) -> None:
     """A plain device's energy of the day is its counter's, when each silence ends before the day and has a counter."""
     invention = invented(seed, SHORT)
@@ -138,6 +141,7 @@ def test_the_price_lies_between_those_of_the_inflows(seed: int, second: int) -> 
     )
 
 
+@pytest.mark.slow(2)
 @given(seeds, st.integers(1, 2399))
 @settings(max_examples=100)
 def test_a_cut_in_an_interval_changes_nothing(seed: int, second: int) -> None:
@@ -174,6 +178,17 @@ def test_registers_hold_power_and_what_was_counted() -> None:
     assert second is not None
     assert held["power"] == second
     assert held["power+"] - held["power-"] == first / 2 + second / 4
+
+
+def test_the_quarters_of_a_day_of_25_hours_add_up_to_the_day() -> None:
+    """Berlin, 25 October 2026: 24 October 22:00 UTC to 25 October 23:00 UTC."""
+    ledger = Ledger(invented(3, Plan(steps=100, begin=1_792_879_200, timezone="Europe/Berlin")).day)
+    (day,) = ledger.windows("1d")
+    quarters = ledger.windows("15m")
+    assert (day.complete, len(quarters)) == (True, 100)
+    for kind in KINDS:
+        assert day.energy[kind] == sum((quarter.energy[kind] for quarter in quarters), Fraction(0))
+        assert day.carbon[kind] == sum((quarter.carbon[kind] for quarter in quarters), Fraction(0))
 
 
 @pytest.mark.parametrize("seed", range(6))

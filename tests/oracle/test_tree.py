@@ -83,6 +83,7 @@ def test_an_unknown_flow_behind_a_meter_leaves_its_group_unknown() -> None:
         ((Device("a", "load", behind="attic"),), "busbar", "'attic', which is no device"),
         ((Device("a", "lamp"),), "busbar", "role 'lamp'; allowed"),
         ((Device("a", "load"), Device("a", "load")), "busbar", "same name"),
+        ((HALL, Device("a", "pv", node="n"), Device("b", "pv", behind="hall", node="n")), "busbar", "one place"),
         ((Device("in", "grid"), Device("roof", "pv")), "connection", "roof: behind names no incomer"),
     ],
 )

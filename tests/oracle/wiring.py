@@ -58,7 +58,10 @@ class NotWired(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Devices and how incomers are netted: "busbar" or "connection". Construction checks the wiring."""
+    """Devices and how incomers are netted: "busbar" or "connection". Construction checks the wiring.
+
+    `rated` is the site's rated power, W: an intensity is absent below 0.5 % of it (METHOD 4.5).
+    """
 
     devices: tuple[Device, ...]
     netting: str = "busbar"
@@ -66,6 +69,7 @@ class Site:
     timezone: str = "Asia/Shanghai"
     latitude: float | None = None
     longitude: float | None = None
+    rated: Fraction | None = None
     named: dict[str, Device] = field(init=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
@@ -83,6 +87,9 @@ class Site:
                 if behind in chain:
                     raise NotWired(f"{device.name}: behind is a circle: {' > '.join([*chain, behind])}")
                 chain.append(behind)
+            places = {other.behind for other in self.devices if device.node and other.node == device.node}
+            if len(places) > 1:
+                raise NotWired(f"{device.name}: inverters on a shared battery stand at {sorted(places)}; one place")
             if self.netting == "connection" and self.needs_incomer(device) and not self.incomer(device):
                 raise NotWired(f"{device.name}: behind names no incomer; netting is connection")
 
