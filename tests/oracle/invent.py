@@ -195,15 +195,17 @@ def signal(random: Random, plan: Plan) -> Steps:
 
 
 def silences(random: Random, plan: Plan, site: Site) -> dict[str, tuple[Span, ...]]:
-    """Return random silences; a hybrid and its battery are a unit and fall silent together."""
+    """Return random silences; a hybrid and its battery mostly fall silent together, as one unit does."""
     found: dict[str, list[Span]] = {}
     end = plan.begin + plan.steps * plan.step
     for _ in range(random.randint(0, plan.silences)):
         device = random.choice(site.devices)
         begin = random.randint(plan.begin, end - 2)
         span = (begin, random.randint(begin + 1, end))
-        names = {device.name, device.behind if site.hybrid_of(device) else ""}
-        names |= {below.name for below in site.below(device.name) if site.hybrid_of(below) is not None}
+        names = {device.name}
+        if random.random() < 0.7:
+            names |= {device.behind if site.hybrid_of(device) else ""}
+            names |= {below.name for below in site.below(device.name) if site.hybrid_of(below) is not None}
         for name in names - {""}:
             found.setdefault(name, []).append(span)
     return {name: tuple(united(spans)) for name, spans in found.items()}

@@ -171,12 +171,7 @@ class Ledger:
         for busbar in self.site.busbars():
             run = self.run(busbar, left, right, hours)
             before = self.open.get(busbar)
-            if (
-                before is not None
-                and before.state is run.state is State.LATE
-                and before.end == left
-                and before.begin // QUARTER == left // QUARTER
-            ):
+            if before is not None and before.state is run.state is State.LATE and before.end == left:
                 before.end = right
                 for name in ("energy", "carbon", "discharge", "charge", "groups"):
                     for key, value in getattr(run, name).items():

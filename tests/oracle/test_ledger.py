@@ -261,6 +261,31 @@ def test_the_gap_is_moved_from_unaccounted_to_load_quarter_by_quarter() -> None:
     assert late(made, NOON + 2399) == late(made, NOON + 2401) == []
 
 
+def test_each_quarter_of_a_gap_has_its_own_price() -> None:
+    """Silent for half an hour; the grid costs 100, then 900 g/kWh; import 30 kW and PV 10: three quarters of it."""
+    signal = Steps.every(NOON, 900, [100, 900, 100, 100])
+    made = day({"in": 30, "roof": 10}, (GRID, ROOF), signal=signal, silences={"roof": ((0, 1800),)})
+    first, second, *_ = Ledger(made).windows("15m")
+    assert floats(first.intensity, second.intensity) == pytest.approx([75, 675])
+
+
+def test_a_part_of_a_quarter_is_settled_by_its_sums() -> None:
+    """Ten minutes of silence: 5 kWh of import at 600 g/kWh, then 2.5 kWh of export; PV counted 2 kWh.
+
+    The load used 4.5 kWh, and the mix is 3000 g in 7 kWh.
+    """
+    grid = Steps((NOON, NOON + 300, NOON + 3600), (Fraction(60_000), Fraction(-30_000)))
+    made = day(
+        {"in": grid, "roof": 12},
+        (GRID, ROOF),
+        signal=600,
+        silences={"roof": ((0, 600),)},
+    )
+    moved = late(made, NOON + 600)
+    assert [float(part.energy["load"]) for part in moved] == pytest.approx([4500])
+    assert [float(part.carbon["load"]) for part in moved] == pytest.approx([3000 * 4.5 / 7])
+
+
 def test_without_a_counter_a_gap_stays_unaccounted() -> None:
     """Half an hour of import, 50 kWh at 558.1, has no load."""
     roof = Device("roof", "pv", counters=False)
