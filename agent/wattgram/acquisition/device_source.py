@@ -85,7 +85,10 @@ class Source:
         self._tags = (("site", site), ("device", config.name), ("role", config.role), ("driver", config.driver))
         self._started = started
         self._judge: Judge | None = None
+        self._layout: tuple[Device, Plan] | None = None
         self._preview: Judge | None = None  # of readings that wait for the clock: `take` judges them in their turn
+        self._rested = False  # whether the device rested before the restart
+        self._assumed: float | None = None  # rated power in place of the configured one, W
         self._implausible = ValueIncident(IMPLAUSIBLE, PLAUSIBLE)
         self._missing = ValueIncident(MISSING, COMPLETE)
         self._disagreement = ValueIncident(DISAGREE, AGREE)
@@ -103,7 +106,8 @@ class Source:
         """Set the device's quantities and the layout of its register image. Call this before the first reading."""
         remembered = self.dump()
         self._index = {name: index for index, name in enumerate(plan.quantities)}
-        self._judge, self._preview = self._new_judge(device, plan), self._new_judge(device, plan)
+        self._layout, self._preview = (device, plan), None
+        self._judge = self._new_judge(device, plan)
         names = self._judge.names
         self._series = Series("device", self._tags, names, (), ("quality",))
         chosen = power_quantities(device.kind, self.config.role, names)
@@ -189,10 +193,9 @@ class Source:
         try:
             self._judge.wanted.restore(dumped["delivered"])
             self._sustained.largest = max(self._sustained.largest, float(dumped["sustained"]))
-            if dumped.get("rests"):
+            self._rested = bool(dumped.get("rests"))
+            if self._rested:
                 self._judge.remember_rest()
-                if self._preview is not None:
-                    self._preview.remember_rest()
         except (KeyError, TypeError) as error:
             raise ValueError(f"found {dumped!r}, expected what a judge has learned") from error
         self._compare_rated_power()
@@ -200,7 +203,7 @@ class Source:
     def _compare_rated_power(self) -> None:
         """Do not apply a bound below the largest power that was held for more than ten minutes (METHOD-SITE 10)."""
         assert self._judge is not None
-        assert self._preview is not None  # made with the judge
+        self._assumed = None
         largest = self._sustained.largest
         if not self._power or largest <= (limits := self._judge.limits[self._power[0]]).high or not limits.source:
             return
@@ -211,13 +214,24 @@ class Source:
         if finding != self.rated_finding:
             self._announced.append(Occurrence(TOO_SMALL, finding))
         self.rated_finding = finding
-        for judge in (self._judge, self._preview):
-            judge.assume_rated_power(largest)
+        self._assumed = largest
+        self._judge.assume_rated_power(largest)
 
     def decode_undated(self, reading: Reading) -> Record:
         """Decode and judge a reading that has no timestamp yet. Counters and events follow later, in `take`."""
-        assert self._preview is not None  # equip is called before the first reading
+        if self._preview is None:
+            self._preview = self._new_preview()
         return self._latest_of(reading, self._preview.judge(reading), MeteredStep()).record
+
+    def _new_preview(self) -> Judge:
+        """Return a judge of readings without timestamps. Few devices ever have one, so it is not made in advance."""
+        assert self._layout is not None  # equip is called before the first reading
+        preview = self._new_judge(*self._layout)
+        if self._rested:
+            preview.remember_rest()
+        if self._assumed is not None:
+            preview.assume_rated_power(self._assumed)
+        return preview
 
     def _new_judge(self, device: Device, plan: Plan) -> Judge:
         config = self.config

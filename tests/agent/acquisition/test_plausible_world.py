@@ -127,9 +127,12 @@ def exponents(world: PlausibleDevice, constants: Mapping[int, int]) -> dict[int,
 
 def value_of(record: Record, quantity: str) -> float:
     """Return a value of a record; NaN for none."""
-    value = record.as_dict().get(quantity, nan)
-    assert isinstance(value, float)
-    return value
+    return values_of(record).get(quantity, nan)
+
+
+def values_of(record: Record) -> dict[str, float]:
+    """Return all values of a record by quantity; a value that is absent has no key."""
+    return {quantity: value for quantity, value in record.as_dict().items() if isinstance(value, float)}
 
 
 def same(found: float, expected: float) -> bool:
@@ -266,7 +269,8 @@ def told_wrong(trial: Trial, quantity: str, broken: list[int], whole: Mapping[st
     meant = trial.expected(quantity)
     source = trial.source()
     record = trial.record(source)
-    told, quality = value_of(record, quantity), record["quality"]
+    values, quality = values_of(record), record["quality"]
+    told = values.get(quantity, nan)
     address = trial.images.registers[quantity].address
 
     def turned(other: str) -> bool:
@@ -287,9 +291,10 @@ def told_wrong(trial: Trial, quantity: str, broken: list[int], whole: Mapping[st
     elif quality == "good" and not isnan(meant) and not tiny:
         found.append(f"{shown}: withheld in a record that is good")
     for other, value in whole.items():
-        if other != quantity and not same(value_of(record, other), value) and not isnan(value_of(record, other)):
-            found.append(f"{shown}: changes {other} from {value:g} to {value_of(record, other):g}")
-        elif other != quantity and isnan(value_of(record, other)) and not isnan(value) and not (tiny or turned(other)):
+        shown_value = values.get(other, nan)
+        if other != quantity and not same(shown_value, value) and not isnan(shown_value):
+            found.append(f"{shown}: changes {other} from {value:g} to {shown_value:g}")
+        elif other != quantity and isnan(shown_value) and not isnan(value) and not (tiny or turned(other)):
             found.append(f"{shown}: takes {other} = {value:g} with it")
     return found
 
