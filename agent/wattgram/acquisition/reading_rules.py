@@ -14,13 +14,7 @@ from wattgram_drivers.device import Device, ValidWhen
 from wattgram_drivers.plan import Plan, RegisterSpan, spans_of
 
 from .bounds import UNBOUNDED, class_of
-
-ROOT_3 = 3**0.5
-PHASES = ("l1", "l2", "l3")
-LINE_OF_PHASE = {"l1": "l1l2", "l2": "l2l3", "l3": "l3l1"}
-
-PRODUCT_SLACK = 1000.0
-"""VA that a power may exceed 1.2 x the sum of its voltages x currents (METHOD-SITE 10)."""
+from .power_witnesses import PHASES, PowerWitnesses, ProductRule
 
 DEAD_SHARE = 0.02
 """Share of rated power or current that cannot flow through a port without voltage (METHOD-SITE 10)."""
@@ -33,14 +27,6 @@ NOMINAL_PHASE_VOLTAGE = 230.0
 
 STORED_PORTS = ("battery_power", "battery_soc", "battery_voltage")
 """Quantities of a hybrid inverter. Its total may flow through a backup port while the grid's port is dead."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProductRule:
-    """A power, and the (voltage, current, factor) that bound it."""
-
-    power: int
-    pairs: tuple[tuple[int, int, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +73,8 @@ class ReadingRules:
 
     @cached_property
     def products(self) -> tuple[ProductRule, ...]:
-        """Powers with voltage and current in the same request."""
-        strings = [n for n in range(1, 25) if f"dc_power_{n}" in self._index]
-        terminals = _products("")
-        if self.is_hybrid:  # its total flows through the grid's port and the backup port
-            terminals = [row for row in terminals if row[0] != "active_power_total"]
-        rows = [
-            *terminals,
-            *_products("meter_"),
-            ("battery_power", [[("battery_voltage", "battery_current", 1.0)]]),
-        ]
-        rows += [(f"dc_power_{n}", [[(f"dc_voltage_{n}", f"dc_current_{n}", 1.0)]]) for n in strings]
-        if len(strings) < 2:  # of several strings, voltage and current without a number may be those of the first
-            rows.append(("dc_power", [[("dc_voltage", "dc_current", 1.0)]]))
-        found = (self._product(power, conductors) for power, conductors in rows)
-        return tuple(rule for rule in found if rule is not None)
+        """Powers bounded by other values of the reading, first by voltage x current."""
+        return PowerWitnesses(self._device, self._plan, self._spans, hybrid=self.is_hybrid).rules()
 
     @cached_property
     def ports(self) -> tuple[PortRule, ...]:
@@ -160,32 +133,8 @@ class ReadingRules:
     def _known(self, names: Iterable[str]) -> tuple[int, ...]:
         return tuple(self._index[name] for name in names if name in self._index)
 
-    def _product(self, power: str, conductors: Sequence[Sequence[tuple[str, str, float]]]) -> ProductRule | None:
-        """Return the rule of a power; None unless one request reads it with voltage and current of all conductors."""
-        if power not in self._index:
-            return None
-        blocks = self._blocks_of(power)
-        pairs: list[tuple[int, int, float]] = []
-        for choices in conductors:
-            measured = [choice for choice in choices if choice[1] in self._index]
-            if not measured and any(name in self._device.quantities for choice in choices for name in choice[:2]):
-                return None  # the device has this conductor, and its current is not read
-            together = [
-                (self._index[voltage], self._index[current], factor)
-                for voltage, current, factor in measured
-                if voltage in self._index and blocks & self._blocks_of(voltage) & self._blocks_of(current)
-            ]
-            if measured and not together:
-                return None  # the sum would lack this conductor
-            pairs += together[:1]
-        return ProductRule(self._index[power], tuple(pairs)) if pairs else None
-
     def _name(self, index: int) -> str:
         return self._plan.quantities[index]
-
-    def _blocks_of(self, quantity: str) -> set[int]:
-        spans = self._spans[self._index[quantity]]
-        return {number for number, block in enumerate(self._plan.blocks) if spans.issubset(block.spans)}
 
     @cached_property
     def _spans(self) -> tuple[frozenset[RegisterSpan], ...]:
@@ -253,22 +202,6 @@ class ReadingRules:
         phases = [index for index in voltages if re.search(r"_l\dn$", self._name(index))]
         frequencies = [index for index, name in enumerate(self._classes) if name == "frequency"]
         return frozenset([*(phases or voltages), *frequencies])
-
-
-def _products(prefix: str) -> list[tuple[str, list[list[tuple[str, str, float]]]]]:
-    """Return the powers of a port: for each conductor the (voltage, current, factor) to choose from, best first."""
-    power = f"{prefix}active_power"
-    phases = [
-        [
-            (f"{prefix}voltage_{phase}n", f"{prefix}current_{phase}", 1.0),
-            (f"{prefix}voltage_{LINE_OF_PHASE[phase]}", f"{prefix}current_{phase}", 1.0 / ROOT_3),
-        ]
-        for phase in PHASES
-    ]
-    return [
-        (f"{power}_total", phases),
-        *((f"{power}_{phase}", [choices[:1]]) for phase, choices in zip(PHASES, phases, strict=True)),
-    ]
 
 
 def _prefix(name: str) -> str:

@@ -1,27 +1,13 @@
-"""Checks of several values: voltage x current, ports without voltage, sums and apparent powers (METHOD-SITE 10)."""
+"""Checks of several values: powers, ports without voltage, sums and apparent powers (METHOD-SITE 10)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import isfinite, isnan, nan
+from math import isnan
 
 from .examination import Examination
-from .reading_rules import (
-    DEAD_CURRENT,
-    DEAD_POWER,
-    DEAD_SHARE,
-    NOMINAL_PHASE_VOLTAGE,
-    PRODUCT_SLACK,
-    PortRule,
-    ProductRule,
-    ReadingRules,
-)
-
-RUNNING = 3
-"""Readings in a row in which a power exceeds its voltages x currents before it is withheld (METHOD-SITE 10)."""
-
-PRODUCT_MARGIN = 1.2
-"""Factor on the sum of voltages x currents (METHOD-SITE 10)."""
+from .power_checks import PowerChecks
+from .reading_rules import DEAD_CURRENT, DEAD_POWER, DEAD_SHARE, NOMINAL_PHASE_VOLTAGE, PortRule, ReadingRules
 
 DIFFERENCE, DIFFERENCE_SHARE = 100.0, 0.05
 """Difference of a total and its phases, or of an apparent and an active power, VA and share (METHOD-SITE 10)."""
@@ -41,13 +27,8 @@ class RelationChecks:
         self.open = False  # whether the next reading continues a finding of the last one
         self._rules = rules
         self._single = single
-        self._exceeded: dict[int, int] = {}  # readings in a row in which a power exceeded its product
+        self.powers = PowerChecks(rules.products, single=single)
         self._unequal: dict[tuple[int, int], float] = {}  # begin of a disagreement, monotonic s
-
-    @property
-    def exceeded(self) -> bool:
-        """Whether a power exceeded its product in the last reading."""
-        return bool(self._exceeded)
 
     @property
     def unequal(self) -> bool:
@@ -69,39 +50,6 @@ class RelationChecks:
         return (
             DEAD_SHARE * self.rated / NOMINAL_PHASE_VOLTAGE / max(1, len(port.currents)) if self.rated else DEAD_CURRENT
         )
-
-    def products(self, case: Examination, findings: list[str]) -> None:
-        """Withhold the powers that exceeded voltage x current in three readings in a row."""
-        for rule in self._rules.products:
-            power, limit = case.numbers[rule.power], self._product(rule, case)
-            count = self._exceeded.get(rule.power, 0)
-            if isfinite(power) and isfinite(limit):
-                count = count + 1 if abs(power) > limit else 0
-            if count:
-                self._exceeded[rule.power] = count
-            else:
-                self._exceeded.pop(rule.power, None)
-            bound = f"{-limit:.6g} to {limit:.6g} W" if isfinite(limit) else "voltage x current"
-            reason = (
-                f"is above 1.2 x voltage x current + 1 kVA ({bound}); check the driver and the current transformers"
-            )
-            if count >= RUNNING:
-                case.withhold([rule.power], bound, reason)
-            elif count and self._single:
-                findings.append(f"{case.names[rule.power]} {power:.6g} W {reason}")
-
-    def _product(self, rule: ProductRule, case: Examination) -> float:
-        """Return the largest power by voltage and current, W; NaN if unknown.
-
-        Many devices fill registers that they do not measure with 0, so a sum of 0 says nothing.
-        """
-        total = 0.0
-        for voltage, current, factor in rule.pairs:
-            both = (case.numbers[voltage], case.numbers[current])
-            if all(isnan(case.raw[index]) and case.was_read(index) for index in (voltage, current)):
-                continue  # the device has no such phase
-            total += abs(both[0] * both[1]) * factor
-        return PRODUCT_MARGIN * total + PRODUCT_SLACK if total > 0.0 else nan
 
     def ports(self, case: Examination) -> None:
         """Withhold the values of ports through which power or current flows without a voltage."""

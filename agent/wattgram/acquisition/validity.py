@@ -22,7 +22,8 @@ from .bounds import Bounds, Limits, Ratings, class_of
 from .directed_fields import directed
 from .examination import Examination, Withheld
 from .negated_counters import NegatedCounters
-from .reading_rules import PRODUCT_SLACK, ReadingRules
+from .power_witnesses import PRODUCT_SLACK
+from .reading_rules import ReadingRules
 from .relation_checks import RelationChecks
 from .value_checks import ValueChecks
 from .wanted_quantities import WantedQuantities
@@ -171,13 +172,13 @@ class Judge:
         self._negated.judge(case, findings)
         if found & OUTSIDE:
             self._checks.bounds(case)
-        if found & PRODUCT or self._relations.exceeded:
-            self._relations.products(case, findings)
+        if found & PRODUCT or self._relations.powers.open:
+            self._relations.powers.judge(case, findings, self._checks.words)
         if found & DEAD:
             self._relations.ports(case)
         if found & UNEQUAL or self._relations.unequal:
             self._relations.sums(case, findings)
-        self._relations.open = self._relations.exceeded or self._relations.unequal
+        self._relations.open = self._relations.powers.open or self._relations.unequal
         return Judged(struct.pack(self._format, *case.numbers), case.withheld(), (), tuple(findings))
 
     @property
@@ -222,7 +223,10 @@ def _screen(
             (
                 rule.power,
                 PRODUCT_SLACK,
-                [(v, i, factor, places[v].position, places[i].position) for v, i, factor in rule.pairs],
+                [
+                    (v, i, factor * rule.margin, places[v].position, places[i if i >= 0 else v].position)
+                    for v, i, factor in rule.pairs
+                ],
             )
             for rule in rules.products
         ],

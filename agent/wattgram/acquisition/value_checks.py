@@ -27,7 +27,7 @@ class ValueChecks:
         self._limits = limits
         self._rules = rules
         self._classes = tuple(class_of(name) for name in plan.quantities)
-        self._words = WordOrderCheck(plan, fields, limits)
+        self.words = WordOrderCheck(plan, fields, limits)
 
     def conditions(self, case: Examination) -> None:
         """Withhold what the map's states do not declare valid. An unknown state declares nothing."""
@@ -67,14 +67,14 @@ class ValueChecks:
                     case.verdicts[index] = Verdict(limits.text(case.unit(index)), "is infinite; check word_order")
             elif self._classes[index] == "frequency" and number == 0.0:
                 self._check_zero_frequency(index, case)
-            elif not limits.low <= number <= limits.high or self._words.is_tiny(index, number):
+            elif not limits.low <= number <= limits.high or self.words.is_tiny(index, number):
                 suspicious.append(index)
-        exchanged = self._words.faults(case.numbers, suspicious, case.reading.image, case.reading.valid)
+        exchanged = self.words.faults(case.numbers, suspicious, case.reading.image, case.reading.valid)
         for index in sorted({*suspicious, *exchanged}):
             limits = self._limits[index]
             if index in exchanged:
                 case.withhold([index], limits.text(case.unit(index)), f"{FAULT}; check word_order")
-            elif self._words.is_tiny(index, case.numbers[index]):
+            elif self.words.is_tiny(index, case.numbers[index]):
                 case.numbers[index] = 0.0
             else:
                 case.withhold([index], limits.text(case.unit(index)), self._outside(index, case))

@@ -141,16 +141,34 @@ def test_a_meter_with_a_status_of_its_own_is_believed_when_the_status_says_so() 
 @pytest.mark.parametrize(
     ("driver", "quantity", "words"),
     [
-        # 637 x 65,536 steps of 0.1 W: the low word in the place of the high one.
-        ("growatt_tl3x", "dc_power", {1: 0x027D, 2: 0x0000}),
-        ("growatt_tl3x", "active_power_total", {35: 0x1568, 36: 0x0000}),
+        ("growatt_tl3x", "dc_power", {1: 0x027D, 2: 0x1234}),
+        ("growatt_tl3x", "active_power_total", {35: 0x1568, 36: 0x1234}),
     ],
 )
 def test_a_value_of_megawatts_from_an_inverter_without_a_rating_is_printed_as_it_was_read(
     driver: str, quantity: str, words: Mapping[int, int]
 ) -> None:
-    # `read` knows no rated power: 1 GW is the bound.
-    assert read_words(driver, words).values[quantity] > 4e6
+    # `read` knows no rated power: 1 GW is the bound. What takes three readings is a finding.
+    answered = read_words(driver, words)
+    assert answered.values[quantity] > 4e6
+    assert f"finding: {quantity}" in answered.err
+
+
+@pytest.mark.slow(3)
+@pytest.mark.parametrize(
+    ("driver", "quantity", "words"),
+    [
+        # 637 x 65,536 steps of 0.1 W: the low word in the place of the high one.
+        ("growatt_tl3x", "dc_power", {1: 0x027D, 2: 0x0000}),
+        ("growatt_tl3x", "active_power_total", {35: 0x1568, 36: 0x0000}),
+        ("acrel_adw300", "active_power_total", {36: 0x03E8, 37: 0x0000}),
+    ],
+)
+def test_an_integer_with_exchanged_words_is_absent(driver: str, quantity: str, words: Mapping[int, int]) -> None:
+    answered = read_words(driver, words)
+    assert quantity not in answered.values
+    assert answered.quality == "implausible"
+    assert "words of the register are exchanged" in answered.err
 
 
 @pytest.mark.slow(3)
