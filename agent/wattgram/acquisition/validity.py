@@ -19,6 +19,7 @@ from wattgram_ext.decode import Decoder
 from wattgram_ext.screen import DEAD, NAMEPLATE, OUTSIDE, PRESENCE, PRODUCT, STATE, UNEQUAL, VOID, Screen
 
 from .bounds import Bounds, Limits, Ratings, class_of
+from .dead_high_words import DeadHighWords
 from .directed_fields import directed
 from .examination import Examination, Withheld
 from .negated_counters import NegatedCounters
@@ -94,6 +95,7 @@ class Judge:
         self._output = index.get("active_power_total", -1) if device.night == "zeros" else -1
         self._power = inf  # of the last reading with one, W
         self._set_bounds()
+        self._high_words = DeadHighWords(plan)
 
     @property
     def rests(self) -> bool:
@@ -134,7 +136,8 @@ class Judge:
         found = self._screen.check(values, reading.image, reading.valid)
         if found & NAMEPLATE and self._take_nameplate(values, found):
             found = self._screen.check(values, reading.image, reading.valid)
-        suspicious = self._negated.take(reading) or found & NEEDS_EXAMINATION or self._relations.open
+        doubtful = self._negated.take(reading) | self._high_words.take(reading)
+        suspicious = doubtful or found & NEEDS_EXAMINATION or self._relations.open
         judged = self._examine(reading, values, found) if suspicious else _good(values)
         if self._output >= 0:
             (power,) = struct.unpack_from("d", judged.values, 8 * self._output)
@@ -179,6 +182,7 @@ class Judge:
         if found & UNEQUAL or self._relations.unequal:
             self._relations.sums(case, findings)
         self._relations.open = self._relations.powers.open or self._relations.unequal
+        self._high_words.judge(case, self._limits, self._relations.powers)
         return Judged(struct.pack(self._format, *case.numbers), case.withheld(), (), tuple(findings))
 
     @property
