@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 from math import isfinite, nan, prod
 from typing import Any
 
@@ -19,6 +20,7 @@ from wattgram.base.record import Record, Series
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.counters.metering import MeteredStep, Metering, counters_of
 
+from .daylight import daylight_of
 from .record_quality import worst_quality
 from .sustained_power import SustainedPower
 from .validity import Judge, Judged
@@ -72,9 +74,9 @@ def power_quantities(kind: Kind, role: str, names: Collection[str]) -> tuple[str
 
 
 class Source:
-    """Decoder of one device's readings, with the state of the device."""
+    """Decoder of one device's readings, with the state of the device. timezone: of the site; None: unknown."""
 
-    def __init__(self, config: DeviceConfig, site: str, started: float) -> None:
+    def __init__(self, config: DeviceConfig, site: str, started: float, timezone: tzinfo | None = None) -> None:
         self.config = config
         self.latest: Latest | None = None  # the newest reading
         self.taken: Latest | None = None  # the reading that `take` handled last; after a wait for the clock it is older
@@ -84,6 +86,7 @@ class Source:
         self.notices: list[Occurrence] = []  # events that the next reading publishes
         self._tags = (("site", site), ("device", config.name), ("role", config.role), ("driver", config.driver))
         self._started = started
+        self._daylight = daylight_of(timezone)
         self._judge: Judge | None = None
         self._preview: Judge | None = None  # of readings that wait for the clock: `take` judges them in their turn
         self._implausible = ValueIncident(IMPLAUSIBLE, PLAUSIBLE)
@@ -229,6 +232,7 @@ class Source:
             invert=config.invert,
             nominal_frequency=config.nominal_frequency,
             nominal_voltage=config.nominal_voltage,
+            daylight=self._daylight,
         )
 
     def _without_unusable(self, values: bytes) -> bytes:

@@ -25,6 +25,9 @@ DEAD_POWER, DEAD_CURRENT = 100.0, 0.5
 NOMINAL_PHASE_VOLTAGE = 230.0
 """Phase voltage that makes a current of a rated power, V."""
 
+SUNSPEC_RUNNING = (4.0, 5.0)
+"""States of a SunSpec inverter that feeds in: at its maximum power point, and throttled (models 101 to 113)."""
+
 STORED_PORTS = ("battery_power", "battery_soc", "battery_voltage")
 """Quantities of a hybrid inverter. Its total may flow through a backup port while the grid's port is dead."""
 
@@ -189,6 +192,22 @@ class ReadingRules:
     def rest(self) -> int:
         """Index of a SunSpec inverter's state, by which its zeros are true; -1 for none."""
         return self._index.get("status", -1) if self._device.kind == "inverter" and self._plan.checked else -1
+
+    @cached_property
+    def running(self) -> tuple[int, tuple[float, ...]]:
+        """Index of the state that says that an inverter feeds in, -1 for none, and its values then."""
+        if self.rest >= 0:
+            return self.rest, SUNSPEC_RUNNING
+        running = self._device.running
+        return (self._index.get(running.state, -1), running.allowed) if running else (-1, ())
+
+    @cached_property
+    def dc_side(self) -> tuple[int, ...]:
+        """Powers of the DC side of an inverter without a battery: what enters there leaves through the AC port."""
+        if self._device.kind != "inverter" or self.is_hybrid:
+            return ()
+        total = self._known(["dc_power"])
+        return total or tuple(index for index, name in enumerate(self._classes) if name == "DC power")
 
     @property
     def marks_absence(self) -> bool:

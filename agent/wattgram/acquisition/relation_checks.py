@@ -37,7 +37,7 @@ class RelationChecks:
 
     def thresholds(self) -> tuple[tuple[tuple[int, float], ...], ...]:
         """Return the magnitudes of each port, with the threshold above which a port without voltage is void."""
-        least = DEAD_SHARE * self.rated if self.rated else DEAD_POWER
+        least = self.least_power
         return tuple(
             (
                 *((index, least) for index in port.powers),
@@ -45,6 +45,11 @@ class RelationChecks:
             )
             for port in self._rules.ports
         )
+
+    @property
+    def least_power(self) -> float:
+        """Power that cannot flow through a port without voltage, W (METHOD-SITE 10)."""
+        return DEAD_SHARE * self.rated if self.rated else DEAD_POWER
 
     def _least_current(self, port: PortRule) -> float:
         return (

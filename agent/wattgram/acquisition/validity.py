@@ -8,7 +8,7 @@ searches each reading; only a reading with a suspicious value is examined here. 
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from math import inf, isnan
 from typing import NamedTuple
@@ -19,6 +19,7 @@ from wattgram_ext.decode import Decoder
 from wattgram_ext.screen import DEAD, NAMEPLATE, OUTSIDE, PRESENCE, PRODUCT, STATE, UNEQUAL, VOID, Screen
 
 from .bounds import Bounds, Limits, Ratings, class_of
+from .daylight import daylight_of
 from .dead_high_words import DeadHighWords
 from .directed_fields import directed
 from .examination import Examination, Withheld
@@ -36,6 +37,9 @@ ASLEEP_SHARE = 0.02
 
 LARGEST_ASLEEP = 5000.0
 """Rated power of an inverter without a known one, W, for ASLEEP_SHARE."""
+
+FIRST_REST = "all registers are 0, as at night; by day, check the unit and the gateway"
+"""Finding of a single reading without a content."""
 
 LEAST_FREQUENCY = 1e-6
 """Frequency below which the compiled screen reports a value, Hz: 0 is true without a voltage alone."""
@@ -63,8 +67,8 @@ class Judge:
     """Judge of one device's readings, in the order of time.
 
     role and rated_power (W), invert, nominal_frequency (Hz), nominal_voltage (V): of the configuration, as far as there
-    is one. single: there is only one reading, so that what takes several is a finding. `wanted` may be set, so that
-    missing quantities are found.
+    is one. single: there is only one reading, so that what takes several is a finding. daylight: whether the sun
+    certainly shines at a time, UTC ns. `wanted` may be set, so that missing quantities are found.
     """
 
     def __init__(
@@ -78,10 +82,13 @@ class Judge:
         nominal_frequency: float | None = None,
         nominal_voltage: float | None = None,
         single: bool = False,
+        daylight: Callable[[int], bool] | None = None,
     ) -> None:
         self.names, fields = directed(plan, invert=invert)
         self.wanted: WantedQuantities | None = None
         self._device = device
+        self._single = single
+        self._daylight = daylight or daylight_of(None)
         self._plan = plan
         self._fields = fields
         self._ratings = Ratings(role, rated_power, 0.0, nominal_frequency, nominal_voltage)
@@ -89,13 +96,13 @@ class Judge:
         self._rules = ReadingRules(device, plan)
         self._relations = RelationChecks(self._rules, single=single)
         self._negated = NegatedCounters(device, plan, single=single)
+        self._high_words = DeadHighWords(plan)
         self._format = f"{len(plan.places)}d"
         index = {name: number for number, name in enumerate(plan.quantities)}
         self._nameplate = index.get(nameplate_of(device), -1)
         self._output = index.get("active_power_total", -1) if device.night == "zeros" else -1
         self._power = inf  # of the last reading with one, W
         self._set_bounds()
-        self._high_words = DeadHighWords(plan)
 
     @property
     def rests(self) -> bool:
@@ -171,8 +178,12 @@ class Judge:
         if found & STATE:
             self._checks.conditions(case)
         if found & VOID:
-            self._checks.blocks(case, asleep=self._asleep)
+            resting = self._is_first_rest(reading)
+            if resting and self._single:
+                findings.append(FIRST_REST)
+            self._checks.blocks(case, asleep=resting or self._asleep, least=self._relations.least_power)
         self._negated.judge(case, findings)
+        self._high_words.judge(case, self._limits, self._relations.powers)
         if found & OUTSIDE:
             self._checks.bounds(case)
         if found & PRODUCT or self._relations.powers.open:
@@ -182,13 +193,23 @@ class Judge:
         if found & UNEQUAL or self._relations.unequal:
             self._relations.sums(case, findings)
         self._relations.open = self._relations.powers.open or self._relations.unequal
-        self._high_words.judge(case, self._limits, self._relations.powers)
         return Judged(struct.pack(self._format, *case.numbers), case.withheld(), (), tuple(findings))
 
     @property
     def _asleep(self) -> bool:
         """Whether the device may have fallen asleep: its map says zeros at night, and its last power was small."""
         return self._device.night == "zeros" and self._power <= ASLEEP_SHARE * (self._rated or LARGEST_ASLEEP)
+
+    def _is_first_rest(self, reading: Reading) -> bool:
+        """Return whether a device that is 0 at night begins with nothing but zeros, and the sun may not shine."""
+        return (
+            self._device.night == "zeros"
+            and self._power == inf
+            and not any(
+                reading.image[2 * at] or reading.image[2 * at + 1] for at, read in enumerate(reading.valid) if read
+            )
+            and not self._daylight(reading.time)
+        )
 
 
 def _good(values: bytes) -> Judged:
@@ -208,7 +229,10 @@ def _screen(
     thresholds: Sequence[Sequence[tuple[int, float]]],
     nameplate: int,
 ) -> Screen:
-    """Return the compiled screen with these bounds and rules. It reports every frequency of 0 Hz."""
+    """Return the compiled screen with these bounds and rules.
+
+    It reports every frequency of 0 Hz, and every request of zeros of an inverter that may feed in meanwhile.
+    """
     places = plan.places
     return Screen(
         [
@@ -222,7 +246,7 @@ def _screen(
             for place, limit in zip(places, limits, strict=True)
         ],
         [(rule.positions, rule.ranges) for rule in rules.blocks],
-        rules.counters,
+        () if rules.running[0] >= 0 or rules.dc_side else rules.counters,
         [
             (
                 rule.power,

@@ -39,17 +39,25 @@ class ValueChecks:
                 name = rule.condition.state
                 case.withhold(rule.members, f"{name} {words}", f"is not valid: {name} {said}, expected {words}")
 
-    def blocks(self, case: Examination, *, asleep: bool) -> None:
-        """Withhold the values of void requests. asleep: zeros are true, because the device may sleep."""
+    def blocks(self, case: Examination, *, asleep: bool, least: float) -> None:
+        """Withhold the values of void requests. asleep: zeros are true, because the device may sleep.
+
+        least: DC power above which an inverter feeds in, W.
+        """
+        state, running = self._rules.running
+        runs = state >= 0 and case.raw[state] in running
+        runs = runs or sum(case.known(self._rules.dc_side)) > least
         counted = any(case.raw[index] > 0.0 for index in self._rules.counters)
         read = [block for block in self._rules.blocks if any(case.reading.valid[at] for at in block.positions)]
         contents = [_content(block, case) for block in read]
         asleep = asleep or (self._rules.rest >= 0 and case.raw[self._rules.rest] in RESTING)
         alive = any(words not in (ONES, ZEROS) for words in contents)
         for block, words in zip(read, contents, strict=True):
-            if words == ONES or (words == ZEROS and not counted and not asleep):
+            if words == ONES or (words == ZEROS and (runs or (not counted and not asleep))):
                 (word,) = words
                 reason = f"is void: all words of its request are 0x{word.hex().upper()}"
+                if runs and words == ZEROS:
+                    reason += " while the inverter feeds in"
                 members = [*block.members, *(index for index in block.codes if case.words(index) == words)]
                 if words == ONES and alive and not case.known(block.members):
                     case.clear(members)  # marked as not available: a meter, or a finer frequency that the device lacks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from fractions import Fraction
+from zoneinfo import ZoneInfo
 
 import pytest
 from wattgram.acquisition.device_source import Source
@@ -176,7 +177,8 @@ def test_an_inverter_that_slept_before_a_restart_still_sleeps_after_it() -> None
     power = next(place for place in plan.places if place.register.quantity == "active_power_total")
 
     def equipped() -> Source:
-        source = Source(DeviceConfig("roof", "pv", device.name, device, HERE, 1), "works", 0.0)
+        place = DeviceConfig("roof", "pv", device.name, device, HERE, 1)
+        source = Source(place, "works", 0.0, ZoneInfo("Pacific/Auckland"))  # 1970-01-01 00:00 UTC is noon there
         source.equip(device, plan)
         return source
 
