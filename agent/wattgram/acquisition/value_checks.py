@@ -94,7 +94,7 @@ class ValueChecks:
         source = f", {limits.source}" if limits.source else ""
         checks = "rated_power and word_order" if "rated" in limits.source else "the driver and word_order"
         if side == "above" and self._classes[index] == "AC voltage" and bound < number <= HIGHEST_VOLTAGE:
-            checks += "; a medium-voltage meter needs nominal_voltage"
+            checks += '; a medium-voltage meter needs its key, such as nominal_voltage = "10kV"'
         return f"is {side} {bound:.6g}{unit}{source}; check {checks}"
 
     def _check_zero_frequency(self, index: int, case: Examination) -> None:
