@@ -129,6 +129,8 @@ class PowerWitnesses:
         for prefix in ("", "meter_"):
             total = f"{prefix}active_power_total"
             if prefix or not self._hybrid:
+                lines = [(f"{prefix}voltage_{LINE_OF_PHASE[p]}", f"{prefix}current_{p}", 1.0 / ROOT_3) for p in PHASES]
+                yield total, lines, VOLTAGE_CURRENT  # a three-wire meter has no voltages to neutral
                 for average in averages:
                     yield total, [average], VOLTAGE_CURRENT
                 yield total, _alone(f"{prefix}active_power_{phase}" for phase in PHASES), "the powers of the phases"

@@ -25,6 +25,9 @@ DEAD_POWER, DEAD_CURRENT = 100.0, 0.5
 NOMINAL_PHASE_VOLTAGE = 230.0
 """Phase voltage that makes a current of a rated power, V."""
 
+COUNTING = ("energy", "net energy", "amount")
+"""Classes of counters."""
+
 SUNSPEC_RUNNING = (4.0, 5.0)
 """States of a SunSpec inverter that feeds in: at its maximum power point, and throttled (models 101 to 113)."""
 
@@ -107,7 +110,7 @@ class ReadingRules:
     @cached_property
     def counters(self) -> tuple[int, ...]:
         """Counters of energy or matter."""
-        return tuple(index for index, name in enumerate(self._classes) if name in ("energy", "net energy", "amount"))
+        return tuple(index for index, name in enumerate(self._classes) if name in COUNTING)
 
     @cached_property
     def blocks(self) -> tuple[BlockRule, ...]:
@@ -132,6 +135,28 @@ class ReadingRules:
     def is_hybrid(self) -> bool:
         """Whether the device is an inverter with a battery."""
         return self._device.kind == "inverter" and any(name in self._device.quantities for name in STORED_PORTS)
+
+    @property
+    def is_meter(self) -> bool:
+        """Whether the device is a meter."""
+        return self._device.kind == "meter"
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether the device is a machine or a charger, which has no voltage while it stands still."""
+        return self._device.kind in ("genset", "charger")
+
+    @cached_property
+    def unread_counter(self) -> str:
+        """First counter of the device that the plan does not read, "" for none."""
+        counting = (name for name in self._device.quantities if class_of(name) in COUNTING)
+        return next((name for name in counting if name not in self._index), "")
+
+    @cached_property
+    def measurements(self) -> tuple[int, ...]:
+        """Indices of measured values: no code, setting or counter."""
+        others = (UNBOUNDED, "power setting", *COUNTING)
+        return tuple(index for index, name in enumerate(self._classes) if name not in others)
 
     def _known(self, names: Iterable[str]) -> tuple[int, ...]:
         return tuple(self._index[name] for name in names if name in self._index)

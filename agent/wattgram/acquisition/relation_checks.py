@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import isnan
+from math import isnan, nan
 
 from .examination import Examination
 from .power_checks import PowerChecks
@@ -28,6 +28,8 @@ class RelationChecks:
         self._rules = rules
         self._single = single
         self.powers = PowerChecks(rules.products, single=single)
+        self._counts: dict[int, float] = {}  # counters of the last reading without voltages
+        self._rising = False  # whether a counter rose since the frequency lived
         self._unequal: dict[tuple[int, int], float] = {}  # begin of a disagreement, monotonic s
 
     @property
@@ -61,11 +63,23 @@ class RelationChecks:
         for port, thresholds in zip(self._rules.ports, self.thresholds(), strict=True):
             voltages = case.known(port.voltages)
             flows = [index for index, least in thresholds if abs(case.numbers[index]) > least]
-            if voltages and not any(voltages) and flows:
+            if voltages and not any(voltages) and flows and not self._measures(port, case):
                 names = ", ".join(case.names[index] for index in flows)
                 case.withhold(
                     port.members, "a port with voltage", f"is void: {names} while all voltages of the port are 0"
                 )
+
+    def _measures(self, port: PortRule, case: Examination) -> bool:
+        """Return whether a meter measures although its voltages are 0: a counter rose beside a live frequency.
+
+        A three-wire meter may have no voltages to neutral. Voltages that this reading did not ask for may live.
+        """
+        counts = {index: case.numbers[index] for index in self._rules.counters}
+        rose = any(count > self._counts.get(index, nan) for index, count in counts.items())
+        self._counts |= {index: count for index, count in counts.items() if not isnan(count)}
+        self._rising = bool(any(case.known(port.frequencies))) and (rose or self._rising)
+        unasked = not case.reading.slow and not all(case.was_read(index) for index in port.voltages)
+        return self._rules.is_meter and (self._rising or unasked)
 
     def sums(self, case: Examination, findings: list[str]) -> None:
         """Add the disagreements that last to the findings."""

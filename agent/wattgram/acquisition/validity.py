@@ -14,7 +14,7 @@ from math import inf, isnan
 from typing import NamedTuple
 
 from wattgram_drivers.device import Device, Reading
-from wattgram_drivers.plan import Plan
+from wattgram_drivers.plan import Plan, spans_of
 from wattgram_ext.decode import Decoder
 from wattgram_ext.screen import DEAD, NAMEPLATE, OUTSIDE, PRESENCE, PRODUCT, STATE, UNEQUAL, VOID, Screen
 
@@ -102,6 +102,12 @@ class Judge:
         self._nameplate = index.get(nameplate_of(device), -1)
         self._output = index.get("active_power_total", -1) if device.night == "zeros" else -1
         self._power = inf  # of the last reading with one, W
+        self._slow_counters = tuple(
+            number
+            for number in self._rules.counters
+            if not plan.fast.issuperset(spans_of(plan.places[number].register, device.limits))
+        )
+        self._counted = False  # whether one of these was above 0 when it was last due
         self._set_bounds()
 
     @property
@@ -146,6 +152,8 @@ class Judge:
         doubtful = self._negated.take(reading) | self._high_words.take(reading)
         suspicious = doubtful or found & NEEDS_EXAMINATION or self._relations.open
         judged = self._examine(reading, values, found) if suspicious else _good(values)
+        if reading.slow and self._slow_counters:
+            self._counted = any(struct.unpack_from("d", values, 8 * at)[0] > 0.0 for at in self._slow_counters)
         if self._output >= 0:
             (power,) = struct.unpack_from("d", judged.values, 8 * self._output)
             self._power = self._power if isnan(power) else abs(power)
@@ -181,7 +189,12 @@ class Judge:
             resting = self._is_first_rest(reading)
             if resting and self._single:
                 findings.append(FIRST_REST)
-            self._checks.blocks(case, asleep=resting or self._asleep, least=self._relations.least_power)
+            self._checks.blocks(
+                case,
+                asleep=resting or self._asleep,
+                counted=self._counted and not reading.slow,
+                least=self._relations.least_power,
+            )
         self._negated.judge(case, findings)
         self._high_words.judge(case, self._limits, self._relations.powers)
         if found & OUTSIDE:

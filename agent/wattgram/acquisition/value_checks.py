@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import isfinite, isnan, nan
 
 from wattgram_drivers.places import Field
@@ -39,25 +39,27 @@ class ValueChecks:
                 name = rule.condition.state
                 case.withhold(rule.members, f"{name} {words}", f"is not valid: {name} {said}, expected {words}")
 
-    def blocks(self, case: Examination, *, asleep: bool, least: float) -> None:
+    def blocks(self, case: Examination, *, asleep: bool, counted: bool, least: float) -> None:
         """Withhold the values of void requests. asleep: zeros are true, because the device may sleep.
 
-        least: DC power above which an inverter feeds in, W.
+        counted: a counter was above 0 when the counters were last due. least: DC power above which an inverter feeds
+        in, W.
         """
         state, running = self._rules.running
         runs = state >= 0 and case.raw[state] in running
         runs = runs or sum(case.known(self._rules.dc_side)) > least
-        counted = any(case.raw[index] > 0.0 for index in self._rules.counters)
         read = [block for block in self._rules.blocks if any(case.reading.valid[at] for at in block.positions)]
         contents = [_content(block, case) for block in read]
         asleep = asleep or (self._rules.rest >= 0 and case.raw[self._rules.rest] in RESTING)
         alive = any(words not in (ONES, ZEROS) for words in contents)
+        void = {index for block, words in zip(read, contents, strict=True) if words == ZEROS for index in block.members}
+        counted = counted or self._shows_outage(case, void)
         for block, words in zip(read, contents, strict=True):
             if words == ONES or (words == ZEROS and (runs or (not counted and not asleep))):
                 (word,) = words
                 reason = f"is void: all words of its request are 0x{word.hex().upper()}"
-                if runs and words == ZEROS:
-                    reason += " while the inverter feeds in"
+                if words == ZEROS:
+                    reason += " while the inverter feeds in" if runs else self._unknown
                 members = [*block.members, *(index for index in block.codes if case.words(index) == words)]
                 if words == ONES and alive and not case.known(block.members):
                     case.clear(members)  # marked as not available: a meter, or a finer frequency that the device lacks
@@ -65,6 +67,25 @@ class ValueChecks:
                 case.withhold(members, CONTENT, reason)
                 if case.verdicts.keys().isdisjoint(block.members) and not self._rules.marks_absence:
                     case.note(block.members, CONTENT, reason)
+
+    def _shows_outage(self, case: Examination, void: Collection[int]) -> bool:
+        """Return whether requests of zeros are an outage or a standstill, and true. void: values in these requests.
+
+        A counter above 0 shows that the device measures. Where no counter is read, another measured value does, and a
+        machine is taken to stand still.
+        """
+        if self._rules.counters:
+            return any(case.raw[index] > 0.0 for index in self._rules.counters)
+        others = (index for index in self._rules.measurements if index not in void and not isnan(case.numbers[index]))
+        return self._rules.stands_still or any(case.words(index) not in (ZEROS, ONES) for index in others)
+
+    @property
+    def _unknown(self) -> str:
+        """What a request of zeros leaves open, and what to do, "" for nothing."""
+        if self._rules.counters:
+            return ""
+        add = f": add {name} to quantities" if (name := self._rules.unread_counter) else ""
+        return f"; it may be an outage, but no counter is read that shows it{add}"
 
     def bounds(self, case: Examination) -> None:
         """Withhold the values that are outside their bounds or have exchanged words; a tiny float is 0."""
