@@ -28,7 +28,7 @@ class Floats:
         self.now = 0.0
 
     def take(self, *, unread: Sequence[str] = (), **values: float) -> Judged:
-        """Judge a reading of these values in the register's unit; the others are 0. unread: values without an answer."""
+        """Judge a reading of these values in the register's unit; the others are 0. unread: without an answer."""
         image, valid = bytearray(2 * self.plan.words), bytearray(b"\1" * self.plan.words)
         for place in self.plan.places:
             name = place.register.quantity
