@@ -46,6 +46,12 @@ ANSWERING = ("good", "partial", "implausible", "glitch")
 
 TOO_SMALL = "rated power too small"
 
+POWERLESS = (
+    "no quantity of the device gives the power of the role {role}; choose a driver or `quantities` with this power, "
+    "or another role"
+)
+"""Text of the event of a device without its role's power."""
+
 NOT_ANSWERED = " (refused by the device; if it lacks the register, set the wanted `quantities`)"
 
 
@@ -92,6 +98,7 @@ class Source:
         self._implausible = ValueIncident(IMPLAUSIBLE, PLAUSIBLE)
         self._missing = ValueIncident(MISSING, COMPLETE)
         self._disagreement = ValueIncident(DISAGREE, AGREE)
+        self._told_powerless = False  # whether the event about a driver without the role's power is out
         self._glitches = 0  # readings in a row without an accepted counter value
         self._sustained = SustainedPower(config.interval)
         self._remembered: Any = None  # state of the last process that waits for `equip`
@@ -123,11 +130,19 @@ class Source:
         )
         self._judge.wanted = wanted
         self.restore(remembered)
+        if self._lacks_power and not self._told_powerless:
+            self._told_powerless = True
+            self._announced.append(Occurrence(MISSING, POWERLESS.format(role=self.config.role)))
 
     @property
     def has_power(self) -> bool:
         """Whether the device has a quantity for its role's power."""
         return bool(self._power)
+
+    @property
+    def _lacks_power(self) -> bool:
+        """Whether neither a quantity nor a counter gives the role's power."""
+        return self.config.role in POWER_ROLES and not self.has_power and not any(self.metering.directions)
 
     def take(self, reading: Reading) -> Record:
         """Decode and judge a reading, make it this device's record, and advance the counters."""
@@ -249,7 +264,9 @@ class Source:
         values = self._without_unusable(judged.values)
         power = sum(_at(values, index) for index in self._power) if self._power else nan
         quality = worst_quality(
-            metered.quality, "implausible" if judged.withheld else "good", "partial" if judged.missing else "good"
+            metered.quality,
+            "implausible" if judged.withheld else "good",
+            "partial" if judged.missing or self._lacks_power else "good",
         )
         record = Record(self._series, reading.time, values, (quality,))
         latest = Latest(record, power, reading.monotonic, metered, judged)
