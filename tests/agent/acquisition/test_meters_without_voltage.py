@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isnan
 
@@ -27,7 +27,7 @@ class Floats:
         self.judge = Judge(device, self.plan, role="load")
         self.now = 0.0
 
-    def take(self, *, unread: Sequence[str] = (), **values: float) -> Judged:
+    def take(self, values: Mapping[str, float], *, unread: Sequence[str] = ()) -> Judged:
         """Judge a reading of these values in the register's unit; the others are 0. unread: without an answer."""
         image, valid = bytearray(2 * self.plan.words), bytearray(b"\1" * self.plan.words)
         for place in self.plan.places:
@@ -49,23 +49,25 @@ class Floats:
 def test_a_three_wire_meter_with_voltages_between_its_lines_is_right() -> None:
     meter = Floats("eastron_sdm630")
     lines = {"voltage_l1l2": 400.0, "voltage_l2l3": 400.0, "voltage_l3l1": 400.0}
-    judged = meter.take(**DEAD, **LOADED, **lines)
+    judged = meter.take({**DEAD, **LOADED, **lines})
     assert meter.power(judged) == 6600.0
     assert not judged.withheld
 
 
 def test_a_three_wire_meter_without_voltages_is_right_once_its_counter_rises() -> None:
     meter = Floats("eastron_sdm630", [*DEAD, *LOADED, "active_energy_import"])
-    readings = [meter.take(**DEAD, **LOADED, active_energy_import=energy) for energy in (100.0, 100.0, 100.1, 100.1)]
+    readings = [
+        meter.take({**DEAD, **LOADED, "active_energy_import": energy}) for energy in (100.0, 100.0, 100.1, 100.1)
+    ]
     assert [isnan(meter.power(judged)) for judged in readings] == [True, True, False, False]
-    without_frequency = meter.take(**DEAD, **{**LOADED, "frequency": 0.0}, active_energy_import=100.2)
+    without_frequency = meter.take({**DEAD, **LOADED, "frequency": 0.0, "active_energy_import": 100.2})
     assert isnan(meter.power(without_frequency))
 
 
 def test_voltages_that_were_not_due_decide_nothing() -> None:
     lines = ["voltage_l1l2", "voltage_l2l3", "voltage_l3l1"]
     meter = Floats("eastron_sdm630", [*DEAD, *LOADED, *lines], slow=lines)
-    assert meter.power(meter.take(unread=lines, **DEAD, **LOADED)) == 6600.0
+    assert meter.power(meter.take({**DEAD, **LOADED}, unread=lines)) == 6600.0
 
 
 def test_the_power_of_a_three_wire_meter_is_bounded_by_the_voltages_between_its_lines() -> None:
@@ -73,27 +75,26 @@ def test_the_power_of_a_three_wire_meter_is_bounded_by_the_voltages_between_its_
     lines = {"voltage_l1l2": 400.0, "voltage_l2l3": 400.0, "voltage_l3l1": 400.0}
     # 10 x 3 x 400 V / root 3 x 10 A + 1 kVA = 70.3 kVA
     loaded = {**DEAD, **LOADED, **lines}
-    assert not any(meter.take(**{**loaded, "active_power_total": 70e3}).withheld for _ in range(4))
-    assert [len(meter.take(**{**loaded, "active_power_total": 71e3}).withheld) for _ in range(3)] == [0, 0, 1]
+    assert not any(meter.take({**loaded, "active_power_total": 70e3}).withheld for _ in range(4))
+    assert [len(meter.take({**loaded, "active_power_total": 71e3}).withheld) for _ in range(3)] == [0, 0, 1]
 
 
 def test_an_outage_without_a_counter_is_told_from_an_empty_answer_by_another_value() -> None:
     meter = Floats("eastron_sdm630", ["voltage_l1n", "current_l1", "active_power_total", "active_power_demand"])
-    assert meter.power(meter.take(active_power_demand=3e3)) == 0.0
-    empty = meter.take()
+    assert meter.power(meter.take({"active_power_demand": 3e3})) == 0.0
+    empty = meter.take({})
     assert isnan(meter.power(empty)) or empty.withheld
     assert "no counter is read" in empty.withheld[0].reason
     assert "add active_energy_import to quantities" in empty.withheld[0].reason
 
 
 def test_counters_that_are_read_slowly_show_an_outage_between_their_readings() -> None:
-    meter = Floats(
-        "eastron_sdm630", [*DEAD, "active_power_total", "active_energy_import"], slow=["active_energy_import"]
-    )
-    assert not meter.take(active_energy_import=5.0).withheld
-    assert not meter.take(unread=["active_energy_import"]).withheld
-    assert meter.take().withheld
-    assert meter.take(unread=["active_energy_import"]).withheld
+    counter = "active_energy_import"
+    meter = Floats("eastron_sdm630", [*DEAD, "active_power_total", counter], slow=[counter])
+    assert not meter.take({counter: 5.0}).withheld
+    assert not meter.take({}, unread=[counter]).withheld
+    assert meter.take({}).withheld
+    assert meter.take({}, unread=[counter]).withheld
 
 
 @pytest.mark.parametrize(("driver", "still"), [("comap_intelilite", True), ("eastron_sdm630", False)])
