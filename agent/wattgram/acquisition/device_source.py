@@ -190,6 +190,7 @@ class Source:
             "delivered": self._judge.wanted.dump(),
             "sustained": self._sustained.largest,
             "rests": self._judge.rests,
+            "rated": {"power": self.config.rated_power, "finding": self.rated_finding} if self.rated_finding else None,
         }
 
     @property

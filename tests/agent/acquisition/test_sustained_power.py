@@ -67,6 +67,7 @@ def test_a_rated_power_below_what_has_flowed_is_not_applied_and_is_an_event_and_
     assert take(after_restart, 1001, 60000) == []
     assert after_restart.power(1001.0) == 60000.0
     assert "check rated_power" in after_restart.findings[0]
+    assert after_restart.dump()["rated"] == {"power": 11e3, "finding": after_restart.findings[0]}
 
 
 def test_without_such_a_history_the_rated_power_bounds() -> None:
