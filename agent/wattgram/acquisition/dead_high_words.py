@@ -17,7 +17,7 @@ from .power_checks import PowerChecks
 from .power_witnesses import MARGIN, PRODUCT_SLACK
 
 SIGN = 0x80
-_COUNTS = 1 << 16
+_LOW_WORD = 1 << 16
 
 TIGHT_MARGIN = 1.1
 """Factor on voltage x current above which a power without a sign is doubtful: another request may be later."""
@@ -59,7 +59,7 @@ class DeadHighWords:
             if isnan(number) or image[high] or image[high + 1] or image[low] < SIGN:
                 continue
             scale = number / int.from_bytes(image[low : low + 2], "big")
-            signed, product = number - _COUNTS * scale, powers.product(index, case)
+            signed, product = number - _LOW_WORD * scale, powers.product(index, case)
             limit = limits[index]
             if isfinite(product):
                 allowed = MARGIN * product + PRODUCT_SLACK

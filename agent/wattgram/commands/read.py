@@ -23,20 +23,17 @@ from .arguments import add_format, add_unit, option_type
 from .device_arguments import check_unit, load_device, parse_endpoint
 from .driver_advice import with_advice
 from .progress import print_stderr
+from .withheld_lines import withheld_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from wattgram_drivers.device import RequestFailure
-
-    from wattgram.acquisition.validity import Withheld
 
     from .single_reading import ReadResult
 
 EXAMPLE = "wattgram read tcp://10.1.1.20:502 --driver sunspec --unit 126"
 
 
-VOLTAGE = toml_table.bounded(units.voltage, 10.0, 500e3, "10 V to 500 kV")
+NOMINAL_VOLTAGE_KEY = toml_table.bounded(units.voltage, 10.0, 500e3, "10 V to 500 kV")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -55,8 +52,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--nominal-voltage",
-        type=option_type(VOLTAGE),
-        metavar="VOLTAGE",
+        type=option_type(NOMINAL_VOLTAGE_KEY),
+        metavar="NOMINAL_VOLTAGE_KEY",
         help="nominal voltage of a medium-voltage meter, such as 10kV, as the key nominal_voltage of a device",
     )
     parser.add_argument("--raw", action="store_true", help="show the raw words too")
@@ -95,24 +92,9 @@ def _remarks(result: ReadResult) -> list[str]:
         f"{'refused' if failure.refused else 'failed'}: {failure.table} {_span(failure)}: {failure.error}"
         for failure in result.failures
     ]
-    lines += _withheld(result.withheld)
+    lines += [f"withheld: {line}" for line in withheld_lines(result.withheld)]
     lines += [f"finding: {finding}" for finding in result.findings]
     lines += [f"missing: {name}, the power of this device, has no value" for name in result.lacking]
-    return lines
-
-
-def _withheld(values: Iterable[Withheld]) -> list[str]:
-    """Return the withheld values, one line for each reason."""
-    by_reason: dict[str, list[Withheld]] = {}
-    for value in values:
-        by_reason.setdefault(value.reason, []).append(value)
-    lines = []
-    for reason, alike in by_reason.items():
-        bounds = {value.bound for value in alike}
-        allowed = f"; allowed: {alike[0].bound}" if len(bounds) == 1 else ""
-        names = ", ".join(value.quantity for value in alike)
-        described = str(alike[0]) if len(alike) == 1 else f"{len(alike)} values ({names}): {reason}"
-        lines.append(f"withheld: {described}{allowed}")
     return lines
 
 
