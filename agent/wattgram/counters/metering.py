@@ -56,13 +56,14 @@ QUALITY: Mapping[Verdict, str] = {
     "good": "good",
     "rollover": "good",
     "estimated": "estimated",
+    "held": "estimated",
     "glitch": "glitch",
     "reset": "reset",
     "exchange": "reset",
 }
 """Quality of a record (SPEC 5) by its counters' verdict."""
 
-WORST: tuple[Verdict, ...] = ("good", "rollover", "estimated", "glitch", "exchange", "reset")
+WORST: tuple[Verdict, ...] = ("good", "rollover", "estimated", "held", "glitch", "exchange", "reset")
 
 
 REJECTED_FALLS = 20
@@ -98,8 +99,10 @@ class DirectedCounter:
 class MeteredStep(NamedTuple):
     """Amount that a device counted since the previous reading, in its role's direction and against it.
 
-    Wh; m3, kg or pieces for production, capture and fuel. NaN: no counter, or none accepted now. verdict: the worst of
-    the counters. resolution: smallest steps of positive and negative.
+    Wh; m3, kg or pieces for production, capture and fuel. NaN: no counter, none accepted now, or a register that its
+    device has not copied since the previous reading. verdict: the worst of the counters. resolution: smallest steps of
+    positive and negative, 0 for a counter that was not read. refresh: period in which the device copies its registers,
+    s, 0 if they follow the counters.
     """
 
     positive: float = nan
@@ -107,6 +110,7 @@ class MeteredStep(NamedTuple):
     verdict: Verdict = "good"
     resolution: tuple[float, float] = (0.0, 0.0)
     occurrences: tuple[Occurrence, ...] = ()
+    refresh: float = 0.0
 
     @property
     def quality(self) -> str:
@@ -118,7 +122,8 @@ class MeteredStep(NamedTuple):
         verdict = max(self.verdict, later.verdict, key=WORST.index)
         sums = (_sum([self.positive, later.positive]), _sum([self.negative, later.negative]))
         resolution = later.resolution if any(later.resolution) else self.resolution
-        return MeteredStep(*sums, verdict, resolution, (*self.occurrences, *later.occurrences))
+        refresh = later.refresh or self.refresh
+        return MeteredStep(*sums, verdict, resolution, (*self.occurrences, *later.occurrences), refresh)
 
 
 def counters_of(
@@ -198,6 +203,7 @@ class Metering:
         verdicts: list[Verdict] = []
         happened: list[Occurrence] = []
         resolution = {1: 0.0, -1: 0.0}
+        refresh = 0.0
         for directed_counter in self._directed:
             key = directed_counter.register.quantity
             value, scale = values[key], scales.get(key, 1.0)
@@ -210,7 +216,11 @@ class Metering:
                 else replace(directed_counter.counter, count=directed_counter.counter.count * scale)
             )
             self._states[key], count = step(counter, self._states.get(key), value, time)
-            counts.append((directed_counter, nan if count.verdict == "glitch" else count.amount))
+            period = self._states[key].refresh.period
+            refresh = max(refresh, period)
+            # A copied register that stands still does not show whether energy flows.
+            silent = count.verdict in ("glitch", "held") or (count.amount == 0.0 and period > 0.0)
+            counts.append((directed_counter, nan if silent else count.amount))
             happened += self._reject(counter, key, value, count.verdict)
             if key not in self.unusable:
                 verdicts.append(count.verdict)
@@ -222,6 +232,7 @@ class Metering:
             max(verdicts, key=WORST.index, default="good"),
             (resolution[1], resolution[-1]),
             tuple(happened),
+            refresh,
         )
 
     def doubts(self) -> tuple[str, ...]:

@@ -141,7 +141,8 @@ class Channel:
     period: time between two instants, s. rated_power: W, inf if unknown. decay: time in which a deficit falls to 1/e,
     s, so that the step of a coarse counter is no peak of power; 0: at once. rounding: steps of a register that may be
     its rounding and are not corrected. time, power: of the last instant. gap: nothing was published of a pause, and the
-    counters were not read since.
+    counters were not read since. refresh: period in which the device copies its counter registers, s. A deficit of such
+    a period is that of its whole energy, and is corrected as slowly.
     """
 
     period: float
@@ -153,6 +154,7 @@ class Channel:
     positive: CounterDirection = CLEAR
     negative: CounterDirection = CLEAR
     gap: bool = False
+    refresh: float = 0.0
 
     def advance(
         self, time: int, power: float, metered: MeteredStep = NOTHING_METERED, flows: IntervalEnergy | None = None
@@ -176,8 +178,10 @@ class Channel:
             _amount(energy, resolution, metered.verdict, gap=gap)
             for energy, resolution in zip(metered[:2], metered.resolution, strict=True)
         )
+        refresh = metered.refresh if any(metered.resolution) else self.refresh
+        decay = max(self.decay, refresh)
+        share = 1.0 - exp(-seconds / decay) if self.decay > 0.0 and seconds > 0.0 else 1.0
         # max(NaN, 0) is NaN: unknown stays unknown
-        share = 1.0 - exp(-seconds / self.decay) if self.decay > 0.0 and seconds > 0.0 else 1.0
         forward, backward = (max(flowed, 0.0), max(-flowed, 0.0)) if flows is None or max_energy <= 0.0 else flows
         positive, energy_forward, late = self.positive.advance(
             forward, max_energy, amount_forward, share, self.rounding
@@ -186,7 +190,7 @@ class Channel:
             backward, max_energy, amount_backward, share, self.rounding
         )
         gap = gap and amount_forward is None and amount_backward is None
-        after = replace(self, time=time, power=power, positive=positive, negative=negative, gap=gap)
+        after = replace(self, time=time, power=power, positive=positive, negative=negative, gap=gap, refresh=refresh)
         return after, Energies(energy_forward, energy_backward, late, late_against)
 
     def interrupted(self) -> Channel:
@@ -196,12 +200,13 @@ class Channel:
     def dump(self) -> list[object]:
         """Return the state for a restart, JSON-compatible."""
         power = self.power if isfinite(self.power) else None
-        return [self.time, power, self.gap, *(_dumped(direction) for direction in (self.positive, self.negative))]
+        directions = [_dumped(direction) for direction in (self.positive, self.negative)]
+        return [self.time, power, self.gap, *directions, self.refresh]
 
     def restored(self, dumped: Any) -> Channel:
         """Return a copy with the state from `dump` (after JSON); ValueError if the state is invalid."""
         try:
-            time, power, gap, positive, negative = dumped
+            time, power, gap, positive, negative, *refresh = dumped
             return replace(
                 self,
                 time=None if time is None else int(time),
@@ -209,6 +214,7 @@ class Channel:
                 gap=bool(gap),
                 positive=_loaded(*positive),
                 negative=_loaded(*negative),
+                refresh=float(refresh[0]) if refresh else 0.0,  # an older version did not learn
             )
         except (TypeError, ValueError) as error:
             raise ValueError(f"found {dumped!r}, expected a channel's state") from error
