@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from wattgram.base.clock import NS
 
-from .counter import POWER_MARGIN
+from .counter import GAP_INTERVALS, POWER_MARGIN
 from .metering import MeteredStep
 from .reconcile import INCOMPLETE
 
@@ -88,11 +88,13 @@ class CountedDirection:
         self._steps: deque[CounterStepTime] = deque()  # the first one is the begin of counting, and no step
         self._begun = False  # whether the first one is a step, or so long ago that it may be one
         self._moved = False
+        self._whole_first = False  # whether the first step was counted after the first reading
         self._total = 0.0
         self._count = 0.0
         self._published: float | None = None
         self._previous = 0  # the last instant with known energy
-        self._seen = 0  # the last reading of the counter
+        self._heard = 0  # the last reading of the counter
+        self._seen = 0  # the last one whose value was accepted
         self._standing = 0  # until when the present value is known to be that of the counter
 
     @property
@@ -106,6 +108,8 @@ class CountedDirection:
         count: value of one count. refresh: period of a copied register. complete: whether the amount contains all the
         energy since the previous reading.
         """
+        gap = self._heard > 0 and time - self._heard > GAP_INTERVALS * self._interval * NS
+        self._heard = time
         if time <= self._seen:
             if amount > 0.0:  # no step of its own
                 self._total += amount
@@ -121,6 +125,7 @@ class CountedDirection:
         if amount > 0.0:
             if not self._moved and amount > OWN_PACE_COUNTS * count:
                 self._begun, self._published = False, None
+                self._whole_first = gap  # most of it is energy of the gap
             self._moved = True
             self._total += amount
             self._steps.append(CounterStepTime(time, self._total))
@@ -133,6 +138,10 @@ class CountedDirection:
         else:
             self._standing = time
 
+    def reject(self, time: int) -> None:
+        """Take a reading whose value is not accepted, or not yet."""
+        self._heard = time
+
     def take(self, time: int, begin: int) -> CountedInterval:
         """Return power and energy of the interval from `begin` to an instant; begin 0: after a pause there is none.
 
@@ -142,7 +151,9 @@ class CountedDirection:
             self._previous = 0
             return CountedInterval()
         if self._published is None:
-            self._published = max(0.0, self._line(self._steps[0].time)) - self._count / 2.0
+            begun = self._steps[0]
+            counted = begun.energy if self._whole_first else max(0.0, self._line(begun.time))
+            self._published = counted - self._count / 2.0
         late, first = 0.0, self._steps[0].time
         if not (self._previous and self._previous == begin):
             self._previous = max(begin, first) if begin else time
@@ -172,29 +183,30 @@ class CountedDirection:
         """Discard all times, because the clock was set; the counted energy stays."""
         self._steps.clear()
         self._begun = False
-        self._previous = self._seen = self._standing = 0
+        self._previous = self._heard = self._seen = self._standing = 0
 
     def dump(self) -> list[object]:
         """Return the state for a restart, JSON-compatible."""
         steps = [list(step) for step in self._steps]
-        times = [self._seen, self._standing]
-        return [steps, [self._begun, self._moved], self._total, self._count, self._published, *times]
+        times = [self._heard, self._seen, self._standing]
+        return [steps, [self._begun, self._moved, self._whole_first], self._total, self._count, self._published, *times]
 
     def restore(self, dumped: Any) -> None:
         """Restore the state from `dump`; ValueError if the state is invalid."""
         try:
-            steps, (begun, moved), total, count, published, *times = dumped
+            steps, (begun, moved, whole_first), total, count, published, *times = dumped
             restored = [CounterStepTime(int(time), float(energy)) for time, energy in steps]
             numbers = [float(total), float(count), 0.0 if published is None else float(published)]
-            seen, standing = map(int, times)
+            heard, seen, standing = map(int, times)
         except (TypeError, ValueError) as error:
             raise ValueError(f"found {dumped!r}, expected the state of a counted power") from error
         if not all(isfinite(number) for number in (*numbers, *(step.energy for step in restored))):
             raise ValueError(f"found {dumped!r}, expected the state of a counted power in finite numbers")
-        self._steps, self._begun, self._moved = deque(restored), bool(begun), bool(moved)
+        self._steps = deque(restored)
+        self._begun, self._moved, self._whole_first = bool(begun), bool(moved), bool(whole_first)
         self._total, self._count = numbers[0], numbers[1]
         self._published = None if published is None else numbers[2]
-        self._previous, self._seen, self._standing = 0, seen, standing
+        self._previous, self._heard, self._seen, self._standing = 0, heard, seen, standing
 
     def _fresh(self, time: int) -> bool:
         return bool(self._steps) and time - self._seen <= self._hold
@@ -333,8 +345,11 @@ class CountedPower:
         """Take a reading, UTC ns; without a counter's value it is ignored."""
         complete = metered.verdict not in INCOMPLETE
         for direction, amount, count in zip(self._directions, metered[:2], metered.resolution, strict=True):
-            unknown = not isfinite(amount) and (metered.verdict in REJECTED or not metered.refresh)
-            if count > 0.0 and not unknown:
+            if count <= 0.0:
+                continue
+            if not isfinite(amount) and (metered.verdict in REJECTED or not metered.refresh):
+                direction.reject(time)
+            else:
                 direction.observe(time, amount, count, metered.refresh, complete=complete)
 
     def take(self, time: int, begin: int) -> tuple[CountedInterval, CountedInterval]:

@@ -243,7 +243,9 @@ def _new_level(counter: Counter, state: State, held: HeldValues, kind: Verdict, 
     A reset counter has counted from 0, another meter from its first value.
     """
     amount = held.last - held.first
-    copied = held.reads > STILL_READINGS and amount >= COPY_COUNTS * counter.resolution(held.first)
+    resolution = counter.resolution(held.first)
+    impossible = resolution + counter.max_amount(GAP_INTERVALS * counter.interval, held.first)
+    copied = held.reads > STILL_READINGS and amount >= min(COPY_COUNTS * resolution, impossible)
     gap = (time - held.start) / NS if copied else 0.0
     after = State(held.last, time, held.start, refresh=Refresh(time, 0, gap, gap))
     if kind == "reset":
