@@ -35,6 +35,7 @@ class PointInterval(NamedTuple):
     """Power at an instant, W, and energy of its interval in the role's direction and against it, Wh.
 
     The energy is NaN if it follows from the two ends alone. `late_*`: Wh of a gap before the interval (METHOD 4.5).
+    estimated: the power is that of the device's counters.
     """
 
     power: float = nan
@@ -42,6 +43,7 @@ class PointInterval(NamedTuple):
     negative: float = nan
     late_positive: float = 0.0
     late_negative: float = 0.0
+    estimated: bool = False
 
 
 class MeteringPoint:
@@ -55,9 +57,11 @@ class MeteringPoint:
         self.config = config
         self._track = Track(config.interval, tick)
         rated = inf if config.rated_power is None else config.rated_power
-        self._corrected = CorrectedChannel(
+        self._uncorrected = CorrectedChannel(
             Channel(tick, rated, decay=max(DECAY_SECONDS, 2.0 * tick), rounding=ROUNDING_STEPS)
         )
+        self._corrected = self._uncorrected
+        self._settled = (0.0, 0.0)  # energy that was counted before a change of the power's source
         self._counted = CountedPower(
             max(config.interval, config.slow_interval or 0.0),
             config.rated_power,
@@ -71,10 +75,15 @@ class MeteringPoint:
     def put(self, time: int, power: float, metered: MeteredStep) -> None:
         """Add a reading: UTC ns, W in the role's direction, and the amount counted since the previous reading."""
         if isfinite(power):
+            if not self._powered:
+                self._settled = self._counted.settle()
             self._powered, self._powerless_since = True, 0
         elif self._powered:
             self._powerless_since = self._powerless_since or time
-            self._powered = abs(time - self._powerless_since) <= POWERLESS_SECONDS * NS
+            if abs(time - self._powerless_since) > POWERLESS_SECONDS * NS:
+                channel = self._corrected.channel
+                self._settled = (max(0.0, channel.positive.outstanding), max(0.0, channel.negative.outstanding))
+                self._powered, self._corrected = False, self._uncorrected
         if not self._powered:
             self._counted.put(time, metered)
             metered = NOTHING_METERED
@@ -106,6 +115,12 @@ class MeteringPoint:
 
     def take(self, time: int, *, valid: bool = True) -> PointInterval:
         """Return the power and the energy of the next instant; both are unknown if the device is not `valid`."""
+        interval, (forward, backward) = self._take(time, valid=valid), self._settled
+        self._settled = (0.0, 0.0)
+        late_negative = 0.0 if self.config.role in PRODUCERS else interval.late_negative + backward
+        return interval._replace(late_positive=interval.late_positive + forward, late_negative=late_negative)
+
+    def _take(self, time: int, *, valid: bool) -> PointInterval:
         begin = self._instant if 0 < time - self._instant <= self._pause else 0
         self._instant = time
         power, flows, metered = self._track.take(time)
@@ -120,16 +135,17 @@ class MeteringPoint:
             positive = nan
         if flows is None and not self._corrected.negative.step:
             negative = nan
-        late_negative = 0.0 if self.config.role in PRODUCERS else energies.late_negative
-        return PointInterval(power, positive, negative, energies.late_positive, late_negative)
+        return PointInterval(power, positive, negative, energies.late_positive, energies.late_negative)
 
     def _by_counters(self, time: int, begin: int) -> PointInterval:
         """Return the interval of a device without a power. Without a counter, everything is unknown."""
         forward, backward = self._counted.take(time, begin)
         if self.config.role in PRODUCERS:
-            return PointInterval(forward.power, forward.energy, nan, forward.late)
+            return PointInterval(forward.power, forward.energy, nan, forward.late, estimated=isfinite(forward.power))
         power = forward.power - backward.power
-        return PointInterval(power, forward.energy, backward.energy, forward.late, backward.late)
+        return PointInterval(
+            power, forward.energy, backward.energy, forward.late, backward.late, estimated=isfinite(power)
+        )
 
     def dump(self) -> list[object]:
         """Return the state for a restart, JSON-compatible."""

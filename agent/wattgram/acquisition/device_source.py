@@ -126,6 +126,11 @@ class Source:
         """Whether the device has a quantity for its role's power."""
         return bool(self._power)
 
+    @property
+    def counts_power(self) -> bool:
+        """Whether the device has no quantity for its role's power, but counters, whose rate is the power."""
+        return not self._power and any(self.metering.directions)
+
     def take(self, reading: Reading) -> Record:
         """Decode and judge a reading, make it this device's record, and advance the counters."""
         assert self._judge is not None  # equip is called before the first reading
@@ -298,7 +303,7 @@ class Source:
             return "implausible"
         if self._glitches >= LASTING_GLITCH:
             return "glitch"
-        powerless = self.config.role in POWER_ROLES and not isfinite(latest.power)
+        powerless = self.config.role in POWER_ROLES and not isfinite(latest.power) and not self.counts_power
         return "partial" if powerless or latest.judged.missing else "good"
 
     def answers(self, now: float) -> bool:

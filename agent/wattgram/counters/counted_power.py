@@ -179,6 +179,15 @@ class CountedDirection:
         """Whether the counter has moved since it was first read."""
         return self._moved
 
+    def settle(self) -> float:
+        """Return the counted energy that is not published, Wh, because another source gives the power from now on."""
+        outstanding = 0.0
+        if self._published is not None:
+            outstanding = max(0.0, self._total - self._count / 2.0 - self._published)
+            self._published += outstanding
+        self.clear()
+        return outstanding
+
     def clear(self) -> None:
         """Discard all times, because the clock was set; the counted energy stays."""
         self._steps.clear()
@@ -368,6 +377,11 @@ class CountedPower:
         """Discard all times, because the clock was set; the counted energy stays."""
         for direction in self._directions:
             direction.clear()
+
+    def settle(self) -> tuple[float, float]:
+        """Return the counted energy of both directions that is not published, Wh; counting ends."""
+        forward, backward = (direction.settle() for direction in self._directions)
+        return forward, backward
 
     def dump(self) -> list[object]:
         """Return the state for a restart, JSON-compatible."""

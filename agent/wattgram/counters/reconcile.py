@@ -97,12 +97,13 @@ class CounterDirection(NamedTuple):
         energy = flowed if isfinite(flowed) else 0.0
         if self.counts:  # without a counter, nothing would correct the part cut off here
             energy = min(energy, max_energy)
-        direction, late = self._replace(open=self.open + energy), 0.0
+        # A counter that is read less often than each interval is not steady: its amount is that of a longer time.
+        direction, late = self._replace(open=self.open + energy, grew=self.grew and amount is not None), 0.0
         if amount is not None:
             direction, late = direction._read(amount, rounding)
         if max_energy <= 0.0 or (amount is None and not isfinite(flowed)):
             return direction, nan, late
-        correction = (1.0 if direction.steady else share) * direction._correction(energy, max_energy)
+        correction = direction._correction(energy, max_energy, 1.0 if direction.steady else share)
         return direction._replace(deficit=direction.deficit - correction), energy + correction, late
 
     def _read(self, amount: Amount, rounding: float) -> tuple[CounterDirection, float]:
@@ -120,15 +121,15 @@ class CounterDirection(NamedTuple):
             deficit, 0.0, max(step, amount.resolution), rounding * amount.resolution, grew, steady
         ), late
 
-    def _correction(self, energy: float, max_energy: float) -> float:
-        """Return the Wh added to an interval's energy, or taken from it.
+    def _correction(self, energy: float, max_energy: float, share: float) -> float:
+        """Return the Wh added to an interval's energy, or taken from it: a share of the deficit.
 
         A counter shows whole steps, and the power includes energy that the counter does not show yet. Published energy
         up to one step ahead of the counter is therefore not corrected.
         """
         if self.deficit > 0.0:
-            return min(max(0.0, self.deficit - self.rounding), max_energy - energy)
-        return -min(energy, max(0.0, -self.deficit - self.step))
+            return min(share * max(0.0, self.deficit - self.rounding), max_energy - energy)
+        return -min(energy, share * max(0.0, -self.deficit - self.step))
 
 
 CLEAR = CounterDirection()
