@@ -183,6 +183,7 @@ _ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("energy_{consumed_total|session}", "Wh", "energy consumed", ""),
     ("{import|export}_power", "W", "power from or to the grid, measured by the inverter", ""),
     ("load_power", "W", "power of the site's load, measured by the inverter", "consumption+"),
+    ("backup_power{|_l1|_l2|_l3}", "W", "power out of the backup port", "consumption+"),
     ("{site|output|external_generation|inverter}_power{|_total}", "W", "power generated", "generation+"),
     ("site_energy_{total|daily}", "Wh", "energy generated on the site", ""),
     ("inverter_current_{l1|l2|l3}", "A", "current of the inverter's AC side", "generation+"),

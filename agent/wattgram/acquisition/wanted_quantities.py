@@ -5,8 +5,8 @@ such as `energy_total` and `energy_total_u32`: one of both is enough.
 
 A wanted quantity is missing in a reading if it was due and its registers were not read: a request failed, was refused,
 or had no time left. A value that the device marks as not available is the device's word and not missing, except the
-role's power, and a configured quantity that the device has never delivered. A producer's power may be absent at night
-if the map says so. A withheld value is implausible, not missing.
+role's power, and a configured quantity that the device has never delivered. A register that the map calls optional is
+wanted once the device has delivered it. A producer's power may be absent at night if the map says so. A withheld value is implausible, not missing.
 """
 
 from __future__ import annotations
@@ -56,6 +56,9 @@ class WantedQuantities:
             for name, place in zip(names, plan.places, strict=True)
             if plan.fast.issuperset(spans_of(place.register, device.limits))
         )
+        self._optional = frozenset(
+            name for name, place in zip(names, plan.places, strict=True) if place.register.optional
+        )
         self._counts: dict[str, int] = {}  # due readings in a row without the quantity
         self._undue = False  # whether a quantity was absent in a reading in which it was not due
         self.delivered: set[str] = set()
@@ -91,6 +94,8 @@ class WantedQuantities:
 
     def _lacks(self, name: str, *, read: bool) -> bool:
         """Return whether the absence of a quantity counts. read: its registers were read and hold no value."""
+        if not read and name not in self._power and name in self._optional and name not in self.delivered:
+            return name in self._configured
         if not read:
             return name in self._power or (name in self._configured if self._configured else not self._has_copy(name))
         if name in self._power:
