@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from math import isfinite, nan, prod
 from typing import Any
 
-from wattgram_drivers.device import Device, Kind, Reading
+from wattgram_drivers.device import Device, Reading, RoleReads
+from wattgram_drivers.map_roles import complete, parts
 from wattgram_drivers.places import Place
 from wattgram_drivers.plan import Plan
 from wattgram_drivers.quantity import is_slow
@@ -24,14 +25,6 @@ from .sustained_power import SustainedPower
 from .validity import Judge, Judged
 from .value_incident import AGREE, COMPLETE, DISAGREE, IMPLAUSIBLE, MISSING, PLAUSIBLE, ValueIncident, by_kind
 from .wanted_quantities import WantedQuantities
-
-METERED = (("active_power_total",), ("active_power_l1", "active_power_l2", "active_power_l3"))
-ROLE_POWERS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "grid": (("meter_active_power_total",), *METERED),
-    "battery": (("battery_power",), *METERED),
-    "weather": (),
-}
-"""Quantities that give a role's power, best choice first. Other roles use METERED. Several quantities are added."""
 
 STALE_AFTER = 3
 """Number of intervals without a reading after which a device leaves the balance (SPEC 6.9)."""
@@ -63,12 +56,13 @@ class Latest:
     occurrences: tuple[Occurrence, ...] = ()
 
 
-def power_quantities(kind: Kind, role: str, names: Collection[str]) -> tuple[str, ...]:
-    """Return the quantities whose sum is a role's power, of those that a device of this kind has; () for none."""
-    choices = ROLE_POWERS.get(role, METERED)
-    if kind == "inverter" and role == "grid":
-        choices = choices[:1]  # an inverter's own power is not the incomer's
-    return next((choice for choice in choices if set(choice) <= set(names)), ())
+def power_quantities(device: Device, role: str, names: Collection[str]) -> tuple[str, ...]:
+    """Return the quantities that give the power of a role, of those that are read; () for none.
+
+    Some are added, others subtracted: the device's map says which.
+    """
+    reads = device.roles.get(role)
+    return tuple(name for name, _ in parts(complete(reads.power, names))) if reads else ()
 
 
 class Source:
@@ -95,7 +89,8 @@ class Source:
         self._announced: list[Occurrence] = []  # events for the next reading
         self.rated_finding = ""  # why the configured rated power is not applied
         self._series = Series("device", self._tags, (), (), ("quality",))
-        self._power: tuple[int, ...] = ()
+        self._power: tuple[tuple[int, int], ...] = ()  # index and factor of each quantity of the power
+        self._chosen: tuple[str, ...] = ()
         self._counted: tuple[tuple[int, Place], ...] = ()
         self._index: dict[str, int] = {}
 
@@ -106,8 +101,6 @@ class Source:
         self._judge, self._preview = self._new_judge(device, plan), self._new_judge(device, plan)
         names = self._judge.names
         self._series = Series("device", self._tags, names, (), ("quality",))
-        chosen = power_quantities(device.kind, self.config.role, names)
-        self._power = tuple(names.index(name) for name in chosen)
         self._equip_counters(device, plan, names)
         producer = device.kind == "inverter" or self.config.role in ("pv", "wind", "hydro")
         wanted = WantedQuantities(
@@ -115,10 +108,11 @@ class Source:
             plan,
             names,
             configured=self.config.quantities,
-            power=[names[index] for index in self._power],
+            power=device.roles.get(self.config.role, RoleReads()).power,
             may_sleep=producer and device.night == "not-available",
         )
         self._judge.wanted = wanted
+        self._choose_power()
         self.restore(remembered)
 
     @property
@@ -131,10 +125,19 @@ class Source:
         """Whether the device has no quantity for its role's power, but counters, whose rate is the power."""
         return not self._power and any(self.metering.directions)
 
+    def _choose_power(self) -> None:
+        """Take the power from the quantities that the device has, by preference."""
+        wanted = self._judge.wanted if self._judge else None
+        if wanted is not None and wanted.chosen != self._chosen:
+            self._chosen = wanted.chosen
+            names = self._series.fields
+            self._power = tuple((names.index(name), factor) for name, factor in parts(self._chosen))
+
     def take(self, reading: Reading) -> Record:
         """Decode and judge a reading, make it this device's record, and advance the counters."""
         assert self._judge is not None  # equip is called before the first reading
         judged = self._judge.judge(reading)
+        self._choose_power()
         metered = self._metered(reading, judged.values)
         self.taken = self._latest_of(reading, judged, metered)
         self.taken = replace(self.taken, occurrences=self._occurrences(reading, self.taken))
@@ -200,6 +203,7 @@ class Source:
                     self._preview.remember_rest()
         except (KeyError, TypeError) as error:
             raise ValueError(f"found {dumped!r}, expected what a judge has learned") from error
+        self._choose_power()
         self._compare_rated_power()
 
     def _compare_rated_power(self) -> None:
@@ -207,10 +211,10 @@ class Source:
         assert self._judge is not None
         assert self._preview is not None  # made with the judge
         largest = self._sustained.largest
-        if not self._power or largest <= (limits := self._judge.limits[self._power[0]]).high or not limits.source:
+        if not self._power or largest <= (limits := self._judge.limits[self._power[0][0]]).high or not limits.source:
             return
         finding = (
-            f"{self._judge.names[self._power[0]]}: {largest:.6g} W flowed for more than ten minutes, above "
+            f"{self._judge.names[self._power[0][0]]}: {largest:.6g} W flowed for more than ten minutes, above "
             f"{limits.high:.6g} W, {limits.source}; check rated_power"
         )
         if finding != self.rated_finding:
@@ -248,7 +252,7 @@ class Source:
 
     def _latest_of(self, reading: Reading, judged: Judged, metered: MeteredStep) -> Latest:
         values = self._without_unusable(judged.values)
-        power = sum(_at(values, index) for index in self._power) if self._power else nan
+        power = sum(factor * _at(values, index) for index, factor in self._power) if self._power else nan
         quality = worst_quality(
             metered.quality, "implausible" if judged.withheld else "good", "partial" if judged.missing else "good"
         )

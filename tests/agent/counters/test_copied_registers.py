@@ -135,7 +135,9 @@ def test_a_copied_register_says_nothing_between_its_copies() -> None:
     counted = {number: taken.positive for number, taken in enumerate(steps) if taken.positive > 0.0}
     assert counted == {468: 72e3, 828: 36e3, 1188: 36e3, 1548: 36e3}
     assert all(isnan(taken.positive) for taken in steps[469:828])
-    assert {taken.negative for taken in steps} == {0.0}
+    # The export, which never moves, is copied with the import.
+    assert {taken.negative for taken in steps[:468]} == {0.0}
+    assert all(isnan(taken.negative) for taken in steps[468:])
     assert {taken.quality for taken in steps[:468]} == {"good", "estimated"}
     assert steps[-1].refresh == 3600.0
 
