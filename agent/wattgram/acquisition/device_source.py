@@ -18,6 +18,7 @@ from wattgram.base.occurrence import Occurrence
 from wattgram.base.power_roles import POWER_ROLES
 from wattgram.base.record import Record, Series
 from wattgram.config.devices_table import DeviceConfig
+from wattgram.config.role_check import UNSUITABLE, unsuitable
 from wattgram.counters.metering import MeteredStep, Metering, counters_of
 
 from .record_quality import worst_quality
@@ -32,7 +33,7 @@ STALE_AFTER = 3
 LASTING_GLITCH = 5
 """Readings in a row without an accepted counter value after which this is an event and the device is not good."""
 
-ANSWERING = ("good", "partial", "implausible", "glitch")
+ANSWERING = ("good", "partial", "implausible", "glitch", "unsuitable")
 """States of a device whose last reading counts."""
 
 TOO_SMALL = "rated power too small"
@@ -89,6 +90,7 @@ class Source:
         self._announced: list[Occurrence] = []  # events for the next reading
         self.rated_finding = ""  # why the configured rated power is not applied
         self._series = Series("device", self._tags, (), (), ("quality",))
+        self.unsuitable = config.unsuitable  # why the device cannot have its role
         self._power: tuple[tuple[int, int], ...] = ()  # index and factor of each quantity of the power
         self._chosen: tuple[str, ...] = ()
         self._counted: tuple[tuple[int, Place], ...] = ()
@@ -97,6 +99,7 @@ class Source:
     def equip(self, device: Device, plan: Plan) -> None:
         """Set the device's quantities and the layout of its register image. Call this before the first reading."""
         remembered = self.dump()
+        self._check_role(device)
         self._index = {name: index for index, name in enumerate(plan.quantities)}
         self._judge, self._preview = self._new_judge(device, plan), self._new_judge(device, plan)
         names = self._judge.names
@@ -114,6 +117,13 @@ class Source:
         self._judge.wanted = wanted
         self._choose_power()
         self.restore(remembered)
+
+    def _check_role(self, device: Device) -> None:
+        """Judge the role of a device whose map was not known before, such as a SunSpec device."""
+        why = unsuitable(device, self.config.role, self.config.driver)
+        if why and why != self.unsuitable:
+            self._announced.append(Occurrence(UNSUITABLE, f"{why}; its power stays out of the balance"))
+        self.unsuitable = why
 
     @property
     def has_power(self) -> bool:
@@ -291,7 +301,8 @@ class Source:
         """Return the state of the device.
 
         "good"; "stale": no reading for STALE_AFTER intervals; "frozen": the values do not change. Before the first
-        reading "waiting", and "lost" after STALE_AFTER intervals. By the last reading "implausible": a value was
+        reading "waiting", and "lost" after STALE_AFTER intervals. "unsuitable": it cannot have its role. By the last
+        reading "implausible": a value was
         withheld; "glitch": a counter's values do not continue for LASTING_GLITCH readings; "partial": a wanted quantity
         is missing, or the role's power.
         """
@@ -303,6 +314,8 @@ class Source:
         return "frozen" if self.frozen else self._state_of(self.latest)
 
     def _state_of(self, latest: Latest) -> str:
+        if self.unsuitable:
+            return "unsuitable"
         if latest.judged.withheld:
             return "implausible"
         if self._glitches >= LASTING_GLITCH:

@@ -49,6 +49,7 @@ class DeviceConfig:
     secondary side; `device` has it already. `nominal_frequency`: Hz, None for 50 or 60. `nominal_voltage`:
     V, above 1.5 kV for a meter behind voltage transformers. `battery`: settings of role battery. `emission`: settings
     of the roles that produce. `tolerate`: header fields that the device's gateway sets wrongly for good.
+    `unsuitable`: why the device cannot have its role, "" if it can; its power stays out of the balance.
     """
 
     name: str
@@ -72,6 +73,7 @@ class DeviceConfig:
     battery: BatteryConfig = field(default_factory=BatteryConfig)
     emission: EmissionConfig = field(default_factory=EmissionConfig)
     tolerate: tuple[Tolerance, ...] = ()
+    unsuitable: str = ""
 
 
 def read(tables: Sequence[Table], maps: Path | None) -> tuple[DeviceConfig, ...]:
