@@ -8,10 +8,10 @@ from fractions import Fraction
 
 from .device import Device, RoleReads
 
-ENERGY = "active_energy_import"
+PULSE_ENERGY = "active_energy_import"
 """Quantity of the counted energy, in the direction of the device's role."""
 
-ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "load", "ev")
+PULSE_ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "load", "ev")
 """Roles of a meter of one direction."""
 
 _INPUT = re.compile(r"pulse_count_\d+")
@@ -28,11 +28,11 @@ def as_energy_meter(device: Device, name: str, per_kwh: Fraction) -> Device:
     name: quantity of the input. per_kwh: pulses a kWh as stated on the meter (imp/kWh). The other inputs are left out.
     """
     registers = tuple(
-        replace(register, quantity=ENERGY, scale=register.scale * 1000 / per_kwh)
+        replace(register, quantity=PULSE_ENERGY, scale=register.scale * 1000 / per_kwh)
         if register.quantity == name
         else register
         for register in device.registers
         if register.quantity == name or not _INPUT.fullmatch(register.quantity)
     )
-    reads = RoleReads(energy=((ENERGY, ""),))
-    return replace(device, registers=registers, roles=dict.fromkeys(ROLES, reads))
+    reads = RoleReads(energy=((PULSE_ENERGY, ""),))
+    return replace(device, registers=registers, roles=dict.fromkeys(PULSE_ROLES, reads))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from wattgram_drivers.catalogue import load
-from wattgram_drivers.pulse_meters import ROLES, as_energy_meter, pulse_inputs
+from wattgram_drivers.pulse_meters import PULSE_ROLES, as_energy_meter, pulse_inputs
 
 from tests.support.register_memory import values
 
@@ -15,7 +15,7 @@ def test_a_pulse_of_an_800_imp_meter_is_one_and_a_quarter_watt_hours() -> None:
     meter = as_energy_meter(load("wirenboard_wb_mcm8"), "pulse_count_3", Fraction(800))
     assert values(meter, {64: 1, 65: 2})["active_energy_import"] == 65538 * 1.25
     assert pulse_inputs(meter) == ()
-    assert set(meter.roles) == set(ROLES)
+    assert set(meter.roles) == set(PULSE_ROLES)
     assert meter.roles["load"].energy == (("active_energy_import", ""),)
 
 

@@ -13,8 +13,7 @@ from wattgram_drivers.device import Device, Kind
 from wattgram_drivers.driver_errors import MapError
 from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.modbus.framing import Tolerance
-from wattgram_drivers.pulse_meters import ENERGY, as_energy_meter, pulse_inputs
-from wattgram_drivers.pulse_meters import ROLES as PULSE_ROLES
+from wattgram_drivers.pulse_meters import PULSE_ENERGY, PULSE_ROLES, as_energy_meter, pulse_inputs
 from wattgram_drivers.quantity import is_slow
 from wattgram_drivers.transformers import on_primary_side, own_ratios
 
@@ -224,7 +223,7 @@ def _with_pulses(table: Table, config: DeviceConfig) -> DeviceConfig:
     elif config.role not in PULSE_ROLES:
         reason = f"a role of {', '.join(PULSE_ROLES)}"
     else:
-        quantities = tuple(ENERGY if name in inputs else name for name in config.quantities)
+        quantities = tuple(PULSE_ENERGY if name in inputs else name for name in config.quantities)
         meter = as_energy_meter(device, (*chosen, *inputs)[0], Fraction(str(found or 1)))
         config = replace(config, device=meter, quantities=quantities)
         reason = "" if len(chosen) == 1 else f"one of {', '.join(inputs)} in quantities"

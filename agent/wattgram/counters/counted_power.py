@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from wattgram.base.clock import NS
 
+from .alignment import HOLD_INTERVALS
 from .counter import GAP_INTERVALS, POWER_MARGIN
 from .metering import MeteredStep
 from .reconcile import INCOMPLETE
@@ -27,7 +28,7 @@ RATE_COUNTS = 20.0
 EXACT_COUNTS = 10.0
 """Counts of an interval from which the counter shows the interval's energy without a mean of several steps."""
 
-REJECTED = ("held", "glitch")
+NOT_ACCEPTED = ("held", "glitch")
 """Verdicts of values that are not accepted."""
 
 NEGLIGIBLE_SHARE = 0.01
@@ -47,9 +48,6 @@ OWN_PACE_COUNTS = 2.0
 
 OVERDUE_COPY = 1.1
 """Periods of a copied register after which its standstill shows that nothing flows."""
-
-HELD_INTERVALS = 3
-"""Intervals for which a rate holds without a reading of the counter (SPEC 6.9)."""
 
 MOST_STEPS = 4000
 """Most steps stored between two instants."""
@@ -81,7 +79,7 @@ class CountedDirection:
         self, interval: float, negligible: float, most_power: float = inf, silence: float = SILENT_SECONDS
     ) -> None:
         self._interval = interval
-        self._hold = int(HELD_INTERVALS * interval * NS)
+        self._hold = int(HOLD_INTERVALS * interval * NS)
         self._negligible = negligible
         self._silence = silence
         self._most_power = most_power
@@ -356,7 +354,7 @@ class CountedPower:
         for direction, amount, count in zip(self._directions, metered[:2], metered.resolution, strict=True):
             if count <= 0.0:
                 continue
-            if not isfinite(amount) and (metered.verdict in REJECTED or not metered.refresh):
+            if not isfinite(amount) and (metered.verdict in NOT_ACCEPTED or not metered.refresh):
                 direction.reject(time)
             else:
                 direction.observe(time, amount, count, metered.refresh, complete=complete)
