@@ -264,7 +264,10 @@ class Source:
         values = self._without_unusable(judged.values)
         power = sum(factor * _at(values, index) for index, factor in self._power) if self._power else nan
         quality = worst_quality(
-            metered.quality, "implausible" if judged.withheld else "good", "partial" if judged.missing else "good"
+            metered.quality,
+            "implausible" if judged.withheld else "good",
+            "partial" if judged.missing else "good",
+            "estimated" if self.counts_power and self.config.role in POWER_ROLES else "good",
         )
         record = Record(self._series, reading.time, values, (quality,))
         latest = Latest(record, power, reading.monotonic, metered, judged)

@@ -120,6 +120,7 @@ def test_quarter_hours_of_a_site_without_any_power_come_from_the_counters(tmp_pa
     assert isnan(site.latest["load_power"])  # type: ignore[arg-type]  # a number
     site.run(3 * 900.0 + 20.0, shown)
     assert {source.state(site.clock.monotonic()) for source in site.sources.values()} == {"good"}
+    assert {str(record["quality"]) for record in site.records("device")} == {"estimated"}
     # 36 kW x 0.25 h, 18 kW x 0.25 h; the load is 54 kW x 0.25 h.
     for record in site.records("emission", "15m")[1:]:
         assert record["grid_import_energy"] == pytest.approx(9000.0, abs=10.0)
