@@ -122,8 +122,7 @@ class CountedDirection:
             self._published = min(self._published, self._total)
         if amount > 0.0:
             if not self._moved and amount > OWN_PACE_COUNTS * count:
-                self._begun, self._published = False, None
-                self._whole_first = gap  # most of it is energy of the gap
+                self._take_large_first(time, refresh, gap=gap)
             self._moved = True
             self._total += amount
             self._steps.append(CounterStepTime(time, self._total))
@@ -135,6 +134,16 @@ class CountedDirection:
             self._standing = max(self._standing, late)
         else:
             self._standing = time
+
+    def _take_large_first(self, time: int, refresh: float, *, gap: bool) -> None:
+        """Prepare for a first step of several counts, which may have begun before the first reading."""
+        begun = self._steps[0]
+        if refresh > 0.0 and self._published is not None:  # the other counter has shown the period
+            copied = max(begun.time, time - int(refresh * NS))
+            self._steps, self._begun = deque([begun._replace(time=copied)]), True
+            return
+        self._begun, self._published = False, None
+        self._whole_first = gap  # most of it is energy of the gap
 
     def reject(self, time: int) -> None:
         """Take a reading whose value is not accepted, or not yet."""
@@ -351,13 +360,16 @@ class CountedPower:
     def put(self, time: int, metered: MeteredStep) -> None:
         """Take a reading, UTC ns; without a counter's value it is ignored."""
         complete = metered.verdict not in INCOMPLETE
+        # The device copies all its registers together: with a step of one, the other's standstill is known, too.
+        refresh = 0.0 if metered.positive > 0.0 or metered.negative > 0.0 else metered.refresh
         for direction, amount, count in zip(self._directions, metered[:2], metered.resolution, strict=True):
             if count <= 0.0:
                 continue
             if not isfinite(amount) and (metered.verdict in NOT_ACCEPTED or not metered.refresh):
                 direction.reject(time)
             else:
-                direction.observe(time, amount, count, metered.refresh, complete=complete)
+                period = metered.refresh if amount > 0.0 else refresh
+                direction.observe(time, amount, count, period, complete=complete)
 
     def take(self, time: int, begin: int) -> tuple[CountedInterval, CountedInterval]:
         """Return the interval in the role's direction and the one against it, as `CountedDirection.take` does.

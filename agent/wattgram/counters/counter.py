@@ -325,6 +325,13 @@ def _wrap_amount(counter: Counter, previous: float, value: float, largest: float
     return None
 
 
+def with_period(state: State, period: float) -> State:
+    """Return the state of a register that has never moved, with the copy period of the device's other registers."""
+    if period <= 0.0 or state.refresh.changed or state.refresh.period:
+        return state
+    return replace(state, refresh=state.refresh._replace(period=period))
+
+
 def shifted(state: State, by: int) -> State:
     """Return the state with all times later by so many ns, because the clock was set."""
     held = state.held

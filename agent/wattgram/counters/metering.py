@@ -14,7 +14,7 @@ from wattgram_drivers.quantity import QUANTITIES
 
 from wattgram.base.occurrence import Occurrence
 
-from .counter import COUNTER_EVENTS, Counter, CounterStep, State, Verdict, shifted, step
+from .counter import COUNTER_EVENTS, Counter, CounterStep, State, Verdict, shifted, step, with_period
 
 PHYSICAL_LIMITS: Mapping[str, float] = {"Wh": 10e6, "m3": 1e5, "kg": 1e6, "1": 60_000.0}
 """Largest amount per hour of a counter without a rated power, by unit.
@@ -191,6 +191,7 @@ class Metering:
         verdicts: list[Verdict] = []
         happened: list[Occurrence] = []
         resolution = {1: 0.0, -1: 0.0}
+        period = max((state.refresh.period for state in self._states.values()), default=0.0)
         refresh = 0.0
         for directed_counter in self._directed:
             key = directed_counter.register.quantity
@@ -203,7 +204,8 @@ class Metering:
                 if scale == 1.0
                 else replace(directed_counter.counter, count=directed_counter.counter.count * scale)
             )
-            self._states[key], count = step(counter, self._states.get(key), value, time)
+            state = self._states.get(key)
+            self._states[key], count = step(counter, state and with_period(state, period), value, time)
             refresh = max(refresh, self._states[key].refresh.period)
             counts.append((directed_counter, nan if count.verdict in ("glitch", "held") else count.amount))
             happened += self._reject(counter, key, value, count.verdict)

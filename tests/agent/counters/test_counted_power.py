@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wattgram.base.clock import NS
 from wattgram.counters.counted_power import CountedInterval, CountedPower
-from wattgram.counters.counter import Counter, State, Verdict, step
+from wattgram.counters.counter import Counter, State, Verdict, step, with_period
 from wattgram.counters.metering import MeteredStep
 
 T0 = 1_790_000_100 * NS
@@ -67,10 +67,12 @@ class Meter:
     def read(self) -> None:
         """Read both registers."""
         time, amounts, refresh, verdict = T0 + round(self.second * NS), [nan, nan], 0.0, GOOD
+        period = max(state.refresh.period for state in self.states if state) if self.states[0] else 0.0
         for direction in (0, 1) if not self.one_way else (0,):
             if not self.period:
                 self.shown[direction] = self.register(direction)
-            state, result = step(self.counter, self.states[direction], 1e6 + self.shown[direction], time)
+            state = self.states[direction]
+            state, result = step(self.counter, state and with_period(state, period), 1e6 + self.shown[direction], time)
             self.states[direction], refresh = state, max(refresh, state.refresh.period)
             if result.verdict in ("held", "glitch"):
                 verdict = result.verdict
@@ -270,6 +272,18 @@ def test_a_register_that_is_copied_each_hour_has_the_mean_of_the_hour() -> None:
     assert meter.power_at(4 * 3600.0 + 600.0) == pytest.approx(36e3)
     assert [meter.energy(3600.0 * n, 3600.0 * (n + 1)) for n in range(4, 8)] == pytest.approx([36e3] * 4, rel=1e-3)
     assert meter.published() == pytest.approx(8 * 36e3, abs=200.0)
+
+
+def test_the_first_copy_of_an_export_is_that_of_the_last_period() -> None:
+    # 36 kW import for two hours, then 18 kW export; the registers are copied each quarter of an hour.
+    meter = Meter(
+        lambda second: 36e3 if second < 7200.0 else -18e3, interval=10.0, tick=10.0, rated=100e3, period=900.0
+    )
+    meter.run(6 * 3600.0)
+    assert not any(isnan(row.backward.power) for row in meter.results if row.second > 3600.0)
+    assert meter.published(1) == pytest.approx(4 * 18e3, abs=100.0)
+    # The import runs on at its rate until the copy that shows its end is overdue.
+    assert 72e3 - 10.0 <= meter.published(0) <= 72e3 + 36e3 * (1.1 * 900.0 + 20.0) / 3600.0
 
 
 def test_the_part_of_the_first_copy_before_the_first_reading_is_not_counted() -> None:
