@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from wattgram_drivers.device import Device
-from wattgram_drivers.driver_errors import few_words
 
 from wattgram.base.errors import HistoryError
 from wattgram.base.toml_table import Table
@@ -23,7 +22,7 @@ def unsuitable(device: Device, role: str, driver: str) -> str:
     if not role or role in device.roles:
         return ""
     what = f"{driver} ({device.kind})" if driver != device.kind else driver
-    return f"found {role!r}, which {what} cannot have; {few_words(role, tuple(device.roles))}"
+    return f"found {role!r}, which {what} cannot have; allowed: {', '.join(device.roles)}"
 
 
 def checked(
