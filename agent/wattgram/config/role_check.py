@@ -21,8 +21,8 @@ def unsuitable(device: Device, role: str, driver: str) -> str:
     """Return why a device cannot have a role, in words; "" if it can."""
     if not role or role in device.roles:
         return ""
-    what = f"{driver} ({device.kind})" if driver != device.kind else driver
-    return f"found {role!r}, which {what} cannot have; allowed: {', '.join(device.roles)}"
+    allowed = ", ".join(device.roles) or "none, until its map states [roles]"
+    return f"found {role!r}, which {driver} ({device.kind}) cannot have; allowed: {allowed}"
 
 
 def checked(

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from wattgram_drivers.device import Kind, RoleReads, Terminal
 
 from .models import FoundModel, definition
-from .points import DER
+from .points import DER, STORAGE_MODELS
 
 PortUse = Literal["pv", "battery", "charge", "discharge", ""]
 """Use of a DC port: charge and discharge are two ports of one battery, one for each direction; "": unknown."""
@@ -83,7 +83,9 @@ def member_roles(
         counters = (("battery_energy_discharge", "battery_energy_charge"), *battery_counters(facts))
         reads = RoleReads((*battery_powers(names, facts), *_AC_POWER), (*counters, ("energy_export", "energy_import")))
         return {"battery": reads}
-    words = ("pv", "wind", "hydro", *(("genset", "chp") if DER in models else ()))
+    words = ["pv", "wind", "hydro"]
+    words += ["genset", "chp"] if DER in models else []
+    words += ["battery"] if not {*STORAGE_MODELS}.isdisjoint(models) else []  # of an inverter with a battery alone
     return dict.fromkeys(words, RoleReads(_AC_POWER, tuple(reversed(_AT_TERMINAL))))
 
 

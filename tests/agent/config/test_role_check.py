@@ -33,6 +33,7 @@ name = "store"
 role = "battery"
 driver = "growatt_tl3x"
 url = "rtutcp://127.0.0.1:1503"
+interval = "10s"
 
 [spool]
 path = "{spool}"

@@ -143,6 +143,11 @@ def test_a_battery_without_a_power_is_a_terminal_with_an_unknown_battery() -> No
     assert terminal.battery_power == ()
 
 
+def test_an_inverter_whose_modules_are_a_battery_alone_may_have_the_role_battery() -> None:
+    words = chain(inverter(-3_000.0), modules(0), STORAGE)
+    assert power(words, "sunspec:inverter", "battery") == -3_000.0
+
+
 def test_a_battery_inverter_without_pv_is_its_ac_side() -> None:
     words = chain(inverter(-3_000.0), STORAGE)
     assert power(words, "sunspec:battery", "battery") == -3_000.0
