@@ -26,7 +26,7 @@ _TEXTS: tuple[tuple[str, PortUse], ...] = ((r"stdis", "discharge"), (r"stcha", "
 _PHASES = ("active_power_l1", "active_power_l2", "active_power_l3")
 _AC_POWER = (("active_power_total",), _PHASES)
 _AT_TERMINAL = (("energy_export", "energy_import"), ("energy_total", ""))
-_METER = RoleReads(_AC_POWER, (("active_energy_import", "active_energy_export"),))
+_METER_READS = RoleReads(_AC_POWER, (("active_energy_import", "active_energy_export"),))
 _ELECTRICAL = ("pv", "wind", "hydro", "genset", "chp", "battery", "grid", "load", "ev")
 
 
@@ -76,7 +76,7 @@ def member_roles(
     An inverter's model does not say what drives it; model 701 describes any generator (IEEE 1547-2018).
     """
     if kind == "meter":
-        return dict.fromkeys(_ELECTRICAL, _METER)
+        return dict.fromkeys(_ELECTRICAL, _METER_READS)
     if kind == "sensor":
         return {"weather": RoleReads()}
     if kind == "battery":
