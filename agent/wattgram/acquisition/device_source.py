@@ -131,7 +131,7 @@ class Source:
         self._judge.wanted = wanted
         self._choose_power()
         self.restore(remembered)
-        if self._lacks_power and not self._told_powerless:
+        if self._lacks_power and not self.unsuitable and not self._told_powerless:
             self._told_powerless = True
             self._announced.append(Occurrence(MISSING, POWERLESS.format(role=self.config.role)))
 

@@ -261,7 +261,8 @@ def test_the_power_comes_from_the_best_alternative_that_the_device_has_delivered
 
 @pytest.mark.parametrize("role", ["pv", "load", "ev"])
 def test_a_device_without_its_roles_power_says_so_once_and_is_not_good(role: str) -> None:
-    device = device_with("meter", "voltage_l1n", "current_l1")
+    reads = {role: RoleReads((("active_power_total",),))}
+    device = replace(device_with("meter", "voltage_l1n", "current_l1"), roles=reads)
     source = Source(DeviceConfig("one", role, "made", device, HERE, 1), "works", 0.0)
     plan = make_plan(device)
     source.equip(device, plan)
