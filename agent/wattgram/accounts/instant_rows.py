@@ -20,6 +20,7 @@ from . import battery_pool, fuel
 from .books import Layout
 from .late_energy import LateAmount, LateEnergy, LateRow, Span
 from .metering_point import FuelFlow, MeteringPoint, PointInterval
+from .night_rest import NightRest, Position, is_silent_at_night
 
 SUB_METERS = ("load", "ev")
 """Roles outside the balance."""
@@ -67,6 +68,15 @@ class Instants:
         sub_meters = (index for index, device in enumerate(layout.channels) if device.role in SUB_METERS)
         self._late_energy = LateEnergy(len(names), sub_meters, layout.slot_end)
         self.amounts: list[LateAmount] = []
+        site = config.site
+        position = None
+        if site.latitude is not None and site.longitude is not None:
+            position = Position(site.latitude, site.longitude)
+        self._nights = {
+            device.name: NightRest(position, device.rated_power)
+            for device in layout.channels
+            if device.role == "pv" and is_silent_at_night(device)
+        }
         self._captures = [source.config.name for source in sources if source.config.role == "capture"]
         self._intervals: list[PointInterval] = []
         self._carbon: list[float] = []
@@ -116,7 +126,8 @@ class Instants:
         for index, source in enumerate(self.channels):
             pause = not seconds > 0.0 and span.begin < span.end
             gap = pause or self._late_energy.is_waiting(index)
-            interval = self._points[source.config.name].take(time, valid=not source.frozen, gap=gap)
+            night = self._nights.get(source.config.name)
+            interval = self._points[source.config.name].take(time, valid=not source.frozen, gap=gap, night=night)
             self._intervals.append(interval)
             if pause and undated:
                 self._late_energy.add_undated_gap(index)
@@ -194,7 +205,8 @@ class Instants:
         parts = {
             part: {name: state.dump() for name, state in states.items()} for part, states in self._saved_parts().items()
         }
-        return {**parts, "late": self._late_energy.dump()}
+        nights = {name: night.dump() for name, night in self._nights.items()}
+        return {**parts, "late": self._late_energy.dump(), "nights": nights}
 
     def restore(self, dumped: Any) -> None:
         """Restore the state from `dump` (after JSON); ValueError, KeyError or TypeError if the state is invalid.
@@ -205,6 +217,9 @@ class Instants:
             for name, state in states.items():
                 if name in dumped[part]:
                     state.restore(dumped[part][name])
+        for name, night in self._nights.items():
+            if name in dumped.get("nights", {}):
+                night.restore(dumped["nights"][name])
         if len(dumped.get("late", {}).get("waiting", ())) == len(self.channels):
             self._late_energy.restore(dumped["late"])
 

@@ -14,6 +14,8 @@ from wattgram.counters.metering import MeteredStep
 from wattgram.counters.reconcile import NOTHING_METERED, Channel
 from wattgram.counters.trust import CorrectedChannel
 
+from .night_rest import NightRest
+
 DECAY_SECONDS = 60.0
 """Time over which a deficit is corrected, s, so that the coarse step of a counter is no peak of power."""
 
@@ -48,6 +50,10 @@ class PointInterval(NamedTuple):
     known: bool = True
     told: bool = False
     waiting: bool = False
+
+
+ASLEEP = PointInterval(0.0, 0.0, estimated=True, waiting=True)
+"""Interval of a PV inverter that sleeps and has no power register."""
 
 
 class GapPowers(NamedTuple):
@@ -135,17 +141,19 @@ class MeteringPoint:
         """Skip an instant that is not published."""
         self._track.skip(time)
 
-    def take(self, time: int, *, valid: bool = True, gap: bool = False) -> PointInterval:
+    def take(
+        self, time: int, *, valid: bool = True, gap: bool = False, night: NightRest | None = None
+    ) -> PointInterval:
         """Return the power and the energy of the next instant; both are unknown if the device is not `valid`.
 
-        gap: whether energy of an earlier time is unknown.
+        gap: whether energy of an earlier time is unknown. night: of an inverter that is silent at night.
         """
-        interval, (forward, backward) = self._take(time, valid=valid, gap=gap), self._settled
+        interval, (forward, backward) = self._take(time, valid=valid, gap=gap, night=night), self._settled
         self._settled = (0.0, 0.0)
         late_negative = 0.0 if self.config.role in PRODUCERS else interval.late_negative + backward
         return interval._replace(late_positive=interval.late_positive + forward, late_negative=late_negative)
 
-    def _take(self, time: int, *, valid: bool, gap: bool) -> PointInterval:
+    def _take(self, time: int, *, valid: bool, gap: bool, night: NightRest | None) -> PointInterval:
         begin = self._instant if 0 < time - self._instant <= self._pause else 0
         self._instant = time
         power, flows, metered = self._track.take(time)
@@ -153,7 +161,17 @@ class MeteringPoint:
             power, flows = nan, None
             metered = metered._replace(positive=nan, negative=nan)
         if not self._powered:
-            return self._by_counters(time, begin)
+            interval = self._by_counters(time, begin)
+            if night is None or not valid:
+                return interval
+            night.awake(time, interval.power)
+            return interval if interval.known or not night.asleep(time) else ASLEEP
+        asleep = False
+        if night is not None and valid:
+            night.awake(time, power)
+            asleep = not isfinite(power) and night.asleep(time)
+        if asleep:
+            power, flows = 0.0, None
         before = self._corrected.channel.power
         self._corrected, energies = self._corrected.advance(time, power, metered, flows)
         positive, negative = energies.positive, energies.negative
@@ -172,9 +190,10 @@ class MeteringPoint:
             negative,
             energies.late_positive,
             energies.late_negative,
+            estimated=asleep,
             known=known,
-            told=told,
-            waiting=waiting,
+            told=told and not asleep,
+            waiting=waiting or asleep,
         )
 
     def _is_told(self, counted: tuple[bool, bool]) -> bool:

@@ -278,3 +278,28 @@ def test_a_replay_of_settled_quarters_changes_nothing(tmp_path: Path) -> None:
     revisions = [float(record["revision"]) for record in windows(tmp_path, "15m")]
     assert revisions[0] == 1.0  # published without PV's gap, then with it
     assert all(earlier >= later for earlier, later in pairwise(revisions))
+
+
+@pytest.mark.parametrize(("night", "known"), [("silent", True), ("answers", False)])
+def test_the_load_is_known_at_night_while_the_inverter_sleeps(tmp_path: Path, night: str, known: bool) -> None:
+    # Chongqing, 29.6 N 106.6 E, midsummer: at 23:00 local time the sun is far below the horizon
+    start = at("2026-06-01T15:00:00")
+
+    async def work() -> dict[str, object]:
+        plant = Plant(tmp_path, {"incomer": "grid", "roof": "pv"}, start, night=night, position=(29.6, 106.6))
+        await plant.spool.open()
+        powers = {"incomer": 30e3, "roof": 0.0}
+        plant._powers |= powers
+        run(plant, start + 60 * NS, 1.0, powers)
+        run(plant, start + 120 * NS, 1.0, powers, silent=("roof",))
+        assert plant.site.latest is not None
+        found = plant.site.latest.as_dict()
+        await plant.spool.close()
+        return dict(found)
+
+    found = asyncio.run(work())
+    assert ("load_power" in found) is known
+    assert found["grid_import_power"] == pytest.approx(30e3)
+    assert found["coverage"] == (1.0 if known else 0.5)
+    if known:
+        assert (found["load_power"], found["pv_power"]) == (pytest.approx(30e3), 0.0)
