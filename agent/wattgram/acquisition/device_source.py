@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 from math import isfinite, nan, prod
 from typing import Any
 
@@ -19,6 +20,7 @@ from wattgram.base.record import Record, Series
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.counters.metering import MeteredStep, Metering, counters_of
 
+from .daylight import daylight_of
 from .record_quality import worst_quality
 from .sustained_power import SustainedPower
 from .validity import Judge, Judged
@@ -43,6 +45,12 @@ ANSWERING = ("good", "partial", "implausible", "glitch")
 """States of a device whose last reading counts."""
 
 TOO_SMALL = "rated power too small"
+
+POWERLESS = (
+    "no quantity of the device gives the power of the role {role}; choose a driver or `quantities` with this power, "
+    "or another role"
+)
+"""Text of the event of a device without its role's power."""
 
 NOT_ANSWERED = " (refused by the device; if it lacks the register, set the wanted `quantities`)"
 
@@ -72,9 +80,9 @@ def power_quantities(kind: Kind, role: str, names: Collection[str]) -> tuple[str
 
 
 class Source:
-    """Decoder of one device's readings, with the state of the device."""
+    """Decoder of one device's readings, with the state of the device. timezone: of the site; None: unknown."""
 
-    def __init__(self, config: DeviceConfig, site: str, started: float) -> None:
+    def __init__(self, config: DeviceConfig, site: str, started: float, timezone: tzinfo | None = None) -> None:
         self.config = config
         self.latest: Latest | None = None  # the newest reading
         self.taken: Latest | None = None  # the reading that `take` handled last; after a wait for the clock it is older
@@ -84,6 +92,7 @@ class Source:
         self.notices: list[Occurrence] = []  # events that the next reading publishes
         self._tags = (("site", site), ("device", config.name), ("role", config.role), ("driver", config.driver))
         self._started = started
+        self._daylight = daylight_of(timezone)
         self._judge: Judge | None = None
         self._layout: tuple[Device, Plan] | None = None
         self._preview: Judge | None = None  # of readings that wait for the clock: `take` judges them in their turn
@@ -92,6 +101,7 @@ class Source:
         self._implausible = ValueIncident(IMPLAUSIBLE, PLAUSIBLE)
         self._missing = ValueIncident(MISSING, COMPLETE)
         self._disagreement = ValueIncident(DISAGREE, AGREE)
+        self._told_powerless = False  # whether the event about a driver without the role's power is out
         self._glitches = 0  # readings in a row without an accepted counter value
         self._sustained = SustainedPower(config.interval)
         self._remembered: Any = None  # state of the last process that waits for `equip`
@@ -124,11 +134,19 @@ class Source:
         )
         self._judge.wanted = wanted
         self.restore(remembered)
+        if self._lacks_power and not self._told_powerless:
+            self._told_powerless = True
+            self._announced.append(Occurrence(MISSING, POWERLESS.format(role=self.config.role)))
 
     @property
     def has_power(self) -> bool:
         """Whether the device has a quantity for its role's power."""
         return bool(self._power)
+
+    @property
+    def _lacks_power(self) -> bool:
+        """Whether neither a quantity nor a counter gives the role's power."""
+        return self.config.role in POWER_ROLES and not self.has_power and not any(self.metering.directions)
 
     def take(self, reading: Reading) -> Record:
         """Decode and judge a reading, make it this device's record, and advance the counters."""
@@ -176,6 +194,7 @@ class Source:
             "delivered": self._judge.wanted.dump(),
             "sustained": self._sustained.largest,
             "rests": self._judge.rests,
+            "rated": {"power": self.config.rated_power, "finding": self.rated_finding} if self.rated_finding else None,
         }
 
     @property
@@ -243,6 +262,7 @@ class Source:
             invert=config.invert,
             nominal_frequency=config.nominal_frequency,
             nominal_voltage=config.nominal_voltage,
+            daylight=self._daylight,
         )
 
     def _without_unusable(self, values: bytes) -> bytes:
@@ -259,7 +279,9 @@ class Source:
         values = self._without_unusable(judged.values)
         power = sum(_at(values, index) for index in self._power) if self._power else nan
         quality = worst_quality(
-            metered.quality, "implausible" if judged.withheld else "good", "partial" if judged.missing else "good"
+            metered.quality,
+            "implausible" if judged.withheld else "good",
+            "partial" if judged.missing or self._lacks_power else "good",
         )
         record = Record(self._series, reading.time, values, (quality,))
         latest = Latest(record, power, reading.monotonic, metered, judged)

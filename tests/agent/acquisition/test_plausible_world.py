@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import cache
 from math import inf, isfinite, isnan, nan
 from random import Random
+from zoneinfo import ZoneInfo
 
 import pytest
 from wattgram.acquisition.device_source import Source
@@ -56,6 +57,10 @@ def loaded(name: str) -> tuple[Device, Mapping[int, int]]:
     return sunspec_serve.chain(models, "Acme", "Roof", "SN-1")
 
 
+AT_NOON = ZoneInfo("Pacific/Auckland")
+"""Timezone in which the sun shines at the time of the readings, so that zeros are no rest at night."""
+
+
 class Trial:
     """A device of a plausible world with a role, read by `run`'s own way."""
 
@@ -75,7 +80,7 @@ class Trial:
         """Return the device as `run` has it, before its first reading."""
         device = self.images.device
         config = DeviceConfig("one", self.role, self.name, device, HERE, 1, rated_power=self.rated)
-        source = Source(config, "works", 0.0)
+        source = Source(config, "works", 0.0, AT_NOON)
         source.equip(device, self.images.reader.plan)
         return source
 

@@ -68,6 +68,7 @@ def test_a_rated_power_below_what_has_flowed_is_not_applied_and_is_an_event_and_
     assert take(after_restart, 1001, 60000) == []
     assert after_restart.power(1001.0) == 60000.0
     assert "check rated_power" in after_restart.findings[0]
+    assert after_restart.dump()["rated"] == {"power": 11e3, "finding": after_restart.findings[0]}
 
 
 def test_a_reading_that_waits_for_the_clock_is_judged_by_the_same_bounds() -> None:
