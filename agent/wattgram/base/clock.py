@@ -13,7 +13,7 @@ MS = 1_000_000
 CLOSE = 0.5e-3
 """Two readings of the monotonic clock that count as one instant, real s. Three calls take some microseconds."""
 
-ATTEMPTS = 10
+CLOCK_ATTEMPTS = 10
 """Attempts to read two clocks at one instant."""
 
 T = TypeVar("T")
@@ -50,10 +50,10 @@ def at_one_instant(read: Callable[[], T], clock: Clock) -> tuple[T, float]:
 
     A busy machine may stop a process for milliseconds between two calls, and the sum of one clock and the difference
     of two would then be wrong by this time. So the other clock is read between two readings of the monotonic clock
-    until these are CLOSE, and the closest of ATTEMPTS pairs counts. The error is at most half of the distance.
+    until these are CLOSE, and the closest of CLOCK_ATTEMPTS pairs counts. The error is at most half of the distance.
     """
     closest, found = float("inf"), None
-    for _ in range(ATTEMPTS):
+    for _ in range(CLOCK_ATTEMPTS):
         before = clock.monotonic()
         value = read()
         after = clock.monotonic()

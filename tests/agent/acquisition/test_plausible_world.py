@@ -45,7 +45,11 @@ DEVICES = [name for name in catalogue.names() if not catalogue.is_sunspec(name)]
 ]
 FLOATS = ("f32", "f64")
 NIGHTLY_SEEDS = range(2, 40)
-"""One nightly test of a device runs all of them: thousands of tests would cost each worker a second to collect."""
+"""One nightly test of a device runs all of them: thousands of tests would cost each worker half a second to collect."""
+
+POWERLESS_ROLES = ("weather", "production", "capture", "fuel")
+ROLE_POWER = re.compile(r"(meter_)?active_power_(total|l1)|battery_power")
+"""Quantities of which a role's power is one; a device without its role's power is never good."""
 
 
 @cache
@@ -175,8 +179,9 @@ def passes_unchanged(name: str, seed: int) -> None:
 
 
 def complete(trial: Trial, right: Mapping[str, float]) -> bool:
-    """Return whether the world has a value for every quantity of the map."""
-    return all(isfinite(value) for value in right.values()) and len(right) == len(trial.images.registers)
+    """Return whether the world has a value for every quantity of the map, and the map has the role's power."""
+    whole = all(isfinite(value) for value in right.values()) and len(right) == len(trial.images.registers)
+    return whole and (trial.role in POWERLESS_ROLES or any(ROLE_POWER.fullmatch(name) for name in right))
 
 
 def near(trial: Trial, quantity: str, edge: float, share: float) -> float | None:
