@@ -63,6 +63,7 @@ class PowerWitnesses:
         self._device = device
         self._plan = plan
         self._spans = spans
+        self._requests = [frozenset(block.spans) for block in plan.blocks]
         self._hybrid = hybrid
         self._string_inverter = string_inverter
         self._index = {name: index for index, name in enumerate(plan.quantities)}
@@ -171,7 +172,7 @@ class PowerWitnesses:
 
     def _blocks_of(self, quantity: str) -> set[int]:
         spans = self._spans[self._index[quantity]]
-        return {number for number, block in enumerate(self._plan.blocks) if spans.issubset(block.spans)}
+        return {number for number, request in enumerate(self._requests) if spans <= request}
 
 
 def _alone(names: Iterable[str]) -> Conductor:
