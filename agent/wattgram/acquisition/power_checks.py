@@ -52,7 +52,7 @@ class PowerChecks:
             power = abs(case.numbers[rule.power])
             if rule.power in counted and 0.0 < power <= limit < abs(exchanged[rule.power]):
                 sound.add(_order(case, rule.power))
-            if limit > PRODUCT_SLACK:
+            if limit > PRODUCT_SLACK and not rule.words_only:
                 self._count(rule.power, exceeds=power > limit)
                 self._report(case, rule, limit, findings)
         shown = {_order(case, index) for index in faults}

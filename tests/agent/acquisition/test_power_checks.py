@@ -192,3 +192,11 @@ def test_an_inverters_grid_power_does_not_bound_its_own_power() -> None:
     names = ("active_power_total", "import_power", "export_power")
     meter = Meter("growatt_tlx", {"active_power_total": "0000 C350", "import_power": "0000 0064"}, quantities=names)
     assert not any(meter.take().withheld for _ in range(4))  # 5 kW are used in the house, which takes 10 W more
+
+
+def test_the_total_of_a_hybrid_is_bounded_by_its_currents_only_where_exchanged_words_fit() -> None:
+    # 0.1 A x 230 V a phase through the grid port: 10 x 69 VA + 1 kVA
+    words = {f"voltage_l{n}n": "08FC" for n in (1, 2, 3)} | {f"current_l{n}": "0001" for n in (1, 2, 3)}
+    meter = Meter("growatt_tlx", words, quantities=[*words, "active_power_total"])
+    assert not any(meter.take(active_power_total="0004 93E0").withheld for _ in range(4))  # 30,000 W
+    assert [w.quantity for w in meter.take(active_power_total="03E8 0000").withheld] == ["active_power_total"]
