@@ -208,7 +208,8 @@ class ReadingRules:
 
     def _block(self, spans: Sequence[RegisterSpan]) -> BlockRule:
         """Return the rule of a request. The codes of a meter or an inverter do not show that its values are real."""
-        inside = [(index, place) for index, place in enumerate(self._plan.places) if self._spans[index].issubset(spans)]
+        request = frozenset(spans)
+        inside = [(index, place) for index, place in enumerate(self._plan.places) if self._spans[index] <= request]
         only_values = self._device.kind in ("meter", "inverter")
         values = [
             (index, place)
