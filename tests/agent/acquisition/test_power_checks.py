@@ -98,11 +98,19 @@ def test_exchanged_words_of_all_values_withhold_the_counters_until_the_order_is_
 def test_exchanged_words_beside_currents_of_zero_are_recognised() -> None:
     meter = Meter("acrel_adw300", ACREL)
     still = dict.fromkeys(["current_l1", "current_l2", "current_l3", "active_power_l1", "active_power_l2"], "0000")
-    judged = meter.take(**still, active_power_l3="0005 0000", active_power_total="0005 0000")  # 5 W, 327,680 W
-    assert isnan(meter.value(judged, "active_power_total"))
-    # Currents that the meter does not measure bound no power.
+    noise = {"active_power_l3": "0005 0000", "active_power_total": "0005 0000"}  # 5 W, 327,680 W
+    told = [meter.value(meter.take(**still, **noise), "active_power_total") for _ in range(3)]
+    assert [isnan(power) for power in told] == [False, False, True]
     meter = Meter("acrel_adw300", ACREL)
+    both = still | {"active_power_l2": "0003 0000", "active_power_l3": "0005 0000", "active_power_total": "0008 0000"}
+    assert isnan(meter.value(meter.take(**both), "active_power_total"))
+    # Currents that the meter does not measure bound no power.
+    meter = Meter("acrel_adw300", ACREL | {"active_power_l3": "0000"})
     judged = meter.take(**still, active_power_total="0004 93E0")  # 300,000 W
+    assert meter.value(judged, "active_power_total") == 300e3
+    judged = meter.take(**still, active_power_total="0004 0000")  # every 65,536th reading
+    assert meter.value(judged, "active_power_total") == 262_144.0
+    judged = meter.take(**still, active_power_total="0004 93E0")
     assert meter.value(judged, "active_power_total") == 300e3
 
 
@@ -199,4 +207,5 @@ def test_the_total_of_a_hybrid_is_bounded_by_its_currents_only_where_exchanged_w
     words = {f"voltage_l{n}n": "08FC" for n in (1, 2, 3)} | {f"current_l{n}": "0001" for n in (1, 2, 3)}
     meter = Meter("growatt_tlx", words, quantities=[*words, "active_power_total"])
     assert not any(meter.take(active_power_total="0004 93E0").withheld for _ in range(4))  # 30,000 W
-    assert [w.quantity for w in meter.take(active_power_total="03E8 0000").withheld] == ["active_power_total"]
+    exchanged = [meter.take(active_power_total="03E8 0000").withheld for _ in range(3)]
+    assert [len(withheld) for withheld in exchanged] == [0, 0, 1]
