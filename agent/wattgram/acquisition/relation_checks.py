@@ -100,7 +100,8 @@ class RelationChecks:
             added, whole = sum(phases), case.numbers[total]
             if len(phases) < len(parts) or isnan(whole):
                 continue
-            wrong = any(phases) and _differ(whole, added)
+            steps = sum(case.step(index) for index in (total, *parts)) / 2.0
+            wrong = any(phases) and _differ(whole, added) and abs(whole - added) > steps
             unit = case.unit(total)
             text = f"{case.names[total]} {whole:.6g}{unit} differs from the sum of its phases, {added:.6g}{unit}"
             yield (total, -1), text if wrong else ""
@@ -109,7 +110,8 @@ class RelationChecks:
             if isnan(va) or isnan(w):
                 continue
             text = f"{case.names[apparent]} {va:.6g} VA is below {case.names[active]} {w:.6g} W"
-            yield (apparent, active), text if w > va > 0.0 and _differ(w, va) else ""
+            steps = (case.step(apparent) + case.step(active)) / 2.0
+            yield (apparent, active), text if w - steps > va > 0.0 and _differ(w, va) else ""
 
 
 def _differ(power: float, other: float) -> bool:
