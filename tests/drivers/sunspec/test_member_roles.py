@@ -148,6 +148,15 @@ def test_an_inverter_whose_modules_are_a_battery_alone_may_have_the_role_battery
     assert power(words, "sunspec:inverter", "battery") == -3_000.0
 
 
+def test_an_inverter_whose_ports_are_all_a_batterys_gives_its_ac_power_as_the_battery() -> None:
+    # A public dump of an OutBack inverter: models 701 and 713, and a model 714 whose one port is of the type ESS.
+    ac_side = written(701, {"W_SF": 0, "W": -3_200.0})
+    words = chain(ac_side, written(713, {"Pct_SF": 0, "SoC": 63}), ports((1, -3_000)))
+    assert power(words, "sunspec:battery", "battery") == -3_200.0, "the busbar sees the AC side"
+    assert device(words, "sunspec:inverter").terminal is None
+    assert device(words, "sunspec:battery").roles["battery"].energy[0] == ("energy_export", "energy_import")
+
+
 def test_a_battery_inverter_without_pv_is_its_ac_side() -> None:
     words = chain(inverter(-3_000.0), STORAGE)
     assert power(words, "sunspec:battery", "battery") == -3_000.0
