@@ -10,6 +10,7 @@ from wattgram_drivers.driver_errors import BusDown, NoAnswer
 from wattgram_drivers.modbus.bus import Bus
 
 from wattgram.accounts.books import BALANCE_ROLES
+from wattgram.acquisition.daylight import DAYLIGHT
 from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS, Clock
 from wattgram.base.errors import SinkError
@@ -25,16 +26,13 @@ from .live_twins import twin_findings
 from .single_reading import READ_TIMEOUT
 from .site_check import CheckReport
 
-DAYLIGHT = range(9, 16)
-"""Hours of local time in which the sun shines on a roof all year; in the others an inverter may sleep."""
-
 
 async def check_live(config: Config, report: CheckReport, clock: Clock) -> None:
     """Read each device, connect to each sink, test signs and balance. Findings are added to the report.
 
     A device with a finding is read three times, so that a passing state is none.
     """
-    sources = [Source(device, config.site.name, clock.monotonic()) for device in config.devices]
+    sources = [Source(device, config.site.name, clock.monotonic(), config.site.timezone) for device in config.devices]
     buses: dict[str, list[Source]] = {}
     for source in sources:
         buses.setdefault(source.config.endpoint.key, []).append(source)
