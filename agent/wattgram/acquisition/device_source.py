@@ -131,7 +131,7 @@ class Source:
         self._judge.wanted = wanted
         self._choose_power()
         self.restore(remembered)
-        if self._lacks_power and not self._told_powerless:
+        if self._lacks_power and not self.unsuitable and not self._told_powerless:
             self._told_powerless = True
             self._announced.append(Occurrence(MISSING, POWERLESS.format(role=self.config.role)))
 
@@ -152,6 +152,11 @@ class Source:
         """Whether neither a quantity nor a counter gives the role's power."""
         powerless = self.config.role in POWER_ROLES and not self.has_power and not self.unsuitable
         return powerless and not any(self.metering.directions)
+
+    @property
+    def counts_power(self) -> bool:
+        """Whether the device has no quantity for its role's power, but counters, whose rate is the power."""
+        return not self._power and any(self.metering.directions)
 
     def _choose_power(self) -> None:
         """Take the power from the quantities that the device has, by preference."""
@@ -297,6 +302,7 @@ class Source:
             metered.quality,
             "implausible" if judged.withheld else "good",
             "partial" if judged.missing or self._lacks_power else "good",
+            "estimated" if self.counts_power and self.config.role in POWER_ROLES else "good",
         )
         record = Record(self._series, reading.time, values, (quality,))
         latest = Latest(record, power, reading.monotonic, metered, judged)
@@ -352,7 +358,7 @@ class Source:
             return "implausible"
         if self._glitches >= LASTING_GLITCH:
             return "glitch"
-        powerless = self.config.role in POWER_ROLES and not isfinite(latest.power)
+        powerless = self.config.role in POWER_ROLES and not isfinite(latest.power) and not self.counts_power
         return "partial" if powerless or latest.judged.missing else "good"
 
     def answers(self, now: float) -> bool:
