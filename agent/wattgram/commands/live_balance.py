@@ -44,10 +44,9 @@ def direction_finding(device: LiveDevice, devices: Sequence[LiveDevice]) -> list
 
 def _has_battery(device: LiveDevice) -> bool:
     """Return whether an inverter tells the power of a battery behind it."""
-    terminal = device.live.device.terminal if device.live else None
-    return (
-        terminal is not None and device.live is not None and complete(terminal.battery_power, device.live.values) != ()
-    )
+    live = device.live
+    terminal = live.device.terminal if live else None
+    return live is not None and terminal is not None and complete(terminal.battery_power, live.values) != ()
 
 
 def balance_findings(devices: Sequence[LiveDevice]) -> list[LiveFinding]:
