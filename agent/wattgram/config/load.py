@@ -71,7 +71,7 @@ def read(text: str, path: Path, sinks: Mapping[str, TableReader]) -> Config:
     maps_or_none = maps if maps.is_dir() else None
     site = site_table.read(top.table("site", required=True))
     grid = grid_table.read(top.table("grid"), directory, site.timezone, broker="mqtt" in data)
-    devices = devices_table.read(top.tables("device", required=True), maps_or_none)
+    devices = devices_table.read(top.tables("device", required=True), maps_or_none, grid.netting)
     inside = {name.removeprefix("mqtt."): reader for name, reader in sinks.items() if name.startswith("mqtt.")}
     broker = top.table("mqtt")
     tables = {name: top.table(name) for name in sinks if "." not in name}
