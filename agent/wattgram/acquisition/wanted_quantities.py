@@ -6,7 +6,8 @@ such as `energy_total` and `energy_total_u32`: one of both is enough.
 A wanted quantity is missing in a reading if it was due and its registers were not read: a request failed, was refused,
 or had no time left. A value that the device marks as not available is the device's word and not missing, except the
 role's power, and a configured quantity that the device has never delivered. A register that the map calls optional is
-wanted once the device has delivered it. A producer's power may be absent at night if the map says so. A withheld value is implausible, not missing.
+wanted once the device has delivered it. A producer's power may be absent at night if the map says so. A withheld value
+is implausible, not missing.
 """
 
 from __future__ import annotations
