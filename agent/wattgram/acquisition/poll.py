@@ -29,7 +29,8 @@ from wattgram.config.devices_table import KIND_OF_ROLE, DeviceConfig
 
 from .bus_usage import Usage
 from .chain_watch import ChainWatch, WalkPaused, changes, exchanged
-from .device_source import Source
+from .device_source import INVERTER_ROLES, Source
+from .terminal_reading import quantities_of
 from .validity import nameplate_of
 from .watched_bus import DeviceBus, WatchedBus
 
@@ -130,6 +131,9 @@ def fitted(bus: DeviceBus, source: Source, device: Device) -> Reader:
         device = replace(device, limits=replace(device.limits, timeout=config.timeout))
     price = request_cost(bus.endpoint, device.limits)
     quantities, slow = config.quantities, slow_of(config, device)
+    if quantities and device.terminal is not None and config.role in INVERTER_ROLES:
+        needed = [name for name in quantities_of(device.terminal) if name in device.quantities]
+        quantities = tuple(dict.fromkeys((*quantities, *needed)))
     if quantities and config.rated_power is None and (name := nameplate_of(device)) and name not in quantities:
         quantities, slow = (*quantities, name), (*slow, name)  # read once, or with the slow quantities
     reader = Reader(device, config.unit, quantities or None, cost=price, slow=slow)
@@ -363,7 +367,7 @@ class BusPoller:
             station.reader = fitted(self._watched_bus, source, survey.device)
             station.slow_period = -1
         if known is not None and exchanged(known.device, survey.device):
-            source.metering.forget()
+            source.forget_counters()
         watch.adopt(survey, station.reader, self.bus.connections, self._real_time())
 
     def _free_seconds(self, station: _Station) -> float:
