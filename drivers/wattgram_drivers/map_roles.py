@@ -55,13 +55,36 @@ def complete(alternatives: Sequence[tuple[str, ...]], names: Collection[str]) ->
 
 def roles_of(content: Row, rows: Mapping[str, Row]) -> dict[str, RoleReads]:
     """Return the roles of a map without mistakes, `meter` written out; of a map without roles, those of its kind."""
-    written = content.get("roles") or _by_kind(content["kind"], rows)
-    found = {
-        word: RoleReads(_powers(reads.get("power")), _counters(reads.get("energy"))) for word, reads in written.items()
-    }
-    meter = found.pop(METER, None)
-    every = {} if meter is None else dict.fromkeys(ROLE_DIRECTIONS, meter)
-    return {**every, **found}
+    if "roles" not in content:
+        return kind_roles(content["kind"], rows)
+    return _expanded(
+        {
+            word: RoleReads(_powers(reads.get("power")), _counters(reads.get("energy")))
+            for word, reads in content["roles"].items()
+        }
+    )
+
+
+def kind_roles(kind: Kind, names: Collection[str]) -> dict[str, RoleReads]:
+    """Return the roles of a kind of device, with the alternatives that exist among these quantities."""
+    found: dict[str, RoleReads] = {}
+    for role, (powers, energies) in _KIND_ROLES[kind].items():
+        power = tuple(alternative for alternative in powers if all(name in names for name in alternative))
+        energy = tuple(pair for pair in energies if any(name in names for name in pair))
+        if power or energy or (role == "weather" and any(name.startswith("irradiance") for name in names)):
+            found[role] = RoleReads(power, energy)
+    return _expanded(found)
+
+
+def _expanded(found: Mapping[str, RoleReads]) -> dict[str, RoleReads]:
+    """Return the roles with `meter` written out. A counter of both directions is none of the grid or of a battery."""
+    meter = found.get(METER)
+    every: dict[str, RoleReads] = {}
+    for role in ROLE_DIRECTIONS if meter else ():
+        assert meter is not None  # the loop is empty without
+        directed = tuple(pair for pair in meter.energy if pair[1] or _named_direction(pair[0]))
+        every[role] = RoleReads(meter.power, directed if role in ("grid", "battery") else meter.energy)
+    return {**every, **{role: reads for role, reads in found.items() if role != METER}}
 
 
 def terminal_of(content: Row) -> Terminal | None:
@@ -161,43 +184,28 @@ def _counters(written: Any) -> tuple[tuple[str, str], ...]:
     return tuple((item, "") if isinstance(item, str) else (item[0], item[1]) for item in written or ())
 
 
-_TERMINALS = ["active_power_total", ["active_power_l1", "active_power_l2", "active_power_l3"]]
-_DIRECTED = ["active_energy_import", "active_energy_export"]
-_GENERATOR = {"power": _TERMINALS, "energy": ["energy_total", "active_energy_total"]}
-_KIND_ROLES: Mapping[Kind, Mapping[str, Any]] = {
-    "meter": {METER: {"power": _TERMINALS, "energy": [_DIRECTED]}},
+_AT_TERMINALS = (("active_power_total",), ("active_power_l1", "active_power_l2", "active_power_l3"))
+_DIRECTED = ("active_energy_import", "active_energy_export")
+_STORED = ("battery_energy_discharge", "battery_energy_charge")
+_GENERATOR = (_AT_TERMINALS, (("energy_total", ""), ("active_energy_total", "")))
+_KIND_ROLES: Mapping[Kind, Mapping[str, tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, str], ...]]]] = {
+    "meter": {METER: (_AT_TERMINALS, (_DIRECTED, ("active_energy_total", "")))},
     "inverter": {
-        "pv": {"power": _TERMINALS, "energy": ["energy_total", ["energy_export", "energy_import"]]},
-        "grid": {
-            "power": ["meter_active_power_total"],
-            "energy": [["meter_energy_import", "meter_energy_export"], ["energy_import", "energy_export"]],
-        },
-        "battery": {"power": ["battery_power"], "energy": [["battery_energy_discharge", "battery_energy_charge"]]},
+        "pv": (_AT_TERMINALS, (("energy_total", ""), ("energy_export", "energy_import"))),
+        "grid": ((("meter_active_power_total",),), (("meter_energy_import", "meter_energy_export"),)),
+        "battery": ((("battery_power",),), (_STORED,)),
     },
-    "battery": {
-        "battery": {
-            "power": ["battery_power", *_TERMINALS],
-            "energy": [["battery_energy_discharge", "battery_energy_charge"], ["energy_export", "energy_import"]],
-        }
-    },
+    "battery": {"battery": ((("battery_power",), *_AT_TERMINALS), (_STORED, ("energy_export", "energy_import")))},
     "genset": {"genset": _GENERATOR, "chp": _GENERATOR},
-    "charger": {"ev": {"power": _TERMINALS, "energy": ["energy_total", "energy_consumed_total", _DIRECTED]}},
+    "charger": {
+        "ev": (_AT_TERMINALS, (("energy_total", ""), ("energy_consumed_total", ""), _DIRECTED)),
+    },
     "sensor": {
-        "production": {"energy": ["pulse_count_1", "totalizer_1", "volume_total"]},
-        "capture": {"energy": ["totalizer_1", "volume_total"]},
-        "fuel": {"energy": ["volume_total", "totalizer_1", "pulse_count_1"]},
-        "weather": {},
+        "heat": ((("thermal_power",),), ()),
+        "production": ((), (("pulse_count_1", ""), ("totalizer_1", ""), ("volume_total", ""))),
+        "capture": ((), (("totalizer_1", ""), ("volume_total", ""))),
+        "fuel": ((), (("volume_total", ""), ("totalizer_1", ""), ("pulse_count_1", ""))),
+        "weather": ((), ()),
     },
 }
-"""Roles of a map that states none, such as an own map of an older version: those of its kind."""
-
-
-def _by_kind(kind: Kind, rows: Mapping[str, Row]) -> dict[str, dict[str, Any]]:
-    """Return the roles of a kind, with the alternatives that exist in the map."""
-    found: dict[str, dict[str, Any]] = {}
-    for role, reads in _KIND_ROLES[kind].items():
-        power = [item for item in _powers(reads.get("power")) if all(name in rows for name in item)]
-        energy = [item for item in _counters(reads.get("energy")) if all(name in rows or not name for name in item)]
-        if power or energy or (role == "weather" and any(name.startswith("irradiance") for name in rows)):
-            found[role] = {"power": power, "energy": energy}
-    return found
+"""Power and energy of each role of a map that states no roles, such as an own map of an older version, by its kind."""

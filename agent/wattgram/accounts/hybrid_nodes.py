@@ -50,6 +50,7 @@ def hybrid_nodes(devices: Sequence[DeviceConfig]) -> tuple[HybridNode, ...]:
     A SunSpec inverter describes itself at its first reading, so it is a node from the beginning, and has no channel of
     a battery that the configuration does not name.
     """
+    devices = powered(devices)
     pv = {device.name: device for device in devices if device.role == "pv"}
     behind = [device for device in devices if device.role == "battery" and any(name in pv for name in device.behind)]
     groups: list[set[str]] = []
@@ -81,9 +82,7 @@ def channels_of(devices: Sequence[DeviceConfig]) -> tuple[DeviceConfig, ...]:
         if " " in name
     }
     channels: list[DeviceConfig] = []
-    for device in devices:
-        if device.role not in POWER_ROLES:
-            continue
+    for device in powered(devices):
         channels.append(device)
         if name := extra.get(device.name):
             channels.append(
@@ -110,9 +109,13 @@ def tree_of(devices: Sequence[DeviceConfig]) -> tuple[TreeDevice, ...]:
             source=device.role not in ("load", "ev", "grid"),
             group=device.group or ("transport" if device.role == "ev" else ""),
         )
-        for device in devices
-        if device.role in POWER_ROLES
+        for device in powered(devices)
     )
+
+
+def powered(devices: Sequence[DeviceConfig]) -> list[DeviceConfig]:
+    """Return the devices whose power belongs to the balance."""
+    return [device for device in devices if device.role in POWER_ROLES and not device.unsuitable]
 
 
 def _node(inverters: tuple[DeviceConfig, ...], batteries: tuple[DeviceConfig, ...]) -> HybridNode:

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from math import isnan
 from typing import Any
 
 from wattgram_drivers.device import Device, Reading
+from wattgram_drivers.map_roles import complete, parts
 from wattgram_drivers.plan import Plan, spans_of
 
 MISSING_READINGS = 3
@@ -32,8 +33,10 @@ COPY = re.compile(r"_(float|int|k|alt|highres|u32|i16|signed|gen24)$")
 class WantedQuantities:
     """The wanted quantities of one device, in the order of its readings.
 
-    names: of the record's fields. configured: the key `quantities`. power: the quantities of the role's power.
-    may_sleep: the role's power may be marked as not available.
+    names: of the record's fields. configured: the key `quantities`. power: the alternatives of the role's power, as in
+    `RoleReads`. may_sleep: the role's power may be marked as not available. chosen: the first alternative whose
+    quantities the device has all delivered at some time, else the first that is read; () for none. So an inverter
+    without a third tracker is no inverter with an unknown power.
     """
 
     def __init__(
@@ -43,14 +46,14 @@ class WantedQuantities:
         names: tuple[str, ...],
         *,
         configured: Collection[str] = (),
-        power: Collection[str] = (),
+        power: Sequence[tuple[str, ...]] = (),
         may_sleep: bool = False,
     ) -> None:
         self._places = plan.places
         self._names = names
         self._format = f"{len(names)}d"
         self._configured = frozenset(configured)
-        self._power = frozenset(power)
+        self._alternatives = tuple(power)
         self._may_sleep = may_sleep
         self._fast = frozenset(
             name
@@ -63,6 +66,7 @@ class WantedQuantities:
         self._counts: dict[str, int] = {}  # due readings in a row without the quantity
         self._undue = False  # whether a quantity was absent in a reading in which it was not due
         self.delivered: set[str] = set()
+        self._choose()
         self.missing: tuple[str, ...] = ()
 
     def concerns(self, reading: Reading) -> bool:
@@ -75,6 +79,7 @@ class WantedQuantities:
         A reading with the same present values as the last one may be left out unless it `concerns`.
         """
         known = set(withheld)
+        delivered = len(self.delivered)
         self._undue = False
         for name, place, number in zip(self._names, self._places, struct.unpack(self._format, values), strict=True):
             if not isnan(number) or name in known:
@@ -90,6 +95,8 @@ class WantedQuantities:
                 self._counts[name] = self._counts.get(name, 0) + 1
             else:
                 self._counts.pop(name, None)
+        if len(self.delivered) != delivered:
+            self._choose()
         self.missing = tuple(name for name, count in self._counts.items() if count >= MISSING_READINGS)
         return self.missing
 
@@ -108,6 +115,10 @@ class WantedQuantities:
         base = COPY.sub("", name)
         return any(other != name and COPY.sub("", other) == base for other in self.delivered)
 
+    def _choose(self) -> None:
+        self.chosen = complete(self._alternatives, self.delivered) or complete(self._alternatives, self._names)
+        self._power = frozenset(name for name, _ in parts(self.chosen))
+
     def dump(self) -> list[str]:
         """Return the delivered quantities, for a restart."""
         return sorted(self.delivered)
@@ -115,3 +126,4 @@ class WantedQuantities:
     def restore(self, dumped: Any) -> None:
         """Restore the state from `dump`; quantities that the device no longer has are forgotten."""
         self.delivered.update(name for name in map(str, dumped) if name in self._names)
+        self._choose()

@@ -99,7 +99,10 @@ def _add_device(device: LiveDevice, devices: Sequence[LiveDevice], report: Check
         else finding
         for finding in device.findings
     ]
-    if config.role in BALANCE_ROLES and not source.has_power:
+    if source.unsuitable:
+        if not config.unsuitable:  # else the plan has told it
+            findings.append(LiveFinding("role", source.unsuitable))
+    elif config.role in BALANCE_ROLES and not source.has_power:
         text = (
             f"offers no quantity that gives the power of a {config.role}; allowed: a driver or quantities with "
             "active_power_total"

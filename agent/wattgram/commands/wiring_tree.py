@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from wattgram.accounts.hybrid_nodes import hybrid_nodes
+from wattgram.accounts.hybrid_nodes import hybrid_nodes, powered
 from wattgram.acquisition.terminal_reading import ESTIMATE_ERROR, is_estimated
-from wattgram.base.power_roles import POWER_ROLES
 from wattgram.config.devices_table import DeviceConfig
 
 
 def wiring_lines(devices: Sequence[DeviceConfig]) -> list[str]:
     """Return the lines of the tree; [] if nothing stands behind anything."""
-    powered = [device for device in devices if device.role in POWER_ROLES]
-    if not any(device.behind for device in powered):
+    drawn = powered(devices)
+    if not any(device.behind for device in drawn):
         return []
     below: defaultdict[str, list[DeviceConfig]] = defaultdict(list)
-    for device in powered:
+    for device in drawn:
         below[device.behind[0] if device.behind else ""].append(device)
     return ["busbar", *_branches(below, "", "")]
 

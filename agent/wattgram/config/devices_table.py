@@ -51,6 +51,7 @@ class DeviceConfig:
     of the roles that produce. `tolerate`: header fields that the device's gateway sets wrongly for good. `behind`: the
     devices whose readings contain this device's flow, () for the busbar. `backup`: loads stand on the backup port of
     an inverter whose map has no power of it.
+    `unsuitable`: why the device cannot have its role, "" if it can; its power stays out of the balance.
     """
 
     name: str
@@ -76,6 +77,7 @@ class DeviceConfig:
     tolerate: tuple[Tolerance, ...] = ()
     behind: tuple[str, ...] = ()
     backup: bool = False
+    unsuitable: str = ""
 
 
 def read(tables: Sequence[Table], maps: Path | None, netting: str = "busbar") -> tuple[DeviceConfig, ...]:

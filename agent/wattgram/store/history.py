@@ -75,6 +75,12 @@ class History:
             )
             return {series.tag("device") for series in found}
 
+    def roles(self) -> set[tuple[str, str]]:
+        """Return the name and the role of every device of the site with readings."""
+        with self._opened() as view:
+            found = view.series(lambda series: series.kind == "device" and self._is_of_site(series, {}))
+            return {(series.tag("device"), series.tag("role")) for series in found}
+
     def sites(self) -> list[str]:
         """Return every site with records."""
         with self._opened() as view:

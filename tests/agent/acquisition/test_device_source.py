@@ -15,6 +15,8 @@ from wattgram_drivers.device import Device, Reading, Register
 from wattgram_drivers.endpoint import parse
 from wattgram_drivers.plan import make_plan
 
+from tests.support.kind_roles import with_roles
+
 HERE = parse("tcp://127.0.0.1")
 
 
@@ -24,7 +26,7 @@ def device_with(kind: str, *quantities: str) -> Device:
         Register(name, address, "holding", "i16", scale=Fraction(1000 if "energy" in name else 1))
         for address, name in enumerate(quantities)
     )
-    return Device("made", "", "", kind, registers)  # type: ignore[arg-type]  # a kind from the test's table
+    return with_roles(Device("made", "", "", kind, registers))  # type: ignore[arg-type]  # a kind from the test's table
 
 
 def source_after(role: str, device: Device, values: list[int], *, invert: bool = False) -> Source:
@@ -133,7 +135,7 @@ def test_a_glitch_is_a_quality_of_the_record_and_its_value_stays() -> None:
 def test_a_counter_wraps_at_its_width_times_its_current_scale() -> None:
     # SunSpec: acc32 with a scale factor of 1, so it ends at 2^32 x 10 Wh; 0 is not a value.
     register = Register("energy_total", 0, "holding", "u32", scale_address=2, invalid=(0,))
-    device = Device("made", "", "", "inverter", (register,))
+    device = with_roles(Device("made", "", "", "inverter", (register,)))
     source = counting(device, "pv", [0xFFFF, 0xFFFD, 1], [0, 2, 1])
     assert metered_step(source)[:3:2] == (50.0, "rollover")
     assert source.latest is not None
@@ -155,7 +157,7 @@ def test_transformer_ratios_are_part_of_a_counters_scale() -> None:
             Register("ct_ratio", 2, "holding", "u16"),
         ),
     )
-    source = counting(device, "grid", [0xFFFF, 10, 40], [0, 10, 40], rated_power=400e3)
+    source = counting(with_roles(device), "grid", [0xFFFF, 10, 40], [0, 10, 40], rated_power=400e3)
     assert metered_step(source)[:3:2] == (4000.0, "rollover")
     assert metered_step(source).resolution == (4000.0, 0.0)
 

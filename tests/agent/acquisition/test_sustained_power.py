@@ -12,7 +12,9 @@ from wattgram_drivers.device import Device, Reading, Register
 from wattgram_drivers.endpoint import parse
 from wattgram_drivers.plan import make_plan
 
-DEVICE = Device("made", "", "", "inverter", (Register("active_power_total", 0, "holding", "u16"),))
+from tests.support.kind_roles import with_roles
+
+DEVICE = with_roles(Device("made", "", "", "inverter", (Register("active_power_total", 0, "holding", "u16"),)))
 
 
 def after(minutes: float, power: float, interval: float = 1.0) -> float:
