@@ -20,7 +20,8 @@ MOVED = 0.10
 LEAST_POWER = 500.0
 """Mean power from which the loss is judged without a rated power, W."""
 
-HOUR = 1.0
+JUDGED_HOURS = 1.0
+"""Time over which the loss is judged, h."""
 
 
 class LossHour:
@@ -37,7 +38,7 @@ class LossHour:
             powers = (terminal, pv, battery, backup, abs(terminal), abs(pv), abs(battery))
             self._sums = [total + power * hours for total, power in zip(self._sums, powers, strict=True)]
             self._hours += hours
-        return self._hours >= HOUR
+        return self._hours >= JUDGED_HOURS
 
     def finding(self) -> str:
         """Return what is wrong with the registers; "" if the loss is possible or too little has flowed."""

@@ -111,6 +111,7 @@ class Instants:
         taken = {
             name: point.take(time, valid=not self._sources[self._wiring.device_of(name)].frozen)
             for name, point in self._points.items()
+            if name in self._wiring.active
         }
         self._intervals, self.occurrences = self._wiring.advance(taken, seconds)
         for name, finding in self._wiring.findings().items():

@@ -26,6 +26,9 @@ from .metering_tree import OwnUse, own_uses
 TERMINAL, STRINGS, CELLS = "terminal", "dc pv", "dc battery"
 """Ends of the names of a hybrid's points."""
 
+UNREAD = PointInterval()
+"""Interval of a point without a reading."""
+
 PointReading = tuple[str, float, MeteredStep]
 """Name of a point, power in W, and the amount counted."""
 
@@ -54,6 +57,7 @@ class SiteWiring:
         self._tree_names = tuple(device.name for device in tree)
         self._before: dict[str, float] = {}
         self._configs = {device.name: device for device in channels if " " not in device.name}
+        self.active = set(self._configs)  # points that have readings; those of an inverter without a battery have none
 
     def points(self, tick: float) -> dict[str, MeteringPoint]:
         """Return the metering points of the site by name; tick: s."""
@@ -75,8 +79,13 @@ class SiteWiring:
         node = self._node_of.get(device)
         return f"{node.name} {TERMINAL}" if node and self._states[node.name].shares(node) else device
 
-    def readings(self, config: DeviceConfig, taken: Latest) -> Iterator[PointReading]:
-        """Yield what a reading gives to the points of its device."""
+    def readings(self, config: DeviceConfig, taken: Latest) -> list[PointReading]:
+        """Return what a reading gives to the points of its device."""
+        readings = list(self._readings(config, taken))
+        self.active.update(point for point, _, _ in readings)
+        return readings
+
+    def _readings(self, config: DeviceConfig, taken: Latest) -> Iterator[PointReading]:
         node, name = self._node_of.get(config.name), config.name
         if node is None or name in self._inverters:
             yield name, taken.power, taken.metered
@@ -86,12 +95,12 @@ class SiteWiring:
         if node is None or name not in self._inverters:
             return
         reading = taken.node
-        if reading is not None:
+        if reading is not None and (isfinite(reading.battery) or self._states[node.name].shares(node)):
             self._states[node.name].add_inverter(reading)
             yield f"{name} {TERMINAL}", reading.terminal, reading.terminal_step
             yield f"{name} {STRINGS}", reading.pv, NOTHING_METERED
             yield f"{name} {CELLS}", reading.battery, NOTHING_METERED
-        elif node.batteries:  # the map has no terminal: the inverter's power is the terminal's
+        elif reading is None and node.batteries:  # the map has no terminal: the inverter's power is the terminal's
             yield f"{name} {TERMINAL}", taken.power, taken.metered
 
     def advance(self, points: Mapping[str, PointInterval], seconds: float) -> WiringStep:
@@ -149,12 +158,12 @@ class SiteWiring:
         return HybridInterval(terminals, tuple(strings), tuple(cells))
 
     def _terminal(self, name: str, points: Mapping[str, PointInterval], hours: float) -> TerminalFlows:
-        late = points[name].late_positive, points[name].late_negative
+        late = points.get(name, UNREAD)[3:5]
         return self._flows(name, points, hours)._replace(late_forward=late[0], late_backward=late[1])
 
     def _flows(self, name: str, points: Mapping[str, PointInterval], hours: float) -> TerminalFlows:
         """Return the flows of a point; an energy that follows from the two ends is their mean."""
-        interval = points[name]
+        interval = points.get(name, UNREAD)
         forward, backward = _energies(interval, self._before.get(name, nan), hours)
         return TerminalFlows(interval.power, forward, backward)
 
