@@ -136,6 +136,8 @@ class SiteWiring:
         """Restore the state from `dump`; ValueError if the state is invalid."""
         try:
             (states,) = dumped
+            if not isinstance(states, dict):
+                raise TypeError  # noqa: TRY301 - explained below as other damage
             for name, state in self._states.items():
                 if name in states:
                     state.restore(states[name])
