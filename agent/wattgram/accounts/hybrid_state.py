@@ -234,7 +234,9 @@ def _shares(weights: Sequence[float], count: int) -> list[float]:
     total = sum(known)
     if count == 1:
         return [1.0]
-    return [weight / total for weight in known] if total > 0.0 and len(known) == count else [1.0 / count] * count
+    if total > 0.0 and len(known) == count:
+        return [weight / total for weight in known]
+    return [1.0 / count] * count if count else []
 
 
 def _sum(values: Sequence[float]) -> float:

@@ -153,6 +153,8 @@ def test_what_was_learned_survives_a_restart() -> None:
 
 def test_a_sunspec_battery_without_a_channel_is_told_and_leaves_pv_unknown() -> None:
     stage = wiring(site(METER, device("roof", "pv", "sunspec", 503)))
+    own = {"incomer": PointInterval(0.0), "roof": PointInterval(3000.0, 3.0, nan)}
+    assert stage.advance(own, 1.0).intervals[1] == own["roof"]  # an inverter without a battery
     step = stage.advance(points(PointInterval(3000.0), 3500.0, -200.0), 1.0)
     assert isnan(step.intervals[1].power)
     assert [occurrence.event for _, occurrence in step.occurrences] == ["battery not configured"]
