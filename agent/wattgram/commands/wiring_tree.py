@@ -28,7 +28,12 @@ def hybrid_notes(devices: Sequence[DeviceConfig]) -> list[str]:
     for node in hybrid_nodes(devices):
         for inverter in node.inverters:
             terminal = inverter.device.terminal if inverter.device else None
-            if terminal is not None and is_estimated(terminal):
+            if node.batteries and inverter.device is not None and terminal is None:
+                notes.append(
+                    f"{inverter.name}: {inverter.driver} describes no AC terminal with a battery behind it; the "
+                    "power of the role pv stands for it, and the power of the PV strings is unknown"
+                )
+            elif terminal is not None and is_estimated(terminal):
                 notes.append(
                     f"{inverter.name}: {inverter.driver} has no register of the AC terminal; PV + battery stands for "
                     f"it, with a limit of error of {ESTIMATE_ERROR:.0%}"

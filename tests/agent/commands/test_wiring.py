@@ -65,6 +65,9 @@ def test_a_hybrid_without_a_named_battery_and_one_without_a_terminal_are_notes(t
     assert not any("5%" in note for note in notes)
     notes = site_check.check_plan(WiredSite(tmp_path, METER, HUAWEI, LUNA).config).notes
     assert not any("battery" in note for note in notes)
+    string = device("roof", "pv", "goodwe_dt", 503)
+    notes = site_check.check_plan(WiredSite(tmp_path, METER, string, LUNA).config).notes
+    assert any("goodwe_dt describes no AC terminal" in note for note in notes)
     bare = device("roof", "pv", "sofar_hyd_legacy", 503)
     notes = site_check.check_plan(WiredSite(tmp_path, METER, bare).config).notes
     assert any("limit of error of 5%" in note for note in notes)
