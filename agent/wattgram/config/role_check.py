@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from wattgram_drivers.device import Device
-from wattgram_drivers.driver_errors import few_words
 
 from wattgram.base.errors import HistoryError
 from wattgram.base.toml_table import Table
@@ -22,8 +21,8 @@ def unsuitable(device: Device, role: str, driver: str) -> str:
     """Return why a device cannot have a role, in words; "" if it can."""
     if not role or role in device.roles:
         return ""
-    what = f"{driver} ({device.kind})" if driver != device.kind else driver
-    return f"found {role!r}, which {what} cannot have; {few_words(role, tuple(device.roles))}"
+    allowed = ", ".join(device.roles) or "none, until its map states [roles]"
+    return f"found {role!r}, which {driver} ({device.kind}) cannot have; allowed: {allowed}"
 
 
 def checked(

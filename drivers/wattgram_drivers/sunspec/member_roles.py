@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from wattgram_drivers.device import Kind, RoleReads, Terminal
 
 from .models import FoundModel, definition
-from .points import DER
+from .points import DER, STORAGE_MODELS
 
 PortUse = Literal["pv", "battery", "charge", "discharge", ""]
 """Use of a DC port: charge and discharge are two ports of one battery, one for each direction; "": unknown."""
@@ -26,7 +26,7 @@ _TEXTS: tuple[tuple[str, PortUse], ...] = ((r"stdis", "discharge"), (r"stcha", "
 _PHASES = ("active_power_l1", "active_power_l2", "active_power_l3")
 _AC_POWER = (("active_power_total",), _PHASES)
 _AT_TERMINAL = (("energy_export", "energy_import"), ("energy_total", ""))
-_METER = RoleReads(_AC_POWER, (("active_energy_import", "active_energy_export"),))
+_METER_READS = RoleReads(_AC_POWER, (("active_energy_import", "active_energy_export"),))
 _ELECTRICAL = ("pv", "wind", "hydro", "genset", "chp", "battery", "grid", "load", "ev")
 
 
@@ -38,6 +38,11 @@ class StorageFacts(NamedTuple):
 
     vacant: bool = False
     ports: tuple[PortUse, ...] = ()
+
+    @property
+    def battery_alone(self) -> bool:
+        """Whether every DC port is a battery's: the AC power is then the battery's."""
+        return bool(self.ports) and not {"pv", ""} & {*self.ports}
 
 
 def port_uses(found: FoundModel, octets: bytes) -> tuple[PortUse, ...]:
@@ -76,14 +81,18 @@ def member_roles(
     An inverter's model does not say what drives it; model 701 describes any generator (IEEE 1547-2018).
     """
     if kind == "meter":
-        return dict.fromkeys(_ELECTRICAL, _METER)
+        return dict.fromkeys(_ELECTRICAL, _METER_READS)
     if kind == "sensor":
         return {"weather": RoleReads()}
     if kind == "battery":
         counters = (("battery_energy_discharge", "battery_energy_charge"), *battery_counters(facts))
-        reads = RoleReads((*battery_powers(names, facts), *_AC_POWER), (*counters, ("energy_export", "energy_import")))
-        return {"battery": reads}
-    words = ("pv", "wind", "hydro", *(("genset", "chp") if DER in models else ()))
+        powers, at_terminal = battery_powers(names, facts), (("energy_export", "energy_import"),)
+        if facts.battery_alone:
+            return {"battery": RoleReads((*_AC_POWER, *powers), (*at_terminal, *counters))}
+        return {"battery": RoleReads((*powers, *_AC_POWER), (*counters, *at_terminal))}
+    words = ["pv", "wind", "hydro"]
+    words += ["genset", "chp"] if DER in models else []
+    words += ["battery"] if not {*STORAGE_MODELS}.isdisjoint(models) else []  # of an inverter with a battery alone
     return dict.fromkeys(words, RoleReads(_AC_POWER, tuple(reversed(_AT_TERMINAL))))
 
 
@@ -107,13 +116,13 @@ def battery_counters(facts: StorageFacts) -> tuple[tuple[str, str], ...]:
 
 
 def member_terminal(names: Collection[str], facts: StorageFacts) -> Terminal | None:
-    """Return the terminal of an inverter whose battery has values; None for an inverter without a battery.
+    """Return the terminal of an inverter whose battery has values; None without a battery, or without PV.
 
     Model 124 and model 713 have no power: without another model, the battery's power is unknown.
     """
     powers = battery_powers(names, facts)
     modules = tuple(name for name in names if re.fullmatch(r"dc_power_\d+", name))
-    if facts.vacant or not (powers or modules):
+    if facts.vacant or facts.battery_alone or not (powers or modules):
         return None
     pv = tuple(f"dc_power_{number}" for number in _numbers(facts, "pv"))
     if not pv and not any(facts.ports):

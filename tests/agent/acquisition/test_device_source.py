@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from fractions import Fraction
+from math import isnan
 
 import pytest
 from wattgram.acquisition.device_source import Source
@@ -11,7 +13,7 @@ from wattgram.base.clock import NS
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.counters.metering import MeteredStep
 from wattgram_drivers.catalogue import load
-from wattgram_drivers.device import Device, Reading, Register
+from wattgram_drivers.device import Device, Reading, Register, RoleReads
 from wattgram_drivers.endpoint import parse
 from wattgram_drivers.plan import make_plan
 
@@ -220,3 +222,36 @@ def test_values_that_disagree_are_told_once_though_their_numbers_change() -> Non
         assert source.taken is not None
         told += [occurrence.event for occurrence in source.taken.occurrences]
     assert told == ["values disagree"]
+
+
+def test_a_device_with_a_role_that_it_cannot_have_is_told_once_and_gives_no_power() -> None:
+    # A SunSpec meter that was configured as PV inverter's battery is known after the walk only.
+    device = device_with("charger", "active_power_total", "energy_total")
+    source = source_after("battery", device, [10, 20])
+    assert source.state(0.0) == "unsuitable"
+    assert isnan(source.power(0.0))
+    assert source.latest is not None
+    (occurrence,) = source.latest.occurrences
+    assert occurrence.event == "role unsuitable"
+    assert occurrence.detail == (
+        "found 'battery', which made (charger) cannot have; allowed: ev; its power stays out of the balance"
+    )
+    assert source.metering.directions == (False, False), "its counters are not the role's"
+    source.equip(device, make_plan(device))
+    assert source.dump()
+
+
+def test_the_power_comes_from_the_best_alternative_that_the_device_has_delivered() -> None:
+    reads = {"pv": RoleReads((("active_power_total",), ("active_power_l1", "active_power_l2")))}
+    device = replace(device_with("inverter", "active_power_total", "active_power_l1", "active_power_l2"), roles=reads)
+    source = Source(DeviceConfig("one", "pv", "made", device, HERE, 1), "works", 0.0)
+    plan = make_plan(device)
+    source.equip(device, plan)
+
+    def power(second: int, values: list[int], valid: bytes) -> float:
+        source.take(Reading(second * 10**9, float(second), struct.pack(">3h", *values), valid))
+        return source.power(float(second))
+
+    assert power(0, [0, 20, 30], b"\0\1\1") == 50.0, "the device refuses the total"
+    assert power(1, [60, 20, 30], b"\1\1\1") == 60.0
+    assert isnan(power(2, [0, 20, 30], b"\0\1\1")), "the total is known to exist: its absence is no reason to guess"
