@@ -123,6 +123,8 @@ def _device(content: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], n
         ValidWhen(row["quantity"], tuple(map(float, row["values"])), tuple(row.get("covers", ())))
         for row in content.get("valid_when", ())
     )
+    if running := content.get("running"):
+        optional["running"] = ValidWhen(running["quantity"], tuple(map(float, running["values"])))
     if "transports" in content:
         optional["transports"] = tuple(content["transports"])
     if "line" in content:

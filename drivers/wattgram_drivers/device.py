@@ -269,7 +269,8 @@ class Terminal:
 class Device:
     """A register map: a model's registers and limits. name: of the map in the catalogue.
 
-    conditions: when the values are valid. nameplate: quantity with the device's rated AC power, "" if no register has
+    conditions: when the values are valid. running: when an inverter feeds in, so that a request of zeros is void.
+    nameplate: quantity with the device's rated AC power, "" if no register has
     it. blocks: registers that the device fills together; none for most maps. roles: the roles that the device can have.
     terminal: of an inverter with a battery, None for other devices.
     """
@@ -288,6 +289,7 @@ class Device:
     line: SerialSettings | None = None  # None: unknown, or no serial port
     identity: IdentityMarks = IdentityMarks()
     conditions: tuple[ValidWhen, ...] = ()
+    running: ValidWhen | None = None
     nameplate: str = ""
     blocks: tuple[RegisterBlock, ...] = ()
     roles: Mapping[str, RoleReads] = field(default_factory=dict, hash=False)

@@ -236,6 +236,12 @@ def schema() -> dict[str, Any]:
                 "minItems": 1,
                 "description": "states of the device in which its values are valid",
             },
+            "running": {
+                **_object(
+                    {key: condition["properties"][key] for key in ("quantity", "values")}, ["quantity", "values"]
+                ),
+                "description": "state of an inverter that feeds in: a request of zeros is then void",
+            },
             "nameplate": {"type": "string", "description": "row with the rated AC power"},
             "identity": {**identity, "description": "marks by which wattgram scan identifies the device"},
             "registers": {

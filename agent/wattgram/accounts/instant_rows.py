@@ -49,7 +49,9 @@ class Instants:
         self._wiring = SiteWiring(config.devices, layout.channels)
         self._layout = layout
         self._ladder = ladder
-        self._points = self._wiring.points(tick)
+        # Without a source on the site, an incomer with an import counter alone is known.
+        one_way = all(device.role in ("grid", "load", "ev") for device in layout.channels)
+        self._points = self._wiring.points(tick, one_way=one_way)
         self._fuel = {
             device.name: FuelFlow(tick, fuel.factor(device, config.grid.basis) / 1000.0 / factor)
             for device in layout.channels

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 from math import isfinite, nan, prod
 from typing import Any
 
@@ -21,6 +22,7 @@ from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.role_check import UNSUITABLE, unsuitable
 from wattgram.counters.metering import MeteredStep, Metering, counters_of
 
+from .daylight import daylight_of
 from .record_quality import worst_quality
 from .sustained_power import SustainedPower
 from .terminal_reading import NodeReading, TerminalReads
@@ -44,6 +46,12 @@ TERMINAL_COUNTERS = " terminal"
 """Key of the terminal's counters beside those of the role."""
 
 TOO_SMALL = "rated power too small"
+
+POWERLESS = (
+    "no quantity of the device gives the power of the role {role}; choose a driver or `quantities` with this power, "
+    "or another role"
+)
+"""Text of the event of a device without its role's power."""
 
 NOT_ANSWERED = " (refused by the device; if it lacks the register, set the wanted `quantities`)"
 
@@ -76,9 +84,9 @@ def power_quantities(device: Device, role: str, names: Collection[str]) -> tuple
 
 
 class Source:
-    """Decoder of one device's readings, with the state of the device."""
+    """Decoder of one device's readings, with the state of the device. timezone: of the site; None: unknown."""
 
-    def __init__(self, config: DeviceConfig, site: str, started: float) -> None:
+    def __init__(self, config: DeviceConfig, site: str, started: float, timezone: tzinfo | None = None) -> None:
         self.config = config
         self.latest: Latest | None = None  # the newest reading
         self.taken: Latest | None = None  # the reading that `take` handled last; after a wait for the clock it is older
@@ -91,11 +99,16 @@ class Source:
         self.notices: list[Occurrence] = []  # events that the next reading publishes
         self._tags = (("site", site), ("device", config.name), ("role", config.role), ("driver", config.driver))
         self._started = started
+        self._daylight = daylight_of(timezone)
         self._judge: Judge | None = None
+        self._layout: tuple[Device, Plan] | None = None
         self._preview: Judge | None = None  # of readings that wait for the clock: `take` judges them in their turn
+        self._rested = False  # whether the device rested before the restart
+        self._assumed: float | None = None  # rated power in place of the configured one, W
         self._implausible = ValueIncident(IMPLAUSIBLE, PLAUSIBLE)
         self._missing = ValueIncident(MISSING, COMPLETE)
         self._disagreement = ValueIncident(DISAGREE, AGREE)
+        self._told_powerless = False  # whether the event about a driver without the role's power is out
         self._glitches = 0  # readings in a row without an accepted counter value
         self._sustained = SustainedPower(config.interval)
         self._remembered: Any = None  # state of the last process that waits for `equip`
@@ -113,7 +126,8 @@ class Source:
         remembered = self.dump()
         self._check_role(device)
         self._index = {name: index for index, name in enumerate(plan.quantities)}
-        self._judge, self._preview = self._new_judge(device, plan), self._new_judge(device, plan)
+        self._layout, self._preview = (device, plan), None
+        self._judge = self._new_judge(device, plan)
         names = self._judge.names
         self._series = Series("device", self._tags, names, (), ("quality",))
         self._equip_counters(device, plan, names)
@@ -133,6 +147,9 @@ class Source:
         self._judge.wanted = wanted
         self._choose_power()
         self.restore(remembered)
+        if self._lacks_power and not self.unsuitable and not self._told_powerless:
+            self._told_powerless = True
+            self._announced.append(Occurrence(MISSING, POWERLESS.format(role=self.config.role)))
 
     def _check_role(self, device: Device) -> None:
         """Judge the role of a device whose map was not known before, such as a SunSpec device."""
@@ -146,6 +163,11 @@ class Source:
         """Whether the device has a quantity for its role's power."""
         return bool(self._power)
 
+    @property
+    def counts_power(self) -> bool:
+        """Whether the device has no quantity for its role's power, but counters, whose rate is the power."""
+        return not self._power and any(self.metering.directions)
+
     def _choose_power(self) -> None:
         """Take the power from the quantities that the device has, by preference."""
         wanted = self._judge.wanted if self._judge else None
@@ -153,6 +175,11 @@ class Source:
             self._chosen = wanted.chosen
             names = self._series.fields
             self._power = tuple((names.index(name), factor) for name, factor in parts(self._chosen))
+
+    @property
+    def _lacks_power(self) -> bool:
+        """Whether neither a quantity nor a counter gives the role's power."""
+        return self.config.role in POWER_ROLES and not self.has_power and not any(self.metering.directions)
 
     def take(self, reading: Reading) -> Record:
         """Decode and judge a reading, make it this device's record, and advance the counters."""
@@ -210,6 +237,7 @@ class Source:
             "delivered": self._judge.wanted.dump(),
             "sustained": self._sustained.largest,
             "rests": self._judge.rests,
+            "rated": {"power": self.config.rated_power, "finding": self.rated_finding} if self.rated_finding else None,
         }
 
     def dump_counters(self) -> dict[str, object]:
@@ -251,10 +279,9 @@ class Source:
         try:
             self._judge.wanted.restore(dumped["delivered"])
             self._sustained.largest = max(self._sustained.largest, float(dumped["sustained"]))
-            if dumped.get("rests"):
+            self._rested = bool(dumped.get("rests"))
+            if self._rested:
                 self._judge.remember_rest()
-                if self._preview is not None:
-                    self._preview.remember_rest()
         except (KeyError, TypeError) as error:
             raise ValueError(f"found {dumped!r}, expected what a judge has learned") from error
         self._choose_power()
@@ -263,7 +290,7 @@ class Source:
     def _compare_rated_power(self) -> None:
         """Do not apply a bound below the largest power that was held for more than ten minutes (METHOD-SITE 10)."""
         assert self._judge is not None
-        assert self._preview is not None  # made with the judge
+        self._assumed = None
         largest = self._sustained.largest
         if not self._power or largest <= (limits := self._judge.limits[self._power[0][0]]).high or not limits.source:
             return
@@ -274,13 +301,24 @@ class Source:
         if finding != self.rated_finding:
             self._announced.append(Occurrence(TOO_SMALL, finding))
         self.rated_finding = finding
-        for judge in (self._judge, self._preview):
-            judge.assume_rated_power(largest)
+        self._assumed = largest
+        self._judge.assume_rated_power(largest)
 
     def decode_undated(self, reading: Reading) -> Record:
         """Decode and judge a reading that has no timestamp yet. Counters and events follow later, in `take`."""
-        assert self._preview is not None  # equip is called before the first reading
+        if self._preview is None:
+            self._preview = self._new_preview()
         return self._latest_of(reading, self._preview.judge(reading), MeteredStep()).record
+
+    def _new_preview(self) -> Judge:
+        """Return a judge of readings without timestamps. Few devices ever have one, so it is not made in advance."""
+        assert self._layout is not None  # equip is called before the first reading
+        preview = self._new_judge(*self._layout)
+        if self._rested:
+            preview.remember_rest()
+        if self._assumed is not None:
+            preview.assume_rated_power(self._assumed)
+        return preview
 
     def _new_judge(self, device: Device, plan: Plan) -> Judge:
         config = self.config
@@ -292,6 +330,7 @@ class Source:
             invert=config.invert,
             nominal_frequency=config.nominal_frequency,
             nominal_voltage=config.nominal_voltage,
+            daylight=self._daylight,
         )
 
     def _without_unusable(self, values: bytes) -> bytes:
@@ -308,7 +347,10 @@ class Source:
         values = self._without_unusable(judged.values)
         power = sum(factor * _at(values, index) for index, factor in self._power) if self._power else nan
         quality = worst_quality(
-            metered.quality, "implausible" if judged.withheld else "good", "partial" if judged.missing else "good"
+            metered.quality,
+            "implausible" if judged.withheld else "good",
+            "partial" if judged.missing or self._lacks_power else "good",
+            "estimated" if self.counts_power and self.config.role in POWER_ROLES else "good",
         )
         record = Record(self._series, reading.time, values, (quality,))
         latest = Latest(record, power, reading.monotonic, metered, judged)
@@ -364,7 +406,7 @@ class Source:
             return "implausible"
         if self._glitches >= LASTING_GLITCH:
             return "glitch"
-        powerless = self.config.role in POWER_ROLES and not isfinite(latest.power)
+        powerless = self.config.role in POWER_ROLES and not isfinite(latest.power) and not self.counts_power
         return "partial" if powerless or latest.judged.missing else "good"
 
     def answers(self, now: float) -> bool:

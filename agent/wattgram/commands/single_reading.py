@@ -81,11 +81,18 @@ class ReadResult:
 
 
 async def read_once(
-    endpoint: Endpoint, device: Device | None, unit: int | None, clock: Clock, driver: str = SUNSPEC, role: str = ""
+    endpoint: Endpoint,
+    device: Device | None,
+    unit: int | None,
+    clock: Clock,
+    driver: str = SUNSPEC,
+    role: str = "",
+    *,
+    nominal_voltage: float | None = None,
 ) -> ReadResult:
     """Read a device once. `device` None: discover a SunSpec device; `driver` chooses its member. DriverError.
 
-    role: whose power must be there; "" for the main power of the map.
+    role: whose power must be there; "" for the main power of the map. nominal_voltage: V, of a medium-voltage meter.
     """
     bus = Bus(endpoint, timeout=READ_TIMEOUT)
     try:
@@ -97,7 +104,7 @@ async def read_once(
             reading = await reader.read(bus, clock)
         except Refused:  # registers that are refused twice are left out
             reading = await reader.read(bus, clock)
-        judged = Judge(found, reader.plan, role=role, single=True).judge(reading)
+        judged = Judge(found, reader.plan, role=role, nominal_voltage=nominal_voltage, single=True).judge(reading)
         values = _values(reader.plan, reading, judged)
         return ReadResult(
             reading.time,

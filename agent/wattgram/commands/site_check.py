@@ -14,6 +14,7 @@ from wattgram_drivers.sunspec import walk
 
 from wattgram.acquisition.paced_intervals import paced
 from wattgram.acquisition.poll import slow_of
+from wattgram.acquisition.stored_judgements import rated_findings
 from wattgram.config.devices_table import KIND_OF_ROLE, DeviceConfig
 from wattgram.config.load import Config
 
@@ -98,6 +99,7 @@ def check_plan(config: Config) -> CheckReport:
         if device.unsuitable
     ]
     report.findings += double_entries(config.devices)
+    report.findings += rated_findings(config)
     report.notes += [_tolerance(device) for device in config.devices if device.tolerate]
     report.notes += [
         f"{device.name}: powers and energies are multiplied by ratio {device.ratio:g} (CT x VT); currents and voltages "

@@ -14,7 +14,7 @@ from wattgram_drivers.quantity import QUANTITIES
 
 from wattgram.base.occurrence import Occurrence
 
-from .counter import COUNTER_EVENTS, Counter, CounterStep, State, Verdict, shifted, step
+from .counter import COUNTER_EVENTS, Counter, CounterStep, State, Verdict, shifted, step, with_period
 
 PHYSICAL_LIMITS: Mapping[str, float] = {"Wh": 10e6, "m3": 1e5, "kg": 1e6, "1": 60_000.0}
 """Largest amount per hour of a counter without a rated power, by unit.
@@ -31,13 +31,14 @@ QUALITY: Mapping[Verdict, str] = {
     "good": "good",
     "rollover": "good",
     "estimated": "estimated",
+    "held": "estimated",
     "glitch": "glitch",
     "reset": "reset",
     "exchange": "reset",
 }
 """Quality of a record (SPEC 5) by its counters' verdict."""
 
-WORST: tuple[Verdict, ...] = ("good", "rollover", "estimated", "glitch", "exchange", "reset")
+WORST: tuple[Verdict, ...] = ("good", "rollover", "estimated", "held", "glitch", "exchange", "reset")
 
 
 REJECTED_FALLS = 20
@@ -73,8 +74,10 @@ class DirectedCounter:
 class MeteredStep(NamedTuple):
     """Amount that a device counted since the previous reading, in its role's direction and against it.
 
-    Wh; m3, kg or pieces for production, capture and fuel. NaN: no counter, or none accepted now. verdict: the worst of
-    the counters. resolution: smallest steps of positive and negative.
+    Wh; m3, kg or pieces for production, capture and fuel. NaN: no counter, none accepted now, or a register that its
+    device has not copied since the previous reading. verdict: the worst of the counters. resolution: smallest steps of
+    positive and negative, 0 for a counter that was not read. refresh: period in which the device copies its registers,
+    s, 0 if they follow the counters.
     """
 
     positive: float = nan
@@ -82,6 +85,7 @@ class MeteredStep(NamedTuple):
     verdict: Verdict = "good"
     resolution: tuple[float, float] = (0.0, 0.0)
     occurrences: tuple[Occurrence, ...] = ()
+    refresh: float = 0.0
 
     @property
     def quality(self) -> str:
@@ -93,7 +97,8 @@ class MeteredStep(NamedTuple):
         verdict = max(self.verdict, later.verdict, key=WORST.index)
         sums = (_sum([self.positive, later.positive]), _sum([self.negative, later.negative]))
         resolution = later.resolution if any(later.resolution) else self.resolution
-        return MeteredStep(*sums, verdict, resolution, (*self.occurrences, *later.occurrences))
+        refresh = later.refresh or self.refresh
+        return MeteredStep(*sums, verdict, resolution, (*self.occurrences, *later.occurrences), refresh)
 
 
 def counters_of(
@@ -186,6 +191,8 @@ class Metering:
         verdicts: list[Verdict] = []
         happened: list[Occurrence] = []
         resolution = {1: 0.0, -1: 0.0}
+        period = max((state.refresh.period for state in self._states.values()), default=0.0)
+        refresh = 0.0
         for directed_counter in self._directed:
             key = directed_counter.register.quantity
             value, scale = values[key], scales.get(key, 1.0)
@@ -197,19 +204,25 @@ class Metering:
                 if scale == 1.0
                 else replace(directed_counter.counter, count=directed_counter.counter.count * scale)
             )
-            self._states[key], count = step(counter, self._states.get(key), value, time)
-            counts.append((directed_counter, nan if count.verdict == "glitch" else count.amount))
+            state = self._states.get(key)
+            self._states[key], count = step(counter, state and with_period(state, period), value, time)
+            refresh = max(refresh, self._states[key].refresh.period)
+            counts.append((directed_counter, nan if count.verdict in ("glitch", "held") else count.amount))
             happened += self._reject(counter, key, value, count.verdict)
             if key not in self.unusable:
                 verdicts.append(count.verdict)
             resolution[directed_counter.direction] += counter.resolution(self._states[key].value)
             happened += _occurrences(counter, count)
+        if refresh > 0.0:
+            # A device copies all its registers together. One that stands still does not show whether energy flows.
+            counts = [(directed_counter, amount or nan) for directed_counter, amount in counts]
         return MeteredStep(
             _sum(amount for directed_counter, amount in counts if directed_counter.direction > 0),
             _sum(amount for directed_counter, amount in counts if directed_counter.direction < 0),
             max(verdicts, key=WORST.index, default="good"),
             (resolution[1], resolution[-1]),
             tuple(happened),
+            refresh,
         )
 
     def doubts(self) -> tuple[str, ...]:

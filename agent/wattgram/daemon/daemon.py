@@ -102,7 +102,7 @@ async def assembled(
     await spool.open()
     try:
         started = clock.monotonic()
-        sources = [Source(device, config.site.name, started) for device in config.devices]
+        sources = [Source(device, config.site.name, started, config.site.timezone) for device in config.devices]
         grid = tuple(
             grid_sources.made(source, config.grid.basis, config.mqtt, clock, chance) for source in config.grid.sources
         )

@@ -67,6 +67,11 @@ class History:
                 )
             )
 
+    def state(self, name: str) -> bytes | None:
+        """Return a piece of the daemon's state as of its last save, None if it is not stored."""
+        with self._opened() as view:
+            return view.state(name)
+
     def devices(self) -> set[str]:
         """Return every device of the site with readings."""
         return {series.tag("device") for series in self._device_series()}

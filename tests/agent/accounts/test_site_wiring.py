@@ -146,7 +146,8 @@ def test_what_was_learned_survives_a_restart() -> None:
     restarted.restore(json.loads(json.dumps(stage.dump())))
     idle = points(PointInterval(-30.0), 0.0, nan)
     assert isnan(restarted.advance(idle, 1.0).intervals[2].power)  # a battery of which nothing is known
-    for invalid in (None, [], [[]], [{"roof": [1]}]):
+    damaged: list[object] = [None, [], [[]], [{"roof": [1]}]]
+    for invalid in damaged:
         with pytest.raises(ValueError, match="expected"):
             wiring(config).restore(invalid)
 

@@ -6,6 +6,7 @@ import struct
 from dataclasses import replace
 from fractions import Fraction
 from math import isnan
+from zoneinfo import ZoneInfo
 
 import pytest
 from wattgram.acquisition.device_source import Source
@@ -141,7 +142,7 @@ def test_a_counter_wraps_at_its_width_times_its_current_scale() -> None:
     source = counting(device, "pv", [0xFFFF, 0xFFFD, 1], [0, 2, 1])
     assert metered_step(source)[:3:2] == (50.0, "rollover")
     assert source.latest is not None
-    assert source.latest.record["quality"] == "good"
+    assert source.latest.record["quality"] == "estimated"  # it has no power: METHOD-SITE 9.4
     (occurrence,) = metered_step(source).occurrences
     assert occurrence == ("counter rollover", "energy_total: 42949672930 Wh, then 20 Wh")
 
@@ -180,7 +181,8 @@ def test_an_inverter_that_slept_before_a_restart_still_sleeps_after_it() -> None
     power = next(place for place in plan.places if place.register.quantity == "active_power_total")
 
     def equipped() -> Source:
-        source = Source(DeviceConfig("roof", "pv", device.name, device, HERE, 1), "works", 0.0)
+        place = DeviceConfig("roof", "pv", device.name, device, HERE, 1)
+        source = Source(place, "works", 0.0, ZoneInfo("Pacific/Auckland"))  # 1970-01-01 00:00 UTC is noon there
         source.equip(device, plan)
         return source
 
@@ -255,3 +257,23 @@ def test_the_power_comes_from_the_best_alternative_that_the_device_has_delivered
     assert power(0, [0, 20, 30], b"\0\1\1") == 50.0, "the device refuses the total"
     assert power(1, [60, 20, 30], b"\1\1\1") == 60.0
     assert isnan(power(2, [0, 20, 30], b"\0\1\1")), "the total is known to exist: its absence is no reason to guess"
+
+
+@pytest.mark.parametrize("role", ["pv", "load", "ev"])
+def test_a_device_without_its_roles_power_says_so_once_and_is_not_good(role: str) -> None:
+    reads = {role: RoleReads((("active_power_total",),))}
+    device = replace(device_with("meter", "voltage_l1n", "current_l1"), roles=reads)
+    source = Source(DeviceConfig("one", role, "made", device, HERE, 1), "works", 0.0)
+    plan = make_plan(device)
+    source.equip(device, plan)
+    told: list[str] = []
+    for second in range(4):
+        record = source.take(Reading(second * NS, float(second), b"\0\1" * plan.words, b"\1" * plan.words))
+        assert record["quality"] == "partial"
+        assert source.taken is not None
+        told += [str(occurrence) for occurrence in source.taken.occurrences]
+        source.equip(device, plan)  # a SunSpec device is walked again
+    (event,) = told
+    assert f"the power of the role {role}" in event
+    assert "quantities" in event
+    assert source.state(4.0) == "partial"
