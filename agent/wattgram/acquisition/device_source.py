@@ -164,6 +164,12 @@ class Source:
         return bool(self._power)
 
     @property
+    def _lacks_power(self) -> bool:
+        """Whether neither a quantity nor a counter gives the role's power."""
+        powerless = self.config.role in POWER_ROLES and not self.has_power and not self.unsuitable
+        return powerless and not any(self.metering.directions)
+
+    @property
     def counts_power(self) -> bool:
         """Whether the device has no quantity for its role's power, but counters, whose rate is the power."""
         return not self._power and any(self.metering.directions)
@@ -175,11 +181,6 @@ class Source:
             self._chosen = wanted.chosen
             names = self._series.fields
             self._power = tuple((names.index(name), factor) for name, factor in parts(self._chosen))
-
-    @property
-    def _lacks_power(self) -> bool:
-        """Whether neither a quantity nor a counter gives the role's power."""
-        return self.config.role in POWER_ROLES and not self.has_power and not any(self.metering.directions)
 
     def take(self, reading: Reading) -> Record:
         """Decode and judge a reading, make it this device's record, and advance the counters."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from wattgram_drivers.map_roles import complete
+
 from wattgram.accounts.books import BALANCE_ROLES
 from wattgram.accounts.metering_point import ONE_WAY, PRODUCERS
 
@@ -32,13 +34,20 @@ def direction_finding(device: LiveDevice, devices: Sequence[LiveDevice]) -> list
     text = f"{in_kilowatts(latest.power)} is against the role {config.role}; try invert = true"
     if config.role in PRODUCERS:
         standby = STANDBY_SHARE * config.rated_power if config.rated_power else LARGEST_STANDBY
-        hybrid = device.live is not None and "battery_power" in device.live.values
+        hybrid = _has_battery(device)
         if hybrid or -latest.power <= max(NOISE_POWER, standby):
             reason = "does it charge its battery" if hybrid else "is it the consumption at rest"
             return [LiveFinding("against", f"{text}, or {reason}?", question=True)]
     elif config.role == "load" and generated(devices) >= -latest.power - NOISE_POWER:
         return [LiveFinding("against", f"{text}, or does a generator feed in behind this meter?", question=True)]
     return [LiveFinding("against", text)]
+
+
+def _has_battery(device: LiveDevice) -> bool:
+    """Return whether an inverter tells the power of a battery behind it."""
+    live = device.live
+    terminal = live.device.terminal if live else None
+    return live is not None and terminal is not None and complete(terminal.battery_power, live.values) != ()
 
 
 def balance_findings(devices: Sequence[LiveDevice]) -> list[LiveFinding]:

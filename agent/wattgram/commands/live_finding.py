@@ -51,8 +51,9 @@ class LiveReading:
 
     @cached_property
     def power(self) -> tuple[str, ...]:
-        """Quantities that give the role's power."""
-        return power_quantities(self.device, self.config.role, self.names)
+        """Quantities that give the role's power: of the first alternative with values, else of the first."""
+        found = power_quantities(self.device, self.config.role, self.values)
+        return found or power_quantities(self.device, self.config.role, self.names)
 
     def words(self, index: int) -> bytes:
         """Return the words of a value, b"" if they were not read."""

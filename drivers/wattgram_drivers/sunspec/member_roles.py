@@ -92,7 +92,8 @@ def member_roles(
         return {"battery": RoleReads((*powers, *_AC_POWER), (*counters, *at_terminal))}
     words = ["pv", "wind", "hydro"]
     words += ["genset", "chp"] if DER in models else []
-    words += ["battery"] if not {*STORAGE_MODELS}.isdisjoint(models) else []  # of an inverter with a battery alone
+    # The role of an inverter with a battery alone, and of any source that model 701 describes.
+    words += ["battery"] if not {*STORAGE_MODELS, DER}.isdisjoint(models) else []
     return dict.fromkeys(words, RoleReads(_AC_POWER, tuple(reversed(_AT_TERMINAL))))
 
 

@@ -84,7 +84,7 @@ def test_a_meter_has_every_electrical_role_and_a_weather_station_one() -> None:
 
 def test_a_model_701_may_be_any_generator() -> None:
     found = device(chain(written(701, {"W_SF": 0, "W": 4_000.0})), "sunspec:inverter")
-    assert [*found.roles] == ["pv", "wind", "hydro", "genset", "chp"]
+    assert [*found.roles] == ["pv", "wind", "hydro", "genset", "chp", "battery"]
     assert ("energy_export", "energy_import") in found.roles["pv"].energy
 
 
