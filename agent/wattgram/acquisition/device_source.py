@@ -25,7 +25,7 @@ from wattgram.counters.metering import MeteredStep, Metering, counters_of
 from .daylight import daylight_of
 from .record_quality import worst_quality
 from .sustained_power import SustainedPower
-from .terminal_reading import NodeReading, TerminalReads
+from .terminal_reading import INVERTER_ROLES, TERMINAL_COUNTERS, NodeReading, TerminalReads
 from .validity import Judge, Judged
 from .value_incident import AGREE, COMPLETE, DISAGREE, IMPLAUSIBLE, MISSING, PLAUSIBLE, ValueIncident, by_kind
 from .wanted_quantities import WantedQuantities
@@ -38,12 +38,6 @@ LASTING_GLITCH = 5
 
 ANSWERING = ("good", "partial", "implausible", "glitch", "unsuitable")
 """States of a device whose last reading counts."""
-
-INVERTER_ROLES = ("pv", "battery")
-"""Roles of a hybrid inverter: both have the same terminal."""
-
-TERMINAL_COUNTERS = " terminal"
-"""Key of the terminal's counters beside those of the role."""
 
 TOO_SMALL = "rated power too small"
 
@@ -253,17 +247,15 @@ class Source:
         self._terminal_counts = dumped.get(TERMINAL_COUNTERS, {})
         self.metering.restore({name: state for name, state in dumped.items() if name != TERMINAL_COUNTERS})
 
-    def shift_times(self, by: int) -> None:
-        """Shift the times of all counters, because the clock was set (`Metering.shift_times`)."""
-        self.metering.shift_times(by)
-        if self.terminal:
-            self.terminal.shift_times(by)
-
     def forget_counters(self) -> None:
         """Begin all counters anew: another device answers."""
-        self.metering.forget()
-        if self.terminal:
-            self.terminal.forget()
+        for metering in self.meterings:
+            metering.forget()
+
+    @property
+    def meterings(self) -> tuple[Metering, ...]:
+        """All counters of the device."""
+        return self.metering, *(self.terminal.meterings.values() if self.terminal else ())
 
     @property
     def learned(self) -> tuple[int, float, bool]:

@@ -29,8 +29,8 @@ from wattgram.config.devices_table import KIND_OF_ROLE, DeviceConfig
 
 from .bus_usage import Usage
 from .chain_watch import ChainWatch, WalkPaused, changes, exchanged
-from .device_source import INVERTER_ROLES, Source
-from .terminal_reading import quantities_of
+from .device_source import Source
+from .terminal_reading import with_terminal
 from .validity import nameplate_of
 from .watched_bus import DeviceBus, WatchedBus
 
@@ -135,14 +135,10 @@ def fitted(bus: DeviceBus, source: Source, device: Device) -> Reader:
     config = source.config
     if config.timeout is not None:
         device = replace(device, limits=replace(device.limits, timeout=config.timeout))
-    price = request_cost(bus.endpoint, device.limits)
-    quantities, slow = config.quantities, slow_of(config, device)
-    if quantities and device.terminal is not None and config.role in INVERTER_ROLES:
-        needed = [name for name in quantities_of(device.terminal) if name in device.quantities]
-        quantities = tuple(dict.fromkeys((*quantities, *needed)))
+    quantities, slow = with_terminal(config, device), slow_of(config, device)
     if quantities and config.rated_power is None and (name := nameplate_of(device)) and name not in quantities:
         quantities, slow = (*quantities, name), (*slow, name)  # read once, or with the slow quantities
-    reader = Reader(device, config.unit, quantities or None, cost=price, slow=slow)
+    reader = Reader(device, config.unit, quantities or None, cost=request_cost(bus.endpoint, device.limits), slow=slow)
     source.equip(device, reader.plan)
     return reader
 

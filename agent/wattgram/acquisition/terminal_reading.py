@@ -16,6 +16,12 @@ from wattgram_drivers.plan import Plan
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.counters.metering import MeteredStep, Metering, chosen_counters
 
+INVERTER_ROLES = ("pv", "battery")
+"""Roles of a hybrid inverter: both have the same terminal."""
+
+TERMINAL_COUNTERS = " terminal"
+"""Key of the terminal's counters beside those of the role."""
+
 ESTIMATE_ERROR = 0.05
 """Limit of error of a terminal power that is the sum of the DC powers, as a share (METHOD-SITE 8.2)."""
 
@@ -75,6 +81,14 @@ def quantities_of(terminal: Terminal) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def with_terminal(config: DeviceConfig, device: Device) -> tuple[str, ...]:
+    """Return the quantities to read, () for all: the configured ones with those of the terminal."""
+    if not config.quantities or device.terminal is None or config.role not in INVERTER_ROLES:
+        return config.quantities
+    needed = [name for name in quantities_of(device.terminal) if name in device.quantities]
+    return tuple(dict.fromkeys((*config.quantities, *needed)))
+
+
 class TerminalReads:
     """Terminal of one device, in the order of its readings. names: of the record's fields."""
 
@@ -112,16 +126,6 @@ class TerminalReads:
             raise ValueError(f"found {dumped!r}, expected the counters of a terminal")
         for part, metering in self.meterings.items():
             metering.restore(dumped.get(part, {}))
-
-    def shift_times(self, by: int) -> None:
-        """Shift all times, because the clock was set: earlier readings are `by` ns later on the new clock."""
-        for metering in self.meterings.values():
-            metering.shift_times(by)
-
-    def forget(self) -> None:
-        """Begin all counters anew: another device answers."""
-        for metering in self.meterings.values():
-            metering.forget()
 
     def take(
         self, values: bytes, delivered: Collection[str], scale: Callable[[Place], float], time: int

@@ -263,7 +263,8 @@ class Site:
             self._instants.clear()
             if verdict.step < 0.0:
                 for source in self.sources:
-                    source.shift_times(round(verdict.step * NS))
+                    for metering in source.meterings:
+                        metering.shift_times(round(verdict.step * NS))
         if not self.timekeeper.unset:
             self.events.stamp()
         for event, detail in verdict.occurrences:
