@@ -241,10 +241,12 @@ class Source:
         return {**self.metering.dump(), **({TERMINAL_COUNTERS: terminal} if terminal else {})}
 
     def restore_counters(self, dumped: Any) -> None:
-        """Restore the state from `dump_counters`; the terminal's waits for `equip`. ValueError if it is invalid."""
+        """Restore the state from `dump_counters`; the terminal's may wait for `equip`. ValueError if invalid."""
         if not isinstance(dumped, dict):
             raise ValueError(f"found {dumped!r}, expected a table of counters' states")
         self._terminal_counts = dumped.get(TERMINAL_COUNTERS, {})
+        if self.terminal:
+            self.terminal.restore(self._terminal_counts)
         self.metering.restore({name: state for name, state in dumped.items() if name != TERMINAL_COUNTERS})
 
     def forget_counters(self) -> None:

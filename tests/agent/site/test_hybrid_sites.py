@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from math import isnan, nan
 from pathlib import Path
 
@@ -224,3 +225,37 @@ def test_a_hybrid_behind_a_sub_meter_counts_with_its_terminal(tmp_path: Path) ->
     assert site.row()["hall"] == pytest.approx(6800.0)
     assert site.number("load_power") == pytest.approx(6800.0)
     assert site.number("residual_power") == pytest.approx(0.0, abs=1e-6)
+
+
+def test_counters_and_what_was_learned_survive_a_restart(tmp_path: Path) -> None:
+    """The terminal delivers 4.8 kW before, during and after a pause of 10 min in which the process is away: 0.8 kWh."""
+    slow = 'interval = "60s"'
+    devices = (device("incomer", "grid", more=slow), device("roof", "pv", "goodwe_et", 503, slow))
+
+    async def life(site: WiredSite, minutes: int) -> None:
+        await site.spool.open()
+        await site.site.restore()
+        for minute in range(minutes):
+            site.shows("incomer", active_power_total=9000.0 + minute, voltage_l1n=230.0 + minute / 10)
+            counted["energy_export"] += 80.0
+            site.shows("roof", **counted)
+            await asyncio.to_thread(site.run)
+        await site.spool.sync()
+        await site.spool.close()
+
+    counted = {"energy_export": 5e6, "energy_import": 7e5}
+    first = WiredSite(tmp_path, *devices, tick=60.0)
+    shows(first, 4.8, 8.0, -3.0)
+    asyncio.run(life(first, 20))
+    second = WiredSite(tmp_path, *devices, tick=60.0)
+    second.clock.go(20 * 60.0 + 600.0)
+    counted["energy_export"] += 800.0
+    shows(second, 4.8, 8.0, nan)
+    asyncio.run(life(second, 40))
+    assert isnan(second.row()["roof"])  # the battery moved in the life before: now it is unknown
+    late = [record for record in second.records if record.series.kind == "late"]
+    assert second.events("") == []
+    assert late
+    fields = dict(zip(late[0].series.fields, late[0].numbers(), strict=True))
+    booked = fields["roof energy"] + fields["roof battery energy"] - fields["roof battery energy against"]
+    assert booked == pytest.approx(800.0, abs=200.0)  # the counters move in steps of 100 Wh
