@@ -87,16 +87,18 @@ def loss_finding(
 
 
 def _cause(loss: float, battery: float, backup: float, low: float, high: float) -> str:
-    """Return the first cause that leaves a possible loss."""
+    """Return the cause that explains the loss best: a large flow without which the loss is possible."""
     causes = (
         (backup, "the terminal register is the grid port alone; see `backup`"),
         (2.0 * battery, "the battery's sign is wrong; try invert = true for the battery"),
         (-2.0 * battery, "the battery's sign is wrong; try invert = true for the battery"),
         (battery, "the DC power is that of PV and battery together; another register is PV's"),
     )
-    for amount, cause in causes:
-        if amount and low <= loss - amount <= high:
-            return cause
+    explained = [
+        (abs(loss - amount), cause) for amount, cause in causes if abs(amount) > high and low <= loss - amount <= high
+    ]
+    if explained:
+        return min(explained)[1]
     if loss < low:
         return "the device computes its registers from one another, or the driver is wrong"
     return "a register is not what the driver says, or a PV or battery register has a wrong scale"
