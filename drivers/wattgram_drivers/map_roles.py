@@ -33,7 +33,7 @@ ROLE_UNITS: Mapping[str, tuple[str, ...]] = {
 MAP_ROLES = tuple(ROLE_UNITS)
 """Words in `[roles]` of a map."""
 
-AMOUNT_OR_WEATHER = ("production", "capture", "fuel", "weather")
+MATTER_ROLES = ("production", "capture", "fuel", "weather")
 """Roles without a power."""
 
 TARIFFS = ("_t1", "_t2", "_t3", "_t4")
@@ -115,7 +115,7 @@ def role_mistakes(content: Row, rows: Mapping[str, Row]) -> Iterator[str]:
     kind = content["kind"]
     for role, reads in content.get("roles", {}).items():
         place = f"roles.{role}"
-        if role in AMOUNT_OR_WEATHER and reads.get("power"):
+        if role in MATTER_ROLES and reads.get("power"):
             yield f"{place}.power: the role {role} has no power; allowed: none"
         yield from _power_mistakes(f"{place}.power", reads.get("power"), rows, kind, ROLE_DIRECTIONS.get(role, 0))
         yield from _counter_mistakes(
