@@ -12,6 +12,7 @@ from wattgram.accounts.metering_point import ONE_WAY, PRODUCERS
 
 from .live_device import LiveDevice
 from .live_finding import LiveFinding
+from .live_hybrid import metered_use, site_flows
 
 NOISE_POWER = 50.0
 """Negative power without meaning, W: the consumption of an inverter at night, the zero of a meter."""
@@ -51,11 +52,12 @@ def _has_battery(device: LiveDevice) -> bool:
 
 def balance_findings(devices: Sequence[LiveDevice]) -> list[LiveFinding]:
     """Return what is impossible in the balance of the site, with the meters whose reversal explains it."""
+    flows = site_flows(devices)
     powers = {
-        role: [_power(device) for device in devices if device.source.config.role == role] for role in BALANCE_ROLES
+        role: [flows[device.name] for device in devices if device.source.config.role == role] for role in BALANCE_ROLES
     }
     inflow = sum(sum(powers[role]) for role in ("grid", *PRODUCERS, "battery"))
-    metered = sum(sum(powers[role]) for role in ("load", "ev"))
+    metered = metered_use(devices, flows)
     if not powers["grid"]:
         return []
     if not math.isfinite(inflow):
@@ -66,7 +68,7 @@ def balance_findings(devices: Sequence[LiveDevice]) -> list[LiveFinding]:
             device.name
             for device in devices
             if device.source.config.role in ("grid", *PRODUCERS, "battery")
-            and inflow - 2 * _power(device) >= -NOISE_POWER
+            and inflow - 2 * flows[device.name] >= -NOISE_POWER
         ]
         return [LiveFinding("load", f"{text}; try invert = true for {' or '.join(names)}" if names else text)]
     if math.isfinite(metered) and metered > 1.02 * inflow + 2 * NOISE_POWER:
