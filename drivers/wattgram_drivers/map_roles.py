@@ -33,7 +33,7 @@ ROLE_UNITS: Mapping[str, tuple[str, ...]] = {
 MAP_ROLES = tuple(ROLE_UNITS)
 """Words in `[roles]` of a map."""
 
-POWERLESS = ("production", "capture", "fuel", "weather")
+MATTER_ROLES = ("production", "capture", "fuel", "weather")
 """Roles without a power."""
 
 TARIFFS = ("_t1", "_t2", "_t3", "_t4")
@@ -71,7 +71,12 @@ def kind_roles(kind: Kind, names: Collection[str]) -> dict[str, RoleReads]:
     for role, (powers, energies) in _KIND_ROLES[kind].items():
         power = tuple(alternative for alternative in powers if all(name in names for name in alternative))
         energy = tuple(pair for pair in energies if any(name in names for name in pair))
-        if power or energy or (role == "weather" and any(name.startswith("irradiance") for name in names)):
+        if (
+            power
+            or energy
+            or role == METER
+            or (role == "weather" and any(name.startswith("irradiance") for name in names))
+        ):
             found[role] = RoleReads(power, energy)
     return _expanded(found)
 
@@ -110,7 +115,7 @@ def role_mistakes(content: Row, rows: Mapping[str, Row]) -> Iterator[str]:
     kind = content["kind"]
     for role, reads in content.get("roles", {}).items():
         place = f"roles.{role}"
-        if role in POWERLESS and reads.get("power"):
+        if role in MATTER_ROLES and reads.get("power"):
             yield f"{place}.power: the role {role} has no power; allowed: none"
         yield from _power_mistakes(f"{place}.power", reads.get("power"), rows, kind, ROLE_DIRECTIONS.get(role, 0))
         yield from _counter_mistakes(

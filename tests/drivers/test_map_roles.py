@@ -12,8 +12,8 @@ from wattgram_drivers.device import Device, Terminal
 from wattgram_drivers.driver_errors import MapError
 from wattgram_drivers.map_roles import (
     MAP_ROLES,
+    MATTER_ROLES,
     METER,
-    POWERLESS,
     ROLE_DIRECTIONS,
     TARIFFS,
     complete,
@@ -107,7 +107,7 @@ def test_every_counter_of_a_role_exists_and_counts_its_direction(name: str) -> N
         rows = [quantity] if quantity in device.quantities else [quantity + tariff for tariff in TARIFFS[:2]]
         assert {*rows} <= {*device.quantities}, (role, quantity)
         units = {QUANTITIES[row].unit for row in rows}
-        assert units == {"Wh"} if role not in POWERLESS else units <= {"1", "kg", "m3"}, (role, quantity)
+        assert units == {"Wh"} if role not in MATTER_ROLES else units <= {"1", "kg", "m3"}, (role, quantity)
         if device.kind != "meter" and wanted:
             assert direction(device, rows[0]) in (0, wanted), (role, quantity)
         assert not any(word in quantity for word in ("daily", "resettable", "partial", "session")), (role, quantity)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS
+from wattgram.base.occurrence import Occurrence
 from wattgram.config import green_certificates
 from wattgram.config.load import Config
 from wattgram.config.role_keys import BURNERS
@@ -19,8 +20,9 @@ from wattgram.grid.ladder import Ladder
 from . import battery_pool, fuel
 from .books import Layout
 from .late_energy import LateAmount, LateEnergy, LateRow, Span
-from .metering_point import FuelFlow, MeteringPoint, PointInterval
+from .metering_point import FuelFlow, PointInterval
 from .night_rest import NightRest, Position, is_silent_at_night
+from .site_wiring import UNREAD, SiteWiring
 
 SUB_METERS = ("load", "ev")
 """Roles outside the balance."""
@@ -45,12 +47,15 @@ class Instants:
         by_name = {source.config.name: source for source in sources}
         tick = config.site.tick
         names = [device.name for device in layout.channels]
-        self.channels = tuple(by_name[name] for name in names)
+        self.channels = tuple(by_name[name] for name in names if name in by_name)
+        self.occurrences: tuple[tuple[str, Occurrence], ...] = ()  # events of the last `take`, by device
+        self._sources = by_name
+        self._wiring = SiteWiring(config.devices, layout.channels)
         self._layout = layout
         self._ladder = ladder
         # Without a source on the site, an incomer with an import counter alone is known.
         one_way = all(device.role in ("grid", "load", "ev") for device in layout.channels)
-        self._points = {name: MeteringPoint(by_name[name].config, tick, one_way=one_way) for name in names}
+        self._points = self._wiring.points(tick, one_way=one_way)
         self._fuel = {
             device.name: FuelFlow(tick, fuel.factor(device, config.grid.basis) / 1000.0 / factor)
             for device in layout.channels
@@ -86,7 +91,8 @@ class Instants:
         name, taken = source.config.name, source.taken
         assert taken is not None  # the caller has read the device
         if name in self._points:
-            self._points[name].put(time, taken.power, taken.metered)
+            for point, power, metered in self._wiring.readings(source.config, taken):
+                self._points[point].put(time, power, metered)
         elif name in self._tracks:
             self._tracks[name].put(TrackPoint(time, nan, taken.metered))
 
@@ -121,20 +127,57 @@ class Instants:
         begin: the last instant on the present clock, UTC ns. last: the last instant as published; later than `begin` if
         the clock was set back. `amounts` is the energy of gaps that counters told now.
         """
-        self._intervals, self.amounts = [], []
+        self.amounts = []
         span, undated = Span(min(begin, time), time), last is not None and begin < last
-        for index, source in enumerate(self.channels):
-            pause = not seconds > 0.0 and span.begin < span.end
-            gap = pause or self._late_energy.is_waiting(index)
-            night = self._nights.get(source.config.name)
-            interval = self._points[source.config.name].take(time, valid=not source.frozen, gap=gap, night=night)
-            self._intervals.append(interval)
+        pause = not seconds > 0.0 and span.begin < span.end
+        waiting = {
+            point
+            for index, device in enumerate(self._layout.channels)
+            if pause or self._late_energy.is_waiting(index)
+            for point in (device.name, self._wiring.counter_point(device.name))
+        }
+        taken = {
+            name: point.take(
+                time,
+                valid=not self._sources[self._wiring.device_of(name)].frozen,
+                gap=name in waiting,
+                night=self._nights.get(name),
+            )
+            for name, point in self._points.items()
+            if name in self._wiring.active
+        }
+        before = [interval.power for interval in self._intervals] or [nan] * len(self._layout.channels)
+        intervals, self.occurrences = self._wiring.advance(taken, seconds)
+        self._intervals = [
+            self._with_gap(device.name, interval, taken, power)
+            for device, interval, power in zip(self._layout.channels, intervals, before, strict=True)
+        ]
+        for name, finding in self._wiring.findings().items():
+            self._sources[name].wiring_finding = finding
+        for index, interval in enumerate(self._intervals):
             if pause and undated:
                 self._late_energy.add_undated_gap(index)
             elif pause or (seconds > 0.0 and not interval.known):
                 self._late_energy.add_gap(index, span)
             self._note_late(index, interval, span)
         self._carbon = self._fuel_rates(time, seconds, span)
+
+    def _with_gap(
+        self, channel: str, interval: PointInterval, taken: Mapping[str, PointInterval], before: float
+    ) -> PointInterval:
+        """Return the interval of a channel with what its counters show of a gap; `before`: power before it, W.
+
+        The channel of a hybrid has the counters of the terminal.
+        """
+        if interval is taken.get(channel):
+            return interval
+        counted = taken.get(self._wiring.counter_point(channel), UNREAD)
+        known = isfinite(before) or isfinite(interval.power) or isfinite(interval.positive)
+        return interval._replace(
+            known=known,
+            told=counted.told and isfinite(interval.power),
+            waiting=counted.waiting or not isfinite(interval.power),
+        )
 
     def _note_late(self, index: int, interval: PointInterval, span: Span) -> None:
         """Note what the counters of a channel told, or that they will tell nothing."""
@@ -149,13 +192,18 @@ class Instants:
         elif self._late_energy.is_waiting(index) and not interval.waiting and isfinite(interval.power):
             self._late_energy.give_up(index)
 
+    def device_of(self, channel: int) -> str:
+        """Return the name of the device that a channel belongs to."""
+        return self._wiring.device_of(self._layout.channels[channel].name)
+
     def unknown(self) -> tuple[str, ...]:
-        """Return the channels of the balance whose energy is unknown now."""
-        return tuple(
-            source.config.name
-            for source, interval in zip(self.channels, self._intervals, strict=True)
-            if not interval.known and source.config.role not in SUB_METERS
+        """Return the devices of the balance whose energy is unknown now."""
+        names = (
+            self.device_of(index)
+            for index, (device, interval) in enumerate(zip(self._layout.channels, self._intervals, strict=True))
+            if not interval.known and device.role not in SUB_METERS
         )
+        return tuple(dict.fromkeys(names))
 
     def row(self, time: int, seconds: float, now: float) -> bytes:
         """Return the row of the instant for the books, without grid terms; `now` is monotonic."""
@@ -181,7 +229,7 @@ class Instants:
         energies = self._late_energy.take_totals()
         if energies is None:
             return None
-        count = len(self.channels)
+        count = len(self._layout.channels)
         return self._late_row(LateRow(time, 0.0, (0.0,) * count, tuple(energies), (nan,) * count))
 
     def forget_late(self) -> None:
@@ -206,7 +254,7 @@ class Instants:
             part: {name: state.dump() for name, state in states.items()} for part, states in self._saved_parts().items()
         }
         nights = {name: night.dump() for name, night in self._nights.items()}
-        return {**parts, "late": self._late_energy.dump(), "nights": nights}
+        return {**parts, "wiring": self._wiring.dump(), "late": self._late_energy.dump(), "nights": nights}
 
     def restore(self, dumped: Any) -> None:
         """Restore the state from `dump` (after JSON); ValueError, KeyError or TypeError if the state is invalid.
@@ -217,10 +265,12 @@ class Instants:
             for name, state in states.items():
                 if name in dumped[part]:
                     state.restore(dumped[part][name])
+        if "wiring" in dumped:  # an older version had no stage of the wiring
+            self._wiring.restore(dumped["wiring"])
         for name, night in self._nights.items():
             if name in dumped.get("nights", {}):
                 night.restore(dumped["nights"][name])
-        if len(dumped.get("late", {}).get("waiting", ())) == len(self.channels):
+        if len(dumped.get("late", {}).get("waiting", ())) == len(self._layout.channels):
             self._late_energy.restore(dumped["late"])
 
     def _saved_parts(self) -> Mapping[str, Mapping[str, SavedState]]:

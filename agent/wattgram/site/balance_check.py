@@ -21,7 +21,12 @@ class BalanceCheck:
         channels = layout.channels
         self._accounts = Accounts([device.role for device in channels], [0.0] * len(channels))
         self._balance = Balance(
-            wiring=repr([(device.name, device.role, device.driver, device.unit, device.invert) for device in channels])
+            wiring=repr(
+                [
+                    (device.name, device.role, device.driver, device.unit, device.invert, *device.behind)
+                    for device in channels
+                ]
+            )
         )
 
     @property

@@ -86,7 +86,6 @@ class Site:
         self._clock = clock
         self.books = Books(config, self.grid, max(clock.time(), EARLIEST))
         self._instants = Instants(config, self.books.layout, self.sources, self.grid)
-        self._channels = self._instants.channels
         self._days = DayBook(config.site.name, config.site.timezone, self.books.layout, config.goals.nominal_voltage)
         self._order = TickOrder(config.site.tick)
         self._checkpoint_kind = "anew"
@@ -193,6 +192,8 @@ class Site:
         seconds = 0.0 if pause else step.gap
         begin = time - round(step.gap * NS)
         self._instants.take(time, seconds, begin, last)
+        for name, (event, detail) in self._instants.occurrences:
+            self.event(name, event, detail)
         if self._checkpoint_kind:
             self._store_checkpoint(time - 1)
         row, occurrences = self._balance.advance(self._instants.row(time, seconds, now), seconds)
@@ -257,7 +258,8 @@ class Site:
             self._instants.clear()
             if verdict.step < 0.0:
                 for source in self.sources:
-                    source.metering.shift_times(round(verdict.step * NS))
+                    for metering in source.meterings:
+                        metering.shift_times(round(verdict.step * NS))
         if not self.timekeeper.unset:
             self.events.stamp()
         for event, detail in verdict.occurrences:
@@ -308,14 +310,14 @@ class Site:
         if end - begin < REPORTED_GAP * NS:
             return
         energy = amount.positive - amount.negative
-        name = self._channels[amount.channel].config.name
+        name = self._instants.device_of(amount.channel)
         detail = f"{energy / 1000.0:.3f} kWh from {rfc3339(begin)} to {rfc3339(end)} by counter, shared by time"
         self.event(name, "gap settled", detail)
 
     def _report_unknown(self, now: float) -> None:
         """Report devices whose missing power leaves the load unknown."""
         names, reasons = self._instants.unknown(), []
-        for source in self._channels:
+        for source in self._instants.channels:
             if source.config.name in names:
                 reason = "frozen" if source.frozen else "no power" if source.answers(now) else "no reading"
                 reasons.append(f"{source.config.name}: {reason}")
@@ -373,7 +375,7 @@ class Site:
 
     def _save(self) -> None:
         self._spool.put_state(STATE, self.books.state())
-        counters = {source.config.name: source.metering.dump() for source in self.sources}
+        counters = {source.config.name: source.dump_counters() for source in self.sources}
         self._spool.put_state(COUNTERS, json.dumps(counters).encode())
         energy = {
             "instants": self._instants.dump(),
@@ -411,7 +413,7 @@ class Site:
     def _restore_counters(self, stored: bytes) -> None:
         states = json.loads(stored)
         for source in self.sources:
-            source.metering.restore(states.get(source.config.name, {}))
+            source.restore_counters(states.get(source.config.name, {}))
 
     def _restore_energies(self, stored: bytes) -> None:
         state: Any = json.loads(stored)
