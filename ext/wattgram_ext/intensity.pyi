@@ -16,6 +16,9 @@ soc: state of charge of the battery, 0-1; NaN = unknown.
 certificates: Wh of purchased certificates, by time of production; NaN = 0.
 captured: kg of CO2; NaN = unknown.
 official: g/kWh of scope2_location; NaN = official_factor.
+burnt: g of fossil CO2 of fuel that makes no electricity: boilers, burners, the heat of a CHP; NaN = unknown.
+biogenic: g of biogenic CO2; NaN = unknown. heat: Wh of heat meters; NaN = unknown. All three are counted with or without
+a balance, and also in a row without a length.
 ends: one a window, its nominal length in s if it ends with this row; else 0 or NaN."""
 
 OUTPUTS: tuple[str, ...]
@@ -25,13 +28,15 @@ battery_discharge_power battery_charge_power residual_power (W, means over the i
 scope1 scope2_location scope2_market avoided captured (g), clean_share self_consumption self_sufficiency coverage
 (0-1). NaN if undefined. generation is all production on the site other than PV. residual is the sum of the sub-meters
 (load, ev) minus the load of the balance (METHOD 4.1); NaN without sub-meters. A tick's scope2_market is negative if
-certificates cover import from earlier in the same hour."""
+certificates cover import from earlier in the same hour. scope1 is all fossil fuel burnt on the site (METHOD-SITE 9.7);
+with a column `burnt`, it is NaN where `burnt` is unknown."""
 
 DETAILS: tuple[str, ...]
 """Names of a window's further numbers: *_energy (Wh), *_emission (g), *_own_energy (Wh of own renewables) of each of
 GROUPS and of the rest, the load without a grouped sub-meter; fuel_energy (Wh), fuel_rate (g/h) and
 fuel_intensity (g/kWh; NaN at idle) of gensets and CHP; matched_energy (Wh of certificates matched with import);
-carbon_free_share (0-1; METHOD 4.9, for windows of whole hours)."""
+carbon_free_share (0-1; METHOD 4.9, for windows of whole hours); fuel_emission (g of the fuel of electricity) and
+heat_fuel_emission (g of `burnt`), the two parts of scope1; biogenic_emission (g, part of no other number), heat_energy (Wh)."""
 
 CLOSED: tuple[str, ...]
 """Names of the numbers at a window's end: row (index in the block), window (index), OUTPUTS, DETAILS."""

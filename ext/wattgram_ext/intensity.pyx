@@ -25,13 +25,15 @@ from .pool cimport (
 )
 from .sharing cimport SOURCE_COUNT, Parcel, Shares, share_locally, share_proportionally
 from .units cimport (
-    G_PER_KG, MOST_INTENSITY, MOST_POWER, MOST_SECONDS, SECONDS_PER_HOUR, WH_PER_KWH,
+    G_PER_KG, MOST_INTENSITY, MOST_POWER, MOST_RATE, MOST_SECONDS, SECONDS_PER_HOUR, WH_PER_KWH,
 )
 from .windows cimport *
 
 ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev")
 GROUPS = ("industry", "power", "building", "transport")
-COLUMNS = ("energy", "carbon", "soc", "certificates", "captured", "official", "ends")
+COLUMNS = (
+    "energy", "carbon", "soc", "certificates", "captured", "official", "burnt", "biogenic", "heat", "ends",
+)
 OUTPUTS = (
     "load_power", "grid_import_power", "grid_export_power", "pv_power", "generation_power",
     "battery_discharge_power", "battery_charge_power", "residual_power",
@@ -44,12 +46,13 @@ OUTPUTS = (
 DETAILS = (
     *[f"{group}_{kind}" for kind in ("energy", "emission", "own_energy") for group in (*GROUPS, "rest")],
     "fuel_energy", "fuel_rate", "fuel_intensity", "matched_energy", "carbon_free_share",
+    "fuel_emission", "heat_fuel_emission", "biogenic_emission", "heat_energy",
 )
 CLOSED = ("row", "window", *OUTPUTS, *DETAILS)
 
 
 cdef enum:               # as COLUMNS
-    ENERGY, CARBON, SOC, CERTIFICATES, CAPTURED_MASS, OFFICIAL, ENDS
+    ENERGY, CARBON, SOC, CERTIFICATES, CAPTURED_MASS, OFFICIAL, BURNT, BIOGENIC, HEAT, ENDS
     COLUMN_COUNT
 
 
@@ -57,7 +60,7 @@ cdef enum:
     HEAD = 3             # of an input row: seconds, grid g/kWh, grid clean share
     CLOSED_COUNT = 2 + OUTPUT_COUNT + DETAIL_COUNT
     LONG = 64            # rows from which releasing the interpreter's lock pays
-    VERSION = 2
+    VERSION = 3
 
 
 # METHOD 4.5, E_min: share of the rated energy of the window, and steps of the meter's register.
@@ -212,7 +215,7 @@ cdef class Accounts:
 
     cdef int set_columns(self, columns) except -1:
         cdef int column
-        sizes = (2 * self.channels.count, self.channels.count, 1, 1, 1, 1, self.windows)
+        sizes = (2 * self.channels.count, self.channels.count, 1, 1, 1, 1, 1, 1, 1, self.windows)
         self.width = HEAD + self.channels.count
         for column in range(COLUMN_COUNT):
             self.columns[column] = -1
@@ -295,6 +298,12 @@ cdef class Accounts:
 
     # rows and windows
 
+    cdef inline void count(self, double amount, int i) noexcept nogil:
+        """Add a known amount to a sum that has a count of its own, with or without a balance."""
+        if 0 <= amount <= MOST_RATE:
+            add(self.totals, i, amount)
+            add(self.totals, i + 1, 1)
+
     cdef void row(self, const double *given, double *out) noexcept nogil:
         """Compute an output row from an input row; both as in the stub."""
         cdef Row row = self.read(given)
@@ -303,6 +312,7 @@ cdef class Accounts:
         cdef Shares shares
         cdef Delivery drawn
         cdef double captured = self.column(given, CAPTURED_MASS)
+        cdef double burnt = self.column(given, BURNT)
         cdef const Sums *hour = self.starts + self.hour if self.columns[CERTIFICATES] >= 0 else NULL
         cdef bint balanced
         cdef int i
@@ -313,6 +323,9 @@ cdef class Accounts:
             out[CAPTURED] = captured * G_PER_KG
             add(self.totals, SUM_CAPTURED, out[CAPTURED])
             add(self.totals, SUM_CAPTURED_TIME, row.seconds)
+        self.count(burnt, SUM_BURNT)
+        self.count(self.column(given, BIOGENIC), SUM_BIOGENIC)
+        self.count(self.column(given, HEAT), SUM_HEAT)
         if not 0 <= given[1] <= MOST_INTENSITY:
             return
         out[GRID_INTENSITY] = given[1]
@@ -332,6 +345,8 @@ cdef class Accounts:
         book(
             self.totals, hour, &self.tariff, self.channels.grouped, &row, &moved, &shares, &drawn, out,
         )
+        if self.columns[BURNT] >= 0:
+            out[SCOPE1] += burnt
         self.move(&row, &moved, &shares, &drawn)
 
     cdef inline void sums(self, int index, double *sums) noexcept nogil:
@@ -352,7 +367,7 @@ cdef class Accounts:
         self.sums(index, sums)
         out[0] = place
         out[1] = index
-        fill_outputs(sums, seconds, self.least_load(seconds), out + 2)
+        fill_outputs(sums, seconds, self.least_load(seconds), self.columns[BURNT] >= 0, out + 2)
         fill_details(sums, out + 2 + OUTPUT_COUNT)
         self.restart(index)
 
@@ -419,7 +434,9 @@ cdef class Accounts:
         if not 0 < seconds < INFINITY:
             raise ValueError(f"window of {seconds} s, expected more than 0")
         self.sums(index, sums)
-        fill_outputs(sums, seconds, self.least_load(seconds), <double *> PyBytes_AS_STRING(row))
+        fill_outputs(
+            sums, seconds, self.least_load(seconds), self.columns[BURNT] >= 0, <double *> PyBytes_AS_STRING(row)
+        )
         return row
 
     def details(self, int index):

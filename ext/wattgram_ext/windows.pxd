@@ -39,6 +39,10 @@ cdef enum:               # indices after the three numbers of each group and of 
     FUEL_INTENSITY
     MATCHED_ENERGY
     CARBON_FREE_SHARE
+    FUEL_EMISSION
+    HEAT_FUEL_EMISSION
+    BIOGENIC_EMISSION
+    HEAT_ENERGY
     DETAIL_COUNT
 
 
@@ -52,7 +56,7 @@ cdef enum:               # running sums; the first eight are the energies in the
     SUM_CHARGE
     SUM_RESIDUAL
     SUM_EMISSION         # g of the load; further sums as OUTPUTS
-    SUM_SCOPE1
+    SUM_SCOPE1           # of the fuel of electricity alone
     SUM_SCOPE2_LOCATION
     SUM_SCOPE2_MARKET
     SUM_AVOIDED
@@ -78,6 +82,12 @@ cdef enum:               # running sums; the first eight are the energies in the
     SUM_CERTIFIED        # Wh of load made clean by certificates
     SUM_CAPTURED         # g, with or without a balance
     SUM_CAPTURED_TIME    # s
+    SUM_BURNT            # g of fossil fuel that makes no electricity, with or without a balance
+    SUM_BURNT_COUNT      # number of rows with a known amount
+    SUM_BIOGENIC         # g
+    SUM_BIOGENIC_COUNT
+    SUM_HEAT             # Wh of heat meters
+    SUM_HEAT_COUNT
     SUM_OPENING          # g
     SUM_LOST
     SUM_COUNT
@@ -117,16 +127,25 @@ cdef inline double ratio(double part, double whole) noexcept nogil:
     return part / whole if whole > 0 else NAN
 
 
-cdef inline void fill_outputs(const double *sums, double seconds, double least_load, double *out) noexcept nogil:
-    """Write OUTPUTS of a window of this nominal length, s; the intensity is NaN below the least load (METHOD 4.5)."""
+cdef inline double known(const double *sums, int i) noexcept nogil:
+    """Return a sum that has a time or a count of its own; NaN if that is 0."""
+    return sums[i] if sums[i + 1] > 0 else NAN
+
+
+cdef inline void fill_outputs(
+    const double *sums, double seconds, double least_load, bint burners, double *out
+) noexcept nogil:
+    """Write OUTPUTS of a window of this nominal length, s; the intensity is NaN below the least load (METHOD 4.5).
+
+    burners: scope 1 contains fuel that makes no electricity; it is NaN while that fuel is unknown.
+    """
     cdef double hours = sums[SUM_TIME] / SECONDS_PER_HOUR
     cdef double residual_hours = sums[SUM_RESIDUAL_TIME] / SECONDS_PER_HOUR
     cdef int i
     for i in range(OUTPUT_COUNT):
         out[i] = NAN
     out[COVERAGE] = share(sums[SUM_COVERED], seconds)
-    if sums[SUM_CAPTURED_TIME] > 0:
-        out[CAPTURED] = sums[SUM_CAPTURED]
+    out[CAPTURED] = known(sums, SUM_CAPTURED)
     if not sums[SUM_TIME] > 0:
         return
     for i in range(SUM_RESIDUAL):
@@ -137,6 +156,8 @@ cdef inline void fill_outputs(const double *sums, double seconds, double least_l
         out[POWER_COUNT + SUM_RESIDUAL] = sums[SUM_RESIDUAL]
     for i in range(5):
         out[EMISSION + i] = sums[SUM_EMISSION + i]
+    if burners:
+        out[SCOPE1] = known(sums, SUM_BURNT) + sums[SUM_SCOPE1]
     out[EMISSION_RATE] = sums[SUM_EMISSION] / hours
     if not sums[SUM_LOAD] < least_load:
         out[EMISSION_INTENSITY] = ratio(sums[SUM_EMISSION], sums[SUM_LOAD]) * WH_PER_KWH
@@ -164,12 +185,16 @@ cdef inline void fill_details(const double *sums, double *out) noexcept nogil:
     cdef int i
     for i in range(DETAIL_COUNT):
         out[i] = NAN
+    out[HEAT_FUEL_EMISSION] = known(sums, SUM_BURNT)
+    out[BIOGENIC_EMISSION] = known(sums, SUM_BIOGENIC)
+    out[HEAT_ENERGY] = known(sums, SUM_HEAT)
     if not sums[SUM_TIME] > 0:
         return
     fill_groups(sums + SUM_GROUP_ENERGY, sums[SUM_LOAD], out)
     fill_groups(sums + SUM_GROUP_EMISSION, sums[SUM_EMISSION], out + GROUP_COUNT + 1)
     fill_groups(sums + SUM_GROUP_OWN, sums[SUM_OWN_LOAD], out + 2 * (GROUP_COUNT + 1))
     out[FUEL_ENERGY] = sums[SUM_FUEL]
+    out[FUEL_EMISSION] = sums[SUM_SCOPE1]
     out[FUEL_RATE] = sums[SUM_SCOPE1] / (sums[SUM_TIME] / SECONDS_PER_HOUR)
     intensity = ratio(sums[SUM_SCOPE1], sums[SUM_FUEL]) * WH_PER_KWH
     if intensity <= MOST_INTENSITY:

@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import strategies as st
 from wattgram_ext.intensity import CLOSED, COLUMNS, DETAILS, OUTPUTS, ROLES, Accounts
 
-from tests.support.oracle import Instant, Oracle
+from tests.support.oracle import APART, Instant, Oracle
 
 PRODUCERS = ("pv", "wind", "hydro", "genset", "chp")
 POWER = st.one_of(st.just(0.0), st.floats(1, 5e5), st.floats(-5e5, -1))
@@ -51,6 +51,7 @@ class Site:
             "certificates": (instant.certificates,),
             "captured": (instant.captured,),
             "official": (instant.official,),
+            **{name: (getattr(instant, name),) for name in APART},
             "ends": ends,
         }
         numbers = [instant.seconds, instant.grid, instant.clean, *instant.powers]
@@ -70,6 +71,7 @@ class Site:
             "certificates": nan,
             "captured": nan,
             "official": nan,
+            **dict.fromkeys(APART),
         }
         blank = {name: value for name, value in absent.items() if name in columns}
         return replace(self, columns=remaining, instants=[replace(instant, **blank) for instant in self.instants])
@@ -127,6 +129,7 @@ def instants(draw: st.DrawFn, roles: list[str], columns: tuple[str, ...], missin
         draw(unknown(st.floats(0, 1e5))) if "certificates" in columns else nan,
         draw(unknown(st.floats(0, 100))) if "captured" in columns else nan,
         draw(unknown(GRID)) if "official" in columns else nan,
+        **{name: draw(unknown(st.floats(0, 1e5))) if name in columns else None for name in APART},
     )
 
 

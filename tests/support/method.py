@@ -146,8 +146,13 @@ class Row:
     soc: float
     certificates: float
     captured: float
+    apart: dict[str, float]
     official: float
     ends: Sequence[float]
+
+
+APART = {"burnt": "heat_fuel_emission", "biogenic": "biogenic_emission", "heat": "heat_energy"}
+"""Columns beside the balance, and the details that they sum to (Burnt, biogenic, heat; METHOD-SITE 9.7)."""
 
 
 def read(site: Site, values: Sequence[float]) -> Row:
@@ -174,6 +179,7 @@ def read(site: Site, values: Sequence[float]) -> Row:
         soc=plausible(columns.get("soc", [NAN])[0], 1),
         certificates=known_or_0(plausible(columns.get("certificates", [NAN])[0], most)),
         captured=plausible(columns.get("captured", [NAN])[0]) * 1000,
+        apart={name: plausible(columns[name][0], 1e15) for name in APART if name in columns},
         official=plausible(columns.get("official", [NAN])[0], 1e6),
         ends=[known_or_0(plausible(value)) for value in columns.get("ends", ())],
     )
@@ -347,6 +353,8 @@ class Method:
         # Of each interval, where the hour of certificates that it is in began; without certificates it is its own.
         self.hours: list[int] = []
         self.starts = [0] * site.windows  # where each window began
+        self.apart: list[dict[str, float]] = []  # of every row, with or without an interval
+        self.apart_starts = [0] * site.windows
         self.before: Row | None = None
         self.last = Interval(1.0, NAN, NAN)  # that of the last row, or its instant
 
@@ -464,10 +472,13 @@ class Method:
         if row.seconds:
             self.hours.append(self.starts[self.site.hour] if self.site.hour >= 0 else len(self.intervals))
             self.intervals.append(interval)
+        self.apart.append(row.apart)
         self.before = row
         ending = [index for index, seconds in enumerate(row.ends) if seconds > 0]
         ended = [(index, self.window(index, row.ends[index]) | self.details(index)) for index in ending]
         tick = self.tick(interval, instant=row.seconds == 0)
+        if "burnt" in row.apart:
+            tick["scope1"] += row.apart["burnt"]
         for index in ending:
             self.reset(index)
         return tick, ended
@@ -496,11 +507,18 @@ class Method:
         # E_min = max(0.005 P_rated W, 5 register steps) (4.5)
         if numbers["load_energy"] < max(0.005 * self.site.rated_power * seconds / 3600, 5 * self.site.register_step):
             numbers["emission_intensity"] = NAN
+        if "burnt" in self.site.columns:
+            numbers["scope1"] += self.counted("burnt", index)
         return numbers
+
+    def counted(self, name: str, index: int) -> float:
+        """Sum of the known amounts of a column since the window's start; unknown without any."""
+        return total(row.get(name, NAN) for row in self.apart[self.apart_starts[index] :])
 
     def reset(self, index: int) -> None:
         """Start the window anew."""
         self.starts[index] = len(self.intervals)
+        self.apart_starts[index] = len(self.apart)
 
     def numbers(self, every: Sequence[Interval]) -> dict[str, float]:
         """OUTPUTS over these intervals but scope2_market and coverage: ratios of sums, never means of ratios (4.4)."""
@@ -544,9 +562,9 @@ class Method:
         """DETAILS of a window. A group's use carries its load's mix; groups and rest are always the load (Cases)."""
         start = self.starts[index]
         moved = [interval for interval in self.intervals[start:] if interval.moves]
+        numbers = {detail: self.counted(name, index) for name, detail in APART.items()}
         if not moved:
-            return dict.fromkeys(DETAILS, NAN)
-        numbers: dict[str, float] = {}
+            return dict.fromkeys(DETAILS, NAN) | numbers
         for name, part in (("energy", "energy"), ("emission", "carbon"), ("own_energy", "own")):
             for group in GROUPS:
                 uses = [(i.metered[group], getattr(i.load, part), i.load.energy) for i in moved]
@@ -560,6 +578,7 @@ class Method:
         intensity = 1000 * ratio(fuel.carbon, fuel.energy)  # c_g = R_g / P_g (4.7)
         return numbers | {
             "fuel_energy": fuel.energy,
+            "fuel_emission": fuel.carbon,
             "fuel_rate": fuel.carbon / math.fsum(i.hours for i in moved),
             "fuel_intensity": intensity if intensity <= IDLE else NAN,
             "matched_energy": self.hourly(start, self.matched),

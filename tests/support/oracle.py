@@ -37,6 +37,13 @@ class Instant:
     certificates: float = nan
     captured: float = nan
     official: float = nan
+    burnt: float | None = None  # None: no such column
+    biogenic: float | None = None
+    heat: float | None = None
+
+
+APART = {"burnt": "heat_fuel_emission", "biogenic": "biogenic_emission", "heat": "heat_energy"}
+"""Amounts beside the balance (METHOD-SITE 9.7), and their details of a window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +194,9 @@ class Oracle:
         self.before: list[Decimal | None] = [None] * len(self.roles)
         self.intervals: list[Interval] = []
         self.starts = [0] * windows
+        self.apart: list[dict[str, Decimal | None]] = []
+        self.apart_starts = [0] * windows
+        self.burners = False
         self.hours = [0]
         self.lost = self.opening = ZERO
 
@@ -214,7 +224,19 @@ class Oracle:
             interval = self._account(instant, flows, found / 1000, hours, interval, result)
         if seconds > 0:
             self.intervals.append(interval)
+        amounts = {
+            name: None if (found := getattr(instant, name)) is None else number(found, 0, 1e15) for name in APART
+        }
+        self.apart.append(amounts)
+        self.burners = self.burners or instant.burnt is not None
+        if instant.burnt is not None and "scope1" in result:
+            scope1, burnt = result["scope1"], amounts["burnt"]
+            result["scope1"] = None if scope1 is None or burnt is None else scope1 + burnt
         return result
+
+    def _apart(self, name: str, index: int) -> Decimal | None:
+        known = [amount for row in self.apart[self.apart_starts[index] :] if (amount := row[name]) is not None]
+        return sum(known, ZERO) if known else None
 
     def _flow(self, channel: int, instant: Instant, hours: Decimal) -> Pair | None:
         """METHOD 4.1: mean W with the role's direction and against it; None = missing."""
@@ -458,6 +480,7 @@ class Oracle:
     def reset(self, index: int) -> None:
         """Start the window anew."""
         self.starts[index] = len(self.intervals)
+        self.apart_starts[index] = len(self.apart)
         if index == self.hour:
             self.hours.append(len(self.intervals))
 
@@ -482,7 +505,11 @@ class Oracle:
     def window(self, index: int, seconds: float) -> dict[str, Decimal | None]:
         """OUTPUTS of a running window."""
         with localcontext(DIGITS):
-            return self._window(self.starts[index], Decimal(seconds))
+            result = self._window(self.starts[index], Decimal(seconds))
+            if self.burners and "scope1" in result:
+                scope1, burnt = result["scope1"], self._apart("burnt", index)
+                result["scope1"] = None if scope1 is None or burnt is None else scope1 + burnt
+            return result
 
     def _window(self, start: int, nominal: Decimal) -> dict[str, Decimal | None]:
         inside = self.intervals[start:]
@@ -545,7 +572,8 @@ class Oracle:
     def details(self, index: int) -> dict[str, Decimal | None]:
         """DETAILS of a running window."""
         with localcontext(DIGITS):
-            return self._details(self.starts[index])
+            apart = {detail: self._apart(name, index) for name, detail in APART.items()}
+            return self._details(self.starts[index]) | apart
 
     def _details(self, start: int) -> dict[str, Decimal | None]:
         covered = [interval for interval in self.intervals[start:] if interval.covered is not None]
@@ -564,6 +592,7 @@ class Oracle:
         intensity = per_kwh(ratio(total("scope1"), total("fuel")))
         return result | {
             "fuel_energy": total("fuel"),
+            "fuel_emission": total("scope1"),
             "fuel_rate": total("scope1") / sum((interval.seconds for interval in covered), ZERO) * 3600,
             "fuel_intensity": intensity if intensity is not None and intensity <= 10**6 else None,
             "matched_energy": matched,

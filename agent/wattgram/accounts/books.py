@@ -25,7 +25,7 @@ from wattgram.grid.ladder import Ladder
 from wattgram.grid.signal import Signal
 from wattgram.grid.table import FactorTable
 
-from . import battery_pool, fuel
+from . import battery_pool, fuel, heat_fuel
 
 BALANCE_ROLES = POWER_ROLES
 """Roles whose power is a channel of the accounts."""
@@ -75,6 +75,7 @@ class Layout:
             "certificates": ["certificates"] if config.grid.certificates else [],
             "captured": ["captured"] if any(device.role == "capture" for device in config.devices) else [],
             "official": ["official"],
+            **{column: [column] for column in heat_fuel.columns_of(config.devices)},
         }
         columns = tuple(name for name, fields in column_fields.items() if fields)
         head = ("seconds", "grid_intensity", "grid_clean_share")
@@ -82,6 +83,12 @@ class Layout:
         roles = " ".join(device.role for device in channels)
         tags = (("site", config.site.name), ("roles", roles), ("columns", " ".join(columns)))
         return cls(channels, columns, fields, Series("instant", tags, fields), Series("late", tags, fields))
+
+    def without_powers(self, row: bytes) -> bytes:
+        """Return a row without length, with the amounts that no power meter measures; the grid terms are unknown."""
+        numbers = dict(zip(self.fields, struct.unpack(f"{len(self.fields)}d", row), strict=True))
+        kept = (numbers[name] if name in heat_fuel.ALL_COLUMNS else nan for name in self.fields[1:])
+        return struct.pack(f"{len(self.fields)}d", 0.0, *kept)
 
     @property
     def size(self) -> int:

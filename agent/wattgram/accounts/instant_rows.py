@@ -18,6 +18,7 @@ from wattgram.grid.ladder import Ladder
 
 from . import battery_pool, fuel
 from .books import Layout
+from .heat_fuel import BurnerInterval, HeatFuel
 from .late_energy import MIN_SECONDS, LateEnergy
 from .metering_point import FuelFlow, MeteringPoint, PointInterval
 
@@ -50,7 +51,7 @@ class Instants:
             for device in layout.channels
             if device.emission.fuel_meter and (factor := device.emission.fuel_factor)
         }
-        # The fuel meter of a boiler belongs to no channel: nothing would take the amounts of its track.
+        self._heat_fuel = HeatFuel(sources, config.grid.basis, tick)
         fuel_meters = {device.emission.fuel_meter for device in layout.channels if device.name in self._fuel}
         self._tracks = {
             source.config.name: Track(source.config.interval, tick)
@@ -65,6 +66,7 @@ class Instants:
         self._captures = [source.config.name for source in sources if source.config.role == "capture"]
         self._intervals: list[PointInterval] = []
         self._carbon: list[float] = []
+        self._late_fuel: list[float] = []
 
     def put(self, source: Source, time: int) -> None:
         """Add the last reading of a device; `time` in UTC ns."""
@@ -74,6 +76,7 @@ class Instants:
             self._points[name].put(time, taken.power, taken.metered)
         elif name in self._tracks:
             self._tracks[name].put(TrackPoint(time, nan, taken.metered))
+        self._heat_fuel.put(source, time)
 
     def reaches(self, source: Source, time: int) -> bool:
         """Return whether a channel was read at or after an instant."""
@@ -85,6 +88,7 @@ class Instants:
             point.clear()
         for track in self._tracks.values():
             track.clear()
+        self._heat_fuel.clear()
 
     def interrupt(self) -> None:
         """Start a gap before the next instant: later amounts of the counters belong to the gap."""
@@ -99,6 +103,7 @@ class Instants:
             point.skip(time)
         for track in self._tracks.values():
             track.skip(time)
+        self._heat_fuel.skip(time)
 
     def take(self, time: int, seconds: float) -> None:
         """Take the step to the next instant, `seconds` s after the last one (0: no interval ends here)."""
@@ -118,6 +123,7 @@ class Instants:
             "certificates": [self._certificates(time, seconds)],
             "captured": [self._captured(time)],
             "official": [nan],
+            **{column: [amount] for column, amount in self._without_electricity(time, seconds, now).items()},
         }
         return self._packed(seconds, (nan, nan), [interval.power for interval in self._intervals], columns)
 
@@ -157,6 +163,7 @@ class Instants:
             "certificates": [0.0],
             "captured": [nan],
             "official": [self._ladder.official(time).intensity],
+            **{column: [nan] for column in self._heat_fuel.columns},
         }
         return self._packed(seconds, (signal.intensity, signal.clean_share), powers, columns)
 
@@ -165,7 +172,7 @@ class Instants:
         parts = {
             part: {name: state.dump() for name, state in states.items()} for part, states in self._saved_parts().items()
         }
-        return {**parts, "arrears": self._late_energy.dump()}
+        return {**parts, "arrears": self._late_energy.dump(), "heat_fuel": self._heat_fuel.dump()}
 
     def restore(self, dumped: Any) -> None:
         """Restore the state from `dump` (after JSON); ValueError, KeyError or TypeError if the state is invalid.
@@ -178,6 +185,8 @@ class Instants:
                     state.restore(dumped[part][name])
         if len(dumped["arrears"][3]) == len(self.channels):
             self._late_energy.restore(dumped["arrears"])
+        if "heat_fuel" in dumped:
+            self._heat_fuel.restore(dumped["heat_fuel"])
 
     def _saved_parts(self) -> Mapping[str, Mapping[str, SavedState]]:
         return {"points": self._points, "tracks": self._tracks, "fuel": self._fuel}
@@ -192,6 +201,7 @@ class Instants:
     def _fuel_rates(self, time: int, seconds: float) -> list[float]:
         """Return the emission rate of each channel's fuel, g/h; NaN if power x factor applies."""
         rates = [nan] * len(self._intervals)
+        self._late_fuel = [0.0] * len(self._intervals)
         for index, (device, interval) in enumerate(zip(self._layout.channels, self._intervals, strict=True)):
             if device.role not in BURNERS:
                 continue
@@ -199,9 +209,15 @@ class Instants:
             if device.name in self._fuel:
                 metered = self._counted(device.emission.fuel_meter, time)
                 burnt, late = self._fuel[device.name].take(time, interval.power, metered, seconds)
-                self._late_energy.add(index, 0.0, 0.0, fuel.rate(device, nan, late) if late else 0.0)
+                self._late_fuel[index] = fuel.rate(device, nan, late) if late else 0.0
+                self._late_energy.add(index, 0.0, 0.0, self._late_fuel[index])
             rates[index] = fuel.rate(device, interval.power, burnt)
         return rates
+
+    def _without_electricity(self, time: int, seconds: float, now: float) -> Mapping[str, float]:
+        """Return the amounts of the columns of `HeatFuel` since the previous instant."""
+        parts = zip(self._layout.channels, self._intervals, self._carbon, self._late_fuel, strict=True)
+        return self._heat_fuel.take(time, seconds, now, [BurnerInterval(*part) for part in parts])
 
     def _counted(self, name: str, time: int) -> MeteredStep:
         return self._tracks[name].take(time)[2]

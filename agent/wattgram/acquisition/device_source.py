@@ -29,6 +29,7 @@ METERED = (("active_power_total",), ("active_power_l1", "active_power_l2", "acti
 ROLE_POWERS: dict[str, tuple[tuple[str, ...], ...]] = {
     "grid": (("meter_active_power_total",), *METERED),
     "battery": (("battery_power",), *METERED),
+    "heat": (("thermal_power",),),
     "weather": (),
 }
 """Quantities that give a role's power, best choice first. Other roles use METERED. Several quantities are added."""

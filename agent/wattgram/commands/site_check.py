@@ -12,6 +12,7 @@ from wattgram_drivers.plan import make_plan
 from wattgram_drivers.simulated import sunspec_serve
 from wattgram_drivers.sunspec import walk
 
+from wattgram.accounts.heat_fuel import unknown_fuels
 from wattgram.acquisition.paced_intervals import paced
 from wattgram.acquisition.poll import slow_of
 from wattgram.config.devices_table import KIND_OF_ROLE, DeviceConfig
@@ -91,6 +92,11 @@ def check_plan(config: Config) -> CheckReport:
             )
     report.findings += [slower.reason for slower in paced(config.devices)]
     report.findings += double_entries(config.devices)
+    report.findings += [
+        f"{name}: scope1 is absent, because the fuel of this meter is unknown; add fuel, or fuel_factor (g of CO2 per "
+        "unit of the meter), or name the meter as fuel_meter of its genset or CHP"
+        for name in unknown_fuels(config.devices)
+    ]
     report.notes += [_tolerance(device) for device in config.devices if device.tolerate]
     report.notes += [
         f"{device.name}: powers and energies are multiplied by ratio {device.ratio:g} (CT x VT); currents and voltages "

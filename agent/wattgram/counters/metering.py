@@ -30,7 +30,8 @@ CHOICES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "production": OUTPUT,
     "capture": (("totalizer_{}", ""), ("volume_total", "")),
-    "fuel": (("volume_total", ""), ("totalizer_{}", ""), ("pulse_count_{}", "")),
+    "fuel": (("volume_total", ""), ("totalizer_{}", ""), ("thermal_energy_total", ""), ("pulse_count_{}", "")),
+    "heat": (("thermal_energy_total", ""), ("energy_total", ""), (IMPORT, ""), (TOTAL, "")),
 }
 """Counters of a role, best first: the counter of the role's direction, and the counter against it."""
 
@@ -98,8 +99,8 @@ class DirectedCounter:
 class MeteredStep(NamedTuple):
     """Amount that a device counted since the previous reading, in its role's direction and against it.
 
-    Wh; m3, kg or pieces for production, capture and fuel. NaN: no counter, or none accepted now. verdict: the worst of
-    the counters. resolution: smallest steps of positive and negative.
+    Wh; m3, kg or pieces for production, capture and fuel; Wh of heat for heat and fuel. NaN: no counter, or none
+    accepted now. verdict: the worst of the counters. resolution: smallest steps of positive and negative.
     """
 
     positive: float = nan

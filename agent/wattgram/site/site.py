@@ -342,7 +342,7 @@ class Site:
             self.event("", event, detail)
         if not verdict.withheld:
             return row
-        return struct.pack("d", 0.0) + struct.pack("d", nan) * (self.books.layout.size // 8 - 1)
+        return self.books.layout.without_powers(row)
 
     def _watch(self, now: float, time: int) -> None:
         """Report lost devices and devices that are back."""
