@@ -51,7 +51,7 @@ class Site:
             "certificates": (instant.certificates,),
             "captured": (instant.captured,),
             "official": (instant.official,),
-            **{name: (getattr(instant, name),) for name in APART},
+            **{name: (nan if (amount := getattr(instant, name)) is None else amount,) for name in APART},
             "ends": ends,
         }
         numbers = [instant.seconds, instant.grid, instant.clean, *instant.powers]
@@ -182,7 +182,7 @@ def same(site: Site, found: Mapping[str, float], expected: Mapping[str, Decimal 
             continue
         if name.endswith("_power"):
             scale = power
-        elif name.endswith("_energy"):
+        elif name.endswith("_energy") or name == "unaccounted_energy":
             scale = power * hours
         elif name.endswith("_rate"):
             scale = rate

@@ -8,7 +8,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import nan
+from math import isfinite, nan
 from typing import NamedTuple
 
 from wattgram_ext.intensity import DETAILS, OUTPUTS, Accounts
@@ -42,8 +42,8 @@ EXTRA_FIELDS = ("grid_clean_share", "official_intensity", "grid_tier", "grid_age
 EMISSION_TEXTS = ("grid_source", "basis", "method")
 WHOLE_FIELDS = ("grid_tier", "revision")
 ROW = 8 * len(OUTPUTS)
-COVERAGE = 8 * OUTPUTS.index("coverage")
-"""Offset of the coverage in a row of the accounts, bytes."""
+UNACCOUNTED = 8 * OUTPUTS.index("unaccounted_energy")
+"""Offset of a number that each window has in which any flow was known, bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,14 +259,14 @@ class Books:
                 self._starts[window] = window_start(window, time, self._zone)
 
     def _close(self, time: int, windows: Sequence[str]) -> Iterator[Record]:
-        """Yield the windows that end at a time or before it; a window without covered time has no record."""
+        """Yield the windows that end at a time or before it; a window without a known flow has no record."""
         for window in windows:
             start = self._starts.get(window)
             if start is None or (end := window_end(window, start, self._zone)) > time:
                 continue
             index = WINDOWS.index(window)
             row = self._accounts.window(index, (end - start) / NS)
-            if struct.unpack_from("d", row, COVERAGE)[0] > 0.0:
+            if isfinite(struct.unpack_from("d", row, UNACCOUNTED)[0]):
                 yield self._record(window, start, row + self._accounts.details(index))
             self._accounts.reset(index)
             del self._starts[window]
