@@ -161,9 +161,17 @@ class Books:
         block[place::width] = array("d", [grid_terms.official for grid_terms in terms])
         return block.tobytes()
 
-    def terms(self, time: int) -> GridTerms:
-        """Return the grid terms at a time, as known now."""
-        return GridTerms(self.ladder.at(time), self.ladder.official(time).intensity)
+    def terms(self, time: int, seconds: float = 0.0) -> GridTerms:
+        """Return the grid terms of the interval of `seconds` that ends at `time`, as known now (METHOD-SITE 9.5).
+
+        The signal is the mean over the interval: a value from its end would price what flowed before. The official
+        factor is that of the interval's end, which belongs to the year before at New Year. Without an interval, the
+        terms are those of the instant.
+        """
+        if not seconds > 0.0:
+            return GridTerms(self.ladder.at(time), self.ladder.official(time).intensity)
+        begin = interval_begin(time, seconds)
+        return GridTerms(self.ladder.mean(begin, time), self.ladder.official(time - 1).intensity)
 
     def advance(self, times: Sequence[int], rows: bytes, terms: Sequence[GridTerms]) -> Iterator[Record]:
         """Yield the records of instants in their order, and of the windows that end with them.
@@ -289,6 +297,11 @@ class Books:
 
     def _record(self, window: str, time: int, row: bytes) -> Record:
         return Record(self._series[window], time, row + self._label[0] + bytes(8), self._label[1])
+
+
+def interval_begin(time: int, seconds: float) -> int:
+    """Return the begin of an interval that ends at `time`, UTC ns: the same from a tick and from its stored row."""
+    return time - max(1, round(seconds * NS))
 
 
 def era_of(state: bytes) -> int:

@@ -199,7 +199,7 @@ class Site:
         if pause and step.contiguous:
             self._settle_days(time - round(step.gap * NS), time)
         row = self._checked(time, self._instants.row(time, seconds, now), seconds)
-        terms = [self.books.terms(time)]
+        terms = [self.books.terms(time, struct.unpack_from("d", row)[0])]
         row = self.books.with_grid_terms(row, terms)
         self._append(Record(self.books.layout.instant, time, row))
         self._days.add_row(time, row)
