@@ -59,6 +59,8 @@ class Accounts:
     matched; required with certificates.
     capacity: Wh inside the battery; required with soc. soc_time: s in which a difference between stock and state of
     charge falls to 1/e. self_discharge: share of the stock lost in an hour (METHOD 4.6).
+    learning: no efficiency is configured. Without a state of charge, both directions then have half of the loss of the
+    learned round trip, until then of 0.85 (METHOD-SITE 9.6).
     ValueError: the message names the invalid argument.
     """
 
@@ -82,6 +84,7 @@ class Accounts:
         capacity: float = 0.0,
         soc_time: float = 3600.0,
         self_discharge: float = 0.0,
+        learning: bool = False,
     ) -> None: ...
     def step(self, block: bytes) -> bytes:
         """Advance over instants in order, and return a row of OUTPUTS for each.
@@ -118,6 +121,13 @@ class Accounts:
 
         This is an alarm: the losses then contradict the meters (METHOD 4.6).
         """
+    def out_of_range(self) -> bool:
+        """Return whether the store's intensity lies outside the range of what ever was charged (METHOD-SITE 9.6).
+
+        Above twice the maximum, or below 95 % of the minimum.
+        """
+    def round_trip(self) -> tuple[float, float]:
+        """Return the efficiency of a round trip that is used, and the learned one, 0-1; NaN before it is learned."""
     def ledger(self) -> tuple[float, float, float, float, float, float]:
         """Return grams since the start: in, to load, to export, lost, opening stock, unaccounted.
 

@@ -787,3 +787,94 @@ def test_fuel_is_counted_without_a_balance_and_without_a_length() -> None:
     step(accounts, nan, more=[10.0], seconds=0)
     step(accounts, 10e3, more=[1.0])
     assert unpack(accounts.window(0, 2 * HOUR))["scope1"] == 111
+
+
+# a battery without a state of charge (METHOD-SITE 9.6)
+
+
+def cycles(accounts: Accounts, count: int, charged: float, discharged: float) -> list[dict[str, float]]:
+    """Charge from the grid for an hour, then discharge for an hour, kWh; return the rows of the discharges."""
+    rows = []
+    for _ in range(count):
+        step(accounts, charged * 1e3, -charged * 1e3, seconds=0)
+        step(accounts, charged * 1e3, -charged * 1e3)
+        step(accounts, 0.0, discharged * 1e3, seconds=0)
+        rows.append(step(accounts, 0.0, discharged * 1e3))
+    return rows
+
+
+def test_thirty_cycles_of_85_percent_return_the_stock_to_0() -> None:
+    accounts = Accounts(["grid", "battery"], [0, 0], windows=1, learning=True)
+    rows = cycles(accounts, 30, 100.0, 85.0)
+    assert [row["battery_intensity"] for row in rows] == pytest.approx([656.6] * 30, abs=0.05)  # 558.1 / 0.85
+    assert accounts.stock() == pytest.approx((0, 0), abs=1e-6)
+    closes(accounts)
+
+
+def test_another_round_trip_is_used_from_the_eleventh_cycle() -> None:
+    accounts = Accounts(["grid", "battery"], [0, 0], windows=1, learning=True)
+    rows = cycles(accounts, 30, 100.0, 92.0)
+    intensities = [row["battery_intensity"] for row in rows]
+    assert intensities[:10] == pytest.approx([656.6] * 10, abs=0.05)
+    assert intensities[10:] == pytest.approx([606.6] * 20, abs=0.05)  # 558.1 / 0.92
+    assert accounts.stock()[0] < 1000
+    assert accounts.round_trip() == pytest.approx((0.92, 0.92))
+    # 92 kWh at 656.6 g/kWh from a stock that has the 55.81 kg of 100 kWh: more than was known is a negative loss
+    assert rows[0]["battery_loss_emission"] == pytest.approx(55_810 - 92 * 558.1 / 0.85)
+    closes(accounts)
+
+
+def closes(accounts: Accounts) -> None:
+    """What came into the store, less what came out, is the stock and the loss, in energy and in carbon."""
+    window = unpack(accounts.window(0, 60 * HOUR))
+    stock = accounts.stock()
+    for kind, held in zip(("energy", "emission"), stock, strict=True):
+        moved = window[f"battery_charge_{kind}"] - window[f"battery_discharge_{kind}"]
+        assert moved - window[f"battery_loss_{kind}"] == pytest.approx(held, rel=1e-9, abs=1e-6)
+
+
+def test_a_known_capacity_is_learned_after_ten_of_it() -> None:
+    accounts = Accounts(["grid", "battery"], [0, 0], capacity=50e3, learning=True)
+    cycles(accounts, 5, 100.0, 92.0)
+    assert accounts.round_trip()[0] == pytest.approx(0.85)  # 500 kWh are ten times 50 kWh, and no more
+    cycles(accounts, 1, 100.0, 92.0)
+    assert accounts.round_trip() == pytest.approx((0.92, 0.92))
+
+
+def test_configured_efficiencies_and_a_state_of_charge_win() -> None:
+    configured = Accounts(["grid", "battery"], [0, 0])
+    cycles(configured, 12, 100.0, 80.0)
+    used, learned = configured.round_trip()
+    assert (used, learned) == pytest.approx((0.9025, 0.8))
+    reported = Accounts(["grid", "battery"], [0, 0], capacity=1e6, columns=["soc"], learning=True)
+    step(reported, 0.0, 0.0, more=[0.5])
+    assert reported.round_trip()[0] == pytest.approx(0.9025)
+
+
+def test_what_was_discharged_before_the_first_charge_is_not_learned() -> None:
+    accounts = Accounts(["grid", "battery"], [0, 0], learning=True)
+    step(accounts, 0.0, 50e3, seconds=0)
+    row = step(accounts, 0.0, 50e3)
+    assert row["battery_intensity"] == pytest.approx(558.1 / 0.85**0.5)  # METHOD 4.6: the grid's, inside the store
+    cycles(accounts, 12, 100.0, 90.0)
+    assert accounts.round_trip() == pytest.approx((0.9, 0.9))
+
+
+def test_more_discharged_than_charged_is_no_efficiency() -> None:
+    accounts = Accounts(["grid", "battery"], [0, 0], learning=True)
+    cycles(accounts, 12, 100.0, 110.0)
+    assert accounts.round_trip() == pytest.approx((0.85, nan), nan_ok=True)
+
+
+def test_an_intensity_outside_the_range_of_the_charge_is_noticed() -> None:
+    accounts = Accounts(["grid", "battery"], [0, 0], capacity=100e3, columns=["soc"], soc_time=1.0)
+    step(accounts, 50e3, -50e3, seconds=0, more=[nan])
+    step(accounts, 50e3, -50e3, more=[nan])
+    assert not accounts.out_of_range()
+    step(accounts, 0.0, 0.0, more=[0.475])
+    step(accounts, 0.0, 0.0, more=[0.2])  # the energy shrinks to 20 kWh, its carbon does not
+    assert accounts.out_of_range()
+    step(accounts, 0.0, 0.0, more=[0.9])  # and grows to 90 kWh: less than any charge carried
+    assert accounts.out_of_range()
+    step(accounts, 0.0, 0.0, more=[0.475])
+    assert not accounts.out_of_range()

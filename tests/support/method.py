@@ -264,6 +264,7 @@ class Store:
         self.opening = 0.0  # g booked as opening stock
         self.lost = 0.0  # g booked as lost
         self.most = 0.0  # g/Wh, c_max since it was empty
+        self.last: Parcel | None = None  # a Wh of the mix that was last discharged
         self.entered = Parcel()  # all that ever came in: the measure of its rounding
 
     def add(self, parcel: Parcel, intensity: float) -> None:
@@ -277,15 +278,21 @@ class Store:
         self.add(grid_parcel(energy, row), row.grid / 1000)
         self.opening += grid_parcel(energy, row).carbon
 
+    def beyond(self, energy: float, row: Row) -> Parcel:
+        """What is discharged beyond the stock: its last mix (METHOD-SITE 9.6), the grid's before there was any."""
+        if self.inside.energy > 0:
+            return self.inside.part(energy)
+        return grid_parcel(energy, row) if self.last is None else self.last.times(energy)
+
     def given(self, energy: float, row: Row, *, instant: bool) -> Parcel:
-        """What a discharge of so many Wh carries: c_bat = k / eta_d; beyond the stock the grid's.
+        """What a discharge of so many Wh carries: c_bat = k / eta_d; beyond the stock its last mix.
 
         At an instant nothing runs out. Clean and own energy shrink with the losses, so their shares stay.
         """
         efficiency = self.site.discharge_efficiency
         taken = energy / efficiency
         stocked = min(taken, self.inside.energy) if not instant or self.inside.energy == 0 else taken
-        out = mixed([self.inside.part(stocked), grid_parcel(taken - stocked, row)])
+        out = mixed([self.inside.part(stocked), self.beyond(taken - stocked, row)])
         return Parcel(energy, out.carbon, out.clean * efficiency, out.own * efficiency)
 
     def intensity(self) -> float:
@@ -295,8 +302,12 @@ class Store:
     def discharge(self, energy: float, row: Row) -> None:
         """S <- S - E / eta_d, K <- K - k E / eta_d; what is missing is an opening stock (Battery)."""
         taken = energy / self.site.discharge_efficiency
+        missing = self.beyond(taken - self.inside.energy, row)
+        if taken > 0 and self.inside.energy > 0:
+            self.last = self.inside.part(1.0)
         if taken > self.inside.energy:
-            self.open(taken - self.inside.energy, row)
+            self.add(missing, ratio(missing.carbon, missing.energy))
+            self.opening += missing.carbon
             self.inside = Parcel()
         elif taken > 0:
             self.inside = self.inside.times(1 - taken / self.inside.energy)

@@ -234,6 +234,9 @@ class Oracle:
         self.hours = [0]
         self.lost = self.opening = ZERO
         self.losses: list[Pair] = []
+        self.last: tuple[Decimal, Decimal, Decimal] | None = None
+        self.next_last: tuple[Decimal, Decimal, Decimal] | None = None
+        self.beyond = ZERO
         self.loss_starts = [0] * windows
 
     # one instant
@@ -326,7 +329,7 @@ class Oracle:
             self._burnt(instant, flows, RENEWABLES),
             self._burnt(instant, flows, ("genset", "chp")),
         )
-        drawn, known_energy, opening = self._drawn(discharge, hours, grid, grid_clean)
+        drawn, known_energy = self._drawn(discharge, hours, grid, grid_clean)
         inflow = imported + own + fuel + discharge
         surplus = load = inflow - exported - charge
         flow_powers = {
@@ -444,7 +447,7 @@ class Oracle:
             }
         before = (self.pool.energy, self.pool.carbon)
         if hours > 0:
-            self.opening += opening * grid
+            self.opening += self.beyond
             self._move(known_energy, to_store, charge, hours)
         self._correct(number(instant.soc, 0, 1), interval.seconds, grid, grid_clean)
         loss = (charge - discharge) * hours - (self.pool.energy - before[0])
@@ -494,21 +497,26 @@ class Oracle:
                 result += flow[0] * self.factors[i]
         return result
 
-    def _drawn(
-        self, discharge: Decimal, hours: Decimal, grid: Decimal, grid_clean: Decimal
-    ) -> tuple[Parcel, Decimal, Decimal]:
-        """METHOD 4.6: the parcel of a discharge, its Wh from the store, and its Wh without a recorded charge."""
+    def _drawn(self, discharge: Decimal, hours: Decimal, grid: Decimal, grid_clean: Decimal) -> tuple[Parcel, Decimal]:
+        """METHOD 4.6: the parcel of a discharge, and its Wh from the store; `beyond`: g of the rest."""
         pool, eta = self.pool, self.discharge_efficiency
         needed = discharge * hours / eta
         known = min(needed, pool.energy)
         part = known / needed if needed > 0 else Decimal(pool.energy > 0)
         k, clean, own = (ratio(x, pool.energy) or ZERO for x in (pool.carbon, pool.clean, pool.own))
-        carbon = (part * k + (1 - part) * grid) / eta
-        drawn = Parcel(discharge, discharge * carbon, discharge * (part * clean + (1 - part) * grid_clean))
-        return Parcel(discharge, drawn.carbon, drawn.clean, discharge * part * own), known, needed - known
+        # beyond the stock its last intensity (METHOD-SITE 9.6), before the first stock the grid's (METHOD 4.6)
+        beyond = (k, clean, own) if pool.energy > 0 else self.last or (grid, grid_clean, ZERO)
+        if known > 0:
+            self.next_last = (k, clean, own)
+        mean = [part * inside + (1 - part) * outside for inside, outside in zip((k, clean, own), beyond, strict=True)]
+        drawn = Parcel(discharge, discharge * mean[0] / eta, discharge * mean[1], discharge * mean[2])
+        self.beyond = (needed - known) * beyond[0]
+        return drawn, known
 
     def _move(self, known: Decimal, to_store: Parcel, charge: Decimal, hours: Decimal) -> None:
         pool = self.pool
+        if known > 0:
+            self.last = self.next_last
         if known > 0 and known == pool.energy:
             pool = self.pool = Pool()
         elif known > 0:

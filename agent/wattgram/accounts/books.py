@@ -14,6 +14,7 @@ from typing import NamedTuple
 from wattgram_ext.intensity import DETAILS, OUTPUTS, Accounts
 
 from wattgram.base.clock import NS
+from wattgram.base.occurrence import Occurrence
 from wattgram.base.period import window_end, window_start
 from wattgram.base.power_roles import POWER_ROLES
 from wattgram.base.record import WINDOWS, Record, Series
@@ -26,6 +27,7 @@ from wattgram.grid.signal import Signal
 from wattgram.grid.table import FactorTable
 
 from . import battery_pool, fuel, heat_fuel
+from .battery_watch import BatteryWatch
 
 BALANCE_ROLES = POWER_ROLES
 """Roles whose power is a channel of the accounts."""
@@ -126,7 +128,8 @@ class Books:
         self._zone = config.site.timezone
         self._method = config.grid.method
         channels, basis = self.layout.channels, config.grid.basis
-        pool = battery_pool.pool([device.battery for device in channels if device.role == "battery"])
+        batteries = [device.battery for device in channels if device.role == "battery"]
+        pool = battery_pool.pool(batteries)
         certificates = config.grid.certificates
         incomers = [device.rated_power for device in channels if device.role == "grid"]
         self._accounts = Accounts(
@@ -145,7 +148,10 @@ class Books:
             hour=WINDOWS.index("1h"),
             capacity=pool.capacity,
             self_discharge=pool.self_discharge,
+            learning=battery_pool.learns(batteries),
         )
+        efficiency = pool.charge_efficiency * pool.discharge_efficiency
+        self._battery_watch = BatteryWatch(nan if battery_pool.learns(batteries) else efficiency)
         self._series = {window: self._window_series(config.site.name, window) for window in ("tick", *WINDOWS)}
         self._starts: dict[str, int] = {}
         self._label: tuple[bytes, tuple[str, ...]] = (struct.pack("4d", nan, nan, nan, nan), ("", "", ""))
@@ -211,6 +217,14 @@ class Books:
     def running_since(self, window: str) -> int | None:
         """Return the start of the running window, UTC ns."""
         return self._starts.get(window)
+
+    def battery_occurrences(self) -> tuple[Occurrence, ...]:
+        """Return the events about the battery since the last call."""
+        _, learned = self._accounts.round_trip()
+        self._battery_watch, occurrences = self._battery_watch.advance(
+            learned, out_of_range=self._accounts.out_of_range()
+        )
+        return occurrences
 
     @property
     def concentrated(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -61,13 +61,20 @@ class BatteryConfig:
     """Settings of a battery.
 
     capacity: Wh, None for unknown. Each efficiency is for one direction; defaults: METHOD 4.11, example 4.
-    self_discharge: share of the charge lost per hour.
+    self_discharge: share of the charge lost per hour. stated: an efficiency is configured; without one, and without a
+    state of charge, the accounts learn the round trip (METHOD-SITE 9.6).
     """
 
     capacity: float | None = None
     charge_efficiency: float = 0.95
     discharge_efficiency: float = 0.95
     self_discharge: float = 0.0
+    stated: bool = field(default=False, compare=False)
+
+    @property
+    def has_efficiencies(self) -> bool:
+        """Whether an efficiency is not the default."""
+        return self.stated or (self.charge_efficiency, self.discharge_efficiency) != (0.95, 0.95)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +125,8 @@ def battery(table: Table) -> BatteryConfig:
         "discharge_efficiency": table.take("discharge_efficiency", share, None),
         "self_discharge": table.take("self_discharge", toml_table.number(0.0, 0.1), None),
     }
-    return replace(default, **{key: value for key, value in found.items() if value is not None})
+    stated = any(key in table.data for key in ("charge_efficiency", "discharge_efficiency"))
+    return replace(default, stated=stated, **{key: value for key, value in found.items() if value is not None})
 
 
 def emission(table: Table, role: str | None) -> EmissionConfig:

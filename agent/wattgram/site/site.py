@@ -211,6 +211,8 @@ class Site:
         if self.books.running_since("1h") is None:  # the hour ended with this tick
             self._settle(time, 3600.0)
             self._store_checkpoint(time)
+            for event, detail in self.books.battery_occurrences():
+                self.event("", event, detail)
             for record in self._days.records():
                 self._append(record)
         self._save()
