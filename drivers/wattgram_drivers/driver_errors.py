@@ -48,6 +48,11 @@ class Refused(DriverError):
         super().__init__(message)
         self.code = code
 
+    @property
+    def busy(self) -> bool:
+        """Whether the unit asks for a later request (Modbus application protocol: acknowledge, device busy)."""
+        return self.code in (5, 6)
+
 
 class LayoutChanged(DriverError):
     """A device no longer serves the registers that were discovered. The reading was discarded.

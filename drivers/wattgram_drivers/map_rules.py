@@ -78,7 +78,7 @@ def row_mistakes(rows: Mapping[str, Row]) -> Iterator[str]:
 
 
 def condition_mistakes(content: Row, rows: Mapping[str, Row]) -> Iterator[str]:
-    """Yield mistakes in `valid_when` and `nameplate`."""
+    """Yield mistakes in `valid_when`, `running` and `nameplate`."""
     for index, condition in enumerate(content.get("valid_when", ())):
         state = condition["quantity"]
         if state not in rows:
@@ -89,6 +89,9 @@ def condition_mistakes(content: Row, rows: Mapping[str, Row]) -> Iterator[str]:
             for name in condition.get("covers", ())
             if name not in others
         )
+    running = content.get("running")
+    if running is not None and running["quantity"] not in rows:
+        yield f"running.quantity: found {running['quantity']!r}; {few_words(running['quantity'], rows)}"
     nameplate = content.get("nameplate")
     ratings = [name for name in rows if name.startswith("rated_") and QUANTITIES[name].unit in ("W", "VA")]
     if nameplate is not None and nameplate not in ratings:

@@ -40,6 +40,9 @@ _PASSING_EXCEPTIONS = (5, 6, 10, 11)
 Some units refuse missing registers with them. So their meaning depends on the unit's other answers.
 """
 
+BUSY_PAUSE = 0.1
+"""Silence before the second request to a busy unit, s."""
+
 _REFUSED_AT_FIRST = 2
 """Requests refused with such an exception, before any answer, that end a reading: the unit itself is not available."""
 
@@ -57,8 +60,10 @@ class Reader:
     the unit refuses them twice: in a reading in which it answers another request, or in two readings. Their registers
     are requested again in the next reading, then after `DOUBTFUL_RETRY_SECONDS`, then after twice the time.
 
-    Exceptions of a busy unit (5, 6) and of a gateway (10, 11) are about registers only if the unit answers another
-    request of the reading, answers it again afterwards, and then refuses the same registers a second time.
+    A request that a busy unit refuses is sent once more after `BUSY_PAUSE`, if the unit has ever answered, until it
+    refuses a second one in the reading. Exceptions of a busy unit (5, 6) and of a gateway (10, 11) are about
+    registers only if the unit answers another request of the reading, answers it again afterwards, and then refuses
+    the same registers a second time.
     """
 
     def __init__(
@@ -84,6 +89,7 @@ class Reader:
         self._doubtful_cuts: set[tuple[Table, int]] = set()  # those because of a code that may pass
         self._join_at = inf  # when the requests of these cuts are sent whole again, and the wait after it, s
         self._join_wait = DOUBTFUL_RETRY_SECONDS
+        self._answers = False  # whether the unit has answered a request
         self._attempts = 0  # readings in a row in which the unit refused all requests with a code that may pass
         self._failed: set[RegisterSpan] = set()  # of failed or refused requests, not answered since
         self._skipped: set[RegisterSpan] = set()  # not requested in the last reading for lack of time
@@ -183,11 +189,26 @@ class Reader:
             for span in block.spans:
                 self._doubtful_holes.pop(span, None)
             self._attempts = 0
+            self._answers = True
             if progress.smallest is None or block.count < progress.smallest.count:
                 progress.smallest = block
             progress.put(block, answer)
 
     async def _answer(self, block: Block, progress: ReadingProgress) -> bytes:
+        """Return the answer to a request, which is repeated once if the unit is busy. Errors as for `_asked`."""
+        try:
+            return await self._asked(block, progress)
+        except Refused as refused:
+            early = refused.busy and self._answers and not progress.busy
+            if not early or progress.left < BUSY_PAUSE + self.cost.seconds([block]):
+                raise
+        try:
+            return await self._asked(block, progress, pause=BUSY_PAUSE)
+        except Refused:
+            progress.busy = True
+            raise
+
+    async def _asked(self, block: Block, progress: ReadingProgress, *, pause: float = 0.0) -> bytes:
         """Return the answer to a request. Errors as for a bus; BadAnswer also for an answer of another size."""
         limits = self.device.limits
         self.requests += 1
@@ -197,7 +218,7 @@ class Reader:
             block.address,
             block.count,
             timeout=limits.timeout,
-            delay=limits.request_delay,
+            delay=max(limits.request_delay, pause),
             deadline=progress.deadline,
         )
         if len(answer) != 2 * block.count:

@@ -69,6 +69,7 @@ class ReadingProgress:
         self.doubtful: list[Block] = []  # refused for the first time, with a code that may pass
         self.postponed: dict[Block, Refused] = {}  # those refused with a code about the time or the way
         self.smallest: Block | None = None  # of the answered requests
+        self.busy = False  # whether a busy unit was asked twice in vain
         self.proved = False  # whether the unit answered after the requests were postponed
         self._plan = plan
         self._confirmed: set[RegisterSpan] = set()

@@ -21,9 +21,10 @@ class Screen:
     blocks: for each request (positions, ranges): the block is judged if one of the positions was read; the words of the
             ranges (first, count) that were read must not all be 0x0000 or all 0xFFFF
     counters: indices of the counters. A counter above 0 shows that zeros are true.
-    products: (power, slack, pairs): |power| must not exceed 1.2 x the sum of |voltage x current| x factor + slack.
-            pairs: (voltage, current, factor, voltage_position, current_position). A pair of two values that were read
-            and are not available counts nothing; a single absent value, or a sum of 0, makes the product unknown.
+    products: (power, slack, pairs): |power| must not exceed the sum of |voltage x current| x factor + slack.
+            pairs: (voltage, current, factor, voltage_position, current_position); a current of -1 counts as 1. A pair
+            of values that were read and are not available counts nothing; another absent value makes the sum unknown.
+            Of adjacent rules of one power the first with a known sum above 0, or with a finding, decides.
     ports: (voltages, magnitudes): if all known voltages are 0, no |value| of the magnitudes (value, threshold) must
             exceed its threshold
     sums: (total, parts): unless all parts are 0, the total must equal the sum of the parts

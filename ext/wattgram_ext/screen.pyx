@@ -31,7 +31,6 @@ cdef int MOST_WORDS = 65536  # Modbus addresses have 16 bits
 cdef double TINY = 1e-12     # a float below is a word-order fault, or 0
 cdef double SHARE = 0.05     # difference of a sum, and of an apparent power, as a share of the larger
 cdef double DIFFERENCE = 100.0  # and in W or VA
-cdef double PRODUCT_SHARE = 1.2
 
 
 cdef struct Bound:
@@ -130,7 +129,11 @@ cdef class Screen:
             self.heads[head] = Head(self.value(power), item, item, item + len(group), slack)
             for voltage, current, factor, position, second in group:
                 self.items[item] = Item(
-                    self.value(voltage), self.value(current), self.word(position), self.word(second), factor
+                    self.value(voltage),
+                    -1 if current < 0 else self.value(current),
+                    self.word(position),
+                    self.word(second),
+                    factor,
                 )
                 item += 1
             head += 1
@@ -247,23 +250,33 @@ cdef class Screen:
                 return False
         return True
 
-    cdef bint exceeds(self, const Head *head, const double *values, const unsigned char *valid) noexcept nogil:
-        """Return whether a power exceeds its voltages x currents. Many devices fill what they do not measure with 0."""
+    cdef int exceeds(self, const Head *head, const double *values, const unsigned char *valid) noexcept nogil:
+        """Return 2 if a power exceeds the sum of its rule, 1 if not, 0 if the sum is unknown.
+
+        Many devices fill what they do not measure with 0: a sum of 0 is unknown, and a power beside it is examined.
+        """
         cdef double limit = 0.0
         cdef double voltage, current
+        cdef bint known = False
         cdef int i
         cdef const Item *item
         if isnan(values[head.index]):
-            return False
+            return 0
         for i in range(head.first, head.end):
             item = &self.items[i]
-            voltage, current = values[item.index], values[item.second]
-            if isnan(voltage) and isnan(current) and valid[item.position] and valid[item.second_position]:
+            voltage = values[item.index]
+            current = values[item.second] if item.second >= 0 else 1.0
+            if isnan(voltage) and (isnan(current) or item.second < 0) and valid[item.position] and valid[item.second_position]:
                 continue
             if isnan(voltage) or isnan(current):
-                return False
+                return 0
+            known = True
             limit += fabs(voltage * current) * item.amount
-        return limit > 0.0 and fabs(values[head.index]) > PRODUCT_SHARE * limit + head.amount
+        if not known:
+            return 0
+        if fabs(values[head.index]) > limit + head.amount:
+            return 2
+        return 1 if limit > 0.0 else 0
 
     cdef bint dead(self, const Head *head, const double *values) noexcept nogil:
         """Return whether power or current flows through a port whose voltages are all 0."""
@@ -296,14 +309,20 @@ cdef class Screen:
 
     cdef int examine(self, const double *values, const unsigned char *image, const unsigned char *valid) noexcept nogil:
         cdef int found = self.check_values(values, image, valid)
-        cdef int i, j
+        cdef int i, j, verdict
         cdef double number, other
         cdef bint allowed
         for i in range(self.blocks):
             if self.void(&self.heads[i], values, image, valid):
                 found |= _VOID
+        j = -1
         for i in range(self.blocks, self.products):
-            if self.exceeds(&self.heads[i], values, valid):
+            if self.heads[i].index == j:
+                continue  # a better rule has decided
+            verdict = self.exceeds(&self.heads[i], values, valid)
+            if verdict:
+                j = self.heads[i].index
+            if verdict == 2:
                 found |= _PRODUCT
         for i in range(self.products, self.ports):
             if self.dead(&self.heads[i], values):

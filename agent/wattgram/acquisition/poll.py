@@ -63,6 +63,10 @@ REDISCOVER_AFTER = 3
 """Consecutive failures after which a SunSpec device is discovered again: its models may have changed."""
 
 
+MOST_BUSY = 12
+"""Failures in a row of a busy device after which it is tried less often."""
+
+
 class Receiver(Protocol):
     """A consumer of readings."""
 
@@ -76,6 +80,7 @@ class _Station:
 
     due: time of the next visit, monotonic s. instant: wall time of that visit, UTC ns. fair: due time on a bus with
     enough capacity, which is one interval after the last one even if an instant was skipped, monotonic s.
+    busy: the device answered the last request with the exception of a busy device.
     slow_period: number of the slow interval in which the slow quantities were last read. watch: chain of models of a
     SunSpec device, None for a device with a map.
     """
@@ -84,6 +89,7 @@ class _Station:
     watch: ChainWatch | None = None
     reader: Reader | None = None
     failures: int = 0
+    busy: bool = False
     due: float = 0.0
     instant: int = 0
     fair: float = 0.0
@@ -400,6 +406,7 @@ class BusPoller:
 
     def _read_failed(self, station: _Station, error: DriverError) -> None:
         station.failures += 1
+        station.busy = isinstance(error, Refused) and error.busy
         self.failures += 1
         if station.failures == 1:
             if station.silent_at_night and isinstance(error, NoAnswer) and not error.fault:
@@ -412,9 +419,9 @@ class BusPoller:
             station.reader = station.watch.reader = None
 
     def _schedule(self, station: _Station) -> None:
-        """Set the next visit: at the device's next instant, or after a growing back-off while it does not answer."""
+        """Set the next visit: at the next instant, or after a growing back-off without an answer; busy is one."""
         now, wall = self._clock.monotonic(), self._clock.time()
-        if station.failures > 1:
+        if station.failures > 1 and not (station.busy and station.failures <= MOST_BUSY):
             wait = self._back_off(station.config.interval, station.failures)
             station.due, station.instant = now + wait, wall + int(wait * NS)
             return

@@ -14,13 +14,7 @@ from wattgram_drivers.device import Device, ValidWhen
 from wattgram_drivers.plan import Plan, RegisterSpan, spans_of
 
 from .bounds import UNBOUNDED, class_of
-
-ROOT_3 = 3**0.5
-PHASES = ("l1", "l2", "l3")
-LINE_OF_PHASE = {"l1": "l1l2", "l2": "l2l3", "l3": "l3l1"}
-
-PRODUCT_SLACK = 1000.0
-"""VA that a power may exceed 1.2 x the sum of its voltages x currents (METHOD-SITE 10)."""
+from .power_witnesses import PHASES, PowerWitnesses, ProductRule
 
 DEAD_SHARE = 0.02
 """Share of rated power or current that cannot flow through a port without voltage (METHOD-SITE 10)."""
@@ -31,16 +25,17 @@ DEAD_POWER, DEAD_CURRENT = 100.0, 0.5
 NOMINAL_PHASE_VOLTAGE = 230.0
 """Phase voltage that makes a current of a rated power, V."""
 
+COUNTING = ("energy", "net energy", "amount")
+"""Classes of counters."""
+
+BATTERY_VENDORS = ("Fronius", "Huawei", "SMA", "SolarEdge")
+"""Vendors of inverters with a battery on the DC side that another map, or no map, reads."""
+
+SUNSPEC_RUNNING = (4.0, 5.0)
+"""States of a SunSpec inverter that feeds in: at its maximum power point, and throttled (models 101 to 113)."""
+
 STORED_PORTS = ("battery_power", "battery_soc", "battery_voltage")
 """Quantities of a hybrid inverter. Its total may flow through a backup port while the grid's port is dead."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProductRule:
-    """A power, and the (voltage, current, factor) that bound it."""
-
-    power: int
-    pairs: tuple[tuple[int, int, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +82,10 @@ class ReadingRules:
 
     @cached_property
     def products(self) -> tuple[ProductRule, ...]:
-        """Powers with voltage and current in the same request."""
-        strings = [n for n in range(1, 25) if f"dc_power_{n}" in self._index]
-        terminals = _products("")
-        if self.is_hybrid:  # its total flows through the grid's port and the backup port
-            terminals = [row for row in terminals if row[0] != "active_power_total"]
-        rows = [
-            *terminals,
-            *_products("meter_"),
-            ("battery_power", [[("battery_voltage", "battery_current", 1.0)]]),
-        ]
-        rows += [(f"dc_power_{n}", [[(f"dc_voltage_{n}", f"dc_current_{n}", 1.0)]]) for n in strings]
-        if len(strings) < 2:  # of several strings, voltage and current without a number may be those of the first
-            rows.append(("dc_power", [[("dc_voltage", "dc_current", 1.0)]]))
-        found = (self._product(power, conductors) for power, conductors in rows)
-        return tuple(rule for rule in found if rule is not None)
+        """Powers bounded by other values of the reading, first by voltage x current."""
+        return PowerWitnesses(
+            self._device, self._plan, self._spans, hybrid=self.is_hybrid, string_inverter=bool(self.dc_side)
+        ).rules()
 
     @cached_property
     def ports(self) -> tuple[PortRule, ...]:
@@ -131,7 +115,7 @@ class ReadingRules:
     @cached_property
     def counters(self) -> tuple[int, ...]:
         """Counters of energy or matter."""
-        return tuple(index for index, name in enumerate(self._classes) if name in ("energy", "net energy", "amount"))
+        return tuple(index for index, name in enumerate(self._classes) if name in COUNTING)
 
     @cached_property
     def blocks(self) -> tuple[BlockRule, ...]:
@@ -157,35 +141,39 @@ class ReadingRules:
         """Whether the device is an inverter with a battery."""
         return self._device.kind == "inverter" and any(name in self._device.quantities for name in STORED_PORTS)
 
+    @property
+    def _may_store(self) -> bool:
+        """Whether a battery may share the DC side of an inverter, also one that another map reads."""
+        named = any("battery" in name for name in self._device.quantities)
+        return named or bool(self._device.blocks) or self._device.vendor in BATTERY_VENDORS
+
+    @property
+    def is_meter(self) -> bool:
+        """Whether the device is a meter."""
+        return self._device.kind == "meter"
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether the device is a machine or a charger, which has no voltage while it stands still."""
+        return self._device.kind in ("genset", "charger")
+
+    @cached_property
+    def unread_counter(self) -> str:
+        """First counter of the device that the plan does not read, "" for none."""
+        counting = (name for name in self._device.quantities if class_of(name) in COUNTING)
+        return next((name for name in counting if name not in self._index), "")
+
+    @cached_property
+    def measurements(self) -> tuple[int, ...]:
+        """Indices of measured values: no code, setting or counter."""
+        others = (UNBOUNDED, "power setting", *COUNTING)
+        return tuple(index for index, name in enumerate(self._classes) if name not in others)
+
     def _known(self, names: Iterable[str]) -> tuple[int, ...]:
         return tuple(self._index[name] for name in names if name in self._index)
 
-    def _product(self, power: str, conductors: Sequence[Sequence[tuple[str, str, float]]]) -> ProductRule | None:
-        """Return the rule of a power; None unless one request reads it with voltage and current of all conductors."""
-        if power not in self._index:
-            return None
-        blocks = self._blocks_of(power)
-        pairs: list[tuple[int, int, float]] = []
-        for choices in conductors:
-            measured = [choice for choice in choices if choice[1] in self._index]
-            if not measured and any(name in self._device.quantities for choice in choices for name in choice[:2]):
-                return None  # the device has this conductor, and its current is not read
-            together = [
-                (self._index[voltage], self._index[current], factor)
-                for voltage, current, factor in measured
-                if voltage in self._index and blocks & self._blocks_of(voltage) & self._blocks_of(current)
-            ]
-            if measured and not together:
-                return None  # the sum would lack this conductor
-            pairs += together[:1]
-        return ProductRule(self._index[power], tuple(pairs)) if pairs else None
-
     def _name(self, index: int) -> str:
         return self._plan.quantities[index]
-
-    def _blocks_of(self, quantity: str) -> set[int]:
-        spans = self._spans[self._index[quantity]]
-        return {number for number, block in enumerate(self._plan.blocks) if spans.issubset(block.spans)}
 
     @cached_property
     def _spans(self) -> tuple[frozenset[RegisterSpan], ...]:
@@ -220,7 +208,8 @@ class ReadingRules:
 
     def _block(self, spans: Sequence[RegisterSpan]) -> BlockRule:
         """Return the rule of a request. The codes of a meter or an inverter do not show that its values are real."""
-        inside = [(index, place) for index, place in enumerate(self._plan.places) if self._spans[index].issubset(spans)]
+        request = frozenset(spans)
+        inside = [(index, place) for index, place in enumerate(self._plan.places) if self._spans[index] <= request]
         only_values = self._device.kind in ("meter", "inverter")
         values = [
             (index, place)
@@ -241,6 +230,22 @@ class ReadingRules:
         """Index of a SunSpec inverter's state, by which its zeros are true; -1 for none."""
         return self._index.get("status", -1) if self._device.kind == "inverter" and self._plan.checked else -1
 
+    @cached_property
+    def running(self) -> tuple[int, tuple[float, ...]]:
+        """Index of the state that says that an inverter feeds in, -1 for none, and its values then."""
+        if self.rest >= 0:
+            return self.rest, SUNSPEC_RUNNING
+        running = self._device.running
+        return (self._index.get(running.state, -1), running.allowed) if running else (-1, ())
+
+    @cached_property
+    def dc_side(self) -> tuple[int, ...]:
+        """Powers of the DC side of an inverter without a battery: what enters there leaves through the AC port."""
+        if self._device.kind != "inverter" or self._may_store:
+            return ()
+        total = self._known(["dc_power"])
+        return total or tuple(index for index, name in enumerate(self._classes) if name == "DC power")
+
     @property
     def marks_absence(self) -> bool:
         """Whether the device marks its values as not available without sun."""
@@ -253,22 +258,6 @@ class ReadingRules:
         phases = [index for index in voltages if re.search(r"_l\dn$", self._name(index))]
         frequencies = [index for index, name in enumerate(self._classes) if name == "frequency"]
         return frozenset([*(phases or voltages), *frequencies])
-
-
-def _products(prefix: str) -> list[tuple[str, list[list[tuple[str, str, float]]]]]:
-    """Return the powers of a port: for each conductor the (voltage, current, factor) to choose from, best first."""
-    power = f"{prefix}active_power"
-    phases = [
-        [
-            (f"{prefix}voltage_{phase}n", f"{prefix}current_{phase}", 1.0),
-            (f"{prefix}voltage_{LINE_OF_PHASE[phase]}", f"{prefix}current_{phase}", 1.0 / ROOT_3),
-        ]
-        for phase in PHASES
-    ]
-    return [
-        (f"{power}_total", phases),
-        *((f"{power}_{phase}", [choices[:1]]) for phase, choices in zip(PHASES, phases, strict=True)),
-    ]
 
 
 def _prefix(name: str) -> str:

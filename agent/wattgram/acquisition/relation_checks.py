@@ -1,27 +1,13 @@
-"""Checks of several values: voltage x current, ports without voltage, sums and apparent powers (METHOD-SITE 10)."""
+"""Checks of several values: powers, ports without voltage, sums and apparent powers (METHOD-SITE 10)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import isfinite, isnan, nan
+from math import isnan, nan
 
 from .examination import Examination
-from .reading_rules import (
-    DEAD_CURRENT,
-    DEAD_POWER,
-    DEAD_SHARE,
-    NOMINAL_PHASE_VOLTAGE,
-    PRODUCT_SLACK,
-    PortRule,
-    ProductRule,
-    ReadingRules,
-)
-
-RUNNING = 3
-"""Readings in a row in which a power exceeds its voltages x currents before it is withheld (METHOD-SITE 10)."""
-
-PRODUCT_MARGIN = 1.2
-"""Factor on the sum of voltages x currents (METHOD-SITE 10)."""
+from .power_checks import PowerChecks
+from .reading_rules import DEAD_CURRENT, DEAD_POWER, DEAD_SHARE, NOMINAL_PHASE_VOLTAGE, PortRule, ReadingRules
 
 DIFFERENCE, DIFFERENCE_SHARE = 100.0, 0.05
 """Difference of a total and its phases, or of an apparent and an active power, VA and share (METHOD-SITE 10)."""
@@ -41,13 +27,10 @@ class RelationChecks:
         self.open = False  # whether the next reading continues a finding of the last one
         self._rules = rules
         self._single = single
-        self._exceeded: dict[int, int] = {}  # readings in a row in which a power exceeded its product
+        self.powers = PowerChecks(rules.products, single=single)
+        self._counts: dict[int, float] = {}  # counters of the last reading without voltages
+        self._rising = False  # whether a counter rose since the frequency lived
         self._unequal: dict[tuple[int, int], float] = {}  # begin of a disagreement, monotonic s
-
-    @property
-    def exceeded(self) -> bool:
-        """Whether a power exceeded its product in the last reading."""
-        return bool(self._exceeded)
 
     @property
     def unequal(self) -> bool:
@@ -56,7 +39,7 @@ class RelationChecks:
 
     def thresholds(self) -> tuple[tuple[tuple[int, float], ...], ...]:
         """Return the magnitudes of each port, with the threshold above which a port without voltage is void."""
-        least = DEAD_SHARE * self.rated if self.rated else DEAD_POWER
+        least = self.least_power
         return tuple(
             (
                 *((index, least) for index in port.powers),
@@ -65,54 +48,38 @@ class RelationChecks:
             for port in self._rules.ports
         )
 
+    @property
+    def least_power(self) -> float:
+        """Power that cannot flow through a port without voltage, W (METHOD-SITE 10)."""
+        return DEAD_SHARE * self.rated if self.rated else DEAD_POWER
+
     def _least_current(self, port: PortRule) -> float:
         return (
             DEAD_SHARE * self.rated / NOMINAL_PHASE_VOLTAGE / max(1, len(port.currents)) if self.rated else DEAD_CURRENT
         )
-
-    def products(self, case: Examination, findings: list[str]) -> None:
-        """Withhold the powers that exceeded voltage x current in three readings in a row."""
-        for rule in self._rules.products:
-            power, limit = case.numbers[rule.power], self._product(rule, case)
-            count = self._exceeded.get(rule.power, 0)
-            if isfinite(power) and isfinite(limit):
-                count = count + 1 if abs(power) > limit else 0
-            if count:
-                self._exceeded[rule.power] = count
-            else:
-                self._exceeded.pop(rule.power, None)
-            bound = f"{-limit:.6g} to {limit:.6g} W" if isfinite(limit) else "voltage x current"
-            reason = (
-                f"is above 1.2 x voltage x current + 1 kVA ({bound}); check the driver and the current transformers"
-            )
-            if count >= RUNNING:
-                case.withhold([rule.power], bound, reason)
-            elif count and self._single:
-                findings.append(f"{case.names[rule.power]} {power:.6g} W {reason}")
-
-    def _product(self, rule: ProductRule, case: Examination) -> float:
-        """Return the largest power by voltage and current, W; NaN if unknown.
-
-        Many devices fill registers that they do not measure with 0, so a sum of 0 says nothing.
-        """
-        total = 0.0
-        for voltage, current, factor in rule.pairs:
-            both = (case.numbers[voltage], case.numbers[current])
-            if all(isnan(case.raw[index]) and case.was_read(index) for index in (voltage, current)):
-                continue  # the device has no such phase
-            total += abs(both[0] * both[1]) * factor
-        return PRODUCT_MARGIN * total + PRODUCT_SLACK if total > 0.0 else nan
 
     def ports(self, case: Examination) -> None:
         """Withhold the values of ports through which power or current flows without a voltage."""
         for port, thresholds in zip(self._rules.ports, self.thresholds(), strict=True):
             voltages = case.known(port.voltages)
             flows = [index for index, least in thresholds if abs(case.numbers[index]) > least]
-            if voltages and not any(voltages) and flows:
+            if voltages and not any(voltages) and flows and not self._measures(port, case):
                 names = ", ".join(case.names[index] for index in flows)
                 case.withhold(
                     port.members, "a port with voltage", f"is void: {names} while all voltages of the port are 0"
                 )
+
+    def _measures(self, port: PortRule, case: Examination) -> bool:
+        """Return whether a meter measures although its voltages are 0: a counter rose beside a live frequency.
+
+        A three-wire meter may have no voltages to neutral. Voltages that this reading did not ask for may live.
+        """
+        counts = {index: case.numbers[index] for index in self._rules.counters}
+        rose = any(count > self._counts.get(index, nan) for index, count in counts.items())
+        self._counts |= {index: count for index, count in counts.items() if not isnan(count)}
+        self._rising = bool(any(case.known(port.frequencies))) and (rose or self._rising)
+        unasked = not case.reading.slow and not all(case.was_read(index) for index in port.voltages)
+        return self._rules.is_meter and (self._rising or unasked)
 
     def sums(self, case: Examination, findings: list[str]) -> None:
         """Add the disagreements that last to the findings."""

@@ -8,21 +8,24 @@ searches each reading; only a reading with a suspicious value is examined here. 
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from math import inf, isnan
 from typing import NamedTuple
 
 from wattgram_drivers.device import Device, Reading
-from wattgram_drivers.plan import Plan
+from wattgram_drivers.plan import Plan, spans_of
 from wattgram_ext.decode import Decoder
 from wattgram_ext.screen import DEAD, NAMEPLATE, OUTSIDE, PRESENCE, PRODUCT, STATE, UNEQUAL, VOID, Screen
 
 from .bounds import Bounds, Limits, Ratings, class_of
+from .daylight import daylight_of
+from .dead_high_words import DeadHighWords
 from .directed_fields import directed
 from .examination import Examination, Withheld
 from .negated_counters import NegatedCounters
-from .reading_rules import PRODUCT_SLACK, ReadingRules
+from .power_witnesses import PRODUCT_SLACK
+from .reading_rules import ReadingRules
 from .relation_checks import RelationChecks
 from .value_checks import ValueChecks
 from .wanted_quantities import WantedQuantities
@@ -34,6 +37,9 @@ ASLEEP_SHARE = 0.02
 
 LARGEST_ASLEEP = 5000.0
 """Rated power of an inverter without a known one, W, for ASLEEP_SHARE."""
+
+FIRST_REST = "all registers are 0, as at night; by day, check the unit and the gateway"
+"""Finding of a single reading without a content."""
 
 LEAST_FREQUENCY = 1e-6
 """Frequency below which the compiled screen reports a value, Hz: 0 is true without a voltage alone."""
@@ -61,8 +67,8 @@ class Judge:
     """Judge of one device's readings, in the order of time.
 
     role and rated_power (W), invert, nominal_frequency (Hz), nominal_voltage (V): of the configuration, as far as there
-    is one. single: there is only one reading, so that what takes several is a finding. `wanted` may be set, so that
-    missing quantities are found.
+    is one. single: there is only one reading, so that what takes several is a finding. daylight: whether the sun
+    certainly shines at a time, UTC ns. `wanted` may be set, so that missing quantities are found.
     """
 
     def __init__(
@@ -76,10 +82,13 @@ class Judge:
         nominal_frequency: float | None = None,
         nominal_voltage: float | None = None,
         single: bool = False,
+        daylight: Callable[[int], bool] | None = None,
     ) -> None:
         self.names, fields = directed(plan, invert=invert)
         self.wanted: WantedQuantities | None = None
         self._device = device
+        self._single = single
+        self._daylight = daylight or daylight_of(None)
         self._plan = plan
         self._fields = fields
         self._ratings = Ratings(role, rated_power, 0.0, nominal_frequency, nominal_voltage)
@@ -87,11 +96,18 @@ class Judge:
         self._rules = ReadingRules(device, plan)
         self._relations = RelationChecks(self._rules, single=single)
         self._negated = NegatedCounters(device, plan, single=single)
+        self._high_words = DeadHighWords(plan)
         self._format = f"{len(plan.places)}d"
         index = {name: number for number, name in enumerate(plan.quantities)}
         self._nameplate = index.get(nameplate_of(device), -1)
         self._output = index.get("active_power_total", -1) if device.night == "zeros" else -1
         self._power = inf  # of the last reading with one, W
+        self._slow_counters = tuple(
+            number
+            for number in self._rules.counters
+            if not plan.fast.issuperset(spans_of(plan.places[number].register, device.limits))
+        )
+        self._counted = False  # whether one of these was above 0 when it was last due
         self._set_bounds()
 
     @property
@@ -133,8 +149,11 @@ class Judge:
         found = self._screen.check(values, reading.image, reading.valid)
         if found & NAMEPLATE and self._take_nameplate(values, found):
             found = self._screen.check(values, reading.image, reading.valid)
-        suspicious = self._negated.take(reading) or found & NEEDS_EXAMINATION or self._relations.open
+        doubtful = self._negated.take(reading) | self._high_words.take(reading)
+        suspicious = doubtful or found & NEEDS_EXAMINATION or self._relations.open
         judged = self._examine(reading, values, found) if suspicious else _good(values)
+        if reading.slow and self._slow_counters:
+            self._counted = any(struct.unpack_from("d", values, 8 * at)[0] > 0.0 for at in self._slow_counters)
         if self._output >= 0:
             (power,) = struct.unpack_from("d", judged.values, 8 * self._output)
             self._power = self._power if isnan(power) else abs(power)
@@ -167,23 +186,43 @@ class Judge:
         if found & STATE:
             self._checks.conditions(case)
         if found & VOID:
-            self._checks.blocks(case, asleep=self._asleep)
+            resting = self._is_first_rest(reading)
+            if resting and self._single:
+                findings.append(FIRST_REST)
+            self._checks.blocks(
+                case,
+                asleep=resting or self._asleep,
+                counted=self._counted and not reading.slow,
+                least=self._relations.least_power,
+            )
         self._negated.judge(case, findings)
+        self._high_words.judge(case, self._limits, self._relations.powers)
         if found & OUTSIDE:
             self._checks.bounds(case)
-        if found & PRODUCT or self._relations.exceeded:
-            self._relations.products(case, findings)
+        if found & PRODUCT or self._relations.powers.open:
+            self._relations.powers.judge(case, findings, self._checks.words)
         if found & DEAD:
             self._relations.ports(case)
         if found & UNEQUAL or self._relations.unequal:
             self._relations.sums(case, findings)
-        self._relations.open = self._relations.exceeded or self._relations.unequal
+        self._relations.open = self._relations.powers.open or self._relations.unequal
         return Judged(struct.pack(self._format, *case.numbers), case.withheld(), (), tuple(findings))
 
     @property
     def _asleep(self) -> bool:
         """Whether the device may have fallen asleep: its map says zeros at night, and its last power was small."""
         return self._device.night == "zeros" and self._power <= ASLEEP_SHARE * (self._rated or LARGEST_ASLEEP)
+
+    def _is_first_rest(self, reading: Reading) -> bool:
+        """Return whether a device that is 0 at night begins with nothing but zeros, and the sun may not shine."""
+        return (
+            self._device.night == "zeros"
+            and self._power == inf
+            and not any(
+                reading.image[2 * at] or reading.image[2 * at + 1] for at, read in enumerate(reading.valid) if read
+            )
+            and not self._daylight(reading.time)
+        )
 
 
 def _good(values: bytes) -> Judged:
@@ -203,7 +242,10 @@ def _screen(
     thresholds: Sequence[Sequence[tuple[int, float]]],
     nameplate: int,
 ) -> Screen:
-    """Return the compiled screen with these bounds and rules. It reports every frequency of 0 Hz."""
+    """Return the compiled screen with these bounds and rules.
+
+    It reports every frequency of 0 Hz, and every request of zeros of an inverter that may feed in meanwhile.
+    """
     places = plan.places
     return Screen(
         [
@@ -217,12 +259,15 @@ def _screen(
             for place, limit in zip(places, limits, strict=True)
         ],
         [(rule.positions, rule.ranges) for rule in rules.blocks],
-        rules.counters,
+        () if rules.running[0] >= 0 or rules.dc_side else rules.counters,
         [
             (
                 rule.power,
                 PRODUCT_SLACK,
-                [(v, i, factor, places[v].position, places[i].position) for v, i, factor in rule.pairs],
+                [
+                    (v, i, factor * rule.margin, places[v].position, places[i if i >= 0 else v].position)
+                    for v, i, factor in rule.pairs
+                ],
             )
             for rule in rules.products
         ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import isfinite, isnan, nan
 
 from wattgram_drivers.places import Field
@@ -27,7 +27,7 @@ class ValueChecks:
         self._limits = limits
         self._rules = rules
         self._classes = tuple(class_of(name) for name in plan.quantities)
-        self._words = WordOrderCheck(plan, fields, limits)
+        self.words = WordOrderCheck(plan, fields, limits)
 
     def conditions(self, case: Examination) -> None:
         """Withhold what the map's states do not declare valid. An unknown state declares nothing."""
@@ -39,17 +39,27 @@ class ValueChecks:
                 name = rule.condition.state
                 case.withhold(rule.members, f"{name} {words}", f"is not valid: {name} {said}, expected {words}")
 
-    def blocks(self, case: Examination, *, asleep: bool) -> None:
-        """Withhold the values of void requests. asleep: zeros are true, because the device may sleep."""
-        counted = any(case.raw[index] > 0.0 for index in self._rules.counters)
+    def blocks(self, case: Examination, *, asleep: bool, counted: bool, least: float) -> None:
+        """Withhold the values of void requests. asleep: zeros are true, because the device may sleep.
+
+        counted: a counter was above 0 when the counters were last due. least: DC power above which an inverter feeds
+        in, W.
+        """
+        state, running = self._rules.running
+        runs = state >= 0 and case.raw[state] in running
+        runs = runs or sum(case.known(self._rules.dc_side)) > least
         read = [block for block in self._rules.blocks if any(case.reading.valid[at] for at in block.positions)]
         contents = [_content(block, case) for block in read]
         asleep = asleep or (self._rules.rest >= 0 and case.raw[self._rules.rest] in RESTING)
         alive = any(words not in (ONES, ZEROS) for words in contents)
+        void = {index for block, words in zip(read, contents, strict=True) if words == ZEROS for index in block.members}
+        counted = counted or self._shows_outage(case, void)
         for block, words in zip(read, contents, strict=True):
-            if words == ONES or (words == ZEROS and not counted and not asleep):
+            if words == ONES or (words == ZEROS and (runs or (not counted and not asleep))):
                 (word,) = words
                 reason = f"is void: all words of its request are 0x{word.hex().upper()}"
+                if words == ZEROS:
+                    reason += " while the inverter feeds in" if runs else self._unknown
                 members = [*block.members, *(index for index in block.codes if case.words(index) == words)]
                 if words == ONES and alive and not case.known(block.members):
                     case.clear(members)  # marked as not available: a meter, or a finer frequency that the device lacks
@@ -57,6 +67,25 @@ class ValueChecks:
                 case.withhold(members, CONTENT, reason)
                 if case.verdicts.keys().isdisjoint(block.members) and not self._rules.marks_absence:
                     case.note(block.members, CONTENT, reason)
+
+    def _shows_outage(self, case: Examination, void: Collection[int]) -> bool:
+        """Return whether requests of zeros are an outage or a standstill, and true. void: values in these requests.
+
+        A counter above 0 shows that the device measures. Where no counter is read, another measured value does, and a
+        machine is taken to stand still.
+        """
+        if self._rules.counters:
+            return any(case.raw[index] > 0.0 for index in self._rules.counters)
+        others = (index for index in self._rules.measurements if index not in void and not isnan(case.numbers[index]))
+        return self._rules.stands_still or any(case.words(index) not in (ZEROS, ONES) for index in others)
+
+    @property
+    def _unknown(self) -> str:
+        """What a request of zeros leaves open, and what to do, "" for nothing."""
+        if self._rules.counters:
+            return ""
+        add = f": add {name} to quantities" if (name := self._rules.unread_counter) else ""
+        return f"; it may be an outage, but no counter is read that shows it{add}"
 
     def bounds(self, case: Examination) -> None:
         """Withhold the values that are outside their bounds or have exchanged words; a tiny float is 0."""
@@ -67,14 +96,14 @@ class ValueChecks:
                     case.verdicts[index] = Verdict(limits.text(case.unit(index)), "is infinite; check word_order")
             elif self._classes[index] == "frequency" and number == 0.0:
                 self._check_zero_frequency(index, case)
-            elif not limits.low <= number <= limits.high or self._words.is_tiny(index, number):
+            elif not limits.low <= number <= limits.high or self.words.is_tiny(index, number):
                 suspicious.append(index)
-        exchanged = self._words.faults(case.numbers, suspicious, case.reading.image, case.reading.valid)
+        exchanged = self.words.faults(case.numbers, suspicious, case.reading.image, case.reading.valid)
         for index in sorted({*suspicious, *exchanged}):
             limits = self._limits[index]
             if index in exchanged:
                 case.withhold([index], limits.text(case.unit(index)), f"{FAULT}; check word_order")
-            elif self._words.is_tiny(index, case.numbers[index]):
+            elif self.words.is_tiny(index, case.numbers[index]):
                 case.numbers[index] = 0.0
             else:
                 case.withhold([index], limits.text(case.unit(index)), self._outside(index, case))
@@ -86,7 +115,7 @@ class ValueChecks:
         source = f", {limits.source}" if limits.source else ""
         checks = "rated_power and word_order" if "rated" in limits.source else "the driver and word_order"
         if side == "above" and self._classes[index] == "AC voltage" and bound < number <= HIGHEST_VOLTAGE:
-            checks += "; a medium-voltage meter needs nominal_voltage"
+            checks += '; a medium-voltage meter needs its key, such as nominal_voltage = "10kV"'
         return f"is {side} {bound:.6g}{unit}{source}; check {checks}"
 
     def _check_zero_frequency(self, index: int, case: Examination) -> None:

@@ -31,13 +31,18 @@ FAULT = "the words of the register are exchanged"
 
 
 class WordOrderCheck:
-    """Values of several words, decoded again in the other word order. `limits`: bounds by index of the value."""
+    """Values of several words, decoded again in the other word order. `limits`: bounds by index of the value.
+
+    long_integers: indices of the integers of several adjacent words.
+    """
 
     def __init__(self, plan: Plan, fields: Sequence[Field], limits: Sequence[Limits]) -> None:
         self._long = tuple(index for index, place in enumerate(plan.places) if place.register.words > 1)
         self._floats = frozenset(
             index for index, place in enumerate(plan.places) if place.register.type in ("f32", "f64")
         )
+        apart = {index for index, place in enumerate(plan.places) if place.low_position >= 0}
+        self.long_integers = frozenset(self._long) - self._floats - apart
         self._narrow = frozenset(
             index for index in self._long if class_of(plan.places[index].register.quantity) in SIGNIFICANT
         )
@@ -53,6 +58,10 @@ class WordOrderCheck:
         """Return whether a value is a float other than 0 that is too small to be true."""
         return index in self._floats and value != 0.0 and abs(value) < TINY
 
+    def exchanged(self, image: bytes, valid: bytes) -> tuple[float, ...]:
+        """Return all values in the other word order."""
+        return struct.unpack(f"{self._count}d", self._decoder.decode(image, valid))
+
     def faults(self, numbers: Sequence[float], suspicious: Sequence[int], image: bytes, valid: bytes) -> set[int]:
         """Return the values with exchanged words.
 
@@ -62,7 +71,7 @@ class WordOrderCheck:
         """
         if not any(index in self._long for index in suspicious):
             return set()
-        exchanged = struct.unpack(f"{self._count}d", self._decoder.decode(image, valid))
+        exchanged = self.exchanged(image, valid)
         found = {index for index in suspicious if index in self._long and self._is_possible(index, exchanged[index])}
         counted = [index for index in self._long if isfinite(numbers[index]) and numbers[index] != exchanged[index]]
         shown = found & self._narrow

@@ -20,6 +20,8 @@ from wattgram_drivers.sunspec import walk
 from wattgram.acquisition.validity import Judge, Withheld
 from wattgram.base.clock import Clock
 
+from .withheld_lines import withheld_lines
+
 FIRST_REQUEST: tuple[Table, int, int] = ("holding", walk.BASES[0], 2)
 """First request to a unit: the start of SunSpec. Any answer, also an exception, shows that a device is there."""
 
@@ -51,7 +53,7 @@ class IdentifiedDevice:
 
     `also`: other maps that fit; `answer`: answer of an unknown device; `rated_power` in W. `refuses`: whether the unit
     refused every request; `units`: the units that gave the same answer, if it is one row for several units. `finding`:
-    why the device cannot be read as it is, and what to do.
+    what a reading says against the device's values, and what to do.
     """
 
     driver: str
@@ -235,17 +237,16 @@ async def _sunspec(unit: UnitIdentification, clock: Clock) -> list[IdentifiedDev
 
 
 async def _finding(unit: UnitIdentification, device: Device, clock: Clock) -> str:
-    """Return why the floats of a SunSpec device cannot be read, "" if they can."""
-    floats = [register.quantity for register in device.registers if register.type == "f32"]
-    if not floats:
-        return ""
+    """Return what a reading of a device says against its values, "" for nothing."""
+    reader = Reader(device, unit.number, max_refusals=2 * len(device.registers))  # no other device waits
     try:
-        await Reader(device, unit.number, floats).read(unit, clock)
+        reading = await reader.read(unit, clock)
     except WordsSwapped as error:
         return str(error)
     except (Refused, NoAnswer, BadAnswer, LayoutChanged):
-        pass
-    return ""
+        return ""
+    judged = Judge(device, reader.plan, single=True).judge(reading)
+    return "; ".join([*withheld_lines(judged.withheld), *judged.findings])
 
 
 def _with(device: IdentifiedDevice, also: tuple[str, ...]) -> IdentifiedDevice:
@@ -300,6 +301,7 @@ async def _described(unit: UnitIdentification, device: Device, also: tuple[str, 
         device.kind,
         await _rated_power(unit, device, clock),
         also,
+        finding=await _finding(unit, device, clock),
     )
 
 

@@ -10,6 +10,7 @@ from wattgram_drivers.driver_errors import BusDown, NoAnswer
 from wattgram_drivers.modbus.bus import Bus
 
 from wattgram.accounts.books import BALANCE_ROLES
+from wattgram.acquisition.daylight import DAYLIGHT
 from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS, Clock
 from wattgram.base.errors import SinkError
@@ -25,16 +26,13 @@ from .live_twins import twin_findings
 from .single_reading import READ_TIMEOUT
 from .site_check import CheckReport
 
-DAYLIGHT = range(9, 16)
-"""Hours of local time in which the sun shines on a roof all year; in the others an inverter may sleep."""
-
 
 async def check_live(config: Config, report: CheckReport, clock: Clock) -> None:
     """Read each device, connect to each sink, test signs and balance. Findings are added to the report.
 
     A device with a finding is read three times, so that a passing state is none.
     """
-    sources = [Source(device, config.site.name, clock.monotonic()) for device in config.devices]
+    sources = [Source(device, config.site.name, clock.monotonic(), config.site.timezone) for device in config.devices]
     buses: dict[str, list[Source]] = {}
     for source in sources:
         buses.setdefault(source.config.endpoint.key, []).append(source)
@@ -96,7 +94,12 @@ def _add_device(device: LiveDevice, devices: Sequence[LiveDevice], report: Check
         else finding
         for finding in device.findings
     ]
-    if config.role in BALANCE_ROLES and not source.has_power:
+    if source.unsuitable:
+        if not config.unsuitable:  # else the plan has told it
+            findings.append(LiveFinding("role", source.unsuitable))
+    elif config.role in BALANCE_ROLES and source.counts_power:
+        findings.append(LiveFinding("power from counters", _counted_power(source), question=True))
+    elif config.role in BALANCE_ROLES and not source.has_power:
         text = (
             f"offers no quantity that gives the power of a {config.role}; allowed: a driver or quantities with "
             "active_power_total"
@@ -104,6 +107,14 @@ def _add_device(device: LiveDevice, devices: Sequence[LiveDevice], report: Check
         findings.append(LiveFinding("no power", text))
     findings += direction_finding(device, devices)
     _add(findings, config.name, report)
+
+
+def _counted_power(source: Source) -> str:
+    """Return the note for a device that has counters and no power."""
+    text = "has no power; wattgram uses the mean between two steps of its counters"
+    if source.config.role in ("grid", "battery") and not all(source.metering.directions):
+        text += "; it counts one direction, so on a site with a source its power is unknown"
+    return text
 
 
 def _sleeps(device: LiveDevice) -> bool:

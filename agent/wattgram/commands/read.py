@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING
 from wattgram_drivers.driver_errors import DriverError
 from wattgram_drivers.quantity import QUANTITIES
 
+from wattgram.base import toml_table, units
 from wattgram.base.clock import Clock
 from wattgram.base.power_roles import POWER_ROLES
 from wattgram.base.units import rfc3339
 from wattgram.formats.tables import table
 
-from .arguments import add_format, add_unit
-from .device_arguments import check_unit, load_device, parse_endpoint
+from .arguments import add_format, add_unit, option_type
+from .device_arguments import check_role, check_unit, load_device, parse_endpoint
 from .driver_advice import with_advice
 from .progress import print_stderr
+from .withheld_lines import withheld_lines
 
 if TYPE_CHECKING:
     from wattgram_drivers.device import RequestFailure
@@ -31,8 +33,11 @@ if TYPE_CHECKING:
 EXAMPLE = "wattgram read tcp://10.1.1.20:502 --driver sunspec --unit 126"
 
 
+NOMINAL_VOLTAGE_KEY = toml_table.bounded(units.voltage, 10.0, 500e3, "10 V to 500 kV")
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add URL, --driver, --unit, --role, --raw and --format."""
+    """Add URL, --driver, --unit, --role, --nominal-voltage, --raw and --format."""
     parser.add_argument(
         "url", metavar="URL", help="tcp://HOST[:PORT], rtu://PATH?baudrate=N&parity=P or rtutcp://HOST:PORT"
     )
@@ -45,6 +50,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default="",
         help=f"role whose power must be there: {', '.join(POWER_ROLES)} (default: the main power of the driver)",
     )
+    parser.add_argument(
+        "--nominal-voltage",
+        type=option_type(NOMINAL_VOLTAGE_KEY),
+        metavar="NOMINAL_VOLTAGE_KEY",
+        help="nominal voltage of a medium-voltage meter, such as 10kV, as the key nominal_voltage of a device",
+    )
     parser.add_argument("--raw", action="store_true", help="show the raw words too")
     add_format(parser)
 
@@ -54,10 +65,15 @@ def run(options: argparse.Namespace) -> int:
     from .single_reading import read_once
 
     device = load_device(options.driver)
+    check_role(options.role, options.driver, device)
     place = parse_endpoint(options.url)
     unit = check_unit(options.unit, place)
     try:
-        result = asyncio.run(read_once(place, device, unit, Clock(), options.driver, options.role))
+        result = asyncio.run(
+            read_once(
+                place, device, unit, Clock(), options.driver, options.role, nominal_voltage=options.nominal_voltage
+            )
+        )
     except DriverError as error:
         print_stderr(f"wattgram read: {with_advice(error)}")
         return 1
@@ -77,7 +93,7 @@ def _remarks(result: ReadResult) -> list[str]:
         f"{'refused' if failure.refused else 'failed'}: {failure.table} {_span(failure)}: {failure.error}"
         for failure in result.failures
     ]
-    lines += [f"withheld: {value}; allowed: {value.bound}" for value in result.withheld]
+    lines += [f"withheld: {line}" for line in withheld_lines(result.withheld)]
     lines += [f"finding: {finding}" for finding in result.findings]
     lines += [f"missing: {name}, the power of this device, has no value" for name in result.lacking]
     return lines

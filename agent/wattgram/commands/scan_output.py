@@ -112,10 +112,9 @@ def _unknown(endpoint: Endpoint, unit: int, device: IdentifiedDevice) -> dict[st
 def _remark(row: tuple[Endpoint, int, IdentifiedDevice]) -> str:
     endpoint, unit, device = row
     also = ", ".join(device.also)
-    if device.finding:
-        return printable(device.finding, _LONGEST_FINDING)
     if device.driver:
-        return f"also fits: {also}" if also else ""
+        fits = f"also fits: {also}" if also else ""
+        return "; ".join(text for text in (fits, printable(device.finding, _LONGEST_FINDING)) if text)
     doubt = f"; possibly {also}, not proven" if also else ""
     return f"answer: {printable(device.answer)}{doubt}; next: {next_step(endpoint, unit, device)}"
 

@@ -15,6 +15,7 @@ from wattgram_drivers.sunspec import walk
 from wattgram.accounts.heat_fuel import unknown_fuels
 from wattgram.acquisition.paced_intervals import paced
 from wattgram.acquisition.poll import slow_of
+from wattgram.acquisition.stored_judgements import rated_findings
 from wattgram.config.devices_table import KIND_OF_ROLE, DeviceConfig
 from wattgram.config.load import Config
 from wattgram.grid.sources.source_settings import PeriodicSettings
@@ -92,7 +93,13 @@ def check_plan(config: Config) -> CheckReport:
                 f"shortest interval of {shortest:g} s; the next readings come late"
             )
     report.findings += [slower.reason for slower in paced(config.devices)]
+    report.findings += [
+        f"{device.name}: {device.unsuitable}; its power stays out of the balance"
+        for device in config.devices
+        if device.unsuitable
+    ]
     report.findings += double_entries(config.devices)
+    report.findings += rated_findings(config)
     report.findings += [
         f"{name}: scope1 is absent, because the fuel of this meter is unknown; add fuel, or fuel_factor (g of CO2 per "
         "unit of the meter), or name the meter as fuel_meter of its genset or CHP"

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from wattgram.accounts.figures import APART, CARBON, ENERGY, FIGURES, SHARES, Figure
 from wattgram.accounts.ledger import MIN_COVERAGE, Ledger, LedgerRow, make_ledger
+from wattgram.acquisition.stored_judgements import rated_findings
 from wattgram.base.clock import NS
 from wattgram.base.errors import HistoryError
 from wattgram.base.period import PeriodOption, local_day, local_minute, spans, window_start
@@ -94,6 +95,7 @@ def report(config: Config, wanted: PeriodOption, now: int) -> SiteReport:
         ledger = ledger.trimmed()
     whole = ledger.total.span
     notes = _notes(config, ledger, history.damaged, own_unclear=hydro and fuel)
+    notes += rated_findings(config)
     if as_of - stored[1] > LATE_SECONDS * NS:
         notes.append(
             f"the last stored window began on {datetime.fromtimestamp(stored[1] // NS, zone):%Y-%m-%d at %H:%M %Z}"

@@ -15,7 +15,7 @@ from .block import Numbered
 from .database import DATABASE_FILE
 from .ring import PlacedBlock, Ring
 from .rows import ROW_COLUMNS, all_series, decoded, text
-from .small_tables import appended_before, rings_of
+from .small_tables import appended_before, rings_of, states_of
 
 RINGS: dict[str, tuple[Kind, ...]] = {"readings": ("device", "emission", "gateway"), "instants": ("instant",)}
 """Rings and their kinds, except for records searched by key."""
@@ -63,6 +63,10 @@ class StoreView:
         """Return the series known to database or journal; some of them may have no record there."""
         known = {*self._series.values(), *(record.series for _, record in self._journaled)}
         return {series for series in known if wanted(series)}
+
+    def state(self, name: str) -> bytes | None:
+        """Return a piece of state, None if it is not stored."""
+        return states_of(self._db).get(name)
 
     def appended_before(self, time: int) -> int:
         """Return a number up to which all records were appended before a time, UTC ns."""

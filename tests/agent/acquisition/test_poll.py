@@ -8,7 +8,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import count, pairwise
 from math import isnan
 
 import pytest
@@ -35,6 +35,7 @@ from tests.support.misbehaving_device import (
     by_unit,
     honest,
     late,
+    refuses,
     silent,
     until,
 )
@@ -521,3 +522,40 @@ def test_a_request_and_the_back_off_of_a_bus_are_declared() -> None:
             await until(lambda: 0.5 <= line.pulse.seconds <= 1.0)
 
     leaping_loop.run(run())
+
+
+def test_a_unit_that_is_busy_at_every_second_request_is_read_whole_in_every_interval() -> None:
+    requests = count()
+
+    def every_second(request: Request) -> Sequence[Step]:
+        return (refuses(6) if next(requests) % 2 else honest)(request)
+
+    async def run() -> ReadingRecorder:
+        clock = LeapClock()
+        async with Server(every_second) as server:
+            config = replace(meter_config(server.url, "one", 1, 5.0), quantities=(), timeout=1.0)
+            line, recorder = line_of([config], clock)
+            async with running(line):
+                await clock.sleep(100.0)
+        return recorder
+
+    recorder = leaping_loop.run(run())
+    assert len(recorder.records) in (19, 20)
+    assert {record["quality"] for record in recorder.records} == {"good"}
+
+
+def test_a_unit_that_is_busy_for_some_seconds_is_back_in_the_next_interval() -> None:
+    async def run() -> list[float]:
+        clock = LeapClock()
+
+        def busy_at_times(request: Request) -> Sequence[Step]:
+            return (refuses(6) if clock.monotonic() % 30.0 < 11.0 else honest)(request)
+
+        async with Server(busy_at_times) as server:
+            line, recorder = line_of([meter_config(server.url, "one", 1, 5.0)], clock)
+            async with running(line):
+                await clock.sleep(200.0)
+        return recorder.times_of("one")
+
+    times = leaping_loop.run(run())
+    assert max(after - before for before, after in pairwise(times)) <= 21.0  # 11 s, and the rest of two intervals

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+from wattgram_drivers.catalogue import load
 
 from tests.support.field_devices import Answered, reading, words_of
 from tests.support.running_site import device
@@ -141,16 +142,34 @@ def test_a_meter_with_a_status_of_its_own_is_believed_when_the_status_says_so() 
 @pytest.mark.parametrize(
     ("driver", "quantity", "words"),
     [
-        # 637 x 65,536 steps of 0.1 W: the low word in the place of the high one.
-        ("growatt_tl3x", "dc_power", {1: 0x027D, 2: 0x0000}),
-        ("growatt_tl3x", "active_power_total", {35: 0x1568, 36: 0x0000}),
+        ("growatt_tl3x", "dc_power", {1: 0x027D, 2: 0x1234}),
+        ("growatt_tl3x", "active_power_total", {35: 0x1568, 36: 0x1234}),
     ],
 )
 def test_a_value_of_megawatts_from_an_inverter_without_a_rating_is_printed_as_it_was_read(
     driver: str, quantity: str, words: Mapping[int, int]
 ) -> None:
-    # `read` knows no rated power: 1 GW is the bound.
-    assert read_words(driver, words).values[quantity] > 4e6
+    # `read` knows no rated power: 1 GW is the bound. What takes three readings is a finding.
+    answered = read_words(driver, words)
+    assert answered.values[quantity] > 4e6
+    assert f"finding: {quantity}" in answered.err
+
+
+@pytest.mark.slow(3)
+@pytest.mark.parametrize(
+    ("driver", "quantity", "words"),
+    [
+        # 637 x 65,536 steps of 0.1 W: the low word in the place of the high one.
+        ("growatt_tl3x", "dc_power", {1: 0x027D, 2: 0x0000}),
+        ("growatt_tl3x", "active_power_total", {35: 0x1568, 36: 0x0000}),
+        ("acrel_adw300", "active_power_total", {36: 0x03E8, 37: 0x0000}),
+    ],
+)
+def test_an_integer_with_exchanged_words_is_absent(driver: str, quantity: str, words: Mapping[int, int]) -> None:
+    answered = read_words(driver, words)
+    assert quantity not in answered.values
+    assert answered.quality == "implausible"
+    assert "words of the register are exchanged" in answered.err
 
 
 @pytest.mark.slow(3)
@@ -197,3 +216,27 @@ def test_no_value_of_an_integer_meter_with_exchanged_words_is_printed(driver: st
     long = [name for name, register in served.images.registers.items() if register.words == 2]
     assert {name: answered.values[name] for name in long if answered.values.get(name)} == {}
     assert answered.code == 1
+
+
+@pytest.mark.slow(3)
+def test_a_medium_voltage_meter_is_read_with_its_nominal_voltage() -> None:
+    # 10 kV / root 3 = 5773.5 V = 45B4 6C00
+    words = {address + word: value for address in (0, 2, 4) for word, value in ((0, 0x45B4), (1, 0x6C00))}
+    with device(words_of("eastron_sdm630", words)) as server:
+        refused = reading(server.url, "eastron_sdm630")
+        answered = reading(server.url, "eastron_sdm630", "--nominal-voltage", "10kV")
+        wrong = reading(server.url, "eastron_sdm630", "--nominal-voltage", "10")
+    assert "voltage_l1n" not in refused.values
+    assert 'nominal_voltage = "10kV"' in refused.err
+    assert answered.values["voltage_l1n"] == 5773.5
+    assert answered.quality == "good"
+    assert "voltage_l1n" not in wrong.values
+
+
+@pytest.mark.slow(3)
+def test_values_that_are_withheld_for_one_reason_share_a_line() -> None:
+    answered = read_words("eastron_sdm630", dict.fromkeys(range(400), 0))
+    (line,) = [line for line in answered.err.splitlines() if "withheld" in line]
+    names = [row.quantity for row in load("eastron_sdm630").registers if row.quantity in line]
+    assert f"{len(names)} values (" in line
+    assert {"voltage_l1n", "current_l3", "frequency"} <= set(names)

@@ -87,3 +87,18 @@ def test_a_weather_station_is_suggested_with_its_role() -> None:
     with served((*MARKER, *COMMON_66, *station, *END)) as port:
         scan = wattgram("scan", f"tcp://127.0.0.1:{port}", "--units", "1")
     assert 'role = "weather"' in scan.out
+
+
+@pytest.mark.slow(3)
+def test_a_scan_says_what_cannot_be_true_of_the_devices_that_it_names() -> None:
+    # A meter at 10 kV, 5.77 kV to neutral, whose nominal voltage no register states
+    words = written(213, {"PhVphA": 5770.0, "PhVphB": 5770.0, "PhVphC": 5770.0, "W": 1000.0, "Hz": 50.0})
+    with served((*MARKER, *COMMON_66, *words, *END)) as port:
+        url = f"tcp://127.0.0.1:{port}"
+        scan = wattgram("scan", url, "--units", "1", "--format", "json")
+        shown = wattgram("scan", url, "--units", "1")
+    (row,) = json.loads(scan.out)
+    assert row["driver"].startswith("sunspec")
+    assert "3 values (voltage_l1n, voltage_l2n, voltage_l3n)" in row["finding"]
+    assert 'nominal_voltage = "10kV"' in row["finding"]
+    assert "# 3 values (voltage_l1n" in shown.out
