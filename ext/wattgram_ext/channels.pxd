@@ -214,6 +214,25 @@ cdef inline Flows flows(const Channels *channels, const Row *row, Seen *seen) no
     return result
 
 
+cdef inline int marked(const Channels *channels, int first, int last, const double *powers) noexcept nogil:
+    """Return the number of channels of the kinds first to last whose power is a number."""
+    cdef int i, result = 0
+    for i in range(channels.firsts[first], channels.firsts[last + 1]):
+        result += not isnan(powers[channels.order[i]])
+    return result
+
+
+cdef inline Seen told(const Channels *channels, const double *powers) noexcept nogil:
+    """Return the channels that a row of late energy marks as known: whose power is a number."""
+    return Seen(
+        marked(channels, GRID, GRID, powers),
+        marked(channels, PV, PV, powers),
+        marked(channels, WIND, CHP, powers),
+        marked(channels, BATTERY, BATTERY, powers),
+        marked(channels, METERS, METERS + GROUP_COUNT, powers),
+    )
+
+
 cdef inline void judge(const Channels *channels, const Seen *seen, Flows *flows) noexcept nogil:
     """Decide which flows are known, and the coverage: the share of the present channels (METHOD-SITE 9.1)."""
     cdef int there = seen.grid + seen.pv + seen.generation + seen.battery

@@ -100,9 +100,9 @@ class Accounts:
     def late(self, row: bytes) -> None:
         """Book late energy of the running quarter of an hour (METHOD-SITE 9.3).
 
-        row: as of `step`, with the seconds without a load since the quarter began; the powers NaN,
-        the energies late Wh (NaN = still unknown), the carbon late g. If each flow is known now, what was booked
-        without a load is settled with it: the energy that was unaccounted becomes the load's.
+        row: as of `step`, with the seconds without a load since the quarter began; the powers 0, NaN for a channel that
+        is still unknown; the energies late Wh, the carbon late g. If each flow is known now, what was booked without a
+        load is settled with it: the energy that was unaccounted becomes the load's.
         """
     def abandon(self) -> None:
         """Forget what was booked without a load: it stays unaccounted."""

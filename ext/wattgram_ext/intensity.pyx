@@ -21,7 +21,7 @@ from libc.string cimport memcpy, memset
 from .booking cimport Open, Tariff, book, book_unsettled, settle
 from .channels cimport (
     BATTERY, CHP, GRID, KIND_COUNT, METERS, NOISE, PV, ROUNDING, Channels, Flows, Row, Seen, balance, count, flows,
-    judge,
+    judge, told,
 )
 from .pool cimport (
     Battery, Delivery, Stock, Trips, charge, correct, delivered_intensity, delivery, discharge, learned_trip, leg,
@@ -463,6 +463,7 @@ cdef class Accounts:
         row.hours = row.per_hour = 1.0  # so that powers and rates are Wh and g
         row.energies = given + self.columns[ENERGY]
         moved = flows(&self.channels, &row, &seen)
+        seen = told(&self.channels, row.powers)
         judge(&self.channels, &seen, &moved)
         note_flows(self.trips, moved.charge, moved.discharge)
         drawn = delivery(

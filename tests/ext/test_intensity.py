@@ -270,7 +270,7 @@ def test_late_energy_settles_the_load_of_the_time_in_which_pv_was_unknown() -> N
     gap = step(accounts, -150e3, nan, seconds=600, more=[5e3, 30e3, nan, nan])
     assert (gap["grid_export_energy"], gap["unaccounted_energy"]) == (30e3, -25e3)
     assert isnan(gap["load_power"])
-    late = [600.0, CHONGQING, nan, nan, nan, 0.0, 0.0, 100e3 / 3, nan]
+    late = [600.0, CHONGQING, nan, 0.0, 0.0, 0.0, 0.0, 100e3 / 3, nan]
     accounts.late(struct.pack("9d", *late))
     window = unpack(accounts.window(0, 900.0))
     for name, energy in (("load", 12.5e3), ("pv", 50e3), ("grid_import", 7.5e3), ("grid_export", 45e3)):
@@ -288,12 +288,12 @@ def test_late_energy_of_one_of_two_unknown_sources_leaves_the_load_unknown() -> 
     accounts = Accounts(["grid", "pv", "genset"], [0.0] * 3, columns=["energy"], windows=1)
     step(accounts, -100e3, nan, nan, seconds=0, more=[nan] * 6)
     step(accounts, -100e3, nan, nan, seconds=900, more=[0.0, 25e3, nan, nan, nan, nan])
-    accounts.late(struct.pack("12d", 900.0, CHONGQING, nan, nan, nan, nan, 0.0, 0.0, 30e3, nan, nan, nan))
+    accounts.late(struct.pack("12d", 900.0, CHONGQING, nan, 0.0, 0.0, nan, 0.0, 0.0, 30e3, 0.0, 0.0, 0.0))
     window = unpack(accounts.window(0, 900.0))
     assert (window["pv_energy"], window["pv_power"], window["unaccounted_energy"]) == (30e3, 120e3, 5e3)
     assert isnan(window["load_energy"])
     assert window["coverage"] == pytest.approx(2 / 3)
-    accounts.late(struct.pack("12d", 900.0, CHONGQING, nan, nan, nan, nan, 0.0, 0.0, 0.0, nan, 10e3, nan))
+    accounts.late(struct.pack("12d", 900.0, CHONGQING, nan, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 10e3, 0.0))
     window = unpack(accounts.window(0, 900.0))
     assert (window["load_energy"], window["load_power"], window["coverage"]) == (15e3, 60e3, 1)
     assert window["unaccounted_energy"] == pytest.approx(0, abs=1e-9)
@@ -303,7 +303,7 @@ def test_what_was_abandoned_stays_unaccounted() -> None:
     accounts = counting("grid", "pv")
     step(accounts, -100e3, nan, seconds=900, more=[0.0, 25e3, nan, nan])
     accounts.abandon()
-    accounts.late(struct.pack("9d", 1.0, CHONGQING, nan, nan, nan, 0.0, 0.0, 30e3, nan))
+    accounts.late(struct.pack("9d", 1.0, CHONGQING, nan, 0.0, 0.0, 0.0, 0.0, 30e3, nan))
     window = unpack(accounts.window(0, 900.0))
     assert (window["load_energy"], window["unaccounted_energy"]) == (30e3, -25e3)
 
@@ -314,7 +314,7 @@ def test_a_charge_while_the_load_is_unknown_is_priced_anew_when_it_is_known() ->
     step(accounts, -20e3, nan, -20e3, seconds=900, more=[0.0, 5e3, nan, nan, 0.0, 5e3])
     assert accounts.stock() == pytest.approx((4750, 5 * 558.1))
     assert unpack(accounts.window(0, 900.0))["battery_charge_emission"] == pytest.approx(5 * 558.1)
-    accounts.late(struct.pack("12d", 900.0, CHONGQING, nan, nan, nan, nan, 0.0, 0.0, 10e3, nan, 0.0, 0.0))
+    accounts.late(struct.pack("12d", 900.0, CHONGQING, nan, 0.0, 0.0, 0.0, 0.0, 0.0, 10e3, nan, 0.0, 0.0))
     assert accounts.stock() == pytest.approx((4750, 0))
     window = unpack(accounts.window(0, 900.0))
     for name in ("load_energy", "battery_charge_emission", "unaccounted_emission", "unaccounted_energy"):

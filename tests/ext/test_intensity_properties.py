@@ -111,10 +111,10 @@ def test_late_energy_closes_too_and_leaves_nothing_unaccounted(site: Site, data:
     accounts.step(site.block(flat))
     power = site.scale()[0]
     late = st.one_of(st.just(0.0), st.floats(1, 1e4))
-    missing = data.draw(st.booleans())
-    pairs = [(nan if missing and not i else data.draw(late), data.draw(late)) for i in range(len(site.roles))]
+    pairs = [(data.draw(late), data.draw(late)) for _ in site.roles]
+    powers = tuple(data.draw(st.sampled_from([0.0, 0.0, nan])) for _ in site.roles)
     seconds = sum(max(instant.seconds, 0.0) for instant in site.instants)
-    row = Instant(seconds, 500.0, 0.5, (nan,) * len(site.roles), tuple(pairs), (nan,) * len(site.roles))
+    row = Instant(seconds, 500.0, 0.5, powers, tuple(pairs), (nan,) * len(site.roles))
     accounts.late(site.row(row))
     window = unpack(accounts.window(0, HALF_HOUR))[0]
     closes(site, window, stock, seconds / 3600 + 1e4 * len(site.roles) / power)

@@ -72,17 +72,20 @@ class Plant:
         sinks: Sequence[str] = (),
         counted: Mapping[str, Sequence[float]] | None = None,
         clock_status: ClockStatus | None = None,
+        night: str = "",
+        position: tuple[float, float] | None = None,
     ) -> None:
         self.clock = clock or Hands(start)
         devices = tuple(
             DeviceConfig(name, role, METER.name, METER, parse("tcp://127.0.0.1"), 1, interval=tick, rated_power=500e3)
             for name, role in roles.items()
         )
+        devices = tuple(replace(device, night=night) if device.role == "pv" else device for device in devices)
         if batteries is not None:
             devices = tuple(
                 replace(device, battery=batteries) if device.role == "battery" else device for device in devices
             )
-        site = SiteConfig("works", ZoneInfo(timezone), tick)
+        site = SiteConfig("works", ZoneInfo(timezone), tick, *(position or ()))
         self.config = Config(site, devices, SpoolConfig(folder), grid=grid or GridConfig())
         self.spool = Spool(folder, max_size=2**30, keep=1e8, sinks=sinks)
         self.sources = {device.name: Source(device, "works", self.clock.monotonic()) for device in devices}

@@ -38,6 +38,9 @@ KIND_OF_ROLE: Mapping[str, Kind] = {
 AMOUNTS = ("production", "capture", "fuel", "heat")
 """Roles of devices that count an amount that is no electricity."""
 
+NIGHTS = ("answers", "silent")
+"""Values of the key `night`."""
+
 GROUPS = ("industry", "power", "building", "transport")
 
 
@@ -51,6 +54,7 @@ class DeviceConfig:
     secondary side; `device` has it already. `nominal_frequency`: Hz, None for 50 or 60. `nominal_voltage`:
     V, above 1.5 kV for a meter behind voltage transformers. `battery`: settings of role battery. `emission`: settings
     of the roles that produce. `tolerate`: header fields that the device's gateway sets wrongly for good.
+    `night`: whether a PV inverter answers at night, "silent" or "answers"; "" as its map says.
     `unsuitable`: why the device cannot have its role, "" if it can; its power stays out of the balance.
     """
 
@@ -75,6 +79,7 @@ class DeviceConfig:
     battery: BatteryConfig = field(default_factory=BatteryConfig)
     emission: EmissionConfig = field(default_factory=EmissionConfig)
     tolerate: tuple[Tolerance, ...] = ()
+    night: str = ""
     unsuitable: str = ""
 
 
@@ -180,11 +185,14 @@ def _device(table: Table, maps: Path | None) -> DeviceConfig:
         ),
         battery=role_keys.battery(table) if role == "battery" else BatteryConfig(),
         emission=role_keys.emission(table, role),
+        night=table.take("night", toml_table.choice(NIGHTS), "") or "",
         tolerate=tuple(table.take("tolerate", toml_table.listed(toml_table.choice(get_args(Tolerance))), ()) or ()),
     )
     config = _with_pulses(table, config)
     role_keys.refuse_others(table, role)
     _check_slow_interval(table, config)
+    if config.night and role != "pv":
+        table.mistake("night", f"found with role {role}; allowed: with role pv")
     if config.tolerate and place is not None and not place.addressed:
         table.mistake(
             "tolerate", f"found with {place.scheme}, whose frames have no header; allowed: with tcp, udp, tls"

@@ -37,6 +37,9 @@ SETTLE_SECONDS = 5.0
 Revisions take at most a tenth of the time.
 """
 
+SETTLEMENT_RETRY = 300.0
+"""Time until a failed settlement of late energy is tried again, s."""
+
 PART_RECORDS = 5000
 """Records that are published at once."""
 
@@ -78,7 +81,8 @@ def replayed(
             unreadable = False
         except ValueError:
             unreadable = True
-        replay = Replay(books, checkpoint.time, since, until, past, windows, skip_to_checkpoint=unreadable)
+        late = list(past.late(checkpoint.time))
+        replay = Replay(books, checkpoint.time, since, until, past, windows, skip_to_checkpoint=unreadable, late=late)
         records: list[Record] = []
         reported = 0
         for record in past.journal(checkpoint.time):
@@ -107,6 +111,8 @@ class Revision:
         self._span: tuple[int, int] | None = None
         self._changed_at = 0.0
         self._pause_until = 0.0
+        self._settle_at = 0.0
+        self._late_rows = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="replay")
 
     async def restore(self) -> None:
@@ -136,6 +142,7 @@ class Revision:
                 self.pulse.within(SOURCE_CHECK_PERIOD)
                 await asyncio.sleep(SOURCE_CHECK_PERIOD)
                 self.check_sources()
+                await self._settle_late_energy()
                 if self._span and time.monotonic() > max(self._changed_at + SETTLE_SECONDS, self._pause_until):
                     await self._apply_late_values()
                 if (request := replay_request.pending(folder)) and replay_request.answered(folder, request).get(
@@ -211,6 +218,26 @@ class Revision:
             detail = ", ".join(f"{changed[window]} of {window}" for window in ALL_WINDOWS if changed[window])
             site.event("", "results revised", detail)
         return replay
+
+    async def _settle_late_energy(self) -> None:
+        """Compute again from the first quarter with new late energy; the grid's values stay as published."""
+        now = asyncio.get_running_loop().time()
+        if self._site.settlement.rows != self._late_rows:  # more may follow: devices return one after the other
+            self._late_rows, self._settle_at = self._site.settlement.rows, max(self._settle_at, now + SETTLE_SECONDS)
+        if now < self._settle_at or (since := self._site.settlement.begin()) is None:
+            return
+        done = False
+        try:
+            await self.revise(since, since, ALL_WINDOWS)
+            done = True
+        except (HistoryError, SpoolError) as error:
+            log.error("late energy waits: %s", error)
+        except Exception:  # late energy must not end the daemon
+            log.exception("late energy waits")
+        finally:
+            self._site.settlement.end(done=done)
+            if not done:
+                self._settle_at = asyncio.get_running_loop().time() + SETTLEMENT_RETRY
 
     async def _apply_late_values(self) -> None:
         assert self._span is not None  # the caller has checked
