@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS
-from wattgram.base.record import Record
+from wattgram.base.record import ALL_WINDOWS, Record
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.grid_table import GridConfig
 from wattgram.config.load import Config
@@ -20,6 +20,7 @@ from wattgram.config.spool_table import SpoolConfig
 from wattgram.grid.feed import Feed
 from wattgram.site.revision import Revision
 from wattgram.site.site import Site
+from wattgram.store.history import History
 from wattgram.store.spool import Spool
 from wattgram.timekeeping.kernel_clock import ClockStatus
 from wattgram_drivers.catalogue import load
@@ -130,6 +131,17 @@ class Plant:
         self.site.tick(self.clock.now)
         assert self.site.latest is not None
         return self.site.latest
+
+    async def settle(self) -> None:
+        """Compute closed quarters with late energy again, as `Revision.run` does."""
+        while (since := self.site.settlement.begin()) is not None:
+            await self.revision.revise(since, since, ALL_WINDOWS)
+            self.site.settlement.end(done=True)
+        await self.spool.sync()
+
+    def stored(self, window: str) -> list[Record]:
+        """Return the windows on disk, each in its highest revision."""
+        return list(History(self.config.spool.path, "works").windows(window, 0, 2**62))
 
     def appended(self, kind: str, window: str = "") -> list[Record]:
         """Return the appended records that are not yet on disk."""

@@ -8,7 +8,7 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -57,19 +57,13 @@ GRID = "grid"
 FINAL_STATES = ("done", "failed")
 
 
-def replayed(
-    folder: Path,
-    site: str,
-    books: Books,
-    since: int,
-    until: int,
-    windows: Iterable[str],
-    publish: Callable[[Sequence[Record], Replay], None],
-) -> Replay:
-    """Compute a stored site again with fresh `books`, from the last state before `since`, UTC ns; blocks the thread.
+def replay_parts(
+    folder: Path, site: str, books: Books, since: int, until: int, windows: Iterable[str]
+) -> Generator[tuple[Sequence[Record], Replay]]:
+    """Compute a stored site again with fresh `books`, from the last state before `since`, UTC ns.
 
-    `publish` receives the changed records part by part; an exception of `publish` ends the replay. HistoryError if
-    nothing is stored.
+    Yield the changed records part by part, with the replay as it is then; the last part may be empty. All steps belong
+    to one thread. HistoryError if nothing is stored.
     """
     history = History(folder, site)
     with history.past() as past:
@@ -89,10 +83,30 @@ def replayed(
             records.extend(replay.take(record))
             if len(records) >= PART_RECORDS or replay.counts.instants > reported:
                 reported = replay.counts.instants
-                publish(records, replay)
+                yield records, replay
                 records = []
         records.extend(replay.finish())
-        publish(records, replay)
+        yield records, replay
+
+
+def replayed(
+    folder: Path,
+    site: str,
+    books: Books,
+    since: int,
+    until: int,
+    windows: Iterable[str],
+    publish: Callable[[Sequence[Record], Replay], None],
+) -> Replay:
+    """Compute a stored site again as `replay_parts` does; blocks the thread.
+
+    `publish` receives the changed records part by part; an exception of `publish` ends the replay.
+    """
+    replay: Replay | None = None
+    with contextlib.closing(replay_parts(folder, site, books, since, until, windows)) as parts:
+        for records, replay in parts:
+            publish(records, replay)
+    assert replay is not None  # there is a last part
     return replay
 
 
@@ -188,21 +202,21 @@ class Revision:
             books = Books(site.config, ladder, self._clock.time(), site.books.era)
             folder, name = site.config.spool.path, site.config.site.name
 
-            async def publish_part(records: Sequence[Record], replay: Replay) -> None:
-                if self._spool.pending > PENDING_RECORDS:
-                    await self._spool.sync()
-                self.pulse.within(REPLAY_STEP)
-                site.republish(records)
-                if progress is not None:
-                    progress(replay)
-
-            def publish(records: Sequence[Record], replay: Replay) -> None:
-                asyncio.run_coroutine_threadsafe(publish_part(records, replay), loop).result()
-                time.sleep(BLOCK_PAUSE)
-
-            replay = await loop.run_in_executor(
-                self._thread, replayed, folder, name, books, since, until, tuple(windows), publish
-            )
+            replay: Replay | None = None
+            parts = replay_parts(folder, name, books, since, until, tuple(windows))
+            try:
+                while (part := await loop.run_in_executor(self._thread, next, parts, None)) is not None:
+                    records, replay = part
+                    if self._spool.pending > PENDING_RECORDS:
+                        await self._spool.sync()
+                    self.pulse.within(REPLAY_STEP)
+                    site.republish(records)
+                    if progress is not None:
+                        progress(replay)
+                    await asyncio.sleep(BLOCK_PAUSE)
+            finally:
+                await loop.run_in_executor(self._thread, parts.close)
+            assert replay is not None  # there is a last part
             replay.past = ImpliedPast()  # the following instants were published during the replay
             for record in list(new_instants):
                 site.republish(list(replay.take(record)))

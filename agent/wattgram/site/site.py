@@ -319,8 +319,7 @@ class Site:
         names, reasons = self._instants.unknown(), []
         for source in self._channels:
             if source.config.name in names:
-                silent = source.error if source.error and not source.answers(now) else "no reading"
-                reason = "frozen" if source.frozen else "no power" if source.answers(now) else silent
+                reason = "frozen" if source.frozen else "no power" if source.answers(now) else "no reading"
                 reasons.append(f"{source.config.name}: {reason}")
         for event, detail in self._unknown_load.advance(tuple(reasons)):
             self.event("", event, detail)

@@ -31,14 +31,6 @@ def at(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * NS
 
 
-async def settle(plant: Plant) -> None:
-    """Compute earlier quarters again, as `Revision.run` does."""
-    while (since := plant.site.settlement.begin()) is not None:
-        await plant.revision.revise(since, since, ALL_WINDOWS)
-        plant.site.settlement.end(done=True)
-    await plant.spool.sync()
-
-
 def run(plant: Plant, until: int, tick: float, powers: Mapping[str, float], silent: tuple[str, ...] = ()) -> None:
     """Make ticks up to a time, without readings of the silent devices."""
     while plant.clock.now < until:
@@ -107,9 +99,9 @@ def test_a_silent_pv_meter_leaves_the_load_absent_until_its_counter_tells(tmp_pa
         assert latest["grid_export_power"] == pytest.approx(150e3)
         assert latest["coverage"] == 0.5
         run(plant, at("2026-06-01T15:52:00"), tick, powers)
-        await settle(plant)
+        await plant.settle()
         run(plant, at("2026-06-01T16:00:00") + round(tick * NS), tick, powers)
-        await settle(plant)
+        await plant.settle()
         await plant.spool.close()
         return plant
 
@@ -157,9 +149,9 @@ def test_a_pause_of_the_process_is_shared_at_the_end_of_a_window(
         after._powers |= powers
         run(after, edge + (70 + slow_poll - 1) * NS, 1.0, powers, silent=("incomer",))
         run(after, edge + 300 * NS, 1.0, powers)
-        await settle(after)
+        await after.settle()
         run(after, edge + 902 * NS, 1.0, powers)
-        await settle(after)
+        await after.settle()
         await after.spool.close()
         return left
 
@@ -191,14 +183,14 @@ def test_two_silent_meters_are_settled_when_both_have_told(tmp_path: Path) -> No
         run(plant, start + 600 * NS, 5.0, powers, silent=("roof",))
         run(plant, start + 1200 * NS, 5.0, powers, silent=("roof", "mill"))
         run(plant, start + 1500 * NS, 5.0, powers, silent=("mill",))
-        await settle(plant)
+        await plant.settle()
         (first, *_) = windows(tmp_path, "15m")
         assert kwh(first, "pv") == pytest.approx(9.96, abs=0.05)  # told already
         assert "load_energy" in first.as_dict()
         assert kwh(first, "load") < 20.0  # the time before the gaps alone
         run(plant, start + 2400 * NS, 5.0, powers, silent=("mill",))
         run(plant, start + 3605 * NS, 5.0, powers)
-        await settle(plant)
+        await plant.settle()
         await plant.spool.close()
 
     asyncio.run(work())
@@ -266,9 +258,9 @@ def test_a_replay_of_settled_quarters_changes_nothing(tmp_path: Path) -> None:
         run(plant, start + 800 * NS, 5.0, powers)
         run(plant, start + 1000 * NS, 5.0, powers, silent=("roof",))
         run(plant, start + 2000 * NS, 5.0, powers)
-        await settle(plant)
+        await plant.settle()
         run(plant, start + 3700 * NS, 5.0, powers)
-        await settle(plant)
+        await plant.settle()
         replay = await plant.revision.revise(start, start + 3600 * NS, ALL_WINDOWS)
         assert not replay.counts.changed
         await plant.spool.close()
