@@ -17,8 +17,8 @@ certificates: Wh of purchased certificates, by time of production; NaN = 0.
 captured: kg of CO2; NaN = unknown.
 official: g/kWh of scope2_location; NaN = official_factor.
 burnt: g of fossil CO2 of fuel that makes no electricity: boilers, burners, the heat of a CHP; NaN = unknown.
-biogenic: g of biogenic CO2; NaN = unknown. heat: Wh of heat meters; NaN = unknown. All three are counted with or without
-a balance, and also in a row without a length.
+biogenic: g of biogenic CO2; NaN = unknown. heat: Wh of heat meters; NaN = unknown. All three are counted with or
+without a balance, and also in a row without a length.
 ends: one a window, its nominal length in s if it ends with this row; else 0 or NaN."""
 
 OUTPUTS: tuple[str, ...]
@@ -38,7 +38,8 @@ DETAILS: tuple[str, ...]
 GROUPS and of the rest, the load without a grouped sub-meter; fuel_energy (Wh), fuel_rate (g/h) and
 fuel_intensity (g/kWh; NaN at idle) of gensets and CHP; matched_energy (Wh of certificates matched with import);
 carbon_free_share (0-1; METHOD 4.9, for windows of whole hours); fuel_emission (g of the fuel of electricity) and
-heat_fuel_emission (g of `burnt`), the two parts of scope1; biogenic_emission (g, part of no other number), heat_energy (Wh)."""
+heat_fuel_emission (g of `burnt`), the two parts of scope1; biogenic_emission (g, part of no other number);
+heat_energy (Wh)."""
 
 CLOSED: tuple[str, ...]
 """Names of the numbers at a window's end: row (index in the block), window (index), OUTPUTS, DETAILS."""
