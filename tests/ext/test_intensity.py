@@ -47,7 +47,7 @@ def test_roles_and_outputs_are_the_contracts() -> None:
     assert " ".join(ROLES) == "grid pv wind hydro genset chp battery load ev"
     assert len(OUTPUTS) == len(set(OUTPUTS)) == 42
     assert " ".join(GROUPS) == "industry power building transport"
-    assert " ".join(COLUMNS) == "energy carbon soc certificates captured official ends"
+    assert " ".join(COLUMNS) == "energy carbon soc certificates captured official burnt biogenic heat ends"
 
 
 # METHOD 4.11, worked examples
@@ -773,3 +773,129 @@ def test_blocks_are_whole_rows() -> None:
     for length in range(1, 40):
         with pytest.raises(ValueError, match="expected rows of 40"):
             accounts.step(bytes(length))
+
+
+# fuel without electricity (METHOD-SITE 9.7)
+
+
+def test_scope_1_is_all_fuel_and_the_intensity_is_electricitys() -> None:
+    # genset 10 kW x 762 g/kWh = 7620 g in an hour; a boiler burns 23 Nm3 x 2162 g = 49 726 g
+    accounts = Accounts(["grid", "genset"], [0, 762], columns=["burnt", "biogenic", "heat"], windows=1)
+    step(accounts, 0.0, 10e3, seconds=0, more=[nan, nan, nan])
+    row = step(accounts, 0.0, 10e3, more=[49_726, 1000, 250e3])
+    assert row["scope1"] == pytest.approx(49_726 + 7620)
+    assert (row["emission"], row["emission_intensity"]) == pytest.approx((7620, 762))
+    window, detail = unpack(accounts.window(0, HOUR)), details(accounts)
+    assert (window["scope1"], window["emission"]) == pytest.approx((57_346, 7620))
+    assert (detail["fuel_emission"], detail["heat_fuel_emission"]) == pytest.approx((7620, 49_726))
+    assert (detail["fuel_intensity"], detail["fuel_rate"]) == pytest.approx((762, 7620))
+    assert (detail["biogenic_emission"], detail["heat_energy"]) == (1000, 250e3)
+    assert accounts.ledger()[:2] == pytest.approx((7620, 7620))  # the carbon that the electricity conserves
+
+
+def test_an_unknown_fuel_leaves_scope_1_absent() -> None:
+    accounts = Accounts(["grid"], [0], columns=["burnt"], windows=1)
+    assert isnan(step(accounts, 10e3, more=[nan])["scope1"])
+    assert isnan(unpack(accounts.window(0, HOUR))["scope1"])
+    assert isnan(details(accounts)["heat_fuel_emission"])
+    assert step(accounts, 10e3, more=[0.0])["scope1"] == 0  # a known zero
+    assert unpack(accounts.window(0, HOUR))["scope1"] == 0
+
+
+def test_fuel_is_counted_without_a_balance_and_without_a_length() -> None:
+    accounts = Accounts(["grid"], [0], columns=["burnt"], windows=1)
+    step(accounts, nan, more=[100.0], grid=nan)
+    step(accounts, nan, more=[10.0], seconds=0)
+    step(accounts, 10e3, more=[1.0])
+    assert unpack(accounts.window(0, 2 * HOUR))["scope1"] == 111
+
+
+# a battery without a state of charge (METHOD-SITE 9.6)
+
+
+def cycles(accounts: Accounts, count: int, charged: float, discharged: float) -> list[dict[str, float]]:
+    """Charge from the grid for an hour, then discharge for an hour, kWh; return the rows of the discharges."""
+    rows = []
+    for _ in range(count):
+        step(accounts, charged * 1e3, -charged * 1e3, seconds=0)
+        step(accounts, charged * 1e3, -charged * 1e3)
+        step(accounts, 0.0, discharged * 1e3, seconds=0)
+        rows.append(step(accounts, 0.0, discharged * 1e3))
+    return rows
+
+
+def test_thirty_cycles_of_85_percent_return_the_stock_to_0() -> None:
+    accounts = Accounts(["grid", "battery"], [0, 0], windows=1, learning=True)
+    rows = cycles(accounts, 30, 100.0, 85.0)
+    assert [row["battery_intensity"] for row in rows] == pytest.approx([656.6] * 30, abs=0.05)  # 558.1 / 0.85
+    assert accounts.stock() == pytest.approx((0, 0), abs=1e-6)
+    closes(accounts)
+
+
+def test_another_round_trip_is_used_from_the_eleventh_cycle() -> None:
+    accounts = Accounts(["grid", "battery"], [0, 0], windows=1, learning=True)
+    rows = cycles(accounts, 30, 100.0, 92.0)
+    intensities = [row["battery_intensity"] for row in rows]
+    assert intensities[:10] == pytest.approx([656.6] * 10, abs=0.05)
+    assert intensities[10:] == pytest.approx([606.6] * 20, abs=0.05)  # 558.1 / 0.92
+    assert accounts.stock()[0] < 1000
+    assert accounts.round_trip() == pytest.approx((0.92, 0.92))
+    # 92 kWh at 656.6 g/kWh from a stock that has the 55.81 kg of 100 kWh: more than was known is a negative loss
+    assert rows[0]["battery_loss_emission"] == pytest.approx(55_810 - 92 * 558.1 / 0.85)
+    closes(accounts)
+
+
+def closes(accounts: Accounts) -> None:
+    """What came into the store, less what came out, is the stock and the loss, in energy and in carbon."""
+    window = unpack(accounts.window(0, 60 * HOUR))
+    stock = accounts.stock()
+    for kind, held in zip(("energy", "emission"), stock, strict=True):
+        moved = window[f"battery_charge_{kind}"] - window[f"battery_discharge_{kind}"]
+        assert moved - window[f"battery_loss_{kind}"] == pytest.approx(held, rel=1e-9, abs=1e-6)
+
+
+def test_a_known_capacity_is_learned_after_ten_of_it() -> None:
+    accounts = Accounts(["grid", "battery"], [0, 0], capacity=50e3, learning=True)
+    cycles(accounts, 5, 100.0, 92.0)
+    assert accounts.round_trip()[0] == pytest.approx(0.85)  # 500 kWh are ten times 50 kWh, and no more
+    cycles(accounts, 1, 100.0, 92.0)
+    assert accounts.round_trip() == pytest.approx((0.92, 0.92))
+
+
+def test_configured_efficiencies_and_a_state_of_charge_win() -> None:
+    configured = Accounts(["grid", "battery"], [0, 0])
+    cycles(configured, 12, 100.0, 80.0)
+    used, learned = configured.round_trip()
+    assert (used, learned) == pytest.approx((0.9025, 0.8))
+    reported = Accounts(["grid", "battery"], [0, 0], capacity=1e6, columns=["soc"], learning=True)
+    step(reported, 0.0, 0.0, more=[0.5])
+    assert reported.round_trip()[0] == pytest.approx(0.9025)
+
+
+def test_what_was_discharged_before_the_first_charge_is_not_learned() -> None:
+    accounts = Accounts(["grid", "battery"], [0, 0], learning=True)
+    step(accounts, 0.0, 50e3, seconds=0)
+    row = step(accounts, 0.0, 50e3)
+    assert row["battery_intensity"] == pytest.approx(558.1 / 0.85**0.5)  # METHOD 4.6: the grid's, inside the store
+    cycles(accounts, 12, 100.0, 90.0)
+    assert accounts.round_trip() == pytest.approx((0.9, 0.9))
+
+
+def test_more_discharged_than_charged_is_no_efficiency() -> None:
+    accounts = Accounts(["grid", "battery"], [0, 0], learning=True)
+    cycles(accounts, 12, 100.0, 110.0)
+    assert accounts.round_trip() == pytest.approx((0.85, nan), nan_ok=True)
+
+
+def test_an_intensity_outside_the_range_of_the_charge_is_noticed() -> None:
+    accounts = Accounts(["grid", "battery"], [0, 0], capacity=100e3, columns=["soc"], soc_time=1.0)
+    step(accounts, 50e3, -50e3, seconds=0, more=[nan])
+    step(accounts, 50e3, -50e3, more=[nan])
+    assert not accounts.out_of_range()
+    step(accounts, 0.0, 0.0, more=[0.475])
+    step(accounts, 0.0, 0.0, more=[0.2])  # the energy shrinks to 20 kWh, its carbon does not
+    assert accounts.out_of_range()
+    step(accounts, 0.0, 0.0, more=[0.9])  # and grows to 90 kWh: less than any charge carried
+    assert accounts.out_of_range()
+    step(accounts, 0.0, 0.0, more=[0.475])
+    assert not accounts.out_of_range()

@@ -258,7 +258,7 @@ def test_no_number_makes_an_infinity_or_a_share_beyond_one(data: st.DataObject, 
         capacity=1e4,
         self_discharge=0.1,
     )
-    width = 3 + 4 * len(roles) + 5
+    width = 3 + 4 * len(roles) + 8
     rows = data.draw(st.lists(st.lists(st.floats(), min_size=width, max_size=width), max_size=6))
     found = unpack(accounts.step(b"".join(struct.pack(f"{width}d", *row) for row in rows)) + accounts.window(0, 900))
     for row in (*found, *ended(accounts), details(accounts, 0)):

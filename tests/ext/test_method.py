@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from wattgram_ext.intensity import CLOSED, COLUMNS, DETAILS, GROUPS, OUTPUTS, ROLES, Accounts
 
 from tests.support.method import (
+    APART,
     FUELLED,
     METERED,
     NAN,
@@ -76,7 +77,7 @@ class Scale:
             floor = quotient(self.energy, self.load)
         elif name == "self_consumption":
             floor = quotient(self.energy, self.own)
-        elif name in ("coverage", "captured", "fuel_intensity"):  # nothing is subtracted
+        elif name in ("coverage", "captured", "fuel_intensity", *APART.values()):  # nothing is subtracted
             floor = 0.0
         elif name.endswith(("_rate", "_power")):
             floor = (self.carbon if name.endswith("_rate") else self.energy) / self.hours
