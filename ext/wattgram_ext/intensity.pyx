@@ -107,6 +107,8 @@ cdef void fill_old(const Channels *channels, Sums *sums) noexcept nogil:
     cdef int i
     for i in range(FLOW_COUNT):
         high[SUM_KNOWN + i] = high[SUM_TIME]
+        high[SUM_KNOWN_ENERGY + i] = high[SUM_IMPORT + i]
+        sums.low[SUM_KNOWN_ENERGY + i] = sums.low[SUM_IMPORT + i]
     high[SUM_SIGNAL_TIME] = high[SUM_TIME]
     if count(channels, PV, PV) > 0:  # with wind or hydro, too, their carbon cannot be told apart
         high[SUM_PV_CARBON] = high[SUM_RENEWABLE_CARBON]

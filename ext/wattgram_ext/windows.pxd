@@ -98,8 +98,8 @@ cdef enum:               # running sums; the first eight are the energies in the
     SUM_LOSS_CARBON
     SUM_SIGNAL_TIME      # s with a grid signal
     SUM_KNOWN            # s in which a flow was known, for each flow
-    SUM_PARTIAL = SUM_KNOWN + FLOW_COUNT   # Wh of a flow in the time in which it was not known, for each flow
-    SUM_CORE = SUM_PARTIAL + FLOW_COUNT   # number of sums of every site; the others depend on the configuration
+    SUM_KNOWN_ENERGY = SUM_KNOWN + FLOW_COUNT  # Wh of a flow in the time in which it was known, for each flow
+    SUM_CORE = SUM_KNOWN_ENERGY + FLOW_COUNT   # number of sums of every site; the others depend on the configuration
     SUM_GROUP_ENERGY = SUM_CORE
     SUM_GROUP_EMISSION = SUM_GROUP_ENERGY + GROUP_COUNT
     SUM_GROUP_OWN = SUM_GROUP_EMISSION + GROUP_COUNT
@@ -168,7 +168,7 @@ cdef inline void fill_flows(const double *sums, double *out) noexcept nogil:
     cdef int i
     for i in range(FLOW_COUNT):
         if sums[SUM_KNOWN + i] > 0:
-            out[1 + i] = (sums[SUM_IMPORT + i] - sums[SUM_PARTIAL + i]) / (sums[SUM_KNOWN + i] / SECONDS_PER_HOUR)
+            out[1 + i] = sums[SUM_KNOWN_ENERGY + i] / (sums[SUM_KNOWN + i] / SECONDS_PER_HOUR)
         if sums[SUM_KNOWN + i] > 0 or sums[SUM_IMPORT + i] != 0:
             out[POWER_COUNT + 1 + i] = sums[SUM_IMPORT + i]
     if not isnan(out[POWER_COUNT + 1 + FLOW_IMPORT]):
