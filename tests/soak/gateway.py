@@ -14,13 +14,16 @@ from pathlib import Path
 
 from wattgram.base.clock import Clock
 from wattgram.daemon import daemon
+from wattgram.daemon.process_setup import begin, prepare
 from wattgram.delivery.configuration import load
 
 
 async def run(path: Path, clock: Clock, seed: int) -> None:
-    """Until SIGTERM."""
+    """Until SIGTERM, in a process that is set up as `wattgram run` does."""
+    begin()
     stop = daemon.stop_on_signals()
     async with daemon.assembled(load(path), clock, seed) as parts:
+        prepare()
         await daemon.run(parts, stop)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -37,6 +38,8 @@ _KIND_PARTS = 8
 _BLOCK_HEAD = struct.Struct(f"<4sIQQQQqqI{_KIND_PARTS}I")
 _CHUNK = struct.Struct("<8s5I")  # digest, rows, bytes of numbers, times, values, texts
 _CHECKSUM = struct.Struct("<I")
+_PLACE = struct.Struct("<QQ")  # offset, missing
+_PLACED_ROW = _PLACE.size + _BLOCK_HEAD.size
 
 Numbered = tuple[int, Record]
 
@@ -71,6 +74,43 @@ class BlockHeader:
 
 
 HEADER_BYTES = _BLOCK_HEAD.size
+
+
+class PlacedHeaders:
+    """Headers of a segment's blocks in order, each with its offset and the count of records missing before it.
+
+    One buffer of encoded headers: an object for each header would cost a kilobyte, and a segment has hundreds.
+    """
+
+    def __init__(self) -> None:
+        self._rows = bytearray()
+
+    def __len__(self) -> int:
+        return len(self._rows) // _PLACED_ROW
+
+    def __getitem__(self, index: int) -> tuple[int, int, BlockHeader]:
+        """Return offset, missing records and header; IndexError if there is no such block."""
+        count = len(self)
+        if not -count <= index < count:
+            raise IndexError(f"block {index} of {count}")
+        at = (index % count) * _PLACED_ROW
+        offset, missing = _PLACE.unpack_from(self._rows, at)
+        return offset, missing, _header(self._rows, at + _PLACE.size)
+
+    def append(self, offset: int, missing: int, head: BlockHeader) -> None:
+        """Add the next block."""
+        fields = (head.segment, head.first, head.last, head.ordinal, head.since, head.until, head.records)
+        self._rows += _PLACE.pack(offset, missing) + _BLOCK_HEAD.pack(MAGIC, 0, *fields, *head.lengths)
+
+    def pop(self) -> int:
+        """Remove the last block and return its offset."""
+        offset = self[-1][0]
+        del self._rows[-_PLACED_ROW:]
+        return offset
+
+    def first_after(self, number: int) -> int:
+        """Return the index of the first block whose last record has a higher number."""
+        return bisect_right(range(len(self)), number, key=lambda index: self[index][2].last)
 
 
 def aligned(size: int) -> int:
@@ -115,9 +155,14 @@ def head_of(data: bytes, segment: int) -> BlockHeader | None:
     """Return the header at the start of some bytes; None without a header of this segment."""
     if len(data) < HEADER_BYTES or not data.startswith(MAGIC):
         return None
-    _, crc, number, first, last, ordinal, since, until, records, *lengths = _BLOCK_HEAD.unpack_from(data)
+    _, crc, number, *_ = _BLOCK_HEAD.unpack_from(data)
     if number != segment or zlib.crc32(data[8:HEADER_BYTES]) != crc:
         return None
+    return _header(data, 0)
+
+
+def _header(data: bytes | bytearray, at: int) -> BlockHeader:
+    _, _, number, first, last, ordinal, since, until, records, *lengths = _BLOCK_HEAD.unpack_from(data, at)
     return BlockHeader(number, first, last, ordinal, since, until, records, tuple(lengths))
 
 

@@ -20,6 +20,7 @@ from .block import (
     MAGIC,
     BlockHeader,
     Numbered,
+    PlacedHeaders,
     decode,
     definitions,
     digest,
@@ -63,7 +64,7 @@ class PlacedBlock:
 class _Scanned:
     """Result of scanning a segment: its blocks, its series, and the place of the next block."""
 
-    blocks: list[PlacedBlock] = field(default_factory=list)
+    blocks: PlacedHeaders = field(default_factory=PlacedHeaders)
     series: dict[bytes, Series] = field(default_factory=dict)
     end: int = 0
 
@@ -117,14 +118,15 @@ class Ring:
         stored = 0
         if self.segments:
             scanned = self._scan(self.segments[-1])
-            while scanned.blocks[-1].head.last > known and self.unpacked(scanned.blocks[-1]) is None:
-                torn = scanned.blocks.pop()
-                scanned.end = torn.offset
+            while (newest := _placed(self.segments[-1], scanned.blocks, -1)).head.last > known and (
+                self.unpacked(newest) is None
+            ):
+                scanned.end = scanned.blocks.pop()
                 if not scanned.blocks:
                     self.unreadable_files.append(self.segments.pop().path)
                     break
             if scanned.blocks:
-                last = scanned.blocks[-1].head
+                last = newest.head
                 stored = last.ordinal + last.records
                 self.head, self.total = max(known, last.last), max(total, stored)
         self.absent, self._total_at_load = max(0, total - stored), self.total
@@ -141,14 +143,14 @@ class Ring:
         end = None
         for segment in segments[at:]:
             blocks = self._scan(segment).blocks
-            for placed in blocks:
+            for index in range(blocks.first_after(after), len(blocks)):
+                placed = _placed(segment, blocks, index)
                 head = placed.head
                 missing = placed.missing if end is None else max(0, head.ordinal - end)
                 if head.ordinal == self._total_at_load:  # these records are counted in `absent` already
                     missing = max(0, missing - self.absent)
                 end = head.ordinal + head.records
-                if head.last > after:
-                    yield PlacedBlock(segment, placed.offset, head, missing)
+                yield PlacedBlock(segment, placed.offset, head, missing)
 
     def records(
         self, placed: PlacedBlock, kinds: Sequence[Kind], wanted: Callable[[Series], bool] | None = None
@@ -227,7 +229,7 @@ class Ring:
         head = head_of(block, segment.number)
         assert head is not None  # the block was just encoded
         begin, length = head.place(0)
-        scanned.blocks.append(PlacedBlock(segment, scanned.end, head, 0))
+        scanned.blocks.append(scanned.end, 0, head)
         scanned.series |= _series_by_digest(block[begin : begin + length])
         scanned.end += len(block)
         self.head, self.total = head.last, head.ordinal + head.records
@@ -263,7 +265,7 @@ class Ring:
         end = None
         for offset, head in _blocks_of(segment):
             missing = 0 if end is None else max(0, head.ordinal - end)
-            scanned.blocks.append(PlacedBlock(segment, offset, head, missing))
+            scanned.blocks.append(offset, missing, head)
             end = head.ordinal + head.records
             begin, length = head.place(0)
             if length:
@@ -276,6 +278,11 @@ class Ring:
                 del self._scanned[number]
         self._scanned[segment.number] = scanned
         return scanned
+
+
+def _placed(segment: Segment, blocks: PlacedHeaders, index: int) -> PlacedBlock:
+    offset, missing, head = blocks[index]
+    return PlacedBlock(segment, offset, head, missing)
 
 
 def _blocks_of(segment: Segment) -> Iterator[tuple[int, BlockHeader]]:

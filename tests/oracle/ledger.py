@@ -1,0 +1,349 @@
+"""The account of a day: windows that close in energy and carbon (METHOD-SITE 9, 12). Wh, g, W, g/kWh."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import pairwise
+
+from .calendar import QUARTER, WINDOWS, window, windows
+from .flows import Day, Flow, Flows, State
+from .mix import Allocation, Inflow, allocate
+from .pool import Pool
+from .steps import HOUR, Number, rounded
+from .wiring import SUB_METERS, Cell, Device
+
+ZERO = Fraction(0)
+SOURCES = ("import", "pv", "generation", "discharge")
+SINKS = ("load", "export", "charge", "unaccounted")
+KINDS = (*SOURCES, *SINKS, "loss")
+Sums = dict[str, Fraction]
+
+
+@dataclass(slots=True)
+class Run:
+    """Consecutive pieces of a busbar that are priced together: a single known piece, or a gap's part of a quarter."""
+
+    begin: Number
+    end: Number
+    state: State
+    energy: Sums = field(default_factory=lambda: defaultdict(Fraction))
+    carbon: Sums = field(default_factory=lambda: defaultdict(Fraction))
+    discharge: Sums = field(default_factory=lambda: defaultdict(Fraction))
+    charge: Sums = field(default_factory=lambda: defaultdict(Fraction))
+    groups: Sums = field(default_factory=lambda: defaultdict(Fraction))
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """What was booked for a run: energies and carbon of the kinds, groups, and whether the load was known."""
+
+    begin: Number
+    end: Number
+    covered: bool
+    energy: Sums
+    carbon: Sums
+    groups: Sums
+    group_carbon: Sums
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A window: energies and carbon by kind, stocks at begin and end (Wh, g), groups, scope 1.
+
+    `complete` says that the day covers the window. `coverage` is the share of the window whose load was booked.
+    `least` is the load below which an intensity says nothing, Wh.
+    """
+
+    kind: str
+    begin: int
+    end: int
+    complete: bool
+    coverage: Fraction
+    energy: Sums
+    carbon: Sums
+    groups: Sums
+    group_carbon: Sums
+    stock: tuple[tuple[Fraction, Fraction], tuple[Fraction, Fraction]]
+    scope1: Fraction
+    least: Fraction
+
+    @property
+    def intensity(self) -> Fraction | None:
+        """Return the load's ratio of sums, g/kWh; None for a load that is too small."""
+        load = self.energy["load"]
+        return self.carbon["load"] * 1000 / load if load > 0 and load >= self.least else None
+
+    def gaps_in_books(self) -> tuple[Number, Number, Number, Number]:
+        """Return what the identities of METHOD-SITE 12 lack: balance and stock, in Wh and in g. All are 0."""
+        (energy, carbon), (energy_end, carbon_end) = self.stock
+        found = [
+            sum((sums[kind] for kind in SOURCES), ZERO) - sum((sums[kind] for kind in SINKS), ZERO)
+            for sums in (self.energy, self.carbon)
+        ]
+        stored = [sums["charge"] - sums["discharge"] - sums["loss"] for sums in (self.energy, self.carbon)]
+        return found[0], found[1], energy_end - energy - stored[0], carbon_end - carbon - stored[1]
+
+
+class Ledger:
+    """The books of a day as they are at a time `seen` (default: the end). Gaps that ended by then are settled."""
+
+    def __init__(self, day: Day, seen: Number | None = None, until: Number | None = None) -> None:
+        """Account for the day up to `until` (default: `seen`)."""
+        self.day, self.site = day, day.site
+        self.seen = day.end if seen is None else seen
+        self.until = min(day.end, self.seen if until is None else until)
+        self.flows = Flows(day, self.seen)
+        self.bookings: list[Booking] = []
+        self.scope1: list[tuple[Number, Number, Fraction]] = []
+        self.faults: list[tuple[Number, Number]] = []
+        self.pools = {name: self._pool(name) for name in self.flows.nodes if self._stores(name)}
+        self.stocks: list[tuple[Number, Fraction, Fraction]] = []
+        self._snapshot(day.begin)
+        self.open: dict[str, Run] = {}
+        for left, right in self._pieces():
+            self._advance(left, right)
+        for busbar in list(self.open):
+            self._close(busbar)
+
+    def _stores(self, name: str) -> bool:
+        device = self.flows.nodes[name][0]
+        return device.role == "battery" or device.terminal is not None
+
+    def _pool(self, name: str) -> Pool:
+        device = self.flows.nodes[name][0]
+        battery = device if device.role == "battery" else self.site.battery_of(name)
+        cell = battery.cell if battery is not None and battery.cell is not None else Cell()
+        first = self.day.signal.at(self.day.begin)
+        assert first is not None
+        return Pool(cell, first / 1000)
+
+    def _pieces(self) -> Iterator[tuple[Number, Number]]:
+        begin, end = self.day.begin, self.until
+        edges = self.flows.edges()
+        for kind in WINDOWS:
+            edges |= {first for first, _ in windows(kind, int(begin), int(end), self.site.timezone)}
+        kept = [begin, *sorted(edge for edge in edges if begin < edge < end), end]
+        return pairwise(kept) if begin < end else iter(())
+
+    def _snapshot(self, time: Number) -> None:
+        energy = sum((pool.energy for pool in self.pools.values()), ZERO)
+        carbon = sum((pool.carbon for pool in self.pools.values()), ZERO)
+        self.stocks.append((time, energy, carbon))
+
+    def members(self, busbar: str) -> list[str]:
+        """The nodes of a busbar that are sources or sinks of its balance."""
+        return [
+            name
+            for name, (device, *_) in self.flows.nodes.items()
+            if device.role not in ("fuel", "heat", *SUB_METERS) and self.site.busbar(device) == busbar
+        ]
+
+    def burnt(self, name: str, time: Number) -> tuple[State, Fraction]:
+        """Return the carbon rate of a genset's or CHP's fuel, g/h, and how well it is known."""
+        meters = [device for device in self.site.devices if device.role == "fuel" and device.feeds == name]
+        flows = [(self.flows.flow(device.name, time), device.factor or ZERO) for device in meters]
+        rate = sum(((flow.plus or ZERO) * factor for flow, factor in flows), ZERO)
+        return max((flow.state for flow, _ in flows), default=State.KNOWN), rate
+
+    def generated(self, device: Device, flow: Flow, time: Number) -> tuple[State, Fraction]:
+        """Return the carbon rate of a genset's or CHP's electricity, g/h (METHOD 4.7); 0 while it gives no power."""
+        power = flow.plus or ZERO
+        if not any(other.feeds == device.name and other.role == "fuel" for other in self.site.devices):
+            return State.KNOWN, power * (device.factor or ZERO) / 1000
+        state, rate = self.burnt(device.name, time)
+        if power <= 0:
+            return state, ZERO
+        heats = [other for other in self.site.devices if other.role == "heat" and other.feeds == device.name]
+        if not heats or device.electrical is None or device.thermal is None:
+            return state, rate
+        found = [self.flows.flow(heat.name, time) for heat in heats]
+        heat = sum((flow.plus or ZERO for flow in found), ZERO)
+        electric = power / device.electrical
+        share = rounded(electric / (electric + heat / device.thermal))
+        return max(state, *(flow.state for flow in found)), rate * share
+
+    def _advance(self, left: Number, right: Number) -> None:
+        hours = Fraction(right - left) / HOUR
+        self._burn(left, right, hours)
+        for busbar in self.site.busbars():
+            run = self.run(busbar, left, right, hours)
+            before = self.open.get(busbar)
+            if before is not None and before.state is run.state is State.LATE and before.end == left:
+                before.end = right
+                for name in ("energy", "carbon", "discharge", "charge", "groups"):
+                    for key, value in getattr(run, name).items():
+                        getattr(before, name)[key] += value
+                continue
+            if before is not None:
+                self._close(busbar)
+            self.open[busbar] = run
+            if run.state is not State.LATE:
+                self._close(busbar)
+        if right % QUARTER == 0:
+            for busbar in list(self.open):
+                self._close(busbar)
+
+    def _burn(self, left: Number, right: Number, hours: Fraction) -> None:
+        rate = ZERO
+        for name, (device, *_) in self.flows.nodes.items():
+            flow = self.flows.flow(name, left)
+            if device.role == "fuel":
+                rate += (flow.plus or ZERO) * (device.factor or ZERO)
+            elif device.role in ("genset", "chp") and not any(
+                other.feeds == name and other.role == "fuel" for other in self.site.devices
+            ):
+                rate += (flow.plus or ZERO) * (device.factor or ZERO) / 1000
+        self.scope1.append((left, right, rate * hours))
+
+    def run(self, busbar: str, left: Number, right: Number, hours: Fraction) -> Run:
+        """Return the energies of a piece; what is not known is left out, and the state says so."""
+        run = Run(left, right, State.KNOWN)
+        signal = self.day.signal.at(left)
+        assert signal is not None
+        incomers: list[Flow] = []
+        for name in self.members(busbar):
+            device = self.flows.nodes[name][0]
+            flow = self.flows.flow(name, left)
+            state = flow.state
+            if device.role == "grid":
+                incomers.append(flow)
+            elif device.terminal is not None:
+                self._add(run, "pv", flow.pv, hours, device)
+                self._store(run, name, flow.discharge, flow.charge, hours)
+            elif device.role == "battery":
+                self._store(run, name, flow.plus, flow.minus, hours)
+            elif device.role == "pv":
+                self._add(run, "pv", flow.plus, hours, device)
+            else:
+                fuel, rate = self.generated(device, flow, left)
+                state = max(state, fuel)
+                run.energy["generation"] += (flow.plus or ZERO) * hours
+                run.carbon["generation"] += rate * hours
+            run.state = max(run.state, state)
+        taken, given = self.connection(incomers)
+        run.state = max([run.state, *(flow.state for flow in incomers)])
+        run.energy["import"] += taken * hours
+        run.carbon["import"] += taken * hours * signal / 1000
+        run.energy["export"] += given * hours
+        for meter in self.site.devices:
+            if meter.role in SUB_METERS and self.site.busbar(meter) == busbar:
+                _, use = self.flows.use(meter, left)
+                run.groups[meter.group] += (use or ZERO) * hours
+        return run
+
+    @staticmethod
+    def connection(incomers: list[Flow]) -> tuple[Fraction, Fraction]:
+        """Return import and export of a busbar, W. The counters of a lone incomer keep both directions apart."""
+        if len(incomers) == 1:
+            return incomers[0].plus or ZERO, incomers[0].minus or ZERO
+        net = sum((flow.net or ZERO for flow in incomers), ZERO)
+        return max(net, ZERO), max(-net, ZERO)
+
+    @staticmethod
+    def _add(run: Run, kind: str, power: Fraction | None, hours: Fraction, device: Device) -> None:
+        energy = (power or ZERO) * hours
+        run.energy[kind] += energy
+        run.carbon[kind] += energy * (device.factor or ZERO) / 1000
+
+    @staticmethod
+    def _store(run: Run, name: str, discharge: Fraction | None, charge: Fraction | None, hours: Fraction) -> None:
+        run.discharge[name] += (discharge or ZERO) * hours
+        run.charge[name] += (charge or ZERO) * hours
+
+    def _close(self, busbar: str) -> None:
+        run = self.open.pop(busbar)
+        taken = {name: energy * self.pools[name].price() for name, energy in run.discharge.items()}
+        found = self.allocated(run)
+        if found.load is None and run.state <= State.LATE:
+            self.faults.append((run.begin, run.end))
+        run.energy["load"] = found.load or ZERO
+        run.energy["unaccounted"] = found.unaccounted
+        run.carbon |= {
+            "load": found.load_carbon,
+            "export": found.export_carbon,
+            "charge": found.charge_carbon,
+            "unaccounted": found.unaccounted_carbon,
+        }
+        lost, lost_carbon = ZERO, ZERO
+        energy_left, carbon_left = run.energy["charge"], found.charge_carbon
+        for name, energy in run.charge.items():
+            carbon = rounded(carbon_left * energy / energy_left) if energy < energy_left else carbon_left
+            energy_left, carbon_left = energy_left - energy, carbon_left - carbon
+            losses = [self.pools[name].charge(energy, carbon)]
+            losses.append(self.pools[name].discharge(run.discharge[name], taken[name]))
+            lost += sum(loss[0] for loss in losses)
+            lost_carbon += sum(loss[1] for loss in losses)
+        run.energy["loss"], run.carbon["loss"] = lost, lost_carbon
+        price = rounded(found.load_carbon / found.load) if found.load else ZERO
+        self.bookings.append(
+            Booking(
+                run.begin,
+                run.end,
+                found.load is not None,
+                dict(run.energy),
+                dict(run.carbon),
+                dict(run.groups),
+                {group: use * price for group, use in run.groups.items()},
+            )
+        )
+        self._snapshot(run.end)
+
+    def allocated(self, run: Run) -> Allocation:
+        """Fill in what the batteries give and take, and return the run's balance and carbon."""
+        run.energy["discharge"] = sum(run.discharge.values(), ZERO)
+        run.energy["charge"] = sum(run.charge.values(), ZERO)
+        taken = (energy * self.pools[name].price() for name, energy in run.discharge.items())
+        run.carbon["discharge"] = sum(taken, ZERO)
+        others = [Inflow(run.energy[kind], run.carbon[kind]) for kind in ("import", "generation", "discharge")]
+        return allocate(
+            self.site.method,
+            Inflow(run.energy["pv"], run.carbon["pv"]),
+            Inflow(sum((part.energy for part in others), ZERO), sum((part.carbon for part in others), ZERO)),
+            run.energy["export"],
+            run.energy["charge"],
+            known=run.state <= State.LATE,
+        )
+
+    def stock(self, time: Number) -> tuple[Fraction, Fraction]:
+        """Return the batteries' stock at a time, Wh and g."""
+        return [(energy, carbon) for when, energy, carbon in self.stocks if when <= time][-1]
+
+    def account(self, kind: str, begin: int, end: int) -> Account:
+        """Return the account of a span that no booking crosses."""
+        inside = [booking for booking in self.bookings if begin <= booking.begin and booking.end <= end]
+        lengths = sum((Fraction(booking.end - booking.begin) for booking in inside if booking.covered), ZERO)
+        return Account(
+            kind,
+            begin,
+            end,
+            self.day.begin <= begin and end <= self.day.end,
+            lengths / (end - begin) / len(self.site.busbars()),
+            {name: sum((booking.energy.get(name, ZERO) for booking in inside), ZERO) for name in KINDS},
+            {name: sum((booking.carbon.get(name, ZERO) for booking in inside), ZERO) for name in KINDS},
+            totals([booking.groups for booking in inside]),
+            totals([booking.group_carbon for booking in inside]),
+            (self.stock(max(begin, self.day.begin)), self.stock(end)),
+            sum((carbon for left, right, carbon in self.scope1 if begin <= left and right <= end), ZERO),
+            (self.site.rated or ZERO) * Fraction(5, 1000) * (end - begin) / HOUR,
+        )
+
+    def windows(self, kind: str) -> list[Account]:
+        """Return the accounts of the windows of a kind that the day touches."""
+        spans = windows(kind, int(self.day.begin), int(self.day.end), self.site.timezone)
+        return [self.account(kind, begin, end) for begin, end in spans]
+
+    def window(self, kind: str, time: int) -> Account:
+        """Return the account of the window of a kind that holds a time."""
+        return self.account(kind, *window(kind, time, self.site.timezone))
+
+
+def totals(parts: list[Sums]) -> Sums:
+    """Return the sums by key."""
+    found: Sums = defaultdict(Fraction)
+    for part in parts:
+        for key, value in part.items():
+            found[key] += value
+    return dict(found)
