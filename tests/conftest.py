@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.support import servers
+from tests.support.repeatable_examples import repeat_examples
 from tests.support.scheduling import arrange, scheduling
 from tests.support.servers import (
     Broker,
@@ -39,13 +39,12 @@ BROWSERS = {"browser", "opened"}
 
 
 def pytest_configure() -> None:
-    """Let Hypothesis try the same examples in every run, without a deadline on a busy machine.
+    """Let Hypothesis try the same examples in every run, and let commands be interrupted.
 
     A shell that starts a job in the background lets it ignore SIGINT, and every process inherits that. Tests interrupt
     the commands that they start, so the default is restored.
     """
-    settings.register_profile("repeatable", derandomize=True, deadline=None)
-    settings.load_profile("repeatable")
+    repeat_examples()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -29,6 +29,7 @@ from .device import (
     Variant,
 )
 from .driver_errors import MapError, few_words
+from .map_roles import role_mistakes, roles_of, terminal_of
 from .map_rules import condition_mistakes, expanded, guards, identity_mistakes, row_mistakes, varied
 from .map_schema import schema
 from .plan import make_plan
@@ -87,7 +88,7 @@ def parse(text: str, filename: str) -> Device:
     if not mistakes:
         written, mistakes = expanded(content["registers"])
         rows = {name: _with_defaults(row, content) for name, row in written.items()}
-        mistakes += [*row_mistakes(rows), *condition_mistakes(content, rows)]
+        mistakes += [*row_mistakes(rows), *condition_mistakes(content, rows), *role_mistakes(content, rows)]
         if "identity" in content:
             mistakes += identity_mistakes(content["identity"])
     if mistakes:
@@ -138,6 +139,8 @@ def _device(content: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], n
         registers=tuple(_register(quantity, row, content) for quantity, row in rows.items()),
         limits=DeviceLimits(**limits),
         source=content["source"],
+        roles=roles_of(content, rows),
+        terminal=terminal_of(content),
         **optional,
     )
 
@@ -190,6 +193,7 @@ def _register(name: str, row: Mapping[str, Any], content: Mapping[str, Any]) -> 
         low_address=low,
         low_alone=row.get("low_alone", False),
         variant=_variant(name, row, content) if "variant" in row else None,
+        optional=row.get("optional", False),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
@@ -13,6 +14,7 @@ Kind = Literal["meter", "inverter", "battery", "genset", "charger", "sensor"]
 Night = Literal["answers", "silent", "not-available", "zeros"]
 Encoding = Literal["plain", "four-quadrant", "magnitude", "percent-or-ratio"]
 Parity = Literal["N", "E", "O"]
+DcSide = Literal["pv", "net"]
 
 TYPE_WORDS: dict[Type, int] = {"u16": 1, "i16": 1, "u32": 2, "i32": 2, "u64": 4, "i64": 4, "f32": 2, "f64": 4}
 """Number of registers of a value, by type."""
@@ -40,6 +42,7 @@ class Register:
     patterns (full width of the type) that mean "not available"; NaN always does for floats.
     If the two words of a value stand apart, `address` has the high word and `low_address` the low word; with
     `low_alone`, the low word is the whole signed value on units that do not have the high word.
+    `optional`: some models of the map lack the register.
     `encoding` four-quadrant marks a leading power factor: above 1 it means 2 - value, below -1 it means -2 - value;
     magnitude: a counter that some devices send as a negative number; percent-or-ratio: a power factor with the `scale`
     of percent that some devices send as a ratio. The quantities in `witnesses`, active and apparent power, decide.
@@ -62,6 +65,7 @@ class Register:
     low_address: int | None = None
     low_alone: bool = False
     variant: Variant | None = None
+    optional: bool = False
 
     @property
     def words(self) -> int:
@@ -227,12 +231,48 @@ class IdentityMarks:
 
 
 @dataclass(frozen=True, slots=True)
+class RoleReads:
+    """Quantities of one role of a device, best alternative first.
+
+    power: the values of one alternative are added; a name that begins with "-" is subtracted. The sum is W, positive in
+    the role's direction (a meter's: import). energy: the counter in the role's direction and the counter against it,
+    "" for none. A counter "NAME" without a row of its own is the sum of its tariffs "NAME_t1" to "NAME_t4".
+    """
+
+    power: tuple[tuple[str, ...], ...] = ()
+    energy: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """Quantities of the AC terminal and the DC side of an inverter with a battery (METHOD-SITE 8.2).
+
+    bridge: power over the converter's bridge, + from DC to AC. grid_port: power out of the grid port. backup_power:
+    power out of the backup port. These are quantities, best first; () where the map has none. pv_power, battery_power
+    (+ discharging): DC side, alternatives as in `RoleReads`. dc: "net" if `pv_power` includes the battery's power.
+    energy, pv_energy, battery_energy: counters as in `RoleReads`; + of the terminal is DC to AC. A unit whose battery
+    power has never had a value has no battery: the same map serves inverters without one.
+    """
+
+    bridge: tuple[str, ...] = ()
+    grid_port: tuple[str, ...] = ()
+    backup_power: tuple[str, ...] = ()
+    pv_power: tuple[tuple[str, ...], ...] = ()
+    battery_power: tuple[tuple[str, ...], ...] = ()
+    dc: DcSide = "pv"
+    energy: tuple[tuple[str, str], ...] = ()
+    pv_energy: tuple[tuple[str, str], ...] = ()
+    battery_energy: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """A register map: a model's registers and limits. name: of the map in the catalogue.
 
     conditions: when the values are valid. running: when an inverter feeds in, so that a request of zeros is void.
     nameplate: quantity with the device's rated AC power, "" if no register has
-    it. blocks: registers that the device fills together; none for most maps.
+    it. blocks: registers that the device fills together; none for most maps. roles: the roles that the device can have.
+    terminal: of an inverter with a battery, None for other devices.
     """
 
     name: str
@@ -252,6 +292,8 @@ class Device:
     running: ValidWhen | None = None
     nameplate: str = ""
     blocks: tuple[RegisterBlock, ...] = ()
+    roles: Mapping[str, RoleReads] = field(default_factory=dict, hash=False)
+    terminal: Terminal | None = None
 
     @property
     def quantities(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from .device import TYPE_WORDS
+from .map_roles import MAP_ROLES
 from .quantity import KIND_SIGN, QUANTITIES, SIGN_DIRECTION, STATED_UNITS
 
 _TYPE = {"type": "string", "enum": list(TYPE_WORDS)}
@@ -16,6 +17,17 @@ _WORD = {"type": "integer", "minimum": 0, "maximum": 0xFFFF}
 _APART = {"type": "array", "items": _ADDRESS, "minItems": 2, "maxItems": 2}
 _PATTERNS = {"type": "array", "items": {"type": "integer", "minimum": 0}}
 _SECONDS_SCHEMA = {"type": "number", "minimum": 0, "maximum": 300}
+_NAMES = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+_POWERS = {
+    "type": "array",
+    "items": {"anyOf": [{"type": "string"}, _NAMES]},
+    "description": "quantities that give the power, best first; a list is added, a name after - is subtracted",
+}
+_COUNTERS = {
+    "type": "array",
+    "items": {"anyOf": [{"type": "string"}, {**_NAMES, "minItems": 2, "maxItems": 2}]},
+    "description": "counters, best first; of two the second counts the opposite direction",
+}
 
 
 def schema() -> dict[str, Any]:
@@ -103,12 +115,14 @@ def schema() -> dict[str, Any]:
                         "type": _TYPE,
                         "word_order": _WORD_ORDER,
                         "scale": {"type": "number"},
+                        "offset": {"type": "integer"},
                         "invalid": _PATTERNS,
                     },
                     required=["when"],
                 ),
                 "description": "keys of the row that differ for some models of the same map",
             },
+            "optional": {"type": "boolean", "description": "true: some models of the map lack the register"},
             "note": {"type": "string"},
         },
         required=["address", "unit"],
@@ -239,6 +253,29 @@ def schema() -> dict[str, Any]:
         },
         required=["vendor", "model", "kind", "source", "registers"],
     )
+    reads = _object({"power": _POWERS, "energy": _COUNTERS})
+    shape["properties"]["roles"] = {
+        "type": "object",
+        "propertyNames": {"enum": list(MAP_ROLES)},
+        "additionalProperties": reads,
+        "description": "roles that the device can have; meter: all electrical roles",
+    }
+    shape["properties"]["terminal"] = {
+        **_object(
+            {
+                "bridge": {**_NAMES, "description": "power over the converter's bridge, + from DC to AC"},
+                "grid_port": {**_NAMES, "description": "power out of the grid port"},
+                "backup_power": {**_NAMES, "description": "power out of the backup port"},
+                "pv_power": _POWERS,
+                "battery_power": _POWERS,
+                "dc": {"type": "string", "enum": ["pv", "net"], "description": "net: pv_power includes the battery"},
+                "energy": _COUNTERS,
+                "pv_energy": _COUNTERS,
+                "battery_energy": _COUNTERS,
+            }
+        ),
+        "description": "AC terminal and DC side of an inverter with a battery",
+    }
     dialect = "https://json-schema.org/draft/2020-12/schema"
     return {"$schema": dialect, "title": "wattgram register map", **shape}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from wattgram_drivers.sunspec import walk
 
 from . import catalogue
-from .device import Device, DeviceLimits, Register
+from .device import Device, DeviceLimits, Register, RoleReads, Terminal
 from .quantity import QUANTITIES, Quantity
 
 _HEADINGS = {
@@ -79,6 +79,8 @@ def page(name: str, directory: Path | None = None) -> str:
     head += [f"source: {device.source}", f"wires: {', '.join(device.transports)}"]
     head += [f"{'; '.join(_notes(device))}"] if _notes(device) else []
     head += [f"recognised by: {'; '.join(_marks(device))} ({device.identity.source})"] if device.identity.marks else []
+    head += ["", *_columns([("role", "power", "energy"), *map(_role, device.roles.items())])]
+    head += ["", *_terminal(device.terminal)] if device.terminal else []
     titles = ("quantity", "unit", "sign", "meaning", "code", "address", "type", "scale", "note")
     rows = [
         (
@@ -88,6 +90,38 @@ def page(name: str, directory: Path | None = None) -> str:
         for register in device.registers
     ]
     return "\n".join([*head, "", *_columns([titles, *rows])]) + "\n"
+
+
+def _role(role: tuple[str, RoleReads]) -> tuple[str, str, str]:
+    """Return a role with its alternatives."""
+    name, reads = role
+    return name, _alternatives(reads.power), "; ".join(map(_pair, reads.energy)) or "-"
+
+
+def _alternatives(alternatives: Sequence[tuple[str, ...]]) -> str:
+    sums = (" + ".join(alternative).replace("+ -", "- ") for alternative in alternatives)
+    return "; ".join(sums) or "-"
+
+
+def _pair(pair: tuple[str, str]) -> str:
+    forward, backward = pair
+    return f"{forward}, against {backward}" if backward else forward
+
+
+def _terminal(terminal: Terminal) -> Iterator[str]:
+    """Yield the lines of an inverter's terminal."""
+    yield "terminal of an inverter with a battery: PV and battery share its AC power"
+    rows = [
+        ("bridge", "; ".join(terminal.bridge)),
+        ("grid port", "; ".join(terminal.grid_port)),
+        ("backup port", "; ".join(terminal.backup_power)),
+        ("PV" if terminal.dc == "pv" else "PV less charging", _alternatives(terminal.pv_power)),
+        ("battery", _alternatives(terminal.battery_power)),
+        ("energy", "; ".join(map(_pair, terminal.energy))),
+        ("energy of PV", "; ".join(map(_pair, terminal.pv_energy))),
+        ("energy of the battery", "; ".join(map(_pair, terminal.battery_energy))),
+    ]
+    yield from _columns([(name, text) for name, text in rows if text])
 
 
 def _line(device: Device) -> str:

@@ -8,6 +8,9 @@ from typing import Any
 
 from .driver_errors import few_words
 
+_KEY_NOUNS = {"registers": "quantity", "roles": "role"}
+"""Meaning of the keys of a table, for messages."""
+
 
 def schema_mistakes(value: object, shape: Mapping[str, Any], place: str) -> Iterator[str]:
     """Yield differences between a value and its JSON schema `shape`. place: of the value in the map, "" for the map."""
@@ -40,7 +43,8 @@ def _table_mistakes(value: Mapping[str, Any], shape: Mapping[str, Any], place: s
         elif not shape["additionalProperties"]:
             yield f"{where}unknown key {key!r}; {few_words(key, properties)}"
         elif key not in shape["propertyNames"]["enum"]:
-            yield f"{where}unknown quantity {key!r}; {few_words(key, shape['propertyNames']['enum'])}"
+            noun = _KEY_NOUNS.get(place, "key")
+            yield f"{where}unknown {noun} {key!r}; {few_words(key, shape['propertyNames']['enum'])}"
         else:
             yield from schema_mistakes(item, shape["additionalProperties"], inner)
     if len(value) < shape.get("minProperties", 0):

@@ -10,7 +10,7 @@ from .windows cimport COVERAGE, GROUP_COUNT, POWER_COUNT
 cdef extern from *:
     """
     #define NOISE 0.02            /* METHOD 4.5: a negative load up to this share of the inflow is meter noise */
-    #define ROUNDING 1e-9         /* of the inflow: rounding error of a difference of sums, not a load */
+    #define ROUNDING 1e-9         /* of the sum of magnitudes: rounding error of a difference of sums, not a flow */
     """
     const double NOISE
     const double ROUNDING
@@ -99,14 +99,16 @@ cdef inline double net(
 ) noexcept nogil:
     """Return the sum of a kind's channels, W; add the number of present channels to `seen`.
 
-    Power that a channel's two counters counted in both directions is added to `both`. With `one_way`, an unknown
-    power against the role's direction counts as 0.
+    Channels that cancel each other sum to exactly 0: the sign of the remaining rounding error means nothing. Power
+    that a channel's two counters counted in both directions is added to `both`. With `one_way`, an unknown power
+    against the role's direction counts as 0.
     """
     # copies, because the compiler must assume that writing `before` changes the row's arrays
     cdef const double *powers = row.powers
     cdef const double *energies = row.energies
     cdef bint ends = row.seconds > 0
     cdef double result = 0
+    cdef double magnitudes = 0
     cdef double power, forward, backward
     cdef int there = 0
     cdef int i, channel
@@ -124,8 +126,9 @@ cdef inline double net(
         if not isnan(power):
             there += 1
             result += power
+            magnitudes += fabs(power)
     seen[0] += there
-    return result
+    return result if fabs(result) > ROUNDING * magnitudes else 0
 
 
 cdef inline double produced(

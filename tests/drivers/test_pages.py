@@ -41,6 +41,17 @@ def test_a_page_has_the_maps_remarks_its_limits_and_its_quantities() -> None:
     assert "import+" in grid, "the vocabulary's direction, whatever the register's"
 
 
+def test_a_page_shows_the_roles_and_the_terminal() -> None:
+    lines = [" ".join(line.split()) for line in page("solaredge_inverter").splitlines()]
+    assert "pv active_power_total energy_total" in lines
+    assert "battery battery_power battery_energy_discharge, against battery_energy_charge" in lines
+    assert "PV less charging dc_power" in lines
+    lines = [" ".join(line.split()) for line in page("sma_native").splitlines()]
+    assert "bridge active_power_total" in lines
+    assert "battery battery_power_discharge - battery_power_charge" in lines
+    assert not any(line.startswith("terminal") for line in page("eastron_sdm630").splitlines())
+
+
 def test_a_page_lists_the_marks_of_the_device() -> None:
     lines = page("siemens_pac3200_pac4200").splitlines()
     (line,) = [line for line in lines if line.startswith("recognised by: ")]

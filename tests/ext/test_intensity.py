@@ -147,6 +147,27 @@ def test_meters_of_one_connection_are_summed_before_the_sign_is_taken() -> None:
     assert (row["grid_import_power"], row["grid_export_power"]) == (25e3, 0)
 
 
+@pytest.mark.parametrize("powers", [(0.1, 0.2, -0.3), (-0.1, -0.2, 0.3)], ids=str)
+@pytest.mark.parametrize("role", ["grid", "battery"])
+def test_channels_that_cancel_leave_neither_a_flow_nor_a_fault(role: str, powers: tuple[float, ...]) -> None:
+    # 0.1 + 0.2 - 0.3 = 0 by hand. Doubles leave 5.6e-17 W: an import with an intensity, or an export without any
+    # inflow, which would be a balance fault.
+    row = step(site(*[role] * 3), *powers, seconds=0)
+    for name in ("load", "grid_import", "grid_export", "battery_discharge", "battery_charge"):
+        assert row[f"{name}_power"] == 0, name
+    assert row["emission_rate"] == 0
+    assert isnan(row["emission_intensity"])
+
+
+def test_counters_that_cancel_leave_no_fault() -> None:
+    # 3 W out, 1 W and 2 W in, counted over 0.1 s: doubles leave -6.8e-21 Wh
+    energy = [0, 3 * 0.1 / HOUR, 1 * 0.1 / HOUR, 0, 2 * 0.1 / HOUR, 0]
+    accounts = Accounts(["grid"] * 3, [0] * 3, columns=("energy",))
+    step(accounts, -3, 1, 2, seconds=0, more=[nan] * 6)
+    row = step(accounts, -3, 1, 2, seconds=0.1, more=energy)
+    assert row["grid_import_power"] == row["grid_export_power"] == row["load_power"] == row["emission"] == 0
+
+
 def test_the_consumption_of_an_inverter_at_night_is_load() -> None:
     row = step(site("grid", "pv", "pv"), 1000, -20, 0)
     assert (row["load_power"], row["pv_power"]) == (1000, 0)

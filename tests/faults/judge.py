@@ -19,7 +19,9 @@ from tests.faults.meter import NS, Had, checks
 from tests.faults.truth import MS, SET, Finding, Held, Tick, Truth, Verdict
 
 NEAR = 5 * MS
-"""Tolerance: times are cut to whole ms, and two clocks that are compared are read one after the other."""
+"""Tolerance. A timestamp may be 1 ms early, because times are cut to whole ms, and 0.25 ms wrong, because the daemon
+reads wall clock and monotonic clock at most 0.5 ms apart (`base/clock`). The rest is for the clocks of two processes.
+"""
 
 PERIOD = NS
 """Sync period: what the daemon had for longer is on disk (SPEC 6.1)."""

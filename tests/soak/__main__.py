@@ -19,7 +19,7 @@ from pathlib import Path
 
 from wattgram.formats.tables import table
 
-from tests.soak.sample import FILES, MEASURES, RESIDENT, STORED, TASKS, WAITING, Sample, sample
+from tests.soak.sample import FILES, MEASURES, OBJECTS, RESIDENT, STORED, TASKS, WAITING, Sample, sample
 from tests.soak.slope import FEWEST, judged
 from tests.soak.works import KEEP, Works, works
 from tests.support.servers import Server
@@ -128,14 +128,15 @@ def take(running: Works, now: float, minutes: float, samples: list[Sample]) -> N
     """Take a sample; Ended when the daemon has ended."""
     before = samples[-1] if samples else None
     try:
-        latest = sample(running.daemon.pid, running.page, running.spool, now, before)
+        latest = sample(running.daemon.pid, running.page, running.spool, running.live, now, before)
     except OSError as error:
         code = running.daemon.ended
         raise Ended(f"no answer: {error}" if code is None else f"the daemon has ended with {code}") from error
     samples.append(latest)
     found = latest.values
     say(
-        f"{now / 60.0:.1f} of {minutes:g} min: {found[RESIDENT]:.1f} MB, {found[FILES]:.0f} files, "
+        f"{now / 60.0:.1f} of {minutes:g} min: {found[RESIDENT]:.1f} MB, {found[OBJECTS]:.1f} thousand objects, "
+        f"{found[FILES]:.0f} files, "
         f"{found[TASKS]:.0f} tasks, spool {found[STORED]:.1f} MB, {found[WAITING]:.0f} records undelivered"
     )
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import sleep
 
 from tests.support.servers import request
 
 MB = 1e6
+
+ANSWER_LOOKS, ANSWER_PAUSE = 600, 0.1
+"""Looks for the daemon's answer, and s between two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,8 @@ class Measure:
 
 
 RESIDENT = Measure("resident memory", "MB", 1.0)
+OBJECTS = Measure("objects in use", "1000", 16.0)  # 1 MB an hour at 64 bytes each
+HEAP = Measure("heap in use", "MB", 1.0)
 FILES = Measure("open files", "", 0.5)
 TASKS = Measure("tasks", "", 0.5)
 THREADS = Measure("threads", "", 0.5)
@@ -29,7 +37,7 @@ STORED = Measure("spool on disk", "MB", 0.5)
 WAITING = Measure("records undelivered", "", 60.0)
 WRITTEN = Measure("bytes to disk", "kB/s", 5.0)
 
-MEASURES = (RESIDENT, FILES, TASKS, THREADS, STORED, WAITING, WRITTEN)
+MEASURES = (RESIDENT, OBJECTS, HEAP, FILES, TASKS, THREADS, STORED, WAITING, WRITTEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +50,9 @@ class Sample:
     written: int
 
 
-def sample(pid: int, page: str, spool: Path, time: float, before: Sample | None) -> Sample:
+def sample(pid: int, page: str, spool: Path, live: Path, time: float, before: Sample | None) -> Sample:
     """Take a sample of the daemon; OSError when it has ended. Written bytes are a rate since `before`."""
+    objects, heap = in_use(pid, live)
     process = Path(f"/proc/{pid}")
     metrics = metrics_of(page)
     status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
@@ -51,6 +60,8 @@ def sample(pid: int, page: str, spool: Path, time: float, before: Sample | None)
     written = int(io["write_bytes"])
     values = {
         RESIDENT: 1024 * float(status["VmRSS"].split()[0]) / MB,
+        OBJECTS: objects / 1e3,
+        HEAP: heap / MB,
         FILES: float(len(os.listdir(process / "fd"))),
         TASKS: metrics["tasks"],
         THREADS: float(status["Threads"]),
@@ -59,6 +70,18 @@ def sample(pid: int, page: str, spool: Path, time: float, before: Sample | None)
     }
     values[WRITTEN] = (written - before.written) / (time - before.time) / 1e3 if before else 0.0
     return Sample(time, values, metrics, written)
+
+
+def in_use(pid: int, live: Path) -> tuple[int, int]:
+    """Return the daemon's small objects, and the bytes of its heap; OSError when it does not answer."""
+    live.unlink(missing_ok=True)
+    os.kill(pid, signal.SIGUSR1)
+    for _ in range(ANSWER_LOOKS):
+        with suppress(FileNotFoundError):
+            objects, heap = live.read_text().split()
+            return int(objects), int(heap)
+        sleep(ANSWER_PAUSE)
+    raise TimeoutError(f"{live.name}: no answer to SIGUSR1 within {ANSWER_LOOKS * ANSWER_PAUSE:g} s")
 
 
 def metrics_of(page: str) -> dict[str, float]:

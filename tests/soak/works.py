@@ -36,6 +36,8 @@ class Works:
     daemon: Server
     page: str
     spool: Path
+    live: Path
+    """File for the memory in use; see `gateway`."""
 
 
 def tick(speed: float) -> int:
@@ -95,7 +97,8 @@ def works(folder: Path, now: datetime, speed: float, seed: int) -> Iterator[Work
         meters = int(path.read_text().split("tcp://127.0.0.1:")[1].split('"')[0])
         plant = Server("plant", [sys.executable, *simulate, *faults], folder, meters)
         stack.enter_context(running(plant))
-        gateway = ["-m", "tests.soak.gateway", str(path), str(start(now)), f"{speed:g}", str(seed)]
+        live = folder / "live"
+        gateway = ["-m", "tests.soak.gateway", str(path), str(start(now)), f"{speed:g}", str(seed), str(live)]
         daemon = Server("daemon", [sys.executable, *gateway], folder, port, lambda: request(page)[0] == 200)
         stack.enter_context(running(daemon))
-        yield Works(broker, database, plant, daemon, page, folder / "spool")
+        yield Works(broker, database, plant, daemon, page, folder / "spool", live)

@@ -297,10 +297,13 @@ class Store:
 def two_ways(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
     """Wh with the role's direction and against it of channels that are one connection (4.1: sum before the max).
 
-    The sign of the sum decides; what one channel counted both ways stays both (Energy).
+    The sign of the sum decides; what one channel counted both ways stays both (Energy). Channels that cancel each
+    other to within 1e-9 leave nothing (Cases).
     """
     both = math.fsum(min(pair) for pair in pairs)
     net = math.fsum(value for ahead, back in pairs for value in (ahead, -back))
+    if abs(net) <= 1e-9 * math.fsum(abs(ahead - back) for ahead, back in pairs):
+        net = 0.0
     return both + positive(net), both + positive(-net)
 
 

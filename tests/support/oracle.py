@@ -108,9 +108,15 @@ def per_kwh(value: Decimal | None) -> Decimal | None:
 
 
 def connection(flows: Sequence[Pair]) -> Pair:
-    """Sum the channels of one connection. Each keeps its counts both ways; otherwise the sign of the sum decides."""
+    """Sum the channels of one connection. Each keeps its counts both ways; otherwise the sign of the sum decides.
+
+    Channels that cancel each other to within 1e-9 of their magnitudes leave nothing.
+    """
     both = sum((min(flow) for flow in flows), ZERO)
-    net = sum((forward - backward for forward, backward in flows), ZERO)
+    nets = [forward - backward for forward, backward in flows]
+    net = sum(nets, ZERO)
+    if abs(net) <= sum(map(abs, nets)) / 10**9:
+        net = ZERO
     return max(net, ZERO) + both, max(-net, ZERO) + both
 
 

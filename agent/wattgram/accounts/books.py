@@ -63,7 +63,7 @@ class Layout:
     @classmethod
     def of(cls, config: Config) -> Layout:
         """Return the layout of a configured site."""
-        channels = tuple(device for device in config.devices if device.role in BALANCE_ROLES)
+        channels = tuple(device for device in config.devices if device.role in BALANCE_ROLES and not device.unsuitable)
         names = [device.name for device in channels]
         energies = [f"{name} {direction}" for name in names for direction in ("energy", "energy against")]
         column_fields = {

@@ -44,7 +44,9 @@ class Instants:
         self.channels = tuple(by_name[name] for name in names)
         self._layout = layout
         self._ladder = ladder
-        self._points = {name: MeteringPoint(by_name[name].config, tick) for name in names}
+        # Without a source on the site, an incomer with an import counter alone is known.
+        one_way = all(device.role in ("grid", "load", "ev") for device in layout.channels)
+        self._points = {name: MeteringPoint(by_name[name].config, tick, one_way=one_way) for name in names}
         self._fuel = {
             device.name: FuelFlow(tick, fuel.factor(device, config.grid.basis) / 1000.0 / factor)
             for device in layout.channels

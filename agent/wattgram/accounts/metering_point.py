@@ -5,10 +5,13 @@ from __future__ import annotations
 from math import inf, isfinite, nan
 from typing import Any, NamedTuple
 
+from wattgram.base.clock import NS
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.counters.alignment import Track, TrackPoint
+from wattgram.counters.counted_power import CountedPower
+from wattgram.counters.counter import GAP_INTERVALS
 from wattgram.counters.metering import MeteredStep
-from wattgram.counters.reconcile import Channel
+from wattgram.counters.reconcile import NOTHING_METERED, Channel
 from wattgram.counters.trust import CorrectedChannel
 
 DECAY_SECONDS = 60.0
@@ -21,10 +24,18 @@ PRODUCERS = ("pv", "wind", "hydro", "genset", "chp")
 """Roles whose power is never below zero: the consumption of an inverter at night is load (METHOD 4.1)."""
 
 
+ONE_WAY = (*PRODUCERS, "load", "ev")
+"""Roles without a flow against their direction."""
+
+POWERLESS_SECONDS = 900.0
+"""Time without a power register after which the counters give the power, s."""
+
+
 class PointInterval(NamedTuple):
     """Power at an instant, W, and energy of its interval in the role's direction and against it, Wh.
 
     The energy is NaN if it follows from the two ends alone. `late_*`: Wh of a gap before the interval (METHOD 4.5).
+    estimated: the power is that of the device's counters.
     """
 
     power: float = nan
@@ -32,24 +43,50 @@ class PointInterval(NamedTuple):
     negative: float = nan
     late_positive: float = 0.0
     late_negative: float = 0.0
+    estimated: bool = False
 
 
 class MeteringPoint:
     """Alignment of a device's readings with the site's instants, and correction of its power by its counters.
 
-    tick: time between two instants, s.
+    A device without a power has the power of its counters (`CountedPower`). tick: time between two instants, s.
+    one_way: the device's only counter shows all its energy, because nothing can flow against it.
     """
 
-    def __init__(self, config: DeviceConfig, tick: float) -> None:
+    def __init__(self, config: DeviceConfig, tick: float, *, one_way: bool = False) -> None:
         self.config = config
         self._track = Track(config.interval, tick)
         rated = inf if config.rated_power is None else config.rated_power
-        self._corrected = CorrectedChannel(
+        self._uncorrected = CorrectedChannel(
             Channel(tick, rated, decay=max(DECAY_SECONDS, 2.0 * tick), rounding=ROUNDING_STEPS)
         )
+        self._corrected = self._uncorrected
+        self._settled = (0.0, 0.0)  # energy that was counted before a change of the power's source
+        self._counted = CountedPower(
+            max(config.interval, config.slow_interval or 0.0),
+            config.rated_power,
+            one_way=one_way or config.role in ONE_WAY,
+        )
+        self._pause = int(GAP_INTERVALS * tick * NS)
+        self._instant = 0  # the last one without a gap after it
+        self._powered = False  # whether the device has a power
+        self._powerless_since = 0  # time of the first of the readings in a row without a power, 0 for none
 
     def put(self, time: int, power: float, metered: MeteredStep) -> None:
         """Add a reading: UTC ns, W in the role's direction, and the amount counted since the previous reading."""
+        if isfinite(power):
+            if not self._powered:
+                self._settled = self._counted.settle()
+            self._powered, self._powerless_since = True, 0
+        elif self._powered:
+            self._powerless_since = self._powerless_since or time
+            if abs(time - self._powerless_since) > POWERLESS_SECONDS * NS:
+                channel = self._corrected.channel
+                self._settled = (max(0.0, channel.positive.outstanding), max(0.0, channel.negative.outstanding))
+                self._powered, self._corrected = False, self._uncorrected
+        if not self._powered:
+            self._counted.put(time, metered)
+            metered = NOTHING_METERED
         producer = self.config.role in PRODUCERS
         self._track.put(TrackPoint(time, max(power, 0.0) if producer and isfinite(power) else power, metered))
 
@@ -60,15 +97,17 @@ class MeteringPoint:
     @property
     def counts(self) -> bool:
         """Whether a counter measures the energy of the device."""
-        return bool(self._corrected.positive.step or self._corrected.negative.step)
+        return not self._powered or bool(self._corrected.positive.step or self._corrected.negative.step)
 
     def clear(self) -> None:
         """Discard the times of the readings, because the clock was set."""
         self._track.clear()
+        self._counted.clear()
 
     def interrupt(self) -> None:
         """Start a gap before the next instant: later amounts of the counters belong to the gap."""
         self._corrected = self._corrected.interrupted()
+        self._instant = 0
 
     def skip(self, time: int) -> None:
         """Skip an instant that is not published."""
@@ -76,31 +115,54 @@ class MeteringPoint:
 
     def take(self, time: int, *, valid: bool = True) -> PointInterval:
         """Return the power and the energy of the next instant; both are unknown if the device is not `valid`."""
+        interval, (forward, backward) = self._take(time, valid=valid), self._settled
+        self._settled = (0.0, 0.0)
+        late_negative = 0.0 if self.config.role in PRODUCERS else interval.late_negative + backward
+        return interval._replace(late_positive=interval.late_positive + forward, late_negative=late_negative)
+
+    def _take(self, time: int, *, valid: bool) -> PointInterval:
+        begin = self._instant if 0 < time - self._instant <= self._pause else 0
+        self._instant = time
         power, flows, metered = self._track.take(time)
         if not valid:
             power, flows = nan, None
             metered = metered._replace(positive=nan, negative=nan)
+        if not self._powered:
+            return self._by_counters(time, begin)
         self._corrected, energies = self._corrected.advance(time, power, metered, flows)
         positive, negative = energies.positive, energies.negative
         if flows is None and not self._corrected.positive.step:
             positive = nan
         if flows is None and not self._corrected.negative.step:
             negative = nan
-        late_negative = 0.0 if self.config.role in PRODUCERS else energies.late_negative
-        return PointInterval(power, positive, negative, energies.late_positive, late_negative)
+        return PointInterval(power, positive, negative, energies.late_positive, energies.late_negative)
+
+    def _by_counters(self, time: int, begin: int) -> PointInterval:
+        """Return the interval of a device without a power. Without a counter, everything is unknown."""
+        forward, backward = self._counted.take(time, begin)
+        if self.config.role in PRODUCERS:
+            return PointInterval(forward.power, forward.energy, nan, forward.late, estimated=isfinite(forward.power))
+        power = forward.power - backward.power
+        return PointInterval(
+            power, forward.energy, backward.energy, forward.late, backward.late, estimated=isfinite(power)
+        )
 
     def dump(self) -> list[object]:
         """Return the state for a restart, JSON-compatible."""
-        return [self._track.dump(), self._corrected.dump()]
+        return [self._track.dump(), self._corrected.dump(), self._counted.dump(), self._powered]
 
     def restore(self, dumped: Any) -> None:
         """Restore the state from `dump`; ValueError if the state is invalid."""
         try:
-            track, corrected = dumped
+            track, corrected, *further = dumped  # an older version had no power from counters
+            counted, powered = further or (None, True)
         except (TypeError, ValueError) as error:
             raise ValueError(f"found {dumped!r}, expected a metering point's state") from error
         self._track.restore(track)
         self._corrected = self._corrected.restored(corrected)
+        if counted is not None:
+            self._counted.restore(counted)
+        self._powered = bool(powered)
 
 
 class FuelFlow:

@@ -9,7 +9,8 @@ from datetime import tzinfo
 from math import isfinite, nan, prod
 from typing import Any
 
-from wattgram_drivers.device import Device, Kind, Reading
+from wattgram_drivers.device import Device, Reading, RoleReads
+from wattgram_drivers.map_roles import complete, parts
 from wattgram_drivers.places import Place
 from wattgram_drivers.plan import Plan
 from wattgram_drivers.quantity import is_slow
@@ -18,6 +19,7 @@ from wattgram.base.occurrence import Occurrence
 from wattgram.base.power_roles import POWER_ROLES
 from wattgram.base.record import Record, Series
 from wattgram.config.devices_table import DeviceConfig
+from wattgram.config.role_check import UNSUITABLE, unsuitable
 from wattgram.counters.metering import MeteredStep, Metering, counters_of
 
 from .daylight import daylight_of
@@ -27,21 +29,13 @@ from .validity import Judge, Judged
 from .value_incident import AGREE, COMPLETE, DISAGREE, IMPLAUSIBLE, MISSING, PLAUSIBLE, ValueIncident, by_kind
 from .wanted_quantities import WantedQuantities
 
-METERED = (("active_power_total",), ("active_power_l1", "active_power_l2", "active_power_l3"))
-ROLE_POWERS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "grid": (("meter_active_power_total",), *METERED),
-    "battery": (("battery_power",), *METERED),
-    "weather": (),
-}
-"""Quantities that give a role's power, best choice first. Other roles use METERED. Several quantities are added."""
-
 STALE_AFTER = 3
 """Number of intervals without a reading after which a device leaves the balance (SPEC 6.9)."""
 
 LASTING_GLITCH = 5
 """Readings in a row without an accepted counter value after which this is an event and the device is not good."""
 
-ANSWERING = ("good", "partial", "implausible", "glitch")
+ANSWERING = ("good", "partial", "implausible", "glitch", "unsuitable")
 """States of a device whose last reading counts."""
 
 TOO_SMALL = "rated power too small"
@@ -71,12 +65,13 @@ class Latest:
     occurrences: tuple[Occurrence, ...] = ()
 
 
-def power_quantities(kind: Kind, role: str, names: Collection[str]) -> tuple[str, ...]:
-    """Return the quantities whose sum is a role's power, of those that a device of this kind has; () for none."""
-    choices = ROLE_POWERS.get(role, METERED)
-    if kind == "inverter" and role == "grid":
-        choices = choices[:1]  # an inverter's own power is not the incomer's
-    return next((choice for choice in choices if set(choice) <= set(names)), ())
+def power_quantities(device: Device, role: str, names: Collection[str]) -> tuple[str, ...]:
+    """Return the quantities that give the power of a role, of those that are read; () for none.
+
+    Some are added, others subtracted: the device's map says which.
+    """
+    reads = device.roles.get(role)
+    return tuple(name for name, _ in parts(complete(reads.power, names))) if reads else ()
 
 
 class Source:
@@ -94,7 +89,10 @@ class Source:
         self._started = started
         self._daylight = daylight_of(timezone)
         self._judge: Judge | None = None
+        self._layout: tuple[Device, Plan] | None = None
         self._preview: Judge | None = None  # of readings that wait for the clock: `take` judges them in their turn
+        self._rested = False  # whether the device rested before the restart
+        self._assumed: float | None = None  # rated power in place of the configured one, W
         self._implausible = ValueIncident(IMPLAUSIBLE, PLAUSIBLE)
         self._missing = ValueIncident(MISSING, COMPLETE)
         self._disagreement = ValueIncident(DISAGREE, AGREE)
@@ -105,19 +103,21 @@ class Source:
         self._announced: list[Occurrence] = []  # events for the next reading
         self.rated_finding = ""  # why the configured rated power is not applied
         self._series = Series("device", self._tags, (), (), ("quality",))
-        self._power: tuple[int, ...] = ()
+        self.unsuitable = config.unsuitable  # why the device cannot have its role
+        self._power: tuple[tuple[int, int], ...] = ()  # index and factor of each quantity of the power
+        self._chosen: tuple[str, ...] = ()
         self._counted: tuple[tuple[int, Place], ...] = ()
         self._index: dict[str, int] = {}
 
     def equip(self, device: Device, plan: Plan) -> None:
         """Set the device's quantities and the layout of its register image. Call this before the first reading."""
         remembered = self.dump()
+        self._check_role(device)
         self._index = {name: index for index, name in enumerate(plan.quantities)}
-        self._judge, self._preview = self._new_judge(device, plan), self._new_judge(device, plan)
+        self._layout, self._preview = (device, plan), None
+        self._judge = self._new_judge(device, plan)
         names = self._judge.names
         self._series = Series("device", self._tags, names, (), ("quality",))
-        chosen = power_quantities(device.kind, self.config.role, names)
-        self._power = tuple(names.index(name) for name in chosen)
         self._equip_counters(device, plan, names)
         producer = device.kind == "inverter" or self.config.role in ("pv", "wind", "hydro")
         wanted = WantedQuantities(
@@ -125,19 +125,40 @@ class Source:
             plan,
             names,
             configured=self.config.quantities,
-            power=[names[index] for index in self._power],
+            power=device.roles.get(self.config.role, RoleReads()).power,
             may_sleep=producer and device.night == "not-available",
         )
         self._judge.wanted = wanted
+        self._choose_power()
         self.restore(remembered)
-        if self._lacks_power and not self._told_powerless:
+        if self._lacks_power and not self.unsuitable and not self._told_powerless:
             self._told_powerless = True
             self._announced.append(Occurrence(MISSING, POWERLESS.format(role=self.config.role)))
+
+    def _check_role(self, device: Device) -> None:
+        """Judge the role of a device whose map was not known before, such as a SunSpec device."""
+        why = unsuitable(device, self.config.role, self.config.driver)
+        if why and why != self.unsuitable:
+            self._announced.append(Occurrence(UNSUITABLE, f"{why}; its power stays out of the balance"))
+        self.unsuitable = why
 
     @property
     def has_power(self) -> bool:
         """Whether the device has a quantity for its role's power."""
         return bool(self._power)
+
+    @property
+    def counts_power(self) -> bool:
+        """Whether the device has no quantity for its role's power, but counters, whose rate is the power."""
+        return not self._power and any(self.metering.directions)
+
+    def _choose_power(self) -> None:
+        """Take the power from the quantities that the device has, by preference."""
+        wanted = self._judge.wanted if self._judge else None
+        if wanted is not None and wanted.chosen != self._chosen:
+            self._chosen = wanted.chosen
+            names = self._series.fields
+            self._power = tuple((names.index(name), factor) for name, factor in parts(self._chosen))
 
     @property
     def _lacks_power(self) -> bool:
@@ -148,6 +169,7 @@ class Source:
         """Decode and judge a reading, make it this device's record, and advance the counters."""
         assert self._judge is not None  # equip is called before the first reading
         judged = self._judge.judge(reading)
+        self._choose_power()
         metered = self._metered(reading, judged.values)
         self.taken = self._latest_of(reading, judged, metered)
         self.taken = replace(self.taken, occurrences=self._occurrences(reading, self.taken))
@@ -208,35 +230,46 @@ class Source:
         try:
             self._judge.wanted.restore(dumped["delivered"])
             self._sustained.largest = max(self._sustained.largest, float(dumped["sustained"]))
-            if dumped.get("rests"):
+            self._rested = bool(dumped.get("rests"))
+            if self._rested:
                 self._judge.remember_rest()
-                if self._preview is not None:
-                    self._preview.remember_rest()
         except (KeyError, TypeError) as error:
             raise ValueError(f"found {dumped!r}, expected what a judge has learned") from error
+        self._choose_power()
         self._compare_rated_power()
 
     def _compare_rated_power(self) -> None:
         """Do not apply a bound below the largest power that was held for more than ten minutes (METHOD-SITE 10)."""
         assert self._judge is not None
-        assert self._preview is not None  # made with the judge
+        self._assumed = None
         largest = self._sustained.largest
-        if not self._power or largest <= (limits := self._judge.limits[self._power[0]]).high or not limits.source:
+        if not self._power or largest <= (limits := self._judge.limits[self._power[0][0]]).high or not limits.source:
             return
         finding = (
-            f"{self._judge.names[self._power[0]]}: {largest:.6g} W flowed for more than ten minutes, above "
+            f"{self._judge.names[self._power[0][0]]}: {largest:.6g} W flowed for more than ten minutes, above "
             f"{limits.high:.6g} W, {limits.source}; check rated_power"
         )
         if finding != self.rated_finding:
             self._announced.append(Occurrence(TOO_SMALL, finding))
         self.rated_finding = finding
-        for judge in (self._judge, self._preview):
-            judge.assume_rated_power(largest)
+        self._assumed = largest
+        self._judge.assume_rated_power(largest)
 
     def decode_undated(self, reading: Reading) -> Record:
         """Decode and judge a reading that has no timestamp yet. Counters and events follow later, in `take`."""
-        assert self._preview is not None  # equip is called before the first reading
+        if self._preview is None:
+            self._preview = self._new_preview()
         return self._latest_of(reading, self._preview.judge(reading), MeteredStep()).record
+
+    def _new_preview(self) -> Judge:
+        """Return a judge of readings without timestamps. Few devices ever have one, so it is not made in advance."""
+        assert self._layout is not None  # equip is called before the first reading
+        preview = self._new_judge(*self._layout)
+        if self._rested:
+            preview.remember_rest()
+        if self._assumed is not None:
+            preview.assume_rated_power(self._assumed)
+        return preview
 
     def _new_judge(self, device: Device, plan: Plan) -> Judge:
         config = self.config
@@ -263,11 +296,12 @@ class Source:
 
     def _latest_of(self, reading: Reading, judged: Judged, metered: MeteredStep) -> Latest:
         values = self._without_unusable(judged.values)
-        power = sum(_at(values, index) for index in self._power) if self._power else nan
+        power = sum(factor * _at(values, index) for index, factor in self._power) if self._power else nan
         quality = worst_quality(
             metered.quality,
             "implausible" if judged.withheld else "good",
             "partial" if judged.missing or self._lacks_power else "good",
+            "estimated" if self.counts_power and self.config.role in POWER_ROLES else "good",
         )
         record = Record(self._series, reading.time, values, (quality,))
         latest = Latest(record, power, reading.monotonic, metered, judged)
@@ -304,7 +338,8 @@ class Source:
         """Return the state of the device.
 
         "good"; "stale": no reading for STALE_AFTER intervals; "frozen": the values do not change. Before the first
-        reading "waiting", and "lost" after STALE_AFTER intervals. By the last reading "implausible": a value was
+        reading "waiting", and "lost" after STALE_AFTER intervals. "unsuitable": it cannot have its role. By the last
+        reading "implausible": a value was
         withheld; "glitch": a counter's values do not continue for LASTING_GLITCH readings; "partial": a wanted quantity
         is missing, or the role's power.
         """
@@ -316,11 +351,13 @@ class Source:
         return "frozen" if self.frozen else self._state_of(self.latest)
 
     def _state_of(self, latest: Latest) -> str:
+        if self.unsuitable:
+            return "unsuitable"
         if latest.judged.withheld:
             return "implausible"
         if self._glitches >= LASTING_GLITCH:
             return "glitch"
-        powerless = self.config.role in POWER_ROLES and not isfinite(latest.power)
+        powerless = self.config.role in POWER_ROLES and not isfinite(latest.power) and not self.counts_power
         return "partial" if powerless or latest.judged.missing else "good"
 
     def answers(self, now: float) -> bool:

@@ -46,13 +46,25 @@ class ProductRule:
 
 
 class PowerWitnesses:
-    """Rules of one plan. spans: of each place's value. hybrid: the device has a battery and a backup port."""
+    """Rules of one plan. spans: of each place's value. hybrid: the device has a battery and a backup port.
 
-    def __init__(self, device: Device, plan: Plan, spans: Sequence[frozenset[RegisterSpan]], *, hybrid: bool) -> None:
+    string_inverter: the power of its DC side leaves through its AC port.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        plan: Plan,
+        spans: Sequence[frozenset[RegisterSpan]],
+        *,
+        hybrid: bool,
+        string_inverter: bool,
+    ) -> None:
         self._device = device
         self._plan = plan
         self._spans = spans
         self._hybrid = hybrid
+        self._string_inverter = string_inverter
         self._index = {name: index for index, name in enumerate(plan.quantities)}
 
     def rules(self) -> tuple[ProductRule, ...]:
@@ -144,7 +156,7 @@ class PowerWitnesses:
         ways = ("active_power_total", "import_power", "export_power")
         for power in ways if self._device.kind == "meter" else ():
             yield power, _alone(name for name in ways if name != power), "the powers in both directions"
-        if self._device.kind == "inverter" and not self._hybrid:
+        if self._string_inverter:
             yield "active_power_total", _alone(["dc_power"]), "the DC power"
             yield "dc_power", _alone(["active_power_total"]), "the AC power"
             yield "output_power", _alone(["active_power_total"]), "the AC power"

@@ -28,6 +28,9 @@ NOMINAL_PHASE_VOLTAGE = 230.0
 COUNTING = ("energy", "net energy", "amount")
 """Classes of counters."""
 
+BATTERY_VENDORS = ("Fronius", "Huawei", "SMA", "SolarEdge")
+"""Vendors of inverters with a battery on the DC side that another map, or no map, reads."""
+
 SUNSPEC_RUNNING = (4.0, 5.0)
 """States of a SunSpec inverter that feeds in: at its maximum power point, and throttled (models 101 to 113)."""
 
@@ -80,7 +83,9 @@ class ReadingRules:
     @cached_property
     def products(self) -> tuple[ProductRule, ...]:
         """Powers bounded by other values of the reading, first by voltage x current."""
-        return PowerWitnesses(self._device, self._plan, self._spans, hybrid=self.is_hybrid).rules()
+        return PowerWitnesses(
+            self._device, self._plan, self._spans, hybrid=self.is_hybrid, string_inverter=bool(self.dc_side)
+        ).rules()
 
     @cached_property
     def ports(self) -> tuple[PortRule, ...]:
@@ -135,6 +140,12 @@ class ReadingRules:
     def is_hybrid(self) -> bool:
         """Whether the device is an inverter with a battery."""
         return self._device.kind == "inverter" and any(name in self._device.quantities for name in STORED_PORTS)
+
+    @property
+    def _may_store(self) -> bool:
+        """Whether a battery may share the DC side of an inverter, also one that another map reads."""
+        named = any("battery" in name for name in self._device.quantities)
+        return named or bool(self._device.blocks) or self._device.vendor in BATTERY_VENDORS
 
     @property
     def is_meter(self) -> bool:
@@ -197,7 +208,8 @@ class ReadingRules:
 
     def _block(self, spans: Sequence[RegisterSpan]) -> BlockRule:
         """Return the rule of a request. The codes of a meter or an inverter do not show that its values are real."""
-        inside = [(index, place) for index, place in enumerate(self._plan.places) if self._spans[index].issubset(spans)]
+        request = frozenset(spans)
+        inside = [(index, place) for index, place in enumerate(self._plan.places) if self._spans[index] <= request]
         only_values = self._device.kind in ("meter", "inverter")
         values = [
             (index, place)
@@ -229,7 +241,7 @@ class ReadingRules:
     @cached_property
     def dc_side(self) -> tuple[int, ...]:
         """Powers of the DC side of an inverter without a battery: what enters there leaves through the AC port."""
-        if self._device.kind != "inverter" or self.is_hybrid:
+        if self._device.kind != "inverter" or self._may_store:
             return ()
         total = self._known(["dc_power"])
         return total or tuple(index for index, name in enumerate(self._classes) if name == "DC power")

@@ -7,7 +7,7 @@ WORST_QUALITY_FIRST = ("stale", "implausible", "reset", "glitch", "partial", "es
 
 stale: no reading, or a frozen one, so nothing else is known. implausible: a value was withheld. reset and glitch: a
 counter's value does not continue. partial: a wanted quantity is missing, the others are right. estimated: the time of
-counted energy is unknown.
+counted energy is unknown, or the device has no power and its power is that of its counters.
 """
 
 

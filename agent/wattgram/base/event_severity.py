@@ -20,6 +20,7 @@ SEVERITIES: Mapping[str, Severity] = MappingProxyType(
         "layout changed": "info",
         "device exchanged": "warning",
         "interval lengthened": "warning",
+        "role unsuitable": "alarm",
         "implausible value": "alarm",
         "values plausible again": "info",
         "values disagree": "warning",

@@ -21,6 +21,12 @@ def load_device(driver: str) -> Device | None:
     return catalogue.load(driver)
 
 
+def check_role(role: str, driver: str, device: Device | None) -> None:
+    """Check that a device can have a role, "" for none. UsageError with the roles of its map."""
+    if role and device is not None and role not in device.roles:
+        raise UsageError(f"found --role {role}; allowed with {driver}: {', '.join(device.roles)}")
+
+
 def parse_endpoint(url: str, *, listen: bool = False) -> Endpoint:
     """Return the endpoint of a URL. UsageError when the URL is wrong."""
     try:

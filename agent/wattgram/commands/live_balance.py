@@ -6,13 +6,10 @@ import math
 from collections.abc import Sequence
 
 from wattgram.accounts.books import BALANCE_ROLES
-from wattgram.accounts.metering_point import PRODUCERS
+from wattgram.accounts.metering_point import ONE_WAY, PRODUCERS
 
 from .live_device import LiveDevice
 from .live_finding import LiveFinding
-
-ONE_WAY = (*PRODUCERS, "load", "ev")
-"""Roles with a power that is not negative in normal operation."""
 
 NOISE_POWER = 50.0
 """Negative power without meaning, W: the consumption of an inverter at night, the zero of a meter."""

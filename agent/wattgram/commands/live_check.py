@@ -94,7 +94,12 @@ def _add_device(device: LiveDevice, devices: Sequence[LiveDevice], report: Check
         else finding
         for finding in device.findings
     ]
-    if config.role in BALANCE_ROLES and not source.has_power:
+    if source.unsuitable:
+        if not config.unsuitable:  # else the plan has told it
+            findings.append(LiveFinding("role", source.unsuitable))
+    elif config.role in BALANCE_ROLES and source.counts_power:
+        findings.append(LiveFinding("power from counters", _counted_power(source), question=True))
+    elif config.role in BALANCE_ROLES and not source.has_power:
         text = (
             f"offers no quantity that gives the power of a {config.role}; allowed: a driver or quantities with "
             "active_power_total"
@@ -102,6 +107,14 @@ def _add_device(device: LiveDevice, devices: Sequence[LiveDevice], report: Check
         findings.append(LiveFinding("no power", text))
     findings += direction_finding(device, devices)
     _add(findings, config.name, report)
+
+
+def _counted_power(source: Source) -> str:
+    """Return the note for a device that has counters and no power."""
+    text = "has no power; wattgram uses the mean between two steps of its counters"
+    if source.config.role in ("grid", "battery") and not all(source.metering.directions):
+        text += "; it counts one direction, so on a site with a source its power is unknown"
+    return text
 
 
 def _sleeps(device: LiveDevice) -> bool:

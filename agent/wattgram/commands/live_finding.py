@@ -52,7 +52,7 @@ class LiveReading:
     @cached_property
     def power(self) -> tuple[str, ...]:
         """Quantities that give the role's power."""
-        return power_quantities(self.device.kind, self.config.role, self.names)
+        return power_quantities(self.device, self.config.role, self.names)
 
     def words(self, index: int) -> bytes:
         """Return the words of a value, b"" if they were not read."""

@@ -88,7 +88,7 @@ def _power(config: DeviceConfig) -> tuple[str, ...]:
     device = config.device
     if device is None:
         return (*config.quantities, config.role)
-    return power_quantities(device.kind, config.role, config.quantities or device.quantities)
+    return power_quantities(device, config.role, config.quantities or device.quantities)
 
 
 def _shared_counts(first: LiveDevice, second: LiveDevice) -> bool | None:

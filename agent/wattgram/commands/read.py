@@ -20,7 +20,7 @@ from wattgram.base.units import rfc3339
 from wattgram.formats.tables import table
 
 from .arguments import add_format, add_unit, option_type
-from .device_arguments import check_unit, load_device, parse_endpoint
+from .device_arguments import check_role, check_unit, load_device, parse_endpoint
 from .driver_advice import with_advice
 from .progress import print_stderr
 from .withheld_lines import withheld_lines
@@ -65,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
     from .single_reading import read_once
 
     device = load_device(options.driver)
+    check_role(options.role, options.driver, device)
     place = parse_endpoint(options.url)
     unit = check_unit(options.unit, place)
     try:

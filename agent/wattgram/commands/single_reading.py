@@ -25,8 +25,15 @@ from wattgram.base.power_roles import POWER_ROLES
 READ_TIMEOUT = 3.0
 """Time limit of an answer in interactive commands, s. A device may need more."""
 
-MAIN_ROLES: Mapping[Kind, str] = {"meter": "load", "battery": "battery"}
-"""Role whose power is the main power of a kind of device; of others, the power at the terminals."""
+MAIN_ROLES: Mapping[Kind, str] = {
+    "meter": "load",
+    "inverter": "pv",
+    "battery": "battery",
+    "genset": "genset",
+    "charger": "ev",
+    "sensor": "",
+}
+"""Role whose power is the main power of a kind of device."""
 
 POWER_WITHOUT_ROLE = "active_power_total"
 """Named as missing for a role whose power the map has no quantity for."""
@@ -118,10 +125,13 @@ def _lacking(device: Device, role: str, values: Sequence[Value]) -> tuple[str, .
 
     Without a role, a map without any power (a sensor, a counter of pulses) lacks nothing.
     """
-    names = power_quantities(device.kind, role or MAIN_ROLES.get(device.kind, ""), device.quantities)
+    known = {value.quantity for value in values if isfinite(value.value)}
+    asked = role or MAIN_ROLES[device.kind]
+    if power_quantities(device, asked, known):
+        return ()
+    names = power_quantities(device, asked, device.quantities)
     if not names:
         return (POWER_WITHOUT_ROLE,) if role in POWER_ROLES else ()
-    known = {value.quantity for value in values if isfinite(value.value)}
     return tuple(name for name in names if name not in known)
 
 

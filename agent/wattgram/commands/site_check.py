@@ -91,6 +91,11 @@ def check_plan(config: Config) -> CheckReport:
                 f"shortest interval of {shortest:g} s; the next readings come late"
             )
     report.findings += [slower.reason for slower in paced(config.devices)]
+    report.findings += [
+        f"{device.name}: {device.unsuitable}; its power stays out of the balance"
+        for device in config.devices
+        if device.unsuitable
+    ]
     report.findings += double_entries(config.devices)
     report.findings += rated_findings(config)
     report.notes += [_tolerance(device) for device in config.devices if device.tolerate]

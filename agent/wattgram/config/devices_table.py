@@ -13,6 +13,7 @@ from wattgram_drivers.device import Device, Kind
 from wattgram_drivers.driver_errors import MapError
 from wattgram_drivers.endpoint import Endpoint
 from wattgram_drivers.modbus.framing import Tolerance
+from wattgram_drivers.pulse_meters import PULSE_ENERGY, PULSE_ROLES, as_energy_meter, pulse_inputs
 from wattgram_drivers.quantity import is_slow
 from wattgram_drivers.transformers import on_primary_side, own_ratios
 
@@ -49,6 +50,7 @@ class DeviceConfig:
     secondary side; `device` has it already. `nominal_frequency`: Hz, None for 50 or 60. `nominal_voltage`:
     V, above 1.5 kV for a meter behind voltage transformers. `battery`: settings of role battery. `emission`: settings
     of the roles that produce. `tolerate`: header fields that the device's gateway sets wrongly for good.
+    `unsuitable`: why the device cannot have its role, "" if it can; its power stays out of the balance.
     """
 
     name: str
@@ -72,6 +74,7 @@ class DeviceConfig:
     battery: BatteryConfig = field(default_factory=BatteryConfig)
     emission: EmissionConfig = field(default_factory=EmissionConfig)
     tolerate: tuple[Tolerance, ...] = ()
+    unsuitable: str = ""
 
 
 def read(tables: Sequence[Table], maps: Path | None) -> tuple[DeviceConfig, ...]:
@@ -177,6 +180,7 @@ def _device(table: Table, maps: Path | None) -> DeviceConfig:
         emission=role_keys.emission(table, role),
         tolerate=tuple(table.take("tolerate", toml_table.listed(toml_table.choice(get_args(Tolerance))), ()) or ()),
     )
+    config = _with_pulses(table, config)
     role_keys.refuse_others(table, role)
     _check_slow_interval(table, config)
     if config.tolerate and place is not None and not place.addressed:
@@ -202,6 +206,30 @@ def _ratio(table: Table, driver: str, device: Device | None) -> float:
         return float(found)
     table.mistake("ratio", f"found {found:g}; allowed: {reason}")
     return 1.0
+
+
+def _with_pulses(table: Table, config: DeviceConfig) -> DeviceConfig:
+    """Return the settings of a meter that is read by its pulses: with the key `pulses_per_kwh`, the pulses are Wh."""
+    device = config.device
+    inputs = pulse_inputs(device) if device else ()
+    if not inputs and "pulses_per_kwh" not in table.data:
+        return config
+    found = table.take("pulses_per_kwh", toml_table.number(0.001, 1e6), None)
+    if "pulses_per_kwh" not in table.data or not config.driver:
+        return config
+    chosen = tuple(name for name in inputs if name in config.quantities)
+    if not device or not inputs:
+        reason = f"a driver that counts pulses; {config.driver} counts none"
+    elif config.role not in PULSE_ROLES:
+        reason = f"a role of {', '.join(PULSE_ROLES)}"
+    else:
+        quantities = tuple(PULSE_ENERGY if name in inputs else name for name in config.quantities)
+        meter = as_energy_meter(device, (*chosen, *inputs)[0], Fraction(str(found or 1)))
+        config = replace(config, device=meter, quantities=quantities)
+        reason = "" if len(chosen) == 1 else f"one of {', '.join(inputs)} in quantities"
+    if found is not None and reason:
+        table.mistake("pulses_per_kwh", f"found {found:g}; allowed: {reason}")
+    return config
 
 
 def _driver(maps: Path | None) -> toml_table.Parser:

@@ -12,7 +12,7 @@ from wattgram.base.toml_table import Table
 from wattgram.mqtt import mqtt_settings
 from wattgram.mqtt.mqtt_settings import MqttConfig
 
-from . import devices_table, grid_table, http_table, site_table, spool_table
+from . import devices_table, grid_table, http_table, role_check, site_table, spool_table
 from .devices_table import DeviceConfig
 from .goals_table.goals_settings import GoalsConfig
 from .grid_table import GridConfig
@@ -71,7 +71,8 @@ def read(text: str, path: Path, sinks: Mapping[str, TableReader]) -> Config:
     maps_or_none = maps if maps.is_dir() else None
     site = site_table.read(top.table("site", required=True))
     grid = grid_table.read(top.table("grid"), directory, site.timezone, broker="mqtt" in data)
-    devices = devices_table.read(top.tables("device", required=True), maps_or_none)
+    of_devices = top.tables("device", required=True)
+    devices = devices_table.read(of_devices, maps_or_none)
     inside = {name.removeprefix("mqtt."): reader for name, reader in sinks.items() if name.startswith("mqtt.")}
     broker = top.table("mqtt")
     tables = {name: top.table(name) for name in sinks if "." not in name}
@@ -79,6 +80,7 @@ def read(text: str, path: Path, sinks: Mapping[str, TableReader]) -> Config:
     of_sinks = {f"mqtt.{name}": found for name, found in settings.items()}
     of_sinks |= {name: sinks[name](table, directory) for name, table in tables.items() if name in data}
     spool = spool_table.read(top.table("spool"))
+    devices = role_check.checked(of_devices, devices, spool.path, site.name)
     http = http_table.read(top.table("http"), directory)
     aims = top.table("goals")
     goals = _goals(aims, devices, directory) if "goals" in data else GoalsConfig()

@@ -48,6 +48,9 @@ A single constant value may be true.
 PAUSE_INTERVALS = 3.0
 """Intervals without a reading (SPEC 6.9) after which the time is not counted as standing still."""
 
+MISSED_COPIES = 3.0
+"""Periods of a counter register that its device copies rarely, after which its standstill counts."""
+
 EVENT, BACK = "device frozen", "device back"
 
 _INFINITE = 0x7FF0_0000_0000_0000
@@ -60,7 +63,7 @@ class UnchangedValues(NamedTuple):
     values: last known value of each field, a double each, NaN if never present. compared: number of values that were
     seen twice. begun, last: monotonic time of the first and the last reading with a power, s. readings, seconds: number
     of these readings and the time they span, without pauses. counter: seconds at which the counter was first and last
-    read. resolution: of that counter, Wh.
+    read. resolution: of that counter, Wh. refresh: period in which the device copies its counters, s.
     """
 
     values: bytes
@@ -71,6 +74,7 @@ class UnchangedValues(NamedTuple):
     compared: int = 0
     counter: tuple[float, float] | None = None
     resolution: float = 0.0
+    refresh: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,8 @@ class FrozenDeviceWatch:
 
     def _is_frozen(self, unchanged: UnchangedValues, power: float) -> bool:
         near_zero = NEAR_ZERO * self.rated_power if self.rated_power else NEAR_ZERO_UNRATED
-        if unchanged.seconds < self.frozen_after or unchanged.readings < MIN_READINGS or abs(power) <= near_zero:
+        standstill = max(self.frozen_after, MISSED_COPIES * unchanged.refresh)
+        if unchanged.seconds < standstill or unchanged.readings < MIN_READINGS or abs(power) <= near_zero:
             return False
         if self.counters[power < 0.0] or unchanged.resolution:
             return 0.0 < RESOLUTION_STEPS * unchanged.resolution < _expected_energy(unchanged, power)
@@ -153,7 +158,7 @@ def _with_reading(
     if resolution <= 0.0:
         return unchanged
     first = unchanged.seconds if unchanged.counter is None else unchanged.counter[0]
-    return unchanged._replace(counter=(first, unchanged.seconds), resolution=resolution)
+    return unchanged._replace(counter=(first, unchanged.seconds), resolution=resolution, refresh=metered.refresh)
 
 
 def _expected_energy(unchanged: UnchangedValues, power: float) -> float:

@@ -8,38 +8,13 @@ from dataclasses import dataclass, replace
 from math import isfinite, nan
 from typing import NamedTuple
 
-from wattgram_drivers.device import TYPE_WORDS, Device, Register
+from wattgram_drivers.device import Device, Register
+from wattgram_drivers.map_roles import TARIFFS
 from wattgram_drivers.quantity import QUANTITIES
 
 from wattgram.base.occurrence import Occurrence
 
-from .counter import COUNTER_EVENTS, Counter, CounterStep, State, Verdict, shifted, step
-
-IMPORT, EXPORT, TOTAL = "active_energy_import", "active_energy_export", "active_energy_total"
-AT_TERMINALS = ("energy_export", "energy_import")
-BATTERY_COUNTERS = ("battery_energy_discharge", "battery_energy_charge")
-OUTPUT = (("pulse_count_{}", ""), ("totalizer_{}", ""), ("volume_total", ""))
-
-CHOICES: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "grid": ((IMPORT, EXPORT), ("meter_energy_import", "meter_energy_export"), ("energy_import", "energy_export")),
-    "battery": (BATTERY_COUNTERS, (IMPORT, EXPORT), AT_TERMINALS),
-    "load": ((IMPORT, EXPORT), (TOTAL, "")),
-    "ev": ((IMPORT, EXPORT), ("energy_total", ""), ("energy_consumed_total", ""), (TOTAL, "")),
-    **dict.fromkeys(
-        ("pv", "wind", "hydro", "genset", "chp"), ((IMPORT, EXPORT), ("energy_total", ""), (TOTAL, ""), AT_TERMINALS)
-    ),
-    "production": OUTPUT,
-    "capture": (("totalizer_{}", ""), ("volume_total", "")),
-    "fuel": (("volume_total", ""), ("totalizer_{}", ""), ("pulse_count_{}", "")),
-}
-"""Counters of a role, best first: the counter of the role's direction, and the counter against it."""
-
-SUFFIXES = ("", "_float", "_int", "_k", "_alt", "_highres", "_u32", "_gen24")
-"""Suffixes of registers with the same counter. Counters that people reset (_resettable, _partial, _daily) are excluded.
-"""
-
-TARIFFS = ("_t1", "_t2", "_t3", "_t4")
-"""Counters whose sum is the total, for a meter without a total (Siemens PAC3200 and PAC4200)."""
+from .counter import COUNTER_EVENTS, Counter, CounterStep, State, Verdict, shifted, step, with_period
 
 PHYSICAL_LIMITS: Mapping[str, float] = {"Wh": 10e6, "m3": 1e5, "kg": 1e6, "1": 60_000.0}
 """Largest amount per hour of a counter without a rated power, by unit.
@@ -48,21 +23,22 @@ Wh: a 10 kV feeder of 577 A. m3: a gas pipeline of 1.8 m at 11 m/s. kg: a convey
 ms off (IEC 62053-31 class A).
 """
 
-TYPICAL_ENERGY = 1e9
-"""Energy at which the resolutions of floats and integers are compared, Wh: a factory's meter after some years."""
+MEASURED_ROLES = ("grid", "load")
+"""Roles of an inverter that measures at another place than its own terminal."""
 
 PRECISION = {"f32": 2.0**-23, "f64": 2.0**-52}
 QUALITY: Mapping[Verdict, str] = {
     "good": "good",
     "rollover": "good",
     "estimated": "estimated",
+    "held": "estimated",
     "glitch": "glitch",
     "reset": "reset",
     "exchange": "reset",
 }
 """Quality of a record (SPEC 5) by its counters' verdict."""
 
-WORST: tuple[Verdict, ...] = ("good", "rollover", "estimated", "glitch", "exchange", "reset")
+WORST: tuple[Verdict, ...] = ("good", "rollover", "estimated", "held", "glitch", "exchange", "reset")
 
 
 REJECTED_FALLS = 20
@@ -98,8 +74,10 @@ class DirectedCounter:
 class MeteredStep(NamedTuple):
     """Amount that a device counted since the previous reading, in its role's direction and against it.
 
-    Wh; m3, kg or pieces for production, capture and fuel. NaN: no counter, or none accepted now. verdict: the worst of
-    the counters. resolution: smallest steps of positive and negative.
+    Wh; m3, kg or pieces for production, capture and fuel. NaN: no counter, none accepted now, or a register that its
+    device has not copied since the previous reading. verdict: the worst of the counters. resolution: smallest steps of
+    positive and negative, 0 for a counter that was not read. refresh: period in which the device copies its registers,
+    s, 0 if they follow the counters.
     """
 
     positive: float = nan
@@ -107,6 +85,7 @@ class MeteredStep(NamedTuple):
     verdict: Verdict = "good"
     resolution: tuple[float, float] = (0.0, 0.0)
     occurrences: tuple[Occurrence, ...] = ()
+    refresh: float = 0.0
 
     @property
     def quality(self) -> str:
@@ -118,26 +97,40 @@ class MeteredStep(NamedTuple):
         verdict = max(self.verdict, later.verdict, key=WORST.index)
         sums = (_sum([self.positive, later.positive]), _sum([self.negative, later.negative]))
         resolution = later.resolution if any(later.resolution) else self.resolution
-        return MeteredStep(*sums, verdict, resolution, (*self.occurrences, *later.occurrences))
+        refresh = later.refresh or self.refresh
+        return MeteredStep(*sums, verdict, resolution, (*self.occurrences, *later.occurrences), refresh)
 
 
 def counters_of(
     device: Device, role: str, *, invert: bool = False, rated_power: float | None = None, interval: float = 1.0
 ) -> tuple[DirectedCounter, ...]:
-    """Return the counters for a device's role; of several equivalent counters, those with the finest steps.
+    """Return the counters of a device's role: of the map's alternatives, the first with a counter that is read.
 
     invert: the meter is reversed, so its import is the role's negative direction. rated_power: bound in W, for energies
-    only. The rated power of an inverter does not bound the incomer that it measures.
+    only. The rated power of an inverter does not bound the grid and the load that it measures.
     """
+    reads = device.roles.get(role)
+    bound = None if device.kind == "inverter" and role in MEASURED_ROLES else rated_power
+    return chosen_counters(device, reads.energy if reads else (), invert=invert, rated_power=bound, interval=interval)
+
+
+def chosen_counters(
+    device: Device,
+    alternatives: Sequence[tuple[str, str]],
+    *,
+    invert: bool = False,
+    rated_power: float | None = None,
+    interval: float = 1.0,
+) -> tuple[DirectedCounter, ...]:
+    """Return the counters of the first alternative, as in `RoleReads.energy`, with a counter that is read."""
     registers = {register.quantity: register for register in device.registers}
-    for forward_name, backward_name in _choices(device, role):
-        forward, backward = _finest(registers, forward_name), _finest(registers, backward_name)
+    for forward_name, backward_name in alternatives:
+        forward, backward = _registers(registers, forward_name), _registers(registers, backward_name)
         if not forward and not backward:
             continue
         sign = -1 if invert and backward_name else 1
-        bound = None if device.kind == "inverter" and role == "grid" else rated_power
         return tuple(
-            DirectedCounter(register, _counter(register, bound, interval), direction)
+            DirectedCounter(register, _counter(register, rated_power, interval), direction)
             for matches, direction in ((forward, sign), (backward, -sign))
             for register in matches
         )
@@ -198,6 +191,8 @@ class Metering:
         verdicts: list[Verdict] = []
         happened: list[Occurrence] = []
         resolution = {1: 0.0, -1: 0.0}
+        period = max((state.refresh.period for state in self._states.values()), default=0.0)
+        refresh = 0.0
         for directed_counter in self._directed:
             key = directed_counter.register.quantity
             value, scale = values[key], scales.get(key, 1.0)
@@ -209,19 +204,25 @@ class Metering:
                 if scale == 1.0
                 else replace(directed_counter.counter, count=directed_counter.counter.count * scale)
             )
-            self._states[key], count = step(counter, self._states.get(key), value, time)
-            counts.append((directed_counter, nan if count.verdict == "glitch" else count.amount))
+            state = self._states.get(key)
+            self._states[key], count = step(counter, state and with_period(state, period), value, time)
+            refresh = max(refresh, self._states[key].refresh.period)
+            counts.append((directed_counter, nan if count.verdict in ("glitch", "held") else count.amount))
             happened += self._reject(counter, key, value, count.verdict)
             if key not in self.unusable:
                 verdicts.append(count.verdict)
             resolution[directed_counter.direction] += counter.resolution(self._states[key].value)
             happened += _occurrences(counter, count)
+        if refresh > 0.0:
+            # A device copies all its registers together. One that stands still does not show whether energy flows.
+            counts = [(directed_counter, amount or nan) for directed_counter, amount in counts]
         return MeteredStep(
             _sum(amount for directed_counter, amount in counts if directed_counter.direction > 0),
             _sum(amount for directed_counter, amount in counts if directed_counter.direction < 0),
             max(verdicts, key=WORST.index, default="good"),
             (resolution[1], resolution[-1]),
             tuple(happened),
+            refresh,
         )
 
     def doubts(self) -> tuple[str, ...]:
@@ -273,32 +274,11 @@ class Metering:
         self._states = {str(name): State.load(state) for name, state in dumped.items()}
 
 
-def _choices(device: Device, role: str) -> Iterable[tuple[str, str]]:
-    choices = CHOICES.get(role, ())
-    if device.kind == "inverter" and role == "grid":
-        # The counters at an inverter's own terminals are not the incomer's; the inverter must read the grid meter.
-        has_meter = "meter_active_power_total" in device.quantities
-        return [choice for choice in choices if choice[0] != IMPORT and (has_meter or choice[0] != "energy_import")]
-    return choices
-
-
-def _finest(registers: Mapping[str, Register], name: str) -> list[Register]:
-    """Return the finest register of a counter; without one, the registers of its tariffs."""
-    if not name:
-        return []
-    stems = [name.format(number) for number in range(1, 17)] if "{}" in name else [name]
-    for stem in stems:
-        candidates = [registers[stem + copy] for copy in SUFFIXES if stem + copy in registers]
-        if candidates:
-            return [min(candidates, key=_coarseness)]
-        if tariffs := [registers[stem + tariff] for tariff in TARIFFS if stem + tariff in registers]:
-            return tariffs
-    return []
-
-
-def _coarseness(register: Register) -> tuple[float, int]:
-    steps = TYPICAL_ENERGY * PRECISION[register.type] if register.type in PRECISION else abs(float(register.scale))
-    return steps, -TYPE_WORDS[register.type]
+def _registers(registers: Mapping[str, Register], name: str) -> list[Register]:
+    """Return the register of a counter; without one, the registers of its tariffs; none for no name."""
+    if name in registers:
+        return [registers[name]]
+    return [registers[name + tariff] for tariff in TARIFFS if name + tariff in registers] if name else []
 
 
 def _counter(register: Register, rated_power: float | None, interval: float) -> Counter:

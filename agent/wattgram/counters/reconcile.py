@@ -97,12 +97,13 @@ class CounterDirection(NamedTuple):
         energy = flowed if isfinite(flowed) else 0.0
         if self.counts:  # without a counter, nothing would correct the part cut off here
             energy = min(energy, max_energy)
-        direction, late = self._replace(open=self.open + energy), 0.0
+        # A counter that is read less often than each interval is not steady: its amount is that of a longer time.
+        direction, late = self._replace(open=self.open + energy, grew=self.grew and amount is not None), 0.0
         if amount is not None:
             direction, late = direction._read(amount, rounding)
         if max_energy <= 0.0 or (amount is None and not isfinite(flowed)):
             return direction, nan, late
-        correction = (1.0 if direction.steady else share) * direction._correction(energy, max_energy)
+        correction = direction._correction(energy, max_energy, 1.0 if direction.steady else share)
         return direction._replace(deficit=direction.deficit - correction), energy + correction, late
 
     def _read(self, amount: Amount, rounding: float) -> tuple[CounterDirection, float]:
@@ -120,15 +121,15 @@ class CounterDirection(NamedTuple):
             deficit, 0.0, max(step, amount.resolution), rounding * amount.resolution, grew, steady
         ), late
 
-    def _correction(self, energy: float, max_energy: float) -> float:
-        """Return the Wh added to an interval's energy, or taken from it.
+    def _correction(self, energy: float, max_energy: float, share: float) -> float:
+        """Return the Wh added to an interval's energy, or taken from it: a share of the deficit.
 
         A counter shows whole steps, and the power includes energy that the counter does not show yet. Published energy
         up to one step ahead of the counter is therefore not corrected.
         """
         if self.deficit > 0.0:
-            return min(max(0.0, self.deficit - self.rounding), max_energy - energy)
-        return -min(energy, max(0.0, -self.deficit - self.step))
+            return min(share * max(0.0, self.deficit - self.rounding), max_energy - energy)
+        return -min(energy, share * max(0.0, -self.deficit - self.step))
 
 
 CLEAR = CounterDirection()
@@ -141,7 +142,8 @@ class Channel:
     period: time between two instants, s. rated_power: W, inf if unknown. decay: time in which a deficit falls to 1/e,
     s, so that the step of a coarse counter is no peak of power; 0: at once. rounding: steps of a register that may be
     its rounding and are not corrected. time, power: of the last instant. gap: nothing was published of a pause, and the
-    counters were not read since.
+    counters were not read since. refresh: period in which the device copies its counter registers, s. A deficit of such
+    a period is that of its whole energy, and is corrected as slowly.
     """
 
     period: float
@@ -153,6 +155,7 @@ class Channel:
     positive: CounterDirection = CLEAR
     negative: CounterDirection = CLEAR
     gap: bool = False
+    refresh: float = 0.0
 
     def advance(
         self, time: int, power: float, metered: MeteredStep = NOTHING_METERED, flows: IntervalEnergy | None = None
@@ -176,8 +179,10 @@ class Channel:
             _amount(energy, resolution, metered.verdict, gap=gap)
             for energy, resolution in zip(metered[:2], metered.resolution, strict=True)
         )
+        refresh = metered.refresh if any(metered.resolution) else self.refresh
+        decay = max(self.decay, refresh)
+        share = 1.0 - exp(-seconds / decay) if self.decay > 0.0 and seconds > 0.0 else 1.0
         # max(NaN, 0) is NaN: unknown stays unknown
-        share = 1.0 - exp(-seconds / self.decay) if self.decay > 0.0 and seconds > 0.0 else 1.0
         forward, backward = (max(flowed, 0.0), max(-flowed, 0.0)) if flows is None or max_energy <= 0.0 else flows
         positive, energy_forward, late = self.positive.advance(
             forward, max_energy, amount_forward, share, self.rounding
@@ -186,7 +191,7 @@ class Channel:
             backward, max_energy, amount_backward, share, self.rounding
         )
         gap = gap and amount_forward is None and amount_backward is None
-        after = replace(self, time=time, power=power, positive=positive, negative=negative, gap=gap)
+        after = replace(self, time=time, power=power, positive=positive, negative=negative, gap=gap, refresh=refresh)
         return after, Energies(energy_forward, energy_backward, late, late_against)
 
     def interrupted(self) -> Channel:
@@ -196,12 +201,13 @@ class Channel:
     def dump(self) -> list[object]:
         """Return the state for a restart, JSON-compatible."""
         power = self.power if isfinite(self.power) else None
-        return [self.time, power, self.gap, *(_dumped(direction) for direction in (self.positive, self.negative))]
+        directions = [_dumped(direction) for direction in (self.positive, self.negative)]
+        return [self.time, power, self.gap, *directions, self.refresh]
 
     def restored(self, dumped: Any) -> Channel:
         """Return a copy with the state from `dump` (after JSON); ValueError if the state is invalid."""
         try:
-            time, power, gap, positive, negative = dumped
+            time, power, gap, positive, negative, *refresh = dumped
             return replace(
                 self,
                 time=None if time is None else int(time),
@@ -209,6 +215,7 @@ class Channel:
                 gap=bool(gap),
                 positive=_loaded(*positive),
                 negative=_loaded(*negative),
+                refresh=float(refresh[0]) if refresh else 0.0,  # an older version did not learn
             )
         except (TypeError, ValueError) as error:
             raise ValueError(f"found {dumped!r}, expected a channel's state") from error

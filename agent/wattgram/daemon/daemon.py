@@ -21,6 +21,7 @@ from wattgram.base.errors import SpoolError
 from wattgram.base.notify import Supervisor
 from wattgram.base.watchdog import Pulse, Watchdog, WatchedPart
 from wattgram.config.load import Config
+from wattgram.config.role_check import UNSUITABLE
 from wattgram.delivery.delivery import Delivery
 from wattgram.delivery.sinks import SINKS
 from wattgram.delivery.sinks.sink import Sink, sink_module
@@ -229,6 +230,9 @@ async def _report(parts: Parts) -> None:
         parts.site.event("", "spool damaged", note)
     for device in parts.slower:
         parts.site.event(device.config.name, LENGTHENED, device.reason)
+    for config in parts.site.config.devices:
+        if config.unsuitable:
+            parts.site.event(config.name, UNSUITABLE, f"{config.unsuitable}; its power stays out of the balance")
     while True:
         await parts.clock.sleep(GATEWAY_PERIOD)
         parts.site.publish(parts.health.gateway_record())

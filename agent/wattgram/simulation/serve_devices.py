@@ -22,6 +22,7 @@ from wattgram.config.devices_table import KIND_OF_ROLE
 
 from .factory import Factory
 from .machines import SitePart
+from .role_values import with_role_values
 
 RATED = {
     "grid": 630e3,
@@ -155,7 +156,9 @@ def _chained(served_devices: Sequence[ServedDevice], factory: Factory, clock: Cl
 
 def _values(served: ServedDevice, factory: Factory, clock: Clock) -> Mapping[str, float]:
     factory.advance(clock.time())
-    made = factory.values(served.part.name)
+    made: Mapping[str, float] = factory.values(served.part.name)
+    if served.device is not None:
+        made = with_role_values(served.device, served.part.role, made)
     return _inverted(made) if served.inverted else made
 
 

@@ -74,11 +74,11 @@ class History:
 
     def devices(self) -> set[str]:
         """Return every device of the site with readings."""
-        with self._opened() as view:
-            found = view.series_between(
-                lambda series: series.kind == "device" and self._is_of_site(series, {}), 0, MAX_TIME
-            )
-            return {series.tag("device") for series in found}
+        return {series.tag("device") for series in self._device_series()}
+
+    def roles(self) -> set[tuple[str, str]]:
+        """Return the name and the role of every device of the site with readings."""
+        return {(series.tag("device"), series.tag("role")) for series in self._device_series()}
 
     def sites(self) -> list[str]:
         """Return every site with records."""
@@ -106,6 +106,12 @@ class History:
                 kinds,
                 lambda series: series.kind in kinds and self._is_of_site(series, {}) and wanted(series),
                 self._naming_errors,
+            )
+
+    def _device_series(self) -> set[Series]:
+        with self._opened() as view:
+            return view.series_between(
+                lambda series: series.kind == "device" and self._is_of_site(series, {}), 0, MAX_TIME
             )
 
     def _records(self, kind: Kind, tags: dict[str, str], since: int, until: int) -> Iterator[Record]:

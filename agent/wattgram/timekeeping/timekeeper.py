@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from wattgram.base.clock import MS, NS, Clock
+from wattgram.base.clock import MS, NS, Clock, at_one_instant
 
 from .kernel_clock import ClockStatus
 from .wall_clock import CLOCK_STEP, ClockVerdict, ClockWatch, wall_time
@@ -34,11 +34,13 @@ class Timekeeper:
     @property
     def ahead(self) -> float:
         """Uptime of the machine minus the monotonic clock, s."""
-        return self.clock_status.uptime() - self._clock.monotonic()
+        uptime, monotonic = at_one_instant(self.clock_status.uptime, self._clock)
+        return uptime - monotonic
 
     def check_clock(self) -> ClockVerdict:
         """Return the change of the wall clock since the last check."""
-        watch, wall, monotonic = self._watch, self._clock.time(), self._clock.monotonic()
+        watch = self._watch
+        wall, monotonic = at_one_instant(self._clock.time, self._clock)
         if watch.last_set is None:
             synchronised = self.clock_status.synchronised()
             uptime = inf if self.clock_status.runs_when_off() else self.clock_status.uptime()
@@ -53,8 +55,8 @@ class Timekeeper:
 
     def timestamp(self, monotonic: float) -> int:
         """Return the time of a monotonic instant by the present wall clock, UTC ns in whole ms."""
-        anchor = self._clock.time() - round(self._clock.monotonic() * NS)
-        return wall_time(anchor, monotonic) // MS * MS
+        wall, now = at_one_instant(self._clock.time, self._clock)
+        return wall_time(wall - round(now * NS), monotonic) // MS * MS
 
     def note_last_published(self, time: int) -> None:
         """Note the last time that an earlier process published, UTC ns."""

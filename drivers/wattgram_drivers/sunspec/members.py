@@ -12,6 +12,7 @@ from wattgram_drivers.device import Device, DeviceLimits, Kind, Register, Type
 from wattgram_drivers.driver_errors import BadAnswer
 from wattgram_drivers.quantity import QUANTITIES
 
+from .member_roles import StorageFacts, is_of_battery_port, member_roles, member_terminal
 from .models import FoundModel, register_block, registers
 from .points import DER, INVERTERS, METERS, POINT_QUANTITIES, STORAGE_MODELS, TRACKERS, WEATHER
 
@@ -26,6 +27,9 @@ _SIGNED: Mapping[str, Type] = {"u16": "i16", "u32": "i32", "u64": "i64"}
 _INVERTER_FAMILIES = (INVERTERS[:3], INVERTERS[3:], (DER,))
 _WEATHER_KIND: Kind = "sensor"
 _METER_FAMILIES = (METERS[:4], METERS[4:])
+
+
+NO_STORAGE = StorageFacts(vacant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +103,21 @@ def pick(found: Sequence[Member], driver: str, kind: Kind | None) -> Member:
     raise BadAnswer(f"no {driver} in this unit; found {', '.join(member.driver for member in found)}")
 
 
-def described(member: Member, identity: CommonModel, *, alone: bool) -> Device:
-    """Return a member as a Device. alone: the only member of a unit, with the plain name `sunspec`."""
+def described(member: Member, identity: CommonModel, *, alone: bool, facts: StorageFacts = NO_STORAGE) -> Device:
+    """Return a member as a Device. alone: the only member of a unit, with the plain name `sunspec`.
+
+    facts: about the battery, from its values; without them, an inverter has no terminal.
+    """
     offered: dict[str, Register] = {}
     for found in member.models:
         for register in registers(found):
-            offered.setdefault(register.quantity, register)
+            shared = member.kind == "battery" and found.model in TRACKERS
+            if not shared or is_of_battery_port(register.quantity, facts):
+                offered.setdefault(register.quantity, register)
     if member.kind == "meter" and any(_COUNTS_DOWN.match(text) for text in (identity.vendor, identity.model)):
         offered = {name: _counting_down(register) for name, register in offered.items()}
     numbers = [found.model for found in (member.common, *member.models) if found is not None]
+    hybrid = member.kind == "inverter" and any(found.model in STORAGE_MODELS for found in member.models)
     return Device(
         name=SUNSPEC if alone else member.driver,
         vendor=identity.vendor,
@@ -124,6 +134,8 @@ def described(member: Member, identity: CommonModel, *, alone: bool) -> Device:
         source="SunSpec models " + ", ".join(map(str, numbers)),
         nameplate="rated_power" if "rated_power" in offered else "",
         blocks=tuple(register_block(found) for found in member.models),
+        roles=member_roles(member.kind, numbers, tuple(offered), facts),
+        terminal=member_terminal(tuple(offered), facts) if hybrid else None,
     )
 
 
@@ -172,8 +184,8 @@ def _parts(models: Sequence[FoundModel]) -> Iterator[tuple[Kind, tuple[FoundMode
         storage = [found for found in own if found.model in STORAGE_MODELS]
         if storage:
             # The AC power of an inverter with PV is not the battery's power.
-            ac_side = [] if any(found.model in TRACKERS for found in own) else [*side, *own]
-            yield "battery", _unique([*storage, *ac_side])
+            ports = [found for found in own if found.model in TRACKERS]
+            yield "battery", _unique([*storage, *(ports or [*side, *own])])
 
 
 def _sides(models: Sequence[FoundModel], families: Sequence[tuple[int, ...]]) -> list[list[FoundModel]]:

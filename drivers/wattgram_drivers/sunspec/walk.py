@@ -14,6 +14,7 @@ from wattgram_drivers.catalogue import SUNSPEC
 from wattgram_drivers.device import Device, Kind, Table
 from wattgram_drivers.driver_errors import BadAnswer, Refused
 
+from .member_roles import StorageFacts, port_models, port_uses
 from .members import CommonModel, Member, described, pick, place
 from .members import members as members_of
 from .models import END, MARKER, TABLE, FoundModel, definition, has_value
@@ -84,7 +85,8 @@ async def survey(read: Read, driver: str = SUNSPEC, kind: Kind | None = None, *,
         present = [other.driver for other in found if other != member and not await _is_vacant(read, other)]
         listed = ", ".join(present) or "none"
         raise BadAnswer(f"no {member.driver} in this unit: {_numbered(_proofs(member))} no value; found {listed}")
-    device = described(member, await _identity(read, member.common), alone=len(found) == 1)
+    identity = await _identity(read, member.common)
+    device = described(member, identity, alone=len(found) == 1, facts=await _storage_facts(read, member))
     return Survey(device, chain, member.common)
 
 
@@ -127,6 +129,19 @@ async def members(read: Read, *, vacant: bool = True) -> tuple[Device, ...]:
     return tuple([described(member, await _identity(read, member.common), alone=len(found) == 1) for member in listed])
 
 
+async def _storage_facts(read: Read, member: Member) -> StorageFacts:
+    """Return what the values tell about the battery of a member: whether there is one, and its DC ports."""
+    storage = [found for found in member.models if found.model in STORAGE_MODELS]
+    if not storage or (member.kind == "inverter" and await _have_no_value(read, storage, scales=False)):
+        return StorageFacts(vacant=True)
+    for found in port_models(member.models):
+        octets = await _content(read, found)
+        uses = () if octets is None else port_uses(found, octets)
+        if any(uses):
+            return StorageFacts(ports=uses)
+    return StorageFacts()
+
+
 def _proofs(member: Member) -> list[FoundModel]:
     """Return the models that make a battery or a meter; none for other members."""
     numbers = {"battery": STORAGE_MODELS, "meter": METERS}.get(member.kind, ())
@@ -145,17 +160,28 @@ async def _is_vacant(read: Read, member: Member) -> bool:
     The scales of a meter count as values: a meter that is switched off still has them.
     """
     own = _proofs(member)
-    for found in own:
-        octets = b""
-        for first in range(0, found.length, MOST_REGISTERS):
-            count = min(MOST_REGISTERS, found.length - first)
-            try:
-                octets += await read(TABLE, found.address + 2 + first, count)
-            except Refused:
-                return False
-        if has_value(found, octets, scales=member.kind == "meter"):
+    return bool(own) and await _have_no_value(read, own, scales=member.kind == "meter")
+
+
+async def _have_no_value(read: Read, models: Sequence[FoundModel], *, scales: bool) -> bool:
+    """Return whether all models are "not implemented" or 0; False if the device refuses one. scales: they count."""
+    for found in models:
+        octets = await _content(read, found)
+        if octets is None or has_value(found, octets, scales=scales):
             return False
-    return bool(own)
+    return True
+
+
+async def _content(read: Read, found: FoundModel) -> bytes | None:
+    """Return the octets of a model from its third register on, None if the device refuses them."""
+    octets = b""
+    for first in range(0, found.length, MOST_REGISTERS):
+        count = min(MOST_REGISTERS, found.length - first)
+        try:
+            octets += await read(TABLE, found.address + 2 + first, count)
+        except Refused:
+            return None
+    return octets
 
 
 async def _chain(read: Read) -> tuple[FoundModel, ...]:

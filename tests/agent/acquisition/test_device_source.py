@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from fractions import Fraction
+from math import isnan
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,9 +14,11 @@ from wattgram.base.clock import NS
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.counters.metering import MeteredStep
 from wattgram_drivers.catalogue import load
-from wattgram_drivers.device import Device, Reading, Register
+from wattgram_drivers.device import Device, Reading, Register, RoleReads
 from wattgram_drivers.endpoint import parse
 from wattgram_drivers.plan import make_plan
+
+from tests.support.kind_roles import with_roles
 
 HERE = parse("tcp://127.0.0.1")
 
@@ -25,7 +29,7 @@ def device_with(kind: str, *quantities: str) -> Device:
         Register(name, address, "holding", "i16", scale=Fraction(1000 if "energy" in name else 1))
         for address, name in enumerate(quantities)
     )
-    return Device("made", "", "", kind, registers)  # type: ignore[arg-type]  # a kind from the test's table
+    return with_roles(Device("made", "", "", kind, registers))  # type: ignore[arg-type]  # a kind from the test's table
 
 
 def source_after(role: str, device: Device, values: list[int], *, invert: bool = False) -> Source:
@@ -134,11 +138,11 @@ def test_a_glitch_is_a_quality_of_the_record_and_its_value_stays() -> None:
 def test_a_counter_wraps_at_its_width_times_its_current_scale() -> None:
     # SunSpec: acc32 with a scale factor of 1, so it ends at 2^32 x 10 Wh; 0 is not a value.
     register = Register("energy_total", 0, "holding", "u32", scale_address=2, invalid=(0,))
-    device = Device("made", "", "", "inverter", (register,))
+    device = with_roles(Device("made", "", "", "inverter", (register,)))
     source = counting(device, "pv", [0xFFFF, 0xFFFD, 1], [0, 2, 1])
     assert metered_step(source)[:3:2] == (50.0, "rollover")
     assert source.latest is not None
-    assert source.latest.record["quality"] == "good"
+    assert source.latest.record["quality"] == "estimated"  # it has no power: METHOD-SITE 9.4
     (occurrence,) = metered_step(source).occurrences
     assert occurrence == ("counter rollover", "energy_total: 42949672930 Wh, then 20 Wh")
 
@@ -156,7 +160,7 @@ def test_transformer_ratios_are_part_of_a_counters_scale() -> None:
             Register("ct_ratio", 2, "holding", "u16"),
         ),
     )
-    source = counting(device, "grid", [0xFFFF, 10, 40], [0, 10, 40], rated_power=400e3)
+    source = counting(with_roles(device), "grid", [0xFFFF, 10, 40], [0, 10, 40], rated_power=400e3)
     assert metered_step(source)[:3:2] == (4000.0, "rollover")
     assert metered_step(source).resolution == (4000.0, 0.0)
 
@@ -222,9 +226,43 @@ def test_values_that_disagree_are_told_once_though_their_numbers_change() -> Non
     assert told == ["values disagree"]
 
 
+def test_a_device_with_a_role_that_it_cannot_have_is_told_once_and_gives_no_power() -> None:
+    # A SunSpec meter that was configured as PV inverter's battery is known after the walk only.
+    device = device_with("charger", "active_power_total", "energy_total")
+    source = source_after("battery", device, [10, 20])
+    assert source.state(0.0) == "unsuitable"
+    assert isnan(source.power(0.0))
+    assert source.latest is not None
+    (occurrence,) = source.latest.occurrences
+    assert occurrence.event == "role unsuitable"
+    assert occurrence.detail == (
+        "found 'battery', which made (charger) cannot have; allowed: ev; its power stays out of the balance"
+    )
+    assert source.metering.directions == (False, False), "its counters are not the role's"
+    source.equip(device, make_plan(device))
+    assert source.dump()
+
+
+def test_the_power_comes_from_the_best_alternative_that_the_device_has_delivered() -> None:
+    reads = {"pv": RoleReads((("active_power_total",), ("active_power_l1", "active_power_l2")))}
+    device = replace(device_with("inverter", "active_power_total", "active_power_l1", "active_power_l2"), roles=reads)
+    source = Source(DeviceConfig("one", "pv", "made", device, HERE, 1), "works", 0.0)
+    plan = make_plan(device)
+    source.equip(device, plan)
+
+    def power(second: int, values: list[int], valid: bytes) -> float:
+        source.take(Reading(second * 10**9, float(second), struct.pack(">3h", *values), valid))
+        return source.power(float(second))
+
+    assert power(0, [0, 20, 30], b"\0\1\1") == 50.0, "the device refuses the total"
+    assert power(1, [60, 20, 30], b"\1\1\1") == 60.0
+    assert isnan(power(2, [0, 20, 30], b"\0\1\1")), "the total is known to exist: its absence is no reason to guess"
+
+
 @pytest.mark.parametrize("role", ["pv", "load", "ev"])
 def test_a_device_without_its_roles_power_says_so_once_and_is_not_good(role: str) -> None:
-    device = device_with("meter", "voltage_l1n", "current_l1")
+    reads = {role: RoleReads((("active_power_total",),))}
+    device = replace(device_with("meter", "voltage_l1n", "current_l1"), roles=reads)
     source = Source(DeviceConfig("one", role, "made", device, HERE, 1), "works", 0.0)
     plan = make_plan(device)
     source.equip(device, plan)

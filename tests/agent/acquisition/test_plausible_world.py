@@ -44,6 +44,10 @@ DEVICES = [name for name in catalogue.names() if not catalogue.is_sunspec(name)]
     f"sunspec {' '.join(map(str, chain))}" for chain in CHAINS
 ]
 FLOATS = ("f32", "f64")
+POWERLESS_ROLES = ("weather", "production", "capture", "fuel")
+ROLE_POWER = re.compile(r"(meter_)?active_power_(total|l1)|battery_power")
+"""Quantities of which a role's power is one; a device without its role's power is never good."""
+
 NIGHTLY = [pytest.param(seed, marks=pytest.mark.nightly(part="days")) for seed in range(2, 40)]
 
 
@@ -132,9 +136,12 @@ def exponents(world: PlausibleDevice, constants: Mapping[int, int]) -> dict[int,
 
 def value_of(record: Record, quantity: str) -> float:
     """Return a value of a record; NaN for none."""
-    value = record.as_dict().get(quantity, nan)
-    assert isinstance(value, float)
-    return value
+    return values_of(record).get(quantity, nan)
+
+
+def values_of(record: Record) -> dict[str, float]:
+    """Return all values of a record by quantity; a value that is absent has no key."""
+    return {quantity: value for quantity, value in record.as_dict().items() if isinstance(value, float)}
 
 
 def same(found: float, expected: float) -> bool:
@@ -160,8 +167,9 @@ def test_what_can_be_true_passes_unchanged(name: str, seed: int) -> None:
 
 
 def complete(trial: Trial, right: Mapping[str, float]) -> bool:
-    """Return whether the world has a value for every quantity of the map."""
-    return all(isfinite(value) for value in right.values()) and len(right) == len(trial.images.registers)
+    """Return whether the world has a value for every quantity of the map, and the map has the role's power."""
+    whole = all(isfinite(value) for value in right.values()) and len(right) == len(trial.images.registers)
+    return whole and (trial.role in POWERLESS_ROLES or any(ROLE_POWER.fullmatch(name) for name in right))
 
 
 def near(trial: Trial, quantity: str, edge: float, share: float) -> float | None:
@@ -271,7 +279,8 @@ def told_wrong(trial: Trial, quantity: str, broken: list[int], whole: Mapping[st
     meant = trial.expected(quantity)
     source = trial.source()
     record = trial.record(source)
-    told, quality = value_of(record, quantity), record["quality"]
+    values, quality = values_of(record), record["quality"]
+    told = values.get(quantity, nan)
     address = trial.images.registers[quantity].address
 
     def turned(other: str) -> bool:
@@ -293,12 +302,13 @@ def told_wrong(trial: Trial, quantity: str, broken: list[int], whole: Mapping[st
         found.append(f"{shown}: withheld in a record that is good")
     dead = void_with_its_port(trial, whole | {quantity: meant})
     for other, value in whole.items():
+        shown_value = values.get(other, nan)
         if other in dead:
-            if not isnan(value_of(record, other)):
-                found.append(f"{shown}: the port is dead, and {other} is told as {value_of(record, other):g}")
-        elif other != quantity and not same(value_of(record, other), value) and not isnan(value_of(record, other)):
-            found.append(f"{shown}: changes {other} from {value:g} to {value_of(record, other):g}")
-        elif other != quantity and isnan(value_of(record, other)) and not isnan(value) and not (tiny or turned(other)):
+            if not isnan(shown_value):
+                found.append(f"{shown}: the port is dead, and {other} is told as {shown_value:g}")
+        elif other != quantity and not same(shown_value, value) and not isnan(shown_value):
+            found.append(f"{shown}: changes {other} from {value:g} to {shown_value:g}")
+        elif other != quantity and isnan(shown_value) and not isnan(value) and not (tiny or turned(other)):
             found.append(f"{shown}: takes {other} = {value:g} with it")
     if dead and quality == "good":
         found.append(f"{shown}: the port is dead, and the record is good")

@@ -98,3 +98,13 @@ def test_zeros_beside_a_single_word_with_content_are_no_rest() -> None:
     plan = make_plan(device)
     judge = Judge(device, plan, role="pv")
     assert judge.judge(Reading(NIGHT, 0.0, image_of(plan, {0: 1}), b"\1" * plan.words)).withheld
+
+
+def test_the_dc_power_of_an_inverter_that_charges_a_battery_is_no_ac_power() -> None:
+    """A SUN2000 charges the battery of another map: 5 kW of DC power beside 50 W at its terminals."""
+    device = load("huawei_sun2000")
+    plan = make_plan(device, ["dc_power", "active_power_total"])
+    addresses = {register.quantity: register.addresses[-1] for register in device.registers}
+    image = image_of(plan, {addresses["dc_power"]: 5000, addresses["active_power_total"]: 50})
+    judge = Judge(device, plan, role="pv")
+    assert not any(judge.judge(Reading(NOON, 0.0, image, b"\1" * plan.words)).withheld for _ in range(4))

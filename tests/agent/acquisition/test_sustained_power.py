@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from math import isnan
 
 from wattgram.acquisition.device_source import Source
 from wattgram.acquisition.sustained_power import SustainedPower
@@ -12,7 +13,9 @@ from wattgram_drivers.device import Device, Reading, Register
 from wattgram_drivers.endpoint import parse
 from wattgram_drivers.plan import make_plan
 
-DEVICE = Device("made", "", "", "inverter", (Register("active_power_total", 0, "holding", "u16"),))
+from tests.support.kind_roles import with_roles
+
+DEVICE = with_roles(Device("made", "", "", "inverter", (Register("active_power_total", 0, "holding", "u16"),)))
 
 
 def after(minutes: float, power: float, interval: float = 1.0) -> float:
@@ -68,6 +71,17 @@ def test_a_rated_power_below_what_has_flowed_is_not_applied_and_is_an_event_and_
     assert after_restart.power(1001.0) == 60000.0
     assert "check rated_power" in after_restart.findings[0]
     assert after_restart.dump()["rated"] == {"power": 11e3, "finding": after_restart.findings[0]}
+
+
+def test_a_reading_that_waits_for_the_clock_is_judged_by_the_same_bounds() -> None:
+    after_restart = source(11e3)
+    after_restart.restore({"delivered": [], "sustained": 60000.0, "rests": False})
+    after_restart.equip(DEVICE, make_plan(DEVICE))
+    waiting = Reading(0, 0.0, struct.pack(">H", 60000), b"\1")
+    assert after_restart.decode_undated(waiting)["active_power_total"] == 60000.0
+    fresh = source(11e3)
+    fresh.equip(DEVICE, make_plan(DEVICE))
+    assert isnan(float(fresh.decode_undated(waiting)["active_power_total"]))
 
 
 def test_without_such_a_history_the_rated_power_bounds() -> None:

@@ -14,6 +14,8 @@ from wattgram_drivers.device import Device, Reading, Register, RequestFailure
 from wattgram_drivers.endpoint import parse
 from wattgram_drivers.plan import make_plan
 
+from tests.support.kind_roles import with_roles
+
 NOT_AVAILABLE = -32768
 REGISTERS = (
     Register("active_power_total", 0, "holding", "i16", invalid=(0x8000,)),
@@ -26,7 +28,7 @@ class Reads:
     """A source of a made device; a value None is not read."""
 
     def __init__(self, role: str = "load", kind: str = "meter", night: str = "answers", **config: object) -> None:
-        self.device = Device("made", "", "", kind, REGISTERS, night=night)  # type: ignore[arg-type]  # words from the test
+        self.device = with_roles(Device("made", "", "", kind, REGISTERS, night=night))  # type: ignore[arg-type]  # words from the test
         here = parse("tcp://127.0.0.1")
         self.source = Source(DeviceConfig("one", role, "made", self.device, here, 1, **config), "works", 0.0)  # type: ignore[arg-type]  # settings from the test
         self.plan = make_plan(self.device, config.get("quantities") or None)  # type: ignore[arg-type]  # settings from the test
@@ -104,7 +106,7 @@ def test_an_inverter_whose_power_is_not_available_at_night_gives_no_event() -> N
 
 
 def test_slow_quantities_are_missing_only_in_readings_in_which_they_are_due() -> None:
-    device = Device("made", "", "", "meter", (*REGISTERS[:2], Register("status", 100, "holding", "i16")))
+    device = with_roles(Device("made", "", "", "meter", (*REGISTERS[:2], Register("status", 100, "holding", "i16"))))
     here = parse("tcp://127.0.0.1")
     source = Source(DeviceConfig("one", "load", "made", device, here, 1, slow_interval=60.0), "works", 0.0)
     source.equip(device, make_plan(device, slow=["status"]))

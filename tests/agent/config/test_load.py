@@ -123,6 +123,23 @@ def test_a_counter_behind_transformers_rolls_over_at_its_primary_value(tmp_path:
     assert counters["active_energy_import"].bits == 32
 
 
+def test_the_pulses_of_an_input_are_the_energy_of_a_meter(tmp_path: Path) -> None:
+    # 800 imp/kWh on the meter: 1.25 Wh a pulse.
+    text = SITE.replace("sunspec", "wirenboard_wb_mcm8")
+    text += 'pulses_per_kwh = 800\nquantities = ["pulse_count_3"]\n'
+    config = read(text, tmp_path / "site.toml").devices[0]
+    assert config.quantities == ("active_energy_import",)
+    assert config.device is not None
+    (choice,) = counters_of(config.device, "grid", rated_power=50e3)
+    assert (choice.register.address, choice.direction) == (64, 1)
+    assert (choice.counter.quantity, choice.counter.count, choice.counter.limit) == (
+        "active_energy_import",
+        1.25,
+        50e3,
+    )
+    assert not [name for name in config.device.quantities if name.startswith("pulse_count")]
+
+
 def device(name: str, role: str, driver: str, *lines: str) -> str:
     """Return a [[device]] table with the lines of its role."""
     head = f'[[device]]\nname = "{name}"\nrole = "{role}"\ndriver = "{driver}"\nurl = "tcp://{name}"\n'

@@ -195,7 +195,7 @@ def test_energy_during_a_restart_is_counted() -> None:
 
 
 def test_more_energy_than_rated_power_allows_in_a_gap_is_a_glitch() -> None:
-    state, _ = step(METER, None, 5_000_000.0, T0)
+    state = State(5_000_000.0, T0, T0 - NS)  # it had just changed; a first value may be a day old
     # Ten hours allow 1200 kWh.
     _, count = step(METER, state, 6_300_000.0, T0 + 36_000 * NS)
     assert count == CounterStep(0.0, "glitch")
@@ -229,7 +229,8 @@ def test_the_energy_of_a_month_in_which_the_register_stood_still_is_estimated() 
     # home-assistant/frontend#28177: 30 days of 40 kW in one reading, then normal steps.
     state = State(5e6, T0, T0 - 30 * 86_400 * NS)
     counts = run(METER, [5e6, 33.8e6, 33.8e6 + 10, 33.8e6 + 20], start=T0 + NS, state=state)
-    assert verdicts(counts) == ["good", "glitch", "glitch", "estimated"]
+    # The value can be true: the register stood still for 30 days. It is held, and no glitch.
+    assert verdicts(counts) == ["good", "held", "held", "estimated"]
     assert sum(amounts(counts)) == 30 * 24 * 40e3 + 20
     assert events(counts) == []
 
@@ -345,7 +346,8 @@ def test_glitches_neither_add_nor_lose_energy(counter: Counter, history: list[tu
         bad = wrong_value(kind, truth.energy + truth.offset, counter)
         for _ in range(length):
             truth.flow(0.5)
-            assert truth.read(bad).verdict == "glitch"
+            # A register that has never moved may have been copied a day ago, and the value may be true: it is held.
+            assert truth.read(bad).verdict in (("glitch",) if truth.counted else ("glitch", "held"))
         truth.flow(0.5)
         truth.read()
         assert truth.counted == truth.energy

@@ -31,7 +31,8 @@ def directions(device: Device, role: str, *, invert: bool = False) -> dict[str, 
         ("eastron_sdm630", "pv", {IMPORT: 1, EXPORT: -1}),
         # The grid meter of an inverter, in 10 Wh rather than as a float.
         ("goodwe_et", "grid", {"meter_energy_import": 1, "meter_energy_export": -1}),
-        ("goodwe_et", "pv", {"energy_total": 1}),
+        # What the inverter's terminal delivers and draws; energy_total counts PV, also what goes into the battery.
+        ("goodwe_et", "pv", {"energy_export": 1, "energy_import": -1}),
         ("goodwe_et", "battery", {"battery_energy_discharge": 1, "battery_energy_charge": -1}),
         # 0.1 kWh rather than the 1 kWh that depend on the model (QUIRKS, Sungrow).
         ("sungrow_sg_string", "pv", {"energy_total_highres": 1}),
@@ -53,6 +54,10 @@ def directions(device: Device, role: str, *, invert: bool = False) -> dict[str, 
         ("siemens_sitrans_mass6000", "capture", {"totalizer_1": 1}),
         ("suto_s430_gasflow", "fuel", {"volume_total": 1}),
         ("huawei_sun2000", "grid", {}),  # its own energy is not the incomer's
+        # 534 counts what PV makes, also what goes into the battery: no counter of the terminal.
+        ("deye_hybrid_3p", "pv", {}),
+        # SMA's meter, not the inverter's yield.
+        ("sma_native", "grid", {"meter_energy_import": 1, "meter_energy_export": -1}),
     ],
 )
 def test_a_role_is_counted_by_its_finest_counter(driver: str, role: str, expected: dict[str, int]) -> None:
@@ -88,7 +93,7 @@ def test_every_counter_of_the_catalogue_has_a_step_a_width_and_a_limit(driver: s
             assert choice.counter.count > 0.0
             assert choice.counter.bits in ((0,) if choice.register.type.startswith("f") else (16, 32, 64))
             assert choice.counter.interval == 5.0
-            outside = unit != "Wh" or (device.kind == "inverter" and role == "grid")
+            outside = unit != "Wh" or (device.kind == "inverter" and role in ("grid", "load"))
             assert choice.counter.limit == (PHYSICAL_LIMITS[unit] if outside else 50e3)
 
 

@@ -82,7 +82,7 @@ def test_every_reading_has_its_time_and_no_key_is_written_twice(tmp_path: Path, 
         return bucket.rows(f"SELECT * FROM {query}")
 
     with device(meter) as inverter_server, subscriber(broker, "wattgram/#") as subscription:
-        devices = one_device("incomer", "grid", "huawei_sun2000", inverter_server.port, rated_power="110 kW")
+        devices = one_device("incomer", "pv", "huawei_sun2000", inverter_server.port, rated_power="110 kW")
         wall.set_ahead(-int(time.time()))
         text = configuration(tmp_path, devices, mqtt=broker.url, influxdb=database)
         with daemon(tmp_path, text, wall.environment) as running:

@@ -67,7 +67,7 @@ def test_electricity_is_0_1229_kgce() -> None:
     [
         ([], "gas counts no fuel"),
         ([meter("gas", "fuel")], "gas counts no fuel"),
-        ([meter("gas", "fuel", "eastron_sdm630")], "gas counts no fuel"),
+        ([meter("gas", "fuel", "endress_hauser_promass83_scanbuffer")], "gas counts no fuel"),
         ([meter("gas", "fuel", GAS)], "the heat of a m3 of the fuel of gas is unknown"),
         ([meter("gas", "fuel", GAS, fuel="diesel")], "the heat of a m3 of diesel is unknown"),
         ([meter("gas", "fuel", MASS, fuel="coal")], "the heat of a kg of coal is unknown"),

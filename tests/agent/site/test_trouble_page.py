@@ -11,6 +11,7 @@ from wattgram.accounts import balance
 from wattgram.acquisition import device_source, paced_intervals, value_incident
 from wattgram.base import watchdog
 from wattgram.base.event_severity import SEVERITIES
+from wattgram.config import role_check
 from wattgram.counters import counter, frozen_device, metering
 from wattgram.delivery import sink_state
 from wattgram.site import site
@@ -25,6 +26,7 @@ def events() -> set[str]:
         *counter.COUNTER_EVENTS.values(),
         metering.UNUSABLE,
         paced_intervals.LENGTHENED,
+        role_check.UNSUITABLE,
         *(frozen_device.EVENT, frozen_device.BACK),
         *(balance.FAULT, balance.RESTORED, balance.WITHHELD, balance.EXCEEDED, balance.FIT),
         *site.RESTARTED.values(),

@@ -30,6 +30,42 @@ def test_a_monotonic_moment_is_stamped_by_the_present_wall_clock() -> None:
     assert timekeeper.timestamp(4.0004) == NOON + 4 * NS - 3600 * NS  # in whole ms
 
 
+class StoppedProcess(Led):
+    """A clock that is read by a process which is stopped for 6 ms before one of the calls, as on a busy machine."""
+
+    def __init__(self, call: int) -> None:
+        super().__init__(NOON)
+        self.calls_before_stop = call
+
+    def time(self) -> int:
+        self.stop_once()
+        return super().time()
+
+    def monotonic(self) -> float:
+        self.stop_once()
+        return super().monotonic()
+
+    def stop_once(self) -> None:
+        if self.calls_before_stop == 0:
+            self.go(0.006)
+        self.calls_before_stop -= 1
+
+
+@pytest.mark.parametrize("call", range(8))
+def test_a_stop_of_the_process_between_two_clocks_moves_no_timestamp(call: int) -> None:
+    # 10.0005 s after noon, whatever the clock shows now; in whole ms 10.000 s
+    clock = StoppedProcess(call)
+    timekeeper = Timekeeper(clock, Server(clock, keeps=True))  # type: ignore[arg-type]  # a clock by hand
+    assert timekeeper.timestamp(10.0005) == NOON + 10 * NS
+
+
+@pytest.mark.parametrize("call", range(8))
+def test_a_stop_of_the_process_between_two_clocks_does_not_move_the_uptime(call: int) -> None:
+    clock = StoppedProcess(call)
+    server = Server(clock, keeps=True, uptime=500.0)
+    assert Timekeeper(clock, server).ahead == pytest.approx(500.0, abs=1e-6)  # type: ignore[arg-type]  # by hand
+
+
 def test_changes_count_the_settings_of_the_clock() -> None:
     timekeeper, clock, server = timekeeper_at(keeps=False, uptime=20.0)
     assert (timekeeper.unset, timekeeper.changes, timekeeper.state) == (True, 0, "unset")

@@ -161,6 +161,7 @@ export default {
   "state.implausible": "implausible",
   "state.glitch": "counter jumps",
   "state.partial": "incomplete",
+  "state.unsuitable": "wrong role",
   "state.unset": "not set",
   "state.waiting": "waiting",
   "state.lost": "lost",

@@ -161,6 +161,7 @@ export default {
   "state.implausible": "数值不可信",
   "state.glitch": "计数跳变",
   "state.partial": "数据不全",
+  "state.unsuitable": "角色不符",
   "state.unset": "未对时",
   "state.waiting": "等待中",
   "state.lost": "失联",
