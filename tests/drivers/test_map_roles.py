@@ -12,8 +12,8 @@ from wattgram_drivers.device import Device, Terminal
 from wattgram_drivers.driver_errors import MapError
 from wattgram_drivers.map_roles import (
     MAP_ROLES,
-    METER,
     MATTER_ROLES,
+    METER,
     ROLE_DIRECTIONS,
     TARIFFS,
     complete,
