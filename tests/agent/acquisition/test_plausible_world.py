@@ -300,7 +300,7 @@ def told_wrong(trial: Trial, quantity: str, broken: list[int], whole: Mapping[st
         found.append(f"{shown}: told as {told:g}, {quality}")
     elif quality == "good" and not isnan(meant) and not tiny:
         found.append(f"{shown}: withheld in a record that is good")
-    dead = void_with_its_port(trial, whole | {quantity: meant})
+    dead = void_with_its_port(trial, {**whole, quantity: meant})
     for other, value in whole.items():
         shown_value = values.get(other, nan)
         if other in dead:
