@@ -10,10 +10,15 @@ c. Decoding a reading takes less than a microsecond, so the interpreter's lock i
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.math cimport INFINITY, NAN, fabs, fmin, isfinite, log10
+from libc.math cimport INFINITY, NAN, fabs, isfinite
 from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
+
+from .power_factors cimport (
+    LARGEST_FACTOR, LEAST_FLOAT, LEAST_SHARE, MOST_PROOF, PERCENT, RATIO, RATIO_EXPONENT, Unit, Votes, elected,
+    expected_size, vote,
+)
 
 
 cdef enum Kind:
@@ -66,14 +71,6 @@ cdef struct Factor:
     int target
     int factor
 
-
-cdef double LARGEST_FACTOR = 0.0102  # of a power factor taken as percent: above, it is no ratio
-cdef double LEAST_PROOF = 0.02       # below, active by apparent power proves nothing
-cdef double MOST_PROOF = 1.5
-cdef double LEAST_SHARE = 0.05       # of the largest active power: below, a phase without load proves nothing
-cdef double LEAST_DIFFERENCE = 0.3   # of the sums of costs: below, the witnesses do not decide
-cdef double LEAST_FLOAT = 1e-12      # a float other than 0 below is no measurement
-cdef int RATIO_EXPONENT = -3         # with this scale, 16 bits cannot express 100 %
 
 cdef double[11] POWERS = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10]
 
@@ -215,14 +212,6 @@ cdef inline double value(
         return NAN
     result = usual_value(&variant.field, invalid, image, valid)
     return result if isfinite(result) else usual_value(field, invalid, image, valid)
-
-
-cdef inline double expected_size(double active, double apparent, double least) noexcept nogil:
-    """Return the decimal logarithm of active by apparent power; NaN if this proves nothing. least: active power, W."""
-    active = fabs(active)
-    if 0 < active and least <= active and LEAST_PROOF * apparent <= active <= MOST_PROOF * apparent:
-        return log10(active / apparent)
-    return NAN
 
 
 cdef tuple OPTIONAL = (False, -1, -1, -1, None)  # what a shorter field leaves out, from element 12 on
@@ -400,39 +389,29 @@ cdef class Decoder:
     cdef void decide(self, double *out, const unsigned char *image, const unsigned char *valid) noexcept nogil:
         """Replace power factors that were read as percent by ratios if the device sends ratios.
 
-        Each point with active and apparent power is a witness. Active by apparent power is the expected factor; the
-        costs are the distances of percent and of a ratio from it, in powers of ten, at most 1: a broken value counts
-        for neither. The smaller sum decides for all points. Without such powers the size of a value or its scale
-        decides. A power factor that nothing decides becomes NaN, unless it is 0, or impossible either way.
+        All points decide together, see `power_factors`. A power factor that nothing decides becomes NaN, unless it is
+        0, or impossible either way.
         """
         cdef Py_ssize_t i
         cdef Field field
-        cdef double size, proof, least = LEAST_SHARE * self.largest_active(out), percents = 0, ratios = 0
-        cdef bint percent = False, ratio = False
+        cdef Votes votes = Votes(0, 0, False, False)
+        cdef Unit unit
+        cdef double least = LEAST_SHARE * self.largest_active(out)
+        cdef bint fine
         for i in range(self.count):
-            if not self.is_open(i, out):
-                continue
-            size = fabs(out[i])
-            proof = log10(size) - expected_size(out[self.fields[i].active], out[self.fields[i].apparent], least)
-            if isfinite(proof):
-                percents += fmin(fabs(proof), 1)
-                ratios += fmin(fabs(proof + 2), 1) if size <= LARGEST_FACTOR else 1
-            if size > LARGEST_FACTOR:
-                percent = True
-            elif self.fields[i].scale_position >= 0:
-                if <int16_t> <uint16_t> word(image, self.fields[i].scale_position) <= RATIO_EXPONENT:
-                    ratio = True
-        if fabs(percents - ratios) >= LEAST_DIFFERENCE:
-            percent = percents < ratios
-            ratio = not percent
-        if percent:
+            if self.is_open(i, out):
+                field = self.fields[i]
+                fine = field.scale_position >= 0
+                fine = fine and <int16_t> <uint16_t> word(image, field.scale_position) <= RATIO_EXPONENT
+                vote(&votes, fabs(out[i]), expected_size(out[field.active], out[field.apparent], least), fine)
+        unit = elected(&votes)
+        if unit == PERCENT:
             return
         for i in range(self.count):
-            if not self.is_open(i, out):
-                continue
-            field = self.fields[i]
-            field.numerator *= 100
-            out[i] = usual_value(&field, self.invalid, image, valid) if ratio else NAN
+            if self.is_open(i, out):
+                field = self.fields[i]
+                field.numerator *= 100
+                out[i] = usual_value(&field, self.invalid, image, valid) if unit == RATIO else NAN
 
     cdef inline bint is_open(self, Py_ssize_t i, const double *out) noexcept nogil:
         """Return whether a value is a power factor that may be percent or a ratio.

@@ -92,23 +92,27 @@ class WordOrderCheck:
     ) -> Set[int]:
         """Return the floats of one request that have exchanged words, as its floats in `found` have.
 
-        They are the small floats that are possible with exchanged words. If these are half of all, they are all. If a
-        voltage or a frequency shows the fault, and no float of the request is small or outside its bounds with
-        exchanged words, they are all, too: the exchanged words of a healthy float are nearly always.
+        They are the small floats that are possible with exchanged words. If these are half of all, they are all. They
+        are all, too, if every voltage and frequency of the request shows the fault, and no other float is small or
+        outside its bounds with exchanged words: the exchanged words of a healthy float nearly always are.
         """
         if not found:
             return found
         possible = {index for index in counted if self._is_possible(index, exchanged[index])}
         shown = found | {index for index in possible if abs(numbers[index]) < SMALL}
         half = len(shown) >= FEWEST_FAULTS and 2 * len(shown) >= len(counted)
-        every = not found.isdisjoint(self._narrow) and all(
-            exchanged[index] == 0.0 or (abs(exchanged[index]) >= SMALL and self._is_inside(index, exchanged[index]))
-            for index in counted
+        narrow = counted & self._narrow
+        every = (
+            bool(narrow) and narrow <= found and all(self._is_credible(index, exchanged[index]) for index in counted)
         )
         return counted if half or every else shown
 
     def _is_possible(self, index: int, value: float) -> bool:
         return self._is_inside(index, value) and abs(value) >= self._least[index]
+
+    def _is_credible(self, index: int, value: float) -> bool:
+        """Return whether a value is 0, or within its bounds and not small."""
+        return value == 0.0 or (abs(value) >= SMALL and self._is_inside(index, value))
 
     def _is_inside(self, index: int, value: float) -> bool:
         limits = self._limits[index]
