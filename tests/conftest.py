@@ -5,6 +5,7 @@ A server that a test may kill is its own; the slow ones are shared.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -59,6 +60,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if used & BROWSERS:
             item.add_marker(pytest.mark.browser)
     arrange(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Exclude what the collection makes from garbage collection: it lives until the end.
+
+    Each worker collects thousands of tests and imports all modules. To search these objects again and again takes a
+    quarter of the collection's CPU time, and a tenth of the tests'.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:

@@ -270,9 +270,9 @@ class Device:
     """A register map: a model's registers and limits. name: of the map in the catalogue.
 
     conditions: when the values are valid. running: when an inverter feeds in, so that a request of zeros is void.
-    nameplate: quantity with the device's rated AC power, "" if no register has
-    it. blocks: registers that the device fills together; none for most maps. roles: the roles that the device can have.
-    terminal: of an inverter with a battery, None for other devices.
+    nameplate: quantity with the device's rated AC power, "" if no register has it. blocks: registers that the device
+    fills together; none for most maps. roles: the roles that the device can have. terminal: of an inverter with a
+    battery, None for other devices.
     """
 
     name: str

@@ -71,7 +71,12 @@ def kind_roles(kind: Kind, names: Collection[str]) -> dict[str, RoleReads]:
     for role, (powers, energies) in _KIND_ROLES[kind].items():
         power = tuple(alternative for alternative in powers if all(name in names for name in alternative))
         energy = tuple(pair for pair in energies if any(name in names for name in pair))
-        if power or energy or (role == "weather" and any(name.startswith("irradiance") for name in names)):
+        if (
+            power
+            or energy
+            or role == METER
+            or (role == "weather" and any(name.startswith("irradiance") for name in names))
+        ):
             found[role] = RoleReads(power, energy)
     return _expanded(found)
 

@@ -80,7 +80,7 @@ FACTS = {
     "solis_hybrid_33xxx": (46, 1, "input", 40, "big"),
     "solis_string_3xxx": (22, 4, "input", 40, "big"),
     "sungrow_sg_string": (41, 6, "input", 100, "little"),
-    "sungrow_sh_hybrid": (50, 11, "input", 100, "little"),
+    "sungrow_sh_hybrid": (51, 12, "input", 100, "little"),
     "suto_s430_gasflow": (8, 8, "holding", 125, "little"),
     "vaisala_mgp261": (9, 3, "holding", 125, "little"),
     "wago_879_30xx": (33, 10, "holding", 125, "big"),

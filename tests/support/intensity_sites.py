@@ -89,23 +89,33 @@ def _whole(power: float) -> float:
     return power if isnan(power) else round(64 * power) / 64
 
 
+# Made once: to make a strategy takes as long as to draw from it.
+ANY_POWER = {missing: unknown(POWER) if missing else POWER for missing in (True, False)}
+# Incomers in whole 64ths of a watt: several may cancel to nothing, and what then is left of doubles that are no such
+# numbers is rounding, which no rule says anything of.
+ANY_INCOMER = {missing: power.map(_whole) for missing, power in ANY_POWER.items()}
+CONSUMED = st.one_of(st.just(0.0), st.floats(1e3, 5e5))
+COUNTED = unknown(CONSUMED)
+BURNT = unknown(st.floats(1, 1e6))
+SOC, CERTIFICATES, CAPTURED = (unknown(st.floats(0, most)) for most in (1, 1e5, 100))
+OFFICIAL = unknown(GRID)
+FEW = st.integers(0, 3)
+
+
 @st.composite
 def instants(draw: st.DrawFn, roles: list[str], columns: tuple[str, ...], missing: bool) -> Instant:
     """One row, with a grid meter that mostly closes the balance so that there are loads to account for."""
-    power = unknown(POWER) if missing else POWER
-    # Incomers in whole 64ths of a watt: several may cancel to nothing, and what then is left of doubles that are no
-    # such numbers is rounding, which no rule says anything of.
-    powers = [draw(power.map(_whole) if role == "grid" else power) for role in roles]
+    powers = [draw(ANY_INCOMER[missing] if role == "grid" else ANY_POWER[missing]) for role in roles]
     seconds = draw(SECONDS)
+    hours = max(seconds, 0.0) / 3600
     energy = []
-    for role in roles:
-        counted = st.one_of(st.just(0.0), st.floats(1e3, 5e5)).map(lambda watts: watts * max(seconds, 0.0) / 3600)
+    for role in roles if "energy" in columns else ():
         # an incomer that counts would have to close the balance too: that is left to its power
         one_way = role not in ("battery", "load", "ev")
         energy.append(
-            (nan, nan) if role == "grid" else (draw(unknown(counted)), nan if one_way else draw(unknown(counted)))
+            (nan, nan) if role == "grid" else (draw(COUNTED) * hours, nan if one_way else draw(COUNTED) * hours)
         )
-    if "grid" in roles and draw(st.integers(0, 3)):
+    if "grid" in roles and draw(FEW):
         others = list(zip(roles, powers, strict=True))
         supply = sum(
             p if role == "battery" else max(p, 0.0)
@@ -113,7 +123,7 @@ def instants(draw: st.DrawFn, roles: list[str], columns: tuple[str, ...], missin
             if role not in ("grid", "load", "ev") and not isnan(p)
         )
         first = roles.index("grid")
-        load = draw(st.one_of(st.just(0.0), st.floats(1e3, 5e5)))
+        load = draw(CONSUMED)
         rest = sum(p for i, (role, p) in enumerate(others) if role == "grid" and i != first and not isnan(p))
         powers[first] = load - supply - rest
     return Instant(
@@ -121,12 +131,12 @@ def instants(draw: st.DrawFn, roles: list[str], columns: tuple[str, ...], missin
         draw(GRID),
         draw(CLEAN),
         tuple(powers),
-        tuple(energy) if "energy" in columns else (),
-        tuple(draw(unknown(st.floats(1, 1e6))) for _ in roles) if "carbon" in columns else (),
-        draw(unknown(st.floats(0, 1))) if "soc" in columns else nan,
-        draw(unknown(st.floats(0, 1e5))) if "certificates" in columns else nan,
-        draw(unknown(st.floats(0, 100))) if "captured" in columns else nan,
-        draw(unknown(GRID)) if "official" in columns else nan,
+        tuple(energy),
+        tuple(draw(BURNT) for _ in roles) if "carbon" in columns else (),
+        draw(SOC) if "soc" in columns else nan,
+        draw(CERTIFICATES) if "certificates" in columns else nan,
+        draw(CAPTURED) if "captured" in columns else nan,
+        draw(OFFICIAL) if "official" in columns else nan,
     )
 
 

@@ -26,6 +26,7 @@ from wattgram.grid.signal import Signal
 from wattgram.grid.table import FactorTable
 
 from . import battery_pool, fuel
+from .hybrid_nodes import channels_of
 
 BALANCE_ROLES = POWER_ROLES
 """Roles whose power is a channel of the accounts."""
@@ -63,7 +64,7 @@ class Layout:
     @classmethod
     def of(cls, config: Config) -> Layout:
         """Return the layout of a configured site."""
-        channels = tuple(device for device in config.devices if device.role in BALANCE_ROLES and not device.unsuitable)
+        channels = channels_of(config.devices)
         names = [device.name for device in channels]
         energies = [f"{name} {direction}" for name in names for direction in ("energy", "energy against")]
         column_fields = {
@@ -119,7 +120,7 @@ class Books:
         self._zone = config.site.timezone
         self._method = config.grid.method
         channels, basis = self.layout.channels, config.grid.basis
-        pool = battery_pool.pool([device.battery for device in channels if device.role == "battery"])
+        pool = battery_pool.pool([device.battery for device in config.devices if device.role == "battery"])
         certificates = config.grid.certificates
         incomers = [device.rated_power for device in channels if device.role == "grid"]
         self._accounts = Accounts(

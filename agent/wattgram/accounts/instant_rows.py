@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS
+from wattgram.base.occurrence import Occurrence
 from wattgram.config import green_certificates
 from wattgram.config.load import Config
 from wattgram.config.role_keys import BURNERS
@@ -19,7 +20,8 @@ from wattgram.grid.ladder import Ladder
 from . import battery_pool, fuel
 from .books import Layout
 from .late_energy import MIN_SECONDS, LateEnergy
-from .metering_point import FuelFlow, MeteringPoint, PointInterval
+from .metering_point import FuelFlow, PointInterval
+from .site_wiring import SiteWiring
 
 
 class SavedState(Protocol):
@@ -41,12 +43,15 @@ class Instants:
         by_name = {source.config.name: source for source in sources}
         tick = config.site.tick
         names = [device.name for device in layout.channels]
-        self.channels = tuple(by_name[name] for name in names)
+        self.channels = tuple(by_name[name] for name in names if name in by_name)
+        self.occurrences: tuple[tuple[str, Occurrence], ...] = ()  # events of the last `take`, by device
+        self._sources = by_name
+        self._wiring = SiteWiring(config.devices, layout.channels)
         self._layout = layout
         self._ladder = ladder
         # Without a source on the site, an incomer with an import counter alone is known.
         one_way = all(device.role in ("grid", "load", "ev") for device in layout.channels)
-        self._points = {name: MeteringPoint(by_name[name].config, tick, one_way=one_way) for name in names}
+        self._points = self._wiring.points(tick, one_way=one_way)
         self._fuel = {
             device.name: FuelFlow(tick, fuel.factor(device, config.grid.basis) / 1000.0 / factor)
             for device in layout.channels
@@ -73,7 +78,8 @@ class Instants:
         name, taken = source.config.name, source.taken
         assert taken is not None  # the caller has read the device
         if name in self._points:
-            self._points[name].put(time, taken.power, taken.metered)
+            for point, power, metered in self._wiring.readings(source.config, taken):
+                self._points[point].put(time, power, metered)
         elif name in self._tracks:
             self._tracks[name].put(TrackPoint(time, nan, taken.metered))
 
@@ -104,9 +110,14 @@ class Instants:
 
     def take(self, time: int, seconds: float) -> None:
         """Take the step to the next instant, `seconds` s after the last one (0: no interval ends here)."""
-        self._intervals = [
-            self._points[source.config.name].take(time, valid=not source.frozen) for source in self.channels
-        ]
+        taken = {
+            name: point.take(time, valid=not self._sources[self._wiring.device_of(name)].frozen)
+            for name, point in self._points.items()
+            if name in self._wiring.active
+        }
+        self._intervals, self.occurrences = self._wiring.advance(taken, seconds)
+        for name, finding in self._wiring.findings().items():
+            self._sources[name].wiring_finding = finding
         self._carbon = self._fuel_rates(time, seconds)
         for index, interval in enumerate(self._intervals):
             self._late_energy.add(index, interval.late_positive, interval.late_negative)
@@ -147,7 +158,7 @@ class Instants:
         powers = [interval.power for interval in self._intervals]
         for index, device in enumerate(self._layout.channels):
             if seconds > MIN_SECONDS and not (
-                self._points[device.name].counts or any(energies[2 * index : 2 * index + 2])
+                self._points[self._wiring.counter_point(device.name)].counts or any(energies[2 * index : 2 * index + 2])
             ):
                 powers[index] = energies[2 * index] = energies[2 * index + 1] = nan  # unknown
         signal = self._ladder.mean(time - int(max(span, seconds) * NS), time)
@@ -167,7 +178,7 @@ class Instants:
         parts = {
             part: {name: state.dump() for name, state in states.items()} for part, states in self._saved_parts().items()
         }
-        return {**parts, "arrears": self._late_energy.dump()}
+        return {**parts, "wiring": self._wiring.dump(), "arrears": self._late_energy.dump()}
 
     def restore(self, dumped: Any) -> None:
         """Restore the state from `dump` (after JSON); ValueError, KeyError or TypeError if the state is invalid.
@@ -178,7 +189,9 @@ class Instants:
             for name, state in states.items():
                 if name in dumped[part]:
                     state.restore(dumped[part][name])
-        if len(dumped["arrears"][3]) == len(self.channels):
+        if "wiring" in dumped:  # an older version had no stage of the wiring
+            self._wiring.restore(dumped["wiring"])
+        if len(dumped["arrears"][3]) == len(self._layout.channels):
             self._late_energy.restore(dumped["arrears"])
 
     def _saved_parts(self) -> Mapping[str, Mapping[str, SavedState]]:

@@ -25,6 +25,7 @@ from wattgram.counters.metering import MeteredStep, Metering, counters_of
 from .daylight import daylight_of
 from .record_quality import worst_quality
 from .sustained_power import SustainedPower
+from .terminal_reading import INVERTER_ROLES, TERMINAL_COUNTERS, NodeReading, TerminalReads
 from .validity import Judge, Judged
 from .value_incident import AGREE, COMPLETE, DISAGREE, IMPLAUSIBLE, MISSING, PLAUSIBLE, ValueIncident, by_kind
 from .wanted_quantities import WantedQuantities
@@ -54,7 +55,8 @@ class Latest:
     """The last reading of a device.
 
     power: W in the role's direction, NaN for none. monotonic: time of the reading, s. metered: energy since the
-    previous reading. judged: withheld and missing values. occurrences: events of this reading.
+    previous reading. judged: withheld and missing values. occurrences: events of this reading. node: terminal and DC
+    side of an inverter that may have a battery, None for other devices.
     """
 
     record: Record
@@ -63,6 +65,7 @@ class Latest:
     metered: MeteredStep
     judged: Judged
     occurrences: tuple[Occurrence, ...] = ()
+    node: NodeReading | None = None
 
 
 def power_quantities(device: Device, role: str, names: Collection[str]) -> tuple[str, ...]:
@@ -84,6 +87,9 @@ class Source:
         self.error = ""
         self.frozen = False
         self.metering = Metering()
+        self.terminal: TerminalReads | None = None  # of an inverter whose map has a terminal
+        self._terminal_counts: Any = {}  # state of the last process that waits for `equip`
+        self.wiring_finding = ""  # what the registers of the terminal and the DC side show about each other
         self.notices: list[Occurrence] = []  # events that the next reading publishes
         self._tags = (("site", site), ("device", config.name), ("role", config.role), ("driver", config.driver))
         self._started = started
@@ -119,6 +125,10 @@ class Source:
         names = self._judge.names
         self._series = Series("device", self._tags, names, (), ("quality",))
         self._equip_counters(device, plan, names)
+        if device.terminal is not None and self.config.role in INVERTER_ROLES:
+            counts = self.terminal.dump() if self.terminal else self._terminal_counts
+            self.terminal = TerminalReads(device, plan, names, self.config)
+            self.terminal.restore(counts)
         producer = device.kind == "inverter" or self.config.role in ("pv", "wind", "hydro")
         wanted = WantedQuantities(
             device,
@@ -148,6 +158,12 @@ class Source:
         return bool(self._power)
 
     @property
+    def _lacks_power(self) -> bool:
+        """Whether neither a quantity nor a counter gives the role's power."""
+        powerless = self.config.role in POWER_ROLES and not self.has_power and not self.unsuitable
+        return powerless and not any(self.metering.directions)
+
+    @property
     def counts_power(self) -> bool:
         """Whether the device has no quantity for its role's power, but counters, whose rate is the power."""
         return not self._power and any(self.metering.directions)
@@ -160,11 +176,6 @@ class Source:
             names = self._series.fields
             self._power = tuple((names.index(name), factor) for name, factor in parts(self._chosen))
 
-    @property
-    def _lacks_power(self) -> bool:
-        """Whether neither a quantity nor a counter gives the role's power."""
-        return self.config.role in POWER_ROLES and not self.has_power and not any(self.metering.directions)
-
     def take(self, reading: Reading) -> Record:
         """Decode and judge a reading, make it this device's record, and advance the counters."""
         assert self._judge is not None  # equip is called before the first reading
@@ -172,10 +183,19 @@ class Source:
         self._choose_power()
         metered = self._metered(reading, judged.values)
         self.taken = self._latest_of(reading, judged, metered)
+        self.taken = replace(self.taken, node=self._node(reading, judged.values))
         self.taken = replace(self.taken, occurrences=self._occurrences(reading, self.taken))
         if self.latest is not None and self.latest.record is self.taken.record:
             self.latest = self.taken
         return self.taken.record
+
+    def _node(self, reading: Reading, values: bytes) -> NodeReading | None:
+        """Return the terminal and the DC side; None if the map has no terminal."""
+        assert self._judge is not None  # equip is called before the first reading
+        if self.terminal is None:
+            return None
+        delivered = self._judge.wanted.delivered if self._judge.wanted else ()
+        return self.terminal.take(values, delivered, lambda place: self._scale(place, reading, values), reading.time)
 
     def _occurrences(self, reading: Reading, taken: Latest) -> tuple[Occurrence, ...]:
         """Return the events of a reading."""
@@ -214,6 +234,30 @@ class Source:
             "rests": self._judge.rests,
             "rated": {"power": self.config.rated_power, "finding": self.rated_finding} if self.rated_finding else None,
         }
+
+    def dump_counters(self) -> dict[str, object]:
+        """Return the state of all counters for a restart, JSON-compatible."""
+        terminal = self.terminal.dump() if self.terminal else self._terminal_counts
+        return {**self.metering.dump(), **({TERMINAL_COUNTERS: terminal} if terminal else {})}
+
+    def restore_counters(self, dumped: Any) -> None:
+        """Restore the state from `dump_counters`; the terminal's may wait for `equip`. ValueError if invalid."""
+        if not isinstance(dumped, dict):
+            raise ValueError(f"found {dumped!r}, expected a table of counters' states")
+        self._terminal_counts = dumped.get(TERMINAL_COUNTERS, {})
+        if self.terminal:
+            self.terminal.restore(self._terminal_counts)
+        self.metering.restore({name: state for name, state in dumped.items() if name != TERMINAL_COUNTERS})
+
+    def forget_counters(self) -> None:
+        """Begin all counters anew: another device answers."""
+        for metering in self.meterings:
+            metering.forget()
+
+    @property
+    def meterings(self) -> tuple[Metering, ...]:
+        """All counters of the device."""
+        return self.metering, *(self.terminal.meterings.values() if self.terminal else ())
 
     @property
     def learned(self) -> tuple[int, float, bool]:
@@ -320,7 +364,7 @@ class Source:
     def findings(self) -> list[str]:
         """What disagrees in the last reading or with the configuration, without consequence for the values."""
         found = list(self.latest.judged.findings) if self.latest else []
-        return [*found, self.rated_finding] if self.rated_finding else found
+        return [*found, *filter(None, (self.rated_finding, self.wiring_finding))]
 
     def stale_record(self, time: int) -> Record:
         """Return a record of quality `stale` without values."""

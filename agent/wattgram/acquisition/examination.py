@@ -88,6 +88,17 @@ class Examination:
         (number,) = struct.unpack(">f" if register.type == "f32" else ">d", words)
         return isinf(number)
 
+    def step(self, index: int) -> float:
+        """Return the smallest difference of an integer register's values, SI; 0 for a float or a product."""
+        place = self.places[index].in_force(self.reading.image, self.reading.valid)
+        register = place.register
+        if register.type in ("f32", "f64") or register.factors:
+            return 0.0
+        exponent = 0
+        if place.scale_position >= 0:
+            (exponent,) = struct.unpack_from(">h", self.reading.image, 2 * place.scale_position)
+        return abs(float(register.scale)) * 10.0 ** min(exponent, 10)
+
     def unit(self, index: int) -> str:
         """Return a space and the value's unit, "" for none."""
         unit = QUANTITIES[self.names[index]].unit

@@ -30,6 +30,7 @@ from wattgram.config.devices_table import KIND_OF_ROLE, DeviceConfig
 from .bus_usage import Usage
 from .chain_watch import ChainWatch, WalkPaused, changes, exchanged
 from .device_source import Source
+from .terminal_reading import with_terminal
 from .validity import nameplate_of
 from .watched_bus import DeviceBus, WatchedBus
 
@@ -134,11 +135,10 @@ def fitted(bus: DeviceBus, source: Source, device: Device) -> Reader:
     config = source.config
     if config.timeout is not None:
         device = replace(device, limits=replace(device.limits, timeout=config.timeout))
-    price = request_cost(bus.endpoint, device.limits)
-    quantities, slow = config.quantities, slow_of(config, device)
+    quantities, slow = with_terminal(config, device), slow_of(config, device)
     if quantities and config.rated_power is None and (name := nameplate_of(device)) and name not in quantities:
         quantities, slow = (*quantities, name), (*slow, name)  # read once, or with the slow quantities
-    reader = Reader(device, config.unit, quantities or None, cost=price, slow=slow)
+    reader = Reader(device, config.unit, quantities or None, cost=request_cost(bus.endpoint, device.limits), slow=slow)
     source.equip(device, reader.plan)
     return reader
 
@@ -369,7 +369,7 @@ class BusPoller:
             station.reader = fitted(self._watched_bus, source, survey.device)
             station.slow_period = -1
         if known is not None and exchanged(known.device, survey.device):
-            source.metering.forget()
+            source.forget_counters()
         watch.adopt(survey, station.reader, self.bus.connections, self._real_time())
 
     def _free_seconds(self, station: _Station) -> float:

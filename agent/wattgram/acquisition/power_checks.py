@@ -27,12 +27,13 @@ class PowerChecks:
         self._rules = rules
         self._single = single
         self._exceeded: dict[int, int] = {}  # readings in a row in which a power exceeded its bound
+        self._suspected: dict[int, int] = {}  # readings in a row in which only a weak bound showed exchanged words
         self._exchanged: frozenset[str] = frozenset()  # word orders that are those of no value
 
     @property
     def open(self) -> bool:
         """Whether the next reading continues what the last one showed."""
-        return bool(self._exceeded) or bool(self._exchanged)
+        return bool(self._exceeded or self._exchanged or self._suspected)
 
     def judge(self, case: Examination, findings: list[str], words: WordOrderCheck) -> None:
         """Withhold the powers that exceeded their bounds in three readings in a row, and exchanged words."""
@@ -42,17 +43,13 @@ class PowerChecks:
             for index in sorted(words.long_integers)
             if isfinite(case.numbers[index]) and case.numbers[index] != exchanged[index]
         ]
-        faults: set[int] = set()
-        while found := self._faults(case, exchanged, counted):  # a value with exchanged words bounds no other
-            for index, bound in found.items():
-                case.withhold([index], bound, f"{FAULT}; check word_order")
-            faults.update(found)
+        faults = self._take_faults(case, exchanged, counted, findings)
         sound: set[str] = set()
         for rule, limit in self._deciding(case):
             power = abs(case.numbers[rule.power])
             if rule.power in counted and 0.0 < power <= limit < abs(exchanged[rule.power]):
                 sound.add(_order(case, rule.power))
-            if limit > PRODUCT_SLACK:
+            if limit > PRODUCT_SLACK and not rule.words_only:
                 self._count(rule.power, exceeds=power > limit)
                 self._report(case, rule, limit, findings)
         shown = {_order(case, index) for index in faults}
@@ -71,13 +68,37 @@ class PowerChecks:
         )
         return next((total for total in known if not isnan(total)), nan)
 
-    def _faults(self, case: Examination, exchanged: Sequence[float], counted: Sequence[int]) -> dict[int, str]:
-        """Return the integers above their bound that are within it with exchanged words, and the bound."""
-        return {
-            rule.power: _bound(case, limit, rule)
+    def _take_faults(
+        self, case: Examination, exchanged: Sequence[float], counted: Sequence[int], findings: list[str]
+    ) -> set[int]:
+        """Withhold the integers above their bound that are within it with exchanged words; return them.
+
+        Where the bound is weak, a low word of 0000 in every 65,536th reading of a healthy device must not count: it
+        takes RUNNING readings, or another value that shows the fault.
+        """
+        bounds: dict[int, str] = {}
+        weak: set[int] = set()
+        numbers = dict(enumerate(case.numbers))
+        while found := [
+            (rule, limit)
             for rule, limit in self._deciding(case)
             if rule.power in counted and 0.0 < abs(exchanged[rule.power]) <= limit < abs(case.numbers[rule.power])
-        }
+        ]:
+            for rule, limit in found:
+                bounds[rule.power] = _bound(case, limit, rule)
+                case.numbers[rule.power] = nan  # a value with exchanged words bounds no other
+                if rule.words_only or limit <= PRODUCT_SLACK:
+                    weak.add(rule.power)
+        self._suspected = {index: self._suspected.get(index, 0) + 1 for index in weak}
+        several = len({numbers[index] for index in bounds}) >= FEWEST_FAULTS
+        faults = {index for index in bounds if several or index not in weak or self._suspected[index] >= RUNNING}
+        for index, bound in bounds.items():
+            case.numbers[index] = numbers[index]
+            if index in faults:
+                case.withhold([index], bound, f"{FAULT}; check word_order")
+            elif self._single:
+                findings.append(f"{case.names[index]}: {FAULT}, unless its currents are not measured; check word_order")
+        return faults
 
     def _deciding(self, case: Examination) -> Iterator[tuple[ProductRule, float]]:
         """Yield the first rule of each power that is known, and its limit, W.

@@ -8,7 +8,7 @@ second apart, and devices compute apparent and reactive powers in several ways.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wattgram_drivers.device import Device
 from wattgram_drivers.plan import Plan, RegisterSpan
@@ -37,12 +37,14 @@ class ProductRule:
     """A power, and the (voltage, current, factor) whose sum bounds it, with the factor `margin` on the sum.
 
     A current of -1: the first value by itself, such as the power of a phase. source: the other values, in words.
+    words_only: the sum bounds only values whose exchanged words fit, because power may flow past its currents.
     """
 
     power: int
     pairs: tuple[tuple[int, int, float], ...]
     margin: float = MARGIN
     source: str = VOLTAGE_CURRENT
+    words_only: bool = False
 
 
 class PowerWitnesses:
@@ -63,6 +65,7 @@ class PowerWitnesses:
         self._device = device
         self._plan = plan
         self._spans = spans
+        self._requests = [frozenset(block.spans) for block in plan.blocks]
         self._hybrid = hybrid
         self._string_inverter = string_inverter
         self._index = {name: index for index, name in enumerate(plan.quantities)}
@@ -80,22 +83,21 @@ class PowerWitnesses:
             rule = (
                 None if power.startswith(("apparent", "reactive")) else self._product(power, conductors, together=True)
             )
-            if rule is None and not (self._hybrid and own):
-                rule = self._product(power, conductors, together=False)
+            past = own and self._hybrid and (rule is None or power.endswith("_total"))
+            rule = rule or self._product(power, conductors, together=False)
             if rule is not None:
-                yield rule
+                yield replace(rule, words_only=past, margin=COARSE_MARGIN if past else rule.margin)
         for power, parts, source in self._sources():
             if rule := self._sum(power, parts, source):
                 yield rule
 
     def _products(self) -> Iterator[tuple[str, Sequence[Conductor]]]:
-        """Yield powers and their conductors. The total of a hybrid flows through its grid port and its backup port."""
+        """Yield powers and their conductors. A hybrid's total flows through its grid port and its backup port."""
         strings = [n for n in range(1, 25) if f"dc_power_{n}" in self._index]
         for prefix in ("", "meter_"):
             phases = _phases(prefix)
             for power in ("active_power", "apparent_power", "reactive_power"):
-                if prefix or not self._hybrid:
-                    yield f"{prefix}{power}_total", phases
+                yield f"{prefix}{power}_total", phases
                 for phase, conductor in zip(PHASES, phases, strict=True):
                     yield f"{prefix}{power}_{phase}", [conductor[:1]]
         yield "battery_power", [[("battery_voltage", "battery_current", 1.0)]]
@@ -171,7 +173,7 @@ class PowerWitnesses:
 
     def _blocks_of(self, quantity: str) -> set[int]:
         spans = self._spans[self._index[quantity]]
-        return {number for number, block in enumerate(self._plan.blocks) if spans.issubset(block.spans)}
+        return {number for number, request in enumerate(self._requests) if spans <= request}
 
 
 def _alone(names: Iterable[str]) -> Conductor:

@@ -28,9 +28,6 @@ NOMINAL_PHASE_VOLTAGE = 230.0
 COUNTING = ("energy", "net energy", "amount")
 """Classes of counters."""
 
-BATTERY_VENDORS = ("Fronius", "Huawei", "SMA", "SolarEdge")
-"""Vendors of inverters with a battery on the DC side that another map, or no map, reads."""
-
 SUNSPEC_RUNNING = (4.0, 5.0)
 """States of a SunSpec inverter that feeds in: at its maximum power point, and throttled (models 101 to 113)."""
 
@@ -144,8 +141,7 @@ class ReadingRules:
     @property
     def _may_store(self) -> bool:
         """Whether a battery may share the DC side of an inverter, also one that another map reads."""
-        named = any("battery" in name for name in self._device.quantities)
-        return named or bool(self._device.blocks) or self._device.vendor in BATTERY_VENDORS
+        return self._device.terminal is not None or self.is_hybrid or bool(self._device.blocks)
 
     @property
     def is_meter(self) -> bool:

@@ -9,6 +9,9 @@ from .examination import Examination
 from .power_checks import PowerChecks
 from .reading_rules import DEAD_CURRENT, DEAD_POWER, DEAD_SHARE, NOMINAL_PHASE_VOLTAGE, PortRule, ReadingRules
 
+THREE_WIRE = "; of a three-wire meter, the values return with the next step of a counter"
+"""End of the reason, where the frequency of a meter lives."""
+
 DIFFERENCE, DIFFERENCE_SHARE = 100.0, 0.05
 """Difference of a total and its phases, or of an apparent and an active power, VA and share (METHOD-SITE 10)."""
 
@@ -65,9 +68,9 @@ class RelationChecks:
             flows = [index for index, least in thresholds if abs(case.numbers[index]) > least]
             if voltages and not any(voltages) and flows and not self._measures(port, case):
                 names = ", ".join(case.names[index] for index in flows)
-                case.withhold(
-                    port.members, "a port with voltage", f"is void: {names} while all voltages of the port are 0"
-                )
+                wait = THREE_WIRE if self._rules.is_meter and any(case.known(port.frequencies)) else ""
+                reason = f"is void: {names} while all voltages of the port are 0{wait}"
+                case.withhold(port.members, "a port with voltage", reason)
 
     def _measures(self, port: PortRule, case: Examination) -> bool:
         """Return whether a meter measures although its voltages are 0: a counter rose beside a live frequency.
@@ -97,7 +100,8 @@ class RelationChecks:
             added, whole = sum(phases), case.numbers[total]
             if len(phases) < len(parts) or isnan(whole):
                 continue
-            wrong = any(phases) and _differ(whole, added)
+            steps = sum(case.step(index) for index in (total, *parts)) / 2.0
+            wrong = any(phases) and _differ(whole, added) and abs(whole - added) > steps
             unit = case.unit(total)
             text = f"{case.names[total]} {whole:.6g}{unit} differs from the sum of its phases, {added:.6g}{unit}"
             yield (total, -1), text if wrong else ""
@@ -106,7 +110,8 @@ class RelationChecks:
             if isnan(va) or isnan(w):
                 continue
             text = f"{case.names[apparent]} {va:.6g} VA is below {case.names[active]} {w:.6g} W"
-            yield (apparent, active), text if w > va > 0.0 and _differ(w, va) else ""
+            steps = (case.step(apparent) + case.step(active)) / 2.0
+            yield (apparent, active), text if w - steps > va > 0.0 and _differ(w, va) else ""
 
 
 def _differ(power: float, other: float) -> bool:

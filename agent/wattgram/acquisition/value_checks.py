@@ -48,6 +48,8 @@ class ValueChecks:
         state, running = self._rules.running
         runs = state >= 0 and case.raw[state] in running
         runs = runs or sum(case.known(self._rules.dc_side)) > least
+        # A finer frequency that the device lacks may have a request of its own: beside a live voltage it says nothing.
+        runs = runs and not any(any(case.known(port.voltages)) for port in self._rules.ports)
         read = [block for block in self._rules.blocks if any(case.reading.valid[at] for at in block.positions)]
         contents = [_content(block, case) for block in read]
         asleep = asleep or (self._rules.rest >= 0 and case.raw[self._rules.rest] in RESTING)

@@ -52,6 +52,8 @@ def _as_table(report: CheckReport) -> str:
     head = ("bus", "requests a round", "predicted busy", "without slow_interval")
     columns = len(head) if any(busy != whole for _, _, busy, whole in rows) else len(head) - 1
     lines = [table(head[:columns], [row[:columns] for row in rows], right=(1, 2, 3)[: columns - 1])]
+    if report.wiring:
+        lines += ["", *report.wiring]
     if report.devices:
         lines += ["", table(("device", "role", "answer", "power"), report.devices, right=(3,))]
     lines.append("")

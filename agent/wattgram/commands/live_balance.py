@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from wattgram_drivers.map_roles import complete
+
 from wattgram.accounts.books import BALANCE_ROLES
 from wattgram.accounts.metering_point import ONE_WAY, PRODUCERS
 
 from .live_device import LiveDevice
 from .live_finding import LiveFinding
+from .live_hybrid import metered_use, site_flows
 
 NOISE_POWER = 50.0
 """Negative power without meaning, W: the consumption of an inverter at night, the zero of a meter."""
@@ -31,7 +34,7 @@ def direction_finding(device: LiveDevice, devices: Sequence[LiveDevice]) -> list
     text = f"{in_kilowatts(latest.power)} is against the role {config.role}; try invert = true"
     if config.role in PRODUCERS:
         standby = STANDBY_SHARE * config.rated_power if config.rated_power else LARGEST_STANDBY
-        hybrid = device.live is not None and "battery_power" in device.live.values
+        hybrid = _has_battery(device)
         if hybrid or -latest.power <= max(NOISE_POWER, standby):
             reason = "does it charge its battery" if hybrid else "is it the consumption at rest"
             return [LiveFinding("against", f"{text}, or {reason}?", question=True)]
@@ -40,13 +43,21 @@ def direction_finding(device: LiveDevice, devices: Sequence[LiveDevice]) -> list
     return [LiveFinding("against", text)]
 
 
+def _has_battery(device: LiveDevice) -> bool:
+    """Return whether an inverter tells the power of a battery behind it."""
+    live = device.live
+    terminal = live.device.terminal if live else None
+    return live is not None and terminal is not None and complete(terminal.battery_power, live.values) != ()
+
+
 def balance_findings(devices: Sequence[LiveDevice]) -> list[LiveFinding]:
     """Return what is impossible in the balance of the site, with the meters whose reversal explains it."""
+    flows = site_flows(devices)
     powers = {
-        role: [_power(device) for device in devices if device.source.config.role == role] for role in BALANCE_ROLES
+        role: [flows[device.name] for device in devices if device.source.config.role == role] for role in BALANCE_ROLES
     }
     inflow = sum(sum(powers[role]) for role in ("grid", *PRODUCERS, "battery"))
-    metered = sum(sum(powers[role]) for role in ("load", "ev"))
+    metered = metered_use(devices, flows)
     if not powers["grid"]:
         return []
     if not math.isfinite(inflow):
@@ -57,7 +68,7 @@ def balance_findings(devices: Sequence[LiveDevice]) -> list[LiveFinding]:
             device.name
             for device in devices
             if device.source.config.role in ("grid", *PRODUCERS, "battery")
-            and inflow - 2 * _power(device) >= -NOISE_POWER
+            and inflow - 2 * flows[device.name] >= -NOISE_POWER
         ]
         return [LiveFinding("load", f"{text}; try invert = true for {' or '.join(names)}" if names else text)]
     if math.isfinite(metered) and metered > 1.02 * inflow + 2 * NOISE_POWER:

@@ -22,6 +22,7 @@ from .driver_advice import with_advice
 from .live_balance import balance_findings, direction_finding, generated, in_kilowatts
 from .live_device import LiveDevice, examine_device
 from .live_finding import LiveFinding
+from .live_hybrid import loss_findings
 from .live_twins import twin_findings
 from .single_reading import READ_TIMEOUT
 from .site_check import CheckReport
@@ -44,6 +45,8 @@ async def check_live(config: Config, report: CheckReport, clock: Clock) -> None:
     for device in devices:
         _add_device(device, devices, report, dark=dark)
     report.findings += twin_findings(devices)
+    for name, finding in loss_findings(devices):
+        _add([finding], name, report)
     _add(balance_findings(devices), "balance", report)
     for sink in sinks(config):
         await _check_sink(sink, report)

@@ -51,7 +51,7 @@ class LiveReading:
 
     @cached_property
     def power(self) -> tuple[str, ...]:
-        """Quantities that give the role's power."""
+        """Quantities that give the role's power, by the map's preference."""
         return power_quantities(self.device, self.config.role, self.names)
 
     def words(self, index: int) -> bytes:

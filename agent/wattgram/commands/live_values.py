@@ -190,7 +190,9 @@ def _incomplete(live: LiveReading, withheld: set[str]) -> Iterator[LiveFinding]:
     if wanted and not failures:
         text = f"{wanted[0]}{_further(wanted[1:])}: listed in quantities, and without a value; leave out of quantities"
         yield LiveFinding("wanted", text, question=may_sleep(live))
-    unread = [index for index in range(len(live.names)) if not live.words(index)]
+    unread = [
+        index for index, place in enumerate(live.plan.places) if not live.words(index) and not place.register.optional
+    ]
     if not failures and unread:
         listed = f"{live.names[unread[0]]}{_further([live.names[index] for index in unread[1:]])}"
         text = (

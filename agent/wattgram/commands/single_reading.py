@@ -127,8 +127,6 @@ def _lacking(device: Device, role: str, values: Sequence[Value]) -> tuple[str, .
     """
     known = {value.quantity for value in values if isfinite(value.value)}
     asked = role or MAIN_ROLES[device.kind]
-    if power_quantities(device, asked, known):
-        return ()
     names = power_quantities(device, asked, device.quantities)
     if not names:
         return (POWER_WITHOUT_ROLE,) if role in POWER_ROLES else ()

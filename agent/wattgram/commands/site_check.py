@@ -19,6 +19,7 @@ from wattgram.config.devices_table import KIND_OF_ROLE, DeviceConfig
 from wattgram.config.load import Config
 
 from .live_twins import double_entries
+from .wiring_tree import hybrid_notes, wiring_lines
 
 FASTER = (9600, 19200, 38400, 57600, 115200)
 """Baud rates of most serial devices."""
@@ -57,13 +58,14 @@ class BusPlan:
 class CheckReport:
     """Plans and findings. The report is not ok when a plan does not fit, or the live test found a fault.
 
-    `devices`: name, role, answer and power of each device that the live test read.
+    `devices`: name, role, answer and power of each device that the live test read. `wiring`: the site as a tree.
     """
 
     buses: list[BusPlan]
     devices: list[tuple[str, str, str, str]] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    wiring: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -105,6 +107,8 @@ def check_plan(config: Config) -> CheckReport:
         for device in config.devices
         if device.ratio != 1.0
     ]
+    report.wiring = wiring_lines(config.devices)
+    report.notes += hybrid_notes(config.devices)
     if not any(device.role == "grid" for device in config.devices):
         report.notes.append("no device has the role grid: the balance assumes a site without import and export")
     return report

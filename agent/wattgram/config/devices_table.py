@@ -23,7 +23,7 @@ from wattgram.base.toml_table import Table
 from wattgram.counters import frozen_device
 from wattgram.counters.metering import counter_unit
 
-from . import role_keys
+from . import role_keys, topology_keys
 from .role_keys import BatteryConfig, EmissionConfig
 
 KIND_OF_ROLE: Mapping[str, Kind] = {
@@ -49,7 +49,9 @@ class DeviceConfig:
     trusting values that do not change while power flows. `ratio`: CT x VT of a meter that shows the values of the
     secondary side; `device` has it already. `nominal_frequency`: Hz, None for 50 or 60. `nominal_voltage`:
     V, above 1.5 kV for a meter behind voltage transformers. `battery`: settings of role battery. `emission`: settings
-    of the roles that produce. `tolerate`: header fields that the device's gateway sets wrongly for good.
+    of the roles that produce. `tolerate`: header fields that the device's gateway sets wrongly for good. `behind`: the
+    devices whose readings contain this device's flow, () for the busbar. `backup`: loads stand on the backup port of
+    an inverter whose map has no power of it.
     `unsuitable`: why the device cannot have its role, "" if it can; its power stays out of the balance.
     """
 
@@ -74,11 +76,16 @@ class DeviceConfig:
     battery: BatteryConfig = field(default_factory=BatteryConfig)
     emission: EmissionConfig = field(default_factory=EmissionConfig)
     tolerate: tuple[Tolerance, ...] = ()
+    behind: tuple[str, ...] = ()
+    backup: bool = False
     unsuitable: str = ""
 
 
-def read(tables: Sequence[Table], maps: Path | None) -> tuple[DeviceConfig, ...]:
-    """Read `[[device]]`; mistakes go to the tables. `maps`: directory of the site's register maps, None for none."""
+def read(tables: Sequence[Table], maps: Path | None, netting: str = "busbar") -> tuple[DeviceConfig, ...]:
+    """Read `[[device]]`; mistakes go to the tables.
+
+    `maps`: directory of the site's register maps, None for none. `netting`: of `[grid]`.
+    """
     devices: list[DeviceConfig] = []
     names: set[str] = set()
     endpoints: dict[str, Endpoint] = {}
@@ -96,6 +103,8 @@ def read(tables: Sequence[Table], maps: Path | None) -> tuple[DeviceConfig, ...]
             )
         devices.append(device)
     _check_battery_pool(tables, devices)
+    above = topology_keys.resolved(tables, devices, netting)
+    devices = [replace(device, behind=names) for device, names in zip(devices, above, strict=True)]
     return _with_fuel_meters(tables, devices)
 
 
@@ -179,6 +188,8 @@ def _device(table: Table, maps: Path | None) -> DeviceConfig:
         battery=role_keys.battery(table) if role == "battery" else BatteryConfig(),
         emission=role_keys.emission(table, role),
         tolerate=tuple(table.take("tolerate", toml_table.listed(toml_table.choice(get_args(Tolerance))), ()) or ()),
+        behind=table.take("behind", topology_keys.behind, ()) or (),
+        backup=table.take("backup", toml_table.flag, False) or False,
     )
     config = _with_pulses(table, config)
     role_keys.refuse_others(table, role)
@@ -187,8 +198,19 @@ def _device(table: Table, maps: Path | None) -> DeviceConfig:
         table.mistake(
             "tolerate", f"found with {place.scheme}, whose frames have no header; allowed: with tcp, udp, tls"
         )
+    _check_backup(table, config)
     table.done()
     return config
+
+
+def _check_backup(table: Table, device: DeviceConfig) -> None:
+    """Report the key `backup` with a device that has no backup port."""
+    if not device.backup:
+        return
+    if device.role and device.role not in ("pv", "battery"):
+        table.mistake("backup", f"found with role {device.role!r}; allowed: with role pv, battery")
+    elif device.device is not None and device.device.terminal is None:
+        table.mistake("backup", f"found with {device.driver}, which has no backup port; allowed: with a hybrid")
 
 
 def _ratio(table: Table, driver: str, device: Device | None) -> float:

@@ -72,7 +72,7 @@ def read(text: str, path: Path, sinks: Mapping[str, TableReader]) -> Config:
     site = site_table.read(top.table("site", required=True))
     grid = grid_table.read(top.table("grid"), directory, site.timezone, broker="mqtt" in data)
     of_devices = top.tables("device", required=True)
-    devices = devices_table.read(of_devices, maps_or_none)
+    devices = devices_table.read(of_devices, maps_or_none, grid.netting)
     inside = {name.removeprefix("mqtt."): reader for name, reader in sinks.items() if name.startswith("mqtt.")}
     broker = top.table("mqtt")
     tables = {name: top.table(name) for name in sinks if "." not in name}

@@ -74,6 +74,7 @@ class Health:
                     "driver": source.config.driver,
                     "bus": source.config.endpoint.key,
                     "unit": source.config.unit,
+                    "behind": list(source.config.behind),
                     "interval": source.config.interval,
                     "state": source.state(now),
                     "age": round(source.age(now), 1),

@@ -20,6 +20,10 @@ processors plus four; two sinks and a grid source could block so many, and then 
 _ARENA_MAX = -8
 """M_ARENA_MAX of mallopt(3), in malloc.h."""
 
+COLLECTION_PERIOD = 60.0
+"""Real s between two collections of cycles of unused objects. Python collects them after a number of new objects, not
+after a time: meanwhile the memory rises with each longer wait, and the heap returns little of it."""
+
 LOG_PAUSE = 60.0
 """s for which a message is not repeated."""
 
@@ -59,3 +63,9 @@ def prepare() -> None:
     with contextlib.suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)  # memory that only the start needed
     gc.freeze()  # these objects stay, and a full collection of them would block the loop
+    loop.call_later(COLLECTION_PERIOD, _collect, loop)
+
+
+def _collect(loop: asyncio.AbstractEventLoop) -> None:
+    gc.collect()
+    loop.call_later(COLLECTION_PERIOD, _collect, loop)

@@ -55,9 +55,14 @@ def of_driver(
 ) -> list[ServedDevice]:
     """Return one device of the catalogue. ValueError: a wrong role or fault."""
     kind = device.kind if device else walk.place(name, "inverter")[0]
+    asked = role
     role = role or ("weather" if catalogue.is_sunspec(name) and kind == "sensor" else ROLE_OF_KIND[kind])
+    if device and role not in device.roles and not asked:
+        role = next((possible for possible in device.roles if possible in ROLES), role)
     if role not in ROLES:
         raise ValueError(f"found role {role!r}{nearest(role, ROLES)}; allowed: {', '.join(ROLES)}")
+    if device and role not in device.roles:
+        raise ValueError(f"found role {role!r}; allowed with {name}: {', '.join(device.roles)}")
     number = unit if unit is not None else device.unit if device else 1
     served = ServedDevice(endpoint.key, part(re.sub("[_:]", "-", name), role, None, ""), name, device, endpoint, number)
     return _with_faults([served], faults)

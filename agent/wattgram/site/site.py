@@ -84,7 +84,6 @@ class Site:
         self._clock = clock
         self.books = Books(config, self.grid, max(clock.time(), EARLIEST))
         self._instants = Instants(config, self.books.layout, self.sources, self.grid)
-        self._channels = self._instants.channels
         self._days = DayBook(config.site.name, config.site.timezone, self.books.layout, config.goals.nominal_voltage)
         self._order = TickOrder(config.site.tick)
         self._checkpoint_kind = "anew"
@@ -99,7 +98,12 @@ class Site:
         roles = [device.role for device in channels]
         self._balance_check = Accounts(roles, [0.0] * len(roles))
         self._balance = Balance(
-            wiring=repr([(device.name, device.role, device.driver, device.unit, device.invert) for device in channels])
+            wiring=repr(
+                [
+                    (device.name, device.role, device.driver, device.unit, device.invert, *device.behind)
+                    for device in channels
+                ]
+            )
         )
         self.replay_backlog: list[Record] | None = None
         self._learned: list[tuple[int, float, bool]] = []
@@ -192,6 +196,8 @@ class Site:
         pause = not step.contiguous or step.gap > GAP_INTERVALS * self.config.site.tick
         seconds = 0.0 if pause else step.gap
         self._instants.take(time, seconds)
+        for name, (event, detail) in self._instants.occurrences:
+            self.event(name, event, detail)
         if self._checkpoint_kind:
             self._store_checkpoint(time - 1)
         if pause:
@@ -257,7 +263,8 @@ class Site:
             self._instants.clear()
             if verdict.step < 0.0:
                 for source in self.sources:
-                    source.metering.shift_times(round(verdict.step * NS))
+                    for metering in source.meterings:
+                        metering.shift_times(round(verdict.step * NS))
         if not self.timekeeper.unset:
             self.events.stamp()
         for event, detail in verdict.occurrences:
@@ -334,7 +341,7 @@ class Site:
 
     def _checked(self, time: int, row: bytes, seconds: float) -> bytes:
         """Return the row, without powers while the balance is withheld (`balance`)."""
-        powers = row[8 * LEADING_COLUMNS : 8 * (LEADING_COLUMNS + len(self._channels))]
+        powers = row[8 * LEADING_COLUMNS : 8 * (LEADING_COLUMNS + len(self.books.layout.channels))]
         grid = struct.pack("2d", 0.0, nan)  # the grid intensity does not affect the balance
         (tick,) = struct.iter_unpack(f"{len(OUTPUTS)}d", self._balance_check.step(row[:8] + grid + powers))
         self._balance, verdict = self._balance.advance(dict(zip(OUTPUTS, tick, strict=True)), seconds)
@@ -362,7 +369,7 @@ class Site:
 
     def _save(self) -> None:
         self._spool.put_state(STATE, self.books.state())
-        counters = {source.config.name: source.metering.dump() for source in self.sources}
+        counters = {source.config.name: source.dump_counters() for source in self.sources}
         self._spool.put_state(COUNTERS, json.dumps(counters).encode())
         energy = {"instants": self._instants.dump(), "balance": self._balance.dump()}
         self._spool.put_state(ENERGY, json.dumps(energy).encode())
@@ -395,7 +402,7 @@ class Site:
     def _restore_counters(self, stored: bytes) -> None:
         states = json.loads(stored)
         for source in self.sources:
-            source.metering.restore(states.get(source.config.name, {}))
+            source.restore_counters(states.get(source.config.name, {}))
 
     def _restore_energies(self, stored: bytes) -> None:
         state: Any = json.loads(stored)

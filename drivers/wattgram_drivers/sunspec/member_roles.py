@@ -39,6 +39,11 @@ class StorageFacts(NamedTuple):
     vacant: bool = False
     ports: tuple[PortUse, ...] = ()
 
+    @property
+    def battery_alone(self) -> bool:
+        """Whether every DC port is a battery's: the AC power is then the battery's."""
+        return bool(self.ports) and not {"pv", ""} & {*self.ports}
+
 
 def port_uses(found: FoundModel, octets: bytes) -> tuple[PortUse, ...]:
     """Return the use of each DC port of a model 714, or of each module of a model 160. octets: from its third register.
@@ -81,11 +86,14 @@ def member_roles(
         return {"weather": RoleReads()}
     if kind == "battery":
         counters = (("battery_energy_discharge", "battery_energy_charge"), *battery_counters(facts))
-        reads = RoleReads((*battery_powers(names, facts), *_AC_POWER), (*counters, ("energy_export", "energy_import")))
-        return {"battery": reads}
+        powers, at_terminal = battery_powers(names, facts), (("energy_export", "energy_import"),)
+        if facts.battery_alone:
+            return {"battery": RoleReads((*_AC_POWER, *powers), (*at_terminal, *counters))}
+        return {"battery": RoleReads((*powers, *_AC_POWER), (*counters, *at_terminal))}
     words = ["pv", "wind", "hydro"]
     words += ["genset", "chp"] if DER in models else []
-    words += ["battery"] if not {*STORAGE_MODELS}.isdisjoint(models) else []  # of an inverter with a battery alone
+    # The role of an inverter with a battery alone, and of any source that model 701 describes.
+    words += ["battery"] if not {*STORAGE_MODELS, DER}.isdisjoint(models) else []
     return dict.fromkeys(words, RoleReads(_AC_POWER, tuple(reversed(_AT_TERMINAL))))
 
 
@@ -109,13 +117,13 @@ def battery_counters(facts: StorageFacts) -> tuple[tuple[str, str], ...]:
 
 
 def member_terminal(names: Collection[str], facts: StorageFacts) -> Terminal | None:
-    """Return the terminal of an inverter whose battery has values; None for an inverter without a battery.
+    """Return the terminal of an inverter whose battery has values; None without a battery, or without PV.
 
     Model 124 and model 713 have no power: without another model, the battery's power is unknown.
     """
     powers = battery_powers(names, facts)
     modules = tuple(name for name in names if re.fullmatch(r"dc_power_\d+", name))
-    if facts.vacant or not (powers or modules):
+    if facts.vacant or facts.battery_alone or not (powers or modules):
         return None
     pv = tuple(f"dc_power_{number}" for number in _numbers(facts, "pv"))
     if not pv and not any(facts.ports):

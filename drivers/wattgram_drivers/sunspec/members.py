@@ -103,6 +103,13 @@ def pick(found: Sequence[Member], driver: str, kind: Kind | None) -> Member:
     raise BadAnswer(f"no {driver} in this unit; found {', '.join(member.driver for member in found)}")
 
 
+def with_ac_side(battery: Member, found: Sequence[Member]) -> Member:
+    """Return a battery with the models of the inverter whose DC ports it has, for an inverter without PV."""
+    others = (member for member in found if member.kind == "inverter" and {*member.models} & {*battery.models})
+    owner = next(others, battery)
+    return replace(battery, models=(*battery.models, *(model for model in owner.models if model not in battery.models)))
+
+
 def described(member: Member, identity: CommonModel, *, alone: bool, facts: StorageFacts = NO_STORAGE) -> Device:
     """Return a member as a Device. alone: the only member of a unit, with the plain name `sunspec`.
 

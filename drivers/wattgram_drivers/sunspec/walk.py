@@ -15,7 +15,7 @@ from wattgram_drivers.device import Device, Kind, Table
 from wattgram_drivers.driver_errors import BadAnswer, Refused
 
 from .member_roles import StorageFacts, port_models, port_uses
-from .members import CommonModel, Member, described, pick, place
+from .members import CommonModel, Member, described, pick, place, with_ac_side
 from .members import members as members_of
 from .models import END, MARKER, TABLE, FoundModel, definition, has_value
 from .points import KNOWN_MODELS, METERS, POINT_QUANTITIES, STORAGE_MODELS, quantities
@@ -86,7 +86,10 @@ async def survey(read: Read, driver: str = SUNSPEC, kind: Kind | None = None, *,
         listed = ", ".join(present) or "none"
         raise BadAnswer(f"no {member.driver} in this unit: {_numbered(_proofs(member))} no value; found {listed}")
     identity = await _identity(read, member.common)
-    device = described(member, identity, alone=len(found) == 1, facts=await _storage_facts(read, member))
+    facts = await _storage_facts(read, member)
+    if member.kind == "battery" and facts.battery_alone:
+        member = with_ac_side(member, found)
+    device = described(member, identity, alone=len(found) == 1, facts=facts)
     return Survey(device, chain, member.common)
 
 

@@ -228,15 +228,12 @@ def test_a_silent_unit_does_not_delay_another_unit_of_its_line(tmp_path: Path, b
 
 @pytest.mark.slow(8)
 def test_a_sunspec_device_is_found_when_it_is_switched_on_later(tmp_path: Path, broker: Broker) -> None:
-    on = time.time() + 6.0
-
-    def behaviour(request: Request) -> Sequence[Step]:
-        return registers(request) if time.time() >= on else []
-
-    registers = Registers(SUNSPEC)
-    with device(behaviour) as server, subscriber(broker, "wattgram/#") as subscription:
+    switch = Switch(silent)
+    with device(switch) as server, subscriber(broker, "wattgram/#") as subscription:
         roof = one_device("roof", "pv", "sunspec", server.port, unit=126, timeout="300ms")
         with daemon(tmp_path, configuration(tmp_path, roof, mqtt=broker.url)):
+            wait_for(lambda: "device lost" in str(payloads(subscription, "event")), 60, "the loss")
+            switch.behaviour = Registers(SUNSPEC)
             wait_for(lambda: "device back" in str(payloads(subscription, "event")), 60, "the device")
             wait_for(lambda: payloads(subscription, "device/roof")[-1]["quality"] == "good", 10, "its reading")
         messages, events = payloads(subscription, "device/roof"), payloads(subscription, "event")

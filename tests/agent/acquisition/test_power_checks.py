@@ -98,11 +98,19 @@ def test_exchanged_words_of_all_values_withhold_the_counters_until_the_order_is_
 def test_exchanged_words_beside_currents_of_zero_are_recognised() -> None:
     meter = Meter("acrel_adw300", ACREL)
     still = dict.fromkeys(["current_l1", "current_l2", "current_l3", "active_power_l1", "active_power_l2"], "0000")
-    judged = meter.take(**still, active_power_l3="0005 0000", active_power_total="0005 0000")  # 5 W, 327,680 W
-    assert isnan(meter.value(judged, "active_power_total"))
-    # Currents that the meter does not measure bound no power.
+    noise = {"active_power_l3": "0005 0000", "active_power_total": "0005 0000"}  # 5 W, 327,680 W
+    told = [meter.value(meter.take(**still, **noise), "active_power_total") for _ in range(3)]
+    assert [isnan(power) for power in told] == [False, False, True]
     meter = Meter("acrel_adw300", ACREL)
+    both = still | {"active_power_l2": "0003 0000", "active_power_l3": "0005 0000", "active_power_total": "0008 0000"}
+    assert isnan(meter.value(meter.take(**both), "active_power_total"))
+    # Currents that the meter does not measure bound no power.
+    meter = Meter("acrel_adw300", ACREL | {"active_power_l3": "0000"})
     judged = meter.take(**still, active_power_total="0004 93E0")  # 300,000 W
+    assert meter.value(judged, "active_power_total") == 300e3
+    judged = meter.take(**still, active_power_total="0004 0000")  # every 65,536th reading
+    assert meter.value(judged, "active_power_total") == 262_144.0
+    judged = meter.take(**still, active_power_total="0004 93E0")
     assert meter.value(judged, "active_power_total") == 300e3
 
 
@@ -192,3 +200,12 @@ def test_an_inverters_grid_power_does_not_bound_its_own_power() -> None:
     names = ("active_power_total", "import_power", "export_power")
     meter = Meter("growatt_tlx", {"active_power_total": "0000 C350", "import_power": "0000 0064"}, quantities=names)
     assert not any(meter.take().withheld for _ in range(4))  # 5 kW are used in the house, which takes 10 W more
+
+
+def test_the_total_of_a_hybrid_is_bounded_by_its_currents_only_where_exchanged_words_fit() -> None:
+    # 0.1 A x 230 V a phase through the grid port: 10 x 69 VA + 1 kVA
+    words = {f"voltage_l{n}n": "08FC" for n in (1, 2, 3)} | {f"current_l{n}": "0001" for n in (1, 2, 3)}
+    meter = Meter("growatt_tlx", words, quantities=[*words, "active_power_total"])
+    assert not any(meter.take(active_power_total="0004 93E0").withheld for _ in range(4))  # 30,000 W
+    exchanged = [meter.take(active_power_total="03E8 0000").withheld for _ in range(3)]
+    assert [len(withheld) for withheld in exchanged] == [0, 0, 1]

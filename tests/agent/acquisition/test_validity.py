@@ -325,3 +325,10 @@ def test_values_that_disagree_for_a_minute_are_a_finding_and_stay() -> None:
 def test_an_apparent_power_below_the_active_power_is_a_finding_and_one_above_is_none() -> None:
     assert Bench(METER, single=True).take_floats(apparent_power_total=6000.0).findings
     assert not Bench(METER, single=True).take_floats(apparent_power_total=9000.0).findings
+
+
+def test_a_total_in_coarse_steps_agrees_with_its_phases() -> None:
+    names = [("active_power_total", "i16", 1000), *((f"active_power_l{n}", "i16", 1000) for n in (1, 2, 3))]
+    genset = Bench(words("genset", *names), single=True)
+    assert not genset.take(struct.pack(">4h", 4, 1, 1, 1)).findings  # 3 x 1.3 kW, in steps of 1 kW
+    assert genset.take(struct.pack(">4h", 6, 1, 1, 1)).findings

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import wattgram
-from wattgram.accounts import balance
+from wattgram.accounts import balance, hybrid_state
 from wattgram.acquisition import device_source, paced_intervals, value_incident
 from wattgram.base import watchdog
 from wattgram.base.event_severity import SEVERITIES
@@ -29,6 +29,8 @@ def events() -> set[str]:
         role_check.UNSUITABLE,
         *(frozen_device.EVENT, frozen_device.BACK),
         *(balance.FAULT, balance.RESTORED, balance.WITHHELD, balance.EXCEEDED, balance.FIT),
+        *(hybrid_state.CONTRADICT, hybrid_state.AGREED, hybrid_state.LOSS, hybrid_state.LOSS_POSSIBLE),
+        hybrid_state.UNNAMED,
         *site.RESTARTED.values(),
         *(wall_clock.UNSET, wall_clock.SET, wall_clock.UNCONFIRMED, wall_clock.STEPPED),
         *(value_incident.IMPLAUSIBLE, value_incident.PLAUSIBLE, value_incident.MISSING, value_incident.COMPLETE),

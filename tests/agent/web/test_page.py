@@ -77,6 +77,18 @@ def test_states_are_words_and_colours(opened: Opened) -> None:
     opened.picture("database-down")
 
 
+def test_devices_stand_below_those_that_contain_their_flow(opened: Opened) -> None:
+    template = opened.view.state["devices"][0]
+    behind = {"store": ["roof", "shed"], "roof": ["hall"], "hall": [], "shed": [], "lost": ["nothing"]}
+    opened.show(devices=[{**template, "name": name, "behind": above} for name, above in behind.items()])
+    opened.go("devices")
+    rows = opened.page.locator("#devices th")
+    assert rows.all_inner_texts() == ["hall", "roof", "store", "shed", "lost"]
+    indents = rows.evaluate_all("rows => rows.map(row => parseFloat(getComputedStyle(row).paddingLeft))")
+    assert indents == [4, 12, 24, 4, 4]
+    assert opened.complaints == []
+
+
 def test_a_bus_has_its_headroom_beside_its_requests(opened: Opened) -> None:
     opened.go("devices")
     assert opened.page.locator("#buses tr").all_inner_texts() == ["tcp://10.1.1.20:502\t75 %\t100\t10"]

@@ -84,7 +84,7 @@ def test_a_meter_has_every_electrical_role_and_a_weather_station_one() -> None:
 
 def test_a_model_701_may_be_any_generator() -> None:
     found = device(chain(written(701, {"W_SF": 0, "W": 4_000.0})), "sunspec:inverter")
-    assert [*found.roles] == ["pv", "wind", "hydro", "genset", "chp"]
+    assert [*found.roles] == ["pv", "wind", "hydro", "genset", "chp", "battery"]
     assert ("energy_export", "energy_import") in found.roles["pv"].energy
 
 
@@ -146,6 +146,15 @@ def test_a_battery_without_a_power_is_a_terminal_with_an_unknown_battery() -> No
 def test_an_inverter_whose_modules_are_a_battery_alone_may_have_the_role_battery() -> None:
     words = chain(inverter(-3_000.0), modules(0), STORAGE)
     assert power(words, "sunspec:inverter", "battery") == -3_000.0
+
+
+def test_an_inverter_whose_ports_are_all_a_batterys_gives_its_ac_power_as_the_battery() -> None:
+    # A public dump of an OutBack inverter: models 701 and 713, and a model 714 whose one port is of the type ESS.
+    ac_side = written(701, {"W_SF": 0, "W": -3_200.0})
+    words = chain(ac_side, written(713, {"Pct_SF": 0, "SoC": 63}), ports((1, -3_000)))
+    assert power(words, "sunspec:battery", "battery") == -3_200.0, "the busbar sees the AC side"
+    assert device(words, "sunspec:inverter").terminal is None
+    assert device(words, "sunspec:battery").roles["battery"].energy[0] == ("energy_export", "energy_import")
 
 
 def test_a_battery_inverter_without_pv_is_its_ac_side() -> None:

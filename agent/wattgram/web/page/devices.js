@@ -8,16 +8,30 @@ import { t, word } from "./texts.js";
 export function showDevices(now) {
   const devices = now.devices ?? [];
   put("devices-count", devices.length ? goodOf(devices) : t("devices.none"));
-  fill("devices", devices.flatMap(deviceRows));
+  fill("devices", wired(devices).flatMap(({ device, depth }) => deviceRows(device, depth)));
   fill("buses", (now.buses ?? []).map(busRow));
 }
 
-function deviceRows(device) {
+// The devices in the order of the wiring: each below the device that contains its flow.
+function wired(devices) {
+  const rows = [];
+  const names = new Set(devices.map((device) => device.name));
+  const above = (device) => (device.behind ?? []).find((name) => names.has(name));
+  const add = (device, depth) => {
+    rows.push({ device, depth });
+    devices.filter((other) => above(other) === device.name).forEach((other) => add(other, depth + 1));
+  };
+  devices.filter((device) => !above(device)).forEach((device) => add(device, 0));
+  return rows;
+}
+
+function deviceRows(device, depth) {
   const row = document.createElement("tr");
   const state = document.createElement("td");
   state.append(badge(device.state));
   const name = made("th", device.name);
   name.scope = "row";
+  if (depth) name.classList.add("behind", `depth-${Math.min(depth, 4)}`);
   row.append(
     name, made("td", word("role", device.role)), state, made("td", word("quality", device.quality), "wide"),
     made("td", isNumber(device.power) ? power(device.power) : NONE, "number"), made("td", age(device.age), "number"),

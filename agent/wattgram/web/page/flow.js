@@ -124,7 +124,7 @@ export function flowsOf(now) {
     generator: { watts: balance.generation_power, shown: has("wind", "hydro", "genset", "chp"), note: "" },
     battery: {
       watts: battery,
-      shown: has("battery"),
+      shown: has("battery") || Math.abs(battery ?? 0) >= THRESHOLD,
       note: [direction(battery, t("flow.discharging"), t("flow.charging")), charge].filter(Boolean).join(COMMA),
     },
     load: { watts: isNumber(used) ? -used : null, shown: true, note: charging > THRESHOLD ? t("flow.without") : "" },

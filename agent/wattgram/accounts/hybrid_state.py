@@ -1,0 +1,243 @@
+"""State of a hybrid inverter's node: its split interval by interval, and what its registers show over an hour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf, isfinite, isnan, nan
+from typing import Any, NamedTuple
+
+from wattgram.acquisition.terminal_reading import NodeReading
+from wattgram.base.occurrence import Occurrence
+from wattgram.counters.metering import MeteredStep
+
+from .conversion_loss import LossHour
+from .hybrid_nodes import HybridNode
+from .hybrid_split import HybridLimits, HybridSplit, limits_of, split_energy, split_power
+from .metering_point import PointInterval
+
+CONTRADICTION_TICKS = 5
+"""Consecutive instants after which contradicting registers, or their end, are an event."""
+
+PROPORTION_STEPS = 20.0
+"""Steps that DC counters must have moved before they fix the proportion of an energy (METHOD-SITE 8.2)."""
+
+CONTRADICT, AGREED = "hybrid registers contradict", "hybrid registers agree"
+LOSS, LOSS_POSSIBLE = "conversion loss impossible", "conversion loss possible"
+UNNAMED = "battery not configured"
+
+
+NO_FLOW = PointInterval(0.0, 0.0, 0.0)
+
+
+class TerminalFlows(NamedTuple):
+    """Power at an instant, W, and energies of the interval before it, Wh; NaN if unknown. late_*: of a gap."""
+
+    power: float = nan
+    forward: float = nan
+    backward: float = nan
+    late_forward: float = 0.0
+    late_backward: float = 0.0
+
+
+class HybridInterval(NamedTuple):
+    """Flows of a node: terminals by inverter, + from DC to AC; PV strings; batteries, + discharging."""
+
+    terminals: Mapping[str, TerminalFlows]
+    strings: Sequence[TerminalFlows]
+    cells: Sequence[TerminalFlows]
+
+
+class HybridResult(NamedTuple):
+    """Intervals of the channels; flows of the terminals into the site, for sub-meters above them; events."""
+
+    channels: Mapping[str, PointInterval]
+    flows: Mapping[str, PointInterval]
+    occurrences: tuple[Occurrence, ...]
+
+
+@dataclass
+class HybridState:
+    """State of one node. seen: a battery was charged or discharged at some time. finding: of the last whole hour."""
+
+    node: HybridNode
+    limits: HybridLimits
+    loss: LossHour
+    seen: bool = False
+    contradictory: bool = False
+    contrary_ticks: int = 0
+    discharge_share: float = 0.0
+    finding: str = ""
+    unnamed: bool = False
+    _counted: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    _step: float = 0.0
+    _estimated: bool = False
+    _backup: float = nan
+
+    @classmethod
+    def of(cls, node: HybridNode) -> HybridState:
+        """Return the state of a node before its first reading."""
+        return cls(node, limits_of(node.rated_power, node.battery_rated_power), LossHour(node.rated_power))
+
+    def shares(self, node: HybridNode) -> bool:
+        """Return whether the terminal is shared out. An inverter without a battery is an inverter like others."""
+        return bool(node.batteries) or self.seen or node.inverters[0].role == "battery"
+
+    def add_inverter(self, reading: NodeReading) -> None:
+        """Add the DC counters of an inverter's reading."""
+        self._estimated, self._backup = reading.estimated, reading.backup
+        self._count(0, reading.pv_step.positive, reading.pv_step.resolution[0])
+        if not self.node.batteries:
+            self.add_battery(reading.battery_step)
+
+    def add_battery(self, step: MeteredStep) -> None:
+        """Add the DC counters of a battery's reading."""
+        self._count(1, step.positive, step.resolution[0])
+        self._count(2, step.negative, step.resolution[1])
+
+    def _count(self, index: int, amount: float, resolution: float) -> None:
+        self._counted[index] += amount if isfinite(amount) else 0.0
+        self._step = max(self._step, resolution)
+
+    def advance(self, interval: HybridInterval, hours: float) -> HybridResult:
+        """Share out an interval of `hours`."""
+        terminal = _sum([flows.power for flows in interval.terminals.values()])
+        pv = _sum([flows.power for flows in interval.strings])
+        battery = _sum([flows.power for flows in interval.cells])
+        if abs(battery) >= self.limits.noise:
+            self.seen = True
+        split = split_power(terminal, pv, battery, self.limits)
+        energy = self._energy(interval, hours)
+        if split.pv + split.discharge > 0.0:
+            self.discharge_share = split.discharge / (split.pv + split.discharge)
+        late = self._late(interval)
+        self._counted, self._step = [0.0, 0.0, 0.0], 0.0
+        occurrences = [*self._contradiction(split, terminal, battery), *self._unnamed()]
+        if not self._estimated and self.shares(self.node):
+            occurrences += self._check_loss(terminal, pv, battery, hours)
+        channels = self._channels(split, energy, late, interval)
+        # What the batteries do is in the flow of the terminal.
+        flows = _flows(split, energy, interval.terminals) | {battery.name: NO_FLOW for battery in self.node.batteries}
+        return HybridResult(channels, flows, tuple(occurrences))
+
+    def _energy(self, interval: HybridInterval, hours: float) -> HybridSplit:
+        if hours <= 0.0:
+            return HybridSplit()
+        forward = _sum([flows.forward for flows in interval.terminals.values()])
+        backward = _sum([flows.backward for flows in interval.terminals.values()])
+        pv = _sum([flows.forward for flows in interval.strings])
+        discharge, charge = (
+            _sum([flows.forward for flows in interval.cells]),
+            _sum([flows.backward for flows in interval.cells]),
+        )
+        return split_energy(forward, backward, pv, discharge, charge, hours, self.limits)
+
+    def _late(self, interval: HybridInterval) -> HybridSplit:
+        """Return the shares of a gap's energy, Wh, in the proportion of the DC counters, else of the last instant."""
+        forward = sum(flows.late_forward for flows in interval.terminals.values())
+        backward = sum(flows.late_backward for flows in interval.terminals.values())
+        if not forward and not backward:
+            return HybridSplit(0.0, 0.0, 0.0)
+        pv, discharge, charge = self._counted
+        if max(self._counted) >= PROPORTION_STEPS * self._step > 0.0:
+            return split_energy(forward, backward, pv, discharge, charge, 1.0, HybridLimits(0.0, inf))
+        return HybridSplit(forward * (1.0 - self.discharge_share), forward * self.discharge_share, backward)
+
+    def _contradiction(self, split: HybridSplit, terminal: float, battery: float) -> list[Occurrence]:
+        if split.contradictory == self.contradictory or isnan(terminal) or isnan(battery):
+            self.contrary_ticks = 0
+            return []
+        self.contrary_ticks += 1
+        if self.contrary_ticks < CONTRADICTION_TICKS or not self.shares(self.node):
+            return []
+        self.contradictory, self.contrary_ticks = split.contradictory, 0
+        if not self.contradictory:
+            return [Occurrence(AGREED, "")]
+        detail = (
+            f"the terminal draws {-terminal / 1000:.3f} kW, the battery gives {battery / 1000:.3f} kW, and the "
+            f"inverter consumes at most {self.limits.own_use / 1000:.3f} kW: the battery's sign or the driver is wrong"
+        )
+        return [Occurrence(CONTRADICT, detail)]
+
+    def _unnamed(self) -> list[Occurrence]:
+        """Return the event about a battery without a channel, once."""
+        if self.unnamed or not self.seen or self.node.battery_channels:
+            return []
+        self.unnamed = True
+        detail = "a battery is charged and discharged behind this inverter; add it as a device with role battery"
+        return [Occurrence(UNNAMED, detail)]
+
+    def _check_loss(self, terminal: float, pv: float, battery: float, hours: float) -> list[Occurrence]:
+        if not self.loss.add(terminal, pv, battery, self._backup, hours):
+            return []
+        before, self.finding = self.finding, self.loss.finding()
+        self.loss = LossHour(self.node.rated_power)
+        if bool(before) == bool(self.finding):
+            return []
+        return [Occurrence(LOSS, self.finding) if self.finding else Occurrence(LOSS_POSSIBLE, "")]
+
+    def _channels(
+        self, split: HybridSplit, energy: HybridSplit, late: HybridSplit, interval: HybridInterval
+    ) -> dict[str, PointInterval]:
+        """Return the intervals of the node's channels; several inverters or batteries share by their own flows."""
+        channels = {}
+        strings = [flows.power for flows in interval.strings]
+        if len(strings) > 1 and not any(power > 0.0 for power in strings):
+            strings = [flows.power for flows in interval.terminals.values()]
+        for name, share in zip(self.node.pv_channels, _shares(strings, len(self.node.pv_channels)), strict=True):
+            channels[name] = PointInterval(share * split.pv, share * energy.pv, 0.0 * energy.pv, share * late.pv, 0.0)
+        if not self.node.battery_channels and self.seen:  # no channel would take what the battery does
+            return dict.fromkeys(channels, PointInterval())
+        cells = [abs(flows.power) for flows in interval.cells]
+        shares = _shares(cells, len(self.node.battery_channels))
+        for name, share in zip(self.node.battery_channels, shares, strict=True):
+            channels[name] = PointInterval(
+                share * split.battery,
+                share * energy.discharge,
+                share * energy.charge,
+                share * late.discharge,
+                share * late.charge,
+            )
+        return channels
+
+    def dump(self) -> list[object]:
+        """Return the state for a restart, JSON-compatible."""
+        return [self.seen, self.contradictory, self.discharge_share, self.finding, self.unnamed, self.loss.dump()]
+
+    def restore(self, dumped: Any) -> None:
+        """Restore the state from `dump`; ValueError if the state is invalid."""
+        try:
+            seen, contradictory, share, finding, unnamed, loss = dumped
+            restored = bool(seen), bool(contradictory), float(share), str(finding), bool(unnamed)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"found {dumped!r}, expected the state of a hybrid") from error
+        self.loss.restore(loss)
+        self.seen, self.contradictory, self.discharge_share, self.finding, self.unnamed = restored
+
+
+def _flows(split: HybridSplit, energy: HybridSplit, terminals: Mapping[str, TerminalFlows]) -> dict[str, PointInterval]:
+    """Return the flow of each terminal into the site; the own consumption is no flow of the terminal, but load."""
+    own_power = split.pv + split.battery == 0.0
+    own_energy = energy.charge == 0.0
+    flows = {}
+    for name, terminal in terminals.items():
+        power = nan if split.contradictory else max(terminal.power, 0.0) if own_power else terminal.power
+        backward = 0.0 * terminal.backward if own_energy else terminal.backward
+        forward = nan if energy.contradictory else terminal.forward
+        flows[name] = PointInterval(power, forward, backward, terminal.late_forward, terminal.late_backward)
+    return flows
+
+
+def _shares(weights: Sequence[float], count: int) -> list[float]:
+    """Return the share of each channel, by the weights if these are known, else equal."""
+    known = [max(weight, 0.0) if isfinite(weight) else 0.0 for weight in weights]
+    total = sum(known)
+    if count == 1:
+        return [1.0]
+    if total > 0.0 and len(known) == count:
+        return [weight / total for weight in known]
+    return [1.0 / count] * count if count else []
+
+
+def _sum(values: Sequence[float]) -> float:
+    return sum(values) if values else nan
