@@ -162,4 +162,4 @@ def test_an_example_in_python_prints_what_the_page_shows(name: str) -> None:
 
 
 def test_the_behaviours_are_as_many_as_the_page_says() -> None:
-    assert len(re.findall(r"^## ", PAGES["behaviours"], re.MULTILINE)) == 11
+    assert len(re.findall(r"^## ", PAGES["behaviours"], re.MULTILINE)) == 12

@@ -4,7 +4,8 @@
 from libc.math cimport NAN, fabs, isnan
 
 from .units cimport MOST_POWER, MOST_RATE, positive
-from .windows cimport COVERAGE, GROUP_COUNT, POWER_COUNT
+from .windows cimport COVERAGE, FLOW_CHARGE, FLOW_COUNT, FLOW_DISCHARGE, FLOW_EXPORT, FLOW_GENERATION, FLOW_IMPORT
+from .windows cimport FLOW_PV, GROUP_COUNT, POWER_COUNT
 
 
 cdef extern from *:
@@ -46,10 +47,14 @@ cdef struct Flows:       # powers of an interval, W; only residual and groups ma
     double residual      # NaN if a sub-meter is missing
     double renewable     # pv, wind, hydro
     double renewable_carbon  # g/h
+    double pv_carbon     # g/h
     double fuel          # genset, chp
     double fuel_carbon   # g/h
     double groups[GROUP_COUNT]
     double coverage
+    double unaccounted   # of a balanced interval: meter noise below a load of 0
+    bint known[FLOW_COUNT]   # whether every channel of the flow is present
+    bint whole           # whether every flow is known
 
 
 cdef struct Seen:        # number of present channels
@@ -180,7 +185,7 @@ cdef inline Flows flows(const Channels *channels, const Row *row, Seen *seen) no
     cdef double power, renewable
     cdef int i
     seen[0] = Seen(0, 0, 0, 0, 0)
-    result.load = result.renewable_carbon = result.fuel_carbon = result.coverage = 0
+    result.load = result.renewable_carbon = result.fuel_carbon = result.coverage = result.unaccounted = 0
     power = net(channels, GRID, row, False, &seen.grid, &both)
     result.imported = positive(power) + both
     result.exported = positive(-power) + both
@@ -189,11 +194,13 @@ cdef inline Flows flows(const Channels *channels, const Row *row, Seen *seen) no
     result.discharge = positive(power) + both
     result.charge = positive(-power) + both
     result.residual = net(channels, METERS + GROUP_COUNT, row, True, &seen.meters, &ignored)
-    if channels.grouped:
-        for i in range(GROUP_COUNT):
+    for i in range(GROUP_COUNT):
+        result.groups[i] = 0
+        if channels.grouped:
             result.groups[i] = net(channels, METERS + i, row, True, &seen.meters, &ignored)
             result.residual += result.groups[i]
     result.pv = produced(channels, PV, row, &seen.pv, &result.renewable_carbon)
+    result.pv_carbon = result.renewable_carbon
     renewable = (
         produced(channels, WIND, row, &seen.generation, &result.renewable_carbon)
         + produced(channels, HYDRO, row, &seen.generation, &result.renewable_carbon)
@@ -207,31 +214,73 @@ cdef inline Flows flows(const Channels *channels, const Row *row, Seen *seen) no
     return result
 
 
+cdef inline int marked(const Channels *channels, int first, int last, const double *powers) noexcept nogil:
+    """Return the number of channels of the kinds first to last whose power is a number."""
+    cdef int i, result = 0
+    for i in range(channels.firsts[first], channels.firsts[last + 1]):
+        result += not isnan(powers[channels.order[i]])
+    return result
+
+
+cdef inline Seen told(const Channels *channels, const double *powers) noexcept nogil:
+    """Return the channels that a row of late energy marks as known: whose power is a number."""
+    return Seen(
+        marked(channels, GRID, GRID, powers),
+        marked(channels, PV, PV, powers),
+        marked(channels, WIND, CHP, powers),
+        marked(channels, BATTERY, BATTERY, powers),
+        marked(channels, METERS, METERS + GROUP_COUNT, powers),
+    )
+
+
+cdef inline void judge(const Channels *channels, const Seen *seen, Flows *flows) noexcept nogil:
+    """Decide which flows are known, and the coverage: the share of the present channels (METHOD-SITE 9.1)."""
+    cdef int there = seen.grid + seen.pv + seen.generation + seen.battery
+    flows.known[FLOW_IMPORT] = flows.known[FLOW_EXPORT] = seen.grid == count(channels, GRID, GRID)
+    flows.known[FLOW_PV] = seen.pv == count(channels, PV, PV)
+    flows.known[FLOW_GENERATION] = seen.generation == count(channels, WIND, CHP)
+    flows.known[FLOW_DISCHARGE] = flows.known[FLOW_CHARGE] = seen.battery == count(channels, BATTERY, BATTERY)
+    flows.whole = there == count(channels, GRID, BATTERY)
+    flows.coverage = <double> there / count(channels, GRID, BATTERY) if there else 0.0
+
+
+cdef inline double surplus(const Flows *flows) noexcept nogil:
+    """Return the inflow less the outflow of the present channels, W."""
+    cdef double inflow = flows.imported + flows.renewable + flows.fuel + flows.discharge
+    return inflow - (flows.exported + flows.charge)
+
+
 cdef inline bint balance(
     const Channels *channels, const Row *row, const Seen *seen, Flows *flows, double *out
 ) noexcept nogil:
-    """Write balance and powers to `out`. Return whether the balance is defined. METHOD 4.1, 4.5."""
+    """Write known powers and the load to `out`. Return whether the load is known. METHOD 4.1, 4.5, METHOD-SITE 9.1."""
     cdef double inflow
+    cdef double[FLOW_COUNT] powers
     cdef int meters = count(channels, METERS, METERS + GROUP_COUNT)
-    cdef int there = seen.grid + seen.pv + seen.generation + seen.battery
     cdef int i
-    if seen.grid < count(channels, GRID, GRID) or there == 0:
+    judge(channels, seen, flows)
+    if not flows.coverage > 0:
         return False
-    flows.coverage = <double> there / count(channels, GRID, BATTERY)
-    inflow = flows.imported + flows.renewable + flows.fuel + flows.discharge
-    flows.load = inflow - (flows.exported + flows.charge)
     out[COVERAGE] = flows.coverage
-    out[1] = flows.imported
-    out[2] = flows.exported
-    out[3] = flows.pv if seen.pv or not count(channels, PV, PV) else NAN
-    out[4] = flows.generation if seen.generation or not count(channels, WIND, CHP) else NAN
-    out[5] = flows.discharge if seen.battery or not count(channels, BATTERY, BATTERY) else NAN
-    out[6] = flows.charge if seen.battery or not count(channels, BATTERY, BATTERY) else NAN
-    for i in range(1, 7):
-        out[POWER_COUNT + i] = out[i] * row.hours
+    powers[FLOW_IMPORT] = flows.imported
+    powers[FLOW_EXPORT] = flows.exported
+    powers[FLOW_PV] = flows.pv
+    powers[FLOW_GENERATION] = flows.generation
+    powers[FLOW_DISCHARGE] = flows.discharge
+    powers[FLOW_CHARGE] = flows.charge
+    for i in range(FLOW_COUNT):
+        if flows.known[i]:
+            out[1 + i] = powers[i]
+            out[POWER_COUNT + 1 + i] = powers[i] * row.hours
+    if not flows.whole:
+        return False
+    inflow = flows.imported + flows.renewable + flows.fuel + flows.discharge
+    flows.load = surplus(flows)
     if flows.load < -NOISE * inflow:
         return False  # a balance fault: wrong sign, swapped transformer or missing meter
     if flows.load <= ROUNDING * inflow:
+        if flows.load < -ROUNDING * inflow:
+            flows.unaccounted = flows.load
         flows.load = 0
     flows.residual = flows.residual - flows.load if meters and seen.meters == meters else NAN
     out[0] = flows.load

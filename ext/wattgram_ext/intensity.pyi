@@ -23,9 +23,11 @@ OUTPUTS: tuple[str, ...]
 battery_discharge_power battery_charge_power residual_power (W, means over the interval), the same eight as
 *_energy (Wh), then emission_intensity grid_intensity battery_intensity (g/kWh), emission_rate (g/h), emission
 scope1 scope2_location scope2_market avoided captured (g), clean_share self_consumption self_sufficiency coverage
-(0-1). NaN if undefined. generation is all production on the site other than PV. residual is the sum of the sub-meters
-(load, ev) minus the load of the balance (METHOD 4.1); NaN without sub-meters. A tick's scope2_market is negative if
-certificates cover import from earlier in the same hour."""
+(0-1), unaccounted_energy battery_loss_energy (Wh), the carbon of each flow *_emission in the order of the powers,
+battery_loss_emission unaccounted_emission (g), and the stock at the end, battery_stock_energy (Wh inside the store)
+battery_stock_emission (g). NaN if undefined or unknown. generation is all production on the site other than PV.
+residual is the sum of the sub-meters (load, ev) minus the load of the balance (METHOD 4.1); NaN without sub-meters. A
+tick's scope2_market is negative if certificates cover import from earlier in the same hour."""
 
 DETAILS: tuple[str, ...]
 """Names of a window's further numbers: *_energy (Wh), *_emission (g), *_own_energy (Wh of own renewables) of each of
@@ -82,10 +84,20 @@ class Accounts:
         Input row (doubles): seconds since the previous instant (<= 0: no interval ends here), grid g/kWh, grid clean
         share (outside 0-1: unknown, counts as 0), one power in W a channel (NaN = missing), then `columns`. The power
         of an interval is its counters' energy over its time, else the mean of the powers at its ends, or the power at
-        the end that is present. Without a grid channel, the balance is undefined and coverage 0. Any other missing
-        channel is left out of the balance, and coverage is the share of present channels. The division of rows into
-        blocks does not change the result.
+        the end that is present. A flow is known if each of its channels is present. The load, and what follows from
+        it, is known if each flow is; coverage is the share of present channels. Present channels are booked in any
+        case; without a load, what they move is unaccounted. The division of rows into blocks does not change the
+        result.
         """
+    def late(self, row: bytes) -> None:
+        """Book late energy of the running quarter of an hour (METHOD-SITE 9.3).
+
+        row: as of `step`, with the seconds without a load since the quarter began; the powers 0, NaN for a channel that
+        is still unknown; the energies late Wh, the carbon late g. If each flow is known now, what was booked without a
+        load is settled with it: the energy that was unaccounted becomes the load's.
+        """
+    def abandon(self) -> None:
+        """Forget what was booked without a load: it stays unaccounted."""
     def closed(self) -> bytes:
         """Return rows of CLOSED for the windows that ended in the last `step`, in order. Each restarted at its end."""
     def window(self, index: int, seconds: float) -> bytes:
@@ -101,12 +113,12 @@ class Accounts:
 
         This is an alarm: the losses then contradict the meters (METHOD 4.6).
         """
-    def ledger(self) -> tuple[float, float, float, float, float]:
-        """Return grams since the start: in, to load, to export, lost, opening stock.
+    def ledger(self) -> tuple[float, float, float, float, float, float]:
+        """Return grams since the start: in, to load, to export, lost, opening stock, unaccounted.
 
-        in + opening = load + export + lost + present stock, to 1e-9 relative.
+        in + opening = load + export + lost + unaccounted + present stock, to 1e-9 relative.
         """
     def state(self) -> bytes:
         """Return the state for `restore` after a restart."""
     def restore(self, state: bytes) -> None:
-        """Continue from `state`. ValueError: from other channels, windows or another version."""
+        """Continue from `state`, also of version 2. ValueError: from other channels, windows or another version."""

@@ -6,24 +6,28 @@ a. Internal units are W, Wh, g and g/Wh; only inputs and outputs use g/kWh.
 b. Incoming energy has three attributes per Wh: carbon, clean share, and share of the site's own renewable
    production. The allocation rules (`sharing`) and the battery (`pool`) move all three in the same way, so each
    output is a sum over the energy that arrived at a target.
-c. Each row passes five functions: read, balance, allocate, book, store. An interval without a balance changes no
-   sum, no stock and no covered time.
+c. Each row passes five functions: read, balance, allocate, book, store. Without a load, the present channels are
+   booked all the same: their surplus is unaccounted, until `late` settles the time (METHOD-SITE 9, 12).
 d. The state for a restart is a single block of memory, which `state` and `restore` copy.
 """
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.math cimport INFINITY, NAN, isfinite, isnan, log1p
+from libc.math cimport INFINITY, NAN, fabs, isfinite, isnan, log1p
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
-from .booking cimport Tariff, book
-from .channels cimport BATTERY, CHP, GRID, KIND_COUNT, METERS, PV, Channels, Flows, Row, Seen, balance, flows
+from .booking cimport Open, Tariff, book, book_unsettled, settle
+from .channels cimport (
+    BATTERY, CHP, GRID, KIND_COUNT, METERS, NOISE, PV, ROUNDING, Channels, Flows, Row, Seen, balance, count, flows,
+    judge, told,
+)
 from .pool cimport (
     Battery, Delivery, Stock, charge, correct, delivered_intensity, delivery, discharge, open_stock, rest,
+    revise_charge,
 )
-from .sharing cimport SOURCE_COUNT, Parcel, Shares, share_locally, share_proportionally
+from .sharing cimport SOURCE_COUNT, Parcel, Shares, share_known, share_locally, share_proportionally
 from .units cimport (
     G_PER_KG, MOST_INTENSITY, MOST_POWER, MOST_SECONDS, SECONDS_PER_HOUR, WH_PER_KWH,
 )
@@ -40,6 +44,10 @@ OUTPUTS = (
     "emission_intensity", "grid_intensity", "battery_intensity", "emission_rate",
     "emission", "scope1", "scope2_location", "scope2_market", "avoided", "captured",
     "clean_share", "self_consumption", "self_sufficiency", "coverage",
+    "unaccounted_energy", "battery_loss_energy",
+    "grid_import_emission", "grid_export_emission", "pv_emission", "generation_emission",
+    "battery_discharge_emission", "battery_charge_emission", "battery_loss_emission", "unaccounted_emission",
+    "battery_stock_energy", "battery_stock_emission",
 )
 DETAILS = (
     *[f"{group}_{kind}" for kind in ("energy", "emission", "own_energy") for group in (*GROUPS, "rest")],
@@ -57,7 +65,10 @@ cdef enum:
     HEAD = 3             # of an input row: seconds, grid g/kWh, grid clean share
     CLOSED_COUNT = 2 + OUTPUT_COUNT + DETAIL_COUNT
     LONG = 64            # rows from which releasing the interpreter's lock pays
-    VERSION = 2
+    VERSION = 3
+    OLD_VERSION = 2      # without flows of the time without a load
+    OLD_SUM_COUNT = 45
+    OLD_SUM_CORE = 26    # the sums from SUM_LOAD to SUM_RESIDUAL_TIME
 
 
 # METHOD 4.5, E_min: share of the rated energy of the window, and steps of the meter's register.
@@ -80,6 +91,32 @@ cdef object checked(str name, double value, double least, double most):
     return None
 
 
+cdef void put_old(Sums *sums, int part, double high, double low) noexcept nogil:
+    """Put a sum of the old version in its place: the old version had no sums between its core and the groups."""
+    cdef int place = part if part < OLD_SUM_CORE else part - OLD_SUM_CORE + SUM_CORE
+    sums.high[place] = high
+    sums.low[place] = low
+
+
+cdef void fill_old(const Channels *channels, Sums *sums) noexcept nogil:
+    """Fill the sums that the old version had not from the others."""
+    cdef double *high = sums.high
+    cdef int i
+    for i in range(FLOW_COUNT):
+        high[SUM_KNOWN + i] = high[SUM_TIME]
+    high[SUM_SIGNAL_TIME] = high[SUM_TIME]
+    if count(channels, PV, PV) > 0:  # with wind or hydro, too, their carbon cannot be told apart
+        high[SUM_PV_CARBON] = high[SUM_RENEWABLE_CARBON]
+    high[SUM_UNACCOUNTED] = (
+        high[SUM_IMPORT] + high[SUM_PV] + high[SUM_GENERATION] + high[SUM_DISCHARGE]
+        - high[SUM_EXPORT] - high[SUM_CHARGE] - high[SUM_LOAD]
+    )
+    high[SUM_CHARGE_CARBON] = (
+        high[SUM_IMPORT_CARBON] + high[SUM_RENEWABLE_CARBON] + high[SUM_SCOPE1] + high[SUM_DISCHARGE_CARBON]
+        - high[SUM_EXPORT_CARBON] - high[SUM_EMISSION]
+    )
+
+
 @cython.final
 cdef class Accounts:
     cdef Channels channels
@@ -98,6 +135,7 @@ cdef class Accounts:
     cdef Py_ssize_t block_size
     cdef Header *header
     cdef Stock *store
+    cdef Open *open
     cdef Sums *totals
     cdef Sums *starts              # totals at each window's start
 
@@ -156,14 +194,15 @@ cdef class Accounts:
         self.channels.order = <int *> calloc(self.channels.count + 1, sizeof(int))
         self.channels.factor = <double *> calloc(self.channels.count + 1, sizeof(double))
         self.block_size = (
-            sizeof(Header) + sizeof(Stock) + (1 + windows) * sizeof(Sums) + self.channels.count * sizeof(double)
+            sizeof(Header) + sizeof(Stock) + sizeof(Open) + (1 + windows) * sizeof(Sums) + self.channels.count * sizeof(double)
         )
         self.block = <char *> calloc(1, self.block_size)
         if self.channels.order == NULL or self.channels.factor == NULL or self.block == NULL:
             raise MemoryError
         self.header = <Header *> self.block
         self.store = <Stock *> (self.header + 1)
-        self.totals = <Sums *> (self.store + 1)
+        self.open = <Open *> (self.store + 1)
+        self.totals = <Sums *> (self.open + 1)
         self.starts = self.totals + 1
         self.channels.before = <double *> (self.starts + windows)
         self.header[0] = Header(MAGIC, VERSION, self.channels.count, windows, 2166136261)
@@ -262,15 +301,20 @@ cdef class Accounts:
 
     # allocate
 
-    cdef inline Shares share_out(self, const Row *row, const Flows *flows, const Parcel *drawn) noexcept nogil:
-        cdef Parcel sources[SOURCE_COUNT]
+    cdef inline void sources_of(
+        self, const Row *row, const Flows *flows, const Parcel *drawn, Parcel *sources
+    ) noexcept nogil:
         sources[0] = Parcel(flows.renewable, flows.renewable_carbon, flows.renewable, flows.renewable)
         sources[1] = drawn[0]
         sources[2] = Parcel(flows.fuel, flows.fuel_carbon, 0, 0)
         sources[3] = Parcel(flows.imported, flows.imported * row.grid, flows.imported * row.grid_clean, 0)
+
+    cdef inline Shares share_out(
+        self, const Parcel *sources, double load, double charge, double exported
+    ) noexcept nogil:
         if self.local_first:
-            return share_locally(sources, flows.load, flows.charge, flows.exported)
-        return share_proportionally(sources, flows.load, flows.charge, flows.exported)
+            return share_locally(sources, load, charge, exported)
+        return share_proportionally(sources, load, charge, exported)
 
     # store
 
@@ -302,6 +346,8 @@ cdef class Accounts:
         cdef Flows moved = flows(&self.channels, &row, &seen)
         cdef Shares shares
         cdef Delivery drawn
+        cdef Stock before
+        cdef Parcel sources[SOURCE_COUNT]
         cdef double captured = self.column(given, CAPTURED_MASS)
         cdef const Sums *hour = self.starts + self.hour if self.columns[CERTIFICATES] >= 0 else NULL
         cdef bint balanced
@@ -326,13 +372,114 @@ cdef class Accounts:
             out[BATTERY_INTENSITY] = drawn.parcel.carbon / moved.discharge * WH_PER_KWH
         elif self.store.energy > 0:
             out[BATTERY_INTENSITY] = delivered_intensity(self.store, self.battery.discharge) * WH_PER_KWH
-        if not balanced:
-            return
-        shares = self.share_out(&row, &moved, &drawn.parcel)
+        self.sources_of(&row, &moved, &drawn.parcel, sources)
+        if balanced:
+            shares = self.share_out(sources, moved.load, moved.charge, moved.exported)
+        else:
+            shares = share_known(sources, moved.charge, moved.exported, row.grid, row.grid_clean)
         book(
-            self.totals, hour, &self.tariff, self.channels.grouped, &row, &moved, &shares, &drawn, out,
+            self.totals, NULL if moved.whole else self.open, hour, &self.tariff, self.channels.grouped, &row, &moved,
+            &shares, sources, balanced, out,
         )
+        if drawn.opening > 0 and row.seconds > 0:
+            add(self.totals, SUM_OPENING, drawn.opening * row.grid)
+        before = self.store[0]
         self.move(&row, &moved, &shares, &drawn)
+        self.lose(&before, moved.charge * row.hours, shares.charge.carbon * row.hours, &row, &moved, &drawn, out)
+
+    cdef inline void lose(
+        self,
+        const Stock *before,
+        double charged,
+        double charged_carbon,
+        const Row *row,
+        const Flows *moved,
+        const Delivery *drawn,
+        double *out,
+    ) noexcept nogil:
+        """Book the store's loss, Wh and g: what went in, less what came out and what stayed. NULL: no row to write."""
+        cdef double loss = charged - moved.discharge * row.hours - (self.store.energy - before.energy)
+        cdef double carbon = (
+            charged_carbon - drawn.parcel.carbon * row.hours - (self.store.carbon - before.carbon)
+        )
+        if loss != 0:
+            add(self.totals, SUM_LOSS, loss)
+        if carbon != 0:
+            add(self.totals, SUM_LOSS_CARBON, carbon)
+        if out != NULL:
+            out[LOSS_ENERGY] = loss
+            out[LOSS_EMISSION] = carbon
+            self.show_stock(out)
+
+    cdef inline void show_stock(self, double *out) noexcept nogil:
+        out[STOCK_ENERGY] = self.store.energy
+        out[STOCK_EMISSION] = self.store.carbon
+
+    cdef void settle_row(self, const double *given) noexcept nogil:
+        """Book a row of late energy; as in the stub."""
+        cdef Row row = self.read(given)
+        cdef Seen seen
+        cdef Flows moved
+        cdef Shares shares
+        cdef Delivery drawn
+        cdef Stock before
+        cdef Parcel late[SOURCE_COUNT]
+        cdef Parcel sources[SOURCE_COUNT]
+        cdef double charged, exported, load, inflow, change, lost
+        cdef int i
+        if not 0 <= given[1] <= MOST_INTENSITY:
+            return
+        row.hours = row.per_hour = 1.0  # so that powers and rates are Wh and g
+        row.energies = given + self.columns[ENERGY]
+        moved = flows(&self.channels, &row, &seen)
+        seen = told(&self.channels, row.powers)
+        judge(&self.channels, &seen, &moved)
+        drawn = delivery(self.store, moved.discharge, 1.0, self.battery.discharge, row.grid, row.grid_clean)
+        self.sources_of(&row, &moved, &drawn.parcel, late)
+        inflow = 0
+        for i in range(SOURCE_COUNT):
+            sources[i] = Parcel(
+                late[i].power + self.open.sources[4 * i], late[i].carbon + self.open.sources[4 * i + 1],
+                late[i].clean + self.open.sources[4 * i + 2], late[i].own + self.open.sources[4 * i + 3],
+            )
+            inflow += sources[i].power
+        charged = moved.charge + self.open.energy[FLOW_CHARGE]
+        exported = moved.exported + self.open.energy[FLOW_EXPORT]
+        load = inflow - (charged + exported)
+        if drawn.opening > 0:
+            add(self.totals, SUM_OPENING, drawn.opening * row.grid)
+        before = self.store[0]
+        discharge(self.store, drawn.energy)
+        if moved.whole and load >= -NOISE * inflow:
+            if fabs(load) <= ROUNDING * inflow:
+                load = 0.0
+            shares = self.share_out(sources, max(load, 0.0), charged, exported)
+            self.store.energy += moved.charge * self.battery.charge
+            change = revise_charge(
+                self.store, shares.charge.carbon - self.open.charge_carbon,
+                shares.charge.clean - self.open.charge_clean, shares.charge.own - self.open.charge_own,
+                self.battery.charge,
+            )
+            if charged > 0:
+                self.store.dearest = max(self.store.dearest, shares.charge.carbon / charged)
+            settle(
+                self.totals, self.open, &self.tariff, self.channels.grouped, &row, &moved, late, sources, &shares,
+                change, load,
+            )
+            memset(self.open, 0, sizeof(Open))
+        else:
+            shares = share_known(late, moved.charge, moved.exported, row.grid, row.grid_clean)
+            change = shares.charge.carbon
+            book_unsettled(
+                self.totals, self.open, &self.tariff, self.channels.grouped, &row, &moved, &shares, late
+            )
+            charge(self.store, &shares.charge, moved.charge, 1.0, self.battery.charge)
+            if moved.whole:
+                memset(self.open, 0, sizeof(Open))
+        lost = rest(self.store, &self.battery, 0.0)
+        if lost > 0:
+            add(self.totals, SUM_LOST, lost)
+        self.lose(&before, moved.charge, change, &row, &moved, &drawn, NULL)
 
     cdef inline void sums(self, int index, double *sums) noexcept nogil:
         cdef int i
@@ -343,6 +490,12 @@ cdef class Accounts:
         """Return the least load of a window with an intensity, Wh (METHOD 4.5, E_min)."""
         return max(LEAST_SHARE * self.rated_power * seconds / SECONDS_PER_HOUR, LEAST_STEPS * self.register_step)
 
+    cdef inline void fill(self, const double *sums, double seconds, double *out) noexcept nogil:
+        """Write OUTPUTS of a window; the stock is the present stock."""
+        fill_outputs(sums, seconds, self.least_load(seconds), out)
+        if sums[SUM_SIGNAL_TIME] > 0:
+            self.show_stock(out)
+
     cdef inline void restart(self, int index) noexcept nogil:
         memcpy(self.starts + index, self.totals, sizeof(Sums))
 
@@ -352,7 +505,7 @@ cdef class Accounts:
         self.sums(index, sums)
         out[0] = place
         out[1] = index
-        fill_outputs(sums, seconds, self.least_load(seconds), out + 2)
+        self.fill(sums, seconds, out + 2)
         fill_details(sums, out + 2 + OUTPUT_COUNT)
         self.restart(index)
 
@@ -404,6 +557,25 @@ cdef class Accounts:
         self.ended = ended
         return result
 
+    def late(self, bytes row not None):
+        cdef Py_ssize_t size = self.width * <Py_ssize_t> sizeof(double)
+        cdef Py_ssize_t powers = self.channels.count * <Py_ssize_t> sizeof(double)
+        cdef bytes before
+        cdef int i
+        if PyBytes_GET_SIZE(row) != size:
+            raise ValueError(f"row: {len(row)} bytes, expected {size}")
+        if self.columns[ENERGY] < 0:
+            raise ValueError("columns: no energy, expected energy for late energy")
+        # the powers of the last instant belong to the next interval
+        before = PyBytes_FromStringAndSize(<char *> self.channels.before, powers)
+        for i in range(self.channels.count):
+            self.channels.before[i] = NAN
+        self.settle_row(<const double *> PyBytes_AS_STRING(row))
+        memcpy(self.channels.before, PyBytes_AS_STRING(before), powers)
+
+    def abandon(self):
+        memset(self.open, 0, sizeof(Open))
+
     def closed(self):
         return self.ended
 
@@ -419,7 +591,7 @@ cdef class Accounts:
         if not 0 < seconds < INFINITY:
             raise ValueError(f"window of {seconds} s, expected more than 0")
         self.sums(index, sums)
-        fill_outputs(sums, seconds, self.least_load(seconds), <double *> PyBytes_AS_STRING(row))
+        self.fill(sums, seconds, <double *> PyBytes_AS_STRING(row))
         return row
 
     def details(self, int index):
@@ -448,27 +620,57 @@ cdef class Accounts:
             sums[SUM_EXPORT_CARBON],
             sums[SUM_LOST],
             sums[SUM_OPENING],
+            sums[SUM_UNACCOUNTED_CARBON],
         )
 
     def state(self):
         return PyBytes_FromStringAndSize(self.block, self.block_size)
 
+    cdef Py_ssize_t size_of(self, uint32_t version) noexcept:
+        """Return the size of a state of a version, bytes."""
+        if version != OLD_VERSION:
+            return self.block_size
+        return (
+            sizeof(Header) + sizeof(Stock) + self.channels.count * <Py_ssize_t> sizeof(double)
+            + (1 + self.windows) * 2 * OLD_SUM_COUNT * <Py_ssize_t> sizeof(double)
+        )
+
+    cdef void convert(self, const char *state) noexcept:
+        """Take a state of the old version, in which all flows were known for the time with a balance."""
+        cdef const double *old = <const double *> (state + sizeof(Header) + sizeof(Stock))
+        cdef Sums *sums
+        cdef int i, part
+        memcpy(self.store, state + sizeof(Header), sizeof(Stock))
+        memset(self.open, 0, sizeof(Open))
+        memset(self.totals, 0, (1 + self.windows) * sizeof(Sums))
+        for i in range(1 + self.windows):
+            sums = self.totals + i
+            for part in range(OLD_SUM_COUNT):
+                put_old(sums, part, old[part], old[OLD_SUM_COUNT + part])
+            old += 2 * OLD_SUM_COUNT
+            fill_old(&self.channels, sums)
+        memcpy(self.channels.before, old, self.channels.count * sizeof(double))
+
     def restore(self, bytes state not None):
         cdef Header *header = <Header *> PyBytes_AS_STRING(state)
         cdef const double *numbers
-        cdef Py_ssize_t i
-        cdef Py_ssize_t count = (<char *> self.channels.before - <char *> self.store) // <Py_ssize_t> sizeof(double)
+        cdef Py_ssize_t i, size
         cdef Py_ssize_t stock = sizeof(Stock) // <Py_ssize_t> sizeof(double)
         if PyBytes_GET_SIZE(state) < <Py_ssize_t> sizeof(Header) or header.magic != MAGIC:
             raise ValueError("state: not one of these accounts")
-        if header.version != VERSION:
+        if header.version not in (VERSION, OLD_VERSION):
             raise ValueError(f"state: version {header.version}, expected {VERSION}")
         if header.channels != self.header.channels or header.roles != self.header.roles:
             raise ValueError("state: made by other channels")
-        if header.windows != self.header.windows or PyBytes_GET_SIZE(state) != self.block_size:
+        size = self.size_of(header.version)
+        if header.windows != self.header.windows or PyBytes_GET_SIZE(state) != size:
             raise ValueError(f"state: made with {header.windows} windows, expected {self.windows}")
         numbers = <const double *> (header + 1)
-        for i in range(count):
+        size = (size - <Py_ssize_t> sizeof(Header)) // <Py_ssize_t> sizeof(double) - self.channels.count
+        for i in range(size):
             if not isfinite(numbers[i]) or (i < stock and numbers[i] < 0):
                 raise ValueError("state: damaged")
-        memcpy(self.block, PyBytes_AS_STRING(state), self.block_size)
+        if header.version == OLD_VERSION:
+            self.convert(PyBytes_AS_STRING(state))
+        else:
+            memcpy(self.block, PyBytes_AS_STRING(state), self.block_size)

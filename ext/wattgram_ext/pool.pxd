@@ -145,3 +145,17 @@ cdef inline double correct(Stock *stock, const Battery *battery, double soc, dou
         return 0
     scale(stock, (target + (stock.energy - target) * exp(-seconds / battery.soc_time)) / stock.energy)
     return empty_below(stock, max(ALMOST_EMPTY * battery.capacity, TRACE)) if lower else 0.0
+
+
+cdef inline double revise_charge(
+    Stock *stock, double carbon, double clean, double own, double efficiency
+) noexcept nogil:
+    """Change what an earlier charge carried, g and Wh, because its mix is known now. Return the change of carbon, g.
+
+    The store cannot give back more than it contains.
+    """
+    cdef double change = max(carbon, -stock.carbon)
+    stock.carbon += change
+    stock.clean = max(stock.clean + clean * efficiency, 0.0)
+    stock.own = max(stock.own + own * efficiency, 0.0)
+    return change

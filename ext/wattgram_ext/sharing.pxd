@@ -95,3 +95,37 @@ cdef inline Shares share_locally(
     serve(sources, left, &result.charge, charge)
     serve(sources, left, &result.exported, INFINITY)
     return result
+
+
+cdef inline Shares share_known(
+    const Parcel *sources, double charge, double exported, double grid, double grid_clean
+) noexcept nogil:
+    """Allocate while the load is unknown: only the charge gets carbon, because the store must have an intensity.
+
+    The charge has the mix of the known inflows. Power that flows out in excess of them came from an unknown source,
+    and counts with the grid's intensity, so that the store is never too clean (METHOD-SITE 9.1).
+    """
+    cdef Parcel none = Parcel(0, 0, 0, 0)
+    cdef Parcel inflow = Parcel(0, 0, 0, 0)
+    cdef double whole, missing, part
+    cdef int i
+    if not charge > 0:
+        return Shares(none, none, none)
+    for i in range(SOURCE_COUNT):
+        inflow.power += sources[i].power
+        inflow.carbon += sources[i].carbon
+        inflow.clean += sources[i].clean
+        inflow.own += sources[i].own
+    whole = max(inflow.power, charge + exported)
+    missing = whole - inflow.power
+    part = charge / whole
+    return Shares(
+        none,
+        Parcel(
+            charge,
+            (inflow.carbon + missing * grid) * part,
+            (inflow.clean + missing * grid_clean) * part,
+            inflow.own * part,
+        ),
+        none,
+    )

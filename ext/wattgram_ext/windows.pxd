@@ -5,7 +5,7 @@ The sums since the start are double-doubles. A window is the difference to a sna
 costs nothing.
 """
 
-from libc.math cimport NAN
+from libc.math cimport NAN, isnan
 
 from .units cimport MOST_INTENSITY, SECONDS_PER_HOUR, WH_PER_KWH
 
@@ -13,6 +13,16 @@ from .units cimport MOST_INTENSITY, SECONDS_PER_HOUR, WH_PER_KWH
 cdef enum:
     POWER_COUNT = 8      # load, import, export, pv, generation, discharge, charge, residual
     GROUP_COUNT = 4
+
+
+cdef enum:               # flows of the balance, as the powers after the load
+    FLOW_IMPORT
+    FLOW_EXPORT
+    FLOW_PV
+    FLOW_GENERATION
+    FLOW_DISCHARGE
+    FLOW_CHARGE
+    FLOW_COUNT
 
 
 cdef enum:               # indices in an output row after powers and energies; as OUTPUTS
@@ -30,6 +40,13 @@ cdef enum:               # indices in an output row after powers and energies; a
     SELF_CONSUMPTION
     SELF_SUFFICIENCY
     COVERAGE
+    UNACCOUNTED_ENERGY
+    LOSS_ENERGY
+    FLOW_EMISSION        # of each flow, in their order
+    LOSS_EMISSION = FLOW_EMISSION + FLOW_COUNT
+    UNACCOUNTED_EMISSION
+    STOCK_ENERGY
+    STOCK_EMISSION
     OUTPUT_COUNT
 
 
@@ -66,10 +83,19 @@ cdef enum:               # running sums; the first eight are the energies in the
     SUM_OWN_PRODUCTION
     SUM_FUEL
     SUM_GRID             # g/kWh x s
-    SUM_TIME             # s with a balance
-    SUM_COVERED          # the same, weighted by the share of present channels
-    SUM_RESIDUAL_TIME    # s with every sub-meter present
-    SUM_CORE             # number of sums of every site; the others depend on the configuration
+    SUM_TIME             # s with a load
+    SUM_COVERED          # s weighted by the share of present channels, without balance faults
+    SUM_RESIDUAL_TIME    # s with a load and every sub-meter
+    SUM_PV_CARBON        # g
+    SUM_CHARGE_CARBON
+    SUM_UNACCOUNTED      # Wh
+    SUM_UNACCOUNTED_CARBON
+    SUM_LOSS             # Wh
+    SUM_LOSS_CARBON
+    SUM_SIGNAL_TIME      # s with a grid signal
+    SUM_KNOWN            # s in which a flow was known, for each flow
+    SUM_PARTIAL = SUM_KNOWN + FLOW_COUNT   # Wh of a flow in the time in which it was not known, for each flow
+    SUM_CORE = SUM_PARTIAL + FLOW_COUNT   # number of sums of every site; the others depend on the configuration
     SUM_GROUP_ENERGY = SUM_CORE
     SUM_GROUP_EMISSION = SUM_GROUP_ENERGY + GROUP_COUNT
     SUM_GROUP_OWN = SUM_GROUP_EMISSION + GROUP_COUNT
@@ -80,7 +106,8 @@ cdef enum:               # running sums; the first eight are the energies in the
     SUM_CAPTURED_TIME    # s
     SUM_OPENING          # g
     SUM_LOST
-    SUM_COUNT
+    SUM_GROUP_OPEN       # Wh of a group in the time without a load, for each group
+    SUM_COUNT = SUM_GROUP_OPEN + GROUP_COUNT
 
 
 cdef struct Sums:        # double-doubles, in two arrays so that loops are vectorised
@@ -117,8 +144,46 @@ cdef inline double ratio(double part, double whole) noexcept nogil:
     return part / whole if whole > 0 else NAN
 
 
+cdef inline void fill_flows(const double *sums, double *out) noexcept nogil:
+    """Write the flows of a window, and their carbon: each as far as it was known (METHOD-SITE 9.1, 12).
+
+    A mean power is over the time in which the flow was known; its energy is all that was counted.
+    """
+    cdef double generation
+    cdef int i
+    for i in range(FLOW_COUNT):
+        if sums[SUM_KNOWN + i] > 0:
+            out[1 + i] = (sums[SUM_IMPORT + i] - sums[SUM_PARTIAL + i]) / (sums[SUM_KNOWN + i] / SECONDS_PER_HOUR)
+        if sums[SUM_KNOWN + i] > 0 or sums[SUM_IMPORT + i] != 0:
+            out[POWER_COUNT + 1 + i] = sums[SUM_IMPORT + i]
+    if not isnan(out[POWER_COUNT + 1 + FLOW_IMPORT]):
+        out[FLOW_EMISSION + FLOW_IMPORT] = sums[SUM_IMPORT_CARBON]
+        out[SCOPE2_LOCATION] = sums[SUM_SCOPE2_LOCATION]
+        out[SCOPE2_MARKET] = sums[SUM_SCOPE2_MARKET]
+    if not isnan(out[POWER_COUNT + 1 + FLOW_PV]) or sums[SUM_PV_CARBON] > 0:  # metered fuel needs no power
+        out[FLOW_EMISSION + FLOW_PV] = sums[SUM_PV_CARBON]
+    generation = sums[SUM_RENEWABLE_CARBON] - sums[SUM_PV_CARBON] + sums[SUM_SCOPE1]
+    if not isnan(out[POWER_COUNT + 1 + FLOW_GENERATION]) or generation > 0:
+        out[FLOW_EMISSION + FLOW_GENERATION] = generation
+        out[SCOPE1] = sums[SUM_SCOPE1]
+    if not isnan(out[POWER_COUNT + 1 + FLOW_DISCHARGE]):
+        out[FLOW_EMISSION + FLOW_DISCHARGE] = sums[SUM_DISCHARGE_CARBON]
+    if not isnan(out[POWER_COUNT + 1 + FLOW_EXPORT]):
+        out[FLOW_EMISSION + FLOW_EXPORT] = sums[SUM_EXPORT_CARBON]
+    if not isnan(out[POWER_COUNT + 1 + FLOW_CHARGE]):
+        out[FLOW_EMISSION + FLOW_CHARGE] = sums[SUM_CHARGE_CARBON]
+    out[UNACCOUNTED_ENERGY] = sums[SUM_UNACCOUNTED]
+    out[UNACCOUNTED_EMISSION] = sums[SUM_UNACCOUNTED_CARBON]
+    out[LOSS_ENERGY] = sums[SUM_LOSS]
+    out[LOSS_EMISSION] = sums[SUM_LOSS_CARBON]
+    out[BATTERY_INTENSITY] = ratio(sums[SUM_DISCHARGE_CARBON], sums[SUM_DISCHARGE]) * WH_PER_KWH
+
+
 cdef inline void fill_outputs(const double *sums, double seconds, double least_load, double *out) noexcept nogil:
-    """Write OUTPUTS of a window of this nominal length, s; the intensity is NaN below the least load (METHOD 4.5)."""
+    """Write OUTPUTS of a window of this nominal length, s, but for the stock.
+
+    The load and its intensity are over the time with a balance; the intensity is NaN below the least load (METHOD 4.5).
+    """
     cdef double hours = sums[SUM_TIME] / SECONDS_PER_HOUR
     cdef double residual_hours = sums[SUM_RESIDUAL_TIME] / SECONDS_PER_HOUR
     cdef int i
@@ -127,23 +192,24 @@ cdef inline void fill_outputs(const double *sums, double seconds, double least_l
     out[COVERAGE] = share(sums[SUM_COVERED], seconds)
     if sums[SUM_CAPTURED_TIME] > 0:
         out[CAPTURED] = sums[SUM_CAPTURED]
+    if not sums[SUM_SIGNAL_TIME] > 0:
+        return
+    fill_flows(sums, out)
+    out[GRID_INTENSITY] = sums[SUM_GRID] / sums[SUM_SIGNAL_TIME]
+    if sums[SUM_IMPORT] > 0:
+        out[GRID_INTENSITY] = sums[SUM_IMPORT_CARBON] / sums[SUM_IMPORT] * WH_PER_KWH
     if not sums[SUM_TIME] > 0:
         return
-    for i in range(SUM_RESIDUAL):
-        out[i] = sums[i] / hours
-        out[POWER_COUNT + i] = sums[i]
+    out[0] = sums[SUM_LOAD] / hours
+    out[POWER_COUNT] = sums[SUM_LOAD]
     if residual_hours > 0:
         out[SUM_RESIDUAL] = sums[SUM_RESIDUAL] / residual_hours
         out[POWER_COUNT + SUM_RESIDUAL] = sums[SUM_RESIDUAL]
-    for i in range(5):
-        out[EMISSION + i] = sums[SUM_EMISSION + i]
+    out[EMISSION] = sums[SUM_EMISSION]
+    out[AVOIDED] = sums[SUM_AVOIDED]
     out[EMISSION_RATE] = sums[SUM_EMISSION] / hours
     if not sums[SUM_LOAD] < least_load:
         out[EMISSION_INTENSITY] = ratio(sums[SUM_EMISSION], sums[SUM_LOAD]) * WH_PER_KWH
-    out[GRID_INTENSITY] = sums[SUM_GRID] / sums[SUM_TIME]
-    if sums[SUM_IMPORT] > 0:
-        out[GRID_INTENSITY] = sums[SUM_IMPORT_CARBON] / sums[SUM_IMPORT] * WH_PER_KWH
-    out[BATTERY_INTENSITY] = ratio(sums[SUM_DISCHARGE_CARBON], sums[SUM_DISCHARGE]) * WH_PER_KWH
     out[CLEAN_SHARE] = share(sums[SUM_CLEAN_LOAD], sums[SUM_LOAD])
     out[SELF_CONSUMPTION] = share(sums[SUM_OWN_PRODUCTION] - sums[SUM_OWN_EXPORT], sums[SUM_OWN_PRODUCTION])
     out[SELF_SUFFICIENCY] = share(sums[SUM_OWN_LOAD], sums[SUM_LOAD])
@@ -159,20 +225,28 @@ cdef inline void fill_groups(const double *parts, double whole, double *out) noe
 
 
 cdef inline void fill_details(const double *sums, double *out) noexcept nogil:
-    """Write DETAILS of a window."""
-    cdef double intensity
+    """Write DETAILS of a window. A group's energy is all that was counted; the rest is that of the load."""
+    cdef double intensity, hours
     cdef int i
     for i in range(DETAIL_COUNT):
         out[i] = NAN
-    if not sums[SUM_TIME] > 0:
+    if not sums[SUM_SIGNAL_TIME] > 0:
         return
     fill_groups(sums + SUM_GROUP_ENERGY, sums[SUM_LOAD], out)
+    for i in range(GROUP_COUNT):
+        out[GROUP_COUNT] += sums[SUM_GROUP_OPEN + i]
     fill_groups(sums + SUM_GROUP_EMISSION, sums[SUM_EMISSION], out + GROUP_COUNT + 1)
     fill_groups(sums + SUM_GROUP_OWN, sums[SUM_OWN_LOAD], out + 2 * (GROUP_COUNT + 1))
-    out[FUEL_ENERGY] = sums[SUM_FUEL]
-    out[FUEL_RATE] = sums[SUM_SCOPE1] / (sums[SUM_TIME] / SECONDS_PER_HOUR)
+    if not sums[SUM_TIME] > 0:
+        for i in range(GROUP_COUNT, 3 * (GROUP_COUNT + 1)):
+            out[i] = NAN
+    if sums[SUM_KNOWN + FLOW_GENERATION] > 0 or sums[SUM_FUEL] > 0:
+        out[FUEL_ENERGY] = sums[SUM_FUEL]
+    hours = sums[SUM_KNOWN + FLOW_GENERATION] / SECONDS_PER_HOUR
+    out[FUEL_RATE] = ratio(sums[SUM_SCOPE1], hours)
     intensity = ratio(sums[SUM_SCOPE1], sums[SUM_FUEL]) * WH_PER_KWH
     if intensity <= MOST_INTENSITY:
         out[FUEL_INTENSITY] = intensity
-    out[MATCHED_ENERGY] = sums[SUM_MATCHED]
+    if sums[SUM_KNOWN + FLOW_IMPORT] > 0:
+        out[MATCHED_ENERGY] = sums[SUM_MATCHED]
     out[CARBON_FREE_SHARE] = share(sums[SUM_CLEAN_LOAD] + sums[SUM_CERTIFIED], sums[SUM_LOAD])

@@ -61,7 +61,7 @@ class Scale:
         self.own = math.fsum(i.own for i in moved)
         self.given = max(stored, math.fsum(i.given.energy for i in moved))
         self.load = math.fsum(i.load.energy for i in moved)
-        self.imported = math.fsum(i.flow["grid_import"] for i in moved)
+        self.imported = math.fsum(i.amount["grid_import"] for i in moved)
 
     def near(self, name: str, mine: float, theirs: float) -> bool:
         """Whether these two are the same but for rounding."""
@@ -248,7 +248,7 @@ CORNERS = {
     "fault": (SURPLUS, [[3600.0, 500.0, NAN, -102.1, 100.0]], "load_energy", NAN),
     "fuel": (SET, [[3600.0, 500.0, NAN, 9.0, 1.0, NAN, 999.0]], "fuel_intensity", 999e3),
     "next to idle": (SET, [[3600.0, 500.0, NAN, 9.0, 1.0, NAN, 1001.0]], "fuel_intensity", NAN),
-    "burnt, though the power is missing": (SET, [[3600.0, 500.0, NAN, 10.0, NAN, NAN, 7.0]], "emission", 12.0),
+    "burnt, though the power is missing": (SET, [[3600.0, 500.0, NAN, 10.0, NAN, NAN, 7.0]], "scope1", 7.0),
     "idle, the load's": (
         replace(SET, roles=["grid", "genset", "pv"], factors=[0.0] * 3, method="local-first"),
         [[3600.0, 500.0, NAN, -10.0, 0.0, 30.0, NAN, 7.0, NAN]],

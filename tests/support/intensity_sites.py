@@ -189,7 +189,7 @@ def same(site: Site, found: Mapping[str, float], expected: Mapping[str, Decimal 
             continue
         if name.endswith("_power"):
             scale = power
-        elif name.endswith("_energy"):
+        elif name.endswith("_energy") or name == "unaccounted_energy":
             scale = power * hours
         elif name.endswith("_rate"):
             scale = rate

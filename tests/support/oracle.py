@@ -1,4 +1,4 @@
-"""METHOD 4.1 to 4.9 as it is written, in 50 digits: the second opinion on the compiled accounts.
+"""METHOD 4.1 to 4.9, METHOD-SITE 9.1 and 12 as written, in 50 digits: the second opinion on the compiled accounts.
 
 It keeps every interval and forms each window's sums from the beginning, so it shares neither running sums nor their
 rounding with what it judges. Where METHOD is silent, the contract in `intensity.pyi` and ext/README.md speaks.
@@ -78,11 +78,16 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The flows of an interval: Wh and g."""
+    """The flows of an interval: Wh and g. covered: None if nothing of the balance is known. loaded: the load is known.
+
+    known: the flows of which every channel is known.
+    """
 
     seconds: Decimal
     sums: dict[str, Decimal] = field(default_factory=dict)
     covered: Decimal | None = None
+    loaded: bool = False
+    known: frozenset[str] = frozenset()
     residual: Decimal | None = None
     captured: Decimal | None = None
 
@@ -120,6 +125,30 @@ def connection(flows: Sequence[Pair]) -> Pair:
     return max(net, ZERO) + both, max(-net, ZERO) + both
 
 
+KINDS = {
+    "grid_import": ("grid",),
+    "grid_export": ("grid",),
+    "pv": ("pv",),
+    "generation": ("wind", "hydro", "genset", "chp"),
+    "battery_discharge": ("battery",),
+    "battery_charge": ("battery",),
+}
+"""The roles whose channels make up a flow."""
+
+
+def of_known(inflows: Sequence[Parcel], outflows: Sequence[Decimal], grid: Parcel) -> list[Parcel]:
+    """Without a load only the charge gets carbon: the mix of the known inflows, and of the grid for what they lack.
+
+    grid: one W of it.
+    """
+    total = sum(inflows, NOTHING)
+    _, charge, exported = outflows
+    if charge == 0:
+        return [NOTHING] * 3
+    missing = max(ZERO, charge + exported - total.power)
+    return [NOTHING, (total + grid.part(missing)).part(charge / (total.power + missing)), NOTHING]
+
+
 def proportional(inflows: Sequence[Parcel], outflows: Sequence[Decimal]) -> list[Parcel]:
     """METHOD 4.4: every outflow carries the mix. Where nothing flows out, what burns is the load's."""
     total = sum(inflows, NOTHING)
@@ -149,6 +178,11 @@ def local_first(inflows: Sequence[Parcel], outflows: Sequence[Decimal]) -> list[
             low = high
         begin = end
     return result
+
+
+def generation_carbon(sums: dict[str, Decimal]) -> Decimal:
+    """Return the carbon of wind, hydro, gensets and CHP, g."""
+    return sums["own_carbon"] - sums["pv_carbon"] + sums["scope1"]
 
 
 class Oracle:
@@ -195,6 +229,8 @@ class Oracle:
         self.starts = [0] * windows
         self.hours = [0]
         self.lost = self.opening = ZERO
+        self.losses: list[Pair] = []
+        self.loss_starts = [0] * windows
 
     # one instant
 
@@ -216,8 +252,9 @@ class Oracle:
         interval = Interval(seconds, captured=None if captured is None else captured * 1000)
         found = number(instant.grid, 0, 1e6)
         result["grid_intensity"] = found
-        if found is not None and self._balanced(flows):
+        if found is not None and self._told(flows):
             interval = self._account(instant, flows, found / 1000, hours, interval, result)
+            result |= {"battery_stock_energy": self.pool.energy, "battery_stock_emission": self.pool.carbon}
         if seconds > 0:
             self.intervals.append(interval)
         return result
@@ -241,12 +278,11 @@ class Oracle:
             backward = ZERO
         return None if forward is None or backward is None else (forward, backward)
 
-    def _balanced(self, flows: Sequence[Pair | None]) -> bool:
-        grids = [flow for role, flow in zip(self.roles, flows, strict=True) if role == "grid"]
+    def _told(self, flows: Sequence[Pair | None]) -> bool:
         parts = [flow for role, flow in zip(self.roles, flows, strict=True) if role not in ("load", "ev")]
-        return None not in grids and any(flow is not None for flow in parts)
+        return any(flow is not None for flow in parts)
 
-    def _account(
+    def _account(  # noqa: PLR0912, PLR0915 - the formulas in the order of the method
         self,
         instant: Instant,
         flows: Sequence[Pair | None],
@@ -259,7 +295,7 @@ class Oracle:
             return [flow for role, flow in zip(self.roles, flows, strict=True) if role in roles and flow is not None]
 
         def there(*roles: str) -> bool:
-            return bool(of(*roles)) or not any(role in roles for role in self.roles)
+            return len(of(*roles)) == sum(role in roles for role in self.roles)
 
         def produced(*roles: str) -> Decimal:
             return sum((forward for forward, _ in of(*roles)), ZERO)
@@ -274,100 +310,136 @@ class Oracle:
             self._burnt(instant, flows, RENEWABLES),
             self._burnt(instant, flows, ("genset", "chp")),
         )
-        drawn, known, opening = self._drawn(discharge, hours, grid, grid_clean)
+        drawn, known_energy, opening = self._drawn(discharge, hours, grid, grid_clean)
         inflow = imported + own + fuel + discharge
-        load = inflow - exported - charge
-        powers: dict[str, Decimal | None] = {
+        surplus = load = inflow - exported - charge
+        flow_powers = {
             "grid_import": imported,
             "grid_export": exported,
-            "pv": produced("pv") if there("pv") else None,
-            "generation": produced("wind", "hydro", "genset", "chp")
-            if there("wind", "hydro", "genset", "chp")
-            else None,
-            "battery_discharge": discharge if there("battery") else None,
-            "battery_charge": charge if there("battery") else None,
+            "pv": produced("pv"),
+            "generation": produced("wind", "hydro", "genset", "chp"),
+            "battery_discharge": discharge,
+            "battery_charge": charge,
+        }
+        known = frozenset(name for name, roles in KINDS.items() if there(*roles))
+        powers: dict[str, Decimal | None] = {
+            name: power if name in known else None for name, power in flow_powers.items()
         }
         result["coverage"] = coverage
         if discharge > 0:
             result["battery_intensity"] = drawn.carbon / discharge * 1000
         elif self.pool.energy > 0:
             result["battery_intensity"] = self.pool.carbon / self.pool.energy / self.discharge_efficiency * 1000
-        faulty = load < -inflow / 50  # METHOD 4.5: beyond 2 % of the inflow
-        if load <= inflow / 10**9:
+        whole = known == frozenset(KINDS)
+        faulty = whole and load < -inflow / 50  # METHOD 4.5: beyond 2 % of the inflow
+        loaded = whole and not faulty
+        unaccounted = surplus if not loaded or load < -inflow / 10**9 else ZERO
+        if not loaded or load <= inflow / 10**9:
             load = ZERO
         meters = [role for role in self.roles if role in ("load", "ev")]
         counted = of("load", "ev")
         residual = None
         if meters and len(counted) == len(meters):
             residual = sum((forward - backward for forward, backward in counted), ZERO) - load
-        if not faulty:
+        if loaded:
             powers |= {"load": load, "residual": residual}
         for name, power in powers.items():
             result[f"{name}_power"] = power
             result[f"{name}_energy"] = None if power is None else power * hours
-        if faulty:
-            return interval
         inflows = [
             Parcel(own, own_carbon, own, own),
             drawn,
             Parcel(fuel, fuel_carbon),
             Parcel(imported, imported * grid, imported * grid_clean),
         ]
-        to_load, to_store, to_export = self.share_out(inflows, (load, charge, exported))
+        outflows = (load, charge, exported)
+        if loaded:
+            to_load, to_store, to_export = self.share_out(inflows, outflows)
+        else:
+            one = Parcel(Decimal(1), grid, grid_clean)
+            to_load, to_store, to_export = of_known(inflows, outflows, one)
         official = number(instant.official, 0, 1e6)
         official = (grid if self.official is None else self.official) if official is None else official / 1000
+        pv_carbon = self._burnt(instant, flows, ("pv",))
+        in_carbon = imported * grid + own_carbon + fuel_carbon + drawn.carbon
         sums = {
-            "load": load,
-            "grid_import": imported,
-            "grid_export": exported,
-            "pv": produced("pv"),
-            "generation": produced("wind", "hydro") + fuel,
-            "battery_discharge": discharge,
-            "battery_charge": charge,
-            "emission": to_load.carbon,
+            **flow_powers,
             "scope1": fuel_carbon,
             "scope2_location": imported * official,
-            "avoided": (to_load.own + exported) * grid - to_export.carbon,
             "import_carbon": imported * grid,
             "own_carbon": own_carbon,
-            "export_carbon": to_export.carbon,
+            "pv_carbon": pv_carbon,
             "discharge_carbon": drawn.carbon,
-            "clean": to_load.clean,
-            "own": to_load.own,
-            "own_export": to_export.own,
-            "own_production": own,
+            "charge_carbon": to_store.carbon,
             "fuel": fuel,
+            "unaccounted": unaccounted,
+            "unaccounted_carbon": ZERO if loaded else in_carbon - to_store.carbon,
         }
-        sums |= self._groups(flows, load, to_load)
+        if loaded:
+            sums |= {
+                "load": load,
+                "emission": to_load.carbon,
+                "avoided": (to_load.own + exported) * grid - to_export.carbon,
+                "export_carbon": to_export.carbon,
+                "clean": to_load.clean,
+                "own": to_load.own,
+                "own_export": to_export.own,
+                "own_production": own,
+            }
+        sums |= self._groups(flows, load, to_load, loaded=loaded)
         sums = {name: value * hours for name, value in sums.items()}
-        sums["certificates"] = number(instant.certificates, 0, 1e12 * float(hours)) or ZERO
+        if "grid_import" in known:
+            sums["certificates"] = number(instant.certificates, 0, 1e12 * float(hours)) or ZERO
+            sums["matchable"] = imported * hours
         sums["grid_time"] = grid * interval.seconds
         interval = Interval(
             interval.seconds,
             sums,
-            coverage * interval.seconds,
-            None if residual is None else residual * hours,
+            ZERO if faulty else coverage * interval.seconds,
+            loaded,
+            known,
+            None if residual is None or not loaded else residual * hours,
             interval.captured,
         )
-        result |= {
-            "emission_intensity": per_kwh(ratio(to_load.carbon, load)),
-            "emission_rate": to_load.carbon,
-            "emission": sums["emission"],
-            "scope1": sums["scope1"],
-            "scope2_location": sums["scope2_location"],
-            "scope2_market": self._market(interval),
-            "avoided": sums["avoided"],
-            "clean_share": share(to_load.clean, load),
-            "self_consumption": share(own - to_export.own, own),
-            "self_sufficiency": share(to_load.own, load),
-        }
+        result |= {"unaccounted_energy": sums["unaccounted"], "unaccounted_emission": sums["unaccounted_carbon"]}
+        if "grid_import" in known:
+            result |= {
+                "grid_import_emission": sums["import_carbon"],
+                "scope2_location": sums["scope2_location"],
+                "scope2_market": self._market(interval),
+            }
+        if "pv" in known:
+            result["pv_emission"] = sums["pv_carbon"]
+        if "generation" in known:
+            result |= {"scope1": sums["scope1"], "generation_emission": generation_carbon(sums)}
+        if "battery_discharge" in known:
+            result["battery_discharge_emission"] = sums["discharge_carbon"]
+        if loaded:
+            result |= {
+                "grid_export_emission": sums["export_carbon"],
+                "battery_charge_emission": sums["charge_carbon"],
+                "emission_intensity": per_kwh(ratio(to_load.carbon, load)),
+                "emission_rate": to_load.carbon,
+                "emission": sums["emission"],
+                "avoided": sums["avoided"],
+                "clean_share": share(to_load.clean, load),
+                "self_consumption": share(own - to_export.own, own),
+                "self_sufficiency": share(to_load.own, load),
+            }
+        before = (self.pool.energy, self.pool.carbon)
         if hours > 0:
             self.opening += opening * grid
-            self._move(known, to_store, charge, hours)
+            self._move(known_energy, to_store, charge, hours)
         self._correct(number(instant.soc, 0, 1), interval.seconds, grid, grid_clean)
+        loss = (charge - discharge) * hours - (self.pool.energy - before[0])
+        loss_carbon = (to_store.carbon - drawn.carbon) * hours - (self.pool.carbon - before[1])
+        self.losses.append((loss, loss_carbon))
+        result |= {"battery_loss_energy": loss, "battery_loss_emission": loss_carbon}
         return interval
 
-    def _groups(self, flows: Sequence[Pair | None], load: Decimal, to_load: Parcel) -> dict[str, Decimal]:
+    def _groups(
+        self, flows: Sequence[Pair | None], load: Decimal, to_load: Parcel, *, loaded: bool
+    ) -> dict[str, Decimal]:
         """Return the consumption of each group's sub-meters, with the load's mix."""
         sums = {}
         for group in GROUPS:
@@ -380,6 +452,7 @@ class Oracle:
                 ZERO,
             )
             sums[f"{group}_energy"] = used
+            sums[f"{group}_with_load"] = used if loaded else ZERO
             sums[f"{group}_emission"] = used * to_load.carbon / load if load > 0 else ZERO
             sums[f"{group}_own_energy"] = used * to_load.own / load if load > 0 else ZERO
         return sums
@@ -390,7 +463,7 @@ class Oracle:
         self.intervals.append(interval)
         matched, _ = self._matched(len(self.intervals))
         self.intervals.pop()
-        return interval["grid_import"] * self.residual - (matched - matched_before) * (self.residual - self.certificate)
+        return interval["matchable"] * self.residual - (matched - matched_before) * (self.residual - self.certificate)
 
     def _burnt(self, instant: Instant, flows: Sequence[Pair | None], roles: Sequence[str]) -> Decimal:
         """METHOD 4.7: g/h by fuel where it is metered, else production times factor."""
@@ -463,7 +536,7 @@ class Oracle:
 
     def reset(self, index: int) -> None:
         """Start the window anew."""
-        self.starts[index] = len(self.intervals)
+        self.starts[index], self.loss_starts[index] = len(self.intervals), len(self.losses)
         if index == self.hour:
             self.hours.append(len(self.intervals))
 
@@ -477,7 +550,7 @@ class Oracle:
         for hour in self._each_hour(end):
             load, own, clean, imported, offered = (
                 sum((interval[name] for interval in hour), ZERO)
-                for name in ("load", "own", "clean", "grid_import", "certificates")
+                for name in ("load", "own", "clean", "matchable", "certificates")
             )
             contract = min(imported, offered)  # sum of m <= E_imp(h), m <= q(h)
             rest_clean = (clean - own) / (load - own) if load > own else ZERO
@@ -488,9 +561,9 @@ class Oracle:
     def window(self, index: int, seconds: float) -> dict[str, Decimal | None]:
         """OUTPUTS of a running window."""
         with localcontext(DIGITS):
-            return self._window(self.starts[index], Decimal(seconds))
+            return self._window(self.starts[index], self.losses[self.loss_starts[index] :], Decimal(seconds))
 
-    def _window(self, start: int, nominal: Decimal) -> dict[str, Decimal | None]:
+    def _window(self, start: int, losses: Sequence[Pair], nominal: Decimal) -> dict[str, Decimal | None]:
         inside = self.intervals[start:]
         covered = [interval for interval in inside if interval.covered is not None]
 
@@ -502,42 +575,67 @@ class Oracle:
         }
         captured = [interval.captured for interval in inside if interval.captured is not None]
         result["captured"] = sum(captured, ZERO) if captured else None
-        time = sum((interval.seconds for interval in covered), ZERO)
         if not covered:
             return result
-        hours = time / 3600
-        for name in (
-            "load",
-            "grid_import",
-            "grid_export",
-            "pv",
-            "generation",
-            "battery_discharge",
-            "battery_charge",
+        for name in KINDS:
+            with_flow = [interval for interval in covered if name in interval.known]
+            if with_flow or total(name):
+                result[f"{name}_energy"] = total(name)
+            if with_flow:
+                energy = sum((interval[name] for interval in with_flow), ZERO)
+                result[f"{name}_power"] = energy / (sum((i.seconds for i in with_flow), ZERO) / 3600)
+        matched, _ = self._delta(self._matched, start)
+        certified = matched * (self.residual - self.certificate)
+        if "grid_import_energy" in result:
+            result |= {
+                "scope2_location": total("scope2_location"),
+                "scope2_market": total("grid_import") * self.residual - certified,
+                "grid_import_emission": total("import_carbon"),
+            }
+        for name, carbon in (
+            ("grid_export", "export_carbon"),
+            ("battery_discharge", "discharge_carbon"),
+            ("battery_charge", "charge_carbon"),
         ):
-            result[f"{name}_energy"], result[f"{name}_power"] = total(name), total(name) / hours
-        metered = [(interval.residual, interval.seconds) for interval in covered if interval.residual is not None]
+            if f"{name}_energy" in result:
+                result[f"{name}_emission"] = total(carbon)
+        if "pv_energy" in result or total("pv_carbon") > 0:
+            result["pv_emission"] = total("pv_carbon")
+        by_generation = generation_carbon({name: total(name) for name in ("own_carbon", "pv_carbon", "scope1")})
+        if "generation_energy" in result or by_generation > 0:
+            result |= {"scope1": total("scope1"), "generation_emission": by_generation}
+        result |= {
+            "unaccounted_energy": total("unaccounted"),
+            "unaccounted_emission": total("unaccounted_carbon"),
+            "battery_loss_energy": sum((loss for loss, _ in losses), ZERO),
+            "battery_loss_emission": sum((carbon for _, carbon in losses), ZERO),
+            "battery_intensity": per_kwh(ratio(total("discharge_carbon"), total("battery_discharge"))),
+            "battery_stock_energy": self.pool.energy,
+            "battery_stock_emission": self.pool.carbon,
+            "grid_intensity": per_kwh(
+                ratio(total("import_carbon"), total("grid_import"))
+                if total("grid_import") > 0
+                else total("grid_time") / sum((interval.seconds for interval in covered), ZERO)
+            ),
+        }
+        loaded = [interval for interval in covered if interval.loaded]
+        if not loaded:
+            return result
+        hours = sum((interval.seconds for interval in loaded), ZERO) / 3600
+        metered = [(interval.residual, interval.seconds) for interval in loaded if interval.residual is not None]
         if metered:
             energy = sum((residual for residual, _ in metered), ZERO)
             result["residual_energy"] = energy
             result["residual_power"] = energy / (sum((part for _, part in metered), ZERO) / 3600)
-        matched, _ = self._delta(self._matched, start)
         load = total("load")
         least = max(Decimal("0.005") * self.rated_power * nominal / 3600, 5 * self.register_step)  # METHOD 4.5, E_min
         result |= {
+            "load_energy": load,
+            "load_power": load / hours,
             "emission": total("emission"),
-            "scope1": total("scope1"),
-            "scope2_location": total("scope2_location"),
-            "scope2_market": total("grid_import") * self.residual - matched * (self.residual - self.certificate),
             "avoided": total("avoided"),
             "emission_rate": total("emission") / hours,
             "emission_intensity": None if load < least else per_kwh(ratio(total("emission"), load)),
-            "grid_intensity": per_kwh(
-                ratio(total("import_carbon"), total("grid_import"))
-                if total("grid_import") > 0
-                else total("grid_time") / time
-            ),
-            "battery_intensity": per_kwh(ratio(total("discharge_carbon"), total("battery_discharge"))),
             "clean_share": share(total("clean"), load),
             "self_consumption": share(total("own_production") - total("own_export"), total("own_production")),
             "self_sufficiency": share(total("own"), load),
@@ -561,29 +659,41 @@ class Oracle:
         def total(name: str) -> Decimal:
             return sum((interval[name] for interval in covered), ZERO)
 
+        loaded = any(interval.loaded for interval in covered)
         result: dict[str, Decimal | None] = {}
         for kind, whole in (("energy", "load"), ("emission", "emission"), ("own_energy", "own")):
-            for group in GROUPS:
-                result[f"{group}_{kind}"] = total(f"{group}_{kind}")
-            result[f"rest_{kind}"] = total(whole) - sum((total(f"{group}_{kind}") for group in GROUPS), ZERO)
+            with_load = "with_load" if kind == "energy" else kind
+            if loaded:
+                result[f"rest_{kind}"] = total(whole) - sum((total(f"{group}_{with_load}") for group in GROUPS), ZERO)
+            if loaded or kind == "energy":
+                for group in GROUPS:
+                    result[f"{group}_{kind}"] = total(f"{group}_{kind}")
         matched, free = self._delta(self._matched, start)
         intensity = per_kwh(ratio(total("scope1"), total("fuel")))
+        seconds = sum((interval.seconds for interval in covered if "generation" in interval.known), ZERO)
         return result | {
-            "fuel_energy": total("fuel"),
-            "fuel_rate": total("scope1") / sum((interval.seconds for interval in covered), ZERO) * 3600,
+            "fuel_energy": total("fuel") if seconds or total("fuel") else None,
+            "fuel_rate": ratio(total("scope1") * 3600, seconds),
             "fuel_intensity": intensity if intensity is not None and intensity <= 10**6 else None,
-            "matched_energy": matched,
+            "matched_energy": matched if any("grid_import" in interval.known for interval in covered) else None,
             "carbon_free_share": share(free, total("load")),
         }
 
-    def ledger(self) -> tuple[Decimal, Decimal, Decimal, Decimal, Decimal]:
-        """Grams: in, to load, to export, lost, opening."""
+    def ledger(self) -> tuple[Decimal, Decimal, Decimal, Decimal, Decimal, Decimal]:
+        """Grams: in, to load, to export, lost, opening, unaccounted."""
         with localcontext(DIGITS):
-            load, export, *arrived = (
+            load, export, unaccounted, *arrived = (
                 sum((interval[name] for interval in self.intervals), ZERO)
-                for name in ("emission", "export_carbon", "import_carbon", "own_carbon", "scope1")
+                for name in (
+                    "emission",
+                    "export_carbon",
+                    "unaccounted_carbon",
+                    "import_carbon",
+                    "own_carbon",
+                    "scope1",
+                )
             )
-            return sum(arrived, ZERO), load, export, self.lost, self.opening
+            return sum(arrived, ZERO), load, export, self.lost, self.opening, unaccounted
 
     def concentrated(self) -> bool:
         """The alarm of METHOD 4.6: k above twice the dearest inflow."""

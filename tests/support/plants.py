@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS
-from wattgram.base.record import Record
+from wattgram.base.record import ALL_WINDOWS, Record
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.grid_table import GridConfig
 from wattgram.config.load import Config
@@ -20,6 +20,7 @@ from wattgram.config.spool_table import SpoolConfig
 from wattgram.grid.feed import Feed
 from wattgram.site.revision import Revision
 from wattgram.site.site import Site
+from wattgram.store.history import History
 from wattgram.store.spool import Spool
 from wattgram.timekeeping.kernel_clock import ClockStatus
 from wattgram_drivers.catalogue import load
@@ -72,17 +73,20 @@ class Plant:
         sinks: Sequence[str] = (),
         counted: Mapping[str, Sequence[float]] | None = None,
         clock_status: ClockStatus | None = None,
+        night: str = "",
+        position: tuple[float, float] | None = None,
     ) -> None:
         self.clock = clock or Hands(start)
         devices = tuple(
             DeviceConfig(name, role, METER.name, METER, parse("tcp://127.0.0.1"), 1, interval=tick, rated_power=500e3)
             for name, role in roles.items()
         )
+        devices = tuple(replace(device, night=night) if device.role == "pv" else device for device in devices)
         if batteries is not None:
             devices = tuple(
                 replace(device, battery=batteries) if device.role == "battery" else device for device in devices
             )
-        site = SiteConfig("works", ZoneInfo(timezone), tick)
+        site = SiteConfig("works", ZoneInfo(timezone), tick, *(position or ()))
         self.config = Config(site, devices, SpoolConfig(folder), grid=grid or GridConfig())
         self.spool = Spool(folder, max_size=2**30, keep=1e8, sinks=sinks)
         self.sources = {device.name: Source(device, "works", self.clock.monotonic()) for device in devices}
@@ -127,6 +131,17 @@ class Plant:
         self.site.tick(self.clock.now)
         assert self.site.latest is not None
         return self.site.latest
+
+    async def settle(self) -> None:
+        """Compute closed quarters with late energy again, as `Revision.run` does."""
+        while (since := self.site.settlement.begin()) is not None:
+            await self.revision.revise(since, since, ALL_WINDOWS)
+            self.site.settlement.end(done=True)
+        await self.spool.sync()
+
+    def stored(self, window: str) -> list[Record]:
+        """Return the windows on disk, each in its highest revision."""
+        return list(History(self.config.spool.path, "works").windows(window, 0, 2**62))
 
     def appended(self, kind: str, window: str = "") -> list[Record]:
         """Return the appended records that are not yet on disk."""

@@ -106,14 +106,17 @@ class Balance:
         tick: fields of its `emission` record; absent fields are missing or NaN. seconds: time that it covers, 0 after a
         pause. Return the next state and the verdict.
 
-        - *Fault*: there is an import and no load. `CONFIRMING_TICKS` consecutive ticks make it an event, and as many
-          others end it. The accounts leave load and intensity of such a tick undefined by themselves.
+        - *Fault*: every flow is known, and there is no load. `CONFIRMING_TICKS` consecutive ticks make it an event, and
+          as many with a load end it. The accounts leave load and intensity of such a tick undefined by themselves.
+        - *Unknown*: while a flow is missing, the balance proves nothing, and the state stays.
         - *Withheld*: after `PERSISTENT_SECONDS` of such ticks, each with a gross imbalance and a coverage of 1, the
           balance is still faulty. The state ends after `RELEASE_SECONDS` with a load, without a fault of
           `CONFIRMING_TICKS` ticks.
         - *Sub-meters*: they exceed the load in each tick of `PERSISTENT_SECONDS`. A sum below the load is normal: a
           site need not meter every load.
         """
+        if _faulty(tick) and _number(tick, "coverage") != 1.0:
+            return self, BalanceVerdict(withheld=self.withheld)
         if self.withheld:
             return self._check_release(tick, seconds)
         balance, occurrences = self._check_fault(tick, seconds)
@@ -171,11 +174,7 @@ class Balance:
     def _check_fault(self, tick: Mapping[str, object], seconds: float) -> tuple[Balance, tuple[Occurrence, ...]]:
         faulty = _faulty(tick)
         fault_seconds = self.fault_seconds
-        if (
-            faulty
-            and _number(tick, "coverage") == 1.0
-            and _outflow(tick) - _inflow(tick) > self.gross_imbalance * _inflow(tick)
-        ):
+        if faulty and _outflow(tick) - _inflow(tick) > self.gross_imbalance * _inflow(tick):
             fault_seconds += seconds
         contrary_ticks = self.contrary_ticks + 1 if faulty != self.faulty else 0
         if contrary_ticks >= CONFIRMING_TICKS:
@@ -231,7 +230,7 @@ def without_meter_values(record: Record) -> Record:
 
 
 def _faulty(tick: Mapping[str, object]) -> bool:
-    return isfinite(_number(tick, "grid_import_power")) and not isfinite(_number(tick, "load_power"))
+    return not isfinite(_number(tick, "load_power"))
 
 
 def _number(tick: Mapping[str, object], name: str) -> float:

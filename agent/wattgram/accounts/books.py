@@ -6,10 +6,12 @@ import json
 import struct
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import nan
+from math import isfinite, isnan, nan
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from wattgram_ext.intensity import DETAILS, OUTPUTS, Accounts
 
@@ -32,7 +34,13 @@ BALANCE_ROLES = POWER_ROLES
 """Roles whose power is a channel of the accounts."""
 
 TOTAL_WINDOWS = ("1d", "1mo")
-"""Windows that include energy whose quarter of an hour is unknown (METHOD 4.5)."""
+"""Windows that close with the first instant after them."""
+
+SLOT = "15m"
+"""Window among which late energy is apportioned. A tick is a part of it (`config.site_table`)."""
+
+EARLIER_SECONDS = 2.0
+"""Seconds of a row of late energy of an earlier version in which no energy waited for the incomer."""
 
 LEADING_COLUMNS = 3
 """Columns before the powers: seconds, grid g/kWh, grid clean share."""
@@ -43,16 +51,17 @@ EXTRA_FIELDS = ("grid_clean_share", "official_intensity", "grid_tier", "grid_age
 EMISSION_TEXTS = ("grid_source", "basis", "method")
 WHOLE_FIELDS = ("grid_tier", "revision")
 ROW = 8 * len(OUTPUTS)
-COVERAGE = 8 * OUTPUTS.index("coverage")
-"""Offset of the coverage in a row of the accounts, bytes."""
+UNACCOUNTED = 8 * OUTPUTS.index("unaccounted_energy")
+"""Offset of a number that each window has in which any flow was known, bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Content of an instant's row: `channels`, further `columns` of the hot loop, and the name of every number.
 
-    Rows are stored in records of two series: `instant`, and `late` for energy that belongs to totals only. A change of
-    the site changes the series.
+    Rows are stored in records of two series: `instant`, and `late` for the late energy of a quarter of an hour. A
+    change of the site changes the series. totals: series of energy that belongs to days and months only, because its
+    time is not known; in earlier versions all late energy.
     """
 
     channels: tuple[DeviceConfig, ...]
@@ -60,6 +69,8 @@ class Layout:
     fields: tuple[str, ...]
     instant: Series
     late: Series
+    totals: Series
+    zone: ZoneInfo
 
     @classmethod
     def of(cls, config: Config) -> Layout:
@@ -82,22 +93,38 @@ class Layout:
         fields = (*head, *names, *(field for name in columns for field in column_fields[name]))
         roles = " ".join(device.role for device in channels)
         tags = (("site", config.site.name), ("roles", roles), ("columns", " ".join(columns)))
-        return cls(channels, columns, fields, Series("instant", tags, fields), Series("late", tags, fields))
+        return cls(
+            channels,
+            columns,
+            fields,
+            Series("instant", tags, fields),
+            Series("late", (*tags, ("slot", SLOT)), fields),
+            Series("late", tags, fields),
+            config.site.timezone,
+        )
 
     @property
     def size(self) -> int:
         """Size of a row, bytes."""
         return 8 * len(self.fields)
 
+    def slot_begin(self, end: int) -> int:
+        """Return the start of the slot of late energy that ends at a time, UTC ns."""
+        return window_start(SLOT, end - 1, self.zone)
+
+    def slot_end(self, time: int) -> int:
+        """Return the end of the slot of late energy that contains a time, UTC ns."""
+        return window_end(SLOT, window_start(SLOT, time, self.zone), self.zone)
+
     def of_era(self, era: int) -> Layout:
         """Return the same rows in series of their own for an era."""
         if not era:
             return self
-        instant, late = (
+        instant, late, totals = (
             replace(series, tags=(*((name, value) for name, value in series.tags if name != "era"), ("era", str(era))))
-            for series in (self.instant, self.late)
+            for series in (self.instant, self.late, self.totals)
         )
-        return replace(self, instant=instant, late=late)
+        return replace(self, instant=instant, late=late, totals=totals)
 
 
 class GridTerms(NamedTuple):
@@ -159,16 +186,26 @@ class Books:
         """Return the grid terms at a time, as known now."""
         return GridTerms(self.ladder.at(time), self.ladder.official(time).intensity)
 
-    def advance(self, times: Sequence[int], rows: bytes, terms: Sequence[GridTerms]) -> Iterator[Record]:
+    def advance(
+        self,
+        times: Sequence[int],
+        rows: bytes,
+        terms: Sequence[GridTerms],
+        late: Iterable[tuple[int, bytes]] = (),
+    ) -> Iterator[Record]:
         """Yield the records of instants in their order, and of the windows that end with them.
 
-        Each row contains its grid terms.
+        Each row contains its grid terms. late: rows of late energy in order, each with the end of its slot, UTC ns,
+        after the instants of the last call and up to the last of these instants.
         """
-        size, begin = self.layout.size, 0
+        size, begin, waiting = self.layout.size, 0, deque(late)
         while begin < len(times):
+            while waiting and waiting[0][0] < times[begin]:
+                yield from self._settle(*waiting.popleft())
             yield from self._close(times[begin] - 1, WINDOWS)
             self._open(times[begin] - 1)
-            until = min(window_end(window, start, self._zone) for window, start in self._starts.items())
+            ends = [window_end(window, start, self._zone) for window, start in self._starts.items()]
+            until = min(*ends, *(time for time, _ in list(waiting)[:1]))
             end = max(begin + 1, bisect_right(times, until, begin))
             results = self._accounts.step(rows[begin * size : end * size])
             for index in range(begin, end):
@@ -176,19 +213,42 @@ class Books:
                 at = (index - begin) * ROW
                 yield self._record("tick", times[index], results[at : at + ROW])
             begin = end
-            # Days and months are closed with the next instant, because they include the late energy of this hour.
+            while waiting and waiting[0][0] == times[end - 1]:
+                self._accounts.late(waiting.popleft()[1])
+            # Days and months are closed with the next instant, as their last quarter may end without an instant.
             yield from self._close(times[end - 1], ("15m", "1h"))
 
-    def late(self, time: int, row: bytes) -> Iterator[Record]:
-        """Book a row of energy that belongs to totals only, at the end of an hour."""
+    def _settle(self, time: int, row: bytes) -> Iterator[Record]:
+        """Book late energy of a slot that ended without an instant at its end."""
+        yield from self._close(time - 1, WINDOWS)
+        self._open(time - 1)
+        self._accounts.late(row)
+
+    def late_totals(self, time: int, row: bytes) -> Iterator[Record]:
+        """Book a row of energy that belongs to days and months only, at the end of an hour."""
         yield from self._close(time - 1, WINDOWS)
         yield from self._close(time, ("15m", "1h"))
         self._open(time - 1, TOTAL_WINDOWS)
         self._open(time)
-        self._accounts.step(row)
+        self._accounts.late(self._without_waiting(row))
         for window in WINDOWS:
             if window not in TOTAL_WINDOWS:
                 self._accounts.reset(WINDOWS.index(window))
+
+    def _without_waiting(self, row: bytes) -> bytes:
+        """Return a row, also of an earlier version, as of `Accounts.late`.
+
+        Energies of the channels beside a missing incomer waited then, and are booked with the instants now.
+        """
+        numbers, count = array("d", row), len(self.layout.channels)
+        waited, first = numbers[0] > EARLIER_SECONDS, LEADING_COLUMNS + count
+        for index, device in enumerate(self.layout.channels):
+            unknown = isnan(numbers[first + 2 * index]) and isnan(numbers[first + 2 * index + 1])
+            numbers[LEADING_COLUMNS + index] = nan if unknown else 0.0
+            for place in (first + 2 * index, first + 2 * index + 1):
+                if unknown or (waited and device.role != "grid"):
+                    numbers[place] = 0.0
+        return numbers.tobytes()
 
     def series(self, window: str) -> Series:
         """Return the series of a window's records, or of the tick's."""
@@ -223,6 +283,7 @@ class Books:
             else:
                 self._accounts.reset(WINDOWS.index(window))
                 del self._starts[window]
+        self._accounts.abandon()
         self.enter_era(self.era + 1)
 
     def restore(self, state: bytes) -> None:
@@ -253,16 +314,18 @@ class Books:
                 self._starts[window] = window_start(window, time, self._zone)
 
     def _close(self, time: int, windows: Sequence[str]) -> Iterator[Record]:
-        """Yield the windows that end at a time or before it; a window without covered time has no record."""
+        """Yield the windows that end at a time or before it; a window without a known flow has no record."""
         for window in windows:
             start = self._starts.get(window)
             if start is None or (end := window_end(window, start, self._zone)) > time:
                 continue
             index = WINDOWS.index(window)
             row = self._accounts.window(index, (end - start) / NS)
-            if struct.unpack_from("d", row, COVERAGE)[0] > 0.0:
+            if isfinite(struct.unpack_from("d", row, UNACCOUNTED)[0]):
                 yield self._record(window, start, row + self._accounts.details(index))
             self._accounts.reset(index)
+            if window == SLOT:
+                self._accounts.abandon()
             del self._starts[window]
 
     def _window_series(self, site: str, window: str) -> Series:

@@ -18,6 +18,7 @@ from wattgram.base.period import window_end, window_start
 from wattgram.base.record import Record, Series, record
 
 from .books import LEADING_COLUMNS, Layout
+from .late_energy import LateAmount
 from .voltage_slots import VoltageSlots
 
 DEVICE_FIELDS = (
@@ -73,7 +74,7 @@ class DayBook:
         self._today = (0, 0)
 
     def add_row(self, time: int, row: bytes) -> None:
-        """Add an instant's row, or a row of late energy: the energy of the interval that ends with it."""
+        """Add an instant's row: the energy of the interval that ends with it."""
         numbers = struct.unpack(f"{len(row) // 8}d", row)
         seconds, powers = numbers[0], numbers[LEADING_COLUMNS : self._first_energy]
         before, self._powers = self._powers, list(powers)
@@ -89,6 +90,24 @@ class DayBook:
                 negative = mean if isnan(mean) else max(-mean, 0.0) * hours
             if isfinite(positive) and isfinite(negative):
                 self._add(time - 1, name, energy=positive, against=negative, seconds=seconds)
+
+    def add_late(self, amount: LateAmount) -> None:
+        """Add late energy of a device, apportioned to the days by time."""
+        whole = sum(span.end - span.begin for span in amount.spans)
+        for span in amount.spans:
+            begin = span.begin
+            while begin < span.end:
+                start = self._start(begin)
+                end = min(window_end("1d", start, self._zone), span.end)
+                share = (end - begin) / whole
+                self._add(
+                    begin,
+                    self._names[amount.channel],
+                    energy=share * amount.positive,
+                    against=share * amount.negative,
+                    seconds=(end - begin) / NS,
+                )
+                begin = end
 
     def add_reading(self, source: Source, time: int) -> None:
         """Add a reading: counted amount, reactive power, voltages and ambient temperature.

@@ -65,7 +65,8 @@ class Replay:
     books: in the state of `begin`, UTC ns. After `since`, up to `until`, UTC ns, each instant gets the grid intensity
     as known today. Before and after, it keeps the published intensity, so that the windows around are complete and the
     carbon of the battery continues. windows: kinds to publish. skip_to_checkpoint: the first records are of another
-    configuration of the site; skip them up to a state of this one.
+    configuration of the site; skip them up to a state of this one. late: stored rows of late energy, in the order of
+    storage: a later row of a quarter replaces an earlier one, and each belongs to the end of its quarter.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Replay:
         windows: Iterable[str],
         *,
         skip_to_checkpoint: bool,
+        late: Iterable[Record] = (),
     ) -> None:
         self.books = books
         self.reached = begin
@@ -93,6 +95,7 @@ class Replay:
         self._kinds: dict[int, tuple[Series, str]] = {}
         self._tick_series = books.series("tick")
         self._unrevised_ticks: dict[int, Record] = {}
+        self._late = {record.time: record for record in late if record.series == books.layout.late}
 
     def take(self, record: Record) -> Iterable[Record]:
         """Take a stored record; return the records to publish again."""
@@ -109,6 +112,8 @@ class Replay:
                 self._unrevised_windows[series.tag("window"), record.time] = record
         elif kind == "checkpoint" and self._skipping:
             self._begin(record)
+        elif kind == "late":
+            self._late[record.time] = record
         elif record.time <= self.reached or (self._times and record.time < self._times[-1]):
             pass  # a replacement of an earlier record
         elif kind == "instant" and not self._skipping:
@@ -116,10 +121,10 @@ class Replay:
             self._times.append(record.time)
             self._rows.append(record.values)
             return records
-        elif kind == "late" and not self._skipping:
+        elif kind == "totals" and not self._skipping:
             return [
                 *self.finish(),
-                *self._changed(self.books.late(record.time, self._late(record)), record.time, {}),
+                *self._changed(self.books.late_totals(record.time, self._late_row(record)), record.time, {}),
             ]
         elif kind == "checkpoint":
             return [*self.finish(), *self._replace_checkpoint(record)]
@@ -129,7 +134,10 @@ class Replay:
         """Return the kind of a series' records for the replay; "" for other devices'."""
         if series.kind == "emission":
             return "tick" if ("window", "tick") in series.tags else "window"
-        of_this_site = series.kind == "checkpoint" or series in (self.books.layout.instant, self.books.layout.late)
+        layout = self.books.layout
+        if series == layout.totals:
+            return "totals"
+        of_this_site = series.kind == "checkpoint" or series in (layout.instant, layout.late)
         return series.kind if of_this_site else ""
 
     def finish(self) -> Sequence[Record]:
@@ -141,10 +149,11 @@ class Replay:
         self._unrevised_ticks = {}
         terms = [self._terms(time, before.get(time)) for time in times]
         block = self.books.with_grid_terms(b"".join(rows), terms)
-        self.reached = times[-1]
+        begin, self.reached = self.reached, times[-1]
+        late = [(time, self._late_row(self._late[time])) for time in sorted(self._late) if begin < time <= times[-1]]
         self.counts.instants += len(times)
         self.counts.samples += len(times) * len(self.books.layout.channels)
-        return list(self._changed(self.books.advance(times, block, terms), times[-1], before))
+        return list(self._changed(self.books.advance(times, block, terms, late), times[-1], before))
 
     def _changed(self, records: Iterable[Record], time: int, ticks: Mapping[int, Record]) -> Iterator[Record]:
         """Yield the records that differ from the published ones, with the next revision."""
@@ -204,12 +213,15 @@ class Replay:
             self._last_terms = terms, time, self.books.ladder.until(time)
         return terms
 
-    def _late(self, record: Record) -> bytes:
+    def _late_row(self, record: Record) -> bytes:
         """Return a row of late energy with the mean grid intensity; outside the period, as it was booked."""
-        seconds = struct.unpack_from("d", record.values)[0]
         if not self._since < record.time <= self._until:
             return record.values
-        mean = self.books.ladder.mean(record.time - int(max(3600.0, seconds) * NS), record.time)
+        begin = self.books.layout.slot_begin(record.time)
+        if record.series == self.books.layout.totals:
+            seconds = struct.unpack_from("d", record.values)[0]
+            begin = record.time - int(max(3600.0, seconds) * NS)
+        mean = self.books.ladder.mean(begin, record.time)
         terms = GridTerms(mean, self.books.ladder.official(record.time).intensity)
         return self.books.with_grid_terms(record.values, [terms])
 

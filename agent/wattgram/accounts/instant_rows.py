@@ -1,4 +1,4 @@
-"""Rows of the books from the readings of the devices: the row of an instant, and the row of late energy."""
+"""Rows of the books from the readings of the devices: the row of an instant, and the rows of late energy."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ from wattgram.grid.ladder import Ladder
 
 from . import battery_pool, fuel
 from .books import Layout
-from .late_energy import MIN_SECONDS, LateEnergy
+from .late_energy import LateAmount, LateEnergy, LateRow, Span
 from .metering_point import FuelFlow, PointInterval
-from .site_wiring import SiteWiring
+from .night_rest import NightRest, Position, is_silent_at_night
+from .site_wiring import UNREAD, SiteWiring
+
+SUB_METERS = ("load", "ev")
+"""Roles outside the balance."""
 
 
 class SavedState(Protocol):
@@ -66,9 +70,18 @@ class Instants:
         }
         certificates = config.grid.certificates
         self._purchases = green_certificates.read(certificates.path, config.site.timezone) if certificates else None
-        self._late_energy = LateEnergy(
-            len(names), [index for index, device in enumerate(layout.channels) if device.role == "grid"]
-        )
+        sub_meters = (index for index, device in enumerate(layout.channels) if device.role in SUB_METERS)
+        self._late_energy = LateEnergy(len(names), sub_meters, layout.slot_end)
+        self.amounts: list[LateAmount] = []
+        site = config.site
+        position = None
+        if site.latitude is not None and site.longitude is not None:
+            position = Position(site.latitude, site.longitude)
+        self._nights = {
+            device.name: NightRest(position, device.rated_power)
+            for device in layout.channels
+            if device.role == "pv" and is_silent_at_night(device)
+        }
         self._captures = [source.config.name for source in sources if source.config.role == "capture"]
         self._intervals: list[PointInterval] = []
         self._carbon: list[float] = []
@@ -108,19 +121,89 @@ class Instants:
         for track in self._tracks.values():
             track.skip(time)
 
-    def take(self, time: int, seconds: float) -> None:
-        """Take the step to the next instant, `seconds` s after the last one (0: no interval ends here)."""
+    def take(self, time: int, seconds: float, begin: int, last: int | None) -> None:
+        """Take the step to the next instant, `seconds` s after the last one (0: no interval ends here).
+
+        begin: the last instant on the present clock, UTC ns. last: the last instant as published; later than `begin` if
+        the clock was set back. `amounts` is the energy of gaps that counters told now.
+        """
+        self.amounts = []
+        span, undated = Span(min(begin, time), time), last is not None and begin < last
+        pause = not seconds > 0.0 and span.begin < span.end
+        waiting = {
+            point
+            for index, device in enumerate(self._layout.channels)
+            if pause or self._late_energy.is_waiting(index)
+            for point in (device.name, self._wiring.counter_point(device.name))
+        }
         taken = {
-            name: point.take(time, valid=not self._sources[self._wiring.device_of(name)].frozen)
+            name: point.take(
+                time,
+                valid=not self._sources[self._wiring.device_of(name)].frozen,
+                gap=name in waiting,
+                night=self._nights.get(name),
+            )
             for name, point in self._points.items()
             if name in self._wiring.active
         }
-        self._intervals, self.occurrences = self._wiring.advance(taken, seconds)
+        before = [interval.power for interval in self._intervals] or [nan] * len(self._layout.channels)
+        intervals, self.occurrences = self._wiring.advance(taken, seconds)
+        self._intervals = [
+            self._with_gap(device.name, interval, taken, power)
+            for device, interval, power in zip(self._layout.channels, intervals, before, strict=True)
+        ]
         for name, finding in self._wiring.findings().items():
             self._sources[name].wiring_finding = finding
-        self._carbon = self._fuel_rates(time, seconds)
         for index, interval in enumerate(self._intervals):
-            self._late_energy.add(index, interval.late_positive, interval.late_negative)
+            if pause and undated:
+                self._late_energy.add_undated_gap(index)
+            elif pause or (seconds > 0.0 and not interval.known):
+                self._late_energy.add_gap(index, span)
+            self._note_late(index, interval, span)
+        self._carbon = self._fuel_rates(time, seconds, span)
+
+    def _with_gap(
+        self, channel: str, interval: PointInterval, taken: Mapping[str, PointInterval], before: float
+    ) -> PointInterval:
+        """Return the interval of a channel with what its counters show of a gap; `before`: power before it, W.
+
+        The channel of a hybrid has the counters of the terminal.
+        """
+        if interval is taken.get(channel):
+            return interval
+        counted = taken.get(self._wiring.counter_point(channel), UNREAD)
+        known = isfinite(before) or isfinite(interval.power) or isfinite(interval.positive)
+        return interval._replace(
+            known=known,
+            told=counted.told and isfinite(interval.power),
+            waiting=counted.waiting or not isfinite(interval.power),
+        )
+
+    def _note_late(self, index: int, interval: PointInterval, span: Span) -> None:
+        """Note what the counters of a channel told, or that they will tell nothing."""
+        late = (interval.late_positive, interval.late_negative)
+        if interval.told or any(late):
+            gave = self._late_energy.is_waiting(index)
+            amount = self._late_energy.tell(index, *late, span)
+            if amount is not None and gave:
+                self.amounts.append(amount)
+            if amount is not None and not interval.told:
+                self._late_energy.give_up_time(amount)
+        elif self._late_energy.is_waiting(index) and not interval.waiting and isfinite(interval.power):
+            self._late_energy.give_up(index)
+
+    def device_of(self, channel: int) -> str:
+        """Return the name of the device that a channel belongs to."""
+        return self._wiring.device_of(self._layout.channels[channel].name)
+
+    def unknown(self) -> tuple[str, ...]:
+        """Return the devices of the balance whose energy is unknown now."""
+        names = (
+            self.device_of(index)
+            for index, (device, interval) in enumerate(zip(self._layout.channels, self._intervals, strict=True))
+            if not interval.known and device.role not in SUB_METERS
+        )
+        return tuple(dict.fromkeys(names))
 
     def row(self, time: int, seconds: float, now: float) -> bytes:
         """Return the row of the instant for the books, without grid terms; `now` is monotonic."""
@@ -134,51 +217,44 @@ class Instants:
         }
         return self._packed(seconds, (nan, nan), [interval.power for interval in self._intervals], columns)
 
-    def add_pause(self, seconds: float) -> None:
-        """Add a pause without instants; the counters' energy of this time is late."""
-        self._late_energy.add_unbalanced(seconds, ())
+    def late(self, time: int) -> list[tuple[int, bytes]]:
+        """Return the rows of late energy that are due at a time, each with the end of its quarter, UTC ns.
 
-    def add_unbalanced_interval(self, seconds: float) -> None:
-        """Add an interval without an incomer; the energy of the other channels waits for the incomer's."""
-        hours = seconds / 3600.0
-        energies = []
-        for interval in self._intervals:
-            energies.append(interval.positive if isfinite(interval.positive) else max(interval.power, 0.0) * hours)
-            energies.append(interval.negative if isfinite(interval.negative) else max(-interval.power, 0.0) * hours)
-        self._late_energy.add_unbalanced(seconds, energies, [rate * hours for rate in self._carbon])
-
-    def late(self, time: int, span: float, share: float = 1.0) -> bytes | None:
-        """Return a row with a share of the late energy, to be booked at the end of an hour; None if there is none.
-
-        The grid intensity is its mean over the `span` s before.
+        The grid intensity is the mean over the quarter.
         """
-        if not self._late_energy.due:
+        return [(late.time, self._late_row(late)) for late in self._late_energy.take(time)]
+
+    def late_totals(self, time: int) -> bytes | None:
+        """Return the row of undated energy, to be booked at the end of an hour; None if there is none."""
+        energies = self._late_energy.take_totals()
+        if energies is None:
             return None
-        seconds, energies, mass = self._late_energy.take(share)
-        powers = [interval.power for interval in self._intervals]
-        for index, device in enumerate(self._layout.channels):
-            if seconds > MIN_SECONDS and not (
-                self._points[self._wiring.counter_point(device.name)].counts or any(energies[2 * index : 2 * index + 2])
-            ):
-                powers[index] = energies[2 * index] = energies[2 * index + 1] = nan  # unknown
-        signal = self._ladder.mean(time - int(max(span, seconds) * NS), time)
-        hours = seconds / 3600.0
+        count = len(self._layout.channels)
+        return self._late_row(LateRow(time, 0.0, (0.0,) * count, tuple(energies), (nan,) * count))
+
+    def forget_late(self) -> None:
+        """Discard gaps and late energy: the balance is withheld, and each of its meters may be wrong."""
+        self._late_energy.forget()
+
+    def _late_row(self, late: LateRow) -> bytes:
+        signal = self._ladder.mean(self._layout.slot_begin(late.time), late.time)
         columns = {
-            "energy": energies,
-            "carbon": [grams / hours if grams else nan for grams in mass],
+            "energy": late.energies,
+            "carbon": late.carbon,
             "soc": [nan],
             "certificates": [0.0],
             "captured": [nan],
-            "official": [self._ladder.official(time).intensity],
+            "official": [self._ladder.official(late.time).intensity],
         }
-        return self._packed(seconds, (signal.intensity, signal.clean_share), powers, columns)
+        return self._packed(late.seconds, (signal.intensity, signal.clean_share), late.powers, columns)
 
     def dump(self) -> dict[str, object]:
         """Return the state for a restart, JSON-compatible."""
         parts = {
             part: {name: state.dump() for name, state in states.items()} for part, states in self._saved_parts().items()
         }
-        return {**parts, "wiring": self._wiring.dump(), "arrears": self._late_energy.dump()}
+        nights = {name: night.dump() for name, night in self._nights.items()}
+        return {**parts, "wiring": self._wiring.dump(), "late": self._late_energy.dump(), "nights": nights}
 
     def restore(self, dumped: Any) -> None:
         """Restore the state from `dump` (after JSON); ValueError, KeyError or TypeError if the state is invalid.
@@ -191,8 +267,11 @@ class Instants:
                     state.restore(dumped[part][name])
         if "wiring" in dumped:  # an older version had no stage of the wiring
             self._wiring.restore(dumped["wiring"])
-        if len(dumped["arrears"][3]) == len(self._layout.channels):
-            self._late_energy.restore(dumped["arrears"])
+        for name, night in self._nights.items():
+            if name in dumped.get("nights", {}):
+                night.restore(dumped["nights"][name])
+        if len(dumped.get("late", {}).get("waiting", ())) == len(self._layout.channels):
+            self._late_energy.restore(dumped["late"])
 
     def _saved_parts(self) -> Mapping[str, Mapping[str, SavedState]]:
         return {"points": self._points, "tracks": self._tracks, "fuel": self._fuel}
@@ -204,7 +283,7 @@ class Instants:
         numbers = (seconds, *grid, *powers, *further)
         return struct.pack(f"{len(numbers)}d", *numbers)
 
-    def _fuel_rates(self, time: int, seconds: float) -> list[float]:
+    def _fuel_rates(self, time: int, seconds: float, span: Span) -> list[float]:
         """Return the emission rate of each channel's fuel, g/h; NaN if power x factor applies."""
         rates = [nan] * len(self._intervals)
         for index, (device, interval) in enumerate(zip(self._layout.channels, self._intervals, strict=True)):
@@ -214,7 +293,8 @@ class Instants:
             if device.name in self._fuel:
                 metered = self._counted(device.emission.fuel_meter, time)
                 burnt, late = self._fuel[device.name].take(time, interval.power, metered, seconds)
-                self._late_energy.add(index, 0.0, 0.0, fuel.rate(device, nan, late) if late else 0.0)
+                if late:
+                    self._late_energy.add_fuel(index, fuel.rate(device, nan, late), span)
             rates[index] = fuel.rate(device, interval.power, burnt)
         return rates
 

@@ -1,93 +1,254 @@
-"""Late energy: energy of a gap that counters report afterwards; it belongs to totals only (METHOD 4.5).
+"""Late energy: energy of a gap that counters report afterwards, apportioned by the gap's span (METHOD-SITE 9.3).
 
-Without the incomer there is no balance, so the energy of the other channels waits for the incomer's late energy.
+A gap is the time in which the energy of a channel is unknown. When the channel's counter speaks, its energy is shared
+among the quarters of an hour that the gap touches, each by its share of the gap's time. Each quarter is one row of late
+energy at its end. The row contains all late energy of the quarter, so a later row of the same quarter replaces it. The
+row marks channels that are still unknown in the quarter; when every channel is known, the accounts know the load.
+
+A gap that a wrong clock has published already is undated: its energy belongs to days and months only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import isfinite
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from math import inf, isfinite, nan
+from typing import Any, NamedTuple
 
-MIN_SECONDS = 2.0
-"""Duration of a row without time of its own, s: enough for a ledger to use the day instead of its quarters."""
+from wattgram.base.clock import NS
+
+MOST_AMOUNTS = 1000
+"""Amounts that may wait for a channel that stays unknown. Then the channel is given up, and its gap stays unknown."""
+
+
+class Span(NamedTuple):
+    """Time from `begin` to `end`, UTC ns."""
+
+    begin: int
+    end: int
+
+
+class LateAmount(NamedTuple):
+    """Late energy of a channel in the role's direction and against it, Wh, and fuel, g; of the time of `spans`."""
+
+    channel: int
+    spans: tuple[Span, ...]
+    positive: float
+    negative: float
+    carbon: float = 0.0
+
+
+class LateRow(NamedTuple):
+    """Late energy of a quarter of an hour that ends at `time`, UTC ns.
+
+    seconds: time of the quarter in which a channel of the balance was unknown. powers: 0 for each channel that is known
+    now, NaN for the others. energies: Wh in the role's direction and against it for each channel. carbon: g of fuel
+    for each channel, NaN if none is late.
+    """
+
+    time: int
+    seconds: float
+    powers: tuple[float, ...]
+    energies: tuple[float, ...]
+    carbon: tuple[float, ...]
 
 
 class LateEnergy:
-    """Sums over a site's channels until an hour ends; Wh in the role's direction and against it, g of fuel.
+    """Gaps of a site's channels, and the late energy of each quarter of an hour.
 
-    incomers: indices of the grid's channels. seconds: time without a balance, to which the waiting energy belongs.
+    sub_meters: indices of the channels that are not in the balance. quarter_end: the end of the quarter that contains
+    a time, UTC ns; a quarter contains its start.
     """
 
-    def __init__(self, channels: int, incomers: Sequence[int]) -> None:
-        self._incomers = tuple(incomers)
-        self.seconds = 0.0
-        self._late = [0.0] * (2 * channels)
-        self._waiting = [0.0] * (2 * channels)
-        self._late_carbon = [0.0] * channels
-        self._waiting_carbon = [0.0] * channels
+    def __init__(self, channels: int, sub_meters: Iterable[int], quarter_end: Callable[[int], int]) -> None:
+        self._sub_meters = frozenset(sub_meters)
+        self._quarter_end = quarter_end
+        self._waiting: list[list[Span]] = [[] for _ in range(channels)]
+        self._given_up: list[list[Span]] = [[] for _ in range(channels)]
+        self._gaps: list[Span] = []
+        self._amounts: list[LateAmount] = []
+        self._due: set[int] = set()
+        self._undated: set[int] = set()
+        self._totals = [0.0] * (2 * channels)
 
-    def add(self, channel: int, positive: float, negative: float, carbon: float = 0.0) -> None:
-        """Add the late energy of a channel's counters."""
-        self._late[2 * channel] += positive
-        self._late[2 * channel + 1] += negative
-        self._late_carbon[channel] += carbon
-
-    def add_unbalanced(self, seconds: float, energies: Sequence[float], carbon: Sequence[float] = ()) -> None:
-        """Add an interval without a balance: Wh of each channel in both directions and g of each (NaN: unknown)."""
-        self.seconds += seconds
-        for index, energy in enumerate(energies):
-            self._waiting[index] += energy if isfinite(energy) else 0.0
-        for index, mass in enumerate(carbon):
-            self._waiting_carbon[index] += mass if isfinite(mass) else 0.0
+    def is_waiting(self, channel: int) -> bool:
+        """Whether a channel has a gap that its counter has not told."""
+        return bool(self._waiting[channel]) or channel in self._undated
 
     @property
-    def due(self) -> bool:
-        """Whether there is energy to book."""
-        return any(self._late) or any(self._late_carbon)
+    def unknown(self) -> bool:
+        """Whether any channel has a gap that its counter has not told."""
+        return any(self._waiting)
 
-    def take(self, share: float = 1.0) -> tuple[float, list[float], list[float]]:
-        """Return a share of the energy to book: seconds, two Wh per channel, g per channel; the rest stays.
+    def add_gap(self, channel: int, span: Span) -> None:
+        """Add an interval in which the energy of a channel is unknown."""
+        _extend(self._waiting[channel], span)
+        if channel not in self._sub_meters:
+            _extend(self._gaps, span)
 
-        Waiting energy is booked together with the incomer's late energy, and not before.
+    def add_undated_gap(self, channel: int) -> None:
+        """Add a gap of a channel whose time was published already, before the clock was set back."""
+        self._undated.add(channel)
+
+    def tell(self, channel: int, positive: float, negative: float, otherwise: Span) -> LateAmount | None:
+        """End a channel's gap with its counter's Wh; return the amount and its time, None if it is undated.
+
+        otherwise: the time of the energy of a channel without a gap: readings were missing, but their power held.
         """
-        has_incomer = any(self._late[2 * index] or self._late[2 * index + 1] for index in self._incomers)
-        seconds = share * self.seconds if has_incomer else 0.0
-        energies = [share * value for value in self._late]
-        carbon = [share * value for value in self._late_carbon]
-        self._late = _difference(self._late, energies)
-        self._late_carbon = _difference(self._late_carbon, carbon)
-        if has_incomer:
-            waiting, burnt = (
-                [share * value for value in self._waiting],
-                [share * value for value in self._waiting_carbon],
-            )
-            self.seconds -= seconds
-            self._waiting = _difference(self._waiting, waiting)
-            self._waiting_carbon = _difference(self._waiting_carbon, burnt)
-            energies = [value + waiting_value for value, waiting_value in zip(energies, waiting, strict=True)]
-            carbon = [value + waiting_value for value, waiting_value in zip(carbon, burnt, strict=True)]
-        return max(MIN_SECONDS, seconds), energies, carbon
+        if channel in self._undated:
+            self._undated.remove(channel)
+            self._totals[2 * channel] += positive
+            self._totals[2 * channel + 1] += negative
+            self.give_up(channel)
+            return None
+        spans = tuple(self._waiting[channel]) or (otherwise,)
+        self._waiting[channel] = []
+        return self._tell(LateAmount(channel, spans, positive, negative))
 
-    def dump(self) -> list[object]:
+    def add_fuel(self, channel: int, carbon: float, otherwise: Span) -> None:
+        """Add late fuel of a channel, g: of the channel's gap, or of its last amount."""
+        last = next((amount.spans for amount in reversed(self._amounts) if amount.channel == channel), (otherwise,))
+        self._tell(LateAmount(channel, tuple(self._waiting[channel]) or last, 0.0, 0.0, carbon))
+
+    def give_up(self, channel: int) -> None:
+        """End a channel's gap without a counter: its energy stays unknown."""
+        for span in self._waiting[channel]:
+            _extend(self._given_up[channel], span)
+        self._waiting[channel] = []
+        self._undated.discard(channel)
+
+    def give_up_time(self, amount: LateAmount) -> None:
+        """Keep the time of an amount unknown: the counters told a part of its energy."""
+        for span in amount.spans:
+            if _overlap(self._gaps, span):
+                _extend(self._given_up[amount.channel], span)
+
+    def forget(self) -> None:
+        """Discard all gaps and amounts."""
+        for spans in (*self._waiting, *self._given_up):
+            spans.clear()
+        self._gaps, self._amounts, self._due = [], [], set()
+        self._undated, self._totals = set(), [0.0] * len(self._totals)
+
+    def take(self, time: int) -> list[LateRow]:
+        """Return the rows of the quarters that are over at a time, in order, and have new amounts."""
+        ends = sorted(end for end in self._due if end <= time)
+        rows = [self._row(end) for end in ends]
+        self._due.difference_update(ends)
+        self._discard_settled(time)
+        return rows
+
+    def take_totals(self) -> list[float] | None:
+        """Return the undated Wh in the role's direction and against it for each channel; None if there is none."""
+        if not any(self._totals):
+            return None
+        totals, self._totals = self._totals, [0.0] * len(self._totals)
+        return totals
+
+    def dump(self) -> dict[str, object]:
         """Return the state for a restart, JSON-compatible."""
-        return [self.seconds, self._late, self._waiting, self._late_carbon, self._waiting_carbon]
+        return {
+            "waiting": self._waiting,
+            "given_up": self._given_up,
+            "gaps": self._gaps,
+            "amounts": self._amounts,
+            "due": sorted(self._due),
+            "undated": sorted(self._undated),
+            "totals": self._totals,
+        }
 
     def restore(self, dumped: Any) -> None:
-        """Restore the state from `dump`; ValueError if the state is invalid or of another site."""
+        """Restore the state from `dump` (after JSON); ValueError if the state is invalid or of another site."""
         try:
-            seconds, *sums = dumped
-            restored = [[float(value) for value in values] for values in sums]
-            span = float(seconds)
-        except (TypeError, ValueError) as error:
+            waiting, given_up = ([_spans(spans) for spans in dumped[name]] for name in ("waiting", "given_up"))
+            amounts = [
+                LateAmount(int(channel), tuple(_spans(spans)), float(positive), float(negative), float(carbon))
+                for channel, spans, positive, negative, carbon in dumped["amounts"]
+            ]
+            gaps, due = _spans(dumped["gaps"]), {int(end) for end in dumped["due"]}
+            undated, totals = (
+                {int(index) for index in dumped["undated"]},
+                [float(energy) for energy in dumped["totals"]],
+            )
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"found {dumped!r}, expected the late energy of a site") from error
-        present = [self._late, self._waiting, self._late_carbon, self._waiting_carbon]
-        same_sizes = [len(values) for values in restored] == [len(values) for values in present]
-        if not (same_sizes and isfinite(span) and all(isfinite(value) for values in restored for value in values)):
+        count = len(self._waiting)
+        if {len(waiting), len(given_up), len(totals) // 2} != {count} or any(
+            amount.channel >= count for amount in amounts
+        ):
             raise ValueError(f"found {dumped!r}, expected the late energy of this site's channels")
-        self.seconds = span
-        self._late, self._waiting, self._late_carbon, self._waiting_carbon = restored
+        self._waiting, self._given_up, self._gaps, self._amounts, self._due = waiting, given_up, gaps, amounts, due
+        self._undated, self._totals = undated, totals
+
+    def _tell(self, amount: LateAmount) -> LateAmount:
+        self._amounts.append(amount)
+        for span in amount.spans:
+            self._due.update(self._quarters(span))
+        if len(self._amounts) > MOST_AMOUNTS:
+            for channel in range(len(self._waiting)):
+                self.give_up(channel)
+        return amount
+
+    def _quarters(self, span: Span) -> Iterable[int]:
+        """Yield the end of each quarter that a span touches."""
+        end = self._quarter_end(span.begin)
+        yield end
+        while end < span.end:
+            end = self._quarter_end(end)
+            yield end
+
+    def _row(self, end: int) -> LateRow:
+        """Return the row of the quarter that ends at a time."""
+        quarter = Span(self._begin(end), end)
+        powers, energies = [0.0] * len(self._waiting), [0.0] * (2 * len(self._waiting))
+        carbon = [nan] * len(self._waiting)
+        for amount in self._amounts:
+            share = _overlap(amount.spans, quarter) / max(1, sum(span.end - span.begin for span in amount.spans))
+            energies[2 * amount.channel] += share * amount.positive
+            energies[2 * amount.channel + 1] += share * amount.negative
+            if amount.carbon and share:
+                burnt = carbon[amount.channel]
+                carbon[amount.channel] = share * amount.carbon + (burnt if isfinite(burnt) else 0.0)
+        for channel, (waiting, given_up) in enumerate(zip(self._waiting, self._given_up, strict=True)):
+            if channel not in self._sub_meters and (_overlap(waiting, quarter) or _overlap(given_up, quarter)):
+                powers[channel] = nan
+        return LateRow(end, _overlap(self._gaps, quarter) / NS, tuple(powers), tuple(energies), tuple(carbon))
+
+    def _begin(self, end: int) -> int:
+        """Return the start of the quarter that ends at a time: quarters have one length."""
+        return 2 * end - self._quarter_end(end)
+
+    def _discard_settled(self, time: int) -> None:
+        """Discard what no row of a later time contains."""
+        if self.unknown or self._due:
+            return
+        begin = self._begin(self._quarter_end(time))
+        if time == begin:  # the quarter that ends now is over
+            begin = time
+        self._amounts = [amount for amount in self._amounts if amount.spans[-1].end > begin]
+        for spans in (*self._given_up, self._gaps):
+            spans[:] = [Span(max(span.begin, begin), span.end) for span in spans if span.end > begin]
 
 
-def _difference(whole: list[float], part: list[float]) -> list[float]:
-    return [minuend - subtrahend for minuend, subtrahend in zip(whole, part, strict=True)]
+def _extend(spans: list[Span], span: Span) -> None:
+    """Add a span to others in order, joined with those that it touches; spans that begin before are rare."""
+    spans.append(span)
+    spans.sort()
+    joined: list[Span] = []
+    for each in spans[-3:]:
+        if joined and each.begin <= joined[-1].end:
+            joined[-1] = Span(joined[-1].begin, max(joined[-1].end, each.end))
+        else:
+            joined.append(each)
+    spans[-3:] = joined
+
+
+def _overlap(spans: Iterable[Span], within: Span) -> int:
+    """Return the time of spans within a span, ns."""
+    return sum(max(0, min(span.end, within.end) - max(span.begin, within.begin)) for span in spans)
+
+
+def _spans(dumped: Sequence[Sequence[int]]) -> list[Span]:
+    spans = [Span(int(begin), int(end)) for begin, end in dumped]
+    if any(not 0 <= begin <= end < inf for begin, end in spans):
+        raise ValueError("expected spans of time")
+    return spans

@@ -14,6 +14,8 @@ from wattgram.counters.metering import MeteredStep
 from wattgram.counters.reconcile import NOTHING_METERED, Channel
 from wattgram.counters.trust import CorrectedChannel
 
+from .night_rest import NightRest
+
 DECAY_SECONDS = 60.0
 """Time over which a deficit is corrected, s, so that the coarse step of a counter is no peak of power."""
 
@@ -34,8 +36,9 @@ POWERLESS_SECONDS = 900.0
 class PointInterval(NamedTuple):
     """Power at an instant, W, and energy of its interval in the role's direction and against it, Wh.
 
-    The energy is NaN if it follows from the two ends alone. `late_*`: Wh of a gap before the interval (METHOD 4.5).
-    estimated: the power is that of the device's counters.
+    The energy is NaN if it follows from the two ends alone. known: whether the energy of the interval is known. told:
+    whether the counters have told all energy of the gap before. waiting: whether they may tell it later. `late_*`: Wh
+    of that gap (METHOD-SITE 9.3). estimated: the power is that of the device's counters.
     """
 
     power: float = nan
@@ -44,6 +47,30 @@ class PointInterval(NamedTuple):
     late_positive: float = 0.0
     late_negative: float = 0.0
     estimated: bool = False
+    known: bool = True
+    told: bool = False
+    waiting: bool = False
+
+
+ASLEEP = PointInterval(0.0, 0.0, estimated=True, waiting=True)
+"""Interval of a PV inverter that sleeps and has no power register."""
+
+
+class GapPowers(NamedTuple):
+    """Power of a device beside a gap, W: the last before the gap, then the least and the largest until it is told."""
+
+    last: float = nan
+    least: float = nan
+    largest: float = nan
+
+    def at(self, power: float, *, gap: bool) -> GapPowers:
+        """Return the powers at the next instant; `gap`: the energy of a gap is not told yet."""
+        if not gap or not isfinite(self.last):
+            return GapPowers(power if isfinite(power) else self.last)
+        beside = [value for value in (self.last, self.least, self.largest, power) if isfinite(value)]
+        if not beside:
+            return self
+        return GapPowers(power if isfinite(power) else self.last, min(beside), max(beside))
 
 
 class MeteringPoint:
@@ -56,6 +83,7 @@ class MeteringPoint:
     def __init__(self, config: DeviceConfig, tick: float, *, one_way: bool = False) -> None:
         self.config = config
         self._track = Track(config.interval, tick)
+        self._beside = GapPowers()
         rated = inf if config.rated_power is None else config.rated_power
         self._uncorrected = CorrectedChannel(
             Channel(tick, rated, decay=max(DECAY_SECONDS, 2.0 * tick), rounding=ROUNDING_STEPS)
@@ -113,14 +141,19 @@ class MeteringPoint:
         """Skip an instant that is not published."""
         self._track.skip(time)
 
-    def take(self, time: int, *, valid: bool = True) -> PointInterval:
-        """Return the power and the energy of the next instant; both are unknown if the device is not `valid`."""
-        interval, (forward, backward) = self._take(time, valid=valid), self._settled
+    def take(
+        self, time: int, *, valid: bool = True, gap: bool = False, night: NightRest | None = None
+    ) -> PointInterval:
+        """Return the power and the energy of the next instant; both are unknown if the device is not `valid`.
+
+        gap: whether energy of an earlier time is unknown. night: of an inverter that is silent at night.
+        """
+        interval, (forward, backward) = self._take(time, valid=valid, gap=gap, night=night), self._settled
         self._settled = (0.0, 0.0)
         late_negative = 0.0 if self.config.role in PRODUCERS else interval.late_negative + backward
         return interval._replace(late_positive=interval.late_positive + forward, late_negative=late_negative)
 
-    def _take(self, time: int, *, valid: bool) -> PointInterval:
+    def _take(self, time: int, *, valid: bool, gap: bool, night: NightRest | None) -> PointInterval:
         begin = self._instant if 0 < time - self._instant <= self._pause else 0
         self._instant = time
         power, flows, metered = self._track.take(time)
@@ -128,38 +161,84 @@ class MeteringPoint:
             power, flows = nan, None
             metered = metered._replace(positive=nan, negative=nan)
         if not self._powered:
-            return self._by_counters(time, begin)
+            interval = self._by_counters(time, begin)
+            if night is None or not valid:
+                return interval
+            night.awake(time, interval.power)
+            return interval if interval.known or not night.asleep(time) else ASLEEP
+        asleep = False
+        if night is not None and valid:
+            night.awake(time, power)
+            asleep = not isfinite(power) and night.asleep(time)
+        if asleep:
+            power, flows = 0.0, None
+        before = self._corrected.channel.power
         self._corrected, energies = self._corrected.advance(time, power, metered, flows)
         positive, negative = energies.positive, energies.negative
         if flows is None and not self._corrected.positive.step:
             positive = nan
         if flows is None and not self._corrected.negative.step:
             negative = nan
-        return PointInterval(power, positive, negative, energies.late_positive, energies.late_negative)
+        known = isfinite(before) or isfinite(power)
+        known = known or (isfinite(positive) and (self.config.role in ONE_WAY or isfinite(negative)))
+        self._beside = self._beside.at(power, gap=gap or not known)
+        waiting = not known or (self.counts and self._corrected.channel.gap)
+        told = not waiting and isfinite(power) and self._is_told(energies.told)
+        return PointInterval(
+            power,
+            positive,
+            negative,
+            energies.late_positive,
+            energies.late_negative,
+            estimated=asleep,
+            known=known,
+            told=told and not asleep,
+            waiting=waiting or asleep,
+        )
+
+    def _is_told(self, counted: tuple[bool, bool]) -> bool:
+        """Return whether the energy of a gap is known in both directions.
+
+        A direction without a counter is 0 if the power beside the gap never had this direction.
+        """
+        forward = counted[0] or self._beside.largest <= 0.0
+        backward = counted[1] or self.config.role in ONE_WAY or self._beside.least >= 0.0
+        return forward and backward
 
     def _by_counters(self, time: int, begin: int) -> PointInterval:
         """Return the interval of a device without a power. Without a counter, everything is unknown."""
         forward, backward = self._counted.take(time, begin)
-        if self.config.role in PRODUCERS:
-            return PointInterval(forward.power, forward.energy, nan, forward.late, estimated=isfinite(forward.power))
-        power = forward.power - backward.power
+        one_way = self.config.role in PRODUCERS
+        power = forward.power if one_way else forward.power - backward.power
+        known = isfinite(power)
         return PointInterval(
-            power, forward.energy, backward.energy, forward.late, backward.late, estimated=isfinite(power)
+            power,
+            forward.energy,
+            nan if one_way else backward.energy,
+            forward.late,
+            0.0 if one_way else backward.late,
+            estimated=known,
+            known=known,
+            told=known,
+            waiting=not known,
         )
 
     def dump(self) -> list[object]:
         """Return the state for a restart, JSON-compatible."""
-        return [self._track.dump(), self._corrected.dump(), self._counted.dump(), self._powered]
+        beside = [value if isfinite(value) else None for value in self._beside]
+        return [self._track.dump(), self._corrected.dump(), self._counted.dump(), self._powered, beside]
 
     def restore(self, dumped: Any) -> None:
-        """Restore the state from `dump`; ValueError if the state is invalid."""
+        """Restore the state from `dump`, also of an earlier version; ValueError if the state is invalid."""
         try:
             track, corrected, *further = dumped  # an older version had no power from counters
-            counted, powered = further or (None, True)
+            counted, powered, *others = further or (None, True)
+            beside = GapPowers(*(nan if value is None else float(value) for value in (others[0] if others else ())))
         except (TypeError, ValueError) as error:
             raise ValueError(f"found {dumped!r}, expected a metering point's state") from error
         self._track.restore(track)
         self._corrected = self._corrected.restored(corrected)
+        self._beside = beside
         if counted is not None:
             self._counted.restore(counted)
         self._powered = bool(powered)

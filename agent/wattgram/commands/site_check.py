@@ -12,6 +12,7 @@ from wattgram_drivers.plan import make_plan
 from wattgram_drivers.simulated import sunspec_serve
 from wattgram_drivers.sunspec import walk
 
+from wattgram.accounts.night_rest import is_silent_at_night
 from wattgram.acquisition.paced_intervals import paced
 from wattgram.acquisition.poll import slow_of
 from wattgram.acquisition.stored_judgements import rated_findings
@@ -107,6 +108,12 @@ def check_plan(config: Config) -> CheckReport:
         for device in config.devices
         if device.ratio != 1.0
     ]
+    asleep = [device.name for device in config.devices if device.role == "pv" and is_silent_at_night(device)]
+    if asleep and config.site.latitude is None:
+        report.notes.append(
+            f"{', '.join(asleep)}: silent at night; set latitude and longitude in [site], so that night is told from a "
+            "dead inverter"
+        )
     report.wiring = wiring_lines(config.devices)
     report.notes += hybrid_notes(config.devices)
     if not any(device.role == "grid" for device in config.devices):

@@ -37,6 +37,9 @@ KIND_OF_ROLE: Mapping[str, Kind] = {
 AMOUNTS = ("production", "capture", "fuel")
 """Roles of devices that count an amount of matter, not energy."""
 
+NIGHTS = ("answers", "silent")
+"""Values of the key `night`."""
+
 GROUPS = ("industry", "power", "building", "transport")
 
 
@@ -51,7 +54,8 @@ class DeviceConfig:
     V, above 1.5 kV for a meter behind voltage transformers. `battery`: settings of role battery. `emission`: settings
     of the roles that produce. `tolerate`: header fields that the device's gateway sets wrongly for good. `behind`: the
     devices whose readings contain this device's flow, () for the busbar. `backup`: loads stand on the backup port of
-    an inverter whose map has no power of it.
+    an inverter whose map has no power of it. `night`: whether a PV inverter answers at night, "silent" or
+    "answers"; "" as its map says.
     `unsuitable`: why the device cannot have its role, "" if it can; its power stays out of the balance.
     """
 
@@ -76,6 +80,7 @@ class DeviceConfig:
     battery: BatteryConfig = field(default_factory=BatteryConfig)
     emission: EmissionConfig = field(default_factory=EmissionConfig)
     tolerate: tuple[Tolerance, ...] = ()
+    night: str = ""
     behind: tuple[str, ...] = ()
     backup: bool = False
     unsuitable: str = ""
@@ -187,6 +192,7 @@ def _device(table: Table, maps: Path | None) -> DeviceConfig:
         ),
         battery=role_keys.battery(table) if role == "battery" else BatteryConfig(),
         emission=role_keys.emission(table, role),
+        night=table.take("night", toml_table.choice(NIGHTS), "") or "",
         tolerate=tuple(table.take("tolerate", toml_table.listed(toml_table.choice(get_args(Tolerance))), ()) or ()),
         behind=table.take("behind", topology_keys.behind, ()) or (),
         backup=table.take("backup", toml_table.flag, False) or False,
@@ -194,6 +200,8 @@ def _device(table: Table, maps: Path | None) -> DeviceConfig:
     config = _with_pulses(table, config)
     role_keys.refuse_others(table, role)
     _check_slow_interval(table, config)
+    if config.night and role != "pv":
+        table.mistake("night", f"found with role {role}; allowed: with role pv")
     if config.tolerate and place is not None and not place.addressed:
         table.mistake(
             "tolerate", f"found with {place.scheme}, whose frames have no header; allowed: with tcp, udp, tls"

@@ -37,13 +37,15 @@ class IntervalEnergy(NamedTuple):
 class Energies(NamedTuple):
     """Energy of an interval in the role's direction and against it, Wh; NaN if unknown.
 
-    `late_*`: energy that a counter reported after a gap. It belongs to totals, not to this interval (METHOD 4.5).
+    `late_*`: energy that a counter reported after a gap; it belongs to the gap (METHOD-SITE 9.3). told: whether each
+    counter reported a gap now.
     """
 
     positive: float
     negative: float
     late_positive: float = 0.0
     late_negative: float = 0.0
+    told: tuple[bool, bool] = (False, False)
 
 
 class Amount(NamedTuple):
@@ -141,7 +143,7 @@ class Channel:
 
     period: time between two instants, s. rated_power: W, inf if unknown. decay: time in which a deficit falls to 1/e,
     s, so that the step of a coarse counter is no peak of power; 0: at once. rounding: steps of a register that may be
-    its rounding and are not corrected. time, power: of the last instant. gap: nothing was published of a pause, and the
+    its rounding and are not corrected. time, power: of the last instant. gap: the energy of a time is unknown, and the
     counters were not read since. refresh: period in which the device copies its counter registers, s. A deficit of such
     a period is that of its whole energy, and is corrected as slowly.
     """
@@ -190,9 +192,23 @@ class Channel:
         negative, energy_backward, late_against = self.negative.advance(
             backward, max_energy, amount_backward, share, self.rounding
         )
-        gap = gap and amount_forward is None and amount_backward is None
-        after = replace(self, time=time, power=power, positive=positive, negative=negative, gap=gap, refresh=refresh)
-        return after, Energies(energy_forward, energy_backward, late, late_against)
+        silent = amount_forward is None and amount_backward is None
+        counts = self.positive.counts or self.negative.counts
+        unknown = silent and counts and flows is None and seconds > 0.0 and not isfinite(flowed)
+        after = replace(
+            self,
+            time=time,
+            power=power,
+            positive=positive,
+            negative=negative,
+            gap=(gap and silent) or unknown,
+            refresh=refresh,
+        )
+        told = (
+            self.positive.counts and _tells(amount_forward),
+            self.negative.counts and _tells(amount_backward),
+        )
+        return after, Energies(energy_forward, energy_backward, late, late_against, told)
 
     def interrupted(self) -> Channel:
         """Return the channel with a gap before the next instant; later amounts of the counters belong to the gap."""
@@ -225,6 +241,10 @@ def _amount(energy: float, resolution: float, verdict: Verdict, *, gap: bool) ->
     if not isfinite(energy):
         return None
     return Amount(energy, resolution, gap or verdict in BRIDGED, verdict in INCOMPLETE)
+
+
+def _tells(amount: Amount | None) -> bool:
+    return amount is not None and amount.bridged
 
 
 def _dumped(direction: CounterDirection) -> list[object]:

@@ -58,6 +58,8 @@ class CorrectedChannel:
             channel,
             positive=channel.positive if restarted_forward is None else restarted_forward,
             negative=channel.negative if restarted_backward is None else restarted_backward,
+            # the first step of a counter began before its first reading, so it tells no gap
+            gap=channel.gap and restarted_forward is None and restarted_backward is None,
         )
         return CorrectedChannel(
             channel, _add_still_energy(trust_forward, flowed), _add_still_energy(trust_backward, -flowed)

@@ -44,6 +44,13 @@ EMISSION: Mapping[str, str] = {
     "self_consumption": "Share of the own renewable production that was not exported, 0 to 1",
     "self_sufficiency": "Share of the load from own renewable production, 0 to 1",
     "coverage": "Share with readings, 0 to 1: of the meters in a tick, of the time in a window",
+    "unaccounted_energy": "Inflow less outflow counted while the load was unknown, and meter noise below a load of 0",
+    "battery_loss_energy": "Energy lost in batteries; negative where a battery delivered more than its known stock",
+    **{f"{flow}_emission": f"CO2 of the energy {words}" for flow, words in FLOW_TEXTS.items() if flow != "load"},
+    "battery_loss_emission": "CO2 of a stock that was emptied; negative where the stock was opened",
+    "unaccounted_emission": "CO2 of the inflow that no outflow carries, because the load was unknown",
+    "battery_stock_energy": "Energy in the batteries at the end",
+    "battery_stock_emission": "CO2 of the energy in the batteries at the end",
     "grid_clean_share": "Carbon-free share of the grid's electricity, 0 to 1; absent if unknown",
     "official_intensity": "Official factor, used for scope2_location",
     "grid_tier": "Origin of the grid's value: 1 live, 2 live but estimated, 3 forecast, 4 supplied by the site, 5 "

@@ -8,6 +8,8 @@ from datetime import datetime
 from math import cos, fsum, nan, pi, sqrt
 from zoneinfo import ZoneInfo
 
+from wattgram.base.sun import sun_altitude
+
 from .machines import (
     IDLE_DAY,
     PEAK_DAY,
@@ -24,7 +26,7 @@ from .machines import (
     WeekProfile,
     WindOrWater,
 )
-from .sky import Noise, chance, clear_sky, sun_altitude
+from .sky import Noise, chance, clear_sky
 from .three_phase import three_phase
 
 __all__ = ["NS", "Factory", "SitePart", "demo_parts"]

@@ -8,7 +8,7 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -37,6 +37,9 @@ SETTLE_SECONDS = 5.0
 Revisions take at most a tenth of the time.
 """
 
+SETTLEMENT_RETRY = 300.0
+"""Time until a failed settlement of late energy is tried again, s."""
+
 PART_RECORDS = 5000
 """Records that are published at once."""
 
@@ -54,19 +57,13 @@ GRID = "grid"
 FINAL_STATES = ("done", "failed")
 
 
-def replayed(
-    folder: Path,
-    site: str,
-    books: Books,
-    since: int,
-    until: int,
-    windows: Iterable[str],
-    publish: Callable[[Sequence[Record], Replay], None],
-) -> Replay:
-    """Compute a stored site again with fresh `books`, from the last state before `since`, UTC ns; blocks the thread.
+def replay_parts(
+    folder: Path, site: str, books: Books, since: int, until: int, windows: Iterable[str]
+) -> Generator[tuple[Sequence[Record], Replay]]:
+    """Compute a stored site again with fresh `books`, from the last state before `since`, UTC ns.
 
-    `publish` receives the changed records part by part; an exception of `publish` ends the replay. HistoryError if
-    nothing is stored.
+    Yield the changed records part by part, with the replay as it is then; the last part may be empty. All steps belong
+    to one thread. HistoryError if nothing is stored.
     """
     history = History(folder, site)
     with history.past() as past:
@@ -78,17 +75,38 @@ def replayed(
             unreadable = False
         except ValueError:
             unreadable = True
-        replay = Replay(books, checkpoint.time, since, until, past, windows, skip_to_checkpoint=unreadable)
+        late = list(past.late(checkpoint.time))
+        replay = Replay(books, checkpoint.time, since, until, past, windows, skip_to_checkpoint=unreadable, late=late)
         records: list[Record] = []
         reported = 0
         for record in past.journal(checkpoint.time):
             records.extend(replay.take(record))
             if len(records) >= PART_RECORDS or replay.counts.instants > reported:
                 reported = replay.counts.instants
-                publish(records, replay)
+                yield records, replay
                 records = []
         records.extend(replay.finish())
-        publish(records, replay)
+        yield records, replay
+
+
+def replayed(
+    folder: Path,
+    site: str,
+    books: Books,
+    since: int,
+    until: int,
+    windows: Iterable[str],
+    publish: Callable[[Sequence[Record], Replay], None],
+) -> Replay:
+    """Compute a stored site again as `replay_parts` does; blocks the thread.
+
+    `publish` receives the changed records part by part; an exception of `publish` ends the replay.
+    """
+    replay: Replay | None = None
+    with contextlib.closing(replay_parts(folder, site, books, since, until, windows)) as parts:
+        for records, replay in parts:
+            publish(records, replay)
+    assert replay is not None  # there is a last part
     return replay
 
 
@@ -107,6 +125,8 @@ class Revision:
         self._span: tuple[int, int] | None = None
         self._changed_at = 0.0
         self._pause_until = 0.0
+        self._settle_at = 0.0
+        self._late_rows = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="replay")
 
     async def restore(self) -> None:
@@ -136,6 +156,7 @@ class Revision:
                 self.pulse.within(SOURCE_CHECK_PERIOD)
                 await asyncio.sleep(SOURCE_CHECK_PERIOD)
                 self.check_sources()
+                await self._settle_late_energy()
                 if self._span and time.monotonic() > max(self._changed_at + SETTLE_SECONDS, self._pause_until):
                     await self._apply_late_values()
                 if (request := replay_request.pending(folder)) and replay_request.answered(folder, request).get(
@@ -181,21 +202,21 @@ class Revision:
             books = Books(site.config, ladder, self._clock.time(), site.books.era)
             folder, name = site.config.spool.path, site.config.site.name
 
-            async def publish_part(records: Sequence[Record], replay: Replay) -> None:
-                if self._spool.pending > PENDING_RECORDS:
-                    await self._spool.sync()
-                self.pulse.within(REPLAY_STEP)
-                site.republish(records)
-                if progress is not None:
-                    progress(replay)
-
-            def publish(records: Sequence[Record], replay: Replay) -> None:
-                asyncio.run_coroutine_threadsafe(publish_part(records, replay), loop).result()
-                time.sleep(BLOCK_PAUSE)
-
-            replay = await loop.run_in_executor(
-                self._thread, replayed, folder, name, books, since, until, tuple(windows), publish
-            )
+            replay: Replay | None = None
+            parts = replay_parts(folder, name, books, since, until, tuple(windows))
+            try:
+                while (part := await loop.run_in_executor(self._thread, next, parts, None)) is not None:
+                    records, replay = part
+                    if self._spool.pending > PENDING_RECORDS:
+                        await self._spool.sync()
+                    self.pulse.within(REPLAY_STEP)
+                    site.republish(records)
+                    if progress is not None:
+                        progress(replay)
+                    await asyncio.sleep(BLOCK_PAUSE)
+            finally:
+                await loop.run_in_executor(self._thread, parts.close)
+            assert replay is not None  # there is a last part
             replay.past = ImpliedPast()  # the following instants were published during the replay
             for record in list(new_instants):
                 site.republish(list(replay.take(record)))
@@ -211,6 +232,26 @@ class Revision:
             detail = ", ".join(f"{changed[window]} of {window}" for window in ALL_WINDOWS if changed[window])
             site.event("", "results revised", detail)
         return replay
+
+    async def _settle_late_energy(self) -> None:
+        """Compute again from the first quarter with new late energy; the grid's values stay as published."""
+        now = asyncio.get_running_loop().time()
+        if self._site.settlement.rows != self._late_rows:  # more may follow: devices return one after the other
+            self._late_rows, self._settle_at = self._site.settlement.rows, max(self._settle_at, now + SETTLE_SECONDS)
+        if now < self._settle_at or (since := self._site.settlement.begin()) is None:
+            return
+        done = False
+        try:
+            await self.revise(since, since, ALL_WINDOWS)
+            done = True
+        except (HistoryError, SpoolError) as error:
+            log.error("late energy waits: %s", error)
+        except Exception:  # late energy must not end the daemon
+            log.exception("late energy waits")
+        finally:
+            self._site.settlement.end(done=done)
+            if not done:
+                self._settle_at = asyncio.get_running_loop().time() + SETTLEMENT_RETRY
 
     async def _apply_late_values(self) -> None:
         assert self._span is not None  # the caller has checked

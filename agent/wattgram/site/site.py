@@ -5,24 +5,20 @@ from __future__ import annotations
 import base64
 import json
 import logging
-import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from math import nan
 from typing import Any
 
 from wattgram_drivers.device import Reading
-from wattgram_ext.intensity import OUTPUTS, Accounts
 
-from wattgram.accounts.balance import Balance
-from wattgram.accounts.books import LEADING_COLUMNS, Books, era_of
+from wattgram.accounts.books import Books, era_of
 from wattgram.accounts.daybook import DayBook
 from wattgram.accounts.instant_rows import Instants
+from wattgram.accounts.late_energy import LateAmount
 from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS, Clock
 from wattgram.base.occurrence import Occurrence
-from wattgram.base.period import window_end
 from wattgram.base.record import REPLAY_KINDS, Record, Series
 from wattgram.base.units import rfc3339
 from wattgram.config.load import Config
@@ -38,14 +34,20 @@ from wattgram.timekeeping.tick_order import TickOrder
 from wattgram.timekeeping.timekeeper import Timekeeper
 from wattgram.timekeeping.wall_clock import CLOCK_STEP, EARLIEST
 
+from .balance_check import BalanceCheck
 from .events import SiteEvents
+from .settlement import Settlement
 from .ticker import Ticker
 from .undated_readings import UndatedReadings
+from .unknown_load import UnknownLoad
 
 log = logging.getLogger(__name__)
 
 DATED_AT_ONCE = 50
 """Waiting readings that are processed at once after the clock was set; then polling continues."""
+
+REPORTED_GAP = 60.0
+"""Length from which a gap that a counter has told is an event, s."""
 
 STATE, ENERGY, COUNTERS, PUBLISHED, DAYS, JUDGED = "site", "energy", "counters", "told", "days", "judged"
 """Pieces of state in the spool."""
@@ -94,18 +96,10 @@ class Site:
         self._ticker = Ticker(config.site.tick, self._instants, clock, self.timekeeper, self._waiting)
         self.pulse = self._ticker.pulse
         self._published = PublishedTimes()
-        channels = self.books.layout.channels
-        roles = [device.role for device in channels]
-        self._balance_check = Accounts(roles, [0.0] * len(roles))
-        self._balance = Balance(
-            wiring=repr(
-                [
-                    (device.name, device.role, device.driver, device.unit, device.invert, *device.behind)
-                    for device in channels
-                ]
-            )
-        )
+        self._balance = BalanceCheck(self.books.layout)
         self.replay_backlog: list[Record] | None = None
+        self.settlement = Settlement()
+        self._unknown_load = UnknownLoad()
         self._learned: list[tuple[int, float, bool]] = []
         self._states = {device.config.name: "waiting" for device in self.sources}
 
@@ -182,6 +176,7 @@ class Site:
         now = self._clock.monotonic()
         self._watch(now, time)
         self.events.release()
+        last = self._order.last
         step = self._order.advance(time, now - (self._clock.time() - time) / NS)
         for event, detail in step.occurrences:
             self.event("", event, detail)
@@ -195,27 +190,27 @@ class Site:
             self._instants.interrupt()
         pause = not step.contiguous or step.gap > GAP_INTERVALS * self.config.site.tick
         seconds = 0.0 if pause else step.gap
-        self._instants.take(time, seconds)
+        begin = time - round(step.gap * NS)
+        self._instants.take(time, seconds, begin, last)
         for name, (event, detail) in self._instants.occurrences:
             self.event(name, event, detail)
         if self._checkpoint_kind:
             self._store_checkpoint(time - 1)
-        if pause:
-            self._instants.add_pause(step.gap)
-        if pause and step.contiguous:
-            self._settle_days(time - round(step.gap * NS), time)
-        row = self._checked(time, self._instants.row(time, seconds, now), seconds)
+        row, occurrences = self._balance.advance(self._instants.row(time, seconds, now), seconds)
+        for event, detail in occurrences:
+            self.event("", event, detail)
         terms = [self.books.terms(time)]
         row = self.books.with_grid_terms(row, terms)
         self._append(Record(self.books.layout.instant, time, row))
         self._days.add_row(time, row)
-        self._book(self.books.advance([time], row, terms))
+        self._book(self.books.advance([time], row, terms, self._late(time, begin)))
         self.ticks += 1
-        assert self.latest is not None  # an instant has a record
-        if seconds > 0.0 and not self.latest["coverage"] and not self._balance.withheld:
-            self._instants.add_unbalanced_interval(seconds)
+        if not self._balance.withheld:
+            self._report_unknown(now)
         if self.books.running_since("1h") is None:  # the hour ended with this tick
-            self._settle(time, 3600.0)
+            if (totals := self._instants.late_totals(time)) is not None:
+                self._append(Record(self.books.layout.totals, time, totals))
+                self._book(self.books.late_totals(time, totals))
             self._store_checkpoint(time)
             for record in self._days.records():
                 self._append(record)
@@ -290,21 +285,44 @@ class Site:
 
     # late energy
 
-    def _settle_days(self, begin: int, end: int) -> None:
-        """Divide the late energy of a pause across midnight between the days, by time."""
-        while (start := self.books.running_since("1d")) is not None:
-            midnight = window_end("1d", start, self.config.site.timezone)
-            if not begin < midnight < end:
-                return
-            self._settle(midnight, (midnight - begin) / NS, (midnight - begin) / (end - begin))
-            begin = midnight
+    def _late(self, time: int, begin: int) -> list[tuple[int, bytes]]:
+        """Store the late energy that is due, and return the rows to book now; a revision books earlier quarters.
 
-    def _settle(self, time: int, span: float, share: float = 1.0) -> None:
-        """Book the late energy at the end of an hour."""
-        if (row := self._instants.late(time, span, share)) is not None:
-            self._append(Record(self.books.layout.late, time, row))
-            self._days.add_row(time, row)
-            self._book(self.books.late(time, row))
+        begin: the last instant, UTC ns.
+        """
+        if self._balance.withheld:
+            self._instants.forget_late()
+            return []
+        for amount in self._instants.amounts:
+            self._days.add_late(amount)
+            self._report_late(amount)
+        rows = self._instants.late(time)
+        for end, row in rows:
+            self._append(Record(self.books.layout.late, end, row))
+            self.settlement.rows += 1
+            if end <= begin:
+                self.settlement.add(self.books.layout.slot_begin(end))
+        return [(end, row) for end, row in rows if end > begin]
+
+    def _report_late(self, amount: LateAmount) -> None:
+        """Report the energy of a gap."""
+        begin, end = amount.spans[0].begin, amount.spans[-1].end
+        if end - begin < REPORTED_GAP * NS:
+            return
+        energy = amount.positive - amount.negative
+        name = self._instants.device_of(amount.channel)
+        detail = f"{energy / 1000.0:.3f} kWh from {rfc3339(begin)} to {rfc3339(end)} by counter, shared by time"
+        self.event(name, "gap settled", detail)
+
+    def _report_unknown(self, now: float) -> None:
+        """Report devices whose missing power leaves the load unknown."""
+        names, reasons = self._instants.unknown(), []
+        for source in self._instants.channels:
+            if source.config.name in names:
+                reason = "frozen" if source.frozen else "no power" if source.answers(now) else "no reading"
+                reasons.append(f"{source.config.name}: {reason}")
+        for event, detail in self._unknown_load.advance(tuple(reasons)):
+            self.event("", event, detail)
 
     # records
 
@@ -339,18 +357,6 @@ class Site:
 
     # checks
 
-    def _checked(self, time: int, row: bytes, seconds: float) -> bytes:
-        """Return the row, without powers while the balance is withheld (`balance`)."""
-        powers = row[8 * LEADING_COLUMNS : 8 * (LEADING_COLUMNS + len(self.books.layout.channels))]
-        grid = struct.pack("2d", 0.0, nan)  # the grid intensity does not affect the balance
-        (tick,) = struct.iter_unpack(f"{len(OUTPUTS)}d", self._balance_check.step(row[:8] + grid + powers))
-        self._balance, verdict = self._balance.advance(dict(zip(OUTPUTS, tick, strict=True)), seconds)
-        for event, detail in verdict.occurrences:
-            self.event("", event, detail)
-        if not verdict.withheld:
-            return row
-        return struct.pack("d", 0.0) + struct.pack("d", nan) * (self.books.layout.size // 8 - 1)
-
     def _watch(self, now: float, time: int) -> None:
         """Report lost devices and devices that are back."""
         for source in self.sources:
@@ -371,7 +377,12 @@ class Site:
         self._spool.put_state(STATE, self.books.state())
         counters = {source.config.name: source.dump_counters() for source in self.sources}
         self._spool.put_state(COUNTERS, json.dumps(counters).encode())
-        energy = {"instants": self._instants.dump(), "balance": self._balance.dump()}
+        energy = {
+            "instants": self._instants.dump(),
+            "balance": self._balance.dump(),
+            "settlement": self.settlement.dump(),
+            "unknown": self._unknown_load.dump(),
+        }
         self._spool.put_state(ENERGY, json.dumps(energy).encode())
         published = {"order": self._order.dump(), "windows": self._published.dump()}
         self._spool.put_state(PUBLISHED, json.dumps(published).encode())
@@ -407,7 +418,9 @@ class Site:
     def _restore_energies(self, stored: bytes) -> None:
         state: Any = json.loads(stored)
         self._instants.restore(state["instants"])
-        self._balance = self._balance.restored(state["balance"])
+        self._balance.restore(state["balance"])
+        self.settlement.restore(state.get("settlement"))
+        self._unknown_load.restore(state.get("unknown", []))
 
     def _restore_judged(self, stored: bytes) -> None:
         states = json.loads(stored)

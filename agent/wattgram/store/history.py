@@ -17,6 +17,7 @@ from wattgram.base.record import REPLAY_KINDS, Kind, Record, Series
 from . import DATABASE_FILE, StoreView, journal_records
 
 TICK_KINDS: tuple[Kind, ...] = ("emission",)
+LATE_KINDS: tuple[Kind, ...] = ("late",)
 
 
 class History:
@@ -192,6 +193,10 @@ class StoredPast:
     def journal(self, since: int) -> Iterator[Record]:
         """Yield instants and their results in the order of storage, starting no later than `since`."""
         return self._view.in_order(REPLAY_KINDS, self._view.appended_before(since), self._of(*REPLAY_KINDS))
+
+    def late(self, since: int) -> Iterator[Record]:
+        """Yield rows of late energy in the order of storage, starting no later than `since`."""
+        return self._view.in_order(LATE_KINDS, self._view.appended_before(since), self._of("late"))
 
     def published(self, window: str, since: int, until: int) -> dict[int, Record]:
         """Return the latest records of a window from `since` to before `until`, by time; of ticks only the revised."""

@@ -1,48 +1,145 @@
-"""Late energy, which belongs to totals only; sums by hand."""
+"""Late energy apportioned to quarters of an hour by time; sums by hand."""
 
 from __future__ import annotations
 
 import json
-from math import nan
+from math import fsum, isnan
 
 import pytest
-from wattgram.accounts.late_energy import MIN_SECONDS, LateEnergy
+from hypothesis import given
+from hypothesis import strategies as st
+from wattgram.accounts.late_energy import LateEnergy, LateRow, Span
+from wattgram.base.clock import NS
+
+QUARTER = 900 * NS
 
 
-def test_late_energy_is_due_at_once_for_the_shortest_time() -> None:
-    late_energy = LateEnergy(2, [0])
-    assert not late_energy.due
-    late_energy.add(1, 50.0, 0.0, 7.0)
-    late_energy.add(1, 5.0, 1.0)
-    assert late_energy.due
-    assert late_energy.take() == (MIN_SECONDS, [0.0, 0.0, 55.0, 1.0], [0.0, 7.0])
-    assert not late_energy.due
+def quarter_end(time: int) -> int:
+    return (time // QUARTER + 1) * QUARTER
 
 
-def test_energy_without_an_incomer_waits_for_the_incomers_late_energy() -> None:
-    late_energy = LateEnergy(2, [0])
-    late_energy.add_unbalanced(60.0, [nan, nan, 10.0, 0.0], [nan, 3.0])
-    assert not late_energy.due
-    late_energy.add(1, 2.0, 0.0)
-    assert late_energy.take() == (MIN_SECONDS, [0.0, 0.0, 2.0, 0.0], [0.0, 0.0])
-    late_energy.add(0, 100.0, 4.0)
-    assert late_energy.take() == (60.0, [100.0, 4.0, 10.0, 0.0], [0.0, 3.0])
-    assert late_energy.seconds == 0.0
+def late_energy(channels: int = 2, sub_meters: tuple[int, ...] = ()) -> LateEnergy:
+    return LateEnergy(channels, sub_meters, quarter_end)
 
 
-def test_taking_a_share_leaves_the_rest() -> None:
-    late_energy = LateEnergy(1, [0])
-    late_energy.add_unbalanced(3600.0, ())
-    late_energy.add(0, 80.0, 0.0)
-    assert late_energy.take(0.25) == (900.0, [20.0, 0.0], [0.0])
-    assert late_energy.take() == (2700.0, [60.0, 0.0], [0.0])
+def span(begin: float, end: float) -> Span:
+    return Span(round(begin * NS), round(end * NS))
 
 
-def test_the_state_survives_a_restart_and_another_sites_state_is_refused() -> None:
-    late_energy, restored = LateEnergy(1, [0]), LateEnergy(1, [0])
-    late_energy.add(0, 80.0, 1.0)
-    restored.restore(json.loads(json.dumps(late_energy.dump())))
-    assert restored.take() == (MIN_SECONDS, [80.0, 1.0], [0.0])
-    for invalid in (None, [], "x", LateEnergy(2, [0]).dump(), [nan, [0.0, 0.0], [0.0, 0.0], [0.0], [0.0]]):
-        with pytest.raises(ValueError, match="expected the late energy"):
-            restored.restore(invalid)
+def times(rows: list[LateRow]) -> list[float]:
+    return [row.time / NS for row in rows]
+
+
+def test_energy_of_a_gap_is_shared_by_time_when_its_quarters_are_over() -> None:
+    late = late_energy()
+    late.add_gap(1, span(600, 900))
+    late.add_gap(1, span(900, 1200))
+    assert late.is_waiting(1)
+    assert late.unknown
+    amount = late.tell(1, 80.0, 4.0, span(1195, 1200))
+    assert amount is not None
+    assert amount.spans == (span(600, 1200),)
+    (first,) = late.take(1200 * NS)
+    assert (first.time, first.seconds) == (900 * NS, 300.0)
+    assert first.powers == (0.0, 0.0)
+    assert first.energies == (0.0, 0.0, 40.0, 2.0)
+    (second,) = late.take(1800 * NS)
+    assert (second.time, second.seconds, second.energies) == (1800 * NS, 300.0, (0.0, 0.0, 40.0, 2.0))
+    assert late.take(2700 * NS) == []
+
+
+def test_a_gap_that_ends_with_a_quarter_touches_no_other() -> None:
+    late = late_energy()
+    late.add_gap(0, span(0, 900))
+    late.tell(0, 9.0, 0.0, span(899, 900))
+    assert times(late.take(1800 * NS)) == [900.0]
+
+
+def test_a_channel_that_is_still_unknown_is_marked_and_a_later_row_contains_all() -> None:
+    late = late_energy()
+    late.add_gap(0, span(100, 400))
+    late.add_gap(1, span(200, 300))
+    late.tell(1, 5.0, 0.0, span(299, 300))
+    (row,) = late.take(900 * NS)
+    assert isnan(row.powers[0])
+    assert row.energies == (0.0, 0.0, 5.0, 0.0)
+    late.add_gap(0, span(400, 1000))
+    late.tell(0, 90.0, 0.0, span(999, 1000))
+    (row,) = late.take(1000 * NS)
+    assert (row.time, row.seconds, row.powers) == (900 * NS, 800.0, (0.0, 0.0))
+    assert row.energies == pytest.approx((80.0, 0.0, 5.0, 0.0))
+
+
+def test_a_gap_that_nothing_tells_stays_unknown_in_its_quarter_alone() -> None:
+    late = late_energy()
+    late.add_gap(0, span(100, 200))
+    late.give_up(0)
+    late.add_gap(1, span(300, 400))
+    late.tell(1, 5.0, 0.0, span(399, 400))
+    (row,) = late.take(900 * NS)
+    assert isnan(row.powers[0])
+    late.add_gap(1, span(1000, 1100))
+    late.tell(1, 5.0, 0.0, span(1099, 1100))
+    (row,) = late.take(1800 * NS)
+    assert (row.powers, row.seconds) == ((0.0, 0.0), 100.0)
+
+
+def test_a_sub_meter_leaves_the_load_known() -> None:
+    late = late_energy(sub_meters=(1,))
+    late.add_gap(1, span(100, 200))
+    late.tell(1, 5.0, 0.0, span(199, 200))
+    (row,) = late.take(900 * NS)
+    assert (row.seconds, row.powers, row.energies) == (0.0, (0.0, 0.0), (0.0, 0.0, 5.0, 0.0))
+
+
+def test_late_fuel_belongs_to_the_gap_of_its_generator() -> None:
+    late = late_energy()
+    late.add_gap(0, span(600, 1200))
+    late.tell(0, 10.0, 0.0, span(1199, 1200))
+    late.add_fuel(0, 6.0, span(1200, 1201))
+    first, second = late.take(1800 * NS)
+    assert (first.carbon[0], second.carbon[0]) == (3.0, 3.0)
+    assert isnan(first.carbon[1])
+
+
+def test_undated_energy_belongs_to_totals() -> None:
+    late = late_energy()
+    late.add_undated_gap(0)
+    assert late.tell(0, 7.0, 1.0, span(10, 11)) is None
+    assert late.take_totals() == [7.0, 1.0, 0.0, 0.0]
+    assert late.take_totals() is None
+    assert late.take(900 * NS) == []
+
+
+def test_the_state_survives_a_restart() -> None:
+    late, restored = late_energy(), late_energy()
+    late.add_gap(0, span(600, 1200))
+    late.add_gap(1, span(700, 800))
+    late.tell(1, 5.0, 0.0, span(799, 800))
+    late.add_undated_gap(0)
+    restored.restore(json.loads(json.dumps(late.dump())))
+    assert restored.dump() == late.dump()
+    assert str(restored.take(900 * NS)) == str(late.take(900 * NS))
+    damaged: tuple[object, ...] = (None, [], "x", {}, late_energy(3).dump(), late.dump() | {"gaps": [[5, 3]]})
+    for invalid in damaged:
+        with pytest.raises(ValueError, match="expected"):
+            late_energy().restore(invalid)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.integers(1, 3000), st.integers(1, 3000), st.floats(0.0, 1e6)), max_size=12)
+)
+def test_no_late_energy_is_lost_or_counted_twice(gaps: list[tuple[int, int, int, float]]) -> None:
+    """The last row of each quarter, of both channels whatever the order of gaps, contains all energy that was told."""
+    late, time, told = late_energy(), 0, 0.0
+    rows: dict[int, LateRow] = {}
+    for channel, pause, length, energy in gaps:
+        begin = time + pause
+        time = begin + length
+        late.add_gap(channel, span(begin, time))
+        late.tell(channel, energy, 0.0, span(time - 1, time))
+        told += energy
+        rows |= {row.time: row for row in late.take(time * NS)}
+    rows |= {row.time: row for row in late.take((time + 1000) * NS)}
+    assert fsum(energy for row in rows.values() for energy in row.energies) == pytest.approx(told, rel=1e-9)
+    assert all(row.seconds <= 900.0 for row in rows.values())

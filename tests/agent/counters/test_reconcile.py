@@ -47,7 +47,13 @@ def test_without_a_counter_the_trapezoid_is_split_by_the_sign_of_its_mean() -> N
     _, energies = run(Channel(1.0), [(1.0, power, MeteredStep()) for power in powers])
     # Means of the two ends: 5400, 1800, -3600, then the only end that exists: -3600 and 3600 W.
     assert isnan(energies[0].positive)
-    assert energies[1:] == [(1.5, 0.0, 0, 0), (0.5, 0.0, 0, 0), (0.0, 1.0, 0, 0), (0.0, 1.0, 0, 0), (1.0, 0.0, 0, 0)]
+    assert [energy[:4] for energy in energies[1:]] == [
+        (1.5, 0.0, 0, 0),
+        (0.5, 0.0, 0, 0),
+        (0.0, 1.0, 0, 0),
+        (0.0, 1.0, 0, 0),
+        (1.0, 0.0, 0, 0),
+    ]
 
 
 def test_an_interval_without_power_at_either_end_has_no_energy() -> None:
@@ -157,7 +163,7 @@ def test_a_clock_that_was_set_back_integrates_nothing() -> None:
 
 def test_a_charging_battery_corrects_its_negative_direction() -> None:
     _, energies = run(Channel(1.0), [(1.0, -3600.0, step(0.0, amount)) for amount in (0.0, 1.5, 1.5)])
-    assert energies[1:] == [(0.0, 1.5, 0.0, 0.0), (0.0, 1.5, 0.0, 0.0)]
+    assert [energy[:4] for energy in energies[1:]] == [(0.0, 1.5, 0.0, 0.0), (0.0, 1.5, 0.0, 0.0)]
 
 
 @pytest.mark.parametrize(
@@ -188,7 +194,8 @@ def test_published_and_outstanding_energy_add_up_to_the_counter(
     channel, results = run(Channel(1.0, rated), instants)
     for lane, index in ((channel.positive, 0), (channel.negative, 1)):
         counter = sum(row[2][:2][index] for row in instants if not isnan(row[2][:2][index]))
-        published = sum(row[index] for row in results if not isnan(row[index])) + sum(row[2 + index] for row in results)
+        numbers = [row[:4] for row in results]
+        published = sum(row[index] for row in numbers if not isnan(row[index])) + sum(row[2 + index] for row in numbers)
         assert published + lane.outstanding == pytest.approx(counter, rel=1e-9, abs=1e-6)
 
 
@@ -229,10 +236,11 @@ def test_an_interval_that_is_split_in_two_has_the_same_energy(
     middle = begin + share * (end - begin)
     _, parts = run(Channel(1.0), [start, (share, middle, MeteredStep()), (1.0 - share, end, counted)])
     for index in (0, 1):
-        split = parts[1][index] + parts[2][index]
+        first, second, both = parts[1][:2][index], parts[2][:2][index], whole[1][:2][index]
+        split = first + second
         # With a counter: neither the second part nor the whole can be corrected below 0.
-        tolerance = parts[1][index] - whole[1][index]
-        assert split == pytest.approx(whole[1][index], rel=1e-9, abs=max(1e-9, tolerance))
+        tolerance = first - both
+        assert split == pytest.approx(both, rel=1e-9, abs=max(1e-9, tolerance))
 
 
 @given(

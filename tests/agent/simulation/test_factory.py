@@ -7,9 +7,10 @@ from itertools import pairwise
 from math import exp, fsum, hypot, isnan, radians, sin, sqrt
 
 import pytest
+from wattgram.base.sun import sun_altitude
 from wattgram.simulation.factory import NS, Factory, SitePart, demo_parts
 from wattgram.simulation.machines import SimulatedBattery, SimulatedInverter, SimulatedMoment
-from wattgram.simulation.sky import Noise, clear_sky, sun_altitude
+from wattgram.simulation.sky import Noise, clear_sky
 
 NIGHT = int(datetime(2026, 6, 23, 18, 0, tzinfo=UTC).timestamp()) * NS  # Wednesday 2:00 in Chongqing
 MORNING = int(datetime(2026, 6, 24, 2, 0, tzinfo=UTC).timestamp()) * NS  # Wednesday 10:00 in Chongqing

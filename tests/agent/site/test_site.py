@@ -172,7 +172,9 @@ def test_after_three_intervals_without_readings_a_device_is_stale_and_reported(t
         assert plant.tick(incomer=100e3)["coverage"] == 1.0
     plant.tick(incomer=100e3)  # at the start of this interval the roof was still there
     tick = plant.tick(incomer=100e3)
-    assert (tick["load_power"], tick["coverage"]) == (100e3, 0.5)
+    # METHOD-SITE 9.1: the load is unknown without the roof; the import is known
+    assert (tick["grid_import_power"], tick["coverage"]) == (100e3, 0.5)
+    assert not {"load_power", "pv_power", "emission_intensity"} & tick.as_dict().keys()
     assert [(record["event"], record.series.tag("device")) for record in plant.appended("event")] == [
         ("device lost", "roof")
     ]
@@ -188,7 +190,7 @@ def test_without_the_incomer_there_is_no_intensity(tmp_path: Path) -> None:
     plant = MeteredSite(tmp_path, {"incomer": "grid", "roof": "pv"})
     tick = plant.tick(roof=50e3)
     assert "emission_intensity" not in tick.as_dict()
-    assert (tick["coverage"], "load_power" in tick.as_dict()) == (0.0, False)
+    assert (tick["coverage"], tick["pv_power"], "load_power" in tick.as_dict()) == (0.5, 50e3, False)
 
 
 def test_an_impossible_balance_gives_a_single_event(tmp_path: Path) -> None:

@@ -1,0 +1,297 @@
+"""Gaps of readings and of the process, settled by counters over the ends of quarters, hours, days and months.
+
+Expected values are hand calculations: constant powers times the time. METHOD-SITE 9.1, 9.3 and 12.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from wattgram.base.clock import NS
+from wattgram.base.record import ALL_WINDOWS, Record
+from wattgram.store.history import History
+
+from tests.support.plants import Plant
+
+pytestmark = pytest.mark.slow(2)
+
+FAR = 2**62
+FLOWS_IN = ("grid_import", "pv", "generation", "battery_discharge")
+FLOWS_OUT = ("grid_export", "battery_charge", "unaccounted")
+
+
+def at(text: str) -> int:
+    """Return a time in UTC, ns."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * NS
+
+
+def run(plant: Plant, until: int, tick: float, powers: Mapping[str, float], silent: tuple[str, ...] = ()) -> None:
+    """Make ticks up to a time, without readings of the silent devices."""
+    while plant.clock.now < until:
+        plant.flow(tick, **powers)
+        plant.read(*(name for name in powers if name not in silent))
+        plant.site.tick(plant.clock.now)
+
+
+async def opened(folder: Path, roles: Mapping[str, str], start: int, **more: object) -> Plant:
+    plant = Plant(folder, roles, start, **more)  # type: ignore[arg-type]  # Plant's own
+    await plant.spool.open()
+    await plant.site.restore()
+    return plant
+
+
+async def ended(plant: Plant, folder: Path, *, killed: bool) -> Path:
+    """End the process, by kill -9 or in order; return the spool's folder as the next process finds it."""
+    await plant.spool.sync()
+    if not killed:
+        await plant.spool.close()
+        return folder
+    left = folder.with_name(f"{folder.name}-left")
+    shutil.copytree(folder, left)
+    await plant.spool.close()
+    return left
+
+
+def windows(folder: Path, window: str) -> list[Record]:
+    return list(History(folder, "works").windows(window, 0, FAR))
+
+
+def kwh(record: Record, name: str) -> float:
+    value = record.as_dict()[f"{name}_energy"]
+    assert isinstance(value, float)
+    return value / 1000.0
+
+
+def assert_closing(folder: Path) -> None:
+    """METHOD-SITE 12 in every published window, in energy and in carbon, to 1e-9."""
+    for window in ("15m", "1h", "1d"):
+        for record in windows(folder, window):
+            fields = record.as_dict()
+            for kind, load in (("energy", "load_energy"), ("emission", "emission")):
+                parts_in = [float(fields.get(f"{name}_{kind}", 0.0)) for name in FLOWS_IN]
+                parts_out = [float(fields.get(f"{name}_{kind}", 0.0)) for name in FLOWS_OUT]
+                whole = sum(map(abs, parts_in + parts_out))
+                assert sum(parts_in) == pytest.approx(
+                    sum(parts_out) + float(fields.get(load, 0.0)), rel=1e-9, abs=1e-9 * whole
+                )
+
+
+@pytest.mark.parametrize("tick", [1.0, 5.0])
+def test_a_silent_pv_meter_leaves_the_load_absent_until_its_counter_tells(tmp_path: Path, tick: float) -> None:
+    # 200 kW of PV, 50 kW of load, 150 kW of export, from 23:20:20 local time (UTC + 8) for 2380 s of the day
+    powers = {"incomer": -150e3, "roof": 200e3}
+    roles = {"incomer": "grid", "roof": "pv"}
+
+    async def work() -> Plant:
+        plant = await opened(tmp_path, roles, at("2026-06-01T15:20:20") - round(tick * NS), tick=tick)
+        plant._powers |= powers
+        run(plant, at("2026-06-01T15:30:00"), tick, powers)
+        run(plant, at("2026-06-01T15:49:59"), tick, powers, silent=("roof",))
+        latest = plant.site.latest
+        assert latest is not None
+        assert not {"load_power", "emission_intensity", "pv_power"} & latest.as_dict().keys()
+        assert latest["grid_export_power"] == pytest.approx(150e3)
+        assert latest["coverage"] == 0.5
+        run(plant, at("2026-06-01T15:52:00"), tick, powers)
+        await plant.settle()
+        run(plant, at("2026-06-01T16:00:00") + round(tick * NS), tick, powers)
+        await plant.settle()
+        await plant.spool.close()
+        return plant
+
+    asyncio.run(work())
+    (day,) = windows(tmp_path, "1d")
+    for name, energy in (("pv", 132.22), ("load", 33.06), ("grid_export", 99.17)):
+        assert kwh(day, name) == pytest.approx(energy, abs=0.01), name
+    assert kwh(day, "unaccounted") == pytest.approx(0.0, abs=0.001)
+    assert day["coverage"] == pytest.approx(2380 / 86400, rel=1e-6)
+    quarters = windows(tmp_path, "15m")
+    for record, seconds in zip(quarters, (580, 900, 900), strict=True):
+        for name, power in (("pv", 200.0), ("load", 50.0), ("grid_export", 150.0)):
+            assert kwh(record, name) == pytest.approx(power * seconds / 3600.0, abs=0.03), name
+            assert record[f"{name}_power"] == pytest.approx(1e3 * power, rel=0.001)
+    assert_closing(tmp_path)
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["sigterm", "kill -9"])
+@pytest.mark.parametrize("slow_poll", [0, 7], ids=["first poll at once", "first poll slow"])
+@pytest.mark.parametrize(
+    ("timezone", "end"),
+    [
+        ("Asia/Shanghai", "2026-06-30T16:00:00"),  # the end of a month
+        ("Europe/Berlin", "2026-03-28T23:00:00"),  # the end of a day; the next day has 23 hours
+        ("Asia/Shanghai", "2026-06-30T15:00:00"),  # the end of an hour
+        ("Europe/Berlin", "2026-10-25T01:00:00"),  # the change of the clock, back to 02:00
+        ("Asia/Shanghai", "2026-06-30T15:15:00"),  # the end of a quarter
+    ],
+)
+def test_a_pause_of_the_process_is_shared_at_the_end_of_a_window(
+    tmp_path: Path, timezone: str, end: str, slow_poll: int, killed: bool
+) -> None:
+    # 360 kW, 100 Wh a second: first tick 150 s before the end, off from 70 s before to 70 s after it
+    edge, powers = at(end), {"incomer": 360e3}
+
+    async def work() -> Path:
+        folder = tmp_path / "spool"
+        folder.mkdir()
+        plant = await opened(folder, {"incomer": "grid"}, edge - 151 * NS, timezone=timezone)
+        plant._powers |= powers
+        run(plant, edge - 70 * NS, 1.0, powers)
+        left = await ended(plant, folder, killed=killed)
+        plant.flow(139.0, **powers)
+        after = await opened(left, {"incomer": "grid"}, 0, timezone=timezone, clock=plant.clock, counted=plant.counters)
+        after._powers |= powers
+        run(after, edge + (70 + slow_poll - 1) * NS, 1.0, powers, silent=("incomer",))
+        run(after, edge + 300 * NS, 1.0, powers)
+        await after.settle()
+        run(after, edge + 902 * NS, 1.0, powers)
+        await after.settle()
+        await after.spool.close()
+        return left
+
+    left = asyncio.run(work())
+    before, after = windows(left, "15m")[-2:]
+    # 80 s were read, and 70 s of the gap's 140 s: 8.0 + 7.0 kWh; the next quarter begins with 7.0 and has 900 s
+    assert kwh(before, "load") == pytest.approx(15.0, abs=0.02)
+    assert kwh(after, "load") == pytest.approx(90.0, abs=0.02)
+    assert before["coverage"] == pytest.approx(150 / 900, abs=1e-6)
+    assert after["coverage"] == pytest.approx(1.0, abs=1e-6)
+    for record in (before, after):
+        assert kwh(record, "unaccounted") == pytest.approx(0.0, abs=1e-6)
+    for window in ("1h", "1d", "1mo"):
+        closed = windows(left, window)
+        if closed:
+            assert kwh(closed[0], "load") == pytest.approx(15.0, abs=0.02), window
+    assert_closing(left)
+
+
+def test_two_silent_meters_are_settled_when_both_have_told(tmp_path: Path) -> None:
+    # Import 30 kW, PV 40, wind 20: load 90. PV is silent from 5 to 20 min, wind from 10 to 40 min.
+    powers = {"incomer": 30e3, "roof": 40e3, "mill": 20e3}
+    start = at("2026-06-01T04:00:00")
+
+    async def work() -> None:
+        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv", "mill": "wind"}, start, tick=5.0)
+        plant._powers |= powers
+        run(plant, start + 300 * NS, 5.0, powers)
+        run(plant, start + 600 * NS, 5.0, powers, silent=("roof",))
+        run(plant, start + 1200 * NS, 5.0, powers, silent=("roof", "mill"))
+        run(plant, start + 1500 * NS, 5.0, powers, silent=("mill",))
+        await plant.settle()
+        (first, *_) = windows(tmp_path, "15m")
+        assert kwh(first, "pv") == pytest.approx(9.96, abs=0.05)  # told already
+        assert "load_energy" in first.as_dict()
+        assert kwh(first, "load") < 20.0  # the time before the gaps alone
+        run(plant, start + 2400 * NS, 5.0, powers, silent=("mill",))
+        run(plant, start + 3605 * NS, 5.0, powers)
+        await plant.settle()
+        await plant.spool.close()
+
+    asyncio.run(work())
+    quarters = windows(tmp_path, "15m")
+    for record, seconds in zip(quarters, (895, 900, 900, 900), strict=True):  # the first tick is at 5 s
+        for name, power in (("load", 90.0), ("pv", 40.0), ("generation", 20.0), ("grid_import", 30.0)):
+            assert kwh(record, name) == pytest.approx(power * seconds / 3600.0, abs=0.05), name
+        assert kwh(record, "unaccounted") == pytest.approx(0.0, abs=0.001)
+        assert record["coverage"] == pytest.approx(seconds / 900.0, abs=1e-6)
+    (hour,) = windows(tmp_path, "1h")
+    assert kwh(hour, "load") == pytest.approx(sum(kwh(record, "load") for record in quarters), rel=1e-9)
+    assert_closing(tmp_path)
+
+
+def test_energy_of_healthy_meters_is_counted_beside_a_meter_that_never_tells(tmp_path: Path) -> None:
+    powers = {"incomer": 30e3, "roof": 40e3}
+    start = at("2026-06-01T04:00:00")
+
+    async def work() -> None:
+        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv"}, start, tick=5.0)
+        plant._powers |= powers
+        run(plant, start + 450 * NS, 5.0, powers)
+        run(plant, start + 1800 * NS, 5.0, powers, silent=("incomer",))
+        await plant.spool.close()
+
+    asyncio.run(work())
+    first, second = windows(tmp_path, "15m")
+    assert kwh(first, "pv") == pytest.approx(40.0 * 895 / 3600)
+    assert kwh(second, "pv") == pytest.approx(10.0)
+    assert second["pv_power"] == pytest.approx(40e3)
+    assert "load_energy" not in second.as_dict()
+    assert kwh(second, "unaccounted") == pytest.approx(10.0)
+    assert second["coverage"] == 0.5
+    assert_closing(tmp_path)
+
+
+def test_the_events_name_the_device_and_the_energy_of_its_gap(tmp_path: Path) -> None:
+    powers = {"incomer": -150e3, "roof": 200e3}
+    start = at("2026-06-01T04:00:00")
+
+    async def work() -> list[tuple[str, str]]:
+        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv"}, start)
+        plant._powers |= powers
+        run(plant, start + 60 * NS, 1.0, powers)
+        run(plant, start + 180 * NS, 1.0, powers, silent=("roof",))
+        run(plant, start + 200 * NS, 1.0, powers)
+        return [(str(record["event"]), str(record["detail"])) for record in plant.appended("event")]
+
+    found = asyncio.run(work())
+    assert [event for event, _ in found] == ["device lost", "load unknown", "device back", "gap settled", "load known"]
+    details = dict(found)
+    assert details["load unknown"].startswith("roof: no reading; load, emission and intensity are absent")
+    # 120 s without a reading, of which the last value held for 4 s: about 116 s x 200 kW
+    energy = float(details["gap settled"].split()[0])
+    assert energy == pytest.approx(116 * 200 / 3600, rel=0.02)
+
+
+def test_a_replay_of_settled_quarters_changes_nothing(tmp_path: Path) -> None:
+    powers = {"incomer": 30e3, "roof": 40e3}
+    start = at("2026-06-01T04:00:00")
+
+    async def work() -> Plant:
+        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv"}, start, tick=5.0)
+        plant._powers |= powers
+        run(plant, start + 800 * NS, 5.0, powers)
+        run(plant, start + 1000 * NS, 5.0, powers, silent=("roof",))
+        run(plant, start + 2000 * NS, 5.0, powers)
+        await plant.settle()
+        run(plant, start + 3700 * NS, 5.0, powers)
+        await plant.settle()
+        replay = await plant.revision.revise(start, start + 3600 * NS, ALL_WINDOWS)
+        assert not replay.counts.changed
+        await plant.spool.close()
+        return plant
+
+    asyncio.run(work())
+    revisions = [float(record["revision"]) for record in windows(tmp_path, "15m")]
+    assert revisions[0] == 1.0  # published without PV's gap, then with it
+    assert all(earlier >= later for earlier, later in pairwise(revisions))
+
+
+@pytest.mark.parametrize(("night", "known"), [("silent", True), ("answers", False)])
+def test_the_load_is_known_at_night_while_the_inverter_sleeps(tmp_path: Path, night: str, known: bool) -> None:
+    # Chongqing, 29.6 N 106.6 E, midsummer: at 23:00 local time the sun is far below the horizon
+    start = at("2026-06-01T15:00:00")
+
+    async def work() -> dict[str, object]:
+        plant = Plant(tmp_path, {"incomer": "grid", "roof": "pv"}, start, night=night, position=(29.6, 106.6))
+        await plant.spool.open()
+        powers = {"incomer": 30e3, "roof": 0.0}
+        plant._powers |= powers
+        run(plant, start + 60 * NS, 1.0, powers)
+        run(plant, start + 120 * NS, 1.0, powers, silent=("roof",))
+        assert plant.site.latest is not None
+        found = plant.site.latest.as_dict()
+        await plant.spool.close()
+        return dict(found)
+
+    found = asyncio.run(work())
+    assert ("load_power" in found) is known
+    assert found["grid_import_power"] == pytest.approx(30e3)
+    assert found["coverage"] == (1.0 if known else 0.5)
+    if known:
+        assert (found["load_power"], found["pv_power"]) == (pytest.approx(30e3), 0.0)
