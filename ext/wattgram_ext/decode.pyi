@@ -20,8 +20,9 @@ class Decoder:
         magnitude       True if a negative raw value means its magnitude
         active, apparent  indices of the fields of active and apparent power, or -1, of a power factor whose scale is
                         that of percent although some devices send a ratio. All such fields of a reading are of one
-                        kind. active / apparent decides; then a value above 1.02 %, then a scale of 10^-3 or less.
-                        A value other than 0 that nothing decides is not available.
+                        kind. active / apparent of all fields decides; then a value above 1.02 %, then a scale of
+                        10^-3 or less. A value other than 0 that nothing decides is not available. Values above
+                        102 % and floats below 1e-12 decide nothing and stay as percent.
         low_position    word with the low half of a value whose two words stand apart, or -1; `position` has the high
                         half, and `little` has no meaning
         variant         None, or (guards, field), each guard (position, length, patterns): while the `length` words (1

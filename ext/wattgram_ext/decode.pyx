@@ -15,6 +15,11 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
+from .power_factors cimport (
+    LARGEST_FACTOR, LEAST_FLOAT, LEAST_SHARE, MOST_PROOF, PERCENT, RATIO, RATIO_EXPONENT, Unit, Votes, elected,
+    expected_size, vote,
+)
+
 
 cdef enum Kind:
     U16, I16, U32, I32, U64, I64, F32, F64
@@ -66,11 +71,6 @@ cdef struct Factor:
     int target
     int factor
 
-
-cdef double LARGEST_FACTOR = 0.0102  # of a power factor taken as percent: above, it is no ratio
-cdef double LEAST_PROOF = 0.02       # below, active by apparent power proves nothing
-cdef double MOST_PROOF = 1.5
-cdef int RATIO_EXPONENT = -3         # with this scale, 16 bits cannot express 100 %
 
 cdef double[11] POWERS = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10]
 
@@ -333,8 +333,6 @@ cdef class Decoder:
             raise ValueError(f"{place}: direction {mask:#x}, {negative:#x}, expected 16 bits each")
         if not -1 <= active < self.count or not -1 <= apparent < self.count or (active < 0) != (apparent < 0):
             raise ValueError(f"{place}: powers {active}, {apparent} are not within {self.count} fields")
-        if not -1 <= active < self.count or not -1 <= apparent < self.count or (active < 0) != (apparent < 0):
-            raise ValueError(f"{place}: powers {active}, {apparent} are not within {self.count} fields")
         field.kind = KINDS[kind]
         field.little = little
         field.position = position
@@ -346,10 +344,6 @@ cdef class Decoder:
         field.denominator = denominator
         field.offset = offset
         field.quadrants = quadrants
-        field.magnitude = magnitude
-        field.active = active
-        field.apparent = apparent
-        self.undecided = self.undecided or active >= 0
         field.magnitude = magnitude
         field.active = active
         field.apparent = apparent
@@ -395,36 +389,50 @@ cdef class Decoder:
     cdef void decide(self, double *out, const unsigned char *image, const unsigned char *valid) noexcept nogil:
         """Replace power factors that were read as percent by ratios if the device sends ratios.
 
-        Active by apparent power decides; the point with the largest active power decides for all. Without such powers
-        the size of a value or its scale decides. A power factor that nothing decides becomes NaN, unless it is 0.
+        All points decide together, see `power_factors`. A power factor that nothing decides becomes NaN, unless it is
+        0, or impossible either way.
         """
         cdef Py_ssize_t i
         cdef Field field
-        cdef double size, active, apparent, largest = 0, proof = 0
-        cdef bint percent = False, ratio = False
+        cdef Votes votes = Votes(0, 0, False, False)
+        cdef Unit unit
+        cdef double least = LEAST_SHARE * self.largest_active(out)
+        cdef bint fine
         for i in range(self.count):
-            if self.fields[i].active < 0 or not isfinite(out[i]) or out[i] == 0:
-                continue
-            size = fabs(out[i])
-            active, apparent = fabs(out[self.fields[i].active]), out[self.fields[i].apparent]
-            if active > largest and LEAST_PROOF * apparent <= active <= MOST_PROOF * apparent:
-                largest, proof = active, size * apparent / active
-            if size > LARGEST_FACTOR:
-                percent = True
-            elif self.fields[i].scale_position >= 0:
-                if <int16_t> <uint16_t> word(image, self.fields[i].scale_position) <= RATIO_EXPONENT:
-                    ratio = True
-        if proof > 0:
-            percent = proof >= 0.1
-            ratio = not percent
-        if percent:
+            if self.is_open(i, out):
+                field = self.fields[i]
+                fine = field.scale_position >= 0
+                fine = fine and <int16_t> <uint16_t> word(image, field.scale_position) <= RATIO_EXPONENT
+                vote(&votes, fabs(out[i]), expected_size(out[field.active], out[field.apparent], least), fine)
+        unit = elected(&votes)
+        if unit == PERCENT:
             return
         for i in range(self.count):
-            if self.fields[i].active < 0 or not isfinite(out[i]) or out[i] == 0:
-                continue
-            field = self.fields[i]
-            field.numerator *= 100
-            out[i] = usual_value(&field, self.invalid, image, valid) if ratio else NAN
+            if self.is_open(i, out):
+                field = self.fields[i]
+                field.numerator *= 100
+                out[i] = usual_value(&field, self.invalid, image, valid) if unit == RATIO else NAN
+
+    cdef inline bint is_open(self, Py_ssize_t i, const double *out) noexcept nogil:
+        """Return whether a value is a power factor that may be percent or a ratio.
+
+        0 is the same in both. Values above 1.02 as percent and tiny floats are broken, and left to the caller.
+        """
+        cdef double size = fabs(out[i])
+        if self.fields[i].active < 0 or not 0 < size <= 100 * LARGEST_FACTOR:
+            return False
+        return size >= LEAST_FLOAT or not (self.fields[i].kind == F32 or self.fields[i].kind == F64)
+
+    cdef inline double largest_active(self, const double *out) noexcept nogil:
+        """Return the largest active power of all witnesses, W; 0 for none."""
+        cdef Py_ssize_t i
+        cdef double active, largest = 0
+        for i in range(self.count):
+            if self.fields[i].active >= 0:
+                active = fabs(out[self.fields[i].active])
+                if active > largest and active <= MOST_PROOF * out[self.fields[i].apparent]:
+                    largest = active
+        return largest
 
     def decode(self, bytes image not None, bytes valid not None):
         cdef bytes out

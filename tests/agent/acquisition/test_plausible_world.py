@@ -78,7 +78,7 @@ class Trial:
         self.images = ServedImages(device, self.world.values, {**constants, **self.exponents})
         self.rated = self.world.rated if rated else None
         shown = device.nameplate or "rated_power"
-        nameplate = self.world.rated if isfinite(self.world.values.get(shown, nan)) else None
+        nameplate = self.expected(shown) if isfinite(self.world.values.get(shown, nan)) else None
         self.setting = Setting(device.kind, self.role, self.rated or nameplate, device.quantities)
 
     def source(self) -> Source:
@@ -323,13 +323,62 @@ def told_wrong(trial: Trial, quantity: str, broken: list[int], whole: Mapping[st
         found.append(f"{shown}: told as {told:g}, {quality}")
     elif quality == "good" and not isnan(meant) and not tiny:
         found.append(f"{shown}: withheld in a record that is good")
+    dead = void_with_its_port(trial, {**whole, quantity: meant})
     for other, value in whole.items():
         shown_value = values.get(other, nan)
-        if other != quantity and not same(shown_value, value) and not isnan(shown_value):
+        if other in dead:
+            if not isnan(shown_value):
+                found.append(f"{shown}: the port is dead, and {other} is told as {shown_value:g}")
+        elif other != quantity and not same(shown_value, value) and not isnan(shown_value):
             found.append(f"{shown}: changes {other} from {value:g} to {shown_value:g}")
         elif other != quantity and isnan(shown_value) and not isnan(value) and not (tiny or turned(other)):
             found.append(f"{shown}: takes {other} = {value:g} with it")
+    if dead and quality == "good":
+        found.append(f"{shown}: the port is dead, and the record is good")
     return found
+
+
+PORT_VALUE = re.compile(
+    r"(|meter_|inverter_)(voltage_(l[123]n|l[123]l[123]|ln_average|ll_average)|current_(l[123]|total|average|n)"
+    r"|(active|reactive|apparent)_power_(total|l[123])|power_factor_(total|l[123])|frequency)(?!_demand)(_\w+)?"
+    r"|()(output_power(_total)?)"
+)
+"""A value of an AC port: of the device's own terminals, of an inverter's grid meter, or behind an inverter's relay."""
+
+
+def port_of(quantity: str) -> str:
+    """Return the prefix of a port's quantities, "" for the device's own terminals."""
+    matched = PORT_VALUE.fullmatch(quantity)
+    return (matched[1] or "") if matched else ""
+
+
+def void_with_its_port(trial: Trial, values: Mapping[str, float]) -> set[str]:
+    """Return the values of the ports whose voltages are all 0 while more than 2 % of the rated power flows.
+
+    The total of a hybrid inverter may flow through its backup port, so it is not the grid port's own power. Without a
+    rated power, 100 W or 0.5 A flow, as in every state of the plausible world.
+    """
+    rated = trial.setting.rated
+    hybrid = trial.images.device.kind == "inverter" and any("battery_" in name for name in trial.setting.quantities)
+    ports: dict[str, dict[str, float]] = {}
+    for name, value in values.items():
+        if PORT_VALUE.fullmatch(name) and not isnan(value):
+            ports.setdefault(port_of(name), {})[name] = abs(value)
+    void: set[str] = set()
+    for prefix, port in ports.items():
+        voltages = [value for name, value in port.items() if "voltage" in name]
+        currents = [value for name, value in port.items() if "current" in name and "current_n" not in name]
+        powers = [
+            value
+            for name, value in port.items()
+            if re.search("(?<!re)active_power_|output_power", name) and ("_l" in name or prefix or not hybrid)
+        ]
+        least_power = 0.02 * rated if rated else 100.0
+        least_current = 0.02 * rated / 230.0 / max(1, len(currents)) if rated else 0.5
+        flows = any(power > least_power for power in powers) or any(current > least_current for current in currents)
+        if voltages and not any(voltages) and flows:
+            void |= port.keys()
+    return void
 
 
 def with_phase_voltage(name: str) -> bool:
@@ -418,6 +467,25 @@ def test_a_meter_without_voltage_and_with_power_measures_nothing(name: str) -> N
     told = {quantity: value_of(record, quantity) for quantity in powers}
     assert {quantity: value for quantity, value in told.items() if not isnan(value)} == {}
     assert record["quality"] != "good"
+
+
+@pytest.mark.parametrize("rated", [True, False], ids=["rated", "unrated"])
+@pytest.mark.parametrize("name", DEVICES)
+def test_a_dead_port_takes_its_own_values_and_no_others(name: str, rated: bool) -> None:
+    trial = Trial(name, 0, rated=rated)
+    whole = whole_of(trial)
+    for prefix in ("", "meter_", "inverter_"):
+        for quantity in trial.compared:
+            if AC_VOLTAGE.fullmatch(quantity) and port_of(quantity) == prefix:
+                trial.images.change(quantity, *[0] * trial.images.registers[quantity].words)
+        void = void_with_its_port(trial, whole_of(trial))
+        record = trial.record()
+        if void:
+            assert [quantity for quantity in void if not isnan(value_of(record, quantity))] == []
+            assert record["quality"] != "good"
+            others = {quantity: value for quantity, value in whole.items() if not PORT_VALUE.fullmatch(quantity)}
+            assert [other for other, value in others.items() if not same(value_of(record, other), value)] == []
+        trial.images.restore()
 
 
 @pytest.mark.parametrize(

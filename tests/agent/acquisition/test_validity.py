@@ -132,6 +132,43 @@ def test_exchanged_words_of_a_float_meter_withhold_every_value_of_the_reading() 
     assert all(isnan(bench.value(judged, name)) for name in GOOD)
 
 
+EXCHANGEABLE = ("voltage_l1n", "active_power_total", "frequency", "active_energy_import")
+
+
+def test_exchanged_words_in_one_request_tell_no_value_of_the_request() -> None:
+    # Voltage in a request of its own; power, frequency and counter in the other one. Exchanged, 11.9 kW is 2.004 W or
+    # 5e-10 W at some seconds, and the counter is any number; the frequency, 49.615 Hz, is always impossible.
+    plan = make_plan(METER, EXCHANGEABLE)
+    assert [len(block.spans) for block in plan.blocks] == [1, 3]
+    judge = Judge(METER, plan, role="load", rated_power=30e3)
+    told = set()
+    for second in range(0, 86_400, 30):
+        values = {
+            "voltage_l1n": 231.5,
+            "active_power_total": 11_500.0 + second % 500,
+            "frequency": 49.615,
+            "active_energy_import": 11_500.0 + second / 1000.0,
+        }
+        healthy, exchanged = floats(plan, values), floats(plan, values, swapped=True)
+        image = healthy[:4] + exchanged[4:]
+        judged = judge.judge(Reading(second * 10**9, float(second), image, b"\1" * plan.words))
+        numbers = dict(zip(judge.names, struct.unpack("4d", judged.values), strict=True))
+        told |= {name for name in EXCHANGEABLE[1:] if not isnan(numbers[name])}
+    assert told == set()
+
+
+@pytest.mark.parametrize("quantity", ["frequency", "voltage_l1n"])
+def test_a_single_value_with_exchanged_words_leaves_the_others_alone(quantity: str) -> None:
+    # 6612.3 W is 45CE A266, exchanged -3e-18 W: the power is healthy. 6600 W, 2.004 W exchanged, would be doubtful.
+    bench = Bench(METER, role="grid")
+    values = {**GOOD, "active_power_total": 6612.3}
+    healthy, exchanged = floats(bench.plan, values), floats(bench.plan, values, swapped=True)
+    (place,) = (place for place in bench.plan.places if place.register.quantity == quantity)
+    first, end = 2 * place.position, 2 * place.position + 4
+    judged = bench.take(healthy[:first] + exchanged[first:end] + healthy[end:])
+    assert [withheld.quantity for withheld in judged.withheld] == [quantity]
+
+
 def test_a_tiny_float_that_is_no_exchanged_value_is_zero() -> None:
     bench = Bench(METER, role="grid")
     tiny = struct.unpack(">f", bytes.fromhex("00000001"))[0]  # 1.4e-45; exchanged 0001 0000, as small

@@ -139,8 +139,13 @@ def wrong_values(told: Told, name: str, each: Actor) -> list[str]:
     return found
 
 
-@pytest.mark.slow(15)
-@pytest.mark.parametrize("hours", [1.0, pytest.param(24.0, marks=pytest.mark.nightly(part="days"))])
+@pytest.mark.parametrize(
+    "hours",
+    [
+        pytest.param(1.0, marks=pytest.mark.slow(15)),
+        pytest.param(24.0, marks=[pytest.mark.slow(300), pytest.mark.nightly(part="days")]),
+    ],
+)
 def test_a_day_of_all_faults_publishes_no_wrong_value(hours: float, tmp_path: Path) -> None:
     actors = cast()
     servers = [Server(each.behaviour, rtu=each.rtu) for each in actors.values()]

@@ -646,6 +646,7 @@ def test_the_state_of_the_accounts_has_the_layout_of_the_page() -> None:
         hashed = (hashed ^ index) * 16777619 % 2**32
     assert struct.unpack_from("<8s4I", state) == (b"WTGRAMG1", 3, 4, 4, hashed)
     stock = struct.unpack_from("<6d", state, 24)
+    assert struct.unpack_from("<45d", state, 72) == (0.0,) * 45
     high, low = struct.unpack_from("<74d", state, 544), struct.unpack_from("<74d", state, 544 + 592)
     assert struct.unpack_from("<14d", state, 432)[:6] == (300.0, 0.0, 0.0, 0.0, 300.0, 300.0)
     sums = [coarse + fine for coarse, fine in zip(high, low, strict=True)]
@@ -654,6 +655,8 @@ def test_the_state_of_the_accounts_has_the_layout_of_the_page() -> None:
     assert sums[8] + stock[1] == pytest.approx(500.0)
     assert stock[0] == pytest.approx(300.0 * 0.95)
     assert (sums[22], sums[23]) == (500.0 * 3600.0, 3600.0)
+    assert sums[30] == pytest.approx(300.0 * 0.05)
+    assert sums[32:45] == [3600.0] * 7 + [1000.0, 0.0, 400.0, 0.0, 0.0, 300.0]
     assert struct.unpack_from("<74d", state, 1728) == (0.0,) * 74
     before = struct.unpack_from("<4d", state, 6464)
     assert before[:3] == (1000.0, 400.0, -300.0)
@@ -671,7 +674,7 @@ def test_the_examples_of_states_are_loaded_by_their_writers() -> None:
     assert list(site["starts"]) == list(WINDOWS)
     for quantities in counters.values():
         for dumped in quantities.values():
-            assert State.load(dumped).dump() == dumped
+            assert json.loads(json.dumps(State.load(dumped).dump())) == dumped
     order, published_times = TickOrder(1.0), PublishedTimes()
     order.restore(published["order"])
     published_times.restore(published["windows"])

@@ -74,7 +74,7 @@ def meter(factors: tuple[int, ...], scale: int, active: tuple[int, ...], apparen
     return [found[f"power_factor_{phase}"] for phase in ("total", "l1", "l2", "l3")]
 
 
-def test_the_phase_with_the_most_power_decides_for_all() -> None:
+def test_the_phases_decide_together_for_all() -> None:
     # AccuEnergy: 132 W of 19,847 VA in all would prove nothing.
     found = meter((7, 941, -161, -776), -3, (132, 6323, -1052, -5139), (19847, 6720, 6502, 6625))
     assert found == [0.007, 0.941, -0.161, -0.776]
@@ -88,6 +88,36 @@ def test_the_phase_with_the_most_power_decides_for_all() -> None:
         0.985,
         0.005,
     ]
+
+
+@pytest.mark.parametrize(("percent", "scale"), [(True, -2), (False, -4)])
+@pytest.mark.parametrize("broken", [1, -1, 3, 50, 300, -300, 3000, 32767, -32000])
+@pytest.mark.parametrize("place", range(4))
+def test_a_broken_power_factor_does_not_decide_for_the_others(
+    percent: bool, scale: int, broken: int, place: int
+) -> None:
+    # W by VA is 9,500 by 10,000 in all, and 0.95 on each phase; 0.95 is 9,500 in both units.
+    factors = [9500] * 4
+    factors[place] = broken
+    found = meter(
+        (factors[0], factors[1], factors[2], factors[3]), scale, (9500, 4750, 2850, 1900), (10000, 5000, 3000, 2000)
+    )
+    del found[place]
+    assert found == [0.95, 0.95, 0.95]
+
+
+@pytest.mark.parametrize("broken", [30, 100, 5000, 32767])
+def test_of_two_witnesses_the_closer_one_decides(broken: int) -> None:
+    # A ratio of 0.95 on l1; l2 and l3 are not measured.
+    found = meter((broken, 9500, -0x8000, -0x8000), -4, (9500, 9500, 0, 0), (10000, 10000, 0, 0))
+    assert found[1] == 0.95
+
+
+@pytest.mark.parametrize("tiny", [5e-11, -5e-11, 1e-20, 1e-40])
+def test_a_tiny_float_is_judged_before_it_is_scaled(tiny: float) -> None:
+    # As percent 5e-13 and less: below 1e-12 a float is 0 or a fault, whatever the unit.
+    words = written(113, {"W": 5000.0, "VA": 5050.0, "PF": tiny, "Hz": 50.0})
+    assert abs(read((*MARKER, *COMMON_66, *words, *END))["power_factor_total"]) < 1e-12
 
 
 @given(
