@@ -90,13 +90,13 @@ class Accounts:
     def step(self, block: bytes) -> bytes:
         """Advance over instants in order, and return a row of OUTPUTS for each.
 
-        Input row (doubles): seconds since the previous instant (<= 0: no interval ends here), grid g/kWh, grid clean
-        share (outside 0-1: unknown, counts as 0), one power in W a channel (NaN = missing), then `columns`. The power
-        of an interval is its counters' energy over its time, else the mean of the powers at its ends, or the power at
-        the end that is present. A flow is known if each of its channels is present. The load, and what follows from
-        it, is known if each flow is; coverage is the share of present channels. Present channels are booked in any
-        case; without a load, what they move is unaccounted. The division of rows into blocks does not change the
-        result.
+        Input row (doubles): seconds since the previous instant (below 1 ns: no interval ends here), grid g/kWh, grid
+        clean share (outside 0-1: unknown, counts as 0), one power in W a channel (NaN = missing, below 1e-12 = 0), then
+        `columns`. The power of an interval is its counters' energy over its time, else the mean of the powers at its
+        ends, or the power at the end that is present. A flow is known if each of its channels is present. The load, and
+        what follows from it, is known if each flow is; coverage is the share of present channels. Present channels are
+        booked in any case; without a load, what they move is unaccounted. The division of rows into blocks does not
+        change the result.
         """
     def late(self, row: bytes) -> None:
         """Book late energy of the running quarter of an hour (METHOD-SITE 9.3).

@@ -29,7 +29,7 @@ from .pool cimport (
 )
 from .sharing cimport SOURCE_COUNT, Parcel, Shares, share_known, share_locally, share_proportionally
 from .units cimport (
-    G_PER_KG, MOST_INTENSITY, MOST_POWER, MOST_RATE, MOST_SECONDS, SECONDS_PER_HOUR, WH_PER_KWH,
+    G_PER_KG, LEAST_SECONDS, MOST_INTENSITY, MOST_POWER, MOST_RATE, MOST_SECONDS, SECONDS_PER_HOUR, WH_PER_KWH,
 )
 from .windows cimport *
 
@@ -286,7 +286,7 @@ cdef class Accounts:
 
     cdef inline Row read(self, const double *given) noexcept nogil:
         cdef Row row
-        row.seconds = given[0] if 0 < given[0] <= MOST_SECONDS else 0.0
+        row.seconds = given[0] if LEAST_SECONDS <= given[0] <= MOST_SECONDS else 0.0
         row.hours = row.seconds / SECONDS_PER_HOUR
         row.per_hour = SECONDS_PER_HOUR / row.seconds if row.seconds > 0 else 0.0
         row.grid = given[1] / WH_PER_KWH
@@ -383,6 +383,8 @@ cdef class Accounts:
             out[CAPTURED] = captured * G_PER_KG
             add(self.totals, SUM_CAPTURED, out[CAPTURED])
             add(self.totals, SUM_CAPTURED_TIME, row.seconds)
+        if not 0 <= burnt <= MOST_RATE:
+            burnt = NAN
         self.count(burnt, SUM_BURNT)
         self.count(self.column(given, BIOGENIC), SUM_BIOGENIC)
         self.count(self.column(given, HEAT), SUM_HEAT)

@@ -802,6 +802,13 @@ def test_an_unknown_fuel_leaves_scope_1_absent() -> None:
     assert unpack(accounts.window(0, HOUR))["scope1"] == 0
 
 
+@pytest.mark.parametrize("amount", [-1.0, inf, -inf, 1e16])
+def test_an_amount_of_fuel_that_cannot_be_is_unknown(amount: float) -> None:
+    accounts = Accounts(["grid"], [0], columns=["burnt"], windows=1)
+    assert isnan(step(accounts, 10e3, more=[amount])["scope1"])
+    assert isnan(unpack(accounts.window(0, HOUR))["scope1"])
+
+
 def test_fuel_is_counted_without_a_balance_and_without_a_length() -> None:
     accounts = Accounts(["grid"], [0], columns=["burnt"], windows=1)
     step(accounts, nan, more=[100.0], grid=nan)
