@@ -34,7 +34,7 @@ cdef struct Stock:       # all doubles, none negative
     double opened        # 1 after a state of charge gave the opening stock
 
 
-cdef struct Trips:       # what a battery has done since the accounts began; all doubles, none negative
+cdef struct Trips:       # history of a battery since the accounts began; all doubles, none negative
     double charged       # Wh at the bus, from the first charge on
     double discharged
     double turn_charged      # the same at the last change from discharge to charge

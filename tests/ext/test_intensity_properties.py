@@ -130,7 +130,7 @@ def test_groups_and_the_rest_are_the_load(site: Site) -> None:
     accounts = site.accounts()
     accounts.step(site.block(site.instants))
     seconds = sum(max(instant.seconds, 0.0) for instant in site.instants)
-    window, parts = unpack(accounts.window(0, seconds or HALF_HOUR))[0], details(accounts, 0)
+    window, parts = unpack(accounts.window(0, max(seconds, 1e-3)))[0], details(accounts, 0)
     groups = ("industry", "power", "building", "transport", "rest")
     if window["coverage"] < 1:  # a group's energy is told without a load, too
         return
