@@ -108,15 +108,17 @@ class Layout:
 
     def without_powers(self, row: bytes) -> bytes:
         """Return a row without length, with the amounts that no power meter measures; the grid terms are unknown."""
-        numbers, first = (
-            struct.unpack(f"{len(self.fields)}d", row),
-            3 + len(self.channels),
-        )  # a device may be named heat
-        kept = (
-            number if index >= first and name in heat_fuel.ALL_COLUMNS else nan
-            for index, (name, number) in enumerate(zip(self.fields, numbers, strict=True))
+        numbers, own = struct.unpack(f"{len(self.fields)}d", row), self.first_column
+        amounts = (
+            number if name in heat_fuel.ALL_COLUMNS else nan
+            for name, number in zip(self.fields[own:], numbers[own:], strict=True)
         )
-        return struct.pack(f"{len(self.fields)}d", 0.0, *list(kept)[1:])
+        return struct.pack(f"{len(self.fields)}d", 0.0, *(nan,) * (own - 1), *amounts)
+
+    @property
+    def first_column(self) -> int:
+        """Index of the first number after the channels: a channel may have the name of a column."""
+        return 3 + len(self.channels)
 
     @property
     def size(self) -> int:
@@ -198,7 +200,7 @@ class Books:
         block, width = array("d", rows), len(self.layout.fields)
         block[1::width] = array("d", [grid_terms.signal.intensity for grid_terms in terms])
         block[2::width] = array("d", [grid_terms.signal.clean_share for grid_terms in terms])
-        place = self.layout.fields.index("official")
+        place = self.layout.fields.index("official", self.layout.first_column)
         block[place::width] = array("d", [grid_terms.official for grid_terms in terms])
         return block.tobytes()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from math import nan
+from math import isnan, nan
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -102,3 +102,19 @@ def test_the_official_factor_of_new_year_is_that_of_the_old_year_until_midnight(
     for end, instant in ((midnight, midnight - 1), (midnight + 900 * NS, midnight)):
         assert books.terms(end, 900.0).official == ladder.official(instant).intensity
         assert books.terms(end, 900.0).signal.intensity == ladder.at(instant).intensity
+
+
+def test_a_device_may_have_the_name_of_a_column() -> None:
+    devices = tuple(
+        DeviceConfig(name, role, "driver", None, parse("tcp://127.0.0.1"), 1)
+        for name, role in (("official", "grid"), ("heat", "load"), ("boiler", "heat"))
+    )
+    site = SiteConfig("works", ZoneInfo("Asia/Shanghai"), 60.0)
+    ladder = ladder_of([(0, 500.0)], HOUR)
+    books = Books(Config(site, devices, SpoolConfig(Path()), grid=GridConfig()), ladder, START)
+    row = array("d", [60.0, nan, nan, 1000.0, 700.0, *(nan,) * (len(books.layout.fields) - 6), 250.0]).tobytes()
+    priced = array("d", books.with_grid_terms(row, [books.terms(START + 60 * NS, 60.0)]))
+    assert priced[3:5].tolist() == [1000.0, 700.0]
+    withheld = array("d", books.layout.without_powers(row))
+    assert withheld[-1] == 250.0
+    assert all(isnan(number) for number in withheld[1:-1])
