@@ -196,7 +196,10 @@ _GENERATOR = (_AT_TERMINALS, (("energy_total", ""), ("active_energy_total", ""))
 _KIND_ROLES: Mapping[Kind, Mapping[str, tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, str], ...]]]] = {
     "meter": {METER: (_AT_TERMINALS, (_DIRECTED, ("active_energy_total", "")))},
     "inverter": {
-        "pv": (_AT_TERMINALS, (("energy_total", ""), ("energy_export", "energy_import"))),
+        # Small wind and water turbines feed in by inverters of the same kind; the map does not say which it is.
+        **dict.fromkeys(
+            ("pv", "wind", "hydro"), (_AT_TERMINALS, (("energy_total", ""), ("energy_export", "energy_import")))
+        ),
         "grid": ((("meter_active_power_total",),), (("meter_energy_import", "meter_energy_export"),)),
         "battery": ((("battery_power",),), (_STORED,)),
     },

@@ -22,19 +22,19 @@ UNSIGNED = {
     *(("sma_native", f"battery_power_{way}") for way in ("charge", "discharge")),
     *(("fronius_sunspec_float", name) for name in ("dc_power_1", "dc_power_2", "site_power")),
     *(("fronius_sunspec_float", f"battery_power_{way}_gen24") for way in ("charge", "discharge")),
-    ("fronius_sunspec_int_sf", "dc_power_1"),
+    *(("fronius_sunspec_int_sf", name) for name in ("dc_power_1", "dc_power_2")),
     *(("fronius_sunspec_int_sf", f"battery_power_{way}_gen24") for way in ("charge", "discharge")),
     # limits, not measurements
     *(("huawei_luna2000", f"battery_max_{way}_power") for way in ("charge", "discharge")),
     # 16 bits, and both sources say unsigned: a string gives power only, a load takes it only
-    *(("deye_hybrid_3p", f"dc_power_{number}") for number in (1, 2)),
-    *(("sofar_g3", name) for name in ("dc_power", "dc_power_1", "dc_power_2", "dc_power_4")),
+    *(("deye_hybrid_3p", f"dc_power_{number}") for number in (1, 2, 3, 4)),
+    *(("sofar_g3", name) for name in ("dc_power", "dc_power_1", "dc_power_2", "dc_power_3", "dc_power_4")),
     ("sofar_g3", "external_generation_power"),
     *(("sofar_hyd_legacy", name) for name in ("dc_power", "load_power")),
     *(("sofar_string_legacy", name) for name in ("dc_power_1", "dc_power_2", "active_power_total")),
     *(("sofar_string_legacy_3mppt", f"dc_power_{number}") for number in (1, 2, 3)),
     ("sofar_string_legacy_3mppt", "active_power_total"),
-    ("solis_hybrid_33xxx", "load_power"),
+    *(("solis_hybrid_33xxx", name) for name in ("load_power", "backup_power")),
     ("goodwe_dt_legacy", "active_power_total"),
 }
 """Powers without a sign, with the reason."""

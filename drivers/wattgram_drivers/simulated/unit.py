@@ -24,7 +24,7 @@ ILLEGAL_VALUE = 3
 
 _NO_EXPONENT = 0x8000  # SunSpec's "not implemented" for a scale factor
 _SCALE_EXPONENTS = range(-10, 11)  # of a scale factor (SunSpec Technology Overview 12040)
-_COUNTER_NAMES = re.compile(r"(\w+_)?energy_(?!net$)|volume_total|totalizer_|pulse_count_")
+_COUNTER_NAMES = re.compile(r"(\w+_)?energy_(?!net$)|(?!battery_)\w+_energy$|volume_total|totalizer_|pulse_count_")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from wattgram.acquisition.paced_intervals import paced, with_paced_intervals
 from wattgram.acquisition.poll import BusPoller
 from wattgram.config.devices_table import DeviceConfig
 from wattgram_drivers.catalogue import load
-from wattgram_drivers.device import Device, DeviceLimits, Reading, Register
+from wattgram_drivers.device import Device, DeviceLimits, Reading, Register, RoleReads
 from wattgram_drivers.endpoint import parse
 from wattgram_drivers.modbus.bus import Bus
 
@@ -25,7 +25,8 @@ from tests.support.leaping_loop import LeapClock
 def inverter(delay: float, requests: int) -> Device:
     """A map with registers so far apart that each needs a request, and a silence before each."""
     registers = tuple(Register(f"dc_voltage_{n}", 300 * n, "holding", "u16") for n in range(1, requests + 1))
-    return Device("own", "v", "m", "inverter", registers, DeviceLimits(request_delay=delay))
+    limits = DeviceLimits(request_delay=delay)
+    return Device("own", "v", "m", "inverter", registers, limits, roles={"capture": RoleReads()})
 
 
 def config(

@@ -460,8 +460,11 @@ def test_served_values_equal_read_values(name: str) -> None:
     toy = replace(shipped, limits=replace(shipped.limits, request_delay=0.0))
     values: dict[str, float] = {}
     scales = {row.scale_address for row in toy.registers}
+    negative = {row.direction.address: row.direction.negative for row in toy.registers if row.direction}
     for number, row in enumerate(sorted(toy.registers, key=lambda row: len(row.factors)), 1):
         raw = 0 if row.address in scales else number / 64 if row.encoding == "four-quadrant" else number
+        if row.address in negative:  # all values are positive, and so are the directions of the magnitudes
+            raw = number & ~negative[row.address]
         values[row.quantity] = raw * float(row.scale) * prod(values[factor] for factor in row.factors)
 
     async def work(simulator: Simulator, bus: Bus) -> None:

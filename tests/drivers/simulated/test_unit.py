@@ -225,6 +225,7 @@ def test_only_growing_quantities_are_counters() -> None:
         "battery_unit1_energy_charge",
     } <= (counters)
     assert {"volume_total", "totalizer_1", "pulse_count_1", "reactive_energy_q4", "site_energy_total"} <= counters
+    assert "external_generation_energy" in counters
     assert {QUANTITIES[name].unit for name in counters} == {"Wh", "varh", "VAh", "m3", "kg", "1"}
     for stock in ("active_energy_net", "battery_rated_energy", "battery_available_energy", "active_power_total"):
         assert stock in QUANTITIES
