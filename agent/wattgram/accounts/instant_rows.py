@@ -19,7 +19,7 @@ from wattgram.grid.ladder import Ladder
 
 from . import battery_pool, fuel
 from .books import Layout
-from .late_energy import LateAmount, LateEnergy, LateRow, Span
+from .late_energy import LONGEST_GAP, LateAmount, LateEnergy, LateRow, Span
 from .metering_point import FuelFlow, PointInterval
 from .night_rest import NightRest, Position, is_silent_at_night
 from .site_wiring import UNREAD, SiteWiring
@@ -130,7 +130,7 @@ class Instants:
         self.amounts = []
         span = Span(min(begin, time), time)
         pause = not seconds > 0.0 and last is not None
-        undated = last is not None and (begin < last or begin >= time)
+        undated = last is not None and (begin < last or not 0 < time - begin <= LONGEST_GAP)
         waiting = {
             point
             for index, device in enumerate(self._layout.channels)

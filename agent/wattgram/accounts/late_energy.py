@@ -5,8 +5,8 @@ among the quarters of an hour that the gap touches, each by its share of the gap
 energy at its end. The row contains all late energy of the quarter, so a later row of the same quarter replaces it. The
 row marks channels that are still unknown in the quarter; when every channel is known, the accounts know the load.
 
-A gap is undated if a wrong clock has published its time already, or if its length is unknown because the clock was set
-while no instant was computed. Its energy belongs to days and months only.
+A gap is undated if a wrong clock has published its time already, if its length is unknown because the clock was set
+while no instant was computed, or if it is longer than `LONGEST_GAP`. Its energy belongs to days and months only.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from wattgram.base.clock import NS
 
 MOST_AMOUNTS = 1000
 """Amounts that may wait for a channel that stays unknown. Then the channel is given up, and its gap stays unknown."""
+
+LONGEST_GAP = 400 * 86400 * NS
+"""Longest gap without instants that is shared among quarters, ns; before or after a longer one, the clock was wrong."""
 
 
 class Span(NamedTuple):
