@@ -329,6 +329,8 @@ def told_wrong(trial: Trial, quantity: str, broken: list[int], whole: Mapping[st
         if other in dead:
             if not isnan(shown_value):
                 found.append(f"{shown}: the port is dead, and {other} is told as {shown_value:g}")
+        elif turned(other) and same(shown_value, -value):
+            pass  # the word is the device's own statement of the direction
         elif other != quantity and not same(shown_value, value) and not isnan(shown_value):
             found.append(f"{shown}: changes {other} from {value:g} to {shown_value:g}")
         elif other != quantity and isnan(shown_value) and not isnan(value) and not (tiny or turned(other)):
