@@ -134,15 +134,13 @@ class SiteWiring:
 
     def restore(self, dumped: Any) -> None:
         """Restore the state from `dump`; ValueError if the state is invalid."""
-        try:
-            (states,) = dumped
-            if not isinstance(states, dict):
-                raise TypeError  # noqa: TRY301 - explained below as other damage
-            for name, state in self._states.items():
-                if name in states:
-                    state.restore(states[name])
-        except (TypeError, KeyError) as error:
-            raise ValueError(f"found {dumped!r}, expected the state of a site's wiring") from error
+        match dumped:
+            case [dict(states)]:
+                for name, state in self._states.items():
+                    if name in states:
+                        state.restore(states[name])
+            case _:
+                raise ValueError(f"found {dumped!r}, expected the state of a site's wiring")
 
     def _interval(self, node: HybridNode, points: Mapping[str, PointInterval], hours: float) -> HybridInterval:
         """Return what the points of a node show of an interval."""

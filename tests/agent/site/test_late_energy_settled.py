@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from wattgram.base.clock import NS
@@ -39,8 +40,8 @@ def run(plant: Plant, until: int, tick: float, powers: Mapping[str, float], sile
         plant.site.tick(plant.clock.now)
 
 
-async def opened(folder: Path, roles: Mapping[str, str], start: int, **more: object) -> Plant:
-    plant = Plant(folder, roles, start, **more)  # type: ignore[arg-type]  # Plant's own
+async def opened(folder: Path, roles: Mapping[str, str], start: int, **more: Any) -> Plant:
+    plant = Plant(folder, roles, start, **more)
     await plant.spool.open()
     await plant.site.restore()
     return plant
