@@ -244,7 +244,7 @@ def _amount(energy: float, resolution: float, verdict: Verdict, *, gap: bool) ->
 
 
 def _tells(amount: Amount | None) -> bool:
-    return amount is not None and amount.bridged
+    return amount is not None and amount.bridged and not amount.incomplete
 
 
 def _dumped(direction: CounterDirection) -> list[object]:

@@ -296,3 +296,30 @@ def test_the_load_is_known_at_night_while_the_inverter_sleeps(tmp_path: Path, ni
     assert found["coverage"] == (1.0 if known else 0.5)
     if known:
         assert (found["load_power"], found["pv_power"]) == (pytest.approx(30e3), 0.0)
+
+
+def test_a_counter_that_was_reset_in_a_gap_settles_nothing(tmp_path: Path) -> None:
+    """METHOD-SITE 9.1: a new or cleared meter does not show all the energy of the gap, so the load stays absent.
+
+    200 kW of PV, 150 kW of export. The meter is silent for 1200 s and comes back with 5 kWh.
+    """
+    powers = {"incomer": -150e3, "roof": 200e3}
+
+    async def work() -> None:
+        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv"}, at("2026-06-01T02:00:00") - 5 * NS, tick=5.0)
+        plant._powers |= powers
+        run(plant, at("2026-06-01T02:20:00"), 5.0, powers)
+        run(plant, at("2026-06-01T02:39:55"), 5.0, powers, silent=("roof",))
+        plant.counters["roof"] = [5.0, 0.0]
+        run(plant, at("2026-06-01T03:00:05"), 5.0, powers)
+        await plant.settle()
+        await plant.spool.close()
+
+    asyncio.run(work())
+    (hour,) = windows(tmp_path, "1h")
+    # 1200 of 3600 s, with the instants at both ends of the gap, half known: the incomer alone
+    assert hour["coverage"] == pytest.approx(1.0 - 0.5 * 1200 / 3600, abs=0.01)
+    assert kwh(hour, "load") == pytest.approx(50.0 * 2400 / 3600, abs=0.5)
+    assert kwh(hour, "grid_export") == pytest.approx(150.0, abs=0.5)
+    assert kwh(hour, "unaccounted") == pytest.approx(-150.0 * 1200 / 3600 + 5.0, abs=0.5)  # 5 kWh were counted
+    assert_closing(tmp_path)
