@@ -50,7 +50,7 @@ class HeldUse(NamedTuple):
     missing: frozenset[str] = frozenset()
 
     def followed_by(self, use: OwnUse, energies: Mapping[str, float], gap: float, told: Set[str]) -> HeldUse:
-        """Return this use with an interval's energies, Wh (empty: no interval ends here), and told gaps of its parts."""
+        """Return this use with an interval's energies, Wh (empty: none ends here), and told gaps of its parts."""
         unknown = frozenset(name for name in use.parts if not isfinite(energies.get(name, 0.0)))
         known = use.of({name: 0.0 if name in unknown else energies[name] for name in use.parts}) if unknown else 0.0
         return HeldUse(self.energy + gap + known, (self.missing | unknown) - told)

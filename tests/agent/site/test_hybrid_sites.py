@@ -262,6 +262,7 @@ def test_counters_and_what_was_learned_survive_a_restart(tmp_path: Path) -> None
         booked += fields["roof energy"] + fields["roof battery energy"] - fields["roof battery energy against"]
     assert booked == pytest.approx(800.0, abs=200.0)  # the counters move in steps of 100 Wh
 
+
 @pytest.mark.parametrize("silent", ["", "hall", "office", "roof"])
 def test_groups_have_all_energy_of_a_gap_when_the_counters_have_told_it(tmp_path: Path, silent: str) -> None:
     # METHOD-SITE 8.3: hall reads 30 kW with 20 kW of PV and an office of 5 kW behind it: industry 45 kW, building 5 kW.

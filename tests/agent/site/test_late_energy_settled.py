@@ -231,7 +231,7 @@ def test_energy_of_healthy_meters_is_counted_beside_a_meter_that_never_tells(tmp
 def test_a_meter_that_begins_anew_in_its_gap_leaves_the_load_of_the_gap_absent(
     tmp_path: Path, counter: tuple[float, float]
 ) -> None:
-    # 70 kW, 30 kW from the incomer. The new counter tells nothing of the gap from 300 s to 700 s, so neither may the site.
+    # 70 kW, 30 kW from the incomer. The new counter tells nothing of the gap from 300 s to 700 s, nor may the site.
     powers = {"incomer": 30e3, "roof": 40e3}
     start = at("2026-06-01T04:00:00")
 
