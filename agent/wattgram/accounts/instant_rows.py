@@ -177,7 +177,7 @@ class Instants:
         return interval._replace(
             known=known,
             told=counted.told and isfinite(interval.power),
-            waiting=counted.waiting or not isfinite(interval.power),
+            waiting=interval.waiting or counted.waiting or not isfinite(interval.power),
         )
 
     def _note_late(self, index: int, interval: PointInterval, span: Span) -> None:

@@ -228,6 +228,36 @@ def test_energy_of_healthy_meters_is_counted_beside_a_meter_that_never_tells(tmp
     assert_closing(tmp_path)
 
 
+@pytest.mark.parametrize("counter", [(0.0, 0.0), (5000.0, 4000.0)], ids=["reset", "exchanged"])
+def test_a_meter_that_begins_anew_in_its_gap_leaves_the_load_of_the_gap_absent(
+    tmp_path: Path, counter: tuple[float, float]
+) -> None:
+    # 70 kW, 30 kW from the incomer. The new counter tells nothing of the gap from 300 s to 700 s, nor may the site.
+    powers = {"incomer": 30e3, "roof": 40e3}
+    start = at("2026-06-01T04:00:00")
+
+    async def work() -> None:
+        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv"}, start, tick=5.0)
+        plant._powers |= powers
+        run(plant, start + 300 * NS, 5.0, powers)
+        run(plant, start + 500 * NS, 5.0, powers, silent=("roof",))
+        plant.counters["roof"] = list(counter)
+        run(plant, start + 700 * NS, 5.0, powers, silent=("roof",))
+        run(plant, start + 1800 * NS, 5.0, powers)
+        await plant.settle()
+        await plant.spool.close()
+
+    asyncio.run(work())
+    first, second = windows(tmp_path, "15m")
+    # Beside the gap 300 s and 200 s; the last reading holds for three more, and the first tick begins no interval.
+    assert kwh(first, "load") == pytest.approx(70.0 * 500 / 3600, abs=70.0 * 25 / 3600)
+    assert first["load_power"] == pytest.approx(70e3, rel=0.001)
+    assert kwh(first, "grid_import") == pytest.approx(30.0 * 895 / 3600, rel=0.001)
+    assert float(first.as_dict()["coverage"]) < 0.8
+    assert kwh(second, "load") == pytest.approx(17.5)
+    assert_closing(tmp_path)
+
+
 def test_the_events_name_the_device_and_the_energy_of_its_gap(tmp_path: Path) -> None:
     powers = {"incomer": -150e3, "roof": 200e3}
     start = at("2026-06-01T04:00:00")
