@@ -24,12 +24,14 @@ TYPE_WORDS: dict[Type, int] = {"u16": 1, "i16": 1, "u32": 2, "i32": 2, "u64": 4,
 class Direction:
     """A register with the direction of a magnitude. The value is negative if word & `mask` == `negative`.
 
-    A value that is negative already, because the device signs it itself, stays negative.
+    A value that is negative already, because the device signs it itself, stays negative. While all bits of `contrary`
+    are set, such as charging and discharging at once, the direction is unknown, and there is no value.
     """
 
     address: int
     mask: int = 0xFFFF
     negative: int = 0
+    contrary: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,10 +139,7 @@ def _value_mistakes(place: str, name: str, row: Row) -> Iterator[str]:
     if STATED_UNITS[unit][0] != wanted:
         fitting = [stated for stated, (base, _) in STATED_UNITS.items() if base == wanted]
         yield f"{place}: unit {unit!r} does not fit; {few_words(unit, fitting)}"
-    direction = row.get("direction", {})
-    mask, negative = direction.get("mask", 0xFFFF), direction.get("negative", 0)
-    if negative & ~mask or not mask:
-        yield f"{place}.direction: negative {negative:#x} has bits outside mask {mask:#x}"
+    yield from _direction_mistakes(f"{place}.direction", row.get("direction", {}))
     yield from _sign_mistakes(place, name, row.get("sign", ""))
     if "variant" in row:
         yield from _variant_mistakes(f"{place}.variant", name, row)
@@ -227,3 +224,12 @@ def _sign_mistakes(place: str, name: str, sign: str) -> Iterator[str]:
     named = [f"{word}+" for word in _NAMED_DIRECTIONS if word in name.split("_")]
     if sign and named and sign not in named:
         yield f"{place}: sign {sign!r} contradicts the name; allowed: {', '.join(named)}"
+
+
+def _direction_mistakes(place: str, direction: Row) -> Iterator[str]:
+    mask, negative = direction.get("mask", 0xFFFF), direction.get("negative", 0)
+    contrary = direction.get("contrary", 0)
+    if negative & ~mask or not mask:
+        yield f"{place}: negative {negative:#x} has bits outside mask {mask:#x}"
+    if contrary and (negative & ~contrary or not contrary & ~negative):
+        yield f"{place}: contrary {contrary:#x} must have the bits of negative {negative:#x}, and another bit"

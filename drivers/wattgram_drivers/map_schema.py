@@ -69,6 +69,7 @@ def schema() -> dict[str, Any]:
                         "address": _ADDRESS,
                         "mask": {**_WORD, "description": "bits of the register that contain the direction"},
                         "negative": {**_WORD, "description": "content of the bits if the value is negative"},
+                        "contrary": {**_WORD, "description": "bits that contradict each other when all are set"},
                     },
                     required=["address", "negative"],
                 ),

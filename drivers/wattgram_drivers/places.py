@@ -29,6 +29,7 @@ class Field(NamedTuple):
     apparent: int = -1
     low_position: int = -1
     variant: Any = None  # None, or (guards, Field or None), each guard (position, length, patterns)
+    contrary: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class Place:
             register.encoding == "magnitude",
             low_position=self.low_position,
             variant=None if register.variant is None else self._variant_field(register.variant),
+            contrary=register.direction.contrary if register.direction else 0,
         )
 
     def _variant_field(self, variant: Variant) -> tuple[tuple[tuple[int, int, tuple[int, ...]], ...], Field | None]:

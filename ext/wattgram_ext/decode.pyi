@@ -7,7 +7,7 @@ class Decoder:
 
     fields: for each value (position, type, little, numerator, denominator, scale_position, invalid,
             offset, quadrants, direction_position, mask, negative), or longer by (magnitude, active, apparent), or
-            longer by (low_position, variant) after these:
+            longer by (low_position, variant, contrary) after these:
         position        first word of the value in the image
         type            "u16" "i16" "u32" "i32" "u64" "i64" "f32" "f64"
         little          True if the low word comes first
@@ -17,6 +17,7 @@ class Decoder:
         quadrants       True if a value above 1 means 2 - value, and a value below -1 means -2 - value
         direction_position  word of the image with the direction of a magnitude, or -1: a positive raw - offset becomes
                         negative if word & mask == negative; a negative one stays negative
+        contrary        no value while word & contrary == contrary; 0 for none
         magnitude       True if a negative raw value means its magnitude
         active, apparent  indices of the fields of active and apparent power, or -1, of a power factor whose scale is
                         that of percent although some devices send a ratio. All such fields of a reading are of one
@@ -39,7 +40,24 @@ class Decoder:
             tuple[int, str, bool, float, float, int, Sequence[int], float, bool, int, int, int]
             | tuple[int, str, bool, float, float, int, Sequence[int], float, bool, int, int, int, bool, int, int]
             | tuple[
-                int, str, bool, float, float, int, Sequence[int], float, bool, int, int, int, bool, int, int, int, Any
+                int,
+                str,
+                bool,
+                float,
+                float,
+                int,
+                Sequence[int],
+                float,
+                bool,
+                int,
+                int,
+                int,
+                bool,
+                int,
+                int,
+                int,
+                Any,
+                int,
             ]
         ],
         factors: Sequence[tuple[int, int]],

@@ -42,6 +42,7 @@ cdef struct Field:
     int direction       # word, or -1
     uint16_t mask
     uint16_t negative
+    uint16_t contrary   # flags that contradict each other when all are set, 0 for none
     bint quadrants
     bint magnitude
     int active          # field of the active power that proves a power factor in percent, or -1
@@ -124,10 +125,8 @@ cdef inline double usual_value(
     const unsigned char *valid,
 ) noexcept nogil:
     """Return the field's value in its unit; NaN if not read, not available, without a valid scale, or not finite."""
-    cdef double numerator = field.numerator
-    cdef double denominator = field.denominator
-    cdef double raw, result
-    cdef uint64_t bits
+    cdef double raw, result, numerator = field.numerator, denominator = field.denominator
+    cdef uint64_t bits, flags
     cdef int exponent, i
     for i in range(field.position, field.position + field.length):
         if not valid[i]:
@@ -154,10 +153,11 @@ cdef inline double usual_value(
     if field.direction >= 0:
         if not valid[field.direction]:
             return NAN
-        if field.mask != 0xFFFF and word(image, field.direction) in (0xFFFF, 0x7FFF):
-            return NAN  # bits that are not available: of all flags set, some contradict each other
-        # A register that signs its value itself needs no direction: newer firmware leaves the bits at 0.
-        if raw > 0 and (word(image, field.direction) & field.mask) == field.negative:
+        flags = word(image, field.direction)
+        if field.mask != 0xFFFF and flags in (0xFFFF, 0x7FFF) or field.contrary and flags & field.contrary == field.contrary:
+            return NAN  # not available, or charging and discharging at once
+        # a register that signs its value itself needs no direction: newer firmware leaves the bits at 0
+        if raw > 0 and flags & field.mask == field.negative:
             raw = -raw
     result = raw * numerator / denominator
     if field.quadrants:
@@ -214,7 +214,7 @@ cdef inline double value(
     return result if isfinite(result) else usual_value(field, invalid, image, valid)
 
 
-cdef tuple OPTIONAL = (False, -1, -1, -1, None)  # what a shorter field leaves out, from element 12 on
+cdef tuple OPTIONAL = (False, -1, -1, -1, None, 0)  # what a shorter field leaves out, from element 12 on
 cdef int REQUIRED = 12
 cdef int VARIANT = 16
 
@@ -311,7 +311,7 @@ cdef class Decoder:
     cdef int set_field(self, Field *field, str place, settings) except -1:
         (
             position, kind, little, numerator, denominator, scale_position, invalid,
-            offset, quadrants, direction, mask, negative, magnitude, active, apparent, low, _,
+            offset, quadrants, direction, mask, negative, magnitude, active, apparent, low, _, contrary,
         ) = settings
         if kind not in KINDS:
             raise ValueError(f"{place}: type {kind!r}, expected one of {' '.join(KINDS)}")
@@ -329,8 +329,8 @@ cdef class Decoder:
             raise ValueError(f"{place}: offset {offset}, expected a finite one")
         if not -1 <= direction < self.words:
             raise ValueError(f"{place}: direction at {direction} is not within {self.words} words")
-        if not 0 <= mask <= 0xFFFF or not 0 <= negative <= 0xFFFF:
-            raise ValueError(f"{place}: direction {mask:#x}, {negative:#x}, expected 16 bits each")
+        if not (0 <= mask <= 0xFFFF and 0 <= negative <= 0xFFFF and 0 <= contrary <= 0xFFFF):
+            raise ValueError(f"{place}: direction {mask:#x}, {negative:#x}, {contrary:#x}, expected 16 bits each")
         if not -1 <= active < self.count or not -1 <= apparent < self.count or (active < 0) != (apparent < 0):
             raise ValueError(f"{place}: powers {active}, {apparent} are not within {self.count} fields")
         field.kind = KINDS[kind]
@@ -351,6 +351,7 @@ cdef class Decoder:
         field.direction = direction
         field.mask = mask
         field.negative = negative
+        field.contrary = contrary
         field.invalid = self.filled
         self.set_patterns(f"{place}: invalid", invalid, words)
         field.invalid_end = self.filled

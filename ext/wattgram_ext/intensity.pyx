@@ -23,6 +23,7 @@ from .channels cimport (
     BATTERY, CHP, GRID, KIND_COUNT, METERS, NOISE, PV, ROUNDING, Channels, Flows, Row, Seen, balance, count, flows,
     judge, told,
 )
+from .old_state cimport VERSION, VERSION_BALANCED, VERSION_OPEN, sums_of, take_balanced, take_open
 from .pool cimport (
     Battery, Delivery, Stock, Trips, charge, correct, delivered_intensity, delivery, discharge, learned_trip, leg,
     note_flows, note_intensity, open_stock, out_of_range, rest, revise_charge,
@@ -68,10 +69,6 @@ cdef enum:
     HEAD = 3             # of an input row: seconds, grid g/kWh, grid clean share
     CLOSED_COUNT = 2 + OUTPUT_COUNT + DETAIL_COUNT
     LONG = 64            # rows from which releasing the interpreter's lock pays
-    VERSION = 3
-    OLD_VERSION = 2      # without flows of the time without a load
-    OLD_SUM_COUNT = 45
-    OLD_SUM_CORE = 26    # the sums from SUM_LOAD to SUM_RESIDUAL_TIME
 
 
 # METHOD 4.5, E_min: share of the rated energy of the window, and steps of the meter's register.
@@ -92,34 +89,6 @@ cdef object checked(str name, double value, double least, double most):
     if not least <= value <= most:
         raise ValueError(f"{name}: {value}, expected {least:g} to {most:g}")
     return None
-
-
-cdef void put_old(Sums *sums, int part, double high, double low) noexcept nogil:
-    """Put a sum of the old version in its place: the old version had no sums between its core and the groups."""
-    cdef int place = part if part < OLD_SUM_CORE else part - OLD_SUM_CORE + SUM_CORE
-    sums.high[place] = high
-    sums.low[place] = low
-
-
-cdef void fill_old(const Channels *channels, Sums *sums) noexcept nogil:
-    """Fill the sums that the old version had not from the others."""
-    cdef double *high = sums.high
-    cdef int i
-    for i in range(FLOW_COUNT):
-        high[SUM_KNOWN + i] = high[SUM_TIME]
-        high[SUM_KNOWN_ENERGY + i] = high[SUM_IMPORT + i]
-        sums.low[SUM_KNOWN_ENERGY + i] = sums.low[SUM_IMPORT + i]
-    high[SUM_SIGNAL_TIME] = high[SUM_TIME]
-    if count(channels, PV, PV) > 0:  # with wind or hydro, too, their carbon cannot be told apart
-        high[SUM_PV_CARBON] = high[SUM_RENEWABLE_CARBON]
-    high[SUM_UNACCOUNTED] = (
-        high[SUM_IMPORT] + high[SUM_PV] + high[SUM_GENERATION] + high[SUM_DISCHARGE]
-        - high[SUM_EXPORT] - high[SUM_CHARGE] - high[SUM_LOAD]
-    )
-    high[SUM_CHARGE_CARBON] = (
-        high[SUM_IMPORT_CARBON] + high[SUM_RENEWABLE_CARBON] + high[SUM_SCOPE1] + high[SUM_DISCHARGE_CARBON]
-        - high[SUM_EXPORT_CARBON] - high[SUM_EMISSION]
-    )
 
 
 @cython.final
@@ -671,30 +640,33 @@ cdef class Accounts:
     def state(self):
         return PyBytes_FromStringAndSize(self.block, self.block_size)
 
-    cdef Py_ssize_t size_of(self, uint32_t version) noexcept:
-        """Return the size of a state of a version, bytes."""
-        if version != OLD_VERSION:
-            return self.block_size
-        return (
-            sizeof(Header) + sizeof(Stock) + self.channels.count * <Py_ssize_t> sizeof(double)
-            + (1 + self.windows) * 2 * OLD_SUM_COUNT * <Py_ssize_t> sizeof(double)
-        )
+    cdef Py_ssize_t size_of(self, int version) noexcept:
+        """Return the size of a state of a known version, bytes."""
+        cdef Py_ssize_t size = sizeof(Header) + sizeof(Stock) + self.channels.count * <Py_ssize_t> sizeof(double)
+        if version != VERSION_BALANCED:
+            size += sizeof(Open)
+        if version == VERSION:
+            size += sizeof(Trips)
+        return size + (1 + self.windows) * 2 * sums_of(version) * <Py_ssize_t> sizeof(double)
 
-    cdef void convert(self, const char *state) noexcept:
-        """Take a state of the old version, in which all flows were known for the time with a balance."""
-        cdef const double *old = <const double *> (state + sizeof(Header) + sizeof(Stock))
-        cdef Sums *sums
-        cdef int i, part
-        memcpy(self.store, state + sizeof(Header), sizeof(Stock))
-        memset(self.open, 0, sizeof(Open))
-        memset(self.trips, 0, sizeof(Trips))
-        memset(self.totals, 0, (1 + self.windows) * sizeof(Sums))
+    cdef void convert(self, const char *state, int version) noexcept:
+        """Take a state of an older version."""
+        cdef const char *place = state + sizeof(Header)
+        cdef const double *old
+        cdef int i
+        memset(<char *> self.block + sizeof(Header), 0, self.block_size - sizeof(Header))
+        memcpy(self.store, place, sizeof(Stock))
+        place += sizeof(Stock)
+        if version == VERSION_OPEN:
+            memcpy(self.open, place, sizeof(Open))
+            place += sizeof(Open)
+        old = <const double *> place
         for i in range(1 + self.windows):
-            sums = self.totals + i
-            for part in range(OLD_SUM_COUNT):
-                put_old(sums, part, old[part], old[OLD_SUM_COUNT + part])
-            old += 2 * OLD_SUM_COUNT
-            fill_old(&self.channels, sums)
+            if version == VERSION_OPEN:
+                take_open(old, self.totals + i)
+            else:
+                take_balanced(old, &self.channels, self.totals + i)
+            old += 2 * sums_of(version)
         memcpy(self.channels.before, old, self.channels.count * sizeof(double))
 
     def restore(self, bytes state not None):
@@ -704,7 +676,7 @@ cdef class Accounts:
         cdef Py_ssize_t stock = sizeof(Stock) // <Py_ssize_t> sizeof(double)
         if PyBytes_GET_SIZE(state) < <Py_ssize_t> sizeof(Header) or header.magic != MAGIC:
             raise ValueError("state: not one of these accounts")
-        if header.version not in (VERSION, OLD_VERSION):
+        if sums_of(header.version) == 0:
             raise ValueError(f"state: version {header.version}, expected {VERSION}")
         if header.channels != self.header.channels or header.roles != self.header.roles:
             raise ValueError("state: made by other channels")
@@ -716,7 +688,7 @@ cdef class Accounts:
         for i in range(size):
             if not isfinite(numbers[i]) or (i < stock and numbers[i] < 0):
                 raise ValueError("state: damaged")
-        if header.version == OLD_VERSION:
-            self.convert(PyBytes_AS_STRING(state))
+        if header.version != VERSION:
+            self.convert(PyBytes_AS_STRING(state), header.version)
         else:
             memcpy(self.block, PyBytes_AS_STRING(state), self.block_size)

@@ -256,6 +256,10 @@ def test_a_mistyped_key_is_named_with_the_allowed_and_the_nearest() -> None:
             "registers.battery_power.direction: negative 0x1 has bits outside mask 0x2",
         ),
         (
+            'battery_power = { address = 1, unit = "W", direction = { address = 2, negative = 2, contrary = 2 } }',
+            "registers.battery_power.direction: contrary 0x2 must have the bits of negative 0x2, and another bit",
+        ),
+        (
             'power_factor_total = { address = 1, unit = "1", encoding = "4Q" }',
             "registers.power_factor_total.encoding: found '4Q'; allowed: plain, four-quadrant",
         ),

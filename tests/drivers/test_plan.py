@@ -145,7 +145,7 @@ def test_fields_are_what_the_decoder_takes() -> None:
     row = Register("a", 5, "input", "i32", "little", Fraction(-1, 10), 7, (), (0x80000000,))
     found = make_plan(device(DeviceLimits(), row))
     assert found.fields() == (
-        (0, "i32", True, -1.0, 10.0, 2, (0x80000000,), 0.0, False, -1, 0, 0, False, -1, -1, -1, None),
+        (0, "i32", True, -1.0, 10.0, 2, (0x80000000,), 0.0, False, -1, 0, 0, False, -1, -1, -1, None, 0),
     )
     Decoder(found.fields(), found.factors(), found.words)
 
@@ -154,17 +154,17 @@ def test_a_value_its_direction_and_its_scale_are_planned_together() -> None:
     row = Register("a", 40, "input", "i16", scale_address=42, direction=Direction(33, 0x2, 0x2), offset=7)
     found = make_plan(device(DeviceLimits(), row))
     assert requests(found) == [(33, 10)]
-    assert found.fields() == ((7, "i16", False, 1.0, 1.0, 9, (), 7.0, False, 0, 0x2, 0x2, False, -1, -1, -1, None),)
+    assert found.fields() == ((7, "i16", False, 1.0, 1.0, 9, (), 7.0, False, 0, 0x2, 0x2, False, -1, -1, -1, None, 0),)
     apart = make_plan(device(DeviceLimits(max_registers=4), row))
     assert requests(apart) == [(42, 1), (33, 1), (40, 1), (42, 1)]
-    assert apart.fields() == ((1, "i16", False, 1.0, 1.0, 2, (), 7.0, False, 0, 0x2, 0x2, False, -1, -1, -1, None),)
+    assert apart.fields() == ((1, "i16", False, 1.0, 1.0, 2, (), 7.0, False, 0, 0x2, 0x2, False, -1, -1, -1, None, 0),)
 
 
 def test_words_apart_share_a_request_or_the_high_word_is_read_before_and_after() -> None:
     row = Register("a", 690, "holding", "i32", low_address=625)
     near = make_plan(device(DeviceLimits(), row))
     assert requests(near) == [(625, 66)]  # 625 to 690
-    assert near.fields() == ((65, "i32", False, 1.0, 1.0, -1, (), 0.0, False, -1, 0, 0, False, -1, -1, 0, None),)
+    assert near.fields() == ((65, "i32", False, 1.0, 1.0, -1, (), 0.0, False, -1, 0, 0, False, -1, -1, 0, None, 0),)
     apart = make_plan(device(DeviceLimits(max_registers=60), row))
     assert requests(apart) == [(690, 1), (625, 1), (690, 1)]
     assert apart.twice == {RegisterSpan("holding", 690, 690)}
@@ -178,12 +178,12 @@ def test_a_variant_is_planned_with_its_guards() -> None:
     found = make_plan(device(DeviceLimits(), row))
     assert requests(found) == [(29, 12)]
     guards = ((0, 2, (0x7FFFFFFF,)), (10, 1, (0,)))
-    second = (11, "u16", False, 1.0, 1.0, -1, (), 0.0, False, -1, 0, 0, False, -1, -1, -1, None)
+    second = (11, "u16", False, 1.0, 1.0, -1, (), 0.0, False, -1, 0, 0, False, -1, -1, -1, None, 0)
     assert found.fields() == (
-        (10, "i32", False, 1.0, 1.0, -1, (), 0.0, False, -1, 0, 0, False, -1, -1, -1, (guards, second)),
+        (10, "i32", False, 1.0, 1.0, -1, (), 0.0, False, -1, 0, 0, False, -1, -1, -1, (guards, second), 0),
     )
     absent = make_plan(device(DeviceLimits(), Register("a", 39, "input", "i32", variant=Variant((Guard(38, (0,)),)))))
-    assert absent.fields()[0][-1] == (((0, 1, (0,)),), None)
+    assert absent.fields()[0].variant == (((0, 1, (0,)),), None)
 
 
 def test_the_place_that_a_value_comes_from_is_named() -> None:

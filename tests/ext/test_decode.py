@@ -13,7 +13,7 @@ from wattgram_ext.decode import Decoder
 
 from tests.support import reference
 
-Field = tuple[int, str, bool, float, float, int, list[int], float, bool, int, int, int, bool, int, int, int, Any]
+Field = tuple[int, str, bool, float, float, int, list[int], float, bool, int, int, int, bool, int, int, int, Any, int]
 TYPES = ("u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64")
 
 
@@ -37,6 +37,7 @@ def field(
     offset: float = 0.0,
     quadrants: bool = False,
     direction: tuple[int, int, int] = (-1, 0, 0),
+    contrary: int = 0,
     low: int = -1,
     variant: tuple[list[tuple[int, int, list[int]]], Any] | None = None,
 ) -> Field:
@@ -57,6 +58,7 @@ def field(
         -1,
         low,
         variant,
+        contrary,
     )
 
 
@@ -151,6 +153,15 @@ def test_a_direction_whose_flags_are_not_available_leaves_no_value(flags: str) -
     # Sungrow 13000: bit 1 charging, bit 2 discharging; both set contradict each other
     sungrow = field(0, "i16", False, -1.0, 1.0, -1, [], direction=(1, 2, 2))
     assert math.isnan(decoded([sungrow], f"0bb8 {flags}")[0])
+
+
+@pytest.mark.parametrize(
+    ("flags", "power"), [("0002", -3000.0), ("0004", 3000.0), ("0000", 3000.0), ("f78f", math.nan)]
+)
+def test_contrary_flags_leave_no_value(flags: str, power: float) -> None:
+    # Sungrow 13000: bit 1 charging, bit 2 discharging; signed firmware leaves both at 0
+    sungrow = field(0, "i16", False, 1.0, 1.0, -1, [], direction=(1, 2, 2), contrary=6)
+    assert decoded([sungrow], f"0bb8 {flags}") == pytest.approx([power], nan_ok=True)
 
 
 def test_a_direction_never_turns_a_value_that_is_negative_already() -> None:
@@ -307,7 +318,7 @@ def plans(draw: st.DrawFn) -> tuple[list[Field], list[tuple[int, int]], int]:
             patterns = draw(st.lists(st.sampled_from([0, 1, 0xFFFF, (1 << 16 * length) - 1]), max_size=3))
             guards.append((draw(st.integers(0, words - length)), length, patterns))
         variant = guards, draw(st.none() | plain_fields(words))
-        fields[number] = (*row[:-1], draw(st.none() | st.just(variant)))
+        fields[number] = (*row[:16], draw(st.none() | st.just(variant)), draw(st.sampled_from([0, 0, 6, 0x8001])))
     index = st.integers(0, len(fields) - 1)
     return fields, draw(st.lists(st.tuples(index, index), max_size=3)), words
 

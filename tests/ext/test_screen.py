@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from math import inf, isnan, nan
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,14 +14,14 @@ from wattgram_ext.screen import DEAD, NAMEPLATE, OUTSIDE, PRESENCE, PRODUCT, STA
 Bound = tuple[float, float, int, int, bool]
 
 
-def screen(count: int, words: int = 0, bounds: list[Bound] | None = None, **rules: object) -> Screen:
+def screen(count: int, words: int = 0, bounds: list[Bound] | None = None, **rules: Any) -> Screen:
     """Return a screen of free values with these rules."""
-    tables: dict[str, object] = {
+    tables: dict[str, Any] = {
         **dict.fromkeys(("blocks", "counters", "products", "ports", "sums", "pairs", "states"), ()),
         "nameplate": -1,
         **rules,
     }
-    return Screen(bounds or [(-inf, inf, -1, 1, False)] * count, words=words, **tables)  # type: ignore[arg-type]  # tables from the test
+    return Screen(bounds or [(-inf, inf, -1, 1, False)] * count, words=words, **tables)
 
 
 def check(made: Screen, *values: float, image: bytes = b"", valid: bytes | None = None) -> int:
@@ -130,9 +131,9 @@ def test_rules_over_several_values() -> None:
         {"bounds": [(0.0, 1.0, 1, 2, False)]},
     ],
 )
-def test_an_index_outside_the_tables_is_refused(rules: dict[str, object]) -> None:
+def test_an_index_outside_the_tables_is_refused(rules: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"value|word|range"):
-        screen(1, 2, **rules)  # type: ignore[arg-type]  # wrong on purpose
+        screen(1, 2, **rules)
 
 
 def test_blocks_of_other_lengths_are_refused() -> None:

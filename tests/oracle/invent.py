@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from math import pi, sin
 from random import Random
@@ -211,6 +212,11 @@ def silences(random: Random, plan: Plan, site: Site) -> dict[str, tuple[Span, ..
     return {name: tuple(united(spans)) for name, spans in found.items()}
 
 
+def _directed(sign: int, power: Fraction) -> Fraction:
+    """Return the part of a power in one direction."""
+    return max(power * sign, ZERO)
+
+
 def registers(day: Day, name: str, time: Number) -> dict[str, Fraction]:
     """Return what a device's registers hold: each quantity in W, and its counters in each direction in Wh.
 
@@ -222,7 +228,7 @@ def registers(day: Day, name: str, time: Number) -> dict[str, Fraction]:
         assert value is not None
         found[quantity] = value
         for sign, direction in ((1, "+"), (-1, "-")):
-            counted = steps.mapped(lambda power, sign=sign: max(power * sign, ZERO))  # type: ignore[misc]  # no inference
+            counted = steps.mapped(partial(_directed, sign))
             energy = counted.energy(steps.begin, min(time, steps.end))
             found[quantity + direction] = energy or ZERO
     return found

@@ -109,7 +109,7 @@ async def live(path: Path, first: date, last: date, step: int = QUARTER) -> Trut
     meters = [Meter(device, 0.0) for device in config.devices]
     spool = Spool(config.spool.path, max_size=2**30, keep=config.spool.keep, sinks=())
     await spool.open()
-    site = Site(config, [meter.source for meter in meters], spool, clock)  # type: ignore[arg-type]  # a clock by hand
+    site = Site(config, [meter.source for meter in meters], spool, clock)
 
     def read(values: Values) -> None:
         for meter in meters:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from wattgram_ext.intensity import DETAILS, OUTPUTS  # their names, which are the contract
 
@@ -641,18 +642,22 @@ class Method:
         def sums(part: Callable[[Interval], float], among: Sequence[Interval] = moved) -> float:
             return math.fsum(part(interval) for interval in among)
 
+        def amount(name: str, interval: Interval) -> float:
+            return interval.amount[name]
+
+        def grams(name: str, interval: Interval) -> float:
+            return interval.grams(name)
+
         loaded = [interval for interval in moved if interval.loaded]
         numbers = dict.fromkeys(OUTPUTS, NAN) | {"captured": captured}
         for name in KINDS:  # energy is all that was counted, power the mean while the flow was known
             there = [interval for interval in moved if interval.knows(name)]
-            energy = sums(lambda i, name=name: i.amount[name])  # type: ignore[misc]  # mypy knows no default there
+            energy = sums(partial(amount, name))
             if there or energy:
                 numbers[f"{name}_energy"] = energy
             if there:
-                numbers[f"{name}_power"] = sums(lambda i, name=name: i.amount[name], there) / sums(  # type: ignore[misc]  # as above
-                    lambda i: i.hours, there
-                )
-            carbon = sums(lambda i, name=name: i.grams(name))  # type: ignore[misc]  # as above
+                numbers[f"{name}_power"] = sums(partial(amount, name), there) / sums(lambda i: i.hours, there)
+            carbon = sums(partial(grams, name))
             fed = name in ("pv", "generation") and carbon > 0  # fuel is burnt though the power is missing
             if fed or not math.isnan(numbers[f"{name}_energy"]):
                 numbers[f"{name}_emission"] = carbon

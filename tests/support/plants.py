@@ -9,7 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from wattgram.acquisition.device_source import Source
-from wattgram.base.clock import NS
+from wattgram.base.clock import NS, Clock
 from wattgram.base.record import ALL_WINDOWS, Record
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.grid_table import GridConfig
@@ -31,12 +31,11 @@ from wattgram_drivers.plan import make_plan
 METER = load("eastron_sdm630")
 
 
-class Hands:
+class Hands(Clock):
     """A clock that is set by hand."""
 
-    speed = 1.0
-
     def __init__(self, time: int) -> None:
+        super().__init__()
         self.now = time
         self.passed = 0.0
 
@@ -93,8 +92,8 @@ class Plant:
         self.plan = make_plan(METER)
         for source in self.sources.values():
             source.equip(METER, self.plan)
-        self.site = Site(self.config, list(self.sources.values()), self.spool, self.clock, feeds, clock_status)  # type: ignore[arg-type]  # a clock by hand
-        self.revision = Revision(self.site, self.spool, self.clock)  # type: ignore[arg-type]  # the same
+        self.site = Site(self.config, list(self.sources.values()), self.spool, self.clock, feeds, clock_status)
+        self.revision = Revision(self.site, self.spool, self.clock)
         self.counters = {name: list((counted or {}).get(name, (1000.0, 1000.0))) for name in roles}
         self._powers = dict.fromkeys(roles, 0.0)
         self._places = {place.register.quantity: place.position for place in self.plan.places}

@@ -12,10 +12,10 @@ from typing import Any
 Field = (
     tuple[int, str, bool, float, float, int, Sequence[int], float, bool, int, int, int]
     | tuple[int, str, bool, float, float, int, Sequence[int], float, bool, int, int, int, bool, int, int]
-    | tuple[int, str, bool, float, float, int, Sequence[int], float, bool, int, int, int, bool, int, int, int, Any]
+    | tuple[int, str, bool, float, float, int, Sequence[int], float, bool, int, int, int, bool, int, int, int, Any, int]
 )
 
-LONGEST = 17  # elements of a field with all optional ones
+LONGEST = 18  # elements of a field with all optional ones
 
 FORMATS = {"u16": "H", "i16": "h", "u32": "I", "i32": "i", "u64": "Q", "i64": "q", "f32": "f", "f64": "d"}
 
@@ -39,7 +39,7 @@ class Decoder:
 
     @classmethod
     def value(cls, row: Field, image: bytes, valid: bytes) -> float:
-        variant: Any = row[-1] if len(row) == LONGEST else None
+        variant: Any = row[-2] if len(row) == LONGEST else None
         if variant is not None:
             guards, other = variant
             for guard, length, patterns in guards:
@@ -78,7 +78,11 @@ class Decoder:
             if not valid[direction]:
                 return nan
             bits = int.from_bytes(image[2 * direction : 2 * direction + 2], "big")
-            number = -abs(number) if bits & mask == negative else number
+            if mask != 0xFFFF and bits in (0xFFFF, 0x7FFF):
+                return nan
+            if (contrary := rest[5] if len(rest) > 5 else 0) and bits & contrary == contrary:
+                return nan
+            number = -number if number > 0 and bits & mask == negative else number
         result = number * numerator / denominator
         if quadrants and abs(result) > 1:
             result = copysign(2, result) - result

@@ -137,6 +137,8 @@ def decoded(register: Register, images: ServedImages) -> float:
     value = (raw - register.offset) * float(register.scale) * 10.0**exponent * factors
     if register.direction is not None:
         (word,) = images.words(register.table, register.direction.address, 1)
+        if (contrary := register.direction.contrary) and word & contrary == contrary:
+            return nan
         value = abs(value) if raw >= 0 else value
         if word & register.direction.mask == register.direction.negative:
             value = -abs(value)

@@ -12,6 +12,8 @@ Local hours, Monday 22 to Sunday 28 June 2026 in Chongqing (UTC+8), a tick a min
 | incomer (grid) | the rest |
 
 On Wednesday the hall's meter is silent from 10 to 11, and roof-west, which produces nothing then, from 2 to 3.
+It is a meter and may not be taken for asleep, so the load is unknown for the 59 minutes without an end that was read
+(METHOD-SITE 9.1): the 29.5 kWh imported meanwhile are unaccounted for.
 """
 
 from __future__ import annotations

@@ -53,14 +53,14 @@ class WiredSite:
             source.equip(config.device, images.reader.plan)
             self.images[config.name], self.sources[config.name] = images, source
         self.spool = Spool(folder, max_size=2**30, keep=1e8, sinks=())
-        self.site = Site(self.config, list(self.sources.values()), self.spool, self.clock)  # type: ignore[arg-type]  # a clock by hand
+        self.site = Site(self.config, list(self.sources.values()), self.spool, self.clock)
         append = self.spool.append
 
         def noted(record: Record) -> None:
             self.records.append(record)
             append(record)
 
-        self.spool.append = noted  # type: ignore[method-assign]  # listens
+        self.spool.append = noted  # type: ignore[method-assign]  # the test hears each record on its way
 
     def shows(self, name: str, **values: float) -> None:
         """Set values of a device, SI and in the vocabulary's sign."""

@@ -5,7 +5,6 @@ An unchanged record is not published again. A changed record has the same key an
 
 from __future__ import annotations
 
-import base64
 import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from wattgram.base.record import Record, Series
 from wattgram.grid.signal import Signal
 
 from .books import EXTRA_FIELDS, Books, GridTerms, interval_begin, seconds_of
+from .checkpoint_text import state_of, text_of
 
 UNREVISED = bytes(8)
 """Revision of the first publication."""
@@ -184,9 +184,9 @@ class Replay:
             self._begin(record)
             return
         stored = self.past.checkpoint_at(record.time)
-        if base64.b85decode(stored.texts[1] if stored else state) == self.books.state():
+        if state_of(stored.texts[1] if stored else state) == self.books.state():
             return
-        yield Record(record.series, record.time, b"", ("", base64.b85encode(self.books.state()).decode()))
+        yield Record(record.series, record.time, b"", ("", text_of(self.books.state())))
 
     def _begin(self, record: Record) -> None:
         """Start with a stored state; skip to the next one if the state is of another configuration.
@@ -198,7 +198,7 @@ class Replay:
         if kind != "anew":
             return
         try:
-            self.books.restore(base64.b85decode(state))
+            self.books.restore(state_of(state))
         except ValueError:
             self._skipping = True
         else:

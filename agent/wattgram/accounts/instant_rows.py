@@ -20,7 +20,7 @@ from wattgram.grid.ladder import Ladder
 from . import battery_pool, fuel
 from .books import Layout
 from .heat_fuel import BurnerInterval, HeatFuel
-from .late_energy import LateAmount, LateEnergy, LateRow, Span
+from .late_energy import LONGEST_GAP, LateAmount, LateEnergy, LateRow, Span
 from .metering_point import FuelFlow, PointInterval
 from .night_rest import NightRest, Position, is_silent_at_night
 from .site_wiring import UNREAD, SiteWiring
@@ -129,12 +129,13 @@ class Instants:
     def take(self, time: int, seconds: float, begin: int, last: int | None) -> None:
         """Take the step to the next instant, `seconds` s after the last one (0: no interval ends here).
 
-        begin: the last instant on the present clock, UTC ns. last: the last instant as published; later than `begin` if
-        the clock was set back. `amounts` is the energy of gaps that counters told now.
+        begin: the last instant on the present clock, UTC ns; `time` if unknown. last: the last instant as published;
+        later than `begin` if the clock was set back. `amounts` is the energy of gaps that counters told now.
         """
         self.amounts = []
-        span, undated = Span(min(begin, time), time), last is not None and begin < last
-        pause = not seconds > 0.0 and span.begin < span.end
+        span = Span(min(begin, time), time)
+        pause = not seconds > 0.0 and last is not None
+        undated = last is not None and (begin < last or not 0 < time - begin <= LONGEST_GAP)
         waiting = {
             point
             for index, device in enumerate(self._layout.channels)
@@ -181,7 +182,7 @@ class Instants:
         return interval._replace(
             known=known,
             told=counted.told and isfinite(interval.power),
-            waiting=counted.waiting or not isfinite(interval.power),
+            waiting=interval.waiting or counted.waiting or not isfinite(interval.power),
         )
 
     def _note_late(self, index: int, interval: PointInterval, span: Span) -> None:

@@ -5,7 +5,8 @@ among the quarters of an hour that the gap touches, each by its share of the gap
 energy at its end. The row contains all late energy of the quarter, so a later row of the same quarter replaces it. The
 row marks channels that are still unknown in the quarter; when every channel is known, the accounts know the load.
 
-A gap that a wrong clock has published already is undated: its energy belongs to days and months only.
+A gap is undated if a wrong clock has published its time already, if its length is unknown because the clock was set
+while no instant was computed, or if it is longer than `LONGEST_GAP`. Its energy belongs to days and months only.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from wattgram.base.clock import NS
 
 MOST_AMOUNTS = 1000
 """Amounts that may wait for a channel that stays unknown. Then the channel is given up, and its gap stays unknown."""
+
+LONGEST_GAP = 400 * 86400 * NS
+"""Longest gap without instants that is shared among quarters, ns; before or after a longer one, the clock was wrong."""
 
 
 class Span(NamedTuple):
@@ -86,7 +90,7 @@ class LateEnergy:
             _extend(self._gaps, span)
 
     def add_undated_gap(self, channel: int) -> None:
-        """Add a gap of a channel whose time was published already, before the clock was set back."""
+        """Add a gap of a channel whose time is unknown, or was published already, before the clock was set back."""
         self._undated.add(channel)
 
     def tell(self, channel: int, positive: float, negative: float, otherwise: Span) -> LateAmount | None:
@@ -94,13 +98,13 @@ class LateEnergy:
 
         otherwise: the time of the energy of a channel without a gap: readings were missing, but their power held.
         """
-        if channel in self._undated:
-            self._undated.remove(channel)
+        spans = tuple(self._waiting[channel]) or (otherwise,)
+        if channel in self._undated or not _length(spans):
+            self._undated.discard(channel)
             self._totals[2 * channel] += positive
             self._totals[2 * channel + 1] += negative
             self.give_up(channel)
             return None
-        spans = tuple(self._waiting[channel]) or (otherwise,)
         self._waiting[channel] = []
         return self._tell(LateAmount(channel, spans, positive, negative))
 
@@ -202,7 +206,7 @@ class LateEnergy:
         powers, energies = [0.0] * len(self._waiting), [0.0] * (2 * len(self._waiting))
         carbon = [nan] * len(self._waiting)
         for amount in self._amounts:
-            share = _overlap(amount.spans, quarter) / max(1, sum(span.end - span.begin for span in amount.spans))
+            share = _overlap(amount.spans, quarter) / max(1, _length(amount.spans))
             energies[2 * amount.channel] += share * amount.positive
             energies[2 * amount.channel + 1] += share * amount.negative
             if amount.carbon and share:
@@ -240,6 +244,11 @@ def _extend(spans: list[Span], span: Span) -> None:
         else:
             joined.append(each)
     spans[-3:] = joined
+
+
+def _length(spans: Iterable[Span]) -> int:
+    """Return the time of spans, ns."""
+    return sum(span.end - span.begin for span in spans)
 
 
 def _overlap(spans: Iterable[Span], within: Span) -> int:

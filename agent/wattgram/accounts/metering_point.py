@@ -11,7 +11,7 @@ from wattgram.counters.alignment import Track, TrackPoint
 from wattgram.counters.counted_power import CountedPower
 from wattgram.counters.counter import GAP_INTERVALS
 from wattgram.counters.metering import MeteredStep
-from wattgram.counters.reconcile import NOTHING_METERED, Channel
+from wattgram.counters.reconcile import INCOMPLETE, NOTHING_METERED, Channel
 from wattgram.counters.trust import CorrectedChannel
 
 from .night_rest import NightRest
@@ -97,6 +97,7 @@ class MeteringPoint:
         )
         self._pause = int(GAP_INTERVALS * tick * NS)
         self._instant = 0  # the last one without a gap after it
+        self._replaced = False  # whether a counter began anew since the last known power
         self._powered = False  # whether the device has a power
         self._powerless_since = 0  # time of the first of the readings in a row without a power, 0 for none
 
@@ -114,6 +115,7 @@ class MeteringPoint:
                 self._powered, self._corrected = False, self._uncorrected
         if not self._powered:
             self._counted.put(time, metered)
+            self._replaced = self._replaced or metered.verdict in INCOMPLETE
             metered = NOTHING_METERED
         producer = self.config.role in PRODUCERS
         self._track.put(TrackPoint(time, max(power, 0.0) if producer and isfinite(power) else power, metered))
@@ -211,6 +213,8 @@ class MeteringPoint:
         one_way = self.config.role in PRODUCERS
         power = forward.power if one_way else forward.power - backward.power
         known = isfinite(power)
+        told = known and not self._replaced
+        self._replaced = self._replaced and not known
         return PointInterval(
             power,
             forward.energy,
@@ -219,14 +223,14 @@ class MeteringPoint:
             0.0 if one_way else backward.late,
             estimated=known,
             known=known,
-            told=known,
+            told=told,
             waiting=not known,
         )
 
     def dump(self) -> list[object]:
         """Return the state for a restart, JSON-compatible."""
         beside = [value if isfinite(value) else None for value in self._beside]
-        return [self._track.dump(), self._corrected.dump(), self._counted.dump(), self._powered, beside]
+        return [self._track.dump(), self._corrected.dump(), self._counted.dump(), self._powered, beside, self._replaced]
 
     def restore(self, dumped: Any) -> None:
         """Restore the state from `dump`, also of an earlier version; ValueError if the state is invalid."""
@@ -241,7 +245,7 @@ class MeteringPoint:
         self._beside = beside
         if counted is not None:
             self._counted.restore(counted)
-        self._powered = bool(powered)
+        self._powered, self._replaced = bool(powered), bool(others[1:] and others[1])
 
 
 class FuelFlow:

@@ -41,6 +41,11 @@ class OwnUse:
         """Whether the use is the reading."""
         return not (self.detail or self.added or self.subtracted)
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the devices whose flows make up the use."""
+        return () if self.detail else (self.name, *self.added, *self.subtracted)
+
     def of(self, flows: Mapping[str, float]) -> float:
         """Return the use; NaN if a flow is. flows: readings of the sub-meters, and flows of the sources."""
         if self.detail:

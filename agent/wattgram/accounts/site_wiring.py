@@ -7,7 +7,7 @@ of the rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from math import isfinite, nan
 from typing import Any, NamedTuple
@@ -40,6 +40,25 @@ class WiringStep(NamedTuple):
     occurrences: tuple[tuple[str, Occurrence], ...]
 
 
+class HeldUse(NamedTuple):
+    """Own use of a sub-meter in the time in which a part of it is unknown: Wh of the known parts and of told gaps.
+
+    missing: parts that were unknown, and whose counters have not told their gap.
+    """
+
+    energy: float = 0.0
+    missing: frozenset[str] = frozenset()
+
+    def followed_by(self, use: OwnUse, energies: Mapping[str, float], gap: float, told: Set[str]) -> HeldUse:
+        """Return this use with an interval's energies, Wh (empty: none ends here), and told gaps of its parts."""
+        unknown = frozenset(name for name in use.parts if not isfinite(energies.get(name, 0.0)))
+        known = use.of({name: 0.0 if name in unknown else energies[name] for name in use.parts}) if unknown else 0.0
+        return HeldUse(self.energy + gap + known, (self.missing | unknown) - told)
+
+
+NOTHING_HELD = HeldUse()
+
+
 class SiteWiring:
     """Intervals of the points to intervals of the channels, in the order of the instants.
 
@@ -54,6 +73,7 @@ class SiteWiring:
         self._inverters = {inverter.name: inverter for node in self._nodes for inverter in node.inverters}
         tree = tree_of(devices)
         self._uses = [use for use in own_uses(tree) if not use.plain]
+        self._held: dict[str, HeldUse] = {}
         self._tree_names = tuple(device.name for device in tree)
         self._before: dict[str, float] = {}
         self._configs = {device.name: device for device in channels if " " not in device.name}
@@ -130,19 +150,26 @@ class SiteWiring:
 
     def dump(self) -> list[object]:
         """Return the state for a restart, JSON-compatible."""
-        return [{name: state.dump() for name, state in self._states.items()}]
+        held = {name: [held.energy, sorted(held.missing)] for name, held in self._held.items()}
+        return [{name: state.dump() for name, state in self._states.items()}, held]
 
     def restore(self, dumped: Any) -> None:
         """Restore the state from `dump`; ValueError if the state is invalid."""
+        match dumped:
+            case [dict(states)]:  # of an older version, which held no own use
+                held: Any = {}
+            case [dict(states), dict(held)]:
+                pass
+            case _:
+                raise ValueError(f"found {dumped!r}, expected the state of a site's wiring")
+        for name, state in self._states.items():
+            if name in states:
+                state.restore(states[name])
         try:
-            (states,) = dumped
-            if not isinstance(states, dict):
-                raise TypeError  # noqa: TRY301 - explained below as other damage
-            for name, state in self._states.items():
-                if name in states:
-                    state.restore(states[name])
-        except (TypeError, KeyError) as error:
-            raise ValueError(f"found {dumped!r}, expected the state of a site's wiring") from error
+            for name, (energy, missing) in held.items():
+                self._held[name] = HeldUse(float(energy), frozenset(missing))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"found {held!r}, expected the held use of sub-meters") from error
 
     def _interval(self, node: HybridNode, points: Mapping[str, PointInterval], hours: float) -> HybridInterval:
         """Return what the points of a node show of an interval."""
@@ -177,17 +204,27 @@ class SiteWiring:
             forward, backward = _energies(interval, self._before.get(name, nan), hours)
             energies[name] = forward - backward
         late = {name: interval.late_positive - interval.late_negative for name, interval in flows.items()}
-        return {use.name: _use_interval(use, powers, energies, late) for use in self._uses}
-
-
-def _use_interval(
-    use: OwnUse, powers: Mapping[str, float], energies: Mapping[str, float], late: Mapping[str, float]
-) -> PointInterval:
-    if use.detail:
-        return NO_FLOW
-    energy, gap = use.of(energies), use.of(late)
-    # The order of the arguments keeps NaN: max(NaN, 0) is NaN.
-    return PointInterval(use.of(powers), max(energy, 0.0), max(-energy, 0.0), max(gap, 0.0), max(-gap, 0.0))
+        told = {name for name, interval in flows.items() if interval.told or late[name]}
+        waiting = {name for name, interval in flows.items() if interval.waiting or not isfinite(interval.power)}
+        result = {}
+        for use in self._uses:
+            if use.detail:
+                result[use.name] = NO_FLOW
+                continue
+            energy, gap, waits = use.of(energies), use.of(late), not waiting.isdisjoint(use.parts)
+            held = self._held.get(use.name, NOTHING_HELD).followed_by(use, energies if hours > 0.0 else {}, gap, told)
+            self._held[use.name] = held if waits else NOTHING_HELD
+            gap = 0.0 if waits or held.missing else held.energy
+            # The order of the arguments keeps NaN: max(NaN, 0) is NaN.
+            result[use.name] = PointInterval(
+                use.of(powers),
+                max(energy, 0.0),
+                max(-energy, 0.0),
+                max(gap, 0.0),
+                max(-gap, 0.0),
+                waiting=waits,
+            )
+        return result
 
 
 def _energies(interval: PointInterval, before: float, hours: float) -> tuple[float, float]:

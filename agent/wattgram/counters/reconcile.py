@@ -38,7 +38,7 @@ class Energies(NamedTuple):
     """Energy of an interval in the role's direction and against it, Wh; NaN if unknown.
 
     `late_*`: energy that a counter reported after a gap; it belongs to the gap (METHOD-SITE 9.3). told: whether each
-    counter reported a gap now.
+    counter reported all energy of a gap now.
     """
 
     positive: float
@@ -244,7 +244,7 @@ def _amount(energy: float, resolution: float, verdict: Verdict, *, gap: bool) ->
 
 
 def _tells(amount: Amount | None) -> bool:
-    return amount is not None and amount.bridged
+    return amount is not None and amount.bridged and not amount.incomplete
 
 
 def _dumped(direction: CounterDirection) -> list[object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import json
 import logging
@@ -13,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from wattgram.accounts.books import Books
+from wattgram.accounts.checkpoint_text import state_of
 from wattgram.accounts.instant_replay import ImpliedPast, Replay
 from wattgram.base.clock import NS, Clock
 from wattgram.base.errors import HistoryError, SpoolError
@@ -71,7 +71,7 @@ def replay_parts(
         if checkpoint is None:
             raise HistoryError(f"{folder}: no instants of {site} are stored there")
         try:
-            books.restore(base64.b85decode(checkpoint.texts[1]))
+            books.restore(state_of(checkpoint.texts[1]))
             unreadable = False
         except ValueError:
             unreadable = True

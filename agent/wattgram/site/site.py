@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 from wattgram_drivers.device import Reading
 
 from wattgram.accounts.books import Books, era_of, seconds_of
+from wattgram.accounts.checkpoint_text import text_of
 from wattgram.accounts.daybook import DayBook
 from wattgram.accounts.instant_rows import Instants
 from wattgram.accounts.late_energy import LateAmount
@@ -352,7 +352,7 @@ class Site:
 
     def _store_checkpoint(self, time: int) -> None:
         """Store the books' state as the start of a replay; kind `anew`: the books continue nothing."""
-        state = base64.b85encode(self.books.state()).decode()
+        state = text_of(self.books.state())
         series = Series("checkpoint", (("site", self.config.site.name),), (), (), ("how", "state"))
         self._append(Record(series, time, b"", (self._checkpoint_kind, state)))
         self._checkpoint_kind = ""

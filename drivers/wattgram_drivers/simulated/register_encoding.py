@@ -59,7 +59,7 @@ def directed(register: Register, value: float, word: int) -> int:
     if direction is None or isnan(value):
         return word
     if value / float(register.scale) < 0:
-        return word & ~direction.mask | direction.negative
+        return word & ~(direction.mask | direction.contrary) | direction.negative
     is_negative = word & direction.mask == direction.negative
     return word ^ direction.mask & -direction.mask if is_negative else word
 

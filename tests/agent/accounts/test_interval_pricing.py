@@ -34,7 +34,7 @@ HOUR = 3600
 def ladder_of(values: Sequence[tuple[int, float]], end: int) -> Ladder:
     """Return a ladder of one feed: values from some seconds after START, each to the next one, the last to `end`."""
     clock = Hands(START + end * NS)
-    feed = Feed("feed", clock)  # type: ignore[arg-type]  # a clock by hand
+    feed = Feed("feed", clock)
     ends = [begin for begin, _ in values[1:]] + [end]
     feed.put(
         [

@@ -111,6 +111,13 @@ def test_undated_energy_belongs_to_totals() -> None:
     assert late.take(900 * NS) == []
 
 
+def test_energy_of_a_time_of_no_length_belongs_to_totals() -> None:
+    late = late_energy()
+    assert late.tell(1, 7.0, 1.0, span(10, 10)) is None
+    assert late.take_totals() == [0.0, 0.0, 7.0, 1.0]
+    assert late.take(900 * NS) == []
+
+
 def test_the_state_survives_a_restart() -> None:
     late, restored = late_energy(), late_energy()
     late.add_gap(0, span(600, 1200))

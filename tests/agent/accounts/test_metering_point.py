@@ -131,6 +131,19 @@ def test_a_restart_without_power_continues_with_the_counters() -> None:
     assert known(intervals) == pytest.approx(25.9e3, abs=20.0)
 
 
+def test_a_counter_that_begins_anew_in_a_gap_does_not_tell_the_gap() -> None:
+    point = Point.of(config("load"))
+    for n in range(100):
+        point.step(10.0 * n, nan, 100.0 * n)
+    # Ten minutes without a reading; meanwhile, another meter was mounted, whose counter is 2 MWh higher.
+    intervals = [point.step(10.0 * n, nan, 2e6 + 100.0 * n) for n in range(160, 260)]
+    assert not any(interval.told for interval in intervals if not interval.known)
+    first = next(interval for interval in intervals if interval.known)
+    assert (first.told, first.waiting) == (False, False)
+    assert intervals[-1].told
+    assert intervals[-1].power == pytest.approx(36e3)
+
+
 def test_a_power_that_is_missing_for_long_is_that_of_the_counters() -> None:
     # Power for ten minutes, then only counters: after a quarter of an hour the counters give the power.
     point = Point.of(config("load"))

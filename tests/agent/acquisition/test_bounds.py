@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from wattgram.acquisition.bounds import CLASSES, DERIVED, FIXED, UNBOUNDED, Bounds, Ratings, class_of
-from wattgram_drivers.device import Device, Register
+from wattgram_drivers.device import Device, Kind, Register
 from wattgram_drivers.quantity import QUANTITIES
 
 CODES = ("1", "A", "V", "s", "ohm", "Hz", "var")
 """Units of the unbounded quantities: codes, counts and settings."""
 
 
-def limits(quantity: str, kind: str, **ratings: object) -> tuple[float, float]:
+def limits(quantity: str, kind: Kind, **ratings: Any) -> tuple[float, float]:
     """Return the bounds of a quantity of a device of this kind."""
     register = Register(quantity, 0, "holding", "f32")
-    device = Device("made", "", "", kind, (register,))  # type: ignore[arg-type]  # a kind from the test's table
-    return Bounds(device, Ratings(**ratings)).of(register)[:2]  # type: ignore[arg-type]  # ratings from the test
+    device = Device("made", "", "", kind, (register,))
+    return Bounds(device, Ratings(**ratings)).of(register)[:2]
 
 
 def test_every_quantity_has_a_class_of_bounds_or_is_a_code_a_count_or_a_setting() -> None:
@@ -42,7 +44,7 @@ def test_every_quantity_has_a_class_of_bounds_or_is_a_code_a_count_or_a_setting(
         ("meter_active_power_total", "inverter", "grid", 30e3),
     ],
 )
-def test_powers_are_bounded_by_the_rated_power(quantity: str, kind: str, role: str, high: float) -> None:
+def test_powers_are_bounded_by_the_rated_power(quantity: str, kind: Kind, role: str, high: float) -> None:
     # 10 kW rated: 1.5 x for the AC power of a machine, 3 x for DC, ports, connections and loads.
     assert limits(quantity, kind, role=role, rated_power=10e3) == (-high, high)
     assert limits(quantity, kind, role=role) == (-1e9, 1e9)
@@ -78,7 +80,7 @@ def test_a_nameplate_bounds_where_no_rated_power_is_configured() -> None:
         ("active_energy_import", "meter", {}, (0.0, 1e15)),
     ],
 )
-def test_other_bounds(quantity: str, kind: str, ratings: dict[str, float], bounds: tuple[float, float]) -> None:
+def test_other_bounds(quantity: str, kind: Kind, ratings: dict[str, float], bounds: tuple[float, float]) -> None:
     assert limits(quantity, kind, **ratings) == pytest.approx(bounds)
 
 

@@ -14,7 +14,7 @@ from wattgram.base.clock import NS
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.counters.metering import MeteredStep
 from wattgram_drivers.catalogue import load
-from wattgram_drivers.device import Device, Reading, Register, RoleReads
+from wattgram_drivers.device import Device, Kind, Reading, Register, RoleReads
 from wattgram_drivers.endpoint import parse
 from wattgram_drivers.plan import make_plan
 
@@ -23,13 +23,13 @@ from tests.support.kind_roles import with_roles
 HERE = parse("tcp://127.0.0.1")
 
 
-def device_with(kind: str, *quantities: str) -> Device:
+def device_with(kind: Kind, *quantities: str) -> Device:
     """Return a device with its quantities as 16-bit registers from 0 on; energies count kWh."""
     registers = tuple(
         Register(name, address, "holding", "i16", scale=Fraction(1000 if "energy" in name else 1))
         for address, name in enumerate(quantities)
     )
-    return with_roles(Device("made", "", "", kind, registers))  # type: ignore[arg-type]  # a kind from the test's table
+    return with_roles(Device("made", "", "", kind, registers))
 
 
 def source_after(role: str, device: Device, values: list[int], *, invert: bool = False) -> Source:
@@ -54,7 +54,7 @@ def source_after(role: str, device: Device, values: list[int], *, invert: bool =
     ],
 )
 def test_the_power_of_a_role_comes_from_its_own_quantity(
-    role: str, kind: str, quantities: list[str], power: float
+    role: str, kind: Kind, quantities: list[str], power: float
 ) -> None:
     source = source_after(role, device_with(kind, *quantities), [10, 20, 30][: len(quantities)])
     assert source.power(0.0) == power

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from wattgram.acquisition.device_source import Source
@@ -30,9 +31,9 @@ def inverter(delay: float, requests: int) -> Device:
 
 
 def config(
-    device: Device, interval: float, url: str = "tcp://10.0.0.1:502", name: str = "pv", **more: object
+    device: Device, interval: float, url: str = "tcp://10.0.0.1:502", name: str = "pv", **more: Any
 ) -> DeviceConfig:
-    return replace(DeviceConfig(name, "pv", device.name, device, parse(url), 1, interval=interval), **more)  # type: ignore[arg-type]  # settings from the test
+    return replace(DeviceConfig(name, "pv", device.name, device, parse(url), 1, interval=interval), **more)
 
 
 def intervals(*devices: DeviceConfig) -> list[float]:

@@ -324,8 +324,10 @@ def told_wrong(trial: Trial, quantity: str, broken: list[int], whole: Mapping[st
     elif quality == "good" and not isnan(meant) and not tiny:
         found.append(f"{shown}: withheld in a record that is good")
     dead = void_with_its_port(trial, {**whole, quantity: meant})
-    for other, value in whole.items():
+    for other, before in whole.items():
         shown_value = values.get(other, nan)
+        # the words of a direction are the device's own statement: the value has that sign, or is unknown
+        value = trial.expected(other) if turned(other) and not isnan(shown_value) else before
         if other in dead:
             if not isnan(shown_value):
                 found.append(f"{shown}: the port is dead, and {other} is told as {shown_value:g}")

@@ -6,11 +6,12 @@ import struct
 from collections.abc import Mapping
 from fractions import Fraction
 from math import inf, isnan, nan
+from typing import Any
 
 import pytest
 from wattgram.acquisition.validity import Judge, Judged
 from wattgram_drivers.catalogue import load
-from wattgram_drivers.device import Device, Reading, Register, ValidWhen
+from wattgram_drivers.device import Device, Kind, Reading, Register, Type, ValidWhen
 from wattgram_drivers.plan import Plan, make_plan
 
 METER = load("eastron_sdm630")
@@ -37,12 +38,16 @@ def floats(plan: Plan, values: Mapping[str, float], *, swapped: bool = False) ->
     return bytes(image)
 
 
+Row = tuple[str, Type, float]
+"""Quantity, type and scale of a register."""
+
+
 class Bench:
     """A judge of a device, with readings a second apart."""
 
-    def __init__(self, device: Device, **settings: object) -> None:
+    def __init__(self, device: Device, **settings: Any) -> None:
         self.plan = make_plan(device)
-        self.judge = Judge(device, self.plan, **settings)  # type: ignore[arg-type]  # settings from the test
+        self.judge = Judge(device, self.plan, **settings)
         self.now = 0.0
 
     def take(self, image: bytes, valid: bytes | None = None, seconds: float = 1.0) -> Judged:
@@ -60,13 +65,13 @@ class Bench:
         return dict(zip(self.judge.names, numbers, strict=True))[quantity]
 
 
-def words(kind: str, *registers: tuple[str, str, float], **device: object) -> Device:
+def words(kind: Kind, *registers: Row, **device: Any) -> Device:
     """Return a device with these (quantity, type, scale) one after another, in one request."""
     made, address = [], 0
     for quantity, type_, scale in registers:
-        made.append(Register(quantity, address, "holding", type_, scale=Fraction(scale).limit_denominator()))  # type: ignore[arg-type]  # a type from the test
+        made.append(Register(quantity, address, "holding", type_, scale=Fraction(scale).limit_denominator()))
         address += made[-1].words
-    return Device("made", "", "", kind, tuple(made), **device)  # type: ignore[arg-type]  # settings from the test
+    return Device("made", "", "", kind, tuple(made), **device)
 
 
 def test_a_good_reading_passes_unchanged() -> None:
@@ -254,7 +259,9 @@ def test_a_power_above_voltage_times_current_is_withheld_from_the_third_reading_
 
 
 def test_a_total_above_the_voltages_times_currents_of_its_request_is_withheld() -> None:
-    phases = [(f"{name}_{phase}", "u16", 0.1) for phase in ("l1", "l2") for name in ("voltage", "current")]
+    phases: list[tuple[str, Type, float]] = [
+        (f"{name}_{phase}", "u16", 0.1) for phase in ("l1", "l2") for name in ("voltage", "current")
+    ]
     named = [(f"{name}n" if "voltage" in name else name, kind, scale) for name, kind, scale in phases]
     bench = Bench(words("inverter", *named, ("active_power_total", "u16", 1)), role="pv")
     # 1.2 x (230 V x 10 A + 240 V x 5 A) + 1 kVA = 5.2 kVA
@@ -328,7 +335,10 @@ def test_an_apparent_power_below_the_active_power_is_a_finding_and_one_above_is_
 
 
 def test_a_total_in_coarse_steps_agrees_with_its_phases() -> None:
-    names = [("active_power_total", "i16", 1000), *((f"active_power_l{n}", "i16", 1000) for n in (1, 2, 3))]
+    names: list[Row] = [
+        ("active_power_total", "i16", 1000),
+        *((f"active_power_l{n}", "i16", 1000) for n in (1, 2, 3)),
+    ]
     genset = Bench(words("genset", *names), single=True)
     assert not genset.take(struct.pack(">4h", 4, 1, 1, 1)).findings  # 3 x 1.3 kW, in steps of 1 kW
     assert genset.take(struct.pack(">4h", 6, 1, 1, 1)).findings

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from wattgram.acquisition.device_source import Source
 from wattgram.acquisition.record_quality import worst_quality
 from wattgram.base.clock import NS
 from wattgram.config.devices_table import DeviceConfig
-from wattgram_drivers.device import Device, Reading, Register, RequestFailure
+from wattgram_drivers.device import Device, Kind, Night, Reading, Register, RequestFailure
 from wattgram_drivers.endpoint import parse
 from wattgram_drivers.plan import make_plan
 
@@ -27,11 +28,11 @@ REGISTERS = (
 class Reads:
     """A source of a made device; a value None is not read."""
 
-    def __init__(self, role: str = "load", kind: str = "meter", night: str = "answers", **config: object) -> None:
-        self.device = with_roles(Device("made", "", "", kind, REGISTERS, night=night))  # type: ignore[arg-type]  # words from the test
+    def __init__(self, role: str = "load", kind: Kind = "meter", night: Night = "answers", **config: Any) -> None:
+        self.device = with_roles(Device("made", "", "", kind, REGISTERS, night=night))
         here = parse("tcp://127.0.0.1")
-        self.source = Source(DeviceConfig("one", role, "made", self.device, here, 1, **config), "works", 0.0)  # type: ignore[arg-type]  # settings from the test
-        self.plan = make_plan(self.device, config.get("quantities") or None)  # type: ignore[arg-type]  # settings from the test
+        self.source = Source(DeviceConfig("one", role, "made", self.device, here, 1, **config), "works", 0.0)
+        self.plan = make_plan(self.device, config.get("quantities") or None)
         self.source.equip(self.device, self.plan)
         self.now = 0
 

@@ -290,3 +290,28 @@ def test_fuel_of_a_boiler_beside_a_hybrid_is_in_scope_1(tmp_path: Path) -> None:
     assert float(hour["scope1"]) == pytest.approx(49_726, rel=0.02)  # the meter counts whole m3
     assert hour["heat_fuel_emission"] == hour["scope1"]
     assert float(hour["battery_charge_energy"]) == pytest.approx(3000.0, rel=0.01)
+
+
+@pytest.mark.parametrize("silent", ["", "hall", "office", "roof"])
+def test_groups_have_all_energy_of_a_gap_when_the_counters_have_told_it(tmp_path: Path, silent: str) -> None:
+    # METHOD-SITE 8.3: hall reads 30 kW with 20 kW of PV and an office of 5 kW behind it: industry 45 kW, building 5 kW.
+    powers = {"incomer": 30e3, "hall": 30e3, "office": 5e3, "roof": 20e3}
+    site = WiredSite(
+        tmp_path,
+        METER,
+        device("hall", "load", port=505, more='group = "industry"'),
+        device("office", "load", port=503, more='behind = "hall"\ngroup = "building"'),
+        device("roof", "pv", port=504, more='behind = "hall"'),
+        tick=5.0,
+    )
+    for n in range(1, 200):
+        for name, power in powers.items():
+            site.shows(name, active_power_total=power, active_energy_import=1e6 + power * n * 5.0 / 3600.0)
+        site.clock.go(5.0)
+        site.read(name for name in powers if name != silent or not 60 <= n < 120)
+        site.site.tick(site.clock.time())
+    (quarter,) = site.windows("15m")
+    # The first tick begins no interval.
+    for group, power in (("industry", 45.0), ("building", 5.0)):
+        assert quarter[f"{group}_energy"] == pytest.approx(1e3 * power * 895 / 3600, rel=0.001), group
+    assert quarter["rest_energy"] == pytest.approx(0.0, abs=10.0)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from wattgram.base.clock import NS
@@ -39,8 +40,8 @@ def run(plant: Plant, until: int, tick: float, powers: Mapping[str, float], sile
         plant.site.tick(plant.clock.now)
 
 
-async def opened(folder: Path, roles: Mapping[str, str], start: int, **more: object) -> Plant:
-    plant = Plant(folder, roles, start, **more)  # type: ignore[arg-type]  # Plant's own
+async def opened(folder: Path, roles: Mapping[str, str], start: int, **more: Any) -> Plant:
+    plant = Plant(folder, roles, start, **more)
     await plant.spool.open()
     await plant.site.restore()
     return plant
@@ -227,6 +228,36 @@ def test_energy_of_healthy_meters_is_counted_beside_a_meter_that_never_tells(tmp
     assert_closing(tmp_path)
 
 
+@pytest.mark.parametrize("counter", [(0.0, 0.0), (5000.0, 4000.0)], ids=["reset", "exchanged"])
+def test_a_meter_that_begins_anew_in_its_gap_leaves_the_load_of_the_gap_absent(
+    tmp_path: Path, counter: tuple[float, float]
+) -> None:
+    # 70 kW, 30 kW from the incomer. The new counter tells nothing of the gap from 300 s to 700 s, nor may the site.
+    powers = {"incomer": 30e3, "roof": 40e3}
+    start = at("2026-06-01T04:00:00")
+
+    async def work() -> None:
+        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv"}, start, tick=5.0)
+        plant._powers |= powers
+        run(plant, start + 300 * NS, 5.0, powers)
+        run(plant, start + 500 * NS, 5.0, powers, silent=("roof",))
+        plant.counters["roof"] = list(counter)
+        run(plant, start + 700 * NS, 5.0, powers, silent=("roof",))
+        run(plant, start + 1800 * NS, 5.0, powers)
+        await plant.settle()
+        await plant.spool.close()
+
+    asyncio.run(work())
+    first, second = windows(tmp_path, "15m")
+    # Beside the gap 300 s and 200 s; the last reading holds for three more, and the first tick begins no interval.
+    assert kwh(first, "load") == pytest.approx(70.0 * 500 / 3600, abs=70.0 * 25 / 3600)
+    assert first["load_power"] == pytest.approx(70e3, rel=0.001)
+    assert kwh(first, "grid_import") == pytest.approx(30.0 * 895 / 3600, rel=0.001)
+    assert float(first.as_dict()["coverage"]) < 0.8
+    assert kwh(second, "load") == pytest.approx(17.5)
+    assert_closing(tmp_path)
+
+
 def test_the_events_name_the_device_and_the_energy_of_its_gap(tmp_path: Path) -> None:
     powers = {"incomer": -150e3, "roof": 200e3}
     start = at("2026-06-01T04:00:00")
@@ -295,3 +326,30 @@ def test_the_load_is_known_at_night_while_the_inverter_sleeps(tmp_path: Path, ni
     assert found["coverage"] == (1.0 if known else 0.5)
     if known:
         assert (found["load_power"], found["pv_power"]) == (pytest.approx(30e3), 0.0)
+
+
+def test_a_counter_that_was_reset_in_a_gap_settles_nothing(tmp_path: Path) -> None:
+    """METHOD-SITE 9.1: a new or cleared meter does not show all the energy of the gap, so the load stays absent.
+
+    200 kW of PV, 150 kW of export. The meter is silent for 1200 s and comes back with 5 kWh.
+    """
+    powers = {"incomer": -150e3, "roof": 200e3}
+
+    async def work() -> None:
+        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv"}, at("2026-06-01T02:00:00") - 5 * NS, tick=5.0)
+        plant._powers |= powers
+        run(plant, at("2026-06-01T02:20:00"), 5.0, powers)
+        run(plant, at("2026-06-01T02:39:55"), 5.0, powers, silent=("roof",))
+        plant.counters["roof"] = [5.0, 0.0]
+        run(plant, at("2026-06-01T03:00:05"), 5.0, powers)
+        await plant.settle()
+        await plant.spool.close()
+
+    asyncio.run(work())
+    (hour,) = windows(tmp_path, "1h")
+    # 1200 of 3600 s, with the instants at both ends of the gap, half known: the incomer alone
+    assert hour["coverage"] == pytest.approx(1.0 - 0.5 * 1200 / 3600, abs=0.01)
+    assert kwh(hour, "load") == pytest.approx(50.0 * 2400 / 3600, abs=0.5)
+    assert kwh(hour, "grid_export") == pytest.approx(150.0, abs=0.5)
+    assert kwh(hour, "unaccounted") == pytest.approx(-150.0 * 1200 / 3600 + 5.0, abs=0.5)  # 5 kWh were counted
+    assert_closing(tmp_path)

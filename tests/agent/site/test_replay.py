@@ -225,7 +225,7 @@ def signal(intensity: float, begin: int, seconds: int) -> Signal:
 def test_a_late_grid_value_is_applied_while_the_site_runs(tmp_path: Path) -> None:
     async def work() -> tuple[Plant, Mapping[int, Record]]:
         clock = Hands(START)
-        feed = Feed("live", clock, max_age=600.0)  # type: ignore[arg-type]  # a clock by hand
+        feed = Feed("live", clock, max_age=600.0)
         plant = Plant(tmp_path, ROLES, START, tick=60.0, batteries=BATTERY, feeds=[feed], clock=clock)
         await plant.spool.open()
         run(plant, 100, 3)
@@ -247,7 +247,7 @@ def test_a_late_grid_value_is_applied_while_the_site_runs(tmp_path: Path) -> Non
     assert {record["revision"] for record in late.values()} == {1.0}
     assert {record["grid_tier"] for record in late.values()} == {1.0}
     # A replay with the present signals gives the stored results to the last bit, and the site continues from there.
-    feed = Feed("live", Hands(plant.clock.now), max_age=600.0)  # type: ignore[arg-type]  # a clock by hand
+    feed = Feed("live", Hands(plant.clock.now), max_age=600.0)
     with History(tmp_path, "works").past() as past:
         assert restore([feed], past.signals(), "direct") == 0
     records, replay = replay_of(plant, 0, plant.clock.now, feeds=(feed,))
@@ -308,7 +308,7 @@ def test_a_late_value_reaches_every_interval_that_it_touches(tmp_path: Path) -> 
 
     async def work() -> tuple[Plant, Mapping[int, Record]]:
         clock = Hands(START)
-        feed = Feed("live", clock, max_age=0.0)  # type: ignore[arg-type]  # a clock by hand
+        feed = Feed("live", clock, max_age=0.0)
         plant = Plant(tmp_path, {"incomer": "grid"}, START, tick=900.0, feeds=[feed], clock=clock)
         await plant.spool.open()
         for _ in range(12):
@@ -327,7 +327,7 @@ def test_a_late_value_reaches_every_interval_that_it_touches(tmp_path: Path) -> 
         60: 100.0,
         75: pytest.approx((10 * 100 + 5 * 558.1) / 15),
     }
-    feed = Feed("live", Hands(plant.clock.now), max_age=0.0)  # type: ignore[arg-type]  # a clock by hand
+    feed = Feed("live", Hands(plant.clock.now), max_age=0.0)
     with History(tmp_path, "works").past() as past:
         restore([feed], past.signals(), "direct")
     records: list[Record] = []

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from wattgram.acquisition.device_source import Source
-from wattgram.base.clock import NS
+from wattgram.base.clock import NS, Clock
 from wattgram.base.period import window_end, window_start
 from wattgram.base.record import Record
 from wattgram.config.devices_table import DeviceConfig
@@ -29,12 +29,11 @@ from wattgram_drivers.plan import make_plan
 NOON = int(datetime(2026, 6, 1, 4, 0, tzinfo=UTC).timestamp()) * NS  # 12:00 in Shanghai
 
 
-class ManualClock:
+class ManualClock(Clock):
     """A clock that is set by hand."""
 
-    speed = 1.0
-
     def __init__(self, time: int) -> None:
+        super().__init__()
         self.now = time
         self.origin = time
 
@@ -79,7 +78,7 @@ class MeteredSite:
         self.plan = make_plan(meter)
         for source in self.sources.values():
             source.equip(meter, self.plan)
-        self.site = Site(self.config, list(self.sources.values()), self.spool, self.clock)  # type: ignore[arg-type]  # a clock by hand
+        self.site = Site(self.config, list(self.sources.values()), self.spool, self.clock)
 
     def reads(self, kwh: float = 0.0, **watts: float) -> None:
         """Read each named meter now; all show this imported energy."""

@@ -47,7 +47,7 @@ class MixedSite:
             assert device.device is not None
             self.plans[device.name] = make_plan(device.device)
             self.sources[device.name].equip(device.device, self.plans[device.name])
-        self.site = Site(self.config, list(self.sources.values()), self.spool, self.clock)  # type: ignore[arg-type]  # a clock by hand
+        self.site = Site(self.config, list(self.sources.values()), self.spool, self.clock)
 
     def shows(self, name: str, **raw: float) -> None:
         plan = self.plans[name]

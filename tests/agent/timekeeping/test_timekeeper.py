@@ -17,7 +17,7 @@ DAY = 86400.0
 def timekeeper_at(*, keeps: bool, uptime: float = 1e6, time: int = NOON) -> tuple[Timekeeper, Led, Server]:
     clock = Led(time)
     server = Server(clock, keeps=keeps, uptime=uptime)
-    timekeeper = Timekeeper(clock, server)  # type: ignore[arg-type]  # a clock by hand
+    timekeeper = Timekeeper(clock, server)
     timekeeper.check_clock()
     return timekeeper, clock, server
 
@@ -55,7 +55,7 @@ class StoppedProcess(Led):
 def test_a_stop_of_the_process_between_two_clocks_moves_no_timestamp(call: int) -> None:
     # 10.0005 s after noon, whatever the clock shows now; in whole ms 10.000 s
     clock = StoppedProcess(call)
-    timekeeper = Timekeeper(clock, Server(clock, keeps=True))  # type: ignore[arg-type]  # a clock by hand
+    timekeeper = Timekeeper(clock, Server(clock, keeps=True))
     assert timekeeper.timestamp(10.0005) == NOON + 10 * NS
 
 
@@ -63,7 +63,7 @@ def test_a_stop_of_the_process_between_two_clocks_moves_no_timestamp(call: int) 
 def test_a_stop_of_the_process_between_two_clocks_does_not_move_the_uptime(call: int) -> None:
     clock = StoppedProcess(call)
     server = Server(clock, keeps=True, uptime=500.0)
-    assert Timekeeper(clock, server).ahead == pytest.approx(500.0, abs=1e-6)  # type: ignore[arg-type]  # by hand
+    assert Timekeeper(clock, server).ahead == pytest.approx(500.0, abs=1e-6)
 
 
 def test_changes_count_the_settings_of_the_clock() -> None:

@@ -10,6 +10,7 @@ import asyncio
 import random
 import struct
 from collections.abc import Awaitable, Callable
+from typing import Literal
 
 import pytest
 from wattgram_drivers.driver_errors import BusDown, DriverError, NoAnswer
@@ -42,11 +43,13 @@ async def right(bus: Bus, address: int, count: int = 3, unit: int = 1, deadline:
 @either
 @pytest.mark.parametrize("delay", [0.0, 0.001, 0.003, 0.006, 0.05])
 @pytest.mark.parametrize("end", ["close", "reset"])
-def test_a_server_that_closes_after_each_answer_gives_every_value(rtu: bool, delay: float, end: str) -> None:
+def test_a_server_that_closes_after_each_answer_gives_every_value(
+    rtu: bool, delay: float, end: Literal["close", "reset"]
+) -> None:
     """The end arrives before the next request is sent, with it, or while its answer is waited for."""
 
     def behaviour(request: bad.Request) -> list[bad.Step]:
-        return [bad.Step(data=request.right()), bad.Step(delay, end=end)]  # type: ignore[arg-type]  # one of two words
+        return [bad.Step(data=request.right()), bad.Step(delay, end=end)]
 
     async def work(bus: Bus) -> None:
         for number in range(40):
