@@ -434,5 +434,5 @@ class Site:
 
     def _restore_books(self, stored: bytes) -> None:
         self.books.enter_era(era_of(stored))
-        self.books.restore(stored)
-        self._checkpoint_kind = ""
+        continues = self.books.restore(stored, convert=True)
+        self._checkpoint_kind = "" if continues else "anew"
