@@ -204,7 +204,10 @@ class HybridState:
     def _channels(
         self, split: HybridSplit, energy: HybridSplit, late: HybridSplit, interval: HybridInterval
     ) -> dict[str, PointInterval]:
-        """Return the intervals of the node's channels; several inverters or batteries share by their own flows."""
+        """Return the intervals of the node's channels; several inverters or batteries share by their own flows.
+
+        `known` is False if no channel takes what the counters of the terminal tell of a gap.
+        """
         channels = {}
         strings = [flows.power for flows in interval.strings]
         if len(strings) > 1 and not any(power > 0.0 for power in strings):
@@ -212,7 +215,7 @@ class HybridState:
         for name, share in zip(self.node.pv_channels, _shares(strings, len(self.node.pv_channels)), strict=True):
             channels[name] = PointInterval(share * split.pv, share * energy.pv, 0.0 * energy.pv, share * late.pv, 0.0)
         if self._lacks_channel:
-            return dict.fromkeys(channels, PointInterval())
+            return dict.fromkeys(channels, PointInterval(known=False))
         cells = [abs(flows.power) for flows in interval.cells]
         shares = _shares(cells, len(self.node.battery_channels))
         for name, share in zip(self.node.battery_channels, shares, strict=True):

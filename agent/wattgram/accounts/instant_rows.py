@@ -25,7 +25,7 @@ from .heat_fuel import BurnerInterval, HeatFuel
 from .late_energy import LONGEST_GAP, LateAmount, LateEnergy, LateRow, Span
 from .metering_point import FuelFlow, PointInterval
 from .night_rest import NightRest, Position, is_silent_at_night
-from .site_wiring import UNREAD, SiteWiring
+from .site_wiring import STRINGS, UNREAD, SiteWiring
 
 SUB_METERS = ("load", "ev")
 """Roles outside the balance."""
@@ -81,9 +81,10 @@ class Instants:
         if site.latitude is not None and site.longitude is not None:
             position = Position(site.latitude, site.longitude)
         self._nights = {
-            device.name: NightRest(position, device.rated_power)
-            for device in layout.channels
-            if device.role == "pv" and is_silent_at_night(device)
+            point: NightRest(position, device.rated_power)
+            for device in config.devices
+            for point in (device.name, f"{device.name} {STRINGS}")  # of a hybrid that works, the strings alone sleep
+            if device.role == "pv" and point in self._points and is_silent_at_night(device)
         }
         self._captures = [source.config.name for source in sources if source.config.role == "capture"]
         self._intervals: list[PointInterval] = []
@@ -190,7 +191,7 @@ class Instants:
         known = present or any(isfinite(before[place]) or isfinite(intervals[place].positive) for place in places)
         return interval._replace(
             known=known,
-            told=counted.told and present,
+            told=interval.known and counted.told and present,
             waiting=interval.waiting or counted.waiting or not present,
         )
 

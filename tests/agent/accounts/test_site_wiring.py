@@ -95,6 +95,8 @@ def test_the_energy_of_the_counters_is_shared_out_and_not_the_powers() -> None:
     stage.advance(interval, 0.0)
     _, roof, store, _ = stage.advance(interval, 3600.0).intervals
     assert roof[:3] == pytest.approx((1920.0, 2000.0, 0.0))
+    assert roof.known
+    assert store.known
     assert store[:3] == pytest.approx((2880.0, 3000.0, 0.0))
 
 
@@ -166,6 +168,7 @@ def test_a_sunspec_battery_without_a_channel_is_told_and_leaves_the_terminal_uns
     assert stage.advance(own, 1.0).intervals[1] == own["roof"]  # an inverter without a battery
     step = stage.advance(points(PointInterval(3000.0), 3500.0, -200.0), 1.0)
     assert isnan(step.intervals[1].power)
+    assert not step.intervals[1].known  # the counters of the terminal would be taken for those of PV
     assert step.intervals[2][:3] == pytest.approx((3000.0, 3000 / 3600, 0.0))
     assert [occurrence.event for _, occurrence in step.occurrences] == ["battery not configured"]
     assert stage.advance(points(PointInterval(3000.0), 3500.0, -200.0), 1.0).occurrences == ()

@@ -170,6 +170,21 @@ def test_a_pv_power_that_is_absent_for_a_moment_leaves_the_split_unknown(tmp_pat
     assert site.number("pv_power") == pytest.approx(7800.0)
 
 
+def test_strings_without_a_power_at_night_are_asleep_and_the_split_is_known(tmp_path: Path) -> None:
+    """METHOD-SITE 9.2: the map calls the inverter silent at night, and the last PV power was low: P is 0."""
+    site = WiredSite(tmp_path, METER, device("roof", "pv", "sma_native", 503))
+    site.shows("incomer", active_power_total=1000.0)
+    for strings in (8000.0, 100.0):
+        site.shows("roof", dc_power_1=strings, dc_power_2=0.0, dc_power_3=0.0)
+        site.shows("roof", active_power_total=4750.0, battery_power_discharge=5000.0, battery_power_charge=0.0)
+        site.run(2)
+    site.shows("roof", dc_power_1=nan, dc_power_2=nan, dc_power_3=nan)
+    site.run(3)
+    assert site.number("battery_discharge_power") == pytest.approx(4750.0)
+    assert site.number("pv_power") == 0.0
+    assert site.number("coverage") == 1.0
+
+
 def test_a_battery_that_does_not_answer_is_known_by_its_inverter(tmp_path: Path) -> None:
     site = WiredSite(tmp_path, METER, *HUAWEI)
     site.shows("incomer", active_power_total=2000.0)
@@ -246,6 +261,13 @@ def test_a_hybrid_behind_a_sub_meter_counts_with_its_terminal(tmp_path: Path) ->
     site.run(3)
     assert site.row()["hall"] == pytest.approx(6800.0)
     assert site.number("load_power") == pytest.approx(6800.0)
+    assert site.number("residual_power") == pytest.approx(0.0, abs=1e-6)
+    # also while the split is unknown: the store is silent for the inverter, too
+    site.shows("roof", battery_power=nan)
+    site.shows("store", battery_power=nan)
+    site.run(3)
+    assert isnan(site.number("pv_power"))
+    assert site.row()["hall"] == pytest.approx(6800.0)
     assert site.number("residual_power") == pytest.approx(0.0, abs=1e-6)
 
 

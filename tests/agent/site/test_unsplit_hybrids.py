@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from math import isnan, nan
 from pathlib import Path
 
@@ -152,3 +153,37 @@ def test_a_restart_in_an_unsplit_time_continues_it_and_a_replay_finds_the_same(t
         tmp_path / "restarted", "works", books, 0, 2**62, ALL_WINDOWS, lambda records, _: again.extend(records)
     )
     assert (replay.counts.instants, again) == (90, [])
+
+
+def of_version_4(state: bytes) -> bytes:
+    """Return the books' state as the version before terminals wrote it; docs/formats/state.md has both layouts."""
+    head, _, block = state.partition(b"\n")
+    words = list(struct.unpack_from("<QIIII", block))
+    roles = 2166136261
+    for index in (0, 1, 6):  # grid, pv, battery
+        roles = (roles ^ index) * 16777619 % 2**32
+    parts = [struct.pack("<QIIII", words[0], 4, 3, words[3], roles), block[24:432], block[448:560]]
+    for start in range(560, 6640, 8 * 76):
+        parts.append(block[start : start + 8 * 74])
+    return head + b"\n" + b"".join(parts) + block[6640 : 6640 + 8 * 3]
+
+
+def test_the_state_of_a_version_without_terminals_is_continued_and_a_replay_begins_there(tmp_path: Path) -> None:
+    async def life(roof: Roof, minutes: int, *, downgraded: bool = False) -> None:
+        await roof.site.spool.open()
+        await roof.site.site.restore()
+        await asyncio.to_thread(roof.run, minutes)
+        if downgraded:
+            roof.site.spool.put_state("site", of_version_4(roof.site.site.books.state()))
+        await roof.site.spool.sync()
+        await roof.site.spool.close()
+
+    first = Roof(tmp_path)
+    asyncio.run(life(first, 30, downgraded=True))
+    second = Roof(tmp_path, first.minute)
+    asyncio.run(life(second, 40))
+    assert second.site.events("") == []
+    (hour,) = second.site.windows("1h")
+    assert fields(hour)["battery_charge_energy"] == pytest.approx(3000.0 * 59 / 60)
+    kinds = [record["how"] for record in second.site.records if record.series.kind == "checkpoint"]
+    assert kinds == ["anew", ""]
