@@ -16,7 +16,7 @@ from .sky import Noise, chance, smoothstep
 class SitePart:
     """One device of the site: role, nameplate power in W, and group of a load.
 
-    For production, capture and fuel `rated_power` is the number of units (pieces, kg, m3) per hour.
+    For production, capture, fuel and heat `rated_power` is the number of units (pieces, kg, m3, Wh) per hour.
     """
 
     name: str
