@@ -644,7 +644,7 @@ def test_the_state_of_the_accounts_has_the_layout_of_the_page() -> None:
     for role in roles:
         index = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev").index(role)
         hashed = (hashed ^ index) * 16777619 % 2**32
-    assert struct.unpack_from("<8s4I", state) == (b"WTGRAMG1", 3, 4, 4, hashed)
+    assert struct.unpack_from("<8s4I", state) == (b"WTGRAMG1", 4, 4, 4, hashed)
     stock = struct.unpack_from("<6d", state, 24)
     assert struct.unpack_from("<45d", state, 72) == (0.0,) * 45
     high, low = struct.unpack_from("<74d", state, 544), struct.unpack_from("<74d", state, 544 + 592)
