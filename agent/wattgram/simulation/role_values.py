@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from wattgram_drivers.device import Device
 from wattgram_drivers.map_roles import parts
@@ -30,3 +30,48 @@ def with_role_values(device: Device, role: str, values: Mapping[str, float]) -> 
         if backward:
             found[backward] = values[BACKWARD]
     return {**found, **values}
+
+
+def with_terminal_values(device: Device, values: Mapping[str, float]) -> Mapping[str, float]:
+    """Return the values of a hybrid inverter in the quantities of the map's terminal (METHOD-SITE 8.2).
+
+    values: as of `Factory.values`; without `backup_power`, the device is no hybrid and nothing is added.
+    """
+    terminal = device.terminal
+    if terminal is None or "backup_power" not in values:
+        return values
+    power, backup = values[POWER], values["backup_power"]
+    # A map with a bridge of another name has the grid port in the inverter's power (GoodWe).
+    found = {} if POWER in terminal.bridge or not terminal.bridge else {POWER: power - backup}
+    found |= dict.fromkeys(terminal.bridge, power) | dict.fromkeys(terminal.grid_port, power - backup)
+    found |= dict.fromkeys(terminal.backup_power, backup)
+    battery = values["battery_power"]
+    strings = values["dc_power"] + (battery if terminal.dc == "net" else 0.0)
+    for alternatives, whole in ((terminal.pv_power, strings), (terminal.battery_power, battery)):
+        # The last alternative has the fewest quantities, and the first gives all of them a value.
+        for alternative in reversed(alternatives):
+            found |= _divided(alternative, whole)
+    counters = (
+        (terminal.energy, FORWARD, BACKWARD),
+        (terminal.pv_energy, "energy_dc_total", ""),
+        (terminal.battery_energy, "battery_energy_discharge", "battery_energy_charge"),
+    )
+    for pairs, forward, backward in counters:
+        found |= dict(_counted(pairs, values[forward], values.get(backward, 0.0)))
+    return {**values, **found}
+
+
+def _divided(alternative: Sequence[str], whole: float) -> dict[str, float]:
+    """Return a power as the quantities of an alternative: one each way, or equal parts of the first two of a sum."""
+    named = list(parts(alternative))
+    if any(factor < 0 for _, factor in named):
+        return {name: max(0.0, factor * whole) for name, factor in named}
+    used = min(2, len(named))
+    return {name: whole / used if index < used else 0.0 for index, (name, _) in enumerate(named)}
+
+
+def _counted(pairs: Sequence[tuple[str, str]], forward: float, backward: float) -> Iterator[tuple[str, float]]:
+    for name, other in pairs:
+        yield name, forward
+        if other:
+            yield other, backward

@@ -8,7 +8,6 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from wattgram.commands.demonstration import DRIVERS
 from wattgram.commands.live_check import check_live
 from wattgram.commands.site_check import CheckReport
 from wattgram.config.devices_table import DeviceConfig
@@ -16,6 +15,7 @@ from wattgram.config.load import Config
 from wattgram.config.site_table import SiteConfig
 from wattgram.config.spool_table import SpoolConfig
 from wattgram.simulation.factory import Factory, demo_parts
+from wattgram.simulation.plants import DEMO_DRIVERS
 from wattgram.simulation.serve_devices import ServedDevice, driver, serving
 from wattgram.simulation.simulated_devices import of_driver
 from wattgram_drivers import catalogue
@@ -69,7 +69,7 @@ def test_the_factory_of_the_demonstration_has_no_finding(time: int, tmp_path: Pa
     devices = [
         ServedDevice(bus, part, name, driver(name), FREE_PORT, number)
         for part in demo_parts()
-        for name, bus, number in [DRIVERS[part.name]]
+        for name, bus, number in [DEMO_DRIVERS[part.name]]
     ]
     report = checked([devices], time, tmp_path)
     assert report.findings == []
