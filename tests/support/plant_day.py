@@ -2,8 +2,8 @@
 
     day = PlantDay(tmp_path, plant("hybrid"), begin)
     day.live(24 * 3600)
-    day.hours()         # the records of the hours
-    day.expected()      # the ledger of the simulator, hour by hour
+    day.hours()                # the records of the hours
+    sums_of(day.steps, 60)     # the ledger of the simulator, hour by hour
 
 The plant's powers are constant within a step, which is a tick of the site. Each device is read at the beginning and at
 the end of a step, so that the readings contain the whole truth except for the steps of the registers.
@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 from wattgram.acquisition.device_source import Source
@@ -35,6 +36,9 @@ from wattgram_drivers.plan import make_plan
 from wattgram_drivers.simulated.register_encoding import encode
 from wattgram_drivers.simulated.unit import is_counter
 
+from tests.oracle.mix import Inflow, allocate
+from tests.oracle.pool import Pool
+from tests.oracle.wiring import Cell
 from tests.support.plants import Hands
 
 JUST_BEFORE = 0.001
@@ -49,32 +53,11 @@ READ = (
 Values = dict[str, dict[str, float]]
 
 
-@dataclass
-class LedgerHours:
-    """The simulator's ledger: Wh by name in each step, in the order of time."""
-
-    steps: list[dict[str, float]] = field(default_factory=list)
-    _before: dict[str, float] = field(default_factory=dict)
-
-    def add(self, energies: Mapping[str, float]) -> None:
-        """Add a step by the energies since the start."""
-        self.steps.append({name: energy - self._before.get(name, 0.0) for name, energy in energies.items()})
-        self._before = dict(energies)
-
-    def hours(self, length: int) -> list[dict[str, float]]:
-        """Return the sums of each hour of `length` steps."""
-        found = []
-        for begin in range(0, len(self.steps), length):
-            sums: defaultdict[str, float] = defaultdict(float)
-            for step in self.steps[begin : begin + length]:
-                for name, energy in step.items():
-                    sums[name] += energy
-            found.append(dict(sums))
-        return found
-
-
 class PlantDay:
-    """A plant, the site that reads it, and the records. step: s. begin: UTC ns, at the beginning of an hour."""
+    """A plant, the site that reads it, and the records. step: s. begin: UTC ns, at the beginning of an hour.
+
+    steps: the simulator's ledger, Wh by name in each step.
+    """
 
     def __init__(self, folder: Path, plant: SimulatedPlant, begin: int, step: int = 60) -> None:
         self.step = step
@@ -104,7 +87,7 @@ class PlantDay:
         spool = Spool(folder, max_size=2**30, keep=1e8, sinks=())
         self.site = Site(self.config, list(self.sources.values()), spool, self.clock)
         spool.append = self.records.append  # type: ignore[method-assign]  # the records alone matter here
-        self.ledger = LedgerHours()
+        self.steps: list[dict[str, float]] = []
 
     @staticmethod
     def _quick(config: Config, step: int) -> Config:
@@ -119,13 +102,14 @@ class PlantDay:
 
     def live(self, seconds: int) -> None:
         """Live for some seconds: whole steps."""
-        values = self._shown()
-        if not self.ledger.steps:
+        values, sums = self._shown(), self.factory.energies.energies()
+        if not self.steps:
             self._read(values)
             self.site.tick(self.clock.now)
         for _ in range(seconds // self.step):
             self.factory.advance(self.clock.now + self.step * NS)
-            self.ledger.add(self.factory.energies.energies())
+            energies, sums = sums, self.factory.energies.energies()
+            self.steps.append({name: energy - energies.get(name, 0.0) for name, energy in sums.items()})
             before, values = values, self._shown()
             self.clock.go(self.step - JUST_BEFORE)
             self._read({name: {**row, **_counters(values[name])} for name, row in before.items()})
@@ -150,9 +134,10 @@ class PlantDay:
         ]
 
     def _shown(self) -> Values:
-        shown = {}
+        shown: Values = {}
         for names, values in self._units:
-            shown |= dict.fromkeys(names, dict(values()))
+            row = dict(values())
+            shown |= dict.fromkeys(names, row)
         return shown
 
     def _read(self, values: Values) -> None:
@@ -164,6 +149,46 @@ class PlantDay:
                 struct.pack_into(f">{len(words)}H", image, 2 * place.position, *words)
             reading = Reading(self.clock.time(), self.clock.monotonic(), bytes(image), b"\1" * plan.words)
             self.site.take(source, reading)
+
+
+def priced(steps: Iterable[Mapping[str, float]], grid: float) -> list[dict[str, float]]:
+    """Return the carbon of each step, g: load, grid_export, battery_charge and battery_discharge.
+
+    grid: constant factor, g/kWh. The mix and the battery are the oracle's (METHOD 4.4, METHOD-SITE 9.6).
+    """
+    pool = Pool(Cell(), Fraction(grid) / 1000)
+    found = []
+    for step in steps:
+        pv, imported, export, charge, discharge = (
+            Fraction(step.get(name, 0.0))
+            for name in ("pv", "grid_import", "grid_export", "battery_charge", "battery_discharge")
+        )
+        taken = discharge * pool.price()
+        others = Inflow(imported + discharge, imported * pool.first + taken)
+        shares = allocate("proportional", Inflow(pv), others, export, charge)
+        pool.charge(charge, shares.charge_carbon)
+        pool.discharge(discharge, taken)
+        found.append(
+            {
+                "load": float(shares.load_carbon),
+                "grid_export": float(shares.export_carbon),
+                "battery_charge": float(shares.charge_carbon),
+                "battery_discharge": float(taken),
+            }
+        )
+    return found
+
+
+def sums_of(steps: Sequence[Mapping[str, float]], length: int) -> list[dict[str, float]]:
+    """Return the sums by name of each `length` steps."""
+    found = []
+    for begin in range(0, len(steps), length):
+        sums: defaultdict[str, float] = defaultdict(float)
+        for step in steps[begin : begin + length]:
+            for name, amount in step.items():
+                sums[name] += amount
+        found.append(dict(sums))
+    return found
 
 
 def _counters(row: Mapping[str, float]) -> dict[str, float]:

@@ -52,9 +52,10 @@ def flows_of(hybrid: TrueHybrid) -> HybridFlows:
 class SiteLedger:
     """Energies of a site since the start, by name.
 
-    Flows of the balance: grid_import, grid_export, pv, generation, battery_discharge, battery_charge, load. Use of a
-    group of loads: "group NAME". Of a hybrid: NAME with " out" and " in" (terminal), " strings", " discharge" and
-    " charge" (battery at the DC side), " loss".
+    Flows of the balance: grid_import, grid_export, pv, generation, battery_discharge, battery_charge, load. Incomers
+    are one connection and batteries one pool: their sum has the sign (METHOD 4.1). Use of a group: "group NAME". Of a
+    hybrid: NAME with " out" and " in" (terminal), " strings", " discharge" and " charge" (battery at the DC side), and
+    " loss".
     """
 
     def __init__(self) -> None:
@@ -79,27 +80,24 @@ class SiteLedger:
         powers["grid_import"], powers["grid_export"] = max(0.0, imported), max(0.0, -imported)
         for role, power in producers:
             powers["pv" if role in RENEWABLE else "generation"] += power
-        for power in batteries:
-            powers["battery_discharge"] += max(0.0, power)
-            powers["battery_charge"] += max(0.0, -power)
-        for name, hybrid in hybrids.items():
-            self._add_hybrid(powers, name, hybrid)
+        pool = sum(batteries) + sum(self._add_hybrid(powers, name, hybrid) for name, hybrid in hybrids.items())
+        powers["battery_discharge"], powers["battery_charge"] = max(0.0, pool), max(0.0, -pool)
         for group, power in loads:
             powers["load"] += power
             powers[f"group {group}"] += power
         for name, power in powers.items():
             self._joules[name] += power * seconds
 
-    def _add_hybrid(self, powers: defaultdict[str, float], name: str, hybrid: TrueHybrid) -> None:
+    def _add_hybrid(self, powers: defaultdict[str, float], name: str, hybrid: TrueHybrid) -> float:
+        """Add the powers of a hybrid. Return its battery's flow as the busbar sees it, + discharging, W."""
         flows = flows_of(hybrid)
         powers["pv"] += flows.pv
-        powers["battery_discharge"] += flows.discharge
-        powers["battery_charge"] += flows.charge
         powers["load"] += flows.pv + flows.discharge - flows.charge - hybrid.terminal  # own consumption, else 0
         powers[f"{name} out"], powers[f"{name} in"] = max(0.0, hybrid.terminal), max(0.0, -hybrid.terminal)
         powers[f"{name} strings"] = hybrid.strings
         powers[f"{name} discharge"], powers[f"{name} charge"] = max(0.0, hybrid.battery), max(0.0, -hybrid.battery)
         powers[f"{name} loss"] = hybrid.strings + hybrid.battery - hybrid.terminal
+        return flows.discharge - flows.charge
 
     def energies(self) -> dict[str, float]:
         """Return the energies since the start, Wh."""
