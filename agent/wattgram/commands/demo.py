@@ -20,7 +20,7 @@ from .progress import print_stderr
 if TYPE_CHECKING:
     from .demonstration import DemoSummary
 
-EXAMPLE = "wattgram demo --plant hybrid --seconds 20"
+EXAMPLE = "wattgram demo --plant hybrid --seconds 20 --format json"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -34,6 +34,7 @@ from .three_phase import three_phase
 __all__ = ["NS", "Factory", "SitePart", "demo_parts"]
 
 NS = 1_000_000_000
+LATITUDE, LONGITUDE = 29.6, 106.5  # Chongqing
 PRODUCERS = ("pv", "wind", "hydro", "genset", "chp")
 CONSUMERS = ("load", "ev")
 AMOUNT_ROLES = ("production", "capture", "fuel")
@@ -77,8 +78,8 @@ class Factory:
         self,
         parts: Sequence[SitePart],
         *,
-        latitude: float = 29.6,
-        longitude: float = 106.5,
+        latitude: float = LATITUDE,
+        longitude: float = LONGITUDE,
         timezone: str = "Asia/Shanghai",
         seed: int = 1,
         step: int = 1,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from wattgram_drivers.endpoint import Endpoint
 
-from .factory import demo_parts
+from .factory import LATITUDE, LONGITUDE, demo_parts
 from .machines import SitePart
 from .plant_names import HYBRID, STANDARD
 from .serve_devices import ServedDevice, driver
@@ -84,7 +84,14 @@ class SimulatedPlant:
 
     def configuration(self, endpoints: Mapping[str, Endpoint]) -> str:
         """Return the configuration of a gateway that reads the plant at these addresses."""
-        blocks = [[f'[site]\nname = "{self.name}-plant"', f'timezone = "{TIMEZONE}"'], ['[spool]\npath = "spool"']]
+        blocks = [
+            [
+                f'[site]\nname = "{self.name}-plant"',
+                f'timezone = "{TIMEZONE}"',
+                f"latitude = {LATITUDE}\nlongitude = {LONGITUDE}",
+            ],
+            ['[spool]\npath = "spool"'],
+        ]
         for part in self.parts:
             name, _, unit = self.drivers[part.name]
             block = [

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from wattgram_drivers.device import Device
 from wattgram_drivers.map_roles import parts
 
+from .three_phase import PHASES, three_phase
+
 POWER, FORWARD, BACKWARD = "active_power_total", "active_energy_import", "active_energy_export"
 """Values of every electrical part: power and counters in the direction of its role, and the counter against it."""
 
@@ -41,8 +43,9 @@ def with_terminal_values(device: Device, values: Mapping[str, float]) -> Mapping
     if terminal is None or "backup_power" not in values:
         return values
     power, backup = values[POWER], values["backup_power"]
-    # A map with a bridge of another name has the grid port in the inverter's power (GoodWe).
-    found = {} if POWER in terminal.bridge or not terminal.bridge else {POWER: power - backup}
+    found: dict[str, float] = {}
+    if terminal.bridge and POWER not in terminal.bridge:  # the AC values are those of the grid port (GoodWe)
+        found |= _port_values(power - backup, values)
     found |= dict.fromkeys(terminal.bridge, power) | dict.fromkeys(terminal.grid_port, power - backup)
     found |= dict.fromkeys(terminal.backup_power, backup)
     battery = values["battery_power"]
@@ -59,6 +62,12 @@ def with_terminal_values(device: Device, values: Mapping[str, float]) -> Mapping
     for pairs, forward, backward in counters:
         found |= dict(_counted(pairs, values[forward], values.get(backward, 0.0)))
     return {**values, **found}
+
+
+def _port_values(port: float, values: Mapping[str, float]) -> dict[str, float]:
+    """Return the AC values of a port with another active power, W, at the same voltages and reactive power."""
+    l1, l2, l3 = (values[f"voltage_{phase}n"] for phase in PHASES)
+    return three_phase(port, values["reactive_power_total"], (l1, l2, l3), (1 / 3, 1 / 3, 1 / 3))
 
 
 def _divided(alternative: Sequence[str], whole: float) -> dict[str, float]:
