@@ -15,7 +15,7 @@ from wattgram.base.clock import NS
 from wattgram.base.record import Record, Series
 from wattgram.grid.signal import Signal
 
-from .books import EXTRA_FIELDS, Books, GridTerms
+from .books import EXTRA_FIELDS, Books, GridTerms, interval_begin, seconds_of
 from .checkpoint_text import state_of, text_of
 
 UNREVISED = bytes(8)
@@ -62,11 +62,12 @@ class ReplayCounts:
 class Replay:
     """Computation from the stored records of a site in the order in which they were appended.
 
-    books: in the state of `begin`, UTC ns. After `since`, up to `until`, UTC ns, each instant gets the grid intensity
-    as known today. Before and after, it keeps the published intensity, so that the windows around are complete and the
-    carbon of the battery continues. windows: kinds to publish. skip_to_checkpoint: the first records are of another
-    configuration of the site; skip them up to a state of this one. late: stored rows of late energy, in the order of
-    storage: a later row of a quarter replaces an earlier one, and each belongs to the end of its quarter.
+    books: in the state of `begin`, UTC ns. After `since`, up to `until`, UTC ns, each instant gets the mean grid
+    intensity of the interval before it, as known today. Before and after, it keeps the published intensity, so that the
+    windows around are complete and the carbon of the battery continues. windows: kinds to publish. skip_to_checkpoint:
+    the first records are of another configuration of the site; skip them up to a state of this one. late:
+    stored rows of late energy, in the order of storage: a later row of a quarter replaces an earlier one, and each
+    belongs to the end of its quarter.
     """
 
     def __init__(
@@ -147,7 +148,7 @@ class Replay:
             return ()
         before = self._unrevised_ticks | dict(self.past.published("tick", times[0], times[-1] + 1))
         self._unrevised_ticks = {}
-        terms = [self._terms(time, before.get(time)) for time in times]
+        terms = [self._terms(time, seconds_of(row), before.get(time)) for time, row in zip(times, rows, strict=True)]
         block = self.books.with_grid_terms(b"".join(rows), terms)
         begin, self.reached = self.reached, times[-1]
         late = [(time, self._late_row(self._late[time])) for time in sorted(self._late) if begin < time <= times[-1]]
@@ -203,14 +204,17 @@ class Replay:
         else:
             self._skipping, self.reached = False, record.time
 
-    def _terms(self, time: int, published: Record | None) -> GridTerms:
-        """Return the grid terms of an instant."""
+    def _terms(self, time: int, seconds: float, published: Record | None) -> GridTerms:
+        """Return the grid terms of an instant, and of the interval of `seconds` before it."""
         if not self._since < time <= self._until and published is not None:
             return _published(published)
+        begin = interval_begin(time, seconds) if seconds > 0.0 else time
         terms, since, until = self._last_terms
-        if terms is None or not since <= time < until:
-            terms = self.books.terms(time)
-            self._last_terms = terms, time, self.books.ladder.until(time)
+        if terms is None or not since <= begin <= time - 1 < until:
+            terms = self.books.terms(time, seconds)
+            until = self.books.ladder.until(begin)
+            # The mean over a change is of this interval alone.
+            self._last_terms = (terms, begin, until) if begin <= time - 1 < until else (None, 0, 0)
         return terms
 
     def _late_row(self, record: Record) -> bytes:

@@ -37,7 +37,7 @@ NS = 1_000_000_000
 LATITUDE, LONGITUDE = 29.6, 106.5  # Chongqing
 PRODUCERS = ("pv", "wind", "hydro", "genset", "chp")
 CONSUMERS = ("load", "ev")
-AMOUNT_ROLES = ("production", "capture", "fuel")
+AMOUNT_ROLES = ("production", "capture", "fuel", "heat")
 POWER_FACTORS = {"load": 0.92, "ev": 0.985, "pv": 0.999, "battery": 0.995}
 SLEEPING, PRODUCING, THROTTLED = 2.0, 4.0, 5.0  # SunSpec model 103, point St
 EMPTY, DISCHARGING, CHARGING, FULL, HOLDING = 2.0, 3.0, 4.0, 5.0, 6.0  # SunSpec model 802, point ChaSt
@@ -287,6 +287,8 @@ class Factory:
             "volume_total": total,
             "volume_flow": rate,
             "mass_flow": rate,
+            "thermal_energy_total": total,
+            "thermal_power": rate * 3600,
         }
 
     def _observed(self) -> dict[str, float]:

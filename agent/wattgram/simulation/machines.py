@@ -16,9 +16,10 @@ from .sky import Noise, chance, smoothstep
 class SitePart:
     """One device of the site: role, nameplate power in W, and group of a load.
 
-    For production, capture and fuel `rated_power` is the number of units (pieces, kg, m3) per hour. behind: part whose
-    meter contains this part's flow, "" for the busbar; a battery behind a PV inverter is at the DC side. backup_port:
-    of a load, the hybrid inverter whose backup port feeds the load. grid_charge: whether a battery charges at night.
+    For production, capture, fuel and heat `rated_power` is the number of units (pieces, kg, m3, Wh) per hour. behind:
+    part whose meter contains this part's flow, "" for the busbar; a battery behind a PV inverter is at the DC side.
+    backup_port: of a load, the hybrid inverter whose backup port feeds the load. grid_charge: whether a battery charges
+    at night.
     """
 
     name: str

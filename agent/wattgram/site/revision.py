@@ -14,7 +14,7 @@ from pathlib import Path
 from wattgram.accounts.books import Books
 from wattgram.accounts.checkpoint_text import state_of
 from wattgram.accounts.instant_replay import ImpliedPast, Replay
-from wattgram.base.clock import Clock
+from wattgram.base.clock import NS, Clock
 from wattgram.base.errors import HistoryError, SpoolError
 from wattgram.base.record import ALL_WINDOWS, Record
 from wattgram.base.watchdog import Pulse
@@ -256,8 +256,9 @@ class Revision:
     async def _apply_late_values(self) -> None:
         assert self._span is not None  # the caller has checked
         (begin, end), self._span = self._span, None
+        until = end + round(self._site.config.site.tick * NS)  # the first interval after the change may begin in it
         try:
-            await self.revise(begin - 1, end, ALL_WINDOWS)
+            await self.revise(begin - 1, until, ALL_WINDOWS)
         except (HistoryError, SpoolError) as error:
             log.error("late grid values are not applied: %s", error)
         except Exception:  # a late value must not end the daemon

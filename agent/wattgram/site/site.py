@@ -11,7 +11,7 @@ from typing import Any
 
 from wattgram_drivers.device import Reading
 
-from wattgram.accounts.books import Books, era_of
+from wattgram.accounts.books import Books, era_of, seconds_of
 from wattgram.accounts.checkpoint_text import text_of
 from wattgram.accounts.daybook import DayBook
 from wattgram.accounts.instant_rows import Instants
@@ -199,7 +199,7 @@ class Site:
         row, occurrences = self._balance.advance(self._instants.row(time, seconds, now), seconds)
         for event, detail in occurrences:
             self.event("", event, detail)
-        terms = [self.books.terms(time)]
+        terms = [self.books.terms(time, seconds_of(row))]
         row = self.books.with_grid_terms(row, terms)
         self._append(Record(self.books.layout.instant, time, row))
         self._days.add_row(time, row)
@@ -212,6 +212,8 @@ class Site:
                 self._append(Record(self.books.layout.totals, time, totals))
                 self._book(self.books.late_totals(time, totals))
             self._store_checkpoint(time)
+            for event, detail in self.books.battery_occurrences():
+                self.event("", event, detail)
             for record in self._days.records():
                 self._append(record)
         self._save()

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import wattgram
-from wattgram.accounts import balance, hybrid_state
+from wattgram.accounts import balance, battery_watch, hybrid_state
 from wattgram.acquisition import device_source, paced_intervals, value_incident
 from wattgram.base import watchdog
 from wattgram.base.event_severity import SEVERITIES
@@ -31,6 +31,7 @@ def events() -> set[str]:
         *(balance.FAULT, balance.RESTORED, balance.WITHHELD, balance.EXCEEDED, balance.FIT),
         *(hybrid_state.CONTRADICT, hybrid_state.AGREED, hybrid_state.LOSS, hybrid_state.LOSS_POSSIBLE),
         hybrid_state.UNNAMED,
+        *(battery_watch.OUT_OF_RANGE, battery_watch.IN_RANGE, battery_watch.DIFFERS, battery_watch.AGREES),
         *site.RESTARTED.values(),
         *(unknown_load.UNKNOWN, unknown_load.KNOWN),
         *(wall_clock.UNSET, wall_clock.SET, wall_clock.UNCONFIRMED, wall_clock.STEPPED),
