@@ -92,7 +92,9 @@ def test_the_hybrid_plant_has_no_finding_with_the_configuration_of_simulate(time
 
     report = leaping_loop.run(main())
     assert report.findings == []
-    print(report.notes)
+    # The loss of each hybrid is told; that roof-west draws 10 kW for its battery at night is no question.
+    assert [note.partition(":")[0] for note in report.notes] == ["roof-east", "roof-west"]
+    assert all(note.endswith("the loss of the conversion") for note in report.notes)
     assert [answer for _, _, answer, _ in report.devices] == ["answers"] * 11
 
 
