@@ -86,7 +86,7 @@ class PlantDay:
         self.records: list[Record] = []
         spool = Spool(folder, max_size=2**30, keep=1e8, sinks=())
         self.site = Site(self.config, list(self.sources.values()), spool, self.clock)
-        spool.append = self.records.append  # type: ignore[method-assign]  # the records alone matter here
+        spool.append = self.records.append  # type: ignore[method-assign, assignment]  # the records alone matter here
         self.steps: list[dict[str, float]] = []
 
     @staticmethod

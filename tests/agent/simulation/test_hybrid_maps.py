@@ -6,15 +6,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from wattgram.config.load import read
 from wattgram.simulation.factory import NS, Factory
 from wattgram.simulation.machines import SitePart, conversion_loss
+from wattgram.simulation.plant_names import HYBRID as HYBRID_PLANT
+from wattgram.simulation.plants import plant
 from wattgram.simulation.serve_devices import ServedDevice, served_unit
+from wattgram.simulation.simulated_devices import of_config
 from wattgram.simulation.site_ledger import HybridFlows, TrueHybrid, flows_of
 from wattgram_drivers import catalogue
 from wattgram_drivers.endpoint import parse
 
 from tests.support.plants import Hands
-from tests.support.wired_sites import WiredSite, device
+from tests.support.wired_sites import HEAD, WiredSite, device
 
 NAMED = [name for name in catalogue.names() if not catalogue.is_sunspec(name)]
 MAPS = [name for name in NAMED if catalogue.load(name).terminal is not None]
@@ -135,3 +139,48 @@ def test_a_hybrid_reads_back_through_every_map_with_a_terminal(tmp_path: Path, n
         assert taken.node.terminal == pytest.approx(terminal, abs=15.0), state
         assert taken.node.pv == pytest.approx(true["dc_power"], abs=15.0), state
         assert taken.node.battery == pytest.approx(true["battery_power"], abs=15.0), state
+
+
+def stands(folder: Path, *devices: str) -> dict[str, str]:
+    """Return what each device of a configuration stands behind in the site model."""
+    text = HEAD.format(1) + "".join(devices)
+    served = of_config(read(text, folder / "site.toml", {}), ())
+    Factory([member.part for member in served], start=NIGHT)  # refuses what the model cannot be
+    return {member.part.name: member.part.behind for member in served if member.part.behind}
+
+
+def test_the_model_of_a_configuration_is_wired_as_the_configuration(tmp_path: Path) -> None:
+    found = stands(
+        tmp_path,
+        device("incomer", "grid"),
+        device("hall", "load", port=503),
+        device("roof", "pv", "huawei_sun2000", 504, 'behind = "hall"'),
+        device("shed", "pv", "huawei_sun2000", 505),
+        device("store", "battery", "huawei_luna2000", 504, 'behind = ["roof", "shed"]'),
+        device("cells", "battery", port=506),
+    )
+    assert found == {"roof": "hall", "store": "roof"}
+
+
+def test_a_second_battery_of_an_inverter_stands_on_the_busbar_of_the_model(tmp_path: Path) -> None:
+    found = stands(
+        tmp_path,
+        device("roof", "pv", "huawei_sun2000", 504),
+        device("store", "battery", "huawei_luna2000", 504),
+        device("store-2", "battery", port=505, more='behind = "roof"'),
+    )
+    assert found == {"store": "roof"}
+
+
+def test_the_configuration_of_the_hybrid_plant_gives_its_parts_again(tmp_path: Path) -> None:
+    site = plant(HYBRID_PLANT)
+    served = site.devices(parse("tcp://127.0.0.1:1502", listen=True))
+    text = site.configuration({member.part.name: member.endpoint for member in served})
+    again = of_config(read(text, tmp_path / "site.toml", {}), ())
+    assert [(member.driver, str(member.endpoint), member.unit) for member in again] == [
+        (member.driver, str(member.endpoint), member.unit) for member in served
+    ]
+    # The keys of a configuration do not tell what is on a backup port, or when a battery is charged.
+    assert [(part.name, part.role, part.group, part.behind) for part in site.parts] == [
+        (member.part.name, member.part.role, member.part.group, member.part.behind) for member in again
+    ]

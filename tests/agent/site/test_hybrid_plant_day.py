@@ -81,6 +81,16 @@ def test_each_hour_of_a_day_with_hybrids_agrees_with_the_ledger(tmp_path: Path) 
     assert day.events() == []
 
 
+@pytest.mark.nightly
+@pytest.mark.parametrize("begin", ["2026-12-18", "2026-12-20", "2026-03-10", "2026-06-27"])
+def test_each_hour_of_other_days_with_hybrids_agrees_with_the_ledger(tmp_path: Path, begin: str) -> None:
+    """A Friday and a Sunday of winter, a Tuesday of spring, a Saturday of summer; a tick of a minute."""
+    day = PlantDay(tmp_path, plant("hybrid"), midnight(begin), step=60)
+    day.live(24 * 3600)
+    compare(day)
+    assert day.events() == []
+
+
 def test_the_topology_of_a_hybrid_follows_from_url_and_unit(tmp_path: Path) -> None:
     day = PlantDay(tmp_path, plant("hybrid"), midnight("2026-06-24"))
     behind = {device.name: device.behind for device in day.config.devices if device.behind}
