@@ -54,7 +54,7 @@ class Account:
     """A window: energies and carbon by kind, stocks at begin and end (Wh, g), groups, scope 1.
 
     `complete` says that the day covers the window. `coverage` is the share of the window whose load was booked.
-    `least` is the load below which an intensity says nothing, Wh.
+    `least` is the load below which an intensity says nothing, Wh. `scope2` is the import's carbon by location, g.
     """
 
     kind: str
@@ -68,6 +68,7 @@ class Account:
     group_carbon: Sums
     stock: tuple[tuple[Fraction, Fraction], tuple[Fraction, Fraction]]
     scope1: Fraction
+    scope2: Fraction
     least: Fraction
 
     @property
@@ -297,11 +298,10 @@ class Ledger:
         run.energy["charge"] = sum(run.charge.values(), ZERO)
         taken = (energy * self.pools[name].price() for name, energy in run.discharge.items())
         run.carbon["discharge"] = sum(taken, ZERO)
-        others = [Inflow(run.energy[kind], run.carbon[kind]) for kind in ("import", "generation", "discharge")]
+        kinds = ("pv", "discharge", "generation", "import")
         return allocate(
             self.site.method,
-            Inflow(run.energy["pv"], run.carbon["pv"]),
-            Inflow(sum((part.energy for part in others), ZERO), sum((part.carbon for part in others), ZERO)),
+            [Inflow(run.energy[kind], run.carbon[kind]) for kind in kinds],
             run.energy["export"],
             run.energy["charge"],
             known=run.state <= State.LATE,
@@ -314,6 +314,9 @@ class Ledger:
     def account(self, kind: str, begin: int, end: int) -> Account:
         """Return the account of a span that no booking crosses."""
         inside = [booking for booking in self.bookings if begin <= booking.begin and booking.end <= end]
+        energy = {name: sum((booking.energy.get(name, ZERO) for booking in inside), ZERO) for name in KINDS}
+        carbon = {name: sum((booking.carbon.get(name, ZERO) for booking in inside), ZERO) for name in KINDS}
+        official = self.day.official
         lengths = sum((Fraction(booking.end - booking.begin) for booking in inside if booking.covered), ZERO)
         return Account(
             kind,
@@ -321,12 +324,13 @@ class Ledger:
             end,
             self.day.begin <= begin and end <= self.day.end,
             lengths / (end - begin) / len(self.site.busbars()),
-            {name: sum((booking.energy.get(name, ZERO) for booking in inside), ZERO) for name in KINDS},
-            {name: sum((booking.carbon.get(name, ZERO) for booking in inside), ZERO) for name in KINDS},
+            energy,
+            carbon,
             totals([booking.groups for booking in inside]),
             totals([booking.group_carbon for booking in inside]),
             (self.stock(max(begin, self.day.begin)), self.stock(end)),
             sum((carbon for left, right, carbon in self.scope1 if begin <= left and right <= end), ZERO),
+            carbon["import"] if official is None else energy["import"] * official / 1000,
             (self.site.rated or ZERO) * Fraction(5, 1000) * (end - begin) / HOUR,
         )
 

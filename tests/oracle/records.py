@@ -31,7 +31,7 @@ def record(account: Account) -> dict[str, float]:
         "battery_stock_energy": float(energy),
         "battery_stock_emission": float(carbon),
         "scope1": float(account.scope1),
-        "scope2_location": float(account.carbon["import"]),
+        "scope2_location": float(account.scope2),
         "coverage": float(account.coverage),
     }
     if account.intensity is not None:
