@@ -102,7 +102,7 @@ class ExactSite(WiredSite):
             for left, right, value in exact.day.signal.pieces(begin, exact.day.end)
         ]
         tables = [table(site, device, number, interval or exact.tick) for number, device in enumerate(site.devices)]
-        keys = "" if site.latitude is None else f"latitude = {site.latitude}\nlongitude = {site.longitude}"
+        keys = "" if site.latitude is None else f"latitude = {site.latitude}\nlongitude = {site.longitude}\n"
         super().__init__(
             folder,
             *tables,

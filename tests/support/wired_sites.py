@@ -27,7 +27,7 @@ from tests.support.plants import Hands
 from tests.support.served_images import ServedImages
 
 START = int(datetime(2026, 6, 1, 4, 0, tzinfo=UTC).timestamp()) * NS
-HEAD = '[site]\nname = "works"\ntimezone = "{}"\ntick = "{}s"\n{}\n'
+HEAD = '[site]\nname = "works"\ntimezone = "UTC"\ntick = "{}s"\n'
 
 
 def device(name: str, role: str, driver: str = "eastron_sdm630", port: int = 502, more: str = "") -> str:
@@ -41,7 +41,7 @@ def device(name: str, role: str, driver: str = "eastron_sdm630", port: int = 502
 class WiredSite:
     """A site whose devices show what the test says, one reading of each with every tick.
 
-    grid: the table [grid]. keys: more keys of [site]. signals: of the grid, also of the future.
+    grid: the table [grid]. keys: more lines of [site]. signals: of the grid, also of the future.
     """
 
     def __init__(
@@ -55,7 +55,8 @@ class WiredSite:
         keys: str = "",
         signals: Sequence[Signal] = (),
     ) -> None:
-        text = HEAD.format(timezone, tick, keys) + grid + "".join(devices)
+        head = HEAD.format(tick).replace('"UTC"', f'"{timezone}"')
+        text = head + keys + grid + "".join(devices)
         self.config: Config = read(text, folder / "site.toml", {})
         self.clock = Hands(start)
         self.records: list[Record] = []
