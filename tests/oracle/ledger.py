@@ -34,11 +34,16 @@ class Run:
     discharge: Sums = field(default_factory=lambda: defaultdict(Fraction))
     charge: Sums = field(default_factory=lambda: defaultdict(Fraction))
     groups: Sums = field(default_factory=lambda: defaultdict(Fraction))
+    unknown: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """What was booked for a run: energies and carbon of the kinds, groups, and whether the load was known."""
+    """What was booked for a run: energies and carbon of the kinds, groups, and whether the load was known.
+
+    `unknown` are the kinds of which a device was unknown, `told` those of which a device was known.
+    """
 
     begin: Number
     end: Number
@@ -47,13 +52,16 @@ class Booking:
     carbon: Sums
     groups: Sums
     group_carbon: Sums
+    unknown: frozenset[str]
+    told: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
     """A window: energies and carbon by kind, stocks at begin and end (Wh, g), groups, scope 1.
 
-    `complete` says that the day covers the window. `coverage` is the share of the window whose load was booked.
+    `known` are the kinds of which something was known in the window: zero is told only when zero is known (METHOD-SITE
+    9.1). `complete` says that the day covers the window. `coverage` is the share of the window whose load was booked.
     `least` is the load below which an intensity says nothing, Wh. `scope2` is the import's carbon by location, g.
     """
 
@@ -70,6 +78,7 @@ class Account:
     scope1: Fraction
     scope2: Fraction
     least: Fraction
+    known: frozenset[str]
 
     @property
     def intensity(self) -> Fraction | None:
@@ -209,6 +218,11 @@ class Ledger:
             device = self.flows.nodes[name][0]
             flow = self.flows.flow(name, left)
             state = flow.state
+            kinds = self._kinds(device)
+            if flow.net is None or (device.terminal is not None and flow.pv is None):
+                run.unknown |= kinds
+            else:
+                run.told |= kinds
             if device.role == "grid":
                 incomers.append(flow)
             elif device.terminal is not None:
@@ -234,6 +248,14 @@ class Ledger:
                 _, use = self.flows.use(meter, left)
                 run.groups[meter.group] += (use or ZERO) * hours
         return run
+
+    @staticmethod
+    def _kinds(device: Device) -> set[str]:
+        """Return the kinds of a device's flows."""
+        if device.terminal is not None:
+            return {"pv", "discharge", "charge"}
+        found = {"grid": {"import", "export"}, "battery": {"discharge", "charge"}, "pv": {"pv"}}
+        return found.get(device.role, {"generation"})
 
     @staticmethod
     def connection(incomers: list[Flow]) -> tuple[Fraction, Fraction]:
@@ -288,6 +310,8 @@ class Ledger:
                 dict(run.carbon),
                 dict(run.groups),
                 {group: use * price for group, use in run.groups.items()},
+                frozenset(run.unknown | ({"load"} if found.load is None else set())),
+                frozenset(run.told),
             )
         )
         self._snapshot(run.end)
@@ -332,6 +356,9 @@ class Ledger:
             sum((carbon for left, right, carbon in self.scope1 if begin <= left and right <= end), ZERO),
             carbon["import"] if official is None else energy["import"] * official / 1000,
             (self.site.rated or ZERO) * Fraction(5, 1000) * (end - begin) / HOUR,
+            frozenset(
+                kind for kind in KINDS if any(kind in booking.told or kind not in booking.unknown for booking in inside)
+            ),
         )
 
     def windows(self, kind: str) -> list[Account]:

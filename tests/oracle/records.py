@@ -23,9 +23,12 @@ CARBON = {
 
 
 def record(account: Account) -> dict[str, float]:
-    """Return the fields of METHOD-SITE 12 of a window; `emission_intensity` is left out where nothing was used."""
-    found = {name: float(account.energy[kind]) for kind, name in ENERGIES.items()}
-    found |= {name: float(account.carbon[kind]) for kind, name in CARBON.items()}
+    """Return the fields of METHOD-SITE 12 of a window, without the kinds that were never known in it.
+
+    `emission_intensity` is left out where nothing was used.
+    """
+    found = {name: float(account.energy[kind]) for kind, name in ENERGIES.items() if kind in account.known}
+    found |= {name: float(account.carbon[kind]) for kind, name in CARBON.items() if kind in account.known}
     energy, carbon = account.stock[1]
     found |= {
         "battery_stock_energy": float(energy),

@@ -99,9 +99,10 @@ def charging(site: Site, found: Moment) -> bool:
 
 
 def companions(site: Site, device: Device) -> set[str]:
-    """Return the devices that fall silent with a device: a hybrid and its battery are one unit."""
+    """Return the devices that fall silent with a device: a hybrid with its battery, a genset with its fuel meter."""
     hybrid = site.hybrid_of(device) or device
-    return {device.name, hybrid.name} | {below.name for below in site.below(hybrid.name) if site.hybrid_of(below)}
+    cells = {below.name for below in site.below(hybrid.name) if site.hybrid_of(below)}
+    return {device.name, hybrid.name} | cells | {other.name for other in site.devices if other.feeds == device.name}
 
 
 def silences(random: Random, site: Site, ticks: int, most: int) -> Iterator[tuple[frozenset[str], int, int]]:
