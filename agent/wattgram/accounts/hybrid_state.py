@@ -100,9 +100,14 @@ class HybridState:
             self.add_battery(reading.battery_step)
 
     def add_battery(self, step: MeteredStep) -> None:
-        """Add the DC counters of a battery's reading."""
-        self._count(1, step.positive, step.resolution[0])
-        self._count(2, step.negative, step.resolution[1])
+        """Add the DC counters of a battery's reading.
+
+        A device copies both together: with a step of one, the standstill of the other is known, too.
+        """
+        moved = step.positive > 0.0 or step.negative > 0.0
+        for index, amount, resolution in zip((1, 2), step[:2], step.resolution, strict=True):
+            stood = moved and resolution > 0.0 and isnan(amount)
+            self._count(index, 0.0 if stood else amount, resolution)
 
     def _count(self, index: int, amount: float, resolution: float) -> None:
         if isfinite(amount):

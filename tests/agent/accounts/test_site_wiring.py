@@ -150,6 +150,11 @@ def test_what_the_dc_counters_counted_before_a_gap_is_no_part_of_the_gap() -> No
     assert after_a_gap(10_000.0, 0.0, 3750.0, (4800.0, 0.0), last) == pytest.approx([7800.0, 0.0, 3000.0])
 
 
+def test_a_copied_register_that_stood_still_beside_a_step_tells_zero() -> None:
+    last = (4800.0, 8000.0, -3000.0)
+    assert after_a_gap(10_000.0, nan, 3750.0, (4800.0, 0.0), last) == pytest.approx([7800.0, 0.0, 3000.0])
+
+
 def test_without_counters_of_the_battery_the_last_proportion_shares_a_gap() -> None:
     """METHOD-SITE 8.2: the evening, two parts of PV and three of the battery."""
     last = (4800.0, 2000.0, 3000.0)
