@@ -62,8 +62,9 @@ class Layout:
     """Content of an instant's row: `channels`, further `columns` of the hot loop, and the name of every number.
 
     Rows are stored in records of two series: `instant`, and `late` for the late energy of a quarter of an hour. A
-    change of the site changes the series. totals: series of energy that belongs to days and months only, because its
-    time is not known; in earlier versions all late energy.
+    change of the site changes the series. The text of a `late` record is the time of its energy (`late_price`). totals:
+    series of energy that belongs to days and months only, because its time is not known, or no quarter of it can be
+    computed any more; in earlier versions all late energy.
     """
 
     channels: tuple[DeviceConfig, ...]
@@ -101,7 +102,7 @@ class Layout:
             columns,
             fields,
             Series("instant", tags, fields),
-            Series("late", (*tags, ("slot", SLOT)), fields),
+            Series("late", (*tags, ("slot", SLOT)), fields, (), ("spans",)),
             Series("late", tags, fields),
             config.site.timezone,
         )
@@ -261,6 +262,7 @@ class Books:
         self._open(time - 1, TOTAL_WINDOWS)
         self._open(time)
         self._accounts.late(self._without_waiting(row))
+        self._accounts.abandon()  # no quarter settles it
         for window in WINDOWS:
             if window not in TOTAL_WINDOWS:
                 self._accounts.reset(WINDOWS.index(window))
@@ -270,6 +272,8 @@ class Books:
 
         Energies of the channels beside a missing incomer waited then, and are booked with the instants now.
         """
+        if seconds_of(row) == 0.0:
+            return row
         numbers, count = array("d", row), len(self.layout.channels)
         waited, first = numbers[0] > EARLIER_SECONDS, LEADING_COLUMNS + count
         for index, device in enumerate(self.layout.channels):

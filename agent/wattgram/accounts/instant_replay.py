@@ -9,14 +9,17 @@ import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Protocol
 
 from wattgram.base.clock import NS
 from wattgram.base.record import Record, Series
 from wattgram.grid.signal import Signal
 
+from . import late_price
 from .books import EXTRA_FIELDS, Books, GridTerms, interval_begin, seconds_of
 from .checkpoint_text import state_of, text_of
+from .late_energy import Span
 
 UNREVISED = bytes(8)
 """Revision of the first publication."""
@@ -67,7 +70,7 @@ class Replay:
     windows around are complete and the carbon of the battery continues. windows: kinds to publish. skip_to_checkpoint:
     the first records are of another configuration of the site; skip them up to a state of this one. late:
     stored rows of late energy, in the order of storage: a later row of a quarter replaces an earlier one, and each
-    belongs to the end of its quarter.
+    belongs to the end of its quarter. begun: the time of the state from which it computes.
     """
 
     def __init__(
@@ -83,7 +86,7 @@ class Replay:
         late: Iterable[Record] = (),
     ) -> None:
         self.books = books
-        self.reached = begin
+        self.reached = self.begun = begin
         self.counts = ReplayCounts()
         self._since, self._until = since, until
         self.past = past
@@ -99,7 +102,10 @@ class Replay:
         self._late = {record.time: record for record in late if record.series == books.layout.late}
 
     def take(self, record: Record) -> Iterable[Record]:
-        """Take a stored record; return the records to publish again."""
+        """Take a stored record; return the records to publish again, all to be read before the next call.
+
+        They are computed while they are read.
+        """
         series = record.series
         series_kind = self._kinds.get(id(series))  # a reader gives all records of a series the same object
         if series_kind is None:
@@ -119,16 +125,14 @@ class Replay:
             pass  # a replacement of an earlier record
         elif kind == "instant" and not self._skipping:
             records = self.finish() if len(self._times) == BLOCK_INSTANTS else ()
-            self._times.append(record.time)
+            self._times.append(record.time)  # of the next block: `finish` has taken the others
             self._rows.append(record.values)
             return records
         elif kind == "totals" and not self._skipping:
-            return [
-                *self.finish(),
-                *self._changed(self.books.late_totals(record.time, self._late_row(record)), record.time, {}),
-            ]
+            totals = self.books.late_totals(record.time, self._late_row(record))
+            return chain(self.finish(), self._changed(totals, record.time, {}))
         elif kind == "checkpoint":
-            return [*self.finish(), *self._replace_checkpoint(record)]
+            return chain(self.finish(), self._replace_checkpoint(record))
         return ()
 
     def _kind(self, series: Series) -> str:
@@ -141,8 +145,8 @@ class Replay:
         of_this_site = series.kind == "checkpoint" or series in (layout.instant, layout.late)
         return series.kind if of_this_site else ""
 
-    def finish(self) -> Sequence[Record]:
-        """Compute the instants taken so far; return the records to publish again."""
+    def finish(self) -> Iterable[Record]:
+        """Compute the instants taken so far; return the records to publish again, as `take`."""
         times, rows, self._times, self._rows = self._times, self._rows, [], []
         if not times:
             return ()
@@ -154,7 +158,7 @@ class Replay:
         late = [(time, self._late_row(self._late[time])) for time in sorted(self._late) if begin < time <= times[-1]]
         self.counts.instants += len(times)
         self.counts.samples += len(times) * len(self.books.layout.channels)
-        return list(self._changed(self.books.advance(times, block, terms, late), times[-1], before))
+        return self._changed(self.books.advance(times, block, terms, late), times[-1], before)
 
     def _changed(self, records: Iterable[Record], time: int, ticks: Mapping[int, Record]) -> Iterator[Record]:
         """Yield the records that differ from the published ones, with the next revision."""
@@ -202,6 +206,8 @@ class Replay:
         except ValueError:
             self._skipping = True
         else:
+            if self._skipping:
+                self.begun = record.time
             self._skipping, self.reached = False, record.time
 
     def _terms(self, time: int, seconds: float, published: Record | None) -> GridTerms:
@@ -221,12 +227,13 @@ class Replay:
         """Return a row of late energy with the mean grid intensity; outside the period, as it was booked."""
         if not self._since < record.time <= self._until:
             return record.values
-        begin = self.books.layout.slot_begin(record.time)
         if record.series == self.books.layout.totals:
-            seconds = struct.unpack_from("d", record.values)[0]
-            begin = record.time - int(max(3600.0, seconds) * NS)
-        mean = self.books.ladder.mean(begin, record.time)
-        terms = GridTerms(mean, self.books.ladder.official(record.time).intensity)
+            seconds = seconds_of(record.values)
+            spans: Sequence[Span] = (Span(record.time - int(max(3600.0, seconds) * NS), record.time),)
+        else:
+            spans = late_price.spans_of(record.texts[0])
+        mean = late_price.price(self.books.ladder, spans)
+        terms = GridTerms(mean, self.books.ladder.official(record.time - 1).intensity)
         return self.books.with_grid_terms(record.values, [terms])
 
 

@@ -15,7 +15,6 @@ from wattgram.accounts.books import Books, era_of, seconds_of
 from wattgram.accounts.checkpoint_text import text_of
 from wattgram.accounts.daybook import DayBook
 from wattgram.accounts.instant_rows import Instants
-from wattgram.accounts.late_energy import LateAmount
 from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS, Clock
 from wattgram.base.occurrence import Occurrence
@@ -35,8 +34,9 @@ from wattgram.timekeeping.timekeeper import Timekeeper
 from wattgram.timekeeping.wall_clock import CLOCK_STEP, EARLIEST
 
 from .balance_check import BalanceCheck
+from .device_watch import DeviceWatch
 from .events import SiteEvents
-from .settlement import Settlement
+from .settlement import REPORTED_GAP, Settlement, gap_text
 from .ticker import Ticker
 from .undated_readings import UndatedReadings
 from .unknown_load import UnknownLoad
@@ -45,9 +45,6 @@ log = logging.getLogger(__name__)
 
 DATED_AT_ONCE = 50
 """Waiting readings that are processed at once after the clock was set; then polling continues."""
-
-REPORTED_GAP = 60.0
-"""Length from which a gap that a counter has told is an event, s."""
 
 STATE, ENERGY, COUNTERS, PUBLISHED, DAYS, JUDGED = "site", "energy", "counters", "told", "days", "judged"
 """Pieces of state in the spool."""
@@ -101,7 +98,7 @@ class Site:
         self.settlement = Settlement()
         self._unknown_load = UnknownLoad()
         self._learned: list[tuple[int, float, bool]] = []
-        self._states = {device.config.name: "waiting" for device in self.sources}
+        self._device_watch = DeviceWatch(self.sources, self._instants.is_asleep)
 
     def take(self, source: Source, reading: Reading) -> None:
         """Publish a reading as a record, and the events of its counters.
@@ -287,6 +284,25 @@ class Site:
 
     # late energy
 
+    def store_late(self) -> bool:
+        """Store some rows of late energy of closed quarters, after the ticks' own; return whether there are more."""
+        if (last := self.last) is None or self._balance.withheld or not self._instants.is_late_due(last):
+            return False
+        self._store_late(last, last)
+        self._save()
+        return self._instants.is_late_due(last)
+
+    def end_settlement(self, computed_from: int | None) -> None:
+        """Note that closed quarters were computed again from a time, UTC ns, or None: it must be tried again.
+
+        Late energy of the time before is booked at the end of the hour, with days and months only.
+        """
+        for amount in self.settlement.end(computed_from):
+            self._instants.add_old(amount)
+            detail = f"{gap_text(amount)} by counter; the history of this time is deleted: unaccounted in day and month"
+            self.event(self._instants.device_of(amount.channel), "gap older than history", detail)
+        self._save()
+
     def _late(self, time: int, begin: int) -> list[tuple[int, bytes]]:
         """Store the late energy that is due, and return the rows to book now; a revision books earlier quarters.
 
@@ -295,26 +311,27 @@ class Site:
         if self._balance.withheld:
             self._instants.forget_late()
             return []
+        quarter = self.books.layout.slot_begin(time)
         for amount in self._instants.amounts:
             self._days.add_late(amount)
-            self._report_late(amount)
-        rows = self._instants.late(time)
-        for end, row in rows:
-            self._append(Record(self.books.layout.late, end, row))
-            self.settlement.rows += 1
-            if end <= begin:
-                self.settlement.add(self.books.layout.slot_begin(end))
-        return [(end, row) for end, row in rows if end > begin]
+            if amount.length >= REPORTED_GAP:
+                detail = f"{gap_text(amount)} by counter, shared by time"
+                self.event(self._instants.device_of(amount.channel), "gap settled", detail)
+        for amount in (*self._instants.amounts, *self._instants.late_fuel):
+            self.settlement.add_amount(amount, quarter)
+        return self._store_late(time, begin)
 
-    def _report_late(self, amount: LateAmount) -> None:
-        """Report the energy of a gap."""
-        begin, end = amount.spans[0].begin, amount.spans[-1].end
-        if end - begin < REPORTED_GAP * NS:
-            return
-        energy = amount.positive - amount.negative
-        name = self._instants.device_of(amount.channel)
-        detail = f"{energy / 1000.0:.3f} kWh from {rfc3339(begin)} to {rfc3339(end)} by counter, shared by time"
-        self.event(name, "gap settled", detail)
+    def _store_late(self, time: int, begin: int) -> list[tuple[int, bytes]]:
+        """Store rows of late energy that are due at a time; return those of quarters that ended after `begin`."""
+        booked = []
+        for record in self._instants.late(time):
+            self._append(record)
+            self.settlement.rows += 1
+            if record.time > begin:
+                booked.append((record.time, record.values))
+            else:
+                self.settlement.add(self.books.layout.slot_begin(record.time))
+        return booked
 
     def _report_unknown(self, now: float) -> None:
         """Report devices whose missing power leaves the load unknown."""
@@ -361,17 +378,11 @@ class Site:
 
     def _watch(self, now: float, time: int) -> None:
         """Report lost devices and devices that are back."""
-        for source in self.sources:
-            name, state = source.config.name, source.state(now)
-            before = self._states[name]
-            if state == before:
-                continue
-            self._states[name] = state
-            if state in ("stale", "lost"):
-                self._append(source.stale_record(time))
-                self.event(name, "device lost", source.error or "no reading")
-            elif source.answers(now) and before in ("stale", "lost"):
-                self.event(name, "device back", "")
+        for name, record, occurrence in self._device_watch.advance(now, time):
+            if record is not None:
+                self._append(record)
+            if occurrence is not None:
+                self.event(name, *occurrence)
 
     # state
 
@@ -421,7 +432,7 @@ class Site:
         state: Any = json.loads(stored)
         self._instants.restore(state["instants"])
         self._balance.restore(state["balance"])
-        self.settlement.restore(state.get("settlement"))
+        self.settlement.restore(state["settlement"])
         self._unknown_load.restore(state.get("unknown", []))
 
     def _restore_judged(self, stored: bytes) -> None:
