@@ -19,15 +19,12 @@ from wattgram.counters.metering import MeteredStep
 from wattgram.grid.ladder import Ladder
 
 from . import battery_pool, fuel, late_price
-from .books import Layout
+from .books import OUTSIDE_BALANCE, Layout
 from .heat_fuel import BurnerInterval, HeatFuel
 from .late_energy import LONGEST_GAP, LateAmount, LateEnergy, LateRow, Span
 from .metering_point import FuelFlow, PointInterval
 from .night_rest import NightRest, Position, is_silent_at_night
 from .site_wiring import UNREAD, SiteWiring
-
-SUB_METERS = ("load", "ev")
-"""Roles outside the balance."""
 
 
 class SavedState(Protocol):
@@ -72,7 +69,7 @@ class Instants:
         }
         certificates = config.grid.certificates
         self._purchases = green_certificates.read(certificates.path, config.site.timezone) if certificates else None
-        sub_meters = (index for index, device in enumerate(layout.channels) if device.role in SUB_METERS)
+        sub_meters = (index for index, device in enumerate(layout.channels) if device.role in OUTSIDE_BALANCE)
         priced = (index for index, device in enumerate(layout.channels) if device.role in ("grid", "battery"))
         self._late_energy = LateEnergy(len(names), sub_meters, layout.slot_end, priced)
         self.amounts: list[LateAmount] = []
@@ -216,7 +213,7 @@ class Instants:
         names = (
             self.device_of(index)
             for index, (device, interval) in enumerate(zip(self._layout.channels, self._intervals, strict=True))
-            if not interval.known and device.role not in SUB_METERS
+            if not interval.known and device.role not in OUTSIDE_BALANCE
         )
         return tuple(dict.fromkeys(names))
 
