@@ -432,7 +432,7 @@ class Site:
         state: Any = json.loads(stored)
         self._instants.restore(state["instants"])
         self._balance.restore(state["balance"])
-        self.settlement.restore(state["settlement"])
+        self.settlement.restore(state.get("settlement", {"since": None, "amounts": []}))
         self._unknown_load.restore(state.get("unknown", []))
 
     def _restore_judged(self, stored: bytes) -> None:

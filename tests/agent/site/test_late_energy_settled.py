@@ -6,8 +6,10 @@ Expected values are hand calculations: constant powers times the time. METHOD-SI
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from wattgram.base.clock import NS
@@ -56,16 +58,28 @@ def test_a_silent_pv_meter_leaves_the_load_absent_until_its_counter_tells(tmp_pa
     assert_closing(tmp_path)
 
 
-@pytest.mark.parametrize("killed", [False, True], ids=["sigterm", "kill -9"])
-@pytest.mark.parametrize("slow_poll", [0, 7], ids=["first poll at once", "first poll slow"])
+EDGES = [
+    ("Asia/Shanghai", "2026-06-30T16:00:00"),  # the end of a month
+    ("Europe/Berlin", "2026-03-28T23:00:00"),  # the end of a day; the next day has 23 hours
+    ("Asia/Shanghai", "2026-06-30T15:00:00"),  # the end of an hour
+    ("Europe/Berlin", "2026-10-25T01:00:00"),  # the change of the clock, back to 02:00
+    ("Asia/Shanghai", "2026-06-30T15:15:00"),  # the end of a quarter
+]
+MORE_EDGES = [
+    ("Asia/Shanghai", "2026-12-31T16:00:00"),  # the end of a year
+    ("Europe/Berlin", "2026-03-29T01:00:00"),  # the change of the clock, on to 03:00
+    ("Asia/Kolkata", "2026-06-30T18:30:00"),  # the end of a month in a zone of UTC + 5:30
+    ("Asia/Kathmandu", "2026-06-30T18:15:00"),  # the same in UTC + 5:45
+    ("Australia/Lord_Howe", "2026-04-04T15:00:00"),  # the change of the clock, back by 30 minutes
+    ("Australia/Lord_Howe", "2026-10-03T15:30:00"),  # and on by 30 minutes
+]
+
+
 @pytest.mark.parametrize(
-    ("timezone", "end"),
+    ("timezone", "end", "slow_poll", "killed"),
     [
-        ("Asia/Shanghai", "2026-06-30T16:00:00"),  # the end of a month
-        ("Europe/Berlin", "2026-03-28T23:00:00"),  # the end of a day; the next day has 23 hours
-        ("Asia/Shanghai", "2026-06-30T15:00:00"),  # the end of an hour
-        ("Europe/Berlin", "2026-10-25T01:00:00"),  # the change of the clock, back to 02:00
-        ("Asia/Shanghai", "2026-06-30T15:15:00"),  # the end of a quarter
+        *((*edge, slow_poll, killed) for edge in EDGES for slow_poll in (0, 7) for killed in (False, True)),
+        *((*edge, 7, True) for edge in MORE_EDGES),
     ],
 )
 def test_a_pause_of_the_process_is_shared_at_the_end_of_a_window(
@@ -106,6 +120,44 @@ def test_a_pause_of_the_process_is_shared_at_the_end_of_a_window(
         if closed:
             assert kwh(closed[0], "load") == pytest.approx(15.0, abs=0.02), window
     assert_closing(left)
+
+
+@pytest.mark.parametrize(
+    ("timezone", "day", "hours"),
+    [
+        ("Europe/Berlin", "2026-03-29", 23.0),
+        ("Europe/Berlin", "2026-10-25", 25.0),
+        ("Australia/Lord_Howe", "2026-04-05", 24.5),
+        ("Australia/Lord_Howe", "2026-10-04", 23.5),
+        ("Asia/Kolkata", "2026-10-31", 24.0),
+    ],
+)
+def test_a_pause_over_a_day_has_the_energy_of_its_hours(tmp_path: Path, timezone: str, day: str, hours: float) -> None:
+    # 360 kW; the gateway is off for two days, from noon UTC of the day before
+    start, powers, roles = at(day) - 12 * 3600 * NS, {"incomer": 360e3}, {"incomer": "grid"}
+
+    async def work() -> None:
+        plant = await opened(tmp_path, roles, start, tick=60.0, timezone=timezone)
+        plant._powers |= powers
+        run_until(plant, start + 1800 * NS, 60.0, powers)
+        await ended(plant, tmp_path, killed=False)
+        plant.flow(2 * 86400.0, **powers)
+        counted, clock = plant.counters, plant.clock
+        plant = await opened(tmp_path, roles, 0, tick=60.0, timezone=timezone, clock=clock, counted=counted)
+        plant._powers |= powers
+        run_until(plant, clock.now + 1800 * NS, 60.0, powers)
+        await plant.settle()
+        await plant.spool.close()
+
+    asyncio.run(work())
+    midnight = int(datetime.fromisoformat(day).replace(tzinfo=ZoneInfo(timezone)).timestamp()) * NS
+    (found,) = [record for record in windows(tmp_path, "1d") if record.time == midnight]
+    assert kwh(found, "load") == pytest.approx(360.0 * hours, abs=0.1)
+    assert kwh(found, "estimated") == pytest.approx(360.0 * hours, abs=0.1)
+    assert found["coverage"] == pytest.approx(1.0, abs=1e-6)
+    quarters = [record for record in windows(tmp_path, "15m") if midnight <= record.time < midnight + hours * 3600 * NS]
+    assert [kwh(record, "load") for record in quarters] == pytest.approx([90.0] * int(4 * hours), abs=0.01)
+    assert_closing(tmp_path)
 
 
 def test_two_silent_meters_are_settled_when_both_have_told(tmp_path: Path) -> None:
