@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from math import isfinite, nan
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS
@@ -25,6 +25,18 @@ from .late_energy import LONGEST_GAP, LateAmount, LateEnergy, LateRow, Span
 from .metering_point import FuelFlow, PointInterval
 from .night_rest import NightRest, Position, is_silent_at_night
 from .site_wiring import UNREAD, SiteWiring
+
+
+class StoredLate(NamedTuple):
+    """Row of late energy of the quarter that ends at `time`, UTC ns. spans: time of the energy (`late_price`)."""
+
+    time: int
+    row: bytes
+    spans: str
+
+    def record(self, layout: Layout) -> Record:
+        """Return the row as a record."""
+        return Record(layout.late, self.time, self.row, (self.spans,))
 
 
 class SavedState(Protocol):
@@ -230,14 +242,14 @@ class Instants:
         }
         return self._packed(seconds, (nan, nan), [interval.power for interval in self._intervals], columns)
 
-    def late(self, time: int) -> list[Record]:
-        """Return the rows of late energy that are due at a time, as records with the ends of their quarters.
+    def late(self, time: int) -> list[StoredLate]:
+        """Return the rows of late energy that are due at a time, in order.
 
         At most `late_energy.MOST_LATE_ROWS`; `is_late_due` says whether there are more. The grid intensity is the mean
         over the part of the quarter to which the energy belongs.
         """
         return [
-            Record(self._layout.late, late.time, self._late_row(late, late.spans), (late_price.text_of(late.spans),))
+            StoredLate(late.time, self._late_row(late, late.spans), late_price.text_of(late.spans))
             for late in self._late_energy.take(time)
         ]
 

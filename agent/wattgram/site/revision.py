@@ -198,7 +198,7 @@ class Revision:
         """
         site, loop, started = self._site, asyncio.get_running_loop(), time.monotonic()
         new_instants: list[Record] = []
-        site.replay_backlog = new_instants
+        site.publication.replay_backlog = new_instants
         self.pulse.within(REPLAY_STEP)
         try:
             await self._spool.sync()
@@ -212,7 +212,7 @@ class Revision:
                 while (part := await loop.run_in_executor(self._thread, next, parts, None)) is not None:
                     records, replay = part
                     self.pulse.within(REPLAY_STEP)
-                    site.republish(records)
+                    site.publication.republish(records)
                     if progress is not None:
                         progress(replay)
                     await self._spool_room()
@@ -221,13 +221,13 @@ class Revision:
             assert replay is not None  # there is a last part
             replay.past = ImpliedPast()  # the following instants were published during the replay
             for record in list(new_instants):
-                site.republish(list(replay.take(record)))
-            site.republish(list(replay.finish()))
+                site.publication.republish(list(replay.take(record)))
+            site.publication.republish(list(replay.finish()))
             replay.books.ladder = site.grid
             if site.books.era == replay.books.era:  # else the clock was set back meanwhile and the books are obsolete
                 site.replace_books(replay.books)
         finally:
-            site.replay_backlog = None
+            site.publication.replay_backlog = None
             self._pause_until = time.monotonic() + 10.0 * (time.monotonic() - started)
         changed = replay.counts.changed
         if changed:

@@ -5,10 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from wattgram.accounts.late_energy import LateAmount, Span
-from wattgram.base.units import rfc3339
-
-REPORTED_GAP = 60.0
-"""Length from which a gap that a counter has told is an event, s."""
 
 MOST_OPEN_AMOUNTS = 10_000
 """Amounts that may wait for a computation that fails again and again; the first ones are then dropped from the list."""
@@ -73,12 +69,6 @@ class Settlement:
             ]
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"found {dumped!r}, expected the quarters to compute again") from error
-
-
-def gap_text(amount: LateAmount) -> str:
-    """Return energy and time of late energy for an event."""
-    begin, end = amount.spans[0].begin, amount.spans[-1].end
-    return f"{(amount.positive - amount.negative) / 1000.0:.3f} kWh from {rfc3339(begin)} to {rfc3339(end)}"
 
 
 def _earliest(*times: int | None) -> int | None:

@@ -55,8 +55,7 @@ def test_an_outage_is_a_good_reading_and_counts_in_the_availability(tmp_path: Pa
                 site.shows(name, active_energy_import=energy, active_energy_export=0.0)
             site.run()
         loads.append(site.number("load_power"))
-    for record in site.site._days.records():
-        site.site._append(record)
+    site.site.publication.append(*site.site._days.records())
 
     async def stored() -> tuple[Day, ...]:
         await site.spool.open()
