@@ -243,9 +243,11 @@ class Revision:
 
     async def _settle_late_energy(self) -> None:
         """Compute closed quarters with late energy again once no more of it follows, or after a failure."""
-        while self._site.store_late():  # a pause of a year has 35,000 rows
-            self.pulse.within(REPLAY_STEP)
+        with contextlib.suppress(SpoolError):  # the next call continues; the task of the spool reports the error
             await self._spool_room()
+            while self._site.store_late():  # a pause of a year has 35,000 rows
+                self.pulse.within(REPLAY_STEP)
+                await self._spool_room()
         now = asyncio.get_running_loop().time()
         if self._site.settlement.rows != self._late_rows:  # more may follow: devices return one after the other
             self._late_rows, self._settle_at = self._site.settlement.rows, max(self._settle_at, now + SETTLE_SECONDS)
