@@ -35,6 +35,9 @@ from .hybrid_nodes import channels_of, powered
 BALANCE_ROLES = POWER_ROLES
 """Roles whose power is a channel of the accounts."""
 
+OUTSIDE_BALANCE = ("load", "ev")
+"""Roles of sub-meters, whose energy is a part of the load."""
+
 TOTAL_WINDOWS = ("1d", "1mo")
 """Windows that close with the first instant after them."""
 
@@ -46,6 +49,9 @@ EARLIER_SECONDS = 2.0
 
 LEADING_COLUMNS = 3
 """Columns before the powers: seconds, grid g/kWh, grid clean share."""
+
+WINDOW_FIELDS = ("estimated_energy",)
+"""Numbers of a window, between those of the accounts and `EXTRA_FIELDS`."""
 
 EXTRA_FIELDS = ("grid_clean_share", "official_intensity", "grid_tier", "grid_age", "revision")
 """Numbers of an emission after the accounts' own; the revision is the last (`record.Record.looked_up_by_key`)."""
@@ -62,8 +68,9 @@ class Layout:
     """Content of an instant's row: `channels`, further `columns` of the hot loop, and the name of every number.
 
     Rows are stored in records of two series: `instant`, and `late` for the late energy of a quarter of an hour. A
-    change of the site changes the series. totals: series of energy that belongs to days and months only, because its
-    time is not known; in earlier versions all late energy.
+    change of the site changes the series. The text of a `late` record is the time of its energy (`late_price`). totals:
+    series of energy that belongs to days and months only, because its time is not known, or no quarter of it can be
+    computed any more; in earlier versions all late energy.
     """
 
     channels: tuple[DeviceConfig, ...]
@@ -101,7 +108,7 @@ class Layout:
             columns,
             fields,
             Series("instant", tags, fields),
-            Series("late", (*tags, ("slot", SLOT)), fields),
+            Series("late", (*tags, ("slot", SLOT)), fields, (), ("spans",)),
             Series("late", tags, fields),
             config.site.timezone,
         )
@@ -191,6 +198,7 @@ class Books:
         self._battery_watch = BatteryWatch(nan if battery_pool.learns(batteries) else efficiency)
         self._series = {window: self._window_series(config.site.name, window) for window in ("tick", *WINDOWS)}
         self._starts: dict[str, int] = {}
+        self._estimated = dict.fromkeys(WINDOWS, 0.0)
         self._label: tuple[bytes, tuple[str, ...]] = (struct.pack("4d", nan, nan, nan, nan), ("", "", ""))
         self._last_extra: tuple[GridTerms | None, bytes, tuple[str, ...]] = (None, b"", ())
         self.enter_era(era)
@@ -244,7 +252,7 @@ class Books:
                 yield self._record("tick", times[index], results[at : at + ROW])
             begin = end
             while waiting and waiting[0][0] == times[end - 1]:
-                self._accounts.late(waiting.popleft()[1])
+                self._book_late(waiting.popleft()[1], WINDOWS)
             # Days and months are closed with the next instant, as their last quarter may end without an instant.
             yield from self._close(times[end - 1], ("15m", "1h"))
 
@@ -252,7 +260,17 @@ class Books:
         """Book late energy of a slot that ended without an instant at its end."""
         yield from self._close(time - 1, WINDOWS)
         self._open(time - 1)
+        self._book_late(row, WINDOWS)
+
+    def _book_late(self, row: bytes, windows: Sequence[str]) -> None:
+        """Book late energy; it is the estimated energy of some windows (METHOD-SITE 9.3, 11)."""
         self._accounts.late(row)
+        count = len(self.layout.channels)
+        numbers = struct.unpack_from(f"{2 * count}d", row, 8 * (LEADING_COLUMNS + count))
+        known = [device.role not in OUTSIDE_BALANCE for device in self.layout.channels for _ in range(2)]
+        energy = sum(abs(number) for number, counts in zip(numbers, known, strict=True) if counts and isfinite(number))
+        for window in windows:
+            self._estimated[window] += energy
 
     def late_totals(self, time: int, row: bytes) -> Iterator[Record]:
         """Book a row of energy that belongs to days and months only, at the end of an hour."""
@@ -260,7 +278,8 @@ class Books:
         yield from self._close(time, ("15m", "1h"))
         self._open(time - 1, TOTAL_WINDOWS)
         self._open(time)
-        self._accounts.late(self._without_waiting(row))
+        self._book_late(self._without_waiting(row), TOTAL_WINDOWS)
+        self._accounts.abandon()  # no quarter settles it
         for window in WINDOWS:
             if window not in TOTAL_WINDOWS:
                 self._accounts.reset(WINDOWS.index(window))
@@ -270,6 +289,8 @@ class Books:
 
         Energies of the channels beside a missing incomer waited then, and are booked with the instants now.
         """
+        if seconds_of(row) == 0.0:
+            return row
         numbers, count = array("d", row), len(self.layout.channels)
         waited, first = numbers[0] > EARLIER_SECONDS, LEADING_COLUMNS + count
         for index, device in enumerate(self.layout.channels):
@@ -304,7 +325,8 @@ class Books:
     def state(self) -> bytes:
         """Return the state for a restart, for `restore`."""
         starts = {window: self._starts[window] for window in WINDOWS if window in self._starts}
-        head = {"starts": starts, "label": [self._label[0].hex(), self._label[1]], "era": self.era}
+        label, estimated = [self._label[0].hex(), self._label[1]], [self._estimated[window] for window in WINDOWS]
+        head = {"starts": starts, "label": label, "era": self.era, "estimated": estimated}
         return json.dumps(head).encode() + b"\n" + self._accounts.state()
 
     def set_back(self, time: int) -> None:
@@ -319,7 +341,7 @@ class Books:
             if window in TOTAL_WINDOWS:
                 self._starts[window] = window_start(window, time - 1, self._zone)
             else:
-                self._accounts.reset(WINDOWS.index(window))
+                self._reset(window)
                 del self._starts[window]
         self._accounts.abandon()
         self.enter_era(self.era + 1)
@@ -331,6 +353,7 @@ class Books:
             fields = json.loads(head)
             starts = {window: int(fields["starts"][window]) for window in WINDOWS if window in fields["starts"]}
             label, texts = bytes.fromhex(fields["label"][0]), tuple(str(text) for text in fields["label"][1])
+            estimated = [float(energy) for energy in fields.get("estimated", [0.0] * len(WINDOWS))]
         except (AttributeError, KeyError, IndexError, TypeError) as error:
             raise ValueError("found a damaged state, expected the books' state") from error
         if len(label) != 8 * (len(EXTRA_FIELDS) - 1) or len(texts) != len(EMISSION_TEXTS):
@@ -339,6 +362,7 @@ class Books:
             raise ValueError(f"found a state of era {era_of(state)}, expected {self.era}")
         self._accounts.restore(accounts)
         self._starts, self._label = starts, (label, texts)
+        self._estimated = dict(zip(WINDOWS, estimated, strict=True))
 
     def enter_era(self, era: int) -> None:
         """Continue in an era."""
@@ -360,14 +384,20 @@ class Books:
             index = WINDOWS.index(window)
             row = self._accounts.window(index, (end - start) / NS)
             if isfinite(struct.unpack_from("d", row, UNACCOUNTED)[0]):
-                yield self._record(window, start, row + self._accounts.details(index))
-            self._accounts.reset(index)
+                details = self._accounts.details(index) + struct.pack("d", self._estimated[window])
+                yield self._record(window, start, row + details)
+            self._reset(window)
             if window == SLOT:
                 self._accounts.abandon()
             del self._starts[window]
 
+    def _reset(self, window: str) -> None:
+        """Start a window with nothing in it."""
+        self._accounts.reset(WINDOWS.index(window))
+        self._estimated[window] = 0.0
+
     def _window_series(self, site: str, window: str) -> Series:
-        details = () if window == "tick" else DETAILS
+        details = () if window == "tick" else (*DETAILS, *WINDOW_FIELDS)
         tags = (("site", site), ("window", window))
         return Series("emission", tags, (*OUTPUTS, *details, *EXTRA_FIELDS), WHOLE_FIELDS, EMISSION_TEXTS)
 
