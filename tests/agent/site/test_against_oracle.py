@@ -24,7 +24,7 @@ from tests.support.exact_sites import ExactSite
 
 PLAN = Plan(steps=24, silences=0)
 SILENT = Plan(steps=32, silences=3)
-LONG = Plan(steps=2 * 96, silences=8)
+LONG = Plan(steps=2 * 96 + 1, silences=8)
 TICKS = (225, 450, 900)
 GROUPS = ("industry", "power", "building", "transport")
 Differences = dict[object, Mapping[str, tuple[float | None, float | None]]]
