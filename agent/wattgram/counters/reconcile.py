@@ -167,7 +167,7 @@ class Channel:
         integrated across more than `GAP_INTERVALS` periods, or backwards.
         """
         seconds = (time - self.time) / NS if self.time is not None else 0.0
-        pause = seconds > GAP_INTERVALS * self.period
+        pause = self._pauses(seconds)
         gap = self.gap or pause
         if seconds <= 0.0 or pause:
             flowed, max_energy = nan, 0.0
@@ -202,11 +202,16 @@ class Channel:
             gap=(gap and silent) or unknown,
             refresh=refresh,
         )
-        told = (
-            self.positive.counts and _tells(amount_forward),
-            self.negative.counts and _tells(amount_backward),
-        )
+        told = (_tells(amount_forward), _tells(amount_backward))
         return after, Energies(energy_forward, energy_backward, late, late_against, told)
+
+    def belongs_to_gap(self, time: int, verdict: Verdict) -> bool:
+        """Return whether an amount with this verdict, metered until the next instant, belongs to a gap."""
+        seconds = (time - self.time) / NS if self.time is not None else 0.0
+        return self.gap or self._pauses(seconds) or verdict in BRIDGED
+
+    def _pauses(self, seconds: float) -> bool:
+        return seconds > GAP_INTERVALS * self.period
 
     def interrupted(self) -> Channel:
         """Return the channel with a gap before the next instant; later amounts of the counters belong to the gap."""
