@@ -28,6 +28,8 @@ cdef struct Open:        # what was booked without a load since the quarter bega
     double charge_carbon # g
     double charge_clean  # Wh
     double charge_own    # Wh
+    double terminal      # Wh of terminals whose split was unknown
+    double contained     # s, weighted with the share of the channels in these terminals
 
 
 cdef inline void book_groups(Sums *totals, double hours, const double *groups, double used, const Parcel *load) noexcept nogil:
@@ -61,7 +63,7 @@ cdef inline void certify(Sums *totals, const Sums *hour) noexcept nogil:
 
     Certificates cover load without own renewables; only the share of it that was not clean counts.
     """
-    cdef double load = since(totals, hour, SUM_LOAD)
+    cdef double load = since(totals, hour, SUM_LOAD) - since(totals, hour, SUM_UNPRICED_LOAD)
     cdef double left = load - since(totals, hour, SUM_OWN_LOAD)
     cdef double dirty = load - since(totals, hour, SUM_CLEAN_LOAD)
     cdef double certified = 0
@@ -165,6 +167,21 @@ cdef inline void keep_open(
     open.charge_carbon += shares.charge.carbon * hours
     open.charge_clean += shares.charge.clean * hours
     open.charge_own += shares.charge.own * hours
+    open.terminal += flows.terminal * hours
+    open.contained += gained[SUM_SIGNAL_TIME] * flows.contained
+
+
+cdef inline void gain_unpriced_load(const Flows *flows, double *gained) noexcept nogil:
+    """Write a load whose mix is unknown, per hour: energy that no other flow balances is unaccounted."""
+    gained[SUM_LOAD] = flows.load
+    gained[SUM_RESIDUAL] = 0 if isnan(flows.residual) else flows.residual
+    gained[SUM_UNACCOUNTED] -= flows.load
+
+
+cdef inline void book_unpriced(Sums *totals, double load, double seconds) noexcept nogil:
+    """Book a load, Wh, that is in the sums, as one without a mix."""
+    add(totals, SUM_UNPRICED_LOAD, load)
+    add(totals, SUM_UNPRICED_TIME, seconds)
 
 
 cdef inline void book(
@@ -182,8 +199,9 @@ cdef inline void book(
 ) noexcept nogil:
     """Book an interval in its row and, if it has a length, in the sums.
 
-    open: NULL if the load stays unknown, because the meters contradict each other. hour: sums at the hour's start; NULL
-    without certificates. The carbon of unknown flows and the energy of an unknown load are unaccounted.
+    open: NULL if the load is known, or stays unknown because the meters contradict each other. hour: sums at the hour's
+    start; NULL without certificates. balanced: the load and its mix are known. The carbon of unknown flows, and energy
+    without a counterpart, are unaccounted.
     """
     cdef double gained[SUM_CORE]
     cdef double matched
@@ -200,13 +218,15 @@ cdef inline void book(
     else:
         gained[SUM_UNACCOUNTED] = surplus(flows)
         gained[SUM_UNACCOUNTED_CARBON] = carbon_of(sources) - shares.charge.carbon
+        if flows.unpriced:
+            gain_unpriced_load(flows, gained)
     for i in range(SUM_CORE):
         gained[i] *= row.hours
     gained[SUM_GRID] = row.grid * WH_PER_KWH * row.seconds
     gained[SUM_SIGNAL_TIME] = row.seconds
-    if balanced or open != NULL:
+    if balanced or flows.unpriced or open != NULL:
         gained[SUM_COVERED] = row.seconds * flows.coverage
-    if balanced:
+    if balanced or flows.unpriced:
         gained[SUM_TIME] = row.seconds
         gained[SUM_RESIDUAL_TIME] = 0 if isnan(flows.residual) else row.seconds
     for i in range(FLOW_COUNT):
@@ -221,30 +241,41 @@ cdef inline void book(
         return
     for i in range(SUM_CORE):
         add(totals, i, gained[i])
+    if flows.unpriced:
+        book_unpriced(totals, gained[SUM_LOAD], row.seconds)
     if grouped and balanced:
         book_groups(totals, row.hours, flows.groups, flows.load, &shares.load)
     elif grouped:
         for i in range(GROUP_COUNT):
             add(totals, SUM_GROUP_ENERGY + i, flows.groups[i] * row.hours)
-            add(totals, SUM_GROUP_OPEN + i, flows.groups[i] * row.hours)
+            if not flows.unpriced:
+                add(totals, SUM_GROUP_OPEN + i, flows.groups[i] * row.hours)
     if not balanced and open != NULL:
         keep_open(open, flows, shares, sources, gained, row.hours)
     if hour != NULL:
         certify(totals, hour)
 
 
+cdef inline bint tells(const Open *open, const Flows *flows, int flow) noexcept nogil:
+    """Return whether late energy makes a flow known for the whole time without a load."""
+    return flows.known[flow] and not (
+        open.contained > 0 and (flow == FLOW_PV or flow == FLOW_DISCHARGE or flow == FLOW_CHARGE)
+    )
+
+
 cdef inline void gain_time(const Open *open, const Row *row, const Flows *flows, double covered, double *gained) noexcept nogil:
     """Write the time in which late energy makes flows known, s, and their energy in it, Wh.
 
-    row: `seconds` without a load since the quarter began. covered: share of this time that is known now.
+    row: `seconds` without a load since the quarter began. covered: share of this time that is known now. Flows that
+    a terminal contained in a part of the time stay as they are.
     """
     cdef double missing = max(row.seconds - open.signal, 0.0)
     cdef int i
     gained[SUM_GRID] = row.grid * WH_PER_KWH * missing
     gained[SUM_SIGNAL_TIME] = missing
-    gained[SUM_COVERED] = max(row.seconds * covered - open.covered, 0.0)
+    gained[SUM_COVERED] = max(row.seconds * covered - open.contained - open.covered, 0.0)
     for i in range(FLOW_COUNT):
-        if flows.known[i]:
+        if tells(open, flows, i):
             gained[SUM_KNOWN + i] = max(row.seconds - open.known[i], 0.0)
             gained[SUM_KNOWN_ENERGY + i] = open.partial[i] + gained[SUM_IMPORT + i]
 
@@ -288,7 +319,7 @@ cdef inline void book_unsettled(
             add(totals, SUM_GROUP_OPEN + i, flows.groups[i])
     keep_open(open, flows, shares, late, gained, 1.0)
     for i in range(FLOW_COUNT):
-        if flows.known[i]:
+        if tells(open, flows, i):
             open.partial[i] = 0
 
 
@@ -333,3 +364,39 @@ cdef inline void settle(
             add(totals, SUM_GROUP_ENERGY + i, -open.groups[i])
             add(totals, SUM_GROUP_OPEN + i, -open.groups[i])
         book_groups(totals, 1.0, groups, load, &shares.load)
+
+
+cdef inline void settle_unpriced(
+    Sums *totals,
+    const Open *open,
+    const Tariff *tariff,
+    bint grouped,
+    const Row *row,
+    const Flows *flows,
+    const Shares *shares,
+    const Parcel *late,
+    double surplus,
+) noexcept nogil:
+    """Book late energy, and the load of a time in which the split of a terminal was unknown; arguments as of `settle`.
+
+    surplus: inflow less outflow of late and open energy together, Wh, without that of the terminals. The load has no
+    mix, and the charge keeps the mix of the known inflows.
+    """
+    cdef double gained[SUM_CORE]
+    cdef int i
+    for i in range(SUM_CORE):
+        gained[i] = 0
+    gain_flows(tariff, row, flows, late, gained)
+    gained[SUM_LOAD] = max(surplus + open.terminal, 0.0)
+    gained[SUM_CHARGE_CARBON] = shares.charge.carbon
+    gained[SUM_UNACCOUNTED] = surplus - gained[SUM_LOAD] - open.unaccounted
+    gained[SUM_UNACCOUNTED_CARBON] = carbon_of(late) - shares.charge.carbon
+    gained[SUM_TIME] = row.seconds
+    gain_time(open, row, flows, 1.0, gained)
+    for i in range(SUM_CORE):
+        add(totals, i, gained[i])
+    book_unpriced(totals, gained[SUM_LOAD], row.seconds)
+    if grouped:
+        for i in range(GROUP_COUNT):
+            add(totals, SUM_GROUP_ENERGY + i, flows.groups[i])
+            add(totals, SUM_GROUP_OPEN + i, -open.groups[i])

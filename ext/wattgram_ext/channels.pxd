@@ -19,7 +19,8 @@ cdef extern from *:
 
 cdef enum:               # kinds of channels: the roles in order, then sub-meters by group, and without a group
     GRID, PV, WIND, HYDRO, GENSET, CHP, BATTERY, METERS
-    KIND_COUNT = METERS + GROUP_COUNT + 1
+    TERMINAL = METERS + GROUP_COUNT + 1   # of hybrids; no flow of its own
+    KIND_COUNT
 
 
 cdef struct Row:         # an input row
@@ -53,8 +54,12 @@ cdef struct Flows:       # powers of an interval, W; only residual and groups ma
     double groups[GROUP_COUNT]
     double coverage
     double unaccounted   # of a balanced interval: meter noise below a load of 0
+    double terminal      # of hybrids whose split is unknown, + into the site
+    double contained     # share of the channels that these terminals contain
+    int hidden           # number of these channels
     bint known[FLOW_COUNT]   # whether every channel of the flow is present
-    bint whole           # whether every flow is known
+    bint whole           # whether every flow is known, or contained in a terminal that is known
+    bint unpriced        # whether the load is known, and its mix is not
 
 
 cdef struct Seen:        # number of present channels
@@ -190,6 +195,8 @@ cdef inline Flows flows(const Channels *channels, const Row *row, Seen *seen) no
     cdef int i
     seen[0] = Seen(0, 0, 0, 0, 0)
     result.load = result.renewable_carbon = result.fuel_carbon = result.coverage = result.unaccounted = 0
+    result.terminal = result.contained = result.hidden = 0
+    result.unpriced = False
     power = net(channels, GRID, row, False, &seen.grid, &both)
     result.imported = positive(power) + both
     result.exported = positive(-power) + both
@@ -238,18 +245,23 @@ cdef inline Seen told(const Channels *channels, const double *powers) noexcept n
 
 
 cdef inline void judge(const Channels *channels, const Seen *seen, Flows *flows) noexcept nogil:
-    """Decide which flows are known, and the coverage: the share of the present channels (METHOD-SITE 9.1)."""
+    """Decide which flows are known, and the coverage: the share of the present channels (METHOD-SITE 9.1).
+
+    A channel that a terminal contains is not present, but its power is in that of the terminal.
+    """
     cdef int there = seen.grid + seen.pv + seen.generation + seen.battery
     flows.known[FLOW_IMPORT] = flows.known[FLOW_EXPORT] = seen.grid == count(channels, GRID, GRID)
     flows.known[FLOW_PV] = seen.pv == count(channels, PV, PV)
     flows.known[FLOW_GENERATION] = seen.generation == count(channels, WIND, CHP)
     flows.known[FLOW_DISCHARGE] = flows.known[FLOW_CHARGE] = seen.battery == count(channels, BATTERY, BATTERY)
-    flows.whole = there == count(channels, GRID, BATTERY)
+    flows.whole = there + flows.hidden == count(channels, GRID, BATTERY)
     flows.coverage = <double> there / count(channels, GRID, BATTERY) if there else 0.0
+    if flows.hidden:
+        flows.contained = <double> flows.hidden / count(channels, GRID, BATTERY)
 
 
 cdef inline double surplus(const Flows *flows) noexcept nogil:
-    """Return the inflow less the outflow of the present channels, W."""
+    """Return the inflow less the outflow of the present channels, W; terminals are no flows."""
     cdef double inflow = flows.imported + flows.renewable + flows.fuel + flows.discharge
     return inflow - (flows.exported + flows.charge)
 
@@ -257,13 +269,16 @@ cdef inline double surplus(const Flows *flows) noexcept nogil:
 cdef inline bint balance(
     const Channels *channels, const Row *row, const Seen *seen, Flows *flows, double *out
 ) noexcept nogil:
-    """Write known powers and the load to `out`. Return whether the load is known. METHOD 4.1, 4.5, METHOD-SITE 9.1."""
+    """Write known powers and the load to `out`. Return whether the load is known. METHOD 4.1, 4.5, METHOD-SITE 9.1.
+
+    The power of a terminal whose split is unknown is in the load (METHOD-SITE 8.2).
+    """
     cdef double inflow
     cdef double[FLOW_COUNT] powers
     cdef int meters = count(channels, METERS, METERS + GROUP_COUNT)
     cdef int i
     judge(channels, seen, flows)
-    if not flows.coverage > 0:
+    if not flows.coverage > 0 and not flows.hidden:
         return False
     out[COVERAGE] = flows.coverage
     powers[FLOW_IMPORT] = flows.imported
@@ -278,14 +293,15 @@ cdef inline bint balance(
             out[POWER_COUNT + 1 + i] = powers[i] * row.hours
     if not flows.whole:
         return False
-    inflow = flows.imported + flows.renewable + flows.fuel + flows.discharge
-    flows.load = surplus(flows)
+    inflow = flows.imported + flows.renewable + flows.fuel + flows.discharge + positive(flows.terminal)
+    flows.load = surplus(flows) + flows.terminal
     if flows.load < -NOISE * inflow:
         return False  # a balance fault: wrong sign, swapped transformer or missing meter
     if flows.load <= ROUNDING * inflow:
         if flows.load < -ROUNDING * inflow:
             flows.unaccounted = flows.load
         flows.load = 0
+    flows.unpriced = flows.hidden > 0
     flows.residual = flows.residual - flows.load if meters and seen.meters == meters else NAN
     out[0] = flows.load
     out[7] = flows.residual

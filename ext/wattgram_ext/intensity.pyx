@@ -18,23 +18,27 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
-from .booking cimport Open, Tariff, book, book_unsettled, exchanged, settle
+from .booking cimport Open, Tariff, book, book_unsettled, exchanged, settle, settle_unpriced
 from .channels cimport (
-    BATTERY, CHP, GRID, KIND_COUNT, METERS, NOISE, PV, ROUNDING, Channels, Flows, Row, Seen, balance, count, flows,
-    judge, told,
+    BATTERY, CHP, GRID, KIND_COUNT, METERS, NOISE, PV, ROUNDING, TERMINAL, Channels, Flows, Row, Seen, balance, count,
+    flows, judge, told,
 )
-from .old_state cimport VERSION, VERSION_BALANCED, VERSION_OPEN, sums_of, take_balanced, take_open
+from .old_state cimport (
+    OPEN_SPLIT, VERSION, VERSION_BALANCED, VERSION_OPEN, VERSION_SPLIT, sums_of, take_balanced, take_open, take_split,
+)
 from .pool cimport (
     Battery, Delivery, Stock, Trips, charge, correct, delivered_intensity, delivery, discharge, learned_trip, leg,
     note_flows, note_intensity, open_stock, out_of_range, rest, revise_charge,
 )
 from .sharing cimport SOURCE_COUNT, Parcel, Shares, share_known, share_locally, share_proportionally
+from .terminals cimport Contained, Member, Terminals, hide, remember
 from .units cimport (
     G_PER_KG, LEAST_SECONDS, MOST_INTENSITY, MOST_POWER, MOST_RATE, MOST_SECONDS, SECONDS_PER_HOUR, WH_PER_KWH,
 )
 from .windows cimport *
 
 ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev")
+TERMINAL_ROLE = "terminal"
 GROUPS = ("industry", "power", "building", "transport")
 COLUMNS = (
     "energy", "carbon", "soc", "certificates", "captured", "official", "burnt", "biogenic", "heat", "ends",
@@ -94,8 +98,10 @@ cdef object checked(str name, double value, double least, double most):
 @cython.final
 cdef class Accounts:
     cdef Channels channels
+    cdef Terminals terminals
     cdef Tariff tariff
     cdef Battery battery
+    cdef uint32_t older_roles      # the header's, of a version before terminals
     cdef int windows
     cdef int hour                  # window in which certificates are matched; -1 for none
     cdef int width                 # doubles of an input row
@@ -126,6 +132,7 @@ cdef class Accounts:
         int windows=0,
         columns=(),
         groups=None,
+        terminals=None,
         double rated_power=0.0,
         double register_step=0.0,
         double official_factor=NAN,
@@ -169,12 +176,17 @@ cdef class Accounts:
         # one element more than needed: calloc(0) may return NULL
         self.channels.order = <int *> calloc(self.channels.count + 1, sizeof(int))
         self.channels.factor = <double *> calloc(self.channels.count + 1, sizeof(double))
+        self.terminals.members = <Member *> calloc(self.channels.count + 1, sizeof(Member))
+        self.terminals.powers = <double *> calloc(self.channels.count + 1, sizeof(double))
+        self.terminals.energies = <double *> calloc(2 * self.channels.count + 1, sizeof(double))
         self.block_size = (
             sizeof(Header) + sizeof(Stock) + sizeof(Open) + sizeof(Trips) + (1 + windows) * sizeof(Sums)
             + self.channels.count * sizeof(double)
         )
         self.block = <char *> calloc(1, self.block_size)
         if self.channels.order == NULL or self.channels.factor == NULL or self.block == NULL:
+            raise MemoryError
+        if self.terminals.members == NULL or self.terminals.powers == NULL or self.terminals.energies == NULL:
             raise MemoryError
         self.header = <Header *> self.block
         self.store = <Stock *> (self.header + 1)
@@ -184,7 +196,9 @@ cdef class Accounts:
         self.starts = self.totals + 1
         self.channels.before = <double *> (self.starts + windows)
         self.header[0] = Header(MAGIC, VERSION, self.channels.count, windows, 2166136261)
+        self.older_roles = 2166136261
         self.set_channels(roles, factors, groups)
+        self.set_terminals(roles, [-1] * len(roles) if terminals is None else list(terminals))
         self.set_columns(columns)
 
     def __init__(self, *_, **__):
@@ -193,6 +207,9 @@ cdef class Accounts:
     def __dealloc__(self):
         free(self.channels.order)
         free(self.channels.factor)
+        free(self.terminals.members)
+        free(self.terminals.powers)
+        free(self.terminals.energies)
         free(self.block)
 
     cdef int set_channels(self, list roles, list factors, groups) except -1:
@@ -203,16 +220,20 @@ cdef class Accounts:
                 raise ValueError(f"{name}: {len(values)}, expected one a channel: {len(roles)}")
         kinds = []
         for i in range(self.channels.count):
-            if roles[i] not in ROLES:
+            if roles[i] not in (*ROLES, TERMINAL_ROLE):
                 raise ValueError(f"channel {i}: role {roles[i]!r}, expected one of {' '.join(ROLES)}")
             if names[i] and names[i] not in GROUPS:
                 raise ValueError(f"channel {i}: group {names[i]!r}, expected one of {' '.join(GROUPS)}")
-            kind = ROLES.index(roles[i])
+            kind = (*ROLES, TERMINAL_ROLE).index(roles[i])
             self.header.roles = (self.header.roles ^ <uint32_t> kind) * <uint32_t> 16777619
+            if roles[i] != TERMINAL_ROLE:
+                self.older_roles = (self.older_roles ^ <uint32_t> kind) * <uint32_t> 16777619
             if PV <= kind <= CHP:
                 if not 0 <= factors[i] <= MOST_INTENSITY:
                     raise ValueError(f"channel {i}: factor {factors[i]}, expected 0 to {MOST_INTENSITY} g/kWh")
                 self.channels.factor[i] = factors[i] / WH_PER_KWH
+            elif roles[i] == TERMINAL_ROLE:
+                kind = TERMINAL
             elif kind >= METERS:
                 kind = METERS + (GROUPS.index(names[i]) if names[i] else GROUP_COUNT)
                 self.channels.grouped = self.channels.grouped or kind < METERS + GROUP_COUNT
@@ -225,6 +246,24 @@ cdef class Accounts:
                     self.channels.order[place] = i
                     place += 1
         self.channels.firsts[KIND_COUNT] = place
+        return 0
+
+    cdef int set_terminals(self, list roles, list terminals) except -1:
+        cdef int i
+        if len(terminals) != len(roles):
+            raise ValueError(f"terminals: {len(terminals)}, expected one a channel: {len(roles)}")
+        for i in range(self.channels.count):
+            if roles[i] == TERMINAL_ROLE:
+                self.terminals.count += 1
+                self.terminals.members[i] = Member(i, False, False)
+                continue
+            if terminals[i] != -1 and (
+                roles[i] not in ("pv", "battery")
+                or not 0 <= terminals[i] < self.channels.count
+                or roles[terminals[i]] != TERMINAL_ROLE
+            ):
+                raise ValueError(f"channel {i}: terminal {terminals[i]}, expected a terminal of pv or battery, or -1")
+            self.terminals.members[i] = Member(terminals[i], roles[i] == "pv", False)
         return 0
 
     cdef int set_columns(self, columns) except -1:
@@ -335,7 +374,9 @@ cdef class Accounts:
         """Compute an output row from an input row; both as in the stub."""
         cdef Row row = self.read(given)
         cdef Seen seen
-        cdef Flows moved = flows(&self.channels, &row, &seen)
+        cdef const double *powers = row.powers
+        cdef Contained contained = Contained(0, 0)
+        cdef Flows moved
         cdef Shares shares
         cdef Delivery drawn
         cdef Stock before
@@ -343,8 +384,15 @@ cdef class Accounts:
         cdef double captured = self.column(given, CAPTURED_MASS)
         cdef double burnt = self.column(given, BURNT)
         cdef const Sums *hour = self.starts + self.hour if self.columns[CERTIFICATES] >= 0 else NULL
-        cdef bint balanced
+        cdef bint priced
         cdef int i
+        if self.terminals.count:
+            contained = hide(&self.channels, &self.terminals, &row)
+        moved = flows(&self.channels, &row, &seen)
+        if contained.channels:
+            remember(&self.channels, &self.terminals, powers)
+            moved.terminal = contained.power
+            moved.hidden = contained.channels
         for i in range(OUTPUT_COUNT):
             out[i] = NAN
         out[COVERAGE] = 0
@@ -360,8 +408,8 @@ cdef class Accounts:
         if not 0 <= given[1] <= MOST_INTENSITY:
             return
         out[GRID_INTENSITY] = given[1]
-        balanced = balance(&self.channels, &row, &seen, &moved, out)
-        if not out[COVERAGE] > 0:
+        priced = balance(&self.channels, &row, &seen, &moved, out) and not moved.unpriced
+        if not out[COVERAGE] > 0 and not moved.hidden:
             return
         if 0 <= row.soc <= 1:
             self.trips.reported = 1
@@ -375,13 +423,13 @@ cdef class Accounts:
         elif self.store.energy > 0:
             out[BATTERY_INTENSITY] = delivered_intensity(self.store, self.discharging()) * WH_PER_KWH
         self.sources_of(&row, &moved, &drawn.parcel, sources)
-        if balanced:
+        if priced:
             shares = self.share_out(sources, moved.load, moved.charge, moved.exported)
         else:
             shares = share_known(sources, moved.charge, moved.exported, row.grid, row.grid_clean)
         book(
             self.totals, NULL if moved.whole else self.open, hour, &self.tariff, self.channels.grouped, &row, &moved,
-            &shares, sources, balanced, out,
+            &shares, sources, priced, out,
         )
         if self.columns[BURNT] >= 0:
             out[SCOPE1] += burnt
@@ -390,6 +438,9 @@ cdef class Accounts:
         before = self.store[0]
         self.move(&row, &moved, &shares, &drawn)
         self.lose(&before, moved.charge * row.hours, shares.charge.carbon * row.hours, &row, &moved, &drawn, out)
+        if moved.hidden:  # what a battery does is unknown, and so is the stock at this instant
+            out[BATTERY_INTENSITY] = out[LOSS_ENERGY] = out[LOSS_EMISSION] = NAN
+            out[STOCK_ENERGY] = out[STOCK_EMISSION] = NAN
 
     cdef inline void lose(
         self,
@@ -440,7 +491,7 @@ cdef class Accounts:
         cdef Parcel late[SOURCE_COUNT]
         cdef Parcel sources[SOURCE_COUNT]
         cdef Parcel several[SOURCE_COUNT]
-        cdef double charged, exported, load, inflow, change, lost, netted
+        cdef double charged, exported, load, inflow, change, lost, netted, surplus
         cdef int i
         if not 0 <= given[1] <= MOST_INTENSITY:
             return
@@ -467,12 +518,22 @@ cdef class Accounts:
             inflow += sources[i].power
         charged = moved.charge + self.open.energy[FLOW_CHARGE]
         exported = moved.exported + self.open.energy[FLOW_EXPORT]
-        load = inflow - (charged + exported)
+        surplus = inflow - (charged + exported)
+        load = surplus + self.open.terminal
+        inflow += max(self.open.terminal, 0.0)
         if drawn.opening > 0:
             add(self.totals, SUM_OPENING, drawn.opening_carbon)
         before = self.store[0]
         discharge(self.store, self.trips, drawn.energy)
-        if moved.whole and load >= -NOISE * inflow:
+        if moved.whole and load >= -NOISE * inflow and self.open.contained > 0:
+            shares = share_known(late, moved.charge, moved.exported, row.grid, row.grid_clean)
+            change = shares.charge.carbon
+            charge(self.store, self.trips, &shares.charge, moved.charge, 1.0, self.charging())
+            settle_unpriced(
+                self.totals, self.open, &self.tariff, self.channels.grouped, &row, &moved, &shares, late, surplus
+            )
+            memset(self.open, 0, sizeof(Open))
+        elif moved.whole and load >= -NOISE * inflow:
             if fabs(load) <= ROUNDING * inflow:
                 load = 0.0
             shares = self.share_out(sources, max(load, 0.0), charged, exported)
@@ -659,12 +720,18 @@ cdef class Accounts:
     def state(self):
         return PyBytes_FromStringAndSize(self.block, self.block_size)
 
+    cdef int channels_of(self, int version) noexcept:
+        """Return the number of channels in a state of a version."""
+        return self.channels.count if version == VERSION else self.channels.count - self.terminals.count
+
     cdef Py_ssize_t size_of(self, int version) noexcept:
         """Return the size of a state of a known version, bytes."""
-        cdef Py_ssize_t size = sizeof(Header) + sizeof(Stock) + self.channels.count * <Py_ssize_t> sizeof(double)
-        if version != VERSION_BALANCED:
-            size += sizeof(Open)
+        cdef Py_ssize_t size = sizeof(Header) + sizeof(Stock) + self.channels_of(version) * <Py_ssize_t> sizeof(double)
         if version == VERSION:
+            size += sizeof(Open)
+        elif version != VERSION_BALANCED:
+            size += OPEN_SPLIT * <Py_ssize_t> sizeof(double)
+        if version >= VERSION_SPLIT:
             size += sizeof(Trips)
         return size + (1 + self.windows) * 2 * sums_of(version) * <Py_ssize_t> sizeof(double)
 
@@ -676,17 +743,26 @@ cdef class Accounts:
         memset(<char *> self.block + sizeof(Header), 0, self.block_size - sizeof(Header))
         memcpy(self.store, place, sizeof(Stock))
         place += sizeof(Stock)
-        if version == VERSION_OPEN:
-            memcpy(self.open, place, sizeof(Open))
-            place += sizeof(Open)
+        if version != VERSION_BALANCED:
+            memcpy(self.open, place, OPEN_SPLIT * sizeof(double))
+            place += OPEN_SPLIT * sizeof(double)
+        if version == VERSION_SPLIT:
+            memcpy(self.trips, place, sizeof(Trips))
+            place += sizeof(Trips)
         old = <const double *> place
         for i in range(1 + self.windows):
-            if version == VERSION_OPEN:
+            if version == VERSION_SPLIT:
+                take_split(old, self.totals + i)
+            elif version == VERSION_OPEN:
                 take_open(old, self.totals + i)
             else:
                 take_balanced(old, &self.channels, self.totals + i)
             old += 2 * sums_of(version)
-        memcpy(self.channels.before, old, self.channels.count * sizeof(double))
+        for i in range(self.channels.count):
+            self.channels.before[i] = NAN
+            if self.terminals.members[i].terminal != i:
+                self.channels.before[i] = old[0]
+                old += 1
 
     def restore(self, bytes state not None):
         cdef Header *header = <Header *> PyBytes_AS_STRING(state)
@@ -697,13 +773,14 @@ cdef class Accounts:
             raise ValueError("state: not one of these accounts")
         if sums_of(header.version) == 0:
             raise ValueError(f"state: version {header.version}, expected {VERSION}")
-        if header.channels != self.header.channels or header.roles != self.header.roles:
+        roles = self.header.roles if header.version == VERSION else self.older_roles
+        if header.channels != <uint32_t> self.channels_of(header.version) or header.roles != roles:
             raise ValueError("state: made by other channels")
         size = self.size_of(header.version)
         if header.windows != self.header.windows or PyBytes_GET_SIZE(state) != size:
             raise ValueError(f"state: made with {header.windows} windows, expected {self.windows}")
         numbers = <const double *> (header + 1)
-        size = (size - <Py_ssize_t> sizeof(Header)) // <Py_ssize_t> sizeof(double) - self.channels.count
+        size = (size - <Py_ssize_t> sizeof(Header)) // <Py_ssize_t> sizeof(double) - self.channels_of(header.version)
         for i in range(size):
             if not isfinite(numbers[i]) or (i < stock and numbers[i] < 0):
                 raise ValueError("state: damaged")

@@ -7,11 +7,14 @@ from .channels cimport PV, Channels, count
 from .windows cimport *
 
 cdef enum:
-    VERSION = 4
-    VERSION_OPEN = 3      # without fuel, heat and the history of a battery
+    VERSION = 5
+    VERSION_SPLIT = 4     # without terminals of hybrids, and their channels
+    VERSION_OPEN = 3      # also without fuel, heat and the history of a battery
     VERSION_BALANCED = 2  # also without flows of the time without a load
+    SUMS_SPLIT = 74
     SUMS_OPEN = 68
     SUMS_BALANCED = 45
+    OPEN_SPLIT = 45       # doubles of `Open`
     CORE_BALANCED = 26    # the sums from SUM_LOAD to SUM_RESIDUAL_TIME; those of the groups followed
 
 
@@ -19,9 +22,17 @@ cdef inline int sums_of(int version) noexcept nogil:
     """Return the number of sums in a set of a version, 0 for an unknown version."""
     if version == VERSION:
         return SUM_COUNT
+    if version == VERSION_SPLIT:
+        return SUMS_SPLIT
     if version == VERSION_OPEN:
         return SUMS_OPEN
     return SUMS_BALANCED if version == VERSION_BALANCED else 0
+
+
+cdef inline void take_split(const double *old, Sums *sums) noexcept nogil:
+    """Take the sums of version 4, in which every known load had a mix."""
+    memcpy(sums.high, old, SUMS_SPLIT * sizeof(double))
+    memcpy(sums.low, old + SUMS_SPLIT, SUMS_SPLIT * sizeof(double))
 
 
 cdef inline void take_open(const double *old, Sums *sums) noexcept nogil:

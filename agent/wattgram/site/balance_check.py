@@ -6,7 +6,7 @@ import struct
 from math import nan
 from typing import Any
 
-from wattgram_ext.intensity import OUTPUTS, Accounts
+from wattgram_ext.intensity import OUTPUTS, TERMINAL_ROLE, Accounts
 
 from wattgram.accounts.balance import Balance
 from wattgram.accounts.books import LEADING_COLUMNS, Layout
@@ -19,12 +19,15 @@ class BalanceCheck:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         channels = layout.channels
-        self._accounts = Accounts([device.role for device in channels], [0.0] * len(channels))
+        self._accounts = Accounts(
+            [device.role for device in channels], [0.0] * len(channels), terminals=layout.terminals
+        )
         self._balance = Balance(
             wiring=repr(
                 [
                     (device.name, device.role, device.driver, device.unit, device.invert, *device.behind)
                     for device in channels
+                    if device.role != TERMINAL_ROLE
                 ]
             )
         )

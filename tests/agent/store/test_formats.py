@@ -639,16 +639,16 @@ def test_the_state_of_the_accounts_has_the_layout_of_the_page() -> None:
     accounts = Accounts(roles, [0.0] * 4, windows=4)
     accounts.step(struct.pack("7d", 3600.0, 500.0, 0.25, 1000.0, 400.0, -300.0, nan))
     state = accounts.state()
-    assert len(state) == 6464 + 8 * len(roles)
+    assert len(state) == 6640 + 8 * len(roles)
     hashed = 2166136261
     for role in roles:
         index = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev").index(role)
         hashed = (hashed ^ index) * 16777619 % 2**32
-    assert struct.unpack_from("<8s4I", state) == (b"WTGRAMG1", 4, 4, 4, hashed)
+    assert struct.unpack_from("<8s4I", state) == (b"WTGRAMG1", 5, 4, 4, hashed)
     stock = struct.unpack_from("<6d", state, 24)
-    assert struct.unpack_from("<45d", state, 72) == (0.0,) * 45
-    high, low = struct.unpack_from("<74d", state, 544), struct.unpack_from("<74d", state, 544 + 592)
-    assert struct.unpack_from("<14d", state, 432)[:6] == (300.0, 0.0, 0.0, 0.0, 300.0, 300.0)
+    assert struct.unpack_from("<47d", state, 72) == (0.0,) * 47
+    high, low = struct.unpack_from("<76d", state, 560), struct.unpack_from("<76d", state, 560 + 608)
+    assert struct.unpack_from("<14d", state, 448)[:6] == (300.0, 0.0, 0.0, 0.0, 300.0, 300.0)
     sums = [coarse + fine for coarse, fine in zip(high, low, strict=True)]
     assert sums[:8] == [1100.0, 1000.0, 0.0, 400.0, 0.0, 0.0, 300.0, sums[7]]
     assert sums[13] == 500.0  # g of 1 kWh at 500 g/kWh
@@ -657,8 +657,8 @@ def test_the_state_of_the_accounts_has_the_layout_of_the_page() -> None:
     assert (sums[22], sums[23]) == (500.0 * 3600.0, 3600.0)
     assert sums[30] == pytest.approx(300.0 * 0.05)
     assert sums[32:45] == [3600.0] * 7 + [1000.0, 0.0, 400.0, 0.0, 0.0, 300.0]
-    assert struct.unpack_from("<74d", state, 1728) == (0.0,) * 74
-    before = struct.unpack_from("<4d", state, 6464)
+    assert struct.unpack_from("<76d", state, 1776) == (0.0,) * 76
+    before = struct.unpack_from("<4d", state, 6640)
     assert before[:3] == (1000.0, 400.0, -300.0)
     assert isnan(before[3])
     text = b85encode(state).decode()
