@@ -117,7 +117,7 @@ def backwards_while_down(site: World, clock: FakeClock) -> None:
         site.stop()
     clock.set(-site.chance.uniform(2.0, 4.0))
     site.start()
-    site.works()
+    site.wait_for_readings()
     site.sleep(4.0, 6.0)
 
 
@@ -135,7 +135,7 @@ def killed_in_1970(site: World, clock: FakeClock) -> None:
     _some_time(site)
     site.kill()
     site.start()
-    site.works()
+    site.wait_for_readings()
     site.sleep(1.5, 2.5)
     clock.set(0.0)
     site.sleep(2.0, 3.0)
@@ -148,7 +148,7 @@ def from_1970_again(site: World, clock: FakeClock) -> None:
     site.kill()
     clock.set(site.chance.uniform(0, 1e6) - time.time())
     site.start()
-    site.works()
+    site.wait_for_readings()
     site.sleep(2.0, 3.0)
     clock.set(0.0)
     site.sleep(2.0, 3.0)
@@ -169,5 +169,5 @@ COURSES = (
 
 def _some_time(site: World) -> None:
     site.start()
-    site.works()
+    site.wait_for_readings()
     site.sleep(2.5, 4.0)

@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import Bucket
 from tests.support.faked_clock import faked_clock
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
-from tests.support.servers import Broker, Heard, subscriber, wait_for
+from tests.support.servers import Broker, ReceivedMessages, subscriber, wait_for
 from tests.support.topics import inverter
 
 NEAR = 2.0
@@ -49,7 +49,7 @@ class Wall:
         return variables
 
 
-def messages(subscription: Heard, topic: str) -> list[dict[str, object]]:
+def messages(subscription: ReceivedMessages, topic: str) -> list[dict[str, object]]:
     return [json.loads(payload) for where, payload in subscription.messages() if where == f"wattgram/works/{topic}"]
 
 
