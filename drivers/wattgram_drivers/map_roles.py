@@ -25,7 +25,7 @@ ROLE_UNITS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys((*ROLE_DIRECTIONS, METER, "heat"), ("Wh",)),
     "production": ("1", "kg", "m3"),
     "capture": ("kg", "m3"),
-    "fuel": ("m3", "kg", "1"),
+    "fuel": ("m3", "kg", "Wh", "1"),
     "weather": (),
 }
 """Units of the counters of each role."""
@@ -209,10 +209,13 @@ _KIND_ROLES: Mapping[Kind, Mapping[str, tuple[tuple[tuple[str, ...], ...], tuple
         "ev": (_AT_TERMINALS, (("energy_total", ""), ("energy_consumed_total", ""), _DIRECTED)),
     },
     "sensor": {
-        "heat": ((("thermal_power",),), ()),
+        "heat": ((("thermal_power",),), (("thermal_energy_total", ""),)),
         "production": ((), (("pulse_count_1", ""), ("totalizer_1", ""), ("volume_total", ""))),
         "capture": ((), (("totalizer_1", ""), ("volume_total", ""))),
-        "fuel": ((), (("volume_total", ""), ("totalizer_1", ""), ("pulse_count_1", ""))),
+        "fuel": (
+            (),
+            (("volume_total", ""), ("totalizer_1", ""), ("thermal_energy_total", ""), ("pulse_count_1", "")),
+        ),
         "weather": ((), ()),
     },
 }

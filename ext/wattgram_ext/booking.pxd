@@ -149,7 +149,7 @@ cdef inline void keep_open(
     cdef int i
     for i in range(FLOW_COUNT):
         open.energy[i] += gained[SUM_IMPORT + i]
-        open.partial[i] += gained[SUM_PARTIAL + i]
+        open.partial[i] += gained[SUM_IMPORT + i] - gained[SUM_KNOWN_ENERGY + i]
         open.known[i] += gained[SUM_KNOWN + i]
     open.signal += gained[SUM_SIGNAL_TIME]
     open.covered += gained[SUM_COVERED]
@@ -212,8 +212,7 @@ cdef inline void book(
     for i in range(FLOW_COUNT):
         if flows.known[i]:
             gained[SUM_KNOWN + i] = row.seconds
-        else:
-            gained[SUM_PARTIAL + i] = gained[SUM_IMPORT + i]
+            gained[SUM_KNOWN_ENERGY + i] = gained[SUM_IMPORT + i]
     if hour != NULL and flows.known[FLOW_IMPORT]:
         matched = match(totals, hour, row.certificates, gained[SUM_IMPORT])
         gained[SUM_SCOPE2_MARKET] -= matched * (tariff.residual - tariff.certificate)
@@ -235,7 +234,7 @@ cdef inline void book(
 
 
 cdef inline void gain_time(const Open *open, const Row *row, const Flows *flows, double covered, double *gained) noexcept nogil:
-    """Write the time in which late energy makes flows known, s, and their partial energy, Wh.
+    """Write the time in which late energy makes flows known, s, and their energy in it, Wh.
 
     row: `seconds` without a load since the quarter began. covered: share of this time that is known now.
     """
@@ -247,9 +246,7 @@ cdef inline void gain_time(const Open *open, const Row *row, const Flows *flows,
     for i in range(FLOW_COUNT):
         if flows.known[i]:
             gained[SUM_KNOWN + i] = max(row.seconds - open.known[i], 0.0)
-            gained[SUM_PARTIAL + i] = -open.partial[i]
-        else:
-            gained[SUM_PARTIAL + i] = gained[SUM_IMPORT + i]
+            gained[SUM_KNOWN_ENERGY + i] = open.partial[i] + gained[SUM_IMPORT + i]
 
 
 cdef inline void book_unsettled(
@@ -279,6 +276,9 @@ cdef inline void book_unsettled(
             add(totals, SUM_GROUP_ENERGY + i, flows.groups[i])
             add(totals, SUM_GROUP_OPEN + i, flows.groups[i])
     keep_open(open, flows, shares, late, gained, 1.0)
+    for i in range(FLOW_COUNT):
+        if flows.known[i]:
+            open.partial[i] = 0
 
 
 cdef inline void settle(

@@ -3,7 +3,7 @@
 
 from libc.math cimport NAN, fabs, isnan
 
-from .units cimport MOST_POWER, MOST_RATE, positive
+from .units cimport LEAST_POWER, MOST_POWER, MOST_RATE, positive
 from .windows cimport COVERAGE, FLOW_CHARGE, FLOW_COUNT, FLOW_DISCHARGE, FLOW_EXPORT, FLOW_GENERATION, FLOW_IMPORT
 from .windows cimport FLOW_PV, GROUP_COUNT, POWER_COUNT
 
@@ -77,7 +77,9 @@ cdef struct Channels:
 cdef inline double counted(double energy, double per_hour, double otherwise) noexcept nogil:
     """Return the power of a counter's Wh; `otherwise` if the counter has no valid energy."""
     cdef double power = energy * per_hour
-    return power if 0 <= power <= MOST_POWER else otherwise
+    if 0 <= power < LEAST_POWER:
+        return 0.0
+    return power if power <= MOST_POWER and power > 0 else otherwise
 
 
 cdef inline int count(const Channels *channels, int first, int last) noexcept nogil:
@@ -92,6 +94,8 @@ cdef inline double sampled(const Channels *channels, int channel, const double *
     cdef double mean
     if not fabs(now) <= MOST_POWER:
         now = NAN
+    elif fabs(now) < LEAST_POWER:
+        now = 0
     channels.before[channel] = now
     mean = 0.5 * (before + now)
     if not ends or isnan(before):

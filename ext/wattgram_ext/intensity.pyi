@@ -16,6 +16,9 @@ soc: state of charge of the battery, 0-1; NaN = unknown.
 certificates: Wh of purchased certificates, by time of production; NaN = 0.
 captured: kg of CO2; NaN = unknown.
 official: g/kWh of scope2_location; NaN = official_factor.
+burnt: g of fossil CO2 of fuel that makes no electricity: boilers, burners, the heat of a CHP; NaN = unknown.
+biogenic: g of biogenic CO2; NaN = unknown. heat: Wh of heat meters; NaN = unknown. All three are counted with or
+without a balance, and also in a row without a length.
 ends: one a window, its nominal length in s if it ends with this row; else 0 or NaN."""
 
 OUTPUTS: tuple[str, ...]
@@ -27,13 +30,16 @@ scope1 scope2_location scope2_market avoided captured (g), clean_share self_cons
 battery_loss_emission unaccounted_emission (g), and the stock at the end, battery_stock_energy (Wh inside the store)
 battery_stock_emission (g). NaN if undefined or unknown. generation is all production on the site other than PV.
 residual is the sum of the sub-meters (load, ev) minus the load of the balance (METHOD 4.1); NaN without sub-meters. A
-tick's scope2_market is negative if certificates cover import from earlier in the same hour."""
+tick's scope2_market is negative if certificates cover import from earlier in the same hour. scope1 is all fossil fuel
+burnt on the site (METHOD-SITE 9.7); with a column `burnt`, it is NaN where `burnt` is unknown."""
 
 DETAILS: tuple[str, ...]
 """Names of a window's further numbers: *_energy (Wh), *_emission (g), *_own_energy (Wh of own renewables) of each of
 GROUPS and of the rest, the load without a grouped sub-meter; fuel_energy (Wh), fuel_rate (g/h) and
 fuel_intensity (g/kWh; NaN at idle) of gensets and CHP; matched_energy (Wh of certificates matched with import);
-carbon_free_share (0-1; METHOD 4.9, for windows of whole hours)."""
+carbon_free_share (0-1; METHOD 4.9, for windows of whole hours); fuel_emission (g of the fuel of electricity) and
+heat_fuel_emission (g of `burnt`), the two parts of scope1; biogenic_emission (g, part of no other number);
+heat_energy (Wh)."""
 
 CLOSED: tuple[str, ...]
 """Names of the numbers at a window's end: row (index in the block), window (index), OUTPUTS, DETAILS."""
@@ -54,6 +60,8 @@ class Accounts:
     matched; required with certificates.
     capacity: Wh inside the battery; required with soc. soc_time: s in which a difference between stock and state of
     charge falls to 1/e. self_discharge: share of the stock lost in an hour (METHOD 4.6).
+    learning: no efficiency is configured. Without a state of charge, both directions then have half of the loss of the
+    learned round trip, until then of 0.85 (METHOD-SITE 9.6).
     ValueError: the message names the invalid argument.
     """
 
@@ -77,17 +85,18 @@ class Accounts:
         capacity: float = 0.0,
         soc_time: float = 3600.0,
         self_discharge: float = 0.0,
+        learning: bool = False,
     ) -> None: ...
     def step(self, block: bytes) -> bytes:
         """Advance over instants in order, and return a row of OUTPUTS for each.
 
-        Input row (doubles): seconds since the previous instant (<= 0: no interval ends here), grid g/kWh, grid clean
-        share (outside 0-1: unknown, counts as 0), one power in W a channel (NaN = missing), then `columns`. The power
-        of an interval is its counters' energy over its time, else the mean of the powers at its ends, or the power at
-        the end that is present. A flow is known if each of its channels is present. The load, and what follows from
-        it, is known if each flow is; coverage is the share of present channels. Present channels are booked in any
-        case; without a load, what they move is unaccounted. The division of rows into blocks does not change the
-        result.
+        Input row (doubles): seconds since the previous instant (below 1 ns: no interval ends here), grid g/kWh, grid
+        clean share (outside 0-1: unknown, counts as 0), one power in W a channel (NaN = missing, below 1e-12 = 0), then
+        `columns`. The power of an interval is its counters' energy over its time, else the mean of the powers at its
+        ends, or the power at the end that is present. A flow is known if each of its channels is present. The load, and
+        what follows from it, is known if each flow is; coverage is the share of present channels. Present channels are
+        booked in any case; without a load, what they move is unaccounted. The division of rows into blocks does not
+        change the result.
         """
     def late(self, row: bytes) -> None:
         """Book late energy of the running quarter of an hour (METHOD-SITE 9.3).
@@ -113,6 +122,13 @@ class Accounts:
 
         This is an alarm: the losses then contradict the meters (METHOD 4.6).
         """
+    def out_of_range(self) -> bool:
+        """Return whether the store's intensity lies outside the range of what ever was charged (METHOD-SITE 9.6).
+
+        Above twice the maximum, or below 95 % of the minimum.
+        """
+    def round_trip(self) -> tuple[float, float]:
+        """Return the efficiency of a round trip that is used, and the learned one, 0-1; NaN before it is learned."""
     def ledger(self) -> tuple[float, float, float, float, float, float]:
         """Return grams since the start: in, to load, to export, lost, opening stock, unaccounted.
 

@@ -23,19 +23,22 @@ from .channels cimport (
     BATTERY, CHP, GRID, KIND_COUNT, METERS, NOISE, PV, ROUNDING, Channels, Flows, Row, Seen, balance, count, flows,
     judge, told,
 )
+from .old_state cimport VERSION, VERSION_BALANCED, VERSION_OPEN, sums_of, take_balanced, take_open
 from .pool cimport (
-    Battery, Delivery, Stock, charge, correct, delivered_intensity, delivery, discharge, open_stock, rest,
-    revise_charge,
+    Battery, Delivery, Stock, Trips, charge, correct, delivered_intensity, delivery, discharge, learned_trip, leg,
+    note_flows, note_intensity, open_stock, out_of_range, rest, revise_charge,
 )
 from .sharing cimport SOURCE_COUNT, Parcel, Shares, share_known, share_locally, share_proportionally
 from .units cimport (
-    G_PER_KG, MOST_INTENSITY, MOST_POWER, MOST_SECONDS, SECONDS_PER_HOUR, WH_PER_KWH,
+    G_PER_KG, LEAST_SECONDS, MOST_INTENSITY, MOST_POWER, MOST_RATE, MOST_SECONDS, SECONDS_PER_HOUR, WH_PER_KWH,
 )
 from .windows cimport *
 
 ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev")
 GROUPS = ("industry", "power", "building", "transport")
-COLUMNS = ("energy", "carbon", "soc", "certificates", "captured", "official", "ends")
+COLUMNS = (
+    "energy", "carbon", "soc", "certificates", "captured", "official", "burnt", "biogenic", "heat", "ends",
+)
 OUTPUTS = (
     "load_power", "grid_import_power", "grid_export_power", "pv_power", "generation_power",
     "battery_discharge_power", "battery_charge_power", "residual_power",
@@ -52,12 +55,13 @@ OUTPUTS = (
 DETAILS = (
     *[f"{group}_{kind}" for kind in ("energy", "emission", "own_energy") for group in (*GROUPS, "rest")],
     "fuel_energy", "fuel_rate", "fuel_intensity", "matched_energy", "carbon_free_share",
+    "fuel_emission", "heat_fuel_emission", "biogenic_emission", "heat_energy",
 )
 CLOSED = ("row", "window", *OUTPUTS, *DETAILS)
 
 
 cdef enum:               # as COLUMNS
-    ENERGY, CARBON, SOC, CERTIFICATES, CAPTURED_MASS, OFFICIAL, ENDS
+    ENERGY, CARBON, SOC, CERTIFICATES, CAPTURED_MASS, OFFICIAL, BURNT, BIOGENIC, HEAT, ENDS
     COLUMN_COUNT
 
 
@@ -65,10 +69,6 @@ cdef enum:
     HEAD = 3             # of an input row: seconds, grid g/kWh, grid clean share
     CLOSED_COUNT = 2 + OUTPUT_COUNT + DETAIL_COUNT
     LONG = 64            # rows from which releasing the interpreter's lock pays
-    VERSION = 3
-    OLD_VERSION = 2      # without flows of the time without a load
-    OLD_SUM_COUNT = 45
-    OLD_SUM_CORE = 26    # the sums from SUM_LOAD to SUM_RESIDUAL_TIME
 
 
 # METHOD 4.5, E_min: share of the rated energy of the window, and steps of the meter's register.
@@ -91,32 +91,6 @@ cdef object checked(str name, double value, double least, double most):
     return None
 
 
-cdef void put_old(Sums *sums, int part, double high, double low) noexcept nogil:
-    """Put a sum of the old version in its place: the old version had no sums between its core and the groups."""
-    cdef int place = part if part < OLD_SUM_CORE else part - OLD_SUM_CORE + SUM_CORE
-    sums.high[place] = high
-    sums.low[place] = low
-
-
-cdef void fill_old(const Channels *channels, Sums *sums) noexcept nogil:
-    """Fill the sums that the old version had not from the others."""
-    cdef double *high = sums.high
-    cdef int i
-    for i in range(FLOW_COUNT):
-        high[SUM_KNOWN + i] = high[SUM_TIME]
-    high[SUM_SIGNAL_TIME] = high[SUM_TIME]
-    if count(channels, PV, PV) > 0:  # with wind or hydro, too, their carbon cannot be told apart
-        high[SUM_PV_CARBON] = high[SUM_RENEWABLE_CARBON]
-    high[SUM_UNACCOUNTED] = (
-        high[SUM_IMPORT] + high[SUM_PV] + high[SUM_GENERATION] + high[SUM_DISCHARGE]
-        - high[SUM_EXPORT] - high[SUM_CHARGE] - high[SUM_LOAD]
-    )
-    high[SUM_CHARGE_CARBON] = (
-        high[SUM_IMPORT_CARBON] + high[SUM_RENEWABLE_CARBON] + high[SUM_SCOPE1] + high[SUM_DISCHARGE_CARBON]
-        - high[SUM_EXPORT_CARBON] - high[SUM_EMISSION]
-    )
-
-
 @cython.final
 cdef class Accounts:
     cdef Channels channels
@@ -135,6 +109,7 @@ cdef class Accounts:
     cdef Py_ssize_t block_size
     cdef Header *header
     cdef Stock *store
+    cdef Trips *trips
     cdef Open *open
     cdef Sums *totals
     cdef Sums *starts              # totals at each window's start
@@ -159,6 +134,7 @@ cdef class Accounts:
         double capacity=0.0,
         double soc_time=3600.0,
         double self_discharge=0.0,
+        bint learning=False,
     ):
         roles, factors = list(roles), list(factors)
         if method not in ("proportional", "local-first"):
@@ -187,14 +163,15 @@ cdef class Accounts:
         self.rated_power = rated_power
         self.register_step = register_step
         self.battery = Battery(
-            charge_efficiency, discharge_efficiency, capacity, soc_time, log1p(-self_discharge)
+            learning, charge_efficiency, discharge_efficiency, capacity, soc_time, log1p(-self_discharge)
         )
         self.ended = b""
         # one element more than needed: calloc(0) may return NULL
         self.channels.order = <int *> calloc(self.channels.count + 1, sizeof(int))
         self.channels.factor = <double *> calloc(self.channels.count + 1, sizeof(double))
         self.block_size = (
-            sizeof(Header) + sizeof(Stock) + sizeof(Open) + (1 + windows) * sizeof(Sums) + self.channels.count * sizeof(double)
+            sizeof(Header) + sizeof(Stock) + sizeof(Open) + sizeof(Trips) + (1 + windows) * sizeof(Sums)
+            + self.channels.count * sizeof(double)
         )
         self.block = <char *> calloc(1, self.block_size)
         if self.channels.order == NULL or self.channels.factor == NULL or self.block == NULL:
@@ -202,7 +179,8 @@ cdef class Accounts:
         self.header = <Header *> self.block
         self.store = <Stock *> (self.header + 1)
         self.open = <Open *> (self.store + 1)
-        self.totals = <Sums *> (self.open + 1)
+        self.trips = <Trips *> (self.open + 1)
+        self.totals = <Sums *> (self.trips + 1)
         self.starts = self.totals + 1
         self.channels.before = <double *> (self.starts + windows)
         self.header[0] = Header(MAGIC, VERSION, self.channels.count, windows, 2166136261)
@@ -251,7 +229,7 @@ cdef class Accounts:
 
     cdef int set_columns(self, columns) except -1:
         cdef int column
-        sizes = (2 * self.channels.count, self.channels.count, 1, 1, 1, 1, self.windows)
+        sizes = (2 * self.channels.count, self.channels.count, 1, 1, 1, 1, 1, 1, 1, self.windows)
         self.width = HEAD + self.channels.count
         for column in range(COLUMN_COUNT):
             self.columns[column] = -1
@@ -277,7 +255,7 @@ cdef class Accounts:
 
     cdef inline Row read(self, const double *given) noexcept nogil:
         cdef Row row
-        row.seconds = given[0] if 0 < given[0] <= MOST_SECONDS else 0.0
+        row.seconds = given[0] if LEAST_SECONDS <= given[0] <= MOST_SECONDS else 0.0
         row.hours = row.seconds / SECONDS_PER_HOUR
         row.per_hour = SECONDS_PER_HOUR / row.seconds if row.seconds > 0 else 0.0
         row.grid = given[1] / WH_PER_KWH
@@ -318,13 +296,21 @@ cdef class Accounts:
 
     # store
 
+    cdef inline double charging(self) noexcept nogil:
+        """Return the efficiency of a charge."""
+        return leg(self.trips, &self.battery, self.battery.charge)
+
+    cdef inline double discharging(self) noexcept nogil:
+        """Return the efficiency of a discharge."""
+        return leg(self.trips, &self.battery, self.battery.discharge)
+
     cdef inline void move(
         self, const Row *row, const Flows *flows, const Shares *shares, const Delivery *drawn
     ) noexcept nogil:
         cdef double lost = 0
         if row.seconds > 0:
-            discharge(self.store, drawn.energy)
-            charge(self.store, &shares.charge, flows.charge, row.hours, self.battery.charge)
+            discharge(self.store, self.trips, drawn.energy)
+            charge(self.store, self.trips, &shares.charge, flows.charge, row.hours, self.charging())
             lost = rest(self.store, &self.battery, row.hours)
         if 0 <= row.soc <= 1:
             if not self.store.opened > 0:
@@ -339,6 +325,12 @@ cdef class Accounts:
 
     # rows and windows
 
+    cdef inline void count(self, double amount, int i) noexcept nogil:
+        """Add a known amount to a sum that has a count of its own, with or without a balance."""
+        if 0 <= amount <= MOST_RATE:
+            add(self.totals, i, amount)
+            add(self.totals, i + 1, 1)
+
     cdef void row(self, const double *given, double *out) noexcept nogil:
         """Compute an output row from an input row; both as in the stub."""
         cdef Row row = self.read(given)
@@ -349,6 +341,7 @@ cdef class Accounts:
         cdef Stock before
         cdef Parcel sources[SOURCE_COUNT]
         cdef double captured = self.column(given, CAPTURED_MASS)
+        cdef double burnt = self.column(given, BURNT)
         cdef const Sums *hour = self.starts + self.hour if self.columns[CERTIFICATES] >= 0 else NULL
         cdef bint balanced
         cdef int i
@@ -359,19 +352,28 @@ cdef class Accounts:
             out[CAPTURED] = captured * G_PER_KG
             add(self.totals, SUM_CAPTURED, out[CAPTURED])
             add(self.totals, SUM_CAPTURED_TIME, row.seconds)
+        if not 0 <= burnt <= MOST_RATE:
+            burnt = NAN
+        self.count(burnt, SUM_BURNT)
+        self.count(self.column(given, BIOGENIC), SUM_BIOGENIC)
+        self.count(self.column(given, HEAT), SUM_HEAT)
         if not 0 <= given[1] <= MOST_INTENSITY:
             return
         out[GRID_INTENSITY] = given[1]
         balanced = balance(&self.channels, &row, &seen, &moved, out)
         if not out[COVERAGE] > 0:
             return
+        if 0 <= row.soc <= 1:
+            self.trips.reported = 1
+        if row.seconds > 0:
+            note_flows(self.trips, moved.charge * row.hours, moved.discharge * row.hours)
         drawn = delivery(
-            self.store, moved.discharge, row.hours, self.battery.discharge, row.grid, row.grid_clean
+            self.store, self.trips, moved.discharge, row.hours, self.discharging(), row.grid, row.grid_clean
         )
         if moved.discharge > 0:
             out[BATTERY_INTENSITY] = drawn.parcel.carbon / moved.discharge * WH_PER_KWH
         elif self.store.energy > 0:
-            out[BATTERY_INTENSITY] = delivered_intensity(self.store, self.battery.discharge) * WH_PER_KWH
+            out[BATTERY_INTENSITY] = delivered_intensity(self.store, self.discharging()) * WH_PER_KWH
         self.sources_of(&row, &moved, &drawn.parcel, sources)
         if balanced:
             shares = self.share_out(sources, moved.load, moved.charge, moved.exported)
@@ -381,8 +383,10 @@ cdef class Accounts:
             self.totals, NULL if moved.whole else self.open, hour, &self.tariff, self.channels.grouped, &row, &moved,
             &shares, sources, balanced, out,
         )
+        if self.columns[BURNT] >= 0:
+            out[SCOPE1] += burnt
         if drawn.opening > 0 and row.seconds > 0:
-            add(self.totals, SUM_OPENING, drawn.opening * row.grid)
+            add(self.totals, SUM_OPENING, drawn.opening_carbon)
         before = self.store[0]
         self.move(&row, &moved, &shares, &drawn)
         self.lose(&before, moved.charge * row.hours, shares.charge.carbon * row.hours, &row, &moved, &drawn, out)
@@ -434,7 +438,10 @@ cdef class Accounts:
         moved = flows(&self.channels, &row, &seen)
         seen = told(&self.channels, row.powers)
         judge(&self.channels, &seen, &moved)
-        drawn = delivery(self.store, moved.discharge, 1.0, self.battery.discharge, row.grid, row.grid_clean)
+        note_flows(self.trips, moved.charge, moved.discharge)
+        drawn = delivery(
+            self.store, self.trips, moved.discharge, 1.0, self.discharging(), row.grid, row.grid_clean
+        )
         self.sources_of(&row, &moved, &drawn.parcel, late)
         inflow = 0
         for i in range(SOURCE_COUNT):
@@ -447,21 +454,22 @@ cdef class Accounts:
         exported = moved.exported + self.open.energy[FLOW_EXPORT]
         load = inflow - (charged + exported)
         if drawn.opening > 0:
-            add(self.totals, SUM_OPENING, drawn.opening * row.grid)
+            add(self.totals, SUM_OPENING, drawn.opening_carbon)
         before = self.store[0]
-        discharge(self.store, drawn.energy)
+        discharge(self.store, self.trips, drawn.energy)
         if moved.whole and load >= -NOISE * inflow:
             if fabs(load) <= ROUNDING * inflow:
                 load = 0.0
             shares = self.share_out(sources, max(load, 0.0), charged, exported)
-            self.store.energy += moved.charge * self.battery.charge
+            self.store.energy += moved.charge * self.charging()
             change = revise_charge(
                 self.store, shares.charge.carbon - self.open.charge_carbon,
                 shares.charge.clean - self.open.charge_clean, shares.charge.own - self.open.charge_own,
-                self.battery.charge,
+                self.charging(),
             )
             if charged > 0:
                 self.store.dearest = max(self.store.dearest, shares.charge.carbon / charged)
+                note_intensity(self.trips, shares.charge.carbon / charged)
             settle(
                 self.totals, self.open, &self.tariff, self.channels.grouped, &row, &moved, late, sources, &shares,
                 change, load,
@@ -473,7 +481,7 @@ cdef class Accounts:
             book_unsettled(
                 self.totals, self.open, &self.tariff, self.channels.grouped, &row, &moved, &shares, late
             )
-            charge(self.store, &shares.charge, moved.charge, 1.0, self.battery.charge)
+            charge(self.store, self.trips, &shares.charge, moved.charge, 1.0, self.charging())
             if moved.whole:
                 memset(self.open, 0, sizeof(Open))
         lost = rest(self.store, &self.battery, 0.0)
@@ -492,7 +500,7 @@ cdef class Accounts:
 
     cdef inline void fill(self, const double *sums, double seconds, double *out) noexcept nogil:
         """Write OUTPUTS of a window; the stock is the present stock."""
-        fill_outputs(sums, seconds, self.least_load(seconds), out)
+        fill_outputs(sums, seconds, self.least_load(seconds), self.columns[BURNT] >= 0, out)
         if sums[SUM_SIGNAL_TIME] > 0:
             self.show_stock(out)
 
@@ -612,6 +620,12 @@ cdef class Accounts:
     def concentrated(self):
         return bool(self.store.carbon > 2 * self.store.dearest * self.store.energy)
 
+    def out_of_range(self):
+        return bool(out_of_range(self.store, self.trips, self.discharging()))
+
+    def round_trip(self):
+        return self.charging() * self.discharging(), learned_trip(self.trips, &self.battery)
+
     def ledger(self):
         cdef const double *sums = self.totals.high
         return (
@@ -626,29 +640,33 @@ cdef class Accounts:
     def state(self):
         return PyBytes_FromStringAndSize(self.block, self.block_size)
 
-    cdef Py_ssize_t size_of(self, uint32_t version) noexcept:
-        """Return the size of a state of a version, bytes."""
-        if version != OLD_VERSION:
-            return self.block_size
-        return (
-            sizeof(Header) + sizeof(Stock) + self.channels.count * <Py_ssize_t> sizeof(double)
-            + (1 + self.windows) * 2 * OLD_SUM_COUNT * <Py_ssize_t> sizeof(double)
-        )
+    cdef Py_ssize_t size_of(self, int version) noexcept:
+        """Return the size of a state of a known version, bytes."""
+        cdef Py_ssize_t size = sizeof(Header) + sizeof(Stock) + self.channels.count * <Py_ssize_t> sizeof(double)
+        if version != VERSION_BALANCED:
+            size += sizeof(Open)
+        if version == VERSION:
+            size += sizeof(Trips)
+        return size + (1 + self.windows) * 2 * sums_of(version) * <Py_ssize_t> sizeof(double)
 
-    cdef void convert(self, const char *state) noexcept:
-        """Take a state of the old version, in which all flows were known for the time with a balance."""
-        cdef const double *old = <const double *> (state + sizeof(Header) + sizeof(Stock))
-        cdef Sums *sums
-        cdef int i, part
-        memcpy(self.store, state + sizeof(Header), sizeof(Stock))
-        memset(self.open, 0, sizeof(Open))
-        memset(self.totals, 0, (1 + self.windows) * sizeof(Sums))
+    cdef void convert(self, const char *state, int version) noexcept:
+        """Take a state of an older version."""
+        cdef const char *place = state + sizeof(Header)
+        cdef const double *old
+        cdef int i
+        memset(<char *> self.block + sizeof(Header), 0, self.block_size - sizeof(Header))
+        memcpy(self.store, place, sizeof(Stock))
+        place += sizeof(Stock)
+        if version == VERSION_OPEN:
+            memcpy(self.open, place, sizeof(Open))
+            place += sizeof(Open)
+        old = <const double *> place
         for i in range(1 + self.windows):
-            sums = self.totals + i
-            for part in range(OLD_SUM_COUNT):
-                put_old(sums, part, old[part], old[OLD_SUM_COUNT + part])
-            old += 2 * OLD_SUM_COUNT
-            fill_old(&self.channels, sums)
+            if version == VERSION_OPEN:
+                take_open(old, self.totals + i)
+            else:
+                take_balanced(old, &self.channels, self.totals + i)
+            old += 2 * sums_of(version)
         memcpy(self.channels.before, old, self.channels.count * sizeof(double))
 
     def restore(self, bytes state not None):
@@ -658,7 +676,7 @@ cdef class Accounts:
         cdef Py_ssize_t stock = sizeof(Stock) // <Py_ssize_t> sizeof(double)
         if PyBytes_GET_SIZE(state) < <Py_ssize_t> sizeof(Header) or header.magic != MAGIC:
             raise ValueError("state: not one of these accounts")
-        if header.version not in (VERSION, OLD_VERSION):
+        if sums_of(header.version) == 0:
             raise ValueError(f"state: version {header.version}, expected {VERSION}")
         if header.channels != self.header.channels or header.roles != self.header.roles:
             raise ValueError("state: made by other channels")
@@ -670,7 +688,7 @@ cdef class Accounts:
         for i in range(size):
             if not isfinite(numbers[i]) or (i < stock and numbers[i] < 0):
                 raise ValueError("state: damaged")
-        if header.version == OLD_VERSION:
-            self.convert(PyBytes_AS_STRING(state))
+        if header.version != VERSION:
+            self.convert(PyBytes_AS_STRING(state), header.version)
         else:
             memcpy(self.block, PyBytes_AS_STRING(state), self.block_size)

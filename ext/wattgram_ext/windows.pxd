@@ -56,6 +56,10 @@ cdef enum:               # indices after the three numbers of each group and of 
     FUEL_INTENSITY
     MATCHED_ENERGY
     CARBON_FREE_SHARE
+    FUEL_EMISSION
+    HEAT_FUEL_EMISSION
+    BIOGENIC_EMISSION
+    HEAT_ENERGY
     DETAIL_COUNT
 
 
@@ -69,7 +73,7 @@ cdef enum:               # running sums; the first eight are the energies in the
     SUM_CHARGE
     SUM_RESIDUAL
     SUM_EMISSION         # g of the load; further sums as OUTPUTS
-    SUM_SCOPE1
+    SUM_SCOPE1           # of the fuel of electricity alone
     SUM_SCOPE2_LOCATION
     SUM_SCOPE2_MARKET
     SUM_AVOIDED
@@ -94,8 +98,8 @@ cdef enum:               # running sums; the first eight are the energies in the
     SUM_LOSS_CARBON
     SUM_SIGNAL_TIME      # s with a grid signal
     SUM_KNOWN            # s in which a flow was known, for each flow
-    SUM_PARTIAL = SUM_KNOWN + FLOW_COUNT   # Wh of a flow in the time in which it was not known, for each flow
-    SUM_CORE = SUM_PARTIAL + FLOW_COUNT   # number of sums of every site; the others depend on the configuration
+    SUM_KNOWN_ENERGY = SUM_KNOWN + FLOW_COUNT  # Wh of a flow in the time in which it was known, for each flow
+    SUM_CORE = SUM_KNOWN_ENERGY + FLOW_COUNT   # number of sums of every site; the others depend on the configuration
     SUM_GROUP_ENERGY = SUM_CORE
     SUM_GROUP_EMISSION = SUM_GROUP_ENERGY + GROUP_COUNT
     SUM_GROUP_OWN = SUM_GROUP_EMISSION + GROUP_COUNT
@@ -107,7 +111,13 @@ cdef enum:               # running sums; the first eight are the energies in the
     SUM_OPENING          # g
     SUM_LOST
     SUM_GROUP_OPEN       # Wh of a group in the time without a load, for each group
-    SUM_COUNT = SUM_GROUP_OPEN + GROUP_COUNT
+    SUM_BURNT = SUM_GROUP_OPEN + GROUP_COUNT  # g of fossil fuel that makes no electricity, with or without a balance
+    SUM_BURNT_COUNT      # number of rows with a known amount
+    SUM_BIOGENIC         # g
+    SUM_BIOGENIC_COUNT
+    SUM_HEAT             # Wh of heat meters
+    SUM_HEAT_COUNT
+    SUM_COUNT
 
 
 cdef struct Sums:        # double-doubles, in two arrays so that loops are vectorised
@@ -144,6 +154,11 @@ cdef inline double ratio(double part, double whole) noexcept nogil:
     return part / whole if whole > 0 else NAN
 
 
+cdef inline double known(const double *sums, int i) noexcept nogil:
+    """Return a sum that has a time or a count of its own; NaN if that is 0."""
+    return sums[i] if sums[i + 1] > 0 else NAN
+
+
 cdef inline void fill_flows(const double *sums, double *out) noexcept nogil:
     """Write the flows of a window, and their carbon: each as far as it was known (METHOD-SITE 9.1, 12).
 
@@ -153,7 +168,7 @@ cdef inline void fill_flows(const double *sums, double *out) noexcept nogil:
     cdef int i
     for i in range(FLOW_COUNT):
         if sums[SUM_KNOWN + i] > 0:
-            out[1 + i] = (sums[SUM_IMPORT + i] - sums[SUM_PARTIAL + i]) / (sums[SUM_KNOWN + i] / SECONDS_PER_HOUR)
+            out[1 + i] = sums[SUM_KNOWN_ENERGY + i] / (sums[SUM_KNOWN + i] / SECONDS_PER_HOUR)
         if sums[SUM_KNOWN + i] > 0 or sums[SUM_IMPORT + i] != 0:
             out[POWER_COUNT + 1 + i] = sums[SUM_IMPORT + i]
     if not isnan(out[POWER_COUNT + 1 + FLOW_IMPORT]):
@@ -179,10 +194,13 @@ cdef inline void fill_flows(const double *sums, double *out) noexcept nogil:
     out[BATTERY_INTENSITY] = ratio(sums[SUM_DISCHARGE_CARBON], sums[SUM_DISCHARGE]) * WH_PER_KWH
 
 
-cdef inline void fill_outputs(const double *sums, double seconds, double least_load, double *out) noexcept nogil:
+cdef inline void fill_outputs(
+    const double *sums, double seconds, double least_load, bint burners, double *out
+) noexcept nogil:
     """Write OUTPUTS of a window of this nominal length, s, but for the stock.
 
     The load and its intensity are over the time with a balance; the intensity is NaN below the least load (METHOD 4.5).
+    burners: scope 1 contains fuel that makes no electricity; it is NaN while that fuel is unknown.
     """
     cdef double hours = sums[SUM_TIME] / SECONDS_PER_HOUR
     cdef double residual_hours = sums[SUM_RESIDUAL_TIME] / SECONDS_PER_HOUR
@@ -190,11 +208,12 @@ cdef inline void fill_outputs(const double *sums, double seconds, double least_l
     for i in range(OUTPUT_COUNT):
         out[i] = NAN
     out[COVERAGE] = share(sums[SUM_COVERED], seconds)
-    if sums[SUM_CAPTURED_TIME] > 0:
-        out[CAPTURED] = sums[SUM_CAPTURED]
+    out[CAPTURED] = known(sums, SUM_CAPTURED)
     if not sums[SUM_SIGNAL_TIME] > 0:
         return
     fill_flows(sums, out)
+    if burners:
+        out[SCOPE1] += known(sums, SUM_BURNT)
     out[GRID_INTENSITY] = sums[SUM_GRID] / sums[SUM_SIGNAL_TIME]
     if sums[SUM_IMPORT] > 0:
         out[GRID_INTENSITY] = sums[SUM_IMPORT_CARBON] / sums[SUM_IMPORT] * WH_PER_KWH
@@ -230,6 +249,9 @@ cdef inline void fill_details(const double *sums, double *out) noexcept nogil:
     cdef int i
     for i in range(DETAIL_COUNT):
         out[i] = NAN
+    out[HEAT_FUEL_EMISSION] = known(sums, SUM_BURNT)
+    out[BIOGENIC_EMISSION] = known(sums, SUM_BIOGENIC)
+    out[HEAT_ENERGY] = known(sums, SUM_HEAT)
     if not sums[SUM_SIGNAL_TIME] > 0:
         return
     fill_groups(sums + SUM_GROUP_ENERGY, sums[SUM_LOAD], out)
@@ -242,6 +264,8 @@ cdef inline void fill_details(const double *sums, double *out) noexcept nogil:
             out[i] = NAN
     if sums[SUM_KNOWN + FLOW_GENERATION] > 0 or sums[SUM_FUEL] > 0:
         out[FUEL_ENERGY] = sums[SUM_FUEL]
+    if sums[SUM_KNOWN + FLOW_GENERATION] > 0 or sums[SUM_SCOPE1] > 0:
+        out[FUEL_EMISSION] = sums[SUM_SCOPE1]
     hours = sums[SUM_KNOWN + FLOW_GENERATION] / SECONDS_PER_HOUR
     out[FUEL_RATE] = ratio(sums[SUM_SCOPE1], hours)
     intensity = ratio(sums[SUM_SCOPE1], sums[SUM_FUEL]) * WH_PER_KWH

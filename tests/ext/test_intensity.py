@@ -2,52 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import struct
-import zlib
-from collections.abc import Sequence
 from math import inf, isnan, nan
 from typing import Any
 
 import pytest
-from wattgram_ext.intensity import CLOSED, COLUMNS, DETAILS, GROUPS, OUTPUTS, ROLES, Accounts
+from wattgram_ext.intensity import CLOSED, COLUMNS, GROUPS, OUTPUTS, ROLES, Accounts
 
+from tests.support.account_rows import CHONGQING, HOUR, counting, details, site, step, unpack
 from tests.support.approximate import near
-
-CHONGQING = 558.1  # g/kWh, METHOD 2.2, 2023
-HOUR = 3600.0
-
-
-def unpack(row: bytes) -> dict[str, float]:
-    return dict(zip(OUTPUTS, struct.unpack(f"{len(OUTPUTS)}d", row), strict=True))
-
-
-def step(
-    accounts: Accounts,
-    *powers: float,
-    seconds: float = HOUR,
-    grid: float = CHONGQING,
-    clean: float = nan,
-    more: Sequence[float] = (),
-) -> dict[str, float]:
-    """One row; `more` are its columns behind the powers."""
-    rows = [seconds, grid, clean, *powers, *more]
-    return unpack(accounts.step(struct.pack(f"{len(rows)}d", *rows)))
-
-
-def details(accounts: Accounts, index: int = 0) -> dict[str, float]:
-    return dict(zip(DETAILS, struct.unpack(f"{len(DETAILS)}d", accounts.details(index)), strict=True))
-
-
-def site(*roles: str, factor: float = 0.0, method: str = "proportional", windows: int = 0) -> Accounts:
-    return Accounts(roles, [factor] * len(roles), method=method, windows=windows)
 
 
 def test_roles_and_outputs_are_the_contracts() -> None:
     assert " ".join(ROLES) == "grid pv wind hydro genset chp battery load ev"
     assert len(OUTPUTS) == len(set(OUTPUTS)) == 42
     assert " ".join(GROUPS) == "industry power building transport"
-    assert " ".join(COLUMNS) == "energy carbon soc certificates captured official ends"
+    assert " ".join(COLUMNS) == "energy carbon soc certificates captured official burnt biogenic heat ends"
 
 
 # METHOD 4.11, worked examples
@@ -230,103 +200,6 @@ def test_without_a_grid_meters_value_there_is_no_balance() -> None:
 # METHOD-SITE 9.1: an unknown source or sink
 
 
-def test_a_missing_producer_leaves_the_load_unknown_and_the_others_known() -> None:
-    accounts = site("grid", "pv", "pv", "battery", windows=1)
-    row = step(accounts, 100e3, 50e3, nan, 0)
-    assert row["coverage"] == 0.75
-    assert (row["grid_import_power"], row["battery_charge_power"]) == (100e3, 0)
-    for name in ("load_power", "pv_power", "pv_energy", "emission_intensity", "emission", "clean_share", "avoided"):
-        assert isnan(row[name]), name
-    assert row["unaccounted_energy"] == 150e3
-    window = unpack(accounts.window(0, HOUR))
-    assert (window["coverage"], window["grid_import_energy"], window["pv_energy"]) == (0.75, 100e3, 50e3)
-    assert isnan(window["pv_power"])  # it was at no time known as a whole
-    assert window["scope2_location"] == pytest.approx(100 * 558.1)
-
-
-def test_a_mean_is_over_the_time_in_which_the_flow_was_known() -> None:
-    # PV is silent in the second of two hours: export 80 in both, PV 100 in the first
-    accounts = site("grid", "pv", windows=1)
-    for pv in (100e3, nan):
-        step(accounts, -80e3, pv, seconds=0)
-        step(accounts, -80e3, pv)
-    window = unpack(accounts.window(0, 2 * HOUR))
-    assert (window["grid_export_power"], window["grid_export_energy"]) == (80e3, 160e3)
-    assert (window["pv_power"], window["pv_energy"]) == (100e3, 100e3)
-    assert (window["load_power"], window["load_energy"]) == (20e3, 20e3)
-    assert window["unaccounted_energy"] == -80e3
-    assert window["coverage"] == 0.75
-    assert window["emission_intensity"] == 0
-
-
-def test_late_energy_settles_the_load_of_the_time_in_which_pv_was_unknown() -> None:
-    # METHOD-SITE 9.3: a quarter of an hour: 300 s known, 600 s without PV; its counter then says 33.333 kWh more.
-    # Import 30 kW, PV 200, export 180: load 50 kW, all the time.
-    accounts = counting("grid", "pv")
-    unknown = [nan, nan, nan, nan]
-    step(accounts, -150e3, 200e3, seconds=0, more=unknown)
-    step(accounts, -150e3, 200e3, seconds=300, more=[2500.0, 15e3, 50e3 / 3, nan])
-    step(accounts, -150e3, nan, seconds=0, more=unknown)
-    gap = step(accounts, -150e3, nan, seconds=600, more=[5e3, 30e3, nan, nan])
-    assert (gap["grid_export_energy"], gap["unaccounted_energy"]) == (30e3, -25e3)
-    assert isnan(gap["load_power"])
-    late = [600.0, CHONGQING, nan, 0.0, 0.0, 0.0, 0.0, 100e3 / 3, nan]
-    accounts.late(struct.pack("9d", *late))
-    window = unpack(accounts.window(0, 900.0))
-    for name, energy in (("load", 12.5e3), ("pv", 50e3), ("grid_import", 7.5e3), ("grid_export", 45e3)):
-        assert window[f"{name}_energy"] == pytest.approx(energy), name
-        assert window[f"{name}_power"] == pytest.approx(4 * energy), name
-    assert window["unaccounted_energy"] == pytest.approx(0, abs=1e-9)
-    # the mix of each quarter hour's part: 7.5 kWh of the grid in 57.5
-    assert window["emission_intensity"] == pytest.approx(558.1 * 7.5 / 57.5)
-    assert window["grid_export_emission"] == pytest.approx(45 * 558.1 * 7.5 / 57.5)
-    assert window["coverage"] == 1
-    assert step(accounts, -150e3, 200e3, seconds=0, more=unknown)["load_power"] == 50e3
-
-
-def test_late_energy_of_one_of_two_unknown_sources_leaves_the_load_unknown() -> None:
-    accounts = Accounts(["grid", "pv", "genset"], [0.0] * 3, columns=["energy"], windows=1)
-    step(accounts, -100e3, nan, nan, seconds=0, more=[nan] * 6)
-    step(accounts, -100e3, nan, nan, seconds=900, more=[0.0, 25e3, nan, nan, nan, nan])
-    accounts.late(struct.pack("12d", 900.0, CHONGQING, nan, 0.0, 0.0, nan, 0.0, 0.0, 30e3, 0.0, 0.0, 0.0))
-    window = unpack(accounts.window(0, 900.0))
-    assert (window["pv_energy"], window["pv_power"], window["unaccounted_energy"]) == (30e3, 120e3, 5e3)
-    assert isnan(window["load_energy"])
-    assert window["coverage"] == pytest.approx(2 / 3)
-    accounts.late(struct.pack("12d", 900.0, CHONGQING, nan, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 10e3, 0.0))
-    window = unpack(accounts.window(0, 900.0))
-    assert (window["load_energy"], window["load_power"], window["coverage"]) == (15e3, 60e3, 1)
-    assert window["unaccounted_energy"] == pytest.approx(0, abs=1e-9)
-
-
-def test_what_was_abandoned_stays_unaccounted() -> None:
-    accounts = counting("grid", "pv")
-    step(accounts, -100e3, nan, seconds=900, more=[0.0, 25e3, nan, nan])
-    accounts.abandon()
-    accounts.late(struct.pack("9d", 1.0, CHONGQING, nan, 0.0, 0.0, 0.0, 0.0, 30e3, nan))
-    window = unpack(accounts.window(0, 900.0))
-    assert (window["load_energy"], window["unaccounted_energy"]) == (30e3, -25e3)
-
-
-def test_a_charge_while_the_load_is_unknown_is_priced_anew_when_it_is_known() -> None:
-    # PV 40 at 0 g (unknown at first), charge 20, export 20: first the grid's 558.1 g/kWh for it, at last PV's 0
-    accounts = Accounts(["grid", "pv", "battery"], [0.0] * 3, columns=["energy"], windows=1)
-    step(accounts, -20e3, nan, -20e3, seconds=900, more=[0.0, 5e3, nan, nan, 0.0, 5e3])
-    assert accounts.stock() == pytest.approx((4750, 5 * 558.1))
-    assert unpack(accounts.window(0, 900.0))["battery_charge_emission"] == pytest.approx(5 * 558.1)
-    accounts.late(struct.pack("12d", 900.0, CHONGQING, nan, 0.0, 0.0, 0.0, 0.0, 0.0, 10e3, nan, 0.0, 0.0))
-    assert accounts.stock() == pytest.approx((4750, 0))
-    window = unpack(accounts.window(0, 900.0))
-    for name in ("load_energy", "battery_charge_emission", "unaccounted_emission", "unaccounted_energy"):
-        assert window[name] == pytest.approx(0, abs=1e-9), name
-    assert window["battery_loss_energy"] == pytest.approx(250)  # 5 % of the charge
-
-
-def test_noise_below_a_load_of_zero_is_unaccounted() -> None:
-    row = step(site("grid", "pv"), -102e3, 100e3)
-    assert (row["load_energy"], row["unaccounted_energy"], row["unaccounted_emission"]) == (0, -2e3, 0)
-
-
 def test_the_power_of_an_interval_is_the_mean_of_its_ends_or_the_present_end() -> None:
     accounts = site("grid")
     assert step(accounts, 10.0, seconds=0)["load_energy"] == 0
@@ -391,10 +264,6 @@ def test_the_grids_clean_share_counts_where_it_is_known() -> None:
 # METHOD 4.1: energy from counters
 
 
-def counting(*roles: str, **more: Any) -> Accounts:
-    return Accounts(roles, [0.0] * len(roles), columns=["energy"], windows=1, **more)
-
-
 def test_an_intervals_energy_is_the_counters_and_its_power_their_mean() -> None:
     # the samples say 10 kW at both ends, the counter 12 kWh over the hour
     row = step(counting("grid"), 10e3, more=[12e3, 0.0])
@@ -450,61 +319,6 @@ def test_a_window_with_too_small_a_load_has_no_intensity_but_rate_and_energy() -
 
 
 # METHOD 4.6: state of charge, self-discharge
-
-
-def battery(**more: Any) -> Accounts:
-    return Accounts(["grid", "battery"], [0, 0], columns=["soc"], capacity=10e3, windows=1, **more)
-
-
-def test_the_first_state_of_charge_opens_the_stock_at_the_grids_intensity() -> None:
-    accounts = battery()
-    step(accounts, 1e3, 0.0, seconds=0, more=[0.4])
-    assert accounts.stock() == pytest.approx((4e3, 4 * 558.1))  # K0 = S0 EF
-    assert accounts.ledger() == pytest.approx((0, 0, 0, 0, 4 * 558.1, 0))
-    step(accounts, 1e3, 0.0, seconds=0, more=[0.5])
-    assert accounts.stock() == pytest.approx((4e3, 4 * 558.1))  # opened once
-
-
-def test_a_later_state_of_charge_draws_the_energy_slowly_and_leaves_the_carbon() -> None:
-    accounts = battery(soc_time=HOUR)
-    step(accounts, 1e3, 0.0, seconds=0, more=[0.8])
-    step(accounts, 1e3, 0.0, more=[0.4])
-    # 4000 + 4000 / e = 5471.518 Wh
-    assert accounts.stock() == pytest.approx((5471.518, 8 * 558.1), abs=0.001)
-    step(accounts, 1e3, 0.0, more=[nan])
-    assert accounts.stock() == pytest.approx((5471.518, 8 * 558.1), abs=0.001)
-
-
-def test_the_carbon_of_a_stock_that_is_cut_to_almost_nothing_is_lost_and_booked() -> None:
-    accounts = battery(soc_time=60.0)
-    step(accounts, 1e3, 0.0, seconds=0, more=[0.5])
-    step(accounts, 1e3, 0.0, more=[0.0])  # 5000 Wh / e^60
-    assert accounts.stock() == (0, 0)
-    inflow, to_load, to_export, lost, opening, _ = accounts.ledger()
-    assert lost == pytest.approx(5 * 558.1)
-    assert inflow + opening == pytest.approx(to_load + to_export + lost, rel=1e-9)
-
-
-def test_self_discharge_concentrates_carbon_until_it_is_an_alarm() -> None:
-    accounts = Accounts(["grid", "battery"], [0, 0], self_discharge=0.4)
-    step(accounts, 10e3, -10e3)  # 9500 Wh with 5581 g; 60 % of it is there an hour later
-    assert accounts.stock() == pytest.approx((5700, 5581))
-    assert not accounts.concentrated()  # 979 g/kWh, below twice 558.1
-    step(accounts, 1e3, 0.0, seconds=0)
-    step(accounts, 1e3, 0.0)
-    assert accounts.stock() == pytest.approx((3420, 5581))
-    assert accounts.concentrated()  # 1632 g/kWh
-
-
-def test_several_batteries_share_a_pool() -> None:
-    # a battery charges from the other: no net flow at the site's bus
-    accounts = Accounts(["grid", "battery", "battery"], [0] * 3)
-    row = step(accounts, 1e3, 5e3, -5e3)
-    assert (row["battery_discharge_power"], row["battery_charge_power"]) == (0, 0)
-    assert accounts.stock() == (0, 0)
-
-
-# METHOD 4.7: fuel
 
 
 def test_a_fuel_meter_gives_the_emission_of_a_genset() -> None:
@@ -660,72 +474,6 @@ def test_without_import_a_windows_grid_intensity_is_the_mean_over_time() -> None
     assert unpack(accounts.window(0, HOUR))["grid_intensity"] == pytest.approx(400)
 
 
-def test_accounts_continue_where_they_were() -> None:
-    first, second = site("grid", "battery", windows=1), site("grid", "battery", windows=1)
-    step(first, 10e3, -5e3)
-    second.restore(first.state())
-    assert second.stock() == first.stock()
-    assert step(second, 0, 3e3) == pytest.approx(step(first, 0, 3e3), nan_ok=True)
-    assert second.state() == first.state()
-
-
-STATE_OF_VERSION_2 = (
-    "c-jjOaSw9zbvI;UU|?VcVh}x@S4|s8F&t34=O7+ia`A8TZik&O7IjPbUU!Hox#&87?_~#`-*OI{zMrvYKmrHW|8W2_em-?T7H9bR6~gy9iz"
-    ">eNKA7Kd;K_kqK=TtaucF8=XuAR7pStCs4^*(=!ZQaHak+J<<^e&E-mVvOoW47_0UbWG;0ua;!=j%ke6xRUj$nqwRtK!~C>YtG<1-{3bUa2)"
-    "4?b_9;)l`1??Ti0U2uBVTXzvv{wy?oU%2iN2h2y}`)@m-h>I-2NOuyz{O7v;tpg}sFS`8#RbKof3g2Ue9V9&~tZ~3fkAhJ!3P!=ODW5MNz*-"
-    ")6T!zqDFB|{|+jD~"
-)
-"""Dumped by the version before flows of the time without a load: an hour of import 40 kW, PV 60 at 41 g/kWh, wind 10 at
-11 g/kWh, charge 30, sub-meter 50, with 558.1 g/kWh; window 0 began then; half an hour later import is -20 and the
-battery discharges 20 kW."""
-
-
-def test_accounts_continue_from_a_state_of_the_version_before() -> None:
-    accounts = Accounts(["grid", "pv", "wind", "battery", "load"], [0, 41.0, 11.0, 0, 0], windows=2, columns=["energy"])
-    state = zlib.decompress(base64.b85decode(STATE_OF_VERSION_2))
-    accounts.restore(state)
-    with pytest.raises(ValueError, match="windows"):
-        accounts.restore(state[:-8])
-    # By hand: 45 kWh of import, 90 of PV, 15 of wind; 30 + 2.5 charged; 80 + 37.5 used
-    window = unpack(accounts.window(1, 2 * HOUR))
-    for name, kwh in (("grid_import", 45), ("pv", 90), ("generation", 15), ("battery_charge", 32.5), ("load", 117.5)):
-        assert window[f"{name}_energy"] == pytest.approx(kwh * 1e3)
-        assert window[f"{name}_power"] == pytest.approx(kwh * 1e3 / 1.5)
-    assert window["unaccounted_energy"] == pytest.approx(0, abs=1e-9)
-    assert window["grid_import_emission"] == pytest.approx(45 * 558.1)
-    # the first hour's mix is (40 x 558.1 + 60 x 41 + 10 x 11) / 110, the second's (5 x 558.1 + 30 x 41 + 5 x 11) / 40
-    charged = 30 * (40 * 558.1 + 2570) / 110 + 2.5 * (5 * 558.1 + 1285) / 40
-    assert window["battery_charge_emission"] == pytest.approx(charged)
-    assert accounts.stock() == pytest.approx((0.95 * 32.5e3, charged))
-    assert unpack(accounts.window(0, HOUR))["load_energy"] == pytest.approx(37.5e3)
-    # the powers of the last instant are the beginning of the next interval: a mean of 20 and 40 kW of PV
-    row = step(accounts, -20e3, 20e3, 10e3, 20e3, 50e3, more=[nan] * 10)
-    assert row["pv_power"] == pytest.approx(40e3)
-    assert len(accounts.state()) > len(state)
-
-
-def test_a_foreign_or_damaged_state_is_refused_and_changes_nothing() -> None:
-    accounts = site("grid", "battery", windows=1)
-    step(accounts, 10e3, -5e3)
-    state = accounts.state()
-    foreign = [
-        (site("battery", "grid", windows=1).state(), "other channels"),
-        (site("grid", windows=1).state(), "other channels"),
-        (site("grid", "battery", windows=2).state(), "2 windows"),
-        (state[:-1], "windows"),
-        (state[:10], "not one of these"),
-        (b"", "not one of these"),
-        (b"x" * len(state), "not one of these"),
-        (state[:8] + struct.pack("I", 99) + state[12:], "version 99"),
-        (state[:24] + struct.pack("d", nan) + state[32:], "damaged"),
-        (state[:24] + struct.pack("d", -1.0) + state[32:], "damaged"),
-    ]
-    for bad, named in foreign:
-        with pytest.raises(ValueError, match=named):
-            accounts.restore(bad)
-    assert accounts.state() == state
-
-
 def test_wrong_accounts_are_refused_by_name() -> None:
     with pytest.raises(ValueError, match="channel 0: role 'roof'"):
         site("roof")
@@ -773,3 +521,6 @@ def test_blocks_are_whole_rows() -> None:
     for length in range(1, 40):
         with pytest.raises(ValueError, match="expected rows of 40"):
             accounts.step(bytes(length))
+
+
+# fuel without electricity (METHOD-SITE 9.7)

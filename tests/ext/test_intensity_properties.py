@@ -17,6 +17,7 @@ from tests.support.oracle import Instant
 pytestmark = pytest.mark.slow(1)
 
 HALF_HOUR = 1800.0
+EXTREME = st.sampled_from([0.0, 5e-324, 1e-300, 1e-15, 1e-6, 1.0, 3600.0, 1e6, 1e9, 1e12, 1e15])
 ENDS = st.lists(st.tuples(*[st.sampled_from([0.0, nan, 900.0, 3600.0])] * 2), min_size=8, max_size=8)
 
 
@@ -259,8 +260,12 @@ def test_no_number_makes_an_infinity_or_a_share_beyond_one(data: st.DataObject, 
         capacity=1e4,
         self_discharge=0.1,
     )
-    width = 3 + 4 * len(roles) + 5
-    rows = data.draw(st.lists(st.lists(st.floats(), min_size=width, max_size=width), max_size=6))
+    width = 3 + 4 * len(roles) + 8
+    rest = st.lists(st.floats() | EXTREME, min_size=width - 2, max_size=width - 2)
+    rows = [
+        [data.draw(EXTREME), data.draw(EXTREME), *data.draw(rest)]  # else hardly a row has a length and a signal
+        for _ in range(data.draw(st.integers(0, 6)))
+    ]
     found = unpack(accounts.step(b"".join(struct.pack(f"{width}d", *row) for row in rows)) + accounts.window(0, 900))
     for row in (*found, *ended(accounts), details(accounts, 0)):
         assert all(isnan(value) or isfinite(value) for value in row.values())

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from wattgram_ext.intensity import CLOSED, COLUMNS, DETAILS, GROUPS, OUTPUTS, ROLES, Accounts
 
 from tests.support.method import (
+    APART,
     FUELLED,
     METERED,
     NAN,
@@ -76,7 +77,7 @@ class Scale:
             floor = quotient(self.energy, self.load)
         elif name == "self_consumption":
             floor = quotient(self.energy, self.own)
-        elif name in ("coverage", "captured", "fuel_intensity"):  # nothing is subtracted
+        elif name in ("coverage", "captured", "fuel_intensity", *APART.values()):  # nothing is subtracted
             floor = 0.0
         elif name.endswith(("_rate", "_power")):
             floor = (self.carbon if name.endswith("_rate") else self.energy) / self.hours
@@ -240,6 +241,7 @@ CHARGED = [3600.0, 500.0, NAN, 100.0, -100.0, 0.0, *(NAN,) * 6]
 BOTH_WAYS = [3600.0, 500.0, NAN, 0.0, 0.0, 0.0, 20.0, 40.0, 40.0, 30.0, 10.0, 0.0]
 FORWARD = Site(roles=["grid", "load"], factors=[0.0] * 2, windows=1, columns=["energy"])
 CONTRACT = Site(roles=["grid"], factors=[0.0], windows=1, columns=["certificates"], hour=0)
+STORES = Site(roles=["grid", "battery", "battery"], factors=[0.0] * 3, windows=1)
 
 CORNERS = {
     "a load of 1e-10 of the inflow is none": (SURPLUS, [[3600.0, 500.0, NAN, -999999.9999, 1e6]], "load_energy", 0.0),
@@ -262,6 +264,16 @@ CORNERS = {
         [[3600.0, 500.0, NAN, 10.0, NAN, NAN, NAN, 8.0, NAN]],
         "residual_energy",
         -2.0,
+    ),
+    "a day of one battery alone is no part of the power of both": (
+        STORES,
+        [
+            [86400.0, 500.0, NAN, -10.0, 20e3, NAN],
+            [0.0, 500.0, NAN, 20.0, 0.001, 0.002],
+            [1.0, 500.0, NAN, 20.0, 0.001, 0.002],
+        ],
+        "battery_discharge_power",
+        0.003,
     ),
     "no certificates without a balance": (
         CONTRACT,

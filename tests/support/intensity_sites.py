@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import strategies as st
 from wattgram_ext.intensity import CLOSED, COLUMNS, DETAILS, OUTPUTS, ROLES, Accounts
 
-from tests.support.oracle import Instant, Oracle
+from tests.support.oracle import APART, Instant, Oracle
 
 PRODUCERS = ("pv", "wind", "hydro", "genset", "chp")
 POWER = st.one_of(st.just(0.0), st.floats(1, 5e5), st.floats(-5e5, -1))
@@ -51,6 +51,7 @@ class Site:
             "certificates": (instant.certificates,),
             "captured": (instant.captured,),
             "official": (instant.official,),
+            **{name: (nan if (amount := getattr(instant, name)) is None else amount,) for name in APART},
             "ends": ends,
         }
         numbers = [instant.seconds, instant.grid, instant.clean, *instant.powers]
@@ -70,6 +71,7 @@ class Site:
             "certificates": nan,
             "captured": nan,
             "official": nan,
+            **dict.fromkeys(APART),
         }
         blank = {name: value for name, value in absent.items() if name in columns}
         return replace(self, columns=remaining, instants=[replace(instant, **blank) for instant in self.instants])
@@ -98,6 +100,7 @@ CONSUMED = st.one_of(st.just(0.0), st.floats(1e3, 5e5))
 COUNTED = unknown(CONSUMED)
 BURNT = unknown(st.floats(1, 1e6))
 SOC, CERTIFICATES, CAPTURED = (unknown(st.floats(0, most)) for most in (1, 1e5, 100))
+APART_AMOUNT = unknown(st.floats(0, 1e5))
 OFFICIAL = unknown(GRID)
 FEW = st.integers(0, 3)
 
@@ -137,6 +140,7 @@ def instants(draw: st.DrawFn, roles: list[str], columns: tuple[str, ...], missin
         draw(CERTIFICATES) if "certificates" in columns else nan,
         draw(CAPTURED) if "captured" in columns else nan,
         draw(OFFICIAL) if "official" in columns else nan,
+        **{name: draw(APART_AMOUNT) if name in columns else None for name in APART},
     )
 
 

@@ -160,8 +160,13 @@ class Row:
     soc: float
     certificates: float
     captured: float
+    apart: dict[str, float]
     official: float
     ends: Sequence[float]
+
+
+APART = {"burnt": "heat_fuel_emission", "biogenic": "biogenic_emission", "heat": "heat_energy"}
+"""Columns beside the balance, and the details that they sum to (Burnt, biogenic, heat; METHOD-SITE 9.7)."""
 
 
 def read(site: Site, values: Sequence[float]) -> Row:
@@ -188,6 +193,7 @@ def read(site: Site, values: Sequence[float]) -> Row:
         soc=plausible(columns.get("soc", [NAN])[0], 1),
         certificates=known_or_0(plausible(columns.get("certificates", [NAN])[0], most)),
         captured=plausible(columns.get("captured", [NAN])[0]) * 1000,
+        apart={name: plausible(columns[name][0], 1e15) for name in APART if name in columns},
         official=plausible(columns.get("official", [NAN])[0], 1e6),
         ends=[known_or_0(plausible(value)) for value in columns.get("ends", ())],
     )
@@ -259,6 +265,7 @@ class Store:
         self.opening = 0.0  # g booked as opening stock
         self.lost = 0.0  # g booked as lost
         self.most = 0.0  # g/Wh, c_max since it was empty
+        self.last: Parcel | None = None  # a Wh of the mix that was last discharged
         self.entered = Parcel()  # all that ever came in: the measure of its rounding
 
     def add(self, parcel: Parcel, intensity: float) -> None:
@@ -272,15 +279,21 @@ class Store:
         self.add(grid_parcel(energy, row), row.grid / 1000)
         self.opening += grid_parcel(energy, row).carbon
 
+    def beyond(self, energy: float, row: Row) -> Parcel:
+        """What is discharged beyond the stock: its last mix (METHOD-SITE 9.6), the grid's before there was any."""
+        if self.inside.energy > 0:
+            return self.inside.part(energy)
+        return grid_parcel(energy, row) if self.last is None else self.last.times(energy)
+
     def given(self, energy: float, row: Row, *, instant: bool) -> Parcel:
-        """What a discharge of so many Wh carries: c_bat = k / eta_d; beyond the stock the grid's.
+        """What a discharge of so many Wh carries: c_bat = k / eta_d; beyond the stock its last mix.
 
         At an instant nothing runs out. Clean and own energy shrink with the losses, so their shares stay.
         """
         efficiency = self.site.discharge_efficiency
         taken = energy / efficiency
         stocked = min(taken, self.inside.energy) if not instant or self.inside.energy == 0 else taken
-        out = mixed([self.inside.part(stocked), grid_parcel(taken - stocked, row)])
+        out = mixed([self.inside.part(stocked), self.beyond(taken - stocked, row)])
         return Parcel(energy, out.carbon, out.clean * efficiency, out.own * efficiency)
 
     def intensity(self) -> float:
@@ -290,8 +303,12 @@ class Store:
     def discharge(self, energy: float, row: Row) -> None:
         """S <- S - E / eta_d, K <- K - k E / eta_d; what is missing is an opening stock (Battery)."""
         taken = energy / self.site.discharge_efficiency
+        missing = self.beyond(taken - self.inside.energy, row)
+        if taken > 0 and self.inside.energy > 0:
+            self.last = self.inside.part(1.0)
         if taken > self.inside.energy:
-            self.open(taken - self.inside.energy, row)
+            self.add(missing, ratio(missing.carbon, missing.energy))
+            self.opening += missing.carbon
             self.inside = Parcel()
         elif taken > 0:
             self.inside = self.inside.times(1 - taken / self.inside.energy)
@@ -400,6 +417,8 @@ class Method:
         # Of each interval, where the hour of certificates that it is in began; without certificates it is its own.
         self.hours: list[int] = []
         self.starts = [0] * site.windows  # where each window began
+        self.apart: list[dict[str, float]] = []  # of every row, with or without an interval
+        self.apart_starts = [0] * site.windows
         self.loss_starts = [0] * site.windows  # and in `losses`
         self.losses: list[tuple[float, float]] = []  # of each row
         self.before: Row | None = None
@@ -539,10 +558,13 @@ class Method:
         if row.seconds:
             self.hours.append(self.starts[self.site.hour] if self.site.hour >= 0 else len(self.intervals))
             self.intervals.append(interval)
+        self.apart.append(row.apart)
         self.before = row
         ending = [index for index, seconds in enumerate(row.ends) if seconds > 0]
         ended = [(index, self.window(index, row.ends[index]) | self.details(index)) for index in ending]
         tick = self.tick(interval, instant=row.seconds == 0)
+        if "burnt" in row.apart:
+            tick["scope1"] += row.apart["burnt"]
         for index in ending:
             self.reset(index)
         return tick, ended
@@ -597,11 +619,18 @@ class Method:
         # E_min = max(0.005 P_rated W, 5 register steps) (4.5)
         if numbers["load_energy"] < max(0.005 * self.site.rated_power * seconds / 3600, 5 * self.site.register_step):
             numbers["emission_intensity"] = NAN
+        if "burnt" in self.site.columns:
+            numbers["scope1"] += self.counted("burnt", index)
         return numbers
+
+    def counted(self, name: str, index: int) -> float:
+        """Sum of the known amounts of a column since the window's start; unknown without any."""
+        return total(row.get(name, NAN) for row in self.apart[self.apart_starts[index] :])
 
     def reset(self, index: int) -> None:
         """Start the window anew."""
         self.starts[index], self.loss_starts[index] = len(self.intervals), len(self.losses)
+        self.apart_starts[index] = len(self.apart)
 
     def numbers(self, every: Sequence[Interval]) -> dict[str, float]:
         """OUTPUTS over these intervals but scope2_market and coverage: ratios of sums, never means of ratios (4.4)."""
@@ -673,10 +702,11 @@ class Method:
         """DETAILS of a window. A group's use carries its load's mix; groups and rest are always the load (Cases)."""
         start = self.starts[index]
         moved = [interval for interval in self.intervals[start:] if interval.moves]
+        numbers = {detail: self.counted(name, index) for name, detail in APART.items()}
         if not moved:
-            return dict.fromkeys(DETAILS, NAN)
+            return dict.fromkeys(DETAILS, NAN) | numbers
         loaded = [interval for interval in moved if interval.loaded]
-        numbers = dict.fromkeys(DETAILS, NAN)
+        numbers = dict.fromkeys(DETAILS, NAN) | numbers
         for group in GROUPS:
             numbers[f"{group}_energy"] = math.fsum(i.metered[group] for i in moved)
         for name, part in (("energy", "energy"), ("emission", "carbon"), ("own_energy", "own")) if loaded else ():
@@ -696,6 +726,8 @@ class Method:
         running = math.fsum(i.hours for i in moved if i.knows("generation"))
         if running or fuel.energy:
             numbers["fuel_energy"] = fuel.energy
+        if running or fuel.carbon:
+            numbers["fuel_emission"] = fuel.carbon
         if any(i.knows("grid_import") for i in moved):
             numbers["matched_energy"] = self.hourly(start, self.matched)
         return numbers | {

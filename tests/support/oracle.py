@@ -37,6 +37,13 @@ class Instant:
     certificates: float = nan
     captured: float = nan
     official: float = nan
+    burnt: float | None = None  # None: no such column
+    biogenic: float | None = None
+    heat: float | None = None
+
+
+APART = {"burnt": "heat_fuel_emission", "biogenic": "biogenic_emission", "heat": "heat_energy"}
+"""Amounts beside the balance (METHOD-SITE 9.7), and their details of a window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +234,15 @@ class Oracle:
         self.before: list[Decimal | None] = [None] * len(self.roles)
         self.intervals: list[Interval] = []
         self.starts = [0] * windows
+        self.apart: list[dict[str, Decimal | None]] = []
+        self.apart_starts = [0] * windows
+        self.burners = False
         self.hours = [0]
         self.lost = self.opening = ZERO
         self.losses: list[Pair] = []
+        self.last: tuple[Decimal, Decimal, Decimal] | None = None
+        self.next_last: tuple[Decimal, Decimal, Decimal] | None = None
+        self.beyond = ZERO
         self.loss_starts = [0] * windows
 
     # one instant
@@ -257,7 +270,19 @@ class Oracle:
             result |= {"battery_stock_energy": self.pool.energy, "battery_stock_emission": self.pool.carbon}
         if seconds > 0:
             self.intervals.append(interval)
+        amounts = {
+            name: None if (found := getattr(instant, name)) is None else number(found, 0, 1e15) for name in APART
+        }
+        self.apart.append(amounts)
+        self.burners = self.burners or instant.burnt is not None
+        if instant.burnt is not None and "scope1" in result:
+            scope1, burnt = result["scope1"], amounts["burnt"]
+            result["scope1"] = None if scope1 is None or burnt is None else scope1 + burnt
         return result
+
+    def _apart(self, name: str, index: int) -> Decimal | None:
+        known = [amount for row in self.apart[self.apart_starts[index] :] if (amount := row[name]) is not None]
+        return sum(known, ZERO) if known else None
 
     def _flow(self, channel: int, instant: Instant, hours: Decimal) -> Pair | None:
         """METHOD 4.1: mean W with the role's direction and against it; None = missing."""
@@ -310,7 +335,7 @@ class Oracle:
             self._burnt(instant, flows, RENEWABLES),
             self._burnt(instant, flows, ("genset", "chp")),
         )
-        drawn, known_energy, opening = self._drawn(discharge, hours, grid, grid_clean)
+        drawn, known_energy = self._drawn(discharge, hours, grid, grid_clean)
         inflow = imported + own + fuel + discharge
         surplus = load = inflow - exported - charge
         flow_powers = {
@@ -428,7 +453,7 @@ class Oracle:
             }
         before = (self.pool.energy, self.pool.carbon)
         if hours > 0:
-            self.opening += opening * grid
+            self.opening += self.beyond
             self._move(known_energy, to_store, charge, hours)
         self._correct(number(instant.soc, 0, 1), interval.seconds, grid, grid_clean)
         loss = (charge - discharge) * hours - (self.pool.energy - before[0])
@@ -478,21 +503,26 @@ class Oracle:
                 result += flow[0] * self.factors[i]
         return result
 
-    def _drawn(
-        self, discharge: Decimal, hours: Decimal, grid: Decimal, grid_clean: Decimal
-    ) -> tuple[Parcel, Decimal, Decimal]:
-        """METHOD 4.6: the parcel of a discharge, its Wh from the store, and its Wh without a recorded charge."""
+    def _drawn(self, discharge: Decimal, hours: Decimal, grid: Decimal, grid_clean: Decimal) -> tuple[Parcel, Decimal]:
+        """METHOD 4.6: the parcel of a discharge, and its Wh from the store; `beyond`: g of the rest."""
         pool, eta = self.pool, self.discharge_efficiency
         needed = discharge * hours / eta
         known = min(needed, pool.energy)
         part = known / needed if needed > 0 else Decimal(pool.energy > 0)
         k, clean, own = (ratio(x, pool.energy) or ZERO for x in (pool.carbon, pool.clean, pool.own))
-        carbon = (part * k + (1 - part) * grid) / eta
-        drawn = Parcel(discharge, discharge * carbon, discharge * (part * clean + (1 - part) * grid_clean))
-        return Parcel(discharge, drawn.carbon, drawn.clean, discharge * part * own), known, needed - known
+        # beyond the stock its last intensity (METHOD-SITE 9.6), before the first stock the grid's (METHOD 4.6)
+        beyond = (k, clean, own) if pool.energy > 0 else self.last or (grid, grid_clean, ZERO)
+        if known > 0:
+            self.next_last = (k, clean, own)
+        mean = [part * inside + (1 - part) * outside for inside, outside in zip((k, clean, own), beyond, strict=True)]
+        drawn = Parcel(discharge, discharge * mean[0] / eta, discharge * mean[1], discharge * mean[2])
+        self.beyond = (needed - known) * beyond[0]
+        return drawn, known
 
     def _move(self, known: Decimal, to_store: Parcel, charge: Decimal, hours: Decimal) -> None:
         pool = self.pool
+        if known > 0:
+            self.last = self.next_last
         if known > 0 and known == pool.energy:
             pool = self.pool = Pool()
         elif known > 0:
@@ -537,6 +567,7 @@ class Oracle:
     def reset(self, index: int) -> None:
         """Start the window anew."""
         self.starts[index], self.loss_starts[index] = len(self.intervals), len(self.losses)
+        self.apart_starts[index] = len(self.apart)
         if index == self.hour:
             self.hours.append(len(self.intervals))
 
@@ -561,7 +592,11 @@ class Oracle:
     def window(self, index: int, seconds: float) -> dict[str, Decimal | None]:
         """OUTPUTS of a running window."""
         with localcontext(DIGITS):
-            return self._window(self.starts[index], self.losses[self.loss_starts[index] :], Decimal(seconds))
+            result = self._window(self.starts[index], self.losses[self.loss_starts[index] :], Decimal(seconds))
+            if self.burners and "scope1" in result:
+                scope1, burnt = result["scope1"], self._apart("burnt", index)
+                result["scope1"] = None if scope1 is None or burnt is None else scope1 + burnt
+            return result
 
     def _window(self, start: int, losses: Sequence[Pair], nominal: Decimal) -> dict[str, Decimal | None]:
         inside = self.intervals[start:]
@@ -649,7 +684,8 @@ class Oracle:
     def details(self, index: int) -> dict[str, Decimal | None]:
         """DETAILS of a running window."""
         with localcontext(DIGITS):
-            return self._details(self.starts[index])
+            apart = {detail: self._apart(name, index) for name, detail in APART.items()}
+            return self._details(self.starts[index]) | apart
 
     def _details(self, start: int) -> dict[str, Decimal | None]:
         covered = [interval for interval in self.intervals[start:] if interval.covered is not None]
@@ -673,6 +709,7 @@ class Oracle:
         seconds = sum((interval.seconds for interval in covered if "generation" in interval.known), ZERO)
         return result | {
             "fuel_energy": total("fuel") if seconds or total("fuel") else None,
+            "fuel_emission": total("scope1") if seconds or total("scope1") else None,
             "fuel_rate": ratio(total("scope1") * 3600, seconds),
             "fuel_intensity": intensity if intensity is not None and intensity <= 10**6 else None,
             "matched_energy": matched if any("grid_import" in interval.known for interval in covered) else None,

@@ -42,6 +42,11 @@ def pool(batteries: Sequence[BatteryConfig]) -> Pool:
     )
 
 
+def learns(batteries: Iterable[BatteryConfig]) -> bool:
+    """Return whether the accounts learn the round trip: no battery has a configured efficiency (METHOD-SITE 9.6)."""
+    return not any(battery.has_efficiencies for battery in batteries)
+
+
 def state_of_charge(batteries: Iterable[tuple[float | None, float]]) -> float:
     """Return the mean state of charge, 0-1, weighted by capacity; batteries are (capacity in Wh, state of charge).
 

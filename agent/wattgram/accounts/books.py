@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from wattgram_ext.intensity import DETAILS, OUTPUTS, Accounts
 
 from wattgram.base.clock import NS
+from wattgram.base.occurrence import Occurrence
 from wattgram.base.period import window_end, window_start
 from wattgram.base.power_roles import POWER_ROLES
 from wattgram.base.record import WINDOWS, Record, Series
@@ -27,8 +28,9 @@ from wattgram.grid.ladder import Ladder
 from wattgram.grid.signal import Signal
 from wattgram.grid.table import FactorTable
 
-from . import battery_pool, fuel
-from .hybrid_nodes import channels_of
+from . import battery_pool, fuel, heat_fuel
+from .battery_watch import BatteryWatch
+from .hybrid_nodes import channels_of, powered
 
 BALANCE_ROLES = POWER_ROLES
 """Roles whose power is a channel of the accounts."""
@@ -87,6 +89,7 @@ class Layout:
             "certificates": ["certificates"] if config.grid.certificates else [],
             "captured": ["captured"] if any(device.role == "capture" for device in config.devices) else [],
             "official": ["official"],
+            **{column: [column] for column in heat_fuel.columns_of(config.devices)},
         }
         columns = tuple(name for name, fields in column_fields.items() if fields)
         head = ("seconds", "grid_intensity", "grid_clean_share")
@@ -102,6 +105,20 @@ class Layout:
             Series("late", tags, fields),
             config.site.timezone,
         )
+
+    def without_powers(self, row: bytes) -> bytes:
+        """Return a row without length, with the amounts that no power meter measures; the grid terms are unknown."""
+        numbers, own = struct.unpack(f"{len(self.fields)}d", row), self.first_column
+        amounts = (
+            number if name in heat_fuel.ALL_COLUMNS else nan
+            for name, number in zip(self.fields[own:], numbers[own:], strict=True)
+        )
+        return struct.pack(f"{len(self.fields)}d", 0.0, *(nan,) * (own - 1), *amounts)
+
+    @property
+    def first_column(self) -> int:
+        """Index of the first number after the channels: a channel may have the name of a column."""
+        return 3 + len(self.channels)
 
     @property
     def size(self) -> int:
@@ -147,7 +164,9 @@ class Books:
         self._zone = config.site.timezone
         self._method = config.grid.method
         channels, basis = self.layout.channels, config.grid.basis
-        pool = battery_pool.pool([device.battery for device in config.devices if device.role == "battery"])
+        # A battery that the configuration does not name has a channel, and no settings: they would dilute the others'.
+        batteries = [device.battery for device in powered(config.devices) if device.role == "battery"]
+        pool = battery_pool.pool(batteries)
         certificates = config.grid.certificates
         incomers = [device.rated_power for device in channels if device.role == "grid"]
         self._accounts = Accounts(
@@ -166,7 +185,10 @@ class Books:
             hour=WINDOWS.index("1h"),
             capacity=pool.capacity,
             self_discharge=pool.self_discharge,
+            learning=battery_pool.learns(batteries),
         )
+        efficiency = pool.charge_efficiency * pool.discharge_efficiency
+        self._battery_watch = BatteryWatch(nan if battery_pool.learns(batteries) else efficiency)
         self._series = {window: self._window_series(config.site.name, window) for window in ("tick", *WINDOWS)}
         self._starts: dict[str, int] = {}
         self._label: tuple[bytes, tuple[str, ...]] = (struct.pack("4d", nan, nan, nan, nan), ("", "", ""))
@@ -178,13 +200,21 @@ class Books:
         block, width = array("d", rows), len(self.layout.fields)
         block[1::width] = array("d", [grid_terms.signal.intensity for grid_terms in terms])
         block[2::width] = array("d", [grid_terms.signal.clean_share for grid_terms in terms])
-        place = self.layout.fields.index("official")
+        place = self.layout.fields.index("official", self.layout.first_column)
         block[place::width] = array("d", [grid_terms.official for grid_terms in terms])
         return block.tobytes()
 
-    def terms(self, time: int) -> GridTerms:
-        """Return the grid terms at a time, as known now."""
-        return GridTerms(self.ladder.at(time), self.ladder.official(time).intensity)
+    def terms(self, time: int, seconds: float = 0.0) -> GridTerms:
+        """Return the grid terms of the interval of `seconds` that ends at `time`, as known now (METHOD-SITE 9.5).
+
+        The signal is the mean over the interval: a value from its end would price what flowed before. The official
+        factor is that of the interval's end, which belongs to the year before at New Year. Without an interval, the
+        terms are those of the instant.
+        """
+        if not seconds > 0.0:
+            return GridTerms(self.ladder.at(time), self.ladder.official(time).intensity)
+        begin = interval_begin(time, seconds)
+        return GridTerms(self.ladder.mean(begin, time), self.ladder.official(time - 1).intensity)
 
     def advance(
         self,
@@ -257,6 +287,14 @@ class Books:
     def running_since(self, window: str) -> int | None:
         """Return the start of the running window, UTC ns."""
         return self._starts.get(window)
+
+    def battery_occurrences(self) -> tuple[Occurrence, ...]:
+        """Return the events about the battery since the last call."""
+        _, learned = self._accounts.round_trip()
+        self._battery_watch, occurrences = self._battery_watch.advance(
+            learned, out_of_range=self._accounts.out_of_range()
+        )
+        return occurrences
 
     @property
     def concentrated(self) -> bool:
@@ -346,6 +384,17 @@ class Books:
 
     def _record(self, window: str, time: int, row: bytes) -> Record:
         return Record(self._series[window], time, row + self._label[0] + bytes(8), self._label[1])
+
+
+def seconds_of(row: bytes) -> float:
+    """Return the length of the interval that ends with a row, s."""
+    seconds: float = struct.unpack_from("d", row)[0]
+    return seconds
+
+
+def interval_begin(time: int, seconds: float) -> int:
+    """Return the begin of an interval that ends at `time`, UTC ns: the same from a tick and from its stored row."""
+    return time - max(1, round(seconds * NS))
 
 
 def era_of(state: bytes) -> int:

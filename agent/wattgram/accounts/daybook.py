@@ -41,7 +41,7 @@ DEVICE_FIELDS = (
 SITE_FIELDS = ("count", "overlap", "peak", "peak_time", "import_peak", "night", "night_count")
 """Fields of the site's day, as `goals.day.Quarters` explains them."""
 
-AMOUNT_ROLES = ("production", "capture", "fuel")
+AMOUNT_ROLES = ("production", "capture", "fuel", "heat")
 NIGHT_SECONDS = 5 * 3600
 """Time after midnight with the lowest load of a factory, s (product choice)."""
 

@@ -65,6 +65,7 @@ ENERGY = (
         "sub-meters - load, over the time in which every sub-meter was read; absent without sub-meters",
         BALANCE_SOURCE,
     ),
+    Figure("heat_energy_kwh", "heat_energy", "heat", "kWh", "heat that heat meters counted; no electricity", "SPEC 2"),
 )
 
 CARBON = (
@@ -97,8 +98,8 @@ CARBON = (
         "scope1",
         "scope 1",
         "kg",
-        "fuel burnt on the site: output of gensets and CHP x their factor",
-        "GHG Protocol, scope 1; METHOD 4.7",
+        "fossil fuel burnt on the site: gensets, CHP with their heat, boilers and burners",
+        "GHG Protocol, scope 1; METHOD 4.7, METHOD-SITE 9.7",
     ),
     Figure(
         "scope2_location_kg",
@@ -156,6 +157,14 @@ APART = (
         "METHOD 4.10",
     ),
     Figure("captured_kg", "captured", "captured", "kg", "CO2 that capture meters counted", "SPEC 5"),
+    Figure(
+        "biogenic_kg",
+        "biogenic_emission",
+        "biogenic",
+        "kg",
+        "CO2 of wood and other biogenic fuel; no part of scope 1",
+        "GHG Protocol, scope 1; METHOD-SITE 9.7",
+    ),
 )
 """Ledgers of their own: neither is netted with the inventory or with the other."""
 

@@ -7,7 +7,8 @@ from itertools import pairwise
 from math import isfinite, isnan, nan
 
 from wattgram.config.devices_table import DeviceConfig
-from wattgram.config.role_keys import ASSUMED, FUEL_CARBON, EfficiencyPoint
+from wattgram.config.fuel_properties import FUEL_CARBON
+from wattgram.config.role_keys import ASSUMED, EfficiencyPoint
 
 from .chp_share import electricity_share
 
@@ -53,6 +54,12 @@ def rate(config: DeviceConfig, power: float, fuel: float = nan) -> float:
         return nan
     heat = max(power, 0.0) / 1000.0 / efficiency(config, power)  # kW
     return heat * FUEL_CARBON[settings.fuel or ASSUMED[config.role].fuel] * _electricity(config, power)
+
+
+def heat_ratio(config: DeviceConfig, power: float) -> float:
+    """Return the CO2 of a CHP's heat per CO2 of its electricity, (1 - a_el) / a_el (METHOD 4.7); 0 without heat."""
+    share = _electricity(config, power)
+    return (1.0 - share) / share
 
 
 def efficiency(config: DeviceConfig, power: float) -> float:

@@ -19,6 +19,7 @@ from wattgram.grid.ladder import Ladder
 
 from . import battery_pool, fuel
 from .books import Layout
+from .heat_fuel import BurnerInterval, HeatFuel
 from .late_energy import LONGEST_GAP, LateAmount, LateEnergy, LateRow, Span
 from .metering_point import FuelFlow, PointInterval
 from .night_rest import NightRest, Position, is_silent_at_night
@@ -61,7 +62,7 @@ class Instants:
             for device in layout.channels
             if device.emission.fuel_meter and (factor := device.emission.fuel_factor)
         }
-        # The fuel meter of a boiler belongs to no channel: nothing would take the amounts of its track.
+        self._heat_fuel = HeatFuel(sources, config.grid.basis, tick)
         fuel_meters = {device.emission.fuel_meter for device in layout.channels if device.name in self._fuel}
         self._tracks = {
             source.config.name: Track(source.config.interval, tick)
@@ -85,6 +86,7 @@ class Instants:
         self._captures = [source.config.name for source in sources if source.config.role == "capture"]
         self._intervals: list[PointInterval] = []
         self._carbon: list[float] = []
+        self._late_fuel: list[float] = []
 
     def put(self, source: Source, time: int) -> None:
         """Add the last reading of a device; `time` in UTC ns."""
@@ -95,6 +97,7 @@ class Instants:
                 self._points[point].put(time, power, metered)
         elif name in self._tracks:
             self._tracks[name].put(TrackPoint(time, nan, taken.metered))
+        self._heat_fuel.put(source, time)
 
     def reaches(self, source: Source, time: int) -> bool:
         """Return whether a channel was read at or after an instant."""
@@ -106,6 +109,7 @@ class Instants:
             point.clear()
         for track in self._tracks.values():
             track.clear()
+        self._heat_fuel.clear()
 
     def interrupt(self) -> None:
         """Start a gap before the next instant: later amounts of the counters belong to the gap."""
@@ -120,6 +124,7 @@ class Instants:
             point.skip(time)
         for track in self._tracks.values():
             track.skip(time)
+        self._heat_fuel.skip(time)
 
     def take(self, time: int, seconds: float, begin: int, last: int | None) -> None:
         """Take the step to the next instant, `seconds` s after the last one (0: no interval ends here).
@@ -215,6 +220,7 @@ class Instants:
             "certificates": [self._certificates(time, seconds)],
             "captured": [self._captured(time)],
             "official": [nan],
+            **{column: [amount] for column, amount in self._without_electricity(time, seconds, now).items()},
         }
         return self._packed(seconds, (nan, nan), [interval.power for interval in self._intervals], columns)
 
@@ -246,6 +252,7 @@ class Instants:
             "certificates": [0.0],
             "captured": [nan],
             "official": [self._ladder.official(late.time).intensity],
+            **{column: [nan] for column in self._heat_fuel.columns},
         }
         return self._packed(late.seconds, (signal.intensity, signal.clean_share), late.powers, columns)
 
@@ -255,7 +262,13 @@ class Instants:
             part: {name: state.dump() for name, state in states.items()} for part, states in self._saved_parts().items()
         }
         nights = {name: night.dump() for name, night in self._nights.items()}
-        return {**parts, "wiring": self._wiring.dump(), "late": self._late_energy.dump(), "nights": nights}
+        return {
+            **parts,
+            "wiring": self._wiring.dump(),
+            "late": self._late_energy.dump(),
+            "nights": nights,
+            "heat_fuel": self._heat_fuel.dump(),
+        }
 
     def restore(self, dumped: Any) -> None:
         """Restore the state from `dump` (after JSON); ValueError, KeyError or TypeError if the state is invalid.
@@ -273,6 +286,8 @@ class Instants:
                 night.restore(dumped["nights"][name])
         if len(dumped.get("late", {}).get("waiting", ())) == len(self._layout.channels):
             self._late_energy.restore(dumped["late"])
+        if "heat_fuel" in dumped:
+            self._heat_fuel.restore(dumped["heat_fuel"])
 
     def _saved_parts(self) -> Mapping[str, Mapping[str, SavedState]]:
         return {"points": self._points, "tracks": self._tracks, "fuel": self._fuel}
@@ -287,6 +302,7 @@ class Instants:
     def _fuel_rates(self, time: int, seconds: float, span: Span) -> list[float]:
         """Return the emission rate of each channel's fuel, g/h; NaN if power x factor applies."""
         rates = [nan] * len(self._intervals)
+        self._late_fuel = [0.0] * len(self._intervals)
         for index, (device, interval) in enumerate(zip(self._layout.channels, self._intervals, strict=True)):
             if device.role not in BURNERS:
                 continue
@@ -295,9 +311,15 @@ class Instants:
                 metered = self._counted(device.emission.fuel_meter, time)
                 burnt, late = self._fuel[device.name].take(time, interval.power, metered, seconds)
                 if late:
-                    self._late_energy.add_fuel(index, fuel.rate(device, nan, late), span)
+                    self._late_fuel[index] = fuel.rate(device, nan, late)
+                    self._late_energy.add_fuel(index, self._late_fuel[index], span)
             rates[index] = fuel.rate(device, interval.power, burnt)
         return rates
+
+    def _without_electricity(self, time: int, seconds: float, now: float) -> Mapping[str, float]:
+        """Return the amounts of the columns of `HeatFuel` since the previous instant."""
+        parts = zip(self._layout.channels, self._intervals, self._carbon, self._late_fuel, strict=True)
+        return self._heat_fuel.take(time, seconds, now, [BurnerInterval(*part) for part in parts])
 
     def _counted(self, name: str, time: int) -> MeteredStep:
         return self._tracks[name].take(time)[2]

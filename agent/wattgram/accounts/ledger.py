@@ -39,7 +39,11 @@ WEIGHTS = {
 RATIOS = ("emission_intensity", *WEIGHTS)
 SUMS = (
     *(figure.field for figure in FIGURES if figure.field not in RATIOS),
-    *(name for name in DETAILS if name.endswith(("_energy", "_emission"))),
+    *(
+        name
+        for name in DETAILS
+        if name.endswith(("_energy", "_emission")) and name not in [figure.field for figure in FIGURES]
+    ),
 )
 """Fields that are added up; the fields of groups and fuel are not figures of a report."""
 

@@ -12,12 +12,14 @@ from wattgram_drivers.plan import make_plan
 from wattgram_drivers.simulated import sunspec_serve
 from wattgram_drivers.sunspec import walk
 
+from wattgram.accounts.heat_fuel import unknown_fuels
 from wattgram.accounts.night_rest import is_silent_at_night
 from wattgram.acquisition.paced_intervals import paced
 from wattgram.acquisition.poll import slow_of
 from wattgram.acquisition.stored_judgements import rated_findings
 from wattgram.config.devices_table import KIND_OF_ROLE, DeviceConfig
 from wattgram.config.load import Config
+from wattgram.grid.sources.source_settings import PeriodicSettings
 
 from .live_twins import double_entries
 from .wiring_tree import hybrid_notes, wiring_lines
@@ -101,6 +103,12 @@ def check_plan(config: Config) -> CheckReport:
     ]
     report.findings += double_entries(config.devices)
     report.findings += rated_findings(config)
+    report.findings += [
+        f"{name}: scope1 is absent, because the fuel of this meter is unknown; add fuel, or fuel_factor (g of CO2 per "
+        "unit of the meter), or name the meter as fuel_meter of its genset or CHP"
+        for name in unknown_fuels(config.devices)
+    ]
+    report.notes += _tick_notes(config)
     report.notes += [_tolerance(device) for device in config.devices if device.tolerate]
     report.notes += [
         f"{device.name}: powers and energies are multiplied by ratio {device.ratio:g} (CT x VT); currents and voltages "
@@ -119,6 +127,19 @@ def check_plan(config: Config) -> CheckReport:
     if not any(device.role == "grid" for device in config.devices):
         report.notes.append("no device has the role grid: the balance assumes a site without import and export")
     return report
+
+
+def _tick_notes(config: Config) -> list[str]:
+    """Return a note for each source of the grid whose values change within a tick (METHOD-SITE 9.5)."""
+    tick, notes = config.site.tick, []
+    for source in config.grid.sources:
+        period = source.settings.period if isinstance(source.settings, PeriodicSettings) else None
+        if period is not None and tick > period:
+            notes.append(
+                f"site.tick: {tick:g} s is longer than the period of {source.name}, {period:g} s: the energy of a tick "
+                f"is priced with the mean of several values; a tick of at most {period:g} s prices each by its own"
+            )
+    return notes
 
 
 def bus_plan(devices: Sequence[DeviceConfig]) -> BusPlan:

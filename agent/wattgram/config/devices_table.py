@@ -31,11 +31,12 @@ KIND_OF_ROLE: Mapping[str, Kind] = {
     **dict.fromkeys(("pv", "wind", "hydro", "genset", "chp"), "inverter"),
     "battery": "battery",
     "weather": "sensor",
+    "heat": "sensor",
 }
 """Member of a SunSpec unit that a role selects when its driver names none."""
 
-AMOUNTS = ("production", "capture", "fuel")
-"""Roles of devices that count an amount of matter, not energy."""
+AMOUNTS = ("production", "capture", "fuel", "heat")
+"""Roles of devices that count an amount that is no electricity."""
 
 NIGHTS = ("answers", "silent")
 """Values of the key `night`."""
@@ -126,9 +127,10 @@ def _with_fuel_meters(tables: Sequence[Table], devices: Sequence[DeviceConfig]) 
     """Resolve the fuel meters of all devices."""
     named = {device.name: device.role for device in devices}
     counted = {device.name: counted_unit(device) for device in devices if device.role == "fuel"}
+    fuels = {device.name: device.emission for device in devices if device.role == "fuel"}
     owners: dict[str, str] = {}
     return tuple(
-        replace(device, emission=role_keys.metered(table, device.emission, device.role, named, counted, owners))
+        replace(device, emission=role_keys.metered(table, device.emission, device.role, named, counted, fuels, owners))
         for table, device in zip(tables, devices, strict=True)
     )
 

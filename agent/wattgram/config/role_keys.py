@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import NamedTuple
 
 from wattgram.base import toml_table, units
 from wattgram.base.toml_table import Table
+
+from .fuel_properties import FOSSIL_FUELS, FUELS, carbon_of, units_with_default
 
 RENEWABLES = ("pv", "wind", "hydro")
 """Roles of own production without fuel."""
@@ -20,20 +22,11 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("capacity", "charge_efficiency", "discharge_efficiency", "self_discharge"), ("battery",)),
     "emission_factor": (*RENEWABLES, *BURNERS),
     "fuel": (*BURNERS, "fuel"),
-    **dict.fromkeys(("efficiency", "fuel_meter", "fuel_factor"), BURNERS),
+    "fuel_factor": (*BURNERS, "fuel"),
+    **dict.fromkeys(("efficiency", "fuel_meter"), BURNERS),
     **dict.fromkeys(("heat_efficiency", "electric_reference", "heat_reference"), ("chp",)),
 }
 """Roles with which a key is allowed."""
-
-FUEL_CARBON: Mapping[str, float] = {"diesel": 266.8, "natural_gas": 199.9, "coal": 340.6}
-"""g of CO2 per kWh of fuel heat, by net calorific value, 3.6 x kg/GJ (METHOD 1.2).
-
-diesel 74.1 kg/GJ and bituminous coal 94.6 kg/GJ: IPCC 2006 volume 2 chapter 2. natural_gas: 0.0153 tC/GJ, oxidation
-0.99, 44 g of CO2 in 12 g of carbon, which is 55.54 kg/GJ: GB/T 32151.34-2024 table C.1.
-"""
-
-NATURAL_GAS_PER_M3 = 2162.0
-"""g of CO2 per Nm3 of natural gas: 389.31 GJ per 10 000 Nm3 with the figures above (METHOD 1.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +61,20 @@ class BatteryConfig:
     """Settings of a battery.
 
     capacity: Wh, None for unknown. Each efficiency is for one direction; defaults: METHOD 4.11, example 4.
-    self_discharge: share of the charge lost per hour.
+    self_discharge: share of the charge lost per hour. stated: an efficiency is configured; without one, and without a
+    state of charge, the accounts learn the round trip (METHOD-SITE 9.6).
     """
 
     capacity: float | None = None
     charge_efficiency: float = 0.95
     discharge_efficiency: float = 0.95
     self_discharge: float = 0.0
+    stated: bool = field(default=False, compare=False)
+
+    @property
+    def has_efficiencies(self) -> bool:
+        """Whether an efficiency is not the default."""
+        return self.stated or (self.charge_efficiency, self.discharge_efficiency) != (0.95, 0.95)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +90,11 @@ class HeatConfig:
 class EmissionConfig:
     """Settings of the emission of own production. Defaults of missing keys: ASSUMED, or `fuel.RENEWABLE`.
 
-    emission_factor: g per kWh of electricity. fuel: a key of FUEL_CARBON, "" for none; of role fuel: the metered fuel.
+    emission_factor: g per kWh of electricity. fuel: a key of FUELS, "" for none; of role fuel: the metered fuel.
     efficiency: electricity per heat of the fuel (net calorific value), in ascending points; a single point holds at
-    any load. fuel_meter: name of the device that meters the fuel, "" for none. fuel_factor: g per unit of that meter;
-    required with a meter. heat: only of role chp.
+    any load. fuel_meter: name of the device that meters the fuel, "" for none. fuel_factor: g per unit of that meter,
+    and with role fuel g per unit of this meter; required with fuel_meter; None with role fuel: unknown. heat: only of
+    role chp.
     """
 
     emission_factor: float | None = None
@@ -124,7 +125,8 @@ def battery(table: Table) -> BatteryConfig:
         "discharge_efficiency": table.take("discharge_efficiency", share, None),
         "self_discharge": table.take("self_discharge", toml_table.number(0.0, 0.1), None),
     }
-    return replace(default, **{key: value for key, value in found.items() if value is not None})
+    stated = any(key in table.data for key in ("charge_efficiency", "discharge_efficiency"))
+    return replace(default, stated=stated, **{key: value for key, value in found.items() if value is not None})
 
 
 def emission(table: Table, role: str | None) -> EmissionConfig:
@@ -132,7 +134,10 @@ def emission(table: Table, role: str | None) -> EmissionConfig:
     if role in BURNERS:
         return _burner(table, role)
     if role == "fuel":
-        return EmissionConfig(fuel=table.take("fuel", toml_table.choice(list(FUEL_CARBON)), None) or "")
+        return EmissionConfig(
+            fuel=table.take("fuel", toml_table.choice(list(FUELS)), None) or "",
+            fuel_factor=table.take("fuel_factor", _fuel_factor, None),
+        )
     if role in RENEWABLES:
         return EmissionConfig(table.take("emission_factor", _factor, None))
     return EmissionConfig()
@@ -144,14 +149,18 @@ def metered(
     role: str,
     named: Mapping[str, str],
     counted: Mapping[str, str | None],
+    fuels: Mapping[str, EmissionConfig],
     owners: dict[str, str],
 ) -> EmissionConfig:
     """Return the settings with a checked fuel meter, and with the meter's standard factor where there is one.
 
     named: role by device. counted: unit by device of role fuel, "" for a device that does not count, None for unknown.
-    owners: device by its fuel meter; this function adds the device of the table.
+    fuels: settings by device of role fuel. owners: device by its fuel meter; this function adds the device of the
+    table.
     """
     meter, name = emission.fuel_meter, table.data.get("name", "")
+    if role == "fuel" and emission.fuel_factor is None:
+        return replace(emission, fuel_factor=carbon_of(emission.fuel, counted.get(name) or ""))
     if not meter:
         return emission
     if meter not in counted:
@@ -164,13 +173,28 @@ def metered(
     unit = counted[meter]
     if unit == "":
         table.mistake("fuel_meter", f"found {meter!r}, which counts no volume, mass or pulses; allowed: one that does")
-    if not unit or "fuel_factor" in table.data or ("fuel" in table.data and not emission.fuel):
+    if unit and "fuel_factor" not in table.data and (emission.fuel or "fuel" not in table.data):
+        return _with_factor(table, emission, role, unit, fuels[meter])
+    return emission
+
+
+def _with_factor(table: Table, emission: EmissionConfig, role: str, unit: str, own: EmissionConfig) -> EmissionConfig:
+    """Return a generator's settings with the factor of its fuel meter, which counts `unit` and has settings `own`."""
+    fuel = emission.fuel or own.fuel or ("" if emission.emission_factor is not None else ASSUMED[role].fuel)
+    if fuel in FUELS and FUELS[fuel].biogenic:
+        if emission.emission_factor is None:
+            table.mistake(
+                "emission_factor", f"missing; {fuel} is biogenic: g of fossil CO2 per kWh produced, 0 for none"
+            )
         return emission
-    fuel = emission.fuel or ("" if emission.emission_factor is not None else ASSUMED[role].fuel)
-    if fuel == "natural_gas" and unit == "m3":
-        return replace(emission, fuel_factor=NATURAL_GAS_PER_M3)
+    factor = own.fuel_factor if emission.fuel in ("", own.fuel) else None
+    if factor is None:
+        factor = carbon_of(fuel, unit)
+    if factor is not None:
+        return replace(emission, fuel_factor=factor)
     of = f"a {'pulse' if unit == '1' else unit} of {fuel or 'an unnamed fuel'}"
-    table.mistake("fuel_factor", f"missing; g of CO2 in {of}: only natural_gas by the m3 has a default")
+    default = f"{fuel} has a default by {units_with_default(fuel)}" if fuel else "name the fuel, or give the factor"
+    table.mistake("fuel_factor", f"missing; g of CO2 in {of}: {default}")
     return emission
 
 
@@ -178,10 +202,10 @@ def _burner(table: Table, role: str) -> EmissionConfig:
     heat = _heat(table) if role == "chp" else None
     settings = EmissionConfig(
         emission_factor=table.take("emission_factor", _factor, None),
-        fuel=table.take("fuel", toml_table.choice(list(FUEL_CARBON)), None) or "",
+        fuel=table.take("fuel", toml_table.choice(FOSSIL_FUELS), None) or "",
         efficiency=table.take("efficiency", _efficiency, None) or (),
         fuel_meter=table.take("fuel_meter", toml_table.text, None) or "",
-        fuel_factor=table.take("fuel_factor", toml_table.number(0.0, 1e7), None),
+        fuel_factor=table.take("fuel_factor", _fuel_factor, None),
         heat=heat,
     )
     instead = [key for key in ("fuel", "efficiency", "heat_efficiency") if key in table.data]
@@ -205,6 +229,11 @@ def _heat(table: Table) -> HeatConfig | None:
         if given and key not in given:
             table.mistake(key, f"missing; {', '.join(keys)} are given together")
     return HeatConfig(*found) if None not in found else None
+
+
+def _fuel_factor(value: object) -> float:
+    factor: float = toml_table.number(0.0, 1e7)(value)
+    return factor
 
 
 def _factor(value: object) -> float:

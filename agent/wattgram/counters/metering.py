@@ -74,10 +74,10 @@ class DirectedCounter:
 class MeteredStep(NamedTuple):
     """Amount that a device counted since the previous reading, in its role's direction and against it.
 
-    Wh; m3, kg or pieces for production, capture and fuel. NaN: no counter, none accepted now, or a register that its
-    device has not copied since the previous reading. verdict: the worst of the counters. resolution: smallest steps of
-    positive and negative, 0 for a counter that was not read. refresh: period in which the device copies its registers,
-    s, 0 if they follow the counters.
+    Wh; m3, kg or pieces for production, capture and fuel. Heat and fuel may be in Wh of heat. NaN: no counter, none
+    accepted now, or a register that its device has not copied since the previous reading. verdict: the worst of the
+    counters. resolution: smallest steps of positive and negative, 0 for a counter that was not read. refresh: period in
+    which the device copies its registers, s, 0 if they follow the counters.
     """
 
     positive: float = nan

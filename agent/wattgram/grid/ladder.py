@@ -56,7 +56,7 @@ class Ladder:
         return until
 
     def mean(self, begin: int, end: int) -> Signal:
-        """Return the mean over a period, UTC ns, for energy with an unknown time within it (METHOD 4.5).
+        """Return the mean over a period, UTC ns, for the energy that flowed within it (METHOD-SITE 9.5).
 
         The result is the last signal of the source that serves longest, with the mean intensity and the mean clean
         share of all sources. A share that is unknown for a part is unknown. An empty period has the value of its start.
@@ -68,8 +68,10 @@ class Ladder:
             until = min(self.until(time), end)
             parts.append((self.at(time), until - time))
             time = until
+        # The last instant of a value's grace is included (`Feed`): a nanosecond without weight.
+        parts = [part for part in parts if part[1] > 1] or parts[:1]
         if len(parts) == 1:
-            return first
+            return parts[0][0]
         served: dict[tuple[str, int], int] = {}
         for signal, length in parts:
             served[signal.source, signal.tier] = served.get((signal.source, signal.tier), 0) + length

@@ -24,7 +24,7 @@ CLEAN = frozenset({"biomass", "geothermal", "hydro", "nuclear", "solar", "wind"}
 IPCC = {
     "coal": ("coal_pulverised", "coal_pulverised"),
     "gas": ("gas_combined_cycle", "gas_combined_cycle"),
-    "oil": ("em_default_oil", "em_default_oil"),
+    "oil": ("gb_neso_oil", "em_default_oil"),
     "biomass": ("em_default_biomass", "biomass_dedicated"),
     "geothermal": ("geothermal", "geothermal"),
     "hydro": ("hydro", "hydro"),

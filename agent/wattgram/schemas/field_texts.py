@@ -34,7 +34,7 @@ EMISSION: Mapping[str, str] = {
     "battery_intensity": "CO2 of a kilowatt-hour discharged from batteries",
     "emission_rate": "CO2 of the load in an hour at this rate",
     "emission": "CO2 of the load",
-    "scope1": "CO2 of fuel burnt on the site",
+    "scope1": "CO2 of all fossil fuel burnt on the site; absent while a fuel is unknown",
     "scope2_location": "CO2 of the import by the official factor; export is not subtracted",
     "scope2_market": "CO2 of the import by the residual mix, without import covered by certificates; negative in a "
     "tick where certificates cover import from earlier in the hour",
@@ -67,6 +67,10 @@ WINDOW_TEXTS: Mapping[str, str] = {
     "fuel_energy": "Electricity produced by gensets and CHP",
     "fuel_rate": "CO2 of gensets and CHP in an hour at this rate",
     "fuel_intensity": "CO2 of a kilowatt-hour of gensets and CHP; absent at idle",
+    "fuel_emission": "CO2 of the fuel for the electricity of gensets and CHP, part of scope1",
+    "heat_fuel_emission": "CO2 of all other fossil fuel, part of scope1: boilers, burners, heat of CHP",
+    "biogenic_emission": "CO2 of biogenic fuel; part of no other number",
+    "heat_energy": "Heat counted by heat meters; part of no other number",
     "matched_energy": "Energy of certificates matched with import",
     "carbon_free_share": "Share of the load that is carbon-free hour by hour, with matched certificates, 0 to 1",
 }

@@ -35,13 +35,16 @@ class BalanceCheck:
         return self._balance.withheld
 
     def advance(self, row: bytes, seconds: float) -> tuple[bytes, tuple[Occurrence, ...]]:
-        """Take the row of an instant; return the row for the books, without powers while withheld, and the events."""
+        """Take the row of an instant; return the row for the books and the events.
+
+        While the results are withheld, the row has no powers; fuel and heat stay.
+        """
         powers = row[8 * LEADING_COLUMNS : 8 * (LEADING_COLUMNS + len(self._layout.channels))]
         grid = struct.pack("2d", 0.0, nan)  # the grid intensity does not affect the balance
         (tick,) = struct.iter_unpack(f"{len(OUTPUTS)}d", self._accounts.step(row[:8] + grid + powers))
         self._balance, verdict = self._balance.advance(dict(zip(OUTPUTS, tick, strict=True)), seconds)
         if verdict.withheld:
-            row = struct.pack("d", 0.0) + struct.pack("d", nan) * (self._layout.size // 8 - 1)
+            row = self._layout.without_powers(row)
         return row, verdict.occurrences
 
     def dump(self) -> dict[str, object]:

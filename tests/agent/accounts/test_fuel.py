@@ -9,14 +9,8 @@ from typing import Any
 import pytest
 from wattgram.accounts.fuel import efficiency, factor, rate
 from wattgram.config.devices_table import DeviceConfig
-from wattgram.config.role_keys import (
-    ASSUMED,
-    FUEL_CARBON,
-    NATURAL_GAS_PER_M3,
-    EfficiencyPoint,
-    EmissionConfig,
-    HeatConfig,
-)
+from wattgram.config.fuel_properties import FUEL_CARBON, NATURAL_GAS_PER_M3
+from wattgram.config.role_keys import ASSUMED, EfficiencyPoint, EmissionConfig, HeatConfig
 from wattgram_drivers.endpoint import parse
 
 HERE = parse("tcp://127.0.0.1")
@@ -34,8 +28,21 @@ def device_of(role: str, rated_power: float | None = 100e3, **settings: Any) -> 
 
 
 def test_the_factor_of_a_fuel_is_that_of_its_source() -> None:
-    # IPCC 2006, kg/GJ x 3.6; GB/T 32151.34-2024: tC/GJ, oxidation, 44/12 (METHOD 1.2), to the last place given
-    per_gj = {"diesel": 74.1, "natural_gas": 0.0153 * 1000 * 0.99 * 44 / 12, "coal": 94.6}
+    # IPCC 2006 volume 2 chapter 1 table 1.4, kg/GJ x 3.6; GB/T 32151.34-2024 and China's default values for power
+    # plants: tC/GJ, oxidation, 44/12 (METHOD 1.2), to the last place given
+    per_gj = {
+        "diesel": 74.1,
+        "natural_gas": 15.3 * 0.99 * 44 / 12,
+        "coal": 94.6,
+        "coke": 107.0,
+        "lpg": 63.1,
+        "heavy_oil": 77.4,
+        "gasoline": 69.3,
+        "blast_furnace_gas": 70.8 * 0.99 * 44 / 12,
+        "coke_oven_gas": 12.1 * 0.99 * 44 / 12,
+        "converter_gas": 49.6 * 0.99 * 44 / 12,
+        "wood": 112.0,
+    }
     assert {name: round(kg * 3.6, 1) for name, kg in per_gj.items()} == FUEL_CARBON
     assert round(389.31 / 10_000 * per_gj["natural_gas"] * 1000) == NATURAL_GAS_PER_M3
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from wattgram.accounts.fuel import RENEWABLE_CARBON, factor, rate
+from wattgram.config.fuel_properties import FUEL_CARBON, NATURAL_GAS_PER_M3
 from wattgram.config.load import Config
-from wattgram.config.role_keys import ASSUMED, FUEL_CARBON, KEYS, NATURAL_GAS_PER_M3, BatteryConfig
+from wattgram.config.role_keys import ASSUMED, KEYS, BatteryConfig
 from wattgram.delivery.configuration import read
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "plant.md").read_text()
@@ -49,16 +50,17 @@ def test_the_page_has_the_defaults() -> None:
 
 
 def test_the_page_has_the_fuels() -> None:
-    assert {name: float(value) for name, value, _ in rows("fuel")} == FUEL_CARBON
+    assert {name: float(value) for name, value, *_ in rows("fuel")} == FUEL_CARBON
 
 
 def test_the_samples_of_the_page_are_valid(tmp_path: Path) -> None:
     config = sample(tmp_path)
     devices = {device.name: device for device in config.devices}
-    assert list(devices) == ["store", "standby-set", "gas-engine", "gas"]
+    assert list(devices) == ["store", "standby-set", "gas-engine", "gas", "boiler"]
     assert devices["store"].battery == BatteryConfig(200e3, 0.96, 0.96, 0.0001)
     assert rate(devices["standby-set"], 250e3) == pytest.approx(180_270.27)  # 250 / 0.37 x 266.8
     # 0.82 of 0.82 + 0.48889: 0.62649 of the carbon, so of 199.9 / 0.41, and of 10 m3/h x 2162
     assert factor(devices["gas-engine"], "direct") == pytest.approx(305.45, abs=0.01)
     assert rate(devices["gas-engine"], 0.0, 10.0) == pytest.approx(13_544.7, abs=0.1)
+    assert devices["boiler"].emission.fuel_factor == NATURAL_GAS_PER_M3
     assert config.grid.certificates is not None

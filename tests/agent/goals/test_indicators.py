@@ -10,8 +10,8 @@ from math import isfinite
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from wattgram.config.fuel_properties import NATURAL_GAS_PER_M3
 from wattgram.config.goals_table.goals_settings import Baseline, GoalsConfig, ManualEntry
-from wattgram.config.role_keys import NATURAL_GAS_PER_M3
 from wattgram.goals.indicators import carbon, carbon_intensity, groups, market, solar, supply_mix
 from wattgram.goals.terms.day import Day, DeviceDay, Quarters, Stretch
 from wattgram.goals.terms.finding import MissingValue

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from wattgram.config.fuel_properties import NATURAL_GAS_PER_M3
 from wattgram.config.goals_table.goals_settings import GoalsConfig
-from wattgram.config.role_keys import NATURAL_GAS_PER_M3
 from wattgram.goals.indicators.carbon_intensity import INDICATORS
 from wattgram.goals.terms.day import Day, DeviceDay
 

@@ -23,8 +23,9 @@ def nation(year: int) -> dict[str, float | None]:
 @pytest.mark.parametrize(
     ("year", "name", "basis", "expected"),
     [
-        (2023, "china", "direct", 526.0),  # METHOD 1.4, line by line
-        (2023, "ipcc", "direct", 477.3),
+        # METHOD 1.4, line by line; with 0.814 % of oil at 935 in place of 406 g/kWh, direct, 4.3 more than its table
+        (2023, "china", "direct", 530.27),
+        (2023, "ipcc", "direct", 481.6),
         (2024, "ipcc", "lifecycle", 508.4),
         (2024, "china", "lifecycle", 564.9),
     ],
@@ -104,7 +105,7 @@ def test_every_fuel_has_a_factor_with_a_source(name: str, basis: str) -> None:
         sources = {row["fuel"]: row["source"] for row in csv.DictReader(file)}
     factors = Factors.shipped(name, basis).by_fuel
     assert set(factors) == set(IPCC)
-    assert all(0.0 <= factor <= 924.0 for factor in factors.values())
+    assert all(0.0 <= factor <= 935.0 for factor in factors.values())
     assert all(sources[row] for pair in SETS[name].values() for row in pair)
 
 
@@ -132,6 +133,6 @@ def test_any_amounts_are_refused_or_give_a_possible_intensity(
         mixed = DIRECT.mixed(amounts, total)
     except ValueError:
         return
-    assert 0.0 <= mixed.intensity <= 840.0 + 1e-9
+    assert 0.0 <= mixed.intensity <= 935.0 + 1e-9
     assert 0.0 <= mixed.clean_share <= 1.0
     assert sum(mixed.shares.values()) == pytest.approx(1.0)

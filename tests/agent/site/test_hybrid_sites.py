@@ -263,6 +263,35 @@ def test_counters_and_what_was_learned_survive_a_restart(tmp_path: Path) -> None
     assert booked == pytest.approx(800.0, abs=200.0)  # the counters move in steps of 100 Wh
 
 
+def test_a_battery_without_settings_leaves_those_of_the_named_battery(tmp_path: Path) -> None:
+    """1 kWh charged at 0.8 is 800 Wh in the store; the hybrid beside it has no battery, and a channel for one."""
+    store = device("store", "battery", "huawei_luna2000", 504, "charge_efficiency = 0.8\ndischarge_efficiency = 0.8")
+    site = WiredSite(tmp_path, METER, HYBRIDS["goodwe_et"][0], store, tick=60.0)
+    shows(site, 1.0, 1.05, nan)
+    site.shows("store", battery_power=-1000.0)
+    for minute in range(61):
+        site.shows("incomer", active_power_total=2000.0 + minute % 2)
+        site.run()
+    assert "roof battery" in site.row()
+    assert site.number("battery_stock_energy") == pytest.approx(800.0)
+
+
+def test_fuel_of_a_boiler_beside_a_hybrid_is_in_scope_1(tmp_path: Path) -> None:
+    """METHOD-SITE 9.7: 23 Nm3 of natural gas an hour at 2.162 kg/Nm3 are 49.7 kg; the terminal is shared out alike."""
+    boiler = device("boiler", "fuel", "suto_s430_gasflow", 504, 'fuel = "natural_gas"')
+    site = WiredSite(tmp_path, METER, HYBRIDS["goodwe_et"][0], boiler, tick=60.0)
+    wake(site)
+    shows(site, 4.8, 8.0, -3.0)
+    for minute in range(121):
+        site.shows("incomer", active_power_total=2000.0 + minute % 2)
+        site.shows("boiler", volume_total=1000.0 + 23.0 * minute / 60.0)
+        site.run()
+    hour = site.windows("1h")[-1]
+    assert float(hour["scope1"]) == pytest.approx(49_726, rel=0.02)  # the meter counts whole m3
+    assert hour["heat_fuel_emission"] == hour["scope1"]
+    assert float(hour["battery_charge_energy"]) == pytest.approx(3000.0, rel=0.01)
+
+
 @pytest.mark.parametrize("silent", ["", "hall", "office", "roof"])
 def test_groups_have_all_energy_of_a_gap_when_the_counters_have_told_it(tmp_path: Path, silent: str) -> None:
     # METHOD-SITE 8.3: hall reads 30 kW with 20 kW of PV and an office of 5 kW behind it: industry 45 kW, building 5 kW.

@@ -243,7 +243,7 @@ def test_a_late_grid_value_is_applied_while_the_site_runs(tmp_path: Path) -> Non
 
     plant, ticks = asyncio.run(work())
     late = {time: record for time, record in ticks.items() if record["grid_intensity"] == 300.0}
-    assert sorted(late) == [START + minute * 60 * NS for minute in range(30, 71)]
+    assert sorted(late) == [START + minute * 60 * NS for minute in range(31, 71)]  # their ends
     assert {record["revision"] for record in late.values()} == {1.0}
     assert {record["grid_tier"] for record in late.values()} == {1.0}
     # A replay with the present signals gives the stored results to the last bit, and the site continues from there.
@@ -301,3 +301,38 @@ def test_the_command_replays_the_last_era_of_the_daemon(tmp_path: Path) -> None:
     outcome = asyncio.run(recompute(life.plant.config, None, None, EVERY, Clock(), lambda *_: None))
     assert outcome.instants in (239, 240)
     assert sum(outcome.changed.values()) == 0
+
+
+def test_a_late_value_reaches_every_interval_that_it_touches(tmp_path: Path) -> None:
+    """Ticks of 15 min; a value for minutes 40 to 70 touches the intervals that end with minutes 45, 60 and 75."""
+
+    async def work() -> tuple[Plant, Mapping[int, Record]]:
+        clock = Hands(START)
+        feed = Feed("live", clock, max_age=0.0)
+        plant = Plant(tmp_path, {"incomer": "grid"}, START, tick=900.0, feeds=[feed], clock=clock)
+        await plant.spool.open()
+        for _ in range(12):
+            plant.tick(900.0, incomer=36e3)
+        feed.put([signal(100.0, START + 2400 * NS, 1800)])
+        plant.revision.check_sources()
+        await plant.revision._apply_late_values()
+        await plant.spool.close()
+        return plant, published(plant, "tick")
+
+    plant, ticks = asyncio.run(work())
+    revised = [record for record in ticks.values() if record["revision"]]
+    # 5 of 15 min, all 15, and 10 of 15 at 100, the rest at 558.1 g/kWh
+    assert {(record.time - START) // (60 * NS): record["grid_intensity"] for record in revised} == {
+        45: pytest.approx((5 * 100 + 10 * 558.1) / 15),
+        60: 100.0,
+        75: pytest.approx((10 * 100 + 5 * 558.1) / 15),
+    }
+    feed = Feed("live", Hands(plant.clock.now), max_age=0.0)
+    with History(tmp_path, "works").past() as past:
+        restore([feed], past.signals(), "direct")
+    records: list[Record] = []
+    books = Books(plant.config, Ladder("CN-CQ", "direct", None, (feed,)), START)
+    until = plant.clock.now
+    replay = replayed(tmp_path, "works", books, 0, until, EVERY, lambda found, _: records.extend(found))
+    assert records == []
+    assert replay.books.state() == plant.site.books.state()

@@ -103,10 +103,11 @@ def test_a_late_grid_value_is_published_with_the_next_revision(tmp_path: Path, b
     rows = bucket.rows(TICKS)
     assert len({row["time"] for row in rows}) == len(rows)
     late = datetime.fromisoformat(begin).timestamp() * 1e9
-    assert {row["grid_intensity"] for row in rows if row["time"] >= late} == {300.0}
-    assert {row["grid_intensity"] for row in rows if row["time"] < late} == {558.1}
-    assert {row["revision"] for row in rows if row["time"] < late} == {0}
-    assert {row["grid_tier"] for row in rows if row["time"] >= late} == {1}
+    # a tick has the value of the interval before it
+    assert {row["grid_intensity"] for row in rows if row["time"] > late} == {300.0}
+    assert {row["grid_intensity"] for row in rows if row["time"] <= late} == {558.1}
+    assert {row["revision"] for row in rows if row["time"] <= late} == {0}
+    assert {row["grid_tier"] for row in rows if row["time"] > late} == {1}
 
 
 def test_an_impossible_replay_is_reported_in_one_line(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.green_certificates import CertificatesConfig
 from wattgram.config.grid_table import GridConfig
 from wattgram.config.load import Config
-from wattgram.config.role_keys import BatteryConfig, EmissionConfig
+from wattgram.config.role_keys import BatteryConfig, EfficiencyPoint, EmissionConfig, HeatConfig
 from wattgram.config.site_table import SiteConfig
 from wattgram.config.spool_table import SpoolConfig
 from wattgram.site.site import Site
@@ -177,3 +177,69 @@ def test_sub_meters_are_published_by_group_with_the_rest(tmp_path: Path) -> None
     assert quarter["industry_energy"] == pytest.approx(7500.0)
     assert quarter["transport_emission"] == pytest.approx(1.25 * 558.1)
     assert quarter["rest_energy"] == pytest.approx(3750.0)
+
+
+# fuel without electricity (METHOD-SITE 9.7)
+
+
+def boiler(name: str, fuel: str, factor: float | None = None) -> DeviceConfig:
+    return meter(name, "fuel", "siemens_sitrans_mass6000", emission=EmissionConfig(fuel=fuel, fuel_factor=factor))
+
+
+def test_a_boiler_is_in_scope_1_and_in_no_intensity(tmp_path: Path) -> None:
+    """23 Nm3 of natural gas at 2.162 kg/Nm3: 49.7 kg (METHOD-SITE 9.7), beside 50 kWh at 558.1 g/kWh."""
+    gas = meter("boiler", "fuel", "suto_s430_gasflow", emission=EmissionConfig(fuel="natural_gas", fuel_factor=2162.0))
+    plant = MixedSite(tmp_path, [meter("incomer", "grid"), gas])
+    for second in range(0, 3620, 10):
+        plant.shows("incomer", active_power_total=50e3, voltage_l1n=230 + second / 1e4)
+        plant.shows("boiler", volume_total=23 * second // 3600 << 16)  # the low word comes first
+        plant.tick()
+        plant.clock.go(10.0)
+    (hour,) = plant.windows("1h")
+    assert hour["scope1"] == pytest.approx(49_726)
+    assert hour["heat_fuel_emission"] == hour["scope1"]
+    assert (hour["emission"], hour["emission_intensity"]) == pytest.approx((50 * 558.1, 558.1))
+
+
+def test_wood_is_apart_and_an_unknown_fuel_leaves_scope_1_absent(tmp_path: Path) -> None:
+    devices = [meter("incomer", "grid"), boiler("stove", "wood", 1747.2), boiler("oven", "")]
+    plant = MixedSite(tmp_path, devices)
+    for second in range(0, 3620, 10):
+        plant.shows("incomer", active_power_total=50e3, voltage_l1n=230 + second / 1e4)
+        for name in ("stove", "oven"):
+            plant.shows(name, totalizer_1=1000.0 + 36.0 * second / 3600.0)
+        tick = plant.tick()
+        plant.clock.go(10.0)
+    (hour,) = plant.windows("1h")
+    assert hour["biogenic_emission"] == pytest.approx(36 * 1747.2, rel=3e-3)
+    for record in (tick, hour):
+        assert "scope1" not in record.as_dict()
+
+
+def test_fuel_is_counted_while_the_incomer_is_silent(tmp_path: Path) -> None:
+    """10 kg/h of coke at 3017.4 g/kg; the incomer is silent for a quarter of the hour."""
+    plant = MixedSite(tmp_path, [meter("incomer", "grid"), boiler("oven", "coke", 3017.4)])
+    for second in range(0, 3620, 10):
+        if not 900 <= second < 1800:
+            plant.shows("incomer", active_power_total=50e3, voltage_l1n=230 + second / 1e4)
+        plant.shows("oven", totalizer_1=1000.0 + 10.0 * second / 3600.0)
+        plant.tick()
+        plant.clock.go(10.0)
+    (hour,) = plant.windows("1h")
+    assert hour["coverage"] == pytest.approx(0.75, abs=0.02)
+    assert hour["scope1"] == pytest.approx(10 * 3017.4, rel=1e-3)
+
+
+def test_the_heat_of_a_chp_is_in_scope_1(tmp_path: Path) -> None:
+    """100 kW at 26.5 %: 100 / 0.265 x 199.9 g/kWh = 75.434 kg/h; half of it is the electricity's (`HALF`)."""
+    emission = EmissionConfig(efficiency=(EfficiencyPoint(1.0, 0.265),), heat=HeatConfig(0.46, 0.53, 0.92))
+    plant = MixedSite(tmp_path, [meter("incomer", "grid"), meter("engine", "chp", emission=emission)])
+    for second in range(0, 3620, 10):
+        plant.shows("incomer", active_power_total=50e3, voltage_l1n=230 + second / 1e4)
+        plant.shows("engine", active_power_total=100e3, voltage_l1n=230 + second / 1e4)
+        plant.tick()
+        plant.clock.go(10.0)
+    (hour,) = plant.windows("1h")
+    assert hour["scope1"] == pytest.approx(75_434, rel=1e-4)
+    assert hour["fuel_emission"] == pytest.approx(37_717, rel=1e-4)
+    assert hour["emission"] == pytest.approx(37_717 + 50 * 558.1, rel=1e-4)

@@ -7,14 +7,14 @@ import re
 from pathlib import Path
 
 import wattgram
-from wattgram.accounts import balance, hybrid_state
+from wattgram.accounts import balance, battery_watch, hybrid_state
 from wattgram.acquisition import device_source, paced_intervals, value_incident
 from wattgram.base import watchdog
 from wattgram.base.event_severity import SEVERITIES
 from wattgram.config import role_check
 from wattgram.counters import counter, frozen_device, metering
 from wattgram.delivery import sink_state
-from wattgram.site import site, unknown_load
+from wattgram.site import stored_state, unknown_load
 from wattgram.timekeeping import tick_order, wall_clock
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -31,7 +31,8 @@ def events() -> set[str]:
         *(balance.FAULT, balance.RESTORED, balance.WITHHELD, balance.EXCEEDED, balance.FIT),
         *(hybrid_state.CONTRADICT, hybrid_state.AGREED, hybrid_state.LOSS, hybrid_state.LOSS_POSSIBLE),
         hybrid_state.UNNAMED,
-        *site.RESTARTED.values(),
+        *(battery_watch.OUT_OF_RANGE, battery_watch.IN_RANGE, battery_watch.DIFFERS, battery_watch.AGREES),
+        *stored_state.RESTARTED.values(),
         *(unknown_load.UNKNOWN, unknown_load.KNOWN),
         *(wall_clock.UNSET, wall_clock.SET, wall_clock.UNCONFIRMED, wall_clock.STEPPED),
         *(value_incident.IMPLAUSIBLE, value_incident.PLAUSIBLE, value_incident.MISSING, value_incident.COMPLETE),

@@ -29,7 +29,7 @@ from wattgram.counters.counter import State
 from wattgram.store import StoreView, block, connected, journal_records
 from wattgram.store.history import MAX_TIME, History
 from wattgram.store.spool import Spool
-from wattgram.timekeeping.published_times import PublishedTimes
+from wattgram.timekeeping.published_times import PublishedTimes, PublishedWindows
 from wattgram.timekeeping.tick_order import TickOrder
 from wattgram_ext import columns
 from wattgram_ext.intensity import OUTPUTS, Accounts
@@ -639,15 +639,16 @@ def test_the_state_of_the_accounts_has_the_layout_of_the_page() -> None:
     accounts = Accounts(roles, [0.0] * 4, windows=4)
     accounts.step(struct.pack("7d", 3600.0, 500.0, 0.25, 1000.0, 400.0, -300.0, nan))
     state = accounts.state()
-    assert len(state) == 5872 + 8 * len(roles)
+    assert len(state) == 6464 + 8 * len(roles)
     hashed = 2166136261
     for role in roles:
         index = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev").index(role)
         hashed = (hashed ^ index) * 16777619 % 2**32
-    assert struct.unpack_from("<8s4I", state) == (b"WTGRAMG1", 3, 4, 4, hashed)
+    assert struct.unpack_from("<8s4I", state) == (b"WTGRAMG1", 4, 4, 4, hashed)
     stock = struct.unpack_from("<6d", state, 24)
     assert struct.unpack_from("<45d", state, 72) == (0.0,) * 45
-    high, low = struct.unpack_from("<68d", state, 432), struct.unpack_from("<68d", state, 432 + 544)
+    high, low = struct.unpack_from("<74d", state, 544), struct.unpack_from("<74d", state, 544 + 592)
+    assert struct.unpack_from("<14d", state, 432)[:6] == (300.0, 0.0, 0.0, 0.0, 300.0, 300.0)
     sums = [coarse + fine for coarse, fine in zip(high, low, strict=True)]
     assert sums[:8] == [1100.0, 1000.0, 0.0, 400.0, 0.0, 0.0, 300.0, sums[7]]
     assert sums[13] == 500.0  # g of 1 kWh at 500 g/kWh
@@ -655,9 +656,9 @@ def test_the_state_of_the_accounts_has_the_layout_of_the_page() -> None:
     assert stock[0] == pytest.approx(300.0 * 0.95)
     assert (sums[22], sums[23]) == (500.0 * 3600.0, 3600.0)
     assert sums[30] == pytest.approx(300.0 * 0.05)
-    assert sums[32:39] == [3600.0] * 7
-    assert struct.unpack_from("<68d", state, 1520) == (0.0,) * 68
-    before = struct.unpack_from("<4d", state, 5872)
+    assert sums[32:45] == [3600.0] * 7 + [1000.0, 0.0, 400.0, 0.0, 0.0, 300.0]
+    assert struct.unpack_from("<74d", state, 1728) == (0.0,) * 74
+    before = struct.unpack_from("<4d", state, 6464)
     assert before[:3] == (1000.0, 400.0, -300.0)
     assert isnan(before[3])
     text = b85encode(state).decode()
@@ -674,10 +675,10 @@ def test_the_examples_of_states_are_loaded_by_their_writers() -> None:
     for quantities in counters.values():
         for dumped in quantities.values():
             assert json.loads(json.dumps(State.load(dumped).dump())) == dumped
-    order, published_times = TickOrder(1.0), PublishedTimes()
+    order, windows, published_times = TickOrder(1.0), PublishedWindows(), PublishedTimes()
     order.restore(published["order"])
-    published_times.restore(published["windows"])
-    assert (order.dump(), published_times.dump()) == (published["order"], published["windows"])
+    windows.restore(published["windows"])
+    assert (order.dump(), windows.dump()) == (published["order"], published["windows"])
     (stamp,) = re.findall(r"^```\n(\d+ \d+ \d+)\n```$", page, re.MULTILINE)
     published_times.restore_stamp("device incomer", stamp.encode())
     assert published_times.stamp("device incomer").decode() == stamp

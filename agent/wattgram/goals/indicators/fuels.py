@@ -8,7 +8,8 @@ from math import nan
 from wattgram.accounts.chp_share import electricity_share
 from wattgram.accounts.fuel import efficiency
 from wattgram.config.devices_table import DeviceConfig
-from wattgram.config.role_keys import ASSUMED, BURNERS, FUEL_CARBON
+from wattgram.config.fuel_properties import FUEL_CARBON, FUELS
+from wattgram.config.role_keys import ASSUMED, BURNERS
 from wattgram.goals.quantities.fuel_heat import FuelWorth, worth
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import Input
@@ -54,7 +55,7 @@ def electricity(stretch: Stretch, facility: Facility) -> float:
 
 
 def heat_carbon(stretch: Stretch, facility: Facility) -> tuple[Input, ...]:
-    """Return the CO2 of the fuel for heat, t. The windows' `scope1` contains only the CO2 of electricity.
+    """Return the fossil CO2 of the fuel for heat, t, by meter; the windows' `heat_fuel_emission` is their sum.
 
     Boiler: amount of its meter x CO2 of a unit. CHP: C x (1 - a_el); C is the CO2 of the fuel by its meter, else
     electricity x EF_heat / eta_el, and a_el the share of electricity at rated power (METHOD 4.7). MissingInput: the
@@ -80,9 +81,7 @@ def heat_carbon(stretch: Stretch, facility: Facility) -> tuple[Input, ...]:
         found.append(Input(f"heat of {device.name}", burnt * (1.0 - share) / 1e6, "t", source))
     for name, amount, unit in _boilers(stretch, facility):
         if unit.carbon is None:
-            raise MissingInput(
-                f"the fuel of {name} is unknown", f'add fuel = "natural_gas", "diesel" or "coal" to {name}'
-            )
+            raise MissingInput(f"the fuel of {name} is unknown", f"add fuel to {name}: {', '.join(FUELS)}")
         source = f"{shown(amount)} {unit.unit} x {shown(unit.carbon)} g, {unit.source}"
         found.append(Input(f"fuel of {name}", amount * unit.carbon / 1e6, "t", source))
     return tuple(found)

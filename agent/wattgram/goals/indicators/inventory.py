@@ -18,6 +18,10 @@ HEAT_FACTOR = 0.11
 """CO2 of bought heat, tCO2/GJ: GB/T 32150-2025 clauses 7.5.6 to 7.5.7 (METHOD 1.2)."""
 
 
+FUEL = "fuel_emission"
+"""Sum of the windows with the CO2 of the fuel for electricity."""
+
+
 @dataclass(frozen=True, slots=True)
 class Inventory:
     """CO2 of each part, t. inputs: of all parts, with the manual entries."""
@@ -50,17 +54,17 @@ def energetic(stretch: Stretch, facility: Facility) -> Inventory:
 
     MissingInput: the fuel of a meter is unknown; a total without it would look complete.
     """
-    sums = summed(stretch, "scope1", "scope2_location")
+    for_heat = fuels.heat_carbon(stretch, facility)
+    sums = summed(_with_fuel_emission(stretch), FUEL, "scope2_location")
     bought = amount_if_any("heat", stretch, facility)
     factor = Input("factor of bought heat", HEAT_FACTOR, "tCO2/GJ", "GB/T 32150-2025, METHOD 1.2")
-    for_heat = fuels.heat_carbon(stretch, facility)
     return Inventory(
-        fuel=fsum((sums.tonnes("scope1"), *(operand.value for operand in for_heat))),
+        fuel=fsum((sums.tonnes(FUEL), *(operand.value for operand in for_heat))),
         imported=sums.tonnes("scope2_location"),
         heat=bought.value * HEAT_FACTOR,
         process=0.0,
         inputs=(
-            sums.mass("fuel burnt (scope 1)", "scope1"),
+            sums.mass("fuel for electricity (scope 1)", FUEL),
             *for_heat,
             sums.mass("import x official factor (scope 2)", "scope2_location"),
             *((*bought.inputs, factor) if bought.inputs else ()),
@@ -85,3 +89,14 @@ def inventory(stretch: Stretch, facility: Facility) -> Inventory:
         process=process.value,
         inputs=(*energy.inputs, *process.inputs),
     )
+
+
+def _with_fuel_emission(stretch: Stretch) -> Stretch:
+    """Return the days with the fuel for electricity. In windows of older editions, it is the whole `scope1`."""
+    days = [
+        day
+        if FUEL in day.sums or "scope1" not in day.sums
+        else replace(day, sums={**day.sums, FUEL: day.sums["scope1"]})
+        for day in stretch.days
+    ]
+    return replace(stretch, days=days)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from wattgram.config.fuel_properties import FUELS
 from wattgram.config.goals_table.goals_settings import ProductSettings
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import Input
@@ -34,7 +35,7 @@ class FuelUse:
         if self.worth.carbon is None:
             raise MissingInput(
                 f"the fuel of {self.name} is unknown",
-                f'add fuel = "natural_gas", "diesel" or "coal" to the device {self.name}',
+                f"add fuel to the device {self.name}: {', '.join(FUELS)}",
             )
         return self.worth.carbon
 

@@ -13,7 +13,7 @@ class DeviceDay:
     """One device on one local day. A quantity that it does not measure is 0, with 0 s or 0 slots.
 
     energy, against: Wh in the direction of its role and against it. seconds: measured time, s.
-    amount: counted pieces, kg or m3 (roles production, capture, fuel).
+    amount: counted pieces, kg, m3 or Wh (roles production, capture, fuel, heat).
     reactive: varh in either direction, over `reactive_seconds`. reactive_beside: active Wh of the same time.
     slots: 10-minute means of each phase's voltage. slots_good: number of them within 7 % of the nominal voltage
     (GB/T 12325-2008). supplied: time with any voltage, s of `observed` s.

@@ -34,6 +34,9 @@ CHARGED = {"battery storage": "battery discharge", "hydro storage": "hydro disch
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 """Hosts to which http:// does not reveal the token."""
 
+ELECTRICITYMAPS_PERIOD = 3600.0
+"""Usual period of a value, s."""
+
 
 @dataclass(frozen=True, slots=True)
 class ElectricityMapsSettings:
@@ -51,6 +54,11 @@ class ElectricityMapsSettings:
     def detail(self) -> str:
         """The zone."""
         return self.zone
+
+    @property
+    def period(self) -> float:
+        """Period of a value, s."""
+        return ELECTRICITYMAPS_PERIOD
 
 
 def read(table: Table, terms: SourceTerms) -> ElectricityMapsSettings:

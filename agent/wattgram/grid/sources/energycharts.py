@@ -50,6 +50,9 @@ SERIES_FUELS = {
 NO_GENERATION = ("load", "share", "trading", "consumption", "price")
 """Words in the names of series that are not generation."""
 
+ENERGYCHARTS_PERIOD = 900.0
+"""Usual period of a value, s."""
+
 
 @dataclass(frozen=True, slots=True)
 class EnergyChartsSettings:
@@ -66,6 +69,11 @@ class EnergyChartsSettings:
     def detail(self) -> str:
         """The country."""
         return self.country
+
+    @property
+    def period(self) -> float:
+        """Period of a value, s."""
+        return ENERGYCHARTS_PERIOD
 
 
 def read(table: Table, terms: SourceTerms) -> EnergyChartsSettings:

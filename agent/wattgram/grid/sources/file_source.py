@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
@@ -15,12 +16,13 @@ from wattgram.base.toml_table import Table
 from wattgram.base.untrusted import content
 from wattgram.base.watchdog import Pulse
 from wattgram.grid.feed import Feed
+from wattgram.grid.mix import Factors
 from wattgram.grid.signal import Signal
 
 from . import grid_source, profile
 from .grid_source import SourceParts
 from .source_settings import SourceConfig, SourceTerms
-from .supplied_values import ValueTerms, mean, read_timezone, read_unit, signals
+from .supplied_values import SuppliedValue, ValueTerms, mean, read_timezone, read_unit, signals
 
 SOURCE_FILE_BYTES = 8 << 20
 """Largest size of a file, bytes: more than a year of quarter hours with twenty fuels."""
@@ -51,6 +53,16 @@ class FileSettings:
         """The file name."""
         return self.path.name
 
+    @property
+    def period(self) -> float | None:
+        """Shortest period of a value in the file, s; None for a file that cannot be read now."""
+        terms = ValueTerms("", Factors.shipped(self.default_factors, "direct"), self.unit, self.timezone)
+        try:
+            good, _ = signals(entries_of(self.path, content(self.path, SOURCE_FILE_BYTES)), terms, 0, live=False)
+        except (OSError, ValueError):
+            return None
+        return min(((signal.valid_to - signal.valid_from) / NS for signal in good), default=None)
+
 
 def read(table: Table, terms: SourceTerms) -> FileSettings:
     """Read the keys of a file source; mistakes go to the table."""
@@ -63,6 +75,11 @@ def made(config: SourceConfig, settings: FileSettings, parts: SourceParts) -> Fi
     feed = grid_source.feed(config, parts.clock, most=MOST_FILE_VALUES, keeps=True)
     terms = ValueTerms(config.name, parts.factors, settings.unit, settings.timezone)
     return FileSource(feed, settings.path, terms, parts.clock, shape=config.level == "official")
+
+
+def entries_of(path: Path, data: bytes) -> Sequence[SuppliedValue]:
+    """Return the values of a file; ValueError for another format."""
+    return profile.from_json(data) if path.suffix.lower() == ".json" else profile.from_csv(data)
 
 
 class FileSource:
@@ -120,5 +137,4 @@ class FileSource:
         self.feed.put(good, remark, mean=mean(good) if self._shape and good else None, mark=mark)
 
     def _signals(self, data: bytes) -> tuple[list[Signal], list[str]]:
-        read = profile.from_json if self._path.suffix.lower() == ".json" else profile.from_csv
-        return signals(read(data), self._terms, self._clock.time(), live=False)
+        return signals(entries_of(self._path, data), self._terms, self._clock.time(), live=False)

@@ -52,6 +52,11 @@ class MqttSourceSettings:
         """The topic."""
         return self.topic
 
+    @property
+    def period(self) -> float:
+        """Period of a value, s."""
+        return self.step
+
 
 def read(table: Table, terms: SourceTerms) -> MqttSourceSettings:
     """Read the keys of an MQTT source; mistakes go to the table."""

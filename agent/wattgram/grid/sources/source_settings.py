@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,15 @@ class SourceSettings(Protocol):
     @property
     def detail(self) -> str:
         """What distinguishes two sources of this kind: a file name, a topic, a zone; "" for nothing."""
+
+
+@runtime_checkable
+class PeriodicSettings(Protocol):
+    """Settings of a source that knows the period of its values."""
+
+    @property
+    def period(self) -> float | None:
+        """Shortest usual period of a value, s; None while it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,9 @@ UKGRID_INTERVAL = 600.0
 SPELLED = {"imports": "unknown", "other": "unknown"}
 """Fuels of the API without an emission factor."""
 
+UKGRID_PERIOD = 1800.0
+"""Usual period of a value, s."""
+
 
 @dataclass(frozen=True, slots=True)
 class UkGridSettings:
@@ -42,6 +45,11 @@ class UkGridSettings:
     def detail(self) -> str:
         """The region."""
         return "" if self.region is None else f"region {self.region}"
+
+    @property
+    def period(self) -> float:
+        """Period of a value, s."""
+        return UKGRID_PERIOD
 
 
 def read(table: Table, terms: SourceTerms) -> UkGridSettings:

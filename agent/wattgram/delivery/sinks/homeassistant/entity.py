@@ -175,7 +175,7 @@ _SHARES = (
 )
 _MASSES = (
     ("emission", "Emission", ()),
-    ("scope1", "Scope 1", ("genset", "chp")),
+    ("scope1", "Scope 1", ("genset", "chp", "fuel")),
     ("scope2_location", "Scope 2, location-based", ()),
     ("scope2_market", "Scope 2, market-based", ()),
     ("avoided", "Avoided emission", ("pv", *_GENERATORS)),
