@@ -33,4 +33,4 @@ __all__ = [
 
 @pytest.fixture(scope="module")
 def year(tmp_path_factory: pytest.TempPathFactory) -> Year:
-    return run_year(configured(tmp_path_factory.mktemp("year"), interval="2h"), 7200)
+    return run_year(configured(tmp_path_factory.mktemp("year"), interval="1h"), 3600)
