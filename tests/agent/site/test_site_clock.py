@@ -18,7 +18,7 @@ from wattgram.base.clock import MS, NS
 from wattgram.base.record import Record
 from wattgram_ext.intensity import OUTPUTS
 
-from tests.support.clocked_sites import Led, Life, Server, seconds
+from tests.support.clocked_sites import Life, Server, SteeredClock, seconds
 
 pytestmark = pytest.mark.slow(1)
 
@@ -286,7 +286,7 @@ def test_a_step_of_less_than_a_second_gives_no_event(tmp_path: Path, by: float) 
 
 def test_readings_wait_for_the_time_server_after_switch_on(tmp_path: Path) -> None:
     """Start a fortnight behind, as after a power cut; the server responds after 40 s. All times are true."""
-    clock = Led(START - 14 * 86400 * NS)
+    clock = SteeredClock(START - 14 * 86400 * NS)
     server = Server(clock, keeps=False, uptime=20.0)
 
     async def course(life: Life) -> None:
@@ -308,7 +308,7 @@ def test_readings_wait_for_the_time_server_after_switch_on(tmp_path: Path) -> No
 
 
 def test_confirmation_of_a_correct_clock_is_no_step(tmp_path: Path) -> None:
-    clock = Led(START)
+    clock = SteeredClock(START)
     server = Server(clock, keeps=False, uptime=20.0)
 
     async def course(life: Life) -> None:
@@ -322,7 +322,7 @@ def test_confirmation_of_a_correct_clock_is_no_step(tmp_path: Path) -> None:
 
 
 def test_without_a_time_server_the_clock_is_accepted_after_nine_minutes(tmp_path: Path) -> None:
-    clock = Led(START)
+    clock = SteeredClock(START)
     server = Server(clock, keeps=False, uptime=20.0)
 
     async def course(life: Life) -> None:
@@ -338,7 +338,7 @@ def test_without_a_time_server_the_clock_is_accepted_after_nine_minutes(tmp_path
 
 
 def test_the_clock_of_a_machine_with_a_long_uptime_is_accepted_at_once(tmp_path: Path) -> None:
-    clock = Led(START)
+    clock = SteeredClock(START)
     life = Life(tmp_path, START, clock=clock, server=Server(clock, keeps=False, uptime=600.0))
     run_life(life, lambda running: running.go(10.0))
     assert ticks(life) == seconds_between(1, 10)
@@ -347,7 +347,7 @@ def test_the_clock_of_a_machine_with_a_long_uptime_is_accepted_at_once(tmp_path:
 
 
 def test_readings_that_wait_for_the_clock_survive_kill_9(tmp_path: Path) -> None:
-    clock = Led(1000 * NS)
+    clock = SteeredClock(1000 * NS)
     server = Server(clock, keeps=False, uptime=20.0)
 
     async def course(life: Life) -> None:
@@ -374,7 +374,7 @@ def test_readings_that_wait_for_the_clock_survive_kill_9(tmp_path: Path) -> None
 
 
 def test_readings_that_wait_at_switch_off_are_counted_as_undated(tmp_path: Path) -> None:
-    clock = Led(1000 * NS)
+    clock = SteeredClock(1000 * NS)
     server = Server(clock, keeps=False, uptime=20.0)
 
     async def course(life: Life) -> None:
