@@ -280,6 +280,17 @@ cdef inline void gain_time(const Open *open, const Row *row, const Flows *flows,
             gained[SUM_KNOWN_ENERGY + i] = open.partial[i] + gained[SUM_IMPORT + i]
 
 
+cdef inline double exchanged(const Open *open, const Flows *late) noexcept nogil:
+    """Return the Wh that went in by one incomer and out by another: in neither import nor export (METHOD-SITE 8.4).
+
+    The time in which an incomer was unknown is one interval, as the late energy is known for it only as a whole. As in
+    `channels.net`, the sign of the sum decides, and what one side counted in both directions remains in both.
+    """
+    cdef double known = open.partial[FLOW_IMPORT] - open.partial[FLOW_EXPORT]
+    cdef double told = late.imported - late.exported
+    return positive(known) + positive(told) - positive(known + told)
+
+
 cdef inline void book_unsettled(
     Sums *totals,
     Open *open,

@@ -18,7 +18,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
-from .booking cimport Open, Tariff, book, book_unsettled, settle, settle_unpriced
+from .booking cimport Open, Tariff, book, book_unsettled, exchanged, settle, settle_unpriced
 from .channels cimport (
     BATTERY, CHP, GRID, KIND_COUNT, METERS, NOISE, PV, ROUNDING, TERMINAL, Channels, Flows, Row, Seen, balance, count,
     flows, judge, told,
@@ -470,6 +470,16 @@ cdef class Accounts:
         out[STOCK_ENERGY] = self.store.energy
         out[STOCK_EMISSION] = self.store.carbon
 
+    cdef inline void price_netted(self, Row *row, const Flows *late) noexcept nogil:
+        """Lower the price of a late export that takes off more import carbon than was booked, to the booked price."""
+        cdef const double *booked = self.open.sources + 4 * (SOURCE_COUNT - 1)
+        if not (late.imported < 0 and booked[0] > 0):
+            return
+        if booked[1] + late.imported * row.grid < 0:
+            row.grid = booked[1] / booked[0]
+        if booked[2] + late.imported * row.grid_clean < 0:
+            row.grid_clean = booked[2] / booked[0]
+
     cdef void settle_row(self, const double *given) noexcept nogil:
         """Book a row of late energy; as in the stub."""
         cdef Row row = self.read(given)
@@ -480,7 +490,8 @@ cdef class Accounts:
         cdef Stock before
         cdef Parcel late[SOURCE_COUNT]
         cdef Parcel sources[SOURCE_COUNT]
-        cdef double charged, exported, load, inflow, change, lost, surplus
+        cdef Parcel several[SOURCE_COUNT]
+        cdef double charged, exported, load, inflow, change, lost, netted, surplus
         cdef int i
         if not 0 <= given[1] <= MOST_INTENSITY:
             return
@@ -489,6 +500,10 @@ cdef class Accounts:
         moved = flows(&self.channels, &row, &seen)
         seen = told(&self.channels, row.powers)
         judge(&self.channels, &seen, &moved)
+        netted = exchanged(self.open, &moved)
+        moved.imported -= netted
+        moved.exported -= netted
+        self.price_netted(&row, &moved)
         note_flows(self.trips, moved.charge, moved.discharge)
         drawn = delivery(
             self.store, self.trips, moved.discharge, 1.0, self.discharging(), row.grid, row.grid_clean
@@ -537,7 +552,11 @@ cdef class Accounts:
             )
             memset(self.open, 0, sizeof(Open))
         else:
-            shares = share_known(late, moved.charge, moved.exported, row.grid, row.grid_clean)
+            memcpy(several, late, sizeof(several))
+            several[3] = Parcel(
+                moved.imported + netted, (moved.imported + netted) * row.grid, (moved.imported + netted) * row.grid_clean, 0
+            )
+            shares = share_known(several, moved.charge, moved.exported + netted, row.grid, row.grid_clean)
             change = shares.charge.carbon
             book_unsettled(
                 self.totals, self.open, &self.tariff, self.channels.grouped, &row, &moved, &shares, late

@@ -36,6 +36,9 @@ from .hybrid_nodes import channels_of, powered, terminals_of
 BALANCE_ROLES = POWER_ROLES
 """Roles whose power is a channel of the accounts."""
 
+OUTSIDE_BALANCE = ("load", "ev")
+"""Roles of sub-meters, whose energy is a part of the load."""
+
 TOTAL_WINDOWS = ("1d", "1mo")
 """Windows that close with the first instant after them."""
 
@@ -47,6 +50,9 @@ EARLIER_SECONDS = 2.0
 
 LEADING_COLUMNS = 3
 """Columns before the powers: seconds, grid g/kWh, grid clean share."""
+
+WINDOW_FIELDS = ("estimated_energy",)
+"""Numbers of a window, between those of the accounts and `EXTRA_FIELDS`."""
 
 CHANNEL_COUNT_BEGIN, CHANNEL_COUNT_END = 12, 16
 """Place of the number of channels in the state of the accounts, bytes (docs/formats/state.md)."""
@@ -67,8 +73,9 @@ class Layout:
 
     terminals: of each channel the index of the hybrid's terminal that contains it, -1 for none.
     Rows are stored in records of two series: `instant`, and `late` for the late energy of a quarter of an hour. A
-    change of the site changes the series. totals: series of energy that belongs to days and months only, because its
-    time is not known; in earlier versions all late energy.
+    change of the site changes the series. The text of a `late` record is the time of its energy (`late_price`). totals:
+    series of energy that belongs to days and months only, because its time is not known, or no quarter of it can be
+    computed any more; in earlier versions all late energy.
     """
 
     channels: tuple[DeviceConfig, ...]
@@ -107,7 +114,7 @@ class Layout:
             columns,
             fields,
             Series("instant", tags, fields),
-            Series("late", (*tags, ("slot", SLOT)), fields),
+            Series("late", (*tags, ("slot", SLOT)), fields, (), ("spans",)),
             Series("late", tags, fields),
             config.site.timezone,
             terminals_of(config.devices, channels),
@@ -199,6 +206,7 @@ class Books:
         self._battery_watch = BatteryWatch(nan if battery_pool.learns(batteries) else efficiency)
         self._series = {window: self._window_series(config.site.name, window) for window in ("tick", *WINDOWS)}
         self._starts: dict[str, int] = {}
+        self._estimated = dict.fromkeys(WINDOWS, 0.0)
         self._label: tuple[bytes, tuple[str, ...]] = (struct.pack("4d", nan, nan, nan, nan), ("", "", ""))
         self._last_extra: tuple[GridTerms | None, bytes, tuple[str, ...]] = (None, b"", ())
         self.enter_era(era)
@@ -252,7 +260,7 @@ class Books:
                 yield self._record("tick", times[index], results[at : at + ROW])
             begin = end
             while waiting and waiting[0][0] == times[end - 1]:
-                self._accounts.late(waiting.popleft()[1])
+                self._book_late(waiting.popleft()[1], WINDOWS)
             # Days and months are closed with the next instant, as their last quarter may end without an instant.
             yield from self._close(times[end - 1], ("15m", "1h"))
 
@@ -260,7 +268,17 @@ class Books:
         """Book late energy of a slot that ended without an instant at its end."""
         yield from self._close(time - 1, WINDOWS)
         self._open(time - 1)
+        self._book_late(row, WINDOWS)
+
+    def _book_late(self, row: bytes, windows: Sequence[str]) -> None:
+        """Book late energy; it is the estimated energy of some windows (METHOD-SITE 9.3, 11)."""
         self._accounts.late(row)
+        count = len(self.layout.channels)
+        numbers = struct.unpack_from(f"{2 * count}d", row, 8 * (LEADING_COLUMNS + count))
+        known = [device.role not in OUTSIDE_BALANCE for device in self.layout.channels for _ in range(2)]
+        energy = sum(abs(number) for number, counts in zip(numbers, known, strict=True) if counts and isfinite(number))
+        for window in windows:
+            self._estimated[window] += energy
 
     def late_totals(self, time: int, row: bytes) -> Iterator[Record]:
         """Book a row of energy that belongs to days and months only, at the end of an hour."""
@@ -268,7 +286,8 @@ class Books:
         yield from self._close(time, ("15m", "1h"))
         self._open(time - 1, TOTAL_WINDOWS)
         self._open(time)
-        self._accounts.late(self._without_waiting(row))
+        self._book_late(self._without_waiting(row), TOTAL_WINDOWS)
+        self._accounts.abandon()  # no quarter settles it
         for window in WINDOWS:
             if window not in TOTAL_WINDOWS:
                 self._accounts.reset(WINDOWS.index(window))
@@ -278,6 +297,8 @@ class Books:
 
         Energies of the channels beside a missing incomer waited then, and are booked with the instants now.
         """
+        if seconds_of(row) == 0.0:
+            return row
         numbers, count = array("d", row), len(self.layout.channels)
         waited, first = numbers[0] > EARLIER_SECONDS, LEADING_COLUMNS + count
         for index, device in enumerate(self.layout.channels):
@@ -312,7 +333,8 @@ class Books:
     def state(self) -> bytes:
         """Return the state for a restart, for `restore`."""
         starts = {window: self._starts[window] for window in WINDOWS if window in self._starts}
-        head = {"starts": starts, "label": [self._label[0].hex(), self._label[1]], "era": self.era}
+        label, estimated = [self._label[0].hex(), self._label[1]], [self._estimated[window] for window in WINDOWS]
+        head = {"starts": starts, "label": label, "era": self.era, "estimated": estimated}
         return json.dumps(head).encode() + b"\n" + self._accounts.state()
 
     def set_back(self, time: int) -> None:
@@ -327,7 +349,7 @@ class Books:
             if window in TOTAL_WINDOWS:
                 self._starts[window] = window_start(window, time - 1, self._zone)
             else:
-                self._accounts.reset(WINDOWS.index(window))
+                self._reset(window)
                 del self._starts[window]
         self._accounts.abandon()
         self.enter_era(self.era + 1)
@@ -343,6 +365,7 @@ class Books:
             fields = json.loads(head)
             starts = {window: int(fields["starts"][window]) for window in WINDOWS if window in fields["starts"]}
             label, texts = bytes.fromhex(fields["label"][0]), tuple(str(text) for text in fields["label"][1])
+            estimated = [float(energy) for energy in fields.get("estimated", [0.0] * len(WINDOWS))]
         except (AttributeError, KeyError, IndexError, TypeError) as error:
             raise ValueError("found a damaged state, expected the books' state") from error
         if len(label) != 8 * (len(EXTRA_FIELDS) - 1) or len(texts) != len(EMISSION_TEXTS):
@@ -356,6 +379,7 @@ class Books:
             raise ValueError("found a state of other channels, expected the books' state")
         self._accounts.restore(accounts)
         self._starts, self._label = starts, (label, texts)
+        self._estimated = dict(zip(WINDOWS, estimated, strict=True))
         return continues
 
     def enter_era(self, era: int) -> None:
@@ -378,14 +402,20 @@ class Books:
             index = WINDOWS.index(window)
             row = self._accounts.window(index, (end - start) / NS)
             if isfinite(struct.unpack_from("d", row, UNACCOUNTED)[0]):
-                yield self._record(window, start, row + self._accounts.details(index))
-            self._accounts.reset(index)
+                details = self._accounts.details(index) + struct.pack("d", self._estimated[window])
+                yield self._record(window, start, row + details)
+            self._reset(window)
             if window == SLOT:
                 self._accounts.abandon()
             del self._starts[window]
 
+    def _reset(self, window: str) -> None:
+        """Start a window with nothing in it."""
+        self._accounts.reset(WINDOWS.index(window))
+        self._estimated[window] = 0.0
+
     def _window_series(self, site: str, window: str) -> Series:
-        details = () if window == "tick" else DETAILS
+        details = () if window == "tick" else (*DETAILS, *WINDOW_FIELDS)
         tags = (("site", site), ("window", window))
         return Series("emission", tags, (*OUTPUTS, *details, *EXTRA_FIELDS), WHOLE_FIELDS, EMISSION_TEXTS)
 
