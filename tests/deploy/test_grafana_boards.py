@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wattgram.accounts.books import EMISSION_TEXTS, EXTRA_FIELDS, WINDOW_FIELDS
+from wattgram.accounts.books import EMISSION_TEXTS, EXTRA_FIELDS
+from wattgram.accounts.estimated_energy import WINDOW_FIELDS
 from wattgram.config.goals_table.claims import claims
 from wattgram_drivers.quantity import QUANTITIES
 from wattgram_ext.intensity import DETAILS, OUTPUTS

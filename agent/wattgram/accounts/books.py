@@ -31,13 +31,11 @@ from wattgram.grid.table import FactorTable
 from . import battery_pool, fuel, heat_fuel
 from .battery_watch import BatteryWatch
 from .books_state import channel_count, era_of
+from .estimated_energy import OUTSIDE_BALANCE, WINDOW_FIELDS, EstimatedEnergy
 from .hybrid_nodes import channels_of, powered, terminals_of
 
 BALANCE_ROLES = POWER_ROLES
 """Roles whose power is a channel of the accounts."""
-
-OUTSIDE_BALANCE = ("load", "ev")
-"""Roles of sub-meters, whose energy is a part of the load."""
 
 TOTAL_WINDOWS = ("1d", "1mo")
 """Windows that close with the first instant after them."""
@@ -50,9 +48,6 @@ EARLIER_SECONDS = 2.0
 
 LEADING_COLUMNS = 3
 """Columns before the powers: seconds, grid g/kWh, grid clean share."""
-
-WINDOW_FIELDS = ("estimated_energy",)
-"""Numbers of a window, between those of the accounts and `EXTRA_FIELDS`."""
 
 EXTRA_FIELDS = ("grid_clean_share", "official_intensity", "grid_tier", "grid_age", "revision")
 """Numbers of an emission after the accounts' own; the revision is the last (`record.Record.looked_up_by_key`)."""
@@ -203,7 +198,7 @@ class Books:
         self._battery_watch = BatteryWatch(nan if battery_pool.learns(batteries) else efficiency)
         self._series = {window: self._window_series(config.site.name, window) for window in ("tick", *WINDOWS)}
         self._starts: dict[str, int] = {}
-        self._estimated = dict.fromkeys(WINDOWS, 0.0)
+        self._estimated = EstimatedEnergy([device.role not in OUTSIDE_BALANCE for device in channels])
         self._label: tuple[bytes, tuple[str, ...]] = (struct.pack("4d", nan, nan, nan, nan), ("", "", ""))
         self._last_extra: tuple[GridTerms | None, bytes, tuple[str, ...]] = (None, b"", ())
         self.enter_era(era)
@@ -270,12 +265,7 @@ class Books:
     def _book_late(self, row: bytes, windows: Sequence[str]) -> None:
         """Book late energy; it is the estimated energy of some windows (METHOD-SITE 9.3, 11)."""
         self._accounts.late(row)
-        count = len(self.layout.channels)
-        numbers = struct.unpack_from(f"{2 * count}d", row, 8 * (LEADING_COLUMNS + count))
-        known = [device.role not in OUTSIDE_BALANCE for device in self.layout.channels for _ in range(2)]
-        energy = sum(abs(number) for number, counts in zip(numbers, known, strict=True) if counts and isfinite(number))
-        for window in windows:
-            self._estimated[window] += energy
+        self._estimated.add(row, 8 * (LEADING_COLUMNS + len(self.layout.channels)), windows)
 
     def late_totals(self, time: int, row: bytes) -> Iterator[Record]:
         """Book a row of energy that belongs to days and months only, at the end of an hour."""
@@ -330,8 +320,8 @@ class Books:
     def state(self) -> bytes:
         """Return the state for a restart, for `restore`."""
         starts = {window: self._starts[window] for window in WINDOWS if window in self._starts}
-        label, estimated = [self._label[0].hex(), self._label[1]], [self._estimated[window] for window in WINDOWS]
-        head = {"starts": starts, "label": label, "era": self.era, "estimated": estimated}
+        label = [self._label[0].hex(), self._label[1]]
+        head = {"starts": starts, "label": label, "era": self.era, "estimated": self._estimated.dump()}
         return json.dumps(head).encode() + b"\n" + self._accounts.state()
 
     def set_back(self, time: int) -> None:
@@ -362,7 +352,6 @@ class Books:
             fields = json.loads(head)
             starts = {window: int(fields["starts"][window]) for window in WINDOWS if window in fields["starts"]}
             label, texts = bytes.fromhex(fields["label"][0]), tuple(str(text) for text in fields["label"][1])
-            estimated = [float(energy) for energy in fields.get("estimated", [0.0] * len(WINDOWS))]
         except (AttributeError, KeyError, IndexError, TypeError) as error:
             raise ValueError("found a damaged state, expected the books' state") from error
         if len(label) != 8 * (len(EXTRA_FIELDS) - 1) or len(texts) != len(EMISSION_TEXTS):
@@ -374,7 +363,7 @@ class Books:
             raise ValueError("found a state of other channels, expected the books' state")
         self._accounts.restore(accounts)
         self._starts, self._label = starts, (label, texts)
-        self._estimated = dict(zip(WINDOWS, estimated, strict=True))
+        self._estimated.restore(fields.get("estimated"))
         return continues
 
     def enter_era(self, era: int) -> None:
@@ -397,7 +386,7 @@ class Books:
             index = WINDOWS.index(window)
             row = self._accounts.window(index, (end - start) / NS)
             if isfinite(struct.unpack_from("d", row, UNACCOUNTED)[0]):
-                details = self._accounts.details(index) + struct.pack("d", self._estimated[window])
+                details = self._accounts.details(index) + struct.pack("d", self._estimated.of(window))
                 yield self._record(window, start, row + details)
             self._reset(window)
             if window == SLOT:
@@ -407,7 +396,7 @@ class Books:
     def _reset(self, window: str) -> None:
         """Start a window with nothing in it."""
         self._accounts.reset(WINDOWS.index(window))
-        self._estimated[window] = 0.0
+        self._estimated.reset(window)
 
     def _window_series(self, site: str, window: str) -> Series:
         details = () if window == "tick" else (*DETAILS, *WINDOW_FIELDS)

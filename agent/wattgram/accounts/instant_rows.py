@@ -21,7 +21,8 @@ from wattgram.counters.metering import MeteredStep
 from wattgram.grid.ladder import Ladder
 
 from . import battery_pool, fuel, late_price
-from .books import OUTSIDE_BALANCE, Layout
+from .books import Layout
+from .estimated_energy import OUTSIDE_BALANCE
 from .heat_fuel import BurnerInterval, HeatFuel
 from .late_energy import LONGEST_GAP, LateAmount, LateEnergy, LateRow, Span
 from .metering_point import FuelFlow, PointInterval

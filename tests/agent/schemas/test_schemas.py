@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
-from wattgram.accounts.books import EXTRA_FIELDS, WINDOW_FIELDS
+from wattgram.accounts.books import EXTRA_FIELDS
+from wattgram.accounts.estimated_energy import WINDOW_FIELDS
 from wattgram.commands import demonstration
 from wattgram.config.load import Config
 from wattgram.formats.export_columns import unit
