@@ -29,8 +29,9 @@ from wattgram.grid.signal import Signal
 from wattgram.grid.table import FactorTable
 
 from . import battery_pool, fuel, heat_fuel
+from .account_parts import AccountParts, account_parts
 from .battery_watch import BatteryWatch
-from .hybrid_nodes import channels_of, powered
+from .hybrid_nodes import channels_of
 
 BALANCE_ROLES = POWER_ROLES
 """Roles whose power is a channel of the accounts."""
@@ -61,12 +62,14 @@ UNACCOUNTED = 8 * OUTPUTS.index("unaccounted_energy")
 class Layout:
     """Content of an instant's row: `channels`, further `columns` of the hot loop, and the name of every number.
 
+    parts: busbars and pools that the channels belong to.
     Rows are stored in records of two series: `instant`, and `late` for the late energy of a quarter of an hour. A
     change of the site changes the series. totals: series of energy that belongs to days and months only, because its
     time is not known; in earlier versions all late energy.
     """
 
     channels: tuple[DeviceConfig, ...]
+    parts: AccountParts
     columns: tuple[str, ...]
     fields: tuple[str, ...]
     instant: Series
@@ -78,6 +81,7 @@ class Layout:
     def of(cls, config: Config) -> Layout:
         """Return the layout of a configured site."""
         channels = channels_of(config.devices)
+        parts = account_parts(config.devices, channels, config.grid.netting)
         names = [device.name for device in channels]
         energies = [f"{name} {direction}" for name in names for direction in ("energy", "energy against")]
         column_fields = {
@@ -85,7 +89,7 @@ class Layout:
             "carbon": [f"{name} carbon" for name in names]
             if any(device.role in BURNERS for device in channels)
             else [],
-            "soc": ["soc"] if any(device.battery.capacity for device in channels) else [],
+            "soc": [pool.column for pool in parts.pools] if any(device.battery.capacity for device in channels) else [],
             "certificates": ["certificates"] if config.grid.certificates else [],
             "captured": ["captured"] if any(device.role == "capture" for device in config.devices) else [],
             "official": ["official"],
@@ -98,6 +102,7 @@ class Layout:
         tags = (("site", config.site.name), ("roles", roles), ("columns", " ".join(columns)))
         return cls(
             channels,
+            parts,
             columns,
             fields,
             Series("instant", tags, fields),
@@ -163,10 +168,8 @@ class Books:
         self.ladder = ladder
         self._zone = config.site.timezone
         self._method = config.grid.method
-        channels, basis = self.layout.channels, config.grid.basis
-        # A battery that the configuration does not name has a channel, and no settings: they would dilute the others'.
-        batteries = [device.battery for device in powered(config.devices) if device.role == "battery"]
-        pool = battery_pool.pool(batteries)
+        channels, basis, parts = self.layout.channels, config.grid.basis, self.layout.parts
+        pools = [battery_pool.pool([device.battery for device in node.batteries]) for node in parts.pools]
         certificates = config.grid.certificates
         incomers = [device.rated_power for device in channels if device.role == "grid"]
         self._accounts = Accounts(
@@ -174,8 +177,6 @@ class Books:
             [fuel.factor(device, basis) for device in channels],
             method=config.grid.method,
             residual_factor=FactorTable.shipped().residual(config.grid.zone, time),
-            charge_efficiency=pool.charge_efficiency,
-            discharge_efficiency=pool.discharge_efficiency,
             windows=len(WINDOWS),
             columns=self.layout.columns,
             groups=[device.group or ("transport" if device.role == "ev" else "") for device in channels],
@@ -183,12 +184,11 @@ class Books:
             register_step=max((_step(device) for device in channels if device.role == "grid"), default=0.0),
             certificate_factor=certificates.factor if certificates else 0.0,
             hour=WINDOWS.index("1h"),
-            capacity=pool.capacity,
-            self_discharge=pool.self_discharge,
-            learning=battery_pool.learns(batteries),
+            busbars=parts.busbars,
+            pools=parts.pool_indices,
+            batteries=pools,
         )
-        efficiency = pool.charge_efficiency * pool.discharge_efficiency
-        self._battery_watch = BatteryWatch(nan if battery_pool.learns(batteries) else efficiency)
+        self._battery_watches = [BatteryWatch(pool.configured_round_trip) for pool in pools]
         self._series = {window: self._window_series(config.site.name, window) for window in ("tick", *WINDOWS)}
         self._starts: dict[str, int] = {}
         self._label: tuple[bytes, tuple[str, ...]] = (struct.pack("4d", nan, nan, nan, nan), ("", "", ""))
@@ -288,13 +288,17 @@ class Books:
         """Return the start of the running window, UTC ns."""
         return self._starts.get(window)
 
-    def battery_occurrences(self) -> tuple[Occurrence, ...]:
-        """Return the events about the battery since the last call."""
-        _, learned = self._accounts.round_trip()
-        self._battery_watch, occurrences = self._battery_watch.advance(
-            learned, out_of_range=self._accounts.out_of_range()
-        )
-        return occurrences
+    def battery_occurrences(self) -> list[tuple[str, Occurrence]]:
+        """Return the events about the batteries since the last call, each with the device of its pool, "" for one."""
+        found: list[tuple[str, Occurrence]] = []
+        pools = self.layout.parts.pools
+        for index, (pool, watch) in enumerate(zip(pools, self._battery_watches, strict=True)):
+            _, learned = self._accounts.round_trip(index)
+            self._battery_watches[index], occurrences = watch.advance(
+                learned, out_of_range=self._accounts.out_of_range(index)
+            )
+            found += [(pool.device if len(pools) > 1 else "", occurrence) for occurrence in occurrences]
+        return found
 
     @property
     def concentrated(self) -> bool:

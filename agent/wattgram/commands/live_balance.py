@@ -9,6 +9,7 @@ from wattgram_drivers.map_roles import complete
 
 from wattgram.accounts.books import BALANCE_ROLES
 from wattgram.accounts.metering_point import ONE_WAY, PRODUCERS
+from wattgram.config.topology_keys import outermost
 
 from .live_device import LiveDevice
 from .live_finding import LiveFinding
@@ -50,9 +51,26 @@ def _has_battery(device: LiveDevice) -> bool:
     return live is not None and terminal is not None and complete(terminal.battery_power, live.values) != ()
 
 
-def balance_findings(devices: Sequence[LiveDevice]) -> list[LiveFinding]:
-    """Return what is impossible in the balance of the site, with the meters whose reversal explains it."""
+def balance_findings(devices: Sequence[LiveDevice], netting: str = "busbar") -> list[LiveFinding]:
+    """Return what is impossible in the balance of the site, with the meters whose reversal explains it.
+
+    netting: of `[grid]`; with "connection", the busbar behind each incomer has a balance of its own.
+    """
     flows = site_flows(devices)
+    if netting != "connection":
+        return _findings_of_busbar(devices, flows)
+    above = {device.name: device.source.config.behind for device in devices}
+    return [
+        finding._replace(text=f"behind {incomer.name}: {finding.text}")
+        for incomer in devices
+        if incomer.source.config.role == "grid"
+        for finding in _findings_of_busbar(
+            [device for device in devices if outermost(device.name, above) == incomer.name], flows
+        )
+    ]
+
+
+def _findings_of_busbar(devices: Sequence[LiveDevice], flows: dict[str, float]) -> list[LiveFinding]:
     powers = {
         role: [flows[device.name] for device in devices if device.source.config.role == role] for role in BALANCE_ROLES
     }

@@ -197,8 +197,8 @@ class Site:
         if self._checkpoint_kind:
             self._store_checkpoint(time - 1)
         row, occurrences = self._balance.advance(self._instants.row(time, seconds, now), seconds)
-        for event, detail in occurrences:
-            self.event("", event, detail)
+        for name, (event, detail) in occurrences:
+            self.event(name, event, detail)
         terms = [self.books.terms(time, seconds_of(row))]
         row = self.books.with_grid_terms(row, terms)
         self._append(Record(self.books.layout.instant, time, row))
@@ -212,8 +212,8 @@ class Site:
                 self._append(Record(self.books.layout.totals, time, totals))
                 self._book(self.books.late_totals(time, totals))
             self._store_checkpoint(time)
-            for event, detail in self.books.battery_occurrences():
-                self.event("", event, detail)
+            for name, (event, detail) in self.books.battery_occurrences():
+                self.event(name, event, detail)
             for record in self._days.records():
                 self._append(record)
         self._save()
