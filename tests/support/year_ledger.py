@@ -24,7 +24,7 @@ DIESEL = 266.8 / ETA_DIESEL
 """g per kWh of electricity: EF of heat / efficiency (METHOD 4.7; 74.1 kg/GJ, METHOD 1.2)."""
 
 ETA = 0.95
-"""Of the battery, one way (METHOD 4.11, example 4)."""
+"""Of the battery, one way, as the site says (METHOD 4.11, example 4)."""
 
 DAY = 96
 """Quarters of an hour; the zone has no summer time."""
