@@ -23,6 +23,7 @@ cdef struct Open:        # what was booked without a load since the quarter bega
     double covered       # s
     double unaccounted   # Wh
     double unaccounted_carbon    # g
+    double contained     # s, weighted with the share of the channels in terminals whose split was unknown
 
 
 cdef struct Held:        # of it: busbars whose own load was known, while the site's was not; all doubles
@@ -44,6 +45,7 @@ cdef struct OpenBusbar:  # of it: a busbar's part without a load of its own; all
     double exported      # Wh
     double groups[GROUP_COUNT]   # Wh
     double sources[4 * SOURCE_COUNT]   # Wh, g, Wh, Wh of each source's parcel
+    double terminal      # Wh of terminals whose split was unknown
 
 
 cdef struct OpenCharge:  # of it: what a pool of such a busbar was charged with; all doubles
@@ -84,7 +86,7 @@ cdef inline void certify(Sums *totals, const Sums *hour) noexcept nogil:
 
     Certificates cover load without own renewables; only the share of it that was not clean counts.
     """
-    cdef double load = since(totals, hour, SUM_LOAD)
+    cdef double load = since(totals, hour, SUM_LOAD) - since(totals, hour, SUM_UNPRICED_LOAD)
     cdef double left = load - since(totals, hour, SUM_OWN_LOAD)
     cdef double dirty = load - since(totals, hour, SUM_CLEAN_LOAD)
     cdef double certified = 0
@@ -144,7 +146,7 @@ cdef inline void gain(
     bint balanced,
     double *gained,
 ) noexcept nogil:
-    """Add what a busbar gained in an interval, per hour. balanced: the load of the site is known.
+    """Add what a busbar gained in an interval, per hour. balanced: the load of the site and its mix are known.
 
     The carbon of unknown flows and the energy of an unknown load are unaccounted.
     """
@@ -157,6 +159,18 @@ cdef inline void gain(
     else:
         gained[SUM_UNACCOUNTED] += surplus(flows)
         gained[SUM_UNACCOUNTED_CARBON] += carbon_of(sources) - shares.charge.carbon
+
+
+cdef inline void gain_unpriced_load(const Flows *flows, double *gained) noexcept nogil:
+    """Add the load of a busbar while the mix of the site is unknown: energy that no other flow balances is unaccounted."""
+    gained[SUM_LOAD] += flows.load
+    gained[SUM_UNACCOUNTED] -= flows.load
+
+
+cdef inline void book_unpriced(Sums *totals, double load, double seconds) noexcept nogil:
+    """Book a load, Wh, that is in the sums, as one without a mix."""
+    add(totals, SUM_UNPRICED_LOAD, load)
+    add(totals, SUM_UNPRICED_TIME, seconds)
 
 
 cdef inline void show(
@@ -189,7 +203,7 @@ cdef inline void show(
     out[SELF_SUFFICIENCY] = share(shares.load.own, flows.load)
 
 
-cdef inline void keep_open(Open *open, const double *gained) noexcept nogil:
+cdef inline void keep_open(Open *open, const Flows *flows, const double *gained) noexcept nogil:
     """Remember an interval without a load, for `settle`; the numbers of `gained` are of the interval."""
     cdef int i
     for i in range(FLOW_COUNT):
@@ -200,6 +214,7 @@ cdef inline void keep_open(Open *open, const double *gained) noexcept nogil:
     open.covered += gained[SUM_COVERED]
     open.unaccounted += gained[SUM_UNACCOUNTED]
     open.unaccounted_carbon += gained[SUM_UNACCOUNTED_CARBON]
+    open.contained += gained[SUM_SIGNAL_TIME] * flows.contained
 
 
 cdef inline void keep_busbar(OpenBusbar *open, const Flows *flows, const Parcel *sources, double hours) noexcept nogil:
@@ -213,6 +228,7 @@ cdef inline void keep_busbar(OpenBusbar *open, const Flows *flows, const Parcel 
         open.sources[4 * i + 1] += sources[i].carbon * hours
         open.sources[4 * i + 2] += sources[i].clean * hours
         open.sources[4 * i + 3] += sources[i].own * hours
+    open.terminal += flows.terminal * hours
 
 
 cdef inline void keep_charge(OpenCharge *open, const Parcel *arrival, double hours) noexcept nogil:
@@ -248,11 +264,18 @@ cdef inline void hold(Held *held, const Row *row, const Flows *flows, const Shar
         held.group_own[i] += flows.groups[i] * own * hours
 
 
-cdef inline void release(Sums *totals, const Held *held, double *gained) noexcept nogil:
-    """Add what busbars gained while the load of the site was unknown, and book their groups."""
+cdef inline void release(Sums *totals, const Held *held, bint priced, double *gained) noexcept nogil:
+    """Add what busbars gained while the load of the site was unknown, and book their groups.
+
+    priced: the mix of the site is known now, too; otherwise the carbon stays unaccounted.
+    """
     cdef int i
     gained[SUM_LOAD] += held.load
     gained[SUM_UNACCOUNTED] += held.noise
+    for i in range(GROUP_COUNT):
+        add(totals, SUM_GROUP_OPEN + i, -held.groups[i])
+    if not priced:
+        return
     gained[SUM_UNACCOUNTED_CARBON] -= held.emission + held.exported_carbon
     gained[SUM_EMISSION] += held.emission
     gained[SUM_AVOIDED] += held.avoided
@@ -264,7 +287,6 @@ cdef inline void release(Sums *totals, const Held *held, double *gained) noexcep
     for i in range(GROUP_COUNT):
         add(totals, SUM_GROUP_EMISSION + i, held.group_emission[i])
         add(totals, SUM_GROUP_OWN + i, held.group_own[i])
-        add(totals, SUM_GROUP_OPEN + i, -held.groups[i])
 
 
 cdef inline void book(
@@ -281,20 +303,21 @@ cdef inline void book(
 ) noexcept nogil:
     """Book an interval of the site in its row and, if it has a length, in the sums.
 
-    open: NULL if the load stays unknown, because the meters contradict each other. hour: sums at the hour's start; NULL
-    without certificates. gained: `gain` of all busbars; afterwards the numbers of the interval.
+    open: NULL if the load is known, or stays unknown because the meters contradict each other. hour: sums at the hour's
+    start; NULL without certificates. gained: `gain` of all busbars; afterwards the numbers of the interval. balanced: the
+    load and its mix are known; with `flows.unpriced`, the load alone.
     """
     cdef double matched
     cdef int i
-    if balanced:
+    if balanced or flows.unpriced:
         gained[SUM_RESIDUAL] = 0 if isnan(flows.residual) else flows.residual
     for i in range(SUM_CORE):
         gained[i] *= row.hours
     gained[SUM_GRID] = row.grid * WH_PER_KWH * row.seconds
     gained[SUM_SIGNAL_TIME] = row.seconds
-    if balanced or open != NULL:
+    if balanced or flows.unpriced or open != NULL:
         gained[SUM_COVERED] = row.seconds * flows.coverage
-    if balanced:
+    if balanced or flows.unpriced:
         gained[SUM_TIME] = row.seconds
         gained[SUM_RESIDUAL_TIME] = 0 if isnan(flows.residual) else row.seconds
     for i in range(FLOW_COUNT):
@@ -309,32 +332,43 @@ cdef inline void book(
         return
     for i in range(SUM_CORE):
         add(totals, i, gained[i])
+    if flows.unpriced:
+        book_unpriced(totals, gained[SUM_LOAD], row.seconds)
     if not balanced and open != NULL:
-        keep_open(open, gained)
+        keep_open(open, flows, gained)
     if hour != NULL:
         certify(totals, hour)
 
 
-cdef inline void book_open_groups(Sums *totals, double hours, const Flows *flows) noexcept nogil:
-    """Book the groups' use while there is no load."""
+cdef inline void book_open_groups(Sums *totals, double hours, const Flows *flows, bint unpriced) noexcept nogil:
+    """Book the groups' use while there is no load, or, `unpriced`, a load of the site without a mix."""
     cdef int i
     for i in range(GROUP_COUNT):
         add(totals, SUM_GROUP_ENERGY + i, flows.groups[i] * hours)
-        add(totals, SUM_GROUP_OPEN + i, flows.groups[i] * hours)
+        if not unpriced:
+            add(totals, SUM_GROUP_OPEN + i, flows.groups[i] * hours)
+
+
+cdef inline bint tells(const Open *open, const Flows *flows, int flow) noexcept nogil:
+    """Return whether late energy makes a flow known for the whole time without a load."""
+    return flows.known[flow] and not (
+        open.contained > 0 and (flow == FLOW_PV or flow == FLOW_DISCHARGE or flow == FLOW_CHARGE)
+    )
 
 
 cdef inline void gain_time(const Open *open, const Row *row, const Flows *flows, double covered, double *gained) noexcept nogil:
     """Write the time in which late energy makes flows known, s, and their energy in it, Wh.
 
-    row: `seconds` without a load since the quarter began. covered: share of this time that is known now.
+    row: `seconds` without a load since the quarter began. covered: share of this time that is known now. Flows that
+    a terminal contained in a part of the time stay as they are.
     """
     cdef double missing = max(row.seconds - open.signal, 0.0)
     cdef int i
     gained[SUM_GRID] = row.grid * WH_PER_KWH * missing
     gained[SUM_SIGNAL_TIME] = missing
-    gained[SUM_COVERED] = max(row.seconds * covered - open.covered, 0.0)
+    gained[SUM_COVERED] = max(row.seconds * covered - open.contained - open.covered, 0.0)
     for i in range(FLOW_COUNT):
-        if flows.known[i]:
+        if tells(open, flows, i):
             gained[SUM_KNOWN + i] = max(row.seconds - open.known[i], 0.0)
             gained[SUM_KNOWN_ENERGY + i] = open.partial[i] + gained[SUM_IMPORT + i]
 
@@ -347,9 +381,9 @@ cdef inline void book_unsettled(
     gain_time(open, row, flows, 0.0 if flows.whole else flows.coverage, gained)
     for i in range(SUM_CORE):
         add(totals, i, gained[i])
-    keep_open(open, gained)
+    keep_open(open, flows, gained)
     for i in range(FLOW_COUNT):
-        if flows.known[i]:
+        if tells(open, flows, i):
             open.partial[i] = 0
 
 
@@ -380,6 +414,36 @@ cdef inline void gain_settled(
     )
 
 
+cdef inline void gain_unpriced(
+    const Tariff *tariff,
+    const Row *row,
+    const Flows *flows,
+    const Parcel *late,
+    const Shares *shares,
+    double surplus,
+    double load,
+    double *gained,
+) noexcept nogil:
+    """Add what a busbar gains after a time in which the split of a terminal was unknown; arguments as of `gain_settled`.
+
+    surplus: inflow less outflow of late and open energy together, Wh, without that of the terminals. The load has no
+    mix, and the charge keeps the mix of the known inflows.
+    """
+    gain_flows(tariff, row, flows, late, gained)
+    gained[SUM_LOAD] += max(load, 0.0)
+    gained[SUM_CHARGE_CARBON] += shares.charge.carbon
+    gained[SUM_UNACCOUNTED] += surplus - max(load, 0.0)
+    gained[SUM_UNACCOUNTED_CARBON] += carbon_of(late) - shares.charge.carbon
+
+
+cdef inline void book_unpriced_groups(Sums *totals, const OpenBusbar *open, const Flows *flows) noexcept nogil:
+    """Book the groups' use of a busbar, Wh, as a part of a load without a mix."""
+    cdef int i
+    for i in range(GROUP_COUNT):
+        add(totals, SUM_GROUP_ENERGY + i, flows.groups[i])
+        add(totals, SUM_GROUP_OPEN + i, -open.groups[i])
+
+
 cdef inline void book_settled_groups(
     Sums *totals, const OpenBusbar *open, const Flows *flows, const Shares *shares, double load
 ) noexcept nogil:
@@ -398,7 +462,8 @@ cdef inline void settle(
 ) noexcept nogil:
     """Book late energy of the site, and the load of the time in which a flow was unknown.
 
-    row: as of `gain_settled`. flows: of the site. gained: `gain_settled` of all busbars, and `release`.
+    row: as of `gain_settled`. flows: of the site. gained: `gain_settled` or `gain_unpriced` of all busbars, and
+    `release`.
     """
     cdef int i
     gained[SUM_UNACCOUNTED] -= open.unaccounted
@@ -406,3 +471,5 @@ cdef inline void settle(
     gain_time(open, row, flows, 1.0, gained)
     for i in range(SUM_CORE):
         add(totals, i, gained[i])
+    if open.contained > 0:
+        book_unpriced(totals, gained[SUM_LOAD], row.seconds)

@@ -14,6 +14,7 @@ cdef struct Lane:        # a busbar in the computation of a row
     Shares shares
     Parcel late[SOURCE_COUNT]    # of a row of late energy; then `sources` and the next contain the open energy, too
     double charged
+    double surplus       # without the terminals' energy
     double load
     bint balanced        # whether the load of the busbar is known
 
@@ -63,6 +64,9 @@ cdef inline Flows joined_flows(const Lane *lanes, int count) noexcept nogil:
         result.fuel += part.fuel
         result.fuel_carbon += part.fuel_carbon
         result.unaccounted += part.unaccounted
+        result.terminal += part.terminal
+        result.hidden += part.hidden
+        result.unpriced = result.unpriced or part.unpriced
         result.present += part.present
         result.expected += part.expected
         result.whole = result.whole and part.whole
@@ -72,4 +76,5 @@ cdef inline Flows joined_flows(const Lane *lanes, int count) noexcept nogil:
             result.groups[flow] += part.groups[flow]
     if count > 1:
         result.coverage = <double> result.present / result.expected if result.present else 0.0
+        result.contained = <double> result.hidden / result.expected if result.hidden else 0.0
     return result

@@ -22,7 +22,8 @@ cdef extern from *:
 
 cdef enum:               # kinds of channels: the roles in order, then sub-meters by group, and without a group
     GRID, PV, WIND, HYDRO, GENSET, CHP, BATTERY, METERS
-    KIND_COUNT = METERS + GROUP_COUNT + 1
+    TERMINAL = METERS + GROUP_COUNT + 1   # of hybrids; no flow of its own
+    KIND_COUNT
 
 
 cdef struct Row:         # an input row
@@ -56,10 +57,14 @@ cdef struct Flows:       # powers of an interval, W; only residual and groups ma
     double groups[GROUP_COUNT]
     double coverage
     double unaccounted   # of a balanced interval: meter noise below a load of 0
+    double terminal      # of hybrids whose split is unknown, + into the site
+    double contained     # share of the channels that these terminals contain
+    int hidden           # number of these channels
     int present          # channels of the balance that are present, of `expected`
     int expected
     bint known[FLOW_COUNT]   # whether every channel of the flow is present
-    bint whole           # whether every flow is known
+    bint whole           # whether every flow is known, or contained in a terminal that is known
+    bint unpriced        # whether the load is known, and its mix is not
 
 
 cdef struct Seen:        # number of present channels
@@ -80,6 +85,7 @@ cdef struct BatteryGroup:        # the batteries of a node
 
 cdef struct Channels:    # of a busbar; the pointers are to all channels of the site
     int busbar
+    int count            # of the site
     int firsts[KIND_COUNT + 1]   # index of each kind's first channel in `order`; the next kind's is its end
     bint grouped         # whether a sub-meter has a group
     int pool_count       # of the site
@@ -230,6 +236,8 @@ cdef inline Flows flows(Channels *channels, const Row *row, Seen *seen) noexcept
     cdef int i
     seen[0] = Seen(0, 0, 0, 0, 0)
     result.load = result.renewable_carbon = result.fuel_carbon = result.coverage = result.unaccounted = 0
+    result.terminal = result.contained = result.hidden = 0
+    result.unpriced = False
     power = net_of(channels, GRID, row, False, &seen.grid, &both)
     result.imported = positive(power) + both
     result.exported = positive(-power) + both
@@ -275,7 +283,10 @@ cdef inline Seen told(const Channels *channels, const double *powers) noexcept n
 
 
 cdef inline void judge(const Channels *channels, const Seen *seen, Flows *flows) noexcept nogil:
-    """Decide which flows are known, and the coverage: the share of the present channels (METHOD-SITE 9.1)."""
+    """Decide which flows are known, and the coverage: the share of the present channels (METHOD-SITE 9.1).
+
+    A channel that a terminal contains is not present, but its power is in that of the terminal.
+    """
     cdef int there = seen.grid + seen.pv + seen.generation + seen.battery
     flows.known[FLOW_IMPORT] = flows.known[FLOW_EXPORT] = seen.grid == count(channels, GRID, GRID)
     flows.known[FLOW_PV] = seen.pv == count(channels, PV, PV)
@@ -283,29 +294,35 @@ cdef inline void judge(const Channels *channels, const Seen *seen, Flows *flows)
     flows.known[FLOW_DISCHARGE] = flows.known[FLOW_CHARGE] = seen.battery == count(channels, BATTERY, BATTERY)
     flows.present = there
     flows.expected = count(channels, GRID, BATTERY)
-    flows.whole = there == flows.expected
+    flows.whole = there + flows.hidden == flows.expected
     flows.coverage = <double> there / flows.expected if there else 0.0
+    if flows.hidden:
+        flows.contained = <double> flows.hidden / flows.expected
 
 
 cdef inline double surplus(const Flows *flows) noexcept nogil:
-    """Return the inflow less the outflow of the present channels, W."""
+    """Return the inflow less the outflow of the present channels, W; terminals are no flows."""
     cdef double inflow = flows.imported + flows.renewable + flows.fuel + flows.discharge
     return inflow - (flows.exported + flows.charge)
 
 
 cdef inline bint balance(Flows *flows) noexcept nogil:
-    """Compute the load of a busbar. Return whether the load is known. METHOD 4.1, 4.5, METHOD-SITE 9.1."""
+    """Compute the load of a busbar. Return whether the load is known. METHOD 4.1, 4.5, METHOD-SITE 9.1.
+
+    The power of a terminal whose split is unknown is in the load (METHOD-SITE 8.2).
+    """
     cdef double inflow
     if not flows.whole:
         return False
-    inflow = flows.imported + flows.renewable + flows.fuel + flows.discharge
-    flows.load = surplus(flows)
+    inflow = flows.imported + flows.renewable + flows.fuel + flows.discharge + positive(flows.terminal)
+    flows.load = surplus(flows) + flows.terminal
     if flows.load < -NOISE * inflow:
         return False  # a balance fault: wrong sign, swapped transformer or missing meter
     if flows.load <= ROUNDING * inflow:
         if flows.load < -ROUNDING * inflow:
             flows.unaccounted = flows.load
         flows.load = 0
+    flows.unpriced = flows.hidden > 0
     return True
 
 

@@ -4,6 +4,10 @@ from typing import final
 ROLES: tuple[str, ...]
 """Roles of a channel: grid pv wind hydro genset chp battery load ev. The sign of its power is the role's."""
 
+TERMINAL_ROLE: str
+"""Role of a further channel: the AC terminal of a hybrid inverter, + from DC to AC. Its values are NaN while its split
+is known; otherwise they replace those of the channels that the terminal contains."""
+
 GROUPS: tuple[str, ...]
 """Groups of sub-meters: industry power building transport."""
 
@@ -48,11 +52,12 @@ CLOSED: tuple[str, ...]
 class Accounts:
     """A site's energy balance and carbon accounts over blocks of instants, with the battery pool and windows.
 
-    roles: one of ROLES a channel. factors: g/kWh of each channel's own production (pv wind hydro genset chp;
-    ignored elsewhere). method: "proportional" or "local-first" (METHOD 4.4). residual_factor: g/kWh of the
+    roles: one of ROLES a channel, or TERMINAL_ROLE. factors: g/kWh of each channel's own production (pv wind hydro
+    genset chp; ignored elsewhere). method: "proportional" or "local-first" (METHOD 4.4). residual_factor: g/kWh of the
     market-based method's residual mix (METHOD 4.8). charge_efficiency, discharge_efficiency: of the battery, 0-1.
     windows: number of running windows beside the ticks.
     columns: those of COLUMNS that a row contains after the powers, in the row's order.
+    terminals: for each channel the index of the terminal that contains it, -1 for none; for pv and battery.
     groups: one of GROUPS or "" a channel, used for load and ev; without groups, every ev is transport.
     rated_power (W), register_step (Wh): a window's load below max(0.005 rated_power W, 5 register_step) has no
     intensity (METHOD 4.5); 0 = any load has one. official_factor: g/kWh of scope2_location (METHOD 4.3, 4.8);
@@ -82,6 +87,7 @@ class Accounts:
         windows: int = 0,
         columns: Sequence[str] = (),
         groups: Sequence[str] | None = None,
+        terminals: Sequence[int] | None = None,
         rated_power: float = 0.0,
         register_step: float = 0.0,
         official_factor: float = ...,
@@ -105,6 +111,10 @@ class Accounts:
         what follows from it, is known if each flow is; coverage is the share of present channels. Present channels are
         booked in any case; without a load, what they move is unaccounted. The division of rows into blocks does not
         change the result.
+
+        A terminal with a counted energy, or with a power while a channel that it contains is missing, replaces its
+        channels in the interval: they count as missing, but the load is known by the terminal. Its carbon and its mix,
+        and the figures of the battery, are unknown then (METHOD-SITE 8.2, 9.1).
         """
     def late(self, row: bytes) -> None:
         """Book late energy of the running quarter of an hour (METHOD-SITE 9.3).
@@ -150,7 +160,7 @@ class Accounts:
     def state(self) -> bytes:
         """Return the state for `restore` after a restart."""
     def restore(self, state: bytes) -> None:
-        """Continue from `state`, also of the versions 2 to 4, which were of one busbar and one pool.
+        """Continue from `state`, also of versions 2 to 4: of one busbar and one pool, without channels of terminals.
 
         Several pools share the stock of the one pool by capacity. ValueError: from other channels, busbars, pools or
         windows, or of another version.

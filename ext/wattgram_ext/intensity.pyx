@@ -22,28 +22,31 @@ from libc.string cimport memcpy, memset
 
 from .booking cimport (
     Held, Open, OpenBusbar, OpenCharge, Tariff, book, book_groups, book_open_groups, book_settled_groups,
-    book_unsettled, gain, gain_settled, hold, keep_busbar, keep_charge, release, settle,
+    book_unpriced_groups, book_unsettled, gain, gain_settled, gain_unpriced, gain_unpriced_load, hold, keep_busbar,
+    keep_charge, release, settle,
 )
 from .busbars cimport Draw, Lane, append, joined_flows, joined_shares
 from .channels cimport (
-    BATTERY, CHP, GRID, KIND_COUNT, METERS, NOISE, PV, ROUNDING, BatteryGroup, Channels, Flows, Row, Seen, balance,
-    count, flows, judge, tell, told,
+    BATTERY, CHP, GRID, KIND_COUNT, METERS, NOISE, PV, ROUNDING, TERMINAL, BatteryGroup, Channels, Flows, Row, Seen,
+    balance, count, flows, judge, tell, told,
 )
 from .old_state cimport (
     OLD_HEADER, VERSION, VERSION_BALANCED, VERSION_ONE, VERSION_OPEN, OldOpen, part_of_charge, part_of_stock,
-    part_of_trips, sums_of, take_balanced, take_open, take_open_time,
+    part_of_trips, sums_of, take_balanced, take_one, take_open, take_open_time,
 )
 from .pool cimport (
     Battery, Stock, Trips, charge, correct, delivered_intensity, delivery, discharge, learned_trip, leg, note_flows,
     note_intensity, open_stock, out_of_range, rest, revise_charge,
 )
 from .sharing cimport SOURCE_COUNT, Parcel, Shares, part_of, share_known, share_locally, share_proportionally
+from .terminals cimport Contained, Member, Terminals, hide, remember
 from .units cimport (
     G_PER_KG, LEAST_SECONDS, MOST_INTENSITY, MOST_POWER, MOST_RATE, MOST_SECONDS, SECONDS_PER_HOUR, WH_PER_KWH,
 )
 from .windows cimport *
 
 ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev")
+TERMINAL_ROLE = "terminal"
 GROUPS = ("industry", "power", "building", "transport")
 COLUMNS = (
     "energy", "carbon", "soc", "certificates", "captured", "official", "burnt", "biogenic", "heat", "ends",
@@ -104,6 +107,11 @@ cdef inline Parcel part_for(const Parcel *whole, double part, double charge) noe
     return whole[0] if part == charge else part_of(whole, part / charge)
 
 
+cdef uint32_t hashed(uint32_t hash, int number) noexcept:
+    """Return the next FNV-1a hash."""
+    return (hash ^ <uint32_t> number) * <uint32_t> 16777619
+
+
 cdef list indices_of(given, list roles, str name):
     """Return the busbar or pool of each channel, by default 0; ValueError if that is invalid."""
     indices = [0] * len(roles) if given is None else list(given)
@@ -138,6 +146,8 @@ cdef class Accounts:
     cdef int busbars
     cdef int pools
     cdef Channels *sides           # the channels of each busbar
+    cdef Terminals terminals
+    cdef Contained *contained      # of each busbar, in the computation of a row
     cdef Battery *batteries        # settings of each pool
     cdef Lane *lanes               # of each busbar, in the computation of a row
     cdef Draw *draws               # of each pool, likewise
@@ -185,6 +195,7 @@ cdef class Accounts:
         double soc_time=3600.0,
         double self_discharge=0.0,
         bint learning=False,
+        terminals=None,
         busbars=None,
         pools=None,
         batteries=None,
@@ -226,6 +237,7 @@ cdef class Accounts:
             self.batteries[i] = battery_of(batteries[i], soc_time)
         self.header[0] = Header(MAGIC, VERSION, self.channels, windows, 2166136261, self.busbars, self.pools)
         self.set_channels(roles, factors, groups, busbars, pools)
+        self.set_terminals(roles, [-1] * len(roles) if terminals is None else list(terminals), busbars)
         self.set_columns(columns)
 
     def __init__(self, *_, **__):
@@ -236,6 +248,10 @@ cdef class Accounts:
             free(self.sides.order)
             free(self.sides.factor)
             free(self.sides.pools)
+        free(self.contained)
+        free(self.terminals.members)
+        free(self.terminals.powers)
+        free(self.terminals.energies)
         free(self.sides)
         free(self.batteries)
         free(self.lanes)
@@ -256,6 +272,10 @@ cdef class Accounts:
         factor = self.sides.factor = <double *> calloc(self.channels + 1, sizeof(double))
         groups = self.sides.pools = <BatteryGroup *> calloc(self.pools, sizeof(BatteryGroup))
         self.batteries = <Battery *> calloc(self.pools, sizeof(Battery))
+        self.contained = <Contained *> calloc(self.busbars, sizeof(Contained))
+        self.terminals.members = <Member *> calloc(self.channels + 1, sizeof(Member))
+        self.terminals.powers = <double *> calloc(self.channels + 1, sizeof(double))
+        self.terminals.energies = <double *> calloc(2 * self.channels + 1, sizeof(double))
         self.lanes = <Lane *> calloc(self.busbars, sizeof(Lane))
         self.draws = <Draw *> calloc(self.pools, sizeof(Draw))
         self.block_size = (
@@ -266,7 +286,8 @@ cdef class Accounts:
         self.block = <char *> calloc(1, self.block_size)
         if (
             order == NULL or factor == NULL or groups == NULL or self.batteries == NULL or self.lanes == NULL
-            or self.draws == NULL or self.block == NULL
+            or self.draws == NULL or self.block == NULL or self.contained == NULL or self.terminals.members == NULL
+            or self.terminals.powers == NULL or self.terminals.energies == NULL
         ):
             raise MemoryError
         self.header = <Header *> self.block
@@ -280,6 +301,7 @@ cdef class Accounts:
         self.starts = self.totals + 1
         for i in range(self.busbars):
             self.sides[i].busbar = i
+            self.sides[i].count = self.channels
             self.sides[i].order = order
             self.sides[i].factor = factor
             self.sides[i].pool_count = self.pools
@@ -294,33 +316,52 @@ cdef class Accounts:
             if len(values) != len(roles):
                 raise ValueError(f"{name}: {len(values)}, expected one a channel: {len(roles)}")
         kinds = []
+        self.roles = self.header.roles
         for i in range(self.channels):
-            if roles[i] not in ROLES:
+            if roles[i] not in (*ROLES, TERMINAL_ROLE):
                 raise ValueError(f"channel {i}: role {roles[i]!r}, expected one of {' '.join(ROLES)}")
             if names[i] and names[i] not in GROUPS:
                 raise ValueError(f"channel {i}: group {names[i]!r}, expected one of {' '.join(GROUPS)}")
-            kind = ROLES.index(roles[i])
-            self.add_to_hash(kind)
+            kind = (*ROLES, TERMINAL_ROLE).index(roles[i])
+            self.header.roles = hashed(self.header.roles, kind)
+            if roles[i] != TERMINAL_ROLE:
+                self.roles = hashed(self.roles, kind)
             if PV <= kind <= CHP:
                 if not 0 <= factors[i] <= MOST_INTENSITY:
                     raise ValueError(f"channel {i}: factor {factors[i]}, expected 0 to {MOST_INTENSITY} g/kWh")
                 self.sides.factor[i] = factors[i] / WH_PER_KWH
+            elif roles[i] == TERMINAL_ROLE:
+                kind = TERMINAL
             elif kind >= METERS:
                 kind = METERS + (GROUPS.index(names[i]) if names[i] else GROUP_COUNT)
                 if kind < METERS + GROUP_COUNT:
                     self.sides[<int> busbars[i]].grouped = True
             kinds.append(kind)
             self.sides.before[i] = NAN
-        self.roles = self.header.roles
         if self.busbars > 1 or self.pools > 1:
             for i in range(self.channels):
-                self.add_to_hash(busbars[i])
-                self.add_to_hash(pools[i])
+                self.header.roles = hashed(hashed(self.header.roles, busbars[i]), pools[i])
         self.set_order(kinds, busbars, pools)
         return 0
 
-    cdef void add_to_hash(self, int number) noexcept:
-        self.header.roles = (self.header.roles ^ <uint32_t> number) * <uint32_t> 16777619
+    cdef int set_terminals(self, list roles, list terminals, list busbars) except -1:
+        cdef int i
+        if len(terminals) != len(roles):
+            raise ValueError(f"terminals: {len(terminals)}, expected one a channel: {len(roles)}")
+        for i in range(self.channels):
+            if roles[i] == TERMINAL_ROLE:
+                self.terminals.count += 1
+                self.terminals.members[i] = Member(busbars[i], i, False, False)
+                continue
+            if terminals[i] != -1 and (
+                roles[i] not in ("pv", "battery")
+                or not 0 <= terminals[i] < self.channels
+                or roles[terminals[i]] != TERMINAL_ROLE
+                or busbars[terminals[i]] != busbars[i]
+            ):
+                raise ValueError(f"channel {i}: terminal {terminals[i]}, expected a terminal of pv or battery, or -1")
+            self.terminals.members[i] = Member(busbars[i], terminals[i], roles[i] == "pv", False)
+        return 0
 
     cdef int set_order(self, list kinds, list busbars, list pools) except -1:
         """Sort the channels by busbar and kind, and the batteries of a busbar by pool."""
@@ -497,7 +538,7 @@ cdef class Accounts:
             pool, draw = self.sides.pools + i, self.draws + i
             lane = self.lanes + pool.busbar
             arrival = part_for(&lane.shares.charge, pool.charge, lane.moved.charge)
-            if kept and not lane.balanced:
+            if kept and not (lane.balanced and not lane.moved.hidden):
                 keep_charge(self.open_charges + i, &arrival, row.hours)
             if draw.drawn.opening > 0 and row.seconds > 0:
                 add(self.totals, SUM_OPENING, draw.drawn.opening_carbon)
@@ -530,7 +571,7 @@ cdef class Accounts:
             seen += lane.seen.meters
         if self.busbars > 1:
             moved[0] = joined_flows(self.lanes, self.busbars)
-        if moved.coverage > 0:
+        if moved.coverage > 0 or moved.hidden:
             tell(row, moved, meters > 0 and seen == meters, balanced, out)
         return balanced
 
@@ -547,10 +588,9 @@ cdef class Accounts:
         cdef double captured = self.column(given, CAPTURED_MASS)
         cdef double burnt = self.column(given, BURNT)
         cdef const Sums *hour = self.starts + self.hour if self.columns[CERTIFICATES] >= 0 else NULL
-        cdef bint balanced, kept
+        cdef bint known, priced, kept
         cdef int i
-        for i in range(self.busbars):
-            self.lanes[i].moved = flows(self.sides + i, &row, &self.lanes[i].seen)
+        self.move_flows(&row)
         for i in range(OUTPUT_COUNT):
             out[i] = NAN
         out[COVERAGE] = 0
@@ -566,8 +606,10 @@ cdef class Accounts:
         if not 0 <= given[1] <= MOST_INTENSITY:
             return
         out[GRID_INTENSITY] = given[1]
-        balanced = self.balances(&row, moved, out)
-        if not out[COVERAGE] > 0:
+        known = self.balances(&row, moved, out)
+        moved.unpriced = moved.unpriced and known  # of the site: a busbar alone says nothing of it
+        priced = known and not moved.unpriced
+        if not out[COVERAGE] > 0 and not moved.hidden:
             return
         for i in range(self.pools if row.soc != NULL else 0):
             if 0 <= row.soc[i] <= 1 and self.batteries[i].capacity > 0:
@@ -584,38 +626,59 @@ cdef class Accounts:
             if self.busbars > 1:
                 drawn = self.drawn_on(i)
             self.sources_of(&row, &lane.moved, &drawn, lane.sources)
-            if lane.balanced:
+            if lane.balanced and not lane.moved.hidden:
                 lane.shares = self.share_out(lane.sources, lane.moved.load, lane.moved.charge, lane.moved.exported)
             else:
                 lane.shares = share_known(
                     lane.sources, lane.moved.charge, lane.moved.exported, row.grid, row.grid_clean
                 )
-            gain(&self.tariff, &row, &lane.moved, &lane.shares, lane.sources, balanced, gained)
+            gain(&self.tariff, &row, &lane.moved, &lane.shares, lane.sources, priced, gained)
+            if moved.unpriced:
+                gain_unpriced_load(&lane.moved, gained)
         if self.busbars > 1:
             joined_parts = joined_shares(self.lanes, self.busbars)
-        kept = row.seconds > 0 and not balanced and not moved.whole
+        kept = row.seconds > 0 and not moved.whole
         book(
-            self.totals, NULL if moved.whole else self.open, hour, &self.tariff, &row, moved, shares, gained, balanced,
-            out,
+            self.totals, NULL if moved.whole else self.open, hour, &self.tariff, &row, moved, shares, gained, priced, out
         )
         if row.seconds > 0:
-            self.book_parts(&row, balanced, kept)
+            self.book_parts(&row, priced, moved.unpriced, kept)
         if self.columns[BURNT] >= 0:
             out[SCOPE1] += burnt
         self.store(&row, kept, out)
         self.show_stock(out)
+        if moved.hidden:  # what a battery does is unknown, and so is the stock at this instant
+            out[BATTERY_INTENSITY] = out[LOSS_ENERGY] = out[LOSS_EMISSION] = NAN
+            out[STOCK_ENERGY] = out[STOCK_EMISSION] = NAN
 
-    cdef inline void book_parts(self, const Row *row, bint balanced, bint kept) noexcept nogil:
+    cdef inline void move_flows(self, Row *row) noexcept nogil:
+        """Write the flows of each busbar to its lane; terminals replace the channels of an unknown split."""
+        cdef const double *powers = row.powers
+        cdef bint contained = False
+        cdef int i
+        if self.terminals.count:
+            for i in range(self.busbars):
+                self.contained[i] = Contained(0, 0)
+            contained = hide(self.sides, &self.terminals, row, self.contained)
+        for i in range(self.busbars):
+            self.lanes[i].moved = flows(self.sides + i, row, &self.lanes[i].seen)
+            if contained:
+                self.lanes[i].moved.terminal = self.contained[i].power
+                self.lanes[i].moved.hidden = self.contained[i].channels
+        if contained:
+            remember(self.sides, &self.terminals, powers)
+
+    cdef inline void book_parts(self, const Row *row, bint priced, bint unpriced, bint kept) noexcept nogil:
         """Book the groups of each busbar. kept: remember the interval for `settle`."""
         cdef const Lane *lane
         cdef int i
         for i in range(self.busbars):
             lane = self.lanes + i
-            if self.sides[i].grouped and balanced:
+            if self.sides[i].grouped and priced:
                 book_groups(self.totals, row.hours, lane.moved.groups, lane.moved.load, &lane.shares.load)
             elif self.sides[i].grouped:
-                book_open_groups(self.totals, row.hours, &lane.moved)
-            if kept and lane.balanced:
+                book_open_groups(self.totals, row.hours, &lane.moved, unpriced)
+            if kept and lane.balanced and not lane.moved.hidden:
                 hold(self.held, row, &lane.moved, &lane.shares)
             elif kept:
                 keep_busbar(self.open_sides + i, &lane.moved, lane.sources, row.hours)
@@ -670,7 +733,9 @@ cdef class Accounts:
                     lane.late[k].clean + open.sources[4 * k + 2], lane.late[k].own + open.sources[4 * k + 3],
                 )
                 inflow += lane.sources[k].power
-            lane.load = inflow - (lane.charged + (lane.moved.exported + open.exported))
+            lane.surplus = inflow - (lane.charged + (lane.moved.exported + open.exported))
+            lane.load = lane.surplus + open.terminal
+            inflow += max(open.terminal, 0.0)
             sound = sound and lane.load >= -NOISE * inflow
             if fabs(lane.load) <= ROUNDING * inflow:
                 lane.load = 0.0
@@ -723,9 +788,12 @@ cdef class Accounts:
             gained[i] = 0
         if moved.whole and sound:
             for i in range(self.busbars):
-                self.settle_busbar(i, &row, gained)
+                if self.open.contained > 0:
+                    self.settle_unpriced(i, &row, gained)
+                else:
+                    self.settle_busbar(i, &row, gained)
             if self.busbars > 1:
-                release(self.totals, self.held, gained)
+                release(self.totals, self.held, not self.open.contained > 0, gained)
             settle(self.totals, self.open, &row, &moved, gained)
             self.forget_open()
         else:
@@ -765,24 +833,41 @@ cdef class Accounts:
         if self.sides[busbar].grouped:
             book_settled_groups(self.totals, self.open_sides + busbar, &lane.moved, &lane.shares, lane.load)
 
-    cdef inline void leave_open(self, int busbar, const Row *row, double *gained) noexcept nogil:
-        """Gain the late energy of a busbar, and keep it for the time when the load of the site is known."""
+    cdef inline void settle_unpriced(self, int busbar, const Row *row, double *gained) noexcept nogil:
+        """Gain the late energy of a busbar, and the load of a time in which the mix of the site was unknown."""
         cdef Lane *lane = self.lanes + busbar
+        lane.shares = share_known(lane.late, lane.moved.charge, lane.moved.exported, row.grid, row.grid_clean)
+        self.charge_late(busbar, False)
+        gain_unpriced(
+            &self.tariff, row, &lane.moved, lane.late, &lane.shares, lane.surplus, lane.load, gained
+        )
+        if self.sides[busbar].grouped:
+            book_unpriced_groups(self.totals, self.open_sides + busbar, &lane.moved)
+
+    cdef inline void charge_late(self, int busbar, bint kept) noexcept nogil:
+        """Store the late charge of a busbar with its present share. kept: remember the charge for `settle`."""
+        cdef const Lane *lane = self.lanes + busbar
         cdef Parcel arrival
         cdef double power
         cdef int i
-        lane.shares = share_known(lane.late, lane.moved.charge, lane.moved.exported, row.grid, row.grid_clean)
-        gain(&self.tariff, row, &lane.moved, &lane.shares, lane.late, False, gained)
-        if self.sides[busbar].grouped:
-            book_open_groups(self.totals, 1.0, &lane.moved)
-        keep_busbar(self.open_sides + busbar, &lane.moved, lane.late, 1.0)
         for i in range(self.pools):
             if self.sides.pools[i].busbar == busbar:
                 power = self.sides.pools[i].charge
                 arrival = part_for(&lane.shares.charge, power, lane.moved.charge)
-                keep_charge(self.open_charges + i, &arrival, 1.0)
+                if kept:
+                    keep_charge(self.open_charges + i, &arrival, 1.0)
                 charge(self.stores + i, self.trips + i, &arrival, power, 1.0, self.charging(i))
                 self.draws[i].taken = arrival.carbon
+
+    cdef inline void leave_open(self, int busbar, const Row *row, double *gained) noexcept nogil:
+        """Gain the late energy of a busbar, and keep it for the time when the load of the site is known."""
+        cdef Lane *lane = self.lanes + busbar
+        lane.shares = share_known(lane.late, lane.moved.charge, lane.moved.exported, row.grid, row.grid_clean)
+        gain(&self.tariff, row, &lane.moved, &lane.shares, lane.late, False, gained)
+        if self.sides[busbar].grouped:
+            book_open_groups(self.totals, 1.0, &lane.moved, False)
+        keep_busbar(self.open_sides + busbar, &lane.moved, lane.late, 1.0)
+        self.charge_late(busbar, True)
 
     cdef inline void rest_late(self) noexcept nogil:
         """Book the losses of late energy."""
@@ -962,9 +1047,13 @@ cdef class Accounts:
     def state(self):
         return PyBytes_FromStringAndSize(self.block, self.block_size)
 
+    cdef int channels_of(self, int version) noexcept:
+        """Return the number of channels in a state of a version."""
+        return self.channels if version == VERSION else self.channels - self.terminals.count
+
     cdef Py_ssize_t size_of(self, int version) noexcept:
         """Return the size of a state of a known version, bytes."""
-        cdef Py_ssize_t size = OLD_HEADER + sizeof(Stock) + self.channels * <Py_ssize_t> sizeof(double)
+        cdef Py_ssize_t size = OLD_HEADER + sizeof(Stock) + self.channels_of(version) * <Py_ssize_t> sizeof(double)
         if version == VERSION:
             return self.block_size
         if version != VERSION_BALANCED:
@@ -1008,13 +1097,17 @@ cdef class Accounts:
                 self.trips[i] = part_of_trips(trips, self.pools == 1)
         for i in range(1 + self.windows):
             if version == VERSION_ONE:
-                memcpy(self.totals + i, old, sizeof(Sums))
+                take_one(old, self.totals + i)
             elif version == VERSION_OPEN:
                 take_open(old, self.totals + i)
             else:
                 take_balanced(old, self.sides, self.totals + i)
             old += 2 * sums_of(version)
-        memcpy(self.sides.before, old, self.channels * sizeof(double))
+        for i in range(self.channels):
+            self.sides.before[i] = NAN
+            if self.terminals.members[i].terminal != i:
+                self.sides.before[i] = old[0]
+                old += 1
 
     def restore(self, bytes state not None):
         cdef Header *header = <Header *> PyBytes_AS_STRING(state)
@@ -1024,7 +1117,7 @@ cdef class Accounts:
             raise ValueError("state: not one of these accounts")
         if sums_of(header.version) == 0:
             raise ValueError(f"state: version {header.version}, expected {VERSION}")
-        if header.channels != self.header.channels:
+        if header.channels != <uint32_t> self.channels_of(header.version):
             raise ValueError("state: made by other channels")
         if header.version == VERSION:
             if header.roles != self.header.roles:
@@ -1042,7 +1135,7 @@ cdef class Accounts:
         head = <Py_ssize_t> sizeof(Header) if header.version == VERSION else OLD_HEADER
         stock = (self.pools if header.version == VERSION else 1) * sizeof(Stock) // <Py_ssize_t> sizeof(double)
         numbers = <const double *> (PyBytes_AS_STRING(state) + head)
-        size = (size - head) // <Py_ssize_t> sizeof(double) - self.channels
+        size = (size - head) // <Py_ssize_t> sizeof(double) - self.channels_of(header.version)
         for i in range(size):
             if not isfinite(numbers[i]) or (i < stock and numbers[i] < 0):
                 raise ValueError("state: damaged")

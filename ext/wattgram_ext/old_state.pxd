@@ -11,17 +11,19 @@ from .windows cimport *
 
 cdef enum:
     VERSION = 5
-    VERSION_ONE = 4       # of one busbar and one pool
+    VERSION_ONE = 4       # of one busbar and one pool, without terminals of hybrids and their channels
     VERSION_OPEN = 3      # also without fuel, heat and the history of a battery
     VERSION_BALANCED = 2  # also without flows of the time without a load
+    SUMS_ONE = 74
     SUMS_OPEN = 68
     SUMS_BALANCED = 45
     CORE_BALANCED = 26    # the sums from SUM_LOAD to SUM_RESIDUAL_TIME; those of the groups followed
     OLD_HEADER = 24       # bytes, without the numbers of busbars and pools
+    OLD_TIMES = 3 * FLOW_COUNT + 4
 
 
 cdef struct OldOpen:      # of versions 3 and 4
-    Open open
+    double times[OLD_TIMES]      # `Open` up to `unaccounted_carbon`
     double groups[GROUP_COUNT]
     double sources[4 * SOURCE_COUNT]
     double charge_carbon
@@ -31,8 +33,10 @@ cdef struct OldOpen:      # of versions 3 and 4
 
 cdef inline int sums_of(int version) noexcept nogil:
     """Return the number of sums in a set of a version, 0 for an unknown version."""
-    if version == VERSION or version == VERSION_ONE:
+    if version == VERSION:
         return SUM_COUNT
+    if version == VERSION_ONE:
+        return SUMS_ONE
     if version == VERSION_OPEN:
         return SUMS_OPEN
     return SUMS_BALANCED if version == VERSION_BALANCED else 0
@@ -40,16 +44,16 @@ cdef inline int sums_of(int version) noexcept nogil:
 
 cdef inline void take_open_time(const OldOpen *old, Open *open, OpenBusbar *busbar) noexcept nogil:
     """Take what was booked without a load, of the one busbar."""
-    open[0] = old.open
+    memcpy(open, old.times, sizeof(old.times))
     memcpy(busbar.groups, old.groups, sizeof(old.groups))
     memcpy(busbar.sources, old.sources, sizeof(old.sources))
-    busbar.exported = old.open.energy[FLOW_EXPORT]
+    busbar.exported = open.energy[FLOW_EXPORT]
 
 
 cdef inline OpenCharge part_of_charge(const OldOpen *old, double part) noexcept nogil:
     """Return a pool's part of the open charge of the one pool."""
     return OpenCharge(
-        old.open.energy[FLOW_CHARGE] * part, old.charge_carbon * part, old.charge_clean * part, old.charge_own * part
+        old.times[FLOW_CHARGE] * part, old.charge_carbon * part, old.charge_clean * part, old.charge_own * part
     )
 
 
@@ -69,6 +73,12 @@ cdef inline Trips part_of_trips(const Trips *old, bint alone) noexcept nogil:
         result.charged = result.discharged = result.turn_charged = result.turn_discharged = 0
         result.run = result.largest = result.discharging = 0
     return result
+
+
+cdef inline void take_one(const double *old, Sums *sums) noexcept nogil:
+    """Take the sums of version 4, in which every known load had a mix."""
+    memcpy(sums.high, old, SUMS_ONE * sizeof(double))
+    memcpy(sums.low, old + SUMS_ONE, SUMS_ONE * sizeof(double))
 
 
 cdef inline void take_open(const double *old, Sums *sums) noexcept nogil:

@@ -179,6 +179,48 @@ def test_other_busbars_or_pools_begin_new_accounts() -> None:
         of([0, 1, 0, 1], [0, 0, 0, 1], 3).restore(state)
 
 
+def test_an_unknown_split_on_one_busbar_leaves_the_mix_of_the_site_unknown_and_its_load_known() -> None:
+    """A: 100 kW of the grid. B: 1 kW of the grid, and 5 of a hybrid, in the first hour by its terminal alone."""
+    roles = ["grid", "grid", "pv", "battery", "terminal"]
+    accounts = Accounts(roles, [0.0] * 5, busbars=[0, 1, 1, 1, 1], terminals=[-1, -1, 4, 4, -1], windows=1)
+    row = step(accounts, 100e3, 1e3, nan, nan, 5e3)
+    assert (row["load_power"], row["grid_import_power"]) == (106e3, 101e3)
+    for name in ("emission", "emission_intensity", "pv_power", "battery_stock_energy"):
+        assert isnan(row[name]), name
+    assert (row["unaccounted_energy"], row["unaccounted_emission"]) == pytest.approx((-5e3, 101 * 558.1))
+    assert isnan(unpack(accounts.window(0, HOUR))["emission"])
+    row = step(accounts, 100e3, 1e3, 5e3, 0.0, nan)
+    assert row["emission"] == pytest.approx(101 * 558.1)
+    window = unpack(accounts.window(0, 2 * HOUR))
+    assert window["load_energy"] == pytest.approx(212e3)
+    assert window["emission_intensity"] == pytest.approx(101 * 558.1 / 106)  # of the hour with a mix
+    assert window["coverage"] == pytest.approx(3 / 4)  # 2 of 4 channels, then all
+    with pytest.raises(ValueError, match="channel 2: terminal 4"):
+        Accounts(roles, [0.0] * 5, busbars=[0, 1, 0, 1, 1], terminals=[-1, -1, 4, 4, -1])
+
+
+def test_a_told_flow_leaves_the_mix_unknown_if_the_split_on_another_busbar_was() -> None:
+    """A: 100 kW of the grid, and PV that is told later, 60 kWh. B: 1 kW of the grid, and 5 by the terminal alone."""
+    accounts = Accounts(
+        ["grid", "pv", "grid", "pv", "battery", "terminal"],
+        [0.0] * 6,
+        busbars=[0, 0, 1, 1, 1, 1],
+        terminals=[-1, -1, -1, 5, 5, -1],
+        windows=1,
+        columns=["energy"],
+    )
+    row = step(accounts, 100e3, nan, 1e3, nan, nan, 5e3, more=[nan] * 12)
+    assert isnan(row["load_power"])
+    late = [HOUR, CHONGQING, nan, *[0.0] * 6, 0.0, 0.0, 60e3, nan, *[0.0] * 8]
+    accounts.late(struct.pack("21d", *late))
+    window = unpack(accounts.window(0, HOUR))
+    assert window["load_energy"] == pytest.approx(166e3)
+    assert window["unaccounted_energy"] == pytest.approx(-5e3)
+    assert isnan(window["emission"])
+    assert window["unaccounted_emission"] == pytest.approx(101 * 558.1)
+    assert window["coverage"] == pytest.approx(3 / 5)
+
+
 # each busbar as a site of its own
 
 

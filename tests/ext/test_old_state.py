@@ -158,3 +158,38 @@ def test_accounts_continue_from_a_state_of_version_4(pools: list[int]) -> None:
     step(accounts, 40e3, 60e3, -20e3, -10e3, seconds=0, more=[nan] * 8)
     with pytest.raises(ValueError, match="other channels"):  # it was of one busbar
         Accounts(["grid", "pv", "battery", "battery"], [0] * 4, windows=1, busbars=[0, 1, 0, 0]).restore(state)
+
+
+STATE_WITH_HYBRID = (
+    "c-jjOaSw9zbvI;TU|;}YMj+-i-4f0K0#|Q47=r-!UI#FL^949v#}G8zV&{2#24v9j*nxqTKw*so3XLv~OZ|aK4k+$BdzH5CBo>hC9-q4oM9E`"
+    "O2a7kX@rMhDe}snLXH@fi-a6p5zvJ=&aQgXp0ae}Erx5;y=MHDjoH@hu<eCGDxW!`Z<~BWXK%sHC!()Y?BWnC_LQOY7^HI_@dOQ?NM@wIO9I(@"
+    "CaPZfV7ha=a6pVsVFbYP&C>TBf*1mw%|2}sQfa$Ck4geGYWE%"
+)
+"""Dumped by the version before terminals: an hour of import 40 kW, PV 60 at 41 g/kWh, charge 30, sub-meter 50, with
+558.1 g/kWh; an hour in which PV and battery were unknown; an instant with all powers. The window has both hours."""
+
+
+def test_accounts_continue_from_a_state_of_version_4_with_a_terminal_more() -> None:
+    # a hybrid, of which the older version had no channel for the terminal
+    roles = ["grid", "pv", "battery", "terminal", "load"]
+    accounts = Accounts(roles, [0, 41.0, 0, 0, 0], terminals=[-1, 3, 3, -1, -1], windows=1, columns=["energy"])
+    state = zlib.decompress(base64.b85decode(STATE_WITH_HYBRID))
+    accounts.restore(state)
+    with pytest.raises(ValueError, match="windows"):
+        accounts.restore(state[:-8])
+    with pytest.raises(ValueError, match="other channels"):
+        site(*roles[:3], roles[4], windows=1).restore(accounts.state())
+    charged = 30 * (40 * 558.1 + 60 * 41) / 100
+    assert accounts.stock() == pytest.approx((0.95 * 30e3, charged))
+    window = unpack(accounts.window(0, 2 * HOUR))
+    for name, kwh in (("grid_import", 80), ("pv", 60), ("battery_charge", 30), ("load", 70), ("unaccounted", 40)):
+        assert window[f"{name}_energy"] == pytest.approx(kwh * 1e3), name
+    # the powers of the last instant are the beginning of the next interval
+    row = step(accounts, 20e3, 20e3, -10e3, nan, 50e3, more=[nan] * 10)
+    assert (row["grid_import_power"], row["pv_power"], row["battery_charge_power"]) == (30e3, 40e3, 20e3)
+    # The counters of the second hour tell PV 60 and charge 30 kWh: the late energy is that of a quarter that runs still
+    late = [HOUR, CHONGQING, nan, *[0.0] * 5, 0.0, 0.0, 60e3, nan, 0.0, 30e3, nan, nan, 0.0, nan]
+    accounts.late(struct.pack("18d", *late))
+    window = unpack(accounts.window(0, 3 * HOUR))
+    assert window["load_energy"] == pytest.approx(70e3 + 50e3 + 70e3)
+    assert window["unaccounted_energy"] == pytest.approx(0, abs=1e-9)
