@@ -165,7 +165,7 @@ def priced(steps: Iterable[Mapping[str, float]], grid: float) -> list[dict[str, 
         )
         taken = discharge * pool.price()
         others = Inflow(imported + discharge, imported * pool.first + taken)
-        shares = allocate("proportional", Inflow(pv), others, export, charge)
+        shares = allocate("proportional", (Inflow(pv), others), export, charge)
         pool.charge(charge, shares.charge_carbon)
         pool.discharge(discharge, taken)
         found.append(
