@@ -33,13 +33,14 @@ class Day:
     `readings[device][quantity]` is a function of time. Quantity "power" is in the direction of the role; a hybrid has
     "bridge", "grid_port", "backup_power", "dc", "battery" (when no device of the configuration has it) and "off_grid"
     (1 or 0). A fuel meter's "power" is units of fuel an hour. `silences[device]` are the spans in which the device
-    does not answer.
+    does not answer. `official` is the yearly factor of the location-based ledger, g/kWh (METHOD 4.8); None: the signal.
     """
 
     site: Site
     readings: Mapping[str, Mapping[str, Steps]]
     signal: Steps
     silences: Mapping[str, tuple[Span, ...]] = field(default_factory=dict)
+    official: Fraction | None = None
 
     def sampled(self, tick: Number) -> Day:
         """Return the day as a gateway sees it that prices what was read in a tick with the tick's mean signal."""
@@ -47,7 +48,7 @@ class Day:
             name: {quantity: steps.sampled(tick) for quantity, steps in found.items()}
             for name, found in self.readings.items()
         }
-        return Day(self.site, readings, self.signal.sampled(tick), self.silences)
+        return Day(self.site, readings, self.signal.sampled(tick), self.silences, self.official)
 
     @property
     def begin(self) -> Number:

@@ -34,11 +34,16 @@ class Run:
     discharge: Sums = field(default_factory=lambda: defaultdict(Fraction))
     charge: Sums = field(default_factory=lambda: defaultdict(Fraction))
     groups: Sums = field(default_factory=lambda: defaultdict(Fraction))
+    unknown: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """What was booked for a run: energies and carbon of the kinds, groups, and whether the load was known."""
+    """What was booked for a run: energies and carbon of the kinds, groups, and whether the load was known.
+
+    `unknown` are the kinds of which a device was unknown, `told` those of which a device was known.
+    """
 
     begin: Number
     end: Number
@@ -47,14 +52,17 @@ class Booking:
     carbon: Sums
     groups: Sums
     group_carbon: Sums
+    unknown: frozenset[str]
+    told: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
     """A window: energies and carbon by kind, stocks at begin and end (Wh, g), groups, scope 1.
 
-    `complete` says that the day covers the window. `coverage` is the share of the window whose load was booked.
-    `least` is the load below which an intensity says nothing, Wh.
+    `known` are the kinds of which something was known in the window: zero is told only when zero is known (METHOD-SITE
+    9.1). `complete` says that the day covers the window. `coverage` is the share of the window whose load was booked.
+    `least` is the load below which an intensity says nothing, Wh. `scope2` is the import's carbon by location, g.
     """
 
     kind: str
@@ -68,7 +76,9 @@ class Account:
     group_carbon: Sums
     stock: tuple[tuple[Fraction, Fraction], tuple[Fraction, Fraction]]
     scope1: Fraction
+    scope2: Fraction
     least: Fraction
+    known: frozenset[str]
 
     @property
     def intensity(self) -> Fraction | None:
@@ -208,6 +218,11 @@ class Ledger:
             device = self.flows.nodes[name][0]
             flow = self.flows.flow(name, left)
             state = flow.state
+            kinds = self._kinds(device)
+            if flow.net is None or (device.terminal is not None and flow.pv is None):
+                run.unknown |= kinds
+            else:
+                run.told |= kinds
             if device.role == "grid":
                 incomers.append(flow)
             elif device.terminal is not None:
@@ -233,6 +248,14 @@ class Ledger:
                 _, use = self.flows.use(meter, left)
                 run.groups[meter.group] += (use or ZERO) * hours
         return run
+
+    @staticmethod
+    def _kinds(device: Device) -> set[str]:
+        """Return the kinds of a device's flows."""
+        if device.terminal is not None:
+            return {"pv", "discharge", "charge"}
+        found = {"grid": {"import", "export"}, "battery": {"discharge", "charge"}, "pv": {"pv"}}
+        return found.get(device.role, {"generation"})
 
     @staticmethod
     def connection(incomers: list[Flow]) -> tuple[Fraction, Fraction]:
@@ -287,6 +310,8 @@ class Ledger:
                 dict(run.carbon),
                 dict(run.groups),
                 {group: use * price for group, use in run.groups.items()},
+                frozenset(run.unknown | ({"load"} if found.load is None else set())),
+                frozenset(run.told),
             )
         )
         self._snapshot(run.end)
@@ -297,11 +322,10 @@ class Ledger:
         run.energy["charge"] = sum(run.charge.values(), ZERO)
         taken = (energy * self.pools[name].price() for name, energy in run.discharge.items())
         run.carbon["discharge"] = sum(taken, ZERO)
-        others = [Inflow(run.energy[kind], run.carbon[kind]) for kind in ("import", "generation", "discharge")]
+        kinds = ("pv", "discharge", "generation", "import")
         return allocate(
             self.site.method,
-            Inflow(run.energy["pv"], run.carbon["pv"]),
-            Inflow(sum((part.energy for part in others), ZERO), sum((part.carbon for part in others), ZERO)),
+            [Inflow(run.energy[kind], run.carbon[kind]) for kind in kinds],
             run.energy["export"],
             run.energy["charge"],
             known=run.state <= State.LATE,
@@ -314,6 +338,9 @@ class Ledger:
     def account(self, kind: str, begin: int, end: int) -> Account:
         """Return the account of a span that no booking crosses."""
         inside = [booking for booking in self.bookings if begin <= booking.begin and booking.end <= end]
+        energy = {name: sum((booking.energy.get(name, ZERO) for booking in inside), ZERO) for name in KINDS}
+        carbon = {name: sum((booking.carbon.get(name, ZERO) for booking in inside), ZERO) for name in KINDS}
+        official = self.day.official
         lengths = sum((Fraction(booking.end - booking.begin) for booking in inside if booking.covered), ZERO)
         return Account(
             kind,
@@ -321,13 +348,17 @@ class Ledger:
             end,
             self.day.begin <= begin and end <= self.day.end,
             lengths / (end - begin) / len(self.site.busbars()),
-            {name: sum((booking.energy.get(name, ZERO) for booking in inside), ZERO) for name in KINDS},
-            {name: sum((booking.carbon.get(name, ZERO) for booking in inside), ZERO) for name in KINDS},
+            energy,
+            carbon,
             totals([booking.groups for booking in inside]),
             totals([booking.group_carbon for booking in inside]),
             (self.stock(max(begin, self.day.begin)), self.stock(end)),
             sum((carbon for left, right, carbon in self.scope1 if begin <= left and right <= end), ZERO),
+            carbon["import"] if official is None else energy["import"] * official / 1000,
             (self.site.rated or ZERO) * Fraction(5, 1000) * (end - begin) / HOUR,
+            frozenset(
+                kind for kind in KINDS if any(kind in booking.told or kind not in booking.unknown for booking in inside)
+            ),
         )
 
     def windows(self, kind: str) -> list[Account]:

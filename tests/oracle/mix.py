@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -32,10 +33,31 @@ class Allocation:
     unaccounted_carbon: Fraction
 
 
+def served(sources: Sequence[Inflow], load: Fraction, charge: Fraction, export: Fraction) -> tuple[Fraction, Fraction]:
+    """Return the carbon of export and charge when local production goes first, g (METHOD 4.4).
+
+    sources: renewables, then the others in the order in which they serve. Renewables serve load, charge, export; then
+    the others serve what is left of the load, then of the charge, then of the export. METHOD names no order of the
+    others; battery, gensets, import is that of the contract in ext/README.md. An outflow beyond the sources has no
+    carbon.
+    """
+    wanted = [load, charge, export]
+    carbon = [ZERO, ZERO, ZERO]
+    left = [source.energy for source in sources]
+    prices = [rounded(source.carbon / source.energy) if source.energy else ZERO for source in sources]
+    for group in ([0], range(1, len(sources))):
+        for sink in range(len(wanted)):
+            for number in group:
+                part = min(left[number], wanted[sink])
+                left[number] -= part
+                wanted[sink] -= part
+                carbon[sink] += part * prices[number]
+    return carbon[2], carbon[1]
+
+
 def allocate(
     method: str,
-    pv: Inflow,
-    others: Inflow,
+    sources: Sequence[Inflow],
     export: Fraction,
     charge: Fraction,
     *,
@@ -43,27 +65,22 @@ def allocate(
 ) -> Allocation:
     """Close the balance and give each outflow its carbon.
 
-    `others` are import, generation and discharge. While a flow is not known, and where the balance is a fault, the
-    surplus of the known flows is unaccounted and carries the rest of the carbon; export and charge then carry the mix
-    of the known inflows.
+    `sources` are renewables, discharge, generation and import. While a flow is not known, and where the balance is a
+    fault, the surplus of the known flows is unaccounted and carries the rest of the carbon; export and charge then
+    carry the mix of the known inflows.
     """
-    inflow = pv.energy + others.energy
+    inflow = sum((source.energy for source in sources), ZERO)
+    carbon = sum((source.carbon for source in sources), ZERO)
     raw = inflow - export - charge
     fault = raw < 0 and -raw > inflow * NOISE
-    mix = rounded((pv.carbon + others.carbon) / inflow) if inflow else ZERO
     if method == "proportional":
+        mix = rounded(carbon / inflow) if inflow else ZERO
         exported, charged = export * mix, charge * mix
     elif method == "local-first":
-        clean = rounded(pv.carbon / pv.energy) if pv.energy else ZERO
-        rest = rounded(others.carbon / others.energy) if others.energy else mix
-        to_load = min(pv.energy, max(raw, ZERO))
-        to_charge = min(pv.energy - to_load, charge)
-        to_export = min(pv.energy - to_load - to_charge, export)
-        charged = to_charge * clean + (charge - to_charge) * rest
-        exported = to_export * clean + (export - to_export) * rest
+        exported, charged = served(sources, max(raw, ZERO), charge, export)
     else:
         raise ValueError(f"method {method!r}: proportional or local-first")
-    remaining = pv.carbon + others.carbon - exported - charged
+    remaining = carbon - exported - charged
     if known and raw > 0:
         return Allocation(raw, ZERO, exported, charged, remaining, ZERO)
     if known and not fault:

@@ -23,15 +23,18 @@ CARBON = {
 
 
 def record(account: Account) -> dict[str, float]:
-    """Return the fields of METHOD-SITE 12 of a window; `emission_intensity` is left out where nothing was used."""
-    found = {name: float(account.energy[kind]) for kind, name in ENERGIES.items()}
-    found |= {name: float(account.carbon[kind]) for kind, name in CARBON.items()}
+    """Return the fields of METHOD-SITE 12 of a window, without the kinds that were never known in it.
+
+    `emission_intensity` is left out where nothing was used.
+    """
+    found = {name: float(account.energy[kind]) for kind, name in ENERGIES.items() if kind in account.known}
+    found |= {name: float(account.carbon[kind]) for kind, name in CARBON.items() if kind in account.known}
     energy, carbon = account.stock[1]
     found |= {
         "battery_stock_energy": float(energy),
         "battery_stock_emission": float(carbon),
         "scope1": float(account.scope1),
-        "scope2_location": float(account.carbon["import"]),
+        "scope2_location": float(account.scope2),
         "coverage": float(account.coverage),
     }
     if account.intensity is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -135,6 +136,21 @@ def test_local_first_gives_pv_to_the_battery_before_the_export() -> None:
     account = hour(day({"in": -30, "roof": 100, "cells": -50, "diesel": 20}, devices, method="local-first"))
     assert kilo(account, "load") == [40]
     assert [account.carbon[kind] for kind in ("load", "charge", "export")] == [0, 0, 20 * 700]
+
+
+def test_local_first_gives_the_genset_to_the_load_before_the_import() -> None:
+    """Import 60 kW, genset 20 of 700 g/kWh, charging 50: the load of 30 takes the genset and 10 of import."""
+    devices = (GRID, CELLS, Device("diesel", "genset", factor=Fraction(700)))
+    account = hour(day({"in": 60, "cells": -50, "diesel": 20}, devices, method="local-first"))
+    assert float(account.carbon["load"]) == pytest.approx(20 * 700 + 10 * 558.1)
+    assert float(account.carbon["charge"]) == pytest.approx(50 * 558.1)
+
+
+def test_the_location_based_ledger_has_the_official_factor() -> None:
+    """METHOD 4.8: 2 kWh of import at 558.1 g/kWh, whatever the signal says."""
+    made = replace(day({"in": 2}, (GRID,), signal=100), official=exact("558.1"))
+    assert float(hour(made).scope2) == pytest.approx(2 * 558.1)
+    assert float(hour(made).carbon["load"]) == pytest.approx(200)
 
 
 def test_several_incomers_feed_a_busbar_or_are_busbars() -> None:

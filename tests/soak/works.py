@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from wattgram.commands.demonstration import DRIVERS, SUBMETER, TIMEZONE
 from wattgram.simulation.factory import demo_parts
+from wattgram.simulation.plants import DEMO_DRIVERS, SUBMETER, TIMEZONE
 
 from tests.support.running_site import one_device
 from tests.support.servers import Broker, Server, Victoria, free_port, mosquitto, request, running, victoria_metrics
@@ -47,11 +47,11 @@ def tick(speed: float) -> int:
 
 def configuration(folder: Path, speed: float, broker: Broker, database: Victoria, listen: str) -> str:
     """The demonstration's factory with both sinks and a spool that is full within the first hour of the clock."""
-    ports = {bus: free_port() for _, bus, _ in DRIVERS.values()}
+    ports = {bus: free_port() for _, bus, _ in DEMO_DRIVERS.values()}
     period = f"{tick(speed)}s"
     devices = []
     for part in demo_parts():
-        driver, bus, unit = DRIVERS[part.name]
+        driver, bus, unit = DEMO_DRIVERS[part.name]
         more: dict[str, object] = {"unit": unit, "interval": period, "rated_power": f"{part.rated_power:g} W"}
         more |= {"group": part.group} if part.group else {}
         text = one_device(part.name, part.role, driver, ports[bus], **more)

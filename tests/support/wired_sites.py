@@ -9,7 +9,7 @@ site.latest["load_power"]
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,8 @@ from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS
 from wattgram.base.record import Record
 from wattgram.config.load import Config, read
+from wattgram.grid.feed import Feed
+from wattgram.grid.signal import Signal
 from wattgram.site.site import Site
 from wattgram.store.spool import Spool
 
@@ -37,11 +39,26 @@ def device(name: str, role: str, driver: str = "eastron_sdm630", port: int = 502
 
 
 class WiredSite:
-    """A site whose devices show what the test says, one reading of each with every tick."""
+    """A site whose devices show what the test says, one reading of each with every tick.
 
-    def __init__(self, folder: Path, *devices: str, tick: float = 1.0, grid: str = "") -> None:
-        self.config: Config = read(HEAD.format(tick) + grid + "".join(devices), folder / "site.toml", {})
-        self.clock = Hands(START)
+    grid: the table [grid]. keys: more lines of [site]. signals: of the grid, also of the future.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *devices: str,
+        tick: float = 1.0,
+        grid: str = "",
+        start: int = START,
+        timezone: str = "UTC",
+        keys: str = "",
+        signals: Sequence[Signal] = (),
+    ) -> None:
+        head = HEAD.format(tick).replace('"UTC"', f'"{timezone}"')
+        text = head + keys + grid + "".join(devices)
+        self.config: Config = read(text, folder / "site.toml", {})
+        self.clock = Hands(start)
         self.records: list[Record] = []
         self.images = {}
         self.sources = {}
@@ -53,7 +70,10 @@ class WiredSite:
             source.equip(config.device, images.reader.plan)
             self.images[config.name], self.sources[config.name] = images, source
         self.spool = Spool(folder, max_size=2**30, keep=1e8, sinks=())
-        self.site = Site(self.config, list(self.sources.values()), self.spool, self.clock)
+        feeds = [Feed("signals", self.clock, keeps=True)] if signals else []
+        for feed in feeds:
+            feed.put(signals)
+        self.site = Site(self.config, list(self.sources.values()), self.spool, self.clock, feeds)
         append = self.spool.append
 
         def noted(record: Record) -> None:

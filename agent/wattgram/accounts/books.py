@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from wattgram_ext.intensity import DETAILS, OUTPUTS, Accounts
 
 from wattgram.base.clock import NS
-from wattgram.base.occurrence import Occurrence
+from wattgram.base.occurrence import DeviceOccurrence
 from wattgram.base.period import window_end, window_start
 from wattgram.base.power_roles import POWER_ROLES
 from wattgram.base.record import WINDOWS, Record, Series
@@ -288,9 +288,9 @@ class Books:
         """Return the start of the running window, UTC ns."""
         return self._starts.get(window)
 
-    def battery_occurrences(self) -> list[tuple[str, Occurrence]]:
+    def battery_occurrences(self) -> list[DeviceOccurrence]:
         """Return the events about the batteries since the last call, each with the device of its pool, "" for one."""
-        found: list[tuple[str, Occurrence]] = []
+        found: list[DeviceOccurrence] = []
         pools = self.layout.parts.pools
         for index, (pool, watch) in enumerate(zip(pools, self._battery_watches, strict=True)):
             _, learned = self._accounts.round_trip(index)

@@ -31,13 +31,17 @@ NO_FLOW = PointInterval(0.0, 0.0, 0.0)
 
 
 class TerminalFlows(NamedTuple):
-    """Power at an instant, W, and energies of the interval before it, Wh; NaN if unknown. late_*: of a gap."""
+    """Power at an instant, W, and energies of the interval before it, Wh; NaN if unknown.
+
+    late_*: of a gap. told: the counters have told all energy of the gap.
+    """
 
     power: float = nan
     forward: float = nan
     backward: float = nan
     late_forward: float = 0.0
     late_backward: float = 0.0
+    told: bool = False
 
 
 class HybridInterval(NamedTuple):
@@ -58,7 +62,10 @@ class HybridResult(NamedTuple):
 
 @dataclass
 class HybridState:
-    """State of one node. seen: a battery was charged or discharged at some time. finding: of the last whole hour."""
+    """State of one node. seen: a battery was charged or discharged at some time. finding: of the last whole hour.
+
+    discharge_share, charge_share: of what last went out of the terminal and into it, that of the battery.
+    """
 
     node: HybridNode
     limits: HybridLimits
@@ -67,9 +74,11 @@ class HybridState:
     contradictory: bool = False
     contrary_ticks: int = 0
     discharge_share: float = 0.0
+    charge_share: float = 1.0
     finding: str = ""
     unnamed: bool = False
-    _counted: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    _counted: list[float] = field(default_factory=lambda: [nan, nan, nan])
+    _open: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     _step: float = 0.0
     _estimated: bool = False
     _backup: float = nan
@@ -91,12 +100,19 @@ class HybridState:
             self.add_battery(reading.battery_step)
 
     def add_battery(self, step: MeteredStep) -> None:
-        """Add the DC counters of a battery's reading."""
-        self._count(1, step.positive, step.resolution[0])
-        self._count(2, step.negative, step.resolution[1])
+        """Add the DC counters of a battery's reading.
+
+        A device copies both together: with a step of one, the standstill of the other is known, too.
+        """
+        moved = step.positive > 0.0 or step.negative > 0.0
+        for index, amount, resolution in zip((1, 2), step[:2], step.resolution, strict=True):
+            stood = moved and resolution > 0.0 and isnan(amount)
+            self._count(index, 0.0 if stood else amount, resolution)
 
     def _count(self, index: int, amount: float, resolution: float) -> None:
-        self._counted[index] += amount if isfinite(amount) else 0.0
+        if isfinite(amount):
+            before = self._counted[index]
+            self._counted[index] = amount + (before if isfinite(before) else 0.0)
         self._step = max(self._step, resolution)
 
     def advance(self, interval: HybridInterval, hours: float) -> HybridResult:
@@ -110,14 +126,21 @@ class HybridState:
         energy = self._energy(interval, hours)
         if split.pv + split.discharge > 0.0:
             self.discharge_share = split.discharge / (split.pv + split.discharge)
+        if terminal < 0.0 and isfinite(split.charge):
+            self.charge_share = 1.0 if split.charge > 0.0 else 0.0
+        self._add_open(interval)
         late = self._late(interval)
-        self._counted, self._step = [0.0, 0.0, 0.0], 0.0
+        if any(map(isfinite, self._counted)):
+            self._open = [0.0, 0.0, 0.0]
+        self._counted, self._step = [nan, nan, nan], 0.0
         occurrences = [*self._contradiction(split, terminal, battery), *self._unnamed()]
         if not self._estimated and self.shares(self.node):
             occurrences += self._check_loss(terminal, pv, battery, hours)
         channels = self._channels(split, energy, late, interval)
         # What the batteries do is in the flow of the terminal.
-        flows = _flows(split, energy, interval.terminals) | {battery.name: NO_FLOW for battery in self.node.batteries}
+        flows = _flows(split, energy, late, interval.terminals) | {
+            battery.name: NO_FLOW for battery in self.node.batteries
+        }
         return HybridResult(channels, flows, tuple(occurrences))
 
     def _energy(self, interval: HybridInterval, hours: float) -> HybridSplit:
@@ -132,16 +155,37 @@ class HybridState:
         )
         return split_energy(forward, backward, pv, discharge, charge, hours, self.limits)
 
+    def _add_open(self, interval: HybridInterval) -> None:
+        """Add the Wh of the DC side by power since its counters were read: no part of a gap."""
+        energies = (
+            _sum([flows.forward for flows in interval.strings]),
+            _sum([flows.forward for flows in interval.cells]),
+            _sum([flows.backward for flows in interval.cells]),
+        )
+        self._open = [
+            before + (energy if isfinite(energy) else 0.0) for before, energy in zip(self._open, energies, strict=True)
+        ]
+
     def _late(self, interval: HybridInterval) -> HybridSplit:
-        """Return the shares of a gap's energy, Wh, in the proportion of the DC counters, else of the last instant."""
+        """Return the shares of a gap's energy, Wh, in the proportion of the DC counters, else of the last instant.
+
+        A counter that the device does not have is unknown, not 0. Counters that stand still while much flowed into the
+        terminal show the inverter's own consumption.
+        """
         forward = sum(flows.late_forward for flows in interval.terminals.values())
         backward = sum(flows.late_backward for flows in interval.terminals.values())
         if not forward and not backward:
             return HybridSplit(0.0, 0.0, 0.0)
-        pv, discharge, charge = self._counted
-        if max(self._counted) >= PROPORTION_STEPS * self._step > 0.0:
+        # max(NaN, 0) is NaN: unknown stays unknown
+        pv, discharge, charge = (
+            max(counted - booked, 0.0) for counted, booked in zip(self._counted, self._open, strict=True)
+        )
+        moved = max([backward, *filter(isfinite, self._counted)])
+        if moved >= PROPORTION_STEPS * self._step > 0.0 and isfinite(discharge) and isfinite(charge):
             return split_energy(forward, backward, pv, discharge, charge, 1.0, HybridLimits(0.0, inf))
-        return HybridSplit(forward * (1.0 - self.discharge_share), forward * self.discharge_share, backward)
+        return HybridSplit(
+            forward * (1.0 - self.discharge_share), forward * self.discharge_share, backward * self.charge_share
+        )
 
     def _contradiction(self, split: HybridSplit, terminal: float, battery: float) -> list[Occurrence]:
         if split.contradictory == self.contradictory or isnan(terminal) or isnan(battery):
@@ -202,20 +246,26 @@ class HybridState:
 
     def dump(self) -> list[object]:
         """Return the state for a restart, JSON-compatible."""
-        return [self.seen, self.contradictory, self.discharge_share, self.finding, self.unnamed, self.loss.dump()]
+        gap = [self.charge_share, *self._open]
+        return [self.seen, self.contradictory, self.discharge_share, self.finding, self.unnamed, self.loss.dump(), gap]
 
     def restore(self, dumped: Any) -> None:
         """Restore the state from `dump`; ValueError if the state is invalid."""
         try:
-            seen, contradictory, share, finding, unnamed, loss = dumped
+            seen, contradictory, share, finding, unnamed, loss, *further = dumped
+            # an older version had no share of the charge and no energies by power
+            charge_share, *booked = map(float, further[0]) if further else (1.0, 0.0, 0.0, 0.0)
             restored = bool(seen), bool(contradictory), float(share), str(finding), bool(unnamed)
         except (TypeError, ValueError) as error:
             raise ValueError(f"found {dumped!r}, expected the state of a hybrid") from error
         self.loss.restore(loss)
         self.seen, self.contradictory, self.discharge_share, self.finding, self.unnamed = restored
+        self.charge_share, self._open = charge_share, booked
 
 
-def _flows(split: HybridSplit, energy: HybridSplit, terminals: Mapping[str, TerminalFlows]) -> dict[str, PointInterval]:
+def _flows(
+    split: HybridSplit, energy: HybridSplit, late: HybridSplit, terminals: Mapping[str, TerminalFlows]
+) -> dict[str, PointInterval]:
     """Return the flow of each terminal into the site; the own consumption is no flow of the terminal, but load."""
     own_power = split.pv + split.battery == 0.0
     own_energy = energy.charge == 0.0
@@ -224,7 +274,8 @@ def _flows(split: HybridSplit, energy: HybridSplit, terminals: Mapping[str, Term
         power = nan if split.contradictory else max(terminal.power, 0.0) if own_power else terminal.power
         backward = 0.0 * terminal.backward if own_energy else terminal.backward
         forward = nan if energy.contradictory else terminal.forward
-        flows[name] = PointInterval(power, forward, backward, terminal.late_forward, terminal.late_backward)
+        late_backward = 0.0 if late.charge == 0.0 else terminal.late_backward
+        flows[name] = PointInterval(power, forward, backward, terminal.late_forward, late_backward, told=terminal.told)
     return flows
 
 

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from wattgram.base.clock import NS
 from wattgram.base.record import Record, Series
-from wattgram.grid.signal import Signal
 
-from .books import EXTRA_FIELDS, Books, GridTerms, interval_begin, seconds_of
-from .checkpoint_text import state_of, text_of
+from .account_stages import AccountStages
+from .books import Books
+from .checkpoint_text import state_of
+from .pricing import Repricing
 
 UNREVISED = bytes(8)
 """Revision of the first publication."""
@@ -85,13 +85,15 @@ class Replay:
         self.books = books
         self.reached = begin
         self.counts = ReplayCounts()
-        self._since, self._until = since, until
+        self._since = since
+        self._pricing = Repricing(books, since, until)
+        self._accounts = AccountStages(books, self._pricing)
+        self._accounts.begun_anew = False  # it continues the books of the checkpoint
         self.past = past
         self._windows = frozenset(windows)
         self._times: list[int] = []
         self._rows: list[bytes] = []
         self._unrevised_windows: dict[tuple[str, int], Record] = {}
-        self._last_terms: tuple[GridTerms | None, int, int] = (None, 0, 0)  # the terms, and their period
         self._skipping = skip_to_checkpoint
         self._kinds: dict[int, tuple[Series, str]] = {}
         self._tick_series = books.series("tick")
@@ -125,7 +127,7 @@ class Replay:
         elif kind == "totals" and not self._skipping:
             return [
                 *self.finish(),
-                *self._changed(self.books.late_totals(record.time, self._late_row(record)), record.time, {}),
+                *self._changed(self.books.late_totals(record.time, self._pricing.late_row(record)), record.time, {}),
             ]
         elif kind == "checkpoint":
             return [*self.finish(), *self._replace_checkpoint(record)]
@@ -148,13 +150,14 @@ class Replay:
             return ()
         before = self._unrevised_ticks | dict(self.past.published("tick", times[0], times[-1] + 1))
         self._unrevised_ticks = {}
-        terms = [self._terms(time, seconds_of(row), before.get(time)) for time, row in zip(times, rows, strict=True)]
-        block = self.books.with_grid_terms(b"".join(rows), terms)
+        priced = self._pricing.advance(times, rows, before)
         begin, self.reached = self.reached, times[-1]
-        late = [(time, self._late_row(self._late[time])) for time in sorted(self._late) if begin < time <= times[-1]]
+        late = [
+            (time, self._pricing.late_row(self._late[time])) for time in sorted(self._late) if begin < time <= times[-1]
+        ]
         self.counts.instants += len(times)
         self.counts.samples += len(times) * len(self.books.layout.channels)
-        return list(self._changed(self.books.advance(times, block, terms, late), times[-1], before))
+        return list(self._changed(self._accounts.advance(priced, late), times[-1], before))
 
     def _changed(self, records: Iterable[Record], time: int, ticks: Mapping[int, Record]) -> Iterator[Record]:
         """Yield the records that differ from the published ones, with the next revision."""
@@ -186,7 +189,7 @@ class Replay:
         stored = self.past.checkpoint_at(record.time)
         if state_of(stored.texts[1] if stored else state) == self.books.state():
             return
-        yield Record(record.series, record.time, b"", ("", text_of(self.books.state())))
+        yield self._accounts.checkpoint(record.time)
 
     def _begin(self, record: Record) -> None:
         """Start with a stored state; skip to the next one if the state is of another configuration.
@@ -204,31 +207,6 @@ class Replay:
         else:
             self._skipping, self.reached = False, record.time
 
-    def _terms(self, time: int, seconds: float, published: Record | None) -> GridTerms:
-        """Return the grid terms of an instant, and of the interval of `seconds` before it."""
-        if not self._since < time <= self._until and published is not None:
-            return _published(published)
-        begin = interval_begin(time, seconds) if seconds > 0.0 else time
-        terms, since, until = self._last_terms
-        if terms is None or not since <= begin <= time - 1 < until:
-            terms = self.books.terms(time, seconds)
-            until = self.books.ladder.until(begin)
-            # The mean over a change is of this interval alone.
-            self._last_terms = (terms, begin, until) if begin <= time - 1 < until else (None, 0, 0)
-        return terms
-
-    def _late_row(self, record: Record) -> bytes:
-        """Return a row of late energy with the mean grid intensity; outside the period, as it was booked."""
-        if not self._since < record.time <= self._until:
-            return record.values
-        begin = self.books.layout.slot_begin(record.time)
-        if record.series == self.books.layout.totals:
-            seconds = struct.unpack_from("d", record.values)[0]
-            begin = record.time - int(max(3600.0, seconds) * NS)
-        mean = self.books.ladder.mean(begin, record.time)
-        terms = GridTerms(mean, self.books.ladder.official(record.time).intensity)
-        return self.books.with_grid_terms(record.values, [terms])
-
 
 def _equal(record: Record, published: Record) -> bool:
     """Return whether both records are equal to the last bit, except for their revision."""
@@ -240,14 +218,3 @@ def _revised(record: Record, published: Record | None) -> Record:
         0.0 if published is None else struct.unpack_from("d", published.values, len(published.values) - 8)[0] + 1.0
     )
     return Record(record.series, record.time, record.values[:-8] + struct.pack("d", revision), record.texts)
-
-
-def _published(published: Record) -> GridTerms:
-    clean, official, tier, age, _ = struct.unpack_from(
-        f"{len(EXTRA_FIELDS)}d", published.values, len(published.values) - 8 * len(EXTRA_FIELDS)
-    )
-    intensity = published["grid_intensity"]
-    assert isinstance(intensity, float)  # every emission has this number
-    ended = published.time - round(age * NS) if age else published.time
-    signal = Signal(intensity, published.texts[1], published.texts[0], int(tier), 0, ended, clean_share=clean)
-    return GridTerms(signal, official)

@@ -201,8 +201,11 @@ class MeteringPoint:
     def _is_told(self, counted: tuple[bool, bool]) -> bool:
         """Return whether the energy of a gap is known in both directions.
 
-        A direction without a counter is 0 if the power beside the gap never had this direction.
+        While the other direction was counted, a direction without a counter is 0 if the power beside the gap never had
+        this direction.
         """
+        if not any(counted):
+            return False
         forward = counted[0] or self._beside.largest <= 0.0
         backward = counted[1] or self.config.role in ONE_WAY or self._beside.least >= 0.0
         return forward and backward

@@ -187,8 +187,12 @@ class SiteWiring:
         return HybridInterval(terminals, tuple(strings), tuple(cells))
 
     def _terminal(self, name: str, points: Mapping[str, PointInterval], hours: float) -> TerminalFlows:
-        late = points.get(name, UNREAD)[3:5]
-        return self._flows(name, points, hours)._replace(late_forward=late[0], late_backward=late[1])
+        point = points.get(name, UNREAD)
+        return self._flows(name, points, hours)._replace(
+            late_forward=point.late_positive,
+            late_backward=point.late_negative,
+            told=point.told or bool(point.late_positive or point.late_negative),
+        )
 
     def _flows(self, name: str, points: Mapping[str, PointInterval], hours: float) -> TerminalFlows:
         """Return the flows of a point; an energy that follows from the two ends is their mean."""

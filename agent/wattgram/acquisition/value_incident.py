@@ -30,12 +30,15 @@ class ValueIncident:
         self._begin = begin
         self._end = end
         self._open: dict[str, str] = {}  # the reason for each value, without numbers, which change at each reading
+        self._told: dict[str, str] = {}  # the last text of each value
 
     def take(self, texts: Mapping[str, str], reasons: Mapping[str, str] | None = None) -> tuple[Occurrence, ...]:
         """Return the events of a reading. texts: by value, its text; reasons: the reason in it, by default the text."""
         if not texts and not self._open:
             return ()
         before = self._open
+        if texts:
+            self._told = dict(texts)
         self._open = {value: _NUMBER.sub("#", reason) for value, reason in (reasons or texts).items()}
         begun = [value for value, reason in self._open.items() if before.get(value) != reason]
         if begun:
@@ -43,5 +46,7 @@ class ValueIncident:
             further = ", ".join(begun[SHOWN:])
             return (Occurrence(self._begin, f"{described}; also {further}" if further else described),)
         if before and not self._open:
-            return (Occurrence(self._end, ", ".join(before)),)
+            # A finding by kind has no other name than its text, which had numbers.
+            names = (f"last: {self._told[value]}" if "#" in value else value for value in before)
+            return (Occurrence(self._end, ", ".join(names)),)
         return ()

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from wattgram.base import period, toml_table
+from wattgram.simulation.plant_names import PLANTS
 
 INTERRUPTED = 130
 """Exit code of a command after SIGINT, as of a shell."""
@@ -83,6 +84,18 @@ def add_format(parser: argparse.ArgumentParser, *more: str) -> None:
 def add_config(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add -c."""
     parser.add_argument("-c", "--config", type=Path, required=required, metavar="FILE", help="the TOML configuration")
+
+
+def add_plant(parser: argparse.ArgumentParser, default: str | None) -> None:
+    """Add --plant. default: the plant without the option."""
+    described = "; ".join(f"{name}: {summary}" for name, summary in PLANTS.items())
+    parser.add_argument(
+        "--plant",
+        type=choice(tuple(PLANTS)),
+        default=default,
+        metavar="NAME",
+        help=f"simulated factory; {described}" + (f" (default: {default})" if default else ""),
+    )
 
 
 def add_unit(parser: argparse.ArgumentParser) -> None:

@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING
 from wattgram.base.toml_table import listen
 from wattgram.config.http_table import LOOPBACK
 from wattgram.formats.tables import table
+from wattgram.simulation.plant_names import STANDARD
 
-from .arguments import INTERRUPTED, add_format, number, option_type
+from .arguments import INTERRUPTED, add_format, add_plant, number, option_type
 from .progress import print_stderr
 
 if TYPE_CHECKING:
     from .demonstration import DemoSummary
 
-EXAMPLE = "wattgram demo --seconds 20 --format json"
+EXAMPLE = "wattgram demo --plant hybrid --seconds 20 --format json"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the demonstration."""
+    add_plant(parser, default=STANDARD)
     parser.add_argument(
         "--seconds", type=number(0.1, 1e9), metavar="N", help="end after N seconds (default: at Ctrl-C)"
     )
@@ -46,6 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the demonstration and print its summary."""
     from wattgram.daemon.daemon import stop_on_signals
+    from wattgram.simulation.plants import plant
 
     from .demonstration import demonstrate, page_address, start_time
 
@@ -57,6 +60,7 @@ def run(options: argparse.Namespace) -> int:
         page_at.add_done_callback(lambda address: _announce(address.result(), http, options))
         summary = await demonstrate(
             stop,
+            plant(options.plant),
             start=start_time(datetime.now(UTC)),
             speed=options.speed,
             seconds=options.seconds,

@@ -6,8 +6,8 @@ import asyncio
 import os
 import socket
 import tempfile
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import isfinite
 from pathlib import Path
@@ -17,36 +17,23 @@ from wattgram_drivers.endpoint import Endpoint, parse
 
 from wattgram.base.clock import NS, Clock
 from wattgram.base.record import Record
+from wattgram.base.toml_table import Table
+from wattgram.config import topology_keys
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.http_table import HttpConfig
 from wattgram.config.load import Config
 from wattgram.config.site_table import SiteConfig
 from wattgram.config.spool_table import SpoolConfig
 from wattgram.daemon.daemon import Parts, assembled, run
-from wattgram.simulation.factory import Factory, demo_parts
-from wattgram.simulation.machines import SitePart
-from wattgram.simulation.serve_devices import ServedDevice, driver, serving
+from wattgram.simulation.factory import Factory
+from wattgram.simulation.plant_names import STANDARD
+from wattgram.simulation.plants import TIMEZONE, SimulatedPlant
+from wattgram.simulation.serve_devices import ServedDevice, serving
 
-TIMEZONE = "Asia/Shanghai"
 START_HOUR = 10
 """Local hour at which the demonstration begins, on a working day: the PV system produces and the shift works."""
 
-SUBMETER = ("active_power_total", "active_energy_import")
-"""Quantities of a sub-meter. With more quantities, five meters behind one gateway take longer than a second."""
-
 SATURDAY = 5
-
-DRIVERS = {
-    "incomer": ("eastron_sdm630", "meters", 1),
-    "foundry": ("acrel_adl400_dtsd1352", "meters", 2),
-    "hall": ("eastron_sdm630", "meters", 3),
-    "compressors": ("acrel_adl400_dtsd1352", "meters", 4),
-    "ev-charger": ("eastron_sdm630", "meters", 5),
-    "roof-east": ("huawei_sun2000", "roof-east", 1),
-    "roof-west": ("sunspec", "roof-west", 126),
-    "battery": ("huawei_luna2000", "battery", 1),
-}
-"""Driver, gateway and unit of each part. The meters share a gateway, as on a serial line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +81,25 @@ def start_time(now: datetime) -> int:
 
 
 async def demonstrate(
-    stop: asyncio.Event, *, start: int, speed: float, seconds: float | None, http: str, page_at: asyncio.Future[str]
+    stop: asyncio.Event,
+    plant: SimulatedPlant,
+    *,
+    start: int,
+    speed: float,
+    seconds: float | None,
+    http: str,
+    page_at: asyncio.Future[str],
 ) -> DemoSummary:
-    """Run the factory and the daemon until `stop` or for `seconds` of real time.
+    """Run the plant and the daemon until `stop` or for `seconds` of real time.
 
     `page_at` gets the address of the page. OSError when the address is in use.
     """
     clock = Clock(start, speed)
-    factory = Factory(demo_parts(), timezone=TIMEZONE, start=start)
-    devices = _devices(factory.parts.values())
+    factory = Factory(plant.parts, timezone=TIMEZONE, start=start)
+    devices = plant.devices(parse("tcp://127.0.0.1:0", listen=True))
     with tempfile.TemporaryDirectory(prefix="wattgram-demo-") as directory:
         async with serving(devices, factory, clock) as endpoints:
-            config = _config(devices, endpoints, Path(directory), speed, http)
+            config = configured(plant, devices, endpoints, Path(directory), speed=speed, http=http)
             async with assembled(config, clock) as parts:
                 ending = asyncio.create_task(_stop_after(stop, seconds), name="end of demo")
                 try:
@@ -117,36 +111,37 @@ async def demonstrate(
         return _summary(parts, records)
 
 
-def _devices(parts: Iterable[SitePart]) -> list[ServedDevice]:
-    free_port = parse("tcp://127.0.0.1:0", listen=True)
-    devices = []
-    for part in parts:
-        name, bus, unit = DRIVERS[part.name]
-        devices.append(ServedDevice(bus, part, name, driver(name), free_port, unit))
-    return devices
-
-
-def _config(
-    devices: Iterable[ServedDevice], endpoints: Mapping[str, Endpoint], directory: Path, speed: float, http: str
+def configured(
+    plant: SimulatedPlant,
+    devices: Sequence[ServedDevice],
+    endpoints: Mapping[str, Endpoint],
+    directory: Path,
+    *,
+    speed: float,
+    http: str,
 ) -> Config:
-    # A second of the configuration is a second of the clock of the demonstration.
+    """Return the configuration of the demonstration. A second of the configuration is `speed` seconds of the clock."""
+    configs = [
+        DeviceConfig(
+            device.part.name,
+            device.part.role,
+            device.driver,
+            device.device,
+            endpoints[device.part.name],
+            device.unit,
+            interval=speed,
+            rated_power=plant.rated_power(device.part),
+            group=device.part.group,
+            quantities=plant.quantities(device.part),
+            behind=tuple(name for name in (plant.behind(device.part),) if name),
+        )
+        for device in devices
+    ]
+    tables = [Table(config.name, "", {"behind": config.behind} if config.behind else {}, []) for config in configs]
+    above = topology_keys.resolved(tables, configs, "busbar")
     return Config(
-        site=SiteConfig("demo-factory", ZoneInfo(TIMEZONE), tick=speed),
-        devices=tuple(
-            DeviceConfig(
-                device.part.name,
-                device.part.role,
-                device.driver,
-                device.device,
-                endpoints[device.part.name],
-                device.unit,
-                interval=speed,
-                rated_power=device.part.rated_power,
-                group=device.part.group,
-                quantities=SUBMETER if device.part.role in ("load", "ev") else (),
-            )
-            for device in devices
-        ),
+        site=SiteConfig(f"{'demo' if plant.name == STANDARD else plant.name}-factory", ZoneInfo(TIMEZONE), tick=speed),
+        devices=tuple(replace(config, behind=names) for config, names in zip(configs, above, strict=True)),
         spool=SpoolConfig(directory),
         http=HttpConfig(http),
     )

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from wattgram_drivers.map_roles import complete
 
 from wattgram.accounts.books import BALANCE_ROLES
+from wattgram.accounts.conversion_loss import GREATEST_LOSS
 from wattgram.accounts.metering_point import ONE_WAY, PRODUCERS
+from wattgram.acquisition.terminal_reading import residual
 from wattgram.config.topology_keys import outermost
 
 from .live_device import LiveDevice
@@ -35,6 +37,8 @@ def direction_finding(device: LiveDevice, devices: Sequence[LiveDevice]) -> list
     text = f"{in_kilowatts(latest.power)} is against the role {config.role}; try invert = true"
     if config.role in PRODUCERS:
         standby = STANDBY_SHARE * config.rated_power if config.rated_power else LARGEST_STANDBY
+        if _charges(device):
+            return []
         hybrid = _has_battery(device)
         if hybrid or -latest.power <= max(NOISE_POWER, standby):
             reason = "does it charge its battery" if hybrid else "is it the consumption at rest"
@@ -49,6 +53,16 @@ def _has_battery(device: LiveDevice) -> bool:
     live = device.live
     terminal = live.device.terminal if live else None
     return live is not None and terminal is not None and complete(terminal.battery_power, live.values) != ()
+
+
+def _charges(device: LiveDevice) -> bool:
+    """Return whether a hybrid's registers show that the power it draws goes into its battery."""
+    latest = device.source.latest
+    node = latest.node if latest else None
+    if node is None or not node.battery < 0.0:
+        return False
+    largest = max(abs(node.terminal), abs(node.battery), node.pv if math.isfinite(node.pv) else 0.0)
+    return 0.0 <= residual(node) <= GREATEST_LOSS * largest
 
 
 def balance_findings(devices: Sequence[LiveDevice], netting: str = "busbar") -> list[LiveFinding]:

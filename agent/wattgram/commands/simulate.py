@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import Mapping
+
+from wattgram_drivers.endpoint import Endpoint
 
 from wattgram.base.power_roles import ROLES
 from wattgram.delivery.configuration import load
 from wattgram.simulation import fault_options
 
-from .arguments import INTERRUPTED, UsageError, add_config, add_unit, choice, number
+from .arguments import INTERRUPTED, UsageError, add_config, add_plant, add_unit, choice, number
 from .device_arguments import check_unit, load_device, parse_endpoint
 from .progress import print_stderr
 
@@ -25,11 +28,18 @@ busy, storm, glitch, reset, rollover, half-open and rebooting occur once; with a
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add -c or NAME with its options, --speed, --seed and --fault; the help ends with the list of faults."""
+    """Add -c, NAME or --plant with its options, --speed, --seed and --fault; the help ends with the list of faults."""
     add_config(parser, required=False)
     add_unit(parser)
     parser.add_argument("driver", nargs="?", metavar="NAME", help="one device of the catalogue")
-    parser.add_argument("--listen", default="tcp://127.0.0.1:1502", metavar="URL", help="default: %(default)s")
+    add_plant(parser, default=None)
+    parser.add_argument(
+        "--listen",
+        default="tcp://127.0.0.1:1502",
+        metavar="URL",
+        help="address of the device, or first address of the plant, whose gateways have the ports from here on "
+        "(default: %(default)s)",
+    )
     parser.add_argument(
         "--role",
         type=choice(ROLES),
@@ -56,16 +66,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve simulated devices until SIGTERM or SIGINT."""
+    """Serve simulated devices until SIGTERM or SIGINT. The configuration that fits a plant is printed on stdout."""
     from wattgram.daemon.daemon import stop_on_signals
     from wattgram.simulation import simulated_devices
+    from wattgram.simulation.plants import plant
 
-    if (options.driver is None) == (options.config is None):
-        found = "neither" if options.config is None else "both"
-        raise UsageError(f"found {found}; allowed: either NAME, one device of `wattgram drivers`, or -c FILE")
+    given = [choice for choice in (options.driver, options.config, options.plant) if choice is not None]
+    if len(given) != 1:
+        found = ("neither", "", "both", "all three")[len(given)]
+        raise UsageError(
+            f"found {found}; allowed: either NAME, one device of `wattgram drivers`, or -c FILE, or --plant NAME"
+        )
+    site = None
     try:
         if options.config:
             devices = simulated_devices.of_config(load(options.config), options.fault)
+        elif options.plant:
+            site = plant(options.plant)
+            devices = simulated_devices.of_plant(site, parse_endpoint(options.listen, listen=True), options.fault)
         else:
             device, place = load_device(options.driver), parse_endpoint(options.listen, listen=True)
             unit = check_unit(options.unit, place)
@@ -73,9 +91,15 @@ def run(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise UsageError(str(error)) from error
 
+    def started(endpoints: Mapping[str, Endpoint]) -> None:
+        for line in simulated_devices.places(devices, endpoints):
+            print_stderr(line)
+        if site:
+            print(site.configuration(endpoints), end="", flush=True)
+
     async def simulate() -> int:
         stop = stop_on_signals()
-        await simulated_devices.serve(stop, devices, options.speed, options.seed, print_stderr)
+        await simulated_devices.serve(stop, devices, options.speed, options.seed, started)
         return INTERRUPTED if stop.interrupted else 0
 
     return asyncio.run(simulate())

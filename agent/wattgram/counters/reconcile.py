@@ -92,13 +92,11 @@ class CounterDirection(NamedTuple):
     ) -> tuple[CounterDirection, float, float]:
         """End an interval; return the next direction, the interval's energy and the late energy, Wh.
 
-        flowed: Wh by power, NaN if unknown. max_energy: largest possible Wh, 0 without an interval. amount: of the
-        counter. share: part of a deficit that the interval corrects. rounding: steps of the register that may be its
-        rounding.
+        flowed: Wh by power, NaN if unknown; the power has passed its bounds, so its energy stands. max_energy: Wh up to
+        which a counter raises the energy, 0 without an interval. amount: of the counter. share: part of a deficit that
+        the interval corrects. rounding: steps of the register that may be its rounding.
         """
         energy = flowed if isfinite(flowed) else 0.0
-        if self.counts:  # without a counter, nothing would correct the part cut off here
-            energy = min(energy, max_energy)
         # A counter that is read less often than each interval is not steady: its amount is that of a longer time.
         direction, late = self._replace(open=self.open + energy, grew=self.grew and amount is not None), 0.0
         if amount is not None:
@@ -130,7 +128,7 @@ class CounterDirection(NamedTuple):
         up to one step ahead of the counter is therefore not corrected.
         """
         if self.deficit > 0.0:
-            return min(share * max(0.0, self.deficit - self.rounding), max_energy - energy)
+            return min(share * max(0.0, self.deficit - self.rounding), max(0.0, max_energy - energy))
         return -min(energy, share * max(0.0, -self.deficit - self.step))
 
 
@@ -169,7 +167,7 @@ class Channel:
         integrated across more than `GAP_INTERVALS` periods, or backwards.
         """
         seconds = (time - self.time) / NS if self.time is not None else 0.0
-        pause = seconds > GAP_INTERVALS * self.period
+        pause = self._pauses(seconds)
         gap = self.gap or pause
         if seconds <= 0.0 or pause:
             flowed, max_energy = nan, 0.0
@@ -204,11 +202,16 @@ class Channel:
             gap=(gap and silent) or unknown,
             refresh=refresh,
         )
-        told = (
-            self.positive.counts and _tells(amount_forward),
-            self.negative.counts and _tells(amount_backward),
-        )
+        told = (_tells(amount_forward), _tells(amount_backward))
         return after, Energies(energy_forward, energy_backward, late, late_against, told)
+
+    def belongs_to_gap(self, time: int, verdict: Verdict) -> bool:
+        """Return whether an amount with this verdict, metered until the next instant, belongs to a gap."""
+        seconds = (time - self.time) / NS if self.time is not None else 0.0
+        return self.gap or self._pauses(seconds) or verdict in BRIDGED
+
+    def _pauses(self, seconds: float) -> bool:
+        return seconds > GAP_INTERVALS * self.period
 
     def interrupted(self) -> Channel:
         """Return the channel with a gap before the next instant; later amounts of the counters belong to the gap."""

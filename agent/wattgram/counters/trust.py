@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from wattgram.base.clock import NS
 
 from .metering import MeteredStep
-from .reconcile import CLEAR, NOTHING_METERED, Channel, CounterDirection, Energies, IntervalEnergy
+from .reconcile import CLEAR, INCOMPLETE, NOTHING_METERED, Channel, CounterDirection, Energies, IntervalEnergy
 
 STILL_STEPS = 3.0
 """Steps of a counter that may flow by power before a counter that stands still loses its trust."""
@@ -22,7 +22,7 @@ STILL_STEPS = 3.0
 class Trust(NamedTuple):
     """Trust in one direction's counter.
 
-    step: Wh of its last increase, 0 before the first. still: Wh by power since then.
+    step: Wh of its last increase, 0 before the first and without trust. still: Wh by power since then.
     """
 
     step: float = 0.0
@@ -44,13 +44,14 @@ class CorrectedChannel:
         self, time: int, power: float, metered: MeteredStep = NOTHING_METERED, flows: IntervalEnergy | None = None
     ) -> tuple[CorrectedChannel, Energies]:
         """Take a step as `Channel.advance`, without the counters that are not trusted."""
+        channel = self.channel
+        gap = channel.belongs_to_gap(time, metered.verdict) and metered.verdict not in INCOMPLETE
         trust_forward, forward, restarted_forward = _trusted_amount(
-            self.positive, metered.positive, metered.resolution[0]
+            self.positive, metered.positive, metered.resolution[0], gap=gap
         )
         trust_backward, backward, restarted_backward = _trusted_amount(
-            self.negative, metered.negative, metered.resolution[1]
+            self.negative, metered.negative, metered.resolution[1], gap=gap
         )
-        channel = self.channel
         flowed = _integrated(channel, time, power)
         trusted = metered._replace(positive=forward, negative=backward)
         channel, energies = channel.advance(time, power, trusted, flows)
@@ -86,21 +87,26 @@ class CorrectedChannel:
             raise ValueError(f"found {dumped!r}, expected a channel's state") from error
 
 
-def _trusted_amount(trust: Trust, amount: float, resolution: float) -> tuple[Trust, float, CounterDirection | None]:
+def _trusted_amount(
+    trust: Trust, amount: float, resolution: float, *, gap: bool
+) -> tuple[Trust, float, CounterDirection | None]:
     """Return the trust after a reading, the amount to use, and the new state of a direction that restarts.
 
-    The amount is NaN if there is none to use. A part of a step is no smaller step.
+    The amount is NaN if there is none to use. A part of a step is no smaller step. gap: the amount is that of a gap. A
+    counter that never moved, and had nothing to count, tells a gap: by its first movement, or by standing still.
     """
     step = max(amount, resolution)
     if not isfinite(amount):
         return trust, nan, None
+    if gap and trust == UNTRUSTED:
+        return Trust(step if amount > 0.0 else 0.0), amount, None
     if amount > 0.0 and not trust.step:
         # The first step began before the first reading.
         return Trust(step), nan, CounterDirection(step=step)
     if amount > 0.0:
         return Trust(step), amount, None
     if trust.still > STILL_STEPS * trust.step:
-        return UNTRUSTED, nan, CLEAR
+        return trust._replace(step=0.0), nan, CLEAR
     return trust, amount if trust.step else nan, None
 
 

@@ -122,7 +122,7 @@ async def assembled(
             for key, endpoint in buses.items()
         )
         deliveries = tuple(Delivery(sink, spool, clock, chance, site) for sink in targets)
-        goals = Round(config, site.publish, lambda: site.timekeeper.ages_reliable, clock)
+        goals = Round(config, site.publication.publish, lambda: site.timekeeper.ages_reliable, clock)
         watchdog = Watchdog(supervisor or Supervisor(), clock)
         health = Health(site, spool, lines, deliveries, goals, watchdog, clock)
         yield Parts(clock, site, spool, lines, grid, revision, deliveries, goals, health, watchdog, slower)
@@ -235,7 +235,7 @@ async def _report(parts: Parts) -> None:
             parts.site.event(config.name, UNSUITABLE, f"{config.unsuitable}; its power stays out of the balance")
     while True:
         await parts.clock.sleep(GATEWAY_PERIOD)
-        parts.site.publish(parts.health.gateway_record())
+        parts.site.publication.publish(parts.health.gateway_record())
 
 
 async def _watch(parts: Parts) -> None:

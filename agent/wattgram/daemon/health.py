@@ -56,7 +56,7 @@ class Health:
     def now(self) -> dict[str, Any]:
         """Return the current state, for /api/now."""
         site, time, now = self._site, self._clock.time(), self._clock.monotonic()
-        signal = site.signal(time)
+        signal = site.grid.at(time)
         return {
             "site": site.config.site.name,
             "time": rfc3339(time),
@@ -236,7 +236,7 @@ class Health:
             "readings": float(sum(line.readings for line in self._lines)),
             "read_failures": float(sum(line.failures for line in self._lines)),
             "bus_headroom": 1.0 - max((line.usage.share for line in self._lines), default=0.0),
-            "records": float(self._site.records),
+            "records": float(self._site.publication.records),
             "ticks": float(self._site.ticks),
             "quantities_missing": float(sum(len(judged.missing) for judged in judged_last)),
             "values_withheld": float(sum(len(judged.withheld) for judged in judged_last)),

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from wattgram.base.sun import sun_altitude
 
+from .hybrid_inverter import SimulatedHybrid
 from .machines import (
     IDLE_DAY,
     PEAK_DAY,
@@ -26,12 +27,14 @@ from .machines import (
     WeekProfile,
     WindOrWater,
 )
+from .site_ledger import SiteLedger
 from .sky import Noise, chance, clear_sky
 from .three_phase import three_phase
 
 __all__ = ["NS", "Factory", "SitePart", "demo_parts"]
 
 NS = 1_000_000_000
+LATITUDE, LONGITUDE = 29.6, 106.5  # Chongqing
 PRODUCERS = ("pv", "wind", "hydro", "genset", "chp")
 CONSUMERS = ("load", "ev")
 AMOUNT_ROLES = ("production", "capture", "fuel", "heat")
@@ -64,17 +67,19 @@ class Factory:
 
     Power is constant within a step (whole s), and counters are its exact sum. The incomers carry the sum of all parts:
     load + ev + charge - production - discharge. Several incomers share it by rated power. A site with an incomer but
-    without sub-meters has one unmetered load. Every value has the sign of the part's role, and its meter is wired
-    accordingly: `active_energy_import` counts positive power, `active_energy_export` negative power. Raises ValueError
-    if two parts have the same name.
+    without sub-meters has one unmetered load. A load with parts behind it reads itself and these parts. A PV inverter
+    with a battery behind it is a hybrid: its power is the terminal's, the battery's power is DC power. Every value has
+    the sign of the part's role, and its meter is wired accordingly: `active_energy_import` counts positive power,
+    `active_energy_export` negative power. energies: the site's own ledger. Raises ValueError for two parts with the
+    same name, an unknown part, and a second battery behind an inverter.
     """
 
     def __init__(
         self,
         parts: Sequence[SitePart],
         *,
-        latitude: float = 29.6,
-        longitude: float = 106.5,
+        latitude: float = LATITUDE,
+        longitude: float = LONGITUDE,
         timezone: str = "Asia/Shanghai",
         seed: int = 1,
         step: int = 1,
@@ -88,8 +93,15 @@ class Factory:
         self._meters = {part.name: MeterCounters() for part in parts}
         self._machines: dict[str, Machine] = {}
         self._batteries: dict[str, SimulatedBattery] = {}
+        self._hybrids: dict[str, SimulatedHybrid] = {}
+        self._coupled: dict[str, str] = {}  # inverter of each battery at the DC side
+        self.energies = SiteLedger()
         for place, part in enumerate(parts):
             self._install(part, place)
+        for part in parts:
+            self._couple(part)
+        self._below = {part.name: [other for other in parts if other.behind == part.name] for part in parts}
+        self._backups = {part.name: [other for other in parts if other.backup_port == part.name] for part in parts}
         self._incomers = [part for part in parts if part.role == "grid"]
         incoming = sum(part.rated_power for part in self._incomers)
         self._incomer_share = {part.name: part.rated_power / incoming for part in self._incomers}
@@ -97,7 +109,8 @@ class Factory:
         self._unmetered: Machine | None = None
         if incoming and not metered:
             self._unmetered = SimulatedLoad(SitePart("unmetered", "load", 0.6 * incoming), seed)
-        self._unmetered_power = 0.0
+        self._unmetered_power = self._imported = 0.0
+        self._own: dict[str, float] = {}  # W of each machine in its role's direction, without what is behind its meter
         self._work = WeekProfile(WORKDAY, REST_DAY)
         self._voltages = [Noise(240, seed, "voltage", phase) for phase in range(3)]
         self._frequency = Noise(90, seed, "frequency")
@@ -126,6 +139,8 @@ class Factory:
         if part.role == "weather":
             return self._observed()
         values = self._electric(part, meter)
+        if name in self._hybrids:
+            return values | self._hybrid(part)
         if part.role in PRODUCERS:
             values |= self._produced(part, meter)
         if name in self._batteries:
@@ -159,6 +174,20 @@ class Factory:
             case "battery":
                 self._batteries[part.name] = SimulatedBattery(part, seed)
 
+    def _couple(self, part: SitePart) -> None:
+        """Put a battery behind a PV inverter to the inverter's DC side. ValueError: no such part, or a taken place."""
+        for above in (part.behind, part.backup_port):
+            if above and above not in self.parts:
+                raise ValueError(f"part {part.name!r}: found no part {above!r}; allowed: {', '.join(self.parts)}")
+        if part.role != "battery" or not part.behind or self.parts[part.behind].role != "pv":
+            return
+        inverter = self._machines.pop(part.behind, None)
+        if not isinstance(inverter, SimulatedInverter):
+            raise ValueError(f"part {part.name!r}: found a second battery behind {part.behind!r}; allowed: one")
+        battery = self._batteries[part.name]
+        self._hybrids[part.behind] = SimulatedHybrid(inverter, battery, grid_charge=part.grid_charge)
+        self._coupled[part.name] = part.behind
+
     def _new_moment(self) -> SimulatedMoment:
         """Return the moment at `time`, and start the daily counters of a new local day."""
         second = self.time / NS
@@ -182,6 +211,9 @@ class Factory:
             meter.elapse(self._step)
         for battery in self._batteries.values():
             battery.elapse(self._step)
+        for hybrid in self._hybrids.values():
+            hybrid.elapse(self._step)
+        self._keep_ledger()
         for part in self.parts.values():
             if part.role in AMOUNT_ROLES:
                 self._meters[part.name].count += self._rate(part) * self._step
@@ -196,19 +228,52 @@ class Factory:
             power, meter = machine.power(self._moment), self._meters[name]
             if meter.power <= 0 < power:
                 meter.session_began = meter.positive
-            meter.power = power
+            meter.power = self._own[name] = power
             flows.append(power if self.parts[name].role in CONSUMERS else -power)
         if self._unmetered:
             self._unmetered_power = self._unmetered.power(self._moment)
             flows.append(self._unmetered_power)
-        deficit, rated = fsum(flows), sum(battery.rated for battery in self._batteries.values())
+        offered = [-hybrid.offer(self._moment) for hybrid in self._hybrids.values()]
+        deficit, rated = fsum(flows + offered), sum(battery.rated for battery in self._batteries.values())
+        for name, hybrid in self._hybrids.items():
+            hybrid.control(deficit * hybrid.battery.rated / rated, self._moment)
+            self._meters[name].power = hybrid.terminal
+            flows.append(-hybrid.terminal)
         for name, battery in self._batteries.items():
-            battery.control(deficit * battery.rated / rated, self._moment)
+            if name not in self._coupled:
+                battery.control(deficit * battery.rated / rated, self._moment)
+                flows.append(-battery.power)
             self._meters[name].power = battery.power
-            flows.append(-battery.power)
-        imported = fsum(flows)
+        self._imported = fsum(flows)
         for part in self._incomers:
-            self._meters[part.name].power = imported * self._incomer_share[part.name]
+            self._meters[part.name].power = self._imported * self._incomer_share[part.name]
+        for part in self.parts.values():
+            if part.role in CONSUMERS and self._below[part.name]:
+                self._meters[part.name].power = self._own[part.name] + self._drawn_below(part)
+
+    def _drawn_below(self, part: SitePart) -> float:
+        """Return what the parts behind a part draw together, W; negative if they give more."""
+        drawn = 0.0
+        for other in self._below[part.name]:
+            if other.role in CONSUMERS:
+                drawn += self._own[other.name]
+            elif other.name not in self._coupled:  # a battery at the DC side is in the terminal's power
+                drawn -= self._meters[other.name].power
+            drawn += self._drawn_below(other)
+        return drawn
+
+    def _keep_ledger(self) -> None:
+        """Add the step that ends to the ledger."""
+        own = [(self.parts[name], power) for name, power in self._own.items()]
+        loads = [(part.group, power) for part, power in own if part.role in CONSUMERS]
+        self.energies.add(
+            self._step,
+            imported=self._imported,
+            producers=[(part.role, power) for part, power in own if part.role in PRODUCERS],
+            batteries=[battery.power for name, battery in self._batteries.items() if name not in self._coupled],
+            hybrids={name: hybrid.truth for name, hybrid in self._hybrids.items()},
+            loads=[*loads, ("", self._unmetered_power)],
+        )
 
     def _rate(self, part: SitePart) -> float:
         """Return the rate of a counted part, units/s: nameplate x share of the hour of the week."""
@@ -266,7 +331,8 @@ class Factory:
         if part.role != "grid":
             factor = POWER_FACTORS.get(part.role, 0.98)
             return abs(self._meters[part.name].power) * sqrt(1 - factor * factor) / factor
-        others = fsum(self._reactive(other) for other in self.parts.values() if other.role != "grid")
+        on_busbar = [other for other in self.parts.values() if other.role != "grid" and not other.behind]
+        others = fsum(self._reactive(other) for other in on_busbar)
         unmetered = self._unmetered_power * sqrt(1 / POWER_FACTORS["load"] ** 2 - 1)
         return (others + unmetered) * self._incomer_share[part.name]
 
@@ -278,6 +344,13 @@ class Factory:
             names = ("dc_power", "dc_current_1", "dc_current_2", "dc_voltage_1", "dc_voltage_2", "efficiency")
             absent = dict.fromkeys((*names, "dc_voltage", "dc_current", "temperature_internal"), nan)
             return absent | {"status": SLEEPING}
+        return self._direct_current(machine) | {
+            "efficiency": meter.power / machine.dc_power,
+            "status": THROTTLED if meter.power >= machine.rated else PRODUCING,
+        }
+
+    def _direct_current(self, machine: SimulatedInverter) -> dict[str, float]:
+        """Return the DC side of an inverter with two trackers."""
         share = machine.dc_power / machine.rated
         voltages = [640.0 - 1.9 * (machine.cell - 25) - 6 * tracker for tracker in range(2)]
         currents = [machine.dc_power / 2 / voltage for voltage in voltages]
@@ -289,9 +362,19 @@ class Factory:
             "dc_current": machine.dc_power / voltages[0],
             "dc_current_1": currents[0],
             "dc_current_2": currents[1],
-            "efficiency": meter.power / machine.dc_power,
             "temperature_internal": self._moment.ambient + 8 + 24 * share,
-            "status": THROTTLED if meter.power >= machine.rated else PRODUCING,
+        }
+
+    def _hybrid(self, part: SitePart) -> dict[str, float]:
+        """Return what a hybrid has beside its terminal: DC side, battery, and the power of its backup port."""
+        hybrid = self._hybrids[part.name]
+        battery = next(other for other in self._below[part.name] if other.name in self._coupled)
+        strings = hybrid.strings_energy / 3600 + self._initial_count(part)
+        return {
+            **self._stored(battery, self._meters[battery.name]),
+            **self._direct_current(hybrid.inverter),
+            "energy_dc_total": strings,
+            "backup_power": fsum(self._own[load.name] for load in self._backups[part.name]),
         }
 
     def _stored(self, part: SitePart, meter: MeterCounters) -> dict[str, float]:

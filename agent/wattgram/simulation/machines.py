@@ -16,13 +16,19 @@ from .sky import Noise, chance, smoothstep
 class SitePart:
     """One device of the site: role, nameplate power in W, and group of a load.
 
-    For production, capture, fuel and heat `rated_power` is the number of units (pieces, kg, m3, Wh) per hour.
+    For production, capture, fuel and heat `rated_power` is the number of units (pieces, kg, m3, Wh) per hour. behind:
+    part whose meter contains this part's flow, "" for the busbar; a battery behind a PV inverter is at the DC side.
+    backup_port: of a load, the hybrid inverter whose backup port feeds the load. grid_charge: whether a battery charges
+    at night.
     """
 
     name: str
     role: str
     rated_power: float
     group: str = ""
+    behind: str = ""
+    backup_port: str = ""
+    grid_charge: bool = True
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
@@ -174,12 +180,28 @@ class SimulatedCharger:
         self._share = 0.5 + 0.45 * chance(*self._name, slot, "share") if occupied else 0.0
 
 
+LEAST_OUTPUT = 0.002
+"""Output below which an inverter is off, as a share of rated power."""
+
+FULL_INPUT = 1.0206
+"""DC power of an inverter at rated output, as a share of rated power: 1 + conversion_loss(1.0206)."""
+
+
+def conversion_loss(direct: float) -> float:
+    """Return what an inverter loses at a DC power; both as a share of rated power.
+
+    Schmidt and Sauer (Sonnenenergie 4, 1996): self-consumption 0.5 %, linear 0.5 %, square 1.0 %. The same in both
+    directions.
+    """
+    share = abs(direct)
+    return 0.005 + 0.005 * share + 0.01 * share * share
+
+
 class SimulatedInverter:
     """A PV inverter with a roof array of 1.15 x its rated power, under passing clouds.
 
     Array: irradiance over 1000 W/m2, cells 0.03 K m2/W above ambient (Ross), -0.35 %/K.
-    Inverter: self-consumption and losses after Schmidt and Sauer (Sonnenenergie 4, 1996), p_self 0.5 %,
-    linear 0.5 %, square 1.0 % of rated; clipped at rated power; off while the array cannot cover the losses.
+    Inverter: `conversion_loss`; clipped at rated power; off while the array cannot cover the losses.
     """
 
     def __init__(self, part: SitePart, lag: float, seed: int) -> None:
@@ -191,18 +213,22 @@ class SimulatedInverter:
 
     def power(self, moment: SimulatedMoment) -> float:
         """Return the AC power, W."""
+        available = self.available(moment)
+        produced = min(1.0, available - conversion_loss(available))
+        if produced <= LEAST_OUTPUT:
+            self.dc_power = 0.0
+            return 0.0
+        # At the clipping limit the tracker leaves the maximum power point: DC power = rated output + losses.
+        self.dc_power = self.rated * min(available, FULL_INPUT)
+        return self.rated * produced
+
+    def available(self, moment: SimulatedMoment) -> float:
+        """Return the DC power that the array can give, as a share of rated power."""
         irradiance = moment.irradiance
         if irradiance:
             irradiance *= self._transmission(moment.second - self._lag)
         self.cell = moment.ambient + 0.03 * irradiance
-        available = 1.15 * irradiance / 1000 * (1 - 0.0035 * (self.cell - 25))
-        produced = min(1.0, available - (0.005 + 0.005 * available + 0.01 * available**2))
-        if produced <= 0.002:
-            self.dc_power = 0.0
-            return 0.0
-        # At the clipping limit the tracker leaves the maximum power point: DC power = rated output + losses.
-        self.dc_power = self.rated * min(available, 1.0206)
-        return self.rated * produced
+        return 1.15 * irradiance / 1000 * (1 - 0.0035 * (self.cell - 25))
 
     def _transmission(self, second: float) -> float:
         small, large, spell = (noise.at(second) for noise in self._clouds)

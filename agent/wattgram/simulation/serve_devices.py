@@ -22,7 +22,7 @@ from wattgram.config.devices_table import KIND_OF_ROLE
 
 from .factory import Factory
 from .machines import SitePart
-from .role_values import with_role_values
+from .role_values import with_role_values, with_terminal_values
 
 RATED = {
     "grid": 630e3,
@@ -92,7 +92,7 @@ async def serving(
         for group in _by_bus(served_devices):
             simulator = Simulator(
                 group[0].endpoint,
-                {unit: _served(members, factory, clock) for unit, members in _by_unit(group).items()},
+                {unit: served_unit(members, factory, clock) for unit, members in _by_unit(group).items()},
                 {served.unit: served.faults for served in sorted(group, key=lambda served: served.faults != NO_FAULTS)},
                 group[0].bus_faults,
                 seed=seed,
@@ -103,13 +103,38 @@ async def serving(
         yield actual
 
 
-def _served(served_devices: Sequence[ServedDevice], factory: Factory, clock: Clock) -> Served:
-    """Return the registers of a unit: the members of a SunSpec chain, or one device with its map."""
-    device = served_devices[-1].device
-    if device is None:
+def served_unit(served_devices: Sequence[ServedDevice], factory: Factory, clock: Clock) -> Served:
+    """Return the registers of a unit: the members of a SunSpec chain, or the devices with a map."""
+    mapped = [(served, served.device) for served in served_devices if served.device is not None]
+    if not mapped:
         return _chained(served_devices, factory, clock)
-    scales = _power_scales(device, served_devices[-1].part.rated_power)
-    return Served(device, lambda: _values(served_devices[-1], factory, clock), scales)
+    # The inverter of a hybrid comes first: its values are those of the unit.
+    mapped.sort(key=lambda entry: entry[0].part.role != "pv")
+    scales: dict[int, int] = {}
+    for served, device in reversed(mapped):
+        scales |= _power_scales(device, served.part.rated_power)
+
+    def values() -> Mapping[str, float]:
+        found: dict[str, float] = {}
+        for served, _ in reversed(mapped):
+            found |= _values(served, factory, clock)
+        return found
+
+    return Served(_joined([device for _, device in mapped]), values, scales)
+
+
+def _joined(devices: Sequence[Device]) -> Device:
+    """Return one device with the registers of several maps of a unit, such as a hybrid and its battery."""
+    first, registers = devices[0], dict.fromkeys(devices[0].registers)
+    for device in devices[1:]:
+        named = {(register.quantity, register.table, register.address) for register in registers}
+        registers |= dict.fromkeys(
+            register
+            for register in device.registers
+            if (register.quantity, register.table, register.address) not in named
+        )
+    conditions = dict.fromkeys(condition for device in devices for condition in device.conditions)
+    return replace(first, registers=tuple(registers), conditions=tuple(conditions))
 
 
 def _power_scales(device: Device, rated_power: float) -> dict[int, int]:
@@ -158,7 +183,7 @@ def _values(served: ServedDevice, factory: Factory, clock: Clock) -> Mapping[str
     factory.advance(clock.time())
     made: Mapping[str, float] = factory.values(served.part.name)
     if served.device is not None:
-        made = with_role_values(served.device, served.part.role, made)
+        made = with_terminal_values(served.device, with_role_values(served.device, served.part.role, made))
     return _inverted(made) if served.inverted else made
 
 

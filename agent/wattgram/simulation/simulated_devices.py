@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from wattgram_drivers import catalogue
@@ -20,7 +20,10 @@ from wattgram.config.load import Config
 
 from .factory import Factory
 from .fault_options import check_schemes, parse_fault
+from .plants import SimulatedPlant
 from .serve_devices import ServedDevice, part, serving
+
+LAST_PORT = 65535
 
 ROLE_OF_KIND = {
     "meter": "grid",
@@ -35,10 +38,13 @@ ROLE_OF_KIND = {
 
 def of_config(config: Config, faults: Sequence[str]) -> list[ServedDevice]:
     """Return the devices of a configuration at their configured addresses. ValueError: a wrong fault."""
+    stands = _places_in_the_model(config)
     served_devices = [
         ServedDevice(
             device.endpoint.key,
-            part(device.name, device.role, device.rated_power, device.group),
+            replace(
+                part(device.name, device.role, device.rated_power, device.group), behind=stands.get(device.name, "")
+            ),
             device.driver,
             device.device,
             device.endpoint,
@@ -48,6 +54,29 @@ def of_config(config: Config, faults: Sequence[str]) -> list[ServedDevice]:
         for device in config.devices
     ]
     return _with_faults(served_devices, faults)
+
+
+def _places_in_the_model(config: Config) -> dict[str, str]:
+    """Return the part that each device of a site stands behind: a sub-meter, or the inverter of its battery.
+
+    The model has one battery for an inverter; a further one stands on the busbar.
+    """
+    roles = {device.name: device.role for device in config.devices}
+    found: dict[str, str] = {}
+    for device in config.devices:
+        above = device.behind[0] if device.behind else ""
+        of_inverter = device.role == "battery" and roles.get(above) == "pv" and above not in found.values()
+        if of_inverter or roles.get(above) in ("load", "ev"):
+            found[device.name] = above
+    return found
+
+
+def of_plant(plant: SimulatedPlant, first: Endpoint, faults: Sequence[str]) -> list[ServedDevice]:
+    """Return the devices of a plant at addresses from `first` on. ValueError: no such addresses, or a wrong fault."""
+    buses = len({bus for _, bus, _ in plant.drivers.values()})
+    if first.serial or (first.port and first.port + buses - 1 > LAST_PORT):
+        raise ValueError(f"found --listen {first}; allowed: a network address with {buses} ports from the port on")
+    return _with_faults(plant.devices(first), faults)
 
 
 def of_driver(
@@ -69,16 +98,25 @@ def of_driver(
 
 
 async def serve(
-    stop: asyncio.Event, served_devices: Sequence[ServedDevice], speed: float, seed: int, report: Callable[[str], None]
+    stop: asyncio.Event,
+    served_devices: Sequence[ServedDevice],
+    speed: float,
+    seed: int,
+    started: Callable[[Mapping[str, Endpoint]], None],
 ) -> None:
-    """Serve until `stop`. report: receives one line per device with its address. OSError: an address is in use."""
+    """Serve until `stop`. started: receives the address of each device. OSError: an address is in use."""
     clock = Clock(time.time_ns(), speed)
     factory = Factory([served.part for served in served_devices], seed=seed, start=clock.time())
     async with serving(served_devices, factory, clock, seed=seed) as endpoints:
-        for served in served_devices:
-            name, role = served.part.name, served.part.role
-            report(f"{name}: {served.driver} as {role} at {endpoints[name]} unit {served.unit}")
+        started(endpoints)
         await stop.wait()
+
+
+def places(served_devices: Sequence[ServedDevice], endpoints: Mapping[str, Endpoint]) -> Iterator[str]:
+    """Yield one line for each device with its address."""
+    for served in served_devices:
+        name, role = served.part.name, served.part.role
+        yield f"{name}: {served.driver} as {role} at {endpoints[name]} unit {served.unit}"
 
 
 def _with_faults(served_devices: Sequence[ServedDevice], faults: Sequence[str]) -> list[ServedDevice]:

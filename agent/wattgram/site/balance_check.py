@@ -10,7 +10,7 @@ from wattgram_ext.intensity import OUTPUTS, Accounts
 
 from wattgram.accounts.balance import Balance
 from wattgram.accounts.books import LEADING_COLUMNS, Layout
-from wattgram.base.occurrence import Occurrence
+from wattgram.base.occurrence import DeviceOccurrence, Occurrence
 
 
 class BalanceCheck:
@@ -28,7 +28,7 @@ class BalanceCheck:
         """Whether the results are withheld."""
         return any(busbar.balance.withheld for busbar in self._busbars)
 
-    def advance(self, row: bytes, seconds: float) -> tuple[bytes, list[tuple[str, Occurrence]]]:
+    def advance(self, row: bytes, seconds: float) -> tuple[bytes, list[DeviceOccurrence]]:
         """Take the row of an instant; return the row for the books, and the events by incomer, "" for the site.
 
         While the results are withheld, the row has no powers; fuel and heat stay.

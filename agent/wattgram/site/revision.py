@@ -194,7 +194,7 @@ class Revision:
         """
         site, loop, started = self._site, asyncio.get_running_loop(), time.monotonic()
         new_instants: list[Record] = []
-        site.replay_backlog = new_instants
+        site.publication.replay_backlog = new_instants
         self.pulse.within(REPLAY_STEP)
         try:
             await self._spool.sync()
@@ -210,7 +210,7 @@ class Revision:
                     if self._spool.pending > PENDING_RECORDS:
                         await self._spool.sync()
                     self.pulse.within(REPLAY_STEP)
-                    site.republish(records)
+                    site.publication.republish(records)
                     if progress is not None:
                         progress(replay)
                     await asyncio.sleep(BLOCK_PAUSE)
@@ -219,13 +219,13 @@ class Revision:
             assert replay is not None  # there is a last part
             replay.past = ImpliedPast()  # the following instants were published during the replay
             for record in list(new_instants):
-                site.republish(list(replay.take(record)))
-            site.republish(list(replay.finish()))
+                site.publication.republish(list(replay.take(record)))
+            site.publication.republish(list(replay.finish()))
             replay.books.ladder = site.grid
             if site.books.era == replay.books.era:  # else the clock was set back meanwhile and the books are obsolete
                 site.replace_books(replay.books)
         finally:
-            site.replay_backlog = None
+            site.publication.replay_backlog = None
             self._pause_until = time.monotonic() + 10.0 * (time.monotonic() - started)
         changed = replay.counts.changed
         if changed:

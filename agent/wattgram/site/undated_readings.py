@@ -11,14 +11,15 @@ import base64
 import json
 import logging
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from wattgram_drivers.device import Reading
 
 from wattgram.acquisition.device_source import Source
 from wattgram.base.errors import SpoolError
+from wattgram.base.occurrence import Occurrence
 from wattgram.base.record import Record, Series
 from wattgram.store.spool import Spool
 from wattgram.timekeeping.kernel_clock import ClockStatus
@@ -30,6 +31,9 @@ MOST_READINGS = 100_000
 
 SHARE = 8
 """Divisor of the spool's size: the largest size of the readings on disk."""
+
+DATED_AT_ONCE = 50
+"""Waiting readings that are processed at once after the clock was set; then polling continues."""
 
 PIECE_READINGS = 64
 """Readings in a piece: two seconds of 32 devices, so that the sync of each second rewrites little."""
@@ -98,6 +102,20 @@ class UndatedReadings:
         oldest = self._queue.popleft()
         self._advance()
         return oldest
+
+    def dated(self, timestamp: Callable[[float], int]) -> Iterator[UndatedReading]:
+        """Remove and yield the oldest readings, with their times by `timestamp`, at most `DATED_AT_ONCE`."""
+        for _ in range(min(DATED_AT_ONCE, len(self._queue))):
+            oldest = self.take()
+            time = timestamp(oldest.monotonic)
+            reading = None if oldest.reading is None else replace(oldest.reading, time=time)
+            yield oldest._replace(record=replace(oldest.record, time=time), reading=reading)
+
+    def occurrences(self) -> tuple[Occurrence, ...]:
+        """Return the event about the readings discarded since the last call."""
+        dropped, self.dropped = self.dropped, 0
+        detail = f"{dropped} readings were discarded: too many readings waited for the clock"
+        return (Occurrence("readings undated", detail),) if dropped else ()
 
     async def restore(self) -> int:
         """Restore the readings of an earlier process of this boot.

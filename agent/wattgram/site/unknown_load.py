@@ -6,8 +6,10 @@ While the power of a source or a sink is unknown, the load, its intensity and wh
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
+from wattgram.acquisition.device_source import Source
 from wattgram.base.occurrence import Occurrence
 
 CONFIRMING_TICKS = 5
@@ -48,3 +50,13 @@ class UnknownLoad:
         if not isinstance(dumped, list):
             raise ValueError(f"found {dumped!r}, expected a list of reasons")
         self._published = self._next = tuple(str(reason) for reason in dumped)
+
+
+def unknown_devices(sources: Sequence[Source], names: Collection[str], now: float) -> tuple[str, ...]:
+    """Return the reason of each named device whose energy is unknown, for `UnknownLoad.advance`; `now` is monotonic."""
+    reasons = []
+    for source in sources:
+        if source.config.name in names:
+            reason = "frozen" if source.frozen else "no power" if source.answers(now) else "no reading"
+            reasons.append(f"{source.config.name}: {reason}")
+    return tuple(reasons)

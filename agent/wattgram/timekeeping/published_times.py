@@ -81,12 +81,31 @@ class SeriesTimes(NamedTuple):
     turn: int = 0
 
 
+class PublishedWindows:
+    """Published windows of a site. `TickOrder` has the instants."""
+
+    def __init__(self) -> None:
+        self._windows = {name: Spans(seconds * NS) for name, seconds in REACH.items()}
+
+    def add(self, record: Record) -> bool:
+        """Add a window; return False if a window with this time was published before."""
+        return self._windows[record.series.tag("window")].add(record.time)
+
+    def dump(self) -> dict[str, object]:
+        """Return the state for a restart, JSON-compatible."""
+        return {name: spans.dump() for name, spans in self._windows.items()}
+
+    def restore(self, dumped: Any) -> None:
+        """Restore the state from `dump`; ValueError, KeyError or TypeError if the state is invalid."""
+        for name, spans in self._windows.items():
+            spans.restore(dumped[name])
+
+
 class PublishedTimes:
-    """Published times of a site: windows, and stamped kinds by series. `TickOrder` has the instants."""
+    """Last times of the series of stamped kinds."""
 
     def __init__(self) -> None:
         self._stamps: dict[str, SeriesTimes] = {}
-        self._windows = {name: Spans(seconds * NS) for name, seconds in REACH.items()}
 
     def with_unique_time(self, record: Record) -> Record:
         """Return a record of a stamped kind with a time that no other record of its series has.
@@ -102,19 +121,6 @@ class PublishedTimes:
             turn = turn % (MS - 1) + 1
         self._stamps[name] = SeriesTimes(high, record.time, turn)
         return replace(record, time=record.time + turn)
-
-    def add_window(self, record: Record) -> bool:
-        """Add a window; return False if a window with this time was published before."""
-        return self._windows[record.series.tag("window")].add(record.time)
-
-    def dump(self) -> dict[str, object]:
-        """Return the state of the windows for a restart, JSON-compatible."""
-        return {name: spans.dump() for name, spans in self._windows.items()}
-
-    def restore(self, dumped: Any) -> None:
-        """Restore the state from `dump`; ValueError, KeyError or TypeError if the state is invalid."""
-        for name, spans in self._windows.items():
-            spans.restore(dumped[name])
 
     def stamp(self, name: str) -> bytes:
         """Return the state of a stamped series. It is stored by itself because each record changes it."""

@@ -36,6 +36,10 @@ class TickStep(NamedTuple):
     contiguous: bool = True
     set_back: bool = False
 
+    def seconds(self, longest: float) -> float:
+        """Return the length of the interval that ends with the instant, s; 0 for a pause: more than `longest` s."""
+        return self.gap if self.contiguous and self.gap <= longest else 0.0
+
 
 class TickOrder:
     """Order of instants, UTC ns.

@@ -144,6 +144,17 @@ def test_a_counter_that_begins_anew_in_a_gap_does_not_tell_the_gap() -> None:
     assert intervals[-1].power == pytest.approx(36e3)
 
 
+@pytest.mark.parametrize("counter", [True, False])
+def test_only_a_counter_tells_that_nothing_flowed_in_a_gap(counter: bool) -> None:
+    """METHOD-SITE 9.1: 0 W before and after the gap are no zero in the gap. 9.4: a counter that stood still is one."""
+    point = Point.of(config("pv"))
+    register = 0.0 if counter else nan
+    seconds = [*range(0, 200, 10), *range(800, 1000, 10)]
+    intervals = [point.step(second, 0.0, register) for second in seconds]
+    assert intervals[20].told == counter
+    assert not any(interval.late_positive for interval in intervals)
+
+
 def test_a_power_that_is_missing_for_long_is_that_of_the_counters() -> None:
     # Power for ten minutes, then only counters: after a quarter of an hour the counters give the power.
     point = Point.of(config("load"))

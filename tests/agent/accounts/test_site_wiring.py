@@ -116,6 +116,57 @@ def test_the_energy_of_a_gap_is_shared_out_by_the_dc_counters() -> None:
     assert (cells.late_positive, cells.late_negative) == pytest.approx((3800.0, 0.0))
 
 
+def after_a_gap(
+    pv: float, discharge: float, charge: float, late: tuple[float, float], last: tuple[float, float, float]
+) -> list[float]:
+    """Return pv, discharge and charge of a gap, Wh. Arguments: by the DC counters, of the terminal, W before and after.
+
+    Before the gap, 0.25 h had this power, which the counters tell together with the gap.
+    """
+    config = site(METER, HUAWEI, LUNA)
+    stage = wiring(config)
+    roof, store = config.devices[1], config.devices[2]
+    terminal, strings, cells = last
+    for seconds in (0.0, 900.0):
+        stage.advance(points(PointInterval(terminal), strings, nan, store=PointInterval(cells)), seconds)
+    step = (10.0, 10.0)
+    node = NodeReading(terminal, strings, cells, pv_step=MeteredStep(pv, nan, resolution=step))
+    stage.readings(roof, latest(terminal, node))
+    stage.readings(store, replace(latest(cells), metered=MeteredStep(discharge, charge, resolution=step)))
+    told = points(PointInterval(terminal, nan, nan, *late), strings, nan, store=PointInterval(cells))
+    _, pv_share, battery = stage.advance(told, 0.0).intervals
+    return [pv_share.late_positive, battery.late_positive, battery.late_negative]
+
+
+def test_a_pv_counter_that_an_inverter_does_not_have_is_unknown_and_not_zero() -> None:
+    """METHOD-SITE 8.2, P unknown and charging: pv = T - B. 5 kWh left the terminal, 3 kWh went into the battery."""
+    last = (5000.0, 8000.0, -3000.0)
+    assert after_a_gap(nan, 0.0, 3750.0, (5000.0, 0.0), last) == pytest.approx([8000.0, 0.0, 3000.0])
+
+
+def test_what_the_dc_counters_counted_before_a_gap_is_no_part_of_the_gap() -> None:
+    """The noon of METHOD-SITE 8.2 for an hour, and for a quarter of an hour whose energy is booked by power."""
+    last = (4800.0, 8000.0, -3000.0)
+    assert after_a_gap(10_000.0, 0.0, 3750.0, (4800.0, 0.0), last) == pytest.approx([7800.0, 0.0, 3000.0])
+
+
+def test_a_copied_register_that_stood_still_beside_a_step_tells_zero() -> None:
+    last = (4800.0, 8000.0, -3000.0)
+    assert after_a_gap(10_000.0, nan, 3750.0, (4800.0, 0.0), last) == pytest.approx([7800.0, 0.0, 3000.0])
+
+
+def test_without_counters_of_the_battery_the_last_proportion_shares_a_gap() -> None:
+    """METHOD-SITE 8.2: the evening, two parts of PV and three of the battery."""
+    last = (4800.0, 2000.0, 3000.0)
+    assert after_a_gap(2500.0, nan, nan, (4800.0, 0.0), last) == pytest.approx([1920.0, 2880.0, 0.0])
+
+
+@pytest.mark.parametrize("counted", [0.0, nan])
+def test_own_consumption_of_a_night_is_no_charge(counted: float) -> None:
+    """METHOD-SITE 8.2, standby: 30 W for ten hours, and the battery rests."""
+    assert after_a_gap(counted, counted, counted, (0.0, 300.0), (-30.0, 0.0, 0.0)) == [0.0, 0.0, 0.0]
+
+
 def test_dc_counters_that_moved_few_steps_do_not_fix_the_proportion() -> None:
     """A counter of whole kWh that moved 6 steps says little; the last instant had 2 parts PV and 3 parts battery."""
     config = site(METER, HUAWEI, LUNA)

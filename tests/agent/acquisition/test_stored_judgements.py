@@ -10,7 +10,7 @@ from wattgram.acquisition.stored_judgements import LEARNED, rated_findings
 from wattgram.commands.site_check import check_plan
 from wattgram.config.load import Config
 from wattgram.delivery import configuration
-from wattgram.site import site
+from wattgram.site import stored_state
 
 from tests.support import spools
 
@@ -63,7 +63,7 @@ def learned(power: float) -> bytes:
 
 
 def test_the_name_of_the_piece_of_state_is_that_of_the_site() -> None:
-    assert LEARNED == site.JUDGED
+    assert LEARNED == stored_state.JUDGED
 
 
 def test_check_names_a_rated_power_that_is_not_applied_until_it_is_corrected(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from wattgram.commands import demonstration
 from wattgram.commands.demonstration import DemoSummary, page_address
+from wattgram.simulation.plants import plant
 
 from tests.support import leaping_loop
 from tests.support.command_runs import started
@@ -47,18 +48,24 @@ def test_a_demo_of_twenty_seconds_reads_a_factory_without_loss_and_shows_it(tmp_
 
 
 @pytest.mark.slow(2)
-@pytest.mark.parametrize("speed", [1.0, 20.0])
-def test_a_demo_of_two_minutes_on_a_leaping_clock_balances(monkeypatch: pytest.MonkeyPatch, speed: float) -> None:
+@pytest.mark.parametrize(
+    ("name", "devices", "speed"), [("standard", 8, 1.0), ("standard", 8, 20.0), ("hybrid", 11, 20.0)]
+)
+def test_a_demo_of_two_minutes_on_a_leaping_clock_balances(
+    monkeypatch: pytest.MonkeyPatch, name: str, devices: int, speed: float
+) -> None:
     monkeypatch.setattr(demonstration, "Clock", LeapClock)
 
     async def run() -> DemoSummary:
         page_at = asyncio.get_running_loop().create_future()
         stop = asyncio.Event()
         start = demonstration.start_time(datetime(2026, 6, 24, 12, tzinfo=UTC))
-        return await demonstration.demonstrate(stop, start=start, speed=speed, seconds=120.0, http="", page_at=page_at)
+        return await demonstration.demonstrate(
+            stop, plant(name), start=start, speed=speed, seconds=120.0, http="", page_at=page_at
+        )
 
     summary = leaping_loop.run(run())
-    assert summary.readings >= 8 * 110
+    assert summary.readings >= devices * 110
     assert (summary.lost, summary.delivered) == (0, summary.records)
     assert summary.balance_error is not None
     assert summary.balance_error < 0.001

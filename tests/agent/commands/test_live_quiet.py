@@ -8,16 +8,17 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from wattgram.commands.demonstration import DRIVERS
 from wattgram.commands.live_check import check_live
 from wattgram.commands.site_check import CheckReport
 from wattgram.config.devices_table import DeviceConfig
-from wattgram.config.load import Config
+from wattgram.config.load import Config, read
 from wattgram.config.site_table import SiteConfig
 from wattgram.config.spool_table import SpoolConfig
 from wattgram.simulation.factory import Factory, demo_parts
+from wattgram.simulation.plant_names import HYBRID
+from wattgram.simulation.plants import DEMO_DRIVERS, plant
 from wattgram.simulation.serve_devices import ServedDevice, driver, serving
-from wattgram.simulation.simulated_devices import of_driver
+from wattgram.simulation.simulated_devices import of_driver, of_plant
 from wattgram_drivers import catalogue
 from wattgram_drivers.endpoint import Endpoint, parse
 
@@ -69,11 +70,32 @@ def test_the_factory_of_the_demonstration_has_no_finding(time: int, tmp_path: Pa
     devices = [
         ServedDevice(bus, part, name, driver(name), FREE_PORT, number)
         for part in demo_parts()
-        for name, bus, number in [DRIVERS[part.name]]
+        for name, bus, number in [DEMO_DRIVERS[part.name]]
     ]
     report = checked([devices], time, tmp_path)
     assert report.findings == []
     assert [answer for _, _, answer, _ in report.devices] == ["answers"] * len(devices)
+
+
+@pytest.mark.parametrize("time", [NOON, MIDNIGHT])
+@pytest.mark.slow(2)
+def test_the_hybrid_plant_has_no_finding_with_the_configuration_of_simulate(time: int, tmp_path: Path) -> None:
+    async def main() -> CheckReport:
+        clock, site = leaping_loop.LeapClock(time * 1_000_000_000), plant(HYBRID)
+        devices = of_plant(site, FREE_PORT, ())
+        factory = Factory([served.part for served in devices], timezone=ZONE, start=clock.time())
+        async with serving(devices, factory, clock) as endpoints:
+            await clock.sleep(3600.0)
+            report = CheckReport([])
+            await check_live(read(site.configuration(endpoints), tmp_path / "site.toml", {}), report, clock)
+            return report
+
+    report = leaping_loop.run(main())
+    assert report.findings == []
+    # The loss of each hybrid is told; that roof-west draws 10 kW for its battery at night is no question.
+    assert [note.partition(":")[0] for note in report.notes] == ["roof-east", "roof-west"]
+    assert all(note.endswith("the loss of the conversion") for note in report.notes)
+    assert [answer for _, _, answer, _ in report.devices] == ["answers"] * 11
 
 
 @pytest.mark.parametrize("time", [NOON, MIDNIGHT])

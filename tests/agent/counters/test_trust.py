@@ -7,7 +7,7 @@ from math import nan
 
 import pytest
 from wattgram.counters.metering import MeteredStep
-from wattgram.counters.reconcile import Channel
+from wattgram.counters.reconcile import Channel, Energies
 from wattgram.counters.trust import CorrectedChannel
 
 NS = 1_000_000_000
@@ -44,6 +44,42 @@ def test_a_stopped_counter_is_ignored_after_three_steps() -> None:
     corrected, energies = run(corrected, [(3600.0, 0.0)] * 200)
     assert sum(energies) >= 200 - 3 * 4.0 - 4.0  # only the energy before the first steps is lost
     assert energies[-100:] == [1.0] * 100
+
+
+def after_a_gap(power: float, forward: float, backward: float, *, flowed: float = 0.0) -> Energies:
+    """Return the energies of the instant after a gap of an hour, with what the counters counted in it, Wh.
+
+    power: W before and after the gap. flowed: W that flowed backwards before, and that the counter did not count.
+    """
+    resolution = (1.0, 1.0)
+    corrected = CorrectedChannel(Channel(1.0))
+    for second in range(1, 10):
+        watts = -flowed if second < 4 else power
+        metered = MeteredStep(max(watts, 0.0), 0.0, resolution=resolution)
+        corrected, _ = corrected.advance(second * NS, watts, metered)
+    told = MeteredStep(forward, backward, "estimated", resolution)
+    _, energies = corrected.advance(3610 * NS, power, told)
+    return energies
+
+
+def test_a_counter_that_moves_for_the_first_time_in_a_gap_tells_the_gap() -> None:
+    """METHOD-SITE 9.3: a site that never exported exports 400 Wh while its incomer is silent."""
+    energies = after_a_gap(2.0, 100.0, 400.0)
+    assert (energies.late_positive, energies.late_negative) == (100.0, 400.0)
+    assert energies.told == (True, True)
+
+
+def test_a_counter_that_stood_still_in_a_gap_and_before_tells_zero() -> None:
+    """METHOD-SITE 9.4: a counter that has not moved is 0 Wh, not unknown."""
+    energies = after_a_gap(0.0, 0.0, 0.0)
+    assert (energies.late_positive, energies.late_negative) == (0.0, 0.0)
+    assert energies.told == (True, True)
+
+
+def test_a_counter_that_stood_still_while_power_flowed_tells_no_gap() -> None:
+    energies = after_a_gap(2.0, 100.0, 400.0, flowed=3600.0)
+    assert energies.late_negative == 0.0
+    assert energies.told == (True, False)
 
 
 def test_a_restart_changes_nothing() -> None:

@@ -93,7 +93,7 @@ def test_voltage_is_judged_by_ten_minute_means_and_supply_by_the_readings(tmp_pa
                 plant.flow(60.0, incomer=1000.0)
         plant.read(volts=230.0)
         for record in plant.site._days.records():
-            plant.site._append(record)
+            plant.site.publication.append(record)
         day = day_records(plant, "incomer")[TOMORROW]
         await plant.spool.close()
         # This meter shows 0 V for the two phases that the test does not set; their means are bad.
@@ -116,7 +116,7 @@ def test_a_reading_at_midnight_belongs_to_the_day_that_ends(tmp_path: Path) -> N
             plant.flow(600.0, incomer=1000.0)
         plant.read()
         for record in plant.site._days.records():
-            plant.site._append(record)
+            plant.site.publication.append(record)
         incomer = day_records(plant, "incomer")
         await plant.spool.close()
         assert values_by_day(incomer, "observed") == {TODAY: 1200.0}

@@ -25,6 +25,7 @@ from wattgram.goals import round as goals_round
 from wattgram.mqtt.mqtt_settings import MqttConfig
 from wattgram.schemas.field_texts import EVENTS
 from wattgram.schemas.schema_files import schema_files
+from wattgram.simulation.plants import plant
 from wattgram_drivers.endpoint import parse
 from wattgram_drivers.quantity import QUANTITIES
 from wattgram_ext.intensity import DETAILS, OUTPUTS
@@ -178,7 +179,9 @@ class Demonstration(Thread):
         page = loop.create_future()
         page.add_done_callback(lambda done: self.page.put(done.result()))
         start = (MONTH_ENDS - 1200) * 10**9
-        await demonstration.demonstrate(stop, start=start, speed=SPEED, seconds=None, http="127.0.0.1:0", page_at=page)
+        await demonstration.demonstrate(
+            stop, plant("standard"), start=start, speed=SPEED, seconds=None, http="127.0.0.1:0", page_at=page
+        )
 
 
 @pytest.fixture(scope="module")
@@ -186,18 +189,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Run the demonstration over the end of a month, with a broker and the topics of Home Assistant."""
     folder = tmp_path_factory.mktemp("schemas")
     with pytest.MonkeyPatch.context() as patch, mosquitto(folder) as broker, subscriber(broker, "#") as subscription:
-        configured = demonstration._config
+        configured = demonstration.configured
 
-        def with_broker(*arguments: Any) -> Config:
+        def with_broker(*arguments: Any, **options: Any) -> Config:
             mqtt = MqttConfig("127.0.0.1", urlsplit(broker.url).port or 0, homeassistant="homeassistant")
-            site_config = configured(*arguments)
+            site_config = configured(*arguments, **options)
             roof = next(device for device in site_config.devices if device.name == "roof-east")
             absent = replace(roof, name="absent", endpoint=parse(f"tcp://127.0.0.1:{free_port()}"))
             return replace(
                 site_config, mqtt=mqtt, devices=(*site_config.devices, absent)
             )  # a device that does not respond causes an event
 
-        patch.setattr(demonstration, "_config", with_broker)
+        patch.setattr(demonstration, "configured", with_broker)
         patch.setattr(goals_round, "FIRST_ROUND_AFTER", 1.0)  # else the test waits for half a minute
         running = Demonstration()
         running.start()

@@ -177,8 +177,8 @@ def test_an_impossible_balance_of_one_busbar_withholds_the_results_of_the_site(t
     tick = plant.site.latest
     assert tick is not None
     assert isnan(tick["grid_import_power"])  # type: ignore[arg-type]  # a number of the record
-    dumped = plant.site._balance.dump()
-    other = plant_of(tmp_path / "other").site._balance
+    dumped = plant.site._flows._balance.dump()
+    other = plant_of(tmp_path / "other").site._flows._balance
     other.restore(dumped)
     assert (other.withheld, other.dump()) == (True, dumped)
     other.restore({"busbars": {}})

@@ -29,7 +29,7 @@ from wattgram.counters.counter import State
 from wattgram.store import StoreView, block, connected, journal_records
 from wattgram.store.history import MAX_TIME, History
 from wattgram.store.spool import Spool
-from wattgram.timekeeping.published_times import PublishedTimes
+from wattgram.timekeeping.published_times import PublishedTimes, PublishedWindows
 from wattgram.timekeeping.tick_order import TickOrder
 from wattgram_ext import columns
 from wattgram_ext.intensity import OUTPUTS, Accounts
@@ -702,10 +702,10 @@ def test_the_examples_of_states_are_loaded_by_their_writers() -> None:
     for quantities in counters.values():
         for dumped in quantities.values():
             assert json.loads(json.dumps(State.load(dumped).dump())) == dumped
-    order, published_times = TickOrder(1.0), PublishedTimes()
+    order, windows, published_times = TickOrder(1.0), PublishedWindows(), PublishedTimes()
     order.restore(published["order"])
-    published_times.restore(published["windows"])
-    assert (order.dump(), published_times.dump()) == (published["order"], published["windows"])
+    windows.restore(published["windows"])
+    assert (order.dump(), windows.dump()) == (published["order"], published["windows"])
     (stamp,) = re.findall(r"^```\n(\d+ \d+ \d+)\n```$", page, re.MULTILINE)
     published_times.restore_stamp("device incomer", stamp.encode())
     assert published_times.stamp("device incomer").decode() == stamp

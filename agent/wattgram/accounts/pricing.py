@@ -1,0 +1,86 @@
+"""Stage: rows of instants get the grid terms of their intervals, as the grid is known now; a replay keeps some."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
+
+from wattgram.base.clock import NS
+from wattgram.base.record import Record
+from wattgram.grid.signal import Signal
+
+from .books import EXTRA_FIELDS, Books, GridTerms, interval_begin, seconds_of
+
+NOTHING_PUBLISHED: Mapping[int, Record] = MappingProxyType({})
+
+
+class PricedRows(NamedTuple):
+    """Instants (UTC ns), their rows with grid terms one after the other, and the terms of each."""
+
+    times: Sequence[int]
+    rows: bytes
+    terms: Sequence[GridTerms]
+
+
+class Pricing:
+    """Grid terms from the ladder of `books`."""
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+
+    def advance(
+        self, times: Sequence[int], rows: Sequence[bytes], published: Mapping[int, Record] = NOTHING_PUBLISHED
+    ) -> PricedRows:
+        """Return the rows of instants with their grid terms. published: emissions of the ticks, by their time."""
+        terms = [self._terms(time, seconds_of(row), published.get(time)) for time, row in zip(times, rows, strict=True)]
+        return PricedRows(times, self._books.with_grid_terms(b"".join(rows), terms), terms)
+
+    def _terms(self, time: int, seconds: float, published: Record | None) -> GridTerms:
+        """Return the grid terms of an instant, and of the interval of `seconds` before it."""
+        return self._books.terms(time, seconds)
+
+
+class Repricing(Pricing):
+    """Grid terms of a replay: new after `since`, up to `until`, UTC ns; before and after, the published ones."""
+
+    def __init__(self, books: Books, since: int, until: int) -> None:
+        super().__init__(books)
+        self._since, self._until = since, until
+        self._last_terms: tuple[GridTerms | None, int, int] = (None, 0, 0)  # the terms, and their period
+
+    def late_row(self, record: Record) -> bytes:
+        """Return a row of late energy with the mean grid intensity; outside the period, as it was booked."""
+        if not self._since < record.time <= self._until:
+            return record.values
+        layout, ladder = self._books.layout, self._books.ladder
+        begin = layout.slot_begin(record.time)
+        if record.series == layout.totals:
+            begin = record.time - int(max(3600.0, seconds_of(record.values)) * NS)
+        terms = GridTerms(ladder.mean(begin, record.time), ladder.official(record.time).intensity)
+        return self._books.with_grid_terms(record.values, [terms])
+
+    def _terms(self, time: int, seconds: float, published: Record | None) -> GridTerms:
+        if not self._since < time <= self._until and published is not None:
+            return published_terms(published)
+        begin = interval_begin(time, seconds) if seconds > 0.0 else time
+        terms, since, until = self._last_terms
+        if terms is None or not since <= begin <= time - 1 < until:
+            terms = self._books.terms(time, seconds)
+            until = self._books.ladder.until(begin)
+            # The mean over a change is of this interval alone.
+            self._last_terms = (terms, begin, until) if begin <= time - 1 < until else (None, 0, 0)
+        return terms
+
+
+def published_terms(published: Record) -> GridTerms:
+    """Return the grid terms of an emission of a tick."""
+    clean, official, tier, age, _ = struct.unpack_from(
+        f"{len(EXTRA_FIELDS)}d", published.values, len(published.values) - 8 * len(EXTRA_FIELDS)
+    )
+    intensity = published["grid_intensity"]
+    assert isinstance(intensity, float)  # every emission has this number
+    ended = published.time - round(age * NS) if age else published.time
+    signal = Signal(intensity, published.texts[1], published.texts[0], int(tier), 0, ended, clean_share=clean)
+    return GridTerms(signal, official)

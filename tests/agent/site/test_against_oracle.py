@@ -1,0 +1,81 @@
+"""The product against the oracle: invented sites and days, every field of every tick and window to 1e-9.
+
+The registers of the invented devices are 64-bit floats, so both accounts get the same numbers (`exact_days`). Not
+invented: several batteries of one pool, and a battery that is unknown while its hybrid's terminal is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from wattgram.base.clock import NS
+from wattgram.base.record import Record
+
+from tests.oracle.invent import Plan
+from tests.oracle.ledger import Account, Ledger
+from tests.oracle.records import differences, record
+from tests.support.exact_days import ExactDay, exact_day
+from tests.support.exact_sites import ExactSite
+
+PLAN = Plan(steps=24, silences=0)
+TICKS = (225, 450, 900)
+TWO_BUSBARS = (20, 37, 95, 96, 116, 118, 155, 160, 181, 196, 241, 253)
+"""Seeds of sites with two incomers and a busbar for each, which are rare."""
+GROUPS = ("industry", "power", "building", "transport")
+Differences = dict[object, Mapping[str, tuple[float | None, float | None]]]
+
+
+def played(folder: Path, exact: ExactDay) -> ExactSite:
+    """Return the product's site after the day."""
+    site = ExactSite(folder, exact)
+    asyncio.run(site.play())
+    return site
+
+
+def numbers(found: Record) -> dict[str, float]:
+    """Return the numbers of a record."""
+    return {name: value for name, value in found.as_dict().items() if isinstance(value, float)}
+
+
+def compared(account: Account, found: Mapping[str, float]) -> Mapping[str, tuple[float | None, float | None]]:
+    """Return the fields of an account that differ in the product's record, groups included."""
+    expected = record(account)
+    for group in GROUPS if account.kind != "tick" else ():
+        expected[f"{group}_energy"] = float(account.groups.get(group, 0))
+        if "load" in account.known:
+            expected[f"{group}_emission"] = float(account.group_carbon.get(group, 0))
+    return differences(expected, found)
+
+
+def window_differences(site: ExactSite, kind: str) -> Differences:
+    """Return where the product's last revisions of a window differ from the oracle's account, by begin."""
+    stored = site.stored(kind)
+    found: Differences = {}
+    for account in Ledger(site.exact.day).windows(kind):
+        if account.complete and (fields := compared(account, numbers(stored[account.begin]))):
+            found[kind, account.begin] = fields
+    return found
+
+
+def tick_differences(site: ExactSite) -> Differences:
+    """Return where the product's ticks differ from the oracle's account of their intervals, by end."""
+    ledger, tick = Ledger(site.exact.day), site.exact.tick
+    found: Differences = {}
+    for told in site.windows("tick"):
+        end = told.time // NS
+        if end > site.begin and (fields := compared(ledger.account("tick", end - tick, end), numbers(told))):
+            found["tick", end] = fields
+    return found
+
+
+@pytest.mark.slow(3)
+@pytest.mark.parametrize("seed", [*range(20), *TWO_BUSBARS])
+def test_each_tick_and_window_is_that_of_the_oracle(tmp_path: Path, seed: int) -> None:
+    exact = exact_day(seed, PLAN, tick=TICKS[seed % 3])
+    site = played(tmp_path, exact)
+    assert tick_differences(site) == {}
+    for kind in ("15m", "1h"):
+        assert window_differences(site, kind) == {}
