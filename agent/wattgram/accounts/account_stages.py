@@ -48,5 +48,4 @@ class AccountStages:
     def restore(self, dumped: bytes) -> None:
         """Restore the state from `dump`; ValueError if it is damaged or of another site."""
         self.books.enter_era(era_of(dumped))
-        self.books.restore(dumped)
-        self.begun_anew = False
+        self.begun_anew = not self.books.restore(dumped, convert=True)

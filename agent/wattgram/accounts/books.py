@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
 from array import array
 from bisect import bisect_right
 from collections import deque
@@ -31,7 +32,7 @@ from wattgram.grid.table import FactorTable
 from . import battery_pool, fuel, heat_fuel
 from .account_parts import AccountParts, account_parts
 from .battery_watch import BatteryWatch
-from .hybrid_nodes import channels_of
+from .hybrid_nodes import channels_of, terminals_of
 
 BALANCE_ROLES = POWER_ROLES
 """Roles whose power is a channel of the accounts."""
@@ -48,6 +49,9 @@ EARLIER_SECONDS = 2.0
 LEADING_COLUMNS = 3
 """Columns before the powers: seconds, grid g/kWh, grid clean share."""
 
+CHANNEL_COUNT_BEGIN, CHANNEL_COUNT_END = 12, 16
+"""Place of the number of channels in the state of the accounts, bytes (docs/formats/state.md)."""
+
 EXTRA_FIELDS = ("grid_clean_share", "official_intensity", "grid_tier", "grid_age", "revision")
 """Numbers of an emission after the accounts' own; the revision is the last (`record.Record.looked_up_by_key`)."""
 
@@ -62,7 +66,9 @@ UNACCOUNTED = 8 * OUTPUTS.index("unaccounted_energy")
 class Layout:
     """Content of an instant's row: `channels`, further `columns` of the hot loop, and the name of every number.
 
-    parts: busbars and pools that the channels belong to.
+    parts: busbars and pools that the channels belong to. terminals: of each channel the index of the hybrid's terminal
+    that contains it, -1 for none.
+
     Rows are stored in records of two series: `instant`, and `late` for the late energy of a quarter of an hour. A
     change of the site changes the series. totals: series of energy that belongs to days and months only, because its
     time is not known; in earlier versions all late energy.
@@ -76,6 +82,7 @@ class Layout:
     late: Series
     totals: Series
     zone: ZoneInfo
+    terminals: tuple[int, ...]
 
     @classmethod
     def of(cls, config: Config) -> Layout:
@@ -109,6 +116,7 @@ class Layout:
             Series("late", (*tags, ("slot", SLOT)), fields),
             Series("late", tags, fields),
             config.site.timezone,
+            terminals_of(config.devices, channels),
         )
 
     def without_powers(self, row: bytes) -> bytes:
@@ -180,6 +188,7 @@ class Books:
             windows=len(WINDOWS),
             columns=self.layout.columns,
             groups=[device.group or ("transport" if device.role == "ev" else "") for device in channels],
+            terminals=self.layout.terminals,
             rated_power=sum(power for power in incomers if power) if all(incomers) else 0.0,
             register_step=max((_step(device) for device in channels if device.role == "grid"), default=0.0),
             certificate_factor=certificates.factor if certificates else 0.0,
@@ -328,8 +337,12 @@ class Books:
         self._accounts.abandon()
         self.enter_era(self.era + 1)
 
-    def restore(self, state: bytes) -> None:
-        """Restore from `state`; ValueError if it is damaged, of another site or of another era."""
+    def restore(self, state: bytes, *, convert: bool = False) -> bool:
+        """Restore from `state`; ValueError if it is damaged, of another site or of another era.
+
+        convert: also take a state of a version without channels of terminals, whose rows had another layout. Return
+        whether the rows continue those of the state.
+        """
         head, _, accounts = state.partition(b"\n")
         try:
             fields = json.loads(head)
@@ -341,8 +354,14 @@ class Books:
             raise ValueError("found a damaged state, expected the books' state")
         if era_of(state) != self.era:
             raise ValueError(f"found a state of era {era_of(state)}, expected {self.era}")
+        continues = len(accounts) < CHANNEL_COUNT_END or (
+            int.from_bytes(accounts[CHANNEL_COUNT_BEGIN:CHANNEL_COUNT_END], sys.byteorder) == len(self.layout.channels)
+        )
+        if not continues and not convert:
+            raise ValueError("found a state of other channels, expected the books' state")
         self._accounts.restore(accounts)
         self._starts, self._label = starts, (label, texts)
+        return continues
 
     def enter_era(self, era: int) -> None:
         """Continue in an era."""

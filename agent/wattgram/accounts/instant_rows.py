@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from math import isfinite, nan
 from typing import Any, Protocol
 
+from wattgram_ext.intensity import TERMINAL_ROLE
+
 from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS
 from wattgram.base.occurrence import Occurrence
@@ -24,7 +26,7 @@ from .heat_fuel import BurnerInterval, HeatFuel
 from .late_energy import LONGEST_GAP, LateAmount, LateEnergy, LateRow, Span
 from .metering_point import FuelFlow, PointInterval
 from .night_rest import NightRest, Position, is_silent_at_night
-from .site_wiring import UNREAD, SiteWiring
+from .site_wiring import STRINGS, UNREAD, SiteWiring
 
 SUB_METERS = ("load", "ev")
 """Roles outside the balance."""
@@ -79,9 +81,10 @@ class Instants:
         if site.latitude is not None and site.longitude is not None:
             position = Position(site.latitude, site.longitude)
         self._nights = {
-            device.name: NightRest(position, device.rated_power)
-            for device in layout.channels
-            if device.role == "pv" and is_silent_at_night(device)
+            point: NightRest(position, device.rated_power)
+            for device in config.devices
+            for point in (device.name, f"{device.name} {STRINGS}")  # of a hybrid that works, the strings alone sleep
+            if device.role == "pv" and point in self._points and is_silent_at_night(device)
         }
         self._captures = [source.config.name for source in sources if source.config.role == "capture"]
         self._intervals: list[PointInterval] = []
@@ -154,13 +157,12 @@ class Instants:
         }
         before = [interval.power for interval in self._intervals] or [nan] * len(self._layout.channels)
         intervals, self.occurrences = self._wiring.advance(taken, seconds)
-        self._intervals = [
-            self._with_gap(device.name, interval, taken, power)
-            for device, interval, power in zip(self._layout.channels, intervals, before, strict=True)
-        ]
+        self._intervals = [self._with_gap(index, intervals, taken, before) for index in range(len(intervals))]
         for name, finding in self._wiring.findings().items():
             self._sources[name].wiring_finding = finding
         for index, interval in enumerate(self._intervals):
+            if self._layout.channels[index].role == TERMINAL_ROLE:  # its gaps are those of the channels in it
+                continue
             if pause and undated:
                 self._late_energy.add_undated_gap(index)
             elif pause or (seconds > 0.0 and not interval.known):
@@ -169,20 +171,28 @@ class Instants:
         self._carbon = self._fuel_rates(time, seconds, span)
 
     def _with_gap(
-        self, channel: str, interval: PointInterval, taken: Mapping[str, PointInterval], before: float
+        self,
+        index: int,
+        intervals: Sequence[PointInterval],
+        taken: Mapping[str, PointInterval],
+        before: Sequence[float],
     ) -> PointInterval:
-        """Return the interval of a channel with what its counters show of a gap; `before`: power before it, W.
+        """Return the interval of a channel with what its counters show of a gap; `before`: powers before it, W.
 
-        The channel of a hybrid has the counters of the terminal.
+        The channel of a hybrid has the counters of the terminal. It has no gap while its terminal is known, whether the
+        split is known or not: the energy is in the load already.
         """
-        if interval is taken.get(channel):
+        channel, interval = self._layout.channels[index], intervals[index]
+        if channel.role == TERMINAL_ROLE or interval is taken.get(channel.name):
             return interval
-        counted = taken.get(self._wiring.counter_point(channel), UNREAD)
-        known = isfinite(before) or isfinite(interval.power) or isfinite(interval.positive)
+        counted = taken.get(self._wiring.counter_point(channel.name), UNREAD)
+        places = self._places(index)
+        present = any(isfinite(intervals[place].power) for place in places)
+        known = present or any(isfinite(before[place]) or isfinite(intervals[place].positive) for place in places)
         return interval._replace(
             known=known,
-            told=counted.told and isfinite(interval.power),
-            waiting=interval.waiting or counted.waiting or not isfinite(interval.power),
+            told=interval.known and counted.told and present,
+            waiting=interval.waiting or counted.waiting or not present,
         )
 
     def _note_late(self, index: int, interval: PointInterval, span: Span) -> None:
@@ -195,8 +205,17 @@ class Instants:
                 self.amounts.append(amount)
             if amount is not None and not interval.told:
                 self._late_energy.give_up_time(amount)
-        elif self._late_energy.is_waiting(index) and not interval.waiting and isfinite(interval.power):
+        elif self._late_energy.is_waiting(index) and not interval.waiting and self._is_present(index):
             self._late_energy.give_up(index)
+
+    def _is_present(self, index: int) -> bool:
+        """Return whether a channel has a power, or its terminal has."""
+        return any(isfinite(self._intervals[place].power) for place in self._places(index))
+
+    def _places(self, index: int) -> tuple[int, ...]:
+        """Return the channels that know the energy of a channel: itself, and the terminal that contains it."""
+        terminal = self._layout.terminals[index]
+        return (index,) if terminal < 0 else (index, terminal)
 
     def device_of(self, channel: int) -> str:
         """Return the name of the device that a channel belongs to."""

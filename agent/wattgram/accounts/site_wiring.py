@@ -116,7 +116,7 @@ class SiteWiring:
             return
         reading = taken.node
         if reading is not None and (isfinite(reading.battery) or self._states[node.name].shares(node)):
-            self._states[node.name].add_inverter(reading)
+            self._states[node.name].add_inverter(name, reading)
             yield f"{name} {TERMINAL}", reading.terminal, reading.terminal_step
             yield f"{name} {STRINGS}", reading.pv, NOTHING_METERED
             yield f"{name} {CELLS}", reading.battery, NOTHING_METERED
@@ -138,7 +138,7 @@ class SiteWiring:
                 result |= shared.channels
                 flows |= shared.flows
             else:
-                result |= dict.fromkeys(node.battery_channels, NO_FLOW)
+                result |= {node.unsplit_channel: UNREAD} | dict.fromkeys(node.battery_channels, NO_FLOW)
         if self._uses:
             result |= self._own_uses(flows, hours)
         self._before |= {name: interval.power for name, interval in points.items()}

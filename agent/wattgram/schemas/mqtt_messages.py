@@ -95,7 +95,7 @@ def _device() -> Schema:
             "enum": list(reversed(WORST_QUALITY_FIRST)),
             "description": "Verdict on this reading. stale: no value, or a frozen device; implausible: a value that "
             "cannot be true is absent; reset, glitch, estimated: verdict on the counters; partial: a wanted quantity "
-            "is missing",
+            "is missing. estimated is also the power by counters, and of a hybrid without a register of its terminal",
         },
         **{name: _quantity(quantity) for name, quantity in QUANTITIES.items()},
         "replayed": _REPLAYED,

@@ -6,7 +6,7 @@ import struct
 from math import nan
 from typing import Any
 
-from wattgram_ext.intensity import OUTPUTS, Accounts
+from wattgram_ext.intensity import OUTPUTS, TERMINAL_ROLE, Accounts
 
 from wattgram.accounts.balance import Balance
 from wattgram.accounts.books import LEADING_COLUMNS, Layout
@@ -66,6 +66,9 @@ class _Busbar:
         self._accounts = Accounts(
             [config.role for config in configs],
             [0.0] * len(channels),
+            terminals=[
+                channels.index(terminal) if (terminal := layout.terminals[channel]) >= 0 else -1 for channel in channels
+            ],
             pools=[parts.pool_indices[channel] for channel in channels],
             batteries=[(0.95, 0.95, 0.0, 0.0, False)] * len(parts.pools),
         )
@@ -74,6 +77,7 @@ class _Busbar:
                 [
                     (device.name, device.role, device.driver, device.unit, device.invert, *device.behind)
                     for device in configs
+                    if device.role != TERMINAL_ROLE
                 ]
             )
         )

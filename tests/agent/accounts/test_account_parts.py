@@ -41,12 +41,12 @@ def test_a_site_has_one_busbar_and_one_pool() -> None:
 
 
 def test_a_device_is_on_the_busbar_of_the_incomer_that_contains_it() -> None:
-    """Through a sub-meter and a hybrid inverter, also for the channel that the hybrid adds."""
+    """Through a sub-meter and a hybrid inverter, also for the channels that the hybrid adds."""
     found = parts(A, B, HALL, ROOF, grid=CONNECTION)
-    assert (found.incomers, found.busbars) == (("a", "b"), (0, 1, 1, 1, 1))
-    assert found.channels_on(1) == [1, 2, 3, 4]
+    assert (found.incomers, found.busbars) == (("a", "b"), (0, 1, 1, 1, 1, 1))
+    assert found.channels_on(1) == [1, 2, 3, 4, 5]
     found = parts(A, B, HALL, ROOF)
-    assert (found.incomers, found.busbars) == (("",), (0, 0, 0, 0, 0))
+    assert (found.incomers, found.busbars) == (("",), (0, 0, 0, 0, 0, 0))
 
 
 def test_each_hybrid_and_each_busbar_has_a_pool() -> None:
@@ -59,7 +59,7 @@ def test_each_hybrid_and_each_busbar_has_a_pool() -> None:
     assert pools(found) == expected
     assert [pool.busbar for pool in found.pools] == [1, 1, 0, 0]
     assert [pool.device for pool in found.pools] == ["roof", "b", "a", "west"]
-    assert found.pool_indices == (0, 0, 0, 0, 0, 1, 1, 2, 0, 3)
+    assert found.pool_indices == (0, 0, 0, 0, 0, 1, 1, 2, 0, 3, 0, 0)
     found = parts(*devices)
     assert pools(found) == [("roof", ["luna"]), ("", ["store", "store-2", "store-3"]), ("west", [])]
     assert [pool.device for pool in found.pools] == ["roof", "", "west"]
