@@ -46,6 +46,8 @@ cdef struct OpenBusbar:  # of it: a busbar's part without a load of its own; all
     double groups[GROUP_COUNT]   # Wh
     double sources[4 * SOURCE_COUNT]   # Wh, g, Wh, Wh of each source's parcel
     double terminal      # Wh of terminals whose split was unknown
+    double partial_import        # Wh while an incomer of the busbar was not known
+    double partial_export
 
 
 cdef struct OpenCharge:  # of it: what a pool of such a busbar was charged with; all doubles
@@ -229,6 +231,9 @@ cdef inline void keep_busbar(OpenBusbar *open, const Flows *flows, const Parcel 
         open.sources[4 * i + 2] += sources[i].clean * hours
         open.sources[4 * i + 3] += sources[i].own * hours
     open.terminal += flows.terminal * hours
+    if not flows.known[FLOW_IMPORT]:
+        open.partial_import += flows.imported * hours
+        open.partial_export += flows.exported * hours
 
 
 cdef inline void keep_charge(OpenCharge *open, const Parcel *arrival, double hours) noexcept nogil:
@@ -371,6 +376,17 @@ cdef inline void gain_time(const Open *open, const Row *row, const Flows *flows,
         if tells(open, flows, i):
             gained[SUM_KNOWN + i] = max(row.seconds - open.known[i], 0.0)
             gained[SUM_KNOWN_ENERGY + i] = open.partial[i] + gained[SUM_IMPORT + i]
+
+
+cdef inline double exchanged(const OpenBusbar *open, const Flows *late) noexcept nogil:
+    """Return the Wh that went in by one incomer and out by another: in neither import nor export (METHOD-SITE 8.4).
+
+    The time in which an incomer was unknown is one interval, as the late energy is known for it only as a whole. As in
+    `channels.net`, the sign of the sum decides, and what one side counted in both directions remains in both.
+    """
+    cdef double known = open.partial_import - open.partial_export
+    cdef double told = late.imported - late.exported
+    return positive(known) + positive(told) - positive(known + told)
 
 
 cdef inline void book_unsettled(

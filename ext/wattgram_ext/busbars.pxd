@@ -1,7 +1,7 @@
 # cython: language_level=3, cdivision=True
 """Several busbars: each has a balance and a mix of its own, and the site's figures are their sums (METHOD-SITE 8.4)."""
 
-from .channels cimport Flows, Seen
+from .channels cimport Flows, Row, Seen
 from .pool cimport Delivery, Stock
 from .sharing cimport SOURCE_COUNT, Parcel, Shares
 from .windows cimport *
@@ -13,6 +13,8 @@ cdef struct Lane:        # a busbar in the computation of a row
     Parcel sources[SOURCE_COUNT]
     Shares shares
     Parcel late[SOURCE_COUNT]    # of a row of late energy; then `sources` and the next contain the open energy, too
+    Row row              # of late energy, with the price of the busbar
+    double netted        # Wh of it that went in by one incomer and out by another
     double charged
     double surplus       # without the terminals' energy
     double load

@@ -22,7 +22,7 @@ from libc.string cimport memcpy, memset
 
 from .booking cimport (
     Held, Open, OpenBusbar, OpenCharge, Tariff, book, book_groups, book_open_groups, book_settled_groups,
-    book_unpriced_groups, book_unsettled, gain, gain_settled, gain_unpriced, gain_unpriced_load, hold, keep_busbar,
+    book_unpriced_groups, book_unsettled, exchanged, gain, gain_settled, gain_unpriced, gain_unpriced_load, hold, keep_busbar,
     keep_charge, release, settle,
 )
 from .busbars cimport Draw, Lane, append, joined_flows, joined_shares
@@ -710,7 +710,7 @@ cdef class Accounts:
             out[STOCK_ENERGY] += self.stores[i].energy
             out[STOCK_EMISSION] += self.stores[i].carbon
 
-    cdef inline bint join_open(self, const Row *row) noexcept nogil:
+    cdef inline bint join_open(self) noexcept nogil:
         """Write late and open energy of each busbar to its lane. Return whether its load then is possible."""
         cdef Lane *lane
         cdef const OpenBusbar *open
@@ -725,7 +725,7 @@ cdef class Accounts:
         for i in range(self.busbars):
             lane, open = self.lanes + i, self.open_sides + i
             drawn = self.drawn_on(i)
-            self.sources_of(row, &lane.moved, &drawn, lane.late)
+            self.sources_of(&lane.row, &lane.moved, &drawn, lane.late)
             inflow = 0
             for k in range(SOURCE_COUNT):
                 lane.sources[k] = Parcel(
@@ -775,10 +775,14 @@ cdef class Accounts:
             lane.moved = flows(self.sides + i, &row, &lane.seen)
             lane.seen = told(self.sides + i, row.powers)
             judge(self.sides + i, &lane.seen, &lane.moved)
+            lane.row = row
+            self.net_late(i)
         moved = joined_flows(self.lanes, self.busbars)
+        if self.busbars == 1:
+            row = self.lanes.row
         for i in range(self.pools):
-            self.draw_late(i, &row)
-        sound = self.join_open(&row)
+            self.draw_late(i, &self.lanes[self.sides.pools[i].busbar].row)
+        sound = self.join_open()
         for i in range(self.pools):
             if self.draws[i].drawn.opening > 0:
                 add(self.totals, SUM_OPENING, self.draws[i].drawn.opening_carbon)
@@ -789,20 +793,37 @@ cdef class Accounts:
         if moved.whole and sound:
             for i in range(self.busbars):
                 if self.open.contained > 0:
-                    self.settle_unpriced(i, &row, gained)
+                    self.settle_unpriced(i, gained)
                 else:
-                    self.settle_busbar(i, &row, gained)
+                    self.settle_busbar(i, gained)
             if self.busbars > 1:
                 release(self.totals, self.held, not self.open.contained > 0, gained)
             settle(self.totals, self.open, &row, &moved, gained)
             self.forget_open()
         else:
             for i in range(self.busbars):
-                self.leave_open(i, &row, gained)
+                self.leave_open(i, gained)
             book_unsettled(self.totals, self.open, &row, &moved, gained)
             if moved.whole:
                 self.forget_open()
         self.rest_late()
+
+    cdef inline void net_late(self, int busbar) noexcept nogil:
+        """Net the late energy of a busbar's incomers, and lower the price of a late export to the booked price.
+
+        The price is too high if the export takes off more import carbon than was booked.
+        """
+        cdef Lane *lane = self.lanes + busbar
+        cdef const double *booked = self.open_sides[busbar].sources + 4 * (SOURCE_COUNT - 1)
+        lane.netted = exchanged(self.open_sides + busbar, &lane.moved)
+        lane.moved.imported -= lane.netted
+        lane.moved.exported -= lane.netted
+        if not (lane.moved.imported < 0 and booked[0] > 0):
+            return
+        if booked[1] + lane.moved.imported * lane.row.grid < 0:
+            lane.row.grid = booked[1] / booked[0]
+        if booked[2] + lane.moved.imported * lane.row.grid_clean < 0:
+            lane.row.grid_clean = booked[2] / booked[0]
 
     cdef inline void draw_late(self, int pool, const Row *row) noexcept nogil:
         """Find what a pool delivers of late energy."""
@@ -812,7 +833,7 @@ cdef class Accounts:
             self.stores + pool, self.trips + pool, moved.discharge, 1.0, self.discharging(pool), row.grid, row.grid_clean
         )
 
-    cdef inline void settle_busbar(self, int busbar, const Row *row, double *gained) noexcept nogil:
+    cdef inline void settle_busbar(self, int busbar, double *gained) noexcept nogil:
         """Gain the late energy of a busbar, and the load of its time without one."""
         cdef Lane *lane = self.lanes + busbar
         cdef double change = 0
@@ -827,19 +848,21 @@ cdef class Accounts:
                 self.draws[i].taken = taken
                 change += taken
         gain_settled(
-            self.open_sides + busbar, &self.tariff, row, &lane.moved, lane.late, lane.sources, &lane.shares, change,
-            lane.load, gained,
+            self.open_sides + busbar, &self.tariff, &lane.row, &lane.moved, lane.late, lane.sources, &lane.shares,
+            change, lane.load, gained,
         )
         if self.sides[busbar].grouped:
             book_settled_groups(self.totals, self.open_sides + busbar, &lane.moved, &lane.shares, lane.load)
 
-    cdef inline void settle_unpriced(self, int busbar, const Row *row, double *gained) noexcept nogil:
+    cdef inline void settle_unpriced(self, int busbar, double *gained) noexcept nogil:
         """Gain the late energy of a busbar, and the load of a time in which the mix of the site was unknown."""
         cdef Lane *lane = self.lanes + busbar
-        lane.shares = share_known(lane.late, lane.moved.charge, lane.moved.exported, row.grid, row.grid_clean)
+        lane.shares = share_known(
+            lane.late, lane.moved.charge, lane.moved.exported, lane.row.grid, lane.row.grid_clean
+        )
         self.charge_late(busbar, False)
         gain_unpriced(
-            &self.tariff, row, &lane.moved, lane.late, &lane.shares, lane.surplus, lane.load, gained
+            &self.tariff, &lane.row, &lane.moved, lane.late, &lane.shares, lane.surplus, lane.load, gained
         )
         if self.sides[busbar].grouped:
             book_unpriced_groups(self.totals, self.open_sides + busbar, &lane.moved)
@@ -859,14 +882,22 @@ cdef class Accounts:
                 charge(self.stores + i, self.trips + i, &arrival, power, 1.0, self.charging(i))
                 self.draws[i].taken = arrival.carbon
 
-    cdef inline void leave_open(self, int busbar, const Row *row, double *gained) noexcept nogil:
+    cdef inline void leave_open(self, int busbar, double *gained) noexcept nogil:
         """Gain the late energy of a busbar, and keep it for the time when the load of the site is known."""
         cdef Lane *lane = self.lanes + busbar
-        lane.shares = share_known(lane.late, lane.moved.charge, lane.moved.exported, row.grid, row.grid_clean)
+        cdef const Row *row = &lane.row
+        cdef double imported = lane.moved.imported + lane.netted
+        memcpy(lane.sources, lane.late, sizeof(lane.late))
+        lane.sources[3] = Parcel(imported, imported * row.grid, imported * row.grid_clean, 0)
+        lane.shares = share_known(
+            lane.sources, lane.moved.charge, lane.moved.exported + lane.netted, row.grid, row.grid_clean
+        )
         gain(&self.tariff, row, &lane.moved, &lane.shares, lane.late, False, gained)
         if self.sides[busbar].grouped:
             book_open_groups(self.totals, 1.0, &lane.moved, False)
         keep_busbar(self.open_sides + busbar, &lane.moved, lane.late, 1.0)
+        if lane.moved.known[FLOW_IMPORT]:
+            self.open_sides[busbar].partial_import = self.open_sides[busbar].partial_export = 0
         self.charge_late(busbar, True)
 
     cdef inline void rest_late(self) noexcept nogil:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from wattgram.base.clock import NS
-from wattgram.base.record import ALL_WINDOWS, Record
+from wattgram.base.record import Record
 from wattgram.grid.signal import SUPPLIED, Signal
 from wattgram.site.revision import Revision
 from wattgram.store.history import History
@@ -201,9 +201,9 @@ class ExactSite(WiredSite):
             self.clock.go(self.exact.tick)
             self.read()
             self.site.tick(self.clock.time())
-            while (since := self.site.settlement.begin()) is not None:
-                await self.revision.revise(since, since, ALL_WINDOWS)
-                self.site.settlement.end(done=True)
+            while self.site.store_late():
+                pass
+            assert await self.revision.settle()
         await self.spool.sync()
 
     def stored(self, window: str) -> dict[int, Record]:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS, Clock
-from wattgram.base.record import ALL_WINDOWS, Record
+from wattgram.base.record import Record
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.grid_table import GridConfig
 from wattgram.config.load import Config
@@ -139,9 +139,9 @@ class Plant:
 
     async def settle(self) -> None:
         """Compute closed quarters with late energy again, as `Revision.run` does."""
-        while (since := self.site.settlement.begin()) is not None:
-            await self.revision.revise(since, since, ALL_WINDOWS)
-            self.site.settlement.end(done=True)
+        while self.site.store_late():
+            pass
+        assert await self.revision.settle()
         await self.spool.sync()
 
     def stored(self, window: str) -> list[Record]:

@@ -14,7 +14,7 @@ from math import isfinite, isnan, nan
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from wattgram_ext.intensity import DETAILS, OUTPUTS, Accounts
+from wattgram_ext.intensity import DETAILS, OUTPUTS
 
 from wattgram.base.clock import NS
 from wattgram.base.occurrence import DeviceOccurrence
@@ -24,18 +24,19 @@ from wattgram.base.record import WINDOWS, Record, Series
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.load import Config
 from wattgram.config.role_keys import BURNERS
-from wattgram.counters.metering import counters_of
 from wattgram.grid.ladder import Ladder
 from wattgram.grid.signal import Signal
-from wattgram.grid.table import FactorTable
 
-from . import battery_pool, fuel, heat_fuel
+from . import heat_fuel, site_accounts
 from .account_parts import AccountParts, account_parts
 from .battery_watch import BatteryWatch
 from .hybrid_nodes import channels_of, terminals_of
 
 BALANCE_ROLES = POWER_ROLES
 """Roles whose power is a channel of the accounts."""
+
+OUTSIDE_BALANCE = ("load", "ev")
+"""Roles of sub-meters, whose energy is a part of the load."""
 
 TOTAL_WINDOWS = ("1d", "1mo")
 """Windows that close with the first instant after them."""
@@ -48,6 +49,9 @@ EARLIER_SECONDS = 2.0
 
 LEADING_COLUMNS = 3
 """Columns before the powers: seconds, grid g/kWh, grid clean share."""
+
+WINDOW_FIELDS = ("estimated_energy",)
+"""Numbers of a window, between those of the accounts and `EXTRA_FIELDS`."""
 
 CHANNEL_COUNT_BEGIN, CHANNEL_COUNT_END = 12, 16
 """Place of the number of channels in the state of the accounts, bytes (docs/formats/state.md)."""
@@ -70,8 +74,9 @@ class Layout:
     that contains it, -1 for none.
 
     Rows are stored in records of two series: `instant`, and `late` for the late energy of a quarter of an hour. A
-    change of the site changes the series. totals: series of energy that belongs to days and months only, because its
-    time is not known; in earlier versions all late energy.
+    change of the site changes the series. The text of a `late` record is the time of its energy (`late_price`). totals:
+    series of energy that belongs to days and months only, because its time is not known, or no quarter of it can be
+    computed any more; in earlier versions all late energy.
     """
 
     channels: tuple[DeviceConfig, ...]
@@ -113,7 +118,7 @@ class Layout:
             columns,
             fields,
             Series("instant", tags, fields),
-            Series("late", (*tags, ("slot", SLOT)), fields),
+            Series("late", (*tags, ("slot", SLOT)), fields, (), ("spans",)),
             Series("late", tags, fields),
             config.site.timezone,
             terminals_of(config.devices, channels),
@@ -176,30 +181,16 @@ class Books:
         self.ladder = ladder
         self._zone = config.site.timezone
         self._method = config.grid.method
-        channels, basis, parts = self.layout.channels, config.grid.basis, self.layout.parts
-        pools = [battery_pool.pool([device.battery for device in node.batteries]) for node in parts.pools]
-        certificates = config.grid.certificates
-        incomers = [device.rated_power for device in channels if device.role == "grid"]
-        self._accounts = Accounts(
-            [device.role for device in channels],
-            [fuel.factor(device, basis) for device in channels],
-            method=config.grid.method,
-            residual_factor=FactorTable.shipped().residual(config.grid.zone, time),
-            windows=len(WINDOWS),
-            columns=self.layout.columns,
-            groups=[device.group or ("transport" if device.role == "ev" else "") for device in channels],
-            terminals=self.layout.terminals,
-            rated_power=sum(power for power in incomers if power) if all(incomers) else 0.0,
-            register_step=max((_step(device) for device in channels if device.role == "grid"), default=0.0),
-            certificate_factor=certificates.factor if certificates else 0.0,
-            hour=WINDOWS.index("1h"),
-            busbars=parts.busbars,
-            pools=parts.pool_indices,
-            batteries=pools,
+        layout = self.layout
+        self._accounts = site_accounts.site_accounts(
+            config, layout.channels, layout.parts, layout.columns, layout.terminals, time
         )
-        self._battery_watches = [BatteryWatch(pool.configured_round_trip) for pool in pools]
+        self._battery_watches = [
+            BatteryWatch(pool.configured_round_trip) for pool in site_accounts.pools_of(layout.parts)
+        ]
         self._series = {window: self._window_series(config.site.name, window) for window in ("tick", *WINDOWS)}
         self._starts: dict[str, int] = {}
+        self._estimated = dict.fromkeys(WINDOWS, 0.0)
         self._label: tuple[bytes, tuple[str, ...]] = (struct.pack("4d", nan, nan, nan, nan), ("", "", ""))
         self._last_extra: tuple[GridTerms | None, bytes, tuple[str, ...]] = (None, b"", ())
         self.enter_era(era)
@@ -253,7 +244,7 @@ class Books:
                 yield self._record("tick", times[index], results[at : at + ROW])
             begin = end
             while waiting and waiting[0][0] == times[end - 1]:
-                self._accounts.late(waiting.popleft()[1])
+                self._book_late(waiting.popleft()[1], WINDOWS)
             # Days and months are closed with the next instant, as their last quarter may end without an instant.
             yield from self._close(times[end - 1], ("15m", "1h"))
 
@@ -261,7 +252,17 @@ class Books:
         """Book late energy of a slot that ended without an instant at its end."""
         yield from self._close(time - 1, WINDOWS)
         self._open(time - 1)
+        self._book_late(row, WINDOWS)
+
+    def _book_late(self, row: bytes, windows: Sequence[str]) -> None:
+        """Book late energy; it is the estimated energy of some windows (METHOD-SITE 9.3, 11)."""
         self._accounts.late(row)
+        count = len(self.layout.channels)
+        numbers = struct.unpack_from(f"{2 * count}d", row, 8 * (LEADING_COLUMNS + count))
+        known = [device.role not in OUTSIDE_BALANCE for device in self.layout.channels for _ in range(2)]
+        energy = sum(abs(number) for number, counts in zip(numbers, known, strict=True) if counts and isfinite(number))
+        for window in windows:
+            self._estimated[window] += energy
 
     def late_totals(self, time: int, row: bytes) -> Iterator[Record]:
         """Book a row of energy that belongs to days and months only, at the end of an hour."""
@@ -269,7 +270,8 @@ class Books:
         yield from self._close(time, ("15m", "1h"))
         self._open(time - 1, TOTAL_WINDOWS)
         self._open(time)
-        self._accounts.late(self._without_waiting(row))
+        self._book_late(self._without_waiting(row), TOTAL_WINDOWS)
+        self._accounts.abandon()  # no quarter settles it
         for window in WINDOWS:
             if window not in TOTAL_WINDOWS:
                 self._accounts.reset(WINDOWS.index(window))
@@ -279,6 +281,8 @@ class Books:
 
         Energies of the channels beside a missing incomer waited then, and are booked with the instants now.
         """
+        if seconds_of(row) == 0.0:
+            return row
         numbers, count = array("d", row), len(self.layout.channels)
         waited, first = numbers[0] > EARLIER_SECONDS, LEADING_COLUMNS + count
         for index, device in enumerate(self.layout.channels):
@@ -317,7 +321,8 @@ class Books:
     def state(self) -> bytes:
         """Return the state for a restart, for `restore`."""
         starts = {window: self._starts[window] for window in WINDOWS if window in self._starts}
-        head = {"starts": starts, "label": [self._label[0].hex(), self._label[1]], "era": self.era}
+        label, estimated = [self._label[0].hex(), self._label[1]], [self._estimated[window] for window in WINDOWS]
+        head = {"starts": starts, "label": label, "era": self.era, "estimated": estimated}
         return json.dumps(head).encode() + b"\n" + self._accounts.state()
 
     def set_back(self, time: int) -> None:
@@ -332,7 +337,7 @@ class Books:
             if window in TOTAL_WINDOWS:
                 self._starts[window] = window_start(window, time - 1, self._zone)
             else:
-                self._accounts.reset(WINDOWS.index(window))
+                self._reset(window)
                 del self._starts[window]
         self._accounts.abandon()
         self.enter_era(self.era + 1)
@@ -348,6 +353,7 @@ class Books:
             fields = json.loads(head)
             starts = {window: int(fields["starts"][window]) for window in WINDOWS if window in fields["starts"]}
             label, texts = bytes.fromhex(fields["label"][0]), tuple(str(text) for text in fields["label"][1])
+            estimated = [float(energy) for energy in fields.get("estimated", [0.0] * len(WINDOWS))]
         except (AttributeError, KeyError, IndexError, TypeError) as error:
             raise ValueError("found a damaged state, expected the books' state") from error
         if len(label) != 8 * (len(EXTRA_FIELDS) - 1) or len(texts) != len(EMISSION_TEXTS):
@@ -361,6 +367,7 @@ class Books:
             raise ValueError("found a state of other channels, expected the books' state")
         self._accounts.restore(accounts)
         self._starts, self._label = starts, (label, texts)
+        self._estimated = dict(zip(WINDOWS, estimated, strict=True))
         return continues
 
     def enter_era(self, era: int) -> None:
@@ -383,14 +390,20 @@ class Books:
             index = WINDOWS.index(window)
             row = self._accounts.window(index, (end - start) / NS)
             if isfinite(struct.unpack_from("d", row, UNACCOUNTED)[0]):
-                yield self._record(window, start, row + self._accounts.details(index))
-            self._accounts.reset(index)
+                details = self._accounts.details(index) + struct.pack("d", self._estimated[window])
+                yield self._record(window, start, row + details)
+            self._reset(window)
             if window == SLOT:
                 self._accounts.abandon()
             del self._starts[window]
 
+    def _reset(self, window: str) -> None:
+        """Start a window with nothing in it."""
+        self._accounts.reset(WINDOWS.index(window))
+        self._estimated[window] = 0.0
+
     def _window_series(self, site: str, window: str) -> Series:
-        details = () if window == "tick" else DETAILS
+        details = () if window == "tick" else (*DETAILS, *WINDOW_FIELDS)
         tags = (("site", site), ("window", window))
         return Series("emission", tags, (*OUTPUTS, *details, *EXTRA_FIELDS), WHOLE_FIELDS, EMISSION_TEXTS)
 
@@ -426,10 +439,3 @@ def era_of(state: bytes) -> int:
         return int(json.loads(state.partition(b"\n")[0]).get("era", 0))
     except (AttributeError, TypeError) as error:
         raise ValueError("found a damaged state, expected the books' state") from error
-
-
-def _step(device: DeviceConfig) -> float:
-    """Return the coarsest step of an incomer's counters, Wh; 0 if the device's map is not known beforehand."""
-    if device.device is None:
-        return 0.0
-    return max((directed.counter.count for directed in counters_of(device.device, device.role)), default=0.0)

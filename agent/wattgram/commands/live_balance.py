@@ -39,7 +39,9 @@ def direction_finding(device: LiveDevice, devices: Sequence[LiveDevice]) -> list
         standby = STANDBY_SHARE * config.rated_power if config.rated_power else LARGEST_STANDBY
         if _charges(device):
             return []
-        hybrid = _has_battery(device)
+        hybrid = _has_battery(device) or any(
+            other.source.config.role == "battery" and device.name in other.source.config.behind for other in devices
+        )
         if hybrid or -latest.power <= max(NOISE_POWER, standby):
             reason = "does it charge its battery" if hybrid else "is it the consumption at rest"
             return [LiveFinding("against", f"{text}, or {reason}?", question=True)]

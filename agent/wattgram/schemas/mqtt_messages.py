@@ -8,7 +8,7 @@ from typing import Any, get_args
 from wattgram_drivers.quantity import BY_KIND, QUANTITIES, Quantity
 from wattgram_ext.intensity import DETAILS, OUTPUTS
 
-from wattgram.accounts.books import EMISSION_TEXTS, EXTRA_FIELDS, WHOLE_FIELDS
+from wattgram.accounts.books import EMISSION_TEXTS, EXTRA_FIELDS, WHOLE_FIELDS, WINDOW_FIELDS
 from wattgram.acquisition.record_quality import WORST_QUALITY_FIRST
 from wattgram.base.event_severity import Severity
 from wattgram.base.record import WINDOWS
@@ -159,7 +159,7 @@ def _window() -> Schema:
             "enum": list(WINDOWS),
             "description": "Length of the window of local time; the same as in the topic",
         },
-        **_emission_fields((*OUTPUTS, *DETAILS, *EXTRA_FIELDS)),
+        **_emission_fields((*OUTPUTS, *DETAILS, *WINDOW_FIELDS, *EXTRA_FIELDS)),
         "replayed": _REPLAYED,
     }
     return _message(

@@ -41,7 +41,7 @@ class ResultStages:
         records = [accounts.checkpoint(time - 1)] if accounts.begun_anew else []
         priced, layout = accounts.pricing.advance([time], [flows.row]), accounts.books.layout
         records.append(Record(layout.instant, time, priced.rows))
-        records += [Record(layout.late, end, row) for end, row in gaps.rows]
+        records += [late.record(layout) for late in gaps.rows]
         self._days.add_row(time, priced.rows)
         for amount in gaps.amounts:
             self._days.add_late(amount)
