@@ -157,7 +157,7 @@ def _exact_day(random: Random, plan: Plan, tick: int) -> ExactDay:
     sleep = range(0)
     if plan.silences and random.random() < 0.3:
         site = with_sleepers(site)
-        sleep = range(begin := random.randint(2, plan.steps // 2), begin + random.randint(2, plan.steps // 2))
+        sleep = range(begin := random.randint(2, 12), begin + random.randint(2, 12))  # before dawn
     sleepers = [device.name for device in site.devices if device.silent_at_night]
     gaps = [] if sleep else list(silences(random, site, plan.steps, plan.silences))
     held = {instant for _, begin, end in gaps for instant in (*range(begin + 1, begin + HOLD + 2), end)}

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from wattgram.base.record import Record, Series
 
-from .books import Books, era_of
+from .books import Books
+from .books_state import era_of
 from .checkpoint_text import text_of
 from .pricing import PricedRows, Pricing
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-import sys
 from array import array
 from bisect import bisect_right
 from collections import deque
@@ -30,6 +29,7 @@ from wattgram.grid.signal import Signal
 from . import heat_fuel, site_accounts
 from .account_parts import AccountParts, account_parts
 from .battery_watch import BatteryWatch
+from .books_state import channel_count, era_of
 from .hybrid_nodes import channels_of, terminals_of
 
 BALANCE_ROLES = POWER_ROLES
@@ -52,9 +52,6 @@ LEADING_COLUMNS = 3
 
 WINDOW_FIELDS = ("estimated_energy",)
 """Numbers of a window, between those of the accounts and `EXTRA_FIELDS`."""
-
-CHANNEL_COUNT_BEGIN, CHANNEL_COUNT_END = 12, 16
-"""Place of the number of channels in the state of the accounts, bytes (docs/formats/state.md)."""
 
 EXTRA_FIELDS = ("grid_clean_share", "official_intensity", "grid_tier", "grid_age", "revision")
 """Numbers of an emission after the accounts' own; the revision is the last (`record.Record.looked_up_by_key`)."""
@@ -360,9 +357,7 @@ class Books:
             raise ValueError("found a damaged state, expected the books' state")
         if era_of(state) != self.era:
             raise ValueError(f"found a state of era {era_of(state)}, expected {self.era}")
-        continues = len(accounts) < CHANNEL_COUNT_END or (
-            int.from_bytes(accounts[CHANNEL_COUNT_BEGIN:CHANNEL_COUNT_END], sys.byteorder) == len(self.layout.channels)
-        )
+        continues = channel_count(state) == len(self.layout.channels)
         if not continues and not convert:
             raise ValueError("found a state of other channels, expected the books' state")
         self._accounts.restore(accounts)
@@ -431,11 +426,3 @@ def seconds_of(row: bytes) -> float:
 def interval_begin(time: int, seconds: float) -> int:
     """Return the begin of an interval that ends at `time`, UTC ns: the same from a tick and from its stored row."""
     return time - max(1, round(seconds * NS))
-
-
-def era_of(state: bytes) -> int:
-    """Return the era of books from their state; ValueError if the state is invalid."""
-    try:
-        return int(json.loads(state.partition(b"\n")[0]).get("era", 0))
-    except (AttributeError, TypeError) as error:
-        raise ValueError("found a damaged state, expected the books' state") from error

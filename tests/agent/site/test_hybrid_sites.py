@@ -155,6 +155,22 @@ def test_an_unknown_battery_leaves_pv_and_battery_unknown_and_the_load_known(tmp
     assert site.events("") == []  # the load is known
 
 
+def test_an_implausible_battery_leaves_the_split_unknown_and_the_load_known(tmp_path: Path) -> None:
+    """METHOD-SITE 10: a DC power above 3 x rated power is absent; T of 4.8 kW is told, and the load is 2 + 4.8 kW."""
+    site = WiredSite(tmp_path, METER, device("roof", "pv", "huawei_sun2000", 503, 'rated_power = "5 kW"'))
+    site.shows("incomer", active_power_total=2000.0)
+    wake(site)
+    shows(site, 4.8, 8.0, -300.0)
+    site.run(7)
+    assert site.quality("roof") == "implausible"
+    assert "implausible value" in site.events("roof")
+    assert site.number("load_power") == pytest.approx(6800.0)
+    assert isnan(site.number("pv_power"))
+    assert isnan(site.number("emission_intensity"))
+    assert site.number("unaccounted_energy") == pytest.approx(-4800.0 / 3600)
+    assert site.events("") == []
+
+
 def test_a_pv_power_that_is_absent_for_a_moment_leaves_the_split_unknown(tmp_path: Path) -> None:
     """METHOD-SITE 8.2: the rows "P unknown" are for maps without a register."""
     site = WiredSite(tmp_path, METER, HUAWEI[0])
