@@ -16,7 +16,7 @@ COLUMNS: tuple[str, ...]
 ends with the row; soc and ends to its instant. An impossible number counts as NaN.
 energy: two a channel, Wh of its counters in the role's direction and against it; NaN = integrate the power.
 carbon: one a channel, g/h of a producer, from its fuel; NaN = its power times its factor.
-soc: state of charge of the battery, 0-1; NaN = unknown.
+soc: one a pool, state of charge of its batteries, 0-1; NaN = unknown.
 certificates: Wh of purchased certificates, by time of production; NaN = 0.
 captured: kg of CO2; NaN = unknown.
 official: g/kWh of scope2_location; NaN = official_factor.
@@ -67,6 +67,11 @@ class Accounts:
     charge falls to 1/e. self_discharge: share of the stock lost in an hour (METHOD 4.6).
     learning: no efficiency is configured. Without a state of charge, both directions then have half of the loss of the
     learned round trip, until then of 0.85 (METHOD-SITE 9.6).
+    busbars: index of each channel's busbar, default 0. Each busbar has a balance and a mix of its own; the numbers of
+    the site are sums, and ratios of sums; its load is known if that of each busbar is (METHOD-SITE 8.4).
+    pools: index of each channel's pool, used for batteries, default 0. The batteries of a pool are on one busbar and
+    are summed before the sign decides; each pool has a stock of its own. batteries: (charge_efficiency,
+    discharge_efficiency, capacity, self_discharge, learning) of each pool, by default the arguments above.
     ValueError: the message names the invalid argument.
     """
 
@@ -92,6 +97,9 @@ class Accounts:
         soc_time: float = 3600.0,
         self_discharge: float = 0.0,
         learning: bool = False,
+        busbars: Sequence[int] | None = None,
+        pools: Sequence[int] | None = None,
+        batteries: Sequence[tuple[float, float, float, float, bool]] | None = None,
     ) -> None: ...
     def step(self, block: bytes) -> bytes:
         """Advance over instants in order, and return a row of OUTPUTS for each.
@@ -126,19 +134,24 @@ class Accounts:
     def reset(self, index: int) -> None:
         """Restart a window."""
     def stock(self) -> tuple[float, float]:
-        """Return the energy in the battery (Wh inside the store) and its carbon (g)."""
+        """Return the energy in the batteries (Wh inside the stores) and its carbon (g): the sums of the pools."""
+    def stocks(self) -> list[tuple[float, float]]:
+        """Return the same of each pool."""
     def concentrated(self) -> bool:
-        """Return whether the battery's carbon per Wh exceeds twice the maximum charged since the store was empty.
+        """Return whether a pool's carbon per Wh exceeds twice the maximum charged since the store was empty.
 
         This is an alarm: the losses then contradict the meters (METHOD 4.6).
         """
-    def out_of_range(self) -> bool:
-        """Return whether the store's intensity lies outside the range of what ever was charged (METHOD-SITE 9.6).
+    def out_of_range(self, pool: int = 0) -> bool:
+        """Return whether a store's intensity lies outside the range of what ever was charged (METHOD-SITE 9.6).
 
-        Above twice the maximum, or below 95 % of the minimum.
+        Above twice the maximum, or below 95 % of the minimum. IndexError: no such pool.
         """
-    def round_trip(self) -> tuple[float, float]:
-        """Return the efficiency of a round trip that is used, and the learned one, 0-1; NaN before it is learned."""
+    def round_trip(self, pool: int = 0) -> tuple[float, float]:
+        """Return the efficiency of a round trip that is used, and the learned one, 0-1; NaN before it is learned.
+
+        IndexError: no such pool.
+        """
     def ledger(self) -> tuple[float, float, float, float, float, float]:
         """Return grams since the start: in, to load, to export, lost, opening stock, unaccounted.
 
@@ -147,7 +160,8 @@ class Accounts:
     def state(self) -> bytes:
         """Return the state for `restore` after a restart."""
     def restore(self, state: bytes) -> None:
-        """Continue from `state`, also of versions 2 to 4, which have no channels of terminals.
+        """Continue from `state`, also of versions 2 to 4: of one busbar and one pool, without channels of terminals.
 
-        ValueError: from other channels, windows or another version.
+        Several pools share the stock of the one pool by capacity. ValueError: from other channels, busbars, pools or
+        windows, or of another version.
         """

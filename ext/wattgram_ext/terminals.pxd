@@ -13,6 +13,7 @@ from .units cimport MOST_POWER
 
 
 cdef struct Member:      # a channel that a terminal contains, or a terminal
+    int busbar
     int terminal         # channel of the terminal, its own index for a terminal; -1 for neither
     bint one_way
     bint hidden          # whether the terminal replaces the channel in the interval
@@ -25,7 +26,7 @@ cdef struct Terminals:
     double *energies     # Wh
 
 
-cdef struct Contained:   # what terminals replace in an interval
+cdef struct Contained:   # what terminals replace on a busbar in an interval
     double power         # of the terminals, W, + into the site
     int channels         # number of hidden channels
 
@@ -64,9 +65,14 @@ cdef inline double replacing(
     return NAN if split else sample
 
 
-cdef inline Contained hide(const Channels *channels, const Terminals *terminals, Row *row) noexcept nogil:
-    """Take the channels that terminals replace in the interval out of the row; return what replaces them."""
-    cdef Contained result = Contained(0, 0)
+cdef inline bint hide(
+    const Channels *channels, const Terminals *terminals, Row *row, Contained *contained
+) noexcept nogil:
+    """Take the channels that terminals replace in the interval out of the row; return whether there are any.
+
+    contained: receives for each busbar what replaces them, in addition to what it holds.
+    """
+    cdef bint any_hidden = False
     cdef Member *members = terminals.members
     cdef double power
     cdef int terminal, i
@@ -84,13 +90,14 @@ cdef inline Contained hide(const Channels *channels, const Terminals *terminals,
             if members[i].hidden:
                 terminals.powers[i] = terminals.energies[2 * i] = terminals.energies[2 * i + 1] = NAN
                 channels.before[i] = NAN
-                result.channels += 1
+                contained[members[i].busbar].channels += 1
+                any_hidden = True
         if not isnan(power):
-            result.power += power
+            contained[members[terminal].busbar].power += power
     row.powers = terminals.powers
     if row.energies != NULL:
         row.energies = terminals.energies
-    return result
+    return any_hidden
 
 
 cdef inline void remember(const Channels *channels, const Terminals *terminals, const double *powers) noexcept nogil:

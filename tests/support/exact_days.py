@@ -53,10 +53,9 @@ class ExactDay:
 
 
 def suitable(site: Site) -> bool:
-    """Whether the product accounts for such a site: one busbar, and one battery."""
-    stores = [device for device in site.devices if device.terminal or device.role == "battery"]
-    stores = [device for device in stores if site.hybrid_of(device) is None]
-    return site.netting == "busbar" and len(stores) <= 1
+    """Whether the oracle has the pools of the product: of the batteries that stand on a busbar, it pools none."""
+    stores = [site.busbar(device) for device in site.devices if device.role == "battery" and not site.hybrid_of(device)]
+    return len(set(stores)) == len(stores)
 
 
 def invented_site(random: Random, plan: Plan) -> Site:

@@ -54,7 +54,7 @@ def table(site: Site, device: Device, number: int, interval: float) -> str:
         "unit": 1,
         "interval": f"{interval:g}s",
     }
-    if device.behind and device.behind in site.named and site.named[device.behind].role != "grid":
+    if device.behind and device.behind in site.named:
         rows["behind"] = device.behind
     if device.group and device.role in ("load", "ev"):
         rows["group"] = device.group
@@ -107,7 +107,7 @@ class ExactSite(WiredSite):
             folder,
             *tables,
             tick=exact.tick,
-            grid=f'[grid]\nmethod = "{site.method}"\nfactor_g_per_kwh = {float(OFFICIAL)}\n'
+            grid=f'[grid]\nmethod = "{site.method}"\nnetting = "{site.netting}"\nfactor_g_per_kwh = {float(OFFICIAL)}\n'
             f'[spool]\npath = "{folder}"\n',
             start=begin * NS,
             timezone=site.timezone,

@@ -74,6 +74,7 @@ class Plant:
         clock_status: ClockStatus | None = None,
         night: str = "",
         position: tuple[float, float] | None = None,
+        behind: Mapping[str, str] | None = None,
     ) -> None:
         self.clock = clock or Hands(start)
         devices = tuple(
@@ -84,6 +85,11 @@ class Plant:
         if batteries is not None:
             devices = tuple(
                 replace(device, battery=batteries) if device.role == "battery" else device for device in devices
+            )
+        if behind:
+            devices = tuple(
+                replace(device, behind=(behind[device.name],)) if device.name in behind else device
+                for device in devices
             )
         site = SiteConfig("works", ZoneInfo(timezone), tick, *(position or ()))
         self.config = Config(site, devices, SpoolConfig(folder), grid=grid or GridConfig())

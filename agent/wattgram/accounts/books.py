@@ -13,26 +13,25 @@ from math import isfinite, isnan, nan
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from wattgram_ext.intensity import DETAILS, OUTPUTS, Accounts
+from wattgram_ext.intensity import DETAILS, OUTPUTS
 
 from wattgram.base.clock import NS
-from wattgram.base.occurrence import Occurrence
+from wattgram.base.occurrence import DeviceOccurrence
 from wattgram.base.period import window_end, window_start
 from wattgram.base.power_roles import POWER_ROLES
 from wattgram.base.record import WINDOWS, Record, Series
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.load import Config
 from wattgram.config.role_keys import BURNERS
-from wattgram.counters.metering import counters_of
 from wattgram.grid.ladder import Ladder
 from wattgram.grid.signal import Signal
-from wattgram.grid.table import FactorTable
 
-from . import battery_pool, fuel, heat_fuel
+from . import heat_fuel, site_accounts
+from .account_parts import AccountParts, account_parts
 from .battery_watch import BatteryWatch
 from .books_state import channel_count, era_of
 from .estimated_energy import OUTSIDE_BALANCE, WINDOW_FIELDS, EstimatedEnergy
-from .hybrid_nodes import channels_of, powered, terminals_of
+from .hybrid_nodes import channels_of, terminals_of
 
 BALANCE_ROLES = POWER_ROLES
 """Roles whose power is a channel of the accounts."""
@@ -63,7 +62,9 @@ UNACCOUNTED = 8 * OUTPUTS.index("unaccounted_energy")
 class Layout:
     """Content of an instant's row: `channels`, further `columns` of the hot loop, and the name of every number.
 
-    terminals: of each channel the index of the hybrid's terminal that contains it, -1 for none.
+    parts: busbars and pools that the channels belong to. terminals: of each channel the index of the hybrid's terminal
+    that contains it, -1 for none.
+
     Rows are stored in records of two series: `instant`, and `late` for the late energy of a quarter of an hour. A
     change of the site changes the series. The text of a `late` record is the time of its energy (`late_price`). totals:
     series of energy that belongs to days and months only, because its time is not known, or no quarter of it can be
@@ -71,6 +72,7 @@ class Layout:
     """
 
     channels: tuple[DeviceConfig, ...]
+    parts: AccountParts
     columns: tuple[str, ...]
     fields: tuple[str, ...]
     instant: Series
@@ -83,6 +85,7 @@ class Layout:
     def of(cls, config: Config) -> Layout:
         """Return the layout of a configured site."""
         channels = channels_of(config.devices)
+        parts = account_parts(config.devices, channels, config.grid.netting)
         names = [device.name for device in channels]
         energies = [f"{name} {direction}" for name in names for direction in ("energy", "energy against")]
         column_fields = {
@@ -90,7 +93,7 @@ class Layout:
             "carbon": [f"{name} carbon" for name in names]
             if any(device.role in BURNERS for device in channels)
             else [],
-            "soc": ["soc"] if any(device.battery.capacity for device in channels) else [],
+            "soc": [pool.column for pool in parts.pools] if any(device.battery.capacity for device in channels) else [],
             "certificates": ["certificates"] if config.grid.certificates else [],
             "captured": ["captured"] if any(device.role == "capture" for device in config.devices) else [],
             "official": ["official"],
@@ -103,6 +106,7 @@ class Layout:
         tags = (("site", config.site.name), ("roles", roles), ("columns", " ".join(columns)))
         return cls(
             channels,
+            parts,
             columns,
             fields,
             Series("instant", tags, fields),
@@ -169,36 +173,16 @@ class Books:
         self.ladder = ladder
         self._zone = config.site.timezone
         self._method = config.grid.method
-        channels, basis = self.layout.channels, config.grid.basis
-        # A battery that the configuration does not name has a channel, and no settings: they would dilute the others'.
-        batteries = [device.battery for device in powered(config.devices) if device.role == "battery"]
-        pool = battery_pool.pool(batteries)
-        certificates = config.grid.certificates
-        incomers = [device.rated_power for device in channels if device.role == "grid"]
-        self._accounts = Accounts(
-            [device.role for device in channels],
-            [fuel.factor(device, basis) for device in channels],
-            method=config.grid.method,
-            residual_factor=FactorTable.shipped().residual(config.grid.zone, time),
-            charge_efficiency=pool.charge_efficiency,
-            discharge_efficiency=pool.discharge_efficiency,
-            windows=len(WINDOWS),
-            columns=self.layout.columns,
-            groups=[device.group or ("transport" if device.role == "ev" else "") for device in channels],
-            terminals=self.layout.terminals,
-            rated_power=sum(power for power in incomers if power) if all(incomers) else 0.0,
-            register_step=max((_step(device) for device in channels if device.role == "grid"), default=0.0),
-            certificate_factor=certificates.factor if certificates else 0.0,
-            hour=WINDOWS.index("1h"),
-            capacity=pool.capacity,
-            self_discharge=pool.self_discharge,
-            learning=battery_pool.learns(batteries),
+        layout = self.layout
+        self._accounts = site_accounts.site_accounts(
+            config, layout.channels, layout.parts, layout.columns, layout.terminals, time
         )
-        efficiency = pool.charge_efficiency * pool.discharge_efficiency
-        self._battery_watch = BatteryWatch(nan if battery_pool.learns(batteries) else efficiency)
+        self._battery_watches = [
+            BatteryWatch(pool.configured_round_trip) for pool in site_accounts.pools_of(layout.parts)
+        ]
         self._series = {window: self._window_series(config.site.name, window) for window in ("tick", *WINDOWS)}
         self._starts: dict[str, int] = {}
-        self._estimated = EstimatedEnergy([device.role not in OUTSIDE_BALANCE for device in channels])
+        self._estimated = EstimatedEnergy([device.role not in OUTSIDE_BALANCE for device in layout.channels])
         self._label: tuple[bytes, tuple[str, ...]] = (struct.pack("4d", nan, nan, nan, nan), ("", "", ""))
         self._last_extra: tuple[GridTerms | None, bytes, tuple[str, ...]] = (None, b"", ())
         self.enter_era(era)
@@ -304,13 +288,17 @@ class Books:
         """Return the start of the running window, UTC ns."""
         return self._starts.get(window)
 
-    def battery_occurrences(self) -> tuple[Occurrence, ...]:
-        """Return the events about the battery since the last call."""
-        _, learned = self._accounts.round_trip()
-        self._battery_watch, occurrences = self._battery_watch.advance(
-            learned, out_of_range=self._accounts.out_of_range()
-        )
-        return occurrences
+    def battery_occurrences(self) -> list[DeviceOccurrence]:
+        """Return the events about the batteries since the last call, each with the device of its pool, "" for one."""
+        found: list[DeviceOccurrence] = []
+        pools = self.layout.parts.pools
+        for index, (pool, watch) in enumerate(zip(pools, self._battery_watches, strict=True)):
+            _, learned = self._accounts.round_trip(index)
+            self._battery_watches[index], occurrences = watch.advance(
+                learned, out_of_range=self._accounts.out_of_range(index)
+            )
+            found += [(pool.device if len(pools) > 1 else "", occurrence) for occurrence in occurrences]
+        return found
 
     @property
     def concentrated(self) -> bool:
@@ -427,10 +415,3 @@ def seconds_of(row: bytes) -> float:
 def interval_begin(time: int, seconds: float) -> int:
     """Return the begin of an interval that ends at `time`, UTC ns: the same from a tick and from its stored row."""
     return time - max(1, round(seconds * NS))
-
-
-def _step(device: DeviceConfig) -> float:
-    """Return the coarsest step of an incomer's counters, Wh; 0 if the device's map is not known beforehand."""
-    if device.device is None:
-        return 0.0
-    return max((directed.counter.count for directed in counters_of(device.device, device.role)), default=0.0)

@@ -21,6 +21,7 @@ from wattgram.counters.metering import MeteredStep
 from wattgram.grid.ladder import Ladder
 
 from . import battery_pool, fuel, late_price
+from .account_parts import PoolNode, sourceless
 from .books import Layout
 from .estimated_energy import OUTSIDE_BALANCE
 from .heat_fuel import BurnerInterval, HeatFuel
@@ -67,9 +68,8 @@ class Instants:
         self._wiring = SiteWiring(config.devices, layout.channels)
         self._layout = layout
         self._ladder = ladder
-        # Without a source on the site, an incomer with an import counter alone is known.
-        one_way = all(device.role in ("grid", "load", "ev") for device in layout.channels)
-        self._points = self._wiring.points(tick, one_way=one_way)
+        # Without a source on the busbar, an incomer with an import counter alone is known.
+        self._points = self._wiring.points(tick, one_way=sourceless(layout.parts, layout.channels))
         self._fuel = {
             device.name: FuelFlow(tick, fuel.factor(device, config.grid.basis) / 1000.0 / factor)
             for device in layout.channels
@@ -254,7 +254,7 @@ class Instants:
         columns = {
             "energy": [energy for interval in self._intervals for energy in (interval.positive, interval.negative)],
             "carbon": self._carbon,
-            "soc": [self._state_of_charge(now)],
+            "soc": [self._state_of_charge(pool, now) for pool in self._layout.parts.pools],
             "certificates": [self._certificates(time, seconds)],
             "captured": [self._captured(time)],
             "official": [nan],
@@ -302,7 +302,7 @@ class Instants:
         columns = {
             "energy": late.energies,
             "carbon": late.carbon,
-            "soc": [nan],
+            "soc": [nan] * len(self._layout.parts.pools),
             "certificates": [0.0],
             "captured": [nan],
             "official": [self._ladder.official(late.time - 1).intensity],
@@ -384,12 +384,12 @@ class Instants:
         known = [amount for amount in amounts if isfinite(amount)]
         return sum(known) if known else nan
 
-    def _state_of_charge(self, now: float) -> float:
+    def _state_of_charge(self, pool: PoolNode, now: float) -> float:
         batteries = []
-        for source in self.channels:
-            if source.config.role == "battery":
-                soc = source.number("battery_soc") if source.answers(now) else None
-                batteries.append((source.config.battery.capacity, nan if soc is None else soc))
+        for battery in pool.batteries:
+            source = self._sources.get(battery.name)
+            soc = source.number("battery_soc") if source is not None and source.answers(now) else None
+            batteries.append((battery.battery.capacity, nan if soc is None else soc))
         return battery_pool.state_of_charge(batteries)
 
     def _certificates(self, time: int, seconds: float) -> float:

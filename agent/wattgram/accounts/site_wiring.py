@@ -79,9 +79,9 @@ class SiteWiring:
         self._configs = {device.name: device for device in channels if " " not in device.name}
         self.active = set(self._configs)  # points that have readings; those of an inverter without a battery have none
 
-    def points(self, tick: float, *, one_way: bool = False) -> dict[str, MeteringPoint]:
-        """Return the metering points of the site by name; tick: s. one_way: as for `MeteringPoint`."""
-        points = {name: MeteringPoint(config, tick, one_way=one_way) for name, config in self._configs.items()}
+    def points(self, tick: float, *, one_way: Set[str] = frozenset()) -> dict[str, MeteringPoint]:
+        """Return the metering points of the site by name; tick: s. one_way: names, as for `MeteringPoint`."""
+        points = {name: MeteringPoint(config, tick, one_way=name in one_way) for name, config in self._configs.items()}
         for name, config in self._inverters.items():
             # Nothing is cut off at 0: a terminal has both directions. The rated power is not the DC side's.
             points[f"{name} {TERMINAL}"] = MeteringPoint(replace(config, role="inverter"), tick)

@@ -71,7 +71,7 @@ class FlowStages:
         self._instants.take(time, seconds, begin, last)
         row, faults = self._balance.advance(self._instants.row(time, seconds, now), seconds)
         gaps = self._gaps.advance(time, begin, withheld=self._balance.withheld)
-        occurrences += [*self._instants.occurrences, *of_device("", faults), *gaps.occurrences]
+        occurrences += [*self._instants.occurrences, *faults, *gaps.occurrences]
         if not self._balance.withheld:
             reasons = unknown_devices(self._instants.channels, self._instants.unknown(), now)
             occurrences += of_device("", self._unknown_load.advance(reasons))
