@@ -21,9 +21,9 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from .booking cimport (
-    Held, Open, OpenBusbar, OpenCharge, Tariff, book, book_groups, book_open_groups, book_settled_groups,
-    book_unpriced_groups, book_unsettled, exchanged, gain, gain_settled, gain_unpriced, gain_unpriced_load, hold, keep_busbar,
-    keep_charge, release, settle,
+    Held, Open, OpenBusbar, OpenCharge, Quarter, Tariff, book, book_groups, book_open_groups, book_settled_groups,
+    book_unpriced_groups, book_unsettled, book_waiting_groups, exchanged, gain, gain_settled, gain_unpriced,
+    gain_unpriced_load, hold, keep_busbar, keep_charge, keep_quarter, release, settle,
 )
 from .busbars cimport Draw, Lane, append, joined_flows, joined_shares
 from .channels cimport (
@@ -167,6 +167,7 @@ cdef class Accounts:
     cdef Header *header
     cdef Stock *stores             # of each pool
     cdef Trips *trips              # of each pool
+    cdef Quarter *quarters         # of each busbar
     cdef Open *open
     cdef Held *held
     cdef OpenBusbar *open_sides    # of each busbar
@@ -280,7 +281,7 @@ cdef class Accounts:
         self.draws = <Draw *> calloc(self.pools, sizeof(Draw))
         self.block_size = (
             sizeof(Header) + self.pools * (sizeof(Stock) + sizeof(Trips) + sizeof(OpenCharge)) + sizeof(Open)
-            + sizeof(Held) + self.busbars * sizeof(OpenBusbar) + (1 + self.windows) * sizeof(Sums)
+            + sizeof(Held) + self.busbars * (sizeof(Quarter) + sizeof(OpenBusbar)) + (1 + self.windows) * sizeof(Sums)
             + self.channels * sizeof(double)
         )
         self.block = <char *> calloc(1, self.block_size)
@@ -293,7 +294,8 @@ cdef class Accounts:
         self.header = <Header *> self.block
         self.stores = <Stock *> (self.header + 1)
         self.trips = <Trips *> (self.stores + self.pools)
-        self.open = <Open *> (self.trips + self.pools)
+        self.quarters = <Quarter *> (self.trips + self.pools)
+        self.open = <Open *> (self.quarters + self.busbars)
         self.held = <Held *> (self.open + 1)
         self.open_sides = <OpenBusbar *> (self.held + 1)
         self.open_charges = <OpenCharge *> (self.open_sides + self.busbars)
@@ -678,6 +680,12 @@ cdef class Accounts:
                 book_groups(self.totals, row.hours, lane.moved.groups, lane.moved.load, &lane.shares.load)
             elif self.sides[i].grouped:
                 book_open_groups(self.totals, row.hours, &lane.moved, unpriced)
+            if self.sides[i].grouped:
+                keep_quarter(
+                    self.quarters + i, row, lane.moved.load, &lane.shares.load, priced or unpriced, priced,
+                    kept and lane.balanced and not lane.moved.hidden, kept,
+                    lane.seen.meters < count(self.sides + i, METERS, METERS + GROUP_COUNT),
+                )
             if kept and lane.balanced and not lane.moved.hidden:
                 hold(self.held, row, &lane.moved, &lane.shares)
             elif kept:
@@ -852,7 +860,9 @@ cdef class Accounts:
             change, lane.load, gained,
         )
         if self.sides[busbar].grouped:
-            book_settled_groups(self.totals, self.open_sides + busbar, &lane.moved, &lane.shares, lane.load)
+            book_settled_groups(
+                self.totals, self.quarters + busbar, self.open_sides + busbar, &lane.moved, &lane.shares, lane.load
+            )
 
     cdef inline void settle_unpriced(self, int busbar, double *gained) noexcept nogil:
         """Gain the late energy of a busbar, and the load of a time in which the mix of the site was unknown."""
@@ -865,7 +875,9 @@ cdef class Accounts:
             &self.tariff, &lane.row, &lane.moved, lane.late, &lane.shares, lane.surplus, lane.load, gained
         )
         if self.sides[busbar].grouped:
-            book_unpriced_groups(self.totals, self.open_sides + busbar, &lane.moved)
+            book_unpriced_groups(
+                self.totals, self.quarters + busbar, self.open_sides + busbar, &lane.moved, lane.load
+            )
 
     cdef inline void charge_late(self, int busbar, bint kept) noexcept nogil:
         """Store the late charge of a busbar with its present share. kept: remember the charge for `settle`."""
@@ -894,7 +906,9 @@ cdef class Accounts:
         )
         gain(&self.tariff, row, &lane.moved, &lane.shares, lane.late, False, gained)
         if self.sides[busbar].grouped:
-            book_open_groups(self.totals, 1.0, &lane.moved, False)
+            book_waiting_groups(
+                self.totals, self.quarters + busbar, max(row.seconds - self.open.signal, 0.0), &lane.moved
+            )
         keep_busbar(self.open_sides + busbar, &lane.moved, lane.late, 1.0)
         if lane.moved.known[FLOW_IMPORT]:
             self.open_sides[busbar].partial_import = self.open_sides[busbar].partial_export = 0
@@ -1006,6 +1020,7 @@ cdef class Accounts:
         memcpy(self.sides.before, PyBytes_AS_STRING(before), powers)
 
     def abandon(self):
+        memset(self.quarters, 0, self.busbars * sizeof(Quarter))
         self.forget_open()
 
     def closed(self):
