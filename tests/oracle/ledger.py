@@ -62,6 +62,7 @@ class Account:
 
     `known` are the kinds of which something was known in the window: zero is told only when zero is known (METHOD-SITE
     9.1). `complete` says that the day covers the window. `coverage` is the share of the window whose load was booked.
+    `rest` is the load that no group uses, Wh, and its carbon, g, in the time in which the load was known.
     `least` is the load below which an intensity says nothing, Wh. `scope2` is the import's carbon by location, g.
     """
 
@@ -74,6 +75,7 @@ class Account:
     carbon: Sums
     groups: Sums
     group_carbon: Sums
+    rest: tuple[Fraction, Fraction]
     stock: tuple[tuple[Fraction, Fraction], tuple[Fraction, Fraction]]
     scope1: Fraction
     scope2: Fraction
@@ -353,6 +355,7 @@ class Ledger:
             carbon,
             totals([booking.groups for booking in inside]),
             totals([booking.group_carbon for booking in inside]),
+            rest([booking for booking in inside if booking.covered]),
             (self.stock(max(begin, self.day.begin)), self.stock(end)),
             sum((carbon for left, right, carbon in self.scope1 if begin <= left and right <= end), ZERO),
             carbon["import"] if official is None else energy["import"] * official / 1000,
@@ -370,6 +373,13 @@ class Ledger:
     def window(self, kind: str, time: int) -> Account:
         """Return the account of the window of a kind that holds a time."""
         return self.account(kind, *window(kind, time, self.site.timezone))
+
+
+def rest(covered: list[Booking]) -> tuple[Fraction, Fraction]:
+    """Return the load that no group uses, Wh, and its carbon, g."""
+    energy = sum((booking.energy["load"] - sum(booking.groups.values(), ZERO) for booking in covered), ZERO)
+    carbon = sum((booking.carbon["load"] - sum(booking.group_carbon.values(), ZERO) for booking in covered), ZERO)
+    return energy, carbon
 
 
 def totals(parts: list[Sums]) -> Sums:

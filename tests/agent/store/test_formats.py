@@ -673,7 +673,7 @@ def test_the_state_of_several_busbars_has_the_layout_of_the_page() -> None:
     accounts = Accounts(roles, [0.0] * 5, windows=1, busbars=busbars, pools=pools)
     accounts.step(struct.pack("8d", 3600.0, 500.0, 0.25, 100.0, nan, -30.0, 60.0, -20.0))
     state = accounts.state()
-    assert len(state) == 32 + 8 * (2 * 20 + 44 + 2 * 24 + 2 * 4 + 2 * 152 + 5)
+    assert len(state) == 32 + 8 * (2 * 20 + 2 * 9 + 44 + 2 * 24 + 2 * 4 + 2 * 152 + 5)
     hashed = 2166136261
     indices = (index for pair in zip(busbars, pools, strict=True) for index in pair)
     for index in (0, 1, 6, 0, 6, *indices):
