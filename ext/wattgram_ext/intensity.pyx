@@ -21,14 +21,16 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from .booking cimport (
-    Held, Open, OpenBusbar, OpenCharge, Quarter, Tariff, book, book_groups, book_open_groups, book_settled_groups,
-    book_unpriced_groups, book_unsettled, book_waiting_groups, exchanged, gain, gain_settled, gain_unpriced,
-    gain_unpriced_load, hold, keep_busbar, keep_charge, keep_quarter, release, settle,
+    Held, Open, OpenBusbar, OpenCharge, Tariff, book, book_unsettled, exchanged, gain, gain_settled, gain_unpriced,
+    gain_unpriced_load, hold, keep_busbar, keep_charge, release, settle,
 )
 from .busbars cimport Draw, Lane, append, joined_flows, joined_shares
 from .channels cimport (
     BATTERY, CHP, GRID, KIND_COUNT, METERS, NOISE, PV, ROUNDING, TERMINAL, BatteryGroup, Channels, Flows, Row, Seen,
     balance, count, flows, judge, tell, told,
+)
+from .group_use cimport (
+    Quarter, book_groups, book_open_groups, book_settled_groups, book_unpriced_groups, book_waiting_groups, keep_quarter,
 )
 from .old_state cimport (
     OLD_HEADER, VERSION, VERSION_BALANCED, VERSION_ONE, VERSION_OPEN, OldOpen, part_of_charge, part_of_stock,
@@ -477,7 +479,7 @@ cdef class Accounts:
             if row.seconds > 0:
                 note_flows(self.trips + i, pool.charge * row.hours, pool.discharge * row.hours)
             self.draws[i].drawn = delivery(
-                self.stores + i, self.trips + i, pool.discharge, row.hours, self.discharging(i), row.grid, row.grid_clean
+                self.stores + i, self.trips + i, pool.discharge, row.hours, self.discharging(i), row.official, row.grid_clean
             )
             append(&result, &self.draws[i].drawn.parcel)
         return result
@@ -521,7 +523,8 @@ cdef class Accounts:
             if not stock.opened > 0:
                 add(
                     self.totals, SUM_OPENING,
-                    open_stock(stock, self.batteries + pool, soc, row.grid, row.grid_clean) * row.grid,
+                    open_stock(stock, self.trips + pool, self.batteries + pool, soc, row.official, row.grid_clean)
+                    * row.official,
                 )
             elif row.seconds > 0:
                 lost += correct(stock, self.batteries + pool, soc, row.seconds)
@@ -838,7 +841,8 @@ cdef class Accounts:
         cdef const BatteryGroup *moved = self.sides.pools + pool
         note_flows(self.trips + pool, moved.charge, moved.discharge)
         self.draws[pool].drawn = delivery(
-            self.stores + pool, self.trips + pool, moved.discharge, 1.0, self.discharging(pool), row.grid, row.grid_clean
+            self.stores + pool, self.trips + pool, moved.discharge, 1.0, self.discharging(pool), row.official,
+            row.grid_clean,
         )
 
     cdef inline void settle_busbar(self, int busbar, double *gained) noexcept nogil:

@@ -128,7 +128,7 @@ class Ledger:
         device = self.flows.nodes[name][0]
         battery = device if device.role == "battery" else self.site.battery_of(name)
         cell = battery.cell if battery is not None and battery.cell is not None else Cell()
-        first = self.day.signal.at(self.day.begin)
+        first = self.day.official or self.day.signal.at(self.day.begin)
         assert first is not None
         return Pool(cell, first / 1000)
 

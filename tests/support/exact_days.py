@@ -93,10 +93,10 @@ def contradictory(site: Site, before: Moment, after: Moment) -> bool:
     return False
 
 
-def charging(site: Site, found: Moment) -> bool:
-    """Whether each battery is charged."""
+def moving(site: Site, found: Moment) -> bool:
+    """Whether each battery moves: before, a hybrid whose battery is no device of the site is a PV inverter."""
     stores = [key for key in found if key[1] == "battery" or site.named[key[0]].role == "battery"]
-    return all(found[key] < -50 for key in stores)
+    return all(abs(found[key]) > 50 for key in stores)
 
 
 def companions(site: Site, device: Device) -> set[str]:
@@ -173,7 +173,7 @@ def _exact_day(random: Random, plan: Plan, tick: int) -> ExactDay:
             dark = number in sleep or number - 1 in sleep or number + 1 in sleep
             sun = 0.0 if dark else random.choice((0.0, random.uniform(0.0, 1.0)))
             found = moment(random, site, sun)[0]
-            if number < 2 and not charging(site, found):
+            if number < 2 and not moving(site, found):
                 continue
             if not moments or not contradictory(site, moments[-1], found):
                 break
