@@ -138,17 +138,45 @@ def silences(random: Random, site: Site, ticks: int, most: int) -> Iterator[tupl
         begin = end + 2
 
 
-def exact_day(seed: int, plan: Plan, *, tick: int) -> ExactDay:
+def exact_day(seed: int, plan: Plan, *, tick: int, unsplit: bool = False) -> ExactDay:
     """Return the day of a seed: `plan.steps` intervals of `tick` seconds.
 
     With `plan.silences`, devices fall silent, or PV inverters sleep in the dark. The method does not say what is booked
-    when counters settle a balance fault: no such day is returned.
+    when counters settle a balance fault: no such day is returned. `unsplit`: the battery of a hybrid falls silent for
+    the rest of the day, so the load is known by the terminal (METHOD-SITE 8.2).
     """
     for attempt in itertools.count():
-        exact = _exact_day(Random(f"{seed} {attempt}"), replace(plan, step=tick), tick)
+        random = Random(f"{seed} {attempt}")
+        exact = _exact_day(random, replace(plan, step=tick), tick)
+        if unsplit:
+            stores = list(split_by_registers(exact.day.site))
+            if not stores:
+                continue
+            exact = without_store(exact, random.choice(stores), random.randint(2, plan.steps // 2))
         if not Ledger(exact.day).faults:
             return exact
     raise AssertionError("unreachable")
+
+
+def split_by_registers(site: Site) -> Iterator[str]:
+    """Yield the batteries of hybrids with a register of P: without one, B decides how long P holds."""
+    for device in site.devices:
+        hybrid = site.hybrid_of(device)
+        if hybrid is not None and hybrid.terminal is not None and hybrid.terminal.dc == "pv":
+            yield device.name
+
+
+def without_store(exact: ExactDay, name: str, first: int) -> ExactDay:
+    """Return the day with a battery that is silent from an instant on; the readings stand still while they hold.
+
+    The hybrid answers, and B holds for a tick less than the registers of a device that does not.
+    """
+    held = range(first, first + HOLD + 1)
+    moments = [exact.moments[first - 1 if number in held else number] for number in range(exact.ticks + 1)]
+    silent = tuple(names | ({name} if number >= first else set()) for number, names in enumerate(exact.silent))
+    found = assembled(exact.day.site, exact.day.signal, exact.tick, tuple(moments), silent)
+    begin, end = found.day.silences[name][-1]
+    return replace(found, day=replace(found.day, silences={**found.day.silences, name: ((begin - exact.tick, end),)}))
 
 
 def _exact_day(random: Random, plan: Plan, tick: int) -> ExactDay:
@@ -199,7 +227,8 @@ def assembled(
     for name in {name for names in silent for name in names}:
         missing = [number for number, names in enumerate(silent) if name in names]
         for first in (number for number in missing if number - 1 not in missing):
-            end = next(number for number in range(first, len(silent)) if name not in silent[number])
+            answers = (number for number in range(first, len(silent)) if name not in silent[number])
+            end = next(answers, len(silent))
             span = (begin + (first + HOLD) * tick, begin + (end - 1) * tick)
             if span[0] < span[1]:
                 spans.setdefault(name, []).append(span)
