@@ -114,8 +114,6 @@ def settled(site: Site, device: Device) -> bool:
     hybrid = site.hybrid_of(device) or device
     if device.role in ("fuel", "heat") or not device.counters or device.silent_at_night:
         return False
-    if device.role == "grid":
-        return sum(other.role == "grid" for other in site.devices) == 1
     return hybrid.terminal is None or hybrid.terminal.dc != "net"
 
 
@@ -142,8 +140,8 @@ def exact_day(seed: int, plan: Plan, *, tick: int, unsplit: bool = False) -> Exa
     """Return the day of a seed: `plan.steps` intervals of `tick` seconds.
 
     With `plan.silences`, devices fall silent, or PV inverters sleep in the dark. The method does not say what is booked
-    when counters settle a balance fault: no such day is returned. `unsplit`: the battery of a hybrid falls silent for
-    the rest of the day, so the load is known by the terminal (METHOD-SITE 8.2).
+    when counters settle a balance fault, or an `undecided` gap: no such day is returned. `unsplit`: the battery of a
+    hybrid falls silent for the rest of the day, so the load is known by the terminal (METHOD-SITE 8.2).
     """
     for attempt in itertools.count():
         random = Random(f"{seed} {attempt}")
@@ -153,9 +151,26 @@ def exact_day(seed: int, plan: Plan, *, tick: int, unsplit: bool = False) -> Exa
             if not stores:
                 continue
             exact = without_store(exact, random.choice(stores), random.randint(2, plan.steps // 2))
-        if not Ledger(exact.day).faults:
+        if not undecided(exact.day) and not Ledger(exact.day).faults:
             return exact
     raise AssertionError("unreachable")
+
+
+def undecided(day: Day) -> bool:
+    """Whether one of several incomers of a busbar counted in both directions while it was silent.
+
+    METHOD-SITE 8.4 splits the sum of the incomers, and does not say how energies of a gap are summed: the product keeps
+    what one incomer counted both ways in import and in export, the oracle nets it.
+    """
+    incomers = [device.name for device in day.site.devices if device.role == "grid"]
+    if len(incomers) == 1 or day.site.netting == "connection":
+        return False
+    for name in incomers:
+        for begin, end in day.silences.get(name, ()):
+            powers = [value or ZERO for _, _, value in day.power(name).pieces(begin, end)]
+            if min(powers) < 0 < max(powers):
+                return True
+    return False
 
 
 def split_by_registers(site: Site) -> Iterator[str]:
