@@ -55,8 +55,8 @@ class Site:
         layout, nominal_voltage = books.layout, config.goals.nominal_voltage
         self._readings = ReadingStages(self.sources, spool, clock, self.timekeeper)
         self._presence = DevicePresence(self.sources)
-        self._instants = Instants(config, layout, self.sources, self.grid)
-        self._flows = FlowStages(config.site.tick, layout, self._instants, clock)
+        self.instants = Instants(config, layout, self.sources, self.grid)
+        self._flows = FlowStages(config.site.tick, layout, self.instants, clock)
         self._accounts = AccountStages(books)
         self._days = DayBook(config.site.name, config.site.timezone, layout, nominal_voltage)
         self._results = ResultStages(self._accounts, self._days)
@@ -72,7 +72,7 @@ class Site:
                 JUDGED: LearnedJudgements(self.sources),
             },
         )
-        self._ticker = Ticker(config.site.tick, self._instants, clock, self.timekeeper, self._readings.waiting)
+        self._ticker = Ticker(config.site.tick, self.instants, clock, self.timekeeper, self._readings.waiting)
         self.pulse, self.settlement = self._ticker.pulse, self._flows.settlement
 
     @property
@@ -145,4 +145,4 @@ class Site:
             if reading.source is not None:
                 self.readings += 1
                 self._results.put(reading.source, reading.record.time)
-                self._instants.put(reading.source, reading.record.time)
+                self.instants.put(reading.source, reading.record.time)
