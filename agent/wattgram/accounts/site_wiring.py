@@ -77,7 +77,7 @@ class SiteWiring:
         self._tree_names = tuple(device.name for device in tree)
         self._before: dict[str, float] = {}
         self.devices = {device.name: device for device in channels if " " not in device.name}
-        self.points: Mapping[str, PointInterval] = {}  # at the last instant, by name
+        self.points: Mapping[str, PointInterval] = {}  # at the last instant, by name; the power is the interval's mean
         self.shares: Mapping[str, PointInterval] = {}  # of the channels that hybrids were shared out to
         self.active = set(self.devices)  # points that have readings; those of an inverter without a battery have none
 
@@ -149,8 +149,11 @@ class SiteWiring:
         result |= shares
         if self._uses:
             result |= self._own_uses(flows, hours)
+        self.points = {
+            name: _with_mean(interval, self._before.get(name, nan), hours) for name, interval in points.items()
+        }
+        self.shares = {name: _with_mean(interval, nan, hours) for name, interval in shares.items()}
         self._before |= {name: interval.power for name, interval in points.items()}
-        self.points, self.shares = points, shares
         return WiringStep([result[channel.name] for channel in self._channels], tuple(occurrences))
 
     def findings(self) -> dict[str, str]:
@@ -238,6 +241,14 @@ class SiteWiring:
                 waiting=waits,
             )
         return result
+
+
+def _with_mean(interval: PointInterval, before: float, hours: float) -> PointInterval:
+    """Return an interval with its mean power; unknown if the power at its end is."""
+    forward, backward = _energies(interval, before, hours)
+    if not isfinite(interval.power + forward + backward):
+        return interval
+    return interval._replace(power=(forward - backward) / hours)
 
 
 def _energies(interval: PointInterval, before: float, hours: float) -> tuple[float, float]:

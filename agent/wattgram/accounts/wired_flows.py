@@ -1,6 +1,7 @@
-"""The flows of a site as it is wired, at the last instant: devices, nodes of hybrid inverters, and what is behind them.
+"""The flows of a site as it is wired: devices, nodes of hybrid inverters, and what is behind them.
 
-The flows are those of the balance. A sub-meter has its reading, with the production behind it already subtracted.
+The flows are those of the balance: means over the last interval. A sub-meter has its reading, with the production
+behind it already subtracted.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import nan
 from pathlib import Path
 
+import pytest
 from wattgram.accounts.wired_flows import WiredFlow, wired_flows
 
 from tests.support.wired_sites import WiredSite, device
@@ -105,7 +106,7 @@ def test_production_stands_behind_its_sub_meter(tmp_path: Path) -> None:
         site.shows(name, active_power_total=power)
     site.run(3)
     flows = flows_of(site)
-    assert {name: flow.power for name, flow in flows.items()} == powers
+    assert {name: flow.power for name, flow in flows.items()} == pytest.approx(powers)
     assert {name: flow.behind for name, flow in flows.items() if flow.behind} == dict.fromkeys(
         ("roof", "furnace", "office"), "hall"
     )
@@ -149,3 +150,15 @@ def test_an_inverter_sleeps_at_night(tmp_path: Path) -> None:
         site.site.tick(site.clock.time())
     roof = flows_of(site)["roof"]
     assert (roof.power, roof.basis, roof.reason) == (0.0, "asleep", "")
+
+
+def test_the_flows_are_means_like_those_of_the_balance(tmp_path: Path) -> None:
+    # A ramp of 1 kW in a tick: its mean is 0.5 kW below its end.
+    site = WiredSite(tmp_path, METER, device("roof", "pv", port=503))
+    for power in (1000.0, 2000.0, 3000.0, 4000.0):
+        site.shows("incomer", active_power_total=power)
+        site.shows("roof", active_power_total=2.0 * power)
+        site.run()
+    flows = flows_of(site)
+    assert flows["incomer"].power == site.number("grid_import_power") == 3500.0
+    assert flows["roof"].power == site.number("pv_power") == 7000.0
