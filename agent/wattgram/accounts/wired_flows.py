@@ -11,6 +11,7 @@ from math import isfinite, nan
 from typing import NamedTuple
 
 from wattgram.acquisition.device_source import Source
+from wattgram.config.devices_table import DeviceConfig
 
 from .hybrid_nodes import HybridNode
 from .metering_point import PointInterval
@@ -46,23 +47,31 @@ class WiredFlow(NamedTuple):
 
 def wired_flows(wiring: SiteWiring, sources: Mapping[str, Source], now: float) -> list[WiredFlow]:
     """Return the nodes of a site in the order of the configuration; `now` is monotonic."""
-    shared = [node for node in wiring.nodes if wiring.is_shared(node)]
-    node_of = {device.name: node for node in shared for device in (*node.inverters, *node.batteries)}
+    nodes = [node for node in wiring.nodes if wiring.is_shared(node)]
+    home = {device.name: node.name for node in nodes for device in (*node.inverters, *node.batteries)}
+    for node in nodes:
+        if len({inverter.behind[:1] for inverter in node.inverters}) > 1:  # drawn apart: each in its own place
+            home |= {inverter.name: inverter.name for inverter in node.inverters}
+    by_name = {node.name: node for node in nodes}
     flows: list[WiredFlow] = []
     for name, config in wiring.devices.items():
-        node = node_of.get(name)
-        if node is None:
-            above = config.behind[0] if config.behind else ""
-            parent = node_of[above].name if above in node_of else above
-            flows.append(_device(name, config.role, parent, wiring.points.get(name, UNREAD), sources[name], now))
-        elif name == node.name:
-            flows += _hybrid(node, wiring, sources, now, node_of)
+        if name in by_name:
+            flows += _hybrid(by_name[name], wiring, sources, now, home)
+        elif name not in home:
+            behind = _parent(config, home)
+            flows.append(_device(name, config.role, behind, wiring.points.get(name, UNREAD), sources[name], now))
     return flows
 
 
-def reason_unknown(source: Source, now: float, *, answered: str = "no power") -> str:
-    """Return why the flow of a device is unknown; `answered`: the reason while the device answers."""
-    return "frozen" if source.frozen else answered if source.answers(now) else "no reading"
+def _parent(config: DeviceConfig, home: Mapping[str, str]) -> str:
+    """Return the node that a device stands behind, "" for the busbar. home: node of each device of a hybrid."""
+    above = config.behind[0] if config.behind else ""
+    return home.get(above, above)
+
+
+def reason_unknown(source: Source, now: float) -> str:
+    """Return why the flow of a device is unknown; `now` is monotonic."""
+    return "frozen" if source.frozen else "no power" if source.answers(now) else "no reading"
 
 
 def _device(name: str, role: str, behind: str, interval: PointInterval, source: Source, now: float) -> WiredFlow:
@@ -73,45 +82,54 @@ def _device(name: str, role: str, behind: str, interval: PointInterval, source: 
 
 
 def _hybrid(
-    node: HybridNode,
-    wiring: SiteWiring,
-    sources: Mapping[str, Source],
-    now: float,
-    node_of: Mapping[str, HybridNode],
+    node: HybridNode, wiring: SiteWiring, sources: Mapping[str, Source], now: float, home: Mapping[str, str]
 ) -> Iterator[WiredFlow]:
-    """Yield the node of inverters that share a battery, their PV strings, and the batteries."""
-    points, inverters = wiring.points, [sources[inverter.name] for inverter in node.inverters]
-    names = tuple(inverter.name for inverter in node.inverters)
-    above = node.inverters[0].behind[0] if node.inverters[0].behind else ""
-    behind = node_of[above].name if above in node_of else above
-    terminal = sum(points.get(f"{name} {TERMINAL}", UNREAD).power for name in names)
+    """Yield the node of inverters that share a battery, their PV strings, and the batteries.
+
+    Inverters that stand behind different meters are nodes of their own, and the batteries stand behind the first.
+    """
     channels = [wiring.shares.get(name, UNREAD).power for name in (*node.pv_channels, *node.battery_channels)]
     cells = list(_cells(node, wiring, sources, now))
-    known = isfinite(terminal) and all(isfinite(cell.power) for cell in cells)
-    contradictory = known and bool(node.battery_channels) and not all(map(isfinite, channels))
-    estimated = any(source.terminal is not None and source.terminal.estimated for source in inverters)
-    reason = "contradiction" if contradictory else "" if node.battery_channels else "battery not configured"
-    if not isfinite(terminal):
-        silent = next((source for source in inverters if not source.answers(now)), inverters[0])
-        reason = reason_unknown(silent, now)
-    if contradictory:
-        terminal = nan
-    basis = COMPUTED if estimated else MEASURED
-    ports = _ports(inverters, now)
-    yield WiredFlow(node.name, HYBRID, behind, names, terminal, _basis(terminal, basis), reason, *ports)
-    for source in inverters:
-        name = source.config.name
-        yield _strings(f"{name} pv", node, name, wiring, source, now)
+    terminals = {
+        inverter.name: wiring.points.get(f"{inverter.name} {TERMINAL}", UNREAD).power for inverter in node.inverters
+    }
+    known = all(map(isfinite, terminals.values())) and all(isfinite(cell.power) for cell in cells)
+    finding = "" if node.battery_channels else "battery not configured"
+    if known and not finding and not all(map(isfinite, channels)):
+        finding, terminals = "contradiction", dict.fromkeys(terminals, nan)
+    for first in dict.fromkeys(home[name] for name in terminals):
+        group = [inverter for inverter in node.inverters if home[inverter.name] == first]
+        yield _terminal(group, terminals, [sources[inverter.name] for inverter in group], finding, now, home)
+        for inverter in group:
+            yield _strings(inverter.name, first, node, wiring, sources[inverter.name], now)
     yield from cells
 
 
-def _strings(name: str, node: HybridNode, inverter: str, wiring: SiteWiring, source: Source, now: float) -> WiredFlow:
+def _terminal(
+    group: Sequence[DeviceConfig],
+    terminals: Mapping[str, float],
+    sources: Sequence[Source],
+    finding: str,
+    now: float,
+    home: Mapping[str, str],
+) -> WiredFlow:
+    """Return the AC terminal of inverters in one place. finding: what is wrong with their registers, "" for nothing."""
+    power = sum(terminals[inverter.name] for inverter in group)
+    estimated = any(source.terminal is not None and source.terminal.estimated for source in sources)
+    if not isfinite(power) and finding != "contradiction":
+        finding = reason_unknown(next((source for source in sources if not source.answers(now)), sources[0]), now)
+    names = tuple(inverter.name for inverter in group)
+    basis = _basis(power, COMPUTED if estimated else MEASURED)
+    return WiredFlow(names[0], HYBRID, _parent(group[0], home), names, power, basis, finding, *_ports(sources, now))
+
+
+def _strings(inverter: str, behind: str, node: HybridNode, wiring: SiteWiring, source: Source, now: float) -> WiredFlow:
     """Return the PV strings of an inverter; without a register, what the battery leaves of the terminal."""
     power, basis = max(wiring.points.get(f"{inverter} {STRINGS}", UNREAD).power, 0.0), MEASURED
     if not isfinite(power) and len(node.inverters) == 1:
         power, basis = wiring.shares.get(node.pv_channels[0], UNREAD).power, COMPUTED
     reason = "" if isfinite(power) else reason_unknown(source, now)
-    return WiredFlow(name, "pv", node.name, (inverter,), power, _basis(power, basis), reason)
+    return WiredFlow(f"{inverter} pv", "pv", behind, (inverter,), power, _basis(power, basis), reason)
 
 
 def _cells(node: HybridNode, wiring: SiteWiring, sources: Mapping[str, Source], now: float) -> Iterator[WiredFlow]:

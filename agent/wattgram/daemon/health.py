@@ -148,7 +148,8 @@ class Health:
         by_name = {source.config.name: source for source in self._site.sources}
         flows = []
         for flow in wired_flows(self._site.instants.wiring, by_name, now):
-            soc = by_name[flow.devices[0]].number("battery_soc") if flow.role == "battery" else None
+            source = by_name[flow.devices[0]]
+            soc = source.number("battery_soc") if flow.role == "battery" and source.answers(now) else None
             powers = {"power": flow.power, "backup": flow.backup, "grid_port": flow.grid_port}
             known = {name: power if isfinite(power) else None for name, power in powers.items()}
             flows.append({**flow._asdict(), "devices": list(flow.devices), **known, "soc": soc})

@@ -90,6 +90,41 @@ def test_inverters_that_share_a_battery_are_one_node(tmp_path: Path) -> None:
     assert [flow.name for flow in flows.values() if flow.behind == "roof"] == ["roof pv", "shed pv", "store"]
 
 
+def test_inverters_of_a_shared_battery_behind_different_meters_stay_in_their_places(tmp_path: Path) -> None:
+    store = device("store", "battery", "huawei_luna2000", 503, 'behind = ["roof", "shed"]')
+    shed = device("shed", "pv", "huawei_sun2000", 504, 'behind = "hall"')
+    site = WiredSite(tmp_path, METER, device("hall", "load", port=505), HUAWEI[0], shed, store)
+    noon(site)
+    site.run(3)
+    flows = flows_of(site)
+    assert [(name, flow.behind, flow.power) for name, flow in flows.items() if flow.role == "hybrid"] == [
+        ("roof", "", 4800.0),
+        ("shed", "hall", 4800.0),
+    ]
+    assert (flows["shed pv"].behind, flows["store"].behind) == ("shed", "roof")
+
+
+def test_a_battery_device_with_a_terminal_has_strings_and_cells_behind_it(tmp_path: Path) -> None:
+    site = WiredSite(tmp_path, METER, device("roof", "battery", "goodwe_et", 503))
+    noon(site)
+    site.shows("roof", inverter_power_total=4800.0)
+    site.run(3)
+    flows = flows_of(site)
+    assert {name: (flow.role, flow.power) for name, flow in flows.items()} == {
+        "incomer": ("grid", 2000.0),
+        "roof": ("hybrid", 4800.0),
+        "roof pv": ("pv", 8000.0),
+        "roof battery": ("battery", -3000.0),
+    }
+
+
+def test_before_the_first_reading_every_flow_is_unknown(tmp_path: Path) -> None:
+    site = WiredSite(tmp_path, METER, *HUAWEI)
+    assert {name: flow.reason for name, flow in flows_of(site).items()} == dict.fromkeys(
+        ("incomer", "roof", "roof pv", "store"), "no reading"
+    )
+
+
 def test_production_stands_behind_its_sub_meter(tmp_path: Path) -> None:
     # METHOD-SITE 8.3 (a): hall 30 kW; PV 20, furnace 12, office 5 behind it.
     behind = 'behind = "hall"'

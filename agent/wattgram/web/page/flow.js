@@ -86,7 +86,7 @@ function row({ kind }) {
   const name = made("bdi", "", "name");
   const watts = made("span", "", "watts");
   const note = made("span", "", "note");
-  link.ariaHidden = "true";
+  link.setAttribute("aria-hidden", "true");
   pipe.append(made("span", "", "stream"));
   link.append(pipe, made("span", "", "arrow"));
   line.append(link, disc, name, watts, note);
